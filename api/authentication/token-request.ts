@@ -1,0 +1,48 @@
+import { atomic, int64, string, struct, time, type Static } from '../machinery/schema.ts';
+import { ObjectMeta } from '../meta/object-meta.ts';
+
+export const BoundObjectReference = struct(
+  'io.k8s.api.authentication.v1.BoundObjectReference',
+  {},
+  {
+    apiVersion: string(),
+    kind: string(),
+    name: string(),
+    uid: string(),
+  },
+);
+export type BoundObjectReference = Static<typeof BoundObjectReference>;
+
+export const TokenRequestSpec = struct(
+  'io.k8s.api.authentication.v1.TokenRequestSpec',
+  {},
+  {
+    audiences: atomic(string()),
+    boundObjectRef: BoundObjectReference,
+    expirationSeconds: int64(),
+  },
+);
+export type TokenRequestSpec = Static<typeof TokenRequestSpec>;
+
+export const TokenRequestStatus = struct(
+  'io.k8s.api.authentication.v1.TokenRequestStatus',
+  {},
+  {
+    expirationTimestamp: time(),
+    token: string(),
+  },
+);
+export type TokenRequestStatus = Static<typeof TokenRequestStatus>;
+
+export const TokenRequest = struct(
+  'io.k8s.api.authentication.v1.TokenRequest',
+  {},
+  {
+    apiVersion: string(),
+    kind: string(),
+    metadata: ObjectMeta,
+    spec: TokenRequestSpec,
+    status: TokenRequestStatus,
+  },
+);
+export type TokenRequest = Static<typeof TokenRequest>;

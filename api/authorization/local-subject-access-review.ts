@@ -1,0 +1,28 @@
+import { defineKind } from '../machinery/define-kind.ts';
+import { string, struct, type Static } from '../machinery/schema.ts';
+import { SubjectAccessReviewSpec, SubjectAccessReviewStatus } from './attributes.ts';
+import { ObjectMeta } from '../meta/object-meta.ts';
+
+export const LocalSubjectAccessReview = struct(
+  'io.k8s.api.authorization.v1.LocalSubjectAccessReview',
+  {
+    spec: SubjectAccessReviewSpec,
+  },
+  {
+    apiVersion: string(),
+    kind: string(),
+    metadata: ObjectMeta,
+    status: SubjectAccessReviewStatus,
+  },
+);
+export type LocalSubjectAccessReview = Static<typeof LocalSubjectAccessReview>;
+
+export const localSubjectAccessReviews = defineKind<LocalSubjectAccessReview>({
+  group: 'authorization.k8s.io',
+  version: 'v1',
+  kind: 'LocalSubjectAccessReview',
+  plural: 'localsubjectaccessreviews',
+  namespaced: true,
+  schema: LocalSubjectAccessReview,
+  verbs: ['create'],
+});

@@ -1,0 +1,28 @@
+import { defineKind } from '../machinery/define-kind.ts';
+import { string, struct, type Static } from '../machinery/schema.ts';
+import { SubjectAccessReviewSpec, SubjectAccessReviewStatus } from './attributes.ts';
+import { ObjectMeta } from '../meta/object-meta.ts';
+
+export const SubjectAccessReview = struct(
+  'io.k8s.api.authorization.v1.SubjectAccessReview',
+  {
+    spec: SubjectAccessReviewSpec,
+  },
+  {
+    apiVersion: string(),
+    kind: string(),
+    metadata: ObjectMeta,
+    status: SubjectAccessReviewStatus,
+  },
+);
+export type SubjectAccessReview = Static<typeof SubjectAccessReview>;
+
+export const subjectAccessReviews = defineKind<SubjectAccessReview>({
+  group: 'authorization.k8s.io',
+  version: 'v1',
+  kind: 'SubjectAccessReview',
+  plural: 'subjectaccessreviews',
+  namespaced: false,
+  schema: SubjectAccessReview,
+  verbs: ['create'],
+});

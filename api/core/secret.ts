@@ -1,0 +1,27 @@
+import { defineKind } from '../machinery/define-kind.ts';
+import { boolean, bytes, mapOf, string, stringMap, struct, type Static } from '../machinery/schema.ts';
+import { ObjectMeta } from '../meta/object-meta.ts';
+
+export const Secret = struct(
+  'io.k8s.api.core.v1.Secret',
+  {},
+  {
+    apiVersion: string(),
+    data: mapOf(bytes()),
+    immutable: boolean(),
+    kind: string(),
+    metadata: ObjectMeta,
+    stringData: stringMap(),
+    type: string(),
+  },
+);
+export type Secret = Static<typeof Secret>;
+
+export const secrets = defineKind<Secret>({
+  group: '',
+  version: 'v1',
+  kind: 'Secret',
+  plural: 'secrets',
+  namespaced: true,
+  schema: Secret,
+});

@@ -1,0 +1,31 @@
+import { defineKind } from '../machinery/define-kind.ts';
+import { atomic, boolean, merged, string, struct, type Static } from '../machinery/schema.ts';
+import { LocalObjectReference, ObjectReference } from './references.ts';
+import { ObjectMeta } from '../meta/object-meta.ts';
+
+export const ServiceAccount = struct(
+  'io.k8s.api.core.v1.ServiceAccount',
+  {},
+  {
+    apiVersion: string(),
+    automountServiceAccountToken: boolean(),
+    imagePullSecrets: atomic(LocalObjectReference),
+    kind: string(),
+    metadata: ObjectMeta,
+    secrets: merged(ObjectReference, 'name'),
+  },
+);
+export type ServiceAccount = Static<typeof ServiceAccount>;
+
+export const serviceAccounts = defineKind<ServiceAccount>({
+  group: '',
+  version: 'v1',
+  kind: 'ServiceAccount',
+  plural: 'serviceaccounts',
+  shortNames: ['sa'],
+  namespaced: true,
+  schema: ServiceAccount,
+  subresources: [
+    { name: 'token', verbs: ['create'], group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' },
+  ],
+});

@@ -1,0 +1,615 @@
+import {
+  atomic,
+  boolean,
+  int32,
+  int64,
+  mapOf,
+  oneOf,
+  quantity,
+  string,
+  stringMap,
+  struct,
+  type Static,
+} from '../machinery/schema.ts';
+import { LocalObjectReference, ObjectFieldSelector, ResourceFieldSelector } from './references.ts';
+import { LabelSelector } from '../meta/label-selector.ts';
+import { ObjectMeta } from '../meta/object-meta.ts';
+
+export const AWSElasticBlockStoreVolumeSource = struct(
+  'io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource',
+  {
+    volumeID: string(),
+  },
+  {
+    fsType: string(),
+    partition: int32(),
+    readOnly: boolean(),
+  },
+);
+export type AWSElasticBlockStoreVolumeSource = Static<typeof AWSElasticBlockStoreVolumeSource>;
+
+export const AzureDiskVolumeSource = struct(
+  'io.k8s.api.core.v1.AzureDiskVolumeSource',
+  {
+    diskName: string(),
+    diskURI: string(),
+  },
+  {
+    cachingMode: oneOf('None', 'ReadOnly', 'ReadWrite'),
+    fsType: string(),
+    kind: oneOf('Dedicated', 'Managed', 'Shared'),
+    readOnly: boolean(),
+  },
+);
+export type AzureDiskVolumeSource = Static<typeof AzureDiskVolumeSource>;
+
+export const AzureFileVolumeSource = struct(
+  'io.k8s.api.core.v1.AzureFileVolumeSource',
+  {
+    secretName: string(),
+    shareName: string(),
+  },
+  {
+    readOnly: boolean(),
+  },
+);
+export type AzureFileVolumeSource = Static<typeof AzureFileVolumeSource>;
+
+export const CephFSVolumeSource = struct(
+  'io.k8s.api.core.v1.CephFSVolumeSource',
+  {
+    monitors: atomic(string()),
+  },
+  {
+    path: string(),
+    readOnly: boolean(),
+    secretFile: string(),
+    secretRef: LocalObjectReference,
+    user: string(),
+  },
+);
+export type CephFSVolumeSource = Static<typeof CephFSVolumeSource>;
+
+export const CinderVolumeSource = struct(
+  'io.k8s.api.core.v1.CinderVolumeSource',
+  {
+    volumeID: string(),
+  },
+  {
+    fsType: string(),
+    readOnly: boolean(),
+    secretRef: LocalObjectReference,
+  },
+);
+export type CinderVolumeSource = Static<typeof CinderVolumeSource>;
+
+export const KeyToPath = struct(
+  'io.k8s.api.core.v1.KeyToPath',
+  {
+    key: string(),
+    path: string(),
+  },
+  {
+    mode: int32(),
+  },
+);
+export type KeyToPath = Static<typeof KeyToPath>;
+
+export const ConfigMapVolumeSource = struct(
+  'io.k8s.api.core.v1.ConfigMapVolumeSource',
+  {},
+  {
+    defaultMode: int32(),
+    items: atomic(KeyToPath),
+    name: string(),
+    optional: boolean(),
+  },
+);
+export type ConfigMapVolumeSource = Static<typeof ConfigMapVolumeSource>;
+
+export const CSIVolumeSource = struct(
+  'io.k8s.api.core.v1.CSIVolumeSource',
+  {
+    driver: string(),
+  },
+  {
+    fsType: string(),
+    nodePublishSecretRef: LocalObjectReference,
+    readOnly: boolean(),
+    volumeAttributes: stringMap(),
+  },
+);
+export type CSIVolumeSource = Static<typeof CSIVolumeSource>;
+
+export const DownwardAPIVolumeFile = struct(
+  'io.k8s.api.core.v1.DownwardAPIVolumeFile',
+  {
+    path: string(),
+  },
+  {
+    fieldRef: ObjectFieldSelector,
+    mode: int32(),
+    resourceFieldRef: ResourceFieldSelector,
+  },
+);
+export type DownwardAPIVolumeFile = Static<typeof DownwardAPIVolumeFile>;
+
+export const DownwardAPIVolumeSource = struct(
+  'io.k8s.api.core.v1.DownwardAPIVolumeSource',
+  {},
+  {
+    defaultMode: int32(),
+    items: atomic(DownwardAPIVolumeFile),
+  },
+);
+export type DownwardAPIVolumeSource = Static<typeof DownwardAPIVolumeSource>;
+
+export const EmptyDirVolumeSource = struct(
+  'io.k8s.api.core.v1.EmptyDirVolumeSource',
+  {},
+  {
+    medium: string(),
+    sizeLimit: quantity(),
+  },
+);
+export type EmptyDirVolumeSource = Static<typeof EmptyDirVolumeSource>;
+
+export const TypedLocalObjectReference = struct(
+  'io.k8s.api.core.v1.TypedLocalObjectReference',
+  {
+    kind: string(),
+    name: string(),
+  },
+  {
+    apiGroup: string(),
+  },
+  { mapType: 'atomic' },
+);
+export type TypedLocalObjectReference = Static<typeof TypedLocalObjectReference>;
+
+export const TypedObjectReference = struct(
+  'io.k8s.api.core.v1.TypedObjectReference',
+  {
+    kind: string(),
+    name: string(),
+  },
+  {
+    apiGroup: string(),
+    namespace: string(),
+  },
+);
+export type TypedObjectReference = Static<typeof TypedObjectReference>;
+
+export const VolumeResourceRequirements = struct(
+  'io.k8s.api.core.v1.VolumeResourceRequirements',
+  {},
+  {
+    limits: mapOf(quantity()),
+    requests: mapOf(quantity()),
+  },
+);
+export type VolumeResourceRequirements = Static<typeof VolumeResourceRequirements>;
+
+export const PersistentVolumeClaimSpec = struct(
+  'io.k8s.api.core.v1.PersistentVolumeClaimSpec',
+  {},
+  {
+    accessModes: atomic(oneOf('ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod')),
+    dataSource: TypedLocalObjectReference,
+    dataSourceRef: TypedObjectReference,
+    resources: VolumeResourceRequirements,
+    selector: LabelSelector,
+    storageClassName: string(),
+    volumeAttributesClassName: string(),
+    volumeMode: oneOf('Block', 'Filesystem'),
+    volumeName: string(),
+  },
+);
+export type PersistentVolumeClaimSpec = Static<typeof PersistentVolumeClaimSpec>;
+
+export const PersistentVolumeClaimTemplate = struct(
+  'io.k8s.api.core.v1.PersistentVolumeClaimTemplate',
+  {
+    spec: PersistentVolumeClaimSpec,
+  },
+  {
+    metadata: ObjectMeta,
+  },
+);
+export type PersistentVolumeClaimTemplate = Static<typeof PersistentVolumeClaimTemplate>;
+
+export const EphemeralVolumeSource = struct(
+  'io.k8s.api.core.v1.EphemeralVolumeSource',
+  {},
+  {
+    volumeClaimTemplate: PersistentVolumeClaimTemplate,
+  },
+);
+export type EphemeralVolumeSource = Static<typeof EphemeralVolumeSource>;
+
+export const FCVolumeSource = struct(
+  'io.k8s.api.core.v1.FCVolumeSource',
+  {},
+  {
+    fsType: string(),
+    lun: int32(),
+    readOnly: boolean(),
+    targetWWNs: atomic(string()),
+    wwids: atomic(string()),
+  },
+);
+export type FCVolumeSource = Static<typeof FCVolumeSource>;
+
+export const FlexVolumeSource = struct(
+  'io.k8s.api.core.v1.FlexVolumeSource',
+  {
+    driver: string(),
+  },
+  {
+    fsType: string(),
+    options: stringMap(),
+    readOnly: boolean(),
+    secretRef: LocalObjectReference,
+  },
+);
+export type FlexVolumeSource = Static<typeof FlexVolumeSource>;
+
+export const FlockerVolumeSource = struct(
+  'io.k8s.api.core.v1.FlockerVolumeSource',
+  {},
+  {
+    datasetName: string(),
+    datasetUUID: string(),
+  },
+);
+export type FlockerVolumeSource = Static<typeof FlockerVolumeSource>;
+
+export const GCEPersistentDiskVolumeSource = struct(
+  'io.k8s.api.core.v1.GCEPersistentDiskVolumeSource',
+  {
+    pdName: string(),
+  },
+  {
+    fsType: string(),
+    partition: int32(),
+    readOnly: boolean(),
+  },
+);
+export type GCEPersistentDiskVolumeSource = Static<typeof GCEPersistentDiskVolumeSource>;
+
+export const GitRepoVolumeSource = struct(
+  'io.k8s.api.core.v1.GitRepoVolumeSource',
+  {
+    repository: string(),
+  },
+  {
+    directory: string(),
+    revision: string(),
+  },
+);
+export type GitRepoVolumeSource = Static<typeof GitRepoVolumeSource>;
+
+export const GlusterfsVolumeSource = struct(
+  'io.k8s.api.core.v1.GlusterfsVolumeSource',
+  {
+    endpoints: string(),
+    path: string(),
+  },
+  {
+    readOnly: boolean(),
+  },
+);
+export type GlusterfsVolumeSource = Static<typeof GlusterfsVolumeSource>;
+
+export const HostPathVolumeSource = struct(
+  'io.k8s.api.core.v1.HostPathVolumeSource',
+  {
+    path: string(),
+  },
+  {
+    type: oneOf('', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'),
+  },
+);
+export type HostPathVolumeSource = Static<typeof HostPathVolumeSource>;
+
+export const ImageVolumeSource = struct(
+  'io.k8s.api.core.v1.ImageVolumeSource',
+  {},
+  {
+    pullPolicy: oneOf('Always', 'IfNotPresent', 'Never'),
+    reference: string(),
+  },
+);
+export type ImageVolumeSource = Static<typeof ImageVolumeSource>;
+
+export const ISCSIVolumeSource = struct(
+  'io.k8s.api.core.v1.ISCSIVolumeSource',
+  {
+    iqn: string(),
+    lun: int32(),
+    targetPortal: string(),
+  },
+  {
+    chapAuthDiscovery: boolean(),
+    chapAuthSession: boolean(),
+    fsType: string(),
+    initiatorName: string(),
+    iscsiInterface: string(),
+    portals: atomic(string()),
+    readOnly: boolean(),
+    secretRef: LocalObjectReference,
+  },
+);
+export type ISCSIVolumeSource = Static<typeof ISCSIVolumeSource>;
+
+export const NFSVolumeSource = struct(
+  'io.k8s.api.core.v1.NFSVolumeSource',
+  {
+    path: string(),
+    server: string(),
+  },
+  {
+    readOnly: boolean(),
+  },
+);
+export type NFSVolumeSource = Static<typeof NFSVolumeSource>;
+
+export const PersistentVolumeClaimVolumeSource = struct(
+  'io.k8s.api.core.v1.PersistentVolumeClaimVolumeSource',
+  {
+    claimName: string(),
+  },
+  {
+    readOnly: boolean(),
+  },
+);
+export type PersistentVolumeClaimVolumeSource = Static<typeof PersistentVolumeClaimVolumeSource>;
+
+export const PhotonPersistentDiskVolumeSource = struct(
+  'io.k8s.api.core.v1.PhotonPersistentDiskVolumeSource',
+  {
+    pdID: string(),
+  },
+  {
+    fsType: string(),
+  },
+);
+export type PhotonPersistentDiskVolumeSource = Static<typeof PhotonPersistentDiskVolumeSource>;
+
+export const PortworxVolumeSource = struct(
+  'io.k8s.api.core.v1.PortworxVolumeSource',
+  {
+    volumeID: string(),
+  },
+  {
+    fsType: string(),
+    readOnly: boolean(),
+  },
+);
+export type PortworxVolumeSource = Static<typeof PortworxVolumeSource>;
+
+export const ClusterTrustBundleProjection = struct(
+  'io.k8s.api.core.v1.ClusterTrustBundleProjection',
+  {
+    path: string(),
+  },
+  {
+    labelSelector: LabelSelector,
+    name: string(),
+    optional: boolean(),
+    signerName: string(),
+  },
+);
+export type ClusterTrustBundleProjection = Static<typeof ClusterTrustBundleProjection>;
+
+export const ConfigMapProjection = struct(
+  'io.k8s.api.core.v1.ConfigMapProjection',
+  {},
+  {
+    items: atomic(KeyToPath),
+    name: string(),
+    optional: boolean(),
+  },
+);
+export type ConfigMapProjection = Static<typeof ConfigMapProjection>;
+
+export const DownwardAPIProjection = struct(
+  'io.k8s.api.core.v1.DownwardAPIProjection',
+  {},
+  {
+    items: atomic(DownwardAPIVolumeFile),
+  },
+);
+export type DownwardAPIProjection = Static<typeof DownwardAPIProjection>;
+
+export const PodCertificateProjection = struct(
+  'io.k8s.api.core.v1.PodCertificateProjection',
+  {
+    keyType: string(),
+    signerName: string(),
+  },
+  {
+    certificateChainPath: string(),
+    credentialBundlePath: string(),
+    keyPath: string(),
+    maxExpirationSeconds: int32(),
+    userAnnotations: stringMap(),
+  },
+);
+export type PodCertificateProjection = Static<typeof PodCertificateProjection>;
+
+export const SecretProjection = struct(
+  'io.k8s.api.core.v1.SecretProjection',
+  {},
+  {
+    items: atomic(KeyToPath),
+    name: string(),
+    optional: boolean(),
+  },
+);
+export type SecretProjection = Static<typeof SecretProjection>;
+
+export const ServiceAccountTokenProjection = struct(
+  'io.k8s.api.core.v1.ServiceAccountTokenProjection',
+  {
+    path: string(),
+  },
+  {
+    audience: string(),
+    expirationSeconds: int64(),
+  },
+);
+export type ServiceAccountTokenProjection = Static<typeof ServiceAccountTokenProjection>;
+
+export const VolumeProjection = struct(
+  'io.k8s.api.core.v1.VolumeProjection',
+  {},
+  {
+    clusterTrustBundle: ClusterTrustBundleProjection,
+    configMap: ConfigMapProjection,
+    downwardAPI: DownwardAPIProjection,
+    podCertificate: PodCertificateProjection,
+    secret: SecretProjection,
+    serviceAccountToken: ServiceAccountTokenProjection,
+  },
+);
+export type VolumeProjection = Static<typeof VolumeProjection>;
+
+export const ProjectedVolumeSource = struct(
+  'io.k8s.api.core.v1.ProjectedVolumeSource',
+  {},
+  {
+    defaultMode: int32(),
+    sources: atomic(VolumeProjection),
+  },
+);
+export type ProjectedVolumeSource = Static<typeof ProjectedVolumeSource>;
+
+export const QuobyteVolumeSource = struct(
+  'io.k8s.api.core.v1.QuobyteVolumeSource',
+  {
+    registry: string(),
+    volume: string(),
+  },
+  {
+    group: string(),
+    readOnly: boolean(),
+    tenant: string(),
+    user: string(),
+  },
+);
+export type QuobyteVolumeSource = Static<typeof QuobyteVolumeSource>;
+
+export const RBDVolumeSource = struct(
+  'io.k8s.api.core.v1.RBDVolumeSource',
+  {
+    image: string(),
+    monitors: atomic(string()),
+  },
+  {
+    fsType: string(),
+    keyring: string(),
+    pool: string(),
+    readOnly: boolean(),
+    secretRef: LocalObjectReference,
+    user: string(),
+  },
+);
+export type RBDVolumeSource = Static<typeof RBDVolumeSource>;
+
+export const ScaleIOVolumeSource = struct(
+  'io.k8s.api.core.v1.ScaleIOVolumeSource',
+  {
+    gateway: string(),
+    secretRef: LocalObjectReference,
+    system: string(),
+  },
+  {
+    fsType: string(),
+    protectionDomain: string(),
+    readOnly: boolean(),
+    sslEnabled: boolean(),
+    storageMode: string(),
+    storagePool: string(),
+    volumeName: string(),
+  },
+);
+export type ScaleIOVolumeSource = Static<typeof ScaleIOVolumeSource>;
+
+export const SecretVolumeSource = struct(
+  'io.k8s.api.core.v1.SecretVolumeSource',
+  {},
+  {
+    defaultMode: int32(),
+    items: atomic(KeyToPath),
+    optional: boolean(),
+    secretName: string(),
+  },
+);
+export type SecretVolumeSource = Static<typeof SecretVolumeSource>;
+
+export const StorageOSVolumeSource = struct(
+  'io.k8s.api.core.v1.StorageOSVolumeSource',
+  {},
+  {
+    fsType: string(),
+    readOnly: boolean(),
+    secretRef: LocalObjectReference,
+    volumeName: string(),
+    volumeNamespace: string(),
+  },
+);
+export type StorageOSVolumeSource = Static<typeof StorageOSVolumeSource>;
+
+export const VsphereVirtualDiskVolumeSource = struct(
+  'io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource',
+  {
+    volumePath: string(),
+  },
+  {
+    fsType: string(),
+    storagePolicyID: string(),
+    storagePolicyName: string(),
+  },
+);
+export type VsphereVirtualDiskVolumeSource = Static<typeof VsphereVirtualDiskVolumeSource>;
+
+export const Volume = struct(
+  'io.k8s.api.core.v1.Volume',
+  {
+    name: string(),
+  },
+  {
+    awsElasticBlockStore: AWSElasticBlockStoreVolumeSource,
+    azureDisk: AzureDiskVolumeSource,
+    azureFile: AzureFileVolumeSource,
+    cephfs: CephFSVolumeSource,
+    cinder: CinderVolumeSource,
+    configMap: ConfigMapVolumeSource,
+    csi: CSIVolumeSource,
+    downwardAPI: DownwardAPIVolumeSource,
+    emptyDir: EmptyDirVolumeSource,
+    ephemeral: EphemeralVolumeSource,
+    fc: FCVolumeSource,
+    flexVolume: FlexVolumeSource,
+    flocker: FlockerVolumeSource,
+    gcePersistentDisk: GCEPersistentDiskVolumeSource,
+    gitRepo: GitRepoVolumeSource,
+    glusterfs: GlusterfsVolumeSource,
+    hostPath: HostPathVolumeSource,
+    image: ImageVolumeSource,
+    iscsi: ISCSIVolumeSource,
+    nfs: NFSVolumeSource,
+    persistentVolumeClaim: PersistentVolumeClaimVolumeSource,
+    photonPersistentDisk: PhotonPersistentDiskVolumeSource,
+    portworxVolume: PortworxVolumeSource,
+    projected: ProjectedVolumeSource,
+    quobyte: QuobyteVolumeSource,
+    rbd: RBDVolumeSource,
+    scaleIO: ScaleIOVolumeSource,
+    secret: SecretVolumeSource,
+    storageos: StorageOSVolumeSource,
+    vsphereVolume: VsphereVirtualDiskVolumeSource,
+  },
+);
+export type Volume = Static<typeof Volume>;

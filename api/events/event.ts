@@ -1,0 +1,50 @@
+import { defineKind } from '../machinery/define-kind.ts';
+import { int32, microTime, string, struct, time, type Static } from '../machinery/schema.ts';
+import { EventSource, ObjectReference } from '../core/references.ts';
+import { ObjectMeta } from '../meta/object-meta.ts';
+
+export const EventSeries = struct(
+  'io.k8s.api.events.v1.EventSeries',
+  {
+    count: int32(),
+    lastObservedTime: microTime(),
+  },
+  {},
+);
+export type EventSeries = Static<typeof EventSeries>;
+
+export const Event = struct(
+  'io.k8s.api.events.v1.Event',
+  {
+    eventTime: microTime(),
+  },
+  {
+    action: string(),
+    apiVersion: string(),
+    deprecatedCount: int32(),
+    deprecatedFirstTimestamp: time(),
+    deprecatedLastTimestamp: time(),
+    deprecatedSource: EventSource,
+    kind: string(),
+    metadata: ObjectMeta,
+    note: string(),
+    reason: string(),
+    regarding: ObjectReference,
+    related: ObjectReference,
+    reportingController: string(),
+    reportingInstance: string(),
+    series: EventSeries,
+    type: string(),
+  },
+);
+export type Event = Static<typeof Event>;
+
+export const events = defineKind<Event>({
+  group: 'events.k8s.io',
+  version: 'v1',
+  kind: 'Event',
+  plural: 'events',
+  shortNames: ['ev'],
+  namespaced: true,
+  schema: Event,
+});

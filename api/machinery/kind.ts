@@ -1,0 +1,109 @@
+/**
+ * What Kedge knows of a kind of the Kubernetes API. A kind is defined once, in a file of its own, as a value of this type;
+ * validation, defaulting, pruning, OpenAPI, tables, discovery and the REST verbs are all driven by it. Adding a kind is
+ * adding its file and a line in `api/registry.ts`.
+ */
+import type { ObjectMeta } from '../meta/object-meta.ts';
+import type { TSchema } from './schema.ts';
+import type { FieldError } from './field-error.ts';
+
+/** Any API object: what every kind has in common. */
+export interface KubeObject {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+}
+
+export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
+
+/** Reads the value that a field selector compares with. (A method's type, so that a `Kind<Pod>` is a `Kind`.) */
+export type FieldReader<T> = { read(object: T): string }['read'];
+
+/** A column that `kubectl get` prints. `cell` reads it off an object; `now` (ms since the epoch) is what ages count from. */
+export interface Column<T> {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'date' | 'boolean' | 'number';
+  readonly format: string;
+  /** 0 is always shown, 1 with `-o wide`. */
+  readonly priority: number;
+  readonly description?: string;
+  cell(object: T, now: number): string | number | boolean | undefined;
+}
+
+/**
+ * A subresource. `part` ones (status, scale, ...) are another view of the same stored object; `action` ones (binding, token,
+ * eviction, exec, log, ...) are served by the api-server itself and only described here, for discovery and OpenAPI.
+ */
+export interface Subresource {
+  readonly name: string;
+  readonly verbs: readonly ('create' | 'get' | 'patch' | 'update' | 'delete')[];
+  /** The kind that travels, where it is not the parent's: Scale, Binding, Eviction, TokenRequest. */
+  readonly group?: string;
+  readonly version?: string;
+  readonly kind?: string;
+}
+
+/**
+ * One kind. The hooks are pure functions over decoded objects (of the schema's static type); they run in this order:
+ *   create: decode -> applyDefaults -> admission -> prepareForCreate -> validate
+ *   update: decode (or patch) -> applyDefaults -> admission -> prepareForUpdate -> validate -> validateUpdate
+ *   status: decode (or patch) -> applyDefaults -> prepareForStatusUpdate -> validateStatusUpdate
+ * Hooks change the object that they are handed and never keep it. Metadata (names, labels, uid, timestamps, generation
+ * for kinds with `hasGeneration`) is the api-server's affair and the same for every kind.
+ */
+export interface Kind<T extends KubeObject = KubeObject> {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly namespaced: boolean;
+  readonly schema: TSchema;
+  readonly verbs: readonly Verb[];
+  readonly subresources: readonly Subresource[];
+  readonly columns: readonly Column<T>[];
+  /** Fields beyond `metadata.name` and `metadata.namespace` that field selectors may name. */
+  readonly selectableFields: Readonly<Record<string, FieldReader<T>>>;
+  /** Whether `metadata.generation` counts the changes of `spec`. */
+  readonly hasGeneration: boolean;
+  /** How `metadata.name` is checked: a DNS subdomain unless the kind says otherwise. */
+  validateName(name: string, prefix: boolean): string[];
+  /** Whether a PUT to a name that is not there creates it (events, leases, endpoints and a few more). */
+  readonly createOnUpdate: boolean;
+  /** Where the objects are stored, when another kind shares the storage (events.k8s.io with core events). */
+  readonly storedAs?: string;
+  applyDefaults(object: T): void;
+  prepareForCreate(object: T): void;
+  prepareForUpdate(object: T, old: T): void;
+  prepareForStatusUpdate(object: T, old: T): void;
+  validate(object: T): FieldError[];
+  validateUpdate(object: T, old: T): FieldError[];
+  validateStatusUpdate(object: T, old: T): FieldError[];
+  /** Warnings that a write answers with (the `Warning` header), such as a deprecated field. */
+  warnings(object: T): string[];
+}
+
+/** The parts of a kind that have a sensible default. */
+type Defaulted =
+  | 'shortNames'
+  | 'categories'
+  | 'verbs'
+  | 'subresources'
+  | 'columns'
+  | 'selectableFields'
+  | 'hasGeneration'
+  | 'validateName'
+  | 'createOnUpdate'
+  | 'applyDefaults'
+  | 'prepareForCreate'
+  | 'prepareForUpdate'
+  | 'prepareForStatusUpdate'
+  | 'validate'
+  | 'validateUpdate'
+  | 'validateStatusUpdate'
+  | 'warnings'
+  | 'singular';
+
+export type KindDefinition<T extends KubeObject> = Omit<Kind<T>, Defaulted> & Partial<Pick<Kind<T>, Defaulted>>;

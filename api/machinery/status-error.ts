@@ -1,0 +1,107 @@
+/**
+ * Failures of the API: a Kubernetes `Status` that is thrown. The server answers with it, the client throws what it was
+ * answered. The factories give the code, reason, message and details of upstream's `apierrors`.
+ */
+import type { Status } from '../meta/status.ts';
+import type { FieldError } from './field-error.ts';
+
+export class StatusError extends Error {
+  override readonly name = 'StatusError';
+  readonly status: Status;
+  constructor(status: Status) {
+    super(status.message ?? status.reason ?? `status ${status.code}`);
+    this.status = status;
+  }
+  get code(): number {
+    return this.status.code ?? 500;
+  }
+  get reason(): string {
+    return this.status.reason ?? 'Unknown';
+  }
+}
+
+/** Names the resource in messages and details: `deployments.apps "web" not found`. */
+export interface ResourceName {
+  readonly group: string;
+  readonly plural: string;
+}
+
+const failure = (code: number, reason: string, message: string, details?: Status['details']): StatusError =>
+  new StatusError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    reason,
+    details,
+    code,
+  });
+
+const qualified = ({ group, plural }: ResourceName): string => (group ? `${plural}.${group}` : plural);
+const about = (resource: ResourceName, name: string): Status['details'] => ({
+  ...(name && { name }),
+  ...(resource.group && { group: resource.group }),
+  kind: resource.plural,
+});
+
+export const notFound = (resource: ResourceName, name: string) =>
+  failure(404, 'NotFound', `${qualified(resource)} "${name}" not found`, about(resource, name));
+/** No such path, group or resource at all. */
+export const noSuchPath = () => failure(404, 'NotFound', 'the server could not find the requested resource', {});
+export const alreadyExists = (resource: ResourceName, name: string) =>
+  failure(409, 'AlreadyExists', `${qualified(resource)} "${name}" already exists`, about(resource, name));
+export const conflict = (resource: ResourceName, name: string, why: string) =>
+  failure(
+    409,
+    'Conflict',
+    `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`,
+    about(resource, name),
+  );
+export const forbidden = (resource: ResourceName, name: string, why: string) =>
+  failure(
+    403,
+    'Forbidden',
+    `${qualified(resource)} ${JSON.stringify(name)} is forbidden: ${why}`,
+    about(resource, name),
+  );
+export const forbiddenRequest = (message: string, details?: Status['details']) =>
+  failure(403, 'Forbidden', message, details ?? {});
+export const unauthorized = (message = 'Unauthorized') => failure(401, 'Unauthorized', message);
+export const badRequest = (message: string) => failure(400, 'BadRequest', message);
+export const gone = (message: string) => failure(410, 'Expired', message);
+export const methodNotAllowed = (message = 'the server does not allow this method on the requested resource') =>
+  failure(405, 'MethodNotAllowed', message, {});
+export const notAcceptable = (message: string) => failure(406, 'NotAcceptable', message);
+export const unsupportedMediaType = (message: string) => failure(415, 'UnsupportedMediaType', message);
+export const tooLarge = (message: string) => failure(413, 'RequestEntityTooLarge', message);
+export const tooManyRequests = (message: string, retryAfterSeconds: number) =>
+  failure(429, 'TooManyRequests', message, { retryAfterSeconds });
+export const internalError = (message: string) =>
+  failure(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] });
+export const serviceUnavailable = (message: string) => failure(503, 'ServiceUnavailable', message);
+export const timeout = (message: string, retryAfterSeconds = 1) =>
+  failure(504, 'Timeout', message, { retryAfterSeconds });
+
+/** A 422: the object is well formed and says something that is not allowed. */
+export function invalidObject(
+  kind: { group: string; kind: string },
+  name: string,
+  errors: readonly FieldError[],
+): StatusError {
+  const sentences = errors.map((error) => `${error.field}: ${error.message}`);
+  const message = sentences.length === 1 ? sentences[0] : `[${sentences.join(', ')}]`;
+  const qualifiedKind = kind.group ? `${kind.kind}.${kind.group}` : kind.kind;
+  return failure(422, 'Invalid', `${qualifiedKind} ${JSON.stringify(name)} is invalid: ${message}`, {
+    ...(name && { name }),
+    ...(kind.group && { group: kind.group }),
+    kind: kind.kind,
+    causes: errors.map((error) => ({ reason: error.type, message: error.message, field: error.field })),
+  });
+}
+
+export const isNotFound = (error: unknown): boolean => error instanceof StatusError && error.code === 404;
+export const isConflict = (error: unknown): boolean => error instanceof StatusError && error.reason === 'Conflict';
+export const isAlreadyExists = (error: unknown): boolean =>
+  error instanceof StatusError && error.reason === 'AlreadyExists';
+export const isGone = (error: unknown): boolean => error instanceof StatusError && error.code === 410;

@@ -1,0 +1,15 @@
+import { int64, string, struct, type Static } from '../machinery/schema.ts';
+import { ShardInfo } from './discovery.ts';
+
+export const ListMeta = struct(
+  'io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta',
+  {},
+  {
+    continue: string(),
+    remainingItemCount: int64(),
+    resourceVersion: string(),
+    selfLink: string(),
+    shardInfo: ShardInfo,
+  },
+);
+export type ListMeta = Static<typeof ListMeta>;

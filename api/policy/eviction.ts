@@ -1,0 +1,15 @@
+import { string, struct, type Static } from '../machinery/schema.ts';
+import { DeleteOptions } from '../meta/delete-options.ts';
+import { ObjectMeta } from '../meta/object-meta.ts';
+
+export const Eviction = struct(
+  'io.k8s.api.policy.v1.Eviction',
+  {},
+  {
+    apiVersion: string(),
+    deleteOptions: DeleteOptions,
+    kind: string(),
+    metadata: ObjectMeta,
+  },
+);
+export type Eviction = Static<typeof Eviction>;

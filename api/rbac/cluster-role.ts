@@ -1,0 +1,36 @@
+import { defineKind } from '../machinery/define-kind.ts';
+import { atomic, string, struct, type Static } from '../machinery/schema.ts';
+import { LabelSelector } from '../meta/label-selector.ts';
+import { ObjectMeta } from '../meta/object-meta.ts';
+import { PolicyRule } from './rules.ts';
+
+export const AggregationRule = struct(
+  'io.k8s.api.rbac.v1.AggregationRule',
+  {},
+  {
+    clusterRoleSelectors: atomic(LabelSelector),
+  },
+);
+export type AggregationRule = Static<typeof AggregationRule>;
+
+export const ClusterRole = struct(
+  'io.k8s.api.rbac.v1.ClusterRole',
+  {},
+  {
+    aggregationRule: AggregationRule,
+    apiVersion: string(),
+    kind: string(),
+    metadata: ObjectMeta,
+    rules: atomic(PolicyRule),
+  },
+);
+export type ClusterRole = Static<typeof ClusterRole>;
+
+export const clusterRoles = defineKind<ClusterRole>({
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  kind: 'ClusterRole',
+  plural: 'clusterroles',
+  namespaced: false,
+  schema: ClusterRole,
+});

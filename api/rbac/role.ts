@@ -1,0 +1,25 @@
+import { defineKind } from '../machinery/define-kind.ts';
+import { atomic, string, struct, type Static } from '../machinery/schema.ts';
+import { ObjectMeta } from '../meta/object-meta.ts';
+import { PolicyRule } from './rules.ts';
+
+export const Role = struct(
+  'io.k8s.api.rbac.v1.Role',
+  {},
+  {
+    apiVersion: string(),
+    kind: string(),
+    metadata: ObjectMeta,
+    rules: atomic(PolicyRule),
+  },
+);
+export type Role = Static<typeof Role>;
+
+export const roles = defineKind<Role>({
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  kind: 'Role',
+  plural: 'roles',
+  namespaced: true,
+  schema: Role,
+});

@@ -1,0 +1,53 @@
+import js from '@eslint/js';
+import { defineConfig } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+/** Imports run one way: api <- client <- agent, control-plane <- cli. agent and control-plane meet in the API alone. */
+const mayNotImport = (files, rooms) => ({
+  files: files.map((room) => `${room}/**/*.ts`),
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: rooms.map((room) => ({
+          regex: `^(\\.\\./)+${room}/`,
+          message: `Rooms may not import from ${room}/: see docs/architecture.md.`,
+        })),
+      },
+    ],
+  },
+});
+
+export default defineConfig(
+  { ignores: ['dist/', 'node_modules/', '.tap/'] },
+  js.configs.recommended,
+  ...tseslint.configs.recommendedTypeChecked,
+  {
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ['eslint.config.js'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true, allowNullish: true },
+      ],
+      eqeqeq: 'error',
+      'no-console': 'error',
+    },
+  },
+  { files: ['*.js'], ...tseslint.configs.disableTypeChecked },
+  { files: ['cli/**', 'scripts/**', 'bench/**', 'test/**'], rules: { 'no-console': 'off' } },
+  { files: ['test/**'], rules: { '@typescript-eslint/no-floating-promises': 'off' } },
+  mayNotImport(['api'], ['client', 'agent', 'control-plane', 'cli']),
+  mayNotImport(['client'], ['agent', 'control-plane', 'cli']),
+  mayNotImport(['agent'], ['control-plane', 'cli']),
+  mayNotImport(['control-plane'], ['agent', 'cli']),
+);
