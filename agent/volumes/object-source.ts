@@ -1,0 +1,9 @@
+/** Where volumes and environment variables get configMaps and secrets from: the api-server, cached while pods use them. */
+import type { ConfigMap } from '../../api/core/config-map.ts';
+import type { Secret } from '../../api/core/secret.ts';
+
+export interface ObjectSource {
+  /** Undefined when it is not there. Throws StatusError on any other failure. */
+  configMap(namespace: string, name: string, signal: AbortSignal): Promise<ConfigMap | undefined>;
+  secret(namespace: string, name: string, signal: AbortSignal): Promise<Secret | undefined>;
+}

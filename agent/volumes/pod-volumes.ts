@@ -1,0 +1,33 @@
+/** What the life of a pod needs of volumes. */
+import type { Container } from '../../api/core/container.ts';
+import type { Pod } from '../../api/core/pod.ts';
+
+/** A bind mount for a container, as the CRI takes it. */
+export interface ContainerMount {
+  readonly containerPath: string;
+  readonly hostPath: string;
+  readonly readonly: boolean;
+  readonly propagation: 'private' | 'host-to-container' | 'bidirectional';
+}
+
+export interface PodVolumes {
+  /**
+   * Makes every volume of the pod ready on the host; idempotent. Throws VolumeError with the sentence for the pod's
+   * FailedMount event when one cannot be made ready now.
+   */
+  setUp(pod: Pod, signal: AbortSignal): Promise<void>;
+  /** The mounts of one container, with subPath resolved so that it cannot leave its volume. After `setUp`. */
+  mountsOf(pod: Pod, container: Container, signal: AbortSignal): Promise<ContainerMount[]>;
+  /** Follows configMaps, secrets, tokens and downwardAPI of running pods: rewrites what has changed (atomically). */
+  refresh(pod: Pod, signal: AbortSignal): Promise<void>;
+  /** Unmounts and removes everything of the pod; idempotent; works without the pod's object. */
+  tearDown(podUid: string, signal: AbortSignal): Promise<void>;
+  /** UIDs of the pods that have a directory on this host, for garbage collection after a restart. */
+  podsOnDisk(): Promise<string[]>;
+  /** `<data dir>/pods/<uid>`: /etc/hosts, termination messages and volumes live below it. */
+  podDirectory(podUid: string): string;
+}
+
+export class VolumeError extends Error {
+  override readonly name = 'VolumeError';
+}
