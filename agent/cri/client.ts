@@ -1,0 +1,359 @@
+/** The client of the container runtime: one method a call of runtime.v1, over the runtime's unix socket. */
+import { Client, credentials, Metadata, status, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
+import descriptor from '../../proto/runtime-v1.json' with { type: 'json' };
+import { loadProto, type Service } from './service.ts';
+import type {
+  AttachRequest,
+  AuthConfig,
+  CgroupDriver,
+  Container,
+  ContainerConfig,
+  ContainerStats,
+  ContainerStatus,
+  ExecRequest,
+  ExecSyncResult,
+  FilesystemUsage,
+  Image,
+  LinuxContainerResources,
+  PodSandbox,
+  PodSandboxConfig,
+  PodSandboxState,
+  PodSandboxStatus,
+  RuntimeCondition,
+  RuntimeHandler,
+  RuntimeStatus,
+  RuntimeVersion,
+  StringMap,
+} from './types.ts';
+
+/** kubelet's `--runtime-request-timeout`. */
+const CALL_LIMIT_MS = 2 * 60_000;
+/** containerd answers with long lists of containers; kubelet's limit for a CRI message. */
+const MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024;
+/** How long a lost connection waits at most before the next attempt. */
+const RECONNECT_LIMIT_MS = 2_000;
+
+/** A call that the runtime refused or never got. The message is the runtime's own words; `code` is gRPC's status code. */
+export class CriError extends Error {
+  override readonly name = 'CriError';
+  readonly code: status;
+  constructor(call: string, code: status, message: string) {
+    super(message);
+    this.code = code;
+    this.call = call;
+  }
+  readonly call: string;
+  get notFound(): boolean {
+    return this.code === status.NOT_FOUND;
+  }
+  get unimplemented(): boolean {
+    return this.code === status.UNIMPLEMENTED;
+  }
+}
+
+interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** Milliseconds; `Infinity` for a call that is watched in other ways. */
+  readonly limitMs?: number;
+}
+
+interface ListFilter {
+  readonly podUid?: string;
+  readonly state?: PodSandboxState;
+  readonly labelSelector?: StringMap;
+}
+
+const POD_UID_LABEL = 'io.kubernetes.pod.uid';
+
+export class CriClient {
+  readonly socket: string;
+  readonly #client: Client;
+  readonly #runtime: Service;
+  readonly #image: Service;
+
+  /** Connects on the first call, and again whenever the runtime has been away. */
+  constructor(socket: string) {
+    this.socket = socket;
+    this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': MESSAGE_LIMIT_BYTES,
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': RECONNECT_LIMIT_MS,
+      'grpc.service_config_disable_resolution': 1,
+      'grpc.enable_channelz': 0,
+    });
+    const proto = loadProto(descriptor);
+    this.#runtime = proto.service('runtime.v1.RuntimeService');
+    this.#image = proto.service('runtime.v1.ImageService');
+  }
+
+  /** The channel, for the runtime's other services on the same socket. */
+  get channel(): Client {
+    return this.#client;
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  version(options?: CallOptions): Promise<RuntimeVersion> {
+    return this.#call(this.#runtime, 'Version', { version: '0.1.0' }, options);
+  }
+
+  /** RuntimeReady and NetworkReady with the runtime's reasons, and what its handlers can do. */
+  async status(options?: CallOptions): Promise<RuntimeStatus> {
+    const answer = await this.#call<{
+      status: { conditions: RuntimeCondition[] } | null;
+      runtimeHandlers: RuntimeHandler[];
+    }>(this.#runtime, 'Status', { verbose: false }, options);
+    return { conditions: answer.status?.conditions ?? [], handlers: answer.runtimeHandlers };
+  }
+
+  /** Undefined where the runtime does not say (containerd before 2.0): then it is what the runtime's own config says. */
+  async cgroupDriver(options?: CallOptions): Promise<CgroupDriver | undefined> {
+    try {
+      const answer = await this.#call<{ linux: { cgroupDriver: 'SYSTEMD' | 'CGROUPFS' } | null }>(
+        this.#runtime,
+        'RuntimeConfig',
+        {},
+        options,
+      );
+      if (answer.linux === null) return undefined;
+      return answer.linux.cgroupDriver === 'SYSTEMD' ? 'systemd' : 'cgroupfs';
+    } catch (error) {
+      if (error instanceof CriError && error.unimplemented) return undefined;
+      throw error;
+    }
+  }
+
+  /** Hands the node's pod range to runtimes that write their own CNI config. */
+  async updateRuntimeConfig(podCidr: string, options?: CallOptions): Promise<void> {
+    await this.#call(this.#runtime, 'UpdateRuntimeConfig', { runtimeConfig: { networkConfig: { podCidr } } }, options);
+  }
+
+  /** Creates and starts a sandbox, with its network; gives its id. */
+  async runPodSandbox(config: PodSandboxConfig, runtimeHandler: string, options?: CallOptions): Promise<string> {
+    const answer = await this.#call<{ podSandboxId: string }>(
+      this.#runtime,
+      'RunPodSandbox',
+      { config, runtimeHandler },
+      options,
+    );
+    return answer.podSandboxId;
+  }
+
+  /** Ends what runs in the sandbox and takes its network down; idempotent. */
+  async stopPodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {
+    await this.#call(this.#runtime, 'StopPodSandbox', { podSandboxId }, options);
+  }
+
+  /** Removes the sandbox and its containers; idempotent. */
+  async removePodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {
+    await this.#call(this.#runtime, 'RemovePodSandbox', { podSandboxId }, options);
+  }
+
+  async podSandboxStatus(podSandboxId: string, options?: CallOptions): Promise<PodSandboxStatus> {
+    const answer = await this.#call<{ status: PodSandboxStatus }>(
+      this.#runtime,
+      'PodSandboxStatus',
+      { podSandboxId },
+      options,
+    );
+    return answer.status;
+  }
+
+  async listPodSandboxes(filter: ListFilter = {}, options?: CallOptions): Promise<PodSandbox[]> {
+    const answer = await this.#call<{ items: PodSandbox[] }>(
+      this.#runtime,
+      'ListPodSandbox',
+      { filter: { labelSelector: labelsOf(filter), ...(filter.state && { state: { state: filter.state } }) } },
+      options,
+    );
+    return answer.items;
+  }
+
+  async createContainer(
+    podSandboxId: string,
+    config: ContainerConfig,
+    sandboxConfig: PodSandboxConfig,
+    options?: CallOptions,
+  ): Promise<string> {
+    const answer = await this.#call<{ containerId: string }>(
+      this.#runtime,
+      'CreateContainer',
+      { podSandboxId, config, sandboxConfig },
+      options,
+    );
+    return answer.containerId;
+  }
+
+  async startContainer(containerId: string, options?: CallOptions): Promise<void> {
+    await this.#call(this.#runtime, 'StartContainer', { containerId }, options);
+  }
+
+  /** SIGTERM (or the container's stop signal), then SIGKILL after `graceSeconds`. Resolves when it has ended. */
+  async stopContainer(containerId: string, graceSeconds: number, options: CallOptions = {}): Promise<void> {
+    await this.#call(
+      this.#runtime,
+      'StopContainer',
+      { containerId, timeout: graceSeconds },
+      { limitMs: CALL_LIMIT_MS + graceSeconds * 1000, ...options },
+    );
+  }
+
+  async removeContainer(containerId: string, options?: CallOptions): Promise<void> {
+    await this.#call(this.#runtime, 'RemoveContainer', { containerId }, options);
+  }
+
+  async listContainers(filter: Omit<ListFilter, 'state'> = {}, options?: CallOptions): Promise<Container[]> {
+    const answer = await this.#call<{ containers: Container[] }>(
+      this.#runtime,
+      'ListContainers',
+      { filter: { labelSelector: labelsOf(filter) } },
+      options,
+    );
+    return answer.containers;
+  }
+
+  async containerStatus(containerId: string, options?: CallOptions): Promise<ContainerStatus> {
+    const answer = await this.#call<{ status: ContainerStatus }>(
+      this.#runtime,
+      'ContainerStatus',
+      { containerId },
+      options,
+    );
+    return answer.status;
+  }
+
+  async updateContainerResources(
+    containerId: string,
+    linux: LinuxContainerResources,
+    options?: CallOptions,
+  ): Promise<void> {
+    await this.#call(this.#runtime, 'UpdateContainerResources', { containerId, linux }, options);
+  }
+
+  /** To be called after the log file was moved away. */
+  async reopenContainerLog(containerId: string, options?: CallOptions): Promise<void> {
+    await this.#call(this.#runtime, 'ReopenContainerLog', { containerId }, options);
+  }
+
+  /** Runs a command to its end. `timeoutSeconds` 0 means no limit; past it the command is killed and DEADLINE_EXCEEDED thrown. */
+  execSync(
+    containerId: string,
+    cmd: readonly string[],
+    timeoutSeconds: number,
+    options: CallOptions = {},
+  ): Promise<ExecSyncResult> {
+    // A little longer than the runtime's own limit, so that it is the runtime that ends the command.
+    const limitMs = timeoutSeconds > 0 ? timeoutSeconds * 1000 + 5_000 : Infinity;
+    return this.#call(
+      this.#runtime,
+      'ExecSync',
+      { containerId, cmd, timeout: timeoutSeconds },
+      { limitMs, ...options },
+    );
+  }
+
+  /** Prepares a streaming exec; gives the URL of the runtime's streaming server. */
+  async exec(request: ExecRequest, options?: CallOptions): Promise<string> {
+    return (await this.#call<{ url: string }>(this.#runtime, 'Exec', request, options)).url;
+  }
+
+  async attach(request: AttachRequest, options?: CallOptions): Promise<string> {
+    return (await this.#call<{ url: string }>(this.#runtime, 'Attach', request, options)).url;
+  }
+
+  async portForward(podSandboxId: string, port: readonly number[], options?: CallOptions): Promise<string> {
+    return (await this.#call<{ url: string }>(this.#runtime, 'PortForward', { podSandboxId, port }, options)).url;
+  }
+
+  async containerStats(containerId: string, options?: CallOptions): Promise<ContainerStats> {
+    return (await this.#call<{ stats: ContainerStats }>(this.#runtime, 'ContainerStats', { containerId }, options))
+      .stats;
+  }
+
+  async listContainerStats(options?: CallOptions): Promise<ContainerStats[]> {
+    return (await this.#call<{ stats: ContainerStats[] }>(this.#runtime, 'ListContainerStats', { filter: {} }, options))
+      .stats;
+  }
+
+  async listImages(options?: CallOptions): Promise<Image[]> {
+    return (await this.#call<{ images: Image[] }>(this.#image, 'ListImages', {}, options)).images;
+  }
+
+  /** Undefined when the image is not on this host. */
+  async imageStatus(image: string, options?: CallOptions): Promise<Image | undefined> {
+    const answer = await this.#call<{ image: Image | null }>(this.#image, 'ImageStatus', { image: { image } }, options);
+    return answer.image ?? undefined;
+  }
+
+  /** Pulls; gives the reference to create containers with. No limit of time: pass a signal. */
+  async pullImage(
+    image: string,
+    auth: AuthConfig | undefined,
+    sandboxConfig: PodSandboxConfig | undefined,
+    options: CallOptions = {},
+  ): Promise<string> {
+    const answer = await this.#call<{ imageRef: string }>(
+      this.#image,
+      'PullImage',
+      { image: { image }, auth, sandboxConfig },
+      { limitMs: Infinity, ...options },
+    );
+    return answer.imageRef;
+  }
+
+  async removeImage(image: string, options?: CallOptions): Promise<void> {
+    await this.#call(this.#image, 'RemoveImage', { image: { image } }, options);
+  }
+
+  /** The file systems that hold images; `usedBytes` is what images take there. */
+  async imageFilesystems(options?: CallOptions): Promise<FilesystemUsage[]> {
+    return (await this.#call<{ imageFilesystems: FilesystemUsage[] }>(this.#image, 'ImageFsInfo', {}, options))
+      .imageFilesystems;
+  }
+
+  /** The CRI's event stream, for runtimes that are not containerd. */
+  containerEvents(): ClientReadableStream<unknown> {
+    const method = this.#runtime.method('GetContainerEvents');
+    return this.#client.makeServerStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, {});
+  }
+
+  #call<T>(service: Service, name: string, request: object, options: CallOptions = {}): Promise<T> {
+    const { signal, limitMs = CALL_LIMIT_MS } = options;
+    const method = service.method(name);
+    return new Promise<T>((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(new CriError(name, status.CANCELLED, `${name}: ${String(signal.reason)}`));
+        return;
+      }
+      const call = this.#client.makeUnaryRequest<object, object>(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        new Metadata(),
+        { deadline: limitMs === Infinity ? Infinity : Date.now() + limitMs },
+        (error, answer) => {
+          signal?.removeEventListener('abort', cancel);
+          if (error) reject(this.#errorOf(name, error));
+          else resolve(answer as T);
+        },
+      );
+      const cancel = () => call.cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
+    });
+  }
+
+  #errorOf(call: string, error: ServiceError): CriError {
+    if (error.code === status.UNAVAILABLE) {
+      return new CriError(call, error.code, `${error.details}: is the container runtime running at ${this.socket}?`);
+    }
+    return new CriError(call, error.code, error.details);
+  }
+}
+
+const labelsOf = (filter: ListFilter): StringMap => ({
+  ...filter.labelSelector,
+  ...(filter.podUid !== undefined && { [POD_UID_LABEL]: filter.podUid }),
+});

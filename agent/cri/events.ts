@@ -1,0 +1,94 @@
+/**
+ * Which containers have changed, as the runtime tells it: containerd's own event stream where there is one, the CRI's
+ * GetContainerEvents elsewhere. Events carry no truth, they only wake whoever owns the container.
+ */
+import { status, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import descriptor from '../../proto/containerd-events-v1.json' with { type: 'json' };
+import type { Logger } from '../../client/logger.ts';
+import type { CriClient } from './client.ts';
+import { loadProto } from './service.ts';
+
+/** The namespace in which containerd keeps what the CRI created. */
+const CRI_NAMESPACE = 'k8s.io';
+const TOPICS = ['/tasks/start', '/tasks/exit', '/tasks/oom', '/tasks/paused', '/tasks/resumed', '/containers/delete'];
+const RECONNECT_AFTER_MS = 1_000;
+
+export interface RuntimeEventsOptions {
+  readonly cri: CriClient;
+  readonly logger: Logger;
+  /** A container or sandbox of this id has changed. */
+  changed(containerId: string): void;
+  /** Events may have been missed: everything is to be looked at again. Called after each (re)connection. */
+  missed(): void;
+}
+
+interface Envelope {
+  readonly topic: string;
+  readonly event: { readonly typeUrl: string; readonly value: Buffer } | null;
+}
+
+/** Follows the runtime's events until told to stop; connects again whenever the stream ends. */
+export async function followRuntimeEvents(options: RuntimeEventsOptions, signal: AbortSignal): Promise<void> {
+  const { cri, logger } = options;
+  const proto = loadProto(descriptor);
+  const subscribe = proto.service('containerd.services.events.v1.Events').method('Subscribe');
+  const exit = proto.decoder('containerd.services.events.v1.TaskExit');
+  const reference = proto.decoder('containerd.services.events.v1.ContainerReference');
+
+  const handleEnvelope = ({ topic, event }: Envelope): void => {
+    if (event === null) return;
+    if (topic === '/tasks/exit') {
+      const { containerId, id } = exit(event.value) as { containerId: string; id: string };
+      // The end of a command run in the container (an exec probe) is not the container's.
+      if (id === containerId) options.changed(containerId);
+    } else {
+      options.changed((reference(event.value) as { containerId: string }).containerId);
+    }
+  };
+  const containerdStream = (): ClientReadableStream<unknown> =>
+    cri.channel.makeServerStreamRequest(subscribe.path, subscribe.requestSerialize, subscribe.responseDeserialize, {
+      filters: TOPICS.map((topic) => `namespace==${CRI_NAMESPACE},topic==${topic}`),
+    });
+
+  let containerd = true;
+  while (!signal.aborted) {
+    const ended = containerd
+      ? await follow(containerdStream(), (message) => handleEnvelope(message as Envelope), options.missed, signal)
+      : await follow(
+          cri.containerEvents(),
+          (message) => options.changed((message as { containerId: string }).containerId),
+          options.missed,
+          signal,
+        );
+    if (signal.aborted) return;
+    if (containerd && ended?.code === status.UNIMPLEMENTED) {
+      containerd = false;
+      logger.info({}, "the runtime has no containerd event stream; following the CRI's");
+      continue;
+    }
+    logger.warn({ reason: ended?.details ?? 'the stream ended' }, 'lost the event stream of the container runtime');
+    await sleep(RECONNECT_AFTER_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Resolves with why the stream ended. `connected` is called once the runtime has accepted it. */
+function follow(
+  stream: ClientReadableStream<unknown>,
+  handle: (message: unknown) => void,
+  connected: () => void,
+  signal: AbortSignal,
+): Promise<ServiceError | undefined> {
+  return new Promise((resolve) => {
+    const cancel = () => stream.cancel();
+    const finish = (error?: ServiceError) => {
+      signal.removeEventListener('abort', cancel);
+      resolve(error);
+    };
+    signal.addEventListener('abort', cancel, { once: true });
+    stream.on('metadata', connected);
+    stream.on('data', handle);
+    stream.on('error', (error: ServiceError) => finish(error));
+    stream.on('end', () => finish());
+  });
+}

@@ -1,0 +1,36 @@
+/** gRPC services and messages, looked up in a compiled descriptor (see proto/compile.ts). */
+import { fromJSON, type MessageTypeDefinition, type MethodDefinition, type Options } from '@grpc/proto-loader';
+
+const OPTIONS: Options = { longs: Number, enums: String, defaults: true };
+
+export interface Service {
+  method(name: string): MethodDefinition<object, object>;
+}
+
+export interface Proto {
+  service(name: string): Service;
+  /** Reads a message that travels inside another one as bytes. */
+  decoder(name: string): (bytes: Buffer) => object;
+}
+
+export function loadProto(descriptor: object): Proto {
+  const definitions = fromJSON(descriptor as Parameters<typeof fromJSON>[0], OPTIONS);
+  const lookUp = (name: string) => {
+    const definition = definitions[name];
+    if (definition === undefined) throw new Error(`proto: no ${name}`);
+    return definition;
+  };
+  return {
+    service: (name) => {
+      const service = lookUp(name) as Record<string, MethodDefinition<object, object>>;
+      return {
+        method: (methodName) => {
+          const method = service[methodName];
+          if (method === undefined) throw new Error(`proto: no ${name}.${methodName}`);
+          return method;
+        },
+      };
+    },
+    decoder: (name) => (lookUp(name) as MessageTypeDefinition<object, object>).deserialize,
+  };
+}

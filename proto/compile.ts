@@ -1,0 +1,10 @@
+/** Writes the JSON descriptors that the agent loads (no parser runs at start, and a bundle carries them as modules). */
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import protobuf from 'protobufjs';
+
+for (const name of ['runtime-v1', 'containerd-events-v1']) {
+  const text = await readFile(path.join(import.meta.dirname, `${name}.proto`), 'utf8');
+  const { root } = protobuf.parse(text);
+  await writeFile(path.join(import.meta.dirname, `${name}.json`), `${JSON.stringify(root.toJSON())}\n`);
+}
