@@ -1,0 +1,34 @@
+/** What the daemons share: a log on stdout, and an end on SIGTERM or SIGINT. */
+import { destination, pino, type Logger } from 'pino';
+
+/** After a signal a daemon has this long to end by itself. */
+const SHUTDOWN_LIMIT_MS = 15_000;
+
+/** Runs until `body` ends; its signal is aborted when the process is told to stop. */
+export async function runDaemon(
+  name: string,
+  level: string,
+  body: (signal: AbortSignal, logger: Logger) => Promise<void>,
+): Promise<void> {
+  const logger = pino({ name: `kedge-${name}`, level, base: { name: `kedge-${name}` } }, destination({ fd: 1, sync: true }));
+  const controller = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      logger.info({ signal }, 'stopping');
+      controller.abort();
+      setTimeout(() => {
+        logger.error(`did not stop within ${SHUTDOWN_LIMIT_MS} ms`);
+        process.exit(1);
+      }, SHUTDOWN_LIMIT_MS).unref();
+    });
+  }
+  try {
+    await body(controller.signal, logger);
+  } catch (error) {
+    if (controller.signal.aborted) return;
+    logger.fatal({ err: error }, (error as Error).message);
+    process.exitCode = 1;
+  } finally {
+    controller.abort();
+  }
+}

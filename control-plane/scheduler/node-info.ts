@@ -1,0 +1,91 @@
+/** A node as the scheduler sees it: what it has, what is taken, and what it asks of pods. */
+import type { Taint } from '../../api/core/affinity.ts';
+import type { Node } from '../../api/core/node.ts';
+import { parseQuantity } from '../../api/machinery/quantity.ts';
+import type { HostPort, PodInfo } from './pod-info.ts';
+import { addResources, parseResources, subtractResources, type Resources } from './resources.ts';
+
+/** What the scheduler's informer keeps of a Node. */
+export interface NodeFacts {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+  readonly unschedulable: boolean;
+  readonly allocatable: Resources;
+  readonly maxPods: number;
+  /** Bytes of each image on the node, by every name it has. */
+  readonly images: ReadonlyMap<string, number>;
+}
+
+export function nodeFacts(node: Node): NodeFacts {
+  const images = new Map<string, number>();
+  for (const image of node.status?.images ?? []) for (const name of image.names ?? []) images.set(name, image.sizeBytes ?? 0);
+  const allocatable = node.status?.allocatable ?? node.status?.capacity;
+  return {
+    name: node.metadata?.name ?? '',
+    labels: node.metadata?.labels ?? {},
+    taints: node.spec?.taints ?? [],
+    unschedulable: node.spec?.unschedulable ?? false,
+    allocatable: parseResources(allocatable),
+    maxPods: allocatable?.pods === undefined ? 0 : parseQuantity(allocatable.pods).toNumber(),
+    images,
+  };
+}
+
+/** Requests that scoring assumes of a container that names none, so that such pods spread too: upstream's defaults. */
+const ASSUMED_MILLI_CPU = 100;
+const ASSUMED_MEMORY_BYTES = 200 * 1024 * 1024;
+
+/** What a pod counts for in scores. */
+export const scoredRequests = (requests: Resources): Resources => ({
+  ...requests,
+  milliCpu: requests.milliCpu || ASSUMED_MILLI_CPU,
+  memory: requests.memory || ASSUMED_MEMORY_BYTES,
+});
+
+/** A node with the pods that are, or are about to be, on it. */
+export class NodeInfo {
+  facts: NodeFacts;
+  readonly #pods = new Map<string, PodInfo>();
+  requested: Resources = parseResources(undefined);
+  scored: Resources = parseResources(undefined);
+
+  constructor(facts: NodeFacts) {
+    this.facts = facts;
+  }
+
+  get podCount(): number {
+    return this.#pods.size;
+  }
+
+  /** Takes room for a pod; again with the same uid replaces it. */
+  add(pod: PodInfo): void {
+    this.remove(pod.uid);
+    this.#pods.set(pod.uid, pod);
+    this.requested = addResources(this.requested, pod.requests);
+    this.scored = addResources(this.scored, scoredRequests(pod.requests));
+  }
+
+  remove(uid: string): void {
+    const pod = this.#pods.get(uid);
+    if (!pod) return;
+    this.#pods.delete(uid);
+    this.requested = subtractResources(this.requested, pod.requests);
+    this.scored = subtractResources(this.scored, scoredRequests(pod.requests));
+  }
+
+  has(uid: string): boolean {
+    return this.#pods.has(uid);
+  }
+
+  /** Whether a host port is taken: the same port and protocol on the same address, or either on all addresses. */
+  portTaken(wanted: HostPort): boolean {
+    for (const pod of this.#pods.values()) {
+      for (const taken of pod.hostPorts) {
+        if (taken.port !== wanted.port || taken.protocol !== wanted.protocol) continue;
+        if (taken.ip === wanted.ip || taken.ip === '0.0.0.0' || wanted.ip === '0.0.0.0') return true;
+      }
+    }
+    return false;
+  }
+}

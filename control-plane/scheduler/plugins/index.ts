@@ -1,0 +1,21 @@
+import type { Plugin } from '../plugin.ts';
+import { balancedAllocation } from './balanced-allocation.ts';
+import { imageLocality } from './image-locality.ts';
+import { nodeAffinity } from './node-affinity.ts';
+import { nodeName } from './node-name.ts';
+import { nodePorts } from './node-ports.ts';
+import { nodeResourcesFit } from './node-resources-fit.ts';
+import { nodeUnschedulable } from './node-unschedulable.ts';
+import { taintToleration } from './taint-toleration.ts';
+
+/** In the order in which they filter: cheap and decisive first. */
+export const defaultPlugins: readonly Plugin[] = [
+  nodeUnschedulable,
+  nodeName,
+  taintToleration,
+  nodeAffinity,
+  nodePorts,
+  nodeResourcesFit,
+  balancedAllocation,
+  imageLocality,
+];

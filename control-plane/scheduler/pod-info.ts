@@ -1,0 +1,111 @@
+/** What the scheduler keeps of a pod: a handful of numbers and the rules that decide where it may go. */
+import type { Toleration } from '../../api/core/affinity.ts';
+import type { NodeSelector, PreferredSchedulingTerm } from '../../api/core/affinity.ts';
+import type { Container } from '../../api/core/container.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import { addResources, maxResources, parseResources, type Resources } from './resources.ts';
+
+export interface HostPort {
+  readonly ip: string;
+  readonly protocol: string;
+  readonly port: number;
+}
+
+/** A pod as far as the node that runs it is concerned. */
+export interface PodInfo {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** '' until the pod is bound. */
+  readonly nodeName: string;
+  readonly requests: Resources;
+  readonly hostPorts: readonly HostPort[];
+  /** Whether it still takes room on its node. */
+  readonly terminated: boolean;
+  /** There while the pod waits for a node, so that 10,000 placed pods cost little. */
+  readonly pending?: PendingPod;
+}
+
+/** What decides where a pod may go. */
+export interface PendingPod {
+  readonly schedulerName: string;
+  readonly priority: number;
+  readonly gated: boolean;
+  readonly deleting: boolean;
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly requiredNodes: NodeSelector | undefined;
+  readonly preferredNodes: readonly PreferredSchedulingTerm[];
+  readonly tolerations: readonly Toleration[];
+  readonly images: readonly string[];
+}
+
+const NO_PORTS: readonly HostPort[] = [];
+
+/**
+ * The most that a pod needs at any moment (KEP-753): its containers and sidecars together, or an init container with the
+ * sidecars started before it, plus the overhead. Pod-level requests win where they are given.
+ */
+export function podRequests(spec: NonNullable<Pod['spec']>): Resources {
+  const requestsOf = (container: Container): Resources => parseResources(container.resources?.requests);
+  let running = parseResources(undefined);
+  for (const container of spec.containers) running = addResources(running, requestsOf(container));
+  let sidecars = parseResources(undefined);
+  let starting = parseResources(undefined);
+  for (const container of spec.initContainers ?? []) {
+    const requests = requestsOf(container);
+    if (container.restartPolicy === 'Always') {
+      running = addResources(running, requests);
+      sidecars = addResources(sidecars, requests);
+      starting = maxResources(starting, sidecars);
+    } else {
+      starting = maxResources(starting, addResources(sidecars, requests));
+    }
+  }
+  const needed = maxResources(running, starting);
+  const whole = spec.resources?.requests ? overridden(needed, parseResources(spec.resources.requests)) : needed;
+  return addResources(whole, parseResources(spec.overhead));
+}
+
+const overridden = (requests: Resources, podLevel: Resources): Resources => ({
+  milliCpu: podLevel.milliCpu || requests.milliCpu,
+  memory: podLevel.memory || requests.memory,
+  ephemeralStorage: requests.ephemeralStorage,
+  extended: requests.extended,
+});
+
+function hostPorts(spec: NonNullable<Pod['spec']>): readonly HostPort[] {
+  const ports = [...spec.containers, ...(spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always')]
+    .flatMap((container) => container.ports ?? [])
+    .filter((port) => (port.hostPort ?? 0) > 0)
+    .map((port) => ({ ip: port.hostIP || '0.0.0.0', protocol: port.protocol ?? 'TCP', port: port.hostPort ?? 0 }));
+  return ports.length ? ports : NO_PORTS;
+}
+
+/** Projects a pod for the scheduler's informer. */
+export function podInfo(pod: Pod): PodInfo {
+  const { metadata, spec, status } = pod;
+  if (!spec) throw new Error(`pod ${metadata?.namespace}/${metadata?.name} has no spec`);
+  const affinity = spec.affinity?.nodeAffinity;
+  return {
+    namespace: metadata?.namespace ?? '',
+    name: metadata?.name ?? '',
+    uid: metadata?.uid ?? '',
+    nodeName: spec.nodeName ?? '',
+    requests: podRequests(spec),
+    hostPorts: hostPorts(spec),
+    terminated: status?.phase === 'Succeeded' || status?.phase === 'Failed',
+    pending: spec.nodeName
+      ? undefined
+      : {
+          schedulerName: spec.schedulerName ?? 'default-scheduler',
+          priority: spec.priority ?? 0,
+          gated: (spec.schedulingGates ?? []).length > 0,
+          deleting: metadata?.deletionTimestamp !== undefined,
+          nodeSelector: spec.nodeSelector ?? {},
+          requiredNodes: affinity?.requiredDuringSchedulingIgnoredDuringExecution,
+          preferredNodes: affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [],
+          tolerations: spec.tolerations ?? [],
+          images: [...(spec.initContainers ?? []), ...spec.containers].map((container) => container.image ?? ''),
+        },
+  };
+}

@@ -1,0 +1,44 @@
+/** Amounts of resources as plain numbers. */
+import { parseQuantity } from '../../api/machinery/quantity.ts';
+
+export interface Resources {
+  /** Thousandths of a core. */
+  readonly milliCpu: number;
+  /** Bytes. */
+  readonly memory: number;
+  /** Bytes. */
+  readonly ephemeralStorage: number;
+  /** Everything else (hugepages, devices), by name. */
+  readonly extended: Readonly<Record<string, number>>;
+}
+
+const NONE: Readonly<Record<string, number>> = {};
+const ZERO: Resources = { milliCpu: 0, memory: 0, ephemeralStorage: 0, extended: NONE };
+
+export function parseResources(quantities: Readonly<Record<string, string>> | undefined): Resources {
+  if (!quantities) return ZERO;
+  let [milliCpu, memory, ephemeralStorage] = [0, 0, 0];
+  let extended = NONE;
+  for (const [name, quantity] of Object.entries(quantities)) {
+    if (name === 'cpu') milliCpu = Math.ceil(parseQuantity(quantity).toNumber() * 1000);
+    else if (name === 'memory') memory = parseQuantity(quantity).toNumber();
+    else if (name === 'ephemeral-storage') ephemeralStorage = parseQuantity(quantity).toNumber();
+    else if (name !== 'pods') extended = { ...extended, [name]: parseQuantity(quantity).toNumber() };
+  }
+  return { milliCpu, memory, ephemeralStorage, extended };
+}
+
+function combine(a: Resources, b: Resources, how: (x: number, y: number) => number): Resources {
+  let extended = a.extended;
+  for (const [name, amount] of Object.entries(b.extended)) extended = { ...extended, [name]: how(a.extended[name] ?? 0, amount) };
+  return {
+    milliCpu: how(a.milliCpu, b.milliCpu),
+    memory: how(a.memory, b.memory),
+    ephemeralStorage: how(a.ephemeralStorage, b.ephemeralStorage),
+    extended,
+  };
+}
+
+export const addResources = (a: Resources, b: Resources): Resources => combine(a, b, (x, y) => x + y);
+export const subtractResources = (a: Resources, b: Resources): Resources => combine(a, b, (x, y) => x - y);
+export const maxResources = (a: Resources, b: Resources): Resources => combine(a, b, Math.max);

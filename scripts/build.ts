@@ -1,0 +1,90 @@
+/**
+ * Builds what is installed on a host into `dist/`: the bundle, its one native module (lmdb), the Node.js that runs it and
+ * the images that every node carries. `dist/` runs from wherever it is copied to.
+ */
+import { build } from 'esbuild';
+import { chmod, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { buildImages } from './images.ts';
+
+const root = path.resolve(import.meta.dirname, '..');
+const dist = path.join(root, 'dist');
+
+/** Loaded from node_modules at run time, since they find their native part beside themselves; with all that they import. */
+const NATIVE_PACKAGES = ['lmdb'];
+
+/** The packages that `name` needs at run time, itself included, as folders below node_modules. */
+function packageClosure(names: readonly string[]): Map<string, string> {
+  const found = new Map<string, string>();
+  const visit = (name: string, from: string): void => {
+    if (found.has(name)) return;
+    const folder = folderOf(name, from);
+    if (folder === undefined) return;
+    found.set(name, folder);
+    const manifest = createRequire(import.meta.url)(path.join(folder, 'package.json')) as {
+      dependencies?: Record<string, string>;
+      optionalDependencies?: Record<string, string>;
+    };
+    for (const dependency of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })) visit(dependency, folder);
+  };
+  for (const name of names) visit(name, root);
+  return found;
+}
+
+/** Undefined for an optional dependency of another platform. */
+function folderOf(name: string, from: string): string | undefined {
+  for (const base of createRequire(path.join(from, 'package.json')).resolve.paths(name) ?? []) {
+    const folder = path.join(base, name);
+    try {
+      createRequire(import.meta.url).resolve(path.join(folder, 'package.json'));
+      return folder;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+    }
+  }
+  return undefined;
+}
+
+async function bundle(version: string): Promise<void> {
+  await build({
+    entryPoints: { kedge: path.join(root, 'cli/main.ts') },
+    outdir: dist,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
+    platform: 'node',
+    target: 'node26',
+    format: 'esm',
+    external: NATIVE_PACKAGES,
+    loader: { '.proto': 'text' },
+    define: { KEDGE_VERSION: JSON.stringify(version) },
+    sourcemap: 'linked',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  });
+}
+
+const LAUNCHER = `#!/bin/sh
+# Runs kedge with the Node.js that it was built and tested with.
+here=$(dirname "$(readlink -f "$0")")
+exec "$here/bin/node" --disable-warning=ExperimentalWarning "$here/kedge.mjs" "$@"
+`;
+
+const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as { version: string };
+await rm(dist, { recursive: true, force: true });
+await mkdir(path.join(dist, 'bin'), { recursive: true });
+await Promise.all([
+  bundle(version),
+  cp(process.execPath, path.join(dist, 'bin/node')),
+  writeFile(path.join(dist, 'kedge'), LAUNCHER).then(() => chmod(path.join(dist, 'kedge'), 0o755)),
+  writeFile(path.join(dist, 'package.json'), JSON.stringify({ name: 'kedge', version, type: 'module', private: true })),
+  ...[...packageClosure(NATIVE_PACKAGES)].map(([name, folder]) =>
+    cp(folder, path.join(dist, 'node_modules', name), { recursive: true, dereference: true }),
+  ),
+  buildImages(path.join(dist, 'images')),
+]);

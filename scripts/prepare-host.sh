@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs what Kedge needs from Debian's packages, only where it is missing. Run as root.
+set -eu
+
+# have COMMAND: is it there, also where root's PATH does not look?
+have() {
+  command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]
+}
+
+missing=''
+need() { # need COMMAND PACKAGE
+  have "$1" || missing="$missing $2"
+}
+
+need containerd containerd
+need runc runc
+[ -x /usr/lib/cni/bridge ] || [ -x /opt/cni/bin/bridge ] || missing="$missing containernetworking-plugins"
+need iptables iptables
+need conntrack conntrack
+need ip iproute2
+need kubectl kubernetes-client
+# For the build: npm fetches the pinned Node.js, gcc makes the pause image, busybox is the hello image.
+need npm npm
+need gcc gcc
+[ -f /usr/lib/x86_64-linux-gnu/libc.a ] || [ -f /usr/lib/aarch64-linux-gnu/libc.a ] || missing="$missing libc6-dev"
+[ -x /bin/busybox ] || missing="$missing busybox-static"
+need openssl openssl
+need curl curl
+
+for package in "$@"; do missing="$missing $package"; done
+[ -n "$missing" ] || exit 0
+
+# A package that starts its daemon on installation must not touch the host: Kedge runs a containerd of its own.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+  trap 'rm -f "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+echo "installing:$missing"
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of package names
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

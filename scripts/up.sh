@@ -1,0 +1,33 @@
+#!/bin/sh
+# Makes this host a cluster of its own: installs what is missing, builds, starts containerd, server and agent, and returns
+# when the node is Ready. Run as root from the checkout; running it again upgrades what is there and leaves pods running.
+set -eu
+here=$(dirname "$(readlink -f "$0")")
+checkout=$(dirname "$here")
+. "$here/host.sh"
+
+[ "$(id -u)" -eq 0 ] || fail "make up installs packages and starts daemons: run it as root (sudo make up)"
+"$here/prepare-host.sh"
+
+cd "$checkout"
+say "building"
+[ -x node_modules/.bin/esbuild ] && [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund
+PATH="$checkout/node_modules/.bin:$PATH" npm run --silent build
+
+say "installing into $prefix"
+install_files "$checkout"
+
+for unit in kedge-containerd kedge-server; do start "$unit"; done
+wait_until 30 "the server's kubeconfig $kubeconfig" test -s "$kubeconfig"
+wait_until 30 "the server to be ready" kubectl --kubeconfig "$kubeconfig" get --raw /readyz
+
+if [ ! -s "$config/agent.yaml" ]; then
+  say "joining this host"
+  write_agent_config
+fi
+start kedge-agent
+node=$(agent_setting node-name)
+wait_until 60 "node $node to register" kubectl --kubeconfig "$kubeconfig" get "node/$node"
+kubectl --kubeconfig "$kubeconfig" wait --for=condition=Ready --timeout=60s "node/$node" >/dev/null ||
+  fail "node $node is not Ready after 60 s; see $(log_hint kedge-agent)"
+say "node $node is Ready: export KUBECONFIG=$kubeconfig"
