@@ -1,5 +1,6 @@
 import { defineKind } from '../machinery/define-kind.ts';
 import {
+  always,
   boolean,
   field,
   int32,
@@ -7,6 +8,7 @@ import {
   intOrString,
   merged,
   oneOf,
+  pointer,
   string,
   struct,
   time,
@@ -45,10 +47,10 @@ export const DeploymentSpec = struct(
   {
     minReadySeconds: int32(),
     paused: boolean(),
-    progressDeadlineSeconds: int32(),
-    replicas: int32(),
-    revisionHistoryLimit: int32(),
-    strategy: field(DeploymentStrategy, { patchStrategy: 'retainKeys' }),
+    progressDeadlineSeconds: pointer(int32()),
+    replicas: pointer(int32()),
+    revisionHistoryLimit: pointer(int32()),
+    strategy: always(field(DeploymentStrategy, { patchStrategy: 'retainKeys' })),
   },
 );
 export type DeploymentSpec = Static<typeof DeploymentSpec>;
@@ -60,8 +62,8 @@ export const DeploymentCondition = struct(
     type: string(),
   },
   {
-    lastTransitionTime: time(),
-    lastUpdateTime: time(),
+    lastTransitionTime: always(time()),
+    lastUpdateTime: always(time()),
     message: string(),
     reason: string(),
   },
@@ -73,12 +75,12 @@ export const DeploymentStatus = struct(
   {},
   {
     availableReplicas: int32(),
-    collisionCount: int32(),
+    collisionCount: pointer(int32()),
     conditions: merged(DeploymentCondition, 'type'),
     observedGeneration: int64(),
     readyReplicas: int32(),
     replicas: int32(),
-    terminatingReplicas: int32(),
+    terminatingReplicas: pointer(int32()),
     unavailableReplicas: int32(),
     updatedReplicas: int32(),
   },
@@ -91,9 +93,9 @@ export const Deployment = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    spec: DeploymentSpec,
-    status: DeploymentStatus,
+    metadata: always(ObjectMeta),
+    spec: always(DeploymentSpec),
+    status: always(DeploymentStatus),
   },
 );
 export type Deployment = Static<typeof Deployment>;

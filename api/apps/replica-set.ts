@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { int32, int64, merged, string, struct, time, type Static } from '../machinery/schema.ts';
+import { always, int32, int64, merged, pointer, string, struct, time, type Static } from '../machinery/schema.ts';
 import { PodTemplateSpec } from '../core/pod-spec.ts';
 import { LabelSelector } from '../meta/label-selector.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
@@ -11,8 +11,8 @@ export const ReplicaSetSpec = struct(
   },
   {
     minReadySeconds: int32(),
-    replicas: int32(),
-    template: PodTemplateSpec,
+    replicas: pointer(int32()),
+    template: always(PodTemplateSpec),
   },
 );
 export type ReplicaSetSpec = Static<typeof ReplicaSetSpec>;
@@ -24,7 +24,7 @@ export const ReplicaSetCondition = struct(
     type: string(),
   },
   {
-    lastTransitionTime: time(),
+    lastTransitionTime: always(time()),
     message: string(),
     reason: string(),
   },
@@ -42,7 +42,7 @@ export const ReplicaSetStatus = struct(
     fullyLabeledReplicas: int32(),
     observedGeneration: int64(),
     readyReplicas: int32(),
-    terminatingReplicas: int32(),
+    terminatingReplicas: pointer(int32()),
   },
 );
 export type ReplicaSetStatus = Static<typeof ReplicaSetStatus>;
@@ -53,9 +53,9 @@ export const ReplicaSet = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    spec: ReplicaSetSpec,
-    status: ReplicaSetStatus,
+    metadata: always(ObjectMeta),
+    spec: always(ReplicaSetSpec),
+    status: always(ReplicaSetStatus),
   },
 );
 export type ReplicaSet = Static<typeof ReplicaSet>;

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { atomic, list, mapOf, string, struct, type Static } from '../machinery/schema.ts';
+import { always, atomic, list, mapOf, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
 export const UserInfo = struct(
@@ -18,7 +18,7 @@ export const SelfSubjectReviewStatus = struct(
   'io.k8s.api.authentication.v1.SelfSubjectReviewStatus',
   {},
   {
-    userInfo: UserInfo,
+    userInfo: always(UserInfo),
   },
 );
 export type SelfSubjectReviewStatus = Static<typeof SelfSubjectReviewStatus>;
@@ -29,8 +29,8 @@ export const SelfSubjectReview = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    status: SelfSubjectReviewStatus,
+    metadata: always(ObjectMeta),
+    status: always(SelfSubjectReviewStatus),
   },
 );
 export type SelfSubjectReview = Static<typeof SelfSubjectReview>;

@@ -1,4 +1,4 @@
-import { atomic, int64, string, struct, time, type Static } from '../machinery/schema.ts';
+import { always, atomic, int64, pointer, string, struct, time, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
 export const BoundObjectReference = struct(
@@ -17,9 +17,9 @@ export const TokenRequestSpec = struct(
   'io.k8s.api.authentication.v1.TokenRequestSpec',
   {},
   {
-    audiences: atomic(string()),
+    audiences: always(atomic(string())),
     boundObjectRef: BoundObjectReference,
-    expirationSeconds: int64(),
+    expirationSeconds: pointer(int64()),
   },
 );
 export type TokenRequestSpec = Static<typeof TokenRequestSpec>;
@@ -28,8 +28,8 @@ export const TokenRequestStatus = struct(
   'io.k8s.api.authentication.v1.TokenRequestStatus',
   {},
   {
-    expirationTimestamp: time(),
-    token: string(),
+    expirationTimestamp: always(time()),
+    token: always(string()),
   },
 );
 export type TokenRequestStatus = Static<typeof TokenRequestStatus>;
@@ -40,9 +40,9 @@ export const TokenRequest = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    spec: TokenRequestSpec,
-    status: TokenRequestStatus,
+    metadata: always(ObjectMeta),
+    spec: always(TokenRequestSpec),
+    status: always(TokenRequestStatus),
   },
 );
 export type TokenRequest = Static<typeof TokenRequest>;

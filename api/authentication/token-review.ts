@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { atomic, boolean, string, struct, type Static } from '../machinery/schema.ts';
+import { always, atomic, boolean, string, struct, type Static } from '../machinery/schema.ts';
 import { UserInfo } from './self-subject-review.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -21,7 +21,7 @@ export const TokenReviewStatus = struct(
     audiences: atomic(string()),
     authenticated: boolean(),
     error: string(),
-    user: UserInfo,
+    user: always(UserInfo),
   },
 );
 export type TokenReviewStatus = Static<typeof TokenReviewStatus>;
@@ -34,8 +34,8 @@ export const TokenReview = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    status: TokenReviewStatus,
+    metadata: always(ObjectMeta),
+    status: always(TokenReviewStatus),
   },
 );
 export type TokenReview = Static<typeof TokenReview>;

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { string, struct, type Static } from '../machinery/schema.ts';
+import { always, string, struct, type Static } from '../machinery/schema.ts';
 import { SubjectAccessReviewSpec, SubjectAccessReviewStatus } from './attributes.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -11,8 +11,8 @@ export const LocalSubjectAccessReview = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    status: SubjectAccessReviewStatus,
+    metadata: always(ObjectMeta),
+    status: always(SubjectAccessReviewStatus),
   },
 );
 export type LocalSubjectAccessReview = Static<typeof LocalSubjectAccessReview>;

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { string, struct, type Static } from '../machinery/schema.ts';
+import { always, string, struct, type Static } from '../machinery/schema.ts';
 import { NonResourceAttributes, ResourceAttributes, SubjectAccessReviewStatus } from './attributes.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -21,8 +21,8 @@ export const SelfSubjectAccessReview = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    status: SubjectAccessReviewStatus,
+    metadata: always(ObjectMeta),
+    status: always(SubjectAccessReviewStatus),
   },
 );
 export type SelfSubjectAccessReview = Static<typeof SelfSubjectAccessReview>;

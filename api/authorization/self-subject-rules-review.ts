@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { atomic, boolean, string, struct, type Static } from '../machinery/schema.ts';
+import { always, atomic, boolean, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
 export const SelfSubjectRulesReviewSpec = struct(
@@ -56,8 +56,8 @@ export const SelfSubjectRulesReview = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    status: SubjectRulesReviewStatus,
+    metadata: always(ObjectMeta),
+    status: always(SubjectRulesReviewStatus),
   },
 );
 export type SelfSubjectRulesReview = Static<typeof SelfSubjectRulesReview>;

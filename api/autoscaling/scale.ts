@@ -1,4 +1,4 @@
-import { int32, string, struct, type Static } from '../machinery/schema.ts';
+import { always, int32, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
 export const ScaleSpec = struct(
@@ -27,9 +27,9 @@ export const Scale = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    spec: ScaleSpec,
-    status: ScaleStatus,
+    metadata: always(ObjectMeta),
+    spec: always(ScaleSpec),
+    status: always(ScaleStatus),
   },
 );
 export type Scale = Static<typeof Scale>;

@@ -1,5 +1,6 @@
 import { defineKind } from '../machinery/define-kind.ts';
 import {
+  always,
   atomic,
   bytes,
   int32,
@@ -7,6 +8,7 @@ import {
   mapList,
   mapOf,
   oneOf,
+  pointer,
   string,
   struct,
   time,
@@ -21,7 +23,7 @@ export const CertificateSigningRequestSpec = struct(
     signerName: string(),
   },
   {
-    expirationSeconds: int32(),
+    expirationSeconds: pointer(int32()),
     extra: mapOf(list(string())),
     groups: atomic(string()),
     uid: string(),
@@ -64,8 +66,8 @@ export const CertificateSigningRequestCondition = struct(
     type: string(),
   },
   {
-    lastTransitionTime: time(),
-    lastUpdateTime: time(),
+    lastTransitionTime: always(time()),
+    lastUpdateTime: always(time()),
     message: string(),
     reason: string(),
   },
@@ -90,8 +92,8 @@ export const CertificateSigningRequest = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    status: CertificateSigningRequestStatus,
+    metadata: always(ObjectMeta),
+    status: always(CertificateSigningRequestStatus),
   },
 );
 export type CertificateSigningRequest = Static<typeof CertificateSigningRequest>;

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { int32, microTime, string, struct, type Static } from '../machinery/schema.ts';
+import { always, int32, microTime, pointer, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
 export const LeaseSpec = struct(
@@ -7,12 +7,12 @@ export const LeaseSpec = struct(
   {},
   {
     acquireTime: microTime(),
-    holderIdentity: string(),
-    leaseDurationSeconds: int32(),
-    leaseTransitions: int32(),
-    preferredHolder: string(),
+    holderIdentity: pointer(string()),
+    leaseDurationSeconds: pointer(int32()),
+    leaseTransitions: pointer(int32()),
+    preferredHolder: pointer(string()),
     renewTime: microTime(),
-    strategy: string(),
+    strategy: pointer(string()),
   },
 );
 export type LeaseSpec = Static<typeof LeaseSpec>;
@@ -23,8 +23,8 @@ export const Lease = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    spec: LeaseSpec,
+    metadata: always(ObjectMeta),
+    spec: always(LeaseSpec),
   },
 );
 export type Lease = Static<typeof Lease>;

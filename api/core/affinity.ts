@@ -1,4 +1,4 @@
-import { atomic, int32, int64, oneOf, string, struct, time, type Static } from '../machinery/schema.ts';
+import { atomic, int32, int64, oneOf, pointer, string, struct, time, type Static } from '../machinery/schema.ts';
 import { LabelSelector } from '../meta/label-selector.ts';
 
 export const NodeSelectorRequirement = struct(
@@ -117,7 +117,7 @@ export const Toleration = struct(
     effect: oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule'),
     key: string(),
     operator: oneOf('Equal', 'Exists', 'Gt', 'Lt'),
-    tolerationSeconds: int64(),
+    tolerationSeconds: pointer(int64()),
     value: string(),
   },
 );
@@ -133,7 +133,7 @@ export const TopologySpreadConstraint = struct(
   {
     labelSelector: LabelSelector,
     matchLabelKeys: atomic(string()),
-    minDomains: int32(),
+    minDomains: pointer(int32()),
     nodeAffinityPolicy: oneOf('Honor', 'Ignore'),
     nodeTaintsPolicy: oneOf('Honor', 'Ignore'),
   },

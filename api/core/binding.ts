@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { string, struct, type Static } from '../machinery/schema.ts';
+import { always, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectReference } from './references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -11,7 +11,7 @@ export const Binding = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
   },
 );
 export type Binding = Static<typeof Binding>;

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { boolean, bytes, mapOf, string, stringMap, struct, type Static } from '../machinery/schema.ts';
+import { always, boolean, bytes, mapOf, pointer, string, stringMap, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
 export const ConfigMap = struct(
@@ -9,9 +9,9 @@ export const ConfigMap = struct(
     apiVersion: string(),
     binaryData: mapOf(bytes()),
     data: stringMap(),
-    immutable: boolean(),
+    immutable: pointer(boolean()),
     kind: string(),
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
   },
 );
 export type ConfigMap = Static<typeof ConfigMap>;

@@ -1,4 +1,5 @@
 import {
+  always,
   atomic,
   boolean,
   int32,
@@ -6,6 +7,7 @@ import {
   mapOf,
   merged,
   oneOf,
+  pointer,
   quantity,
   setOf,
   string,
@@ -23,7 +25,7 @@ export const ConfigMapKeySelector = struct(
   },
   {
     name: string(),
-    optional: boolean(),
+    optional: pointer(boolean()),
   },
   { mapType: 'atomic' },
 );
@@ -37,7 +39,7 @@ export const FileKeySelector = struct(
     volumeName: string(),
   },
   {
-    optional: boolean(),
+    optional: pointer(boolean()),
   },
   { mapType: 'atomic' },
 );
@@ -50,7 +52,7 @@ export const SecretKeySelector = struct(
   },
   {
     name: string(),
-    optional: boolean(),
+    optional: pointer(boolean()),
   },
   { mapType: 'atomic' },
 );
@@ -86,7 +88,7 @@ export const ConfigMapEnvSource = struct(
   {},
   {
     name: string(),
-    optional: boolean(),
+    optional: pointer(boolean()),
   },
 );
 export type ConfigMapEnvSource = Static<typeof ConfigMapEnvSource>;
@@ -96,7 +98,7 @@ export const SecretEnvSource = struct(
   {},
   {
     name: string(),
-    optional: boolean(),
+    optional: pointer(boolean()),
   },
 );
 export type SecretEnvSource = Static<typeof SecretEnvSource>;
@@ -226,8 +228,8 @@ export const Container = struct(
     }),
     readinessProbe: Probe,
     resizePolicy: atomic(ContainerResizePolicy),
-    resources: ResourceRequirements,
-    restartPolicy: string(),
+    resources: always(ResourceRequirements),
+    restartPolicy: pointer(string()),
     restartPolicyRules: atomic(ContainerRestartRule),
     securityContext: SecurityContext,
     startupProbe: Probe,
@@ -263,8 +265,8 @@ export const EphemeralContainer = struct(
     }),
     readinessProbe: Probe,
     resizePolicy: atomic(ContainerResizePolicy),
-    resources: ResourceRequirements,
-    restartPolicy: string(),
+    resources: always(ResourceRequirements),
+    restartPolicy: pointer(string()),
     restartPolicyRules: atomic(ContainerRestartRule),
     securityContext: SecurityContext,
     startupProbe: Probe,

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { atomic, int32, oneOf, string, struct, type Static } from '../machinery/schema.ts';
+import { always, atomic, int32, oneOf, pointer, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectReference } from './references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -10,7 +10,7 @@ export const EndpointAddress = struct(
   },
   {
     hostname: string(),
-    nodeName: string(),
+    nodeName: pointer(string()),
     targetRef: ObjectReference,
   },
   { mapType: 'atomic' },
@@ -23,7 +23,7 @@ export const EndpointPort = struct(
     port: int32(),
   },
   {
-    appProtocol: string(),
+    appProtocol: pointer(string()),
     name: string(),
     protocol: oneOf('SCTP', 'TCP', 'UDP'),
   },
@@ -48,7 +48,7 @@ export const Endpoints = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
     subsets: atomic(EndpointSubset),
   },
 );

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { int32, microTime, string, struct, time, type Static } from '../machinery/schema.ts';
+import { always, int32, microTime, string, struct, time, type Static } from '../machinery/schema.ts';
 import { EventSource, ObjectReference } from './references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -8,7 +8,7 @@ export const EventSeries = struct(
   {},
   {
     count: int32(),
-    lastObservedTime: microTime(),
+    lastObservedTime: always(microTime()),
   },
 );
 export type EventSeries = Static<typeof EventSeries>;
@@ -23,17 +23,17 @@ export const Event = struct(
     action: string(),
     apiVersion: string(),
     count: int32(),
-    eventTime: microTime(),
-    firstTimestamp: time(),
+    eventTime: always(microTime()),
+    firstTimestamp: always(time()),
     kind: string(),
-    lastTimestamp: time(),
+    lastTimestamp: always(time()),
     message: string(),
     reason: string(),
     related: ObjectReference,
-    reportingComponent: string(),
-    reportingInstance: string(),
+    reportingComponent: always(string()),
+    reportingInstance: always(string()),
     series: EventSeries,
-    source: EventSource,
+    source: always(EventSource),
     type: string(),
   },
 );

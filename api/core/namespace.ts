@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { atomic, merged, oneOf, string, struct, time, type Static } from '../machinery/schema.ts';
+import { always, atomic, merged, oneOf, string, struct, time, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
 export const NamespaceSpec = struct(
@@ -18,7 +18,7 @@ export const NamespaceCondition = struct(
     type: string(),
   },
   {
-    lastTransitionTime: time(),
+    lastTransitionTime: always(time()),
     message: string(),
     reason: string(),
   },
@@ -41,9 +41,9 @@ export const Namespace = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    spec: NamespaceSpec,
-    status: NamespaceStatus,
+    metadata: always(ObjectMeta),
+    spec: always(NamespaceSpec),
+    status: always(NamespaceStatus),
   },
 );
 export type Namespace = Static<typeof Namespace>;

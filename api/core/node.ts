@@ -1,5 +1,6 @@
 import { defineKind } from '../machinery/define-kind.ts';
 import {
+  always,
   atomic,
   boolean,
   int32,
@@ -7,6 +8,7 @@ import {
   mapOf,
   merged,
   oneOf,
+  pointer,
   quantity,
   setOf,
   string,
@@ -72,8 +74,8 @@ export const NodeCondition = struct(
     type: string(),
   },
   {
-    lastHeartbeatTime: time(),
-    lastTransitionTime: time(),
+    lastHeartbeatTime: always(time()),
+    lastTransitionTime: always(time()),
     message: string(),
     reason: string(),
   },
@@ -105,7 +107,7 @@ export const NodeDaemonEndpoints = struct(
   'io.k8s.api.core.v1.NodeDaemonEndpoints',
   {},
   {
-    kubeletEndpoint: DaemonEndpoint,
+    kubeletEndpoint: always(DaemonEndpoint),
   },
 );
 export type NodeDaemonEndpoints = Static<typeof NodeDaemonEndpoints>;
@@ -114,7 +116,7 @@ export const NodeFeatures = struct(
   'io.k8s.api.core.v1.NodeFeatures',
   {},
   {
-    supplementalGroupsPolicy: boolean(),
+    supplementalGroupsPolicy: pointer(boolean()),
   },
 );
 export type NodeFeatures = Static<typeof NodeFeatures>;
@@ -123,7 +125,7 @@ export const ContainerImage = struct(
   'io.k8s.api.core.v1.ContainerImage',
   {},
   {
-    names: atomic(string()),
+    names: always(atomic(string())),
     sizeBytes: int64(),
   },
 );
@@ -133,7 +135,7 @@ export const NodeSwapStatus = struct(
   'io.k8s.api.core.v1.NodeSwapStatus',
   {},
   {
-    capacity: int64(),
+    capacity: pointer(int64()),
   },
 );
 export type NodeSwapStatus = Static<typeof NodeSwapStatus>;
@@ -162,8 +164,8 @@ export const NodeRuntimeHandlerFeatures = struct(
   'io.k8s.api.core.v1.NodeRuntimeHandlerFeatures',
   {},
   {
-    recursiveReadOnlyMounts: boolean(),
-    userNamespaces: boolean(),
+    recursiveReadOnlyMounts: pointer(boolean()),
+    userNamespaces: pointer(boolean()),
   },
 );
 export type NodeRuntimeHandlerFeatures = Static<typeof NodeRuntimeHandlerFeatures>;
@@ -197,11 +199,11 @@ export const NodeStatus = struct(
     capacity: mapOf(quantity()),
     conditions: merged(NodeCondition, 'type'),
     config: NodeConfigStatus,
-    daemonEndpoints: NodeDaemonEndpoints,
+    daemonEndpoints: always(NodeDaemonEndpoints),
     declaredFeatures: atomic(string()),
     features: NodeFeatures,
     images: atomic(ContainerImage),
-    nodeInfo: NodeSystemInfo,
+    nodeInfo: always(NodeSystemInfo),
     phase: oneOf('Pending', 'Running', 'Terminated'),
     runtimeHandlers: atomic(NodeRuntimeHandler),
     volumesAttached: atomic(AttachedVolume),
@@ -216,9 +218,9 @@ export const Node = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    spec: NodeSpec,
-    status: NodeStatus,
+    metadata: always(ObjectMeta),
+    spec: always(NodeSpec),
+    status: always(NodeStatus),
   },
 );
 export type Node = Static<typeof Node>;

@@ -1,4 +1,5 @@
 import {
+  always,
   atomic,
   boolean,
   int32,
@@ -7,6 +8,7 @@ import {
   mapOf,
   merged,
   oneOf,
+  pointer,
   quantity,
   setOf,
   string,
@@ -23,8 +25,8 @@ export const PodCondition = struct(
     type: string(),
   },
   {
-    lastProbeTime: time(),
-    lastTransitionTime: time(),
+    lastProbeTime: always(time()),
+    lastTransitionTime: always(time()),
     message: string(),
     observedGeneration: int64(),
     reason: string(),
@@ -59,7 +61,7 @@ export const ContainerStateRunning = struct(
   'io.k8s.api.core.v1.ContainerStateRunning',
   {},
   {
-    startedAt: time(),
+    startedAt: always(time()),
   },
 );
 export type ContainerStateRunning = Static<typeof ContainerStateRunning>;
@@ -71,11 +73,11 @@ export const ContainerStateTerminated = struct(
   },
   {
     containerID: string(),
-    finishedAt: time(),
+    finishedAt: always(time()),
     message: string(),
     reason: string(),
     signal: int32(),
-    startedAt: time(),
+    startedAt: always(time()),
   },
 );
 export type ContainerStateTerminated = Static<typeof ContainerStateTerminated>;
@@ -167,10 +169,10 @@ export const ContainerStatus = struct(
     allocatedResources: mapOf(quantity()),
     allocatedResourcesStatus: merged(ResourceStatus, 'name'),
     containerID: string(),
-    lastState: ContainerState,
+    lastState: always(ContainerState),
     resources: ResourceRequirements,
-    started: boolean(),
-    state: ContainerState,
+    started: pointer(boolean()),
+    state: always(ContainerState),
     stopSignal: oneOf(
       'SIGABRT',
       'SIGALRM',

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { string, struct, type Static } from '../machinery/schema.ts';
+import { always, string, struct, type Static } from '../machinery/schema.ts';
 import { PodSpec } from './pod-spec.ts';
 import { PodStatus } from './pod-status.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
@@ -10,9 +10,9 @@ export const Pod = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    spec: PodSpec,
-    status: PodStatus,
+    metadata: always(ObjectMeta),
+    spec: always(PodSpec),
+    status: always(PodStatus),
   },
 );
 export type Pod = Static<typeof Pod>;

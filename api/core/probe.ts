@@ -1,4 +1,4 @@
-import { atomic, int32, int64, intOrString, oneOf, string, struct, type Static } from '../machinery/schema.ts';
+import { atomic, int32, int64, intOrString, oneOf, pointer, string, struct, type Static } from '../machinery/schema.ts';
 
 export const ExecAction = struct(
   'io.k8s.api.core.v1.ExecAction',
@@ -148,7 +148,7 @@ export const GRPCAction = struct(
     port: int32(),
   },
   {
-    service: string(),
+    service: pointer(string()),
   },
 );
 export type GRPCAction = Static<typeof GRPCAction>;
@@ -165,7 +165,7 @@ export const Probe = struct(
     periodSeconds: int32(),
     successThreshold: int32(),
     tcpSocket: TCPSocketAction,
-    terminationGracePeriodSeconds: int64(),
+    terminationGracePeriodSeconds: pointer(int64()),
     timeoutSeconds: int32(),
   },
 );

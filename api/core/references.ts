@@ -1,4 +1,4 @@
-import { quantity, string, struct, type Static } from '../machinery/schema.ts';
+import { always, quantity, string, struct, type Static } from '../machinery/schema.ts';
 
 export const ObjectFieldSelector = struct(
   'io.k8s.api.core.v1.ObjectFieldSelector',
@@ -19,7 +19,7 @@ export const ResourceFieldSelector = struct(
   },
   {
     containerName: string(),
-    divisor: quantity(),
+    divisor: always(quantity()),
   },
   { mapType: 'atomic' },
 );

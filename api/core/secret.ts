@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { boolean, bytes, mapOf, string, stringMap, struct, type Static } from '../machinery/schema.ts';
+import { always, boolean, bytes, mapOf, pointer, string, stringMap, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
 export const Secret = struct(
@@ -8,9 +8,9 @@ export const Secret = struct(
   {
     apiVersion: string(),
     data: mapOf(bytes()),
-    immutable: boolean(),
+    immutable: pointer(boolean()),
     kind: string(),
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
     stringData: stringMap(),
     type: string(),
   },

@@ -1,4 +1,4 @@
-import { atomic, boolean, int64, oneOf, string, struct, type Static } from '../machinery/schema.ts';
+import { atomic, boolean, int64, oneOf, pointer, string, struct, type Static } from '../machinery/schema.ts';
 
 export const AppArmorProfile = struct(
   'io.k8s.api.core.v1.AppArmorProfile',
@@ -6,7 +6,7 @@ export const AppArmorProfile = struct(
     type: oneOf('Localhost', 'RuntimeDefault', 'Unconfined'),
   },
   {
-    localhostProfile: string(),
+    localhostProfile: pointer(string()),
   },
 );
 export type AppArmorProfile = Static<typeof AppArmorProfile>;
@@ -39,7 +39,7 @@ export const SeccompProfile = struct(
     type: oneOf('Localhost', 'RuntimeDefault', 'Unconfined'),
   },
   {
-    localhostProfile: string(),
+    localhostProfile: pointer(string()),
   },
 );
 export type SeccompProfile = Static<typeof SeccompProfile>;
@@ -48,10 +48,10 @@ export const WindowsSecurityContextOptions = struct(
   'io.k8s.api.core.v1.WindowsSecurityContextOptions',
   {},
   {
-    gmsaCredentialSpec: string(),
-    gmsaCredentialSpecName: string(),
-    hostProcess: boolean(),
-    runAsUserName: string(),
+    gmsaCredentialSpec: pointer(string()),
+    gmsaCredentialSpecName: pointer(string()),
+    hostProcess: pointer(boolean()),
+    runAsUserName: pointer(string()),
   },
 );
 export type WindowsSecurityContextOptions = Static<typeof WindowsSecurityContextOptions>;
@@ -60,15 +60,15 @@ export const SecurityContext = struct(
   'io.k8s.api.core.v1.SecurityContext',
   {},
   {
-    allowPrivilegeEscalation: boolean(),
+    allowPrivilegeEscalation: pointer(boolean()),
     appArmorProfile: AppArmorProfile,
     capabilities: Capabilities,
-    privileged: boolean(),
-    procMount: oneOf('Default', 'Unmasked'),
-    readOnlyRootFilesystem: boolean(),
-    runAsGroup: int64(),
-    runAsNonRoot: boolean(),
-    runAsUser: int64(),
+    privileged: pointer(boolean()),
+    procMount: pointer(oneOf('Default', 'Unmasked')),
+    readOnlyRootFilesystem: pointer(boolean()),
+    runAsGroup: pointer(int64()),
+    runAsNonRoot: pointer(boolean()),
+    runAsUser: pointer(int64()),
     seLinuxOptions: SELinuxOptions,
     seccompProfile: SeccompProfile,
     windowsOptions: WindowsSecurityContextOptions,
@@ -91,16 +91,16 @@ export const PodSecurityContext = struct(
   {},
   {
     appArmorProfile: AppArmorProfile,
-    fsGroup: int64(),
-    fsGroupChangePolicy: oneOf('Always', 'OnRootMismatch'),
-    runAsGroup: int64(),
-    runAsNonRoot: boolean(),
-    runAsUser: int64(),
+    fsGroup: pointer(int64()),
+    fsGroupChangePolicy: pointer(oneOf('Always', 'OnRootMismatch')),
+    runAsGroup: pointer(int64()),
+    runAsNonRoot: pointer(boolean()),
+    runAsUser: pointer(int64()),
     seLinuxChangePolicy: string(),
     seLinuxOptions: SELinuxOptions,
     seccompProfile: SeccompProfile,
     supplementalGroups: atomic(int64()),
-    supplementalGroupsPolicy: oneOf('Merge', 'Strict'),
+    supplementalGroupsPolicy: pointer(oneOf('Merge', 'Strict')),
     sysctls: atomic(Sysctl),
     windowsOptions: WindowsSecurityContextOptions,
   },

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { atomic, boolean, merged, string, struct, type Static } from '../machinery/schema.ts';
+import { always, atomic, boolean, merged, pointer, string, struct, type Static } from '../machinery/schema.ts';
 import { LocalObjectReference, ObjectReference } from './references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -8,10 +8,10 @@ export const ServiceAccount = struct(
   {},
   {
     apiVersion: string(),
-    automountServiceAccountToken: boolean(),
+    automountServiceAccountToken: pointer(boolean()),
     imagePullSecrets: atomic(LocalObjectReference),
     kind: string(),
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
     secrets: merged(ObjectReference, 'name'),
   },
 );

@@ -1,5 +1,6 @@
 import { defineKind } from '../machinery/define-kind.ts';
 import {
+  always,
   atomic,
   boolean,
   field,
@@ -8,6 +9,7 @@ import {
   mapList,
   merged,
   oneOf,
+  pointer,
   string,
   stringMap,
   struct,
@@ -22,11 +24,11 @@ export const ServicePort = struct(
     port: int32(),
   },
   {
-    appProtocol: string(),
+    appProtocol: pointer(string()),
     name: string(),
     nodePort: int32(),
     protocol: oneOf('SCTP', 'TCP', 'UDP'),
-    targetPort: intOrString(),
+    targetPort: always(intOrString()),
   },
 );
 export type ServicePort = Static<typeof ServicePort>;
@@ -35,7 +37,7 @@ export const ClientIPConfig = struct(
   'io.k8s.api.core.v1.ClientIPConfig',
   {},
   {
-    timeoutSeconds: int32(),
+    timeoutSeconds: pointer(int32()),
   },
 );
 export type ClientIPConfig = Static<typeof ClientIPConfig>;
@@ -53,7 +55,7 @@ export const ServiceSpec = struct(
   'io.k8s.api.core.v1.ServiceSpec',
   {},
   {
-    allocateLoadBalancerNodePorts: boolean(),
+    allocateLoadBalancerNodePorts: pointer(boolean()),
     clusterIP: string(),
     clusterIPs: atomic(string()),
     externalIPs: atomic(string()),
@@ -63,7 +65,7 @@ export const ServiceSpec = struct(
     internalTrafficPolicy: oneOf('Cluster', 'Local'),
     ipFamilies: atomic(oneOf('', 'IPv4', 'IPv6')),
     ipFamilyPolicy: oneOf('PreferDualStack', 'RequireDualStack', 'SingleStack'),
-    loadBalancerClass: string(),
+    loadBalancerClass: pointer(string()),
     loadBalancerIP: string(),
     loadBalancerSourceRanges: atomic(string()),
     ports: mapList(ServicePort, ['port', 'protocol'], { patchMergeKey: 'port', patchStrategy: 'merge' }),
@@ -71,7 +73,7 @@ export const ServiceSpec = struct(
     selector: field(stringMap(), { mapType: 'atomic' }),
     sessionAffinity: oneOf('ClientIP', 'None'),
     sessionAffinityConfig: SessionAffinityConfig,
-    trafficDistribution: string(),
+    trafficDistribution: pointer(string()),
     type: oneOf('ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'),
   },
 );
@@ -115,7 +117,7 @@ export const ServiceStatus = struct(
   {},
   {
     conditions: merged(Condition, 'type'),
-    loadBalancer: LoadBalancerStatus,
+    loadBalancer: always(LoadBalancerStatus),
   },
 );
 export type ServiceStatus = Static<typeof ServiceStatus>;
@@ -126,9 +128,9 @@ export const Service = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    spec: ServiceSpec,
-    status: ServiceStatus,
+    metadata: always(ObjectMeta),
+    spec: always(ServiceSpec),
+    status: always(ServiceStatus),
   },
 );
 export type Service = Static<typeof Service>;

@@ -1,10 +1,12 @@
 import {
+  always,
   atomic,
   boolean,
   int32,
   int64,
   mapOf,
   oneOf,
+  pointer,
   quantity,
   string,
   stringMap,
@@ -36,9 +38,9 @@ export const AzureDiskVolumeSource = struct(
   },
   {
     cachingMode: oneOf('None', 'ReadOnly', 'ReadWrite'),
-    fsType: string(),
+    fsType: pointer(string()),
     kind: oneOf('Dedicated', 'Managed', 'Shared'),
-    readOnly: boolean(),
+    readOnly: pointer(boolean()),
   },
 );
 export type AzureDiskVolumeSource = Static<typeof AzureDiskVolumeSource>;
@@ -90,7 +92,7 @@ export const KeyToPath = struct(
     path: string(),
   },
   {
-    mode: int32(),
+    mode: pointer(int32()),
   },
 );
 export type KeyToPath = Static<typeof KeyToPath>;
@@ -99,10 +101,10 @@ export const ConfigMapVolumeSource = struct(
   'io.k8s.api.core.v1.ConfigMapVolumeSource',
   {},
   {
-    defaultMode: int32(),
+    defaultMode: pointer(int32()),
     items: atomic(KeyToPath),
     name: string(),
-    optional: boolean(),
+    optional: pointer(boolean()),
   },
 );
 export type ConfigMapVolumeSource = Static<typeof ConfigMapVolumeSource>;
@@ -113,9 +115,9 @@ export const CSIVolumeSource = struct(
     driver: string(),
   },
   {
-    fsType: string(),
+    fsType: pointer(string()),
     nodePublishSecretRef: LocalObjectReference,
-    readOnly: boolean(),
+    readOnly: pointer(boolean()),
     volumeAttributes: stringMap(),
   },
 );
@@ -128,7 +130,7 @@ export const DownwardAPIVolumeFile = struct(
   },
   {
     fieldRef: ObjectFieldSelector,
-    mode: int32(),
+    mode: pointer(int32()),
     resourceFieldRef: ResourceFieldSelector,
   },
 );
@@ -138,7 +140,7 @@ export const DownwardAPIVolumeSource = struct(
   'io.k8s.api.core.v1.DownwardAPIVolumeSource',
   {},
   {
-    defaultMode: int32(),
+    defaultMode: pointer(int32()),
     items: atomic(DownwardAPIVolumeFile),
   },
 );
@@ -161,7 +163,7 @@ export const TypedLocalObjectReference = struct(
     name: string(),
   },
   {
-    apiGroup: string(),
+    apiGroup: pointer(string()),
   },
   { mapType: 'atomic' },
 );
@@ -174,8 +176,8 @@ export const TypedObjectReference = struct(
     name: string(),
   },
   {
-    apiGroup: string(),
-    namespace: string(),
+    apiGroup: pointer(string()),
+    namespace: pointer(string()),
   },
 );
 export type TypedObjectReference = Static<typeof TypedObjectReference>;
@@ -197,10 +199,10 @@ export const PersistentVolumeClaimSpec = struct(
     accessModes: atomic(oneOf('ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod')),
     dataSource: TypedLocalObjectReference,
     dataSourceRef: TypedObjectReference,
-    resources: VolumeResourceRequirements,
+    resources: always(VolumeResourceRequirements),
     selector: LabelSelector,
-    storageClassName: string(),
-    volumeAttributesClassName: string(),
+    storageClassName: pointer(string()),
+    volumeAttributesClassName: pointer(string()),
     volumeMode: oneOf('Block', 'Filesystem'),
     volumeName: string(),
   },
@@ -213,7 +215,7 @@ export const PersistentVolumeClaimTemplate = struct(
     spec: PersistentVolumeClaimSpec,
   },
   {
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
   },
 );
 export type PersistentVolumeClaimTemplate = Static<typeof PersistentVolumeClaimTemplate>;
@@ -232,7 +234,7 @@ export const FCVolumeSource = struct(
   {},
   {
     fsType: string(),
-    lun: int32(),
+    lun: pointer(int32()),
     readOnly: boolean(),
     targetWWNs: atomic(string()),
     wwids: atomic(string()),
@@ -307,7 +309,9 @@ export const HostPathVolumeSource = struct(
     path: string(),
   },
   {
-    type: oneOf('', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'),
+    type: pointer(
+      oneOf('', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'),
+    ),
   },
 );
 export type HostPathVolumeSource = Static<typeof HostPathVolumeSource>;
@@ -333,7 +337,7 @@ export const ISCSIVolumeSource = struct(
     chapAuthDiscovery: boolean(),
     chapAuthSession: boolean(),
     fsType: string(),
-    initiatorName: string(),
+    initiatorName: pointer(string()),
     iscsiInterface: string(),
     portals: atomic(string()),
     readOnly: boolean(),
@@ -395,9 +399,9 @@ export const ClusterTrustBundleProjection = struct(
   },
   {
     labelSelector: LabelSelector,
-    name: string(),
-    optional: boolean(),
-    signerName: string(),
+    name: pointer(string()),
+    optional: pointer(boolean()),
+    signerName: pointer(string()),
   },
 );
 export type ClusterTrustBundleProjection = Static<typeof ClusterTrustBundleProjection>;
@@ -408,7 +412,7 @@ export const ConfigMapProjection = struct(
   {
     items: atomic(KeyToPath),
     name: string(),
-    optional: boolean(),
+    optional: pointer(boolean()),
   },
 );
 export type ConfigMapProjection = Static<typeof ConfigMapProjection>;
@@ -432,7 +436,7 @@ export const PodCertificateProjection = struct(
     certificateChainPath: string(),
     credentialBundlePath: string(),
     keyPath: string(),
-    maxExpirationSeconds: int32(),
+    maxExpirationSeconds: pointer(int32()),
     userAnnotations: stringMap(),
   },
 );
@@ -444,7 +448,7 @@ export const SecretProjection = struct(
   {
     items: atomic(KeyToPath),
     name: string(),
-    optional: boolean(),
+    optional: pointer(boolean()),
   },
 );
 export type SecretProjection = Static<typeof SecretProjection>;
@@ -456,7 +460,7 @@ export const ServiceAccountTokenProjection = struct(
   },
   {
     audience: string(),
-    expirationSeconds: int64(),
+    expirationSeconds: pointer(int64()),
   },
 );
 export type ServiceAccountTokenProjection = Static<typeof ServiceAccountTokenProjection>;
@@ -479,7 +483,7 @@ export const ProjectedVolumeSource = struct(
   'io.k8s.api.core.v1.ProjectedVolumeSource',
   {},
   {
-    defaultMode: int32(),
+    defaultMode: pointer(int32()),
     sources: atomic(VolumeProjection),
   },
 );
@@ -540,9 +544,9 @@ export const SecretVolumeSource = struct(
   'io.k8s.api.core.v1.SecretVolumeSource',
   {},
   {
-    defaultMode: int32(),
+    defaultMode: pointer(int32()),
     items: atomic(KeyToPath),
-    optional: boolean(),
+    optional: pointer(boolean()),
     secretName: string(),
   },
 );

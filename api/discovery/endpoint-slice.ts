@@ -1,5 +1,17 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { atomic, boolean, int32, oneOf, setOf, string, stringMap, struct, type Static } from '../machinery/schema.ts';
+import {
+  always,
+  atomic,
+  boolean,
+  int32,
+  oneOf,
+  pointer,
+  setOf,
+  string,
+  stringMap,
+  struct,
+  type Static,
+} from '../machinery/schema.ts';
 import { ObjectReference } from '../core/references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -7,9 +19,9 @@ export const EndpointConditions = struct(
   'io.k8s.api.discovery.v1.EndpointConditions',
   {},
   {
-    ready: boolean(),
-    serving: boolean(),
-    terminating: boolean(),
+    ready: pointer(boolean()),
+    serving: pointer(boolean()),
+    terminating: pointer(boolean()),
   },
 );
 export type EndpointConditions = Static<typeof EndpointConditions>;
@@ -48,13 +60,13 @@ export const Endpoint = struct(
     addresses: setOf(string()),
   },
   {
-    conditions: EndpointConditions,
+    conditions: always(EndpointConditions),
     deprecatedTopology: stringMap(),
     hints: EndpointHints,
-    hostname: string(),
-    nodeName: string(),
+    hostname: pointer(string()),
+    nodeName: pointer(string()),
     targetRef: ObjectReference,
-    zone: string(),
+    zone: pointer(string()),
   },
 );
 export type Endpoint = Static<typeof Endpoint>;
@@ -63,10 +75,10 @@ export const EndpointPort = struct(
   'io.k8s.api.discovery.v1.EndpointPort',
   {},
   {
-    appProtocol: string(),
-    name: string(),
-    port: int32(),
-    protocol: oneOf('SCTP', 'TCP', 'UDP'),
+    appProtocol: pointer(string()),
+    name: pointer(string()),
+    port: pointer(int32()),
+    protocol: pointer(oneOf('SCTP', 'TCP', 'UDP')),
   },
   { mapType: 'atomic' },
 );
@@ -81,7 +93,7 @@ export const EndpointSlice = struct(
     apiVersion: string(),
     endpoints: atomic(Endpoint),
     kind: string(),
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
     ports: atomic(EndpointPort),
   },
 );

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { int32, microTime, string, struct, time, type Static } from '../machinery/schema.ts';
+import { always, int32, microTime, string, struct, time, type Static } from '../machinery/schema.ts';
 import { EventSource, ObjectReference } from '../core/references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -22,14 +22,14 @@ export const Event = struct(
     action: string(),
     apiVersion: string(),
     deprecatedCount: int32(),
-    deprecatedFirstTimestamp: time(),
-    deprecatedLastTimestamp: time(),
-    deprecatedSource: EventSource,
+    deprecatedFirstTimestamp: always(time()),
+    deprecatedLastTimestamp: always(time()),
+    deprecatedSource: always(EventSource),
     kind: string(),
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
     note: string(),
     reason: string(),
-    regarding: ObjectReference,
+    regarding: always(ObjectReference),
     related: ObjectReference,
     reportingController: string(),
     reportingInstance: string(),

@@ -1,3 +1,4 @@
+import { decoderOf } from './decode.ts';
 import type { Kind, KindDefinition, KubeObject } from './kind.ts';
 import { validateSubdomainName } from './names.ts';
 
@@ -25,6 +26,7 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     validateUpdate: noErrors,
     validateStatusUpdate: noErrors,
     warnings: noErrors,
+    decode: decoderOf(definition.schema),
     ...definition,
   };
 }

@@ -5,6 +5,7 @@
  */
 import type { ObjectMeta } from '../meta/object-meta.ts';
 import type { TSchema } from './schema.ts';
+import type { Decoder } from './decode.ts';
 import type { FieldError } from './field-error.ts';
 
 /** Any API object: what every kind has in common. */
@@ -61,6 +62,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly categories: readonly string[];
   readonly namespaced: boolean;
   readonly schema: TSchema;
+  /** From parsed JSON; most callers want `decodeObject` around it. Throws DecodeError. */
+  readonly decode: Decoder<T>;
   readonly verbs: readonly Verb[];
   readonly subresources: readonly Subresource[];
   readonly columns: readonly Column<T>[];
@@ -106,4 +109,5 @@ type Defaulted =
   | 'warnings'
   | 'singular';
 
-export type KindDefinition<T extends KubeObject> = Omit<Kind<T>, Defaulted> & Partial<Pick<Kind<T>, Defaulted>>;
+export type KindDefinition<T extends KubeObject> = Omit<Kind<T>, Defaulted | 'decode'> &
+  Partial<Pick<Kind<T>, Defaulted>>;

@@ -72,6 +72,11 @@ export const merged = <I extends TSchema>(item: I, key: string) =>
 /** A field's schema with field-level merge behaviour that its struct does not have by itself. */
 export const field = <S extends TSchema>(schema: S, merge: FieldMerge): S => ({ ...schema, ...merge });
 
+/** An optional scalar whose zero value is kept (a pointer upstream); others vanish when they are `""`, `0` or `false`. */
+export const pointer = <S extends TSchema>(schema: S): S => ({ ...schema, pointer: true });
+/** An optional field that is serialized even when it was not given: `{}`, `null`, `""` or `0`, as its type says. */
+export const always = <S extends TSchema>(schema: S): S => ({ ...schema, always: true });
+
 type Optionals<O extends TProperties> = { [K in keyof O]: TOptional<O[K]> };
 
 /** A struct of the API: `name` is its OpenAPI definition name; `required` and `optional` are its fields. */

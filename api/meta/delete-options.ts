@@ -1,11 +1,11 @@
-import { atomic, boolean, int64, string, struct, type Static } from '../machinery/schema.ts';
+import { atomic, boolean, int64, pointer, string, struct, type Static } from '../machinery/schema.ts';
 
 export const Preconditions = struct(
   'io.k8s.apimachinery.pkg.apis.meta.v1.Preconditions',
   {},
   {
-    resourceVersion: string(),
-    uid: string(),
+    resourceVersion: pointer(string()),
+    uid: pointer(string()),
   },
 );
 export type Preconditions = Static<typeof Preconditions>;
@@ -16,12 +16,12 @@ export const DeleteOptions = struct(
   {
     apiVersion: string(),
     dryRun: atomic(string()),
-    gracePeriodSeconds: int64(),
-    ignoreStoreReadErrorWithClusterBreakingPotential: boolean(),
+    gracePeriodSeconds: pointer(int64()),
+    ignoreStoreReadErrorWithClusterBreakingPotential: pointer(boolean()),
     kind: string(),
-    orphanDependents: boolean(),
+    orphanDependents: pointer(boolean()),
     preconditions: Preconditions,
-    propagationPolicy: string(),
+    propagationPolicy: pointer(string()),
   },
 );
 export type DeleteOptions = Static<typeof DeleteOptions>;

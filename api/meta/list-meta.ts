@@ -1,4 +1,4 @@
-import { int64, string, struct, type Static } from '../machinery/schema.ts';
+import { int64, pointer, string, struct, type Static } from '../machinery/schema.ts';
 import { ShardInfo } from './discovery.ts';
 
 export const ListMeta = struct(
@@ -6,7 +6,7 @@ export const ListMeta = struct(
   {},
   {
     continue: string(),
-    remainingItemCount: int64(),
+    remainingItemCount: pointer(int64()),
     resourceVersion: string(),
     selfLink: string(),
     shardInfo: ShardInfo,

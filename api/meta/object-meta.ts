@@ -4,6 +4,7 @@ import {
   boolean,
   int64,
   merged,
+  pointer,
   setOf,
   string,
   stringMap,
@@ -36,8 +37,8 @@ export const OwnerReference = struct(
     uid: string(),
   },
   {
-    blockOwnerDeletion: boolean(),
-    controller: boolean(),
+    blockOwnerDeletion: pointer(boolean()),
+    controller: pointer(boolean()),
   },
   { mapType: 'atomic' },
 );
@@ -49,7 +50,7 @@ export const ObjectMeta = struct(
   {
     annotations: stringMap(),
     creationTimestamp: time(),
-    deletionGracePeriodSeconds: int64(),
+    deletionGracePeriodSeconds: pointer(int64()),
     deletionTimestamp: time(),
     finalizers: setOf(string(), { patchStrategy: 'merge' }),
     generateName: string(),

@@ -1,4 +1,4 @@
-import { string, struct, type Static } from '../machinery/schema.ts';
+import { always, string, struct, type Static } from '../machinery/schema.ts';
 import { DeleteOptions } from '../meta/delete-options.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -9,7 +9,7 @@ export const Eviction = struct(
     apiVersion: string(),
     deleteOptions: DeleteOptions,
     kind: string(),
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
   },
 );
 export type Eviction = Static<typeof Eviction>;

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { atomic, string, struct, type Static } from '../machinery/schema.ts';
+import { always, atomic, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { RoleRef, Subject } from './rules.ts';
 
@@ -11,7 +11,7 @@ export const ClusterRoleBinding = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
     subjects: atomic(Subject),
   },
 );

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { atomic, string, struct, type Static } from '../machinery/schema.ts';
+import { always, atomic, string, struct, type Static } from '../machinery/schema.ts';
 import { LabelSelector } from '../meta/label-selector.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { PolicyRule } from './rules.ts';
@@ -20,8 +20,8 @@ export const ClusterRole = struct(
     aggregationRule: AggregationRule,
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    rules: atomic(PolicyRule),
+    metadata: always(ObjectMeta),
+    rules: always(atomic(PolicyRule)),
   },
 );
 export type ClusterRole = Static<typeof ClusterRole>;

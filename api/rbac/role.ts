@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { atomic, string, struct, type Static } from '../machinery/schema.ts';
+import { always, atomic, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { PolicyRule } from './rules.ts';
 
@@ -9,8 +9,8 @@ export const Role = struct(
   {
     apiVersion: string(),
     kind: string(),
-    metadata: ObjectMeta,
-    rules: atomic(PolicyRule),
+    metadata: always(ObjectMeta),
+    rules: always(atomic(PolicyRule)),
   },
 );
 export type Role = Static<typeof Role>;

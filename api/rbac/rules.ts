@@ -1,4 +1,4 @@
-import { atomic, string, struct, type Static } from '../machinery/schema.ts';
+import { always, atomic, string, struct, type Static } from '../machinery/schema.ts';
 
 export const PolicyRule = struct(
   'io.k8s.api.rbac.v1.PolicyRule',
@@ -21,7 +21,7 @@ export const RoleRef = struct(
     name: string(),
   },
   {
-    apiGroup: string(),
+    apiGroup: always(string()),
   },
   { mapType: 'atomic' },
 );

@@ -1,5 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { boolean, int32, oneOf, string, struct, type Static } from '../machinery/schema.ts';
+import { always, boolean, int32, oneOf, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
 export const PriorityClass = struct(
@@ -10,9 +10,9 @@ export const PriorityClass = struct(
     description: string(),
     globalDefault: boolean(),
     kind: string(),
-    metadata: ObjectMeta,
+    metadata: always(ObjectMeta),
     preemptionPolicy: oneOf('Never', 'PreemptLowerPriority'),
-    value: int32(),
+    value: always(int32()),
   },
 );
 export type PriorityClass = Static<typeof PriorityClass>;

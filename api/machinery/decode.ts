@@ -1,0 +1,372 @@
+/**
+ * From parsed JSON to an object of a kind. A walker is compiled once per schema: it checks types, drops what the schema does
+ * not know and nulls, brings quantities and times to their canonical text, and leaves out or puts in empty fields as
+ * upstream's serializer does (`pointer` and `always` in the schema), so that what comes out is what is stored and answered.
+ */
+import type { KubeObject } from './kind.ts';
+import type { TSchema } from './schema.ts';
+import { QuantityError, canonicalQuantity, roundUpToMilli } from './quantity.ts';
+import { badRequest } from './status-error.ts';
+import { canonicalMicroTime, canonicalTime } from './time.ts';
+
+export interface Decoded<T> {
+  /** A fresh object that shares nothing with what it was decoded from, but for `anyJson` parts. */
+  readonly object: T;
+  /** The fields that no schema knows, as `unknown field "spec.foo"`; they are not in `object`. */
+  readonly problems: string[];
+}
+
+export type Decoder<T> = (value: unknown) => Decoded<T>;
+
+/** The value's type is wrong. The message is that of upstream's JSON decoder. */
+export class DecodeError extends Error {
+  override readonly name = 'DecodeError';
+}
+
+type Json = Record<string, unknown>;
+/** Decodes one value; `owner` is the Go name of the struct that the field is in, for messages. */
+type Walk = (value: unknown, state: State, owner: string) => unknown;
+
+/** Where the walk is. */
+interface State {
+  readonly path: (string | number)[];
+  readonly problems: string[];
+}
+
+interface Compiled {
+  readonly walk: Walk;
+  /** What stands in a list for a null, and in an `always` field for nothing. */
+  readonly zero: () => unknown;
+  /** Whether a value vanishes from an optional field; undefined: never. */
+  readonly vanishes?: (value: unknown) => boolean;
+  readonly goType: string;
+}
+
+interface Field {
+  readonly name: string;
+  readonly compiled: Compiled;
+  readonly omitEmpty: boolean;
+  readonly always: boolean;
+}
+
+/** The schemas' keywords, as far as the walker looks at them. */
+interface Shape {
+  readonly type?: string;
+  readonly format?: string;
+  readonly definition?: string;
+  readonly properties?: Readonly<Record<string, Shape>>;
+  readonly required?: readonly string[];
+  readonly items?: Shape;
+  readonly additionalProperties?: Shape;
+  readonly pointer?: boolean;
+  readonly always?: boolean;
+}
+
+const MAX_INT32 = 2_147_483_647;
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+const jsonType = (value: unknown): string =>
+  Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+
+const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function mismatch(what: string, goType: string, state: State, owner: string): DecodeError {
+  const path = state.path.filter((part) => typeof part === 'string').join('.');
+  const place = path ? `Go struct field ${owner}.${path}` : 'Go value';
+  return new DecodeError(`json: cannot unmarshal ${what} into ${place} of type ${goType}`);
+}
+
+function writtenPath(path: readonly (string | number)[], last: string): string {
+  let text = '';
+  for (const part of path) text += typeof part === 'number' ? `[${part}]` : text ? `.${part}` : part;
+  return text ? `${text}.${last}` : last;
+}
+
+const scalar = (goType: string, zero: unknown, walk: Walk, vanishes?: (value: unknown) => boolean): Compiled => ({
+  walk,
+  zero: () => zero,
+  vanishes,
+  goType,
+});
+
+const text: Compiled = scalar(
+  'string',
+  '',
+  (value, state, owner) => {
+    if (typeof value === 'string') return value;
+    throw mismatch(jsonType(value), 'string', state, owner);
+  },
+  (value) => value === '',
+);
+
+const truth: Compiled = scalar(
+  'bool',
+  false,
+  (value, state, owner) => {
+    if (typeof value === 'boolean') return value;
+    throw mismatch(jsonType(value), 'bool', state, owner);
+  },
+  (value) => value === false,
+);
+
+const number = (goType: 'int32' | 'int64' | 'float64'): Compiled =>
+  scalar(
+    goType,
+    0,
+    (value, state, owner) => {
+      if (typeof value !== 'number') throw mismatch(jsonType(value), goType, state, owner);
+      const fits =
+        goType === 'float64' ||
+        (Number.isInteger(value) && (goType === 'int64' || (value <= MAX_INT32 && value >= -MAX_INT32 - 1)));
+      if (!fits) throw mismatch(`number ${value}`, goType, state, owner);
+      return value;
+    },
+    (value) => value === 0,
+  );
+
+const time = (canonical: (text: string) => string | undefined, goType: string, layout: string): Compiled =>
+  scalar(goType, null, (value, state, owner) => {
+    if (typeof value !== 'string') throw mismatch(jsonType(value), goType, state, owner);
+    const known = canonical(value);
+    if (known === undefined) {
+      const quoted = JSON.stringify(value);
+      throw new DecodeError(`parsing time ${quoted} as "${layout}": cannot parse ${quoted} as "2006"`);
+    }
+    return known;
+  });
+
+const quantityOf = (canonical: (text: string) => string): Compiled =>
+  scalar('resource.Quantity', '0', (value, state, owner) => {
+    if (typeof value !== 'string' && typeof value !== 'number') {
+      throw mismatch(jsonType(value), 'resource.Quantity', state, owner);
+    }
+    try {
+      return canonical(typeof value === 'number' ? String(value) : value.trim());
+    } catch (error) {
+      if (error instanceof QuantityError) throw new DecodeError(error.message);
+      throw error;
+    }
+  });
+const quantity = quantityOf(canonicalQuantity);
+/** Within a resource list; upstream's defaulting rounds every one of them. */
+const resource = quantityOf(roundUpToMilli);
+
+const base64: Compiled = scalar(
+  '[]uint8',
+  null,
+  (value, state, owner) => {
+    if (typeof value !== 'string') throw mismatch(jsonType(value), '[]uint8', state, owner);
+    const packed = /[\r\n]/.test(value) ? value.replace(/[\r\n]/g, '') : value;
+    if (packed.length % 4 === 0 && BASE64.test(packed)) return packed;
+    const bad = packed.search(/[^A-Za-z0-9+/]/);
+    throw new DecodeError(`illegal base64 data at input byte ${bad < 0 ? packed.length : bad}`);
+  },
+  (value) => value === '',
+);
+
+const intOrString: Compiled = scalar('intstr.IntOrString', 0, (value, state, owner) => {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'number') throw mismatch(jsonType(value), 'intstr.IntOrString', state, owner);
+  if (!Number.isInteger(value) || Math.abs(value) > MAX_INT32) {
+    throw mismatch(`number ${value}`, 'int32', state, owner);
+  }
+  return value;
+});
+
+const anything: Compiled = scalar('interface {}', null, (value) => value);
+const anyStruct: Compiled = scalar('map[string]interface {}', null, (value, state, owner) => {
+  if (isJson(value)) return value;
+  throw mismatch(jsonType(value), 'map[string]interface {}', state, owner);
+});
+
+const FORMATS: Readonly<Record<string, Compiled>> = {
+  int32: number('int32'),
+  int64: number('int64'),
+  double: number('float64'),
+  byte: base64,
+  'date-time': time(canonicalTime, 'v1.Time', '2006-01-02T15:04:05Z07:00'),
+  'micro-time': time(canonicalMicroTime, 'v1.MicroTime', '2006-01-02T15:04:05.000000Z07:00'),
+  quantity,
+  'int-or-string': intOrString,
+};
+
+function listOf(item: Compiled): Compiled {
+  const goType = `[]${item.goType}`;
+  return {
+    goType,
+    zero: () => null,
+    vanishes: (value) => (value as unknown[]).length === 0,
+    walk: (value, state, owner) => {
+      if (!Array.isArray(value)) throw mismatch(jsonType(value), goType, state, owner);
+      const out = new Array<unknown>(value.length);
+      const { path } = state;
+      const depth = path.length;
+      for (let index = 0; index < value.length; index++) {
+        const entry: unknown = value[index];
+        path[depth] = index;
+        out[index] = entry === null ? item.zero() : item.walk(entry, state, owner);
+        path.length = depth;
+      }
+      return out;
+    },
+  };
+}
+
+function mapOf(value: Compiled): Compiled {
+  const goType = value === resource ? 'v1.ResourceList' : `map[string]${value.goType}`;
+  return {
+    goType,
+    zero: () => null,
+    vanishes: (map) => {
+      for (const _ in map as Json) return false;
+      return true;
+    },
+    walk: (map, state, owner) => {
+      if (!isJson(map)) throw mismatch(jsonType(map), goType, state, owner);
+      const out: Json = {};
+      for (const key in map) {
+        const entry = map[key];
+        const known = entry === null ? value.zero() : value.walk(entry, state, owner);
+        if (key === '__proto__') {
+          Object.defineProperty(out, key, { value: known, enumerable: true, writable: true, configurable: true });
+        } else {
+          out[key] = known;
+        }
+      }
+      return out;
+    },
+  };
+}
+
+/** Compiles the structs of one schema; each struct once, however often it is used. */
+class Compiler {
+  readonly #structs = new Map<string, Compiled>();
+
+  compile(shape: Shape): Compiled {
+    if (shape.properties) return this.#struct(shape);
+    if (shape.items) return listOf(this.compile(shape.items));
+    if (shape.additionalProperties) {
+      return mapOf(
+        shape.additionalProperties.format === 'quantity' ? resource : this.compile(shape.additionalProperties),
+      );
+    }
+    const formatted = shape.format === undefined ? undefined : FORMATS[shape.format];
+    if (formatted) return formatted;
+    switch (shape.type) {
+      case 'string':
+        return text;
+      case 'boolean':
+        return truth;
+      case 'object':
+        return anyStruct;
+      default:
+        return anything;
+    }
+  }
+
+  #struct(shape: Shape): Compiled {
+    const definition = shape.definition ?? '';
+    const known = this.#structs.get(definition);
+    if (known) return known;
+    const fields = new Map<string, Field>();
+    const standing: Field[] = [];
+    for (const [name, property] of Object.entries(shape.properties ?? {})) {
+      const required = shape.required?.includes(name) ?? false;
+      const always = required || property.always === true;
+      const field = { name, compiled: this.compile(property), omitEmpty: !always && property.pointer !== true, always };
+      fields.set(name, field);
+      if (always) standing.push(field);
+    }
+    const compiled = structOf(definition, fields, standing);
+    this.#structs.set(definition, compiled);
+    return compiled;
+  }
+}
+
+function structOf(definition: string, fields: ReadonlyMap<string, Field>, standing: readonly Field[]): Compiled {
+  const name = definition.slice(definition.lastIndexOf('.') + 1);
+  const goType = `v1.${name}`;
+  const complete = (out: Json): Json => {
+    for (const field of standing) if (out[field.name] === undefined) out[field.name] = field.compiled.zero();
+    return out;
+  };
+  return {
+    goType,
+    zero: () => complete({}),
+    walk: (value, state, owner) => {
+      if (!isJson(value)) throw mismatch(jsonType(value), goType, state, owner);
+      const out: Json = {};
+      const { path } = state;
+      const depth = path.length;
+      for (const key in value) {
+        const entry = value[key];
+        const field = fields.get(key);
+        if (field === undefined) {
+          state.problems.push(`unknown field ${JSON.stringify(writtenPath(path, key))}`);
+          continue;
+        }
+        if (entry === null || entry === undefined) continue;
+        path[depth] = key;
+        const { compiled } = field;
+        const known = compiled.walk(entry, state, name);
+        path.length = depth;
+        if (field.omitEmpty && compiled.vanishes?.(known)) continue;
+        out[key] = known;
+      }
+      return complete(out);
+    },
+  };
+}
+
+/** A decoder for a schema, compiled at its first use. The decoder throws DecodeError. */
+export function decoderOf<T>(schema: TSchema): Decoder<T> {
+  let compiled: Compiled | undefined;
+  return (value) => {
+    compiled ??= new Compiler().compile(schema);
+    const state: State = { path: [], problems: [] };
+    const object = compiled.walk(value, state, '') as T;
+    return { object, problems: state.problems };
+  };
+}
+
+/** What `decodeObject` needs to know of a kind. */
+export interface Decodable<T> {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly decode: Decoder<T>;
+}
+
+/**
+ * Decodes a request's body as an object of `kind`. An apiVersion or kind that the body leaves out is filled in.
+ * Throws a 400 BadRequest StatusError for a wrong apiVersion, a wrong kind, or a field of a wrong type.
+ */
+export function decodeObject<T extends KubeObject>(kind: Decodable<T>, body: unknown): Decoded<T> {
+  const expected = kind.group ? `${kind.group}/${kind.version}` : kind.version;
+  if (!isJson(body)) {
+    const detail = `json: cannot unmarshal ${jsonType(body)} into Go value of type struct { APIVersion string; Kind string }`;
+    throw badRequest(`couldn't get version/kind; json parse error: ${detail}`);
+  }
+  const { apiVersion, kind: named } = body;
+  if ((apiVersion ?? '') !== '' && apiVersion !== expected) {
+    const given = typeof apiVersion === 'string' ? apiVersion : JSON.stringify(apiVersion);
+    throw badRequest(`the API version in the data (${given}) does not match the expected API version (${expected})`);
+  }
+  const place = typeof named === 'string' && named ? named : kind.kind;
+  if (place !== kind.kind) {
+    throw badRequest(
+      `${place} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: converting (v1.${place}) to (${kind.kind}): unknown conversion`,
+    );
+  }
+  try {
+    const decoded = kind.decode(body);
+    decoded.object.apiVersion = expected;
+    decoded.object.kind = kind.kind;
+    return decoded;
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw badRequest(
+      `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: ${error.message}`,
+    );
+  }
+}

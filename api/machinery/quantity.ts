@@ -1,0 +1,157 @@
+/**
+ * Quantities: fixed-point numbers with a suffix (`100m`, `2Gi`, `1e3`), as apimachinery's `resource.Quantity` reads and
+ * writes them. They travel as text; whoever computes turns them into numbers or adds and compares them here.
+ */
+
+export type QuantityFormat = 'DecimalSI' | 'BinarySI' | 'DecimalExponent';
+
+export interface Quantity {
+  /** The value times 10^9: nothing smaller than a billionth is kept. */
+  readonly nano: bigint;
+  /** The family of suffixes that it was written with and is written with again. */
+  readonly format: QuantityFormat;
+}
+
+/** The words in which upstream turns down text that is no quantity. */
+export const QUANTITY_SYNTAX =
+  "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+export class QuantityError extends Error {
+  override readonly name = 'QuantityError';
+}
+
+const SYNTAX = /^([+-]?)(\d*)(?:\.(\d*))?(?:([KMGTPE]i)|([numkMGTPE]?)|[eE]([+-]?\d+))$/;
+/** What most quantities look like: canonical as they stand, and computed with numbers alone. */
+const PLAIN = /^([1-9]\d{0,2})(m|k|M|G|T|Ki|Mi|Gi|Ti|)$/;
+
+const NANO = 1_000_000_000n;
+/** 2^63-1: what a quantity is cut to. */
+const MAX = 9_223_372_036_854_775_807n * NANO;
+const DECIMAL_SUFFIXES = ['n', 'u', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E'] as const;
+const BINARY_SUFFIXES = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'] as const;
+const MULTIPLIERS: ReadonlyMap<string, number> = new Map<string, number>([
+  ['m', 1e-3],
+  ['', 1],
+  ['k', 1e3],
+  ['M', 1e6],
+  ['G', 1e9],
+  ['T', 1e12],
+  ['Ki', 2 ** 10],
+  ['Mi', 2 ** 20],
+  ['Gi', 2 ** 30],
+  ['Ti', 2 ** 40],
+]);
+
+/** Throws QuantityError. */
+export function parseQuantity(text: string): Quantity {
+  const match = SYNTAX.exec(text);
+  if (!match || (!match[2] && !match[3])) throw new QuantityError(QUANTITY_SYNTAX);
+  const [, sign, whole = '', fraction = '', binary, decimal, exponent] = match;
+  const digits = BigInt(whole + fraction);
+  let numerator = digits * NANO;
+  let denominator = 10n ** BigInt(fraction.length);
+  let format: QuantityFormat = 'DecimalSI';
+  if (binary) {
+    format = 'BinarySI';
+    numerator <<= 10n * BigInt(BINARY_SUFFIXES.indexOf(binary as 'Ki'));
+  } else {
+    let power: number;
+    if (exponent !== undefined) {
+      format = 'DecimalExponent';
+      power = Math.max(-100, Math.min(100, Number(exponent)));
+    } else {
+      power = (DECIMAL_SUFFIXES.indexOf((decimal ?? '') as 'k') - 3) * 3;
+    }
+    if (power >= 0) numerator *= 10n ** BigInt(power);
+    else denominator *= 10n ** BigInt(-power);
+  }
+  // Below a billionth it is rounded away from zero, so that something never becomes nothing.
+  let nano = (numerator + denominator - 1n) / denominator;
+  if (nano > MAX) nano = MAX;
+  return { nano: sign === '-' ? -nano : nano, format };
+}
+
+export function isQuantity(text: string): boolean {
+  const match = SYNTAX.exec(text);
+  return match !== null && Boolean(match[2] || match[3]);
+}
+
+/** The canonical text: no fractions, and the largest suffix that loses nothing. */
+export function formatQuantity({ nano, format }: Quantity): string {
+  if (nano === 0n) return '0';
+  const sign = nano < 0n ? '-' : '';
+  let amount = nano < 0n ? -nano : nano;
+  if (format === 'BinarySI' && amount >= 1024n * NANO && amount % NANO === 0n) {
+    amount /= NANO;
+    let power = 0;
+    while (amount % 1024n === 0n && power < BINARY_SUFFIXES.length - 1) {
+      amount /= 1024n;
+      power++;
+    }
+    return `${sign}${amount}${BINARY_SUFFIXES[power]}`;
+  }
+  let power = 0;
+  while (amount % 1000n === 0n && power < DECIMAL_SUFFIXES.length - 1) {
+    amount /= 1000n;
+    power++;
+  }
+  if (format !== 'DecimalExponent') return `${sign}${amount}${DECIMAL_SUFFIXES[power]}`;
+  const exponent = (power - 3) * 3;
+  return exponent === 0 ? `${sign}${amount}` : `${sign}${amount}e${exponent}`;
+}
+
+/** The canonical form of a quantity's text. Throws QuantityError. */
+export const canonicalQuantity = (text: string): string =>
+  PLAIN.test(text) || text === '0' ? text : formatQuantity(parseQuantity(text));
+
+/** Rounds up to thousandths, as upstream does with every resource list. */
+export function roundUpToMilli(text: string): string {
+  if (PLAIN.test(text)) return text;
+  const { nano, format } = parseQuantity(text);
+  const rest = nano % 1_000_000n;
+  if (rest === 0n) return formatQuantity({ nano, format });
+  return formatQuantity({ nano: nano - rest + (nano > 0n ? 1_000_000n : -1_000_000n), format });
+}
+
+export function compareQuantities(a: string, b: string): -1 | 0 | 1 {
+  if (a === b) return 0;
+  const left = parseQuantity(a).nano;
+  const right = parseQuantity(b).nano;
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/** The sum, written in the format of the first that is not zero. */
+export function addQuantities(a: string, b: string): string {
+  const left = parseQuantity(a);
+  const right = parseQuantity(b);
+  return formatQuantity({ nano: left.nano + right.nano, format: left.nano === 0n ? right.format : left.format });
+}
+
+export function subtractQuantities(a: string, b: string): string {
+  const left = parseQuantity(a);
+  const right = parseQuantity(b);
+  return formatQuantity({ nano: left.nano - right.nano, format: left.nano === 0n ? right.format : left.format });
+}
+
+const ceilDivide = (value: bigint, unit: bigint): bigint => {
+  const quotient = value / unit;
+  return value > 0n && value % unit !== 0n ? quotient + 1n : quotient;
+};
+
+/** The value as a whole number, rounded up (bytes, counts). Exact up to 2^53. */
+export function quantityValue(text: string): number {
+  const plain = PLAIN.exec(text);
+  if (plain) return Math.ceil(Number(plain[1]) * (MULTIPLIERS.get(plain[2] ?? '') ?? 1));
+  return Number(ceilDivide(parseQuantity(text).nano, NANO));
+}
+
+/** The value in thousandths, rounded up (CPU). Exact up to 2^53. */
+export function quantityMilliValue(text: string): number {
+  const plain = PLAIN.exec(text);
+  if (plain) {
+    const count = Number(plain[1]);
+    return plain[2] === 'm' ? count : count * 1000 * (MULTIPLIERS.get(plain[2] ?? '') ?? 1);
+  }
+  return Number(ceilDivide(parseQuantity(text).nano, 1_000_000n));
+}
+
+export const isNegativeQuantity = (text: string): boolean => text.startsWith('-') && parseQuantity(text).nano < 0n;

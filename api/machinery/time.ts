@@ -1,0 +1,27 @@
+/** Times of the API: `metav1.Time` (RFC 3339, whole seconds, UTC) and `metav1.MicroTime` (with six digits). */
+
+const SECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+const MICROS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
+const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.(\d+))?(?:[Zz]|[+-]\d\d:\d\d)$/;
+
+/** Canonical text, or undefined where `text` is no RFC 3339 time. */
+export function canonicalTime(text: string): string | undefined {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms) || !RFC3339.test(text)) return undefined;
+  return SECONDS.test(text) ? text : timeOf(ms);
+}
+
+export function canonicalMicroTime(text: string): string | undefined {
+  const match = RFC3339.exec(text);
+  const ms = Date.parse(text);
+  if (!match || Number.isNaN(ms)) return undefined;
+  if (MICROS.test(text)) return text;
+  const micros = (match[1] ?? '').padEnd(6, '0').slice(0, 6);
+  return `${new Date(ms).toISOString().slice(0, 19)}.${micros}Z`;
+}
+
+/** `ms` since the epoch as a `metav1.Time`. */
+export const timeOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+
+/** `ms` since the epoch as a `metav1.MicroTime`. */
+export const microTimeOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 23)}000Z`;
