@@ -1,0 +1,97 @@
+/** The files of the PKI folder: read with errors that say what to do, written so that a crash leaves the old or the new one. */
+import { X509Certificate, createPrivateKey, randomBytes, type KeyObject } from 'node:crypto';
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+export const CERTIFICATE_MODE = 0o644;
+export const KEY_MODE = 0o600;
+
+/** A file of the PKI cannot be used; the message names the file and what the operator can do. */
+export class PkiError extends Error {
+  override readonly name = 'PkiError';
+}
+
+/** A certificate with its private key, both PEM. */
+export interface KeyPair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+/** The file's text; undefined when there is no such file. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw new PkiError(`${path} cannot be read (${codeOf(error) ?? String(error)}); make it readable for this user`, {
+      cause: error,
+    });
+  }
+}
+
+/** Writes through a file beside it, flushed and renamed over, and flushes the folder. */
+export async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}`;
+  try {
+    const file = await open(temporary, 'wx', mode);
+    try {
+      await file.chmod(mode);
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new PkiError(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+  const folder = await open(dirname(path));
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+export function parseCertificate(pem: string, path: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw new PkiError(`${path} holds no readable PEM certificate; restore it from a backup`, { cause: error });
+  }
+}
+
+export function parsePrivateKey(pem: string, path: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (error) {
+    throw new PkiError(`${path} holds no readable PEM private key (is it cut short?); restore it from a backup`, {
+      cause: error,
+    });
+  }
+}
+
+/** Reads a certificate and its key; undefined when there is no certificate. */
+export async function readKeyPair(certificatePath: string, keyPath: string): Promise<KeyPair | undefined> {
+  const [certificate, key] = await Promise.all([readIfThere(certificatePath), readIfThere(keyPath)]);
+  if (certificate === undefined) return undefined;
+  if (key === undefined) {
+    throw new PkiError(`${keyPath} is missing while ${certificatePath} is there; restore it from a backup`);
+  }
+  if (!parseCertificate(certificate, certificatePath).checkPrivateKey(parsePrivateKey(key, keyPath))) {
+    throw new PkiError(`${keyPath} is not the key of ${certificatePath}; restore the pair from one backup`);
+  }
+  return { certificate, key };
+}
+
+/** The key first: a crash between the two writes leaves a certificate to be made, never one without its key. */
+export async function writeKeyPair(certificatePath: string, keyPath: string, pair: KeyPair): Promise<void> {
+  await writeAtomically(keyPath, pair.key, KEY_MODE);
+  await writeAtomically(certificatePath, pair.certificate, CERTIFICATE_MODE);
+}

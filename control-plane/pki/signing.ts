@@ -1,0 +1,230 @@
+/**
+ * Everything that signs X.509. Importing it costs 12 MB of resident memory, so who signs seldom (all but the certificate
+ * controller's worker, and they only at first start and at renewals) imports it at the moment of need: `await import()`.
+ */
+import 'reflect-metadata';
+import {
+  AuthorityKeyIdentifierExtension,
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  Name,
+  Pkcs10CertificateRequest,
+  PublicKey,
+  SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  X509Certificate,
+  X509CertificateGenerator,
+  type Extension,
+  type JsonGeneralName,
+} from '@peculiar/x509';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { KeyPair } from './pem-files.ts';
+
+const SECOND_MS = 1000;
+const DAY_MS = 24 * 3600 * SECOND_MS;
+/** For clocks that run a little behind ours; upstream's signer does the same. */
+const BACKDATED_MS = 5 * 60 * SECOND_MS;
+const AUTHORITY_LIFETIME_MS = 10 * 365 * DAY_MS;
+/** The longest a certificate signing request may ask for: upstream's --cluster-signing-duration. */
+export const LONGEST_SIGNED_SECONDS = (365 * DAY_MS) / SECOND_MS;
+
+export interface CertificateSubject {
+  readonly commonName: string;
+  readonly organizations?: readonly string[];
+}
+
+export interface CertificateTemplate extends CertificateSubject {
+  /** DNS names and IP addresses. */
+  readonly names?: readonly string[];
+  /** As a CertificateSigningRequest spells them: `client auth`, `server auth`, ... */
+  readonly usages: readonly string[];
+  readonly lifetimeMs: number;
+  readonly now: number;
+}
+
+/** A request that must not be signed: malformed, not signed by its own key, or asking for a usage that is unknown. */
+export class CertificateRequestError extends Error {
+  override readonly name = 'CertificateRequestError';
+}
+
+const KEY_USAGES: Readonly<Record<string, KeyUsageFlags>> = {
+  signing: KeyUsageFlags.digitalSignature,
+  'digital signature': KeyUsageFlags.digitalSignature,
+  'content commitment': KeyUsageFlags.nonRepudiation,
+  'key encipherment': KeyUsageFlags.keyEncipherment,
+  'data encipherment': KeyUsageFlags.dataEncipherment,
+  'key agreement': KeyUsageFlags.keyAgreement,
+  'encipher only': KeyUsageFlags.encipherOnly,
+  'decipher only': KeyUsageFlags.decipherOnly,
+};
+
+const EXTENDED_KEY_USAGES: Readonly<Record<string, string>> = {
+  'server auth': ExtendedKeyUsage.serverAuth,
+  'client auth': ExtendedKeyUsage.clientAuth,
+  'code signing': ExtendedKeyUsage.codeSigning,
+  'email protection': ExtendedKeyUsage.emailProtection,
+  's/mime': ExtendedKeyUsage.emailProtection,
+  timestamping: ExtendedKeyUsage.timeStamping,
+  'ocsp signing': ExtendedKeyUsage.ocspSigning,
+};
+
+function usageExtensions(usages: readonly string[]): Extension[] {
+  let flags = 0;
+  const extended = new Set<string>();
+  for (const usage of usages) {
+    const flag = KEY_USAGES[usage];
+    const purpose = EXTENDED_KEY_USAGES[usage];
+    if (flag !== undefined) flags |= flag;
+    else if (purpose !== undefined) extended.add(purpose);
+    else throw new CertificateRequestError(`the usage ${JSON.stringify(usage)} is not signed by this cluster`);
+  }
+  return [
+    ...(flags ? [new KeyUsagesExtension(flags, true)] : []),
+    ...(extended.size ? [new ExtendedKeyUsageExtension([...extended])] : []),
+  ];
+}
+
+const generalName = (name: string): JsonGeneralName =>
+  isIP(name) ? { type: 'ip', value: name } : { type: 'dns', value: name };
+
+/** O before CN, each in a set of its own, as upstream's tools order them. */
+const distinguishedName = ({ commonName, organizations = [] }: CertificateSubject): Name =>
+  new Name([...organizations.map((organization) => ({ O: [organization] })), { CN: [commonName] }]);
+
+const CURVES: Readonly<Record<string, { namedCurve: string; hash: string }>> = {
+  prime256v1: { namedCurve: 'P-256', hash: 'SHA-256' },
+  secp384r1: { namedCurve: 'P-384', hash: 'SHA-384' },
+  secp521r1: { namedCurve: 'P-521', hash: 'SHA-512' },
+};
+
+/** The Web Crypto algorithm of a CA's key; an operator's own CA may be RSA. */
+function algorithmOf(key: KeyObject): { name: string; hash: string; namedCurve?: string } {
+  if (key.asymmetricKeyType === 'rsa') return { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
+  const curve = CURVES[key.asymmetricKeyDetails?.namedCurve ?? ''];
+  if (key.asymmetricKeyType === 'ec' && curve) return { name: 'ECDSA', ...curve };
+  throw new Error(`a certificate authority's key must be RSA or ECDSA, not ${key.asymmetricKeyType}`);
+}
+
+/** A positive 128-bit number without a leading zero byte. */
+function serialNumber(): string {
+  const bytes = randomBytes(16);
+  bytes.writeUInt8((bytes.readUInt8(0) & 0x7f) | 0x40, 0);
+  return bytes.toString('hex');
+}
+
+const pkcs8 = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
+const pem = (certificate: X509Certificate): string => `${certificate.toString('pem').trim()}\n`;
+
+interface Signed {
+  readonly subject: Name;
+  readonly publicKey: PublicKey;
+  readonly extensions: readonly Extension[];
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+async function sign(authority: KeyPair, signed: Signed): Promise<string> {
+  const issuer = new X509Certificate(authority.certificate);
+  const key = createPrivateKey(authority.key);
+  const algorithm = algorithmOf(key);
+  const certificate = await X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    subject: signed.subject,
+    issuer: issuer.subjectName,
+    notBefore: new Date(signed.notBefore),
+    // What outlives its CA could not be verified anyway.
+    notAfter: new Date(Math.min(signed.notAfter, issuer.notAfter.getTime())),
+    publicKey: signed.publicKey,
+    signingKey: key.toCryptoKey(algorithm, false, ['sign']),
+    signingAlgorithm: algorithm,
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      await SubjectKeyIdentifierExtension.create(signed.publicKey),
+      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      ...signed.extensions,
+    ],
+  });
+  return pem(certificate);
+}
+
+const newKey = (): KeyObject => generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
+
+/** A self-signed CA for ten years, of the given private key (PEM) or of a new one (ECDSA P-256). */
+export async function createAuthority(commonName: string, now: number, keyPem?: string): Promise<KeyPair> {
+  const key = keyPem === undefined ? newKey() : createPrivateKey(keyPem);
+  const algorithm = algorithmOf(key);
+  const publicKey = createPublicKey(key).toCryptoKey(algorithm, true, ['verify']);
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    serialNumber: serialNumber(),
+    name: distinguishedName({ commonName }),
+    notBefore: new Date(now - BACKDATED_MS),
+    notAfter: new Date(now + AUTHORITY_LIFETIME_MS),
+    keys: { privateKey: key.toCryptoKey(algorithm, false, ['sign']), publicKey },
+    signingAlgorithm: algorithm,
+    extensions: [
+      new BasicConstraintsExtension(true, undefined, true),
+      new KeyUsagesExtension(
+        KeyUsageFlags.digitalSignature | KeyUsageFlags.keyEncipherment | KeyUsageFlags.keyCertSign,
+        true,
+      ),
+      await SubjectKeyIdentifierExtension.create(publicKey),
+    ],
+  });
+  return { certificate: pem(certificate), key: pkcs8(key) };
+}
+
+/** A new key (ECDSA P-256) with a certificate of the CA. */
+export async function issueCertificate(authority: KeyPair, template: CertificateTemplate): Promise<KeyPair> {
+  const key = newKey();
+  const names = (template.names ?? []).map(generalName);
+  const certificate = await sign(authority, {
+    subject: distinguishedName(template),
+    publicKey: new PublicKey(createPublicKey(key).export({ type: 'spki', format: 'der' })),
+    extensions: [
+      ...usageExtensions(template.usages),
+      ...(names.length ? [new SubjectAlternativeNameExtension(names)] : []),
+    ],
+    notBefore: template.now - BACKDATED_MS,
+    notAfter: template.now + template.lifetimeMs,
+  });
+  return { certificate, key: pkcs8(key) };
+}
+
+export interface SigningOptions {
+  readonly ca: KeyPair;
+  /** As in the CertificateSigningRequest's spec. */
+  readonly usages: readonly string[];
+  /** What the request asks for; a year when it asks for nothing or more. */
+  readonly durationSeconds?: number;
+  readonly now?: number;
+}
+
+/**
+ * Signs a PKCS#10 request (PEM) with the subject, key and alternative names that it carries: whether these are fit for the
+ * signer is the caller's to check before. Answers the certificate (PEM); throws CertificateRequestError.
+ */
+export async function signCertificateRequest(requestPem: string, options: SigningOptions): Promise<string> {
+  const now = options.now ?? Date.now();
+  let request: Pkcs10CertificateRequest;
+  let proven: boolean;
+  try {
+    request = new Pkcs10CertificateRequest(requestPem);
+    proven = await request.verify();
+  } catch (error) {
+    throw new CertificateRequestError('the certificate request cannot be read', { cause: error });
+  }
+  if (!proven) throw new CertificateRequestError('the certificate request is not signed by the key that it carries');
+  const alternatives = request.getExtension('2.5.29.17');
+  const seconds = Math.min(options.durationSeconds ?? LONGEST_SIGNED_SECONDS, LONGEST_SIGNED_SECONDS);
+  return sign(options.ca, {
+    subject: request.subjectName,
+    publicKey: request.publicKey,
+    extensions: [...usageExtensions(options.usages), ...(alternatives ? [alternatives] : [])],
+    notBefore: now - BACKDATED_MS,
+    notAfter: now + seconds * SECOND_MS,
+  });
+}
