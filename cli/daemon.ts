@@ -10,7 +10,10 @@ export async function runDaemon(
   level: string,
   body: (signal: AbortSignal, logger: Logger) => Promise<void>,
 ): Promise<void> {
-  const logger = pino({ name: `kedge-${name}`, level, base: { name: `kedge-${name}` } }, destination({ fd: 1, sync: true }));
+  const logger = pino(
+    { name: `kedge-${name}`, level, base: { name: `kedge-${name}` } },
+    destination({ fd: 1, sync: true }),
+  );
   const controller = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {

@@ -28,7 +28,9 @@ function distance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      next.push(
+        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
+      );
     }
     row = next;
   }
@@ -104,7 +106,9 @@ export async function loadSettings<S extends Settings>(
   for (const [key, value] of Object.entries(file ? await readSettingsFile(file) : {})) {
     const name = byKey.get(key);
     if (name === undefined) {
-      throw new SettingsError(`${file}: there is no setting "${key}"; the nearest is "${nearest(key, [...byKey.keys()])}"`);
+      throw new SettingsError(
+        `${file}: there is no setting "${key}"; the nearest is "${nearest(key, [...byKey.keys()])}"`,
+      );
     }
     fromFile.set(name, value);
   }

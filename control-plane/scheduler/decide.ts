@@ -41,7 +41,9 @@ export function decide(
   for (const { score, normalize, weight = 1 } of plugins) {
     if (!score) continue;
     const scores = feasible.map((node) => score(pod, node, nodes));
-    (normalize ? normalize(scores) : scores).forEach((value, index) => (totals[index] = (totals[index] ?? 0) + value * weight));
+    (normalize ? normalize(scores) : scores).forEach(
+      (value, index) => (totals[index] = (totals[index] ?? 0) + value * weight),
+    );
   }
   const highest = Math.max(...totals);
   const best = feasible.filter((_, index) => totals[index] === highest);

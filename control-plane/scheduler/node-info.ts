@@ -1,7 +1,7 @@
 /** A node as the scheduler sees it: what it has, what is taken, and what it asks of pods. */
 import type { Taint } from '../../api/core/affinity.ts';
 import type { Node } from '../../api/core/node.ts';
-import { parseQuantity } from '../../api/machinery/quantity.ts';
+import { quantityValue } from '../../api/machinery/quantity.ts';
 import type { HostPort, PodInfo } from './pod-info.ts';
 import { addResources, parseResources, subtractResources, type Resources } from './resources.ts';
 
@@ -19,7 +19,8 @@ export interface NodeFacts {
 
 export function nodeFacts(node: Node): NodeFacts {
   const images = new Map<string, number>();
-  for (const image of node.status?.images ?? []) for (const name of image.names ?? []) images.set(name, image.sizeBytes ?? 0);
+  for (const image of node.status?.images ?? [])
+    for (const name of image.names ?? []) images.set(name, image.sizeBytes ?? 0);
   const allocatable = node.status?.allocatable ?? node.status?.capacity;
   return {
     name: node.metadata?.name ?? '',
@@ -27,7 +28,7 @@ export function nodeFacts(node: Node): NodeFacts {
     taints: node.spec?.taints ?? [],
     unschedulable: node.spec?.unschedulable ?? false,
     allocatable: parseResources(allocatable),
-    maxPods: allocatable?.pods === undefined ? 0 : parseQuantity(allocatable.pods).toNumber(),
+    maxPods: allocatable?.pods === undefined ? 0 : quantityValue(allocatable.pods),
     images,
   };
 }
@@ -76,6 +77,10 @@ export class NodeInfo {
 
   has(uid: string): boolean {
     return this.#pods.has(uid);
+  }
+
+  pods(): IterableIterator<PodInfo> {
+    return this.#pods.values();
   }
 
   /** Whether a host port is taken: the same port and protocol on the same address, or either on all addresses. */

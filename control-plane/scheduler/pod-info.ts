@@ -74,7 +74,10 @@ const overridden = (requests: Resources, podLevel: Resources): Resources => ({
 });
 
 function hostPorts(spec: NonNullable<Pod['spec']>): readonly HostPort[] {
-  const ports = [...spec.containers, ...(spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always')]
+  const ports = [
+    ...spec.containers,
+    ...(spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always'),
+  ]
     .flatMap((container) => container.ports ?? [])
     .filter((port) => (port.hostPort ?? 0) > 0)
     .map((port) => ({ ip: port.hostIP || '0.0.0.0', protocol: port.protocol ?? 'TCP', port: port.hostPort ?? 0 }));

@@ -81,7 +81,11 @@ export class SchedulingQueue {
   changed(change: ClusterChange): void {
     let helped = false;
     for (const [uid, entry] of this.#waiting) {
-      if (entry.refusedBy.size > 0 && ![...entry.refusedBy].some((name) => this.#changesFor.get(name)?.includes(change))) continue;
+      if (
+        entry.refusedBy.size > 0 &&
+        ![...entry.refusedBy].some((name) => this.#changesFor.get(name)?.includes(change))
+      )
+        continue;
       this.#waiting.delete(uid);
       this.#backingOff.set(uid, entry);
       helped = true;

@@ -1,5 +1,5 @@
 /** Amounts of resources as plain numbers. */
-import { parseQuantity } from '../../api/machinery/quantity.ts';
+import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
 
 export interface Resources {
   /** Thousandths of a core. */
@@ -20,17 +20,18 @@ export function parseResources(quantities: Readonly<Record<string, string>> | un
   let [milliCpu, memory, ephemeralStorage] = [0, 0, 0];
   let extended = NONE;
   for (const [name, quantity] of Object.entries(quantities)) {
-    if (name === 'cpu') milliCpu = Math.ceil(parseQuantity(quantity).toNumber() * 1000);
-    else if (name === 'memory') memory = parseQuantity(quantity).toNumber();
-    else if (name === 'ephemeral-storage') ephemeralStorage = parseQuantity(quantity).toNumber();
-    else if (name !== 'pods') extended = { ...extended, [name]: parseQuantity(quantity).toNumber() };
+    if (name === 'cpu') milliCpu = quantityMilliValue(quantity);
+    else if (name === 'memory') memory = quantityValue(quantity);
+    else if (name === 'ephemeral-storage') ephemeralStorage = quantityValue(quantity);
+    else if (name !== 'pods') extended = { ...extended, [name]: quantityValue(quantity) };
   }
   return { milliCpu, memory, ephemeralStorage, extended };
 }
 
 function combine(a: Resources, b: Resources, how: (x: number, y: number) => number): Resources {
   let extended = a.extended;
-  for (const [name, amount] of Object.entries(b.extended)) extended = { ...extended, [name]: how(a.extended[name] ?? 0, amount) };
+  for (const [name, amount] of Object.entries(b.extended))
+    extended = { ...extended, [name]: how(a.extended[name] ?? 0, amount) };
   return {
     milliCpu: how(a.milliCpu, b.milliCpu),
     memory: how(a.memory, b.memory),

@@ -43,7 +43,10 @@ export const nodeAffinity: Plugin = {
     return selected && matched ? undefined : ["node(s) didn't match Pod's node affinity/selector"];
   },
   score: (pod, node) =>
-    pod.pending.preferredNodes.reduce((sum, { preference, weight }) => sum + (matchesTerm(preference, node.facts) ? weight : 0), 0),
+    pod.pending.preferredNodes.reduce(
+      (sum, { preference, weight }) => sum + (matchesTerm(preference, node.facts) ? weight : 0),
+      0,
+    ),
   normalize: (scores) => scaleToMax(scores),
   weight: 2,
 };

@@ -4,5 +4,7 @@ import type { Plugin } from '../plugin.ts';
 export const nodeName: Plugin = {
   name: 'NodeName',
   filter: (pod, node) =>
-    pod.nodeName === '' || pod.nodeName === node.facts.name ? undefined : ["node(s) didn't match the requested node name"],
+    pod.nodeName === '' || pod.nodeName === node.facts.name
+      ? undefined
+      : ["node(s) didn't match the requested node name"],
 };

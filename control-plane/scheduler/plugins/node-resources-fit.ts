@@ -19,7 +19,12 @@ export const nodeResourcesFit: Plugin = {
     };
     check('cpu', requests.milliCpu, node.requested.milliCpu, allocatable.milliCpu);
     check('memory', requests.memory, node.requested.memory, allocatable.memory);
-    check('ephemeral-storage', requests.ephemeralStorage, node.requested.ephemeralStorage, allocatable.ephemeralStorage);
+    check(
+      'ephemeral-storage',
+      requests.ephemeralStorage,
+      node.requested.ephemeralStorage,
+      allocatable.ephemeralStorage,
+    );
     for (const [name, wanted] of Object.entries(requests.extended)) {
       check(name, wanted, node.requested.extended[name] ?? 0, allocatable.extended[name] ?? 0);
     }

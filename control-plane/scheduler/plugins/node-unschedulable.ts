@@ -8,5 +8,7 @@ export const nodeUnschedulable: Plugin = {
   name: 'NodeUnschedulable',
   retryOn: ['node added', 'node taints'],
   filter: (pod, node) =>
-    node.facts.unschedulable && !tolerates(pod.pending.tolerations, CORDON_TAINT) ? ['node(s) were unschedulable'] : undefined,
+    node.facts.unschedulable && !tolerates(pod.pending.tolerations, CORDON_TAINT)
+      ? ['node(s) were unschedulable']
+      : undefined,
 };

@@ -7,12 +7,15 @@ export const taintToleration: Plugin = {
   retryOn: ['node added', 'node taints'],
   filter: (pod, node) => {
     const unbearable = node.facts.taints.some(
-      (taint) => (taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') && !tolerates(pod.pending.tolerations, taint),
+      (taint) =>
+        (taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') && !tolerates(pod.pending.tolerations, taint),
     );
     return unbearable ? ['node(s) had untolerated taint(s)'] : undefined;
   },
   score: (pod, node) =>
-    node.facts.taints.filter((taint) => taint.effect === 'PreferNoSchedule' && !tolerates(pod.pending.tolerations, taint)).length,
+    node.facts.taints.filter(
+      (taint) => taint.effect === 'PreferNoSchedule' && !tolerates(pod.pending.tolerations, taint),
+    ).length,
   normalize: (scores) => scaleToMax(scores, true),
   weight: 3,
 };
