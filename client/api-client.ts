@@ -1,0 +1,423 @@
+/** The Kubernetes API as typed calls. What the server turns down is thrown as StatusError, silence as ConnectionError. */
+import { StringDecoder } from 'node:string_decoder';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Dispatcher } from 'undici';
+import type { KubeObject } from '../api/machinery/kind.ts';
+import { StatusError } from '../api/machinery/status-error.ts';
+import type { ListMeta } from '../api/meta/list-meta.ts';
+import type { DeleteOptions } from '../api/meta/delete-options.ts';
+import type { Status } from '../api/meta/status.ts';
+import { ConnectionError } from './connection-error.ts';
+import { resourcePath, withQuery, type Query, type Resource, type Selection } from './resource.ts';
+import { Transport, type Credentials, type TransportOptions } from './transport.ts';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** How long the server may stay silent. */
+  readonly timeoutMs?: number;
+}
+
+export interface WriteOptions extends CallOptions {
+  readonly fieldManager?: string;
+  readonly dryRun?: boolean;
+}
+
+export interface ListCallOptions extends CallOptions, Selection {
+  readonly limit?: number;
+  readonly continue?: string;
+  readonly resourceVersion?: string;
+  readonly resourceVersionMatch?: 'Exact' | 'NotOlderThan';
+  /** Ask for PartialObjectMetadata instead of whole objects. */
+  readonly metadataOnly?: boolean;
+}
+
+export interface KubeList<T> {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly metadata: ListMeta;
+  readonly items: T[];
+}
+
+export type PatchType = 'json' | 'merge' | 'strategic' | 'apply';
+
+export interface PatchOptions extends WriteOptions {
+  /** Merge patch when absent. */
+  readonly type?: PatchType;
+  readonly subresource?: string;
+  /** Of an apply: take fields over from other managers. */
+  readonly force?: boolean;
+}
+
+export interface DeleteCallOptions extends CallOptions {
+  readonly gracePeriodSeconds?: number;
+  readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
+  /** Preconditions: the delete fails with a Conflict when the object is another one by now. */
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+}
+
+export interface WatchEvent<T> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
+  readonly object: T;
+}
+
+export interface WatchOptions extends Selection {
+  readonly signal?: AbortSignal;
+  readonly resourceVersion?: string;
+  readonly allowWatchBookmarks?: boolean;
+  readonly sendInitialEvents?: boolean;
+  /** After how long the server ends the watch. */
+  readonly timeoutSeconds?: number;
+  readonly metadataOnly?: boolean;
+  /** A watch that is silent for so long is taken for dead; none when absent. */
+  readonly silenceLimitMs?: number;
+}
+
+export interface RawOptions extends CallOptions {
+  readonly query?: Query;
+  readonly headers?: Record<string, string>;
+  /** Sent as it is when it is text or bytes, as JSON otherwise. */
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly accept?: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Dispatcher.ResponseData['headers'];
+  readonly body: string;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+/** client-go gives up on a server that keeps saying "too many requests" after so many answers. */
+const MAX_THROTTLED_ATTEMPTS = 10;
+const PAGE_SIZE = 500;
+const PARTIAL_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
+const PARTIAL = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
+const PATCH_CONTENT_TYPES: Readonly<Record<PatchType, string>> = {
+  json: 'application/json-patch+json',
+  merge: 'application/merge-patch+json',
+  strategic: 'application/strategic-merge-patch+json',
+  apply: 'application/apply-patch+yaml',
+};
+
+const writeQuery = ({ fieldManager, dryRun }: WriteOptions): Query => ({
+  fieldManager,
+  dryRun: dryRun ? 'All' : undefined,
+});
+
+export class ApiClient implements AsyncDisposable {
+  readonly #transport: Transport;
+
+  constructor(options: TransportOptions) {
+    this.#transport = new Transport(options);
+  }
+
+  /** `https://host:port`. */
+  get server(): string {
+    return this.#transport.server;
+  }
+
+  /** Puts other credentials in force: a rotated client certificate, another token. Watches reconnect. */
+  replaceCredentials(credentials: Credentials): Promise<void> {
+    return this.#transport.replaceCredentials(credentials);
+  }
+
+  get<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string,
+    name: string,
+    options: CallOptions & { resourceVersion?: string } = {},
+  ): Promise<T> {
+    const path = resourcePath(resource, namespace, name);
+    return this.#json('GET', withQuery(path, { resourceVersion: options.resourceVersion }), options);
+  }
+
+  /** One page when `limit` is given; otherwise all, in one answer. */
+  list<T extends KubeObject>(resource: Resource<T>, options: ListCallOptions = {}): Promise<KubeList<T>> {
+    const { signal, timeoutMs, namespace, metadataOnly, ...query } = options;
+    const path = withQuery(resourcePath(resource, namespace), query);
+    return this.#json('GET', path, { signal, timeoutMs, accept: metadataOnly ? PARTIAL_LIST : undefined });
+  }
+
+  /**
+   * All objects, fetched page by page. `onPage` gets each page as it comes; the answer is the resourceVersion of the list.
+   * A StatusError with code 410 means that the list has to be started again.
+   */
+  async listPages<T extends KubeObject>(
+    resource: Resource<T>,
+    onPage: (items: T[]) => void,
+    options: ListCallOptions = {},
+  ): Promise<string> {
+    let page = await this.list(resource, { limit: PAGE_SIZE, ...options });
+    onPage(page.items);
+    while (page.metadata.continue) {
+      // A continue token stands for the resourceVersion of the first page; naming one as well is an error.
+      page = await this.list(resource, {
+        limit: PAGE_SIZE,
+        ...options,
+        resourceVersion: undefined,
+        resourceVersionMatch: undefined,
+        continue: page.metadata.continue,
+      });
+      onPage(page.items);
+    }
+    return page.metadata.resourceVersion ?? '';
+  }
+
+  /** All objects, fetched page by page. */
+  async listAll<T extends KubeObject>(resource: Resource<T>, options: ListCallOptions = {}): Promise<T[]> {
+    const all: T[] = [];
+    await this.listPages(resource, (items) => all.push(...items), options);
+    return all;
+  }
+
+  /** In the namespace that the object names. */
+  create<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions = {}): Promise<T> {
+    const path = withQuery(resourcePath(resource, object.metadata?.namespace), writeQuery(options));
+    return this.#json('POST', path, { ...options, body: object });
+  }
+
+  /** Replaces the object; with a resourceVersion in its metadata only when it has not changed since. */
+  update<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions = {}): Promise<T> {
+    return this.updateSubresource(resource, '', object, options);
+  }
+
+  updateStatus<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions = {}): Promise<T> {
+    return this.updateSubresource(resource, 'status', object, options);
+  }
+
+  /** A PUT to `status`, `approval`, `finalize`, `scale`, ... of the object that `object` names. */
+  updateSubresource<T extends KubeObject, S extends KubeObject>(
+    resource: Resource<T>,
+    subresource: string,
+    object: S,
+    options: WriteOptions = {},
+  ): Promise<S> {
+    const { namespace, name } = object.metadata ?? {};
+    const path = withQuery(resourcePath(resource, namespace, name, subresource), writeQuery(options));
+    return this.#json('PUT', path, { ...options, body: object });
+  }
+
+  patch<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string,
+    name: string,
+    patch: unknown,
+    options: PatchOptions = {},
+  ): Promise<T> {
+    const path = resourcePath(resource, namespace, name, options.subresource);
+    return this.#json('PATCH', withQuery(path, { ...writeQuery(options), force: options.force }), {
+      ...options,
+      body: patch,
+      contentType: PATCH_CONTENT_TYPES[options.type ?? 'merge'],
+    });
+  }
+
+  /** Answers the object when it is still there (finalizers, grace), a Status of success when it is gone. */
+  delete(
+    resource: Resource,
+    namespace: string,
+    name: string,
+    options: DeleteCallOptions = {},
+  ): Promise<KubeObject | Status> {
+    const body = deleteOptions(options);
+    return this.#json('DELETE', resourcePath(resource, namespace, name), { ...options, body });
+  }
+
+  deleteCollection(resource: Resource, options: DeleteCallOptions & Selection = {}): Promise<KubeObject> {
+    const { labelSelector, fieldSelector } = options;
+    const path = withQuery(resourcePath(resource, options.namespace), { labelSelector, fieldSelector });
+    return this.#json('DELETE', path, { ...options, body: deleteOptions({ ...options, resourceVersion: undefined }) });
+  }
+
+  /** A POST to `binding`, `eviction`, `token`, ...; `R` is what the server answers with. */
+  createSubresource<R extends KubeObject>(
+    resource: Resource,
+    namespace: string,
+    name: string,
+    subresource: string,
+    body: KubeObject,
+    options: WriteOptions = {},
+  ): Promise<R> {
+    const path = withQuery(resourcePath(resource, namespace, name, subresource), writeQuery(options));
+    return this.#json('POST', path, { ...options, body });
+  }
+
+  /** Any request. Throws StatusError for an answer of 400 and more. */
+  async request(method: Dispatcher.HttpMethod, path: string, options: RawOptions = {}): Promise<Answer> {
+    const { body, query = {}, accept = 'application/json', contentType = 'application/json' } = options;
+    const encoded =
+      body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const request = {
+      method,
+      path: withQuery(path, query),
+      headers: { accept, ...(encoded !== undefined && { 'content-type': contentType }), ...options.headers },
+      body: encoded,
+      headersTimeoutMs: timeoutMs,
+      bodyTimeoutMs: timeoutMs,
+      signal: options.signal,
+      longRunning: false,
+    };
+    for (let attempt = 1; ; attempt++) {
+      let answer: Answer;
+      try {
+        const response = await this.#transport.send(request);
+        answer = {
+          status: response.statusCode,
+          headers: response.headers,
+          body: await this.#text(response, options.signal),
+        };
+      } catch (error) {
+        // A kept-alive connection may be closed by the server in the moment in which a request is sent on it.
+        if (attempt === 1 && method === 'GET' && isStaleConnection(error)) continue;
+        throw error;
+      }
+      if (answer.status < 400) return answer;
+      const retryAfterSeconds = Number(answer.headers['retry-after']);
+      if ((answer.status !== 429 && answer.status !== 503) || !(retryAfterSeconds >= 0)) throw toStatusError(answer);
+      if (attempt >= MAX_THROTTLED_ATTEMPTS) throw toStatusError(answer);
+      await delay(retryAfterSeconds * 1000, undefined, { signal: options.signal });
+    }
+  }
+
+  async #json<R>(method: Dispatcher.HttpMethod, path: string, options: RawOptions): Promise<R> {
+    const { body } = await this.request(method, path, options);
+    return JSON.parse(body) as R;
+  }
+
+  async #text(response: Dispatcher.ResponseData, signal: AbortSignal | undefined): Promise<string> {
+    try {
+      return await response.body.text();
+    } catch (error) {
+      throw this.#transport.failure(error, signal);
+    }
+  }
+
+  /**
+   * Calls back with each event until the server ends the watch, then resolves. An ERROR event (such as 410 Expired, when the
+   * resourceVersion is too old) is thrown as StatusError, a broken connection as ConnectionError.
+   */
+  async watch<T extends KubeObject>(
+    resource: Resource<T>,
+    options: WatchOptions,
+    onEvent: (event: WatchEvent<T>) => void,
+  ): Promise<void> {
+    const { signal, namespace, metadataOnly, silenceLimitMs = 0, ...query } = options;
+    const response = await this.#transport.send({
+      method: 'GET',
+      path: withQuery(resourcePath(resource, namespace), {
+        watch: true,
+        resourceVersionMatch: query.sendInitialEvents ? 'NotOlderThan' : undefined,
+        ...query,
+      }),
+      headers: { accept: metadataOnly ? PARTIAL : 'application/json' },
+      headersTimeoutMs: DEFAULT_TIMEOUT_MS,
+      bodyTimeoutMs: silenceLimitMs,
+      signal,
+      longRunning: true,
+    });
+    if (response.statusCode !== 200) {
+      const { statusCode: status, headers } = response;
+      throw toStatusError({ status, headers, body: await this.#text(response, signal) });
+    }
+    const onLine = (line: string): void => {
+      if (!line) return;
+      const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: Status };
+      if (event.type === 'ERROR') throw new StatusError(event.object);
+      onEvent(event);
+    };
+    await forEachLine(response.body, onLine, (error) => this.#transport.failure(error, signal));
+  }
+
+  /** Cuts every connection. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#transport[Symbol.asyncDispose]();
+  }
+}
+
+/** `asFailure` says what to throw when reading fails; what `onLine` throws is passed on as it is. */
+async function forEachLine(
+  body: AsyncIterable<Buffer>,
+  onLine: (line: string) => void,
+  asFailure: (error: unknown) => Error,
+): Promise<void> {
+  const decoder = new StringDecoder('utf8');
+  // An event that spans many chunks is put together once, not at every chunk.
+  let pieces: string[] = [];
+  for await (const chunk of readable(body, asFailure)) {
+    const text = decoder.write(chunk);
+    let start = 0;
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+      pieces.push(text.slice(start, end));
+      const line = pieces.length === 1 ? pieces[0]! : pieces.join('');
+      pieces = [];
+      start = end + 1;
+      onLine(line);
+    }
+    if (start < text.length) pieces.push(text.slice(start));
+  }
+}
+
+async function* readable(body: AsyncIterable<Buffer>, asFailure: (error: unknown) => Error): AsyncGenerator<Buffer> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw asFailure(error);
+  }
+}
+
+function deleteOptions(options: DeleteCallOptions): DeleteOptions {
+  const { gracePeriodSeconds, propagationPolicy, uid, resourceVersion } = options;
+  return {
+    kind: 'DeleteOptions',
+    apiVersion: 'v1',
+    gracePeriodSeconds,
+    propagationPolicy,
+    ...((uid || resourceVersion) && { preconditions: { uid, resourceVersion } }),
+  };
+}
+
+const isStaleConnection = (error: unknown): boolean =>
+  error instanceof ConnectionError && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(error.code);
+
+function toStatusError({ status, body }: Answer): StatusError {
+  if (body.startsWith('{')) {
+    const parsed = parseStatus(body);
+    if (parsed) return new StatusError({ ...parsed, code: parsed.code ?? status });
+  }
+  // Something that is not an api-server answered: a proxy, a load balancer.
+  return new StatusError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    reason: REASONS[status] ?? (status >= 500 ? 'InternalError' : 'Unknown'),
+    message: body.trim().slice(0, 1024) || `the server answered with ${status}`,
+    code: status,
+  });
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'BadRequest',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  405: 'MethodNotAllowed',
+  409: 'Conflict',
+  410: 'Expired',
+  429: 'TooManyRequests',
+  503: 'ServiceUnavailable',
+  504: 'Timeout',
+};
+
+function parseStatus(body: string): Status | undefined {
+  try {
+    const parsed = JSON.parse(body) as Status;
+    return parsed.kind === 'Status' ? parsed : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

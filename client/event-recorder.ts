@@ -1,0 +1,240 @@
+/**
+ * Writes Events about objects, as client-go's `record.EventRecorder` does: repeats are counted on the Event that is there,
+ * a flood about one object is thinned out, and whoever records never waits and never fails.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { KubeObject } from '../api/machinery/kind.ts';
+import { isNotFound } from '../api/machinery/status-error.ts';
+import type { Event } from '../api/core/event.ts';
+import type { ObjectReference } from '../api/core/references.ts';
+import type { ApiClient } from './api-client.ts';
+import { backoffMs } from './backoff.ts';
+import { ConnectionError } from './connection-error.ts';
+import type { Logger } from './logger.ts';
+import type { Resource } from './resource.ts';
+
+export interface EventRecorderOptions {
+  readonly client: ApiClient;
+  /** `kubelet`, `default-scheduler`, `replicaset-controller`, ... */
+  readonly component: string;
+  /** The node, for components that run on one. */
+  readonly host?: string;
+  readonly logger: Logger;
+  /** Ends attempts to reach a server that does not answer. */
+  readonly signal?: AbortSignal;
+}
+
+export type EventType = 'Normal' | 'Warning';
+
+const eventResource: Resource<Event> = { group: '', version: 'v1', kind: 'Event', plural: 'events', namespaced: true };
+
+/** client-go's EventCorrelator: so many like ones within the interval become one combined Event. */
+const AGGREGATE_AFTER = 10;
+const AGGREGATE_INTERVAL_MS = 600_000;
+/** client-go's spam filter: so many Events about one object at once, then one every five minutes. */
+const BURST = 25;
+const REFILL_MS = 300_000;
+/** Entries that are remembered, and Events that wait to be sent, at most. */
+const MEMORY = 1024;
+const MAX_QUEUED = 1000;
+const MAX_MESSAGE_BYTES = 1024;
+const ATTEMPTS = 5;
+const RETRY = { initialMs: 500, maxMs: 10_000 };
+
+interface Sent {
+  readonly namespace: string;
+  readonly name: string;
+  count: number;
+}
+interface Flood {
+  readonly messages: Set<string>;
+  lastAt: number;
+}
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+/** Names an object in an Event. Objects out of lists carry no kind, so it is given here. */
+export const referenceTo = (apiVersion: string, kind: string, { metadata }: KubeObject): ObjectReference => ({
+  apiVersion,
+  kind,
+  namespace: metadata?.namespace,
+  name: metadata?.name,
+  uid: metadata?.uid,
+  resourceVersion: metadata?.resourceVersion,
+});
+
+export class EventRecorder {
+  readonly #options: EventRecorderOptions;
+  readonly #sent = new Map<string, Sent>();
+  readonly #floods = new Map<string, Flood>();
+  readonly #buckets = new Map<string, Bucket>();
+  #queued = 0;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(options: EventRecorderOptions) {
+    this.#options = options;
+  }
+
+  /** Records what happened to the object that `regarding` names (with its kind, name and uid). Returns at once. */
+  event(regarding: ObjectReference, type: EventType, reason: string, message: string): void {
+    const { logger } = this.#options;
+    const now = Date.now();
+    if (!this.#takeToken(regarding, now)) {
+      logger.debug(
+        { reason, object: `${regarding.namespace}/${regarding.name}` },
+        'event dropped: too many about this object',
+      );
+      return;
+    }
+    if (this.#queued >= MAX_QUEUED) {
+      logger.warn({ reason }, 'event dropped: the api-server does not take them fast enough');
+      return;
+    }
+    this.#queued++;
+    this.#tail = this.#tail.then(() => this.#deliver(regarding, type, reason, truncate(message), now));
+  }
+
+  /** Resolves when everything recorded so far has been sent or given up. */
+  async flush(): Promise<void> {
+    await this.#tail;
+  }
+
+  #takeToken({ kind, namespace, name, uid }: ObjectReference, now: number): boolean {
+    const key = `${kind}/${namespace}/${name}/${uid}`;
+    const bucket = this.#buckets.get(key) ?? { tokens: BURST, at: now };
+    const refilled = Math.min(BURST, bucket.tokens + (now - bucket.at) / REFILL_MS);
+    remember(this.#buckets, key, { tokens: refilled >= 1 ? refilled - 1 : refilled, at: now });
+    return refilled >= 1;
+  }
+
+  async #deliver(
+    regarding: ObjectReference,
+    type: EventType,
+    reason: string,
+    message: string,
+    at: number,
+  ): Promise<void> {
+    const about = [
+      regarding.kind,
+      regarding.namespace,
+      regarding.name,
+      regarding.uid,
+      regarding.fieldPath,
+      type,
+      reason,
+    ].join('\0');
+    const combined = this.#isFlood(about, message, at);
+    const text = combined ? `(combined from similar events): ${message}` : message;
+    // A combined Event is one Event, whatever the latest message says.
+    const key = combined ? about : `${about}\0${message}`;
+    try {
+      await this.#write(key, { regarding, type, reason, message: text, at });
+    } catch (error) {
+      const object = `${regarding.namespace ?? ''}/${regarding.name}`;
+      this.#options.logger.warn({ reason, object, err: (error as Error).message }, 'event not recorded');
+    } finally {
+      this.#queued--;
+    }
+  }
+
+  #isFlood(about: string, message: string, at: number): boolean {
+    const known = this.#floods.get(about);
+    const flood =
+      known && at - known.lastAt < AGGREGATE_INTERVAL_MS ? known : { messages: new Set<string>(), lastAt: at };
+    flood.lastAt = at;
+    if (flood.messages.size < AGGREGATE_AFTER) flood.messages.add(message);
+    remember(this.#floods, about, flood);
+    return flood.messages.size >= AGGREGATE_AFTER;
+  }
+
+  async #write(key: string, occurrence: Occurrence): Promise<void> {
+    const { client, signal } = this.#options;
+    const sent = this.#sent.get(key);
+    if (sent) {
+      const count = sent.count + 1;
+      const patch = { count, message: occurrence.message, lastTimestamp: seconds(occurrence.at) };
+      try {
+        await retried(
+          () => client.patch(eventResource, sent.namespace, sent.name, patch, { type: 'strategic', signal }),
+          signal,
+        );
+        sent.count = count;
+        remember(this.#sent, key, sent);
+        return;
+      } catch (error) {
+        // Events expire; the next occurrence starts a new one.
+        if (!isNotFound(error)) throw error;
+      }
+    }
+    const event = this.#newEvent(occurrence);
+    const { namespace = '', name = '' } = event.metadata ?? {};
+    await retried(() => client.create(eventResource, event, { signal }), signal);
+    remember(this.#sent, key, { namespace, name, count: 1 });
+  }
+
+  #newEvent({ regarding, type, reason, message, at }: Occurrence): Event {
+    const { component, host } = this.#options;
+    const namespace = regarding.namespace || 'default';
+    // client-go names Events after the object and the time in nanoseconds.
+    const unique = (BigInt(at) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n)).toString(16);
+    return {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name: `${regarding.name}.${unique}`, namespace },
+      involvedObject: regarding,
+      reason,
+      message,
+      type,
+      source: { component, ...(host && { host }) },
+      firstTimestamp: seconds(at),
+      lastTimestamp: seconds(at),
+      count: 1,
+      reportingComponent: component,
+      reportingInstance: host ?? '',
+    };
+  }
+}
+
+interface Occurrence {
+  readonly regarding: ObjectReference;
+  readonly type: EventType;
+  readonly reason: string;
+  readonly message: string;
+  /** ms since the epoch. */
+  readonly at: number;
+}
+
+const seconds = (at: number): string => new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
+
+function truncate(message: string): string {
+  const bytes = Buffer.from(message);
+  return bytes.length <= MAX_MESSAGE_BYTES
+    ? message
+    : bytes.subarray(0, MAX_MESSAGE_BYTES - 3).toString('utf8') + '...';
+}
+
+/** The server may be restarting: a few attempts, then the Event is given up. */
+async function retried(attempt: () => Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  for (let failures = 1; ; failures++) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      if (!(error instanceof ConnectionError) || failures >= ATTEMPTS) throw error;
+      await delay(backoffMs(RETRY, failures), undefined, { signal });
+    }
+  }
+}
+
+/** Puts the entry last in the order of age and forgets the oldest. */
+function remember<V>(map: Map<string, V>, key: string, value: V): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= MEMORY) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
+  }
+}

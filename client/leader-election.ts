@@ -1,0 +1,139 @@
+/** One of several servers acts at a time: the holder of a Lease that it keeps renewing. As client-go's `leaderelection`. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { leases, type Lease } from '../api/coordination/lease.ts';
+import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
+import type { ApiClient } from './api-client.ts';
+import { ConnectionError } from './connection-error.ts';
+import type { Logger } from './logger.ts';
+
+export interface LeaderElectionOptions {
+  readonly client: ApiClient;
+  readonly namespace: string;
+  readonly name: string;
+  /** Unique among the candidates. */
+  readonly identity: string;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** Runs while this one leads; its signal is aborted when leadership is lost or the election is stopped. */
+  lead(signal: AbortSignal): Promise<void>;
+}
+
+/** kube-controller-manager's and kube-scheduler's defaults. */
+const LEASE_DURATION_SECONDS = 15;
+const RENEW_DEADLINE_MS = 10_000;
+const RETRY_PERIOD_MS = 2_000;
+
+/** What a candidate does about the Lease it sees. `observedForMs`: how long the Lease has looked as it does now. */
+export function planElection(
+  lease: Lease | undefined,
+  identity: string,
+  observedForMs: number,
+): 'create' | 'renew' | 'take over' | 'wait' {
+  if (!lease) return 'create';
+  const { holderIdentity, leaseDurationSeconds = LEASE_DURATION_SECONDS } = lease.spec ?? {};
+  if (holderIdentity === identity) return 'renew';
+  if (!holderIdentity) return 'take over';
+  // Other machines' clocks are not to be trusted: what counts is how long nothing has changed here.
+  return observedForMs > leaseDurationSeconds * 1000 ? 'take over' : 'wait';
+}
+
+/** Stands for election until the signal is aborted; leads again after every loss. Gives the Lease up at the end. */
+export async function runLeaderElection(options: LeaderElectionOptions): Promise<void> {
+  const { signal, logger, identity } = options;
+  const candidate = new Candidate(options);
+  while (!signal.aborted) {
+    while (!(await candidate.tryToHold(signal))) {
+      await delay(RETRY_PERIOD_MS * (1 + Math.random() / 5), undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+    }
+    logger.info({ identity, lease: options.name }, 'became leader');
+    const term = new AbortController();
+    const leading = options.lead(AbortSignal.any([signal, term.signal]));
+    try {
+      await Promise.race([leading, candidate.keep(signal)]);
+    } finally {
+      term.abort(new Error('leadership lost'));
+      await leading;
+      await candidate.release();
+    }
+    logger.info({ identity, lease: options.name }, 'no longer leader');
+  }
+}
+
+class Candidate {
+  readonly #options: LeaderElectionOptions;
+  #observed = { version: '', at: 0 };
+  #held: Lease | undefined;
+
+  constructor(options: LeaderElectionOptions) {
+    this.#options = options;
+  }
+
+  /** Creates, renews or takes over the Lease. False when another holds it, got ahead, or the server does not answer. */
+  async tryToHold(signal: AbortSignal): Promise<boolean> {
+    const { client, namespace, name, identity, logger } = this.#options;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(RENEW_DEADLINE_MS)]);
+    try {
+      const lease = await client.get(leases, namespace, name, { signal: limit }).catch((error: unknown) => {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      });
+      const version = lease?.metadata?.resourceVersion ?? '';
+      if (version !== this.#observed.version) this.#observed = { version, at: Date.now() };
+      const plan = planElection(lease, identity, Date.now() - this.#observed.at);
+      if (plan === 'wait') return false;
+      const wanted = holding(lease, identity, new Date());
+      this.#held = lease
+        ? await client.update(leases, wanted, { signal: limit })
+        : await client.create(leases, { ...wanted, metadata: { namespace, name } }, { signal: limit });
+      return true;
+    } catch (error) {
+      if (!(error instanceof StatusError || error instanceof ConnectionError || limit.aborted)) throw error;
+      if (!signal.aborted) logger.debug({ err: (error as Error).message, lease: name }, 'lease not held');
+      return false;
+    }
+  }
+
+  /** Renews until that has failed for the renew deadline, or the signal is aborted. */
+  async keep(signal: AbortSignal): Promise<void> {
+    let renewedAt = Date.now();
+    while (!signal.aborted && Date.now() - renewedAt < RENEW_DEADLINE_MS) {
+      await delay(RETRY_PERIOD_MS, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted && (await this.tryToHold(signal))) renewedAt = Date.now();
+    }
+  }
+
+  /** So that the next candidate need not wait for the Lease to run out. */
+  async release(): Promise<void> {
+    const { client, identity, logger } = this.#options;
+    if (this.#held?.spec?.holderIdentity !== identity) return;
+    const released: Lease = {
+      ...this.#held,
+      spec: { ...this.#held.spec, holderIdentity: '', leaseDurationSeconds: 1 },
+    };
+    this.#held = undefined;
+    try {
+      await client.update(leases, released, { timeoutMs: RETRY_PERIOD_MS });
+    } catch (error) {
+      logger.debug({ err: (error as Error).message }, 'lease not released; it will run out');
+    }
+  }
+}
+
+function holding(lease: Lease | undefined, identity: string, now: Date): Lease {
+  // Leases carry microseconds.
+  const time = now.toISOString().replace('Z', '000Z');
+  const same = lease?.spec?.holderIdentity === identity;
+  return {
+    ...lease,
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    spec: {
+      holderIdentity: identity,
+      leaseDurationSeconds: LEASE_DURATION_SECONDS,
+      acquireTime: same ? lease.spec?.acquireTime : time,
+      renewTime: time,
+      leaseTransitions: (lease?.spec?.leaseTransitions ?? 0) + (lease && !same ? 1 : 0),
+    },
+  };
+}

@@ -1,0 +1,156 @@
+/**
+ * HTTP/1.1 over TLS to one api-server. Short requests share a few kept-alive connections; each watch has a connection of its
+ * own. Credentials can be replaced while requests are under way.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import Pool from 'undici/lib/dispatcher/pool.js';
+import send from 'undici/lib/api/api-request.js';
+import type { Dispatcher, Pool as UndiciPool } from 'undici';
+import { ConnectionError } from './connection-error.ts';
+
+/** PEM texts. A key that is replaced takes effect for the next request. */
+export interface Credentials {
+  /** The CA (one or several certificates) that the server's certificate must come from; the system's when absent. */
+  readonly ca?: string | Buffer;
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+  readonly token?: string;
+  /** A file that holds the token and may be rewritten at any time. */
+  readonly tokenFile?: string;
+}
+
+export interface TransportOptions extends Credentials {
+  /** `https://host:6443`; `http:` is for tests. */
+  readonly server: string;
+  /** The name that the server's certificate is checked for, when it is not the host in `server`. */
+  readonly serverName?: string;
+  /** Accepts any server certificate: for the moment of joining, when the CA is not known yet. */
+  readonly insecureSkipTlsVerify?: boolean;
+  readonly userAgent?: string;
+  /** How many connections short requests may use. */
+  readonly maxConnections?: number;
+}
+
+export interface TransportRequest {
+  readonly method: Dispatcher.HttpMethod;
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string | Buffer;
+  /** Limit for the first byte of the answer and for each silence after it, in ms; 0 is none. */
+  readonly headersTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+  readonly signal?: AbortSignal;
+  /** A stream without end gets a connection of its own. */
+  readonly longRunning: boolean;
+}
+
+/** Enough to keep a durable store's group commit busy; more only costs handshakes. */
+const DEFAULT_MAX_CONNECTIONS = 8;
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Longer than the 10 s between an agent's heartbeats, so that they find their connection open. */
+const KEEP_ALIVE_TIMEOUT_MS = 60_000;
+/** When a quiet connection is probed by the kernel: a host that vanished is noticed. */
+const TCP_KEEP_ALIVE_DELAY_MS = 15_000;
+/** client-go reads a token file again after this long. */
+const TOKEN_FILE_PERIOD_MS = 10_000;
+
+export class Transport implements AsyncDisposable {
+  readonly server: string;
+  readonly #options: TransportOptions;
+  #credentials: Credentials;
+  #requests: UndiciPool;
+  #streams: UndiciPool;
+  #fileToken = { value: '', readAt: -Infinity, modifiedAt: -1 };
+
+  constructor(options: TransportOptions) {
+    this.server = options.server.replace(/\/+$/, '');
+    this.#options = options;
+    this.#credentials = options;
+    this.#requests = this.#openPool(options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
+    this.#streams = this.#openPool(null);
+  }
+
+  #openPool(connections: number | null): UndiciPool {
+    const { ca, cert, key } = this.#credentials;
+    return new Pool(this.server, {
+      connections,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      keepAliveMaxTimeout: 10 * KEEP_ALIVE_TIMEOUT_MS,
+      connect: {
+        ...(ca && { ca }),
+        ...(cert && { cert }),
+        ...(key && { key }),
+        ...(this.#options.serverName && { servername: this.#options.serverName }),
+        rejectUnauthorized: !this.#options.insecureSkipTlsVerify,
+        timeout: CONNECT_TIMEOUT_MS,
+        keepAlive: true,
+        keepAliveInitialDelay: TCP_KEEP_ALIVE_DELAY_MS,
+      },
+    });
+  }
+
+  /**
+   * Puts other credentials in force. Short requests under way finish on the old connections; watches are cut, so that they
+   * come back under the new identity.
+   */
+  async replaceCredentials(credentials: Credentials): Promise<void> {
+    const requests = this.#requests;
+    const streams = this.#streams;
+    this.#credentials = { ...this.#credentials, ...credentials };
+    this.#fileToken = { value: '', readAt: -Infinity, modifiedAt: -1 };
+    this.#requests = this.#openPool(this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
+    this.#streams = this.#openPool(null);
+    await Promise.all([requests.close(), streams.destroy()]);
+  }
+
+  /** Throws ConnectionError, or the signal's reason. The caller reads or dumps the body. */
+  async send(request: TransportRequest): Promise<Dispatcher.ResponseData> {
+    const { signal } = request;
+    signal?.throwIfAborted();
+    const headers: Record<string, string> = {
+      'user-agent': this.#options.userAgent ?? 'kedge',
+      ...request.headers,
+    };
+    const token = this.#token();
+    if (token) headers['authorization'] = `Bearer ${token}`;
+    const options: Dispatcher.RequestOptions = {
+      method: request.method,
+      path: request.path,
+      headers,
+      body: request.body,
+      headersTimeout: request.headersTimeoutMs,
+      bodyTimeout: request.bodyTimeoutMs,
+      signal,
+    };
+    try {
+      return await send.call(request.longRunning ? this.#streams : this.#requests, options);
+    } catch (error) {
+      throw this.failure(error, signal);
+    }
+  }
+
+  /** What to throw for a failure of a request or of the reading of its body. */
+  failure(error: unknown, signal: AbortSignal | undefined): Error {
+    if (signal?.aborted) return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));
+    return new ConnectionError(this.server, error);
+  }
+
+  #token(): string {
+    const { token, tokenFile } = this.#credentials;
+    if (!tokenFile) return token ?? '';
+    const cached = this.#fileToken;
+    const now = Date.now();
+    if (now - cached.readAt >= TOKEN_FILE_PERIOD_MS) {
+      const modifiedAt = statSync(tokenFile).mtimeMs;
+      if (modifiedAt !== cached.modifiedAt) cached.value = readFileSync(tokenFile, 'utf8').trim();
+      cached.modifiedAt = modifiedAt;
+      cached.readAt = now;
+    }
+    return cached.value;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#requests.destroy(), this.#streams.destroy()]);
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Keys of things to look at again. A key waits in the queue once, is worked on by one worker at a time, and comes back after
+ * a growing wait when its worker fails.
+ */
+import { backoffMs } from './backoff.ts';
+
+export interface WorkQueueOptions {
+  /** How many keys are worked on at the same time. */
+  readonly concurrency?: number;
+  /** The wait after the first failure of a key; doubles with each. */
+  readonly initialBackoffMs?: number;
+  readonly maxBackoffMs?: number;
+  /** Told of each failure of a worker; the key is retried in any case. */
+  readonly onError: (key: string, error: unknown, retryMs: number) => void;
+}
+
+/** client-go's default rate limiter starts at 5 ms; its 1000 s at the end would leave an object alone for too long. */
+const INITIAL_BACKOFF_MS = 5;
+const MAX_BACKOFF_MS = 60_000;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  /** Keys to be worked on, in order. */
+  readonly #waiting = new Set<string>();
+  readonly #working = new Set<string>();
+  /** Keys that were added while they were being worked on. */
+  readonly #again = new Set<string>();
+  readonly #timers = new Map<string, { at: number; timer: NodeJS.Timeout }>();
+  readonly #failures = new Map<string, number>();
+  #worker: ((key: string, signal: AbortSignal) => Promise<void>) | undefined;
+  #signal: AbortSignal | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+  }
+
+  /** How many keys wait to be worked on now. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  add(key: string): void {
+    if (this.#signal?.aborted) return;
+    if (this.#working.has(key)) {
+      this.#again.add(key);
+      return;
+    }
+    this.#waiting.add(key);
+    this.#pump();
+  }
+
+  /** Adds the key after so many milliseconds; of several such adds the earliest counts. */
+  addAfter(key: string, ms: number): void {
+    if (ms <= 0) return this.add(key);
+    if (this.#signal?.aborted) return;
+    const at = Date.now() + ms;
+    const pending = this.#timers.get(key);
+    if (pending && pending.at <= at) return;
+    if (pending) clearTimeout(pending.timer);
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(key);
+        if (ms > MAX_TIMER_MS) this.addAfter(key, at - Date.now());
+        else this.add(key);
+      },
+      Math.min(ms, MAX_TIMER_MS),
+    );
+    this.#timers.set(key, { at, timer });
+  }
+
+  /** Adds the key after a wait that grows with each call until `forget`; answers the wait. */
+  addRateLimited(key: string): number {
+    const failures = (this.#failures.get(key) ?? 0) + 1;
+    this.#failures.set(key, failures);
+    const { initialBackoffMs: initialMs = INITIAL_BACKOFF_MS, maxBackoffMs: maxMs = MAX_BACKOFF_MS } = this.#options;
+    const wait = backoffMs({ initialMs, maxMs }, failures);
+    this.addAfter(key, wait);
+    return wait;
+  }
+
+  /** The key is well again: its next failure starts with the shortest wait. */
+  forget(key: string): void {
+    this.#failures.delete(key);
+  }
+
+  /** How often the key has failed in a row. */
+  failuresOf(key: string): number {
+    return this.#failures.get(key) ?? 0;
+  }
+
+  /**
+   * Hands each key to the worker until the signal is aborted; resolves when the workers under way have ended. A key whose
+   * worker rejects comes back after its wait.
+   */
+  async run(worker: (key: string, signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+    if (this.#worker) throw new Error('the queue is running already');
+    this.#worker = worker;
+    this.#signal = signal;
+    const stopped = Promise.withResolvers<void>();
+    const stop = (): void => stopped.resolve();
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    this.#pump();
+    await stopped.promise;
+    for (const { timer } of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    this.#waiting.clear();
+    if (this.#working.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+  }
+
+  #pump(): void {
+    if (!this.#worker || !this.#signal || this.#signal.aborted) return;
+    const { concurrency = 1 } = this.#options;
+    for (const key of this.#waiting) {
+      if (this.#working.size >= concurrency) return;
+      this.#waiting.delete(key);
+      this.#working.add(key);
+      void this.#work(key, this.#worker, this.#signal);
+    }
+  }
+
+  async #work(
+    key: string,
+    worker: (key: string, signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await worker(key, signal);
+      this.forget(key);
+    } catch (error) {
+      if (!signal.aborted) this.#options.onError(key, error, this.addRateLimited(key));
+    }
+    this.#working.delete(key);
+    if (this.#again.delete(key) && !signal.aborted) this.#waiting.add(key);
+    if (signal.aborted && this.#working.size === 0) this.#onIdle?.();
+    this.#pump();
+  }
+}
