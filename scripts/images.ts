@@ -28,7 +28,18 @@ interface Blob {
 
 /** Packs a folder the same way each time: same bytes for the same content. */
 const tar = (folder: string, file: string) =>
-  execute('tar', ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '-C', folder, '-cf', file, '.']);
+  execute('tar', [
+    '--sort=name',
+    '--mtime=@0',
+    '--owner=0',
+    '--group=0',
+    '--numeric-owner',
+    '-C',
+    folder,
+    '-cf',
+    file,
+    '.',
+  ]);
 
 /** Writes `<name>.tar` into `folder`: one layer of what is in `rootfs`. */
 async function packImage(folder: string, reference: string, rootfs: string, config: ImageConfig): Promise<void> {
@@ -83,7 +94,17 @@ async function pauseImage(folder: string, work: string): Promise<void> {
   const rootfs = path.join(work, 'pause');
   await mkdir(rootfs);
   const source = path.resolve(import.meta.dirname, '../images/pause.c');
-  await execute('gcc', ['-Os', '-Wall', '-Wextra', '-Werror', '-static', '-s', '-o', path.join(rootfs, 'pause'), source]);
+  await execute('gcc', [
+    '-Os',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-static',
+    '-s',
+    '-o',
+    path.join(rootfs, 'pause'),
+    source,
+  ]);
   await packImage(folder, PAUSE_IMAGE, rootfs, { Entrypoint: ['/pause'], User: '65535:65535' });
 }
 
@@ -91,13 +112,17 @@ const HELLO_PAGE = 'Hello from Kedge\n';
 
 async function helloImage(folder: string, work: string): Promise<void> {
   const rootfs = path.join(work, 'hello');
-  for (const directory of ['bin', 'etc', 'tmp', 'root', 'www']) await mkdir(path.join(rootfs, directory), { recursive: true });
+  for (const directory of ['bin', 'etc', 'tmp', 'root', 'www'])
+    await mkdir(path.join(rootfs, directory), { recursive: true });
   await cp('/bin/busybox', path.join(rootfs, 'bin/busybox'));
   const { stdout } = await execute('/bin/busybox', ['--list']);
   for (const applet of stdout.split('\n')) {
     if (applet && applet !== 'busybox') await symlink('busybox', path.join(rootfs, 'bin', applet));
   }
-  await writeFile(path.join(rootfs, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n');
+  await writeFile(
+    path.join(rootfs, 'etc/passwd'),
+    'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n',
+  );
   await writeFile(path.join(rootfs, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n');
   await writeFile(path.join(rootfs, 'www/index.html'), HELLO_PAGE);
   await packImage(folder, HELLO_IMAGE, rootfs, {

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Installs what the tests need, builds, runs every test and ends with the line "N passed, N failed". Run as root.
+# Usage: test.sh [FILE...]
+set -eu
+cd "$(dirname "$(readlink -f "$0")")/.."
+[ "$(id -u)" -eq 0 ] || {
+  echo "the tests run containers and network namespaces: run them as root (sudo make test)" >&2
+  exit 2
+}
+scripts/prepare-host.sh
+[ -x node_modules/.bin/tap ] && [ node_modules/.package-lock.json -nt package-lock.json ] || {
+  npm ci --silent --no-audit --no-fund
+  touch node_modules/.package-lock.json
+}
+export PATH="$PWD/node_modules/.bin:$PATH"
+npm run --silent check
+npm run --silent build
+exec node scripts/test.ts "$@"
