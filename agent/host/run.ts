@@ -28,6 +28,8 @@ export class ProgramError extends Error {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** A killed program that is parked in the kernel (a hung mount) never ends; after this long it is left behind. */
+const LEFT_BEHIND_AFTER_MS = 1_000;
 
 /** Resolves when the program ends with 0; rejects with a ProgramError otherwise (also when it cannot be started). */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
@@ -44,8 +46,17 @@ export function run(program: string, args: readonly string[], options: RunOption
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.on('error', (error) => reject(new ProgramError(program, args, null, error.message, stderr)));
+    const leaveBehind = setTimeout(() => {
+      for (const stream of child.stdio) stream?.destroy();
+      child.unref();
+      reject(new ProgramError(program, args, null, `does not end, even when killed (limit ${timeoutMs} ms)`, stderr));
+    }, timeoutMs + LEFT_BEHIND_AFTER_MS);
+    child.on('error', (error) => {
+      clearTimeout(leaveBehind);
+      reject(new ProgramError(program, args, null, error.message, stderr));
+    });
     child.on('close', (code, killedBy) => {
+      clearTimeout(leaveBehind);
       if (code === 0) resolve({ stdout, stderr });
       else
         reject(

@@ -16,8 +16,16 @@ export interface PodVolumes {
    * FailedMount event when one cannot be made ready now.
    */
   setUp(pod: Pod, signal: AbortSignal): Promise<void>;
-  /** The mounts of one container, with subPath resolved so that it cannot leave its volume. After `setUp`. */
-  mountsOf(pod: Pod, container: Container, signal: AbortSignal): Promise<ContainerMount[]>;
+  /**
+   * The mounts of one container, with subPath resolved so that it cannot leave its volume. After `setUp`. `env` is the
+   * container's environment, which `subPathExpr` may name.
+   */
+  mountsOf(
+    pod: Pod,
+    container: Container,
+    signal: AbortSignal,
+    env?: Readonly<Record<string, string>>,
+  ): Promise<ContainerMount[]>;
   /** Follows configMaps, secrets, tokens and downwardAPI of running pods: rewrites what has changed (atomically). */
   refresh(pod: Pod, signal: AbortSignal): Promise<void>;
   /** Unmounts and removes everything of the pod; idempotent; works without the pod's object. */

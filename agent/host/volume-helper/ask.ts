@@ -1,0 +1,18 @@
+import { run } from '../run.ts';
+import type { AskVolumeHelper, VolumeAnswer } from './requests.ts';
+
+/** A helper that takes longer stands before a file system that does not answer. */
+export const HELPER_TIMEOUT_MS = 20_000;
+
+/**
+ * Asks a helper process of its own. `command` is the program and the arguments that lead to `runVolumeHelper`. Rejects with
+ * a ProgramError when the helper does not answer in time; the answers are in the order of the requests.
+ */
+export const volumeHelper =
+  (command: readonly string[], timeoutMs = HELPER_TIMEOUT_MS): AskVolumeHelper =>
+  async (requests, signal) => {
+    if (requests.length === 0) return [];
+    const [program = process.execPath, ...args] = command;
+    const { stdout } = await run(program, args, { input: JSON.stringify(requests), timeoutMs, signal });
+    return JSON.parse(stdout) as VolumeAnswer[];
+  };

@@ -1,0 +1,40 @@
+/** The volume helper's own side: `kedge volume-helper`, requests on stdin, answers on stdout. Blocking calls are fine here. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { bindSubPath } from './sub-path.ts';
+import { checkHostPath } from './host-path.ts';
+import { measure } from './measure.ts';
+import { setGroup } from './ownership.ts';
+import type { VolumeAnswer, VolumeRequest } from './requests.ts';
+
+export async function answer(request: VolumeRequest, signal: AbortSignal): Promise<VolumeAnswer> {
+  switch (request.do) {
+    case 'check-host-path':
+      checkHostPath(request.path, request.type);
+      return {};
+    case 'set-group':
+      setGroup(request);
+      return {};
+    case 'measure':
+      return measure(request.path);
+    case 'bind-sub-path':
+      await bindSubPath(request.volume, request.subPath, request.target, signal);
+      return {};
+  }
+}
+
+/** Runs until every request is answered; whoever asked kills it when that takes too long. */
+export async function runVolumeHelper(): Promise<void> {
+  // Modes are asked for in full; the umask that the agent was started with has no say.
+  process.umask(0);
+  const { signal } = new AbortController();
+  const requests = JSON.parse(readFileSync(0, 'utf8')) as VolumeRequest[];
+  const answers: VolumeAnswer[] = [];
+  for (const request of requests) {
+    try {
+      answers.push(await answer(request, signal));
+    } catch (error) {
+      answers.push({ error: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  writeFileSync(1, JSON.stringify(answers));
+}

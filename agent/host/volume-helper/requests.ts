@@ -1,0 +1,33 @@
+/**
+ * What the agent asks of a volume helper. The helper is a short-lived process: it may be parked for good by a file system
+ * that does not answer, the agent may not. One helper serves all requests of one pod; request and answer are JSON.
+ */
+
+/** https://kubernetes.io/docs/concepts/storage/volumes/#hostpath-volume-types */
+export type HostPathType =
+  '' | 'BlockDevice' | 'CharDevice' | 'Directory' | 'DirectoryOrCreate' | 'File' | 'FileOrCreate' | 'Socket';
+
+export type VolumeRequest =
+  /** Holds a hostPath against its type and makes it where the type says so. */
+  | { readonly do: 'check-host-path'; readonly path: string; readonly type: HostPathType }
+  /** Gives a volume to the pod's fsGroup, recursively. */
+  | {
+      readonly do: 'set-group';
+      readonly path: string;
+      readonly group: number;
+      readonly readOnly: boolean;
+      readonly policy: 'Always' | 'OnRootMismatch';
+    }
+  /** Bytes and inodes that a volume holds. */
+  | { readonly do: 'measure'; readonly path: string }
+  /** Finds `subPath` inside `volume`, makes it when it is missing, and binds it to `target`. */
+  | { readonly do: 'bind-sub-path'; readonly volume: string; readonly subPath: string; readonly target: string };
+
+export interface VolumeAnswer {
+  /** Why the request failed; absent when it did not. */
+  readonly error?: string;
+  readonly bytes?: number;
+  readonly inodes?: number;
+}
+
+export type AskVolumeHelper = (requests: readonly VolumeRequest[], signal: AbortSignal) => Promise<VolumeAnswer[]>;

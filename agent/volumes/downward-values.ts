@@ -1,0 +1,70 @@
+/** What the downward API shows of a pod: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/ */
+import type { Container } from '../../api/core/container.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import type { ResourceFieldSelector } from '../../api/core/references.ts';
+import { parseQuantity } from '../../api/machinery/quantity.ts';
+
+/** Text in double quotes with Go's escapes, as upstream's `%q`. */
+function quoted(text: string): string {
+  let result = '"';
+  for (const char of text) {
+    const code = char.codePointAt(0) ?? 0;
+    if (char === '"' || char === '\\') result += `\\${char}`;
+    else if (char === '\n') result += '\\n';
+    else if (char === '\r') result += '\\r';
+    else if (char === '\t') result += '\\t';
+    else if (code < 0x20 || code === 0x7f) result += `\\x${code.toString(16).padStart(2, '0')}`;
+    else result += char;
+  }
+  return `${result}"`;
+}
+
+const lines = (map: Readonly<Record<string, string>> = {}): string =>
+  Object.keys(map)
+    .sort()
+    .map((key) => `${key}=${quoted(map[key] ?? '')}`)
+    .join('\n');
+
+/** The value of a `fieldRef` in a volume. Throws for a path that volumes may not name. */
+export function podField(pod: Pod, path: string): string {
+  const { name = '', namespace = '', uid = '', labels, annotations } = pod.metadata ?? {};
+  const one = /^metadata\.(labels|annotations)\['([^']+)'\]$/.exec(path);
+  if (one) return (one[1] === 'labels' ? labels : annotations)?.[one[2] ?? ''] ?? '';
+  switch (path) {
+    case 'metadata.name':
+      return name;
+    case 'metadata.namespace':
+      return namespace;
+    case 'metadata.uid':
+      return uid;
+    case 'metadata.labels':
+      return lines(labels);
+    case 'metadata.annotations':
+      return lines(annotations);
+    default:
+      throw new Error(`unsupported fieldPath: ${path}`);
+  }
+}
+
+/** Quantities by resource name. */
+export type Resources = Readonly<Record<string, string>>;
+
+/**
+ * The value of a `resourceFieldRef` in units of its divisor, rounded up. A limit that is not set is what the node can give;
+ * a request that is not set is the limit, or 0.
+ */
+export function containerResource(
+  container: Container,
+  { resource, divisor = '0' }: ResourceFieldSelector,
+  allocatable: Resources,
+): string {
+  const match = /^(limits|requests)\.(.+)$/.exec(resource);
+  if (!match) throw new Error(`unsupported container resource: ${resource}`);
+  const [, side, name = ''] = match;
+  const { limits, requests } = container.resources ?? {};
+  const value =
+    side === 'limits' ? (limits?.[name] ?? allocatable[name] ?? '0') : (requests?.[name] ?? limits?.[name] ?? '0');
+  const unit = parseQuantity(divisor).nano || parseQuantity('1').nano;
+  const { nano } = parseQuantity(value);
+  return String((nano + unit - 1n) / unit);
+}

@@ -1,0 +1,119 @@
+/** One configMap or secret, as the api-server has it now: got once, then followed by a watch of its name alone. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { KubeObject } from '../../api/machinery/kind.ts';
+import { isGone, isNotFound, StatusError } from '../../api/machinery/status-error.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import { backoffMs } from '../../client/backoff.ts';
+import { ConnectionError } from '../../client/connection-error.ts';
+import type { Logger } from '../../client/logger.ts';
+import type { Resource } from '../../client/resource.ts';
+
+export interface FollowOptions<T extends KubeObject> {
+  readonly client: ApiClient;
+  readonly resource: Resource<T>;
+  readonly namespace: string;
+  readonly name: string;
+  readonly logger: Logger;
+  /** Called when the object is another than the one that was read last. */
+  readonly onChange: () => void;
+}
+
+const RETRY = { initialMs: 1000, maxMs: 60_000 };
+/** Bookmarks come every minute or so; a watch that misses two of them has lost its server. */
+const SILENCE_LIMIT_MS = 150_000;
+
+export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
+  readonly #options: FollowOptions<T>;
+  readonly #stopped = new AbortController();
+  /** What is known; `undefined` before the first read and after the object was deleted. */
+  #value: T | undefined;
+  #reading: Promise<T | undefined> | undefined;
+
+  constructor(options: FollowOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Undefined when it is not there; that answer is never kept. Throws what the api-server says otherwise. */
+  read(signal: AbortSignal): Promise<T | undefined> {
+    signal.throwIfAborted();
+    if (this.#value) return Promise.resolve(this.#value);
+    this.#reading ??= this.#get().finally(() => (this.#reading = undefined));
+    return Promise.race([this.#reading, rejectOnAbort(signal)]);
+  }
+
+  async #get(): Promise<T | undefined> {
+    const { signal } = this.#stopped;
+    const value = await this.#fetch(signal);
+    this.#value = value;
+    if (value && !value.immutable && !this.#following) {
+      this.#following = true;
+      void this.#follow(value.metadata?.resourceVersion ?? '', signal).finally(() => (this.#following = false));
+    }
+    return value;
+  }
+  #following = false;
+
+  async #fetch(signal: AbortSignal): Promise<T | undefined> {
+    const { client, resource, namespace, name } = this.#options;
+    try {
+      return await client.get(resource, namespace, name, { signal });
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #take(value: T | undefined): void {
+    if (value?.metadata?.resourceVersion === this.#value?.metadata?.resourceVersion) return;
+    this.#value = value;
+    this.#options.onChange();
+  }
+
+  async #follow(from: string, signal: AbortSignal): Promise<void> {
+    const { client, resource, namespace, name, logger } = this.#options;
+    let resourceVersion = from;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        if (!resourceVersion) {
+          const value = await this.#fetch(signal);
+          this.#take(value);
+          // Whoever asks for what is not there reads it anew.
+          if (!value || value.immutable) return;
+          resourceVersion = value.metadata?.resourceVersion ?? '';
+        }
+        await client.watch(
+          resource,
+          {
+            namespace,
+            fieldSelector: `metadata.name=${name}`,
+            resourceVersion,
+            allowWatchBookmarks: true,
+            silenceLimitMs: SILENCE_LIMIT_MS,
+            signal,
+          },
+          ({ type, object }) => {
+            failures = 0;
+            resourceVersion = object.metadata?.resourceVersion ?? '';
+            if (type !== 'BOOKMARK') this.#take(type === 'DELETED' ? undefined : object);
+          },
+        );
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof StatusError) && !(error instanceof ConnectionError)) throw error;
+        if (error instanceof StatusError) resourceVersion = '';
+        if (isGone(error) && failures++ === 0) continue;
+        const retryMs = Math.round(backoffMs(RETRY, ++failures));
+        logger.warn({ resource: resource.plural, namespace, name, err: error.message, retryMs }, 'watch broke');
+        await delay(retryMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopped.abort(new Error('no pod of this node uses it any more'));
+  }
+}
+
+const rejectOnAbort = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));

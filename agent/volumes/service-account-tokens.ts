@@ -1,0 +1,123 @@
+/** Tokens of service accounts for pods: asked for once, kept until 80 % of their life is over, bound to the pod. */
+import { serviceAccounts } from '../../api/core/service-account.ts';
+import type { TokenRequest } from '../../api/authentication/token-request.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+
+/** Whose token it is and what for. */
+export interface TokenWanted {
+  readonly namespace: string;
+  readonly podName: string;
+  readonly podUid: string;
+  readonly serviceAccount: string;
+  /** Empty: the api-server's own. */
+  readonly audience: string;
+  readonly expirationSeconds: number;
+}
+
+interface Token {
+  readonly text: string;
+  readonly expiresAtMs: number;
+  /** From then on a new one is asked for. */
+  readonly dueAtMs: number;
+}
+
+/** As the kubelet: at 80 % of its life, at the latest after a day. */
+const LIFE_BEFORE_REFRESH = 0.8;
+const MAX_AGE_MS = 24 * 3600 * 1000;
+/** How long a token that could not be refreshed is used before the next try. */
+const RETRY_MS = 30_000;
+
+const keyOf = (wanted: TokenWanted): string =>
+  [wanted.podUid, wanted.serviceAccount, wanted.audience, wanted.expirationSeconds].join('/');
+
+const dueAt = (issuedAtMs: number, expiresAtMs: number): number =>
+  issuedAtMs + Math.min((expiresAtMs - issuedAtMs) * LIFE_BEFORE_REFRESH, MAX_AGE_MS);
+
+/** What a token says of its own life; undefined when it is no JWT. Its signature is the server's to check. */
+export function readToken(text: string): Token | undefined {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString());
+    if (typeof claims !== 'object' || claims === null || !('exp' in claims) || !('iat' in claims)) return undefined;
+    const [expiresAtMs, issuedAtMs] = [Number(claims.exp) * 1000, Number(claims.iat) * 1000];
+    if (!Number.isFinite(expiresAtMs) || !Number.isFinite(issuedAtMs)) return undefined;
+    return { text, expiresAtMs, dueAtMs: dueAt(issuedAtMs, expiresAtMs) };
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+export class ServiceAccountTokens {
+  readonly #client: Pick<ApiClient, 'createSubresource'>;
+  readonly #now: () => number;
+  readonly #tokens = new Map<string, Token>();
+
+  constructor(client: Pick<ApiClient, 'createSubresource'>, now: () => number = Date.now) {
+    this.#client = client;
+    this.#now = now;
+  }
+
+  /**
+   * The token to show now. `existing` reads the one that the pod has been given before, which an agent that was restarted
+   * goes on with. Throws what the api-server says when there is none yet and none can be had.
+   */
+  async tokenFor(
+    wanted: TokenWanted,
+    existing: () => Promise<string | undefined>,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const key = keyOf(wanted);
+    const now = this.#now();
+    const known = this.#tokens.get(key) ?? readToken((await existing()) ?? '');
+    if (known && now < known.dueAtMs) {
+      this.#tokens.set(key, known);
+      return known.text;
+    }
+    try {
+      const fresh = await this.#ask(wanted, signal);
+      this.#tokens.set(key, fresh);
+      return fresh.text;
+    } catch (error) {
+      if (signal.aborted || !known || now >= known.expiresAtMs) throw error;
+      this.#tokens.set(key, { ...known, dueAtMs: now + RETRY_MS });
+      return known.text;
+    }
+  }
+
+  async #ask(wanted: TokenWanted, signal: AbortSignal): Promise<Token> {
+    const { namespace, podName, podUid, serviceAccount, audience, expirationSeconds } = wanted;
+    const request: TokenRequest = {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: {
+        ...(audience && { audiences: [audience] }),
+        expirationSeconds,
+        boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: podName, uid: podUid },
+      },
+    };
+    const issuedAtMs = this.#now();
+    const { status } = await this.#client.createSubresource<TokenRequest>(
+      serviceAccounts,
+      namespace,
+      serviceAccount,
+      'token',
+      request,
+      { signal },
+    );
+    if (!status?.token) throw new Error(`the api-server gave no token for service account ${serviceAccount}`);
+    const expiresAtMs = Date.parse(status.expirationTimestamp ?? '') || issuedAtMs + expirationSeconds * 1000;
+    return { text: status.token, expiresAtMs, dueAtMs: dueAt(issuedAtMs, expiresAtMs) };
+  }
+
+  /** When the pod's next token is due, in ms since the epoch; undefined when it has none. */
+  nextDueAt(podUid: string): number | undefined {
+    let next: number | undefined;
+    for (const [key, { dueAtMs }] of this.#tokens)
+      if (key.startsWith(`${podUid}/`) && (next === undefined || dueAtMs < next)) next = dueAtMs;
+    return next;
+  }
+
+  forget(podUid: string): void {
+    for (const key of this.#tokens.keys()) if (key.startsWith(`${podUid}/`)) this.#tokens.delete(key);
+  }
+}

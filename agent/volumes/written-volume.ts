@@ -1,0 +1,47 @@
+/** The volumes whose files the agent writes: they differ in where the files come from and in the medium. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Volume } from '../../api/core/volume.ts';
+import { readTextIfThere } from '../host/files.ts';
+import { mountTmpfs } from '../host/mounts.ts';
+import { writeVolume, type VolumeFiles } from './atomic-writer.ts';
+import { DEFAULT_MODE, type Projecting } from './projection.ts';
+import type { VolumeContext, VolumePlugin } from './volume-plugin.ts';
+
+export interface WrittenVolume {
+  readonly source: VolumePlugin['source'];
+  readonly directory: string;
+  /** Secrets and tokens never reach a disk. */
+  readonly medium: 'disk' | 'memory';
+  defaultMode(volume: Volume): number | undefined;
+  files(volume: Volume, projecting: Projecting): Promise<VolumeFiles>;
+}
+
+const TMPFS_MODE = 0o1777;
+const DIRECTORY_MODE = 0o755;
+
+export function writtenVolume(kind: WrittenVolume): VolumePlugin {
+  const write = async (volume: Volume, { pod, directory, signal }: VolumeContext): Promise<void> => {
+    const files = await kind.files(volume, {
+      pod,
+      signal,
+      defaultMode: kind.defaultMode(volume) ?? DEFAULT_MODE,
+      current: (path) => readTextIfThere(join(directory, '..data', path)),
+    });
+    await writeVolume(directory, files, pod.spec?.securityContext?.fsGroup);
+  };
+  return {
+    source: kind.source,
+    directory: kind.directory,
+    agentWritten: true,
+    hostPath: (_, directory) => directory,
+    async setUp(volume, context) {
+      const { directory, signal } = context;
+      await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
+      if (kind.medium === 'memory' && !context.isMounted(directory))
+        await mountTmpfs(directory, { mode: TMPFS_MODE, swap: false }, signal);
+      await write(volume, context);
+    },
+    refresh: write,
+  };
+}
