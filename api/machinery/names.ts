@@ -1,19 +1,209 @@
-/** The syntax of names, labels and annotations: apimachinery's `util/validation`. Each check answers the violations, in upstream's words. */
+/**
+ * The syntax of names, labels, ports and paths: apimachinery's `util/validation`. Each check answers the violations in
+ * upstream's words; none means that the text is fine.
+ */
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
-const SUBDOMAIN = new RegExp(`^${LABEL}(\\.${LABEL})*$`);
-const MAX_SUBDOMAIN_LENGTH = 253;
+const LABEL_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
+const QUALIFIED = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
+const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`;
+const ENV_NAME = '[^=]+';
+const HTTP_HEADER = '[-A-Za-z0-9]+';
+const CONFIG_KEY = '[-._a-zA-Z0-9]+';
+
+const LABEL_SYNTAX = new RegExp(`^${LABEL}$`);
+const LABEL_1035_SYNTAX = new RegExp(`^${LABEL_1035}$`);
+const SUBDOMAIN_SYNTAX = new RegExp(`^${SUBDOMAIN}$`);
+const QUALIFIED_SYNTAX = new RegExp(`^${QUALIFIED}$`);
+const LABEL_VALUE_SYNTAX = new RegExp(`^(${QUALIFIED})?$`);
+const HTTP_HEADER_SYNTAX = new RegExp(`^${HTTP_HEADER}$`);
+const CONFIG_KEY_SYNTAX = new RegExp(`^${CONFIG_KEY}$`);
+const PRINTABLE_ASCII = /^[ -<>-~]*$/;
+const PERCENT_SYNTAX = /^[0-9]+%$/;
+
+const MAX_LABEL = 63;
+const MAX_SUBDOMAIN = 253;
+const MAX_PORT_NAME = 15;
+const MAX_PORT = 65_535;
+const MAX_INT32 = 2_147_483_647;
+
+const tooLong = (max: number): string => `must be no more than ${max} characters`;
+const NOTHING: string[] = [];
+const orNothing = (errors: string[]): string[] => (errors.length ? errors : NOTHING);
+
+/** The name that a generateName starts with: a trailing dash is fine, for characters follow it. */
+const masked = (name: string): string => (name.length > 1 && name.endsWith('-') ? `${name.slice(0, -1)}a` : name);
+
+const SUBDOMAIN_RULE =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end " +
+  `with an alphanumeric character (e.g. 'example.com', regex used for validation is '${SUBDOMAIN}')`;
+const LABEL_RULE =
+  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an " +
+  `alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${LABEL}')`;
+const LABEL_1035_RULE =
+  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end " +
+  `with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '${LABEL_1035}')`;
 
 /** A DNS-1123 subdomain; with `prefix` (a generateName) a trailing dash is fine. */
-export function validateSubdomainName(name: string, prefix: boolean): string[] {
-  const checked = prefix ? name.replace(/-+$/, '') || name : name;
+export function validateSubdomainName(name: string, prefix = false): string[] {
+  const checked = prefix ? masked(name) : name;
+  if (checked.length <= MAX_SUBDOMAIN && SUBDOMAIN_SYNTAX.test(checked)) return NOTHING;
   const errors: string[] = [];
-  if (checked.length > MAX_SUBDOMAIN_LENGTH) errors.push(`must be no more than ${MAX_SUBDOMAIN_LENGTH} characters`);
-  if (!SUBDOMAIN.test(checked)) {
+  if (checked.length > MAX_SUBDOMAIN) errors.push(tooLong(MAX_SUBDOMAIN));
+  if (!SUBDOMAIN_SYNTAX.test(checked)) errors.push(SUBDOMAIN_RULE);
+  return errors;
+}
+
+/** A DNS-1123 label: names of containers, volumes, namespaces. */
+export function validateLabelName(name: string, prefix = false): string[] {
+  const checked = prefix ? masked(name) : name;
+  if (checked.length <= MAX_LABEL && LABEL_SYNTAX.test(checked)) return NOTHING;
+  const errors: string[] = [];
+  if (checked.length > MAX_LABEL) errors.push(tooLong(MAX_LABEL));
+  if (!LABEL_SYNTAX.test(checked)) errors.push(SUBDOMAIN_SYNTAX.test(checked) ? 'must not contain dots' : LABEL_RULE);
+  return errors;
+}
+
+/** A DNS-1035 label, which starts with a letter: names of services. */
+export function validateLabel1035Name(name: string, prefix = false): string[] {
+  const checked = prefix ? masked(name) : name;
+  if (checked.length <= MAX_LABEL && LABEL_1035_SYNTAX.test(checked)) return NOTHING;
+  const errors: string[] = [];
+  if (checked.length > MAX_LABEL) errors.push(tooLong(MAX_LABEL));
+  if (!LABEL_1035_SYNTAX.test(checked)) errors.push(LABEL_1035_RULE);
+  return errors;
+}
+
+/** Anything that can be one segment of a path: names of RBAC objects. */
+export function validatePathSegmentName(name: string, prefix = false): string[] {
+  if (!prefix && (name === '.' || name === '..')) return [`may not be '${name}'`];
+  const errors: string[] = [];
+  for (const part of ['/', '%']) if (name.includes(part)) errors.push(`may not contain '${part}'`);
+  return orNothing(errors);
+}
+
+/** A label's or annotation's key, a finalizer, a resource name: `[prefix/]name`. */
+export function validateQualifiedName(text: string): string[] {
+  const slash = text.indexOf('/');
+  const name = text.slice(slash + 1);
+  if (slash < 0 && name.length <= MAX_LABEL && QUALIFIED_SYNTAX.test(name)) return NOTHING;
+  const errors: string[] = [];
+  if (slash >= 0) {
+    if (name.includes('/')) {
+      return [
+        `a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an ` +
+          `alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${QUALIFIED}') ` +
+          `with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+      ];
+    }
+    const prefix = text.slice(0, slash);
+    if (prefix === '') errors.push('prefix part must be non-empty');
+    else for (const error of validateSubdomainName(prefix)) errors.push(`prefix part ${error}`);
+  }
+  if (name === '') errors.push('name part must be non-empty');
+  else if (name.length > MAX_LABEL) errors.push(`name part ${tooLong(MAX_LABEL)}`);
+  if (!QUALIFIED_SYNTAX.test(name)) {
     errors.push(
-      "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with " +
-        `an alphanumeric character (e.g. 'example.com', regex used for validation is '${LABEL}(\\.${LABEL})*')`,
+      `name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric ` +
+        `character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${QUALIFIED}')`,
+    );
+  }
+  return orNothing(errors);
+}
+
+export function validateLabelValue(value: string): string[] {
+  if (value.length <= MAX_LABEL && LABEL_VALUE_SYNTAX.test(value)) return NOTHING;
+  const errors: string[] = [];
+  if (value.length > MAX_LABEL) errors.push(tooLong(MAX_LABEL));
+  if (!LABEL_VALUE_SYNTAX.test(value)) {
+    errors.push(
+      `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end ` +
+        `with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(${QUALIFIED})?')`,
     );
   }
   return errors;
 }
+
+/** An IANA service name, as ports are named. */
+export function validatePortName(name: string): string[] {
+  const errors: string[] = [];
+  if (name.length > MAX_PORT_NAME) errors.push(tooLong(MAX_PORT_NAME));
+  if (!/^[-a-z0-9]+$/.test(name)) errors.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)');
+  if (!/[a-z]/.test(name)) errors.push('must contain at least one letter (a-z)');
+  if (name.includes('--')) errors.push('must not contain consecutive hyphens');
+  if (name.startsWith('-') || name.endsWith('-')) errors.push('must not begin or end with a hyphen');
+  return orNothing(errors);
+}
+
+export const validatePortNumber = (port: number): string[] =>
+  port >= 1 && port <= MAX_PORT ? NOTHING : [`must be between 1 and ${MAX_PORT}, inclusive`];
+
+/** The name of an environment variable: any printable ASCII but `=`. */
+export function validateEnvName(name: string): string[] {
+  const errors: string[] = [];
+  if (name === '') errors.push('environment variable name must not be empty');
+  if (!PRINTABLE_ASCII.test(name)) {
+    errors.push(
+      `a valid environment variable name must consist only of printable ASCII characters other than '=' (regex used for validation is '${ENV_NAME}')`,
+    );
+  }
+  return orNothing(errors);
+}
+
+/** A key of a ConfigMap or Secret. */
+export function validateConfigKey(key: string): string[] {
+  const errors: string[] = [];
+  if (key.length > MAX_SUBDOMAIN) errors.push(tooLong(MAX_SUBDOMAIN));
+  if (!CONFIG_KEY_SYNTAX.test(key)) {
+    errors.push(
+      `a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or ` +
+        `'key-name', regex used for validation is '${CONFIG_KEY}')`,
+    );
+  }
+  if (key === '.') errors.push("must not be '.'");
+  if (key === '..') errors.push("must not be '..'");
+  else if (key.startsWith('..')) errors.push("must not start with '..'");
+  return orNothing(errors);
+}
+
+export const validateHttpHeaderName = (name: string): string[] =>
+  HTTP_HEADER_SYNTAX.test(name)
+    ? NOTHING
+    : [
+        `a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '${HTTP_HEADER}')`,
+      ];
+
+/** A domain and a path: `example.com/path`; what finalizer-like names of conditions of pods look like. */
+export function validateDomainPrefixedPath(text: string): string[] {
+  const slash = text.indexOf('/');
+  if (slash <= 0 || slash === text.length - 1) {
+    return ['must be a domain-prefixed path (such as "acme.io/foo")'];
+  }
+  return validateSubdomainName(text.slice(0, slash)).map((error) => `prefix part ${error}`);
+}
+
+export const validateIP = (text: string): string[] =>
+  isIP(text) ? NOTHING : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
+export const validateIPv4 = (text: string): string[] => (isIPv4(text) ? NOTHING : ['must be an IPv4 address']);
+export const validateIPv6 = (text: string): string[] => (isIPv6(text) ? NOTHING : ['must be an IPv6 address']);
+
+export function validateCIDR(text: string): string[] {
+  const [address = '', length = '', ...rest] = text.split('/');
+  const family = isIP(address);
+  const bits = /^\d+$/.test(length) ? Number(length) : Infinity;
+  return family && !rest.length && bits <= (family === 4 ? 32 : 128)
+    ? NOTHING
+    : ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'];
+}
+
+export const validatePercent = (text: string): string[] =>
+  PERCENT_SYNTAX.test(text)
+    ? NOTHING
+    : [
+        `a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')`,
+      ];
+
+/** User and group ids. */
+export const validateId = (id: number): string[] =>
+  id >= 0 && id <= MAX_INT32 ? NOTHING : [`must be between 0 and ${MAX_INT32}, inclusive`];

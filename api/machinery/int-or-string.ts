@@ -1,0 +1,19 @@
+/** Values that are a number or a percentage of something, such as `maxSurge`; and ports by number or name. */
+
+const PERCENT = /^(\d+)%$/;
+
+/** The percentage that `value` says, or undefined where it is none. */
+export function percentOf(value: number | string): number | undefined {
+  const match = typeof value === 'string' ? PERCENT.exec(value) : undefined;
+  return match ? Number(match[1]) : undefined;
+}
+
+/** The number itself, or the percentage of `total`, rounded as told. Throws where the text is no percentage. */
+export function scaledValue(value: number | string, total: number, round: 'up' | 'down'): number {
+  if (typeof value === 'number') return value;
+  const percent = percentOf(value);
+  if (percent === undefined)
+    throw new RangeError(`invalid value for IntOrString: ${JSON.stringify(value)} is not a percentage`);
+  const exact = (percent * total) / 100;
+  return round === 'up' ? Math.ceil(exact) : Math.floor(exact);
+}

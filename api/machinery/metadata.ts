@@ -1,0 +1,181 @@
+/** The rules for `metadata`, which are the same for every kind. */
+import type { ObjectMeta } from '../meta/object-meta.ts';
+import { type FieldError, forbidden, invalid, required, tooLong } from './field-error.ts';
+import { validateLabelName, validateLabelValue, validateQualifiedName } from './names.ts';
+
+/** All annotations of an object together, keys and values: 256 KiB. */
+const MAX_ANNOTATIONS_BYTES = 262_144;
+const MAX_LABEL_MANAGER = 128;
+const IMMUTABLE = 'field is immutable';
+
+/** What the rules need to know of a kind. */
+export interface Named {
+  readonly namespaced: boolean;
+  validateName(name: string, prefix: boolean): string[];
+}
+
+export function validateLabels(labels: Readonly<Record<string, string>> | undefined, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const key in labels) {
+    const value = labels[key] ?? '';
+    for (const error of validateQualifiedName(key)) errors.push(invalid(path, key, error));
+    for (const error of validateLabelValue(value)) errors.push(invalid(path, value, error));
+  }
+  return errors;
+}
+
+export function validateAnnotations(
+  annotations: Readonly<Record<string, string>> | undefined,
+  path: string,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  let bytes = 0;
+  for (const key in annotations) {
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(annotations[key] ?? '');
+    // Upper case is let through, for it once was.
+    for (const error of validateQualifiedName(key.toLowerCase())) errors.push(invalid(path, key, error));
+  }
+  if (bytes > MAX_ANNOTATIONS_BYTES) errors.push(tooLong(path, MAX_ANNOTATIONS_BYTES));
+  return errors;
+}
+
+function validateOwnerReferences(meta: ObjectMeta, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  let controller: string | undefined;
+  for (const [index, owner] of (meta.ownerReferences ?? []).entries()) {
+    const at = `${path}.ownerReferences[${index}]`;
+    const version = owner.apiVersion.slice(owner.apiVersion.indexOf('/') + 1);
+    if (version === '') errors.push(invalid(`${at}.apiVersion`, owner.apiVersion, 'version must not be empty'));
+    if (owner.kind === '') errors.push(invalid(`${at}.kind`, '', 'must not be empty'));
+    if (owner.name === '') errors.push(invalid(`${at}.name`, '', 'must not be empty'));
+    if (owner.uid === '') errors.push(invalid(`${at}.uid`, '', 'must not be empty'));
+    if (owner.apiVersion === 'v1' && owner.kind === 'Event') {
+      errors.push(invalid(at, owner, '/v1, Kind=Event is disallowed from being an owner'));
+    }
+    if (owner.controller !== true) continue;
+    if (controller !== undefined) {
+      errors.push(
+        invalid(
+          `${path}.ownerReferences`,
+          meta.ownerReferences,
+          `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${owner.name}`,
+        ),
+      );
+    }
+    controller = owner.name;
+  }
+  return errors;
+}
+
+function validateFinalizers(meta: ObjectMeta, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const at = `${path}.finalizers`;
+  for (const [index, finalizer] of (meta.finalizers ?? []).entries()) {
+    for (const error of validateQualifiedName(finalizer)) errors.push(invalid(`${at}[${index}]`, finalizer, error));
+  }
+  if (meta.finalizers?.includes('orphan') && meta.finalizers.includes('foregroundDeletion')) {
+    errors.push(invalid(at, meta.finalizers, 'finalizers orphan and foregroundDeletion cannot be both set'));
+  }
+  return errors;
+}
+
+function validateManagedFields(meta: ObjectMeta, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const [index, entry] of (meta.managedFields ?? []).entries()) {
+    const at = `${path}.managedFields[${index}]`;
+    if (entry.operation !== 'Apply' && entry.operation !== 'Update') {
+      errors.push(invalid(`${at}.operation`, entry.operation ?? '', 'must be `Apply` or `Update`'));
+    }
+    if (entry.fieldsType && entry.fieldsType !== 'FieldsV1') {
+      errors.push(invalid(`${at}.fieldsType`, entry.fieldsType, 'must be `FieldsV1`'));
+    }
+    if ((entry.manager?.length ?? 0) > MAX_LABEL_MANAGER) errors.push(tooLong(`${at}.manager`, MAX_LABEL_MANAGER));
+  }
+  return errors;
+}
+
+/** What create and update check alike: everything but the name. */
+function validateCommon(meta: ObjectMeta, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if ((meta.generation ?? 0) < 0) {
+    errors.push(invalid(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'));
+  }
+  if (meta.labels) errors.push(...validateLabels(meta.labels, `${path}.labels`));
+  if (meta.annotations) errors.push(...validateAnnotations(meta.annotations, `${path}.annotations`));
+  if (meta.ownerReferences) errors.push(...validateOwnerReferences(meta, path));
+  if (meta.finalizers) errors.push(...validateFinalizers(meta, path));
+  if (meta.managedFields) errors.push(...validateManagedFields(meta, path));
+  return errors;
+}
+
+/** On create, after the name was generated. */
+export function validateObjectMeta(meta: ObjectMeta, kind: Named, path = 'metadata'): FieldError[] {
+  const errors: FieldError[] = [];
+  if (meta.generateName) {
+    for (const error of kind.validateName(meta.generateName, true)) {
+      errors.push(invalid(`${path}.generateName`, meta.generateName, error));
+    }
+  }
+  if (!meta.name) errors.push(required(`${path}.name`, 'name or generateName is required'));
+  else for (const error of kind.validateName(meta.name, false)) errors.push(invalid(`${path}.name`, meta.name, error));
+  if (kind.namespaced) {
+    if (!meta.namespace) errors.push(required(`${path}.namespace`));
+    else {
+      for (const error of validateLabelName(meta.namespace)) {
+        errors.push(invalid(`${path}.namespace`, meta.namespace, error));
+      }
+    }
+  } else if (meta.namespace) {
+    errors.push(forbidden(`${path}.namespace`, 'not allowed on this type'));
+  }
+  errors.push(...validateCommon(meta, path));
+  return errors;
+}
+
+/**
+ * Fills in what an update may leave out: the uid, the timestamps and the deletion's grace. Belongs before
+ * `validateObjectMetaUpdate`.
+ */
+export function inheritMetadata(meta: ObjectMeta, old: ObjectMeta): void {
+  if (!meta.uid) meta.uid = old.uid;
+  if (!meta.creationTimestamp) meta.creationTimestamp = old.creationTimestamp;
+  if (!meta.deletionTimestamp) meta.deletionTimestamp = old.deletionTimestamp;
+  if (meta.deletionGracePeriodSeconds === undefined) meta.deletionGracePeriodSeconds = old.deletionGracePeriodSeconds;
+  if (!meta.generateName) meta.generateName = old.generateName;
+  delete meta.selfLink;
+}
+
+/** On update, after `inheritMetadata`. */
+export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {
+  const errors = validateCommon(meta, path);
+  if (old.deletionTimestamp) {
+    const added = (meta.finalizers ?? []).filter((finalizer) => !old.finalizers?.includes(finalizer));
+    if (added.length) {
+      const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ');
+      errors.push(
+        forbidden(
+          `${path}.finalizers`,
+          `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`,
+        ),
+      );
+    }
+  }
+  if (!meta.resourceVersion) {
+    errors.push(invalid(`${path}.resourceVersion`, meta.resourceVersion ?? '', 'must be specified for an update'));
+  }
+  if ((meta.generation ?? 0) < (old.generation ?? 0)) {
+    errors.push(invalid(`${path}.generation`, meta.generation ?? 0, 'must not be decremented'));
+  }
+  const immutable = [
+    'name',
+    'namespace',
+    'uid',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+  ];
+  for (const field of immutable as (keyof ObjectMeta)[]) {
+    if ((meta[field] ?? '') !== (old[field] ?? '')) errors.push(invalid(`${path}.${field}`, meta[field], IMMUTABLE));
+  }
+  return errors;
+}

@@ -1,0 +1,320 @@
+/** Label and field selectors: their text, their objects, and what they match. */
+import type { LabelSelector } from '../meta/label-selector.ts';
+import { type FieldError, forbidden, invalid, required } from './field-error.ts';
+import { validateLabelValue, validateQualifiedName } from './names.ts';
+
+export type Labels = Readonly<Record<string, string>>;
+
+export type Operator = 'exists' | '!' | 'in' | 'notin' | '=' | '!=' | 'gt' | 'lt';
+
+export interface Requirement {
+  readonly key: string;
+  readonly operator: Operator;
+  readonly values: readonly string[];
+}
+
+/** A conjunction of requirements; without any it matches everything. */
+export interface Selector {
+  readonly requirements: readonly Requirement[];
+  /** Whether it matches everything, so that nobody needs to look. */
+  readonly empty: boolean;
+  matches(labels: Labels | undefined): boolean;
+}
+
+/** The selector's text is malformed. The message is upstream's. */
+export class SelectorError extends Error {
+  override readonly name = 'SelectorError';
+}
+
+/** `labels` may name things such as `constructor`, so that what a plain object inherits is no label. */
+const labelOf = (labels: Labels | undefined, key: string): string | undefined => {
+  const value: unknown = labels?.[key];
+  return typeof value === 'string' ? value : undefined;
+};
+
+function test({ operator, values }: Requirement, value: string | undefined): boolean {
+  switch (operator) {
+    case 'exists':
+      return value !== undefined;
+    case '!':
+      return value === undefined;
+    case '=':
+      return value === values[0];
+    case '!=':
+      return value !== values[0];
+    case 'in':
+      return value !== undefined && values.includes(value);
+    case 'notin':
+      return value === undefined || !values.includes(value);
+    case 'gt':
+    case 'lt': {
+      if (value === undefined || !/^-?\d+$/.test(value)) return false;
+      const bound = Number(values[0]);
+      return operator === 'gt' ? Number(value) > bound : Number(value) < bound;
+    }
+  }
+}
+
+export function selectorOf(requirements: readonly Requirement[]): Selector {
+  const [only] = requirements;
+  return {
+    requirements,
+    empty: requirements.length === 0,
+    matches:
+      only && requirements.length === 1
+        ? (labels) => test(only, labelOf(labels, only.key))
+        : (labels) => requirements.every((requirement) => test(requirement, labelOf(labels, requirement.key))),
+  };
+}
+
+export const everything: Selector = { requirements: [], empty: true, matches: () => true };
+export const nothing: Selector = { requirements: [], empty: false, matches: () => false };
+
+const TOKEN = /\s*(?:(!=|==|[=!<>(),])|([^\s!=<>(),]+))/y;
+
+/** Splits a selector into its words and signs; the last is ''. */
+function tokensOf(text: string): string[] {
+  const tokens: string[] = [];
+  const trimmed = text.trimEnd();
+  let at = 0;
+  while (at < trimmed.length) {
+    TOKEN.lastIndex = at;
+    const match = TOKEN.exec(trimmed);
+    if (!match) throw new SelectorError(`unable to parse requirement: invalid character in ${JSON.stringify(text)}`);
+    tokens.push(match[1] ?? match[2] ?? '');
+    at = TOKEN.lastIndex;
+  }
+  tokens.push('');
+  return tokens;
+}
+
+const SIGNS = new Set(['', '!', '=', '==', '!=', '<', '>', '(', ')', ',']);
+
+/** Reads requirements one after the other off the tokens. */
+class RequirementReader {
+  readonly #tokens: readonly string[];
+  #at = 0;
+
+  constructor(text: string) {
+    this.#tokens = tokensOf(text);
+  }
+
+  readAll(): Requirement[] {
+    const requirements: Requirement[] = [];
+    if (this.#peek() === '') return requirements;
+    for (;;) {
+      requirements.push(this.#requirement());
+      const token = this.#next();
+      if (token === '') return requirements;
+      if (token !== ',') this.#fail(token, "',' or 'end of string'");
+      if (this.#peek() === '') this.#fail('', "identifier after ','");
+    }
+  }
+
+  #peek(): string {
+    return this.#tokens[this.#at] ?? '';
+  }
+
+  #next(): string {
+    return this.#tokens[this.#at++] ?? '';
+  }
+
+  #fail(found: string, expected: string): never {
+    throw new SelectorError(`unable to parse requirement: found '${found}', expected: ${expected}`);
+  }
+
+  #word(): string {
+    const token = this.#next();
+    if (SIGNS.has(token)) this.#fail(token, 'identifier');
+    return token;
+  }
+
+  #requirement(): Requirement {
+    if (this.#peek() === '!') {
+      this.#next();
+      return checked({ key: this.#word(), operator: '!', values: [] });
+    }
+    const key = this.#word();
+    const token = this.#peek();
+    if (token === '' || token === ',') return checked({ key, operator: 'exists', values: [] });
+    this.#next();
+    switch (token) {
+      case '=':
+      case '==':
+        return checked({ key, operator: '=', values: [this.#value()] });
+      case '!=':
+        return checked({ key, operator: '!=', values: [this.#value()] });
+      case '>':
+        return checked({ key, operator: 'gt', values: [this.#value()] });
+      case '<':
+        return checked({ key, operator: 'lt', values: [this.#value()] });
+      case 'in':
+      case 'notin':
+        return checked({ key, operator: token, values: this.#values() });
+      default:
+        return this.#fail(token, 'in, notin, =, ==, !=, gt, lt');
+    }
+  }
+
+  /** A value may be empty. */
+  #value(): string {
+    const token = this.#peek();
+    return token === '' || token === ',' ? '' : this.#word();
+  }
+
+  #values(): string[] {
+    if (this.#next() !== '(') this.#fail(this.#tokens[this.#at - 1] ?? '', "'('");
+    const values: string[] = [];
+    for (;;) {
+      const token = this.#peek();
+      values.push(token === ',' || token === ')' ? '' : this.#word());
+      const end = this.#next();
+      if (end === ')') return [...new Set(values)].sort();
+      if (end !== ',') this.#fail(end, "',' or ')'");
+    }
+  }
+}
+
+function checked(requirement: Requirement): Requirement {
+  const { key, operator, values } = requirement;
+  const [badKey] = validateQualifiedName(key);
+  if (badKey)
+    throw new SelectorError(`unable to parse requirement: key: Invalid value: ${JSON.stringify(key)}: ${badKey}`);
+  if ((operator === 'gt' || operator === 'lt') && !/^-?\d+$/.test(values[0] ?? '')) {
+    throw new SelectorError(
+      `unable to parse requirement: values[0]: Invalid value: ${JSON.stringify(values[0])}: for 'Gt', 'Lt' operators, the value must be an integer`,
+    );
+  }
+  for (const [index, value] of values.entries()) {
+    const [badValue] = validateLabelValue(value);
+    if (badValue) {
+      throw new SelectorError(
+        `unable to parse requirement: values[${index}][${key}]: Invalid value: ${JSON.stringify(value)}: ${badValue}`,
+      );
+    }
+  }
+  return requirement;
+}
+
+/** Reads `a=b,c in (d,e),!f`. Throws SelectorError. */
+export function parseLabelSelector(text: string): Selector {
+  const requirements = new RequirementReader(text).readAll();
+  return requirements.length ? selectorOf(requirements) : everything;
+}
+
+const OPERATORS: Readonly<Record<string, Operator>> = { In: 'in', NotIn: 'notin', Exists: 'exists', DoesNotExist: '!' };
+
+/** A `LabelSelector` object: without one nothing matches, an empty one matches everything. Throws SelectorError. */
+export function selectorFrom(selector: LabelSelector | undefined): Selector {
+  if (!selector) return nothing;
+  const requirements: Requirement[] = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => ({
+    key,
+    operator: '=',
+    values: [value],
+  }));
+  for (const { key, operator, values } of selector.matchExpressions ?? []) {
+    const known = OPERATORS[operator];
+    if (!known) throw new SelectorError(`${JSON.stringify(operator)} is not a valid label selector operator`);
+    requirements.push({ key, operator: known, values: [...(values ?? [])].sort() });
+  }
+  return requirements.length ? selectorOf(requirements) : everything;
+}
+
+/** A map of labels that must all be there, as a Service's `spec.selector`. */
+export const selectorFromMap = (labels: Labels): Selector =>
+  selectorOf(Object.entries(labels).map(([key, value]) => ({ key, operator: '=', values: [value] })));
+
+/** The text of a selector, requirements in the order of their keys. */
+export function formatSelector({ requirements }: Selector): string {
+  return [...requirements]
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+    .map(({ key, operator, values }) => {
+      switch (operator) {
+        case 'exists':
+          return key;
+        case '!':
+          return `!${key}`;
+        case 'in':
+        case 'notin':
+          return `${key} ${operator} (${values.join(',')})`;
+        case 'gt':
+          return `${key}>${values[0]}`;
+        case 'lt':
+          return `${key}<${values[0]}`;
+        default:
+          return `${key}${operator}${values[0]}`;
+      }
+    })
+    .join(',');
+}
+
+/** Validates a `LabelSelector` object. */
+export function validateLabelSelector(selector: LabelSelector, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
+    for (const error of validateQualifiedName(key)) errors.push(invalid(`${path}.matchLabels`, key, error));
+    for (const error of validateLabelValue(value)) errors.push(invalid(`${path}.matchLabels`, value, error));
+  }
+  for (const [index, { key, operator, values = [] }] of (selector.matchExpressions ?? []).entries()) {
+    const at = `${path}.matchExpressions[${index}]`;
+    switch (operator) {
+      case 'In':
+      case 'NotIn':
+        if (!values.length)
+          errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
+        break;
+      case 'Exists':
+      case 'DoesNotExist':
+        if (values.length) {
+          errors.push(forbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+        }
+        break;
+      default:
+        errors.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'));
+    }
+    for (const error of validateQualifiedName(key)) errors.push(invalid(`${at}.key`, key, error));
+    for (const [place, value] of values.entries()) {
+      for (const error of validateLabelValue(value)) errors.push(invalid(`${at}.values[${place}]`, value, error));
+    }
+  }
+  return errors;
+}
+
+export interface FieldRequirement {
+  readonly field: string;
+  readonly equal: boolean;
+  readonly value: string;
+}
+
+/** Splits at commas that no backslash protects. */
+function splitTerms(text: string): string[] {
+  const terms: string[] = [];
+  let start = 0;
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === '\\') at++;
+    else if (text[at] === ',') {
+      terms.push(text.slice(start, at));
+      start = at + 1;
+    }
+  }
+  terms.push(text.slice(start));
+  return terms;
+}
+
+/** Reads `a=b,c!=d`; `\` protects commas, equals signs and itself in values. Throws SelectorError. */
+export function parseFieldSelector(text: string): FieldRequirement[] {
+  const requirements: FieldRequirement[] = [];
+  for (const term of splitTerms(text)) {
+    if (term === '') continue;
+    const match = /^([^=!\\]*)(!=|==|=)((?:[^=\\]|\\.)*)$/s.exec(term);
+    if (!match) throw new SelectorError(`invalid selector: '${text}'; can't understand '${term}'`);
+    const value = (match[3] ?? '').replace(/\\(.)/gs, (_, escaped: string) => {
+      if (escaped !== ',' && escaped !== '=' && escaped !== '\\') {
+        throw new SelectorError(`invalid field selector: invalid escape sequence: \\${escaped}`);
+      }
+      return escaped;
+    });
+    requirements.push({ field: match[1] ?? '', equal: match[2] !== '!=', value });
+  }
+  return requirements;
+}
