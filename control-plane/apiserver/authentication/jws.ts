@@ -1,0 +1,50 @@
+/**
+ * Signed JSON (RFC 7515, compact form) with ES256 and nothing else: synchronously, since verification is on the path of
+ * requests and must not wait for the thread pool behind Web Crypto.
+ */
+import { createHash, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
+
+const ALGORITHM = 'ES256';
+/** JOSE writes an ECDSA signature as the two numbers, not as DER. */
+const ENCODING = 'ieee-p1363';
+
+const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+/** The key's id, as upstream derives it: the hash of its public half. */
+export function keyId(key: KeyObject): string {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+  return createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('base64url');
+}
+
+export function signJws(payload: object, key: KeyObject, kid: string): string {
+  const signed = `${encode({ alg: ALGORITHM, kid })}.${encode(payload)}`;
+  const signature = sign('sha256', Buffer.from(signed), { key, dsaEncoding: ENCODING });
+  return `${signed}.${signature.toString('base64url')}`;
+}
+
+function parse(part: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString());
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The payload, not verified; undefined when this is no JWS of JSON. */
+export function peekJws(token: string): Record<string, unknown> | undefined {
+  const parts = token.split('.');
+  return parts.length === 3 && parts[1] ? parse(parts[1]) : undefined;
+}
+
+/** Whether one of the keys (by id) has signed the token. */
+export function verifyJws(token: string, keys: ReadonlyMap<string, KeyObject>): boolean {
+  const end = token.lastIndexOf('.');
+  const header = parse(token.slice(0, token.indexOf('.')));
+  const key = typeof header?.['kid'] === 'string' ? keys.get(header['kid']) : undefined;
+  if (!key || header?.['alg'] !== ALGORITHM) return false;
+  const signature = Buffer.from(token.slice(end + 1), 'base64url');
+  return verify('sha256', Buffer.from(token.slice(0, end)), { key, dsaEncoding: ENCODING }, signature);
+}
