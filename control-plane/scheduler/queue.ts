@@ -90,7 +90,7 @@ export class SchedulingQueue {
       this.#backingOff.set(uid, entry);
       helped = true;
     }
-    if (helped) this.#release();
+    if (helped) this.release();
   }
 
   get sizes(): { active: number; backoff: number; unschedulable: number } {
@@ -124,8 +124,8 @@ export class SchedulingQueue {
     this.#active.set(priority, entries.set(entry.pod.uid, entry));
   }
 
-  /** Activates what has waited long enough and sets the timer for the rest. */
-  #release(): void {
+  /** Activates what has waited long enough and sets the timer for the rest. Called by that timer. */
+  release(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#timerAt = Infinity;
@@ -155,7 +155,7 @@ export class SchedulingQueue {
     if (due >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = due;
-    this.#timer = setTimeout(() => this.#release(), Math.max(0, due - this.#now()));
+    this.#timer = setTimeout(() => this.release(), Math.max(0, due - this.#now()));
   }
 }
 

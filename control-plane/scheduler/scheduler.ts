@@ -43,13 +43,7 @@ export class Scheduler {
   #scheduled = false;
   #synced = false;
 
-  constructor({
-    client,
-    events,
-    logger,
-    schedulerName = 'default-scheduler',
-    plugins = defaultPlugins,
-  }: SchedulerOptions) {
+  constructor({ client, logger, schedulerName = 'default-scheduler', plugins = defaultPlugins }: SchedulerOptions) {
     this.#client = client;
     this.#events = new EventRecorder({ client, logger, component: schedulerName });
     this.#logger = logger;
