@@ -1,0 +1,221 @@
+import { mkdir, open, readdir, readFile, readlink, realpath, stat, statfs, truncate } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RevisionLog } from './revision-log.ts';
+import { StoreUnavailableError } from './store.ts';
+
+/** Says that there is a store here, and of which format; without it an emptied data file would pass for a new store. */
+const MARKER_FILE = 'format';
+const MARKER = 'kedge-store 1\n';
+const DATA_FILE = 'data.mdb';
+const LOCK_FILE = 'lock.mdb';
+/** Only the server's user may look into the directory. */
+const DIRECTORY_MODE = 0o700;
+/** Less than this many bytes free is called a full disk: a commit takes a few hundred KiB. */
+const FULL_BELOW_BYTES = 2 ** 20;
+/** What LMDB's writes end with on a full disk, or once a page of a transaction could not be had. */
+const NO_SPACE = /no space left|ENOSPC|MAP_FULL/i;
+
+const SMALLEST_PAGE_BYTES = 4096;
+
+/** `struct MDB_meta` as LMDB's data file version 2 has it, at byte 24 of the file's first two pages. */
+const META = { at: 24, magic: 0xbeefc0de, pageSize: 24, lastPage: 120, transaction: 128, bytes: 136 } as const;
+
+/** A directory that this process alone has open as a store. */
+export class DataDirectory {
+  readonly path: string;
+  readonly log: RevisionLog;
+
+  constructor(path: string, log: RevisionLog) {
+    this.path = path;
+    this.log = log;
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.path);
+    return bavail * bsize;
+  }
+
+  /** Says what a failed commit means to the operator. */
+  async describeFailure(cause: unknown): Promise<StoreUnavailableError> {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const free = await this.freeBytes().catch(() => undefined);
+    if (NO_SPACE.test(reason) || (free !== undefined && free < FULL_BELOW_BYTES)) {
+      return new StoreUnavailableError(
+        `the disk of ${this.path} is full: free some space there; reads go on, and writes will when there is room`,
+        { cause },
+      );
+    }
+    return new StoreUnavailableError(
+      `the store cannot write to ${this.path}: ${reason}; look for errors of that disk`,
+      {
+        cause,
+      },
+    );
+  }
+
+  /** Closes what has failed for good and opens the files again. */
+  async reopen(failed: RevisionLog): Promise<RevisionLog> {
+    await failed.close();
+    return openLog(this.path);
+  }
+
+  async close(log: RevisionLog): Promise<void> {
+    await log.close();
+  }
+}
+
+export async function openDataDirectory(path: string): Promise<DataDirectory> {
+  await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
+  const directory = await realpath(path);
+  const log = await openLog(directory);
+  return new DataDirectory(directory, log);
+}
+
+async function openLog(path: string): Promise<RevisionLog> {
+  if ((await descriptorsOf(join(path, LOCK_FILE))).length > 0) {
+    throw new StoreUnavailableError(`the store in ${path} is open in this process already`);
+  }
+  const short = await checkFiles(path);
+  let log: RevisionLog;
+  try {
+    log = new RevisionLog(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StoreUnavailableError(`the store in ${path} cannot be opened: ${reason}`, { cause: error });
+  }
+  try {
+    const other = await otherHolder(path);
+    if (other) {
+      throw new StoreUnavailableError(
+        `the store in ${path} is in use by process ${other}: stop that server, or give this one a directory of its own`,
+      );
+    }
+    if (short) verify(path, log);
+    await writeMarker(path);
+    return log;
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+/**
+ * Looks at the data file before LMDB maps it: reading a mapped page that is not there kills the process. Says whether the
+ * file was shorter than its last page.
+ */
+async function checkFiles(path: string): Promise<boolean> {
+  const marker = await contentOf(join(path, MARKER_FILE));
+  const dataPath = join(path, DATA_FILE);
+  const size = await sizeOf(dataPath);
+  if (marker !== undefined && marker !== MARKER) {
+    throw new StoreUnavailableError(
+      `${path} holds a store of another format (${marker.trim()}): use the version that made it`,
+    );
+  }
+  if (marker === undefined && size === 0) return false;
+  if (size === 0) throw damaged(path, `${DATA_FILE} is empty or gone`);
+  const needed = await neededBytes(path, dataPath);
+  // LMDB leaves free pages at the end unwritten, so a short file may be whole. The pages that are missing are made zeros,
+  // which LMDB and the checksums tell from data.
+  if (size >= needed) return false;
+  await truncate(dataPath, needed);
+  return true;
+}
+
+async function neededBytes(path: string, dataPath: string): Promise<number> {
+  const file = await open(dataPath, 'r');
+  try {
+    const first = await readMeta(file, 0);
+    // The page size stands in both metas; without the first, the second is where the smallest page size puts it.
+    const second = await readMeta(file, first?.pageSize ?? SMALLEST_PAGE_BYTES);
+    const latest = [first, second]
+      .filter((meta) => meta !== undefined)
+      .sort((a, b) => b.transaction - a.transaction)[0];
+    if (!latest) throw damaged(path, `${DATA_FILE} does not begin as a data file does`);
+    return (latest.lastPage + 1) * latest.pageSize;
+  } finally {
+    await file.close();
+  }
+}
+
+async function readMeta(
+  file: FileHandle,
+  page: number,
+): Promise<{ pageSize: number; lastPage: number; transaction: number } | undefined> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(META.bytes), 0, META.bytes, page + META.at);
+  if (bytesRead < META.bytes || buffer.readUInt32LE(0) !== META.magic) return undefined;
+  return {
+    pageSize: buffer.readUInt32LE(META.pageSize),
+    lastPage: Number(buffer.readBigUInt64LE(META.lastPage)),
+    transaction: Number(buffer.readBigUInt64LE(META.transaction)),
+  };
+}
+
+/** Reads everything, where there is reason to doubt that it is all there. */
+function verify(path: string, log: RevisionLog): void {
+  try {
+    for (const { type, revision } of log.entries(1, log.lastRevision)) if (type === 'put') log.value(revision);
+  } catch (error) {
+    throw damaged(path, error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+/**
+ * The process, other than this one, that has the store open, if any. LMDB holds a read lock on its lock file for as long as
+ * an environment is open, the kernel drops it with the process, however that ends, and lists who holds it. Two that open at
+ * the same moment see each other, and neither goes on.
+ */
+async function otherHolder(path: string): Promise<string | undefined> {
+  const ours: string[] = [];
+  for (const descriptor of await descriptorsOf(join(path, LOCK_FILE))) {
+    ours.push(await readFile(`/proc/self/fdinfo/${descriptor}`, 'utf8'));
+  }
+  const file = /^lock:\s+\d+: POSIX +\S+ +\S+ +\d+ (\S+) /m.exec(ours.join('\n'))?.[1];
+  if (!file)
+    throw new StoreUnavailableError(`${path} cannot be locked: its file system has no POSIX locks; use a local disk`);
+  const locks = await readFile('/proc/locks', 'utf8');
+  for (const [, holder, where] of locks.matchAll(/^\d+: POSIX +\S+ +READ +(\d+) (\S+) /gm)) {
+    if (where === file && holder !== String(process.pid)) return holder;
+  }
+  return undefined;
+}
+
+/** The descriptors under which this process has a file open. */
+async function descriptorsOf(path: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const descriptor of await readdir('/proc/self/fd')) {
+    if ((await readlink(`/proc/self/fd/${descriptor}`).catch(ifGone)) === path) found.push(descriptor);
+  }
+  return found;
+}
+
+async function writeMarker(path: string): Promise<void> {
+  const file = await open(join(path, MARKER_FILE), 'w', 0o600);
+  try {
+    await file.writeFile(MARKER);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function contentOf(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(ifGone);
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(ifGone))?.size ?? 0;
+}
+
+function ifGone(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  throw error;
+}
+
+function damaged(path: string, what: string, cause?: unknown): StoreUnavailableError {
+  return new StoreUnavailableError(
+    `the store in ${path} is damaged: ${what}; restore the directory from a backup, or move it away to start empty`,
+    { cause },
+  );
+}

@@ -1,0 +1,462 @@
+import type { Logger } from '../../client/logger.ts';
+import { CompactionSchedule, type CompactionPolicy } from './compaction-schedule.ts';
+import { openDataDirectory, type DataDirectory } from './data-directory.ts';
+import { KeyIndex, type IndexEntry } from './key-index.ts';
+import { MAX_KEY_BYTES, type LogEntry, type LogTrim, type NewLogEntry, type RevisionLog } from './revision-log.ts';
+import {
+  CompactedError,
+  ConflictError,
+  StoreUnavailableError,
+  type ListOptions,
+  type ListResult,
+  type Precondition,
+  type Store,
+  type StoredValue,
+  type StoreEvent,
+} from './store.ts';
+import { WatchHub } from './watch-hub.ts';
+
+export interface EmbeddedStoreOptions {
+  /** The directory of the store; made when it is not there. One server at a time. */
+  readonly path: string;
+  readonly logger?: Logger;
+  /** How much history is kept; `false`: all of it, until `compact` is called. */
+  readonly compaction?: CompactionPolicy | false;
+}
+
+/** Bytes of values in one commit at most, so that a flood of large writes does not become one commit of gigabytes. */
+const MAX_COMMIT_BYTES = 16 * 2 ** 20;
+/** Log entries that one commit compacts at most: about a millisecond's work, so that writers do not notice. */
+const COMPACTION_SLICE = 256;
+/** Values that a list reads before it lets others have their turn. */
+const LIST_SLICE = 256;
+/** After a failed commit, how long writes are refused before the disk is tried again, unless it has got room meanwhile. */
+const RETRY_AFTER_MS = 1000;
+/** Free bytes that are worth another try at once. */
+const WORTH_A_TRY_BYTES = 4 * 2 ** 20;
+
+interface PendingWrite extends NewLogEntry {
+  /** What watchers are shown: the value written, or for a delete the value that it takes away. */
+  readonly eventValue: Buffer;
+  readonly done: PromiseWithResolvers<number>;
+}
+
+interface Trim extends LogTrim {
+  readonly deletions: readonly LogEntry[];
+}
+
+interface Compaction {
+  readonly target: number;
+  readonly done: PromiseWithResolvers<void>;
+}
+
+/**
+ * Opens the store of a directory. Throws StoreUnavailableError with a sentence for the operator when another process has it
+ * open, or when its data file is damaged, cut short or gone.
+ */
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
+  return new EmbeddedStore(await openDataDirectory(options.path), options);
+}
+
+/**
+ * The store on LMDB. Each write is one entry of a revision log; the keys with their latest revisions are held in memory, the
+ * values are not.
+ *
+ * A write is checked at once against the latest write asked for, be it on disk or not, gets its revision, and joins the
+ * next commit; one commit runs at a time, so writers that come meanwhile share the one after it. Nothing of a write shows
+ * (get, list, watch, `revision`) until its commit is on disk: what a reader has seen no crash takes back. When a commit
+ * fails, it and everything that was checked against it is rejected, and memory is again what is on disk.
+ *
+ * A value handed to `put` must not be changed afterwards: its bytes go to the disk, and on to the watchers, as they are.
+ */
+export class EmbeddedStore implements Store {
+  readonly #directory: DataDirectory;
+  readonly #logger: Logger | undefined;
+  readonly #schedule: CompactionSchedule | undefined;
+  readonly #watchers: WatchHub;
+  #log: RevisionLog;
+  /** What is on disk. */
+  #index = new KeyIndex();
+  #revision = 0;
+  #compactedRevision = 0;
+  /** The latest writes that are not on disk yet, by key. */
+  readonly #pending = new Map<string, PendingWrite>();
+  #queue: PendingWrite[] = [];
+  #lastAssigned = 0;
+  #compaction: Compaction | undefined;
+  #busy = false;
+  #worked: Promise<void> = Promise.resolve();
+  #closed: Promise<void> | undefined;
+  /** Lists that are being read; the files are closed after them. */
+  readonly #reads = new Set<Promise<unknown>>();
+  /** Set while writes fail. */
+  #failure: { readonly error: StoreUnavailableError; readonly at: number } | undefined;
+  #commits = 0;
+
+  constructor(directory: DataDirectory, options: EmbeddedStoreOptions) {
+    this.#directory = directory;
+    this.#logger = options.logger;
+    this.#log = directory.log;
+    this.#load();
+    this.#watchers = new WatchHub(this.#revision, (from, to, prefix) => this.#eventsOf(from, to, prefix), this.#logger);
+    if (options.compaction !== false) {
+      this.#schedule = new CompactionSchedule(options.compaction ?? {}, (revision) => {
+        this.compact(revision).catch((error: unknown) => {
+          this.#logger?.warn({ err: error, revision }, 'the history could not be compacted; it will be tried again');
+        });
+      });
+      this.#schedule.wrote(this.#revision, this.#compactedRevision);
+    }
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get compactedRevision(): number {
+    return this.#compactedRevision;
+  }
+
+  /** How many commits there have been since the store was opened: a commit is a flush. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  async get(key: string): Promise<StoredValue | undefined> {
+    this.#mustBeOpen();
+    const entry = this.#index.get(key);
+    if (!entry || entry.deleted) return undefined;
+    return { key, revision: entry.revision, value: this.#valueOf(entry.revision) };
+  }
+
+  async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
+    this.#mustBeOpen();
+    const at = options.revision ?? this.#revision;
+    if (at < this.#compactedRevision) throw new CompactedError(at, this.#compactedRevision);
+    const wanted: { readonly key: string; readonly revision: number }[] = [];
+    let remaining = 0;
+    for (const entry of this.#index.under(prefix, options.after)) {
+      const revision = this.#revisionAt(entry, at);
+      if (revision === 0) continue;
+      if (wanted.length < (options.limit ?? Infinity)) wanted.push({ key: entry.key, revision });
+      else remaining++;
+    }
+    const revision = Math.min(at, this.#revision);
+    const reading = this.#readAll(wanted);
+    this.#reads.add(reading);
+    try {
+      return { items: await reading, revision, remaining };
+    } finally {
+      this.#reads.delete(reading);
+    }
+  }
+
+  put(key: string, value: Buffer, precondition?: Precondition): Promise<number> {
+    return this.#write('put', key, value, precondition);
+  }
+
+  delete(key: string, precondition?: Precondition): Promise<number> {
+    return this.#write('delete', key, undefined, precondition);
+  }
+
+  watch(
+    prefix: string,
+    afterRevision: number,
+    onEvents: (events: readonly StoreEvent[]) => void,
+    signal: AbortSignal,
+  ): void {
+    this.#mustBeOpen();
+    if (afterRevision < this.#compactedRevision) throw new CompactedError(afterRevision, this.#compactedRevision);
+    this.#watchers.watch(prefix, afterRevision, onEvents, signal);
+  }
+
+  /** A revision that is not there yet is refused with a RangeError; one that is compacted already is fine. */
+  async compact(revision: number): Promise<void> {
+    this.#mustBeOpen();
+    if (revision > this.#revision)
+      throw new RangeError(`revision ${revision} is still to come; the latest is ${this.#revision}`);
+    while (this.#compactedRevision < revision) {
+      this.#mustBeOpen();
+      this.#compaction ??= { target: revision, done: Promise.withResolvers() };
+      const current = this.#compaction;
+      this.#work();
+      await current.done.promise;
+    }
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    this.#schedule?.stop();
+    await this.#worked;
+    this.#watchers.close();
+    await Promise.allSettled(this.#reads);
+    await this.#log.close();
+  }
+
+  /** Everything up to the queue happens in the caller's turn: this is what makes concurrent compare-and-writes exact. */
+  async #write(
+    type: 'put' | 'delete',
+    key: string,
+    value: Buffer | undefined,
+    precondition?: Precondition,
+  ): Promise<number> {
+    this.#mustBeOpen();
+    if (key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES) {
+      throw new RangeError(`a key has 1 to ${MAX_KEY_BYTES} bytes, this one has ${Buffer.byteLength(key)}`);
+    }
+    const pending = this.#pending.get(key);
+    const previous = pending
+      ? { revision: pending.revision, deleted: pending.type === 'delete' }
+      : this.#index.get(key);
+    const current = previous && !previous.deleted ? previous.revision : 0;
+    const expected = precondition?.revision;
+    if ((expected !== undefined && expected !== current) || (type === 'delete' && current === 0)) {
+      // What stands in the way may itself not be on disk: then this is a conflict only if it gets there.
+      if (pending) await pending.done.promise;
+      if (current === 0) throw new ConflictError(key, undefined);
+      throw new ConflictError(key, { key, revision: current, value: pending?.value ?? this.#valueOf(current) });
+    }
+    const eventValue = value ?? pending?.value ?? this.#valueOf(current);
+    const write: PendingWrite = {
+      revision: ++this.#lastAssigned,
+      type,
+      key,
+      previousRevision: previous?.revision ?? 0,
+      replaces: current > 0,
+      value,
+      eventValue,
+      done: Promise.withResolvers(),
+    };
+    this.#pending.set(key, write);
+    this.#queue.push(write);
+    this.#work();
+    return write.done.promise;
+  }
+
+  #work(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#worked = this.#workOff();
+  }
+
+  /** Runs while there is anything to commit. Never rejects: each failure goes to those whose work it was. */
+  async #workOff(): Promise<void> {
+    while (this.#queue.length > 0 || this.#compaction) {
+      await nextTurn(); // all who write in this turn of the event loop share the commit
+      const refusal = await this.#stillFailing();
+      if (refusal) {
+        this.#rejectAll(refusal);
+        continue;
+      }
+      const batch = this.#takeBatch();
+      const trim = this.#nextTrim();
+      if (batch.length === 0 && !trim) continue;
+      try {
+        await this.#log.commit(batch, trim);
+      } catch (error) {
+        await this.#commitFailed(batch, error);
+        continue;
+      }
+      this.#committed(batch, trim);
+    }
+    this.#busy = false;
+  }
+
+  #takeBatch(): PendingWrite[] {
+    let bytes = 0;
+    let count = 0;
+    for (const write of this.#queue) {
+      bytes += write.value?.length ?? 0;
+      if (count > 0 && bytes > MAX_COMMIT_BYTES) break;
+      count++;
+    }
+    if (count === this.#queue.length) {
+      const all = this.#queue;
+      this.#queue = [];
+      return all;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  #committed(batch: readonly PendingWrite[], trim: Trim | undefined): void {
+    this.#commits++;
+    if (this.#failure) {
+      this.#failure = undefined;
+      this.#logger?.info({ path: this.#directory.path }, 'the store takes writes again');
+    }
+    for (const { key, revision } of trim?.deletions ?? []) this.#index.forgetDeleted(key, revision);
+    if (this.#compaction && this.#compactedRevision >= this.#compaction.target) {
+      this.#compaction.done.resolve();
+      this.#compaction = undefined;
+    }
+    if (batch.length === 0) return;
+    for (const write of batch) {
+      this.#index.set(write.key, write.revision, write.type === 'delete');
+      if (this.#pending.get(write.key) === write) this.#pending.delete(write.key);
+      this.#revision = write.revision;
+    }
+    for (const write of batch) write.done.resolve(write.revision);
+    if (this.#watchers.any) this.#watchers.publish(batch.map((write) => this.#event(write, write.eventValue)));
+    this.#watchers.reached(this.#revision);
+    this.#schedule?.wrote(this.#revision, this.#compactedRevision);
+  }
+
+  async #commitFailed(batch: readonly PendingWrite[], cause: unknown): Promise<void> {
+    const error = await this.#directory.describeFailure(cause);
+    if (!this.#failure) this.#logger?.error({ err: cause, path: this.#directory.path }, error.message);
+    this.#failure = { error, at: performance.now() };
+    try {
+      this.#log.probe();
+      this.#compactedRevision = this.#log.compactedRevision;
+    } catch (probeError) {
+      // LMDB refuses everything once it could not undo a commit: what is on disk has to be read afresh.
+      this.#logger?.warn({ err: probeError, path: this.#directory.path }, 'the store is being opened anew');
+      await this.#reopen();
+    }
+    this.#rejectAll(error, batch);
+  }
+
+  async #reopen(): Promise<void> {
+    const before = this.#revision;
+    try {
+      this.#log = await this.#directory.reopen(this.#log);
+      this.#load();
+    } catch (error) {
+      this.#logger?.error({ err: error, path: this.#directory.path }, 'the store cannot be opened again');
+      return;
+    }
+    // A commit that failed on its very last step may be there after all; then it is there for everyone.
+    if (this.#revision > before) this.#watchers.publish([...this.#eventsOf(before + 1, this.#revision, '')]);
+    this.#watchers.reached(this.#revision);
+  }
+
+  #rejectAll(error: StoreUnavailableError, batch: readonly PendingWrite[] = []): void {
+    const queued = this.#queue;
+    this.#queue = [];
+    this.#pending.clear();
+    this.#lastAssigned = this.#revision;
+    this.#compaction?.done.reject(error);
+    this.#compaction = undefined;
+    for (const write of batch) write.done.reject(error);
+    for (const write of queued) write.done.reject(error);
+  }
+
+  async #stillFailing(): Promise<StoreUnavailableError | undefined> {
+    if (!this.#failure || performance.now() - this.#failure.at >= RETRY_AFTER_MS) return undefined;
+    return (await this.#directory.freeBytes()) >= WORTH_A_TRY_BYTES ? undefined : this.#failure.error;
+  }
+
+  /** What the next commit compacts, if anything: the superseded part of the next entries of the log. */
+  #nextTrim(): Trim | undefined {
+    if (!this.#compaction) return undefined;
+    const from = this.#compactedRevision + 1;
+    const to = Math.min(
+      this.#compactedRevision + COMPACTION_SLICE,
+      this.#compaction.target,
+      this.#watchers.lowestCatchUp,
+    );
+    if (to < from) return undefined;
+    const revisions: number[] = [];
+    const deletions: LogEntry[] = [];
+    for (const entry of this.#log.entries(from, to)) {
+      if (entry.previousRevision > 0) revisions.push(entry.previousRevision);
+      if (entry.type === 'delete') {
+        revisions.push(entry.revision);
+        deletions.push(entry);
+      }
+    }
+    // From now on nobody may start reading what this commit takes away.
+    this.#compactedRevision = to;
+    return { compactedRevision: to, revisions, deletions };
+  }
+
+  #load(): void {
+    this.#index = new KeyIndex();
+    this.#compactedRevision = this.#log.compactedRevision;
+    this.#revision = this.#log.lastRevision;
+    this.#lastAssigned = this.#revision;
+    for (const entry of this.#log.entries(1, this.#revision)) {
+      this.#index.set(entry.key, entry.revision, entry.type === 'delete');
+    }
+  }
+
+  /** The revision of a key's value as it was at `at`, following the log back from its latest write; 0: it was not there. */
+  #revisionAt({ revision, deleted }: IndexEntry, at: number): number {
+    while (revision > at) {
+      const entry = this.#log.entry(revision);
+      if (!entry) throw new CompactedError(at, this.#compactedRevision);
+      revision = entry.previousRevision;
+      deleted = !entry.replaces;
+    }
+    return deleted ? 0 : revision;
+  }
+
+  /** The snapshot, taken in the caller's turn, keeps what is superseded and compacted while this goes on. */
+  async #readAll(wanted: readonly { readonly key: string; readonly revision: number }[]): Promise<StoredValue[]> {
+    const snapshot = this.#log.snapshot();
+    try {
+      const items: StoredValue[] = [];
+      for (const { key, revision } of wanted) {
+        const value = this.#log.value(revision, snapshot);
+        if (!value) throw new CompactedError(revision, this.#compactedRevision);
+        items.push({ key, revision, value });
+        if (items.length % LIST_SLICE === 0) await nextTurn();
+      }
+      return items;
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  *#eventsOf(from: number, to: number, prefix: string): Generator<StoreEvent> {
+    for (const entry of this.#log.entries(from, to)) {
+      if (!entry.key.startsWith(prefix)) continue;
+      yield this.#event(entry, this.#valueOf(entry.type === 'put' ? entry.revision : entry.previousRevision));
+    }
+  }
+
+  #event(entry: LogEntry | NewLogEntry, value: Buffer): StoreEvent {
+    const { type, key, revision, previousRevision } = entry;
+    if (type === 'delete') return { type, key, revision, value, previous: value };
+    if (!entry.replaces) return { type, key, revision, value };
+    return new PutEvent(key, revision, value, () => this.#valueOf(previousRevision));
+  }
+
+  #valueOf(revision: number): Buffer {
+    const value = this.#log.value(revision);
+    if (!value) throw new CompactedError(revision, this.#compactedRevision);
+    return value;
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new StoreUnavailableError(`the store in ${this.#directory.path} is closed`);
+  }
+}
+
+/** A put's event. The value before it is read when it is asked for, which few do; CompactedError when it is too late. */
+class PutEvent implements StoreEvent {
+  readonly type = 'put';
+  readonly key: string;
+  readonly revision: number;
+  readonly value: Buffer;
+  readonly #readPrevious: () => Buffer;
+  #previous: Buffer | undefined;
+
+  constructor(key: string, revision: number, value: Buffer, readPrevious: () => Buffer) {
+    this.key = key;
+    this.revision = revision;
+    this.value = value;
+    this.#readPrevious = readPrevious;
+  }
+
+  get previous(): Buffer {
+    return (this.#previous ??= this.#readPrevious());
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,200 @@
+import { crc32 } from 'node:zlib';
+import { open, type Database, type RootDatabase, type Transaction } from 'lmdb';
+
+/** One write, as the log keeps it. */
+export interface LogEntry {
+  readonly revision: number;
+  readonly type: 'put' | 'delete';
+  readonly key: string;
+  /** The revision of the key's entry before this one, a deletion too; 0 when there was none. */
+  readonly previousRevision: number;
+  /** Whether the key was there before this write. */
+  readonly replaces: boolean;
+  readonly checksum: number;
+}
+
+export interface NewLogEntry {
+  readonly revision: number;
+  readonly type: 'put' | 'delete';
+  readonly key: string;
+  readonly previousRevision: number;
+  readonly replaces: boolean;
+  /** The bytes themselves are handed to the disk, not a copy: nobody may change them after the write was asked for. */
+  readonly value: Buffer | undefined;
+}
+
+/** What a commit takes away: entries nothing can ask for any more, and the revision that says so. */
+export interface LogTrim {
+  readonly compactedRevision: number;
+  readonly revisions: readonly number[];
+}
+
+/** A snapshot to read from; it must be released. */
+export interface LogSnapshot {
+  readonly transaction: Transaction;
+  release(): void;
+}
+
+/** Address space set aside for the file, in bytes. It costs nothing until used, and a map that never grows never moves. */
+const MAP_SIZE_BYTES = 256 * 2 ** 30;
+/** The file holds secrets: only its owner may read it. */
+const FILE_MODE = 0o600;
+const COMPACTED_KEY = 'compactedRevision';
+const TYPE_CREATE = 1;
+const TYPE_UPDATE = 2;
+const TYPE_DELETE = 3;
+/** type (1), checksum (4), previous revision (6), then the key. */
+const HEADER_BYTES = 11;
+/** Bytes of a key at most: LMDB's bound for the log's own keys does not apply, this one keeps headers small. */
+export const MAX_KEY_BYTES = 1024;
+
+export class DamagedStoreError extends Error {
+  override readonly name = 'DamagedStoreError';
+}
+
+/**
+ * The log on disk: `revision -> header` and, apart from it, `revision -> value`, so that headers can be read through at
+ * start and by compaction without bringing a single value into memory. Both grow at their end, which is what makes a commit
+ * of many writes a few dozen pages.
+ *
+ * LMDB is used in its plain mode (no `overlappingSync`): a commit writes its pages, syncs, and only then writes the meta page
+ * that makes them count. What is visible is on disk, so the commit's promise is the flush, and a failed commit leaves nothing.
+ */
+export class RevisionLog {
+  readonly #root: RootDatabase<Buffer, string>;
+  readonly #headers: Database<Buffer, number>;
+  readonly #values: Database<Buffer, number>;
+  readonly #meta: Database<Buffer, string>;
+
+  constructor(path: string) {
+    // A value of its own, since lmdb's types leave `permissionsMode` out.
+    const options = {
+      path,
+      noSubdir: false,
+      encoding: 'binary' as const,
+      mapSize: MAP_SIZE_BYTES,
+      maxDbs: 3,
+      overlappingSync: false,
+      // Batches are made here, one commit at a time; left to itself lmdb-js would open others by event turn.
+      eventTurnBatching: false,
+      permissionsMode: FILE_MODE,
+    };
+    this.#root = open<Buffer, string>(options);
+    this.#headers = this.#root.openDB<Buffer, number>({ name: 'headers', encoding: 'binary' });
+    this.#values = this.#root.openDB<Buffer, number>({ name: 'values', encoding: 'binary' });
+    this.#meta = this.#root.openDB<Buffer, string>({ name: 'meta', encoding: 'binary' });
+  }
+
+  get compactedRevision(): number {
+    const stored = this.#meta.get(COMPACTED_KEY);
+    return stored ? stored.readUIntBE(0, 6) : 0;
+  }
+
+  /** The revision of the latest write; it outlives the entry itself, which compaction may have taken. */
+  get lastRevision(): number {
+    for (const revision of this.#headers.getKeys({ reverse: true, limit: 1 })) return revision;
+    return this.compactedRevision;
+  }
+
+  /** Entries in revision order, from one revision up to and including another. */
+  *entries(from: number, to: number): Generator<LogEntry> {
+    for (const { key: revision, value } of this.#headers.getRange({ start: from, end: to + 1 })) {
+      yield decodeHeader(revision, value);
+    }
+  }
+
+  entry(revision: number, snapshot?: LogSnapshot): LogEntry | undefined {
+    const header = this.#headers.get(revision, snapshot);
+    return header && decodeHeader(revision, header);
+  }
+
+  /** The value written at a revision. Throws DamagedStoreError when it is not what was written. */
+  value(revision: number, snapshot?: LogSnapshot): Buffer | undefined {
+    const header = this.#headers.get(revision, snapshot);
+    if (!header) return undefined;
+    const entry = decodeHeader(revision, header);
+    if (entry.type === 'delete') return undefined;
+    const value = this.#values.get(revision, snapshot);
+    if (!value || crc32(value) !== entry.checksum) {
+      throw new DamagedStoreError(
+        `the value of ${entry.key} at revision ${revision} on disk is not the one that was written; ` +
+          'restore the data directory from a backup',
+      );
+    }
+    return value;
+  }
+
+  snapshot(): LogSnapshot {
+    const transaction = this.#root.useReadTransaction();
+    return { transaction, release: () => transaction.done() };
+  }
+
+  /** All or nothing; resolves once it is on disk. One commit at a time. */
+  async commit(entries: readonly NewLogEntry[], trim: LogTrim | undefined): Promise<void> {
+    try {
+      // What counts is the promise of the batch; those of the writes in it never reject.
+      await this.#root.batch(() => {
+        for (const entry of entries) {
+          void this.#headers.put(entry.revision, encodeHeader(entry));
+          if (entry.value) void this.#values.put(entry.revision, entry.value);
+        }
+        if (!trim) return;
+        for (const revision of trim.revisions) {
+          void this.#headers.remove(revision);
+          void this.#values.remove(revision);
+        }
+        const compacted = Buffer.allocUnsafe(6);
+        compacted.writeUIntBE(trim.compactedRevision, 0, 6);
+        void this.#meta.put(COMPACTED_KEY, compacted);
+      });
+    } catch (error) {
+      throw await commitFailure(error);
+    }
+  }
+
+  /** Throws when the environment refuses everything after a failure it could not undo; it has to be opened anew then. */
+  probe(): void {
+    this.#root.transactionSync(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+}
+
+/** lmdb-js rejects with "Commit failed" and keeps the reason in a promise of its own, which has to be taken up as well. */
+async function commitFailure(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !('commitError' in error)) return error;
+  try {
+    await error.commitError;
+  } catch (reason) {
+    return reason;
+  }
+  return error;
+}
+
+function encodeHeader(entry: NewLogEntry): Buffer {
+  const header = Buffer.allocUnsafe(HEADER_BYTES + Buffer.byteLength(entry.key));
+  header.writeUInt8(entry.type === 'delete' ? TYPE_DELETE : entry.replaces ? TYPE_UPDATE : TYPE_CREATE, 0);
+  header.writeUInt32BE(entry.value ? crc32(entry.value) : 0, 1);
+  header.writeUIntBE(entry.previousRevision, 5, 6);
+  header.write(entry.key, HEADER_BYTES, 'utf8');
+  return header;
+}
+
+function decodeHeader(revision: number, header: Buffer): LogEntry {
+  const type = header.length > HEADER_BYTES ? header.readUInt8(0) : 0;
+  if (type !== TYPE_CREATE && type !== TYPE_UPDATE && type !== TYPE_DELETE) {
+    throw new DamagedStoreError(
+      `the log entry of revision ${revision} is damaged; restore the data directory from a backup`,
+    );
+  }
+  return {
+    revision,
+    type: type === TYPE_DELETE ? 'delete' : 'put',
+    replaces: type !== TYPE_CREATE,
+    checksum: header.readUInt32BE(1),
+    previousRevision: header.readUIntBE(5, 6),
+    key: header.toString('utf8', HEADER_BYTES),
+  };
+}
