@@ -4,9 +4,10 @@
  * upstream's serializer does (`pointer` and `always` in the schema), so that what comes out is what is stored and answered.
  */
 import type { KubeObject } from './kind.ts';
-import type { TSchema } from './schema.ts';
+import type { Shape, TSchema } from './schema.ts';
 import { QuantityError, canonicalQuantity, roundUpToMilli } from './quantity.ts';
-import { badRequest } from './status-error.ts';
+import { invalid } from './field-error.ts';
+import { badRequest, invalidObject } from './status-error.ts';
 import { canonicalMicroTime, canonicalTime } from './time.ts';
 
 export interface Decoded<T> {
@@ -47,19 +48,6 @@ interface Field {
   readonly compiled: Compiled;
   readonly omitEmpty: boolean;
   readonly always: boolean;
-}
-
-/** The schemas' keywords, as far as the walker looks at them. */
-interface Shape {
-  readonly type?: string;
-  readonly format?: string;
-  readonly definition?: string;
-  readonly properties?: Readonly<Record<string, Shape>>;
-  readonly required?: readonly string[];
-  readonly items?: Shape;
-  readonly additionalProperties?: Shape;
-  readonly pointer?: boolean;
-  readonly always?: boolean;
 }
 
 const MAX_INT32 = 2_147_483_647;
@@ -368,5 +356,18 @@ export function decodeObject<T extends KubeObject>(kind: Decodable<T>, body: unk
     throw badRequest(
       `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: ${error.message}`,
     );
+  }
+}
+
+/**
+ * Decodes what a patch made of an object. Throws a 422 Invalid StatusError for a field of a wrong type, as upstream does
+ * there; `patch` is the patch's text, for the message.
+ */
+export function decodePatched<T extends KubeObject>(kind: Decodable<T>, patched: unknown, patch: string): Decoded<T> {
+  try {
+    return kind.decode(patched);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw invalidObject({ group: '', kind: '' }, '', [invalid('patch', patch, error.message)]);
   }
 }

@@ -90,3 +90,19 @@ export function struct<R extends TProperties, O extends TProperties>(
   for (const [key, schema] of Object.entries(optional)) properties[key] = Type.Optional(schema);
   return Type.Object(properties, { definition: name, ...extensions }) as unknown as Type.TObject<R & Optionals<O>>;
 }
+
+/** A schema as the walkers look at it: its keywords, whatever its static type. */
+export interface Shape extends ListMerge {
+  readonly type?: string;
+  readonly format?: string;
+  readonly enum?: readonly string[];
+  /** Of a struct: its OpenAPI definition name. */
+  readonly definition?: string;
+  readonly properties?: Readonly<Record<string, Shape>>;
+  readonly required?: readonly string[];
+  readonly items?: Shape;
+  readonly additionalProperties?: Shape;
+  readonly mapType?: 'atomic' | 'granular';
+  readonly pointer?: boolean;
+  readonly always?: boolean;
+}

@@ -79,6 +79,12 @@ export const tooManyRequests = (message: string, retryAfterSeconds: number) =>
   failure(429, 'TooManyRequests', message, { retryAfterSeconds });
 export const internalError = (message: string) =>
   failure(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] });
+/** A failure that upstream does not classify: 500 without a reason. */
+export const unclassified = (message: string) =>
+  new StatusError({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 });
+/** A patch that is well formed but cannot be applied. */
+export const unprocessable = () =>
+  failure(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
 export const serviceUnavailable = (message: string) => failure(503, 'ServiceUnavailable', message);
 export const timeout = (message: string, retryAfterSeconds = 1) =>
   failure(504, 'Timeout', message, { retryAfterSeconds });

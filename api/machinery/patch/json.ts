@@ -1,0 +1,158 @@
+/** JSON patch, RFC 6902, with upstream's limits and answers. */
+import { deepEqual } from '../deep-equal.ts';
+import { badRequest, tooLarge, unprocessable } from '../status-error.ts';
+
+/** Upstream's `maxJSONPatchOperations`. */
+const MAX_OPERATIONS = 10_000;
+
+type Container = Record<string, unknown> | unknown[];
+
+interface Operation {
+  readonly op: string;
+  readonly path: string;
+  readonly from?: string;
+  readonly value?: unknown;
+}
+
+const isContainer = (value: unknown): value is Container => typeof value === 'object' && value !== null;
+const isObject = (value: unknown): value is Record<string, unknown> => isContainer(value) && !Array.isArray(value);
+
+function checkedOperations(patch: unknown): Operation[] {
+  if (!Array.isArray(patch)) {
+    throw badRequest('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
+  }
+  if (patch.length > MAX_OPERATIONS) {
+    throw tooLarge(`The allowed maximum operations in a JSON patch is ${MAX_OPERATIONS}, got ${patch.length}`);
+  }
+  return patch.map((entry: unknown) => {
+    if (!isContainer(entry) || Array.isArray(entry))
+      throw badRequest('json: cannot unmarshal into Go value of type jsonpatch.Operation');
+    const { op, path, from, value } = entry;
+    if (typeof op !== 'string' || typeof path !== 'string' || (from !== undefined && typeof from !== 'string')) {
+      throw unprocessable();
+    }
+    return { op, path, from, value };
+  });
+}
+
+const pointerOf = (path: string): string[] => {
+  if (path === '') return [];
+  if (!path.startsWith('/')) throw unprocessable();
+  return path
+    .slice(1)
+    .split('/')
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+};
+
+/** An index into an array of `length` that `upTo` may still name. */
+function indexOf(part: string, length: number, upTo: number): number {
+  // Upstream's library counts negative indices from the end.
+  if (!/^-?(0|[1-9]\d*)$/.test(part)) throw unprocessable();
+  const index = Number(part) < 0 ? Number(part) + length : Number(part);
+  if (index < 0 || index > upTo) throw unprocessable();
+  return index;
+}
+
+/** Changes one document in place. */
+class PatchedDocument {
+  root: unknown;
+
+  constructor(root: unknown) {
+    this.root = root;
+  }
+
+  apply({ op, path, from, value }: Operation): void {
+    switch (op) {
+      case 'add':
+        return this.#add(path, structuredClone(value ?? null));
+      case 'remove':
+        this.#remove(path);
+        return;
+      case 'replace':
+        return this.#replace(path, structuredClone(value ?? null));
+      case 'move':
+        return this.#add(path, this.#remove(from ?? this.#missing()));
+      case 'copy':
+        return this.#add(path, structuredClone(this.#get(from ?? this.#missing())));
+      case 'test': {
+        const found = this.#find(path);
+        if (!deepEqual(found ?? null, value ?? null)) throw unprocessable();
+        return;
+      }
+      default:
+        throw unprocessable();
+    }
+  }
+
+  #missing(): never {
+    throw unprocessable();
+  }
+
+  #child(container: unknown, part: string): unknown {
+    if (Array.isArray(container)) return container[indexOf(part, container.length, container.length - 1)];
+    if (!isObject(container) || !Object.hasOwn(container, part)) throw unprocessable();
+    return container[part];
+  }
+
+  #get(path: string): unknown {
+    return pointerOf(path).reduce((value, part) => this.#child(value, part), this.root);
+  }
+
+  /** As `get`, but a last part that is not there is undefined. */
+  #find(path: string): unknown {
+    const parts = pointerOf(path);
+    const last = parts.pop();
+    if (last === undefined) return this.root;
+    const container = parts.reduce((value, part) => this.#child(value, part), this.root);
+    if (isObject(container) && !Object.hasOwn(container, last)) return undefined;
+    return this.#child(container, last);
+  }
+
+  #place(path: string): { container: Container; last: string } {
+    const parts = pointerOf(path);
+    const last = parts.pop();
+    const container = parts.reduce((value, part) => this.#child(value, part), this.root);
+    if (last === undefined || last === '__proto__' || !isContainer(container)) throw unprocessable();
+    return { container, last };
+  }
+
+  #add(path: string, value: unknown): void {
+    if (path === '') {
+      this.root = value;
+      return;
+    }
+    const { container, last } = this.#place(path);
+    if (!Array.isArray(container)) container[last] = value;
+    else if (last === '-') container.push(value);
+    else container.splice(indexOf(last, container.length, container.length), 0, value);
+  }
+
+  #remove(path: string): unknown {
+    const { container, last } = this.#place(path);
+    const removed = this.#child(container, last);
+    if (Array.isArray(container)) container.splice(indexOf(last, container.length, container.length - 1), 1);
+    else delete container[last];
+    return removed;
+  }
+
+  #replace(path: string, value: unknown): void {
+    if (path === '') {
+      this.root = value;
+      return;
+    }
+    const { container, last } = this.#place(path);
+    this.#child(container, last);
+    if (Array.isArray(container)) container[indexOf(last, container.length, container.length - 1)] = value;
+    else container[last] = value;
+  }
+}
+
+/**
+ * Applies the operations to `target`, which is changed and whose parts are in the answer.
+ * Throws StatusError: 400 for what is no patch, 413 for too many operations, 422 where one cannot be applied.
+ */
+export function applyJsonPatch(target: unknown, patch: unknown): unknown {
+  const document = new PatchedDocument(target);
+  for (const operation of checkedOperations(patch)) document.apply(operation);
+  return document.root;
+}

@@ -1,0 +1,255 @@
+/**
+ * Strategic merge patch: a merge patch that knows from the schema which lists are merged item by item and by which key, and
+ * that takes directives (`$patch`, `$retainKeys`, `$setElementOrder/x`, `$deleteFromPrimitiveList/x`). Behaves as
+ * apimachinery's `strategicpatch`.
+ */
+import type { Shape, TSchema } from '../schema.ts';
+import { badRequest, unclassified } from '../status-error.ts';
+
+type Json = Record<string, unknown>;
+
+const DIRECTIVE = '$patch';
+const RETAIN_KEYS = '$retainKeys';
+const DELETE_FROM_LIST = '$deleteFromPrimitiveList/';
+const SET_ORDER = '$setElementOrder/';
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * A new object that may share parts with `target` and `patch`; neither is changed.
+ * Throws StatusError: 400 for a patch that is no object, 500 (as upstream) for a wrong directive or a missing merge key.
+ */
+export function applyStrategicPatch(target: Json, patch: unknown, schema: TSchema): Json {
+  if (!isObject(patch)) throw badRequest('json: cannot unmarshal into Go value of type map[string]interface {}');
+  return mergeMap(target, patch, schema);
+}
+
+const fieldShape = (shape: Shape | undefined, key: string): Shape | undefined =>
+  shape?.properties?.[key] ?? shape?.additionalProperties;
+
+const mergesItems = (shape: Shape | undefined): boolean => shape?.patchStrategy?.startsWith('merge') ?? false;
+
+function mergeMap(original: Json, patch: Json, shape: Shape | undefined): Json {
+  if (DIRECTIVE in patch) return applyMapDirective(patch);
+  const merged: Json = { ...original };
+  const ordered = new Set<string>();
+  retainKeys(merged, patch);
+  for (const key of Object.keys(patch)) {
+    if (!key.startsWith(SET_ORDER)) continue;
+    const name = key.slice(SET_ORDER.length);
+    ordered.add(name);
+    mergeInOrder(merged, patch, name, patch[key], fieldShape(shape, name));
+  }
+  for (const key of Object.keys(patch)) {
+    if (key === RETAIN_KEYS || key === '__proto__' || key.startsWith(SET_ORDER) || ordered.has(key)) continue;
+    if (key.startsWith(DELETE_FROM_LIST)) {
+      const name = key.slice(DELETE_FROM_LIST.length);
+      if (Array.isArray(merged[name])) merged[name] = withoutItems(merged[name], patch[key]);
+      continue;
+    }
+    const value = patch[key];
+    if (value === null) delete merged[key];
+    else merged[key] = mergeValue(merged[key], value, fieldShape(shape, key));
+  }
+  return merged;
+}
+
+function mergeValue(original: unknown, value: unknown, shape: Shape | undefined): unknown {
+  if (isObject(value)) {
+    return isObject(original) && shape?.patchStrategy !== 'replace'
+      ? mergeMap(original, value, shape)
+      : withoutDirectives(value);
+  }
+  if (Array.isArray(value)) {
+    return Array.isArray(original) && mergesItems(shape) ? mergeList(original, value, shape) : withoutDirectives(value);
+  }
+  return value;
+}
+
+function applyMapDirective(patch: Json): Json {
+  const directive = patch[DIRECTIVE];
+  if (directive === 'replace') {
+    const rest = { ...patch };
+    delete rest[DIRECTIVE];
+    return rest;
+  }
+  if (directive === 'delete') return {};
+  throw badDirective(directive, patch);
+}
+
+const badDirective = (directive: unknown, map: Json) =>
+  unclassified(`unknown patch type [${String(directive)}] in map [${JSON.stringify(map)}]`);
+const noMergeKey = (map: unknown, key: string) =>
+  unclassified(`map: ${JSON.stringify(map)} does not contain declared merge key: ${key}`);
+
+/** Drops from `merged` what `$retainKeys` does not name. */
+function retainKeys(merged: Json, patch: Json): void {
+  if (!(RETAIN_KEYS in patch)) return;
+  const keys = patch[RETAIN_KEYS];
+  const malformed = () => unclassified(`invalid patch format of retainKeys: ${JSON.stringify(patch)}`);
+  if (!Array.isArray(keys)) throw malformed();
+  const retained = new Set<unknown>(keys);
+  for (const key of Object.keys(patch)) {
+    if (key === RETAIN_KEYS || patch[key] === null || key.startsWith(SET_ORDER) || key.startsWith(DELETE_FROM_LIST))
+      continue;
+    if (!retained.has(key)) throw malformed();
+  }
+  for (const key of Object.keys(merged)) if (!retained.has(key)) delete merged[key];
+}
+
+const withoutItems = (list: readonly unknown[], items: unknown): unknown[] => {
+  if (!Array.isArray(items)) throw unclassified('invalid patch format of primitive list');
+  return list.filter((item) => !items.includes(item));
+};
+
+/** Merges a list for which the patch gives the order of its items. */
+function mergeInOrder(merged: Json, patch: Json, name: string, order: unknown, shape: Shape | undefined): void {
+  if (!Array.isArray(order)) throw unclassified('invalid patch format of setElementOrder list');
+  const original = merged[name];
+  const toDelete = patch[DELETE_FROM_LIST + name];
+  const server: unknown[] = Array.isArray(original) ? original : [];
+  if (!mergesItems(shape)) {
+    if (patch[name] !== undefined) merged[name] = withoutDirectives(patch[name]);
+    return;
+  }
+  if (patch[name] === null) {
+    delete merged[name];
+    return;
+  }
+  const key = shape?.patchMergeKey;
+  const items: unknown[] = Array.isArray(patch[name]) ? patch[name] : [];
+  checkOrder(items, order, key);
+  let list = items.length ? mergeItems(server, items, shape).list : [...server];
+  if (toDelete !== undefined) list = withoutItems(list, toDelete);
+  if (list.length || original !== undefined) merged[name] = inOrder(list, order, server, key);
+}
+
+/** The patch's items must stand in the order that it gives. */
+function checkOrder(items: readonly unknown[], order: readonly unknown[], key: string | undefined): void {
+  let at = 0;
+  for (const item of items) {
+    if (isObject(item) && DIRECTIVE in item) continue;
+    while (at < order.length && !sameItem(order[at], item, key)) at++;
+    if (at === order.length) {
+      throw unclassified(
+        `The order in patch list:\n${JSON.stringify(items)}\n doesn't match $setElementOrder list:\n${JSON.stringify(order)}\n`,
+      );
+    }
+  }
+}
+
+const sameItem = (a: unknown, b: unknown, key: string | undefined): boolean =>
+  key !== undefined && isObject(a) && isObject(b) ? a[key] === b[key] : a === b;
+
+const placeIn = (list: readonly unknown[], item: unknown, key: string | undefined): number =>
+  list.findIndex((other) => sameItem(other, item, key));
+
+/**
+ * The items that `order` names, in its order, with the others between them where they stood relative to them before.
+ */
+function inOrder(
+  list: readonly unknown[],
+  order: readonly unknown[],
+  before: readonly unknown[],
+  key: string | undefined,
+): unknown[] {
+  const named = list
+    .filter((item) => placeIn(order, item, key) >= 0)
+    .sort((a, b) => placeIn(order, a, key) - placeIn(order, b, key));
+  const others = list
+    .filter((item) => placeIn(order, item, key) < 0)
+    .sort((a, b) => placeIn(before, a, key) - placeIn(before, b, key));
+  const out: unknown[] = [];
+  let next = 0;
+  for (const item of named) {
+    const place = placeIn(before, item, key);
+    while (place >= 0 && next < others.length) {
+      const other = placeIn(before, others[next], key);
+      if (other < 0 || other >= place) break;
+      out.push(others[next++]);
+    }
+    out.push(item);
+  }
+  return [...out, ...others.slice(next)];
+}
+
+function mergeList(original: readonly unknown[], patch: readonly unknown[], shape: Shape | undefined): unknown[] {
+  const { list, order, before } = mergeItems(original, patch, shape);
+  return inOrder(list, order, before, shape?.patchMergeKey);
+}
+
+interface MergedItems {
+  readonly list: unknown[];
+  /** The patch's items without those that are directives. */
+  readonly order: readonly unknown[];
+  /** The original's items that are left after the directives. */
+  readonly before: readonly unknown[];
+}
+
+function mergeItems(original: readonly unknown[], patch: readonly unknown[], shape: Shape | undefined): MergedItems {
+  if (!shape?.items?.properties) {
+    return { list: [...new Set([...original, ...patch])], order: patch, before: original };
+  }
+  const key = shape.patchMergeKey;
+  if (key === undefined) throw unclassified('cannot merge lists without merge key');
+  const { items, before, replaced } = applyItemDirectives(original, patch, key);
+  if (replaced) return { list: items, order: items, before: [] };
+  const list = [...before];
+  for (const item of items) {
+    if (!isObject(item) || item[key] === undefined) throw noMergeKey(item, key);
+    const place = placeIn(list, item, key);
+    const present = list[place];
+    if (isObject(present)) list[place] = mergeMap(present, item, shape.items);
+    else list.push(withoutDirectives(item));
+  }
+  return { list, order: items, before };
+}
+
+function applyItemDirectives(
+  original: readonly unknown[],
+  patch: readonly unknown[],
+  key: string,
+): { items: unknown[]; before: unknown[]; replaced: boolean } {
+  const items: unknown[] = [];
+  let before = [...original];
+  let replaced = false;
+  for (const item of patch) {
+    if (!isObject(item)) throw unclassified('invalid value for the list of maps');
+    const directive = item[DIRECTIVE];
+    switch (directive) {
+      case undefined:
+        items.push(item);
+        break;
+      case 'delete':
+        if (item[key] === undefined) throw noMergeKey(item, key);
+        before = before.filter((other) => !sameItem(other, item, key));
+        break;
+      case 'replace':
+        replaced = true;
+        break;
+      case 'merge':
+        throw unclassified('merging lists cannot yet be specified in the patch');
+      default:
+        throw badDirective(directive, item);
+    }
+  }
+  return { items: replaced ? items.map(withoutDirectives) : items, before, replaced };
+}
+
+/** A patch's value as a value: what is new has nothing that a directive could apply to. */
+function withoutDirectives(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.filter((item) => !(isObject(item) && DIRECTIVE in item)).map(withoutDirectives);
+  }
+  if (!isObject(value)) return value;
+  const out: Json = {};
+  for (const key of Object.keys(value)) {
+    if (key.startsWith('$') && isDirective(key)) continue;
+    if (value[key] !== null && key !== '__proto__') out[key] = withoutDirectives(value[key]);
+  }
+  return out;
+}
+
+const isDirective = (key: string): boolean =>
+  key === DIRECTIVE || key === RETAIN_KEYS || key.startsWith(SET_ORDER) || key.startsWith(DELETE_FROM_LIST);
