@@ -1,0 +1,64 @@
+/** Links, addresses and routes through iproute2. */
+import { ProgramError, run } from './run.ts';
+
+export interface Route {
+  /** `default` or a CIDR. */
+  readonly dst: string;
+  readonly gateway?: string;
+  readonly dev?: string;
+  readonly prefsrc?: string;
+  readonly protocol?: string;
+  readonly metric?: number;
+}
+
+interface Link {
+  readonly ifname: string;
+  readonly operstate: string;
+  readonly addr_info: readonly { readonly family: string; readonly local: string; readonly scope: string }[];
+}
+
+async function ip<T>(args: readonly string[], signal?: AbortSignal): Promise<T[]> {
+  const { stdout } = await run('ip', ['-json', ...args], { signal });
+  return stdout.trim() === '' ? [] : (JSON.parse(stdout) as T[]);
+}
+
+export const listRoutes = (signal?: AbortSignal): Promise<Route[]> => ip<Route>(['-4', 'route', 'show'], signal);
+
+/** The IPv4 addresses of this host's links, by link name. */
+export async function listAddresses(signal?: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
+  const links = await ip<Link>(['-4', 'address', 'show'], signal);
+  return new Map(links.map(({ ifname, addr_info }) => [ifname, addr_info.map(({ local }) => local)]));
+}
+
+/**
+ * The address that this host is reached at: the source of its default route, or else the first address that is not a
+ * loopback's. Throws when there is none.
+ */
+export async function detectNodeIp(signal?: AbortSignal): Promise<string> {
+  const defaultRoute = (await listRoutes(signal)).find(({ dst }) => dst === 'default');
+  if (defaultRoute?.prefsrc) return defaultRoute.prefsrc;
+  const addresses = await listAddresses(signal);
+  const onDefault = addresses.get(defaultRoute?.dev ?? '')?.[0];
+  const other = [...addresses].find(([name, found]) => name !== 'lo' && found.length > 0)?.[1][0];
+  const address = onDefault ?? other;
+  if (!address) throw new Error('this host has no IPv4 address; set node-ip');
+  return address;
+}
+
+/** A route of ours is told from others by its protocol number, which the kernel keeps and does not interpret. */
+export async function replaceRoute(
+  route: { dst: string; gateway: string; protocol: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const { dst, gateway, protocol } = route;
+  await run('ip', ['-4', 'route', 'replace', dst, 'via', gateway, 'proto', String(protocol)], { signal });
+}
+
+/** What is not there is no error. */
+export async function deleteRoute(route: { dst: string; protocol: number }, signal: AbortSignal): Promise<void> {
+  try {
+    await run('ip', ['-4', 'route', 'delete', route.dst, 'proto', String(route.protocol)], { signal });
+  } catch (error) {
+    if (!(error instanceof ProgramError) || !error.stderr.includes('No such process')) throw error;
+  }
+}

@@ -1,0 +1,99 @@
+/** The node's Lease: renewed every ten seconds, it is what tells the control plane that the node lives. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Lease } from '../../api/coordination/lease.ts';
+import { leases } from '../../api/coordination/lease.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
+import { microTimeOf } from '../../api/machinery/time.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import { backoffMs } from '../../client/backoff.ts';
+import type { Logger } from '../../client/logger.ts';
+
+export interface HeartbeatOptions {
+  readonly client: ApiClient;
+  readonly nodeName: string;
+  /** The Node's uid, once it is registered. */
+  readonly nodeUid: () => string | undefined;
+  readonly logger: Logger;
+}
+
+const NAMESPACE = 'kube-node-lease';
+/** kubelet's `nodeLeaseDurationSeconds`. */
+const LEASE_SECONDS = 40;
+/** A quarter of it, as the kubelet does. */
+const RENEW_MS = 10_000;
+const RETRY = { initialMs: 200, maxMs: 7_000 };
+const CALL_TIMEOUT_MS = 10_000;
+
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  #lease: Lease | undefined;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+  }
+
+  /** Renews until the signal is aborted; failures are retried with growing waits. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      let waitMs = RENEW_MS;
+      try {
+        await this.#renew(signal);
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        waitMs = backoffMs(RETRY, ++failures);
+        // What is known of the lease may be what is wrong.
+        this.#lease = undefined;
+        const message = error instanceof Error ? error.message : String(error);
+        if (!isConflict(error)) this.#options.logger.warn({ err: message }, 'the heartbeat did not get through');
+      }
+      await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #renew(signal: AbortSignal): Promise<void> {
+    const { client } = this.#options;
+    const call = { signal, timeoutMs: CALL_TIMEOUT_MS };
+    const lease = this.#lease ?? (await this.#find(signal));
+    const renewed = this.#renewed(lease);
+    try {
+      this.#lease = lease ? await client.update(leases, renewed, call) : await client.create(leases, renewed, call);
+    } catch (error) {
+      // Somebody deleted it, or made it: look again at once.
+      if (!(lease ? isNotFound(error) : isAlreadyExists(error))) throw error;
+      this.#lease = await client.create(leases, this.#renewed(undefined), call);
+    }
+  }
+
+  async #find(signal: AbortSignal): Promise<Lease | undefined> {
+    const { client, nodeName } = this.#options;
+    try {
+      return await client.get(leases, NAMESPACE, nodeName, { signal, timeoutMs: CALL_TIMEOUT_MS });
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #renewed(lease: Lease | undefined): Lease {
+    const { nodeName, nodeUid } = this.#options;
+    const uid = nodeUid();
+    const owner = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: uid ?? '' };
+    return {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: {
+        ...(lease?.metadata ?? { name: nodeName, namespace: NAMESPACE }),
+        // With its owner the lease goes when the Node is deleted.
+        ...(uid && { ownerReferences: [owner] }),
+      },
+      spec: {
+        ...lease?.spec,
+        holderIdentity: nodeName,
+        leaseDurationSeconds: LEASE_SECONDS,
+        renewTime: microTimeOf(Date.now()),
+      },
+    };
+  }
+}

@@ -1,0 +1,43 @@
+/** What the agent writes on its Node besides the status: labels and taints. */
+import { arch } from 'node:os';
+import type { Taint } from '../../api/core/affinity.ts';
+
+/** Go's name of the processor's architecture, which Kubernetes uses. */
+export function goArchitecture(name = arch()): string {
+  if (name === 'x64') return 'amd64';
+  if (name === 'ia32') return '386';
+  return name;
+}
+
+export const standardLabels = (nodeName: string): Record<string, string> => ({
+  'beta.kubernetes.io/arch': goArchitecture(),
+  'beta.kubernetes.io/os': 'linux',
+  'kubernetes.io/arch': goArchitecture(),
+  'kubernetes.io/hostname': nodeName,
+  'kubernetes.io/os': 'linux',
+});
+
+/** `key=value`. Throws for anything else. */
+export function parseLabels(texts: readonly string[]): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const text of texts) {
+    const [, key, value] = /^([^=]+)=([^=]*)$/.exec(text) ?? [];
+    if (key === undefined || value === undefined)
+      throw new Error(`node-labels: ${JSON.stringify(text)} is not key=value`);
+    labels[key] = value;
+  }
+  return labels;
+}
+
+const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] as const;
+
+/** `key=value:effect` or `key:effect`. Throws for anything else. */
+export function parseTaints(texts: readonly string[]): Taint[] {
+  return texts.map((text) => {
+    const [, key, value, effectText] = /^([^=:]+)(?:=([^:]*))?:(.+)$/.exec(text) ?? [];
+    const effect = EFFECTS.find((known) => known === effectText);
+    if (key === undefined || effect === undefined)
+      throw new Error(`node-taints: ${JSON.stringify(text)} is not key=value:effect`);
+    return { key, effect, ...(value && { value }) };
+  });
+}

@@ -1,0 +1,161 @@
+/** The Node object of this host: made or adopted, its status kept true, made again when somebody deletes it. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Taint } from '../../api/core/affinity.ts';
+import type { Node, NodeStatus } from '../../api/core/node.ts';
+import { nodes } from '../../api/core/node.ts';
+import { isAlreadyExists, isNotFound } from '../../api/machinery/status-error.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import { backoffMs } from '../../client/backoff.ts';
+import type { Logger } from '../../client/logger.ts';
+import { standardLabels } from './node-labels.ts';
+import { nodeStatus, statusHasChanged, type NodeDescription, type NodeObservation } from './node-status.ts';
+
+export interface NodeRegistrationOptions {
+  readonly client: ApiClient;
+  readonly description: NodeDescription;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+  /** Looks at the host and the runtime; must not throw for a runtime that is away but name it as a problem. */
+  readonly observe: (signal: AbortSignal) => Promise<NodeObservation>;
+  readonly logger: Logger;
+}
+
+/** kubelet's `nodeStatusUpdateFrequency`: how often it is looked. */
+const LOOK_MS = 10_000;
+/** A node that is not ready yet is looked at more often: this is what `make up` waits for. */
+const LOOK_UNREADY_MS = 500;
+const LOOK_UNREADY_FOR_MS = 120_000;
+/** kubelet's `nodeStatusReportFrequency`: how often it is told when nothing has changed. */
+const REPORT_MS = 5 * 60_000;
+const RETRY = { initialMs: 200, maxMs: 7_000 };
+
+export class NodeRegistration {
+  readonly #options: NodeRegistrationOptions;
+  /** The Node as the api-server had it last. */
+  #node: Node | undefined;
+  #reported: NodeStatus | undefined;
+  #reportedAtMs = 0;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(options: NodeRegistrationOptions) {
+    this.#options = options;
+  }
+
+  get uid(): string | undefined {
+    return this.#node?.metadata?.uid;
+  }
+
+  /** The node may have changed: look now. */
+  wake(): void {
+    this.#wake.resolve();
+  }
+
+  /**
+   * Makes the Node, or adopts the one that is there. Retries until it succeeds or the signal is aborted. Resolves with the
+   * Node.
+   */
+  async register(signal: AbortSignal): Promise<Node> {
+    for (let failures = 1; ; failures++) {
+      try {
+        const observation = await this.#options.observe(signal);
+        return await this.#registerOnce(observation, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        const retryMs = Math.round(backoffMs(RETRY, failures));
+        this.#options.logger.warn({ err: (error as Error).message, retryMs }, 'cannot register the node');
+        await delay(retryMs, undefined, { signal });
+      }
+    }
+  }
+
+  async #registerOnce(observation: NodeObservation, signal: AbortSignal): Promise<Node> {
+    const { client, description, labels, annotations, taints, logger } = this.#options;
+    const { name } = description;
+    const wanted = { labels: { ...standardLabels(name), ...labels }, annotations: { ...annotations } };
+    const status = nodeStatus(description, observation, undefined, Date.now());
+    try {
+      const node: Node = {
+        apiVersion: 'v1',
+        kind: 'Node',
+        metadata: { name, ...wanted },
+        spec: taints.length > 0 ? { taints: [...taints] } : {},
+        status,
+      };
+      this.#remember(await client.create(nodes, node, { signal }), status);
+      logger.info({ node: name }, 'node registered');
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+      const there = await client.get(nodes, '', name, { signal });
+      const { metadata } = there;
+      const missing = (have: Record<string, string> | undefined, want: Record<string, string>): boolean =>
+        Object.entries(want).some(([key, value]) => have?.[key] !== value);
+      const adopted =
+        missing(metadata?.labels, wanted.labels) || missing(metadata?.annotations, wanted.annotations)
+          ? await client.patch<Node>(nodes, '', name, { metadata: wanted }, { signal })
+          : there;
+      this.#node = adopted;
+      await this.#report(observation, signal);
+      logger.info({ node: name }, 'node adopted');
+    }
+    return this.#node as Node;
+  }
+
+  #remember(node: Node, status: NodeStatus): void {
+    this.#node = node;
+    this.#reported = status;
+    this.#reportedAtMs = Date.now();
+  }
+
+  /** Keeps the status true until the signal is aborted. After `register`. */
+  async run(signal: AbortSignal): Promise<void> {
+    const startedAtMs = Date.now();
+    let failures = 0;
+    while (!signal.aborted) {
+      this.#wake = Promise.withResolvers<void>();
+      let waitMs = LOOK_MS;
+      try {
+        const observation = await this.#options.observe(signal);
+        await this.#report(observation, signal);
+        failures = 0;
+        const isStarting = Date.now() - startedAtMs < LOOK_UNREADY_FOR_MS;
+        if (observation.problems.length > 0 && isStarting) waitMs = LOOK_UNREADY_MS;
+      } catch (error) {
+        if (signal.aborted) return;
+        waitMs = backoffMs(RETRY, ++failures);
+        this.#options.logger.warn({ err: (error as Error).message }, "cannot report the node's status");
+      }
+      const waited = new AbortController();
+      const pause = delay(waitMs, undefined, { signal: AbortSignal.any([signal, waited.signal]) });
+      await Promise.race([pause.catch(() => undefined), this.#wake.promise]);
+      waited.abort();
+    }
+  }
+
+  async #report(observation: NodeObservation, signal: AbortSignal): Promise<void> {
+    const { client, description } = this.#options;
+    const now = Date.now();
+    const status = nodeStatus(description, observation, this.#node, now);
+    if (this.#reported && !statusHasChanged(status, this.#reported) && now - this.#reportedAtMs < REPORT_MS) return;
+    try {
+      const node = await client.patch<Node>(
+        nodes,
+        '',
+        description.name,
+        { status },
+        { type: 'strategic', subresource: 'status', signal },
+      );
+      this.#remember(node, status);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      this.#options.logger.warn({ node: description.name }, 'the node was deleted; registering it again');
+      await this.#registerOnce(observation, signal);
+    }
+  }
+
+  /** Tells that the Node object is gone: it is registered again at the next look, which comes now. */
+  forget(): void {
+    this.#reported = undefined;
+    this.wake();
+  }
+}

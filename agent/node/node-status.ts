@@ -1,0 +1,191 @@
+/** A Node's status as a pure function of what the host is and what was observed of it. */
+import type { Node, NodeCondition, NodeStatus } from '../../api/core/node.ts';
+import type { ContainerImage } from '../../api/core/node.ts';
+import {
+  addQuantities,
+  canonicalQuantity,
+  compareQuantities,
+  subtractQuantities,
+} from '../../api/machinery/quantity.ts';
+import { timeOf } from '../../api/machinery/time.ts';
+import { kubernetesVersion } from '../../api/version.ts';
+import type { HostFacts } from '../host/host-facts.ts';
+import { goArchitecture } from './node-labels.ts';
+import { isUnderPressure, type Pressure, type PressureSeen } from './pressure.ts';
+
+/** Quantities by resource name. */
+export type Resources = Readonly<Record<string, string>>;
+
+/** What does not change while the agent runs. */
+export interface NodeDescription {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly facts: HostFacts;
+  /** `containerd://1.6.20`. */
+  readonly runtimeVersion: string;
+  readonly capacity: Resources;
+  readonly allocatable: Resources;
+}
+
+/** What is looked at again and again. */
+export interface NodeObservation {
+  /** Reasons why no pods can be run here, in words; empty when they can. */
+  readonly problems: readonly string[];
+  readonly pressure: PressureSeen;
+  readonly images: readonly ContainerImage[];
+}
+
+export interface Capacity {
+  readonly processors: number;
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+  readonly maxPods: number;
+  /** Bytes by page size in KiB. */
+  readonly hugePages: ReadonlyMap<number, number>;
+}
+
+/** The host's resources as quantities, written as the kubelet writes them. */
+export function capacityOf({ processors, memoryBytes, diskBytes, maxPods, hugePages }: Capacity): Resources {
+  const kibibytes = (bytes: number): string => (bytes % 1024 === 0 ? `${bytes / 1024}Ki` : String(bytes));
+  const resources: Record<string, string> = {
+    cpu: String(processors),
+    'ephemeral-storage': kibibytes(diskBytes),
+    memory: kibibytes(memoryBytes),
+    pods: String(maxPods),
+  };
+  for (const [sizeKib, bytes] of hugePages)
+    resources[`hugepages-${canonicalQuantity(`${sizeKib}Ki`)}`] = canonicalQuantity(`${bytes / 1024}Ki`);
+  return resources;
+}
+
+/** `cpu=200m`. Throws for anything else. */
+export function parseReserved(texts: readonly string[]): Resources {
+  const reserved: Record<string, string> = {};
+  for (const text of texts) {
+    const [, name, amount] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+    if (name === undefined || amount === undefined)
+      throw new Error(`reserved: ${JSON.stringify(text)} is not RESOURCE=QUANTITY`);
+    reserved[name] = addQuantities(reserved[name] ?? '0', canonicalQuantity(amount));
+  }
+  return reserved;
+}
+
+/** What pods may have: the capacity without what is reserved, the memory that eviction holds free, and huge pages. */
+export function allocatableOf(capacity: Resources, reserved: Resources, heldFree: Resources): Resources {
+  const result: Record<string, string> = {};
+  const hugePages = Object.keys(capacity).filter((name) => name.startsWith('hugepages-'));
+  for (const [name, amount] of Object.entries(capacity)) {
+    let left = amount;
+    for (const less of [reserved[name], heldFree[name]]) if (less) left = subtractQuantities(left, less);
+    if (name === 'memory') for (const page of hugePages) left = subtractQuantities(left, capacity[page] ?? '0');
+    result[name] = compareQuantities(left, '0') < 0 ? '0' : left;
+  }
+  return result;
+}
+
+interface Verdict {
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The reasons and sentences are upstream's: people and programs look for them. */
+const PRESSURE_WORDS: Readonly<Record<Pressure, { yes: readonly [string, string]; no: readonly [string, string] }>> = {
+  MemoryPressure: {
+    yes: ['KubeletHasInsufficientMemory', 'kubelet has insufficient memory available'],
+    no: ['KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
+  },
+  DiskPressure: {
+    yes: ['KubeletHasDiskPressure', 'kubelet has disk pressure'],
+    no: ['KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
+  },
+  PIDPressure: {
+    yes: ['KubeletHasInsufficientPID', 'kubelet has insufficient PID available'],
+    no: ['KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
+  },
+};
+
+function verdicts({ problems, pressure }: NodeObservation, nowMs: number): [string, Verdict][] {
+  const found: [string, Verdict][] = (Object.keys(PRESSURE_WORDS) as Pressure[]).map((type) => {
+    const has = isUnderPressure(pressure, type, nowMs);
+    const [reason, message] = PRESSURE_WORDS[type][has ? 'yes' : 'no'];
+    return [type, { status: has ? 'True' : 'False', reason, message }];
+  });
+  const ready: Verdict =
+    problems.length === 0
+      ? { status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
+      : {
+          status: 'False',
+          reason: 'KubeletNotReady',
+          message: problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`,
+        };
+  return [...found, ['Ready', ready]];
+}
+
+/** The agent's conditions; others' (a network's, a problem detector's) are not touched. */
+function conditionsOf(observation: NodeObservation, old: readonly NodeCondition[], nowMs: number): NodeCondition[] {
+  const now = timeOf(nowMs);
+  return verdicts(observation, nowMs).map(([type, verdict]) => {
+    const before = old.find((condition) => condition.type === type);
+    const lastTransitionTime = before?.status === verdict.status ? (before.lastTransitionTime ?? now) : now;
+    return { type, ...verdict, lastHeartbeatTime: now, lastTransitionTime };
+  });
+}
+
+/** The whole status. `old` is what the api-server has, for the times at which conditions turned. */
+export function nodeStatus(
+  description: NodeDescription,
+  observation: NodeObservation,
+  old: Node | undefined,
+  nowMs: number,
+): NodeStatus {
+  const { name, address, port, facts, runtimeVersion, capacity, allocatable } = description;
+  return {
+    addresses: [
+      { type: 'InternalIP', address },
+      { type: 'Hostname', address: name },
+    ],
+    allocatable: { ...allocatable },
+    capacity: { ...capacity },
+    conditions: conditionsOf(observation, old?.status?.conditions ?? [], nowMs),
+    daemonEndpoints: { kubeletEndpoint: { Port: port } },
+    images: [...observation.images],
+    nodeInfo: {
+      architecture: goArchitecture(),
+      bootID: facts.bootId,
+      containerRuntimeVersion: runtimeVersion,
+      kernelVersion: facts.kernelVersion,
+      kubeProxyVersion: '',
+      kubeletVersion: kubernetesVersion.gitVersion,
+      machineID: facts.machineId,
+      operatingSystem: 'linux',
+      osImage: facts.osImage,
+      systemUUID: facts.systemUuid,
+    },
+  };
+}
+
+/** What of the status differs, the times of the heartbeat aside. */
+export function statusHasChanged(status: NodeStatus, last: NodeStatus): boolean {
+  const timeless = (of: NodeStatus): string =>
+    JSON.stringify({ ...of, conditions: of.conditions?.map((one) => ({ ...one, lastHeartbeatTime: undefined })) });
+  return timeless(status) !== timeless(last);
+}
+
+/** Upstream's `nodeStatusMaxImages`: more would make every Node fat. */
+const MAX_IMAGES = 50;
+/** Names of one image beyond these are left out, as upstream does. */
+const MAX_NAMES_PER_IMAGE = 5;
+
+/** The largest images, as a Node lists them. */
+export const imagesOf = (
+  images: readonly { repoTags: readonly string[]; repoDigests: readonly string[]; size: number }[],
+): ContainerImage[] =>
+  images
+    .map(({ repoTags, repoDigests, size }) => ({
+      names: [...repoDigests, ...repoTags].slice(0, MAX_NAMES_PER_IMAGE),
+      sizeBytes: size,
+    }))
+    .sort((a, b) => b.sizeBytes - a.sizeBytes || (a.names[0] ?? '').localeCompare(b.names[0] ?? ''))
+    .slice(0, MAX_IMAGES);
