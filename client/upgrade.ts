@@ -1,14 +1,16 @@
 /** Connections that stop being HTTP: asks a server to upgrade one (SPDY/3.1, WebSocket) and joins two of them byte for byte. */
 import { request as httpRequest, type Agent, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+import { request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { ConnectionOptions } from 'node:tls';
 
 export interface UpgradeRequest {
   readonly url: URL;
   readonly method: string;
   /** `Connection` and `Upgrade` are among them. */
   readonly headers: OutgoingHttpHeaders;
-  readonly tls?: Pick<RequestOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'secureContext'>;
+  readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'>;
   readonly agent?: Agent | false;
   /** Gives up connecting and waiting for the answer. */
   readonly signal?: AbortSignal;
@@ -41,24 +43,36 @@ export function responseHead({ statusCode, statusMessage, rawHeaders }: Incoming
 /** kubelet's and upstream's idle limit of a streaming connection. */
 export const STREAM_IDLE_MS = 4 * 3600 * 1000;
 
-type IdleDuplex = Duplex & { setTimeout?(ms: number, onIdle: () => void): unknown; setNoDelay?(on: boolean): unknown };
+/** How long the side that outlives the other may stand still while it takes the last of the output. */
+const LINGER_IDLE_MS = 60_000;
+/** When a silent connection is probed by the kernel: a peer that vanished is noticed. */
+const TCP_KEEP_ALIVE_MS = 30_000;
+
+type SocketLike = Duplex & Partial<Pick<Socket, 'setTimeout' | 'setNoDelay' | 'setKeepAlive'>>;
+
+/** Prepares a connection that carries a stream: no delays, dead peers noticed, closed after STREAM_IDLE_MS without a byte. */
+export function holdOpen(socket: SocketLike): void {
+  socket.setNoDelay?.(true);
+  socket.setKeepAlive?.(true, TCP_KEEP_ALIVE_MS);
+  socket.setTimeout?.(STREAM_IDLE_MS, () => socket.destroy());
+}
 
 /**
- * Joins two connections until either ends or nothing has moved for STREAM_IDLE_MS. Each is read only as fast as the other
- * takes it. What one has sent before it ended still reaches the other.
+ * Joins two connections until both have ended. Each is read only as fast as the other takes it. What one has sent before it
+ * ended still reaches the other: closing that one at once would let the kernel throw away what is on its way.
  */
-export function joinConnections(one: Duplex, other: Duplex): Promise<void> {
+export function joinConnections(one: SocketLike, other: SocketLike): Promise<void> {
   return new Promise((resolve) => {
     let open = 2;
-    const carry = (from: IdleDuplex, to: Duplex): void => {
-      from.setNoDelay?.(true);
-      from.setTimeout?.(STREAM_IDLE_MS, () => from.destroy());
+    const carry = (from: SocketLike, to: SocketLike): void => {
+      holdOpen(from);
       from.pipe(to);
       // A connection that fails closes; that is all that there is to say about it.
       from.on('error', () => from.destroy());
       from.on('close', () => {
-        if (from.readableEnded) to.end();
-        else to.destroy();
+        to.end();
+        to.resume();
+        to.setTimeout?.(LINGER_IDLE_MS, () => to.destroy());
         if (--open === 0) resolve();
       });
     };

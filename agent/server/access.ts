@@ -1,0 +1,92 @@
+/** Whether a caller may do what it asks of the node API: the api-server decides, by SubjectAccessReview. */
+import type { SubjectAccessReview } from '../../api/authorization/subject-access-review.ts';
+import type { TokenReview } from '../../api/authentication/token-review.ts';
+import type { Caller } from './caller.ts';
+
+/** Posts a review to the api-server and gives it back with its status. */
+export interface AccessReviews {
+  reviewToken(review: TokenReview): Promise<TokenReview>;
+  reviewAccess(review: SubjectAccessReview): Promise<SubjectAccessReview>;
+}
+
+/** kubelet's authorization.webhook.cacheAuthorizedTTL and cacheUnauthorizedTTL. */
+const ALLOWED_TTL_MS = 300_000;
+const DENIED_TTL_MS = 30_000;
+const MOST_DECISIONS = 1000;
+
+/** What is asked for, as a verb on subresources of this node: it is allowed when it is on any one of them. */
+export interface NodeAccess {
+  readonly verb: string;
+  readonly subresources: readonly string[];
+}
+
+const VERBS: Readonly<Record<string, string>> = {
+  POST: 'create',
+  GET: 'get',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
+/** Where a GET is as good as a POST: it runs something in a container, over a WebSocket. */
+const STREAMS = ['/exec', '/attach', '/portForward', '/run'];
+/** Those with a subresource of their own beside `proxy` (upstream's KubeletFineGrainedAuthz). */
+const FINE_GRAINED: readonly (readonly [path: string, subresource: string])[] = [
+  ['/pods', 'pods'],
+  ['/runningpods', 'pods'],
+  ['/healthz', 'healthz'],
+  ['/configz', 'configz'],
+];
+
+const isUnder = (path: string, root: string): boolean => path === root || path.startsWith(`${root}/`);
+
+/** kubelet's mapping of its paths to subresources of `nodes`. */
+export function accessOf(method: string, path: string): NodeAccess {
+  const verb = STREAMS.some((root) => isUnder(path, root)) ? 'create' : (VERBS[method] ?? '');
+  if (isUnder(path, '/stats')) return { verb, subresources: ['stats'] };
+  if (isUnder(path, '/metrics')) return { verb, subresources: ['metrics'] };
+  if (isUnder(path, '/logs')) return { verb, subresources: ['log'] };
+  const fine = FINE_GRAINED.find(([root]) => isUnder(path, root));
+  return { verb, subresources: fine ? [fine[1], 'proxy'] : ['proxy'] };
+}
+
+export class CallerAuthorization {
+  readonly #reviews: AccessReviews;
+  readonly #nodeName: string;
+  readonly #decisions = new Map<string, { allowed: boolean; until: number }>();
+
+  constructor(reviews: AccessReviews, nodeName: string) {
+    this.#reviews = reviews;
+    this.#nodeName = nodeName;
+  }
+
+  async allows(caller: Caller, access: NodeAccess): Promise<boolean> {
+    for (const subresource of access.subresources)
+      if (await this.#allowsOn(caller, access.verb, subresource)) return true;
+    return false;
+  }
+
+  async #allowsOn(caller: Caller, verb: string, subresource: string): Promise<boolean> {
+    const key = JSON.stringify([caller.name, caller.uid, caller.groups, caller.extra, verb, subresource]);
+    const known = this.#decisions.get(key);
+    if (known !== undefined && known.until > Date.now()) return known.allowed;
+    const { status } = await this.#reviews.reviewAccess({
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec: {
+        user: caller.name,
+        uid: caller.uid,
+        groups: [...caller.groups],
+        extra: Object.fromEntries(Object.entries(caller.extra ?? {}).map(([name, values]) => [name, [...values]])),
+        resourceAttributes: { version: 'v1', resource: 'nodes', name: this.#nodeName, verb, subresource },
+      },
+    });
+    const allowed = status?.allowed === true;
+    this.#decisions.delete(key);
+    for (const oldest of this.#decisions.keys()) {
+      if (this.#decisions.size < MOST_DECISIONS) break;
+      this.#decisions.delete(oldest);
+    }
+    this.#decisions.set(key, { allowed, until: Date.now() + (allowed ? ALLOWED_TTL_MS : DENIED_TTL_MS) });
+    return allowed;
+  }
+}

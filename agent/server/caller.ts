@@ -1,0 +1,73 @@
+/** Who is calling the node API: a client certificate, or a bearer token that the api-server knows. */
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import type { AccessReviews } from './access.ts';
+
+export interface Caller {
+  readonly name: string;
+  readonly uid?: string;
+  readonly groups: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** How long a token that was found good is taken as good (kubelet's authentication.webhook.cacheTTL). */
+const TOKEN_TTL_MS = 120_000;
+const MOST_TOKENS = 1000;
+
+export class CallerAuthentication {
+  readonly #reviews: AccessReviews;
+  readonly #certified = new WeakMap<TLSSocket, Caller>();
+  /** Keyed by the token's hash, so that no token stays in memory. */
+  readonly #tokens = new Map<string, { caller: Caller; until: number }>();
+
+  constructor(reviews: AccessReviews) {
+    this.#reviews = reviews;
+  }
+
+  /** Undefined when the request carries nothing that is good. */
+  async authenticate(request: IncomingMessage): Promise<Caller | undefined> {
+    const socket = request.socket as TLSSocket;
+    if (socket.authorized) return this.#byCertificate(socket);
+    const token = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    return token === undefined ? undefined : this.#byToken(token);
+  }
+
+  #byCertificate(socket: TLSSocket): Caller | undefined {
+    const known = this.#certified.get(socket);
+    if (known !== undefined) return known;
+    // Node gives a list where the subject names an attribute more than once, whatever its types say.
+    const subject = socket.getPeerCertificate().subject as Record<string, string | string[] | undefined> | undefined;
+    const [name] = [subject?.['CN'] ?? []].flat();
+    if (name === undefined) return undefined;
+    const caller = { name, groups: [...[subject?.['O'] ?? []].flat(), 'system:authenticated'] };
+    this.#certified.set(socket, caller);
+    return caller;
+  }
+
+  async #byToken(token: string): Promise<Caller | undefined> {
+    const key = createHash('sha256').update(token).digest('base64');
+    const known = this.#tokens.get(key);
+    if (known !== undefined && known.until > Date.now()) return known.caller;
+    const { status } = await this.#reviews.reviewToken({
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenReview',
+      spec: { token },
+    });
+    this.#tokens.delete(key);
+    const name = status?.user?.username;
+    if (!status?.authenticated || !name) return undefined;
+    const caller: Caller = {
+      name,
+      uid: status.user?.uid,
+      groups: status.user?.groups ?? [],
+      extra: status.user?.extra,
+    };
+    for (const oldest of this.#tokens.keys()) {
+      if (this.#tokens.size < MOST_TOKENS) break;
+      this.#tokens.delete(oldest);
+    }
+    this.#tokens.set(key, { caller, until: Date.now() + TOKEN_TTL_MS });
+    return caller;
+  }
+}

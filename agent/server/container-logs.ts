@@ -1,0 +1,111 @@
+/** `GET /containerLogs/{namespace}/{pod}/{container}`. */
+import type { ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import {
+  readPodLogOptions,
+  validatePodLogOptions,
+  type LogStream,
+  type PodLogOptions,
+} from '../../api/core/pod-log-options.ts';
+import { StatusError } from '../../api/machinery/status-error.ts';
+import type { PodDirectory } from '../pods/pod-directory.ts';
+import { findLoggedContainer } from './container-lookup.ts';
+import { readLog } from './log-reader.ts';
+import { NodeApiError } from './node-api-error.ts';
+import type { NodeRuntime } from './node-runtime.ts';
+
+const SECOND_MS = 1000;
+
+export interface LoggedContainer {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+}
+
+function readOptions(query: URLSearchParams): PodLogOptions {
+  // The older name of `tailLines`; `all` is the same as leaving it out.
+  const tail = query.get('tail');
+  if (tail === 'all') query.delete('tailLines');
+  else if (tail) query.set('tailLines', tail);
+  let options: PodLogOptions;
+  try {
+    options = readPodLogOptions(query);
+  } catch (error) {
+    if (error instanceof StatusError) throw new NodeApiError(400, '{"message": "Unable to decode query."}');
+    throw error;
+  }
+  if (validatePodLogOptions(options).length > 0) throw new NodeApiError(422, '{"message": "Invalid request."}');
+  return options;
+}
+
+function sinceMs({ sinceSeconds, sinceTime }: PodLogOptions, now: number): number | undefined {
+  if (sinceSeconds !== undefined) return now - sinceSeconds * SECOND_MS;
+  return sinceTime === undefined ? undefined : Date.parse(sinceTime);
+}
+
+/** Answers with the log, as it comes. Throws NodeApiError before the answer has begun; `signal` ends it when the client goes. */
+export async function serveContainerLogs(
+  parts: { readonly pods: PodDirectory; readonly runtime: NodeRuntime },
+  target: LoggedContainer,
+  query: URLSearchParams,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = readOptions(query);
+  const pod = parts.pods.find(target.namespace, target.pod);
+  if (pod === undefined) throw new NodeApiError(404, `pod ${JSON.stringify(target.pod)} does not exist`);
+  const containerId = findLoggedContainer(pod, target.container, options.previous);
+  const state = await parts.runtime.logState(containerId, signal).catch(() => undefined);
+  if (state === undefined || state.logPath === '')
+    throw new NodeApiError(400, `unable to retrieve container logs for containerd://${containerId}`);
+
+  const done = new AbortController();
+  const ended = AbortSignal.any([signal, done.signal]);
+  const output = readLog({
+    path: state.logPath,
+    format: {
+      timestamps: options.timestamps,
+      // Validated above.
+      stream: options.stream as LogStream,
+      sinceMs: sinceMs(options, Date.now()),
+      limitBytes: options.limitBytes,
+    },
+    tailLines: options.tailLines,
+    stopped: options.follow ? parts.runtime.stopped(containerId, ended) : undefined,
+    signal: ended,
+  });
+  try {
+    await answer(output, response, options.follow, signal);
+  } finally {
+    done.abort();
+  }
+}
+
+async function answer(
+  output: AsyncGenerator<Buffer>,
+  response: ServerResponse,
+  follow: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  response.setHeader('Content-Type', 'text/plain');
+  let first: IteratorResult<Buffer, void>;
+  if (follow) {
+    // Whoever follows a silent container should know at once that it is being followed.
+    response.flushHeaders();
+    first = { done: false, value: Buffer.alloc(0) };
+  } else {
+    // Nothing is answered before the file has been read from: its failure is a status then.
+    first = await output.next().catch((error: Error) => {
+      throw new NodeApiError(400, `failed to read the log: ${error.message}`);
+    });
+  }
+  await pipeline(
+    async function* () {
+      if (first.done) return;
+      if (first.value.length > 0) yield first.value;
+      yield* output;
+    },
+    response,
+    { signal },
+  );
+}

@@ -1,0 +1,83 @@
+/** The node API's view of the runtime, over the CRI. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
+import { CriError, type CriClient } from '../cri/client.ts';
+import type { CommandResult, ContainerLogState, NodeRuntime } from './node-runtime.ts';
+
+/** How often a followed container is looked at when no event says so (kubelet looks every second). */
+const STOPPED_CHECK_MS = 1000;
+const STOPPED_CHECK_WITH_EVENTS_MS = 15_000;
+
+export interface CriNodeRuntimeOptions {
+  readonly cri: Pick<CriClient, 'containerStatus' | 'exec' | 'attach' | 'portForward' | 'execSync'>;
+  /** Calls back when a container may have changed, until the answered function is called. */
+  readonly onContainerChange?: (containerId: string, changed: () => void) => () => void;
+}
+
+export class CriNodeRuntime implements NodeRuntime {
+  readonly #cri: CriNodeRuntimeOptions['cri'];
+  readonly #onContainerChange: CriNodeRuntimeOptions['onContainerChange'];
+
+  constructor(options: CriNodeRuntimeOptions) {
+    this.#cri = options.cri;
+    this.#onContainerChange = options.onContainerChange;
+  }
+
+  async logState(containerId: string, signal: AbortSignal): Promise<ContainerLogState> {
+    const { state, logPath } = await this.#cri.containerStatus(containerId, { signal });
+    return { logPath, running: state === 'CONTAINER_RUNNING' };
+  }
+
+  async stopped(containerId: string, signal: AbortSignal): Promise<void> {
+    while (!(await this.#hasStopped(containerId, signal))) {
+      signal.throwIfAborted();
+      await this.#change(containerId, signal);
+    }
+  }
+
+  async #hasStopped(containerId: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      const { state } = await this.#cri.containerStatus(containerId, { signal });
+      // The runtime says EXITED only after the log has been written out.
+      return state !== 'CONTAINER_RUNNING' && state !== 'CONTAINER_CREATED';
+    } catch (error) {
+      // A runtime that is away or slow says nothing about the container: it is asked again.
+      if (error instanceof CriError) return error.notFound;
+      throw error;
+    }
+  }
+
+  /** Resolves at the container's next event, or after a while. */
+  async #change(containerId: string, signal: AbortSignal): Promise<void> {
+    if (this.#onContainerChange === undefined) {
+      await sleep(STOPPED_CHECK_MS, undefined, { signal });
+      return;
+    }
+    const changed = new AbortController();
+    const unsubscribe = this.#onContainerChange(containerId, () => changed.abort());
+    try {
+      await sleep(STOPPED_CHECK_WITH_EVENTS_MS, undefined, { signal: AbortSignal.any([signal, changed.signal]) });
+    } catch (error) {
+      if (signal.aborted) throw error;
+    } finally {
+      unsubscribe();
+    }
+  }
+
+  async exec(containerId: string, command: readonly string[], streams: StreamOptions): Promise<URL> {
+    return new URL(await this.#cri.exec({ containerId, cmd: command, ...streams }));
+  }
+
+  async attach(containerId: string, streams: StreamOptions): Promise<URL> {
+    return new URL(await this.#cri.attach({ containerId, ...streams }));
+  }
+
+  async portForward(sandboxId: string, ports: readonly number[]): Promise<URL> {
+    return new URL(await this.#cri.portForward(sandboxId, ports));
+  }
+
+  async run(containerId: string, command: readonly string[], signal: AbortSignal): Promise<CommandResult> {
+    const { stdout, stderr, exitCode } = await this.#cri.execSync(containerId, command, 0, { signal });
+    return { output: Buffer.concat([stdout, stderr]), exitCode };
+  }
+}

@@ -1,0 +1,186 @@
+/** The node's HTTPS API: what `kubectl logs`, `exec`, `attach` and `port-forward` end at, and what monitoring reads. */
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Logger } from '../../client/logger.ts';
+import { accessOf, CallerAuthorization, type AccessReviews } from './access.ts';
+import { CallerAuthentication } from './caller.ts';
+import { findPod, findRunningContainer } from './container-lookup.ts';
+import { serveContainerLogs } from './container-logs.ts';
+import { readDocument, type DocumentSources } from './documents.ts';
+import { serveLogDirectory } from './log-directory.ts';
+import { NodeApiError } from './node-api-error.ts';
+import { parseNodePath, type ContainerPath } from './node-path.ts';
+import type { NodeRuntime } from './node-runtime.ts';
+import { serveStream } from './streaming.ts';
+
+/** PEM texts: the node's serving certificate and its key, and the CA that clients' certificates come from. */
+export interface ServingCertificate {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  readonly ca: string | Buffer;
+}
+
+export interface NodeServerOptions extends DocumentSources {
+  readonly nodeName: string;
+  /** Where to listen; port 0 takes a free one. */
+  readonly address: string;
+  readonly port: number;
+  readonly certificate: ServingCertificate;
+  readonly reviews: AccessReviews;
+  readonly runtime: NodeRuntime;
+  /** What `/logs/` shows: /var/log. */
+  readonly logDirectory: string;
+  readonly logger: Logger;
+}
+
+/** A request's URL without an authority of its own. */
+const BASE = 'https://node';
+
+export class NodeServer {
+  readonly #options: NodeServerOptions;
+  readonly #server: Server;
+  readonly #authentication: CallerAuthentication;
+  readonly #authorization: CallerAuthorization;
+  readonly #closing = new AbortController();
+  /** Connections that were upgraded: the HTTP server no longer knows them. */
+  readonly #upgraded = new Set<Duplex>();
+
+  constructor(options: NodeServerOptions) {
+    this.#options = options;
+    this.#authentication = new CallerAuthentication(options.reviews);
+    this.#authorization = new CallerAuthorization(options.reviews, options.nodeName);
+    // Certificates are asked for, not insisted on: there are callers with tokens.
+    this.#server = createServer({ ...tlsOptions(options.certificate), requestCert: true, rejectUnauthorized: false });
+    // A followed log and a held port-forward last as long as their clients like.
+    this.#server.requestTimeout = 0;
+    this.#server.on('request', (request, response) => void this.#serve(request, response));
+    this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
+  }
+
+  /** Resolves with the port once connections are accepted. Rejects when the address cannot be bound. */
+  async listen(): Promise<number> {
+    this.#server.listen(this.#options.port, this.#options.address);
+    await once(this.#server, 'listening');
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** New connections get the new certificate; those that are open stay. */
+  replaceCertificate(certificate: ServingCertificate): void {
+    this.#server.setSecureContext(tlsOptions(certificate));
+  }
+
+  /** Ends what is under way, too. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const socket of this.#upgraded) socket.destroy();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
+    const signal = AbortSignal.any([gone.signal, this.#closing.signal]);
+    try {
+      await this.#answer(request, response, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      const failure = this.#failure(request, error);
+      // A stream that breaks in the middle must not look as if it had come to its end.
+      if (response.headersSent) response.destroy();
+      else {
+        response.writeHead(failure.code, { 'Content-Type': 'text/plain; charset=utf-8' });
+        response.end(failure.message);
+      }
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
+    const url = await this.#admit(request);
+    const path = parseNodePath(request.method ?? '', url.pathname);
+    switch (path.at) {
+      case 'containerLogs':
+        return serveContainerLogs(this.#options, path, url.searchParams, response, signal);
+      case 'run':
+        return this.#run(path, url.searchParams, response, signal);
+      case 'logs':
+        return serveLogDirectory(this.#options.logDirectory, path.path, response, signal);
+      case 'document': {
+        const { type, body } = await readDocument(this.#options, path.name);
+        response.writeHead(200, { 'Content-Type': type });
+        response.end(body);
+        return;
+      }
+      case 'exec':
+      case 'attach':
+      case 'portForward':
+        throw new NodeApiError(400, 'Upgrade request required');
+    }
+  }
+
+  async #run(
+    path: ContainerPath,
+    query: URLSearchParams,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { pods, runtime } = this.#options;
+    const container = findRunningContainer(pods, findPod(pods, path.namespace, path.pod, path.uid), path.container);
+    const { output, exitCode } = await runtime.run(container, (query.get('cmd') ?? '').split(' '), signal);
+    if (exitCode !== 0)
+      throw new NodeApiError(500, `command terminated with exit code ${exitCode}: ${output.toString()}`);
+    response.writeHead(200, { 'Content-Type': 'application/json' });
+    response.end(output);
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    this.#upgraded.add(socket);
+    socket.on('close', () => this.#upgraded.delete(socket));
+    // Whatever goes wrong with the connection closes it, and closing is what the streams act on.
+    socket.on('error', () => socket.destroy());
+    try {
+      const url = await this.#admit(request);
+      const path = parseNodePath(request.method ?? '', url.pathname);
+      if (path.at !== 'exec' && path.at !== 'attach' && path.at !== 'portForward')
+        throw new NodeApiError(400, 'nothing to upgrade to at this path');
+      await serveStream(this.#options, path, url.searchParams, { request, socket, head });
+    } catch (error) {
+      const { code, message } = this.#failure(request, error);
+      socket.end(
+        `HTTP/1.1 ${code} ${message.split('\n', 1)[0]?.slice(0, 100)}\r\n` +
+          'Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n' +
+          `Content-Length: ${Buffer.byteLength(message)}\r\n\r\n${message}`,
+      );
+    }
+  }
+
+  /** Lets only those through who may; gives the parsed URL. */
+  async #admit(request: IncomingMessage): Promise<URL> {
+    const url = URL.parse(request.url ?? '/', BASE);
+    if (url === null) throw new NodeApiError(400, 'Bad Request');
+    const caller = await this.#authentication.authenticate(request);
+    if (caller === undefined) throw new NodeApiError(401, 'Unauthorized');
+    const access = accessOf(request.method ?? '', url.pathname);
+    if (await this.#authorization.allows(caller, access)) return url;
+    throw new NodeApiError(
+      403,
+      `Forbidden (user=${caller.name}, verb=${access.verb}, resource=nodes, subresource(s)=[${access.subresources.join(' ')}])\n`,
+    );
+  }
+
+  #failure(request: IncomingMessage, error: unknown): NodeApiError {
+    if (error instanceof NodeApiError) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    this.#options.logger.warn(
+      { method: request.method, path: request.url?.split('?', 1)[0], error: message },
+      'request failed',
+    );
+    return new NodeApiError(500, message);
+  }
+}
+
+const tlsOptions = ({ cert, key, ca }: ServingCertificate) => ({ cert, key, ca, minVersion: 'TLSv1.2' as const });

@@ -1,0 +1,146 @@
+/**
+ * exec, attach and port-forward. The runtime's own streaming server does the work; it speaks SPDY/3.1 and the older WebSocket
+ * protocols, so those clients are joined to it byte for byte. Newer WebSocket protocols are translated.
+ */
+import type { OutgoingHttpHeaders } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { createWebSocketStream } from 'ws';
+import { readStreamOptions, type StreamOptions } from '../../api/core/pod-stream-options.ts';
+import { joinConnections, requestUpgrade, responseHead, type UpgradeAnswer } from '../../client/upgrade.ts';
+import type { PodDirectory } from '../pods/pod-directory.ts';
+import { findPod, findRunningContainer, findSandbox } from './container-lookup.ts';
+import { NodeApiError } from './node-api-error.ts';
+import type { ContainerPath, NodePath } from './node-path.ts';
+import type { NodeRuntime } from './node-runtime.ts';
+import { acceptWebSocket, V5_PROTOCOL, WebSocketCommand, type ClientConnection } from './web-socket-command.ts';
+
+type StreamPath = Extract<NodePath, { at: 'exec' | 'attach' | 'portForward' }>;
+
+interface StreamParts {
+  readonly pods: PodDirectory;
+  readonly runtime: NodeRuntime;
+}
+
+/** SPDY's subprotocols, carried inside a WebSocket (KEP-4006). */
+const TUNNEL_PREFIX = 'SPDY/3.1+';
+/** The runtime's newest version of the remote command protocol; its status is JSON, which the older ones lack. */
+const RUNTIME_PROTOCOL = 'v4.channel.k8s.io';
+/** What of a client's handshake concerns the runtime. */
+const HANDSHAKE_HEADERS = [
+  'connection',
+  'upgrade',
+  'x-stream-protocol-version',
+  'sec-websocket-key',
+  'sec-websocket-version',
+  'sec-websocket-protocol',
+  'sec-websocket-extensions',
+  'origin',
+];
+
+/** Throws NodeApiError (or the runtime's own error) before the connection is answered; resolves when the stream is over. */
+export async function serveStream(
+  parts: StreamParts,
+  path: StreamPath,
+  query: URLSearchParams,
+  client: ClientConnection,
+): Promise<void> {
+  const offered = webSocketProtocols(client);
+  if (path.at === 'portForward') {
+    const tunnel = offered?.find((protocol) => protocol.startsWith(TUNNEL_PREFIX));
+    const ports = offered === undefined || tunnel !== undefined ? [] : readPorts(query);
+    const pod = findPod(parts.pods, path.namespace, path.pod, path.uid);
+    const url = await parts.runtime.portForward(findSandbox(parts.pods, pod), ports);
+    return tunnel === undefined ? passThrough(url, client) : serveTunnel(url, tunnel, client);
+  }
+  const streams = readStreamOptions(query);
+  if (!streams.stdin && !streams.stdout && !streams.stderr)
+    throw new NodeApiError(400, 'you must specify at least 1 of stdin, stdout, stderr');
+  const url = await commandUrl(parts, path.at, path, streams, query.getAll('command'));
+  return offered?.includes(V5_PROTOCOL) ? serveV5(url, streams, client) : passThrough(url, client);
+}
+
+async function commandUrl(
+  { pods, runtime }: StreamParts,
+  at: 'exec' | 'attach',
+  path: ContainerPath,
+  streams: StreamOptions,
+  command: readonly string[],
+): Promise<URL> {
+  const container = findRunningContainer(pods, findPod(pods, path.namespace, path.pod, path.uid), path.container);
+  return at === 'exec' ? runtime.exec(container, command, streams) : runtime.attach(container, streams);
+}
+
+/** The subprotocols that a WebSocket client offers; undefined for other clients. */
+function webSocketProtocols({ request }: ClientConnection): string[] | undefined {
+  if (request.headers.upgrade?.toLowerCase() !== 'websocket') return undefined;
+  return (request.headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim());
+}
+
+function readPorts(query: URLSearchParams): number[] {
+  const texts = [...query.getAll('port'), ...query.getAll('ports')];
+  if (texts.length === 0) throw new NodeApiError(400, 'query parameter "port" is required');
+  return texts
+    .flatMap((text) => text.split(','))
+    .map((text) => {
+      const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+      if (port < 1 || port > 65535) throw new NodeApiError(400, `unable to parse ${JSON.stringify(text)} as a port`);
+      return port;
+    });
+}
+
+async function passThrough(url: URL, { request, socket, head }: ClientConnection): Promise<void> {
+  const headers: OutgoingHttpHeaders = {};
+  // Header by header: the runtime reads one protocol from each.
+  for (const name of HANDSHAKE_HEADERS) {
+    const values = request.headersDistinct[name];
+    if (values !== undefined) headers[name] = values;
+  }
+  const answer = await reachRuntime(requestUpgrade({ url, method: request.method ?? 'POST', headers, agent: false }));
+  socket.write(responseHead(answer.response));
+  if (!answer.upgraded) return pipeline(answer.response, socket);
+  if (answer.head.length > 0) socket.write(answer.head);
+  if (head.length > 0) answer.socket.write(head);
+  await joinConnections(socket, answer.socket);
+}
+
+async function serveV5(url: URL, streams: StreamOptions, client: ClientConnection): Promise<void> {
+  const runtime = await upgradeToSpdy(url, RUNTIME_PROTOCOL);
+  const webSocket = await acceptWebSocket(client, V5_PROTOCOL);
+  if (webSocket === undefined) runtime.socket.destroy();
+  else await new WebSocketCommand(webSocket, runtime.socket, runtime.head, streams).run();
+}
+
+async function serveTunnel(url: URL, protocol: string, client: ClientConnection): Promise<void> {
+  const runtime = await upgradeToSpdy(url, protocol.slice(TUNNEL_PREFIX.length));
+  const webSocket = await acceptWebSocket(client, protocol);
+  if (webSocket === undefined) {
+    runtime.socket.destroy();
+    return;
+  }
+  const stream = createWebSocketStream(webSocket);
+  webSocket.resume();
+  if (runtime.head.length > 0) stream.write(runtime.head);
+  await joinConnections(stream, runtime.socket);
+}
+
+async function upgradeToSpdy(url: URL, protocol: string): Promise<Extract<UpgradeAnswer, { upgraded: true }>> {
+  const headers = { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': protocol };
+  const answer = await reachRuntime(requestUpgrade({ url, method: 'POST', headers, agent: false }));
+  if (answer.upgraded) return answer;
+  const text = (await answer.response.toArray()).join('');
+  throw new NodeApiError(
+    answer.response.statusCode ?? 500,
+    text || 'the container runtime did not upgrade the connection',
+  );
+}
+
+async function reachRuntime(answer: Promise<UpgradeAnswer>): Promise<UpgradeAnswer> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw new NodeApiError(
+      500,
+      `cannot reach the streaming server of the container runtime: ${(error as Error).message}`,
+    );
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * exec and attach for WebSocket clients of the v5 protocol (kubectl 1.30 and later), which container runtimes do not speak:
+ * each channel of the WebSocket becomes a stream of a SPDY/3.1 connection to the runtime. Upstream: KEP-4006, KEP-3396.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer, type RawData, type WebSocket } from 'ws';
+import { internalError } from '../../api/machinery/status-error.ts';
+import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
+import { holdOpen } from '../../client/upgrade.ts';
+import { SpdyClient, type SpdyStream } from './spdy-client.ts';
+
+export const V5_PROTOCOL = 'v5.channel.k8s.io';
+
+/** The first byte of each message. */
+const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
+
+/** How much output may wait for a slow client before the runtime is made to wait. */
+const MOST_UNSENT_BYTES = 1024 * 1024;
+/** client-go sends 32 KiB at a time; no sensible client comes near this. */
+const LONGEST_MESSAGE_BYTES = 16 * 1024 * 1024;
+/** How long a client may take to read what is left and close, after the command has ended. */
+const FINISH_LIMIT_MS = 15 * 60_000;
+/** A Status is a few hundred bytes. */
+const LONGEST_STATUS_BYTES = 64 * 1024;
+
+export interface ClientConnection {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+/** Answers the client's handshake with `protocol`. Undefined when the handshake was wrong (the client has been told). */
+export function acceptWebSocket(client: ClientConnection, protocol: string): Promise<WebSocket | undefined> {
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: LONGEST_MESSAGE_BYTES,
+    handleProtocols: () => protocol,
+  });
+  return new Promise((resolve) => {
+    server.on('wsClientError', () => client.socket.destroy());
+    client.socket.once('close', () => resolve(undefined));
+    server.handleUpgrade(client.request, client.socket, client.head, (webSocket) => {
+      // Until somebody listens, nothing may be read.
+      webSocket.pause();
+      webSocket.on('error', () => webSocket.terminate());
+      resolve(webSocket);
+    });
+  });
+}
+
+/** Carries a command's streams between the client and the runtime's streaming server. */
+export class WebSocketCommand {
+  readonly #webSocket: WebSocket;
+  readonly #socket: Duplex;
+  readonly #spdy: SpdyClient;
+  readonly #streams: StreamOptions;
+  readonly #status: Buffer[] = [];
+  #statusBytes = 0;
+  #stdin: SpdyStream | undefined;
+  #resize: SpdyStream | undefined;
+
+  /** `socket` is the upgraded connection to the runtime, `head` what was read of it already. */
+  constructor(webSocket: WebSocket, socket: Duplex, head: Buffer, streams: StreamOptions) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.#streams = streams;
+    this.#spdy = new SpdyClient(socket, head);
+  }
+
+  /** Resolves when the client is gone. */
+  async run(): Promise<void> {
+    holdOpen(this.#socket);
+    const closed = new Promise<void>((resolve) => {
+      this.#webSocket.on('close', () => {
+        this.#socket.destroy();
+        resolve();
+      });
+    });
+    void this.#begin();
+    return closed;
+  }
+
+  async #begin(): Promise<void> {
+    const ends: Promise<void>[] = [];
+    const open = (streamType: string, data: (chunk: Buffer) => void): SpdyStream => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      ends.push(promise);
+      return this.#spdy.open({ streamtype: streamType }, { data, end: resolve });
+    };
+    const nothing = (): void => {};
+    const { stdin, stdout, stderr, tty } = this.#streams;
+    const opened = [open('error', (chunk) => this.#keepStatus(chunk))];
+    if (stdout) opened.push(open('stdout', (chunk) => this.#output(Channel.stdout, chunk)));
+    if (stderr) opened.push(open('stderr', (chunk) => this.#output(Channel.stderr, chunk)));
+    // Those that the client writes have no end of the runtime's to wait for.
+    const outputs = Promise.all([...ends]);
+    if (stdin) opened.push((this.#stdin = open('stdin', nothing)));
+    if (tty) opened.push((this.#resize = open('resize', nothing)));
+
+    const first = stdout ? Channel.stdout : stderr ? Channel.stderr : Channel.error;
+    this.#webSocket.send(Buffer.from([first]));
+    await Promise.all(opened.map((stream) => stream.accepted));
+    this.#webSocket.on('message', (message) => this.#input(bytesOf(message)));
+    this.#socket.on('drain', () => this.#webSocket.resume());
+    this.#webSocket.resume();
+    await outputs;
+    this.#finish();
+  }
+
+  #input(message: Buffer): void {
+    const channel = message[0];
+    const bytes = message.subarray(1);
+    if (channel === Channel.close) {
+      if (bytes[0] === Channel.stdin) this.#stdin?.finish();
+      return;
+    }
+    const stream = channel === Channel.stdin ? this.#stdin : channel === Channel.resize ? this.#resize : undefined;
+    if (stream === undefined || bytes.length === 0) return;
+    if (!stream.write(bytes)) this.#webSocket.pause();
+  }
+
+  #output(channel: number, chunk: Buffer): void {
+    const message = Buffer.allocUnsafe(chunk.length + 1);
+    message[0] = channel;
+    chunk.copy(message, 1);
+    this.#webSocket.send(message, () => {
+      if (this.#socket.isPaused() && this.#webSocket.bufferedAmount < MOST_UNSENT_BYTES / 2) this.#socket.resume();
+    });
+    if (this.#webSocket.bufferedAmount > MOST_UNSENT_BYTES) this.#socket.pause();
+  }
+
+  #keepStatus(chunk: Buffer): void {
+    this.#statusBytes += chunk.length;
+    if (this.#statusBytes <= LONGEST_STATUS_BYTES) this.#status.push(Buffer.from(chunk));
+  }
+
+  /** All output has been sent: tells the client how the command ended. */
+  #finish(): void {
+    const status = Buffer.concat(this.#status);
+    const { status: lost } = internalError('the connection to the container runtime was lost');
+    const message = status.length > 0 ? status : Buffer.from(JSON.stringify(lost));
+    // What the client still sends goes nowhere, and is read so that its closing is seen.
+    this.#webSocket.removeAllListeners('message');
+    this.#webSocket.resume();
+    this.#webSocket.send(Buffer.concat([Buffer.from([Channel.error]), message]));
+    this.#webSocket.close(1000);
+    const limit = setTimeout(() => this.#webSocket.terminate(), FINISH_LIMIT_MS);
+    this.#webSocket.once('close', () => clearTimeout(limit));
+    this.#socket.destroy();
+  }
+}
+
+function bytesOf(message: RawData): Buffer {
+  if (Buffer.isBuffer(message)) return message;
+  return Array.isArray(message) ? Buffer.concat(message) : Buffer.from(message);
+}
