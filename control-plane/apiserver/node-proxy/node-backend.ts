@@ -1,0 +1,70 @@
+/** The way to a node's API: its address, its port, and the api-server's client certificate. */
+import { Agent } from 'node:https';
+import { nodes, type Node } from '../../../api/core/node.ts';
+import { internalError, notFound } from '../../../api/machinery/status-error.ts';
+import type { LocalApi } from '../local-api.ts';
+import type { Backend } from './backend.ts';
+
+/** PEM texts: what the api-server shows to nodes, and the CA that nodes' serving certificates come from. */
+export interface NodeClientIdentity {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  readonly ca: string | Buffer;
+}
+
+/** Which of a node's addresses is taken, the first that there is. */
+const ADDRESS_TYPES = ['InternalIP', 'ExternalIP', 'InternalDNS', 'ExternalDNS', 'Hostname'];
+const DEFAULT_PORT = 10250;
+/** A node that answers nothing at all is given up after this long. */
+const CONNECT_TIMEOUT_MS = 30_000;
+/** How many idle connections to one node are kept; each saves a TLS handshake. */
+const MOST_IDLE_CONNECTIONS = 4;
+
+export function nodeAddress(node: Node): { host: string; port: number } | undefined {
+  const addresses = node.status?.addresses ?? [];
+  for (const type of ADDRESS_TYPES) {
+    const host = addresses.find((address) => address.type === type)?.address;
+    if (host) return { host, port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || DEFAULT_PORT };
+  }
+  return undefined;
+}
+
+export class NodeBackends implements Disposable {
+  readonly #api: LocalApi;
+  readonly #identity: () => NodeClientIdentity;
+  #current: { identity: NodeClientIdentity; agent: Agent } | undefined;
+
+  /** `identity` is asked at every request, so that a rotated certificate is used at once. */
+  constructor(api: LocalApi, identity: () => NodeClientIdentity) {
+    this.#api = api;
+    this.#identity = identity;
+  }
+
+  /** Throws a 404 for a node that does not exist and a 500 for one that has not said where it is. */
+  find(nodeName: string, skipVerification = false): Backend {
+    const node = this.#api.get(nodes, '', nodeName);
+    if (node === undefined) throw notFound(nodes, nodeName);
+    const address = nodeAddress(node);
+    if (address === undefined)
+      throw internalError(
+        `no preferred addresses found; known addresses: ${JSON.stringify(node.status?.addresses ?? [])}`,
+      );
+    const { identity, agent } = this.#connections();
+    const { cert, key, ca } = identity;
+    return { scheme: 'https', ...address, tls: { cert, key, ca, rejectUnauthorized: !skipVerification }, agent };
+  }
+
+  #connections(): { identity: NodeClientIdentity; agent: Agent } {
+    const identity = this.#identity();
+    if (this.#current === undefined || this.#current.identity.cert !== identity.cert) {
+      this.#current?.agent.destroy();
+      const agent = new Agent({ keepAlive: true, maxFreeSockets: MOST_IDLE_CONNECTIONS, timeout: CONNECT_TIMEOUT_MS });
+      this.#current = { identity, agent };
+    }
+    return this.#current;
+  }
+
+  [Symbol.dispose](): void {
+    this.#current?.agent.destroy();
+  }
+}

@@ -1,0 +1,87 @@
+/** `pods/proxy`, `services/proxy` and `nodes/proxy`: plain HTTP through the api-server. */
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { internalError, serviceUnavailable, StatusError } from '../../../api/machinery/status-error.ts';
+import type { Connector } from '../action.ts';
+import type { Request, Response } from '../exchange.ts';
+import type { RequestInfo } from '../request.ts';
+import { backendUrl, dialFailure, type Backend } from './backend.ts';
+import { ask, clientGone, forwardedHeaders, giveBack, joinUpgrade, refuseUpgrade } from './relay.ts';
+
+/** Everything up to and with `/proxy`, and what follows. */
+const PROXY_PATH = /^(\/api\/[^/]+(?:\/namespaces\/[^/]+)?\/[^/]+\/[^/]+\/proxy)(.*)$/;
+
+export class ProxyConnector implements Connector {
+  readonly #find: (info: RequestInfo) => Backend;
+
+  /** `find` throws a StatusError when there is nothing to proxy to. */
+  constructor(find: (info: RequestInfo) => Backend) {
+    this.#find = find;
+  }
+
+  async serve(request: Request, response: Response, info: RequestInfo): Promise<void> {
+    const [, prefix = '', rest = ''] = PROXY_PATH.exec(info.path) ?? [];
+    const method = request.method ?? 'GET';
+    const query = info.query.toString();
+    const backend = this.#find(info);
+    if (rest === '' && (method === 'GET' || method === 'HEAD')) {
+      // Without the slash, the links of the page would lead elsewhere.
+      (response as ServerResponse).writeHead(301, { location: `${info.path}/${query && `?${query}`}` });
+      response.end();
+      return;
+    }
+    const url = backendUrl(backend, rest || '/', queryOf(request));
+    const signal = clientGone(response);
+    const hasBody = method !== 'GET' && method !== 'HEAD' && request.headers['content-length'] !== '0';
+    const answer = await ask({
+      backend,
+      url,
+      method,
+      headers: { ...forwardedHeaders(request), ...forwardingHeaders(request, info) },
+      body: hasBody ? request : undefined,
+      signal,
+    }).catch((error: unknown) => {
+      throw serviceUnavailable(`error trying to reach service: ${dialFailure(backend, error)}`);
+    });
+    const headers = forwardedHeaders(answer);
+    if (answer.headers.location !== undefined)
+      headers['location'] = movedLocation(answer.headers.location, url, prefix);
+    await giveBack(answer, response, headers, signal);
+  }
+
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo): Promise<void> {
+    try {
+      const [, , rest = ''] = PROXY_PATH.exec(info.path) ?? [];
+      const backend = this.#find(info);
+      await joinUpgrade({ request, socket, head }, backend, backendUrl(backend, rest || '/', queryOf(request)));
+    } catch (error) {
+      refuseUpgrade(socket, error instanceof StatusError ? error : internalError(String(error)));
+    }
+  }
+}
+
+/** The query as it was sent: a service may tell `a` from `a=`. */
+function queryOf(request: Request): string {
+  const target = request.url ?? '';
+  const question = target.indexOf('?');
+  return question < 0 ? '' : target.slice(question + 1);
+}
+
+/** What a service behind a proxy is told of the request that it does not see. */
+function forwardingHeaders(request: Request, info: RequestInfo): OutgoingHttpHeaders {
+  const { host, ':authority': authority, 'x-forwarded-for': earlier } = request.headers;
+  const address = request.socket.remoteAddress ?? '';
+  return {
+    'x-forwarded-uri': info.path,
+    'x-forwarded-host': String(host ?? authority ?? ''),
+    'x-forwarded-proto': 'https',
+    'x-forwarded-for': [earlier, address].flat().filter(Boolean).join(', '),
+  };
+}
+
+/** A redirect to the backend itself stays behind the proxy. */
+function movedLocation(location: string, url: URL, prefix: string): string {
+  const target = URL.parse(location, url);
+  if (target === null || target.host !== url.host) return location;
+  return `${prefix}${target.pathname}${target.search}${target.hash}`;
+}

@@ -1,0 +1,95 @@
+/** What `pods/proxy`, `services/proxy` and `nodes/proxy` lead to. */
+import { isIP } from 'node:net';
+import { pods } from '../../../api/core/pod.ts';
+import { services } from '../../../api/core/service.ts';
+import { endpointSlices } from '../../../api/discovery/endpoint-slice.ts';
+import { nodes } from '../../../api/core/node.ts';
+import { badRequest, notFound, serviceUnavailable } from '../../../api/machinery/status-error.ts';
+import type { LocalApi } from '../local-api.ts';
+import type { RequestInfo } from '../request.ts';
+import type { Backend } from './backend.ts';
+import { nodeAddress, type NodeBackends } from './node-backend.ts';
+
+/** `NAME`, `NAME:PORT` or `SCHEME:NAME:PORT`. */
+export interface ProxyName {
+  readonly scheme: 'http' | 'https';
+  readonly name: string;
+  readonly port: string;
+}
+
+export function parseProxyName(text: string, resource: string): ProxyName {
+  const parts = text.split(':');
+  const [scheme = '', name = '', port = ''] = parts.length === 3 ? parts : ['', ...parts];
+  if (parts.length > 3 || name === '' || !['', 'http', 'https'].includes(scheme))
+    throw badRequest(`invalid ${resource} request ${JSON.stringify(text)}`);
+  return { scheme: scheme === 'https' ? 'https' : 'http', name, port };
+}
+
+/** The label by which a slice says whose it is. */
+const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
+const RESERVED = /^(127\.|0\.|169\.254\.|2(2[4-9]|3\d)\.|::1$|::$|fe[89ab]|ff)/i;
+
+function allowed(address: string): string {
+  // The api-server's own host and the host's link-local services are not to be reached through it.
+  if (isIP(address) === 0 || RESERVED.test(address)) throw badRequest('address not allowed');
+  return address;
+}
+
+function portNumber(text: string): number {
+  if (text === '') return 0;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65535) throw badRequest(`invalid port ${JSON.stringify(text)}`);
+  return port;
+}
+
+/** A certificate that nobody vouches for is taken, as upstream does: pods have no CA of the cluster's. */
+const unverified = (backend: Omit<Backend, 'tls'>): Backend => ({ ...backend, tls: { rejectUnauthorized: false } });
+
+export function podBackend(api: LocalApi, info: RequestInfo): Backend {
+  const { scheme, name, port } = parseProxyName(info.name, 'pod');
+  const pod = api.get(pods, info.namespace, name);
+  if (pod === undefined) throw notFound(pods, name);
+  const first = pod.spec?.containers?.flatMap((container) => container.ports ?? [])[0]?.containerPort;
+  const host = allowed(pod.status?.podIPs?.[0]?.ip ?? pod.status?.podIP ?? '');
+  return unverified({ scheme, host, port: port === '' ? (first ?? 0) : portNumber(port) });
+}
+
+/** One of the service's ready endpoints, at random. */
+export function serviceBackend(api: LocalApi, info: RequestInfo): Backend {
+  const { scheme, name, port } = parseProxyName(info.name, 'service');
+  const service = api.get(services, info.namespace, name);
+  if (service === undefined) throw notFound(services, name);
+  let portName = port;
+  if (/^\d+$/.test(port)) {
+    const found = service.spec?.ports?.find((candidate) => candidate.port === Number(port));
+    if (found === undefined)
+      throw serviceUnavailable(`no service port ${port} found for service ${JSON.stringify(name)}`);
+    portName = found.name ?? '';
+  }
+  const reachable = api
+    .list(endpointSlices, info.namespace)
+    .filter((slice) => slice.metadata?.labels?.[SERVICE_NAME_LABEL] === name && slice.addressType !== 'FQDN')
+    .flatMap(({ ports = [], endpoints = [] }) =>
+      ports
+        .filter((candidate) => (candidate.name ?? '') === portName && candidate.port)
+        .flatMap((candidate) =>
+          endpoints
+            .filter((endpoint) => endpoint.conditions?.ready !== false)
+            .flatMap((endpoint) => endpoint.addresses.slice(0, 1))
+            .map((host) => ({ host, port: candidate.port ?? 0 })),
+        ),
+    );
+  const chosen = reachable[Math.floor(Math.random() * reachable.length)];
+  if (chosen === undefined) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
+  return unverified({ scheme, host: allowed(chosen.host), port: chosen.port });
+}
+
+/** The node's own API with the api-server's certificate, or any other port of the node without it. */
+export function nodeBackend(api: LocalApi, backends: NodeBackends, info: RequestInfo): Backend {
+  const { scheme, name, port } = parseProxyName(info.name, 'node');
+  const node = api.get(nodes, '', name);
+  if (node === undefined) throw notFound(nodes, name);
+  const address = nodeAddress(node);
+  if (port === '' || portNumber(port) === address?.port) return backends.find(name);
+  return unverified({ scheme, host: allowed(address?.host ?? ''), port: portNumber(port) });
+}

@@ -1,0 +1,122 @@
+/** Carries one request to a backend and its answer back, whole HTTP or an upgraded connection. */
+import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { StatusError } from '../../../api/machinery/status-error.ts';
+import { joinConnections, requestUpgrade, responseHead } from '../../../client/upgrade.ts';
+import type { Request, Response } from '../exchange.ts';
+import { dialFailure, type Backend } from './backend.ts';
+
+/** Those that concern one connection (RFC 9110, 7.6.1), and those by which a caller shows who it is: they end here. */
+const NOT_FORWARDED =
+  /^(:.*|connection|proxy-connection|keep-alive|proxy-authenticate|proxy-authorization|te|trailer|transfer-encoding|upgrade|host|authorization|impersonate-.*|x-remote-.*)$/;
+const UPGRADE_HEADERS = ['connection', 'upgrade'];
+
+/** The headers of `message` that the other side is to see, with all their values. */
+export function forwardedHeaders(message: Pick<Request, 'headers'>): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {};
+  for (const [name, value] of Object.entries(message.headers)) if (!NOT_FORWARDED.test(name)) headers[name] = value;
+  return headers;
+}
+
+/** The same for a request that upgrades, where values on lines of their own mean something. */
+export function upgradeHeaders(request: IncomingMessage): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {};
+  for (const [name, values] of Object.entries(request.headersDistinct))
+    if (UPGRADE_HEADERS.includes(name) || !NOT_FORWARDED.test(name)) headers[name] = values;
+  return headers;
+}
+
+/** A signal that aborts when the client goes away before it was answered to the end. */
+export function clientGone(response: Response): AbortSignal {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  return gone.signal;
+}
+
+export interface Outgoing {
+  readonly backend: Backend;
+  readonly url: URL;
+  readonly method: string;
+  readonly headers: OutgoingHttpHeaders;
+  /** Sent as the body. */
+  readonly body?: Request;
+  readonly signal: AbortSignal;
+}
+
+/** Sends the request and gives the answer's head. Rejects with what kept it from getting there. */
+export function ask({ backend, url, method, headers, body, signal }: Outgoing): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const send = backend.scheme === 'https' ? httpsRequest : httpRequest;
+    const outgoing = send(url, { method, headers, signal, agent: backend.agent, ...backend.tls });
+    // The agent's limit is for connecting: an answer may take as long as it likes.
+    outgoing.on('socket', (socket) => socket.once('connect', () => socket.setTimeout(0)));
+    outgoing.on('timeout', () => outgoing.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' })));
+    outgoing.on('response', resolve);
+    outgoing.on('error', reject);
+    if (body === undefined) outgoing.end();
+    else pipeline(body, outgoing).catch(reject);
+  });
+}
+
+/** Gives the client the answer as it comes. */
+export async function giveBack(
+  answer: IncomingMessage,
+  response: Response,
+  headers: OutgoingHttpHeaders,
+  signal: AbortSignal,
+): Promise<void> {
+  // The two responses type their overloads differently; both take a plain object.
+  const writable = response as ServerResponse;
+  writable.writeHead(answer.statusCode ?? 502, headers);
+  writable.flushHeaders();
+  try {
+    await pipeline(answer, writable, { signal });
+  } catch (error) {
+    // The client left, or the backend broke off: the client sees that the answer has no end.
+    writable.destroy();
+    if (!signal.aborted) throw error;
+  }
+}
+
+/** A Status as the answer to a request to upgrade, which was not. */
+export function refuseUpgrade(socket: Duplex, error: StatusError): void {
+  const body = JSON.stringify(error.status);
+  socket.end(
+    `HTTP/1.1 ${error.code} ${error.reason || 'Error'}\r\nContent-Type: application/json\r\nConnection: close\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+/** Upgrades to the backend and joins the two connections, or passes the backend's refusal on. Resolves at the end of both. */
+export async function joinUpgrade(
+  client: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
+  backend: Backend,
+  url: URL,
+): Promise<void> {
+  const { request, socket, head } = client;
+  const gone = new AbortController();
+  const leave = (): void => gone.abort();
+  socket.once('close', leave);
+  const answer = await requestUpgrade({
+    url,
+    method: request.method ?? 'GET',
+    headers: upgradeHeaders(request),
+    tls: backend.tls,
+    agent: false,
+    signal: gone.signal,
+  }).catch((error: unknown) => {
+    throw dialError(`error dialing backend: ${dialFailure(backend, error)}`);
+  });
+  socket.removeListener('close', leave);
+  socket.write(responseHead(answer.response));
+  if (!answer.upgraded) return pipeline(answer.response, socket);
+  if (answer.head.length > 0) socket.write(answer.head);
+  if (head.length > 0) answer.socket.write(head);
+  await joinConnections(socket, answer.socket);
+}
+
+/** A node that cannot be reached: a 500 without a reason, which kubectl shows as `Error from server: MESSAGE`. */
+export const dialError = (message: string): StatusError =>
+  new StatusError({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 });
