@@ -1,0 +1,265 @@
+/**
+ * Compiles Services to iptables rules: pure. Chain names and their roles are kube-proxy's, so that whoever knows one reads the
+ * other; new is that Services and node ports are told apart in two steps (a chain for each /24 of service addresses and for
+ * each 64 node ports), so that neither a packet nor a change walks a list of all Services.
+ */
+import { createHash } from 'node:crypto';
+import { usable, type Endpoint, type ServiceEntry, type ServicePort } from './service-table.ts';
+
+export type Table = 'nat' | 'filter';
+
+/** Chains of one table: name -> rules without their `-A CHAIN`. */
+export type Chains = ReadonlyMap<string, readonly string[]>;
+export type RuleSet = Readonly<Record<Table, Chains>>;
+
+/** A rule that leads to a Service's own chains, and the chain in which it stands among those of other Services. */
+interface Dispatch {
+  readonly table: Table;
+  readonly chain: string;
+  readonly rule: string;
+}
+
+/** One Service: chains of its own, and its entries in the chains that it shares. */
+export interface CompiledService {
+  readonly nat: Chains;
+  readonly dispatch: readonly Dispatch[];
+}
+
+/** Packets with this bit leave with the node's address (kube-proxy's default masquerade bit 14). */
+const MASQUERADE_MARK = '0x4000/0x4000';
+const NODE_PORTS_PER_CHAIN = 64;
+
+const hash = (...parts: readonly (string | number)[]): string =>
+  createHash('sha256')
+    .update(parts.join('\0'))
+    .digest('base64')
+    .replace(/[^A-Za-z0-9]/g, '')
+    .toUpperCase()
+    .slice(0, 16);
+
+/** Comments name the Service in `iptables -L`; a label is made of DNS names, so it needs no further quoting. */
+const comment = (text: string): string => `-m comment --comment "${text}"`;
+
+const match = ({ protocol }: ServicePort, port: number): string =>
+  `-p ${protocol.toLowerCase()} -m ${protocol.toLowerCase()} --dport ${port}`;
+
+/** `10.43.7.9` -> the chain for 10.43.7.0/24. */
+const addressChain = (ip: string): { name: string; network: string } => {
+  const network = ip.slice(0, ip.lastIndexOf('.'));
+  return { name: `KUBE-SERVICES-${network.replaceAll('.', '-')}`, network: `${network}.0/24` };
+};
+
+const nodePortChain = (nodePort: number): { name: string; first: number; last: number } => {
+  const first = nodePort - (nodePort % NODE_PORTS_PER_CHAIN);
+  return { name: `KUBE-NODEPORTS-${first}`, first, last: first + NODE_PORTS_PER_CHAIN - 1 };
+};
+
+/** The even share of the remaining endpoints, as kube-proxy writes it. */
+const probability = (remaining: number): string => (1 / remaining).toFixed(10);
+
+/** Chains that spread connections over endpoints: one rule an endpoint in `chain`, one chain an endpoint. */
+function spread(
+  chain: string,
+  service: ServiceEntry,
+  port: ServicePort,
+  endpoints: readonly Endpoint[],
+  chains: Map<string, string[]>,
+): string[] {
+  const rules: string[] = [];
+  const targets = endpoints.map((endpoint) => ({
+    endpoint,
+    name: `KUBE-SEP-${hash(port.label, port.protocol, endpoint.ip, endpoint.port)}`,
+  }));
+  for (const { endpoint, name } of targets) {
+    const set = service.affinitySeconds ? `-m recent --name ${name} --set --mask 255.255.255.255 --rsource ` : '';
+    const protocol = port.protocol.toLowerCase();
+    chains.set(name, [
+      // A pod that reaches itself through its Service must see another's address as the source.
+      `-s ${endpoint.ip}/32 ${comment(port.label)} -j KUBE-MARK-MASQ`,
+      `-p ${protocol} ${comment(port.label)} ${set}-m ${protocol} -j DNAT --to-destination ${endpoint.ip}:${endpoint.port}`,
+    ]);
+  }
+  if (service.affinitySeconds) {
+    for (const { name } of targets) {
+      rules.push(
+        `${comment(port.label)} -m recent --name ${name} --rcheck --seconds ${service.affinitySeconds} --reap --mask 255.255.255.255 --rsource -j ${name}`,
+      );
+    }
+  }
+  targets.forEach(({ endpoint, name }, index) => {
+    const remaining = targets.length - index;
+    const chance = remaining > 1 ? ` -m statistic --mode random --probability ${probability(remaining)}` : '';
+    rules.push(`${comment(`${port.label} -> ${endpoint.ip}:${endpoint.port}`)}${chance} -j ${name}`);
+  });
+  return rules;
+}
+
+/** `clusterCidr`: traffic from there to a Service keeps its source address. */
+export function compileService(service: ServiceEntry, clusterCidr: string): CompiledService {
+  const nat = new Map<string, string[]>();
+  const dispatch: Dispatch[] = [];
+  for (const port of service.ports) compilePort(service, port, clusterCidr, nat, dispatch);
+  return { nat, dispatch };
+}
+
+function compilePort(
+  service: ServiceEntry,
+  port: ServicePort,
+  clusterCidr: string,
+  nat: Map<string, string[]>,
+  dispatch: Dispatch[],
+): void {
+  const id = hash(port.label, port.protocol);
+  const cluster = usable(port.endpoints);
+  const local = usable(port.endpoints.filter((endpoint) => endpoint.local));
+  const internal = service.internalPolicyLocal ? local : cluster;
+  const toAddress = (ip: string, table: Table, action: string): void => {
+    dispatch.push({
+      table,
+      chain: addressChain(ip).name,
+      rule: `-d ${ip}/32 ${match(port, port.port)} ${comment(port.label)} ${action}`,
+    });
+  };
+  const refuse = '-j REJECT --reject-with icmp-port-unreachable';
+  // Nobody anywhere is a refusal, told at once; nobody on this node under a Local policy is a drop, so that the sender tries another.
+  const without = (endpoints: readonly Endpoint[]): string => (endpoints.length ? '-j DROP' : refuse);
+
+  if (internal.length) {
+    const chain = `KUBE-SVC-${id}`;
+    nat.set(chain, [
+      `! -s ${clusterCidr} -d ${service.clusterIP}/32 ${match(port, port.port)} ${comment(`${port.label} cluster IP`)} -j KUBE-MARK-MASQ`,
+      ...spread(chain, service, port, internal, nat),
+    ]);
+    toAddress(service.clusterIP, 'nat', `-j ${chain}`);
+  } else toAddress(service.clusterIP, 'filter', without(cluster));
+
+  const outside = [...service.externalIPs, ...service.loadBalancerIPs];
+  if (outside.length === 0 && port.nodePort === 0) return;
+  const external = service.externalPolicyLocal ? local : cluster;
+  const filterNodePort = (action: string): void => {
+    if (!port.nodePort) return;
+    dispatch.push({
+      table: 'filter',
+      chain: nodePortChain(port.nodePort).name,
+      rule: `${match(port, port.nodePort)} ${comment(port.label)} ${action}`,
+    });
+  };
+  if (external.length === 0 && !(service.externalPolicyLocal && cluster.length)) {
+    for (const ip of outside) toAddress(ip, 'filter', refuse);
+    filterNodePort(refuse);
+    return;
+  }
+
+  const chain = `KUBE-EXT-${id}`;
+  const rules: string[] = [];
+  if (service.externalPolicyLocal) {
+    // Pods and the node itself are inside: they are not bound by the policy for traffic from outside.
+    const everywhere = `KUBE-SVL-ALL-${id}`.slice(0, 28);
+    nat.set(everywhere, spread(everywhere, service, port, cluster, nat));
+    rules.push(`-s ${clusterCidr} ${comment(`pods to ${port.label}`)} -j ${everywhere}`);
+    rules.push(`-m addrtype --src-type LOCAL ${comment(`this node to ${port.label}`)} -j KUBE-MARK-MASQ`);
+    rules.push(`-m addrtype --src-type LOCAL ${comment(`this node to ${port.label}`)} -j ${everywhere}`);
+    if (local.length) {
+      const here = `KUBE-SVL-${id}`;
+      nat.set(here, spread(here, service, port, local, nat));
+      rules.push(`-j ${here}`);
+    }
+  } else {
+    const everywhere = `KUBE-SVE-${id}`;
+    nat.set(everywhere, spread(everywhere, service, port, cluster, nat));
+    rules.push(`${comment(`${port.label} from outside`)} -j KUBE-MARK-MASQ`, `-j ${everywhere}`);
+  }
+  nat.set(chain, rules);
+  for (const ip of service.externalIPs) toAddress(ip, 'nat', `-j ${chain}`);
+  for (const ip of service.loadBalancerIPs) {
+    const sources = service.loadBalancerSourceRanges;
+    if (sources.length === 0) toAddress(ip, 'nat', `-j ${chain}`);
+    for (const source of sources) toAddress(ip, 'nat', `-s ${source} -j ${chain}`);
+    if (sources.length > 0) toAddress(ip, 'filter', '-j DROP');
+  }
+  if (port.nodePort) {
+    dispatch.push({
+      table: 'nat',
+      chain: nodePortChain(port.nodePort).name,
+      rule: `${match(port, port.nodePort)} ${comment(port.label)} -j ${chain}`,
+    });
+  }
+  if (external.length === 0) {
+    for (const ip of outside) toAddress(ip, 'filter', '-j DROP');
+    filterNodePort('-j DROP');
+  }
+}
+
+/** The rules of the kernel's own chains: `-I` ones stand first. They are added once and checked, never rewritten. */
+export const JUMPS: readonly { readonly table: Table; readonly chain: string; readonly rule: string }[] = [
+  { table: 'nat', chain: 'PREROUTING', rule: `${comment('kubernetes service portals')} -j KUBE-SERVICES` },
+  { table: 'nat', chain: 'OUTPUT', rule: `${comment('kubernetes service portals')} -j KUBE-SERVICES` },
+  { table: 'nat', chain: 'POSTROUTING', rule: `${comment('kubernetes postrouting rules')} -j KUBE-POSTROUTING` },
+  {
+    table: 'filter',
+    chain: 'INPUT',
+    rule: `-m conntrack --ctstate NEW ${comment('kubernetes service portals')} -j KUBE-SERVICES`,
+  },
+  {
+    table: 'filter',
+    chain: 'FORWARD',
+    rule: `-m conntrack --ctstate NEW ${comment('kubernetes service portals')} -j KUBE-SERVICES`,
+  },
+  {
+    table: 'filter',
+    chain: 'OUTPUT',
+    rule: `-m conntrack --ctstate NEW ${comment('kubernetes service portals')} -j KUBE-SERVICES`,
+  },
+  { table: 'filter', chain: 'FORWARD', rule: `${comment('kubernetes forwarding rules')} -j KUBE-FORWARD` },
+];
+
+/** The chains that are there whatever Services there are, less KUBE-SERVICES and KUBE-NODEPORTS themselves. */
+export function baseChains(clusterCidr: string): RuleSet {
+  return {
+    nat: new Map([
+      ['KUBE-MARK-MASQ', [`-j MARK --or-mark 0x4000`]],
+      [
+        'KUBE-POSTROUTING',
+        [
+          // What pods send out of the cluster leaves with the node's address; what they send each other keeps theirs.
+          `-s ${clusterCidr} ! -d ${clusterCidr} -m addrtype ! --dst-type MULTICAST ${comment('pods to the outside')} -j MASQUERADE --random-fully`,
+          `-m mark ! --mark ${MASQUERADE_MARK} -j RETURN`,
+          '-j MARK --xor-mark 0x4000',
+          `${comment('kubernetes service traffic requiring SNAT')} -j MASQUERADE --random-fully`,
+        ],
+      ],
+    ]),
+    filter: new Map([
+      [
+        'KUBE-FORWARD',
+        [
+          `${comment('kubernetes forwarding rules')} -m mark --mark ${MASQUERADE_MARK} -j ACCEPT`,
+          `${comment('kubernetes forwarding conntrack rule')} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+          `-s ${clusterCidr} ${comment('from pods')} -j ACCEPT`,
+          `-d ${clusterCidr} ${comment('to pods')} -j ACCEPT`,
+        ],
+      ],
+    ]),
+  };
+}
+
+/** The first step of telling Services apart: from KUBE-SERVICES to the chains that are in use. */
+export function dispatchChains(table: Table, used: Iterable<string>): Map<string, readonly string[]> {
+  const services: string[] = [];
+  const nodePorts: string[] = [];
+  for (const name of [...used].sort()) {
+    if (name.startsWith('KUBE-NODEPORTS-')) {
+      const { first, last } = nodePortChain(Number(name.slice('KUBE-NODEPORTS-'.length)));
+      for (const protocol of ['tcp', 'udp', 'sctp'])
+        nodePorts.push(`-p ${protocol} -m ${protocol} --dport ${first}:${last} -j ${name}`);
+    } else {
+      services.push(`-d ${name.slice('KUBE-SERVICES-'.length).replaceAll('-', '.')}.0/24 -j ${name}`);
+    }
+  }
+  if (nodePorts.length)
+    services.push(`-m addrtype --dst-type LOCAL ${comment('node ports; after all addresses')} -j KUBE-NODEPORTS`);
+  return new Map([
+    ['KUBE-SERVICES', services],
+    ['KUBE-NODEPORTS', nodePorts],
+  ]);
+}
