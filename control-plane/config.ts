@@ -3,6 +3,7 @@ export const defaultServerConfig = {
   dataDir: '/var/lib/kedge/server',
   bindAddress: '0.0.0.0',
   port: 6443,
+  portFile: '',
   advertiseAddress: '',
   tlsSan: [] as readonly string[],
   adminKubeconfig: '/etc/kedge/admin.kubeconfig',
@@ -22,7 +23,8 @@ export type ServerConfig = Readonly<typeof defaultServerConfig>;
 export const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   dataDir: 'where the store and the certificates live',
   bindAddress: 'address to listen on',
-  port: 'port of the api-server',
+  port: 'port of the api-server; 0 takes a free one',
+  portFile: 'file that the port is written to once the server listens',
   advertiseAddress: 'address that other hosts reach this server at; the address of the default route when empty',
   tlsSan: 'more names and addresses for the serving certificate',
   adminKubeconfig: "where the administrator's kubeconfig is written",
