@@ -1,4 +1,5 @@
-import { mkdir, open, readdir, readFile, readlink, realpath, stat, statfs, truncate } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, readlink, realpath, rename, rm, stat, truncate } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RevisionLog } from './revision-log.ts';
@@ -11,10 +12,15 @@ const DATA_FILE = 'data.mdb';
 const LOCK_FILE = 'lock.mdb';
 /** Only the server's user may look into the directory. */
 const DIRECTORY_MODE = 0o700;
-/** Less than this many bytes free is called a full disk: a commit takes a few hundred KiB. */
-const FULL_BELOW_BYTES = 2 ** 20;
-/** What LMDB's writes end with on a full disk, or once a page of a transaction could not be had. */
-const NO_SPACE = /no space left|ENOSPC|MAP_FULL/i;
+/**
+ * What must stay free, in bytes, besides room for the writes. A commit on a disk without room fails too, but lmdb 3.5 writes
+ * its error text past the end of a buffer of 100 bytes then (mdb_page_flush), so it is not let come to that.
+ */
+const RESERVE_BYTES = 8 * 2 ** 20;
+/** Pages that a value takes at most, and those of the trees above it, in parts of the value's size. */
+const OVERHEAD = 2;
+const PROBE_FILE = 'probe';
+const PROBE_BYTES = 4096;
 
 const SMALLEST_PAGE_BYTES = 4096;
 
@@ -31,26 +37,46 @@ export class DataDirectory {
     this.log = log;
   }
 
-  async freeBytes(): Promise<number> {
-    const { bavail, bsize } = await statfs(this.path);
-    return bavail * bsize;
+  /** The error to give to writes of so many bytes when the disk has no room for them. */
+  fullFor(bytes: number): StoreUnavailableError | undefined {
+    let free: number;
+    try {
+      const { bavail, bsize } = statfsSync(this.path);
+      free = bavail * bsize;
+    } catch (error) {
+      return this.failure(error);
+    }
+    const missing = RESERVE_BYTES + OVERHEAD * bytes - free;
+    if (missing <= 0) return undefined;
+    return new StoreUnavailableError(
+      `the disk of ${this.path} is full: free at least ${Math.ceil(missing / 2 ** 20)} MiB there; ` +
+        'reads go on, and writes will as soon as there is room',
+    );
   }
 
-  /** Says what a failed commit means to the operator. */
-  async describeFailure(cause: unknown): Promise<StoreUnavailableError> {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const free = await this.freeBytes().catch(() => undefined);
-    if (NO_SPACE.test(reason) || (free !== undefined && free < FULL_BELOW_BYTES)) {
-      return new StoreUnavailableError(
-        `the disk of ${this.path} is full: free some space there; reads go on, and writes will when there is room`,
-        { cause },
-      );
+  /** Whether the disk takes a write at all, tried on a file that nothing depends on. */
+  async tryWrite(): Promise<StoreUnavailableError | undefined> {
+    const probe = join(this.path, PROBE_FILE);
+    try {
+      const file = await open(probe, 'w', 0o600);
+      try {
+        await file.writeFile(Buffer.alloc(PROBE_BYTES));
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rm(probe);
+      return undefined;
+    } catch (error) {
+      return this.failure(error);
     }
+  }
+
+  /** Says what a failed write means to the operator. */
+  failure(cause: unknown): StoreUnavailableError {
     return new StoreUnavailableError(
-      `the store cannot write to ${this.path}: ${reason}; look for errors of that disk`,
-      {
-        cause,
-      },
+      `the store cannot write to ${this.path}: ${messageOf(cause)}; see to that disk: reads go on, and writes are tried again`,
+      { cause },
     );
   }
 
@@ -59,17 +85,18 @@ export class DataDirectory {
     await failed.close();
     return openLog(this.path);
   }
-
-  async close(log: RevisionLog): Promise<void> {
-    await log.close();
-  }
 }
 
+/** Throws StoreUnavailableError, whatever the reason is. */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
-  await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
-  const directory = await realpath(path);
-  const log = await openLog(directory);
-  return new DataDirectory(directory, log);
+  try {
+    await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
+    const directory = await realpath(path);
+    return new DataDirectory(directory, await openLog(directory));
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) throw error;
+    throw new StoreUnavailableError(`the store in ${path} cannot be opened: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 async function openLog(path: string): Promise<RevisionLog> {
@@ -77,13 +104,7 @@ async function openLog(path: string): Promise<RevisionLog> {
     throw new StoreUnavailableError(`the store in ${path} is open in this process already`);
   }
   const short = await checkFiles(path);
-  let log: RevisionLog;
-  try {
-    log = new RevisionLog(path);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new StoreUnavailableError(`the store in ${path} cannot be opened: ${reason}`, { cause: error });
-  }
+  const log = new RevisionLog(path);
   try {
     const other = await otherHolder(path);
     if (other) {
@@ -157,7 +178,7 @@ function verify(path: string, log: RevisionLog): void {
   try {
     for (const { type, revision } of log.entries(1, log.lastRevision)) if (type === 'put') log.value(revision);
   } catch (error) {
-    throw damaged(path, error instanceof Error ? error.message : String(error), error);
+    throw damaged(path, messageOf(error), error);
   }
 }
 
@@ -190,14 +211,18 @@ async function descriptorsOf(path: string): Promise<string[]> {
   return found;
 }
 
+/** Written once, whole or not at all, so that a store opens on a full disk too. */
 async function writeMarker(path: string): Promise<void> {
-  const file = await open(join(path, MARKER_FILE), 'w', 0o600);
+  const marker = join(path, MARKER_FILE);
+  if ((await contentOf(marker)) !== undefined) return;
+  const file = await open(`${marker}.new`, 'w', 0o600);
   try {
     await file.writeFile(MARKER);
     await file.sync();
   } finally {
     await file.close();
   }
+  await rename(`${marker}.new`, marker);
 }
 
 async function contentOf(path: string): Promise<string | undefined> {
@@ -211,6 +236,10 @@ async function sizeOf(path: string): Promise<number> {
 function ifGone(error: unknown): undefined {
   if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
   throw error;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function damaged(path: string, what: string, cause?: unknown): StoreUnavailableError {

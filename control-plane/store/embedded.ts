@@ -30,10 +30,8 @@ const MAX_COMMIT_BYTES = 16 * 2 ** 20;
 const COMPACTION_SLICE = 256;
 /** Values that a list reads before it lets others have their turn. */
 const LIST_SLICE = 256;
-/** After a failed commit, how long writes are refused before the disk is tried again, unless it has got room meanwhile. */
+/** After a commit that failed, how long writes are refused before the files are touched again. */
 const RETRY_AFTER_MS = 1000;
-/** Free bytes that are worth another try at once. */
-const WORTH_A_TRY_BYTES = 4 * 2 ** 20;
 
 interface PendingWrite extends NewLogEntry {
   /** What watchers are shown: the value written, or for a delete the value that it takes away. */
@@ -87,10 +85,10 @@ export class EmbeddedStore implements Store {
   #busy = false;
   #worked: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
-  /** Lists that are being read; the files are closed after them. */
-  readonly #reads = new Set<Promise<unknown>>();
+  /** Lists that are being read: compaction stays behind the revisions they show, and the files are closed after them. */
+  readonly #lists = new Set<{ readonly at: number; readonly items: Promise<StoredValue[]> }>();
   /** Set while writes fail. */
-  #failure: { readonly error: StoreUnavailableError; readonly at: number } | undefined;
+  #failure: { readonly error: StoreUnavailableError; readonly retryAt: number } | undefined;
   #commits = 0;
 
   constructor(directory: DataDirectory, options: EmbeddedStoreOptions) {
@@ -142,12 +140,12 @@ export class EmbeddedStore implements Store {
       else remaining++;
     }
     const revision = Math.min(at, this.#revision);
-    const reading = this.#readAll(wanted);
-    this.#reads.add(reading);
+    const reading = { at, items: this.#readAll(wanted) };
+    this.#lists.add(reading);
     try {
-      return { items: await reading, revision, remaining };
+      return { items: await reading.items, revision, remaining };
     } finally {
-      this.#reads.delete(reading);
+      this.#lists.delete(reading);
     }
   }
 
@@ -192,7 +190,7 @@ export class EmbeddedStore implements Store {
     this.#schedule?.stop();
     await this.#worked;
     this.#watchers.close();
-    await Promise.allSettled(this.#reads);
+    await Promise.allSettled([...this.#lists].map((list) => list.items));
     await this.#log.close();
   }
 
@@ -246,12 +244,12 @@ export class EmbeddedStore implements Store {
   async #workOff(): Promise<void> {
     while (this.#queue.length > 0 || this.#compaction) {
       await nextTurn(); // all who write in this turn of the event loop share the commit
-      const refusal = await this.#stillFailing();
+      const batch = this.#takeBatch();
+      const refusal = await this.#refusal(batch);
       if (refusal) {
-        this.#rejectAll(refusal);
+        this.#rejectAll(refusal, batch);
         continue;
       }
-      const batch = this.#takeBatch();
       const trim = this.#nextTrim();
       if (batch.length === 0 && !trim) continue;
       try {
@@ -304,10 +302,25 @@ export class EmbeddedStore implements Store {
     this.#schedule?.wrote(this.#revision, this.#compactedRevision);
   }
 
-  async #commitFailed(batch: readonly PendingWrite[], cause: unknown): Promise<void> {
-    const error = await this.#directory.describeFailure(cause);
+  /** Why these writes had better not be tried, if so: what LMDB does not begin cannot fail half-way. */
+  async #refusal(batch: readonly PendingWrite[]): Promise<StoreUnavailableError | undefined> {
+    const bytes = batch.reduce((sum, write) => sum + (write.value?.length ?? 0), 0);
+    const full = this.#directory.fullFor(bytes);
+    if (full) return this.#failing(full, undefined, 0);
+    if (!this.#failure) return undefined;
+    if (performance.now() < this.#failure.retryAt) return this.#failure.error;
+    const error = await this.#directory.tryWrite();
+    return error && this.#failing(error, undefined, RETRY_AFTER_MS);
+  }
+
+  #failing(error: StoreUnavailableError, cause: unknown, retryAfterMs: number): StoreUnavailableError {
     if (!this.#failure) this.#logger?.error({ err: cause, path: this.#directory.path }, error.message);
-    this.#failure = { error, at: performance.now() };
+    this.#failure = { error, retryAt: performance.now() + retryAfterMs };
+    return error;
+  }
+
+  async #commitFailed(batch: readonly PendingWrite[], cause: unknown): Promise<void> {
+    const error = this.#failing(this.#directory.failure(cause), cause, RETRY_AFTER_MS);
     try {
       this.#log.probe();
       this.#compactedRevision = this.#log.compactedRevision;
@@ -344,29 +357,27 @@ export class EmbeddedStore implements Store {
     for (const write of queued) write.done.reject(error);
   }
 
-  async #stillFailing(): Promise<StoreUnavailableError | undefined> {
-    if (!this.#failure || performance.now() - this.#failure.at >= RETRY_AFTER_MS) return undefined;
-    return (await this.#directory.freeBytes()) >= WORTH_A_TRY_BYTES ? undefined : this.#failure.error;
-  }
-
   /** What the next commit compacts, if anything: the superseded part of the next entries of the log. */
   #nextTrim(): Trim | undefined {
     if (!this.#compaction) return undefined;
     const from = this.#compactedRevision + 1;
-    const to = Math.min(
-      this.#compactedRevision + COMPACTION_SLICE,
-      this.#compaction.target,
-      this.#watchers.lowestCatchUp,
-    );
+    const slice = Math.min(this.#compactedRevision + COMPACTION_SLICE, this.#compaction.target);
+    const to = Math.min(slice, this.#watchers.lowestCatchUp, ...[...this.#lists].map((list) => list.at));
     if (to < from) return undefined;
     const revisions: number[] = [];
     const deletions: LogEntry[] = [];
-    for (const entry of this.#log.entries(from, to)) {
-      if (entry.previousRevision > 0) revisions.push(entry.previousRevision);
-      if (entry.type === 'delete') {
-        revisions.push(entry.revision);
-        deletions.push(entry);
+    try {
+      for (const entry of this.#log.entries(from, to)) {
+        if (entry.previousRevision > 0) revisions.push(entry.previousRevision);
+        if (entry.type === 'delete') {
+          revisions.push(entry.revision);
+          deletions.push(entry);
+        }
       }
+    } catch (error) {
+      this.#compaction.done.reject(error);
+      this.#compaction = undefined;
+      return undefined;
     }
     // From now on nobody may start reading what this commit takes away.
     this.#compactedRevision = to;
@@ -394,21 +405,13 @@ export class EmbeddedStore implements Store {
     return deleted ? 0 : revision;
   }
 
-  /** The snapshot, taken in the caller's turn, keeps what is superseded and compacted while this goes on. */
   async #readAll(wanted: readonly { readonly key: string; readonly revision: number }[]): Promise<StoredValue[]> {
-    const snapshot = this.#log.snapshot();
-    try {
-      const items: StoredValue[] = [];
-      for (const { key, revision } of wanted) {
-        const value = this.#log.value(revision, snapshot);
-        if (!value) throw new CompactedError(revision, this.#compactedRevision);
-        items.push({ key, revision, value });
-        if (items.length % LIST_SLICE === 0) await nextTurn();
-      }
-      return items;
-    } finally {
-      snapshot.release();
+    const items: StoredValue[] = [];
+    for (const { key, revision } of wanted) {
+      items.push({ key, revision, value: this.#valueOf(revision) });
+      if (items.length % LIST_SLICE === 0) await nextTurn();
     }
+    return items;
   }
 
   *#eventsOf(from: number, to: number, prefix: string): Generator<StoreEvent> {

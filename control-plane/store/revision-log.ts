@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { open, type Database, type RootDatabase, type Transaction } from 'lmdb';
+import { open, type Database, type RootDatabase } from 'lmdb';
 
 /** One write, as the log keeps it. */
 export interface LogEntry {
@@ -29,14 +29,13 @@ export interface LogTrim {
   readonly revisions: readonly number[];
 }
 
-/** A snapshot to read from; it must be released. */
-export interface LogSnapshot {
-  readonly transaction: Transaction;
-  release(): void;
-}
-
 /** Address space set aside for the file, in bytes. It costs nothing until used, and a map that never grows never moves. */
 const MAP_SIZE_BYTES = 256 * 2 ** 30;
+/**
+ * Places for readers in the lock file. So few, this file is a single page, there from the first open on: a page more that
+ * comes into use on a full disk would kill the process, since the file is mapped for writing.
+ */
+const MAX_READERS = 32;
 /** The file holds secrets: only its owner may read it. */
 const FILE_MODE = 0o600;
 const COMPACTED_KEY = 'compactedRevision';
@@ -45,7 +44,7 @@ const TYPE_UPDATE = 2;
 const TYPE_DELETE = 3;
 /** type (1), checksum (4), previous revision (6), then the key. */
 const HEADER_BYTES = 11;
-/** Bytes of a key at most: LMDB's bound for the log's own keys does not apply, this one keeps headers small. */
+/** Bytes of a key at most: a header shall fit well into a page. */
 export const MAX_KEY_BYTES = 1024;
 
 export class DamagedStoreError extends Error {
@@ -74,6 +73,7 @@ export class RevisionLog {
       encoding: 'binary' as const,
       mapSize: MAP_SIZE_BYTES,
       maxDbs: 3,
+      maxReaders: MAX_READERS,
       overlappingSync: false,
       // Batches are made here, one commit at a time; left to itself lmdb-js would open others by event turn.
       eventTurnBatching: false,
@@ -103,18 +103,18 @@ export class RevisionLog {
     }
   }
 
-  entry(revision: number, snapshot?: LogSnapshot): LogEntry | undefined {
-    const header = this.#headers.get(revision, snapshot);
+  entry(revision: number): LogEntry | undefined {
+    const header = this.#headers.get(revision);
     return header && decodeHeader(revision, header);
   }
 
   /** The value written at a revision. Throws DamagedStoreError when it is not what was written. */
-  value(revision: number, snapshot?: LogSnapshot): Buffer | undefined {
-    const header = this.#headers.get(revision, snapshot);
+  value(revision: number): Buffer | undefined {
+    const header = this.#headers.get(revision);
     if (!header) return undefined;
     const entry = decodeHeader(revision, header);
     if (entry.type === 'delete') return undefined;
-    const value = this.#values.get(revision, snapshot);
+    const value = this.#values.get(revision);
     if (!value || crc32(value) !== entry.checksum) {
       throw new DamagedStoreError(
         `the value of ${entry.key} at revision ${revision} on disk is not the one that was written; ` +
@@ -122,11 +122,6 @@ export class RevisionLog {
       );
     }
     return value;
-  }
-
-  snapshot(): LogSnapshot {
-    const transaction = this.#root.useReadTransaction();
-    return { transaction, release: () => transaction.done() };
   }
 
   /** All or nothing; resolves once it is on disk. One commit at a time. */
