@@ -13,7 +13,6 @@ export interface Route {
 
 interface Link {
   readonly ifname: string;
-  readonly operstate: string;
   readonly addr_info: readonly { readonly family: string; readonly local: string; readonly scope: string }[];
 }
 
@@ -43,6 +42,12 @@ export async function detectNodeIp(signal?: AbortSignal): Promise<string> {
   const address = onDefault ?? other;
   if (!address) throw new Error('this host has no IPv4 address; set node-ip');
   return address;
+}
+
+/** Whether an address is a neighbour's: reached without a router in between. */
+export async function isOnLink(address: string, signal?: AbortSignal): Promise<boolean> {
+  const [route] = await ip<Route & { type?: string }>(['-4', 'route', 'get', address], signal);
+  return route !== undefined && route.gateway === undefined && route.type !== 'local';
 }
 
 /** A route of ours is told from others by its protocol number, which the kernel keeps and does not interpret. */

@@ -1,0 +1,101 @@
+/** Routes to the pods of the other nodes on the same network: the node that runs a pod is the gateway to it. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs } from '../../client/backoff.ts';
+import type { Logger } from '../../client/logger.ts';
+import { deleteRoute, isOnLink, listRoutes, replaceRoute, type Route } from '../host/links.ts';
+
+/** What routes need of a Node. */
+export interface NodePlace {
+  readonly name: string;
+  readonly podCidr: string;
+  readonly address: string;
+}
+
+/** Marks the routes that are ours; the kernel and iproute2 give the number no meaning of their own. */
+export const ROUTE_PROTOCOL = 107;
+const RETRY = { initialMs: 1_000, maxMs: 60_000 };
+
+export interface RouteChanges {
+  readonly replace: readonly { dst: string; gateway: string }[];
+  readonly remove: readonly string[];
+}
+
+/** What to change so that exactly the wanted routes are there; those of others are left alone. */
+export function routeChanges(wanted: ReadonlyMap<string, string>, present: readonly Route[]): RouteChanges {
+  const ours = new Map(
+    present.filter(({ protocol }) => protocol === String(ROUTE_PROTOCOL)).map(({ dst, gateway }) => [dst, gateway]),
+  );
+  return {
+    replace: [...wanted]
+      .filter(([dst, gateway]) => ours.get(dst) !== gateway)
+      .map(([dst, gateway]) => ({ dst, gateway })),
+    remove: [...ours.keys()].filter((dst) => !wanted.has(dst)),
+  };
+}
+
+/** Pods' ranges of the other nodes, each with the node that leads there. */
+export const wantedRoutes = (nodes: readonly NodePlace[], self: string): Map<string, string> =>
+  new Map(
+    nodes
+      .filter(({ name, podCidr, address }) => name !== self && podCidr !== '' && address !== '')
+      .map(({ podCidr, address }) => [podCidr, address]),
+  );
+
+export interface NodeRoutesOptions {
+  readonly nodeName: string;
+  readonly nodes: () => readonly NodePlace[];
+  readonly logger: Logger;
+}
+
+export class NodeRoutes {
+  readonly #options: NodeRoutesOptions;
+  #wake = Promise.withResolvers<void>();
+  /** Gateways that were found to lie behind a router, so that it is said once. */
+  readonly #unreachable = new Set<string>();
+
+  constructor(options: NodeRoutesOptions) {
+    this.#options = options;
+  }
+
+  /** The nodes may have changed. */
+  wake(): void {
+    this.#wake.resolve();
+  }
+
+  /** Keeps the routes true until the signal is aborted; they stay in force then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { logger } = this.#options;
+    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    for (let failures = 0; !signal.aborted;) {
+      this.#wake = Promise.withResolvers<void>();
+      try {
+        await this.#sync(signal);
+        failures = 0;
+        await Promise.race([this.#wake.promise, stopped]);
+      } catch (error) {
+        if (signal.aborted) return;
+        logger.warn({ err: (error as Error).message }, "cannot set the routes to other nodes' pods");
+        await delay(backoffMs(RETRY, ++failures), undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #sync(signal: AbortSignal): Promise<void> {
+    const { nodeName, nodes, logger } = this.#options;
+    const wanted = wantedRoutes(nodes(), nodeName);
+    const { replace, remove } = routeChanges(wanted, await listRoutes(signal));
+    for (const dst of remove) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
+    for (const { dst, gateway } of replace) {
+      if (await isOnLink(gateway, signal)) {
+        await replaceRoute({ dst, gateway, protocol: ROUTE_PROTOCOL }, signal);
+        this.#unreachable.delete(gateway);
+      } else if (!this.#unreachable.has(gateway)) {
+        this.#unreachable.add(gateway);
+        logger.warn(
+          { gateway, podCIDR: dst },
+          'that node is behind a router: its pods cannot be reached from here yet',
+        );
+      }
+    }
+  }
+}
