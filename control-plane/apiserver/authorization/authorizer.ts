@@ -3,7 +3,7 @@ import type { RequestInfo, User } from '../request.ts';
 /** What is asked to be allowed: upstream's `authorizer.Attributes`. */
 export type Attributes = Pick<
   RequestInfo,
-  'verb' | 'path' | 'isResource' | 'group' | 'version' | 'resource' | 'subresource' | 'namespace' | 'name'
+  'path' | 'isResource' | 'group' | 'version' | 'resource' | 'subresource' | 'namespace' | 'name'
 > & {
   /** Verbs beyond those of HTTP (`bind`, `impersonate`, ...) come from access reviews. */
   readonly verb: string;
