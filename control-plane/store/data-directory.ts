@@ -22,6 +22,8 @@ const OVERHEAD = 2;
 const PROBE_FILE = 'probe';
 const PROBE_BYTES = 4096;
 
+/** LMDB's words for a file that is not what it wrote. */
+const DAMAGE = /MDB_(CORRUPTED|INVALID|PAGE_NOTFOUND|VERSION_MISMATCH|PANIC)/;
 const SMALLEST_PAGE_BYTES = 4096;
 
 /** `struct MDB_meta` as LMDB's data file version 2 has it, at byte 24 of the file's first two pages. */
@@ -80,6 +82,11 @@ export class DataDirectory {
     );
   }
 
+  /** Says that what is on disk is not what was written. */
+  damaged(cause: unknown): StoreUnavailableError {
+    return damaged(this.path, messageOf(cause), cause);
+  }
+
   /** Closes what has failed for good and opens the files again. */
   async reopen(failed: RevisionLog): Promise<RevisionLog> {
     await failed.close();
@@ -104,7 +111,7 @@ async function openLog(path: string): Promise<RevisionLog> {
     throw new StoreUnavailableError(`the store in ${path} is open in this process already`);
   }
   const short = await checkFiles(path);
-  const log = new RevisionLog(path);
+  const log = await openFiles(path);
   try {
     const other = await otherHolder(path);
     if (other) {
@@ -117,6 +124,15 @@ async function openLog(path: string): Promise<RevisionLog> {
     return log;
   } catch (error) {
     await log.close();
+    throw error;
+  }
+}
+
+async function openFiles(path: string): Promise<RevisionLog> {
+  try {
+    return await RevisionLog.open(path);
+  } catch (error) {
+    if (DAMAGE.test(messageOf(error))) throw damaged(path, messageOf(error), error);
     throw error;
   }
 }

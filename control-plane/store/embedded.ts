@@ -53,7 +53,13 @@ interface Compaction {
  * open, or when its data file is damaged, cut short or gone.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
-  return new EmbeddedStore(await openDataDirectory(options.path), options);
+  const directory = await openDataDirectory(options.path);
+  try {
+    return new EmbeddedStore(directory, options);
+  } catch (error) {
+    await directory.log.close();
+    throw directory.damaged(error);
+  }
 }
 
 /**

@@ -65,7 +65,8 @@ export class RevisionLog {
   readonly #values: Database<Buffer, number>;
   readonly #meta: Database<Buffer, string>;
 
-  constructor(path: string) {
+  /** Throws what lmdb throws: its message begins with LMDB's name of the error, or with the system's words. */
+  static async open(path: string): Promise<RevisionLog> {
     // A value of its own, since lmdb's types leave `permissionsMode` out.
     const options = {
       path,
@@ -79,10 +80,20 @@ export class RevisionLog {
       eventTurnBatching: false,
       permissionsMode: FILE_MODE,
     };
-    this.#root = open<Buffer, string>(options);
-    this.#headers = this.#root.openDB<Buffer, number>({ name: 'headers', encoding: 'binary' });
-    this.#values = this.#root.openDB<Buffer, number>({ name: 'values', encoding: 'binary' });
-    this.#meta = this.#root.openDB<Buffer, string>({ name: 'meta', encoding: 'binary' });
+    const root = open<Buffer, string>(options);
+    try {
+      return new RevisionLog(root);
+    } catch (error) {
+      await root.close();
+      throw error;
+    }
+  }
+
+  private constructor(root: RootDatabase<Buffer, string>) {
+    this.#root = root;
+    this.#headers = root.openDB<Buffer, number>({ name: 'headers', encoding: 'binary' });
+    this.#values = root.openDB<Buffer, number>({ name: 'values', encoding: 'binary' });
+    this.#meta = root.openDB<Buffer, string>({ name: 'meta', encoding: 'binary' });
   }
 
   get compactedRevision(): number {
