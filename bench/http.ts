@@ -18,7 +18,13 @@ export interface Answer {
 
 const HEADERS_END = Buffer.from('\r\n\r\n');
 
-export const requestBytes = ({ host, port, token }: Target, method: string, path: string, body = '', type = 'application/json'): Buffer =>
+export const requestBytes = (
+  { host, port, token }: Target,
+  method: string,
+  path: string,
+  body = '',
+  type = 'application/json',
+): Buffer =>
   Buffer.from(
     `${method} ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nAuthorization: Bearer ${token}\r\nAccept: application/json\r\n` +
       (body ? `Content-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` : '') +
@@ -40,7 +46,7 @@ export class Connection implements Disposable {
   private constructor(socket: tls.TLSSocket) {
     this.#socket = socket;
     socket.setNoDelay(true);
-    socket.on('data', (data) => this.#onData(data));
+    socket.on('data', (data: Buffer) => this.#onData(data));
     socket.on('error', (error) => this.#fail?.(error));
     socket.on('close', () => this.#fail?.(new Error('the server closed the connection')));
   }
@@ -77,7 +83,7 @@ export class Connection implements Disposable {
         return;
       }
       this.#head = undefined;
-      const text = head.latin1Slice(0, end);
+      const text = head.toString('latin1', 0, end);
       this.#status = Number(text.slice(9, 12));
       const length = /\r\ncontent-length: (\d+)/i.exec(text);
       this.#missing = length ? Number(length[1]) : -1;
@@ -87,7 +93,7 @@ export class Connection implements Disposable {
     }
     this.#bytes += data.length;
     if (this.#missing === -1) {
-      this.#tail = (this.#tail + data.subarray(-7).latin1Slice()).slice(-7);
+      this.#tail = (this.#tail + data.subarray(-7).toString('latin1')).slice(-7);
       if (!this.#tail.endsWith('0\r\n\r\n')) return;
     } else if (this.#bytes < this.#missing) return;
     this.#missing = undefined;
@@ -106,7 +112,12 @@ export interface Rate {
 }
 
 /** Sends what `next` gives, over so many connections, until it gives undefined; every answer must have the status. */
-export async function load(target: Target, connections: number, status: number, next: () => Buffer | undefined): Promise<Rate> {
+export async function load(
+  target: Target,
+  connections: number,
+  status: number,
+  next: () => Buffer | undefined,
+): Promise<Rate> {
   using stack = new DisposableStack();
   const open = await Promise.all(Array.from({ length: connections }, () => Connection.open(target)));
   for (const connection of open) stack.use(connection);
