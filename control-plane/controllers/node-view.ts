@@ -1,0 +1,32 @@
+/** What the controllers keep of a node. */
+import type { Taint } from '../../api/core/affinity.ts';
+import type { Node, NodeAddress, NodeCondition } from '../../api/core/node.ts';
+import type { Interner } from './intern.ts';
+import { ownedView, type Owned } from './owned.ts';
+import type { Labels } from './selector.ts';
+
+export interface NodeView extends Owned {
+  readonly labels: Labels;
+  readonly resourceVersion: string;
+  readonly createdAt: number;
+  readonly podCIDR: string;
+  readonly unschedulable: boolean;
+  readonly taints: readonly Taint[];
+  readonly conditions: readonly NodeCondition[];
+  readonly addresses: readonly NodeAddress[];
+}
+
+export function nodeView(node: Node, interner: Interner): NodeView {
+  const { metadata = {}, spec, status } = node;
+  return {
+    ...ownedView(node, interner),
+    labels: metadata.labels ?? {},
+    resourceVersion: metadata.resourceVersion ?? '',
+    createdAt: metadata.creationTimestamp ? Date.parse(metadata.creationTimestamp) : 0,
+    podCIDR: spec?.podCIDR ?? '',
+    unschedulable: spec?.unschedulable ?? false,
+    taints: spec?.taints ?? [],
+    conditions: status?.conditions ?? [],
+    addresses: status?.addresses ?? [],
+  };
+}
