@@ -1,0 +1,108 @@
+/** One request and its answer, whichever HTTP version carries them. */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { stringify } from 'yaml';
+import { badRequest, tooLarge } from '../../api/machinery/status-error.ts';
+import type { Accepted } from './negotiate.ts';
+import type { RequestInfo, User } from './request.ts';
+
+export type Request = IncomingMessage | Http2ServerRequest;
+export type Response = ServerResponse | Http2ServerResponse;
+
+/** Upstream's limit for request bodies: 3 MiB. */
+const MAX_BODY_BYTES = 3 * 1024 * 1024;
+const WARNING_CODE = 299;
+
+export class Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  readonly info: RequestInfo;
+  readonly auditId: string;
+  /** Set by authentication. */
+  user: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
+  /** What the answer looks like. */
+  accepted: Accepted = { form: 'object', encoding: 'json' };
+  #warnings: string[] | undefined;
+
+  constructor(request: Request, response: Response, info: RequestInfo) {
+    this.request = request;
+    this.response = response;
+    this.info = info;
+    const given = request.headers['audit-id'];
+    this.auditId = typeof given === 'string' && given ? given : randomUUID();
+  }
+
+  /** Adds a `Warning` header to the answer; the same text once. */
+  readonly warn = (message: string): void => {
+    this.#warnings ??= [];
+    if (!this.#warnings.includes(message)) this.#warnings.push(message);
+  };
+
+  header(name: string): string | undefined {
+    const value = this.request.headers[name];
+    return typeof value === 'string' ? value : value?.[0];
+  }
+
+  /** The whole body. Throws a 413 StatusError past the limit. */
+  readBody(): Promise<Buffer> {
+    const { request } = this;
+    const announced = Number(this.header('content-length') ?? 0);
+    if (announced > MAX_BODY_BYTES) return Promise.reject(bodyTooLarge());
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      request.on('data', (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > MAX_BODY_BYTES) {
+          request.removeAllListeners('data');
+          request.resume();
+          reject(bodyTooLarge());
+        } else {
+          chunks.push(chunk);
+        }
+      });
+      request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+      request.on('error', reject);
+      request.on('aborted', () => reject(badRequest('the client went away')));
+    });
+  }
+
+  /** JSON bytes, as the client's encoding. */
+  send(code: number, json: Buffer): void {
+    if (this.accepted.encoding === 'yaml') {
+      this.write(code, 'application/yaml', Buffer.from(stringify(JSON.parse(json.toString()))));
+    } else {
+      this.write(code, 'application/json', json);
+    }
+  }
+
+  sendObject(code: number, object: unknown): void {
+    this.send(code, Buffer.from(JSON.stringify(object)));
+  }
+
+  write(code: number, contentType: string, body: Buffer | string, headers: Record<string, string> = {}): void {
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    this.start(code, contentType, { ...headers, 'Content-Length': String(length) });
+    this.response.end(body);
+  }
+
+  /** The head of the answer; what follows is written to `response`. */
+  start(code: number, contentType: string, headers: Record<string, string | string[]> = {}): void {
+    const all: Record<string, string | string[]> = {
+      'Audit-Id': this.auditId,
+      'Cache-Control': 'no-cache, private',
+      'Content-Type': contentType,
+      ...headers,
+    };
+    if (this.#warnings) all.Warning = this.#warnings.map((text) => `${WARNING_CODE} - ${quoted(text)}`);
+    // The two responses type their overloads differently; both take a plain object.
+    (this.response as ServerResponse).writeHead(code, all);
+  }
+}
+
+const bodyTooLarge = () => tooLarge(`Request entity too large: limit is ${MAX_BODY_BYTES}`);
+
+/** A header's quoted-string: no control characters, quotes and backslashes escaped. */
+const quoted = (text: string): string =>
+  `"${text.replace(/[^\x20-\x7e\x80-\xff]/g, ' ').replace(/[\\"]/g, (special) => `\\${special}`)}"`;

@@ -1,0 +1,69 @@
+/** Who may do what: authentication, authorization, and the words of upstream's 403. */
+import type { IncomingHttpHeaders } from 'node:http';
+import { forbiddenRequest, unauthorized } from '../../api/machinery/status-error.ts';
+import type { Authenticator } from './authentication/authenticator.ts';
+import type { Attributes, Authorizer } from './authorization/authorizer.ts';
+import { impersonatedUser } from './impersonation.ts';
+import type { Credentials, RequestInfo, User } from './request.ts';
+
+export interface Gate {
+  /** Asked in order; the first that knows the credentials has the say. */
+  readonly authenticators: readonly Authenticator[];
+  readonly authorizer: Authorizer;
+}
+
+const ANONYMOUS: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
+
+/** Throws a 401 StatusError for credentials that nobody accepts; without any, the user is anonymous. */
+export function authenticate({ authenticators }: Gate, credentials: Credentials): User | Promise<User> {
+  for (let index = 0; index < authenticators.length; index++) {
+    const user = authenticators[index]?.authenticate(credentials);
+    if (user instanceof Promise) return authenticateSlowly(user, authenticators.slice(index + 1), credentials);
+    if (user) return user;
+  }
+  return whenNobodyKnows(credentials);
+}
+
+async function authenticateSlowly(
+  first: Promise<User | undefined>,
+  rest: readonly Authenticator[],
+  credentials: Credentials,
+): Promise<User> {
+  const user = await first;
+  if (user) return user;
+  for (const authenticator of rest) {
+    const known = await authenticator.authenticate(credentials);
+    if (known) return known;
+  }
+  return whenNobodyKnows(credentials);
+}
+
+function whenNobodyKnows({ headers }: Credentials): User {
+  if (headers.authorization) throw unauthorized();
+  return ANONYMOUS;
+}
+
+/** Answers the user in whose name the request goes on. Throws a 403 StatusError. */
+export function authorize({ authorizer }: Gate, user: User, info: RequestInfo, headers: IncomingHttpHeaders): User {
+  const acting = impersonatedUser(authorizer, user, headers);
+  const { allowed, reason } = authorizer.authorize(acting, info);
+  if (!allowed) throw refusal(acting, info, reason);
+  return acting;
+}
+
+export function refusal(user: User, attributes: Attributes, reason: string) {
+  const who = `User ${JSON.stringify(user.name)} cannot`;
+  const why = reason ? `: ${reason}` : '';
+  if (!attributes.isResource) {
+    return forbiddenRequest(`forbidden: ${who} ${attributes.verb} path ${JSON.stringify(attributes.path)}${why}`);
+  }
+  const { group, resource, subresource, namespace, name, verb } = attributes;
+  const qualified = group ? `${resource}.${group}` : resource;
+  const subject = name ? `${qualified} ${JSON.stringify(name)}` : qualified;
+  const what = JSON.stringify(subresource ? `${resource}/${subresource}` : resource);
+  const where = namespace ? `in the namespace ${JSON.stringify(namespace)}` : 'at the cluster scope';
+  return forbiddenRequest(
+    `${subject} is forbidden: ${who} ${verb} resource ${what} in API group ${JSON.stringify(group)} ${where}${why}`,
+    { ...(name && { name }), ...(group && { group }), kind: resource },
+  );
+}

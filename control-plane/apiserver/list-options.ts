@@ -1,0 +1,162 @@
+/** `limit`, `continue`, `resourceVersion` and their kin: how upstream reads and refuses them. */
+import { forbidden, invalid, notSupported, type FieldError } from '../../api/machinery/field-error.ts';
+import { badRequest, invalidObject, StatusError } from '../../api/machinery/status-error.ts';
+import type { Registry } from './registry.ts';
+import { isTrue } from './request-info.ts';
+
+export interface ListOptions {
+  /** 0: all. */
+  readonly limit: number;
+  readonly continueFrom: ContinueToken | undefined;
+  /** Undefined: the latest. */
+  readonly revision: number | undefined;
+  readonly match: '' | 'Exact' | 'NotOlderThan';
+}
+
+export interface ContinueToken {
+  /** The revision of the list that is continued; -1: whatever is there now. */
+  readonly revision: number;
+  /** Key of the last object that was shown. */
+  readonly after: string;
+}
+
+const LIST_OPTIONS = { group: 'meta.k8s.io', kind: 'ListOptions' };
+const TOKEN_VERSION = 'meta.k8s.io/v1';
+/** How long a request for a revision that is still to come waits for it, and what it is told then. */
+const FRESHNESS_WAIT_MS = 3000;
+
+export function parseListOptions(query: URLSearchParams): ListOptions {
+  const revisionText = query.get('resourceVersion') ?? '';
+  const match = query.get('resourceVersionMatch') ?? '';
+  const continueText = query.get('continue') ?? '';
+  const errors: FieldError[] = [];
+  if (match) {
+    if (continueText) {
+      errors.push(forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
+    } else if (!revisionText) {
+      errors.push(
+        forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'),
+      );
+    }
+    if (match !== 'Exact' && match !== 'NotOlderThan') {
+      errors.push(notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan', '']));
+    } else if (match === 'Exact' && revisionText === '0') {
+      errors.push(
+        forbidden('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),
+      );
+    }
+  }
+  if (query.has('sendInitialEvents')) {
+    errors.push(forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'));
+  }
+  if (errors.length > 0) throw invalidObject(LIST_OPTIONS, '', errors);
+  const limit = Number(query.get('limit') ?? 0);
+  if (!Number.isInteger(limit)) {
+    throw badRequest(`invalid limit: strconv.ParseInt: parsing ${JSON.stringify(query.get('limit'))}: invalid syntax`);
+  }
+  if (continueText && revisionText && revisionText !== '0') {
+    throw badRequest('specifying resource version is not allowed when using continue');
+  }
+  return {
+    limit: Math.max(0, limit),
+    continueFrom: continueText ? readToken(continueText) : undefined,
+    revision: parseRevision(revisionText),
+    match: match === 'Exact' || match === 'NotOlderThan' ? match : '',
+  };
+}
+
+export interface WatchOptions {
+  /** Undefined: from what is there now. */
+  readonly revision: number | undefined;
+  readonly bookmarks: boolean;
+  readonly sendInitialEvents: boolean | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+export function parseWatchOptions(query: URLSearchParams): WatchOptions {
+  const errors: FieldError[] = [];
+  const match = query.get('resourceVersionMatch') ?? '';
+  const initial = query.has('sendInitialEvents') ? isTrue(query.get('sendInitialEvents')) : undefined;
+  if (initial !== undefined && match !== 'NotOlderThan') {
+    errors.push(
+      forbidden('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
+    );
+  } else if (initial === undefined && match) {
+    errors.push(
+      forbidden(
+        'resourceVersionMatch',
+        'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+      ),
+    );
+  }
+  if (initial !== undefined && !isTrue(query.get('allowWatchBookmarks'))) {
+    errors.push(invalid('allowWatchBookmarks', false, 'sendInitialEvents requires allowWatchBookmarks'));
+  }
+  if (errors.length > 0) throw invalidObject(LIST_OPTIONS, '', errors);
+  const seconds = Number(query.get('timeoutSeconds') ?? 0);
+  if (!Number.isInteger(seconds)) throw badRequest('invalid timeoutSeconds');
+  return {
+    revision: parseRevision(query.get('resourceVersion') ?? ''),
+    bookmarks: isTrue(query.get('allowWatchBookmarks')),
+    sendInitialEvents: initial,
+    timeoutMs: seconds > 0 ? seconds * 1000 : undefined,
+  };
+}
+
+export function parseRevision(text: string): number | undefined {
+  if (text === '') return undefined;
+  if (!/^\d+$/.test(text)) {
+    const quoted = JSON.stringify(text);
+    throw badRequest(
+      `Invalid value for resourceVersion: resourceVersion: Invalid value: ${quoted}: strconv.ParseUint: parsing ${quoted}: invalid syntax`,
+    );
+  }
+  return Number(text);
+}
+
+export const writeToken = ({ revision, after }: ContinueToken): string =>
+  Buffer.from(JSON.stringify({ v: TOKEN_VERSION, rv: revision, start: after })).toString('base64url');
+
+function readToken(text: string): ContinueToken {
+  let token: unknown;
+  try {
+    token = JSON.parse(Buffer.from(text, 'base64url').toString());
+  } catch {
+    throw badRequest('continue key is not valid: illegal base64 data or json');
+  }
+  const { v, rv, start } = (token ?? {}) as { v?: unknown; rv?: unknown; start?: unknown };
+  if (v !== TOKEN_VERSION)
+    throw badRequest('continue key is not valid: server does not recognize this encoded version');
+  if (typeof rv !== 'number' || !Number.isInteger(rv) || typeof start !== 'string' || start === '') {
+    throw badRequest('continue key is not valid: incorrect encoded start resourceVersion or start key');
+  }
+  return { revision: rv, after: start };
+}
+
+/** Waits a little for a revision that is still to come. Throws the 504 StatusError that sends clients back. */
+export async function waitUntilFresh(registry: Registry, revision: number): Promise<void> {
+  const behind = registry.caughtUp(revision);
+  if (!behind) return;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), FRESHNESS_WAIT_MS);
+  });
+  const outcome = await Promise.race([behind, late]);
+  clearTimeout(timer);
+  if (outcome === 'late') throw tooLargeRevision(revision, registry.revision);
+}
+
+const tooLargeRevision = (revision: number, current: number) =>
+  new StatusError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: `Timeout: Too large resource version: ${revision}, current: ${current}`,
+    reason: 'Timeout',
+    details: {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      retryAfterSeconds: 1,
+    },
+    code: 504,
+  });

@@ -1,0 +1,239 @@
+/** Lists: the buffers of the cache in a row, with a few bytes around them. */
+import { apiVersionOf } from '../../api/machinery/define-kind.ts';
+import { gone, StatusError } from '../../api/machinery/status-error.ts';
+import type { ListMeta } from '../../api/meta/list-meta.ts';
+import { CompactedError } from '../store/store.ts';
+import type { Exchange } from './exchange.ts';
+import { parseListOptions, waitUntilFresh, writeToken, type ListOptions } from './list-options.ts';
+import type { Registry } from './registry.ts';
+import type { Resource } from './resource.ts';
+import type { Entry } from './resource-cache.ts';
+import { parseSelection, type Selection } from './selection.ts';
+import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
+import { drained } from './write-queue.ts';
+
+/** Bytes that are put together before they are handed to TLS, which encrypts large pieces fastest. */
+const CHUNK_BYTES = 512 * 1024;
+/** Objects that are parsed for a table before others have their turn. */
+const TABLE_SLICE = 200;
+
+interface Page {
+  readonly entries: readonly Entry[];
+  readonly metadata: ListMeta;
+}
+
+export async function serveList(exchange: Exchange, registry: Registry, resource: Resource): Promise<void> {
+  const { query, namespace } = exchange.info;
+  const options = parseListOptions(query);
+  const selection = parseSelection(resource, query);
+  const page = await findPage(registry, resource, namespace, options, selection);
+  switch (exchange.accepted.form) {
+    case 'table':
+      return sendTable(exchange, resource, page);
+    case 'metadata':
+      return sendItems(exchange, resource, page, metadataItems(resource));
+    case 'object':
+      return sendItems(exchange, resource, page, objectItems(resource));
+  }
+}
+
+async function findPage(
+  registry: Registry,
+  resource: Resource,
+  namespace: string,
+  options: ListOptions,
+  selection: Selection,
+): Promise<Page> {
+  const { continueFrom, revision, match } = options;
+  if (revision !== undefined && revision > registry.revision) await waitUntilFresh(registry, revision);
+  const at = continueFrom ? continueFrom.revision : match === 'Exact' ? revision : undefined;
+  if (at === undefined || at < 0 || resource.cache.changedAt <= at) {
+    return presentPage(registry, resource, namespace, options, selection, at);
+  }
+  try {
+    return await pastPage(registry, resource, namespace, options, selection, at);
+  } catch (error) {
+    if (!(error instanceof CompactedError)) throw error;
+    throw continueFrom
+      ? expiredToken(continueFrom.after)
+      : gone('The resourceVersion for the provided list is too old.');
+  }
+}
+
+/** From the cache, whose state for this kind is that of `at` too. */
+function presentPage(
+  registry: Registry,
+  resource: Resource,
+  namespace: string,
+  { limit, continueFrom }: ListOptions,
+  selection: Selection,
+  at: number | undefined,
+): Page {
+  const revision = at === undefined || at < 0 ? registry.revision : at;
+  const entries: Entry[] = [];
+  let remaining = 0;
+  for (const entry of resource.cache.entries(namespace, continueFrom?.after)) {
+    if (!selection.matches(entry)) continue;
+    if (limit > 0 && entries.length === limit) {
+      remaining++;
+      if (!selection.all) break;
+    } else {
+      entries.push(entry);
+    }
+  }
+  return { entries, metadata: pageMeta(revision, entries, remaining, selection) };
+}
+
+/** From the store's history. */
+async function pastPage(
+  registry: Registry,
+  resource: Resource,
+  namespace: string,
+  { limit, continueFrom }: ListOptions,
+  selection: Selection,
+  revision: number,
+): Promise<Page> {
+  const root = resource.storeKey('', '');
+  const prefix = namespace ? resource.storeKey(namespace, '') : root;
+  const entries: Entry[] = [];
+  let after = continueFrom && root + continueFrom.after;
+  for (;;) {
+    const found = await registry.store.list(prefix, { revision, after, ...(limit > 0 && { limit }) });
+    for (const [index, { key, value, revision: written }] of found.items.entries()) {
+      after = key;
+      const entry = resource.cache.entryOf(key.slice(root.length), value, written);
+      if (selection.matches(entry)) entries.push(entry);
+      if (limit > 0 && entries.length === limit) {
+        const remaining = found.remaining + found.items.length - index - 1;
+        return { entries, metadata: pageMeta(revision, entries, remaining, selection) };
+      }
+    }
+    if (found.remaining === 0) return { entries, metadata: pageMeta(revision, entries, 0, selection) };
+  }
+}
+
+function pageMeta(revision: number, entries: readonly Entry[], remaining: number, selection: Selection): ListMeta {
+  const last = entries.at(-1);
+  return {
+    resourceVersion: String(revision),
+    ...(remaining > 0 && last && { continue: writeToken({ revision, after: last.key }) }),
+    ...(remaining > 0 && selection.all && { remainingItemCount: remaining }),
+  };
+}
+
+function expiredToken(after: string): StatusError {
+  const { status } = gone(
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without ' +
+      'the continue parameter, or use the continue token in this response to retrieve the remainder of the results. ' +
+      'Continuing with the provided token results in an inconsistent list - objects that were created, modified, or ' +
+      'deleted between the time the first chunk was returned and now may show up in the list.',
+  );
+  return new StatusError({ ...status, metadata: { continue: writeToken({ revision: -1, after }) } });
+}
+
+/** How the entries of a list become its items. */
+interface ItemWriter {
+  readonly kind: string;
+  readonly apiVersion: string;
+  length(served: Buffer): number;
+  /** Writes the item and answers where it ends. */
+  write(served: Buffer, target: Buffer, at: number): number;
+}
+
+function objectItems({ kind, bytes }: Resource): ItemWriter {
+  return {
+    kind: `${kind.kind}List`,
+    apiVersion: apiVersionOf(kind),
+    length: (served) => bytes.itemLength(served),
+    write: (served, target, at) => bytes.writeItem(served, target, at),
+  };
+}
+
+const PARTIAL_HEAD = Buffer.from('{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",');
+
+function metadataItems({ bytes }: Resource): ItemWriter {
+  return {
+    kind: 'PartialObjectMetadataList',
+    apiVersion: 'meta.k8s.io/v1',
+    length: (served) => PARTIAL_HEAD.length + bytes.metadata(served).length + 1,
+    write: (served, target, at) => {
+      let end = at + PARTIAL_HEAD.copy(target, at);
+      end += bytes.metadata(served).copy(target, end);
+      target[end] = 0x7d;
+      return end + 1;
+    },
+  };
+}
+
+/** The metadata of one object, as PartialObjectMetadata. */
+export const partialMetadata = ({ bytes }: Resource, served: Buffer): Buffer =>
+  Buffer.concat([PARTIAL_HEAD, bytes.metadata(served), Buffer.from('}')]);
+
+async function sendItems(exchange: Exchange, resource: Resource, page: Page, items: ItemWriter): Promise<void> {
+  const { kind, apiVersion } = items;
+  const head = Buffer.from(`${JSON.stringify({ kind, apiVersion, metadata: page.metadata }).slice(0, -1)},"items":[`);
+  const tail = Buffer.from(']}\n');
+  const served = page.entries.map((entry) => resource.serve(entry.bytes));
+  let length = head.length + tail.length + Math.max(0, served.length - 1);
+  for (const bytes of served) length += items.length(bytes);
+  if (length <= CHUNK_BYTES || exchange.accepted.encoding === 'yaml') {
+    const body = Buffer.allocUnsafe(length);
+    tail.copy(body, writeItems(served, 0, served.length, items, body, head.copy(body)));
+    exchange.send(200, body);
+    return;
+  }
+
+  exchange.start(200, 'application/json', { 'Content-Length': String(length) });
+  const { response } = exchange;
+  let first = 0;
+  let pending = head;
+  while (first < served.length) {
+    let chunkLength = pending.length;
+    let next = first;
+    while (next < served.length && (chunkLength < CHUNK_BYTES || next === first)) {
+      chunkLength += items.length(served[next] ?? head) + (next > 0 ? 1 : 0);
+      next++;
+    }
+    const chunk = Buffer.allocUnsafeSlow(chunkLength);
+    writeItems(served, first, next, items, chunk, pending.copy(chunk));
+    pending = Buffer.alloc(0);
+    first = next;
+    if (!writeTo(response, chunk)) await drained(response);
+  }
+  response.end(tail);
+}
+
+/** Writes items `first` to `next`, and answers where they end. A comma goes before each but the list's first. */
+function writeItems(
+  served: readonly Buffer[],
+  first: number,
+  next: number,
+  items: ItemWriter,
+  target: Buffer,
+  start: number,
+): number {
+  let at = start;
+  for (let index = first; index < next; index++) {
+    const bytes = served[index];
+    if (!bytes) continue;
+    if (index > 0) target[at++] = 0x2c;
+    at = items.write(bytes, target, at);
+  }
+  return at;
+}
+
+export const writeTo = (response: Exchange['response'], chunk: Buffer): boolean =>
+  // The overloads of the two responses differ in types alone.
+  (response as { write(chunk: Buffer): boolean }).write(chunk);
+
+async function sendTable(exchange: Exchange, resource: Resource, { entries, metadata }: Page): Promise<void> {
+  const include = parseIncludeObject(exchange.info.query);
+  const { kind } = resource;
+  const now = Date.now();
+  const rows: object[] = [];
+  for (const { bytes } of entries) {
+    rows.push(tableRow(kind, resource.parse(bytes), include, now));
+    if (rows.length % TABLE_SLICE === 0) await new Promise((resume) => setImmediate(resume));
+  }
+  exchange.sendObject(200, { ...TABLE_TYPE, metadata, columnDefinitions: columnDefinitions(kind), rows });
+}

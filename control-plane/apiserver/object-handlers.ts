@@ -1,0 +1,216 @@
+/** The verbs on one stored object, or on a collection of them. */
+import { apiVersionOf } from '../../api/machinery/define-kind.ts';
+import { parseBody } from '../../api/machinery/body.ts';
+import { applyJsonPatch } from '../../api/machinery/patch/json.ts';
+import { applyMergePatch } from '../../api/machinery/patch/merge.ts';
+import { applyStrategicPatch } from '../../api/machinery/patch/strategic.ts';
+import { isNotFound, notFound, unsupportedMediaType } from '../../api/machinery/status-error.ts';
+import type { AdmissionPlugin } from './admission/plugin.ts';
+import { validateDeleteOptions } from './deletion.ts';
+import type { Exchange } from './exchange.ts';
+import { partialMetadata } from './list.ts';
+import { parseListOptions, waitUntilFresh } from './list-options.ts';
+import { parseMediaType } from './negotiate.ts';
+import type { Stored } from './object-meta.ts';
+import type { Registry } from './registry.ts';
+import type { Resource } from './resource.ts';
+import { parseSelection } from './selection.ts';
+import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
+import {
+  decodeBody,
+  parseDryRun,
+  parseFieldValidation,
+  readDeleteOptions,
+  reportProblems,
+  type FieldValidation,
+} from './write-options.ts';
+import type { ObjectWriter, WriteContext, Written } from './write.ts';
+
+/** Kinds whose deletion answers with the object instead of a Status (upstream's `ReturnDeletedObject`). */
+const ANSWERED_WITH_OBJECT = new Set(['pods', 'services', 'serviceaccounts']);
+
+const PATCH_TYPES = {
+  'application/json-patch+json': 'json',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+} as const;
+
+export class ObjectHandlers {
+  readonly #registry: Registry;
+  readonly #writer: ObjectWriter;
+  readonly #admission: readonly AdmissionPlugin[];
+
+  constructor(registry: Registry, writer: ObjectWriter, admission: readonly AdmissionPlugin[]) {
+    this.#registry = registry;
+    this.#writer = writer;
+    this.#admission = admission;
+  }
+
+  context(exchange: Exchange, dryRun: boolean): WriteContext {
+    return { user: exchange.user, dryRun, admission: this.#admission, warn: exchange.warn };
+  }
+
+  get(exchange: Exchange, resource: Resource): void | Promise<void> {
+    const { namespace, name, query } = exchange.info;
+    if (query.size > 0) {
+      const { revision } = parseListOptions(query);
+      if (revision !== undefined && revision > this.#registry.revision) {
+        return waitUntilFresh(this.#registry, revision).then(() => this.#get(exchange, resource, namespace, name));
+      }
+    }
+    this.#get(exchange, resource, namespace, name);
+  }
+
+  #get(exchange: Exchange, resource: Resource, namespace: string, name: string): void {
+    const entry = resource.cache.get(namespace, name);
+    if (!entry) throw notFound(resource.kind, name);
+    sendServed(exchange, resource, 200, resource.serve(entry.bytes));
+  }
+
+  async create(exchange: Exchange, resource: Resource): Promise<void> {
+    const { query, namespace } = exchange.info;
+    const dryRun = parseDryRun(query, 'CreateOptions');
+    const validation = parseFieldValidation(query, 'CreateOptions');
+    const body = await exchange.readBody();
+    const object = decodeBody(resource, body, exchange.header('content-type') ?? '', validation, exchange);
+    resource.kind.applyDefaults(object);
+    const { bytes } = await this.#writer.create(resource, namespace, object, this.context(exchange, dryRun));
+    sendServed(exchange, resource, 201, bytes);
+  }
+
+  async update(exchange: Exchange, resource: Resource): Promise<void> {
+    const { query, namespace, name, subresource } = exchange.info;
+    const dryRun = parseDryRun(query, 'UpdateOptions');
+    const validation = parseFieldValidation(query, 'UpdateOptions');
+    const body = await exchange.readBody();
+    const change = (): Stored => {
+      const object = decodeBody(resource, body, exchange.header('content-type') ?? '', validation, exchange);
+      resource.kind.applyDefaults(object);
+      return object;
+    };
+    const written = await this.#writer.update(
+      resource,
+      { namespace, name, subresource, change },
+      this.context(exchange, dryRun),
+    );
+    sendServed(exchange, resource, written.outcome === 'created' ? 201 : 200, written.bytes);
+  }
+
+  async patch(exchange: Exchange, resource: Resource): Promise<void> {
+    const { query, namespace, name, subresource } = exchange.info;
+    const dryRun = parseDryRun(query, 'PatchOptions');
+    const validation = parseFieldValidation(query, 'PatchOptions');
+    const apply = await readPatch(exchange, validation);
+    if (!resource.cache.get(namespace, name)) throw notFound(resource.kind, name);
+    const change = (old: Stored | undefined, reparse: () => Stored): Stored => {
+      if (!old) throw notFound(resource.kind, name);
+      const patched = apply(resource, old, reparse);
+      const { object, problems } = resource.decode(patched);
+      reportProblems(problems, validation, exchange);
+      resource.kind.applyDefaults(object);
+      return object;
+    };
+    const { bytes } = await this.#writer.update(
+      resource,
+      { namespace, name, subresource, change },
+      this.context(exchange, dryRun),
+    );
+    sendServed(exchange, resource, 200, bytes);
+  }
+
+  async delete(exchange: Exchange, resource: Resource): Promise<void> {
+    const { namespace, name } = exchange.info;
+    const options = await readDeleteOptions(exchange);
+    validateDeleteOptions(options);
+    const context = this.context(exchange, options.dryRun?.includes('All') ?? false);
+    sendDeleted(exchange, resource, await this.#writer.delete(resource, namespace, name, options, context));
+  }
+
+  /** Each object by itself, as upstream; the answer is the list of what was there. */
+  async deleteCollection(exchange: Exchange, resource: Resource): Promise<void> {
+    const { namespace, query } = exchange.info;
+    const selection = parseSelection(resource, query);
+    const options = await readDeleteOptions(exchange);
+    validateDeleteOptions(options);
+    const context = this.context(exchange, options.dryRun?.includes('All') ?? false);
+    const entries = [...resource.cache.entries(namespace)].filter((entry) => selection.matches(entry));
+    const deletions = entries.map(async (entry) => {
+      try {
+        const { bytes } = await this.#writer.delete(resource, entry.namespace, entry.name, options, context);
+        return [bytes];
+      } catch (error) {
+        // Somebody else was faster.
+        if (isNotFound(error)) return [];
+        throw error;
+      }
+    });
+    const gone = (await Promise.all(deletions)).flat();
+    const { kind } = resource;
+    exchange.sendObject(200, {
+      kind: `${kind.kind}List`,
+      apiVersion: apiVersionOf(kind),
+      metadata: { resourceVersion: String(this.#registry.revision) },
+      items: gone.map((bytes) => JSON.parse(bytes.toString()) as object),
+    });
+  }
+}
+
+/** Answers with an object in the form that the client asked for. */
+export function sendServed(exchange: Exchange, resource: Resource, code: number, bytes: Buffer): void {
+  switch (exchange.accepted.form) {
+    case 'object':
+      return exchange.send(code, bytes);
+    case 'metadata':
+      return exchange.send(code, partialMetadata(resource, bytes));
+    case 'table': {
+      const object = JSON.parse(bytes.toString()) as Stored;
+      exchange.sendObject(code, {
+        ...TABLE_TYPE,
+        metadata: { resourceVersion: object.metadata.resourceVersion },
+        columnDefinitions: columnDefinitions(resource.kind),
+        rows: [tableRow(resource.kind, object, parseIncludeObject(exchange.info.query), Date.now())],
+      });
+    }
+  }
+}
+
+function sendDeleted(exchange: Exchange, resource: Resource, { bytes, outcome }: Written): void {
+  const { kind } = resource;
+  if (outcome !== 'deleted' || (kind.group === '' && ANSWERED_WITH_OBJECT.has(kind.plural))) {
+    return sendServed(exchange, resource, 200, bytes);
+  }
+  const { uid } = (JSON.parse(bytes.toString()) as Stored).metadata;
+  exchange.sendObject(200, {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: { name: exchange.info.name, ...(kind.group && { group: kind.group }), kind: kind.plural, uid },
+  });
+}
+
+/** Makes the patched object, not yet decoded. */
+export type PatchFunction = (resource: Pick<Resource, 'kind'>, old: Stored, reparse: () => Stored) => unknown;
+
+/** Reads the patch and its type off the request. Throws 415 for types that are not known. */
+export async function readPatch(exchange: Exchange, validation: FieldValidation): Promise<PatchFunction> {
+  const { type } = parseMediaType(exchange.header('content-type') ?? '');
+  const patchType = PATCH_TYPES[type as keyof typeof PATCH_TYPES] as
+    (typeof PATCH_TYPES)[keyof typeof PATCH_TYPES] | undefined;
+  if (!patchType) {
+    throw unsupportedMediaType(
+      `the body of the request was in an unknown format - accepted media types include: ${Object.keys(PATCH_TYPES).join(', ')}`,
+    );
+  }
+  const body = await exchange.readBody();
+  const { value: patch, problems } = parseBody(body.toString(), 'application/json', validation !== 'Ignore');
+  reportProblems(problems, validation, exchange);
+  switch (patchType) {
+    case 'json':
+      return (_resource, _old, reparse) => applyJsonPatch(reparse(), patch);
+    case 'merge':
+      return (_resource, old) => applyMergePatch(old, patch);
+    case 'strategic':
+      return ({ kind }, old) => applyStrategicPatch(old as unknown as Record<string, unknown>, patch, kind.schema);
+  }
+}

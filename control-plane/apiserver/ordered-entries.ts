@@ -1,0 +1,85 @@
+/**
+ * Things with a key, in key order: a list of short sorted runs, so that an insertion moves a few hundred pointers at most
+ * and reading a range walks arrays.
+ */
+const MAX_RUN_LENGTH = 512;
+
+export class OrderedEntries<T extends { readonly key: string }> {
+  readonly #runs: T[][] = [];
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Puts the entry in its place, over one of the same key. */
+  set(entry: T): void {
+    const runIndex = this.#runFor(entry.key);
+    const run = this.#runs[runIndex];
+    if (!run) {
+      this.#runs.push([entry]);
+      this.#size++;
+      return;
+    }
+    const at = lowerBound(run, entry.key);
+    if (run[at]?.key === entry.key) {
+      run[at] = entry;
+      return;
+    }
+    run.splice(at, 0, entry);
+    this.#size++;
+    if (run.length > MAX_RUN_LENGTH) {
+      // Keys mostly come in rising order, so a full last run stays full instead of being halved.
+      const keep = at === run.length - 1 ? MAX_RUN_LENGTH : run.length >> 1;
+      this.#runs.splice(runIndex + 1, 0, run.splice(keep));
+    }
+  }
+
+  delete(key: string): void {
+    const runIndex = this.#runFor(key);
+    const run = this.#runs[runIndex];
+    if (!run) return;
+    const at = lowerBound(run, key);
+    if (run[at]?.key !== key) return;
+    run.splice(at, 1);
+    this.#size--;
+    if (run.length === 0) this.#runs.splice(runIndex, 1);
+  }
+
+  /** Those whose key is `from` or after it and before `to`, in order. */
+  *range(from: string, to?: string): Generator<T> {
+    for (let runIndex = this.#runFor(from); runIndex < this.#runs.length; runIndex++) {
+      const run = this.#runs[runIndex] ?? [];
+      for (let at = lowerBound(run, from); at < run.length; at++) {
+        const entry = run[at];
+        if (!entry || (to !== undefined && entry.key >= to)) return;
+        yield entry;
+      }
+    }
+  }
+
+  /** The run that holds the key or should hold it: the last one that begins at or before it. */
+  #runFor(key: string): number {
+    let low = 0;
+    let high = this.#runs.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const first = this.#runs[middle]?.[0];
+      if (first && first.key <= key) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(0, low - 1);
+  }
+}
+
+function lowerBound<T extends { readonly key: string }>(run: readonly T[], key: string): number {
+  let low = 0;
+  let high = run.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const entry = run[middle];
+    if (entry && entry.key < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

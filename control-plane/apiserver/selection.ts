@@ -1,0 +1,53 @@
+/** Which objects a list, watch or deletecollection is about: its label and field selectors over the index of the cache. */
+import { groupResource } from '../../api/machinery/define-kind.ts';
+import { parseFieldSelector, parseLabelSelector, SelectorError } from '../../api/machinery/selectors.ts';
+import { badRequest } from '../../api/machinery/status-error.ts';
+import type { Resource } from './resource.ts';
+import type { Entry } from './resource-cache.ts';
+
+export interface Selection {
+  /** Whether everything is selected. */
+  readonly all: boolean;
+  matches(entry: Pick<Entry, 'namespace' | 'name' | 'labels' | 'fields'>): boolean;
+}
+
+const EVERYTHING: Selection = { all: true, matches: () => true };
+
+/** Reads `labelSelector` and `fieldSelector`. Throws a 400 StatusError where they make no sense. */
+export function parseSelection(resource: Resource, query: URLSearchParams): Selection {
+  if (query.size === 0) return EVERYTHING;
+  const labelText = query.get('labelSelector') ?? '';
+  const fieldText = query.get('fieldSelector') ?? '';
+  if (!labelText && !fieldText) return EVERYTHING;
+  try {
+    const labels = parseLabelSelector(labelText);
+    const tests = parseFieldSelector(fieldText).map(({ field, equal, value }) => {
+      const read = fieldReader(resource, field);
+      if (!read) {
+        throw badRequest(
+          `Unable to find ${JSON.stringify(groupResource(resource.kind))} that match label selector ${JSON.stringify(labelText)}, ` +
+            `field selector ${JSON.stringify(fieldText)}: field label not supported: ${field}`,
+        );
+      }
+      return (entry: Parameters<Selection['matches']>[0]) => (read(entry) === value) === equal;
+    });
+    if (labels.empty && tests.length === 0) return EVERYTHING;
+    return {
+      all: false,
+      matches: (entry) => labels.matches(entry.labels) && tests.every((test) => test(entry)),
+    };
+  } catch (error) {
+    if (error instanceof SelectorError) throw badRequest(error.message);
+    throw error;
+  }
+}
+
+function fieldReader(
+  { cache }: Resource,
+  field: string,
+): ((entry: Parameters<Selection['matches']>[0]) => string) | undefined {
+  if (field === 'metadata.name') return (entry) => entry.name;
+  if (field === 'metadata.namespace') return (entry) => entry.namespace;
+  const index = cache.fieldNames.indexOf(field);
+  return index < 0 ? undefined : (entry) => entry.fields[index] ?? '';
+}

@@ -1,0 +1,193 @@
+/** The api-server's listener: TLS, HTTP/1.1 and HTTP/2, and the order in which its parts are put together. */
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import http2 from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { noSuchPath, timeout as timedOut, StatusError } from '../../api/machinery/status-error.ts';
+import type { Logger } from '../../client/logger.ts';
+import type { Actions } from './action.ts';
+import type { AdmissionPlugin } from './admission/plugin.ts';
+import type { Authenticator } from './authentication/authenticator.ts';
+import type { Authorizer } from './authorization/authorizer.ts';
+import type { ApiCore } from './core.ts';
+import { ConnectionCredentials } from './credentials.ts';
+import { Exchange, type Request, type Response } from './exchange.ts';
+import { authenticate, authorize } from './gate.ts';
+import { ObjectHandlers } from './object-handlers.ts';
+import { pathHandlers } from './paths.ts';
+import { parseRequestInfo } from './request-info.ts';
+import { Router } from './router.ts';
+import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
+import { Subresources } from './subresources.ts';
+import { WatchServer } from './watch.ts';
+import { ClientGoneError } from './write-queue.ts';
+
+/** Upstream's `--request-timeout`. */
+const REQUEST_TIMEOUT_MS = 60_000;
+/** How long requests may go on when the server stops. */
+const SHUTDOWN_GRACE_MS = 10_000;
+/** Idle connections of clients are kept longer than clients keep them. */
+const KEEP_ALIVE_MS = 180_000;
+/** Upstream allows 100 streams a connection by default; informers of one process share one. */
+const MAX_CONCURRENT_STREAMS = 1000;
+const LONG_RUNNING = new Set(['exec', 'attach', 'portforward', 'proxy', 'log']);
+
+export interface ServeOptions {
+  readonly core: ApiCore;
+  readonly authenticators: readonly Authenticator[];
+  readonly authorizer: Authorizer;
+  readonly admission: readonly AdmissionPlugin[];
+  readonly actions: Actions;
+  /** PEM. `clientCA` signs the certificates of clients. */
+  readonly tls: { readonly cert: string | Buffer; readonly key: string | Buffer; readonly clientCA: string | Buffer };
+  /** 127.0.0.1 and the like; all addresses when absent. */
+  readonly address?: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly logger: Logger;
+}
+
+export interface ApiServer {
+  readonly port: number;
+  /** Takes new serving certificates into use, for connections from now on. */
+  setCertificate(cert: string | Buffer, key: string | Buffer): void;
+  /** Refuses new requests, ends watches, lets others finish for a while. */
+  close(): Promise<void>;
+}
+
+/** Resolves when the server listens. */
+export async function serve(options: ServeOptions): Promise<ApiServer> {
+  const { core, authenticators, authorizer, admission, actions, tls, logger } = options;
+  const stopping = new AbortController();
+  const gate = { authenticators, authorizer };
+  const credentials = new ConnectionCredentials();
+  const objects = new ObjectHandlers(core.registry, core.writer, admission);
+  const watches = new WatchServer(core.registry, stopping.signal);
+  const subresources = new Subresources({
+    registry: core.registry,
+    writer: core.writer,
+    objects,
+    api: core.api,
+    actions,
+  });
+  const paths = pathHandlers(core, stopping.signal);
+  const router = new Router({
+    registry: core.registry,
+    gate,
+    credentials,
+    objects,
+    watches,
+    subresources,
+    actions,
+    paths,
+  });
+  const inFlight = new Set<Response>();
+
+  const onRequest = (request: Request, response: Response): void => {
+    let exchange: Exchange;
+    try {
+      exchange = new Exchange(request, response, parseRequestInfo(request.method ?? 'GET', request.url ?? '/'));
+    } catch (error) {
+      exchange = new Exchange(request, response, parseRequestInfo('GET', '/'));
+      return fail(exchange, error);
+    }
+    try {
+      const done = router.route(exchange);
+      if (done) follow(exchange, done);
+    } catch (error) {
+      fail(exchange, error);
+    }
+  };
+
+  const follow = (exchange: Exchange, done: Promise<void>): void => {
+    inFlight.add(exchange.response);
+    const { info } = exchange;
+    const longRunning = info.verb === 'watch' || LONG_RUNNING.has(info.subresource);
+    const timer = longRunning ? undefined : setTimeout(() => fail(exchange, requestTimeout()), REQUEST_TIMEOUT_MS);
+    done
+      .catch((error: unknown) => fail(exchange, error))
+      .finally(() => {
+        clearTimeout(timer);
+        inFlight.delete(exchange.response);
+      })
+      .catch((error: unknown) => logger.error({ err: error }, 'a request could not be ended'));
+  };
+
+  const fail = (exchange: Exchange, error: unknown): void => {
+    const { response, info } = exchange;
+    if (error instanceof ClientGoneError || response.destroyed) return;
+    let status = statusOf(error);
+    if (!status) {
+      status = unforeseen(error);
+      logger.error({ err: error, verb: info.verb, path: info.path, auditId: exchange.auditId }, 'a request failed');
+    }
+    if (response.headersSent) response.destroy();
+    else sendStatus(exchange, status);
+  };
+
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    socket.on('error', (error) => logger.debug({ err: error }, 'an upgraded connection failed'));
+    upgrade(request, socket, head).catch((error: unknown) => {
+      const status = statusOf(error) ?? unforeseen(error);
+      if (!(error instanceof StatusError)) logger.error({ err: error, path: request.url }, 'an upgrade failed');
+      if (socket.writable) socket.end(rawAnswer(status.code ?? 500, `${JSON.stringify(status)}\n`));
+    });
+  };
+
+  const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+    const info = parseRequestInfo(request.method ?? 'GET', request.url ?? '/');
+    const user = await authenticate(gate, credentials.of(request));
+    const acting = authorize(gate, user, info, request.headers);
+    const connector = actions.connectors.get(`${info.resource}/${info.subresource}`);
+    if (!connector) throw noSuchPath();
+    await connector.upgrade(request, socket, head, info, acting);
+  };
+
+  const server = http2.createSecureServer({
+    allowHTTP1: true,
+    cert: tls.cert,
+    key: tls.key,
+    ca: tls.clientCA,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS },
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  } as http2.SecureServerOptions);
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    socket.setNoDelay(true);
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.on('request', onRequest);
+  server.on('upgrade', onUpgrade);
+  server.on('tlsClientError', (error: Error) => logger.debug({ err: error }, 'a TLS handshake failed'));
+  server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'an HTTP/2 session failed'));
+  server.setTimeout(0);
+  server.listen(options.port, options.address);
+  await once(server, 'listening');
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    setCertificate: (cert, key) => server.setSecureContext({ cert, key, ca: tls.clientCA }),
+    close: async () => {
+      stopping.abort();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const deadline = performance.now() + SHUTDOWN_GRACE_MS;
+      while (inFlight.size > 0 && performance.now() < deadline) await new Promise((resume) => setTimeout(resume, 10));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+const requestTimeout = () => timedOut('Timeout: request did not complete within the allotted timeout', 1);
+
+function rawAnswer(code: number, body: string): string {
+  return (
+    `HTTP/1.1 ${code} \r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+    `Connection: close\r\n\r\n${body}`
+  );
+}

@@ -1,0 +1,166 @@
+/** Subresources that are views of a stored object or acts upon it, and the creates that store nothing. */
+import { parseBody } from '../../api/machinery/body.ts';
+import { decodeObject, decoderOf } from '../../api/machinery/decode.ts';
+import type { KubeObject } from '../../api/machinery/kind.ts';
+import type { TSchema } from '../../api/machinery/schema.ts';
+import { badRequest, conflict, methodNotAllowed, noSuchPath, notFound } from '../../api/machinery/status-error.ts';
+import { TokenRequest } from '../../api/authentication/token-request.ts';
+import { Binding } from '../../api/core/binding.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import { Eviction } from '../../api/policy/eviction.ts';
+import type { Action, Actions } from './action.ts';
+import type { Exchange } from './exchange.ts';
+import type { LocalApi } from './local-api.ts';
+import { placeObject, type Stored } from './object-meta.ts';
+import type { ObjectHandlers } from './object-handlers.ts';
+import type { Registry } from './registry.ts';
+import type { Resource } from './resource.ts';
+import { serveScale } from './scale.ts';
+import { validateDeleteOptions } from './deletion.ts';
+import { parseDryRun, parseFieldValidation, reportProblems } from './write-options.ts';
+import type { ObjectWriter } from './write.ts';
+
+/** The kinds that travel to subresources and are not stored. */
+const TRAVELLING: Readonly<Record<string, TSchema>> = { Binding, Eviction, TokenRequest };
+
+export interface SubresourceParts {
+  readonly registry: Registry;
+  readonly writer: ObjectWriter;
+  readonly objects: ObjectHandlers;
+  readonly api: LocalApi;
+  readonly actions: Actions;
+}
+
+export class Subresources {
+  readonly #parts: SubresourceParts;
+  readonly #decoders = new Map(
+    Object.entries(TRAVELLING).map(([kind, schema]) => [kind, decoderOf<KubeObject>(schema)]),
+  );
+
+  constructor(parts: SubresourceParts) {
+    this.#parts = parts;
+  }
+
+  serve(exchange: Exchange, resource: Resource): void | Promise<void> {
+    const { verb, subresource } = exchange.info;
+    const known = resource.kind.subresources.find(({ name }) => name === subresource);
+    if (!known) throw noSuchPath();
+    if (!known.verbs.some((allowed) => allowed === verb)) throw methodNotAllowed();
+    const action = this.#parts.actions.actions.get(`${resource.kind.plural}/${subresource}`);
+    if (action) return this.act(exchange, resource, action);
+    const { objects, writer } = this.#parts;
+    if (subresource === 'scale') return serveScale(exchange, resource, writer, objects);
+    if (subresource === 'binding') return this.bind(exchange, resource);
+    if (subresource === 'eviction') return this.#evict(exchange, resource);
+    switch (verb) {
+      case 'get':
+        return objects.get(exchange, resource);
+      case 'update':
+        return objects.update(exchange, resource);
+      case 'patch':
+        return objects.patch(exchange, resource);
+      default:
+        throw noSuchPath();
+    }
+  }
+
+  /** A create that is answered by an action: reviews, tokens. */
+  async act(exchange: Exchange, resource: Resource, action: Action): Promise<void> {
+    const { info, user } = exchange;
+    const dryRun = parseDryRun(info.query, 'CreateOptions');
+    const body = await this.#readBody(exchange, resource);
+    const { code, object } = await action({ info, user, api: this.#parts.api, body, dryRun });
+    exchange.sendObject(code, object);
+  }
+
+  /** Gives a pod its node, once. */
+  async bind(exchange: Exchange, resource: Resource): Promise<void> {
+    const { namespace, query } = exchange.info;
+    const dryRun = parseDryRun(query, 'CreateOptions');
+    const binding = (await this.#readBody(exchange, resource, 'Binding')) as Binding;
+    const { metadata } = placeObject({ ...resource.kind, namespaced: true }, binding, namespace, exchange.info.name);
+    const { target } = binding;
+    if (target.kind && target.kind !== 'Node') throw badRequest(`a pod cannot be bound to a ${target.kind}`);
+    if (!target.name) throw badRequest('the target of a binding needs a name');
+    const name = metadata.name ?? '';
+    const pods = this.#parts.registry.find('', 'v1', 'pods');
+    if (!pods) throw noSuchPath();
+    const change = (old: Stored | undefined, reparse: () => Stored): Stored => {
+      if (!old) throw notFound(pods.kind, name);
+      const pod = reparse() as Stored & Pod;
+      if (metadata.uid && metadata.uid !== pod.metadata.uid) {
+        throw conflict(
+          pods.kind,
+          name,
+          `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${pod.metadata.uid}`,
+        );
+      }
+      if (pod.metadata.deletionTimestamp) {
+        throw conflict(
+          { group: '', plural: 'pods/binding' },
+          name,
+          `pod ${name} is being deleted, cannot be assigned to a host`,
+        );
+      }
+      if (pod.spec?.nodeName) {
+        throw conflict(
+          { group: '', plural: 'pods/binding' },
+          name,
+          `pod ${name} is already assigned to node ${JSON.stringify(pod.spec.nodeName)}`,
+        );
+      }
+      pod.spec = { ...(pod.spec ?? { containers: [] }), nodeName: target.name };
+      if (metadata.annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...metadata.annotations };
+      pod.status = { ...pod.status, conditions: withScheduled(pod) };
+      return pod;
+    };
+    const context = { ...this.#parts.objects.context(exchange, dryRun), admission: [] };
+    await this.#parts.writer.update(pods, { namespace, name, subresource: 'binding', change }, context);
+    exchange.sendObject(201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
+  }
+
+  async #evict(exchange: Exchange, resource: Resource): Promise<void> {
+    const { namespace, name, query } = exchange.info;
+    const eviction = (await this.#readBody(exchange, resource)) as Eviction;
+    placeObject(resource.kind, eviction, namespace, name);
+    const options = eviction.deleteOptions ?? {};
+    validateDeleteOptions(options);
+    const dryRun = parseDryRun(query, 'CreateOptions') || (options.dryRun?.includes('All') ?? false);
+    const context = this.#parts.objects.context(exchange, dryRun);
+    await this.#parts.writer.delete(resource, namespace, name, options, context);
+    exchange.sendObject(201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
+  }
+
+  async #readBody(exchange: Exchange, resource: Resource, travels?: string): Promise<KubeObject> {
+    const { query, subresource } = exchange.info;
+    const validation = parseFieldValidation(query, 'CreateOptions');
+    const body = await exchange.readBody();
+    const { value, problems } = parseBody(
+      body.toString(),
+      exchange.header('content-type') ?? '',
+      validation !== 'Ignore',
+    );
+    const described = resource.kind.subresources.find(({ name }) => name === subresource);
+    const kind = travels ?? described?.kind;
+    const decode = kind === undefined ? undefined : this.#decoders.get(kind);
+    if (!kind || !decode) {
+      const decoded = resource.decode(value);
+      reportProblems([...problems, ...decoded.problems], validation, exchange);
+      resource.kind.applyDefaults(decoded.object);
+      return decoded.object;
+    }
+    const { group = resource.kind.group, version = resource.kind.version } = described ?? {};
+    const decoded = decodeObject({ group, version, kind, decode }, value);
+    reportProblems([...problems, ...decoded.problems], validation, exchange);
+    return decoded.object;
+  }
+}
+
+function withScheduled({ status }: Pod): NonNullable<NonNullable<Pod['status']>['conditions']> {
+  const others = (status?.conditions ?? []).filter(({ type }) => type !== 'PodScheduled');
+  const now = `${new Date().toISOString().slice(0, 19)}Z`;
+  return [
+    ...others,
+    { type: 'PodScheduled', status: 'True', lastProbeTime: null as unknown as string, lastTransitionTime: now },
+  ];
+}

@@ -1,0 +1,324 @@
+/**
+ * Watches. A watcher has a position, a revision up to which its client has been told everything. While the client keeps up,
+ * changes are written as they come; when it does not, nothing is queued for it: once its connection takes more it reads on
+ * from the window of latest changes, and when the window has moved past it, it is cut off.
+ */
+import { apiVersionOf } from '../../api/machinery/define-kind.ts';
+import { gone } from '../../api/machinery/status-error.ts';
+import type { Change, ChangeType } from './event-window.ts';
+import type { Exchange } from './exchange.ts';
+import { partialMetadata, writeTo } from './list.ts';
+import { parseWatchOptions, type WatchOptions } from './list-options.ts';
+import type { Registry } from './registry.ts';
+import type { Resource } from './resource.ts';
+import type { Entry } from './resource-cache.ts';
+import { parseSelection, type Selection } from './selection.ts';
+import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
+import { ClientGoneError, drained } from './write-queue.ts';
+
+/** Upstream ends watches after 30 to 60 minutes, so that clients spread over servers. */
+const MIN_TIMEOUT_MS = 30 * 60_000;
+/** How often clients that want bookmarks are told where they are. */
+const BOOKMARK_INTERVAL_MS = 60_000;
+const CATCH_UP_CHANGES = 256;
+const INITIAL_CHUNK_BYTES = 256 * 1024;
+const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
+
+/** Makes the bytes of an object in the form that the client wants. */
+type Show = (served: Buffer) => Buffer;
+
+/** The bytes of events, made once for all watchers of a resource that are told of the same changes. */
+export class EventFrames {
+  readonly #show: Show;
+  #batch: readonly Change[] | undefined;
+  #frames = new Map<Change, Map<ChangeType, Buffer>>();
+  #whole: Buffer | undefined;
+
+  constructor(show: Show) {
+    this.#show = show;
+  }
+
+  /** The frames of those changes that the selection shows, in a row; undefined when it shows none. */
+  encode(changes: readonly Change[], namespace: string, selection: Selection): Buffer | undefined {
+    this.#keep(changes);
+    const everything = namespace === '' && selection.all;
+    if (everything && this.#whole) return this.#whole;
+    const frames: Buffer[] = [];
+    for (const change of changes) {
+      if (namespace !== '' && change.entry.namespace !== namespace) continue;
+      const type = selection.all ? change.type : seenAs(change, selection);
+      if (type) frames.push(this.#frame(change, type));
+    }
+    const whole = frames.length > 1 ? Buffer.concat(frames) : frames[0];
+    if (everything) this.#whole = whole;
+    return whole;
+  }
+
+  /** Frames are kept for as long as the same changes are being told: until the turn of the event loop ends. */
+  #keep(changes: readonly Change[]): void {
+    if (this.#batch === changes) return;
+    if (!this.#batch) {
+      setImmediate(() => {
+        this.#batch = undefined;
+        this.#frames.clear();
+        this.#whole = undefined;
+      });
+    }
+    this.#batch = changes;
+    this.#frames.clear();
+    this.#whole = undefined;
+  }
+
+  #frame(change: Change, type: ChangeType): Buffer {
+    let frames = this.#frames.get(change);
+    if (!frames) {
+      frames = new Map<ChangeType, Buffer>();
+      this.#frames.set(change, frames);
+    }
+    let frame = frames.get(type);
+    if (!frame) {
+      frame = eventFrame(type, this.#show(change.entry.bytes));
+      frames.set(type, frame);
+    }
+    return frame;
+  }
+}
+
+/** What a change looks like to who sees only some objects: an object that stops matching is deleted to them. */
+function seenAs({ type, entry, previous }: Change, selection: Selection): ChangeType | undefined {
+  const is = type !== 'DELETED' && selection.matches(entry);
+  const was = previous !== undefined && selection.matches(previous);
+  if (is) return was ? 'MODIFIED' : 'ADDED';
+  return was ? 'DELETED' : undefined;
+}
+
+function eventFrame(type: string, object: Buffer): Buffer {
+  const head = `{"type":"${type}","object":`;
+  const frame = Buffer.allocUnsafe(head.length + object.length + 2);
+  frame.write(head, 0, 'latin1');
+  object.copy(frame, head.length);
+  frame.write('}\n', head.length + object.length, 'latin1');
+  return frame;
+}
+
+/** Serves the watches of one api-server. */
+export class WatchServer {
+  readonly #registry: Registry;
+  readonly #signal: AbortSignal;
+  readonly #frames = new Map<Resource, EventFrames>();
+
+  /** @param signal aborted when the server stops: watches end. */
+  constructor(registry: Registry, signal: AbortSignal) {
+    this.#registry = registry;
+    this.#signal = signal;
+  }
+
+  /** Returns when the watch has ended. */
+  async serve(exchange: Exchange, resource: Resource): Promise<void> {
+    const { query, namespace } = exchange.info;
+    const options = parseWatchOptions(query);
+    const selection = parseSelection(resource, query);
+    const frames = this.#framesFor(exchange, resource);
+    exchange.start(200, 'application/json');
+    // HTTP/2 sends the head at once; HTTP/1.1 would wait for the first event.
+    if ('flushHeaders' in exchange.response) exchange.response.flushHeaders();
+    const watch = new Watch(exchange, this.#registry, resource, namespace, selection, frames, options);
+    await watch.run(this.#signal);
+  }
+
+  #framesFor(exchange: Exchange, resource: Resource): EventFrames {
+    switch (exchange.accepted.form) {
+      case 'object': {
+        let frames = this.#frames.get(resource);
+        if (!frames) {
+          frames = new EventFrames((served) => resource.serve(served));
+          this.#frames.set(resource, frames);
+        }
+        return frames;
+      }
+      case 'metadata':
+        return new EventFrames((served) => partialMetadata(resource, resource.serve(served)));
+      case 'table':
+        return new EventFrames(tableShow(exchange, resource));
+    }
+  }
+}
+
+/** Each event's object is a table of one row; only the first one names the columns. */
+function tableShow(exchange: Exchange, resource: Resource): Show {
+  const include = parseIncludeObject(exchange.info.query);
+  let columns: object[] | undefined = columnDefinitions(resource.kind);
+  return (served) => {
+    const object = resource.parse(served);
+    const { resourceVersion } = object.metadata;
+    const rows = [tableRow(resource.kind, object, include, Date.now())];
+    const table = { ...TABLE_TYPE, metadata: { resourceVersion }, columnDefinitions: columns, rows };
+    columns = undefined;
+    return Buffer.from(JSON.stringify(table));
+  };
+}
+
+class Watch {
+  readonly #exchange: Exchange;
+  readonly #registry: Registry;
+  readonly #resource: Resource;
+  readonly #namespace: string;
+  readonly #selection: Selection;
+  readonly #frames: EventFrames;
+  readonly #options: WatchOptions;
+  readonly #ended = Promise.withResolvers<void>();
+  /** The client has been told of everything up to this revision. */
+  #position: number;
+  /** Whether changes are written as they come. */
+  #live = false;
+
+  constructor(
+    exchange: Exchange,
+    registry: Registry,
+    resource: Resource,
+    namespace: string,
+    selection: Selection,
+    frames: EventFrames,
+    options: WatchOptions,
+  ) {
+    this.#exchange = exchange;
+    this.#registry = registry;
+    this.#resource = resource;
+    this.#namespace = namespace;
+    this.#selection = selection;
+    this.#frames = frames;
+    this.#options = options;
+    this.#position = options.revision ?? 0;
+  }
+
+  async run(serverStops: AbortSignal): Promise<void> {
+    const { response } = this.#exchange;
+    const { timeoutMs = MIN_TIMEOUT_MS * (1 + Math.random()), bookmarks } = this.#options;
+    const end = () => this.#ended.resolve();
+    const stopListening = this.#resource.cache.listen((changes) => this.#onChanges(changes));
+    const timeout = setTimeout(end, timeoutMs);
+    const ticker = bookmarks ? setInterval(() => this.#bookmark(), BOOKMARK_INTERVAL_MS) : undefined;
+    response.on('close', end);
+    serverStops.addEventListener('abort', end, { once: true });
+    if (serverStops.aborted) end();
+    try {
+      this.#start().catch((error: unknown) => this.#fail(error));
+      await this.#ended.promise;
+    } finally {
+      this.#live = false;
+      stopListening();
+      clearTimeout(timeout);
+      clearInterval(ticker);
+      response.off('close', end);
+      serverStops.removeEventListener('abort', end);
+      if (bookmarks && !response.destroyed) this.#bookmark();
+      response.end();
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { revision, sendInitialEvents } = this.#options;
+    if (sendInitialEvents ?? (revision === undefined || revision === 0)) {
+      await this.#sendInitialEvents();
+      if (sendInitialEvents) this.#writeBookmark({ [INITIAL_EVENTS_END]: 'true' });
+    } else if (revision === undefined || revision === 0) {
+      this.#position = this.#registry.revision;
+    } else if (revision < this.#resource.cache.window.since) {
+      const oldest = this.#resource.cache.window.since;
+      const { status } = gone(`too old resource version: ${revision} (${oldest})`);
+      this.#write(eventFrame('ERROR', Buffer.from(JSON.stringify(status))));
+      this.#ended.resolve();
+      return;
+    }
+    await this.#catchUp();
+  }
+
+  async #sendInitialEvents(): Promise<void> {
+    // A revision that is still to come is waited for by what follows: nothing older than it is shown then.
+    const { revision } = this.#options;
+    if (revision) await this.#registry.caughtUp(revision);
+    this.#position = this.#registry.revision;
+    let changes: Change[] = [];
+    let bytes = 0;
+    const flush = async () => {
+      const frames = this.#frames.encode(changes, this.#namespace, this.#selection);
+      changes = [];
+      bytes = 0;
+      if (frames && !this.#write(frames)) await drained(this.#exchange.response);
+    };
+    for (const entry of [...this.#resource.cache.entries(this.#namespace)]) {
+      changes.push(addition(entry));
+      bytes += entry.bytes.length;
+      if (bytes >= INITIAL_CHUNK_BYTES) await flush();
+    }
+    await flush();
+  }
+
+  /** Reads the window from where the client is until there is nothing more, and is live from then on. */
+  async #catchUp(): Promise<void> {
+    for (;;) {
+      if (this.#position < this.#resource.cache.window.since) return this.#cutOff();
+      const changes = this.#resource.cache.window.after(this.#position, CATCH_UP_CHANGES);
+      const last = changes.at(-1);
+      if (!last) break;
+      const frames = this.#frames.encode(changes, this.#namespace, this.#selection);
+      this.#position = last.revision;
+      if (frames && !this.#write(frames)) await drained(this.#exchange.response);
+    }
+    this.#live = true;
+  }
+
+  #onChanges(changes: readonly Change[]): void {
+    if (!this.#live) {
+      if (this.#position < this.#resource.cache.window.since && this.#position > 0) this.#cutOff();
+      return;
+    }
+    const last = changes.at(-1);
+    if (!last || last.revision <= this.#position) return;
+    const first = changes[0];
+    const news =
+      first && first.revision > this.#position ? changes : changes.filter(({ revision }) => revision > this.#position);
+    const frames = this.#frames.encode(news, this.#namespace, this.#selection);
+    this.#position = last.revision;
+    if (!frames || this.#write(frames)) return;
+    this.#live = false;
+    drained(this.#exchange.response)
+      .then(() => this.#catchUp())
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  #bookmark(): void {
+    if (!this.#live) return;
+    this.#position = Math.max(this.#position, this.#registry.revision);
+    this.#writeBookmark();
+  }
+
+  #writeBookmark(annotations?: Record<string, string>): void {
+    const { kind } = this.#resource;
+    const metadata = { resourceVersion: String(this.#position), creationTimestamp: null, annotations };
+    const object =
+      this.#exchange.accepted.form === 'table'
+        ? { ...TABLE_TYPE, metadata: { resourceVersion: metadata.resourceVersion }, rows: [] }
+        : this.#exchange.accepted.form === 'metadata'
+          ? { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }
+          : { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };
+    this.#write(eventFrame('BOOKMARK', Buffer.from(JSON.stringify(object))));
+  }
+
+  #write(frame: Buffer): boolean {
+    return writeTo(this.#exchange.response, frame);
+  }
+
+  #cutOff(): void {
+    this.#exchange.response.destroy();
+    this.#ended.resolve();
+  }
+
+  #fail(error: unknown): void {
+    if (error instanceof ClientGoneError) this.#ended.resolve();
+    else this.#ended.reject(error);
+  }
+}
+
+/** An object that is there, as the event that tells of it. */
+const addition = (entry: Entry): Change => ({ type: 'ADDED', revision: entry.revision, entry, previous: undefined });

@@ -1,0 +1,84 @@
+/** The query parameters of writes, and the decoding of their bodies. */
+import { parseBody } from '../../api/machinery/body.ts';
+import { decoderOf, DecodeError } from '../../api/machinery/decode.ts';
+import { notSupported } from '../../api/machinery/field-error.ts';
+import { badRequest, invalidObject } from '../../api/machinery/status-error.ts';
+import { DeleteOptions } from '../../api/meta/delete-options.ts';
+import type { Exchange } from './exchange.ts';
+import type { Stored } from './object-meta.ts';
+import type { Resource } from './resource.ts';
+import { isTrue } from './request-info.ts';
+
+export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
+
+/** Whether `dryRun=All` is asked for. `kind` names the options in the error, as `CreateOptions`. */
+export function parseDryRun(query: URLSearchParams, kind: string): boolean {
+  if (query.size === 0) return false;
+  const values = query.getAll('dryRun');
+  const unknown = values.filter((value) => value !== 'All' && value !== '');
+  if (unknown.length > 0) {
+    const error = { ...notSupported('dryRun', unknown, ['All']), field: 'dryRun' };
+    throw invalidObject({ group: 'meta.k8s.io', kind }, '', [error]);
+  }
+  return values.includes('All');
+}
+
+export function parseFieldValidation(query: URLSearchParams, kind: string): FieldValidation {
+  const value = (query.size > 0 && query.get('fieldValidation')) || 'Warn';
+  if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value;
+  const error = notSupported('fieldValidation', value, ['Ignore', 'Strict', 'Warn']);
+  throw invalidObject({ group: 'meta.k8s.io', kind }, '', [error]);
+}
+
+/** Decodes a body as an object of the resource; what it says beyond the schema is refused, told or passed over. */
+export function decodeBody(
+  resource: Resource,
+  body: Buffer,
+  contentType: string,
+  validation: FieldValidation,
+  exchange: Exchange,
+): Stored {
+  const { value, problems } = parseBody(body.toString(), contentType, validation !== 'Ignore');
+  const decoded = resource.decode(value);
+  reportProblems([...problems, ...decoded.problems], validation, exchange);
+  return decoded.object;
+}
+
+export function reportProblems(problems: readonly string[], validation: FieldValidation, exchange: Exchange): void {
+  if (problems.length === 0 || validation === 'Ignore') return;
+  if (validation === 'Strict') throw badRequest(`strict decoding error: ${problems.join(', ')}`);
+  for (const problem of problems) exchange.warn(problem);
+}
+
+const decodeDeleteOptions = decoderOf<DeleteOptions>(DeleteOptions);
+
+/** Delete options come in the body, or in the query when there is none. */
+export async function readDeleteOptions(exchange: Exchange): Promise<DeleteOptions> {
+  const body = await exchange.readBody();
+  const { query } = exchange.info;
+  const options = body.length > 0 ? deleteOptionsFromBody(body, exchange) : deleteOptionsFromQuery(query);
+  return { ...options, dryRun: parseDryRun(query, 'DeleteOptions') ? ['All'] : options.dryRun };
+}
+
+function deleteOptionsFromBody(body: Buffer, exchange: Exchange): DeleteOptions {
+  const { value } = parseBody(body.toString(), exchange.header('content-type') ?? '', false);
+  try {
+    return decodeDeleteOptions(value).object;
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw badRequest(`DeleteOptions in version "v1" cannot be handled as a DeleteOptions: ${error.message}`);
+  }
+}
+
+function deleteOptionsFromQuery(query: URLSearchParams): DeleteOptions {
+  const options: DeleteOptions = {};
+  const grace = query.get('gracePeriodSeconds');
+  if (grace) {
+    if (!/^-?\d+$/.test(grace)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`);
+    options.gracePeriodSeconds = Number(grace);
+  }
+  const policy = query.get('propagationPolicy');
+  if (policy) options.propagationPolicy = policy;
+  if (query.has('orphanDependents')) options.orphanDependents = isTrue(query.get('orphanDependents'));
+  return options;
+}

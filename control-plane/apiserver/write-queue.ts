@@ -1,0 +1,26 @@
+/** Writes to a response that wait while the client is slow. */
+import type { Response } from './exchange.ts';
+
+/** Resolves when the response takes more; rejects when the client is gone. */
+export function drained(response: Response): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => () => {
+      response.off('drain', onDrain);
+      response.off('close', onClose);
+      act();
+    };
+    const onDrain = settle(resolve);
+    const onClose = settle(() => reject(new ClientGoneError()));
+    response.on('drain', onDrain);
+    response.on('close', onClose);
+    if (response.destroyed) onClose();
+  });
+}
+
+/** The client closed its connection before it had the whole answer: nobody's failure. */
+export class ClientGoneError extends Error {
+  override readonly name = 'ClientGoneError';
+  constructor() {
+    super('the client went away');
+  }
+}
