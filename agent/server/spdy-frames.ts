@@ -69,6 +69,8 @@ export function synStreamFrame(streamId: number, headerBlock: Buffer): Buffer {
 
 /** zlib's head for a stream with a preset dictionary, and the Adler-32 of SPDY/3's dictionary. */
 const ZLIB_HEAD = Buffer.from([0x78, 0xbb, 0xe3, 0xc6, 0xa7, 0xc2]);
+/** An empty stored block: how a zlib stream is flushed, which readers wait for before they hand out what they have read. */
+const ZLIB_FLUSH = Buffer.from([0x00, 0x00, 0x00, 0xff, 0xff]);
 
 /**
  * Writes the header blocks of one connection, which are one zlib stream between them. The few short headers that are ever
@@ -88,7 +90,7 @@ export class HeaderBlockWriter {
     storedHead.writeUInt16LE(block.length ^ 0xffff, 3);
     const head = this.#started ? Buffer.alloc(0) : ZLIB_HEAD;
     this.#started = true;
-    return Buffer.concat([head, storedHead, block]);
+    return Buffer.concat([head, storedHead, block, ZLIB_FLUSH]);
   }
 }
 
