@@ -1,0 +1,45 @@
+/** Names of images, as Docker reads them: https://github.com/distribution/reference */
+
+export interface ImageReference {
+  /** `docker.io`, `registry.example.com:5000` */
+  readonly registry: string;
+  /** `library/busybox` */
+  readonly repository: string;
+  readonly tag?: string;
+  /** `sha256:...` */
+  readonly digest?: string;
+}
+
+const DEFAULT_REGISTRY = 'docker.io';
+const DEFAULT_TAG = 'latest';
+const COMPONENT = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
+const HOST =
+  '(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?';
+const REFERENCE = new RegExp(
+  `^(?:(${HOST})/)?(${COMPONENT}(?:/${COMPONENT})*)(?::(\\w[\\w.-]{0,127}))?(?:@([A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,}))?$`,
+);
+const MAX_NAME = 255;
+
+/** Undefined for what is no name of an image. Without a tag and a digest it is `latest`. */
+export function parseImageReference(image: string): ImageReference | undefined {
+  const match = REFERENCE.exec(image);
+  if (!match) return undefined;
+  let [, host, repository = '', tag, digest] = match;
+  if (host !== undefined && !/[.:]/.test(host) && host !== 'localhost' && host === host.toLowerCase()) {
+    // `library/busybox`: the first part is a registry only when it looks like a host.
+    repository = `${host}/${repository}`;
+    host = undefined;
+  }
+  if (repository.length > MAX_NAME) return undefined;
+  const registry = host ?? DEFAULT_REGISTRY;
+  if (registry === DEFAULT_REGISTRY && !repository.includes('/')) repository = `library/${repository}`;
+  return { registry, repository, tag: tag ?? (digest === undefined ? DEFAULT_TAG : undefined), digest };
+}
+
+/** The name with its registry and tag: what the runtime knows the image by. */
+export const imageName = ({ registry, repository, tag, digest }: ImageReference): string =>
+  `${registry}/${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
+
+/** https://kubernetes.io/docs/concepts/containers/images/#imagepullpolicy-defaulting */
+export const defaultPullPolicy = (image: string): 'Always' | 'IfNotPresent' =>
+  parseImageReference(image)?.tag === DEFAULT_TAG && !image.includes('@') ? 'Always' : 'IfNotPresent';

@@ -1,0 +1,66 @@
+/** A container as the runtime takes it. Pure. */
+import type { Pod } from '../../api/core/pod.ts';
+import type { ContainerConfig, Image, Mount } from '../cri/types.ts';
+import { containerResources, type ResourceHost } from '../resources/compute.ts';
+import type { ContainerMount } from '../volumes/pod-volumes.ts';
+import type { AnyContainer } from './actions.ts';
+import { expand } from './expansion.ts';
+import { containerAnnotations, containerLabels } from './labels.ts';
+import { containerSecurity } from './security-context.ts';
+
+export interface ContainerInput {
+  readonly pod: Pod;
+  readonly container: AnyContainer;
+  readonly restartCount: number;
+  readonly backOffSeconds: number;
+  readonly image: Image;
+  readonly environment: ReadonlyMap<string, string>;
+  /** Volumes, and the files that the agent itself shows to the container. */
+  readonly mounts: readonly ContainerMount[];
+  readonly host: ResourceHost;
+  readonly targetId?: string;
+}
+
+const PROPAGATION = {
+  private: 'PROPAGATION_PRIVATE',
+  'host-to-container': 'PROPAGATION_HOST_TO_CONTAINER',
+  bidirectional: 'PROPAGATION_BIDIRECTIONAL',
+} as const;
+
+/** Below the sandbox's log directory. */
+export const containerLogPath = (name: string, restartCount: number): string => `${name}/${restartCount}.log`;
+
+export function containerConfig(input: ContainerInput): ContainerConfig {
+  const { pod, container, restartCount, backOffSeconds, image, environment, mounts, host, targetId } = input;
+  const expanded = (words: readonly string[] | undefined) => (words ?? []).map((word) => expand(word, environment));
+  return {
+    metadata: { name: container.name, attempt: restartCount },
+    image: { image: image.id, userSpecifiedImage: container.image },
+    command: expanded(container.command),
+    args: expanded(container.args),
+    workingDir: container.workingDir ?? '',
+    envs: [...environment].map(([key, value]) => ({ key, value: Buffer.from(value) })),
+    mounts: mounts.map(criMount),
+    labels: containerLabels(pod, container),
+    annotations: containerAnnotations(pod, container, restartCount, backOffSeconds),
+    logPath: containerLogPath(container.name, restartCount),
+    stdin: container.stdin ?? false,
+    stdinOnce: container.stdinOnce ?? false,
+    tty: container.tty ?? false,
+    ...(container.lifecycle?.stopSignal && { stopSignal: criSignal(container.lifecycle.stopSignal) }),
+    linux: {
+      resources: containerResources(pod, container, host),
+      securityContext: containerSecurity(pod, container, image, targetId),
+    },
+  };
+}
+
+const criMount = ({ containerPath, hostPath, readonly, propagation }: ContainerMount): Mount => ({
+  containerPath,
+  hostPath,
+  readonly,
+  propagation: PROPAGATION[propagation],
+});
+
+/** SIGRTMIN+3 is SIGRTMINPLUS3 in the CRI. */
+const criSignal = (signal: string): string => signal.replace('+', 'PLUS').replace(/-(?=\d)/, 'MINUS');

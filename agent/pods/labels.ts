@@ -1,0 +1,67 @@
+/** How pods and containers are marked in the runtime: the kubelet's labels and annotations, which other tools read too. */
+import type { Container } from '../../api/core/container.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import type { StringMap } from '../cri/types.ts';
+
+export const POD_NAME = 'io.kubernetes.pod.name';
+export const POD_NAMESPACE = 'io.kubernetes.pod.namespace';
+export const POD_UID = 'io.kubernetes.pod.uid';
+export const CONTAINER_NAME = 'io.kubernetes.container.name';
+
+export const CONTAINER_HASH = 'io.kubernetes.container.hash';
+export const RESTART_COUNT = 'io.kubernetes.container.restartCount';
+export const TERMINATION_MESSAGE_PATH = 'io.kubernetes.container.terminationMessagePath';
+export const TERMINATION_MESSAGE_POLICY = 'io.kubernetes.container.terminationMessagePolicy';
+export const PRE_STOP_HANDLER = 'io.kubernetes.container.preStopHandler';
+export const GRACE_PERIOD = 'io.kubernetes.pod.terminationGracePeriod';
+/** Seconds to wait after this container has ended before the next attempt: back-off outlives the agent. */
+export const BACK_OFF = 'kedge.io/container.backOffSeconds';
+
+/** Where a pod comes from: `api`, `file`. */
+export const CONFIG_SOURCE = 'kubernetes.io/config.source';
+export const CONFIG_SEEN = 'kubernetes.io/config.seen';
+export const CONFIG_HASH = 'kubernetes.io/config.hash';
+export const CONFIG_MIRROR = 'kubernetes.io/config.mirror';
+
+export const podLabels = (pod: Pod): StringMap => ({
+  ...pod.metadata?.labels,
+  [POD_NAME]: pod.metadata?.name ?? '',
+  [POD_NAMESPACE]: pod.metadata?.namespace ?? '',
+  [POD_UID]: pod.metadata?.uid ?? '',
+});
+
+export const containerLabels = (pod: Pod, container: Container): StringMap => ({
+  [CONTAINER_NAME]: container.name,
+  [POD_NAME]: pod.metadata?.name ?? '',
+  [POD_NAMESPACE]: pod.metadata?.namespace ?? '',
+  [POD_UID]: pod.metadata?.uid ?? '',
+});
+
+export function containerAnnotations(
+  pod: Pod,
+  container: Container,
+  restartCount: number,
+  backOffSeconds: number,
+): StringMap {
+  const { terminationGracePeriodSeconds } = pod.spec ?? {};
+  const preStop = container.lifecycle?.preStop;
+  return {
+    [CONTAINER_HASH]: containerHash(container),
+    [RESTART_COUNT]: String(restartCount),
+    [TERMINATION_MESSAGE_PATH]: container.terminationMessagePath ?? '/dev/termination-log',
+    [TERMINATION_MESSAGE_POLICY]: container.terminationMessagePolicy ?? 'File',
+    [BACK_OFF]: String(backOffSeconds),
+    ...(terminationGracePeriodSeconds !== undefined && { [GRACE_PERIOD]: String(terminationGracePeriodSeconds) }),
+    ...(preStop && { [PRE_STOP_HANDLER]: JSON.stringify(preStop) }),
+  };
+}
+
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+
+/** Changes with what makes a running container another one: its image. FNV-1a, 32 bits, in hex. */
+export function containerHash({ name, image }: Pick<Container, 'name' | 'image'>): string {
+  let hash = FNV_OFFSET;
+  for (const byte of Buffer.from(JSON.stringify({ name, image }))) hash = Math.imul(hash ^ byte, FNV_PRIME);
+  return (hash >>> 0).toString(16);
+}

@@ -1,0 +1,97 @@
+/** Carries out the actions of pods' plans. */
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import type { Pod } from '../../api/core/pod.ts';
+import { CriError } from '../cri/client.ts';
+import type { Executors } from './actions.ts';
+import { startContainer } from './container-start.ts';
+import { stopContainer } from './container-stop.ts';
+import { parseResolvConf, podDns } from './dns.ts';
+import type { PodRuntime } from './observed.ts';
+import { terminationMessageFile } from './pod-observer.ts';
+import type { PodServices } from './pod-services.ts';
+import { podLogDirectory, sandboxConfig } from './sandbox-config.ts';
+
+const LOG_DIRECTORY_MODE = 0o755;
+
+/** Executors for one plan: of a pod as it is wanted now, and what was observed of it when the plan was made. */
+export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodServices): Executors {
+  const { cri, volumes, cgroups, record } = services;
+  const uid = pod.metadata?.uid ?? '';
+  return {
+    async setUp(_action, signal) {
+      try {
+        await Promise.all([cgroups.ensurePod(pod), volumes.setUp(pod, signal)]);
+      } catch (error) {
+        signal.throwIfAborted();
+        record(pod, 'Warning', 'FailedMount', (error as Error).message);
+        throw error;
+      }
+    },
+
+    async refreshVolumes(_action, signal) {
+      try {
+        await volumes.refresh(pod, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        record(pod, 'Warning', 'FailedMount', (error as Error).message);
+        throw error;
+      }
+    },
+
+    async createSandbox({ attempt, replaces }, signal) {
+      if (replaces.length > 0) {
+        record(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
+        for (const id of replaces) await cri.stopPodSandbox(id);
+      }
+      const [dns] = await Promise.all([
+        readFile(services.resolvConf, 'utf8').then((text) => podDns(pod, services.dns, parseResolvConf(text))),
+        cgroups.ensurePod(pod),
+        mkdir(podLogDirectory(services.sandbox.logDirectory, pod), { recursive: true, mode: LOG_DIRECTORY_MODE }),
+      ]);
+      const config = sandboxConfig(pod, attempt, cgroups.parentOf(pod), dns, services.sandbox);
+      using _slot = await services.starts.acquire(signal);
+      try {
+        // What has begun is brought to its end: the runtime would be left with half a network.
+        await cri.runPodSandbox(config, pod.spec?.runtimeClassName ?? '');
+      } catch (error) {
+        record(
+          pod,
+          'Warning',
+          'FailedCreatePodSandBox',
+          `Failed to create pod sandbox: rpc error: ${(error as Error).message}`,
+        );
+        throw error;
+      }
+    },
+
+    startContainer: (action, signal) => startContainer(pod, runtime, action, services, signal),
+    stopContainer: (action, signal) => stopContainer(pod, runtime, action, services, signal),
+
+    async removeContainer({ observed }) {
+      await ignoreNotFound(cri.removeContainer(observed.id));
+      const log = `${podLogDirectory(services.sandbox.logDirectory, pod)}/${observed.name}/${observed.restartCount}.log`;
+      await rm(log, { force: true });
+      await rm(terminationMessageFile(volumes.podDirectory(uid), observed.name, observed.restartCount), {
+        force: true,
+      });
+    },
+
+    stopSandbox: ({ sandboxId }) => ignoreNotFound(cri.stopPodSandbox(sandboxId)),
+    removeSandbox: ({ sandboxId }) => ignoreNotFound(cri.removePodSandbox(sandboxId)),
+
+    async tearDown(_action, signal) {
+      await volumes.tearDown(uid, signal);
+      if (!(await cgroups.removePod(uid, signal))) {
+        services.logger.warn({ pod: uid }, 'processes linger in the cgroup of a pod that has ended');
+      }
+    },
+  };
+}
+
+async function ignoreNotFound(call: Promise<void>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof CriError && error.notFound)) throw error;
+  }
+}

@@ -1,0 +1,347 @@
+/** The pods of this host: follows what is wanted, gives each pod its worker, and cleans up after those that are gone. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pods, type Pod } from '../../api/core/pod.ts';
+import type { Service } from '../../api/core/service.ts';
+import { StatusError } from '../../api/machinery/status-error.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import { backoffMs } from '../../client/backoff.ts';
+import { referenceTo, type EventRecorder } from '../../client/event-recorder.ts';
+import { Informer } from '../../client/informer.ts';
+import type { Logger } from '../../client/logger.ts';
+import type { CriClient } from '../cri/client.ts';
+import { followRuntimeEvents } from '../cri/events.ts';
+import type { ImageService } from '../images/image-service.ts';
+import { Semaphore } from '../images/semaphore.ts';
+import { PodProbes } from '../probes/pod-probes.ts';
+import type { ResourceHost } from '../resources/compute.ts';
+import type { PodCgroups } from '../resources/pod-cgroups.ts';
+import type { Resources } from '../volumes/downward-values.ts';
+import type { ObjectSource } from '../volumes/object-source.ts';
+import type { PodVolumes } from '../volumes/pod-volumes.ts';
+import type { ClusterDns } from './dns.ts';
+import { HostInventory } from './host-inventory.ts';
+import { MirrorPods, isMirror } from './mirror-pods.ts';
+import { newestContainer, type PodRuntime } from './observed.ts';
+import { graceOf } from './plan.ts';
+import type { PodDirectory } from './pod-directory.ts';
+import { fieldPathOf, removePodLogs } from './pod-files.ts';
+import type { PodServices } from './pod-services.ts';
+import { PodWorker } from './pod-worker.ts';
+import { StaticPods } from './static-pods.ts';
+import { StatusManager } from './status-manager.ts';
+
+export interface PodManagerOptions {
+  readonly cri: CriClient;
+  readonly images: ImageService;
+  readonly volumes: PodVolumes;
+  readonly objects: ObjectSource;
+  readonly client: ApiClient;
+  readonly events: EventRecorder;
+  /** Every service of the cluster, for environment variables. */
+  readonly services: () => Iterable<Service>;
+  readonly nodeName: string;
+  readonly nodeIPs: readonly string[];
+  readonly dns: ClusterDns;
+  readonly cgroups: PodCgroups;
+  readonly resourceHost: ResourceHost;
+  /** What the node can give to pods. */
+  readonly allocatable: () => Resources;
+  /** Static pods; none when absent. */
+  readonly staticPodDirectory?: string;
+  /** `/var/log/pods` */
+  readonly logDirectory: string;
+  readonly resolvConf?: string;
+  readonly hostsFile?: string;
+  readonly logger: Logger;
+}
+
+/** Starting a container is mostly the runtime's CPU time: more at once than this only wait for each other. */
+const PARALLEL_STARTS = 8;
+/** The net under the runtime's events. */
+const RELIST_MS = 90_000;
+const RETRY = { initialMs: 200, maxMs: 10_000 };
+
+interface Entry {
+  readonly worker: PodWorker;
+  readonly isStatic: boolean;
+}
+
+export class PodManager implements PodDirectory {
+  readonly #options: PodManagerOptions;
+  readonly #services: PodServices;
+  readonly #inventory: HostInventory;
+  readonly #informer: Informer<Pod>;
+  readonly #mirrors: MirrorPods;
+  readonly #entries = new Map<string, Entry>();
+  /** Pods whose end is done here and whose object may still be seen for a moment. */
+  readonly #done = new Set<string>();
+  /** The pod that a sandbox or container belongs to. */
+  readonly #owners = new Map<string, string>();
+  readonly #running = new Set<Promise<void>>();
+  #statuses: StatusManager | undefined;
+  #signal: AbortSignal | undefined;
+
+  constructor(options: PodManagerOptions) {
+    this.#options = options;
+    const { cri, client, logger, nodeName, volumes, cgroups } = options;
+    this.#informer = new Informer({ client, resource: pods, fieldSelector: `spec.nodeName=${nodeName}`, logger });
+    this.#mirrors = new MirrorPods({ client, logger, nodeName });
+    this.#inventory = new HostInventory({ cri, volumes, cgroups, logger });
+    this.#services = {
+      cri,
+      images: options.images,
+      volumes,
+      cgroups,
+      environment: {
+        objects: options.objects,
+        services: options.services,
+        allocatable: options.allocatable,
+        hostIPs: options.nodeIPs,
+        nodeName,
+      },
+      resourceHost: options.resourceHost,
+      dns: options.dns,
+      sandbox: { logDirectory: options.logDirectory, clusterDomain: options.dns.domain },
+      resolvConf: options.resolvConf ?? '/etc/resolv.conf',
+      hostsFile: options.hostsFile ?? '/etc/hosts',
+      starts: new Semaphore(PARALLEL_STARTS),
+      record: (pod, type, reason, message, container) => {
+        const regarding = referenceTo('v1', 'Pod', this.#apiPod(pod) ?? pod);
+        const fieldPath = container === undefined ? undefined : fieldPathOf(pod, container);
+        options.events.event({ ...regarding, fieldPath }, type, reason, message);
+      },
+      logger,
+    };
+  }
+
+  /** Resolves when the agent stops; containers go on running. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#signal = signal;
+    const { client, logger, cri, staticPodDirectory, nodeName } = this.#options;
+    this.#statuses = new StatusManager({ client, logger, current: (uid) => this.#byUid(uid) }, signal);
+    await this.#untilListed(signal);
+    const parts = [
+      followRuntimeEvents({ cri, logger, changed: (id) => this.#changed(id), missed: () => this.#wakeAll() }, signal),
+      this.#informer.run(signal),
+      this.#mirrors.run(signal),
+      this.#relist(signal),
+    ];
+    if (staticPodDirectory !== undefined) {
+      const source = new StaticPods({ directory: staticPodDirectory, nodeName, logger });
+      parts.push(source.run((wanted) => this.#setStatic(wanted), signal));
+    }
+    this.#informer.addHandlers({
+      onAdd: (pod) => this.#wanted(pod),
+      onUpdate: (_old, pod) => this.#wanted(pod),
+      onDelete: (pod) => this.#deleted(pod),
+    });
+    void this.#informer.hasSynced().then(
+      () => this.#cleanUp(signal),
+      () => undefined,
+    );
+    await Promise.all(parts);
+    await Promise.all(this.#running);
+  }
+
+  list(): readonly Pod[] {
+    return [...this.#entries.values()].map(({ worker }) => ({ ...worker.pod, status: worker.status }));
+  }
+
+  find(namespace: string, name: string): Pod | undefined {
+    for (const { worker } of this.#entries.values()) {
+      const { metadata } = worker.pod;
+      if (metadata?.name === name && metadata.namespace === namespace) return { ...worker.pod, status: worker.status };
+    }
+    return undefined;
+  }
+
+  sandboxId(podUid: string): string | undefined {
+    return this.#entries.get(podUid)?.worker.runtime.sandboxes[0]?.id;
+  }
+
+  containerId(podUid: string, containerName: string, previous = false): string | undefined {
+    const runtime = this.#entries.get(podUid)?.worker.runtime;
+    if (!runtime) return undefined;
+    if (!previous) return newestContainer(runtime, containerName)?.id;
+    return runtime.containers.filter(({ name }) => name === containerName)[1]?.id;
+  }
+
+  /** What the volumes of a pod show has changed: for whoever follows configMaps, secrets and tokens. */
+  refreshVolumes(podUid: string): void {
+    this.#entries.get(podUid)?.worker.refreshVolumes();
+  }
+
+  /** Ends a pod and says why in its status: eviction. */
+  evict(podUid: string, graceSeconds: number, reason: string, message: string): void {
+    this.#entries.get(podUid)?.worker.end(graceSeconds, false, { reason, message });
+  }
+
+  #byUid(uid: string): Pod | undefined {
+    for (const pod of this.#informer.values()) if (pod.metadata?.uid === uid) return pod;
+    return undefined;
+  }
+
+  /** The object that stands for a pod in the API: its mirror when it is static. */
+  #apiPod(pod: Pod): Pod | undefined {
+    const entry = this.#entries.get(pod.metadata?.uid ?? '');
+    return entry?.isStatic ? this.#informer.get(pod.metadata?.namespace ?? '', pod.metadata?.name ?? '') : pod;
+  }
+
+  #wanted(pod: Pod): void {
+    if (isMirror(pod)) {
+      this.#mirrors.seen(pod);
+      this.#entries.get(this.#mirrors.staticUid(pod))?.worker.wake();
+      return;
+    }
+    const uid = pod.metadata?.uid ?? '';
+    if (this.#done.has(uid)) return;
+    const worker = this.#entries.get(uid)?.worker;
+    if (worker) {
+      const { labels, annotations } = worker.pod.metadata ?? {};
+      const shown = JSON.stringify([labels, annotations]);
+      worker.update(pod);
+      if (shown !== JSON.stringify([pod.metadata?.labels, pod.metadata?.annotations])) worker.refreshVolumes();
+      this.#endIfDeleted(worker, pod);
+    } else {
+      this.#endIfDeleted(this.#start(pod, false), pod);
+    }
+  }
+
+  #endIfDeleted(worker: PodWorker, { metadata, ...pod }: Pod): void {
+    if (metadata?.deletionTimestamp === undefined) return;
+    worker.end(metadata.deletionGracePeriodSeconds ?? graceOf(pod), true);
+  }
+
+  #deleted(pod: Pod): void {
+    const uid = pod.metadata?.uid ?? '';
+    if (isMirror(pod)) {
+      this.#mirrors.gone(pod);
+      return;
+    }
+    this.#done.delete(uid);
+    this.#entries.get(uid)?.worker.end(pod.metadata?.deletionGracePeriodSeconds ?? graceOf(pod), true);
+  }
+
+  #setStatic(wanted: readonly Pod[]): void {
+    const uids = new Set(wanted.map(({ metadata }) => metadata?.uid));
+    for (const [uid, { worker, isStatic }] of this.#entries) {
+      if (isStatic && !uids.has(uid)) worker.end(graceOf(worker.pod), true);
+    }
+    for (const pod of wanted) if (!this.#entries.has(pod.metadata?.uid ?? '')) this.#start(pod, true);
+    this.#mirrors.want(wanted);
+  }
+
+  #start(pod: Pod, isStatic: boolean): PodWorker {
+    const uid = pod.metadata?.uid ?? '';
+    const signal = this.#signal ?? AbortSignal.abort();
+    const probes = new PodProbes();
+    const worker = new PodWorker(pod, {
+      services: this.#services,
+      probes,
+      hostIPs: this.#options.nodeIPs,
+      isNew: !this.#inventory.runs(uid),
+      publish: (of, status) => {
+        const apiPod = this.#apiPod(of);
+        if (apiPod && this.#byUid(apiPod.metadata?.uid ?? '')) this.#statuses?.set(apiPod, status);
+      },
+      observed: (runtime) => this.#own(uid, runtime),
+    });
+    this.#entries.set(uid, { worker, isStatic });
+    const life = worker
+      .run(signal)
+      .then(() => (signal.aborted ? undefined : this.#finish(worker, signal)))
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#options.logger.error({ pod: uid, err: (error as Error).message }, 'a pod was lost');
+      })
+      .finally(() => this.#running.delete(life));
+    this.#running.add(life);
+    return worker;
+  }
+
+  #own(uid: string, { sandboxes, containers }: PodRuntime): void {
+    for (const { id } of sandboxes) this.#owners.set(id, uid);
+    for (const { id } of containers) this.#owners.set(id, uid);
+  }
+
+  #changed(id: string): void {
+    const uid = this.#owners.get(id);
+    if (uid !== undefined) this.#entries.get(uid)?.worker.wake();
+  }
+
+  #wakeAll(): void {
+    for (const { worker } of this.#entries.values()) worker.wake();
+  }
+
+  /** Nothing of the pod runs any more: says so, and lets the API forget it. */
+  async #finish(worker: PodWorker, signal: AbortSignal): Promise<void> {
+    const { pod } = worker;
+    const uid = pod.metadata?.uid ?? '';
+    const isStatic = this.#entries.get(uid)?.isStatic;
+    await removePodLogs(this.#options.logDirectory, pod);
+    this.#options.images.forget(uid);
+    if (!isStatic && this.#byUid(uid)) {
+      this.#done.add(uid);
+      await this.#statuses?.flush(uid);
+      await this.#deleteFromApi(pod, signal);
+    }
+    this.#statuses?.forget(uid);
+    this.#entries.delete(uid);
+    for (const [id, owner] of this.#owners) if (owner === uid) this.#owners.delete(id);
+  }
+
+  async #deleteFromApi({ metadata }: Pod, signal: AbortSignal): Promise<void> {
+    const { client, logger } = this.#options;
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        const { namespace = '', name = '', uid } = metadata ?? {};
+        await client.delete(pods, namespace, name, { gracePeriodSeconds: 0, uid, signal });
+        return;
+      } catch (error) {
+        if (error instanceof StatusError && (error.code === 404 || error.code === 409)) return;
+        if (signal.aborted) return;
+        const pod = `${metadata?.namespace}/${metadata?.name}`;
+        logger.warn({ pod, err: (error as Error).message }, 'a pod that has ended could not be deleted');
+        await sleep(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Nothing is started before it is known what runs. */
+  async #untilListed(signal: AbortSignal): Promise<void> {
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        await this.#inventory.list(signal);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.logger.warn({ err: (error as Error).message }, 'the container runtime does not answer');
+        await sleep(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #relist(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(RELIST_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        const stale = await this.#inventory.list(signal);
+        for (const uid of stale) this.#entries.get(uid)?.worker.wake();
+        if (this.#informer.isSynced) await this.#cleanUp(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.logger.warn({ err: (error as Error).message }, 'the container runtime could not be listed');
+      }
+    }
+  }
+
+  /** Ends pods that run here and are wanted by nobody; removes what pods have left behind. */
+  async #cleanUp(signal: AbortSignal): Promise<void> {
+    for (const pod of this.#inventory.orphans((uid) => this.#entries.has(uid) || this.#done.has(uid))) {
+      this.#options.logger.info({ pod: pod.metadata?.uid, name: pod.metadata?.name }, 'ending a pod that nobody wants');
+      this.#start(pod, false).end(graceOf(pod), true);
+    }
+    await this.#inventory.removeLeftovers((uid) => this.#entries.has(uid), signal);
+    await this.#options.cgroups.balance([...this.#entries.values()].map(({ worker }) => worker.pod));
+  }
+}

@@ -1,0 +1,15 @@
+/** Why a container could not be started: the reason and message of its waiting state, as kubectl shows them. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+  readonly reason: string;
+  /** When it makes sense to try again, milliseconds since the epoch; absent for the usual wait. */
+  readonly retryAt: number | undefined;
+  constructor(reason: string, message: string, options: { retryAt?: number } = {}) {
+    super(message);
+    this.reason = reason;
+    this.retryAt = options.retryAt;
+  }
+}
+
+/** What the pod asks for cannot be put together now: a missing configMap, a user that may not be root. */
+export const configError = (message: string): StartError => new StartError('CreateContainerConfigError', message);

@@ -1,0 +1,162 @@
+/** The kernel's cgroup tree, version 1 (a hierarchy a controller) or 2 (one): makes, limits and removes cgroups. */
+import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { cpuWeight, type CgroupLimits } from './compute.ts';
+
+export type CgroupVersion = 1 | 2;
+
+export interface CgroupTree {
+  readonly version: CgroupVersion;
+  /** Makes the cgroup and those above it; sets its limits. Idempotent. `cgroup` is a path below the mount point. */
+  ensure(cgroup: string, limits: CgroupLimits): Promise<void>;
+  /** Removes an empty cgroup with those below it. Resolves to false when something still runs in it. */
+  remove(cgroup: string): Promise<boolean>;
+  /** The names of the cgroups right below one. */
+  children(cgroup: string): Promise<string[]>;
+  /** The directory whose files tell of CPU time, and that for memory. */
+  cpuDirectory(cgroup: string): string;
+  memoryDirectory(cgroup: string): string;
+}
+
+const CGROUP2_CONTROLLERS = ['cpu', 'memory', 'pids', 'io', 'cpuset', 'hugetlb'];
+
+/** Finds out what is mounted. `mountInfo` is the text of /proc/self/mountinfo. */
+export function cgroupTree(mountInfo: string): CgroupTree {
+  const mounts = mountInfo.split('\n').flatMap((line) => {
+    const [before = '', after = ''] = line.split(' - ');
+    const [type = '', , options = ''] = after.split(' ');
+    const mountPoint = before.split(' ')[4];
+    return mountPoint !== undefined && type.startsWith('cgroup')
+      ? [{ type, mountPoint, options: options.split(',') }]
+      : [];
+  });
+  const cpu = mounts.find(({ type, options }) => type === 'cgroup' && options.includes('cpu'));
+  const memory = mounts.find(({ type, options }) => type === 'cgroup' && options.includes('memory'));
+  if (cpu && memory) {
+    const cpuacct = mounts.find(({ type, options }) => type === 'cgroup' && options.includes('cpuacct')) ?? cpu;
+    const all = mounts.filter(({ type }) => type === 'cgroup').map(({ mountPoint }) => mountPoint);
+    return new CgroupV1(cpu.mountPoint, cpuacct.mountPoint, memory.mountPoint, [...new Set(all)]);
+  }
+  const unified = mounts.find(({ type }) => type === 'cgroup2');
+  if (!unified) throw new Error('no cgroup controllers for cpu and memory are mounted');
+  return new CgroupV2(unified.mountPoint);
+}
+
+class CgroupV1 implements CgroupTree {
+  readonly version = 1;
+  readonly #cpu: string;
+  readonly #cpuacct: string;
+  readonly #memory: string;
+  /** Every hierarchy: runc makes the pod's cgroup in each of them. */
+  readonly #all: readonly string[];
+
+  constructor(cpu: string, cpuacct: string, memory: string, all: readonly string[]) {
+    this.#cpu = cpu;
+    this.#cpuacct = cpuacct;
+    this.#memory = memory;
+    this.#all = all;
+  }
+
+  async ensure(cgroup: string, limits: CgroupLimits): Promise<void> {
+    const cpu = path.join(this.#cpu, cgroup);
+    const memory = path.join(this.#memory, cgroup);
+    await Promise.all([mkdir(cpu, { recursive: true }), mkdir(memory, { recursive: true })]);
+    await set(cpu, 'cpu.shares', limits.cpuShares);
+    await set(cpu, 'cpu.cfs_period_us', limits.cpuPeriod);
+    await set(cpu, 'cpu.cfs_quota_us', limits.cpuQuota ?? -1);
+    await set(memory, 'memory.limit_in_bytes', limits.memoryBytes ?? -1);
+  }
+
+  async remove(cgroup: string): Promise<boolean> {
+    const removed = await Promise.all(this.#all.map((mountPoint) => removeTree(path.join(mountPoint, cgroup))));
+    return removed.every(Boolean);
+  }
+
+  children(cgroup: string): Promise<string[]> {
+    return directories(path.join(this.#cpu, cgroup));
+  }
+
+  cpuDirectory(cgroup: string): string {
+    return path.join(this.#cpuacct, cgroup);
+  }
+
+  memoryDirectory(cgroup: string): string {
+    return path.join(this.#memory, cgroup);
+  }
+}
+
+class CgroupV2 implements CgroupTree {
+  readonly version = 2;
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  async ensure(cgroup: string, limits: CgroupLimits): Promise<void> {
+    let directory = this.#root;
+    for (const part of cgroup.split('/').filter(Boolean)) {
+      await this.#delegate(directory);
+      directory = path.join(directory, part);
+      await mkdir(directory, { recursive: true });
+    }
+    await set(directory, 'cpu.weight', cpuWeight(limits.cpuShares));
+    await set(directory, 'cpu.max', `${limits.cpuQuota ?? 'max'} ${limits.cpuPeriod}`);
+    await set(directory, 'memory.max', limits.memoryBytes ?? 'max');
+  }
+
+  /** Makes the controllers that are there available below a cgroup. */
+  async #delegate(directory: string): Promise<void> {
+    const available = (await readFile(path.join(directory, 'cgroup.controllers'), 'utf8')).trim().split(' ');
+    const enabled = (await readFile(path.join(directory, 'cgroup.subtree_control'), 'utf8')).trim().split(' ');
+    const missing = CGROUP2_CONTROLLERS.filter((name) => available.includes(name) && !enabled.includes(name));
+    if (missing.length > 0) await set(directory, 'cgroup.subtree_control', missing.map((name) => `+${name}`).join(' '));
+  }
+
+  remove(cgroup: string): Promise<boolean> {
+    return removeTree(path.join(this.#root, cgroup));
+  }
+
+  children(cgroup: string): Promise<string[]> {
+    return directories(path.join(this.#root, cgroup));
+  }
+
+  cpuDirectory(cgroup: string): string {
+    return path.join(this.#root, cgroup);
+  }
+
+  memoryDirectory(cgroup: string): string {
+    return path.join(this.#root, cgroup);
+  }
+}
+
+const set = (directory: string, file: string, value: string | number): Promise<void> =>
+  writeFile(path.join(directory, file), String(value));
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
+
+async function directories(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** cgroups are removed from the leaves up, with rmdir alone. */
+async function removeTree(directory: string): Promise<boolean> {
+  let empty = true;
+  for (const name of await directories(directory)) {
+    if (!(await removeTree(path.join(directory, name)))) empty = false;
+  }
+  if (!empty) return false;
+  try {
+    await rmdir(directory);
+  } catch (error) {
+    if (codeOf(error) === 'EBUSY') return false;
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+  return true;
+}

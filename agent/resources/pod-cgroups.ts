@@ -1,0 +1,163 @@
+/** The cgroups of pods: `kubepods`, its QoS classes and one for each pod. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pod } from '../../api/core/pod.ts';
+import type { CgroupDriver } from '../cri/types.ts';
+import { run } from '../host/run.ts';
+import {
+  cgroupParent,
+  cgroupPath,
+  containerCgroupPath,
+  podCgroup,
+  qosCgroup,
+  topCgroup,
+  type CgroupName,
+} from './cgroup-names.ts';
+import type { CgroupTree } from './cgroup-tree.ts';
+import { cpuShares, cpuWeight, podCpuRequestMilli, podLimits, type CgroupLimits } from './compute.ts';
+import { qosClass, type QosClass } from './qos.ts';
+
+export interface PodCgroupsOptions {
+  readonly tree: CgroupTree;
+  readonly driver: CgroupDriver;
+  /** The cgroup in which `kubepods` is made: the `cgroup-root` setting. */
+  readonly root: string;
+}
+
+const QOS_CLASSES: readonly QosClass[] = ['Guaranteed', 'Burstable', 'BestEffort'];
+const CPU_PERIOD_US = 100_000;
+/** The last processes of a pod leave its cgroup a moment after the runtime has reported their end. */
+const REMOVE_ATTEMPTS = 20;
+const REMOVE_RETRY_MS = 50;
+
+export class PodCgroups {
+  readonly #options: PodCgroupsOptions;
+  #burstableShares = 0;
+
+  constructor(options: PodCgroupsOptions) {
+    this.#options = options;
+  }
+
+  /** Makes `kubepods` with what pods may use together, and its QoS classes. */
+  async ensureTop(allocatable: { milliCpu: number; memoryBytes: number }): Promise<void> {
+    const { root } = this.#options;
+    await this.#ensure(topCgroup(root), {
+      cpuShares: cpuShares(allocatable.milliCpu),
+      cpuPeriod: CPU_PERIOD_US,
+      memoryBytes: allocatable.memoryBytes,
+    });
+    for (const qos of ['Burstable', 'BestEffort'] as const) await this.#ensure(qosCgroup(root, qos), idle);
+  }
+
+  /** Burstable pods together weigh what they asked for together. */
+  async balance(pods: Iterable<Pod>): Promise<void> {
+    let milliCpu = 0;
+    for (const pod of pods) if (qosClass(pod) === 'Burstable') milliCpu += podCpuRequestMilli(pod);
+    const shares = cpuShares(milliCpu);
+    if (shares === this.#burstableShares) return;
+    this.#burstableShares = shares;
+    await this.#ensure(qosCgroup(this.#options.root, 'Burstable'), { ...idle, cpuShares: shares });
+  }
+
+  /** What the sandbox is handed as `cgroup_parent`. */
+  parentOf(pod: Pod): string {
+    return cgroupParent(this.#options.driver, this.#nameOf(pod));
+  }
+
+  async ensurePod(pod: Pod): Promise<void> {
+    await this.#ensure(this.#nameOf(pod), podLimits(pod));
+  }
+
+  /** Idempotent; works without the pod's object. Resolves to false when processes linger in it. */
+  async removePod(podUid: string, signal: AbortSignal): Promise<boolean> {
+    const { root, driver } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      let removed = true;
+      for (const qos of QOS_CLASSES) {
+        if (!(await this.#remove(podCgroup(root, qos, podUid)))) removed = false;
+      }
+      if (removed || attempt === REMOVE_ATTEMPTS || driver === 'systemd') return removed;
+      await sleep(REMOVE_RETRY_MS, undefined, { signal });
+    }
+  }
+
+  /** UIDs of the pods that have a cgroup here. */
+  async podsWithCgroups(): Promise<string[]> {
+    const { tree, driver, root } = this.#options;
+    const uids: string[] = [];
+    for (const qos of QOS_CLASSES) {
+      for (const name of await tree.children(cgroupPath(driver, qosCgroup(root, qos)))) {
+        const uid = /(?:^|-)pod([^.]+)(?:\.slice)?$/.exec(name)?.[1];
+        if (uid !== undefined) uids.push(driver === 'systemd' ? uid.replaceAll('_', '-') : uid);
+      }
+    }
+    return uids;
+  }
+
+  /** Where the files of a pod's cgroup are, below the tree's mount points; see `readUsage`. */
+  podPath(pod: Pod): string {
+    return cgroupPath(this.#options.driver, this.#nameOf(pod));
+  }
+
+  containerPath(pod: Pod, containerId: string): string {
+    return containerCgroupPath(this.#options.driver, this.#nameOf(pod), containerId);
+  }
+
+  topPath(): string {
+    return cgroupPath(this.#options.driver, topCgroup(this.#options.root));
+  }
+
+  get tree(): CgroupTree {
+    return this.#options.tree;
+  }
+
+  #nameOf(pod: Pod): CgroupName {
+    return podCgroup(this.#options.root, qosClass(pod), pod.metadata?.uid ?? '');
+  }
+
+  async #ensure(name: CgroupName, limits: CgroupLimits): Promise<void> {
+    const { tree, driver } = this.#options;
+    if (driver === 'cgroupfs') return tree.ensure(cgroupPath(driver, name), limits);
+    // systemd owns its slices: what is written past it is undone at its next reload.
+    const quota = limits.cpuQuota === undefined ? '' : `${Math.ceil((limits.cpuQuota / limits.cpuPeriod) * 100)}%`;
+    const slice = cgroupParent(driver, name);
+    await run('systemctl', ['start', slice]);
+    await run('systemctl', [
+      'set-property',
+      '--runtime',
+      slice,
+      tree.version === 2 ? `CPUWeight=${cpuWeight(limits.cpuShares)}` : `CPUShares=${limits.cpuShares}`,
+      `CPUQuota=${quota}`,
+      `${tree.version === 2 ? 'MemoryMax' : 'MemoryLimit'}=${limits.memoryBytes ?? 'infinity'}`,
+    ]);
+  }
+
+  async #remove(name: CgroupName): Promise<boolean> {
+    const { tree, driver } = this.#options;
+    if (driver === 'cgroupfs') return tree.remove(cgroupPath(driver, name));
+    const parent = cgroupPath(driver, name.slice(0, -1));
+    const slice = cgroupParent(driver, name);
+    if (!(await tree.children(parent)).includes(slice)) return true;
+    await run('systemctl', ['stop', slice]);
+    await run('systemctl', ['revert', slice]);
+    return true;
+  }
+}
+
+const idle: CgroupLimits = { cpuShares: 2, cpuPeriod: CPU_PERIOD_US };
+
+/**
+ * The lowest oom_score_adj that can be given to a process here, found by trying: without CAP_SYS_RESOURCE it cannot go
+ * below where it is, and the runtime would fail to start containers that are to be spared.
+ */
+export async function lowestOomScoreAdj(file = '/proc/self/oom_score_adj'): Promise<number> {
+  const current = Number(await readFile(file, 'utf8'));
+  try {
+    await writeFile(file, '-1000');
+    await writeFile(file, String(current));
+    return -1000;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    return current;
+  }
+}
