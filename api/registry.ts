@@ -26,6 +26,10 @@ import { leases } from './coordination/lease.ts';
 import { endpointSlices } from './discovery/endpoint-slice.ts';
 import { events as eventsV1 } from './events/event.ts';
 import { priorityClasses } from './scheduling/priority-class.ts';
+import { scales } from './autoscaling/scale.ts';
+import { evictions } from './policy/eviction.ts';
+import { tokenRequests } from './authentication/token-request.ts';
+import { deleteOptions } from './meta/delete-options.ts';
 
 /** Every kind that the api-server serves. */
 export const kinds: readonly Kind[] = [
@@ -57,3 +61,17 @@ export const kinds: readonly Kind[] = [
   eventsV1,
   priorityClasses,
 ];
+
+/** Kinds that are not resources of their own but travel in requests and answers of subresources and deletes. */
+export const travellingKinds: readonly Kind[] = [scales, evictions, tokenRequests, deleteOptions];
+
+/** The kind that is served under this path. */
+export function findKind(group: string, version: string, plural: string): Kind | undefined {
+  return kinds.find((kind) => kind.plural === plural && kind.group === group && kind.version === version);
+}
+
+/** A kind by its name, travelling ones as well. */
+export function findByKind(group: string, version: string, kind: string): Kind | undefined {
+  const named = (known: Kind) => known.kind === kind && known.group === group && known.version === version;
+  return kinds.find(named) ?? travellingKinds.find(named);
+}

@@ -1,3 +1,5 @@
+import { defineKind } from '../machinery/define-kind.ts';
+import { invalid } from '../machinery/field-error.ts';
 import { always, int32, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 
@@ -33,3 +35,15 @@ export const Scale = struct(
   },
 );
 export type Scale = Static<typeof Scale>;
+
+export const scales = defineKind<Scale>({
+  group: 'autoscaling',
+  version: 'v1',
+  kind: 'Scale',
+  plural: 'scales',
+  namespaced: true,
+  schema: Scale,
+  verbs: [],
+  validate: ({ spec }) =>
+    (spec?.replicas ?? 0) < 0 ? [invalid('spec.replicas', spec?.replicas, 'must be greater than or equal to 0')] : [],
+});

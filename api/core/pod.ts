@@ -3,6 +3,12 @@ import { always, string, struct, type Static } from '../machinery/schema.ts';
 import { PodSpec } from './pod-spec.ts';
 import { PodStatus } from './pod-status.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { podColumns } from './pod-columns.ts';
+import { applyPodDefaults } from './pod-defaults.ts';
+import { preparePodForCreate, preparePodForStatusUpdate, preparePodForUpdate } from './pod-strategy.ts';
+import { validatePodStatusUpdate, validatePodUpdate } from './pod-update-validation.ts';
+import { validatePod } from './pod-validation.ts';
+import { podWarnings } from './pod-warnings.ts';
 
 export const Pod = struct(
   'io.k8s.api.core.v1.Pod',
@@ -44,4 +50,24 @@ export const pods = defineKind<Pod>({
     { name: 'resize', verbs: ['get', 'patch', 'update'] },
     { name: 'status', verbs: ['get', 'patch', 'update'] },
   ],
+  hasGeneration: true,
+  columns: podColumns,
+  selectableFields: {
+    'spec.nodeName': ({ spec }) => spec?.nodeName ?? '',
+    'spec.restartPolicy': ({ spec }) => spec?.restartPolicy ?? '',
+    'spec.schedulerName': ({ spec }) => spec?.schedulerName ?? '',
+    'spec.serviceAccountName': ({ spec }) => spec?.serviceAccountName ?? '',
+    'spec.hostNetwork': ({ spec }) => String(spec?.hostNetwork ?? false),
+    'status.phase': ({ status }) => status?.phase ?? '',
+    'status.podIP': ({ status }) => status?.podIPs?.[0]?.ip ?? status?.podIP ?? '',
+    'status.nominatedNodeName': ({ status }) => status?.nominatedNodeName ?? '',
+  },
+  applyDefaults: applyPodDefaults,
+  prepareForCreate: preparePodForCreate,
+  prepareForUpdate: preparePodForUpdate,
+  prepareForStatusUpdate: preparePodForStatusUpdate,
+  validate: validatePod,
+  validateUpdate: validatePodUpdate,
+  validateStatusUpdate: validatePodStatusUpdate,
+  warnings: (pod) => podWarnings(pod.spec, 'spec'),
 });

@@ -1,3 +1,4 @@
+import { defineKind } from '../machinery/define-kind.ts';
 import { always, string, struct, type Static } from '../machinery/schema.ts';
 import { DeleteOptions } from '../meta/delete-options.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
@@ -13,3 +14,13 @@ export const Eviction = struct(
   },
 );
 export type Eviction = Static<typeof Eviction>;
+
+export const evictions = defineKind<Eviction>({
+  group: 'policy',
+  version: 'v1',
+  kind: 'Eviction',
+  plural: 'evictions',
+  namespaced: true,
+  schema: Eviction,
+  verbs: [],
+});

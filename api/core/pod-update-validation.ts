@@ -1,0 +1,150 @@
+/** What an update of a pod may change, which is little. */
+import { semanticallyEqual } from '../machinery/deep-equal.ts';
+import { type FieldError, forbidden, invalid } from '../machinery/field-error.ts';
+import type { Toleration } from './affinity.ts';
+import type { Pod } from './pod.ts';
+import type { PodSpec } from './pod-spec.ts';
+import type { ContainerStatus } from './pod-status.ts';
+
+const CHANGEABLE =
+  'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,' +
+  '`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),' +
+  '`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n';
+
+function validateDeadline(spec: PodSpec, old: PodSpec, errors: FieldError[]): void {
+  const path = 'spec.activeDeadlineSeconds';
+  const [wanted, before] = [spec.activeDeadlineSeconds, old.activeDeadlineSeconds];
+  if (before === undefined) return;
+  if (wanted === undefined) {
+    errors.push(invalid(path, null, 'must not update from a positive integer to nil value'));
+  } else if (wanted > before) {
+    errors.push(invalid(path, wanted, 'must be less than or equal to previous value'));
+  }
+}
+
+function validateTolerationAdditions(spec: PodSpec, old: PodSpec, errors: FieldError[]): void {
+  const unbounded = (toleration: Toleration) => ({ ...toleration, tolerationSeconds: undefined });
+  for (const before of old.tolerations ?? []) {
+    const kept = spec.tolerations?.some((toleration) => semanticallyEqual(unbounded(toleration), unbounded(before)));
+    if (kept) continue;
+    errors.push(forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'));
+    return;
+  }
+}
+
+/** While a pod is gated, what selects its node may be narrowed. */
+function gatedFields(spec: PodSpec, old: PodSpec, errors: FieldError[]): Partial<PodSpec> {
+  const before = new Set(old.schedulingGates?.map(({ name }) => name));
+  for (const [index, { name }] of (spec.schedulingGates ?? []).entries()) {
+    if (!before.has(name)) {
+      errors.push(
+        forbidden(
+          `spec.schedulingGates[${index}].name`,
+          "only deletion is allowed, but found new scheduling gate '" + name + "'",
+        ),
+      );
+    }
+  }
+  if (!old.schedulingGates?.length) return { schedulingGates: old.schedulingGates };
+  for (const key in old.nodeSelector) {
+    if (spec.nodeSelector?.[key] === old.nodeSelector[key]) continue;
+    errors.push(
+      invalid(
+        'spec.nodeSelector',
+        spec.nodeSelector ?? {},
+        'only additions to spec.nodeSelector are allowed (no mutations or deletions)',
+      ),
+    );
+    break;
+  }
+  return {
+    schedulingGates: old.schedulingGates,
+    nodeSelector: old.nodeSelector,
+    affinity:
+      old.affinity && spec.affinity ? { ...spec.affinity, nodeAffinity: old.affinity.nodeAffinity } : old.affinity,
+  };
+}
+
+const withImages = (containers: PodSpec['containers'], old: PodSpec['containers']): PodSpec['containers'] =>
+  containers.map((container, index) => ({ ...container, image: old[index]?.image }));
+
+/** `pods`: images, deadline, additional tolerations, a shorter grace; everything else stays. */
+export function validatePodUpdate(pod: Pod, oldPod: Pod): FieldError[] {
+  const errors: FieldError[] = [];
+  const spec = pod.spec ?? { containers: [] };
+  const old = oldPod.spec ?? { containers: [] };
+  for (const field of ['containers', 'initContainers'] as const) {
+    if ((spec[field]?.length ?? 0) === (old[field]?.length ?? 0)) continue;
+    return [forbidden(`spec.${field}`, 'pod updates may not add or remove containers')];
+  }
+  validateDeadline(spec, old, errors);
+  validateTolerationAdditions(spec, old, errors);
+  const munged: PodSpec = {
+    ...spec,
+    ...gatedFields(spec, old, errors),
+    containers: withImages(spec.containers, old.containers),
+    initContainers: withImages(spec.initContainers ?? [], old.initContainers ?? []),
+    activeDeadlineSeconds: old.activeDeadlineSeconds,
+    tolerations: old.tolerations,
+  };
+  if ((old.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1) {
+    munged.terminationGracePeriodSeconds = old.terminationGracePeriodSeconds;
+  }
+  if (!semanticallyEqual(munged, old)) errors.push(forbidden('spec', CHANGEABLE));
+  return errors;
+}
+
+/** `pods/ephemeralcontainers`: they are added, and neither changed nor taken away. */
+export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldError[] {
+  const errors: FieldError[] = [];
+  const wanted = pod.spec?.ephemeralContainers ?? [];
+  const byName = new Map(wanted.map((container) => [container.name, container]));
+  for (const [index, before] of (old.spec?.ephemeralContainers ?? []).entries()) {
+    const now = byName.get(before.name);
+    const path = `spec.ephemeralContainers`;
+    if (!now)
+      errors.push(forbidden(path, `existing ephemeral containers ${JSON.stringify(before.name)} may not be removed\n`));
+    else if (!semanticallyEqual(now, before)) {
+      errors.push(
+        forbidden(
+          `${path}[${index}]`,
+          `existing ephemeral containers ${JSON.stringify(before.name)} may not be changed\n`,
+        ),
+      );
+    }
+  }
+  return errors;
+}
+
+function validateStates(
+  statuses: readonly ContainerStatus[] | undefined,
+  old: readonly ContainerStatus[] | undefined,
+  path: string,
+  errors: FieldError[],
+): void {
+  for (const before of old ?? []) {
+    if (!before.state?.terminated) continue;
+    const index = statuses?.findIndex(({ name }) => name === before.name) ?? -1;
+    const now = statuses?.[index];
+    if (now && !now.state?.terminated) {
+      errors.push(forbidden(`${path}[${index}].state`, 'may not be transitioned to non-terminated state'));
+    }
+  }
+}
+
+/** `pods/status`: what has ended for good stays ended. */
+export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
+  const errors: FieldError[] = [];
+  if ((pod.spec?.nodeName ?? '') !== (old.spec?.nodeName ?? '')) {
+    errors.push(forbidden('status.nodeName', 'may not be changed directly'));
+  }
+  if (old.status?.qosClass && pod.status?.qosClass !== old.status.qosClass) {
+    errors.push(invalid('status.qosClass', pod.status?.qosClass ?? '', 'field is immutable'));
+  }
+  const { restartPolicy } = old.spec ?? {};
+  const restarts = old.spec?.containers.some((container) => container.restartPolicy ?? container.restartPolicyRules);
+  if (restartPolicy === 'Never' && !restarts) {
+    validateStates(pod.status?.containerStatuses, old.status?.containerStatuses, 'status.containerStatuses', errors);
+  }
+  return errors;
+}

@@ -1,0 +1,64 @@
+/** Validation of resource requests and limits. */
+import { type FieldError, forbidden, invalid, required } from '../machinery/field-error.ts';
+import { validateQualifiedName } from '../machinery/names.ts';
+import { compareQuantities, isNegativeQuantity, parseQuantity } from '../machinery/quantity.ts';
+import type { ResourceRequirements } from './container.ts';
+
+const STANDARD = new Set(['cpu', 'memory', 'ephemeral-storage']);
+const ONE = 1_000_000_000n;
+
+const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
+/** Resources without a domain, or with one of Kubernetes' own, are not extended ones. */
+const isExtended = (name: string): boolean =>
+  name.includes('/') && !name.slice(0, name.indexOf('/')).endsWith('kubernetes.io');
+
+export function validateResourceName(name: string, path: string, errors: FieldError[]): void {
+  if (STANDARD.has(name)) return;
+  for (const error of validateQualifiedName(name)) errors.push(invalid(path, name, error));
+  if (!name.includes('/') && !isHugePages(name)) {
+    errors.push(invalid(path, name, 'must be a standard resource type or fully qualified'));
+  }
+}
+
+/** An amount of a resource that is not negative, and whole where only whole ones make sense. */
+export function validateResourceAmount(name: string, amount: string, path: string, errors: FieldError[]): void {
+  if (isNegativeQuantity(amount)) errors.push(invalid(path, amount, 'must be greater than or equal to 0'));
+  if (!STANDARD.has(name) && name.includes('/') && parseQuantity(amount).nano % ONE !== 0n) {
+    errors.push(invalid(path, amount, 'must be an integer'));
+  }
+}
+
+export function validateResources(resources: ResourceRequirements, path: string, errors: FieldError[]): void {
+  const { limits, requests, claims } = resources;
+  let hugePages = false;
+  let computed = false;
+  for (const name in limits) {
+    const limit = limits[name] ?? '0';
+    const at = `${path}.limits[${name}]`;
+    validateResourceName(name, at, errors);
+    validateResourceAmount(name, limit, at, errors);
+    if (isHugePages(name)) hugePages = true;
+    if (name === 'cpu' || name === 'memory') computed = true;
+  }
+  for (const name in requests) {
+    const request = requests[name] ?? '0';
+    const at = `${path}.requests[${name}]`;
+    validateResourceName(name, at, errors);
+    validateResourceAmount(name, request, at, errors);
+    if (isHugePages(name)) hugePages = true;
+    if (name === 'cpu' || name === 'memory') computed = true;
+    const limit = limits?.[name];
+    const whole = isExtended(name) || isHugePages(name);
+    if (limit === undefined) {
+      if (whole) errors.push(required(`${path}.limits`, 'Limit must be set for non overcommitable resources'));
+    } else if (whole && compareQuantities(request, limit) !== 0) {
+      errors.push(invalid(`${path}.requests`, request, `must be equal to ${name} limit of ${limit}`));
+    } else if (compareQuantities(request, limit) > 0) {
+      errors.push(invalid(`${path}.requests`, request, `must be less than or equal to ${name} limit of ${limit}`));
+    }
+  }
+  if (hugePages && !computed) errors.push(forbidden(path, 'HugePages require cpu or memory'));
+  for (const [index, claim] of (claims ?? []).entries()) {
+    if (claim.name === '') errors.push(required(`${path}.claims[${index}]`));
+  }
+}
