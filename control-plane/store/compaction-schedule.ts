@@ -19,7 +19,8 @@ const NOTES = 10;
 export class CompactionSchedule {
   readonly #keepMs: number;
   readonly #keepRevisions: number;
-  readonly #compact: (revision: number) => void;
+  readonly #compact: (revision: number) => Promise<void>;
+  readonly #failed: (error: unknown) => void;
   /** Oldest first. */
   readonly #notes: { readonly at: number; readonly revision: number }[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -27,10 +28,16 @@ export class CompactionSchedule {
   #latest = 0;
   #stopped = false;
 
-  constructor(policy: CompactionPolicy, compact: (revision: number) => void) {
+  /** `failed` is told of a compaction that failed; it is tried again with the next one that is due. */
+  constructor(
+    policy: CompactionPolicy,
+    compact: (revision: number) => Promise<void>,
+    failed: (error: unknown) => void,
+  ) {
     this.#keepMs = policy.keepMilliseconds ?? DEFAULT_KEEP_MS;
     this.#keepRevisions = policy.keepRevisions ?? DEFAULT_KEEP_REVISIONS;
     this.#compact = compact;
+    this.#failed = failed;
   }
 
   /** Tells of a commit, and of the history there was when the store was opened. */
@@ -64,6 +71,12 @@ export class CompactionSchedule {
 
   #request(revision: number): void {
     this.#requested = revision;
-    this.#compact(revision);
+    this.#compact(revision).catch((error: unknown) => {
+      if (this.#stopped) return;
+      this.#failed(error);
+      this.#requested = 0;
+      this.#notes.unshift({ at: performance.now() - this.#keepMs, revision });
+      this.#timer ??= this.#arm();
+    });
   }
 }

@@ -1,7 +1,8 @@
 import type { Logger } from '../../client/logger.ts';
 import { CompactionSchedule, type CompactionPolicy } from './compaction-schedule.ts';
 import { openDataDirectory, type DataDirectory } from './data-directory.ts';
-import { KeyIndex, type IndexEntry } from './key-index.ts';
+import { KeyIndex } from './key-index.ts';
+import { eventOf } from './event.ts';
 import { MAX_KEY_BYTES, type LogEntry, type LogTrim, type NewLogEntry, type RevisionLog } from './revision-log.ts';
 import {
   CompactedError,
@@ -104,11 +105,11 @@ export class EmbeddedStore implements Store {
     this.#load();
     this.#watchers = new WatchHub(this.#revision, (from, to, prefix) => this.#eventsOf(from, to, prefix), this.#logger);
     if (options.compaction !== false) {
-      this.#schedule = new CompactionSchedule(options.compaction ?? {}, (revision) => {
-        this.compact(revision).catch((error: unknown) => {
-          this.#logger?.warn({ err: error, revision }, 'the history could not be compacted; it will be tried again');
-        });
-      });
+      this.#schedule = new CompactionSchedule(
+        options.compaction ?? {},
+        (revision) => this.compact(revision),
+        (error) => this.#logger?.warn({ err: error }, 'the history could not be compacted; it is tried again later'),
+      );
       this.#schedule.wrote(this.#revision, this.#compactedRevision);
     }
   }
@@ -140,7 +141,7 @@ export class EmbeddedStore implements Store {
     const wanted: { readonly key: string; readonly revision: number }[] = [];
     let remaining = 0;
     for (const entry of this.#index.under(prefix, options.after)) {
-      const revision = this.#revisionAt(entry, at);
+      const revision = this.#log.revisionAt(entry, at);
       if (revision === 0) continue;
       if (wanted.length < (options.limit ?? Infinity)) wanted.push({ key: entry.key, revision });
       else remaining++;
@@ -303,7 +304,9 @@ export class EmbeddedStore implements Store {
       this.#revision = write.revision;
     }
     for (const write of batch) write.done.resolve(write.revision);
-    if (this.#watchers.any) this.#watchers.publish(batch.map((write) => this.#event(write, write.eventValue)));
+    if (this.#watchers.any) {
+      this.#watchers.publish(batch.map((write) => eventOf(write, write.eventValue, this.#valueOf)));
+    }
     this.#watchers.reached(this.#revision);
     this.#schedule?.wrote(this.#revision, this.#compactedRevision);
   }
@@ -400,17 +403,6 @@ export class EmbeddedStore implements Store {
     }
   }
 
-  /** The revision of a key's value as it was at `at`, following the log back from its latest write; 0: it was not there. */
-  #revisionAt({ revision, deleted }: IndexEntry, at: number): number {
-    while (revision > at) {
-      const entry = this.#log.entry(revision);
-      if (!entry) throw new CompactedError(at, this.#compactedRevision);
-      revision = entry.previousRevision;
-      deleted = !entry.replaces;
-    }
-    return deleted ? 0 : revision;
-  }
-
   async #readAll(wanted: readonly { readonly key: string; readonly revision: number }[]): Promise<StoredValue[]> {
     const items: StoredValue[] = [];
     for (const { key, revision } of wanted) {
@@ -423,46 +415,19 @@ export class EmbeddedStore implements Store {
   *#eventsOf(from: number, to: number, prefix: string): Generator<StoreEvent> {
     for (const entry of this.#log.entries(from, to)) {
       if (!entry.key.startsWith(prefix)) continue;
-      yield this.#event(entry, this.#valueOf(entry.type === 'put' ? entry.revision : entry.previousRevision));
+      const value = this.#valueOf(entry.type === 'put' ? entry.revision : entry.previousRevision);
+      yield eventOf(entry, value, this.#valueOf);
     }
   }
 
-  #event(entry: LogEntry | NewLogEntry, value: Buffer): StoreEvent {
-    const { type, key, revision, previousRevision } = entry;
-    if (type === 'delete') return { type, key, revision, value, previous: value };
-    if (!entry.replaces) return { type, key, revision, value };
-    return new PutEvent(key, revision, value, () => this.#valueOf(previousRevision));
-  }
-
-  #valueOf(revision: number): Buffer {
+  readonly #valueOf = (revision: number): Buffer => {
     const value = this.#log.value(revision);
     if (!value) throw new CompactedError(revision, this.#compactedRevision);
     return value;
-  }
+  };
 
   #mustBeOpen(): void {
     if (this.#closed) throw new StoreUnavailableError(`the store in ${this.#directory.path} is closed`);
-  }
-}
-
-/** A put's event. The value before it is read when it is asked for, which few do; CompactedError when it is too late. */
-class PutEvent implements StoreEvent {
-  readonly type = 'put';
-  readonly key: string;
-  readonly revision: number;
-  readonly value: Buffer;
-  readonly #readPrevious: () => Buffer;
-  #previous: Buffer | undefined;
-
-  constructor(key: string, revision: number, value: Buffer, readPrevious: () => Buffer) {
-    this.key = key;
-    this.revision = revision;
-    this.value = value;
-    this.#readPrevious = readPrevious;
-  }
-
-  get previous(): Buffer {
-    return (this.#previous ??= this.#readPrevious());
   }
 }
 

@@ -64,6 +64,7 @@ export class RevisionLog {
   readonly #headers: Database<Buffer, number>;
   readonly #values: Database<Buffer, number>;
   readonly #meta: Database<Buffer, string>;
+  #closed = false;
 
   /** Throws what lmdb throws: its message begins with LMDB's name of the error, or with the system's words. */
   static async open(path: string): Promise<RevisionLog> {
@@ -119,6 +120,17 @@ export class RevisionLog {
     return header && decodeHeader(revision, header);
   }
 
+  /** The revision of a key's value as it was at `at`, following the log back from its latest write; 0: it was not there. */
+  revisionAt({ revision, deleted }: { readonly revision: number; readonly deleted: boolean }, at: number): number {
+    while (revision > at) {
+      const entry = this.entry(revision);
+      if (!entry) throw new DamagedStoreError(`the log entry of revision ${revision} is missing; restore a backup`);
+      revision = entry.previousRevision;
+      deleted = !entry.replaces;
+    }
+    return deleted ? 0 : revision;
+  }
+
   /** The value written at a revision. Throws DamagedStoreError when it is not what was written. */
   value(revision: number): Buffer | undefined {
     const header = this.#headers.get(revision);
@@ -164,6 +176,8 @@ export class RevisionLog {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     await this.#root.close();
   }
 }

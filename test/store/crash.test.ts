@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { test } from 'tap';
+import { setTimeout as setTestTimeout, test } from 'tap';
 import { openEmbeddedStore } from '../../control-plane/store/embedded.ts';
 import type { StoreEvent } from '../../control-plane/store/store.ts';
 import { crashValue } from './crash-value.ts';
@@ -15,6 +15,9 @@ const KILLS = 100;
 const DIRECTORIES = 4;
 /** A life goes on this long at most after its first acknowledged write, in milliseconds. */
 const LONGEST_LIFE_MS = 60;
+
+/** Ten seconds on an idle machine of two cores; a busy one starts processes several times as slowly. */
+setTestTimeout(180_000);
 
 interface Acknowledged {
   readonly type: string;

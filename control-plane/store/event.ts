@@ -1,0 +1,37 @@
+import type { LogEntry, NewLogEntry } from './revision-log.ts';
+import type { StoreEvent } from './store.ts';
+
+/**
+ * The event of a log entry. `value` is the one written, or for a delete the one that it took away; `valueOf` reads the value
+ * of a revision, and throws when compaction has taken it.
+ */
+export function eventOf(
+  { type, key, revision, previousRevision, replaces }: LogEntry | NewLogEntry,
+  value: Buffer,
+  valueOf: (revision: number) => Buffer,
+): StoreEvent {
+  if (type === 'delete') return { type, key, revision, value, previous: value };
+  if (!replaces) return { type, key, revision, value };
+  return new UpdateEvent(key, revision, value, () => valueOf(previousRevision));
+}
+
+/** The event of a put on a key that was there. The value before it is read when it is asked for, which few do; CompactedError when it is too late. */
+class UpdateEvent implements StoreEvent {
+  readonly type = 'put';
+  readonly key: string;
+  readonly revision: number;
+  readonly value: Buffer;
+  readonly #readPrevious: () => Buffer;
+  #previous: Buffer | undefined;
+
+  constructor(key: string, revision: number, value: Buffer, readPrevious: () => Buffer) {
+    this.key = key;
+    this.revision = revision;
+    this.value = value;
+    this.#readPrevious = readPrevious;
+  }
+
+  get previous(): Buffer {
+    return (this.#previous ??= this.#readPrevious());
+  }
+}
