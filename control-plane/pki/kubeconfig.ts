@@ -47,6 +47,21 @@ export function kubeconfig({ server, caCertificate, user, credentials, cluster =
   ].join('\n')}\n`;
 }
 
+/** The text of a kubeconfig that says where a cluster is and nothing about users, as kubeadm's cluster-info holds it. */
+export const clusterKubeconfig = (server: string, caCertificate: string): string =>
+  `${[
+    'apiVersion: v1',
+    'kind: Config',
+    'clusters:',
+    '- name: ""',
+    '  cluster:',
+    `    certificate-authority-data: ${base64(caCertificate)}`,
+    `    server: ${quoted(server)}`,
+    'users: []',
+    'contexts: []',
+    'current-context: ""',
+  ].join('\n')}\n`;
+
 /** Writes the kubeconfig, for its owner's eyes alone, unless the file says the same already. */
 export async function writeKubeconfig(path: string, options: KubeconfigOptions): Promise<void> {
   const text = kubeconfig(options);

@@ -1,0 +1,79 @@
+/** Who may approve and sign certificate requests, and what they may ask for: three of upstream's plugins. */
+import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
+import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
+import { forbidden } from '../../../api/machinery/status-error.ts';
+import { readRequestSubject } from '../../pki/request-subject.ts';
+import { PRIVILEGED_GROUP } from '../authentication/identities.ts';
+import type { Authorizer } from '../authorization/authorizer.ts';
+import type { User } from '../request.ts';
+import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
+
+const GROUP = 'certificates.k8s.io';
+const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client';
+
+const isRequestFor = ({ kind, subresource }: AdmissionRequest, wanted: string): boolean =>
+  kind.kind === 'CertificateSigningRequest' && kind.group === GROUP && subresource === wanted;
+
+/** Rights are given for a signer, or for all of its domain: `example.com/*`. */
+function mayUseSigner(authorizer: Authorizer, user: User, verb: string, signerName: string): boolean {
+  const about = (name: string): boolean =>
+    authorizer.authorize(user, {
+      ...{ isResource: true, path: '', verb, name, namespace: '' },
+      ...{ group: GROUP, version: '*', resource: 'signers', subresource: '' },
+    }).allowed;
+  const domain = signerName.split('/')[0] ?? '';
+  return about(signerName) || about(`${domain}/*`);
+}
+
+export function certificateApproval(authorizer: Authorizer): AdmissionPlugin {
+  return {
+    name: 'CertificateApproval',
+    validate(request) {
+      if (request.operation !== 'UPDATE' || !isRequestFor(request, 'approval')) return;
+      const { signerName } = (request.old as CertificateSigningRequest).spec;
+      if (mayUseSigner(authorizer, request.user, 'approve', signerName)) return;
+      throw forbidden(
+        request.kind,
+        request.name,
+        `user not permitted to approve requests with signerName ${JSON.stringify(signerName)}`,
+      );
+    },
+  };
+}
+
+export function certificateSigning(authorizer: Authorizer): AdmissionPlugin {
+  return {
+    name: 'CertificateSigning',
+    validate(request) {
+      if (request.operation !== 'UPDATE' || !isRequestFor(request, 'status')) return;
+      const [old, now] = [request.old as CertificateSigningRequest, request.object as CertificateSigningRequest];
+      const unchanged =
+        old.status?.certificate === now.status?.certificate &&
+        semanticallyEqual(old.status?.conditions, now.status?.conditions);
+      if (unchanged || mayUseSigner(authorizer, request.user, 'sign', old.spec.signerName)) return;
+      throw forbidden(
+        request.kind,
+        request.name,
+        `user not permitted to sign requests with signerName ${JSON.stringify(old.spec.signerName)}`,
+      );
+    },
+  };
+}
+
+/** The signer of ordinary client certificates makes no cluster administrators. */
+export const certificateSubjectRestriction: AdmissionPlugin = {
+  name: 'CertificateSubjectRestriction',
+  validate(request) {
+    if (request.operation !== 'CREATE' || !isRequestFor(request, '')) return;
+    const { spec } = request.object as CertificateSigningRequest;
+    if (spec.signerName !== CLIENT_SIGNER) return;
+    const subject = readRequestSubject(Buffer.from(spec.request, 'base64').toString());
+    if (!subject) throw forbidden(request.kind, request.name, 'failed to parse CSR');
+    if (!subject.organizations.includes(PRIVILEGED_GROUP)) return;
+    throw forbidden(
+      request.kind,
+      request.name,
+      `use of ${CLIENT_SIGNER} signer with ${PRIVILEGED_GROUP} group is not allowed`,
+    );
+  },
+};

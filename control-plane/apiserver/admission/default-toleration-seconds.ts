@@ -1,0 +1,29 @@
+import type { Toleration } from '../../../api/core/affinity.ts';
+import type { AdmissionPlugin } from './plugin.ts';
+import { podOf } from './pod-request.ts';
+
+/** How long pods stay on a node that does not report: upstream's --default-not-ready-toleration-seconds. */
+const TOLERATION_SECONDS = 300;
+const TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
+
+const tolerates = ({ key, effect }: Toleration, taint: string): boolean =>
+  (!key || key === taint) && (!effect || effect === 'NoExecute');
+
+/** Pods that say nothing about it are evicted from a node that is lost for five minutes. */
+export const defaultTolerationSeconds: AdmissionPlugin = {
+  name: 'DefaultTolerationSeconds',
+  mutate(request) {
+    const spec = podOf(request)?.spec;
+    if (!spec) return;
+    for (const key of TAINTS) {
+      if (spec.tolerations?.some((toleration) => tolerates(toleration, key))) continue;
+      const toleration: Toleration = {
+        key,
+        operator: 'Exists',
+        effect: 'NoExecute',
+        tolerationSeconds: TOLERATION_SECONDS,
+      };
+      spec.tolerations = [...(spec.tolerations ?? []), toleration];
+    }
+  },
+};

@@ -1,0 +1,188 @@
+/** What an agent may write under its node's identity: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction */
+import type { TokenRequest } from '../../../api/authentication/token-request.ts';
+import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
+import { nodes, type Node } from '../../../api/core/node.ts';
+import { pods, type Pod } from '../../../api/core/pod.ts';
+import { groupResource } from '../../../api/machinery/define-kind.ts';
+import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
+import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
+import { readRequestSubject } from '../../pki/request-subject.ts';
+import { nodeNameOf } from '../authentication/identities.ts';
+import { MIRROR_ANNOTATION, type PodGraph } from '../authorization/pod-graph.ts';
+import { podReferences } from '../authorization/pod-references.ts';
+import type { LocalApi } from '../local-api.ts';
+import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
+import { forbiddenNodeLabels } from './node-labels.ts';
+
+const NODE_LEASE_NAMESPACE = 'kube-node-lease';
+const NODE_SIGNERS = new Set(['kubernetes.io/kubelet-serving', 'kubernetes.io/kube-apiserver-client-kubelet']);
+
+/** Why the write is turned down; undefined when it is not. */
+type Verdict = string | undefined;
+
+const quoted = (text: string): string => JSON.stringify(text);
+
+function judgeMirrorPodOwner(node: string, owners: NonNullable<Pod['metadata']>['ownerReferences'] = []): Verdict {
+  const [owner, ...others] = owners;
+  if (others.length > 0) return `node ${quoted(node)} can only create pods with a single owner reference set to itself`;
+  if (owner?.apiVersion !== 'v1' || owner.kind !== 'Node' || owner.name !== node) {
+    return `node ${quoted(node)} can only create pods with an owner reference set to itself`;
+  }
+  if (!owner.controller) {
+    return `node ${quoted(node)} can only create pods with a controller owner reference set to itself`;
+  }
+  if (owner.blockOwnerDeletion) return `node ${quoted(node)} must not set blockOwnerDeletion on an owner reference`;
+  return undefined;
+}
+
+/** A pod that a node reports runs from a file on it: it must not be a way to get at objects of the API. */
+function judgeMirrorPod(node: string, { metadata, spec }: Pod): Verdict {
+  if (metadata?.annotations?.[MIRROR_ANNOTATION] === undefined) {
+    return `pod does not have ${quoted(MIRROR_ANNOTATION)} annotation, node ${quoted(node)} can only create mirror pods`;
+  }
+  if (spec?.nodeName !== node) return `node ${quoted(node)} can only create pods with spec.nodeName set to itself`;
+  const owner = judgeMirrorPodOwner(node, metadata.ownerReferences);
+  if (owner !== undefined) return owner;
+  const references = podReferences(metadata.name ?? '', spec);
+  const cannot = (what: string): string => `node ${quoted(node)} can not create pods that reference ${what}`;
+  if (spec.serviceAccountName) return cannot('a service account');
+  if (references.secrets.length > 0) return cannot('secrets');
+  if (references.configMaps.length > 0) return cannot('configmaps');
+  if (references.clusterTrustBundles.length > 0) return cannot('clustertrustbundles');
+  if (references.persistentVolumeClaims.length > 0) return cannot('persistentvolumeclaims');
+  return undefined;
+}
+
+function judgePodStatus(node: string, { operation, object, old }: AdmissionRequest): Verdict {
+  const before: Pod | undefined = old;
+  const after: Pod | undefined = object;
+  if (operation !== 'UPDATE') return `unexpected operation ${quoted(operation)}`;
+  if (before?.spec?.nodeName !== node) {
+    return `node ${quoted(node)} can only update pod status for pods with spec.nodeName set to itself`;
+  }
+  if (!semanticallyEqual(before.metadata?.labels, after?.metadata?.labels)) {
+    return `node ${quoted(node)} cannot update labels through pod status`;
+  }
+  return undefined;
+}
+
+function judgeNode(node: string, { operation, name, object, old }: AdmissionRequest): Verdict {
+  if (name !== node) return `node ${quoted(node)} is not allowed to modify node ${quoted(name)}`;
+  const after: Node | undefined = object;
+  if (operation === 'CREATE') {
+    if (after?.spec?.configSource) {
+      return `node ${quoted(node)} is not allowed to create pods with a non-nil configSource`;
+    }
+    const labels = forbiddenNodeLabels(after?.metadata?.labels, undefined);
+    return labels.length > 0
+      ? `node ${quoted(node)} is not allowed to set the following labels: ${labels.join(', ')}`
+      : undefined;
+  }
+  if (operation !== 'UPDATE') return undefined;
+  const before: Node | undefined = old;
+  if (after?.spec?.configSource && !semanticallyEqual(after.spec.configSource, before?.spec?.configSource)) {
+    return `node ${quoted(node)} is not allowed to update configSource to a new non-nil configSource`;
+  }
+  if (!semanticallyEqual(after?.spec?.taints, before?.spec?.taints)) {
+    return `node ${quoted(node)} is not allowed to modify taints`;
+  }
+  // An owner that is not there would have the garbage collector delete the node, and it could come back with other labels.
+  if (!semanticallyEqual(after?.metadata?.ownerReferences, before?.metadata?.ownerReferences)) {
+    return `node ${quoted(node)} is not allowed to modify ownerReferences`;
+  }
+  const labels = forbiddenNodeLabels(after?.metadata?.labels, before?.metadata?.labels);
+  return labels.length > 0 ? `is not allowed to modify labels: ${labels.join(', ')}` : undefined;
+}
+
+function judgeLease(node: string, { namespace, name }: AdmissionRequest): Verdict {
+  if (namespace !== NODE_LEASE_NAMESPACE) {
+    return `can only access leases in the ${quoted(NODE_LEASE_NAMESPACE)} system namespace`;
+  }
+  return name === node ? undefined : 'can only access node lease with the same name as the requesting node';
+}
+
+function judgeCertificateRequest({ operation, subresource, object, user }: AdmissionRequest): Verdict {
+  if (operation !== 'CREATE' || subresource !== '') return undefined;
+  const { spec } = object as CertificateSigningRequest;
+  if (!NODE_SIGNERS.has(spec.signerName)) return undefined;
+  const subject = readRequestSubject(Buffer.from(spec.request, 'base64').toString());
+  if (!subject) return 'unable to parse csr';
+  return subject.commonName === user.name ? undefined : `can only create a node CSR with CN=${user.name}`;
+}
+
+export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph): AdmissionPlugin {
+  const judgePod = (node: string, { operation, object, old }: AdmissionRequest): Verdict => {
+    if (operation === 'DELETE') {
+      const pod: Pod | undefined = old;
+      return pod?.spec?.nodeName === node
+        ? undefined
+        : `node ${quoted(node)} can only delete pods with spec.nodeName set to itself`;
+    }
+    if (operation !== 'CREATE') {
+      return `unexpected pod operation ${quoted(operation)}, node ${quoted(node)} can only create and delete mirror pods`;
+    }
+    const pod = object as Pod;
+    const verdict = judgeMirrorPod(node, pod);
+    if (verdict !== undefined) return verdict;
+    const self = api.get(nodes, '', node);
+    if (!self) throw notFound(nodes, node);
+    const [wanted, uid] = [pod.metadata?.ownerReferences?.[0]?.uid ?? '', self.metadata?.uid ?? ''];
+    return wanted === uid ? undefined : `node ${node} UID mismatch: expected ${wanted} got ${uid}`;
+  };
+
+  const judgeEviction = (node: string, { operation, namespace, name }: AdmissionRequest): Verdict => {
+    if (operation !== 'CREATE') return `unexpected operation ${operation}`;
+    const boundTo = graph.nodeOf(namespace, name);
+    if (boundTo === undefined) throw notFound(pods, name);
+    return boundTo === node ? undefined : `node ${node} can only evict pods with spec.nodeName set to itself`;
+  };
+
+  /** A node gets tokens for its pods, each bound to its pod. */
+  const judgeToken = (node: string, { operation, subresource, namespace, object }: AdmissionRequest): Verdict => {
+    if (operation !== 'CREATE' || subresource !== 'token') return undefined;
+    const reference = (object as TokenRequest).spec?.boundObjectRef;
+    if (reference?.apiVersion !== 'v1' || reference.kind !== 'Pod' || !reference.name) {
+      return 'node requested token not bound to a pod';
+    }
+    if (!reference.uid) return 'node requested token with a pod binding without a uid';
+    const life = graph.life(namespace, reference.name);
+    if (!life) throw notFound(pods, reference.name);
+    if (life.uid !== reference.uid) {
+      return `the UID in the bound object reference (${reference.uid}) does not match the UID in record. The object might have been deleted and then recreated`;
+    }
+    return graph.nodeOf(namespace, reference.name) === node
+      ? undefined
+      : 'node requested token bound to a pod scheduled on a different node';
+  };
+
+  const judge = (node: string, request: AdmissionRequest): Verdict => {
+    switch (groupResource(request.kind)) {
+      case 'pods':
+        if (request.subresource === '') return judgePod(node, request);
+        if (request.subresource === 'status') return judgePodStatus(node, request);
+        if (request.subresource === 'eviction') return judgeEviction(node, request);
+        return `unexpected pod subresource ${quoted(request.subresource)}, only 'status' and 'eviction' are allowed`;
+      case 'nodes':
+        return judgeNode(node, request);
+      case 'serviceaccounts':
+        return judgeToken(node, request);
+      case 'leases.coordination.k8s.io':
+        return judgeLease(node, request);
+      case 'certificatesigningrequests.certificates.k8s.io':
+        return judgeCertificateRequest(request);
+      default:
+        return undefined;
+    }
+  };
+
+  return {
+    name: 'NodeRestriction',
+    mutate(request) {
+      const node = nodeNameOf(request.user);
+      if (node === undefined) return;
+      const verdict =
+        node === '' ? `could not determine node from user ${quoted(request.user.name)}` : judge(node, request);
+      if (verdict !== undefined) throw forbidden(request.kind, request.name, verdict);
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
+import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
+import { clusterRoles, type ClusterRole } from '../../../api/rbac/cluster-role.ts';
+import type { RoleBinding } from '../../../api/rbac/role-binding.ts';
+import { roles } from '../../../api/rbac/role.ts';
+import type { PolicyRule } from '../../../api/rbac/rules.ts';
+import { PRIVILEGED_GROUP } from '../authentication/identities.ts';
+import type { Authorizer } from '../authorization/authorizer.ts';
+import { describeRules, missingRights } from '../authorization/policy-rule.ts';
+import type { RbacAuthorizer } from '../authorization/rbac-authorizer.ts';
+import type { RbacIndex } from '../authorization/rbac-index.ts';
+import type { User } from '../request.ts';
+import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
+
+const GROUP = 'rbac.authorization.k8s.io';
+
+const EVERYTHING: readonly PolicyRule[] = [
+  { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+  { verbs: ['*'], nonResourceURLs: ['*'] },
+];
+
+export interface RbacEscalationOptions {
+  readonly authorizer: Authorizer;
+  readonly rbac: RbacAuthorizer;
+  readonly index: RbacIndex;
+}
+
+/**
+ * Nobody gives rights that they do not have, unless they may `escalate` the role or `bind` it:
+ * https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
+ */
+export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOptions): AdmissionPlugin {
+  const may = (user: User, verb: string, resource: string, namespace: string, name: string): boolean =>
+    authorizer.authorize(user, {
+      ...{ isResource: true, path: '', verb, name, namespace },
+      ...{ group: GROUP, version: '*', resource, subresource: '' },
+    }).allowed;
+
+  /** What is missing of the rules, as the message of a refusal; undefined when nothing is. */
+  const lacking = (user: User, namespace: string, wanted: readonly PolicyRule[]): string | undefined => {
+    const { rules, errors } = rbac.rulesFor(user, namespace);
+    const missing = missingRights(rules, wanted);
+    if (missing.length === 0) return undefined;
+    const groups = `[${user.groups.map((group) => JSON.stringify(group)).join(' ')}]`;
+    const unresolved = errors.length > 0 ? `; resolution errors: [${errors.join(', ')}]` : '';
+    return (
+      `user ${JSON.stringify(user.name)} (groups=${groups}) is attempting to grant RBAC permissions not currently held:\n` +
+      `${describeRules(missing).join('\n')}${unresolved}`
+    );
+  };
+
+  const checkRole = ({ kind, namespace, name, object, old, user }: AdmissionRequest): void => {
+    const role = object as ClusterRole;
+    const before: ClusterRole | undefined = old;
+    const sameRules = before && semanticallyEqual(before.rules, role.rules);
+    if (sameRules && semanticallyEqual(before.aggregationRule, role.aggregationRule)) return;
+    if (may(user, 'escalate', kind.plural, namespace, name)) return;
+    const aggregates = role.aggregationRule !== undefined || before?.aggregationRule !== undefined;
+    const aggregating = aggregates ? lacking(user, '', EVERYTHING) : undefined;
+    if (aggregating) {
+      throw forbidden(kind, name, `must have cluster-admin privileges to use an aggregationRule: ${aggregating}`);
+    }
+    const why = lacking(user, namespace, role.rules ?? []);
+    if (why) throw forbidden(kind, name, why);
+  };
+
+  const checkBinding = ({ kind, namespace, name, object, old, user }: AdmissionRequest): void => {
+    const binding = object as RoleBinding;
+    const before = old as RoleBinding | undefined;
+    const sameRole = before && semanticallyEqual(before.roleRef, binding.roleRef);
+    if (sameRole && semanticallyEqual(before.subjects, binding.subjects)) return;
+    const { roleRef } = binding;
+    const role = roleRef.kind === 'ClusterRole' ? clusterRoles : roles;
+    if (may(user, 'bind', role.plural, namespace, roleRef.name)) return;
+    const rules = index.rulesOf(roleRef, namespace);
+    if (!rules) throw notFound(role, roleRef.name);
+    const why = lacking(user, namespace, rules);
+    if (why) throw forbidden(kind, name, why);
+  };
+
+  return {
+    name: 'RBACEscalation',
+    validate(request) {
+      const { kind, operation, user } = request;
+      if (kind.group !== GROUP || (operation !== 'CREATE' && operation !== 'UPDATE')) return;
+      if (user.groups.includes(PRIVILEGED_GROUP)) return;
+      if (kind.kind === 'Role' || kind.kind === 'ClusterRole') checkRole(request);
+      else checkBinding(request);
+    },
+  };
+}

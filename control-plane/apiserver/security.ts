@@ -1,0 +1,119 @@
+/** Who may do what on this server, put together: authentication, authorization, admission and the reviews about them. */
+import { serviceAccounts } from '../../api/core/service-account.ts';
+import type { ClusterPki } from '../pki/cluster-pki.ts';
+import type { Action } from './action.ts';
+import { admissionPlugins } from './admission/plugins.ts';
+import { nodeRestriction } from './admission/node-restriction.ts';
+import type { AdmissionPlugin } from './admission/plugin.ts';
+import { createSystemObjects } from './admission/system-objects.ts';
+import { BootstrapTokenAuthenticator } from './authentication/bootstrap-tokens.ts';
+import { LocalBoundObjects } from './authentication/bound-objects.ts';
+import { ClientCertificateAuthenticator } from './authentication/client-certificate.ts';
+import { identityReviewActions } from './authentication/identity-reviews.ts';
+import { RequestAuthenticator } from './authentication/request-authenticator.ts';
+import { ServiceAccountIndex } from './authentication/service-account-index.ts';
+import { ServiceAccountTokenIssuer } from './authentication/service-account-issuer.ts';
+import { ServiceAccountTokenAuthenticator } from './authentication/service-account-tokens.ts';
+import { parseTokenFile, StaticTokenAuthenticator } from './authentication/static-tokens.ts';
+import { TokenAuthenticators } from './authentication/token-authenticator.ts';
+import { tokenRequestAction } from './authentication/token-request.ts';
+import { accessReviewActions } from './authorization/access-reviews.ts';
+import { ClusterRoleAggregation } from './authorization/aggregation.ts';
+import type { Authorizer } from './authorization/authorizer.ts';
+import { Authorizers } from './authorization/authorizers.ts';
+import { componentRoles } from './authorization/bootstrap/component-roles.ts';
+import { reconcileDefaultPolicy } from './authorization/bootstrap/reconcile.ts';
+import { NodeAuthorizer } from './authorization/node-authorizer.ts';
+import { PodGraph } from './authorization/pod-graph.ts';
+import { RbacAuthorizer } from './authorization/rbac-authorizer.ts';
+import { RbacIndex } from './authorization/rbac-index.ts';
+import { publishClusterInfo } from './cluster-info.ts';
+import type { LocalApi } from './local-api.ts';
+
+export interface SecurityOptions {
+  readonly api: LocalApi;
+  readonly pki: Pick<ClusterPki, 'serviceAccountKey' | 'ca'>;
+  /** The text of the token file; '' for none. */
+  readonly tokenFile: string;
+  /** `cluster.local` */
+  readonly clusterDomain: string;
+  /** Where joining nodes reach this server: `https://192.0.2.1:6443`. */
+  readonly advertisedUrl: string;
+  /** Called with what goes wrong in the background. */
+  readonly onError: (error: unknown) => void;
+}
+
+export interface Security {
+  readonly authenticator: RequestAuthenticator;
+  readonly authorizer: Authorizer;
+  readonly admission: readonly AdmissionPlugin[];
+  /** Reviews and `serviceaccounts/token`, keyed as `Actions` wants them. */
+  readonly actions: ReadonlyMap<string, Action>;
+  /** The JSON documents by path: `/.well-known/openid-configuration` and `/openid/v1/jwks`. */
+  readonly documents: ReadonlyMap<string, object>;
+}
+
+/** Admission of what is answered by an action instead of being stored. */
+const restricted =
+  (restriction: AdmissionPlugin, action: Action): Action =>
+  async (request) => {
+    const { info, user, body, dryRun } = request;
+    await restriction.mutate?.({
+      ...{ operation: 'CREATE', kind: serviceAccounts, subresource: 'token', object: body, old: undefined },
+      ...{ namespace: info.namespace, name: info.name, user, dryRun, warn: () => undefined },
+    });
+    return action(request);
+  };
+
+/**
+ * Builds the parts over the api, and brings the objects that every cluster has up to date: the system's namespaces and
+ * priority classes, the default roles and bindings, and what joining nodes read.
+ */
+export async function createSecurity(options: SecurityOptions): Promise<Security> {
+  const { api, pki, clusterDomain } = options;
+  const issuerUrl = `https://kubernetes.default.svc.${clusterDomain}`;
+  const audiences = [issuerUrl];
+  const issuer = new ServiceAccountTokenIssuer(issuerUrl, pki.serviceAccountKey);
+
+  const accounts = new ServiceAccountIndex(api);
+  const graph = new PodGraph(api);
+  const index = new RbacIndex(api);
+  const rbac = new RbacAuthorizer(index);
+  const authorizer = new Authorizers([new NodeAuthorizer(graph, componentRoles()['system:node'] ?? []), rbac]);
+  const tokens = new TokenAuthenticators([
+    new StaticTokenAuthenticator(parseTokenFile(options.tokenFile)),
+    new BootstrapTokenAuthenticator(api),
+    new ServiceAccountTokenAuthenticator({
+      issuer: issuerUrl,
+      publicKeys: issuer.publicKeys,
+      objects: new LocalBoundObjects(api, accounts, graph),
+    }),
+  ]);
+
+  const aggregation = new ClusterRoleAggregation(api, options.onError);
+  await createSystemObjects(api);
+  await reconcileDefaultPolicy(api);
+  await aggregation.settled();
+  await publishClusterInfo(api, options.advertisedUrl, pki.ca.certificate);
+
+  const restriction = nodeRestriction(api, graph);
+  return {
+    authenticator: new RequestAuthenticator({
+      clientCertificates: new ClientCertificateAuthenticator(),
+      tokens,
+      audiences,
+      anonymous: true,
+    }),
+    authorizer,
+    admission: admissionPlugins({ api, authorizer, rbac, index, graph, accounts }),
+    actions: new Map([
+      ...accessReviewActions(authorizer, rbac),
+      ...identityReviewActions(tokens, audiences),
+      ['serviceaccounts/token', restricted(restriction, tokenRequestAction({ issuer, audiences }))],
+    ]),
+    documents: new Map([
+      ['/.well-known/openid-configuration', issuer.discoveryDocument()],
+      ['/openid/v1/jwks', issuer.keySet()],
+    ]),
+  };
+}
