@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { setTimeout as setTestTimeout, test } from 'tap';
+import t from 'tap';
 import { openEmbeddedStore } from '../../control-plane/store/embedded.ts';
 import type { StoreEvent } from '../../control-plane/store/store.ts';
 import { crashValue } from './crash-value.ts';
@@ -17,7 +17,7 @@ const DIRECTORIES = 4;
 const LONGEST_LIFE_MS = 60;
 
 /** Ten seconds on an idle machine of two cores; a busy one starts processes several times as slowly. */
-setTestTimeout(180_000);
+t.setTimeout(180_000);
 
 interface Acknowledged {
   readonly type: string;
@@ -26,26 +26,29 @@ interface Acknowledged {
   readonly name: string;
 }
 
-test(`after each of ${KILLS} kills under load every acknowledged write is there, and none is half-written`, async (t) => {
-  const totals = await Promise.all(
-    Array.from({ length: DIRECTORIES }, async () => {
-      const path = await mkdtemp(join(tmpdir(), 'kedge-store-crash-'));
-      t.teardown(() => rm(path, { recursive: true, force: true }));
-      /** What each key's last acknowledged write was, over all lives. */
-      const latest = new Map<string, Acknowledged>();
-      let acknowledged = 0;
-      let revision = 0;
-      for (let life = 0; life < KILLS / DIRECTORIES; life++) {
-        const writes = await liveAndDie(path, life);
-        acknowledged += writes.length;
-        for (const write of writes) latest.set(write.key, write);
-        revision = await inspect(path, writes, latest, revision);
-      }
-      return acknowledged;
-    }),
-  );
-  t.ok(Math.min(...totals) > KILLS, `${totals.join(' + ')} acknowledged writes`);
-});
+t.test(
+  `after each of ${KILLS} kills under load every acknowledged write is there, and none is half-written`,
+  async (t) => {
+    const totals = await Promise.all(
+      Array.from({ length: DIRECTORIES }, async () => {
+        const path = await mkdtemp(join(tmpdir(), 'kedge-store-crash-'));
+        t.teardown(() => rm(path, { recursive: true, force: true }));
+        /** What each key's last acknowledged write was, over all lives. */
+        const latest = new Map<string, Acknowledged>();
+        let acknowledged = 0;
+        let revision = 0;
+        for (let life = 0; life < KILLS / DIRECTORIES; life++) {
+          const writes = await liveAndDie(path, life);
+          acknowledged += writes.length;
+          for (const write of writes) latest.set(write.key, write);
+          revision = await inspect(path, writes, latest, revision);
+        }
+        return acknowledged;
+      }),
+    );
+    t.ok(Math.min(...totals) > KILLS, `${totals.join(' + ')} acknowledged writes`);
+  },
+);
 
 async function liveAndDie(path: string, life: number): Promise<Acknowledged[]> {
   const writer = spawn(
