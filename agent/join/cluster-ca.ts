@@ -1,0 +1,73 @@
+/** Finds the cluster's CA at a server that is not trusted yet, and trusts it when its public key has the expected hash. */
+import { createHash, X509Certificate } from 'node:crypto';
+import { parse } from 'yaml';
+import type { ConfigMap } from '../../api/core/config-map.ts';
+import { configMaps } from '../../api/core/config-map.ts';
+import { StatusError } from '../../api/machinery/status-error.ts';
+import { ApiClient } from '../../client/api-client.ts';
+import { JoinError } from './join-error.ts';
+
+/** `sha256:` and the digest of the SubjectPublicKeyInfo, as kubeadm's --discovery-token-ca-cert-hash. */
+export const publicKeyHash = (certificate: X509Certificate): string =>
+  `sha256:${createHash('sha256')
+    .update(certificate.publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('hex')}`;
+
+const HASH = /^sha256:[0-9a-f]{64}$/;
+
+/**
+ * The CA's certificate in PEM, from the ConfigMap that is published for joining nodes (kube-public/cluster-info). Throws
+ * JoinError when it is not the one that `hash` is of, ConnectionError when nobody answers.
+ */
+export async function fetchClusterCa(server: string, hash: string, signal: AbortSignal): Promise<string> {
+  if (!HASH.test(hash))
+    throw new JoinError(`ca-hash must be "sha256:" and 64 hexadecimal digits, not ${JSON.stringify(hash)}`);
+  const text = await readClusterInfo(server, signal);
+  const ca = certificateIn(server, text);
+  const found = publicKeyHash(ca);
+  if (found !== hash)
+    throw new JoinError(
+      `the CA of ${server} has the hash ${found}, not ${hash}: it is another cluster, or somebody sits in between`,
+    );
+  const now = Date.now();
+  if (ca.validFromDate.getTime() > now)
+    throw new JoinError(
+      `this host's clock says ${new Date(now).toISOString()}, before the cluster's CA was made (${ca.validFromDate.toISOString()}): set the clock`,
+    );
+  if (ca.validToDate.getTime() < now)
+    throw new JoinError(
+      `by this host's clock (${new Date(now).toISOString()}) the cluster's CA expired on ${ca.validToDate.toISOString()}`,
+    );
+  return ca.toString();
+}
+
+async function readClusterInfo(server: string, signal: AbortSignal): Promise<string> {
+  // Nothing that is not checked against the hash afterwards is taken from this connection.
+  await using client = new ApiClient({ server, insecureSkipTlsVerify: true });
+  try {
+    const info = await client.get<ConfigMap>(configMaps, 'kube-public', 'cluster-info', { signal });
+    return info.data?.['kubeconfig'] ?? '';
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    throw new JoinError(
+      `${server} does not publish what joining nodes need (kube-public/cluster-info): ${error.message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+interface ClusterInfo {
+  readonly clusters?: readonly { readonly cluster?: { readonly 'certificate-authority-data'?: string } }[];
+}
+
+function certificateIn(server: string, kubeconfig: string): X509Certificate {
+  const info = parse(kubeconfig) as ClusterInfo | null;
+  const data = info?.clusters?.[0]?.cluster?.['certificate-authority-data'];
+  try {
+    return new X509Certificate(Buffer.from(data ?? '', 'base64'));
+  } catch (error) {
+    throw new JoinError(`the cluster-info that ${server} publishes holds no readable CA certificate`, { cause: error });
+  }
+}

@@ -1,0 +1,165 @@
+/** How a node comes by its identity: with the certificate that it has, or with a token that lets it ask for one. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { ApiClient } from '../../client/api-client.ts';
+import { StatusError } from '../../api/machinery/status-error.ts';
+import { backoffMs } from '../../client/backoff.ts';
+import type { Logger } from '../../client/logger.ts';
+import { fetchClusterCa } from './cluster-ca.ts';
+import type { RequestedCertificate } from './certificate-request.ts';
+import { JoinError } from './join-error.ts';
+import type { CertifiedKey, NodeCertificates } from './node-certificates.ts';
+import { requestCertificate } from './signing.ts';
+
+export interface JoinOptions {
+  /** `https://HOST:6443` */
+  readonly server: string;
+  /** `ID.SECRET`; empty when the node is expected to have its certificate. */
+  readonly token: string;
+  /** `sha256:...`; empty when the node is expected to have its certificate. */
+  readonly caHash: string;
+  readonly nodeName: string;
+  readonly certificates: NodeCertificates;
+  readonly logger: Logger;
+}
+
+export interface Identity {
+  /** PEM. */
+  readonly ca: string;
+  readonly client: CertifiedKey;
+  /** Whether the certificate was issued just now. */
+  readonly isNew: boolean;
+}
+
+/** The form of bootstrap tokens: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
+const TOKEN = /^[a-z0-9]{6}\.[a-z0-9]{16}$/;
+
+const RETRY = { initialMs: 1_000, maxMs: 60_000 };
+const GROUP = 'system:nodes';
+export const nodeUser = (nodeName: string): string => `system:node:${nodeName}`;
+
+export const clientCertificate = (nodeName: string): RequestedCertificate => ({
+  commonName: nodeUser(nodeName),
+  organization: GROUP,
+});
+
+export const servingCertificate = (nodeName: string, address: string): RequestedCertificate => ({
+  commonName: nodeUser(nodeName),
+  organization: GROUP,
+  dnsNames: [nodeName],
+  ipAddresses: [address],
+});
+
+/** Throws JoinError or ConnectionError with a sentence for whoever starts the agent. */
+export async function obtainIdentity(options: JoinOptions, signal: AbortSignal): Promise<Identity> {
+  const { server, token, caHash, nodeName, certificates, logger } = options;
+  if (!/^https:\/\/[^/]+\/?$/.test(server))
+    throw new JoinError(`server must be like https://10.0.0.1:6443, not ${JSON.stringify(server)}`);
+
+  const pair = await certificates.read('client');
+  const ca = await certificates.ca();
+  if (pair && ca) {
+    if (!(await certificates.isOfCluster(caHash))) {
+      logger.warn({ caHash }, 'this node has belonged to another cluster: joining the one that ca-hash names');
+      await certificates.clear();
+    } else if (pair.user !== nodeUser(nodeName)) {
+      if (!token)
+        throw new JoinError(
+          `this host has joined as ${pair.user}; to join as node ${nodeName} it needs a token (kedge token create)`,
+        );
+    } else if (pair.validToMs > Date.now()) {
+      if (token) logger.debug({}, 'the node has its certificate; the token is not needed');
+      return { ca, client: pair, isNew: false };
+    } else if (!token) {
+      throw new JoinError(
+        `this node's certificate expired on ${new Date(pair.validToMs).toISOString()}: give a new token (kedge token create)`,
+      );
+    }
+  }
+  if (!token) throw new JoinError('this node has not joined yet: give --token and --ca-hash (kedge token create)');
+  if (!TOKEN.test(token)) throw new JoinError('token must be ID.SECRET, of 6 and 16 lower-case letters and digits');
+  if (!caHash) throw new JoinError("a token needs --ca-hash beside it, by which the server's identity is checked");
+  return join(options, signal);
+}
+
+async function join(options: JoinOptions, signal: AbortSignal): Promise<Identity> {
+  const { server, token, caHash, nodeName, certificates, logger } = options;
+  const ca = await fetchClusterCa(server, caHash, signal);
+  await using client = new ApiClient({ server, ca, token });
+  const key = await certificates.pendingKey('client');
+  let certificate: string;
+  try {
+    certificate = await requestCertificate(client, 'client', clientCertificate(nodeName), key, logger, signal);
+  } catch (error) {
+    if (error instanceof JoinError) await certificates.dropPendingKey('client');
+    throw sentenceFor(error, server, token);
+  }
+  await certificates.writeCa(ca);
+  const pair = await certificates.store('client', certificate, key);
+  if (pair.validFromMs > Date.now())
+    throw new JoinError(
+      `the certificate is valid from ${new Date(pair.validFromMs).toISOString()}, which is in the future here: set the clock`,
+    );
+  logger.info({ server, until: new Date(pair.validToMs).toISOString() }, 'joined');
+  return { ca, client: pair, isNew: true };
+}
+
+function sentenceFor(error: unknown, server: string, token: string): unknown {
+  if (!(error instanceof StatusError)) return error;
+  // The part before the dot is the token's name, not its secret.
+  const id = token.slice(0, token.indexOf('.'));
+  if (error.code === 401)
+    return new JoinError(
+      `${server} does not accept the token ${id}: it is wrong or has expired; make another one with "kedge token create"`,
+      { cause: error },
+    );
+  if (error.code === 403)
+    return new JoinError(`the token ${id} does not allow a node to join: ${error.message}`, { cause: error });
+  return error;
+}
+
+/**
+ * The certificate that the node API shows, asked for with the node's own identity. Tries until it has one: pods run
+ * without it.
+ */
+export async function obtainServingCertificate(
+  client: ApiClient,
+  certificates: NodeCertificates,
+  nodeName: string,
+  address: string,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<CertifiedKey> {
+  const there = await certificates.read('serving');
+  if (there && there.validToMs > Date.now() && there.names.includes(address) && there.names.includes(nodeName))
+    return there;
+  for (let failures = 1; ; failures++) {
+    try {
+      return await renew(client, 'serving', certificates, servingCertificate(nodeName, address), logger, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const retryMs = Math.round(backoffMs(RETRY, failures));
+      logger.warn({ err: (error as Error).message, retryMs }, 'no certificate for the node API yet');
+      await delay(retryMs, undefined, { signal });
+    }
+  }
+}
+
+/** Has a new key certified and puts both in force on disk. */
+export async function renew(
+  client: ApiClient,
+  purpose: 'client' | 'serving',
+  certificates: NodeCertificates,
+  wanted: RequestedCertificate,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<CertifiedKey> {
+  const key = await certificates.pendingKey(purpose);
+  try {
+    const certificate = await requestCertificate(client, purpose, wanted, key, logger, signal);
+    return await certificates.store(purpose, certificate, key);
+  } catch (error) {
+    // Turned down: another try asks anew.
+    if (error instanceof JoinError) await certificates.dropPendingKey(purpose);
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+/** Keeps two hosts from being the same Node: the second one to join under a name is turned away while the first one lives. */
+import type { Lease } from '../../api/coordination/lease.ts';
+import { leases } from '../../api/coordination/lease.ts';
+import type { Node } from '../../api/core/node.ts';
+import { nodes } from '../../api/core/node.ts';
+import { StatusError } from '../../api/machinery/status-error.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import { JoinError } from './join-error.ts';
+
+/** Whether the Node is kept alive by another machine: its heartbeat is fresh and its address or machine is not ours. */
+export function isTakenBy(
+  node: Node,
+  lease: Lease | undefined,
+  self: { machineId: string; address: string },
+  nowMs: number,
+): boolean {
+  const { renewTime = '', leaseDurationSeconds = 0 } = lease?.spec ?? {};
+  const isAlive = nowMs - Date.parse(renewTime) < leaseDurationSeconds * 1000;
+  const address = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
+  const machine = node.status?.nodeInfo?.machineID;
+  return isAlive && (machine !== self.machineId || address !== self.address);
+}
+
+/** Throws JoinError when another host runs as this node. */
+export async function checkNameIsFree(
+  client: ApiClient,
+  nodeName: string,
+  self: { machineId: string; address: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const [node, lease] = await Promise.all([
+    find(() => client.get<Node>(nodes, '', nodeName, { signal })),
+    find(() => client.get<Lease>(leases, 'kube-node-lease', nodeName, { signal })),
+  ]);
+  if (!node || !isTakenBy(node, lease, self, Date.now())) return;
+  const address = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? 'another host';
+  throw new JoinError(`the name ${nodeName} is taken by a node that is alive at ${address}: give another --node-name`);
+}
+
+/** Undefined also where it may not be read: then there is nothing to hold against the name. */
+async function find<T>(get: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await get();
+  } catch (error) {
+    if (error instanceof StatusError && (error.code === 404 || error.code === 403)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * The agent of a host: what kubelet and kube-proxy do, in one process. Read from top to bottom, this is every part of it
+ * and who talks to whom.
+ */
+import { mkdir, readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import type { TokenReview } from '../api/authentication/token-review.ts';
+import { tokenReviews } from '../api/authentication/token-review.ts';
+import type { SubjectAccessReview } from '../api/authorization/subject-access-review.ts';
+import { subjectAccessReviews } from '../api/authorization/subject-access-review.ts';
+import { services, type Service } from '../api/core/service.ts';
+import { quantityMilliValue, quantityValue } from '../api/machinery/quantity.ts';
+import { kubernetesVersion } from '../api/version.ts';
+import { ApiClient } from '../client/api-client.ts';
+import { EventRecorder } from '../client/event-recorder.ts';
+import { Informer } from '../client/informer.ts';
+import type { Logger } from 'pino';
+import type { AgentConfig } from './config.ts';
+import { CriClient } from './cri/client.ts';
+import { isThere } from './host/files.ts';
+import { readHostFacts } from './host/host-facts.ts';
+import { detectNodeIp } from './host/links.ts';
+import { volumeHelper } from './host/volume-helper/ask.ts';
+import { ImageService } from './images/image-service.ts';
+import { importImageArchives } from './images/image-archives.ts';
+import { clientCertificate, obtainIdentity, obtainServingCertificate, renew, servingCertificate } from './join/join.ts';
+import { checkNameIsFree } from './join/name-check.ts';
+import { clientCredentials, NodeCertificates, type CertifiedKey } from './join/node-certificates.ts';
+import { keepRenewed } from './join/rotation.ts';
+import { applyKernelSettings } from './network/kernel-settings.ts';
+import { PodNetwork } from './network/pod-network.ts';
+import { describeNode } from './node/describe.ts';
+import { Heartbeat } from './node/heartbeat.ts';
+import { parseLabels, parseTaints } from './node/node-labels.ts';
+import { NodeObserver } from './node/node-observer.ts';
+import { NodeRegistration } from './node/node-registration.ts';
+import { parseThresholds } from './node/pressure.ts';
+import { untilRuntimeAnswers } from './node/runtime-ready.ts';
+import { PodManager } from './pods/pod-manager.ts';
+import { ServiceProxy } from './proxy/service-proxy.ts';
+import { cgroupTree } from './resources/cgroup-tree.ts';
+import { lowestOomScoreAdj, PodCgroups } from './resources/pod-cgroups.ts';
+import { CriNodeRuntime } from './server/cri-node-runtime.ts';
+import { NodeServer, type ServingCertificate } from './server/node-server.ts';
+import { ApiObjectSource } from './volumes/api-object-source.ts';
+import { HostPodVolumes } from './volumes/host-pod-volumes.ts';
+import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
+
+/** Pods are started without the api-server's word on network and Services when it stays silent for so long. */
+const API_PATIENCE_MS = 5_000;
+
+/** How this program runs a helper of its own: the same program with a hidden subcommand. */
+const ownCommand = (subcommand: string): string[] => [
+  process.execPath,
+  ...process.execArgv,
+  process.argv[1] ?? '',
+  subcommand,
+];
+
+/**
+ * Runs until `signal` is aborted; containers, volumes and rules stay as they are then. Throws JoinError, ConnectionError or
+ * Error with a sentence for the operator when the host cannot be made a node.
+ */
+export async function runAgent(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
+  const name = config.nodeName || hostname().toLowerCase();
+  const dataDir = resolve(config.dataDir);
+  const thresholds = parseThresholds(config.evictionHard);
+  const labels = parseLabels(config.nodeLabels);
+  const taints = parseTaints(config.nodeTaints);
+  await mkdir(dataDir, { recursive: true, mode: 0o750 });
+
+  // Who this host is, what it is, and what it runs containers with.
+  const certificates = new NodeCertificates(join(dataDir, 'pki'));
+  const cri = new CriClient(config.containerdSocket);
+  const address = config.nodeIp || (await detectNodeIp(signal));
+  const [identity, facts, runtime, kernelProblems] = await Promise.all([
+    obtainIdentity({ ...config, nodeName: name, certificates, logger }, signal),
+    readHostFacts(ownCommand('host-facts'), signal),
+    untilRuntimeAnswers(cri, logger, signal),
+    applyKernelSettings(logger),
+  ]);
+  const { ca } = identity;
+  await using client = new ApiClient({
+    server: config.server,
+    ...clientCredentials(ca, identity.client),
+    userAgent: `kedge-agent/${kubernetesVersion.gitVersion}`,
+  });
+  if (identity.isNew) {
+    try {
+      await checkNameIsFree(client, name, { machineId: facts.machineId, address }, signal);
+    } catch (error) {
+      // Not this host's to keep: with it the next start would not ask again.
+      await certificates.clear();
+      throw error;
+    }
+  }
+  const description = await describeNode({
+    ...{ name, address, port: config.port, maxPods: config.maxPods, reserved: config.reserved },
+    ...{ thresholds, dataDir, facts, runtime },
+  });
+  const allocatable = (): typeof description.allocatable => description.allocatable;
+  const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal });
+
+  // The Node object and its heartbeat.
+  const observer = new NodeObserver({ cri, thresholds, dataDir, problems: () => kernelProblems });
+  const registration = new NodeRegistration({
+    client,
+    description,
+    labels,
+    taints,
+    annotations: config.nodeIp ? { 'alpha.kubernetes.io/provided-node-ip': config.nodeIp } : {},
+    observe: (looking) => observer.observe(looking),
+    logger,
+  });
+  const heartbeat = new Heartbeat({ client, nodeName: name, nodeUid: () => registration.uid, logger });
+
+  // The network between pods, here and on the other nodes.
+  const network = new PodNetwork({
+    client,
+    nodeName: name,
+    cniConfDir: config.cniConfDir,
+    bridgeName: config.bridgeName,
+    mtu: config.bridgeMtu,
+    stateDir: config.cniStateDir,
+    hostRoutes: config.hostRoutes,
+    onConfigured: () => registration.wake(),
+    onNodeDeleted: () => registration.forget(),
+    logger,
+  });
+
+  // Pods: their images, cgroups, volumes and lives.
+  const refreshVolumes = (podUid: string): void => pods.refreshVolumes(podUid);
+  using objects = new ApiObjectSource({ client, logger, onChange: refreshVolumes });
+  using volumes = new HostPodVolumes({
+    podsDirectory: join(dataDir, 'pods'),
+    objects,
+    tokens: new ServiceAccountTokens(client),
+    ask: volumeHelper(ownCommand('volume-helper')),
+    allocatable,
+    onStale: refreshVolumes,
+    logger,
+  });
+  const cgroups = new PodCgroups({
+    tree: cgroupTree(await readFile('/proc/self/mountinfo', 'utf8')),
+    driver: (await cri.cgroupDriver({ signal })) ?? ((await isThere('/run/systemd/system')) ? 'systemd' : 'cgroupfs'),
+    root: config.cgroupRoot,
+  });
+  await cgroups.ensureTop({
+    milliCpu: quantityMilliValue(description.allocatable['cpu'] ?? '0'),
+    memoryBytes: quantityValue(description.allocatable['memory'] ?? '0'),
+  });
+  const knownServices = new Informer({ client, resource: services, logger, select: linkedService });
+  const images = new ImageService({ cri });
+  const pods = new PodManager({
+    ...{ cri, images, volumes, objects, client, events, cgroups, allocatable, logger },
+    services: () => knownServices.values(),
+    nodeName: name,
+    nodeIPs: [address],
+    dns: { servers: config.clusterDns ? [config.clusterDns] : [], domain: config.clusterDomain },
+    resourceHost: {
+      memoryCapacityBytes: quantityValue(description.capacity['memory'] ?? '0'),
+      lowestOomScoreAdj: await lowestOomScoreAdj(),
+    },
+    staticPodDirectory: config.staticPodDir || undefined,
+    logDirectory: config.podLogDir,
+    resolvConf: config.resolvConf,
+  });
+  const carriedImages = config.imageDir || join(dirname(process.argv[1] ?? ''), 'images');
+
+  const runPods = async (): Promise<void> => {
+    await importImageArchives(
+      { cri, directory: carriedImages, recordFile: join(dataDir, 'imported-images.json'), logger },
+      signal,
+    );
+    // On a first start pods would only fail before there is a network, and miss the Services' variables.
+    await settledWithin(API_PATIENCE_MS, [network.configured, knownServices.hasSynced()], signal);
+    await pods.run(signal);
+  };
+
+  const registerNode = async (): Promise<void> => {
+    await registration.register(signal);
+    await registration.run(signal);
+  };
+
+  // The node API, and the certificates that expire.
+  const serveNodeApi = async (): Promise<void> => {
+    const serving = await obtainServingCertificate(client, certificates, name, address, logger, signal);
+    const certificate = (pair: CertifiedKey): ServingCertificate => ({ cert: pair.certificate, key: pair.key, ca });
+    const server = new NodeServer({
+      nodeName: name,
+      address: config.bindAddress,
+      port: config.port,
+      certificate: certificate(serving),
+      reviews: {
+        reviewToken: (review) => client.create<TokenReview>(tokenReviews, review, { signal }),
+        reviewAccess: (review) => client.create<SubjectAccessReview>(subjectAccessReviews, review, { signal }),
+      },
+      runtime: new CriNodeRuntime({ cri }),
+      pods,
+      statistics: {},
+      configuration: () => ({ ...config, token: '' }),
+      unwell: () => undefined,
+      logDirectory: config.systemLogDir,
+      logger,
+    });
+    await server.listen();
+    try {
+      await keepRenewed(
+        'serving',
+        serving,
+        (asking) => renew(client, 'serving', certificates, servingCertificate(name, address), logger, asking),
+        (renewed) => server.replaceCertificate(certificate(renewed)),
+        logger,
+        signal,
+      );
+    } finally {
+      await server.close();
+    }
+  };
+  const renewIdentity = (): Promise<void> =>
+    keepRenewed(
+      'client',
+      identity.client,
+      (asking) => renew(client, 'client', certificates, clientCertificate(name), logger, asking),
+      (renewed) => client.replaceCredentials(clientCredentials(ca, renewed)),
+      logger,
+      signal,
+    );
+
+  const proxy = new ServiceProxy({ client, logger, nodeName: name, clusterCidr: config.clusterCidr });
+
+  logger.info({ node: name, address, runtime: description.runtimeVersion }, 'agent started');
+  try {
+    await Promise.all([
+      registerNode(),
+      heartbeat.run(signal),
+      network.run(signal),
+      knownServices.run(signal),
+      runPods(),
+      config.serviceProxy ? proxy.run(signal) : undefined,
+      serveNodeApi(),
+      renewIdentity(),
+    ]);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    cri.close();
+  }
+}
+
+/** What the environment of containers says of a Service. */
+const linkedService = ({ metadata, spec }: Service): Service => ({
+  metadata: { name: metadata?.name, namespace: metadata?.namespace },
+  spec: {
+    clusterIP: spec?.clusterIP,
+    ports: spec?.ports?.map(({ name, port, protocol }) => ({ name, port, protocol })),
+  },
+});
+
+/** Resolves when all have settled, at the latest after so long. */
+async function settledWithin(
+  limitMs: number,
+  promises: readonly Promise<unknown>[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { promise, resolve: finish } = Promise.withResolvers<void>();
+  const timer = setTimeout(finish, limitMs);
+  signal.addEventListener('abort', () => finish(), { once: true });
+  await Promise.race([Promise.allSettled(promises), promise]);
+  clearTimeout(timer);
+}

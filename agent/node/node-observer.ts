@@ -1,0 +1,76 @@
+/** Looks at the runtime and at what is left of the host's resources: what the Node's conditions are made from. */
+import type { ContainerImage } from '../../api/core/node.ts';
+import type { CriClient } from '../cri/client.ts';
+import { readDisk, readMemory } from '../host/meters.ts';
+import { imagesOf, type NodeObservation } from './node-status.ts';
+import { observePressure, type Levels, type PressureSeen, type Threshold } from './pressure.ts';
+
+export interface NodeObserverOptions {
+  readonly cri: Pick<CriClient, 'status' | 'listImages' | 'imageFilesystems'>;
+  readonly thresholds: readonly Threshold[];
+  /** On the file system of the pods' own storage. */
+  readonly dataDir: string;
+  /** What else keeps the node from running pods, in words. */
+  readonly problems: () => readonly string[];
+}
+
+/** Pulls are rare, and the list is long. */
+const IMAGES_EVERY_MS = 60_000;
+const RUNTIME_LIMIT_MS = 10_000;
+
+export class NodeObserver {
+  readonly #options: NodeObserverOptions;
+  #pressure: PressureSeen = {};
+  #images: readonly ContainerImage[] = [];
+  #imagesAtMs = -Infinity;
+  #imageDirectory: string | undefined;
+
+  constructor(options: NodeObserverOptions) {
+    this.#options = options;
+  }
+
+  /** Never throws for a runtime that is away: that is a problem of the node, to be reported. */
+  async observe(signal: AbortSignal): Promise<NodeObservation> {
+    const now = Date.now();
+    const problems = [...(await this.#runtimeProblems(signal)), ...this.#options.problems()];
+    this.#pressure = observePressure(this.#options.thresholds, await this.#levels(), this.#pressure, now);
+    return { problems, pressure: this.#pressure, images: this.#images };
+  }
+
+  async #runtimeProblems(signal: AbortSignal): Promise<string[]> {
+    const { cri } = this.#options;
+    const options = { signal, limitMs: RUNTIME_LIMIT_MS };
+    try {
+      const { conditions } = await cri.status(options);
+      if (Date.now() - this.#imagesAtMs >= IMAGES_EVERY_MS) {
+        this.#images = imagesOf(await cri.listImages(options));
+        this.#imageDirectory = (await cri.imageFilesystems(options))[0]?.fsId?.mountpoint;
+        this.#imagesAtMs = Date.now();
+      }
+      return conditions
+        .filter(({ status }) => !status)
+        .map(({ type, reason, message }) => {
+          const what = type === 'NetworkReady' ? 'container runtime network' : 'container runtime';
+          return `${what} not ready: ${type}=false reason:${reason} message:${message}`;
+        });
+    } catch (error) {
+      signal.throwIfAborted();
+      return [`container runtime is down: ${(error as Error).message}`];
+    }
+  }
+
+  async #levels(): Promise<Levels> {
+    const memory = await readMemory();
+    const disk = await readDisk(this.#options.dataDir);
+    const images = this.#imageDirectory === undefined ? disk : await readDisk(this.#imageDirectory);
+    return {
+      'memory.available': { available: memory.availableBytes, capacity: memory.totalBytes },
+      'nodefs.available': { available: disk.availableBytes, capacity: disk.totalBytes },
+      // Some file systems (btrfs) have no fixed number of inodes and say 0.
+      ...(disk.totalInodes > 0 && {
+        'nodefs.inodesFree': { available: disk.availableInodes, capacity: disk.totalInodes },
+      }),
+      'imagefs.available': { available: images.availableBytes, capacity: images.totalBytes },
+    };
+  }
+}
