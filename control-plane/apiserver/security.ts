@@ -5,7 +5,6 @@ import type { Action } from './action.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
-import { createSystemObjects } from './admission/system-objects.ts';
 import { BootstrapTokenAuthenticator } from './authentication/bootstrap-tokens.ts';
 import { LocalBoundObjects } from './authentication/bound-objects.ts';
 import { ClientCertificateAuthenticator } from './authentication/client-certificate.ts';
@@ -37,8 +36,6 @@ export interface SecurityOptions {
   readonly tokenFile: string;
   /** `cluster.local` */
   readonly clusterDomain: string;
-  /** Where joining nodes reach this server: `https://192.0.2.1:6443`. */
-  readonly advertisedUrl: string;
   /** Called with what goes wrong in the background. */
   readonly onError: (error: unknown) => void;
 }
@@ -51,6 +48,11 @@ export interface Security {
   readonly actions: ReadonlyMap<string, Action>;
   /** The JSON documents by path: `/.well-known/openid-configuration` and `/openid/v1/jwks`. */
   readonly documents: ReadonlyMap<string, object>;
+  /**
+   * Brings the objects that security rests on up to date: the default roles and bindings, and what joining nodes read.
+   * `advertisedUrl` is where they reach this server: `https://192.0.2.1:6443`. The system's namespaces must be there.
+   */
+  bootstrap(advertisedUrl: string): Promise<void>;
 }
 
 /** Admission of what is answered by an action instead of being stored. */
@@ -65,11 +67,7 @@ const restricted =
     return action(request);
   };
 
-/**
- * Builds the parts over the api, and brings the objects that every cluster has up to date: the system's namespaces and
- * priority classes, the default roles and bindings, and what joining nodes read.
- */
-export async function createSecurity(options: SecurityOptions): Promise<Security> {
+export function createSecurity(options: SecurityOptions): Security {
   const { api, pki, clusterDomain } = options;
   const issuerUrl = `https://kubernetes.default.svc.${clusterDomain}`;
   const audiences = [issuerUrl];
@@ -91,11 +89,6 @@ export async function createSecurity(options: SecurityOptions): Promise<Security
   ]);
 
   const aggregation = new ClusterRoleAggregation(api, options.onError);
-  await createSystemObjects(api);
-  await reconcileDefaultPolicy(api);
-  await aggregation.settled();
-  await publishClusterInfo(api, options.advertisedUrl, pki.ca.certificate);
-
   const restriction = nodeRestriction(api, graph);
   return {
     authenticator: new RequestAuthenticator({
@@ -115,5 +108,10 @@ export async function createSecurity(options: SecurityOptions): Promise<Security
       ['/.well-known/openid-configuration', issuer.discoveryDocument()],
       ['/openid/v1/jwks', issuer.keySet()],
     ]),
+    async bootstrap(advertisedUrl) {
+      await reconcileDefaultPolicy(api);
+      await aggregation.settled();
+      await publishClusterInfo(api, advertisedUrl, pki.ca.certificate);
+    },
   };
 }

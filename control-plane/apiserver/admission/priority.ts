@@ -17,21 +17,6 @@ interface ClassEntry extends Priority {
 
 const NO_PRIORITY: Priority = { value: 0, preemptionPolicy: 'PreemptLowerPriority' };
 
-/** The classes that every cluster has. */
-export const systemPriorityClasses = (): PriorityClass[] => [
-  {
-    metadata: { name: 'system-node-critical' },
-    value: 2_000_001_000,
-    description: 'Used for system critical pods that must not be moved from their current node.',
-  },
-  {
-    metadata: { name: 'system-cluster-critical' },
-    value: 2_000_000_000,
-    description:
-      'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
-  },
-];
-
 function resolve({ kind, name }: AdmissionRequest, spec: PodSpec, priority: Priority): void {
   const { value, preemptionPolicy } = priority;
   if (spec.priority !== undefined && spec.priority !== value) {
