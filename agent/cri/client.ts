@@ -347,7 +347,8 @@ export class CriClient {
 
   #errorOf(call: string, error: ServiceError): CriError {
     if (error.code === status.UNAVAILABLE) {
-      return new CriError(call, error.code, `${error.details}: is the container runtime running at ${this.socket}?`);
+      const reason = /connect \w+ \S+\w/.exec(error.details)?.[0] ?? error.details;
+      return new CriError(call, error.code, `${reason}: is the container runtime running?`);
     }
     return new CriError(call, error.code, error.details);
   }

@@ -48,7 +48,7 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions, signal:
   };
   const containerdStream = (): ClientReadableStream<unknown> =>
     cri.channel.makeServerStreamRequest(subscribe.path, subscribe.requestSerialize, subscribe.responseDeserialize, {
-      filters: TOPICS.map((topic) => `namespace==${CRI_NAMESPACE},topic==${topic}`),
+      filters: TOPICS.map((topic) => `namespace==${CRI_NAMESPACE},topic=="${topic}"`),
     });
 
   let containerd = true;

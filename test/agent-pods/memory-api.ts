@@ -1,0 +1,144 @@
+/** Objects in memory behind list, watch, create, merge patch and delete over HTTP: enough of an API for an agent. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { randomUUID } from 'node:crypto';
+import type { Event } from '../../api/core/event.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import type { KubeObject } from '../../api/machinery/kind.ts';
+
+type Json = Record<string, unknown>;
+
+export class MemoryApi implements AsyncDisposable {
+  /** By collection path and name: `/api/v1/namespaces/default/pods/web`. */
+  readonly objects = new Map<string, KubeObject>();
+  readonly #watchers = new Set<{ plural: string; response: ServerResponse }>();
+  readonly #http = createServer((request, response) => void this.#serve(request, response));
+  #revision = 1;
+
+  static async start(): Promise<MemoryApi> {
+    const api = new MemoryApi();
+    api.#http.listen(0, '127.0.0.1');
+    await once(api.#http, 'listening');
+    return api;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
+  }
+
+  put<T extends KubeObject>(plural: string, object: T): T {
+    const { namespace = 'default', name = '' } = object.metadata ?? {};
+    const path = `/api/v1/namespaces/${namespace}/${plural}/${name}`;
+    const type = this.objects.has(path) ? 'MODIFIED' : 'ADDED';
+    const stored = {
+      ...object,
+      metadata: {
+        creationTimestamp: new Date().toISOString(),
+        uid: randomUUID(),
+        ...object.metadata,
+        namespace,
+        resourceVersion: String(++this.#revision),
+      },
+    };
+    this.objects.set(path, stored);
+    this.#tell(plural, type, stored);
+    return stored;
+  }
+
+  pod(name: string): Pod | undefined {
+    return this.objects.get(`/api/v1/namespaces/default/pods/${name}`);
+  }
+
+  events(podName: string): Event[] {
+    return [...this.objects]
+      .filter(([path]) => path.includes('/events/'))
+      .map(([, event]) => event as Event)
+      .filter(({ involvedObject }) => involvedObject.name === podName);
+  }
+
+  /** As the api-server does it: a pod that runs is marked, the agent deletes it in the end. */
+  deletePod(name: string, graceSeconds: number): void {
+    const pod = this.pod(name);
+    if (!pod) return;
+    const deletionTimestamp = new Date(Date.now() + graceSeconds * 1000).toISOString();
+    this.put('pods', {
+      ...pod,
+      metadata: { ...pod.metadata, deletionTimestamp, deletionGracePeriodSeconds: graceSeconds },
+    });
+  }
+
+  #tell(plural: string, type: string, object: KubeObject): void {
+    for (const watcher of this.#watchers) {
+      if (watcher.plural === plural) watcher.response.write(`${JSON.stringify({ type, object })}\n`);
+    }
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks).toString('utf8');
+    const url = new URL(request.url ?? '', 'http://api');
+    const answer = (code: number, object: object) =>
+      response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(object));
+    const missing = () => answer(404, { kind: 'Status', status: 'Failure', code: 404, reason: 'NotFound' });
+    const [, , , , , plural = '', name] = url.pathname.split('/');
+    const collection = plural || (url.pathname.split('/')[3] ?? '');
+    if (request.method === 'GET' && url.searchParams.get('watch')) {
+      const watcher = { plural: collection, response };
+      this.#watchers.add(watcher);
+      response.on('close', () => this.#watchers.delete(watcher));
+      response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
+      const seen = Number(url.searchParams.get('resourceVersion') ?? 0);
+      for (const [path, object] of this.objects) {
+        if (path.includes(`/${collection}/`) && Number(object.metadata?.resourceVersion) > seen) {
+          response.write(`${JSON.stringify({ type: 'ADDED', object })}\n`);
+        }
+      }
+      return;
+    }
+    if (request.method === 'GET' && name === undefined) {
+      const items = [...this.objects].filter(([path]) => path.includes(`/${collection}/`)).map(([, object]) => object);
+      answer(200, { metadata: { resourceVersion: String(this.#revision) }, items });
+      return;
+    }
+    if (request.method === 'POST') {
+      answer(201, this.put(plural, JSON.parse(body) as KubeObject));
+      return;
+    }
+    const path = url.pathname.replace(/\/status$/, '');
+    const object = this.objects.get(path);
+    if (!object) {
+      missing();
+      return;
+    }
+    if (request.method === 'DELETE') {
+      this.objects.delete(path);
+      object.metadata = { ...object.metadata, resourceVersion: String(++this.#revision) };
+      this.#tell(plural, 'DELETED', object);
+      answer(200, { kind: 'Status', status: 'Success' });
+    } else if (request.method === 'PATCH') {
+      const { metadata: _metadata, ...patch } = JSON.parse(body) as Json;
+      answer(200, this.put(plural, merge(object as Json, patch) as KubeObject));
+    } else {
+      answer(200, object);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#http.closeAllConnections();
+    await new Promise((resolve) => this.#http.close(resolve));
+  }
+}
+
+/** RFC 7396. */
+function merge(target: Json, patch: Json): Json {
+  const result = { ...target };
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else if (typeof value === 'object' && !Array.isArray(value))
+      result[key] = merge((result[key] ?? {}) as Json, value as Json);
+    else result[key] = value;
+  }
+  return result;
+}

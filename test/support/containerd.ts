@@ -1,0 +1,244 @@
+/**
+ * A containerd of the test's own: its own root, state and socket, a network namespace with a pod bridge, the images that
+ * every node carries, a cgroup parent. Disposing of it ends what still runs in it and removes every trace.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PAUSE_IMAGE } from '../../agent/images/carried.ts';
+import { run } from '../../agent/host/run.ts';
+import { buildImages } from '../../scripts/images.ts';
+
+export interface ContainerdOptions {
+  /** Prefix of everything that is made: the test's room. */
+  readonly name: string;
+  /** Puts the streaming server where the test's own process reaches it: on the namespace's end of a veth pair. */
+  readonly reachable?: boolean;
+}
+
+export interface TestContainerd extends AsyncDisposable {
+  readonly socket: string;
+  /** The network namespace that containerd and the pods' bridge are in; enter it with `nsenter --net=<path>`. */
+  readonly netns: string;
+  /** For the agent's `cgroup-root` setting. */
+  readonly cgroupParent: string;
+  /** A directory of the test's own, removed in the end. */
+  readonly directory: string;
+  /** The archives of the carried images: `pause.tar`, `hello.tar`. */
+  readonly imageDirectory: string;
+  importImage(archive: string): Promise<void>;
+  /** Runs `ctr` against it, in the namespace of the CRI. */
+  ctr(...args: string[]): Promise<string>;
+  /** Ends containerd (its containers go on) and starts it again. */
+  restart(): Promise<void>;
+}
+
+const READY_LIMIT_MS = 20_000;
+/** Where the runtime's network namespaces for pods are mounted. */
+const CNI_BIN = '/usr/lib/cni';
+const POD_SUBNET = '10.88.0.0/16';
+
+const config = (directory: string, streamAddress: string) => `version = 2
+root = "${directory}/root"
+state = "${directory}/state"
+imports = []
+[grpc]
+  address = "${directory}/containerd.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "${PAUSE_IMAGE}"
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  stream_server_address = "${streamAddress}"
+  stream_server_port = "0"
+[plugins."io.containerd.grpc.v1.cri".containerd]
+  snapshotter = "overlayfs"
+[plugins."io.containerd.grpc.v1.cri".cni]
+  bin_dir = "${CNI_BIN}"
+  conf_dir = "${directory}/cni"
+`;
+
+const network = (directory: string) =>
+  JSON.stringify({
+    cniVersion: '0.4.0',
+    name: 'test',
+    plugins: [
+      {
+        type: 'bridge',
+        bridge: 'pods0',
+        isGateway: true,
+        hairpinMode: true,
+        ipam: {
+          type: 'host-local',
+          dataDir: `${directory}/ipam`,
+          ranges: [[{ subnet: POD_SUBNET }]],
+          routes: [{ dst: '0.0.0.0/0' }],
+        },
+      },
+    ],
+  });
+
+export async function startContainerd({ name, reachable = false }: ContainerdOptions): Promise<TestContainerd> {
+  const directory = await mkdtemp(path.join(tmpdir(), `${name}-`));
+  const id = path.basename(directory);
+  const socket = path.join(directory, 'containerd.sock');
+  const netns = `/run/netns/${id}`;
+  const imageDirectory = path.join(directory, 'images');
+  await mkdir(path.join(directory, 'cni'));
+  await writeFile(path.join(directory, 'cni/10-test.conflist'), network(directory));
+  await run('ip', ['netns', 'add', id]);
+  await run('nsenter', [`--net=${netns}`, 'ip', 'link', 'set', 'lo', 'up']);
+  const streamAddress = reachable ? await linkToHost(id) : '127.0.0.1';
+  await writeFile(path.join(directory, 'config.toml'), config(directory, streamAddress));
+  const ctr = async (...args: string[]) =>
+    (await run('ctr', ['--address', socket, '--namespace', 'k8s.io', ...args], { timeoutMs: 60_000 })).stdout;
+  const importImage = async (archive: string) => {
+    await ctr('images', 'import', archive);
+  };
+  const [started] = await Promise.all([start(directory, netns), buildImages(imageDirectory)]);
+  let child = started;
+  await untilReady(ctr, child);
+  for (const archive of await readdir(imageDirectory)) await importImage(path.join(imageDirectory, archive));
+  return {
+    socket,
+    netns,
+    cgroupParent: id,
+    directory,
+    imageDirectory,
+    importImage,
+    ctr,
+    async restart() {
+      await end(child);
+      child = await start(directory, netns);
+      await untilReady(ctr, child);
+    },
+    async [Symbol.asyncDispose]() {
+      await endTasks(socket);
+      await end(child);
+      await unmountBelow(directory);
+      await run('ip', ['netns', 'delete', id]);
+      await removeCgroups(id);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Joins the namespace to the host by a veth pair, which goes when the namespace goes; answers the namespace's address. */
+async function linkToHost(netns: string): Promise<string> {
+  // A /30 of 198.18.0.0/15, which is set aside for tests.
+  const network = `198.${randomInt(18, 20)}.${randomInt(256)}`;
+  const first = randomInt(64) * 4;
+  const outside = `kt-${netns.slice(-6)}`;
+  await run('ip', ['link', 'add', outside, 'type', 'veth', 'peer', 'name', 'host0', 'netns', netns]);
+  await run('ip', ['address', 'add', `${network}.${first + 1}/30`, 'dev', outside]);
+  await run('ip', ['link', 'set', outside, 'up']);
+  await run('ip', ['-n', netns, 'address', 'add', `${network}.${first + 2}/30`, 'dev', 'host0']);
+  await run('ip', ['-n', netns, 'link', 'set', 'host0', 'up']);
+  return `${network}.${first + 2}`;
+}
+
+async function start(directory: string, netns: string): Promise<ChildProcess> {
+  const child = spawn('nsenter', [`--net=${netns}`, 'containerd', '--config', path.join(directory, 'config.toml')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let words = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (words = (words + text).slice(-2_000)));
+  child.on('exit', (code) => code !== 0 && code !== null && console.error(`containerd ended with ${code}: ${words}`));
+  return child;
+}
+
+async function untilReady(ctr: (...args: string[]) => Promise<string>, child: ChildProcess): Promise<void> {
+  const limit = Date.now() + READY_LIMIT_MS;
+  for (;;) {
+    try {
+      await ctr('version');
+      return;
+    } catch (error) {
+      if (child.exitCode !== null || Date.now() > limit) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await ended;
+}
+
+/** The shims of this containerd, and what they have started: found by the socket they were given. */
+async function endTasks(socket: string): Promise<void> {
+  const parents = new Map<number, number[]>();
+  const shims: number[] = [];
+  for (const entry of await readdir('/proc')) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid)) continue;
+    try {
+      const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
+      const parent = Number((await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /s, '').split(' ')[1]);
+      parents.set(parent, [...(parents.get(parent) ?? []), pid]);
+      if (words[0]?.includes('containerd-shim') && words.includes(socket)) shims.push(pid);
+    } catch (error) {
+      if (!['ENOENT', 'ESRCH'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
+    }
+  }
+  const all = (pid: number): number[] => [...(parents.get(pid) ?? []).flatMap(all), pid];
+  for (const pid of shims.flatMap(all)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
+/** Root file systems and shared memory of containers below the directory; and the pods' network namespaces. */
+async function unmountBelow(directory: string): Promise<void> {
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' ')[4] ?? '');
+  for (const mount of mounts.filter((point) => point.startsWith(`${directory}/`)).reverse()) {
+    // containerd cleans up after its dead shims at the same time.
+    await run('umount', ['--lazy', mount]).catch(() => undefined);
+  }
+  const cached = path.join(directory, 'root');
+  const text = await run('grep', [
+    '-rhoaE',
+    '/var/run/netns/cni-[0-9a-f-]+',
+    path.join(directory, 'ipam'),
+    cached,
+  ]).catch(() => ({ stdout: '' }));
+  for (const name of new Set(
+    text.stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((point) => path.basename(point)),
+  )) {
+    await run('ip', ['netns', 'delete', name]).catch(() => undefined);
+  }
+}
+
+async function removeCgroups(name: string): Promise<void> {
+  for (const controller of await readdir('/sys/fs/cgroup')) {
+    await removeTree(path.join('/sys/fs/cgroup', controller, name));
+  }
+  await removeTree(path.join('/sys/fs/cgroup', name));
+}
+
+async function removeTree(directory: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      for (const entry of await readdir(directory, { withFileTypes: true })) {
+        if (entry.isDirectory()) await removeTree(path.join(directory, entry.name));
+      }
+      await rmdir(directory);
+      return;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'ENOTDIR') return;
+      if (code !== 'EBUSY' || attempt === 100) throw error;
+      await sleep(20);
+    }
+  }
+}
