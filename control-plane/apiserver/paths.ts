@@ -1,14 +1,17 @@
-/** Paths that are not resources: health, version. */
+/** Paths that are not resources: what there is and in which version. */
 import { kubernetesVersion } from '../../api/version.ts';
-import type { ApiCore } from './core.ts';
 import type { PathHandler } from './router.ts';
 
-export function pathHandlers(_core: ApiCore, _stopping: AbortSignal): PathHandler[] {
-  return [
-    (exchange) => {
-      if (exchange.info.path !== '/version') return false;
-      exchange.sendObject(200, { ...kubernetesVersion, platform: `linux/${process.arch}` });
-      return true;
-    },
-  ];
-}
+export const versionHandler: PathHandler = (exchange) => {
+  if (exchange.info.path !== '/version') return false;
+  exchange.sendObject(200, {
+    ...kubernetesVersion,
+    gitCommit: '',
+    gitTreeState: '',
+    buildDate: '1970-01-01T00:00:00Z',
+    goVersion: '',
+    compiler: '',
+    platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+  });
+  return true;
+};

@@ -15,7 +15,10 @@ import { ConnectionCredentials } from './credentials.ts';
 import { Exchange, type Request, type Response } from './exchange.ts';
 import { authenticate, authorize } from './gate.ts';
 import { ObjectHandlers } from './object-handlers.ts';
-import { pathHandlers } from './paths.ts';
+import { discoveryHandler } from './discovery-handlers.ts';
+import { healthHandler } from './health.ts';
+import { ApiServerMetrics } from './metrics.ts';
+import { versionHandler } from './paths.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { Router } from './router.ts';
 import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
@@ -50,6 +53,8 @@ export interface ServeOptions {
 
 export interface ApiServer {
   readonly port: number;
+  /** From now on `/readyz` says so: the objects that every cluster has are there. */
+  setReady(): void;
   /** Takes new serving certificates into use, for connections from now on. */
   setCertificate(cert: string | Buffer, key: string | Buffer): void;
   /** Refuses new requests, ends watches, lets others finish for a while. */
@@ -71,7 +76,14 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     api: core.api,
     actions,
   });
-  const paths = pathHandlers(core, stopping.signal);
+  const metrics = new ApiServerMetrics(core.registry);
+  let ready = false;
+  const paths = [
+    healthHandler(core, stopping.signal, () => ready),
+    discoveryHandler(core.registry.resources.map(({ kind }) => kind)),
+    versionHandler,
+    metrics.handler,
+  ];
   const router = new Router({
     registry: core.registry,
     gate,
@@ -92,24 +104,29 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
       exchange = new Exchange(request, response, parseRequestInfo('GET', '/'));
       return fail(exchange, error);
     }
+    const startedAt = performance.now();
+    let done: void | Promise<void> = undefined;
     try {
-      const done = router.route(exchange);
-      if (done) follow(exchange, done);
+      done = router.route(exchange);
     } catch (error) {
       fail(exchange, error);
     }
+    if (done) follow(exchange, done, startedAt);
+    else metrics.answered(exchange, (performance.now() - startedAt) / 1000);
   };
 
-  const follow = (exchange: Exchange, done: Promise<void>): void => {
+  const follow = (exchange: Exchange, done: Promise<void>, startedAt: number): void => {
     inFlight.add(exchange.response);
-    const { info } = exchange;
-    const longRunning = info.verb === 'watch' || LONG_RUNNING.has(info.subresource);
+    const longRunning = isLongRunning(exchange);
     const timer = longRunning ? undefined : setTimeout(() => fail(exchange, requestTimeout()), REQUEST_TIMEOUT_MS);
+    const uncount = longRunning ? metrics.longRunning(exchange) : undefined;
     done
       .catch((error: unknown) => fail(exchange, error))
       .finally(() => {
         clearTimeout(timer);
+        uncount?.();
         inFlight.delete(exchange.response);
+        metrics.answered(exchange, longRunning ? undefined : (performance.now() - startedAt) / 1000);
       })
       .catch((error: unknown) => logger.error({ err: error }, 'a request could not be ended'));
   };
@@ -171,6 +188,9 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
 
   return {
     port: (server.address() as AddressInfo).port,
+    setReady: () => {
+      ready = true;
+    },
     setCertificate: (cert, key) => server.setSecureContext({ cert, key, ca: tls.clientCA }),
     close: async () => {
       stopping.abort();
@@ -182,6 +202,8 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     },
   };
 }
+
+const isLongRunning = ({ info }: Exchange): boolean => info.verb === 'watch' || LONG_RUNNING.has(info.subresource);
 
 const requestTimeout = () => timedOut('Timeout: request did not complete within the allotted timeout', 1);
 

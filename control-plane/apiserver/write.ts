@@ -53,8 +53,10 @@ export interface UpdateRequest {
 
 /** Takes things that only one object may have (addresses, ports) while an object is written. */
 export interface Reserver {
+  /** Before validation: fills in from the old object what the new one leaves out. */
+  prepare(object: Stored, old: Stored | undefined): void;
   /** Fills in what the object lacks. Throws StatusError when what it asks for is taken. */
-  reserve(object: Stored, old: Stored | undefined, dryRun: boolean): Reservation;
+  reserve(object: Stored, old: Stored | undefined): Reservation;
   /** The object is gone. */
   release(object: Stored): void;
 }
@@ -106,11 +108,12 @@ export class ObjectWriter {
     for (const warning of kind.warnings(object)) context.warn(warning);
     await admit(context.admission, 'validate', request);
     if (resource.cache.get(namespace, name)) throw new ConflictError(name, undefined);
-    const reservation = this.#reservers.get(reserverKey(resource))?.reserve(object, undefined, context.dryRun);
+    const reservation = this.#reservers.get(reserverKey(resource))?.reserve(object, undefined);
     try {
       const stored = resource.encode(object);
       const bytes = context.dryRun ? stored : await this.#put(resource, namespace, name, stored, 0);
-      reservation?.commit();
+      if (context.dryRun) reservation?.rollback();
+      else reservation?.commit();
       return { bytes, outcome: 'created' };
     } catch (error) {
       reservation?.rollback();
@@ -154,6 +157,7 @@ export class ObjectWriter {
 
     const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, object, old, context);
     await admit(context.admission, 'mutate', admission);
+    if (!subresource) this.#reservers.get(reserverKey(resource))?.prepare(object, old);
     const errors = prepareUpdate(resource, object, old, subresource);
     if (errors.length > 0) throw invalidObject(kind, name, errors);
     for (const warning of subresource ? [] : kind.warnings(object)) context.warn(warning);
@@ -193,7 +197,7 @@ export class ObjectWriter {
   /** Writes `object` over `current`; removes it when nothing keeps the deleted object any more. */
   async #replace(resource: Resource, current: Entry, old: Stored, object: Stored, dryRun: boolean): Promise<Written> {
     if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, object, dryRun);
-    const reservation = this.#reservers.get(reserverKey(resource))?.reserve(object, old, dryRun);
+    const reservation = this.#reservers.get(reserverKey(resource))?.reserve(object, old);
     try {
       const stored = resource.encode(object);
       if (isUnchanged(resource, current, stored)) {
@@ -204,7 +208,8 @@ export class ObjectWriter {
       const bytes = dryRun
         ? resource.serve(resource.cache.bytes.serve(stored, revision))
         : await this.#put(resource, namespace, name, stored, revision);
-      reservation?.commit();
+      if (dryRun) reservation?.rollback();
+      else reservation?.commit();
       return { bytes, outcome: 'updated' };
     } catch (error) {
       reservation?.rollback();
