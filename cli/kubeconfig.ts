@@ -1,0 +1,65 @@
+import { Command } from 'commander';
+import { join } from 'node:path';
+import { parseDuration } from '../api/machinery/duration.ts';
+import { readAuthority } from '../control-plane/pki/cluster-pki.ts';
+import { kubeconfig } from '../control-plane/pki/kubeconfig.ts';
+import { PkiError } from '../control-plane/pki/pem-files.ts';
+import { ADMIN_KUBECONFIG, advertisedServer, openCluster } from './cluster-access.ts';
+import { SettingsError } from './settings.ts';
+
+interface KubeconfigCommandOptions {
+  readonly user: string;
+  readonly group: readonly string[];
+  readonly ttl: string;
+  readonly server?: string;
+  readonly dataDir: string;
+  readonly kubeconfig: string;
+}
+
+async function findServer(path: string): Promise<string> {
+  await using cluster = await openCluster(path);
+  return await advertisedServer(cluster.client);
+}
+
+async function print(options: KubeconfigCommandOptions): Promise<void> {
+  const lifetimeMs = parseDuration(options.ttl);
+  if (lifetimeMs === undefined || lifetimeMs <= 0) {
+    throw new SettingsError(`--ttl must be a duration such as 24h or 8760h, not "${options.ttl}"`);
+  }
+  const server = options.server ?? (await findServer(options.kubeconfig));
+  try {
+    const ca = await readAuthority(join(options.dataDir, 'pki'));
+    const { issueCertificate } = await import('../control-plane/pki/signing.ts');
+    const credentials = await issueCertificate(ca, {
+      commonName: options.user,
+      organizations: options.group,
+      usages: ['digital signature', 'client auth'],
+      lifetimeMs,
+      now: Date.now(),
+    });
+    console.log(kubeconfig({ server, caCertificate: ca.certificate, user: options.user, credentials }).trimEnd());
+  } catch (error) {
+    if (error instanceof PkiError) throw new SettingsError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** `kedge kubeconfig`: prints a kubeconfig with a new client certificate. It needs the CA's key, so it runs on the server. */
+export const kubeconfigCommand = (): Command =>
+  new Command('kubeconfig')
+    .description("print a kubeconfig; without --user and --group an administrator's")
+    .option('--user <name>', 'the user that the certificate is for', 'kubernetes-admin')
+    .option(
+      '--group <name...>',
+      'the groups of the user; system:masters for the administrator',
+      (group: string, groups: readonly string[]) => [...groups, group],
+      [] as readonly string[],
+    )
+    .option('--ttl <duration>', 'how long the certificate is good', '8760h')
+    .option('--server <url>', 'where the api-server is reached; as the cluster publishes it when absent')
+    .option('--data-dir <folder>', 'where the server keeps its data', '/var/lib/kedge/server')
+    .option('--kubeconfig <file>', "an administrator's kubeconfig, to find the server by", ADMIN_KUBECONFIG)
+    .action((options: KubeconfigCommandOptions) => {
+      const administrator = options.user === 'kubernetes-admin' && options.group.length === 0;
+      return print(administrator ? { ...options, group: ['system:masters'] } : options);
+    });

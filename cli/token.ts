@@ -1,0 +1,106 @@
+import { Command } from 'commander';
+import { secrets, type Secret } from '../api/core/secret.ts';
+import { humanDuration, parseDuration } from '../api/machinery/duration.ts';
+import { publicKeyHash } from '../control-plane/pki/public-key-hash.ts';
+import {
+  newBootstrapToken,
+  secretNameOf,
+  secretOf,
+  TOKEN_NAMESPACE,
+  tokenOf,
+  tokenText,
+  type BootstrapToken,
+} from './bootstrap-token.ts';
+import { ADMIN_KUBECONFIG, advertisedServer, openCluster } from './cluster-access.ts';
+import { SettingsError } from './settings.ts';
+
+interface TokenOptions {
+  readonly kubeconfig: string;
+}
+
+interface CreateOptions extends TokenOptions {
+  readonly ttl: string;
+  readonly description: string;
+  readonly printJoinCommand?: true;
+}
+
+/** When a token that lives for `ttl` ends; undefined for `0`, a token without end. */
+function expiryOf(ttl: string, now: number): number | undefined {
+  const ms = parseDuration(ttl);
+  if (ms === undefined || ms < 0) throw new SettingsError(`--ttl must be a duration such as 24h or 90m, not "${ttl}"`);
+  return ms === 0 ? undefined : now + ms;
+}
+
+async function create({ kubeconfig, ttl, description, printJoinCommand }: CreateOptions): Promise<void> {
+  const token = newBootstrapToken(description, expiryOf(ttl, Date.now()));
+  await using cluster = await openCluster(kubeconfig);
+  const { client, ca } = cluster;
+  await client.create<Secret>(secrets, secretOf(token));
+  if (!printJoinCommand) return console.log(tokenText(token));
+  const server = await advertisedServer(client);
+  console.log(`kedge agent --server ${server} --token ${tokenText(token)} --ca-hash ${publicKeyHash(ca)}`);
+}
+
+function remaining({ expiresAt }: BootstrapToken, now: number): string {
+  if (expiresAt === undefined) return '<forever>';
+  return expiresAt > now ? humanDuration(expiresAt - now) : '<expired>';
+}
+
+function printTable(rows: readonly (readonly string[])[]): void {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  for (const row of rows)
+    console.log(
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('   ')
+        .trimEnd(),
+    );
+}
+
+async function list({ kubeconfig }: TokenOptions): Promise<void> {
+  await using cluster = await openCluster(kubeconfig);
+  const found = await cluster.client.listAll<Secret>(secrets, { namespace: TOKEN_NAMESPACE });
+  const now = Date.now();
+  const rows = found
+    .map((secret) => tokenOf(secret))
+    .filter((token) => token !== undefined)
+    .map((token) => [
+      tokenText(token),
+      remaining(token, now),
+      token.expiresAt === undefined ? '<never>' : new Date(token.expiresAt).toISOString().replace(/\.\d+Z$/, 'Z'),
+      token.description || '<none>',
+      token.groups.join(','),
+    ]);
+  printTable([['TOKEN', 'TTL', 'EXPIRES', 'DESCRIPTION', 'EXTRA GROUPS'], ...rows]);
+}
+
+async function remove(token: string, { kubeconfig }: TokenOptions): Promise<void> {
+  const name = secretNameOf(token);
+  if (!name) throw new SettingsError('a token is given as ID or ID.SECRET, 6 and 16 lower-case letters and digits');
+  await using cluster = await openCluster(kubeconfig);
+  await cluster.client.delete(secrets, TOKEN_NAMESPACE, name);
+  console.log(`bootstrap token "${token.split('.')[0]}" deleted`);
+}
+
+/** `kedge token`: the tokens that hosts join the cluster with. */
+export function tokenCommand(): Command {
+  const subcommand = (name: string, description: string): Command =>
+    new Command(name)
+      .description(description)
+      .option('--kubeconfig <file>', "an administrator's kubeconfig", ADMIN_KUBECONFIG);
+  return new Command('token')
+    .description('create, list and delete the tokens that hosts join with')
+    .addCommand(
+      subcommand('create', 'make a token and print it')
+        .option('--ttl <duration>', 'how long the token is good; 0: for ever', '24h')
+        .option('--description <text>', 'what the token is for', '')
+        .option('--print-join-command', 'print the whole command that joins a host')
+        .action((options: CreateOptions) => create(options)),
+    )
+    .addCommand(subcommand('list', 'list the tokens').action((options: TokenOptions) => list(options)))
+    .addCommand(
+      subcommand('delete', 'delete a token: nobody joins with it any more')
+        .argument('<token>', 'ID or ID.SECRET')
+        .action((token: string, options: TokenOptions) => remove(token, options)),
+    );
+}
