@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { ProgramError } from '../agent/host/run.ts';
 import { StatusError } from '../api/machinery/status-error.ts';
 import { ConnectionError } from '../client/connection-error.ts';
+import { agentHelperCommands } from './agent-helpers.ts';
 import { agentCommand } from './agent.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
 import { serverCommand } from './server.ts';
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())
     .addCommand(versionCommand());
+  for (const helper of agentHelperCommands()) program.addCommand(helper, { hidden: true });
   await program.parseAsync();
 }
 
