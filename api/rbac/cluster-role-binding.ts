@@ -1,4 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
+import { validatePathSegmentName } from '../machinery/names.ts';
 import { always, atomic, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { RoleRef, Subject } from './rules.ts';
@@ -24,4 +25,5 @@ export const clusterRoleBindings = defineKind<ClusterRoleBinding>({
   plural: 'clusterrolebindings',
   namespaced: false,
   schema: ClusterRoleBinding,
+  validateName: validatePathSegmentName,
 });

@@ -1,4 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
+import { validatePathSegmentName } from '../machinery/names.ts';
 import { always, atomic, string, struct, type Static } from '../machinery/schema.ts';
 import { LabelSelector } from '../meta/label-selector.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
@@ -33,4 +34,5 @@ export const clusterRoles = defineKind<ClusterRole>({
   plural: 'clusterroles',
   namespaced: false,
   schema: ClusterRole,
+  validateName: validatePathSegmentName,
 });

@@ -1,4 +1,5 @@
 import { defineKind } from '../machinery/define-kind.ts';
+import { validatePathSegmentName } from '../machinery/names.ts';
 import { always, atomic, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { PolicyRule } from './rules.ts';
@@ -22,4 +23,5 @@ export const roles = defineKind<Role>({
   plural: 'roles',
   namespaced: true,
   schema: Role,
+  validateName: validatePathSegmentName,
 });
