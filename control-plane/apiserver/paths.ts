@@ -15,3 +15,13 @@ export const versionHandler: PathHandler = (exchange) => {
   });
   return true;
 };
+
+/** Documents that never change, by path. */
+export const documentsHandler =
+  (documents: ReadonlyMap<string, object>): PathHandler =>
+  (exchange) => {
+    const document = documents.get(exchange.info.path);
+    if (!document) return false;
+    exchange.sendObject(200, document);
+    return true;
+  };

@@ -18,7 +18,7 @@ import { ObjectHandlers } from './object-handlers.ts';
 import { discoveryHandler } from './discovery-handlers.ts';
 import { healthHandler } from './health.ts';
 import { ApiServerMetrics } from './metrics.ts';
-import { versionHandler } from './paths.ts';
+import { documentsHandler, versionHandler } from './paths.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { Router } from './router.ts';
 import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
@@ -42,6 +42,8 @@ export interface ServeOptions {
   readonly authorizer: Authorizer;
   readonly admission: readonly AdmissionPlugin[];
   readonly actions: Actions;
+  /** More JSON documents, by path. */
+  readonly documents?: ReadonlyMap<string, object>;
   /** PEM. `clientCA` signs the certificates of clients. */
   readonly tls: { readonly cert: string | Buffer; readonly key: string | Buffer; readonly clientCA: string | Buffer };
   /** 127.0.0.1 and the like; all addresses when absent. */
@@ -82,6 +84,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     healthHandler(core, stopping.signal, () => ready),
     discoveryHandler(core.registry.resources.map(({ kind }) => kind)),
     versionHandler,
+    documentsHandler(options.documents ?? new Map()),
     metrics.handler,
   ];
   const router = new Router({

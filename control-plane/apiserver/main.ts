@@ -1,0 +1,94 @@
+/** The api-server, put together: what is stored, who may do what, how it is served, and the objects that every cluster has. */
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import type { ServerConfig } from '../config.ts';
+import type { ClusterPki } from '../pki/cluster-pki.ts';
+import type { Store } from '../store/store.ts';
+import { advertisedAddress } from './advertised-address.ts';
+import { bootstrapCluster } from './bootstrap.ts';
+import { openCore } from './core.ts';
+import { createNodeConnectors } from './node-proxy/connectors.ts';
+import { createSecurity } from './security.ts';
+import { serve, type ApiServer } from './server.ts';
+
+export interface ApiServerOptions {
+  readonly config: Pick<
+    ServerConfig,
+    | 'bindAddress'
+    | 'port'
+    | 'advertiseAddress'
+    | 'serviceCidr'
+    | 'serviceNodePortRange'
+    | 'clusterDomain'
+    | 'tokenAuthFile'
+  >;
+  readonly pki: ClusterPki;
+  readonly store: Store;
+  readonly logger: Logger;
+  /** Aborted: the start is given up. A started server is closed by `close`. */
+  readonly signal: AbortSignal;
+}
+
+/** Resolves when the server is ready: it listens, and what every cluster has is there. */
+export async function startApiServer({ config, pki, store, logger, signal }: ApiServerOptions): Promise<ApiServer> {
+  // Requests end before the caches stop following the store, so this is not the caller's signal.
+  const stopping = new AbortController();
+  const serviceCIDR = config.serviceCidr;
+  const network = { serviceCIDR, nodePorts: parsePortRange(config.serviceNodePortRange) };
+  const core = await openCore({ store, network, logger, signal: stopping.signal });
+  const { api } = core;
+  const security = createSecurity({
+    api,
+    pki,
+    tokenFile: config.tokenAuthFile ? await readFile(config.tokenAuthFile, 'utf8') : '',
+    clusterDomain: config.clusterDomain,
+    onError: (error) => logger.error({ err: error }, 'a background task of the api-server failed'),
+  });
+  const identity = () => ({ cert: pki.kubeletClient.certificate, key: pki.kubeletClient.key, ca: pki.ca.certificate });
+  const server = await serve({
+    core,
+    authenticators: [security.authenticator],
+    authorizer: security.authorizer,
+    admission: security.admission,
+    actions: {
+      actions: security.actions,
+      connectors: createNodeConnectors({ api, authorizer: security.authorizer, identity }),
+    },
+    documents: security.documents,
+    tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
+    address: config.bindAddress,
+    port: config.port,
+    logger,
+  });
+  const close = async (): Promise<void> => {
+    await server.close();
+    stopping.abort();
+  };
+  try {
+    signal.throwIfAborted();
+    const address = config.advertiseAddress || (await advertisedAddress());
+    await bootstrapCluster({
+      api,
+      advertiseAddress: address,
+      port: server.port,
+      serviceCIDR,
+      logger,
+      signal: stopping.signal,
+    });
+    await security.bootstrap(`https://${address}:${server.port}`);
+    server.setReady();
+    return { ...server, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** `30000-32767` */
+function parsePortRange(text: string): { first: number; last: number } {
+  const [first = NaN, last = NaN] = text.split('-').map(Number);
+  if (!(first > 0 && last >= first && last < 65536)) {
+    throw new Error(`serviceNodePortRange: ${JSON.stringify(text)} is not a range of ports, as 30000-32767`);
+  }
+  return { first, last };
+}
