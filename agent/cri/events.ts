@@ -18,9 +18,9 @@ export interface RuntimeEventsOptions {
   readonly cri: CriClient;
   readonly logger: Logger;
   /** A container or sandbox of this id has changed. */
-  changed(containerId: string): void;
+  readonly changed: (containerId: string) => void;
   /** Events may have been missed: everything is to be looked at again. Called after each (re)connection. */
-  missed(): void;
+  readonly missed: () => void;
 }
 
 interface Envelope {

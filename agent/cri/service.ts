@@ -14,7 +14,7 @@ export interface Proto {
 }
 
 export function loadProto(descriptor: object): Proto {
-  const definitions = fromJSON(descriptor as Parameters<typeof fromJSON>[0], OPTIONS);
+  const definitions = fromJSON(descriptor, OPTIONS);
   const lookUp = (name: string) => {
     const definition = definitions[name];
     if (definition === undefined) throw new Error(`proto: no ${name}`);

@@ -81,21 +81,22 @@ export class ImageService {
     }
     const requestedAt = Date.now();
     event('Normal', 'Pulling', `Pulling image "${image}"`);
-    using _slot = await this.#pulls.acquire(signal);
-    const startedAt = Date.now();
-    try {
-      const pulled = await this.#pullWithCredentials(reference, request, signal);
-      const took = `${seconds(Date.now() - startedAt)} (${seconds(Date.now() - requestedAt)} including waiting)`;
-      event('Normal', 'Pulled', `Successfully pulled image "${image}" in ${took}. Image size: ${pulled.size} bytes.`);
-      this.#backOff.succeeded(podUid, image);
-      return pulled;
-    } catch (error) {
-      signal.throwIfAborted();
-      const message = (error as Error).message;
-      const retryAt = this.#backOff.failed(podUid, image, message, Date.now());
-      event('Warning', 'Failed', `Failed to pull image "${image}": ${message}`);
-      throw new StartError('ErrImagePull', message, { retryAt });
-    }
+    return this.#pulls.run(signal, async () => {
+      const startedAt = Date.now();
+      try {
+        const pulled = await this.#pullWithCredentials(reference, request, signal);
+        const took = `${seconds(Date.now() - startedAt)} (${seconds(Date.now() - requestedAt)} including waiting)`;
+        event('Normal', 'Pulled', `Successfully pulled image "${image}" in ${took}. Image size: ${pulled.size} bytes.`);
+        this.#backOff.succeeded(podUid, image);
+        return pulled;
+      } catch (error) {
+        signal.throwIfAborted();
+        const message = (error as Error).message;
+        const retryAt = this.#backOff.failed(podUid, image, message, Date.now());
+        event('Warning', 'Failed', `Failed to pull image "${image}": ${message}`);
+        throw new StartError('ErrImagePull', message, { retryAt });
+      }
+    });
   }
 
   async #pullWithCredentials(reference: ImageReference, request: ImageRequest, signal: AbortSignal): Promise<Image> {

@@ -24,7 +24,8 @@ const MAX_NAME = 255;
 export function parseImageReference(image: string): ImageReference | undefined {
   const match = REFERENCE.exec(image);
   if (!match) return undefined;
-  let [, host, repository = '', tag, digest] = match;
+  const [, , , tag, digest] = match;
+  let [, host, repository = ''] = match;
   if (host !== undefined && !/[.:]/.test(host) && host !== 'localhost' && host === host.toLowerCase()) {
     // `library/busybox`: the first part is a registry only when it looks like a host.
     repository = `${host}/${repository}`;

@@ -7,12 +7,16 @@ export class Semaphore {
     this.#free = size;
   }
 
-  /** Rejects with the signal's reason when it is aborted while waiting. Dispose of what it gives to let the next one in. */
-  async acquire(signal: AbortSignal): Promise<Disposable> {
+  /** Does `work` when it is its turn; rejects with the signal's reason when it is aborted before. */
+  async run<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free--;
     else await this.#turn(signal);
-    return { [Symbol.dispose]: () => this.#release() };
+    try {
+      return await work();
+    } finally {
+      this.#release();
+    }
   }
 
   #turn(signal: AbortSignal): Promise<void> {

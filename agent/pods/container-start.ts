@@ -39,7 +39,7 @@ export async function startContainer(
   };
   try {
     const containerId = await create(pod, runtime, action, services, signal);
-    await start(pod, containerId, action, services);
+    await start(pod, containerId, action, services, signal);
     const handler = role === 'init' || role === 'ephemeral' ? undefined : container.lifecycle?.postStart;
     if (handler) await postStart(pod, containerId, action, handler, services, signal);
   } catch (error) {
@@ -103,24 +103,32 @@ async function create(
     recursive: true,
     mode: LOG_DIRECTORY_MODE,
   });
-  using _slot = await services.starts.acquire(signal);
-  try {
-    // What has begun is brought to its end: a container that is half made would be in the way of the next attempt.
-    const containerId = await cri.createContainer(sandboxId, request, config);
-    record(pod, 'Normal', 'Created', `Created container: ${container.name}`, container.name);
-    return containerId;
-  } catch (error) {
-    throw new StartError('CreateContainerError', (error as Error).message);
-  }
+  // What has begun is brought to its end: a container that is half made would be in the way of the next attempt.
+  return services.starts.run(signal, async () => {
+    try {
+      const containerId = await cri.createContainer(sandboxId, request, config);
+      record(pod, 'Normal', 'Created', `Created container: ${container.name}`, container.name);
+      return containerId;
+    } catch (error) {
+      throw new StartError('CreateContainerError', (error as Error).message);
+    }
+  });
 }
 
-async function start(pod: Pod, containerId: string, { container }: Start, services: PodServices): Promise<void> {
-  using _slot = await services.starts.acquire(new AbortController().signal);
-  try {
-    await services.cri.startContainer(containerId);
-  } catch (error) {
-    throw new StartError('RunContainerError', (error as Error).message);
-  }
+async function start(
+  pod: Pod,
+  containerId: string,
+  { container }: Start,
+  services: PodServices,
+  signal: AbortSignal,
+): Promise<void> {
+  await services.starts.run(signal, async () => {
+    try {
+      await services.cri.startContainer(containerId);
+    } catch (error) {
+      throw new StartError('RunContainerError', (error as Error).message);
+    }
+  });
   services.record(pod, 'Normal', 'Started', `Started container ${container.name}`, container.name);
 }
 

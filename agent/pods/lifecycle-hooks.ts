@@ -1,13 +1,11 @@
 /** Runs `postStart` and `preStop`: https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/ */
-import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LifecycleHandler } from '../../api/core/probe.ts';
 import type { CriClient } from '../cri/client.ts';
 import { httpGet } from '../probes/http.ts';
+import { touchTcp } from '../probes/tcp.ts';
 import type { AnyContainer } from './actions.ts';
 import { portNumber } from './ports.ts';
-
-const CONNECT_LIMIT_MS = 30_000;
 
 export interface HookTarget {
   readonly container: AnyContainer;
@@ -36,20 +34,8 @@ export async function runHook(
     const answer = await httpGet(http, container, podIP, signal);
     if (answer.status >= 400) throw new Error(`HTTP probe failed with statuscode: ${answer.status}`);
   } else if (tcpSocket) {
-    await touch(tcpSocket.host || podIP, portNumber(tcpSocket.port, container), signal);
+    await touchTcp(tcpSocket.host || podIP, portNumber(tcpSocket.port, container), signal);
   } else if (pause) {
     await sleep(pause.seconds * 1000, undefined, { signal });
   }
-}
-
-function touch(host: string, port: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, signal, timeout: CONNECT_LIMIT_MS });
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve();
-    });
-    socket.on('timeout', () => socket.destroy(new Error(`dial tcp ${host}:${port}: i/o timeout`)));
-    socket.on('error', reject);
-  });
 }

@@ -49,19 +49,16 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
         mkdir(podLogDirectory(services.sandbox.logDirectory, pod), { recursive: true, mode: LOG_DIRECTORY_MODE }),
       ]);
       const config = sandboxConfig(pod, attempt, cgroups.parentOf(pod), dns, services.sandbox);
-      using _slot = await services.starts.acquire(signal);
-      try {
-        // What has begun is brought to its end: the runtime would be left with half a network.
-        await cri.runPodSandbox(config, pod.spec?.runtimeClassName ?? '');
-      } catch (error) {
-        record(
-          pod,
-          'Warning',
-          'FailedCreatePodSandBox',
-          `Failed to create pod sandbox: rpc error: ${(error as Error).message}`,
-        );
-        throw error;
-      }
+      await services.starts.run(signal, async () => {
+        try {
+          // What has begun is brought to its end: the runtime would be left with half a network.
+          await cri.runPodSandbox(config, pod.spec?.runtimeClassName ?? '');
+        } catch (error) {
+          const message = `Failed to create pod sandbox: rpc error: ${(error as Error).message}`;
+          record(pod, 'Warning', 'FailedCreatePodSandBox', message);
+          throw error;
+        }
+      });
     },
 
     startContainer: (action, signal) => startContainer(pod, runtime, action, services, signal),

@@ -207,9 +207,9 @@ export class PodManager implements PodDirectory {
     }
   }
 
-  #endIfDeleted(worker: PodWorker, { metadata, ...pod }: Pod): void {
-    if (metadata?.deletionTimestamp === undefined) return;
-    worker.end(metadata.deletionGracePeriodSeconds ?? graceOf(pod), true);
+  #endIfDeleted(worker: PodWorker, pod: Pod): void {
+    if (pod.metadata?.deletionTimestamp === undefined) return;
+    worker.end(pod.metadata.deletionGracePeriodSeconds ?? graceOf(pod), true);
   }
 
   #deleted(pod: Pod): void {
@@ -234,8 +234,10 @@ export class PodManager implements PodDirectory {
   #start(pod: Pod, isStatic: boolean): PodWorker {
     const uid = pod.metadata?.uid ?? '';
     const signal = this.#signal ?? AbortSignal.abort();
-    const probes = new PodProbes();
-    const worker = new PodWorker(pod, {
+    const { cri, nodeIPs } = this.#options;
+    const { record } = this.#services;
+    const probes = new PodProbes(pod, { cri, record, hostIPs: nodeIPs, onChange: () => worker.wake() });
+    const worker: PodWorker = new PodWorker(pod, {
       services: this.#services,
       probes,
       hostIPs: this.#options.nodeIPs,
@@ -253,7 +255,10 @@ export class PodManager implements PodDirectory {
       .catch((error: unknown) => {
         if (!signal.aborted) this.#options.logger.error({ pod: uid, err: (error as Error).message }, 'a pod was lost');
       })
-      .finally(() => this.#running.delete(life));
+      .finally(() => {
+        probes[Symbol.dispose]();
+        this.#running.delete(life);
+      });
     this.#running.add(life);
     return worker;
   }

@@ -20,8 +20,8 @@ export interface PodWorkerOptions {
   readonly hostIPs: readonly string[];
   /** Nothing runs of it yet: there is no need to look before the first plan. */
   readonly isNew: boolean;
-  publish(pod: Pod, status: PodStatus): void;
-  observed(runtime: PodRuntime): void;
+  readonly publish: (pod: Pod, status: PodStatus) => void;
+  readonly observed: (runtime: PodRuntime) => void;
 }
 
 export interface Verdict {

@@ -118,8 +118,9 @@ export class MemoryApi implements AsyncDisposable {
       this.#tell(plural, 'DELETED', object);
       answer(200, { kind: 'Status', status: 'Success' });
     } else if (request.method === 'PATCH') {
-      const { metadata: _metadata, ...patch } = JSON.parse(body) as Json;
-      answer(200, this.put(plural, merge(object as Json, patch) as KubeObject));
+      const patch = JSON.parse(body) as Json;
+      delete patch.metadata;
+      answer(200, this.put(plural, merge(object as Json, patch)));
     } else {
       answer(200, object);
     }

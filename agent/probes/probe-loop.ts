@@ -1,0 +1,75 @@
+/** One probe of one container, again and again: counts results against the thresholds and tells of each change. */
+import type { Probe } from '../../api/core/probe.ts';
+import type { ProbeResult } from './run-probe.ts';
+
+export interface ProbeLoopOptions {
+  readonly probe: Probe;
+  /** When the container started, milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** The agent found the container running: its probes are spread over their period. */
+  readonly isOld: boolean;
+  readonly run: (signal: AbortSignal) => Promise<ProbeResult>;
+  /** A result has been seen so often in a row as its threshold says; called once for each change. */
+  readonly decided: (healthy: boolean) => void;
+  /** Each failure and warning, for events. */
+  readonly observed: (result: ProbeResult) => void;
+}
+
+const DEFAULT_PERIOD_SECONDS = 10;
+const DEFAULT_FAILURE_THRESHOLD = 3;
+const DEFAULT_SUCCESS_THRESHOLD = 1;
+
+export class ProbeLoop implements Disposable {
+  readonly #options: ProbeLoopOptions;
+  readonly #stop = new AbortController();
+  readonly #periodMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #last: 'success' | 'failure' | undefined;
+  #inARow = 0;
+  #decided: boolean | undefined;
+
+  constructor(options: ProbeLoopOptions) {
+    this.#options = options;
+    const { probe, startedAt, isOld } = options;
+    this.#periodMs = (probe.periodSeconds || DEFAULT_PERIOD_SECONDS) * 1000;
+    const delayMs = startedAt + (probe.initialDelaySeconds ?? 0) * 1000 - Date.now();
+    this.#arm(Math.max(delayMs, isOld ? Math.random() * this.#periodMs : 0));
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#stop.abort(new Error('the probe is over'));
+  }
+
+  #arm(ms: number): void {
+    this.#timer = setTimeout(() => void this.#tick(), ms).unref();
+  }
+
+  async #tick(): Promise<void> {
+    const { signal } = this.#stop;
+    const began = Date.now();
+    try {
+      this.#count(await this.#options.run(signal));
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    if (!signal.aborted) this.#arm(Math.max(0, this.#periodMs - (Date.now() - began)));
+  }
+
+  #count(result: ProbeResult): void {
+    const { probe, observed, decided } = this.#options;
+    if (this.#stop.signal.aborted) return;
+    if (result.is !== 'success' || result.warning !== undefined) observed(result);
+    if (result.is === 'unknown') return;
+    this.#inARow = result.is === this.#last ? this.#inARow + 1 : 1;
+    this.#last = result.is;
+    const healthy = result.is === 'success';
+    const threshold = healthy
+      ? probe.successThreshold || DEFAULT_SUCCESS_THRESHOLD
+      : probe.failureThreshold || DEFAULT_FAILURE_THRESHOLD;
+    if (this.#inARow < threshold || this.#decided === healthy) return;
+    this.#decided = healthy;
+    decided(healthy);
+  }
+}
