@@ -1,0 +1,126 @@
+/** The CertificateSigningRequest controllers: approve what needs no human, sign what is approved, forget what is done. */
+import { subjectAccessReviews } from '../../../api/authorization/subject-access-review.ts';
+import {
+  certificateSigningRequests as resource,
+  type CertificateSigningRequest,
+  type CertificateSigningRequestCondition,
+} from '../../../api/certificates/certificate-signing-request.ts';
+import { timeOf } from '../../../api/machinery/time.ts';
+import { isNotFound } from '../../../api/machinery/status-error.ts';
+import { createQueue, type ControllerContext } from '../context.ts';
+import type { RequestContent } from './request-content.ts';
+import { SIGNERS, expiryOf, planApproval, signerObjection, type Approval } from './signers.ts';
+
+/** Signs a PKCS#10 request (PEM) with the cluster's CA and answers the certificate (PEM). Throws when it must not be signed. */
+export type SignRequest = (
+  requestPem: string,
+  options: { readonly usages: readonly string[]; readonly durationSeconds?: number },
+) => Promise<string>;
+
+/** Follows CertificateSigningRequests until the signal is aborted. The informers run elsewhere. */
+export async function runCertificateController(context: ControllerContext, sign: SignRequest): Promise<void> {
+  const { client, informers, logger, signal } = context;
+  const queue = createQueue(context, 'certificates', 1);
+  informers.certificateSigningRequests.addHandlers({
+    onAdd: (_, name) => queue.add(name),
+    onUpdate: (_old, _new, name) => queue.add(name),
+  });
+
+  async function sync(name: string): Promise<void> {
+    const request = informers.certificateSigningRequests.getByKey(name);
+    if (!request) return;
+    const leftMs = expiryOf(request) - Date.now();
+    if (leftMs <= 0)
+      return await ignoringNotFound(client.delete(resource, '', name, { uid: request.metadata?.uid, signal }));
+    queue.addAfter(name, leftMs);
+    if (!SIGNERS.has(request.spec.signerName)) return;
+    const types = new Set(request.status?.conditions?.map(({ type }) => type));
+    if (types.has('Denied') || types.has('Failed') || request.status?.certificate) return;
+    const content = await read(request);
+    if (!types.has('Approved')) {
+      if (content) await approve(request, content);
+      return;
+    }
+    await issue(request, content);
+  }
+
+  async function read({ spec }: CertificateSigningRequest): Promise<RequestContent | undefined> {
+    const { readRequest } = await import('./request-content.ts');
+    return readRequest(spec.request);
+  }
+
+  async function approve(request: CertificateSigningRequest, content: RequestContent): Promise<void> {
+    const approval = planApproval(request, content, (node) => informers.nodes.get('', node)?.addresses);
+    if (approval.type === 'none' || !(await isAllowed(request, approval))) return;
+    logger.info({ request: request.metadata?.name, for: content.commonName }, 'approving a certificate request');
+    const approved = withConditionOf(request, 'Approved', 'AutoApproved', approval.message);
+    await ignoringNotFound(client.updateSubresource(resource, 'approval', approved, { signal }));
+  }
+
+  async function isAllowed({ spec }: CertificateSigningRequest, approval: Approval): Promise<boolean> {
+    if (approval.type !== 'if allowed') return true;
+    const { username: user, groups, uid, extra } = spec;
+    const resourceAttributes = {
+      group: 'certificates.k8s.io',
+      version: '*',
+      resource: 'certificatesigningrequests',
+      verb: 'create',
+      subresource: approval.subresource,
+    };
+    const review = { spec: { user, groups, uid, extra, resourceAttributes } };
+    const { status } = await client.create(subjectAccessReviews, review, { signal });
+    return status?.allowed ?? false;
+  }
+
+  async function issue(request: CertificateSigningRequest, content: RequestContent | undefined): Promise<void> {
+    const { spec } = request;
+    const objection = content ? signerObjection(spec, content) : 'the request cannot be read';
+    if (objection !== undefined) return await fail(request, objection);
+    let certificate: string;
+    try {
+      certificate = await sign(Buffer.from(spec.request, 'base64').toString('utf8'), {
+        usages: spec.usages ?? [],
+        durationSeconds: spec.expirationSeconds,
+      });
+    } catch (error) {
+      return await fail(request, (error as Error).message);
+    }
+    const status = { ...request.status, certificate: Buffer.from(certificate).toString('base64') };
+    await ignoringNotFound(client.updateStatus(resource, { ...request, status }, { signal }));
+    logger.info({ request: request.metadata?.name, for: content?.commonName }, 'signed a certificate request');
+  }
+
+  async function fail(request: CertificateSigningRequest, why: string): Promise<void> {
+    const failed = withConditionOf(request, 'Failed', 'SignerValidationFailure', why);
+    await ignoringNotFound(client.updateStatus(resource, failed, { signal }));
+  }
+
+  await Promise.all([informers.certificateSigningRequests.hasSynced(), informers.nodes.hasSynced()]);
+  await queue.run(sync, signal);
+}
+
+function withConditionOf(
+  request: CertificateSigningRequest,
+  type: string,
+  reason: string,
+  message: string,
+): CertificateSigningRequest {
+  const time = timeOf(Date.now());
+  const condition: CertificateSigningRequestCondition = {
+    type,
+    status: 'True',
+    reason,
+    message,
+    lastUpdateTime: time,
+    lastTransitionTime: time,
+  };
+  return { ...request, status: { ...request.status, conditions: [...(request.status?.conditions ?? []), condition] } };
+}
+
+async function ignoringNotFound(action: Promise<unknown>): Promise<void> {
+  try {
+    await action;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}

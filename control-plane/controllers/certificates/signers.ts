@@ -1,0 +1,104 @@
+/** What the built-in signers sign, and what is approved without a human. https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests */
+import type {
+  CertificateSigningRequest,
+  CertificateSigningRequestSpec,
+} from '../../../api/certificates/certificate-signing-request.ts';
+import type { NodeAddress } from '../../../api/core/node.ts';
+import type { RequestContent } from './request-content.ts';
+
+export const KUBELET_CLIENT = 'kubernetes.io/kube-apiserver-client-kubelet';
+export const KUBELET_SERVING = 'kubernetes.io/kubelet-serving';
+export const CLIENT = 'kubernetes.io/kube-apiserver-client';
+export const SIGNERS: ReadonlySet<string> = new Set([KUBELET_CLIENT, KUBELET_SERVING, CLIENT]);
+
+const NODES_GROUP = 'system:nodes';
+const NODE_PREFIX = 'system:node:';
+
+const usesOnly = (usages: readonly string[], required: readonly string[], allowed: readonly string[]): boolean =>
+  required.every((usage) => usages.includes(usage)) &&
+  usages.every((usage) => required.includes(usage) || allowed.includes(usage));
+
+/** Why a signer must not sign this request; undefined when it may. */
+export function signerObjection(
+  { signerName, usages = [] }: Pick<CertificateSigningRequestSpec, 'signerName' | 'usages'>,
+  content: RequestContent,
+): string | undefined {
+  const { commonName, organizations, dnsNames, ipAddresses, otherNames } = content;
+  const isNode = commonName.startsWith(NODE_PREFIX) && commonName.length > NODE_PREFIX.length;
+  const isOfNodes = organizations.length === 1 && organizations[0] === NODES_GROUP;
+  switch (signerName) {
+    case CLIENT:
+      return usesOnly(usages, ['client auth'], ['digital signature', 'key encipherment'])
+        ? undefined
+        : 'usages must be client auth, and at most digital signature and key encipherment besides';
+    case KUBELET_CLIENT:
+      if (!isOfNodes) return `subject organization is not ${NODES_GROUP}`;
+      if (dnsNames.length + ipAddresses.length + otherNames > 0) return 'subject alternative names are not allowed';
+      if (!isNode) return `subject common name does not begin with ${NODE_PREFIX}`;
+      return usesOnly(usages, ['client auth', 'digital signature'], ['key encipherment'])
+        ? undefined
+        : 'usages must be digital signature and client auth, and at most key encipherment besides';
+    case KUBELET_SERVING:
+      if (!isOfNodes) return `subject organization is not ${NODES_GROUP}`;
+      if (dnsNames.length + ipAddresses.length === 0) return 'DNS names or IP addresses are required';
+      if (otherNames > 0) return 'mail addresses and URIs are not allowed';
+      if (!isNode) return `subject common name does not begin with ${NODE_PREFIX}`;
+      return usesOnly(usages, ['server auth', 'digital signature'], ['key encipherment'])
+        ? undefined
+        : 'usages must be digital signature and server auth, and at most key encipherment besides';
+    default:
+      return `signer ${signerName} is not one of this cluster's`;
+  }
+}
+
+export type Approval =
+  | { readonly type: 'none' }
+  /** Approved when the requester may create this subresource of certificatesigningrequests. */
+  | { readonly type: 'if allowed'; readonly subresource: 'nodeclient' | 'selfnodeclient'; readonly message: string }
+  | { readonly type: 'approve'; readonly message: string };
+
+/**
+ * Whether a request is approved without a human: a node's first client certificate and its renewals when RBAC says that the
+ * requester may have them, a node's serving certificate when it names nothing but the node's own addresses.
+ * `addressesOf` answers undefined for a node that is not there.
+ */
+export function planApproval(
+  { spec }: CertificateSigningRequest,
+  content: RequestContent,
+  addressesOf: (nodeName: string) => readonly NodeAddress[] | undefined,
+): Approval {
+  if (signerObjection(spec, content) !== undefined) return { type: 'none' };
+  const isSelf = spec.username === content.commonName;
+  if (spec.signerName === KUBELET_CLIENT) {
+    return isSelf
+      ? {
+          type: 'if allowed',
+          subresource: 'selfnodeclient',
+          message: 'Auto approving self kubelet client certificate after SubjectAccessReview.',
+        }
+      : {
+          type: 'if allowed',
+          subresource: 'nodeclient',
+          message: 'Auto approving kubelet client certificate after SubjectAccessReview.',
+        };
+  }
+  if (spec.signerName !== KUBELET_SERVING || !isSelf || !spec.groups?.includes(NODES_GROUP)) return { type: 'none' };
+  const addresses = addressesOf(content.commonName.slice(NODE_PREFIX.length));
+  const own = new Set(addresses?.map(({ address }) => address));
+  const isOwn = [...content.dnsNames, ...content.ipAddresses].every((name) => own.has(name));
+  return isOwn
+    ? { type: 'approve', message: "Auto approving kubelet serving certificate for the node's own addresses." }
+    : { type: 'none' };
+}
+
+/** How long requests are kept: upstream's csrcleaner. */
+const DECIDED_MS = 3_600_000;
+const PENDING_MS = 24 * 3_600_000;
+
+/** When a request has served its purpose and can be deleted, in ms since the epoch. */
+export function expiryOf({ metadata, status }: CertificateSigningRequest): number {
+  const decided = status?.conditions?.find(({ type }) => ['Approved', 'Denied', 'Failed'].includes(type));
+  const decidedAt = Date.parse(decided?.lastUpdateTime ?? decided?.lastTransitionTime ?? '');
+  if (decided && !Number.isNaN(decidedAt)) return decidedAt + DECIDED_MS;
+  return Date.parse(metadata?.creationTimestamp ?? '') + PENDING_MS;
+}

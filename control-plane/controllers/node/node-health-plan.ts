@@ -1,0 +1,102 @@
+/** What the control plane says about a node that stays silent, and which taints go with a node's conditions. */
+import type { Taint } from '../../../api/core/affinity.ts';
+import type { NodeCondition } from '../../../api/core/node.ts';
+import { timeOf } from '../../../api/machinery/time.ts';
+import type { NodeView } from '../node-view.ts';
+
+/** How long a new node may take until its first status: upstream's --node-startup-grace-period. */
+export const STARTUP_GRACE_MS = 60_000;
+const WATCHED_CONDITIONS = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'];
+
+const NOT_READY = 'node.kubernetes.io/not-ready';
+const UNREACHABLE = 'node.kubernetes.io/unreachable';
+/** The conditions that keep pods off a node, by the status that does. */
+const CONDITION_TAINTS: readonly [type: string, status: string, key: string][] = [
+  ['Ready', 'False', NOT_READY],
+  ['Ready', 'Unknown', UNREACHABLE],
+  ['MemoryPressure', 'True', 'node.kubernetes.io/memory-pressure'],
+  ['DiskPressure', 'True', 'node.kubernetes.io/disk-pressure'],
+  ['PIDPressure', 'True', 'node.kubernetes.io/pid-pressure'],
+  ['NetworkUnavailable', 'True', 'node.kubernetes.io/network-unavailable'],
+];
+const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable';
+const OWN_NO_SCHEDULE: ReadonlySet<string> = new Set([...CONDITION_TAINTS.map(([, , key]) => key), UNSCHEDULABLE]);
+const OWN_NO_EXECUTE: ReadonlySet<string> = new Set([NOT_READY, UNREACHABLE]);
+
+export const readyStatus = ({ conditions }: Pick<NodeView, 'conditions'>): string =>
+  conditions.find(({ type }) => type === 'Ready')?.status ?? '';
+
+/**
+ * The conditions that say that nothing has been heard of the node for too long, or undefined while it is within its grace.
+ * `heardAt`: ms since the epoch of the last sign of life.
+ */
+export function silentConditions(
+  node: NodeView,
+  heardAt: number,
+  graceMs: number,
+  now: number,
+): readonly NodeCondition[] | undefined {
+  const grace = readyStatus(node) === '' ? Math.max(graceMs, STARTUP_GRACE_MS) : graceMs;
+  if (now - heardAt <= grace) return undefined;
+  const time = timeOf(now);
+  const changed = WATCHED_CONDITIONS.flatMap((type): NodeCondition[] => {
+    const current = node.conditions.find((condition) => condition.type === type);
+    if (current?.status === 'Unknown') return [];
+    if (!current) {
+      return [
+        {
+          type,
+          status: 'Unknown',
+          reason: 'NodeStatusNeverUpdated',
+          message: 'Kubelet never posted node status.',
+          lastHeartbeatTime: timeOf(node.createdAt),
+          lastTransitionTime: time,
+        },
+      ];
+    }
+    return [
+      {
+        ...current,
+        status: 'Unknown',
+        reason: 'NodeStatusUnknown',
+        message: 'Kubelet stopped posting node status.',
+        lastTransitionTime: time,
+      },
+    ];
+  });
+  return changed.length > 0 ? changed : undefined;
+}
+
+/**
+ * The taints that a node is to have; the same list when they are right. Taints of others are left alone. `evict` is false
+ * while the loss of the nodes is more likely a loss of this server's own connection.
+ */
+export function desiredTaints(node: NodeView, evict: boolean, now: number): readonly Taint[] {
+  const noSchedule = CONDITION_TAINTS.filter(([type, status]) =>
+    node.conditions.some((condition) => condition.type === type && condition.status === status),
+  ).map(([, , key]) => key);
+  if (node.unschedulable) noSchedule.push(UNSCHEDULABLE);
+  const ready = readyStatus(node);
+  const noExecute = !evict ? [] : ready === 'False' ? [NOT_READY] : ready === 'Unknown' ? [UNREACHABLE] : [];
+  const wanted: Taint[] = [
+    ...noSchedule.map((key): Taint => ({ key, effect: 'NoSchedule', timeAdded: timeOf(now) })),
+    ...noExecute.map((key): Taint => ({ key, effect: 'NoExecute', timeAdded: timeOf(now) })),
+  ];
+  const isOwn = ({ key, effect }: Taint): boolean =>
+    effect === 'NoSchedule' ? OWN_NO_SCHEDULE.has(key) : effect === 'NoExecute' && OWN_NO_EXECUTE.has(key);
+  const isSame =
+    (a: Taint) =>
+    (b: Taint): boolean =>
+      a.key === b.key && a.effect === b.effect;
+  const kept = node.taints.filter((taint) => !isOwn(taint) || wanted.some(isSame(taint)));
+  const added = wanted.filter((taint) => !node.taints.some(isSame(taint)));
+  return added.length === 0 && kept.length === node.taints.length ? node.taints : [...kept, ...added];
+}
+
+/**
+ * Whether pods are to be evicted from lost nodes. When every one of several nodes is lost at once, it is most likely this
+ * server that is cut off: upstream's full disruption mode.
+ */
+export function mayEvict(nodes: readonly NodeView[]): boolean {
+  return nodes.length <= 1 || nodes.some((node) => readyStatus(node) === 'True');
+}
