@@ -17,7 +17,7 @@ const MOST_TOKENS = 1000;
 
 export class CallerAuthentication {
   readonly #reviews: AccessReviews;
-  readonly #certified = new WeakMap<TLSSocket, Caller>();
+  readonly #certified = new WeakMap<TLSSocket, { caller: Caller | undefined; until: number }>();
   /** Keyed by the token's hash, so that no token stays in memory. */
   readonly #tokens = new Map<string, { caller: Caller; until: number }>();
 
@@ -34,15 +34,18 @@ export class CallerAuthentication {
   }
 
   #byCertificate(socket: TLSSocket): Caller | undefined {
-    const known = this.#certified.get(socket);
-    if (known !== undefined) return known;
-    // Node gives a list where the subject names an attribute more than once, whatever its types say.
-    const subject = socket.getPeerCertificate().subject as Record<string, string | string[] | undefined> | undefined;
-    const [name] = [subject?.['CN'] ?? []].flat();
-    if (name === undefined) return undefined;
-    const caller = { name, groups: [...[subject?.['O'] ?? []].flat(), 'system:authenticated'] };
-    this.#certified.set(socket, caller);
-    return caller;
+    let known = this.#certified.get(socket);
+    if (known === undefined) {
+      const { subject, valid_to } = socket.getPeerCertificate();
+      // Node gives a list where the subject names an attribute more than once, whatever its types say.
+      const attributes = subject as unknown as Record<string, string | string[] | undefined>;
+      const [name] = [attributes['CN'] ?? []].flat();
+      const groups = [...[attributes['O'] ?? []].flat(), 'system:authenticated'];
+      known = { caller: name === undefined ? undefined : { name, groups }, until: Date.parse(valid_to) };
+      this.#certified.set(socket, known);
+    }
+    // Connections outlive handshakes, and a certificate may end in between.
+    return known.until > Date.now() ? known.caller : undefined;
   }
 
   async #byToken(token: string): Promise<Caller | undefined> {

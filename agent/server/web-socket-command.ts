@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer, type RawData, type WebSocket } from 'ws';
+import { WebSocket, WebSocketServer, type RawData } from 'ws';
 import { internalError } from '../../api/machinery/status-error.ts';
 import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
 import { holdOpen } from '../../client/upgrade.ts';
@@ -139,6 +139,7 @@ export class WebSocketCommand {
 
   /** All output has been sent: tells the client how the command ended. */
   #finish(): void {
+    if (this.#webSocket.readyState !== WebSocket.OPEN) return;
     const status = Buffer.concat(this.#status);
     const { status: lost } = internalError('the connection to the container runtime was lost');
     const message = status.length > 0 ? status : Buffer.from(JSON.stringify(lost));

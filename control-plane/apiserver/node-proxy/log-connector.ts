@@ -1,6 +1,4 @@
 /** `GET pods/{name}/log`. */
-import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { pods } from '../../../api/core/pod.ts';
 import { podLogQuery, readPodLogOptions, validatePodLogOptions } from '../../../api/core/pod-log-options.ts';
 import {
@@ -18,7 +16,7 @@ import type { RequestInfo } from '../request.ts';
 import { backendUrl, dialFailure } from './backend.ts';
 import type { NodeBackends } from './node-backend.ts';
 import { chooseContainer } from './pod-container.ts';
-import { ask, clientGone, dialError, giveBack, refuseUpgrade } from './relay.ts';
+import { ask, clientGone, dialError, giveBack } from './relay.ts';
 
 /** As much of a node's words as goes into a Status. */
 const LONGEST_REFUSAL_BYTES = 50_000;
@@ -61,8 +59,8 @@ export class LogConnector implements Connector {
     await giveBack(answer, response, { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' }, signal);
   }
 
-  async upgrade(_request: IncomingMessage, socket: Duplex): Promise<void> {
-    refuseUpgrade(socket, badRequest('logs cannot be upgraded to'));
+  async upgrade(): Promise<void> {
+    throw badRequest('logs cannot be upgraded to');
   }
 }
 

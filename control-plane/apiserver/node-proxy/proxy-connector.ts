@@ -1,12 +1,12 @@
 /** `pods/proxy`, `services/proxy` and `nodes/proxy`: plain HTTP through the api-server. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { internalError, serviceUnavailable, StatusError } from '../../../api/machinery/status-error.ts';
+import { serviceUnavailable } from '../../../api/machinery/status-error.ts';
 import type { Connector } from '../action.ts';
 import type { Request, Response } from '../exchange.ts';
 import type { RequestInfo } from '../request.ts';
 import { backendUrl, dialFailure, type Backend } from './backend.ts';
-import { ask, clientGone, forwardedHeaders, giveBack, joinUpgrade, refuseUpgrade } from './relay.ts';
+import { ask, clientGone, forwardedHeaders, giveBack, joinUpgrade } from './relay.ts';
 
 /** Everything up to and with `/proxy`, and what follows. */
 const PROXY_PATH = /^(\/api\/[^/]+(?:\/namespaces\/[^/]+)?\/[^/]+\/[^/]+\/proxy)(.*)$/;
@@ -50,13 +50,9 @@ export class ProxyConnector implements Connector {
   }
 
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo): Promise<void> {
-    try {
-      const [, , rest = ''] = PROXY_PATH.exec(info.path) ?? [];
-      const backend = this.#find(info);
-      await joinUpgrade({ request, socket, head }, backend, backendUrl(backend, rest || '/', queryOf(request)));
-    } catch (error) {
-      refuseUpgrade(socket, error instanceof StatusError ? error : internalError(String(error)));
-    }
+    const [, , rest = ''] = PROXY_PATH.exec(info.path) ?? [];
+    const backend = this.#find(info);
+    await joinUpgrade({ request, socket, head }, backend, backendUrl(backend, rest || '/', queryOf(request)));
   }
 }
 

@@ -80,16 +80,10 @@ export async function giveBack(
   }
 }
 
-/** A Status as the answer to a request to upgrade, which was not. */
-export function refuseUpgrade(socket: Duplex, error: StatusError): void {
-  const body = JSON.stringify(error.status);
-  socket.end(
-    `HTTP/1.1 ${error.code} ${error.reason || 'Error'}\r\nContent-Type: application/json\r\nConnection: close\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
-}
-
-/** Upgrades to the backend and joins the two connections, or passes the backend's refusal on. Resolves at the end of both. */
+/**
+ * Upgrades to the backend and joins the two connections, or passes the backend's refusal on. Resolves at the end of both;
+ * rejects only as long as the client has been answered nothing.
+ */
 export async function joinUpgrade(
   client: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
   backend: Backend,
@@ -111,7 +105,11 @@ export async function joinUpgrade(
   });
   socket.removeListener('close', leave);
   socket.write(responseHead(answer.response));
-  if (!answer.upgraded) return pipeline(answer.response, socket);
+  if (!answer.upgraded) {
+    answer.response.pipe(socket);
+    answer.response.on('error', () => socket.destroy());
+    return;
+  }
   if (answer.head.length > 0) socket.write(answer.head);
   if (head.length > 0) answer.socket.write(head);
   await joinConnections(socket, answer.socket);

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pods } from '../../../api/core/pod.ts';
 import { readStreamOptions, streamQuery } from '../../../api/core/pod-stream-options.ts';
-import { badRequest, forbidden, internalError, notFound, StatusError } from '../../../api/machinery/status-error.ts';
+import { badRequest, forbidden, notFound } from '../../../api/machinery/status-error.ts';
 import type { Connector } from '../action.ts';
 import type { Authorizer } from '../authorization/authorizer.ts';
 import type { Request, Response } from '../exchange.ts';
@@ -12,7 +12,7 @@ import type { RequestInfo, User } from '../request.ts';
 import { backendUrl, type Backend } from './backend.ts';
 import type { NodeBackends } from './node-backend.ts';
 import { chooseContainer } from './pod-container.ts';
-import { joinUpgrade, refuseUpgrade } from './relay.ts';
+import { joinUpgrade } from './relay.ts';
 
 export type PodStream = 'exec' | 'attach' | 'portforward';
 
@@ -36,12 +36,8 @@ export class StreamConnector implements Connector {
   }
 
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo, user: User): Promise<void> {
-    try {
-      const { backend, url } = this.#target(info, user);
-      await joinUpgrade({ request, socket, head }, backend, url);
-    } catch (error) {
-      refuseUpgrade(socket, error instanceof StatusError ? error : internalError(String(error)));
-    }
+    const { backend, url } = this.#target(info, user);
+    await joinUpgrade({ request, socket, head }, backend, url);
   }
 
   #target(info: RequestInfo, user: User): { backend: Backend; url: URL } {
