@@ -112,6 +112,7 @@ test('routes follow the nodes, and those of others are left alone', async (t) =>
   const foreign: [string, string] = ['10.42.50.0/24', '10.9.0.250'];
   await until(['10.42.1.0/24', '10.9.0.2'], foreign);
   t.pass('a neighbour is routed to, what an earlier agent left is gone');
+  while (warnings.length === 0) await delay(10);
   t.match(warnings, [{ gateway: '172.31.0.2' }], 'a node behind a router is named once');
 
   nodes = [
