@@ -13,7 +13,7 @@ export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]):
     .filter((one) => one.metadata?.name !== role.metadata?.name)
     .filter((one) => selectors.some((selector) => selector.matches(one.metadata?.labels)))
     .sort((a, b) => ((a.metadata?.name ?? '') < (b.metadata?.name ?? '') ? -1 : 1));
-  for (const { rules: own = [] } of selected) for (const rule of own) rules.set(JSON.stringify(rule), rule);
+  for (const one of selected) for (const rule of one.rules ?? []) rules.set(JSON.stringify(rule), rule);
   return [...rules.values()];
 }
 
