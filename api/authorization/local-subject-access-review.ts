@@ -2,6 +2,7 @@ import { defineKind } from '../machinery/define-kind.ts';
 import { always, string, struct, type Static } from '../machinery/schema.ts';
 import { SubjectAccessReviewSpec, SubjectAccessReviewStatus } from './attributes.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { validateLocal } from './review-validation.ts';
 
 export const LocalSubjectAccessReview = struct(
   'io.k8s.api.authorization.v1.LocalSubjectAccessReview',
@@ -25,4 +26,5 @@ export const localSubjectAccessReviews = defineKind<LocalSubjectAccessReview>({
   namespaced: true,
   schema: LocalSubjectAccessReview,
   verbs: ['create'],
+  validate: ({ spec, metadata }) => validateLocal(spec, metadata?.namespace),
 });

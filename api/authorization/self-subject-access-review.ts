@@ -2,6 +2,7 @@ import { defineKind } from '../machinery/define-kind.ts';
 import { always, string, struct, type Static } from '../machinery/schema.ts';
 import { NonResourceAttributes, ResourceAttributes, SubjectAccessReviewStatus } from './attributes.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { validateAttributes } from './review-validation.ts';
 
 export const SelfSubjectAccessReviewSpec = struct(
   'io.k8s.api.authorization.v1.SelfSubjectAccessReviewSpec',
@@ -35,4 +36,5 @@ export const selfSubjectAccessReviews = defineKind<SelfSubjectAccessReview>({
   namespaced: false,
   schema: SelfSubjectAccessReview,
   verbs: ['create'],
+  validate: ({ spec }) => validateAttributes(spec),
 });

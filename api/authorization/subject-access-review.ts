@@ -2,6 +2,7 @@ import { defineKind } from '../machinery/define-kind.ts';
 import { always, string, struct, type Static } from '../machinery/schema.ts';
 import { SubjectAccessReviewSpec, SubjectAccessReviewStatus } from './attributes.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { validateSubject } from './review-validation.ts';
 
 export const SubjectAccessReview = struct(
   'io.k8s.api.authorization.v1.SubjectAccessReview',
@@ -25,4 +26,5 @@ export const subjectAccessReviews = defineKind<SubjectAccessReview>({
   namespaced: false,
   schema: SubjectAccessReview,
   verbs: ['create'],
+  validate: ({ spec }) => validateSubject(spec),
 });

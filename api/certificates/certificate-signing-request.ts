@@ -15,6 +15,37 @@ import {
   type Static,
 } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
+import { humanDuration } from '../machinery/duration.ts';
+import { type FieldError, duplicate, invalid, notSupported, required } from '../machinery/field-error.ts';
+import { validateSubdomainName } from '../machinery/names.ts';
+
+/** What a certificate may be used for. */
+export const KEY_USAGES = [
+  'any',
+  'cert sign',
+  'client auth',
+  'code signing',
+  'content commitment',
+  'crl sign',
+  'data encipherment',
+  'decipher only',
+  'digital signature',
+  'email protection',
+  'encipher only',
+  'ipsec end system',
+  'ipsec tunnel',
+  'ipsec user',
+  'key agreement',
+  'key encipherment',
+  'microsoft sgc',
+  'netscape sgc',
+  'ocsp signing',
+  's/mime',
+  'server auth',
+  'signing',
+  'timestamping',
+] as const;
 
 export const CertificateSigningRequestSpec = struct(
   'io.k8s.api.certificates.v1.CertificateSigningRequestSpec',
@@ -27,33 +58,7 @@ export const CertificateSigningRequestSpec = struct(
     extra: mapOf(list(string())),
     groups: atomic(string()),
     uid: string(),
-    usages: atomic(
-      oneOf(
-        'any',
-        'cert sign',
-        'client auth',
-        'code signing',
-        'content commitment',
-        'crl sign',
-        'data encipherment',
-        'decipher only',
-        'digital signature',
-        'email protection',
-        'encipher only',
-        'ipsec end system',
-        'ipsec tunnel',
-        'ipsec user',
-        'key agreement',
-        'key encipherment',
-        'microsoft sgc',
-        'netscape sgc',
-        'ocsp signing',
-        's/mime',
-        'server auth',
-        'signing',
-        'timestamping',
-      ),
-    ),
+    usages: atomic(oneOf(...KEY_USAGES)),
     username: string(),
   },
 );
@@ -98,6 +103,96 @@ export const CertificateSigningRequest = struct(
 );
 export type CertificateSigningRequest = Static<typeof CertificateSigningRequest>;
 
+const MIN_SECONDS = 600;
+const PEM_HEADER = '-----BEGIN CERTIFICATE REQUEST-----';
+const CONDITION_STATUSES = ['True', 'False', 'Unknown'];
+
+const isDecision = (type: string): boolean => type === 'Approved' || type === 'Denied';
+
+function conditionOf({ status }: CertificateSigningRequest): string {
+  const has = (type: string) => status?.conditions?.some((condition) => condition.type === type) ?? false;
+  const decision = has('Denied') ? 'Denied' : has('Approved') ? 'Approved' : 'Pending';
+  return [decision, ...(has('Failed') ? ['Failed'] : []), ...(status?.certificate ? ['Issued'] : [])].join(',');
+}
+
+function validateSpec(spec: CertificateSigningRequestSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  const { signerName, request, usages = [], expirationSeconds } = spec;
+  if (
+    !Buffer.from(request ?? '', 'base64')
+      .toString('latin1')
+      .includes(PEM_HEADER)
+  ) {
+    errors.push(invalid('spec.request', request ?? '', 'PEM block type must be CERTIFICATE REQUEST'));
+  }
+  if (!usages.length) errors.push(required('spec.usages'));
+  const seen = new Set<string>();
+  for (const [index, usage] of usages.entries()) {
+    if (!KEY_USAGES.includes(usage)) errors.push(notSupported(`spec.usages[${index}]`, usage, KEY_USAGES));
+    if (seen.has(usage)) errors.push(duplicate(`spec.usages[${index}]`, usage));
+    seen.add(usage);
+  }
+  const [domain = '', path = ''] = signerName.split('/', 2);
+  if (!signerName) errors.push(required('spec.signerName'));
+  else if (!path || !domain.includes('.') || validateSubdomainName(domain).length) {
+    errors.push(
+      invalid(
+        'spec.signerName',
+        signerName,
+        "must be a fully qualified domain and path of the form 'example.com/signer-name'",
+      ),
+    );
+  }
+  if (expirationSeconds !== undefined && expirationSeconds < MIN_SECONDS) {
+    errors.push(
+      invalid(
+        'spec.expirationSeconds',
+        expirationSeconds,
+        'may not specify a duration less than 600 seconds (10 minutes)',
+      ),
+    );
+  }
+  return errors;
+}
+
+/** Of `status` and of `approval`: every condition well formed, and not approved and denied at once. */
+export function validateConditions({ status }: CertificateSigningRequest): FieldError[] {
+  const errors: FieldError[] = [];
+  const types = new Set<string>();
+  for (const [index, { type, status: value }] of (status?.conditions ?? []).entries()) {
+    const at = `status.conditions[${index}]`;
+    if (!type) errors.push(required(`${at}.type`));
+    if (!value) errors.push(required(`${at}.status`));
+    else if (!CONDITION_STATUSES.includes(value)) errors.push(notSupported(`${at}.status`, value, CONDITION_STATUSES));
+    if ((isDecision(type) || type === 'Failed') && value && value !== 'True') {
+      errors.push(notSupported(`${at}.status`, value, ['True']));
+    }
+    if (types.has(type)) errors.push(duplicate(`${at}.type`, type));
+    const opposite = type === 'Approved' ? 'Denied' : type === 'Denied' ? 'Approved' : undefined;
+    if (opposite && types.has(opposite)) {
+      errors.push(invalid(`${at}.type`, type, 'Approved and Denied conditions are mutually exclusive'));
+    }
+    types.add(type);
+  }
+  return errors;
+}
+
+/** For `certificatesigningrequests/approval`: the only thing that may change are the conditions. `now` is a `metav1.Time`. */
+export function prepareApprovalUpdate(
+  request: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+  now: string,
+): void {
+  request.spec = old.spec;
+  const before = new Map(old.status?.conditions?.map((condition) => [condition.type, condition]));
+  const conditions = request.status?.conditions?.map((condition) => ({
+    ...condition,
+    lastUpdateTime: condition.lastUpdateTime ?? now,
+    lastTransitionTime: condition.lastTransitionTime ?? before.get(condition.type)?.lastTransitionTime ?? now,
+  }));
+  request.status = { ...old.status, conditions };
+}
+
 export const certificateSigningRequests = defineKind<CertificateSigningRequest>({
   group: 'certificates.k8s.io',
   version: 'v1',
@@ -109,5 +204,38 @@ export const certificateSigningRequests = defineKind<CertificateSigningRequest>(
   subresources: [
     { name: 'approval', verbs: ['get', 'patch', 'update'] },
     { name: 'status', verbs: ['get', 'patch', 'update'] },
+  ],
+  validateName: (name, prefix) => validateSubdomainName(name, prefix),
+  columns: [
+    nameColumn(),
+    ageColumn(),
+    text('SignerName', ({ spec }) => spec.signerName),
+    text('Requestor', ({ spec }) => spec.username ?? ''),
+    text('RequestedDuration', ({ spec }) =>
+      spec.expirationSeconds === undefined ? '<none>' : humanDuration(spec.expirationSeconds * 1000),
+    ),
+    text('Condition', conditionOf),
+  ],
+  selectableFields: { 'spec.signerName': ({ spec }) => spec.signerName },
+  prepareForCreate: (request) => {
+    request.status = {};
+  },
+  prepareForUpdate: (request, old) => {
+    request.spec = old.spec;
+    request.status = old.status;
+  },
+  prepareForStatusUpdate: (request, old) => {
+    request.spec = old.spec;
+    const kept = (old.status?.conditions ?? []).filter(({ type }) => isDecision(type));
+    const others = (request.status?.conditions ?? []).filter(({ type }) => !isDecision(type));
+    const conditions = [...kept, ...others];
+    request.status = { ...request.status, conditions: conditions.length ? conditions : undefined };
+  },
+  validate: ({ spec }) => validateSpec(spec),
+  validateStatusUpdate: (request, old) => [
+    ...validateConditions(request),
+    ...(old.status?.certificate && request.status?.certificate !== old.status.certificate
+      ? [invalid('status.certificate', '<certificate data>', 'updates may not change a certificate once it is set')]
+      : []),
   ],
 });

@@ -1,6 +1,8 @@
 import { defineKind } from '../machinery/define-kind.ts';
 import { always, int32, microTime, pointer, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
+import { type FieldError, invalid } from '../machinery/field-error.ts';
 
 export const LeaseSpec = struct(
   'io.k8s.api.coordination.v1.LeaseSpec',
@@ -36,4 +38,17 @@ export const leases = defineKind<Lease>({
   plural: 'leases',
   namespaced: true,
   schema: Lease,
+  createOnUpdate: true,
+  columns: [nameColumn(), text('Holder', ({ spec }) => spec?.holderIdentity ?? ''), ageColumn()],
+  validate: ({ spec = {} }) => {
+    const errors: FieldError[] = [];
+    const { leaseDurationSeconds: duration, leaseTransitions: transitions } = spec;
+    if (duration !== undefined && duration <= 0) {
+      errors.push(invalid('spec.leaseDurationSeconds', duration, 'must be greater than 0'));
+    }
+    if (transitions !== undefined && transitions < 0) {
+      errors.push(invalid('spec.leaseTransitions', transitions, 'must be greater than or equal to 0'));
+    }
+    return errors;
+  },
 });

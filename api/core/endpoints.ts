@@ -2,6 +2,9 @@ import { defineKind } from '../machinery/define-kind.ts';
 import { always, atomic, int32, oneOf, pointer, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectReference } from './references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
+import { type FieldError, invalid, notSupported, required } from '../machinery/field-error.ts';
+import { validateIP, validateLabelName, validatePortNumber } from '../machinery/names.ts';
 
 export const EndpointAddress = struct(
   'io.k8s.api.core.v1.EndpointAddress',
@@ -54,6 +57,47 @@ export const Endpoints = struct(
 );
 export type Endpoints = Static<typeof Endpoints>;
 
+const MAX_SHOWN = 3;
+const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+
+function shown({ subsets }: Endpoints): string {
+  const all = (subsets ?? []).flatMap(({ addresses = [], ports = [] }) =>
+    ports.length
+      ? ports.flatMap(({ port }) => addresses.map(({ ip }) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)))
+      : addresses.map(({ ip }) => ip),
+  );
+  const more = all.length > MAX_SHOWN ? ` + ${all.length - MAX_SHOWN} more...` : '';
+  return all.slice(0, MAX_SHOWN).join(',') + more || '<none>';
+}
+
+function validateSubset(
+  { addresses = [], notReadyAddresses = [], ports = [] }: EndpointSubset,
+  at: string,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  if (!addresses.length && !notReadyAddresses.length) {
+    errors.push(required(at, 'must specify `addresses` or `notReadyAddresses`'));
+  }
+  for (const [field, list] of Object.entries({ addresses, notReadyAddresses })) {
+    for (const [index, { ip, hostname }] of list.entries()) {
+      for (const problem of validateIP(ip)) errors.push(invalid(`${at}.${field}[${index}].ip`, ip, problem));
+      if (!hostname) continue;
+      for (const problem of validateLabelName(hostname)) {
+        errors.push(invalid(`${at}.${field}[${index}].hostname`, hostname, problem));
+      }
+    }
+  }
+  for (const [index, { name, port, protocol }] of ports.entries()) {
+    const here = `${at}.ports[${index}]`;
+    if (!name && ports.length > 1) errors.push(required(`${here}.name`));
+    if (name) for (const problem of validateLabelName(name)) errors.push(invalid(`${here}.name`, name, problem));
+    for (const problem of validatePortNumber(port)) errors.push(invalid(`${here}.port`, port, problem));
+    if (!protocol) errors.push(required(`${here}.protocol`));
+    else if (!PROTOCOLS.includes(protocol)) errors.push(notSupported(`${here}.protocol`, protocol, PROTOCOLS));
+  }
+  return errors;
+}
+
 export const endpoints = defineKind<Endpoints>({
   group: '',
   version: 'v1',
@@ -62,4 +106,10 @@ export const endpoints = defineKind<Endpoints>({
   shortNames: ['ep'],
   namespaced: true,
   schema: Endpoints,
+  createOnUpdate: true,
+  columns: [nameColumn(), text('Endpoints', shown), ageColumn()],
+  applyDefaults: ({ subsets }) => {
+    for (const { ports } of subsets ?? []) for (const port of ports ?? []) port.protocol ||= 'TCP';
+  },
+  validate: ({ subsets }) => (subsets ?? []).flatMap((subset, index) => validateSubset(subset, `subsets[${index}]`)),
 });

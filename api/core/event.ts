@@ -2,6 +2,8 @@ import { defineKind } from '../machinery/define-kind.ts';
 import { always, int32, microTime, string, struct, time, type Static } from '../machinery/schema.ts';
 import { EventSource, ObjectReference } from './references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { type FieldError, invalid, required } from '../machinery/field-error.ts';
+import { eventColumns } from './event-columns.ts';
 
 export const EventSeries = struct(
   'io.k8s.api.core.v1.EventSeries',
@@ -39,6 +41,27 @@ export const Event = struct(
 );
 export type Event = Static<typeof Event>;
 
+/** Where events of objects of the cluster live. */
+const CLUSTER_EVENT_NAMESPACES = ['default', 'kube-system'];
+
+/** Events are where their objects are; those that came with `eventTime` say who reports them. */
+export function validateEvent(event: Event): FieldError[] {
+  const { involvedObject, metadata, eventTime } = event;
+  const namespace = metadata.namespace ?? '';
+  const about = involvedObject.namespace ?? '';
+  const errors: FieldError[] = [];
+  if (about === '' ? !CLUSTER_EVENT_NAMESPACES.includes(namespace) : about !== namespace) {
+    errors.push(invalid('involvedObject.namespace', about, 'does not match event.namespace'));
+  }
+  if (eventTime) {
+    for (const field of ['reportingComponent', 'reportingInstance', 'action', 'reason'] as const) {
+      const name = field === 'reportingComponent' ? 'reportingController' : field;
+      if (!event[field]) errors.push(required(name));
+    }
+  }
+  return errors;
+}
+
 export const events = defineKind<Event>({
   group: '',
   version: 'v1',
@@ -47,4 +70,20 @@ export const events = defineKind<Event>({
   shortNames: ['ev'],
   namespaced: true,
   schema: Event,
+  createOnUpdate: true,
+  columns: eventColumns<Event>((event) => event),
+  selectableFields: {
+    'involvedObject.kind': ({ involvedObject }) => involvedObject.kind ?? '',
+    'involvedObject.namespace': ({ involvedObject }) => involvedObject.namespace ?? '',
+    'involvedObject.name': ({ involvedObject }) => involvedObject.name ?? '',
+    'involvedObject.uid': ({ involvedObject }) => involvedObject.uid ?? '',
+    'involvedObject.apiVersion': ({ involvedObject }) => involvedObject.apiVersion ?? '',
+    'involvedObject.resourceVersion': ({ involvedObject }) => involvedObject.resourceVersion ?? '',
+    'involvedObject.fieldPath': ({ involvedObject }) => involvedObject.fieldPath ?? '',
+    reason: ({ reason }) => reason ?? '',
+    reportingComponent: ({ reportingComponent }) => reportingComponent ?? '',
+    source: ({ source, reportingComponent }) => source?.component || reportingComponent || '',
+    type: ({ type }) => type ?? '',
+  },
+  validate: validateEvent,
 });

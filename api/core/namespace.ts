@@ -1,6 +1,9 @@
 import { defineKind } from '../machinery/define-kind.ts';
 import { always, atomic, merged, oneOf, string, struct, time, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
+import { type FieldError, invalid } from '../machinery/field-error.ts';
+import { validateLabelName, validateQualifiedName } from '../machinery/names.ts';
 
 export const NamespaceSpec = struct(
   'io.k8s.api.core.v1.NamespaceSpec',
@@ -48,6 +51,29 @@ export const Namespace = struct(
 );
 export type Namespace = Static<typeof Namespace>;
 
+/** Carries the namespace's name, so that selectors can name it. */
+const NAME_LABEL = 'kubernetes.io/metadata.name';
+/** Holds a namespace back until all in it is gone. */
+const FINALIZER = 'kubernetes';
+
+function validateFinalizers({ spec }: Namespace): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const finalizer of spec?.finalizers ?? []) {
+    for (const problem of validateQualifiedName(finalizer)) errors.push(invalid('spec.finalizers', finalizer, problem));
+    if (finalizer !== FINALIZER && !finalizer.includes('/')) {
+      errors.push(
+        invalid('spec.finalizers', finalizer, 'name is neither a standard finalizer name nor is it fully qualified'),
+      );
+    }
+  }
+  return errors;
+}
+
+/** For `namespaces/finalize`: the only field that may change is `spec.finalizers`. */
+export function prepareFinalizeUpdate(namespace: Namespace, old: Namespace): void {
+  namespace.status = old.status;
+}
+
 export const namespaces = defineKind<Namespace>({
   group: '',
   version: 'v1',
@@ -61,4 +87,30 @@ export const namespaces = defineKind<Namespace>({
     { name: 'finalize', verbs: ['update'] },
     { name: 'status', verbs: ['get', 'patch', 'update'] },
   ],
+  validateName: validateLabelName,
+  columns: [nameColumn(), text('Status', ({ status }) => status?.phase ?? ''), ageColumn()],
+  selectableFields: { 'status.phase': ({ status }) => status?.phase ?? '' },
+  applyDefaults: ({ metadata }) => {
+    if (metadata?.name) (metadata.labels ??= {})[NAME_LABEL] = metadata.name;
+  },
+  prepareForCreate: (namespace) => {
+    const finalizers = namespace.spec?.finalizers ?? [];
+    namespace.spec = { finalizers: finalizers.includes(FINALIZER) ? finalizers : [...finalizers, FINALIZER] };
+    namespace.status = { phase: 'Active' };
+  },
+  prepareForUpdate: (namespace, old) => {
+    namespace.spec = old.spec;
+    namespace.status = old.status;
+  },
+  prepareForStatusUpdate: (namespace, old) => {
+    namespace.spec = old.spec;
+  },
+  validate: validateFinalizers,
+  validateStatusUpdate: ({ metadata, status }) => {
+    const phase = metadata?.deletionTimestamp ? 'Terminating' : 'Active';
+    const condition = metadata?.deletionTimestamp ? 'is not empty' : 'is empty';
+    return status?.phase === phase
+      ? []
+      : [invalid('status.Phase', status?.phase ?? '', `may only be '${phase}' if \`deletionTimestamp\` ${condition}`)];
+  },
 });

@@ -2,6 +2,7 @@ import { defineKind } from '../machinery/define-kind.ts';
 import { always, atomic, boolean, merged, pointer, string, struct, type Static } from '../machinery/schema.ts';
 import { LocalObjectReference, ObjectReference } from './references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { ageColumn, nameColumn } from '../machinery/columns.ts';
 
 export const ServiceAccount = struct(
   'io.k8s.api.core.v1.ServiceAccount',
@@ -28,4 +29,5 @@ export const serviceAccounts = defineKind<ServiceAccount>({
   subresources: [
     { name: 'token', verbs: ['create'], group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' },
   ],
+  columns: [nameColumn(), ageColumn()],
 });

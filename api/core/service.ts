@@ -17,6 +17,10 @@ import {
 } from '../machinery/schema.ts';
 import { Condition } from '../meta/condition.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { serviceColumns } from './service-columns.ts';
+import { applyServiceDefaults, prepareServiceForCreate, prepareServiceForUpdate } from './service-rules.ts';
+import { validateService, validateServiceUpdate } from './service-validation.ts';
+import { validateLabel1035Name } from '../machinery/names.ts';
 
 export const ServicePort = struct(
   'io.k8s.api.core.v1.ServicePort',
@@ -154,4 +158,19 @@ export const services = defineKind<Service>({
     },
     { name: 'status', verbs: ['get', 'patch', 'update'] },
   ],
+  validateName: validateLabel1035Name,
+  createOnUpdate: true,
+  columns: serviceColumns,
+  selectableFields: {
+    'spec.clusterIP': ({ spec }) => spec?.clusterIP ?? '',
+    'spec.type': ({ spec }) => spec?.type ?? '',
+  },
+  applyDefaults: applyServiceDefaults,
+  prepareForCreate: prepareServiceForCreate,
+  prepareForUpdate: prepareServiceForUpdate,
+  prepareForStatusUpdate: (service, old) => {
+    service.spec = old.spec;
+  },
+  validate: validateService,
+  validateUpdate: validateServiceUpdate,
 });

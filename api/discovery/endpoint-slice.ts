@@ -14,6 +14,9 @@ import {
 } from '../machinery/schema.ts';
 import { ObjectReference } from '../core/references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
+import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
+import { type FieldError, duplicate, invalid, notSupported, required, tooMany } from '../machinery/field-error.ts';
+import { validateIPv4, validateIPv6, validateLabelName, validateSubdomainName } from '../machinery/names.ts';
 
 export const EndpointConditions = struct(
   'io.k8s.api.discovery.v1.EndpointConditions',
@@ -99,6 +102,60 @@ export const EndpointSlice = struct(
 );
 export type EndpointSlice = Static<typeof EndpointSlice>;
 
+const ADDRESS_TYPES = ['FQDN', 'IPv4', 'IPv6'];
+const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const MAX_SHOWN = 3;
+const MAX_ENDPOINTS = 1000;
+const MAX_ADDRESSES = 100;
+const MAX_PORTS = 20_000;
+const MAX_PORT = 65_535;
+
+function shown(values: readonly string[]): string {
+  const more = values.length > MAX_SHOWN ? ` + ${values.length - MAX_SHOWN} more...` : '';
+  return values.slice(0, MAX_SHOWN).join(',') + more || '<unset>';
+}
+
+function validateEndpoints(endpoints: readonly Endpoint[], type: EndpointSlice['addressType']): FieldError[] {
+  if (endpoints.length > MAX_ENDPOINTS) return [tooMany('endpoints', endpoints.length, MAX_ENDPOINTS)];
+  const check = { IPv4: validateIPv4, IPv6: validateIPv6, FQDN: validateSubdomainName }[type];
+  const errors: FieldError[] = [];
+  for (const [index, { addresses, hostname, nodeName }] of endpoints.entries()) {
+    const at = `endpoints[${index}]`;
+    const list = addresses ?? [];
+    if (!list.length) errors.push(required(`${at}.addresses`, 'must contain at least 1 address'));
+    if (list.length > MAX_ADDRESSES) errors.push(tooMany(`${at}.addresses`, list.length, MAX_ADDRESSES));
+    for (const [place, address] of list.entries()) {
+      for (const problem of check?.(address) ?? []) {
+        errors.push(invalid(`${at}.addresses[${place}]`, address, problem));
+      }
+    }
+    if (hostname !== undefined) {
+      for (const problem of validateLabelName(hostname)) errors.push(invalid(`${at}.hostname`, hostname, problem));
+    }
+    if (nodeName !== undefined) {
+      for (const problem of validateSubdomainName(nodeName)) errors.push(invalid(`${at}.nodeName`, nodeName, problem));
+    }
+  }
+  return errors;
+}
+
+function validatePorts(ports: readonly EndpointPort[]): FieldError[] {
+  if (ports.length > MAX_PORTS) return [tooMany('ports', ports.length, MAX_PORTS)];
+  const errors: FieldError[] = [];
+  const names = new Set<string>();
+  for (const [index, { name = '', port, protocol = '' }] of ports.entries()) {
+    const at = `ports[${index}]`;
+    if (name) for (const problem of validateLabelName(name)) errors.push(invalid(`${at}.name`, name, problem));
+    if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
+    names.add(name);
+    if (port !== undefined && (port < 1 || port > MAX_PORT)) {
+      errors.push(invalid(`${at}.port`, port, `must be between 1 and ${MAX_PORT}, inclusive`));
+    }
+    if (!PROTOCOLS.includes(protocol)) errors.push(notSupported(`${at}.protocol`, protocol, PROTOCOLS));
+  }
+  return errors;
+}
+
 export const endpointSlices = defineKind<EndpointSlice>({
   group: 'discovery.k8s.io',
   version: 'v1',
@@ -106,4 +163,27 @@ export const endpointSlices = defineKind<EndpointSlice>({
   plural: 'endpointslices',
   namespaced: true,
   schema: EndpointSlice,
+  hasGeneration: true,
+  columns: [
+    nameColumn(),
+    text('AddressType', ({ addressType }) => addressType),
+    text('Ports', ({ ports }) => shown((ports ?? []).map(({ port }) => String(port ?? '*')))),
+    text('Endpoints', ({ endpoints }) => shown((endpoints ?? []).flatMap(({ addresses }) => addresses))),
+    ageColumn(),
+  ],
+  applyDefaults: ({ ports }) => {
+    for (const port of ports ?? []) {
+      port.name ??= '';
+      port.protocol ??= 'TCP';
+    }
+  },
+  validate: ({ addressType, endpoints, ports }) => [
+    ...(ADDRESS_TYPES.includes(addressType)
+      ? []
+      : [addressType ? notSupported('addressType', addressType, ADDRESS_TYPES) : required('addressType')]),
+    ...validateEndpoints(endpoints ?? [], addressType),
+    ...validatePorts(ports ?? []),
+  ],
+  validateUpdate: ({ addressType }, old) =>
+    addressType === old.addressType ? [] : [invalid('addressType', addressType, 'field is immutable')],
 });

@@ -1,8 +1,9 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { validatePathSegmentName } from '../machinery/names.ts';
 import { always, atomic, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { RoleRef, Subject } from './rules.ts';
+import { validatePathSegmentName } from '../machinery/names.ts';
+import { applyBindingDefaults, bindingColumns, validateBinding, validateBindingUpdate } from './rbac-validation.ts';
 
 export const ClusterRoleBinding = struct(
   'io.k8s.api.rbac.v1.ClusterRoleBinding',
@@ -26,4 +27,9 @@ export const clusterRoleBindings = defineKind<ClusterRoleBinding>({
   namespaced: false,
   schema: ClusterRoleBinding,
   validateName: validatePathSegmentName,
+  createOnUpdate: true,
+  columns: bindingColumns<ClusterRoleBinding>(),
+  applyDefaults: applyBindingDefaults,
+  validate: (binding) => validateBinding(binding, ['ClusterRole']),
+  validateUpdate: validateBindingUpdate,
 });

@@ -1,8 +1,9 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { validatePathSegmentName } from '../machinery/names.ts';
 import { always, atomic, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { RoleRef, Subject } from './rules.ts';
+import { validatePathSegmentName } from '../machinery/names.ts';
+import { applyBindingDefaults, bindingColumns, validateBinding, validateBindingUpdate } from './rbac-validation.ts';
 
 export const RoleBinding = struct(
   'io.k8s.api.rbac.v1.RoleBinding',
@@ -26,4 +27,9 @@ export const roleBindings = defineKind<RoleBinding>({
   namespaced: true,
   schema: RoleBinding,
   validateName: validatePathSegmentName,
+  createOnUpdate: true,
+  columns: bindingColumns<RoleBinding>(),
+  applyDefaults: applyBindingDefaults,
+  validate: (binding) => validateBinding(binding, ['Role', 'ClusterRole']),
+  validateUpdate: validateBindingUpdate,
 });

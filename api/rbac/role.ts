@@ -1,8 +1,10 @@
 import { defineKind } from '../machinery/define-kind.ts';
-import { validatePathSegmentName } from '../machinery/names.ts';
 import { always, atomic, string, struct, type Static } from '../machinery/schema.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { PolicyRule } from './rules.ts';
+import { createdColumn, nameColumn } from '../machinery/columns.ts';
+import { validatePathSegmentName } from '../machinery/names.ts';
+import { validateRules } from './rbac-validation.ts';
 
 export const Role = struct(
   'io.k8s.api.rbac.v1.Role',
@@ -24,4 +26,7 @@ export const roles = defineKind<Role>({
   namespaced: true,
   schema: Role,
   validateName: validatePathSegmentName,
+  createOnUpdate: true,
+  columns: [nameColumn(), createdColumn()],
+  validate: ({ rules }) => validateRules(rules, true),
 });

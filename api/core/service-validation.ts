@@ -1,0 +1,224 @@
+/** Validation of services. */
+import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
+import { validateLabels } from '../machinery/metadata.ts';
+import {
+  validateCIDR,
+  validateIP,
+  validateLabelName,
+  validatePortNumber,
+  validateQualifiedName,
+  validateSubdomainName,
+} from '../machinery/names.ts';
+import { validatePortReference } from './probe-validation.ts';
+import type { Service, ServicePort, ServiceSpec } from './service.ts';
+import { isExternallyAccessible, isHeadless, needsClusterIP, needsHealthCheckPort } from './service-rules.ts';
+
+const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
+const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const POLICIES = ['Cluster', 'Local'];
+const FAMILY_POLICIES = ['SingleStack', 'PreferDualStack', 'RequireDualStack'];
+const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
+const MAX_AFFINITY_SECONDS = 86_400;
+const KUBELET_PORT = 10_250;
+const MAX_CLUSTER_IPS = 2;
+
+function validatePort(port: ServicePort, needsName: boolean, path: string, errors: FieldError[]): void {
+  if (!port.name) {
+    if (needsName) errors.push(required(`${path}.name`));
+  } else {
+    for (const problem of validateLabelName(port.name)) errors.push(invalid(`${path}.name`, port.name, problem));
+  }
+  for (const problem of validatePortNumber(port.port)) errors.push(invalid(`${path}.port`, port.port, problem));
+  if (!port.protocol) errors.push(required(`${path}.protocol`));
+  else if (!PROTOCOLS.includes(port.protocol)) {
+    errors.push(notSupported(`${path}.protocol`, port.protocol, PROTOCOLS));
+  }
+  validatePortReference(port.targetPort ?? 0, `${path}.targetPort`, errors);
+  if (port.appProtocol !== undefined) {
+    for (const problem of validateQualifiedName(port.appProtocol)) {
+      errors.push(invalid(`${path}.appProtocol`, port.appProtocol, problem));
+    }
+  }
+}
+
+function validatePorts(spec: ServiceSpec, errors: FieldError[]): void {
+  const ports = spec.ports ?? [];
+  if (!ports.length && !isHeadless(spec) && spec.type !== 'ExternalName') errors.push(required('spec.ports'));
+  const names = new Set<string>();
+  const numbers = new Set<string>();
+  const nodePorts = new Set<string>();
+  for (const [index, port] of ports.entries()) {
+    const at = `spec.ports[${index}]`;
+    validatePort(port, ports.length > 1, at, errors);
+    if (port.name) {
+      if (names.has(port.name)) errors.push(duplicate(`${at}.name`, port.name));
+      names.add(port.name);
+    }
+    const number = `${port.protocol}/${port.port}`;
+    if (numbers.has(number)) errors.push(duplicate(at, { protocol: port.protocol, port: port.port }));
+    numbers.add(number);
+    if (port.nodePort) {
+      if (spec.type === 'ClusterIP' || spec.type === 'ExternalName') {
+        errors.push(forbidden(`${at}.nodePort`, `may not be used when \`type\` is '${spec.type}'`));
+      }
+      const nodePort = `${port.protocol}/${port.nodePort}`;
+      if (nodePorts.has(nodePort)) errors.push(duplicate(`${at}.nodePort`, port.nodePort));
+      nodePorts.add(nodePort);
+    }
+    if (spec.type === 'LoadBalancer' && port.port === KUBELET_PORT) {
+      errors.push(invalid(at, KUBELET_PORT, 'may not expose port 10250 externally since it is used by kubelet'));
+    }
+  }
+}
+
+function validateType(spec: ServiceSpec, errors: FieldError[]): void {
+  const { type } = spec;
+  if (!type) errors.push(required('spec.type'));
+  else if (!TYPES.includes(type)) errors.push(notSupported('spec.type', type, TYPES));
+  if ((type === 'LoadBalancer' || type === 'NodePort') && isHeadless(spec)) {
+    errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${type} services`));
+  }
+  if (type !== 'ExternalName') return;
+  if (spec.clusterIPs?.length) errors.push(forbidden('spec.clusterIPs', 'may not be set for ExternalName services'));
+  const name = (spec.externalName ?? '').replace(/\.$/, '');
+  for (const problem of validateSubdomainName(name)) {
+    errors.push(invalid('spec.externalName', spec.externalName ?? '', problem));
+  }
+}
+
+function validateClusterIPs(spec: ServiceSpec, errors: FieldError[]): void {
+  const { clusterIP, clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;
+  if (!needsClusterIP(spec)) return;
+  if (clusterIP && clusterIPs[0] !== clusterIP) {
+    errors.push(invalid('spec.clusterIPs', clusterIPs, 'first value must match `clusterIP`'));
+  }
+  if (clusterIPs.length > MAX_CLUSTER_IPS) {
+    errors.push(invalid('spec.clusterIPs', clusterIPs, 'may only hold up to 2 values'));
+  }
+  for (const [index, ip] of clusterIPs.entries()) {
+    const at = `spec.clusterIPs[${index}]`;
+    if (ip === 'None') {
+      if (clusterIPs.length > 1) errors.push(invalid(at, ip, `must be unique and not mixed with addresses`));
+      continue;
+    }
+    for (const problem of validateIP(ip)) errors.push(invalid(at, ip, problem));
+  }
+  if (ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(ipFamilyPolicy)) {
+    errors.push(notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, FAMILY_POLICIES));
+  }
+  const families = new Set<string>();
+  for (const [index, family] of ipFamilies.entries()) {
+    const at = `spec.ipFamilies[${index}]`;
+    if (family !== 'IPv4' && family !== 'IPv6') errors.push(notSupported(at, family, ['IPv4', 'IPv6']));
+    if (families.has(family)) errors.push(duplicate(at, family));
+    families.add(family);
+  }
+}
+
+function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpec, errors: FieldError[]): void {
+  const path = 'spec.sessionAffinity';
+  if (!sessionAffinity) errors.push(required(path));
+  else if (sessionAffinity !== 'ClientIP' && sessionAffinity !== 'None') {
+    errors.push(notSupported(path, sessionAffinity, ['ClientIP', 'None']));
+  }
+  if (sessionAffinity === 'ClientIP') {
+    const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds;
+    if (seconds === undefined || seconds <= 0 || seconds > MAX_AFFINITY_SECONDS) {
+      errors.push(
+        invalid(
+          'spec.sessionAffinityConfig.clientIP.timeoutSeconds',
+          seconds ?? null,
+          `must be greater than 0 and less than ${MAX_AFFINITY_SECONDS}`,
+        ),
+      );
+    }
+  } else if (sessionAffinityConfig) {
+    errors.push(
+      forbidden('spec.sessionAffinityConfig', `must not be set when session affinity is ${String(sessionAffinity)}`),
+    );
+  }
+}
+
+function validateTrafficPolicies(spec: ServiceSpec, errors: FieldError[]): void {
+  const { externalTrafficPolicy, internalTrafficPolicy, healthCheckNodePort, trafficDistribution } = spec;
+  const path = 'spec.externalTrafficPolicy';
+  if (!isExternallyAccessible(spec)) {
+    if (externalTrafficPolicy) {
+      errors.push(invalid(path, externalTrafficPolicy, 'may only be set for externally-accessible services'));
+    }
+  } else if (!externalTrafficPolicy) {
+    errors.push(required(path));
+  } else if (!POLICIES.includes(externalTrafficPolicy)) {
+    errors.push(notSupported(path, externalTrafficPolicy, POLICIES));
+  }
+  if (healthCheckNodePort && !needsHealthCheckPort(spec)) {
+    errors.push(
+      invalid(
+        'spec.healthCheckNodePort',
+        healthCheckNodePort,
+        "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+      ),
+    );
+  }
+  if (internalTrafficPolicy !== undefined && !POLICIES.includes(internalTrafficPolicy)) {
+    errors.push(notSupported('spec.internalTrafficPolicy', internalTrafficPolicy, POLICIES));
+  } else if (internalTrafficPolicy === undefined && needsClusterIP(spec)) {
+    errors.push(required('spec.internalTrafficPolicy'));
+  }
+  if (trafficDistribution !== undefined && !DISTRIBUTIONS.includes(trafficDistribution)) {
+    errors.push(notSupported('spec.trafficDistribution', trafficDistribution, DISTRIBUTIONS));
+  }
+}
+
+function validateLoadBalancer(spec: ServiceSpec, errors: FieldError[]): void {
+  const isBalancer = spec.type === 'LoadBalancer';
+  const only = "may only be used when `type` is 'LoadBalancer'";
+  if (isBalancer && spec.allocateLoadBalancerNodePorts === undefined) {
+    errors.push(required('spec.allocateLoadBalancerNodePorts'));
+  }
+  if (isBalancer) {
+    for (const [index, range] of (spec.loadBalancerSourceRanges ?? []).entries()) {
+      for (const problem of validateCIDR(range.trim())) {
+        errors.push(invalid(`spec.loadBalancerSourceRanges[${index}]`, range, problem));
+      }
+    }
+    return;
+  }
+  for (const field of ['allocateLoadBalancerNodePorts', 'loadBalancerClass', 'loadBalancerSourceRanges'] as const) {
+    if (spec[field] !== undefined) errors.push(forbidden(`spec.${field}`, only));
+  }
+}
+
+export function validateService({ spec = {} }: Service): FieldError[] {
+  const errors: FieldError[] = [];
+  validateClusterIPs(spec, errors);
+  validatePorts(spec, errors);
+  validateType(spec, errors);
+  if (spec.selector) errors.push(...validateLabels(spec.selector, 'spec.selector'));
+  validateAffinity(spec, errors);
+  for (const [index, ip] of (spec.externalIPs ?? []).entries()) {
+    for (const problem of validateIP(ip)) errors.push(invalid(`spec.externalIPs[${index}]`, ip, problem));
+  }
+  validateTrafficPolicies(spec, errors);
+  validateLoadBalancer(spec, errors);
+  return errors;
+}
+
+/** The primary address and family stay, as long as the service has one at all. */
+export function validateServiceUpdate({ spec = {} }: Service, { spec: old = {} }: Service): FieldError[] {
+  const errors: FieldError[] = [];
+  if (needsClusterIP(spec) && needsClusterIP(old)) {
+    const [before] = old.clusterIPs ?? [];
+    if (before && spec.clusterIPs?.[0] !== before) {
+      errors.push(invalid('spec.clusterIPs[0]', spec.clusterIPs?.[0] ?? '', 'may not change once set'));
+    }
+    const [family] = old.ipFamilies ?? [];
+    if (family && spec.ipFamilies?.length && spec.ipFamilies[0] !== family) {
+      errors.push(invalid('spec.ipFamilies[0]', spec.ipFamilies[0], 'may not change once set'));
+    }
+  }
+  if (spec.type === 'LoadBalancer' && old.type === 'LoadBalancer' && spec.loadBalancerClass !== old.loadBalancerClass) {
+    errors.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass ?? '', 'may not change once set'));
+  }
+  return errors;
+}
