@@ -26,10 +26,10 @@ export async function readHostFacts(command: readonly string[], signal: AbortSig
 
 /** The child's side. */
 export async function printHostFacts(): Promise<void> {
-  const { osInfo, uuid } = await import('systeminformation');
+  const { default: systeminformation } = await import('systeminformation');
   const [os, ids, release, machineId, bootId] = await Promise.all([
-    osInfo(),
-    uuid(),
+    systeminformation.osInfo(),
+    systeminformation.uuid(),
     readTextIfThere('/etc/os-release'),
     readTextIfThere('/etc/machine-id'),
     readTextIfThere('/proc/sys/kernel/random/boot_id'),

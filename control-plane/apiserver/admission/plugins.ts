@@ -4,7 +4,12 @@ import type { PodGraph } from '../authorization/pod-graph.ts';
 import type { RbacAuthorizer } from '../authorization/rbac-authorizer.ts';
 import type { RbacIndex } from '../authorization/rbac-index.ts';
 import type { LocalApi } from '../local-api.ts';
-import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
+import {
+  certificateApproval,
+  certificateRequester,
+  certificateSigning,
+  certificateSubjectRestriction,
+} from './certificates.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
@@ -38,6 +43,7 @@ export const admissionPlugins = ({
   taintNodesByCondition,
   priority(api),
   defaultTolerationSeconds,
+  certificateRequester,
   certificateApproval(authorizer),
   certificateSigning(authorizer),
   certificateSubjectRestriction,
