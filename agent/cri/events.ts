@@ -17,8 +17,8 @@ const RECONNECT_AFTER_MS = 1_000;
 export interface RuntimeEventsOptions {
   readonly cri: CriClient;
   readonly logger: Logger;
-  /** A container or sandbox of this id has changed. */
-  readonly changed: (containerId: string) => void;
+  /** A container or sandbox of this id has changed. `ended`: it has ended, although the CRI may not show it yet. */
+  readonly changed: (containerId: string, ended: boolean) => void;
   /** Events may have been missed: everything is to be looked at again. Called after each (re)connection. */
   readonly missed: () => void;
 }
@@ -41,9 +41,9 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions, signal:
     if (topic === '/tasks/exit') {
       const { containerId, id } = exit(event.value) as { containerId: string; id: string };
       // The end of a command run in the container (an exec probe) is not the container's.
-      if (id === containerId) options.changed(containerId);
+      if (id === containerId) options.changed(containerId, true);
     } else {
-      options.changed((reference(event.value) as { containerId: string }).containerId);
+      options.changed((reference(event.value) as { containerId: string }).containerId, false);
     }
   };
   const containerdStream = (): ClientReadableStream<unknown> =>
@@ -57,7 +57,7 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions, signal:
       ? await follow(containerdStream(), (message) => handleEnvelope(message as Envelope), options.missed, signal)
       : await follow(
           cri.containerEvents(),
-          (message) => options.changed((message as { containerId: string }).containerId),
+          (message) => options.changed((message as { containerId: string }).containerId, false),
           options.missed,
           signal,
         );

@@ -59,6 +59,7 @@ export interface PodManagerOptions {
 const PARALLEL_STARTS = 8;
 /** The net under the runtime's events. */
 const RELIST_MS = 90_000;
+const STRANGERS_KEPT = 256;
 const RETRY = { initialMs: 200, maxMs: 10_000 };
 
 interface Entry {
@@ -77,6 +78,8 @@ export class PodManager implements PodDirectory {
   readonly #done = new Set<string>();
   /** The pod that a sandbox or container belongs to. */
   readonly #owners = new Map<string, string>();
+  /** The latest ends of what is not known yet: a container may end before it was seen at all. */
+  readonly #strangersEnds = new Set<string>();
   readonly #running = new Set<Promise<void>>();
   #statuses: StatusManager | undefined;
   #signal: AbortSignal | undefined;
@@ -121,7 +124,10 @@ export class PodManager implements PodDirectory {
     this.#statuses = new StatusManager({ client, logger, current: (uid) => this.#byUid(uid) }, signal);
     await this.#untilListed(signal);
     const parts = [
-      followRuntimeEvents({ cri, logger, changed: (id) => this.#changed(id), missed: () => this.#wakeAll() }, signal),
+      followRuntimeEvents(
+        { cri, logger, changed: (id, ended) => this.#changed(id, ended), missed: () => this.#wakeAll() },
+        signal,
+      ),
       this.#informer.run(signal),
       this.#mirrors.run(signal),
       this.#relist(signal),
@@ -264,13 +270,25 @@ export class PodManager implements PodDirectory {
   }
 
   #own(uid: string, { sandboxes, containers }: PodRuntime): void {
-    for (const { id } of sandboxes) this.#owners.set(id, uid);
-    for (const { id } of containers) this.#owners.set(id, uid);
+    for (const { id } of [...sandboxes, ...containers]) {
+      this.#owners.set(id, uid);
+      if (this.#strangersEnds.delete(id)) this.#entries.get(uid)?.worker.expectEnd(id);
+    }
   }
 
-  #changed(id: string): void {
+  #changed(id: string, ended: boolean): void {
     const uid = this.#owners.get(id);
-    if (uid !== undefined) this.#entries.get(uid)?.worker.wake();
+    if (uid !== undefined) {
+      const worker = this.#entries.get(uid)?.worker;
+      if (ended) worker?.expectEnd(id);
+      worker?.wake();
+    } else if (ended) {
+      this.#strangersEnds.add(id);
+      if (this.#strangersEnds.size > STRANGERS_KEPT) {
+        const [oldest = ''] = this.#strangersEnds;
+        this.#strangersEnds.delete(oldest);
+      }
+    }
   }
 
   #wakeAll(): void {

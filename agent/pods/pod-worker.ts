@@ -6,7 +6,7 @@ import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { PodProbes } from '../probes/pod-probes.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
-import { NOTHING_RUNS, type PodRuntime } from './observed.ts';
+import { isAlive, NOTHING_RUNS, type PodRuntime } from './observed.ts';
 import { planPod, type Ending, type PodPlan, type WaitingReason } from './plan.ts';
 import { podExecutors } from './pod-executors.ts';
 import { PodObserver } from './pod-observer.ts';
@@ -41,6 +41,9 @@ const RETRY_MAX_MS = 10_000;
 /** While something is carried out, changes are shown this often at most; its end is shown at once. */
 const LOOK_WHILE_BUSY_MS = 1_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
+/** The first wait for an end to show, doubling; given up past the last. */
+const END_LOOK_MS = 10;
+const END_LOOK_LIMIT_MS = 5_000;
 
 export class PodWorker {
   readonly #options: PodWorkerOptions;
@@ -53,6 +56,8 @@ export class PodWorker {
   #verdict: Verdict | undefined;
   #setUp: 'unknown' | 'up' | 'down' = 'unknown';
   #isStale = false;
+  /** Containers and sandboxes that have ended and do not look so yet, and how long to wait for the next look. */
+  readonly #expectedEnds = new Map<string, number>();
   #busySince: number | undefined;
   #interrupt = new AbortController();
   #isDirty = true;
@@ -102,6 +107,14 @@ export class PodWorker {
     this.#failures.clear();
     if (before === undefined || graceSeconds < before.graceSeconds) this.#interrupt.abort(new Error('the pod ends'));
     this.wake();
+  }
+
+  /**
+   * A container or sandbox has ended. The runtime's own CRI part learns of it by the same event and may show it a moment
+   * later: it is looked for until it is seen.
+   */
+  expectEnd(id: string): void {
+    this.#expectedEnds.set(id, END_LOOK_MS);
   }
 
   /** Something may have changed: look again. */
@@ -214,8 +227,27 @@ export class PodWorker {
       }
       if (due.length > 0) void this.#carryOut(due, signal);
     }
+    times.push(this.#nextEndLook());
     const known = times.filter((time) => time !== undefined);
     return known.length > 0 ? Math.min(...known) : undefined;
+  }
+
+  #nextEndLook(): number | undefined {
+    const { sandboxes, containers } = this.#runtime;
+    const alive = new Set([
+      ...containers.filter(isAlive).map(({ id }) => id),
+      ...sandboxes.filter(({ ready }) => ready).map(({ id }) => id),
+    ]);
+    let nextMs: number | undefined;
+    for (const [id, waitMs] of this.#expectedEnds) {
+      if (!alive.has(id) || waitMs > END_LOOK_LIMIT_MS) {
+        this.#expectedEnds.delete(id);
+      } else {
+        this.#expectedEnds.set(id, waitMs * 2);
+        nextMs = Math.min(nextMs ?? waitMs, waitMs);
+      }
+    }
+    return nextMs === undefined ? undefined : Date.now() + nextMs;
   }
 
   async #carryOut(actions: readonly PodAction[], stop: AbortSignal): Promise<void> {
