@@ -7,6 +7,7 @@ import { ConnectionError } from '../client/connection-error.ts';
 import { agentHelperCommands } from './agent-helpers.ts';
 import { agentCommand } from './agent.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
+import { resetCommand } from './reset.ts';
 import { serverCommand } from './server.ts';
 import { SettingsError } from './settings.ts';
 import { tokenCommand } from './token.ts';
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
     .description('Kubernetes for real Linux hosts')
     .addCommand(serverCommand())
     .addCommand(agentCommand())
+    .addCommand(resetCommand())
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())
     .addCommand(versionCommand());

@@ -67,3 +67,12 @@ export async function deleteRoute(route: { dst: string; protocol: number }, sign
     if (!(error instanceof ProgramError) || !error.stderr.includes('No such process')) throw error;
   }
 }
+
+/** What is not there is no error. */
+export async function deleteLink(name: string, signal: AbortSignal): Promise<void> {
+  try {
+    await run('ip', ['link', 'delete', name], { signal });
+  } catch (error) {
+    if (!(error instanceof ProgramError) || !error.stderr.includes('Cannot find device')) throw error;
+  }
+}

@@ -94,6 +94,13 @@ export class PodCgroups {
     return uids;
   }
 
+  /** Removes every pod's cgroup, and `kubepods` itself; the pods must have ended. */
+  async removeAll(signal: AbortSignal): Promise<void> {
+    const { root } = this.#options;
+    for (const uid of await this.podsWithCgroups()) await this.removePod(uid, signal);
+    for (const name of [qosCgroup(root, 'Burstable'), qosCgroup(root, 'BestEffort'), topCgroup(root)]) await this.#remove(name);
+  }
+
   /** Where the files of a pod's cgroup are, below the tree's mount points; see `readUsage`. */
   podPath(pod: Pod): string {
     return cgroupPath(this.#options.driver, this.#nameOf(pod));

@@ -23,6 +23,8 @@ export interface TestContainerd extends AsyncDisposable {
   readonly socket: string;
   /** The network namespace that containerd and the pods' bridge are in; enter it with `nsenter --net=<path>`. */
   readonly netns: string;
+  /** The test's own address on the link to it, where there is one (`reachable`). */
+  readonly hostAddress: string;
   /** For the agent's `cgroup-root` setting. */
   readonly cgroupParent: string;
   /** A directory of the test's own, removed in the end. */
@@ -90,8 +92,8 @@ export async function startContainerd({ name, reachable = false }: ContainerdOpt
   await writeFile(path.join(directory, 'cni/10-test.conflist'), network(directory));
   await run('ip', ['netns', 'add', id]);
   await run('nsenter', [`--net=${netns}`, 'ip', 'link', 'set', 'lo', 'up']);
-  const streamAddress = reachable ? await linkToHost(id) : '127.0.0.1';
-  await writeFile(path.join(directory, 'config.toml'), config(directory, streamAddress));
+  const link = reachable ? await linkToHost(id) : { outside: '', inside: '127.0.0.1' };
+  await writeFile(path.join(directory, 'config.toml'), config(directory, link.inside));
   const ctr = async (...args: string[]) =>
     (await run('ctr', ['--address', socket, '--namespace', 'k8s.io', ...args], { timeoutMs: 60_000 })).stdout;
   const importImage = async (archive: string) => {
@@ -104,6 +106,7 @@ export async function startContainerd({ name, reachable = false }: ContainerdOpt
   return {
     socket,
     netns,
+    hostAddress: link.outside,
     cgroupParent: id,
     directory,
     imageDirectory,
@@ -125,18 +128,19 @@ export async function startContainerd({ name, reachable = false }: ContainerdOpt
   };
 }
 
-/** Joins the namespace to the host by a veth pair, which goes when the namespace goes; answers the namespace's address. */
-async function linkToHost(netns: string): Promise<string> {
+/** Joins the namespace to the host by a veth pair, which goes when the namespace goes; answers the addresses of its ends. */
+async function linkToHost(netns: string): Promise<{ outside: string; inside: string }> {
   // A /30 of 198.18.0.0/15, which is set aside for tests.
   const network = `198.${randomInt(18, 20)}.${randomInt(256)}`;
   const first = randomInt(64) * 4;
-  const outside = `kt-${netns.slice(-6)}`;
-  await run('ip', ['link', 'add', outside, 'type', 'veth', 'peer', 'name', 'host0', 'netns', netns]);
-  await run('ip', ['address', 'add', `${network}.${first + 1}/30`, 'dev', outside]);
-  await run('ip', ['link', 'set', outside, 'up']);
-  await run('ip', ['-n', netns, 'address', 'add', `${network}.${first + 2}/30`, 'dev', 'host0']);
+  const [outside, inside] = [`${network}.${first + 1}`, `${network}.${first + 2}`];
+  const link = `kt-${netns.slice(-6)}`;
+  await run('ip', ['link', 'add', link, 'type', 'veth', 'peer', 'name', 'host0', 'netns', netns]);
+  await run('ip', ['address', 'add', `${outside}/30`, 'dev', link]);
+  await run('ip', ['link', 'set', link, 'up']);
+  await run('ip', ['-n', netns, 'address', 'add', `${inside}/30`, 'dev', 'host0']);
   await run('ip', ['-n', netns, 'link', 'set', 'host0', 'up']);
-  return `${network}.${first + 2}`;
+  return { outside, inside };
 }
 
 async function start(directory: string, netns: string): Promise<ChildProcess> {

@@ -1,0 +1,67 @@
+/** `kedge reset`: ends every pod of this host and takes what the agent made off it. The agent must not be running. */
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Logger } from 'pino';
+import type { AgentConfig } from './config.ts';
+import { CriClient } from './cri/client.ts';
+import { isThere } from './host/files.ts';
+import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
+import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
+import { ROUTE_PROTOCOL } from './network/node-routes.ts';
+import { Iptables } from './proxy/iptables.ts';
+import { cgroupTree } from './resources/cgroup-tree.ts';
+import { PodCgroups } from './resources/pod-cgroups.ts';
+
+/** Sandboxes that are taken down at the same time. */
+const CONCURRENCY = 8;
+
+/** Throws the first failure, after everything has been tried. */
+export async function resetHost(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
+  const failures: Error[] = [];
+  const attempt = async (what: string, action: () => Promise<unknown>): Promise<void> => {
+    try {
+      await action();
+    } catch (error) {
+      logger.error({ err: (error as Error).message }, `cannot ${what}`);
+      failures.push(error as Error);
+    }
+  };
+
+  const cri = new CriClient(config.containerdSocket);
+  try {
+    await attempt('end the pods', () => endPods(cri, signal));
+    const cgroups = new PodCgroups({
+      tree: cgroupTree(await readFile('/proc/self/mountinfo', 'utf8')),
+      driver: (await cri.cgroupDriver({ signal })) ?? ((await isThere('/run/systemd/system')) ? 'systemd' : 'cgroupfs'),
+      root: config.cgroupRoot,
+    });
+    await attempt('remove the cgroups', () => cgroups.removeAll(signal));
+  } finally {
+    cri.close();
+  }
+  await attempt('unmount the volumes', async () => {
+    for (const point of mountPointsBelow(await readMounts(), join(resolve(config.dataDir), 'pods')))
+      await unmount(point, signal);
+  });
+  if (config.serviceProxy) await attempt('remove the service rules', () => new Iptables(signal).remove());
+  await attempt('remove the routes to other nodes', async () => {
+    for (const { dst, protocol } of await listRoutes(signal)) {
+      if (protocol === String(ROUTE_PROTOCOL)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
+    }
+  });
+  await attempt('remove the pod bridge', () => deleteLink(config.bridgeName, signal));
+  const [first] = failures;
+  if (first) throw first;
+}
+
+/** Stops and removes every sandbox with its containers: the runtime takes down their networks. */
+async function endPods(cri: CriClient, signal: AbortSignal): Promise<void> {
+  const sandboxes = await cri.listPodSandboxes({}, { signal });
+  const next = async (): Promise<void> => {
+    for (let sandbox = sandboxes.pop(); sandbox; sandbox = sandboxes.pop()) {
+      await cri.stopPodSandbox(sandbox.id, { signal });
+      await cri.removePodSandbox(sandbox.id, { signal });
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, next));
+}

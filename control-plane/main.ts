@@ -1,0 +1,146 @@
+/** `kedge server`, put together: certificates, store, api-server, and the scheduler and controllers on threads of their own. */
+import { writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import { backoffMs } from '../client/backoff.ts';
+import { loadKubeconfig } from '../client/kubeconfig.ts';
+import { startApiServer } from './apiserver/main.ts';
+import type { ServerConfig } from './config.ts';
+import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
+import { writeKubeconfig } from './pki/kubeconfig.ts';
+import { serverNames } from './pki/server-names.ts';
+import type { RoleOptions } from './role-thread.ts';
+import { openEmbeddedStore } from './store/embedded.ts';
+
+const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
+type Role = (typeof ROLES)[number];
+
+/** Certificates are looked at once a day and renewed a month before their end. */
+const CERTIFICATE_CHECK_MS = 24 * 3600 * 1000;
+/** A role that fails is started again. */
+const RESTART = { initialMs: 1_000, maxMs: 60_000 };
+/** The young generation of a thread: it allocates little between events, and what it keeps is judged by its size. */
+const THREAD_YOUNG_GENERATION_MB = 4;
+
+function rolesOf(config: ServerConfig): ReadonlySet<Role> {
+  const unknown = config.roles.find((role) => !ROLES.some((known) => known === role));
+  if (unknown !== undefined) throw new Error(`roles: there is no role "${unknown}"; there are ${ROLES.join(', ')}`);
+  return new Set(config.roles as readonly Role[]);
+}
+
+/** Runs until the signal is aborted. */
+export async function runServer(config: ServerConfig, signal: AbortSignal, logger: Logger): Promise<void> {
+  const roles = rolesOf(config);
+  await using stack = new AsyncDisposableStack();
+  const access = roles.has('apiserver') ? await runApiServer(config, signal, logger, stack) : undefined;
+  const threads = (['scheduler', 'controllers'] as const).filter((role) => roles.has(role));
+  const running = threads.map(async (role) => {
+    const options = await roleOptions(role, config, access);
+    await keepRunning(options, signal, logger);
+  });
+  const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  await Promise.all([stopped, ...running]);
+}
+
+interface Access {
+  readonly server: string;
+  readonly pki: ClusterPki;
+}
+
+async function runApiServer(
+  config: ServerConfig,
+  signal: AbortSignal,
+  logger: Logger,
+  stack: AsyncDisposableStack,
+): Promise<Access> {
+  const pkiOptions = () => ({
+    directory: pkiDirectory(config),
+    serverNames: serverNames({
+      hostname: os.hostname(),
+      interfaces: os.networkInterfaces(),
+      clusterDomain: config.clusterDomain,
+      kubernetesServiceIp: firstAddress(config.serviceCidr),
+      podCidr: config.clusterCidr,
+      extra: [...config.tlsSan, ...(config.advertiseAddress ? [config.advertiseAddress] : [])],
+    }),
+  });
+  const pki = await openPki(pkiOptions());
+  const store = await openEmbeddedStore({ path: path.join(config.dataDir, 'store'), logger });
+  stack.defer(() => store.close());
+  const server = await startApiServer({ config, pki, store, logger, signal });
+  stack.defer(() => server.close());
+  const renewal = setInterval(() => {
+    openPki(pkiOptions())
+      .then(({ serving }) => server.setCertificate(serving.certificate, serving.key))
+      .catch((error: Error) => logger.error({ err: error.message }, 'cannot renew the certificates'));
+  }, CERTIFICATE_CHECK_MS);
+  stack.defer(() => clearInterval(renewal));
+
+  const local = `https://127.0.0.1:${server.port}`;
+  await writeKubeconfig(config.adminKubeconfig, {
+    server: local,
+    caCertificate: pki.ca.certificate,
+    user: 'admin',
+    credentials: pki.admin,
+  });
+  if (config.portFile) await writeFile(config.portFile, String(server.port));
+  logger.info(
+    { address: config.bindAddress, port: server.port, kubeconfig: config.adminKubeconfig },
+    'the api-server is ready',
+  );
+  return { server: local, pki };
+}
+
+async function roleOptions(
+  role: RoleOptions['role'],
+  config: ServerConfig,
+  access: Access | undefined,
+): Promise<RoleOptions> {
+  const { clusterCidr, nodeCidrMaskSize, nodeMonitorGracePeriodSeconds, logLevel } = config;
+  const common = {
+    role,
+    logLevel,
+    pkiDirectory: pkiDirectory(config),
+    clusterCidr,
+    nodeCidrMaskSize,
+    nodeMonitorGracePeriodSeconds,
+  };
+  if (access) {
+    const { certificate: cert, key } = role === 'scheduler' ? access.pki.scheduler : access.pki.controllerManager;
+    return { ...common, server: access.server, credentials: { ca: access.pki.ca.certificate, cert, key } };
+  }
+  if (!config.kubeconfig)
+    throw new Error(`roles: ${role} without apiserver needs --kubeconfig to know where the api-server is`);
+  const { server, ca, cert, key, token, tokenFile } = await loadKubeconfig(config.kubeconfig);
+  return { ...common, server, credentials: { ca, cert, key, token, tokenFile } };
+}
+
+/** A thread that ends by itself is a defect: it is logged and the role starts again, while the others go on. */
+async function keepRunning(options: RoleOptions, signal: AbortSignal, logger: Logger): Promise<void> {
+  for (let failures = 0; !signal.aborted; failures++) {
+    if (failures > 0) await delay(backoffMs(RESTART, failures), undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    const thread = new Worker(process.argv[1] ?? '', {
+      workerData: options,
+      resourceLimits: { maxYoungGenerationSizeMb: THREAD_YOUNG_GENERATION_MB },
+    });
+    const stop = (): void => thread.postMessage('stop');
+    signal.addEventListener('abort', stop, { once: true });
+    await new Promise<void>((resolve) => {
+      thread.once('error', (error) =>
+        logger.error({ role: options.role, err: error }, 'a role failed and is started again'),
+      );
+      thread.once('exit', () => resolve());
+    });
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+const pkiDirectory = ({ dataDir }: ServerConfig): string => path.join(dataDir, 'pki');
+
+/** `10.43.0.0/16` -> `10.43.0.1`: the address of the `kubernetes` Service. */
+const firstAddress = (cidr: string): string =>
+  cidr.replace(/\.(\d+)\/.*$/, (_, last: string) => `.${Number(last) + 1}`);

@@ -1,0 +1,58 @@
+/** The scheduler and the controllers on a thread of their own: they know the api-server by its address alone. */
+import { parentPort } from 'node:worker_threads';
+import { destination, pino } from 'pino';
+import { ApiClient } from '../client/api-client.ts';
+import type { Credentials } from '../client/transport.ts';
+import { readAuthority } from './pki/cluster-pki.ts';
+
+/** What a role is handed; it crosses a thread boundary. */
+export interface RoleOptions {
+  readonly role: 'scheduler' | 'controllers';
+  readonly server: string;
+  readonly credentials: Credentials;
+  readonly logLevel: string;
+  /** Where the cluster's CA is, for signing. */
+  readonly pkiDirectory: string;
+  readonly clusterCidr: string;
+  readonly nodeCidrMaskSize: number;
+  readonly nodeMonitorGracePeriodSeconds: number;
+}
+
+/** Runs the role until the main thread says to stop. */
+export async function runRoleThread(options: RoleOptions): Promise<void> {
+  const stopping = new AbortController();
+  parentPort?.once('message', () => stopping.abort());
+  try {
+    await runRole(options, stopping.signal);
+  } finally {
+    parentPort?.close();
+  }
+}
+
+export async function runRole(options: RoleOptions, signal: AbortSignal): Promise<void> {
+  const { role, server, credentials, logLevel } = options;
+  const name = `kedge-${role}`;
+  const logger = pino({ name, level: logLevel, base: { name } }, destination({ fd: 1, sync: true }));
+  await using client = new ApiClient({ server, ...credentials, userAgent: name });
+  if (role === 'scheduler') {
+    const { Scheduler } = await import('./scheduler/scheduler.ts');
+    await new Scheduler({ client, logger }).run(signal);
+    return;
+  }
+  const { runControllers } = await import('./controllers/main.ts');
+  const ca = await readAuthority(options.pkiDirectory);
+  await runControllers({
+    client,
+    logger,
+    signal,
+    rootCa: ca.certificate,
+    // Loaded when a node joins, and not before: it weighs 12 MB.
+    sign: async (request, { usages, durationSeconds }) => {
+      const { signCertificateRequest } = await import('./pki/signing.ts');
+      return signCertificateRequest(request, { ca, usages, durationSeconds });
+    },
+    clusterCidr: options.clusterCidr,
+    nodeCidrMaskSize: options.nodeCidrMaskSize,
+    nodeMonitorGraceSeconds: options.nodeMonitorGracePeriodSeconds,
+  });
+}

@@ -1,0 +1,313 @@
+/**
+ * A whole cluster of the built package, in network namespaces: the first node is a host with server and agent, the others are
+ * hosts of their own, joined by a bridge. Every node has a containerd of its own. Nothing touches the host's network.
+ */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { run, type RunOptions, type RunResult } from '../../agent/host/run.ts';
+import { Daemon } from './daemon.ts';
+import { eventually } from './wait.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+export const KEDGE = path.join(ROOT, 'dist/kedge');
+const NETWORK = '10.77.0';
+
+export interface ClusterOptions {
+  /** Short and unique among tests that run at the same time: it names network namespaces and cgroups. */
+  readonly name: string;
+  readonly nodes?: number;
+  /** More settings of the server. */
+  readonly server?: Readonly<Record<string, string>>;
+}
+
+export class Cluster implements AsyncDisposable {
+  readonly name: string;
+  readonly directory: string;
+  readonly nodes: ClusterNode[] = [];
+  readonly #settings: Readonly<Record<string, string>>;
+  #server: Daemon | undefined;
+
+  private constructor({ name, server = {} }: ClusterOptions, directory: string) {
+    this.name = name;
+    this.directory = directory;
+    this.#settings = server;
+  }
+
+  /** Resolves when every node is Ready. */
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const cluster = new Cluster(options, await mkdtemp(path.join(os.tmpdir(), `kedge-${options.name}-`)));
+    try {
+      await cluster.#start(options.nodes ?? 1);
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #start(nodes: number): Promise<void> {
+    const first = await ClusterNode.create(this, 0);
+    this.nodes.push(first);
+    await this.startServer();
+    for (let index = 1; index < nodes; index++) this.nodes.push(await ClusterNode.create(this, index));
+    await Promise.all(this.nodes.map((node) => node.start()));
+    for (const node of this.nodes) {
+      await this.kubectl('wait', '--for=create', '--timeout=60s', `node/${node.name}`);
+      await this.kubectl('wait', '--for=condition=Ready', '--timeout=60s', `node/${node.name}`);
+    }
+  }
+
+  get kubeconfig(): string {
+    return path.join(this.directory, 'admin.kubeconfig');
+  }
+
+  get host(): ClusterNode {
+    const [first] = this.nodes;
+    if (!first) throw new Error('the cluster has not been started');
+    return first;
+  }
+
+  get server(): Daemon {
+    if (!this.#server) throw new Error('the server has not been started');
+    return this.#server;
+  }
+
+  get dataDirectory(): string {
+    return path.join(this.directory, 'server');
+  }
+
+  /** Starts the server, again after it has ended; resolves when it is ready. */
+  async startServer(): Promise<void> {
+    const settings = {
+      'data-dir': this.dataDirectory,
+      'admin-kubeconfig': this.kubeconfig,
+      'advertise-address': `${NETWORK}.1`,
+      ...this.#settings,
+    };
+    const args = Object.entries(settings).map(([key, value]) => `--${key}=${value}`);
+    const log = path.join(this.directory, 'server.log');
+    const server = new Daemon(KEDGE, ['server', ...args], { netns: this.host.netns, log });
+    this.#server = server;
+    await eventually(
+      'the server to be ready',
+      async () => {
+        if (!server.alive) throw new Error(await server.output());
+        return (await this.kubectl('get', '--raw', '/readyz')).stdout;
+      },
+      30,
+    );
+  }
+
+  /** Runs kubectl on the first node. Rejects with a ProgramError that holds its words. */
+  kubectl(...args: string[]): Promise<RunResult> {
+    return this.kubectlWith({}, ...args);
+  }
+
+  kubectlWith(options: RunOptions & { readonly program?: string }, ...args: string[]): Promise<RunResult> {
+    const { program = 'kubectl', ...rest } = options;
+    return this.host.run(
+      program,
+      ['--kubeconfig', this.kubeconfig, '--cache-dir', path.join(this.directory, 'cache'), ...args],
+      {
+        timeoutMs: 120_000,
+        ...rest,
+      },
+    );
+  }
+
+  /** What `kubectl get ... -o json` answers. */
+  async get<T>(...args: string[]): Promise<T> {
+    return JSON.parse((await this.kubectl('get', '-o', 'json', ...args)).stdout) as T;
+  }
+
+  async apply(manifest: object | string): Promise<RunResult> {
+    return this.kubectlWith(
+      { input: typeof manifest === 'string' ? manifest : JSON.stringify(manifest) },
+      'apply',
+      '-f',
+      '-',
+    );
+  }
+
+  /** A fresh token and what goes with it, as `kedge token create --print-join-command` says it. */
+  async joinSettings(...args: string[]): Promise<{ server: string; token: string; caHash: string }> {
+    const { stdout } = await this.host.run(KEDGE, [
+      'token',
+      'create',
+      '--kubeconfig',
+      this.kubeconfig,
+      '--print-join-command',
+      ...args,
+    ]);
+    const words = stdout.trim().split(/\s+/);
+    const after = (flag: string): string => words[words.indexOf(flag) + 1] ?? '';
+    return { server: `https://${NETWORK}.1:6443`, token: after('--token'), caHash: after('--ca-hash') };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.nodes.toReversed()) await node.stopAgent();
+    await this.#server?.end();
+    for (const node of this.nodes.toReversed()) await node.remove();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+export class ClusterNode {
+  readonly name: string;
+  readonly ip: string;
+  readonly netns: string;
+  readonly directory: string;
+  readonly #cluster: Cluster;
+  readonly #index: number;
+  #containerd: Daemon | undefined;
+  #agent: Daemon | undefined;
+
+  private constructor(cluster: Cluster, index: number) {
+    this.#cluster = cluster;
+    this.#index = index;
+    this.name = `${cluster.name}-${index}`;
+    this.ip = `${NETWORK}.${index + 1}`;
+    this.netns = `kedge-${this.name}`;
+    this.directory = path.join(cluster.directory, this.name);
+  }
+
+  static async create(cluster: Cluster, index: number): Promise<ClusterNode> {
+    const node = new ClusterNode(cluster, index);
+    await mkdir(node.directory, { recursive: true });
+    await run('ip', ['netns', 'add', node.netns]);
+    const ip = (...args: string[]) => run('ip', ['-n', node.netns, ...args]);
+    await ip('link', 'set', 'lo', 'up');
+    if (index === 0) {
+      await ip('link', 'add', 'lan0', 'type', 'bridge');
+      await ip('addr', 'add', `${node.ip}/24`, 'dev', 'lan0');
+      await ip('link', 'set', 'lan0', 'up');
+      await ip('route', 'add', 'default', 'dev', 'lan0');
+    } else {
+      const hub = cluster.host.netns;
+      await run('ip', [
+        '-n',
+        hub,
+        'link',
+        'add',
+        `lan${index}`,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'eth0',
+        'netns',
+        node.netns,
+      ]);
+      await run('ip', ['-n', hub, 'link', 'set', `lan${index}`, 'master', 'lan0', 'up']);
+      await ip('addr', 'add', `${node.ip}/24`, 'dev', 'eth0');
+      await ip('link', 'set', 'eth0', 'up');
+      await ip('route', 'add', 'default', 'via', `${NETWORK}.1`);
+    }
+    return node;
+  }
+
+  get socket(): string {
+    return path.join(this.directory, 'containerd.sock');
+  }
+
+  get agent(): Daemon {
+    if (!this.#agent) throw new Error(`the agent of ${this.name} has not been started`);
+    return this.#agent;
+  }
+
+  get cgroupRoot(): string {
+    return `kedge-test/${this.name}`;
+  }
+
+  /** Runs a program in the node's network namespace. */
+  run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    return run('nsenter', [`--net=/run/netns/${this.netns}`, program, ...args], options);
+  }
+
+  /** What HTTP answers at a URL, as seen from this node. */
+  async curl(url: string): Promise<string> {
+    return (await this.run('curl', ['-sS', '--max-time', '5', url])).stdout;
+  }
+
+  async start(): Promise<void> {
+    await this.startContainerd();
+    await this.startAgent(await this.#cluster.joinSettings());
+  }
+
+  async startContainerd(): Promise<void> {
+    const config = path.join(this.directory, 'containerd.toml');
+    const at = (name: string): string => path.join(this.directory, name);
+    const { stdout } = await run(path.join(ROOT, 'scripts/containerd-config.sh'), [
+      at('containerd'),
+      at('containerd-state'),
+      this.socket,
+      at('cni'),
+    ]);
+    await writeFile(config, stdout);
+    this.#containerd = new Daemon('containerd', ['--config', config], { netns: this.netns, log: at('containerd.log') });
+    await eventually('containerd to answer', () => run('ctr', ['-a', this.socket, 'version']));
+  }
+
+  /** Starts the agent; `join` is needed the first time only. */
+  async startAgent(
+    join?: { server: string; token: string; caHash: string },
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Daemon> {
+    const file = path.join(this.directory, 'agent.yaml');
+    if (join) {
+      const settings = {
+        server: join.server,
+        token: join.token,
+        'ca-hash': join.caHash,
+        'node-name': this.name,
+        'node-ip': this.ip,
+        'data-dir': path.join(this.directory, 'agent'),
+        'image-dir': path.join(ROOT, 'dist/images'),
+        'static-pod-dir': path.join(this.directory, 'manifests'),
+        'pod-log-dir': path.join(this.directory, 'pod-logs'),
+        'container-log-dir': path.join(this.directory, 'container-logs'),
+        'containerd-socket': this.socket,
+        'cgroup-root': this.cgroupRoot,
+        'cni-conf-dir': path.join(this.directory, 'cni'),
+        'cni-state-dir': path.join(this.directory, 'cni-networks'),
+        ...more,
+      };
+      await writeFile(
+        file,
+        Object.entries(settings)
+          .map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
+          .join(''),
+        { mode: 0o600 },
+      );
+    }
+    this.#agent = new Daemon(KEDGE, ['agent', '--config', file], {
+      netns: this.netns,
+      log: path.join(this.directory, 'agent.log'),
+    });
+    return this.#agent;
+  }
+
+  async stopAgent(): Promise<void> {
+    await this.#agent?.end();
+  }
+
+  /** Ends every pod and containerd, and takes the node's traces off this machine. */
+  async remove(): Promise<void> {
+    if (this.#containerd) {
+      await this.run(KEDGE, ['reset', '--config', path.join(this.directory, 'agent.yaml')], { timeoutMs: 120_000 });
+      await this.#containerd.end();
+    }
+    await unmountBelow(this.directory);
+    await run('ip', ['netns', 'del', this.netns]);
+  }
+}
+
+/** Deepest first. */
+async function unmountBelow(directory: string): Promise<void> {
+  const points = (await readFile('/proc/self/mountinfo', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((point) => point.startsWith(`${directory}/`));
+  for (const point of points.sort().reverse()) await run('umount', ['-l', point]);
+}

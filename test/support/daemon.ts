@@ -1,0 +1,65 @@
+/** A program that runs beside a test: in a network namespace, with its output in a file. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+
+export interface DaemonOptions {
+  /** Of `ip netns`; this process's own when absent. */
+  readonly netns?: string;
+  readonly log: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+const STOP_LIMIT_MS = 20_000;
+
+export class Daemon implements AsyncDisposable {
+  readonly log: string;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+  #alive = true;
+
+  constructor(program: string, args: readonly string[], { netns, log, env }: DaemonOptions) {
+    this.log = log;
+    const output = openSync(log, 'a');
+    // nsenter replaces itself by the program: the process id is the program's.
+    const [command, ...rest] = netns ? ['nsenter', `--net=/run/netns/${netns}`, program, ...args] : [program, ...args];
+    this.#child = spawn(command ?? program, rest, {
+      stdio: ['ignore', output, output],
+      env: { ...process.env, ...env },
+    });
+    closeSync(output);
+    this.#ended = once(this.#child, 'exit').then(() => {
+      this.#alive = false;
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** Resolves when the program has ended. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    if (!this.#alive) return;
+    this.#child.kill(signal);
+    const limit = setTimeout(() => this.#child.kill('SIGKILL'), STOP_LIMIT_MS);
+    await this.#ended;
+    clearTimeout(limit);
+  }
+
+  ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  output(): Promise<string> {
+    return readFile(this.log, 'utf8');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+}
