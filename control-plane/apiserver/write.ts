@@ -2,6 +2,12 @@
  * The write path: admission, preparation, validation, one serialization, one compare-and-write. Answers after the write is on
  * disk and the caches have it, so that who wrote reads what was written.
  */
+import { timeOf } from '../../api/machinery/time.ts';
+import {
+  prepareApprovalUpdate,
+  validateConditions,
+  type CertificateSigningRequest,
+} from '../../api/certificates/certificate-signing-request.ts';
 import type { FieldError } from '../../api/machinery/field-error.ts';
 import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import { invalid } from '../../api/machinery/field-error.ts';
@@ -320,6 +326,13 @@ function prepareUpdate({ kind }: Resource, object: Stored, old: Stored, subresou
   if (subresource === 'status') {
     kind.prepareForStatusUpdate(object, old);
     return [...validateObjectMetaUpdate(object.metadata, old.metadata), ...kind.validateStatusUpdate(object, old)];
+  }
+  if (subresource === 'approval') {
+    prepareApprovalUpdate(object as CertificateSigningRequest, old as CertificateSigningRequest, timeOf(Date.now()));
+    return [
+      ...validateObjectMetaUpdate(object.metadata, old.metadata),
+      ...validateConditions(object as CertificateSigningRequest),
+    ];
   }
   kind.prepareForUpdate(object, old);
   if (kind.hasGeneration && !deepEqual(object.spec, old.spec)) {
