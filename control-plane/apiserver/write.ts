@@ -8,7 +8,6 @@ import {
   validateConditions,
   type CertificateSigningRequest,
 } from '../../api/certificates/certificate-signing-request.ts';
-import type { FieldError } from '../../api/machinery/field-error.ts';
 import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import { invalid } from '../../api/machinery/field-error.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/machinery/metadata.ts';
@@ -22,6 +21,7 @@ import type { Registry } from './registry.ts';
 import type { User } from './request.ts';
 import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
+import { updateStrategy } from './update-strategy.ts';
 
 /** Upstream's store retries a colliding generated name, and a patch that met a conflict, this often. */
 const MAX_NAME_ATTEMPTS = 8;
@@ -59,8 +59,6 @@ export interface UpdateRequest {
 
 /** Takes things that only one object may have (addresses, ports) while an object is written. */
 export interface Reserver {
-  /** Before validation: fills in from the old object what the new one leaves out. */
-  prepare(object: Stored, old: Stored | undefined): void;
   /** Fills in what the object lacks. Throws StatusError when what it asks for is taken. */
   reserve(object: Stored, old: Stored | undefined): Reservation;
   /** The object is gone. */
@@ -157,14 +155,17 @@ export class ObjectWriter {
     const reparse = () => resource.parse(current.bytes);
     const wanted = placeObject(kind, await request.change(old, reparse), namespace, name);
     checkBase(resource, wanted, old);
-    const object =
-      subresource === 'status' ? withStatus(old, wanted) : withoutStatus(resource, old, wanted, subresource);
+    const strategy = updateStrategy(subresource);
+    const object = strategy.merge(wanted, old, kind);
     continueLife(object, old);
 
     const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, object, old, context);
     await admit(context.admission, 'mutate', admission);
-    if (!subresource) this.#reservers.get(reserverKey(resource))?.prepare(object, old);
-    const errors = prepareUpdate(resource, object, old, subresource);
+    strategy.prepare(object, old, kind);
+    const errors = [
+      ...validateObjectMetaUpdate(object.metadata, old.metadata),
+      ...strategy.validate(object, old, kind),
+    ];
     if (errors.length > 0) throw invalidObject(kind, name, errors);
     for (const warning of subresource ? [] : kind.warnings(object)) context.warn(warning);
     await admit(context.admission, 'validate', admission);
@@ -306,40 +307,6 @@ function checkBase({ kind }: Resource, wanted: Stored, old: Stored): void {
       `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
     );
   }
-}
-
-function withStatus(old: Stored, wanted: Stored): Stored {
-  const object: Stored = { ...old, metadata: wanted.metadata, status: wanted.status };
-  if (wanted.status === undefined) delete object.status;
-  return object;
-}
-
-/** Status is changed through its subresource alone. */
-function withoutStatus(resource: Resource, old: Stored, wanted: Stored, subresource: string): Stored {
-  if (subresource || !resource.hasSubresource('status')) return wanted;
-  if (old.status === undefined) delete wanted.status;
-  else wanted.status = old.status;
-  return wanted;
-}
-
-function prepareUpdate({ kind }: Resource, object: Stored, old: Stored, subresource: string): FieldError[] {
-  if (subresource === 'status') {
-    kind.prepareForStatusUpdate(object, old);
-    return [...validateObjectMetaUpdate(object.metadata, old.metadata), ...kind.validateStatusUpdate(object, old)];
-  }
-  if (subresource === 'approval') {
-    prepareApprovalUpdate(object as CertificateSigningRequest, old as CertificateSigningRequest, timeOf(Date.now()));
-    return [
-      ...validateObjectMetaUpdate(object.metadata, old.metadata),
-      ...validateConditions(object as CertificateSigningRequest),
-    ];
-  }
-  kind.prepareForUpdate(object, old);
-  if (kind.hasGeneration && !deepEqual(object.spec, old.spec)) {
-    object.metadata.generation = (old.metadata.generation ?? 0) + 1;
-  }
-  const errors = validateObjectMetaUpdate(object.metadata, old.metadata);
-  return [...errors, ...kind.validate(object), ...kind.validateUpdate(object, old)];
 }
 
 /** Whether `stored` says what is there already, be it in another order. */

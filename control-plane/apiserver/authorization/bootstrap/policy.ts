@@ -34,6 +34,7 @@ const CONTROLLER_MANAGER = 'system:kube-controller-manager';
 const SCHEDULER = 'system:kube-scheduler';
 const NODE_CLIENT_APPROVAL = 'system:certificates.k8s.io:certificatesigningrequests:nodeclient';
 const NODE_RENEWAL_APPROVAL = 'system:certificates.k8s.io:certificatesigningrequests:selfnodeclient';
+const SERVING_APPROVAL = 'kedge:approve-node-serving-certificates';
 /** The group of tokens that `kedge token create` makes, as kubeadm names it. */
 export const JOINING_NODES_GROUP = `${BOOTSTRAPPERS_GROUP}:kubeadm:default-node-token`;
 
@@ -71,6 +72,8 @@ function clusterRoles(): ClusterRole[] {
     clusterRole('system:aggregate-to-view', viewRules(), aggregatesTo('view')),
     ...Object.entries(componentRoles()).map(([name, rules]) => clusterRole(name, rules)),
     ...Object.entries(controllerRoles()).map(([name, rules]) => clusterRole(`system:controller:${name}`, rules)),
+    // Upstream leaves this to people. The controller checks that a node asks for its own name and addresses.
+    clusterRole(SERVING_APPROVAL, [rule('approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/kubelet-serving')]),
   ];
 }
 
@@ -100,6 +103,7 @@ function clusterRoleBindings(): ClusterRoleBinding[] {
     sameName('system:node'),
     sameName('system:node-proxier', user('system:kube-proxy')),
     ...controllerBindings(),
+    bindCluster(SERVING_APPROVAL, SERVING_APPROVAL, user(CONTROLLER_MANAGER)),
     // The agent is kubelet and kube-proxy in one, and routes to other nodes, under its node's identity.
     bindCluster('kedge:node-proxier', 'system:node-proxier', group(NODES_GROUP)),
     bindCluster('kedge:apiserver-kubelet-client', 'system:kubelet-api-admin', user('kube-apiserver-kubelet-client')),
