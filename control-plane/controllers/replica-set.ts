@@ -77,6 +77,8 @@ export async function runReplicaSetController(context: ControllerContext): Promi
     if (!replicaSet) return;
     const { uid = '', namespace = '' } = replicaSet.metadata ?? {};
     const now = Date.now();
+    // Asked together with the picture: what is seen later, while others are waited for, is not in it.
+    const isCurrent = expectations.isSatisfied(uid, now);
     const pods = [
       ...informers.pods.byIndex('controller', uid),
       ...informers.pods.byIndex('controller', orphansOf(namespace)),
@@ -84,7 +86,7 @@ export async function runReplicaSetController(context: ControllerContext): Promi
     const plan = reconcileReplicaSet({ replicaSet, pods, relatedPods: relatedPods(replicaSet), now });
     await takeOver(replicaSet, plan);
     // A picture that lags behind what was done last counts too few or too many pods: the status may wait for it as well.
-    if (!expectations.isSatisfied(uid, now)) return;
+    if (!isCurrent) return;
     const failure = await manage(replicaSet, plan);
     // The events of what was done now come next, and with them the time for a status.
     if (!failure && (plan.create > 0 || plan.remove.length > 0)) return;
