@@ -21,6 +21,8 @@ export class Exchange {
   readonly auditId: string;
   /** Set by authentication. */
   user: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
+  /** Where the object is stored: '' for kinds of the cluster, also for a namespace, which is in itself to authorization. */
+  namespace: string;
   /** What the answer looks like. */
   accepted: Accepted = { form: 'object', encoding: 'json' };
   #warnings: string[] | undefined;
@@ -29,6 +31,7 @@ export class Exchange {
     this.request = request;
     this.response = response;
     this.info = info;
+    this.namespace = info.namespace;
     const given = request.headers['audit-id'];
     this.auditId = typeof given === 'string' && given ? given : randomUUID();
   }

@@ -23,7 +23,8 @@ interface Page {
 }
 
 export async function serveList(exchange: Exchange, registry: Registry, resource: Resource): Promise<void> {
-  const { query, namespace } = exchange.info;
+  const { namespace } = exchange;
+  const { query } = exchange.info;
   const options = parseListOptions(query);
   const selection = parseSelection(resource, query);
   const page = await findPage(registry, resource, namespace, options, selection);

@@ -51,7 +51,8 @@ export class ObjectHandlers {
   }
 
   get(exchange: Exchange, resource: Resource): void | Promise<void> {
-    const { namespace, name, query } = exchange.info;
+    const { namespace } = exchange;
+    const { name, query } = exchange.info;
     if (query.size > 0) {
       const { revision } = parseListOptions(query);
       if (revision !== undefined && revision > this.#registry.revision) {
@@ -68,7 +69,8 @@ export class ObjectHandlers {
   }
 
   async create(exchange: Exchange, resource: Resource): Promise<void> {
-    const { query, namespace } = exchange.info;
+    const { namespace } = exchange;
+    const { query } = exchange.info;
     const dryRun = parseDryRun(query, 'CreateOptions');
     const validation = parseFieldValidation(query, 'CreateOptions');
     const body = await exchange.readBody();
@@ -79,7 +81,8 @@ export class ObjectHandlers {
   }
 
   async update(exchange: Exchange, resource: Resource): Promise<void> {
-    const { query, namespace, name, subresource } = exchange.info;
+    const { namespace } = exchange;
+    const { query, name, subresource } = exchange.info;
     const dryRun = parseDryRun(query, 'UpdateOptions');
     const validation = parseFieldValidation(query, 'UpdateOptions');
     const body = await exchange.readBody();
@@ -97,7 +100,8 @@ export class ObjectHandlers {
   }
 
   async patch(exchange: Exchange, resource: Resource): Promise<void> {
-    const { query, namespace, name, subresource } = exchange.info;
+    const { namespace } = exchange;
+    const { query, name, subresource } = exchange.info;
     const dryRun = parseDryRun(query, 'PatchOptions');
     const validation = parseFieldValidation(query, 'PatchOptions');
     const apply = await readPatch(exchange, validation);
@@ -119,7 +123,8 @@ export class ObjectHandlers {
   }
 
   async delete(exchange: Exchange, resource: Resource): Promise<void> {
-    const { namespace, name } = exchange.info;
+    const { namespace } = exchange;
+    const { name } = exchange.info;
     const options = await readDeleteOptions(exchange);
     validateDeleteOptions(options);
     const context = this.context(exchange, options.dryRun?.includes('All') ?? false);
@@ -128,7 +133,8 @@ export class ObjectHandlers {
 
   /** Each object by itself, as upstream; the answer is the list of what was there. */
   async deleteCollection(exchange: Exchange, resource: Resource): Promise<void> {
-    const { namespace, query } = exchange.info;
+    const { namespace } = exchange;
+    const { query } = exchange.info;
     const selection = parseSelection(resource, query);
     const options = await readDeleteOptions(exchange);
     validateDeleteOptions(options);

@@ -16,6 +16,9 @@ import type { WatchServer } from './watch.ts';
 /** Serves a path that is no resource. Answers false when it is not its own. */
 export type PathHandler = (exchange: Exchange) => boolean | Promise<boolean>;
 
+/** What may be done to all namespaces at once. */
+const COLLECTION_VERBS = new Set(['list', 'watch', 'deletecollection']);
+
 export interface RouterParts {
   readonly registry: Registry;
   readonly gate: Gate;
@@ -65,11 +68,24 @@ export class Router {
       if (registry.hasGroupVersion(info.group, info.version)) throw noSuchPath();
       return sendNotFoundPage(exchange);
     }
+    this.#place(exchange, resource);
     const connector = info.subresource && this.#parts.actions.connectors.get(`${info.resource}/${info.subresource}`);
     if (connector) return connector.serve(exchange.request, exchange.response, info, exchange.user);
     exchange.accepted = negotiate(exchange.header('accept'));
     if (info.subresource) return this.#parts.subresources.serve(exchange, resource);
     return this.#serveVerb(exchange, resource);
+  }
+
+  /** Kinds of the cluster are not found in namespaces, nor single objects of namespaced kinds outside of them. */
+  #place(exchange: Exchange, { kind }: Resource): void {
+    const { info } = exchange;
+    if (kind.namespaced) {
+      if (info.namespace === '' && !COLLECTION_VERBS.has(info.verb))
+        throw info.verb === 'create' ? methodNotAllowed() : noSuchPath();
+      return;
+    }
+    if (info.namespace !== '' && kind.plural !== 'namespaces') throw noSuchPath();
+    exchange.namespace = '';
   }
 
   #serveVerb(exchange: Exchange, resource: Resource): void | Promise<void> {

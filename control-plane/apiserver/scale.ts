@@ -27,7 +27,8 @@ export async function serveScale(
   writer: ObjectWriter,
   objects: ObjectHandlers,
 ): Promise<void> {
-  const { namespace, name, verb, query } = exchange.info;
+  const { namespace } = exchange;
+  const { name, verb, query } = exchange.info;
   const entry = resource.cache.get(namespace, name);
   if (!entry) throw notFound(resource.kind, name);
   if (verb === 'get') return exchange.sendObject(200, scaleOf(resource.parse(entry.bytes) as Scalable));

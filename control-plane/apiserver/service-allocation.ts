@@ -6,9 +6,9 @@ import { isIPv4 } from 'node:net';
 import { invalid } from '../../api/machinery/field-error.ts';
 import { internalError, invalidObject } from '../../api/machinery/status-error.ts';
 import type { Service } from '../../api/core/service.ts';
+import { isHeadless, needsClusterIP, needsHealthCheckPort, needsNodePort } from '../../api/core/service-rules.ts';
 import { NumberPool } from './number-pool.ts';
 import type { Stored } from './object-meta.ts';
-import { carryOver, needsClusterIP, needsHealthCheckPort, needsNodePorts } from './service-fields.ts';
 import type { Reservation, Reserver } from './write.ts';
 
 export interface ServiceNetwork {
@@ -48,10 +48,6 @@ export class ServiceAllocator implements Reserver {
     }
   }
 
-  prepare(object: Stored, old: Stored | undefined): void {
-    if (old) carryOver(object as Service, old as Service);
-  }
-
   reserve(object: Stored, old: Stored | undefined): Reservation {
     const service = object as Service;
     const before = old as Service | undefined;
@@ -83,7 +79,7 @@ export class ServiceAllocator implements Reserver {
 
   #reserveAddress(service: Service, before: Service | undefined, taken: (() => void)[]): void {
     const { spec } = service;
-    if (!spec || !needsClusterIP(service)) return;
+    if (!spec || !needsClusterIP(spec)) return;
     fillFamilies(spec);
     if (spec.clusterIP === undefined || spec.clusterIP === '') spec.clusterIP = spec.clusterIPs?.[0];
     if (spec.clusterIP === 'None') {
@@ -124,7 +120,7 @@ export class ServiceAllocator implements Reserver {
     const { spec } = service;
     if (!spec) return;
     const own = new Set(before ? portsOf(before) : []);
-    if (needsNodePorts(service)) {
+    if (needsNodePort(spec)) {
       // TCP and UDP of one port number share a node port where nothing else is asked for.
       const byNumber = new Map<number, { readonly nodePort: number; readonly protocols: Set<string> }>();
       for (const [index, port] of (spec.ports ?? []).entries()) {
@@ -143,7 +139,7 @@ export class ServiceAllocator implements Reserver {
         else byNumber.set(port.port, { nodePort: port.nodePort, protocols: new Set([protocol]) });
       }
     }
-    if (!needsHealthCheckPort(service)) return;
+    if (!needsHealthCheckPort(spec)) return;
     if (!spec.healthCheckNodePort) spec.healthCheckNodePort = this.#takeAnyPort(taken);
     else if (!own.has(spec.healthCheckNodePort)) {
       this.#takePort(service, 'spec.healthCheckNodePort', spec.healthCheckNodePort, taken);
@@ -178,8 +174,7 @@ export class ServiceAllocator implements Reserver {
 
 /** A cluster of IPv4; a headless service without selector may have endpoints of both families. */
 function fillFamilies(spec: NonNullable<Service['spec']>): void {
-  const headless = spec.clusterIP === 'None' || spec.clusterIPs?.[0] === 'None';
-  if (headless && Object.keys(spec.selector ?? {}).length === 0) {
+  if (isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0) {
     spec.ipFamilyPolicy ??= 'RequireDualStack';
     if (!spec.ipFamilies || spec.ipFamilies.length === 0) spec.ipFamilies = ['IPv4'];
     if (spec.ipFamilyPolicy !== 'SingleStack' && spec.ipFamilies.length === 1) {

@@ -75,7 +75,8 @@ export class Subresources {
 
   /** Gives a pod its node, once. */
   async bind(exchange: Exchange, resource: Resource): Promise<void> {
-    const { namespace, query } = exchange.info;
+    const { namespace } = exchange;
+    const { query } = exchange.info;
     const dryRun = parseDryRun(query, 'CreateOptions');
     const binding = (await this.#readBody(exchange, resource, 'Binding')) as Binding;
     const { metadata } = placeObject({ ...resource.kind, namespaced: true }, binding, namespace, exchange.info.name);
@@ -120,7 +121,8 @@ export class Subresources {
   }
 
   async #evict(exchange: Exchange, resource: Resource): Promise<void> {
-    const { namespace, name, query } = exchange.info;
+    const { namespace } = exchange;
+    const { name, query } = exchange.info;
     const eviction = (await this.#readBody(exchange, resource)) as Eviction;
     placeObject(resource.kind, eviction, namespace, name);
     const options = eviction.deleteOptions ?? {};

@@ -115,7 +115,8 @@ export class WatchServer {
 
   /** Returns when the watch has ended. */
   async serve(exchange: Exchange, resource: Resource): Promise<void> {
-    const { query, namespace } = exchange.info;
+    const { namespace } = exchange;
+    const { query } = exchange.info;
     const options = parseWatchOptions(query);
     const selection = parseSelection(resource, query);
     const frames = this.#framesFor(exchange, resource);

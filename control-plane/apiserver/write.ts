@@ -2,12 +2,6 @@
  * The write path: admission, preparation, validation, one serialization, one compare-and-write. Answers after the write is on
  * disk and the caches have it, so that who wrote reads what was written.
  */
-import { timeOf } from '../../api/machinery/time.ts';
-import {
-  prepareApprovalUpdate,
-  validateConditions,
-  type CertificateSigningRequest,
-} from '../../api/certificates/certificate-signing-request.ts';
 import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import { invalid } from '../../api/machinery/field-error.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/machinery/metadata.ts';

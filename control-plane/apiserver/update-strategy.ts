@@ -1,0 +1,88 @@
+/** What an update may change and how it is checked, by the subresource that it comes through. */
+import type { CertificateSigningRequest } from '../../api/certificates/certificate-signing-request.ts';
+import { prepareApprovalUpdate, validateConditions } from '../../api/certificates/certificate-signing-request.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import { prepareEphemeralContainersUpdate } from '../../api/core/pod-strategy.ts';
+import { validateEphemeralContainersUpdate } from '../../api/core/pod-update-validation.ts';
+import { deepEqual } from '../../api/machinery/deep-equal.ts';
+import type { FieldError } from '../../api/machinery/field-error.ts';
+import type { Kind } from '../../api/machinery/kind.ts';
+import { timeOf } from '../../api/machinery/time.ts';
+import type { Stored } from './object-meta.ts';
+
+export interface UpdateStrategy {
+  /** What becomes of the present object when the client wants another. */
+  merge(wanted: Stored, old: Stored, kind: Kind): Stored;
+  /** Runs after admission; changes the object. */
+  prepare(object: Stored, old: Stored, kind: Kind): void;
+  validate(object: Stored, old: Stored, kind: Kind): FieldError[];
+}
+
+const hasStatus = ({ subresources }: Kind): boolean => subresources.some(({ name }) => name === 'status');
+
+/** The object itself; its status is changed through the subresource alone. */
+const whole: UpdateStrategy = {
+  merge(wanted, old, kind) {
+    if (!hasStatus(kind)) return wanted;
+    if (old.status === undefined) delete wanted.status;
+    else wanted.status = old.status;
+    return wanted;
+  },
+  prepare(object, old, kind) {
+    kind.prepareForUpdate(object, old);
+    if (kind.hasGeneration && !deepEqual(object.spec, old.spec)) {
+      object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+    }
+  },
+  validate: (object, old, kind) => [...kind.validate(object), ...kind.validateUpdate(object, old)],
+};
+
+const status: UpdateStrategy = {
+  merge(wanted, old) {
+    const object: Stored = { ...old, metadata: wanted.metadata, status: wanted.status };
+    if (wanted.status === undefined) delete object.status;
+    return object;
+  },
+  prepare: (object, old, kind) => kind.prepareForStatusUpdate(object, old),
+  validate: (object, old, kind) => kind.validateStatusUpdate(object, old),
+};
+
+/** The namespace controller has emptied the namespace. */
+const finalize: UpdateStrategy = {
+  merge: (wanted, old) => ({ ...old, metadata: wanted.metadata, spec: wanted.spec }),
+  prepare: () => undefined,
+  validate: () => [],
+};
+
+const approval: UpdateStrategy = {
+  merge: (wanted, old) => ({ ...old, metadata: wanted.metadata, status: wanted.status }),
+  prepare: (object, old) =>
+    prepareApprovalUpdate(
+      object as CertificateSigningRequest & Stored,
+      old as typeof object & CertificateSigningRequest,
+      timeOf(Date.now()),
+    ),
+  validate: (object) => validateConditions(object as CertificateSigningRequest & Stored),
+};
+
+const ephemeralContainers: UpdateStrategy = {
+  merge: (wanted) => wanted,
+  prepare(object, old) {
+    prepareEphemeralContainersUpdate(object as Pod, old as Pod);
+    if (object.metadata.generation !== undefined) object.metadata.generation++;
+  },
+  validate: (object, old) => validateEphemeralContainersUpdate(object as Pod, old as Pod),
+};
+
+/** A binding is put together by the server itself. */
+const binding: UpdateStrategy = { merge: (wanted) => wanted, prepare: () => undefined, validate: () => [] };
+
+const STRATEGIES: Readonly<Record<string, UpdateStrategy>> = {
+  status,
+  finalize,
+  approval,
+  ephemeralcontainers: ephemeralContainers,
+  binding,
+};
+
+export const updateStrategy = (subresource: string): UpdateStrategy => STRATEGIES[subresource] ?? whole;

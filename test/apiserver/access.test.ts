@@ -1,0 +1,129 @@
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import tls from 'node:tls';
+import t from 'tap';
+import type { Connector } from '../../control-plane/apiserver/action.ts';
+import { CONFIG_MAPS, configMap, pod, PODS, TestServer } from './server.ts';
+
+t.test('who may not is told in the words of upstream, and who is unknown is asked to say', async (t) => {
+  await using server = await TestServer.start({
+    authorizer: {
+      authorize: ({ name, groups }, { verb, resource, path }) => ({
+        allowed: groups.includes('system:masters') || (name === 'jane' && verb === 'get') || path === '/version',
+        reason: resource === 'secrets' ? 'because' : '',
+      }),
+    },
+  });
+  const as = async (user: string, method: string, path: string, headers?: Record<string, string>) =>
+    (await server.call(method, path, { user, headers })).body;
+  t.match(await as('jane', 'GET', '/api/v1/namespaces/y/pods'), {
+    code: 403,
+    reason: 'Forbidden',
+    message: 'pods is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "y"',
+    details: { kind: 'pods' },
+  });
+  t.match(await as('jane', 'DELETE', '/apis/apps/v1/namespaces/y/deployments/d/scale'), {
+    message:
+      'deployments.apps "d" is forbidden: User "jane" cannot delete resource "deployments/scale" in API group "apps" in the namespace "y"',
+  });
+  t.match(await as('jane', 'POST', '/api/v1/namespaces/y/secrets'), { message: /in the namespace "y": because$/ });
+  t.match(await as('joe', 'GET', '/metrics'), { message: 'forbidden: User "joe" cannot get path "/metrics"' });
+  t.equal((await server.call('GET', '/version', { headers: { authorization: '' } })).status, 200);
+  t.match(await as('admin/system:masters', 'GET', '/api/v1/nodes/n', { 'impersonate-user': 'jane' }), { code: 404 });
+  t.match(await as('admin/system:masters', 'GET', '/api/v1/nodes', { 'impersonate-user': 'jane' }), {
+    code: 403,
+    message: /User "jane" cannot list resource "nodes" in API group "" at the cluster scope/,
+  });
+  t.match(await as('jane', 'GET', '/api/v1/nodes/n', { 'impersonate-user': 'joe' }), {
+    code: 403,
+    message: /^users "joe" is forbidden: User "jane" cannot impersonate resource "users"/,
+  });
+});
+
+t.test('HTTP/2 serves many requests over one connection', async (t) => {
+  await using server = await TestServer.start();
+  const session = http2.connect(server.url(''), { ca: server.ca });
+  t.teardown(() => session.destroy());
+  const call = async (method: string, path: string, body?: object): Promise<[number, string]> => {
+    const headers = { ':method': method, ':path': path, authorization: 'Bearer admin/system:masters' };
+    const stream = session.request(body ? { ...headers, 'content-type': 'application/json' } : headers);
+    stream.end(body ? JSON.stringify(body) : undefined);
+    const [response] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders & { ':status': number }];
+    let text = '';
+    for await (const chunk of stream.setEncoding('utf8')) text += String(chunk);
+    return [response[':status'], text];
+  };
+  const created = await Promise.all(
+    Array.from({ length: 30 }, (_, index) => call('POST', CONFIG_MAPS, configMap(`m${index}`))),
+  );
+  t.ok(created.every(([status]) => status === 201));
+  const [, list] = await call('GET', CONFIG_MAPS);
+  t.equal((JSON.parse(list) as { items: unknown[] }).items.length, 30);
+});
+
+t.test('an upgrade is led to its connector after authentication and authorization', async (t) => {
+  const connector: Connector = {
+    serve: async () => undefined,
+    upgrade: async (_request, socket, _head, info, user) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n');
+      socket.end(`${user.name} ${info.verb} ${info.resource}/${info.subresource} ${info.name}`);
+    },
+  };
+  const actions = { actions: new Map(), connectors: new Map([['pods/exec', connector]]) };
+  await using server = await TestServer.start({ actions });
+  const upgrade = async (user: string, path: string) => {
+    const socket = tls.connect({ port: server.server.port, host: '127.0.0.1', ca: server.ca });
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${user}\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`,
+    );
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    return text;
+  };
+  t.match(
+    await upgrade('admin/system:masters', `${PODS}/p/exec?command=ls`),
+    /101 Switching[^]*admin create pods\/exec p/,
+  );
+  t.match(await upgrade('jane', `${PODS}/p/exec`), /^HTTP\/1.1 403 [^]*cannot create resource \\"pods\/exec\\"/);
+  t.match(await upgrade('admin/system:masters', `${PODS}/p/nope`), /^HTTP\/1.1 404 /);
+});
+
+t.test('a server that stops says so, ends its watches and finishes what it has begun', async (t) => {
+  const entered = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  await using server = await TestServer.start({
+    admission: [
+      {
+        name: 'Slow',
+        validate: async () => {
+          entered.resolve();
+          await release.promise;
+        },
+      },
+    ],
+  });
+  t.equal((await server.call('GET', '/readyz')).status, 500, 'not ready before the cluster is bootstrapped');
+  server.server.setReady();
+  t.equal((await server.call('GET', '/readyz')).text, 'ok');
+  t.match((await server.call('GET', '/readyz?verbose')).text, /\[\+\]etcd ok[^]*readyz check passed/);
+  const watch = server.watch('/api/v1/pods?watch=1');
+  const ended = watch.next();
+  const creating = server.call('POST', PODS, { body: pod('p') });
+  await entered.promise;
+  const closing = server.server.close();
+  t.ok((await ended).done, 'the watch has ended');
+  release.resolve();
+  t.equal((await creating).status, 201);
+  await closing;
+});
+
+t.test('what the server does can be measured', async (t) => {
+  await using server = await TestServer.start();
+  await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
+  await server.call('GET', `${CONFIG_MAPS}/b`);
+  const { text } = await server.call('GET', '/metrics');
+  t.match(text, /apiserver_request_total\{verb="POST",[^}]*resource="configmaps"[^}]*code="201"\} 1/);
+  t.match(text, /apiserver_request_total\{verb="GET",[^}]*resource="configmaps"[^}]*code="404"\} 1/);
+  t.match(text, /apiserver_storage_objects\{resource="configmaps"\} 1/);
+  t.match(text, /process_resident_memory_bytes \d+/);
+});

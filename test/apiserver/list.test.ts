@@ -1,0 +1,99 @@
+import t from 'tap';
+import { CONFIG_MAPS, configMap, PODS, pod, TestServer, type Json } from './server.ts';
+
+const names = (list: Json) => (list.items ?? []).map(({ metadata }) => String(metadata?.name));
+const METADATA = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io';
+const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+
+t.test('a list in pages shows one moment, whatever is written between the pages', async (t) => {
+  await using server = await TestServer.start();
+  const expected: string[] = [];
+  for (let index = 0; index < 25; index++) {
+    const name = `m${String(index).padStart(2, '0')}`;
+    expected.push(name);
+    await server.call('POST', CONFIG_MAPS, { body: configMap(name, { labels: { even: String(index % 2 === 0) } }) });
+  }
+  const seen: string[] = [];
+  const remaining: unknown[] = [];
+  let token = '';
+  let revision: unknown;
+  do {
+    const { body, status } = await server.call('GET', `${CONFIG_MAPS}?limit=10&continue=${token}`);
+    t.equal(status, 200);
+    seen.push(...names(body));
+    remaining.push(body.metadata?.remainingItemCount);
+    revision ??= body.metadata?.resourceVersion;
+    t.equal(body.metadata?.resourceVersion, revision, 'all pages are of one revision');
+    token = (body.metadata?.continue as string | undefined) ?? '';
+    await server.call('POST', CONFIG_MAPS, { body: configMap(`m-between-${remaining.length}`) });
+    await server.call('DELETE', `${CONFIG_MAPS}/m2${remaining.length}`);
+  } while (token);
+  t.strictSame(seen, expected);
+  t.strictSame(remaining, [15, 5, undefined]);
+
+  const even = await server.call(
+    'GET',
+    `${CONFIG_MAPS}?limit=3&labelSelector=even%3Dtrue&resourceVersion=${String(revision)}&resourceVersionMatch=Exact`,
+  );
+  t.strictSame(names(even.body), ['m00', 'm02', 'm04'], 'the past is selected from as well');
+
+  const first = await server.call('GET', `${CONFIG_MAPS}?limit=2`);
+  await server.call('POST', CONFIG_MAPS, { body: configMap('zzz') });
+  await server.store.compact(server.store.revision);
+  const expired = await server.call('GET', `${CONFIG_MAPS}?limit=2&continue=${String(first.body.metadata?.continue)}`);
+  t.match(expired.body, { code: 410, reason: 'Expired' });
+  const inconsistent = String(expired.body.metadata?.continue);
+  const rest = await server.call('GET', `${CONFIG_MAPS}?continue=${inconsistent}`);
+  t.ok(names(rest.body).includes('zzz'), 'the token of the 410 goes on with what is there now');
+});
+
+t.test('what is asked for of a revision is held to', async (t) => {
+  await using server = await TestServer.start();
+  await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
+  await server.call('POST', CONFIG_MAPS, { body: configMap('b') });
+  const at = async (query: string) => {
+    const { body, status } = await server.call('GET', `${CONFIG_MAPS}?${query}`);
+    return status === 200 ? names(body).join() : `${status} ${String(body.message)}`;
+  };
+  t.equal(await at('resourceVersion=1&resourceVersionMatch=Exact'), 'a');
+  t.equal(await at('resourceVersion=1&resourceVersionMatch=NotOlderThan'), 'a,b');
+  t.equal(await at('resourceVersion=0'), 'a,b');
+  t.match(await at('resourceVersion=x'), /^400 .*invalid syntax/);
+  t.match(await at('resourceVersionMatch=Exact'), /^422 .*forbidden unless resourceVersion is provided/);
+  t.match(await at('resourceVersion=0&resourceVersionMatch=Exact'), /^422/);
+  t.match(await at('resourceVersion=1000'), /^504 .*Too large resource version: 1000, current: 2/);
+  t.match(await at('fieldSelector=data.k%3Dv'), /^400 .*field label not supported: data.k/);
+  t.match(await at('labelSelector=a%20in'), /^400/);
+  t.equal(await at('fieldSelector=metadata.name!%3Da'), 'b');
+  const late = server.call('GET', `${CONFIG_MAPS}?resourceVersion=3`);
+  await server.call('POST', CONFIG_MAPS, { body: configMap('c') });
+  t.strictSame(names((await late).body), ['a', 'b', 'c'], 'a revision that is about to come is waited for');
+});
+
+t.test('lists come whole, as tables and as metadata, in one namespace and in all', async (t) => {
+  await using server = await TestServer.start();
+  const tricky = 'braces } { and "quotes" \\ and ünïcödé';
+  // Enough for several chunks.
+  const filler = 'x'.repeat(100_000);
+  for (let index = 0; index < 20; index++) {
+    await server.call('POST', PODS, { body: pod(`p${index}`, {}, { annotations: { tricky, filler } }) });
+  }
+  await server.call('POST', '/api/v1/namespaces/default-2/pods', { body: pod('elsewhere') });
+  const all = await server.call('GET', '/api/v1/pods');
+  t.equal(names(all.body).length, 21);
+  t.equal(all.body.kind, 'PodList');
+  t.notOk(all.body.items?.[0]?.kind, 'items leave their kind to the list, as upstream');
+  t.match(all.body.items?.at(-1), { metadata: { annotations: { tricky } }, spec: { containers: [{ name: 'c' }] } });
+  t.equal(names((await server.call('GET', PODS)).body).length, 20, 'a namespace is not the one whose name it begins');
+
+  const metadata = await server.call('GET', PODS, { accept: METADATA });
+  t.equal(metadata.body.kind, 'PartialObjectMetadataList');
+  t.match(metadata.body.items?.[0], { kind: 'PartialObjectMetadata', metadata: { annotations: { tricky } } });
+  t.notOk(metadata.body.items?.[0]?.spec);
+  const table = await server.call('GET', `${PODS}?limit=2`, { accept: `${TABLE},application/json` });
+  t.match(table.body, { kind: 'Table', metadata: { remainingItemCount: 18 } });
+  t.equal((table.body.rows as unknown[]).length, 2);
+  const yaml = await server.call('GET', `${PODS}/p1`, { accept: 'application/yaml' });
+  t.match(yaml.text, /^kind: Pod\n/);
+  t.equal((await server.call('GET', PODS, { accept: 'text/html' })).status, 406);
+});
