@@ -21,13 +21,25 @@ export type UpgradeAnswer =
   | { readonly upgraded: true; readonly response: IncomingMessage; readonly socket: Duplex; readonly head: Buffer }
   | { readonly upgraded: false; readonly response: IncomingMessage };
 
-/** Rejects when the server cannot be reached. */
+/** How long a server may take to accept the connection and to answer: it answers before it does what is asked. */
+const ANSWER_LIMIT_MS = 30_000;
+
+/** Rejects when the server cannot be reached, with ETIMEDOUT when it does not answer. */
 export function requestUpgrade({ url, method, headers, tls, agent, signal }: UpgradeRequest): Promise<UpgradeAnswer> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    const outgoing = send(url, { method, headers, agent, signal, ...tls });
-    outgoing.on('upgrade', (response, socket, head) => resolve({ upgraded: true, response, socket, head }));
-    outgoing.on('response', (response) => resolve({ upgraded: false, response }));
+    const outgoing = send(url, { method, headers, agent, signal, timeout: ANSWER_LIMIT_MS, ...tls });
+    const giveUp = (): void => {
+      outgoing.destroy(Object.assign(new Error('no answer within the time limit'), { code: 'ETIMEDOUT' }));
+    };
+    outgoing.on('timeout', giveUp);
+    const answered = (answer: UpgradeAnswer): void => {
+      outgoing.off('timeout', giveUp);
+      answer.response.socket.setTimeout(0);
+      resolve(answer);
+    };
+    outgoing.on('upgrade', (response, socket, head) => answered({ upgraded: true, response, socket, head }));
+    outgoing.on('response', (response) => answered({ upgraded: false, response }));
     outgoing.on('error', reject);
     outgoing.end();
   });

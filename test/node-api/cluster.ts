@@ -40,6 +40,8 @@ export interface TestCluster extends AsyncDisposable {
   /** What `/logs/` of the node shows, too. */
   readonly directory: string;
   readonly ca: KeyPair;
+  /** What the node shows to its clients at first. */
+  readonly serving: KeyPair;
   /** What the api-server shows to nodes. */
   readonly client: KeyPair;
   readonly nodeServer: NodeServer;
@@ -51,6 +53,7 @@ export interface TestCluster extends AsyncDisposable {
   /** What the node has asked the api-server to allow, in order. */
   readonly asked: string[];
   addNode(name: string, port: number): Promise<void>;
+  /** The pod as it was made, on the node under test. */
   addPod(pod: TestPod): Promise<void>;
   /** What the node sees of a container. */
   setState(pod: TestPod, container: string, state: ContainerState, lastState?: ContainerState): void;
@@ -181,6 +184,7 @@ export async function startCluster(): Promise<TestCluster> {
     runtime,
     directory,
     ca,
+    serving,
     client,
     nodeServer,
     nodePort,

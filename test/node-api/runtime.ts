@@ -25,8 +25,8 @@ export interface TestPod {
 
 export interface TestRuntime extends AsyncDisposable {
   readonly cri: CriClient;
-  /** Where containerd and its pods are. */
-  readonly netns: string;
+  /** An address of this host that is none of its loopback ones. */
+  readonly hostAddress: string;
   startPod(name: string, containers: readonly TestContainer[]): Promise<TestPod>;
 }
 
@@ -35,7 +35,7 @@ export async function startRuntime(): Promise<TestRuntime> {
   const cri = new CriClient(containerd.socket);
   return {
     cri,
-    netns: containerd.netns,
+    hostAddress: containerd.hostAddress,
     async startPod(name, containers) {
       const uid = `${name}-uid`;
       const config: PodSandboxConfig = {

@@ -20,7 +20,7 @@ const pod = await cluster.runtime.startPod('demo', [
   { name: 'echo', command: ['/bin/sh', '-c', 'while read line; do echo "got $line"; done'], stdin: true },
 ]);
 await cluster.addPod(pod);
-const { kubectl } = cluster;
+const kubectl = cluster.kubectl.bind(cluster);
 const main = ['demo', '-c', 'main'];
 
 for (const [protocol, env] of [
@@ -95,7 +95,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     t.equal(code, 5, stderr);
   });
 
-  t.test(`over ${protocol}, an attached client talks to the container's own process`, async (t) => {
+  t.test(`over ${protocol}, an attached client talks to the container's own process`, async () => {
     const client = cluster.startKubectl(['attach', '-i', 'demo', '-c', 'echo'], { env });
     let seen = '';
     client.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()));

@@ -15,8 +15,6 @@ export interface NodeClientIdentity {
 /** Which of a node's addresses is taken, the first that there is. */
 const ADDRESS_TYPES = ['InternalIP', 'ExternalIP', 'InternalDNS', 'ExternalDNS', 'Hostname'];
 const DEFAULT_PORT = 10250;
-/** A node that answers nothing at all is given up after this long. */
-const CONNECT_TIMEOUT_MS = 30_000;
 /** How many idle connections to one node are kept; each saves a TLS handshake. */
 const MOST_IDLE_CONNECTIONS = 4;
 
@@ -58,7 +56,7 @@ export class NodeBackends implements Disposable {
     const identity = this.#identity();
     if (this.#current === undefined || this.#current.identity.cert !== identity.cert) {
       this.#current?.agent.destroy();
-      const agent = new Agent({ keepAlive: true, maxFreeSockets: MOST_IDLE_CONNECTIONS, timeout: CONNECT_TIMEOUT_MS });
+      const agent = new Agent({ keepAlive: true, maxFreeSockets: MOST_IDLE_CONNECTIONS });
       this.#current = { identity, agent };
     }
     return this.#current;

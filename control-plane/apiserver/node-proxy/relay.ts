@@ -45,16 +45,29 @@ export interface Outgoing {
   readonly signal: AbortSignal;
 }
 
+/** A backend that takes no connection is given up after this long: upstream's dial timeout. */
+const CONNECT_LIMIT_MS = 30_000;
+
 /** Sends the request and gives the answer's head. Rejects with what kept it from getting there. */
-export function ask({ backend, url, method, headers, body, signal }: Outgoing): Promise<IncomingMessage> {
+export function ask(request: Outgoing): Promise<IncomingMessage> {
+  const { backend, url, method, headers, body, signal } = request;
   return new Promise((resolve, reject) => {
     const send = backend.scheme === 'https' ? httpsRequest : httpRequest;
-    const outgoing = send(url, { method, headers, signal, agent: backend.agent, ...backend.tls });
-    // The agent's limit is for connecting: an answer may take as long as it likes.
-    outgoing.on('socket', (socket) => socket.once('connect', () => socket.setTimeout(0)));
+    const agent = backend.agent ?? false;
+    const outgoing = send(url, { method, headers, signal, agent, timeout: CONNECT_LIMIT_MS, ...backend.tls });
+    outgoing.on('socket', (socket) => {
+      // The limit is for connecting: an answer may take as long as it likes.
+      if (socket.connecting) socket.once('connect', () => socket.setTimeout(0));
+      else socket.setTimeout(0);
+    });
     outgoing.on('timeout', () => outgoing.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' })));
     outgoing.on('response', resolve);
-    outgoing.on('error', reject);
+    outgoing.on('error', (error: NodeJS.ErrnoException) => {
+      // A kept connection that the other side closed at the same moment: the request never got there.
+      const stale = outgoing.reusedSocket && error.code === 'ECONNRESET' && body === undefined && !signal.aborted;
+      if (stale) resolve(ask(request));
+      else reject(error);
+    });
     if (body === undefined) outgoing.end();
     else pipeline(body, outgoing).catch(reject);
   });

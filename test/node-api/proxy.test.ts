@@ -1,0 +1,173 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
+import { createServer as createHttpsServer, request as httpsRequest } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import t from 'tap';
+import { WebSocket, WebSocketServer } from 'ws';
+import { pods } from '../../api/core/pod.ts';
+import { services } from '../../api/core/service.ts';
+import { endpointSlices } from '../../api/discovery/endpoint-slice.ts';
+import { createAuthority, issueCertificate } from '../../control-plane/pki/signing.ts';
+import { NODE, startCluster } from './cluster.ts';
+
+const cluster = await startCluster();
+t.teardown(() => cluster[Symbol.asyncDispose]());
+const { ca, client, runtime } = cluster;
+const identity = { ca: ca.certificate, cert: client.certificate, key: client.key };
+
+/** What the backend tells of each request; `/moved` redirects within itself and `/away` to elsewhere. */
+async function echo(
+  request: IncomingMessage,
+): Promise<{ code: number; headers: Record<string, string>; body: string }> {
+  const body = Buffer.concat(await request.toArray()).toString();
+  const port = request.socket.localPort;
+  const moved: Record<string, string> = {
+    '/moved': `http://${runtime.hostAddress}:${port}/to?x=1`,
+    '/here': 'there',
+    '/away': 'https://elsewhere.example/to',
+  };
+  const location = moved[request.url ?? ''];
+  return {
+    code: location === undefined ? 200 : 302,
+    headers: location === undefined ? {} : { location },
+    body: JSON.stringify({ method: request.method, url: request.url, headers: request.headers, body }),
+  };
+}
+const plain = createServer((request, response) => {
+  void echo(request).then(({ code, headers, body }) => response.writeHead(code, headers).end(body));
+});
+const sockets = new WebSocketServer({ server: plain });
+sockets.on('connection', (socket) =>
+  socket.on('message', (message: Buffer) => socket.send(`echo ${message.toString()}`)),
+);
+const own = await issueCertificate(await createAuthority('somebody', Date.now()), {
+  commonName: 'somebody',
+  usages: ['server auth'],
+  lifetimeMs: 3600_000,
+  now: Date.now(),
+});
+const secure = createHttpsServer({ cert: own.certificate, key: own.key }, (_request, response) =>
+  response.end('secure'),
+);
+for (const server of [plain, secure]) {
+  server.listen(0, runtime.hostAddress);
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+}
+const port = (plain.address() as AddressInfo).port;
+const securePort = (secure.address() as AddressInfo).port;
+
+const namespace = 'default';
+const made = await cluster.api.create(pods, {
+  metadata: { name: 'web', namespace },
+  spec: { nodeName: NODE, containers: [{ name: 'main', image: 'x', ports: [{ containerPort: port }] }] },
+});
+const podIP = runtime.hostAddress;
+await cluster.api.updateStatus(pods, { ...made, status: { podIP, podIPs: [{ ip: podIP }] } });
+await cluster.api.create(services, {
+  metadata: { name: 'web', namespace },
+  spec: {
+    ports: [
+      { name: 'http', port: 80 },
+      { name: 'none', port: 81 },
+    ],
+  },
+});
+await cluster.api.create(endpointSlices, {
+  metadata: { name: 'web-1', namespace, labels: { 'kubernetes.io/service-name': 'web' } },
+  addressType: 'IPv4',
+  ports: [{ name: 'http', port }],
+  endpoints: [
+    { addresses: ['198.51.100.1'], conditions: { ready: false } },
+    { addresses: [podIP], conditions: { ready: true } },
+  ],
+});
+
+interface Answer {
+  readonly code: number | undefined;
+  readonly location: string | undefined;
+  readonly text: string;
+}
+const base = `/api/v1/namespaces/${namespace}`;
+
+async function ask(target: string, method = 'GET', body?: string): Promise<Answer> {
+  const headers = { authorization: 'Bearer secret', 'x-mine': 'kept' };
+  const request = httpsRequest(`${cluster.server}${base}/${target}`, { method, headers, agent: false, ...identity });
+  request.end(body);
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  const text = Buffer.concat(await response.toArray()).toString();
+  return { code: response.statusCode, location: response.headers.location, text };
+}
+
+t.test('a request reaches the pod with its path, query and body, and without its credentials', async (t) => {
+  const { code, text } = await ask('pods/web/proxy/a%20b/c?q=1&r', 'POST', 'the body');
+  t.equal(code, 200);
+  const seen = JSON.parse(text) as { headers: Record<string, string> };
+  t.match(seen, { method: 'POST', url: '/a%20b/c?q=1&r', body: 'the body' });
+  t.match(seen.headers, { 'x-mine': 'kept', host: `${podIP}:${port}`, 'x-forwarded-proto': 'https' });
+  t.notOk(seen.headers['authorization']);
+  t.match(JSON.parse((await ask('pods/web/proxy/')).text), { method: 'GET', url: '/' });
+});
+
+t.test('redirects stay behind the proxy, and a missing slash is put there', async (t) => {
+  t.match(await ask('pods/web/proxy'), { code: 301, location: `${base}/pods/web/proxy/` });
+  t.match(await ask('pods/web/proxy?a=1'), { code: 301, location: `${base}/pods/web/proxy/?a=1` });
+  t.match(await ask('pods/web/proxy/moved'), { code: 302, location: `${base}/pods/web/proxy/to?x=1` });
+  t.match(await ask('pods/web/proxy/here'), { code: 302, location: `${base}/pods/web/proxy/there` });
+  t.match(await ask('pods/web/proxy/away'), { code: 302, location: 'https://elsewhere.example/to' });
+});
+
+t.test('schemes and ports are taken from the name', async (t) => {
+  t.equal((await ask(`pods/https:web:${securePort}/proxy/`)).text, 'secure');
+  t.equal((await ask(`pods/http:web:${port}/proxy/x`)).code, 200);
+  t.match(JSON.parse((await ask('pods/ftp:web:1/proxy/x')).text), {
+    code: 400,
+    message: 'invalid pod request "ftp:web:1"',
+  });
+  t.match(JSON.parse((await ask('pods/web:1/proxy/x')).text), {
+    code: 503,
+    reason: 'ServiceUnavailable',
+    message: `error trying to reach service: dial tcp ${podIP}:1: connect: connection refused`,
+  });
+  t.match(JSON.parse((await ask('pods/none/proxy/x')).text), { code: 404, message: 'pods "none" not found' });
+});
+
+t.test('a service is reached through an endpoint that is ready', async (t) => {
+  for (const name of ['web:http', 'web:80', 'http:web:http'])
+    t.match(JSON.parse((await ask(`services/${name}/proxy/s`)).text), { url: '/s' }, name);
+  t.match(JSON.parse((await ask('services/web:none/proxy/s')).text), {
+    code: 503,
+    message: 'no endpoints available for service "web"',
+  });
+  t.match(JSON.parse((await ask('services/web:99/proxy/s')).text), {
+    code: 503,
+    message: 'no service port 99 found for service "web"',
+  });
+});
+
+t.test('WebSockets pass, and so does HTTP/2', async (t) => {
+  const socket = new WebSocket(`${cluster.server.replace('https', 'wss')}${base}/pods/web/proxy/ws`, identity);
+  await once(socket, 'open');
+  socket.send('hello');
+  const [message] = (await once(socket, 'message')) as [Buffer];
+  t.equal(message.toString(), 'echo hello');
+  socket.close();
+  const session = connectHttp2(cluster.server, identity);
+  t.teardown(() => session.destroy());
+  const stream = session.request({ ':path': `${base}/pods/web/proxy/two`, ':method': 'PUT' });
+  stream.end('two');
+  const body = Buffer.concat(await stream.toArray()).toString();
+  t.match(JSON.parse(body), { method: 'PUT', url: '/two', body: 'two' });
+});
+
+t.test("the node's own API is reached with the api-server's certificate", async (t) => {
+  const raw = async (target: string): Promise<string> => {
+    const { stdout, stderr } = await cluster.kubectl(['get', '--raw', `/api/v1/nodes/${target}`]);
+    return stdout.toString() + stderr;
+  };
+  t.equal(await raw(`${NODE}/proxy/healthz`), 'ok');
+  t.equal(await raw(`${NODE}:${cluster.nodePort}/proxy/metrics`), 'kedge_up 1\n');
+  t.match(await raw(`${NODE}:1/proxy/`), /address not allowed/, 'other ports of the loopback address are nobody');
+  t.match(await raw('none/proxy/healthz'), /nodes "none" not found/);
+});
