@@ -5,6 +5,12 @@
  */
 import type { Json } from './definitions.ts';
 
+/** The Content-Type of the answer. Clients ask for it with an `@` before `v1.0` as well, which Go does not parse in answers. */
+export const OPENAPI_V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+/** Whether an Accept header asks for it, in either spelling. */
+export const acceptsProtobuf = (accept: string): boolean =>
+  /application\/com\.github\.proto-openapi\.spec\.v2[@.]v1\.0\+protobuf/.test(accept);
+
 const LENGTH_DELIMITED = 2;
 
 function varint(value: number): Buffer {
