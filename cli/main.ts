@@ -4,6 +4,8 @@ import { Command } from 'commander';
 import { ProgramError } from '../agent/host/run.ts';
 import { StatusError } from '../api/machinery/status-error.ts';
 import { ConnectionError } from '../client/connection-error.ts';
+import { TokenFileError } from '../control-plane/apiserver/authentication/static-tokens.ts';
+import { PkiError } from '../control-plane/pki/pem-files.ts';
 import { agentHelperCommands } from './agent-helpers.ts';
 import { agentCommand } from './agent.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
@@ -36,7 +38,9 @@ const speaksForItself = (error: unknown): error is Error =>
   error instanceof SettingsError ||
   error instanceof StatusError ||
   error instanceof ConnectionError ||
-  error instanceof ProgramError;
+  error instanceof ProgramError ||
+  error instanceof PkiError ||
+  error instanceof TokenFileError;
 
 try {
   await main();

@@ -204,8 +204,12 @@ test('the token file is read as upstream reads it, and a bad line is named witho
   t.same(users.get('t1'), { name: 'alice', uid: 'uid-1', groups: ['dev', '"ops"', 'system:authenticated'] });
   t.same(users.get('t2'), { name: 'bob', groups: ['system:authenticated'] });
   t.same(users.get('t3'), { name: 'carol', groups: ['admins', 'system:authenticated'] });
-  t.throws(() => parseTokenFile('a,alice\nhush'), { message: 'line 2 must be: token,user,uid,"group1,group2"' });
-  t.throws(() => parseTokenFile('hush,alice\nhush,bob'), { message: 'line 2 repeats the token of an earlier line' });
+  t.throws(() => parseTokenFile('a,alice\nhush'), {
+    message: 'line 2 of the token file must be: token,user,uid,"group1,group2"',
+  });
+  t.throws(() => parseTokenFile('hush,alice\nhush,bob'), {
+    message: 'line 2 of the token file repeats the token of an earlier line',
+  });
   t.end();
 });
 

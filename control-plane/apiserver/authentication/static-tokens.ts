@@ -13,7 +13,7 @@ function csvFields(line: string): string[] {
   const field = /\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(,|$)/y;
   while (field.lastIndex < line.length || (line.endsWith(',') && field.lastIndex === line.length)) {
     const match = field.exec(line);
-    if (!match) throw new TokenFileError('unbalanced quotes');
+    if (!match) throw new TokenFileError('the token file has a line with unbalanced quotes');
     fields.push(match[1]?.replaceAll('""', '"') ?? (match[2] ?? '').trim());
     if (match[3] === '') break;
   }
@@ -30,9 +30,10 @@ export function parseTokenFile(text: string): Map<string, User> {
     if (line.trim() === '' || line.startsWith('#')) continue;
     const [token = '', name = '', uid = '', groups = ''] = csvFields(line.trimEnd());
     if (token === '' || name === '') {
-      throw new TokenFileError(`line ${index + 1} must be: token,user,uid,"group1,group2"`);
+      throw new TokenFileError(`line ${index + 1} of the token file must be: token,user,uid,"group1,group2"`);
     }
-    if (users.has(token)) throw new TokenFileError(`line ${index + 1} repeats the token of an earlier line`);
+    if (users.has(token))
+      throw new TokenFileError(`line ${index + 1} of the token file repeats the token of an earlier line`);
     const names = groups
       .split(',')
       .map((group) => group.trim())
