@@ -1,6 +1,7 @@
 /** The verbs on one stored object, or on a collection of them. */
 import { apiVersionOf } from '../../api/machinery/define-kind.ts';
 import { parseBody } from '../../api/machinery/body.ts';
+import type { Kind } from '../../api/machinery/kind.ts';
 import { applyJsonPatch } from '../../api/machinery/patch/json.ts';
 import { applyMergePatch } from '../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../api/machinery/patch/strategic.ts';
@@ -108,7 +109,7 @@ export class ObjectHandlers {
     if (!resource.cache.get(namespace, name)) throw notFound(resource.kind, name);
     const change = (old: Stored | undefined, reparse: () => Stored): Stored => {
       if (!old) throw notFound(resource.kind, name);
-      const patched = apply(resource, old, reparse);
+      const patched = apply(resource.kind, old, reparse);
       const { object, problems } = resource.decode(patched);
       reportProblems(problems, validation, exchange);
       resource.kind.applyDefaults(object);
@@ -196,7 +197,7 @@ function sendDeleted(exchange: Exchange, resource: Resource, { bytes, outcome }:
 }
 
 /** Makes the patched object, not yet decoded. */
-export type PatchFunction = (resource: Pick<Resource, 'kind'>, old: Stored, reparse: () => Stored) => unknown;
+export type PatchFunction = (kind: Pick<Kind, 'schema'>, old: Stored, reparse: () => Stored) => unknown;
 
 /** Reads the patch and its type off the request. Throws 415 for types that are not known. */
 export async function readPatch(exchange: Exchange, validation: FieldValidation): Promise<PatchFunction> {
@@ -213,10 +214,10 @@ export async function readPatch(exchange: Exchange, validation: FieldValidation)
   reportProblems(problems, validation, exchange);
   switch (patchType) {
     case 'json':
-      return (_resource, _old, reparse) => applyJsonPatch(reparse(), patch);
+      return (_kind, _old, reparse) => applyJsonPatch(reparse(), patch);
     case 'merge':
-      return (_resource, old) => applyMergePatch(old, patch);
+      return (_kind, old) => applyMergePatch(old, patch);
     case 'strategic':
-      return ({ kind }, old) => applyStrategicPatch(old as unknown as Record<string, unknown>, patch, kind.schema);
+      return (kind, old) => applyStrategicPatch(old as unknown as Record<string, unknown>, patch, kind.schema);
   }
 }

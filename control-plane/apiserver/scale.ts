@@ -1,10 +1,10 @@
 /** The `scale` subresource: the replicas of an object, as autoscaling/v1 Scale. */
-import { decodeObject, decoderOf } from '../../api/machinery/decode.ts';
+import { decodeObject } from '../../api/machinery/decode.ts';
 import { parseBody } from '../../api/machinery/body.ts';
 import { invalid } from '../../api/machinery/field-error.ts';
 import { formatSelector, selectorFrom } from '../../api/machinery/selectors.ts';
 import { invalidObject, notFound } from '../../api/machinery/status-error.ts';
-import { Scale } from '../../api/autoscaling/scale.ts';
+import { scales, type Scale } from '../../api/autoscaling/scale.ts';
 import type { LabelSelector } from '../../api/meta/label-selector.ts';
 import type { Exchange } from './exchange.ts';
 import { readPatch, type ObjectHandlers } from './object-handlers.ts';
@@ -12,9 +12,6 @@ import { placeObject, type Stored } from './object-meta.ts';
 import type { Resource } from './resource.ts';
 import { parseDryRun, parseFieldValidation, reportProblems } from './write-options.ts';
 import type { ObjectWriter } from './write.ts';
-
-const SCALE_KIND = { group: 'autoscaling', version: 'v1', kind: 'Scale', decode: decoderOf<Scale>(Scale) };
-const SCALE_PATCHABLE = { schema: Scale };
 
 interface Scalable extends Stored {
   readonly spec: { replicas?: number; readonly selector?: LabelSelector };
@@ -40,13 +37,9 @@ export async function serveScale(
   const body = patch ? undefined : await exchange.readBody();
   const wantedScale = (current: Scale): Scale => {
     const value = patch
-      ? patch(
-          { kind: { ...resource.kind, ...SCALE_PATCHABLE } },
-          current as Stored,
-          () => structuredClone(current) as Stored,
-        )
+      ? patch(scales, current as Stored, () => structuredClone(current) as Stored)
       : parseBody(body?.toString() ?? '', exchange.header('content-type') ?? '', false).value;
-    const { object, problems } = decodeObject(SCALE_KIND, value);
+    const { object, problems } = decodeObject(scales, value);
     reportProblems(problems, validation, exchange);
     return object;
   };
@@ -57,7 +50,7 @@ export async function serveScale(
     const { metadata } = placeObject(resource.kind, scale, namespace, name);
     const replicas = scale.spec?.replicas ?? 0;
     if (replicas < 0) {
-      throw invalidObject(SCALE_KIND, name, [invalid('spec.replicas', replicas, 'must be greater than or equal to 0')]);
+      throw invalidObject(scales, name, [invalid('spec.replicas', replicas, 'must be greater than or equal to 0')]);
     }
     object.spec.replicas = replicas;
     object.metadata.resourceVersion = metadata.resourceVersion;

@@ -18,6 +18,7 @@ import { ObjectHandlers } from './object-handlers.ts';
 import { discoveryHandler } from './discovery-handlers.ts';
 import { healthHandler } from './health.ts';
 import { ApiServerMetrics } from './metrics.ts';
+import { openApiHandler } from './openapi-handlers.ts';
 import { documentsHandler, versionHandler } from './paths.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { Router } from './router.ts';
@@ -80,9 +81,11 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   });
   const metrics = new ApiServerMetrics(core.registry);
   let ready = false;
+  const kinds = core.registry.resources.map(({ kind }) => kind);
   const paths = [
     healthHandler(core, stopping.signal, () => ready),
-    discoveryHandler(core.registry.resources.map(({ kind }) => kind)),
+    discoveryHandler(kinds),
+    openApiHandler(kinds),
     versionHandler,
     documentsHandler(options.documents ?? new Map()),
     metrics.handler,

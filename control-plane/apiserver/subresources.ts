@@ -1,13 +1,12 @@
 /** Subresources that are views of a stored object or acts upon it, and the creates that store nothing. */
 import { parseBody } from '../../api/machinery/body.ts';
-import { decodeObject, decoderOf } from '../../api/machinery/decode.ts';
+import { decodeObject } from '../../api/machinery/decode.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
-import type { TSchema } from '../../api/machinery/schema.ts';
 import { badRequest, conflict, methodNotAllowed, noSuchPath, notFound } from '../../api/machinery/status-error.ts';
-import { TokenRequest } from '../../api/authentication/token-request.ts';
-import { Binding } from '../../api/core/binding.ts';
+import type { Binding } from '../../api/core/binding.ts';
 import type { Pod } from '../../api/core/pod.ts';
-import { Eviction } from '../../api/policy/eviction.ts';
+import type { Eviction } from '../../api/policy/eviction.ts';
+import { findByKind } from '../../api/registry.ts';
 import type { Action, Actions } from './action.ts';
 import type { Exchange } from './exchange.ts';
 import type { LocalApi } from './local-api.ts';
@@ -20,9 +19,6 @@ import { validateDeleteOptions } from './deletion.ts';
 import { parseDryRun, parseFieldValidation, reportProblems } from './write-options.ts';
 import type { ObjectWriter } from './write.ts';
 
-/** The kinds that travel to subresources and are not stored. */
-const TRAVELLING: Readonly<Record<string, TSchema>> = { Binding, Eviction, TokenRequest };
-
 export interface SubresourceParts {
   readonly registry: Registry;
   readonly writer: ObjectWriter;
@@ -33,10 +29,6 @@ export interface SubresourceParts {
 
 export class Subresources {
   readonly #parts: SubresourceParts;
-  readonly #decoders = new Map(
-    Object.entries(TRAVELLING).map(([kind, schema]) => [kind, decoderOf<KubeObject>(schema)]),
-  );
-
   constructor(parts: SubresourceParts) {
     this.#parts = parts;
   }
@@ -143,17 +135,11 @@ export class Subresources {
       validation !== 'Ignore',
     );
     const described = resource.kind.subresources.find(({ name }) => name === subresource);
-    const kind = travels ?? described?.kind;
-    const decode = kind === undefined ? undefined : this.#decoders.get(kind);
-    if (!kind || !decode) {
-      const decoded = resource.decode(value);
-      reportProblems([...problems, ...decoded.problems], validation, exchange);
-      resource.kind.applyDefaults(decoded.object);
-      return decoded.object;
-    }
-    const { group = resource.kind.group, version = resource.kind.version } = described ?? {};
-    const decoded = decodeObject({ group, version, kind, decode }, value);
+    const { group = '', version = 'v1', kind = travels } = described ?? {};
+    const travelling = kind === undefined ? undefined : findByKind(group, version, kind);
+    const decoded = decodeObject(travelling ?? resource.kind, value);
     reportProblems([...problems, ...decoded.problems], validation, exchange);
+    (travelling ?? resource.kind).applyDefaults(decoded.object);
     return decoded.object;
   }
 }
