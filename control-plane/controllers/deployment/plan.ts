@@ -17,7 +17,6 @@ import {
   oldestFirst,
   proportionalSizes,
   replicasOf,
-  totalOf,
   totalReplicas,
 } from './numbers.ts';
 import {
@@ -237,7 +236,9 @@ class Rollout {
       sizes.set(replicaSet, replicasOf(replicaSet) - unhealthy);
       unhealthyLeft -= unhealthy;
     }
-    let healthyLeft = totalOf(this.#all, 'availableReplicas') - minAvailable;
+    // A ReplicaSet that has just been made smaller still counts pods that are about to go.
+    const staying = this.#all.map((replicaSet) => Math.min(available(replicaSet), replicasOf(replicaSet)));
+    let healthyLeft = staying.reduce((sum, count) => sum + count, 0) - minAvailable;
     for (const replicaSet of old) {
       const size = sizes.get(replicaSet)!;
       const healthy = Math.max(0, Math.min(healthyLeft, size));

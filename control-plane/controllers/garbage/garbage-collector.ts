@@ -222,7 +222,7 @@ class GarbageCollector {
         return;
       case 'delete': {
         const { propagationPolicy } = plan;
-        logger.info({ kind: live.kind ?? resource.kind, namespace, name, propagationPolicy }, 'collecting');
+        logger.debug({ kind: live.kind ?? resource.kind, namespace, name, propagationPolicy }, 'collecting');
         await ignoringNotFound(
           client.delete(resource, namespace, name, { uid, resourceVersion, propagationPolicy, signal }),
         );

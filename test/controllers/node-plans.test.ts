@@ -1,0 +1,126 @@
+import t from 'tap';
+import type { NodeCondition } from '../../api/core/node.ts';
+import { desiredTaints, mayEvict, silentConditions } from '../../control-plane/controllers/node/node-health-plan.ts';
+import type { NodeView } from '../../control-plane/controllers/node-view.ts';
+import { nextPodCidr } from '../../control-plane/controllers/node/pod-cidr.ts';
+import { evictionTime } from '../../control-plane/controllers/node/taint-eviction-plan.ts';
+import { surplusTerminated } from '../../control-plane/controllers/pod-garbage.ts';
+import { podViewOf } from './pod-view.ts';
+
+const NOW = Date.parse('2026-01-01T00:10:00Z');
+const condition = (type: string, status: string): NodeCondition => ({ type, status, reason: 'KubeletSays' });
+const node = (more: Partial<NodeView> = {}): NodeView => ({
+  namespace: '',
+  name: 'n1',
+  uid: 'u1',
+  owners: [],
+  finalizers: [],
+  deleting: false,
+  labels: {},
+  resourceVersion: '1',
+  createdAt: NOW - 600_000,
+  podCIDR: '',
+  unschedulable: false,
+  taints: [],
+  conditions: [condition('Ready', 'True'), condition('MemoryPressure', 'False')],
+  addresses: [],
+  ...more,
+});
+const lost = node({ conditions: [condition('Ready', 'Unknown')] });
+
+t.test('a node that is silent for longer than its grace is of unknown condition, with upstream’s words', async (t) => {
+  t.equal(silentConditions(node(), NOW - 40_000, 40_000, NOW), undefined);
+  const conditions = silentConditions(node(), NOW - 40_001, 40_000, NOW);
+  t.match(conditions, [
+    {
+      type: 'Ready',
+      status: 'Unknown',
+      reason: 'NodeStatusUnknown',
+      message: 'Kubelet stopped posting node status.',
+      lastTransitionTime: '2026-01-01T00:10:00Z',
+    },
+    { type: 'MemoryPressure', status: 'Unknown', reason: 'NodeStatusUnknown' },
+    { type: 'DiskPressure', reason: 'NodeStatusNeverUpdated', message: 'Kubelet never posted node status.' },
+    { type: 'PIDPressure', reason: 'NodeStatusNeverUpdated' },
+  ]);
+  t.equal(silentConditions(node({ conditions: [...conditions!] }), 0, 40_000, NOW), undefined, 'said once');
+});
+
+t.test('a new node gets a minute until its first status', async (t) => {
+  const newcomer = node({ conditions: [] });
+  t.equal(silentConditions(newcomer, NOW - 60_000, 40_000, NOW), undefined);
+  t.ok(silentConditions(newcomer, NOW - 60_001, 40_000, NOW));
+});
+
+t.test('conditions and cordoning become taints, other taints stay, and what is over goes', async (t) => {
+  const keys = (view: NodeView, evict = true) =>
+    desiredTaints(view, evict, NOW).map(({ key, effect }) => `${key}:${effect}`);
+  t.strictSame(keys(lost), ['node.kubernetes.io/unreachable:NoSchedule', 'node.kubernetes.io/unreachable:NoExecute']);
+  t.strictSame(keys(lost, false), ['node.kubernetes.io/unreachable:NoSchedule']);
+  const own = { key: 'gpu', effect: 'NoSchedule' } as const;
+  const recovering = node({
+    taints: [own, ...desiredTaints(lost, true, NOW)],
+    conditions: [condition('Ready', 'False')],
+  });
+  t.strictSame(keys(recovering), [
+    'gpu:NoSchedule',
+    'node.kubernetes.io/not-ready:NoSchedule',
+    'node.kubernetes.io/not-ready:NoExecute',
+  ]);
+  const well = node({ taints: recovering.taints });
+  t.strictSame(desiredTaints(well, true, NOW), [own]);
+  t.strictSame(
+    keys(node({ unschedulable: true, conditions: [condition('Ready', 'True'), condition('DiskPressure', 'True')] })),
+    ['node.kubernetes.io/disk-pressure:NoSchedule', 'node.kubernetes.io/unschedulable:NoSchedule'],
+  );
+  const settled = node({ taints: [own] });
+  t.equal(desiredTaints(settled, true, NOW), settled.taints, 'the very list when nothing is to be done');
+});
+
+t.test('when all of several nodes are lost at once, nobody is evicted', async (t) => {
+  t.ok(mayEvict([node(), lost]));
+  t.notOk(mayEvict([lost, { ...lost, name: 'n2' }]));
+  t.ok(mayEvict([lost]), 'the only node shares its host with this server');
+});
+
+t.test(
+  'a pod goes when the shortest of its tolerations is over, at once without one, never with one for good',
+  async (t) => {
+    const taint = {
+      key: 'node.kubernetes.io/unreachable',
+      effect: 'NoExecute',
+      timeAdded: '2026-01-01T00:10:00Z',
+    } as const;
+    const other = { key: 'other', value: 'x', effect: 'NoExecute' } as const;
+    const since = NOW - 5_000;
+    t.equal(evictionTime([taint], [], since), 0);
+    t.equal(evictionTime([{ ...taint, effect: 'NoSchedule' }], [], since), Infinity);
+    const forMinutes = { key: taint.key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 } as const;
+    t.equal(evictionTime([taint], [forMinutes], since), NOW + 300_000);
+    t.equal(evictionTime([taint], [{ ...forMinutes, tolerationSeconds: 0 }], since), NOW);
+    t.equal(evictionTime([taint], [{ operator: 'Exists' }], since), Infinity);
+    t.equal(evictionTime([taint, other], [forMinutes], since), 0, 'one that it does not tolerate is enough');
+    const both = [forMinutes, { key: 'other', value: 'x', tolerationSeconds: 60 }];
+    t.equal(evictionTime([taint, other], both, since), since + 60_000);
+  },
+);
+
+t.test('each node gets a part of the pod addresses of its own, the first that is free', async (t) => {
+  const options = { clusterCidr: '10.42.0.0/16', nodeMaskSize: 24 };
+  t.equal(nextPodCidr([], options), '10.42.0.0/24');
+  t.equal(nextPodCidr(['10.42.0.0/24', '10.42.2.0/24'], options), '10.42.1.0/24');
+  t.equal(nextPodCidr(['10.42.0.0/22'], options), '10.42.4.0/24', 'larger parts given by hand are respected');
+  const all = Array.from({ length: 256 }, (_, index) => `10.42.${index}.0/24`);
+  t.equal(nextPodCidr(all, options), undefined);
+  t.equal(nextPodCidr(['10.200.1.0/26'], { clusterCidr: '10.200.1.0/25', nodeMaskSize: 26 }), '10.200.1.64/26');
+});
+
+t.test('ended pods beyond the limit go, oldest first', async (t) => {
+  const ended = [3, 1, 2].map((createdAt) => podViewOf(`e${createdAt}`, { phase: 'Succeeded', createdAt }));
+  const pods = [...ended, podViewOf('running')];
+  t.strictSame(
+    surplusTerminated(pods, 1).map(({ name }) => name),
+    ['e1', 'e2'],
+  );
+  t.strictSame(surplusTerminated(pods, 3), []);
+});
