@@ -4,23 +4,18 @@ import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
 import type { CommandResult, ContainerLogState, NodeRuntime } from './node-runtime.ts';
 
-/** How often a followed container is looked at when no event says so (kubelet looks every second). */
+/** How often a followed container is looked at, as kubelet does; nobody follows most of the time. */
 const STOPPED_CHECK_MS = 1000;
-const STOPPED_CHECK_WITH_EVENTS_MS = 15_000;
 
 export interface CriNodeRuntimeOptions {
   readonly cri: Pick<CriClient, 'containerStatus' | 'exec' | 'attach' | 'portForward' | 'execSync'>;
-  /** Calls back when a container may have changed, until the answered function is called. */
-  readonly onContainerChange?: (containerId: string, changed: () => void) => () => void;
 }
 
 export class CriNodeRuntime implements NodeRuntime {
   readonly #cri: CriNodeRuntimeOptions['cri'];
-  readonly #onContainerChange: CriNodeRuntimeOptions['onContainerChange'];
 
   constructor(options: CriNodeRuntimeOptions) {
     this.#cri = options.cri;
-    this.#onContainerChange = options.onContainerChange;
   }
 
   async logState(containerId: string, signal: AbortSignal): Promise<ContainerLogState> {
@@ -30,8 +25,7 @@ export class CriNodeRuntime implements NodeRuntime {
 
   async stopped(containerId: string, signal: AbortSignal): Promise<void> {
     while (!(await this.#hasStopped(containerId, signal))) {
-      signal.throwIfAborted();
-      await this.#change(containerId, signal);
+      await sleep(STOPPED_CHECK_MS, undefined, { signal });
     }
   }
 
@@ -44,23 +38,6 @@ export class CriNodeRuntime implements NodeRuntime {
       // A runtime that is away or slow says nothing about the container: it is asked again.
       if (error instanceof CriError) return error.notFound;
       throw error;
-    }
-  }
-
-  /** Resolves at the container's next event, or after a while. */
-  async #change(containerId: string, signal: AbortSignal): Promise<void> {
-    if (this.#onContainerChange === undefined) {
-      await sleep(STOPPED_CHECK_MS, undefined, { signal });
-      return;
-    }
-    const changed = new AbortController();
-    const unsubscribe = this.#onContainerChange(containerId, () => changed.abort());
-    try {
-      await sleep(STOPPED_CHECK_WITH_EVENTS_MS, undefined, { signal: AbortSignal.any([signal, changed.signal]) });
-    } catch (error) {
-      if (signal.aborted) throw error;
-    } finally {
-      unsubscribe();
     }
   }
 

@@ -12,6 +12,7 @@ import type { ContainerState } from '../../api/core/pod-status.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import type { Logger } from '../../client/logger.ts';
 import { ClientCertificateAuthenticator } from '../../control-plane/apiserver/authentication/client-certificate.ts';
+import type { Authorizer } from '../../control-plane/apiserver/authorization/authorizer.ts';
 import { openCore } from '../../control-plane/apiserver/core.ts';
 import { createNodeConnectors } from '../../control-plane/apiserver/node-proxy/connectors.ts';
 import { serve } from '../../control-plane/apiserver/server.ts';
@@ -52,6 +53,8 @@ export interface TestCluster extends AsyncDisposable {
   readonly api: ApiClient;
   /** What the node has asked the api-server to allow, in order. */
   readonly asked: string[];
+  /** What nobody may, such as `create nodes/proxy`. */
+  readonly forbidden: Set<string>;
   addNode(name: string, port: number): Promise<void>;
   /** The pod as it was made, on the node under test. */
   addPod(pod: TestPod): Promise<void>;
@@ -143,7 +146,13 @@ export async function startCluster(): Promise<TestCluster> {
   const stopping = new AbortController();
   const store = await openEmbeddedStore({ path: path.join(directory, 'store') });
   const core = await openCore({ store, logger, signal: stopping.signal });
-  const authorizer = { authorize: () => ({ allowed: true, reason: '' }) };
+  const forbidden = new Set<string>();
+  const authorizer: Authorizer = {
+    authorize: (_user, { verb, resource, subresource }) => ({
+      allowed: !forbidden.has(`${verb} ${resource}/${subresource}`),
+      reason: '',
+    }),
+  };
   const connectors = createNodeConnectors({
     api: core.api,
     authorizer,
@@ -192,6 +201,7 @@ export async function startCluster(): Promise<TestCluster> {
     kubeconfigPath,
     api,
     asked,
+    forbidden,
     addNode,
     async addPod(pod) {
       const made = await api.create(pods, {

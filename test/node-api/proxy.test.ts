@@ -171,3 +171,28 @@ t.test("the node's own API is reached with the api-server's certificate", async 
   t.match(await raw(`${NODE}:1/proxy/`), /address not allowed/, 'other ports of the loopback address are nobody');
   t.match(await raw('none/proxy/healthz'), /nodes "none" not found/);
 });
+
+t.test('whoever may only look cannot run commands by way of a WebSocket', async (t) => {
+  cluster.forbidden.add('create nodes/proxy').add('create pods/exec');
+  t.teardown(() => cluster.forbidden.clear());
+  const command = 'exec/default/web/main?command=id&output=1';
+  for (const target of [
+    `nodes/${NODE}/proxy/${command}`,
+    `nodes/${NODE}/proxy/x/../${command}`,
+    `nodes/${NODE}/proxy/x/%2e%2e/${command.replace('e', '%65')}`,
+    `namespaces/${namespace}/pods/web/exec?command=id&stdout=true`,
+  ]) {
+    const socket = new WebSocket(
+      `${cluster.server.replace('https', 'wss')}/api/v1/${target}`,
+      'v4.channel.k8s.io',
+      identity,
+    );
+    const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
+    t.equal(response.statusCode, 403, target);
+    const { message } = JSON.parse(Buffer.concat(await response.toArray()).toString()) as { message: string };
+    t.match(
+      message,
+      /is forbidden: User "kube-apiserver-kubelet-client" cannot create resource "(nodes\/proxy|pods\/exec)"/,
+    );
+  }
+});

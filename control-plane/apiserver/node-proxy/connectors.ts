@@ -5,7 +5,7 @@ import type { LocalApi } from '../local-api.ts';
 import { LogConnector } from './log-connector.ts';
 import { NodeBackends, type NodeClientIdentity } from './node-backend.ts';
 import { ProxyConnector } from './proxy-connector.ts';
-import { nodeBackend, podBackend, serviceBackend } from './proxy-target.ts';
+import { nodeBackend, podBackend, requireCreateForCommands, serviceBackend } from './proxy-target.ts';
 import { StreamConnector } from './stream-connector.ts';
 
 export interface NodeProxyOptions {
@@ -24,6 +24,12 @@ export function createNodeConnectors({ api, authorizer, identity }: NodeProxyOpt
     ['pods/portforward', new StreamConnector('portforward', api, nodes, authorizer)],
     ['pods/proxy', new ProxyConnector((info) => podBackend(api, info))],
     ['services/proxy', new ProxyConnector((info) => serviceBackend(api, info))],
-    ['nodes/proxy', new ProxyConnector((info) => nodeBackend(api, nodes, info))],
+    [
+      'nodes/proxy',
+      new ProxyConnector((info, path, user) => {
+        requireCreateForCommands(authorizer, info, path, user);
+        return nodeBackend(api, nodes, info);
+      }),
+    ],
   ]);
 }

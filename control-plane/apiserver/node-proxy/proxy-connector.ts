@@ -4,26 +4,31 @@ import type { Duplex } from 'node:stream';
 import { serviceUnavailable } from '../../../api/machinery/status-error.ts';
 import type { Connector } from '../action.ts';
 import type { Request, Response } from '../exchange.ts';
-import type { RequestInfo } from '../request.ts';
+import type { RequestInfo, User } from '../request.ts';
 import { backendUrl, dialFailure, type Backend } from './backend.ts';
 import { ask, clientGone, forwardedHeaders, giveBack, joinUpgrade } from './relay.ts';
 
 /** Everything up to and with `/proxy`, and what follows. */
 const PROXY_PATH = /^(\/api\/[^/]+(?:\/namespaces\/[^/]+)?\/[^/]+\/[^/]+\/proxy)(.*)$/;
 
-export class ProxyConnector implements Connector {
-  readonly #find: (info: RequestInfo) => Backend;
+/**
+ * Answers where a request for `path` of the proxied server goes; `path` is as that server will get it. Throws a StatusError
+ * when there is nothing to proxy to, or nothing that the user may reach.
+ */
+export type FindBackend = (info: RequestInfo, path: string, user: User) => Backend;
 
-  /** `find` throws a StatusError when there is nothing to proxy to. */
-  constructor(find: (info: RequestInfo) => Backend) {
+export class ProxyConnector implements Connector {
+  readonly #find: FindBackend;
+
+  constructor(find: FindBackend) {
     this.#find = find;
   }
 
-  async serve(request: Request, response: Response, info: RequestInfo): Promise<void> {
+  async serve(request: Request, response: Response, info: RequestInfo, user: User): Promise<void> {
     const [, prefix = '', rest = ''] = PROXY_PATH.exec(info.path) ?? [];
     const method = request.method ?? 'GET';
     const query = info.query.toString();
-    const backend = this.#find(info);
+    const backend = this.#find(info, normalized(rest), user);
     if (rest === '' && (method === 'GET' || method === 'HEAD')) {
       // Without the slash, the links of the page would lead elsewhere.
       (response as ServerResponse).writeHead(301, { location: `${info.path}/${query && `?${query}`}` });
@@ -49,11 +54,18 @@ export class ProxyConnector implements Connector {
     await giveBack(answer, response, headers, signal);
   }
 
-  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo): Promise<void> {
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo, user: User): Promise<void> {
     const [, , rest = ''] = PROXY_PATH.exec(info.path) ?? [];
-    const backend = this.#find(info);
+    const backend = this.#find(info, normalized(rest), user);
     await joinUpgrade({ request, socket, head }, backend, backendUrl(backend, rest || '/', queryOf(request)));
   }
+}
+
+/** Without dot segments: what is authorized must be what is asked for. */
+function normalized(path: string): string {
+  const url = new URL('http://backend');
+  url.pathname = path || '/';
+  return url.pathname;
 }
 
 /** The query as it was sent: a service may tell `a` from `a=`. */

@@ -4,9 +4,10 @@ import { pods } from '../../../api/core/pod.ts';
 import { services } from '../../../api/core/service.ts';
 import { endpointSlices } from '../../../api/discovery/endpoint-slice.ts';
 import { nodes } from '../../../api/core/node.ts';
-import { badRequest, notFound, serviceUnavailable } from '../../../api/machinery/status-error.ts';
+import { badRequest, forbidden, notFound, serviceUnavailable } from '../../../api/machinery/status-error.ts';
+import type { Authorizer } from '../authorization/authorizer.ts';
 import type { LocalApi } from '../local-api.ts';
-import type { RequestInfo } from '../request.ts';
+import type { RequestInfo, User } from '../request.ts';
 import type { Backend } from './backend.ts';
 import { nodeAddress, type NodeBackends } from './node-backend.ts';
 
@@ -92,4 +93,18 @@ export function nodeBackend(api: LocalApi, backends: NodeBackends, info: Request
   const address = nodeAddress(node);
   if (port === '' || portNumber(port) === address?.port) return backends.find(name);
   return unverified({ scheme, host: allowed(address?.host ?? ''), port: portNumber(port) });
+}
+
+/** What of the node's API runs something in a pod, or connects to it. */
+const COMMANDS = /^\/+(exec|attach|run|portForward)(\/|$)/i;
+
+/**
+ * The node sees the api-server's own rights only. A WebSocket comes as a GET, so those who may look at nodes would run
+ * commands in every pod: what does that takes `create`. Throws a 403.
+ */
+export function requireCreateForCommands(authorizer: Authorizer, info: RequestInfo, path: string, user: User): void {
+  if (info.verb === 'create' || !COMMANDS.test(decodeURIComponent(path))) return;
+  if (authorizer.authorize(user, { ...info, verb: 'create' }).allowed) return;
+  const why = `User ${JSON.stringify(user.name)} cannot create resource "nodes/proxy" in API group "" at the cluster scope`;
+  throw forbidden(nodes, info.name, why);
 }
