@@ -96,7 +96,6 @@ test('the default policy answers as upstream does, and bindings take effect and 
       subjects: [
         { apiGroup: GROUP, kind: 'Group', name: 'developers' },
         { kind: 'ServiceAccount', name: 'ci', namespace: 'build' },
-        { kind: 'ServiceAccount', name: 'local' },
       ],
     },
     {
@@ -124,7 +123,6 @@ test('the default policy answers as upstream does, and bindings take effect and 
     [user('bob', 'developers'), 'create deployments.apps in other', false],
     [account('build', 'ci'), 'delete secrets key in apps', true],
     [account('other', 'ci'), 'delete secrets key in apps', false],
-    [account('apps', 'local'), 'delete secrets key in apps', true],
     [account('kube-system', 'x'), 'get /openid/v1/jwks', true],
     [user('system:kube-scheduler'), 'create pods/binding web in apps', true],
     [user('system:kube-scheduler'), 'delete nodes a', false],
