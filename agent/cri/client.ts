@@ -46,6 +46,12 @@ export class CriError extends Error {
   get notFound(): boolean {
     return this.code === status.NOT_FOUND;
   }
+  /** As Go prints the failure of a call: what people search for. */
+  get rpcText(): string {
+    const words = status[this.code].toLowerCase().split('_');
+    const name = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+    return `rpc error: code = ${name === 'Cancelled' ? 'Canceled' : name} desc = ${this.message}`;
+  }
   get unimplemented(): boolean {
     return this.code === status.UNIMPLEMENTED;
   }

@@ -1,7 +1,7 @@
 /** The images of this host: what a container is started from, pulled when it has to be. */
 import type { Container } from '../../api/core/container.ts';
 import type { Secret } from '../../api/core/secret.ts';
-import type { CriClient } from '../cri/client.ts';
+import { CriError, type CriClient } from '../cri/client.ts';
 import type { AuthConfig, Image, PodSandboxConfig } from '../cri/types.ts';
 import { StartError } from '../pods/start-error.ts';
 import { credentialsFor } from './credentials.ts';
@@ -55,7 +55,7 @@ export class ImageService {
     const policy = container.imagePullPolicy ?? defaultPullPolicy(image);
     const present = policy === 'Always' ? undefined : await this.#cri.imageStatus(imageName(reference), { signal });
     if (present) {
-      event('Normal', 'Pulled', `Container image "${image}" already present on machine`);
+      event('Normal', 'Pulled', `Container image "${image}" already present on machine and can be accessed by the pod`);
       return present;
     }
     if (policy === 'Never') {
@@ -91,7 +91,7 @@ export class ImageService {
         return pulled;
       } catch (error) {
         signal.throwIfAborted();
-        const message = (error as Error).message;
+        const message = error instanceof CriError ? error.rpcText : (error as Error).message;
         const retryAt = this.#backOff.failed(podUid, image, message, Date.now());
         event('Warning', 'Failed', `Failed to pull image "${image}": ${message}`);
         throw new StartError('ErrImagePull', message, { retryAt });

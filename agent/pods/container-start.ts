@@ -107,7 +107,7 @@ async function create(
   return services.starts.run(signal, async () => {
     try {
       const containerId = await cri.createContainer(sandboxId, request, config);
-      record(pod, 'Normal', 'Created', `Created container: ${container.name}`, container.name);
+      record(pod, 'Normal', 'Created', 'Container created', container.name);
       return containerId;
     } catch (error) {
       throw new StartError('CreateContainerError', (error as Error).message);
@@ -129,7 +129,7 @@ async function start(
       throw new StartError('RunContainerError', (error as Error).message);
     }
   });
-  services.record(pod, 'Normal', 'Started', `Started container ${container.name}`, container.name);
+  services.record(pod, 'Normal', 'Started', 'Container started', container.name);
 }
 
 async function postStart(

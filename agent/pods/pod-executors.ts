@@ -9,6 +9,7 @@ import { parseResolvConf, podDns } from './dns.ts';
 import type { PodRuntime } from './observed.ts';
 import { terminationMessageFile } from './pod-observer.ts';
 import type { PodServices } from './pod-services.ts';
+import { removeContainerLogs } from './pod-files.ts';
 import { podLogDirectory, sandboxConfig } from './sandbox-config.ts';
 
 const LOG_DIRECTORY_MODE = 0o755;
@@ -54,7 +55,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
           // What has begun is brought to its end: the runtime would be left with half a network.
           await cri.runPodSandbox(config, pod.spec?.runtimeClassName ?? '');
         } catch (error) {
-          const message = `Failed to create pod sandbox: rpc error: ${(error as Error).message}`;
+          const message = `Failed to create pod sandbox: ${error instanceof CriError ? error.rpcText : (error as Error).message}`;
           record(pod, 'Warning', 'FailedCreatePodSandBox', message);
           throw error;
         }
@@ -66,8 +67,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
 
     async removeContainer({ observed }) {
       await ignoreNotFound(cri.removeContainer(observed.id));
-      const log = `${podLogDirectory(services.sandbox.logDirectory, pod)}/${observed.name}/${observed.restartCount}.log`;
-      await rm(log, { force: true });
+      await removeContainerLogs(podLogDirectory(services.sandbox.logDirectory, pod), observed);
       await rm(terminationMessageFile(volumes.podDirectory(uid), observed.name, observed.restartCount), {
         force: true,
       });

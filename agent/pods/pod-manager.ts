@@ -1,4 +1,5 @@
 /** The pods of this host: follows what is wanted, gives each pod its worker, and cleans up after those that are gone. */
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pods, type Pod } from '../../api/core/pod.ts';
 import type { Service } from '../../api/core/service.ts';
@@ -19,7 +20,9 @@ import type { Resources } from '../volumes/downward-values.ts';
 import type { ObjectSource } from '../volumes/object-source.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import type { ClusterDns } from './dns.ts';
+import { containerLogPath } from './container-config.ts';
 import { HostInventory } from './host-inventory.ts';
+import { rotateLogs } from './log-rotation.ts';
 import { MirrorPods, isMirror } from './mirror-pods.ts';
 import { newestContainer, type PodRuntime } from './observed.ts';
 import { graceOf } from './plan.ts';
@@ -27,6 +30,7 @@ import type { PodDirectory } from './pod-directory.ts';
 import { fieldPathOf, removePodLogs } from './pod-files.ts';
 import type { PodServices } from './pod-services.ts';
 import { PodWorker } from './pod-worker.ts';
+import { podLogDirectory } from './sandbox-config.ts';
 import { StaticPods } from './static-pods.ts';
 import { StatusManager } from './status-manager.ts';
 
@@ -81,13 +85,21 @@ export class PodManager implements PodDirectory {
   /** The latest ends of what is not known yet: a container may end before it was seen at all. */
   readonly #strangersEnds = new Set<string>();
   readonly #running = new Set<Promise<void>>();
+  #staticPods: readonly Pod[] = [];
   #statuses: StatusManager | undefined;
   #signal: AbortSignal | undefined;
 
   constructor(options: PodManagerOptions) {
     this.#options = options;
     const { cri, client, logger, nodeName, volumes, cgroups } = options;
-    this.#informer = new Informer({ client, resource: pods, fieldSelector: `spec.nodeName=${nodeName}`, logger });
+    this.#informer = new Informer({
+      client,
+      resource: pods,
+      fieldSelector: `spec.nodeName=${nodeName}`,
+      logger,
+      select: withoutManagedFields,
+      indexes: { uid: ({ metadata }) => [metadata?.uid ?? ''] },
+    });
     this.#mirrors = new MirrorPods({ client, logger, nodeName });
     this.#inventory = new HostInventory({ cri, volumes, cgroups, logger });
     this.#services = {
@@ -131,6 +143,7 @@ export class PodManager implements PodDirectory {
       this.#informer.run(signal),
       this.#mirrors.run(signal),
       this.#relist(signal),
+      rotateLogs({ cri, logger, logs: () => this.#logs() }, signal),
     ];
     if (staticPodDirectory !== undefined) {
       const source = new StaticPods({ directory: staticPodDirectory, nodeName, logger });
@@ -166,10 +179,13 @@ export class PodManager implements PodDirectory {
   }
 
   containerId(podUid: string, containerName: string, previous = false): string | undefined {
-    const runtime = this.#entries.get(podUid)?.worker.runtime;
-    if (!runtime) return undefined;
-    if (!previous) return newestContainer(runtime, containerName)?.id;
-    return runtime.containers.filter(({ name }) => name === containerName)[1]?.id;
+    const worker = this.#entries.get(podUid)?.worker;
+    if (!worker) return undefined;
+    if (!previous) return newestContainer(worker.runtime, containerName)?.id;
+    // While a container waits for its next start, the one that has just ended is the previous one.
+    const { initContainerStatuses = [], containerStatuses = [] } = worker.status ?? {};
+    const status = [...initContainerStatuses, ...containerStatuses].find(({ name }) => name === containerName);
+    return status?.lastState?.terminated?.containerID?.replace(/^\w+:\/\//, '');
   }
 
   /** What the volumes of a pod show has changed: for whoever follows configMaps, secrets and tokens. */
@@ -182,9 +198,18 @@ export class PodManager implements PodDirectory {
     this.#entries.get(podUid)?.worker.end(graceSeconds, false, { reason, message });
   }
 
+  *#logs(): Iterable<{ containerId: string; file: string }> {
+    for (const { worker } of this.#entries.values()) {
+      const directory = podLogDirectory(this.#options.logDirectory, worker.pod);
+      for (const { id, name, state, restartCount } of worker.runtime.containers) {
+        if (state !== 'running') continue;
+        yield { containerId: id, file: path.join(directory, containerLogPath(name, restartCount)) };
+      }
+    }
+  }
+
   #byUid(uid: string): Pod | undefined {
-    for (const pod of this.#informer.values()) if (pod.metadata?.uid === uid) return pod;
-    return undefined;
+    return this.#informer.byIndex('uid', uid)[0];
   }
 
   /** The object that stands for a pod in the API: its mirror when it is static. */
@@ -233,7 +258,12 @@ export class PodManager implements PodDirectory {
     for (const [uid, { worker, isStatic }] of this.#entries) {
       if (isStatic && !uids.has(uid)) worker.end(graceOf(worker.pod), true);
     }
-    for (const pod of wanted) if (!this.#entries.has(pod.metadata?.uid ?? '')) this.#start(pod, true);
+    for (const pod of wanted) {
+      // A pod whose file has changed starts when the one that it replaces is gone.
+      const { namespace = '', name = '' } = pod.metadata ?? {};
+      if (!this.find(namespace, name)) this.#start(pod, true);
+    }
+    this.#staticPods = wanted;
     this.#mirrors.want(wanted);
   }
 
@@ -310,6 +340,7 @@ export class PodManager implements PodDirectory {
     this.#statuses?.forget(uid);
     this.#entries.delete(uid);
     for (const [id, owner] of this.#owners) if (owner === uid) this.#owners.delete(id);
+    if (isStatic) this.#setStatic(this.#staticPods);
   }
 
   async #deleteFromApi({ metadata }: Pod, signal: AbortSignal): Promise<void> {
@@ -367,4 +398,10 @@ export class PodManager implements PodDirectory {
     await this.#inventory.removeLeftovers((uid) => this.#entries.has(uid), signal);
     await this.#options.cgroups.balance([...this.#entries.values()].map(({ worker }) => worker.pod));
   }
+}
+
+/** Nobody here asks who has set which field, and it is half of a pod. */
+function withoutManagedFields(pod: Pod): Pod {
+  delete pod.metadata?.managedFields;
+  return pod;
 }

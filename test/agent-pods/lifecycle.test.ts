@@ -92,15 +92,15 @@ await insideLab(import.meta.filename, async (address) => {
     });
 
     t.test('a container finds its environment from every source', async (t) => {
-      lab.api.put('configmaps', { metadata: { name: 'settings' }, data: { COLOR: 'red', other: 'x' } } as object);
+      lab.api.put('configmaps', { metadata: { name: 'settings' }, data: { COLOR: 'red', other: 'x' } });
       lab.api.put('secrets', {
         metadata: { name: 'keys' },
         data: { key: Buffer.from('hush').toString('base64') },
-      } as object);
+      });
       lab.api.put('services', {
         metadata: { name: 'front-end' },
         spec: { clusterIP: '10.43.0.7', ports: [{ name: 'http', port: 80, protocol: 'TCP' }] },
-      } as object);
+      });
       const script =
         'echo "$COLOR $P_COLOR $KEY $NODE $IP $CPU $JOINED $MAYBE- $FRONT_END_SERVICE_HOST $FRONT_END_PORT_80_TCP $1" > /dev/termination-log';
       lab.create('env', {
