@@ -51,8 +51,8 @@ export class ControlPlane implements AsyncDisposable {
       roles: ['apiserver'],
     };
     const server = runServer(config, stop.signal, logger);
-    let failed: unknown;
-    server.catch((error: unknown) => (failed = error));
+    let failed: Error | undefined;
+    server.catch((error: Error) => (failed = error));
     await until(async () => {
       if (failed) throw failed;
       return (await readFile(portFile, 'utf8').catch(() => '')) !== '';

@@ -1,0 +1,345 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { deployments, type Deployment } from '../../api/apps/deployment.ts';
+import { replicaSets } from '../../api/apps/replica-set.ts';
+import { certificateSigningRequests } from '../../api/certificates/certificate-signing-request.ts';
+import { configMaps } from '../../api/core/config-map.ts';
+import { endpoints } from '../../api/core/endpoints.ts';
+import { namespaces } from '../../api/core/namespace.ts';
+import { nodes } from '../../api/core/node.ts';
+import { pods, type Pod } from '../../api/core/pod.ts';
+import { secrets } from '../../api/core/secret.ts';
+import { serviceAccounts } from '../../api/core/service-account.ts';
+import { services } from '../../api/core/service.ts';
+import { endpointSlices } from '../../api/discovery/endpoint-slice.ts';
+import type { KubeObject } from '../../api/machinery/kind.ts';
+import { isNotFound } from '../../api/machinery/status-error.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import type { Resource } from '../../client/resource.ts';
+import { until } from '../client/https-server.ts';
+import { ControlPlane, PretendedNode } from './control-plane.ts';
+
+const deployment = (namespace: string, replicas: number, image = 'v1', node = 'n1'): Deployment => ({
+  metadata: { namespace, name: 'web' },
+  spec: {
+    replicas,
+    selector: { matchLabels: { app: 'web' } },
+    template: {
+      metadata: { labels: { app: 'web' } },
+      spec: {
+        // Bound by hand: these tests are about controllers, not about the scheduler.
+        nodeName: node,
+        terminationGracePeriodSeconds: 0,
+        containers: [{ name: 'c', image, ports: [{ name: 'http', containerPort: 8080 }] }],
+      },
+    },
+  },
+});
+
+async function find<T extends KubeObject>(client: ApiClient, resource: Resource<T>, namespace: string, name: string) {
+  try {
+    return await client.get(resource, namespace, name);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+const newNamespace = async (client: ApiClient, name: string): Promise<void> => {
+  await client.create(namespaces, { metadata: { name } });
+  await until(
+    async () => (await find(client, serviceAccounts, name, 'default')) !== undefined,
+    `the account of ${name}`,
+  );
+};
+
+async function rolledOut(
+  client: ApiClient,
+  namespace: string,
+  replicas: number,
+  revision: number,
+): Promise<Deployment> {
+  let last: Deployment | undefined;
+  await until(async () => {
+    last = await client.get(deployments, namespace, 'web');
+    const { metadata, status } = last;
+    return (
+      status?.observedGeneration === metadata?.generation &&
+      metadata?.annotations?.['deployment.kubernetes.io/revision'] === String(revision) &&
+      (status?.updatedReplicas ?? 0) === replicas &&
+      (status?.replicas ?? 0) === replicas &&
+      (status?.availableReplicas ?? 0) === replicas
+    );
+  }, `revision ${revision} with ${replicas} pods`);
+  return last!;
+}
+
+const gone = (client: ApiClient, resource: Resource, namespace: string) =>
+  until(
+    async () => (await client.listAll(resource, { namespace })).length === 0,
+    `no ${resource.plural} in ${namespace}`,
+  );
+
+t.test('the controllers and a real api-server', async (t) => {
+  const plane = await ControlPlane.start(2);
+  const { client } = plane;
+  const node = await PretendedNode.join(client, 'n1');
+  t.teardown(async () => {
+    await node[Symbol.asyncDispose]();
+    await plane[Symbol.asyncDispose]();
+  });
+
+  await t.test(
+    'each namespace gets its account and the CA bundle, and gets them again when they are deleted',
+    async (t) => {
+      await newNamespace(client, 'accounts');
+      const bundle = await client.get(configMaps, 'accounts', 'kube-root-ca.crt');
+      t.match(bundle.data?.['ca.crt'], /^-----BEGIN CERTIFICATE-----/);
+      await client.delete(serviceAccounts, 'accounts', 'default');
+      await client.patch(configMaps, 'accounts', 'kube-root-ca.crt', { data: { 'ca.crt': 'forged' } });
+      await until(async () => {
+        const healed = await client.get(configMaps, 'accounts', 'kube-root-ca.crt');
+        return healed.data?.['ca.crt'] === bundle.data?.['ca.crt'];
+      }, 'the bundle to be put right');
+      await until(
+        async () => (await find(client, serviceAccounts, 'accounts', 'default')) !== undefined,
+        'the account',
+      );
+    },
+  );
+
+  await t.test('a Deployment is rolled out, updated, undone and scaled, and its Service follows', async (t) => {
+    await newNamespace(client, 'rollout');
+    await client.create(services, {
+      metadata: { namespace: 'rollout', name: 'web' },
+      spec: { selector: { app: 'web' }, ports: [{ port: 80, targetPort: 'http' }] },
+    });
+    await client.create(deployments, deployment('rollout', 3));
+    const first = await rolledOut(client, 'rollout', 3, 1);
+    t.match(first.status?.conditions?.map(({ type, reason }) => `${type} ${reason}`).sort(), [
+      'Available MinimumReplicasAvailable',
+      'Progressing NewReplicaSetAvailable',
+    ]);
+    const addressesOf = async () => {
+      const [slice] = await client.listAll(endpointSlices, { namespace: 'rollout' });
+      const ready = (slice?.endpoints ?? []).filter(({ conditions }) => conditions?.ready);
+      return ready.flatMap((endpoint) => endpoint.addresses).sort();
+    };
+    const podAddresses = async () => {
+      const running = await client.listAll(pods, { namespace: 'rollout' });
+      return running.flatMap(({ status }) => status?.podIP ?? []).sort();
+    };
+    const followed = async () => {
+      const [slice, pod] = [await addressesOf(), await podAddresses()];
+      const [subset] = (await client.get(endpoints, 'rollout', 'web')).subsets ?? [];
+      const older = (subset?.addresses ?? []).map(({ ip }) => ip).sort();
+      return slice.length > 0 && slice.join() === pod.join() && slice.join() === older.join();
+    };
+    await until(followed, 'the endpoints');
+
+    await client.patch(deployments, 'rollout', 'web', { spec: deployment('rollout', 3, 'v2').spec });
+    await rolledOut(client, 'rollout', 3, 2);
+    await client.patch(deployments, 'rollout', 'web', { spec: deployment('rollout', 3, 'v1').spec });
+    await rolledOut(client, 'rollout', 3, 3);
+    await client.patch(deployments, 'rollout', 'web', { spec: { replicas: 40 } });
+    await rolledOut(client, 'rollout', 40, 3);
+    t.equal((await client.listAll(pods, { namespace: 'rollout' })).length, 40, 'not one too many');
+    t.equal((await client.listAll(replicaSets, { namespace: 'rollout' })).length, 2);
+    await client.patch(deployments, 'rollout', 'web', { spec: { replicas: 1 } });
+    await rolledOut(client, 'rollout', 1, 3);
+    await until(followed, 'the endpoints after the last change');
+  });
+
+  await t.test(
+    'a ReplicaSet replaces pods that go, adopts pods that match and releases pods that do not',
+    async (t) => {
+      await newNamespace(client, 'adoption');
+      const { spec } = deployment('adoption', 2);
+      const orphan: Pod = {
+        metadata: { namespace: 'adoption', name: 'orphan', labels: { app: 'web' } },
+        spec: spec!.template.spec,
+      };
+      await client.create(pods, orphan);
+      await client.create(replicaSets, { metadata: { namespace: 'adoption', name: 'web' }, spec });
+      const ready = async (count: number) =>
+        until(
+          async () => (await client.get(replicaSets, 'adoption', 'web')).status?.readyReplicas === count,
+          `${count} ready`,
+        );
+      await ready(2);
+      const adopted = await client.get(pods, 'adoption', 'orphan');
+      t.match(adopted.metadata?.ownerReferences, [{ kind: 'ReplicaSet', name: 'web', controller: true }]);
+      t.equal((await client.listAll(pods, { namespace: 'adoption' })).length, 2);
+
+      await client.patch(pods, 'adoption', 'orphan', { metadata: { labels: { app: 'other' } } });
+      await until(async () => (await client.listAll(pods, { namespace: 'adoption' })).length === 3, 'a replacement');
+      await ready(2);
+      t.notOk((await client.get(pods, 'adoption', 'orphan')).metadata?.ownerReferences?.length);
+      const [victim] = await client.listAll(pods, { namespace: 'adoption', labelSelector: 'app=web' });
+      await client.delete(pods, 'adoption', victim?.metadata?.name ?? '');
+      await until(async () => {
+        const there = await client.listAll(pods, { namespace: 'adoption', labelSelector: 'app=web' });
+        return there.length === 2 && there.every(({ metadata }) => metadata?.uid !== victim?.metadata?.uid);
+      }, 'another pod in its place');
+    },
+  );
+
+  await t.test(
+    'what is owned goes with its owner, stays when it is orphaned, and goes first in the foreground',
+    async (t) => {
+      await newNamespace(client, 'garbage');
+      const create = async (propagationPolicy: 'Background' | 'Foreground' | 'Orphan') => {
+        await client.create(deployments, deployment('garbage', 2));
+        await rolledOut(client, 'garbage', 2, 1);
+        await client.delete(deployments, 'garbage', 'web', { propagationPolicy });
+      };
+      await create('Background');
+      await gone(client, pods, 'garbage');
+      await gone(client, replicaSets, 'garbage');
+      await create('Foreground');
+      await gone(client, deployments, 'garbage');
+      t.equal((await client.listAll(replicaSets, { namespace: 'garbage' })).length, 0, 'the owner goes last');
+      await create('Orphan');
+      await gone(client, deployments, 'garbage');
+      const [left] = await client.listAll(replicaSets, { namespace: 'garbage' });
+      t.notOk(left?.metadata?.ownerReferences?.length);
+      t.equal((await client.listAll(pods, { namespace: 'garbage' })).length, 2);
+
+      const owner = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        name: 'never-was',
+        uid: '00000000-0000-4000-8000-000000000000',
+      };
+      await client.create(configMaps, { metadata: { namespace: 'garbage', name: 'lost', ownerReferences: [owner] } });
+      await until(
+        async () => (await find(client, configMaps, 'garbage', 'lost')) === undefined,
+        'an owner that never was',
+      );
+    },
+  );
+
+  await t.test('a namespace goes when everything in it has gone', async (t) => {
+    await newNamespace(client, 'doomed');
+    await client.create(deployments, deployment('doomed', 3));
+    await rolledOut(client, 'doomed', 3, 1);
+    const held = { namespace: 'doomed', name: 'held', finalizers: ['example.com/hold'] };
+    await client.create(configMaps, { metadata: held });
+    await client.delete(namespaces, '', 'doomed');
+    await until(async () => {
+      const { status } = await client.get(namespaces, '', 'doomed');
+      return (
+        status?.conditions?.some(({ type, status }) => type === 'NamespaceFinalizersRemaining' && status === 'True') ??
+        false
+      );
+    }, 'the condition that says what it waits for');
+    t.equal((await client.listAll(deployments, { namespace: 'doomed' })).length, 0);
+    await client.patch(configMaps, 'doomed', 'held', { metadata: { finalizers: [] } });
+    await until(async () => (await find(client, namespaces, '', 'doomed')) === undefined, 'the namespace to go');
+    t.equal((await client.listAll(pods, { namespace: 'doomed' })).length, 0);
+  });
+
+  await t.test(
+    'nodes get pod addresses of their own; a lost one is tainted, its pods are not ready and then evicted',
+    async (t) => {
+      await newNamespace(client, 'lost');
+      const doomed = await PretendedNode.join(client, 'n2');
+      const cidrOf = async (name: string) => (await client.get(nodes, '', name)).spec?.podCIDR;
+      await until(async () => (await cidrOf('n2')) !== undefined, 'a part of the pod addresses');
+      t.not(await cidrOf('n2'), await cidrOf('n1'));
+      const { spec } = deployment('lost', 1, 'v1', 'n2').spec!.template;
+      const toleration = (tolerationSeconds?: number) => ({
+        key: 'node.kubernetes.io/unreachable',
+        operator: 'Exists' as const,
+        effect: 'NoExecute' as const,
+        tolerationSeconds,
+      });
+      const create = (name: string, tolerationSeconds?: number) =>
+        client.create(pods, {
+          metadata: { namespace: 'lost', name },
+          spec: { ...spec!, terminationGracePeriodSeconds: 30, tolerations: [toleration(tolerationSeconds)] },
+        });
+      await create('brief', 1);
+      await create('faithful');
+      const isReady = async (name: string) =>
+        (await client.get(pods, 'lost', name)).status?.conditions?.some(
+          ({ type, status }) => type === 'Ready' && status === 'True',
+        );
+      await until(async () => ((await isReady('brief')) && (await isReady('faithful'))) ?? false, 'the pods to run');
+
+      await doomed[Symbol.asyncDispose]();
+      await until(
+        async () => {
+          const { spec: lost } = await client.get(nodes, '', 'n2');
+          const effects = (lost?.taints ?? []).map(({ key, effect }) => `${key}:${effect}`);
+          return effects.includes('node.kubernetes.io/unreachable:NoExecute') && effects.length === 2;
+        },
+        'the taints',
+        15_000,
+      );
+      const { status } = await client.get(nodes, '', 'n2');
+      t.match(
+        status?.conditions?.find(({ type }) => type === 'Ready'),
+        { status: 'Unknown', reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.' },
+      );
+      await until(async () => !(await isReady('faithful')), 'the pods not to be ready');
+      await until(async () => {
+        const evicted = await client.get(pods, 'lost', 'brief');
+        return evicted.metadata?.deletionTimestamp !== undefined;
+      }, 'the eviction');
+      const evicted = await client.get(pods, 'lost', 'brief');
+      t.match(
+        evicted.status?.conditions?.find(({ type }) => type === 'DisruptionTarget'),
+        { status: 'True', reason: 'DeletionByTaintManager' },
+      );
+      t.notOk((await client.get(pods, 'lost', 'faithful')).metadata?.deletionTimestamp);
+      await client.delete(nodes, '', 'n2');
+    },
+  );
+
+  await t.test('a joining node gets its certificate, and expired tokens are cleared away', async (t) => {
+    const args = [
+      'req',
+      '-new',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-keyout',
+      '/dev/null',
+    ];
+    const csr = await promisify(execFile)('openssl', [...args, '-subj', '/O=system:nodes/CN=system:node:n9']);
+    const spec = {
+      request: Buffer.from(csr.stdout).toString('base64'),
+      signerName: 'kubernetes.io/kube-apiserver-client-kubelet',
+      usages: ['digital signature' as const, 'client auth' as const],
+    };
+    await client.create(certificateSigningRequests, { metadata: { name: 'n9' }, spec });
+    await until(async () => {
+      const { status } = await client.get(certificateSigningRequests, '', 'n9');
+      return status?.certificate !== undefined;
+    }, 'the certificate');
+    const { status } = await client.get(certificateSigningRequests, '', 'n9');
+    t.match(Buffer.from(status?.certificate ?? '', 'base64').toString(), /^-----BEGIN CERTIFICATE-----/);
+    t.match(status?.conditions, [{ type: 'Approved', reason: 'AutoApproved' }]);
+
+    const base64 = (text: string): string => Buffer.from(text).toString('base64');
+    await client.create(secrets, {
+      metadata: { namespace: 'kube-system', name: 'bootstrap-token-abcdef' },
+      type: 'bootstrap.kubernetes.io/token',
+      data: {
+        'token-id': base64('abcdef'),
+        'token-secret': base64('0123456789abcdef'),
+        expiration: base64(new Date(Date.now() + 1000).toISOString()),
+        'usage-bootstrap-authentication': base64('true'),
+      },
+    });
+    const token = () => find(client, secrets, 'kube-system', 'bootstrap-token-abcdef');
+    t.ok(await token());
+    await until(async () => (await token()) === undefined, 'the token to be deleted');
+  });
+
+  t.strictSame(node.failures, []);
+});
