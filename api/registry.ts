@@ -1,5 +1,6 @@
 import type { Kind } from './machinery/kind.ts';
 import { pods } from './core/pod.ts';
+import { podTemplates } from './core/pod-template.ts';
 import { namespaces } from './core/namespace.ts';
 import { nodes } from './core/node.ts';
 import { services } from './core/service.ts';
@@ -34,6 +35,7 @@ import { deleteOptions } from './meta/delete-options.ts';
 /** Every kind that the api-server serves. */
 export const kinds: readonly Kind[] = [
   pods,
+  podTemplates,
   namespaces,
   nodes,
   services,

@@ -9,8 +9,9 @@ PATH="$PWD/node_modules/.bin:$PATH"
 work=$(mktemp -d /tmp/kedge-replay.XXXXXX)
 token=$(openssl rand -hex 16)
 umask 077
-echo "$token,replay,replay,\"system:masters\"" >"$work/tokens.csv"
-dist/kedge server --data-dir "$work/data" --bind-address 127.0.0.1 --port 0 --port-file "$work/port" \
+echo "$token,admin,admin,\"system:masters\"" >"$work/tokens.csv"
+# The api-server alone, as the conversations were recorded: no controller adds objects of its own.
+dist/kedge server --data-dir "$work/data" --bind-address 127.0.0.1 --port 0 --roles apiserver --port-file "$work/port" \
   --admin-kubeconfig "$work/admin.kubeconfig" --token-auth-file "$work/tokens.csv" >"$work/log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
