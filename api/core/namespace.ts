@@ -69,11 +69,6 @@ function validateFinalizers({ spec }: Namespace): FieldError[] {
   return errors;
 }
 
-/** For `namespaces/finalize`: the only field that may change is `spec.finalizers`. */
-export function prepareFinalizeUpdate(namespace: Namespace, old: Namespace): void {
-  namespace.status = old.status;
-}
-
 export const namespaces = defineKind<Namespace>({
   group: '',
   version: 'v1',

@@ -84,8 +84,16 @@ function applyPodLevelDefaults(spec: PodSpec): void {
   if (Object.keys(requests).length === 0) delete resources.requests;
 }
 
+/** `podIP` is the first of `podIPs`; who writes one of them need not write the other. */
+function applyStatusDefaults({ status }: Pod): void {
+  if (!status) return;
+  if (status.podIP && status.podIPs?.[0]?.ip !== status.podIP) status.podIPs = [{ ip: status.podIP }];
+  else if (status.podIPs?.length) status.podIP = status.podIPs[0]?.ip;
+}
+
 export function applyPodDefaults(pod: Pod): void {
   const { spec } = pod;
+  applyStatusDefaults(pod);
   if (!spec) return;
   applyPodSpecDefaults(spec);
   for (const container of spec.containers ?? []) requestWhatIsLimited(container.resources);
