@@ -20,6 +20,12 @@ function hasContainer(pod: Pod, name: string): boolean {
   return [...containers, ...initContainers, ...ephemeralContainers].some((container) => container.name === name);
 }
 
+function statusOf(pod: Pod, containerName: string): ContainerStatus | undefined {
+  const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {};
+  const all = [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses];
+  return all.find(({ name }) => name === containerName);
+}
+
 /**
  * The runtime's id of the container whose log is meant: with `previous` the last one that ended, otherwise the running one or
  * else the last that ran. Throws 404 for a container that the pod does not have and 400 for one that has no log.
@@ -32,10 +38,7 @@ export function findLoggedContainer(pod: Pod, containerName: string, previous: b
       404,
       `container ${JSON.stringify(containerName)} not found in pod ${JSON.stringify(podName)}`,
     );
-  const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {};
-  const status = [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses].find(
-    ({ name }) => name === containerName,
-  );
+  const status = statusOf(pod, containerName);
   if (status === undefined) throw new NodeApiError(400, `${about} is not available`);
   const ended = withoutScheme(status.lastState?.terminated?.containerID);
   if (previous) {
@@ -58,7 +61,8 @@ function whyNone({ state }: ContainerStatus): string {
 
 /** The runtime's id of the container that runs in the pod under this name. Throws when there is none. */
 export function findRunningContainer(pods: PodDirectory, pod: Pod, containerName: string): string {
-  const id = pods.containerId(pod.metadata?.uid ?? '', containerName);
+  const { terminated, waiting } = statusOf(pod, containerName)?.state ?? {};
+  const id = terminated || waiting ? undefined : pods.containerId(pod.metadata?.uid ?? '', containerName);
   if (id === undefined) throw new NodeApiError(500, `container not found (${JSON.stringify(containerName)})`);
   return withoutScheme(id);
 }

@@ -60,6 +60,11 @@ export async function startRuntime(): Promise<TestRuntime> {
       return { name, uid, sandboxId, ip: status.network?.ip ?? '', config, containers: started };
     },
     async [Symbol.asyncDispose]() {
+      // The runtime takes the pods' network namespaces down with their sandboxes.
+      for (const { id } of await cri.listPodSandboxes()) {
+        await cri.stopPodSandbox(id);
+        await cri.removePodSandbox(id);
+      }
       cri.close();
       await containerd[Symbol.asyncDispose]();
     },

@@ -230,6 +230,8 @@ t.test('what cannot be done is said before the connection is upgraded', async (t
   );
   t.match(await refusal('exec?container=nope&command=ls&stdout=1'), /container nope is not valid for pod demo/);
   t.match(await refusal('exec?container=main&command=ls'), /you must specify at least 1 of stdin, stdout, stderr/);
+  cluster.setState(pod, 'echo', { terminated: { exitCode: 1 } });
+  t.match(await refusal('exec?container=echo&command=ls&stdout=1'), /container not found \("echo"\)/);
   const { stderr } = await kubectl(['exec', 'nopod', '--', 'ls']);
   t.match(stderr, /pods "nopod" not found/);
 });
