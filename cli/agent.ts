@@ -1,12 +1,20 @@
+import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { agentConfigHelp, defaultAgentConfig } from '../agent/config.ts';
 import { runDaemon } from './daemon.ts';
 import { loadSettings, settingsFlags } from './settings.ts';
 
+/**
+ * An agent waits for most of its life: what the compilers of V8 would make faster is not worth the memory that they and
+ * their code take (103 MB with 60 pods instead of 90, for the same CPU time).
+ */
+const V8_FLAGS = ['--optimize-for-size', '--no-opt', '--no-maglev', '--no-sparkplug'];
+
 /** `kedge agent`: runs this host's pods. */
 export const agentCommand = (): Command =>
   settingsFlags(new Command('agent').description("run this host's pods"), defaultAgentConfig, agentConfigHelp).action(
     async (flags: Record<string, unknown>) => {
+      for (const flag of V8_FLAGS) setFlagsFromString(flag);
       const config = await loadSettings(defaultAgentConfig, flags, process.env);
       const { runAgent } = await import('../agent/main.ts');
       await runDaemon('agent', config.logLevel, (signal, logger) => runAgent(config, signal, logger));
