@@ -3,9 +3,11 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { stringify } from 'yaml';
+import type { Body } from '../../api/machinery/body.ts';
 import { badRequest, tooLarge } from '../../api/machinery/status-error.ts';
 import type { Accepted } from './negotiate.ts';
 import type { RequestInfo, User } from './request.ts';
+import type { BodyParser } from './request-body.ts';
 
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;
@@ -25,9 +27,11 @@ export class Exchange {
   namespace: string;
   /** What the answer looks like. */
   accepted: Accepted = { form: 'object', encoding: 'json' };
+  readonly #bodies: BodyParser;
   #warnings: string[] | undefined;
 
-  constructor(request: Request, response: Response, info: RequestInfo) {
+  constructor(request: Request, response: Response, info: RequestInfo, bodies: BodyParser) {
+    this.#bodies = bodies;
     this.request = request;
     this.response = response;
     this.info = info;
@@ -69,6 +73,11 @@ export class Exchange {
       request.on('error', reject);
       request.on('aborted', () => reject(badRequest('the client went away')));
     });
+  }
+
+  /** What a body of this request says, by its Content-Type. Throws StatusError: 400 and 415. */
+  parseBody(body: Buffer, findDuplicates: boolean): Body {
+    return this.#bodies.parse(body, this.header('content-type') ?? '', findDuplicates);
   }
 
   /** JSON bytes, as the client's encoding. */

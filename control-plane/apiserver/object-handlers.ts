@@ -75,7 +75,7 @@ export class ObjectHandlers {
     const dryRun = parseDryRun(query, 'CreateOptions');
     const validation = parseFieldValidation(query, 'CreateOptions');
     const body = await exchange.readBody();
-    const object = decodeBody(resource, body, exchange.header('content-type') ?? '', validation, exchange);
+    const object = decodeBody(resource, body, validation, exchange);
     resource.kind.applyDefaults(object);
     const { bytes } = await this.#writer.create(resource, namespace, object, this.context(exchange, dryRun));
     sendServed(exchange, resource, 201, bytes);
@@ -88,7 +88,7 @@ export class ObjectHandlers {
     const validation = parseFieldValidation(query, 'UpdateOptions');
     const body = await exchange.readBody();
     const change = (): Stored => {
-      const object = decodeBody(resource, body, exchange.header('content-type') ?? '', validation, exchange);
+      const object = decodeBody(resource, body, validation, exchange);
       resource.kind.applyDefaults(object);
       return object;
     };

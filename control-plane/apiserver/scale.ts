@@ -1,6 +1,5 @@
 /** The `scale` subresource: the replicas of an object, as autoscaling/v1 Scale. */
 import { decodeObject } from '../../api/machinery/decode.ts';
-import { parseBody } from '../../api/machinery/body.ts';
 import { invalid } from '../../api/machinery/field-error.ts';
 import { formatSelector, selectorFrom } from '../../api/machinery/selectors.ts';
 import { invalidObject, notFound } from '../../api/machinery/status-error.ts';
@@ -38,7 +37,7 @@ export async function serveScale(
   const wantedScale = (current: Scale): Scale => {
     const value = patch
       ? patch(scales, current as Stored, () => structuredClone(current) as Stored)
-      : parseBody(body?.toString() ?? '', exchange.header('content-type') ?? '', false).value;
+      : exchange.parseBody(body ?? Buffer.alloc(0), false).value;
     const { object, problems } = decodeObject(scales, value);
     reportProblems(problems, validation, exchange);
     return object;

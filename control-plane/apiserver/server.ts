@@ -20,6 +20,7 @@ import { healthHandler } from './health.ts';
 import { ApiServerMetrics } from './metrics.ts';
 import { openApiHandler } from './openapi-handlers.ts';
 import { documentsHandler, versionHandler } from './paths.ts';
+import { BodyParser } from './request-body.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { Router } from './router.ts';
 import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
@@ -100,14 +101,15 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     actions,
     paths,
   });
+  const bodies = new BodyParser();
   const inFlight = new Set<Response>();
 
   const onRequest = (request: Request, response: Response): void => {
     let exchange: Exchange;
     try {
-      exchange = new Exchange(request, response, parseRequestInfo(request.method ?? 'GET', request.url ?? '/'));
+      exchange = new Exchange(request, response, parseRequestInfo(request.method ?? 'GET', request.url ?? '/'), bodies);
     } catch (error) {
-      exchange = new Exchange(request, response, parseRequestInfo('GET', '/'));
+      exchange = new Exchange(request, response, parseRequestInfo('GET', '/'), bodies);
       return fail(exchange, error);
     }
     const startedAt = performance.now();

@@ -1,5 +1,4 @@
 /** Subresources that are views of a stored object or acts upon it, and the creates that store nothing. */
-import { parseBody } from '../../api/machinery/body.ts';
 import { decodeObject } from '../../api/machinery/decode.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import { badRequest, conflict, methodNotAllowed, noSuchPath, notFound } from '../../api/machinery/status-error.ts';
@@ -129,11 +128,7 @@ export class Subresources {
     const { query, subresource } = exchange.info;
     const validation = parseFieldValidation(query, 'CreateOptions');
     const body = await exchange.readBody();
-    const { value, problems } = parseBody(
-      body.toString(),
-      exchange.header('content-type') ?? '',
-      validation !== 'Ignore',
-    );
+    const { value, problems } = exchange.parseBody(body, validation !== 'Ignore');
     const described = resource.kind.subresources.find(({ name }) => name === subresource);
     const { group = '', version = 'v1', kind = travels } = described ?? {};
     const travelling = kind === undefined ? undefined : findByKind(group, version, kind);

@@ -1,5 +1,4 @@
 /** The query parameters of writes, and the decoding of their bodies. */
-import { parseBody } from '../../api/machinery/body.ts';
 import { decoderOf, DecodeError } from '../../api/machinery/decode.ts';
 import { notSupported } from '../../api/machinery/field-error.ts';
 import { badRequest, invalidObject } from '../../api/machinery/status-error.ts';
@@ -31,14 +30,8 @@ export function parseFieldValidation(query: URLSearchParams, kind: string): Fiel
 }
 
 /** Decodes a body as an object of the resource; what it says beyond the schema is refused, told or passed over. */
-export function decodeBody(
-  resource: Resource,
-  body: Buffer,
-  contentType: string,
-  validation: FieldValidation,
-  exchange: Exchange,
-): Stored {
-  const { value, problems } = parseBody(body.toString(), contentType, validation !== 'Ignore');
+export function decodeBody(resource: Resource, body: Buffer, validation: FieldValidation, exchange: Exchange): Stored {
+  const { value, problems } = exchange.parseBody(body, validation !== 'Ignore');
   const decoded = resource.decode(value);
   reportProblems([...problems, ...decoded.problems], validation, exchange);
   return decoded.object;
@@ -61,7 +54,7 @@ export async function readDeleteOptions(exchange: Exchange): Promise<DeleteOptio
 }
 
 function deleteOptionsFromBody(body: Buffer, exchange: Exchange): DeleteOptions {
-  const { value } = parseBody(body.toString(), exchange.header('content-type') ?? '', false);
+  const { value } = exchange.parseBody(body, false);
   try {
     return decodeDeleteOptions(value).object;
   } catch (error) {
