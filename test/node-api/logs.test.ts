@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { rename } from 'node:fs/promises';
 import { connect } from 'node:http2';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import t from 'tap';
 import { pods } from '../../api/core/pod.ts';
+import { createAuthority, issueCertificate } from '../../control-plane/pki/signing.ts';
 import { eventually } from '../support/wait.ts';
 import { startCluster } from './cluster.ts';
 
@@ -147,4 +150,34 @@ t.test('a node that is down and a pod without a node are told apart', async (t) 
   const unscheduled = await cluster.kubectl(['logs', 'nowhere']);
   t.strictSame([unscheduled.code, unscheduled.stdout.toString()], [0, '']);
   t.match((await cluster.kubectl(['exec', 'nowhere', '--', 'ls'])).stderr, 'pod nowhere does not have a host assigned');
+});
+
+t.test("a node's certificate is verified, unless the client asks not to", async (t) => {
+  const forger = await createAuthority('forger', Date.now());
+  const forged = await issueCertificate(forger, {
+    commonName: 'system:node:forged',
+    names: ['127.0.0.1'],
+    usages: ['server auth'],
+    lifetimeMs: 3600_000,
+    now: Date.now(),
+  });
+  const server = createServer({ cert: forged.certificate, key: forged.key }, (_request, response) =>
+    response.end('lies\n'),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  await cluster.addNode('forged', (server.address() as AddressInfo).port);
+  const containers = [{ name: 'main', image: 'kedge.local/hello:1.0' }];
+  await cluster.api.create(pods, {
+    metadata: { name: 'lied', namespace: 'default' },
+    spec: { nodeName: 'forged', containers },
+  });
+  t.match(
+    (await cluster.kubectl(['logs', 'lied'])).stderr,
+    /tls: failed to verify certificate: unable to verify the first certificate/,
+  );
+  t.match((await cluster.kubectl(['exec', 'lied', '--', 'ls'])).stderr, /tls: failed to verify certificate/);
+  const { stdout } = await cluster.kubectl(['logs', 'lied', '--insecure-skip-tls-verify-backend']);
+  t.equal(stdout.toString(), 'lies\n');
 });
