@@ -1,5 +1,6 @@
 /** What the daemons share: a log on stdout, and an end on SIGTERM or SIGINT. */
 import { destination, pino, type Logger } from 'pino';
+import { speaksForItself } from './plain-errors.ts';
 
 /** After a signal a daemon has this long to end by itself. */
 const SHUTDOWN_LIMIT_MS = 15_000;
@@ -29,7 +30,8 @@ export async function runDaemon(
     await body(controller.signal, logger);
   } catch (error) {
     if (controller.signal.aborted) return;
-    logger.fatal({ err: error }, (error as Error).message);
+    if (speaksForItself(error)) logger.fatal(error.message);
+    else logger.fatal({ err: error }, 'an unforeseen failure');
     process.exitCode = 1;
   } finally {
     controller.abort();

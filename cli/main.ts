@@ -1,50 +1,25 @@
-/** The `kedge` command. Each subcommand is a file; the daemons are loaded only when they are asked for. */
+/**
+ * Where every process and thread of Kedge begins. What it is decides what is loaded: the server's threads and the agent's
+ * helpers, which live for milliseconds, need nothing of the command line.
+ */
 import { isMainThread, workerData } from 'node:worker_threads';
-import { Command } from 'commander';
-import { ProgramError } from '../agent/host/run.ts';
-import { StatusError } from '../api/machinery/status-error.ts';
-import { ConnectionError } from '../client/connection-error.ts';
-import { TokenFileError } from '../control-plane/apiserver/authentication/static-tokens.ts';
-import { PkiError } from '../control-plane/pki/pem-files.ts';
-import { agentHelperCommands } from './agent-helpers.ts';
-import { agentCommand } from './agent.ts';
-import { kubeconfigCommand } from './kubeconfig.ts';
-import { resetCommand } from './reset.ts';
-import { serverCommand } from './server.ts';
-import { SettingsError } from './settings.ts';
-import { tokenCommand } from './token.ts';
-import { versionCommand } from './version.ts';
 
-async function main(): Promise<void> {
-  if (!isMainThread) {
-    // The server runs its roles on threads of this same program.
-    const { runRoleThread } = await import('../control-plane/role-thread.ts');
-    return runRoleThread(workerData);
-  }
-  const program = new Command('kedge')
-    .description('Kubernetes for real Linux hosts')
-    .addCommand(serverCommand())
-    .addCommand(agentCommand())
-    .addCommand(resetCommand())
-    .addCommand(tokenCommand())
-    .addCommand(kubeconfigCommand())
-    .addCommand(versionCommand());
-  for (const helper of agentHelperCommands()) program.addCommand(helper, { hidden: true });
-  await program.parseAsync();
+/** Runs one of the agent's helpers; false when the command line names none. */
+async function runHelper(name: string | undefined): Promise<boolean> {
+  if (name === 'volume-helper') {
+    const { runVolumeHelper } = await import('../agent/host/volume-helper/main.ts');
+    await runVolumeHelper();
+  } else if (name === 'host-facts') {
+    const { printHostFacts } = await import('../agent/host/host-facts.ts');
+    await printHostFacts();
+  } else return false;
+  return true;
 }
 
-/** Failures that say everything in their one sentence; any other is a defect and shows where it happened. */
-const speaksForItself = (error: unknown): error is Error =>
-  error instanceof SettingsError ||
-  error instanceof StatusError ||
-  error instanceof ConnectionError ||
-  error instanceof ProgramError ||
-  error instanceof PkiError ||
-  error instanceof TokenFileError;
-
-try {
-  await main();
-} catch (error) {
-  console.error(speaksForItself(error) ? `kedge: ${error.message}` : error);
-  process.exitCode = 1;
+if (!isMainThread) {
+  const { runRoleThread } = await import('../control-plane/role-thread.ts');
+  await runRoleThread(workerData);
+} else if (!(await runHelper(process.argv[2]))) {
+  const { runProgram } = await import('./program.ts');
+  await runProgram();
 }

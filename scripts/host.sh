@@ -99,7 +99,7 @@ install_files() {
   fi
   [ -s "$config/containerd.toml" ] || "$1/scripts/containerd-config.sh" "$data/containerd" "$runtime/containerd" \
     "$runtime/containerd.sock" "$config/cni/net.d" >"$config/containerd.toml"
-  [ -s "$config/server.yaml" ] || echo "data-dir: $data/server" >"$config/server.yaml"
+  [ -s "$config/server.yaml" ] || printf 'data-dir: %s\nallow-privileged: true\n' "$data/server" >"$config/server.yaml"
 }
 
 # write_agent_config: joins this host to its own server with a fresh token.

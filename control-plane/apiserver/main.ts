@@ -21,6 +21,7 @@ export interface ApiServerOptions {
     | 'serviceNodePortRange'
     | 'clusterDomain'
     | 'tokenAuthFile'
+    | 'allowPrivileged'
   >;
   readonly pki: ClusterPki;
   readonly store: Store;
@@ -42,6 +43,7 @@ export async function startApiServer({ config, pki, store, logger, signal }: Api
     pki,
     tokenFile: config.tokenAuthFile ? await readFile(config.tokenAuthFile, 'utf8') : '',
     clusterDomain: config.clusterDomain,
+    allowPrivileged: config.allowPrivileged,
     onError: (error) => logger.error({ err: error }, 'a background task of the api-server failed'),
   });
   const identity = () => ({ cert: pki.kubeletClient.certificate, key: pki.kubeletClient.key, ca: pki.ca.certificate });

@@ -34,6 +34,7 @@ export interface SecurityOptions {
   readonly pki: Pick<ClusterPki, 'serviceAccountKey' | 'ca'>;
   /** The text of the token file; '' for none. */
   readonly tokenFile: string;
+  readonly allowPrivileged: boolean;
   /** `cluster.local` */
   readonly clusterDomain: string;
   /** Called with what goes wrong in the background. */
@@ -98,7 +99,15 @@ export function createSecurity(options: SecurityOptions): Security {
       anonymous: true,
     }),
     authorizer,
-    admission: admissionPlugins({ api, authorizer, rbac, index, graph, accounts }),
+    admission: admissionPlugins({
+      api,
+      authorizer,
+      rbac,
+      index,
+      graph,
+      accounts,
+      allowPrivileged: options.allowPrivileged,
+    }),
     actions: new Map([
       ...accessReviewActions(authorizer, rbac),
       ...identityReviewActions(tokens, audiences),

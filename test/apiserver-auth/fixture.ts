@@ -42,6 +42,7 @@ export async function startSecurity(t: Test): Promise<Fixture> {
     api: core.api,
     pki,
     tokenFile: TOKEN_FILE,
+    allowPrivileged: true,
     clusterDomain: 'cluster.local',
     onError: (error) => failures.push(error),
   });

@@ -83,6 +83,7 @@ export class Cluster implements AsyncDisposable {
       'data-dir': this.dataDirectory,
       'admin-kubeconfig': this.kubeconfig,
       'advertise-address': `${NETWORK}.1`,
+      'allow-privileged': 'true',
       ...this.#settings,
     };
     const args = Object.entries(settings).map(([key, value]) => `--${key}=${value}`);

@@ -18,6 +18,7 @@ import { priority } from './priority.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
 import { serviceAccount } from './service-account.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
+import { unprivileged } from './unprivileged.ts';
 
 export interface AdmissionOptions {
   readonly api: LocalApi;
@@ -26,6 +27,8 @@ export interface AdmissionOptions {
   readonly index: RbacIndex;
   readonly graph: PodGraph;
   readonly accounts: ServiceAccountIndex;
+  /** Whether pods may have privileged containers at all. */
+  readonly allowPrivileged: boolean;
 }
 
 /** Admission, in upstream's order: every `mutate` in this order, then every `validate`. */
@@ -36,6 +39,7 @@ export const admissionPlugins = ({
   index,
   graph,
   accounts,
+  allowPrivileged,
 }: AdmissionOptions): AdmissionPlugin[] => [
   namespaceLifecycle(api),
   nodeRestriction(api, graph),
@@ -48,4 +52,5 @@ export const admissionPlugins = ({
   certificateSigning(authorizer),
   certificateSubjectRestriction,
   rbacEscalation({ authorizer, rbac, index }),
+  ...(allowPrivileged ? [] : [unprivileged]),
 ];

@@ -1,0 +1,37 @@
+/** The `kedge` command. Each subcommand is a file; the daemons are loaded only when they are asked for. */
+import { Command } from 'commander';
+import type { RoleOptions } from '../control-plane/role-thread.ts';
+import { agentCommand } from './agent.ts';
+import { kubeconfigCommand } from './kubeconfig.ts';
+import { speaksForItself } from './plain-errors.ts';
+import { resetCommand } from './reset.ts';
+import { serverCommand } from './server.ts';
+import { tokenCommand } from './token.ts';
+import { versionCommand } from './version.ts';
+
+async function main(): Promise<void> {
+  if (!isMainThread) {
+    // The server runs its roles on threads of this same program.
+    const { runRoleThread } = await import('../control-plane/role-thread.ts');
+    return runRoleThread(workerData as RoleOptions);
+  }
+  const program = new Command('kedge')
+    .description('Kubernetes for real Linux hosts')
+    .addCommand(serverCommand())
+    .addCommand(agentCommand())
+    .addCommand(resetCommand())
+    .addCommand(tokenCommand())
+    .addCommand(kubeconfigCommand())
+    .addCommand(versionCommand());
+  await program.parseAsync();
+}
+
+/** Runs what the command line asks for. A failure is told on stderr and in the exit code. */
+export async function runProgram(): Promise<void> {
+  try {
+    await runCommand();
+  } catch (error) {
+    console.error(speaksForItself(error) ? `kedge: ${error.message}` : error);
+    process.exitCode = 1;
+  }
+}
