@@ -11,7 +11,7 @@ import type { ApiClient } from './api-client.ts';
 import { backoffMs } from './backoff.ts';
 import { ConnectionError } from './connection-error.ts';
 import type { Logger } from './logger.ts';
-import type { Resource } from './resource.ts';
+import { events } from './resources.ts';
 
 export interface EventRecorderOptions {
   readonly client: ApiClient;
@@ -25,8 +25,6 @@ export interface EventRecorderOptions {
 }
 
 export type EventType = 'Normal' | 'Warning';
-
-const eventResource: Resource<Event> = { group: '', version: 'v1', kind: 'Event', plural: 'events', namespaced: true };
 
 /** client-go's EventCorrelator: so many like ones within the interval become one combined Event. */
 const AGGREGATE_AFTER = 10;
@@ -157,7 +155,7 @@ export class EventRecorder {
       const patch = { count, message: occurrence.message, lastTimestamp: seconds(occurrence.at) };
       try {
         await retried(
-          () => client.patch(eventResource, sent.namespace, sent.name, patch, { type: 'strategic', signal }),
+          () => client.patch(events, sent.namespace, sent.name, patch, { type: 'strategic', signal }),
           signal,
         );
         sent.count = count;
@@ -170,7 +168,7 @@ export class EventRecorder {
     }
     const event = this.#newEvent(occurrence);
     const { namespace = '', name = '' } = event.metadata ?? {};
-    await retried(() => client.create(eventResource, event, { signal }), signal);
+    await retried(() => client.create(events, event, { signal }), signal);
     remember(this.#sent, key, { namespace, name, count: 1 });
   }
 

@@ -1,10 +1,11 @@
 /** One of several servers acts at a time: the holder of a Lease that it keeps renewing. As client-go's `leaderelection`. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { leases, type Lease } from '../api/coordination/lease.ts';
+import type { Lease } from '../api/coordination/lease.ts';
 import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
 import type { ApiClient } from './api-client.ts';
 import { ConnectionError } from './connection-error.ts';
 import type { Logger } from './logger.ts';
+import { leases } from './resources.ts';
 
 export interface LeaderElectionOptions {
   readonly client: ApiClient;

@@ -1,18 +1,15 @@
 /** The pictures of the cluster that the controllers share: each kind is listed, watched and parsed once for all of them. */
-import { deployments, type Deployment } from '../../api/apps/deployment.ts';
-import { replicaSets, type ReplicaSet } from '../../api/apps/replica-set.ts';
-import {
-  certificateSigningRequests,
-  type CertificateSigningRequest,
-} from '../../api/certificates/certificate-signing-request.ts';
-import { leases, type Lease } from '../../api/coordination/lease.ts';
-import { endpoints, type Endpoints } from '../../api/core/endpoints.ts';
-import { namespaces, type Namespace } from '../../api/core/namespace.ts';
-import { nodes, type Node } from '../../api/core/node.ts';
-import { pods, type Pod } from '../../api/core/pod.ts';
-import { serviceAccounts, type ServiceAccount } from '../../api/core/service-account.ts';
-import { services, type Service } from '../../api/core/service.ts';
-import { endpointSlices, type EndpointSlice } from '../../api/discovery/endpoint-slice.ts';
+import type { Deployment } from '../../api/apps/deployment.ts';
+import type { ReplicaSet } from '../../api/apps/replica-set.ts';
+import type { CertificateSigningRequest } from '../../api/certificates/certificate-signing-request.ts';
+import type { Lease } from '../../api/coordination/lease.ts';
+import type { Endpoints } from '../../api/core/endpoints.ts';
+import type { Namespace } from '../../api/core/namespace.ts';
+import type { Node } from '../../api/core/node.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import type { ServiceAccount } from '../../api/core/service-account.ts';
+import type { Service } from '../../api/core/service.ts';
+import type { EndpointSlice } from '../../api/discovery/endpoint-slice.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
@@ -22,6 +19,19 @@ import { Interner } from './intern.ts';
 import { nodeView, type NodeView } from './node-view.ts';
 import { controllerOf, ownedView, type Owned } from './owned.ts';
 import { podView, type PodView } from './pod-view.ts';
+import {
+  certificateSigningRequests,
+  deployments,
+  endpointSlices,
+  endpoints,
+  leases,
+  namespaces,
+  nodes,
+  pods,
+  replicaSets,
+  serviceAccounts,
+  services,
+} from '../../client/resources.ts';
 
 /** What is kept of a Lease: node Leases change every ten seconds. */
 export interface LeaseView extends Owned {

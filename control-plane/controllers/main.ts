@@ -1,15 +1,4 @@
 /** The controllers: each compares what is wanted with what there is, and acts through the API. One file (or folder) a controller. */
-import { certificateSigningRequests } from '../../api/certificates/certificate-signing-request.ts';
-import { deployments } from '../../api/apps/deployment.ts';
-import { replicaSets } from '../../api/apps/replica-set.ts';
-import { leases } from '../../api/coordination/lease.ts';
-import { endpoints } from '../../api/core/endpoints.ts';
-import { namespaces } from '../../api/core/namespace.ts';
-import { nodes } from '../../api/core/node.ts';
-import { pods } from '../../api/core/pod.ts';
-import { serviceAccounts } from '../../api/core/service-account.ts';
-import { services } from '../../api/core/service.ts';
-import { endpointSlices } from '../../api/discovery/endpoint-slice.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import type { Informer } from '../../client/informer.ts';
@@ -30,6 +19,19 @@ import { ownedView } from './owned.ts';
 import { runPodGarbageCollector } from './pod-garbage.ts';
 import { runReplicaSetController } from './replica-set.ts';
 import { runServiceAccountController } from './service-account.ts';
+import {
+  certificateSigningRequests,
+  deployments,
+  endpointSlices,
+  endpoints,
+  leases,
+  namespaces,
+  nodes,
+  pods,
+  replicaSets,
+  serviceAccounts,
+  services,
+} from '../../client/resources.ts';
 
 export interface ControllersOptions {
   /** As user `system:kube-controller-manager`, or another who may do everything that the controllers do. */

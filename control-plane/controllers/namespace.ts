@@ -1,11 +1,12 @@
 /** The Namespace controller: empties a namespace that is being deleted, whatever kinds it holds, and then lets it go. */
-import { namespaces, type Namespace, type NamespaceCondition } from '../../api/core/namespace.ts';
+import type { Namespace, NamespaceCondition } from '../../api/core/namespace.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import { timeOf } from '../../api/machinery/time.ts';
 import { StatusError, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { withCondition } from './conditions.ts';
 import { createQueue, type ControllerContext } from './context.ts';
 import { discoverResources, type ServedResource } from './discovery.ts';
+import { namespaces } from '../../client/resources.ts';
 
 const FINALIZER = 'kubernetes';
 /** How soon a namespace whose pods are still ending is looked at again, when no grace period says more. */

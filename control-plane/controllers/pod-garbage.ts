@@ -1,10 +1,9 @@
 /** The pod garbage collector: removes pods that nothing else will remove. */
-import { nodes as nodeResource } from '../../api/core/node.ts';
-import { pods as podResource } from '../../api/core/pod.ts';
 import { timeOf } from '../../api/machinery/time.ts';
 import { isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { createQueue, type ControllerContext } from './context.ts';
 import { isTerminated, type PodView } from './pod-view.ts';
+import { nodes as nodeResource, pods as podResource } from '../../client/resources.ts';
 
 /** Upstream's --terminated-pod-gc-threshold. */
 export const TERMINATED_LIMIT = 12_500;

@@ -1,6 +1,6 @@
 /** The ReplicaSet controller: keeps as many pods of a template as are asked for. */
-import { replicaSets as resource, type ReplicaSet, type ReplicaSetStatus } from '../../api/apps/replica-set.ts';
-import { pods as podResource, type Pod } from '../../api/core/pod.ts';
+import type { ReplicaSet, ReplicaSetStatus } from '../../api/apps/replica-set.ts';
+import type { Pod } from '../../api/core/pod.ts';
 import type { PodTemplateSpec } from '../../api/core/pod-spec.ts';
 import { isNotFound } from '../../api/machinery/status-error.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
@@ -19,6 +19,7 @@ import {
 } from './replica-set-plan.ts';
 import { matchesSelector } from './selector.ts';
 import { slowStart } from './slow-start.ts';
+import { pods as podResource, replicaSets as resource } from '../../client/resources.ts';
 
 const API_VERSION = 'apps/v1';
 const KIND = 'ReplicaSet';

@@ -1,9 +1,9 @@
 /** Gives each namespace its ServiceAccount `default` and the ConfigMap by which pods trust the api-server. */
-import { configMaps, type ConfigMap } from '../../api/core/config-map.ts';
-import { serviceAccounts } from '../../api/core/service-account.ts';
+import type { ConfigMap } from '../../api/core/config-map.ts';
 import { isAlreadyExists } from '../../api/machinery/status-error.ts';
 import { Informer, splitKey } from '../../client/informer.ts';
 import { createQueue, isNamespaceTerminating, type ControllerContext } from './context.ts';
+import { configMaps, serviceAccounts } from '../../client/resources.ts';
 
 const ACCOUNT = 'default';
 const CONFIG_MAP = 'kube-root-ca.crt';

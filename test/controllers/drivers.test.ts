@@ -52,6 +52,10 @@ const newNamespace = async (client: ApiClient, name: string): Promise<void> => {
     async () => (await find(client, serviceAccounts, name, 'default')) !== undefined,
     `the account of ${name}`,
   );
+  await until(
+    async () => (await find(client, configMaps, name, 'kube-root-ca.crt')) !== undefined,
+    `the CA in ${name}`,
+  );
 };
 
 async function rolledOut(

@@ -1,15 +1,14 @@
 /** The CertificateSigningRequest controllers: approve what needs no human, sign what is approved, forget what is done. */
-import { subjectAccessReviews } from '../../../api/authorization/subject-access-review.ts';
-import {
-  certificateSigningRequests as resource,
-  type CertificateSigningRequest,
-  type CertificateSigningRequestCondition,
+import type {
+  CertificateSigningRequest,
+  CertificateSigningRequestCondition,
 } from '../../../api/certificates/certificate-signing-request.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { createQueue, type ControllerContext } from '../context.ts';
 import type { RequestContent } from './request-content.ts';
 import { SIGNERS, expiryOf, planApproval, signerObjection, type Approval } from './signers.ts';
+import { certificateSigningRequests as resource, subjectAccessReviews } from '../../../client/resources.ts';
 
 /** Signs a PKCS#10 request (PEM) with the cluster's CA and answers the certificate (PEM). Throws when it must not be signed. */
 export type SignRequest = (

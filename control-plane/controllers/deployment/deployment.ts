@@ -1,6 +1,6 @@
 /** The Deployment controller: carries out what `plan.ts` decides. */
-import { deployments, type Deployment } from '../../../api/apps/deployment.ts';
-import { replicaSets as replicaSetResource, type ReplicaSet } from '../../../api/apps/replica-set.ts';
+import type { Deployment } from '../../../api/apps/deployment.ts';
+import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
 import { isAlreadyExists, isNotFound } from '../../../api/machinery/status-error.ts';
 import { referenceTo } from '../../../client/event-recorder.ts';
 import { objectKey } from '../../../client/informer.ts';
@@ -13,6 +13,7 @@ import { isRolling, replicasOf } from './numbers.ts';
 import { reconcileDeployment, type DeploymentAction, type DeploymentPlan } from './plan.ts';
 import { REVISION, isSameTemplate } from './revision.ts';
 import { isComplete, progressing } from './status.ts';
+import { deployments, replicaSets as replicaSetResource } from '../../../client/resources.ts';
 
 const API_VERSION = 'apps/v1';
 const KIND = 'Deployment';

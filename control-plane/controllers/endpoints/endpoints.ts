@@ -1,7 +1,7 @@
 /** The EndpointSlice and Endpoints controllers: which addresses stand behind each Service. */
 import { isDeepStrictEqual } from 'node:util';
-import { endpoints as endpointsResource, type Endpoints } from '../../../api/core/endpoints.ts';
-import { endpointSlices, type EndpointSlice } from '../../../api/discovery/endpoint-slice.ts';
+import type { Endpoints } from '../../../api/core/endpoints.ts';
+import type { EndpointSlice } from '../../../api/discovery/endpoint-slice.ts';
 import type { Service } from '../../../api/core/service.ts';
 import { isAlreadyExists, isNotFound } from '../../../api/machinery/status-error.ts';
 import { objectKey, splitKey } from '../../../client/informer.ts';
@@ -11,6 +11,7 @@ import type { PodView } from '../pod-view.ts';
 import { matchesLabels } from '../selector.ts';
 import { CONTROLLER_NAME, MANAGED_BY, SERVICE_NAME, reconcileEndpointSlices } from './endpoint-slice-plan.ts';
 import { ENDPOINTS_MANAGED_BY, desiredEndpoints } from './endpoints-plan.ts';
+import { endpointSlices, endpoints as endpointsResource } from '../../../client/resources.ts';
 
 const ZONE = 'topology.kubernetes.io/zone';
 

@@ -1,12 +1,11 @@
 /** The node lifecycle controller: notices nodes that have gone silent, and says so in conditions, taints and pods. */
-import { nodes as nodeResource } from '../../../api/core/node.ts';
-import { pods as podResource } from '../../../api/core/pod.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { referenceTo } from '../../../client/event-recorder.ts';
 import { createQueue, createRecorder, type ControllerContext } from '../context.ts';
 import type { NodeView } from '../node-view.ts';
 import { desiredTaints, mayEvict, readyStatus, silentConditions } from './node-health-plan.ts';
+import { nodes as nodeResource, pods as podResource } from '../../../client/resources.ts';
 
 /** Where agents renew their Leases. */
 const LEASE_NAMESPACE = 'kube-node-lease';

@@ -1,11 +1,11 @@
 /** The taint eviction controller: deletes pods that do not tolerate the NoExecute taints of their node (any longer). */
-import { pods as podResource } from '../../../api/core/pod.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { isConflict, isNotFound } from '../../../api/machinery/status-error.ts';
 import { objectKey } from '../../../client/informer.ts';
 import { createQueue, createRecorder, type ControllerContext } from '../context.ts';
 import type { PodView } from '../pod-view.ts';
 import { evictionTime } from './taint-eviction-plan.ts';
+import { pods as podResource } from '../../../client/resources.ts';
 
 /** Follows nodes and pods until the signal is aborted. The informers run elsewhere. */
 export async function runTaintEvictionController(context: ControllerContext): Promise<void> {
