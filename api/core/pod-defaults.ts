@@ -52,7 +52,7 @@ function requestedByContainers(spec: PodSpec, name: string): string | undefined 
   let peak: string | undefined;
   const plus = (a: string | undefined, b: string): string => (a === undefined ? b : addQuantities(a, b));
   const larger = (a: string | undefined, b: string): string => (a === undefined || compareQuantities(a, b) < 0 ? b : a);
-  for (const container of spec.containers) {
+  for (const container of spec.containers ?? []) {
     const amount = container.resources?.requests?.[name];
     if (amount !== undefined) sum = plus(sum, amount);
   }

@@ -66,7 +66,7 @@ export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {
 
 /** For `pods/resize`: the only fields that may change are the containers' `resources` and `resizePolicy`. */
 export function prepareResizeUpdate(pod: Pod, old: Pod): void {
-  const wanted = new Map(pod.spec?.containers.map((container) => [container.name, container]));
+  const wanted = new Map(pod.spec?.containers?.map((container) => [container.name, container]));
   pod.status = old.status;
   pod.spec = old.spec && {
     ...old.spec,

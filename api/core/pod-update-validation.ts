@@ -82,7 +82,7 @@ export function validatePodUpdate(pod: Pod, oldPod: Pod): FieldError[] {
   const munged: PodSpec = {
     ...spec,
     ...gatedFields(spec, old, errors),
-    containers: withImages(spec.containers, old.containers),
+    containers: withImages(spec.containers ?? [], old.containers ?? []),
     initContainers: withImages(spec.initContainers ?? [], old.initContainers ?? []),
     activeDeadlineSeconds: old.activeDeadlineSeconds,
     tolerations: old.tolerations,
@@ -142,7 +142,7 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
     errors.push(invalid('status.qosClass', pod.status?.qosClass ?? '', 'field is immutable'));
   }
   const { restartPolicy } = old.spec ?? {};
-  const restarts = old.spec?.containers.some((container) => container.restartPolicy ?? container.restartPolicyRules);
+  const restarts = old.spec?.containers?.some((container) => container.restartPolicy ?? container.restartPolicyRules);
   if (restartPolicy === 'Never' && !restarts) {
     validateStates(pod.status?.containerStatuses, old.status?.containerStatuses, 'status.containerStatuses', errors);
   }

@@ -293,7 +293,10 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
           state.problems.push(`unknown field ${JSON.stringify(writtenPath(path, key))}`);
           continue;
         }
-        if (entry === null || entry === undefined) continue;
+        if (entry === null || entry === undefined) {
+          if (field.always) out[key] = field.compiled.zero();
+          continue;
+        }
         path[depth] = key;
         const { compiled } = field;
         const known = compiled.walk(entry, state, name);
