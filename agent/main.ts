@@ -74,11 +74,10 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const certificates = new NodeCertificates(join(dataDir, 'pki'));
   const cri = new CriClient(config.containerdSocket);
   const address = config.nodeIp || (await detectNodeIp(signal));
-  const [identity, facts, runtime, kernelProblems] = await Promise.all([
+  const [identity, facts, runtime] = await Promise.all([
     obtainIdentity({ ...config, nodeName: name, certificates, logger }, signal),
     readHostFacts(ownCommand('host-facts'), signal),
     untilRuntimeAnswers(cri, logger, signal),
-    applyKernelSettings(logger),
   ]);
   const { ca } = identity;
   await using client = new ApiClient({
@@ -103,6 +102,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal });
 
   // The Node object and its heartbeat.
+  const kernelProblems = await applyKernelSettings(logger);
   const observer = new NodeObserver({ cri, thresholds, dataDir, problems: () => kernelProblems });
   const registration = new NodeRegistration({
     client,

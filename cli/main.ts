@@ -3,6 +3,7 @@
  * helpers, which live for milliseconds, need nothing of the command line.
  */
 import { isMainThread, workerData } from 'node:worker_threads';
+import type { RoleOptions } from '../control-plane/role-thread.ts';
 
 /** Runs one of the agent's helpers; false when the command line names none. */
 async function runHelper(name: string | undefined): Promise<boolean> {
@@ -18,7 +19,7 @@ async function runHelper(name: string | undefined): Promise<boolean> {
 
 if (!isMainThread) {
   const { runRoleThread } = await import('../control-plane/role-thread.ts');
-  await runRoleThread(workerData);
+  await runRoleThread(workerData as RoleOptions);
 } else if (!(await runHelper(process.argv[2]))) {
   const { runProgram } = await import('./program.ts');
   await runProgram();

@@ -1,6 +1,5 @@
 /** The `kedge` command. Each subcommand is a file; the daemons are loaded only when they are asked for. */
 import { Command } from 'commander';
-import type { RoleOptions } from '../control-plane/role-thread.ts';
 import { agentCommand } from './agent.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
 import { speaksForItself } from './plain-errors.ts';
@@ -9,12 +8,7 @@ import { serverCommand } from './server.ts';
 import { tokenCommand } from './token.ts';
 import { versionCommand } from './version.ts';
 
-async function main(): Promise<void> {
-  if (!isMainThread) {
-    // The server runs its roles on threads of this same program.
-    const { runRoleThread } = await import('../control-plane/role-thread.ts');
-    return runRoleThread(workerData as RoleOptions);
-  }
+async function runCommand(): Promise<void> {
   const program = new Command('kedge')
     .description('Kubernetes for real Linux hosts')
     .addCommand(serverCommand())
