@@ -38,7 +38,11 @@ export function requestUpgrade({ url, method, headers, tls, agent, signal }: Upg
       answer.response.socket.setTimeout(0);
       resolve(answer);
     };
-    outgoing.on('upgrade', (response, socket, head) => answered({ upgraded: true, response, socket, head }));
+    outgoing.on('upgrade', (response, socket, head) => {
+      // Until its new owner listens; what goes wrong with it closes it.
+      socket.on('error', () => socket.destroy());
+      answered({ upgraded: true, response, socket, head });
+    });
     outgoing.on('response', (response) => answered({ upgraded: false, response }));
     outgoing.on('error', reject);
     outgoing.end();

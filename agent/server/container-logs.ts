@@ -1,4 +1,6 @@
 /** `GET /containerLogs/{namespace}/{pod}/{container}`. */
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import {
@@ -59,6 +61,14 @@ export async function serveContainerLogs(
   if (state === undefined || state.logPath === '')
     throw new NodeApiError(400, `unable to retrieve container logs for containerd://${containerId}`);
 
+  // A file that is not there is a refusal; one that goes away later only ends the log.
+  await access(state.logPath, constants.R_OK).catch((error: Error) => {
+    throw new NodeApiError(
+      400,
+      `failed to open the log of container ${JSON.stringify(target.container)}: ${error.message}`,
+    );
+  });
+
   const done = new AbortController();
   const ended = AbortSignal.any([signal, done.signal]);
   const output = readLog({
@@ -71,7 +81,7 @@ export async function serveContainerLogs(
       limitBytes: options.limitBytes,
     },
     tailLines: options.tailLines,
-    stopped: options.follow ? parts.runtime.stopped(containerId, ended) : undefined,
+    stopped: options.follow ? () => parts.runtime.stopped(containerId, ended) : undefined,
     signal: ended,
   });
   try {

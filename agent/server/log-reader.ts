@@ -13,8 +13,8 @@ export interface LogSource {
   readonly format: LogFormat;
   /** Starts with the last so many lines. */
   readonly tailLines?: number;
-  /** When given, the log is followed until this settles and the file is read to its end. */
-  readonly stopped?: Promise<void>;
+  /** When given, the log is followed until what this answers settles and the file is read to its end. */
+  readonly stopped?: () => Promise<void>;
   /** Ends the following. */
   readonly signal: AbortSignal;
 }
@@ -23,8 +23,9 @@ export interface LogSource {
 export async function* readLog(source: LogSource): AsyncGenerator<Buffer> {
   const formatter = new LogFormatter(source.format);
   let file = await open(source.path);
-  const following = source.stopped && new Following(source.path, source.stopped, source.signal);
+  let following: Following | undefined;
   try {
+    following = source.stopped && new Following(source.path, source.stopped, source.signal);
     let position =
       source.tailLines === undefined ? 0 : await tailOffset(file, (await file.stat()).size, source.tailLines);
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
@@ -86,7 +87,7 @@ class Following {
   readonly #signal: AbortSignal;
   readonly #wake = (): void => this.#changed.resolve();
 
-  constructor(path: string, stopped: Promise<void>, signal: AbortSignal) {
+  constructor(path: string, stopped: () => Promise<void>, signal: AbortSignal) {
     this.#signal = signal;
     this.#watcher = watch(dirname(path), this.#wake);
     // A watch that breaks (its directory is gone) leaves the end of the container to end the following.
@@ -96,7 +97,7 @@ class Following {
       this.#ended = true;
       this.#wake();
     };
-    stopped.then(end, end);
+    stopped().then(end, end);
   }
 
   /** Forgets earlier changes; answers whether the container has stopped, so that what is read now is the end. */

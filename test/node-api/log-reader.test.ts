@@ -25,11 +25,11 @@ async function read(path: string, options: Partial<LogSource> = {}): Promise<str
 
 /** Collects a followed log; `seen` waits until so much of it has come. */
 function follow(path: string, options: Partial<LogSource> = {}) {
-  const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
+  const { promise, resolve: stop } = Promise.withResolvers<void>();
   let text = '';
   let look = (): void => undefined;
   const done = (async () => {
-    const source = { path, format: ALL, signal: never, stopped, ...options };
+    const source = { path, format: ALL, signal: never, stopped: () => promise, ...options };
     for await (const piece of readLog(source)) {
       text += piece.toString();
       look();

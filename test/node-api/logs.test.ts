@@ -110,6 +110,9 @@ t.test('why there is no log is said as upstream says it', async (t) => {
   t.equal(await logs('-c', 'silent', '--limit-bytes=4'), 'one\n', 'a crashing container shows what it said last');
   cluster.setState(pod, 'silent', { running: {} }, { terminated });
   t.equal(await logs('-c', 'silent', '-p', '--limit-bytes=4'), 'one\n');
+  await rename(path.join(pod.config.logDirectory, 'ended', '0.log'), path.join(cluster.directory, 'away.log'));
+  const refused = await cluster.kubectl(['logs', '-f', 'demo', '-c', 'ended']);
+  t.match(refused.stderr, /\(BadRequest\): failed to open the log of container "ended": ENOENT/);
   cluster.setState(pod, 'silent', { running: {} }, { terminated: { exitCode: 1, containerID: 'containerd://gone' } });
   t.equal(await logs('-c', 'silent', '-p'), about('unable to retrieve container logs for containerd://gone'));
 });
