@@ -1,0 +1,172 @@
+/** Pods whose life is disturbed: by their users, by the runtime, by the agent's own end. */
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import path from 'node:path';
+import type { Pod } from '../../api/core/pod.ts';
+import { CriClient } from '../../agent/cri/client.ts';
+import { rotateLogs } from '../../agent/pods/log-rotation.ts';
+import { HELLO_IMAGE } from '../../agent/images/carried.ts';
+import { eventually } from '../support/wait.ts';
+import { insideLab, isReady, Lab, shell } from './lab.ts';
+
+const statusOf = ({ status }: Pod, name = 'main') =>
+  [...(status?.containerStatuses ?? []), ...(status?.ephemeralContainerStatuses ?? [])].find(
+    (one) => one.name === name,
+  );
+
+await insideLab(import.meta.filename, async (address) => {
+  const { test } = await import('tap');
+  const lab = await Lab.start(address);
+
+  test('pods', { jobs: 6 }, async (t) => {
+    t.test('a shorter grace period takes effect at once', async (t) => {
+      lab.create('stubborn', {
+        terminationGracePeriodSeconds: 300,
+        containers: [shell('main', 'trap "" TERM; while true; do sleep 1; done')],
+      });
+      await lab.pod('stubborn', 'to be ready', isReady);
+      lab.api.deletePod('stubborn', 300);
+      await eventually('it to be asked', () => lab.api.events('stubborn').some(({ reason }) => reason === 'Killing'));
+      t.ok(lab.api.pod('stubborn'));
+      lab.api.deletePod('stubborn', 0);
+      await lab.gone('stubborn', 5);
+    });
+
+    t.test('a pod whose image never comes can be deleted', async () => {
+      const silent = createServer().listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const { port } = silent.address() as AddressInfo;
+      lab.create('pulling', { containers: [{ name: 'main', image: `127.0.0.1:${port}/absent:1` }] });
+      await eventually('the pull', () => lab.api.events('pulling').some(({ reason }) => reason === 'Pulling'));
+      lab.api.deletePod('pulling', 30);
+      await lab.gone('pulling', 5);
+      silent.close();
+    });
+
+    t.test('a pod that vanishes from the API goes from the host', async (t) => {
+      const pod = lab.create('vanishing', { containers: [shell('main', 'exec sleep 1000')] });
+      await lab.pod('vanishing', 'to be ready', isReady);
+      const { status } = await fetch(`${lab.api.url}/api/v1/namespaces/default/pods/vanishing`, { method: 'DELETE' });
+      t.equal(status, 200);
+      await eventually('its directory to be gone', async () => {
+        return !(await readdir(`${address.directory}/pods`)).includes(pod.metadata?.uid ?? '');
+      });
+      t.notMatch(await readdir(`${address.directory}/logs`), [/vanishing/]);
+    });
+
+    t.test('limits of a pod are those of its cgroup, which goes with it', async (t) => {
+      const pod = lab.create('limited', {
+        containers: [
+          shell('main', 'exec sleep 1000', {
+            resources: { limits: { cpu: '500m', memory: '64Mi' }, requests: { cpu: '250m' } },
+          }),
+        ],
+      });
+      await lab.pod('limited', 'to be ready', isReady);
+      const below = `${address.cgroupRoot}/kubepods/burstable/pod${pod.metadata?.uid}`;
+      const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+      const isV1 = / cgroup .*\bcpu\b/.test(mounts);
+      const read = async (controller: string, file: string) =>
+        (await readFile(path.join('/sys/fs/cgroup', isV1 ? controller : '', below, file), 'utf8')).trim();
+      if (isV1) {
+        t.equal(await read('cpu', 'cpu.shares'), '256');
+        t.equal(await read('cpu', 'cpu.cfs_quota_us'), '50000');
+        t.equal(await read('memory', 'memory.limit_in_bytes'), String(64 * 2 ** 20));
+      } else {
+        t.equal(await read('', 'cpu.max'), '50000 100000');
+        t.equal(await read('', 'memory.max'), String(64 * 2 ** 20));
+      }
+      lab.api.deletePod('limited', 0);
+      await lab.gone('limited');
+      await t.rejects(read('memory', 'cgroup.procs'), { code: 'ENOENT' });
+    });
+
+    t.test('an ephemeral container joins a running pod', async (t) => {
+      const pod = lab.create('debugged', {
+        shareProcessNamespace: true,
+        containers: [shell('main', 'exec sleep 1000')],
+      });
+      const ready = await lab.pod('debugged', 'to be ready', isReady);
+      lab.api.put('pods', {
+        ...ready,
+        spec: {
+          ...pod.spec,
+          containers: pod.spec?.containers ?? [],
+          ephemeralContainers: [{ name: 'debug', image: HELLO_IMAGE, command: ['sh', '-c', 'pidof sleep; exit 3'] }],
+        },
+      });
+      const after = await lab.pod(
+        'debugged',
+        'to be debugged',
+        (seen) => statusOf(seen, 'debug')?.state?.terminated !== undefined,
+      );
+      t.equal(statusOf(after, 'debug')?.state?.terminated?.exitCode, 3);
+      t.equal(isReady(after), true);
+      lab.api.deletePod('debugged', 0);
+      await lab.gone('debugged');
+    });
+  });
+
+  test('what is ready stays ready while the agent is replaced', async (t) => {
+    lab.create('ready', {
+      containers: [
+        shell('main', 'touch /ok; exec sleep 1000', {
+          readinessProbe: { exec: { command: ['test', '-e', '/ok'] }, periodSeconds: 1 },
+        }),
+      ],
+    });
+    const before = await lab.pod('ready', 'to be ready', isReady);
+    await lab.stopAgent();
+    lab.startAgent();
+    const transition = ({ status }: Pod) =>
+      status?.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime;
+    lab.create('later', { restartPolicy: 'Never', containers: [shell('main', 'true')] });
+    await lab.pod('later', 'to succeed', ({ status }) => status?.phase === 'Succeeded');
+    const after = await lab.pod('ready', 'to be ready', isReady);
+    t.equal(transition(after), transition(before));
+    for (const name of ['ready', 'later']) lab.api.deletePod(name, 0);
+    await Promise.all([lab.gone('ready'), lab.gone('later')]);
+  });
+
+  test('a log that grows too long is moved aside and goes on in a new file', async (t) => {
+    lab.create('chatty', { containers: [shell('main', 'while true; do echo 0123456789; usleep 2000; done')] });
+    const pod = await lab.pod('chatty', 'to be ready', isReady);
+    const directory = `${address.directory}/logs/default_chatty_${pod.metadata?.uid}/main`;
+    const containerId = statusOf(pod)?.containerID?.replace('containerd://', '') ?? '';
+    const stop = new AbortController();
+    const cri = new CriClient(address.socket);
+    const fail = (fields: object, message: string) => void t.fail(message, fields);
+    const logger = { debug: () => undefined, info: () => undefined, warn: fail, error: fail };
+    const rotation = rotateLogs(
+      {
+        cri,
+        logger,
+        logs: () => [{ containerId, file: `${directory}/0.log` }],
+        maxBytes: 4096,
+        maxFiles: 3,
+        periodMs: 1100,
+      },
+      stop.signal,
+    );
+    await eventually('two old logs, one of them packed', async () => {
+      const names = (await readdir(directory)).filter((name) => !name.endsWith('.tmp'));
+      return names.length === 3 && names.some((name) => name.endsWith('.gz'));
+    });
+    stop.abort();
+    await rotation;
+    cri.close();
+    lab.api.deletePod('chatty', 0);
+    await lab.gone('chatty');
+  });
+
+  test('nothing was left behind', async (t) => {
+    await eventually(
+      'no pod to have a directory',
+      async () => (await readdir(`${address.directory}/pods`)).length === 0,
+    );
+    t.same(await readdir(`${address.directory}/logs`), []);
+    t.equal((await lab.ctr('containers', 'list', '--quiet')).trim(), '');
+    await lab[Symbol.asyncDispose]();
+  });
+});
