@@ -1,5 +1,6 @@
 /** What a connection and a request's headers say about who is asking. */
 import type { TLSSocket } from 'node:tls';
+import { unauthorized } from '../../api/machinery/status-error.ts';
 import type { Credentials } from './request.ts';
 import type { Request } from './exchange.ts';
 
@@ -7,15 +8,20 @@ type ClientCertificate = NonNullable<Credentials['clientCertificate']>;
 
 /** Client certificates are read once per connection. */
 export class ConnectionCredentials {
-  readonly #certificates = new WeakMap<object, { readonly certificate: ClientCertificate | undefined }>();
+  readonly #certificates = new WeakMap<object, { readonly certificate: Presented }>();
 
+  /** Throws a 401 StatusError for a client whose certificate is its only word and is not valid. */
   of(request: Request): Credentials {
     const { headers } = request;
     const clientCertificate = this.#certificate(request);
+    if (clientCertificate === 'invalid') {
+      if (!headers.authorization) throw unauthorized();
+      return { headers };
+    }
     return clientCertificate ? { headers, clientCertificate } : { headers };
   }
 
-  #certificate(request: Request): ClientCertificate | undefined {
+  #certificate(request: Request): Presented {
     const session = 'stream' in request ? request.stream.session : undefined;
     const connection = session ?? request.socket;
     const known = this.#certificates.get(connection);
@@ -26,9 +32,11 @@ export class ConnectionCredentials {
   }
 }
 
-/** Only a certificate that the client CA has signed says anything. */
-function read(socket: TLSSocket): ClientCertificate | undefined {
-  if (!socket.authorized) return undefined;
+type Presented = ClientCertificate | 'invalid' | undefined;
+
+/** Only a certificate that the client CA has signed, and that has not run out, says anything. */
+function read(socket: TLSSocket): Presented {
   const certificate = socket.getPeerX509Certificate();
-  return certificate && { subject: certificate.subject, raw: certificate.raw };
+  if (!certificate) return undefined;
+  return socket.authorized ? { subject: certificate.subject, raw: certificate.raw } : 'invalid';
 }

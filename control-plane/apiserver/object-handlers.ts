@@ -15,6 +15,7 @@ import { parseMediaType } from './negotiate.ts';
 import type { Stored } from './object-meta.ts';
 import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
+import type { Entry } from './resource-cache.ts';
 import { parseSelection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
 import {
@@ -29,6 +30,9 @@ import type { ObjectWriter, WriteContext, Written } from './write.ts';
 
 /** Kinds whose deletion answers with the object instead of a Status (upstream's `ReturnDeletedObject`). */
 const ANSWERED_WITH_OBJECT = new Set(['pods', 'services', 'serviceaccounts']);
+
+/** Objects of a collection that are deleted at the same time, and share flushes of the store. */
+const DELETE_SLICE = 250;
 
 const PATCH_TYPES = {
   'application/json-patch+json': 'json',
@@ -141,7 +145,7 @@ export class ObjectHandlers {
     validateDeleteOptions(options);
     const context = this.context(exchange, options.dryRun?.includes('All') ?? false);
     const entries = [...resource.cache.entries(namespace)].filter((entry) => selection.matches(entry));
-    const deletions = entries.map(async (entry) => {
+    const deleteOne = async (entry: Entry): Promise<Buffer[]> => {
       try {
         const { bytes } = await this.#writer.delete(resource, entry.namespace, entry.name, options, context);
         return [bytes];
@@ -150,8 +154,12 @@ export class ObjectHandlers {
         if (isNotFound(error)) return [];
         throw error;
       }
-    });
-    const gone = (await Promise.all(deletions)).flat();
+    };
+    const gone: Buffer[] = [];
+    for (let first = 0; first < entries.length; first += DELETE_SLICE) {
+      const deleted = await Promise.all(entries.slice(first, first + DELETE_SLICE).map(deleteOne));
+      gone.push(...deleted.flat());
+    }
     const { kind } = resource;
     exchange.sendObject(200, {
       kind: `${kind.kind}List`,

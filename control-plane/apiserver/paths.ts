@@ -16,6 +16,15 @@ export const versionHandler: PathHandler = (exchange) => {
   return true;
 };
 
+/** What `/` says: where to look further. */
+export const indexHandler =
+  (paths: readonly string[]): PathHandler =>
+  (exchange) => {
+    if (exchange.info.path !== '/') return false;
+    exchange.sendObject(200, { paths });
+    return true;
+  };
+
 /** Documents that never change, by path. */
 export const documentsHandler =
   (documents: ReadonlyMap<string, object>): PathHandler =>

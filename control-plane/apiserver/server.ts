@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Kind } from '../../api/machinery/kind.ts';
 import { noSuchPath, timeout as timedOut, StatusError } from '../../api/machinery/status-error.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Actions } from './action.ts';
@@ -19,7 +20,7 @@ import { discoveryHandler } from './discovery-handlers.ts';
 import { healthHandler } from './health.ts';
 import { ApiServerMetrics } from './metrics.ts';
 import { openApiHandler } from './openapi-handlers.ts';
-import { documentsHandler, versionHandler } from './paths.ts';
+import { documentsHandler, indexHandler, versionHandler } from './paths.ts';
 import { BodyParser } from './request-body.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { Router } from './router.ts';
@@ -83,12 +84,14 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const metrics = new ApiServerMetrics(core.registry);
   let ready = false;
   const kinds = core.registry.resources.map(({ kind }) => kind);
+  const documents = options.documents ?? new Map<string, object>();
   const paths = [
     healthHandler(core, stopping.signal, () => ready),
     discoveryHandler(kinds),
     openApiHandler(kinds),
     versionHandler,
-    documentsHandler(options.documents ?? new Map()),
+    documentsHandler(documents),
+    indexHandler(indexedPaths(kinds, documents)),
     metrics.handler,
   ];
   const router = new Router({
@@ -209,6 +212,25 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
       await closed;
     },
   };
+}
+
+function indexedPaths(kinds: readonly Kind[], documents: ReadonlyMap<string, object>): string[] {
+  const groups = kinds
+    .filter(({ group }) => group !== '')
+    .flatMap(({ group, version }) => [`/apis/${group}`, `/apis/${group}/${version}`]);
+  const fixed = [
+    '/api',
+    '/api/v1',
+    '/apis',
+    '/healthz',
+    '/livez',
+    '/metrics',
+    '/openapi/v2',
+    '/openapi/v3',
+    '/readyz',
+    '/version',
+  ];
+  return [...new Set([...fixed, ...groups, ...documents.keys()])].sort();
 }
 
 const isLongRunning = ({ info }: Exchange): boolean => info.verb === 'watch' || LONG_RUNNING.has(info.subresource);

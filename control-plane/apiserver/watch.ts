@@ -29,12 +29,14 @@ type Show = (served: Buffer) => Buffer;
 
 /** The bytes of events, made once for all watchers of a resource that are told of the same changes. */
 export class EventFrames {
+  readonly #resource: Resource;
   readonly #show: Show;
   #batch: readonly Change[] | undefined;
   #frames = new Map<Change, Map<ChangeType, Buffer>>();
   #whole: Buffer | undefined;
 
-  constructor(show: Show) {
+  constructor(resource: Resource, show: Show) {
+    this.#resource = resource;
     this.#show = show;
   }
 
@@ -77,7 +79,7 @@ export class EventFrames {
     }
     let frame = frames.get(type);
     if (!frame) {
-      frame = eventFrame(type, this.#show(change.entry.bytes));
+      frame = eventFrame(type, this.#show(shownBytes(this.#resource, change, type)));
       frames.set(type, frame);
     }
     return frame;
@@ -90,6 +92,13 @@ function seenAs({ type, entry, previous }: Change, selection: Selection): Change
   const was = previous !== undefined && selection.matches(previous);
   if (is) return was ? 'MODIFIED' : 'ADDED';
   return was ? 'DELETED' : undefined;
+}
+
+/** An object that no longer matches is shown as it last did, under the revision at which it stopped. */
+function shownBytes({ cache }: Resource, { type, entry, previous, revision }: Change, seen: ChangeType): Buffer {
+  return seen === 'DELETED' && type !== 'DELETED' && previous
+    ? cache.bytes.reserve(previous.bytes, revision)
+    : entry.bytes;
 }
 
 function eventFrame(type: string, object: Buffer): Buffer {
@@ -132,15 +141,15 @@ export class WatchServer {
       case 'object': {
         let frames = this.#frames.get(resource);
         if (!frames) {
-          frames = new EventFrames((served) => resource.serve(served));
+          frames = new EventFrames(resource, (served) => resource.serve(served));
           this.#frames.set(resource, frames);
         }
         return frames;
       }
       case 'metadata':
-        return new EventFrames((served) => partialMetadata(resource, resource.serve(served)));
+        return new EventFrames(resource, (served) => partialMetadata(resource, resource.serve(served)));
       case 'table':
-        return new EventFrames(tableShow(exchange, resource));
+        return new EventFrames(resource, tableShow(exchange, resource));
     }
   }
 }

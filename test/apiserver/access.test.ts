@@ -1,8 +1,13 @@
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import http2 from 'node:http2';
+import https from 'node:https';
+import os from 'node:os';
+import path from 'node:path';
 import tls from 'node:tls';
 import t from 'tap';
 import type { Connector } from '../../control-plane/apiserver/action.ts';
+import { openPki } from '../../control-plane/pki/cluster-pki.ts';
 import { CONFIG_MAPS, configMap, pod, PODS, TestServer } from './server.ts';
 
 t.test('who may not is told in the words of upstream, and who is unknown is asked to say', async (t) => {
@@ -38,6 +43,25 @@ t.test('who may not is told in the words of upstream, and who is unknown is aske
     code: 403,
     message: /^users "joe" is forbidden: User "jane" cannot impersonate resource "users"/,
   });
+});
+
+t.test('a client certificate that another CA has signed is no credential', async (t) => {
+  await using server = await TestServer.start();
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-other-ca-'));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const stranger = await openPki({ directory, serverNames: ['localhost'] });
+  const status = (cert: string, key: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      https
+        .get(server.url('/version'), { ca: server.ca, cert, key, agent: false }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        })
+        .on('error', reject);
+    });
+  t.equal(await status(stranger.admin.certificate, stranger.admin.key), 401);
+  const own = await openPki({ directory: path.join(server.directory, 'pki'), serverNames: ['127.0.0.1', 'localhost'] });
+  t.equal(await status(own.admin.certificate, own.admin.key), 403, 'known, though nobody in this test looks at it');
 });
 
 t.test('HTTP/2 serves many requests over one connection', async (t) => {

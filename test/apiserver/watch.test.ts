@@ -66,8 +66,10 @@ t.test('to a watch with a selector, objects come and go as they match', async (t
   await patch('a', 'z');
   await server.call('DELETE', `${CONFIG_MAPS}/a`);
   await server.call('DELETE', `${CONFIG_MAPS}/b`);
+  const events = await resumed;
+  t.match(events[1]?.object.metadata.labels, { app: 'x' }, 'it is shown as it last matched');
   t.strictSame(
-    (await resumed).map((event) => `${event.type} ${nameOf(event)} ${revisionOf(event)}`),
+    events.map((event) => `${event.type} ${nameOf(event)} ${revisionOf(event)}`),
     ['ADDED b 3', 'DELETED a 4', 'DELETED b 6'],
   );
 });

@@ -133,3 +133,17 @@ t.test('an event is one object in two groups', { skip: !kinds.includes(events) }
     note: 'm',
   });
 });
+
+t.test('a store that takes no writes is told of in a Status, and reads go on', async (t) => {
+  await using server = await TestServer.start();
+  await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
+  await server.store.close();
+  const refused = await server.call('POST', CONFIG_MAPS, { body: configMap('b') });
+  t.match(refused.body, { code: 503, reason: 'ServiceUnavailable', message: /the store cannot take writes/ });
+  t.equal((await server.call('DELETE', `${CONFIG_MAPS}/a`)).status, 503);
+  const list = await server.call('GET', CONFIG_MAPS);
+  t.strictSame(
+    list.body.items?.map(({ metadata }) => metadata?.name),
+    ['a'],
+  );
+});
