@@ -5,6 +5,7 @@
  */
 import type { Deployment } from '../api/apps/deployment.ts';
 import type { ReplicaSet } from '../api/apps/replica-set.ts';
+import type { TokenReview } from '../api/authentication/token-review.ts';
 import type { SubjectAccessReview } from '../api/authorization/subject-access-review.ts';
 import type { CertificateSigningRequest } from '../api/certificates/certificate-signing-request.ts';
 import type { Lease } from '../api/coordination/lease.ts';
@@ -37,6 +38,10 @@ export const deployments: Resource<Deployment> = grouped('apps', 'Deployment', '
 export const replicaSets: Resource<ReplicaSet> = grouped('apps', 'ReplicaSet', 'replicasets');
 export const leases: Resource<Lease> = grouped('coordination.k8s.io', 'Lease', 'leases');
 export const endpointSlices: Resource<EndpointSlice> = grouped('discovery.k8s.io', 'EndpointSlice', 'endpointslices');
+export const tokenReviews: Resource<TokenReview> = {
+  ...grouped('authentication.k8s.io', 'TokenReview', 'tokenreviews'),
+  ...ofCluster,
+};
 export const subjectAccessReviews: Resource<SubjectAccessReview> = {
   ...grouped('authorization.k8s.io', 'SubjectAccessReview', 'subjectaccessreviews'),
   ...ofCluster,

@@ -2,9 +2,9 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { parse } from 'yaml';
 import type { ConfigMap } from '../../api/core/config-map.ts';
-import { configMaps } from '../../api/core/config-map.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import { ApiClient } from '../../client/api-client.ts';
+import { configMaps } from '../../client/resources.ts';
 import { JoinError } from './join-error.ts';
 
 /** `sha256:` and the digest of the SubjectPublicKeyInfo, as kubeadm's --discovery-token-ca-cert-hash. */

@@ -1,8 +1,9 @@
 /** Follows the Nodes: this one's podCIDR makes the pods' network here, the others' make routes. */
-import { nodes, type Node } from '../../api/core/node.ts';
+import type { Node } from '../../api/core/node.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
+import { nodes } from '../../client/resources.ts';
 import { writeCniConfig, type PodNetwork as CniNetwork } from './cni-config.ts';
 import { NodeRoutes, type NodePlace } from './node-routes.ts';
 

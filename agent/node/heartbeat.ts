@@ -1,12 +1,12 @@
 /** The node's Lease: renewed every ten seconds, it is what tells the control plane that the node lives. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Lease } from '../../api/coordination/lease.ts';
-import { leases } from '../../api/coordination/lease.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { microTimeOf } from '../../api/machinery/time.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { leases } from '../../client/resources.ts';
 
 export interface HeartbeatOptions {
   readonly client: ApiClient;

@@ -2,11 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Taint } from '../../api/core/affinity.ts';
 import type { Node, NodeStatus } from '../../api/core/node.ts';
-import { nodes } from '../../api/core/node.ts';
 import { isAlreadyExists, isNotFound } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { nodes } from '../../client/resources.ts';
 import { standardLabels } from './node-labels.ts';
 import { nodeStatus, statusHasChanged, type NodeDescription, type NodeObservation } from './node-status.ts';
 

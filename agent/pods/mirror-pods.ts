@@ -1,10 +1,12 @@
 /** Objects in the API that show static pods: created by the agent, and again when somebody deletes them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pods, type Pod } from '../../api/core/pod.ts';
+import type { Pod } from '../../api/core/pod.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { pods } from '../../client/resources.ts';
+import { pods } from '../../client/resources.ts';
 import { CONFIG_HASH, CONFIG_MIRROR } from './labels.ts';
 
 export interface MirrorPodsOptions {

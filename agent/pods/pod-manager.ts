@@ -1,7 +1,7 @@
 /** The pods of this host: follows what is wanted, gives each pod its worker, and cleans up after those that are gone. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pods, type Pod } from '../../api/core/pod.ts';
+import type { Pod } from '../../api/core/pod.ts';
 import type { Service } from '../../api/core/service.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
@@ -9,6 +9,8 @@ import { backoffMs } from '../../client/backoff.ts';
 import { referenceTo, type EventRecorder } from '../../client/event-recorder.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
+import { pods } from '../../client/resources.ts';
+import { pods } from '../../client/resources.ts';
 import type { CriClient } from '../cri/client.ts';
 import { followRuntimeEvents } from '../cri/events.ts';
 import type { ImageService } from '../images/image-service.ts';

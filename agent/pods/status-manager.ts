@@ -3,13 +3,15 @@
  * until it is there.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pods, type Pod } from '../../api/core/pod.ts';
+import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
 import { semanticallyEqual } from '../../api/machinery/deep-equal.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { pods } from '../../client/resources.ts';
+import { pods } from '../../client/resources.ts';
 
 export interface StatusManagerOptions {
   readonly client: ApiClient;

@@ -1,11 +1,10 @@
 /** The driver: follows Services and EndpointSlices and keeps the kernel's rules as they say. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { services as servicesResource } from '../../api/core/service.ts';
-import { endpointSlices as slicesResource } from '../../api/discovery/endpoint-slice.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import { Informer } from '../../client/informer.ts';
+import { endpointSlices as slicesResource, services as servicesResource } from '../../client/resources.ts';
 import { deleteEntries, staleEntries } from './conntrack.ts';
 import { HealthChecks } from './health-checks.ts';
 import { Iptables } from './iptables.ts';

@@ -98,7 +98,8 @@ export class PodCgroups {
   async removeAll(signal: AbortSignal): Promise<void> {
     const { root } = this.#options;
     for (const uid of await this.podsWithCgroups()) await this.removePod(uid, signal);
-    for (const name of [qosCgroup(root, 'Burstable'), qosCgroup(root, 'BestEffort'), topCgroup(root)]) await this.#remove(name);
+    for (const name of [qosCgroup(root, 'Burstable'), qosCgroup(root, 'BestEffort'), topCgroup(root)])
+      await this.#remove(name);
   }
 
   /** Where the files of a pod's cgroup are, below the tree's mount points; see `readUsage`. */

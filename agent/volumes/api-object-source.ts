@@ -3,15 +3,14 @@
  * is not for what nobody reads. An object is followed from its first read until the last pod that names it is gone.
  */
 import type { ConfigMap } from '../../api/core/config-map.ts';
-import { configMaps } from '../../api/core/config-map.ts';
 import type { Container } from '../../api/core/container.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import type { Secret } from '../../api/core/secret.ts';
-import { secrets } from '../../api/core/secret.ts';
 import { isNotFound } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Resource } from '../../client/resource.ts';
+import { configMaps, secrets } from '../../client/resources.ts';
 import { FollowedObject } from './followed-object.ts';
 import type { ObjectSource } from './object-source.ts';
 

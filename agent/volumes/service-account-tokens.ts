@@ -1,7 +1,7 @@
 /** Tokens of service accounts for pods: asked for once, kept until 80 % of their life is over, bound to the pod. */
-import { serviceAccounts } from '../../api/core/service-account.ts';
 import type { TokenRequest } from '../../api/authentication/token-request.ts';
 import type { ApiClient } from '../../client/api-client.ts';
+import { serviceAccounts } from '../../client/resources.ts';
 
 /** Whose token it is and what for. */
 export interface TokenWanted {
