@@ -123,13 +123,10 @@ export function validateAffinity(
 export function validateTolerations(tolerations: readonly Toleration[], path: string, errors: FieldError[]): void {
   for (const [index, toleration] of tolerations.entries()) {
     const at = `${path}[${index}]`;
-    const {
-      key = '',
-      operator = '',
-      value = '',
-      effect = '',
-      tolerationSeconds,
-    } = toleration as Partial<Record<keyof Toleration, string>>;
+    const { key = '', value = '', tolerationSeconds } = toleration;
+    // What clients send need not be one of the words of the schema.
+    const operator: string = toleration.operator ?? '';
+    const effect: string = toleration.effect ?? '';
     if (key) for (const problem of validateQualifiedName(key)) errors.push(invalid(`${at}.key`, key, problem));
     else if (operator !== 'Exists') {
       errors.push(

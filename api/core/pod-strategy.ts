@@ -1,5 +1,4 @@
 /** What becomes of a pod on its way into the store: upstream's pod strategy. */
-import { deepEqual } from '../machinery/deep-equal.ts';
 import { compareQuantities } from '../machinery/quantity.ts';
 import type { Container, ResourceRequirements } from './container.ts';
 import type { Pod } from './pod.ts';
@@ -62,17 +61,4 @@ export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {
   const ephemeralContainers = pod.spec?.ephemeralContainers;
   pod.status = old.status;
   pod.spec = old.spec && { ...old.spec, ephemeralContainers };
-}
-
-/** For `pods/resize`: the only fields that may change are the containers' `resources` and `resizePolicy`. */
-export function prepareResizeUpdate(pod: Pod, old: Pod): void {
-  const wanted = new Map(pod.spec?.containers?.map((container) => [container.name, container]));
-  pod.status = old.status;
-  pod.spec = old.spec && {
-    ...old.spec,
-    containers: old.spec.containers.map((container) => {
-      const { resources, resizePolicy } = wanted.get(container.name) ?? container;
-      return deepEqual(resources, container.resources) ? container : { ...container, resources, resizePolicy };
-    }),
-  };
 }

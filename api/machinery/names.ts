@@ -174,15 +174,6 @@ export const validateHttpHeaderName = (name: string): string[] =>
         `a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '${HTTP_HEADER}')`,
       ];
 
-/** A domain and a path: `example.com/path`; what finalizer-like names of conditions of pods look like. */
-export function validateDomainPrefixedPath(text: string): string[] {
-  const slash = text.indexOf('/');
-  if (slash <= 0 || slash === text.length - 1) {
-    return ['must be a domain-prefixed path (such as "acme.io/foo")'];
-  }
-  return validateSubdomainName(text.slice(0, slash)).map((error) => `prefix part ${error}`);
-}
-
 export const validateIP = (text: string): string[] =>
   isIP(text) ? NOTHING : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
 export const validateIPv4 = (text: string): string[] => (isIPv4(text) ? NOTHING : ['must be an IPv4 address']);

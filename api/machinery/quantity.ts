@@ -70,11 +70,6 @@ export function parseQuantity(text: string): Quantity {
   return { nano: sign === '-' ? -nano : nano, format };
 }
 
-export function isQuantity(text: string): boolean {
-  const match = SYNTAX.exec(text);
-  return match !== null && Boolean(match[2] || match[3]);
-}
-
 /** The canonical text: no fractions, and the largest suffix that loses nothing. */
 export function formatQuantity({ nano, format }: Quantity): string {
   if (nano === 0n) return '0';

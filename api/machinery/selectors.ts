@@ -220,10 +220,6 @@ export function selectorFrom(selector: LabelSelector | undefined): Selector {
   return requirements.length ? selectorOf(requirements) : everything;
 }
 
-/** A map of labels that must all be there, as a Service's `spec.selector`. */
-export const selectorFromMap = (labels: Labels): Selector =>
-  selectorOf(Object.entries(labels).map(([key, value]) => ({ key, operator: '=', values: [value] })));
-
 /** The text of a selector, requirements in the order of their keys. */
 export function formatSelector({ requirements }: Selector): string {
   return [...requirements]
