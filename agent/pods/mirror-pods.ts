@@ -6,7 +6,6 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
 import { pods } from '../../client/resources.ts';
-import { pods } from '../../client/resources.ts';
 import { CONFIG_HASH, CONFIG_MIRROR } from './labels.ts';
 
 export interface MirrorPodsOptions {

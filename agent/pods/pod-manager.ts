@@ -10,7 +10,6 @@ import { referenceTo, type EventRecorder } from '../../client/event-recorder.ts'
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { pods } from '../../client/resources.ts';
-import { pods } from '../../client/resources.ts';
 import type { CriClient } from '../cri/client.ts';
 import { followRuntimeEvents } from '../cri/events.ts';
 import type { ImageService } from '../images/image-service.ts';

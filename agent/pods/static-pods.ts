@@ -4,8 +4,7 @@ import { watch } from 'node:fs';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parse } from 'yaml';
-import { pods, type Pod } from '../../api/core/pod.ts';
+import type { Pod } from '../../api/core/pod.ts';
 import type { Logger } from '../../client/logger.ts';
 import { hasCode } from '../host/files.ts';
 import { CONFIG_HASH, CONFIG_SEEN, CONFIG_SOURCE } from './labels.ts';
@@ -56,7 +55,7 @@ export class StaticPods {
     for (const name of await filesIn(directory)) {
       const file = path.join(directory, name);
       try {
-        const pod = this.#podOf(await readFile(file, 'utf8'), file);
+        const pod = await this.#podOf(await readFile(file, 'utf8'), file);
         if (!found.some(({ metadata }) => metadata?.uid === pod.metadata?.uid)) found.push(pod);
       } catch (error) {
         logger.warn({ file, err: (error as Error).message }, 'not a pod');
@@ -65,8 +64,10 @@ export class StaticPods {
     return found;
   }
 
-  #podOf(text: string, file: string): Pod {
+  async #podOf(text: string, file: string): Promise<Pod> {
     const { nodeName } = this.#options;
+    // The schemas take 13 MB: they are loaded where there is a manifest to read.
+    const [{ parse }, { pods }] = await Promise.all([import('yaml'), import('../../api/core/pod.ts')]);
     const object = parse(text) as Pod | null;
     if (object?.kind !== 'Pod' || object.apiVersion !== 'v1') throw new Error('expected a v1 Pod');
     if (!object.metadata?.name || !object.spec?.containers?.length)

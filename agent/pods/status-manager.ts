@@ -11,7 +11,6 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
 import { pods } from '../../client/resources.ts';
-import { pods } from '../../client/resources.ts';
 
 export interface StatusManagerOptions {
   readonly client: ApiClient;
