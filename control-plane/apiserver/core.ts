@@ -1,10 +1,12 @@
 /** What is under the listener: the registry over the store, the write path, and the API of the server's own parts. */
 import type { Kind } from '../../api/machinery/kind.ts';
+import { events } from '../../api/core/event.ts';
 import { services } from '../../api/core/service.ts';
 import { kinds as allKinds } from '../../api/registry.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Store } from '../store/store.ts';
 import { CachedApi } from './cached-api.ts';
+import { DEFAULT_EVENT_TTL_MS, expireEvents } from './event-expiry.ts';
 import type { LocalApi } from './local-api.ts';
 import { openRegistry, type Registry } from './registry.ts';
 import { DEFAULT_SERVICE_NETWORK, ServiceAllocator, type ServiceNetwork } from './service-allocation.ts';
@@ -14,6 +16,7 @@ export interface CoreOptions {
   readonly store: Store;
   readonly kinds?: readonly Kind[];
   readonly network?: ServiceNetwork;
+  readonly eventTtlMs?: number;
   readonly logger: Logger;
   /** Aborted when the server stops: the store is followed no longer. */
   readonly signal: AbortSignal;
@@ -30,6 +33,8 @@ export async function openCore({
   store,
   kinds = allKinds,
   network = DEFAULT_SERVICE_NETWORK,
+  eventTtlMs = DEFAULT_EVENT_TTL_MS,
+  logger,
   signal,
 }: CoreOptions): Promise<ApiCore> {
   const registry = await openRegistry({ store, kinds, signal });
@@ -37,5 +42,8 @@ export async function openCore({
   const writer = new ObjectWriter(registry, reservers);
   const api = new CachedApi(registry, writer);
   if (kinds.includes(services)) reservers.set('services', new ServiceAllocator(network, api.list(services)));
+  if (kinds.includes(events)) {
+    expireEvents({ events: registry.of(events), store, ttlMs: eventTtlMs, logger, signal });
+  }
   return { registry, writer, api };
 }

@@ -8,6 +8,7 @@ import { badRequest, tooLarge } from '../../api/machinery/status-error.ts';
 import type { Accepted } from './negotiate.ts';
 import type { RequestInfo, User } from './request.ts';
 import type { BodyParser } from './request-body.ts';
+import { ClientGoneError } from './write-queue.ts';
 
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;
@@ -101,6 +102,8 @@ export class Exchange {
 
   /** The head of the answer; what follows is written to `response`. */
   start(code: number, contentType: string, headers: Record<string, string | string[]> = {}): void {
+    // The time limit has answered already; what comes late is for nobody.
+    if (this.response.headersSent) throw new ClientGoneError();
     const all: Record<string, string | string[]> = {
       'Audit-Id': this.auditId,
       'Cache-Control': 'no-cache, private',

@@ -49,6 +49,7 @@ export interface TestServerOptions {
   readonly actions?: Actions;
   readonly admission?: readonly AdmissionPlugin[];
   readonly authorizer?: Authorizer;
+  readonly eventTtlMs?: number;
 }
 
 /** Any bearer token `name/group,group` is that user. */
@@ -83,7 +84,14 @@ export class TestServer implements AsyncDisposable {
     const pki = await openPki({ directory: path.join(directory, 'pki'), serverNames: ['127.0.0.1', 'localhost'] });
     const store = await openEmbeddedStore({ path: path.join(directory, 'store'), compaction: false });
     const stopping = new AbortController();
-    const core = await openCore({ store, kinds: options.kinds ?? kinds, logger: silent, signal: stopping.signal });
+    const { eventTtlMs } = options;
+    const core = await openCore({
+      store,
+      kinds: options.kinds ?? kinds,
+      logger: silent,
+      signal: stopping.signal,
+      ...(eventTtlMs && { eventTtlMs }),
+    });
     const server = await serve({
       core,
       authenticators: [

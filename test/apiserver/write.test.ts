@@ -1,7 +1,7 @@
 import t from 'tap';
 import { events } from '../../api/events/event.ts';
 import { kinds } from '../../api/registry.ts';
-import { CONFIG_MAPS, configMap, pod, PODS, TestServer } from './server.ts';
+import { CONFIG_MAPS, configMap, pod, PODS, take, TestServer } from './server.ts';
 
 const MERGE = 'application/merge-patch+json';
 
@@ -132,6 +132,20 @@ t.test('an event is one object in two groups', { skip: !kinds.includes(events) }
     regarding: { name: 'p' },
     note: 'm',
   });
+});
+
+t.test('events go a while after they were last written', async (t) => {
+  await using server = await TestServer.start({ eventTtlMs: 600 });
+  const url = '/api/v1/namespaces/default/events';
+  const event = (name: string) => ({
+    metadata: { name },
+    involvedObject: { kind: 'Pod', name: 'p', namespace: 'default' },
+    reason: 'R',
+  });
+  await server.call('POST', url, { body: event('e') });
+  const [added, deleted] = await take(server.watch('/api/v1/events?watch=1'), 2);
+  t.match([added, deleted], [{ type: 'ADDED' }, { type: 'DELETED', object: { metadata: { name: 'e' } } }]);
+  t.equal((await server.call('GET', `${url}/e`)).status, 404);
 });
 
 t.test('a store that takes no writes is told of in a Status, and reads go on', async (t) => {
