@@ -1,5 +1,4 @@
 /** The Kubernetes API as typed calls. What the server turns down is thrown as StatusError, silence as ConnectionError. */
-import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import type { KubeObject } from '../api/machinery/kind.ts';
@@ -8,7 +7,9 @@ import type { ListMeta } from '../api/meta/list-meta.ts';
 import type { DeleteOptions } from '../api/meta/delete-options.ts';
 import type { Status } from '../api/meta/status.ts';
 import { ConnectionError } from './connection-error.ts';
+import { forEachLine } from './line-stream.ts';
 import { resourcePath, withQuery, type Query, type Resource, type Selection } from './resource.ts';
+import { toStatusError } from './status-answer.ts';
 import { Transport, type Credentials, type TransportOptions } from './transport.ts';
 
 export interface CallOptions {
@@ -319,8 +320,7 @@ export class ApiClient implements AsyncDisposable {
       longRunning: true,
     });
     if (response.statusCode !== 200) {
-      const { statusCode: status, headers } = response;
-      throw toStatusError({ status, headers, body: await this.#text(response, signal) });
+      throw toStatusError({ status: response.statusCode, body: await this.#text(response, signal) });
     }
     const onLine = (line: string): void => {
       if (!line) return;
@@ -337,37 +337,6 @@ export class ApiClient implements AsyncDisposable {
   }
 }
 
-/** `asFailure` says what to throw when reading fails; what `onLine` throws is passed on as it is. */
-async function forEachLine(
-  body: AsyncIterable<Buffer>,
-  onLine: (line: string) => void,
-  asFailure: (error: unknown) => Error,
-): Promise<void> {
-  const decoder = new StringDecoder('utf8');
-  // An event that spans many chunks is put together once, not at every chunk.
-  let pieces: string[] = [];
-  for await (const chunk of readable(body, asFailure)) {
-    const text = decoder.write(chunk);
-    let start = 0;
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
-      pieces.push(text.slice(start, end));
-      const line = pieces.length === 1 ? pieces[0]! : pieces.join('');
-      pieces = [];
-      start = end + 1;
-      onLine(line);
-    }
-    if (start < text.length) pieces.push(text.slice(start));
-  }
-}
-
-async function* readable(body: AsyncIterable<Buffer>, asFailure: (error: unknown) => Error): AsyncGenerator<Buffer> {
-  try {
-    yield* body;
-  } catch (error) {
-    throw asFailure(error);
-  }
-}
-
 function deleteOptions(options: DeleteCallOptions): DeleteOptions {
   const { gracePeriodSeconds, propagationPolicy, uid, resourceVersion } = options;
   return {
@@ -381,43 +350,3 @@ function deleteOptions(options: DeleteCallOptions): DeleteOptions {
 
 const isStaleConnection = (error: unknown): boolean =>
   error instanceof ConnectionError && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(error.code);
-
-function toStatusError({ status, body }: Answer): StatusError {
-  if (body.startsWith('{')) {
-    const parsed = parseStatus(body);
-    if (parsed) return new StatusError({ ...parsed, code: parsed.code ?? status });
-  }
-  // Something that is not an api-server answered: a proxy, a load balancer.
-  return new StatusError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    reason: REASONS[status] ?? (status >= 500 ? 'InternalError' : 'Unknown'),
-    message: body.trim().slice(0, 1024) || `the server answered with ${status}`,
-    code: status,
-  });
-}
-
-const REASONS: Readonly<Record<number, string>> = {
-  400: 'BadRequest',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'NotFound',
-  405: 'MethodNotAllowed',
-  409: 'Conflict',
-  410: 'Expired',
-  429: 'TooManyRequests',
-  503: 'ServiceUnavailable',
-  504: 'Timeout',
-};
-
-function parseStatus(body: string): Status | undefined {
-  try {
-    const parsed = JSON.parse(body) as Status;
-    return parsed.kind === 'Status' ? parsed : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}

@@ -19,6 +19,8 @@ export async function runNodeLifecycleController(context: ControllerContext, gra
   const recorder = createRecorder(context, 'node-controller');
   /** By node, when this process last saw a sign of life: clocks of other hosts are not compared with ours. */
   const heardAt = new Map<string, number>();
+  /** Nodes that have ceased to be ready, and whose pods have not been told yet. */
+  const ceased = new Set<string>();
 
   informers.nodes.addHandlers({
     onAdd: ({ name }) => {
@@ -27,12 +29,14 @@ export async function runNodeLifecycleController(context: ControllerContext, gra
     },
     onUpdate: (old, node) => {
       if (heartbeat(old) !== heartbeat(node)) heardAt.set(node.name, Date.now());
+      if (readyStatus(old) === 'True' && readyStatus(node) !== 'True') ceased.add(node.name);
       // Whether pods may be evicted depends on the readiness of all.
       if (readyStatus(old) !== readyStatus(node)) wakeAll();
       else queue.add(node.name);
     },
     onDelete: ({ name }) => {
       heardAt.delete(name);
+      ceased.delete(name);
       wakeAll();
     },
   });
@@ -51,7 +55,9 @@ export async function runNodeLifecycleController(context: ControllerContext, gra
     const node = informers.nodes.get('', name);
     if (!node || node.deleting) return;
     await reportSilence(node);
-    if (readyStatus(node) === 'False' || readyStatus(node) === 'Unknown') await markPods(node);
+    // An agent that still speaks may have its own view of its pods afterwards; one that is silent has none.
+    if (readyStatus(node) === 'Unknown' || ceased.has(name)) await markPods(node);
+    ceased.delete(name);
     const taints = desiredTaints(node, mayEvict(informers.nodes.list()), Date.now());
     if (taints === node.taints) return;
     const patch = { metadata: { resourceVersion: node.resourceVersion }, spec: { taints } };
