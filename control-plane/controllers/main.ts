@@ -8,7 +8,6 @@ import { runCertificateController, type SignRequest } from './certificates/certi
 import type { ControllerContext } from './context.ts';
 import { runDeploymentController } from './deployment/deployment.ts';
 import { runEndpointsController } from './endpoints/endpoints.ts';
-import { runEventExpiry } from './event-expiry.ts';
 import { runGarbageCollector, type Source } from './garbage/garbage-collector.ts';
 import { createInformers, type SharedInformers } from './informers.ts';
 import { Interner } from './intern.ts';
@@ -71,7 +70,6 @@ export async function runControllers(options: ControllersOptions): Promise<void>
     runCertificateController(context, options.sign),
     runBootstrapTokenCleaner(context),
     runPodGarbageCollector(context),
-    runEventExpiry(context),
     ...Object.values(informers).map((informer: { run(signal: AbortSignal): Promise<void> }) => informer.run(signal)),
   ].map(async (part) => {
     try {

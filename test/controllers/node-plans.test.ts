@@ -5,7 +5,6 @@ import type { NodeView } from '../../control-plane/controllers/node-view.ts';
 import { nextPodCidr } from '../../control-plane/controllers/node/pod-cidr.ts';
 import { evictionTime } from '../../control-plane/controllers/node/taint-eviction-plan.ts';
 import { surplusTerminated } from '../../control-plane/controllers/pod-garbage.ts';
-import { isExpired } from '../../control-plane/controllers/event-expiry.ts';
 import { podViewOf } from './pod-view.ts';
 
 const NOW = Date.parse('2026-01-01T00:10:00Z');
@@ -124,13 +123,4 @@ t.test('ended pods beyond the limit go, oldest first', async (t) => {
     ['e1', 'e2'],
   );
   t.strictSame(surplusTerminated(pods, 3), []);
-});
-
-t.test('an event lives for an hour after it was last counted up', async (t) => {
-  const event = { metadata: { creationTimestamp: '2026-01-01T00:00:00Z' }, involvedObject: {} };
-  const hourLater = Date.parse('2026-01-01T01:00:00Z');
-  t.notOk(isExpired(event, hourLater));
-  t.ok(isExpired(event, hourLater + 1));
-  t.notOk(isExpired({ ...event, lastTimestamp: '2026-01-01T00:30:00Z' }, hourLater + 1));
-  t.notOk(isExpired({ ...event, series: { lastObservedTime: '2026-01-01T00:30:00.000000Z' } }, hourLater + 1));
 });
