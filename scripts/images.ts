@@ -126,7 +126,8 @@ async function helloImage(folder: string, work: string): Promise<void> {
   await writeFile(path.join(rootfs, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n');
   await writeFile(path.join(rootfs, 'www/index.html'), HELLO_PAGE);
   await packImage(folder, HELLO_IMAGE, rootfs, {
-    Cmd: ['/bin/httpd', '-f', '-v', '-p', '8080', '-h', '/www'],
+    // The first process of a container ends on SIGTERM only when it says so.
+    Cmd: ['/bin/sh', '-c', "trap 'exit 0' TERM; httpd -f -v -p 8080 -h /www & wait"],
     Env: ['PATH=/bin'],
     WorkingDir: '/',
   });

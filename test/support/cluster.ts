@@ -41,8 +41,9 @@ export class Cluster implements AsyncDisposable {
       await cluster.#start(options.nodes ?? 1);
       return cluster;
     } catch (error) {
+      const logs = await cluster.#logs();
       await cluster[Symbol.asyncDispose]();
-      throw error;
+      throw new Error(`the cluster did not start: ${(error as Error).message}\n${logs}`, { cause: error });
     }
   }
 
@@ -56,6 +57,16 @@ export class Cluster implements AsyncDisposable {
       await this.kubectl('wait', '--for=create', '--timeout=60s', `node/${node.name}`);
       await this.kubectl('wait', '--for=condition=Ready', '--timeout=60s', `node/${node.name}`);
     }
+  }
+
+  /** The last lines of every log, for a test that fails before it has begun. */
+  async #logs(): Promise<string> {
+    const files = ['server.log', ...this.nodes.map((node) => path.join(node.name, 'agent.log'))];
+    const tails = files.map(async (file) => {
+      const { stdout } = await run('tail', ['-n', '15', path.join(this.directory, file)]).catch((error: Error) => ({ stdout: error.message }));
+      return `--- ${file}\n${stdout}`;
+    });
+    return (await Promise.all(tails)).join('\n');
   }
 
   get kubeconfig(): string {
