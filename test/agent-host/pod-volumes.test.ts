@@ -401,3 +401,10 @@ test('a volume that is in use is detached rather than waited for', async (t) => 
   await volumes.tearDown('uid-8', signal);
   t.same(await volumes.podsOnDisk(), []);
 });
+
+test('a helper that stands before a file system that does not answer is left behind', async (t) => {
+  const started = performance.now();
+  const ask = volumeHelper(['sleep', '60'], 200);
+  await t.rejects(ask([{ do: 'measure', path: '/' }], signal), /sleep 60: .*limit 200 ms/);
+  t.ok(performance.now() - started < 5_000);
+});
