@@ -285,7 +285,16 @@ export class ApiClient implements AsyncDisposable {
 
   async #json<R>(method: Dispatcher.HttpMethod, path: string, options: RawOptions): Promise<R> {
     const { body } = await this.request(method, path, options);
-    return JSON.parse(body) as R;
+    return this.#parse<R>(body);
+  }
+
+  /** What answers with something else than JSON is not an api-server: a proxy, a login page. */
+  #parse<R>(text: string): R {
+    try {
+      return JSON.parse(text) as R;
+    } catch (error) {
+      throw new ConnectionError(this.server, error);
+    }
   }
 
   async #text(response: Dispatcher.ResponseData, signal: AbortSignal | undefined): Promise<string> {
@@ -324,7 +333,7 @@ export class ApiClient implements AsyncDisposable {
     }
     const onLine = (line: string): void => {
       if (!line) return;
-      const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: Status };
+      const event = this.#parse<WatchEvent<T> | { type: 'ERROR'; object: Status }>(line);
       if (event.type === 'ERROR') throw new StatusError(event.object);
       onEvent(event);
     };

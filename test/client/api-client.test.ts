@@ -62,12 +62,14 @@ t.test('requests share kept-alive connections and show the client certificate in
 t.test('a Status is thrown as StatusError, and an answer without one becomes a Status', async (t) => {
   await using server = await startServer((request, response) => {
     if (request.url?.endsWith('/a')) answer(response, 404, notFound(pods, 'a').status);
+    else if (request.url?.endsWith('/page')) response.writeHead(200).end('<html>please log in</html>');
     else response.writeHead(502).end('bad gateway');
   });
   await using client = new ApiClient({ server: server.url, ca: server.ca.cert });
   await t.rejects(client.get(pods, 'default', 'a'), new StatusError(notFound(pods, 'a').status));
   const error = await client.get(pods, 'default', 'b').catch((error: unknown) => error as StatusError);
   t.match(error, { code: 502, reason: 'InternalError', message: 'bad gateway' });
+  await t.rejects(client.get(pods, 'default', 'page'), { name: 'ConnectionError', message: /is not valid JSON/ });
 });
 
 t.test('a server that says when to come back is asked again', async (t) => {
