@@ -100,6 +100,11 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const allocatable = (): typeof description.allocatable => description.allocatable;
   const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal });
 
+  // As the kubelet does, a Node is named in events by its name in place of its uid: there may be no Node yet.
+  const recordOfNode = (reason: string, message: string): void =>
+    events.event({ apiVersion: 'v1', kind: 'Node', name, uid: name }, 'Normal', reason, message);
+  recordOfNode('Starting', 'Starting kubelet.');
+
   // The Node object and its heartbeat.
   const kernelProblems = await applyKernelSettings(logger);
   const observer = new NodeObserver({ cri, thresholds, dataDir, problems: () => kernelProblems });
@@ -110,6 +115,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     taints,
     annotations: config.nodeIp ? { 'alpha.kubernetes.io/provided-node-ip': config.nodeIp } : {},
     observe: (looking) => observer.observe(looking),
+    record: recordOfNode,
     logger,
   });
   const heartbeat = new Heartbeat({ client, nodeName: name, nodeUid: () => registration.uid, logger });

@@ -8,7 +8,13 @@ import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
 import { nodes } from '../../client/resources.ts';
 import { standardLabels } from './node-labels.ts';
-import { nodeStatus, statusHasChanged, type NodeDescription, type NodeObservation } from './node-status.ts';
+import {
+  nodeStatus,
+  statusHasChanged,
+  turnOfConditions,
+  type NodeDescription,
+  type NodeObservation,
+} from './node-status.ts';
 
 export interface NodeRegistrationOptions {
   readonly client: ApiClient;
@@ -18,6 +24,8 @@ export interface NodeRegistrationOptions {
   readonly taints: readonly Taint[];
   /** Looks at the host and the runtime; must not throw for a runtime that is away but name it as a problem. */
   readonly observe: (signal: AbortSignal) => Promise<NodeObservation>;
+  /** An event about the Node, such as `NodeReady`. */
+  readonly record: (reason: string, message: string) => void;
   readonly logger: Logger;
 }
 
@@ -102,6 +110,9 @@ export class NodeRegistration {
   }
 
   #remember(node: Node, status: NodeStatus): void {
+    const { record, description } = this.#options;
+    for (const reason of turnOfConditions(status, this.#reported))
+      record(reason, `Node ${description.name} status is now: ${reason}`);
     this.#node = node;
     this.#reported = status;
     this.#reportedAtMs = Date.now();

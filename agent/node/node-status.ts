@@ -166,6 +166,21 @@ export function nodeStatus(
   };
 }
 
+/** The reasons of upstream's events about the Node, by condition and its status. */
+const EVENT_REASONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  MemoryPressure: { True: 'NodeHasInsufficientMemory', False: 'NodeHasSufficientMemory' },
+  DiskPressure: { True: 'NodeHasDiskPressure', False: 'NodeHasNoDiskPressure' },
+  PIDPressure: { True: 'NodeHasInsufficientPID', False: 'NodeHasSufficientPID' },
+  Ready: { True: 'NodeReady', False: 'NodeNotReady' },
+};
+
+/** The reasons of the events that tell how the conditions have turned since `last`. */
+export const turnOfConditions = (status: NodeStatus, last: NodeStatus | undefined): string[] =>
+  (status.conditions ?? []).flatMap(({ type, status: value }) => {
+    const before = last?.conditions?.find((condition) => condition.type === type)?.status;
+    return before === value ? [] : (EVENT_REASONS[type]?.[value] ?? []);
+  });
+
 /** What of the status differs, the times of the heartbeat aside. */
 export function statusHasChanged(status: NodeStatus, last: NodeStatus): boolean {
   const timeless = (of: NodeStatus): string =>

@@ -150,6 +150,7 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
   const { identity } = await joining(t, 'five', await plane.token(Date.now() + HOUR_MS));
   const client = clientOf(t, await identity());
   let observation: NodeObservation = { problems: ['no network yet'], pressure: {}, images: [] };
+  const recorded: string[][] = [];
   const registration = new NodeRegistration({
     client,
     description,
@@ -157,6 +158,7 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
     annotations: {},
     taints: [{ key: 'k', effect: 'NoSchedule' }],
     observe: async () => observation,
+    record: (reason, message) => recorded.push([reason, message]),
     logger,
   });
   const heartbeat = new Heartbeat({ client, nodeName: 'five', nodeUid: () => registration.uid, logger });
@@ -178,6 +180,7 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
     return readiness(node) === 'True' && node;
   });
   t.match(ready.status?.nodeInfo, { machineID: 'machine-5', containerRuntimeVersion: 'containerd://1.6.20' });
+  await until(async () => recorded.some(([reason]) => reason === 'NodeReady'));
   const lease = await until(() => plane.admin.get(leases, 'kube-node-lease', 'five'));
   t.match(lease, {
     spec: { holderIdentity: 'five', leaseDurationSeconds: 40 },
