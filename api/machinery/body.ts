@@ -29,7 +29,7 @@ export function isParsable(contentType: string): boolean {
 export function parseBody(text: string, contentType: string, findDuplicates: boolean): Body {
   if (!isParsable(contentType)) {
     throw unsupportedMediaType(
-      `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml`,
+      `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf`,
     );
   }
   return mediaType(contentType).endsWith('yaml') ? parseYaml(text) : parseJson(text, findDuplicates);

@@ -1,16 +1,23 @@
 /**
- * Objects in Kubernetes' protobuf, as kubectl 1.32 and other clients of that age send them, to the values that JSON would
- * have been. What the fields are is told by the schemas; only their numbers are protobuf's own.
+ * Objects in Kubernetes' protobuf, as client-go and kubectl send them from 1.32 on, to the values that JSON would have been.
+ * What the fields are is told by the schemas; only their numbers are protobuf's own. A reader is compiled once a message, at
+ * its first use.
  */
 import type { Shape, TSchema } from '../machinery/schema.ts';
 import { badRequest } from '../machinery/status-error.ts';
-import { microTimeOf, timeOf } from '../machinery/time.ts';
 import { FIELD_NUMBERS } from './field-numbers.ts';
-import { readFields, WireError, type WireValue } from './wire.ts';
+import { readIntOrString, readJson, readMicroTime, readQuantity, readTime } from './values.ts';
+import { WireError, WireReader } from './wire.ts';
 
 type Json = Record<string, unknown>;
+/** Reads the value of the field that the reader is at. */
+type Read = (wire: WireReader) => unknown;
+/** Reads the field that the reader is at into the object of its message. */
+type Put = (out: Json, wire: WireReader) => void;
+/** What to do for each field, by number; numbers that nobody knows are holes. */
+type Message = readonly (Put | undefined)[];
 
-/** The first bytes of every message: `k8s` and a zero. */
+/** The first bytes of every body: `k8s` and a zero. */
 const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00]);
 const PACKAGE = /^io\.k8s\.(api|apimachinery\.pkg\.apis)\./;
 
@@ -18,169 +25,212 @@ const PACKAGE = /^io\.k8s\.(api|apimachinery\.pkg\.apis)\./;
 export type SchemaLookup = (apiVersion: string, kind: string) => TSchema | undefined;
 
 export class ProtobufDecoder {
-  readonly #messages: ReadonlyMap<string, readonly string[]>;
-
-  constructor() {
-    const lines = FIELD_NUMBERS.trim().split('\n');
-    this.#messages = new Map(
-      lines.map((line) => {
-        const [message = '', ...fields] = line.split(' ');
-        return [message, fields];
-      }),
-    );
-  }
+  readonly #numbers = fieldNumbers();
+  readonly #messages = new Map<string, Message>();
 
   /** Throws a 400 StatusError for what is no such message, or is of a kind that nobody knows. */
   decode(bytes: Buffer, schemaOf: SchemaLookup): Json {
+    if (bytes.length === 0) throw badRequest('empty data');
     if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) {
-      throw badRequest('the body of the request is no protobuf message of Kubernetes: it does not begin with k8s\\0');
+      const prefix = MAGIC.join(' ');
+      throw badRequest(`provided data does not appear to be a protobuf message, expected prefix [${prefix}]`);
     }
+    if (bytes.length === MAGIC.length) throw badRequest('empty body');
+    const { apiVersion, kind, raw } = readEnvelope(bytes);
+    const schema = schemaOf(apiVersion, kind);
+    if (!schema) {
+      throw badRequest(`no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`);
+    }
+    const out: Json = { apiVersion, kind };
     try {
-      const { apiVersion, kind, raw } = envelope(bytes.subarray(MAGIC.length));
-      const schema = schemaOf(apiVersion, kind);
-      if (!schema)
-        throw badRequest(`no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`);
-      return { ...this.#struct(schema, raw), apiVersion, kind };
+      this.#readInto(out, schema, new WireReader(raw));
     } catch (error) {
-      if (error instanceof WireError) throw badRequest(`the protobuf message cannot be read: ${error.message}`);
-      throw error;
+      if (!(error instanceof WireError)) throw error;
+      const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
+      throw badRequest(
+        `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: ${error.message}`,
+      );
     }
-  }
-
-  #struct(shape: Shape, bytes: Uint8Array): Json {
-    const out: Json = {};
-    this.#readInto(out, shape, (shape.definition ?? '').replace(PACKAGE, ''), bytes);
     return out;
   }
 
-  #readInto(out: Json, shape: Shape, message: string, bytes: Uint8Array): void {
-    const names = this.#messages.get(message) ?? [];
-    for (const { number, value } of readFields(bytes)) {
-      const name = names[number - 1];
-      if (name === undefined) continue;
-      if (name.startsWith('*')) {
-        this.#readInto(out, shape, name.slice(1), bytesOf(value));
-        continue;
-      }
-      const property = shape.properties?.[name];
-      if (!property) continue;
-      if (property.items) {
-        const list = (out[name] ??= []) as unknown[];
-        list.push(this.#value(property.items, value));
-      } else if (property.additionalProperties) {
-        const map = (out[name] ??= {}) as Json;
-        this.#readEntry(map, property.additionalProperties, bytesOf(value));
-      } else {
-        out[name] = this.#value(property, value);
-      }
+  #readInto(out: Json, shape: Shape, wire: WireReader): void {
+    readFields(out, this.#message(shape), wire);
+  }
+
+  #message(shape: Shape): Message {
+    const name = messageName(shape);
+    let message = this.#messages.get(name);
+    if (!message) {
+      message = this.#compile(name, shape);
+      this.#messages.set(name, message);
     }
+    return message;
+  }
+
+  /** `shape` has the message's fields; that of an embedded message is its parent's. */
+  #compile(name: string, shape: Shape): Message {
+    const fields = this.#numbers.get(name);
+    // A kind that is served and has no numbers would lose its content without a word.
+    if (fields === undefined) throw new Error(`the fields of ${name} have no numbers in protobuf`);
+    return ['-', ...fields.split(' ')].map((field) => {
+      if (field.startsWith('*')) return embedded(this.#compile(field.slice(1), shape));
+      const property = shape.properties?.[field];
+      return property && this.#put(field, property);
+    });
+  }
+
+  #put(name: string, shape: Shape): Put {
+    if (shape.items) return this.#putItem(name, shape.items);
+    if (shape.additionalProperties) return this.#putEntry(name, shape.additionalProperties);
+    const read = this.#read(shape);
+    return (out, wire) => {
+      out[name] = read(wire);
+    };
+  }
+
+  #putItem(name: string, item: Shape): Put {
+    if (item.format === 'int32' || item.format === 'int64') {
+      return (out, wire) => wire.integers((out[name] ??= []) as unknown[]);
+    }
+    const read = this.#read(item);
+    return (out, wire) => {
+      const list = (out[name] ??= []) as unknown[];
+      list.push(read(wire));
+    };
   }
 
   /** A map is a list of messages of key and value. */
-  #readEntry(map: Json, shape: Shape, bytes: Uint8Array): void {
-    let key = '';
-    let value: unknown = shape.items ? [] : shape.format === 'quantity' ? '0' : '';
-    for (const field of readFields(bytes)) {
-      if (field.number === 1) key = textOf(field.value);
-      else if (field.number === 2)
-        value = shape.items ? this.#wrappedList(shape.items, field.value) : this.#value(shape, field.value);
-    }
-    Object.defineProperty(map, key, { value, enumerable: true, writable: true, configurable: true });
+  #putEntry(name: string, shape: Shape): Put {
+    const read = shape.items ? wrappedList(this.#read(shape.items)) : this.#read(shape);
+    const absent = shape.items ? () => [] : () => (shape.format === 'quantity' ? '0' : '');
+    return (out, wire) => {
+      const map = (out[name] ??= {}) as Json;
+      let key = '';
+      let value: unknown = absent();
+      const end = wire.enter();
+      while (wire.next()) {
+        if (wire.field === 1) key = wire.text();
+        else if (wire.field === 2) value = read(wire);
+        else wire.skip();
+      }
+      wire.leave(end);
+      if (key === '__proto__') {
+        Object.defineProperty(map, key, { value, enumerable: true, writable: true, configurable: true });
+      } else {
+        map[key] = value;
+      }
+    };
   }
 
-  /** A map's values that are lists are messages with the list as their first field. */
-  #wrappedList(items: Shape, value: WireValue): unknown[] {
-    const list: unknown[] = [];
-    for (const field of readFields(bytesOf(value))) if (field.number === 1) list.push(this.#value(items, field.value));
-    return list;
-  }
-
-  #value(shape: Shape, value: WireValue): unknown {
-    if (shape.properties) return this.#struct(shape, bytesOf(value));
+  #read(shape: Shape): Read {
+    if (shape.properties) return this.#readStruct(shape);
     switch (shape.format) {
       case 'int32':
       case 'int64':
+        return (wire) => wire.integer();
       case 'double':
-        return numberOf(value);
+        return (wire) => wire.double();
       case 'byte':
-        return Buffer.from(bytesOf(value)).toString('base64');
+        return (wire) => wire.text('base64');
       case 'date-time':
-        return timeFrom(bytesOf(value), false);
+        return readTime;
       case 'micro-time':
-        return timeFrom(bytesOf(value), true);
+        return readMicroTime;
       case 'quantity':
-        return firstText(bytesOf(value));
+        return readQuantity;
       case 'int-or-string':
-        return intOrString(bytesOf(value));
-      default:
-        return this.#plain(shape, value);
+        return readIntOrString;
     }
+    if (shape.type === 'string') return (wire) => wire.text();
+    if (shape.type === 'boolean') return (wire) => wire.integer() !== 0;
+    return readJson;
   }
 
-  #plain(shape: Shape, value: WireValue): unknown {
-    if (shape.type === 'string') return textOf(value);
-    if (shape.type === 'boolean') return numberOf(value) !== 0;
-    // Any JSON, which travels as text in the first field of a message.
-    const text = firstText(bytesOf(value));
-    return text === '' ? undefined : (JSON.parse(text) as unknown);
+  #readStruct(shape: Shape): Read {
+    // Compiled when the first such message comes: most of a pod's volume sources never do.
+    let message: Message | undefined;
+    return (wire) => {
+      message ??= this.#message(shape);
+      const out: Json = {};
+      const end = wire.enter();
+      readFields(out, message, wire);
+      wire.leave(end);
+      return out;
+    };
   }
 }
 
-function envelope(bytes: Uint8Array): { apiVersion: string; kind: string; raw: Uint8Array } {
+/** The name that a struct's message has in `FIELD_NUMBERS`. */
+export const messageName = (shape: Shape): string => (shape.definition ?? '').replace(PACKAGE, '');
+
+/** The fields of each message, as `FIELD_NUMBERS` says them. */
+export function fieldNumbers(): ReadonlyMap<string, string> {
+  const lines = FIELD_NUMBERS.trim().split('\n');
+  return new Map(
+    lines.map((line) => {
+      const space = line.indexOf(' ');
+      return [line.slice(0, space), line.slice(space + 1)];
+    }),
+  );
+}
+
+function readFields(out: Json, message: Message, wire: WireReader): void {
+  while (wire.next()) {
+    const put = message[wire.field];
+    if (put) put(out, wire);
+    else wire.skip();
+  }
+}
+
+/** A struct whose fields JSON has in its parent. */
+function embedded(message: Message): Put {
+  return (out, wire) => {
+    const end = wire.enter();
+    readFields(out, message, wire);
+    wire.leave(end);
+  };
+}
+
+/** A map's values that are lists are messages with the list as their first field. */
+function wrappedList(read: Read): Read {
+  return (wire) => {
+    const list: unknown[] = [];
+    const end = wire.enter();
+    while (wire.next()) {
+      if (wire.field === 1) list.push(read(wire));
+      else wire.skip();
+    }
+    wire.leave(end);
+    return list;
+  };
+}
+
+/** `runtime.Unknown`: what the object is, and its message. Throws a 400 StatusError. */
+function readEnvelope(bytes: Buffer): { apiVersion: string; kind: string; raw: Buffer } {
   let apiVersion = '';
   let kind = '';
-  let raw: Uint8Array = new Uint8Array();
-  for (const { number, value } of readFields(bytes)) {
-    if (number === 2) raw = bytesOf(value);
-    if (number !== 1) continue;
-    for (const field of readFields(bytesOf(value))) {
-      if (field.number === 1) apiVersion = textOf(field.value);
-      else if (field.number === 2) kind = textOf(field.value);
+  let raw = bytes.subarray(bytes.length);
+  const wire = new WireReader(bytes, MAGIC.length);
+  try {
+    while (wire.next()) {
+      if (wire.field === 1) {
+        const end = wire.enter();
+        while (wire.next()) {
+          if (wire.field === 1) apiVersion = wire.text();
+          else if (wire.field === 2) kind = wire.text();
+          else wire.skip();
+        }
+        wire.leave(end);
+      } else if (wire.field === 2) {
+        raw = bytes.subarray(...wire.range());
+      } else {
+        wire.skip();
+      }
     }
+  } catch (error) {
+    if (error instanceof WireError) throw badRequest(error.message);
+    throw error;
   }
   return { apiVersion, kind, raw };
-}
-
-function bytesOf(value: WireValue): Uint8Array {
-  if (typeof value === 'number') throw new WireError('a number where a message should be');
-  return value;
-}
-
-function numberOf(value: WireValue): number {
-  if (typeof value !== 'number') throw new WireError('a message where a number should be');
-  return value;
-}
-
-const textOf = (value: WireValue): string => Buffer.from(bytesOf(value)).toString();
-
-function firstText(bytes: Uint8Array): string {
-  let text = '';
-  for (const { number, value } of readFields(bytes)) if (number === 1) text = textOf(value);
-  return text;
-}
-
-/** Seconds and nanoseconds since the epoch; an empty message is no time at all. */
-function timeFrom(bytes: Uint8Array, micro: boolean): string | null {
-  if (bytes.length === 0) return null;
-  let seconds = 0;
-  let nanoseconds = 0;
-  for (const { number, value } of readFields(bytes)) {
-    if (number === 1) seconds = numberOf(value);
-    else if (number === 2) nanoseconds = numberOf(value);
-  }
-  if (!micro) return timeOf(seconds * 1000);
-  const micros = String(Math.floor(nanoseconds / 1000)).padStart(6, '0');
-  return microTimeOf(seconds * 1000).replace(/\.\d{6}Z$/, `.${micros}Z`);
-}
-
-function intOrString(bytes: Uint8Array): number | string {
-  let isText = false;
-  let number = 0;
-  let text = '';
-  for (const field of readFields(bytes)) {
-    if (field.number === 1) isText = field.value === 1;
-    else if (field.number === 2) number = numberOf(field.value);
-    else if (field.number === 3) text = textOf(field.value);
-  }
-  return isText ? text : number;
 }

@@ -66,10 +66,13 @@ core.v1.ConfigMapKeySelector *core.v1.LocalObjectReference key optional
 core.v1.ConfigMapNodeConfigSource namespace name uid resourceVersion kubeletConfigKey
 core.v1.ConfigMapProjection *core.v1.LocalObjectReference items - optional
 core.v1.ConfigMapVolumeSource *core.v1.LocalObjectReference items defaultMode optional
-core.v1.Container name image command args workingDir ports env resources volumeMounts livenessProbe readinessProbe lifecycle terminationMessagePath imagePullPolicy securityContext stdin stdinOnce tty envFrom terminationMessagePolicy volumeDevices startupProbe resizePolicy restartPolicy
+core.v1.Container name image command args workingDir ports env resources volumeMounts livenessProbe readinessProbe lifecycle terminationMessagePath imagePullPolicy securityContext stdin stdinOnce tty envFrom terminationMessagePolicy volumeDevices startupProbe resizePolicy restartPolicy restartPolicyRules
+core.v1.ContainerExtendedResourceRequest containerName resourceName requestName
 core.v1.ContainerImage names sizeBytes
 core.v1.ContainerPort name hostPort containerPort protocol hostIP
 core.v1.ContainerResizePolicy resourceName restartPolicy
+core.v1.ContainerRestartRule action exitCodes
+core.v1.ContainerRestartRuleOnExitCodes operator values
 core.v1.ContainerState waiting running terminated
 core.v1.ContainerStateRunning startedAt
 core.v1.ContainerStateTerminated exitCode signal reason message startedAt finishedAt containerID
@@ -87,15 +90,16 @@ core.v1.EndpointSubset addresses notReadyAddresses ports
 core.v1.Endpoints metadata subsets
 core.v1.EnvFromSource prefix configMapRef secretRef
 core.v1.EnvVar name value valueFrom
-core.v1.EnvVarSource fieldRef resourceFieldRef configMapKeyRef secretKeyRef
+core.v1.EnvVarSource fieldRef resourceFieldRef configMapKeyRef secretKeyRef fileKeyRef
 core.v1.EphemeralContainer *core.v1.EphemeralContainerCommon targetContainerName
-core.v1.EphemeralContainerCommon name image command args workingDir ports env resources volumeMounts livenessProbe readinessProbe lifecycle terminationMessagePath imagePullPolicy securityContext stdin stdinOnce tty envFrom terminationMessagePolicy volumeDevices startupProbe resizePolicy restartPolicy
+core.v1.EphemeralContainerCommon name image command args workingDir ports env resources volumeMounts livenessProbe readinessProbe lifecycle terminationMessagePath imagePullPolicy securityContext stdin stdinOnce tty envFrom terminationMessagePolicy volumeDevices startupProbe resizePolicy restartPolicy restartPolicyRules
 core.v1.EphemeralVolumeSource volumeClaimTemplate
 core.v1.Event metadata involvedObject reason message source firstTimestamp lastTimestamp count type eventTime series action related reportingComponent reportingInstance
 core.v1.EventSeries count lastObservedTime
 core.v1.EventSource component host
 core.v1.ExecAction command
 core.v1.FCVolumeSource targetWWNs lun fsType readOnly wwids
+core.v1.FileKeySelector volumeName path key optional
 core.v1.FlexVolumeSource driver fsType secretRef readOnly options
 core.v1.FlockerVolumeSource datasetName datasetUUID
 core.v1.GCEPersistentDiskVolumeSource pdName fsType partition readOnly
@@ -109,6 +113,7 @@ core.v1.HostIP ip
 core.v1.HostPathVolumeSource path type
 core.v1.ISCSIVolumeSource targetPortal iqn lun iscsiInterface fsType readOnly portals chapAuthDiscovery - secretRef chapAuthSession initiatorName
 core.v1.ImageVolumeSource reference pullPolicy
+core.v1.ImageVolumeStatus imageRef
 core.v1.KeyToPath key path mode
 core.v1.Lifecycle postStart preStop stopSignal
 core.v1.LifecycleHandler exec httpGet tcpSocket sleep
@@ -135,7 +140,7 @@ core.v1.NodeSelector nodeSelectorTerms
 core.v1.NodeSelectorRequirement key operator values
 core.v1.NodeSelectorTerm matchExpressions matchFields
 core.v1.NodeSpec podCIDR externalID providerID unschedulable taints configSource podCIDRs
-core.v1.NodeStatus capacity allocatable phase conditions addresses daemonEndpoints nodeInfo images volumesInUse volumesAttached config runtimeHandlers features
+core.v1.NodeStatus capacity allocatable phase conditions addresses daemonEndpoints nodeInfo images volumesInUse volumesAttached config runtimeHandlers features declaredFeatures
 core.v1.NodeSwapStatus capacity
 core.v1.NodeSystemInfo machineID systemUUID bootID kernelVersion osImage containerRuntimeVersion kubeletVersion kubeProxyVersion operatingSystem architecture swap
 core.v1.ObjectFieldSelector apiVersion fieldPath
@@ -148,9 +153,11 @@ core.v1.Pod metadata spec status
 core.v1.PodAffinity requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution
 core.v1.PodAffinityTerm labelSelector namespaces topologyKey namespaceSelector matchLabelKeys mismatchLabelKeys
 core.v1.PodAntiAffinity requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution
+core.v1.PodCertificateProjection signerName keyType maxExpirationSeconds credentialBundlePath keyPath certificateChainPath userAnnotations
 core.v1.PodCondition type status lastProbeTime lastTransitionTime reason message observedGeneration
 core.v1.PodDNSConfig nameservers searches options
 core.v1.PodDNSConfigOption name value
+core.v1.PodExtendedResourceClaimStatus requestMappings resourceClaimName
 core.v1.PodIP ip
 core.v1.PodOS name
 core.v1.PodReadinessGate conditionType
@@ -158,8 +165,9 @@ core.v1.PodResourceClaim name - resourceClaimName resourceClaimTemplateName
 core.v1.PodResourceClaimStatus name resourceClaimName
 core.v1.PodSchedulingGate name
 core.v1.PodSecurityContext seLinuxOptions runAsUser runAsNonRoot supplementalGroups fsGroup runAsGroup sysctls windowsOptions fsGroupChangePolicy seccompProfile appArmorProfile supplementalGroupsPolicy seLinuxChangePolicy
-core.v1.PodSpec volumes containers restartPolicy terminationGracePeriodSeconds activeDeadlineSeconds dnsPolicy nodeSelector serviceAccountName serviceAccount nodeName hostNetwork hostPID hostIPC securityContext imagePullSecrets hostname subdomain affinity schedulerName initContainers automountServiceAccountToken tolerations hostAliases priorityClassName priority dnsConfig shareProcessNamespace readinessGates runtimeClassName enableServiceLinks preemptionPolicy overhead topologySpreadConstraints ephemeralContainers setHostnameAsFQDN os hostUsers schedulingGates resourceClaims resources
-core.v1.PodStatus phase conditions message reason hostIP podIP startTime containerStatuses qosClass initContainerStatuses nominatedNodeName podIPs ephemeralContainerStatuses resize resourceClaimStatuses hostIPs observedGeneration
+core.v1.PodSpec volumes containers restartPolicy terminationGracePeriodSeconds activeDeadlineSeconds dnsPolicy nodeSelector serviceAccountName serviceAccount nodeName hostNetwork hostPID hostIPC securityContext imagePullSecrets hostname subdomain affinity schedulerName initContainers automountServiceAccountToken tolerations hostAliases priorityClassName priority dnsConfig shareProcessNamespace readinessGates runtimeClassName enableServiceLinks preemptionPolicy overhead topologySpreadConstraints ephemeralContainers setHostnameAsFQDN os hostUsers schedulingGates resourceClaims resources hostnameOverride
+core.v1.PodStatus phase conditions message reason hostIP podIP startTime containerStatuses qosClass initContainerStatuses nominatedNodeName podIPs ephemeralContainerStatuses resize resourceClaimStatuses hostIPs observedGeneration extendedResourceClaimStatus allocatedResources resources
+core.v1.PodTemplate metadata template
 core.v1.PodTemplateSpec metadata spec
 core.v1.PortStatus port protocol error
 core.v1.PortworxVolumeSource volumeID fsType readOnly
@@ -171,7 +179,7 @@ core.v1.QuobyteVolumeSource registry volume readOnly user group tenant
 core.v1.RBDVolumeSource monitors image fsType pool user keyring secretRef readOnly
 core.v1.ResourceClaim name request
 core.v1.ResourceFieldSelector containerName resource divisor
-core.v1.ResourceHealth resourceID health
+core.v1.ResourceHealth resourceID health - - - message
 core.v1.ResourceRequirements limits requests claims
 core.v1.ResourceStatus name resources
 core.v1.SELinuxOptions user role type level
@@ -202,10 +210,11 @@ core.v1.TypedObjectReference apiGroup kind name namespace
 core.v1.Volume name *core.v1.VolumeSource
 core.v1.VolumeDevice name devicePath
 core.v1.VolumeMount name readOnly mountPath subPath mountPropagation subPathExpr recursiveReadOnly
-core.v1.VolumeMountStatus name mountPath readOnly recursiveReadOnly
-core.v1.VolumeProjection secret downwardAPI configMap serviceAccountToken clusterTrustBundle
+core.v1.VolumeMountStatus name mountPath readOnly recursiveReadOnly volumeStatus
+core.v1.VolumeProjection secret downwardAPI configMap serviceAccountToken clusterTrustBundle podCertificate
 core.v1.VolumeResourceRequirements limits requests
 core.v1.VolumeSource hostPath emptyDir gcePersistentDisk awsElasticBlockStore gitRepo secret nfs iscsi glusterfs persistentVolumeClaim rbd flexVolume cinder cephfs flocker downwardAPI fc azureFile configMap vsphereVolume quobyte azureDisk photonPersistentDisk portworxVolume scaleIO projected storageos csi ephemeral image
+core.v1.VolumeStatus image
 core.v1.VsphereVirtualDiskVolumeSource volumePath fsType storagePolicyName storagePolicyID
 core.v1.WeightedPodAffinityTerm weight podAffinityTerm
 core.v1.WindowsSecurityContextOptions gmsaCredentialSpecName gmsaCredentialSpec runAsUserName hostProcess

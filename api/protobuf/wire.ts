@@ -1,14 +1,9 @@
-/** Reads protobuf's wire format. */
+/**
+ * Reads protobuf's wire format (https://protobuf.dev/programming-guides/encoding): a message is a row of fields, each a
+ * number and a wire type, and the value in the form that the wire type says.
+ */
 
-export type WireValue = number | Uint8Array;
-
-export interface WireField {
-  readonly number: number;
-  /** Varints (signed, 64 bits) and fixed numbers as numbers, everything else as its bytes. */
-  readonly value: WireValue;
-}
-
-/** The bytes are no protobuf message. */
+/** The bytes are no protobuf message, or hold another type than the field has. The wording is that of upstream's decoder. */
 export class WireError extends Error {
   override readonly name = 'WireError';
 }
@@ -16,57 +11,136 @@ export class WireError extends Error {
 const VARINT = 0;
 const FIXED64 = 1;
 const LENGTH_DELIMITED = 2;
+const START_GROUP = 3;
+const END_GROUP = 4;
 const FIXED32 = 5;
 /** Varints of up to so many bytes fit a number's integers. */
 const EXACT_VARINT_BYTES = 7;
 const MAX_VARINT_BYTES = 10;
+const MAX_FIELD_NUMBER = 2 ** 29 - 1;
 
-export function* readFields(bytes: Uint8Array): Generator<WireField> {
-  const reader = new WireReader(bytes);
-  while (!reader.done) {
-    const tag = reader.varint();
-    const number = Math.floor(tag / 8);
-    yield { number, value: reader.value(tag % 8) };
-  }
-}
+/** Stands within one message at a time: `enter` goes into the message that is the current field, `leave` comes back. */
+export class WireReader {
+  readonly #bytes: Buffer;
+  #at: number;
+  #end: number;
+  /** Of the field that `next` has come to. */
+  field = 0;
+  #type = 0;
 
-class WireReader {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Buffer, start = 0) {
     this.#bytes = bytes;
+    this.#at = start;
+    this.#end = bytes.length;
   }
 
-  get done(): boolean {
-    return this.#at >= this.#bytes.length;
+  /** Goes to the message's next field, whose value is to be read or skipped; false at the end of the message. */
+  next(): boolean {
+    if (this.#at >= this.#end) return false;
+    const key = this.#varint();
+    this.field = Math.floor(key / 8);
+    this.#type = key & 7;
+    if (this.field <= 0 || this.field > MAX_FIELD_NUMBER) {
+      throw new WireError(`proto: illegal tag ${this.field} (wire type ${this.#type})`);
+    }
+    return true;
   }
 
-  value(wireType: number): WireValue {
-    switch (wireType) {
+  /** A signed integer of 64 bits; past 2^53 the nearest number, as JSON.parse gives it. */
+  integer(): number {
+    this.#expect(VARINT);
+    return this.#varint();
+  }
+
+  /** Appends the integers of a repeated field, which come one by one or packed into one value. */
+  integers(list: unknown[]): void {
+    if (this.#type !== LENGTH_DELIMITED) {
+      list.push(this.integer());
+      return;
+    }
+    const end = this.enter();
+    while (this.#at < this.#end) list.push(this.#varint());
+    this.leave(end);
+  }
+
+  double(): number {
+    this.#expect(FIXED64);
+    const start = this.#take(8);
+    return this.#bytes.readDoubleLE(start);
+  }
+
+  text(encoding: 'utf8' | 'base64' = 'utf8'): string {
+    this.#expect(LENGTH_DELIMITED);
+    const start = this.#take(this.#varint());
+    return this.#bytes.toString(encoding, start, this.#at);
+  }
+
+  /** Goes into the message that is the field's value. What it returns is for `leave`. */
+  enter(): number {
+    this.#expect(LENGTH_DELIMITED);
+    const length = this.#varint();
+    const start = this.#take(length);
+    const end = this.#end;
+    this.#end = this.#at;
+    this.#at = start;
+    return end;
+  }
+
+  /** Goes back to behind the message that `enter` went into. */
+  leave(end: number): void {
+    this.#at = this.#end;
+    this.#end = end;
+  }
+
+  /** Where the value lies in the bytes that this reader was made from. */
+  range(): readonly [start: number, end: number] {
+    this.#expect(LENGTH_DELIMITED);
+    const start = this.#take(this.#varint());
+    return [start, this.#at];
+  }
+
+  skip(): void {
+    switch (this.#type) {
       case VARINT:
-        return this.varint();
+        this.#varint();
+        break;
+      case FIXED64:
+        this.#take(8);
+        break;
       case LENGTH_DELIMITED:
-        return this.#take(this.varint());
-      case FIXED64: {
-        const bytes = this.#take(8);
-        return new DataView(bytes.buffer, bytes.byteOffset, 8).getFloat64(0, true);
-      }
-      case FIXED32: {
-        const bytes = this.#take(4);
-        return new DataView(bytes.buffer, bytes.byteOffset, 4).getFloat32(0, true);
-      }
+        this.#take(this.#varint());
+        break;
+      case START_GROUP:
+        this.#skipGroup();
+        break;
+      case FIXED32:
+        this.#take(4);
+        break;
       default:
-        throw new WireError(`unknown wire type ${wireType}`);
+        throw new WireError(`proto: illegal wireType ${this.#type}`);
     }
   }
 
-  varint(): number {
+  /** Groups nest; a loop, since a hostile message may nest them a million deep. */
+  #skipGroup(): void {
+    for (let depth = 1; depth > 0;) {
+      if (!this.next()) throw unexpectedEnd();
+      if (this.#type === START_GROUP) depth++;
+      else if (this.#type === END_GROUP) depth--;
+      else this.skip();
+    }
+  }
+
+  #expect(type: number): void {
+    if (this.#type !== type) throw new WireError(`proto: wrong wireType = ${this.#type} for field ${this.field}`);
+  }
+
+  #varint(): number {
     const start = this.#at;
     let low = 0;
     let factor = 1;
     for (let length = 1; length <= EXACT_VARINT_BYTES; length++) {
-      const byte = this.#next();
+      const byte = this.#byte();
       low += (byte & 0x7f) * factor;
       factor *= 128;
       if (byte < 0x80) return low;
@@ -74,24 +148,28 @@ class WireReader {
     this.#at = start;
     let all = 0n;
     for (let length = 0; length < MAX_VARINT_BYTES; length++) {
-      const byte = this.#next();
+      const byte = this.#byte();
       all |= BigInt(byte & 0x7f) << BigInt(7 * length);
       if (byte < 0x80) return Number(BigInt.asIntN(64, all));
     }
-    throw new WireError('a varint is too long');
+    throw new WireError('proto: integer overflow');
   }
 
-  #next(): number {
-    const byte = this.#bytes[this.#at++];
-    if (byte === undefined) throw new WireError('unexpected end of the message');
+  #byte(): number {
+    const byte = this.#bytes[this.#at];
+    if (byte === undefined || this.#at >= this.#end) throw unexpectedEnd();
+    this.#at++;
     return byte;
   }
 
-  #take(length: number): Uint8Array {
-    const end = this.#at + length;
-    if (length < 0 || end > this.#bytes.length) throw new WireError('unexpected end of the message');
-    const taken = this.#bytes.subarray(this.#at, end);
-    this.#at = end;
-    return taken;
+  /** Goes past so many bytes and says where they begin. */
+  #take(length: number): number {
+    const start = this.#at;
+    if (length < 0) throw new WireError('proto: negative length found during unmarshaling');
+    if (start + length > this.#end) throw unexpectedEnd();
+    this.#at = start + length;
+    return start;
   }
 }
+
+const unexpectedEnd = () => new WireError('unexpected EOF');

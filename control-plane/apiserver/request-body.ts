@@ -3,10 +3,10 @@ import { parseBody, type Body } from '../../api/machinery/body.ts';
 import { findByKind, travellingKinds } from '../../api/registry.ts';
 import { ProtobufDecoder, type SchemaLookup } from '../../api/protobuf/decode.ts';
 
-const PROTOBUF = /^application\/vnd\.kubernetes\.protobuf\b/;
+const PROTOBUF = /^\s*application\/vnd\.kubernetes\.protobuf\s*(;|$)/i;
 
 export class BodyParser {
-  /** Made at the first such body: few servers see one. */
+  /** Made at the first such body; it compiles the messages that come. */
   #protobuf: ProtobufDecoder | undefined;
 
   /** @param findDuplicates for fieldValidation Strict and Warn. Throws StatusError: 400 for malformed bodies, 415 for other types. */
