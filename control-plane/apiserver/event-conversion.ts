@@ -31,11 +31,11 @@ export const eventConversion: Conversion = {
   fromStored(object: KubeObject): KubeObject {
     const event = object as CoreEvent;
     const { count, lastObservedTime } = event.series ?? {};
-    const served: Event = {
+    const served: Partial<Event> = {
       kind: 'Event',
       apiVersion: 'events.k8s.io/v1',
       metadata: event.metadata,
-      eventTime: event.eventTime ?? (null as unknown as string),
+      eventTime: event.eventTime,
       series: event.series && { count: count ?? 0, lastObservedTime: lastObservedTime ?? '' },
       reportingController: event.reportingComponent,
       reportingInstance: event.reportingInstance,
@@ -50,6 +50,6 @@ export const eventConversion: Conversion = {
       deprecatedLastTimestamp: event.lastTimestamp,
       deprecatedCount: event.count,
     };
-    return served;
+    return served as KubeObject;
   },
 };

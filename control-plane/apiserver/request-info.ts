@@ -19,6 +19,8 @@ const NON_RESOURCE_VERBS: Readonly<Record<string, RequestVerb>> = {
   OPTIONS: 'options',
   CONNECT: 'connect',
 };
+/** A field selector that names one object narrows these to it, as far as authorization is concerned. */
+const NARROWED_VERBS: ReadonlySet<RequestVerb> = new Set(['list', 'watch', 'deletecollection']);
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize']);
 
 /** Reads method and target as upstream's `RequestInfoFactory` does. */
@@ -72,7 +74,7 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
   if (name === '') {
     if (verb === 'get') verb = query.size > 0 && isTrue(query.get('watch')) ? 'watch' : 'list';
     else if (verb === 'delete') verb = 'deletecollection';
-    if (query.size > 0) name = nameInFieldSelector(query.get('fieldSelector'));
+    if (NARROWED_VERBS.has(verb)) name = nameInFieldSelector(query.get('fieldSelector'));
   }
   return {
     verb,

@@ -38,7 +38,9 @@ export class Resource {
   /** A fresh object, in this kind's form, of bytes that the cache serves. */
   parse(served: Buffer): Stored {
     const object = JSON.parse(served.toString()) as KubeObject;
-    return (this.#conversion ? this.#conversion.fromStored(object) : object) as Stored;
+    if (!this.#conversion) return object as Stored;
+    // Decoding completes what this form always has.
+    return this.decode(this.#conversion.fromStored(object)).object;
   }
 
   /** Bytes of the cache, in this kind's form. */

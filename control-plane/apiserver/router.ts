@@ -90,10 +90,8 @@ export class Router {
 
   #serveVerb(exchange: Exchange, resource: Resource): void | Promise<void> {
     const { objects, registry, watches, subresources } = this.#parts;
-    const { verb, name, path } = exchange.info;
+    const { verb, name } = exchange.info;
     const { kind } = resource;
-    // A name that a field selector gave does not make a collection an object.
-    const one = name !== '' && path.endsWith(`/${name}`) && !path.endsWith(`/${kind.plural}`);
     const action = this.#parts.actions.actions.get(groupResource(kind));
     if (action && verb === 'create') return subresources.act(exchange, resource, action);
     if (kind.kind === 'Binding' && verb === 'create') return subresources.bind(exchange, resource);
@@ -106,13 +104,13 @@ export class Router {
       case 'watch':
         return watches.serve(exchange, resource);
       case 'create':
-        if (one) throw methodNotAllowed();
+        if (name) throw methodNotAllowed();
         return objects.create(exchange, resource);
       case 'update':
-        if (!one) throw methodNotAllowed();
+        if (!name) throw methodNotAllowed();
         return objects.update(exchange, resource);
       case 'patch':
-        if (!one) throw methodNotAllowed();
+        if (!name) throw methodNotAllowed();
         return objects.patch(exchange, resource);
       case 'delete':
         return objects.delete(exchange, resource);

@@ -37,6 +37,8 @@ const SHUTDOWN_GRACE_MS = 10_000;
 const KEEP_ALIVE_MS = 180_000;
 /** Upstream allows 100 streams a connection by default; informers of one process share one. */
 const MAX_CONCURRENT_STREAMS = 1000;
+/** What an HTTP/2 connection may hold, in MB: a slow reader holds a chunk of a list per stream. Node's default is 10. */
+const MAX_SESSION_MEMORY_MB = 100;
 const LONG_RUNNING = new Set(['exec', 'attach', 'portforward', 'proxy', 'log']);
 
 export interface ServeOptions {
@@ -181,6 +183,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
     settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS },
+    maxSessionMemory: MAX_SESSION_MEMORY_MB,
     keepAliveTimeout: KEEP_ALIVE_MS,
   } as http2.SecureServerOptions);
   const sockets = new Set<Socket>();

@@ -104,7 +104,8 @@ export class Subresources {
       pod.spec = { ...(pod.spec ?? { containers: [] }), nodeName: target.name };
       if (metadata.annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...metadata.annotations };
       pod.status = { ...pod.status, conditions: withScheduled(pod) };
-      return pod;
+      // Decoding completes what a condition always has.
+      return pods.decode(pod).object;
     };
     const context = { ...this.#parts.objects.context(exchange, dryRun), admission: [] };
     await this.#parts.writer.update(pods, { namespace, name, subresource: 'binding', change }, context);
@@ -142,8 +143,5 @@ export class Subresources {
 function withScheduled({ status }: Pod): NonNullable<NonNullable<Pod['status']>['conditions']> {
   const others = (status?.conditions ?? []).filter(({ type }) => type !== 'PodScheduled');
   const now = `${new Date().toISOString().slice(0, 19)}Z`;
-  return [
-    ...others,
-    { type: 'PodScheduled', status: 'True', lastProbeTime: null as unknown as string, lastTransitionTime: now },
-  ];
+  return [...others, { type: 'PodScheduled', status: 'True', lastTransitionTime: now }];
 }

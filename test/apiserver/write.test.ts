@@ -27,6 +27,11 @@ t.test(
     const otherUid = { ...configMap('a'), metadata: { name: 'a', uid: '00000000-0000-0000-0000-000000000000' } };
     t.equal((await server.call('PUT', `${CONFIG_MAPS}/a`, { body: otherUid })).status, 409);
     t.equal((await server.call('PUT', `${CONFIG_MAPS}/b`, { body: configMap('a') })).status, 404);
+    t.equal(
+      (await server.call('PUT', `${CONFIG_MAPS}/%61`, { body: configMap('a') })).status,
+      200,
+      'names may be escaped',
+    );
     t.equal((await server.call('PUT', `${CONFIG_MAPS}/a`, { body: configMap('b') })).status, 400);
   },
 );
