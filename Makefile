@@ -3,7 +3,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean-host test bench check build format
+.PHONY: packages help up down clean-host test bench check build format
 
 help: ## list what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -17,18 +17,17 @@ down: ## stop pods and daemons; data stays (as root)
 clean-host: ## take every trace of Kedge off this host (as root)
 	@scripts/clean-host.sh
 
-node_modules/.package-lock.json: package-lock.json
+packages:
 	@command -v npm >/dev/null || scripts/prepare-host.sh
-	@npm ci --silent --no-audit --no-fund
-	@touch $@
+	@scripts/npm-install.sh
 
-build: node_modules/.package-lock.json ## build the package into dist/
+build: packages ## build the package into dist/
 	@npm run --silent build
 
-check: node_modules/.package-lock.json ## types, lint and format
+check: packages ## types, lint and format
 	@npm run --silent check
 
-format: node_modules/.package-lock.json ## put every file into format
+format: packages ## put every file into format
 	@npm run --silent format
 
 test: ## install what the tests need and run all of them (as root)

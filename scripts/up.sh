@@ -11,7 +11,7 @@ checkout=$(dirname "$here")
 
 cd "$checkout"
 say "building"
-[ -x node_modules/.bin/esbuild ] && [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund
+"$here/npm-install.sh"
 PATH="$checkout/node_modules/.bin:$PATH" npm run --silent build
 
 say "installing into $prefix"
