@@ -10,7 +10,7 @@ import { Daemon } from './daemon.ts';
 import { eventually } from './wait.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-export const KEDGE = path.join(ROOT, 'dist/kedge');
+const BUILT = path.join(ROOT, 'dist');
 const NETWORK = '10.77.0';
 
 export interface ClusterOptions {
@@ -19,18 +19,23 @@ export interface ClusterOptions {
   readonly nodes?: number;
   /** More settings of the server. */
   readonly server?: Readonly<Record<string, string>>;
+  /** More settings of the agents. */
+  readonly agent?: Readonly<Record<string, string>>;
 }
 
 export class Cluster implements AsyncDisposable {
   readonly name: string;
   readonly directory: string;
   readonly nodes: ClusterNode[] = [];
+  /** More settings of every agent. */
+  readonly agentSettings: Readonly<Record<string, string>>;
   readonly #settings: Readonly<Record<string, string>>;
   #server: Daemon | undefined;
 
-  private constructor({ name, server = {} }: ClusterOptions, directory: string) {
+  private constructor({ name, server = {}, agent = {} }: ClusterOptions, directory: string) {
     this.name = name;
     this.directory = directory;
+    this.agentSettings = agent;
     this.#settings = server;
   }
 
@@ -48,6 +53,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   async #start(nodes: number): Promise<void> {
+    // Links instead of a copy: a build meanwhile makes new files and leaves these as they are.
+    await run('cp', ['-al', BUILT, path.dirname(this.kedge)]);
     const first = await ClusterNode.create(this, 0);
     this.nodes.push(first);
     await this.startServer();
@@ -63,10 +70,17 @@ export class Cluster implements AsyncDisposable {
   async #logs(): Promise<string> {
     const files = ['server.log', ...this.nodes.map((node) => path.join(node.name, 'agent.log'))];
     const tails = files.map(async (file) => {
-      const { stdout } = await run('tail', ['-n', '15', path.join(this.directory, file)]).catch((error: Error) => ({ stdout: error.message }));
+      const { stdout } = await run('tail', ['-n', '15', path.join(this.directory, file)]).catch((error: Error) => ({
+        stdout: error.message,
+      }));
       return `--- ${file}\n${stdout}`;
     });
     return (await Promise.all(tails)).join('\n');
+  }
+
+  /** The program under test. */
+  get kedge(): string {
+    return path.join(this.directory, 'dist/kedge');
   }
 
   get kubeconfig(): string {
@@ -99,7 +113,7 @@ export class Cluster implements AsyncDisposable {
     };
     const args = Object.entries(settings).map(([key, value]) => `--${key}=${value}`);
     const log = path.join(this.directory, 'server.log');
-    const server = new Daemon(KEDGE, ['server', ...args], { netns: this.host.netns, log });
+    const server = new Daemon(this.kedge, ['server', ...args], { netns: this.host.netns, log });
     this.#server = server;
     await eventually(
       'the server to be ready',
@@ -144,7 +158,7 @@ export class Cluster implements AsyncDisposable {
 
   /** A fresh token and what goes with it, as `kedge token create --print-join-command` says it. */
   async joinSettings(...args: string[]): Promise<{ server: string; token: string; caHash: string }> {
-    const { stdout } = await this.host.run(KEDGE, [
+    const { stdout } = await this.host.run(this.kedge, [
       'token',
       'create',
       '--kubeconfig',
@@ -160,8 +174,10 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const node of this.nodes.toReversed()) await node.stopAgent();
     await this.#server?.end();
-    for (const node of this.nodes.toReversed()) await node.remove();
+    const removals: PromiseSettledResult<void>[] = [];
+    for (const node of this.nodes.toReversed()) removals.push(...(await Promise.allSettled([node.remove()])));
     await rm(this.directory, { recursive: true, force: true });
+    for (const removal of removals) if (removal.status === 'rejected') throw removal.reason;
   }
 }
 
@@ -171,13 +187,11 @@ export class ClusterNode {
   readonly netns: string;
   readonly directory: string;
   readonly #cluster: Cluster;
-  readonly #index: number;
   #containerd: Daemon | undefined;
   #agent: Daemon | undefined;
 
   private constructor(cluster: Cluster, index: number) {
     this.#cluster = cluster;
-    this.#index = index;
     this.name = `${cluster.name}-${index}`;
     this.ip = `${NETWORK}.${index + 1}`;
     this.netns = `kedge-${this.name}`;
@@ -275,7 +289,7 @@ export class ClusterNode {
         'node-name': this.name,
         'node-ip': this.ip,
         'data-dir': path.join(this.directory, 'agent'),
-        'image-dir': path.join(ROOT, 'dist/images'),
+        'image-dir': path.join(path.dirname(this.#cluster.kedge), 'images'),
         'static-pod-dir': path.join(this.directory, 'manifests'),
         'pod-log-dir': path.join(this.directory, 'pod-logs'),
         'container-log-dir': path.join(this.directory, 'container-logs'),
@@ -283,6 +297,7 @@ export class ClusterNode {
         'cgroup-root': this.cgroupRoot,
         'cni-conf-dir': path.join(this.directory, 'cni'),
         'cni-state-dir': path.join(this.directory, 'cni-networks'),
+        ...this.#cluster.agentSettings,
         ...more,
       };
       await writeFile(
@@ -293,25 +308,34 @@ export class ClusterNode {
         { mode: 0o600 },
       );
     }
-    this.#agent = new Daemon(KEDGE, ['agent', '--config', file], {
+    this.#agent = new Daemon(this.#cluster.kedge, ['agent', '--config', file], {
       netns: this.netns,
       log: path.join(this.directory, 'agent.log'),
     });
     return this.#agent;
   }
 
-  async stopAgent(): Promise<void> {
-    await this.#agent?.end();
+  async stopAgent(signal?: NodeJS.Signals): Promise<void> {
+    await this.#agent?.end(signal);
+  }
+
+  /** The containers go on: their shims are processes of their own. */
+  async stopContainerd(signal?: NodeJS.Signals): Promise<void> {
+    await this.#containerd?.end(signal);
   }
 
   /** Ends every pod and containerd, and takes the node's traces off this machine. */
   async remove(): Promise<void> {
-    if (this.#containerd) {
-      await this.run(KEDGE, ['reset', '--config', path.join(this.directory, 'agent.yaml')], { timeoutMs: 120_000 });
-      await this.#containerd.end();
+    try {
+      if (this.#agent) {
+        const config = path.join(this.directory, 'agent.yaml');
+        await this.run(this.#cluster.kedge, ['reset', '--config', config], { timeoutMs: 120_000 });
+      }
+    } finally {
+      await this.#containerd?.end();
+      await unmountBelow(this.directory);
+      await run('ip', ['netns', 'del', this.netns]);
     }
-    await unmountBelow(this.directory);
-    await run('ip', ['netns', 'del', this.netns]);
   }
 }
 

@@ -38,6 +38,11 @@ export class Daemon implements AsyncDisposable {
     return this.#child.pid ?? 0;
   }
 
+  /** Null while the program runs, and when a signal ended it. */
+  get exitCode(): number | null {
+    return this.#child.exitCode;
+  }
+
   get alive(): boolean {
     return this.#alive;
   }
