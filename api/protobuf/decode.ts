@@ -43,7 +43,7 @@ export class ProtobufDecoder {
     }
     const out: Json = { apiVersion, kind };
     try {
-      this.#readInto(out, schema, new WireReader(raw));
+      readFields(out, this.#message(schema), new WireReader(raw));
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
@@ -52,10 +52,6 @@ export class ProtobufDecoder {
       );
     }
     return out;
-  }
-
-  #readInto(out: Json, shape: Shape, wire: WireReader): void {
-    readFields(out, this.#message(shape), wire);
   }
 
   #message(shape: Shape): Message {
@@ -141,10 +137,9 @@ export class ProtobufDecoder {
         return readQuantity;
       case 'int-or-string':
         return readIntOrString;
+      default:
+        return plainReader(shape);
     }
-    if (shape.type === 'string') return (wire) => wire.text();
-    if (shape.type === 'boolean') return (wire) => wire.integer() !== 0;
-    return readJson;
   }
 
   #readStruct(shape: Shape): Read {
@@ -173,6 +168,12 @@ export function fieldNumbers(): ReadonlyMap<string, string> {
       return [line.slice(0, space), line.slice(space + 1)];
     }),
   );
+}
+
+function plainReader(shape: Shape): Read {
+  if (shape.type === 'string') return (wire) => wire.text();
+  if (shape.type === 'boolean') return (wire) => wire.integer() !== 0;
+  return readJson;
 }
 
 function readFields(out: Json, message: Message, wire: WireReader): void {

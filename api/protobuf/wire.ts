@@ -78,8 +78,7 @@ export class WireReader {
   /** Goes into the message that is the field's value. What it returns is for `leave`. */
   enter(): number {
     this.#expect(LENGTH_DELIMITED);
-    const length = this.#varint();
-    const start = this.#take(length);
+    const start = this.#take(this.#varint());
     const end = this.#end;
     this.#end = this.#at;
     this.#at = start;
