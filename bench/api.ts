@@ -1,17 +1,150 @@
-/** What the api-server takes and gives: creates, gets, lists, watch events and status patches, over TLS. */
-import tls from 'node:tls';
-import { load, requestBytes, type Target } from './http.ts';
-
-export interface Row {
-  readonly measure: string;
-  readonly value: number;
-  readonly unit: string;
-}
+/** What the server takes and gives, alone: creates, gets, lists, watch events and status patches, over TLS. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { Daemon } from '../test/support/daemon.ts';
+import { eventually } from '../test/support/wait.ts';
+import { ask, connect, Connection, load, requestBytes, type Rate, type Target } from './http.ts';
+import { memoryOf, settledMemory, tellMemory } from './process-usage.ts';
+import type { Report } from './report.ts';
 
 const NAMESPACE = 'bench';
+const COLLECTION = `/api/v1/namespaces/${NAMESPACE}/pods`;
 const CONNECTIONS = 32;
 const WATCHERS = 500;
-const WATCH_EVENTS = 200;
+const WATCH_EVENTS = 100;
+/** Of the writer, before the slowest watcher. */
+const EVENTS_AHEAD = 4;
+const RUNS = 3;
+const GETS = 30_000;
+const LISTS = 20;
+const PATCHES = 6_000;
+/** Pods are created in runs of so many. */
+const BATCH = 2_000;
+
+export interface ApiBenchOptions {
+  /** The `kedge` program. */
+  readonly program: string;
+  /** Flags for the server's Node.js, such as `--cpu-prof`. */
+  readonly nodeOptions?: string;
+}
+
+export async function measureApi(report: Report, options: ApiBenchOptions): Promise<void> {
+  const asked = report.wants(
+    ...(['createPods', 'getPod', 'list10000', 'list10000Bytes', 'list14000', 'list14000Bytes', 'watchEvents'] as const),
+    ...(['patchStatus', 'serverIdleMemory', 'server10000Memory', 'server14000Memory', 'serverPeakMemory'] as const),
+  );
+  if (!asked) return;
+  await using server = await BenchServer.start(options);
+  const { target, pid } = server;
+  const own = [process.pid, pid];
+
+  if (report.wants('serverIdleMemory')) report.add('serverIdleMemory', tellMemory('idle', await settledMemory(pid)));
+  await createNamespace(target);
+  // Not counted: the server's code is compiled while it runs.
+  await createPods(target, 0, BATCH);
+  let pods = BATCH;
+  const growTo = (count: number) =>
+    report.repeat((count - pods) / BATCH, own, async () => {
+      const { perSecond } = await createPods(target, pods, BATCH);
+      pods += BATCH;
+      return { createPods: perSecond };
+    });
+  await growTo(10_000);
+
+  if (report.wants('server10000Memory'))
+    report.add('server10000Memory', tellMemory('10,000 pods', await settledMemory(pid)));
+  if (report.wants('getPod')) {
+    await getPods(target, pods, GETS / 3);
+    await report.repeat(RUNS, own, async () => ({ getPod: (await getPods(target, pods, GETS)).perSecond }));
+  }
+  if (report.wants('patchStatus')) {
+    await patchStatus(target, pods, PATCHES / 3);
+    await report.repeat(RUNS, own, async () => ({ patchStatus: (await patchStatus(target, pods, PATCHES)).perSecond }));
+  }
+  if (report.wants('watchEvents'))
+    await report.repeat(RUNS, own, async () => ({ watchEvents: await watchEventsPerSecond(target) }));
+  if (report.wants('list10000', 'list10000Bytes'))
+    await report.repeat(RUNS, own, async () => {
+      const { perSecond, bytes, seconds } = await listPods(target, LISTS);
+      return { list10000: perSecond, list10000Bytes: bytes / seconds / 1e6 };
+    });
+
+  if (!report.wants('list14000', 'list14000Bytes', 'server14000Memory', 'serverPeakMemory', 'createPods')) return;
+  await growTo(14_000);
+  if (report.wants('server14000Memory'))
+    report.add('server14000Memory', tellMemory('14,000 pods', await settledMemory(pid)));
+  if (report.wants('list14000', 'list14000Bytes'))
+    await report.repeat(RUNS, own, async () => {
+      const { perSecond, bytes, seconds } = await listPods(target, LISTS);
+      return { list14000: perSecond, list14000Bytes: bytes / seconds / 1e6 };
+    });
+  if (report.wants('serverPeakMemory')) {
+    tellMemory('after all', await settledMemory(pid));
+    report.add('serverPeakMemory', (await memoryOf(pid)).peak);
+  }
+}
+
+/** `kedge server` with a folder and a port of its own. */
+class BenchServer implements AsyncDisposable {
+  readonly target: Target;
+  readonly #daemon: Daemon;
+  readonly #directory: string;
+
+  private constructor(daemon: Daemon, directory: string, target: Target) {
+    this.#daemon = daemon;
+    this.#directory = directory;
+    this.target = target;
+  }
+
+  static async start({ program, nodeOptions }: ApiBenchOptions): Promise<BenchServer> {
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-'));
+    const at = (name: string): string => path.join(directory, name);
+    const token = 'bench';
+    await writeFile(at('tokens.csv'), `${token},bench,bench,"system:masters"\n`, { mode: 0o600 });
+    const settings = {
+      'data-dir': at('server'),
+      'bind-address': '127.0.0.1',
+      port: '0',
+      'port-file': at('port'),
+      'admin-kubeconfig': at('admin.kubeconfig'),
+      'token-auth-file': at('tokens.csv'),
+    };
+    const daemon = new Daemon(
+      program,
+      ['server', ...Object.entries(settings).map(([key, value]) => `--${key}=${value}`)],
+      {
+        log: at('server.log'),
+        env: nodeOptions ? { NODE_OPTIONS: nodeOptions } : {},
+      },
+    );
+    try {
+      const port = await eventually('the server to listen', async () => {
+        if (!daemon.alive) throw new Error(await daemon.output());
+        return Number(await readFile(at('port'), 'utf8'));
+      });
+      const target = { host: '127.0.0.1', port, token };
+      await eventually(
+        'the server to be ready',
+        async () => (await load(target, 1, 200, [requestBytes(target, 'GET', '/readyz')])).count,
+      );
+      return new BenchServer(daemon, directory, target);
+    } catch (error) {
+      await daemon.end();
+      await rm(directory, { recursive: true });
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.#daemon.pid;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#daemon.end();
+    await rm(this.#directory, { recursive: true });
+  }
+}
 
 /** A pod as a Deployment makes it: 2.7 KB once it is stored. Nobody schedules it. */
 const podBody = (name: string): string =>
@@ -23,17 +156,8 @@ const podBody = (name: string): string =>
       labels: { app: 'bench', tier: 'web', 'pod-template-hash': '7c5ddbdf54' },
       annotations: {
         'example.com/checksum': 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
-        note: 'x'.repeat(400),
+        note: 'x'.repeat(500),
       },
-      ownerReferences: [
-        {
-          apiVersion: 'apps/v1',
-          kind: 'ReplicaSet',
-          name: 'bench',
-          uid: '5c0f1e0a-9c1b-4f6e-8a57-0d2f6c1b2a3d',
-          controller: false,
-        },
-      ],
     },
     spec: {
       schedulerName: 'nobody',
@@ -56,141 +180,95 @@ const podBody = (name: string): string =>
     },
   });
 
-const collection = `/api/v1/namespaces/${NAMESPACE}/pods`;
-
-/** A source of so many requests. */
-function* requests(count: number, make: (index: number) => Buffer): Generator<Buffer, undefined> {
-  for (let index = 0; index < count; index++) yield make(index);
-}
-const taking = (source: Iterator<Buffer, undefined>) => (): Buffer | undefined => source.next().value;
-
-export async function createNamespace(target: Target): Promise<void> {
-  const body = JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
-  await load(target, 1, 201, taking(requests(1, () => requestBytes(target, 'POST', '/api/v1/namespaces', body))));
-  const account = requestBytes(target, 'GET', `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/default`);
-  const deadline = Date.now() + 30_000;
-  for (;;) {
-    try {
-      await load(target, 1, 200, taking(requests(1, () => account)));
-      return;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-    }
-  }
+/** With its ServiceAccount, without which it takes no pods. */
+async function createNamespace(target: Target): Promise<void> {
+  await ask(target, 'POST', '/api/v1/namespaces', {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: NAMESPACE },
+  });
+  await eventually('the ServiceAccount', () =>
+    ask<object>(target, 'GET', `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/default`),
+  );
 }
 
-export async function createPods(target: Target, from: number, count: number): Promise<Row> {
-  const rate = await load(
+function createPods(target: Target, from: number, count: number): Promise<Rate> {
+  const requests = Array.from({ length: count }, (_, index) =>
+    requestBytes(target, 'POST', COLLECTION, podBody(`pod-${from + index}`)),
+  );
+  return load(target, CONNECTIONS, 201, requests);
+}
+
+function getPods(target: Target, pods: number, count: number): Promise<Rate> {
+  const requests = Array.from({ length: count }, (_, index) =>
+    requestBytes(target, 'GET', `${COLLECTION}/pod-${index % pods}`),
+  );
+  return load(target, CONNECTIONS, 200, requests);
+}
+
+/** Two at a time, so that one is sent while the other is made. */
+function listPods(target: Target, count: number): Promise<Rate> {
+  return load(target, 2, 200, new Array<Buffer>(count).fill(requestBytes(target, 'GET', COLLECTION)));
+}
+
+const statusPatch = (target: Target, pod: number, message: string): Buffer =>
+  requestBytes(
     target,
-    CONNECTIONS,
-    201,
-    taking(requests(count, (index) => requestBytes(target, 'POST', collection, podBody(`pod-${from + index}`)))),
+    'PATCH',
+    `${COLLECTION}/pod-${pod}/status`,
+    JSON.stringify({ status: { phase: 'Running', message } }),
+    'application/merge-patch+json',
   );
-  return { measure: `create pods, ${CONNECTIONS} connections, durable`, value: rate.perSecond, unit: '/s' };
-}
 
-export async function getPods(target: Target, pods: number, count: number): Promise<Row> {
-  const prepared = Array.from({ length: 512 }, (_, index) =>
-    requestBytes(target, 'GET', `${collection}/pod-${index % pods}`),
-  );
-  const rate = await load(
-    target,
-    CONNECTIONS,
-    200,
-    taking(requests(count, (index) => prepared[index % prepared.length] ?? Buffer.alloc(0))),
-  );
-  return { measure: 'get a pod', value: rate.perSecond, unit: '/s' };
-}
-
-export async function listPods(target: Target, pods: number, count: number): Promise<Row[]> {
-  const request = requestBytes(target, 'GET', collection);
-  const rate = await load(target, 2, 200, taking(requests(count, () => request)));
-  return [
-    { measure: `list ${pods.toLocaleString('en')} pods`, value: rate.perSecond, unit: '/s' },
-    { measure: `list ${pods.toLocaleString('en')} pods`, value: rate.bytes / rate.seconds / 1e6, unit: 'MB/s' },
-  ];
-}
-
-export async function patchStatus(target: Target, pods: number, count: number): Promise<Row> {
-  const body = (index: number): string => JSON.stringify({ status: { message: `m${index}`, phase: 'Running' } });
-  const rate = await load(
-    target,
-    CONNECTIONS,
-    200,
-    taking(
-      requests(count, (index) =>
-        requestBytes(
-          target,
-          'PATCH',
-          `${collection}/pod-${index % pods}/status`,
-          body(index),
-          'application/merge-patch+json',
-        ),
-      ),
-    ),
-  );
-  return { measure: 'merge-patch status', value: rate.perSecond, unit: '/s' };
+let patchRound = 0;
+function patchStatus(target: Target, pods: number, count: number): Promise<Rate> {
+  // A message of its own each time: a patch that changes nothing is not written.
+  const round = patchRound++;
+  const requests = Array.from({ length: count }, (_, index) => statusPatch(target, index % pods, `m${round}.${index}`));
+  return load(target, CONNECTIONS, 200, requests);
 }
 
 /** Events that arrive at all watchers together, while one pod's status is patched again and again. */
-export async function watchEvents(target: Target): Promise<Row> {
+async function watchEventsPerSecond(target: Target): Promise<number> {
   using stack = new DisposableStack();
+  const { metadata } = await ask<{ metadata: { resourceVersion: string } }>(target, 'GET', `${COLLECTION}?limit=1`);
+  const path = `${COLLECTION}?watch=true&fieldSelector=metadata.name%3Dpod-0&resourceVersion=${metadata.resourceVersion}`;
   let arrived = 0;
-  const expected = WATCHERS * WATCH_EVENTS;
-  const { promise: all, resolve, reject } = Promise.withResolvers<void>();
-  const path = `${collection}?watch=true&fieldSelector=metadata.name%3Dpod-0&resourceVersion=${await resourceVersion(target)}`;
+  let wake = (): void => undefined;
+  const { promise: failed, reject } = Promise.withResolvers<never>();
   const open = Array.from({ length: WATCHERS }, () => {
     const { promise: ready, resolve: isReady } = Promise.withResolvers<void>();
-    const socket = tls.connect(
-      { host: target.host, port: target.port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] },
-      () => socket.write(requestBytes(target, 'GET', path)),
-    );
-    stack.defer(() => socket.destroy());
+    const socket = connect(target, () => socket.write(requestBytes(target, 'GET', path)));
+    stack.defer(() => socket.removeAllListeners('close').destroy());
     socket.on('error', reject);
+    socket.on('close', () => reject(new Error('the server ended a watch')));
+    let endsOpen = false;
     socket.on('data', (data: Buffer) => {
       isReady();
-      for (let at = data.indexOf('{"type":"MODIFIED"'); at >= 0; at = data.indexOf('{"type":"MODIFIED"', at + 1))
-        arrived++;
-      if (arrived >= expected) resolve();
+      // An event is a line that ends an object; the line's end may come in the next piece.
+      if (endsOpen && data[0] === 10) arrived++;
+      for (let at = data.indexOf('}\n'); at >= 0; at = data.indexOf('}\n', at + 2)) arrived++;
+      endsOpen = data.at(-1) === 125;
+      wake();
     });
     return ready;
   });
-  await Promise.all(open);
-  const start = performance.now();
-  await patchOne(target, WATCH_EVENTS);
-  await all;
-  const seconds = (performance.now() - start) / 1000;
-  return { measure: `watch events to ${WATCHERS} watchers`, value: expected / seconds, unit: '/s' };
-}
-
-async function patchOne(target: Target, count: number): Promise<void> {
-  const source = requests(count, (index) =>
-    requestBytes(
-      target,
-      'PATCH',
-      `${collection}/pod-0/status`,
-      JSON.stringify({ status: { message: `w${index}` } }),
-      'application/merge-patch+json',
-    ),
-  );
-  await load(target, 1, 200, taking(source));
-}
-
-async function resourceVersion(target: Target): Promise<string> {
-  const response = await new Promise<string>((resolve, reject) => {
-    const socket = tls.connect(
-      { host: target.host, port: target.port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] },
-      () => socket.write(requestBytes(target, 'GET', `${collection}/pod-0`)),
-    );
-    socket.once('error', reject);
-    let text = '';
-    socket.on('data', (data: Buffer) => {
-      text += data.toString('latin1');
-      const version = /"resourceVersion":"(\d+)"/.exec(text)?.[1];
-      if (!version) return;
-      socket.destroy();
-      resolve(version);
+  /** A writer that ran away from the watchers would measure how much the server keeps for them. */
+  const allHave = (events: number): Promise<void> =>
+    new Promise((resolve) => {
+      wake = () => {
+        if (arrived >= events * WATCHERS) resolve();
+      };
+      wake();
     });
-  });
-  return response;
+  await Promise.race([Promise.all(open), failed]);
+  using writer = await Connection.open(target);
+  const round = patchRound++;
+  const start = performance.now();
+  for (let event = 0; event < WATCH_EVENTS; event++) {
+    await Promise.race([allHave(event - EVENTS_AHEAD), failed]);
+    await writer.send(statusPatch(target, 0, `w${round}.${event}`));
+  }
+  await Promise.race([allHave(WATCH_EVENTS), failed]);
+  return (WATCHERS * WATCH_EVENTS) / ((performance.now() - start) / 1000);
 }

@@ -17,6 +17,8 @@ export interface Answer {
 }
 
 const HEADERS_END = Buffer.from('\r\n\r\n');
+/** The end of a chunked body. */
+const LAST_CHUNK = '0\r\n\r\n';
 
 export const requestBytes = (
   { host, port, token }: Target,
@@ -31,31 +33,37 @@ export const requestBytes = (
       `\r\n${body}`,
   );
 
+/** Who the server is does not matter here: it was started by the measurement. */
+export const connect = ({ host, port }: Target, connected: () => void): tls.TLSSocket =>
+  tls.connect({ host, port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }, connected).setNoDelay(true);
+
 /** One connection; one request at a time. */
 export class Connection implements Disposable {
   readonly #socket: tls.TLSSocket;
+  readonly #keepBody: boolean;
   #head: Buffer | undefined;
   #status = 0;
-  /** Bytes of the body still to come; undefined while the head is read, -1 for a chunked one. */
-  #missing: number | undefined;
+  /** Bytes of the body; undefined while the head is read, -1 for a chunked one. */
+  #expected: number | undefined;
   #tail = '';
   #bytes = 0;
+  #body: Buffer[] = [];
   #settle: ((answer: Answer) => void) | undefined;
   #fail: ((error: Error) => void) | undefined;
 
-  private constructor(socket: tls.TLSSocket) {
+  private constructor(socket: tls.TLSSocket, keepBody: boolean) {
     this.#socket = socket;
-    socket.setNoDelay(true);
+    this.#keepBody = keepBody;
     socket.on('data', (data: Buffer) => this.#onData(data));
     socket.on('error', (error) => this.#fail?.(error));
     socket.on('close', () => this.#fail?.(new Error('the server closed the connection')));
   }
 
-  static open({ host, port }: Target): Promise<Connection> {
+  static open(target: Target, { keepBody = false } = {}): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const socket = tls.connect({ host, port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }, () => {
+      const socket = connect(target, () => {
         socket.off('error', reject);
-        resolve(new Connection(socket));
+        resolve(new Connection(socket, keepBody));
       });
       socket.once('error', reject);
     });
@@ -69,13 +77,18 @@ export class Connection implements Disposable {
     });
   }
 
+  /** The last answer's body, as it came over the wire. */
+  get body(): string {
+    return Buffer.concat(this.#body).toString();
+  }
+
   [Symbol.dispose](): void {
     this.#settle = this.#fail = undefined;
     this.#socket.destroy();
   }
 
   #onData(data: Buffer): void {
-    if (this.#missing === undefined) {
+    if (this.#expected === undefined) {
       const head: Buffer = this.#head ? Buffer.concat([this.#head, data]) : data;
       const end = head.indexOf(HEADERS_END);
       if (end < 0) {
@@ -86,17 +99,20 @@ export class Connection implements Disposable {
       const text = head.toString('latin1', 0, end);
       this.#status = Number(text.slice(9, 12));
       const length = /\r\ncontent-length: (\d+)/i.exec(text);
-      this.#missing = length ? Number(length[1]) : -1;
+      this.#expected = length ? Number(length[1]) : -1;
       this.#bytes = 0;
       this.#tail = '';
+      this.#body = [];
       data = head.subarray(end + HEADERS_END.length);
     }
     this.#bytes += data.length;
-    if (this.#missing === -1) {
-      this.#tail = (this.#tail + data.subarray(-7).toString('latin1')).slice(-7);
-      if (!this.#tail.endsWith('0\r\n\r\n')) return;
-    } else if (this.#bytes < this.#missing) return;
-    this.#missing = undefined;
+    if (this.#keepBody) this.#body.push(data);
+    if (this.#expected === -1) {
+      const keep = LAST_CHUNK.length;
+      this.#tail = (this.#tail + data.subarray(-keep).toString('latin1')).slice(-keep);
+      if (this.#tail !== LAST_CHUNK) return;
+    } else if (this.#bytes < this.#expected) return;
+    this.#expected = undefined;
     const settle = this.#settle;
     this.#settle = this.#fail = undefined;
     settle?.({ status: this.#status, bytes: this.#bytes });
@@ -111,28 +127,35 @@ export interface Rate {
   readonly perSecond: number;
 }
 
-/** Sends what `next` gives, over so many connections, until it gives undefined; every answer must have the status. */
+/** Sends all requests over so many connections; every answer must have the status. */
 export async function load(
   target: Target,
   connections: number,
   status: number,
-  next: () => Buffer | undefined,
+  requests: readonly Buffer[],
 ): Promise<Rate> {
   using stack = new DisposableStack();
   const open = await Promise.all(Array.from({ length: connections }, () => Connection.open(target)));
   for (const connection of open) stack.use(connection);
-  let [count, bytes] = [0, 0];
+  let [next, bytes] = [0, 0];
   const start = performance.now();
   await Promise.all(
     open.map(async (connection) => {
-      for (let request = next(); request; request = next()) {
+      for (let request = requests[next++]; request; request = requests[next++]) {
         const answer = await connection.send(request);
         if (answer.status !== status) throw new Error(`the server answered ${answer.status} instead of ${status}`);
-        count++;
         bytes += answer.bytes;
       }
     }),
   );
   const seconds = (performance.now() - start) / 1000;
-  return { count, bytes, seconds, perSecond: count / seconds };
+  return { count: requests.length, bytes, seconds, perSecond: requests.length / seconds };
+}
+
+/** One request of its own, and the JSON object that answers it. */
+export async function ask<T>(target: Target, method: string, path: string, body?: object): Promise<T> {
+  using connection = await Connection.open(target, { keepBody: true });
+  const { status } = await connection.send(requestBytes(target, method, path, body && JSON.stringify(body)));
+  if (status >= 300) throw new Error(`${method} ${path}: ${status}: ${connection.body}`);
+  return JSON.parse(connection.body) as T;
 }

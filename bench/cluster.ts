@@ -1,0 +1,163 @@
+/** What a node does: rollouts and Services, and what its daemons take while 60 pods run on a real containerd. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Cluster } from '../test/support/cluster.ts';
+import { eventually } from '../test/support/wait.ts';
+import type { RolloutTimes, ServiceLatency } from './in-cluster.ts';
+import { cpuSecondsOf, settledMemory, tellMemory } from './process-usage.ts';
+import type { Report } from './report.ts';
+
+const TOKEN = 'bench';
+const API_PORT = 6443;
+const ROLLOUTS_1 = 5;
+const ROLLOUTS_60 = 3;
+const LATENCIES = 7;
+const IDLE_SECONDS = 30;
+/** After a rollout: until the last status is written and the last event told. */
+const CALM_SECONDS = 10;
+const FEW_SERVICES = 10;
+const MANY_SERVICES = 5_000;
+/** The Deployment that Services stand before. */
+const WEB = 'web';
+
+export async function measureCluster(report: Report): Promise<void> {
+  const wantsMany = report.wants('rollout60', 'agentMemory', 'nodeMemory', 'agentIdleCpu', 'serverIdleCpu');
+  const wantsServices = report.wants('service10', 'service5000');
+  if (!wantsMany && !wantsServices && !report.wants('rollout1', 'agentIdleMemory')) return;
+
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-'));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rm(directory, { recursive: true }));
+  const tokens = path.join(directory, 'tokens.csv');
+  await writeFile(tokens, `${TOKEN},bench,bench,"system:masters"\n`, { mode: 0o600 });
+  const cluster = stack.use(await Cluster.start({ name: 'bench', server: { 'token-auth-file': tokens } }));
+  const bench = new ClusterBench(report, cluster);
+
+  if (report.wants('agentIdleMemory')) await bench.memory('agentIdleMemory', 'agent, no pods', cluster.host.agent.pid);
+  if (report.wants('rollout1')) await bench.rollouts('rollout1', 'afterApply1', 1, ROLLOUTS_1);
+  if (wantsServices) {
+    await bench.rollout(WEB, 1);
+    await bench.services(FEW_SERVICES);
+    await bench.latencies('service10');
+  }
+  if (wantsMany) {
+    await bench.rollouts('rollout60', 'afterApply60', 60, ROLLOUTS_60 - 1);
+    await bench.rolloutOnce('rollout60', 'afterApply60', 60);
+    await bench.idle();
+  }
+  if (report.wants('service5000')) {
+    await bench.services(MANY_SERVICES);
+    await bench.latencies('service5000');
+  }
+}
+
+class ClusterBench {
+  readonly #report: Report;
+  readonly #cluster: Cluster;
+  #names = 0;
+  #services = 0;
+
+  constructor(report: Report, cluster: Cluster) {
+    this.#report = report;
+    this.#cluster = cluster;
+  }
+
+  /** Runs a command of in-cluster.ts on the node. */
+  async #inCluster<T>(...args: readonly string[]): Promise<T> {
+    const script = path.join(import.meta.dirname, 'in-cluster.ts');
+    const { stdout } = await this.#cluster.host.run(process.execPath, [script, ...args], { timeoutMs: 240_000 });
+    return JSON.parse(stdout) as T;
+  }
+
+  rollout(name: string, replicas: number): Promise<RolloutTimes> {
+    return this.#inCluster('rollout', this.#cluster.kubeconfig, name, String(replicas));
+  }
+
+  /** The Deployments are deleted, and their pods gone, before the next one. */
+  async rollouts(
+    whole: 'rollout1' | 'rollout60',
+    after: 'afterApply1' | 'afterApply60',
+    replicas: number,
+    times: number,
+  ): Promise<void> {
+    for (let time = 0; time < times; time++) {
+      const name = await this.rolloutOnce(whole, after, replicas);
+      const start = performance.now();
+      await this.#cluster.kubectl('delete', 'deployment', name, '--wait=false');
+      await eventually(
+        'the pods to be gone',
+        async () =>
+          (await this.#cluster.kubectl('get', 'pods', '-l', `app=${name}`, '-o', 'name')).stdout.trim() === '',
+        120,
+      );
+      console.error(`${replicas} pods gone after ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    }
+  }
+
+  async rolloutOnce(
+    whole: 'rollout1' | 'rollout60',
+    after: 'afterApply1' | 'afterApply60',
+    replicas: number,
+  ): Promise<string> {
+    const name = `rollout-${this.#names++}`;
+    const { server, host } = this.#cluster;
+    const pids = [process.pid, server.pid, host.agent.pid];
+    const used = () => Promise.all(pids.slice(1).map(cpuSecondsOf));
+    const before = await used();
+    // What containerd and runc do for the pods counts as others' work here: it cannot be told apart.
+    const { rolledOut, afterApply } = await this.rollout(name, replicas);
+    this.#report.add(whole, rolledOut);
+    this.#report.add(after, afterApply);
+    const spent = (await used()).map((seconds, index) => (seconds - (before[index] ?? 0)).toFixed(2));
+    console.error(`CPU seconds of the server ${spent[0]}, of the agent ${spent[1]}`);
+    return name;
+  }
+
+  async memory(id: 'agentIdleMemory' | 'agentMemory', when: string, pid: number): Promise<number> {
+    const resident = tellMemory(when, await settledMemory(pid));
+    this.#report.add(id, resident);
+    return resident;
+  }
+
+  /** Memory and CPU while nothing happens but heartbeats. */
+  async idle(): Promise<void> {
+    const { server, host } = this.#cluster;
+    await delay(CALM_SECONDS * 1000);
+    const pids = [host.agent.pid, server.pid];
+    const before = await Promise.all(pids.map(cpuSecondsOf));
+    const start = performance.now();
+    await delay(IDLE_SECONDS * 1000);
+    const seconds = (performance.now() - start) / 1000;
+    const after = await Promise.all(pids.map(cpuSecondsOf));
+    const [agent = NaN, control = NaN] = after.map((used, index) => ((used - (before[index] ?? 0)) / seconds) * 100);
+    this.#report.add('agentIdleCpu', agent);
+    this.#report.add('serverIdleCpu', control);
+    const agentMemory = await this.memory('agentMemory', 'agent, 60 pods', host.agent.pid);
+    const serverMemory = tellMemory('server, 60 pods', await settledMemory(server.pid));
+    this.#report.add('nodeMemory', agentMemory + serverMemory);
+  }
+
+  /** Until there are so many Services, and the node's rules know them. */
+  async services(count: number): Promise<void> {
+    const more = count - this.#services;
+    this.#services = count;
+    const prefix = `to-${count}`;
+    const start = performance.now();
+    await this.#inCluster('create-services', String(API_PORT), TOKEN, WEB, prefix, String(more));
+    await this.#inCluster('service-latency', String(API_PORT), TOKEN, 'warm-up', WEB);
+    console.error(`${more} services after ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    await delay(CALM_SECONDS * 1000);
+  }
+
+  async latencies(id: 'service10' | 'service5000'): Promise<void> {
+    for (let time = 0; time < LATENCIES; time++) {
+      const name = `latency-${this.#names++}`;
+      const { milliseconds } = await this.#inCluster<ServiceLatency>(
+        ...['service-latency', String(API_PORT), TOKEN, name, WEB],
+      );
+      this.#report.add(id, milliseconds);
+    }
+  }
+}

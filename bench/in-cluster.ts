@@ -1,0 +1,92 @@
+/**
+ * Runs on a node, in its network namespace, and prints what it measured there as JSON:
+ *   rollout KUBECONFIG NAME REPLICAS                  apply a Deployment with kubectl and wait until it is rolled out
+ *   service-latency PORT TOKEN NAME DEPLOYMENT        create a Service before a Deployment's pods and connect to it
+ *   create-services PORT TOKEN DEPLOYMENT PREFIX COUNT       create so many Services before a Deployment's pods
+ */
+import net from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { run } from '../agent/host/run.ts';
+import { ask, load, requestBytes, type Target } from './http.ts';
+import { deployment, service } from './workload.ts';
+
+export interface RolloutTimes {
+  /** Seconds from the start of `kubectl apply` to the end of `kubectl rollout status`. */
+  readonly rolledOut: number;
+  /** Seconds of these after `kubectl apply` had ended. */
+  readonly afterApply: number;
+}
+
+export interface ServiceLatency {
+  readonly milliseconds: number;
+}
+
+const CONNECTIONS = 16;
+const BETWEEN_ATTEMPTS_MS = 2;
+const GIVE_UP_MS = 20_000;
+const ROLLOUT_LIMIT_MS = 180_000;
+
+async function rollout(kubeconfig: string, name: string, replicas: number): Promise<RolloutTimes> {
+  const kubectl = (args: readonly string[], input?: string) =>
+    run('kubectl', ['--kubeconfig', kubeconfig, ...args], { timeoutMs: ROLLOUT_LIMIT_MS, input });
+  const manifest = JSON.stringify(deployment(name, replicas));
+  const start = performance.now();
+  await kubectl(['apply', '-f', '-'], manifest);
+  const applied = performance.now();
+  await kubectl(['rollout', 'status', `deployment/${name}`, `--timeout=${ROLLOUT_LIMIT_MS / 1000}s`]);
+  const end = performance.now();
+  return { rolledOut: (end - start) / 1000, afterApply: (end - applied) / 1000 };
+}
+
+async function serviceLatency(target: Target, name: string, before: string): Promise<ServiceLatency> {
+  const path = '/api/v1/namespaces/default/services';
+  const created = await ask<{ spec: { clusterIP: string } }>(target, 'POST', path, service(name, before));
+  const start = performance.now();
+  await firstConnect(created.spec.clusterIP);
+  const milliseconds = performance.now() - start;
+  await ask(target, 'DELETE', `${path}/${name}`);
+  return { milliseconds };
+}
+
+/** Many attempts, since one that comes before the rules gets no answer. */
+async function firstConnect(host: string): Promise<void> {
+  using attempts = new DisposableStack();
+  const { promise: connected, resolve } = Promise.withResolvers<void>();
+  const attempt = (): void => {
+    const socket = net.connect({ host, port: 80 }, resolve);
+    // It was too early; a later one will do.
+    socket.on('error', () => socket.destroy());
+    attempts.defer(() => socket.destroy());
+  };
+  attempt();
+  const timer = setInterval(attempt, BETWEEN_ATTEMPTS_MS);
+  attempts.defer(() => clearInterval(timer));
+  const late = delay(GIVE_UP_MS, 'late', { ref: false });
+  if ((await Promise.race([connected, late])) === 'late') throw new Error(`no connection after ${GIVE_UP_MS} ms`);
+}
+
+async function createServices(target: Target, before: string, prefix: string, count: number): Promise<object> {
+  const requests = Array.from({ length: count }, (_, index) =>
+    requestBytes(
+      target,
+      'POST',
+      '/api/v1/namespaces/default/services',
+      JSON.stringify(service(`${prefix}-${index}`, before)),
+    ),
+  );
+  const { perSecond } = await load(target, CONNECTIONS, 201, requests);
+  return { perSecond };
+}
+
+const [command, first = '', second = '', third = '', fourth = '', fifth = ''] = process.argv.slice(2);
+const target: Target = { host: '127.0.0.1', port: Number(first), token: second };
+const answer =
+  command === 'rollout'
+    ? await rollout(first, second, Number(third))
+    : command === 'service-latency'
+      ? await serviceLatency(target, third, fourth)
+      : command === 'create-services'
+        ? await createServices(target, third, fourth, Number(fifth))
+        : undefined;
+if (answer === undefined) throw new Error(`there is no ${command}`);
+console.log(JSON.stringify(answer));

@@ -1,0 +1,32 @@
+/** `make bench`: measures what docs/performance.md shows. `--only REGEX` for some of it, `--json FILE` for the figures. */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { measureApi } from './api.ts';
+import { measureCluster } from './cluster.ts';
+import { describeMachine, loadAverage, measureMachine } from './machine.ts';
+import { Report } from './report.ts';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    json: { type: 'string' },
+    'server-node-options': { type: 'string' },
+  },
+});
+
+const report = new Report(new RegExp(values.only, 'i'));
+const program = path.resolve(import.meta.dirname, '../dist/kedge');
+const [machine, loadBefore, date] = [await describeMachine(), await loadAverage(), new Date().toISOString()];
+
+await measureMachine(report);
+await measureApi(report, { program, nodeOptions: values['server-node-options'] });
+await measureCluster(report);
+
+const loadAfter = await loadAverage();
+console.log(`\n${machine}\n${date}, load average ${loadBefore} before, ${loadAfter} after\n\n${report.table()}`);
+if (values.json !== undefined)
+  await writeFile(
+    values.json,
+    JSON.stringify({ date, machine, loadBefore, loadAfter, results: report.results() }, null, 2),
+  );

@@ -1,0 +1,48 @@
+/** What is measured, with what it should be and what Kubernetes' own components need on a machine of the same kind. */
+
+export interface Measure {
+  readonly name: string;
+  readonly unit: string;
+  /** A value that is good is at least, or at most, this. */
+  readonly atLeast?: number;
+  readonly atMost?: number;
+  /** Kubernetes v1.36.2 on a 2-core machine of the same kind. */
+  readonly upstream?: number;
+  readonly digits?: number;
+}
+
+/** In the table's order. */
+export const MEASURES = {
+  tlsRequests: { name: 'machine: trivial TLS answers, 32 connections', unit: '/s' },
+  tlsThroughput: { name: 'machine: TLS to this load generator', unit: 'MB/s' },
+  aesGcm: { name: 'machine: AES-256-GCM, one core', unit: 'MB/s' },
+  fdatasync: { name: 'machine: write 4 KiB and fdatasync', unit: 'ms', digits: 2 },
+
+  createPods: { name: 'create pods, 32 connections, durable', unit: '/s', atLeast: 5_000, upstream: 1_400 },
+  getPod: { name: 'get a pod, 32 connections', unit: '/s', atLeast: 20_000, upstream: 6_850 },
+  list10000: { name: 'list 10,000 pods', unit: '/s', digits: 1 },
+  list10000Bytes: { name: 'list 10,000 pods', unit: 'MB/s' },
+  list14000: { name: 'list 14,000 pods', unit: '/s', atLeast: 15, upstream: 3.6, digits: 1 },
+  list14000Bytes: { name: 'list 14,000 pods', unit: 'MB/s', upstream: 139 },
+  watchEvents: { name: 'watch events to 500 watchers', unit: '/s' },
+  patchStatus: { name: 'merge-patch status, 32 connections', unit: '/s', atLeast: 4_000, upstream: 860 },
+
+  serverIdleMemory: { name: 'control plane resident, idle', unit: 'MB', atMost: 220, upstream: 546 },
+  server10000Memory: { name: 'control plane resident, 10,000 pods', unit: 'MB' },
+  server14000Memory: { name: 'control plane resident, 14,000 pods', unit: 'MB', atMost: 400, upstream: 1_300 },
+  serverPeakMemory: { name: 'control plane resident, peak', unit: 'MB' },
+
+  rollout1: { name: 'kubectl apply -> rolled out, 1 pod', unit: 's', atMost: 0.6, upstream: 0.87, digits: 2 },
+  afterApply1: { name: '- of these after kubectl apply returned', unit: 's', digits: 2 },
+  rollout60: { name: 'kubectl apply -> rolled out, 60 pods', unit: 's', atMost: 6, upstream: 8.4, digits: 1 },
+  afterApply60: { name: '- of these after kubectl apply returned', unit: 's', digits: 1 },
+  agentIdleMemory: { name: 'agent resident, no pods', unit: 'MB' },
+  agentMemory: { name: 'agent resident, 60 pods', unit: 'MB', atMost: 110, upstream: 164 },
+  nodeMemory: { name: 'control plane and agent resident, 60 pods', unit: 'MB' },
+  agentIdleCpu: { name: "agent's idle CPU, 60 pods", unit: '% of a core', atMost: 1, upstream: 2.2, digits: 2 },
+  serverIdleCpu: { name: "server's idle CPU, 60 pods", unit: '% of a core', atMost: 0.5, upstream: 1.9, digits: 2 },
+  service10: { name: "Service's 201 -> first connect, 10 services", unit: 'ms' },
+  service5000: { name: "Service's 201 -> first connect, 5,000 services", unit: 'ms' },
+} as const satisfies Readonly<Record<string, Measure>>;
+
+export type MeasureId = keyof typeof MEASURES;
