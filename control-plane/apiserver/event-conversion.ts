@@ -50,6 +50,6 @@ export const eventConversion: Conversion = {
       deprecatedLastTimestamp: event.lastTimestamp,
       deprecatedCount: event.count,
     };
-    return served as KubeObject;
+    return served;
   },
 };
