@@ -10,6 +10,7 @@ import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
 import { Iptables } from './proxy/iptables.ts';
 import { cgroupTree } from './resources/cgroup-tree.ts';
+import { removePodLogs } from './pods/pod-files.ts';
 import { PodCgroups } from './resources/pod-cgroups.ts';
 
 /** Sandboxes that are taken down at the same time. */
@@ -29,7 +30,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
 
   const cri = new CriClient(config.containerdSocket);
   try {
-    await attempt('end the pods', () => endPods(cri, signal));
+    await attempt('end the pods', () => endPods(cri, config.podLogDir, signal));
     const cgroups = new PodCgroups({
       tree: cgroupTree(await readFile('/proc/self/mountinfo', 'utf8')),
       driver: (await cri.cgroupDriver({ signal })) ?? ((await isThere('/run/systemd/system')) ? 'systemd' : 'cgroupfs'),
@@ -54,13 +55,14 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   if (first) throw first;
 }
 
-/** Stops and removes every sandbox with its containers: the runtime takes down their networks. */
-async function endPods(cri: CriClient, signal: AbortSignal): Promise<void> {
+/** Stops and removes every sandbox with its containers and logs: the runtime takes down their networks. */
+async function endPods(cri: CriClient, logDirectory: string, signal: AbortSignal): Promise<void> {
   const sandboxes = await cri.listPodSandboxes({}, { signal });
   const next = async (): Promise<void> => {
     for (let sandbox = sandboxes.pop(); sandbox; sandbox = sandboxes.pop()) {
       await cri.stopPodSandbox(sandbox.id, { signal });
       await cri.removePodSandbox(sandbox.id, { signal });
+      await removePodLogs(logDirectory, { metadata: sandbox.metadata });
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, next));

@@ -34,7 +34,7 @@ export function cgroupTree(mountInfo: string): CgroupTree {
   const memory = mounts.find(({ type, options }) => type === 'cgroup' && options.includes('memory'));
   if (cpu && memory) {
     const cpuacct = mounts.find(({ type, options }) => type === 'cgroup' && options.includes('cpuacct')) ?? cpu;
-    const all = mounts.filter(({ type }) => type === 'cgroup').map(({ mountPoint }) => mountPoint);
+    const all = mounts.map(({ mountPoint }) => mountPoint);
     return new CgroupV1(cpu.mountPoint, cpuacct.mountPoint, memory.mountPoint, [...new Set(all)]);
   }
   const unified = mounts.find(({ type }) => type === 'cgroup2');
@@ -47,7 +47,7 @@ class CgroupV1 implements CgroupTree {
   readonly #cpu: string;
   readonly #cpuacct: string;
   readonly #memory: string;
-  /** Every hierarchy: runc makes the pod's cgroup in each of them. */
+  /** Every hierarchy, the unified one of a hybrid host too: runc makes the pod's cgroup in each of them. */
   readonly #all: readonly string[];
 
   constructor(cpu: string, cpuacct: string, memory: string, all: readonly string[]) {
