@@ -1,8 +1,7 @@
 /** The driver: follows pods and nodes, decides for one waiting pod after the other, and binds without waiting in line. */
 import type { Binding } from '../../api/core/binding.ts';
 import type { ObjectReference } from '../../api/core/references.ts';
-import { nodes as nodesResource } from '../../api/core/node.ts';
-import { pods as podsResource } from '../../api/core/pod.ts';
+import { nodes as nodesResource, pods as podsResource } from '../../client/resources.ts';
 import { isNotFound } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { EventRecorder } from '../../client/event-recorder.ts';
