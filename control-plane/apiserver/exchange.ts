@@ -8,7 +8,7 @@ import { badRequest, tooLarge } from '../../api/machinery/status-error.ts';
 import type { Accepted } from './negotiate.ts';
 import type { RequestInfo, User } from './request.ts';
 import type { BodyParser } from './request-body.ts';
-import { ClientGoneError } from './write-queue.ts';
+import { ClientGoneError } from './back-pressure.ts';
 
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;

@@ -10,7 +10,7 @@ import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection, type Selection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
-import { drained } from './write-queue.ts';
+import { drained, writeTo } from './back-pressure.ts';
 
 /** Bytes that are put together before they are handed to TLS, which encrypts large pieces fastest. */
 const CHUNK_BYTES = 512 * 1024;
@@ -222,10 +222,6 @@ function writeItems(
   }
   return at;
 }
-
-export const writeTo = (response: Exchange['response'], chunk: Buffer): boolean =>
-  // The overloads of the two responses differ in types alone.
-  (response as { write(chunk: Buffer): boolean }).write(chunk);
 
 async function sendTable(exchange: Exchange, resource: Resource, { entries, metadata }: Page): Promise<void> {
   const include = parseIncludeObject(exchange.info.query);

@@ -27,7 +27,7 @@ import { Router } from './router.ts';
 import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
 import { Subresources } from './subresources.ts';
 import { WatchServer } from './watch.ts';
-import { ClientGoneError } from './write-queue.ts';
+import { ClientGoneError } from './back-pressure.ts';
 
 /** Upstream's `--request-timeout`. */
 const REQUEST_TIMEOUT_MS = 60_000;

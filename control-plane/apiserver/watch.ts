@@ -7,14 +7,14 @@ import { apiVersionOf } from '../../api/machinery/define-kind.ts';
 import { gone } from '../../api/machinery/status-error.ts';
 import type { Change, ChangeType } from './event-window.ts';
 import type { Exchange } from './exchange.ts';
-import { partialMetadata, writeTo } from './list.ts';
+import { partialMetadata } from './list.ts';
 import { parseWatchOptions, type WatchOptions } from './list-options.ts';
 import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection, type Selection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
-import { ClientGoneError, drained } from './write-queue.ts';
+import { ClientGoneError, drained, writeTo } from './back-pressure.ts';
 
 /** Upstream ends watches after 30 to 60 minutes, so that clients spread over servers. */
 const MIN_TIMEOUT_MS = 30 * 60_000;

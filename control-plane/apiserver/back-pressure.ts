@@ -1,6 +1,11 @@
 /** Writes to a response that wait while the client is slow. */
 import type { Response } from './exchange.ts';
 
+/** Answers false when the client is slow: then wait for `drained`. */
+export const writeTo = (response: Response, chunk: Buffer): boolean =>
+  // The overloads of the two responses differ in types alone.
+  (response as { write(chunk: Buffer): boolean }).write(chunk);
+
 /** Resolves when the response takes more; rejects when the client is gone. */
 export function drained(response: Response): Promise<void> {
   return new Promise((resolve, reject) => {
