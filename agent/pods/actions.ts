@@ -8,7 +8,7 @@ export type ContainerRole = 'init' | 'sidecar' | 'app' | 'ephemeral';
 export type AnyContainer = Container & Pick<EphemeralContainer, 'targetContainerName'>;
 
 export type PodAction =
-  /** Directories, cgroup, volumes: all that containers need before they can be made. */
+  /** Volumes: what containers need, beside the sandbox, before they can be made. */
   | { readonly kind: 'setUp' }
   /** Rewrites what has changed of configMaps, secrets, tokens and downwardAPI. */
   | { readonly kind: 'refreshVolumes' }
@@ -35,7 +35,7 @@ export type PodAction =
   | { readonly kind: 'removeContainer'; readonly observed: ObservedContainer }
   | { readonly kind: 'stopSandbox'; readonly sandboxId: string }
   | { readonly kind: 'removeSandbox'; readonly sandboxId: string }
-  /** Gives back what `setUp` has made. */
+  /** Gives back what `setUp` has made, and the pod's cgroup. */
   | { readonly kind: 'tearDown' };
 
 export type PodActionKind = PodAction['kind'];

@@ -21,7 +21,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
   return {
     async setUp(_action, signal) {
       try {
-        await Promise.all([cgroups.ensurePod(pod), volumes.setUp(pod, signal)]);
+        await volumes.setUp(pod, signal);
       } catch (error) {
         signal.throwIfAborted();
         record(pod, 'Warning', 'FailedMount', (error as Error).message);

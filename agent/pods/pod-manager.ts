@@ -64,6 +64,7 @@ export interface PodManagerOptions {
 const PARALLEL_STARTS = 8;
 /** The net under the runtime's events. */
 const RELIST_MS = 90_000;
+const BALANCE_MS = 500;
 const STRANGERS_KEPT = 256;
 const RETRY = { initialMs: 200, maxMs: 10_000 };
 
@@ -86,6 +87,7 @@ export class PodManager implements PodDirectory {
   /** The latest ends of what is not known yet: a container may end before it was seen at all. */
   readonly #strangersEnds = new Set<string>();
   readonly #running = new Set<Promise<void>>();
+  #balancing: NodeJS.Timeout | undefined;
   #staticPods: readonly Pod[] = [];
   #statuses: StatusManager | undefined;
   #signal: AbortSignal | undefined;
@@ -161,6 +163,7 @@ export class PodManager implements PodDirectory {
     );
     await Promise.all(parts);
     await Promise.all(this.#running);
+    clearTimeout(this.#balancing);
   }
 
   list(): readonly Pod[] {
@@ -286,6 +289,7 @@ export class PodManager implements PodDirectory {
       observed: (runtime) => this.#own(uid, runtime),
     });
     this.#entries.set(uid, { worker, isStatic });
+    this.#balanceSoon();
     const life = worker
       .run(signal)
       .then(() => (signal.aborted ? undefined : this.#finish(worker, signal)))
@@ -341,6 +345,7 @@ export class PodManager implements PodDirectory {
     this.#statuses?.forget(uid);
     this.#entries.delete(uid);
     for (const [id, owner] of this.#owners) if (owner === uid) this.#owners.delete(id);
+    this.#balanceSoon();
     if (isStatic) this.#setStatic(this.#staticPods);
   }
 
@@ -397,7 +402,17 @@ export class PodManager implements PodDirectory {
       this.#start(pod, false).end(graceOf(pod), true);
     }
     await this.#inventory.removeLeftovers((uid) => this.#entries.has(uid), signal);
-    await this.#options.cgroups.balance([...this.#entries.values()].map(({ worker }) => worker.pod));
+  }
+
+  /** Weighs burstable pods against the others, once for many that come or go together. */
+  #balanceSoon(): void {
+    this.#balancing ??= setTimeout(() => {
+      this.#balancing = undefined;
+      const { cgroups, logger } = this.#options;
+      cgroups.balance([...this.#entries.values()].map(({ worker }) => worker.pod)).catch((error: unknown) => {
+        logger.warn({ err: (error as Error).message }, 'the weight of burstable pods could not be set');
+      });
+    }, BALANCE_MS).unref();
   }
 }
 

@@ -126,6 +126,7 @@ export class PodProbes implements Disposable {
       probe,
       startedAt,
       isOld,
+      isEager: kind !== 'Liveness',
       run: (signal) => runProbe(probe, { container, containerId: id, podIP }, cri, signal),
       decided,
       observed: (result) => {

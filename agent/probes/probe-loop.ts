@@ -8,6 +8,11 @@ export interface ProbeLoopOptions {
   readonly startedAt: number;
   /** The agent found the container running: its probes are spread over their period. */
   readonly isOld: boolean;
+  /**
+   * A container that has just started is asked a few times more within its first period, so that it need not wait for the
+   * next one when it was not up yet. Only what these find good counts.
+   */
+  readonly isEager: boolean;
   readonly run: (signal: AbortSignal) => Promise<ProbeResult>;
   /** A result has been seen so often in a row as its threshold says; called once for each change. */
   readonly decided: (healthy: boolean) => void;
@@ -19,10 +24,16 @@ const DEFAULT_PERIOD_SECONDS = 10;
 const DEFAULT_FAILURE_THRESHOLD = 3;
 const DEFAULT_SUCCESS_THRESHOLD = 1;
 
+/** When an eager probe asks again, after the one before it. */
+const EAGER_WAITS_MS = [100, 200, 500, 1000, 2000];
+/** Probes of many pods that fall on the same moment cost less than a moment for each. */
+const GRID_MS = 1000;
+
 export class ProbeLoop implements Disposable {
   readonly #options: ProbeLoopOptions;
   readonly #stop = new AbortController();
   readonly #periodMs: number;
+  readonly #eagerWaits: number[];
   #timer: NodeJS.Timeout | undefined;
   #last: 'success' | 'failure' | undefined;
   #inARow = 0;
@@ -30,8 +41,9 @@ export class ProbeLoop implements Disposable {
 
   constructor(options: ProbeLoopOptions) {
     this.#options = options;
-    const { probe, startedAt, isOld } = options;
+    const { probe, startedAt, isOld, isEager } = options;
     this.#periodMs = (probe.periodSeconds || DEFAULT_PERIOD_SECONDS) * 1000;
+    this.#eagerWaits = isEager && !isOld ? [...EAGER_WAITS_MS] : [];
     const delayMs = startedAt + (probe.initialDelaySeconds ?? 0) * 1000 - Date.now();
     this.#arm(Math.max(delayMs, isOld ? Math.random() * this.#periodMs : 0));
   }
@@ -48,18 +60,27 @@ export class ProbeLoop implements Disposable {
   async #tick(): Promise<void> {
     const { signal } = this.#stop;
     const began = Date.now();
+    let result: ProbeResult;
     try {
-      this.#count(await this.#options.run(signal));
+      result = await this.#options.run(signal);
     } catch (error) {
       if (signal.aborted) return;
       throw error;
     }
-    if (!signal.aborted) this.#arm(Math.max(0, this.#periodMs - (Date.now() - began)));
+    if (signal.aborted) return;
+    const eagerWaitMs = result.is === 'success' ? undefined : this.#eagerWaits.shift();
+    if (eagerWaitMs !== undefined && eagerWaitMs < this.#periodMs) {
+      this.#arm(eagerWaitMs);
+      return;
+    }
+    this.#eagerWaits.length = 0;
+    this.#count(result);
+    const next = Math.round((began + this.#periodMs) / GRID_MS) * GRID_MS;
+    if (!this.#stop.signal.aborted) this.#arm(Math.max(0, next - Date.now()));
   }
 
   #count(result: ProbeResult): void {
     const { probe, observed, decided } = this.#options;
-    if (this.#stop.signal.aborted) return;
     if (result.is !== 'success' || result.warning !== undefined) observed(result);
     if (result.is === 'unknown') return;
     this.#inARow = result.is === this.#last ? this.#inARow + 1 : 1;

@@ -33,8 +33,12 @@ export async function runProbe(
 ): Promise<ProbeResult> {
   const timeoutSeconds = probe.timeoutSeconds || DEFAULT_TIMEOUT_SECONDS;
   if (probe.exec) return runCommand(probe.exec.command ?? [], timeoutSeconds, target, cri, signal);
-  const limit = AbortSignal.timeout(timeoutSeconds * 1000);
-  const within = AbortSignal.any([signal, limit]);
+  // Combined signals (AbortSignal.any) would be the dearest part of a probe.
+  const limit = new AbortController();
+  const expire = () => limit.abort(signal.reason);
+  const timer = setTimeout(expire, timeoutSeconds * 1000);
+  signal.addEventListener('abort', expire, { once: true });
+  const within = limit.signal;
   const { container, podIP } = target;
   try {
     if (probe.httpGet) {
@@ -55,6 +59,9 @@ export async function runProbe(
   } catch (error) {
     signal.throwIfAborted();
     return { is: 'failure', output: (error as Error).message };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', expire);
   }
 }
 
