@@ -2,7 +2,7 @@
  * A whole cluster of the built package, in network namespaces: the first node is a host with server and agent, the others are
  * hosts of their own, joined by a bridge. Every node has a containerd of its own. Nothing touches the host's network.
  */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { glob, mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { run, type RunOptions, type RunResult } from '../../agent/host/run.ts';
@@ -175,7 +175,7 @@ export class Cluster implements AsyncDisposable {
     for (const node of this.nodes.toReversed()) await node.stopAgent();
     await this.#server?.end();
     const removals: PromiseSettledResult<void>[] = [];
-    for (const node of this.nodes.toReversed()) removals.push(...(await Promise.allSettled([node.remove()])));
+    for (const node of this.nodes.splice(0).toReversed()) removals.push(...(await Promise.allSettled([node.remove()])));
     await rm(this.directory, { recursive: true, force: true });
     for (const removal of removals) if (removal.status === 'rejected') throw removal.reason;
   }
@@ -335,6 +335,7 @@ export class ClusterNode {
       await this.#containerd?.end();
       await unmountBelow(this.directory);
       await run('ip', ['netns', 'del', this.netns]);
+      for await (const cgroup of glob(`/sys/fs/cgroup/{,*/}${this.cgroupRoot}`)) await rmdir(cgroup);
     }
   }
 }
