@@ -109,7 +109,7 @@ const askFrom = async (index: number, host: string, port: number): Promise<strin
 
 t.test('the kernel does what a Service says, change by change', async (t) => {
   const book = new RuleBook(CIDR);
-  const iptables = new Iptables(t.context.signal ?? new AbortController().signal);
+  const iptables = new Iptables(new AbortController().signal);
   const put = async (entry: ServiceEntry | undefined) => iptables.apply(book.update(new Map([['default/web', entry]])));
   await iptables.replace(book.everything());
   t.ok(await iptables.isIntact());
