@@ -16,6 +16,8 @@ export interface CgroupTree {
   /** The directory whose files tell of CPU time, and that for memory. */
   cpuDirectory(cgroup: string): string;
   memoryDirectory(cgroup: string): string;
+  /** The directory whose `cpu.stat` tells how often the CPU limit was reached. */
+  cpuLimitDirectory(cgroup: string): string;
 }
 
 const CGROUP2_CONTROLLERS = ['cpu', 'memory', 'pids', 'io', 'cpuset', 'hugetlb'];
@@ -83,6 +85,10 @@ class CgroupV1 implements CgroupTree {
   memoryDirectory(cgroup: string): string {
     return path.join(this.#memory, cgroup);
   }
+
+  cpuLimitDirectory(cgroup: string): string {
+    return path.join(this.#cpu, cgroup);
+  }
 }
 
 class CgroupV2 implements CgroupTree {
@@ -126,6 +132,10 @@ class CgroupV2 implements CgroupTree {
   }
 
   memoryDirectory(cgroup: string): string {
+    return path.join(this.#root, cgroup);
+  }
+
+  cpuLimitDirectory(cgroup: string): string {
     return path.join(this.#root, cgroup);
   }
 }

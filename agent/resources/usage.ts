@@ -1,6 +1,7 @@
 /** What a cgroup uses, read from its files: for the summary API and for metrics. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { hasCode } from '../host/files.ts';
 import type { CgroupTree } from './cgroup-tree.ts';
 
 export interface CgroupUsage {
@@ -10,17 +11,45 @@ export interface CgroupUsage {
   /** What cannot be taken back at once: usage less the file pages that nobody has touched lately. */
   readonly workingSetBytes: number;
   readonly rssBytes: number;
+  readonly cacheBytes: number;
+  readonly mappedFileBytes: number;
+  readonly swapBytes: number;
   readonly pageFaults: number;
   readonly majorPageFaults: number;
 }
 
+/** What became of the cgroup's CPU limit, and who its CPU time was for. */
+export interface CpuUsage {
+  readonly userNanoseconds: number;
+  readonly systemNanoseconds: number;
+  /** Periods in which something wanted to run, and in how many of them the limit was reached. */
+  readonly periods: number;
+  readonly throttledPeriods: number;
+  readonly throttledNanoseconds: number;
+}
+
+/** cgroup v1 counts user and system time in USER_HZ. */
+const NS_PER_TICK = 10_000_000;
+
 /** Undefined when the cgroup is gone. */
-export async function readUsage(tree: CgroupTree, cgroup: string): Promise<CgroupUsage | undefined> {
+export const readUsage = (tree: CgroupTree, cgroup: string): Promise<CgroupUsage | undefined> =>
+  unlessGone(tree.version === 1 ? readV1(tree, cgroup) : readV2(tree, cgroup));
+
+/** Undefined when the cgroup is gone. */
+export const readCpuUsage = (tree: CgroupTree, cgroup: string): Promise<CpuUsage | undefined> =>
+  unlessGone(tree.version === 1 ? readCpuV1(tree, cgroup) : readCpuV2(tree, cgroup));
+
+/** A process in the cgroup itself; undefined when there is none. */
+export async function firstProcess(tree: CgroupTree, cgroup: string): Promise<number | undefined> {
+  const text = await unlessGone(readFile(path.join(tree.cpuDirectory(cgroup), 'cgroup.procs'), 'utf8'));
+  return text ? Number.parseInt(text, 10) : undefined;
+}
+
+async function unlessGone<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
-    return tree.version === 1 ? await readV1(tree, cgroup) : await readV2(tree, cgroup);
+    return await reading;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENODEV') return undefined;
+    if (hasCode(error, 'ENOENT', 'ENODEV')) return undefined;
     throw error;
   }
 }
@@ -37,6 +66,9 @@ async function readV1(tree: CgroupTree, cgroup: string): Promise<CgroupUsage> {
     memoryBytes,
     workingSetBytes: Math.max(0, memoryBytes - (stat.get('total_inactive_file') ?? 0)),
     rssBytes: stat.get('total_rss') ?? 0,
+    cacheBytes: stat.get('total_cache') ?? 0,
+    mappedFileBytes: stat.get('total_mapped_file') ?? 0,
+    swapBytes: stat.get('total_swap') ?? 0,
     pageFaults: stat.get('total_pgfault') ?? 0,
     majorPageFaults: stat.get('total_pgmajfault') ?? 0,
   };
@@ -44,19 +76,54 @@ async function readV1(tree: CgroupTree, cgroup: string): Promise<CgroupUsage> {
 
 async function readV2(tree: CgroupTree, cgroup: string): Promise<CgroupUsage> {
   const directory = tree.memoryDirectory(cgroup);
-  const [cpu, memoryBytes, stat] = await Promise.all([
+  const [cpu, memoryBytes, stat, swap] = await Promise.all([
     flatKeys(path.join(directory, 'cpu.stat')),
     number(path.join(directory, 'memory.current')),
     flatKeys(path.join(directory, 'memory.stat')),
+    // Missing where swap accounting is off.
+    number(path.join(directory, 'memory.swap.current')).catch(zeroIfMissing),
   ]);
   return {
     cpuNanoseconds: (cpu.get('usage_usec') ?? 0) * 1000,
     memoryBytes,
     workingSetBytes: Math.max(0, memoryBytes - (stat.get('inactive_file') ?? 0)),
     rssBytes: stat.get('anon') ?? 0,
+    cacheBytes: stat.get('file') ?? 0,
+    mappedFileBytes: stat.get('file_mapped') ?? 0,
+    swapBytes: swap,
     pageFaults: stat.get('pgfault') ?? 0,
     majorPageFaults: stat.get('pgmajfault') ?? 0,
   };
+}
+
+async function readCpuV1(tree: CgroupTree, cgroup: string): Promise<CpuUsage> {
+  const [times, limit] = await Promise.all([
+    flatKeys(path.join(tree.cpuDirectory(cgroup), 'cpuacct.stat')),
+    flatKeys(path.join(tree.cpuLimitDirectory(cgroup), 'cpu.stat')),
+  ]);
+  return {
+    userNanoseconds: (times.get('user') ?? 0) * NS_PER_TICK,
+    systemNanoseconds: (times.get('system') ?? 0) * NS_PER_TICK,
+    periods: limit.get('nr_periods') ?? 0,
+    throttledPeriods: limit.get('nr_throttled') ?? 0,
+    throttledNanoseconds: limit.get('throttled_time') ?? 0,
+  };
+}
+
+async function readCpuV2(tree: CgroupTree, cgroup: string): Promise<CpuUsage> {
+  const stat = await flatKeys(path.join(tree.cpuDirectory(cgroup), 'cpu.stat'));
+  return {
+    userNanoseconds: (stat.get('user_usec') ?? 0) * 1000,
+    systemNanoseconds: (stat.get('system_usec') ?? 0) * 1000,
+    periods: stat.get('nr_periods') ?? 0,
+    throttledPeriods: stat.get('nr_throttled') ?? 0,
+    throttledNanoseconds: (stat.get('throttled_usec') ?? 0) * 1000,
+  };
+}
+
+function zeroIfMissing(error: unknown): number {
+  if (hasCode(error, 'ENOENT')) return 0;
+  throw error;
 }
 
 const number = async (file: string): Promise<number> => Number(await readFile(file, 'utf8'));

@@ -1,0 +1,179 @@
+/** The arithmetic and the rules by which pods are translated for the runtime. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import protobuf from 'protobufjs';
+import { test } from 'tap';
+import type { Pod } from '../../api/core/pod.ts';
+import { imagesToRemove } from '../../agent/images/image-collection.ts';
+import { credentialsFor } from '../../agent/images/credentials.ts';
+import { defaultPullPolicy, imageName, parseImageReference } from '../../agent/images/reference.ts';
+import { podDns, parseResolvConf } from '../../agent/pods/dns.ts';
+import { expand } from '../../agent/pods/expansion.ts';
+import { hostsFile } from '../../agent/pods/hosts-file.ts';
+import { podHostName } from '../../agent/pods/sandbox-config.ts';
+import { cgroupParent, cgroupPath, podCgroup } from '../../agent/resources/cgroup-names.ts';
+import { containerResources, cpuWeight, podLimits } from '../../agent/resources/compute.ts';
+import { qosClass } from '../../agent/resources/qos.ts';
+import type { Container } from '../../api/core/container.ts';
+
+const podOf = (spec: Partial<NonNullable<Pod['spec']>>): Pod => ({
+  metadata: { name: 'web', namespace: 'shop', uid: 'a-b' },
+  spec: { containers: [], ...spec },
+});
+const asking = (requests?: Record<string, string>, limits?: Record<string, string>): Container => ({
+  name: 'main',
+  resources: { requests, limits },
+});
+
+test('the compiled descriptors are those of the .proto files', async (t) => {
+  for (const name of ['runtime-v1', 'containerd-events-v1']) {
+    const file = path.join(import.meta.dirname, '../../proto', name);
+    const compiled: unknown = JSON.parse(await readFile(`${file}.json`, 'utf8'));
+    t.same(compiled, protobuf.parse(await readFile(`${file}.proto`, 'utf8')).root.toJSON(), name);
+  }
+});
+
+test('pods are classed by what they ask for', (t) => {
+  const all = { cpu: '1', memory: '1Gi' };
+  t.equal(qosClass(podOf({ containers: [asking()] })), 'BestEffort');
+  t.equal(qosClass(podOf({ containers: [asking({ cpu: '1m' })] })), 'Burstable');
+  t.equal(qosClass(podOf({ containers: [asking(all, all)] })), 'Guaranteed');
+  t.equal(qosClass(podOf({ containers: [asking(undefined, all)] })), 'Guaranteed');
+  t.equal(qosClass(podOf({ containers: [asking(all, all), asking()] })), 'Burstable');
+  t.end();
+});
+
+test('resources become shares, quotas, limits and an OOM score', (t) => {
+  const host = { memoryCapacityBytes: 4 * 2 ** 30, lowestOomScoreAdj: -1000 };
+  const container = asking({ cpu: '250m', memory: '1Gi' }, { cpu: '1500m', memory: '2Gi' });
+  const pod = podOf({ containers: [container], initContainers: [asking({ cpu: '1' })], overhead: { cpu: '100m' } });
+  t.same(containerResources(pod, container, host), {
+    cpuShares: 256,
+    cpuPeriod: 100_000,
+    cpuQuota: 150_000,
+    memoryLimitInBytes: 2 * 2 ** 30,
+    oomScoreAdj: 750,
+  });
+  t.same(podLimits(pod), { cpuShares: 1126, cpuPeriod: 100_000 }, 'the init container has no limits');
+  const all = { cpu: '1', memory: '1Gi' };
+  const guaranteed = podOf({ containers: [asking(all, all)] });
+  t.equal(containerResources(guaranteed, asking(all, all), host).oomScoreAdj, -997);
+  t.equal(containerResources(guaranteed, asking(all, all), { ...host, lowestOomScoreAdj: 0 }).oomScoreAdj, 0);
+  t.equal(cpuWeight(1024), 39);
+  t.end();
+});
+
+test('cgroups have the names that each driver wants', (t) => {
+  const name = podCgroup('/kedge', 'Burstable', 'a-b');
+  t.equal(cgroupPath('cgroupfs', name), '/kedge/kubepods/burstable/poda-b');
+  t.equal(
+    cgroupPath('systemd', name),
+    '/kedge.slice/kedge-kubepods.slice/kedge-kubepods-burstable.slice/kedge-kubepods-burstable-poda_b.slice',
+  );
+  t.equal(cgroupParent('systemd', podCgroup('', 'Guaranteed', 'a-b')), 'kubepods-poda_b.slice');
+  t.end();
+});
+
+test('resolver settings follow the DNS policy', (t) => {
+  const cluster = { servers: ['10.43.0.10'], domain: 'cluster.local' };
+  const host = parseResolvConf('# comment\nnameserver 192.0.2.53\nsearch example.com.\noptions ndots:2 rotate\n');
+  t.same(podDns(podOf({}), cluster, host), {
+    servers: ['10.43.0.10'],
+    searches: ['shop.svc.cluster.local', 'svc.cluster.local', 'cluster.local', 'example.com'],
+    options: ['ndots:5'],
+  });
+  t.same(podDns(podOf({ hostNetwork: true }), cluster, host), host);
+  t.same(podDns(podOf({ hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' }), cluster, host).servers, [
+    '10.43.0.10',
+  ]);
+  t.same(podDns(podOf({ dnsPolicy: 'Default' }), cluster, host), host);
+  const dnsConfig = {
+    nameservers: ['192.0.2.1'],
+    searches: ['x'],
+    options: [{ name: 'ndots', value: '1' }, { name: 'trust-ad' }],
+  };
+  t.same(podDns(podOf({ dnsPolicy: 'None', dnsConfig }), cluster, host), {
+    servers: ['192.0.2.1'],
+    searches: ['x'],
+    options: ['ndots:1', 'trust-ad'],
+  });
+  t.end();
+});
+
+test('host names, hosts files and references are written as upstream does', (t) => {
+  const pod = podOf({
+    hostname: 'h',
+    subdomain: 'sub',
+    setHostnameAsFQDN: true,
+    hostAliases: [{ ip: '1.2.3.4', hostnames: ['a', 'b'] }],
+  });
+  t.equal(podHostName(pod, 'cluster.local').hostname, 'h.sub.shop.svc.cluster.local');
+  const hosts = hostsFile(pod, ['10.42.0.5'], 'cluster.local', '');
+  t.match(hosts, /^# Kubernetes-managed hosts file\.\n127\.0\.0\.1\tlocalhost\n/);
+  t.match(hosts, '10.42.0.5\th.sub.shop.svc.cluster.local\th\n');
+  t.match(hosts, '# Entries added by HostAliases.\n1.2.3.4\ta\tb\n');
+  const variables = new Map([['A', '1']]);
+  t.equal(expand('$(A) $(B) $$(A) $A $', variables), '1 $(B) $(A) $A $');
+  t.end();
+});
+
+test('images are named as Docker names them', (t) => {
+  const full = (image: string) => {
+    const reference = parseImageReference(image);
+    return reference && imageName(reference);
+  };
+  t.equal(full('busybox'), 'docker.io/library/busybox:latest');
+  t.equal(full('team/app:1'), 'docker.io/team/app:1');
+  t.equal(full('localhost:5000/app'), 'localhost:5000/app:latest');
+  t.equal(full('registry.example.com/a/b/c:v1'), 'registry.example.com/a/b/c:v1');
+  const digest = `sha256:${'a'.repeat(64)}`;
+  t.equal(full(`app@${digest}`), `docker.io/library/app@${digest}`);
+  for (const bad of ['', 'App', 'a b', 'a:', 'http://a/b', 'a//b', ':1']) t.equal(full(bad), undefined, bad);
+  t.equal(defaultPullPolicy('app'), 'Always');
+  t.equal(defaultPullPolicy('app:1'), 'IfNotPresent');
+  t.end();
+});
+
+test('pull secrets are used where they fit, the most specific first', (t) => {
+  const auth = (user: string) => ({ auth: Buffer.from(`${user}:pass:word`).toString('base64') });
+  const auths = {
+    'https://index.docker.io/v1/': auth('hub'),
+    'r.example.com': auth('all'),
+    'r.example.com/team': auth('team'),
+    '*.example.com': auth('any'),
+  };
+  const secret = { data: { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') } };
+  const users = (image: string) => {
+    const reference = parseImageReference(image);
+    return reference
+      ? credentialsFor(reference, [secret]).map(({ username, password }) => `${username}/${password}`)
+      : [];
+  };
+  t.same(users('r.example.com/team/app:1'), ['team/pass:word', 'all/pass:word', 'any/pass:word']);
+  t.same(users('r.example.com/other/app'), ['all/pass:word', 'any/pass:word']);
+  t.same(users('busybox'), ['hub/pass:word']);
+  t.same(users('other.example.org/app'), []);
+  t.end();
+});
+
+test('the images that go first are those that nothing has used for longest', (t) => {
+  const now = 1_000_000_000;
+  const use = (id: string, lastUsedAt: number, pinned = false, detectedAt = 0) => ({
+    image: { id, repoTags: [`${id}:1`], repoDigests: [], size: 100, uid: null, username: '', pinned },
+    detectedAt,
+    lastUsedAt,
+  });
+  const images = [
+    use('used', 1),
+    use('recent', 50),
+    use('old', 10),
+    use('pinned', 0, true),
+    use('carried', 0),
+    use('new', 0, false, now),
+  ];
+  const chosen = (bytes: number) =>
+    imagesToRemove(images, new Set(['used']), new Set(['carried:1']), bytes, now).map(({ id }) => id);
+  t.same(chosen(100), ['old']);
+  t.same(chosen(1000), ['old', 'recent']);
+  t.end();
+});
