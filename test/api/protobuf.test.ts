@@ -1,6 +1,7 @@
 import t from 'tap';
 import { deployments, type Deployment } from '../../api/apps/deployment.ts';
 import { nodes } from '../../api/core/node.ts';
+import { pods } from '../../api/core/pod.ts';
 import { decodeObject } from '../../api/machinery/decode.ts';
 import type { Kind } from '../../api/machinery/kind.ts';
 import type { Shape } from '../../api/machinery/schema.ts';
@@ -35,10 +36,8 @@ const KUBECTL = {
   deployment:
     '6b3873000a150a07617070732f7631120a4465706c6f796d656e7412ca010a260a0377656212001a0764656661756c7422002a003200380042005a0a' +
     '0a0361707012037765621291010802120c0a0a0a0361707012037765621a770a1c0a0012001a0022002a003200380042005a0a0a0361707012037765' +
-    '621257' +
-    '12390a03617070' +
-    '12116578616d706c652e636f6d2f6170703a312a00320b0a00100018903f22002a0042006a007200800100880100900100a201001a00320042004a00' +
-    '52005800600068008201008a01009a0100c2010022020a00280038001a0c0800100018002000280038001a002200',
+    '62125712390a0361707012116578616d706c652e636f6d2f6170703a312a00320b0a00100018903f22002a0042006a007200800100880100900100a2' +
+    '01001a00320042004a0052005800600068008201008a01009a0100c2010022020a00280038001a0c0800100018002000280038001a002200',
   // create token robot --duration=1h --audience=x
   token:
     '6b3873000a280a1861757468656e7469636174696f6e2e6b38732e696f2f7631120c546f6b656e5265717565737412200a100a0012001a0022002a00' +
@@ -46,9 +45,8 @@ const KUBECTL = {
   // create service clusterip cip --tcp=80:8080
   service:
     '6b3873000a0d0a02763112075365727669636512700a260a0363697012001a0764656661756c7422002a003200380042005a0a0a0361707012036369' +
-    '70' +
-    '12420a1b0a0738302d38303830120354435018502207080010903f1a002800120a0a0361707012036369701a002209436c757374657249503a004200' +
-    '52005a00600068001a020a001a002200',
+    '7012420a1b0a0738302d38303830120354435018502207080010903f1a002800120a0a0361707012036369701a002209436c757374657249503a0042' +
+    '0052005a00600068001a020a001a002200',
   // create rolebinding readers --role=reader --serviceaccount=default:robot
   roleBinding:
     '6b3873000a2b0a1c726261632e617574686f72697a6174696f6e2e6b38732e696f2f7631120b526f6c6542696e64696e67126f0a1e0a077265616465' +
@@ -57,6 +55,14 @@ const KUBECTL = {
   // create secret generic s --from-literal=k=v
   secret:
     '6b3873000a0c0a027631120653656372657412240a180a017312001a0764656661756c7422002a0032003800420012060a016b1201761a001a002200',
+  // debug node/node-1 --image=x --profile=general
+  debugger:
+    '6b3873000a090a0276311203506f6412ce010a2a0a1a6e6f64652d64656275676765722d6e6f64652d312d6e7a73733712001a0022002a0032003800' +
+    '4200128d010a120a09686f73742d726f6f7412050a030a012f123f0a0864656275676765721201782a0042004a180a09686f73742d726f6f7410001a' +
+    '052f686f7374220032006a007200800100880100900100a2010446696c651a054e65766572320042004a0052066e6f64652d31580160016801820100' +
+    '8a01009a0100b2010e0a0012064578697374731a002200c201001a100a001a0022002a0032004a005a0072001a002200',
+  // drain node-1 --force --grace-period=0 --disable-eviction
+  deletion: '6b3873000a130a027631120d44656c6574654f7074696f6e73120208001a002200',
 } as const;
 const recorded = (name: keyof typeof KUBECTL) => Buffer.from(KUBECTL[name], 'hex');
 
@@ -123,6 +129,25 @@ t.test('what kubectl sends is what it would have said in JSON', (t) => {
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'reader' },
   });
   t.strictSame(decode(recorded('secret')).data, { k: 'dg==' });
+  t.strictSame(decodeObject(pods, decode(recorded('debugger'))).object.spec, {
+    volumes: [{ name: 'host-root', hostPath: { path: '/' } }],
+    containers: [
+      {
+        name: 'debugger',
+        image: 'x',
+        resources: {},
+        volumeMounts: [{ name: 'host-root', mountPath: '/host' }],
+        terminationMessagePolicy: 'File',
+      },
+    ],
+    restartPolicy: 'Never',
+    nodeName: 'node-1',
+    hostNetwork: true,
+    hostPID: true,
+    hostIPC: true,
+    tolerations: [{ operator: 'Exists' }],
+  });
+  t.strictSame(decode(recorded('deletion')), { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0 });
   t.end();
 });
 

@@ -8,12 +8,17 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import type { Test } from 'tap';
 import { certificateRequest } from '../../agent/join/certificate-request.ts';
+import { deployments } from '../../api/apps/deployment.ts';
+import { scales } from '../../api/autoscaling/scale.ts';
 import { certificateSigningRequests } from '../../api/certificates/certificate-signing-request.ts';
 import { namespaces } from '../../api/core/namespace.ts';
 import { nodes } from '../../api/core/node.ts';
 import { pods } from '../../api/core/pod.ts';
 import { serviceAccounts } from '../../api/core/service-account.ts';
+import type { Kind } from '../../api/machinery/kind.ts';
+import { deleteOptions } from '../../api/meta/delete-options.ts';
 import type { ApiClient, RawOptions } from '../../client/api-client.ts';
+import { encodeObject } from '../api/protobuf-encoder.ts';
 import { startServer, type ServedFixture } from '../apiserver-auth/fixture.ts';
 
 const run = promisify(execFile);
@@ -161,6 +166,30 @@ t.test('kubectl exposes, scales, runs, labels, explains and deletes', async (t) 
   await kubectl('delete', 'pod', 'p', '--now', '--wait=false');
   await kubectl('delete', 'deployment', 'web');
   await t.rejects(kubectl('get', 'deployment', 'web'), /deployments\.apps "web" not found/);
+});
+
+t.test('a typed client deletes with its preconditions and scales', async (t) => {
+  const server = await startServer(t);
+  const client = server.client({ token: 'admin-token' });
+  await client.create(deployments, {
+    metadata: { name: 'web', namespace: 'default' },
+    spec: {
+      selector: { matchLabels: { app: 'web' } },
+      template: { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+    },
+  });
+  const web = '/apis/apps/v1/namespaces/default/deployments/web';
+  const send = (method: 'PUT' | 'DELETE', target: string, { schema }: Kind, object: Record<string, unknown>) =>
+    client.request(method, target, { body: encodeObject(schema, object), contentType: PROTOBUF, accept: ACCEPT });
+
+  const scale = { apiVersion: 'autoscaling/v1', kind: 'Scale', metadata: { name: 'web', namespace: 'default' } };
+  await send('PUT', `${web}/scale`, scales, { ...scale, spec: { replicas: 5 } });
+  t.equal((await client.get(deployments, 'default', 'web')).spec?.replicas, 5);
+  // Delete options travel under the version of what is deleted.
+  const options = { apiVersion: 'apps/v1', kind: 'DeleteOptions', propagationPolicy: 'Background' };
+  await t.rejects(send('DELETE', web, deleteOptions, { ...options, preconditions: { uid: 'other' } }), { code: 409 });
+  await send('DELETE', web, deleteOptions, options);
+  await t.rejects(client.get(deployments, 'default', 'web'), { code: 404 });
 });
 
 t.test('a client that prefers protobuf is answered in JSON, one that takes nothing else is told so', async (t) => {
