@@ -62,7 +62,11 @@ test('wrong credentials are a 401, none are anonymous, right ones are their user
   t.ok(await anonymous.get<ConfigMap>(configMaps, 'kube-public', 'cluster-info'));
   const stranger = await openPki({ directory: join(fixture.directory, 'stranger'), serverNames: ['x'] });
   const forged = fixture.client({ cert: stranger.admin.certificate, key: stranger.admin.key });
-  t.match(await refusal(forged.list(pods)), { code: 401, message: 'Unauthorized' }, 'nor is a certificate of another CA');
+  t.match(
+    await refusal(forged.list(pods)),
+    { code: 401, message: 'Unauthorized' },
+    'nor is a certificate of another CA',
+  );
   t.equal(
     (
       await fixture
