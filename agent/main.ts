@@ -42,6 +42,9 @@ import { cgroupTree } from './resources/cgroup-tree.ts';
 import { lowestOomScoreAdj, PodCgroups } from './resources/pod-cgroups.ts';
 import { CriNodeRuntime } from './server/cri-node-runtime.ts';
 import { NodeServer, type ServingCertificate } from './server/node-server.ts';
+import { AgentMetrics } from './stats/agent-metrics.ts';
+import { NodeStatistics } from './stats/node-statistics.ts';
+import { unwell } from './stats/wellness.ts';
 import { ApiObjectSource } from './volumes/api-object-source.ts';
 import { HostPodVolumes } from './volumes/host-pod-volumes.ts';
 import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
@@ -71,7 +74,8 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
 
   // Who this host is, what it is, and what it runs containers with.
   const certificates = new NodeCertificates(join(dataDir, 'pki'));
-  const cri = new CriClient(config.containerdSocket);
+  const metrics = new AgentMetrics(name);
+  const cri = new CriClient(config.containerdSocket, (call, seconds, failed) => metrics.called(call, seconds, failed));
   const address = config.nodeIp || (await detectNodeIp(signal));
   const [identity, facts, runtime] = await Promise.all([
     obtainIdentity({ ...config, nodeName: name, certificates, logger }, signal),
@@ -158,7 +162,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const knownServices = new Informer({ client, resource: services, logger, select: linkedService });
   const images = new ImageService({ cri });
   const pods = new PodManager({
-    ...{ cri, images, volumes, objects, client, events, cgroups, allocatable, logger },
+    ...{ cri, images, volumes, objects, client, events, cgroups, allocatable, metrics, logger },
     services: () => knownServices.values(),
     nodeName: name,
     nodeIPs: [address],
@@ -203,18 +207,26 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       },
       runtime: new CriNodeRuntime({ cri }),
       pods,
-      statistics: {},
+      statistics: new NodeStatistics({
+        ...{ nodeName: name, pods, cgroups, cri, metrics, dataDir, logger },
+        logDirectory: config.podLogDir,
+      }),
       configuration: () => ({ ...config, token: '' }),
-      unwell: () => undefined,
+      unwell: () => unwell({ cri, stuckPods: () => pods.stuck() }),
       logDirectory: config.systemLogDir,
       logger,
     });
     await server.listen();
+    metrics.certified('serving', serving.validToMs);
     try {
       await keepRenewed(
         'serving',
         serving,
-        (asking) => renew(client, 'serving', certificates, servingCertificate(name, address), logger, asking),
+        (asking) =>
+          metrics.renewing(
+            'serving',
+            renew(client, 'serving', certificates, servingCertificate(name, address), logger, asking),
+          ),
         (renewed) => server.replaceCertificate(certificate(renewed)),
         logger,
         signal,
@@ -223,17 +235,22 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       await server.close();
     }
   };
+  metrics.certified('client', identity.client.validToMs);
   const renewIdentity = (): Promise<void> =>
     keepRenewed(
       'client',
       identity.client,
-      (asking) => renew(client, 'client', certificates, clientCertificate(name), logger, asking),
+      (asking) =>
+        metrics.renewing('client', renew(client, 'client', certificates, clientCertificate(name), logger, asking)),
       (renewed) => client.replaceCredentials(clientCredentials(ca, renewed)),
       logger,
       signal,
     );
 
-  const proxy = new ServiceProxy({ client, logger, nodeName: name, clusterCidr: config.clusterCidr });
+  const proxy = new ServiceProxy({
+    ...{ client, logger, nodeName: name, clusterCidr: config.clusterCidr },
+    synced: (seconds, failed) => metrics.rulesSynced(seconds, failed),
+  });
 
   logger.info({ node: name, address, runtime: description.runtimeVersion }, 'agent started');
   try {

@@ -69,6 +69,9 @@ interface ListFilter {
   readonly labelSelector?: StringMap;
 }
 
+/** Told of every call of a method of the CRI that has ended. */
+export type CallObserver = (call: string, seconds: number, failed: boolean) => void;
+
 const POD_UID_LABEL = 'io.kubernetes.pod.uid';
 
 export class CriClient {
@@ -76,10 +79,12 @@ export class CriClient {
   readonly #client: Client;
   readonly #runtime: Service;
   readonly #image: Service;
+  readonly #called: CallObserver | undefined;
 
   /** Connects on the first call, and again whenever the runtime has been away. */
-  constructor(socket: string) {
+  constructor(socket: string, called?: CallObserver) {
     this.socket = socket;
+    this.#called = called;
     this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': MESSAGE_LIMIT_BYTES,
       'grpc.initial_reconnect_backoff_ms': 100,
@@ -333,6 +338,7 @@ export class CriClient {
         reject(new CriError(name, status.CANCELLED, `${name}: ${String(signal.reason)}`));
         return;
       }
+      const startedAtMs = performance.now();
       const call = this.#client.makeUnaryRequest<object, object>(
         method.path,
         method.requestSerialize,
@@ -342,6 +348,7 @@ export class CriClient {
         { deadline: limitMs === Infinity ? Infinity : Date.now() + limitMs },
         (error, answer) => {
           signal?.removeEventListener('abort', cancel);
+          this.#called?.(name, (performance.now() - startedAtMs) / 1000, error !== null);
           if (error) reject(this.#errorOf(name, error));
           else resolve(answer as T);
         },

@@ -20,16 +20,19 @@ export const readMemory = async (): Promise<MemoryMeter> => parseMeminfo(await r
 export interface DiskMeter {
   readonly totalBytes: number;
   readonly availableBytes: number;
+  /** Includes what is kept for root, which counts as neither available nor used. */
+  readonly freeBytes: number;
   readonly totalInodes: number;
   readonly availableInodes: number;
 }
 
 /** The file system that holds `directory`, which must be on the host's own disk. */
 export async function readDisk(directory: string): Promise<DiskMeter> {
-  const { bsize, blocks, bavail, files, ffree } = await statfs(directory);
+  const { bsize, blocks, bavail, bfree, files, ffree } = await statfs(directory);
   return {
     totalBytes: blocks * bsize,
     availableBytes: bavail * bsize,
+    freeBytes: bfree * bsize,
     totalInodes: files,
     availableInodes: ffree,
   };

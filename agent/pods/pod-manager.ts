@@ -28,6 +28,7 @@ import { MirrorPods, isMirror } from './mirror-pods.ts';
 import { newestContainer, type PodRuntime } from './observed.ts';
 import { graceOf } from './plan.ts';
 import type { PodDirectory } from './pod-directory.ts';
+import type { PodMetrics } from './pod-metrics.ts';
 import { fieldPathOf, removePodLogs } from './pod-files.ts';
 import type { PodServices } from './pod-services.ts';
 import { PodWorker } from './pod-worker.ts';
@@ -57,6 +58,7 @@ export interface PodManagerOptions {
   readonly logDirectory: string;
   readonly resolvConf?: string;
   readonly hostsFile?: string;
+  readonly metrics?: PodMetrics;
   readonly logger: Logger;
 }
 
@@ -65,6 +67,8 @@ const PARALLEL_STARTS = 8;
 /** The net under the runtime's events. */
 const RELIST_MS = 90_000;
 const BALANCE_MS = 500;
+/** A look is a few calls of the runtime, of two minutes each at most. */
+const LOOK_LIMIT_MS = 5 * 60_000;
 const STRANGERS_KEPT = 256;
 const RETRY = { initialMs: 200, maxMs: 10_000 };
 
@@ -192,6 +196,14 @@ export class PodManager implements PodDirectory {
     return status?.lastState?.terminated?.containerID?.replace(/^\w+:\/\//, '');
   }
 
+  /** Pods, as NAMESPACE/NAME, whose workers have been looking at what runs for too long. */
+  stuck(): string[] {
+    const latest = Date.now() - LOOK_LIMIT_MS;
+    return [...this.#entries.values()]
+      .filter(({ worker }) => (worker.lookingSince ?? Infinity) < latest)
+      .map(({ worker: { pod } }) => `${pod.metadata?.namespace}/${pod.metadata?.name}`);
+  }
+
   /** What the volumes of a pod show has changed: for whoever follows configMaps, secrets and tokens. */
   refreshVolumes(podUid: string): void {
     this.#entries.get(podUid)?.worker.refreshVolumes();
@@ -274,15 +286,22 @@ export class PodManager implements PodDirectory {
   #start(pod: Pod, isStatic: boolean): PodWorker {
     const uid = pod.metadata?.uid ?? '';
     const signal = this.#signal ?? AbortSignal.abort();
-    const { cri, nodeIPs } = this.#options;
+    const { cri, nodeIPs, metrics } = this.#options;
     const { record } = this.#services;
-    const probes = new PodProbes(pod, { cri, record, hostIPs: nodeIPs, onChange: () => worker.wake() });
+    const isNew = !this.#inventory.runs(uid);
+    let seenAt = isNew ? Date.now() : undefined;
+    const probes = new PodProbes(pod, { cri, record, metrics, hostIPs: nodeIPs, onChange: () => worker.wake() });
     const worker: PodWorker = new PodWorker(pod, {
       services: this.#services,
       probes,
       hostIPs: this.#options.nodeIPs,
-      isNew: !this.#inventory.runs(uid),
+      isNew,
+      metrics,
       publish: (of, status) => {
+        if (seenAt !== undefined && status.phase === 'Running') {
+          metrics?.started((Date.now() - seenAt) / 1000);
+          seenAt = undefined;
+        }
         const apiPod = this.#apiPod(of);
         if (apiPod && this.#byUid(apiPod.metadata?.uid ?? '')) this.#statuses?.set(apiPod, status);
       },
@@ -337,6 +356,7 @@ export class PodManager implements PodDirectory {
     const isStatic = this.#entries.get(uid)?.isStatic;
     await removePodLogs(this.#options.logDirectory, pod);
     this.#options.images.forget(uid);
+    this.#options.metrics?.forgotten(uid);
     if (!isStatic && this.#byUid(uid)) {
       this.#done.add(uid);
       await this.#statuses?.flush(uid);

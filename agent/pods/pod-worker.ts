@@ -7,6 +7,7 @@ import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { PodProbes } from '../probes/pod-probes.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
 import { isAlive, NOTHING_RUNS, type PodRuntime } from './observed.ts';
+import type { PodMetrics } from './pod-metrics.ts';
 import { planPod, type Ending, type PodPlan, type WaitingReason } from './plan.ts';
 import { podExecutors } from './pod-executors.ts';
 import { PodObserver } from './pod-observer.ts';
@@ -22,6 +23,7 @@ export interface PodWorkerOptions {
   readonly isNew: boolean;
   readonly publish: (pod: Pod, status: PodStatus) => void;
   readonly observed: (runtime: PodRuntime) => void;
+  readonly metrics?: PodMetrics;
 }
 
 export interface Verdict {
@@ -59,6 +61,7 @@ export class PodWorker {
   /** Containers and sandboxes that have ended and do not look so yet, and how long to wait for the next look. */
   readonly #expectedEnds = new Map<string, number>();
   #busySince: number | undefined;
+  #lookingSince: number | undefined;
   #interrupt = new AbortController();
   #isDirty = true;
   #wake: (() => void) | undefined;
@@ -82,6 +85,11 @@ export class PodWorker {
   /** What the agent sees now, which may be ahead of what the API says. */
   get status(): PodStatus | undefined {
     return this.#status;
+  }
+
+  /** When it began to look at what runs, while it does. */
+  get lookingSince(): number | undefined {
+    return this.#lookingSince;
   }
 
   get isEnding(): boolean {
@@ -137,6 +145,7 @@ export class PodWorker {
       this.#isDirty = false;
       let nextLookAt: number | undefined;
       try {
+        this.#lookingSince = Date.now();
         if (look) this.#runtime = await this.#observer.observe(signal);
         look = true;
         const plan = this.#look();
@@ -147,6 +156,7 @@ export class PodWorker {
         services.logger.warn({ pod: this.#name(), err: (error as Error).message }, 'cannot look after a pod');
         nextLookAt = Date.now() + RETRY_MAX_MS;
       }
+      this.#lookingSince = undefined;
       await this.#pause(nextLookAt, signal);
     }
   }
@@ -251,7 +261,9 @@ export class PodWorker {
   }
 
   async #carryOut(actions: readonly PodAction[], stop: AbortSignal): Promise<void> {
-    this.#busySince = Date.now();
+    const startedAt = Date.now();
+    const operation = this.#ending ? 'terminating' : this.#runtime.sandboxes.length === 0 ? 'create' : 'sync';
+    this.#busySince = startedAt;
     this.#interrupt = new AbortController();
     const signal = AbortSignal.any([stop, this.#interrupt.signal]);
     const executors = podExecutors(this.#pod, this.#runtime, this.#options.services);
@@ -271,6 +283,7 @@ export class PodWorker {
         }
       }),
     );
+    this.#options.metrics?.worked(operation, (Date.now() - startedAt) / 1000);
     this.#busySince = undefined;
     this.wake();
   }

@@ -5,6 +5,7 @@ import type { CriClient } from '../cri/client.ts';
 import type { AnyContainer } from '../pods/actions.ts';
 import { liveSandbox, type ObservedContainer, type PodRuntime } from '../pods/observed.ts';
 import { containerOf, isSidecar, type RestartOrder } from '../pods/plan.ts';
+import type { PodMetrics } from '../pods/pod-metrics.ts';
 import type { RecordEvent } from '../pods/pod-services.ts';
 import { ProbeLoop } from './probe-loop.ts';
 import { runProbe } from './run-probe.ts';
@@ -16,9 +17,12 @@ export interface PodProbesOptions {
   readonly hostIPs: readonly string[];
   /** Something that is asked for here has changed. */
   readonly onChange: () => void;
+  readonly metrics?: Pick<PodMetrics, 'probed'>;
 }
 
 type ProbeKind = 'Liveness' | 'Readiness' | 'Startup';
+
+const OUTCOMES = { success: 'successful', failure: 'failed', unknown: 'unknown' } as const;
 
 export class PodProbes implements Disposable {
   readonly started = new Set<string>();
@@ -121,13 +125,17 @@ export class PodProbes implements Disposable {
     isOld: boolean,
     decided: (healthy: boolean) => void,
   ): void {
-    const { cri, record } = this.#options;
+    const { cri, record, metrics } = this.#options;
     const loop = new ProbeLoop({
       probe,
       startedAt,
       isOld,
       isEager: kind !== 'Liveness',
-      run: (signal) => runProbe(probe, { container, containerId: id, podIP }, cri, signal),
+      run: async (signal) => {
+        const result = await runProbe(probe, { container, containerId: id, podIP }, cri, signal);
+        metrics?.probed(this.#pod, container.name, kind, OUTCOMES[result.is]);
+        return result;
+      },
       decided,
       observed: (result) => {
         if (result.is === 'success') {

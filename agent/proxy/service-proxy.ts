@@ -17,6 +17,8 @@ export interface ServiceProxyOptions {
   readonly nodeName: string;
   /** Addresses of pods, of the whole cluster. */
   readonly clusterCidr: string;
+  /** Told of each time that rules were written or could not be. */
+  readonly synced?: (seconds: number, failed: boolean) => void;
 }
 
 /** How often it is checked that a reloaded firewall has not taken our rules away. */
@@ -35,7 +37,7 @@ export class ServiceProxy {
 
   /** Until the signal is aborted; the rules stay in force then. */
   async run(signal: AbortSignal): Promise<void> {
-    const { client, logger, nodeName, clusterCidr } = this.#options;
+    const { client, logger, nodeName, clusterCidr, synced } = this.#options;
     const services = new Informer({
       client,
       logger,
@@ -77,14 +79,18 @@ export class ServiceProxy {
     while (!signal.aborted) {
       const changes = new Map([...this.#dirty].map((key) => [key, entryOf(key)]));
       this.#dirty.clear();
+      const startedAtMs = performance.now();
+      const seconds = (): number => (performance.now() - startedAtMs) / 1000;
       const change = rules.update(changes);
       try {
         if (!known) await iptables.replace(rules.everything());
         else if (!isEmpty(change)) await iptables.apply(change);
+        if (!known || !isEmpty(change)) synced?.(seconds(), false);
         known = true;
         failures = 0;
       } catch (error) {
         if (signal.aborted) break;
+        synced?.(seconds(), true);
         // What is in force is not known any more: write all of it once the tool works again.
         known = false;
         const retryMs = backoffMs(RETRY, ++failures);

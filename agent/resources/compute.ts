@@ -75,6 +75,18 @@ export function podLimits(pod: Pod): CgroupLimits {
   };
 }
 
+/** What a container's own cgroup is limited to. */
+export function containerLimits(resources: Container['resources']): CgroupLimits {
+  const quotaMilli = cpuLimitMilli(resources);
+  const memoryBytes = memoryLimitBytes(resources);
+  return {
+    cpuShares: cpuShares(cpuRequestMilli(resources)),
+    cpuPeriod: QUOTA_PERIOD_US,
+    ...(quotaMilli > 0 && { cpuQuota: cpuQuota(quotaMilli) }),
+    ...(memoryBytes > 0 && { memoryBytes }),
+  };
+}
+
 /** The less a container asked for of what it uses, the sooner the kernel takes it. */
 export function oomScoreAdj(pod: Pod, container: Container, host: ResourceHost): number {
   const wanted = wantedOomScoreAdj(pod, container, host.memoryCapacityBytes);
@@ -97,13 +109,10 @@ function wantedOomScoreAdj(pod: Pod, container: Container, capacityBytes: number
 }
 
 export function containerResources(pod: Pod, container: Container, host: ResourceHost): LinuxContainerResources {
-  const quotaMilli = cpuLimitMilli(container.resources);
-  const memoryBytes = memoryLimitBytes(container.resources);
+  const { memoryBytes, ...cpu } = containerLimits(container.resources);
   return {
-    cpuShares: cpuShares(cpuRequestMilli(container.resources)),
-    cpuPeriod: QUOTA_PERIOD_US,
-    ...(quotaMilli > 0 && { cpuQuota: cpuQuota(quotaMilli) }),
-    ...(memoryBytes > 0 && { memoryLimitInBytes: memoryBytes }),
+    ...cpu,
+    ...(memoryBytes !== undefined && { memoryLimitInBytes: memoryBytes }),
     oomScoreAdj: oomScoreAdj(pod, container, host),
   };
 }

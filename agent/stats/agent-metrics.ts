@@ -1,0 +1,227 @@
+/**
+ * `/metrics` and `/metrics/probes`, under the names that the kubelet and kube-proxy use
+ * (https://kubernetes.io/docs/reference/instrumenting/metrics/). The parts of the agent tell what they do; what can be read
+ * is read when it is asked for.
+ */
+import type { ContainerStatus } from '../../api/core/pod-status.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import { kubernetesVersion } from '../../api/version.ts';
+import { readHostUsage, readOwnFiles, readProcess } from '../host/proc.ts';
+import type { PodDirectory } from '../pods/pod-directory.ts';
+import type { PodMetrics, PodOperation, ProbeOutcome } from '../pods/pod-metrics.ts';
+import { Exposition } from './exposition.ts';
+import { Counter, Histogram } from './series.ts';
+
+export type CertificatePurpose = 'client' | 'serving';
+
+/** `count` bounds, each `factor` times the one before. */
+const exponential = (first: number, factor: number, count: number): number[] =>
+  Array.from({ length: count }, (_, index) => Number((first * factor ** index).toPrecision(12)));
+
+/** Upstream's buckets, in seconds. */
+const RUNTIME_BUCKETS = exponential(0.005, 2.5, 14);
+const PROXY_BUCKETS = exponential(0.001, 2, 15);
+const WORK_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const START_BUCKETS = [0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600];
+
+export class AgentMetrics implements PodMetrics {
+  readonly #nodeName: string;
+  readonly #podStarts = new Histogram(
+    'kubelet_pod_start_duration_seconds',
+    'Time from seeing a pod for the first time to its running.',
+    START_BUCKETS,
+  );
+  readonly #podWork = new Histogram(
+    'kubelet_pod_worker_duration_seconds',
+    'Time to carry out what a pod needs.',
+    WORK_BUCKETS,
+    ['operation_type'],
+  );
+  readonly #calls = new Counter('kubelet_runtime_operations_total', 'Calls of the container runtime.', [
+    'operation_type',
+  ]);
+  readonly #failedCalls = new Counter(
+    'kubelet_runtime_operations_errors_total',
+    'Calls of the container runtime that failed.',
+    ['operation_type'],
+  );
+  readonly #callDurations = new Histogram(
+    'kubelet_runtime_operations_duration_seconds',
+    'Time that calls of the container runtime took.',
+    RUNTIME_BUCKETS,
+    ['operation_type'],
+  );
+  readonly #ruleSyncs = new Histogram(
+    'kubeproxy_sync_proxy_rules_duration_seconds',
+    'Time to write changed service rules.',
+    PROXY_BUCKETS,
+    ['ip_family'],
+  );
+  readonly #failedRestores = new Counter(
+    'kubeproxy_sync_proxy_rules_iptables_restore_failures_total',
+    'Service rules that could not be written.',
+    ['ip_family'],
+  );
+  readonly #probes = new Counter('prober_probe_total', 'Probes of containers, by result.', [
+    ...['probe_type', 'result', 'container', 'pod', 'namespace', 'pod_uid'],
+  ]);
+  readonly #failedRenewals = {
+    client: new Counter(
+      'kubelet_certificate_manager_client_expiration_renew_errors',
+      'Renewals of the client certificate that failed.',
+    ),
+    serving: new Counter('kubelet_server_expiration_renew_errors', 'Renewals of the serving certificate that failed.'),
+  };
+  readonly #certificatesEndMs: Partial<Record<CertificatePurpose, number>> = {};
+  #rulesWrittenMs: number | undefined;
+
+  constructor(nodeName: string) {
+    this.#nodeName = nodeName;
+  }
+
+  /** A call of the CRI, by its name there. */
+  called(call: string, seconds: number, failed: boolean): void {
+    const operation = operationOf(call);
+    this.#calls.increase(operation);
+    this.#callDurations.observe(seconds, operation);
+    if (failed) this.#failedCalls.increase(operation);
+  }
+
+  started(seconds: number): void {
+    this.#podStarts.observe(seconds);
+  }
+
+  worked(operation: PodOperation, seconds: number): void {
+    this.#podWork.observe(seconds, operation);
+  }
+
+  probed({ metadata }: Pod, container: string, probe: string, outcome: ProbeOutcome): void {
+    const { name = '', namespace = '', uid = '' } = metadata ?? {};
+    this.#probes.increase(probe, outcome, container, name, namespace, uid);
+  }
+
+  forgotten(podUid: string): void {
+    this.#probes.remove({ pod_uid: podUid });
+  }
+
+  /** Service rules were written, or could not be. */
+  rulesSynced(seconds: number, failed: boolean): void {
+    this.#ruleSyncs.observe(seconds, 'IPv4');
+    if (failed) this.#failedRestores.increase('IPv4');
+    else this.#rulesWrittenMs = Date.now();
+  }
+
+  certified(purpose: CertificatePurpose, validToMs: number): void {
+    this.#certificatesEndMs[purpose] = validToMs;
+  }
+
+  /** Counts a renewal as it ends; gives what it gives. */
+  async renewing<T extends { readonly validToMs: number }>(
+    purpose: CertificatePurpose,
+    renewal: Promise<T>,
+  ): Promise<T> {
+    try {
+      const renewed = await renewal;
+      this.certified(purpose, renewed.validToMs);
+      return renewed;
+    } catch (error) {
+      this.#failedRenewals[purpose].increase();
+      throw error;
+    }
+  }
+
+  async text(pods: PodDirectory): Promise<string> {
+    const to = new Exposition();
+    const { major, minor, gitVersion } = kubernetesVersion;
+    to.family('kubernetes_build_info', 'gauge', 'The version of Kubernetes that this agent speaks.');
+    to.sample('kubernetes_build_info', { major, minor, git_version: gitVersion }, 1);
+    to.family('kubelet_node_name', 'gauge', 'The name of the node; the count is always 1.');
+    to.sample('kubelet_node_name', { node: this.#nodeName }, 1);
+    writeRunning(to, pods.list());
+    this.#podStarts.write(to);
+    this.#podWork.write(to);
+    this.#calls.write(to);
+    this.#failedCalls.write(to);
+    this.#callDurations.write(to);
+    this.#writeCertificates(to);
+    this.#writeProxy(to);
+    await writeProcess(to);
+    return to.toString();
+  }
+
+  probesText(): string {
+    const to = new Exposition();
+    this.#probes.write(to);
+    return to.toString();
+  }
+
+  #writeCertificates(to: Exposition): void {
+    const left = (purpose: CertificatePurpose): number =>
+      Math.floor(((this.#certificatesEndMs[purpose] ?? Infinity) - Date.now()) / 1000);
+    to.single(
+      ...(['kubelet_certificate_manager_client_ttl_seconds', 'gauge'] as const),
+      'Seconds until the client certificate expires.',
+      left('client'),
+    );
+    to.single(
+      ...(['kubelet_certificate_manager_server_ttl_seconds', 'gauge'] as const),
+      'Seconds until the serving certificate expires.',
+      left('serving'),
+    );
+    this.#failedRenewals.client.write(to);
+    this.#failedRenewals.serving.write(to);
+  }
+
+  #writeProxy(to: Exposition): void {
+    this.#ruleSyncs.write(to);
+    this.#failedRestores.write(to);
+    const name = 'kubeproxy_sync_proxy_rules_last_timestamp_seconds';
+    to.family(name, 'gauge', 'When service rules were last written.');
+    if (this.#rulesWrittenMs !== undefined) to.sample(name, { ip_family: 'IPv4' }, this.#rulesWrittenMs / 1000);
+  }
+}
+
+/** `ListPodSandbox` -> `list_podsandbox`, as the kubelet names the calls. */
+const operationOf = (call: string): string =>
+  call
+    .replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_')
+    .toLowerCase()
+    .replace('pod_sandbox', 'podsandbox')
+    .replace('update_container_resources', 'update_container');
+
+function writeRunning(to: Exposition, pods: readonly Pod[]): void {
+  let running = 0;
+  const byState = { running: 0, exited: 0, created: 0 };
+  for (const { status } of pods) {
+    const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+    if (containers.some(({ state }) => state?.running)) running++;
+    for (const container of containers) {
+      const state = stateOf(container);
+      if (state) byState[state]++;
+    }
+  }
+  to.single('kubelet_running_pods', 'gauge', 'Pods that have a running container.', running);
+  to.family('kubelet_running_containers', 'gauge', 'Containers by what they do.');
+  for (const [state, count] of Object.entries(byState))
+    to.sample('kubelet_running_containers', { container_state: state }, count);
+}
+
+/** Undefined for a container that the runtime has not been asked for yet. */
+function stateOf({ state, containerID }: ContainerStatus): 'running' | 'exited' | 'created' | undefined {
+  if (state?.running) return 'running';
+  if (state?.terminated) return 'exited';
+  return containerID ? 'created' : undefined;
+}
+
+async function writeProcess(to: Exposition): Promise<void> {
+  const [{ bootedAtMs }, files] = await Promise.all([readHostUsage(), readOwnFiles()]);
+  const own = await readProcess('self', bootedAtMs);
+  const { user, system } = process.cpuUsage();
+  to.single('process_cpu_seconds_total', 'counter', 'CPU time of the process.', (user + system) / 1e6);
+  to.single('process_max_fds', 'gauge', 'How many files the process may have open.', files.max);
+  to.single('process_open_fds', 'gauge', 'Open files of the process.', files.open);
+  to.single('process_resident_memory_bytes', 'gauge', 'Resident memory.', process.memoryUsage.rss());
+  if (!own) return;
+  to.single('process_start_time_seconds', 'gauge', 'Start of the process since the epoch.', own.startedAtMs / 1000);
+  to.single('process_virtual_memory_bytes', 'gauge', 'Virtual memory.', own.virtualBytes);
+}

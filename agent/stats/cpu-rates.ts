@@ -1,0 +1,50 @@
+/** Computes how much CPU is being used from what has been used in all: between one request and the next. */
+
+/** Shorter times tell more of the clock's steps than of the CPU. */
+const MIN_INTERVAL_MS = 1_000;
+
+interface Sample {
+  readonly nanoseconds: number;
+  readonly atMs: number;
+  /** Undefined before the second sample. */
+  readonly nanoCores: number | undefined;
+}
+
+/** Gives billionths of a core; undefined where there is nothing to compare with yet. */
+export type Rate = (key: string, nanoseconds: number, atMs: number) => number | undefined;
+
+interface Taking {
+  readonly rate: Rate;
+  readonly end: () => void;
+}
+
+export class CpuRates {
+  #samples = new Map<string, Sample>();
+
+  /**
+   * Takes one request's samples. What has not been asked for when it ends is forgotten.
+   */
+  begin(): Taking {
+    const before = this.#samples;
+    const now = new Map<string, Sample>();
+    return {
+      rate: (key, nanoseconds, atMs) => {
+        const next = following(before.get(key), nanoseconds, atMs);
+        now.set(key, next);
+        return next.nanoCores;
+      },
+      end: () => {
+        this.#samples = now;
+      },
+    };
+  }
+}
+
+function following(last: Sample | undefined, nanoseconds: number, atMs: number): Sample {
+  // Less than before: another container, or another boot, under the same name.
+  if (last === undefined || nanoseconds < last.nanoseconds) return { nanoseconds, atMs, nanoCores: undefined };
+  const elapsedMs = atMs - last.atMs;
+  if (elapsedMs < MIN_INTERVAL_MS && last.nanoCores !== undefined) return last;
+  if (elapsedMs <= 0) return last;
+  return { nanoseconds, atMs, nanoCores: Math.round(((nanoseconds - last.nanoseconds) * 1000) / elapsedMs) };
+}

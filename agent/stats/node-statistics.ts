@@ -1,0 +1,182 @@
+/** What monitoring reads from the node API. Nothing is sampled: each document is read when it is asked for. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Logger } from '../../client/logger.ts';
+import { CriError, type CriClient } from '../cri/client.ts';
+import type { ContainerStats } from '../cri/types.ts';
+import { hasCode } from '../host/files.ts';
+import { countProcessors, readDisk } from '../host/meters.ts';
+import { findListener, parseDefaultInterface, readHostUsage, readInterfaces, readProcess } from '../host/proc.ts';
+import type { PodDirectory } from '../pods/pod-directory.ts';
+import { podLogDirectory } from '../pods/sandbox-config.ts';
+import type { PodCgroups } from '../resources/pod-cgroups.ts';
+import type { NodeStatistics as Documents } from '../server/documents.ts';
+import type { AgentMetrics } from './agent-metrics.ts';
+import { cadvisorMetrics } from './cadvisor-metrics.ts';
+import { CpuRates } from './cpu-rates.ts';
+import { measure, readPods, type Detail, type PodUsage } from './pod-usage.ts';
+import { resourceMetrics } from './resource-metrics.ts';
+import { summary, type Disks, type Held, type SystemProcess } from './summary.ts';
+
+export interface NodeStatisticsOptions {
+  readonly nodeName: string;
+  readonly pods: PodDirectory;
+  readonly cgroups: PodCgroups;
+  readonly cri: Pick<CriClient, 'imageFilesystems' | 'listContainerStats' | 'socket'>;
+  readonly metrics: AgentMetrics;
+  /** On the file system of the pods' own storage. */
+  readonly dataDir: string;
+  /** `/var/log/pods` */
+  readonly logDirectory: string;
+  readonly logger: Logger;
+}
+
+/** Whoever asks does not wait longer than this for the runtime: what it did not tell is left out. */
+const RUNTIME_LIMIT_MS = 5_000;
+const BLOCK_BYTES = 512;
+
+export class NodeStatistics implements Documents {
+  readonly #options: NodeStatisticsOptions;
+  readonly #rates = new CpuRates();
+  #runtimePid: number | undefined;
+
+  constructor(options: NodeStatisticsOptions) {
+    this.#options = options;
+  }
+
+  async summary(): Promise<object> {
+    const { nodeName, cgroups } = this.#options;
+    const [host, interfaces, route, { pods }, all, disks, layers] = await Promise.all([
+      readHostUsage(),
+      readInterfaces('self'),
+      readFile('/proc/self/net/route', 'utf8'),
+      this.#readPods({ network: true }),
+      measure(cgroups, cgroups.topPath(), {}),
+      this.#disks(),
+      this.#layers(),
+    ]);
+    const taking = this.#rates.begin();
+    const document = summary({
+      ...{ nodeName, host, disks, all, pods, layers, rate: taking.rate },
+      atMs: Date.now(),
+      interfaces: interfaces ?? [],
+      mainInterface: parseDefaultInterface(route),
+      processes: await this.#processes(host.bootedAtMs),
+      logs: await this.#logs(pods),
+    });
+    taking.end();
+    return document;
+  }
+
+  async resourceMetrics(): Promise<string> {
+    const [host, { pods, failed }] = await Promise.all([readHostUsage(), this.#readPods({})]);
+    return resourceMetrics(host, Date.now(), pods, failed);
+  }
+
+  async cadvisorMetrics(): Promise<string> {
+    const { cgroups } = this.#options;
+    const [host, interfaces, all, { pods, failed }] = await Promise.all([
+      readHostUsage(),
+      readInterfaces('self'),
+      measure(cgroups, cgroups.topPath(), { cpu: true }),
+      this.#readPods({ cpu: true, network: true }),
+    ]);
+    const processors = countProcessors();
+    return cadvisorMetrics({ host, processors, atMs: Date.now(), hostInterfaces: interfaces ?? [], all, pods, failed });
+  }
+
+  metrics(): Promise<string> {
+    return this.#options.metrics.text(this.#options.pods);
+  }
+
+  probeMetrics(): string {
+    return this.#options.metrics.probesText();
+  }
+
+  /** A pod that cannot be read does not keep the others from being shown. */
+  async #readPods(detail: Detail): Promise<{ pods: PodUsage[]; failed: boolean }> {
+    let failed = false;
+    const pods = await readPods(this.#options, detail, (pod, { message }) => {
+      failed = true;
+      this.#options.logger.warn({ pod: pod.metadata?.uid, err: message }, 'what a pod uses could not be read');
+    });
+    return { pods, failed };
+  }
+
+  async #disks(): Promise<Disks> {
+    const node = await readDisk(this.#options.dataDir);
+    const [filesystem] = await this.#unlessAway(this.#options.cri.imageFilesystems({ limitMs: RUNTIME_LIMIT_MS }), []);
+    if (!filesystem?.fsId) return { node, images: undefined };
+    const held = { usedBytes: filesystem.usedBytes?.value ?? 0, inodesUsed: filesystem.inodesUsed?.value ?? 0 };
+    return { node, images: { ...(await readDisk(filesystem.fsId.mountpoint)), held } };
+  }
+
+  async #layers(): Promise<ReadonlyMap<string, Held>> {
+    const none: ContainerStats[] = [];
+    const stats = await this.#unlessAway(this.#options.cri.listContainerStats({ limitMs: RUNTIME_LIMIT_MS }), none);
+    return new Map(
+      stats.flatMap(({ attributes, writableLayer }) =>
+        writableLayer
+          ? [
+              [
+                attributes.id,
+                { usedBytes: value(writableLayer.usedBytes), inodesUsed: value(writableLayer.inodesUsed) },
+              ],
+            ]
+          : [],
+      ),
+    );
+  }
+
+  async #unlessAway<T>(asking: Promise<T>, otherwise: T): Promise<T> {
+    try {
+      return await asking;
+    } catch (error) {
+      if (!(error instanceof CriError)) throw error;
+      this.#options.logger.warn({ err: error.message }, 'the container runtime did not say what it uses');
+      return otherwise;
+    }
+  }
+
+  /** The agent itself and the runtime. */
+  async #processes(bootedAtMs: number): Promise<SystemProcess[]> {
+    const own = await readProcess('self', bootedAtMs);
+    const runtime = await this.#runtimeProcess(bootedAtMs);
+    return [
+      ...(own ? [{ name: 'kubelet', ...own } as const] : []),
+      ...(runtime ? [{ name: 'runtime', ...runtime } as const] : []),
+    ];
+  }
+
+  /** Looked for again when it has ended: looking through every process is not for every request. */
+  async #runtimeProcess(bootedAtMs: number) {
+    const known = this.#runtimePid === undefined ? undefined : await readProcess(this.#runtimePid, bootedAtMs);
+    if (known) return known;
+    this.#runtimePid = await findListener(this.#options.cri.socket);
+    return this.#runtimePid === undefined ? undefined : readProcess(this.#runtimePid, bootedAtMs);
+  }
+
+  async #logs(pods: readonly PodUsage[]): Promise<ReadonlyMap<string, Held>> {
+    const logs = new Map<string, Held>();
+    for (const { pod, containers } of pods) {
+      const directory = podLogDirectory(this.#options.logDirectory, pod);
+      for (const { id, name } of containers) logs.set(id, await heldBy(path.join(directory, name)));
+    }
+    return logs;
+  }
+}
+
+const value = (of: { readonly value: number } | null): number => of?.value ?? 0;
+
+/** A directory of logs: files on the host's own disk, and nothing below. */
+async function heldBy(directory: string): Promise<Held> {
+  const unlessGone = (error: unknown): undefined => {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  };
+  const names = (await readdir(directory).catch(unlessGone)) ?? [];
+  const files = await Promise.all(names.map((name) => stat(path.join(directory, name)).catch(unlessGone)));
+  return {
+    usedBytes: files.reduce((sum, file) => sum + (file?.blocks ?? 0) * BLOCK_BYTES, 0),
+    inodesUsed: names.length + 1,
+  };
+}

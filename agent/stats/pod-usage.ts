@@ -1,0 +1,116 @@
+/** What the pods of this host use, read from their cgroups: what the summary and the metrics are made of. */
+import type { ContainerStatus } from '../../api/core/pod-status.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import { readInterfaces, type InterfaceCounters } from '../host/proc.ts';
+import type { PodDirectory } from '../pods/pod-directory.ts';
+import type { PodCgroups } from '../resources/pod-cgroups.ts';
+import { firstProcess, readCpuUsage, readUsage, type CgroupUsage, type CpuUsage } from '../resources/usage.ts';
+
+/** A cgroup that was read, and when. */
+export interface Measured {
+  /** Below the cgroup mount point. */
+  readonly cgroup: string;
+  readonly atMs: number;
+  readonly usage: CgroupUsage;
+  /** Where it was asked for. */
+  readonly cpu?: CpuUsage;
+}
+
+export interface ContainerUsage extends Measured {
+  readonly name: string;
+  readonly id: string;
+  readonly image: string;
+  readonly startedAtMs: number;
+}
+
+export interface PodUsage {
+  readonly pod: Pod;
+  readonly sandboxId: string | undefined;
+  /** Undefined when the pod's cgroup is gone. */
+  readonly own: Measured | undefined;
+  /** Those that run. */
+  readonly containers: readonly ContainerUsage[];
+  /** Of the pod's own network namespace; undefined when it has none. */
+  readonly interfaces: readonly InterfaceCounters[] | undefined;
+}
+
+export interface Detail {
+  /** How CPU time was spent and limited. */
+  readonly cpu?: boolean;
+  readonly network?: boolean;
+}
+
+export interface PodUsageSources {
+  readonly pods: PodDirectory;
+  readonly cgroups: PodCgroups;
+}
+
+/**
+ * One pod after the other: a node full of pods is read with few files open, and the agent's other work goes on. A pod that
+ * cannot be read is told to `failed` and left out.
+ */
+export async function readPods(
+  sources: PodUsageSources,
+  detail: Detail,
+  failed: (pod: Pod, error: Error) => void,
+): Promise<PodUsage[]> {
+  const usages: PodUsage[] = [];
+  for (const pod of sources.pods.list()) {
+    try {
+      const usage = await readPod(sources, pod, detail);
+      if (usage) usages.push(usage);
+    } catch (error) {
+      failed(pod, error as Error);
+    }
+  }
+  return usages;
+}
+
+/** Undefined for a pod of which nothing runs. */
+async function readPod({ pods, cgroups }: PodUsageSources, pod: Pod, detail: Detail): Promise<PodUsage | undefined> {
+  const running = runningContainers(pod);
+  if (running.length === 0) return undefined;
+  const sandboxId = pods.sandboxId(pod.metadata?.uid ?? '');
+  const hasNetwork = detail.network && sandboxId !== undefined && !pod.spec?.hostNetwork;
+  const [own, interfaces, containers] = await Promise.all([
+    measure(cgroups, cgroups.podPath(pod), detail),
+    hasNetwork ? sandboxInterfaces(cgroups, pod, sandboxId) : undefined,
+    Promise.all(
+      running.map(async ({ id, status, startedAtMs }): Promise<ContainerUsage | undefined> => {
+        const measured = await measure(cgroups, cgroups.containerPath(pod, id), detail);
+        return measured && { ...measured, name: status.name, id, image: status.image ?? '', startedAtMs };
+      }),
+    ),
+  ]);
+  return { pod, sandboxId, own, interfaces, containers: containers.filter((container) => container !== undefined) };
+}
+
+/** Undefined when the cgroup is gone. */
+export async function measure(cgroups: PodCgroups, cgroup: string, detail: Detail): Promise<Measured | undefined> {
+  const [usage, cpu] = await Promise.all([
+    readUsage(cgroups.tree, cgroup),
+    detail.cpu ? readCpuUsage(cgroups.tree, cgroup) : undefined,
+  ]);
+  return usage && { cgroup, atMs: Date.now(), usage, cpu };
+}
+
+/** The sandbox's own process is in the pod's network namespace for as long as there is one. */
+async function sandboxInterfaces(cgroups: PodCgroups, pod: Pod, sandboxId: string) {
+  const pid = await firstProcess(cgroups.tree, cgroups.containerPath(pod, sandboxId));
+  return pid === undefined ? undefined : readInterfaces(pid);
+}
+
+interface RunningContainer {
+  readonly status: ContainerStatus;
+  readonly id: string;
+  readonly startedAtMs: number;
+}
+
+function runningContainers({ status }: Pod): RunningContainer[] {
+  const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = status ?? {};
+  return [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses].flatMap((of) => {
+    const id = of.containerID?.replace(/^[^:]*:\/\//, '');
+    const startedAt = of.state?.running?.startedAt;
+    return id && startedAt ? [{ status: of, id, startedAtMs: Date.parse(startedAt) }] : [];
+  });
+}

@@ -1,0 +1,92 @@
+/**
+ * What is counted while the agent works: a few numbers in a map for each series. A library of metrics would keep two
+ * megabytes in every agent for the same text (prom-client, measured), which is more than all the counts are worth.
+ */
+import type { Exposition, Labels } from './exposition.ts';
+
+const SEPARATOR = '\0';
+
+/** Label values are given in the order of the label names. */
+export class Counter {
+  readonly name: string;
+  readonly #help: string;
+  readonly #labelNames: readonly string[];
+  readonly #values = new Map<string, number>();
+
+  constructor(name: string, help: string, labelNames: readonly string[] = []) {
+    this.name = name;
+    this.#help = help;
+    this.#labelNames = labelNames;
+  }
+
+  increase(...labelValues: readonly string[]): void {
+    const key = labelValues.join(SEPARATOR);
+    this.#values.set(key, (this.#values.get(key) ?? 0) + 1);
+  }
+
+  /** Forgets the series whose labels are these; labels that are not named may be anything. */
+  remove(labels: Labels): void {
+    for (const key of this.#values.keys()) {
+      const of = labelsOf(this.#labelNames, key);
+      if (Object.entries(labels).every(([name, value]) => of[name] === value)) this.#values.delete(key);
+    }
+  }
+
+  write(to: Exposition): void {
+    to.family(this.name, 'counter', this.#help);
+    for (const [key, value] of this.#values) to.sample(this.name, labelsOf(this.#labelNames, key), value);
+  }
+}
+
+interface Distribution {
+  /** How many fell into each bucket and no lower one; the last is for what exceeds them all. */
+  readonly counts: number[];
+  sum: number;
+}
+
+export class Histogram {
+  readonly name: string;
+  readonly #help: string;
+  readonly #labelNames: readonly string[];
+  readonly #bounds: readonly number[];
+  readonly #distributions = new Map<string, Distribution>();
+
+  /** `bounds` are the buckets' upper ends, ascending. */
+  constructor(name: string, help: string, bounds: readonly number[], labelNames: readonly string[] = []) {
+    this.name = name;
+    this.#help = help;
+    this.#bounds = bounds;
+    this.#labelNames = labelNames;
+  }
+
+  observe(value: number, ...labelValues: readonly string[]): void {
+    const key = labelValues.join(SEPARATOR);
+    let distribution = this.#distributions.get(key);
+    if (!distribution) {
+      distribution = { counts: new Array<number>(this.#bounds.length + 1).fill(0), sum: 0 };
+      this.#distributions.set(key, distribution);
+    }
+    const found = this.#bounds.findIndex((bound) => value <= bound);
+    const bucket = found === -1 ? this.#bounds.length : found;
+    distribution.counts[bucket] = (distribution.counts[bucket] ?? 0) + 1;
+    distribution.sum += value;
+  }
+
+  write(to: Exposition): void {
+    to.family(this.name, 'histogram', this.#help);
+    for (const [key, { counts, sum }] of this.#distributions) {
+      const labels = labelsOf(this.#labelNames, key);
+      let count = 0;
+      for (const [index, inBucket] of counts.entries()) {
+        count += inBucket;
+        to.sample(`${this.name}_bucket`, { ...labels, le: this.#bounds[index] ?? '+Inf' }, count);
+      }
+      to.sample(`${this.name}_sum`, labels, sum).sample(`${this.name}_count`, labels, count);
+    }
+  }
+}
+
+function labelsOf(names: readonly string[], key: string): Record<string, string> {
+  const values = key.split(SEPARATOR);
+  return Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']));
+}

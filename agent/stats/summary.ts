@@ -1,0 +1,178 @@
+/** The summary of what a node and its pods use: `stats.k8s.io/v1alpha1` Summary, which the kubelet serves at `/stats/summary`. */
+import type { Pod } from '../../api/core/pod.ts';
+import type { DiskMeter } from '../host/meters.ts';
+import type { HostUsage, InterfaceCounters, ProcessUsage } from '../host/proc.ts';
+import { memoryLimitBytes } from '../resources/qos.ts';
+import type { CgroupUsage } from '../resources/usage.ts';
+import type { Rate } from './cpu-rates.ts';
+import type { ContainerUsage, Measured, PodUsage } from './pod-usage.ts';
+
+/** What a directory or a layer holds. */
+export interface Held {
+  readonly usedBytes: number;
+  readonly inodesUsed: number;
+}
+
+export interface Disks {
+  /** That of pods' storage and logs. */
+  readonly node: DiskMeter;
+  /** That of images; undefined when the runtime does not say. */
+  readonly images: (DiskMeter & { readonly held: Held }) | undefined;
+}
+
+export interface SystemProcess extends ProcessUsage {
+  readonly name: 'kubelet' | 'runtime';
+}
+
+export interface SummaryInput {
+  readonly nodeName: string;
+  readonly atMs: number;
+  readonly host: HostUsage;
+  readonly interfaces: readonly InterfaceCounters[];
+  /** The one of the default route. */
+  readonly mainInterface: string | undefined;
+  readonly disks: Disks;
+  readonly processes: readonly SystemProcess[];
+  /** `kubepods`. */
+  readonly all: Measured | undefined;
+  readonly pods: readonly PodUsage[];
+  /** What containers have written beside their volumes, by container id; not there when the runtime did not say. */
+  readonly layers: ReadonlyMap<string, Held>;
+  /** The containers' logs, by container id. */
+  readonly logs: ReadonlyMap<string, Held>;
+  readonly rate: Rate;
+}
+
+const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+/, '');
+
+/** Pure, but for what `rate` remembers. */
+export function summary(input: SummaryInput): object {
+  return { node: nodeStats(input), pods: input.pods.map((usage) => podStats(usage, input)) };
+}
+
+function nodeStats(input: SummaryInput): object {
+  const { nodeName, atMs, host, disks, all, rate } = input;
+  const at = time(atMs);
+  return {
+    nodeName,
+    systemContainers: [
+      ...input.processes.map((of) => processStats(of, input)),
+      ...(all ? [{ name: 'pods', startTime: time(host.bootedAtMs), ...cgroupStats(all, rate) }] : []),
+    ],
+    startTime: time(host.bootedAtMs),
+    cpu: cpuStats('/', host.cpuNanoseconds, atMs, rate),
+    memory: {
+      time: at,
+      availableBytes: host.memoryTotalBytes - host.workingSetBytes,
+      usageBytes: host.memoryUsedBytes,
+      workingSetBytes: host.workingSetBytes,
+      rssBytes: host.rssBytes,
+      pageFaults: host.pageFaults,
+      majorPageFaults: host.majorPageFaults,
+    },
+    network: networkStats(input.interfaces, input.mainInterface, atMs),
+    fs: fsStats(disks.node, { usedBytes: usedBytes(disks.node), inodesUsed: usedInodes(disks.node) }, atMs),
+    runtime: { ...(disks.images && { imageFs: fsStats(disks.images, disks.images.held, atMs) }) },
+    rlimit: { time: at, maxpid: host.maxPid, curproc: host.threads },
+    swap: { time: at, swapUsageBytes: host.swapUsedBytes },
+  };
+}
+
+function podStats({ pod, own, containers, interfaces }: PodUsage, input: SummaryInput): object {
+  const { name = '', namespace = '', uid = '' } = pod.metadata ?? {};
+  const { atMs, disks, rate, layers, logs } = input;
+  const parts = containers.flatMap(({ id }) => [layers.get(id), logs.get(id)]).filter((part) => part !== undefined);
+  const ephemeral = {
+    usedBytes: parts.reduce((sum, part) => sum + part.usedBytes, 0),
+    inodesUsed: parts.reduce((sum, part) => sum + part.inodesUsed, 0),
+  };
+  return {
+    podRef: { name, namespace, uid },
+    startTime: pod.status?.startTime,
+    containers: containers.map((container) => containerStats(pod, container, input)),
+    ...(own && cgroupStats(own, rate)),
+    ...(interfaces && { network: networkStats(interfaces, POD_INTERFACE, atMs) }),
+    'ephemeral-storage': fsStats(disks.node, ephemeral, atMs),
+  };
+}
+
+/** What the CNI plugins call a pod's interface. */
+const POD_INTERFACE = 'eth0';
+
+function containerStats(
+  pod: Pod,
+  container: ContainerUsage,
+  { disks, layers, logs, rate, atMs }: SummaryInput,
+): object {
+  const { initContainers = [], containers = [] } = pod.spec ?? {};
+  const spec = [...initContainers, ...containers].find(({ name }) => name === container.name);
+  const layer = layers.get(container.id);
+  const log = logs.get(container.id);
+  return {
+    name: container.name,
+    startTime: time(container.startedAtMs),
+    ...cgroupStats(container, rate, memoryLimitBytes(spec?.resources)),
+    ...(layer && { rootfs: fsStats(disks.images ?? disks.node, layer, atMs) }),
+    ...(log && { logs: fsStats(disks.node, log, atMs) }),
+  };
+}
+
+/** `limitBytes` 0 is no limit. */
+function cgroupStats({ cgroup, atMs, usage }: Measured, rate: Rate, limitBytes = 0): object {
+  return {
+    cpu: cpuStats(cgroup, usage.cpuNanoseconds, atMs, rate),
+    memory: memoryStats(usage, atMs, limitBytes),
+    swap: { time: time(atMs), swapUsageBytes: usage.swapBytes },
+  };
+}
+
+const cpuStats = (key: string, nanoseconds: number, atMs: number, rate: Rate): object => ({
+  time: time(atMs),
+  usageNanoCores: rate(key, nanoseconds, atMs),
+  usageCoreNanoSeconds: nanoseconds,
+});
+
+const memoryStats = (usage: CgroupUsage, atMs: number, limitBytes: number): object => ({
+  time: time(atMs),
+  ...(limitBytes > 0 && { availableBytes: Math.max(0, limitBytes - usage.workingSetBytes) }),
+  usageBytes: usage.memoryBytes,
+  workingSetBytes: usage.workingSetBytes,
+  rssBytes: usage.rssBytes,
+  pageFaults: usage.pageFaults,
+  majorPageFaults: usage.majorPageFaults,
+});
+
+/** Of a single process, which has no cgroup of its own everywhere. */
+const processStats = (of: SystemProcess, { rate, atMs }: SummaryInput): object => ({
+  name: of.name,
+  startTime: time(of.startedAtMs),
+  cpu: cpuStats(`process:${of.name}`, of.cpuNanoseconds, atMs, rate),
+  memory: {
+    time: time(atMs),
+    usageBytes: of.rssBytes,
+    workingSetBytes: of.rssBytes,
+    rssBytes: of.rssBytes,
+    pageFaults: of.pageFaults,
+    majorPageFaults: of.majorPageFaults,
+  },
+});
+
+function networkStats(interfaces: readonly InterfaceCounters[], main: string | undefined, atMs: number): object {
+  const all = interfaces.map(({ name, rxBytes, rxErrors, txBytes, txErrors }) => {
+    return { name, rxBytes, rxErrors, txBytes, txErrors };
+  });
+  return { time: time(atMs), ...all.find(({ name }) => name === main), interfaces: all };
+}
+
+const usedBytes = ({ totalBytes, freeBytes }: DiskMeter): number => totalBytes - freeBytes;
+const usedInodes = ({ totalInodes, availableInodes }: DiskMeter): number => totalInodes - availableInodes;
+
+const fsStats = (disk: DiskMeter, held: Held, atMs: number): object => ({
+  time: time(atMs),
+  availableBytes: disk.availableBytes,
+  capacityBytes: disk.totalBytes,
+  usedBytes: held.usedBytes,
+  inodesFree: disk.availableInodes,
+  inodes: disk.totalInodes,
+  inodesUsed: held.inodesUsed,
+});

@@ -1,0 +1,32 @@
+/** Why the agent is not well: what `/healthz` of the node API says. */
+import { CriError, type CriClient } from '../cri/client.ts';
+
+export interface WellnessOptions {
+  readonly cri: Pick<CriClient, 'status' | 'socket'>;
+  /** Pods whose workers have not come back from looking at them, by name. */
+  readonly stuckPods: () => readonly string[];
+}
+
+/** Who asks for health does not wait long: the kubelet's own probes wait for a second or a few. */
+const RUNTIME_LIMIT_MS = 2_000;
+const NAMES_SHOWN = 3;
+
+/** A sentence, or undefined when all is well. */
+export async function unwell({ cri, stuckPods }: WellnessOptions): Promise<string | undefined> {
+  const reasons: string[] = [];
+  try {
+    const { conditions } = await cri.status({ limitMs: RUNTIME_LIMIT_MS });
+    const runtime = conditions.find(({ type, status }) => type === 'RuntimeReady' && !status);
+    if (runtime) reasons.push(`the container runtime is not ready: ${runtime.message || runtime.reason}`);
+  } catch (error) {
+    if (!(error instanceof CriError)) throw error;
+    reasons.push(`the container runtime does not answer at ${cri.socket}: ${error.message}`);
+  }
+  const stuck = stuckPods();
+  if (stuck.length > 0) {
+    const shown = stuck.slice(0, NAMES_SHOWN).join(', ');
+    const more = stuck.length > NAMES_SHOWN ? ` and ${stuck.length - NAMES_SHOWN} more` : '';
+    reasons.push(`nothing is known of these pods any more, their workers are stuck: ${shown}${more}`);
+  }
+  return reasons.length === 0 ? undefined : reasons.join('; ');
+}
