@@ -17,10 +17,11 @@ import { services, subjectAccessReviews, tokenReviews } from '../client/resource
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
-import { isThere } from './host/files.ts';
 import { readHostFacts } from './host/host-facts.ts';
 import { detectNodeIp } from './host/links.ts';
 import { volumeHelper } from './host/volume-helper/ask.ts';
+import { HELLO_IMAGE, PAUSE_IMAGE } from './images/carried.ts';
+import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
 import { importImageArchives } from './images/image-archives.ts';
 import { clientCertificate, obtainIdentity, obtainServingCertificate, renew, servingCertificate } from './join/join.ts';
@@ -152,7 +153,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   });
   const cgroups = new PodCgroups({
     tree: cgroupTree(await readFile('/proc/self/mountinfo', 'utf8')),
-    driver: (await cri.cgroupDriver({ signal })) ?? ((await isThere('/run/systemd/system')) ? 'systemd' : 'cgroupfs'),
+    driver: await cri.cgroupDriver({ signal }),
     root: config.cgroupRoot,
   });
   await cgroups.ensureTop({
@@ -161,6 +162,11 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   });
   const knownServices = new Informer({ client, resource: services, logger, select: linkedService });
   const images = new ImageService({ cri });
+  const unusedImages = new ImageCollection({
+    ...{ cri, logger, events },
+    node: { apiVersion: 'v1', kind: 'Node', name, uid: name },
+    pinned: [PAUSE_IMAGE, HELLO_IMAGE],
+  });
   const pods = new PodManager({
     ...{ cri, images, volumes, objects, client, events, cgroups, allocatable, metrics, logger },
     services: () => knownServices.values(),
@@ -260,6 +266,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       network.run(signal),
       knownServices.run(signal),
       runPods(),
+      unusedImages.run(signal),
       config.serviceProxy ? proxy.run(signal) : undefined,
       serveNodeApi(),
       renewIdentity(),
