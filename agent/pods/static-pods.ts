@@ -4,6 +4,7 @@ import { watch } from 'node:fs';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parse } from 'yaml';
 import type { Pod } from '../../api/core/pod.ts';
 import type { Logger } from '../../client/logger.ts';
 import { hasCode } from '../host/files.ts';
@@ -67,7 +68,7 @@ export class StaticPods {
   async #podOf(text: string, file: string): Promise<Pod> {
     const { nodeName } = this.#options;
     // The schemas take 13 MB: they are loaded where there is a manifest to read.
-    const [{ parse }, { pods }] = await Promise.all([import('yaml'), import('../../api/core/pod.ts')]);
+    const { pods } = await import('../../api/core/pod.ts');
     const object = parse(text) as Pod | null;
     if (object?.kind !== 'Pod' || object.apiVersion !== 'v1') throw new Error('expected a v1 Pod');
     if (!object.metadata?.name || !object.spec?.containers?.length)
