@@ -4,7 +4,6 @@ import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
-import { isThere } from './host/files.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
@@ -31,12 +30,14 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   const cri = new CriClient(config.containerdSocket);
   try {
     await attempt('end the pods', () => endPods(cri, config.podLogDir, signal));
-    const cgroups = new PodCgroups({
-      tree: cgroupTree(await readFile('/proc/self/mountinfo', 'utf8')),
-      driver: (await cri.cgroupDriver({ signal })) ?? ((await isThere('/run/systemd/system')) ? 'systemd' : 'cgroupfs'),
-      root: config.cgroupRoot,
+    await attempt('remove the cgroups', async () => {
+      const cgroups = new PodCgroups({
+        tree: cgroupTree(await readFile('/proc/self/mountinfo', 'utf8')),
+        driver: await cri.cgroupDriver({ signal }),
+        root: config.cgroupRoot,
+      });
+      await cgroups.removeAll(signal);
     });
-    await attempt('remove the cgroups', () => cgroups.removeAll(signal));
   } finally {
     cri.close();
   }

@@ -1,6 +1,13 @@
 #!/bin/sh
 # Installs what Kedge needs from Debian's packages, only where it is missing. Run as root.
+# Usage: prepare-host.sh [--no-build] [PACKAGE...]
 set -eu
+
+building=true
+if [ "${1:-}" = --no-build ]; then
+  building=false
+  shift
+fi
 
 # have COMMAND: is it there, also where root's PATH does not look?
 have() {
@@ -19,13 +26,15 @@ need iptables iptables
 need conntrack conntrack
 need ip iproute2
 need kubectl kubernetes-client
-# For the build: npm fetches the pinned Node.js, gcc makes the pause image, busybox is the hello image.
-need npm npm
-need gcc gcc
-[ -f /usr/lib/x86_64-linux-gnu/libc.a ] || [ -f /usr/lib/aarch64-linux-gnu/libc.a ] || missing="$missing libc6-dev"
-[ -x /bin/busybox ] || missing="$missing busybox-static"
-need openssl openssl
-need curl curl
+if $building; then
+  # npm fetches the pinned Node.js, gcc makes the pause image, busybox is the hello image.
+  need npm npm
+  need gcc gcc
+  [ -f /usr/lib/x86_64-linux-gnu/libc.a ] || [ -f /usr/lib/aarch64-linux-gnu/libc.a ] || missing="$missing libc6-dev"
+  [ -x /bin/busybox ] || missing="$missing busybox-static"
+  need openssl openssl
+  need curl curl
+fi
 
 for package in "$@"; do missing="$missing $package"; done
 [ -n "$missing" ] || exit 0

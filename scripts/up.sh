@@ -13,21 +13,4 @@ cd "$checkout"
 say "building"
 "$here/npm-install.sh"
 PATH="$checkout/node_modules/.bin:$PATH" npm run --silent build
-
-say "installing into $prefix"
-install_files "$checkout"
-
-for unit in kedge-containerd kedge-server; do start "$unit"; done
-wait_until 30 "the server's kubeconfig $kubeconfig" test -s "$kubeconfig"
-wait_until 30 "the server to be ready" kubectl --kubeconfig "$kubeconfig" get --raw /readyz
-
-if [ ! -s "$config/agent.yaml" ]; then
-  say "joining this host"
-  write_agent_config
-fi
-start kedge-agent
-node=$(agent_setting node-name)
-wait_until 60 "node $node to register" kubectl --kubeconfig "$kubeconfig" get "node/$node"
-kubectl --kubeconfig "$kubeconfig" wait --for=condition=Ready --timeout=60s "node/$node" >/dev/null ||
-  fail "node $node is not Ready after 60 s; see $(log_hint kedge-agent)"
-say "node $node is Ready: export KUBECONFIG=$kubeconfig"
+exec "$here/install.sh"

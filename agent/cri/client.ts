@@ -72,6 +72,21 @@ interface ListFilter {
 /** Told of every call of a method of the CRI that has ended. */
 export type CallObserver = (call: string, seconds: number, failed: boolean) => void;
 
+/** The part of containerd's configuration of CRI that says how runc makes cgroups. */
+interface ContainerdConfig {
+  readonly containerd?: {
+    readonly defaultRuntimeName?: string;
+    readonly runtimes?: Readonly<Record<string, { readonly options?: { readonly SystemdCgroup?: boolean } | null }>>;
+  };
+}
+
+/** `config` is JSON. What is not said is containerd's default: it writes to the cgroup file system itself. */
+export function configuredCgroupDriver(config: string): CgroupDriver {
+  const { containerd } = JSON.parse(config) as ContainerdConfig;
+  const handler = containerd?.runtimes?.[containerd.defaultRuntimeName ?? 'runc'];
+  return handler?.options?.SystemdCgroup === true ? 'systemd' : 'cgroupfs';
+}
+
 const POD_UID_LABEL = 'io.kubernetes.pod.uid';
 
 export class CriClient {
@@ -119,8 +134,11 @@ export class CriClient {
     return { conditions: answer.status?.conditions ?? [], handlers: answer.runtimeHandlers };
   }
 
-  /** Undefined where the runtime does not say (containerd before 2.0): then it is what the runtime's own config says. */
-  async cgroupDriver(options?: CallOptions): Promise<CgroupDriver | undefined> {
+  /**
+   * How the runtime makes cgroups; pods must be given theirs in the same way. Before containerd 2.0 it is not a call of its
+   * own but a part of the configuration that the verbose status carries.
+   */
+  async cgroupDriver(options?: CallOptions): Promise<CgroupDriver> {
     try {
       const answer = await this.#call<{ linux: { cgroupDriver: 'SYSTEMD' | 'CGROUPFS' } | null }>(
         this.#runtime,
@@ -128,12 +146,12 @@ export class CriClient {
         {},
         options,
       );
-      if (answer.linux === null) return undefined;
-      return answer.linux.cgroupDriver === 'SYSTEMD' ? 'systemd' : 'cgroupfs';
+      if (answer.linux) return answer.linux.cgroupDriver === 'SYSTEMD' ? 'systemd' : 'cgroupfs';
     } catch (error) {
-      if (error instanceof CriError && error.unimplemented) return undefined;
-      throw error;
+      if (!(error instanceof CriError) || !error.unimplemented) throw error;
     }
+    const { info } = await this.#call<{ info: StringMap }>(this.#runtime, 'Status', { verbose: true }, options);
+    return configuredCgroupDriver(info['config'] ?? '{}');
   }
 
   /** Hands the node's pod range to runtimes that write their own CNI config. */

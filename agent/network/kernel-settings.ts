@@ -1,5 +1,6 @@
 /** What the kernel must be told so that it routes for pods. */
 import type { Logger } from '../../client/logger.ts';
+import { run } from '../host/run.ts';
 import { readSysctl, writeSysctl } from '../host/sysctl.ts';
 
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -8,13 +9,20 @@ const SETTINGS: Readonly<Record<string, string>> = {
   'net.bridge.bridge-nf-call-iptables': '1',
 };
 
+/** The module that brings a setting where the kernel is not built with it. */
+const MODULES: Readonly<Record<string, string>> = { 'net.bridge.bridge-nf-call-iptables': 'br_netfilter' };
+
 /** Problems in words, for the Node's Ready condition; empty when all is as it should be. */
 export async function applyKernelSettings(logger: Logger): Promise<string[]> {
   const problems: string[] = [];
   for (const [key, value] of Object.entries(SETTINGS)) {
     try {
-      if ((await readSysctl(key)) === undefined) problems.push(`this kernel has no ${key} (is br_netfilter loaded?)`);
-      else if (await writeSysctl(key, value)) logger.info({ key, value }, 'kernel setting changed');
+      const module = MODULES[key];
+      if (module && (await readSysctl(key)) === undefined) {
+        await run('modprobe', ['--', module]);
+        logger.info({ module }, 'kernel module loaded');
+      }
+      if (await writeSysctl(key, value)) logger.info({ key, value }, 'kernel setting changed');
     } catch (error) {
       problems.push(`cannot set ${key}: ${(error as Error).message}`);
     }

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Installs the built package of dist/ on this host, starts containerd, server and agent, and returns when the node is Ready.
+# Needs no compiler and no npm: dist/, scripts/ and systemd/ are enough. Run as root; running it again upgrades what is there
+# and leaves pods running.
+set -eu
+here=$(dirname "$(readlink -f "$0")")
+checkout=$(dirname "$here")
+. "$here/host.sh"
+
+[ "$(id -u)" -eq 0 ] || fail "installing starts daemons: run it as root"
+[ -x "$checkout/dist/kedge" ] || fail "there is nothing built in $checkout/dist: run make build, or make up"
+"$here/prepare-host.sh" --no-build
+
+say "installing into $prefix"
+install_files "$checkout"
+
+for unit in kedge-containerd kedge-server; do start "$unit"; done
+wait_until 30 "the server's kubeconfig $kubeconfig" test -s "$kubeconfig"
+wait_until 30 "the server to be ready" kubectl --kubeconfig "$kubeconfig" get --raw /readyz
+
+if [ ! -s "$config/agent.yaml" ]; then
+  say "joining this host"
+  write_agent_config
+fi
+start kedge-agent
+node=$(agent_setting node-name)
+wait_until 60 "node $node to register" kubectl --kubeconfig "$kubeconfig" get "node/$node"
+kubectl --kubeconfig "$kubeconfig" wait --for=condition=Ready --timeout=60s "node/$node" >/dev/null ||
+  fail "node $node is not Ready after 60 s; see $(log_hint kedge-agent)"
+say "node $node is Ready: export KUBECONFIG=$kubeconfig"
