@@ -5,9 +5,11 @@ import { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-cli
 import type { Exchange } from './exchange.ts';
 import type { Registry } from './registry.ts';
 import type { PathHandler } from './router.ts';
+import type { WatchServer } from './watch.ts';
 
 /** Upstream's buckets for apiserver_request_duration_seconds, thinned out. */
 const DURATION_BUCKETS_SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10, 30, 60];
+const MUTATING = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 const VERBS: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT' };
 
 export class ApiServerMetrics {
@@ -15,9 +17,10 @@ export class ApiServerMetrics {
   readonly #requests: Counter;
   readonly #durations: Histogram;
   readonly #longRunning: Gauge;
+  readonly #inFlight = { mutating: 0, readOnly: 0 };
   readonly #startedAt = Date.now() / 1000 - process.uptime();
 
-  constructor(registry: Registry) {
+  constructor(registry: Registry, watches: Pick<WatchServer, 'eventsSent'>) {
     const registers = [this.#registry];
     this.#requests = new Counter({
       name: 'apiserver_request_total',
@@ -38,7 +41,9 @@ export class ApiServerMetrics {
       labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
       registers,
     });
+    this.#addInFlight();
     this.#addStorageObjects(registry);
+    this.#addWatchEvents(watches);
     this.#addProcess();
   }
 
@@ -48,6 +53,13 @@ export class ApiServerMetrics {
     const dryRun = exchange.info.query.size > 0 ? (exchange.info.query.get('dryRun') ?? '') : '';
     this.#requests.inc({ ...labels, dry_run: dryRun, code: exchange.response.statusCode });
     if (seconds !== undefined) this.#durations.observe(labels, seconds);
+  }
+
+  /** A request that will be answered soon; answers what ends the count. */
+  inFlight({ info }: Exchange): () => void {
+    const kind = MUTATING.has(info.verb) ? 'mutating' : 'readOnly';
+    this.#inFlight[kind]++;
+    return () => this.#inFlight[kind]--;
   }
 
   /** Answers what ends the count. */
@@ -62,6 +74,33 @@ export class ApiServerMetrics {
     exchange.write(200, this.#registry.contentType, await this.#registry.metrics());
     return true;
   };
+
+  #addInFlight(): void {
+    const gauge: Gauge = new Gauge({
+      name: 'apiserver_current_inflight_requests',
+      help: 'Requests that are being worked on, without the long-running ones.',
+      labelNames: ['request_kind'],
+      registers: [this.#registry],
+      collect: () => {
+        for (const [kind, count] of Object.entries(this.#inFlight)) gauge.set({ request_kind: kind }, count);
+      },
+    });
+  }
+
+  #addWatchEvents(watches: Pick<WatchServer, 'eventsSent'>): void {
+    const counter: Counter = new Counter({
+      name: 'apiserver_watch_events_total',
+      help: 'Events sent to watchers.',
+      labelNames: ['group', 'version', 'resource'],
+      registers: [this.#registry],
+      collect: () => {
+        counter.reset();
+        for (const [{ kind }, events] of watches.eventsSent()) {
+          counter.inc({ group: kind.group, version: kind.version, resource: kind.plural }, events);
+        }
+      },
+    });
+  }
 
   #addStorageObjects(registry: Registry): void {
     const gauge = new Gauge({

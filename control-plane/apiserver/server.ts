@@ -83,7 +83,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     api: core.api,
     actions,
   });
-  const metrics = new ApiServerMetrics(core.registry);
+  const metrics = new ApiServerMetrics(core.registry, watches);
   let ready = false;
   const kinds = core.registry.resources.map(({ kind }) => kind);
   const documents = options.documents ?? new Map<string, object>();
@@ -132,12 +132,12 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     inFlight.add(exchange.response);
     const longRunning = isLongRunning(exchange);
     const timer = longRunning ? undefined : setTimeout(() => fail(exchange, requestTimeout()), REQUEST_TIMEOUT_MS);
-    const uncount = longRunning ? metrics.longRunning(exchange) : undefined;
+    const uncount = longRunning ? metrics.longRunning(exchange) : metrics.inFlight(exchange);
     done
       .catch((error: unknown) => fail(exchange, error))
       .finally(() => {
         clearTimeout(timer);
-        uncount?.();
+        uncount();
         inFlight.delete(exchange.response);
         metrics.answered(exchange, longRunning ? undefined : (performance.now() - startedAt) / 1000);
       })

@@ -27,6 +27,11 @@ const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 /** Makes the bytes of an object in the form that the client wants. */
 type Show = (served: Buffer) => Buffer;
 
+/** How many events of a resource watchers were sent. */
+interface EventCount {
+  events: number;
+}
+
 /** The bytes of events, made once for all watchers of a resource that are told of the same changes. */
 export class EventFrames {
   readonly #resource: Resource;
@@ -34,17 +39,24 @@ export class EventFrames {
   #batch: readonly Change[] | undefined;
   #frames = new Map<Change, Map<ChangeType, Buffer>>();
   #whole: Buffer | undefined;
+  #wholeCount = 0;
+  readonly #count: EventCount;
 
-  constructor(resource: Resource, show: Show) {
+  /** `count` grows by the events of everything that is encoded: each watcher sends what it has encoded. */
+  constructor(resource: Resource, show: Show, count: EventCount = { events: 0 }) {
     this.#resource = resource;
     this.#show = show;
+    this.#count = count;
   }
 
   /** The frames of those changes that the selection shows, in a row; undefined when it shows none. */
   encode(changes: readonly Change[], namespace: string, selection: Selection): Buffer | undefined {
     this.#keep(changes);
     const everything = namespace === '' && selection.all;
-    if (everything && this.#whole) return this.#whole;
+    if (everything && this.#whole) {
+      this.#count.events += this.#wholeCount;
+      return this.#whole;
+    }
     const frames: Buffer[] = [];
     for (const change of changes) {
       if (namespace !== '' && change.entry.namespace !== namespace) continue;
@@ -52,7 +64,11 @@ export class EventFrames {
       if (type) frames.push(this.#frame(change, type));
     }
     const whole = frames.length > 1 ? Buffer.concat(frames) : frames[0];
-    if (everything) this.#whole = whole;
+    if (everything) {
+      this.#whole = whole;
+      this.#wholeCount = frames.length;
+    }
+    this.#count.events += frames.length;
     return whole;
   }
 
@@ -115,6 +131,7 @@ export class WatchServer {
   readonly #registry: Registry;
   readonly #signal: AbortSignal;
   readonly #frames = new Map<Resource, EventFrames>();
+  readonly #sent = new Map<Resource, EventCount>();
 
   /** @param signal aborted when the server stops: watches end. */
   constructor(registry: Registry, signal: AbortSignal) {
@@ -136,20 +153,27 @@ export class WatchServer {
     await watch.run(this.#signal);
   }
 
+  /** How many events watchers were sent, by resource. */
+  *eventsSent(): Iterable<[Resource, number]> {
+    for (const [resource, { events }] of this.#sent) yield [resource, events];
+  }
+
   #framesFor(exchange: Exchange, resource: Resource): EventFrames {
+    const count = this.#sent.get(resource) ?? { events: 0 };
+    this.#sent.set(resource, count);
     switch (exchange.accepted.form) {
       case 'object': {
         let frames = this.#frames.get(resource);
         if (!frames) {
-          frames = new EventFrames(resource, (served) => resource.serve(served));
+          frames = new EventFrames(resource, (served) => resource.serve(served), count);
           this.#frames.set(resource, frames);
         }
         return frames;
       }
       case 'metadata':
-        return new EventFrames(resource, (served) => partialMetadata(resource, resource.serve(served)));
+        return new EventFrames(resource, (served) => partialMetadata(resource, resource.serve(served)), count);
       case 'table':
-        return new EventFrames(resource, tableShow(exchange, resource));
+        return new EventFrames(resource, tableShow(exchange, resource), count);
     }
   }
 }

@@ -145,9 +145,12 @@ t.test('what the server does can be measured', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
   await server.call('GET', `${CONFIG_MAPS}/b`);
+  await server.call('GET', `${CONFIG_MAPS}?watch=1&resourceVersion=0&timeoutSeconds=1`);
   const { text } = await server.call('GET', '/metrics');
   t.match(text, /apiserver_request_total\{verb="POST",[^}]*resource="configmaps"[^}]*code="201"\} 1/);
   t.match(text, /apiserver_request_total\{verb="GET",[^}]*resource="configmaps"[^}]*code="404"\} 1/);
   t.match(text, /apiserver_storage_objects\{resource="configmaps"\} 1/);
+  t.match(text, /apiserver_current_inflight_requests\{request_kind="readOnly"\} [01]\n/);
+  t.match(text, /apiserver_watch_events_total\{group="",version="v1",resource="configmaps"\} 1\n/);
   t.match(text, /process_resident_memory_bytes \d+/);
 });
