@@ -1,8 +1,10 @@
 /** `kedge server`, put together: certificates, store, api-server, and the scheduler and controllers on threads of their own. */
+import { EventEmitter } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { backoffMs } from '../client/backoff.ts';
@@ -12,7 +14,7 @@ import type { ServerConfig } from './config.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { serverNames } from './pki/server-names.ts';
-import type { RoleOptions } from './role-thread.ts';
+import type { RoleMessage, RoleOptions } from './role-thread.ts';
 import { openEmbeddedStore } from './store/embedded.ts';
 
 const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
@@ -20,6 +22,8 @@ type Role = (typeof ROLES)[number];
 
 /** Certificates are looked at once a day and renewed a month before their end. */
 const CERTIFICATE_CHECK_MS = 24 * 3600 * 1000;
+/** A server that listens on all addresses is reached by its own process on the loopback. */
+const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
 /** A role that fails is started again. */
 const RESTART = { initialMs: 1_000, maxMs: 60_000 };
 /** The young generation of a thread: it allocates little between events, and what it keeps is judged by its size. */
@@ -37,17 +41,18 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, logge
   await using stack = new AsyncDisposableStack();
   const access = roles.has('apiserver') ? await runApiServer(config, signal, logger, stack) : undefined;
   const threads = (['scheduler', 'controllers'] as const).filter((role) => roles.has(role));
-  const running = threads.map(async (role) => {
-    const options = await roleOptions(role, config, access);
-    await keepRunning(options, signal, logger);
-  });
+  const running = threads.map((role) => keepRunning(() => roleOptions(role, config, access), access, signal, logger));
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await Promise.all([stopped, ...running]);
 }
 
+/** The api-server of this process, as its other roles reach it. */
 interface Access {
   readonly server: string;
-  readonly pki: ClusterPki;
+  /** Renewed ones take the place of those that are about to expire. */
+  pki: ClusterPki;
+  /** `renewed` is emitted then. */
+  readonly changes: EventEmitter;
 }
 
 async function runApiServer(
@@ -70,18 +75,26 @@ async function runApiServer(
   const pki = await openPki(pkiOptions());
   const store = await openEmbeddedStore({ path: path.join(config.dataDir, 'store'), logger });
   stack.defer(() => store.close());
-  const server = await startApiServer({ config, pki, store, logger, signal });
+  let { kubeletClient } = pki;
+  const server = await startApiServer({ config, pki, kubeletClient: () => kubeletClient, store, logger, signal });
   stack.defer(() => server.close());
+  const host = WILDCARDS.has(config.bindAddress) ? '127.0.0.1' : config.bindAddress;
+  const access: Access = { server: `https://${host}:${server.port}`, pki, changes: new EventEmitter() };
   const renewal = setInterval(() => {
     openPki(pkiOptions())
-      .then(({ serving }) => server.setCertificate(serving.certificate, serving.key))
+      .then((renewed) => {
+        if (isDeepStrictEqual(renewed, access.pki)) return;
+        access.pki = renewed;
+        kubeletClient = renewed.kubeletClient;
+        server.setCertificate(renewed.serving.certificate, renewed.serving.key);
+        access.changes.emit('renewed');
+      })
       .catch((error: Error) => logger.error({ err: error.message }, 'cannot renew the certificates'));
   }, CERTIFICATE_CHECK_MS);
   stack.defer(() => clearInterval(renewal));
 
-  const local = `https://127.0.0.1:${server.port}`;
   await writeKubeconfig(config.adminKubeconfig, {
-    server: local,
+    server: access.server,
     caCertificate: pki.ca.certificate,
     user: 'admin',
     credentials: pki.admin,
@@ -91,7 +104,7 @@ async function runApiServer(
     { address: config.bindAddress, port: server.port, kubeconfig: config.adminKubeconfig },
     'the api-server is ready',
   );
-  return { server: local, pki };
+  return access;
 }
 
 async function roleOptions(
@@ -119,16 +132,25 @@ async function roleOptions(
 }
 
 /** A thread that ends by itself is a defect: it is logged and the role starts again, while the others go on. */
-async function keepRunning(options: RoleOptions, signal: AbortSignal, logger: Logger): Promise<void> {
+async function keepRunning(
+  current: () => Promise<RoleOptions>,
+  access: Access | undefined,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<void> {
   for (let failures = 0; !signal.aborted; failures++) {
     if (failures > 0) await delay(backoffMs(RESTART, failures), undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
+    const options = await current();
     const thread = new Worker(process.argv[1] ?? '', {
       workerData: options,
       resourceLimits: { maxYoungGenerationSizeMb: THREAD_YOUNG_GENERATION_MB },
     });
-    const stop = (): void => thread.postMessage('stop');
+    const tell = (message: RoleMessage): void => thread.postMessage(message);
+    const stop = (): void => tell('stop');
+    const renew = (): void => void current().then(({ credentials }) => tell(credentials));
     signal.addEventListener('abort', stop, { once: true });
+    access?.changes.on('renewed', renew);
     await new Promise<void>((resolve) => {
       thread.once('error', (error) =>
         logger.error({ role: options.role, err: error }, 'a role failed and is started again'),
@@ -136,6 +158,7 @@ async function keepRunning(options: RoleOptions, signal: AbortSignal, logger: Lo
       thread.once('exit', () => resolve());
     });
     signal.removeEventListener('abort', stop);
+    access?.changes.off('renewed', renew);
   }
 }
 

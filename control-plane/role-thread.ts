@@ -18,22 +18,32 @@ export interface RoleOptions {
   readonly nodeMonitorGracePeriodSeconds: number;
 }
 
+/** What the main thread tells a running role: to stop, or who it is from now on. */
+export type RoleMessage = 'stop' | Credentials;
+
 /** Runs the role until the main thread says to stop. */
 export async function runRoleThread(options: RoleOptions): Promise<void> {
   const stopping = new AbortController();
-  parentPort?.once('message', () => stopping.abort());
+  await using client = new ApiClient({
+    server: options.server,
+    ...options.credentials,
+    userAgent: `kedge-${options.role}`,
+  });
+  parentPort?.on('message', (message: RoleMessage) => {
+    if (message === 'stop') stopping.abort();
+    else void client.replaceCredentials(message);
+  });
   try {
-    await runRole(options, stopping.signal);
+    await runRole(options, client, stopping.signal);
   } finally {
     parentPort?.close();
   }
 }
 
-export async function runRole(options: RoleOptions, signal: AbortSignal): Promise<void> {
-  const { role, server, credentials, logLevel } = options;
+async function runRole(options: RoleOptions, client: ApiClient, signal: AbortSignal): Promise<void> {
+  const { role, logLevel } = options;
   const name = `kedge-${role}`;
   const logger = pino({ name, level: logLevel, base: { name } }, destination({ fd: 1, sync: true }));
-  await using client = new ApiClient({ server, ...credentials, userAgent: name });
   if (role === 'scheduler') {
     const { Scheduler } = await import('./scheduler/scheduler.ts');
     await new Scheduler({ client, logger }).run(signal);

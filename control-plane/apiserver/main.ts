@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { ServerConfig } from '../config.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
+import type { KeyPair } from '../pki/pem-files.ts';
 import type { Store } from '../store/store.ts';
 import { advertisedAddress } from './advertised-address.ts';
 import { bootstrapCluster } from './bootstrap.ts';
@@ -24,6 +25,8 @@ export interface ApiServerOptions {
     | 'allowPrivileged'
   >;
   readonly pki: ClusterPki;
+  /** With which it calls the nodes' API; asked for each connection, since it is renewed. */
+  readonly kubeletClient: () => KeyPair;
   readonly store: Store;
   readonly logger: Logger;
   /** Aborted: the start is given up. A started server is closed by `close`. */
@@ -31,7 +34,8 @@ export interface ApiServerOptions {
 }
 
 /** Resolves when the server is ready: it listens, and what every cluster has is there. */
-export async function startApiServer({ config, pki, store, logger, signal }: ApiServerOptions): Promise<ApiServer> {
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { config, pki, kubeletClient, store, logger, signal } = options;
   // Requests end before the caches stop following the store, so this is not the caller's signal.
   const stopping = new AbortController();
   const serviceCIDR = config.serviceCidr;
@@ -46,7 +50,10 @@ export async function startApiServer({ config, pki, store, logger, signal }: Api
     allowPrivileged: config.allowPrivileged,
     onError: (error) => logger.error({ err: error }, 'a background task of the api-server failed'),
   });
-  const identity = () => ({ cert: pki.kubeletClient.certificate, key: pki.kubeletClient.key, ca: pki.ca.certificate });
+  const identity = () => {
+    const { certificate: cert, key } = kubeletClient();
+    return { cert, key, ca: pki.ca.certificate };
+  };
   const server = await serve({
     core,
     authenticators: [security.authenticator],

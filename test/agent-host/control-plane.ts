@@ -36,7 +36,10 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const pki = await openPki({ directory: join(directory, 'pki'), serverNames: ['127.0.0.1', 'localhost'] });
   const store = await openEmbeddedStore({ path: join(directory, 'store'), logger });
   const config = { ...defaultServerConfig, port: 0, bindAddress: '127.0.0.1', advertiseAddress: '127.0.0.1' };
-  const api = await startApiServer({ config, pki, store, logger, signal: stop.signal });
+  const api = await startApiServer({
+    ...{ config, pki, store, logger, signal: stop.signal },
+    kubeletClient: () => pki.kubeletClient,
+  });
   const server = `https://127.0.0.1:${api.port}`;
   const ca = pki.ca.certificate;
   const admin = new ApiClient({ server, ca, cert: pki.admin.certificate, key: pki.admin.key });
