@@ -6,6 +6,22 @@ export const writeTo = (response: Response, chunk: Buffer): boolean =>
   // The overloads of the two responses differ in types alone.
   (response as { write(chunk: Buffer): boolean }).write(chunk);
 
+/** Resolves when the bytes are on their way, and their memory may be used again; rejects when the client is gone. */
+export function written(response: Response, chunk: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onClose = (): void => reject(new ClientGoneError());
+    response.once('close', onClose);
+    if (response.destroyed) onClose();
+    // The overloads of the two responses differ in types alone.
+    else
+      (response as { write(chunk: Buffer, done: (error?: Error | null) => void): boolean }).write(chunk, (error) => {
+        response.off('close', onClose);
+        if (error) onClose();
+        else resolve();
+      });
+  });
+}
+
 /** Resolves when the response takes more; rejects when the client is gone. */
 export function drained(response: Response): Promise<void> {
   return new Promise((resolve, reject) => {

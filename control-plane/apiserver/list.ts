@@ -10,10 +10,11 @@ import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection, type Selection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
-import { drained, writeTo } from './back-pressure.ts';
+import { written } from './back-pressure.ts';
 
 /** Bytes that are put together before they are handed to TLS, which encrypts large pieces fastest. */
 const CHUNK_BYTES = 512 * 1024;
+const COMMA = 0x2c;
 /** Objects that are parsed for a table before others have their turn. */
 const TABLE_SLICE = 200;
 
@@ -179,48 +180,33 @@ async function sendItems(exchange: Exchange, resource: Resource, page: Page, ite
   for (const bytes of served) length += items.length(bytes);
   if (length <= CHUNK_BYTES || exchange.accepted.encoding === 'yaml') {
     const body = Buffer.allocUnsafe(length);
-    tail.copy(body, writeItems(served, 0, served.length, items, body, head.copy(body)));
+    let end = head.copy(body);
+    for (const [index, bytes] of served.entries()) {
+      if (index > 0) body[end++] = COMMA;
+      end = items.write(bytes, body, end);
+    }
+    tail.copy(body, end);
     exchange.send(200, body);
     return;
   }
 
   exchange.start(200, 'application/json', { 'Content-Length': String(length) });
   const { response } = exchange;
-  let first = 0;
-  let pending = head;
-  while (first < served.length) {
-    let chunkLength = pending.length;
-    let next = first;
-    while (next < served.length && (chunkLength < CHUNK_BYTES || next === first)) {
-      chunkLength += items.length(served[next] ?? head) + (next > 0 ? 1 : 0);
-      next++;
+  // Lists of tens of megabytes in ever new memory would cost more in page faults and garbage than in writing.
+  let chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  let end = head.copy(chunk);
+  for (const [index, bytes] of served.entries()) {
+    const itemLength = items.length(bytes) + 1;
+    if (end + itemLength > chunk.length) {
+      await written(response, chunk.subarray(0, end));
+      end = 0;
+      if (itemLength > chunk.length) chunk = Buffer.allocUnsafeSlow(itemLength);
     }
-    const chunk = Buffer.allocUnsafeSlow(chunkLength);
-    writeItems(served, first, next, items, chunk, pending.copy(chunk));
-    pending = Buffer.alloc(0);
-    first = next;
-    if (!writeTo(response, chunk)) await drained(response);
+    if (index > 0) chunk[end++] = COMMA;
+    end = items.write(bytes, chunk, end);
   }
+  await written(response, chunk.subarray(0, end));
   response.end(tail);
-}
-
-/** Writes items `first` to `next`, and answers where they end. A comma goes before each but the list's first. */
-function writeItems(
-  served: readonly Buffer[],
-  first: number,
-  next: number,
-  items: ItemWriter,
-  target: Buffer,
-  start: number,
-): number {
-  let at = start;
-  for (let index = first; index < next; index++) {
-    const bytes = served[index];
-    if (!bytes) continue;
-    if (index > 0) target[at++] = 0x2c;
-    at = items.write(bytes, target, at);
-  }
-  return at;
 }
 
 async function sendTable(exchange: Exchange, resource: Resource, { entries, metadata }: Page): Promise<void> {
