@@ -171,6 +171,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     ...{ cri, images, volumes, objects, client, events, cgroups, allocatable, metrics, logger },
     services: () => knownServices.values(),
     nodeName: name,
+    nodeUid: () => registration.uid,
     nodeIPs: [address],
     dns: { servers: config.clusterDns ? [config.clusterDns] : [], domain: config.clusterDomain },
     resourceHost: {

@@ -12,6 +12,8 @@ export interface MirrorPodsOptions {
   readonly client: ApiClient;
   readonly logger: Logger;
   readonly nodeName: string;
+  /** Undefined before the node has been registered. */
+  readonly nodeUid: () => string | undefined;
 }
 
 const RETRY = { initialMs: 500, maxMs: 30_000 };
@@ -92,6 +94,9 @@ export class MirrorPods {
 
   #mirrorOf({ metadata, spec }: Pod): Pod {
     const { name, namespace, labels, annotations } = metadata ?? {};
+    const { nodeName, nodeUid } = this.#options;
+    const uid = nodeUid();
+    if (uid === undefined) throw new Error('the node has not been registered yet');
     return {
       apiVersion: 'v1',
       kind: 'Pod',
@@ -100,6 +105,8 @@ export class MirrorPods {
         namespace,
         labels,
         annotations: { ...annotations, [CONFIG_MIRROR]: annotations?.[CONFIG_HASH] ?? '' },
+        // The Node owns its mirrors: they go when it goes, and NodeRestriction insists.
+        ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid, controller: true }],
       },
       spec,
     };

@@ -309,7 +309,10 @@ function nextRestartCount(pod: Pod, name: string, observed: ObservedContainer | 
   if (observed) return observed.restartCount + 1;
   const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
   const known = statuses.find((status) => status.name === name);
-  return known?.containerID ? known.restartCount + 1 : 0;
+  if (!known) return 0;
+  // One that was made and never ran does not count.
+  const ran = known.state?.running ?? known.state?.terminated ?? known.lastState?.terminated;
+  return ran ? known.restartCount + 1 : known.restartCount;
 }
 
 export const isSidecar = (container: AnyContainer): boolean => container.restartPolicy === 'Always';

@@ -46,6 +46,8 @@ export interface PodManagerOptions {
   /** Every service of the cluster, for environment variables. */
   readonly services: () => Iterable<Service>;
   readonly nodeName: string;
+  /** Of the Node object; undefined before the node has been registered. */
+  readonly nodeUid: () => string | undefined;
   readonly nodeIPs: readonly string[];
   readonly dns: ClusterDns;
   readonly cgroups: PodCgroups;
@@ -98,7 +100,7 @@ export class PodManager implements PodDirectory {
 
   constructor(options: PodManagerOptions) {
     this.#options = options;
-    const { cri, client, logger, nodeName, volumes, cgroups } = options;
+    const { cri, client, logger, nodeName, nodeUid, volumes, cgroups } = options;
     this.#informer = new Informer({
       client,
       resource: pods,
@@ -107,7 +109,7 @@ export class PodManager implements PodDirectory {
       select: withoutManagedFields,
       indexes: { uid: ({ metadata }) => [metadata?.uid ?? ''] },
     });
-    this.#mirrors = new MirrorPods({ client, logger, nodeName });
+    this.#mirrors = new MirrorPods({ client, logger, nodeName, nodeUid });
     this.#inventory = new HostInventory({ cri, volumes, cgroups, logger });
     this.#services = {
       cri,

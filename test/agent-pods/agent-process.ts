@@ -64,6 +64,7 @@ const manager = new PodManager({
   events,
   services: () => serviceInformer.values(),
   nodeName: NODE,
+  nodeUid: () => 'node-uid',
   nodeIPs: [NODE_IP],
   dns: { servers: ['10.43.0.10'], domain: 'cluster.local' },
   cgroups,
