@@ -1,22 +1,22 @@
 /** `/metrics/cadvisor`: the series of cAdvisor that dashboards and alerts are made of, under its names and labels. */
 import type { Pod } from '../../api/core/pod.ts';
 import type { HostUsage, InterfaceCounters } from '../host/proc.ts';
-import type { CgroupLimits } from '../resources/compute.ts';
-import { containerLimits, podLimits } from '../resources/compute.ts';
 import { PAUSE_IMAGE } from '../images/carried.ts';
-import { Exposition, type Labels } from './exposition.ts';
+import { containerLimits, podLimits, type CgroupLimits } from '../resources/compute.ts';
+import { Exposition, labelText, type Labels } from './exposition.ts';
 import type { Measured, PodUsage } from './pod-usage.ts';
 
 /** A cgroup with cAdvisor's labels; `container` is '' but for containers, `pod` is '' above the pods. */
 interface Row {
-  readonly labels: Labels;
+  /** As text, as all of these. */
+  readonly labels: string;
   readonly measured: Measured;
   readonly limits?: CgroupLimits;
   readonly startedAtMs?: number;
 }
 
 interface NetworkRow {
-  readonly labels: Labels;
+  readonly labels: string;
   readonly counters: InterfaceCounters;
   readonly atMs: number;
 }
@@ -108,9 +108,11 @@ export interface CadvisorInput {
 
 /** Pure. */
 export function cadvisorMetrics({ host, processors, atMs, hostInterfaces, all, pods, failed }: CadvisorInput): string {
-  const rows: Row[] = [{ labels: labels('/'), measured: wholeHost(host, atMs), startedAtMs: host.bootedAtMs }];
+  const rows: Row[] = [
+    { labels: labelText(labels('/')), measured: wholeHost(host, atMs), startedAtMs: host.bootedAtMs },
+  ];
   const network: NetworkRow[] = hostInterfaces.map((of) => networkRow(labels('/'), of, atMs));
-  if (all) rows.push({ labels: labels(all.cgroup), measured: all });
+  if (all) rows.push({ labels: labelText(labels(all.cgroup)), measured: all });
   for (const usage of pods) {
     rows.push(...podRows(usage));
     network.push(...podNetwork(usage, atMs));
@@ -120,7 +122,7 @@ export function cadvisorMetrics({ host, processors, atMs, hostInterfaces, all, p
     to.family(name, type, help);
     for (const row of rows) {
       const number = value(row);
-      const of = name === 'container_cpu_usage_seconds_total' ? { cpu: 'total', ...row.labels } : row.labels;
+      const of = name === 'container_cpu_usage_seconds_total' ? `{cpu="total",${row.labels.slice(1)}` : row.labels;
       if (number !== undefined) to.sample(name, of, number, row.measured.atMs);
     }
   }
@@ -149,7 +151,9 @@ function podRows({ pod, own, containers }: PodUsage): Row[] {
   const rows: Row[] = containers.map((measured) => {
     const spec = specs.find(({ name }) => name === measured.name);
     return {
-      labels: labels(measured.cgroup, pod, { container: measured.name, image: measured.image, name: measured.id }),
+      labels: labelText(
+        labels(measured.cgroup, pod, { container: measured.name, image: measured.image, name: measured.id }),
+      ),
       measured,
       limits: spec && containerLimits(spec.resources),
       startedAtMs: measured.startedAtMs,
@@ -157,20 +161,20 @@ function podRows({ pod, own, containers }: PodUsage): Row[] {
   });
   if (own) {
     const startedAtMs = startedAt === undefined ? undefined : Date.parse(startedAt);
-    rows.push({ labels: labels(own.cgroup, pod), measured: own, limits: podLimits(pod), startedAtMs });
+    rows.push({ labels: labelText(labels(own.cgroup, pod)), measured: own, limits: podLimits(pod), startedAtMs });
   }
   return rows;
 }
 
 /** A pod's network is its sandbox's, as cAdvisor tells it. */
-function podNetwork({ pod, own, sandboxId = '', interfaces = [] }: PodUsage, atMs: number): NetworkRow[] {
-  const id = own ? `${own.cgroup}/${sandboxId}` : sandboxId;
-  const of = labels(id, pod, { container: '', image: PAUSE_IMAGE, name: sandboxId });
-  return interfaces.map((counters) => networkRow(of, counters, atMs));
+function podNetwork({ pod, sandbox }: PodUsage, atMs: number): NetworkRow[] {
+  if (!sandbox) return [];
+  const of = labels(sandbox.cgroup, pod, { container: '', image: PAUSE_IMAGE, name: sandbox.id });
+  return sandbox.interfaces.map((counters) => networkRow(of, counters, atMs));
 }
 
 const networkRow = (of: Labels, counters: InterfaceCounters, atMs: number): NetworkRow => ({
-  labels: { ...of, interface: counters.name },
+  labels: labelText({ ...of, interface: counters.name }),
   counters,
   atMs,
 });

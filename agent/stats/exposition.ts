@@ -12,10 +12,14 @@ export class Exposition {
     return this;
   }
 
-  /** `timestampMs`: when it was measured, where that is not the time of asking. */
-  sample(name: string, labels: Labels, value: number, timestampMs?: number): this {
+  /**
+   * `labels` may be what `labelText` made of them, where there are many samples of the same; `timestampMs` is when it was
+   * measured, where that is not the time of asking.
+   */
+  sample(name: string, labels: Labels | string, value: number, timestampMs?: number): this {
     const at = timestampMs === undefined ? '' : ` ${timestampMs}`;
-    this.#text += `${name}${labelText(labels)} ${numberText(value)}${at}\n`;
+    const of = typeof labels === 'string' ? labels : labelText(labels);
+    this.#text += `${name}${of} ${numberText(value)}${at}\n`;
     return this;
   }
 
@@ -29,7 +33,8 @@ export class Exposition {
   }
 }
 
-function labelText(labels: Labels): string {
+/** Labels as they stand behind a name. */
+export function labelText(labels: Labels): string {
   const texts = Object.entries(labels).map(([name, value]) => `${name}="${escaped(String(value))}"`);
   return texts.length === 0 ? '' : `{${texts.join(',')}}`;
 }

@@ -1,10 +1,9 @@
 /** What monitoring reads from the node API. Nothing is sampled: each document is read when it is asked for. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from '../../client/logger.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
 import type { ContainerStats } from '../cri/types.ts';
-import { hasCode } from '../host/files.ts';
 import { countProcessors, readDisk } from '../host/meters.ts';
 import { findListener, parseDefaultInterface, readHostUsage, readInterfaces, readProcess } from '../host/proc.ts';
 import type { PodDirectory } from '../pods/pod-directory.ts';
@@ -14,9 +13,10 @@ import type { NodeStatistics as Documents } from '../server/documents.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
 import { cadvisorMetrics } from './cadvisor-metrics.ts';
 import { CpuRates } from './cpu-rates.ts';
+import { heldBy, layersOf, type Held } from './held.ts';
 import { measure, readPods, type Detail, type PodUsage } from './pod-usage.ts';
 import { resourceMetrics } from './resource-metrics.ts';
-import { summary, type Disks, type Held, type SystemProcess } from './summary.ts';
+import { summary, type Disks, type SystemProcess } from './summary.ts';
 
 export interface NodeStatisticsOptions {
   readonly nodeName: string;
@@ -33,7 +33,6 @@ export interface NodeStatisticsOptions {
 
 /** Whoever asks does not wait longer than this for the runtime: what it did not tell is left out. */
 const RUNTIME_LIMIT_MS = 5_000;
-const BLOCK_BYTES = 512;
 
 export class NodeStatistics implements Documents {
   readonly #options: NodeStatisticsOptions;
@@ -114,18 +113,7 @@ export class NodeStatistics implements Documents {
   async #layers(): Promise<ReadonlyMap<string, Held>> {
     const none: ContainerStats[] = [];
     const stats = await this.#unlessAway(this.#options.cri.listContainerStats({ limitMs: RUNTIME_LIMIT_MS }), none);
-    return new Map(
-      stats.flatMap(({ attributes, writableLayer }) =>
-        writableLayer
-          ? [
-              [
-                attributes.id,
-                { usedBytes: value(writableLayer.usedBytes), inodesUsed: value(writableLayer.inodesUsed) },
-              ],
-            ]
-          : [],
-      ),
-    );
+    return layersOf(stats);
   }
 
   async #unlessAway<T>(asking: Promise<T>, otherwise: T): Promise<T> {
@@ -164,19 +152,4 @@ export class NodeStatistics implements Documents {
     }
     return logs;
   }
-}
-
-const value = (of: { readonly value: number } | null): number => of?.value ?? 0;
-
-/** A directory of logs: files on the host's own disk, and nothing below. */
-async function heldBy(directory: string): Promise<Held> {
-  const unlessGone = (error: unknown): undefined => {
-    if (!hasCode(error, 'ENOENT')) throw error;
-  };
-  const names = (await readdir(directory).catch(unlessGone)) ?? [];
-  const files = await Promise.all(names.map((name) => stat(path.join(directory, name)).catch(unlessGone)));
-  return {
-    usedBytes: files.reduce((sum, file) => sum + (file?.blocks ?? 0) * BLOCK_BYTES, 0),
-    inodesUsed: names.length + 1,
-  };
 }

@@ -23,15 +23,21 @@ export interface ContainerUsage extends Measured {
   readonly startedAtMs: number;
 }
 
+/** What holds a pod's network namespace. */
+export interface SandboxUsage {
+  readonly id: string;
+  readonly cgroup: string;
+  readonly interfaces: readonly InterfaceCounters[];
+}
+
 export interface PodUsage {
   readonly pod: Pod;
-  readonly sandboxId: string | undefined;
   /** Undefined when the pod's cgroup is gone. */
   readonly own: Measured | undefined;
   /** Those that run. */
   readonly containers: readonly ContainerUsage[];
-  /** Of the pod's own network namespace; undefined when it has none. */
-  readonly interfaces: readonly InterfaceCounters[] | undefined;
+  /** Undefined when it was not asked for, and for a pod that has no network of its own. */
+  readonly sandbox: SandboxUsage | undefined;
 }
 
 export interface Detail {
@@ -72,9 +78,9 @@ async function readPod({ pods, cgroups }: PodUsageSources, pod: Pod, detail: Det
   if (running.length === 0) return undefined;
   const sandboxId = pods.sandboxId(pod.metadata?.uid ?? '');
   const hasNetwork = detail.network && sandboxId !== undefined && !pod.spec?.hostNetwork;
-  const [own, interfaces, containers] = await Promise.all([
+  const [own, sandbox, containers] = await Promise.all([
     measure(cgroups, cgroups.podPath(pod), detail),
-    hasNetwork ? sandboxInterfaces(cgroups, pod, sandboxId) : undefined,
+    hasNetwork ? readSandbox(cgroups, pod, sandboxId) : undefined,
     Promise.all(
       running.map(async ({ id, status, startedAtMs }): Promise<ContainerUsage | undefined> => {
         const measured = await measure(cgroups, cgroups.containerPath(pod, id), detail);
@@ -82,7 +88,7 @@ async function readPod({ pods, cgroups }: PodUsageSources, pod: Pod, detail: Det
       }),
     ),
   ]);
-  return { pod, sandboxId, own, interfaces, containers: containers.filter((container) => container !== undefined) };
+  return { pod, own, sandbox, containers: containers.filter((container) => container !== undefined) };
 }
 
 /** Undefined when the cgroup is gone. */
@@ -95,9 +101,11 @@ export async function measure(cgroups: PodCgroups, cgroup: string, detail: Detai
 }
 
 /** The sandbox's own process is in the pod's network namespace for as long as there is one. */
-async function sandboxInterfaces(cgroups: PodCgroups, pod: Pod, sandboxId: string) {
-  const pid = await firstProcess(cgroups.tree, cgroups.containerPath(pod, sandboxId));
-  return pid === undefined ? undefined : readInterfaces(pid);
+async function readSandbox(cgroups: PodCgroups, pod: Pod, id: string): Promise<SandboxUsage | undefined> {
+  const cgroup = cgroups.containerPath(pod, id);
+  const pid = await firstProcess(cgroups.tree, cgroup);
+  const interfaces = pid === undefined ? undefined : await readInterfaces(pid);
+  return interfaces && { id, cgroup, interfaces };
 }
 
 interface RunningContainer {

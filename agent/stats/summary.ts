@@ -5,13 +5,8 @@ import type { HostUsage, InterfaceCounters, ProcessUsage } from '../host/proc.ts
 import { memoryLimitBytes } from '../resources/qos.ts';
 import type { CgroupUsage } from '../resources/usage.ts';
 import type { Rate } from './cpu-rates.ts';
+import type { Held } from './held.ts';
 import type { ContainerUsage, Measured, PodUsage } from './pod-usage.ts';
-
-/** What a directory or a layer holds. */
-export interface Held {
-  readonly usedBytes: number;
-  readonly inodesUsed: number;
-}
 
 export interface Disks {
   /** That of pods' storage and logs. */
@@ -78,7 +73,7 @@ function nodeStats(input: SummaryInput): object {
   };
 }
 
-function podStats({ pod, own, containers, interfaces }: PodUsage, input: SummaryInput): object {
+function podStats({ pod, own, containers, sandbox }: PodUsage, input: SummaryInput): object {
   const { name = '', namespace = '', uid = '' } = pod.metadata ?? {};
   const { atMs, disks, rate, layers, logs } = input;
   const parts = containers.flatMap(({ id }) => [layers.get(id), logs.get(id)]).filter((part) => part !== undefined);
@@ -91,7 +86,7 @@ function podStats({ pod, own, containers, interfaces }: PodUsage, input: Summary
     startTime: pod.status?.startTime,
     containers: containers.map((container) => containerStats(pod, container, input)),
     ...(own && cgroupStats(own, rate)),
-    ...(interfaces && { network: networkStats(interfaces, POD_INTERFACE, atMs) }),
+    ...(sandbox && { network: networkStats(sandbox.interfaces, POD_INTERFACE, atMs) }),
     'ephemeral-storage': fsStats(disks.node, ephemeral, atMs),
   };
 }
