@@ -225,7 +225,9 @@ t.test('a container that crashes is started again, later each time, and says why
     ready: false,
   });
   t.match(await out('logs', 'crash', '--previous'), 'about to fail');
-  t.match(await out('describe', 'pod', 'crash'), /Warning\s+BackOff .*Back-off restarting failed container crash/);
+  await eventually('the event', async () =>
+    /Warning\s+BackOff .*Back-off restarting failed container crash/.test(await out('describe', 'pod', 'crash')),
+  );
 });
 
 t.test('a pod that does not fit says so', async (t) => {
