@@ -10,6 +10,7 @@ checkout=$(dirname "$here")
 [ "$(id -u)" -eq 0 ] || fail "installing starts daemons: run it as root"
 [ -x "$checkout/dist/kedge" ] || fail "there is nothing built in $checkout/dist: run make build, or make up"
 "$here/prepare-host.sh" --no-build
+"$checkout/dist/kedge" version >/dev/null || fail "what is built in $checkout/dist does not run on this host"
 
 say "installing into $prefix"
 install_files "$checkout"

@@ -26,6 +26,8 @@ need iptables iptables
 need conntrack conntrack
 need ip iproute2
 need kubectl kubernetes-client
+# Node.js is linked against it.
+ldconfig -p | grep -q libatomic.so.1 || missing="$missing libatomic1"
 if $building; then
   # npm fetches the pinned Node.js, gcc makes the pause image, busybox is the hello image.
   need npm npm
