@@ -1,0 +1,211 @@
+/** The server is killed in the middle of its work, at its first start, and finds its files damaged. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { readFile, truncate } from 'node:fs/promises';
+import path from 'node:path';
+import t from 'tap';
+import type { ConfigMap } from '../../api/core/config-map.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import type { Service } from '../../api/core/service.ts';
+import { Cluster } from '../support/cluster.ts';
+import { Daemon } from '../support/daemon.ts';
+import { HELLO_IMAGE, lives } from '../support/pods.ts';
+import { eventually } from '../support/wait.ts';
+
+t.setTimeout(4 * 60_000);
+const cluster = await Cluster.start({ name: 'e2e-server' });
+t.teardown(() => cluster[Symbol.asyncDispose]());
+const node = cluster.host;
+const out = async (...args: string[]): Promise<string> => (await cluster.kubectl(...args)).stdout;
+
+const deployment = (image: string, version: string) => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name: 'web' },
+  spec: {
+    replicas: 3,
+    selector: { matchLabels: { app: 'web' } },
+    strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+    template: {
+      metadata: { labels: { app: 'web' } },
+      spec: {
+        terminationGracePeriodSeconds: 1,
+        containers: [
+          {
+            name: 'web',
+            image,
+            env: [{ name: 'VERSION', value: version }],
+            command: ['sh', '-c', 'echo $VERSION > /www/index.html; exec httpd -f -p 8080 -h /www'],
+            readinessProbe: { httpGet: { port: 8080 }, periodSeconds: 1 },
+          },
+        ],
+      },
+    },
+  },
+});
+const page = (url: string) => node.curl(url).catch(() => '');
+
+/** A writer of its own: makes one object after the other, and answers those that were acknowledged. */
+async function write(writer: number, signal: AbortSignal): Promise<string[]> {
+  const acknowledged: string[] = [];
+  for (let i = 0; !signal.aborted; i++) {
+    const name = `w${writer}-${i}`;
+    try {
+      await cluster.kubectl('create', 'configmap', name, '--from-literal=made=yes', '--request-timeout=5s');
+      acknowledged.push(name);
+      await cluster.kubectl('label', 'configmap', name, 'changed=yes', '--request-timeout=5s');
+      acknowledged.push(`${name} changed`);
+    } catch {
+      // Not acknowledged: it may be there or not.
+    }
+  }
+  return acknowledged;
+}
+
+t.test('a server that is killed under load has lost nothing and goes on', async (t) => {
+  await cluster.apply(deployment(HELLO_IMAGE, 'one'));
+  const ports = [{ port: 80, targetPort: 8080 }];
+  await cluster.apply({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web' },
+    spec: { type: 'NodePort', selector: { app: 'web' }, ports },
+  });
+  await cluster.kubectl('rollout', 'status', 'deploy/web', '--timeout=60s');
+  const service = await cluster.get<Service>('service', 'web');
+  const url = `http://${service.spec?.clusterIP}/`;
+  const nodePort = `http://${node.ip}:${service.spec?.ports?.[0]?.nodePort}/`;
+  await eventually('the Service to answer', async () => (await page(url)) === 'one\n');
+
+  const seen = new Set<string>();
+  const watching = spawn(
+    'nsenter',
+    [
+      ...[
+        `--net=/run/netns/${node.netns}`,
+        process.execPath,
+        path.resolve(import.meta.dirname, '../support/watcher.ts'),
+      ],
+      cluster.kubeconfig,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  createInterface({ input: watching.stdout }).on('line', (line) => seen.add(line));
+  t.teardown(() => watching.kill());
+
+  const stop = new AbortController();
+  const writers = [0, 1, 2, 3].map((writer) => write(writer, stop.signal));
+  for (let kills = 0; kills < 3; kills++) {
+    const before = seen.size;
+    await eventually('writes to come through', () => seen.size >= before + 8);
+    await cluster.server.end('SIGKILL');
+    t.equal(await page(url), 'one\n', 'cluster IPs go on without the server');
+    t.equal(await page(nodePort), 'one\n', 'and so do node ports');
+    await cluster.startServer();
+  }
+  stop.abort();
+  const acknowledged = (await Promise.all(writers)).flat();
+
+  const { items } = await cluster.get<{ items: ConfigMap[] }>('configmaps', '-l', 'made!=no');
+  const there = new Set(
+    items.flatMap(({ metadata }) => [
+      metadata?.name ?? '',
+      ...(metadata?.labels?.['changed'] ? [`${metadata.name} changed`] : []),
+    ]),
+  );
+  t.ok(acknowledged.length > 20, `${acknowledged.length} writes were acknowledged`);
+  t.strictSame(
+    acknowledged.filter((write) => !there.has(write)),
+    [],
+    'every acknowledged write is there',
+  );
+  await eventually('the watch to have seen all of them', () => acknowledged.every((write) => seen.has(write)));
+});
+
+t.test('a rollout that the server died in completes, and Services keep their addresses', async (t) => {
+  const before = await cluster.get<Service>('service', 'web');
+  await cluster.apply(deployment(HELLO_IMAGE, 'two'));
+  await eventually('the rollout to be half done', async () => {
+    const { items } = await cluster.get<{ items: Pod[] }>('pods', '-l', 'app=web');
+    return new Set(items.map(({ metadata }) => metadata?.labels?.['pod-template-hash'])).size === 2;
+  });
+  await cluster.server.end('SIGKILL');
+  await cluster.startServer();
+  await cluster.kubectl('rollout', 'status', 'deploy/web', '--timeout=60s');
+  const after = await cluster.get<Service>('service', 'web');
+  t.strictSame([after.spec, after.metadata?.uid], [before.spec, before.metadata?.uid]);
+  const url = `http://${after.spec?.clusterIP}/`;
+  await eventually('the new version to answer', async () => (await page(url)) === 'two\n');
+  await eventually(
+    'the old pods to be gone',
+    async () => (await out('get', 'pods', '-o', 'name')).trim().split('\n').length === 3,
+  );
+  const pods = await cluster.get<{ items: Pod[] }>('pods', '-l', 'app=web');
+  t.ok(
+    pods.items.flatMap(lives).every(({ restartCount }) => restartCount === 0),
+    'no container was started again',
+  );
+
+  await cluster.apply({
+    ...before,
+    metadata: { name: 'other' },
+    spec: { ports: before.spec?.ports?.map(({ port }) => ({ port })), type: 'NodePort' },
+  });
+  const other = await cluster.get<Service>('service', 'other');
+  t.not(other.spec?.clusterIP, after.spec?.clusterIP, 'what is taken is not given out again');
+  t.not(other.spec?.ports?.[0]?.nodePort, after.spec?.ports?.[0]?.nodePort);
+  t.match(await out('exec', 'deploy/web', '--', 'hostname'), /^web-/, 'the way to the nodes is open again');
+});
+
+t.test('a server that is killed at its first start begins again, and says which file is damaged', async (t) => {
+  const data = path.join(cluster.directory, 'second');
+  const kubeconfig = path.join(cluster.directory, 'second.kubeconfig');
+  const portFile = path.join(cluster.directory, 'second.port');
+  const start = () =>
+    new Daemon(
+      cluster.kedge,
+      [
+        'server',
+        '--data-dir',
+        data,
+        '--port',
+        '0',
+        '--port-file',
+        portFile,
+        '--admin-kubeconfig',
+        kubeconfig,
+        '--bind-address',
+        '127.0.0.1',
+      ],
+      { netns: node.netns, log: path.join(cluster.directory, 'second.log') },
+    );
+  // From before the first key to after the first objects of the bootstrap.
+  for (const ms of [150, 250, 350, 450, 600, 800]) {
+    const server = start();
+    await Promise.race([new Promise((resolve) => setTimeout(resolve, ms)), server.ended()]);
+    t.ok(server.alive, `the server still runs after ${ms} ms`);
+    await server.end('SIGKILL');
+  }
+  const server = start();
+  const second = (...args: string[]) => node.run('kubectl', ['--kubeconfig', kubeconfig, ...args]);
+  await eventually('the server to be ready', () => second('get', '--raw', '/readyz'));
+  for (const [kind, name] of [
+    ['namespace', 'kube-node-lease'],
+    ['clusterrole', 'system:node-bootstrapper'],
+    ['service', 'kubernetes'],
+  ] as const)
+    await eventually(`${kind} ${name}`, () => second('get', kind, name));
+  await second('create', 'configmap', 'kept');
+  await server.end();
+
+  const key = path.join(data, 'pki/sa.key');
+  const text = await readFile(key);
+  await truncate(key, Math.floor(text.length / 2));
+  const refused = start();
+  const from = (await refused.output()).length;
+  await refused.ended();
+  const lines = (await refused.output()).slice(from).trim().split('\n');
+  t.equal(refused.exitCode, 1);
+  t.equal(lines.length, 1, 'it says one thing');
+  t.match(JSON.parse(lines[0] ?? ''), { level: 60, err: undefined, msg: new RegExp(`^${key} .*private key`) });
+});
