@@ -356,7 +356,7 @@ export class CriClient {
         reject(new CriError(name, status.CANCELLED, `${name}: ${String(signal.reason)}`));
         return;
       }
-      const startedAtMs = performance.now();
+      const startedAt = process.uptime();
       const call = this.#client.makeUnaryRequest<object, object>(
         method.path,
         method.requestSerialize,
@@ -366,7 +366,7 @@ export class CriClient {
         { deadline: limitMs === Infinity ? Infinity : Date.now() + limitMs },
         (error, answer) => {
           signal?.removeEventListener('abort', cancel);
-          this.#called?.(name, (performance.now() - startedAtMs) / 1000, error !== null);
+          this.#called?.(name, process.uptime() - startedAt, error !== null);
           if (error) reject(this.#errorOf(name, error));
           else resolve(answer as T);
         },

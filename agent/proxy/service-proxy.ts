@@ -79,8 +79,8 @@ export class ServiceProxy {
     while (!signal.aborted) {
       const changes = new Map([...this.#dirty].map((key) => [key, entryOf(key)]));
       this.#dirty.clear();
-      const startedAtMs = performance.now();
-      const seconds = (): number => (performance.now() - startedAtMs) / 1000;
+      const startedAt = process.uptime();
+      const seconds = (): number => process.uptime() - startedAt;
       const change = rules.update(changes);
       try {
         if (!known) await iptables.replace(rules.everything());

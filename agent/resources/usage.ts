@@ -1,5 +1,5 @@
 /** What a cgroup uses, read from its files: for the summary API and for metrics. */
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { hasCode } from '../host/files.ts';
 import type { CgroupTree } from './cgroup-tree.ts';
@@ -41,8 +41,14 @@ export const readCpuUsage = (tree: CgroupTree, cgroup: string): Promise<CpuUsage
 
 /** A process in the cgroup itself; undefined when there is none. */
 export async function firstProcess(tree: CgroupTree, cgroup: string): Promise<number | undefined> {
-  const text = await unlessGone(readFile(path.join(tree.cpuDirectory(cgroup), 'cgroup.procs'), 'utf8'));
+  const text = await unlessGone(readNow(path.join(tree.cpuDirectory(cgroup), 'cgroup.procs')));
   return text ? Number.parseInt(text, 10) : undefined;
+}
+
+/** How many processes are in the cgroup itself; undefined when it is gone. */
+export async function countProcesses(tree: CgroupTree, cgroup: string): Promise<number | undefined> {
+  const text = await unlessGone(readNow(path.join(tree.cpuDirectory(cgroup), 'cgroup.procs')));
+  return text?.split('\n').filter(Boolean).length;
 }
 
 async function unlessGone<T>(reading: Promise<T>): Promise<T | undefined> {
@@ -126,11 +132,17 @@ function zeroIfMissing(error: unknown): number {
   throw error;
 }
 
-const number = async (file: string): Promise<number> => Number(await readFile(file, 'utf8'));
+/**
+ * The kernel answers from memory, so there is nothing to wait for; and a reader that waits takes 64 KiB for each of these
+ * files, since their size is not known before they are read.
+ */
+const readNow = async (file: string): Promise<string> => readFileSync(file, 'utf8');
+
+const number = async (file: string): Promise<number> => Number(await readNow(file));
 
 async function flatKeys(file: string): Promise<Map<string, number>> {
   const entries = new Map<string, number>();
-  for (const line of (await readFile(file, 'utf8')).split('\n')) {
+  for (const line of (await readNow(file)).split('\n')) {
     const space = line.indexOf(' ');
     if (space > 0) entries.set(line.slice(0, space), Number(line.slice(space + 1)));
   }

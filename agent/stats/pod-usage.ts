@@ -1,4 +1,5 @@
 /** What the pods of this host use, read from their cgroups: what the summary and the metrics are made of. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ContainerStatus } from '../../api/core/pod-status.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { readInterfaces, type InterfaceCounters } from '../host/proc.ts';
@@ -52,8 +53,8 @@ export interface PodUsageSources {
 }
 
 /**
- * One pod after the other: a node full of pods is read with few files open, and the agent's other work goes on. A pod that
- * cannot be read is told to `failed` and left out.
+ * One pod after the other, so that the agent's other work goes on meanwhile. A pod that cannot be read is told to `failed`
+ * and left out.
  */
 export async function readPods(
   sources: PodUsageSources,
@@ -62,6 +63,7 @@ export async function readPods(
 ): Promise<PodUsage[]> {
   const usages: PodUsage[] = [];
   for (const pod of sources.pods.list()) {
+    await nextTurn();
     try {
       const usage = await readPod(sources, pod, detail);
       if (usage) usages.push(usage);
