@@ -6,7 +6,7 @@ import { glob, mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/pr
 import os from 'node:os';
 import path from 'node:path';
 import { run, type RunOptions, type RunResult } from '../../agent/host/run.ts';
-import { Daemon } from './daemon.ts';
+import { Daemon, WITHOUT_TAP } from './daemon.ts';
 import { eventually } from './wait.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -248,7 +248,8 @@ export class ClusterNode {
 
   /** Runs a program in the node's network namespace. */
   run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-    return run('nsenter', [`--net=/run/netns/${this.netns}`, program, ...args], options);
+    const [env, ...without] = WITHOUT_TAP;
+    return run(env, [...without, 'nsenter', `--net=/run/netns/${this.netns}`, program, ...args], options);
   }
 
   /** What HTTP answers at a URL, as seen from this node. */

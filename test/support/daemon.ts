@@ -11,6 +11,8 @@ export interface DaemonOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
+/** tap makes every Node.js below it load a part of tap; the program under test runs as it is. */
+export const WITHOUT_TAP = ['env', '-u', 'NODE_OPTIONS'] as const;
 const STOP_LIMIT_MS = 20_000;
 
 export class Daemon implements AsyncDisposable {
@@ -22,9 +24,9 @@ export class Daemon implements AsyncDisposable {
   constructor(program: string, args: readonly string[], { netns, log, env }: DaemonOptions) {
     this.log = log;
     const output = openSync(log, 'a');
-    // nsenter replaces itself by the program: the process id is the program's.
-    const [command, ...rest] = netns ? ['nsenter', `--net=/run/netns/${netns}`, program, ...args] : [program, ...args];
-    this.#child = spawn(command ?? program, rest, {
+    // Each of them replaces itself by the next: the process id is the program's.
+    const enter = netns ? ['nsenter', `--net=/run/netns/${netns}`] : [];
+    this.#child = spawn(WITHOUT_TAP[0], [...WITHOUT_TAP.slice(1), ...enter, program, ...args], {
       stdio: ['ignore', output, output],
       env: { ...process.env, ...env },
     });
