@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../api/core/pod.ts';
 import type { CgroupDriver } from '../cri/types.ts';
-import { run } from '../host/run.ts';
+import { ensureSlice, removeSlice } from '../host/slices.ts';
 import {
   cgroupParent,
   cgroupPath,
@@ -126,18 +126,12 @@ export class PodCgroups {
   async #ensure(name: CgroupName, limits: CgroupLimits): Promise<void> {
     const { tree, driver } = this.#options;
     if (driver === 'cgroupfs') return tree.ensure(cgroupPath(driver, name), limits);
-    // systemd owns its slices: what is written past it is undone at its next reload.
-    const quota = limits.cpuQuota === undefined ? '' : `${Math.ceil((limits.cpuQuota / limits.cpuPeriod) * 100)}%`;
-    const slice = cgroupParent(driver, name);
-    await run('systemctl', ['start', slice]);
-    await run('systemctl', [
-      'set-property',
-      '--runtime',
-      slice,
-      tree.version === 2 ? `CPUWeight=${cpuWeight(limits.cpuShares)}` : `CPUShares=${limits.cpuShares}`,
-      `CPUQuota=${quota}`,
-      `${tree.version === 2 ? 'MemoryMax' : 'MemoryLimit'}=${limits.memoryBytes ?? 'infinity'}`,
-    ]);
+    const { cpuQuota, cpuPeriod, memoryBytes } = limits;
+    await ensureSlice(cgroupParent(driver, name), {
+      cpuWeight: cpuWeight(limits.cpuShares),
+      ...(cpuQuota !== undefined && { cpuQuotaPerSecond: Math.ceil((cpuQuota / cpuPeriod) * 1_000_000) }),
+      ...(memoryBytes !== undefined && { memoryMaxBytes: memoryBytes }),
+    });
   }
 
   async #remove(name: CgroupName): Promise<boolean> {
@@ -146,8 +140,7 @@ export class PodCgroups {
     const parent = cgroupPath(driver, name.slice(0, -1));
     const slice = cgroupParent(driver, name);
     if (!(await tree.children(parent)).includes(slice)) return true;
-    await run('systemctl', ['stop', slice]);
-    await run('systemctl', ['revert', slice]);
+    await removeSlice(slice);
     return true;
   }
 }

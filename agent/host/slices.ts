@@ -1,0 +1,43 @@
+/**
+ * systemd's slices, where systemd owns the cgroup tree: what is written past it is undone at its next reload. They are
+ * transient units: stopped, they leave no file behind, and systemd reads nothing anew.
+ */
+import { rm } from 'node:fs/promises';
+import { ProgramError, run } from './run.ts';
+
+/** In systemd's terms; absent means no limit. */
+export interface SliceLimits {
+  readonly cpuWeight: number;
+  /** Microseconds in each second. */
+  readonly cpuQuotaPerSecond?: number;
+  readonly memoryMaxBytes?: number;
+}
+
+const MANAGER = ['org.freedesktop.systemd1', '/org/freedesktop/systemd1', 'org.freedesktop.systemd1.Manager'];
+/** D-Bus knows a limit that is none as the largest number. */
+const NO_LIMIT = String(2n ** 64n - 1n);
+/** Where systemd keeps what a slice that was there already was told. */
+const RUNTIME_SETTINGS = '/run/systemd/system.control';
+
+/** Makes the slice and those that its name puts it in, with its limits. Idempotent. */
+export async function ensureSlice(slice: string, limits: SliceLimits): Promise<void> {
+  const properties = [
+    ['CPUWeight', String(limits.cpuWeight)],
+    ['CPUQuotaPerSecUSec', limits.cpuQuotaPerSecond === undefined ? NO_LIMIT : String(limits.cpuQuotaPerSecond)],
+    ['MemoryMax', limits.memoryMaxBytes === undefined ? NO_LIMIT : String(limits.memoryMaxBytes)],
+  ].flatMap(([name = '', value = '']) => [name, 't', value]);
+  const count = String(properties.length / 3);
+  try {
+    const signature = 'ssa(sv)a(sa(sv))';
+    await run('busctl', ['call', ...MANAGER, 'StartTransientUnit', signature, slice, 'fail', count, ...properties, '0']);
+  } catch (error) {
+    if (!(error instanceof ProgramError) || !error.stderr.includes('was already loaded')) throw error;
+    await run('busctl', ['call', ...MANAGER, 'SetUnitProperties', 'sba(sv)', slice, 'true', count, ...properties]);
+  }
+}
+
+/** Ends what runs in the slice and takes it away. Idempotent. */
+export async function removeSlice(slice: string): Promise<void> {
+  await run('systemctl', ['stop', slice]);
+  await rm(`${RUNTIME_SETTINGS}/${slice}.d`, { recursive: true, force: true });
+}
