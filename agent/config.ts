@@ -51,7 +51,7 @@ export const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   nodeTaints: 'taints that the Node registers with, key=value:effect',
   maxPods: 'how many pods the node takes',
   reserved: 'what is kept from pods, such as cpu=200m,memory=256Mi,ephemeral-storage=1Gi',
-  evictionHard: 'below these the node is under pressure and takes no new pods',
+  evictionHard: 'below these the node is under pressure: it takes no new pods and evicts some that it has',
   dataDir: "where the agent's certificates, pods and volumes live",
   imageDir: 'image archives that are imported at start; beside the program when empty',
   staticPodDir: 'pods in YAML or JSON files that run here without an api-server',

@@ -17,6 +17,8 @@ import { services, subjectAccessReviews, tokenReviews } from '../client/resource
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
+import { EvictionManager } from './eviction/eviction-manager.ts';
+import { Meter } from './eviction/meter.ts';
 import { readHostFacts } from './host/host-facts.ts';
 import { detectNodeIp } from './host/links.ts';
 import { volumeHelper } from './host/volume-helper/ask.ts';
@@ -106,13 +108,18 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal });
 
   // As the kubelet does, a Node is named in events by its name in place of its uid: there may be no Node yet.
+  const nodeReference = { apiVersion: 'v1', kind: 'Node', name, uid: name };
   const recordOfNode = (reason: string, message: string): void =>
-    events.event({ apiVersion: 'v1', kind: 'Node', name, uid: name }, 'Normal', reason, message);
+    events.event(nodeReference, 'Normal', reason, message);
   recordOfNode('Starting', 'Starting kubelet.');
 
   // The Node object and its heartbeat.
   const kernelProblems = await applyKernelSettings(logger);
-  const observer = new NodeObserver({ cri, thresholds, dataDir, problems: () => kernelProblems });
+  const observer = new NodeObserver({
+    ...{ cri, thresholds, dataDir },
+    problems: () => kernelProblems,
+    onLevels: (levels) => void evictions.relieve(levels, signal),
+  });
   const registration = new NodeRegistration({
     client,
     description,
@@ -164,7 +171,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const images = new ImageService({ cri });
   const unusedImages = new ImageCollection({
     ...{ cri, logger, events },
-    node: { apiVersion: 'v1', kind: 'Node', name, uid: name },
+    node: nodeReference,
     pinned: [PAUSE_IMAGE, HELLO_IMAGE],
   });
   const pods = new PodManager({
@@ -180,7 +187,18 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     },
     staticPodDirectory: config.staticPodDir || undefined,
     logDirectory: config.podLogDir,
+    pressures: () => observer.pressures,
+    logLinkDirectory: config.containerLogDir || undefined,
     resolvConf: config.resolvConf,
+  });
+  // Who has to go when the node runs short of something.
+  const evictions = new EvictionManager({
+    ...{ pods, thresholds, logger },
+    meter: new Meter({ cri, cgroups, volumes, logDirectory: config.podLogDir }),
+    evict: (podUid, graceSeconds, message) => pods.evict(podUid, graceSeconds, message),
+    levels: () => observer.levels(),
+    reclaimDisk: (reclaiming) => unusedImages.collectAll(reclaiming),
+    warnOfNode: (reason, message) => events.event(nodeReference, 'Warning', reason, message),
   });
   const carriedImages = config.imageDir || join(dirname(process.argv[1] ?? ''), 'images');
 
@@ -268,6 +286,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       knownServices.run(signal),
       runPods(),
       unusedImages.run(signal),
+      evictions.run(signal),
       config.serviceProxy ? proxy.run(signal) : undefined,
       serveNodeApi(),
       renewIdentity(),

@@ -9,6 +9,7 @@ import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
 import { Iptables } from './proxy/iptables.ts';
 import { cgroupTree } from './resources/cgroup-tree.ts';
+import { ContainerLogLinks } from './pods/container-log-links.ts';
 import { removePodLogs } from './pods/pod-files.ts';
 import { PodCgroups } from './resources/pod-cgroups.ts';
 
@@ -30,6 +31,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   const cri = new CriClient(config.containerdSocket);
   try {
     await attempt('end the pods', () => endPods(cri, config.podLogDir, signal));
+    await attempt('remove the links to logs', () => new ContainerLogLinks(config.containerLogDir).removeDangling());
     await attempt('remove the cgroups', async () => {
       const cgroups = new PodCgroups({
         tree: cgroupTree(await readFile('/proc/self/mountinfo', 'utf8')),

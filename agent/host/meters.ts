@@ -38,6 +38,18 @@ export async function readDisk(directory: string): Promise<DiskMeter> {
   };
 }
 
+/** How many processes and threads more the kernel makes, and how many in all. */
+export async function readProcesses(): Promise<{ available: number; capacity: number }> {
+  const [limits, load] = await Promise.all([
+    Promise.all(['pid_max', 'threads-max'].map((name) => readFile(`/proc/sys/kernel/${name}`, 'utf8'))),
+    readFile('/proc/loadavg', 'utf8'),
+  ]);
+  const capacity = Math.min(...limits.map(Number));
+  // `0.20 0.18 0.12 1/80 11206`: of 80 tasks one runs.
+  const present = Number(/\/(\d+)/.exec(load)?.[1] ?? 0);
+  return { available: capacity - present, capacity };
+}
+
 export const countProcessors = (): number => availableParallelism();
 
 /** Reserved huge pages: bytes by page size in KiB. */

@@ -93,18 +93,29 @@ export class ImageCollection {
     return this.#free(used - (low / 100) * capacity, inUse, signal);
   }
 
+  /** Removes every image that nothing uses, whatever the disk looks like; gives how many bytes that freed. */
+  async collectAll(signal: AbortSignal): Promise<number> {
+    return this.#remove(Infinity, await this.#detect(signal), signal);
+  }
+
   async #free(bytesToFree: number, inUse: ReadonlySet<string>, signal: AbortSignal): Promise<number> {
-    const { cri, logger, events, node, pinned } = this.#options;
+    const { events, node } = this.#options;
+    const freed = await this.#remove(bytesToFree, inUse, signal);
+    if (freed < bytesToFree) {
+      const message = `Failed to garbage collect required amount of images. Attempted to free ${Math.ceil(bytesToFree)} bytes, but only found ${freed} bytes eligible to free.`;
+      events.event(node, 'Warning', 'FreeDiskSpaceFailed', message);
+    }
+    return freed;
+  }
+
+  async #remove(bytesToFree: number, inUse: ReadonlySet<string>, signal: AbortSignal): Promise<number> {
+    const { cri, logger, pinned } = this.#options;
     let freed = 0;
     for (const image of imagesToRemove([...this.#known.values()], inUse, new Set(pinned), bytesToFree, Date.now())) {
       await cri.removeImage(image.id, { signal });
       logger.info({ image: image.repoTags[0] ?? image.id, bytes: image.size }, 'removed an image that nothing uses');
       this.#known.delete(image.id);
       freed += image.size;
-    }
-    if (freed < bytesToFree) {
-      const message = `Failed to garbage collect required amount of images. Attempted to free ${Math.ceil(bytesToFree)} bytes, but only found ${freed} bytes eligible to free.`;
-      events.event(node, 'Warning', 'FreeDiskSpaceFailed', message);
     }
     return freed;
   }

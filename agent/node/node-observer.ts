@@ -1,15 +1,25 @@
 /** Looks at the runtime and at what is left of the host's resources: what the Node's conditions are made from. */
 import type { ContainerImage } from '../../api/core/node.ts';
 import type { CriClient } from '../cri/client.ts';
-import { readDisk, readMemory } from '../host/meters.ts';
+import { readDisk, readMemory, readProcesses } from '../host/meters.ts';
 import { imagesOf, type NodeObservation } from './node-status.ts';
-import { observePressure, type Levels, type PressureSeen, type Threshold } from './pressure.ts';
+import {
+  isUnderPressure,
+  observePressure,
+  PRESSURES,
+  type Levels,
+  type Pressure,
+  type PressureSeen,
+  type Threshold,
+} from './pressure.ts';
 
 export interface NodeObserverOptions {
   readonly cri: Pick<CriClient, 'status' | 'listImages' | 'imageFilesystems'>;
   readonly thresholds: readonly Threshold[];
   /** On the file system of the pods' own storage. */
   readonly dataDir: string;
+  /** Sees the levels that the conditions are made from. */
+  readonly onLevels?: (levels: Levels) => void;
   /** What else keeps the node from running pods, in words. */
   readonly problems: () => readonly string[];
 }
@@ -33,7 +43,9 @@ export class NodeObserver {
   async observe(signal: AbortSignal): Promise<NodeObservation> {
     const now = Date.now();
     const problems = [...(await this.#runtimeProblems(signal)), ...this.#options.problems()];
-    this.#pressure = observePressure(this.#options.thresholds, await this.#levels(), this.#pressure, now);
+    const levels = await this.levels();
+    this.#pressure = observePressure(this.#options.thresholds, levels, this.#pressure, now);
+    this.#options.onLevels?.(levels);
     return { problems, pressure: this.#pressure, images: this.#images };
   }
 
@@ -59,9 +71,16 @@ export class NodeObserver {
     }
   }
 
-  async #levels(): Promise<Levels> {
+  /** The pressures that the node's conditions show. */
+  get pressures(): readonly Pressure[] {
+    return PRESSURES.filter((pressure) => isUnderPressure(this.#pressure, pressure, Date.now()));
+  }
+
+  /** What is left now. */
+  async levels(): Promise<Levels> {
     const memory = await readMemory();
     const disk = await readDisk(this.#options.dataDir);
+    const processes = await readProcesses();
     const images = this.#imageDirectory === undefined ? disk : await readDisk(this.#imageDirectory);
     return {
       'memory.available': { available: memory.availableBytes, capacity: memory.totalBytes },
@@ -70,6 +89,7 @@ export class NodeObserver {
       ...(disk.totalInodes > 0 && {
         'nodefs.inodesFree': { available: disk.availableInodes, capacity: disk.totalInodes },
       }),
+      'pid.available': processes,
       'imagefs.available': { available: images.availableBytes, capacity: images.totalBytes },
     };
   }

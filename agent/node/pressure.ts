@@ -1,5 +1,5 @@
 /** When a node counts as short of something: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/ */
-import { quantityValue } from '../../api/machinery/quantity.ts';
+import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.ts';
 
 export const SIGNALS = [
   'memory.available',
@@ -11,9 +11,10 @@ export const SIGNALS = [
 ] as const;
 export type Signal = (typeof SIGNALS)[number];
 
-/** Pressure begins below this: an amount, or a share of the capacity. */
+/** Pressure begins below this: an amount (`text` is how it was written), or a share of the capacity. */
 export type Threshold =
-  { readonly signal: Signal; readonly amount: number } | { readonly signal: Signal; readonly share: number };
+  | { readonly signal: Signal; readonly amount: number; readonly text: string }
+  | { readonly signal: Signal; readonly share: number };
 
 /** How much is left, and of how much. */
 export interface Level {
@@ -31,11 +32,12 @@ export function parseThresholds(texts: readonly string[]): Threshold[] {
       throw new Error(`eviction-hard: ${JSON.stringify(text)} is not SIGNAL<AMOUNT with one of ${SIGNALS.join(', ')}`);
     return value.endsWith('%')
       ? { signal, share: Number(value.slice(0, -1)) / 100 }
-      : { signal, amount: quantityValue(value) };
+      : { signal, amount: quantityValue(value), text: canonicalQuantity(value) };
   });
 }
 
-export type Pressure = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure';
+export const PRESSURES = ['MemoryPressure', 'DiskPressure', 'PIDPressure'] as const;
+export type Pressure = (typeof PRESSURES)[number];
 
 const PRESSURE_OF: Readonly<Record<Signal, Pressure>> = {
   'memory.available': 'MemoryPressure',
@@ -52,6 +54,21 @@ export const PRESSURE_HOLD_MS = 5 * 60_000;
 /** When each pressure was seen last, in ms since the epoch. */
 export type PressureSeen = Readonly<Partial<Record<Pressure, number>>>;
 
+/** A threshold that the level is below. */
+export interface Shortage {
+  readonly threshold: Threshold;
+  readonly level: Level;
+}
+
+export const limitOf = (threshold: Threshold, { capacity }: Level): number =>
+  'amount' in threshold ? threshold.amount : threshold.share * capacity;
+
+export const shortages = (thresholds: readonly Threshold[], levels: Levels): Shortage[] =>
+  thresholds.flatMap((threshold) => {
+    const level = levels[threshold.signal];
+    return level && level.available < limitOf(threshold, level) ? [{ threshold, level }] : [];
+  });
+
 export function observePressure(
   thresholds: readonly Threshold[],
   levels: Levels,
@@ -59,12 +76,7 @@ export function observePressure(
   nowMs: number,
 ): PressureSeen {
   const next: Partial<Record<Pressure, number>> = { ...seen };
-  for (const threshold of thresholds) {
-    const level = levels[threshold.signal];
-    if (!level) continue;
-    const limit = 'amount' in threshold ? threshold.amount : threshold.share * level.capacity;
-    if (level.available < limit) next[PRESSURE_OF[threshold.signal]] = nowMs;
-  }
+  for (const { threshold } of shortages(thresholds, levels)) next[PRESSURE_OF[threshold.signal]] = nowMs;
   return next;
 }
 

@@ -6,7 +6,7 @@ import { isNotFound } from '../../api/machinery/status-error.ts';
 import type { Secret } from '../../api/core/secret.ts';
 import { VolumeError, type ContainerMount } from '../volumes/pod-volumes.ts';
 import type { ActionOf, AnyContainer } from './actions.ts';
-import { containerConfig } from './container-config.ts';
+import { containerConfig, containerLogPath } from './container-config.ts';
 import { containerEnvironment } from './environment.ts';
 import { hostsFile } from './hosts-file.ts';
 import { runHook } from './lifecycle-hooks.ts';
@@ -21,6 +21,7 @@ const HOSTS_FILE_MODE = 0o644;
 /** Whoever the container runs as may write its termination message. */
 const TERMINATION_FILE_MODE = 0o666;
 const LOG_DIRECTORY_MODE = 0o755;
+const HOOK_FAILED = 'PostStartHookError';
 
 type Start = ActionOf<'startContainer'>;
 
@@ -44,7 +45,8 @@ export async function startContainer(
     if (handler) await postStart(pod, containerId, action, handler, services, signal);
   } catch (error) {
     signal.throwIfAborted();
-    throw error instanceof StartError ? fail(error) : error;
+    // A failed hook has its own event, which keeps the hook's words to itself: they may hold secrets.
+    throw error instanceof StartError && error.reason !== HOOK_FAILED ? fail(error) : error;
   }
 }
 
@@ -118,10 +120,13 @@ async function create(
 async function start(
   pod: Pod,
   containerId: string,
-  { container }: Start,
+  { container, restartCount }: Start,
   services: PodServices,
   signal: AbortSignal,
 ): Promise<void> {
+  const logs = podLogDirectory(services.sandbox.logDirectory, pod);
+  const log = path.join(logs, containerLogPath(container.name, restartCount));
+  await services.logLinks?.add(pod, container.name, containerId, log);
   await services.starts.run(signal, async () => {
     try {
       await services.cri.startContainer(containerId);
@@ -145,10 +150,10 @@ async function postStart(
     await runHook(handler, { container, containerId, podIP }, cri, signal);
   } catch (error) {
     signal.throwIfAborted();
-    record(pod, 'Warning', 'FailedPostStartHook', `PostStartHook failed: ${(error as Error).message}`, container.name);
+    record(pod, 'Warning', 'FailedPostStartHook', 'PostStartHook failed', container.name);
     record(pod, 'Normal', 'Killing', 'FailedPostStartHook', container.name);
     await cri.stopContainer(containerId, graceOf(pod));
-    throw new StartError('PostStartHookError', (error as Error).message);
+    throw new StartError(HOOK_FAILED, (error as Error).message);
   }
 }
 

@@ -33,7 +33,7 @@ async function preStop(
   pod: Pod,
   runtime: PodRuntime,
   { observed, container, graceSeconds }: ActionOf<'stopContainer'>,
-  { cri, record, environment }: PodServices,
+  { cri, record, environment, logger }: PodServices,
   signal: AbortSignal,
 ): Promise<void> {
   const handler = container?.lifecycle?.preStop;
@@ -44,7 +44,9 @@ async function preStop(
     await runHook(handler, { container, containerId: observed.id, podIP }, cri, AbortSignal.any([signal, limit]));
   } catch (error) {
     signal.throwIfAborted();
+    // The hook's words may hold secrets: they stay on the node.
     const why = limit.aborted ? `did not end within ${graceSeconds}s` : (error as Error).message;
-    record(pod, 'Warning', 'FailedPreStopHook', `PreStopHook failed: ${why}`, container.name);
+    logger.warn({ pod: pod.metadata?.uid, container: container.name, err: why }, 'a preStop hook has failed');
+    record(pod, 'Warning', 'FailedPreStopHook', 'PreStopHook failed', container.name);
   }
 }

@@ -68,6 +68,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
     async removeContainer({ observed }) {
       await ignoreNotFound(cri.removeContainer(observed.id));
       await removeContainerLogs(podLogDirectory(services.sandbox.logDirectory, pod), observed);
+      await services.logLinks?.remove(pod, observed.name, observed.id);
       await rm(terminationMessageFile(volumes.podDirectory(uid), observed.name, observed.restartCount), {
         force: true,
       });

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../api/core/pod.ts';
+import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { Service } from '../../api/core/service.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
@@ -14,14 +15,17 @@ import type { CriClient } from '../cri/client.ts';
 import { followRuntimeEvents } from '../cri/events.ts';
 import type { ImageService } from '../images/image-service.ts';
 import { Semaphore } from '../images/semaphore.ts';
+import type { Pressure } from '../node/pressure.ts';
 import { PodProbes } from '../probes/pod-probes.ts';
 import type { ResourceHost } from '../resources/compute.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import type { Resources } from '../volumes/downward-values.ts';
 import type { ObjectSource } from '../volumes/object-source.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
+import { admission } from './admission.ts';
 import type { ClusterDns } from './dns.ts';
 import { containerLogPath } from './container-config.ts';
+import { ContainerLogLinks } from './container-log-links.ts';
 import { HostInventory } from './host-inventory.ts';
 import { rotateLogs } from './log-rotation.ts';
 import { MirrorPods, isMirror } from './mirror-pods.ts';
@@ -54,10 +58,14 @@ export interface PodManagerOptions {
   readonly resourceHost: ResourceHost;
   /** What the node can give to pods. */
   readonly allocatable: () => Resources;
+  /** What the node is short of. */
+  readonly pressures?: () => readonly Pressure[];
   /** Static pods; none when absent. */
   readonly staticPodDirectory?: string;
   /** `/var/log/pods` */
   readonly logDirectory: string;
+  /** `/var/log/containers`; no links to the logs are kept when absent. */
+  readonly logLinkDirectory?: string;
   readonly resolvConf?: string;
   readonly hostsFile?: string;
   readonly metrics?: PodMetrics;
@@ -126,6 +134,7 @@ export class PodManager implements PodDirectory {
       resourceHost: options.resourceHost,
       dns: options.dns,
       sandbox: { logDirectory: options.logDirectory, clusterDomain: options.dns.domain },
+      ...(options.logLinkDirectory && { logLinks: new ContainerLogLinks(options.logLinkDirectory) }),
       resolvConf: options.resolvConf ?? '/etc/resolv.conf',
       hostsFile: options.hostsFile ?? '/etc/hosts',
       starts: new Semaphore(PARALLEL_STARTS),
@@ -211,9 +220,12 @@ export class PodManager implements PodDirectory {
     this.#entries.get(podUid)?.worker.refreshVolumes();
   }
 
-  /** Ends a pod and says why in its status: eviction. */
-  evict(podUid: string, graceSeconds: number, reason: string, message: string): void {
-    this.#entries.get(podUid)?.worker.end(graceSeconds, false, { reason, message });
+  /** Ends a pod for the sake of the node and says why in its status; one that ends already is left alone. */
+  evict(podUid: string, graceSeconds: number, message: string): void {
+    const worker = this.#entries.get(podUid)?.worker;
+    if (!worker || worker.isEnding) return;
+    this.#services.record(worker.pod, 'Warning', 'Evicted', message);
+    worker.end(graceSeconds, false, { reason: 'Evicted', message, disrupts: true });
   }
 
   *#logs(): Iterable<{ containerId: string; file: string }> {
@@ -311,6 +323,7 @@ export class PodManager implements PodDirectory {
     });
     this.#entries.set(uid, { worker, isStatic });
     this.#balanceSoon();
+    if (isNew && !isStatic && pod.spec?.containers.length) this.#admit(worker);
     const life = worker
       .run(signal)
       .then(() => (signal.aborted ? undefined : this.#finish(worker, signal)))
@@ -323,6 +336,20 @@ export class PodManager implements PodDirectory {
       });
     this.#running.add(life);
     return worker;
+  }
+
+  /** Ends at once what this node does not take. */
+  #admit(worker: PodWorker): void {
+    const { pod, status } = worker;
+    if (pod.metadata?.deletionTimestamp || isOver(status)) return;
+    const others = [...this.#entries.values()]
+      .filter((entry) => entry.worker !== worker && !isOver(entry.worker.status))
+      .map((entry) => entry.worker.pod);
+    const { allocatable, pressures } = this.#options;
+    const verdict = admission(pod, others, { allocatable: allocatable(), pressures: pressures?.() ?? [] });
+    if (!verdict) return;
+    this.#services.record(pod, 'Warning', verdict.reason, verdict.message);
+    worker.end(0, false, verdict);
   }
 
   #own(uid: string, { sandboxes, containers }: PodRuntime): void {
@@ -357,6 +384,7 @@ export class PodManager implements PodDirectory {
     const uid = pod.metadata?.uid ?? '';
     const isStatic = this.#entries.get(uid)?.isStatic;
     await removePodLogs(this.#options.logDirectory, pod);
+    await this.#services.logLinks?.removeDangling(pod);
     this.#options.images.forget(uid);
     this.#options.metrics?.forgotten(uid);
     if (!isStatic && this.#byUid(uid)) {
@@ -424,6 +452,7 @@ export class PodManager implements PodDirectory {
       this.#start(pod, false).end(graceOf(pod), true);
     }
     await this.#inventory.removeLeftovers((uid) => this.#entries.has(uid), signal);
+    await this.#services.logLinks?.removeDangling();
   }
 
   /** Weighs burstable pods against the others, once for many that come or go together. */
@@ -443,3 +472,5 @@ function withoutManagedFields(pod: Pod): Pod {
   delete pod.metadata?.managedFields;
   return pod;
 }
+
+const isOver = (status: PodStatus | undefined): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';

@@ -7,6 +7,7 @@ import type { Semaphore } from '../images/semaphore.ts';
 import type { ResourceHost } from '../resources/compute.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
+import type { ContainerLogLinks } from './container-log-links.ts';
 import type { ClusterDns } from './dns.ts';
 import type { EnvironmentSources } from './environment.ts';
 import type { SandboxSettings } from './sandbox-config.ts';
@@ -29,6 +30,8 @@ export interface PodServices {
   readonly resourceHost: ResourceHost;
   readonly dns: ClusterDns;
   readonly sandbox: SandboxSettings;
+  /** None are kept when absent. */
+  readonly logLinks?: ContainerLogLinks;
   /** The host's own resolv.conf and hosts file. */
   readonly resolvConf: string;
   readonly hostsFile: string;

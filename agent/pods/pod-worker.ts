@@ -13,7 +13,7 @@ import { podExecutors } from './pod-executors.ts';
 import { PodObserver } from './pod-observer.ts';
 import type { PodServices } from './pod-services.ts';
 import { StartError } from './start-error.ts';
-import { podStatus } from './status.ts';
+import { podStatus, type Verdict } from './status.ts';
 
 export interface PodWorkerOptions {
   readonly services: PodServices;
@@ -24,11 +24,6 @@ export interface PodWorkerOptions {
   readonly publish: (pod: Pod, status: PodStatus) => void;
   readonly observed: (runtime: PodRuntime) => void;
   readonly metrics?: PodMetrics;
-}
-
-export interface Verdict {
-  readonly reason: string;
-  readonly message: string;
 }
 
 interface Failure {

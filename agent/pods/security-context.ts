@@ -2,6 +2,7 @@
 import type { Pod } from '../../api/core/pod.ts';
 import type { Image, LinuxContainerSecurityContext } from '../cri/types.ts';
 import type { AnyContainer } from './actions.ts';
+import { podFullName } from './plan.ts';
 import { namespaceOptions } from './sandbox-config.ts';
 import { apparmorProfile, seccompProfile } from './security-profiles.ts';
 import { configError } from './start-error.ts';
@@ -34,7 +35,7 @@ export function containerSecurity(
   const runAsUser = own.runAsUser ?? ofPod.runAsUser;
   const runAsGroup = own.runAsGroup ?? ofPod.runAsGroup;
   const unmasked = own.procMount === 'Unmasked' || own.privileged === true;
-  if (own.runAsNonRoot ?? ofPod.runAsNonRoot) checkNonRoot(container, runAsUser, image);
+  if (own.runAsNonRoot ?? ofPod.runAsNonRoot) checkNonRoot(pod, container, runAsUser, image);
   const user = runAsUser ?? (image.uid ? image.uid.value : undefined) ?? (image.username === '' ? 0 : undefined);
   const options = namespaceOptions(pod);
   const capabilities = own.capabilities;
@@ -65,19 +66,20 @@ export function containerSecurity(
   };
 }
 
-function checkNonRoot(container: AnyContainer, runAsUser: number | undefined, image: Image): void {
+function checkNonRoot(pod: Pod, container: AnyContainer, runAsUser: number | undefined, image: Image): void {
+  const where = `(pod: "${podFullName(pod)}", container: ${container.name})`;
   if (runAsUser !== undefined) {
-    if (runAsUser === 0) throw configError("container's runAsUser breaks non-root policy");
+    if (runAsUser === 0) throw configError(`container's runAsUser breaks non-root policy ${where}`);
     return;
   }
   if (image.uid) {
     if (image.uid.value !== 0) return;
-    throw configError('container has runAsNonRoot and image will run as root');
+    throw configError(`container has runAsNonRoot and image will run as root ${where}`);
   }
   if (image.username) {
     throw configError(
-      `container has runAsNonRoot and image has non-numeric user (${image.username}), cannot verify user is non-root`,
+      `container has runAsNonRoot and image has non-numeric user (${image.username}), cannot verify user is non-root ${where}`,
     );
   }
-  throw configError(`container has runAsNonRoot and image will run as root (container: ${container.name})`);
+  throw configError(`container has runAsNonRoot and image will run as root ${where}`);
 }

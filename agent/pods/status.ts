@@ -4,8 +4,18 @@ import type { ContainerState, ContainerStatus, PodCondition, PodStatus } from '.
 import { timeOf } from '../../api/machinery/time.ts';
 import { qosClass } from '../resources/qos.ts';
 import type { AnyContainer } from './actions.ts';
-import { liveSandbox, type ObservedContainer, type PodRuntime } from './observed.ts';
+import { isAlive, liveSandbox, type ObservedContainer, type PodRuntime } from './observed.ts';
 import { isSidecar, type WaitingReason } from './plan.ts';
+
+/** Why the agent itself ended the pod: evicted, past its deadline, not admitted. */
+export interface Verdict {
+  readonly reason: string;
+  readonly message: string;
+  /** The pod did nothing wrong by its own spec: whoever made it may want it again elsewhere. */
+  readonly disrupts?: boolean;
+  /** Nothing of the pod was ever started. */
+  readonly rejects?: boolean;
+}
 
 export interface StatusInput {
   readonly pod: Pod;
@@ -18,16 +28,24 @@ export interface StatusInput {
   readonly started: ReadonlySet<string>;
   readonly ready: ReadonlySet<string>;
   readonly hostIPs: readonly string[];
-  /** The agent itself ended the pod: evicted, past its deadline, not admitted. */
-  readonly verdict?: { readonly reason: string; readonly message: string };
+  readonly verdict?: Verdict;
   /** The pod is wound down: its containers do not start again. */
   readonly isEnding: boolean;
 }
 
 const RUNTIME_PREFIX = 'containerd://';
-const EXIT_CODE_UNKNOWN = 137;
+const NEVER_FOUND = {
+  terminated: {
+    exitCode: 137,
+    reason: 'ContainerStatusUnknown',
+    message: 'The container could not be located when the pod was terminated',
+  },
+} as const;
+/** What the termination messages of a pod may take together; every container has an equal part. */
+const MAX_MESSAGES_BYTES = 12 * 1024;
 
 export function podStatus(input: StatusInput, now: number): PodStatus {
+  if (wasRejected(input)) return rejectedStatus(input, now);
   const { pod, runtime, previous, hostIPs, verdict } = input;
   const spec = pod.spec ?? { containers: [] };
   const inits = spec.initContainers ?? [];
@@ -48,16 +66,18 @@ export function podStatus(input: StatusInput, now: number): PodStatus {
   const phase = phaseOf(input, initContainerStatuses, containerStatuses, initialized);
   const podIPs = podIPsOf(input);
   const isOver = phase === 'Succeeded' || phase === 'Failed';
+  const said = verdict ?? (isOver ? previous : undefined);
   return {
     phase,
     conditions: conditionsOf(input, phase, initContainerStatuses, containerStatuses, initialized, now),
-    ...(verdict ?? (isOver && previous?.reason ? { reason: previous.reason, message: previous.message } : {})),
+    ...(said?.reason && { reason: said.reason, message: said.message }),
     observedGeneration: pod.metadata?.generation,
     ...(hostIPs[0] !== undefined && { hostIP: hostIPs[0], hostIPs: hostIPs.map((ip) => ({ ip })) }),
     ...(podIPs[0] !== undefined && { podIP: podIPs[0], podIPs: podIPs.map((ip) => ({ ip })) }),
     startTime: previous?.startTime ?? timeOf(now),
     ...(initContainerStatuses.length > 0 && { initContainerStatuses }),
-    containerStatuses,
+    // As the kubelet orders them; init containers keep the order in which they run.
+    containerStatuses: containerStatuses.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     ...(ephemeralContainerStatuses.length > 0 && { ephemeralContainerStatuses }),
     qosClass: previous?.qosClass ?? qosClass(pod),
   };
@@ -69,6 +89,23 @@ export function podStatus(input: StatusInput, now: number): PodStatus {
     // The address stays in the status of a pod that has ended.
     return (previous?.podIPs ?? []).map(({ ip }) => ip);
   }
+}
+
+/** What was turned away has no containers to tell of. */
+const wasRejected = ({ previous, verdict, runtime }: StatusInput): boolean =>
+  verdict?.rejects ??
+  (previous?.phase === 'Failed' && previous.containerStatuses === undefined && runtime.sandboxes.length === 0);
+
+function rejectedStatus({ pod, previous, verdict }: StatusInput, now: number): PodStatus {
+  return {
+    phase: 'Failed',
+    ...(previous?.conditions && { conditions: previous.conditions }),
+    reason: verdict?.reason ?? previous?.reason,
+    message: verdict ? `Pod was rejected: ${verdict.message}` : previous?.message,
+    observedGeneration: pod.metadata?.generation,
+    startTime: previous?.startTime ?? timeOf(now),
+    qosClass: previous?.qosClass ?? qosClass(pod),
+  };
 }
 
 /** Whether every init container has succeeded, and every sidecar has started. */
@@ -94,8 +131,12 @@ function containerStatus(
   const [newest, ...older] = input.runtime.containers.filter(({ name }) => name === container.name);
   const previous = known?.find(({ name }) => name === container.name);
   const waiting = input.waiting.get(container.name);
+  const messageBytes = Math.floor(MAX_MESSAGES_BYTES / countContainers(input.pod));
   const unchanged = { name: container.name, image: container.image ?? '', imageID: '', ready: false, started: false };
   if (newest === undefined) {
+    if (previous?.containerID === undefined && wasNeverStarted(input, container)) {
+      return { ...unchanged, restartCount: previous?.restartCount ?? 0, state: NEVER_FOUND, lastState: {} };
+    }
     return previous?.containerID !== undefined
       ? lostStatus(input, previous, waiting ?? { reason: waitReason })
       : {
@@ -114,8 +155,10 @@ function containerStatus(
   };
   const before = older.find(({ state }) => state === 'exited');
   const lastState: ContainerState = before
-    ? { terminated: terminated(before) }
-    : previous?.lastState && previous.restartCount === newest.restartCount
+    ? { terminated: terminated(before, messageBytes) }
+    : previous?.lastState &&
+        previous.restartCount === newest.restartCount &&
+        previous.lastState.terminated?.containerID !== RUNTIME_PREFIX + newest.id
       ? previous.lastState
       : {};
   switch (newest.state) {
@@ -129,7 +172,7 @@ function containerStatus(
       return {
         ...described,
         lastState,
-        state: { waiting: waiting ?? { reason: waitReason } },
+        state: wasNeverStarted(input, container) ? NEVER_FOUND : { waiting: waiting ?? { reason: waitReason } },
         ready: false,
         started: false,
       };
@@ -139,7 +182,7 @@ function containerStatus(
         return {
           ...described,
           state: { waiting },
-          lastState: { terminated: terminated(newest) },
+          lastState: { terminated: terminated(newest, messageBytes) },
           ready: false,
           started: false,
         };
@@ -149,7 +192,7 @@ function containerStatus(
       return {
         ...described,
         lastState,
-        state: { terminated: withKnownMessage(terminated(newest), previous) },
+        state: { terminated: withKnownMessage(terminated(newest, messageBytes), previous) },
         ready,
         started: false,
       };
@@ -165,14 +208,20 @@ function withKnownMessage(end: Terminated, previous: ContainerStatus | undefined
     : end;
 }
 
+/** The pod ended before the container could be started, which counts as a failure of it. */
+const wasNeverStarted = ({ pod, runtime, isEnding }: StatusInput, container: AnyContainer): boolean =>
+  isEnding &&
+  !runtime.containers.some(isAlive) &&
+  // Behind an init container that did not succeed it waits for ever.
+  !pod.spec?.initContainers?.length &&
+  (pod.spec?.containers ?? []).some(({ name }) => name === container.name);
+
 /** The container has run, and the runtime does not know it any more. */
 function lostStatus(input: StatusInput, previous: ContainerStatus, waiting: WaitingReason): ContainerStatus {
   if (previous.state?.terminated) return previous;
   const ended: ContainerState = {
     terminated: {
-      exitCode: EXIT_CODE_UNKNOWN,
-      reason: 'ContainerStatusUnknown',
-      message: 'The container could not be located when the pod was terminated',
+      ...NEVER_FOUND.terminated,
       ...(previous.containerID && { containerID: previous.containerID }),
     },
   };
@@ -192,17 +241,26 @@ const isInitContainer = (pod: Pod, container: AnyContainer): boolean =>
 
 type Terminated = NonNullable<ContainerState['terminated']>;
 
-export function terminated(observed: ObservedContainer): Terminated {
+export function terminated(observed: ObservedContainer, messageBytes = MAX_MESSAGES_BYTES): Terminated {
   const reason = observed.reason || (observed.exitCode === 0 ? 'Completed' : 'Error');
   return {
     exitCode: observed.exitCode,
     reason,
-    ...(observed.message && { message: observed.message }),
+    ...(observed.message && { message: firstBytes(observed.message, messageBytes) }),
     startedAt: observed.startedAt ? timeOf(observed.startedAt) : timeOf(0),
     finishedAt: timeOf(observed.finishedAt),
     containerID: RUNTIME_PREFIX + observed.id,
   };
 }
+
+function firstBytes(text: string, limit: number): string {
+  const bytes = Buffer.from(text);
+  return bytes.length <= limit ? text : bytes.subarray(0, limit).toString('utf8');
+}
+
+/** How many containers, of every kind, the pod has. */
+const countContainers = ({ spec }: Pod): number =>
+  (spec?.containers.length ?? 0) + (spec?.initContainers?.length ?? 0) + (spec?.ephemeralContainers?.length ?? 0);
 
 type Phase = NonNullable<PodStatus['phase']>;
 
@@ -307,7 +365,7 @@ function conditionsOf(
     ['ContainersReady', notReady],
     ['PodScheduled', undefined],
   ];
-  return wanted.map(([type, problem]) => {
+  const conditions = wanted.map(([type, problem]): PodCondition => {
     // A pod that has completed was initialized: only the reason says more.
     const holds = problem === undefined || (type === 'Initialized' && problem.reason === 'PodCompleted');
     const status = holds ? 'True' : 'False';
@@ -322,6 +380,23 @@ function conditionsOf(
       observedGeneration: pod.metadata?.generation,
     };
   });
+  const disruption = disruptionOf(input, now);
+  return disruption ? [...conditions, disruption] : conditions;
+}
+
+/** That the pod was ended for the sake of the node, once said, stays. */
+function disruptionOf({ pod, previous, verdict }: StatusInput, now: number): PodCondition | undefined {
+  const type = 'DisruptionTarget';
+  if (!verdict?.disrupts) return previous?.conditions?.find((condition) => condition.type === type);
+  const known = previous?.conditions?.find((condition) => condition.type === type);
+  return {
+    type,
+    status: 'True',
+    reason: 'TerminationByKubelet',
+    message: verdict.message,
+    lastTransitionTime: known?.lastTransitionTime ?? timeOf(now),
+    observedGeneration: pod.metadata?.generation,
+  };
 }
 
 function gateProblem(pod: Pod, closed: readonly string[]): { reason: string; message: string } {

@@ -47,7 +47,7 @@ const isSidecar = (container: Container): boolean => container.restartPolicy ===
  * What a pod needs at its peak: its containers and sidecars together, or one init container beside the sidecars that
  * were started before it; plus overhead.
  */
-function podPeak(pod: Pod, of: (resources: Container['resources']) => number): number {
+export function podPeak(pod: Pod, of: (resources: Container['resources']) => number): number {
   let sidecars = 0;
   let peak = 0;
   for (const container of pod.spec?.initContainers ?? []) {

@@ -60,9 +60,12 @@ export class HostPodVolumes implements PodVolumes, Disposable {
   readonly #options: HostPodVolumesOptions;
   readonly #plugins: ReadonlyMap<string, VolumePlugin>;
   readonly #pods = new Map<string, PodState>();
+  /** One helper for the emptyDirs of all pods: they lie on the node's own disk, which nobody has to wait for. */
+  readonly #measure: AskVolumeHelper;
 
   constructor(options: HostPodVolumesOptions) {
     this.#options = options;
+    this.#measure = inOneHelper(options.ask);
     const plugins = [emptyDir, hostPath, ...[configMap, secret, downwardApi, projected].map((make) => make(options))];
     this.#plugins = new Map(plugins.map((plugin) => [plugin.source, plugin]));
   }
@@ -202,6 +205,24 @@ export class HostPodVolumes implements PodVolumes, Disposable {
           propagation: PROPAGATION[mount.mountPropagation ?? 'None'],
         };
       }),
+    );
+  }
+
+  /** What the pod's emptyDirs of these names hold on disk; those that are not there yet are left out. */
+  async measureEmptyDirs(
+    pod: Pod,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, { readonly bytes: number; readonly inodes: number }>> {
+    const requests = names.map((name) => ({
+      do: 'measure' as const,
+      path: this.#directoryOf(pod, { name }, emptyDir),
+    }));
+    const answers = await this.#measure(requests, signal);
+    return new Map(
+      answers.flatMap(({ bytes, inodes }, index) =>
+        bytes === undefined || inodes === undefined ? [] : [[names[index] ?? '', { bytes, inodes }]],
+      ),
     );
   }
 

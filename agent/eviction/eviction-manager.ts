@@ -1,0 +1,135 @@
+/** Ends pods so that the node lives: when it runs short of something, and when a pod takes more storage than it may. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pod } from '../../api/core/pod.ts';
+import type { Logger } from '../../client/logger.ts';
+import { limitOf, shortages, type Levels, type Shortage, type Threshold } from '../node/pressure.ts';
+import type { Meter } from './meter.ts';
+import { evictionOrder, isCritical, starvedOf, type Starved } from './ranking.ts';
+import { exceededLimit } from './storage-limits.ts';
+import { binaryQuantity, nodeWasLow } from './words.ts';
+
+/** Ends a pod; `message` goes into its status and into an event. */
+export type Evict = (podUid: string, graceSeconds: number, message: string) => void;
+
+export interface EvictionManagerOptions {
+  readonly meter: Pick<Meter, 'measure' | 'measureLimited'>;
+  readonly pods: { list(): readonly Pod[] };
+  readonly evict: Evict;
+  readonly thresholds: readonly Threshold[];
+  /** What is left now. */
+  readonly levels: () => Promise<Levels>;
+  /** Frees what no pod needs on a full disk. */
+  readonly reclaimDisk: (signal: AbortSignal) => Promise<unknown>;
+  /** A warning about the Node. */
+  readonly warnOfNode: (reason: string, message: string) => void;
+  readonly logger: Logger;
+  readonly limitsPeriodMs?: number;
+}
+
+/** Below a hard threshold nobody waits: the kubelet's grace of an immediate eviction. */
+const IMMEDIATE_GRACE_SECONDS = 1;
+/** How long the evicted one's end is waited for before the next one is chosen, as the kubelet does. */
+const END_LIMIT_MS = 30_000;
+/** The kubelet measures volumes once a minute. */
+const LIMITS_PERIOD_MS = 60_000;
+
+const isOver = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
+const uidOf = ({ metadata }: Pod): string => metadata?.uid ?? '';
+
+export class EvictionManager {
+  readonly #options: EvictionManagerOptions;
+  #isRelieving = false;
+  #ending: { readonly podUid: string; readonly untilMs: number } | undefined;
+
+  constructor(options: EvictionManagerOptions) {
+    this.#options = options;
+  }
+
+  /** Holds pods to the limits of their own until told to stop. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { logger, limitsPeriodMs = LIMITS_PERIOD_MS } = this.#options;
+    while (!signal.aborted) {
+      await sleep(limitsPeriodMs, undefined, { signal }).catch(() => undefined);
+      try {
+        if (!signal.aborted) await this.enforceLimits(signal);
+      } catch (error) {
+        if (!signal.aborted) logger.warn({ err: (error as Error).message }, 'what pods store could not be measured');
+      }
+    }
+  }
+
+  /** Evicts every pod that holds more local storage than its limits say. */
+  async enforceLimits(signal: AbortSignal): Promise<void> {
+    const { meter, evict, logger } = this.#options;
+    for (const consumption of await meter.measureLimited(this.#candidates(), signal)) {
+      const message = exceededLimit(consumption);
+      if (message === undefined) continue;
+      logger.info({ pod: uidOf(consumption.pod), message }, 'evicting a pod that is over its limit');
+      evict(uidOf(consumption.pod), IMMEDIATE_GRACE_SECONDS, message);
+    }
+  }
+
+  /** For whoever has read what is left: evicts at most one pod where that is too little. */
+  async relieve(levels: Levels, signal: AbortSignal): Promise<void> {
+    if (this.#isRelieving) return;
+    const short = shortages(this.#options.thresholds, levels);
+    if (short.length === 0 || this.#isStillEnding()) return;
+    this.#isRelieving = true;
+    try {
+      await this.#relieve(short, signal);
+    } catch (error) {
+      const { logger } = this.#options;
+      if (!signal.aborted) logger.warn({ err: (error as Error).message }, 'a shortage could not be relieved');
+    } finally {
+      this.#isRelieving = false;
+    }
+  }
+
+  async #relieve(short: readonly Shortage[], signal: AbortSignal): Promise<void> {
+    const { thresholds, warnOfNode, levels, reclaimDisk } = this.#options;
+    let [shortage] = worstFirst(short);
+    if (!shortage) return;
+    const what = starvedOf[shortage.threshold.signal];
+    warnOfNode('EvictionThresholdMet', `Attempting to reclaim ${what}`);
+    if (what === 'ephemeral-storage' || what === 'inodes') {
+      await reclaimDisk(signal);
+      const { signal: kind } = shortage.threshold;
+      shortage = shortages(thresholds, await levels()).find(({ threshold }) => threshold.signal === kind);
+      if (!shortage) return;
+    }
+    await this.#evictOne(shortage, what, signal);
+  }
+
+  async #evictOne({ threshold, level }: Shortage, what: Starved, signal: AbortSignal): Promise<void> {
+    const { meter, evict, logger } = this.#options;
+    const [first] = evictionOrder(await meter.measure(this.#candidates(), what, signal), what);
+    if (!first) {
+      logger.warn({ signal: threshold.signal }, 'the node is short of something and there is no pod to evict');
+      return;
+    }
+    const quantity = 'text' in threshold ? threshold.text : binaryQuantity(limitOf(threshold, level));
+    const message = nodeWasLow(what, quantity, level.available, first);
+    const podUid = uidOf(first.pod);
+    logger.info({ pod: podUid, message }, 'evicting a pod of a node that is short of something');
+    this.#ending = { podUid, untilMs: Date.now() + END_LIMIT_MS };
+    evict(podUid, IMMEDIATE_GRACE_SECONDS, message);
+  }
+
+  #candidates(): Pod[] {
+    return this.#options.pods.list().filter((pod) => !isCritical(pod) && !isOver(pod));
+  }
+
+  /** What the one that was evicted last holds is not free yet. */
+  #isStillEnding(): boolean {
+    const ending = this.#ending;
+    if (!ending || Date.now() >= ending.untilMs) return false;
+    const pod = this.#options.pods.list().find((one) => uidOf(one) === ending.podUid);
+    return pod?.status?.containerStatuses?.some(({ state }) => state?.running) ?? false;
+  }
+}
+
+/** Memory comes before everything else: without it nothing else can be done. */
+const worstFirst = (short: readonly Shortage[]): Shortage[] =>
+  short.toSorted(
+    (a, b) => Number(b.threshold.signal === 'memory.available') - Number(a.threshold.signal === 'memory.available'),
+  );

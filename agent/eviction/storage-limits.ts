@@ -1,0 +1,56 @@
+/** The limits of local storage that a pod sets itself: `sizeLimit` of its emptyDirs, `ephemeral-storage` of its containers. */
+import type { Pod } from '../../api/core/pod.ts';
+import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.ts';
+import { isSidecar } from '../pods/plan.ts';
+import type { Consumption } from './consumption.ts';
+import { binaryQuantity } from './words.ts';
+
+const STORAGE = 'ephemeral-storage';
+
+export interface LimitedEmptyDir {
+  readonly name: string;
+  readonly sizeLimit: string;
+}
+
+/** The pod's emptyDirs on disk that have a limit; one in memory is held to its own by the kernel. */
+export const limitedEmptyDirs = ({ spec }: Pod): LimitedEmptyDir[] =>
+  (spec?.volumes ?? []).flatMap(({ name, emptyDir }) =>
+    emptyDir?.sizeLimit && !emptyDir.medium && quantityValue(emptyDir.sizeLimit) > 0
+      ? [{ name, sizeLimit: emptyDir.sizeLimit }]
+      : [],
+  );
+
+/** The containers that have a limit, with it in bytes. */
+const limitedContainers = ({ spec }: Pod): { name: string; isLasting: boolean; limit: number }[] => {
+  const inits = spec?.initContainers ?? [];
+  return [...(spec?.containers ?? []), ...inits].flatMap((container) => {
+    const limit = quantityValue(container.resources?.limits?.[STORAGE] ?? '0');
+    return limit > 0
+      ? [{ name: container.name, isLasting: !inits.includes(container) || isSidecar(container), limit }]
+      : [];
+  });
+};
+
+export const limitsContainers = (pod: Pod): boolean => limitedContainers(pod).length > 0;
+
+/** Why the pod is to be evicted; undefined when it keeps to its limits. */
+export function exceededLimit({ pod, total, containers, emptyDirs }: Consumption): string | undefined {
+  for (const { name, sizeLimit } of limitedEmptyDirs(pod)) {
+    if ((emptyDirs.get(name) ?? 0) > quantityValue(sizeLimit)) {
+      return `Usage of EmptyDir volume "${name}" exceeds the limit "${canonicalQuantity(sizeLimit)}". `;
+    }
+  }
+  const limited = limitedContainers(pod);
+  if (limited.length === 0) return undefined;
+  const together = limited.filter(({ isLasting }) => isLasting).reduce((sum, { limit }) => sum + limit, 0);
+  const ofPod = Math.max(together, ...limited.map(({ limit }) => limit));
+  if ((total.diskBytes ?? 0) > ofPod) {
+    return `Pod ephemeral local storage usage exceeds the total limit of containers ${binaryQuantity(ofPod)}. `;
+  }
+  for (const { name, limit } of limited) {
+    if ((containers.get(name)?.diskBytes ?? 0) > limit) {
+      return `Container ${name} exceeded its local ephemeral storage limit "${binaryQuantity(limit)}". `;
+    }
+  }
+  return undefined;
+}

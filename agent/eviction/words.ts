@@ -1,0 +1,27 @@
+/** Why a pod is evicted, in the sentences that upstream's users and programs look for. */
+import { formatQuantity } from '../../api/machinery/quantity.ts';
+import type { Consumption } from './consumption.ts';
+import { requestOf, usedOf, type Starved } from './ranking.ts';
+
+const NANO_PER_UNIT = 1_000_000_000n;
+
+export const binaryQuantity = (value: number): string =>
+  formatQuantity({ nano: BigInt(Math.floor(value)) * NANO_PER_UNIT, format: 'BinarySI' });
+
+/** `threshold` and `available` as quantities. */
+export function nodeWasLow(
+  what: Starved,
+  threshold: string,
+  available: number,
+  { pod, containers }: Consumption,
+): string {
+  let text = `The node was low on resource: ${what}. Threshold quantity: ${threshold}, available: ${binaryQuantity(available)}. `;
+  if (what !== 'memory' && what !== 'ephemeral-storage') return text;
+  for (const container of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]) {
+    const used = usedOf(containers.get(container.name), what);
+    const request = requestOf(container, what);
+    if (used === undefined || used <= request) continue;
+    text += `Container ${container.name} was using ${binaryQuantity(used)}, request is ${binaryQuantity(request)}, has larger consumption of ${what}. `;
+  }
+  return text;
+}

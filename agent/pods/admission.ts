@@ -1,0 +1,112 @@
+/** What a node turns away although the pod is bound to it: as the kubelet does, with its reasons and sentences. */
+import type { Pod } from '../../api/core/pod.ts';
+import type { Container } from '../../api/core/container.ts';
+import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
+import { isCritical } from '../eviction/ranking.ts';
+import type { Pressure } from '../node/pressure.ts';
+import { podPeak } from '../resources/compute.ts';
+import { qosClass } from '../resources/qos.ts';
+import type { Resources } from '../volumes/downward-values.ts';
+import type { Verdict } from './status.ts';
+
+export interface NodeView {
+  readonly allocatable: Resources;
+  readonly pressures: readonly Pressure[];
+}
+
+/** Namespaced by the kernel, and of no consequence to the node and to other pods. */
+const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
+  'kernel.shm_rmid_forced',
+  'net.ipv4.ip_local_port_range',
+  'net.ipv4.tcp_syncookies',
+  'net.ipv4.ping_group_range',
+  'net.ipv4.ip_unprivileged_port_start',
+  'net.ipv4.ip_local_reserved_ports',
+  'net.ipv4.tcp_keepalive_time',
+  'net.ipv4.tcp_fin_timeout',
+  'net.ipv4.tcp_keepalive_intvl',
+  'net.ipv4.tcp_keepalive_probes',
+  'net.ipv4.tcp_rmem',
+  'net.ipv4.tcp_wmem',
+]);
+
+/** Why the node does not take the pod; undefined when it does. `others` are the pods that it has taken and not finished. */
+export function admission(pod: Pod, others: readonly Pod[], node: NodeView): Verdict | undefined {
+  const refusal = underPressure(pod, node.pressures) ?? withSysctls(pod) ?? withoutRoom(pod, others, node);
+  return refusal && { ...refusal, rejects: true };
+}
+
+interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+}
+
+function underPressure(pod: Pod, pressures: readonly Pressure[]): Refusal | undefined {
+  if (pressures.length === 0 || isCritical(pod)) return undefined;
+  if (pressures.length === 1 && pressures[0] === 'MemoryPressure') {
+    // What asks for memory was counted on; what asks for none may say that it bears the shortage.
+    if (qosClass(pod) !== 'BestEffort' || bearsMemoryPressure(pod)) return undefined;
+  }
+  return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` };
+}
+
+const bearsMemoryPressure = ({ spec }: Pod): boolean =>
+  (spec?.tolerations ?? []).some(
+    ({ key, operator, effect }) =>
+      (key === 'node.kubernetes.io/memory-pressure' || (!key && operator === 'Exists')) &&
+      (!effect || effect === 'NoSchedule'),
+  );
+
+function withSysctls({ spec }: Pod): Refusal | undefined {
+  for (const { name: written } of spec?.securityContext?.sysctls ?? []) {
+    // `net/ipv4/...` is another way to write it.
+    const name = written.includes('/') && !written.includes('.') ? written.replaceAll('/', '.') : written;
+    const shares = name.startsWith('net.') ? spec?.hostNetwork && 'hostNet' : spec?.hostIPC && 'hostIPC';
+    if (!SAFE_SYSCTLS.has(name)) {
+      return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${name}" not allowlisted` };
+    }
+    if (shares) {
+      const message = `forbidden sysctl: "${name}" not allowed with ${shares === 'hostNet' ? 'host net' : 'host ipc'} enabled`;
+      return { reason: 'SysctlForbidden', message };
+    }
+  }
+  return undefined;
+}
+
+function withoutRoom(pod: Pod, others: readonly Pod[], { allocatable }: NodeView): Refusal | undefined {
+  // Those that the node needs are not counted; what they use is somebody else's loss.
+  if (isCritical(pod)) return undefined;
+  const short = (resource: string, requested: number, used: number, capacity: number): Refusal => ({
+    reason: `OutOf${resource}`,
+    message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+  });
+  const slots = quantityValue(allocatable['pods'] ?? '0');
+  if (others.length + 1 > slots) return short('pods', 1, others.length, slots);
+  for (const resource of requestedResources(pod)) {
+    const amount = resource === 'cpu' ? quantityMilliValue : quantityValue;
+    const of = ({ requests, limits }: NonNullable<Container['resources']> = {}): number =>
+      amount(requests?.[resource] ?? limits?.[resource] ?? '0');
+    const requested = podPeak(pod, of);
+    const used = others.reduce((sum, other) => sum + podPeak(other, of), 0);
+    const capacity = amount(allocatable[resource] ?? '0');
+    if (requested > 0 && requested + used > capacity) return short(resource, requested, used, capacity);
+  }
+  const taken = new Set(others.flatMap(hostPorts));
+  if (hostPorts(pod).some((port) => taken.has(port))) {
+    const why = "node(s) didn't have free ports for the requested pod ports";
+    return { reason: 'NodePorts', message: `Predicate NodePorts failed: ${why}` };
+  }
+  return undefined;
+}
+
+function requestedResources({ spec }: Pod): Set<string> {
+  const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
+  return new Set(containers.flatMap(({ resources }) => Object.keys({ ...resources?.limits, ...resources?.requests })));
+}
+
+const hostPorts = ({ spec }: Pod): string[] =>
+  (spec?.containers ?? []).flatMap(({ ports = [] }) =>
+    ports.flatMap(({ hostPort, protocol = 'TCP', hostIP = '0.0.0.0' }) =>
+      hostPort ? [`${protocol}:${hostIP}:${hostPort}`] : [],
+    ),
+  );
