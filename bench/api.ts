@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Daemon } from '../test/support/daemon.ts';
 import { eventually } from '../test/support/wait.ts';
 import { ask, connect, Connection, load, requestBytes, type Rate, type Target } from './http.ts';
-import { memoryOf, settledMemory, tellMemory } from './process-usage.ts';
+import { cpuSecondsOf, memoryOf, settledMemory, tellMemory } from './process-usage.ts';
 import type { Report } from './report.ts';
 
 const NAMESPACE = 'bench';
@@ -22,6 +22,11 @@ const PATCHES = 6_000;
 /** Pods are created in runs of so many. */
 const BATCH = 2_000;
 
+const NEEDS_14000 = [
+  ...(['createPods', 'createPodCpu', 'list14000', 'list14000Bytes', 'list14000Cpu'] as const),
+  ...(['server14000Memory', 'serverPeakMemory'] as const),
+] as const;
+
 export interface ApiBenchOptions {
   /** The `kedge` program. */
   readonly program: string;
@@ -29,13 +34,18 @@ export interface ApiBenchOptions {
   readonly nodeOptions?: string;
 }
 
-export async function measureApi(report: Report, options: ApiBenchOptions): Promise<void> {
+export async function measureApi(
+  report: Report,
+  options: ApiBenchOptions,
+  running: AsyncDisposableStack,
+): Promise<void> {
   const asked = report.wants(
     ...(['createPods', 'getPod', 'list10000', 'list10000Bytes', 'list14000', 'list14000Bytes', 'watchEvents'] as const),
+    ...(['createPodCpu', 'getPodCpu', 'list14000Cpu', 'watchEventCpu', 'patchStatusCpu'] as const),
     ...(['patchStatus', 'serverIdleMemory', 'server10000Memory', 'server14000Memory', 'serverPeakMemory'] as const),
   );
   if (!asked) return;
-  await using server = await BenchServer.start(options);
+  const server = running.use(await BenchServer.start(options));
   const { target, pid } = server;
   const own = [process.pid, pid];
 
@@ -46,43 +56,59 @@ export async function measureApi(report: Report, options: ApiBenchOptions): Prom
   let pods = BATCH;
   const growTo = (count: number) =>
     report.repeat((count - pods) / BATCH, own, async () => {
-      const { perSecond } = await createPods(target, pods, BATCH);
+      const { perSecond, cpuMicros } = await counted(pid, createPods(target, pods, BATCH));
       pods += BATCH;
-      return { createPods: perSecond };
+      return { createPods: perSecond, createPodCpu: cpuMicros };
     });
   await growTo(10_000);
 
   if (report.wants('server10000Memory'))
     report.add('server10000Memory', tellMemory('10,000 pods', await settledMemory(pid)));
-  if (report.wants('getPod')) {
+  if (report.wants('getPod', 'getPodCpu')) {
     await getPods(target, pods, GETS / 3);
-    await report.repeat(RUNS, own, async () => ({ getPod: (await getPods(target, pods, GETS)).perSecond }));
+    await report.repeat(RUNS, own, async () => {
+      const { perSecond, cpuMicros } = await counted(pid, getPods(target, pods, GETS));
+      return { getPod: perSecond, getPodCpu: cpuMicros };
+    });
   }
-  if (report.wants('patchStatus')) {
+  if (report.wants('patchStatus', 'patchStatusCpu')) {
     await patchStatus(target, pods, PATCHES / 3);
-    await report.repeat(RUNS, own, async () => ({ patchStatus: (await patchStatus(target, pods, PATCHES)).perSecond }));
+    await report.repeat(RUNS, own, async () => {
+      const { perSecond, cpuMicros } = await counted(pid, patchStatus(target, pods, PATCHES));
+      return { patchStatus: perSecond, patchStatusCpu: cpuMicros };
+    });
   }
-  if (report.wants('watchEvents'))
-    await report.repeat(RUNS, own, async () => ({ watchEvents: await watchEventsPerSecond(target) }));
+  if (report.wants('watchEvents', 'watchEventCpu'))
+    await report.repeat(RUNS, own, async () => {
+      const { perSecond, cpuMicros } = await counted(pid, watchEvents(target));
+      return { watchEvents: perSecond, watchEventCpu: cpuMicros };
+    });
   if (report.wants('list10000', 'list10000Bytes'))
     await report.repeat(RUNS, own, async () => {
       const { perSecond, bytes, seconds } = await listPods(target, LISTS);
       return { list10000: perSecond, list10000Bytes: bytes / seconds / 1e6 };
     });
 
-  if (!report.wants('list14000', 'list14000Bytes', 'server14000Memory', 'serverPeakMemory', 'createPods')) return;
+  if (!report.wants(...NEEDS_14000)) return;
   await growTo(14_000);
   if (report.wants('server14000Memory'))
     report.add('server14000Memory', tellMemory('14,000 pods', await settledMemory(pid)));
-  if (report.wants('list14000', 'list14000Bytes'))
+  if (report.wants('list14000', 'list14000Bytes', 'list14000Cpu'))
     await report.repeat(RUNS, own, async () => {
-      const { perSecond, bytes, seconds } = await listPods(target, LISTS);
-      return { list14000: perSecond, list14000Bytes: bytes / seconds / 1e6 };
+      const { perSecond, bytes, seconds, cpuMicros } = await counted(pid, listPods(target, LISTS));
+      return { list14000: perSecond, list14000Bytes: bytes / seconds / 1e6, list14000Cpu: cpuMicros / 1000 };
     });
   if (report.wants('serverPeakMemory')) {
     tellMemory('after all', await settledMemory(pid));
     report.add('serverPeakMemory', (await memoryOf(pid)).peak);
   }
+}
+
+/** How much CPU the server used for each, with all its threads: it says more than the rate where others use the machine. */
+async function counted(pid: number, running: Promise<Rate>): Promise<Rate & { readonly cpuMicros: number }> {
+  const before = await cpuSecondsOf(pid);
+  const rate = await running;
+  return { ...rate, cpuMicros: (((await cpuSecondsOf(pid)) - before) / rate.count) * 1e6 };
 }
 
 /** `kedge server` with a folder and a port of its own. */
@@ -229,11 +255,11 @@ function patchStatus(target: Target, pods: number, count: number): Promise<Rate>
 }
 
 /** Events that arrive at all watchers together, while one pod's status is patched again and again. */
-async function watchEventsPerSecond(target: Target): Promise<number> {
+async function watchEvents(target: Target): Promise<Rate> {
   using stack = new DisposableStack();
   const { metadata } = await ask<{ metadata: { resourceVersion: string } }>(target, 'GET', `${COLLECTION}?limit=1`);
   const path = `${COLLECTION}?watch=true&fieldSelector=metadata.name%3Dpod-0&resourceVersion=${metadata.resourceVersion}`;
-  let arrived = 0;
+  let [arrived, bytes] = [0, 0];
   let wake = (): void => undefined;
   const { promise: failed, reject } = Promise.withResolvers<never>();
   const open = Array.from({ length: WATCHERS }, () => {
@@ -249,6 +275,7 @@ async function watchEventsPerSecond(target: Target): Promise<number> {
       if (endsOpen && data[0] === 10) arrived++;
       for (let at = data.indexOf('}\n'); at >= 0; at = data.indexOf('}\n', at + 2)) arrived++;
       endsOpen = data.at(-1) === 125;
+      bytes += data.length;
       wake();
     });
     return ready;
@@ -270,5 +297,6 @@ async function watchEventsPerSecond(target: Target): Promise<number> {
     await writer.send(statusPatch(target, 0, `w${round}.${event}`));
   }
   await Promise.race([allHave(WATCH_EVENTS), failed]);
-  return (WATCHERS * WATCH_EVENTS) / ((performance.now() - start) / 1000);
+  const [count, seconds] = [WATCHERS * WATCH_EVENTS, (performance.now() - start) / 1000];
+  return { count, bytes, seconds, perSecond: count / seconds };
 }

@@ -2,7 +2,7 @@
  * Runs on a node, in its network namespace, and prints what it measured there as JSON:
  *   rollout KUBECONFIG NAME REPLICAS                  apply a Deployment with kubectl and wait until it is rolled out
  *   service-latency PORT TOKEN NAME DEPLOYMENT        create a Service before a Deployment's pods and connect to it
- *   create-services PORT TOKEN DEPLOYMENT PREFIX COUNT       create so many Services before a Deployment's pods
+ *   create-services PORT TOKEN DEPLOYMENT PREFIX COUNT       create so many Services, and one that is connected to
  */
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -24,6 +24,9 @@ export interface ServiceLatency {
 const CONNECTIONS = 16;
 const BETWEEN_ATTEMPTS_MS = 2;
 const GIVE_UP_MS = 20_000;
+/** Until thousands of Services have been taken in. */
+const SETTLE_ATTEMPTS_MS = 250;
+const SETTLE_MS = 120_000;
 const ROLLOUT_LIMIT_MS = 180_000;
 
 async function rollout(kubeconfig: string, name: string, replicas: number): Promise<RolloutTimes> {
@@ -42,14 +45,14 @@ async function serviceLatency(target: Target, name: string, before: string): Pro
   const path = '/api/v1/namespaces/default/services';
   const created = await ask<{ spec: { clusterIP: string } }>(target, 'POST', path, service(name, before));
   const start = performance.now();
-  await firstConnect(created.spec.clusterIP);
+  await firstConnect(created.spec.clusterIP, BETWEEN_ATTEMPTS_MS, GIVE_UP_MS);
   const milliseconds = performance.now() - start;
   await ask(target, 'DELETE', `${path}/${name}`);
   return { milliseconds };
 }
 
 /** Many attempts, since one that comes before the rules gets no answer. */
-async function firstConnect(host: string): Promise<void> {
+async function firstConnect(host: string, betweenMs: number, giveUpMs: number): Promise<void> {
   using attempts = new DisposableStack();
   const { promise: connected, resolve } = Promise.withResolvers<void>();
   const attempt = (): void => {
@@ -59,13 +62,13 @@ async function firstConnect(host: string): Promise<void> {
     attempts.defer(() => socket.destroy());
   };
   attempt();
-  const timer = setInterval(attempt, BETWEEN_ATTEMPTS_MS);
+  const timer = setInterval(attempt, betweenMs);
   attempts.defer(() => clearInterval(timer));
-  const late = delay(GIVE_UP_MS, 'late', { ref: false });
-  if ((await Promise.race([connected, late])) === 'late') throw new Error(`no connection after ${GIVE_UP_MS} ms`);
+  const late = delay(giveUpMs, 'late', { ref: false });
+  if ((await Promise.race([connected, late])) === 'late') throw new Error(`no connection after ${giveUpMs} ms`);
 }
 
-async function createServices(target: Target, before: string, prefix: string, count: number): Promise<object> {
+async function createServices(target: Target, before: string, prefix: string, count: number): Promise<ServiceLatency> {
   const requests = Array.from({ length: count }, (_, index) =>
     requestBytes(
       target,
@@ -74,8 +77,12 @@ async function createServices(target: Target, before: string, prefix: string, co
       JSON.stringify(service(`${prefix}-${index}`, before)),
     ),
   );
-  const { perSecond } = await load(target, CONNECTIONS, 201, requests);
-  return { perSecond };
+  await load(target, CONNECTIONS, 201, requests);
+  const path = '/api/v1/namespaces/default/services';
+  const last = await ask<{ spec: { clusterIP: string } }>(target, 'POST', path, service(`${prefix}-last`, before));
+  const start = performance.now();
+  await firstConnect(last.spec.clusterIP, SETTLE_ATTEMPTS_MS, SETTLE_MS);
+  return { milliseconds: performance.now() - start };
 }
 
 const [command, first = '', second = '', third = '', fourth = '', fifth = ''] = process.argv.slice(2);

@@ -19,9 +19,24 @@ const report = new Report(new RegExp(values.only, 'i'));
 const program = path.resolve(import.meta.dirname, '../dist/kedge');
 const [machine, loadBefore, date] = [await describeMachine(), await loadAverage(), new Date().toISOString()];
 
-await measureMachine(report);
-await measureApi(report, { program, nodeOptions: values['server-node-options'] });
-await measureCluster(report);
+// What runs for the measurements ends with them, also when they are interrupted.
+for (const measure of [
+  () => measureMachine(report),
+  (running) => measureApi(report, { program, nodeOptions: values['server-node-options'] }, running),
+  (running) => measureCluster(report, running),
+] satisfies ((running: AsyncDisposableStack) => Promise<void>)[]) {
+  await using running = new AsyncDisposableStack();
+  const interrupted = (): void => void running.disposeAsync().finally(() => process.exit(130));
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  try {
+    await measure(running);
+  } catch (error) {
+    // What has been measured is told all the same.
+    console.error(error);
+    process.exitCode = 1;
+  }
+  process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+}
 
 const loadAfter = await loadAverage();
 console.log(`\n${machine}\n${date}, load average ${loadBefore} before, ${loadAfter} after\n\n${report.table()}`);
