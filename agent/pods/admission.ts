@@ -80,7 +80,7 @@ function withoutRoom(pod: Pod, others: readonly Pod[], { allocatable }: NodeView
     reason: `OutOf${resource}`,
     message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
   });
-  const slots = quantityValue(allocatable['pods'] ?? '0');
+  const slots = allocatable['pods'] === undefined ? Infinity : quantityValue(allocatable['pods']);
   if (others.length + 1 > slots) return short('pods', 1, others.length, slots);
   for (const resource of requestedResources(pod)) {
     const amount = resource === 'cpu' ? quantityMilliValue : quantityValue;
