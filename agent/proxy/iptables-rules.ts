@@ -211,6 +211,8 @@ export const JUMPS: readonly { readonly table: Table; readonly chain: string; re
     rule: `-m conntrack --ctstate NEW ${comment('kubernetes service portals')} -j KUBE-SERVICES`,
   },
   { table: 'filter', chain: 'FORWARD', rule: `${comment('kubernetes forwarding rules')} -j KUBE-FORWARD` },
+  { table: 'filter', chain: 'INPUT', rule: `${comment('kubernetes firewall')} -j KUBE-FIREWALL` },
+  { table: 'filter', chain: 'OUTPUT', rule: `${comment('kubernetes firewall')} -j KUBE-FIREWALL` },
 ];
 
 /** The chains that are there whatever Services there are, less KUBE-SERVICES and KUBE-NODEPORTS themselves. */
@@ -230,6 +232,13 @@ export function baseChains(clusterCidr: string): RuleSet {
       ],
     ]),
     filter: new Map([
+      [
+        'KUBE-FIREWALL',
+        [
+          // With route_localnet the kernel would take what other hosts send to 127.0.0.0/8 (CVE-2020-8558).
+          `! -s 127.0.0.0/8 -d 127.0.0.0/8 ${comment('block incoming localnet connections')} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP`,
+        ],
+      ],
       [
         'KUBE-FORWARD',
         [

@@ -5,6 +5,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import { Informer } from '../../client/informer.ts';
 import { endpointSlices as slicesResource, services as servicesResource } from '../../client/resources.ts';
+import { writeSysctl } from '../host/sysctl.ts';
 import { deleteEntries, staleEntries } from './conntrack.ts';
 import { HealthChecks } from './health-checks.ts';
 import { Iptables } from './iptables.ts';
@@ -86,6 +87,7 @@ export class ServiceProxy {
         if (!known) await iptables.replace(rules.everything());
         else if (!isEmpty(change)) await iptables.apply(change);
         if (!known || !isEmpty(change)) synced?.(seconds(), false);
+        if (!known) await this.#openLoopback();
         known = true;
         failures = 0;
       } catch (error) {
@@ -101,6 +103,15 @@ export class ServiceProxy {
       if (known && this.#dirty.size === 0 && !(await this.#idle(iptables, signal))) known = false;
     }
     await Promise.all(following);
+  }
+
+  /** Lets this host reach node ports at 127.0.0.1; only behind the rule that keeps others from addresses of loopback. */
+  async #openLoopback(): Promise<void> {
+    try {
+      await writeSysctl('net.ipv4.conf.all.route_localnet', '1');
+    } catch (error) {
+      this.#options.logger.warn({ err: (error as Error).message }, 'node ports do not answer at 127.0.0.1');
+    }
   }
 
   /** What follows from new rules: stale UDP flows end, health checks answer anew. */

@@ -119,6 +119,7 @@ t.test('the kernel does what a Service says, change by change', async (t) => {
   for (let i = 0; i < 40; i++) answers.add((await ask('10.43.0.5', 80)).split(' ')[0] ?? '');
   t.same([...answers].sort(), [...PODS], 'both endpoints are used');
   t.match(await ask(NODE, 30080), /^10\.42\.0\.[23] /, 'the node port answers');
+  t.match(await ask('127.0.0.1', 30080), /^10\.42\.0\.[23] /, 'the node port answers at loopback');
   t.match(await askFrom(0, '10.43.0.5', 80), /^10\.42\.0\.[23] /, 'a pod reaches the Service');
 
   await put(service([endpoint(PODS[0])]));
