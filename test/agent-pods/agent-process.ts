@@ -2,8 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CriClient } from '../../agent/cri/client.ts';
+import { EvictionManager } from '../../agent/eviction/eviction-manager.ts';
+import { Meter } from '../../agent/eviction/meter.ts';
+import { readTextIfThere } from '../../agent/host/files.ts';
 import { volumeHelper } from '../../agent/host/volume-helper/ask.ts';
 import { ImageService } from '../../agent/images/image-service.ts';
+import { parseThresholds, type Levels } from '../../agent/node/pressure.ts';
 import { PodManager } from '../../agent/pods/pod-manager.ts';
 import { cgroupTree } from '../../agent/resources/cgroup-tree.ts';
 import { lowestOomScoreAdj, PodCgroups } from '../../agent/resources/pod-cgroups.ts';
@@ -43,7 +47,7 @@ const cgroups = new PodCgroups({
 });
 await cgroups.ensureTop({ milliCpu: 2000, memoryBytes: MEMORY_BYTES });
 const objects = new ApiObjectSource({ client, logger, onChange: (uid) => manager.refreshVolumes(uid) });
-const allocatable = () => ({ cpu: '2', memory: '8Gi' });
+const allocatable = () => ({ cpu: '2', memory: '8Gi', pods: '110', 'ephemeral-storage': '10Gi' });
 const volumes = new HostPodVolumes({
   podsDirectory: path.join(settings.directory, 'pods'),
   objects,
@@ -72,9 +76,28 @@ const manager = new PodManager({
   allocatable,
   staticPodDirectory: path.join(settings.directory, 'manifests'),
   logDirectory: path.join(settings.directory, 'logs'),
+  logLinkDirectory: path.join(settings.directory, 'log-links'),
   logger,
 });
-await Promise.all([manager.run(signal), serviceInformer.run(signal)]);
+
+// How much this machine has left is not the test's to change: it says so in a file.
+const levels = async (): Promise<Levels> =>
+  JSON.parse((await readTextIfThere(path.join(settings.directory, 'levels.json'))) ?? '{}') as Levels;
+const evictions = new EvictionManager({
+  pods: manager,
+  thresholds: parseThresholds(['memory.available<100Mi', 'nodefs.available<10%']),
+  meter: new Meter({ cri, cgroups, volumes, logDirectory: path.join(settings.directory, 'logs') }),
+  evict: (podUid, graceSeconds, message) => manager.evict(podUid, graceSeconds, message),
+  levels,
+  reclaimDisk: () => Promise.resolve(),
+  warnOfNode: (reason, message) => write('info')({ reason }, message),
+  limitsPeriodMs: 500,
+  logger,
+});
+const look = setInterval(() => void levels().then((seen) => evictions.relieve(seen, signal)), 200);
+signal.addEventListener('abort', () => clearInterval(look), { once: true });
+
+await Promise.all([manager.run(signal), serviceInformer.run(signal), evictions.run(signal)]);
 objects[Symbol.dispose]();
 volumes[Symbol.dispose]();
 cri.close();
