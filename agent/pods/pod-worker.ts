@@ -6,7 +6,7 @@ import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { PodProbes } from '../probes/pod-probes.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
-import { isAlive, NOTHING_RUNS, type PodRuntime } from './observed.ts';
+import { isAlive, NOTHING_RUNS, type ObservedContainer, type PodRuntime } from './observed.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { planPod, type Ending, type PodPlan, type WaitingReason } from './plan.ts';
 import { podExecutors } from './pod-executors.ts';
@@ -55,6 +55,8 @@ export class PodWorker {
   #isStale = false;
   /** Containers and sandboxes that have ended and do not look so yet, and how long to wait for the next look. */
   readonly #expectedEnds = new Map<string, number>();
+  /** Containers, by name, that are being started and have a postStart hook: they count as started when it is done. */
+  readonly #hooked = new Set<string>();
   #busySince: number | undefined;
   #lookingSince: number | undefined;
   #interrupt = new AbortController();
@@ -161,12 +163,13 @@ export class PodWorker {
     const now = Date.now();
     observed(this.#runtime);
     const isEnding = this.#ending !== undefined || this.#isOver();
-    probes.follow(this.#pod, this.#runtime, isEnding);
+    const runtime = this.#shown();
+    probes.follow(this.#pod, runtime, isEnding);
     this.#enforceDeadline(now);
     const plan = planPod(
       {
         pod: this.#pod,
-        runtime: this.#runtime,
+        runtime,
         isSetUp: this.#setUp === 'up',
         isStale: this.#isStale,
         isTornDown: this.#setUp === 'down',
@@ -180,7 +183,7 @@ export class PodWorker {
     this.#status = podStatus(
       {
         pod: this.#pod,
-        runtime: this.#runtime,
+        runtime,
         previous: this.#status,
         waiting: new Map([...this.#waiting(), ...plan.waiting]),
         started: probes.started,
@@ -193,6 +196,18 @@ export class PodWorker {
     );
     publish(this.#pod, this.#status);
     return plan;
+  }
+
+  /** What runs, as others are to see it: not yet running is what waits for its hook. Only while a plan is carried out. */
+  #shown(): PodRuntime {
+    if (this.#hooked.size === 0) return this.#runtime;
+    const { sandboxes, containers } = this.#runtime;
+    const shown = containers.map((container): ObservedContainer =>
+      container.state === 'running' && this.#hooked.has(container.name)
+        ? { ...container, state: 'created' }
+        : container,
+    );
+    return { sandboxes, containers: shown };
   }
 
   #isOver(): boolean {
@@ -267,6 +282,8 @@ export class PodWorker {
       actions.map(async (action) => {
         // What changes while the volumes are being refreshed makes them stale again.
         if (action.kind === 'refreshVolumes') this.#isStale = false;
+        const hooked = action.kind === 'startContainer' && action.container.lifecycle?.postStart !== undefined;
+        if (hooked) this.#hooked.add(action.container.name);
         try {
           await execute(action.kind, action as never);
           this.#failures.delete(keyOf(action));
@@ -275,6 +292,8 @@ export class PodWorker {
         } catch (error) {
           if (action.kind === 'refreshVolumes') this.#isStale = true;
           if (!signal.aborted) this.#failed(action, error as Error);
+        } finally {
+          if (hooked) this.#hooked.delete(action.container.name);
         }
       }),
     );
