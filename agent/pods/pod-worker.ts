@@ -278,23 +278,30 @@ export class PodWorker {
     const signal = AbortSignal.any([stop, this.#interrupt.signal]);
     const executors = podExecutors(this.#pod, this.#runtime, this.#options.services);
     const execute = <K extends PodActionKind>(kind: K, action: ActionOf<K>) => executors[kind](action, signal);
+    const carryOut = async (action: PodAction): Promise<void> => {
+      // What changes while the volumes are being refreshed makes them stale again.
+      if (action.kind === 'refreshVolumes') this.#isStale = false;
+      try {
+        await execute(action.kind, action as never);
+        this.#failures.delete(keyOf(action));
+        if (action.kind === 'setUp') this.#setUp = 'up';
+        if (action.kind === 'tearDown') this.#setUp = 'down';
+      } catch (error) {
+        if (action.kind === 'refreshVolumes') this.#isStale = true;
+        if (!signal.aborted) this.#failed(action, error as Error);
+      }
+    };
+    // Containers start together, but those behind one with a postStart hook when the hook is done: people rely on it.
+    let hook: Promise<void> | undefined;
     await Promise.all(
-      actions.map(async (action) => {
-        // What changes while the volumes are being refreshed makes them stale again.
-        if (action.kind === 'refreshVolumes') this.#isStale = false;
-        const hooked = action.kind === 'startContainer' && action.container.lifecycle?.postStart !== undefined;
-        if (hooked) this.#hooked.add(action.container.name);
-        try {
-          await execute(action.kind, action as never);
-          this.#failures.delete(keyOf(action));
-          if (action.kind === 'setUp') this.#setUp = 'up';
-          if (action.kind === 'tearDown') this.#setUp = 'down';
-        } catch (error) {
-          if (action.kind === 'refreshVolumes') this.#isStale = true;
-          if (!signal.aborted) this.#failed(action, error as Error);
-        } finally {
-          if (hooked) this.#hooked.delete(action.container.name);
-        }
+      actions.map((action) => {
+        if (action.kind !== 'startContainer') return carryOut(action);
+        const { name, lifecycle } = action.container;
+        const start = hook ? hook.then(() => (signal.aborted ? undefined : carryOut(action))) : carryOut(action);
+        if (!lifecycle?.postStart) return start;
+        this.#hooked.add(name);
+        hook = start.finally(() => this.#hooked.delete(name));
+        return hook;
       }),
     );
     this.#options.metrics?.worked(operation, (Date.now() - startedAt) / 1000);

@@ -225,9 +225,12 @@ await insideLab(import.meta.filename, async (address) => {
           shell('main', 'trap "exit 0" TERM; sleep 1000 & wait', {
             volumeMounts: [{ name: 'host', mountPath: '/host' }],
             lifecycle: {
-              postStart: { exec: { command: ['sh', '-c', 'echo started > /host/hooked'] } },
+              postStart: { exec: { command: ['sh', '-c', 'sleep 2; echo started > /host/hooked'] } },
               preStop: { exec: { command: ['sh', '-c', 'echo stopped >> /host/hooked'] } },
             },
+          }),
+          shell('later', 'cp /host/hooked /host/seen-by-later; trap "exit 0" TERM; sleep 1000 & wait', {
+            volumeMounts: [{ name: 'host', mountPath: '/host' }],
           }),
         ],
       });
@@ -236,6 +239,11 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('hooked');
       const { readFile } = await import('node:fs/promises');
       t.equal(await readFile(`${address.directory}/hooked`, 'utf8'), 'started\nstopped\n');
+      t.equal(
+        await readFile(`${address.directory}/seen-by-later`, 'utf8'),
+        'started\n',
+        'the next starts after the hook',
+      );
     });
 
     t.test('a pod on the host network, with aliases and a security context', async (t) => {
