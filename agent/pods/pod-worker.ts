@@ -6,9 +6,9 @@ import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { PodProbes } from '../probes/pod-probes.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
-import { isAlive, NOTHING_RUNS, type ObservedContainer, type PodRuntime } from './observed.ts';
+import { isAlive, newestContainer, NOTHING_RUNS, type ObservedContainer, type PodRuntime } from './observed.ts';
 import type { PodMetrics } from './pod-metrics.ts';
-import { planPod, type Ending, type PodPlan, type WaitingReason } from './plan.ts';
+import { planPod, podFullName, type Ending, type PodPlan, type WaitingReason } from './plan.ts';
 import { podExecutors } from './pod-executors.ts';
 import { PodObserver } from './pod-observer.ts';
 import type { PodServices } from './pod-services.ts';
@@ -55,6 +55,8 @@ export class PodWorker {
   #isStale = false;
   /** Containers and sandboxes that have ended and do not look so yet, and how long to wait for the next look. */
   readonly #expectedEnds = new Map<string, number>();
+  /** By container name, the end (by container id) whose back-off has been told of. */
+  readonly #backOffsTold = new Map<string, string>();
   /** Containers, by name, that are being started and have a postStart hook: they count as started when it is done. */
   readonly #hooked = new Set<string>();
   #busySince: number | undefined;
@@ -180,6 +182,7 @@ export class PodWorker {
       },
       now,
     );
+    this.#tellOfBackOffs(plan);
     this.#status = podStatus(
       {
         pod: this.#pod,
@@ -208,6 +211,16 @@ export class PodWorker {
         : container,
     );
     return { sandboxes, containers: shown };
+  }
+
+  #tellOfBackOffs({ waiting }: PodPlan): void {
+    for (const name of waiting.keys()) {
+      const ended = newestContainer(this.#runtime, name)?.id;
+      if (ended === undefined || this.#backOffsTold.get(name) === ended) continue;
+      this.#backOffsTold.set(name, ended);
+      const message = `Back-off restarting failed container ${name} in pod ${podFullName(this.#pod)}`;
+      this.#options.services.record(this.#pod, 'Warning', 'BackOff', message, name);
+    }
   }
 
   #isOver(): boolean {
