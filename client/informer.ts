@@ -42,7 +42,7 @@ const WATCH_TIMEOUT_SECONDS = 300;
 const SILENCE_LIMIT_MS = 150_000;
 /** Answers that say nothing about the resourceVersion: unauthorized, forbidden, throttled, starting up. */
 const RESUMABLE: ReadonlySet<number> = new Set([401, 403, 429, 503]);
-const RETRY = { initialMs: 200, maxMs: 30_000 };
+const RETRY = { initialMs: 200, maxMs: 10_000 };
 
 export const objectKey = (namespace: string | undefined, name: string): string =>
   namespace ? `${namespace}/${name}` : name;
@@ -130,8 +130,9 @@ export class Informer<T extends KubeObject, S = T> {
     while (!signal.aborted) {
       try {
         if (!this.#resourceVersion) await this.#relist(signal);
+        // A watch that is refused is no success: only what it tells, or its orderly end, forgets earlier failures.
+        await this.#follow(signal, () => (failures = 0));
         failures = 0;
-        await this.#follow(signal);
       } catch (error) {
         if (signal.aborted) break;
         if (isGone(error)) {
@@ -173,7 +174,7 @@ export class Informer<T extends KubeObject, S = T> {
     for (const handlers of this.#handlers) handlers.onSynced?.();
   }
 
-  #follow(signal: AbortSignal): Promise<void> {
+  #follow(signal: AbortSignal, onAlive: () => void): Promise<void> {
     const { client, resource, namespace, labelSelector, fieldSelector, metadataOnly } = this.#options;
     return client.watch(
       resource,
@@ -188,7 +189,10 @@ export class Informer<T extends KubeObject, S = T> {
         silenceLimitMs: SILENCE_LIMIT_MS,
         signal,
       },
-      (event) => this.#onEvent(event),
+      (event) => {
+        onAlive();
+        this.#onEvent(event);
+      },
     );
   }
 
