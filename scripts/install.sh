@@ -16,8 +16,8 @@ say "installing into $prefix"
 install_files "$checkout"
 
 for unit in kedge-containerd kedge-server; do start "$unit"; done
-wait_until 30 "the server's kubeconfig $kubeconfig" test -s "$kubeconfig"
-wait_until 30 "the server to be ready" kubectl --kubeconfig "$kubeconfig" get --raw /readyz
+wait_until 120 "the server's kubeconfig $kubeconfig" test -s "$kubeconfig"
+wait_until 120 "the server to be ready" kubectl --kubeconfig "$kubeconfig" get --raw /readyz
 
 if [ ! -s "$config/agent.yaml" ]; then
   say "joining this host"
@@ -25,7 +25,7 @@ if [ ! -s "$config/agent.yaml" ]; then
 fi
 start kedge-agent
 node=$(agent_setting node-name)
-wait_until 60 "node $node to register" kubectl --kubeconfig "$kubeconfig" get "node/$node"
-kubectl --kubeconfig "$kubeconfig" wait --for=condition=Ready --timeout=60s "node/$node" >/dev/null ||
-  fail "node $node is not Ready after 60 s; see $(log_hint kedge-agent)"
+wait_until 120 "node $node to register" kubectl --kubeconfig "$kubeconfig" get "node/$node"
+kubectl --kubeconfig "$kubeconfig" wait --for=condition=Ready --timeout=120s "node/$node" >/dev/null ||
+  fail "node $node is not Ready after 120 s; see $(log_hint kedge-agent)"
 say "node $node is Ready: export KUBECONFIG=$kubeconfig"
