@@ -6,9 +6,31 @@ export interface Body {
   readonly value: unknown;
   /** Keys that are given twice, as `duplicate field "spec.foo"` (YAML: with the line). The last one counts. */
   readonly problems: string[];
+  /** Of JSON with such keys: where in the text each problem is, and where there would be one if a field were unknown. */
+  readonly positions?: ReadonlyMap<string, number>;
 }
 
 const mediaType = (contentType: string): string => (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
+
+/** What is wrong with a path, as upstream's decoder words it. */
+type Complaint = 'unknown' | 'duplicate';
+const complain = (what: Complaint, path: string): string => `${what} field ${JSON.stringify(path)}`;
+
+/**
+ * Everything that is wrong with a body whose decoding found fields that are not known, in upstream's order: that of the
+ * text for JSON. A repeated key that is not known, or that is below one, counts as unknown alone.
+ */
+export function allProblems({ problems, positions }: Body, unknown: readonly string[]): string[] {
+  if (!positions) return [...problems, ...unknown];
+  const unknownPaths = unknown.map((problem) => problem.slice(complain('unknown', '').length - 1, -1));
+  const isWithin = (problem: string) =>
+    unknownPaths.some((path) => {
+      const start = `duplicate field "${path}`;
+      return problem.startsWith(start) && '".['.includes(problem.charAt(start.length));
+    });
+  const at = (problem: string) => positions.get(problem) ?? 0;
+  return [...problems.filter((problem) => !isWithin(problem)), ...unknown].sort((one, other) => at(one) - at(other));
+}
 
 /** Whether `parseBody` takes this Content-Type; an absent one is JSON. */
 export function isParsable(contentType: string): boolean {
@@ -43,7 +65,7 @@ function parseJson(text: string, findDuplicates: boolean): Body {
     const detail = text.trim() === '' ? 'unexpected end of JSON input' : error instanceof Error ? error.message : '';
     throw badRequest(`couldn't get version/kind; json parse error: ${detail}`);
   }
-  return { value, problems: findDuplicates && mayRepeatKeys(text, value) ? repeatedKeys(text) : [] };
+  return findDuplicates && mayRepeatKeys(text, value) ? { value, ...repeatedKeys(text) } : { value, problems: [] };
 }
 
 /**
@@ -83,8 +105,9 @@ interface Level {
 }
 
 /** Finds the repeated keys of text that is known to be valid JSON. */
-function repeatedKeys(text: string): string[] {
+function repeatedKeys(text: string): Omit<Body, 'value'> {
   const problems: string[] = [];
+  const positions = new Map<string, number>();
   const levels: Level[] = [];
   const token = /"((?:[^"\\]|\\.)*)"(\s*:)?|[[\]{},]/gs;
   for (const match of text.matchAll(token)) {
@@ -107,12 +130,18 @@ function repeatedKeys(text: string): string[] {
         if (!match[2] || !level?.keys) break;
         const key = JSON.parse(`"${match[1]}"`) as string;
         level.next = level.path ? `${level.path}.${key}` : key;
-        if (level.keys.has(key)) problems.push(`duplicate field ${JSON.stringify(level.next)}`);
+        if (level.keys.has(key)) {
+          const problem = complain('duplicate', level.next);
+          positions.set(problem, match.index);
+          problems.push(problem);
+        } else {
+          positions.set(complain('unknown', level.next), match.index);
+        }
         level.keys.add(key);
       }
     }
   }
-  return problems;
+  return problems.length > 0 ? { problems, positions } : { problems };
 }
 
 const isTimeTag = (tag: { readonly tag: string; readonly format?: string }): boolean =>
@@ -153,7 +182,12 @@ function findRepeatedYamlKeys(node: unknown, text: string, problems: string[]): 
   }
 }
 
-/** What JSON can say: timestamps become text, keys become strings. */
+/** What JSON can say: timestamps become text, keys become strings; in the order of upstream's conversion, that of the keys. */
 function toJson(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value ?? null)) as unknown;
+  return JSON.parse(JSON.stringify(value ?? null), (_key, inner: unknown) => inOrder(inner)) as unknown;
+}
+
+function inOrder(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
 }

@@ -7,7 +7,7 @@ import type { KubeObject } from './kind.ts';
 import type { Shape, TSchema } from './schema.ts';
 import { QuantityError, canonicalQuantity, roundUpToMilli } from './quantity.ts';
 import { invalid } from './field-error.ts';
-import { badRequest, invalidObject } from './status-error.ts';
+import { badRequest, invalidObject, type StatusError } from './status-error.ts';
 import { canonicalMicroTime, canonicalTime } from './time.ts';
 
 export interface Decoded<T> {
@@ -333,6 +333,18 @@ export interface Decodable<T> {
  * Throws a 400 BadRequest StatusError for a wrong apiVersion, a wrong kind, or a field of a wrong type.
  */
 export function decodeObject<T extends KubeObject>(kind: Decodable<T>, body: unknown): Decoded<T> {
+  return decodeAs(kind, body, ({ message }) => badRequest(`${cannotHandle(kind)}: ${message}`));
+}
+
+/** What upstream says before the reason why a body is not such an object. */
+export const cannotHandle = ({ kind, version }: Pick<Decodable<unknown>, 'kind' | 'version'>): string =>
+  `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}`;
+
+function decodeAs<T extends KubeObject>(
+  kind: Decodable<T>,
+  body: unknown,
+  refuse: (error: DecodeError) => Error,
+): Decoded<T> {
   const expected = kind.group ? `${kind.group}/${kind.version}` : kind.version;
   if (!isJson(body)) {
     const detail = `json: cannot unmarshal ${jsonType(body)} into Go value of type struct { APIVersion string; Kind string }`;
@@ -356,21 +368,22 @@ export function decodeObject<T extends KubeObject>(kind: Decodable<T>, body: unk
     return decoded;
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    throw badRequest(
-      `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: ${error.message}`,
-    );
+    throw refuse(error);
   }
 }
 
 /**
  * Decodes what a patch made of an object. Throws a 422 Invalid StatusError for a field of a wrong type, as upstream does
- * there; `patch` is the patch's text, for the message.
+ * there; `shown` makes what the message quotes.
  */
-export function decodePatched<T extends KubeObject>(kind: Decodable<T>, patched: unknown, patch: string): Decoded<T> {
-  try {
-    return kind.decode(patched);
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    throw invalidObject({ group: '', kind: '' }, '', [invalid('patch', patch, error.message)]);
-  }
+export function decodePatched<T extends KubeObject>(
+  kind: Decodable<T>,
+  patched: unknown,
+  shown: () => string,
+): Decoded<T> {
+  return decodeAs(kind, patched, ({ message }) => invalidPatch(shown(), message));
 }
+
+/** What a patch makes is refused. `shown` is the patch, or what it made. */
+export const invalidPatch = (shown: string, message: string): StatusError =>
+  invalidObject({ group: '', kind: '' }, '', [invalid('patch', shown, message)]);

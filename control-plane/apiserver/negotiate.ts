@@ -9,7 +9,7 @@ export interface Accepted {
   readonly encoding: 'json' | 'yaml';
 }
 
-const NOT_ACCEPTABLE =
+export const NOT_ACCEPTABLE =
   'only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf';
 const META_VERSIONS = new Set(['v1', 'v1beta1']);
 

@@ -1,31 +1,19 @@
 /** The verbs on one stored object, or on a collection of them. */
 import { apiVersionOf } from '../../api/machinery/define-kind.ts';
-import { parseBody } from '../../api/machinery/body.ts';
-import type { Kind } from '../../api/machinery/kind.ts';
-import { applyJsonPatch } from '../../api/machinery/patch/json.ts';
-import { applyMergePatch } from '../../api/machinery/patch/merge.ts';
-import { applyStrategicPatch } from '../../api/machinery/patch/strategic.ts';
-import { isNotFound, notFound, unsupportedMediaType } from '../../api/machinery/status-error.ts';
+import { isNotFound, notFound } from '../../api/machinery/status-error.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
 import { validateDeleteOptions } from './deletion.ts';
 import type { Exchange } from './exchange.ts';
 import { partialMetadata } from './list.ts';
 import { parseListOptions, waitUntilFresh } from './list-options.ts';
-import { parseMediaType } from './negotiate.ts';
 import type { Stored } from './object-meta.ts';
+import { readPatch } from './patch-request.ts';
 import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
-import {
-  decodeBody,
-  parseDryRun,
-  parseFieldValidation,
-  readDeleteOptions,
-  reportProblems,
-  type FieldValidation,
-} from './write-options.ts';
+import { decodeBody, parseDryRun, parseFieldValidation, readDeleteOptions } from './write-options.ts';
 import type { ObjectWriter, WriteContext, Written } from './write.ts';
 
 /** Kinds whose deletion answers with the object instead of a Status (upstream's `ReturnDeletedObject`). */
@@ -33,12 +21,6 @@ const ANSWERED_WITH_OBJECT = new Set(['pods', 'services', 'serviceaccounts']);
 
 /** Objects of a collection that are deleted at the same time, and share flushes of the store. */
 const DELETE_SLICE = 250;
-
-const PATCH_TYPES = {
-  'application/json-patch+json': 'json',
-  'application/merge-patch+json': 'merge',
-  'application/strategic-merge-patch+json': 'strategic',
-} as const;
 
 export class ObjectHandlers {
   readonly #registry: Registry;
@@ -109,13 +91,11 @@ export class ObjectHandlers {
     const { query, name, subresource } = exchange.info;
     const dryRun = parseDryRun(query, 'PatchOptions');
     const validation = parseFieldValidation(query, 'PatchOptions');
-    const apply = await readPatch(exchange, validation);
+    const patch = await readPatch(exchange, validation);
     if (!resource.cache.get(namespace, name)) throw notFound(resource.kind, name);
     const change = (old: Stored | undefined, reparse: () => Stored): Stored => {
       if (!old) throw notFound(resource.kind, name);
-      const patched = apply(resource.kind, old, reparse);
-      const { object, problems } = resource.decode(patched);
-      reportProblems(problems, validation, exchange);
+      const object = patch.apply(resource.kind, old, reparse, exchange) as Stored;
       resource.kind.applyDefaults(object);
       return object;
     };
@@ -202,30 +182,4 @@ function sendDeleted(exchange: Exchange, resource: Resource, { bytes, outcome }:
     status: 'Success',
     details: { name: exchange.info.name, ...(kind.group && { group: kind.group }), kind: kind.plural, uid },
   });
-}
-
-/** Makes the patched object, not yet decoded. */
-export type PatchFunction = (kind: Pick<Kind, 'schema'>, old: Stored, reparse: () => Stored) => unknown;
-
-/** Reads the patch and its type off the request. Throws 415 for types that are not known. */
-export async function readPatch(exchange: Exchange, validation: FieldValidation): Promise<PatchFunction> {
-  const { type } = parseMediaType(exchange.header('content-type') ?? '');
-  const patchType = PATCH_TYPES[type as keyof typeof PATCH_TYPES] as
-    (typeof PATCH_TYPES)[keyof typeof PATCH_TYPES] | undefined;
-  if (!patchType) {
-    throw unsupportedMediaType(
-      `the body of the request was in an unknown format - accepted media types include: ${Object.keys(PATCH_TYPES).join(', ')}`,
-    );
-  }
-  const body = await exchange.readBody();
-  const { value: patch, problems } = parseBody(body.toString(), 'application/json', validation !== 'Ignore');
-  reportProblems(problems, validation, exchange);
-  switch (patchType) {
-    case 'json':
-      return (_kind, _old, reparse) => applyJsonPatch(reparse(), patch);
-    case 'merge':
-      return (_kind, old) => applyMergePatch(old, patch);
-    case 'strategic':
-      return (kind, old) => applyStrategicPatch(old as unknown as Record<string, unknown>, patch, kind.schema);
-  }
 }

@@ -6,10 +6,11 @@ import { invalidObject, notFound } from '../../api/machinery/status-error.ts';
 import { scales, type Scale } from '../../api/autoscaling/scale.ts';
 import type { LabelSelector } from '../../api/meta/label-selector.ts';
 import type { Exchange } from './exchange.ts';
-import { readPatch, type ObjectHandlers } from './object-handlers.ts';
+import type { ObjectHandlers } from './object-handlers.ts';
 import { placeObject, type Stored } from './object-meta.ts';
+import { readPatch } from './patch-request.ts';
 import type { Resource } from './resource.ts';
-import { parseDryRun, parseFieldValidation, reportProblems } from './write-options.ts';
+import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
 import type { ObjectWriter } from './write.ts';
 
 interface Scalable extends Stored {
@@ -35,11 +36,10 @@ export async function serveScale(
   const patch = verb === 'patch' ? await readPatch(exchange, validation) : undefined;
   const body = patch ? undefined : await exchange.readBody();
   const wantedScale = (current: Scale): Scale => {
-    const value = patch
-      ? patch(scales, current as Stored, () => structuredClone(current) as Stored)
-      : exchange.parseBody(body ?? Buffer.alloc(0), false).value;
-    const { object, problems } = decodeObject(scales, value);
-    reportProblems(problems, validation, exchange);
+    if (patch) return patch.apply(scales, current as Stored, () => structuredClone(current) as Stored, exchange);
+    const parsed = exchange.parseBody(body ?? Buffer.alloc(0), validation !== 'Ignore');
+    const { object, problems } = decodeObject(scales, parsed.value);
+    reportBody(scales, parsed, problems, validation, exchange);
     return object;
   };
   const change = (old: Stored | undefined, reparse: () => Stored): Stored => {

@@ -1,7 +1,14 @@
 /** Subresources that are views of a stored object or acts upon it, and the creates that store nothing. */
 import { decodeObject } from '../../api/machinery/decode.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
-import { badRequest, conflict, methodNotAllowed, noSuchPath, notFound } from '../../api/machinery/status-error.ts';
+import {
+  badRequest,
+  conflict,
+  methodNotAllowed,
+  noSuchPath,
+  notAcceptable,
+  notFound,
+} from '../../api/machinery/status-error.ts';
 import type { Binding } from '../../api/core/binding.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import type { Eviction } from '../../api/policy/eviction.ts';
@@ -9,13 +16,14 @@ import { findByKind } from '../../api/registry.ts';
 import type { Action, Actions } from './action.ts';
 import type { Exchange } from './exchange.ts';
 import type { LocalApi } from './local-api.ts';
+import { NOT_ACCEPTABLE } from './negotiate.ts';
 import { placeObject, type Stored } from './object-meta.ts';
 import type { ObjectHandlers } from './object-handlers.ts';
 import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 import { serveScale } from './scale.ts';
 import { validateDeleteOptions } from './deletion.ts';
-import { parseDryRun, parseFieldValidation, reportProblems } from './write-options.ts';
+import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
 import type { ObjectWriter } from './write.ts';
 
 export interface SubresourceParts {
@@ -58,6 +66,8 @@ export class Subresources {
   /** A create that is answered by an action: reviews, tokens. */
   async act(exchange: Exchange, resource: Resource, action: Action): Promise<void> {
     const { info, user } = exchange;
+    // Only what is stored has rows and metadata to show.
+    if (exchange.accepted.form !== 'object') throw notAcceptable(NOT_ACCEPTABLE);
     const dryRun = parseDryRun(info.query, 'CreateOptions');
     const body = await this.#readBody(exchange, resource);
     const { code, object } = await action({ info, user, api: this.#parts.api, body, dryRun });
@@ -129,13 +139,14 @@ export class Subresources {
     const { query, subresource } = exchange.info;
     const validation = parseFieldValidation(query, 'CreateOptions');
     const body = await exchange.readBody();
-    const { value, problems } = exchange.parseBody(body, validation !== 'Ignore');
+    const parsed = exchange.parseBody(body, validation !== 'Ignore');
     const described = resource.kind.subresources.find(({ name }) => name === subresource);
     const { group = '', version = 'v1', kind = travels } = described ?? {};
     const travelling = kind === undefined ? undefined : findByKind(group, version, kind);
-    const decoded = decodeObject(travelling ?? resource.kind, value);
-    reportProblems([...problems, ...decoded.problems], validation, exchange);
-    (travelling ?? resource.kind).applyDefaults(decoded.object);
+    const known = travelling ?? resource.kind;
+    const decoded = decodeObject(known, parsed.value);
+    reportBody(known, parsed, decoded.problems, validation, exchange);
+    known.applyDefaults(decoded.object);
     return decoded.object;
   }
 }

@@ -1,5 +1,6 @@
 /** The query parameters of writes, and the decoding of their bodies. */
-import { decoderOf, DecodeError } from '../../api/machinery/decode.ts';
+import { allProblems, type Body } from '../../api/machinery/body.ts';
+import { cannotHandle, decoderOf, DecodeError } from '../../api/machinery/decode.ts';
 import { notSupported } from '../../api/machinery/field-error.ts';
 import { badRequest, invalidObject } from '../../api/machinery/status-error.ts';
 import { DeleteOptions } from '../../api/meta/delete-options.ts';
@@ -31,16 +32,44 @@ export function parseFieldValidation(query: URLSearchParams, kind: string): Fiel
 
 /** Decodes a body as an object of the resource; what it says beyond the schema is refused, told or passed over. */
 export function decodeBody(resource: Resource, body: Buffer, validation: FieldValidation, exchange: Exchange): Stored {
-  const { value, problems } = exchange.parseBody(body, validation !== 'Ignore');
-  const decoded = resource.decode(value);
-  reportProblems([...problems, ...decoded.problems], validation, exchange);
+  const parsed = exchange.parseBody(body, validation !== 'Ignore');
+  const decoded = resource.decode(parsed.value);
+  reportBody(resource.kind, parsed, decoded.problems, validation, exchange);
   return decoded.object;
 }
 
-export function reportProblems(problems: readonly string[], validation: FieldValidation, exchange: Exchange): void {
+/** Tells of the fields of a body that are given twice, or not known to its kind. Throws 400 when they must not be. */
+export function reportBody(
+  kind: { readonly kind: string; readonly version: string },
+  body: Body,
+  unknown: readonly string[],
+  validation: FieldValidation,
+  exchange: Exchange,
+): void {
+  if (body.problems.length === 0 && unknown.length === 0) return;
+  reportProblems(allProblems(body, unknown), validation, exchange, (message) =>
+    badRequest(`${cannotHandle(kind)}: ${message}`),
+  );
+}
+
+/** @param refuse makes the error of strict validation. */
+export function reportProblems(
+  problems: readonly string[],
+  validation: FieldValidation,
+  exchange: Exchange,
+  refuse: (message: string) => Error,
+): void {
   if (problems.length === 0 || validation === 'Ignore') return;
-  if (validation === 'Strict') throw badRequest(`strict decoding error: ${problems.join(', ')}`);
+  if (validation === 'Strict') throw refuse(strictError(problems));
   for (const problem of problems) exchange.warn(problem);
+}
+
+/** Upstream's YAML library lists the keys that it met twice in an error of its own. */
+function strictError(problems: readonly string[]): string {
+  const ofYaml = problems.filter((problem) => problem.startsWith('line '));
+  const others = problems.filter((problem) => !problem.startsWith('line '));
+  const yaml = ofYaml.length > 0 ? [['yaml: unmarshal errors:', ...ofYaml].join('\n  ')] : [];
+  return `strict decoding error: ${[...yaml, ...others].join(', ')}`;
 }
 
 const decodeDeleteOptions = decoderOf<DeleteOptions>(DeleteOptions);

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { events } from '../../api/events/event.ts';
 import { kinds } from '../../api/registry.ts';
-import { CONFIG_MAPS, configMap, pod, PODS, take, TestServer } from './server.ts';
+import { CONFIG_MAPS, configMap, pod, PODS, SERVICES, take, TestServer, type Answer } from './server.ts';
 
 const MERGE = 'application/merge-patch+json';
 
@@ -84,6 +84,58 @@ t.test('a dry run answers as if and leaves no trace', async (t) => {
   t.equal((await server.call('POST', `${CONFIG_MAPS}?dryRun=Some`, { body: configMap('b') })).status, 422);
 });
 
+t.test('what a body or a patch says beyond the schema is told in the order of the text', async (t) => {
+  await using server = await TestServer.start();
+  const service = (name: string) =>
+    `{"metadata":{"name":"${name}"},"spec":{"nope":{"a":1,"a":2},"type":"ClusterIP","type":"ExternalName",` +
+    '"externalName":"a.example","ports":[{"port":1,"port":80,"odd":1}]},"nope":1}';
+  const found = [
+    'unknown field "spec.nope"',
+    'duplicate field "spec.type"',
+    'duplicate field "spec.ports[0].port"',
+    'unknown field "spec.ports[0].odd"',
+    'unknown field "nope"',
+  ];
+  const warnings = (answer: Answer) => String(answer.headers.warning).replaceAll('\\"', '"');
+  const inHeader = (problems: string[]) => problems.map((problem) => `299 - "${problem}"`).join(', ');
+  const strict = await server.call('POST', `${SERVICES}?fieldValidation=Strict`, { body: service('a') });
+  t.match(strict.body, {
+    code: 400,
+    message: `Service in version "v1" cannot be handled as a Service: strict decoding error: ${found.join(', ')}`,
+  });
+  t.equal(warnings(await server.call('POST', SERVICES, { body: service('a') })), inHeader(found));
+
+  const yaml = 'metadata: {name: b}\ndata:\n  k: v\n  k: w\nodd: 1\nimmutable: false\neven: 1\n';
+  const refused = await server.call('POST', `${CONFIG_MAPS}?fieldValidation=Strict`, {
+    body: yaml,
+    type: 'application/yaml',
+  });
+  t.match(String(refused.body.message), /strict decoding error: yaml: unmarshal errors:\n {2}line 4: key "k" already/);
+  t.match(String(refused.body.message), /in map, unknown field "even", unknown field "odd"$/);
+
+  const patch = (query: string, type: string, body: string) =>
+    server.call('PATCH', `${SERVICES}/a${query}`, { body, type: `application/${type}+json` });
+  const merge = '{"spec":{"externalName":"b.example","externalName":"c.example","nope":1}}';
+  const merged = ['duplicate field "spec.externalName"', 'unknown field "spec.nope"'];
+  t.equal(warnings(await patch('', 'merge-patch', merge)), inHeader(merged));
+  for (const type of ['merge-patch', 'strategic-merge-patch']) {
+    const answer = await patch('?fieldValidation=Strict', type, merge);
+    t.match(answer.body, { code: 422, reason: 'Invalid' });
+    t.ok(String(answer.body.message).endsWith(`strict decoding error: ${merged.join(', ')}`), type);
+  }
+  const operations = '[{"op":"add","path":"/spec/x","path":"/spec/nope","value":1,"odd":1}]';
+  t.equal(
+    warnings(await patch('', 'json-patch', operations)),
+    inHeader([
+      'json patch unknown field "[0].odd"',
+      'json patch duplicate field "[0].path"',
+      'unknown field "spec.nope"',
+    ]),
+  );
+  const wrongType = await patch('', 'merge-patch', '{"spec":{"externalName":1}}');
+  t.match(wrongType.body, { code: 422, reason: 'Invalid', message: /^ "" is invalid: patch: Invalid value/ });
+});
+
 t.test('bodies that cannot be are refused in words', async (t) => {
   await using server = await TestServer.start();
   const post = (body: unknown, query = '', type = 'application/json') =>
@@ -97,7 +149,7 @@ t.test('bodies that cannot be are refused in words', async (t) => {
   t.equal((await post(configMap('a'), '', 'application/x-protobuf')).status, 415);
   t.match((await post({ ...configMap('a'), nope: 1 }, '?fieldValidation=Strict')).body, {
     code: 400,
-    message: 'strict decoding error: unknown field "nope"',
+    message: 'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "nope"',
   });
   const warned = await post({ ...configMap('a'), nope: 1 });
   t.equal(warned.status, 201);
