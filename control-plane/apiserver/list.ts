@@ -49,10 +49,12 @@ async function findPage(
   const { continueFrom, revision, match } = options;
   if (revision !== undefined && revision > registry.revision) await waitUntilFresh(registry, revision);
   const at = continueFrom ? continueFrom.revision : match === 'Exact' ? revision : undefined;
-  if (at === undefined || at < 0 || resource.cache.changedAt <= at) {
-    return presentPage(registry, resource, namespace, options, selection, at);
-  }
+  if (at === undefined || at < 0) return presentPage(registry, resource, namespace, options, selection, at);
   try {
+    // Also where nothing has changed since: clients count on it that tokens expire.
+    const { compactedRevision } = registry.store;
+    if (at < compactedRevision) throw new CompactedError(at, compactedRevision);
+    if (resource.cache.changedAt <= at) return presentPage(registry, resource, namespace, options, selection, at);
     return await pastPage(registry, resource, namespace, options, selection, at);
   } catch (error) {
     if (!(error instanceof CompactedError)) throw error;

@@ -45,6 +45,16 @@ t.test('a list in pages shows one moment, whatever is written between the pages'
   const inconsistent = String(expired.body.metadata?.continue);
   const rest = await server.call('GET', `${CONFIG_MAPS}?continue=${inconsistent}`);
   t.ok(names(rest.body).includes('zzz'), 'the token of the 410 goes on with what is there now');
+
+  const quiet = await server.call('GET', `${CONFIG_MAPS}?limit=2`);
+  await server.call('POST', PODS, { body: pod('of-another-kind') });
+  await server.store.compact(server.store.revision);
+  const alsoExpired = await server.call('GET', `${CONFIG_MAPS}?continue=${String(quiet.body.metadata?.continue)}`);
+  t.match(
+    alsoExpired.body,
+    { code: 410, reason: 'Expired' },
+    'a token expires where nothing has changed since as well',
+  );
 });
 
 t.test('what is asked for of a revision is held to', async (t) => {
