@@ -1,4 +1,5 @@
 /** What the server serves, as discovery tells it: the plain documents and the aggregated one. */
+import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../api/machinery/define-kind.ts';
 import type { Kind, Subresource } from '../../api/machinery/kind.ts';
 import type { APIGroup, APIGroupList, APIResource, APIResourceList } from '../../api/meta/discovery.ts';
@@ -41,6 +42,7 @@ export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
       namespaced: kind.namespaced,
       kind: kind.kind,
       verbs: [...kind.verbs],
+      ...(kind.verbs.includes('list') && { storageVersionHash: storageVersionHash(kind) }),
       ...(kind.shortNames.length > 0 && { shortNames: [...kind.shortNames] }),
       ...(kind.categories.length > 0 && { categories: [...kind.categories] }),
     },
@@ -62,6 +64,13 @@ export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
     groupVersion: first ? apiVersionOf(first) : '',
     resources: resources.sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
+}
+
+/** Tells clients when objects are stored in another form than before; upstream's `discovery.StorageVersionHash`. */
+function storageVersionHash({ group, version, kind, storedAs }: Kind): string {
+  // What shares the storage of a kind of the core group is stored as that.
+  const stored = storedAs ? `/v1/${kind}` : `${group}/${version}/${kind}`;
+  return createHash('sha256').update(stored).digest().subarray(0, 8).toString('base64');
 }
 
 /** `apidiscovery.k8s.io/v2` and, in the same shape, `v2beta1`. */

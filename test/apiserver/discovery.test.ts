@@ -15,6 +15,11 @@ t.test('what is served can be found out, plainly and all at once, and is not sen
     { kind: 'Scale', group: 'autoscaling', version: 'v1', namespaced: true },
   );
 
+  t.match(
+    resources.find(({ name }) => name === 'deployments'),
+    { storageVersionHash: '8aSe+NMegvE=' },
+  );
+
   const all = await server.call('GET', '/apis', { accept: `${AGGREGATED},application/json` });
   t.equal(all.headers['content-type'], AGGREGATED);
   const items = all.body.items as { metadata: { name: string }; versions: { resources: object[] }[] }[];
