@@ -4,6 +4,7 @@ import type { ClusterPki } from '../pki/cluster-pki.ts';
 import type { Action } from './action.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
+import type { PublicDocument } from './paths.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
 import { BootstrapTokenAuthenticator } from './authentication/bootstrap-tokens.ts';
 import { LocalBoundObjects } from './authentication/bound-objects.ts';
@@ -48,7 +49,7 @@ export interface Security {
   /** Reviews and `serviceaccounts/token`, keyed as `Actions` wants them. */
   readonly actions: ReadonlyMap<string, Action>;
   /** The JSON documents by path: `/.well-known/openid-configuration` and `/openid/v1/jwks`. */
-  readonly documents: ReadonlyMap<string, object>;
+  readonly documents: ReadonlyMap<string, PublicDocument>;
   /**
    * Brings the objects that security rests on up to date: the default roles and bindings, and what joining nodes read.
    * `advertisedUrl` is where they reach this server: `https://192.0.2.1:6443`. The system's namespaces must be there.
@@ -114,8 +115,8 @@ export function createSecurity(options: SecurityOptions): Security {
       ['serviceaccounts/token', restricted(restriction, tokenRequestAction({ issuer, audiences }))],
     ]),
     documents: new Map([
-      ['/.well-known/openid-configuration', issuer.discoveryDocument()],
-      ['/openid/v1/jwks', issuer.keySet()],
+      ['/.well-known/openid-configuration', { contentType: 'application/json', content: issuer.discoveryDocument() }],
+      ['/openid/v1/jwks', { contentType: 'application/jwk-set+json', content: issuer.keySet() }],
     ]),
     async bootstrap(advertisedUrl) {
       await reconcileDefaultPolicy(api);

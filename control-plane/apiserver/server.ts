@@ -20,7 +20,7 @@ import { discoveryHandler } from './discovery-handlers.ts';
 import { healthHandler } from './health.ts';
 import { ApiServerMetrics } from './metrics.ts';
 import { openApiHandler } from './openapi-handlers.ts';
-import { documentsHandler, indexHandler, versionHandler } from './paths.ts';
+import { documentsHandler, indexHandler, versionHandler, type PublicDocument } from './paths.ts';
 import { BodyParser } from './request-body.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { Router } from './router.ts';
@@ -48,7 +48,7 @@ export interface ServeOptions {
   readonly admission: readonly AdmissionPlugin[];
   readonly actions: Actions;
   /** More JSON documents, by path. */
-  readonly documents?: ReadonlyMap<string, object>;
+  readonly documents?: ReadonlyMap<string, PublicDocument>;
   /** PEM. `clientCA` signs the certificates of clients. */
   readonly tls: { readonly cert: string | Buffer; readonly key: string | Buffer; readonly clientCA: string | Buffer };
   /** 127.0.0.1 and the like; all addresses when absent. */
@@ -86,7 +86,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const metrics = new ApiServerMetrics(core.registry, watches);
   let ready = false;
   const kinds = core.registry.resources.map(({ kind }) => kind);
-  const documents = options.documents ?? new Map<string, object>();
+  const documents = options.documents ?? new Map<string, PublicDocument>();
   const paths = [
     healthHandler(core, stopping.signal, () => ready),
     discoveryHandler(kinds),
@@ -217,7 +217,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   };
 }
 
-function indexedPaths(kinds: readonly Kind[], documents: ReadonlyMap<string, object>): string[] {
+function indexedPaths(kinds: readonly Kind[], documents: ReadonlyMap<string, PublicDocument>): string[] {
   const groups = kinds
     .filter(({ group }) => group !== '')
     .flatMap(({ group, version }) => [`/apis/${group}`, `/apis/${group}/${version}`]);
