@@ -8,6 +8,7 @@ import { runCertificateController, type SignRequest } from './certificates/certi
 import type { ControllerContext } from './context.ts';
 import { runDeploymentController } from './deployment/deployment.ts';
 import { runEndpointsController } from './endpoints/endpoints.ts';
+import { runSliceMirrorController } from './endpoints/slice-mirror.ts';
 import { runGarbageCollector, type Source } from './garbage/garbage-collector.ts';
 import { createInformers, type SharedInformers } from './informers.ts';
 import { Interner } from './intern.ts';
@@ -61,6 +62,7 @@ export async function runControllers(options: ControllersOptions): Promise<void>
     runDeploymentController(context),
     runReplicaSetController(context),
     runEndpointsController(context),
+    runSliceMirrorController(context),
     runNamespaceController(context),
     runGarbageCollector(context, garbageSources(informers)),
     runServiceAccountController(context, options.rootCa),

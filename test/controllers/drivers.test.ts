@@ -347,3 +347,44 @@ t.test('the controllers and a real api-server', async (t) => {
 
   t.strictSame(node.failures, []);
 });
+
+t.test('Endpoints written by hand become slices, follow them and go with them', async (t) => {
+  await using plane = await ControlPlane.start();
+  const { client } = plane;
+  await newNamespace(client, 'by-hand');
+  const mirrored = async () =>
+    (await client.list(endpointSlices, { namespace: 'by-hand' })).items.map(
+      ({ addressType, endpoints: all = [], ports = [] }) => ({
+        addressType,
+        addresses: all.map(({ addresses, conditions }) => `${addresses.join()} ${conditions?.ready}`),
+        ports: ports.map(({ port }) => port),
+      }),
+    );
+  const becomes = (wanted: object[]) =>
+    until(async () => JSON.stringify(await mirrored()) === JSON.stringify(wanted), JSON.stringify(wanted));
+  const ports = [{ name: 'http', port: 80 }];
+  const metadata = { namespace: 'by-hand', name: 'outside' };
+  const made = await client.create(endpoints, {
+    metadata,
+    subsets: [{ addresses: [{ ip: '192.0.2.1' }], notReadyAddresses: [{ ip: '192.0.2.2' }], ports }],
+  });
+  await client.create(services, { metadata, spec: { ports } });
+  await becomes([{ addressType: 'IPv4', addresses: ['192.0.2.1 true', '192.0.2.2 false'], ports: [80] }]);
+  const [slice] = (await client.list(endpointSlices, { namespace: 'by-hand' })).items;
+  t.match(slice?.metadata, {
+    labels: {
+      'kubernetes.io/service-name': 'outside',
+      'endpointslice.kubernetes.io/managed-by': 'endpointslicemirroring-controller.k8s.io',
+    },
+    ownerReferences: [{ kind: 'Endpoints', name: 'outside', uid: made.metadata?.uid }],
+  });
+
+  const moved = [{ addresses: [{ ip: '192.0.2.9' }], ports: [{ name: 'http', port: 8080 }] }];
+  await client.update(endpoints, { ...made, subsets: moved });
+  await becomes([{ addressType: 'IPv4', addresses: ['192.0.2.9 true'], ports: [8080] }]);
+  const [rewritten] = (await client.list(endpointSlices, { namespace: 'by-hand' })).items;
+  t.equal(rewritten?.metadata?.uid, slice?.metadata?.uid, 'the slice is rewritten, not replaced');
+
+  await client.delete(services, 'by-hand', 'outside');
+  await becomes([]);
+});
