@@ -1,13 +1,16 @@
 /**
- * `subPathExpr`: `$(NAME)` stands for an environment variable of the container, `$$` for a dollar sign. Throws for a name
- * that the container does not have: https://kubernetes.io/docs/concepts/storage/volumes/#using-subpath-expanded-environment
+ * `subPathExpr`: `$(NAME)` stands for an environment variable of the container, `$$` for a dollar sign. Throws for names
+ * that the container does not have or that are empty (the whole volume would be shown in place of a part of it):
+ * https://kubernetes.io/docs/concepts/storage/volumes/#using-subpath-expanded-environment
  */
 export function expandSubPath(expression: string, env: Readonly<Record<string, string>>): string {
-  return expression.replace(/\$\$|\$\(([^()]+)\)/g, (match, name: string | undefined) => {
+  const missing = new Set<string>();
+  const expanded = expression.replace(/\$\$|\$\(([^()]+)\)/g, (_match, name: string | undefined) => {
     if (name === undefined) return '$';
     const value = env[name];
-    if (value === undefined)
-      throw new Error(`subPathExpr ${JSON.stringify(expression)} names ${match}, which is not set`);
-    return value;
+    if (!value) missing.add(name);
+    return value ?? '';
   });
+  if (missing.size > 0) throw new Error(`missing value for ${[...missing].sort().join(', ')}`);
+  return expanded;
 }
