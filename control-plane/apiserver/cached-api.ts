@@ -59,8 +59,9 @@ export class CachedApi implements LocalApi {
     for (const { namespace, name, bytes } of resource.cache.entries('')) {
       onChange({ namespace, name, object: parse(bytes) });
     }
-    resource.cache.follow(({ type, entry: { namespace, name, bytes } }) => {
-      onChange({ namespace, name, object: type === 'DELETED' ? undefined : parse(bytes) });
+    resource.cache.follow(({ type, entry: { namespace, name, bytes } }, written) => {
+      const object = (): T => (!kind.storedAs && written ? (written as T) : parse(bytes));
+      onChange({ namespace, name, object: type === 'DELETED' ? undefined : object() });
     });
   }
 }

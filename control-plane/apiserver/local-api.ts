@@ -15,7 +15,8 @@ export interface LocalApi {
   delete(kind: Kind, namespace: string, name: string): Promise<void>;
   /**
    * Calls back with every object that there is, then with each change (`object` is undefined after a delete), on the same
-   * turn in which readers of the cache see it.
+   * turn in which readers of the cache see it. The objects are shared: not to be changed. One that was just written here
+   * may lack its resourceVersion.
    */
   subscribe<T extends KubeObject>(kind: Kind<T>, onChange: (change: LocalChange<T>) => void): void;
 }

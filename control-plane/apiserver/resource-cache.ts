@@ -26,6 +26,12 @@ export interface Entry extends EntryIndex {
 }
 
 /** Told of changes in the order of their revisions, after readers can see them. */
+/**
+ * `written` is the object that this server has just written, where it was this server: it has no resourceVersion yet, and
+ * it is shared, so not to be changed.
+ */
+export type ChangeFollower = (change: Change, written: KubeObject | undefined) => void;
+
 export type ChangeListener = (changes: readonly Change[]) => void;
 
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
@@ -42,9 +48,9 @@ export class ResourceCache {
   readonly #byKey = new Map<string, Entry>();
   readonly #ordered = new OrderedEntries<Entry>();
   readonly #listeners = new Set<ChangeListener>();
-  readonly #followers: ((change: Change) => void)[] = [];
+  readonly #followers: ChangeFollower[] = [];
   /** What a write knows of the bytes that it handed to the store, so that they need not be parsed when they come back. */
-  readonly #known = new WeakMap<Buffer, EntryIndex>();
+  readonly #known = new WeakMap<Buffer, EntryIndex & { readonly object: KubeObject }>();
   #window = new EventWindow(0);
   #pending: Change[] = [];
   #changedAt = 0;
@@ -89,7 +95,7 @@ export class ResourceCache {
 
   /** Notes what the object looks like that `stored` is the bytes of. */
   expect(stored: Buffer, object: KubeObject): void {
-    this.#known.set(stored, this.index(object));
+    this.#known.set(stored, { ...this.index(object), object });
   }
 
   /** Takes in an object that was there when the server started. */
@@ -110,10 +116,13 @@ export class ResourceCache {
     const previous = this.#byKey.get(key);
     this.#changedAt = event.revision;
     if (event.type === 'put') {
+      const written = this.#known.get(event.value)?.object;
       const entry = this.entryOf(key, event.value, event.revision);
+      // The bytes live on in the entry; the object must not live on with them.
+      this.#known.delete(event.value);
       this.#byKey.set(key, entry);
       this.#ordered.set(entry);
-      this.#record({ type: previous ? 'MODIFIED' : 'ADDED', revision: event.revision, entry, previous });
+      this.#record({ type: previous ? 'MODIFIED' : 'ADDED', revision: event.revision, entry, previous }, written);
     } else if (previous) {
       const entry = {
         ...previous,
@@ -139,14 +148,14 @@ export class ResourceCache {
   }
 
   /** Told of each change by itself, in the moment in which readers see it. */
-  follow(follower: (change: Change) => void): void {
+  follow(follower: ChangeFollower): void {
     this.#followers.push(follower);
   }
 
-  #record(change: Change): void {
+  #record(change: Change, written?: KubeObject): void {
     this.#window.push(change);
     this.#pending.push(change);
-    for (const follower of this.#followers) follower(change);
+    for (const follower of this.#followers) follower(change, written);
   }
 
   /** What the cache would hold of these stored bytes. */
