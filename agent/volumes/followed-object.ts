@@ -1,7 +1,7 @@
-/** One configMap or secret, as the api-server has it now: got once, then followed by a watch of its name alone. */
+/** One configMap or secret, as the api-server has it now: listed by its name, then followed from there by a watch. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../../api/machinery/kind.ts';
-import { isGone, isNotFound, StatusError } from '../../api/machinery/status-error.ts';
+import { isGone, StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import { ConnectionError } from '../../client/connection-error.ts';
@@ -43,24 +43,21 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
 
   async #get(): Promise<T | undefined> {
     const { signal } = this.#stopped;
-    const value = await this.#fetch(signal);
+    const { value, resourceVersion } = await this.#fetch(signal);
     this.#value = value;
     if (value && !value.immutable && !this.#following) {
       this.#following = true;
-      void this.#follow(value.metadata?.resourceVersion ?? '', signal).finally(() => (this.#following = false));
+      void this.#follow(resourceVersion, signal).finally(() => (this.#following = false));
     }
     return value;
   }
   #following = false;
 
-  async #fetch(signal: AbortSignal): Promise<T | undefined> {
+  /** The list's resourceVersion is of now; the history may no longer reach back to that of an object that seldom changes. */
+  async #fetch(signal: AbortSignal): Promise<{ value: T | undefined; resourceVersion: string }> {
     const { client, resource, namespace, name } = this.#options;
-    try {
-      return await client.get(resource, namespace, name, { signal });
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const list = await client.list(resource, { namespace, fieldSelector: `metadata.name=${name}`, signal });
+    return { value: list.items[0], resourceVersion: list.metadata.resourceVersion ?? '' };
   }
 
   #take(value: T | undefined): void {
@@ -76,11 +73,11 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
     while (!signal.aborted) {
       try {
         if (!resourceVersion) {
-          const value = await this.#fetch(signal);
-          this.#take(value);
+          const found = await this.#fetch(signal);
+          this.#take(found.value);
           // Whoever asks for what is not there reads it anew.
-          if (!value || value.immutable) return;
-          resourceVersion = value.metadata?.resourceVersion ?? '';
+          if (!found.value || found.value.immutable) return;
+          resourceVersion = found.resourceVersion;
         }
         await client.watch(
           resource,

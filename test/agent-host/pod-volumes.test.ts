@@ -243,12 +243,26 @@ test('only what pods use is watched, once, and no longer than they use it', asyn
   const spec = { volumes: [{ name: 'c', configMap: { name: 'shared' } }] };
   await Promise.all(['p1', 'p2', 'p3'].map((uid) => volumes.setUp(podOf(uid, spec), signal)));
   await until(() => api.watchers() === 1);
-  t.equal(api.requests.filter((request) => request === `GET ${CONFIG_MAPS}/shared`).length, 1);
+  t.equal(api.requests.filter((request) => request === `GET ${CONFIG_MAPS}`).length, 2, 'a list and a watch');
   await volumes.tearDown('p1', signal);
   await volumes.tearDown('p2', signal);
   t.equal(api.watchers(), 1);
   await volumes.tearDown('p3', signal);
   await until(() => api.watchers() === 0);
+});
+
+test('a configMap that is older than the history of the api-server is followed all the same', async (t) => {
+  const { api, volumes, stale } = await makeWorld(t);
+  api.put(CONFIG_MAPS, { metadata: { name: 'c' }, data: { a: '1' } } as object);
+  api.compact();
+  await volumes.setUp(podOf('p1', { volumes: [{ name: 'c', configMap: { name: 'c' } }] }), signal);
+  await until(() => api.watchers() === 1);
+  api.compact();
+  // A list and a watch; after the end of that one a watch that is too old, a list, and the watch that lasts.
+  const asked = (): number => api.requests.filter((request) => request === `GET ${CONFIG_MAPS}`).length;
+  await until(() => asked() === 5 && api.watchers() === 1);
+  api.put(CONFIG_MAPS, { metadata: { name: 'c' }, data: { a: '2' } } as object);
+  await until(() => stale.includes('p1'));
 });
 
 test('a token is asked for once, survives a restart of the agent and is renewed when four fifths of its life are over', async (t) => {

@@ -17,6 +17,8 @@ export interface SmallApi extends AsyncDisposable {
   tokenSeconds: number;
   put(collection: string, object: KubeObject): void;
   remove(collection: string, name: string): void;
+  /** Forgets the history, as a server does that is started anew, and ends all watches. */
+  compact(): void;
   watchers(): number;
 }
 
@@ -28,12 +30,14 @@ export async function startSmallApi(): Promise<SmallApi> {
   const watchers = new Set<Watcher>();
   const requests: string[] = [];
   let revision = 1;
+  let oldest = 1;
   const tell = (path: string, type: string, object: KubeObject): void => {
     for (const watcher of watchers)
       if (watcher.path === path) watcher.response.write(`${JSON.stringify({ type, object })}\n`);
   };
   const http = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://api');
+    const name = url.searchParams.get('fieldSelector')?.replace('metadata.name=', '');
     requests.push(`${request.method} ${url.pathname}`);
     const answer = (code: number, body: object): void => {
       response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
@@ -44,14 +48,19 @@ export async function startSmallApi(): Promise<SmallApi> {
       const token = jwt({ iat: now, exp, n: requests.length });
       answer(201, { status: { token, expirationTimestamp: new Date(exp * 1000).toISOString() } });
     } else if (url.searchParams.get('watch')) {
-      const name = url.searchParams.get('fieldSelector')?.replace('metadata.name=', '') ?? '';
       const watcher = { path: `${url.pathname}/${name}`, response };
       watchers.add(watcher);
       response.on('close', () => watchers.delete(watcher));
       response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
       const current = objects.get(watcher.path);
-      const seen = url.searchParams.get('resourceVersion');
-      if (current && current.metadata?.resourceVersion !== seen) tell(watcher.path, 'MODIFIED', current);
+      const seen = Number(url.searchParams.get('resourceVersion'));
+      if (seen < oldest) {
+        const gone = { kind: 'Status', code: 410, reason: 'Expired', message: `too old resource version: ${seen}` };
+        response.end(`${JSON.stringify({ type: 'ERROR', object: gone })}\n`);
+      } else if (current && Number(current.metadata?.resourceVersion) > seen) tell(watcher.path, 'MODIFIED', current);
+    } else if (name !== undefined) {
+      const object = objects.get(`${url.pathname}/${name}`);
+      answer(200, { metadata: { resourceVersion: String(revision) }, items: object ? [object] : [] });
     } else {
       const object = objects.get(url.pathname);
       if (object) answer(200, object);
@@ -76,6 +85,10 @@ export async function startSmallApi(): Promise<SmallApi> {
       const object = objects.get(path);
       objects.delete(path);
       if (object) tell(path, 'DELETED', object);
+    },
+    compact() {
+      oldest = ++revision;
+      for (const { response } of watchers) response.end();
     },
     watchers: () => watchers.size,
     async [Symbol.asyncDispose]() {
