@@ -26,6 +26,8 @@ fi
 start kedge-agent
 node=$(agent_setting node-name)
 wait_until 120 "node $node to register" kubectl --kubeconfig "$kubeconfig" get "node/$node"
+# What the Node said before an upgrade or a stop it still says: ask the agent itself.
+wait_until 120 "the agent" kubectl --kubeconfig "$kubeconfig" get --raw "/api/v1/nodes/$node/proxy/healthz"
 kubectl --kubeconfig "$kubeconfig" wait --for=condition=Ready --timeout=120s "node/$node" >/dev/null ||
   fail "node $node is not Ready after 120 s; see $(log_hint kedge-agent)"
 say "node $node is Ready: export KUBECONFIG=$kubeconfig"
