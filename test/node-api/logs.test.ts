@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { rename } from 'node:fs/promises';
 import { connect } from 'node:http2';
+import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import t from 'tap';
+import { WebSocket } from 'ws';
 import { pods } from '../../api/core/pod.ts';
 import { createAuthority, issueCertificate } from '../../control-plane/pki/signing.ts';
 import { eventually } from '../support/wait.ts';
@@ -95,6 +97,29 @@ t.test('a line reaches a follower over HTTP/2 as soon as it is written', async (
   await run('silent', 'touch', '/go');
   const [line] = (await once(stream, 'data')) as [Buffer];
   t.equal(line.toString(), 'now\n');
+});
+
+t.test('a log comes over a WebSocket too, as bytes or as base64', async (t) => {
+  const numbers = Array.from({ length: 200_000 }, (_, i) => `${i + 1}\n`).join('');
+  const identity = { ca: cluster.ca.certificate, cert: cluster.client.certificate, key: cluster.client.key };
+  const url = `${cluster.server.replace('https', 'wss')}/api/v1/namespaces/default/pods/demo/log?container=ended`;
+  for (const protocol of ['', 'binary.k8s.io', 'base64.binary.k8s.io']) {
+    const socket = new WebSocket(url, protocol ? [protocol] : [], identity);
+    let text = '';
+    socket.on('message', (message: Buffer, isBinary) => {
+      text += isBinary ? message.toString() : Buffer.from(message.toString(), 'base64').toString();
+    });
+    const [code] = (await once(socket, 'close')) as [number];
+    t.equal(code, 1000);
+    t.equal(socket.protocol, protocol);
+    t.equal(text === `one\ntwo\nthree\n${numbers}`, true, `${protocol || 'no protocol'} gives the whole log`);
+  }
+  const [, refusal] = (await once(
+    new WebSocket(`${url.replace('ended', 'absent')}`, identity),
+    'unexpected-response',
+  )) as [unknown, IncomingMessage];
+  t.equal(refusal.statusCode, 400, 'what there is no log of is refused before the upgrade');
+  refusal.destroy();
 });
 
 t.test('why there is no log is said as upstream says it', async (t) => {

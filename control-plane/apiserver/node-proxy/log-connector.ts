@@ -1,4 +1,6 @@
 /** `GET pods/{name}/log`. */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { pods } from '../../../api/core/pod.ts';
 import { podLogQuery, readPodLogOptions, validatePodLogOptions } from '../../../api/core/pod-log-options.ts';
 import {
@@ -32,22 +34,40 @@ export class LogConnector implements Connector {
 
   async serve(request: Request, response: Response, info: RequestInfo): Promise<void> {
     if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
+    const signal = clientGone(response);
+    const answer = await this.#open(info, signal);
+    if (answer === undefined) {
+      // Nothing has run, so there is nothing to show; upstream answers so.
+      response.statusCode = 204;
+      response.end();
+      return;
+    }
+    await giveBack(answer, response, { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' }, signal);
+  }
+
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo): Promise<void> {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket')
+      throw badRequest('logs can be upgraded to WebSocket only');
+    const gone = new AbortController();
+    socket.once('close', () => gone.abort());
+    const answer = await this.#open(info, gone.signal);
+    // Few ask for it: the code is loaded when somebody does.
+    const { serveLogSocket } = await import('./log-socket.ts');
+    await serveLogSocket({ request, socket, head }, answer, gone.signal);
+  }
+
+  /** The node's answer; undefined when the pod has no node yet. */
+  async #open(info: RequestInfo, signal: AbortSignal): Promise<IncomingMessage | undefined> {
     const options = readPodLogOptions(info.query);
     const errors = validatePodLogOptions(options);
     if (errors.length > 0) throw invalidObject({ group: '', kind: 'PodLogOptions' }, info.name, errors);
     const pod = this.#api.get(pods, info.namespace, info.name);
     if (pod === undefined) throw notFound(pods, info.name);
     const container = chooseContainer(pod, options.container);
-    if (!pod.spec?.nodeName) {
-      // Nothing has run, so there is nothing to show; upstream answers so.
-      response.statusCode = 204;
-      response.end();
-      return;
-    }
+    if (!pod.spec?.nodeName) return undefined;
     const backend = this.#nodes.find(pod.spec.nodeName, options.insecureSkipTLSVerifyBackend);
     const path = `/containerLogs/${info.namespace}/${info.name}/${container}`;
     const url = backendUrl(backend, path, podLogQuery(options).toString());
-    const signal = clientGone(response);
     const answer = await ask({ backend, url, method: 'GET', headers: {}, signal }).catch((error: unknown) => {
       throw dialError(`Get ${JSON.stringify(url.href)}: ${dialFailure(backend, error)}`);
     });
@@ -56,11 +76,7 @@ export class LogConnector implements Connector {
       const text = Buffer.concat(await answer.toArray()).toString('utf8', 0, LONGEST_REFUSAL_BYTES);
       throw refusal(code, text, info.name);
     }
-    await giveBack(answer, response, { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' }, signal);
-  }
-
-  async upgrade(): Promise<void> {
-    throw badRequest('logs cannot be upgraded to');
+    return answer;
   }
 }
 
