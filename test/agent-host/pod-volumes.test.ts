@@ -346,7 +346,8 @@ test('a subPath stays inside its volume, whatever the pod has put there', async 
   await mountOf('', expression, { POD: 'web-0' });
   t.ok((await stat(join(data, 'logs/web-0'))).isDirectory(), 'a subPath that is not there is made');
   t.equal(await modeOf(join(data, 'logs/web-0')), '777', 'with the mode of the volume');
-  for (const env of [{}, { POD: '' }]) await t.rejects(mountOf('', expression, env), /missing value for POD/);
+  for (const env of [{}, { POD: '' }] as Record<string, string>[])
+    await t.rejects(mountOf('', expression, env), /missing value for POD/);
 
   const conf = { name: 'main', volumeMounts: [{ name: 'conf', mountPath: '/c', subPath: 'nginx.conf' }] };
   const [file] = await volumes.mountsOf(pod, conf, signal);
