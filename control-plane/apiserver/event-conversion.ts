@@ -52,4 +52,6 @@ export const eventConversion: Conversion = {
     };
     return served;
   },
+  storedField: (field) =>
+    field === 'reportingController' ? 'reportingComponent' : field.replace(/^regarding\./, 'involvedObject.'),
 };

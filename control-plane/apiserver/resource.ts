@@ -9,6 +9,8 @@ import { entryKey, type ResourceCache } from './resource-cache.ts';
 export interface Conversion {
   toStored(object: KubeObject): KubeObject;
   fromStored(object: KubeObject): KubeObject;
+  /** What a field that selectors may name is called in the stored form. */
+  storedField(field: string): string;
 }
 
 export class Resource {
@@ -61,6 +63,13 @@ export class Resource {
   decode(body: unknown): { readonly object: Stored; readonly problems: string[] } {
     const { object, problems } = decodeObject(this.kind, body);
     return { object: object as Stored, problems };
+  }
+
+  /** Where the cache's index has a field of this kind that selectors may name; -1: nowhere. */
+  fieldIndex(field: string): number {
+    if (!this.#conversion) return this.cache.fieldNames.indexOf(field);
+    if (!Object.hasOwn(this.kind.selectableFields, field)) return -1;
+    return this.cache.fieldNames.indexOf(this.#conversion.storedField(field));
   }
 
   hasSubresource(name: string): boolean {

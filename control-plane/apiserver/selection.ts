@@ -43,11 +43,11 @@ export function parseSelection(resource: Resource, query: URLSearchParams): Sele
 }
 
 function fieldReader(
-  { cache }: Resource,
+  resource: Resource,
   field: string,
 ): ((entry: Parameters<Selection['matches']>[0]) => string) | undefined {
   if (field === 'metadata.name') return (entry) => entry.name;
   if (field === 'metadata.namespace') return (entry) => entry.namespace;
-  const index = cache.fieldNames.indexOf(field);
+  const index = resource.fieldIndex(field);
   return index < 0 ? undefined : (entry) => entry.fields[index] ?? '';
 }
