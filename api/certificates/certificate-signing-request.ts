@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { defineKind } from '../machinery/define-kind.ts';
 import {
   always,
@@ -17,8 +18,9 @@ import {
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
 import { humanDuration } from '../machinery/duration.ts';
-import { type FieldError, duplicate, invalid, notSupported, required } from '../machinery/field-error.ts';
+import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
 import { validateSubdomainName } from '../machinery/names.ts';
+import { timeOf } from '../machinery/time.ts';
 
 /** What a certificate may be used for. */
 export const KEY_USAGES = [
@@ -184,13 +186,56 @@ export function prepareApprovalUpdate(
   now: string,
 ): void {
   request.spec = old.spec;
+  request.status = { ...old.status, conditions: stamped(request, old, now) };
+}
+
+/** Conditions with the times that nobody has given them. */
+function stamped({ status }: CertificateSigningRequest, old: CertificateSigningRequest, now: string) {
   const before = new Map(old.status?.conditions?.map((condition) => [condition.type, condition]));
-  const conditions = request.status?.conditions?.map((condition) => ({
-    ...condition,
-    lastUpdateTime: condition.lastUpdateTime ?? now,
-    lastTransitionTime: condition.lastTransitionTime ?? before.get(condition.type)?.lastTransitionTime ?? now,
-  }));
-  request.status = { ...old.status, conditions };
+  return status?.conditions?.map((condition) => {
+    const earlier = before.get(condition.type);
+    const since = earlier?.status === condition.status ? earlier.lastTransitionTime : undefined;
+    return {
+      ...condition,
+      lastUpdateTime: condition.lastUpdateTime ?? now,
+      lastTransitionTime: condition.lastTransitionTime ?? since ?? now,
+    };
+  });
+}
+
+/** Of `status` and of `approval`: what has been decided stays decided. */
+export function validateConditionsUpdate(
+  { status }: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+): FieldError[] {
+  const types = new Set(status?.conditions?.map(({ type }) => type));
+  const gone = (old.status?.conditions ?? []).filter(
+    ({ type }) => (isDecision(type) || type === 'Failed') && !types.has(type),
+  );
+  return gone.map(({ type }) =>
+    forbidden('status.conditions', `updates may not remove a condition of type ${JSON.stringify(type)}`),
+  );
+}
+
+const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n(.*?)-----END \1-----/gs;
+
+/** One or more certificates in PEM, and nothing else. `base64` is how the field carries them. */
+function validateCertificate(base64: string): FieldError[] {
+  const refuse = (why: string) => [invalid('status.certificate', '<certificate data>', why)];
+  const blocks = [...Buffer.from(base64, 'base64').toString('latin1').matchAll(PEM_BLOCK)];
+  if (blocks.length === 0) return refuse('must contain one or more CERTIFICATE PEM blocks');
+  for (const [block, type, content = ''] of blocks) {
+    if (type !== 'CERTIFICATE') {
+      return refuse(`only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(type)}`);
+    }
+    if (content.includes(':')) return refuse('no PEM block headers are permitted');
+    try {
+      new X509Certificate(block);
+    } catch {
+      return refuse('x509: malformed certificate');
+    }
+  }
+  return [];
 }
 
 export const certificateSigningRequests = defineKind<CertificateSigningRequest>({
@@ -230,12 +275,17 @@ export const certificateSigningRequests = defineKind<CertificateSigningRequest>(
     const others = (request.status?.conditions ?? []).filter(({ type }) => !isDecision(type));
     const conditions = [...kept, ...others];
     request.status = { ...request.status, conditions: conditions.length ? conditions : undefined };
+    request.status.conditions = stamped(request, old, timeOf(Date.now()));
   },
   validate: ({ spec }) => validateSpec(spec),
   validateStatusUpdate: (request, old) => [
     ...validateConditions(request),
+    ...validateConditionsUpdate(request, old),
+    ...(request.status?.certificate && request.status.certificate !== old.status?.certificate
+      ? validateCertificate(request.status.certificate)
+      : []),
     ...(old.status?.certificate && request.status?.certificate !== old.status.certificate
-      ? [invalid('status.certificate', '<certificate data>', 'updates may not change a certificate once it is set')]
+      ? [forbidden('status.certificate', 'updates may not modify existing certificate content')]
       : []),
   ],
 });

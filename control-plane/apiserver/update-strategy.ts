@@ -1,6 +1,10 @@
 /** What an update may change and how it is checked, by the subresource that it comes through. */
 import type { CertificateSigningRequest } from '../../api/certificates/certificate-signing-request.ts';
-import { prepareApprovalUpdate, validateConditions } from '../../api/certificates/certificate-signing-request.ts';
+import {
+  prepareApprovalUpdate,
+  validateConditions,
+  validateConditionsUpdate,
+} from '../../api/certificates/certificate-signing-request.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { prepareEphemeralContainersUpdate } from '../../api/core/pod-strategy.ts';
 import { validateEphemeralContainersUpdate } from '../../api/core/pod-update-validation.ts';
@@ -62,7 +66,13 @@ const approval: UpdateStrategy = {
       old as typeof object & CertificateSigningRequest,
       timeOf(Date.now()),
     ),
-  validate: (object) => validateConditions(object as CertificateSigningRequest & Stored),
+  validate: (object, old) => [
+    ...validateConditions(object as CertificateSigningRequest & Stored),
+    ...validateConditionsUpdate(
+      object as CertificateSigningRequest & Stored,
+      old as CertificateSigningRequest & Stored,
+    ),
+  ],
 };
 
 const ephemeralContainers: UpdateStrategy = {
