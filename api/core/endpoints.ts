@@ -107,6 +107,7 @@ export const endpoints = defineKind<Endpoints>({
   namespaced: true,
   schema: Endpoints,
   createOnUpdate: true,
+  deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   columns: [nameColumn(), text('Endpoints', shown), ageColumn()],
   applyDefaults: ({ subsets }) => {
     for (const { ports } of subsets ?? []) for (const port of ports ?? []) port.protocol ||= 'TCP';

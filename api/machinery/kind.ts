@@ -73,6 +73,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly hasGeneration: boolean;
   /** How `metadata.name` is checked: a DNS subdomain unless the kind says otherwise. */
   validateName(name: string, prefix: boolean): string[];
+  /** What every request for this kind is warned with, when its time is over. */
+  readonly deprecation?: string;
   /** Whether a PUT to a name that is not there creates it (events, leases, endpoints and a few more). */
   readonly createOnUpdate: boolean;
   /** Where the objects are stored, when another kind shares the storage (events.k8s.io with core events). */

@@ -69,6 +69,7 @@ export class Router {
       return sendNotFoundPage(exchange);
     }
     this.#place(exchange, resource);
+    if (resource.kind.deprecation) exchange.warn(resource.kind.deprecation);
     const connector = info.subresource && this.#parts.actions.connectors.get(`${info.resource}/${info.subresource}`);
     if (connector) return connector.serve(exchange.request, exchange.response, info, exchange.user);
     exchange.accepted = negotiate(exchange.header('accept'));

@@ -1,6 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import t from 'tap';
 import { events } from '../../api/events/event.ts';
 import { kinds } from '../../api/registry.ts';
+import { certificateRequest } from '../../agent/join/certificate-request.ts';
 import { CONFIG_MAPS, configMap, pod, PODS, SERVICES, take, TestServer, type Answer } from './server.ts';
 
 const MERGE = 'application/merge-patch+json';
@@ -189,6 +191,59 @@ t.test('an event is one object in two groups', { skip: !kinds.includes(events) }
     regarding: { name: 'p' },
     note: 'm',
   });
+  const found = async (group: string, selector: string) =>
+    (await server.call('GET', `/${group}/namespaces/default/events?fieldSelector=${encodeURIComponent(selector)}`)).body
+      .items?.length;
+  const patch = { body: { reportingController: 'c.example/c' }, type: 'application/merge-patch+json' };
+  await server.call('PATCH', '/apis/events.k8s.io/v1/namespaces/default/events/e', patch);
+  t.equal(await found('apis/events.k8s.io/v1', 'regarding.name=p,reportingController=c.example/c'), 1);
+  t.equal(await found('apis/events.k8s.io/v1', 'regarding.kind!=Pod'), 0);
+  t.equal(await found('api/v1', 'involvedObject.name=p,reportingComponent=c.example/c'), 1);
+  t.equal(await found('apis/events.k8s.io/v1', 'involvedObject.name=p'), undefined, 'each form has names of its own');
+});
+
+t.test('what has been decided about a certificate request stays decided, and it gets certificates alone', async (t) => {
+  await using server = await TestServer.start();
+  const url = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const pem = certificateRequest({ commonName: 'carol', organization: 'testers' }, publicKey, privateKey);
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  const spec = { request: base64(pem), signerName: 'example.com/e2e', usages: ['client auth'] };
+  t.equal((await server.call('POST', url, { body: { metadata: { name: 'csr' }, spec } })).status, 201);
+  const patch = (subresource: string, status: object) =>
+    server.call('PATCH', `${url}/csr/${subresource}`, { body: { status }, type: MERGE });
+  const condition = (type: string) => ({ type, status: 'True', reason: 'Test' });
+
+  t.match((await patch('status', { conditions: [condition('Approved')] })).body.status, { conditions: undefined });
+  await patch('approval', { conditions: [condition('Approved')] });
+  t.match((await patch('approval', { conditions: [condition('Other')] })).body, {
+    code: 422,
+    message: /status.conditions: Forbidden: updates may not remove a condition of type "Approved"/,
+  });
+  const noted = await patch('status', { conditions: [condition('Noted')] });
+  t.match(noted.body.status, {
+    conditions: [{ type: 'Approved' }, { type: 'Noted', lastUpdateTime: /^20/, lastTransitionTime: /^20/ }],
+  });
+  t.match((await patch('status', { certificate: base64(pem) })).body, {
+    code: 422,
+    message: /only CERTIFICATE PEM blocks are allowed, found "CERTIFICATE REQUEST"/,
+  });
+  t.match((await patch('status', { certificate: base64('x') })).body, {
+    code: 422,
+    message: /must contain one or more/,
+  });
+  t.equal((await patch('status', { certificate: base64(server.ca) })).status, 200);
+  t.match((await patch('status', { certificate: base64(server.ca + server.ca) })).body, {
+    code: 422,
+    message: /updates may not modify existing certificate content/,
+  });
+});
+
+t.test('who asks for a kind whose time is over is told so', async (t) => {
+  await using server = await TestServer.start();
+  const { status, headers } = await server.call('GET', '/api/v1/endpoints');
+  t.equal(status, 200);
+  t.match(headers.warning, /^299 - "v1 Endpoints is deprecated in v1.33\+/);
 });
 
 t.test('events go a while after they were last written', async (t) => {
