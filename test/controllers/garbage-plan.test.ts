@@ -50,6 +50,15 @@ t.test('foreground deletion waits for the dependents that block it, and for no o
   t.strictSame(plan(a, {}, [free]), { type: 'remove finalizer', finalizer: 'foregroundDeletion' });
 });
 
+t.test('in a circle of owners one object lets its owner go first', async (t) => {
+  const waiting = item('x', { owners: [owner('a', true)], deleting: true, finalizers: ['foregroundDeletion'] });
+  const a = item('a', { owners: [owner('o', true)] });
+  t.strictSame(plan(a, { o: 'waiting' }, [waiting]), { type: 'unblock owners' });
+  const unblocked = { ...a, owners: [owner('o')] };
+  t.strictSame(plan(unblocked, { o: 'waiting' }, [waiting]), { type: 'delete', propagationPolicy: 'Foreground' });
+  t.match(plan(a, { o: 'waiting' }, [item('y', { owners: [owner('a', true)] })]), { type: 'delete' }, 'no circle');
+});
+
 t.test(
   'the graph finds dependents before and after their owners are known, and follows changes of ownership',
   async (t) => {

@@ -11,6 +11,8 @@ export type Collection =
   | { readonly type: 'delete'; readonly propagationPolicy: 'Background' | 'Foreground' | 'Orphan' }
   /** It keeps other owners: only the references to those that are gone or going are dropped. */
   | { readonly type: 'drop owners'; readonly uids: readonly string[] }
+  /** Its owners need not wait for it any more. */
+  | { readonly type: 'unblock owners' }
   | { readonly type: 'remove finalizer'; readonly finalizer: string }
   | { readonly type: 'collect dependents'; readonly uids: readonly string[] };
 
@@ -31,6 +33,9 @@ export function planCollection({ item, dependents, ...state }: CollectionState):
   if (gone.length < states.length) return { type: 'drop owners', uids: gone };
   if (item.finalizers.includes(ORPHAN)) return { type: 'delete', propagationPolicy: 'Orphan' };
   const isAwaited = states.some(({ state }) => state === 'waiting');
+  // A dependent that waits for its own dependents may be waiting for this object: in a circle somebody has to yield.
+  const isCircle = isAwaited && dependents.some(isDeletingDependents);
+  if (isCircle && item.owners.some(({ blockOwnerDeletion }) => blockOwnerDeletion)) return { type: 'unblock owners' };
   const isForeground = item.finalizers.includes(FOREGROUND) || (isAwaited && dependents.length > 0);
   return { type: 'delete', propagationPolicy: isForeground ? 'Foreground' : 'Background' };
 }

@@ -128,6 +128,7 @@ class GarbageCollector {
     if (old && old.owners === view.owners && old.deleting === view.deleting && old.finalizers === view.finalizers)
       return;
     this.#absent.delete(view.uid);
+    if (old && old.owners !== view.owners) this.#wakeWaiting(old.owners);
     if (isOrphaningDependents(view)) this.#queue.add(view.uid);
     if (isDeletingDependents(view)) {
       this.#queue.add(view.uid);
@@ -145,8 +146,12 @@ class GarbageCollector {
     this.#graph.remove(view);
     if (dependents.length > 0) this.#rememberAbsent(view.uid);
     for (const dependent of dependents) this.#queue.add(dependent.view.uid);
-    // An owner may wait for this very object to go.
-    for (const { uid } of view.owners) {
+    this.#wakeWaiting(view.owners);
+  }
+
+  /** Owners may wait for this very object to go, or to let them. */
+  #wakeWaiting(owners: readonly OwnerReference[]): void {
+    for (const { uid } of owners) {
       const owner = this.#graph.get(uid);
       if (owner && isDeletingDependents(owner.view)) this.#queue.add(uid);
     }
@@ -231,6 +236,14 @@ class GarbageCollector {
       case 'drop owners':
         await this.#dropOwners(resource, live, plan.uids);
         return;
+      case 'unblock owners': {
+        const ownerReferences = live.metadata?.ownerReferences?.map((owner) => ({
+          ...owner,
+          blockOwnerDeletion: false,
+        }));
+        await this.#patchMetadata(resource, live.metadata ?? {}, { ownerReferences });
+        return;
+      }
       case 'remove finalizer':
         await this.#removeFinalizer(resource, live, plan.finalizer);
     }
