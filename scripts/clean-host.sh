@@ -15,5 +15,9 @@ fi
 awk -v data="$data/" -v run="$runtime/" 'index($5, data) == 1 || index($5, run) == 1 { print $5 }' /proc/self/mountinfo |
   sort -r | while read -r mount_point; do umount -l "$mount_point"; done
 rm -rf --one-file-system "$data" "$runtime" "$logs" "$config" "$prefix" /var/log/pods/kedge /var/lib/cni/networks/kedge
+# What containerd, its shims and the CNI plugins share with others of their kind goes where nobody else is in it.
+for shared in /run/containerd /opt/containerd /var/lib/cni /var/log/pods /var/log/containers; do
+  [ ! -d "$shared" ] || find "$shared" -depth -type d -empty -delete
+done
 [ ! -L /usr/local/bin/kedge ] || rm -f /usr/local/bin/kedge
 say "clean"
