@@ -342,9 +342,11 @@ export class PodManager implements PodDirectory {
   #admit(worker: PodWorker): void {
     const { pod, status } = worker;
     if (pod.metadata?.deletionTimestamp || isOver(status)) return;
-    const others = [...this.#entries.values()]
-      .filter((entry) => entry.worker !== worker && !isOver(entry.worker.status))
-      .map((entry) => entry.worker.pod);
+    // Whoever bound the pod here does not count those that have left the API, so neither does the node.
+    const others = [...this.#entries]
+      .filter(([uid, entry]) => entry.isStatic || (!this.#done.has(uid) && this.#byUid(uid) !== undefined))
+      .filter(([, entry]) => entry.worker !== worker && !isOver(entry.worker.status))
+      .map(([, entry]) => entry.worker.pod);
     const { allocatable, pressures } = this.#options;
     const verdict = admission(pod, others, { allocatable: allocatable(), pressures: pressures?.() ?? [] });
     if (!verdict) return;

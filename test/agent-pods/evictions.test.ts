@@ -91,6 +91,18 @@ await insideLab(import.meta.filename, async (address) => {
       message: /forbidden sysctl: "kernel.msgmax" not allowlisted$/,
     });
     await eventually('the event', () => messages('unsafe', 'SysctlForbidden').length === 1);
+
+    const ports = [{ containerPort: 80, hostPort: 40_080 }];
+    const takes = (name: string) => lab.create(name, { containers: [shell('main', 'exec sleep 1000', { ports })] });
+    takes('first');
+    await lab.pod('first', 'to be ready', isReady);
+    takes('clash');
+    const clash = await lab.pod('clash', 'to be rejected', ({ status }) => status?.phase === 'Failed');
+    t.match(clash.status, { reason: 'NodePorts', message: /^Pod was rejected: Predicate NodePorts failed: / });
+    // Forced out of the API it still runs for a moment: what takes its place was bound without it and is not turned away.
+    await fetch(`${lab.api.url}/api/v1/namespaces/default/pods/first`, { method: 'DELETE' });
+    takes('second');
+    await lab.pod('second', 'to run', isReady);
   });
 
   test('every log has a link by the names of pod and container, which goes with it', async (t) => {
@@ -134,6 +146,8 @@ await insideLab(import.meta.filename, async (address) => {
       'needed',
       'large',
       'unsafe',
+      'clash',
+      'second',
       'hook',
     ];
     for (const name of pods) lab.api.deletePod(name, 0);
