@@ -56,6 +56,10 @@ const NAME_LABEL = 'kubernetes.io/metadata.name';
 /** Holds a namespace back until all in it is gone. */
 const FINALIZER = 'kubernetes';
 
+function labelWithName({ metadata }: Namespace): void {
+  if (metadata?.name) (metadata.labels ??= {})[NAME_LABEL] = metadata.name;
+}
+
 function validateFinalizers({ spec }: Namespace): FieldError[] {
   const errors: FieldError[] = [];
   for (const finalizer of spec?.finalizers ?? []) {
@@ -85,10 +89,10 @@ export const namespaces = defineKind<Namespace>({
   validateName: validateLabelName,
   columns: [nameColumn(), text('Status', ({ status }) => status?.phase ?? ''), ageColumn()],
   selectableFields: { 'status.phase': ({ status }) => status?.phase ?? '' },
-  applyDefaults: ({ metadata }) => {
-    if (metadata?.name) (metadata.labels ??= {})[NAME_LABEL] = metadata.name;
-  },
+  applyDefaults: labelWithName,
   prepareForCreate: (namespace) => {
+    // A generated name is not there before.
+    labelWithName(namespace);
     const finalizers = namespace.spec?.finalizers ?? [];
     namespace.spec = { finalizers: finalizers.includes(FINALIZER) ? finalizers : [...finalizers, FINALIZER] };
     namespace.status = { phase: 'Active' };

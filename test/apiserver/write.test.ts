@@ -239,6 +239,15 @@ t.test('what has been decided about a certificate request stays decided, and it 
   });
 });
 
+t.test('a namespace is labelled with its name, also when that is generated', async (t) => {
+  await using server = await TestServer.start();
+  const { metadata } = (
+    await server.call('POST', '/api/v1/namespaces', { body: { metadata: { generateName: 'e2e-' } } })
+  ).body;
+  t.match(metadata?.name, /^e2e-.{5}$/);
+  t.match(metadata?.labels, { 'kubernetes.io/metadata.name': metadata?.name });
+});
+
 t.test('who asks for a kind whose time is over is told so', async (t) => {
   await using server = await TestServer.start();
   const { status, headers } = await server.call('GET', '/api/v1/endpoints');
