@@ -97,6 +97,12 @@ test('a pod whose account or priority class is not there is turned down; a new d
     code: 403,
     message: 'pods "p" is forbidden: error looking up service account apps/gone: serviceaccount "gone" not found',
   });
+  t.match(await refusal(admin.create(pods, { metadata: { namespace: 'apps', name: 'p' }, spec: { containers: [] } })), {
+    code: 422,
+    message: 'Pod "p" is invalid: spec.containers: Required value',
+  });
+  const bare = { metadata: { namespace: 'apps', name: 'p' }, spec: {} } as Pod;
+  t.match(await refusal(admin.create(pods, bare)), { code: 422 }, 'what is not there at all is no list either');
   t.same(await refusal(admin.create(pods, pod('p', { priorityClassName: 'gone' }))), {
     code: 403,
     message: 'pods "p" is forbidden: no PriorityClass with name gone was found',

@@ -56,7 +56,7 @@ function mountAccess(spec: PodSpec): void {
     mounts.push({ name, readOnly: true, mountPath: TOKEN_MOUNT_PATH });
     return true;
   };
-  const mounted = [...(spec.initContainers ?? []), ...spec.containers].map(mount);
+  const mounted = [...(spec.initContainers ?? []), ...(spec.containers ?? [])].map(mount);
   if (!existing && mounted.includes(true)) volumes.push(accessVolume(name));
   if (volumes.length === 0) delete spec.volumes;
 }
@@ -71,7 +71,7 @@ function unlistedSecret(spec: PodSpec, account: string, mountable: readonly stri
   }
   const containers: [string, Container][] = [
     ...(spec.initContainers ?? []).map((container): [string, Container] => ['init container', container]),
-    ...spec.containers.map((container): [string, Container] => ['container', container]),
+    ...(spec.containers ?? []).map((container): [string, Container] => ['container', container]),
   ];
   for (const [kind, { name, env, envFrom }] of containers) {
     for (const { name: variable, valueFrom } of env ?? []) {
