@@ -184,6 +184,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     resourceHost: {
       memoryCapacityBytes: quantityValue(description.capacity['memory'] ?? '0'),
       lowestOomScoreAdj: await lowestOomScoreAdj(),
+      cgroupVersion: cgroups.tree.version,
     },
     staticPodDirectory: config.staticPodDir || undefined,
     logDirectory: config.podLogDir,

@@ -31,6 +31,7 @@ export interface ResourceHost {
   readonly memoryCapacityBytes: number;
   /** The lowest oom_score_adj that can be set here; -1000 where nothing forbids it. */
   readonly lowestOomScoreAdj: number;
+  readonly cgroupVersion: 1 | 2;
 }
 
 export const cpuShares = (milliCpu: number): number =>
@@ -114,6 +115,8 @@ export function containerResources(pod: Pod, container: Container, host: Resourc
     ...cpu,
     ...(memoryBytes !== undefined && { memoryLimitInBytes: memoryBytes }),
     oomScoreAdj: oomScoreAdj(pod, container, host),
+    // A container that runs out of memory ends as a whole, not one process of it.
+    ...(host.cgroupVersion === 2 && { unified: { 'memory.oom.group': '1' } }),
   };
 }
 

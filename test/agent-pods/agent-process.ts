@@ -72,7 +72,11 @@ const manager = new PodManager({
   nodeIPs: [NODE_IP],
   dns: { servers: ['10.43.0.10'], domain: 'cluster.local' },
   cgroups,
-  resourceHost: { memoryCapacityBytes: MEMORY_BYTES, lowestOomScoreAdj: await lowestOomScoreAdj() },
+  resourceHost: {
+    memoryCapacityBytes: MEMORY_BYTES,
+    lowestOomScoreAdj: await lowestOomScoreAdj(),
+    cgroupVersion: cgroups.tree.version,
+  },
   allocatable,
   staticPodDirectory: path.join(settings.directory, 'manifests'),
   logDirectory: path.join(settings.directory, 'logs'),

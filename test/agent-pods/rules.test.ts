@@ -44,7 +44,7 @@ test('pods are classed by what they ask for', (t) => {
 });
 
 test('resources become shares, quotas, limits and an OOM score', (t) => {
-  const host = { memoryCapacityBytes: 4 * 2 ** 30, lowestOomScoreAdj: -1000 };
+  const host = { memoryCapacityBytes: 4 * 2 ** 30, lowestOomScoreAdj: -1000, cgroupVersion: 1 } as const;
   const container = asking({ cpu: '250m', memory: '1Gi' }, { cpu: '1500m', memory: '2Gi' });
   const pod = podOf({ containers: [container], initContainers: [asking({ cpu: '1' })], overhead: { cpu: '100m' } });
   t.same(containerResources(pod, container, host), {
@@ -54,6 +54,7 @@ test('resources become shares, quotas, limits and an OOM score', (t) => {
     memoryLimitInBytes: 2 * 2 ** 30,
     oomScoreAdj: 750,
   });
+  t.same(containerResources(pod, container, { ...host, cgroupVersion: 2 }).unified, { 'memory.oom.group': '1' });
   t.same(podLimits(pod), { cpuShares: 1126, cpuPeriod: 100_000 }, 'the init container has no limits');
   const all = { cpu: '1', memory: '1Gi' };
   const guaranteed = podOf({ containers: [asking(all, all)] });
