@@ -11,6 +11,7 @@ import { backoffMs } from '../client/backoff.ts';
 import { loadKubeconfig } from '../client/kubeconfig.ts';
 import { startApiServer } from './apiserver/main.ts';
 import type { ServerConfig } from './config.ts';
+import { collectWhenIdle } from './idle-collection.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { serverNames } from './pki/server-names.ts';
@@ -38,6 +39,7 @@ function rolesOf(config: ServerConfig): ReadonlySet<Role> {
 /** Runs until the signal is aborted. */
 export async function runServer(config: ServerConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const roles = rolesOf(config);
+  collectWhenIdle(signal);
   await using stack = new AsyncDisposableStack();
   const access = roles.has('apiserver') ? await runApiServer(config, signal, logger, stack) : undefined;
   const threads = (['scheduler', 'controllers'] as const).filter((role) => roles.has(role));

@@ -3,6 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { destination, pino } from 'pino';
 import { ApiClient } from '../client/api-client.ts';
 import type { Credentials } from '../client/transport.ts';
+import { collectWhenIdle } from './idle-collection.ts';
 import { readAuthority } from './pki/cluster-pki.ts';
 
 /** What a role is handed; it crosses a thread boundary. */
@@ -24,6 +25,7 @@ export type RoleMessage = 'stop' | Credentials;
 /** Runs the role until the main thread says to stop. */
 export async function runRoleThread(options: RoleOptions): Promise<void> {
   const stopping = new AbortController();
+  collectWhenIdle(stopping.signal);
   await using client = new ApiClient({
     server: options.server,
     ...options.credentials,
