@@ -12,6 +12,7 @@ import { expand } from '../../agent/pods/expansion.ts';
 import { hostsFile } from '../../agent/pods/hosts-file.ts';
 import { podHostName } from '../../agent/pods/sandbox-config.ts';
 import { cgroupParent, cgroupPath, podCgroup } from '../../agent/resources/cgroup-names.ts';
+import { configuredCgroupDriver } from '../../agent/cri/client.ts';
 import { containerResources, cpuWeight, podLimits } from '../../agent/resources/compute.ts';
 import { qosClass } from '../../agent/resources/qos.ts';
 import type { Container } from '../../api/core/container.ts';
@@ -40,6 +41,17 @@ test('pods are classed by what they ask for', (t) => {
   t.equal(qosClass(podOf({ containers: [asking(all, all)] })), 'Guaranteed');
   t.equal(qosClass(podOf({ containers: [asking(undefined, all)] })), 'Guaranteed');
   t.equal(qosClass(podOf({ containers: [asking(all, all), asking()] })), 'Burstable');
+  t.end();
+});
+
+test('containerd before 2.0 tells its cgroup driver by its configuration', (t) => {
+  const config = (options: object | null, handler = 'runc') =>
+    JSON.stringify({ containerd: { defaultRuntimeName: handler, runtimes: { [handler]: { options } } } });
+  t.equal(configuredCgroupDriver(config({ SystemdCgroup: true })), 'systemd');
+  t.equal(configuredCgroupDriver(config({ SystemdCgroup: true }, 'crun')), 'systemd');
+  t.equal(configuredCgroupDriver(config({ SystemdCgroup: false })), 'cgroupfs');
+  t.equal(configuredCgroupDriver(config(null)), 'cgroupfs');
+  t.equal(configuredCgroupDriver('{}'), 'cgroupfs');
   t.end();
 });
 
