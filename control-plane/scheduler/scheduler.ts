@@ -67,9 +67,14 @@ export class Scheduler {
       onDelete: (pod) => this.#onPodGone(pod),
     });
     const running = [nodes.run(signal), pods.run(signal)];
-    await Promise.all([nodes.hasSynced(), pods.hasSynced()]);
-    this.#synced = true;
-    this.#soon();
+    try {
+      await Promise.all([nodes.hasSynced(), pods.hasSynced()]);
+      this.#synced = true;
+      this.#soon();
+    } catch (error) {
+      // Stopped before the first pictures are in.
+      if (!signal.aborted) throw error;
+    }
     await Promise.all(running);
     this.#queue.close();
   }
