@@ -102,12 +102,14 @@ install_files() {
   [ -s "$config/server.yaml" ] || printf 'data-dir: %s\nallow-privileged: true\n' "$data/server" >"$config/server.yaml"
 }
 
-# write_agent_config: joins this host to its own server with a fresh token.
+# write_agent_config JOIN-COMMAND: what the agent needs to join the cluster that the command names.
 write_agent_config() {
-  join=$(kedge token create --ttl 1h --description "make up on $(hostname)" --print-join-command)
+  join=$1
   server=$(word_after --server "$join")
   token=$(word_after --token "$join")
   hash=$(word_after --ca-hash "$join")
+  [ -n "$server" ] && [ -n "$token" ] && [ -n "$hash" ] ||
+    fail "joining needs --server, --token and --ca-hash: kedge token create --print-join-command prints all three"
   umask 077
   cat >"$config/agent.yaml.new" <<EOF
 server: $server
