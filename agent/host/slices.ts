@@ -29,7 +29,17 @@ export async function ensureSlice(slice: string, limits: SliceLimits): Promise<v
   const count = String(properties.length / 3);
   try {
     const signature = 'ssa(sv)a(sa(sv))';
-    await run('busctl', ['call', ...MANAGER, 'StartTransientUnit', signature, slice, 'fail', count, ...properties, '0']);
+    await run('busctl', [
+      'call',
+      ...MANAGER,
+      'StartTransientUnit',
+      signature,
+      slice,
+      'fail',
+      count,
+      ...properties,
+      '0',
+    ]);
   } catch (error) {
     if (!(error instanceof ProgramError) || !error.stderr.includes('was already loaded')) throw error;
     await run('busctl', ['call', ...MANAGER, 'SetUnitProperties', 'sba(sv)', slice, 'true', count, ...properties]);
