@@ -12,7 +12,11 @@ type Json = Record<string, unknown>;
 export class MemoryApi implements AsyncDisposable {
   /** By collection path and name: `/api/v1/namespaces/default/pods/web`. */
   readonly objects = new Map<string, KubeObject>();
-  readonly #watchers = new Set<{ plural: string; response: ServerResponse }>();
+  readonly #watchers = new Set<{
+    plural: string;
+    response: ServerResponse;
+    selects: (object: KubeObject) => boolean;
+  }>();
   readonly #http = createServer((request, response) => void this.#serve(request, response));
   #revision = 1;
 
@@ -70,7 +74,8 @@ export class MemoryApi implements AsyncDisposable {
 
   #tell(plural: string, type: string, object: KubeObject): void {
     for (const watcher of this.#watchers) {
-      if (watcher.plural === plural) watcher.response.write(`${JSON.stringify({ type, object })}\n`);
+      if (watcher.plural === plural && watcher.selects(object))
+        watcher.response.write(`${JSON.stringify({ type, object })}\n`);
     }
   }
 
@@ -84,21 +89,24 @@ export class MemoryApi implements AsyncDisposable {
     const missing = () => answer(404, { kind: 'Status', status: 'Failure', code: 404, reason: 'NotFound' });
     const [, , , , , plural = '', name] = url.pathname.split('/');
     const collection = plural || (url.pathname.split('/')[3] ?? '');
+    const wanted = /metadata\.name=([^,]+)/.exec(url.searchParams.get('fieldSelector') ?? '')?.[1];
+    const selects = (object: KubeObject): boolean => wanted === undefined || object.metadata?.name === wanted;
     if (request.method === 'GET' && url.searchParams.get('watch')) {
-      const watcher = { plural: collection, response };
+      const watcher = { plural: collection, response, selects };
       this.#watchers.add(watcher);
       response.on('close', () => this.#watchers.delete(watcher));
       response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
       const seen = Number(url.searchParams.get('resourceVersion') ?? 0);
       for (const [path, object] of this.objects) {
-        if (path.includes(`/${collection}/`) && Number(object.metadata?.resourceVersion) > seen) {
+        if (path.includes(`/${collection}/`) && selects(object) && Number(object.metadata?.resourceVersion) > seen) {
           response.write(`${JSON.stringify({ type: 'ADDED', object })}\n`);
         }
       }
       return;
     }
     if (request.method === 'GET' && name === undefined) {
-      const items = [...this.objects].filter(([path]) => path.includes(`/${collection}/`)).map(([, object]) => object);
+      const ofKind = [...this.objects].filter(([path]) => path.includes(`/${collection}/`));
+      const items = ofKind.map(([, object]) => object).filter(selects);
       answer(200, { metadata: { resourceVersion: String(this.#revision) }, items });
       return;
     }
