@@ -8,10 +8,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
   exit 2
 }
 scripts/prepare-host.sh
-[ -x node_modules/.bin/esbuild ] && [ node_modules/.package-lock.json -nt package-lock.json ] || {
-  npm ci --silent --no-audit --no-fund
-  touch node_modules/.package-lock.json
-}
+scripts/npm-install.sh
 export PATH="$PWD/node_modules/.bin:$PATH"
 npm run --silent build
 exec node bench/main.ts "$@"
