@@ -28,7 +28,11 @@ async function tap(files: readonly string[], jobs: number, folder: string): Prom
   if (files.length === 0) return { passed: 0, failed: 0 };
   const output = path.join(folder, `${jobs}.tap`);
   const args = ['run', '--reporter=terse', `--jobs=${jobs}`, '--timeout=900', `--output-file=${output}`, ...files];
-  const child = spawn('tap', args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  // Where CI is set, tap's reporter would keep to itself what has failed.
+  const child = spawn('tap', args, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, CI: undefined },
+  });
   const code = await new Promise<number | null>((resolve, reject) =>
     child.once('error', reject).once('close', resolve),
   );

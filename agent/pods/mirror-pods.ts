@@ -24,7 +24,8 @@ const keyOf = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?
 
 export class MirrorPods {
   readonly #options: MirrorPodsOptions;
-  #wanted = new Map<string, Pod>();
+  /** Not known until the static pods have been read: what the last agent showed stays until then. */
+  #wanted: ReadonlyMap<string, Pod> | undefined;
   readonly #present = new Map<string, Pod>();
   #wake: (() => void) | undefined;
   #isDirty = false;
@@ -72,8 +73,10 @@ export class MirrorPods {
 
   async #reconcile(signal: AbortSignal): Promise<void> {
     const { client } = this.#options;
+    const wanted = this.#wanted;
+    if (!wanted) return;
     for (const [key, mirror] of this.#present) {
-      const shows = this.#wanted.get(key)?.metadata?.annotations?.[CONFIG_HASH];
+      const shows = wanted.get(key)?.metadata?.annotations?.[CONFIG_HASH];
       if (shows === this.staticUid(mirror) && mirror.metadata?.deletionTimestamp === undefined) continue;
       const { namespace = '', name = '', uid } = mirror.metadata ?? {};
       try {
@@ -82,7 +85,7 @@ export class MirrorPods {
         if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 409)) throw error;
       }
     }
-    for (const [key, pod] of this.#wanted) {
+    for (const [key, pod] of wanted) {
       if (this.#present.has(key)) continue;
       try {
         await client.create(pods, this.#mirrorOf(pod), { signal });

@@ -166,6 +166,8 @@ export class PodManager implements PodDirectory {
     if (staticPodDirectory !== undefined) {
       const source = new StaticPods({ directory: staticPodDirectory, nodeName, logger });
       parts.push(source.run((wanted) => this.#setStatic(wanted), signal));
+    } else {
+      this.#mirrors.want([]);
     }
     this.#informer.addHandlers({
       onAdd: (pod) => this.#wanted(pod),
