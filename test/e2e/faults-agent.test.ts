@@ -189,7 +189,7 @@ t.test('an agent that is killed between sandbox and container starts the pod onc
 });
 
 t.test('an agent that is killed while a pod ends lets it end as it was promised', async (t) => {
-  const script = "trap 'echo asked; sleep 4; echo done; exit 0' TERM; echo up; while :; do sleep 0.1; done";
+  const script = "trap 'echo asked; sleep 4; echo done; sleep 2; exit 0' TERM; echo up; while :; do sleep 0.1; done";
   await cluster.apply(pod('slow', { command: ['sh', '-c', script] }, { terminationGracePeriodSeconds: 30 }));
   await ready('slow');
   const slow = await get('slow');
