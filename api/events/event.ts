@@ -51,7 +51,7 @@ export function asCoreEvent(event: Event): CoreEvent {
     involvedObject: event.regarding ?? {},
     reason: event.reason,
     message: event.note,
-    source: event.deprecatedSource,
+    source: event.deprecatedSource ?? {},
     firstTimestamp: event.deprecatedFirstTimestamp,
     lastTimestamp: event.deprecatedLastTimestamp,
     count: event.deprecatedCount,

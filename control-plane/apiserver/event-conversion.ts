@@ -1,32 +1,12 @@
 /** Events are stored in the form of the core group and served in two: upstream's `core/v1` <-> `events.k8s.io/v1`. */
 import type { Event as CoreEvent } from '../../api/core/event.ts';
-import type { Event } from '../../api/events/event.ts';
+import { asCoreEvent, type Event } from '../../api/events/event.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import type { Conversion } from './resource.ts';
 
 export const eventConversion: Conversion = {
   toStored(object: KubeObject): KubeObject {
-    const event = object as Event;
-    const stored: CoreEvent = {
-      kind: 'Event',
-      apiVersion: 'v1',
-      metadata: event.metadata ?? {},
-      involvedObject: event.regarding ?? {},
-      reason: event.reason,
-      message: event.note,
-      source: event.deprecatedSource ?? {},
-      firstTimestamp: event.deprecatedFirstTimestamp,
-      lastTimestamp: event.deprecatedLastTimestamp,
-      count: event.deprecatedCount,
-      type: event.type,
-      eventTime: event.eventTime,
-      series: event.series,
-      action: event.action,
-      related: event.related,
-      reportingComponent: event.reportingController,
-      reportingInstance: event.reportingInstance,
-    };
-    return stored;
+    return asCoreEvent(object as Event);
   },
   fromStored(object: KubeObject): KubeObject {
     const event = object as CoreEvent;

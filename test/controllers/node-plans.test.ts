@@ -1,6 +1,11 @@
 import t from 'tap';
 import type { NodeCondition } from '../../api/core/node.ts';
-import { desiredTaints, mayEvict, silentConditions } from '../../control-plane/controllers/node/node-health-plan.ts';
+import {
+  desiredTaints,
+  evictionMode,
+  silentConditions,
+  type EvictionMode,
+} from '../../control-plane/controllers/node/node-health-plan.ts';
 import type { NodeView } from '../../control-plane/controllers/node-view.ts';
 import { nextPodCidr } from '../../control-plane/controllers/node/pod-cidr.ts';
 import { evictionTime } from '../../control-plane/controllers/node/taint-eviction-plan.ts';
@@ -53,13 +58,13 @@ t.test('a new node gets a minute until its first status', async (t) => {
 });
 
 t.test('conditions and cordoning become taints, other taints stay, and what is over goes', async (t) => {
-  const keys = (view: NodeView, evict = true) =>
-    desiredTaints(view, evict, NOW).map(({ key, effect }) => `${key}:${effect}`);
+  const keys = (view: NodeView, mode: EvictionMode = 'evict') =>
+    desiredTaints(view, mode, NOW).map(({ key, effect }) => `${key}:${effect}`);
   t.strictSame(keys(lost), ['node.kubernetes.io/unreachable:NoSchedule', 'node.kubernetes.io/unreachable:NoExecute']);
-  t.strictSame(keys(lost, false), ['node.kubernetes.io/unreachable:NoSchedule']);
+  t.strictSame(keys(lost, 'cancel'), ['node.kubernetes.io/unreachable:NoSchedule']);
   const own = { key: 'gpu', effect: 'NoSchedule' } as const;
   const recovering = node({
-    taints: [own, ...desiredTaints(lost, true, NOW)],
+    taints: [own, ...desiredTaints(lost, 'evict', NOW)],
     conditions: [condition('Ready', 'False')],
   });
   t.strictSame(keys(recovering), [
@@ -68,19 +73,43 @@ t.test('conditions and cordoning become taints, other taints stay, and what is o
     'node.kubernetes.io/not-ready:NoExecute',
   ]);
   const well = node({ taints: recovering.taints });
-  t.strictSame(desiredTaints(well, true, NOW), [own]);
+  t.strictSame(desiredTaints(well, 'evict', NOW), [own]);
   t.strictSame(
     keys(node({ unschedulable: true, conditions: [condition('Ready', 'True'), condition('DiskPressure', 'True')] })),
     ['node.kubernetes.io/disk-pressure:NoSchedule', 'node.kubernetes.io/unschedulable:NoSchedule'],
   );
   const settled = node({ taints: [own] });
-  t.equal(desiredTaints(settled, true, NOW), settled.taints, 'the very list when nothing is to be done');
+  t.equal(desiredTaints(settled, 'evict', NOW), settled.taints, 'the very list when nothing is to be done');
 });
 
-t.test('when all of several nodes are lost at once, nobody is evicted', async (t) => {
-  t.ok(mayEvict([node(), lost]));
-  t.notOk(mayEvict([lost, { ...lost, name: 'n2' }]));
-  t.ok(mayEvict([lost]), 'the only node shares its host with this server');
+t.test('nobody is evicted while no node is well, and evictions pause while most of a zone is lost', async (t) => {
+  const nodes = (ready: number, silent: number, labels: NodeView['labels'] = {}): NodeView[] => [
+    ...Array.from({ length: ready }, () => node({ labels })),
+    ...Array.from({ length: silent }, () => ({ ...lost, labels })),
+  ];
+  t.equal(evictionMode(lost, nodes(1, 1)), 'evict');
+  t.equal(evictionMode(lost, nodes(0, 1)), 'cancel', 'nowhere to go');
+  t.equal(evictionMode(lost, nodes(0, 3)), 'cancel');
+  t.equal(evictionMode(lost, nodes(1, 2)), 'evict', 'two nodes are no disruption');
+  t.equal(evictionMode(lost, nodes(2, 3)), 'hold');
+  t.equal(evictionMode(lost, nodes(3, 3)), 'evict');
+  t.equal(evictionMode(lost, nodes(20, 31)), 'evict', 'a large zone goes on');
+  const elsewhere = { 'topology.kubernetes.io/zone': 'b' };
+  t.equal(evictionMode(lost, [...nodes(10, 0, elsewhere), ...nodes(2, 3)]), 'hold', 'each zone is judged alone');
+  t.equal(evictionMode(lost, [...nodes(1, 0, elsewhere), ...nodes(0, 3)]), 'evict', 'another zone can take the pods');
+});
+
+t.test('a pause of evictions leaves those that have begun', async (t) => {
+  const leaving = { ...lost, taints: desiredTaints(lost, 'evict', NOW) };
+  t.equal(desiredTaints(leaving, 'hold', NOW), leaving.taints);
+  t.strictSame(
+    desiredTaints(leaving, 'cancel', NOW).map(({ effect }) => effect),
+    ['NoSchedule'],
+  );
+  t.strictSame(
+    desiredTaints(lost, 'hold', NOW).map(({ effect }) => effect),
+    ['NoSchedule'],
+  );
 });
 
 t.test(

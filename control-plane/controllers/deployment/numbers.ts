@@ -1,6 +1,7 @@
 /** The arithmetic of a Deployment: how many pods more or fewer than asked for there may be, and how growth is shared out. */
 import type { Deployment } from '../../../api/apps/deployment.ts';
 import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
+import { scaledValue } from '../../../api/machinery/int-or-string.ts';
 
 export const DESIRED_REPLICAS = 'deployment.kubernetes.io/desired-replicas';
 export const MAX_REPLICAS = 'deployment.kubernetes.io/max-replicas';
@@ -14,21 +15,13 @@ export const totalOf = (
 ): number => replicaSets.reduce((sum, { status }) => sum + (status?.[count] ?? 0), 0);
 export const isRolling = ({ spec }: Deployment): boolean => spec?.strategy?.type !== 'Recreate';
 
-/** A count, or a percentage of `total` rounded as told. */
-function scaled(value: number | string | undefined, total: number, round: (value: number) => number): number {
-  if (value === undefined) return scaled('25%', total, round);
-  if (typeof value === 'number') return value;
-  const percent = /^(\d+)%$/.exec(value)?.[1];
-  return percent === undefined ? 0 : round((Number(percent) * total) / 100);
-}
-
 /** How far a rolling update may go above and below the number asked for; never 0 both, or nothing could move. */
 export function fenceposts(deployment: Deployment): { readonly maxSurge: number; readonly maxUnavailable: number } {
   if (!isRolling(deployment)) return { maxSurge: 0, maxUnavailable: 0 };
   const wanted = replicasOf(deployment);
-  const { maxSurge, maxUnavailable } = deployment.spec?.strategy?.rollingUpdate ?? {};
-  const surge = scaled(maxSurge, wanted, Math.ceil);
-  const unavailable = scaled(maxUnavailable, wanted, Math.floor);
+  const { maxSurge = '25%', maxUnavailable = '25%' } = deployment.spec?.strategy?.rollingUpdate ?? {};
+  const surge = scaledValue(maxSurge, wanted, 'up');
+  const unavailable = scaledValue(maxUnavailable, wanted, 'down');
   const atLeastOne = surge === 0 && unavailable === 0 ? 1 : unavailable;
   return { maxSurge: surge, maxUnavailable: Math.min(atLeastOne, wanted) };
 }

@@ -6,6 +6,11 @@ import type { NodeView } from '../node-view.ts';
 
 /** How long a new node may take until its first status: upstream's --node-startup-grace-period. */
 export const STARTUP_GRACE_MS = 60_000;
+/** Upstream's --unhealthy-zone-threshold, and how many nodes have to be lost for it to be a sign of anything. */
+const UNHEALTHY_ZONE_THRESHOLD = 0.55;
+const MIN_DISRUPTED_NODES = 3;
+/** Upstream's --large-cluster-size-threshold. */
+const LARGE_ZONE_NODES = 50;
 const WATCHED_CONDITIONS = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'];
 
 const NOT_READY = 'node.kubernetes.io/not-ready';
@@ -68,16 +73,38 @@ export function silentConditions(
 }
 
 /**
- * The taints that a node is to have; the same list when they are right. Taints of others are left alone. `evict` is false
- * while the loss of the nodes is more likely a loss of this server's own connection.
+ * What becomes of the pods of lost nodes: they are evicted; those that are not on their way yet stay (`hold`); or all stay,
+ * since not one node is left that could take them, and it is most likely this server that is cut off (`cancel`).
  */
-export function desiredTaints(node: NodeView, evict: boolean, now: number): readonly Taint[] {
+export type EvictionMode = 'evict' | 'hold' | 'cancel';
+
+const isReady = (node: NodeView): boolean => readyStatus(node) === 'True';
+const zoneOf = ({ labels }: NodeView): string =>
+  `${labels['topology.kubernetes.io/region'] ?? ''}/${labels['topology.kubernetes.io/zone'] ?? ''}`;
+
+/**
+ * Upstream's disruption modes: https://kubernetes.io/docs/concepts/architecture/nodes/#rate-limits-on-eviction. A zone that is
+ * too large to hold its evictions evicts as others do, without upstream's lower rate.
+ */
+export function evictionMode(node: NodeView, nodes: readonly NodeView[]): EvictionMode {
+  if (!nodes.some(isReady)) return 'cancel';
+  const zone = nodes.filter((other) => zoneOf(other) === zoneOf(node));
+  const lost = zone.filter((other) => !isReady(other)).length;
+  const isDisrupted =
+    lost < zone.length && lost >= MIN_DISRUPTED_NODES && lost / zone.length >= UNHEALTHY_ZONE_THRESHOLD;
+  return isDisrupted && zone.length <= LARGE_ZONE_NODES ? 'hold' : 'evict';
+}
+
+/** The taints that a node is to have; the same list when they are right. Taints of others are left alone. */
+export function desiredTaints(node: NodeView, mode: EvictionMode, now: number): readonly Taint[] {
   const noSchedule = CONDITION_TAINTS.filter(([type, status]) =>
     node.conditions.some((condition) => condition.type === type && condition.status === status),
   ).map(([, , key]) => key);
   if (node.unschedulable) noSchedule.push(UNSCHEDULABLE);
   const ready = readyStatus(node);
-  const noExecute = !evict ? [] : ready === 'False' ? [NOT_READY] : ready === 'Unknown' ? [UNREACHABLE] : [];
+  const lostKeys = ready === 'False' ? [NOT_READY] : ready === 'Unknown' ? [UNREACHABLE] : [];
+  const isLeaving = node.taints.some(({ key, effect }) => effect === 'NoExecute' && OWN_NO_EXECUTE.has(key));
+  const noExecute = mode === 'evict' || (mode === 'hold' && isLeaving) ? lostKeys : [];
   const wanted: Taint[] = [
     ...noSchedule.map((key): Taint => ({ key, effect: 'NoSchedule', timeAdded: timeOf(now) })),
     ...noExecute.map((key): Taint => ({ key, effect: 'NoExecute', timeAdded: timeOf(now) })),
@@ -91,12 +118,4 @@ export function desiredTaints(node: NodeView, evict: boolean, now: number): read
   const kept = node.taints.filter((taint) => !isOwn(taint) || wanted.some(isSame(taint)));
   const added = wanted.filter((taint) => !node.taints.some(isSame(taint)));
   return added.length === 0 && kept.length === node.taints.length ? node.taints : [...kept, ...added];
-}
-
-/**
- * Whether pods are to be evicted from lost nodes. When every one of several nodes is lost at once, it is most likely this
- * server that is cut off: upstream's full disruption mode.
- */
-export function mayEvict(nodes: readonly NodeView[]): boolean {
-  return nodes.length <= 1 || nodes.some((node) => readyStatus(node) === 'True');
 }

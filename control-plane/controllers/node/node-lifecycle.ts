@@ -4,7 +4,7 @@ import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { referenceTo } from '../../../client/event-recorder.ts';
 import { createQueue, createRecorder, type ControllerContext } from '../context.ts';
 import type { NodeView } from '../node-view.ts';
-import { desiredTaints, mayEvict, readyStatus, silentConditions } from './node-health-plan.ts';
+import { desiredTaints, evictionMode, readyStatus, silentConditions } from './node-health-plan.ts';
 import { nodes as nodeResource, pods as podResource } from '../../../client/resources.ts';
 
 /** Where agents renew their Leases. */
@@ -58,7 +58,7 @@ export async function runNodeLifecycleController(context: ControllerContext, gra
     // An agent that still speaks may have its own view of its pods afterwards; one that is silent has none.
     if (readyStatus(node) === 'Unknown' || ceased.has(name)) await markPods(node);
     ceased.delete(name);
-    const taints = desiredTaints(node, mayEvict(informers.nodes.list()), Date.now());
+    const taints = desiredTaints(node, evictionMode(node, informers.nodes.list()), Date.now());
     if (taints === node.taints) return;
     const patch = { metadata: { resourceVersion: node.resourceVersion }, spec: { taints } };
     await ignoringNotFound(client.patch(nodeResource, '', name, patch, { signal }));
