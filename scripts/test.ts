@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { glob, mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { pathWithKubectl } from '../test/support/debian-kubectl.ts';
 
 /** Tests that measure time or need all of the host's processors. */
 const ALONE = /^test\/e2e\//;
@@ -24,14 +25,14 @@ function totalsOf(tapOutput: string, exitCode: number | null): Totals {
 }
 
 /** Output goes to ours; throws when tap cannot be started. */
-async function tap(files: readonly string[], jobs: number, folder: string): Promise<Totals> {
+async function tap(files: readonly string[], jobs: number, folder: string, searchPath: string): Promise<Totals> {
   if (files.length === 0) return { passed: 0, failed: 0 };
   const output = path.join(folder, `${jobs}.tap`);
   const args = ['run', '--reporter=terse', `--jobs=${jobs}`, '--timeout=900', `--output-file=${output}`, ...files];
   // Where CI is set, tap's reporter would keep to itself what has failed.
   const child = spawn('tap', args, {
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, CI: undefined },
+    env: { ...process.env, PATH: searchPath, CI: undefined },
   });
   const code = await new Promise<number | null>((resolve, reject) =>
     child.once('error', reject).once('close', resolve),
@@ -42,17 +43,20 @@ async function tap(files: readonly string[], jobs: number, folder: string): Prom
 process.chdir(path.resolve(import.meta.dirname, '..'));
 const named = process.argv.slice(2);
 const files = named.length ? named : (await Array.fromAsync(glob('test/**/*.test.ts'))).sort();
+const searchPath = await pathWithKubectl(process.env.PATH ?? '');
 const folder = await mkdtemp(path.join(os.tmpdir(), 'kedge-test-'));
 try {
   const together = await tap(
     files.filter((file) => !ALONE.test(file)),
     2,
     folder,
+    searchPath,
   );
   const alone = await tap(
     files.filter((file) => ALONE.test(file)),
     1,
     folder,
+    searchPath,
   );
   const [passed, failed] = [together.passed + alone.passed, together.failed + alone.failed];
   console.log(`${passed} passed, ${failed} failed`);

@@ -8,7 +8,7 @@ import type { Deployment } from '../../api/apps/deployment.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import type { Service } from '../../api/core/service.ts';
 import { Cluster } from '../support/cluster.ts';
-import { oldKubectl } from '../support/old-kubectl.ts';
+import { debianKubectl } from '../support/debian-kubectl.ts';
 import { eventually } from '../support/wait.ts';
 
 const HELLO = path.resolve(import.meta.dirname, '../../examples/hello.yaml');
@@ -29,7 +29,7 @@ const refusal = async (...args: string[]): Promise<string> => {
 
 for (const [version, program] of [
   ['1.32', 'kubectl'],
-  ['1.20', await oldKubectl()],
+  ['1.20', path.join(await debianKubectl('bookworm'), 'kubectl')],
 ] as const) {
   t.test(
     `kubectl ${version}: a deployment is rolled out, reached, looked into, changed, undone and deleted`,

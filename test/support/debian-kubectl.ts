@@ -1,0 +1,55 @@
+/** Debian's builds of kubectl, whatever the host has: 1.20 (SPDY, no server-side apply) of Debian 12, 1.32 of Debian 13. */
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { isThere } from '../../agent/host/files.ts';
+import { run } from '../../agent/host/run.ts';
+
+const MIRROR = 'http://deb.debian.org/debian';
+const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+const PACKAGES = { bookworm: 'kubernetes-client', trixie: 'kubectl' };
+const FETCH_LIMIT_MS = 180_000;
+/** The first that has all of what the tests ask for: `kubectl wait --for=create` came last. */
+const MINIMUM_MINOR = 31;
+
+/** Answers the folder of the program `kubectl`; fetched once a machine, and checked against Debian's keys. */
+export async function debianKubectl(suite: keyof typeof PACKAGES): Promise<string> {
+  const folder = path.join(os.tmpdir(), `kedge-test-kubectl-${suite}`);
+  const bin = path.join(folder, 'usr/bin');
+  if (await isThere(path.join(bin, 'kubectl'))) return bin;
+  const work = `${folder}.${process.pid}`;
+  const lists = path.join(work, 'lists');
+  const sources = path.join(work, 'sources.list');
+  await mkdir(path.join(lists, 'partial'), { recursive: true });
+  try {
+    await writeFile(sources, `deb [signed-by=${KEYRING}] ${MIRROR} ${suite} main\n`);
+    const options = Object.entries({
+      'Dir::Etc::SourceList': sources,
+      'Dir::Etc::SourceParts': '-',
+      'Dir::State::Lists': lists,
+      'Dir::Cache::pkgcache': '',
+      'Dir::Cache::srcpkgcache': '',
+      'APT::Sandbox::User': 'root',
+    }).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
+    const limits = { timeoutMs: FETCH_LIMIT_MS };
+    await run('apt-get', [...options, '-qq', 'update'], limits);
+    // It downloads to where it is run.
+    await run('env', ['-C', work, 'apt-get', ...options, '-qq', 'download', PACKAGES[suite]], limits);
+    const [deb = ''] = (await readdir(work)).filter((name) => name.endsWith('.deb'));
+    await run('dpkg-deb', ['-x', path.join(work, deb), work]);
+    await rm(lists, { recursive: true });
+    await rm(folder, { recursive: true, force: true });
+    await rename(work, folder);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return bin;
+}
+
+/** A PATH on which `kubectl` is the host's own where that is new enough for the tests, Debian 13's elsewhere. */
+export async function pathWithKubectl(searchPath: string): Promise<string> {
+  const { stdout } = await run('kubectl', ['version', '--client', '-o', 'json']);
+  const { clientVersion } = JSON.parse(stdout) as { clientVersion: { major: string; minor: string } };
+  if (Number(clientVersion.major) > 1 || Number.parseInt(clientVersion.minor, 10) >= MINIMUM_MINOR) return searchPath;
+  return [await debianKubectl('trixie'), searchPath].join(path.delimiter);
+}
