@@ -27,6 +27,8 @@ export async function debianKubectl(suite: keyof typeof PACKAGES): Promise<strin
       'Dir::Etc::SourceList': sources,
       'Dir::Etc::SourceParts': '-',
       'Dir::State::Lists': lists,
+      // What the host has installed is not to be asked.
+      'Dir::State::Status': '/dev/null',
       'Dir::Cache::pkgcache': '',
       'Dir::Cache::srcpkgcache': '',
       'APT::Sandbox::User': 'root',
