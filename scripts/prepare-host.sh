@@ -36,6 +36,8 @@ if $building; then
   [ -x /bin/busybox ] || missing="$missing busybox-static"
   need openssl openssl
   need curl curl
+  # The tests set up network namespaces.
+  need sysctl procps
 fi
 
 for package in "$@"; do missing="$missing $package"; done
