@@ -32,7 +32,7 @@ async function tap(files: readonly string[], jobs: number, folder: string, searc
   // Where CI is set, tap's reporter would keep to itself what has failed.
   const child = spawn('tap', args, {
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, PATH: searchPath, CI: undefined },
+    env: { ...process.env, PATH: searchPath, CI: undefined, KEDGE_TEST_ACCOUNTS: folder },
   });
   const code = await new Promise<number | null>((resolve, reject) =>
     child.once('error', reject).once('close', resolve),
@@ -58,6 +58,9 @@ try {
     folder,
     searchPath,
   );
+  // What clusters of tests that have failed were at.
+  for await (const account of glob(path.join(folder, '*.txt')))
+    console.log(`\n${account}\n${await readFile(account, 'utf8')}`);
   const [passed, failed] = [together.passed + alone.passed, together.failed + alone.failed];
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed || passed === 0 ? 1 : 0;

@@ -7,7 +7,7 @@ import { eventually } from '../support/wait.ts';
 
 t.setTimeout(3 * 60_000);
 const cluster = await Cluster.start({ name: 'agent-stats' });
-t.teardown(() => cluster[Symbol.asyncDispose]());
+cluster.endWith(t);
 
 const MIB = 2 ** 20;
 const read = async (path: string): Promise<string> =>

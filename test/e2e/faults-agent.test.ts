@@ -12,7 +12,7 @@ import { eventually } from '../support/wait.ts';
 
 t.setTimeout(4 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-agent' });
-t.teardown(() => cluster[Symbol.asyncDispose]());
+cluster.endWith(t);
 const node = cluster.host;
 
 const out = async (...args: string[]): Promise<string> => (await cluster.kubectl(...args)).stdout;
@@ -22,7 +22,7 @@ const exec = (name: string, script: string) => out('exec', name, '--', 'sh', '-c
 const get = (name: string) => cluster.get<Pod>('pod', name);
 const isGone = async (name: string) => (await out('get', 'pod', name, '--ignore-not-found')) === '';
 const ctr = async (...args: string[]): Promise<string[]> =>
-  (await node.run('ctr', ['-a', node.socket, '-n', 'k8s.io', ...args])).stdout.split('\n').filter(Boolean);
+  (await node.run('ctr', [...node.ctr, ...args])).stdout.split('\n').filter(Boolean);
 
 /** What is mounted for the volumes of pods, once for each mount. */
 async function volumeMounts(): Promise<string[]> {

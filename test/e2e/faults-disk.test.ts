@@ -53,17 +53,17 @@ t.setTimeout(4 * 60_000);
 const folder = await mkdtemp(path.join(os.tmpdir(), 'kedge-e2e-disks-'));
 const serverDisk = await Disk.mount(path.join(folder, 'server'), '32m');
 const agentDisk = await Disk.mount(path.join(folder, 'agent'), '16m');
+t.teardown(async () => {
+  for (const disk of [serverDisk, agentDisk]) await disk.unmount();
+  await rm(folder, { recursive: true });
+});
 const cluster = await Cluster.start({
   name: 'e2e-disk',
   server: { 'data-dir': path.join(serverDisk.directory, 'data') },
   // What is under test is the disk that has no room at all, not that pods go before it comes to that.
   agent: { 'data-dir': path.join(agentDisk.directory, 'data'), 'eviction-hard': 'memory.available<1Mi' },
 });
-t.teardown(async () => {
-  await cluster[Symbol.asyncDispose]();
-  for (const disk of [serverDisk, agentDisk]) await disk.unmount();
-  await rm(folder, { recursive: true });
-});
+cluster.endWith(t);
 const node = cluster.host;
 const out = async (...args: string[]): Promise<string> => (await cluster.kubectl(...args)).stdout;
 const refusal = async (...args: string[]): Promise<string> =>

@@ -14,7 +14,7 @@ import { eventually } from '../support/wait.ts';
 
 t.setTimeout(4 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-server' });
-t.teardown(() => cluster[Symbol.asyncDispose]());
+cluster.endWith(t);
 const node = cluster.host;
 const out = async (...args: string[]): Promise<string> => (await cluster.kubectl(...args)).stdout;
 

@@ -11,7 +11,7 @@ import { eventually } from '../support/wait.ts';
 
 t.setTimeout(3 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-join' });
-t.teardown(() => cluster[Symbol.asyncDispose]());
+cluster.endWith(t);
 const second = await ClusterNode.create(cluster, 1);
 cluster.nodes.push(second);
 await second.startContainerd();

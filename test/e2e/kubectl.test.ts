@@ -14,7 +14,7 @@ import { eventually } from '../support/wait.ts';
 const HELLO = path.resolve(import.meta.dirname, '../../examples/hello.yaml');
 t.setTimeout(10 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-user' });
-t.teardown(() => cluster[Symbol.asyncDispose]());
+cluster.endWith(t);
 
 const out = async (...args: string[]): Promise<string> => (await cluster.kubectl(...args)).stdout;
 /** The words of a kubectl that fails. */

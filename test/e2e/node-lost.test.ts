@@ -13,7 +13,7 @@ const cluster = await Cluster.start({
   nodes: 2,
   server: { 'node-monitor-grace-period-seconds': '12' },
 });
-t.teardown(() => cluster[Symbol.asyncDispose]());
+cluster.endWith(t);
 const [first, second] = cluster.nodes;
 if (!first || !second) throw new Error('two nodes are needed');
 
@@ -28,8 +28,7 @@ const running = async (app: string, node: string): Promise<Pod[]> =>
       status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'),
   );
 const tasks = async (): Promise<number> =>
-  (await second.run('ctr', ['-a', second.socket, '-n', 'k8s.io', 'tasks', 'list', '-q'])).stdout.trim().split('\n')
-    .length;
+  (await second.run('ctr', [...second.ctr, 'tasks', 'list', '-q'])).stdout.trim().split('\n').length;
 
 const web = {
   apiVersion: 'apps/v1',

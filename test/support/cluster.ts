@@ -5,6 +5,7 @@
 import { glob, mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import type { Test } from 'tap';
 import { run, type RunOptions, type RunResult } from '../../agent/host/run.ts';
 import { Daemon, WITHOUT_TAP } from './daemon.ts';
 import { eventually } from './wait.ts';
@@ -46,7 +47,7 @@ export class Cluster implements AsyncDisposable {
       await cluster.#start(options.nodes ?? 1);
       return cluster;
     } catch (error) {
-      const logs = await cluster.#logs();
+      const logs = await cluster.#logs(15);
       await cluster[Symbol.asyncDispose]();
       throw new Error(`the cluster did not start: ${(error as Error).message}\n${logs}`, { cause: error });
     }
@@ -66,16 +67,34 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  /** The last lines of every log, for a test that fails before it has begun. */
-  async #logs(): Promise<string> {
-    const files = ['server.log', ...this.nodes.map((node) => path.join(node.name, 'agent.log'))];
-    const tails = files.map(async (file) => {
-      const { stdout } = await run('tail', ['-n', '15', path.join(this.directory, file)]).catch((error: Error) => ({
-        stdout: error.message,
-      }));
-      return `--- ${file}\n${stdout}`;
-    });
+  /** The last lines of every log, for a test that fails. */
+  async #logs(lines: number): Promise<string> {
+    const files = ['server.log'];
+    for (const { name } of this.nodes) files.push(path.join(name, 'agent.log'), path.join(name, 'containerd.log'));
+    const tails = files.map((file) =>
+      said(`--- ${file}`, run('tail', ['-n', String(lines), path.join(this.directory, file)])),
+    );
     return (await Promise.all(tails)).join('\n');
+  }
+
+  /** What the cluster shows and has said, for a test that has failed. */
+  async #account(): Promise<string> {
+    const shown = [
+      said('--- pods', this.kubectl('get', 'pods', '--all-namespaces', '-o', 'wide')),
+      ...this.nodes.map((node) => said(`--- tasks of ${node.name}`, node.run('ctr', [...node.ctr, 'tasks', 'list']))),
+      this.#logs(100),
+    ];
+    return (await Promise.all(shown)).join('\n');
+  }
+
+  /** Ends with the test. Where that has failed, what the cluster was at is kept for `scripts/test.ts` to print. */
+  endWith(test: Test): void {
+    test.teardown(async () => {
+      const folder = process.env['KEDGE_TEST_ACCOUNTS'];
+      if (folder && !test.passing() && this.nodes.length > 0)
+        await writeFile(path.join(folder, `${this.name}.txt`), await this.#account());
+      await this[Symbol.asyncDispose]();
+    });
   }
 
   /** The program under test. */
@@ -242,6 +261,11 @@ export class ClusterNode {
     return this.#agent;
   }
 
+  /** The arguments that lead `ctr` to this node's pods. */
+  get ctr(): string[] {
+    return ['-a', this.socket, '-n', 'k8s.io'];
+  }
+
   get cgroupRoot(): string {
     return `kedge-test/${this.name}`;
   }
@@ -339,6 +363,13 @@ export class ClusterNode {
       for await (const cgroup of glob(`/sys/fs/cgroup/{,*/}${this.cgroupRoot}`)) await rmdir(cgroup);
     }
   }
+}
+
+async function said(title: string, words: Promise<RunResult>): Promise<string> {
+  return `${title}\n${await words.then(
+    ({ stdout }) => stdout,
+    (error: Error) => error.message,
+  )}`;
 }
 
 /** Deepest first. */
