@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
+import { removeSandbox } from './cri/remove.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
@@ -64,7 +65,7 @@ async function endPods(cri: CriClient, logDirectory: string, signal: AbortSignal
   const next = async (): Promise<void> => {
     for (let sandbox = sandboxes.pop(); sandbox; sandbox = sandboxes.pop()) {
       await cri.stopPodSandbox(sandbox.id, { signal });
-      await cri.removePodSandbox(sandbox.id, { signal });
+      await removeSandbox(cri, sandbox.id);
       await removePodLogs(logDirectory, { metadata: sandbox.metadata });
     }
   };

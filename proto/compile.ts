@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import protobuf from 'protobufjs';
 
-for (const name of ['runtime-v1', 'containerd-events-v1']) {
+for (const name of ['runtime-v1', 'containerd-events-v1', 'containerd-tasks-v1']) {
   const text = await readFile(path.join(import.meta.dirname, `${name}.proto`), 'utf8');
   const { root } = protobuf.parse(text);
   await writeFile(path.join(import.meta.dirname, `${name}.json`), `${JSON.stringify(root.toJSON())}\n`);

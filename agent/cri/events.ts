@@ -10,7 +10,7 @@ import type { CriClient } from './client.ts';
 import { loadProto } from './service.ts';
 
 /** The namespace in which containerd keeps what the CRI created. */
-const CRI_NAMESPACE = 'k8s.io';
+export const CRI_NAMESPACE = 'k8s.io';
 const TOPICS = ['/tasks/start', '/tasks/exit', '/tasks/oom', '/tasks/paused', '/tasks/resumed', '/containers/delete'];
 const RECONNECT_AFTER_MS = 1_000;
 

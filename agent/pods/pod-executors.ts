@@ -2,6 +2,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import type { Pod } from '../../api/core/pod.ts';
 import { CriError } from '../cri/client.ts';
+import { removeContainer, removeSandbox } from '../cri/remove.ts';
 import type { Executors } from './actions.ts';
 import { startContainer } from './container-start.ts';
 import { stopContainer } from './container-stop.ts';
@@ -66,7 +67,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
     stopContainer: (action, signal) => stopContainer(pod, runtime, action, services, signal),
 
     async removeContainer({ observed }) {
-      await ignoreNotFound(cri.removeContainer(observed.id));
+      await removeContainer(cri, observed.id);
       await removeContainerLogs(podLogDirectory(services.sandbox.logDirectory, pod), observed);
       await services.logLinks?.remove(pod, observed.name, observed.id);
       await rm(terminationMessageFile(volumes.podDirectory(uid), observed.name, observed.restartCount), {
@@ -74,8 +75,15 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
       });
     },
 
-    stopSandbox: ({ sandboxId }) => ignoreNotFound(cri.stopPodSandbox(sandboxId)),
-    removeSandbox: ({ sandboxId }) => ignoreNotFound(cri.removePodSandbox(sandboxId)),
+    async stopSandbox({ sandboxId }) {
+      try {
+        await cri.stopPodSandbox(sandboxId);
+      } catch (error) {
+        if (!(error instanceof CriError && error.notFound)) throw error;
+      }
+    },
+
+    removeSandbox: ({ sandboxId }) => removeSandbox(cri, sandboxId),
 
     async tearDown(_action, signal) {
       await volumes.tearDown(uid, signal);
@@ -84,12 +92,4 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
       }
     },
   };
-}
-
-async function ignoreNotFound(call: Promise<void>): Promise<void> {
-  try {
-    await call;
-  } catch (error) {
-    if (!(error instanceof CriError && error.notFound)) throw error;
-  }
 }

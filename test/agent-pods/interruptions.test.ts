@@ -107,6 +107,18 @@ await insideLab(import.meta.filename, async (address) => {
     });
   });
 
+  test('a container that the runtime shows as ended while its task lives can be removed', async (t) => {
+    const containers = [shell('main', 'test -e /began && exec sleep 1000; touch /began'), shell('other', 'sleep 1000')];
+    lab.create('lost', { restartPolicy: 'Never', containers });
+    const pod = await lab.pod('lost', 'to have ended', (seen) => statusOf(seen)?.state?.terminated !== undefined);
+    const id = statusOf(pod)?.containerID?.replace('containerd://', '') ?? '';
+    await lab.ctr('tasks', 'start', '--detach', id);
+    t.match(await lab.ctr('tasks', 'list'), new RegExp(`^${id}\\s+\\d+\\s+RUNNING$`, 'm'));
+    lab.api.deletePod('lost', 0);
+    await lab.gone('lost');
+    t.notMatch(await lab.ctr('tasks', 'list'), id);
+  });
+
   test('what is ready stays ready while the agent is replaced', async (t) => {
     lab.create('ready', {
       containers: [

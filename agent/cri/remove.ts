@@ -1,0 +1,71 @@
+/**
+ * Takes containers and sandboxes off the runtime for good. containerd may have lost sight of a task whose start was broken off:
+ * the CRI shows the container as exited while the task lives, and refuses to remove it ("cannot delete running task") for as
+ * long as containerd runs. Such a task is ended through containerd's own service.
+ */
+import { Metadata, status } from '@grpc/grpc-js';
+import descriptor from '../../proto/containerd-tasks-v1.json' with { type: 'json' };
+import { CriError, type CriClient } from './client.ts';
+import { CRI_NAMESPACE } from './events.ts';
+import { loadProto } from './service.ts';
+
+/** Killing with SIGKILL takes moments, unless the kernel holds the process. */
+const CALL_LIMIT_MS = 10_000;
+const SIGKILL = 9;
+
+/** Resolves also when there is no such container. */
+export async function removeContainer(cri: CriClient, containerId: string): Promise<void> {
+  await remove(
+    () => cri.removeContainer(containerId),
+    () => endTask(cri, containerId),
+  );
+}
+
+/** Removes the sandbox, which must have been stopped, and its containers. Resolves also when there is no such sandbox. */
+export async function removeSandbox(cri: CriClient, sandboxId: string): Promise<void> {
+  await remove(
+    () => cri.removePodSandbox(sandboxId),
+    async () => {
+      const containers = await cri.listContainers();
+      for (const { id, podSandboxId } of containers) if (podSandboxId === sandboxId) await endTask(cri, id);
+    },
+  );
+}
+
+async function remove(call: () => Promise<void>, endTasks: () => Promise<void>): Promise<void> {
+  try {
+    await call();
+  } catch (error) {
+    if (!(error instanceof CriError)) throw error;
+    if (error.notFound) return;
+    if (error.code !== status.FAILED_PRECONDITION) throw error;
+    await endTasks();
+    await call();
+  }
+}
+
+async function endTask(cri: CriClient, containerId: string): Promise<void> {
+  await callTasks(cri, 'Kill', { containerId, signal: SIGKILL, all: true });
+  await callTasks(cri, 'Wait', { containerId });
+  await callTasks(cri, 'Delete', { containerId });
+}
+
+const tasks = loadProto(descriptor).service('containerd.services.tasks.v1.Tasks');
+
+/** Resolves also when there is no such task, or it has ended. */
+function callTasks(cri: CriClient, name: 'Kill' | 'Wait' | 'Delete', request: object): Promise<void> {
+  const method = tasks.method(name);
+  const metadata = new Metadata();
+  metadata.set('containerd-namespace', CRI_NAMESPACE);
+  return new Promise((resolve, reject) => {
+    cri.channel.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      metadata,
+      { deadline: Date.now() + CALL_LIMIT_MS },
+      (error) => (error && error.code !== status.NOT_FOUND ? reject(error) : resolve()),
+    );
+  });
+}
