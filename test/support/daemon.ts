@@ -8,7 +8,8 @@ export interface DaemonOptions {
   /** Of `ip netns`; this process's own when absent. */
   readonly netns?: string;
   readonly log: string;
-  readonly env?: NodeJS.ProcessEnv;
+  /** In addition to this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** tap makes every Node.js below it load a part of tap; the program under test runs as it is. */
@@ -21,14 +22,14 @@ export class Daemon implements AsyncDisposable {
   readonly #ended: Promise<void>;
   #alive = true;
 
-  constructor(program: string, args: readonly string[], { netns, log, env }: DaemonOptions) {
+  constructor(program: string, args: readonly string[], { netns, log, env = {} }: DaemonOptions) {
     this.log = log;
     const output = openSync(log, 'a');
     // Each of them replaces itself by the next: the process id is the program's.
     const enter = netns ? ['nsenter', `--net=/run/netns/${netns}`] : [];
-    this.#child = spawn(WITHOUT_TAP[0], [...WITHOUT_TAP.slice(1), ...enter, program, ...args], {
+    const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    this.#child = spawn(WITHOUT_TAP[0], [...WITHOUT_TAP.slice(1), ...settings, ...enter, program, ...args], {
       stdio: ['ignore', output, output],
-      env: { ...process.env, ...env },
     });
     closeSync(output);
     this.#ended = once(this.#child, 'exit').then(() => {
