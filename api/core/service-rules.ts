@@ -77,11 +77,13 @@ const nodePortsOf = ({ ports }: ServiceSpec): string =>
 
 /** Fields that only the old type had a use for go with it, unless the client changed them. */
 function dropTypeDependentFields(spec: ServiceSpec, old: ServiceSpec): void {
-  if (needsClusterIP(old) && !needsClusterIP(spec) && spec.clusterIP === old.clusterIP) {
-    delete spec.clusterIP;
-    delete spec.clusterIPs;
-    delete spec.ipFamilies;
-    delete spec.ipFamilyPolicy;
+  if (needsClusterIP(old) && !needsClusterIP(spec)) {
+    if (spec.clusterIP === old.clusterIP) {
+      delete spec.clusterIP;
+      delete spec.clusterIPs;
+    }
+    if (spec.ipFamilies?.join() === old.ipFamilies?.join()) delete spec.ipFamilies;
+    if (spec.ipFamilyPolicy === old.ipFamilyPolicy) delete spec.ipFamilyPolicy;
   }
   if (needsNodePort(old) && !needsNodePort(spec) && nodePortsOf(spec) === nodePortsOf(old)) {
     for (const port of spec.ports ?? []) delete port.nodePort;

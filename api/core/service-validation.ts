@@ -1,4 +1,5 @@
 /** Validation of services. */
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
 import { validateLabels } from '../machinery/metadata.ts';
 import {
@@ -79,7 +80,10 @@ function validateType(spec: ServiceSpec, errors: FieldError[]): void {
     errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${type} services`));
   }
   if (type !== 'ExternalName') return;
-  if (spec.clusterIPs?.length) errors.push(forbidden('spec.clusterIPs', 'may not be set for ExternalName services'));
+  const alien = 'may not be set for ExternalName services';
+  if (spec.clusterIPs?.length) errors.push(forbidden('spec.clusterIPs', alien));
+  if (spec.ipFamilies?.length) errors.push(forbidden('spec.ipFamilies', alien));
+  if (spec.ipFamilyPolicy !== undefined) errors.push(forbidden('spec.ipFamilyPolicy', alien));
   const name = (spec.externalName ?? '').replace(/\.$/, '');
   for (const problem of validateSubdomainName(name)) {
     errors.push(invalid('spec.externalName', spec.externalName ?? '', problem));
@@ -101,7 +105,16 @@ function validateClusterIPs(spec: ServiceSpec, errors: FieldError[]): void {
       if (clusterIPs.length > 1) errors.push(invalid(at, ip, `must be unique and not mixed with addresses`));
       continue;
     }
-    for (const problem of validateIP(ip)) errors.push(invalid(at, ip, problem));
+    const problems = validateIP(ip);
+    for (const problem of problems) errors.push(invalid(at, ip, problem));
+    const family = ipFamilies[index];
+    if (!problems.length && isOther(family, ip)) {
+      errors.push(invalid(at, ip, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``));
+    }
+  }
+  const [first = '', second = ''] = clusterIPs;
+  if (isIP(second) && isIP(second) === isIP(first)) {
+    errors.push(invalid('spec.clusterIPs', clusterIPs, 'may specify no more than one IP for each IP family'));
   }
   if (ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(ipFamilyPolicy)) {
     errors.push(notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, FAMILY_POLICIES));
@@ -114,6 +127,9 @@ function validateClusterIPs(spec: ServiceSpec, errors: FieldError[]): void {
     families.add(family);
   }
 }
+
+const isOther = (family: string | undefined, ip: string): boolean =>
+  (family === 'IPv4' && !isIPv4(ip)) || (family === 'IPv6' && !isIPv6(ip));
 
 function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpec, errors: FieldError[]): void {
   const path = 'spec.sessionAffinity';
@@ -204,17 +220,13 @@ export function validateService({ spec = {} }: Service): FieldError[] {
   return errors;
 }
 
-/** The primary address and family stay, as long as the service has one at all. */
+/** The primary address stays, and with it its family, as long as the service has one at all. */
 export function validateServiceUpdate({ spec = {} }: Service, { spec: old = {} }: Service): FieldError[] {
   const errors: FieldError[] = [];
   if (needsClusterIP(spec) && needsClusterIP(old)) {
     const [before] = old.clusterIPs ?? [];
     if (before && spec.clusterIPs?.[0] !== before) {
       errors.push(invalid('spec.clusterIPs[0]', spec.clusterIPs?.[0] ?? '', 'may not change once set'));
-    }
-    const [family] = old.ipFamilies ?? [];
-    if (family && spec.ipFamilies?.length && spec.ipFamilies[0] !== family) {
-      errors.push(invalid('spec.ipFamilies[0]', spec.ipFamilies[0], 'may not change once set'));
     }
   }
   if (spec.type === 'LoadBalancer' && old.type === 'LoadBalancer' && spec.loadBalancerClass !== old.loadBalancerClass) {

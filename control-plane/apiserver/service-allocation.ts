@@ -6,9 +6,10 @@ import { isIPv4 } from 'node:net';
 import { invalid } from '../../api/machinery/field-error.ts';
 import { internalError, invalidObject } from '../../api/machinery/status-error.ts';
 import type { Service } from '../../api/core/service.ts';
-import { isHeadless, needsClusterIP, needsHealthCheckPort, needsNodePort } from '../../api/core/service-rules.ts';
+import { needsClusterIP, needsHealthCheckPort, needsNodePort } from '../../api/core/service-rules.ts';
 import { NumberPool } from './number-pool.ts';
 import type { Stored } from './object-meta.ts';
+import { settleIPFamilies } from './service-ip-families.ts';
 import type { Reservation, Reserver } from './write.ts';
 
 export interface ServiceNetwork {
@@ -80,8 +81,9 @@ export class ServiceAllocator implements Reserver {
   #reserveAddress(service: Service, before: Service | undefined, taken: (() => void)[]): void {
     const { spec } = service;
     if (!spec || !needsClusterIP(spec)) return;
-    fillFamilies(spec);
     if (spec.clusterIP === undefined || spec.clusterIP === '') spec.clusterIP = spec.clusterIPs?.[0];
+    const problems = settleIPFamilies(spec, before?.spec);
+    if (problems.length > 0) throw invalidObject(KIND, service.metadata?.name ?? '', problems);
     if (spec.clusterIP === 'None') {
       spec.clusterIPs = ['None'];
       return;
@@ -170,20 +172,6 @@ export class ServiceAllocator implements Reserver {
   #offset(ip: string): number {
     return toNumber(ip) - this.#base;
   }
-}
-
-/** A cluster of IPv4; a headless service without selector may have endpoints of both families. */
-function fillFamilies(spec: NonNullable<Service['spec']>): void {
-  if (isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0) {
-    spec.ipFamilyPolicy ??= 'RequireDualStack';
-    if (!spec.ipFamilies || spec.ipFamilies.length === 0) spec.ipFamilies = ['IPv4'];
-    if (spec.ipFamilyPolicy !== 'SingleStack' && spec.ipFamilies.length === 1) {
-      spec.ipFamilies = spec.ipFamilies[0] === 'IPv6' ? ['IPv6', 'IPv4'] : ['IPv4', 'IPv6'];
-    }
-    return;
-  }
-  spec.ipFamilyPolicy ??= 'SingleStack';
-  if (!spec.ipFamilies || spec.ipFamilies.length === 0) spec.ipFamilies = ['IPv4'];
 }
 
 const addressesOf = ({ spec }: Service): string[] =>

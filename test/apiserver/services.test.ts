@@ -84,3 +84,108 @@ t.test('a service keeps what it was given, and gives back what its type no longe
   });
   t.equal(taker.status, 201, 'its node port is free');
 });
+
+const NO_DUAL_STACK =
+  'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services';
+const notHere = (index: number) => `spec.ipFamilies[${index}]: Invalid value: "IPv6": not configured on this cluster`;
+const SINGLE_OF_TWO =
+  `spec.ipFamilyPolicy: Invalid value: "SingleStack": must be 'RequireDualStack' or 'PreferDualStack' ` +
+  'when multiple IP families are specified';
+const causesOf = ({ body }: Answer) =>
+  (body as { details?: { causes?: { field: string; message: string }[] } }).details?.causes?.map(
+    ({ field, message }) => `${field}: ${message}`,
+  );
+const familiesOf = ({ body }: Answer) => {
+  const { ipFamilyPolicy, ipFamilies = [] } = body.spec as { ipFamilyPolicy?: string; ipFamilies?: string[] };
+  return [ipFamilyPolicy, ...ipFamilies];
+};
+
+t.test('a cluster of IPv4 refuses services that need IPv6, and none that would only like it', async (t) => {
+  await using server = await TestServer.start();
+  const post = (name: string, spec: object) => server.call('POST', SERVICES, { body: service(name, spec) });
+  const selector = { app: 'x' };
+  const refused: [object, ...string[]][] = [
+    [{ ipFamilyPolicy: 'RequireDualStack' }, NO_DUAL_STACK],
+    [{ ipFamilyPolicy: 'RequireDualStack', clusterIP: 'None', selector }, NO_DUAL_STACK],
+    [{ ipFamilies: ['IPv6'] }, notHere(0)],
+    [{ ipFamilies: ['IPv6'], clusterIP: 'None', selector }, notHere(0)],
+    [{ ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv4', 'IPv6'] }, notHere(1)],
+    [{ ipFamilyPolicy: 'RequireDualStack', ipFamilies: ['IPv4', 'IPv6'] }, NO_DUAL_STACK, notHere(1)],
+    [{ ipFamilies: ['IPv4', 'IPv6'] }, SINGLE_OF_TWO],
+    [{ ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv4', 'IPv6'], clusterIP: 'None' }, SINGLE_OF_TWO],
+    [
+      { clusterIP: 'fd00::1' },
+      'spec.clusterIPs[0]: Invalid value: ["fd00::1"]: IPv6 is not configured on this cluster',
+    ],
+    [
+      { clusterIP: '10.43.0.30', clusterIPs: ['10.43.0.30', 'fd00::1'], ipFamilyPolicy: 'PreferDualStack' },
+      'spec.clusterIPs[1]: Invalid value: ["10.43.0.30","fd00::1"]: IPv6 is not configured on this cluster',
+    ],
+    [
+      { clusterIP: '10.43.0.30', clusterIPs: ['10.43.0.30', '10.43.0.31'], ipFamilyPolicy: 'PreferDualStack' },
+      'spec.clusterIPs: Invalid value: ["10.43.0.30","10.43.0.31"]: may specify no more than one IP for each IP family',
+    ],
+    [
+      { clusterIP: '10.43.0.30', ipFamilies: ['IPv6'] },
+      'spec.clusterIPs[0]: Invalid value: "10.43.0.30": expected an IPv6 value as indicated by `ipFamilies[0]`',
+    ],
+    [
+      { type: 'ExternalName', externalName: 'a.b', ipFamilyPolicy: 'SingleStack' },
+      'spec.ipFamilyPolicy: Forbidden: may not be set for ExternalName services',
+    ],
+  ];
+  for (const [spec, ...causes] of refused) {
+    const answer = await post('refused', spec);
+    t.equal(answer.status, 422, JSON.stringify(spec));
+    t.strictSame(causesOf(answer), causes, JSON.stringify(spec));
+  }
+  const taken: [object, ...string[]][] = [
+    [{}, 'SingleStack', 'IPv4'],
+    [{ ipFamilyPolicy: 'PreferDualStack' }, 'PreferDualStack', 'IPv4'],
+    [{ clusterIP: '10.43.0.30' }, 'SingleStack', 'IPv4'],
+    [{ clusterIP: 'None', selector }, 'SingleStack', 'IPv4'],
+    [{ clusterIP: 'None', selector, ipFamilyPolicy: 'PreferDualStack' }, 'PreferDualStack', 'IPv4'],
+    [{ clusterIP: 'None' }, 'RequireDualStack', 'IPv4', 'IPv6'],
+    [{ clusterIP: 'None', ipFamilies: ['IPv6'] }, 'RequireDualStack', 'IPv6', 'IPv4'],
+    [{ clusterIP: 'None', ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv6'] }, 'SingleStack', 'IPv6'],
+  ];
+  for (const [index, [spec, ...families]] of taken.entries()) {
+    const answer = await post(`taken${index}`, spec);
+    t.equal(answer.status, 201, JSON.stringify(spec));
+    t.strictSame(familiesOf(answer), families, JSON.stringify(spec));
+  }
+});
+
+t.test('an update is held to the families of the cluster too, and what it leaves out stays', async (t) => {
+  await using server = await TestServer.start();
+  const post = (name: string, spec: object) => server.call('POST', SERVICES, { body: service(name, spec) });
+  const put = (name: string, spec: object) => server.call('PUT', `${SERVICES}/${name}`, { body: service(name, spec) });
+  const patch = (name: string, spec: object) =>
+    server.call('PATCH', `${SERVICES}/${name}`, { type: MERGE, body: { spec } });
+
+  const { clusterIP } = specOf(await post('a', { ipFamilyPolicy: 'PreferDualStack' }));
+  t.strictSame(familiesOf(await put('a', { selector: { app: 'x' } })), ['PreferDualStack', 'IPv4']);
+  t.strictSame(causesOf(await patch('a', { ipFamilyPolicy: 'RequireDualStack' })), [NO_DUAL_STACK]);
+  t.strictSame(causesOf(await patch('a', { ipFamilies: ['IPv4', 'IPv6'] })), [notHere(1)]);
+  t.strictSame(causesOf(await patch('a', { ipFamilies: ['IPv6'] })), [
+    `spec.clusterIPs[0]: Invalid value: "${clusterIP}": expected an IPv6 value as indicated by \`ipFamilies[0]\``,
+  ]);
+  t.strictSame(familiesOf(await patch('a', { ipFamilyPolicy: 'SingleStack' })), ['SingleStack', 'IPv4']);
+  const named = await patch('a', { type: 'ExternalName', externalName: 'a.b', clusterIP: null });
+  t.strictSame(familiesOf(named), [undefined], 'a name has no families');
+  const again = await patch('a', { type: 'ClusterIP', externalName: null });
+  t.strictSame(familiesOf(again), ['SingleStack', 'IPv4']);
+  t.ok(specOf(again).clusterIP);
+
+  await post('headless', { clusterIP: 'None' });
+  t.strictSame(causesOf(await patch('headless', { selector: { app: 'x' } })), [NO_DUAL_STACK, notHere(1)]);
+  t.strictSame(causesOf(await patch('headless', { ipFamilies: ['IPv4'] })), [
+    `spec.ipFamilyPolicy: Invalid value: "RequireDualStack": must be 'SingleStack' to release the secondary IP family`,
+  ]);
+  t.strictSame(familiesOf(await patch('headless', { ipFamilies: ['IPv6', 'IPv4'] })), [
+    'RequireDualStack',
+    'IPv6',
+    'IPv4',
+  ]);
+  t.strictSame(familiesOf(await patch('headless', { ipFamilyPolicy: 'SingleStack' })), ['SingleStack', 'IPv6']);
+});
