@@ -7,7 +7,7 @@ import type { Pressure } from '../node/pressure.ts';
 import { podPeak } from '../resources/compute.ts';
 import { qosClass } from '../resources/qos.ts';
 import type { Resources } from '../volumes/downward-values.ts';
-import type { Verdict } from './status.ts';
+import type { Verdict } from './status-input.ts';
 
 export interface NodeView {
   readonly allocatable: Resources;

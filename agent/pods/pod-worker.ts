@@ -13,7 +13,8 @@ import { podExecutors } from './pod-executors.ts';
 import { PodObserver } from './pod-observer.ts';
 import type { PodServices } from './pod-services.ts';
 import { StartError } from './start-error.ts';
-import { podStatus, type Verdict } from './status.ts';
+import type { Verdict } from './status-input.ts';
+import { podStatus } from './status.ts';
 
 export interface PodWorkerOptions {
   readonly services: PodServices;
