@@ -1,18 +1,14 @@
 /** The pods of this host: follows what is wanted, gives each pod its worker, and cleans up after those that are gone. */
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { Service } from '../../api/core/service.ts';
-import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
-import { backoffMs } from '../../client/backoff.ts';
 import { referenceTo, type EventRecorder } from '../../client/event-recorder.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { pods } from '../../client/resources.ts';
 import type { CriClient } from '../cri/client.ts';
-import { followRuntimeEvents } from '../cri/events.ts';
 import type { ImageService } from '../images/image-service.ts';
 import { Semaphore } from '../images/semaphore.ts';
 import type { Pressure } from '../node/pressure.ts';
@@ -27,9 +23,10 @@ import type { ClusterDns } from './dns.ts';
 import { containerLogPath } from './container-config.ts';
 import { ContainerLogLinks } from './container-log-links.ts';
 import { HostInventory } from './host-inventory.ts';
+import { LifecycleEvents } from './lifecycle-events.ts';
 import { rotateLogs } from './log-rotation.ts';
 import { MirrorPods, isMirror } from './mirror-pods.ts';
-import { newestContainer, type PodRuntime } from './observed.ts';
+import { newestContainer } from './observed.ts';
 import { graceOf } from './plan.ts';
 import type { PodDirectory } from './pod-directory.ts';
 import type { PodMetrics } from './pod-metrics.ts';
@@ -74,13 +71,9 @@ export interface PodManagerOptions {
 
 /** Starting a container is mostly the runtime's CPU time: more at once than this only wait for each other. */
 const PARALLEL_STARTS = 8;
-/** The net under the runtime's events. */
-const RELIST_MS = 90_000;
 const BALANCE_MS = 500;
 /** A look is a few calls of the runtime, of two minutes each at most. */
 const LOOK_LIMIT_MS = 5 * 60_000;
-const STRANGERS_KEPT = 256;
-const RETRY = { initialMs: 200, maxMs: 10_000 };
 
 interface Entry {
   readonly worker: PodWorker;
@@ -91,15 +84,12 @@ export class PodManager implements PodDirectory {
   readonly #options: PodManagerOptions;
   readonly #services: PodServices;
   readonly #inventory: HostInventory;
+  readonly #lifecycle: LifecycleEvents;
   readonly #informer: Informer<Pod>;
   readonly #mirrors: MirrorPods;
   readonly #entries = new Map<string, Entry>();
   /** Pods whose end is done here and whose object may still be seen for a moment. */
   readonly #done = new Set<string>();
-  /** The pod that a sandbox or container belongs to. */
-  readonly #owners = new Map<string, string>();
-  /** The latest ends of what is not known yet: a container may end before it was seen at all. */
-  readonly #strangersEnds = new Set<string>();
   readonly #running = new Set<Promise<void>>();
   #balancing: NodeJS.Timeout | undefined;
   #staticPods: readonly Pod[] = [];
@@ -119,6 +109,18 @@ export class PodManager implements PodDirectory {
     });
     this.#mirrors = new MirrorPods({ client, logger, nodeName, nodeUid });
     this.#inventory = new HostInventory({ cri, volumes, cgroups, logger });
+    this.#lifecycle = new LifecycleEvents({
+      cri,
+      inventory: this.#inventory,
+      logger,
+      changed: (uid, endedId) => this.#changed(uid, endedId),
+      missed: () => {
+        for (const { worker } of this.#entries.values()) worker.wake();
+      },
+      relisted: async (signal) => {
+        if (this.#informer.isSynced) await this.#cleanUp(signal);
+      },
+    });
     this.#services = {
       cri,
       images: options.images,
@@ -152,15 +154,11 @@ export class PodManager implements PodDirectory {
     this.#signal = signal;
     const { client, logger, cri, staticPodDirectory, nodeName } = this.#options;
     this.#statuses = new StatusManager({ client, logger, current: (uid) => this.#byUid(uid) }, signal);
-    await this.#untilListed(signal);
+    await this.#lifecycle.untilListed(signal);
     const parts = [
-      followRuntimeEvents(
-        { cri, logger, changed: (id, ended) => this.#changed(id, ended), missed: () => this.#wakeAll() },
-        signal,
-      ),
+      this.#lifecycle.run(signal),
       this.#informer.run(signal),
       this.#mirrors.run(signal),
-      this.#relist(signal),
       rotateLogs({ cri, logger, logs: () => this.#logs() }, signal),
     ];
     if (staticPodDirectory !== undefined) {
@@ -188,11 +186,7 @@ export class PodManager implements PodDirectory {
   }
 
   find(namespace: string, name: string): Pod | undefined {
-    for (const { worker } of this.#entries.values()) {
-      const { metadata } = worker.pod;
-      if (metadata?.name === name && metadata.namespace === namespace) return { ...worker.pod, status: worker.status };
-    }
-    return undefined;
+    return this.list().find(({ metadata }) => metadata?.name === name && metadata.namespace === namespace);
   }
 
   sandboxId(podUid: string): string | undefined {
@@ -321,14 +315,16 @@ export class PodManager implements PodDirectory {
         const apiPod = this.#apiPod(of);
         if (apiPod && this.#byUid(apiPod.metadata?.uid ?? '')) this.#statuses?.set(apiPod, status);
       },
-      observed: (runtime) => this.#own(uid, runtime),
+      observed: (runtime) => {
+        for (const id of this.#lifecycle.own(uid, runtime)) worker.expectEnd(id);
+      },
     });
     this.#entries.set(uid, { worker, isStatic });
     this.#balanceSoon();
     if (isNew && !isStatic && pod.spec?.containers.length) this.#admit(worker);
     const life = worker
       .run(signal)
-      .then(() => (signal.aborted ? undefined : this.#finish(worker, signal)))
+      .then(() => (signal.aborted ? undefined : this.#finish(worker)))
       .catch((error: unknown) => {
         if (!signal.aborted) this.#options.logger.error({ pod: uid, err: (error as Error).message }, 'a pod was lost');
       })
@@ -356,34 +352,14 @@ export class PodManager implements PodDirectory {
     worker.end(0, false, verdict);
   }
 
-  #own(uid: string, { sandboxes, containers }: PodRuntime): void {
-    for (const { id } of [...sandboxes, ...containers]) {
-      this.#owners.set(id, uid);
-      if (this.#strangersEnds.delete(id)) this.#entries.get(uid)?.worker.expectEnd(id);
-    }
-  }
-
-  #changed(id: string, ended: boolean): void {
-    const uid = this.#owners.get(id);
-    if (uid !== undefined) {
-      const worker = this.#entries.get(uid)?.worker;
-      if (ended) worker?.expectEnd(id);
-      worker?.wake();
-    } else if (ended) {
-      this.#strangersEnds.add(id);
-      if (this.#strangersEnds.size > STRANGERS_KEPT) {
-        const [oldest = ''] = this.#strangersEnds;
-        this.#strangersEnds.delete(oldest);
-      }
-    }
-  }
-
-  #wakeAll(): void {
-    for (const { worker } of this.#entries.values()) worker.wake();
+  #changed(uid: string, endedId?: string): void {
+    const worker = this.#entries.get(uid)?.worker;
+    if (endedId !== undefined) worker?.expectEnd(endedId);
+    worker?.wake();
   }
 
   /** Nothing of the pod runs any more: says so, and lets the API forget it. */
-  async #finish(worker: PodWorker, signal: AbortSignal): Promise<void> {
+  async #finish(worker: PodWorker): Promise<void> {
     const { pod } = worker;
     const uid = pod.metadata?.uid ?? '';
     const isStatic = this.#entries.get(uid)?.isStatic;
@@ -393,60 +369,13 @@ export class PodManager implements PodDirectory {
     this.#options.metrics?.forgotten(uid);
     if (!isStatic && this.#byUid(uid)) {
       this.#done.add(uid);
-      await this.#statuses?.flush(uid);
-      await this.#deleteFromApi(pod, signal);
+      await this.#statuses?.finish(pod);
     }
     this.#statuses?.forget(uid);
     this.#entries.delete(uid);
-    for (const [id, owner] of this.#owners) if (owner === uid) this.#owners.delete(id);
+    this.#lifecycle.forget(uid);
     this.#balanceSoon();
     if (isStatic) this.#setStatic(this.#staticPods);
-  }
-
-  async #deleteFromApi({ metadata }: Pod, signal: AbortSignal): Promise<void> {
-    const { client, logger } = this.#options;
-    for (let failures = 1; !signal.aborted; failures++) {
-      try {
-        const { namespace = '', name = '', uid } = metadata ?? {};
-        await client.delete(pods, namespace, name, { gracePeriodSeconds: 0, uid, signal });
-        return;
-      } catch (error) {
-        if (error instanceof StatusError && (error.code === 404 || error.code === 409)) return;
-        if (signal.aborted) return;
-        const pod = `${metadata?.namespace}/${metadata?.name}`;
-        logger.warn({ pod, err: (error as Error).message }, 'a pod that has ended could not be deleted');
-        await sleep(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
-      }
-    }
-  }
-
-  /** Nothing is started before it is known what runs. */
-  async #untilListed(signal: AbortSignal): Promise<void> {
-    for (let failures = 1; !signal.aborted; failures++) {
-      try {
-        await this.#inventory.list(signal);
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#options.logger.warn({ err: (error as Error).message }, 'the container runtime does not answer');
-        await sleep(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
-      }
-    }
-  }
-
-  async #relist(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await sleep(RELIST_MS, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
-      try {
-        const stale = await this.#inventory.list(signal);
-        for (const uid of stale) this.#entries.get(uid)?.worker.wake();
-        if (this.#informer.isSynced) await this.#cleanUp(signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#options.logger.warn({ err: (error as Error).message }, 'the container runtime could not be listed');
-      }
-    }
   }
 
   /** Ends pods that run here and are wanted by nobody; removes what pods have left behind. */

@@ -1,6 +1,6 @@
 /**
  * Brings the status of pods to the API: the latest of each pod, one write at a time, only what has changed, again and again
- * until it is there.
+ * until it is there. The last that it says of a pod is that the pod may go.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../api/core/pod.ts';
@@ -29,6 +29,7 @@ interface Entry {
 }
 
 const RETRY = { initialMs: 200, maxMs: 30_000 };
+const DELETE_RETRY = { initialMs: 200, maxMs: 10_000 };
 
 export class StatusManager {
   readonly #options: StatusManagerOptions;
@@ -50,9 +51,24 @@ export class StatusManager {
     entry.sending ??= this.#send(uid, entry).finally(() => (entry.sending = undefined));
   }
 
-  /** Resolves when what was set last is in the API, or the pod is not. */
-  async flush(uid: string): Promise<void> {
+  /** Nothing of the pod runs any more: once its last status is in the API, the API is to forget it. */
+  async finish({ metadata }: Pod): Promise<void> {
+    const { namespace = '', name = '', uid = '' } = metadata ?? {};
+    const { client, logger } = this.#options;
+    const signal = this.#signal;
     await this.#entries.get(uid)?.sending;
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        await client.delete(pods, namespace, name, { gracePeriodSeconds: 0, uid, signal });
+        return;
+      } catch (error) {
+        if (error instanceof StatusError && (error.code === 404 || error.code === 409)) return;
+        if (signal.aborted) return;
+        const pod = `${namespace}/${name}`;
+        logger.warn({ pod, err: (error as Error).message }, 'a pod that has ended could not be deleted');
+        await sleep(backoffMs(DELETE_RETRY, failures), undefined, { signal }).catch(() => undefined);
+      }
+    }
   }
 
   forget(uid: string): void {
