@@ -40,6 +40,7 @@ import { NodeRegistration } from './node/node-registration.ts';
 import { parseThresholds } from './node/pressure.ts';
 import { untilRuntimeAnswers } from './node/runtime-ready.ts';
 import { PodManager } from './pods/pod-manager.ts';
+import { PodWorkers } from './pods/pod-workers.ts';
 import { ServiceProxy } from './proxy/service-proxy.ts';
 import { cgroupTree } from './resources/cgroup-tree.ts';
 import { lowestOomScoreAdj, PodCgroups } from './resources/pod-cgroups.ts';
@@ -147,7 +148,8 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   });
 
   // Pods: their images, cgroups, volumes and lives.
-  const refreshVolumes = (podUid: string): void => pods.refreshVolumes(podUid);
+  const workers = new PodWorkers();
+  const refreshVolumes = (podUid: string): void => workers.refreshVolumes(podUid);
   using objects = new ApiObjectSource({ client, logger, onChange: refreshVolumes });
   using volumes = new HostPodVolumes({
     podsDirectory: join(dataDir, 'pods'),
@@ -175,7 +177,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     pinned: [PAUSE_IMAGE, HELLO_IMAGE],
   });
   const pods = new PodManager({
-    ...{ cri, images, volumes, objects, client, events, cgroups, allocatable, metrics, logger },
+    ...{ workers, cri, images, volumes, objects, client, events, cgroups, allocatable, metrics, logger },
     services: () => knownServices.values(),
     nodeName: name,
     nodeUid: () => registration.uid,
@@ -194,7 +196,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   });
   // Who has to go when the node runs short of something.
   const evictions = new EvictionManager({
-    ...{ pods, thresholds, logger },
+    ...{ pods: workers, thresholds, logger },
     meter: new Meter({ cri, cgroups, volumes, logDirectory: config.podLogDir }),
     evict: (podUid, graceSeconds, message) => pods.evict(podUid, graceSeconds, message),
     levels: () => observer.levels(),
@@ -232,13 +234,13 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
         reviewAccess: (review) => client.create<SubjectAccessReview>(subjectAccessReviews, review, { signal }),
       },
       runtime: new CriNodeRuntime({ cri }),
-      pods,
+      pods: workers,
       statistics: new NodeStatistics({
-        ...{ nodeName: name, pods, cgroups, cri, metrics, dataDir, logger },
+        ...{ nodeName: name, pods: workers, cgroups, cri, metrics, dataDir, logger },
         logDirectory: config.podLogDir,
       }),
       configuration: () => ({ ...config, token: '' }),
-      unwell: () => unwell({ cri, stuckPods: () => pods.stuck() }),
+      unwell: () => unwell({ cri, stuckPods: () => workers.stuck() }),
       logDirectory: config.systemLogDir,
       logger,
     });

@@ -1,5 +1,4 @@
 /** The pods of this host: follows what is wanted, gives each pod its worker, and cleans up after those that are gone. */
-import path from 'node:path';
 import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { Service } from '../../api/core/service.ts';
@@ -20,24 +19,23 @@ import type { ObjectSource } from '../volumes/object-source.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { admission } from './admission.ts';
 import type { ClusterDns } from './dns.ts';
-import { containerLogPath } from './container-config.ts';
 import { ContainerLogLinks } from './container-log-links.ts';
 import { HostInventory } from './host-inventory.ts';
 import { LifecycleEvents } from './lifecycle-events.ts';
 import { rotateLogs } from './log-rotation.ts';
 import { MirrorPods, isMirror } from './mirror-pods.ts';
-import { newestContainer } from './observed.ts';
 import { graceOf } from './plan.ts';
-import type { PodDirectory } from './pod-directory.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { fieldPathOf, removePodLogs } from './pod-files.ts';
 import type { PodServices } from './pod-services.ts';
 import { PodWorker } from './pod-worker.ts';
-import { podLogDirectory } from './sandbox-config.ts';
+import type { PodWorkers } from './pod-workers.ts';
 import { StaticPods } from './static-pods.ts';
 import { StatusManager } from './status-manager.ts';
 
 export interface PodManagerOptions {
+  /** Empty: the manager is the one who fills it. */
+  readonly workers: PodWorkers;
   readonly cri: CriClient;
   readonly images: ImageService;
   readonly volumes: PodVolumes;
@@ -72,22 +70,15 @@ export interface PodManagerOptions {
 /** Starting a container is mostly the runtime's CPU time: more at once than this only wait for each other. */
 const PARALLEL_STARTS = 8;
 const BALANCE_MS = 500;
-/** A look is a few calls of the runtime, of two minutes each at most. */
-const LOOK_LIMIT_MS = 5 * 60_000;
 
-interface Entry {
-  readonly worker: PodWorker;
-  readonly isStatic: boolean;
-}
-
-export class PodManager implements PodDirectory {
+export class PodManager {
   readonly #options: PodManagerOptions;
   readonly #services: PodServices;
   readonly #inventory: HostInventory;
   readonly #lifecycle: LifecycleEvents;
   readonly #informer: Informer<Pod>;
   readonly #mirrors: MirrorPods;
-  readonly #entries = new Map<string, Entry>();
+  readonly #workers: PodWorkers;
   /** Pods whose end is done here and whose object may still be seen for a moment. */
   readonly #done = new Set<string>();
   readonly #running = new Set<Promise<void>>();
@@ -98,6 +89,7 @@ export class PodManager implements PodDirectory {
 
   constructor(options: PodManagerOptions) {
     this.#options = options;
+    this.#workers = options.workers;
     const { cri, client, logger, nodeName, nodeUid, volumes, cgroups } = options;
     this.#informer = new Informer({
       client,
@@ -115,7 +107,7 @@ export class PodManager implements PodDirectory {
       logger,
       changed: (uid, endedId) => this.#changed(uid, endedId),
       missed: () => {
-        for (const { worker } of this.#entries.values()) worker.wake();
+        for (const worker of this.#workers) worker.wake();
       },
       relisted: async (signal) => {
         if (this.#informer.isSynced) await this.#cleanUp(signal);
@@ -152,14 +144,14 @@ export class PodManager implements PodDirectory {
   /** Resolves when the agent stops; containers go on running. */
   async run(signal: AbortSignal): Promise<void> {
     this.#signal = signal;
-    const { client, logger, cri, staticPodDirectory, nodeName } = this.#options;
+    const { client, logger, cri, staticPodDirectory, logDirectory, nodeName } = this.#options;
     this.#statuses = new StatusManager({ client, logger, current: (uid) => this.#byUid(uid) }, signal);
     await this.#lifecycle.untilListed(signal);
     const parts = [
       this.#lifecycle.run(signal),
       this.#informer.run(signal),
       this.#mirrors.run(signal),
-      rotateLogs({ cri, logger, logs: () => this.#logs() }, signal),
+      rotateLogs({ cri, logger, logs: () => this.#workers.logs(logDirectory) }, signal),
     ];
     if (staticPodDirectory !== undefined) {
       const source = new StaticPods({ directory: staticPodDirectory, nodeName, logger });
@@ -181,57 +173,12 @@ export class PodManager implements PodDirectory {
     clearTimeout(this.#balancing);
   }
 
-  list(): readonly Pod[] {
-    return [...this.#entries.values()].map(({ worker }) => ({ ...worker.pod, status: worker.status }));
-  }
-
-  find(namespace: string, name: string): Pod | undefined {
-    return this.list().find(({ metadata }) => metadata?.name === name && metadata.namespace === namespace);
-  }
-
-  sandboxId(podUid: string): string | undefined {
-    return this.#entries.get(podUid)?.worker.runtime.sandboxes[0]?.id;
-  }
-
-  containerId(podUid: string, containerName: string, previous = false): string | undefined {
-    const worker = this.#entries.get(podUid)?.worker;
-    if (!worker) return undefined;
-    if (!previous) return newestContainer(worker.runtime, containerName)?.id;
-    // While a container waits for its next start, the one that has just ended is the previous one.
-    const { initContainerStatuses = [], containerStatuses = [] } = worker.status ?? {};
-    const status = [...initContainerStatuses, ...containerStatuses].find(({ name }) => name === containerName);
-    return status?.lastState?.terminated?.containerID?.replace(/^\w+:\/\//, '');
-  }
-
-  /** Pods, as NAMESPACE/NAME, whose workers have been looking at what runs for too long. */
-  stuck(): string[] {
-    const latest = Date.now() - LOOK_LIMIT_MS;
-    return [...this.#entries.values()]
-      .filter(({ worker }) => (worker.lookingSince ?? Infinity) < latest)
-      .map(({ worker: { pod } }) => `${pod.metadata?.namespace}/${pod.metadata?.name}`);
-  }
-
-  /** What the volumes of a pod show has changed: for whoever follows configMaps, secrets and tokens. */
-  refreshVolumes(podUid: string): void {
-    this.#entries.get(podUid)?.worker.refreshVolumes();
-  }
-
   /** Ends a pod for the sake of the node and says why in its status; one that ends already is left alone. */
   evict(podUid: string, graceSeconds: number, message: string): void {
-    const worker = this.#entries.get(podUid)?.worker;
+    const worker = this.#workers.get(podUid);
     if (!worker || worker.isEnding) return;
     this.#services.record(worker.pod, 'Warning', 'Evicted', message);
     worker.end(graceSeconds, false, { reason: 'Evicted', message, disrupts: true });
-  }
-
-  *#logs(): Iterable<{ containerId: string; file: string }> {
-    for (const { worker } of this.#entries.values()) {
-      const directory = podLogDirectory(this.#options.logDirectory, worker.pod);
-      for (const { id, name, state, restartCount } of worker.runtime.containers) {
-        if (state !== 'running') continue;
-        yield { containerId: id, file: path.join(directory, containerLogPath(name, restartCount)) };
-      }
-    }
   }
 
   #byUid(uid: string): Pod | undefined {
@@ -240,19 +187,20 @@ export class PodManager implements PodDirectory {
 
   /** The object that stands for a pod in the API: its mirror when it is static. */
   #apiPod(pod: Pod): Pod | undefined {
-    const entry = this.#entries.get(pod.metadata?.uid ?? '');
-    return entry?.isStatic ? this.#informer.get(pod.metadata?.namespace ?? '', pod.metadata?.name ?? '') : pod;
+    return this.#workers.get(pod.metadata?.uid ?? '')?.isStatic
+      ? this.#informer.get(pod.metadata?.namespace ?? '', pod.metadata?.name ?? '')
+      : pod;
   }
 
   #wanted(pod: Pod): void {
     if (isMirror(pod)) {
       this.#mirrors.seen(pod);
-      this.#entries.get(this.#mirrors.staticUid(pod))?.worker.wake();
+      this.#workers.get(this.#mirrors.staticUid(pod))?.wake();
       return;
     }
     const uid = pod.metadata?.uid ?? '';
     if (this.#done.has(uid)) return;
-    const worker = this.#entries.get(uid)?.worker;
+    const worker = this.#workers.get(uid);
     if (worker) {
       const { labels, annotations } = worker.pod.metadata ?? {};
       const shown = JSON.stringify([labels, annotations]);
@@ -276,18 +224,19 @@ export class PodManager implements PodDirectory {
       return;
     }
     this.#done.delete(uid);
-    this.#entries.get(uid)?.worker.end(pod.metadata?.deletionGracePeriodSeconds ?? graceOf(pod), true);
+    this.#workers.get(uid)?.end(pod.metadata?.deletionGracePeriodSeconds ?? graceOf(pod), true);
   }
 
   #setStatic(wanted: readonly Pod[]): void {
     const uids = new Set(wanted.map(({ metadata }) => metadata?.uid));
-    for (const [uid, { worker, isStatic }] of this.#entries) {
-      if (isStatic && !uids.has(uid)) worker.end(graceOf(worker.pod), true);
+    for (const worker of this.#workers) {
+      const { pod, isStatic } = worker;
+      if (isStatic && !uids.has(pod.metadata?.uid)) worker.end(graceOf(pod), true);
     }
     for (const pod of wanted) {
       // A pod whose file has changed starts when the one that it replaces is gone.
       const { namespace = '', name = '' } = pod.metadata ?? {};
-      if (!this.find(namespace, name)) this.#start(pod, true);
+      if (!this.#workers.find(namespace, name)) this.#start(pod, true);
     }
     this.#staticPods = wanted;
     this.#mirrors.want(wanted);
@@ -306,6 +255,7 @@ export class PodManager implements PodDirectory {
       probes,
       hostIPs: this.#options.nodeIPs,
       isNew,
+      isStatic,
       metrics,
       publish: (of, status) => {
         if (seenAt !== undefined && status.phase === 'Running') {
@@ -319,7 +269,7 @@ export class PodManager implements PodDirectory {
         for (const id of this.#lifecycle.own(uid, runtime)) worker.expectEnd(id);
       },
     });
-    this.#entries.set(uid, { worker, isStatic });
+    this.#workers.add(worker);
     this.#balanceSoon();
     if (isNew && !isStatic && pod.spec?.containers.length) this.#admit(worker);
     const life = worker
@@ -341,10 +291,10 @@ export class PodManager implements PodDirectory {
     const { pod, status } = worker;
     if (pod.metadata?.deletionTimestamp || isOver(status)) return;
     // Whoever bound the pod here does not count those that have left the API, so neither does the node.
-    const others = [...this.#entries]
-      .filter(([uid, entry]) => entry.isStatic || (!this.#done.has(uid) && this.#byUid(uid) !== undefined))
-      .filter(([, entry]) => entry.worker !== worker && !isOver(entry.worker.status))
-      .map(([, entry]) => entry.worker.pod);
+    const isInApi = ({ metadata: { uid = '' } = {} }: Pod) => !this.#done.has(uid) && this.#byUid(uid) !== undefined;
+    const others = [...this.#workers]
+      .filter((other) => other !== worker && !isOver(other.status) && (other.isStatic || isInApi(other.pod)))
+      .map((other) => other.pod);
     const { allocatable, pressures } = this.#options;
     const verdict = admission(pod, others, { allocatable: allocatable(), pressures: pressures?.() ?? [] });
     if (!verdict) return;
@@ -353,16 +303,15 @@ export class PodManager implements PodDirectory {
   }
 
   #changed(uid: string, endedId?: string): void {
-    const worker = this.#entries.get(uid)?.worker;
+    const worker = this.#workers.get(uid);
     if (endedId !== undefined) worker?.expectEnd(endedId);
     worker?.wake();
   }
 
   /** Nothing of the pod runs any more: says so, and lets the API forget it. */
   async #finish(worker: PodWorker): Promise<void> {
-    const { pod } = worker;
+    const { pod, isStatic } = worker;
     const uid = pod.metadata?.uid ?? '';
-    const isStatic = this.#entries.get(uid)?.isStatic;
     await removePodLogs(this.#options.logDirectory, pod);
     await this.#services.logLinks?.removeDangling(pod);
     this.#options.images.forget(uid);
@@ -372,7 +321,7 @@ export class PodManager implements PodDirectory {
       await this.#statuses?.finish(pod);
     }
     this.#statuses?.forget(uid);
-    this.#entries.delete(uid);
+    this.#workers.delete(uid);
     this.#lifecycle.forget(uid);
     this.#balanceSoon();
     if (isStatic) this.#setStatic(this.#staticPods);
@@ -380,11 +329,11 @@ export class PodManager implements PodDirectory {
 
   /** Ends pods that run here and are wanted by nobody; removes what pods have left behind. */
   async #cleanUp(signal: AbortSignal): Promise<void> {
-    for (const pod of this.#inventory.orphans((uid) => this.#entries.has(uid) || this.#done.has(uid))) {
+    for (const pod of this.#inventory.orphans((uid) => this.#workers.get(uid) !== undefined || this.#done.has(uid))) {
       this.#options.logger.info({ pod: pod.metadata?.uid, name: pod.metadata?.name }, 'ending a pod that nobody wants');
       this.#start(pod, false).end(graceOf(pod), true);
     }
-    await this.#inventory.removeLeftovers((uid) => this.#entries.has(uid), signal);
+    await this.#inventory.removeLeftovers((uid) => this.#workers.get(uid) !== undefined, signal);
     await this.#services.logLinks?.removeDangling();
   }
 
@@ -393,7 +342,7 @@ export class PodManager implements PodDirectory {
     this.#balancing ??= setTimeout(() => {
       this.#balancing = undefined;
       const { cgroups, logger } = this.#options;
-      cgroups.balance([...this.#entries.values()].map(({ worker }) => worker.pod)).catch((error: unknown) => {
+      cgroups.balance([...this.#workers].map(({ pod }) => pod)).catch((error: unknown) => {
         logger.warn({ err: (error as Error).message }, 'the weight of burstable pods could not be set');
       });
     }, BALANCE_MS).unref();

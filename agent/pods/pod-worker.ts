@@ -22,6 +22,8 @@ export interface PodWorkerOptions {
   readonly hostIPs: readonly string[];
   /** Nothing runs of it yet: there is no need to look before the first plan. */
   readonly isNew: boolean;
+  /** It comes from a file of this host, not from the API. */
+  readonly isStatic: boolean;
   readonly publish: (pod: Pod, status: PodStatus) => void;
   readonly observed: (runtime: PodRuntime) => void;
   readonly metrics?: PodMetrics;
@@ -85,6 +87,10 @@ export class PodWorker {
   /** What the agent sees now, which may be ahead of what the API says. */
   get status(): PodStatus | undefined {
     return this.#status;
+  }
+
+  get isStatic(): boolean {
+    return this.#options.isStatic;
   }
 
   /** When it began to look at what runs, while it does. */

@@ -9,6 +9,7 @@ import { volumeHelper } from '../../agent/host/volume-helper/ask.ts';
 import { ImageService } from '../../agent/images/image-service.ts';
 import { parseThresholds, type Levels } from '../../agent/node/pressure.ts';
 import { PodManager } from '../../agent/pods/pod-manager.ts';
+import { PodWorkers } from '../../agent/pods/pod-workers.ts';
 import { cgroupTree } from '../../agent/resources/cgroup-tree.ts';
 import { lowestOomScoreAdj, PodCgroups } from '../../agent/resources/pod-cgroups.ts';
 import { ApiObjectSource } from '../../agent/volumes/api-object-source.ts';
@@ -46,7 +47,8 @@ const cgroups = new PodCgroups({
   root: settings.cgroupRoot,
 });
 await cgroups.ensureTop({ milliCpu: 2000, memoryBytes: MEMORY_BYTES });
-const objects = new ApiObjectSource({ client, logger, onChange: (uid) => manager.refreshVolumes(uid) });
+const workers = new PodWorkers();
+const objects = new ApiObjectSource({ client, logger, onChange: (uid) => workers.refreshVolumes(uid) });
 const allocatable = () => ({ cpu: '2', memory: '8Gi', pods: '110', 'ephemeral-storage': '10Gi' });
 const volumes = new HostPodVolumes({
   podsDirectory: path.join(settings.directory, 'pods'),
@@ -54,12 +56,13 @@ const volumes = new HostPodVolumes({
   tokens: new ServiceAccountTokens(client),
   ask: volumeHelper([process.execPath, path.join(import.meta.dirname, '../agent-host/volume-helper-process.ts')]),
   allocatable,
-  onStale: (uid) => manager.refreshVolumes(uid),
+  onStale: (uid) => workers.refreshVolumes(uid),
   logger,
 });
 const serviceInformer = new Informer({ client, resource: services, logger });
 const events = new EventRecorder({ client, component: 'kubelet', host: NODE, logger, signal });
 const manager = new PodManager({
+  workers,
   cri,
   images: new ImageService({ cri }),
   volumes,
@@ -88,7 +91,7 @@ const manager = new PodManager({
 const levels = async (): Promise<Levels> =>
   JSON.parse((await readTextIfThere(path.join(settings.directory, 'levels.json'))) ?? '{}') as Levels;
 const evictions = new EvictionManager({
-  pods: manager,
+  pods: workers,
   thresholds: parseThresholds(['memory.available<100Mi', 'nodefs.available<10%']),
   meter: new Meter({ cri, cgroups, volumes, logDirectory: path.join(settings.directory, 'logs') }),
   evict: (podUid, graceSeconds, message) => manager.evict(podUid, graceSeconds, message),
