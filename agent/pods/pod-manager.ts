@@ -84,6 +84,8 @@ export class PodManager {
   readonly #running = new Set<Promise<void>>();
   #balancing: NodeJS.Timeout | undefined;
   #staticPods: readonly Pod[] = [];
+  /** The API and this host's files have been read, both: what runs beside their pods is wanted by nobody. */
+  #knowsWanted = false;
   #statuses: StatusManager | undefined;
   #signal: AbortSignal | undefined;
 
@@ -110,7 +112,7 @@ export class PodManager {
         for (const worker of this.#workers) worker.wake();
       },
       relisted: async (signal) => {
-        if (this.#informer.isSynced) await this.#cleanUp(signal);
+        if (this.#knowsWanted) await this.#cleanUp(signal);
       },
     });
     this.#services = {
@@ -153,21 +155,30 @@ export class PodManager {
       this.#mirrors.run(signal),
       rotateLogs({ cri, logger, logs: () => this.#workers.logs(logDirectory) }, signal),
     ];
+    const filesRead = Promise.withResolvers<void>();
+    const setStatic = (wanted: readonly Pod[]): void => {
+      this.#setStatic(wanted);
+      filesRead.resolve();
+    };
     if (staticPodDirectory !== undefined) {
       const source = new StaticPods({ directory: staticPodDirectory, nodeName, logger });
-      parts.push(source.run((wanted) => this.#setStatic(wanted), signal));
+      parts.push(source.run(setStatic, signal));
     } else {
-      this.#mirrors.want([]);
+      setStatic([]);
     }
     this.#informer.addHandlers({
       onAdd: (pod) => this.#wanted(pod),
       onUpdate: (_old, pod) => this.#wanted(pod),
       onDelete: (pod) => this.#deleted(pod),
     });
-    void this.#informer.hasSynced().then(
-      () => this.#cleanUp(signal),
-      () => undefined,
-    );
+    Promise.all([this.#informer.hasSynced(), filesRead.promise])
+      .then(() => {
+        this.#knowsWanted = true;
+        return this.#cleanUp(signal);
+      })
+      .catch((error: unknown) => {
+        if (!signal.aborted) logger.warn({ err: (error as Error).message }, 'not all that pods have left was removed');
+      });
     await Promise.all(parts);
     await Promise.all(this.#running);
     clearTimeout(this.#balancing);

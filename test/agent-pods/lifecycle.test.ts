@@ -1,4 +1,5 @@
 /** Pods on a real containerd: what the kubelet's users rely on. */
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import type { Pod } from '../../api/core/pod.ts';
 import { HELLO_IMAGE } from '../../agent/images/carried.ts';
 import { eventually } from '../support/wait.ts';
@@ -237,7 +238,6 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.pod('hooked', 'to be ready', isReady);
       lab.api.deletePod('hooked', 5);
       await lab.gone('hooked');
-      const { readFile } = await import('node:fs/promises');
       t.equal(await readFile(`${address.directory}/hooked`, 'utf8'), 'started\nstopped\n');
       t.equal(
         await readFile(`${address.directory}/seen-by-later`, 'utf8'),
@@ -326,7 +326,6 @@ await insideLab(import.meta.filename, async (address) => {
     t.equal(statusOf(after, 'main')?.containerID, statusOf(before, 'main')?.containerID);
     t.equal(statusOf(after, 'main')?.restartCount, 0);
     t.equal(after.status?.startTime, before.status?.startTime);
-    const { readdir } = await import('node:fs/promises');
     await eventually(
       'the pod that nobody wants to be gone',
       async () => (await readdir(`${address.directory}/pods`)).length === 2,
@@ -336,7 +335,6 @@ await insideLab(import.meta.filename, async (address) => {
   });
 
   test('a static pod runs from its file, shows a mirror, and follows the file', async (t) => {
-    const { writeFile, rm } = await import('node:fs/promises');
     const file = `${address.directory}/manifests/still.yaml`;
     const manifest = (text: string) =>
       JSON.stringify({
@@ -356,6 +354,20 @@ await insideLab(import.meta.filename, async (address) => {
     );
     await rm(file);
     await lab.gone('still-node-1');
+  });
+
+  test('a static pod outlives the agent', async (t) => {
+    const file = `${address.directory}/manifests/lasting.yaml`;
+    const spec = { terminationGracePeriodSeconds: 0, containers: [shell('main', 'exec sleep 1000')] };
+    await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'lasting' }, spec }));
+    const before = await lab.pod('lasting-node-1', 'to be ready', isReady);
+    await lab.stopAgent('SIGKILL');
+    lab.api.put('pods', { ...before, status: { ...before.status, hostIP: undefined } });
+    lab.startAgent();
+    const after = await lab.pod('lasting-node-1', 'to be told of', ({ status }) => status?.hostIP !== undefined);
+    t.equal(statusOf(after, 'main')?.containerID, statusOf(before, 'main')?.containerID);
+    await rm(file);
+    await lab.gone('lasting-node-1');
   });
 
   test('the end', async () => lab[Symbol.asyncDispose]());

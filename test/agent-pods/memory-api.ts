@@ -111,7 +111,10 @@ export class MemoryApi implements AsyncDisposable {
       return;
     }
     if (request.method === 'POST') {
-      answer(201, this.put(plural, JSON.parse(body) as KubeObject));
+      const object = JSON.parse(body) as KubeObject;
+      const isThere = this.objects.has(`${url.pathname}/${object.metadata?.name ?? ''}`);
+      if (isThere) answer(409, { kind: 'Status', status: 'Failure', code: 409, reason: 'AlreadyExists' });
+      else answer(201, this.put(plural, object));
       return;
     }
     const path = url.pathname.replace(/\/status$/, '');
