@@ -206,7 +206,7 @@ export class PodManager {
   #wanted(pod: Pod): void {
     if (isMirror(pod)) {
       this.#mirrors.seen(pod);
-      this.#workers.get(this.#mirrors.staticUid(pod))?.wake();
+      this.#heed(pod);
       return;
     }
     const uid = pod.metadata?.uid ?? '';
@@ -221,6 +221,14 @@ export class PodManager {
     } else {
       this.#endIfDeleted(this.#start(pod, false), pod);
     }
+  }
+
+  /** A file has no status: when the static pod started, the mirror knows from the agent before this one. */
+  #heed(mirror: Pod): void {
+    const worker = this.#workers.get(this.#mirrors.staticUid(mirror));
+    if (!worker?.isStatic) return;
+    if (mirror.status?.startTime !== undefined) worker.startedBy(mirror.status.startTime);
+    worker.wake();
   }
 
   #endIfDeleted(worker: PodWorker, pod: Pod): void {
@@ -247,7 +255,10 @@ export class PodManager {
     for (const pod of wanted) {
       // A pod whose file has changed starts when the one that it replaces is gone.
       const { namespace = '', name = '' } = pod.metadata ?? {};
-      if (!this.#workers.find(namespace, name)) this.#start(pod, true);
+      if (this.#workers.find(namespace, name)) continue;
+      this.#start(pod, true);
+      const mirror = this.#informer.get(namespace, name);
+      if (mirror) this.#heed(mirror);
     }
     this.#staticPods = wanted;
     this.#mirrors.want(wanted);

@@ -108,6 +108,13 @@ export class PodWorker {
     this.wake();
   }
 
+  /** The pod was there at `time` already, whatever this agent has seen of it. */
+  startedBy(time: string): void {
+    const known = this.#status?.startTime;
+    if (known === undefined || Date.parse(time) < Date.parse(known))
+      this.#status = { ...this.#status, startTime: time };
+  }
+
   /** Ends the pod; a shorter grace than before takes effect at once. `verdict` is what the status gives as the reason. */
   end(graceSeconds: number, remove: boolean, verdict?: Verdict): void {
     const before = this.#ending;

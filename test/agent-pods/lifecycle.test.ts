@@ -356,15 +356,17 @@ await insideLab(import.meta.filename, async (address) => {
     await lab.gone('still-node-1');
   });
 
-  test('a static pod outlives the agent', async (t) => {
+  test('a static pod outlives the agent, and started when the one before says', async (t) => {
     const file = `${address.directory}/manifests/lasting.yaml`;
     const spec = { terminationGracePeriodSeconds: 0, containers: [shell('main', 'exec sleep 1000')] };
     await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'lasting' }, spec }));
     const before = await lab.pod('lasting-node-1', 'to be ready', isReady);
     await lab.stopAgent('SIGKILL');
-    lab.api.put('pods', { ...before, status: { ...before.status, hostIP: undefined } });
+    const startTime = '2026-01-01T00:00:00Z';
+    lab.api.put('pods', { ...before, status: { ...before.status, startTime, hostIP: undefined } });
     lab.startAgent();
     const after = await lab.pod('lasting-node-1', 'to be told of', ({ status }) => status?.hostIP !== undefined);
+    t.equal(after.status?.startTime, startTime);
     t.equal(statusOf(after, 'main')?.containerID, statusOf(before, 'main')?.containerID);
     await rm(file);
     await lab.gone('lasting-node-1');
