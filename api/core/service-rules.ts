@@ -78,7 +78,7 @@ const nodePortsOf = ({ ports }: ServiceSpec): string =>
 /** Fields that only the old type had a use for go with it, unless the client changed them. */
 function dropTypeDependentFields(spec: ServiceSpec, old: ServiceSpec): void {
   if (needsClusterIP(old) && !needsClusterIP(spec)) {
-    if (spec.clusterIP === old.clusterIP) {
+    if (spec.clusterIPs?.join() === old.clusterIPs?.join()) {
       delete spec.clusterIP;
       delete spec.clusterIPs;
     }

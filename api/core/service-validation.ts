@@ -17,7 +17,7 @@ import { isExternallyAccessible, isHeadless, needsClusterIP, needsHealthCheckPor
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 const POLICIES = ['Cluster', 'Local'];
-const FAMILY_POLICIES = ['SingleStack', 'PreferDualStack', 'RequireDualStack'];
+const FAMILY_POLICIES = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
 const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
 const MAX_AFFINITY_SECONDS = 86_400;
 const KUBELET_PORT = 10_250;
@@ -90,32 +90,7 @@ function validateType(spec: ServiceSpec, errors: FieldError[]): void {
   }
 }
 
-function validateClusterIPs(spec: ServiceSpec, errors: FieldError[]): void {
-  const { clusterIP, clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;
-  if (!needsClusterIP(spec)) return;
-  if (clusterIP && clusterIPs[0] !== clusterIP) {
-    errors.push(invalid('spec.clusterIPs', clusterIPs, 'first value must match `clusterIP`'));
-  }
-  if (clusterIPs.length > MAX_CLUSTER_IPS) {
-    errors.push(invalid('spec.clusterIPs', clusterIPs, 'may only hold up to 2 values'));
-  }
-  for (const [index, ip] of clusterIPs.entries()) {
-    const at = `spec.clusterIPs[${index}]`;
-    if (ip === 'None') {
-      if (clusterIPs.length > 1) errors.push(invalid(at, ip, `must be unique and not mixed with addresses`));
-      continue;
-    }
-    const problems = validateIP(ip);
-    for (const problem of problems) errors.push(invalid(at, ip, problem));
-    const family = ipFamilies[index];
-    if (!problems.length && isOther(family, ip)) {
-      errors.push(invalid(at, ip, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``));
-    }
-  }
-  const [first = '', second = ''] = clusterIPs;
-  if (isIP(second) && isIP(second) === isIP(first)) {
-    errors.push(invalid('spec.clusterIPs', clusterIPs, 'may specify no more than one IP for each IP family'));
-  }
+function validateFamilies({ ipFamilies = [], ipFamilyPolicy }: ServiceSpec, errors: FieldError[]): void {
   if (ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(ipFamilyPolicy)) {
     errors.push(notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, FAMILY_POLICIES));
   }
@@ -125,6 +100,32 @@ function validateClusterIPs(spec: ServiceSpec, errors: FieldError[]): void {
     if (family !== 'IPv4' && family !== 'IPv6') errors.push(notSupported(at, family, ['IPv4', 'IPv6']));
     if (families.has(family)) errors.push(duplicate(at, family));
     families.add(family);
+  }
+}
+
+function validateClusterIPs(spec: ServiceSpec, errors: FieldError[]): void {
+  const { clusterIP, clusterIPs = [], ipFamilies = [] } = spec;
+  const refuse = (detail: string) => errors.push(invalid('spec.clusterIPs', clusterIPs, detail));
+  if (clusterIP && clusterIPs[0] !== clusterIP) refuse('first value must match `clusterIP`');
+  if (!clusterIP && clusterIPs.length > 0) refuse('must be empty when `clusterIP` is not specified');
+  if (clusterIPs.length > MAX_CLUSTER_IPS) refuse('may only hold up to 2 values');
+  if (isHeadless(spec)) {
+    if (clusterIPs.length > 1) refuse("'None' must be the first and only value");
+    return;
+  }
+  const problems = clusterIPs.flatMap((ip, index) =>
+    validateIP(ip).map((problem) => invalid(`spec.clusterIPs[${index}]`, ip, problem)),
+  );
+  errors.push(...problems);
+  if (problems.length > 0) return;
+  const [first = '', second] = clusterIPs;
+  if (second !== undefined && isIP(second) === isIP(first))
+    refuse('may specify no more than one IP for each IP family');
+  for (const [index, ip] of clusterIPs.entries()) {
+    const family = ipFamilies[index];
+    if (!isOther(family, ip)) continue;
+    const detail = `expected an ${family} value as indicated by \`ipFamilies[${index}]\``;
+    errors.push(invalid(`spec.clusterIPs[${index}]`, ip, detail));
   }
 }
 
@@ -207,7 +208,10 @@ function validateLoadBalancer(spec: ServiceSpec, errors: FieldError[]): void {
 
 export function validateService({ spec = {} }: Service): FieldError[] {
   const errors: FieldError[] = [];
-  validateClusterIPs(spec, errors);
+  if (needsClusterIP(spec)) {
+    validateFamilies(spec, errors);
+    validateClusterIPs(spec, errors);
+  }
   validatePorts(spec, errors);
   validateType(spec, errors);
   if (spec.selector) errors.push(...validateLabels(spec.selector, 'spec.selector'));
@@ -220,14 +224,19 @@ export function validateService({ spec = {} }: Service): FieldError[] {
   return errors;
 }
 
-/** The primary address stays, and with it its family, as long as the service has one at all. */
+/** The primary address and its family stay, as long as the service has one at all; a headless one may change its families. */
 export function validateServiceUpdate({ spec = {} }: Service, { spec: old = {} }: Service): FieldError[] {
   const errors: FieldError[] = [];
+  const keepFirst = (field: 'clusterIPs' | 'ipFamilies', empty?: string): void => {
+    const values: readonly string[] = spec[field] ?? [];
+    const before = old[field]?.[0];
+    if (before === undefined || values[0] === before) return;
+    const detail = values.length === 0 ? empty : 'may not change once set';
+    if (detail !== undefined) errors.push(invalid(`spec.${field}[0]`, values, detail));
+  };
   if (needsClusterIP(spec) && needsClusterIP(old)) {
-    const [before] = old.clusterIPs ?? [];
-    if (before && spec.clusterIPs?.[0] !== before) {
-      errors.push(invalid('spec.clusterIPs[0]', spec.clusterIPs?.[0] ?? '', 'may not change once set'));
-    }
+    keepFirst('clusterIPs', 'primary clusterIP can not be unset');
+    if (!isHeadless(spec) && !isHeadless(old)) keepFirst('ipFamilies');
   }
   if (spec.type === 'LoadBalancer' && old.type === 'LoadBalancer' && spec.loadBalancerClass !== old.loadBalancerClass) {
     errors.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass ?? '', 'may not change once set'));

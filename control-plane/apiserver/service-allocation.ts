@@ -81,7 +81,6 @@ export class ServiceAllocator implements Reserver {
   #reserveAddress(service: Service, before: Service | undefined, taken: (() => void)[]): void {
     const { spec } = service;
     if (!spec || !needsClusterIP(spec)) return;
-    if (spec.clusterIP === undefined || spec.clusterIP === '') spec.clusterIP = spec.clusterIPs?.[0];
     const problems = settleIPFamilies(spec, before?.spec);
     if (problems.length > 0) throw invalidObject(KIND, service.metadata?.name ?? '', problems);
     if (spec.clusterIP === 'None') {

@@ -15,8 +15,8 @@ const POLICY_FIELD = 'spec.ipFamilyPolicy';
  * https://kubernetes.io/docs/concepts/services-networking/dual-stack/#services
  */
 export function settleIPFamilies(spec: ServiceSpec, old: ServiceSpec | undefined): FieldError[] {
-  if (old && prefersTheSameAs(spec, old)) return [];
-  const takesAnyEndpoints = isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0;
+  if (old && asksTheSameAs(spec, old)) return [];
+  const takesAnyEndpoints = isForAnyEndpoints(spec);
   const policy = spec.ipFamilyPolicy ?? old?.ipFamilyPolicy ?? (takesAnyEndpoints ? 'RequireDualStack' : 'SingleStack');
   spec.ipFamilyPolicy = policy;
   const errors = old ? shrink(spec, old) : [];
@@ -42,11 +42,15 @@ export function settleIPFamilies(spec: ServiceSpec, old: ServiceSpec | undefined
   return errors;
 }
 
-/** What was preferred stays as it was given out. */
-const prefersTheSameAs = (spec: ServiceSpec, old: ServiceSpec): boolean =>
+const isForAnyEndpoints = (spec: ServiceSpec): boolean =>
+  isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0;
+
+/** What was given out stays: the cluster may have had other families then, and the service may still be changed or deleted. */
+const asksTheSameAs = (spec: ServiceSpec, old: ServiceSpec): boolean =>
   spec.type === old.type &&
-  spec.ipFamilyPolicy === 'PreferDualStack' &&
-  (old.ipFamilyPolicy ?? 'PreferDualStack') === 'PreferDualStack' &&
+  isForAnyEndpoints(spec) === isForAnyEndpoints(old) &&
+  spec.ipFamilyPolicy !== undefined &&
+  spec.ipFamilyPolicy === old.ipFamilyPolicy &&
   same(spec.clusterIPs, old.clusterIPs) &&
   same(spec.ipFamilies, old.ipFamilies);
 

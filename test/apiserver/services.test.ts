@@ -1,4 +1,6 @@
 import t from 'tap';
+import { settleIPFamilies } from '../../control-plane/apiserver/service-ip-families.ts';
+import type { ServiceSpec } from '../../api/core/service.ts';
 import { SERVICES, TestServer, type Answer } from './server.ts';
 
 const MERGE = 'application/merge-patch+json';
@@ -126,6 +128,14 @@ t.test('a cluster of IPv4 refuses services that need IPv6, and none that would o
       'spec.clusterIPs: Invalid value: ["10.43.0.30","10.43.0.31"]: may specify no more than one IP for each IP family',
     ],
     [
+      { clusterIPs: ['10.43.0.30'] },
+      'spec.clusterIPs: Invalid value: ["10.43.0.30"]: must be empty when `clusterIP` is not specified',
+    ],
+    [
+      { clusterIP: 'None', clusterIPs: ['None', '10.43.0.30'] },
+      `spec.clusterIPs: Invalid value: ["None","10.43.0.30"]: 'None' must be the first and only value`,
+    ],
+    [
       { clusterIP: '10.43.0.30', ipFamilies: ['IPv6'] },
       'spec.clusterIPs[0]: Invalid value: "10.43.0.30": expected an IPv6 value as indicated by `ipFamilies[0]`',
     ],
@@ -169,8 +179,12 @@ t.test('an update is held to the families of the cluster too, and what it leaves
   t.strictSame(causesOf(await patch('a', { ipFamilies: ['IPv4', 'IPv6'] })), [notHere(1)]);
   t.strictSame(causesOf(await patch('a', { ipFamilies: ['IPv6'] })), [
     `spec.clusterIPs[0]: Invalid value: "${clusterIP}": expected an IPv6 value as indicated by \`ipFamilies[0]\``,
+    'spec.ipFamilies[0]: Invalid value: ["IPv6"]: may not change once set',
   ]);
   t.strictSame(familiesOf(await patch('a', { ipFamilyPolicy: 'SingleStack' })), ['SingleStack', 'IPv4']);
+  t.strictSame(causesOf(await patch('a', { clusterIP: '10.43.0.99' })), [
+    'spec.clusterIPs[0]: Invalid value: ["10.43.0.99"]: may not change once set',
+  ]);
   const named = await patch('a', { type: 'ExternalName', externalName: 'a.b', clusterIP: null });
   t.strictSame(familiesOf(named), [undefined], 'a name has no families');
   const again = await patch('a', { type: 'ClusterIP', externalName: null });
@@ -189,3 +203,19 @@ t.test('an update is held to the families of the cluster too, and what it leaves
   ]);
   t.strictSame(familiesOf(await patch('headless', { ipFamilyPolicy: 'SingleStack' })), ['SingleStack', 'IPv6']);
 });
+
+t.test(
+  'a service that was given families before the cluster refused them may still be changed and deleted',
+  async (t) => {
+    const stored: ServiceSpec = {
+      type: 'ClusterIP',
+      clusterIP: '10.43.0.30',
+      clusterIPs: ['10.43.0.30'],
+      ipFamilyPolicy: 'RequireDualStack',
+      ipFamilies: ['IPv4'],
+    };
+    t.strictSame(settleIPFamilies({ ...stored, selector: { app: 'x' } }, stored), []);
+    t.strictSame(settleIPFamilies({ ...stored, ipFamilyPolicy: 'SingleStack' }, stored), []);
+    t.equal(settleIPFamilies({ ...stored, type: 'NodePort' }, stored).length, 1, 'asked for anew it is refused');
+  },
+);
