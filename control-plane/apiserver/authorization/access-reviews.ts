@@ -1,6 +1,5 @@
 /** The reviews of authorization.k8s.io/v1: what a user may do, asked through the API. */
-import { invalid, required, type FieldError } from '../../../api/machinery/field-error.ts';
-import type { Kind } from '../../../api/machinery/kind.ts';
+import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import type {
   NonResourceAttributes,
@@ -23,6 +22,7 @@ import type {
 import { subjectAccessReviews, type SubjectAccessReview } from '../../../api/authorization/subject-access-review.ts';
 import type { Action, ActionAnswer, ActionRequest } from '../action.ts';
 import { nodeNameOf } from '../authentication/identities.ts';
+import { placeObject } from '../object-meta.ts';
 import type { User } from '../request.ts';
 import type { Attributes, Authorizer } from './authorizer.ts';
 import type { RbacAuthorizer } from './rbac-authorizer.ts';
@@ -65,32 +65,8 @@ function attributesOf({ resourceAttributes, nonResourceAttributes }: Asked): Att
   };
 }
 
-function checkAsked({ resourceAttributes, nonResourceAttributes }: Asked): FieldError[] {
-  if (resourceAttributes && nonResourceAttributes) {
-    return [
-      invalid(
-        'spec.nonResourceAttributes',
-        nonResourceAttributes,
-        'cannot be specified in combination with resourceAttributes',
-      ),
-    ];
-  }
-  if (!resourceAttributes && !nonResourceAttributes) {
-    return [
-      required(
-        'spec.resourceAttributes',
-        'exactly one of nonResourceAttributes or resourceAttributes must be specified',
-      ),
-    ];
-  }
-  return [];
-}
-
-function checkSubject({ user, groups }: SubjectAccessReviewSpec): FieldError[] {
-  return user || groups?.length ? [] : [required('spec.user', 'at least one of user or group must be specified')];
-}
-
-function throwIfInvalid(kind: Kind, errors: readonly FieldError[]): void {
+function throwIfInvalid(kind: Kind, review: KubeObject): void {
+  const errors = kind.validate(review);
   if (errors.length > 0) throw invalidObject(kind, '', errors);
 }
 
@@ -131,30 +107,21 @@ export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer
 
   const reviewSubject = (request: ActionRequest): ActionAnswer => {
     const review = request.body as SubjectAccessReview;
-    throwIfInvalid(subjectAccessReviews, [...checkAsked(review.spec), ...checkSubject(review.spec)]);
+    throwIfInvalid(subjectAccessReviews, review);
     return answer(review, decide(subjectOf(review.spec), review.spec));
   };
 
   const reviewLocally = (request: ActionRequest): ActionAnswer => {
     const review = request.body as LocalSubjectAccessReview;
-    const { namespace } = request.info;
     const { spec } = review;
-    const errors = [...checkAsked(spec), ...checkSubject(spec)];
-    if (spec.nonResourceAttributes) {
-      errors.push(
-        invalid('spec.nonResourceAttributes', spec.nonResourceAttributes, 'disallowed on this kind of request'),
-      );
-    }
-    throwIfInvalid(localSubjectAccessReviews, errors);
-    if (spec.resourceAttributes?.namespace !== namespace) {
-      throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${namespace}`);
-    }
+    placeObject(localSubjectAccessReviews, review, request.info.namespace, '');
+    throwIfInvalid(localSubjectAccessReviews, review);
     return answer(review, decide(subjectOf(spec), spec));
   };
 
   const reviewSelf = (request: ActionRequest): ActionAnswer => {
     const review = request.body as SelfSubjectAccessReview;
-    throwIfInvalid(selfSubjectAccessReviews, checkAsked(review.spec));
+    throwIfInvalid(selfSubjectAccessReviews, review);
     return answer(review, decide(request.user, review.spec));
   };
 
