@@ -1,9 +1,10 @@
 /** What a ReplicaSet has to do: which pods to adopt, release, create and delete, and what its status is. */
 import type { ReplicaSet, ReplicaSetStatus } from '../../api/apps/replica-set.ts';
+import { selectorFrom } from '../../api/machinery/selectors.ts';
 import { timeOf } from '../../api/machinery/time.ts';
 import { withCondition, withoutCondition } from './conditions.ts';
 import { availableInMs, isActive, type PodView } from './pod-view.ts';
-import { matchesLabels, matchesSelector } from './selector.ts';
+import { matchesLabels } from './selector.ts';
 
 /** At most so many pods are created or deleted in one round. */
 export const BURST_REPLICAS = 500;
@@ -33,8 +34,9 @@ export function reconcileReplicaSet(state: ReplicaSetState): ReplicaSetPlan {
   const adopt: PodView[] = [];
   const release: PodView[] = [];
   const active: PodView[] = [];
+  const selector = selectorFrom(spec?.selector);
   for (const pod of pods) {
-    const matches = matchesSelector(spec?.selector, pod.labels);
+    const matches = selector.matches(pod.labels);
     if (pod.controllerUid) {
       if (pod.controllerUid !== metadata?.uid) continue;
       if (!matches) {

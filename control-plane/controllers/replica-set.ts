@@ -2,6 +2,7 @@
 import type { ReplicaSet, ReplicaSetStatus } from '../../api/apps/replica-set.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import type { PodTemplateSpec } from '../../api/core/pod-spec.ts';
+import { selectorFrom } from '../../api/machinery/selectors.ts';
 import { isNotFound } from '../../api/machinery/status-error.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import { objectKey } from '../../client/informer.ts';
@@ -17,7 +18,6 @@ import {
   type ManageFailure,
   type ReplicaSetPlan,
 } from './replica-set-plan.ts';
-import { matchesSelector } from './selector.ts';
 import { slowStart } from './slow-start.ts';
 import { pods as podResource, replicaSets as resource } from '../../client/resources.ts';
 
@@ -52,7 +52,7 @@ export async function runReplicaSetController(context: ControllerContext): Promi
       return;
     }
     for (const replicaSet of informers.replicaSets.byIndex('namespace', pod.namespace)) {
-      if (matchesSelector(replicaSet.spec?.selector, pod.labels)) {
+      if (selectorFrom(replicaSet.spec?.selector).matches(pod.labels)) {
         queue.add(objectKey(pod.namespace, replicaSet.metadata?.name ?? ''));
       }
     }

@@ -1,6 +1,7 @@
 /** The Deployment controller: carries out what `plan.ts` decides. */
 import type { Deployment } from '../../../api/apps/deployment.ts';
 import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
+import { selectorFrom } from '../../../api/machinery/selectors.ts';
 import { isAlreadyExists, isNotFound } from '../../../api/machinery/status-error.ts';
 import { referenceTo } from '../../../client/event-recorder.ts';
 import { objectKey } from '../../../client/informer.ts';
@@ -8,7 +9,6 @@ import { withCondition } from '../conditions.ts';
 import { createQueue, createRecorder, isNamespaceTerminating, type ControllerContext } from '../context.ts';
 import { orphansOf } from '../informers.ts';
 import { controllerOf, controllerReference } from '../owned.ts';
-import { isEmptySelector, matchesSelector } from '../selector.ts';
 import { isRolling, replicasOf } from './numbers.ts';
 import { reconcileDeployment, type DeploymentAction, type DeploymentPlan } from './plan.ts';
 import { REVISION, isSameTemplate } from './revision.ts';
@@ -40,7 +40,7 @@ export async function runDeploymentController(context: ControllerContext): Promi
       return;
     }
     for (const deployment of informers.deployments.byIndex('namespace', namespace)) {
-      if (matchesSelector(deployment.spec?.selector, labels)) {
+      if (selectorFrom(deployment.spec?.selector).matches(labels)) {
         queue.add(objectKey(namespace, deployment.metadata?.name ?? ''));
       }
     }
@@ -69,7 +69,7 @@ export async function runDeploymentController(context: ControllerContext): Promi
     const deployment = informers.deployments.getByKey(key);
     if (!deployment) return;
     const regarding = referenceTo(API_VERSION, KIND, deployment);
-    if (isEmptySelector(deployment.spec?.selector ?? {})) {
+    if (selectorFrom(deployment.spec?.selector ?? {}).empty) {
       const message = 'This deployment is selecting all pods. A non-empty selector is required.';
       recorder.event(regarding, 'Warning', 'SelectingAll', message);
       return;
@@ -89,16 +89,16 @@ export async function runDeploymentController(context: ControllerContext): Promi
   /** The ReplicaSets of the Deployment, after taking over those that match and letting go those that do not. */
   async function claim(deployment: Deployment): Promise<ReplicaSet[]> {
     const { namespace = '', name = '', uid = '', deletionTimestamp } = deployment.metadata ?? {};
-    const { selector } = deployment.spec ?? {};
+    const selector = selectorFrom(deployment.spec?.selector);
     const own: ReplicaSet[] = [];
     for (const replicaSet of informers.replicaSets.byIndex('controller', uid)) {
-      if (matchesSelector(selector, replicaSet.metadata?.labels ?? {})) own.push(replicaSet);
+      if (selector.matches(replicaSet.metadata?.labels)) own.push(replicaSet);
       else if (!deletionTimestamp) await patchOwners(replicaSet, [{ $patch: 'delete', uid }]);
     }
     if (deletionTimestamp) return own;
     const orphans = informers.replicaSets
       .byIndex('controller', orphansOf(namespace))
-      .filter(({ metadata }) => !metadata?.deletionTimestamp && matchesSelector(selector, metadata?.labels ?? {}));
+      .filter(({ metadata }) => !metadata?.deletionTimestamp && selector.matches(metadata?.labels));
     if (orphans.length === 0) return own;
     // The picture may be old: a Deployment that is gone or going must not take ReplicaSets over.
     const fresh = await client.get(deployments, namespace, name, { signal });
