@@ -208,40 +208,43 @@ export const VolumeMount = struct(
 );
 export type VolumeMount = Static<typeof VolumeMount>;
 
+/** What containers of every kind have; only ephemeral ones have more. */
+const containerFields = {
+  args: atomic(string()),
+  command: atomic(string()),
+  env: merged(EnvVar, 'name'),
+  envFrom: atomic(EnvFromSource),
+  image: string(),
+  imagePullPolicy: oneOf('Always', 'IfNotPresent', 'Never'),
+  lifecycle: Lifecycle,
+  livenessProbe: Probe,
+  ports: mapList(ContainerPort, ['containerPort', 'protocol'], {
+    patchMergeKey: 'containerPort',
+    patchStrategy: 'merge',
+  }),
+  readinessProbe: Probe,
+  resizePolicy: atomic(ContainerResizePolicy),
+  resources: always(ResourceRequirements),
+  restartPolicy: pointer(string()),
+  restartPolicyRules: atomic(ContainerRestartRule),
+  securityContext: SecurityContext,
+  startupProbe: Probe,
+  stdin: boolean(),
+  stdinOnce: boolean(),
+  terminationMessagePath: string(),
+  terminationMessagePolicy: oneOf('FallbackToLogsOnError', 'File'),
+  tty: boolean(),
+  volumeDevices: merged(VolumeDevice, 'devicePath'),
+  volumeMounts: merged(VolumeMount, 'mountPath'),
+  workingDir: string(),
+};
+
 export const Container = struct(
   'io.k8s.api.core.v1.Container',
   {
     name: string(),
   },
-  {
-    args: atomic(string()),
-    command: atomic(string()),
-    env: merged(EnvVar, 'name'),
-    envFrom: atomic(EnvFromSource),
-    image: string(),
-    imagePullPolicy: oneOf('Always', 'IfNotPresent', 'Never'),
-    lifecycle: Lifecycle,
-    livenessProbe: Probe,
-    ports: mapList(ContainerPort, ['containerPort', 'protocol'], {
-      patchMergeKey: 'containerPort',
-      patchStrategy: 'merge',
-    }),
-    readinessProbe: Probe,
-    resizePolicy: atomic(ContainerResizePolicy),
-    resources: always(ResourceRequirements),
-    restartPolicy: pointer(string()),
-    restartPolicyRules: atomic(ContainerRestartRule),
-    securityContext: SecurityContext,
-    startupProbe: Probe,
-    stdin: boolean(),
-    stdinOnce: boolean(),
-    terminationMessagePath: string(),
-    terminationMessagePolicy: oneOf('FallbackToLogsOnError', 'File'),
-    tty: boolean(),
-    volumeDevices: merged(VolumeDevice, 'devicePath'),
-    volumeMounts: merged(VolumeMount, 'mountPath'),
-    workingDir: string(),
-  },
+  containerFields,
 );
 export type Container = Static<typeof Container>;
 
@@ -250,35 +253,6 @@ export const EphemeralContainer = struct(
   {
     name: string(),
   },
-  {
-    args: atomic(string()),
-    command: atomic(string()),
-    env: merged(EnvVar, 'name'),
-    envFrom: atomic(EnvFromSource),
-    image: string(),
-    imagePullPolicy: oneOf('Always', 'IfNotPresent', 'Never'),
-    lifecycle: Lifecycle,
-    livenessProbe: Probe,
-    ports: mapList(ContainerPort, ['containerPort', 'protocol'], {
-      patchMergeKey: 'containerPort',
-      patchStrategy: 'merge',
-    }),
-    readinessProbe: Probe,
-    resizePolicy: atomic(ContainerResizePolicy),
-    resources: always(ResourceRequirements),
-    restartPolicy: pointer(string()),
-    restartPolicyRules: atomic(ContainerRestartRule),
-    securityContext: SecurityContext,
-    startupProbe: Probe,
-    stdin: boolean(),
-    stdinOnce: boolean(),
-    targetContainerName: string(),
-    terminationMessagePath: string(),
-    terminationMessagePolicy: oneOf('FallbackToLogsOnError', 'File'),
-    tty: boolean(),
-    volumeDevices: merged(VolumeDevice, 'devicePath'),
-    volumeMounts: merged(VolumeMount, 'mountPath'),
-    workingDir: string(),
-  },
+  { ...containerFields, targetContainerName: string() },
 );
 export type EphemeralContainer = Static<typeof EphemeralContainer>;
