@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import t from 'tap';
 import type { CertificateSigningRequest } from '../../api/certificates/certificate-signing-request.ts';
 import { readRequest, type RequestContent } from '../../control-plane/controllers/certificates/request-content.ts';
+import { opensslRequest } from './openssl-request.ts';
 import {
   CLIENT,
   KUBELET_CLIENT,
@@ -36,25 +35,13 @@ const addressesOf = (node: string) =>
     : undefined;
 
 t.test('what openssl asks for is read as it is', async (t) => {
-  const args = [
-    'req',
-    '-new',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-keyout',
-    '/dev/null',
-  ];
-  const names = [
+  const request = await opensslRequest(
     '-subj',
     '/O=system:nodes/CN=system:node:n1',
     '-addext',
     'subjectAltName=DNS:n1,IP:192.0.2.1,email:a@b.c',
-  ];
-  const { stdout } = await promisify(execFile)('openssl', [...args, ...names]);
-  t.strictSame(readRequest(Buffer.from(stdout).toString('base64')), {
+  );
+  t.strictSame(readRequest(request), {
     commonName: 'system:node:n1',
     organizations: ['system:nodes'],
     dnsNames: ['n1'],

@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import t from 'tap';
 import { deployments, type Deployment } from '../../api/apps/deployment.ts';
 import { replicaSets } from '../../api/apps/replica-set.ts';
@@ -19,6 +17,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import type { Resource } from '../../client/resource.ts';
 import { until } from '../client/https-server.ts';
 import { ControlPlane, PretendedNode } from './control-plane.ts';
+import { opensslRequest } from './openssl-request.ts';
 
 const deployment = (namespace: string, replicas: number, image = 'v1', node = 'n1'): Deployment => ({
   metadata: { namespace, name: 'web' },
@@ -303,20 +302,8 @@ t.test('the controllers and a real api-server', async (t) => {
   );
 
   await t.test('a joining node gets its certificate, and expired tokens are cleared away', async (t) => {
-    const args = [
-      'req',
-      '-new',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-keyout',
-      '/dev/null',
-    ];
-    const csr = await promisify(execFile)('openssl', [...args, '-subj', '/O=system:nodes/CN=system:node:n9']);
     const spec = {
-      request: Buffer.from(csr.stdout).toString('base64'),
+      request: await opensslRequest('-subj', '/O=system:nodes/CN=system:node:n9'),
       signerName: 'kubernetes.io/kube-apiserver-client-kubelet',
       usages: ['digital signature' as const, 'client auth' as const],
     };
