@@ -126,7 +126,7 @@ t.test('an agent that is killed and upgraded finds its pods as it left them', as
     await eventually(`nothing to remain of ${gone.metadata?.name}`, async () => (await remains(gone)).length === 0);
   const after = await Promise.all(survivors.map(get));
   t.strictSame(after.map(lives), before.pods.map(lives), 'no container has been started again');
-  const identity = ({ metadata, status }: Pod) => [metadata?.uid, status?.podIP, status?.phase];
+  const identity = ({ metadata, status }: Pod) => [metadata?.uid, status?.podIP, status?.phase, status?.startTime];
   t.strictSame(after.map(identity), before.pods.map(identity), 'every pod is the one it was');
   const late = (await get('late')).metadata?.uid ?? '';
   const lostUids = lost.map(({ metadata }) => metadata?.uid ?? '');
