@@ -2,8 +2,7 @@
  * The agent of a host: what kubelet and kube-proxy do, in one process. Read from top to bottom, this is every part of it
  * and who talks to whom.
  */
-import { mkdir, readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { TokenReview } from '../api/authentication/token-review.ts';
 import type { SubjectAccessReview } from '../api/authorization/subject-access-review.ts';
@@ -20,15 +19,15 @@ import { CriClient } from './cri/client.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { Meter } from './eviction/meter.ts';
 import { readHostFacts } from './host/host-facts.ts';
-import { detectNodeIp } from './host/links.ts';
+import { ownCommand } from './host/own-command.ts';
 import { volumeHelper } from './host/volume-helper/ask.ts';
 import { HELLO_IMAGE, PAUSE_IMAGE } from './images/carried.ts';
 import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
 import { importImageArchives } from './images/image-archives.ts';
-import { clientCertificate, obtainIdentity, obtainServingCertificate, renew, servingCertificate } from './join/join.ts';
-import { checkNameIsFree } from './join/name-check.ts';
-import { clientCredentials, NodeCertificates, type CertifiedKey } from './join/node-certificates.ts';
+import { joinCluster, nodeNameOf } from './join/join-cluster.ts';
+import { clientCertificate, obtainServingCertificate, renew, servingCertificate } from './join/join.ts';
+import { clientCredentials, type CertifiedKey } from './join/node-certificates.ts';
 import { keepRenewed } from './join/rotation.ts';
 import { applyKernelSettings } from './network/kernel-settings.ts';
 import { PodNetwork } from './network/pod-network.ts';
@@ -56,34 +55,24 @@ import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
 /** Pods are started without the api-server's word on network and Services when it stays silent for so long. */
 const API_PATIENCE_MS = 5_000;
 
-/** How this program runs a helper of its own: the same program with a hidden subcommand. */
-const ownCommand = (subcommand: string): string[] => [
-  process.execPath,
-  ...process.execArgv,
-  process.argv[1] ?? '',
-  subcommand,
-];
-
 /**
  * Runs until `signal` is aborted; containers, volumes and rules stay as they are then. Throws JoinError, ConnectionError or
  * Error with a sentence for the operator when the host cannot be made a node.
  */
 export async function runAgent(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
-  const name = config.nodeName || hostname().toLowerCase();
   const dataDir = resolve(config.dataDir);
   const thresholds = parseThresholds(config.evictionHard);
   const labels = parseLabels(config.nodeLabels);
   const taints = parseTaints(config.nodeTaints);
-  await mkdir(dataDir, { recursive: true, mode: 0o750 });
 
   // Who this host is, what it is, and what it runs containers with.
-  const certificates = new NodeCertificates(join(dataDir, 'pki'));
-  const metrics = new AgentMetrics(name);
+  const reading = readHostFacts(ownCommand('host-facts'), signal);
+  const machineId = async (): Promise<string> => (await reading).machineId;
+  const metrics = new AgentMetrics(nodeNameOf(config));
   const cri = new CriClient(config.containerdSocket, (call, seconds, failed) => metrics.called(call, seconds, failed));
-  const address = config.nodeIp || (await detectNodeIp(signal));
-  const [identity, facts, runtime] = await Promise.all([
-    obtainIdentity({ ...config, nodeName: name, certificates, logger }, signal),
-    readHostFacts(ownCommand('host-facts'), signal),
+  const [{ name, address, certificates, identity }, facts, runtime] = await Promise.all([
+    joinCluster(config, machineId, signal, logger),
+    reading,
     untilRuntimeAnswers(cri, logger, signal),
   ]);
   const { ca } = identity;
@@ -92,15 +81,6 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     ...clientCredentials(ca, identity.client),
     userAgent: `kedge-agent/${kubernetesVersion.gitVersion}`,
   });
-  if (identity.isNew) {
-    try {
-      await checkNameIsFree(client, name, { machineId: facts.machineId, address }, signal);
-    } catch (error) {
-      // Not this host's to keep: with it the next start would not ask again.
-      await certificates.clear();
-      throw error;
-    }
-  }
   const description = await describeNode({
     ...{ name, address, port: config.port, maxPods: config.maxPods, reserved: config.reserved },
     ...{ thresholds, dataDir, facts, runtime },

@@ -1,6 +1,7 @@
 /** The `kedge` command. Each subcommand is a file; the daemons are loaded only when they are asked for. */
 import { Command } from 'commander';
 import { agentCommand } from './agent.ts';
+import { joinCommand } from './join.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
 import { speaksForItself } from './plain-errors.ts';
 import { resetCommand } from './reset.ts';
@@ -13,6 +14,7 @@ async function runCommand(): Promise<void> {
     .description('Kubernetes for real Linux hosts')
     .addCommand(serverCommand())
     .addCommand(agentCommand())
+    .addCommand(joinCommand())
     .addCommand(resetCommand())
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())

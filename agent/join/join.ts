@@ -1,4 +1,5 @@
 /** How a node comes by its identity: with the certificate that it has, or with a token that lets it ask for one. */
+import { X509Certificate, type KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ApiClient } from '../../client/api-client.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
@@ -7,6 +8,7 @@ import type { Logger } from '../../client/logger.ts';
 import { fetchClusterCa } from './cluster-ca.ts';
 import type { RequestedCertificate } from './certificate-request.ts';
 import { JoinError } from './join-error.ts';
+import { checkNameIsFree } from './name-check.ts';
 import type { CertifiedKey, NodeCertificates } from './node-certificates.ts';
 import { requestCertificate } from './signing.ts';
 
@@ -18,6 +20,8 @@ export interface JoinOptions {
   /** `sha256:...`; empty when the node is expected to have its certificate. */
   readonly caHash: string;
   readonly nodeName: string;
+  /** By which this host is told from another that runs as the same node; asked when it joins. */
+  readonly self: () => Promise<{ readonly machineId: string; readonly address: string }>;
   readonly certificates: NodeCertificates;
   readonly logger: Logger;
 }
@@ -60,7 +64,6 @@ export async function obtainIdentity(options: JoinOptions, signal: AbortSignal):
   if (pair && ca) {
     if (!(await certificates.isOfCluster(caHash))) {
       logger.warn({ caHash }, 'this node has belonged to another cluster: joining the one that ca-hash names');
-      await certificates.clear();
     } else if (pair.user !== nodeUser(nodeName)) {
       if (!token)
         throw new JoinError(
@@ -81,26 +84,43 @@ export async function obtainIdentity(options: JoinOptions, signal: AbortSignal):
   return join(options, signal);
 }
 
+/** Nothing of an earlier membership changes before the cluster has taken the node in. */
 async function join(options: JoinOptions, signal: AbortSignal): Promise<Identity> {
-  const { server, token, caHash, nodeName, certificates, logger } = options;
+  const { server, token, caHash, certificates, logger } = options;
   const ca = await fetchClusterCa(server, caHash, signal);
-  await using client = new ApiClient({ server, ca, token });
   const key = await certificates.pendingKey('client');
   let certificate: string;
   try {
-    certificate = await requestCertificate(client, 'client', clientCertificate(nodeName), key, logger, signal);
+    certificate = await admission(options, ca, key, signal);
   } catch (error) {
-    if (error instanceof JoinError) await certificates.dropPendingKey('client');
+    if (!signal.aborted) await certificates.dropPendingKey('client');
     throw sentenceFor(error, server, token);
   }
+  if (!(await certificates.isOfCluster(caHash))) await certificates.clear();
   await certificates.writeCa(ca);
   const pair = await certificates.store('client', certificate, key);
-  if (pair.validFromMs > Date.now())
-    throw new JoinError(
-      `the certificate is valid from ${new Date(pair.validFromMs).toISOString()}, which is in the future here: set the clock`,
-    );
   logger.info({ server, until: new Date(pair.validToMs).toISOString() }, 'joined');
   return { ca, client: pair, isNew: true };
+}
+
+/** The certificate that the cluster gives this host, once it is known that the host can use it. */
+async function admission(
+  { server, token, nodeName, self, logger }: JoinOptions,
+  ca: string,
+  key: KeyObject,
+  signal: AbortSignal,
+): Promise<string> {
+  await using joining = new ApiClient({ server, ca, token });
+  const certificate = await requestCertificate(joining, 'client', clientCertificate(nodeName), key, logger, signal);
+  const { validFromDate } = new X509Certificate(certificate);
+  if (validFromDate.getTime() > Date.now())
+    throw new JoinError(
+      `the certificate is valid from ${validFromDate.toISOString()}, which is in the future here: set the clock`,
+    );
+  const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  await using node = new ApiClient({ server, ca, cert: certificate, key: pem });
+  await checkNameIsFree(node, nodeName, await self(), signal);
+  return certificate;
 }
 
 function sentenceFor(error: unknown, server: string, token: string): unknown {

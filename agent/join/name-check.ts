@@ -33,7 +33,9 @@ export async function checkNameIsFree(
   ]);
   if (!node || !isTakenBy(node, lease, self, Date.now())) return;
   const address = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? 'another host';
-  throw new JoinError(`the name ${nodeName} is taken by a node that is alive at ${address}: give another --node-name`);
+  throw new JoinError(
+    `the name ${nodeName} is taken by a node that is alive at ${address}: this one needs another host name or node-name`,
+  );
 }
 
 /** Undefined also where it may not be read: then there is nothing to hold against the name. */

@@ -28,10 +28,12 @@ test('a real api-server is there', async (t) => {
   t.teardown(() => undefined);
 });
 
+const self = async () => ({ machineId: 'machine-1', address: '10.0.0.1' });
+
 interface Joining {
   readonly certificates: NodeCertificates;
   readonly identity: (
-    more?: Partial<{ token: string; caHash: string; nodeName: string; server: string }>,
+    more?: Partial<{ token: string; caHash: string; nodeName: string; server: string; self: typeof self }>,
   ) => ReturnType<typeof obtainIdentity>;
 }
 
@@ -39,7 +41,7 @@ async function joining(t: Test, nodeName: string, token: string): Promise<Joinin
   const directory = await mkdtemp(join(tmpdir(), 'agent-host-join-'));
   t.teardown(() => rm(directory, { recursive: true }));
   const certificates = new NodeCertificates(join(directory, 'pki'));
-  const options = { server: plane.server, token, caHash: plane.pki.caHash, nodeName, certificates, logger };
+  const options = { server: plane.server, token, caHash: plane.pki.caHash, nodeName, self, certificates, logger };
   return { certificates, identity: (more = {}) => obtainIdentity({ ...options, ...more }, signal) };
 }
 
@@ -86,7 +88,7 @@ test('what stands in the way of joining is said in one sentence', async (t) => {
   plane.verdict = 'deny';
   await fails({}, /node-csr-client-\w+ was denied: the test says so/);
   plane.verdict = 'sign';
-  t.same(await certificates.read('client'), undefined);
+  t.same(await readdir(certificates.directory), [], 'nothing is kept of what failed');
   t.equal((await identity()).isNew, true, 'and after all that it joins');
 });
 
@@ -94,6 +96,9 @@ test('a node that belonged to another cluster joins the one that it is told to',
   const { certificates, identity } = await joining(t, 'three', await plane.token(Date.now() + HOUR_MS));
   await identity();
   await certificates.writeCa(plane.pki.serving.certificate);
+  const before = await certificates.read('client');
+  await t.rejects(identity({ token: 'aaaaaa.bbbbbbbbbbbbbbbb' }), /does not accept the token/);
+  t.same(await certificates.read('client'), before, 'until it is taken in, it stays what it was');
   t.equal((await identity()).isNew, true);
   await writeFile(join(certificates.directory, 'client.pem'), 'cut short');
   await t.rejects(identity(), /holds no usable certificate and key .* remove it and join again/);
@@ -192,6 +197,11 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
     checkNameIsFree(client, 'five', { machineId: 'machine-6', address: '10.0.0.6' }, signal),
     /the name five is taken by a node that is alive at 10\.0\.0\.5/,
   );
+  const twin = await joining(t, 'six', await plane.token(Date.now() + HOUR_MS));
+  const before = await twin.identity();
+  await t.rejects(twin.identity({ nodeName: 'five' }), /the name five is taken/);
+  t.same(await twin.certificates.read('client'), before.client, 'what the second one was it still is');
+  t.same((await readdir(twin.certificates.directory)).sort(), ['ca.crt', 'client.pem']);
 
   await plane.admin.delete(nodes, '', 'five');
   registration.forget();
