@@ -7,6 +7,7 @@ import { CriClient } from './cri/client.ts';
 import { removeSandbox } from './cri/remove.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
+import { endForgottenShims } from './host/shims.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
 import { Iptables } from './proxy/iptables.ts';
 import { cgroupTree } from './resources/cgroup-tree.ts';
@@ -32,6 +33,10 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   const cri = new CriClient(config.containerdSocket);
   try {
     await attempt('end the pods', () => endPods(cri, config.podLogDir, signal));
+    await attempt('end the shims without a sandbox', async () => {
+      const sandboxes = await cri.listPodSandboxes({}, { signal });
+      await endForgottenShims(config.containerdSocket, new Set(sandboxes.map(({ id }) => id)), signal);
+    });
     await attempt('remove the links to logs', () => new ContainerLogLinks(config.containerLogDir).removeDangling());
     await attempt('remove the cgroups', async () => {
       const cgroups = new PodCgroups({
