@@ -8,7 +8,8 @@ here=$(dirname "$(readlink -f "$0")")
 stop kedge-agent
 stop kedge-server
 # Pods outlive the agent; they end with the host's part in the cluster.
-if [ -x "$prefix/kedge" ] && [ -S "$runtime/containerd.sock" ]; then
+if [ -x "$prefix/kedge" ] && [ -s "$config/containerd.toml" ] && [ -s "$config/agent.yaml" ]; then
+  start kedge-containerd
   "$prefix/kedge" reset --config "$config/agent.yaml"
 fi
 stop kedge-containerd

@@ -11,37 +11,134 @@ here=$(dirname "$(readlink -f "$0")")
 checkout=$(dirname "$here")
 . "$here/host.sh"
 
+usage='joining needs --server URL, --token TOKEN and --ca-hash HASH: kedge token create --print-join-command prints all three'
+# read_join_words WORD...: sets $server, $token and $hash; fails unless the words name all three.
+read_join_words() {
+  server='' token='' hash=''
+  while [ $# -gt 0 ]; do
+    case $1 in
+    --server) server=${2:-} ;;
+    --token) token=${2:-} ;;
+    --ca-hash) hash=${2:-} ;;
+    *) fail "there is no use for \"$1\" here; $usage" ;;
+    esac
+    [ $# -gt 1 ] || fail "$1 is not followed by its value; $usage"
+    shift 2
+  done
+  [ -n "$server" ] && [ -n "$token" ] && [ -n "$hash" ] || fail "$usage"
+}
+
+# install_files: the built package, the command, the units and containerd's configuration.
+install_files() {
+  mkdir -p "$config" "$data" "$runtime" "$logs"
+  # Beside the old one and swapped by rename, so that a daemon that starts meanwhile finds one or the other whole.
+  rm -rf "$prefix.new" "$prefix.old"
+  cp -a "$checkout/dist" "$prefix.new"
+  cp -a "$checkout/systemd" "$prefix.new/systemd"
+  [ ! -d "$prefix" ] || mv "$prefix" "$prefix.old"
+  mv "$prefix.new" "$prefix"
+  rm -rf "$prefix.old"
+  ln -sfn "$prefix/kedge" /usr/local/bin/kedge
+  if with_systemd; then
+    for unit in $units; do install -m 0644 "$checkout/systemd/$unit.service" /etc/systemd/system/; done
+    systemctl daemon-reload
+  fi
+  [ -s "$config/containerd.toml" ] || "$checkout/scripts/containerd-config.sh" "$data/containerd" "$runtime/containerd" \
+    "$runtime/containerd.sock" "$config/cni/net.d" >"$config/containerd.toml"
+}
+
+# join PACKAGE: makes this host a node of $server's cluster, then writes down that it is one. What else is set in agent.yaml
+# stays. Fails when the cluster does not take the host, and leaves everything as it was.
+join() {
+  mkdir -p "$config" "$data"
+  (
+    umask 077
+    {
+      printf 'server: %s\ntoken: %s\nca-hash: %s\n' "$server" "$token" "$hash"
+      if [ -s "$config/agent.yaml" ]; then
+        sed -E '/^(server|token|ca-hash):/d' "$config/agent.yaml"
+      else
+        cat <<EOF
+node-name: $(hostname | tr '[:upper:]' '[:lower:]')
+data-dir: $data/agent
+image-dir: $prefix/images
+containerd-socket: $runtime/containerd.sock
+cni-conf-dir: $config/cni/net.d
+EOF
+      fi
+    } >"$config/agent.yaml.new"
+  )
+  "$1/kedge" join --config "$config/agent.yaml.new" || {
+    rm "$config/agent.yaml.new"
+    for made in "$data/agent/pki" "$data/agent" "$data" "$config"; do
+      [ ! -d "$made" ] || rmdir --ignore-fail-on-non-empty "$made"
+    done
+    exit 1
+  }
+  mv "$config/agent.yaml.new" "$config/agent.yaml"
+}
+
+# kubectl WORD...: without a cache in root's home.
+kubectl() { command kubectl --cache-dir "$runtime/kubectl" "$@"; }
+
+# as_node COMMAND...: kubectl as this host's node, which may read what is its own.
+as_node() {
+  pki=$(agent_setting data-dir)/pki
+  kubectl --kubeconfig /dev/null --server "$(agent_setting server)" --certificate-authority "$pki/ca.crt" \
+    --client-certificate "$pki/client.pem" --client-key "$pki/client.pem" "$@"
+}
+
+# is_alive NODE SINCE: has the agent renewed the node's Lease since then, and is the node Ready?
+is_alive() {
+  renewed=$(as_node get lease "$1" --namespace kube-node-lease -o 'jsonpath={.spec.renewTime}')
+  printf '%s\n' "$2" "$renewed" | sort -c && [ "$(as_node get node "$1" -o \
+    'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]
+}
+
+joining=false
+if [ $# -gt 0 ]; then
+  joining=true
+  read_join_words "$@"
+fi
+
 [ "$(id -u)" -eq 0 ] || fail "installing starts daemons: run it as root"
 [ -x "$checkout/dist/kedge" ] || fail "there is nothing built in $checkout/dist: run make build, or make up"
+if $joining && [ -s "$config/server.yaml" ]; then
+  fail "this host has a cluster of its own, which scripts/clean-host.sh would take off it: it cannot join another one"
+fi
 "$here/prepare-host.sh" --no-build
 "$checkout/dist/kedge" version >/dev/null || fail "what is built in $checkout/dist does not run on this host"
 
+if $joining; then
+  say "joining $server"
+  join "$checkout/dist"
+fi
+
 say "installing into $prefix"
-install_files "$checkout"
-
+install_files
 start kedge-containerd
-if [ $# -gt 0 ]; then
-  say "joining $(word_after --server "$*")"
-  write_agent_config "$*"
-  start kedge-agent
-  wait_until 120 "the node's certificate" test -s "$data/agent/pki/serving.pem"
-  say "node $(agent_setting node-name) has joined: kubectl get nodes shows it on the server"
-  exit 0
+
+if ! has_joined; then
+  [ -s "$config/server.yaml" ] || printf 'data-dir: %s\nallow-privileged: true\n' "$data/server" >"$config/server.yaml"
+  start kedge-server
+  wait_for kedge-server "the server's kubeconfig $kubeconfig" test -s "$kubeconfig"
+  wait_for kedge-server "the server to be ready" kubectl --kubeconfig "$kubeconfig" get --raw /readyz
+  if [ ! -s "$config/agent.yaml" ]; then
+    say "joining this host"
+    words=$("$prefix/kedge" token create --ttl 1h --description "make up on $(hostname)" --print-join-command)
+    # shellcheck disable=SC2086 # a list of words
+    read_join_words ${words#kedge agent }
+    join "$prefix"
+  fi
 fi
 
-start kedge-server
-wait_until 120 "the server's kubeconfig $kubeconfig" test -s "$kubeconfig"
-wait_until 120 "the server to be ready" kubectl --kubeconfig "$kubeconfig" get --raw /readyz
-
-if [ ! -s "$config/agent.yaml" ]; then
-  say "joining this host"
-  write_agent_config "$(kedge token create --ttl 1h --description "make up on $(hostname)" --print-join-command)"
-fi
+# What the Lease said before an upgrade or a stop it still says.
+since=$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ)
 start kedge-agent
 node=$(agent_setting node-name)
-wait_until 120 "node $node to register" kubectl --kubeconfig "$kubeconfig" get "node/$node"
-# What the Node said before an upgrade or a stop it still says: ask the agent itself.
-wait_until 120 "the agent" kubectl --kubeconfig "$kubeconfig" get --raw "/api/v1/nodes/$node/proxy/healthz"
-kubectl --kubeconfig "$kubeconfig" wait --for=condition=Ready --timeout=120s "node/$node" >/dev/null ||
-  fail "node $node is not Ready after 120 s; see $(log_hint kedge-agent)"
-say "node $node is Ready: export KUBECONFIG=$kubeconfig"
+wait_for kedge-agent "node $node to be Ready" is_alive "$node" "$since"
+if has_joined; then
+  say "node $node of $(agent_setting server) is Ready"
+else
+  say "node $node is Ready: export KUBECONFIG=$kubeconfig"
+fi
