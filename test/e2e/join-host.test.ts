@@ -1,0 +1,169 @@
+/** Two hosts, on which Kedge's own scripts are all that is run: installed, joined, upgraded and cleaned. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import t, { type Test } from 'tap';
+import type { Node } from '../../api/core/node.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import { run, type ProgramError } from '../../agent/host/run.ts';
+import { lives, pod } from '../support/pods.ts';
+import { SeparateHost } from '../support/separate-host.ts';
+import { eventually } from '../support/wait.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+
+t.setTimeout(3 * 60_000);
+const stack = new AsyncDisposableStack();
+t.teardown(() => stack.disposeAsync());
+const folder = await mkdtemp(path.join(os.tmpdir(), 'kedge-e2e-host-'));
+stack.defer(() => rm(folder, { recursive: true }));
+// Links instead of a copy: a build meanwhile makes new files and leaves these as they are.
+await run('cp', ['-al', ...['dist', 'scripts', 'systemd'].map((name) => path.join(ROOT, name)), folder]);
+const first = stack.use(await SeparateHost.create({ name: 'e2e-host-0', ip: '10.78.0.1', package: folder }));
+const second = stack.use(
+  await SeparateHost.create({ name: 'e2e-host-1', ip: '10.78.0.2', package: folder, hub: first }),
+);
+const hosts = [first, second];
+const untouched = await Promise.all(hosts.map((host) => host.traces()));
+
+interface JoinWords {
+  readonly server: string;
+  readonly token: string;
+  readonly 'ca-hash': string;
+}
+
+/** A fresh token, with the server and the hash that `kedge token create` prints beside it. */
+async function joinWords(...args: string[]): Promise<JoinWords> {
+  const { stdout } = await first.run('kedge', ['token', 'create', '--print-join-command', ...args]);
+  const [, , , server = '', , token = '', , hash = ''] = stdout.trim().split(' ');
+  return { server, token, 'ca-hash': hash };
+}
+
+const flags = (words: Partial<JoinWords>): string[] =>
+  Object.entries(words).flatMap(([name, word]) => [`--${name}`, word]);
+
+/** What `kubectl get ... -o json` lists. */
+async function list<T>(kind: string): Promise<T[]> {
+  return (JSON.parse(await first.kubectl(['get', kind, '-o', 'json'])) as { items: T[] }).items;
+}
+const nodes = () => list<Node>('nodes');
+const readiness = ({ metadata, status }: Node) => [
+  metadata?.name,
+  status?.addresses?.find(({ type }) => type === 'InternalIP')?.address,
+  status?.conditions?.find(({ type }) => type === 'Ready')?.status,
+];
+
+/** The sentence with which install.sh fails. */
+async function refusal(t: Test, host: SeparateHost, ...args: string[]): Promise<string> {
+  const outcome = await host.script('install.sh', ...args).catch((error: ProgramError) => error);
+  t.match(outcome, { exitCode: 1, stderr: /^kedge: [^\n]+\n$/ }, 'it fails with one sentence');
+  return outcome.stderr;
+}
+
+/** What makes a host with running daemons the node that it is. */
+async function membership(host: SeparateHost): Promise<string> {
+  const files = ['/etc/kedge', '/var/lib/kedge/agent/pki', '/run/kedge/kedge-agent.pid'];
+  return (await host.run('find', [...files, '-type', 'f', '-exec', 'sha256sum', '{}', '+'])).stdout;
+}
+
+t.test('a host becomes a cluster of its own', async (t) => {
+  const { stdout } = await first.script('install.sh');
+  t.match(stdout, 'node e2e-host-0 is Ready: export KUBECONFIG=/etc/kedge/admin.kubeconfig');
+  t.strictSame((await nodes()).map(readiness), [['e2e-host-0', '10.78.0.1', 'True']]);
+});
+
+t.test('a host that cannot join says why in a sentence, and stays as it was', async (t) => {
+  const good = await joinWords();
+  const { server, token, ...hash } = good;
+  t.match(await refusal(t, second, '--server', server), /joining needs --server URL, --token TOKEN and --ca-hash HASH/);
+  t.match(await refusal(t, second, ...flags({ server, ...hash }), '--token'), '--token is not followed by its value');
+  t.match(await refusal(t, second, ...flags(good), '--force', 'yes'), 'there is no use for "--force" here');
+  const refusalOf = (wrong: Partial<JoinWords>) => refusal(t, second, ...flags({ ...good, ...wrong }));
+  const wrongSecret = token.replace(/\..*/, '.0123456789abcdef');
+  t.match(await refusalOf({ token: wrongSecret }), /does not accept the token .{6}: it is wrong or has expired/);
+  t.match(await refusalOf({ token: 'nonsense' }), 'token must be ID.SECRET');
+  t.match(await refusalOf({ 'ca-hash': `sha256:${'0'.repeat(64)}` }), /has the hash sha256:\S+, not sha256:0{64}/);
+  t.match(await refusalOf({ server: 'https://10.78.0.1:6444' }), 'connection refused');
+  t.match(await refusalOf({ server: '10.78.0.1' }), 'server must be like https://10.0.0.1:6443');
+  const expired = await joinWords('--ttl', '1s');
+  await eventually('the token to expire', async () => {
+    const { stdout } = await first.run('kedge', ['token', 'list']);
+    return stdout.includes('<expired>') || !stdout.includes(expired.token);
+  });
+  t.match(await refusalOf(expired), 'it is wrong or has expired');
+  await second.run('hostname', [first.name]);
+  t.match(await refusalOf({}), `the name ${first.name} is taken by a node that is alive at ${first.ip}`);
+  await second.run('hostname', [second.name]);
+  t.strictSame(await second.traces(), untouched[1], 'nothing is left of all that');
+  const before = await membership(first);
+  t.match(await refusal(t, first, ...flags(good)), 'this host has a cluster of its own');
+  t.equal(await membership(first), before);
+  t.equal((await nodes()).length, 1, 'no node was made');
+});
+
+t.test('a host joins with the words that the server printed', async (t) => {
+  const { stdout } = await second.script('install.sh', ...flags(await joinWords()));
+  t.match(stdout, 'node e2e-host-1 of https://10.78.0.1:6443 is Ready');
+  t.strictSame((await nodes()).map(readiness), [
+    ['e2e-host-0', '10.78.0.1', 'True'],
+    ['e2e-host-1', '10.78.0.2', 'True'],
+  ]);
+  const before = await membership(second);
+  const other = { ...(await joinWords()), server: 'https://10.78.0.1:6444' };
+  t.match(await refusal(t, second, ...flags(other)), 'connection refused');
+  t.equal(await membership(second), before, 'it stays with the server that it has');
+});
+
+t.test('an upgrade leaves the pods of both hosts running', async (t) => {
+  const manifest = {
+    apiVersion: 'v1',
+    kind: 'List',
+    items: hosts.map(({ name }) => pod(name, {}, { nodeName: name })),
+  };
+  await first.kubectl(['create', '-f', '-'], { input: JSON.stringify(manifest) });
+  await first.kubectl(['wait', '--for=condition=Ready', '--timeout=30s', 'pod', '--all']);
+  const pods = async () => (await list<Pod>('pods')).map(lives);
+  const agents = () =>
+    Promise.all(hosts.map(async (host) => (await host.run('cat', ['/run/kedge/kedge-agent.pid'])).stdout));
+  const before = { pods: await pods(), agents: await agents() };
+  for (const host of hosts) t.match((await host.script('install.sh')).stdout, `node ${host.name}`);
+  for (const [index, pid] of (await agents()).entries()) t.not(pid, before.agents[index], 'another agent runs');
+  t.strictSame(await pods(), before.pods);
+});
+
+/** Leaves a shim without a child, as a sandbox does whose start is broken off; answers its process id. */
+async function leaveShim(host: SeparateHost, address: string): Promise<string> {
+  const script = `
+    mkdir "$1" && cd "$1" && echo '{}' >config.json && mkfifo log
+    setsid cat log >/dev/null 2>&1 </dev/null &
+    export TTRPC_ADDRESS=/run/kedge/containerd.sock.ttrpc
+    containerd-shim-runc-v2 -namespace k8s.io -id forgotten -address "$2" start`;
+  const bundle = `/mnt/bundle-${address.replaceAll('/', '-')}`;
+  await host.run('sh', ['-c', script, 'sh', bundle, address]);
+  return (
+    await host.run('pgrep', ['-f', `^/usr/bin/containerd-shim.* -id forgotten -address ${address}$`])
+  ).stdout.trim();
+}
+
+t.test('clean-host leaves nothing, also where containerd has ended and has forgotten shims', async (t) => {
+  const isThere = (pid: string) =>
+    second.run('kill', ['-0', pid]).then(
+      () => true,
+      () => false,
+    );
+  const forgotten = await leaveShim(second, '/run/kedge/containerd.sock');
+  const ofOthers = await leaveShim(second, '/run/containerd/containerd.sock');
+  t.strictSame(await Promise.all([forgotten, ofOthers].map(isThere)), [true, true]);
+  await second.run('sh', ['-c', 'kill -9 $(cat /run/kedge/kedge-containerd.pid)']);
+
+  const { stdout } = await second.script('clean-host.sh');
+  t.match(stdout, 'clean; the cluster lists the node until kubectl delete node e2e-host-1');
+  t.strictSame(await Promise.all([forgotten, ofOthers].map(isThere)), [false, true], 'others keep their shims');
+  await second.run('kill', [ofOthers]);
+  await eventually("the others' shim to end", async () => !(await isThere(ofOthers)));
+
+  for (const host of hosts) {
+    t.match((await host.script('clean-host.sh')).stdout, 'kedge: clean\n');
+    t.strictSame(await host.traces(), untouched[hosts.indexOf(host)]);
+  }
+});
