@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
+import { CRI_NAMESPACE } from './cri/events.ts';
 import { removeSandbox } from './cri/remove.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
@@ -34,8 +35,8 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   try {
     await attempt('end the pods', () => endPods(cri, config.podLogDir, signal));
     await attempt('end the shims without a sandbox', async () => {
-      const sandboxes = await cri.listPodSandboxes({}, { signal });
-      await endForgottenShims(config.containerdSocket, new Set(sandboxes.map(({ id }) => id)), signal);
+      const sandboxes = new Set((await cri.listPodSandboxes({}, { signal })).map(({ id }) => id));
+      await endForgottenShims({ socket: config.containerdSocket, namespace: CRI_NAMESPACE, sandboxes }, signal);
     });
     await attempt('remove the links to logs', () => new ContainerLogLinks(config.containerLogDir).removeDangling());
     await attempt('remove the cgroups', async () => {

@@ -6,18 +6,24 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from './files.ts';
 
-/** The namespace in which containerd keeps what is asked for through CRI. */
-const NAMESPACE = 'k8s.io';
 const END_TIMEOUT_MS = 5_000;
 const LOOK_AGAIN_MS = 20;
 
+export interface ShimOwner {
+  /** The address of the containerd that started them; other containerds' have another. */
+  readonly socket: string;
+  /** containerd's, not the kernel's. */
+  readonly namespace: string;
+  /** The ids that it knows. */
+  readonly sandboxes: ReadonlySet<string>;
+}
+
 /**
- * Ends the shims of the containerd at `socket` that have no child and are of none of `sandboxes` (ids). Other containerds' have
- * another address; those of containers with process ids of their own are not this host's. Throws when one does not end.
+ * Ends the shims of a containerd that have no child and are of no sandbox that it knows. Those of containers with process ids
+ * of their own are not this host's. Throws when one does not end.
  */
 export async function endForgottenShims(
-  socket: string,
-  sandboxes: ReadonlySet<string>,
+  { socket, namespace, sandboxes }: ShimOwner,
   signal: AbortSignal,
 ): Promise<void> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
@@ -27,7 +33,7 @@ export async function endForgottenShims(
     const [program = '', ...words] = (await commandLine(pid)).split('\0');
     const after = (flag: string): string | undefined => words[words.indexOf(flag) + 1];
     if (!/(^|\/)containerd-shim[^/]*$/.test(program) || parents.has(pid)) continue;
-    if (after('-address') !== socket || after('-namespace') !== NAMESPACE) continue;
+    if (after('-address') !== socket || after('-namespace') !== namespace) continue;
     if (sandboxes.has(after('-id') ?? '')) continue;
     if ((await readlink(`/proc/${pid}/ns/pid`).catch(unlessEnded)) !== own) continue;
     try {
