@@ -12,7 +12,13 @@ import { findPod, findRunningContainer, findSandbox } from './container-lookup.t
 import { NodeApiError } from './node-api-error.ts';
 import type { ContainerPath, NodePath } from './node-path.ts';
 import type { NodeRuntime } from './node-runtime.ts';
-import { acceptWebSocket, V5_PROTOCOL, WebSocketCommand, type ClientConnection } from './web-socket-command.ts';
+import {
+  acceptWebSocket,
+  V5_PROTOCOL,
+  WebSocketCommand,
+  type ClientConnection,
+  type CommandOptions,
+} from './web-socket-command.ts';
 
 type StreamPath = Extract<NodePath, { at: 'exec' | 'attach' | 'portForward' }>;
 
@@ -25,6 +31,11 @@ interface StreamParts {
 const TUNNEL_PREFIX = 'SPDY/3.1+';
 /** The runtime's newest version of the remote command protocol; its status is JSON, which the older ones lack. */
 const RUNTIME_PROTOCOL = 'v4.channel.k8s.io';
+/**
+ * A container that ends while kubectl attaches has said everything before. `kubectl run -i` and `kubectl debug -i` show its log
+ * when they cannot attach.
+ */
+const SILENT_ATTACH = 'the container has ended, and what it said before the attachment is in its log';
 /** What of a client's handshake concerns the runtime. */
 const HANDSHAKE_HEADERS = [
   'connection',
@@ -56,7 +67,8 @@ export async function serveStream(
   if (!streams.stdin && !streams.stdout && !streams.stderr)
     throw new NodeApiError(400, 'you must specify at least 1 of stdin, stdout, stderr');
   const url = await commandUrl(parts, path.at, path, streams, query.getAll('command'));
-  return offered?.includes(V5_PROTOCOL) ? serveV5(url, streams, client) : passThrough(url, client);
+  if (!offered?.includes(V5_PROTOCOL)) return passThrough(url, client);
+  return serveV5(url, { streams, ...(path.at === 'attach' && { silence: SILENT_ATTACH }) }, client);
 }
 
 async function commandUrl(
@@ -103,11 +115,11 @@ async function passThrough(url: URL, { request, socket, head }: ClientConnection
   await joinConnections(socket, answer.socket);
 }
 
-async function serveV5(url: URL, streams: StreamOptions, client: ClientConnection): Promise<void> {
+async function serveV5(url: URL, options: CommandOptions, client: ClientConnection): Promise<void> {
   const runtime = await upgradeToSpdy(url, RUNTIME_PROTOCOL);
   const webSocket = await acceptWebSocket(client, V5_PROTOCOL);
   if (webSocket === undefined) runtime.socket.destroy();
-  else await new WebSocketCommand(webSocket, runtime.socket, runtime.head, streams).run();
+  else await new WebSocketCommand(webSocket, runtime.socket, runtime.head, options).run();
 }
 
 async function serveTunnel(url: URL, protocol: string, client: ClientConnection): Promise<void> {

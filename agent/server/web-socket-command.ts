@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer, type RawData } from 'ws';
+import type { Status } from '../../api/meta/status.ts';
 import { internalError } from '../../api/machinery/status-error.ts';
 import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
 import { holdOpen } from '../../client/upgrade.ts';
@@ -23,6 +24,12 @@ const LONGEST_MESSAGE_BYTES = 16 * 1024 * 1024;
 const FINISH_LIMIT_MS = 15 * 60_000;
 /** A Status is a few hundred bytes. */
 const LONGEST_STATUS_BYTES = 64 * 1024;
+
+export interface CommandOptions {
+  readonly streams: StreamOptions;
+  /** With what words the command counts as failed when it has succeeded without any output. */
+  readonly silence?: string;
+}
 
 export interface ClientConnection {
   readonly request: IncomingMessage;
@@ -56,17 +63,18 @@ export class WebSocketCommand {
   readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
   readonly #spdy: SpdyClient;
-  readonly #streams: StreamOptions;
+  readonly #options: CommandOptions;
   readonly #status: Buffer[] = [];
   #statusBytes = 0;
+  #isSilent = true;
   #stdin: SpdyStream | undefined;
   #resize: SpdyStream | undefined;
 
   /** `socket` is the upgraded connection to the runtime, `head` what was read of it already. */
-  constructor(webSocket: WebSocket, socket: Duplex, head: Buffer, streams: StreamOptions) {
+  constructor(webSocket: WebSocket, socket: Duplex, head: Buffer, options: CommandOptions) {
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.#streams = streams;
+    this.#options = options;
     this.#spdy = new SpdyClient(socket, head);
   }
 
@@ -91,7 +99,7 @@ export class WebSocketCommand {
       return this.#spdy.open({ streamtype: streamType }, { data, end: resolve });
     };
     const nothing = (): void => {};
-    const { stdin, stdout, stderr, tty } = this.#streams;
+    const { stdin, stdout, stderr, tty } = this.#options.streams;
     const opened = [open('error', (chunk) => this.#keepStatus(chunk))];
     if (stdout) opened.push(open('stdout', (chunk) => this.#output(Channel.stdout, chunk)));
     if (stderr) opened.push(open('stderr', (chunk) => this.#output(Channel.stderr, chunk)));
@@ -123,6 +131,7 @@ export class WebSocketCommand {
   }
 
   #output(channel: number, chunk: Buffer): void {
+    this.#isSilent = false;
     const message = Buffer.allocUnsafe(chunk.length + 1);
     message[0] = channel;
     chunk.copy(message, 1);
@@ -140,19 +149,27 @@ export class WebSocketCommand {
   /** All output has been sent: tells the client how the command ended. */
   #finish(): void {
     if (this.#webSocket.readyState !== WebSocket.OPEN) return;
-    const status = Buffer.concat(this.#status);
-    const { status: lost } = internalError('the connection to the container runtime was lost');
-    const message = status.length > 0 ? status : Buffer.from(JSON.stringify(lost));
     // What the client still sends goes nowhere, and is read so that its closing is seen.
     this.#webSocket.removeAllListeners('message');
     this.#webSocket.resume();
-    this.#webSocket.send(Buffer.concat([Buffer.from([Channel.error]), message]));
+    this.#webSocket.send(Buffer.concat([Buffer.from([Channel.error]), this.#outcome()]));
     this.#webSocket.close(1000);
     const limit = setTimeout(() => this.#webSocket.terminate(), FINISH_LIMIT_MS);
     this.#webSocket.once('close', () => clearTimeout(limit));
     this.#socket.destroy();
   }
+
+  #outcome(): Buffer {
+    const status = Buffer.concat(this.#status);
+    if (status.length === 0) return failed('the connection to the container runtime was lost');
+    const { silence } = this.#options;
+    const succeeded = silence !== undefined && (JSON.parse(status.toString()) as Status).status === 'Success';
+    return succeeded && this.#isSilent ? failed(silence) : status;
+  }
 }
+
+/** A Status, as JSON. */
+const failed = (words: string): Buffer => Buffer.from(JSON.stringify(internalError(words).status));
 
 function bytesOf(message: RawData): Buffer {
   if (Buffer.isBuffer(message)) return message;

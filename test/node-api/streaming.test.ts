@@ -18,6 +18,7 @@ t.teardown(() => cluster[Symbol.asyncDispose]());
 const pod = await cluster.runtime.startPod('demo', [
   { name: 'main', command: ['/bin/sh', '-c', 'exec httpd -f -p 8080 -h /www'] },
   { name: 'echo', command: ['/bin/sh', '-c', 'while read line; do echo "got $line"; done'], stdin: true },
+  { name: 'quiet', command: ['/bin/sh', '-c', 'read line'], stdin: true },
 ]);
 await cluster.addPod(pod);
 const kubectl = cluster.kubectl.bind(cluster);
@@ -148,6 +149,12 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
   });
 }
 
+t.test('an attachment that has seen nothing of a container that ended says so', async (t) => {
+  const { code, stderr } = await kubectl(['attach', '-i', 'demo', '-c', 'quiet'], { input: 'end\n' });
+  t.equal(code, 1);
+  t.match(stderr, /the container has ended, and what it said before the attachment is in its log/);
+});
+
 t.test('a reader that stops makes the command wait and costs no memory', async (t) => {
   const client = cluster.startKubectl(['exec', ...main, '--', 'cat', '/dev/zero']);
   client.stdout.pause();
@@ -226,7 +233,7 @@ t.test('what cannot be done is said before the connection is upgraded', async (t
   };
   t.match(
     await refusal('exec?command=ls&stdout=1'),
-    /a container name must be specified for pod demo, choose one of: \[main echo\]/,
+    /a container name must be specified for pod demo, choose one of: \[main echo quiet\]/,
   );
   t.match(await refusal('exec?container=nope&command=ls&stdout=1'), /container nope is not valid for pod demo/);
   t.match(await refusal('exec?container=main&command=ls'), /you must specify at least 1 of stdin, stdout, stderr/);
