@@ -178,7 +178,9 @@ const EVENT_REASONS: Readonly<Record<string, Readonly<Record<string, string>>>> 
 export const turnOfConditions = (status: NodeStatus, last: NodeStatus | undefined): string[] =>
   (status.conditions ?? []).flatMap(({ type, status: value }) => {
     const before = last?.conditions?.find((condition) => condition.type === type)?.status;
-    return before === value ? [] : (EVENT_REASONS[type]?.[value] ?? []);
+    // A node that has just begun is not ready yet: no turn for the worse.
+    const begins = before === undefined && type === 'Ready' && value === 'False';
+    return before === value || begins ? [] : (EVENT_REASONS[type]?.[value] ?? []);
   });
 
 /** What of the status differs, the times of the heartbeat aside. */

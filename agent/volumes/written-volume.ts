@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import type { Volume } from '../../api/core/volume.ts';
 import { readTextIfThere } from '../host/files.ts';
 import { mountTmpfs } from '../host/mounts.ts';
+import { modeForGroup } from '../host/volume-helper/ownership.ts';
 import { writeVolume, type VolumeFiles } from './atomic-writer.ts';
 import { DEFAULT_MODE, type Projecting } from './projection.ts';
+import { DISK_MODE, makeVolumeDirectory, TMPFS_MODE } from './volume-directory.ts';
 import type { VolumeContext, VolumePlugin } from './volume-plugin.ts';
 
 export interface WrittenVolume {
@@ -16,9 +18,6 @@ export interface WrittenVolume {
   defaultMode(volume: Volume): number | undefined;
   files(volume: Volume, projecting: Projecting): Promise<VolumeFiles>;
 }
-
-const TMPFS_MODE = 0o1777;
-const DIRECTORY_MODE = 0o755;
 
 export function writtenVolume(kind: WrittenVolume): VolumePlugin {
   const write = async (volume: Volume, { pod, directory, signal }: VolumeContext): Promise<void> => {
@@ -36,10 +35,15 @@ export function writtenVolume(kind: WrittenVolume): VolumePlugin {
     agentWritten: true,
     hostPath: (_, directory) => directory,
     async setUp(volume, context) {
-      const { directory, signal } = context;
-      await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
-      if (kind.medium === 'memory' && !context.isMounted(directory))
-        await mountTmpfs(directory, { mode: TMPFS_MODE, swap: false }, signal);
+      const { pod, directory, signal } = context;
+      const group = pod.spec?.securityContext?.fsGroup;
+      const modeFrom = (mode: number): number => (group === undefined ? mode : modeForGroup(mode, true, true));
+      if (kind.medium === 'disk') {
+        await makeVolumeDirectory(directory, modeFrom(DISK_MODE), group ?? 0);
+      } else if (!context.isMounted(directory)) {
+        await mkdir(directory, { recursive: true });
+        await mountTmpfs(directory, { mode: modeFrom(TMPFS_MODE), group, swap: false }, signal);
+      }
       await write(volume, context);
     },
     refresh: write,

@@ -119,6 +119,13 @@ test('every kind of volume that the agent makes is laid out, filled and mounted 
   const scratch = join(directory, 'kubernetes.io~empty-dir/scratch');
   t.equal(await modeOf(scratch), '2777', 'the emptyDir is everybody’s, and new files go to the group');
   t.equal((await stat(scratch)).gid, 1234);
+  for (const [name, mode] of [
+    ['kubernetes.io~configmap/settings', '2777'],
+    ['kubernetes.io~secret/keys', '3777'],
+  ] as const) {
+    t.equal(await modeOf(join(directory, name)), mode, `${name} is the group’s as a whole`);
+    t.equal((await stat(join(directory, name))).gid, 1234);
+  }
   t.equal(await readFile(join(directory, 'kubernetes.io~configmap/settings/deep/a.txt'), 'utf8'), '1');
   t.equal(
     await modeOf(join(directory, 'kubernetes.io~configmap/settings/deep/a.txt')),
