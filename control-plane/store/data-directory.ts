@@ -1,7 +1,8 @@
 import { statfsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, readlink, realpath, rename, rm, stat, truncate } from 'node:fs/promises';
+import { mkdir, open, readFile, realpath, rename, rm, stat, truncate } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { lockDirectory } from './directory-lock.ts';
 import { RevisionLog } from './revision-log.ts';
 import { StoreUnavailableError } from './store.ts';
 
@@ -9,7 +10,6 @@ import { StoreUnavailableError } from './store.ts';
 const MARKER_FILE = 'format';
 const MARKER = 'kedge-store 1\n';
 const DATA_FILE = 'data.mdb';
-const LOCK_FILE = 'lock.mdb';
 /** Only the server's user may look into the directory. */
 const DIRECTORY_MODE = 0o700;
 /**
@@ -33,10 +33,12 @@ const META = { at: 24, magic: 0xbeefc0de, pageSize: 24, lastPage: 120, transacti
 export class DataDirectory {
   readonly path: string;
   readonly log: RevisionLog;
+  readonly #lock: FileHandle;
 
-  constructor(path: string, log: RevisionLog) {
+  constructor(path: string, log: RevisionLog, lock: FileHandle) {
     this.path = path;
     this.log = log;
+    this.#lock = lock;
   }
 
   /** The error to give to writes of so many bytes when the disk has no room for them. */
@@ -92,6 +94,12 @@ export class DataDirectory {
     await failed.close();
     return openLog(this.path);
   }
+
+  /** Closes the files and lets other processes have the directory. */
+  async close(log: RevisionLog): Promise<void> {
+    await log.close();
+    await this.#lock.close();
+  }
 }
 
 /** Throws StoreUnavailableError, whatever the reason is. */
@@ -99,26 +107,24 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
   try {
     await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
     const directory = await realpath(path);
-    return new DataDirectory(directory, await openLog(directory));
+    const lock = await lockDirectory(directory);
+    try {
+      return new DataDirectory(directory, await openLog(directory), lock);
+    } catch (error) {
+      await lock.close();
+      throw error;
+    }
   } catch (error) {
     if (error instanceof StoreUnavailableError) throw error;
     throw new StoreUnavailableError(`the store in ${path} cannot be opened: ${messageOf(error)}`, { cause: error });
   }
 }
 
+/** Only for whoever has the directory locked: the data file may be written to. */
 async function openLog(path: string): Promise<RevisionLog> {
-  if ((await descriptorsOf(join(path, LOCK_FILE))).length > 0) {
-    throw new StoreUnavailableError(`the store in ${path} is open in this process already`);
-  }
   const short = await checkFiles(path);
   const log = await openFiles(path);
   try {
-    const other = await otherHolder(path);
-    if (other) {
-      throw new StoreUnavailableError(
-        `the store in ${path} is in use by process ${other}: stop that server, or give this one a directory of its own`,
-      );
-    }
     if (short) verify(path, log);
     await writeMarker(path);
     return log;
@@ -196,35 +202,6 @@ function verify(path: string, log: RevisionLog): void {
   } catch (error) {
     throw damaged(path, messageOf(error), error);
   }
-}
-
-/**
- * The process, other than this one, that has the store open, if any. LMDB holds a read lock on its lock file for as long as
- * an environment is open, the kernel drops it with the process, however that ends, and lists who holds it. Two that open at
- * the same moment see each other, and neither goes on.
- */
-async function otherHolder(path: string): Promise<string | undefined> {
-  const ours: string[] = [];
-  for (const descriptor of await descriptorsOf(join(path, LOCK_FILE))) {
-    ours.push(await readFile(`/proc/self/fdinfo/${descriptor}`, 'utf8'));
-  }
-  const file = /^lock:\s+\d+: POSIX +\S+ +\S+ +\d+ (\S+) /m.exec(ours.join('\n'))?.[1];
-  if (!file)
-    throw new StoreUnavailableError(`${path} cannot be locked: its file system has no POSIX locks; use a local disk`);
-  const locks = await readFile('/proc/locks', 'utf8');
-  for (const [, holder, where] of locks.matchAll(/^\d+: POSIX +\S+ +READ +(\d+) (\S+) /gm)) {
-    if (where === file && holder !== String(process.pid)) return holder;
-  }
-  return undefined;
-}
-
-/** The descriptors under which this process has a file open. */
-async function descriptorsOf(path: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const descriptor of await readdir('/proc/self/fd')) {
-    if ((await readlink(`/proc/self/fd/${descriptor}`).catch(ifGone)) === path) found.push(descriptor);
-  }
-  return found;
 }
 
 /** Written once, whole or not at all, so that a store opens on a full disk too. */

@@ -58,7 +58,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   try {
     return new EmbeddedStore(directory, options);
   } catch (error) {
-    await directory.log.close();
+    await directory.close(directory.log);
     throw directory.damaged(error);
   }
 }
@@ -198,7 +198,7 @@ export class EmbeddedStore implements Store {
     await this.#worked;
     this.#watchers.close();
     await Promise.allSettled([...this.#lists].map((list) => list.items));
-    await this.#log.close();
+    await this.#directory.close(this.#log);
   }
 
   /** Everything up to the queue happens in the caller's turn: this is what makes concurrent compare-and-writes exact. */

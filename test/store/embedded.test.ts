@@ -74,12 +74,22 @@ test('too much history goes however young it is, and the file is used again inst
 
 test('a directory is open in one process at a time, and is free again when that is killed', async (t) => {
   const path = await directory(t);
-  const child = spawn(process.execPath, [new URL('crash-writer.ts', import.meta.url).pathname, path, '0', '1'], {
+  const child = spawn(process.execPath, [new URL('crash-writer.ts', import.meta.url).pathname, path, '0', '16'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.teardown(() => child.kill('SIGKILL'));
   await once(child.stdout, 'data');
-  await t.rejects(openEmbeddedStore({ path }), { name: 'StoreUnavailableError', message: /in use by process \d+/ });
+  child.stdout.resume();
+  const inUse = { name: 'StoreUnavailableError', message: new RegExp(`in use by process ${child.pid}:`) };
+  for (let i = 0; i < 10; i++) await t.rejects(openEmbeddedStore({ path }), inUse);
+  // Nothing of a store in use is mended, however it looks at the moment: its process would lose what it writes meanwhile.
+  child.kill('SIGSTOP');
+  const data = join(path, 'data.mdb');
+  const whole = await readFile(data);
+  await truncate(data, whole.length / 2);
+  await t.rejects(openEmbeddedStore({ path }), inUse);
+  t.equal((await stat(data)).size, whole.length / 2);
+  await writeFile(data, whole);
   child.kill('SIGKILL');
   await once(child, 'exit');
   const store = await openEmbeddedStore({ path });
