@@ -167,7 +167,8 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     clearTimeout(state.tokenTimer);
     const due = this.#options.tokens.nextDueAt(podUid);
     if (due === undefined) return;
-    const wait = Math.min(Math.max(0, due - Date.now()), MAX_TIMER_MS);
+    // A timer counts whole milliseconds, by another clock: it may end one before the token is due.
+    const wait = Math.min(Math.max(0, Math.ceil(due - Date.now())) + 1, MAX_TIMER_MS);
     state.tokenTimer = setTimeout(() => this.#options.onStale(podUid), wait).unref();
   }
 
