@@ -34,10 +34,6 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   const cri = new CriClient(config.containerdSocket);
   try {
     await attempt('end the pods', () => endPods(cri, config.podLogDir, signal));
-    await attempt('end the shims without a sandbox', async () => {
-      const sandboxes = new Set((await cri.listPodSandboxes({}, { signal })).map(({ id }) => id));
-      await endForgottenShims({ socket: config.containerdSocket, namespace: CRI_NAMESPACE, sandboxes }, signal);
-    });
     await attempt('remove the links to logs', () => new ContainerLogLinks(config.containerLogDir).removeDangling());
     await attempt('remove the cgroups', async () => {
       const cgroups = new PodCgroups({
@@ -46,6 +42,10 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
         root: config.cgroupRoot,
       });
       await cgroups.removeAll(signal);
+    });
+    await attempt('end the shims without a sandbox', async () => {
+      const sandboxes = new Set((await cri.listPodSandboxes({}, { signal })).map(({ id }) => id));
+      await endForgottenShims({ socket: config.containerdSocket, namespace: CRI_NAMESPACE, sandboxes }, signal);
     });
   } finally {
     cri.close();

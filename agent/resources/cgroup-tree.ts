@@ -11,6 +11,8 @@ export interface CgroupTree {
   ensure(cgroup: string, limits: CgroupLimits): Promise<void>;
   /** Removes an empty cgroup with those below it. Resolves to false when something still runs in it. */
   remove(cgroup: string): Promise<boolean>;
+  /** Sends SIGKILL to whatever runs in the cgroup and those below it. */
+  kill(cgroup: string): Promise<void>;
   /** The names of the cgroups right below one. */
   children(cgroup: string): Promise<string[]>;
   /** The directory whose files tell of CPU time, and that for memory. */
@@ -74,6 +76,11 @@ class CgroupV1 implements CgroupTree {
     return removed.every(Boolean);
   }
 
+  /** A process that was about to join may be in some hierarchies only. */
+  async kill(cgroup: string): Promise<void> {
+    await Promise.all(this.#all.map((mountPoint) => killTree(path.join(mountPoint, cgroup))));
+  }
+
   children(cgroup: string): Promise<string[]> {
     return directories(path.join(this.#cpu, cgroup));
   }
@@ -123,6 +130,10 @@ class CgroupV2 implements CgroupTree {
     return removeTree(path.join(this.#root, cgroup));
   }
 
+  kill(cgroup: string): Promise<void> {
+    return killTree(path.join(this.#root, cgroup));
+  }
+
   children(cgroup: string): Promise<string[]> {
     return directories(path.join(this.#root, cgroup));
   }
@@ -169,4 +180,22 @@ async function removeTree(directory: string): Promise<boolean> {
     if (codeOf(error) !== 'ENOENT') throw error;
   }
   return true;
+}
+
+async function killTree(directory: string): Promise<void> {
+  for (const name of await directories(directory)) await killTree(path.join(directory, name));
+  const processes = await readFile(path.join(directory, 'cgroup.procs'), 'utf8').catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENODEV') return '';
+    throw error;
+  });
+  for (const line of processes.split('\n')) {
+    // 0 is a process of another namespace.
+    const pid = Number(line);
+    if (pid === 0) continue;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if (codeOf(error) !== 'ESRCH') throw error;
+    }
+  }
 }

@@ -68,13 +68,20 @@ export class PodCgroups {
     await this.#ensure(this.#nameOf(pod), podLimits(pod));
   }
 
-  /** Idempotent; works without the pod's object. Resolves to false when processes linger in it. */
+  /**
+   * Of a pod whose containers have ended, as far as the runtime knows: what runs in it all the same, such as a start that was
+   * broken off halfway, is killed, as the kubelet does. Idempotent; works without the pod's object. Resolves to false when
+   * processes linger in it.
+   */
   async removePod(podUid: string, signal: AbortSignal): Promise<boolean> {
-    const { root, driver } = this.#options;
+    const { root, driver, tree } = this.#options;
     for (let attempt = 1; ; attempt++) {
       let removed = true;
       for (const qos of QOS_CLASSES) {
-        if (!(await this.#remove(podCgroup(root, qos, podUid)))) removed = false;
+        const name = podCgroup(root, qos, podUid);
+        if (await this.#remove(name)) continue;
+        removed = false;
+        if (attempt === 1) await tree.kill(cgroupPath(driver, name));
       }
       if (removed || attempt === REMOVE_ATTEMPTS || driver === 'systemd') return removed;
       await sleep(REMOVE_RETRY_MS, undefined, { signal });

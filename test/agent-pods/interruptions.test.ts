@@ -1,6 +1,7 @@
 /** Pods whose life is disturbed: by their users, by the runtime, by the agent's own end. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { Pod } from '../../api/core/pod.ts';
@@ -76,8 +77,15 @@ await insideLab(import.meta.filename, async (address) => {
         t.equal(await read('', 'cpu.max'), '50000 100000');
         t.equal(await read('', 'memory.max'), String(64 * 2 ** 20));
       }
+      // A start that containerd has lost halfway is such a process.
+      const lost = spawn('sleep', ['1000'], { stdio: 'ignore' });
+      const killed = once(lost, 'exit');
+      const within = path.join('/sys/fs/cgroup', isV1 ? 'cpu' : '', below, 'lost');
+      await mkdir(within);
+      await writeFile(path.join(within, 'cgroup.procs'), String(lost.pid));
       lab.api.deletePod('limited', 0);
       await lab.gone('limited');
+      t.equal((await killed)[1], 'SIGKILL');
       await t.rejects(read('memory', 'cgroup.procs'), { code: 'ENOENT' });
     });
 
