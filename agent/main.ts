@@ -54,6 +54,8 @@ import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
 
 /** Pods are started without the api-server's word on network and Services when it stays silent for so long. */
 const API_PATIENCE_MS = 5_000;
+/** A new node is Ready without a certificate for its own API after this: not every control plane approves those by itself. */
+const SERVING_PATIENCE_MS = 15_000;
 
 /**
  * Runs until `signal` is aborted; containers, volumes and rules stay as they are then. Throws JoinError, ConnectionError or
@@ -96,9 +98,15 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
 
   // The Node object and its heartbeat.
   const kernelProblems = await applyKernelSettings(logger);
+  // Whoever sees a new node Ready may ask it for logs.
+  let awaitsApi = (await certificates.read('serving')) === undefined;
+  const stopAwaitingApi = (): void => {
+    if (awaitsApi) registration.wake();
+    awaitsApi = false;
+  };
   const observer = new NodeObserver({
     ...{ cri, thresholds, dataDir },
-    problems: () => kernelProblems,
+    problems: () => (awaitsApi ? [...kernelProblems, 'the node API is not served yet'] : kernelProblems),
     onLevels: (levels) => void evictions.relieve(levels, signal),
   });
   const registration = new NodeRegistration({
@@ -225,6 +233,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       logger,
     });
     await server.listen();
+    stopAwaitingApi();
     metrics.certified('serving', serving.validToMs);
     try {
       await keepRenewed(
@@ -260,6 +269,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     synced: (seconds, failed) => metrics.rulesSynced(seconds, failed),
   });
 
+  setTimeout(stopAwaitingApi, SERVING_PATIENCE_MS).unref();
   logger.info({ node: name, address, runtime: description.runtimeVersion }, 'agent started');
   try {
     await Promise.all([

@@ -48,13 +48,14 @@ last_words() {
 # running UNIT: prints the process id of a daemon that start() made and that is alive.
 running() {
   pid=$(cat "$runtime/$1.pid" 2>/dev/null) || return 1
-  # The id may have been given to another process since: it must have been started with the same command.
-  [ "$(command_line "$pid")" = "$(cat "$runtime/$1.cmdline" 2>/dev/null)" ] && echo "$pid"
+  # The id may have been given to another process since, which began at another time.
+  began=$(began "$pid")
+  [ -n "$began" ] && [ "$began" = "$(cat "$runtime/$1.began" 2>/dev/null)" ] && echo "$pid"
 }
 
-# command_line PID: empty when there is no such process.
-command_line() {
-  { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null || true
+# began PID: when the process began, in clock ticks since boot (proc(5), field 22 of stat); empty when it has ended.
+began() {
+  { sed -n 's/.*) \([^ZX]\)/\1/p' "/proc/$1/stat" | cut -d ' ' -f 20; } 2>/dev/null || true
 }
 
 # start UNIT: through systemd, else as a daemon with a pid file and a log. Restarts a kedge daemon that runs, for upgrades.
@@ -73,14 +74,7 @@ start() {
   # shellcheck disable=SC2086 # the unit's command line is a list of words
   setsid $command >>"$logs/$1.log" 2>&1 </dev/null &
   pid=$!
-  # setsid and the launcher replace themselves: what the command line is, is known once it stays the same.
-  before=''
-  until now=$(command_line "$pid") && [ -n "$now" ] && [ "$now" = "$before" ]; do
-    kill -0 "$pid" 2>/dev/null || fail "$1 did not start: $(last_words "$1")"
-    before=$now
-    sleep 0.1
-  done
-  printf '%s' "$now" >"$runtime/$1.cmdline"
+  began "$pid" >"$runtime/$1.began"
   echo "$pid" >"$runtime/$1.pid"
 }
 
@@ -93,11 +87,11 @@ stop() {
   pid=$(running "$1") || return 0
   kill "$pid"
   deadline=$(($(date +%s) + 20))
-  while kill -0 "$pid" 2>/dev/null; do
+  while running "$1" >/dev/null; do
     [ "$(date +%s)" -lt "$deadline" ] || { kill -9 "$pid" && break; }
     sleep 0.1
   done
-  rm -f "$runtime/$1.pid" "$runtime/$1.cmdline"
+  rm -f "$runtime/$1.pid" "$runtime/$1.began"
 }
 
 # has_joined: is this host a node of a cluster whose server is elsewhere?
