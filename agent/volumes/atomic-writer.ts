@@ -19,7 +19,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasCode, isThere } from '../host/files.ts';
-import { modeForGroup } from '../host/volume-helper/ownership.ts';
+import { modeFor } from '../host/volume-helper/ownership.ts';
 
 export interface VolumeFile {
   readonly content: Buffer;
@@ -50,8 +50,7 @@ function checkPath(path: string): void {
 const topName = (path: string): string => path.split('/')[0] ?? path;
 
 /** The mode that a file ends up with: what its volume asks for, and readable for the pod's group. */
-const finalMode = ({ mode }: VolumeFile, group: number | undefined): number =>
-  group === undefined ? mode : modeForGroup(mode, false, true);
+const finalMode = ({ mode }: VolumeFile, group: number | undefined): number => modeFor(group, mode, false, true);
 
 /** Whether the directory that `..data` names holds exactly these files. */
 async function holds(current: string, files: VolumeFiles, group: number | undefined): Promise<boolean> {
@@ -116,7 +115,7 @@ async function writeFiles(root: string, files: VolumeFiles, group: number | unde
   const makeDirectory = async (path: string): Promise<void> => {
     await mkdir(path);
     if (group !== undefined) await chown(path, 0, group);
-    await chmod(path, group === undefined ? DIRECTORY_MODE : modeForGroup(DIRECTORY_MODE, true, true));
+    await chmod(path, modeFor(group, DIRECTORY_MODE, true, true));
   };
   await makeDirectory(root);
   const made = new Set(['.']);

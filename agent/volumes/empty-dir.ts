@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Pod } from '../../api/core/pod.ts';
 import { quantityValue } from '../../api/machinery/quantity.ts';
 import { mountTmpfs } from '../host/mounts.ts';
-import { modeForGroup } from '../host/volume-helper/ownership.ts';
+import { modeFor } from '../host/volume-helper/ownership.ts';
 import { DISK_MODE, makeVolumeDirectory, TMPFS_MODE } from './volume-directory.ts';
 import type { VolumePlugin } from './volume-plugin.ts';
 
@@ -16,16 +16,19 @@ export const emptyDir: VolumePlugin = {
     const { pod, directory, signal } = context;
     const medium = wanted?.medium ?? '';
     const group = pod.spec?.securityContext?.fsGroup;
-    const modeFrom = (mode: number): number => (group === undefined ? mode : modeForGroup(mode, true, false));
     if (medium.startsWith('HugePages')) throw new Error('emptyDir on huge pages is not supported yet by this version');
     if (medium !== '' && medium !== 'Memory') throw new Error(`unknown storage medium ${JSON.stringify(medium)}`);
-    if (medium === '') return makeVolumeDirectory(directory, modeFrom(DISK_MODE), group ?? 0);
+    if (medium === '') return makeVolumeDirectory(directory, modeFor(group, DISK_MODE, true, false), group ?? 0);
     if (context.isMounted(directory)) return;
     await mkdir(directory, { recursive: true });
     const sizeLimit = wanted?.sizeLimit === undefined ? Infinity : quantityValue(wanted.sizeLimit);
     const limit = Math.min(sizeLimit || Infinity, memoryLimitOf(pod));
     const sizeBytes = limit === Infinity ? undefined : limit;
-    await mountTmpfs(directory, { mode: modeFrom(TMPFS_MODE), group, sizeBytes, swap: true }, signal);
+    await mountTmpfs(
+      directory,
+      { mode: modeFor(group, TMPFS_MODE, true, false), group, sizeBytes, swap: true },
+      signal,
+    );
   },
 };
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Volume } from '../../api/core/volume.ts';
 import { readTextIfThere } from '../host/files.ts';
 import { mountTmpfs } from '../host/mounts.ts';
-import { modeForGroup } from '../host/volume-helper/ownership.ts';
+import { modeFor } from '../host/volume-helper/ownership.ts';
 import { writeVolume, type VolumeFiles } from './atomic-writer.ts';
 import { DEFAULT_MODE, type Projecting } from './projection.ts';
 import { DISK_MODE, makeVolumeDirectory, TMPFS_MODE } from './volume-directory.ts';
@@ -37,12 +37,11 @@ export function writtenVolume(kind: WrittenVolume): VolumePlugin {
     async setUp(volume, context) {
       const { pod, directory, signal } = context;
       const group = pod.spec?.securityContext?.fsGroup;
-      const modeFrom = (mode: number): number => (group === undefined ? mode : modeForGroup(mode, true, true));
       if (kind.medium === 'disk') {
-        await makeVolumeDirectory(directory, modeFrom(DISK_MODE), group ?? 0);
+        await makeVolumeDirectory(directory, modeFor(group, DISK_MODE, true, true), group ?? 0);
       } else if (!context.isMounted(directory)) {
         await mkdir(directory, { recursive: true });
-        await mountTmpfs(directory, { mode: modeFrom(TMPFS_MODE), group, swap: false }, signal);
+        await mountTmpfs(directory, { mode: modeFor(group, TMPFS_MODE, true, true), group, swap: false }, signal);
       }
       await write(volume, context);
     },

@@ -9,8 +9,12 @@ const SETGID = 0o2000;
 const PERMISSIONS = 0o7777;
 
 /** The mode that lets the group use a file or directory; new entries of a directory go to the group too. */
-export const modeForGroup = (mode: number, isDirectory: boolean, readOnly: boolean): number =>
+const modeForGroup = (mode: number, isDirectory: boolean, readOnly: boolean): number =>
   (mode & PERMISSIONS) | (readOnly ? READ_ONLY : READ_WRITE) | (isDirectory ? SEARCH | SETGID : 0);
+
+/** What a volume asks for, where the pod may have an fsGroup (undefined: it has none). */
+export const modeFor = (group: number | undefined, mode: number, isDirectory: boolean, readOnly: boolean): number =>
+  group === undefined ? mode : modeForGroup(mode, isDirectory, readOnly);
 
 const isSettled = (stats: Stats, group: number, readOnly: boolean): boolean =>
   stats.gid === group && modeForGroup(stats.mode, true, readOnly) === (stats.mode & PERMISSIONS);
