@@ -71,7 +71,7 @@ async function endPods(cri: CriClient, logDirectory: string, signal: AbortSignal
   const next = async (): Promise<void> => {
     for (let sandbox = sandboxes.pop(); sandbox; sandbox = sandboxes.pop()) {
       await cri.stopPodSandbox(sandbox.id, { signal });
-      await removeSandbox(cri, sandbox.id);
+      await removeSandbox(cri, sandbox.id, { signal });
       await removePodLogs(logDirectory, { metadata: sandbox.metadata });
     }
   };

@@ -57,7 +57,7 @@ export class CriError extends Error {
   }
 }
 
-interface CallOptions {
+export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds; `Infinity` for a call that is watched in other ways. */
   readonly limitMs?: number;

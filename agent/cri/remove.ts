@@ -5,28 +5,29 @@
  */
 import { Metadata, status } from '@grpc/grpc-js';
 import descriptor from '../../proto/containerd-tasks-v1.json' with { type: 'json' };
-import { CriError, type CriClient } from './client.ts';
+import { CriError, type CallOptions, type CriClient } from './client.ts';
 import { CRI_NAMESPACE } from './events.ts';
 import { loadProto } from './service.ts';
 
 /** Killing with SIGKILL takes moments, unless the kernel holds the process. */
 const CALL_LIMIT_MS = 10_000;
 const SIGKILL = 9;
+const HARMLESS: ReadonlySet<status> = new Set([status.NOT_FOUND, status.UNIMPLEMENTED]);
 
 /** Resolves also when there is no such container. */
-export async function removeContainer(cri: CriClient, containerId: string): Promise<void> {
+export async function removeContainer(cri: CriClient, containerId: string, options?: CallOptions): Promise<void> {
   await remove(
-    () => cri.removeContainer(containerId),
+    () => cri.removeContainer(containerId, options),
     () => endTask(cri, containerId),
   );
 }
 
 /** Removes the sandbox, which must have been stopped, and its containers. Resolves also when there is no such sandbox. */
-export async function removeSandbox(cri: CriClient, sandboxId: string): Promise<void> {
+export async function removeSandbox(cri: CriClient, sandboxId: string, options?: CallOptions): Promise<void> {
   await remove(
-    () => cri.removePodSandbox(sandboxId),
+    () => cri.removePodSandbox(sandboxId, options),
     async () => {
-      const containers = await cri.listContainers();
+      const containers = await cri.listContainers({}, options);
       for (const { id, podSandboxId } of containers) if (podSandboxId === sandboxId) await endTask(cri, id);
     },
   );
@@ -52,7 +53,7 @@ async function endTask(cri: CriClient, containerId: string): Promise<void> {
 
 const tasks = loadProto(descriptor).service('containerd.services.tasks.v1.Tasks');
 
-/** Resolves also when there is no such task, or it has ended. */
+/** Resolves also when there is no such task, when it has ended, and on a runtime without this service, which is not containerd. */
 function callTasks(cri: CriClient, name: 'Kill' | 'Wait' | 'Delete', request: object): Promise<void> {
   const method = tasks.method(name);
   const metadata = new Metadata();
@@ -65,7 +66,7 @@ function callTasks(cri: CriClient, name: 'Kill' | 'Wait' | 'Delete', request: ob
       request,
       metadata,
       { deadline: Date.now() + CALL_LIMIT_MS },
-      (error) => (error && error.code !== status.NOT_FOUND ? reject(error) : resolve()),
+      (error) => (error && !HARMLESS.has(error.code) ? reject(error) : resolve()),
     );
   });
 }
