@@ -14,22 +14,22 @@ const HELD = 1;
 /** Resolves to what holds the lock until it is closed. Throws StoreUnavailableError, and has changed nothing then. */
 export async function lockDirectory(path: string): Promise<FileHandle> {
   const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  let outcome: { code: number | null; words: string } | undefined;
   try {
-    const { code, words } = await flock(directory);
-    if (code === 0) return directory;
-    // Closed first: from now on whoever has the directory open is the other one.
-    await directory.close();
-    throw new StoreUnavailableError(
-      code === HELD && words === '' ? await inUse(path) : `${path} cannot be locked: ${words}; use a local disk`,
-    );
-  } catch (error) {
-    await directory.close();
-    throw error;
+    outcome = await flock(directory);
+  } finally {
+    if (outcome?.code !== 0) await directory.close();
   }
+  const { code, words } = outcome;
+  if (code === 0) return directory;
+  // It is closed by now: whoever has the directory open is the other one.
+  throw new StoreUnavailableError(
+    code === HELD && words === '' ? await inUse(path) : `${path} cannot be locked: ${words}; use a local disk`,
+  );
 }
 
 async function flock({ fd }: FileHandle): Promise<{ code: number | null; words: string }> {
-  const child = spawn('flock', ['--nonblock', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
+  const child = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
   let words = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (words += text));
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
