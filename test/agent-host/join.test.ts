@@ -186,6 +186,10 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
   });
   t.match(ready.status?.nodeInfo, { machineID: 'machine-5', containerRuntimeVersion: 'containerd://1.6.20' });
   await until(async () => recorded.some(([reason]) => reason === 'NodeReady'));
+  t.notOk(
+    recorded.some(([reason]) => reason === 'NodeNotReady'),
+    'that it was not ready before is no news',
+  );
   const lease = await until(() => plane.admin.get(leases, 'kube-node-lease', 'five'));
   t.match(lease, {
     spec: { holderIdentity: 'five', leaseDurationSeconds: 40 },

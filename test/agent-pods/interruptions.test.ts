@@ -79,6 +79,7 @@ await insideLab(import.meta.filename, async (address) => {
       }
       // A start that containerd has lost halfway is such a process.
       const lost = spawn('sleep', ['1000'], { stdio: 'ignore' });
+      t.teardown(() => lost.kill());
       const killed = once(lost, 'exit');
       const within = path.join('/sys/fs/cgroup', isV1 ? 'cpu' : '', below, 'lost');
       await mkdir(within);

@@ -29,8 +29,8 @@ mount -t tmpfs -o mode=755 host /mnt
 mkdir ${PACKAGE} ${HOME}
 mount --bind -o ro "$2" ${PACKAGE}
 for folder in etc opt usr/local; do
-  mkdir -p "/mnt/changed/$folder" "/mnt/work/$folder"
-  mount -t overlay -o "lowerdir=/$folder,upperdir=/mnt/changed/$folder,workdir=/mnt/work/$folder" overlay "/$folder"
+  mkdir -p "/mnt/changed/$folder" "/mnt/workdir/$folder"
+  mount -t overlay -o "lowerdir=/$folder,upperdir=/mnt/changed/$folder,workdir=/mnt/workdir/$folder" overlay "/$folder"
 done
 for folder in run var; do mount -t tmpfs -o mode=755 host "/$folder"; done
 mkdir -p /var/lib /var/log /var/tmp /run/lock
