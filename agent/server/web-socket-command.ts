@@ -109,9 +109,10 @@ export class WebSocketCommand {
     if (stdin) opened.push((this.#stdin = open('stdin', nothing)));
     if (tty) opened.push((this.#resize = open('resize', nothing)));
 
+    await Promise.all(opened.map((stream) => stream.accepted));
+    // As upstream: an empty message says that it is connected. kubectl complains of one that comes before it has made its streams.
     const first = stdout ? Channel.stdout : stderr ? Channel.stderr : Channel.error;
     this.#webSocket.send(Buffer.from([first]));
-    await Promise.all(opened.map((stream) => stream.accepted));
     this.#webSocket.on('message', (message) => this.#input(bytesOf(message)));
     this.#socket.on('drain', () => this.#webSocket.resume());
     this.#webSocket.resume();
