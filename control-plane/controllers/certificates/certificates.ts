@@ -24,6 +24,12 @@ export async function runCertificateController(context: ControllerContext, sign:
     onAdd: (_, name) => queue.add(name),
     onUpdate: (_old, _new, name) => queue.add(name),
   });
+  // A node may ask for its serving certificate before it is known here, and then nothing else would make anybody look again.
+  informers.nodes.addHandlers({
+    onAdd: () => {
+      for (const { metadata } of informers.certificateSigningRequests.list()) queue.add(metadata?.name ?? '');
+    },
+  });
 
   async function sync(name: string): Promise<void> {
     const request = informers.certificateSigningRequests.getByKey(name);
