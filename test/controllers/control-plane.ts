@@ -15,7 +15,7 @@ import { defaultServerConfig } from '../../control-plane/config.ts';
 import { runControllers } from '../../control-plane/controllers/main.ts';
 import { runServer } from '../../control-plane/main.ts';
 import { readAuthority } from '../../control-plane/pki/cluster-pki.ts';
-import { signCertificateRequest } from '../../control-plane/pki/signing.ts';
+import { issueCertificate, signCertificateRequest } from '../../control-plane/pki/signing.ts';
 import { until } from '../client/https-server.ts';
 
 const logger = pino({ level: process.env['LOG_LEVEL'] ?? 'silent' });
@@ -71,6 +71,15 @@ export class ControlPlane implements AsyncDisposable {
       nodeMonitorGraceSeconds,
     });
     return new ControlPlane(client, directory, stop, Promise.all([server, controllers]));
+  }
+
+  /** A client that acts as this node. */
+  async clientOfNode(name: string): Promise<ApiClient> {
+    const { certificate: cert, key } = await issueCertificate(await readAuthority(join(this.#directory, 'pki')), {
+      ...{ commonName: `system:node:${name}`, organizations: ['system:nodes'] },
+      ...{ usages: ['client auth'], lifetimeMs: 3_600_000, now: Date.now() },
+    });
+    return new ApiClient({ ...(await loadKubeconfig(this.kubeconfig)), cert, key });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

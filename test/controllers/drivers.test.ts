@@ -332,6 +332,44 @@ t.test('the controllers and a real api-server', async (t) => {
     await until(async () => (await token()) === undefined, 'the token to be deleted');
   });
 
+  await t.test(
+    'a serving certificate asked for before the addresses of the node are known comes with them',
+    async (t) => {
+      await using itself = await plane.clientOfNode('n7');
+      const request = async (
+        name: string,
+        signerName: string,
+        usage: 'server auth' | 'client auth',
+        ...options: string[]
+      ) => {
+        const encoded = await opensslRequest('-subj', '/O=system:nodes/CN=system:node:n7', ...options);
+        const spec = { request: encoded, signerName, usages: ['digital signature' as const, usage] };
+        await itself.create(certificateSigningRequests, { metadata: { name }, spec });
+      };
+      const requestServing = (name: string, address: string) =>
+        request(name, 'kubernetes.io/kubelet-serving', 'server auth', '-addext', `subjectAltName=IP:${address}`);
+      const statusOf = async (name: string) => (await client.get(certificateSigningRequests, '', name)).status;
+      const isSigned = (name: string) =>
+        until(async () => (await statusOf(name))?.certificate !== undefined, `the certificate of ${name}`);
+
+      await requestServing('n7-serving', '192.0.2.7');
+      await requestServing('n7-moved', '192.0.2.77');
+      // Requests are looked at one after the other: when this one is signed, those before it have been left alone.
+      await request('n7-client', 'kubernetes.io/kube-apiserver-client-kubelet', 'client auth');
+      await isSigned('n7-client');
+      t.notOk((await statusOf('n7-serving'))?.conditions);
+
+      const at = (address: string) => ({ status: { addresses: [{ type: 'InternalIP' as const, address }] } });
+      await client.create(nodes, { metadata: { name: 'n7' }, ...at('192.0.2.7') });
+      await isSigned('n7-serving');
+      t.notOk((await statusOf('n7-moved'))?.conditions, 'not an address of the node');
+
+      await client.patch(nodes, '', 'n7', at('192.0.2.77'), { subresource: 'status' });
+      await isSigned('n7-moved');
+      await client.delete(nodes, '', 'n7');
+    },
+  );
+
   t.strictSame(node.failures, []);
 });
 

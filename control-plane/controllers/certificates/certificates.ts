@@ -1,4 +1,5 @@
 /** The CertificateSigningRequest controllers: approve what needs no human, sign what is approved, forget what is done. */
+import { isDeepStrictEqual } from 'node:util';
 import type {
   CertificateSigningRequest,
   CertificateSigningRequestCondition,
@@ -24,10 +25,14 @@ export async function runCertificateController(context: ControllerContext, sign:
     onAdd: (_, name) => queue.add(name),
     onUpdate: (_old, _new, name) => queue.add(name),
   });
-  // A node may ask for its serving certificate before it is known here, and then nothing else would make anybody look again.
+  // A node may ask for its serving certificate before its addresses are known here, and nothing else would make anybody look again.
+  const lookAgain = (): void => {
+    for (const { metadata } of informers.certificateSigningRequests.list()) queue.add(metadata?.name ?? '');
+  };
   informers.nodes.addHandlers({
-    onAdd: () => {
-      for (const { metadata } of informers.certificateSigningRequests.list()) queue.add(metadata?.name ?? '');
+    onAdd: lookAgain,
+    onUpdate: (old, node) => {
+      if (!isDeepStrictEqual(old.addresses, node.addresses)) lookAgain();
     },
   });
 
