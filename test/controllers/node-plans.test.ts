@@ -1,8 +1,10 @@
 import t from 'tap';
 import type { NodeCondition } from '../../api/core/node.ts';
+import { EvictionPace } from '../../control-plane/controllers/node/eviction-pace.ts';
 import {
   desiredTaints,
   evictionMode,
+  needsTurn,
   silentConditions,
   type EvictionMode,
 } from '../../control-plane/controllers/node/node-health-plan.ts';
@@ -93,10 +95,24 @@ t.test('nobody is evicted while no node is well, and evictions pause while most 
   t.equal(evictionMode(lost, nodes(1, 2)), 'evict', 'two nodes are no disruption');
   t.equal(evictionMode(lost, nodes(2, 3)), 'hold');
   t.equal(evictionMode(lost, nodes(3, 3)), 'evict');
-  t.equal(evictionMode(lost, nodes(20, 31)), 'evict', 'a large zone goes on');
+  t.equal(evictionMode(lost, nodes(20, 31)), 'evict slowly', 'a large zone goes on');
   const elsewhere = { 'topology.kubernetes.io/zone': 'b' };
   t.equal(evictionMode(lost, [...nodes(10, 0, elsewhere), ...nodes(2, 3)]), 'hold', 'each zone is judged alone');
   t.equal(evictionMode(lost, [...nodes(1, 0, elsewhere), ...nodes(0, 3)]), 'evict', 'another zone can take the pods');
+});
+
+t.test('the nodes of a zone lose their pods one after the other', async (t) => {
+  const pace = new EvictionPace();
+  t.equal(pace.take('a', 'n1', 'evict', NOW), 0);
+  t.equal(pace.take('a', 'n1', 'evict', NOW + 1), 0, 'a try that failed is made again');
+  t.equal(pace.take('a', 'n2', 'evict', NOW + 1_000), 9_000);
+  t.equal(pace.take('b', 'n3', 'evict', NOW + 1_000), 0, 'another zone has a pace of its own');
+  t.equal(pace.take('a', 'n2', 'hold', NOW + 2_000), 0, 'nobody goes, nobody waits');
+  t.equal(pace.take('a', 'n2', 'evict', NOW + 10_000), 0);
+  t.equal(pace.take('a', 'n4', 'evict slowly', NOW + 20_000), 90_000);
+  t.notOk(needsTurn(node()));
+  t.ok(needsTurn(lost));
+  t.notOk(needsTurn({ ...lost, taints: desiredTaints(lost, 'evict', NOW) }));
 });
 
 t.test('a pause of evictions leaves those that have begun', async (t) => {

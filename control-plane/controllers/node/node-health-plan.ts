@@ -73,26 +73,36 @@ export function silentConditions(
 }
 
 /**
- * What becomes of the pods of lost nodes: they are evicted; those that are not on their way yet stay (`hold`); or all stay,
- * since not one node is left that could take them, and it is most likely this server that is cut off (`cancel`).
+ * What becomes of the pods of lost nodes: they are evicted, node after node, or with long pauses between nodes; those that are not
+ * on their way yet stay (`hold`); or all stay, since not one node is left that could take them, and it is most likely this server
+ * that is cut off (`cancel`).
  */
-export type EvictionMode = 'evict' | 'hold' | 'cancel';
+export type EvictionMode = 'evict' | 'evict slowly' | 'hold' | 'cancel';
 
 const isReady = (node: NodeView): boolean => readyStatus(node) === 'True';
-const zoneOf = ({ labels }: NodeView): string =>
+export const zoneOf = ({ labels }: NodeView): string =>
   `${labels['topology.kubernetes.io/region'] ?? ''}/${labels['topology.kubernetes.io/zone'] ?? ''}`;
 
-/**
- * Upstream's disruption modes: https://kubernetes.io/docs/concepts/architecture/nodes/#rate-limits-on-eviction. A zone that is
- * too large to hold its evictions evicts as others do, without upstream's lower rate.
- */
+/** Upstream's disruption modes: https://kubernetes.io/docs/concepts/architecture/nodes/#rate-limits-on-eviction */
 export function evictionMode(node: NodeView, nodes: readonly NodeView[]): EvictionMode {
   if (!nodes.some(isReady)) return 'cancel';
   const zone = nodes.filter((other) => zoneOf(other) === zoneOf(node));
   const lost = zone.filter((other) => !isReady(other)).length;
   const isDisrupted =
     lost < zone.length && lost >= MIN_DISRUPTED_NODES && lost / zone.length >= UNHEALTHY_ZONE_THRESHOLD;
-  return isDisrupted && zone.length <= LARGE_ZONE_NODES ? 'hold' : 'evict';
+  if (!isDisrupted) return 'evict';
+  return zone.length > LARGE_ZONE_NODES ? 'evict slowly' : 'hold';
+}
+
+/** The node is lost, and its pods are not on their way yet. */
+export const needsTurn = (node: NodeView): boolean => lostKeys(node).length > 0 && !isLeaving(node);
+
+const isLeaving = ({ taints }: NodeView): boolean =>
+  taints.some(({ key, effect }) => effect === 'NoExecute' && OWN_NO_EXECUTE.has(key));
+
+function lostKeys(node: NodeView): string[] {
+  const ready = readyStatus(node);
+  return ready === 'False' ? [NOT_READY] : ready === 'Unknown' ? [UNREACHABLE] : [];
 }
 
 /** The taints that a node is to have; the same list when they are right. Taints of others are left alone. */
@@ -101,10 +111,8 @@ export function desiredTaints(node: NodeView, mode: EvictionMode, now: number): 
     node.conditions.some((condition) => condition.type === type && condition.status === status),
   ).map(([, , key]) => key);
   if (node.unschedulable) noSchedule.push(UNSCHEDULABLE);
-  const ready = readyStatus(node);
-  const lostKeys = ready === 'False' ? [NOT_READY] : ready === 'Unknown' ? [UNREACHABLE] : [];
-  const isLeaving = node.taints.some(({ key, effect }) => effect === 'NoExecute' && OWN_NO_EXECUTE.has(key));
-  const noExecute = mode === 'evict' || (mode === 'hold' && isLeaving) ? lostKeys : [];
+  const stays = mode === 'cancel' || (mode === 'hold' && !isLeaving(node));
+  const noExecute = stays ? [] : lostKeys(node);
   const wanted: Taint[] = [
     ...noSchedule.map((key): Taint => ({ key, effect: 'NoSchedule', timeAdded: timeOf(now) })),
     ...noExecute.map((key): Taint => ({ key, effect: 'NoExecute', timeAdded: timeOf(now) })),

@@ -4,7 +4,8 @@ import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { referenceTo } from '../../../client/event-recorder.ts';
 import { createQueue, createRecorder, type ControllerContext } from '../context.ts';
 import type { NodeView } from '../node-view.ts';
-import { desiredTaints, evictionMode, readyStatus, silentConditions } from './node-health-plan.ts';
+import { EvictionPace } from './eviction-pace.ts';
+import { desiredTaints, evictionMode, needsTurn, readyStatus, silentConditions, zoneOf } from './node-health-plan.ts';
 import { nodes as nodeResource, pods as podResource } from '../../../client/resources.ts';
 
 /** Where agents renew their Leases. */
@@ -21,6 +22,7 @@ export async function runNodeLifecycleController(context: ControllerContext, gra
   const heardAt = new Map<string, number>();
   /** Nodes that have ceased to be ready, and whose pods have not been told yet. */
   const ceased = new Set<string>();
+  const pace = new EvictionPace();
 
   informers.nodes.addHandlers({
     onAdd: ({ name }) => {
@@ -58,7 +60,11 @@ export async function runNodeLifecycleController(context: ControllerContext, gra
     // An agent that still speaks may have its own view of its pods afterwards; one that is silent has none.
     if (readyStatus(node) === 'Unknown' || ceased.has(name)) await markPods(node);
     ceased.delete(name);
-    const taints = desiredTaints(node, evictionMode(node, informers.nodes.list()), Date.now());
+    const now = Date.now();
+    const mode = evictionMode(node, informers.nodes.list());
+    const waitMs = needsTurn(node) ? pace.take(zoneOf(node), name, mode, now) : 0;
+    if (waitMs > 0) queue.addAfter(name, waitMs);
+    const taints = desiredTaints(node, waitMs > 0 ? 'hold' : mode, now);
     if (taints === node.taints) return;
     const patch = { metadata: { resourceVersion: node.resourceVersion }, spec: { taints } };
     await ignoringNotFound(client.patch(nodeResource, '', name, patch, { signal }));
