@@ -4,7 +4,7 @@ import { destination, pino } from 'pino';
 import { ApiClient } from '../client/api-client.ts';
 import type { Credentials } from '../client/transport.ts';
 import { collectWhenIdle } from './idle-collection.ts';
-import { readAuthority } from './pki/cluster-pki.ts';
+import { readAuthority, readServiceAccountKey } from './pki/cluster-pki.ts';
 
 /** What a role is handed; it crosses a thread boundary. */
 export interface RoleOptions {
@@ -12,7 +12,7 @@ export interface RoleOptions {
   readonly server: string;
   readonly credentials: Credentials;
   readonly logLevel: string;
-  /** Where the cluster's CA is, for signing. */
+  /** Where the cluster's CA and the key of service account tokens are, for signing. */
   readonly pkiDirectory: string;
   readonly clusterCidr: string;
   readonly nodeCidrMaskSize: number;
@@ -52,6 +52,7 @@ async function runRole(options: RoleOptions, client: ApiClient, signal: AbortSig
     return;
   }
   const { runControllers } = await import('./controllers/main.ts');
+  const { legacyTokenSigner } = await import('./apiserver/authentication/legacy-token.ts');
   const ca = await readAuthority(options.pkiDirectory);
   await runControllers({
     client,
@@ -63,6 +64,7 @@ async function runRole(options: RoleOptions, client: ApiClient, signal: AbortSig
       const { signCertificateRequest } = await import('./pki/signing.ts');
       return signCertificateRequest(request, { ca, usages, durationSeconds });
     },
+    signToken: legacyTokenSigner(await readServiceAccountKey(options.pkiDirectory)),
     clusterCidr: options.clusterCidr,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
     nodeMonitorGraceSeconds: options.nodeMonitorGracePeriodSeconds,

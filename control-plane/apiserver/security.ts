@@ -10,6 +10,7 @@ import { BootstrapTokenAuthenticator } from './authentication/bootstrap-tokens.t
 import { LocalBoundObjects } from './authentication/bound-objects.ts';
 import { ClientCertificateAuthenticator } from './authentication/client-certificate.ts';
 import { identityReviewActions } from './authentication/identity-reviews.ts';
+import { LegacyTokenAuthenticator } from './authentication/legacy-tokens.ts';
 import { RequestAuthenticator } from './authentication/request-authenticator.ts';
 import { ServiceAccountIndex } from './authentication/service-account-index.ts';
 import { ServiceAccountTokenIssuer } from './authentication/service-account-issuer.ts';
@@ -88,6 +89,7 @@ export function createSecurity(options: SecurityOptions): Security {
       publicKeys: issuer.publicKeys,
       objects: new LocalBoundObjects(api, accounts, graph),
     }),
+    new LegacyTokenAuthenticator({ publicKeys: issuer.publicKeys, audiences, api, accounts }),
   ]);
 
   const aggregation = new ClusterRoleAggregation(api, options.onError);

@@ -20,6 +20,8 @@ import { ownedView } from './owned.ts';
 import { runPodGarbageCollector } from './pod-garbage.ts';
 import { runReplicaSetController } from './replica-set.ts';
 import { runServiceAccountController } from './service-account.ts';
+import type { SignToken } from './token-secret-plan.ts';
+import { runTokenSecretController } from './token-secret.ts';
 import {
   certificateSigningRequests,
   deployments,
@@ -42,6 +44,8 @@ export interface ControllersOptions {
   /** The CA that pods trust the api-server by, PEM: goes into each namespace as `kube-root-ca.crt`. */
   readonly rootCa: string;
   readonly sign: SignRequest;
+  /** Signs the tokens of Secrets of type kubernetes.io/service-account-token. */
+  readonly signToken: SignToken;
   /** IPv4, as `10.42.0.0/16`. */
   readonly clusterCidr: string;
   /** Prefix length of a node's part of it. */
@@ -66,6 +70,7 @@ export async function runControllers(options: ControllersOptions): Promise<void>
     runNamespaceController(context),
     runGarbageCollector(context, garbageSources(informers)),
     runServiceAccountController(context, options.rootCa),
+    runTokenSecretController(context, { rootCa: options.rootCa, signToken: options.signToken }),
     runNodeLifecycleController(context, nodeMonitorGraceSeconds * 1000),
     runTaintEvictionController(context),
     runPodCidrController(context, { clusterCidr, nodeMaskSize }),

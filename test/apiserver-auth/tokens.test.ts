@@ -11,6 +11,8 @@ import { BootstrapTokenAuthenticator } from '../../control-plane/apiserver/authe
 import { LocalBoundObjects } from '../../control-plane/apiserver/authentication/bound-objects.ts';
 import { ClientCertificateAuthenticator } from '../../control-plane/apiserver/authentication/client-certificate.ts';
 import { peekJws } from '../../control-plane/apiserver/authentication/jws.ts';
+import { legacyTokenSigner } from '../../control-plane/apiserver/authentication/legacy-token.ts';
+import { LegacyTokenAuthenticator } from '../../control-plane/apiserver/authentication/legacy-tokens.ts';
 import { ServiceAccountIndex } from '../../control-plane/apiserver/authentication/service-account-index.ts';
 import { ServiceAccountTokenIssuer } from '../../control-plane/apiserver/authentication/service-account-issuer.ts';
 import { ServiceAccountTokenAuthenticator } from '../../control-plane/apiserver/authentication/service-account-tokens.ts';
@@ -161,6 +163,57 @@ test('a token that others have signed, or signed in another way, is nobody', asy
   }
   const early = issuer.issue({ ...options, now: clock.now + HOUR_MS });
   t.throws(() => verifier.authenticateToken(early, [ISSUER]), { message: /not valid yet/ });
+});
+
+test("a Secret's token tells its account's user, while the Secret keeps it, lets it in and the account is there", async (t) => {
+  const { core, pki } = await startSecurity(t);
+  const { publicKeys } = new ServiceAccountTokenIssuer(ISSUER, pki.serviceAccountKey);
+  const accounts = new ServiceAccountIndex(core.api);
+  const authenticator = new LegacyTokenAuthenticator({ publicKeys, audiences: [ISSUER], api: core.api, accounts });
+  const [account] = await createAll(core, serviceAccounts, { metadata: { namespace: 'apps', name: 'web' } });
+  const accountUid = account?.metadata?.uid ?? '';
+  const subject = { namespace: 'apps', account: 'web', accountUid, secret: 'web-token' };
+  const token = legacyTokenSigner(pki.serviceAccountKey)(subject);
+  const reject = (message: string | RegExp, given = token, audiences = [ISSUER]) =>
+    t.throws(() => authenticator.authenticateToken(given, audiences), { message });
+  const metadata = { namespace: 'apps', name: 'web-token' };
+  const annotations = { 'kubernetes.io/service-account.name': 'web' };
+  const keep = (kept: string, labels = {}) =>
+    core.api.update(secrets, { metadata: { ...metadata, annotations, labels }, type, data: { token: btoa(kept) } });
+  const type = 'kubernetes.io/service-account-token';
+
+  reject('service account token has been invalidated');
+  await createAll(core, secrets, { metadata: { ...metadata, annotations }, type, data: { token: btoa(token) } });
+  t.same(authenticator.authenticateToken(token, ['vault', ISSUER]), {
+    user: {
+      name: 'system:serviceaccount:apps:web',
+      uid: accountUid,
+      groups: ['system:serviceaccounts', 'system:serviceaccounts:apps', 'system:authenticated'],
+    },
+    audiences: [ISSUER],
+  });
+  reject(/is invalid for the target audiences \["vault"\]/, token, ['vault']);
+  t.notMatch(peekJws(token), { exp: Number });
+
+  await keep('another');
+  reject("service account token does not match server's copy");
+  await keep(token, { 'kubernetes.io/legacy-token-invalid-since': '2026-01-01' });
+  reject(/has been marked invalid$/);
+  await keep(token);
+  t.ok(authenticator.authenticateToken(token, [ISSUER]));
+
+  const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const forged = legacyTokenSigner(stranger.export({ type: 'pkcs8', format: 'pem' }).toString())(subject);
+  await keep(forged);
+  reject('invalid signature', forged);
+  const incomplete = legacyTokenSigner(pki.serviceAccountKey)({ ...subject, secret: '' });
+  reject('token has no service account claims', incomplete);
+
+  await keep(token);
+  await core.api.delete(serviceAccounts, 'apps', 'web');
+  reject('service account token has been invalidated');
+  await createAll(core, serviceAccounts, { metadata: { namespace: 'apps', name: 'web' } });
+  reject('service account token has been invalidated');
 });
 
 test('a bootstrap token joins until it expires; a wrong secret, a wrong kind of Secret or a foreign group does not', async (t) => {

@@ -11,10 +11,11 @@ import { microTimeOf, timeOf } from '../../api/machinery/time.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import { loadKubeconfig } from '../../client/kubeconfig.ts';
+import { legacyTokenSigner } from '../../control-plane/apiserver/authentication/legacy-token.ts';
 import { defaultServerConfig } from '../../control-plane/config.ts';
 import { runControllers } from '../../control-plane/controllers/main.ts';
 import { runServer } from '../../control-plane/main.ts';
-import { readAuthority } from '../../control-plane/pki/cluster-pki.ts';
+import { readAuthority, readServiceAccountKey } from '../../control-plane/pki/cluster-pki.ts';
 import { issueCertificate, signCertificateRequest } from '../../control-plane/pki/signing.ts';
 import { until } from '../client/https-server.ts';
 
@@ -66,6 +67,7 @@ export class ControlPlane implements AsyncDisposable {
       signal: stop.signal,
       rootCa,
       sign: async (pem, options) => signCertificateRequest(pem, { ca: await readAuthority(pki), ...options }),
+      signToken: legacyTokenSigner(await readServiceAccountKey(pki)),
       clusterCidr: '10.42.0.0/16',
       nodeCidrMaskSize: 24,
       nodeMonitorGraceSeconds,

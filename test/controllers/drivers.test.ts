@@ -1,19 +1,22 @@
+import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import { deployments, type Deployment } from '../../api/apps/deployment.ts';
 import { replicaSets } from '../../api/apps/replica-set.ts';
+import { selfSubjectReviews } from '../../api/authentication/self-subject-review.ts';
 import { certificateSigningRequests } from '../../api/certificates/certificate-signing-request.ts';
 import { configMaps } from '../../api/core/config-map.ts';
 import { endpoints } from '../../api/core/endpoints.ts';
 import { namespaces } from '../../api/core/namespace.ts';
 import { nodes } from '../../api/core/node.ts';
 import { pods, type Pod } from '../../api/core/pod.ts';
-import { secrets } from '../../api/core/secret.ts';
+import { secrets, type Secret } from '../../api/core/secret.ts';
 import { serviceAccounts } from '../../api/core/service-account.ts';
 import { services } from '../../api/core/service.ts';
 import { endpointSlices } from '../../api/discovery/endpoint-slice.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import { isNotFound } from '../../api/machinery/status-error.ts';
-import type { ApiClient } from '../../client/api-client.ts';
+import { ApiClient } from '../../client/api-client.ts';
+import { loadKubeconfig } from '../../client/kubeconfig.ts';
 import type { Resource } from '../../client/resource.ts';
 import { until } from '../client/https-server.ts';
 import { ControlPlane, PretendedNode } from './control-plane.ts';
@@ -111,6 +114,47 @@ t.test('the controllers and a real api-server', async (t) => {
       );
     },
   );
+
+  await t.test("a Secret for an account's token is filled and kept whole, and goes with the account", async (t) => {
+    await newNamespace(client, 'tokens');
+    const metadata = { namespace: 'tokens', name: 'builder' };
+    const account = await client.create(serviceAccounts, { metadata });
+    const annotations = { 'kubernetes.io/service-account.name': 'builder' };
+    const type = 'kubernetes.io/service-account-token';
+    await client.create(secrets, { metadata: { ...metadata, annotations }, type, data: { more: 'eA==' } });
+    const filled = async () => {
+      let secret: Secret | undefined;
+      await until(async () => {
+        secret = await client.get(secrets, 'tokens', 'builder');
+        return Object.keys(secret.data ?? {}).length === 4;
+      }, 'the Secret to be filled');
+      return secret?.data ?? {};
+    };
+    const first = await filled();
+    const bundle = await client.get(configMaps, 'tokens', 'kube-root-ca.crt');
+    t.equal(atob(first['ca.crt'] ?? ''), bundle.data?.['ca.crt']);
+    t.equal(atob(first['namespace'] ?? ''), 'tokens');
+    t.match(await client.get(secrets, 'tokens', 'builder'), {
+      metadata: { annotations: { 'kubernetes.io/service-account.uid': account.metadata?.uid } },
+    });
+    await using itself = new ApiClient({
+      ...(await loadKubeconfig(plane.kubeconfig)),
+      ...{ cert: undefined, key: undefined, token: atob(first['token'] ?? '') },
+    });
+    t.match(await itself.create(selfSubjectReviews, {}), {
+      status: { userInfo: { username: 'system:serviceaccount:tokens:builder' } },
+    });
+
+    await client.patch(secrets, 'tokens', 'builder', { data: { namespace: null, 'ca.crt': 'eA==' } });
+    await until(async () => isDeepStrictEqual(await filled(), first), 'what is wrong to be put right');
+
+    await client.delete(serviceAccounts, 'tokens', 'builder');
+    await until(async () => (await find(client, secrets, 'tokens', 'builder')) === undefined, 'the Secret to go');
+    await client.create(serviceAccounts, { metadata });
+    const stale = { ...annotations, 'kubernetes.io/service-account.uid': account.metadata?.uid ?? '' };
+    await client.create(secrets, { metadata: { ...metadata, annotations: stale }, type });
+    await until(async () => (await find(client, secrets, 'tokens', 'builder')) === undefined, "the old one's to go");
+  });
 
   await t.test('a Deployment is rolled out, updated, undone and scaled, and its Service follows', async (t) => {
     await newNamespace(client, 'rollout');

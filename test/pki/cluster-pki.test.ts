@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { once } from 'node:events';
 import { test, type Test } from 'tap';
-import { openPki, readAuthority, type ClusterPki } from '../../control-plane/pki/cluster-pki.ts';
+import { openPki, readAuthority, readServiceAccountKey, type ClusterPki } from '../../control-plane/pki/cluster-pki.ts';
 import { kubeconfig, writeKubeconfig } from '../../control-plane/pki/kubeconfig.ts';
 import { PkiError } from '../../control-plane/pki/pem-files.ts';
 import { serverNames } from '../../control-plane/pki/server-names.ts';
@@ -60,6 +60,7 @@ test('the PKI is made once, with private keys for their owner alone, and used ag
   const admin = new X509Certificate(first.admin.certificate);
   t.equal(admin.subject, 'O=system:masters\nCN=kubernetes-admin');
   t.same(await readAuthority(directory), first.ca);
+  t.equal(await readServiceAccountKey(directory), first.serviceAccountKey);
 });
 
 test('openssl, which shares no code with us, verifies the chain, the purposes and the hash of the CA', async (t) => {
@@ -131,6 +132,7 @@ test('a damaged PKI is refused with the name of the file and what to do', async 
   await damage((d) => writeFileSync(join(d, 'ca.key'), readFileSync(join(d, 'sa.key'))), /is not the key of .*ca\.crt/);
   await damage(() => {}, /ca\.crt expired on/, Date.now() + 3651 * DAY_MS);
   t.rejects(readAuthority(folder(t)), PkiError);
+  t.rejects(readServiceAccountKey(folder(t)), PkiError);
 });
 
 test('a start that was killed between key and certificate goes on with the key', async (t) => {

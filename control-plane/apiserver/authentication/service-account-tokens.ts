@@ -1,18 +1,16 @@
-import { hash, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { User } from '../request.ts';
 import type { BoundObjects, Life } from './bound-objects.ts';
 import { authenticated, serviceAccountGroups, serviceAccountUserName } from './identities.ts';
-import { peekJws, verifyJws } from './jws.ts';
 import type { KubernetesClaims, ObjectIdentity } from './service-account-issuer.ts';
 import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
+import { VerifiedTokens } from './verified-tokens.ts';
 
 const SECOND_MS = 1000;
 /** For another server's clock: go-jose's leeway, which upstream goes by. */
 const CLOCK_LEEWAY_MS = 60 * SECOND_MS;
 /** A token is good for this long after its object's deletion was due, so that pods can shut down in order: upstream's 60 s. */
 const DELETION_LEEWAY_MS = 60 * SECOND_MS;
-/** Some 600 bytes each. A cluster has about as many live tokens as pods. */
-const MAX_VERIFIED_TOKENS = 8192;
 
 interface VerifiedToken {
   readonly user: User;
@@ -86,16 +84,17 @@ export interface ServiceAccountTokenOptions {
 export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
   readonly #options: ServiceAccountTokenOptions;
   readonly #now: () => number;
-  /** By the token's hash, oldest first. */
-  readonly #verified = new Map<string, VerifiedToken>();
+  readonly #verified: VerifiedTokens<VerifiedToken>;
 
   constructor(options: ServiceAccountTokenOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    const { issuer, publicKeys } = options;
+    this.#verified = new VerifiedTokens({ issuer, publicKeys, read: readToken });
   }
 
   authenticateToken(token: string, audiences: readonly string[]): AuthenticatedToken | undefined {
-    const verified = this.#verify(token);
+    const verified = this.#verified.get(token);
     if (!verified) return undefined;
     const now = this.#now();
     if (verified.expiresAt <= now) throw new InvalidTokenError('service account token has expired');
@@ -109,24 +108,6 @@ export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
     }
     this.#checkBinding(verified.bound, now);
     return { user: verified.user, audiences: matching };
-  }
-
-  #verify(token: string): VerifiedToken | undefined {
-    const key = hash('sha256', token, 'base64');
-    const known = this.#verified.get(key);
-    if (known) return known;
-    const claims = peekJws(token);
-    if (claims?.['iss'] !== this.#options.issuer) return undefined;
-    if (!verifyJws(token, this.#options.publicKeys)) throw new InvalidTokenError('invalid signature');
-    const verified = readToken(claims);
-    if (this.#verified.size >= MAX_VERIFIED_TOKENS) {
-      for (const oldest of this.#verified.keys()) {
-        this.#verified.delete(oldest);
-        break;
-      }
-    }
-    this.#verified.set(key, verified);
-    return verified;
   }
 
   #checkBinding({ namespace, serviceaccount, pod, secret, node }: KubernetesClaims, now: number): void {

@@ -1,0 +1,44 @@
+import { hash, type KeyObject } from 'node:crypto';
+import { peekJws, verifyJws } from './jws.ts';
+import { InvalidTokenError } from './token-authenticator.ts';
+
+/** Some 600 bytes each. A cluster has about as many live tokens as pods. */
+const MAX_TOKENS = 8192;
+
+export interface VerifiedTokensOptions<T> {
+  readonly issuer: string;
+  readonly publicKeys: ReadonlyMap<string, KeyObject>;
+  /** Makes of a token's claims what is kept of it; throws InvalidTokenError. */
+  readonly read: (claims: Record<string, unknown>) => T;
+}
+
+/** Tokens of one issuer. The signature of each is verified once. */
+export class VerifiedTokens<T> {
+  readonly #options: VerifiedTokensOptions<T>;
+  /** By the token's hash, oldest first. */
+  readonly #tokens = new Map<string, T>();
+
+  constructor(options: VerifiedTokensOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Answers undefined for a token of another issuer; throws InvalidTokenError for one that is not good. */
+  get(token: string): T | undefined {
+    const key = hash('sha256', token, 'base64');
+    const known = this.#tokens.get(key);
+    if (known) return known;
+    const { issuer, publicKeys, read } = this.#options;
+    const claims = peekJws(token);
+    if (claims?.['iss'] !== issuer) return undefined;
+    if (!verifyJws(token, publicKeys)) throw new InvalidTokenError('invalid signature');
+    const verified = read(claims);
+    if (this.#tokens.size >= MAX_TOKENS) {
+      for (const oldest of this.#tokens.keys()) {
+        this.#tokens.delete(oldest);
+        break;
+      }
+    }
+    this.#tokens.set(key, verified);
+    return verified;
+  }
+}
