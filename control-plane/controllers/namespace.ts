@@ -1,12 +1,12 @@
-/** The Namespace controller: empties a namespace that is being deleted, whatever kinds it holds, and then lets it go. */
+/** The Namespace controller: empties a namespace that is being deleted, pods before all else, and then lets it go. */
 import type { Namespace, NamespaceCondition } from '../../api/core/namespace.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import { timeOf } from '../../api/machinery/time.ts';
 import { StatusError, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { withCondition } from './conditions.ts';
 import { createQueue, type ControllerContext } from './context.ts';
-import { discoverResources, type ServedResource } from './discovery.ts';
-import { namespaces } from '../../client/resources.ts';
+import { discoverResources, resourceId, type ServedResource } from './discovery.ts';
+import { namespaces, pods } from '../../client/resources.ts';
 
 const FINALIZER = 'kubernetes';
 /** How soon a namespace whose pods are still ending is looked at again, when no grace period says more. */
@@ -129,26 +129,30 @@ export async function runNamespaceController(context: ControllerContext): Promis
     const finalizers = new Map<string, number>();
     const deletionFailures: string[] = [];
     let againInMs = AGAIN_MS;
+    const remove = async (resource: ServedResource): Promise<void> => {
+      try {
+        const left = await removeAll(resource, namespace);
+        if (left.length > 0) remaining.set(resourceId(resource), left.length);
+        for (const { metadata } of left) {
+          for (const each of metadata?.finalizers ?? []) finalizers.set(each, (finalizers.get(each) ?? 0) + 1);
+          const graceMs = (metadata?.deletionGracePeriodSeconds ?? 0) * 500;
+          againInMs = Math.min(MAX_AGAIN_MS, Math.max(againInMs, graceMs));
+        }
+      } catch (error) {
+        if (isNotFound(error)) return;
+        if (!(error instanceof StatusError)) throw error;
+        deletionFailures.push(`${resourceId(resource)}: ${error.message}`);
+      }
+    };
     const removable = resources.filter(
       ({ namespaced, verbs }) => namespaced && verbs.includes('delete') && verbs.includes('list'),
     );
-    await Promise.all(
-      removable.map(async (resource) => {
-        try {
-          const left = await removeAll(resource, namespace);
-          if (left.length > 0) remaining.set(`${resource.plural}.${resource.group}`, left.length);
-          for (const { metadata } of left) {
-            for (const each of metadata?.finalizers ?? []) finalizers.set(each, (finalizers.get(each) ?? 0) + 1);
-            const graceMs = (metadata?.deletionGracePeriodSeconds ?? 0) * 500;
-            againInMs = Math.min(MAX_AGAIN_MS, Math.max(againInMs, graceMs));
-          }
-        } catch (error) {
-          if (isNotFound(error)) return;
-          if (!(error instanceof StatusError)) throw error;
-          deletionFailures.push(`${resource.plural}.${resource.group}: ${error.message}`);
-        }
-      }),
-    );
+    const isPods = (resource: ServedResource): boolean => resourceId(resource) === resourceId(pods);
+    await Promise.all(removable.filter(isPods).map(remove));
+    // A pod that still runs must not lose what it depends on, least of all the policies that confine it.
+    if (remaining.size === 0 && deletionFailures.length === 0) {
+      await Promise.all(removable.filter((resource) => !isPods(resource)).map(remove));
+    }
     return { content: { remaining, finalizers, discoveryFailures: failed, deletionFailures }, againInMs };
   }
 

@@ -267,25 +267,36 @@ t.test('the controllers and a real api-server', async (t) => {
     },
   );
 
-  await t.test('a namespace goes when everything in it has gone', async (t) => {
-    await newNamespace(client, 'doomed');
-    await client.create(deployments, deployment('doomed', 3));
-    await rolledOut(client, 'doomed', 3, 1);
-    const held = { namespace: 'doomed', name: 'held', finalizers: ['example.com/hold'] };
-    await client.create(configMaps, { metadata: held });
-    await client.delete(namespaces, '', 'doomed');
-    await until(async () => {
-      const { status } = await client.get(namespaces, '', 'doomed');
-      return (
-        status?.conditions?.some(({ type, status }) => type === 'NamespaceFinalizersRemaining' && status === 'True') ??
-        false
-      );
-    }, 'the condition that says what it waits for');
-    t.equal((await client.listAll(deployments, { namespace: 'doomed' })).length, 0);
-    await client.patch(configMaps, 'doomed', 'held', { metadata: { finalizers: [] } });
-    await until(async () => (await find(client, namespaces, '', 'doomed')) === undefined, 'the namespace to go');
-    t.equal((await client.listAll(pods, { namespace: 'doomed' })).length, 0);
-  });
+  await t.test(
+    'a namespace loses its pods first, then the rest, and goes when everything in it has gone',
+    async (t) => {
+      await newNamespace(client, 'doomed');
+      await client.create(deployments, deployment('doomed', 3));
+      await rolledOut(client, 'doomed', 3, 1);
+      const held = { namespace: 'doomed', name: 'held', finalizers: ['example.com/hold'] };
+      await client.create(configMaps, { metadata: held });
+      const [pod] = await client.listAll(pods, { namespace: 'doomed' });
+      const holdPod = (finalizers: string[]) =>
+        client.patch(pods, 'doomed', pod?.metadata?.name ?? '', { metadata: { finalizers } });
+      await holdPod(['example.com/hold']);
+      await client.delete(namespaces, '', 'doomed');
+      const remain = (message: string) =>
+        until(async () => {
+          const { status } = await client.get(namespaces, '', 'doomed');
+          const remaining = status?.conditions?.find(({ type }) => type === 'NamespaceContentRemaining');
+          return remaining?.message === `Some resources are remaining: ${message} has 1 resource instances`;
+        }, `only ${message} to remain`);
+      await remain('pods.');
+      t.equal((await client.listAll(deployments, { namespace: 'doomed' })).length, 1);
+      t.notOk((await client.get(configMaps, 'doomed', 'held')).metadata?.deletionTimestamp);
+      await holdPod([]);
+      await remain('configmaps.');
+      t.equal((await client.listAll(deployments, { namespace: 'doomed' })).length, 0);
+      await client.patch(configMaps, 'doomed', 'held', { metadata: { finalizers: [] } });
+      await until(async () => (await find(client, namespaces, '', 'doomed')) === undefined, 'the namespace to go');
+      t.equal((await client.listAll(pods, { namespace: 'doomed' })).length, 0);
+    },
+  );
 
   await t.test(
     'nodes get pod addresses of their own; a lost one is tainted, its pods are not ready and then evicted',
