@@ -13,8 +13,8 @@ export const NOT_ACCEPTABLE =
   'only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf';
 const META_VERSIONS = new Set(['v1', 'v1beta1']);
 
-/** The first of the client's choices that is there. Throws a 406 StatusError when none is. */
-export function negotiate(accept: string | undefined): Accepted {
+/** The first of the client's choices that is there, with or without `tables`. Throws a 406 StatusError when none is. */
+export function negotiate(accept: string | undefined, tables = true): Accepted {
   if (!accept || accept === 'application/json' || accept === '*/*') return { form: 'object', encoding: 'json' };
   for (const clause of accept.split(',')) {
     const { type, parameters } = parseMediaType(clause);
@@ -23,7 +23,7 @@ export function negotiate(accept: string | undefined): Accepted {
     const as = parameters.get('as');
     if (as === undefined) return { form: 'object', encoding };
     if (parameters.get('g') !== 'meta.k8s.io' || !META_VERSIONS.has(parameters.get('v') ?? '')) continue;
-    if (as === 'Table') return { form: 'table', encoding };
+    if (as === 'Table' && tables) return { form: 'table', encoding };
     if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return { form: 'metadata', encoding };
   }
   throw notAcceptable(NOT_ACCEPTABLE);

@@ -9,6 +9,7 @@ import type { Change, ChangeType } from './event-window.ts';
 import type { Exchange } from './exchange.ts';
 import { partialMetadata } from './list.ts';
 import { parseWatchOptions, type WatchOptions } from './list-options.ts';
+import { negotiate } from './negotiate.ts';
 import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
@@ -145,6 +146,8 @@ export class WatchServer {
     const { query } = exchange.info;
     const options = parseWatchOptions(query);
     const selection = parseSelection(resource, query);
+    // The bookmark that ends the initial events is no row of a table.
+    if (options.sendInitialEvents) exchange.accepted = negotiate(exchange.header('accept'), false);
     const frames = this.#framesFor(exchange, resource);
     exchange.start(200, 'application/json');
     // HTTP/2 sends the head at once; HTTP/1.1 would wait for the first event.

@@ -97,6 +97,10 @@ t.test('a watch list sends what there is, then a bookmark that says so, then cha
 
   const without = await server.call('GET', `${CONFIG_MAPS}?watch=1&sendInitialEvents=true`);
   t.equal(without.status, 422);
+  const asTable = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+  t.equal((await server.call('GET', `${CONFIG_MAPS}?${query}`, { accept: asTable })).status, 406);
+  const [plain] = await take(server.watch(`${CONFIG_MAPS}?${query}`, `${asTable},application/json`), 1);
+  t.match(plain, { object: { kind: 'ConfigMap' } });
 });
 
 t.test('a watch from before the window of changes is told that its revision is gone', async (t) => {
