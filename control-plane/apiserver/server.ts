@@ -23,14 +23,13 @@ import { openApiHandler } from './openapi-handlers.ts';
 import { documentsHandler, indexHandler, versionHandler, type PublicDocument } from './paths.ts';
 import { BodyParser } from './request-body.ts';
 import { parseRequestInfo } from './request-info.ts';
+import { requestTimeoutMs } from './request-timeout.ts';
 import { Router } from './router.ts';
 import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
 import { Subresources } from './subresources.ts';
 import { WatchServer } from './watch.ts';
 import { ClientGoneError } from './back-pressure.ts';
 
-/** Upstream's `--request-timeout`. */
-const REQUEST_TIMEOUT_MS = 60_000;
 /** How long requests may go on when the server stops. */
 const SHUTDOWN_GRACE_MS = 10_000;
 /** Idle connections of clients are kept longer than clients keep them. */
@@ -39,7 +38,6 @@ const KEEP_ALIVE_MS = 180_000;
 const MAX_CONCURRENT_STREAMS = 1000;
 /** What an HTTP/2 connection may hold, in MB: a slow reader holds a chunk of a list per stream. Node's default is 10. */
 const MAX_SESSION_MEMORY_MB = 100;
-const LONG_RUNNING = new Set(['exec', 'attach', 'portforward', 'proxy', 'log']);
 
 export interface ServeOptions {
   readonly core: ApiCore;
@@ -119,19 +117,22 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     }
     const startedAt = performance.now();
     let done: void | Promise<void> = undefined;
+    let timeoutMs: number | undefined;
     try {
+      timeoutMs = requestTimeoutMs(exchange.info);
       done = router.route(exchange);
     } catch (error) {
       fail(exchange, error);
     }
-    if (done) follow(exchange, done, startedAt);
+    if (done) follow(exchange, done, startedAt, timeoutMs);
     else metrics.answered(exchange, (performance.now() - startedAt) / 1000);
   };
 
-  const follow = (exchange: Exchange, done: Promise<void>, startedAt: number): void => {
+  /** A request without a time limit is a long-running one. */
+  const follow = (exchange: Exchange, done: Promise<void>, startedAt: number, timeoutMs: number | undefined): void => {
     inFlight.add(exchange.response);
-    const longRunning = isLongRunning(exchange);
-    const timer = longRunning ? undefined : setTimeout(() => fail(exchange, requestTimeout()), REQUEST_TIMEOUT_MS);
+    const longRunning = timeoutMs === undefined;
+    const timer = longRunning ? undefined : setTimeout(() => fail(exchange, requestTimeout()), timeoutMs);
     const uncount = longRunning ? metrics.longRunning(exchange) : metrics.inFlight(exchange);
     done
       .catch((error: unknown) => fail(exchange, error))
@@ -235,8 +236,6 @@ function indexedPaths(kinds: readonly Kind[], documents: ReadonlyMap<string, Pub
   ];
   return [...new Set([...fixed, ...groups, ...documents.keys()])].sort();
 }
-
-const isLongRunning = ({ info }: Exchange): boolean => info.verb === 'watch' || LONG_RUNNING.has(info.subresource);
 
 const requestTimeout = () => timedOut('Timeout: request did not complete within the allotted timeout', 1);
 

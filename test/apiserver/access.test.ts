@@ -7,6 +7,7 @@ import path from 'node:path';
 import tls from 'node:tls';
 import t from 'tap';
 import type { Connector } from '../../control-plane/apiserver/action.ts';
+import type { AdmissionPlugin } from '../../control-plane/apiserver/admission/plugin.ts';
 import { openPki } from '../../control-plane/pki/cluster-pki.ts';
 import { CONFIG_MAPS, configMap, pod, PODS, TestServer } from './server.ts';
 
@@ -62,6 +63,18 @@ t.test('a client certificate that another CA has signed is no credential', async
   t.equal(await status(stranger.admin.certificate, stranger.admin.key), 401);
   const own = await openPki({ directory: path.join(server.directory, 'pki'), serverNames: ['127.0.0.1', 'localhost'] });
   t.equal(await status(own.admin.certificate, own.admin.key), 403, 'known, though nobody in this test looks at it');
+});
+
+t.test('a request may say how long it will wait', async (t) => {
+  const never: AdmissionPlugin = { name: 'never', mutate: () => new Promise(() => undefined) };
+  await using server = await TestServer.start({ admission: [never] });
+  const late = await server.call('POST', `${CONFIG_MAPS}?timeout=20ms`, { body: configMap('m') });
+  t.match(late.body, { code: 504, message: 'Timeout: request did not complete within the allotted timeout' });
+  for (const timeout of ['0s', '3m']) t.equal((await server.call('GET', `/version?timeout=${timeout}`)).status, 200);
+  t.match((await server.call('GET', '/version?timeout=invalid')).body, {
+    code: 400,
+    message: 'invalid timeout specified in the request URL - time: invalid duration "invalid"',
+  });
 });
 
 t.test('HTTP/2 serves many requests over one connection', async (t) => {
