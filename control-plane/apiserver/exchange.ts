@@ -5,7 +5,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { stringify } from 'yaml';
 import type { Body } from '../../api/machinery/body.ts';
 import { badRequest, tooLarge } from '../../api/machinery/status-error.ts';
-import type { Accepted } from './negotiate.ts';
+import { JSON_OBJECT, type Accepted } from './negotiate.ts';
 import type { RequestInfo, User } from './request.ts';
 import type { BodyParser } from './request-body.ts';
 import { ClientGoneError } from './back-pressure.ts';
@@ -27,7 +27,7 @@ export class Exchange {
   /** Where the object is stored: '' for kinds of the cluster, also for a namespace, which is in itself to authorization. */
   namespace: string;
   /** What the answer looks like. */
-  accepted: Accepted = { form: 'object', encoding: 'json' };
+  accepted: Accepted = JSON_OBJECT;
   readonly #bodies: BodyParser;
   #warnings: string[] | undefined;
 

@@ -5,11 +5,12 @@ import type { ListMeta } from '../../api/meta/list-meta.ts';
 import { CompactedError } from '../store/store.ts';
 import type { Exchange } from './exchange.ts';
 import { parseListOptions, waitUntilFresh, writeToken, type ListOptions } from './list-options.ts';
+import type { MetaVersion } from './negotiate.ts';
 import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection, type Selection } from './selection.ts';
-import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
+import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
 import { written } from './back-pressure.ts';
 
 /** Bytes that are put together before they are handed to TLS, which encrypts large pieces fastest. */
@@ -33,7 +34,7 @@ export async function serveList(exchange: Exchange, registry: Registry, resource
     case 'table':
       return sendTable(exchange, resource, page);
     case 'metadata':
-      return sendItems(exchange, resource, page, metadataItems(resource));
+      return sendItems(exchange, resource, page, metadataItems(resource, exchange.accepted.metaVersion));
     case 'object':
       return sendItems(exchange, resource, page, objectItems(resource));
   }
@@ -153,15 +154,20 @@ function objectItems({ kind, bytes }: Resource): ItemWriter {
   };
 }
 
-const PARTIAL_HEAD = Buffer.from('{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",');
+const partialHead = (version: MetaVersion) => Buffer.from(`{"kind":"PartialObjectMetadata","apiVersion":"${version}",`);
+const PARTIAL_HEADS: Readonly<Record<MetaVersion, Buffer>> = {
+  'meta.k8s.io/v1': partialHead('meta.k8s.io/v1'),
+  'meta.k8s.io/v1beta1': partialHead('meta.k8s.io/v1beta1'),
+};
 
-function metadataItems({ bytes }: Resource): ItemWriter {
+function metadataItems({ bytes }: Resource, apiVersion: MetaVersion): ItemWriter {
+  const head = PARTIAL_HEADS[apiVersion];
   return {
     kind: 'PartialObjectMetadataList',
-    apiVersion: 'meta.k8s.io/v1',
-    length: (served) => PARTIAL_HEAD.length + bytes.metadata(served).length + 1,
+    apiVersion,
+    length: (served) => head.length + bytes.metadata(served).length + 1,
     write: (served, target, at) => {
-      let end = at + PARTIAL_HEAD.copy(target, at);
+      let end = at + head.copy(target, at);
       end += bytes.metadata(served).copy(target, end);
       target[end] = 0x7d;
       return end + 1;
@@ -170,8 +176,8 @@ function metadataItems({ bytes }: Resource): ItemWriter {
 }
 
 /** The metadata of one object, as PartialObjectMetadata. */
-export const partialMetadata = ({ bytes }: Resource, served: Buffer): Buffer =>
-  Buffer.concat([PARTIAL_HEAD, bytes.metadata(served), Buffer.from('}')]);
+export const partialMetadata = ({ bytes }: Resource, served: Buffer, version: MetaVersion): Buffer =>
+  Buffer.concat([PARTIAL_HEADS[version], bytes.metadata(served), Buffer.from('}')]);
 
 async function sendItems(exchange: Exchange, resource: Resource, page: Page, items: ItemWriter): Promise<void> {
   const { kind, apiVersion } = items;
@@ -213,12 +219,13 @@ async function sendItems(exchange: Exchange, resource: Resource, page: Page, ite
 
 async function sendTable(exchange: Exchange, resource: Resource, { entries, metadata }: Page): Promise<void> {
   const include = parseIncludeObject(exchange.info.query);
+  const { metaVersion: apiVersion } = exchange.accepted;
   const { kind } = resource;
   const now = Date.now();
   const rows: object[] = [];
   for (const { bytes } of entries) {
-    rows.push(tableRow(kind, resource.parse(bytes), include, now));
+    rows.push(tableRow(kind, resource.parse(bytes), include, now, apiVersion));
     if (rows.length % TABLE_SLICE === 0) await new Promise((resume) => setImmediate(resume));
   }
-  exchange.sendObject(200, { ...TABLE_TYPE, metadata, columnDefinitions: columnDefinitions(kind), rows });
+  exchange.sendObject(200, { kind: 'Table', apiVersion, metadata, columnDefinitions: columnDefinitions(kind), rows });
 }

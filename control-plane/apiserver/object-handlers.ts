@@ -12,7 +12,7 @@ import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection } from './selection.ts';
-import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
+import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
 import { decodeBody, parseDryRun, parseFieldValidation, readDeleteOptions } from './write-options.ts';
 import type { ObjectWriter, WriteContext, Written } from './write.ts';
 
@@ -152,18 +152,20 @@ export class ObjectHandlers {
 
 /** Answers with an object in the form that the client asked for. */
 export function sendServed(exchange: Exchange, resource: Resource, code: number, bytes: Buffer): void {
-  switch (exchange.accepted.form) {
+  const { form, metaVersion } = exchange.accepted;
+  switch (form) {
     case 'object':
       return exchange.send(code, bytes);
     case 'metadata':
-      return exchange.send(code, partialMetadata(resource, bytes));
+      return exchange.send(code, partialMetadata(resource, bytes, metaVersion));
     case 'table': {
       const object = JSON.parse(bytes.toString()) as Stored;
       exchange.sendObject(code, {
-        ...TABLE_TYPE,
+        kind: 'Table',
+        apiVersion: metaVersion,
         metadata: { resourceVersion: object.metadata.resourceVersion },
         columnDefinitions: columnDefinitions(resource.kind),
-        rows: [tableRow(resource.kind, object, parseIncludeObject(exchange.info.query), Date.now())],
+        rows: [tableRow(resource.kind, object, parseIncludeObject(exchange.info.query), Date.now(), metaVersion)],
       });
     }
   }

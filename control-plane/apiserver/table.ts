@@ -1,6 +1,7 @@
 /** Tables: what `kubectl get` shows, made by the server from the kind's columns. */
 import type { Column, Kind, KubeObject } from '../../api/machinery/kind.ts';
 import { badRequest } from '../../api/machinery/status-error.ts';
+import type { MetaVersion } from './negotiate.ts';
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
 
@@ -33,7 +34,13 @@ export function parseIncludeObject(query: URLSearchParams): IncludeObject {
   throw badRequest(`unrecognized includeObject value: ${JSON.stringify(value)}`);
 }
 
-export function tableRow(kind: Kind, object: KubeObject, include: IncludeObject, now: number): object {
+export function tableRow(
+  kind: Kind,
+  object: KubeObject,
+  include: IncludeObject,
+  now: number,
+  apiVersion: MetaVersion,
+): object {
   const cells = columnsOf(kind).map((column) => column.cell(object, now) ?? null);
   switch (include) {
     case 'None':
@@ -41,11 +48,6 @@ export function tableRow(kind: Kind, object: KubeObject, include: IncludeObject,
     case 'Object':
       return { cells, object };
     case 'Metadata':
-      return {
-        cells,
-        object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata },
-      };
+      return { cells, object: { kind: 'PartialObjectMetadata', apiVersion, metadata: object.metadata } };
   }
 }
-
-export const TABLE_TYPE = { kind: 'Table', apiVersion: 'meta.k8s.io/v1' };

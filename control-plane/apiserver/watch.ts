@@ -14,7 +14,7 @@ import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection, type Selection } from './selection.ts';
-import { columnDefinitions, parseIncludeObject, TABLE_TYPE, tableRow } from './table.ts';
+import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
 import { ClientGoneError, drained, writeTo } from './back-pressure.ts';
 
 /** Upstream ends watches after 30 to 60 minutes, so that clients spread over servers. */
@@ -164,7 +164,8 @@ export class WatchServer {
   #framesFor(exchange: Exchange, resource: Resource): EventFrames {
     const count = this.#sent.get(resource) ?? { events: 0 };
     this.#sent.set(resource, count);
-    switch (exchange.accepted.form) {
+    const { form, metaVersion } = exchange.accepted;
+    switch (form) {
       case 'object': {
         let frames = this.#frames.get(resource);
         if (!frames) {
@@ -174,7 +175,11 @@ export class WatchServer {
         return frames;
       }
       case 'metadata':
-        return new EventFrames(resource, (served) => partialMetadata(resource, resource.serve(served)), count);
+        return new EventFrames(
+          resource,
+          (served) => partialMetadata(resource, resource.serve(served), metaVersion),
+          count,
+        );
       case 'table':
         return new EventFrames(resource, tableShow(exchange, resource), count);
     }
@@ -184,12 +189,13 @@ export class WatchServer {
 /** Each event's object is a table of one row; only the first one names the columns. */
 function tableShow(exchange: Exchange, resource: Resource): Show {
   const include = parseIncludeObject(exchange.info.query);
+  const { metaVersion: apiVersion } = exchange.accepted;
   let columns: object[] | undefined = columnDefinitions(resource.kind);
   return (served) => {
     const object = resource.parse(served);
     const { resourceVersion } = object.metadata;
-    const rows = [tableRow(resource.kind, object, include, Date.now())];
-    const table = { ...TABLE_TYPE, metadata: { resourceVersion }, columnDefinitions: columns, rows };
+    const rows = [tableRow(resource.kind, object, include, Date.now(), apiVersion)];
+    const table = { kind: 'Table', apiVersion, metadata: { resourceVersion }, columnDefinitions: columns, rows };
     columns = undefined;
     return Buffer.from(JSON.stringify(table));
   };
@@ -332,12 +338,13 @@ class Watch {
 
   #writeBookmark(annotations?: Record<string, string>): void {
     const { kind } = this.#resource;
+    const { form, metaVersion } = this.#exchange.accepted;
     const metadata = { resourceVersion: String(this.#position), creationTimestamp: null, annotations };
     const object =
-      this.#exchange.accepted.form === 'table'
-        ? { ...TABLE_TYPE, metadata: { resourceVersion: metadata.resourceVersion }, rows: [] }
-        : this.#exchange.accepted.form === 'metadata'
-          ? { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }
+      form === 'table'
+        ? { kind: 'Table', apiVersion: metaVersion, metadata: { resourceVersion: metadata.resourceVersion }, rows: [] }
+        : form === 'metadata'
+          ? { kind: 'PartialObjectMetadata', apiVersion: metaVersion, metadata }
           : { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };
     this.#write(eventFrame('BOOKMARK', Buffer.from(JSON.stringify(object))));
   }

@@ -103,6 +103,16 @@ t.test('lists come whole, as tables and as metadata, in one namespace and in all
   const table = await server.call('GET', `${PODS}?limit=2`, { accept: `${TABLE},application/json` });
   t.match(table.body, { kind: 'Table', metadata: { remainingItemCount: 18 } });
   t.equal((table.body.rows as unknown[]).length, 2);
+  for (const [form, path] of [
+    ['Table', PODS],
+    ['Table', `${PODS}/p1`],
+    ['PartialObjectMetadataList', PODS],
+    ['PartialObjectMetadata', `${PODS}/p1`],
+  ] as const) {
+    const older = await server.call('GET', path, { accept: `application/json;as=${form};v=v1beta1;g=meta.k8s.io` });
+    t.match(older.body, { kind: form, apiVersion: 'meta.k8s.io/v1beta1' }, 'the version that the client knows');
+    t.notMatch(older.text, '"meta.k8s.io/v1"');
+  }
   const yaml = await server.call('GET', `${PODS}/p1`, { accept: 'application/yaml' });
   t.match(yaml.text, /^kind: Pod\n/);
   t.equal((await server.call('GET', PODS, { accept: 'text/html' })).status, 406);
