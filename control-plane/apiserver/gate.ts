@@ -1,5 +1,5 @@
 /** Who may do what: authentication, authorization, and the words of upstream's 403. */
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { forbiddenRequest, unauthorized } from '../../api/machinery/status-error.ts';
 import type { Authenticator } from './authentication/authenticator.ts';
 import type { Attributes, Authorizer } from './authorization/authorizer.ts';
@@ -44,8 +44,13 @@ function whenNobodyKnows({ headers }: Credentials): User {
 }
 
 /** Answers the user in whose name the request goes on. Throws a 403 StatusError. */
-export function authorize({ authorizer }: Gate, user: User, info: RequestInfo, headers: IncomingHttpHeaders): User {
-  const acting = impersonatedUser(authorizer, user, headers);
+export function authorize(
+  { authorizer }: Gate,
+  user: User,
+  info: RequestInfo,
+  request: Pick<IncomingMessage, 'rawHeaders'>,
+): User {
+  const acting = impersonatedUser(authorizer, user, request);
   const { allowed, reason } = authorizer.authorize(acting, info);
   if (!allowed) throw refusal(acting, info, reason);
   return acting;

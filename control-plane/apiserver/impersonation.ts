@@ -1,36 +1,57 @@
 /** `Impersonate-*` headers: acting as somebody else, for whoever may. */
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { badRequest } from '../../api/machinery/status-error.ts';
 import type { Attributes, Authorizer } from './authorization/authorizer.ts';
 import { refusal } from './gate.ts';
 import type { User } from './request.ts';
 
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
+const PREFIX = 'impersonate-';
 const EXTRA_PREFIX = 'impersonate-extra-';
 
 /** The user that the headers name, or the user itself without them. Throws a 403 StatusError. */
-export function impersonatedUser(authorizer: Authorizer, user: User, headers: IncomingHttpHeaders): User {
-  const name = headers['impersonate-user'];
-  const groups = valuesOf(headers['impersonate-group']);
-  const uid = headers['impersonate-uid'];
-  if (name === undefined && groups.length === 0 && uid === undefined) return user;
-  if (typeof name !== 'string' || !name) throw badRequest('requested impersonation without impersonating a user');
+export function impersonatedUser(
+  authorizer: Authorizer,
+  user: User,
+  { rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>,
+): User {
+  const asked = impersonationHeaders(rawHeaders);
+  if (!asked) return user;
+  const [name] = asked.get('impersonate-user') ?? [];
+  const groups = asked.get('impersonate-group') ?? [];
+  const [uid] = asked.get('impersonate-uid') ?? [];
+  if (!name) throw badRequest('requested impersonation without impersonating a user');
 
   const account = SERVICE_ACCOUNT.exec(name);
   if (account) allow(authorizer, user, { resource: 'serviceaccounts', namespace: account[1], name: account[2] });
   else allow(authorizer, user, { resource: 'users', name });
   for (const group of groups) allow(authorizer, user, { resource: 'groups', name: group });
-  if (typeof uid === 'string') allow(authorizer, user, { group: 'authentication.k8s.io', resource: 'uids', name: uid });
+  if (uid) allow(authorizer, user, { group: 'authentication.k8s.io', resource: 'uids', name: uid });
   const extra: Record<string, readonly string[]> = {};
-  for (const [header, value] of Object.entries(headers)) {
+  for (const [header, values] of asked) {
     if (!header.startsWith(EXTRA_PREFIX)) continue;
     const key = decodeURIComponent(header.slice(EXTRA_PREFIX.length));
-    extra[key] = valuesOf(value);
-    for (const one of extra[key]) {
+    extra[key] = values;
+    for (const one of values) {
       allow(authorizer, user, { group: 'authentication.k8s.io', resource: 'userextras', subresource: key, name: one });
     }
   }
-  return { name, groups: impliedGroups(name, groups, account?.[1]), ...(typeof uid === 'string' && { uid }), extra };
+  return { name, groups: impliedGroups(name, groups, account?.[1]), ...(uid && { uid }), extra };
+}
+
+/**
+ * The values of the headers, by their names in lower case; undefined when there are none. They are read as they came: Node
+ * joins what comes several times with commas, which a group's name may hold itself.
+ */
+function impersonationHeaders(rawHeaders: readonly string[]): Map<string, string[]> | undefined {
+  let asked: Map<string, string[]> | undefined;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const header = rawHeaders[at]?.toLowerCase() ?? '';
+    if (!header.startsWith(PREFIX)) continue;
+    asked ??= new Map();
+    asked.set(header, [...(asked.get(header) ?? []), rawHeaders[at + 1] ?? '']);
+  }
+  return asked;
 }
 
 function impliedGroups(name: string, groups: readonly string[], accountNamespace: string | undefined): string[] {
@@ -43,9 +64,6 @@ function impliedGroups(name: string, groups: readonly string[], accountNamespace
   if (!implied.includes(everyone)) implied.push(everyone);
   return implied;
 }
-
-const valuesOf = (header: string | string[] | undefined): string[] =>
-  header === undefined ? [] : (Array.isArray(header) ? header : header.split(',')).map((value) => value.trim());
 
 function allow(authorizer: Authorizer, user: User, asked: Partial<Omit<Attributes, 'verb'>>): void {
   const attributes = {

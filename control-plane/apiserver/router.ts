@@ -51,7 +51,7 @@ export class Router {
   }
 
   #authorized(exchange: Exchange): void | Promise<void> {
-    exchange.user = authorize(this.#parts.gate, exchange.user, exchange.info, exchange.request.headers);
+    exchange.user = authorize(this.#parts.gate, exchange.user, exchange.info, exchange.request);
     return exchange.info.isResource ? this.#serveResource(exchange) : this.#servePath(exchange);
   }
 

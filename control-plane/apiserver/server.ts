@@ -169,7 +169,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const info = parseRequestInfo(request.method ?? 'GET', request.url ?? '/');
     const user = await authenticate(gate, credentials.of(request));
-    const acting = authorize(gate, user, info, request.headers);
+    const acting = authorize(gate, user, info, request);
     const connector = actions.connectors.get(`${info.resource}/${info.subresource}`);
     if (!connector) throw noSuchPath();
     await connector.upgrade(request, socket, head, info, acting);

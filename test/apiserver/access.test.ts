@@ -46,6 +46,19 @@ t.test('who may not is told in the words of upstream, and who is unknown is aske
   });
 });
 
+t.test('who acts as somebody else names a user, and groups whose names may hold commas', async (t) => {
+  await using server = await TestServer.start({
+    authorizer: { authorize: (_, { resource }) => ({ allowed: resource !== 'groups', reason: '' }) },
+  });
+  const as = async (headers: Record<string, string>) => (await server.call('GET', '/api/v1/nodes', { headers })).body;
+  t.match(await as({ 'Impersonate-User': 'jane', 'Impersonate-Group': 'CN=dev,OU=web' }), {
+    code: 403,
+    message: /^groups "CN=dev,OU=web" is forbidden: User "admin" cannot impersonate resource "groups"/,
+  });
+  t.match(await as({ 'Impersonate-Extra-Scope': 'a' }), { code: 400, message: /without impersonating a user$/ });
+  t.match(await as({ 'Impersonate-User': 'jane', 'Impersonate-Extra-Scope': 'a' }), { kind: 'NodeList' });
+});
+
 t.test('a client certificate that another CA has signed is no credential', async (t) => {
   await using server = await TestServer.start();
   const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-other-ca-'));
