@@ -48,7 +48,7 @@ export function authorize(
   { authorizer }: Gate,
   user: User,
   info: RequestInfo,
-  request: Pick<IncomingMessage, 'rawHeaders'>,
+  request: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
 ): User {
   const acting = impersonatedUser(authorizer, user, request);
   const { allowed, reason } = authorizer.authorize(acting, info);

@@ -13,10 +13,10 @@ const EXTRA_PREFIX = 'impersonate-extra-';
 export function impersonatedUser(
   authorizer: Authorizer,
   user: User,
-  { rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>,
+  { headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
 ): User {
+  if (!Object.keys(headers).some((header) => header.startsWith(PREFIX))) return user;
   const asked = impersonationHeaders(rawHeaders);
-  if (!asked) return user;
   const [name] = asked.get('impersonate-user') ?? [];
   const groups = asked.get('impersonate-group') ?? [];
   const [uid] = asked.get('impersonate-uid') ?? [];
@@ -40,16 +40,14 @@ export function impersonatedUser(
 }
 
 /**
- * The values of the headers, by their names in lower case; undefined when there are none. They are read as they came: Node
- * joins what comes several times with commas, which a group's name may hold itself.
+ * The values of the headers, by their names in lower case. They are read as they came: Node joins what comes several times with
+ * commas, which a group's name may hold itself.
  */
-function impersonationHeaders(rawHeaders: readonly string[]): Map<string, string[]> | undefined {
-  let asked: Map<string, string[]> | undefined;
+function impersonationHeaders(rawHeaders: readonly string[]): Map<string, string[]> {
+  const asked = new Map<string, string[]>();
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const header = rawHeaders[at]?.toLowerCase() ?? '';
-    if (!header.startsWith(PREFIX)) continue;
-    asked ??= new Map();
-    asked.set(header, [...(asked.get(header) ?? []), rawHeaders[at + 1] ?? '']);
+    if (header.startsWith(PREFIX)) asked.set(header, [...(asked.get(header) ?? []), rawHeaders[at + 1] ?? '']);
   }
   return asked;
 }

@@ -59,6 +59,26 @@ t.test('who acts as somebody else names a user, and groups whose names may hold 
   t.match(await as({ 'Impersonate-User': 'jane', 'Impersonate-Extra-Scope': 'a' }), { kind: 'NodeList' });
 });
 
+t.test('several groups to act for come each in a header, over HTTP/1.1 and HTTP/2', async (t) => {
+  const acted: (readonly string[])[] = [];
+  await using server = await TestServer.start({
+    authorizer: {
+      authorize: ({ name, groups }) => {
+        if (name === 'jane') acted.push(groups);
+        return { allowed: true, reason: '' };
+      },
+    },
+  });
+  const headers = { 'impersonate-user': 'jane', 'impersonate-group': ['one', ',,,two, three'] };
+  await server.call('GET', PODS, { headers });
+  const session = http2.connect(server.url(''), { ca: server.ca });
+  t.teardown(() => session.destroy());
+  const stream = session.request({ ':path': PODS, authorization: 'Bearer admin/system:masters', ...headers });
+  await once(stream, 'response');
+  const groups = ['one', ',,,two, three', 'system:authenticated'];
+  t.strictSame(acted, [groups, groups]);
+});
+
 t.test('a client certificate that another CA has signed is no credential', async (t) => {
   await using server = await TestServer.start();
   const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-other-ca-'));

@@ -35,7 +35,7 @@ export interface CallOptions {
   readonly type?: string;
   readonly accept?: string;
   readonly user?: string;
-  readonly headers?: Record<string, string>;
+  readonly headers?: Record<string, string | string[]>;
 }
 
 export interface WatchEvent {
@@ -118,7 +118,7 @@ export class TestServer implements AsyncDisposable {
   call(method: string, target: string, options: CallOptions = {}): Promise<Answer> {
     const { body, type = 'application/json', accept = 'application/json', user = 'admin/system:masters' } = options;
     const data = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
-    const headers: Record<string, string> = { authorization: `Bearer ${user}`, accept, ...options.headers };
+    const headers: Record<string, string | string[]> = { authorization: `Bearer ${user}`, accept, ...options.headers };
     if (data !== undefined) {
       headers['content-type'] = type;
       headers['content-length'] = String(Buffer.byteLength(data));
