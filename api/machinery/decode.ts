@@ -22,6 +22,13 @@ export type Decoder<T> = (value: unknown) => Decoded<T>;
 /** The value's type is wrong. The message is that of upstream's JSON decoder. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError';
+  /** What upstream says where it makes the object of a map instead, as of what a strategic patch has made. */
+  readonly ofMap: string;
+
+  constructor(message: string, ofMap = message) {
+    super(message);
+    this.ofMap = ofMap;
+  }
 }
 
 type Json = Record<string, unknown>;
@@ -58,10 +65,29 @@ const jsonType = (value: unknown): string =>
 
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function mismatch(what: string, goType: string, state: State, owner: string): DecodeError {
+/** `ofMap` is left out for what reads itself from JSON in both cases. */
+function mismatch(what: string, goType: string, state: State, owner: string, ofMap?: string): DecodeError {
   const path = state.path.filter((part) => typeof part === 'string').join('.');
   const place = path ? `Go struct field ${owner}.${path}` : 'Go value';
-  return new DecodeError(`json: cannot unmarshal ${what} into ${place} of type ${goType}`);
+  return new DecodeError(`json: cannot unmarshal ${what} into ${place} of type ${goType}`, ofMap);
+}
+
+/** Go's name for what a value is once it has been read. */
+function goKind(value: unknown): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
+  if (typeof value === 'object') return Array.isArray(value) ? 'slice' : 'map';
+  return typeof value === 'boolean' ? 'bool' : 'string';
+}
+
+const noMap = (value: unknown): string => `cannot restore map from ${goKind(value)}`;
+const noSlice = (value: unknown): string => `cannot restore slice from ${goKind(value)}`;
+
+function unconvertible(value: unknown, goType: string): string {
+  const given = goKind(value);
+  // Go could make a letter of a whole number.
+  const toString = given === 'int64' && goType === 'string';
+  const toNumber = typeof value === 'number' && /^(int|float)/.test(goType);
+  return toString || toNumber ? `cannot convert ${given} to ${goType}` : `unrecognized type: ${goType}`;
 }
 
 function writtenPath(path: readonly (string | number)[], last: string): string {
@@ -82,7 +108,7 @@ const text: Compiled = scalar(
   '',
   (value, state, owner) => {
     if (typeof value === 'string') return value;
-    throw mismatch(jsonType(value), 'string', state, owner);
+    throw mismatch(jsonType(value), 'string', state, owner, unconvertible(value, 'string'));
   },
   (value) => value === '',
 );
@@ -92,7 +118,7 @@ const truth: Compiled = scalar(
   false,
   (value, state, owner) => {
     if (typeof value === 'boolean') return value;
-    throw mismatch(jsonType(value), 'bool', state, owner);
+    throw mismatch(jsonType(value), 'bool', state, owner, unconvertible(value, 'bool'));
   },
   (value) => value === false,
 );
@@ -102,11 +128,12 @@ const number = (goType: 'int32' | 'int64' | 'float64'): Compiled =>
     goType,
     0,
     (value, state, owner) => {
-      if (typeof value !== 'number') throw mismatch(jsonType(value), goType, state, owner);
+      if (typeof value !== 'number')
+        throw mismatch(jsonType(value), goType, state, owner, unconvertible(value, goType));
       const fits =
         goType === 'float64' ||
         (Number.isInteger(value) && (goType === 'int64' || (value <= MAX_INT32 && value >= -MAX_INT32 - 1)));
-      if (!fits) throw mismatch(`number ${value}`, goType, state, owner);
+      if (!fits) throw mismatch(`number ${value}`, goType, state, owner, unconvertible(value, goType));
       return value;
     },
     (value) => value === 0,
@@ -143,7 +170,7 @@ const base64: Compiled = scalar(
   '[]uint8',
   null,
   (value, state, owner) => {
-    if (typeof value !== 'string') throw mismatch(jsonType(value), '[]uint8', state, owner);
+    if (typeof value !== 'string') throw mismatch(jsonType(value), '[]uint8', state, owner, noSlice(value));
     const packed = /[\r\n]/.test(value) ? value.replace(/[\r\n]/g, '') : value;
     if (packed.length % 4 === 0 && BASE64.test(packed)) return packed;
     const bad = packed.search(/[^A-Za-z0-9+/]/);
@@ -164,7 +191,7 @@ const intOrString: Compiled = scalar('intstr.IntOrString', 0, (value, state, own
 const anything: Compiled = scalar('interface {}', null, (value) => value);
 const anyStruct: Compiled = scalar('map[string]interface {}', null, (value, state, owner) => {
   if (isJson(value)) return value;
-  throw mismatch(jsonType(value), 'map[string]interface {}', state, owner);
+  throw mismatch(jsonType(value), 'map[string]interface {}', state, owner, noMap(value));
 });
 
 const FORMATS: Readonly<Record<string, Compiled>> = {
@@ -185,7 +212,7 @@ function listOf(item: Compiled): Compiled {
     zero: () => null,
     vanishes: (value) => (value as unknown[]).length === 0,
     walk: (value, state, owner) => {
-      if (!Array.isArray(value)) throw mismatch(jsonType(value), goType, state, owner);
+      if (!Array.isArray(value)) throw mismatch(jsonType(value), goType, state, owner, noSlice(value));
       const out = new Array<unknown>(value.length);
       const { path } = state;
       const depth = path.length;
@@ -210,7 +237,7 @@ function mapOf(value: Compiled): Compiled {
       return true;
     },
     walk: (map, state, owner) => {
-      if (!isJson(map)) throw mismatch(jsonType(map), goType, state, owner);
+      if (!isJson(map)) throw mismatch(jsonType(map), goType, state, owner, noMap(map));
       const out: Json = {};
       for (const key in map) {
         const entry = map[key];
@@ -282,7 +309,9 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
     goType,
     zero: () => complete({}),
     walk: (value, state, owner) => {
-      if (!isJson(value)) throw mismatch(jsonType(value), goType, state, owner);
+      if (!isJson(value)) {
+        throw mismatch(jsonType(value), goType, state, owner, `cannot restore struct from: ${goKind(value)}`);
+      }
       const out: Json = {};
       const { path } = state;
       const depth = path.length;
@@ -374,14 +403,15 @@ function decodeAs<T extends KubeObject>(
 
 /**
  * Decodes what a patch made of an object. Throws a 422 Invalid StatusError for a field of a wrong type, as upstream does
- * there; `shown` makes what the message quotes.
+ * there; `shown` makes what the message quotes, `words` are those of the DecodeError that say what is wrong.
  */
 export function decodePatched<T extends KubeObject>(
   kind: Decodable<T>,
   patched: unknown,
   shown: () => string,
+  words: 'message' | 'ofMap' = 'message',
 ): Decoded<T> {
-  return decodeAs(kind, patched, ({ message }) => invalidPatch(shown(), message));
+  return decodeAs(kind, patched, (error) => invalidPatch(shown(), error[words]));
 }
 
 /** What a patch makes is refused. `shown` is the patch, or what it made. */

@@ -70,8 +70,9 @@ export class PatchRequest {
   apply<T extends KubeObject>(kind: Patchable<T>, old: Stored, reparse: () => Stored, exchange: Exchange): T {
     const patched = this.#patched(kind, old, reparse);
     // Upstream quotes what the patch made; it shows a strategic patch itself.
-    const shown = () => (this.#type === 'strategic' ? this.#text : JSON.stringify(patched));
-    const { object, problems } = decodePatched(kind, patched, shown);
+    const strategic = this.#type === 'strategic';
+    const shown = () => (strategic ? this.#text : JSON.stringify(patched));
+    const { object, problems } = decodePatched(kind, patched, shown, strategic ? 'ofMap' : 'message');
     // What a patch has made is looked at in the order of its keys.
     reportProblems([...this.#problems, ...problems.sort()], this.#validation, exchange, (message) =>
       invalidPatch(shown(), message),

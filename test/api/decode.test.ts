@@ -103,6 +103,25 @@ t.test('a field of a wrong type is a bad request that names it as upstream does'
   t.equal(patched.status.details?.causes?.[0]?.field, 'patch');
 });
 
+t.test("what a strategic patch made is read in the words of upstream's other reader", (t) => {
+  const words = (body: unknown): unknown => statusOf(() => decodePatched(pods, body, () => '', 'ofMap')).message;
+  const container = (fields: object) => ({ spec: { containers: [fields] } });
+  const cases: [unknown, string][] = [
+    [{ metadata: { labels: 'invalid' } }, 'cannot restore map from string'],
+    [{ metadata: { labels: [] } }, 'cannot restore map from slice'],
+    [{ spec: { containers: {} } }, 'cannot restore slice from map'],
+    [{ spec: true }, 'cannot restore struct from: bool'],
+    [container({ image: 5 }), 'cannot convert int64 to string'],
+    [container({ image: 5.5 }), 'unrecognized type: string'],
+    [container({ stdin: 'yes' }), 'unrecognized type: bool'],
+    [container({ ports: [{ containerPort: '80' }] }), 'unrecognized type: int32'],
+    [{ spec: { terminationGracePeriodSeconds: 1.5 } }, 'cannot convert float64 to int64'],
+    [container({ resources: { limits: { cpu: 'lots' } } }), 'quantities must match'],
+  ];
+  for (const [body, expected] of cases) t.match(words(body), expected);
+  t.end();
+});
+
 t.test('keys that a plain object has by itself are data like others', async (t) => {
   const { value } = parseBody('{"data":{"__proto__":"a","constructor":"b"},"constructor":1}', 'application/json', true);
   const { object, problems } = decodeObject(configMaps, value);

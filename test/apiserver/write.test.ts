@@ -136,6 +136,8 @@ t.test('what a body or a patch says beyond the schema is told in the order of th
   );
   const wrongType = await patch('', 'merge-patch', '{"spec":{"externalName":1}}');
   t.match(wrongType.body, { code: 422, reason: 'Invalid', message: /^ "" is invalid: patch: Invalid value/ });
+  const ofMap = await patch('', 'strategic-merge-patch', '{"metadata":{"labels":"none"}}');
+  t.match(ofMap.body, { code: 422, reason: 'Invalid', message: /cannot restore map from string$/ });
 });
 
 t.test('bodies that cannot be are refused in words', async (t) => {
