@@ -42,9 +42,9 @@ export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
       namespaced: kind.namespaced,
       kind: kind.kind,
       verbs: [...kind.verbs],
-      ...(kind.verbs.includes('list') && { storageVersionHash: storageVersionHash(kind) }),
       ...(kind.shortNames.length > 0 && { shortNames: [...kind.shortNames] }),
       ...(kind.categories.length > 0 && { categories: [...kind.categories] }),
+      ...(kind.verbs.includes('list') && { storageVersionHash: storageVersionHash(kind) }),
     },
     ...kind.subresources.map((subresource) => ({
       name: `${kind.plural}/${subresource.name}`,
