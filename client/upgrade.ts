@@ -21,6 +21,9 @@ export type UpgradeAnswer =
   | { readonly upgraded: true; readonly response: IncomingMessage; readonly socket: Duplex; readonly head: Buffer }
   | { readonly upgraded: false; readonly response: IncomingMessage };
 
+/** The longest head of a request that a server takes, as Go's do: a command and its arguments travel in the URL. Node's is 16 KiB. */
+export const LONGEST_HEAD_BYTES = 1024 * 1024;
+
 /** How long a server may take to accept the connection and to answer: it answers before it does what is asked. */
 const ANSWER_LIMIT_MS = 30_000;
 

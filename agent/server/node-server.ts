@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../../client/logger.ts';
+import { LONGEST_HEAD_BYTES } from '../../client/upgrade.ts';
 import { accessOf, CallerAuthorization, type AccessReviews } from './access.ts';
 import { CallerAuthentication } from './caller.ts';
 import { findPod, findRunningContainer } from './container-lookup.ts';
@@ -53,7 +54,12 @@ export class NodeServer {
     this.#authentication = new CallerAuthentication(options.reviews);
     this.#authorization = new CallerAuthorization(options.reviews, options.nodeName);
     // Certificates are asked for, not insisted on: there are callers with tokens.
-    this.#server = createServer({ ...tlsOptions(options.certificate), requestCert: true, rejectUnauthorized: false });
+    this.#server = createServer({
+      ...tlsOptions(options.certificate),
+      requestCert: true,
+      rejectUnauthorized: false,
+      maxHeaderSize: LONGEST_HEAD_BYTES,
+    });
     // A followed log and a held port-forward last as long as their clients like.
     this.#server.requestTimeout = 0;
     this.#server.on('request', (request, response) => void this.#serve(request, response));

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { Kind } from '../../api/machinery/kind.ts';
 import { noSuchPath, timeout as timedOut, StatusError } from '../../api/machinery/status-error.ts';
 import type { Logger } from '../../client/logger.ts';
+import { LONGEST_HEAD_BYTES } from '../../client/upgrade.ts';
 import type { Actions } from './action.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
 import type { Authenticator } from './authentication/authenticator.ts';
@@ -187,6 +188,8 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
     keepAliveTimeout: KEEP_ALIVE_MS,
   } as http2.SecureServerOptions);
+  // Of HTTP/1.1, in which commands come. Node reads it off the server; there is no such option.
+  Object.assign(server, { maxHeaderSize: LONGEST_HEAD_BYTES });
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     socket.setNoDelay(true);

@@ -41,6 +41,13 @@ for (const [protocol, env] of [
     t.strictSame([empty.code, empty.stdout.toString(), empty.stderr], [0, '', '']);
   });
 
+  t.test(`over ${protocol}, a command may be long`, async (t) => {
+    const long = 'a'.repeat(100_000);
+    const { code, stdout, stderr } = await kubectl(['exec', ...main, '--', 'echo', long], { env });
+    t.equal(code, 0, stderr);
+    t.equal(stdout.toString(), `${long}\n`);
+  });
+
   t.test(`over ${protocol}, 100 MB go through a command and back unharmed`, async (t) => {
     const data = randomBytes(100 * MEGABYTE);
     const { code, stdout, stderr } = await kubectl(['exec', '-i', ...main, '--', 'cat'], { env, input: data });
