@@ -1,4 +1,5 @@
 /** Which container a request means, and why not, in the kubelet's words. */
+import type { Container, EphemeralContainer } from '../../api/core/container.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import type { ContainerStatus } from '../../api/core/pod-status.ts';
 import type { PodDirectory } from '../pods/pod-directory.ts';
@@ -15,9 +16,10 @@ export function findPod(pods: PodDirectory, namespace: string, name: string, uid
   return pod;
 }
 
-function hasContainer(pod: Pod, name: string): boolean {
+/** What the pod says of the container of this name. */
+export function findContainer(pod: Pod, name: string): Container | EphemeralContainer | undefined {
   const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
-  return [...containers, ...initContainers, ...ephemeralContainers].some((container) => container.name === name);
+  return [...containers, ...initContainers, ...ephemeralContainers].find((container) => container.name === name);
 }
 
 function statusOf(pod: Pod, containerName: string): ContainerStatus | undefined {
@@ -33,7 +35,7 @@ function statusOf(pod: Pod, containerName: string): ContainerStatus | undefined 
 export function findLoggedContainer(pod: Pod, containerName: string, previous: boolean): string {
   const podName = pod.metadata?.name ?? '';
   const about = `container ${JSON.stringify(containerName)} in pod ${JSON.stringify(podName)}`;
-  if (!hasContainer(pod, containerName))
+  if (findContainer(pod, containerName) === undefined)
     throw new NodeApiError(
       404,
       `container ${JSON.stringify(containerName)} not found in pod ${JSON.stringify(podName)}`,

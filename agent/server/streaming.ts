@@ -5,12 +5,13 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { createWebSocketStream } from 'ws';
+import type { Pod } from '../../api/core/pod.ts';
 import { readStreamOptions, type StreamOptions } from '../../api/core/pod-stream-options.ts';
 import { joinConnections, requestUpgrade, responseHead, type UpgradeAnswer } from '../../client/upgrade.ts';
 import type { PodDirectory } from '../pods/pod-directory.ts';
-import { findPod, findRunningContainer, findSandbox } from './container-lookup.ts';
+import { findContainer, findPod, findRunningContainer, findSandbox } from './container-lookup.ts';
 import { NodeApiError } from './node-api-error.ts';
-import type { ContainerPath, NodePath } from './node-path.ts';
+import type { NodePath } from './node-path.ts';
 import type { NodeRuntime } from './node-runtime.ts';
 import {
   acceptWebSocket,
@@ -66,21 +67,19 @@ export async function serveStream(
   const streams = readStreamOptions(query);
   if (!streams.stdin && !streams.stdout && !streams.stderr)
     throw new NodeApiError(400, 'you must specify at least 1 of stdin, stdout, stderr');
-  const url = await commandUrl(parts, path.at, path, streams, query.getAll('command'));
+  const pod = findPod(parts.pods, path.namespace, path.pod, path.uid);
+  const container = findRunningContainer(parts.pods, pod, path.container);
+  const url = await (path.at === 'exec'
+    ? parts.runtime.exec(container, query.getAll('command'), streams)
+    : parts.runtime.attach(container, streams));
   if (!offered?.includes(V5_PROTOCOL)) return passThrough(url, client);
-  return serveV5(url, { streams, ...(path.at === 'attach' && { silence: SILENT_ATTACH }) }, client);
+  const lasts = path.at === 'attach' && lastsAsTheContainer(pod, path.container, streams);
+  return serveV5(url, { streams, ...(lasts && { silence: SILENT_ATTACH }) }, client);
 }
 
-async function commandUrl(
-  { pods, runtime }: StreamParts,
-  at: 'exec' | 'attach',
-  path: ContainerPath,
-  streams: StreamOptions,
-  command: readonly string[],
-): Promise<URL> {
-  const container = findRunningContainer(pods, findPod(pods, path.namespace, path.pod, path.uid), path.container);
-  return at === 'exec' ? runtime.exec(container, command, streams) : runtime.attach(container, streams);
-}
+/** Whether the container's end is what ends an attachment: where input stays open for the next client, its end does, too. */
+const lastsAsTheContainer = (pod: Pod, container: string, { stdin }: StreamOptions): boolean =>
+  !stdin || findContainer(pod, container)?.stdinOnce === true;
 
 /** The subprotocols that a WebSocket client offers; undefined for other clients. */
 function webSocketProtocols({ request }: ClientConnection): string[] | undefined {

@@ -208,7 +208,12 @@ export async function startCluster(): Promise<TestCluster> {
         metadata: { name: pod.name, namespace: 'default' },
         spec: {
           nodeName: NODE,
-          containers: [...pod.containers.keys()].map((name) => ({ name, image: 'kedge.local/hello:1.0' })),
+          containers: pod.wanted.map(({ name, stdin = false, stdinOnce = false }) => ({
+            name,
+            image: 'kedge.local/hello:1.0',
+            stdin,
+            stdinOnce,
+          })),
         },
       });
       const object = await api.updateStatus(pods, {

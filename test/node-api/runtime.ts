@@ -10,6 +10,7 @@ export interface TestContainer {
   readonly name: string;
   readonly command: readonly string[];
   readonly stdin?: boolean;
+  readonly stdinOnce?: boolean;
   readonly tty?: boolean;
 }
 
@@ -19,6 +20,7 @@ export interface TestPod {
   readonly sandboxId: string;
   readonly ip: string;
   readonly config: PodSandboxConfig;
+  readonly wanted: readonly TestContainer[];
   /** By name. */
   readonly containers: ReadonlyMap<string, string>;
 }
@@ -57,7 +59,7 @@ export async function startRuntime(): Promise<TestRuntime> {
         await cri.startContainer(id);
         started.set(container.name, id);
       }
-      return { name, uid, sandboxId, ip: status.network?.ip ?? '', config, containers: started };
+      return { name, uid, sandboxId, ip: status.network?.ip ?? '', config, wanted: containers, containers: started };
     },
     async [Symbol.asyncDispose]() {
       // The runtime takes the pods' network namespaces down with their sandboxes.
@@ -85,7 +87,7 @@ const containerConfig = (container: TestContainer): ContainerConfig => ({
   annotations: {},
   logPath: `${container.name}/0.log`,
   stdin: container.stdin ?? false,
-  stdinOnce: false,
+  stdinOnce: container.stdinOnce ?? false,
   tty: container.tty ?? false,
   linux: {
     resources: {},

@@ -18,7 +18,7 @@ t.teardown(() => cluster[Symbol.asyncDispose]());
 const pod = await cluster.runtime.startPod('demo', [
   { name: 'main', command: ['/bin/sh', '-c', 'exec httpd -f -p 8080 -h /www'] },
   { name: 'echo', command: ['/bin/sh', '-c', 'while read line; do echo "got $line"; done'], stdin: true },
-  { name: 'quiet', command: ['/bin/sh', '-c', 'read line'], stdin: true },
+  { name: 'quiet', command: ['/bin/sh', '-c', 'read line'], stdin: true, stdinOnce: true },
 ]);
 await cluster.addPod(pod);
 const kubectl = cluster.kubectl.bind(cluster);
@@ -160,6 +160,12 @@ t.test('an attachment that has seen nothing of a container that ended says so', 
   const { code, stderr } = await kubectl(['attach', '-i', 'demo', '-c', 'quiet'], { input: 'end\n' });
   t.equal(code, 1);
   t.match(stderr, /the container has ended, and what it said before the attachment is in its log/);
+});
+
+t.test('an attachment that ends with its input says nothing of the container, which goes on', async (t) => {
+  const { code, stderr } = await kubectl(['attach', '-i', 'demo', '-c', 'echo'], { input: '' });
+  t.equal(code, 0, stderr);
+  t.notMatch(stderr, /the container has ended/);
 });
 
 t.test('a reader that stops makes the command wait and costs no memory', async (t) => {
