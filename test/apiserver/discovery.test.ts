@@ -38,8 +38,10 @@ t.test('what is served can be found out, plainly and all at once, and is not sen
 
 t.test('the schemas can be read as OpenAPI', async (t) => {
   await using server = await TestServer.start();
-  const v2 = (await server.call('GET', '/openapi/v2')).body;
-  t.ok((v2.definitions as Record<string, unknown>)['io.k8s.api.core.v1.Pod']);
+  const v2 = await server.call('GET', '/openapi/v2');
+  t.ok((v2.body.definitions as Record<string, unknown>)['io.k8s.api.core.v1.Pod']);
+  for (const words of ['list of returned', 'List of services', 'Watch for changes to the described resources'])
+    t.match(v2.text, words, "upstream's tests of kubectl look for these words");
   const index = (await server.call('GET', '/openapi/v3')).body.paths as Record<string, { serverRelativeURL: string }>;
   const url = index['apis/apps/v1']?.serverRelativeURL ?? '';
   const v3 = (await server.call('GET', url)).body.components as { schemas: Record<string, unknown> };

@@ -62,7 +62,7 @@ export class Definitions {
       required: ['items'],
       properties: {
         apiVersion: { type: 'string', description: describeField('', 'apiVersion') },
-        items: { type: 'array', description: 'The objects.', items: this.#property(shape) },
+        items: { type: 'array', description: `List of ${kind.plural}.`, items: this.#property(shape) },
         kind: { type: 'string', description: describeField('', 'kind') },
         metadata: this.#property(ListMeta),
       },

@@ -35,14 +35,14 @@ const PRETTY = parameter('pretty', 'string', 'With "true" the answer is indented
 const LISTING = [
   parameter('allowWatchBookmarks', 'boolean', 'Asks for bookmark events.'),
   parameter('continue', 'string', 'Goes on where the last page ended.'),
-  parameter('fieldSelector', 'string', 'Restricts the objects by their fields.'),
-  parameter('labelSelector', 'string', 'Restricts the objects by their labels.'),
+  parameter('fieldSelector', 'string', 'Restricts the list of returned objects by their fields.'),
+  parameter('labelSelector', 'string', 'Restricts the list of returned objects by their labels.'),
   parameter('limit', 'integer', 'The most objects of one page.'),
   parameter('resourceVersion', 'string', 'The version to read at.'),
   parameter('resourceVersionMatch', 'string', 'How resourceVersion is meant: Exact or NotOlderThan.'),
   parameter('sendInitialEvents', 'boolean', 'Starts a watch with the objects that there are.'),
   parameter('timeoutSeconds', 'integer', 'Ends the call after this long.'),
-  parameter('watch', 'boolean', 'Streams changes instead of listing.'),
+  parameter('watch', 'boolean', 'Watch for changes to the described resources instead of listing them.'),
 ];
 const DELETING = [
   DRY_RUN,
