@@ -23,8 +23,8 @@ interface Entry {
   namespace: string;
   name: string;
   wanted: PodStatus;
-  /** What the API has taken last, which the informer may not have seen yet. */
-  taken: PodStatus | undefined;
+  /** What the last write was answered with, which the informer may not have seen yet. */
+  taken: Pod | undefined;
   sending: Promise<void> | undefined;
 }
 
@@ -98,15 +98,15 @@ export class StatusManager {
   /** Resolves to whether the pod is not in the API any more. */
   async #write(uid: string, entry: Entry, wanted: PodStatus): Promise<boolean> {
     const { client, current } = this.#options;
-    const pod = current(uid);
-    const before = entry.taken ?? pod?.status ?? {};
-    const patch = statusPatch(before, wanted, pod?.status?.conditions ?? []);
+    const pod = laterOf(current(uid), entry.taken);
+    const before = pod?.status ?? {};
+    const patch = statusPatch(before, wanted);
     if (patch === undefined) return false;
     // Others' conditions travel with ours: they must not have changed since they were read.
     const own = new Set(wanted.conditions?.map(({ type }) => type));
-    const hasOthers = pod?.status?.conditions?.some(({ type }) => !own.has(type)) ?? false;
+    const hasOthers = before.conditions?.some(({ type }) => !own.has(type)) ?? false;
     try {
-      const answer = await client.patch(
+      entry.taken = await client.patch(
         pods,
         entry.namespace,
         entry.name,
@@ -119,7 +119,6 @@ export class StatusManager {
         },
         { subresource: 'status', signal: this.#signal },
       );
-      entry.taken = answer.status;
       return false;
     } catch (error) {
       // A conflict of uids: another pod has the name by now.
@@ -129,19 +128,20 @@ export class StatusManager {
   }
 }
 
-type Conditions = NonNullable<PodStatus['conditions']>;
+/** Of two states of a pod the one that was written later: others write statuses too. */
+const laterOf = (seen: Pod | undefined, taken: Pod | undefined): Pod | undefined =>
+  versionOf(seen) < versionOf(taken) ? taken : seen;
+
+/** Numbers that grow: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions */
+const versionOf = (pod: Pod | undefined): number => Number(pod?.metadata?.resourceVersion ?? 0);
 
 /**
  * A merge patch that leads from one status to another; undefined when nothing differs. Conditions that others own
  * (readiness gates) stay as they are.
  */
-export function statusPatch(
-  before: PodStatus,
-  wanted: PodStatus,
-  present: Conditions,
-): Record<string, unknown> | undefined {
+export function statusPatch(before: PodStatus, wanted: PodStatus): Record<string, unknown> | undefined {
   const own = new Set(wanted.conditions?.map(({ type }) => type));
-  const others = present.filter(({ type }) => !own.has(type));
+  const others = (before.conditions ?? []).filter(({ type }) => !own.has(type));
   const target: PodStatus = { ...wanted, conditions: [...(wanted.conditions ?? []), ...others] };
   const patch: Record<string, unknown> = {};
   const keys = new Set([...Object.keys(before), ...Object.keys(target)]) as Set<keyof PodStatus>;

@@ -33,6 +33,19 @@ await insideLab(import.meta.filename, async (address) => {
       );
     });
 
+    t.test('what others say of a pod that runs is set right', async (t) => {
+      lab.create('slandered', { containers: [shell('main', 'sleep 1000')] });
+      const pod = await lab.pod('slandered', 'to be ready', isReady);
+      const others = { type: 'example.com/gate', status: 'True' };
+      const conditions = [{ type: 'Ready', status: 'False' }, others];
+      lab.api.put('pods', { ...pod, status: { ...pod.status, phase: 'Pending', reason: 'Lost', conditions } });
+      const restored = await lab.pod('slandered', 'to be ready again', isReady);
+      t.match(restored.status, { phase: 'Running', reason: undefined });
+      t.match(conditionOf(restored, others.type), others, 'and their own conditions are left alone');
+      lab.api.deletePod('slandered', 0);
+      await lab.gone('slandered');
+    });
+
     t.test('a container that crashes comes back, at once and then after a growing wait', async (t) => {
       lab.create('crash', { containers: [shell('main', 'echo no >&2; exit 3')] });
       const pod = await lab.pod(
