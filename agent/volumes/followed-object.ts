@@ -1,4 +1,7 @@
-/** One configMap or secret, as the api-server has it now: listed by its name, then followed from there by a watch. */
+/**
+ * One configMap or secret, as the api-server has it now: listed by its name, then followed from there by a watch. One that is
+ * not there may come yet, and is followed the same way.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import { isGone, StatusError } from '../../api/machinery/status-error.ts';
@@ -44,8 +47,10 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
   async #get(): Promise<T | undefined> {
     const { signal } = this.#stopped;
     const { value, resourceVersion } = await this.#fetch(signal);
+    // The watch may have told of it in the meantime; where it has not yet, it will.
+    if (this.#following) return this.#value ?? value;
     this.#value = value;
-    if (value && !value.immutable && !this.#following) {
+    if (!value?.immutable) {
       this.#following = true;
       void this.#follow(resourceVersion, signal).finally(() => (this.#following = false));
     }
@@ -75,8 +80,7 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
         if (!resourceVersion) {
           const found = await this.#fetch(signal);
           this.#take(found.value);
-          // Whoever asks for what is not there reads it anew.
-          if (!found.value || found.value.immutable) return;
+          if (found.value?.immutable) return;
           resourceVersion = found.resourceVersion;
         }
         await client.watch(

@@ -244,6 +244,17 @@ test('a changed configMap is swapped in whole, and a reader never sees half of i
   t.equal(await readFile(join(directory, 'a'), 'utf8'), '20', 'what was shown last stays');
 });
 
+test('a secret that a pod can do without is shown when it comes', async (t) => {
+  const { root, api, volumes, stale } = await makeWorld(t);
+  const pod = podOf('uid-late', { volumes: [{ name: 's', secret: { secretName: 'late', optional: true } }] });
+  await volumes.setUp(pod, signal);
+  const directory = join(root, 'pods/uid-late/volumes/kubernetes.io~secret/s');
+  api.put(SECRETS, { metadata: { name: 'late' }, data: { a: Buffer.from('1').toString('base64') } } as object);
+  await until(() => stale.includes('uid-late'));
+  await volumes.refresh(pod, signal);
+  t.equal(await readFile(join(directory, 'a'), 'utf8'), '1');
+});
+
 test('only what pods use is watched, once, and no longer than they use it', async (t) => {
   const { api, volumes } = await makeWorld(t);
   api.put(CONFIG_MAPS, { metadata: { name: 'shared' }, data: { a: '1' } } as object);
