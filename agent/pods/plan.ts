@@ -154,7 +154,7 @@ function planContainer(
     return;
   }
   if (observed && !mayRunAgain(pod, role, observed, sandbox)) return;
-  const backOff = nextBackOff(observed);
+  const backOff = nextBackOff(container, observed);
   if (observed && now < observed.finishedAt + backOff.waitMs) {
     draft.wake(observed.finishedAt + backOff.waitMs);
     draft.waiting.set(container.name, {
@@ -181,7 +181,7 @@ function planRunning(view: PodView, container: AnyContainer, observed: ObservedC
   const order = view.restartOrders.get(observed.id);
   if (observed.state === 'unknown') {
     stop(graceOf(pod), `Container ${container.name} is in an unknown state, try killing it before restart`);
-  } else if (observed.hash !== '' && observed.hash !== containerHash(container)) {
+  } else if (isChanged(container, observed)) {
     stop(graceOf(pod), `Container ${container.name} definition changed, will be restarted`);
   } else if (order) {
     const what = pod.spec?.restartPolicy === 'Never' ? '' : ', will be restarted';
@@ -291,11 +291,21 @@ function mayRunAgain(pod: Pod, role: ContainerRole, observed: ObservedContainer,
   }
 }
 
-/** How long the next attempt waits after the last one's end, and what the one after it will wait. */
-export function nextBackOff(observed: ObservedContainer | undefined): { waitMs: number; nextSeconds: number } {
+/** Whether the container is wanted otherwise than it was made: with another image, most likely. */
+const isChanged = (container: AnyContainer, { hash }: ObservedContainer): boolean =>
+  hash !== '' && hash !== containerHash(container);
+
+/**
+ * How long the next attempt waits after the last one's end, and what the one after it will wait. What is not the same any
+ * more does not pay for the failures of what it was.
+ */
+function nextBackOff(
+  container: AnyContainer,
+  observed: ObservedContainer | undefined,
+): { waitMs: number; nextSeconds: number } {
   if (observed === undefined) return { waitMs: 0, nextSeconds: 0 };
   const ranMs = observed.finishedAt - observed.createdAt;
-  if (observed.backOffSeconds === 0 || ranMs > BACK_OFF_RESET_MS) {
+  if (isChanged(container, observed) || observed.backOffSeconds === 0 || ranMs > BACK_OFF_RESET_MS) {
     return { waitMs: 0, nextSeconds: INITIAL_BACK_OFF_SECONDS };
   }
   return {

@@ -118,7 +118,7 @@ test('init containers run one by one, sidecars stay, a failed one is tried again
   t.end();
 });
 
-test('back-off doubles to five minutes and is forgotten after ten good ones', (t) => {
+test('back-off doubles to five minutes and is forgotten after ten good ones, or with another image', (t) => {
   const pod = podOf({});
   const start = (last: ObservedContainer) => {
     const { actions, wakeAt } = planPod(viewOf(pod, [last]), NOW);
@@ -133,6 +133,7 @@ test('back-off doubles to five minutes and is forgotten after ten good ones', (t
     { next: 300 },
   );
   t.same(start(ended('main', 1, { backOffSeconds: 300, createdAt: NOW - 700 * SECOND })), { next: 10 });
+  t.same(start(ended('main', 1, { backOffSeconds: 300, hash: 'of another image' })), { next: 10 });
   t.end();
 });
 
