@@ -28,11 +28,15 @@ export function qosClassOf(spec: PodSpec): QosClass {
   return !asked ? 'BestEffort' : guaranteed ? 'Guaranteed' : 'Burstable';
 }
 
+/** A negative grace was once a way to say "at once", which is what 1 says now. */
+function liftGrace(spec: PodSpec): void {
+  if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1;
+}
+
 export function preparePodForCreate(pod: Pod): void {
   const { spec } = pod;
   if (!spec) return;
-  // Once a way to say "at once", which is what 1 says now.
-  if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1;
+  liftGrace(spec);
   pod.status = { phase: 'Pending', qosClass: qosClassOf(spec) };
   if (spec.schedulingGates?.length) {
     pod.status.conditions = [
@@ -47,6 +51,7 @@ export function preparePodForCreate(pod: Pod): void {
 }
 
 export function preparePodForUpdate(pod: Pod, old: Pod): void {
+  if (pod.spec) liftGrace(pod.spec);
   pod.status = old.status;
 }
 

@@ -286,6 +286,7 @@ t.test('an update may change images, the deadline and add tolerations, and nothi
   const old = made({
     ...withContainer({}),
     activeDeadlineSeconds: 60,
+    terminationGracePeriodSeconds: 1,
     tolerations: [{ key: 'a', operator: 'Exists' }],
   });
   const change = (edit: (spec: PodSpec) => void): string[] => {
@@ -301,6 +302,11 @@ t.test('an update may change images, the deadline and add tolerations, and nothi
       spec.tolerations?.push({ key: 'b', operator: 'Exists' });
     }),
     [],
+  );
+  t.strictSame(
+    change((spec) => (spec.terminationGracePeriodSeconds = -1)),
+    [],
+    'which is 1, as when the pod was made',
   );
   t.strictSame(
     change((spec) => (spec.hostNetwork = true)),
