@@ -151,8 +151,9 @@ export class Subresources {
   }
 }
 
-function withScheduled({ status }: Pod): NonNullable<NonNullable<Pod['status']>['conditions']> {
+function withScheduled({ metadata, status }: Pod): NonNullable<NonNullable<Pod['status']>['conditions']> {
   const others = (status?.conditions ?? []).filter(({ type }) => type !== 'PodScheduled');
   const now = `${new Date().toISOString().slice(0, 19)}Z`;
-  return [...others, { type: 'PodScheduled', status: 'True', lastTransitionTime: now }];
+  const observedGeneration = metadata?.generation;
+  return [...others, { type: 'PodScheduled', status: 'True', observedGeneration, lastTransitionTime: now }];
 }

@@ -16,6 +16,7 @@ export interface PodInfo {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  readonly generation: number | undefined;
   /** '' until the pod is bound. */
   readonly nodeName: string;
   readonly requests: Resources;
@@ -93,6 +94,7 @@ export function podInfo(pod: Pod): PodInfo {
     namespace: metadata?.namespace ?? '',
     name: metadata?.name ?? '',
     uid: metadata?.uid ?? '',
+    generation: metadata?.generation,
     nodeName: spec.nodeName ?? '',
     requests: podRequests(spec),
     hostPorts: hostPorts(spec),

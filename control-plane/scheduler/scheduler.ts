@@ -199,6 +199,7 @@ export class Scheduler {
       status: 'False',
       reason: 'Unschedulable',
       message,
+      observedGeneration: pod.generation,
       lastProbeTime: null,
       lastTransitionTime: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
     };

@@ -108,7 +108,10 @@ t.test('a pod is bound to one node once, and evicted as it is deleted', async (t
   t.match((await bind('n1')).body, { kind: 'Status', status: 'Success', code: 201 });
   t.match((await bind('n2')).body, { code: 409, message: /already assigned to node "n1"/ });
   const bound = await server.call('GET', `${PODS}/p`);
-  t.match(bound.body, { spec: { nodeName: 'n1' }, status: { conditions: [{ type: 'PodScheduled', status: 'True' }] } });
+  t.match(bound.body, {
+    spec: { nodeName: 'n1' },
+    status: { conditions: [{ type: 'PodScheduled', status: 'True', observedGeneration: 1 }] },
+  });
   const body = {
     apiVersion: 'policy/v1',
     kind: 'Eviction',

@@ -242,7 +242,7 @@ t.test('a pod that does not fit says so', async (t) => {
   );
   t.match((await cluster.get<Pod>('pod', 'giant')).status, {
     phase: 'Pending',
-    conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' }],
+    conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', observedGeneration: 1 }],
   });
 });
 
