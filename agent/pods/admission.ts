@@ -30,9 +30,13 @@ const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
   'net.ipv4.tcp_wmem',
 ]);
 
+const OS = 'linux';
+const OS_LABEL = 'kubernetes.io/os';
+
 /** Why the node does not take the pod; undefined when it does. `others` are the pods that it has taken and not finished. */
 export function admission(pod: Pod, others: readonly Pod[], node: NodeView): Verdict | undefined {
-  const refusal = underPressure(pod, node.pressures) ?? withSysctls(pod) ?? withoutRoom(pod, others, node);
+  const refusal =
+    underPressure(pod, node.pressures) ?? withSysctls(pod) ?? ofAnotherSystem(pod) ?? withoutRoom(pod, others, node);
   return refusal && { ...refusal, rejects: true };
 }
 
@@ -69,6 +73,17 @@ function withSysctls({ spec }: Pod): Refusal | undefined {
       const message = `forbidden sysctl: "${name}" not allowed with ${shares === 'hostNet' ? 'host net' : 'host ipc'} enabled`;
       return { reason: 'SysctlForbidden', message };
     }
+  }
+  return undefined;
+}
+
+function ofAnotherSystem({ metadata, spec }: Pod): Refusal | undefined {
+  if ((metadata?.labels?.[OS_LABEL] ?? OS) !== OS) {
+    const message = `Failed to admit pod as the \`${OS_LABEL}\` label doesn't match node label`;
+    return { reason: 'PodOSSelectorNodeLabelDoesNotMatch', message };
+  }
+  if ((spec?.os?.name ?? OS) !== OS) {
+    return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" };
   }
   return undefined;
 }

@@ -7,6 +7,7 @@ import type { Pod } from '../../api/core/pod.ts';
 import { imagesToRemove } from '../../agent/images/image-collection.ts';
 import { credentialsFor } from '../../agent/images/credentials.ts';
 import { defaultPullPolicy, imageName, parseImageReference } from '../../agent/images/reference.ts';
+import { admission } from '../../agent/pods/admission.ts';
 import { podDns, parseResolvConf } from '../../agent/pods/dns.ts';
 import { expand } from '../../agent/pods/expansion.ts';
 import { hostsFile } from '../../agent/pods/hosts-file.ts';
@@ -41,6 +42,16 @@ test('pods are classed by what they ask for', (t) => {
   t.equal(qosClass(podOf({ containers: [asking(all, all)] })), 'Guaranteed');
   t.equal(qosClass(podOf({ containers: [asking(undefined, all)] })), 'Guaranteed');
   t.equal(qosClass(podOf({ containers: [asking(all, all), asking()] })), 'Burstable');
+  t.end();
+});
+
+test('a pod for another operating system is turned away', (t) => {
+  const node = { allocatable: {}, pressures: [] };
+  const reason = (pod: Pod) => admission(pod, [], node)?.reason;
+  t.equal(reason(podOf({ os: { name: 'linux' } })), undefined);
+  t.equal(reason(podOf({ os: { name: 'windows' } })), 'PodOSNotSupported');
+  const labelled: Pod = { metadata: { labels: { 'kubernetes.io/os': 'windows' } }, spec: { containers: [] } };
+  t.equal(reason(labelled), 'PodOSSelectorNodeLabelDoesNotMatch');
   t.end();
 });
 
