@@ -2,6 +2,7 @@
  * What to do next for a pod: a pure function of what is wanted, what is observed and the time. Nothing is remembered from
  * one plan to the next but what the runtime itself holds.
  */
+import type { ContainerRestartRule } from '../../api/core/container.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import type { AnyContainer, ContainerRole, PodAction } from './actions.ts';
 import { containerHash } from './labels.ts';
@@ -153,7 +154,7 @@ function planContainer(
     planRunning(view, container, observed, draft);
     return;
   }
-  if (observed && !mayRunAgain(pod, role, observed, sandbox)) return;
+  if (observed && !mayRunAgain(pod, container, role, observed, sandbox)) return;
   const backOff = nextBackOff(container, observed);
   if (observed && now < observed.finishedAt + backOff.waitMs) {
     draft.wake(observed.finishedAt + backOff.waitMs);
@@ -261,8 +262,9 @@ export function hasFinished(pod: Pod, runtime: PodRuntime): boolean {
   });
 }
 
-/** Whether a container that ended with `exitCode` is started again. */
-function restarts(policy: string, container: AnyContainer, exitCode: number): boolean {
+/** Whether a container that ended with `exitCode` is started again: its rules decide, then its policy, then the pod's. */
+export function restarts(policy: string, container: AnyContainer, exitCode: number): boolean {
+  if (container.restartPolicyRules?.some((rule) => restartsOn(rule, exitCode))) return true;
   switch (container.restartPolicy ?? policy) {
     case 'Always':
       return true;
@@ -273,8 +275,19 @@ function restarts(policy: string, container: AnyContainer, exitCode: number): bo
   }
 }
 
-function mayRunAgain(pod: Pod, role: ContainerRole, observed: ObservedContainer, sandbox: ObservedSandbox): boolean {
-  const policy = pod.spec?.restartPolicy ?? 'Always';
+const restartsOn = ({ action, exitCodes }: ContainerRestartRule, exitCode: number): boolean =>
+  action === 'Restart' &&
+  exitCodes !== undefined &&
+  (exitCodes.operator === 'In') === (exitCodes.values ?? []).includes(exitCode);
+
+function mayRunAgain(
+  pod: Pod,
+  container: AnyContainer,
+  role: ContainerRole,
+  observed: ObservedContainer,
+  sandbox: ObservedSandbox,
+): boolean {
+  const comesBack = restarts(pod.spec?.restartPolicy ?? 'Always', container, observed.exitCode);
   switch (role) {
     case 'ephemeral':
       return false;
@@ -283,11 +296,9 @@ function mayRunAgain(pod: Pod, role: ContainerRole, observed: ObservedContainer,
     case 'init':
       // A new sandbox is a new start: init containers run again whatever they did in the old one.
       if (observed.sandboxId !== sandbox.id) return true;
-      return observed.exitCode !== 0 && policy !== 'Never';
-    case 'app': {
-      const container = containerOf(pod, observed.name);
-      return container !== undefined && restarts(policy, container, observed.exitCode);
-    }
+      return observed.exitCode !== 0 && comesBack;
+    case 'app':
+      return comesBack;
   }
 }
 

@@ -5,7 +5,7 @@ import { qosClass } from '../resources/qos.ts';
 import type { AnyContainer } from './actions.ts';
 import { containerStatus } from './container-status.ts';
 import { liveSandbox } from './observed.ts';
-import { isSidecar } from './plan.ts';
+import { isSidecar, restarts } from './plan.ts';
 import { conditionsOf } from './pod-conditions.ts';
 import type { StatusInput } from './status-input.ts';
 
@@ -100,15 +100,14 @@ function phaseOf(
   if (verdict) return 'Failed';
   if (previous?.phase === 'Succeeded' || previous?.phase === 'Failed') return previous.phase;
   const policy = pod.spec?.restartPolicy ?? 'Always';
-  const endOf = ({ state, lastState }: ContainerStatus) =>
-    state?.terminated ?? (state?.waiting ? lastState?.terminated : undefined);
 
-  const failedInit = inits.some((status, index) => {
+  const failedInit = inits.some(({ state }, index) => {
     const container = pod.spec?.initContainers?.[index];
-    const end = endOf(status);
-    return container && !isSidecar(container) && end !== undefined && end.exitCode !== 0 && status.state?.terminated;
+    const end = state?.terminated;
+    if (!container || isSidecar(container) || !end || end.exitCode === 0) return false;
+    return input.isEnding || !restarts(policy, container, end.exitCode);
   });
-  if (failedInit && (policy === 'Never' || input.isEnding)) return 'Failed';
+  if (failedInit) return 'Failed';
   if (!initialized && !input.isEnding) return 'Pending';
 
   let running = 0;
@@ -133,9 +132,13 @@ function phaseOf(
   if (waiting > 0) return 'Pending';
   if (running > 0) return 'Running';
   if (stopped === 0) return 'Pending';
-  if (sidecarsRun(input) || policy === 'Always') return 'Running';
-  if (stopped === succeeded) return 'Succeeded';
-  return policy === 'Never' ? 'Failed' : 'Running';
+  const comesBack = containers.some(({ state, lastState }, index) => {
+    const container = pod.spec?.containers[index];
+    const end = state?.terminated ?? lastState?.terminated;
+    return container && end && restarts(policy, container, end.exitCode);
+  });
+  if (sidecarsRun(input) || comesBack) return 'Running';
+  return stopped === succeeded ? 'Succeeded' : 'Failed';
 }
 
 const sidecarsRun = ({ pod, runtime }: StatusInput): boolean =>

@@ -137,6 +137,46 @@ test('back-off doubles to five minutes and is forgotten after ten good ones, or 
   t.end();
 });
 
+const statusOf = (pod: Pod, containers: ObservedContainer[], more: Partial<Parameters<typeof podStatus>[0]> = {}) =>
+  podStatus(
+    {
+      pod,
+      runtime: { sandboxes: [sandbox()], containers },
+      previous: undefined,
+      waiting: new Map(),
+      started: new Set(containers.map(({ id }) => id)),
+      ready: new Set(containers.map(({ id }) => id)),
+      hostIPs: ['192.0.2.1'],
+      isEnding: false,
+      ...more,
+    },
+    NOW,
+  );
+
+test('rules decide whether a container comes back, then its own policy, then that of the pod', (t) => {
+  const restartPolicyRules = [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }];
+  const butFor = [{ action: 'Restart', exitCodes: { operator: 'NotIn', values: [42] } }];
+  for (const [restartPolicy, own, exitCode, phase] of [
+    ['Never', { restartPolicy: 'Never', restartPolicyRules }, 42, 'Running'],
+    ['Never', { restartPolicy: 'Never', restartPolicyRules }, 1, 'Failed'],
+    ['Always', { restartPolicy: 'Never', restartPolicyRules: butFor }, 42, 'Failed'],
+    ['Never', { restartPolicy: 'Never', restartPolicyRules: butFor }, 1, 'Running'],
+    ['Never', { restartPolicy: 'OnFailure' }, 1, 'Running'],
+    ['Never', { restartPolicy: 'OnFailure' }, 0, 'Succeeded'],
+    ['Always', { restartPolicy: 'Never' }, 0, 'Succeeded'],
+    ['Always', {}, 0, 'Running'],
+  ] as const) {
+    const container = named('main', own);
+    const pod = podOf({ restartPolicy, containers: [container] });
+    const end = ended('main', exitCode, { hash: containerHash(container) });
+    const expected = phase === 'Running' ? ['start main#1'] : ['stopSandbox s0'];
+    const what = JSON.stringify([restartPolicy, own, exitCode]);
+    t.same(plan(viewOf(pod, [end])), expected, what);
+    t.equal(statusOf(pod, [end]).phase, phase, what);
+  }
+  t.end();
+});
+
 test('restart policies decide what comes back, and when the pod is over', (t) => {
   const containers = [named('a'), named('b')];
   for (const [restartPolicy, exits, expected] of [
@@ -230,21 +270,6 @@ test('a pod ends in order: containers, sidecars from the last, sandbox, the rest
 });
 
 test('the status says what kubectl shows', (t) => {
-  const statusOf = (pod: Pod, containers: ObservedContainer[], more: Partial<Parameters<typeof podStatus>[0]> = {}) =>
-    podStatus(
-      {
-        pod,
-        runtime: { sandboxes: [sandbox()], containers },
-        previous: undefined,
-        waiting: new Map(),
-        started: new Set(containers.map(({ id }) => id)),
-        ready: new Set(containers.map(({ id }) => id)),
-        hostIPs: ['192.0.2.1'],
-        isEnding: false,
-        ...more,
-      },
-      NOW,
-    );
   const conditions = (status: ReturnType<typeof statusOf>) =>
     Object.fromEntries((status.conditions ?? []).map((condition) => [condition.type, condition.status]));
 
