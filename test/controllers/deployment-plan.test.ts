@@ -220,6 +220,24 @@ t.test(
   },
 );
 
+t.test('the revision that follows one of 64 bits is the next one exactly', async (t) => {
+  const world = new World({ replicas: 1 });
+  world.settle();
+  const [adopted] = world.replicaSets;
+  world.replicaSets = [
+    {
+      ...adopted!,
+      metadata: {
+        ...adopted!.metadata,
+        annotations: { ...adopted!.metadata?.annotations, 'deployment.kubernetes.io/revision': '3546343826724305832' },
+      },
+    },
+  ];
+  world.change({ template: templateOf('v2') });
+  world.settle();
+  t.match(world.deployment.metadata?.annotations, { 'deployment.kubernetes.io/revision': '3546343826724305833' });
+});
+
 t.test('scaling in the middle of a rollout shares the change out in proportion', async (t) => {
   const world = new World({ replicas: 10, maxSurge: 3, maxUnavailable: 2 });
   world.settle();

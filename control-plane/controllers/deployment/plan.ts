@@ -22,6 +22,7 @@ import {
 import {
   TEMPLATE_HASH_LABEL,
   findNewReplicaSet,
+  later,
   newReplicaSetAnnotations,
   nextRevision,
   revisionOf,
@@ -61,7 +62,7 @@ export type DeploymentAction =
 export interface DeploymentPlan {
   readonly actions: readonly DeploymentAction[];
   /** Annotation deployment.kubernetes.io/revision, when it has to change. */
-  readonly revision?: number;
+  readonly revision?: bigint;
   readonly status: DeploymentStatus;
   /** When to decide again though nothing has changed: the progress deadline. */
   readonly againInMs?: number;
@@ -132,9 +133,9 @@ class Rollout {
   }
 
   /** The new ReplicaSet carries the highest revision, and the Deployment the revision of its new ReplicaSet. */
-  #syncRevision(): number | undefined {
+  #syncRevision(): bigint | undefined {
     if (!this.#new) return undefined;
-    const revision = Math.max(nextRevision(this.#old), revisionOf(this.#new));
+    const revision = later(nextRevision(this.#old), revisionOf(this.#new));
     const annotations = newReplicaSetAnnotations(this.#deployment, this.#new, revision);
     const minReadySeconds = this.#deployment.spec?.minReadySeconds ?? 0;
     const current = this.#new.metadata?.annotations ?? {};
@@ -301,7 +302,9 @@ class Rollout {
     const limit = this.#deployment.spec?.revisionHistoryLimit;
     if (limit === undefined || limit === null) return;
     const old = this.#old.filter(({ metadata }) => !metadata?.deletionTimestamp);
-    const surplus = [...old].sort((a, b) => revisionOf(a) - revisionOf(b)).slice(0, Math.max(0, old.length - limit));
+    const surplus = [...old]
+      .sort((a, b) => Number(revisionOf(a) - revisionOf(b)))
+      .slice(0, Math.max(0, old.length - limit));
     for (const replicaSet of surplus) {
       const { metadata, status } = replicaSet;
       const isSeen = (metadata?.generation ?? 0) <= (status?.observedGeneration ?? 0);

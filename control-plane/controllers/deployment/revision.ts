@@ -57,25 +57,29 @@ function withoutHash(template: PodTemplateSpec | undefined): object {
 export const findNewReplicaSet = (deployment: Deployment, replicaSets: readonly ReplicaSet[]): ReplicaSet | undefined =>
   oldestFirst(replicaSets).find(({ spec }) => isSameTemplate(spec?.template, deployment.spec?.template));
 
-export function revisionOf({ metadata }: ReplicaSet | Deployment): number {
-  return Number(metadata?.annotations?.[REVISION] ?? 0) || 0;
-}
+/** Revisions are 64-bit integers: as a number, a large one would not be exact. */
+const parseRevision = (text = ''): bigint => (/^\d+$/.test(text) ? BigInt(text) : 0n);
+export const revisionOf = ({ metadata }: ReplicaSet | Deployment): bigint =>
+  parseRevision(metadata?.annotations?.[REVISION]);
 
-export const nextRevision = (oldReplicaSets: readonly ReplicaSet[]): number =>
-  Math.max(0, ...oldReplicaSets.map(revisionOf)) + 1;
+export const nextRevision = (oldReplicaSets: readonly ReplicaSet[]): bigint =>
+  later(...oldReplicaSets.map(revisionOf)) + 1n;
+
+export const later = (...revisions: readonly bigint[]): bigint =>
+  revisions.reduce((latest, revision) => (revision > latest ? revision : latest), 0n);
 
 /** The annotations that the new ReplicaSet is to have: the Deployment's, its revision, and the revisions it had before. */
 export function newReplicaSetAnnotations(
   deployment: Deployment,
   current: ReplicaSet | undefined,
-  revision: number,
+  revision: bigint,
 ): Record<string, string> {
   const annotations = { ...current?.metadata?.annotations };
   for (const [key, value] of Object.entries(deployment.metadata?.annotations ?? {})) {
     if (!NOT_INHERITED.has(key)) annotations[key] = value;
   }
   const before = annotations[REVISION];
-  if ((Number(before) || 0) >= revision) return annotations;
+  if (parseRevision(before) >= revision) return annotations;
   annotations[REVISION] = String(revision);
   if (before !== undefined) {
     const history = [...(annotations[REVISION_HISTORY]?.split(',') ?? []), before].filter(Boolean);
