@@ -91,8 +91,8 @@ interface Answer {
 }
 const base = `/api/v1/namespaces/${namespace}`;
 
-async function ask(target: string, method = 'GET', body?: string): Promise<Answer> {
-  const headers = { authorization: 'Bearer secret', 'x-mine': 'kept' };
+async function ask(target: string, method = 'GET', body?: string, more = {}): Promise<Answer> {
+  const headers = { authorization: 'Bearer secret', 'x-mine': 'kept', ...more };
   const request = httpsRequest(`${cluster.server}${base}/${target}`, { method, headers, agent: false, ...identity });
   request.end(body);
   const [response] = (await once(request, 'response')) as [IncomingMessage];
@@ -116,6 +116,16 @@ t.test('redirects stay behind the proxy, and a missing slash is put there', asyn
   t.match(await ask('pods/web/proxy/moved'), { code: 302, location: `${base}/pods/web/proxy/to?x=1` });
   t.match(await ask('pods/web/proxy/here'), { code: 302, location: `${base}/pods/web/proxy/there` });
   t.match(await ask('pods/web/proxy/away'), { code: 302, location: 'https://elsewhere.example/to' });
+});
+
+t.test('a body passes with every method, whether or not its length was said', async (t) => {
+  for (const method of ['DELETE', 'GET', 'OPTIONS', 'PATCH', 'POST', 'PUT'])
+    for (const framing of [{ 'content-length': 4 }, { 'transfer-encoding': 'chunked' }])
+      t.match(
+        JSON.parse((await ask('pods/web/proxy/', method, 'body', framing)).text),
+        { method, body: 'body' },
+        method,
+      );
 });
 
 t.test('schemes and ports are taken from the name', async (t) => {

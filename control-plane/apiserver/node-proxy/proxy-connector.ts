@@ -37,13 +37,12 @@ export class ProxyConnector implements Connector {
     }
     const url = backendUrl(backend, rest || '/', queryOf(request));
     const signal = clientGone(response);
-    const hasBody = method !== 'GET' && method !== 'HEAD' && request.headers['content-length'] !== '0';
     const answer = await ask({
       backend,
       url,
       method,
       headers: { ...forwardedHeaders(request), ...forwardingHeaders(request, info) },
-      body: hasBody ? request : undefined,
+      body: hasBody(request) ? request : undefined,
       signal,
     }).catch((error: unknown) => {
       throw serviceUnavailable(`error trying to reach service: ${dialFailure(backend, error)}`);
@@ -88,6 +87,13 @@ function forwardingHeaders(request: Request, info: RequestInfo): OutgoingHttpHea
 }
 
 /** A redirect to the backend itself stays behind the proxy. */
+/** Whether a body comes with the request, whatever its method. */
+function hasBody(request: Request): boolean {
+  if ('stream' in request) return !request.stream.endAfterHeaders;
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
+  return length !== '0' || encoding !== undefined;
+}
+
 function movedLocation(location: string, url: URL, prefix: string): string {
   const target = URL.parse(location, url);
   if (target === null || target.host !== url.host) return location;

@@ -54,7 +54,16 @@ export function ask(request: Outgoing): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const send = backend.scheme === 'https' ? httpsRequest : httpRequest;
     const agent = backend.agent ?? false;
-    const outgoing = send(url, { method, headers, signal, agent, timeout: CONNECT_LIMIT_MS, ...backend.tls });
+    // Node would send the body of a DELETE without a word about its end.
+    const framing = body && headers['content-length'] === undefined ? { 'transfer-encoding': 'chunked' } : {};
+    const outgoing = send(url, {
+      method,
+      headers: { ...headers, ...framing },
+      signal,
+      agent,
+      timeout: CONNECT_LIMIT_MS,
+      ...backend.tls,
+    });
     outgoing.on('socket', (socket) => {
       // The limit is for connecting: an answer may take as long as it likes.
       if (socket.connecting) socket.once('connect', () => socket.setTimeout(0));
