@@ -3,11 +3,13 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { createServer as createHttpsServer, request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import t from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
 import { pods } from '../../api/core/pod.ts';
 import { services } from '../../api/core/service.ts';
 import { endpointSlices } from '../../api/discovery/endpoint-slice.ts';
+import { HtmlLinks } from '../../control-plane/apiserver/node-proxy/html-links.ts';
 import { createAuthority, issueCertificate } from '../../control-plane/pki/signing.ts';
 import { NODE, startCluster } from './cluster.ts';
 
@@ -16,15 +18,28 @@ t.teardown(() => cluster[Symbol.asyncDispose]());
 const { ca, client, runtime } = cluster;
 const identity = { ca: ca.certificate, cert: client.certificate, key: client.key };
 
+const PAGE = Buffer.from('<title><a href="/x"></title><a href="/x">\xe9</a>', 'latin1');
+const pages: Readonly<Record<string, { headers: Record<string, string>; body: string | Buffer }>> = {
+  '/page': {
+    headers: { 'content-type': 'text/html; charset=latin1', 'content-length': String(PAGE.length) },
+    body: PAGE,
+  },
+  '/zipped': { headers: { 'content-type': 'text/html', 'content-encoding': 'gzip' }, body: gzipSync(PAGE) },
+  '/text': { headers: { 'content-type': 'text/plain' }, body: '<a href="/x">' },
+};
+
 /** What the backend tells of each request; `/moved` redirects within itself and `/away` to elsewhere. */
 async function echo(
   request: IncomingMessage,
-): Promise<{ code: number; headers: Record<string, string>; body: string }> {
+): Promise<{ code: number; headers: Record<string, string>; body: string | Buffer }> {
   const body = Buffer.concat(await request.toArray()).toString();
+  const page = pages[request.url ?? ''];
+  if (page) return { code: 200, ...page };
   const port = request.socket.localPort;
   const moved: Record<string, string> = {
     '/moved': `http://${runtime.hostAddress}:${port}/to?x=1`,
     '/here': 'there',
+    '/prefixed': `${request.headers['x-forwarded-uri']?.toString().replace('prefixed', 'to')}`,
     '/away': 'https://elsewhere.example/to',
   };
   const location = moved[request.url ?? ''];
@@ -87,6 +102,7 @@ await cluster.api.create(endpointSlices, {
 interface Answer {
   readonly code: number | undefined;
   readonly location: string | undefined;
+  readonly body: Buffer;
   readonly text: string;
 }
 const base = `/api/v1/namespaces/${namespace}`;
@@ -96,8 +112,8 @@ async function ask(target: string, method = 'GET', body?: string, more = {}): Pr
   const request = httpsRequest(`${cluster.server}${base}/${target}`, { method, headers, agent: false, ...identity });
   request.end(body);
   const [response] = (await once(request, 'response')) as [IncomingMessage];
-  const text = Buffer.concat(await response.toArray()).toString();
-  return { code: response.statusCode, location: response.headers.location, text };
+  const answer = Buffer.concat(await response.toArray());
+  return { code: response.statusCode, location: response.headers.location, body: answer, text: answer.toString() };
 }
 
 t.test('a request reaches the pod with its path, query and body, and without its credentials', async (t) => {
@@ -114,7 +130,8 @@ t.test('redirects stay behind the proxy, and a missing slash is put there', asyn
   t.match(await ask('pods/web/proxy'), { code: 301, location: `${base}/pods/web/proxy/` });
   t.match(await ask('pods/web/proxy?a=1'), { code: 301, location: `${base}/pods/web/proxy/?a=1` });
   t.match(await ask('pods/web/proxy/moved'), { code: 302, location: `${base}/pods/web/proxy/to?x=1` });
-  t.match(await ask('pods/web/proxy/here'), { code: 302, location: `${base}/pods/web/proxy/there` });
+  t.match(await ask('pods/web/proxy/here'), { code: 302, location: 'there' }, 'a relative one is right as it is');
+  t.match(await ask('pods/web/proxy/prefixed'), { code: 302, location: `${base}/pods/web/proxy/to` });
   t.match(await ask('pods/web/proxy/away'), { code: 302, location: 'https://elsewhere.example/to' });
 });
 
@@ -126,6 +143,32 @@ t.test('a body passes with every method, whether or not its length was said', as
         { method, body: 'body' },
         method,
       );
+});
+
+t.test('the links of a page lead through the proxy', async (t) => {
+  const prefix = `${base}/pods/web/proxy`;
+  const expected = Buffer.from(`<title><a href="/x"></title><a href="${prefix}/x">\xe9</a>`, 'latin1');
+  t.strictSame((await ask('pods/web/proxy/page')).body, expected);
+  t.strictSame(gunzipSync((await ask('pods/web/proxy/zipped')).body), expected);
+  t.equal((await ask('pods/web/proxy/text')).text, '<a href="/x">', 'what is no page passes as it is');
+  t.match(await ask('pods/web/proxy/page', 'HEAD'), { code: 200, text: '' });
+});
+
+t.test('links are found in a page however it comes, and nothing else is touched', async (t) => {
+  const page = [
+    `<A HREF='/up'>up</A><a href=/bare>bare</a><a\n  title="/no" href = "/spaced"/>`,
+    '<img src="/i.png" alt="a > b"><script src="/s.js">if (a<b) "<a href=\\"/no\\">"</script>',
+    '<!-- <a href="/no"> --><a href="relative"><a href="#hash"><a href><a>5 < 6</a><constructor href="/no"><a name="x" href="/last">',
+  ].join('\n');
+  const expected = page.replace(/(['"=])(\/(?:up|bare|spaced|i\.png|s\.js|last))/g, '$1/p$2');
+  for (const size of [1, 7, page.length]) {
+    const links = new HtmlLinks((link) => (link.startsWith('/') ? `/p${link}` : link));
+    for (let at = 0; at < page.length; at += size) links.write(page.slice(at, at + size));
+    links.end();
+    t.equal(Buffer.concat(await links.toArray()).toString(), expected, `in pieces of ${size}`);
+  }
+  const unended = `<a href="/x" ${'b'.repeat(100_000)}`;
+  t.equal(Buffer.concat(await new HtmlLinks(() => 'no').end(unended).toArray()).toString(), unended);
 });
 
 t.test('schemes and ports are taken from the name', async (t) => {

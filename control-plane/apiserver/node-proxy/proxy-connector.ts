@@ -1,11 +1,13 @@
 /** `pods/proxy`, `services/proxy` and `nodes/proxy`: plain HTTP through the api-server. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Transform } from 'node:stream';
+import { createGunzip, createGzip } from 'node:zlib';
 import { serviceUnavailable } from '../../../api/machinery/status-error.ts';
 import type { Connector } from '../action.ts';
 import type { Request, Response } from '../exchange.ts';
 import type { RequestInfo, User } from '../request.ts';
 import { backendUrl, dialFailure, type Backend } from './backend.ts';
+import { HtmlLinks } from './html-links.ts';
 import { ask, clientGone, forwardedHeaders, giveBack, joinUpgrade } from './relay.ts';
 
 /** Everything up to and with `/proxy`, and what follows. */
@@ -48,9 +50,11 @@ export class ProxyConnector implements Connector {
       throw serviceUnavailable(`error trying to reach service: ${dialFailure(backend, error)}`);
     });
     const headers = forwardedHeaders(answer);
-    if (answer.headers.location !== undefined)
-      headers['location'] = movedLocation(answer.headers.location, url, prefix);
-    await giveBack(answer, response, headers, signal);
+    const rewrite = (link: string): string => linkBehindProxy(link, url, prefix);
+    if (answer.headers.location !== undefined) headers['location'] = rewrite(answer.headers.location);
+    const through = method === 'HEAD' ? [] : pageTransforms(answer, rewrite);
+    if (through.length > 0) delete headers['content-length'];
+    await giveBack(answer, response, headers, signal, through);
   }
 
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo, user: User): Promise<void> {
@@ -86,7 +90,6 @@ function forwardingHeaders(request: Request, info: RequestInfo): OutgoingHttpHea
   };
 }
 
-/** A redirect to the backend itself stays behind the proxy. */
 /** Whether a body comes with the request, whatever its method. */
 function hasBody(request: Request): boolean {
   if ('stream' in request) return !request.stream.endAfterHeaders;
@@ -94,8 +97,23 @@ function hasBody(request: Request): boolean {
   return length !== '0' || encoding !== undefined;
 }
 
-function movedLocation(location: string, url: URL, prefix: string): string {
-  const target = URL.parse(location, url);
-  if (target === null || target.host !== url.host) return location;
-  return `${prefix}${target.pathname}${target.search}${target.hash}`;
+/** What changes the links of an answer that is a page; nothing for any other, or where it cannot be read. */
+function pageTransforms({ headers }: IncomingMessage, rewrite: (link: string) => string): Transform[] {
+  if (headers.location !== undefined || !/^text\/html\s*(;|$)/i.test(headers['content-type'] ?? '')) return [];
+  switch (headers['content-encoding']) {
+    case undefined:
+      return [new HtmlLinks(rewrite)];
+    case 'gzip':
+      return [createGunzip(), new HtmlLinks(rewrite), createGzip()];
+    default:
+      return [];
+  }
+}
+
+/** A link from the root of the backend stays behind the proxy. */
+function linkBehindProxy(link: string, { origin }: URL, prefix: string): string {
+  const path = link.startsWith(`${origin}/`) ? link.slice(origin.length) : link;
+  if (!path.startsWith('/') || path.startsWith('//')) return link;
+  // Whoever heeds X-Forwarded-Uri has put the prefix there already.
+  return path.startsWith(`${prefix}/`) ? path : `${prefix}${path}`;
 }

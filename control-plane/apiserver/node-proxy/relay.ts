@@ -1,7 +1,7 @@
 /** Carries one request to a backend and its answer back, whole HTTP or an upgraded connection. */
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { StatusError } from '../../../api/machinery/status-error.ts';
 import { joinConnections, requestUpgrade, responseHead } from '../../../client/upgrade.ts';
@@ -82,19 +82,20 @@ export function ask(request: Outgoing): Promise<IncomingMessage> {
   });
 }
 
-/** Gives the client the answer as it comes. */
+/** Gives the client the answer as it comes, changed by what it passes `through`. */
 export async function giveBack(
   answer: IncomingMessage,
   response: Response,
   headers: OutgoingHttpHeaders,
   signal: AbortSignal,
+  through: readonly Transform[] = [],
 ): Promise<void> {
   // The two responses type their overloads differently; both take a plain object.
   const writable = response as ServerResponse;
   writable.writeHead(answer.statusCode ?? 502, headers);
   writable.flushHeaders();
   try {
-    await pipeline(answer, writable, { signal });
+    await pipeline([answer, ...through, writable], { signal });
   } catch (error) {
     // The client left, or the backend broke off: the client sees that the answer has no end.
     writable.destroy();
