@@ -202,11 +202,6 @@ export const JUMPS: readonly { readonly table: Table; readonly chain: string; re
   },
   {
     table: 'filter',
-    chain: 'FORWARD',
-    rule: `-m conntrack --ctstate NEW ${comment('kubernetes service portals')} -j KUBE-SERVICES`,
-  },
-  {
-    table: 'filter',
     chain: 'OUTPUT',
     rule: `-m conntrack --ctstate NEW ${comment('kubernetes service portals')} -j KUBE-SERVICES`,
   },
@@ -244,6 +239,8 @@ export function baseChains(clusterCidr: string): RuleSet {
         [
           `${comment('kubernetes forwarding rules')} -m mark --mark ${MASQUERADE_MARK} -j ACCEPT`,
           `${comment('kubernetes forwarding conntrack rule')} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+          // Here and not in FORWARD: what Services refuse must be refused before pods are let through.
+          `-m conntrack --ctstate NEW ${comment('kubernetes service portals')} -j KUBE-SERVICES`,
           `-s ${clusterCidr} ${comment('from pods')} -j ACCEPT`,
           `-d ${clusterCidr} ${comment('to pods')} -j ACCEPT`,
         ],
