@@ -64,11 +64,14 @@ const DEFAULT_AFFINITY_SECONDS = 10_800;
 const isIPv4 = (address: string | undefined): address is string =>
   address !== undefined && /^\d+(\.\d+){3}$/.test(address);
 
+/** By these labels, whatever they say, a Service is left to another proxy, or has no address that a proxy serves. */
+const NOT_OURS = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless'];
+
 /** Undefined for Services that have no rules: headless, ExternalName, another proxy's. */
 export function serviceFacts(service: Service): ServiceFacts | undefined {
   const { metadata, spec = {}, status } = service;
   if (spec.type === 'ExternalName' || !isIPv4(spec.clusterIP)) return undefined;
-  if (metadata?.labels?.['service.kubernetes.io/service-proxy-name']) return undefined;
+  if (NOT_OURS.some((label) => metadata?.labels?.[label] !== undefined)) return undefined;
   const [namespace, name] = [metadata?.namespace ?? '', metadata?.name ?? ''];
   const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
   return {

@@ -99,13 +99,22 @@ t.test('endpoints that terminate serve on while no other is ready', async (t) =>
   t.match([...compileService(serviceEntry(facts!, [slice]), CIDR).nat.keys()].join(), 'KUBE-SEP-');
 });
 
-t.test('headless and ExternalName Services have no rules', async (t) => {
-  t.equal(serviceFacts({ metadata: { name: 'a' }, spec: { clusterIP: 'None' } }), undefined);
-  t.equal(
-    serviceFacts({ metadata: { name: 'a' }, spec: { type: 'ExternalName', externalName: 'example.com' } }),
-    undefined,
-  );
-});
+t.test(
+  'headless and ExternalName Services have no rules, and neither have those that a label leaves to others',
+  async (t) => {
+    for (const label of ['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'])
+      t.equal(
+        serviceFacts({ metadata: { name: 'a', labels: { [label]: '' } }, spec: { clusterIP: '10.43.0.5' } }),
+        undefined,
+      );
+
+    t.equal(serviceFacts({ metadata: { name: 'a' }, spec: { clusterIP: 'None' } }), undefined);
+    t.equal(
+      serviceFacts({ metadata: { name: 'a' }, spec: { type: 'ExternalName', externalName: 'example.com' } }),
+      undefined,
+    );
+  },
+);
 
 t.test('a change of one Service among thousands writes a handful of chains', async (t) => {
   const book = new RuleBook(CIDR);
