@@ -1,7 +1,7 @@
 /** Tells load balancers whether this node has endpoints of a Service with `externalTrafficPolicy: Local` (KEP-265's node port). */
 import { createServer, type Server } from 'node:http';
 import type { Logger } from 'pino';
-import { usable, type ServiceEntry } from './service-table.ts';
+import { localReadyCount, type ServiceEntry } from './service-table.ts';
 
 interface Check {
   readonly server: Server;
@@ -27,14 +27,12 @@ export class HealthChecks implements Disposable {
       this.#checks.delete(key);
     }
     if (!service || port === 0) return;
-    const local = new Set(
-      service.ports.flatMap((each) => usable(each.endpoints.filter((endpoint) => endpoint.local)).map(({ ip }) => ip)),
-    );
+    const localEndpoints = localReadyCount(service);
     const check = this.#checks.get(key) ?? this.#listen(key, port);
-    check.healthy = local.size > 0;
+    check.healthy = localEndpoints > 0;
     check.body = JSON.stringify({
       service: { namespace: service.namespace, name: service.name },
-      localEndpoints: local.size,
+      localEndpoints,
     });
   }
 

@@ -148,6 +148,14 @@ export function serviceEntry({ portNames, ...facts }: ServiceFacts, slices: read
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /**
+ * How many endpoints here a load balancer may count on. Those that terminate serve on, but it is to look elsewhere.
+ * https://github.com/kubernetes/enhancements/tree/master/keps/sig-network/1669-proxy-terminating-endpoints
+ */
+export const localReadyCount = ({ ports }: ServiceEntry): number =>
+  new Set(ports.flatMap(({ endpoints }) => endpoints.filter(({ ready, local }) => ready && local).map(({ ip }) => ip)))
+    .size;
+
+/**
  * The endpoints that get new connections: the ready ones; where there are none, those that still serve while they terminate.
  */
 export function usable(endpoints: readonly Endpoint[]): readonly Endpoint[] {

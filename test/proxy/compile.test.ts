@@ -1,7 +1,13 @@
 import t from 'tap';
 import { compileService } from '../../agent/proxy/iptables-rules.ts';
 import { isEmpty, RuleBook } from '../../agent/proxy/rule-book.ts';
-import { serviceEntry, serviceFacts, sliceFacts, type ServiceEntry } from '../../agent/proxy/service-table.ts';
+import {
+  localReadyCount,
+  serviceEntry,
+  serviceFacts,
+  sliceFacts,
+  type ServiceEntry,
+} from '../../agent/proxy/service-table.ts';
 import { staleEntries } from '../../agent/proxy/conntrack.ts';
 
 const CIDR = '10.42.0.0/16';
@@ -81,7 +87,7 @@ t.test('an externalTrafficPolicy of Local keeps to this node and drops where it 
   t.ok(compileService(moved, CIDR).dispatch.some(({ table, rule }) => table === 'filter' && rule.endsWith('-j DROP')));
 });
 
-t.test('endpoints that terminate serve on while no other is ready', async (t) => {
+t.test('endpoints that terminate serve on while no other is ready, but no load balancer is sent there', async (t) => {
   const facts = serviceFacts({
     metadata: { namespace: 'd', name: 'w' },
     spec: { clusterIP: '10.43.0.5', ports: [{ port: 80 }] },
@@ -92,11 +98,14 @@ t.test('endpoints that terminate serve on while no other is ready', async (t) =>
       metadata: { namespace: 'd', labels: { 'kubernetes.io/service-name': 'w' } },
       addressType: 'IPv4',
       ports: [{ port: 80 }],
-      endpoints: [{ addresses: ['10.42.0.1'], conditions }],
+      endpoints: [{ addresses: ['10.42.0.1'], conditions, nodeName: 'n' }],
     },
     'n',
   );
-  t.match([...compileService(serviceEntry(facts!, [slice]), CIDR).nat.keys()].join(), 'KUBE-SEP-');
+  const entry = serviceEntry(facts!, [slice]);
+  t.match([...compileService(entry, CIDR).nat.keys()].join(), 'KUBE-SEP-');
+  t.equal(localReadyCount(entry), 0);
+  t.equal(localReadyCount(service('web', '10.43.0.5', { endpoints: ['10.42.0.1', '10.42.1.1'] })), 1);
 });
 
 t.test(
