@@ -137,7 +137,7 @@ t.test(
       timeAdded: '2026-01-01T00:10:00Z',
     } as const;
     const other = { key: 'other', value: 'x', effect: 'NoExecute' } as const;
-    const since = NOW - 5_000;
+    const since = { createdAt: NOW - 600_000, noticedAt: NOW - 5_000 };
     t.equal(evictionTime([taint], [], since), 0);
     t.equal(evictionTime([{ ...taint, effect: 'NoSchedule' }], [], since), Infinity);
     const forMinutes = { key: taint.key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 } as const;
@@ -146,7 +146,9 @@ t.test(
     t.equal(evictionTime([taint], [{ operator: 'Exists' }], since), Infinity);
     t.equal(evictionTime([taint, other], [forMinutes], since), 0, 'one that it does not tolerate is enough');
     const both = [forMinutes, { key: 'other', value: 'x', tolerationSeconds: 60 }];
-    t.equal(evictionTime([taint, other], both, since), since + 60_000);
+    t.equal(evictionTime([taint, other], both, since), since.noticedAt + 60_000, 'a taint of unknown age is new');
+    const young = { createdAt: NOW + 9_000, noticedAt: NOW + 10_000 };
+    t.equal(evictionTime([taint], [forMinutes], young), young.createdAt + 300_000);
   },
 );
 

@@ -12,8 +12,8 @@ export async function runTaintEvictionController(context: ControllerContext): Pr
   const { client, informers, signal } = context;
   const queue = createQueue(context, 'taint-eviction');
   const recorder = createRecorder(context, 'taint-eviction-controller');
-  /** Pods that have been told that they will have to go. */
-  const announced = new Set<string>();
+  /** Since when, in ms since the epoch, pods are known to have to go. */
+  const noticed = new Map<string, number>();
 
   const hasNoExecute = (nodeName: string): boolean =>
     informers.nodes.get('', nodeName)?.taints.some(({ effect }) => effect === 'NoExecute') ?? false;
@@ -29,7 +29,7 @@ export async function runTaintEvictionController(context: ControllerContext): Pr
     onUpdate: (old, pod, key) => {
       if (old.nodeName !== pod.nodeName || old.tolerations !== pod.tolerations) wake(pod, key);
     },
-    onDelete: (_, key) => announced.delete(key),
+    onDelete: (_, key) => noticed.delete(key),
   });
   function wakePodsOf(node: string): void {
     for (const { namespace, name } of informers.pods.byIndex('node', node)) queue.add(objectKey(namespace, name));
@@ -40,16 +40,17 @@ export async function runTaintEvictionController(context: ControllerContext): Pr
     const node = pod && informers.nodes.get('', pod.nodeName);
     if (!pod || !node || pod.deleting) return;
     const regarding = { kind: 'Pod', apiVersion: 'v1', namespace: pod.namespace, name: pod.name, uid: pod.uid };
-    const at = evictionTime(node.taints, pod.tolerations, pod.createdAt);
+    const noticedAt = noticed.get(key) ?? Date.now();
+    const at = evictionTime(node.taints, pod.tolerations, { createdAt: pod.createdAt, noticedAt });
     if (at === Infinity) {
-      if (announced.delete(key)) {
+      if (noticed.delete(key)) {
         recorder.event(regarding, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${key}`);
       }
       return;
     }
     const waitMs = at - Date.now();
     if (waitMs > 0) {
-      announced.add(key);
+      noticed.set(key, noticedAt);
       queue.addAfter(key, waitMs);
       return;
     }
