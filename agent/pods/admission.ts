@@ -1,6 +1,7 @@
 /** What a node turns away although the pod is bound to it: as the kubelet does, with its reasons and sentences. */
 import type { Pod } from '../../api/core/pod.ts';
 import type { Container } from '../../api/core/container.ts';
+import { isExtendedResource } from '../../api/core/resource-validation.ts';
 import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
 import { isCritical } from '../eviction/ranking.ts';
 import type { Pressure } from '../node/pressure.ts';
@@ -98,6 +99,8 @@ function withoutRoom(pod: Pod, others: readonly Pod[], { allocatable }: NodeView
   const slots = allocatable['pods'] === undefined ? Infinity : quantityValue(allocatable['pods']);
   if (others.length + 1 > slots) return short('pods', 1, others.length, slots);
   for (const resource of requestedResources(pod)) {
+    // Somebody else has put it on the Node: the scheduler counts it, this host knows nothing of it.
+    if (isExtendedResource(resource) && allocatable[resource] === undefined) continue;
     const amount = resource === 'cpu' ? quantityMilliValue : quantityValue;
     const of = ({ requests, limits }: NonNullable<Container['resources']> = {}): number =>
       amount(requests?.[resource] ?? limits?.[resource] ?? '0');

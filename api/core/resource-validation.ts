@@ -9,7 +9,7 @@ const ONE = 1_000_000_000n;
 
 const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
 /** Resources without a domain, or with one of Kubernetes' own, are not extended ones. */
-const isExtended = (name: string): boolean =>
+export const isExtendedResource = (name: string): boolean =>
   name.includes('/') && !name.slice(0, name.indexOf('/')).endsWith('kubernetes.io');
 
 export function validateResourceName(name: string, path: string, errors: FieldError[]): void {
@@ -48,7 +48,7 @@ export function validateResources(resources: ResourceRequirements, path: string,
     if (isHugePages(name)) hugePages = true;
     if (name === 'cpu' || name === 'memory') computed = true;
     const limit = limits?.[name];
-    const whole = isExtended(name) || isHugePages(name);
+    const whole = isExtendedResource(name) || isHugePages(name);
     if (limit === undefined) {
       if (whole) errors.push(required(`${path}.limits`, 'Limit must be set for non overcommitable resources'));
     } else if (whole && compareQuantities(request, limit) !== 0) {

@@ -87,6 +87,16 @@ test('resources become shares, quotas, limits and an OOM score', (t) => {
   t.end();
 });
 
+test('a node turns away what it has no room for, and leaves to the scheduler what others have put on the Node', (t) => {
+  const node = { allocatable: { cpu: '1', pods: '10' }, pressures: [] };
+  const refusal = (requests: Record<string, string>) =>
+    admission(podOf({ containers: [asking(requests, requests)] }), [], node)?.reason;
+  t.equal(refusal({ cpu: '2' }), 'OutOfcpu');
+  t.equal(refusal({ 'hugepages-2Mi': '2Mi' }), 'OutOfhugepages-2Mi');
+  t.equal(refusal({ cpu: '1', 'example.com/dongle': '3' }), undefined);
+  t.end();
+});
+
 test('cgroups have the names that each driver wants', (t) => {
   const name = podCgroup('/kedge', 'Burstable', 'a-b');
   t.equal(cgroupPath('cgroupfs', name), '/kedge/kubepods/burstable/poda-b');
