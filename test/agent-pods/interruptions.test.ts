@@ -31,7 +31,7 @@ await insideLab(import.meta.filename, async (address) => {
       await eventually('it to be asked', () => lab.api.events('stubborn').some(({ reason }) => reason === 'Killing'));
       t.ok(lab.api.pod('stubborn'));
       lab.api.deletePod('stubborn', 0);
-      await lab.gone('stubborn', 5);
+      await lab.gone('stubborn');
     });
 
     t.test('a pod whose image never comes can be deleted', async () => {
@@ -41,7 +41,7 @@ await insideLab(import.meta.filename, async (address) => {
       lab.create('pulling', { containers: [{ name: 'main', image: `127.0.0.1:${port}/absent:1` }] });
       await eventually('the pull', () => lab.api.events('pulling').some(({ reason }) => reason === 'Pulling'));
       lab.api.deletePod('pulling', 30);
-      await lab.gone('pulling', 5);
+      await lab.gone('pulling', 20);
       silent.close();
     });
 

@@ -98,7 +98,7 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Waits for a pod to be as it is described. */
-  pod(name: string, what: string, is: (pod: Pod) => boolean | undefined, seconds = 20): Promise<Pod> {
+  pod(name: string, what: string, is: (pod: Pod) => boolean | undefined, seconds = 60): Promise<Pod> {
     return eventually(
       `pod ${name} ${what}`,
       () => {
@@ -110,7 +110,7 @@ export class Lab implements AsyncDisposable {
     );
   }
 
-  gone(name: string, seconds = 20): Promise<boolean> {
+  gone(name: string, seconds = 60): Promise<boolean> {
     return eventually(`pod ${name} to be gone`, () => this.api.pod(name) === undefined, seconds);
   }
 

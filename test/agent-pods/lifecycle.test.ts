@@ -23,7 +23,7 @@ await insideLab(import.meta.filename, async (address) => {
       t.match(pod.status, { phase: 'Running', qosClass: 'BestEffort', podIP: /^10\.88\./, hostIP: '192.0.2.1' });
       t.match(statusOf(pod, 'main'), { ready: true, started: true, restartCount: 0, containerID: /^containerd:\/\// });
       lab.api.deletePod('web', 30);
-      await lab.gone('web', 10);
+      await lab.gone('web', 25);
       t.equal(
         (await lab.ctr('containers', 'list')).includes(statusOf(pod, 'main')?.containerID?.slice(13) ?? '-'),
         false,

@@ -134,14 +134,10 @@ export class Cluster implements AsyncDisposable {
     const log = path.join(this.directory, 'server.log');
     const server = new Daemon(this.kedge, ['server', ...args], { netns: this.host.netns, log });
     this.#server = server;
-    await eventually(
-      'the server to be ready',
-      async () => {
-        if (!server.alive) throw new Error(await server.output());
-        return (await this.kubectl('get', '--raw', '/readyz')).stdout;
-      },
-      30,
-    );
+    await eventually('the server to be ready', async () => {
+      if (!server.alive) throw new Error(await server.output());
+      return (await this.kubectl('get', '--raw', '/readyz')).stdout;
+    });
   }
 
   /** Runs kubectl on the first node. Rejects with a ProgramError that holds its words. */

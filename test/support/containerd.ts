@@ -38,7 +38,7 @@ export interface TestContainerd extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-const READY_LIMIT_MS = 20_000;
+const READY_LIMIT_MS = 60_000;
 /** Where the runtime's network namespaces for pods are mounted. */
 const CNI_BIN = '/usr/lib/cni';
 const POD_SUBNET = '10.88.0.0/16';

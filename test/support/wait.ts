@@ -7,7 +7,7 @@ const LOOK_AGAIN_MS = 50;
  * Answers what `look` answers once it is truthy; throws, saying for what it waited and what it saw last, when it takes longer
  * than `seconds`. What `look` throws counts as "not yet".
  */
-export async function eventually<T>(what: string, look: () => T | Promise<T>, seconds = 30): Promise<NonNullable<T>> {
+export async function eventually<T>(what: string, look: () => T | Promise<T>, seconds = 60): Promise<NonNullable<T>> {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
     let seen: unknown;
