@@ -381,7 +381,7 @@ test('a subPath that is swapped for a link while it is being resolved never lead
   await writeFile(join(root, 'secret/sub/flag'), '');
   await mkdir(join(data, 'a/sub'), { recursive: true });
   const swapper = execLoop(
-    `while :; do mv -T '${data}/a' '${data}/b'; ln -s '${root}/secret' '${data}/a'; rm '${data}/a'; mv -T '${data}/b' '${data}/a'; done`,
+    `while mv -T '${data}/a' '${data}/b'; do ln -s '${root}/secret' '${data}/a'; rm '${data}/a'; mv -T '${data}/b' '${data}/a'; done`,
   );
   t.teardown(() => swapper.kill());
   for (let n = 0; n < 15; n++) {
