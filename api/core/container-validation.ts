@@ -7,6 +7,7 @@ import {
   notFound,
   notSupported,
   required,
+  tooMany,
 } from '../machinery/field-error.ts';
 import { validateLabelName, validatePortName, validatePortNumber } from '../machinery/names.ts';
 import type { Container, ContainerPort, EphemeralContainer, VolumeDevice, VolumeMount } from './container.ts';
@@ -18,6 +19,12 @@ import { validateSecurityContext } from './security-context-validation.ts';
 import { validateDescendingPath } from './volume-validation.ts';
 
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const RESTART_POLICIES = ['Always', 'Never', 'OnFailure'];
+/** What agents carry out: RestartAllContainers is not among it. */
+const RESTART_ACTIONS = ['Restart'];
+const EXIT_CODE_OPERATORS = ['In', 'NotIn'];
+const MAX_RESTART_RULES = 20;
+const MAX_EXIT_CODES = 255;
 const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'];
 const MESSAGE_POLICIES = ['FallbackToLogsOnError', 'File'];
 const PROPAGATIONS = ['Bidirectional', 'HostToContainer', 'None'];
@@ -41,7 +48,7 @@ export function validateContainers(spec: PodSpec, path: string, errors: FieldErr
     if (names.has(container.name)) errors.push(duplicate(`${here}.name`, container.name));
     names.add(container.name);
     validateContainerLife(container, here, errors);
-    validateRestartPolicy(container, ['Always', 'Never', 'OnFailure'], here, errors);
+    validateRestartPolicy(container, here, errors);
   }
   validateHostPorts(containers, at, errors);
   validateInitContainers(spec, around, names, `${path}.initContainers`, errors);
@@ -49,13 +56,32 @@ export function validateContainers(spec: PodSpec, path: string, errors: FieldErr
 }
 
 function validateRestartPolicy(
-  { restartPolicy }: Container,
-  allowed: readonly string[],
+  { restartPolicy, restartPolicyRules = [] }: Container,
   path: string,
   errors: FieldError[],
 ): void {
-  if (restartPolicy !== undefined && !allowed.includes(restartPolicy)) {
-    errors.push(notSupported(`${path}.restartPolicy`, restartPolicy, allowed));
+  if (restartPolicy !== undefined && !RESTART_POLICIES.includes(restartPolicy)) {
+    errors.push(notSupported(`${path}.restartPolicy`, restartPolicy, RESTART_POLICIES));
+  }
+  if (restartPolicy === undefined && restartPolicyRules.length > 0) {
+    errors.push(required(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used'));
+  }
+  const rules = `${path}.restartPolicyRules`;
+  if (restartPolicyRules.length > MAX_RESTART_RULES) {
+    errors.push(tooMany(rules, restartPolicyRules.length, MAX_RESTART_RULES));
+  }
+  for (const [index, { action, exitCodes }] of restartPolicyRules.entries()) {
+    const at = `${rules}[${index}]`;
+    if (!RESTART_ACTIONS.includes(action)) errors.push(notSupported(`${at}.action`, action, RESTART_ACTIONS));
+    if (!exitCodes) {
+      errors.push(required(`${at}.exitCodes`, 'must be specified'));
+      continue;
+    }
+    const { operator, values = [] } = exitCodes;
+    if (!EXIT_CODE_OPERATORS.includes(operator)) {
+      errors.push(notSupported(`${at}.exitCodes.operator`, operator, EXIT_CODE_OPERATORS));
+    }
+    if (values.length > MAX_EXIT_CODES) errors.push(tooMany(`${at}.exitCodes.values`, values.length, MAX_EXIT_CODES));
   }
 }
 
@@ -71,7 +97,7 @@ function validateInitContainers(
     validateContainer(container, around, at, errors);
     if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name));
     names.add(container.name);
-    validateRestartPolicy(container, ['Always', 'Never', 'OnFailure'], at, errors);
+    validateRestartPolicy(container, at, errors);
     if (container.restartPolicy === 'Always') {
       validateContainerLife(container, at, errors);
     } else {

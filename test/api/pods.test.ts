@@ -185,6 +185,21 @@ t.test('every mistake is a cause with the path of its field', async (t) => {
       },
       ['Forbidden spec.initContainers[0].livenessProbe'],
     ],
+    [
+      withContainer({
+        restartPolicyRules: [
+          { action: 'Restart', exitCodes: { operator: 'NotIn', values: [0] } },
+          { action: 'Pause', exitCodes: { operator: 'Above', values: [3] } },
+          { action: 'Restart' },
+        ],
+      }),
+      [
+        'NotSupported spec.containers[0].restartPolicyRules[1].action',
+        'NotSupported spec.containers[0].restartPolicyRules[1].exitCodes.operator',
+        'Required spec.containers[0].restartPolicy',
+        'Required spec.containers[0].restartPolicyRules[2].exitCodes',
+      ],
+    ],
     [{ ...withContainer({}), ephemeralContainers: [container({ name: 'e' })] }, ['Forbidden spec.ephemeralContainers']],
     [
       {
