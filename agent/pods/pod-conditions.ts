@@ -80,12 +80,12 @@ function disruptionOf({ pod, previous, verdict }: StatusInput, now: number): Pod
 
 function gateProblem({ spec, status }: Pod): { reason: string; message: string } | undefined {
   const conditions = new Map(status?.conditions?.map((condition) => [condition.type, condition.status]));
-  const words = (spec?.readinessGates ?? [])
-    .filter(({ conditionType }) => conditions.get(conditionType) !== 'True')
-    .map(({ conditionType: type }) =>
-      conditions.has(type)
-        ? `the status of pod readiness gate "${type}" is not "True", but False`
-        : `corresponding condition of pod readiness gate "${type}" does not exist.`,
-    );
+  const words = (spec?.readinessGates ?? []).flatMap(({ conditionType: type }) => {
+    const holds = conditions.get(type);
+    if (holds === 'True') return [];
+    return holds === undefined
+      ? `corresponding condition of pod readiness gate "${type}" does not exist.`
+      : `the status of pod readiness gate "${type}" is not "True", but ${holds}`;
+  });
   return words.length > 0 ? { reason: 'ReadinessGatesNotReady', message: words.join(', ') } : undefined;
 }

@@ -284,8 +284,15 @@ test('the status says what kubectl shows', (t) => {
     PodScheduled: 'True',
   });
 
-  const gated = statusOf(podOf({ readinessGates: [{ conditionType: 'lb' }] }), [observed('main')]);
+  const gatedPod = podOf({ readinessGates: [{ conditionType: 'lb' }, { conditionType: 'dns' }] });
+  gatedPod.status = { conditions: [{ type: 'dns', status: 'Unknown' }] };
+  const gated = statusOf(gatedPod, [observed('main')]);
   t.match(conditions(gated), { ContainersReady: 'True', Ready: 'False' });
+  t.equal(
+    gated.conditions?.find(({ type }) => type === 'Ready')?.message,
+    'corresponding condition of pod readiness gate "lb" does not exist., ' +
+      'the status of pod readiness gate "dns" is not "True", but Unknown',
+  );
 
   const waiting = new Map([['main', { reason: 'CrashLoopBackOff', message: 'back-off' }]]);
   const crashed = statusOf(podOf({}), [ended('main', 2, { restartCount: 4 })], { waiting });
