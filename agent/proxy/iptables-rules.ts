@@ -237,6 +237,8 @@ export function baseChains(clusterCidr: string): RuleSet {
       [
         'KUBE-FORWARD',
         [
+          // Untranslated, such a packet would reach a client as another host's, and the client would reset its connection.
+          `-m conntrack --ctstate INVALID ${comment('packets of no connection')} -j DROP`,
           `${comment('kubernetes forwarding rules')} -m mark --mark ${MASQUERADE_MARK} -j ACCEPT`,
           `${comment('kubernetes forwarding conntrack rule')} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
           // Here and not in FORWARD: what Services refuse must be refused before pods are let through.

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { compileService } from '../../agent/proxy/iptables-rules.ts';
+import { baseChains, compileService } from '../../agent/proxy/iptables-rules.ts';
 import { isEmpty, RuleBook } from '../../agent/proxy/rule-book.ts';
 import {
   localReadyCount,
@@ -122,6 +122,16 @@ t.test(
       serviceFacts({ metadata: { name: 'a' }, spec: { type: 'ExternalName', externalName: 'example.com' } }),
       undefined,
     );
+  },
+);
+
+t.test(
+  'what belongs to no connection is dropped, and what Services refuse refused, before pods are let through',
+  async (t) => {
+    const rules = baseChains(CIDR).filter.get('KUBE-FORWARD') ?? [];
+    const at = (part: string): number => rules.findIndex((rule) => rule.includes(part));
+    t.match(rules[0], /--ctstate INVALID .*-j DROP$/);
+    t.ok(at('-j KUBE-SERVICES') < at(`-s ${CIDR}`) && at('-j KUBE-SERVICES') < at(`-d ${CIDR}`));
   },
 );
 
