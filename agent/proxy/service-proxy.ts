@@ -6,7 +6,7 @@ import { backoffMs } from '../../client/backoff.ts';
 import { Informer } from '../../client/informer.ts';
 import { endpointSlices as slicesResource, services as servicesResource } from '../../client/resources.ts';
 import { writeSysctl } from '../host/sysctl.ts';
-import { deleteEntries, staleEntries } from './conntrack.ts';
+import { deleteEntries, setTcpTimeouts, staleEntries } from './conntrack.ts';
 import { HealthChecks } from './health-checks.ts';
 import { Iptables } from './iptables.ts';
 import { isEmpty, RuleBook } from './rule-book.ts';
@@ -87,7 +87,7 @@ export class ServiceProxy {
         if (!known) await iptables.replace(rules.everything());
         else if (!isEmpty(change)) await iptables.apply(change);
         if (!known || !isEmpty(change)) synced?.(seconds(), false);
-        if (!known) await this.#openLoopback();
+        if (!known) await this.#tuneKernel();
         known = true;
         failures = 0;
       } catch (error) {
@@ -105,13 +105,14 @@ export class ServiceProxy {
     await Promise.all(following);
   }
 
-  /** Lets this host reach node ports at 127.0.0.1; only behind the rule that keeps others from addresses of loopback. */
-  async #openLoopback(): Promise<void> {
-    try {
-      await writeSysctl('net.ipv4.conf.all.route_localnet', '1');
-    } catch (error) {
-      this.#options.logger.warn({ err: (error as Error).message }, 'node ports do not answer at 127.0.0.1');
-    }
+  /** After the first rules, which keep others from the addresses of loopback that this opens. */
+  async #tuneKernel(): Promise<void> {
+    const warn =
+      (consequence: string) =>
+      (error: Error): void =>
+        this.#options.logger.warn({ err: error.message }, consequence);
+    await writeSysctl('net.ipv4.conf.all.route_localnet', '1').catch(warn('node ports do not answer at 127.0.0.1'));
+    await setTcpTimeouts().catch(warn('half-closed connections end early'));
   }
 
   /** What follows from new rules: stale UDP flows end, health checks answer anew. */

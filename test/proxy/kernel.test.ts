@@ -6,6 +6,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import t from 'tap';
+import { readSysctl } from '../../agent/host/sysctl.ts';
+import { setTcpTimeouts } from '../../agent/proxy/conntrack.ts';
 import { Iptables } from '../../agent/proxy/iptables.ts';
 import { RuleBook } from '../../agent/proxy/rule-book.ts';
 import type { Endpoint, ServiceEntry } from '../../agent/proxy/service-table.ts';
@@ -186,6 +188,11 @@ t.test('a proxy that starts anew takes over what is there, and repairs what a fi
 
   await iptables.remove();
   t.notMatch((await run('iptables-save', [])).stdout, 'KUBE-', 'all of it can be taken away');
+});
+
+t.test('a connection that one side has closed is remembered for an hour', async (t) => {
+  await setTcpTimeouts();
+  t.equal(await readSysctl('net.netfilter.nf_conntrack_tcp_timeout_close_wait'), '3600');
 });
 
 t.test('one Service among 5,000 changes without the others being written again', async (t) => {
