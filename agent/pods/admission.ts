@@ -1,6 +1,7 @@
 /** What a node turns away although the pod is bound to it: as the kubelet does, with its reasons and sentences. */
 import type { Pod } from '../../api/core/pod.ts';
 import type { Container } from '../../api/core/container.ts';
+import { clash, hostPorts, type HostPort } from '../../api/core/host-ports.ts';
 import { isExtendedResource } from '../../api/core/resource-validation.ts';
 import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
 import { isCritical } from '../eviction/ranking.ts';
@@ -109,8 +110,9 @@ function withoutRoom(pod: Pod, others: readonly Pod[], { allocatable }: NodeView
     const capacity = amount(allocatable[resource] ?? '0');
     if (requested > 0 && requested + used > capacity) return short(resource, requested, used, capacity);
   }
-  const taken = new Set(others.flatMap(hostPorts));
-  if (hostPorts(pod).some((port) => taken.has(port))) {
+  const portsOf = ({ spec }: Pod): readonly HostPort[] => (spec ? hostPorts(spec) : []);
+  const taken = others.flatMap(portsOf);
+  if (portsOf(pod).some((wanted) => taken.some((port) => clash(port, wanted)))) {
     const why = "node(s) didn't have free ports for the requested pod ports";
     return { reason: 'NodePorts', message: `Predicate NodePorts failed: ${why}` };
   }
@@ -121,10 +123,3 @@ function requestedResources({ spec }: Pod): Set<string> {
   const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
   return new Set(containers.flatMap(({ resources }) => Object.keys({ ...resources?.limits, ...resources?.requests })));
 }
-
-const hostPorts = ({ spec }: Pod): string[] =>
-  (spec?.containers ?? []).flatMap(({ ports = [] }) =>
-    ports.flatMap(({ hostPort, protocol = 'TCP', hostIP = '0.0.0.0' }) =>
-      hostPort ? [`${protocol}:${hostIP}:${hostPort}`] : [],
-    ),
-  );

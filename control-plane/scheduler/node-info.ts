@@ -1,8 +1,9 @@
 /** A node as the scheduler sees it: what it has, what is taken, and what it asks of pods. */
 import type { Taint } from '../../api/core/affinity.ts';
+import { clash, type HostPort } from '../../api/core/host-ports.ts';
 import type { Node } from '../../api/core/node.ts';
 import { quantityValue } from '../../api/machinery/quantity.ts';
-import type { HostPort, PodInfo } from './pod-info.ts';
+import type { PodInfo } from './pod-info.ts';
 import { addResources, parseResources, subtractResources, type Resources } from './resources.ts';
 
 /** What the scheduler's informer keeps of a Node. */
@@ -83,14 +84,8 @@ export class NodeInfo {
     return this.#pods.values();
   }
 
-  /** Whether a host port is taken: the same port and protocol on the same address, or either on all addresses. */
   portTaken(wanted: HostPort): boolean {
-    for (const pod of this.#pods.values()) {
-      for (const taken of pod.hostPorts) {
-        if (taken.port !== wanted.port || taken.protocol !== wanted.protocol) continue;
-        if (taken.ip === wanted.ip || taken.ip === '0.0.0.0' || wanted.ip === '0.0.0.0') return true;
-      }
-    }
+    for (const { hostPorts } of this.#pods.values()) if (hostPorts.some((taken) => clash(taken, wanted))) return true;
     return false;
   }
 }

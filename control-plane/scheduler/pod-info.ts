@@ -2,14 +2,9 @@
 import type { Toleration } from '../../api/core/affinity.ts';
 import type { NodeSelector, PreferredSchedulingTerm } from '../../api/core/affinity.ts';
 import type { Container } from '../../api/core/container.ts';
+import { hostPorts, type HostPort } from '../../api/core/host-ports.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { addResources, maxResources, parseResources, type Resources } from './resources.ts';
-
-export interface HostPort {
-  readonly ip: string;
-  readonly protocol: string;
-  readonly port: number;
-}
 
 /** A pod as far as the node that runs it is concerned. */
 export interface PodInfo {
@@ -39,8 +34,6 @@ export interface PendingPod {
   readonly tolerations: readonly Toleration[];
   readonly images: readonly string[];
 }
-
-const NO_PORTS: readonly HostPort[] = [];
 
 /**
  * The most that a pod needs at any moment (KEP-753): its containers and sidecars together, or an init container with the
@@ -73,17 +66,6 @@ const overridden = (requests: Resources, podLevel: Resources): Resources => ({
   ephemeralStorage: requests.ephemeralStorage,
   extended: requests.extended,
 });
-
-function hostPorts(spec: NonNullable<Pod['spec']>): readonly HostPort[] {
-  const ports = [
-    ...spec.containers,
-    ...(spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always'),
-  ]
-    .flatMap((container) => container.ports ?? [])
-    .filter((port) => (port.hostPort ?? 0) > 0)
-    .map((port) => ({ ip: port.hostIP || '0.0.0.0', protocol: port.protocol ?? 'TCP', port: port.hostPort ?? 0 }));
-  return ports.length ? ports : NO_PORTS;
-}
 
 /** Projects a pod for the scheduler's informer. */
 export function podInfo(pod: Pod): PodInfo {

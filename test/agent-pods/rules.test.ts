@@ -97,6 +97,18 @@ test('a node turns away what it has no room for, and leaves to the scheduler wha
   t.end();
 });
 
+test('a port of the node is for one pod, on one address or on all', (t) => {
+  const taking = (hostIP?: string, protocol?: 'TCP' | 'UDP'): Pod =>
+    podOf({ containers: [{ name: 'main', ports: [{ containerPort: 80, hostPort: 8080, hostIP, protocol }] }] });
+  const refusal = (pod: Pod) => admission(pod, [taking('10.0.0.1')], { allocatable: {}, pressures: [] })?.reason;
+  for (const hostIP of ['10.0.0.1', '0.0.0.0', '', undefined]) t.equal(refusal(taking(hostIP)), 'NodePorts');
+  t.equal(refusal(taking('10.0.0.2')), undefined);
+  t.equal(refusal(taking('10.0.0.1', 'UDP')), undefined);
+  const sidecar: Container = { ...taking().spec!.containers[0]!, restartPolicy: 'Always' };
+  t.equal(refusal(podOf({ initContainers: [sidecar] })), 'NodePorts', 'a sidecar takes its ports for good');
+  t.end();
+});
+
 test('cgroups have the names that each driver wants', (t) => {
   const name = podCgroup('/kedge', 'Burstable', 'a-b');
   t.equal(cgroupPath('cgroupfs', name), '/kedge/kubepods/burstable/poda-b');
