@@ -16,6 +16,9 @@ export type Response = ServerResponse | Http2ServerResponse;
 /** Upstream's limit for request bodies: 3 MiB. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
 const WARNING_CODE = 299;
+/** Programs that show their user what comes: those that upstream takes for such. */
+const SHOWS_ANSWERS = /^(curl|Wget|Mozilla\/5\.0)/;
+const TRUE = /^(1|t|T|true|TRUE|True)$/;
 
 export class Exchange {
   readonly request: Request;
@@ -81,10 +84,18 @@ export class Exchange {
     return this.#bodies.parse(body, this.header('content-type') ?? '', findDuplicates);
   }
 
+  /** Whether JSON goes out indented: `?pretty` says so, or without it who asks. */
+  get indents(): boolean {
+    const asked = this.info.query.get('pretty');
+    return asked ? TRUE.test(asked) : SHOWS_ANSWERS.test(this.header('user-agent') ?? '');
+  }
+
   /** JSON bytes, as the client's encoding. */
   send(code: number, json: Buffer): void {
     if (this.accepted.encoding === 'yaml') {
       this.write(code, 'application/yaml', Buffer.from(stringify(JSON.parse(json.toString()))));
+    } else if (this.indents) {
+      this.write(code, 'application/json', JSON.stringify(JSON.parse(json.toString()), null, 2));
     } else {
       this.write(code, 'application/json', json);
     }

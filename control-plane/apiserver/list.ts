@@ -186,7 +186,7 @@ async function sendItems(exchange: Exchange, resource: Resource, page: Page, ite
   const served = page.entries.map((entry) => resource.serve(entry.bytes));
   let length = head.length + tail.length + Math.max(0, served.length - 1);
   for (const bytes of served) length += items.length(bytes);
-  if (length <= CHUNK_BYTES || exchange.accepted.encoding === 'yaml') {
+  if (length <= CHUNK_BYTES || exchange.accepted.encoding === 'yaml' || exchange.indents) {
     const body = Buffer.allocUnsafe(length);
     let end = head.copy(body);
     for (const [index, bytes] of served.entries()) {

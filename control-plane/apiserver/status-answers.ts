@@ -21,5 +21,5 @@ export function sendStatus(exchange: Exchange, status: Status): void {
   const code = status.code ?? 500;
   const retryAfter = status.details?.retryAfterSeconds;
   const headers: Record<string, string> = retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) };
-  exchange.write(code, 'application/json', `${JSON.stringify(status)}\n`, headers);
+  exchange.write(code, 'application/json', `${JSON.stringify(status, null, exchange.indents ? 2 : 0)}\n`, headers);
 }

@@ -117,3 +117,19 @@ t.test('lists come whole, as tables and as metadata, in one namespace and in all
   t.match(yaml.text, /^kind: Pod\n/);
   t.equal((await server.call('GET', PODS, { accept: 'text/html' })).status, 406);
 });
+
+t.test('JSON is indented where it is asked for, and for programs that show it', async (t) => {
+  await using server = await TestServer.start();
+  await server.call('POST', CONFIG_MAPS, { body: { ...configMap('a'), data: { k: 'v'.repeat(600_000) } } });
+  const isIndented = async (target: string, agent: string): Promise<boolean> => {
+    const { text } = await server.call('GET', target, { headers: { 'user-agent': agent } });
+    t.same(JSON.parse(text), JSON.parse((await server.call('GET', target)).text), 'with the same content');
+    return text.startsWith('{\n  "kind": "');
+  };
+  for (const target of [CONFIG_MAPS, `${CONFIG_MAPS}/a`, `${CONFIG_MAPS}/b`]) {
+    t.ok(await isIndented(target, 'curl/8.14.1'), target);
+    t.ok(await isIndented(`${target}?pretty=true`, 'kubectl'), target);
+    t.notOk(await isIndented(`${target}?pretty=false`, 'curl/8.14.1'), target);
+    t.notOk(await isIndented(target, 'kubectl'), target);
+  }
+});
