@@ -95,7 +95,7 @@ export class Exchange {
     if (this.accepted.encoding === 'yaml') {
       this.write(code, 'application/yaml', Buffer.from(stringify(JSON.parse(json.toString()))));
     } else if (this.indents) {
-      this.write(code, 'application/json', JSON.stringify(JSON.parse(json.toString()), null, 2));
+      this.write(code, 'application/json', indented(json.toString()));
     } else {
       this.write(code, 'application/json', json);
     }
@@ -126,6 +126,8 @@ export class Exchange {
     (this.response as ServerResponse).writeHead(code, all);
   }
 }
+
+export const indented = (json: string): string => JSON.stringify(JSON.parse(json), null, 2);
 
 const bodyTooLarge = () => tooLarge(`Request entity too large: limit is ${MAX_BODY_BYTES}`);
 

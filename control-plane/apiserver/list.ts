@@ -3,7 +3,7 @@ import { apiVersionOf } from '../../api/machinery/define-kind.ts';
 import { gone, StatusError } from '../../api/machinery/status-error.ts';
 import type { ListMeta } from '../../api/meta/list-meta.ts';
 import { CompactedError } from '../store/store.ts';
-import type { Exchange } from './exchange.ts';
+import { indented, type Exchange } from './exchange.ts';
 import { parseListOptions, waitUntilFresh, writeToken, type ListOptions } from './list-options.ts';
 import type { MetaVersion } from './negotiate.ts';
 import type { Registry } from './registry.ts';
@@ -186,7 +186,7 @@ async function sendItems(exchange: Exchange, resource: Resource, page: Page, ite
   const served = page.entries.map((entry) => resource.serve(entry.bytes));
   let length = head.length + tail.length + Math.max(0, served.length - 1);
   for (const bytes of served) length += items.length(bytes);
-  if (length <= CHUNK_BYTES || exchange.accepted.encoding === 'yaml' || exchange.indents) {
+  if (length <= CHUNK_BYTES || exchange.accepted.encoding === 'yaml') {
     const body = Buffer.allocUnsafe(length);
     let end = head.copy(body);
     for (const [index, bytes] of served.entries()) {
@@ -197,6 +197,7 @@ async function sendItems(exchange: Exchange, resource: Resource, page: Page, ite
     exchange.send(200, body);
     return;
   }
+  if (exchange.indents) return sendIndented(exchange, head, served, items);
 
   exchange.start(200, 'application/json', { 'Content-Length': String(length) });
   const { response } = exchange;
@@ -215,6 +216,26 @@ async function sendItems(exchange: Exchange, resource: Resource, page: Page, ite
   }
   await written(response, chunk.subarray(0, end));
   response.end(tail);
+}
+
+/** Item by item: to indent a long list at once would hold up everybody else. */
+async function sendIndented(
+  exchange: Exchange,
+  head: Buffer,
+  served: readonly Buffer[],
+  items: ItemWriter,
+): Promise<void> {
+  exchange.start(200, 'application/json');
+  let text = indented(`${head.toString()}]}`).replace(/\]\n\}$/, '');
+  for (const [index, bytes] of served.entries()) {
+    const item = Buffer.allocUnsafe(items.length(bytes));
+    items.write(bytes, item, 0);
+    text += `${index > 0 ? ',' : ''}\n${indented(item.toString()).replace(/^/gm, '    ')}`;
+    if (text.length < CHUNK_BYTES) continue;
+    await written(exchange.response, Buffer.from(text));
+    text = '';
+  }
+  exchange.response.end(`${text}\n  ]\n}`);
 }
 
 async function sendTable(exchange: Exchange, resource: Resource, { entries, metadata }: Page): Promise<void> {

@@ -2,7 +2,7 @@
 import { internalError, serviceUnavailable, StatusError } from '../../api/machinery/status-error.ts';
 import type { Status } from '../../api/meta/status.ts';
 import { StoreUnavailableError } from '../store/store.ts';
-import type { Exchange } from './exchange.ts';
+import { indented, type Exchange } from './exchange.ts';
 
 /** The Status of a failure. Undefined for one that nobody foresaw: its words belong in the log. */
 export function statusOf(error: unknown): Status | undefined {
@@ -21,5 +21,6 @@ export function sendStatus(exchange: Exchange, status: Status): void {
   const code = status.code ?? 500;
   const retryAfter = status.details?.retryAfterSeconds;
   const headers: Record<string, string> = retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) };
-  exchange.write(code, 'application/json', `${JSON.stringify(status, null, exchange.indents ? 2 : 0)}\n`, headers);
+  const json = JSON.stringify(status);
+  exchange.write(code, 'application/json', exchange.indents ? indented(json) : `${json}\n`, headers);
 }
