@@ -64,10 +64,12 @@ export async function serveStream(
     const url = await parts.runtime.portForward(findSandbox(parts.pods, pod), ports);
     return tunnel === undefined ? passThrough(url, client) : serveTunnel(url, tunnel, client);
   }
-  const streams = readStreamOptions(query);
-  if (!streams.stdin && !streams.stdout && !streams.stderr)
+  const asked = readStreamOptions(query);
+  if (!asked.stdin && !asked.stdout && !asked.stderr)
     throw new NodeApiError(400, 'you must specify at least 1 of stdin, stdout, stderr');
   const pod = findPod(parts.pods, path.namespace, path.pod, path.uid);
+  // Whether a container has a terminal was settled when it started, and the runtime attaches to nothing else.
+  const streams = path.at === 'attach' ? { ...asked, tty: findContainer(pod, path.container)?.tty === true } : asked;
   const container = findRunningContainer(parts.pods, pod, path.container);
   const url = await (path.at === 'exec'
     ? parts.runtime.exec(container, query.getAll('command'), streams)

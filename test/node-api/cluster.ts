@@ -208,11 +208,12 @@ export async function startCluster(): Promise<TestCluster> {
         metadata: { name: pod.name, namespace: 'default' },
         spec: {
           nodeName: NODE,
-          containers: pod.wanted.map(({ name, stdin = false, stdinOnce = false }) => ({
+          containers: pod.wanted.map(({ name, stdin = false, stdinOnce = false, tty = false }) => ({
             name,
             image: 'kedge.local/hello:1.0',
             stdin,
             stdinOnce,
+            tty,
           })),
         },
       });

@@ -19,6 +19,7 @@ const pod = await cluster.runtime.startPod('demo', [
   { name: 'main', command: ['/bin/sh', '-c', 'exec httpd -f -p 8080 -h /www'] },
   { name: 'echo', command: ['/bin/sh', '-c', 'while read line; do echo "got $line"; done'], stdin: true },
   { name: 'quiet', command: ['/bin/sh', '-c', 'read line'], stdin: true, stdinOnce: true },
+  { name: 'terminal', command: ['/bin/sh'], stdin: true, stdinOnce: true, tty: true },
 ]);
 await cluster.addPod(pod);
 const kubectl = cluster.kubectl.bind(cluster);
@@ -168,6 +169,12 @@ t.test('an attachment that ends with its input says nothing of the container, wh
   t.notMatch(stderr, /the container has ended/);
 });
 
+t.test("an attachment to a container's terminal by a client without one is refused, and does not hang", async (t) => {
+  const { code, stderr } = await kubectl(['attach', '-i', 'demo', '-c', 'terminal'], { input: '' });
+  t.equal(code, 1);
+  t.match(stderr, /tty and stderr cannot both be true/);
+});
+
 t.test('a reader that stops makes the command wait and costs no memory', async (t) => {
   const client = cluster.startKubectl(['exec', ...main, '--', 'cat', '/dev/zero']);
   client.stdout.pause();
@@ -246,7 +253,7 @@ t.test('what cannot be done is said before the connection is upgraded', async (t
   };
   t.match(
     await refusal('exec?command=ls&stdout=1'),
-    /a container name must be specified for pod demo, choose one of: \[main echo quiet\]/,
+    /a container name must be specified for pod demo, choose one of: \[main echo quiet terminal\]/,
   );
   t.match(await refusal('exec?container=nope&command=ls&stdout=1'), /container nope is not valid for pod demo/);
   t.match(await refusal('exec?container=main&command=ls'), /you must specify at least 1 of stdin, stdout, stderr/);
