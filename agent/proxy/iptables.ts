@@ -21,7 +21,10 @@ export class Iptables {
   /** Throws ProgramError with the tool's own words; then nothing of the change is in force. */
   async apply(change: Change, jumps: readonly Jump[] = []): Promise<void> {
     const input = restoreInput(change, jumps);
-    if (input === '') return;
+    if (input !== '') await this.#restore(input);
+  }
+
+  async #restore(input: string): Promise<void> {
     await run('iptables-restore', ['--noflush', '-w', String(LOCK_WAIT_SECONDS)], {
       input,
       timeoutMs: TIME_LIMIT_MS,
@@ -64,23 +67,11 @@ export class Iptables {
     return true;
   }
 
-  /** Takes all of ours out of the kernel. */
+  /** Takes all of ours out of the kernel, and every jump to it, be it one of an earlier version. */
   async remove(): Promise<void> {
-    for (const { table, chain, rule } of JUMPS) {
-      try {
-        await run('iptables', ['-w', String(LOCK_WAIT_SECONDS), '-t', table, '-D', chain, ...words(rule)], {
-          signal: this.#signal,
-        });
-      } catch (error) {
-        // Not there is as good as taken away.
-        if (!(error instanceof ProgramError) || error.exitCode === null) throw error;
-      }
-    }
-    const nothing = { write: new Map<string, readonly string[]>() };
-    await this.apply({
-      nat: { ...nothing, remove: ourChains(await this.#save('nat')) },
-      filter: { ...nothing, remove: ourChains(await this.#save('filter')) },
-    });
+    let input = '';
+    for (const table of TABLES) input += removalInput(table, await this.#save(table));
+    if (input !== '') await this.#restore(input);
   }
 
   async #save(table: Table): Promise<string> {
@@ -114,4 +105,18 @@ function restoreInput(change: Change, jumps: readonly Jump[]): string {
     input += `${lines.join('\n')}\n`;
   }
   return input;
+}
+
+/** `saved` is what iptables-save printed: its rules can be told to go as they stand there. */
+function removalInput(table: Table, saved: string): string {
+  const chains = ourChains(saved);
+  if (chains.size === 0) return '';
+  const isOurs = ([, chain, target]: RegExpMatchArray): boolean => !chains.has(chain ?? '') && chains.has(target ?? '');
+  const jumps = [...saved.matchAll(/^-A (\S+) .*-[jg] (\S+)$/gm)].filter(isOurs).map(([rule]) => rule);
+  const lines = [`*${table}`];
+  for (const chain of chains) lines.push(`:${chain} - [0:0]`);
+  for (const jump of jumps) lines.push(jump.replace('-A', '-D'));
+  for (const chain of chains) lines.push(`-X ${chain}`);
+  lines.push('COMMIT');
+  return `${lines.join('\n')}\n`;
 }

@@ -186,8 +186,22 @@ t.test('a proxy that starts anew takes over what is there, and repairs what a fi
   await iptables.replace(after.everything());
   t.match(await ask('10.43.0.5', 80), PODS[1]);
 
+  await run('iptables', [
+    '-I',
+    'FORWARD',
+    '-m',
+    'comment',
+    '--comment',
+    'of an earlier version',
+    '-j',
+    'KUBE-SERVICES',
+  ]);
+  await run('iptables', ['-A', 'FORWARD', '-s', '192.0.2.99', '-j', 'DROP']);
   await iptables.remove();
-  t.notMatch((await run('iptables-save', [])).stdout, 'KUBE-', 'all of it can be taken away');
+  const left = (await run('iptables-save', [])).stdout;
+  t.notMatch(left, 'KUBE-', 'all of it can be taken away');
+  t.match(left, '-A FORWARD -s 192.0.2.99/32 -j DROP', 'and nothing else');
+  await t.resolves(iptables.remove(), 'again, when nothing is there');
 });
 
 t.test('a connection that one side has closed is remembered for an hour', async (t) => {
