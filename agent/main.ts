@@ -179,6 +179,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     staticPodDirectory: config.staticPodDir || undefined,
     logDirectory: config.podLogDir,
     pressures: () => observer.pressures,
+    features: () => observer.features,
     logLinkDirectory: config.containerLogDir || undefined,
     resolvConf: config.resolvConf,
   });

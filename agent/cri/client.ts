@@ -20,7 +20,7 @@ import type {
   PodSandboxState,
   PodSandboxStatus,
   RuntimeCondition,
-  RuntimeHandler,
+  RuntimeFeatures,
   RuntimeStatus,
   RuntimeVersion,
   StringMap,
@@ -125,13 +125,14 @@ export class CriClient {
     return this.#call(this.#runtime, 'Version', { version: '0.1.0' }, options);
   }
 
-  /** RuntimeReady and NetworkReady with the runtime's reasons, and what its handlers can do. */
+  /** RuntimeReady and NetworkReady with the runtime's reasons, and what it can do. */
   async status(options?: CallOptions): Promise<RuntimeStatus> {
     const answer = await this.#call<{
       status: { conditions: RuntimeCondition[] } | null;
-      runtimeHandlers: RuntimeHandler[];
+      features: RuntimeFeatures | null;
     }>(this.#runtime, 'Status', { verbose: false }, options);
-    return { conditions: answer.status?.conditions ?? [], handlers: answer.runtimeHandlers };
+    const { supplementalGroupsPolicy = false } = answer.features ?? {};
+    return { conditions: answer.status?.conditions ?? [], features: { supplementalGroupsPolicy } };
   }
 
   /**

@@ -269,12 +269,12 @@ export interface RuntimeCondition {
 
 export interface RuntimeStatus {
   readonly conditions: readonly RuntimeCondition[];
-  readonly handlers: readonly RuntimeHandler[];
+  readonly features: RuntimeFeatures;
 }
 
-export interface RuntimeHandler {
-  readonly name: string;
-  readonly features: { readonly recursiveReadOnlyMounts: boolean; readonly userNamespaces: boolean } | null;
+export interface RuntimeFeatures {
+  /** Whether it heeds a pod's supplementalGroupsPolicy, as containerd does since 2.0. */
+  readonly supplementalGroupsPolicy: boolean;
 }
 
 export type CgroupDriver = 'systemd' | 'cgroupfs';

@@ -1,5 +1,5 @@
 /** Looks at the runtime and at what is left of the host's resources: what the Node's conditions are made from. */
-import type { ContainerImage } from '../../api/core/node.ts';
+import type { ContainerImage, NodeFeatures } from '../../api/core/node.ts';
 import type { CriClient } from '../cri/client.ts';
 import { readDisk, readMemory, readProcesses } from '../host/meters.ts';
 import { imagesOf, type NodeObservation } from './node-status.ts';
@@ -31,6 +31,7 @@ const RUNTIME_LIMIT_MS = 10_000;
 export class NodeObserver {
   readonly #options: NodeObserverOptions;
   #pressure: PressureSeen = {};
+  #features: NodeFeatures = { supplementalGroupsPolicy: false };
   #images: readonly ContainerImage[] = [];
   #imagesAtMs = -Infinity;
   #imageDirectory: string | undefined;
@@ -46,14 +47,15 @@ export class NodeObserver {
     const levels = await this.levels();
     this.#pressure = observePressure(this.#options.thresholds, levels, this.#pressure, now);
     this.#options.onLevels?.(levels);
-    return { problems, pressure: this.#pressure, images: this.#images };
+    return { problems, pressure: this.#pressure, images: this.#images, features: this.#features };
   }
 
   async #runtimeProblems(signal: AbortSignal): Promise<string[]> {
     const { cri } = this.#options;
     const options = { signal, limitMs: RUNTIME_LIMIT_MS };
     try {
-      const { conditions } = await cri.status(options);
+      const { conditions, features } = await cri.status(options);
+      this.#features = features;
       if (Date.now() - this.#imagesAtMs >= IMAGES_EVERY_MS) {
         this.#images = imagesOf(await cri.listImages(options));
         this.#imageDirectory = (await cri.imageFilesystems(options))[0]?.fsId?.mountpoint;
@@ -74,6 +76,11 @@ export class NodeObserver {
   /** The pressures that the node's conditions show. */
   get pressures(): readonly Pressure[] {
     return PRESSURES.filter((pressure) => isUnderPressure(this.#pressure, pressure, Date.now()));
+  }
+
+  /** What the runtime can do that not every one can. */
+  get features(): NodeFeatures {
+    return this.#features;
   }
 
   /** What is left now. */

@@ -1,6 +1,5 @@
 /** A Node's status as a pure function of what the host is and what was observed of it. */
-import type { Node, NodeCondition, NodeStatus } from '../../api/core/node.ts';
-import type { ContainerImage } from '../../api/core/node.ts';
+import type { ContainerImage, Node, NodeCondition, NodeFeatures, NodeStatus } from '../../api/core/node.ts';
 import {
   addQuantities,
   canonicalQuantity,
@@ -34,6 +33,7 @@ export interface NodeObservation {
   readonly problems: readonly string[];
   readonly pressure: PressureSeen;
   readonly images: readonly ContainerImage[];
+  readonly features: NodeFeatures;
 }
 
 export interface Capacity {
@@ -150,6 +150,7 @@ export function nodeStatus(
     capacity: { ...capacity },
     conditions: conditionsOf(observation, old?.status?.conditions ?? [], nowMs),
     daemonEndpoints: { kubeletEndpoint: { Port: port } },
+    features: { ...observation.features },
     images: [...observation.images],
     nodeInfo: {
       architecture: goArchitecture(),

@@ -1,6 +1,7 @@
 /** What a node turns away although the pod is bound to it: as the kubelet does, with its reasons and sentences. */
 import type { Pod } from '../../api/core/pod.ts';
 import type { Container } from '../../api/core/container.ts';
+import type { NodeFeatures } from '../../api/core/node.ts';
 import { clash, hostPorts, type HostPort } from '../../api/core/host-ports.ts';
 import { isExtendedResource } from '../../api/core/resource-validation.ts';
 import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
@@ -14,6 +15,7 @@ import type { Verdict } from './status-input.ts';
 export interface NodeView {
   readonly allocatable: Resources;
   readonly pressures: readonly Pressure[];
+  readonly features: NodeFeatures;
 }
 
 /** Namespaced by the kernel, and of no consequence to the node and to other pods. */
@@ -38,7 +40,11 @@ const OS_LABEL = 'kubernetes.io/os';
 /** Why the node does not take the pod; undefined when it does. `others` are the pods that it has taken and not finished. */
 export function admission(pod: Pod, others: readonly Pod[], node: NodeView): Verdict | undefined {
   const refusal =
-    underPressure(pod, node.pressures) ?? withSysctls(pod) ?? ofAnotherSystem(pod) ?? withoutRoom(pod, others, node);
+    underPressure(pod, node.pressures) ??
+    withSysctls(pod) ??
+    ofAnotherSystem(pod) ??
+    withStrictGroups(pod, node.features) ??
+    withoutRoom(pod, others, node);
   return refusal && { ...refusal, rejects: true };
 }
 
@@ -88,6 +94,14 @@ function ofAnotherSystem({ metadata, spec }: Pod): Refusal | undefined {
     return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" };
   }
   return undefined;
+}
+
+/** Run all the same, it would have the groups that its image gives it. */
+function withStrictGroups({ spec }: Pod, features: NodeFeatures): Refusal | undefined {
+  if (spec?.securityContext?.supplementalGroupsPolicy !== 'Strict' || features.supplementalGroupsPolicy)
+    return undefined;
+  const message = 'SupplementalGroupsPolicy=Strict is not supported in this node';
+  return { reason: 'SupplementalGroupsPolicyNotSupported', message };
 }
 
 function withoutRoom(pod: Pod, others: readonly Pod[], { allocatable }: NodeView): Refusal | undefined {

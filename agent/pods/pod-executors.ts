@@ -50,9 +50,9 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
         cgroups.ensurePod(pod),
         mkdir(podLogDirectory(services.sandbox.logDirectory, pod), { recursive: true, mode: LOG_DIRECTORY_MODE }),
       ]);
-      const config = sandboxConfig(pod, attempt, cgroups.parentOf(pod), dns, services.sandbox);
       await services.starts.run(signal, async () => {
         try {
+          const config = sandboxConfig(pod, attempt, cgroups.parentOf(pod), dns, services.sandbox);
           // What has begun is brought to its end: the runtime would be left with half a network.
           await cri.runPodSandbox(config, pod.spec?.runtimeClassName ?? '');
         } catch (error) {

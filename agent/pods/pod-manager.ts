@@ -1,4 +1,5 @@
 /** The pods of this host: follows what is wanted, gives each pod its worker, and cleans up after those that are gone. */
+import type { NodeFeatures } from '../../api/core/node.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { Service } from '../../api/core/service.ts';
@@ -54,7 +55,9 @@ export interface PodManagerOptions {
   /** What the node can give to pods. */
   readonly allocatable: () => Resources;
   /** What the node is short of. */
-  readonly pressures?: () => readonly Pressure[];
+  readonly pressures: () => readonly Pressure[];
+  /** What its runtime can do that not every one can. */
+  readonly features: () => NodeFeatures;
   /** Static pods; none when absent. */
   readonly staticPodDirectory?: string;
   /** `/var/log/pods` */
@@ -317,8 +320,9 @@ export class PodManager {
     const others = [...this.#workers]
       .filter((other) => other !== worker && !isOver(other.status) && (other.isStatic || isInApi(other.pod)))
       .map((other) => other.pod);
-    const { allocatable, pressures } = this.#options;
-    const verdict = admission(pod, others, { allocatable: allocatable(), pressures: pressures?.() ?? [] });
+    const { allocatable, pressures, features } = this.#options;
+    const node = { allocatable: allocatable(), pressures: pressures(), features: features() };
+    const verdict = admission(pod, others, node);
     if (!verdict) return;
     this.#services.record(pod, 'Warning', verdict.reason, verdict.message);
     worker.end(0, false, verdict);

@@ -50,6 +50,7 @@ function portMappings(pod: Pod): PortMapping[] {
   );
 }
 
+/** Throws for a pod that must not run without what cannot be had here. */
 export function sandboxConfig(
   pod: Pod,
   attempt: number,
@@ -58,6 +59,7 @@ export function sandboxConfig(
   settings: SandboxSettings,
 ): PodSandboxConfig {
   const { metadata, spec } = pod;
+  if (spec?.hostUsers === false) throw new Error('user namespaces (hostUsers: false) are not supported on this node');
   const security = spec?.securityContext;
   const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
   const limits = podLimits(pod);

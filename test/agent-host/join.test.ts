@@ -154,7 +154,12 @@ async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> 
 test('the node registers, says how it is, comes back when it is deleted, and guards its name', async (t) => {
   const { identity } = await joining(t, 'five', await plane.token(Date.now() + HOUR_MS));
   const client = clientOf(t, await identity());
-  let observation: NodeObservation = { problems: ['no network yet'], pressure: {}, images: [] };
+  let observation: NodeObservation = {
+    problems: ['no network yet'],
+    pressure: {},
+    images: [],
+    features: { supplementalGroupsPolicy: false },
+  };
   const recorded: string[][] = [];
   const registration = new NodeRegistration({
     client,

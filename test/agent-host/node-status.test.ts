@@ -8,6 +8,7 @@ import {
   parseReserved,
   statusHasChanged,
   type NodeDescription,
+  type NodeObservation,
 } from '../../agent/node/node-status.ts';
 import { observePressure, parseThresholds, PRESSURE_HOLD_MS } from '../../agent/node/pressure.ts';
 
@@ -49,8 +50,9 @@ test('pods may have what is neither reserved, nor held free by eviction, nor in 
   t.throws(() => parseReserved(['cpu']), /is not RESOURCE=QUANTITY/);
 });
 
+const calm: NodeObservation = { problems: [], pressure: {}, images: [], features: { supplementalGroupsPolicy: false } };
+
 test('conditions use upstream’s words, keep the time at which they turned, and leave others’ alone', async (t) => {
-  const calm = { problems: [], pressure: {}, images: [] };
   const first = nodeStatus(description, calm, undefined, 1_000_000);
   t.same(
     first.conditions?.map(({ type, status, reason }) => [type, status, reason]),
@@ -68,6 +70,8 @@ test('conditions use upstream’s words, keep the time at which they turned, and
   t.not(later.conditions?.at(-1)?.lastHeartbeatTime, first.conditions?.at(-1)?.lastHeartbeatTime);
   const broken = nodeStatus(description, { ...calm, problems: ['one', 'two'] }, node, 2_000_000);
   t.ok(statusHasChanged(broken, first));
+  const able = nodeStatus(description, { ...calm, features: { supplementalGroupsPolicy: true } }, node, 2_000_000);
+  t.ok(statusHasChanged(able, first), 'another runtime can do more');
   t.match(broken.conditions?.at(-1), { status: 'False', reason: 'KubeletNotReady', message: '[one, two]' });
 });
 
@@ -82,12 +86,8 @@ test('pressure begins below a threshold and stays for a while', async (t) => {
     DiskPressure: 5,
   });
   const isUnder = (now: number): string | undefined =>
-    nodeStatus(
-      description,
-      { problems: [], pressure: observePressure(thresholds, fine, seen, now), images: [] },
-      undefined,
-      now,
-    ).conditions?.[0]?.status;
+    nodeStatus(description, { ...calm, pressure: observePressure(thresholds, fine, seen, now) }, undefined, now)
+      .conditions?.[0]?.status;
   t.equal(isUnder(2000), 'True');
   t.equal(isUnder(1000 + PRESSURE_HOLD_MS), 'False');
   t.throws(() => parseThresholds(['memory<1']), /eviction-hard/);

@@ -81,6 +81,8 @@ const manager = new PodManager({
     cgroupVersion: cgroups.tree.version,
   },
   allocatable,
+  pressures: () => [],
+  features: () => ({ supplementalGroupsPolicy: false }),
   staticPodDirectory: path.join(settings.directory, 'manifests'),
   logDirectory: path.join(settings.directory, 'logs'),
   logLinkDirectory: path.join(settings.directory, 'log-links'),

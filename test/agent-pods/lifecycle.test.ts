@@ -180,6 +180,18 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('why');
     });
 
+    t.test('a pod that asks for a user namespace does not run without one', async (t) => {
+      lab.create('isolated', { hostUsers: false, containers: [shell('main', 'true')] });
+      await eventually('the refusal', () => reasons('isolated').includes('FailedCreatePodSandBox'));
+      t.match(
+        lab.api.events('isolated').find(({ reason }) => reason === 'FailedCreatePodSandBox')?.message,
+        /user namespaces \(hostUsers: false\) are not supported on this node/,
+      );
+      t.equal(lab.api.pod('isolated')?.status?.phase, 'Pending');
+      lab.api.deletePod('isolated', 0);
+      await lab.gone('isolated');
+    });
+
     t.test('a container past its memory limit is OOMKilled', async (t) => {
       lab.create('hungry', {
         restartPolicy: 'Never',

@@ -45,8 +45,21 @@ test('pods are classed by what they ask for', (t) => {
   t.end();
 });
 
+const nodeOf = (allocatable: Record<string, string>) => ({
+  allocatable,
+  pressures: [],
+  features: { supplementalGroupsPolicy: false },
+});
+
+test('a pod that must have no groups but its own needs a runtime that sees to it', (t) => {
+  const pod = podOf({ containers: [], securityContext: { supplementalGroupsPolicy: 'Strict' } });
+  t.equal(admission(pod, [], nodeOf({}))?.reason, 'SupplementalGroupsPolicyNotSupported');
+  t.equal(admission(pod, [], { ...nodeOf({}), features: { supplementalGroupsPolicy: true } }), undefined);
+  t.end();
+});
+
 test('a pod for another operating system is turned away', (t) => {
-  const node = { allocatable: {}, pressures: [] };
+  const node = nodeOf({});
   const reason = (pod: Pod) => admission(pod, [], node)?.reason;
   t.equal(reason(podOf({ os: { name: 'linux' } })), undefined);
   t.equal(reason(podOf({ os: { name: 'windows' } })), 'PodOSNotSupported');
@@ -88,7 +101,7 @@ test('resources become shares, quotas, limits and an OOM score', (t) => {
 });
 
 test('a node turns away what it has no room for, and leaves to the scheduler what others have put on the Node', (t) => {
-  const node = { allocatable: { cpu: '1', pods: '10' }, pressures: [] };
+  const node = nodeOf({ cpu: '1', pods: '10' });
   const refusal = (requests: Record<string, string>) =>
     admission(podOf({ containers: [asking(requests, requests)] }), [], node)?.reason;
   t.equal(refusal({ cpu: '2' }), 'OutOfcpu');
@@ -100,7 +113,7 @@ test('a node turns away what it has no room for, and leaves to the scheduler wha
 test('a port of the node is for one pod, on one address or on all', (t) => {
   const taking = (hostIP?: string, protocol?: 'TCP' | 'UDP'): Pod =>
     podOf({ containers: [{ name: 'main', ports: [{ containerPort: 80, hostPort: 8080, hostIP, protocol }] }] });
-  const refusal = (pod: Pod) => admission(pod, [taking('10.0.0.1')], { allocatable: {}, pressures: [] })?.reason;
+  const refusal = (pod: Pod) => admission(pod, [taking('10.0.0.1')], nodeOf({}))?.reason;
   for (const hostIP of ['10.0.0.1', '0.0.0.0', '', undefined]) t.equal(refusal(taking(hostIP)), 'NodePorts');
   t.equal(refusal(taking('10.0.0.2')), undefined);
   t.equal(refusal(taking('10.0.0.1', 'UDP')), undefined);
