@@ -11,7 +11,7 @@ const QUIET_MS = 3_000;
 /** A thread that is busy for less of that time than this is quiet. */
 const QUIET_UTILIZATION = 0.1;
 /** It is not worth a pause of some 50 ms to look for less than this. */
-const WORTHWHILE_BYTES = 32 * 2 ** 20;
+const WORTHWHILE_BYTES = 16 * 2 ** 20;
 /** What a thread may keep of its start: in a small cluster there is nothing to give back. */
 const SMALL_BYTES = 32 * 2 ** 20;
 

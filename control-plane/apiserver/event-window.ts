@@ -17,6 +17,8 @@ const MAX_CHANGES = 8192;
 const MAX_BYTES = 12 * 1024 * 1024;
 /** However big the objects, a watcher that blinks must not lose its place. */
 const MIN_CHANGES = 100;
+/** Shifting an array costs its length, so what is dropped stays in it until it is this part of it. */
+const DROPPED_SHARE = 1 / 8;
 
 export class EventWindow {
   #changes: Change[] = [];
@@ -38,8 +40,7 @@ export class EventWindow {
     this.#changes.push(change);
     this.#bytes += change.entry.bytes.length;
     while (this.#length > MIN_CHANGES && (this.#length > MAX_CHANGES || this.#bytes > MAX_BYTES)) this.#drop();
-    // Shifting an array costs its length, so the dropped part goes when it is half of it.
-    if (this.#start > 64 && this.#start * 2 > this.#changes.length) {
+    if (this.#start > 64 && this.#start > this.#changes.length * DROPPED_SHARE) {
       this.#changes = this.#changes.slice(this.#start);
       this.#start = 0;
     }
