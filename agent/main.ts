@@ -266,7 +266,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     );
 
   const proxy = new ServiceProxy({
-    ...{ client, logger, nodeName: name, clusterCidr: config.clusterCidr },
+    ...{ client, logger, nodeName: name, clusterCidr: config.clusterCidr, dataDir },
     synced: (seconds, failed) => metrics.rulesSynced(seconds, failed),
   });
 

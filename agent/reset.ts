@@ -11,6 +11,7 @@ import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { endForgottenShims } from './host/shims.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
 import { Iptables } from './proxy/iptables.ts';
+import { restoreKernel } from './proxy/kernel-tuning.ts';
 import { cgroupTree } from './resources/cgroup-tree.ts';
 import { ContainerLogLinks } from './pods/container-log-links.ts';
 import { removePodLogs } from './pods/pod-files.ts';
@@ -54,7 +55,10 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
     for (const point of mountPointsBelow(await readMounts(), join(resolve(config.dataDir), 'pods')))
       await unmount(point, signal);
   });
-  if (config.serviceProxy) await attempt('remove the service rules', () => new Iptables(signal).remove());
+  if (config.serviceProxy) {
+    await attempt('put the settings of the kernel back', () => restoreKernel(resolve(config.dataDir)));
+    await attempt('remove the service rules', () => new Iptables(signal).remove());
+  }
   await attempt('remove the routes to other nodes', async () => {
     for (const { dst, protocol } of await listRoutes(signal)) {
       if (protocol === String(ROUTE_PROTOCOL)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);

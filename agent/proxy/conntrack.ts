@@ -1,9 +1,8 @@
 /**
- * What the kernel remembers of connections. UDP has none that end: the kernel keeps sending a flow where it first went. Entries
- * that lead to an endpoint that has gone, or that were made before a Service had endpoints, are deleted.
+ * UDP has no connections that end: the kernel keeps sending a flow where it first went. Entries that lead to an endpoint that
+ * has gone, or that were made before a Service had endpoints, are deleted.
  */
 import { ProgramError, run } from '../host/run.ts';
-import { writeSysctl } from '../host/sysctl.ts';
 import { usable, type ServiceEntry } from './service-table.ts';
 
 /** The entries to delete, as arguments of `conntrack -D`. Pure. */
@@ -40,15 +39,4 @@ export async function deleteEntries(entry: readonly string[], signal: AbortSigna
   } catch (error) {
     if (!(error instanceof ProgramError) || !/0 flow entries/.test(error.stderr)) throw error;
   }
-}
-
-/**
- * How long a TCP connection is remembered that is quiet, or that one side has closed: kube-proxy's defaults. The kernel's
- * minute for the second cuts off answers that take longer.
- */
-const TCP_TIMEOUTS_SECONDS = { established: 86_400, close_wait: 3_600 };
-
-export async function setTcpTimeouts(): Promise<void> {
-  for (const [state, seconds] of Object.entries(TCP_TIMEOUTS_SECONDS))
-    await writeSysctl(`net.netfilter.nf_conntrack_tcp_timeout_${state}`, String(seconds));
 }

@@ -5,10 +5,10 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import { Informer } from '../../client/informer.ts';
 import { endpointSlices as slicesResource, services as servicesResource } from '../../client/resources.ts';
-import { writeSysctl } from '../host/sysctl.ts';
-import { deleteEntries, setTcpTimeouts, staleEntries } from './conntrack.ts';
+import { deleteEntries, staleEntries } from './conntrack.ts';
 import { HealthChecks } from './health-checks.ts';
 import { Iptables } from './iptables.ts';
+import { tuneKernel } from './kernel-tuning.ts';
 import { isEmpty, RuleBook } from './rule-book.ts';
 import { serviceEntry, serviceFacts, sliceFacts, type ServiceEntry } from './service-table.ts';
 
@@ -18,6 +18,8 @@ export interface ServiceProxyOptions {
   readonly nodeName: string;
   /** Addresses of pods, of the whole cluster. */
   readonly clusterCidr: string;
+  /** The agent's, which remembers what the kernel's settings were. */
+  readonly dataDir: string;
   /** Told of each time that rules were written or could not be. */
   readonly synced?: (seconds: number, failed: boolean) => void;
 }
@@ -38,7 +40,7 @@ export class ServiceProxy {
 
   /** Until the signal is aborted; the rules stay in force then. */
   async run(signal: AbortSignal): Promise<void> {
-    const { client, logger, nodeName, clusterCidr, synced } = this.#options;
+    const { client, logger, nodeName, clusterCidr, dataDir, synced } = this.#options;
     const services = new Informer({
       client,
       logger,
@@ -87,7 +89,7 @@ export class ServiceProxy {
         if (!known) await iptables.replace(rules.everything());
         else if (!isEmpty(change)) await iptables.apply(change);
         if (!known || !isEmpty(change)) synced?.(seconds(), false);
-        if (!known) await this.#tuneKernel();
+        if (!known) await tuneKernel(dataDir, (error, consequence) => logger.warn({ err: error.message }, consequence));
         known = true;
         failures = 0;
       } catch (error) {
@@ -103,16 +105,6 @@ export class ServiceProxy {
       if (known && this.#dirty.size === 0 && !(await this.#idle(iptables, signal))) known = false;
     }
     await Promise.all(following);
-  }
-
-  /** After the first rules, which keep others from the addresses of loopback that this opens. */
-  async #tuneKernel(): Promise<void> {
-    const warn =
-      (consequence: string) =>
-      (error: Error): void =>
-        this.#options.logger.warn({ err: error.message }, consequence);
-    await writeSysctl('net.ipv4.conf.all.route_localnet', '1').catch(warn('node ports do not answer at 127.0.0.1'));
-    await setTcpTimeouts().catch(warn('half-closed connections end early'));
   }
 
   /** What follows from new rules: stale UDP flows end, health checks answer anew. */

@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import net from 'node:net';
 import t from 'tap';
 import { readSysctl } from '../../agent/host/sysctl.ts';
-import { setTcpTimeouts } from '../../agent/proxy/conntrack.ts';
 import { Iptables } from '../../agent/proxy/iptables.ts';
+import { restoreKernel, tuneKernel } from '../../agent/proxy/kernel-tuning.ts';
 import { RuleBook } from '../../agent/proxy/rule-book.ts';
 import type { Endpoint, ServiceEntry } from '../../agent/proxy/service-table.ts';
 import { run } from '../../agent/host/run.ts';
@@ -204,10 +204,23 @@ t.test('a proxy that starts anew takes over what is there, and repairs what a fi
   await t.resolves(iptables.remove(), 'again, when nothing is there');
 });
 
-t.test('a connection that one side has closed is remembered for an hour', async (t) => {
-  await setTcpTimeouts();
-  t.equal(await readSysctl('net.netfilter.nf_conntrack_tcp_timeout_close_wait'), '3600');
-});
+t.test(
+  'a connection that one side has closed is remembered for an hour, until the kernel has its own settings back',
+  async (t) => {
+    const dataDir = t.testdir();
+    const closeWait = () => readSysctl('net.netfilter.nf_conntrack_tcp_timeout_close_wait');
+    const before = await closeWait();
+    const warnings: Error[] = [];
+    const tune = () => tuneKernel(dataDir, (error) => warnings.push(error));
+    await tune();
+    t.equal(await closeWait(), '3600');
+    await tune();
+    t.strictSame(warnings, []);
+    await restoreKernel(dataDir);
+    t.equal(await closeWait(), before, 'as it was before the first time');
+    await t.resolves(restoreKernel(dataDir), 'again, when nothing is to be put back');
+  },
+);
 
 t.test('one Service among 5,000 changes without the others being written again', async (t) => {
   const iptables = new Iptables(new AbortController().signal);
