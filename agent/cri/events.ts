@@ -14,11 +14,14 @@ export const CRI_NAMESPACE = 'k8s.io';
 const TOPICS = ['/tasks/start', '/tasks/exit', '/tasks/oom', '/tasks/paused', '/tasks/resumed', '/containers/delete'];
 const RECONNECT_AFTER_MS = 1_000;
 
+/** That it has ended, or that a process in it was killed for want of memory. */
+export type RuntimeSign = 'end' | 'oom';
+
 export interface RuntimeEventsOptions {
   readonly cri: CriClient;
   readonly logger: Logger;
-  /** A container or sandbox of this id has changed. `ended`: it has ended, although the CRI may not show it yet. */
-  readonly changed: (containerId: string, ended: boolean) => void;
+  /** A container or sandbox of this id has changed. `sign` is what will be seen of it, although the CRI may not show it yet. */
+  readonly changed: (containerId: string, sign?: RuntimeSign) => void;
   /** Events may have been missed: everything is to be looked at again. Called after each (re)connection. */
   readonly missed: () => void;
 }
@@ -41,9 +44,10 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions, signal:
     if (topic === '/tasks/exit') {
       const { containerId, id } = exit(event.value) as { containerId: string; id: string };
       // The end of a command run in the container (an exec probe) is not the container's.
-      if (id === containerId) options.changed(containerId, true);
+      if (id === containerId) options.changed(containerId, 'end');
     } else {
-      options.changed((reference(event.value) as { containerId: string }).containerId, false);
+      const { containerId } = reference(event.value) as { containerId: string };
+      options.changed(containerId, topic === '/tasks/oom' ? 'oom' : undefined);
     }
   };
   const containerdStream = (): ClientReadableStream<unknown> =>
@@ -57,7 +61,7 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions, signal:
       ? await follow(containerdStream(), (message) => handleEnvelope(message as Envelope), options.missed, signal)
       : await follow(
           cri.containerEvents(),
-          (message) => options.changed((message as { containerId: string }).containerId, false),
+          (message) => options.changed((message as { containerId: string }).containerId),
           options.missed,
           signal,
         );

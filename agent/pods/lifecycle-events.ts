@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { CriClient } from '../cri/client.ts';
-import { followRuntimeEvents } from '../cri/events.ts';
+import { followRuntimeEvents, type RuntimeSign } from '../cri/events.ts';
 import type { HostInventory } from './host-inventory.ts';
 import type { PodRuntime } from './observed.ts';
 
@@ -14,12 +14,18 @@ export interface LifecycleEventsOptions {
   readonly cri: CriClient;
   readonly inventory: HostInventory;
   readonly logger: Logger;
-  /** Something of the pod has changed. `endedId` is the container or sandbox that has ended, if that is what happened. */
-  readonly changed: (podUid: string, endedId?: string) => void;
+  /** Something of the pod has changed. */
+  readonly changed: (podUid: string, told?: Told) => void;
   /** Anything may have changed. */
   readonly missed: () => void;
   /** The inventory is fresh. */
   readonly relisted: (signal: AbortSignal) => Promise<void>;
+}
+
+/** What the runtime has told of a container or sandbox. */
+export interface Told {
+  readonly id: string;
+  readonly sign: RuntimeSign;
 }
 
 const RELIST_MS = 90_000;
@@ -30,8 +36,8 @@ export class LifecycleEvents {
   readonly #options: LifecycleEventsOptions;
   /** The pod that a sandbox or container belongs to. */
   readonly #owners = new Map<string, string>();
-  /** The latest ends of what is not known yet: a container may end before it was seen at all. */
-  readonly #strangersEnds = new Set<string>();
+  /** What was told last of what is not known yet: a container may end before it was seen at all. */
+  #toldOfStrangers: Told[] = [];
 
   constructor(options: LifecycleEventsOptions) {
     this.#options = options;
@@ -53,31 +59,30 @@ export class LifecycleEvents {
 
   async run(signal: AbortSignal): Promise<void> {
     const { cri, logger, missed } = this.#options;
-    const changed = (id: string, ended: boolean) => this.#changed(id, ended);
+    const changed = (id: string, sign?: RuntimeSign) => this.#changed(id, sign);
     await Promise.all([followRuntimeEvents({ cri, logger, changed, missed }, signal), this.#relist(signal)]);
   }
 
-  /** Sandboxes and containers are the pod's; gives those of which the end has been told already. */
-  own(podUid: string, { sandboxes, containers }: PodRuntime): string[] {
-    const ids = [...sandboxes, ...containers].map(({ id }) => id);
-    for (const id of ids) this.#owners.set(id, podUid);
-    return ids.filter((id) => this.#strangersEnds.delete(id));
+  /** Sandboxes and containers are the pod's; gives what has been told of them already. */
+  own(podUid: string, { sandboxes, containers }: PodRuntime): readonly Told[] {
+    for (const { id } of [...sandboxes, ...containers]) this.#owners.set(id, podUid);
+    const isKnown = ({ id }: Told): boolean => this.#owners.has(id);
+    const told = this.#toldOfStrangers.filter(isKnown);
+    if (told.length > 0) this.#toldOfStrangers = this.#toldOfStrangers.filter((each) => !isKnown(each));
+    return told;
   }
 
   forget(podUid: string): void {
     for (const [id, owner] of this.#owners) if (owner === podUid) this.#owners.delete(id);
   }
 
-  #changed(id: string, ended: boolean): void {
+  #changed(id: string, sign: RuntimeSign | undefined): void {
     const podUid = this.#owners.get(id);
     if (podUid !== undefined) {
-      this.#options.changed(podUid, ended ? id : undefined);
-    } else if (ended) {
-      this.#strangersEnds.add(id);
-      if (this.#strangersEnds.size > STRANGERS_KEPT) {
-        const [oldest = ''] = this.#strangersEnds;
-        this.#strangersEnds.delete(oldest);
-      }
+      this.#options.changed(podUid, sign && { id, sign });
+    } else if (sign) {
+      this.#toldOfStrangers.push({ id, sign });
+      if (this.#toldOfStrangers.length > STRANGERS_KEPT) this.#toldOfStrangers.shift();
     }
   }
 

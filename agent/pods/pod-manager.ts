@@ -22,7 +22,7 @@ import { admission } from './admission.ts';
 import type { ClusterDns } from './dns.ts';
 import { ContainerLogLinks } from './container-log-links.ts';
 import { HostInventory } from './host-inventory.ts';
-import { LifecycleEvents } from './lifecycle-events.ts';
+import { LifecycleEvents, type Told } from './lifecycle-events.ts';
 import { rotateLogs } from './log-rotation.ts';
 import { MirrorPods, isMirror } from './mirror-pods.ts';
 import { graceOf } from './plan.ts';
@@ -110,7 +110,7 @@ export class PodManager {
       cri,
       inventory: this.#inventory,
       logger,
-      changed: (uid, endedId) => this.#changed(uid, endedId),
+      changed: (uid, told) => this.#changed(uid, told),
       missed: () => {
         for (const worker of this.#workers) worker.wake();
       },
@@ -291,7 +291,7 @@ export class PodManager {
         if (apiPod && this.#byUid(apiPod.metadata?.uid ?? '')) this.#statuses?.set(apiPod, status);
       },
       observed: (runtime) => {
-        for (const id of this.#lifecycle.own(uid, runtime)) worker.expectEnd(id);
+        for (const told of this.#lifecycle.own(uid, runtime)) worker.expect(told);
       },
     });
     this.#workers.add(worker);
@@ -328,9 +328,9 @@ export class PodManager {
     worker.end(0, false, verdict);
   }
 
-  #changed(uid: string, endedId?: string): void {
+  #changed(uid: string, told: Told | undefined): void {
     const worker = this.#workers.get(uid);
-    if (endedId !== undefined) worker?.expectEnd(endedId);
+    if (told) worker?.expect(told);
     worker?.wake();
   }
 

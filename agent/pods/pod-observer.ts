@@ -26,6 +26,11 @@ export class PodObserver {
     this.#podDirectory = podDirectory;
   }
 
+  /** What was seen of this container may not be all: it is asked for once more. */
+  askAgain(containerId: string): void {
+    this.#containers.delete(containerId);
+  }
+
   async observe(signal: AbortSignal): Promise<PodRuntime> {
     const filter = { podUid: this.#podUid };
     const [sandboxes, containers] = await Promise.all([

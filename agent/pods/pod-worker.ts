@@ -7,6 +7,7 @@ import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { PodProbes } from '../probes/pod-probes.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
 import { isAlive, newestContainer, NOTHING_RUNS, type ObservedContainer, type PodRuntime } from './observed.ts';
+import type { Told } from './lifecycle-events.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { planPod, podFullName, type Ending, type PodPlan, type WaitingReason } from './plan.ts';
 import { podExecutors } from './pod-executors.ts';
@@ -41,9 +42,11 @@ const RETRY_MAX_MS = 10_000;
 /** While something is carried out, changes are shown this often at most; its end is shown at once. */
 const LOOK_WHILE_BUSY_MS = 1_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
-/** The first wait for an end to show, doubling; given up past the last. */
-const END_LOOK_MS = 10;
-const END_LOOK_LIMIT_MS = 5_000;
+/** The first wait for what was told to show, doubling; given up past the last. */
+const TOLD_LOOK_MS = 10;
+const TOLD_LOOK_LIMIT_MS = 5_000;
+/** The reason that the runtime gives for a container of which the kernel has killed a process. */
+const OOM_KILLED = 'OOMKilled';
 
 export class PodWorker {
   readonly #options: PodWorkerOptions;
@@ -56,8 +59,8 @@ export class PodWorker {
   #verdict: Verdict | undefined;
   #setUp: 'unknown' | 'up' | 'down' = 'unknown';
   #isStale = false;
-  /** Containers and sandboxes that have ended and do not look so yet, and how long to wait for the next look. */
-  readonly #expectedEnds = new Map<string, number>();
+  /** What was told of containers and sandboxes and does not show yet, and how long to wait for the next look. */
+  readonly #expected = new Map<string, Told & { readonly waitMs: number }>();
   /** By container name, the end (by container id) whose back-off has been told of. */
   readonly #backOffsTold = new Map<string, string>();
   /** Containers, by name, that are being started and have a postStart hook: they count as started when it is done. */
@@ -131,11 +134,11 @@ export class PodWorker {
   }
 
   /**
-   * A container or sandbox has ended. The runtime's own CRI part learns of it by the same event and may show it a moment
-   * later: it is looked for until it is seen.
+   * Something has happened to a container or sandbox. The runtime's own CRI part learns of it by the same event and may show it
+   * a moment later: it is looked for until it is seen.
    */
-  expectEnd(id: string): void {
-    this.#expectedEnds.set(id, END_LOOK_MS);
+  expect({ id, sign }: Told): void {
+    this.#expected.set(`${sign} ${id}`, { id, sign, waitMs: TOLD_LOOK_MS });
   }
 
   /** Something may have changed: look again. */
@@ -159,6 +162,7 @@ export class PodWorker {
       let nextLookAt: number | undefined;
       try {
         this.#lookingSince = Date.now();
+        for (const { id, sign } of this.#expected.values()) if (sign === 'oom') this.#observer.askAgain(id);
         if (look) this.#runtime = await this.#observer.observe(signal);
         look = true;
         const plan = this.#look();
@@ -274,27 +278,35 @@ export class PodWorker {
       }
       if (due.length > 0) void this.#carryOut(due, signal);
     }
-    times.push(this.#nextEndLook());
+    times.push(this.#nextLookForTold());
     const known = times.filter((time) => time !== undefined);
     return known.length > 0 ? Math.min(...known) : undefined;
   }
 
-  #nextEndLook(): number | undefined {
-    const { sandboxes, containers } = this.#runtime;
-    const alive = new Set([
-      ...containers.filter(isAlive).map(({ id }) => id),
-      ...sandboxes.filter(({ ready }) => ready).map(({ id }) => id),
-    ]);
+  #nextLookForTold(): number | undefined {
     let nextMs: number | undefined;
-    for (const [id, waitMs] of this.#expectedEnds) {
-      if (!alive.has(id) || waitMs > END_LOOK_LIMIT_MS) {
-        this.#expectedEnds.delete(id);
+    for (const [key, told] of this.#expected) {
+      const { waitMs } = told;
+      if (this.#shows(told) || waitMs > TOLD_LOOK_LIMIT_MS) {
+        this.#expected.delete(key);
       } else {
-        this.#expectedEnds.set(id, waitMs * 2);
+        this.#expected.set(key, { ...told, waitMs: waitMs * 2 });
         nextMs = Math.min(nextMs ?? waitMs, waitMs);
       }
     }
     return nextMs === undefined ? undefined : Date.now() + nextMs;
+  }
+
+  #shows({ id, sign }: Told): boolean {
+    const container = this.#runtime.containers.find((each) => each.id === id);
+    switch (sign) {
+      case 'end':
+        return (
+          !(container && isAlive(container)) && !this.#runtime.sandboxes.some((each) => each.id === id && each.ready)
+        );
+      case 'oom':
+        return container === undefined || container.reason === OOM_KILLED;
+    }
   }
 
   async #carryOut(actions: readonly PodAction[], stop: AbortSignal): Promise<void> {

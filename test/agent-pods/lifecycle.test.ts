@@ -195,10 +195,13 @@ await insideLab(import.meta.filename, async (address) => {
     t.test('a container past its memory limit is OOMKilled', async (t) => {
       lab.create('hungry', {
         restartPolicy: 'Never',
-        containers: [shell('main', 'exec tail /dev/zero', { resources: { limits: { memory: '16Mi' } } })],
+        // containerd's shim looks out for it only once the container runs, and misses what happens before.
+        containers: [shell('main', 'sleep 2; exec tail /dev/zero', { resources: { limits: { memory: '16Mi' } } })],
       });
-      const pod = await lab.pod('hungry', 'to fail', ({ status }) => status?.phase === 'Failed');
-      t.match(statusOf(pod, 'main')?.state?.terminated, { reason: 'OOMKilled', exitCode: 137 });
+      const end = (pod: Pod) => statusOf(pod, 'main')?.state?.terminated;
+      const pod = await lab.pod('hungry', 'to be killed', (pod) => end(pod)?.reason === 'OOMKilled');
+      t.match(end(pod), { exitCode: 137 });
+      t.equal(pod.status?.phase, 'Failed');
       lab.api.deletePod('hungry', 0);
       await lab.gone('hungry');
     });
