@@ -230,7 +230,7 @@ async function sendIndented(
   for (const [index, bytes] of served.entries()) {
     const item = Buffer.allocUnsafe(items.length(bytes));
     items.write(bytes, item, 0);
-    text += `${index > 0 ? ',' : ''}\n${indented(item.toString()).replace(/^/gm, '    ')}`;
+    text += `${index > 0 ? ',' : ''}\n    ${indented(item.toString()).replaceAll('\n', '\n    ')}`;
     if (text.length < CHUNK_BYTES) continue;
     await written(exchange.response, Buffer.from(text));
     text = '';
