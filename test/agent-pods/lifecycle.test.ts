@@ -196,8 +196,16 @@ await insideLab(import.meta.filename, async (address) => {
       lab.create('hungry', {
         restartPolicy: 'Never',
         // containerd's shim looks out for it only once the container runs, and misses what happens before.
-        containers: [shell('main', 'sleep 2; exec tail /dev/zero', { resources: { limits: { memory: '16Mi' } } })],
+        containers: [
+          shell('main', 'until [ -e /host/eat ]; do sleep 0.1; done; exec tail /dev/zero', {
+            resources: { limits: { memory: '16Mi' } },
+            volumeMounts: [{ name: 'host', mountPath: '/host' }],
+          }),
+        ],
+        volumes: [{ name: 'host', hostPath: { path: address.directory } }],
       });
+      await lab.pod('hungry', 'to be ready', isReady);
+      await writeFile(`${address.directory}/eat`, '');
       const end = (pod: Pod) => statusOf(pod, 'main')?.state?.terminated;
       const pod = await lab.pod('hungry', 'to be killed', (pod) => end(pod)?.reason === 'OOMKilled');
       t.match(end(pod), { exitCode: 137 });
