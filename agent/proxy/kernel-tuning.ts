@@ -9,7 +9,11 @@ const SETTINGS: readonly { readonly key: string; readonly value: string; readonl
   { key: 'net.ipv4.conf.all.route_localnet', value: '1', without: 'node ports do not answer at 127.0.0.1' },
   // kube-proxy's defaults, in seconds. The kernel's minute for the second cuts off answers that take longer.
   { key: 'net.netfilter.nf_conntrack_tcp_timeout_established', value: '86400', without: 'quiet connections end early' },
-  { key: 'net.netfilter.nf_conntrack_tcp_timeout_close_wait', value: '3600', without: 'half-closed ones end early' },
+  {
+    key: 'net.netfilter.nf_conntrack_tcp_timeout_close_wait',
+    value: '3600',
+    without: 'half-closed connections end early',
+  },
 ];
 
 const RECORD_MODE = 0o600;

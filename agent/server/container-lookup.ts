@@ -1,7 +1,7 @@
 /** Which container a request means, and why not, in the kubelet's words. */
-import type { Container, EphemeralContainer } from '../../api/core/container.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import type { ContainerStatus } from '../../api/core/pod-status.ts';
+import { containerOf } from '../pods/plan.ts';
 import type { PodDirectory } from '../pods/pod-directory.ts';
 import { NodeApiError } from './node-api-error.ts';
 
@@ -14,12 +14,6 @@ export function findPod(pods: PodDirectory, namespace: string, name: string, uid
   if (pod === undefined) throw new NodeApiError(404, 'pod does not exist');
   if (uid !== '' && pod.metadata?.uid !== uid) throw new NodeApiError(404, 'pod not found');
   return pod;
-}
-
-/** What the pod says of the container of this name. */
-export function findContainer(pod: Pod, name: string): Container | EphemeralContainer | undefined {
-  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
-  return [...containers, ...initContainers, ...ephemeralContainers].find((container) => container.name === name);
 }
 
 function statusOf(pod: Pod, containerName: string): ContainerStatus | undefined {
@@ -35,7 +29,7 @@ function statusOf(pod: Pod, containerName: string): ContainerStatus | undefined 
 export function findLoggedContainer(pod: Pod, containerName: string, previous: boolean): string {
   const podName = pod.metadata?.name ?? '';
   const about = `container ${JSON.stringify(containerName)} in pod ${JSON.stringify(podName)}`;
-  if (findContainer(pod, containerName) === undefined)
+  if (containerOf(pod, containerName) === undefined)
     throw new NodeApiError(
       404,
       `container ${JSON.stringify(containerName)} not found in pod ${JSON.stringify(podName)}`,

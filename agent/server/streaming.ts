@@ -8,8 +8,9 @@ import { createWebSocketStream } from 'ws';
 import type { Pod } from '../../api/core/pod.ts';
 import { readStreamOptions, type StreamOptions } from '../../api/core/pod-stream-options.ts';
 import { joinConnections, requestUpgrade, responseHead, type UpgradeAnswer } from '../../client/upgrade.ts';
+import { containerOf } from '../pods/plan.ts';
 import type { PodDirectory } from '../pods/pod-directory.ts';
-import { findContainer, findPod, findRunningContainer, findSandbox } from './container-lookup.ts';
+import { findPod, findRunningContainer, findSandbox } from './container-lookup.ts';
 import { NodeApiError } from './node-api-error.ts';
 import type { NodePath } from './node-path.ts';
 import type { NodeRuntime } from './node-runtime.ts';
@@ -69,7 +70,7 @@ export async function serveStream(
     throw new NodeApiError(400, 'you must specify at least 1 of stdin, stdout, stderr');
   const pod = findPod(parts.pods, path.namespace, path.pod, path.uid);
   // Whether a container has a terminal was settled when it started, and the runtime attaches to nothing else.
-  const streams = path.at === 'attach' ? { ...asked, tty: findContainer(pod, path.container)?.tty === true } : asked;
+  const streams = path.at === 'attach' ? { ...asked, tty: containerOf(pod, path.container)?.tty === true } : asked;
   const container = findRunningContainer(parts.pods, pod, path.container);
   const url = await (path.at === 'exec'
     ? parts.runtime.exec(container, query.getAll('command'), streams)
@@ -81,7 +82,7 @@ export async function serveStream(
 
 /** Whether the container's end is what ends an attachment: where input stays open for the next client, its end does, too. */
 const lastsAsTheContainer = (pod: Pod, container: string, { stdin }: StreamOptions): boolean =>
-  !stdin || findContainer(pod, container)?.stdinOnce === true;
+  !stdin || containerOf(pod, container)?.stdinOnce === true;
 
 /** The subprotocols that a WebSocket client offers; undefined for other clients. */
 function webSocketProtocols({ request }: ClientConnection): string[] | undefined {
