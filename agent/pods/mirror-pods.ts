@@ -1,4 +1,7 @@
-/** Objects in the API that show static pods: created by the agent, and again when somebody deletes them. */
+/**
+ * Objects in the API that show static pods: created by the agent, and again when somebody deletes them. Each is on its own: one
+ * that the api-server refuses is retried and reported, and holds up no other.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../api/core/pod.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
@@ -9,7 +12,7 @@ import { pods } from '../../client/resources.ts';
 import { CONFIG_HASH, CONFIG_MIRROR } from './labels.ts';
 
 export interface MirrorPodsOptions {
-  readonly client: ApiClient;
+  readonly client: Pick<ApiClient, 'create' | 'delete'>;
   readonly logger: Logger;
   readonly nodeName: string;
   /** Undefined before the node has been registered. */
@@ -18,15 +21,34 @@ export interface MirrorPodsOptions {
 
 const RETRY = { initialMs: 500, maxMs: 30_000 };
 
+/** Whether an object of the API says that it stands for a static pod. It never runs itself, so that saying so is no gain. */
 export const isMirror = ({ metadata }: Pod): boolean => metadata?.annotations?.[CONFIG_MIRROR] !== undefined;
 
+/** Whether an object of the API shows this very static pod. */
+export const mirrors = (mirror: Pod, staticPod: Pod): boolean =>
+  keyOf(mirror) === keyOf(staticPod) && mirror.metadata?.annotations?.[CONFIG_MIRROR] === staticPod.metadata?.uid;
+
 const keyOf = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?.name}`;
+
+const isStatus = (error: unknown, ...codes: number[]): boolean =>
+  error instanceof StatusError && codes.includes(error.code);
+
+type Step = { readonly kind: 'create' | 'delete'; readonly pod: Pod };
+
+interface Failures {
+  readonly count: number;
+  readonly retryAt: number;
+  /** What has been logged: the same again is not worth a line. */
+  readonly told: string | undefined;
+}
 
 export class MirrorPods {
   readonly #options: MirrorPodsOptions;
   /** Not known until the static pods have been read: what the last agent showed stays until then. */
   #wanted: ReadonlyMap<string, Pod> | undefined;
   readonly #present = new Map<string, Pod>();
+  readonly #failures = new Map<string, Failures>();
+  readonly #busy = new Set<string>();
   #wake: (() => void) | undefined;
   #isDirty = false;
 
@@ -46,7 +68,8 @@ export class MirrorPods {
   }
 
   gone(mirror: Pod): void {
-    this.#present.delete(keyOf(mirror));
+    const key = keyOf(mirror);
+    if (this.#present.get(key)?.metadata?.uid === mirror.metadata?.uid) this.#present.delete(key);
     this.#changed();
   }
 
@@ -56,43 +79,82 @@ export class MirrorPods {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    for (let failures = 0; !signal.aborted;) {
+    while (!signal.aborted) {
       this.#isDirty = false;
-      try {
-        await this.#reconcile(signal);
-        failures = 0;
-        await this.#change(signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        failures++;
-        this.#options.logger.warn({ err: (error as Error).message }, 'a static pod could not be shown in the API');
-        await sleep(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
+      const now = Date.now();
+      let retryAt = Infinity;
+      for (const key of new Set([...(this.#wanted?.keys() ?? []), ...this.#present.keys()])) {
+        if (this.#busy.has(key)) continue;
+        const step = this.#stepFor(key);
+        const due = this.#failures.get(key)?.retryAt ?? 0;
+        if (step === undefined) this.#failures.delete(key);
+        else if (due > now) retryAt = Math.min(retryAt, due);
+        else void this.#take(key, step, signal);
       }
+      await this.#change(retryAt - now, signal);
     }
   }
 
-  async #reconcile(signal: AbortSignal): Promise<void> {
-    const { client } = this.#options;
+  /** What brings one name closer to what is wanted under it; undefined when it is as wanted. */
+  #stepFor(key: string): Step | undefined {
     const wanted = this.#wanted;
-    if (!wanted) return;
-    for (const [key, mirror] of this.#present) {
-      const shows = wanted.get(key)?.metadata?.annotations?.[CONFIG_HASH];
-      if (shows === this.staticUid(mirror) && mirror.metadata?.deletionTimestamp === undefined) continue;
-      const { namespace = '', name = '', uid } = mirror.metadata ?? {};
-      try {
-        await client.delete(pods, namespace, name, { gracePeriodSeconds: 0, uid, signal });
-      } catch (error) {
-        if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 409)) throw error;
-      }
+    if (!wanted) return undefined;
+    const pod = wanted.get(key);
+    const mirror = this.#present.get(key);
+    if (mirror) {
+      const isRight = pod !== undefined && mirrors(mirror, pod) && mirror.metadata?.deletionTimestamp === undefined;
+      return isRight ? undefined : { kind: 'delete', pod: mirror };
     }
-    for (const [key, pod] of wanted) {
-      if (this.#present.has(key)) continue;
-      try {
-        await client.create(pods, this.#mirrorOf(pod), { signal });
-      } catch (error) {
-        if (!(error instanceof StatusError) || error.code !== 409) throw error;
-      }
+    return pod && { kind: 'create', pod };
+  }
+
+  async #take(key: string, step: Step, signal: AbortSignal): Promise<void> {
+    this.#busy.add(key);
+    try {
+      if (step.kind === 'create') await this.#create(step.pod, signal);
+      else await this.#delete(step.pod, signal);
+      this.#failures.delete(key);
+    } catch (error) {
+      if (!signal.aborted) this.#failed(key, error as Error, step.kind);
+    } finally {
+      this.#busy.delete(key);
+      this.#changed();
     }
+  }
+
+  async #create(pod: Pod, signal: AbortSignal): Promise<void> {
+    const created = await this.#options.client.create(pods, this.#mirrorOf(pod), { signal });
+    // The informer tells of it in a moment; until then nobody shall create it again.
+    if (!this.#present.has(keyOf(created))) this.#present.set(keyOf(created), created);
+  }
+
+  async #delete(mirror: Pod, signal: AbortSignal): Promise<void> {
+    const { namespace = '', name = '', uid } = mirror.metadata ?? {};
+    try {
+      await this.#options.client.delete(pods, namespace, name, { gracePeriodSeconds: 0, uid, signal });
+    } catch (error) {
+      // Gone already, or replaced by another one.
+      if (!isStatus(error, 404, 409)) throw error;
+    }
+    this.gone(mirror);
+  }
+
+  #failed(key: string, error: Error, kind: Step['kind']): void {
+    const before = this.#failures.get(key);
+    const count = (before?.count ?? 0) + 1;
+    // Right after a deletion the name is taken a moment longer; when it stays so, somebody else has it.
+    const isEarly = isStatus(error, 409) && count === 1;
+    if (!isEarly && before?.told !== error.message) {
+      this.#options.logger.warn(
+        { pod: key, err: error.message },
+        `${kind} of the mirror pod failed; the static pod is not affected, the request is retried`,
+      );
+    }
+    this.#failures.set(key, {
+      count,
+      retryAt: Date.now() + backoffMs(RETRY, count),
+      told: isEarly ? before?.told : error.message,
+    });
   }
 
   #mirrorOf({ metadata, spec }: Pod): Pod {
@@ -120,16 +182,18 @@ export class MirrorPods {
     this.#wake?.();
   }
 
-  #change(signal: AbortSignal): Promise<void> {
-    if (this.#isDirty || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const wake = () => {
-        signal.removeEventListener('abort', wake);
-        this.#wake = undefined;
-        resolve();
-      };
-      signal.addEventListener('abort', wake, { once: true });
-      this.#wake = wake;
-    });
+  /** Resolves at the next change, when the wait is over, or when the agent stops. */
+  async #change(waitMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#isDirty || signal.aborted) return;
+    const changed = Promise.withResolvers<void>();
+    this.#wake = changed.resolve;
+    const end = new AbortController();
+    const ends = AbortSignal.any([signal, end.signal]);
+    const over = Number.isFinite(waitMs)
+      ? sleep(waitMs, undefined, { signal: ends })
+      : new Promise((resolve) => ends.addEventListener('abort', resolve, { once: true }));
+    await Promise.race([changed.promise, over]).catch(() => undefined);
+    this.#wake = undefined;
+    end.abort();
   }
 }

@@ -12,6 +12,10 @@ type Json = Record<string, unknown>;
 export class MemoryApi implements AsyncDisposable {
   /** By collection path and name: `/api/v1/namespaces/default/pods/web`. */
   readonly objects = new Map<string, KubeObject>();
+  /** Why an object may not be created; undefined when it may. */
+  refuse: (object: KubeObject) => { code: number; message: string } | undefined = () => undefined;
+  /** How many were not created. */
+  refused = 0;
   readonly #watchers = new Set<{
     plural: string;
     response: ServerResponse;
@@ -113,7 +117,10 @@ export class MemoryApi implements AsyncDisposable {
     if (request.method === 'POST') {
       const object = JSON.parse(body) as KubeObject;
       const isThere = this.objects.has(`${url.pathname}/${object.metadata?.name ?? ''}`);
-      if (isThere) answer(409, { kind: 'Status', status: 'Failure', code: 409, reason: 'AlreadyExists' });
+      const refusal = this.refuse(object);
+      if (refusal) this.refused++;
+      if (refusal) answer(refusal.code, { kind: 'Status', status: 'Failure', ...refusal });
+      else if (isThere) answer(409, { kind: 'Status', status: 'Failure', code: 409, reason: 'AlreadyExists' });
       else answer(201, this.put(plural, object));
       return;
     }
