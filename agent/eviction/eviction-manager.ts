@@ -1,19 +1,26 @@
 /** Ends pods so that the node lives: when it runs short of something, and when a pod takes more storage than it may. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../api/core/pod.ts';
+import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { Logger } from '../../client/logger.ts';
 import { limitOf, shortages, type Levels, type Shortage, type Threshold } from '../node/pressure.ts';
+import { isCritical, type SourcedPod } from '../pods/pod-source.ts';
 import type { Meter } from './meter.ts';
-import { evictionOrder, isCritical, starvedOf, type Starved } from './ranking.ts';
+import { evictionOrder, starvedOf, type Starved } from './ranking.ts';
 import { exceededLimit } from './storage-limits.ts';
 import { binaryQuantity, nodeWasLow } from './words.ts';
 
 /** Ends a pod; `message` goes into its status and into an event. */
 export type Evict = (podUid: string, graceSeconds: number, message: string) => void;
 
+/** A pod of this node, with what the agent sees of it now. */
+export interface LivePod extends SourcedPod {
+  readonly status: PodStatus | undefined;
+}
+
 export interface EvictionManagerOptions {
   readonly meter: Pick<Meter, 'measure' | 'measureLimited'>;
-  readonly pods: { list(): readonly Pod[] };
+  readonly pods: Iterable<LivePod>;
   readonly evict: Evict;
   readonly thresholds: readonly Threshold[];
   /** What is left now. */
@@ -33,7 +40,7 @@ const END_LIMIT_MS = 30_000;
 /** The kubelet measures volumes once a minute. */
 const LIMITS_PERIOD_MS = 60_000;
 
-const isOver = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
+const isOver = ({ status }: LivePod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
 const uidOf = ({ metadata }: Pod): string => metadata?.uid ?? '';
 
 export class EvictionManager {
@@ -116,15 +123,17 @@ export class EvictionManager {
   }
 
   #candidates(): Pod[] {
-    return this.#options.pods.list().filter((pod) => !isCritical(pod) && !isOver(pod));
+    return [...this.#options.pods]
+      .filter((live) => !isCritical(live) && !isOver(live))
+      .map(({ pod, status }) => ({ ...pod, status }));
   }
 
   /** What the one that was evicted last holds is not free yet. */
   #isStillEnding(): boolean {
     const ending = this.#ending;
     if (!ending || Date.now() >= ending.untilMs) return false;
-    const pod = this.#options.pods.list().find((one) => uidOf(one) === ending.podUid);
-    return pod?.status?.containerStatuses?.some(({ state }) => state?.running) ?? false;
+    const live = [...this.#options.pods].find(({ pod }) => uidOf(pod) === ending.podUid);
+    return live?.status?.containerStatuses?.some(({ state }) => state?.running) ?? false;
   }
 }
 

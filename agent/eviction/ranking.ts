@@ -3,7 +3,6 @@ import type { Container } from '../../api/core/container.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { quantityValue } from '../../api/machinery/quantity.ts';
 import type { Signal } from '../node/pressure.ts';
-import { CONFIG_MIRROR, CONFIG_SOURCE } from '../pods/labels.ts';
 import { isSidecar } from '../pods/plan.ts';
 import type { Consumption, Used } from './consumption.ts';
 
@@ -18,15 +17,6 @@ export const starvedOf: Readonly<Record<Signal, Starved>> = {
   'imagefs.inodesFree': 'inodes',
   'pid.available': 'pids',
 };
-
-/** From here on a pod is critical to the system: the value of `system-cluster-critical`. */
-const SYSTEM_CRITICAL_PRIORITY = 2_000_000_000;
-
-/** Whether the agent may not evict the pod: it would not come back elsewhere, or the node needs it. */
-export const isCritical = ({ metadata, spec }: Pod): boolean =>
-  (metadata?.annotations?.[CONFIG_SOURCE] ?? 'api') !== 'api' ||
-  metadata?.annotations?.[CONFIG_MIRROR] !== undefined ||
-  (spec?.priority ?? 0) >= SYSTEM_CRITICAL_PRIORITY;
 
 export const usedOf = (used: Used | undefined, what: Starved): number | undefined =>
   what === 'memory'

@@ -5,11 +5,11 @@ import type { NodeFeatures } from '../../api/core/node.ts';
 import { clash, hostPorts, type HostPort } from '../../api/core/host-ports.ts';
 import { isExtendedResource } from '../../api/core/resource-validation.ts';
 import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
-import { isCritical } from '../eviction/ranking.ts';
 import type { Pressure } from '../node/pressure.ts';
 import { podPeak } from '../resources/compute.ts';
 import { qosClass } from '../resources/qos.ts';
 import type { Resources } from '../volumes/downward-values.ts';
+import { isCritical, type SourcedPod } from './pod-source.ts';
 import type { Verdict } from './status-input.ts';
 
 export interface NodeView {
@@ -38,13 +38,14 @@ const OS = 'linux';
 const OS_LABEL = 'kubernetes.io/os';
 
 /** Why the node does not take the pod; undefined when it does. `others` are the pods that it has taken and not finished. */
-export function admission(pod: Pod, others: readonly Pod[], node: NodeView): Verdict | undefined {
+export function admission(sourced: SourcedPod, others: readonly Pod[], node: NodeView): Verdict | undefined {
+  const { pod } = sourced;
   const refusal =
-    underPressure(pod, node.pressures) ??
+    underPressure(sourced, node.pressures) ??
     withSysctls(pod) ??
     ofAnotherSystem(pod) ??
     withStrictGroups(pod, node.features) ??
-    withoutRoom(pod, others, node);
+    withoutRoom(sourced, others, node);
   return refusal && { ...refusal, rejects: true };
 }
 
@@ -53,8 +54,9 @@ interface Refusal {
   readonly message: string;
 }
 
-function underPressure(pod: Pod, pressures: readonly Pressure[]): Refusal | undefined {
-  if (pressures.length === 0 || isCritical(pod)) return undefined;
+function underPressure(sourced: SourcedPod, pressures: readonly Pressure[]): Refusal | undefined {
+  const { pod } = sourced;
+  if (pressures.length === 0 || isCritical(sourced)) return undefined;
   if (pressures.length === 1 && pressures[0] === 'MemoryPressure') {
     // What asks for memory was counted on; what asks for none may say that it bears the shortage.
     if (qosClass(pod) !== 'BestEffort' || bearsMemoryPressure(pod)) return undefined;
@@ -104,9 +106,10 @@ function withStrictGroups({ spec }: Pod, features: NodeFeatures): Refusal | unde
   return { reason: 'SupplementalGroupsPolicyNotSupported', message };
 }
 
-function withoutRoom(pod: Pod, others: readonly Pod[], { allocatable }: NodeView): Refusal | undefined {
+function withoutRoom(sourced: SourcedPod, others: readonly Pod[], { allocatable }: NodeView): Refusal | undefined {
+  const { pod } = sourced;
   // Those that the node needs are not counted; what they use is somebody else's loss.
-  if (isCritical(pod)) return undefined;
+  if (isCritical(sourced)) return undefined;
   const short = (resource: string, requested: number, used: number, capacity: number): Refusal => ({
     reason: `OutOf${resource}`,
     message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,

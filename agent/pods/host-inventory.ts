@@ -2,6 +2,7 @@
 import type { Pod } from '../../api/core/pod.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { CriClient } from '../cri/client.ts';
+import type { Container, PodSandbox } from '../cri/types.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { GRACE_PERIOD, POD_NAME, POD_NAMESPACE, POD_UID } from './labels.ts';
@@ -37,9 +38,9 @@ export class HostInventory {
       cri.listContainers({}, { signal }),
     ]);
     const found = new Map<string, Known>();
-    for (const { id, state, labels, annotations } of [...sandboxes, ...containers]) {
+    const note = ({ id, state, labels }: PodSandbox | Container): Known | undefined => {
       const uid = labels[POD_UID];
-      if (uid === undefined) continue;
+      if (uid === undefined) return undefined;
       const pod = found.get(uid) ?? {
         name: labels[POD_NAME] ?? '',
         namespace: labels[POD_NAMESPACE] ?? '',
@@ -47,8 +48,15 @@ export class HostInventory {
         fingerprint: '',
       };
       pod.fingerprint += `${id}=${state};`;
-      if (annotations[GRACE_PERIOD] !== undefined) pod.graceSeconds = Number(annotations[GRACE_PERIOD]);
       found.set(uid, pod);
+      return pod;
+    };
+    sandboxes.forEach(note);
+    for (const container of containers) {
+      const pod = note(container);
+      // A sandbox carries the annotations of the pod's author; those of a container are the agent's own.
+      const grace = container.annotations[GRACE_PERIOD];
+      if (pod && grace !== undefined) pod.graceSeconds = Number(grace);
     }
     const before = this.#pods;
     this.#pods = found;

@@ -24,11 +24,12 @@ import { ContainerLogLinks } from './container-log-links.ts';
 import { HostInventory } from './host-inventory.ts';
 import { LifecycleEvents, type Told } from './lifecycle-events.ts';
 import { rotateLogs } from './log-rotation.ts';
-import { MirrorPods, isMirror } from './mirror-pods.ts';
+import { MirrorPods, isMirror, mirrors } from './mirror-pods.ts';
 import { graceOf } from './plan.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { fieldPathOf, removePodLogs } from './pod-files.ts';
 import type { PodServices } from './pod-services.ts';
+import { marked, type PodSource } from './pod-source.ts';
 import { PodWorker } from './pod-worker.ts';
 import type { PodWorkers } from './pod-workers.ts';
 import { StaticPods } from './static-pods.ts';
@@ -201,20 +202,23 @@ export class PodManager {
 
   /** The object that stands for a pod in the API: its mirror when it is static. */
   #apiPod(pod: Pod): Pod | undefined {
-    return this.#workers.get(pod.metadata?.uid ?? '')?.isStatic
-      ? this.#informer.get(pod.metadata?.namespace ?? '', pod.metadata?.name ?? '')
-      : pod;
+    const { uid = '', namespace = '', name = '' } = pod.metadata ?? {};
+    if (this.#workers.get(uid)?.source !== 'file') return pod;
+    const mirror = this.#informer.get(namespace, name);
+    return mirror && mirrors(mirror, pod) ? mirror : undefined;
   }
 
-  #wanted(pod: Pod): void {
-    if (isMirror(pod)) {
-      this.#mirrors.seen(pod);
-      this.#heed(pod);
-      return;
-    }
-    const uid = pod.metadata?.uid ?? '';
+  #wanted(seen: Pod): void {
+    const uid = seen.metadata?.uid ?? '';
     if (this.#done.has(uid)) return;
     const worker = this.#workers.get(uid);
+    // What runs as a pod of the API stays one, whatever is written on it later. A mirror's own uid never runs.
+    if (!worker && isMirror(seen) && !this.#inventory.runs(uid)) {
+      this.#mirrors.seen(seen);
+      this.#heed(seen);
+      return;
+    }
+    const pod = marked(seen, 'api');
     if (worker) {
       const { labels, annotations } = worker.pod.metadata ?? {};
       const shown = JSON.stringify([labels, annotations]);
@@ -222,14 +226,14 @@ export class PodManager {
       if (shown !== JSON.stringify([pod.metadata?.labels, pod.metadata?.annotations])) worker.refreshVolumes();
       this.#endIfDeleted(worker, pod);
     } else {
-      this.#endIfDeleted(this.#start(pod, false), pod);
+      this.#endIfDeleted(this.#start(pod, 'api'), pod);
     }
   }
 
   /** A file has no status: when the static pod started, the mirror knows from the agent before this one. */
   #heed(mirror: Pod): void {
     const worker = this.#workers.get(this.#mirrors.staticUid(mirror));
-    if (!worker?.isStatic) return;
+    if (worker?.source !== 'file' || !mirrors(mirror, worker.pod)) return;
     if (mirror.status?.startTime !== undefined) worker.startedBy(mirror.status.startTime);
     worker.wake();
   }
@@ -241,10 +245,7 @@ export class PodManager {
 
   #deleted(pod: Pod): void {
     const uid = pod.metadata?.uid ?? '';
-    if (isMirror(pod)) {
-      this.#mirrors.gone(pod);
-      return;
-    }
+    this.#mirrors.gone(pod);
     this.#done.delete(uid);
     this.#workers.get(uid)?.end(pod.metadata?.deletionGracePeriodSeconds ?? graceOf(pod), true);
   }
@@ -252,14 +253,17 @@ export class PodManager {
   #setStatic(wanted: readonly Pod[]): void {
     const uids = new Set(wanted.map(({ metadata }) => metadata?.uid));
     for (const worker of this.#workers) {
-      const { pod, isStatic } = worker;
-      if (isStatic && !uids.has(pod.metadata?.uid)) worker.end(graceOf(pod), true);
+      const { pod, source } = worker;
+      if (source === 'file' && !uids.has(pod.metadata?.uid)) worker.end(graceOf(pod), true);
     }
     for (const pod of wanted) {
-      // A pod whose file has changed starts when the one that it replaces is gone.
+      // A pod whose file has changed starts when the one that it replaces is gone. A pod of the API with its name is no reason
+      // to wait: whoever may create pods would keep a static one from running.
       const { namespace = '', name = '' } = pod.metadata ?? {};
-      if (this.#workers.find(namespace, name)) continue;
-      this.#start(pod, true);
+      const isNamesake = ({ source, pod: { metadata } }: PodWorker): boolean =>
+        source === 'file' && metadata?.namespace === namespace && metadata.name === name;
+      if ([...this.#workers].some(isNamesake)) continue;
+      this.#start(pod, 'file');
       const mirror = this.#informer.get(namespace, name);
       if (mirror) this.#heed(mirror);
     }
@@ -267,7 +271,7 @@ export class PodManager {
     this.#mirrors.want(wanted);
   }
 
-  #start(pod: Pod, isStatic: boolean): PodWorker {
+  #start(pod: Pod, source: PodSource): PodWorker {
     const uid = pod.metadata?.uid ?? '';
     const signal = this.#signal ?? AbortSignal.abort();
     const { cri, nodeIPs, metrics } = this.#options;
@@ -280,7 +284,7 @@ export class PodManager {
       probes,
       hostIPs: this.#options.nodeIPs,
       isNew,
-      isStatic,
+      source,
       metrics,
       publish: (of, status) => {
         if (seenAt !== undefined && status.phase === 'Running') {
@@ -296,7 +300,7 @@ export class PodManager {
     });
     this.#workers.add(worker);
     this.#balanceSoon();
-    if (isNew && !isStatic && pod.spec?.containers.length) this.#admit(worker);
+    if (isNew && source === 'api' && pod.spec?.containers.length) this.#admit(worker);
     const life = worker
       .run(signal)
       .then(() => (signal.aborted ? undefined : this.#finish(worker)))
@@ -318,11 +322,11 @@ export class PodManager {
     // Whoever bound the pod here does not count those that have left the API, so neither does the node.
     const isInApi = ({ metadata: { uid = '' } = {} }: Pod) => !this.#done.has(uid) && this.#byUid(uid) !== undefined;
     const others = [...this.#workers]
-      .filter((other) => other !== worker && !isOver(other.status) && (other.isStatic || isInApi(other.pod)))
+      .filter((other) => other !== worker && !isOver(other.status) && (other.source === 'file' || isInApi(other.pod)))
       .map((other) => other.pod);
     const { allocatable, pressures, features } = this.#options;
     const node = { allocatable: allocatable(), pressures: pressures(), features: features() };
-    const verdict = admission(pod, others, node);
+    const verdict = admission(worker, others, node);
     if (!verdict) return;
     this.#services.record(pod, 'Warning', verdict.reason, verdict.message);
     worker.end(0, false, verdict);
@@ -336,13 +340,13 @@ export class PodManager {
 
   /** Nothing of the pod runs any more: says so, and lets the API forget it. */
   async #finish(worker: PodWorker): Promise<void> {
-    const { pod, isStatic } = worker;
+    const { pod, source } = worker;
     const uid = pod.metadata?.uid ?? '';
     await removePodLogs(this.#options.logDirectory, pod);
     await this.#services.logLinks?.removeDangling(pod);
     this.#options.images.forget(uid);
     this.#options.metrics?.forgotten(uid);
-    if (!isStatic && this.#byUid(uid)) {
+    if (source === 'api' && this.#byUid(uid)) {
       this.#done.add(uid);
       await this.#statuses?.finish(pod);
     }
@@ -350,14 +354,14 @@ export class PodManager {
     this.#workers.delete(uid);
     this.#lifecycle.forget(uid);
     this.#balanceSoon();
-    if (isStatic) this.#setStatic(this.#staticPods);
+    if (source === 'file') this.#setStatic(this.#staticPods);
   }
 
   /** Ends pods that run here and are wanted by nobody; removes what pods have left behind. */
   async #cleanUp(signal: AbortSignal): Promise<void> {
     for (const pod of this.#inventory.orphans((uid) => this.#workers.get(uid) !== undefined || this.#done.has(uid))) {
       this.#options.logger.info({ pod: pod.metadata?.uid, name: pod.metadata?.name }, 'ending a pod that nobody wants');
-      this.#start(pod, false).end(graceOf(pod), true);
+      this.#start(pod, 'api').end(graceOf(pod), true);
     }
     await this.#inventory.removeLeftovers((uid) => this.#workers.get(uid) !== undefined, signal);
     await this.#services.logLinks?.removeDangling();

@@ -12,6 +12,7 @@ import type { PodMetrics } from './pod-metrics.ts';
 import { planPod, podFullName, type Ending, type PodPlan, type WaitingReason } from './plan.ts';
 import { podExecutors } from './pod-executors.ts';
 import { PodObserver } from './pod-observer.ts';
+import type { PodSource } from './pod-source.ts';
 import type { PodServices } from './pod-services.ts';
 import { StartError } from './start-error.ts';
 import type { Verdict } from './status-input.ts';
@@ -23,8 +24,7 @@ export interface PodWorkerOptions {
   readonly hostIPs: readonly string[];
   /** Nothing runs of it yet: there is no need to look before the first plan. */
   readonly isNew: boolean;
-  /** It comes from a file of this host, not from the API. */
-  readonly isStatic: boolean;
+  readonly source: PodSource;
   readonly publish: (pod: Pod, status: PodStatus) => void;
   readonly observed: (runtime: PodRuntime) => void;
   readonly metrics?: PodMetrics;
@@ -92,8 +92,8 @@ export class PodWorker {
     return this.#status;
   }
 
-  get isStatic(): boolean {
-    return this.#options.isStatic;
+  get source(): PodSource {
+    return this.#options.source;
   }
 
   /** When it began to look at what runs, while it does. */

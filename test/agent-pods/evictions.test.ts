@@ -85,6 +85,13 @@ await insideLab(import.meta.filename, async (address) => {
       message: /^Pod was rejected: Node didn't have enough resource: cpu, requested: 64000, used: \d+, capacity: 2000$/,
       containerStatuses: undefined,
     });
+    lab.create(
+      'forger',
+      { containers: [shell('main', 'true', { resources: { requests: { cpu: '64' } } })] },
+      { annotations: { 'kubernetes.io/config.source': 'file' } },
+    );
+    const forger = await lab.pod('forger', 'to be rejected', ({ status }) => status?.phase === 'Failed');
+    t.equal(forger.status?.reason, 'OutOfcpu');
     const unsafe = await lab.pod('unsafe', 'to be rejected', ({ status }) => status?.phase === 'Failed');
     t.match(unsafe.status, {
       reason: 'SysctlForbidden',
@@ -145,6 +152,7 @@ await insideLab(import.meta.filename, async (address) => {
       'a-little-above',
       'needed',
       'large',
+      'forger',
       'unsafe',
       'clash',
       'second',

@@ -392,6 +392,54 @@ await insideLab(import.meta.filename, async (address) => {
     await lab.gone('still-node-1');
   });
 
+  test('what users write on pods of the API neither makes them static nor stands in the way of static ones', async (t) => {
+    const file = `${address.directory}/manifests/wanted.yaml`;
+    const spec = { terminationGracePeriodSeconds: 0, containers: [shell('main', 'exec sleep 1000')] };
+    const env = [
+      { name: 'SOURCE', valueFrom: { fieldRef: { fieldPath: "metadata.annotations['kubernetes.io/config.source']" } } },
+    ];
+    const printing = shell('main', 'echo "from $SOURCE" > /dev/termination-log', { env });
+    const annotations = { 'kubernetes.io/config.source': 'file' };
+    lab.create('tells', { restartPolicy: 'Never', containers: [printing] }, { annotations });
+    const ended = await lab.pod('tells', 'to end', ({ status }) => status?.phase === 'Succeeded');
+    t.equal(statusOf(ended, 'main')?.state?.terminated?.message, 'from api\n');
+
+    // Somebody has the static pod's name in the API: it runs all the same, and its status is not written to theirs.
+    lab.create('wanted-node-1', { containers: [shell('main', 'exit 1')], restartPolicy: 'Never' });
+    await lab.pod('wanted-node-1', 'to fail', ({ status }) => status?.phase === 'Failed');
+    await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'wanted' }, spec }));
+    const { CriClient } = await import('../../agent/cri/client.ts');
+    const cri = new CriClient(address.socket);
+    await eventually('the static pod to run', async () => {
+      const [sandbox] = (await cri.listPodSandboxes({})).filter(
+        ({ annotations: its }) => its['kubernetes.io/config.source'] === 'file',
+      );
+      return (await cri.listContainers({})).some(
+        ({ podSandboxId, state }) => podSandboxId === sandbox?.id && state === 'CONTAINER_RUNNING',
+      );
+    });
+    cri.close();
+    t.equal(lab.api.pod('wanted-node-1')?.status?.phase, 'Failed');
+    const before = lab.api.pod('wanted-node-1')?.metadata?.uid;
+    lab.api.deletePod('wanted-node-1', 0);
+    const mirror = await lab.pod('wanted-node-1', 'to be shown', (pod) => isReady(pod) && pod.metadata?.uid !== before);
+    t.ok(mirror.metadata?.annotations?.['kubernetes.io/config.mirror']);
+
+    // A mirror annotation that comes later takes no pod from the API.
+    const running = lab.create('stays', spec);
+    await lab.pod('stays', 'to be ready', isReady);
+    const seen = lab.api.pod('stays');
+    lab.api.put('pods', {
+      ...seen,
+      metadata: { ...seen?.metadata, annotations: { 'kubernetes.io/config.mirror': 'x' } },
+    });
+    await rm(file);
+    await lab.gone('wanted-node-1');
+    t.equal(lab.api.pod('stays')?.metadata?.uid, running.metadata?.uid);
+    for (const name of ['stays', 'tells']) lab.api.deletePod(name, 0);
+    await Promise.all([lab.gone('stays'), lab.gone('tells')]);
+  });
+
   test('a static pod outlives the agent, and started when the one before says', async (t) => {
     const file = `${address.directory}/manifests/lasting.yaml`;
     const spec = { terminationGracePeriodSeconds: 0, containers: [shell('main', 'exec sleep 1000')] };

@@ -7,7 +7,7 @@ import type { Pod } from '../../api/core/pod.ts';
 import { imagesToRemove } from '../../agent/images/image-collection.ts';
 import { credentialsFor } from '../../agent/images/credentials.ts';
 import { defaultPullPolicy, imageName, parseImageReference } from '../../agent/images/reference.ts';
-import { admission } from '../../agent/pods/admission.ts';
+import { admission as admissionOf, type NodeView } from '../../agent/pods/admission.ts';
 import { podDns, parseResolvConf } from '../../agent/pods/dns.ts';
 import { expand } from '../../agent/pods/expansion.ts';
 import { hostsFile } from '../../agent/pods/hosts-file.ts';
@@ -44,6 +44,9 @@ test('pods are classed by what they ask for', (t) => {
   t.equal(qosClass(podOf({ containers: [asking(all, all), asking()] })), 'Burstable');
   t.end();
 });
+
+const admission = (pod: Pod, others: readonly Pod[], node: NodeView) =>
+  admissionOf({ pod, source: 'api' }, others, node);
 
 const nodeOf = (allocatable: Record<string, string>) => ({
   allocatable,
