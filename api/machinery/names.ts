@@ -2,7 +2,8 @@
  * The syntax of names, labels, ports and paths: apimachinery's `util/validation`. Each check answers the violations in
  * upstream's words; none means that the text is fine.
  */
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
+import { type AddressFlaw, addressFlaws, IpAddress, type RangeFlaw, rangeFlaws } from './address.ts';
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const LABEL_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
@@ -174,18 +175,47 @@ export const validateHttpHeaderName = (name: string): string[] =>
         `a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '${HTTP_HEADER}')`,
       ];
 
-export const validateIP = (text: string): string[] =>
-  isIP(text) ? NOTHING : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
+const ADDRESS_PROBLEMS: Readonly<Record<AddressFlaw, string>> = {
+  'leading zeros': 'must not have leading 0s',
+  'IPv4-mapped': 'must not be an IPv4-mapped IPv6 address',
+};
+const RANGE_PROBLEMS: Readonly<Record<RangeFlaw, string>> = {
+  'leading zeros': 'must not have leading 0s in IP or prefix length',
+  'IPv4-mapped': 'must not have an IPv4-mapped IPv6 address',
+  'bits beyond the length': 'must not have bits set beyond the prefix length',
+};
+
+/** Any address of one meaning, be it canonical or not. `stored` values were accepted before this check and stay so. */
+export function validateIP(text: string, stored: readonly string[] = []): string[] {
+  if (stored.includes(text)) return NOTHING;
+  const flaws = addressFlaws(text);
+  if (!flaws) return ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
+  return orNothing(flaws.map((flaw) => ADDRESS_PROBLEMS[flaw]));
+}
+
+/** Where a Service may send traffic: nowhere that means something else on each host. For an address that `validateIP` takes. */
+export function validateEndpointIP(text: string): string[] {
+  const address = IpAddress.parse(text);
+  if (!address) return ['must be a valid IP address'];
+  const errors: string[] = [];
+  if (address.isUnspecified) errors.push(`may not be unspecified (${text})`);
+  if (address.isLoopback) errors.push('may not be in the loopback range (127.0.0.0/8, ::1/128)');
+  if (address.isLinkLocalUnicast) errors.push('may not be in the link-local range (169.254.0.0/16, fe80::/10)');
+  if (address.isLinkLocalMulticast) {
+    errors.push('may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)');
+  }
+  return orNothing(errors);
+}
+
 export const validateIPv4 = (text: string): string[] => (isIPv4(text) ? NOTHING : ['must be an IPv4 address']);
 export const validateIPv6 = (text: string): string[] => (isIPv6(text) ? NOTHING : ['must be an IPv6 address']);
 
-export function validateCIDR(text: string): string[] {
-  const [address = '', length = '', ...rest] = text.split('/');
-  const family = isIP(address);
-  const bits = /^\d+$/.test(length) ? Number(length) : Infinity;
-  return family && !rest.length && bits <= (family === 4 ? 32 : 128)
-    ? NOTHING
-    : ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'];
+/** A range, as `validateIP` is for addresses. */
+export function validateCIDR(text: string, stored: readonly string[] = []): string[] {
+  if (stored.includes(text)) return NOTHING;
+  const flaws = rangeFlaws(text);
+  if (!flaws) return ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'];
+  return orNothing(flaws.map((flaw) => RANGE_PROBLEMS[flaw]));
 }
 
 export const validatePercent = (text: string): string[] =>
