@@ -1,9 +1,8 @@
 /** Whom a shortage costs first: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#pod-selection-for-kubelet-eviction */
 import type { Container } from '../../api/core/container.ts';
 import type { Pod } from '../../api/core/pod.ts';
-import { quantityValue } from '../../api/machinery/quantity.ts';
+import { containerRequest, podRequest } from '../../api/core/pod-resources.ts';
 import type { Signal } from '../node/pressure.ts';
-import { isSidecar } from '../pods/plan.ts';
 import type { Consumption, Used } from './consumption.ts';
 
 /** What is reclaimed for a signal, as messages name it. */
@@ -27,19 +26,15 @@ export const usedOf = (used: Used | undefined, what: Starved): number | undefine
         ? used?.inodes
         : used?.processes;
 
-/** What a container asks for; inodes and processes cannot be asked for. */
-export function requestOf({ resources }: Pick<Container, 'resources'>, what: Starved): number {
-  if (what !== 'memory' && what !== 'ephemeral-storage') return 0;
-  return quantityValue(resources?.requests?.[what] ?? resources?.limits?.[what] ?? '0');
-}
+const canBeAskedFor = (what: Starved): boolean => what === 'memory' || what === 'ephemeral-storage';
 
-/** What the pod asks for: its containers together, or its greediest init container. */
-export function podRequestOf({ spec }: Pod, what: Starved): number {
-  const inits = spec?.initContainers ?? [];
-  const together = [...(spec?.containers ?? []), ...inits.filter(isSidecar)];
-  const sum = together.reduce((total, container) => total + requestOf(container, what), 0);
-  return Math.max(sum, ...inits.map((container) => requestOf(container, what)));
-}
+/** What a container asks for; inodes and processes cannot be asked for. */
+export const requestOf = ({ resources }: Pick<Container, 'resources'>, what: Starved): number =>
+  canBeAskedFor(what) ? containerRequest(resources, what) : 0;
+
+/** What the pod asks for as a whole. */
+export const podRequestOf = ({ spec }: Pod, what: Starved): number =>
+  canBeAskedFor(what) ? podRequest(spec, what) : 0;
 
 /**
  * The pods in the order in which they are evicted: those first that use more than they ask for, among them the lowest

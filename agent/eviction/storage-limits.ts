@@ -1,7 +1,7 @@
 /** The limits of local storage that a pod sets itself: `sizeLimit` of its emptyDirs, `ephemeral-storage` of its containers. */
 import type { Pod } from '../../api/core/pod.ts';
+import { containerLimit, containersLimit } from '../../api/core/pod-resources.ts';
 import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.ts';
-import { isSidecar } from '../pods/plan.ts';
 import type { Consumption } from './consumption.ts';
 import { binaryQuantity } from './words.ts';
 
@@ -21,15 +21,10 @@ export const limitedEmptyDirs = ({ spec }: Pod): LimitedEmptyDir[] =>
   );
 
 /** The containers that have a limit, with it in bytes. */
-const limitedContainers = ({ spec }: Pod): { name: string; isLasting: boolean; limit: number }[] => {
-  const inits = spec?.initContainers ?? [];
-  return [...(spec?.containers ?? []), ...inits].flatMap((container) => {
-    const limit = quantityValue(container.resources?.limits?.[STORAGE] ?? '0');
-    return limit > 0
-      ? [{ name: container.name, isLasting: !inits.includes(container) || isSidecar(container), limit }]
-      : [];
-  });
-};
+const limitedContainers = ({ spec }: Pod): { name: string; limit: number }[] =>
+  [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])]
+    .map(({ name, resources }) => ({ name, limit: containerLimit(resources, STORAGE) }))
+    .filter(({ limit }) => limit > 0);
 
 export const limitsContainers = (pod: Pod): boolean => limitedContainers(pod).length > 0;
 
@@ -41,9 +36,8 @@ export function exceededLimit({ pod, total, containers, emptyDirs }: Consumption
     }
   }
   const limited = limitedContainers(pod);
-  if (limited.length === 0) return undefined;
-  const together = limited.filter(({ isLasting }) => isLasting).reduce((sum, { limit }) => sum + limit, 0);
-  const ofPod = Math.max(together, ...limited.map(({ limit }) => limit));
+  const ofPod = containersLimit(pod.spec, STORAGE);
+  if (ofPod === undefined) return undefined;
   if ((total.diskBytes ?? 0) > ofPod) {
     return `Pod ephemeral local storage usage exceeds the total limit of containers ${binaryQuantity(ofPod)}. `;
   }

@@ -13,10 +13,15 @@ export function nodeWasLow(
   what: Starved,
   threshold: string,
   available: number,
-  { pod, containers }: Consumption,
+  { pod, total, containers }: Consumption,
 ): string {
   let text = `The node was low on resource: ${what}. Threshold quantity: ${threshold}, available: ${binaryQuantity(available)}. `;
   if (what !== 'memory' && what !== 'ephemeral-storage') return text;
+  const ofPod = usedOf(total, what);
+  // Where the pod has asked as a whole, it is the pod that has used more than that.
+  if (ofPod !== undefined && pod.spec?.resources?.requests?.[what] !== undefined) {
+    text += `Pod ${pod.metadata?.name} was using ${binaryQuantity(ofPod)}, request is ${binaryQuantity(requestOf(pod.spec, what))}, has larger consumption of ${what}. `;
+  }
   for (const container of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]) {
     const used = usedOf(containers.get(container.name), what);
     const request = requestOf(container, what);

@@ -1,13 +1,11 @@
 /** What a node turns away although the pod is bound to it: as the kubelet does, with its reasons and sentences. */
 import type { Pod } from '../../api/core/pod.ts';
-import type { Container } from '../../api/core/container.ts';
 import type { NodeFeatures } from '../../api/core/node.ts';
 import { clash, hostPorts, type HostPort } from '../../api/core/host-ports.ts';
+import { amountOf, podRequest, qosClassOf, requestedResources } from '../../api/core/pod-resources.ts';
 import { isExtendedResource } from '../../api/core/resource-validation.ts';
-import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
+import { quantityValue } from '../../api/machinery/quantity.ts';
 import type { Pressure } from '../node/pressure.ts';
-import { podPeak } from '../resources/compute.ts';
-import { qosClass } from '../resources/qos.ts';
 import type { Resources } from '../volumes/downward-values.ts';
 import { isCritical, type SourcedPod } from './pod-source.ts';
 import type { Verdict } from './status-input.ts';
@@ -59,7 +57,7 @@ function underPressure(sourced: SourcedPod, pressures: readonly Pressure[]): Ref
   if (pressures.length === 0 || isCritical(sourced)) return undefined;
   if (pressures.length === 1 && pressures[0] === 'MemoryPressure') {
     // What asks for memory was counted on; what asks for none may say that it bears the shortage.
-    if (qosClass(pod) !== 'BestEffort' || bearsMemoryPressure(pod)) return undefined;
+    if (qosClassOf(pod.spec) !== 'BestEffort' || bearsMemoryPressure(pod)) return undefined;
   }
   return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` };
 }
@@ -116,15 +114,12 @@ function withoutRoom(sourced: SourcedPod, others: readonly Pod[], { allocatable 
   });
   const slots = allocatable['pods'] === undefined ? Infinity : quantityValue(allocatable['pods']);
   if (others.length + 1 > slots) return short('pods', 1, others.length, slots);
-  for (const resource of requestedResources(pod)) {
+  for (const resource of requestedResources(pod.spec)) {
     // Somebody else has put it on the Node: the scheduler counts it, this host knows nothing of it.
     if (isExtendedResource(resource) && allocatable[resource] === undefined) continue;
-    const amount = resource === 'cpu' ? quantityMilliValue : quantityValue;
-    const of = ({ requests, limits }: NonNullable<Container['resources']> = {}): number =>
-      amount(requests?.[resource] ?? limits?.[resource] ?? '0');
-    const requested = podPeak(pod, of);
-    const used = others.reduce((sum, other) => sum + podPeak(other, of), 0);
-    const capacity = amount(allocatable[resource] ?? '0');
+    const requested = podRequest(pod.spec, resource);
+    const used = others.reduce((sum, { spec }) => sum + podRequest(spec, resource), 0);
+    const capacity = amountOf(resource, allocatable[resource] ?? '0');
     if (requested > 0 && requested + used > capacity) return short(resource, requested, used, capacity);
   }
   const portsOf = ({ spec }: Pod): readonly HostPort[] => (spec ? hostPorts(spec) : []);
@@ -134,9 +129,4 @@ function withoutRoom(sourced: SourcedPod, others: readonly Pod[], { allocatable 
     return { reason: 'NodePorts', message: `Predicate NodePorts failed: ${why}` };
   }
   return undefined;
-}
-
-function requestedResources({ spec }: Pod): Set<string> {
-  const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
-  return new Set(containers.flatMap(({ resources }) => Object.keys({ ...resources?.limits, ...resources?.requests })));
 }

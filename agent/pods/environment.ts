@@ -85,7 +85,7 @@ async function valueOf(
     const of = name ? containerOf(pod, name) : container;
     if (!of) throw configError(`container ${name} not found`);
     try {
-      return containerResource(of, resourceFieldRef, sources.allocatable());
+      return containerResource(pod, of, resourceFieldRef, sources.allocatable());
     } catch (error) {
       throw configError((error as Error).message);
     }

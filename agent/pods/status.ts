@@ -1,7 +1,7 @@
 /** A pod's status as kubectl shows it: a pure function of what is wanted, what is observed and what was said before. */
+import { qosClassOf } from '../../api/core/pod-resources.ts';
 import type { ContainerStatus, PodStatus } from '../../api/core/pod-status.ts';
 import { timeOf } from '../../api/machinery/time.ts';
-import { qosClass } from '../resources/qos.ts';
 import type { AnyContainer } from './actions.ts';
 import { containerStatus } from './container-status.ts';
 import { liveSandbox } from './observed.ts';
@@ -44,7 +44,7 @@ export function podStatus(input: StatusInput, now: number): PodStatus {
     // As the kubelet orders them; init containers keep the order in which they run.
     containerStatuses: containerStatuses.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     ...(ephemeralContainerStatuses.length > 0 && { ephemeralContainerStatuses }),
-    qosClass: previous?.qosClass ?? qosClass(pod),
+    qosClass: previous?.qosClass ?? qosClassOf(pod.spec),
   };
 
   function podIPsOf({ previous }: StatusInput): readonly string[] {
@@ -69,7 +69,7 @@ function rejectedStatus({ pod, previous, verdict }: StatusInput, now: number): P
     message: verdict ? `Pod was rejected: ${verdict.message}` : previous?.message,
     observedGeneration: pod.metadata?.generation,
     startTime: previous?.startTime ?? timeOf(now),
-    qosClass: previous?.qosClass ?? qosClass(pod),
+    qosClass: previous?.qosClass ?? qosClassOf(pod.spec),
   };
 }
 

@@ -1,6 +1,6 @@
 /** Where pods live in the cgroup tree, for both cgroup drivers. Pure. */
+import type { QosClass } from '../../api/core/pod-resources.ts';
 import type { CgroupDriver } from '../cri/types.ts';
-import type { QosClass } from './qos.ts';
 
 /** A cgroup by the names that lead to it below the root, such as `kubepods`, `burstable`, `pod<uid>`. */
 export type CgroupName = readonly string[];

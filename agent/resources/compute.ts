@@ -1,8 +1,16 @@
 /** What the kernel is told of a pod's and a container's resources: pure arithmetic, as the kubelet does it. */
 import type { Container } from '../../api/core/container.ts';
 import type { Pod } from '../../api/core/pod.ts';
+import {
+  containerLimit,
+  containerRequest,
+  podLimit,
+  podRequest,
+  qosClassOf,
+  unclaimedMemory,
+} from '../../api/core/pod-resources.ts';
 import type { LinuxContainerResources } from '../cri/types.ts';
-import { cpuLimitMilli, cpuRequestMilli, memoryLimitBytes, memoryRequestBytes, qosClass } from './qos.ts';
+import { isSidecar } from '../pods/plan.ts';
 
 /** The least and the most that cgroup v1 takes for cpu.shares. */
 const MIN_SHARES = 2;
@@ -41,47 +49,31 @@ export const cpuShares = (milliCpu: number): number =>
 
 const cpuQuota = (milliCpu: number): number => Math.max(MIN_QUOTA_US, Math.floor((milliCpu * QUOTA_PERIOD_US) / 1000));
 
-/** Sidecars run beside everything that follows them. */
-const isSidecar = (container: Container): boolean => container.restartPolicy === 'Always';
+export const podCpuRequestMilli = ({ spec }: Pod): number => podRequest(spec, 'cpu');
 
-/**
- * What a pod needs at its peak: its containers and sidecars together, or one init container beside the sidecars that
- * were started before it; plus overhead.
- */
-export function podPeak(pod: Pod, of: (resources: Container['resources']) => number): number {
-  let sidecars = 0;
-  let peak = 0;
-  for (const container of pod.spec?.initContainers ?? []) {
-    const need = of(container.resources);
-    if (isSidecar(container)) sidecars += need;
-    peak = Math.max(peak, sidecars + (isSidecar(container) ? 0 : need));
-  }
-  let running = sidecars;
-  for (const container of pod.spec?.containers ?? []) running += of(container.resources);
-  return Math.max(peak, running) + of({ requests: pod.spec?.overhead, limits: pod.spec?.overhead });
-}
-
-export const podCpuRequestMilli = (pod: Pod): number => podPeak(pod, cpuRequestMilli);
-
-/** A pod is limited where every one of its containers is. */
-export function podLimits(pod: Pod): CgroupLimits {
-  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
-  const allLimit = (of: (resources: Container['resources']) => number) =>
-    containers.every(({ resources }) => of(resources) > 0);
+/** What the pod's own cgroup is limited to: cgroup v1 and v2 hold everything below it to that. */
+export function podLimits({ spec }: Pod): CgroupLimits {
+  const quotaMilli = podLimit(spec, 'cpu');
+  const memoryBytes = podLimit(spec, 'memory');
   return {
-    cpuShares: cpuShares(podCpuRequestMilli(pod)),
+    cpuShares: cpuShares(podRequest(spec, 'cpu')),
     cpuPeriod: QUOTA_PERIOD_US,
-    ...(allLimit(cpuLimitMilli) && { cpuQuota: cpuQuota(podPeak(pod, cpuLimitMilli)) }),
-    ...(allLimit(memoryLimitBytes) && { memoryBytes: podPeak(pod, memoryLimitBytes) }),
+    ...(quotaMilli !== undefined && { cpuQuota: cpuQuota(quotaMilli) }),
+    ...(memoryBytes !== undefined && { memoryBytes }),
   };
 }
 
-/** What a container's own cgroup is limited to. */
-export function containerLimits(resources: Container['resources']): CgroupLimits {
-  const quotaMilli = cpuLimitMilli(resources);
-  const memoryBytes = memoryLimitBytes(resources);
+/**
+ * What a container's own cgroup is limited to: what is said for the pod as a whole where nothing is said for the container, so
+ * that a program which reads its limit there finds the one that holds it.
+ */
+export function containerLimits({ spec }: Pod, { resources }: Pick<Container, 'resources'>): CgroupLimits {
+  const limitOf = (name: string): number => containerLimit(resources, name) || containerLimit(spec?.resources, name);
+  const quotaMilli = limitOf('cpu');
+  const memoryBytes = limitOf('memory');
+  const shares = resources?.requests?.['cpu'] === undefined ? quotaMilli : containerRequest(resources, 'cpu');
   return {
-    cpuShares: cpuShares(cpuRequestMilli(resources)),
+    cpuShares: cpuShares(shares),
     cpuPeriod: QUOTA_PERIOD_US,
     ...(quotaMilli > 0 && { cpuQuota: cpuQuota(quotaMilli) }),
     ...(memoryBytes > 0 && { memoryBytes }),
@@ -96,21 +88,31 @@ export function oomScoreAdj(pod: Pod, container: Container, host: ResourceHost):
 
 function wantedOomScoreAdj(pod: Pod, container: Container, capacityBytes: number): number {
   if ((pod.spec?.priority ?? 0) >= NODE_CRITICAL_PRIORITY) return GUARANTEED_OOM_SCORE_ADJ;
-  switch (qosClass(pod)) {
+  switch (qosClassOf(pod.spec)) {
     case 'Guaranteed':
       return GUARANTEED_OOM_SCORE_ADJ;
     case 'BestEffort':
       return BEST_EFFORT_OOM_SCORE_ADJ;
     case 'Burstable': {
-      const adjustment = Math.trunc(1000 - (1000 * memoryRequestBytes(container.resources)) / capacityBytes);
+      const requests = ({ resources }: Pick<Container, 'resources'>): number => containerRequest(resources, 'memory');
+      // A sidecar is spared as the container is that asks for least: it serves all of them.
+      const least = isSidecar(container) ? Math.min(...(pod.spec?.containers ?? []).map(requests)) : 0;
+      const credit = Math.max(requests(container), least) + creditOf(pod);
+      const adjustment = 1000 - Math.floor((1000 * credit) / capacityBytes);
       // Above guaranteed pods, below best-effort ones.
       return Math.min(BEST_EFFORT_OOM_SCORE_ADJ - 1, Math.max(1000 + GUARANTEED_OOM_SCORE_ADJ, adjustment));
     }
   }
 }
 
+/** Each container's equal part of what is asked for the pod as a whole and by none of them. */
+function creditOf({ spec }: Pod): number {
+  const count = (spec?.containers.length ?? 0) + (spec?.initContainers?.length ?? 0);
+  return count === 0 ? 0 : Math.floor(unclaimedMemory(spec) / count);
+}
+
 export function containerResources(pod: Pod, container: Container, host: ResourceHost): LinuxContainerResources {
-  const { memoryBytes, ...cpu } = containerLimits(container.resources);
+  const { memoryBytes, ...cpu } = containerLimits(pod, container);
   return {
     ...cpu,
     ...(memoryBytes !== undefined && { memoryLimitInBytes: memoryBytes }),

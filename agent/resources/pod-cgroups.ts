@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../api/core/pod.ts';
+import { qosClassOf, type QosClass } from '../../api/core/pod-resources.ts';
 import type { CgroupDriver } from '../cri/types.ts';
 import { ensureSlice, removeSlice } from '../host/slices.ts';
 import {
@@ -15,7 +16,6 @@ import {
 } from './cgroup-names.ts';
 import type { CgroupTree } from './cgroup-tree.ts';
 import { cpuShares, cpuWeight, podCpuRequestMilli, podLimits, type CgroupLimits } from './compute.ts';
-import { qosClass, type QosClass } from './qos.ts';
 
 export interface PodCgroupsOptions {
   readonly tree: CgroupTree;
@@ -52,7 +52,7 @@ export class PodCgroups {
   /** Burstable pods together weigh what they asked for together. */
   async balance(pods: Iterable<Pod>): Promise<void> {
     let milliCpu = 0;
-    for (const pod of pods) if (qosClass(pod) === 'Burstable') milliCpu += podCpuRequestMilli(pod);
+    for (const pod of pods) if (qosClassOf(pod.spec) === 'Burstable') milliCpu += podCpuRequestMilli(pod);
     const shares = cpuShares(milliCpu);
     if (shares === this.#burstableShares) return;
     this.#burstableShares = shares;
@@ -127,7 +127,7 @@ export class PodCgroups {
   }
 
   #nameOf(pod: Pod): CgroupName {
-    return podCgroup(this.#options.root, qosClass(pod), pod.metadata?.uid ?? '');
+    return podCgroup(this.#options.root, qosClassOf(pod.spec), pod.metadata?.uid ?? '');
   }
 
   async #ensure(name: CgroupName, limits: CgroupLimits): Promise<void> {

@@ -155,7 +155,7 @@ function podRows({ pod, own, containers }: PodUsage): Row[] {
         labels(measured.cgroup, pod, { container: measured.name, image: measured.image, name: measured.id }),
       ),
       measured,
-      limits: spec && containerLimits(spec.resources),
+      limits: spec && pod && containerLimits(pod, spec),
       startedAtMs: measured.startedAtMs,
     };
   });

@@ -2,7 +2,7 @@
 import type { Pod } from '../../api/core/pod.ts';
 import type { DiskMeter } from '../host/meters.ts';
 import type { HostUsage, InterfaceCounters, ProcessUsage } from '../host/proc.ts';
-import { memoryLimitBytes } from '../resources/qos.ts';
+import { containerLimits } from '../resources/compute.ts';
 import type { CgroupUsage } from '../resources/usage.ts';
 import type { Rate } from './cpu-rates.ts';
 import type { Held } from './held.ts';
@@ -106,7 +106,7 @@ function containerStats(
   return {
     name: container.name,
     startTime: time(container.startedAtMs),
-    ...cgroupStats(container, rate, memoryLimitBytes(spec?.resources)),
+    ...cgroupStats(container, rate, spec && containerLimits(pod, spec).memoryBytes),
     ...(layer && { rootfs: fsStats(disks.images ?? disks.node, layer, atMs) }),
     ...(log && { logs: fsStats(disks.node, log, atMs) }),
   };

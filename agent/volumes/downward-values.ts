@@ -1,6 +1,7 @@
 /** What the downward API shows of a pod: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/ */
 import type { Container } from '../../api/core/container.ts';
 import type { Pod } from '../../api/core/pod.ts';
+import { containerLimit } from '../../api/core/pod-resources.ts';
 import type { ResourceFieldSelector } from '../../api/core/references.ts';
 import { parseQuantity } from '../../api/machinery/quantity.ts';
 
@@ -50,10 +51,11 @@ export function podField(pod: Pod, path: string): string {
 export type Resources = Readonly<Record<string, string>>;
 
 /**
- * The value of a `resourceFieldRef` in units of its divisor, rounded up. A limit that is not set is what the node can give;
- * a request that is not set is the limit, or 0.
+ * The value of a `resourceFieldRef` in units of its divisor, rounded up. A limit that is not set is the pod's, and where that is
+ * not set either, what the node can give; a request that is not set is the limit, or 0.
  */
 export function containerResource(
+  { spec }: Pod,
   container: Container,
   { resource, divisor = '0' }: ResourceFieldSelector,
   allocatable: Resources,
@@ -62,8 +64,11 @@ export function containerResource(
   if (!match) throw new Error(`unsupported container resource: ${resource}`);
   const [, side, name = ''] = match;
   const { limits, requests } = container.resources ?? {};
+  const ofPod = containerLimit(spec?.resources, name) > 0 ? spec?.resources?.limits?.[name] : undefined;
   const value =
-    side === 'limits' ? (limits?.[name] ?? allocatable[name] ?? '0') : (requests?.[name] ?? limits?.[name] ?? '0');
+    side === 'limits'
+      ? (limits?.[name] ?? ofPod ?? allocatable[name] ?? '0')
+      : (requests?.[name] ?? limits?.[name] ?? '0');
   const unit = parseQuantity(divisor).nano || parseQuantity('1').nano;
   const { nano } = parseQuantity(value);
   return String((nano + unit - 1n) / unit);

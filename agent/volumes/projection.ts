@@ -97,7 +97,7 @@ export function downwardFiles(
       const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
       const container = containers.find(({ name }) => name === resourceFieldRef.containerName);
       if (!container) throw new Error(`container ${resourceFieldRef.containerName} not found`);
-      text = containerResource(container, resourceFieldRef, from.allocatable());
+      text = containerResource(pod, container, resourceFieldRef, from.allocatable());
     }
     files.set(path, { content: Buffer.from(text), mode: mode ?? defaultMode });
   }

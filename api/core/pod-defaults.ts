@@ -1,8 +1,8 @@
 /** Defaults of pods and pod templates: upstream's `core/v1` defaulting. */
-import { addQuantities, compareQuantities } from '../machinery/quantity.ts';
 import type { Container, ResourceRequirements } from './container.ts';
 import { applyContainerDefaults } from './container-defaults.ts';
 import type { Pod } from './pod.ts';
+import { containersQuantity, isPodLevelResource } from './pod-resources.ts';
 import type { PodSpec, PodTemplateSpec } from './pod-spec.ts';
 import { applyVolumeDefaults } from './volume-defaults.ts';
 
@@ -42,46 +42,32 @@ function applyHostPorts(container: Container): void {
   for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;
 }
 
-const isPodLevelResource = (name: string): boolean =>
-  name === 'cpu' || name === 'memory' || name.startsWith('hugepages-');
+const isEmpty = (quantities: Readonly<Record<string, string>> | undefined): boolean =>
+  Object.keys(quantities ?? {}).length === 0;
 
-/** What the containers together request of a resource; init containers count with their largest. */
-function requestedByContainers(spec: PodSpec, name: string): string | undefined {
-  let sum: string | undefined;
-  let sidecars: string | undefined;
-  let peak: string | undefined;
-  const plus = (a: string | undefined, b: string): string => (a === undefined ? b : addQuantities(a, b));
-  const larger = (a: string | undefined, b: string): string => (a === undefined || compareQuantities(a, b) < 0 ? b : a);
-  for (const container of spec.containers ?? []) {
-    const amount = container.resources?.requests?.[name];
-    if (amount !== undefined) sum = plus(sum, amount);
-  }
-  for (const container of spec.initContainers ?? []) {
-    const amount = container.resources?.requests?.[name];
-    if (amount === undefined) continue;
-    if (container.restartPolicy === 'Always') {
-      sum = plus(sum, amount);
-      sidecars = plus(sidecars, amount);
-      peak = larger(peak, sidecars);
-    } else {
-      peak = larger(peak, plus(sidecars, amount));
-    }
-  }
-  return peak === undefined ? sum : larger(sum, peak);
-}
-
+/**
+ * What is limited for the pod as a whole and not asked for is asked for as its containers do together, or as it is limited where
+ * none of them asks. Huge pages cannot be overcommitted: their limit is what the containers' are together.
+ */
 function applyPodLevelDefaults(spec: PodSpec): void {
   const { resources } = spec;
-  if (!resources) return;
+  if (!resources || (isEmpty(resources.limits) && isEmpty(resources.requests))) return;
+  const named = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
+  for (const name of new Set(named.flatMap((container) => Object.keys(container.resources?.limits ?? {})))) {
+    if (!name.startsWith('hugepages-') || resources.requests?.[name] !== undefined) continue;
+    const limit = containersQuantity(spec, 'limits', name);
+    if (limit !== undefined) (resources.limits ??= {})[name] ??= limit;
+  }
+  if (isEmpty(resources.limits)) return;
   const requests = (resources.requests ??= {});
   for (const name of ['cpu', 'memory']) {
-    const requested = requestedByContainers(spec, name);
+    const requested = containersQuantity(spec, 'requests', name);
     if (requested !== undefined) requests[name] ??= requested;
   }
   for (const name in resources.limits) {
     if (isPodLevelResource(name)) requests[name] ??= resources.limits[name] ?? '0';
   }
-  if (Object.keys(requests).length === 0) delete resources.requests;
+  if (isEmpty(requests)) delete resources.requests;
 }
 
 /** `podIP` is the first of `podIPs`; who writes one of them need not write the other. */

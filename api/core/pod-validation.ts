@@ -6,7 +6,7 @@ import { validateAffinity, validateTolerations, validateTopologySpread } from '.
 import { validateContainers } from './container-validation.ts';
 import type { Pod } from './pod.ts';
 import type { PodSpec, PodTemplateSpec } from './pod-spec.ts';
-import { validateResourceAmount, validateResourceName, validateResources } from './resource-validation.ts';
+import { validatePodResources, validateResourceAmount, validateResourceName } from './resource-validation.ts';
 import { validatePodSecurityContext } from './security-context-validation.ts';
 import { validateVolumes } from './volume-validation.ts';
 
@@ -100,7 +100,7 @@ function validateGates(spec: PodSpec, path: string, errors: FieldError[]): void 
 }
 
 function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void {
-  const { activeDeadlineSeconds, preemptionPolicy, hostAliases, imagePullSecrets, overhead, resources, os } = spec;
+  const { activeDeadlineSeconds, preemptionPolicy, hostAliases, imagePullSecrets, overhead, os } = spec;
   if (activeDeadlineSeconds !== undefined && (activeDeadlineSeconds < 1 || activeDeadlineSeconds > MAX_INT32)) {
     errors.push(
       invalid(`${path}.activeDeadlineSeconds`, activeDeadlineSeconds, `must be between 1 and ${MAX_INT32}, inclusive`),
@@ -123,7 +123,7 @@ function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void
     validateResourceName(name, `${path}.overhead[${name}]`, errors);
     validateResourceAmount(name, overhead[name] ?? '0', `${path}.overhead[${name}]`, errors);
   }
-  if (resources) validateResources(resources, `${path}.resources`, errors);
+  validatePodResources(spec, path, errors);
   if (os && os.name !== 'linux' && os.name !== 'windows') {
     errors.push(
       os.name

@@ -1,8 +1,10 @@
 /** Validation of resource requests and limits. */
-import { type FieldError, forbidden, invalid, required } from '../machinery/field-error.ts';
+import { type FieldError, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
 import { validateQualifiedName } from '../machinery/names.ts';
 import { compareQuantities, isNegativeQuantity, parseQuantity } from '../machinery/quantity.ts';
 import type { ResourceRequirements } from './container.ts';
+import { containersQuantity, isPodLevelResource } from './pod-resources.ts';
+import type { PodSpec } from './pod-spec.ts';
 
 const STANDARD = new Set(['cpu', 'memory', 'ephemeral-storage']);
 const ONE = 1_000_000_000n;
@@ -60,5 +62,63 @@ export function validateResources(resources: ResourceRequirements, path: string,
   if (hugePages && !computed) errors.push(forbidden(path, 'HugePages require cpu or memory'));
   for (const [index, claim] of (claims ?? []).entries()) {
     if (claim.name === '') errors.push(required(`${path}.claims[${index}]`));
+  }
+}
+
+const POD_LEVEL = ['cpu', 'hugepages-', 'memory'];
+
+/** What a pod says for itself as a whole: no less than what its containers say together. */
+export function validatePodResources(spec: PodSpec, path: string, errors: FieldError[]): void {
+  const { resources } = spec;
+  if (!resources) return;
+  const at = `${path}.resources`;
+  if (spec.os?.name === 'windows') {
+    errors.push(forbidden(at, 'may not be set for a windows pod'));
+    return;
+  }
+  if (resources.claims !== undefined) {
+    errors.push(forbidden(`${at}.claims`, 'claims may not be set for Resources at pod-level'));
+  }
+  const wrong: FieldError[] = [];
+  validateResources(resources, at, wrong);
+  for (const side of ['limits', 'requests'] as const) {
+    for (const name in resources[side]) {
+      const where = `${at}.${side}[${name}]`;
+      const isNamed = wrong.some(({ field }) => field === where);
+      if (!isPodLevelResource(name) && !isNamed) wrong.push(notSupported(where, name, POD_LEVEL));
+    }
+  }
+  errors.push(...wrong);
+  validateAgainstContainers(spec, resources, at, errors);
+}
+
+function validateAgainstContainers(
+  spec: PodSpec,
+  { limits = {}, requests = {} }: ResourceRequirements,
+  at: string,
+  errors: FieldError[],
+): void {
+  for (const name in requests) {
+    const together = containersQuantity(spec, 'requests', name);
+    const request = requests[name] ?? '0';
+    if (together !== undefined && compareQuantities(together, request) > 0) {
+      const why = `must be greater than or equal to aggregate container requests of ${together}`;
+      errors.push(invalid(`${at}.requests[${name}]`, request, why));
+    }
+  }
+  for (const name in limits) {
+    const limit = limits[name] ?? '0';
+    const together = isHugePages(name) ? containersQuantity(spec, 'limits', name) : undefined;
+    if (together !== undefined && compareQuantities(together, limit) > 0) {
+      const why = `must be greater than or equal to aggregate container limits of ${together}`;
+      errors.push(invalid(`${at}.limits[${name}]`, limit, why));
+    }
+    for (const [index, container] of (spec.containers ?? []).entries()) {
+      const own = container.resources?.limits?.[name];
+      if (own === undefined || compareQuantities(own, limit) <= 0) continue;
+      // The path is upstream's, which programs look for.
+      const where = `${at}.containers[${index}][${name}].limits`;
+      errors.push(invalid(where, own, `must be less than or equal to pod limits of ${limit}`));
+    }
   }
 }

@@ -1,10 +1,9 @@
 /** What the scheduler keeps of a pod: a handful of numbers and the rules that decide where it may go. */
 import type { Toleration } from '../../api/core/affinity.ts';
 import type { NodeSelector, PreferredSchedulingTerm } from '../../api/core/affinity.ts';
-import type { Container } from '../../api/core/container.ts';
 import { hostPorts, type HostPort } from '../../api/core/host-ports.ts';
 import type { Pod } from '../../api/core/pod.ts';
-import { addResources, maxResources, parseResources, type Resources } from './resources.ts';
+import { podRequests, type Resources } from './resources.ts';
 
 /** A pod as far as the node that runs it is concerned. */
 export interface PodInfo {
@@ -34,38 +33,6 @@ export interface PendingPod {
   readonly tolerations: readonly Toleration[];
   readonly images: readonly string[];
 }
-
-/**
- * The most that a pod needs at any moment (KEP-753): its containers and sidecars together, or an init container with the
- * sidecars started before it, plus the overhead. Pod-level requests win where they are given.
- */
-export function podRequests(spec: NonNullable<Pod['spec']>): Resources {
-  const requestsOf = (container: Container): Resources => parseResources(container.resources?.requests);
-  let running = parseResources(undefined);
-  for (const container of spec.containers) running = addResources(running, requestsOf(container));
-  let sidecars = parseResources(undefined);
-  let starting = parseResources(undefined);
-  for (const container of spec.initContainers ?? []) {
-    const requests = requestsOf(container);
-    if (container.restartPolicy === 'Always') {
-      running = addResources(running, requests);
-      sidecars = addResources(sidecars, requests);
-      starting = maxResources(starting, sidecars);
-    } else {
-      starting = maxResources(starting, addResources(sidecars, requests));
-    }
-  }
-  const needed = maxResources(running, starting);
-  const whole = spec.resources?.requests ? overridden(needed, parseResources(spec.resources.requests)) : needed;
-  return addResources(whole, parseResources(spec.overhead));
-}
-
-const overridden = (requests: Resources, podLevel: Resources): Resources => ({
-  milliCpu: podLevel.milliCpu || requests.milliCpu,
-  memory: podLevel.memory || requests.memory,
-  ephemeralStorage: requests.ephemeralStorage,
-  extended: requests.extended,
-});
 
 /** Projects a pod for the scheduler's informer. */
 export function podInfo(pod: Pod): PodInfo {

@@ -1,4 +1,6 @@
 /** Amounts of resources as plain numbers. */
+import type { Pod } from '../../api/core/pod.ts';
+import { podRequest, requestedResources } from '../../api/core/pod-resources.ts';
 import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
 
 export interface Resources {
@@ -13,6 +15,8 @@ export interface Resources {
 }
 
 const NONE: Readonly<Record<string, number>> = {};
+/** What has a field of its own, or is counted otherwise. */
+const BUILT_IN: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage', 'pods']);
 const ZERO: Resources = { milliCpu: 0, memory: 0, ephemeralStorage: 0, extended: NONE };
 
 export function parseResources(quantities: Readonly<Record<string, string>> | undefined): Resources {
@@ -26,6 +30,20 @@ export function parseResources(quantities: Readonly<Record<string, string>> | un
     else if (name !== 'pods') extended = { ...extended, [name]: quantityValue(quantity) };
   }
   return { milliCpu, memory, ephemeralStorage, extended };
+}
+
+/** What a pod takes of its node. */
+export function podRequests(spec: NonNullable<Pod['spec']>): Resources {
+  let extended = NONE;
+  for (const name of requestedResources(spec)) {
+    if (!BUILT_IN.has(name)) extended = { ...extended, [name]: podRequest(spec, name) };
+  }
+  return {
+    milliCpu: podRequest(spec, 'cpu'),
+    memory: podRequest(spec, 'memory'),
+    ephemeralStorage: podRequest(spec, 'ephemeral-storage'),
+    extended,
+  };
 }
 
 function combine(a: Resources, b: Resources, how: (x: number, y: number) => number): Resources {
@@ -42,4 +60,3 @@ function combine(a: Resources, b: Resources, how: (x: number, y: number) => numb
 
 export const addResources = (a: Resources, b: Resources): Resources => combine(a, b, (x, y) => x + y);
 export const subtractResources = (a: Resources, b: Resources): Resources => combine(a, b, (x, y) => x - y);
-export const maxResources = (a: Resources, b: Resources): Resources => combine(a, b, Math.max);

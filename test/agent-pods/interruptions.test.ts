@@ -90,6 +90,38 @@ await insideLab(import.meta.filename, async (address) => {
       await t.rejects(read('memory', 'cgroup.procs'), { code: 'ENOENT' });
     });
 
+    t.test('what a pod is limited to as a whole holds all of its containers', async (t) => {
+      const amounts = { memory: '40Mi', cpu: '200m' };
+      const pod = lab.create('whole', {
+        resources: { limits: amounts, requests: amounts },
+        containers: [
+          shell('free', 'exec sleep 1000'),
+          shell('own', 'exec sleep 1000', { resources: { requests: { memory: '10Mi' }, limits: { memory: '20Mi' } } }),
+        ],
+      });
+      const { status } = await lab.pod('whole', 'to be ready', isReady);
+      t.equal(status?.qosClass, 'Guaranteed');
+      // Guaranteed pods stand beside the QoS classes.
+      const below = `${address.cgroupRoot}/kubepods/pod${pod.metadata?.uid}`;
+      const isV1 = / cgroup .*\bcpu\b/.test(await readFile('/proc/self/mountinfo', 'utf8'));
+      const read = async (controller: string, cgroup: string, file: string) =>
+        (await readFile(path.join('/sys/fs/cgroup', isV1 ? controller : '', below, cgroup, file), 'utf8')).trim();
+      const memoryLimit = (cgroup: string) => read('memory', cgroup, isV1 ? 'memory.limit_in_bytes' : 'memory.max');
+      t.equal(await memoryLimit(''), String(40 * 2 ** 20));
+      if (isV1) {
+        t.equal(await read('cpu', '', 'cpu.cfs_quota_us'), '20000');
+        t.equal(await read('cpu', '', 'cpu.shares'), '204');
+      } else {
+        t.equal(await read('', '', 'cpu.max'), '20000 100000');
+      }
+      const idOf = (name: string) =>
+        status?.containerStatuses?.find((each) => each.name === name)?.containerID?.slice('containerd://'.length) ?? '';
+      t.equal(await memoryLimit(idOf('free')), String(40 * 2 ** 20));
+      t.equal(await memoryLimit(idOf('own')), String(20 * 2 ** 20));
+      lab.api.deletePod('whole', 0);
+      await lab.gone('whole');
+    });
+
     t.test('an ephemeral container joins a running pod', async (t) => {
       const pod = lab.create('debugged', {
         shareProcessNamespace: true,

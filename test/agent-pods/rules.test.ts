@@ -15,7 +15,7 @@ import { podHostName } from '../../agent/pods/sandbox-config.ts';
 import { cgroupParent, cgroupPath, podCgroup } from '../../agent/resources/cgroup-names.ts';
 import { configuredCgroupDriver } from '../../agent/cri/client.ts';
 import { containerResources, cpuWeight, podLimits } from '../../agent/resources/compute.ts';
-import { qosClass } from '../../agent/resources/qos.ts';
+import { qosClassOf } from '../../api/core/pod-resources.ts';
 import type { Container } from '../../api/core/container.ts';
 
 const podOf = (spec: Partial<NonNullable<Pod['spec']>>): Pod => ({
@@ -37,11 +37,11 @@ test('the compiled descriptors are those of the .proto files', async (t) => {
 
 test('pods are classed by what they ask for', (t) => {
   const all = { cpu: '1', memory: '1Gi' };
-  t.equal(qosClass(podOf({ containers: [asking()] })), 'BestEffort');
-  t.equal(qosClass(podOf({ containers: [asking({ cpu: '1m' })] })), 'Burstable');
-  t.equal(qosClass(podOf({ containers: [asking(all, all)] })), 'Guaranteed');
-  t.equal(qosClass(podOf({ containers: [asking(undefined, all)] })), 'Guaranteed');
-  t.equal(qosClass(podOf({ containers: [asking(all, all), asking()] })), 'Burstable');
+  t.equal(qosClassOf(podOf({ containers: [asking()] }).spec), 'BestEffort');
+  t.equal(qosClassOf(podOf({ containers: [asking({ cpu: '1m' })] }).spec), 'Burstable');
+  t.equal(qosClassOf(podOf({ containers: [asking(all, all)] }).spec), 'Guaranteed');
+  t.equal(qosClassOf(podOf({ containers: [asking(undefined, all)] }).spec), 'Guaranteed');
+  t.equal(qosClassOf(podOf({ containers: [asking(all, all), asking()] }).spec), 'Burstable');
   t.end();
 });
 

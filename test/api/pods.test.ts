@@ -1,7 +1,7 @@
 import t from 'tap';
 import { pods, type Pod } from '../../api/core/pod.ts';
 import type { PodSpec } from '../../api/core/pod-spec.ts';
-import { qosClassOf } from '../../api/core/pod-strategy.ts';
+import { qosClassOf } from '../../api/core/pod-resources.ts';
 import { validateUnprivileged } from '../../api/core/security-context-validation.ts';
 import { decodeObject } from '../../api/machinery/decode.ts';
 

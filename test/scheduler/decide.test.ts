@@ -5,7 +5,8 @@ import { decide, type Decision } from '../../control-plane/scheduler/decide.ts';
 import { NodeInfo, nodeFacts } from '../../control-plane/scheduler/node-info.ts';
 import type { WaitingPod } from '../../control-plane/scheduler/plugin.ts';
 import { defaultPlugins } from '../../control-plane/scheduler/plugins/index.ts';
-import { podInfo, podRequests } from '../../control-plane/scheduler/pod-info.ts';
+import { podInfo } from '../../control-plane/scheduler/pod-info.ts';
+import { podRequests } from '../../control-plane/scheduler/resources.ts';
 
 type Spec = NonNullable<Pod['spec']>;
 const podOf = (name: string, spec: Partial<Spec>): Pod => ({
