@@ -108,6 +108,10 @@ function dropTypeDependentFields(spec: ServiceSpec, old: ServiceSpec): void {
   }
 }
 
+/** Its load balancer goes in its own time; the client need not see that. */
+const dropLoadBalancer = ({ spec, status }: Service): Service['status'] =>
+  spec?.type === 'LoadBalancer' || !status?.loadBalancer?.ingress ? status : { ...status, loadBalancer: {} };
+
 export function prepareServiceForCreate(service: Service): void {
   service.status = { loadBalancer: {} };
   if (service.spec) normalizeClusterIPs(service.spec, undefined);
@@ -119,4 +123,5 @@ export function prepareServiceForUpdate(service: Service, old: Service): void {
   keepAllocations(service.spec, old.spec);
   normalizeClusterIPs(service.spec, old.spec);
   dropTypeDependentFields(service.spec, old.spec);
+  service.status = dropLoadBalancer(service);
 }

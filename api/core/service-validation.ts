@@ -1,27 +1,28 @@
 /** Validation of services. */
-import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
 import { validateLabels } from '../machinery/metadata.ts';
 import {
-  validateCIDR,
-  validateIP,
   validateLabelName,
   validatePortNumber,
   validateQualifiedName,
   validateSubdomainName,
 } from '../machinery/names.ts';
 import { validatePortReference } from './probe-validation.ts';
+import {
+  validateClusterIPs,
+  validateExternalIPs,
+  validateFamilies,
+  validateSourceRanges,
+} from './service-address-validation.ts';
 import type { Service, ServicePort, ServiceSpec } from './service.ts';
 import { isExternallyAccessible, isHeadless, needsClusterIP, needsHealthCheckPort } from './service-rules.ts';
 
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 const POLICIES = ['Cluster', 'Local'];
-const FAMILY_POLICIES = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
 const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
 const MAX_AFFINITY_SECONDS = 86_400;
 const KUBELET_PORT = 10_250;
-const MAX_CLUSTER_IPS = 2;
 
 function validatePort(port: ServicePort, needsName: boolean, path: string, errors: FieldError[]): void {
   if (!port.name) {
@@ -90,48 +91,6 @@ function validateType(spec: ServiceSpec, errors: FieldError[]): void {
   }
 }
 
-function validateFamilies({ ipFamilies = [], ipFamilyPolicy }: ServiceSpec, errors: FieldError[]): void {
-  if (ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(ipFamilyPolicy)) {
-    errors.push(notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, FAMILY_POLICIES));
-  }
-  const families = new Set<string>();
-  for (const [index, family] of ipFamilies.entries()) {
-    const at = `spec.ipFamilies[${index}]`;
-    if (family !== 'IPv4' && family !== 'IPv6') errors.push(notSupported(at, family, ['IPv4', 'IPv6']));
-    if (families.has(family)) errors.push(duplicate(at, family));
-    families.add(family);
-  }
-}
-
-function validateClusterIPs(spec: ServiceSpec, errors: FieldError[]): void {
-  const { clusterIP, clusterIPs = [], ipFamilies = [] } = spec;
-  const refuse = (detail: string) => errors.push(invalid('spec.clusterIPs', clusterIPs, detail));
-  if (clusterIP && clusterIPs[0] !== clusterIP) refuse('first value must match `clusterIP`');
-  if (!clusterIP && clusterIPs.length > 0) refuse('must be empty when `clusterIP` is not specified');
-  if (clusterIPs.length > MAX_CLUSTER_IPS) refuse('may only hold up to 2 values');
-  if (isHeadless(spec)) {
-    if (clusterIPs.length > 1) refuse("'None' must be the first and only value");
-    return;
-  }
-  const problems = clusterIPs.flatMap((ip, index) =>
-    validateIP(ip).map((problem) => invalid(`spec.clusterIPs[${index}]`, ip, problem)),
-  );
-  errors.push(...problems);
-  if (problems.length > 0) return;
-  const [first = '', second] = clusterIPs;
-  if (second !== undefined && isIP(second) === isIP(first))
-    refuse('may specify no more than one IP for each IP family');
-  for (const [index, ip] of clusterIPs.entries()) {
-    const family = ipFamilies[index];
-    if (!isOther(family, ip)) continue;
-    const detail = `expected an ${family} value as indicated by \`ipFamilies[${index}]\``;
-    errors.push(invalid(`spec.clusterIPs[${index}]`, ip, detail));
-  }
-}
-
-const isOther = (family: string | undefined, ip: string): boolean =>
-  (family === 'IPv4' && !isIPv4(ip)) || (family === 'IPv6' && !isIPv6(ip));
-
 function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpec, errors: FieldError[]): void {
   const path = 'spec.sessionAffinity';
   if (!sessionAffinity) errors.push(required(path));
@@ -188,38 +147,34 @@ function validateTrafficPolicies(spec: ServiceSpec, errors: FieldError[]): void 
 }
 
 function validateLoadBalancer(spec: ServiceSpec, errors: FieldError[]): void {
-  const isBalancer = spec.type === 'LoadBalancer';
-  const only = "may only be used when `type` is 'LoadBalancer'";
-  if (isBalancer && spec.allocateLoadBalancerNodePorts === undefined) {
-    errors.push(required('spec.allocateLoadBalancerNodePorts'));
-  }
-  if (isBalancer) {
-    for (const [index, range] of (spec.loadBalancerSourceRanges ?? []).entries()) {
-      for (const problem of validateCIDR(range.trim())) {
-        errors.push(invalid(`spec.loadBalancerSourceRanges[${index}]`, range, problem));
+  if (spec.type === 'LoadBalancer') {
+    if (spec.allocateLoadBalancerNodePorts === undefined) errors.push(required('allocateLoadBalancerNodePorts'));
+    if (spec.loadBalancerClass !== undefined) {
+      for (const problem of validateQualifiedName(spec.loadBalancerClass)) {
+        errors.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass, problem));
       }
     }
     return;
   }
-  for (const field of ['allocateLoadBalancerNodePorts', 'loadBalancerClass', 'loadBalancerSourceRanges'] as const) {
-    if (spec[field] !== undefined) errors.push(forbidden(`spec.${field}`, only));
+  for (const field of ['allocateLoadBalancerNodePorts', 'loadBalancerClass'] as const) {
+    if (spec[field] !== undefined) {
+      errors.push(forbidden(`spec.${field}`, "may only be used when `type` is 'LoadBalancer'"));
+    }
   }
 }
 
-export function validateService({ spec = {} }: Service): FieldError[] {
+/** @param old undefined on create. */
+export function validateService(service: Service, old?: Service): FieldError[] {
+  const { spec = {} } = service;
   const errors: FieldError[] = [];
-  if (needsClusterIP(spec)) {
-    validateFamilies(spec, errors);
-    validateClusterIPs(spec, errors);
-  }
+  if (needsClusterIP(spec)) errors.push(...validateFamilies(spec), ...validateClusterIPs(spec, old?.spec));
   validatePorts(spec, errors);
   validateType(spec, errors);
   if (spec.selector) errors.push(...validateLabels(spec.selector, 'spec.selector'));
   validateAffinity(spec, errors);
-  for (const [index, ip] of (spec.externalIPs ?? []).entries()) {
-    for (const problem of validateIP(ip)) errors.push(invalid(`spec.externalIPs[${index}]`, ip, problem));
-  }
+  errors.push(...validateExternalIPs(spec, old?.spec));
   validateTrafficPolicies(spec, errors);
+  errors.push(...validateSourceRanges(service, old));
   validateLoadBalancer(spec, errors);
   return errors;
 }

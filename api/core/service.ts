@@ -19,6 +19,7 @@ import { Condition } from '../meta/condition.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { serviceColumns } from './service-columns.ts';
 import { applyServiceDefaults, prepareServiceForCreate, prepareServiceForUpdate } from './service-rules.ts';
+import { validateLoadBalancerStatus } from './service-address-validation.ts';
 import { validateService, validateServiceUpdate } from './service-validation.ts';
 import { validateLabel1035Name } from '../machinery/names.ts';
 
@@ -173,4 +174,5 @@ export const services = defineKind<Service>({
   },
   validate: validateService,
   validateUpdate: validateServiceUpdate,
+  validateStatusUpdate: validateLoadBalancerStatus,
 });

@@ -83,7 +83,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   prepareForCreate(object: T): void;
   prepareForUpdate(object: T, old: T): void;
   prepareForStatusUpdate(object: T, old: T): void;
-  validate(object: T): FieldError[];
+  /** `old` is undefined on create: for what is accepted when it is there already. */
+  validate(object: T, old?: T): FieldError[];
   validateUpdate(object: T, old: T): FieldError[];
   validateStatusUpdate(object: T, old: T): FieldError[];
   /** Warnings that a write answers with (the `Warning` header), such as a deprecated field. */

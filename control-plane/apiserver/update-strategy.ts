@@ -38,7 +38,7 @@ const whole: UpdateStrategy = {
       object.metadata.generation = (old.metadata.generation ?? 0) + 1;
     }
   },
-  validate: (object, old, kind) => [...kind.validate(object), ...kind.validateUpdate(object, old)],
+  validate: (object, old, kind) => [...kind.validate(object, old), ...kind.validateUpdate(object, old)],
 };
 
 const status: UpdateStrategy = {
