@@ -1,6 +1,7 @@
 import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import ownKeys from './eslint/own-keys.js';
 
 /** Imports run one way: api <- client <- agent, control-plane <- cli. agent and control-plane meet in the API alone. */
 const mayNotImport = (files, rooms) => ({
@@ -43,9 +44,14 @@ export default defineConfig(
       'no-console': 'error',
     },
   },
-  { files: ['*.js'], ...tseslint.configs.disableTypeChecked },
+  { files: ['**/*.js'], ...tseslint.configs.disableTypeChecked },
   { files: ['cli/**', 'scripts/**', 'bench/**', 'test/**'], rules: { 'no-console': 'off' } },
   { files: ['test/**'], rules: { '@typescript-eslint/no-floating-promises': 'off' } },
+  {
+    files: ['api', 'client', 'agent', 'control-plane', 'cli', 'proto'].map((room) => `${room}/**/*.ts`),
+    plugins: { kedge: { rules: { 'own-keys': ownKeys } } },
+    rules: { 'kedge/own-keys': 'error' },
+  },
   mayNotImport(['api'], ['client', 'agent', 'control-plane', 'cli']),
   mayNotImport(['client'], ['agent', 'control-plane', 'cli']),
   mayNotImport(['agent'], ['control-plane', 'cli']),

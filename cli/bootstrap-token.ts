@@ -1,6 +1,7 @@
 /** Tokens that hosts join with, as Secrets: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
 import { randomInt } from 'node:crypto';
 import type { Secret } from '../api/core/secret.ts';
+import { own } from '../api/machinery/own.ts';
 
 export const TOKEN_NAMESPACE = 'kube-system';
 const SECRET_PREFIX = 'bootstrap-token-';
@@ -64,7 +65,7 @@ export function secretOf(token: BootstrapToken): Secret {
 /** Reads a Secret back; undefined when it is not a bootstrap token's. */
 export function tokenOf({ type, data }: Secret): BootstrapToken | undefined {
   if (type !== SECRET_TYPE) return undefined;
-  const text = (key: string): string => Buffer.from(data?.[key] ?? '', 'base64').toString();
+  const text = (key: string): string => Buffer.from(own(data, key) ?? '', 'base64').toString();
   const expiration = text('expiration');
   return {
     id: text('token-id'),

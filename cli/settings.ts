@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { parse } from 'yaml';
+import { own } from '../api/machinery/own.ts';
 
 export type SettingValue = string | number | boolean | readonly string[];
 export type Settings = Readonly<Record<string, SettingValue>>;
@@ -66,7 +67,7 @@ export function settingsFlags<S extends Settings>(command: Command, defaults: S,
   command.option('--config <file>', 'YAML file with settings; its keys are the flags without dashes in front');
   for (const [name, fallback] of Object.entries(defaults)) {
     const shown = Array.isArray(fallback) ? fallback.join(',') : String(fallback);
-    const text = `${help[name]}${shown === '' ? '' : ` (default: ${shown})`}`;
+    const text = `${own(help, name)}${shown === '' ? '' : ` (default: ${shown})`}`;
     if (typeof fallback === 'boolean') command.option(`--${kebab(name)} [true|false]`, text);
     else command.option(`--${kebab(name)} <${Array.isArray(fallback) ? 'a,b,...' : 'value'}>`, text);
   }
@@ -112,13 +113,14 @@ export async function loadSettings<S extends Settings>(
     }
     fromFile.set(name, value);
   }
-  const settings: Record<string, SettingValue> = {};
+  const settings = new Map<string, SettingValue>();
   for (const [name, fallback] of Object.entries(defaults)) {
-    if (flags[name] !== undefined) settings[name] = coerce(`--${kebab(name)}`, flags[name], fallback);
-    else if (fromFile.has(name)) settings[name] = coerce(`${file}: ${kebab(name)}`, fromFile.get(name), fallback);
-    else if (environment[environmentKey(name)] !== undefined) {
-      settings[name] = coerce(environmentKey(name), environment[environmentKey(name)], fallback);
-    } else settings[name] = fallback;
+    const flag = own(flags, name);
+    const variable = own(environment, environmentKey(name));
+    if (flag !== undefined) settings.set(name, coerce(`--${kebab(name)}`, flag, fallback));
+    else if (fromFile.has(name)) settings.set(name, coerce(`${file}: ${kebab(name)}`, fromFile.get(name), fallback));
+    else if (variable !== undefined) settings.set(name, coerce(environmentKey(name), variable, fallback));
+    else settings.set(name, fallback);
   }
-  return settings as S;
+  return Object.fromEntries(settings) as S;
 }

@@ -53,11 +53,17 @@ export function splitKey(key: string): { namespace: string; name: string } {
   return { namespace: slash < 0 ? '' : key.slice(0, slash), name: key.slice(slash + 1) };
 }
 
+/** The keys of the items that have a value. */
+interface Index<S> {
+  readonly valuesOf: (item: S) => readonly string[];
+  readonly byValue: Map<string, Set<string>>;
+}
+
 export class Informer<T extends KubeObject, S = T> {
   readonly #options: InformerOptions<T, S>;
   readonly #select: (object: T) => S;
   readonly #items = new Map<string, S>();
-  readonly #indexes = new Map<string, Map<string, Set<string>>>();
+  readonly #indexes = new Map<string, Index<S>>();
   readonly #handlers = new Set<InformerHandlers<S>>();
   readonly #synced = Promise.withResolvers<void>();
   #isSynced = false;
@@ -67,7 +73,9 @@ export class Informer<T extends KubeObject, S = T> {
     this.#options = options;
     // Without a projection S is T: what is kept is the object itself.
     this.#select = options.select ?? ((object) => object as unknown as S);
-    for (const name of Object.keys(options.indexes ?? {})) this.#indexes.set(name, new Map());
+    for (const [name, valuesOf] of Object.entries(options.indexes ?? {})) {
+      this.#indexes.set(name, { valuesOf, byValue: new Map() });
+    }
     // Whoever does not wait for the first list is not to be told of its failure.
     this.#synced.promise.catch(() => undefined);
   }
@@ -108,7 +116,7 @@ export class Informer<T extends KubeObject, S = T> {
 
   /** Throws when there is no index of that name. */
   byIndex(index: string, value: string): S[] {
-    const byValue = this.#indexes.get(index);
+    const byValue = this.#indexes.get(index)?.byValue;
     if (!byValue) throw new Error(`the informer of ${this.#options.resource.plural} has no index ${index}`);
     const found: S[] = [];
     for (const key of byValue.get(value) ?? []) found.push(this.#items.get(key)!);
@@ -222,8 +230,7 @@ export class Informer<T extends KubeObject, S = T> {
   }
 
   #reindex(key: string, old: S | undefined, item: S | undefined): void {
-    for (const [name, byValue] of this.#indexes) {
-      const valuesOf = this.#options.indexes![name]!;
+    for (const { valuesOf, byValue } of this.#indexes.values()) {
       const before = old === undefined ? [] : valuesOf(old);
       const after = item === undefined ? [] : valuesOf(item);
       for (const value of before) {

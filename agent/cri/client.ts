@@ -25,6 +25,7 @@ import type {
   RuntimeVersion,
   StringMap,
 } from './types.ts';
+import { own } from '../../api/machinery/own.ts';
 
 /** kubelet's `--runtime-request-timeout`. */
 const CALL_LIMIT_MS = 2 * 60_000;
@@ -83,7 +84,7 @@ interface ContainerdConfig {
 /** `config` is JSON. What is not said is containerd's default: it writes to the cgroup file system itself. */
 export function configuredCgroupDriver(config: string): CgroupDriver {
   const { containerd } = JSON.parse(config) as ContainerdConfig;
-  const handler = containerd?.runtimes?.[containerd.defaultRuntimeName ?? 'runc'];
+  const handler = own(containerd?.runtimes, containerd?.defaultRuntimeName ?? 'runc');
   return handler?.options?.SystemdCgroup === true ? 'systemd' : 'cgroupfs';
 }
 

@@ -1,5 +1,6 @@
 /** gRPC services and messages, looked up in a compiled descriptor (see proto/compile.ts). */
 import { fromJSON, type MessageTypeDefinition, type MethodDefinition, type Options } from '@grpc/proto-loader';
+import { own } from '../../api/machinery/own.ts';
 
 const OPTIONS: Options = { longs: Number, enums: String, defaults: true };
 
@@ -16,7 +17,7 @@ export interface Proto {
 export function loadProto(descriptor: object): Proto {
   const definitions = fromJSON(descriptor, OPTIONS);
   const lookUp = (name: string) => {
-    const definition = definitions[name];
+    const definition = own(definitions, name);
     if (definition === undefined) throw new Error(`proto: no ${name}`);
     return definition;
   };
@@ -25,7 +26,7 @@ export function loadProto(descriptor: object): Proto {
       const service = lookUp(name) as Record<string, MethodDefinition<object, object>>;
       return {
         method: (methodName) => {
-          const method = service[methodName];
+          const method = own(service, methodName);
           if (method === undefined) throw new Error(`proto: no ${name}.${methodName}`);
           return method;
         },

@@ -2,6 +2,7 @@
 import type { Secret } from '../../api/core/secret.ts';
 import type { AuthConfig } from '../cri/types.ts';
 import { imageName, type ImageReference } from './reference.ts';
+import { own } from '../../api/machinery/own.ts';
 
 interface DockerAuth {
   readonly username?: string;
@@ -23,7 +24,7 @@ export function credentialsFor(image: ImageReference, secrets: readonly Secret[]
 
 function authsOf(secret: Secret): Record<string, DockerAuth> {
   const text = (key: string): string | undefined => {
-    const value = secret.data?.[key];
+    const value = own(secret.data, key);
     return value === undefined ? undefined : Buffer.from(value, 'base64').toString('utf8');
   };
   try {

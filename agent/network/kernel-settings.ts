@@ -10,14 +10,14 @@ const SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /** The module that brings a setting where the kernel is not built with it. */
-const MODULES: Readonly<Record<string, string>> = { 'net.bridge.bridge-nf-call-iptables': 'br_netfilter' };
+const MODULES: ReadonlyMap<string, string> = new Map([['net.bridge.bridge-nf-call-iptables', 'br_netfilter']]);
 
 /** Problems in words, for the Node's Ready condition; empty when all is as it should be. */
 export async function applyKernelSettings(logger: Logger): Promise<string[]> {
   const problems: string[] = [];
   for (const [key, value] of Object.entries(SETTINGS)) {
     try {
-      const module = MODULES[key];
+      const module = MODULES.get(key);
       if (module && (await readSysctl(key)) === undefined) {
         await run('modprobe', ['--', module]);
         logger.info({ module }, 'kernel module loaded');

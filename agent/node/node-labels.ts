@@ -1,6 +1,7 @@
 /** What the agent writes on its Node besides the status: labels and taints. */
 import { arch } from 'node:os';
 import type { Taint } from '../../api/core/affinity.ts';
+import { setOwn } from '../../api/machinery/own.ts';
 
 /** Go's name of the processor's architecture, which Kubernetes uses. */
 export function goArchitecture(name = arch()): string {
@@ -24,7 +25,7 @@ export function parseLabels(texts: readonly string[]): Record<string, string> {
     const [, key, value] = /^([^=]+)=([^=]*)$/.exec(text) ?? [];
     if (key === undefined || value === undefined)
       throw new Error(`node-labels: ${JSON.stringify(text)} is not key=value`);
-    labels[key] = value;
+    setOwn(labels, key, value);
   }
   return labels;
 }

@@ -15,6 +15,7 @@ import {
   type NodeDescription,
   type NodeObservation,
 } from './node-status.ts';
+import { own } from '../../api/machinery/own.ts';
 
 export interface NodeRegistrationOptions {
   readonly client: ApiClient;
@@ -97,7 +98,7 @@ export class NodeRegistration {
       const there = await client.get(nodes, '', name, { signal });
       const { metadata } = there;
       const missing = (have: Record<string, string> | undefined, want: Record<string, string>): boolean =>
-        Object.entries(want).some(([key, value]) => have?.[key] !== value);
+        Object.entries(want).some(([key, value]) => own(have, key) !== value);
       const adopted =
         missing(metadata?.labels, wanted.labels) || missing(metadata?.annotations, wanted.annotations)
           ? await client.patch<Node>(nodes, '', name, { metadata: wanted }, { signal })

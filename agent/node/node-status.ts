@@ -11,6 +11,7 @@ import { kubernetesVersion } from '../../api/version.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import { goArchitecture } from './node-labels.ts';
 import { isUnderPressure, type Pressure, type PressureSeen } from './pressure.ts';
+import { own, setOwn } from '../../api/machinery/own.ts';
 
 /** Quantities by resource name. */
 export type Resources = Readonly<Record<string, string>>;
@@ -55,7 +56,7 @@ export function capacityOf({ processors, memoryBytes, diskBytes, maxPods, hugePa
     pods: String(maxPods),
   };
   for (const [sizeKib, bytes] of hugePages)
-    resources[`hugepages-${canonicalQuantity(`${sizeKib}Ki`)}`] = canonicalQuantity(`${bytes / 1024}Ki`);
+    setOwn(resources, `hugepages-${canonicalQuantity(`${sizeKib}Ki`)}`, canonicalQuantity(`${bytes / 1024}Ki`));
   return resources;
 }
 
@@ -66,7 +67,7 @@ export function parseReserved(texts: readonly string[]): Resources {
     const [, name, amount] = /^([^=]+)=(.+)$/.exec(text) ?? [];
     if (name === undefined || amount === undefined)
       throw new Error(`reserved: ${JSON.stringify(text)} is not RESOURCE=QUANTITY`);
-    reserved[name] = addQuantities(reserved[name] ?? '0', canonicalQuantity(amount));
+    setOwn(reserved, name, addQuantities(own(reserved, name) ?? '0', canonicalQuantity(amount)));
   }
   return reserved;
 }
@@ -77,9 +78,9 @@ export function allocatableOf(capacity: Resources, reserved: Resources, heldFree
   const hugePages = Object.keys(capacity).filter((name) => name.startsWith('hugepages-'));
   for (const [name, amount] of Object.entries(capacity)) {
     let left = amount;
-    for (const less of [reserved[name], heldFree[name]]) if (less) left = subtractQuantities(left, less);
-    if (name === 'memory') for (const page of hugePages) left = subtractQuantities(left, capacity[page] ?? '0');
-    result[name] = compareQuantities(left, '0') < 0 ? '0' : left;
+    for (const less of [own(reserved, name), own(heldFree, name)]) if (less) left = subtractQuantities(left, less);
+    if (name === 'memory') for (const page of hugePages) left = subtractQuantities(left, own(capacity, page) ?? '0');
+    setOwn(result, name, compareQuantities(left, '0') < 0 ? '0' : left);
   }
   return result;
 }
@@ -168,12 +169,12 @@ export function nodeStatus(
 }
 
 /** The reasons of upstream's events about the Node, by condition and its status. */
-const EVENT_REASONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  MemoryPressure: { True: 'NodeHasInsufficientMemory', False: 'NodeHasSufficientMemory' },
-  DiskPressure: { True: 'NodeHasDiskPressure', False: 'NodeHasNoDiskPressure' },
-  PIDPressure: { True: 'NodeHasInsufficientPID', False: 'NodeHasSufficientPID' },
-  Ready: { True: 'NodeReady', False: 'NodeNotReady' },
-};
+const EVENT_REASONS: ReadonlyMap<string, Readonly<Record<'True' | 'False', string>>> = new Map([
+  ['MemoryPressure', { True: 'NodeHasInsufficientMemory', False: 'NodeHasSufficientMemory' }],
+  ['DiskPressure', { True: 'NodeHasDiskPressure', False: 'NodeHasNoDiskPressure' }],
+  ['PIDPressure', { True: 'NodeHasInsufficientPID', False: 'NodeHasSufficientPID' }],
+  ['Ready', { True: 'NodeReady', False: 'NodeNotReady' }],
+]);
 
 /** The reasons of the events that tell how the conditions have turned since `last`. */
 export const turnOfConditions = (status: NodeStatus, last: NodeStatus | undefined): string[] =>
@@ -181,7 +182,8 @@ export const turnOfConditions = (status: NodeStatus, last: NodeStatus | undefine
     const before = last?.conditions?.find((condition) => condition.type === type)?.status;
     // A node that has just begun is not ready yet: no turn for the worse.
     const begins = before === undefined && type === 'Ready' && value === 'False';
-    return before === value || begins ? [] : (EVENT_REASONS[type]?.[value] ?? []);
+    if (before === value || begins || (value !== 'True' && value !== 'False')) return [];
+    return EVENT_REASONS.get(type)?.[value] ?? [];
   });
 
 /** What of the status differs, the times of the heartbeat aside. */

@@ -9,6 +9,7 @@ import type { Pressure } from '../node/pressure.ts';
 import type { Resources } from '../volumes/downward-values.ts';
 import { isCritical, type SourcedPod } from './pod-source.ts';
 import type { Verdict } from './status-input.ts';
+import { own } from '../../api/machinery/own.ts';
 
 export interface NodeView {
   readonly allocatable: Resources;
@@ -116,10 +117,10 @@ function withoutRoom(sourced: SourcedPod, others: readonly Pod[], { allocatable 
   if (others.length + 1 > slots) return short('pods', 1, others.length, slots);
   for (const resource of requestedResources(pod.spec)) {
     // Somebody else has put it on the Node: the scheduler counts it, this host knows nothing of it.
-    if (isExtendedResource(resource) && allocatable[resource] === undefined) continue;
+    if (isExtendedResource(resource) && own(allocatable, resource) === undefined) continue;
     const requested = podRequest(pod.spec, resource);
     const used = others.reduce((sum, { spec }) => sum + podRequest(spec, resource), 0);
-    const capacity = amountOf(resource, allocatable[resource] ?? '0');
+    const capacity = amountOf(resource, own(allocatable, resource) ?? '0');
     if (requested > 0 && requested + used > capacity) return short(resource, requested, used, capacity);
   }
   const portsOf = ({ spec }: Pod): readonly HostPort[] => (spec ? hostPorts(spec) : []);

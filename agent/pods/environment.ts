@@ -9,6 +9,7 @@ import { expand } from './expansion.ts';
 import { containerOf } from './plan.ts';
 import { serviceVariables } from './service-env.ts';
 import { configError } from './start-error.ts';
+import { own } from '../../api/machinery/own.ts';
 
 export interface EnvironmentSources {
   readonly objects: ObjectSource;
@@ -93,7 +94,7 @@ async function valueOf(
   if (configMapKeyRef) {
     const { name = '', key, optional } = configMapKeyRef;
     const configMap = await sources.objects.configMap(namespace, name, signal);
-    const value = configMap?.data?.[key];
+    const value = own(configMap?.data, key);
     if (value !== undefined || optional) return value;
     throw configError(
       configMap ? `couldn't find key ${key} in ConfigMap ${namespace}/${name}` : `configmap "${name}" not found`,
@@ -102,7 +103,7 @@ async function valueOf(
   if (secretKeyRef) {
     const { name = '', key, optional } = secretKeyRef;
     const secret = await sources.objects.secret(namespace, name, signal);
-    const value = secret?.data?.[key];
+    const value = own(secret?.data, key);
     if (value !== undefined) return decoded(value);
     if (optional) return undefined;
     throw configError(

@@ -42,13 +42,19 @@ export async function httpGet(
 }
 
 function headersOf({ httpHeaders = [] }: HTTPGetAction): Record<string, string[]> {
-  const headers: Record<string, string[]> = {};
-  for (const { name, value } of httpHeaders) (headers[name.toLowerCase()] ??= []).push(value);
-  headers['user-agent'] ??= [USER_AGENT];
-  headers.accept ??= ['*/*'];
+  const headers = new Map([
+    ['user-agent', [USER_AGENT]],
+    ['accept', ['*/*']],
+  ]);
+  for (const [name, values] of Map.groupBy(httpHeaders, ({ name }) => name.toLowerCase())) {
+    headers.set(
+      name,
+      values.map(({ value }) => value),
+    );
+  }
   // A header that is given empty is left out.
-  for (const name of ['user-agent', 'accept']) if (headers[name]?.[0] === '') delete headers[name];
-  return headers;
+  for (const name of ['user-agent', 'accept']) if (headers.get(name)?.[0] === '') headers.delete(name);
+  return Object.fromEntries(headers);
 }
 
 function once(

@@ -11,14 +11,14 @@ export function touchTcp(host: string, port: number, signal: AbortSignal): Promi
       resolve();
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      reject(new Error(`${where}: ${WORDS[error.code ?? ''] ?? error.message}`));
+      reject(new Error(`${where}: ${WORDS.get(error.code ?? '') ?? error.message}`));
     });
   });
 }
 
-const WORDS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connect: connection refused',
-  EHOSTUNREACH: 'connect: no route to host',
-  ENETUNREACH: 'connect: network is unreachable',
-  ABORT_ERR: 'i/o timeout',
-};
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connect: connection refused'],
+  ['EHOSTUNREACH', 'connect: no route to host'],
+  ['ENETUNREACH', 'connect: network is unreachable'],
+  ['ABORT_ERR', 'i/o timeout'],
+]);

@@ -4,6 +4,7 @@
  */
 import type { Service } from '../../api/core/service.ts';
 import type { EndpointSlice } from '../../api/discovery/endpoint-slice.ts';
+import { own } from '../../api/machinery/own.ts';
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 
@@ -71,7 +72,7 @@ const NOT_OURS = ['service.kubernetes.io/service-proxy-name', 'service.kubernete
 export function serviceFacts(service: Service): ServiceFacts | undefined {
   const { metadata, spec = {}, status } = service;
   if (spec.type === 'ExternalName' || !isIPv4(spec.clusterIP)) return undefined;
-  if (NOT_OURS.some((label) => metadata?.labels?.[label] !== undefined)) return undefined;
+  if (NOT_OURS.some((label) => own(metadata?.labels, label) !== undefined)) return undefined;
   const [namespace, name] = [metadata?.namespace ?? '', metadata?.name ?? ''];
   const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
   return {

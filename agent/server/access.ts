@@ -20,13 +20,13 @@ export interface NodeAccess {
   readonly subresources: readonly string[];
 }
 
-const VERBS: Readonly<Record<string, string>> = {
-  POST: 'create',
-  GET: 'get',
-  PUT: 'update',
-  PATCH: 'patch',
-  DELETE: 'delete',
-};
+const VERBS: ReadonlyMap<string, string> = new Map([
+  ['POST', 'create'],
+  ['GET', 'get'],
+  ['PUT', 'update'],
+  ['PATCH', 'patch'],
+  ['DELETE', 'delete'],
+]);
 /** Where a GET is as good as a POST: it runs something in a container, over a WebSocket. */
 const STREAMS = ['/exec', '/attach', '/portForward', '/run'];
 /** Those with a subresource of their own beside `proxy` (upstream's KubeletFineGrainedAuthz). */
@@ -41,7 +41,7 @@ const isUnder = (path: string, root: string): boolean => path === root || path.s
 
 /** kubelet's mapping of its paths to subresources of `nodes`. */
 export function accessOf(method: string, path: string): NodeAccess {
-  const verb = STREAMS.some((root) => isUnder(path, root)) ? 'create' : (VERBS[method] ?? '');
+  const verb = STREAMS.some((root) => isUnder(path, root)) ? 'create' : (VERBS.get(method) ?? '');
   if (isUnder(path, '/stats')) return { verb, subresources: ['stats'] };
   if (isUnder(path, '/metrics')) return { verb, subresources: ['metrics'] };
   if (isUnder(path, '/logs')) return { verb, subresources: ['log'] };

@@ -21,6 +21,7 @@ import {
   type ClientConnection,
   type CommandOptions,
 } from './web-socket-command.ts';
+import { own, setOwn } from '../../api/machinery/own.ts';
 
 type StreamPath = Extract<NodePath, { at: 'exec' | 'attach' | 'portForward' }>;
 
@@ -106,8 +107,8 @@ async function passThrough(url: URL, { request, socket, head }: ClientConnection
   const headers: OutgoingHttpHeaders = {};
   // Header by header: the runtime reads one protocol from each.
   for (const name of HANDSHAKE_HEADERS) {
-    const values = request.headersDistinct[name];
-    if (values !== undefined) headers[name] = values;
+    const values = own(request.headersDistinct, name);
+    if (values !== undefined) setOwn(headers, name, values);
   }
   const answer = await reachRuntime(requestUpgrade({ url, method: request.method ?? 'POST', headers, agent: false }));
   socket.write(responseHead(answer.response));

@@ -3,6 +3,7 @@
  * megabytes in every agent for the same text (prom-client, measured), which is more than all the counts are worth.
  */
 import type { Exposition, Labels } from './exposition.ts';
+import { own } from '../../api/machinery/own.ts';
 
 const SEPARATOR = '\0';
 
@@ -28,7 +29,7 @@ export class Counter {
   remove(labels: Labels): void {
     for (const key of this.#values.keys()) {
       const of = labelsOf(this.#labelNames, key);
-      if (Object.entries(labels).every(([name, value]) => of[name] === value)) this.#values.delete(key);
+      if (Object.entries(labels).every(([name, value]) => own(of, name) === value)) this.#values.delete(key);
     }
   }
 

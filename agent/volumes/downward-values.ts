@@ -4,6 +4,7 @@ import type { Pod } from '../../api/core/pod.ts';
 import { containerLimit } from '../../api/core/pod-resources.ts';
 import type { ResourceFieldSelector } from '../../api/core/references.ts';
 import { parseQuantity } from '../../api/machinery/quantity.ts';
+import { own } from '../../api/machinery/own.ts';
 
 /** Text in double quotes with Go's escapes, as upstream's `%q`. */
 function quoted(text: string): string {
@@ -21,16 +22,16 @@ function quoted(text: string): string {
 }
 
 const lines = (map: Readonly<Record<string, string>> = {}): string =>
-  Object.keys(map)
-    .sort()
-    .map((key) => `${key}=${quoted(map[key] ?? '')}`)
+  Object.entries(map)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${quoted(value)}`)
     .join('\n');
 
 /** The value of a `fieldRef` in a volume. Throws for a path that volumes may not name. */
 export function podField(pod: Pod, path: string): string {
   const { name = '', namespace = '', uid = '', labels, annotations } = pod.metadata ?? {};
   const one = /^metadata\.(labels|annotations)\['([^']+)'\]$/.exec(path);
-  if (one) return (one[1] === 'labels' ? labels : annotations)?.[one[2] ?? ''] ?? '';
+  if (one) return own(one[1] === 'labels' ? labels : annotations, one[2] ?? '') ?? '';
   switch (path) {
     case 'metadata.name':
       return name;
@@ -64,11 +65,11 @@ export function containerResource(
   if (!match) throw new Error(`unsupported container resource: ${resource}`);
   const [, side, name = ''] = match;
   const { limits, requests } = container.resources ?? {};
-  const ofPod = containerLimit(spec?.resources, name) > 0 ? spec?.resources?.limits?.[name] : undefined;
+  const ofPod = containerLimit(spec?.resources, name) > 0 ? own(spec?.resources?.limits, name) : undefined;
   const value =
     side === 'limits'
-      ? (limits?.[name] ?? ofPod ?? allocatable[name] ?? '0')
-      : (requests?.[name] ?? limits?.[name] ?? '0');
+      ? (own(limits, name) ?? ofPod ?? own(allocatable, name) ?? '0')
+      : (own(requests, name) ?? own(limits, name) ?? '0');
   const unit = parseQuantity(divisor).nano || parseQuantity('1').nano;
   const { nano } = parseQuantity(value);
   return String((nano + unit - 1n) / unit);

@@ -5,6 +5,7 @@ import type { Pod } from './pod.ts';
 import { containersQuantity, isPodLevelResource } from './pod-resources.ts';
 import type { PodSpec, PodTemplateSpec } from './pod-spec.ts';
 import { applyVolumeDefaults } from './volume-defaults.ts';
+import { own, setOwn } from '../machinery/own.ts';
 
 const DEFAULT_GRACE_SECONDS = 30;
 
@@ -35,7 +36,9 @@ export function applyPodTemplateDefaults(template: PodTemplateSpec | undefined):
 function requestWhatIsLimited(resources: ResourceRequirements | undefined): void {
   if (!resources?.limits) return;
   const requests = (resources.requests ??= {});
-  for (const name in resources.limits) requests[name] ??= resources.limits[name] ?? '0';
+  for (const name in resources.limits) {
+    if (!Object.hasOwn(requests, name)) setOwn(requests, name, resources.limits[name] ?? '0');
+  }
 }
 
 function applyHostPorts(container: Container): void {
@@ -54,18 +57,20 @@ function applyPodLevelDefaults(spec: PodSpec): void {
   if (!resources || (isEmpty(resources.limits) && isEmpty(resources.requests))) return;
   const named = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
   for (const name of new Set(named.flatMap((container) => Object.keys(container.resources?.limits ?? {})))) {
-    if (!name.startsWith('hugepages-') || resources.requests?.[name] !== undefined) continue;
+    if (!name.startsWith('hugepages-') || own(resources.requests, name) !== undefined) continue;
     const limit = containersQuantity(spec, 'limits', name);
-    if (limit !== undefined) (resources.limits ??= {})[name] ??= limit;
+    if (limit !== undefined && own(resources.limits, name) === undefined)
+      setOwn((resources.limits ??= {}), name, limit);
   }
   if (isEmpty(resources.limits)) return;
   const requests = (resources.requests ??= {});
   for (const name of ['cpu', 'memory']) {
     const requested = containersQuantity(spec, 'requests', name);
-    if (requested !== undefined) requests[name] ??= requested;
+    if (requested !== undefined && !Object.hasOwn(requests, name)) setOwn(requests, name, requested);
   }
   for (const name in resources.limits) {
-    if (isPodLevelResource(name)) requests[name] ??= resources.limits[name] ?? '0';
+    if (!isPodLevelResource(name) || Object.hasOwn(requests, name)) continue;
+    setOwn(requests, name, resources.limits[name] ?? '0');
   }
   if (isEmpty(requests)) delete resources.requests;
 }

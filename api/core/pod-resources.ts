@@ -5,6 +5,7 @@
  * https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
  * https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
  */
+import { own } from '../machinery/own.ts';
 import { addQuantities, compareQuantities, quantityMilliValue, quantityValue } from '../machinery/quantity.ts';
 import type { ResourceRequirements } from './container.ts';
 import type { PodSpec } from './pod-spec.ts';
@@ -66,14 +67,14 @@ export const isPodLevelResource = (name: string): boolean =>
 
 /** What the containers together ask for at the pod's peak, as a quantity; undefined when none asks. */
 export const containersQuantity = (spec: Spec, side: Side, name: string): string | undefined =>
-  peakOf(spec, (resources) => resources?.[side]?.[name], QUANTITIES);
+  peakOf(spec, (resources) => own(resources?.[side], name), QUANTITIES);
 
 /** CPU counts in thousandths of a core, everything else in whole units: bytes, pieces. Rounded up. */
 export const amountOf = (name: string, quantity: string): number =>
   name === 'cpu' ? quantityMilliValue(quantity) : quantityValue(quantity);
 
 const amountIn = (quantities: Readonly<Record<string, string>> | undefined, name: string): number | undefined => {
-  const quantity = quantities?.[name];
+  const quantity = own(quantities, name);
   return quantity === undefined ? undefined : amountOf(name, quantity);
 };
 
@@ -101,8 +102,8 @@ export function podRequest(spec: Spec = NOTHING, name: string): number {
 /** What the pod as a whole is held to; undefined when nothing holds it: the pod names no limit, nor does every container. */
 export function podLimit(spec: Spec = NOTHING, name: string): number | undefined {
   const overhead = amountIn(spec.overhead, name) ?? 0;
-  const own = ofPod(spec, 'limits', name);
-  if (own) return own + overhead;
+  const whole = ofPod(spec, 'limits', name);
+  if (whole) return whole + overhead;
   const all = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
   if (!all.every(({ resources }) => containerLimit(resources, name) > 0)) return undefined;
   const peak = peakOf(spec, (of) => containerLimit(of, name), NUMBERS);

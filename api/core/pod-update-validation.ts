@@ -5,6 +5,7 @@ import type { Toleration } from './affinity.ts';
 import type { Pod } from './pod.ts';
 import type { PodSpec } from './pod-spec.ts';
 import type { ContainerStatus } from './pod-status.ts';
+import { own } from '../machinery/own.ts';
 
 const CHANGEABLE =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,' +
@@ -47,7 +48,7 @@ function gatedFields(spec: PodSpec, old: PodSpec, errors: FieldError[]): Partial
   }
   if (!old.schedulingGates?.length) return { schedulingGates: old.schedulingGates };
   for (const key in old.nodeSelector) {
-    if (spec.nodeSelector?.[key] === old.nodeSelector[key]) continue;
+    if (own(spec.nodeSelector, key) === old.nodeSelector[key]) continue;
     errors.push(
       invalid(
         'spec.nodeSelector',

@@ -5,6 +5,7 @@ import { compareQuantities, isNegativeQuantity, parseQuantity } from '../machine
 import type { ResourceRequirements } from './container.ts';
 import { containersQuantity, isPodLevelResource } from './pod-resources.ts';
 import type { PodSpec } from './pod-spec.ts';
+import { own } from '../machinery/own.ts';
 
 const STANDARD = new Set(['cpu', 'memory', 'ephemeral-storage']);
 const ONE = 1_000_000_000n;
@@ -49,7 +50,7 @@ export function validateResources(resources: ResourceRequirements, path: string,
     validateResourceAmount(name, request, at, errors);
     if (isHugePages(name)) hugePages = true;
     if (name === 'cpu' || name === 'memory') computed = true;
-    const limit = limits?.[name];
+    const limit = own(limits, name);
     const whole = isExtendedResource(name) || isHugePages(name);
     if (limit === undefined) {
       if (whole) errors.push(required(`${path}.limits`, 'Limit must be set for non overcommitable resources'));
@@ -114,11 +115,11 @@ function validateAgainstContainers(
       errors.push(invalid(`${at}.limits[${name}]`, limit, why));
     }
     for (const [index, container] of (spec.containers ?? []).entries()) {
-      const own = container.resources?.limits?.[name];
-      if (own === undefined || compareQuantities(own, limit) <= 0) continue;
+      const asked = own(container.resources?.limits, name);
+      if (asked === undefined || compareQuantities(asked, limit) <= 0) continue;
       // The path is upstream's, which programs look for.
       const where = `${at}.containers[${index}][${name}].limits`;
-      errors.push(invalid(where, own, `must be less than or equal to pod limits of ${limit}`));
+      errors.push(invalid(where, asked, `must be less than or equal to pod limits of ${limit}`));
     }
   }
 }

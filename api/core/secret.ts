@@ -4,6 +4,7 @@ import { ObjectMeta } from '../meta/object-meta.ts';
 import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
 import { type FieldError, invalid, required } from '../machinery/field-error.ts';
 import { validateConfigKeys, validateImmutable, validateTotalSize } from './config-data.ts';
+import { own, setOwn } from '../machinery/own.ts';
 
 export const Secret = struct(
   'io.k8s.api.core.v1.Secret',
@@ -33,7 +34,9 @@ function applyDefaults(secret: Secret): void {
   secret.type ||= 'Opaque';
   if (!secret.stringData) return;
   const data = (secret.data ??= {});
-  for (const [key, value] of Object.entries(secret.stringData)) data[key] = Buffer.from(value).toString('base64');
+  for (const [key, value] of Object.entries(secret.stringData)) {
+    setOwn(data, key, Buffer.from(value).toString('base64'));
+  }
   delete secret.stringData;
 }
 
@@ -50,7 +53,7 @@ function validate({ type = '', data = {}, metadata }: Secret): FieldError[] {
   const errors = [...validateConfigKeys(data, 'data'), ...validateTotalSize('data', {}, data)];
   for (const key of NEEDED_KEYS.get(type) ?? []) {
     if (!Object.hasOwn(data, key)) errors.push(required(`data[${key}]`));
-    else if (key.startsWith('.docker') && !isJson(data[key])) {
+    else if (key.startsWith('.docker') && !isJson(own(data, key))) {
       errors.push(invalid(`data[${key}]`, '<secret contents redacted>', 'invalid character in JSON'));
     }
   }

@@ -12,6 +12,7 @@ import type {
   Volume,
   VolumeProjection,
 } from './volume.ts';
+import { own } from '../machinery/own.ts';
 
 const MAX_MODE = 0o777;
 const MIN_TOKEN_SECONDS = 600;
@@ -119,7 +120,7 @@ function validateSource(volume: Volume, path: string, errors: FieldError[]): voi
     }
     const at = `${path}.${source}`;
     for (const field of NEEDED[source] ?? []) {
-      const needed: unknown = (value as Record<string, unknown>)[field];
+      const needed: unknown = own(value as Record<string, unknown>, field);
       if (!needed || (Array.isArray(needed) && !needed.length)) errors.push(required(`${at}.${field}`));
     }
   }

@@ -102,7 +102,11 @@ export const EndpointSlice = struct(
 );
 export type EndpointSlice = Static<typeof EndpointSlice>;
 
-const ADDRESS_TYPES = ['FQDN', 'IPv4', 'IPv6'];
+const ADDRESS_CHECKS: ReadonlyMap<string, (address: string) => string[]> = new Map([
+  ['FQDN', validateSubdomainName],
+  ['IPv4', validateIPv4],
+  ['IPv6', validateIPv6],
+]);
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 const MAX_SHOWN = 3;
 const MAX_ENDPOINTS = 1000;
@@ -117,7 +121,7 @@ function shown(values: readonly string[]): string {
 
 function validateEndpoints(endpoints: readonly Endpoint[], type: EndpointSlice['addressType']): FieldError[] {
   if (endpoints.length > MAX_ENDPOINTS) return [tooMany('endpoints', endpoints.length, MAX_ENDPOINTS)];
-  const check = { IPv4: validateIPv4, IPv6: validateIPv6, FQDN: validateSubdomainName }[type];
+  const check = ADDRESS_CHECKS.get(type);
   const errors: FieldError[] = [];
   for (const [index, { addresses, hostname, nodeName }] of endpoints.entries()) {
     const at = `endpoints[${index}]`;
@@ -178,9 +182,9 @@ export const endpointSlices = defineKind<EndpointSlice>({
     }
   },
   validate: ({ addressType, endpoints, ports }) => [
-    ...(ADDRESS_TYPES.includes(addressType)
+    ...(ADDRESS_CHECKS.has(addressType)
       ? []
-      : [addressType ? notSupported('addressType', addressType, ADDRESS_TYPES) : required('addressType')]),
+      : [addressType ? notSupported('addressType', addressType, [...ADDRESS_CHECKS.keys()]) : required('addressType')]),
     ...validateEndpoints(endpoints ?? [], addressType),
     ...validatePorts(ports ?? []),
   ],

@@ -9,6 +9,7 @@ import { QuantityError, canonicalQuantity, roundUpToMilli } from './quantity.ts'
 import { invalid } from './field-error.ts';
 import { badRequest, invalidObject, type StatusError } from './status-error.ts';
 import { canonicalMicroTime, canonicalTime } from './time.ts';
+import { own, setOwn } from './own.ts';
 
 export interface Decoded<T> {
   /** A fresh object that shares nothing with what it was decoded from, but for `anyJson` parts. */
@@ -194,16 +195,16 @@ const anyStruct: Compiled = scalar('map[string]interface {}', null, (value, stat
   throw mismatch(jsonType(value), 'map[string]interface {}', state, owner, noMap(value));
 });
 
-const FORMATS: Readonly<Record<string, Compiled>> = {
-  int32: number('int32'),
-  int64: number('int64'),
-  double: number('float64'),
-  byte: base64,
-  'date-time': time(canonicalTime, 'v1.Time', '2006-01-02T15:04:05Z07:00'),
-  'micro-time': time(canonicalMicroTime, 'v1.MicroTime', '2006-01-02T15:04:05.000000Z07:00'),
-  quantity,
-  'int-or-string': intOrString,
-};
+const FORMATS: ReadonlyMap<string, Compiled> = new Map([
+  ['int32', number('int32')],
+  ['int64', number('int64')],
+  ['double', number('float64')],
+  ['byte', base64],
+  ['date-time', time(canonicalTime, 'v1.Time', '2006-01-02T15:04:05Z07:00')],
+  ['micro-time', time(canonicalMicroTime, 'v1.MicroTime', '2006-01-02T15:04:05.000000Z07:00')],
+  ['quantity', quantity],
+  ['int-or-string', intOrString],
+]);
 
 function listOf(item: Compiled): Compiled {
   const goType = `[]${item.goType}`;
@@ -241,12 +242,7 @@ function mapOf(value: Compiled): Compiled {
       const out: Json = {};
       for (const key in map) {
         const entry = map[key];
-        const known = entry === null ? value.zero() : value.walk(entry, state, owner);
-        if (key === '__proto__') {
-          Object.defineProperty(out, key, { value: known, enumerable: true, writable: true, configurable: true });
-        } else {
-          out[key] = known;
-        }
+        setOwn(out, key, entry === null ? value.zero() : value.walk(entry, state, owner));
       }
       return out;
     },
@@ -265,7 +261,7 @@ class Compiler {
         shape.additionalProperties.format === 'quantity' ? resource : this.compile(shape.additionalProperties),
       );
     }
-    const formatted = shape.format === undefined ? undefined : FORMATS[shape.format];
+    const formatted = shape.format === undefined ? undefined : FORMATS.get(shape.format);
     if (formatted) return formatted;
     switch (shape.type) {
       case 'string':
@@ -302,7 +298,9 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
   const name = definition.slice(definition.lastIndexOf('.') + 1);
   const goType = `v1.${name}`;
   const complete = (out: Json): Json => {
-    for (const field of standing) if (out[field.name] === undefined) out[field.name] = field.compiled.zero();
+    for (const field of standing) {
+      if (own(out, field.name) === undefined) setOwn(out, field.name, field.compiled.zero());
+    }
     return out;
   };
   return {
@@ -323,7 +321,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
           continue;
         }
         if (entry === null || entry === undefined) {
-          if (field.always) out[key] = field.compiled.zero();
+          if (field.always) setOwn(out, key, field.compiled.zero());
           continue;
         }
         path[depth] = key;
@@ -331,7 +329,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
         const known = compiled.walk(entry, state, name);
         path.length = depth;
         if (field.omitEmpty && compiled.vanishes?.(known)) continue;
-        out[key] = known;
+        setOwn(out, key, known);
       }
       return complete(out);
     },

@@ -1,4 +1,5 @@
 /** Whether two JSON values are the same. Undefined members count as absent. */
+import { own } from './own.ts';
 export function deepEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
@@ -9,8 +10,8 @@ export function deepEqual(a: unknown, b: unknown): boolean {
   }
   const left = a as Record<string, unknown>;
   const right = b as Record<string, unknown>;
-  for (const key in left) if (!deepEqual(left[key], right[key])) return false;
-  for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false;
+  for (const key in left) if (!deepEqual(left[key], own(right, key))) return false;
+  for (const key in right) if (right[key] !== undefined && own(left, key) === undefined) return false;
   return true;
 }
 
@@ -25,8 +26,8 @@ export function semanticallyEqual(a: unknown, b: unknown): boolean {
   if (Array.isArray(a) || Array.isArray(b)) return false;
   const left = (a ?? {}) as Record<string, unknown>;
   const right = (b ?? {}) as Record<string, unknown>;
-  for (const key in left) if (!semanticallyEqual(left[key], right[key])) return false;
-  for (const key in right) if (!(key in left) && !isNothing(right[key])) return false;
+  for (const key in left) if (!semanticallyEqual(left[key], own(right, key))) return false;
+  for (const key in right) if (!Object.hasOwn(left, key) && !isNothing(right[key])) return false;
   return true;
 }
 

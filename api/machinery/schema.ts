@@ -86,8 +86,8 @@ export function struct<R extends TProperties, O extends TProperties>(
   optional: O,
   extensions: { readonly mapType?: 'atomic' } = {},
 ): Type.TObject<R & Optionals<O>> {
-  const properties: Record<string, TSchema> = { ...required };
-  for (const [key, schema] of Object.entries(optional)) properties[key] = Type.Optional(schema);
+  const others = Object.entries(optional).map(([key, schema]) => [key, Type.Optional(schema)] as const);
+  const properties: Record<string, TSchema> = { ...required, ...Object.fromEntries(others) };
   return Type.Object(properties, { definition: name, ...extensions }) as unknown as Type.TObject<R & Optionals<O>>;
 }
 

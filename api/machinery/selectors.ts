@@ -2,6 +2,7 @@
 import type { LabelSelector } from '../meta/label-selector.ts';
 import { type FieldError, forbidden, invalid, required } from './field-error.ts';
 import { validateLabelValue, validateQualifiedName } from './names.ts';
+import { own } from './own.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -25,12 +26,6 @@ export interface Selector {
 export class SelectorError extends Error {
   override readonly name = 'SelectorError';
 }
-
-/** `labels` may name things such as `constructor`, so that what a plain object inherits is no label. */
-const labelOf = (labels: Labels | undefined, key: string): string | undefined => {
-  const value: unknown = labels?.[key];
-  return typeof value === 'string' ? value : undefined;
-};
 
 function test({ operator, values }: Requirement, value: string | undefined): boolean {
   switch (operator) {
@@ -62,8 +57,8 @@ export function selectorOf(requirements: readonly Requirement[]): Selector {
     empty: requirements.length === 0,
     matches:
       only && requirements.length === 1
-        ? (labels) => test(only, labelOf(labels, only.key))
-        : (labels) => requirements.every((requirement) => test(requirement, labelOf(labels, requirement.key))),
+        ? (labels) => test(only, own(labels, only.key))
+        : (labels) => requirements.every((requirement) => test(requirement, own(labels, requirement.key))),
   };
 }
 
@@ -202,7 +197,12 @@ export function parseLabelSelector(text: string): Selector {
   return requirements.length ? selectorOf(requirements) : everything;
 }
 
-const OPERATORS: Readonly<Record<string, Operator>> = { In: 'in', NotIn: 'notin', Exists: 'exists', DoesNotExist: '!' };
+const OPERATORS: ReadonlyMap<string, Operator> = new Map([
+  ['In', 'in'],
+  ['NotIn', 'notin'],
+  ['Exists', 'exists'],
+  ['DoesNotExist', '!'],
+]);
 
 /** A `LabelSelector` object: without one nothing matches, an empty one matches everything. Throws SelectorError. */
 export function selectorFrom(selector: LabelSelector | undefined): Selector {
@@ -213,7 +213,7 @@ export function selectorFrom(selector: LabelSelector | undefined): Selector {
     values: [value],
   }));
   for (const { key, operator, values } of selector.matchExpressions ?? []) {
-    const known = OPERATORS[operator];
+    const known = OPERATORS.get(operator);
     if (!known) throw new SelectorError(`${JSON.stringify(operator)} is not a valid label selector operator`);
     requirements.push({ key, operator: known, values: [...(values ?? [])].sort() });
   }

@@ -8,6 +8,7 @@ import { badRequest } from '../machinery/status-error.ts';
 import { FIELD_NUMBERS } from './field-numbers.ts';
 import { readIntOrString, readJson, readMicroTime, readQuantity, readTime } from './values.ts';
 import { WireError, WireReader } from './wire.ts';
+import { own, setOwn } from '../machinery/own.ts';
 
 type Json = Record<string, unknown>;
 /** Reads the value of the field that the reader is at. */
@@ -20,6 +21,20 @@ type Message = readonly (Put | undefined)[];
 /** The first bytes of every body: `k8s` and a zero. */
 const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00]);
 const PACKAGE = /^io\.k8s\.(api|apimachinery\.pkg\.apis)\./;
+
+/** The list that a field which may come several times is gathered in. */
+function listIn(out: Json, name: string): unknown[] {
+  const list = own(out, name) ?? [];
+  setOwn(out, name, list);
+  return list as unknown[];
+}
+
+/** The same of a map. */
+function mapIn(out: Json, name: string): Json {
+  const map = own(out, name) ?? {};
+  setOwn(out, name, map);
+  return map as Json;
+}
 
 /** Finds the schema of what a message says that it is. */
 export type SchemaLookup = (apiVersion: string, kind: string) => TSchema | undefined;
@@ -71,7 +86,7 @@ export class ProtobufDecoder {
     if (fields === undefined) throw new Error(`the fields of ${name} have no numbers in protobuf`);
     return ['-', ...fields.split(' ')].map((field) => {
       if (field.startsWith('*')) return embedded(this.#compile(field.slice(1), shape));
-      const property = shape.properties?.[field];
+      const property = own(shape.properties, field);
       return property && this.#put(field, property);
     });
   }
@@ -81,17 +96,17 @@ export class ProtobufDecoder {
     if (shape.additionalProperties) return this.#putEntry(name, shape.additionalProperties);
     const read = this.#read(shape);
     return (out, wire) => {
-      out[name] = read(wire);
+      setOwn(out, name, read(wire));
     };
   }
 
   #putItem(name: string, item: Shape): Put {
     if (item.format === 'int32' || item.format === 'int64') {
-      return (out, wire) => wire.integers((out[name] ??= []) as unknown[]);
+      return (out, wire) => wire.integers(listIn(out, name));
     }
     const read = this.#read(item);
     return (out, wire) => {
-      const list = (out[name] ??= []) as unknown[];
+      const list = listIn(out, name);
       list.push(read(wire));
     };
   }
@@ -101,7 +116,7 @@ export class ProtobufDecoder {
     const read = shape.items ? wrappedList(this.#read(shape.items)) : this.#read(shape);
     const absent = shape.items ? () => [] : () => (shape.format === 'quantity' ? '0' : '');
     return (out, wire) => {
-      const map = (out[name] ??= {}) as Json;
+      const map = mapIn(out, name);
       let key = '';
       let value: unknown = absent();
       const end = wire.enter();
@@ -111,11 +126,7 @@ export class ProtobufDecoder {
         else wire.skip();
       }
       wire.leave(end);
-      if (key === '__proto__') {
-        Object.defineProperty(map, key, { value, enumerable: true, writable: true, configurable: true });
-      } else {
-        map[key] = value;
-      }
+      setOwn(map, key, value);
     };
   }
 

@@ -1,6 +1,7 @@
 /** The address that other hosts reach this one at, when the settings do not say. */
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
+import { own } from '../../api/machinery/own.ts';
 
 /** The IPv4 address of the interface that the default route leaves by; 127.0.0.1 on a host without one. */
 export async function advertisedAddress(): Promise<string> {
@@ -23,7 +24,7 @@ export function addressOfDefaultRoute(
     .filter(([, destination, , , , , , mask]) => destination === '00000000' && mask === '00000000')
     .sort((a, b) => Number(a[6]) - Number(b[6]));
   const usable = (name: string) =>
-    interfaces[name]?.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+    own(interfaces, name)?.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
   for (const [name = ''] of candidates) {
     const address = usable(name);
     if (address) return address;

@@ -9,6 +9,7 @@ import { JSON_OBJECT, type Accepted } from './negotiate.ts';
 import type { RequestInfo, User } from './request.ts';
 import type { BodyParser } from './request-body.ts';
 import { ClientGoneError } from './back-pressure.ts';
+import { own } from '../../api/machinery/own.ts';
 
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;
@@ -51,7 +52,7 @@ export class Exchange {
   };
 
   header(name: string): string | undefined {
-    const value = this.request.headers[name];
+    const value = own(this.request.headers, name);
     return typeof value === 'string' ? value : value?.[0];
   }
 

@@ -4,6 +4,7 @@ import { badRequest } from '../../api/machinery/status-error.ts';
 import type { Attributes, Authorizer } from './authorization/authorizer.ts';
 import { refusal } from './gate.ts';
 import type { User } from './request.ts';
+import { setOwn } from '../../api/machinery/own.ts';
 
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
 const PREFIX = 'impersonate-';
@@ -31,7 +32,7 @@ export function impersonatedUser(
   for (const [header, values] of asked) {
     if (!header.startsWith(EXTRA_PREFIX)) continue;
     const key = decodeURIComponent(header.slice(EXTRA_PREFIX.length));
-    extra[key] = values;
+    setOwn(extra, key, values);
     for (const one of values) {
       allow(authorizer, user, { group: 'authentication.k8s.io', resource: 'userextras', subresource: key, name: one });
     }

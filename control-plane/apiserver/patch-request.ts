@@ -12,12 +12,12 @@ import { parseMediaType } from './negotiate.ts';
 import type { Stored } from './object-meta.ts';
 import { reportProblems, type FieldValidation } from './write-options.ts';
 
-const PATCH_TYPES = {
-  'application/json-patch+json': 'json',
-  'application/merge-patch+json': 'merge',
-  'application/strategic-merge-patch+json': 'strategic',
-} as const;
-type PatchType = (typeof PATCH_TYPES)[keyof typeof PATCH_TYPES];
+type PatchType = 'json' | 'merge' | 'strategic';
+const PATCH_TYPES: ReadonlyMap<string, PatchType> = new Map([
+  ['application/json-patch+json', 'json'],
+  ['application/merge-patch+json', 'merge'],
+  ['application/strategic-merge-patch+json', 'strategic'],
+]);
 
 const OPERATION_FIELDS = new Set(['op', 'path', 'from', 'value']);
 
@@ -26,10 +26,10 @@ type Patchable<T> = Decodable<T> & { readonly schema: TSchema };
 /** Reads the patch and its type off the request. Throws 415 for types that are not known. */
 export async function readPatch(exchange: Exchange, validation: FieldValidation): Promise<PatchRequest> {
   const { type } = parseMediaType(exchange.header('content-type') ?? '');
-  const patchType = PATCH_TYPES[type as keyof typeof PATCH_TYPES] as PatchType | undefined;
+  const patchType = PATCH_TYPES.get(type);
   if (!patchType) {
     throw unsupportedMediaType(
-      `the body of the request was in an unknown format - accepted media types include: ${Object.keys(PATCH_TYPES).join(', ')}`,
+      `the body of the request was in an unknown format - accepted media types include: ${[...PATCH_TYPES.keys()].join(', ')}`,
     );
   }
   const text = (await exchange.readBody()).toString();

@@ -1,24 +1,24 @@
 import { badRequest } from '../../api/machinery/status-error.ts';
 import type { RequestInfo, RequestVerb } from './request.ts';
 
-const VERBS: Readonly<Record<string, RequestVerb>> = {
-  POST: 'create',
-  GET: 'get',
-  HEAD: 'get',
-  PUT: 'update',
-  PATCH: 'patch',
-  DELETE: 'delete',
-};
-const NON_RESOURCE_VERBS: Readonly<Record<string, RequestVerb>> = {
-  GET: 'get',
-  HEAD: 'head',
-  POST: 'post',
-  PUT: 'put',
-  PATCH: 'patch',
-  DELETE: 'delete',
-  OPTIONS: 'options',
-  CONNECT: 'connect',
-};
+const VERBS: ReadonlyMap<string, RequestVerb> = new Map([
+  ['POST', 'create'],
+  ['GET', 'get'],
+  ['HEAD', 'get'],
+  ['PUT', 'update'],
+  ['PATCH', 'patch'],
+  ['DELETE', 'delete'],
+]);
+const NON_RESOURCE_VERBS: ReadonlyMap<string, RequestVerb> = new Map([
+  ['GET', 'get'],
+  ['HEAD', 'head'],
+  ['POST', 'post'],
+  ['PUT', 'put'],
+  ['PATCH', 'patch'],
+  ['DELETE', 'delete'],
+  ['OPTIONS', 'options'],
+  ['CONNECT', 'connect'],
+]);
 /** A field selector that names one object narrows these to it, as far as authorization is concerned. */
 const NARROWED_VERBS: ReadonlySet<RequestVerb> = new Set(['list', 'watch', 'deletecollection']);
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize']);
@@ -29,7 +29,7 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
   const path = question < 0 ? target : target.slice(0, question);
   const query = new URLSearchParams(question < 0 ? '' : target.slice(question + 1));
   const nonResource: RequestInfo = {
-    verb: NON_RESOURCE_VERBS[method] ?? 'get',
+    verb: NON_RESOURCE_VERBS.get(method) ?? 'get',
     path,
     isResource: false,
     group: '',
@@ -52,7 +52,7 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
   if (parts.length <= at) return { ...nonResource, group, version: parts[at - 1] ?? '' };
   const version = decode(parts[at - 1] ?? '');
 
-  let verb: RequestVerb = VERBS[method] ?? 'get';
+  let verb: RequestVerb = VERBS.get(method) ?? 'get';
   if (parts[at] === 'watch') {
     verb = 'watch';
     at++;

@@ -87,12 +87,12 @@ const ephemeralContainers: UpdateStrategy = {
 /** A binding is put together by the server itself. */
 const binding: UpdateStrategy = { merge: (wanted) => wanted, prepare: () => undefined, validate: () => [] };
 
-const STRATEGIES: Readonly<Record<string, UpdateStrategy>> = {
-  status,
-  finalize,
-  approval,
-  ephemeralcontainers: ephemeralContainers,
-  binding,
-};
+const STRATEGIES: ReadonlyMap<string, UpdateStrategy> = new Map([
+  ['status', status],
+  ['finalize', finalize],
+  ['approval', approval],
+  ['ephemeralcontainers', ephemeralContainers],
+  ['binding', binding],
+]);
 
-export const updateStrategy = (subresource: string): UpdateStrategy => STRATEGIES[subresource] ?? whole;
+export const updateStrategy = (subresource: string): UpdateStrategy => STRATEGIES.get(subresource) ?? whole;

@@ -57,7 +57,11 @@ export function reconcileReplicaSet(state: ReplicaSetState): ReplicaSetPlan {
   return { adopt, release, create: 0, remove, active };
 }
 
-const PHASE_RANK: Readonly<Record<string, number>> = { Pending: 0, Unknown: 1, Running: 2 };
+const PHASE_RANK: ReadonlyMap<string, number> = new Map([
+  ['Pending', 0],
+  ['Unknown', 1],
+  ['Running', 2],
+]);
 
 /**
  * Those that are missed least first: not scheduled, not running, not ready, of lower deletion cost, crowded on a node, ready
@@ -69,7 +73,7 @@ function rankForDeletion(pods: readonly PodView[], { relatedPods, now }: Replica
   const crowd = ({ nodeName }: PodView): number => onNode.get(nodeName) ?? 0;
   return [...pods].sort((a, b) => {
     if (Boolean(a.nodeName) !== Boolean(b.nodeName)) return a.nodeName ? 1 : -1;
-    const phases = (PHASE_RANK[a.phase] ?? 0) - (PHASE_RANK[b.phase] ?? 0);
+    const phases = (PHASE_RANK.get(a.phase) ?? 0) - (PHASE_RANK.get(b.phase) ?? 0);
     if (phases !== 0) return phases;
     if (a.ready !== b.ready) return a.ready ? 1 : -1;
     if (a.deletionCost !== b.deletionCost) return a.deletionCost - b.deletionCost;

@@ -51,33 +51,33 @@ export class CertificateRequestError extends Error {
   override readonly name = 'CertificateRequestError';
 }
 
-const KEY_USAGES: Readonly<Record<string, KeyUsageFlags>> = {
-  signing: KeyUsageFlags.digitalSignature,
-  'digital signature': KeyUsageFlags.digitalSignature,
-  'content commitment': KeyUsageFlags.nonRepudiation,
-  'key encipherment': KeyUsageFlags.keyEncipherment,
-  'data encipherment': KeyUsageFlags.dataEncipherment,
-  'key agreement': KeyUsageFlags.keyAgreement,
-  'encipher only': KeyUsageFlags.encipherOnly,
-  'decipher only': KeyUsageFlags.decipherOnly,
-};
+const KEY_USAGES: ReadonlyMap<string, KeyUsageFlags> = new Map([
+  ['signing', KeyUsageFlags.digitalSignature],
+  ['digital signature', KeyUsageFlags.digitalSignature],
+  ['content commitment', KeyUsageFlags.nonRepudiation],
+  ['key encipherment', KeyUsageFlags.keyEncipherment],
+  ['data encipherment', KeyUsageFlags.dataEncipherment],
+  ['key agreement', KeyUsageFlags.keyAgreement],
+  ['encipher only', KeyUsageFlags.encipherOnly],
+  ['decipher only', KeyUsageFlags.decipherOnly],
+]);
 
-const EXTENDED_KEY_USAGES: Readonly<Record<string, string>> = {
-  'server auth': ExtendedKeyUsage.serverAuth,
-  'client auth': ExtendedKeyUsage.clientAuth,
-  'code signing': ExtendedKeyUsage.codeSigning,
-  'email protection': ExtendedKeyUsage.emailProtection,
-  's/mime': ExtendedKeyUsage.emailProtection,
-  timestamping: ExtendedKeyUsage.timeStamping,
-  'ocsp signing': ExtendedKeyUsage.ocspSigning,
-};
+const EXTENDED_KEY_USAGES: ReadonlyMap<string, string> = new Map([
+  ['server auth', ExtendedKeyUsage.serverAuth],
+  ['client auth', ExtendedKeyUsage.clientAuth],
+  ['code signing', ExtendedKeyUsage.codeSigning],
+  ['email protection', ExtendedKeyUsage.emailProtection],
+  ['s/mime', ExtendedKeyUsage.emailProtection],
+  ['timestamping', ExtendedKeyUsage.timeStamping],
+  ['ocsp signing', ExtendedKeyUsage.ocspSigning],
+]);
 
 function usageExtensions(usages: readonly string[]): Extension[] {
   let flags = 0;
   const extended = new Set<string>();
   for (const usage of usages) {
-    const flag = KEY_USAGES[usage];
-    const purpose = EXTENDED_KEY_USAGES[usage];
+    const flag = KEY_USAGES.get(usage);
+    const purpose = EXTENDED_KEY_USAGES.get(usage);
     if (flag !== undefined) flags |= flag;
     else if (purpose !== undefined) extended.add(purpose);
     else throw new CertificateRequestError(`the usage ${JSON.stringify(usage)} is not signed by this cluster`);
@@ -95,16 +95,16 @@ const generalName = (name: string): JsonGeneralName =>
 const distinguishedName = ({ commonName, organizations = [] }: CertificateSubject): Name =>
   new Name([...organizations.map((organization) => ({ O: [organization] })), { CN: [commonName] }]);
 
-const CURVES: Readonly<Record<string, { namedCurve: string; hash: string }>> = {
-  prime256v1: { namedCurve: 'P-256', hash: 'SHA-256' },
-  secp384r1: { namedCurve: 'P-384', hash: 'SHA-384' },
-  secp521r1: { namedCurve: 'P-521', hash: 'SHA-512' },
-};
+const CURVES: ReadonlyMap<string, { namedCurve: string; hash: string }> = new Map([
+  ['prime256v1', { namedCurve: 'P-256', hash: 'SHA-256' }],
+  ['secp384r1', { namedCurve: 'P-384', hash: 'SHA-384' }],
+  ['secp521r1', { namedCurve: 'P-521', hash: 'SHA-512' }],
+]);
 
 /** The Web Crypto algorithm of a CA's key; an operator's own CA may be RSA. */
 function algorithmOf(key: KeyObject): { name: string; hash: string; namedCurve?: string } {
   if (key.asymmetricKeyType === 'rsa') return { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
-  const curve = CURVES[key.asymmetricKeyDetails?.namedCurve ?? ''];
+  const curve = CURVES.get(key.asymmetricKeyDetails?.namedCurve ?? '');
   if (key.asymmetricKeyType === 'ec' && curve) return { name: 'ECDSA', ...curve };
   throw new Error(`a certificate authority's key must be RSA or ECDSA, not ${key.asymmetricKeyType}`);
 }

@@ -2,6 +2,7 @@
 import type { Pod } from '../../api/core/pod.ts';
 import { podRequest, requestedResources } from '../../api/core/pod-resources.ts';
 import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
+import { own } from '../../api/machinery/own.ts';
 
 export interface Resources {
   /** Thousandths of a core. */
@@ -49,7 +50,7 @@ export function podRequests(spec: NonNullable<Pod['spec']>): Resources {
 function combine(a: Resources, b: Resources, how: (x: number, y: number) => number): Resources {
   let extended = a.extended;
   for (const [name, amount] of Object.entries(b.extended))
-    extended = { ...extended, [name]: how(a.extended[name] ?? 0, amount) };
+    extended = { ...extended, [name]: how(own(a.extended, name) ?? 0, amount) };
   return {
     milliCpu: how(a.milliCpu, b.milliCpu),
     memory: how(a.memory, b.memory),

@@ -6,6 +6,7 @@ import { ListMeta } from '../../meta/list-meta.ts';
 import { Status } from '../../meta/status.ts';
 import { DeleteOptions } from '../../meta/delete-options.ts';
 import { describe, describeField } from './descriptions.ts';
+import { own, setOwn } from '../own.ts';
 
 export type OpenApiVersion = 2 | 3;
 export type Json = Record<string, unknown>;
@@ -56,7 +57,7 @@ export class Definitions {
     this.#add(shape, [{ group: kind.group, version: kind.version, kind: kind.kind }]);
     if (!kind.verbs.includes('list')) return;
     const list = `${kind.kind}List`;
-    this.schemas[listDefinition(kind)] = {
+    const definition: Json = {
       description: `A list of ${kind.kind} objects.`,
       type: 'object',
       required: ['items'],
@@ -68,6 +69,7 @@ export class Definitions {
       },
       'x-kubernetes-group-version-kind': [{ group: kind.group, kind: list, version: kind.version }],
     };
+    setOwn(this.schemas, listDefinition(kind), definition);
   }
 
   /** What every group version speaks of. */
@@ -83,18 +85,19 @@ export class Definitions {
 
   #add(shape: Shape, kinds?: readonly GroupVersionKind[]): void {
     const name = shape.definition ?? '';
-    if (this.schemas[name]) {
-      if (kinds) this.schemas[name]['x-kubernetes-group-version-kind'] = kinds;
+    const known = own(this.schemas, name);
+    if (known) {
+      if (kinds) known['x-kubernetes-group-version-kind'] = kinds;
       return;
     }
     const properties: Record<string, Json> = {};
     const schema: Json = { description: describe(name), type: 'object' };
-    this.schemas[name] = schema;
+    setOwn(this.schemas, name, schema);
     if (shape.required?.length) schema.required = [...shape.required].sort();
     for (const [field, property] of Object.entries(shape.properties ?? {})) {
       const description = describeField(name, field);
-      const own = this.#property(property);
-      properties[field] = description ? this.#described(own, description) : own;
+      const plain = this.#property(property);
+      setOwn(properties, field, description ? this.#described(plain, description) : plain);
     }
     schema.properties = properties;
     if (kinds) schema['x-kubernetes-group-version-kind'] = kinds;
@@ -162,7 +165,7 @@ export class Definitions {
   }
 
   #shared(name: string, schema: Json): Json {
-    this.schemas[name] ??= { description: describe(name), ...schema };
+    if (!Object.hasOwn(this.schemas, name)) setOwn(this.schemas, name, { description: describe(name), ...schema });
     return refOf(name, this.#version);
   }
 }

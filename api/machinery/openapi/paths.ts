@@ -2,6 +2,7 @@
 import type { Kind, Subresource } from '../kind.ts';
 import type { Shape } from '../schema.ts';
 import { type GroupVersionKind, type Json, type OpenApiVersion, listDefinition, refOf } from './definitions.ts';
+import { setOwn } from '../own.ts';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const PATCH_TYPES = [
@@ -166,7 +167,7 @@ export class PathWriter {
       .map((part) => `${part[0]?.toUpperCase() ?? ''}${part.slice(1)}`)
       .join('');
     for (const [method, operation] of Object.entries(operations)) {
-      item[method] = this.#written(operation, `${operation.verb}${prefix}${title}`, tag, about);
+      setOwn(item, method, this.#written(operation, `${operation.verb}${prefix}${title}`, tag, about));
     }
     const placed = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
       name,
@@ -176,7 +177,7 @@ export class PathWriter {
       description: name === 'name' ? `Name of the ${kind.kind}.` : 'Namespace of the objects.',
     }));
     item.parameters = [...placed, this.#query(PRETTY)];
-    this.paths[path] = item;
+    setOwn(this.paths, path, item);
   }
 
   #typed(type: Parameter['type']): Json {

@@ -4,6 +4,7 @@
  * Responses are left out, for no client of that form reads them.
  */
 import type { Json } from './definitions.ts';
+import { own } from '../own.ts';
 
 /** The Content-Type of the answer. Clients ask for it with an `@` before `v1.0` as well, which Go does not parse in answers. */
 export const OPENAPI_V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
@@ -114,7 +115,7 @@ const pathItem = (value: unknown): Buffer =>
   isJson(value)
     ? message(
         ...Object.entries(METHODS).map(([method, number]) => {
-          const known = value[method];
+          const known = own(value, method);
           return isJson(known) ? field(number, operation(known)) : undefined;
         }),
         parameters(9, value.parameters),

@@ -1,6 +1,7 @@
 /** JSON patch, RFC 6902, with upstream's limits and answers. */
 import { deepEqual } from '../deep-equal.ts';
 import { badRequest, tooLarge, unprocessable } from '../status-error.ts';
+import { own, setOwn } from '../own.ts';
 
 /** Upstream's `maxJSONPatchOperations`. */
 const MAX_OPERATIONS = 10_000;
@@ -91,7 +92,7 @@ class PatchedDocument {
   #child(container: unknown, part: string): unknown {
     if (Array.isArray(container)) return container[indexOf(part, container.length, container.length - 1)];
     if (!isObject(container) || !Object.hasOwn(container, part)) throw unprocessable();
-    return container[part];
+    return own(container, part);
   }
 
   #get(path: string): unknown {
@@ -112,7 +113,7 @@ class PatchedDocument {
     const parts = pointerOf(path);
     const last = parts.pop();
     const container = parts.reduce((value, part) => this.#child(value, part), this.root);
-    if (last === undefined || last === '__proto__' || !isContainer(container)) throw unprocessable();
+    if (last === undefined || !isContainer(container)) throw unprocessable();
     return { container, last };
   }
 
@@ -122,7 +123,7 @@ class PatchedDocument {
       return;
     }
     const { container, last } = this.#place(path);
-    if (!Array.isArray(container)) container[last] = value;
+    if (!Array.isArray(container)) setOwn(container, last, value);
     else if (last === '-') container.push(value);
     else container.splice(indexOf(last, container.length, container.length), 0, value);
   }
@@ -143,7 +144,7 @@ class PatchedDocument {
     const { container, last } = this.#place(path);
     this.#child(container, last);
     if (Array.isArray(container)) container[indexOf(last, container.length, container.length - 1)] = value;
-    else container[last] = value;
+    else setOwn(container, last, value);
   }
 }
 

@@ -1,4 +1,5 @@
 /** JSON merge patch, RFC 7386. */
+import { own, setOwn } from '../own.ts';
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -9,9 +10,8 @@ export function applyMergePatch(target: unknown, patch: unknown): unknown {
   const out: Record<string, unknown> = isObject(target) ? { ...target } : {};
   for (const key of Object.keys(patch)) {
     const value = patch[key];
-    if (key === '__proto__') continue;
     if (value === null) delete out[key];
-    else out[key] = isObject(value) ? applyMergePatch(out[key], value) : value;
+    else setOwn(out, key, isObject(value) ? applyMergePatch(own(out, key), value) : value);
   }
   return out;
 }

@@ -5,6 +5,7 @@
  */
 import type { Shape, TSchema } from '../schema.ts';
 import { badRequest, unclassified } from '../status-error.ts';
+import { own, setOwn } from '../own.ts';
 
 type Json = Record<string, unknown>;
 
@@ -26,7 +27,7 @@ export function applyStrategicPatch(target: Json, patch: unknown, schema: TSchem
 }
 
 const fieldShape = (shape: Shape | undefined, key: string): Shape | undefined =>
-  shape?.properties?.[key] ?? shape?.additionalProperties;
+  own(shape?.properties, key) ?? shape?.additionalProperties;
 
 const mergesItems = (shape: Shape | undefined): boolean => shape?.patchStrategy?.startsWith('merge') ?? false;
 
@@ -42,15 +43,16 @@ function mergeMap(original: Json, patch: Json, shape: Shape | undefined): Json {
     mergeInOrder(merged, patch, name, patch[key], fieldShape(shape, name));
   }
   for (const key of Object.keys(patch)) {
-    if (key === RETAIN_KEYS || key === '__proto__' || key.startsWith(SET_ORDER) || ordered.has(key)) continue;
+    if (key === RETAIN_KEYS || key.startsWith(SET_ORDER) || ordered.has(key)) continue;
     if (key.startsWith(DELETE_FROM_LIST)) {
       const name = key.slice(DELETE_FROM_LIST.length);
-      if (Array.isArray(merged[name])) merged[name] = withoutItems(merged[name], patch[key]);
+      const list = own(merged, name);
+      if (Array.isArray(list)) setOwn(merged, name, withoutItems(list, patch[key]));
       continue;
     }
     const value = patch[key];
     if (value === null) delete merged[key];
-    else merged[key] = mergeValue(merged[key], value, fieldShape(shape, key));
+    else setOwn(merged, key, mergeValue(own(merged, key), value, fieldShape(shape, key)));
   }
   return merged;
 }
@@ -106,23 +108,24 @@ const withoutItems = (list: readonly unknown[], items: unknown): unknown[] => {
 /** Merges a list for which the patch gives the order of its items. */
 function mergeInOrder(merged: Json, patch: Json, name: string, order: unknown, shape: Shape | undefined): void {
   if (!Array.isArray(order)) throw unclassified('invalid patch format of setElementOrder list');
-  const original = merged[name];
-  const toDelete = patch[DELETE_FROM_LIST + name];
+  const original = own(merged, name);
+  const wanted = own(patch, name);
+  const toDelete = own(patch, DELETE_FROM_LIST + name);
   const server: unknown[] = Array.isArray(original) ? original : [];
   if (!mergesItems(shape)) {
-    if (patch[name] !== undefined) merged[name] = withoutDirectives(patch[name]);
+    if (wanted !== undefined) setOwn(merged, name, withoutDirectives(wanted));
     return;
   }
-  if (patch[name] === null) {
+  if (wanted === null) {
     delete merged[name];
     return;
   }
   const key = shape?.patchMergeKey;
-  const items: unknown[] = Array.isArray(patch[name]) ? patch[name] : [];
+  const items: unknown[] = Array.isArray(wanted) ? wanted : [];
   checkOrder(items, order, key);
   let list = items.length ? mergeItems(server, items, shape).list : [...server];
   if (toDelete !== undefined) list = withoutItems(list, toDelete);
-  if (list.length || original !== undefined) merged[name] = inOrder(list, order, server, key);
+  if (list.length || original !== undefined) setOwn(merged, name, inOrder(list, order, server, key));
 }
 
 /** The patch's items must stand in the order that it gives. */
@@ -140,7 +143,7 @@ function checkOrder(items: readonly unknown[], order: readonly unknown[], key: s
 }
 
 const sameItem = (a: unknown, b: unknown, key: string | undefined): boolean =>
-  key !== undefined && isObject(a) && isObject(b) ? a[key] === b[key] : a === b;
+  key !== undefined && isObject(a) && isObject(b) ? own(a, key) === own(b, key) : a === b;
 
 const placeIn = (list: readonly unknown[], item: unknown, key: string | undefined): number =>
   list.findIndex((other) => sameItem(other, item, key));
@@ -197,7 +200,7 @@ function mergeItems(original: readonly unknown[], patch: readonly unknown[], sha
   if (replaced) return { list: items, order: items, before: [] };
   const list = [...before];
   for (const item of items) {
-    if (!isObject(item) || item[key] === undefined) throw noMergeKey(item, key);
+    if (!isObject(item) || own(item, key) === undefined) throw noMergeKey(item, key);
     const place = placeIn(list, item, key);
     const present = list[place];
     if (isObject(present)) list[place] = mergeMap(present, item, shape.items);
@@ -222,7 +225,7 @@ function applyItemDirectives(
         items.push(item);
         break;
       case 'delete':
-        if (item[key] === undefined) throw noMergeKey(item, key);
+        if (own(item, key) === undefined) throw noMergeKey(item, key);
         before = before.filter((other) => !sameItem(other, item, key));
         break;
       case 'replace':
@@ -246,7 +249,7 @@ function withoutDirectives(value: unknown): unknown {
   const out: Json = {};
   for (const key of Object.keys(value)) {
     if (key.startsWith('$') && isDirective(key)) continue;
-    if (value[key] !== null && key !== '__proto__') out[key] = withoutDirectives(value[key]);
+    if (value[key] !== null) setOwn(out, key, withoutDirectives(value[key]));
   }
   return out;
 }

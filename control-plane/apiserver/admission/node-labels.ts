@@ -1,4 +1,5 @@
 /** Which of its own labels a node may set: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction */
+import { own } from '../../../api/machinery/own.ts';
 type Labels = Readonly<Record<string, string>> | undefined;
 
 const RESTRICTED = 'node-restriction.kubernetes.io';
@@ -30,5 +31,5 @@ function isForbidden(label: string): boolean {
 /** The labels that differ and that a node may not change, sorted. */
 export function forbiddenNodeLabels(after: Labels, before: Labels): string[] {
   const keys = new Set([...Object.keys(after ?? {}), ...Object.keys(before ?? {})]);
-  return [...keys].filter((key) => after?.[key] !== before?.[key] && isForbidden(key)).sort();
+  return [...keys].filter((key) => own(after, key) !== own(before, key) && isForbidden(key)).sort();
 }

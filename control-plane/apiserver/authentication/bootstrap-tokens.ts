@@ -4,6 +4,7 @@ import { secrets, type Secret } from '../../../api/core/secret.ts';
 import type { LocalApi } from '../local-api.ts';
 import { AUTHENTICATED_GROUP, BOOTSTRAPPERS_GROUP } from './identities.ts';
 import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
+import { own } from '../../../api/machinery/own.ts';
 
 export const BOOTSTRAP_TOKEN_TYPE = 'bootstrap.kubernetes.io/token';
 export const BOOTSTRAP_TOKEN_NAMESPACE = 'kube-system';
@@ -12,7 +13,7 @@ export const BOOTSTRAP_TOKEN_SECRET_PREFIX = 'bootstrap-token-';
 const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
 const EXTRA_GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
 
-const text = (secret: Secret, key: string): string => Buffer.from(secret.data?.[key] ?? '', 'base64').toString();
+const text = (secret: Secret, key: string): string => Buffer.from(own(secret.data, key) ?? '', 'base64').toString();
 
 function sameSecret(left: string, right: string): boolean {
   const [a, b] = [Buffer.from(left), Buffer.from(right)];

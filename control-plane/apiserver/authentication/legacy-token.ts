@@ -5,6 +5,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { serviceAccountUserName } from './identities.ts';
 import { keyId, signJws } from './jws.ts';
+import { own } from '../../../api/machinery/own.ts';
 
 export const LEGACY_ISSUER = 'kubernetes/serviceaccount';
 
@@ -38,7 +39,7 @@ export function legacyTokenSigner(privateKeyPem: string): (subject: LegacySubjec
 /** Undefined when a claim is missing, or `sub` says something else than the others. */
 export function readLegacySubject(claims: Readonly<Record<string, unknown>>): LegacySubject | undefined {
   const claim = (name: string): string => {
-    const value = claims[`${CLAIM}${name}`];
+    const value = own(claims, `${CLAIM}${name}`);
     return typeof value === 'string' ? value : '';
   };
   const subject = {

@@ -24,19 +24,19 @@ export function backendUrl({ scheme, host, port }: Backend, path: string, query:
 }
 
 /** What the kernel says, in the words of Go's net package, which users search for. */
-const KERNEL_WORDS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connect: connection refused',
-  EHOSTUNREACH: 'connect: no route to host',
-  ENETUNREACH: 'connect: network is unreachable',
-  ETIMEDOUT: 'i/o timeout',
-  ENOTFOUND: 'no such host',
-};
+const KERNEL_WORDS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connect: connection refused'],
+  ['EHOSTUNREACH', 'connect: no route to host'],
+  ['ENETUNREACH', 'connect: network is unreachable'],
+  ['ETIMEDOUT', 'i/o timeout'],
+  ['ENOTFOUND', 'no such host'],
+]);
 
 /** `dial tcp 10.0.0.7:10250: connect: connection refused` */
 export function dialFailure({ host, port }: Backend, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const message = error instanceof Error ? error.message : String(error);
-  const words = KERNEL_WORDS[code];
+  const words = KERNEL_WORDS.get(code);
   if (words !== undefined) return `dial tcp ${hostInUrl(host)}:${port}: ${words}`;
   if (/CERT|ISSUER|SIGNATURE|ALTNAME/.test(code)) return `tls: failed to verify certificate: ${message}`;
   return message;

@@ -7,6 +7,7 @@ import { StatusError } from '../../../api/machinery/status-error.ts';
 import { joinConnections, requestUpgrade, responseHead } from '../../../client/upgrade.ts';
 import type { Request, Response } from '../exchange.ts';
 import { dialFailure, type Backend } from './backend.ts';
+import { setOwn } from '../../../api/machinery/own.ts';
 
 /** Those that concern one connection (RFC 9110, 7.6.1), and those by which a caller shows who it is: they end here. */
 const NOT_FORWARDED =
@@ -16,7 +17,9 @@ const UPGRADE_HEADERS = ['connection', 'upgrade'];
 /** The headers of `message` that the other side is to see, with all their values. */
 export function forwardedHeaders(message: Pick<Request, 'headers'>): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
-  for (const [name, value] of Object.entries(message.headers)) if (!NOT_FORWARDED.test(name)) headers[name] = value;
+  for (const [name, value] of Object.entries(message.headers)) {
+    if (!NOT_FORWARDED.test(name)) setOwn(headers, name, value);
+  }
   return headers;
 }
 
@@ -24,7 +27,7 @@ export function forwardedHeaders(message: Pick<Request, 'headers'>): OutgoingHtt
 export function upgradeHeaders(request: IncomingMessage): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
   for (const [name, values] of Object.entries(request.headersDistinct))
-    if (UPGRADE_HEADERS.includes(name) || !NOT_FORWARDED.test(name)) headers[name] = values;
+    if (UPGRADE_HEADERS.includes(name) || !NOT_FORWARDED.test(name)) setOwn(headers, name, values);
   return headers;
 }
 

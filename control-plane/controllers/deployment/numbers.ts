@@ -2,6 +2,7 @@
 import type { Deployment } from '../../../api/apps/deployment.ts';
 import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
 import { scaledValue } from '../../../api/machinery/int-or-string.ts';
+import { own } from '../../../api/machinery/own.ts';
 
 export const DESIRED_REPLICAS = 'deployment.kubernetes.io/desired-replicas';
 export const MAX_REPLICAS = 'deployment.kubernetes.io/max-replicas';
@@ -45,7 +46,7 @@ const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 
 export const oldestFirst = (replicaSets: readonly ReplicaSet[]): ReplicaSet[] => [...replicaSets].sort(byAge);
 
 const annotatedNumber = ({ metadata }: ReplicaSet, annotation: string): number | undefined => {
-  const text = metadata?.annotations?.[annotation];
+  const text = own(metadata?.annotations, annotation);
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 };
 export const desiredReplicasAnnotation = (replicaSet: ReplicaSet): number | undefined =>

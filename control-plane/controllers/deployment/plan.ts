@@ -38,6 +38,7 @@ import {
   progressing,
   rolloutStatus,
 } from './status.ts';
+import { own } from '../../../api/machinery/own.ts';
 
 export interface DeploymentState {
   readonly deployment: Deployment;
@@ -139,7 +140,7 @@ class Rollout {
     const annotations = newReplicaSetAnnotations(this.#deployment, this.#new, revision);
     const minReadySeconds = this.#deployment.spec?.minReadySeconds ?? 0;
     const current = this.#new.metadata?.annotations ?? {};
-    const differs = Object.entries(annotations).some(([key, value]) => current[key] !== value);
+    const differs = Object.entries(annotations).some(([key, value]) => own(current, key) !== value);
     if (differs || (this.#new.spec?.minReadySeconds ?? 0) !== minReadySeconds) {
       this.#update(this.#new, replicasOf(this.#new), annotations);
     }
@@ -161,7 +162,7 @@ class Rollout {
   #resize(replicaSet: ReplicaSet, replicas: number): boolean {
     const annotations = this.#sizeAnnotations();
     const current = replicaSet.metadata?.annotations ?? {};
-    const isAnnotated = Object.entries(annotations).every(([key, value]) => current[key] === value);
+    const isAnnotated = Object.entries(annotations).every(([key, value]) => own(current, key) === value);
     if (replicasOf(replicaSet) === replicas && isAnnotated) return false;
     const pending = this.#actions.find((action) => action.type === 'update' && action.replicaSet === replicaSet);
     const base = pending?.type === 'update' ? pending.annotations : current;

@@ -4,6 +4,7 @@ import type { Deployment } from '../../../api/apps/deployment.ts';
 import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
 import type { PodTemplateSpec } from '../../../api/core/pod-spec.ts';
 import { oldestFirst } from './numbers.ts';
+import { setOwn } from '../../../api/machinery/own.ts';
 
 export const TEMPLATE_HASH_LABEL = 'pod-template-hash';
 export const REVISION = 'deployment.kubernetes.io/revision';
@@ -76,7 +77,7 @@ export function newReplicaSetAnnotations(
 ): Record<string, string> {
   const annotations = { ...current?.metadata?.annotations };
   for (const [key, value] of Object.entries(deployment.metadata?.annotations ?? {})) {
-    if (!NOT_INHERITED.has(key)) annotations[key] = value;
+    if (!NOT_INHERITED.has(key)) setOwn(annotations, key, value);
   }
   const before = annotations[REVISION];
   if (parseRevision(before) >= revision) return annotations;

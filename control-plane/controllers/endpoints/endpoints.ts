@@ -12,6 +12,7 @@ import { matchesLabels } from '../selector.ts';
 import { CONTROLLER_NAME, MANAGED_BY, SERVICE_NAME, reconcileEndpointSlices } from './endpoint-slice-plan.ts';
 import { ENDPOINTS_MANAGED_BY, desiredEndpoints } from './endpoints-plan.ts';
 import { endpointSlices, endpoints as endpointsResource } from '../../../client/resources.ts';
+import { own } from '../../../api/machinery/own.ts';
 
 const ZONE = 'topology.kubernetes.io/zone';
 
@@ -149,7 +150,7 @@ const concernsEndpoints = (old: PodView, pod: PodView): boolean =>
 const isSameEndpoints = (a: Endpoints, b: Endpoints): boolean =>
   isDeepStrictEqual(a.subsets ?? [], b.subsets ?? []) &&
   isDeepStrictEqual(a.metadata?.labels ?? {}, b.metadata?.labels ?? {}) &&
-  Object.entries(b.metadata?.annotations ?? {}).every(([key, value]) => a.metadata?.annotations?.[key] === value);
+  Object.entries(b.metadata?.annotations ?? {}).every(([key, value]) => own(a.metadata?.annotations, key) === value);
 
 function ignoreNotFound(error: unknown): void {
   if (!isNotFound(error)) throw error;

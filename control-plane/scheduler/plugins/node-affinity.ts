@@ -1,6 +1,7 @@
 import type { NodeSelectorRequirement, NodeSelectorTerm } from '../../../api/core/affinity.ts';
 import type { NodeFacts } from '../node-info.ts';
 import { scaleToMax, type Plugin } from '../plugin.ts';
+import { own } from '../../../api/machinery/own.ts';
 
 function meets(requirement: NodeSelectorRequirement, value: string | undefined): boolean {
   const values = requirement.values ?? [];
@@ -27,7 +28,7 @@ export function matchesTerm(term: NodeSelectorTerm, node: Pick<NodeFacts, 'name'
   const [expressions, fields] = [term.matchExpressions ?? [], term.matchFields ?? []];
   if (expressions.length + fields.length === 0) return false;
   return (
-    expressions.every((requirement) => meets(requirement, node.labels[requirement.key])) &&
+    expressions.every((requirement) => meets(requirement, own(node.labels, requirement.key))) &&
     fields.every((requirement) => meets(requirement, requirement.key === 'metadata.name' ? node.name : undefined))
   );
 }
@@ -38,7 +39,7 @@ export const nodeAffinity: Plugin = {
   retryOn: ['node added', 'node labels'],
   filter: (pod, node) => {
     const { nodeSelector, requiredNodes } = pod.pending;
-    const selected = Object.entries(nodeSelector).every(([key, value]) => node.facts.labels[key] === value);
+    const selected = Object.entries(nodeSelector).every(([key, value]) => own(node.facts.labels, key) === value);
     const matched = !requiredNodes || requiredNodes.nodeSelectorTerms.some((term) => matchesTerm(term, node.facts));
     return selected && matched ? undefined : ["node(s) didn't match Pod's node affinity/selector"];
   },

@@ -1,5 +1,6 @@
 import { scoredRequests } from '../node-info.ts';
 import { MAX_SCORE, type Plugin } from '../plugin.ts';
+import { own } from '../../../api/machinery/own.ts';
 
 /** How much of a capacity would stay free, 0 to MAX_SCORE. */
 const freeShare = (requested: number, capacity: number): number =>
@@ -26,7 +27,7 @@ export const nodeResourcesFit: Plugin = {
       allocatable.ephemeralStorage,
     );
     for (const [name, wanted] of Object.entries(requests.extended)) {
-      check(name, wanted, node.requested.extended[name] ?? 0, allocatable.extended[name] ?? 0);
+      check(name, wanted, own(node.requested.extended, name) ?? 0, own(allocatable.extended, name) ?? 0);
     }
     return reasons.length ? reasons : undefined;
   },
