@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Daemon } from '../test/support/daemon.ts';
 import { eventually } from '../test/support/wait.ts';
 import { ask, connect, Connection, load, requestBytes, type Rate, type Target } from './http.ts';
@@ -24,8 +25,10 @@ const BATCH = 2_000;
 
 const NEEDS_14000 = [
   ...(['createPods', 'createPodCpu', 'list14000', 'list14000Bytes', 'list14000Cpu'] as const),
-  ...(['server14000Memory', 'serverPeakMemory'] as const),
+  ...(['server14000Memory', 'serverPeakMemory', 'serverAfterMemory'] as const),
 ] as const;
+/** How long memory may take to be given back. */
+const AFTERWARDS_MS = 60_000;
 
 export interface ApiBenchOptions {
   /** The `kedge` program. */
@@ -43,6 +46,7 @@ export async function measureApi(
     ...(['createPods', 'getPod', 'list10000', 'list10000Bytes', 'list14000', 'list14000Bytes', 'watchEvents'] as const),
     ...(['createPodCpu', 'getPodCpu', 'list14000Cpu', 'watchEventCpu', 'patchStatusCpu'] as const),
     ...(['patchStatus', 'serverIdleMemory', 'server10000Memory', 'server14000Memory', 'serverPeakMemory'] as const),
+    'serverAfterMemory',
   );
   if (!asked) return;
   const server = running.use(await BenchServer.start(options));
@@ -101,6 +105,11 @@ export async function measureApi(
   if (report.wants('serverPeakMemory')) {
     tellMemory('after all', await settledMemory(pid));
     report.add('serverPeakMemory', (await memoryOf(pid)).peak);
+  }
+  if (report.wants('serverAfterMemory')) {
+    await ask(target, 'DELETE', COLLECTION);
+    await delay(AFTERWARDS_MS);
+    report.add('serverAfterMemory', tellMemory('afterwards', await memoryOf(pid)));
   }
 }
 

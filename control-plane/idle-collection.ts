@@ -1,10 +1,12 @@
 /**
  * Gives memory back after a burst of work. V8 collects garbage when it needs the room, not when there is time: a server that
- * has taken thousands of writes would keep a hundred megabytes of what is left of them until the next burst.
+ * has taken thousands of writes would keep a hundred megabytes of what is left of them until the next burst. What V8 then lets
+ * go of, the C library keeps; see `process-memory.ts`.
  */
 import { PerformanceObserver, performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { memoryRelease } from './process-memory.ts';
 
 /** How long a thread has to be quiet before it collects. */
 const QUIET_MS = 3_000;
@@ -15,11 +17,16 @@ const WORTHWHILE_BYTES = 16 * 2 ** 20;
 /** What a thread may keep of its start: in a small cluster there is nothing to give back. */
 const SMALL_BYTES = 32 * 2 ** 20;
 
-/** Of the calling thread, until the signal is aborted. Costs nothing while nothing is allocated: V8's own collections wake it. */
-export function collectWhenIdle(signal: AbortSignal): void {
+/**
+ * Of the calling thread, until the signal is aborted. Costs nothing while nothing is allocated: V8's own collections wake it.
+ * @param mappedFile of which pages that were read are let go of, too
+ */
+export function collectWhenIdle(signal: AbortSignal, mappedFile?: string): void {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
+  const release = memoryRelease();
   let kept = SMALL_BYTES;
+  let keptResident = process.memoryUsage.rss();
   let timer: NodeJS.Timeout | undefined;
   const size = (): number => {
     const { heapTotal, external } = process.memoryUsage();
@@ -30,9 +37,14 @@ export function collectWhenIdle(signal: AbortSignal): void {
     timer = setTimeout(() => {
       timer = undefined;
       if (performance.eventLoopUtilization(before).utilization > QUIET_UTILIZATION) return wait();
-      if (size() - kept < WORTHWHILE_BYTES) return;
-      collect();
-      kept = size();
+      if (size() - kept >= WORTHWHILE_BYTES) {
+        collect();
+        kept = size();
+      }
+      if (process.memoryUsage.rss() - keptResident < WORTHWHILE_BYTES) return;
+      release.freed();
+      if (mappedFile !== undefined) release.mapped(mappedFile);
+      keptResident = process.memoryUsage.rss();
     }, QUIET_MS).unref();
   };
   const observer = new PerformanceObserver(() => {

@@ -39,9 +39,9 @@ function rolesOf(config: ServerConfig): ReadonlySet<Role> {
 /** Runs until the signal is aborted. */
 export async function runServer(config: ServerConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const roles = rolesOf(config);
-  collectWhenIdle(signal);
   await using stack = new AsyncDisposableStack();
   const access = roles.has('apiserver') ? await runApiServer(config, signal, logger, stack) : undefined;
+  if (!access) collectWhenIdle(signal);
   const threads = (['scheduler', 'controllers'] as const).filter((role) => roles.has(role));
   const running = threads.map((role) => keepRunning(() => roleOptions(role, config, access), access, signal, logger));
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
@@ -77,6 +77,7 @@ async function runApiServer(
   const pki = await openPki(pkiOptions());
   const store = await openEmbeddedStore({ path: path.join(config.dataDir, 'store'), logger });
   stack.defer(() => store.close());
+  collectWhenIdle(signal, store.dataFile);
   let { kubeletClient } = pki;
   const server = await startApiServer({ config, pki, kubeletClient: () => kubeletClient, store, logger, signal });
   stack.defer(() => server.close());
