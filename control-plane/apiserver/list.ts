@@ -103,17 +103,17 @@ async function pastPage(
   const entries: Entry[] = [];
   let after = continueFrom && root + continueFrom.after;
   for (;;) {
-    const found = await registry.store.list(prefix, { revision, after, ...(limit > 0 && { limit }) });
+    const found = await registry.store.list(prefix, { revision, after, ...(limit > 0 && { limit, count: selection.all }) });
     for (const [index, { key, value, revision: written }] of found.items.entries()) {
       after = key;
       const entry = resource.cache.entryOf(key.slice(root.length), value, written);
       if (selection.matches(entry)) entries.push(entry);
       if (limit > 0 && entries.length === limit) {
-        const remaining = found.remaining + found.items.length - index - 1;
+        const remaining = (found.remaining ?? 0) + found.items.length - index - 1;
         return { entries, metadata: pageMeta(revision, entries, remaining, selection) };
       }
     }
-    if (found.remaining === 0) return { entries, metadata: pageMeta(revision, entries, 0, selection) };
+    if (!found.more) return { entries, metadata: pageMeta(revision, entries, 0, selection) };
   }
 }
 

@@ -58,6 +58,18 @@ export class OrderedEntries<T extends { readonly key: string }> {
     }
   }
 
+  /** How many `range` would give. Costs a step for each run, not for each entry. */
+  count(from: string, to?: string): number {
+    let count = 0;
+    for (let runIndex = this.#runFor(from); runIndex < this.#runs.length; runIndex++) {
+      const run = this.#runs[runIndex] ?? [];
+      const end = to === undefined ? run.length : lowerBound(run, to);
+      count += Math.max(0, end - lowerBound(run, from));
+      if (end < run.length) break;
+    }
+    return count;
+  }
+
   /** The run that holds the key or should hold it: the last one that begins at or before it. */
   #runFor(key: string): number {
     let low = 0;

@@ -88,7 +88,7 @@ export class Registry {
         resource?.cache.load(objectKey, value, written);
       }
       const last = page.items.at(-1);
-      if (!last || page.remaining === 0) break;
+      if (!last || !page.more) break;
       page = await this.store.list(ROOT, { limit: LOAD_PAGE, revision, after: last.key });
     }
     for (const { cache } of this.resources) cache.loaded(revision);

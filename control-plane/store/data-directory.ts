@@ -1,8 +1,9 @@
 import { statfsSync } from 'node:fs';
-import { mkdir, open, readFile, realpath, rename, rm, stat, truncate } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, realpath, rename, rm, stat, truncate } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockDirectory } from './directory-lock.ts';
+import { checkDataFile, FileDamagedError } from './file-check.ts';
 import { RevisionLog } from './revision-log.ts';
 import { StoreUnavailableError } from './store.ts';
 
@@ -19,26 +20,29 @@ const DIRECTORY_MODE = 0o700;
 const RESERVE_BYTES = 8 * 2 ** 20;
 /** Pages that a value takes at most, and those of the trees above it, in parts of the value's size. */
 const OVERHEAD = 2;
+/** Directories in which a data file is made anew. */
+const COPY_PREFIX = 'compacted-';
 const PROBE_FILE = 'probe';
 const PROBE_BYTES = 4096;
 
 /** LMDB's words for a file that is not what it wrote. */
 const DAMAGE = /MDB_(CORRUPTED|INVALID|PAGE_NOTFOUND|VERSION_MISMATCH|PANIC)/;
-const SMALLEST_PAGE_BYTES = 4096;
-
-/** `struct MDB_meta` as LMDB's data file version 2 has it, at byte 24 of the file's first two pages. */
-const META = { at: 24, magic: 0xbeefc0de, pageSize: 24, lastPage: 120, transaction: 128, bytes: 136 } as const;
-
 /** A directory that this process alone has open as a store. */
 export class DataDirectory {
   readonly path: string;
   readonly log: RevisionLog;
   readonly #lock: FileHandle;
+  /** LMDB knows an open file by its directory, so that each copy has one of its own for as long as it is open. */
+  #copies = 0;
 
   constructor(path: string, log: RevisionLog, lock: FileHandle) {
     this.path = path;
     this.log = log;
     this.#lock = lock;
+  }
+
+  get dataFile(): string {
+    return join(this.path, DATA_FILE);
   }
 
   /** The error to give to writes of so many bytes when the disk has no room for them. */
@@ -89,6 +93,32 @@ export class DataDirectory {
     return damaged(this.path, messageOf(cause), cause);
   }
 
+  /**
+   * Puts a data file without the free pages in the place of the present one, and returns it opened. Nothing may be written
+   * meanwhile; reads go on, of the log that is handed in, which the caller closes. Whenever the process ends in the middle, one
+   * whole file is there.
+   */
+  async compact(log: RevisionLog): Promise<RevisionLog> {
+    const { usedBytes } = log.usage;
+    const full = this.fullFor(usedBytes);
+    if (full) throw full;
+    const copy = join(this.path, `${COPY_PREFIX}${++this.#copies}`);
+    const copiedFile = join(copy, DATA_FILE);
+    await mkdir(copy, { mode: DIRECTORY_MODE });
+    let compacted: RevisionLog | undefined;
+    try {
+      compacted = await log.copyTo(copy);
+      await sync(copiedFile);
+      await rename(copiedFile, this.dataFile);
+      await sync(this.path);
+      return compacted;
+    } catch (error) {
+      await compacted?.close();
+      await rm(copy, { recursive: true });
+      throw error;
+    }
+  }
+
   /** Closes what has failed for good and opens the files again. */
   async reopen(failed: RevisionLog): Promise<RevisionLog> {
     await failed.close();
@@ -109,6 +139,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     const directory = await realpath(path);
     const lock = await lockDirectory(directory);
     try {
+      await removeCopies(directory);
       return new DataDirectory(directory, await openLog(directory), lock);
     } catch (error) {
       await lock.close();
@@ -117,6 +148,21 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
   } catch (error) {
     if (error instanceof StoreUnavailableError) throw error;
     throw new StoreUnavailableError(`the store in ${path} cannot be opened: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** What is left of copies when a process ended in the middle, or had one open. */
+async function removeCopies(path: string): Promise<void> {
+  for (const name of await readdir(path))
+    if (name.startsWith(COPY_PREFIX)) await rm(join(path, name), { recursive: true });
+}
+
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 
@@ -158,7 +204,7 @@ async function checkFiles(path: string): Promise<boolean> {
   }
   if (marker === undefined && size === 0) return false;
   if (size === 0) throw damaged(path, `${DATA_FILE} is empty or gone`);
-  const needed = await neededBytes(path, dataPath);
+  const needed = await neededBytes(path, dataPath, size);
   // LMDB leaves free pages at the end unwritten, so a short file may be whole. The pages that are missing are made zeros,
   // which LMDB and the checksums tell from data.
   if (size >= needed) return false;
@@ -166,33 +212,17 @@ async function checkFiles(path: string): Promise<boolean> {
   return true;
 }
 
-async function neededBytes(path: string, dataPath: string): Promise<number> {
+/** How long the file must be to be mapped. */
+async function neededBytes(path: string, dataPath: string, size: number): Promise<number> {
   const file = await open(dataPath, 'r');
   try {
-    const first = await readMeta(file, 0);
-    // The page size stands in both metas; without the first, the second is where the smallest page size puts it.
-    const second = await readMeta(file, first?.pageSize ?? SMALLEST_PAGE_BYTES);
-    const latest = [first, second]
-      .filter((meta) => meta !== undefined)
-      .sort((a, b) => b.transaction - a.transaction)[0];
-    if (!latest) throw damaged(path, `${DATA_FILE} does not begin as a data file does`);
-    return (latest.lastPage + 1) * latest.pageSize;
+    return checkDataFile(file.fd, size);
+  } catch (error) {
+    if (error instanceof FileDamagedError) throw damaged(path, `${DATA_FILE}: ${error.message}`, error);
+    throw error;
   } finally {
     await file.close();
   }
-}
-
-async function readMeta(
-  file: FileHandle,
-  page: number,
-): Promise<{ pageSize: number; lastPage: number; transaction: number } | undefined> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(META.bytes), 0, META.bytes, page + META.at);
-  if (bytesRead < META.bytes || buffer.readUInt32LE(0) !== META.magic) return undefined;
-  return {
-    pageSize: buffer.readUInt32LE(META.pageSize),
-    lastPage: Number(buffer.readBigUInt64LE(META.lastPage)),
-    transaction: Number(buffer.readBigUInt64LE(META.transaction)),
-  };
 }
 
 /** Reads everything, where there is reason to doubt that it is all there. */

@@ -3,7 +3,14 @@ import { CompactionSchedule, type CompactionPolicy } from './compaction-schedule
 import { openDataDirectory, type DataDirectory } from './data-directory.ts';
 import { KeyIndex } from './key-index.ts';
 import { eventOf } from './event.ts';
-import { MAX_KEY_BYTES, type LogEntry, type LogTrim, type NewLogEntry, type RevisionLog } from './revision-log.ts';
+import {
+  MAX_KEY_BYTES,
+  type FileUsage,
+  type LogEntry,
+  type LogTrim,
+  type NewLogEntry,
+  type RevisionLog,
+} from './revision-log.ts';
 import {
   CompactedError,
   ConflictError,
@@ -23,6 +30,8 @@ export interface EmbeddedStoreOptions {
   readonly logger?: Logger;
   /** How much history is kept; `false`: all of it, until `compact` is called. */
   readonly compaction?: CompactionPolicy | false;
+  /** When the data file is made anew without its free pages: from this length on, when no more than this part is in use. */
+  readonly fileCompaction?: { readonly fromBytes: number; readonly maxUse: number };
 }
 
 /** Bytes of values in one commit at most, so that a flood of large writes does not become one commit of gigabytes. */
@@ -31,6 +40,9 @@ const MAX_COMMIT_BYTES = 16 * 2 ** 20;
 const COMPACTION_SLICE = 256;
 /** Values that a list reads before it lets others have their turn. */
 const LIST_SLICE = 256;
+const FILE_COMPACTION = { fromBytes: 64 * 2 ** 20, maxUse: 0.4 };
+/** Writes wait while a file is made anew, some 5 ms for each MB that is in use: no longer than for this much. */
+const MAX_COPY_BYTES = 256 * 2 ** 20;
 /** After a commit that failed, how long writes are refused before the files are touched again. */
 const RETRY_AFTER_MS = 1000;
 
@@ -78,6 +90,7 @@ export class EmbeddedStore implements Store {
   readonly #directory: DataDirectory;
   readonly #logger: Logger | undefined;
   readonly #schedule: CompactionSchedule | undefined;
+  readonly #fileCompaction: typeof FILE_COMPACTION;
   readonly #watchers: WatchHub;
   #log: RevisionLog;
   /** What is on disk. */
@@ -97,11 +110,14 @@ export class EmbeddedStore implements Store {
   /** Set while writes fail. */
   #failure: { readonly error: StoreUnavailableError; readonly retryAt: number } | undefined;
   #commits = 0;
+  /** The file is to be made anew before the next commit. */
+  #wasteful = false;
 
   constructor(directory: DataDirectory, options: EmbeddedStoreOptions) {
     this.#directory = directory;
     this.#logger = options.logger;
     this.#log = directory.log;
+    this.#fileCompaction = options.fileCompaction ?? FILE_COMPACTION;
     this.#load();
     this.#watchers = new WatchHub(this.#revision, (from, to, prefix) => this.#eventsOf(from, to, prefix), this.#logger);
     if (options.compaction !== false) {
@@ -127,6 +143,11 @@ export class EmbeddedStore implements Store {
     return this.#commits;
   }
 
+  /** The file that is mapped. */
+  get dataFile(): string {
+    return this.#directory.dataFile;
+  }
+
   async get(key: string): Promise<StoredValue | undefined> {
     this.#mustBeOpen();
     const entry = this.#index.get(key);
@@ -138,19 +159,29 @@ export class EmbeddedStore implements Store {
     this.#mustBeOpen();
     const at = options.revision ?? this.#revision;
     if (at < this.#compactedRevision) throw new CompactedError(at, this.#compactedRevision);
+    const { limit = Infinity } = options;
+    const countNow = options.count && at >= this.#revision;
     const wanted: { readonly key: string; readonly revision: number }[] = [];
-    let remaining = 0;
+    let more = false;
+    let counted = 0;
     for (const entry of this.#index.under(prefix, options.after)) {
       const revision = this.#log.revisionAt(entry, at);
       if (revision === 0) continue;
-      if (wanted.length < (options.limit ?? Infinity)) wanted.push({ key: entry.key, revision });
-      else remaining++;
+      if (wanted.length < limit) {
+        wanted.push({ key: entry.key, revision });
+        continue;
+      }
+      more = true;
+      if (!options.count || countNow) break;
+      counted++;
     }
+    const last = wanted.at(-1)?.key ?? options.after ?? prefix;
+    const remaining = more && countNow ? this.#index.countLive(prefix, last) : counted;
     const revision = Math.min(at, this.#revision);
     const reading = { at, items: this.#readAll(wanted) };
     this.#lists.add(reading);
     try {
-      return { items: await reading.items, revision, remaining };
+      return { items: await reading.items, revision, more, ...(options.count && { remaining }) };
     } finally {
       this.#lists.delete(reading);
     }
@@ -249,8 +280,9 @@ export class EmbeddedStore implements Store {
 
   /** Runs while there is anything to commit. Never rejects: each failure goes to those whose work it was. */
   async #workOff(): Promise<void> {
-    while (this.#queue.length > 0 || this.#compaction) {
+    while (this.#queue.length > 0 || this.#compaction || this.#wasteful) {
       await nextTurn(); // all who write in this turn of the event loop share the commit
+      if (this.#wasteful) await this.#compactFile();
       const batch = this.#takeBatch();
       const refusal = await this.#refusal(batch);
       if (refusal) {
@@ -296,6 +328,7 @@ export class EmbeddedStore implements Store {
     if (this.#compaction && this.#compactedRevision >= this.#compaction.target) {
       this.#compaction.done.resolve();
       this.#compaction = undefined;
+      this.#wasteful = isWasteful(this.#log.usage, this.#fileCompaction);
     }
     if (batch.length === 0) return;
     for (const write of batch) {
@@ -309,6 +342,22 @@ export class EmbeddedStore implements Store {
     }
     this.#watchers.reached(this.#revision);
     this.#schedule?.wrote(this.#revision, this.#compactedRevision);
+  }
+
+  async #compactFile(): Promise<void> {
+    this.#wasteful = false;
+    const before = this.#log;
+    try {
+      const { bytes } = before.usage;
+      this.#log = await this.#directory.compact(before);
+      await before.close();
+      this.#logger?.info({ path: this.#directory.path, bytes, now: this.#log.usage.bytes }, 'store file compacted');
+    } catch (error) {
+      this.#logger?.warn(
+        { err: error, path: this.#directory.path },
+        'the store file stays as it is: it cannot be compacted',
+      );
+    }
   }
 
   /** Why these writes had better not be tried, if so: what LMDB does not begin cannot fail half-way. */
@@ -430,6 +479,9 @@ export class EmbeddedStore implements Store {
     if (this.#closed) throw new StoreUnavailableError(`the store in ${this.#directory.path} is closed`);
   }
 }
+
+const isWasteful = ({ bytes, usedBytes }: FileUsage, { fromBytes, maxUse }: typeof FILE_COMPACTION): boolean =>
+  bytes >= fromBytes && usedBytes <= bytes * maxUse && usedBytes <= MAX_COPY_BYTES;
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));

@@ -4,6 +4,8 @@ const MAX_CHUNK_KEYS = 512;
 interface Chunk {
   readonly keys: string[];
   readonly revisions: number[];
+  /** How many of the keys are there. */
+  live: number;
 }
 
 export interface IndexEntry {
@@ -18,7 +20,7 @@ export interface IndexEntry {
  * deleted key stays, with its revision negated, until compaction passes its deletion, since older revisions still have it.
  */
 export class KeyIndex {
-  #chunks: Chunk[] = [{ keys: [], revisions: [] }];
+  #chunks: Chunk[] = [{ keys: [], revisions: [], live: 0 }];
   #live = 0;
 
   /** How many keys are there, deleted ones not counted. */
@@ -38,14 +40,20 @@ export class KeyIndex {
     const at = lowerBound(chunk.keys, key);
     const stored = deleted ? -revision : revision;
     if (chunk.keys[at] === key) {
-      if ((chunk.revisions[at] ?? 0) > 0) this.#live--;
+      if ((chunk.revisions[at] ?? 0) > 0) this.#count(chunk, -1);
       chunk.revisions[at] = stored;
+      if (!deleted) this.#count(chunk, 1);
     } else {
       chunk.keys.splice(at, 0, key);
       chunk.revisions.splice(at, 0, stored);
+      if (!deleted) this.#count(chunk, 1);
       if (chunk.keys.length > MAX_CHUNK_KEYS) this.#split(chunkIndex, chunk, at === chunk.keys.length - 1);
     }
-    if (!deleted) this.#live++;
+  }
+
+  #count(chunk: Chunk, change: 1 | -1): void {
+    chunk.live += change;
+    this.#live += change;
   }
 
   /** Forgets a deleted key whose deletion is the given revision. A key that was written again since stays. */
@@ -75,6 +83,20 @@ export class KeyIndex {
     }
   }
 
+  /** How many keys are there under a prefix after a key. Costs a step for each chunk, not for each key. */
+  countLive(prefix: string, after: string): number {
+    const first = this.#chunkIndexFor(after);
+    const isWithin = (key: string | undefined): boolean => key !== undefined && key > after && key.startsWith(prefix);
+    let count = 0;
+    for (let index = first; index < this.#chunks.length; index++) {
+      const chunk = this.#chunkAt(index);
+      if (isWithin(chunk.keys[0]) && isWithin(chunk.keys.at(-1))) count += chunk.live;
+      else if (index === first || isWithin(chunk.keys[0])) count += liveIn(chunk, isWithin);
+      else break;
+    }
+    return count;
+  }
+
   /** The last chunk whose first key is not after `key`. */
   #chunkIndexFor(key: string): number {
     let low = 0;
@@ -101,9 +123,21 @@ export class KeyIndex {
   /** Keys that arrive in order leave full chunks behind; others are split in the middle. */
   #split(index: number, chunk: Chunk, appended: boolean): void {
     const keep = appended ? chunk.keys.length - 1 : chunk.keys.length >>> 1;
-    const tail: Chunk = { keys: chunk.keys.splice(keep), revisions: chunk.revisions.splice(keep) };
+    const revisions = chunk.revisions.splice(keep);
+    const tail: Chunk = {
+      keys: chunk.keys.splice(keep),
+      revisions,
+      live: revisions.filter((stored) => stored > 0).length,
+    };
+    chunk.live -= tail.live;
     this.#chunks.splice(index + 1, 0, tail);
   }
+}
+
+function liveIn({ keys, revisions }: Chunk, isWithin: (key: string) => boolean): number {
+  let count = 0;
+  for (const [at, key] of keys.entries()) if ((revisions[at] ?? 0) > 0 && isWithin(key)) count++;
+  return count;
 }
 
 function entryAt(chunk: Chunk, at: number): IndexEntry {

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { open, type Database, type RootDatabase } from 'lmdb';
+import { StoreUnavailableError } from './store.ts';
 
 /** One write, as the log keeps it. */
 export interface LogEntry {
@@ -29,6 +30,28 @@ export interface LogTrim {
   readonly revisions: readonly number[];
 }
 
+export interface FileUsage {
+  readonly bytes: number;
+  readonly usedBytes: number;
+}
+
+/** What lmdb says of a tree, and of the whole file; its types leave it out. */
+interface TreeStats {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+interface EnvironmentStats extends TreeStats {
+  readonly pageSize: number;
+  readonly lastPageNumber: number;
+  readonly free: TreeStats;
+}
+
+const META_PAGES = 2;
+const pagesOf = ({ treeBranchPageCount, treeLeafPageCount, overflowPages }: TreeStats): number =>
+  treeBranchPageCount + treeLeafPageCount + overflowPages;
+
 /** Address space set aside for the file, in bytes. It costs nothing until used, and a map that never grows never moves. */
 const MAP_SIZE_BYTES = 256 * 2 ** 30;
 /**
@@ -39,15 +62,19 @@ const MAX_READERS = 32;
 /** The file holds secrets: only its owner may read it. */
 const FILE_MODE = 0o600;
 const COMPACTED_KEY = 'compactedRevision';
+/** Entries of stores that were made before headers had a checksum are of these types, and of these plus `CHECKED` since. */
 const TYPE_CREATE = 1;
 const TYPE_UPDATE = 2;
 const TYPE_DELETE = 3;
-/** type (1), checksum (4), previous revision (6), then the key. */
-const HEADER_BYTES = 11;
+const CHECKED = 3;
+/** type (1), checksum of the value (4), previous revision (6), checksum of the header itself (4), then the key. */
+const HEADER_BYTES = 15;
+const HEADER_CHECKSUM_AT = 11;
 /** Bytes of a key at most: a header shall fit well into a page. */
 export const MAX_KEY_BYTES = 1024;
 
-export class DamagedStoreError extends Error {
+/** Something on disk is not what was written. */
+export class DamagedStoreError extends StoreUnavailableError {
   override readonly name = 'DamagedStoreError';
 }
 
@@ -170,6 +197,30 @@ export class RevisionLog {
     }
   }
 
+  /** How much of the file is in use. */
+  get usage(): FileUsage {
+    const stats = this.#root.getStats() as EnvironmentStats;
+    const pages = [this.#headers, this.#values, this.#meta].map((database) => database.getStats() as TreeStats);
+    const used = [stats, stats.free, ...pages].reduce((sum, tree) => sum + pagesOf(tree), META_PAGES);
+    return { bytes: (stats.lastPageNumber + 1) * stats.pageSize, usedBytes: used * stats.pageSize };
+  }
+
+  /**
+   * Writes what is in use to a new data file in a directory, leaves out what is free, and returns the copy opened. It is as if
+   * it had been written to from the start: LMDB leaves one of the two beginnings of a copy empty until the next commit.
+   */
+  async copyTo(directory: string): Promise<RevisionLog> {
+    await this.#root.backup(directory, true);
+    const copy = await RevisionLog.open(directory);
+    try {
+      await copy.commit([], { compactedRevision: this.compactedRevision, revisions: [] });
+      return copy;
+    } catch (error) {
+      await copy.close();
+      throw error;
+    }
+  }
+
   /** Throws when the environment refuses everything after a failure it could not undo; it has to be opened anew then. */
   probe(): void {
     this.#root.transactionSync(() => undefined);
@@ -195,16 +246,29 @@ async function commitFailure(error: unknown): Promise<unknown> {
 
 function encodeHeader(entry: NewLogEntry): Buffer {
   const header = Buffer.allocUnsafe(HEADER_BYTES + Buffer.byteLength(entry.key));
-  header.writeUInt8(entry.type === 'delete' ? TYPE_DELETE : entry.replaces ? TYPE_UPDATE : TYPE_CREATE, 0);
+  header.writeUInt8(CHECKED + (entry.type === 'delete' ? TYPE_DELETE : entry.replaces ? TYPE_UPDATE : TYPE_CREATE), 0);
   header.writeUInt32BE(entry.value ? crc32(entry.value) : 0, 1);
   header.writeUIntBE(entry.previousRevision, 5, 6);
   header.write(entry.key, HEADER_BYTES, 'utf8');
+  header.writeUInt32BE(headerChecksum(entry.revision, header), HEADER_CHECKSUM_AT);
   return header;
 }
 
+/** Of the revision that the header stands under, too: a key of the tree may be damaged like anything else. */
+function headerChecksum(revision: number, header: Buffer): number {
+  return crc32(header.subarray(HEADER_BYTES), crc32(header.subarray(0, HEADER_CHECKSUM_AT), revision >>> 0));
+}
+
 function decodeHeader(revision: number, header: Buffer): LogEntry {
-  const type = header.length > HEADER_BYTES ? header.readUInt8(0) : 0;
-  if (type !== TYPE_CREATE && type !== TYPE_UPDATE && type !== TYPE_DELETE) {
+  const written = header.length > 0 ? header.readUInt8(0) : 0;
+  const checked = written > CHECKED;
+  const type = checked ? written - CHECKED : written;
+  const keyAt = checked ? HEADER_BYTES : HEADER_CHECKSUM_AT;
+  if (
+    header.length <= keyAt ||
+    (type !== TYPE_CREATE && type !== TYPE_UPDATE && type !== TYPE_DELETE) ||
+    (checked && header.readUInt32BE(HEADER_CHECKSUM_AT) !== headerChecksum(revision, header))
+  ) {
     throw new DamagedStoreError(
       `the log entry of revision ${revision} is damaged; restore the data directory from a backup`,
     );
@@ -215,6 +279,6 @@ function decodeHeader(revision: number, header: Buffer): LogEntry {
     replaces: type !== TYPE_CREATE,
     checksum: header.readUInt32BE(1),
     previousRevision: header.readUIntBE(5, 6),
-    key: header.toString('utf8', HEADER_BYTES),
+    key: header.toString('utf8', keyAt),
   };
 }

@@ -26,14 +26,18 @@ export interface ListOptions {
   readonly limit?: number;
   /** Only keys after this one. */
   readonly after?: string;
+  /** Counts what is left after the last item: at the latest revision that costs next to nothing, at another a look at each key. */
+  readonly count?: boolean;
 }
 
 export interface ListResult {
   readonly items: StoredValue[];
   /** The revision that the list is a picture of. */
   readonly revision: number;
-  /** How many more keys there are after the last item. */
-  readonly remaining: number;
+  /** Whether there are more keys after the last item. */
+  readonly more: boolean;
+  /** How many, where that was asked for. */
+  readonly remaining?: number;
 }
 
 /** The key's value must be of this revision; 0: the key must not be there. */
@@ -91,5 +95,5 @@ export class CompactedError extends Error {
 
 /** The store cannot take writes at the moment; nothing of the write that got this error is there. */
 export class StoreUnavailableError extends Error {
-  override readonly name = 'StoreUnavailableError';
+  override readonly name: string = 'StoreUnavailableError';
 }

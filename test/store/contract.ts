@@ -134,13 +134,21 @@ export function storeContract(name: string, open: (t: Test) => Promise<StoreUnde
     const paged: string[] = [];
     let after: string | undefined;
     do {
-      const part = await store.list('/pods/', { revision: middle, limit: 7, after });
+      const part = await store.list('/pods/', { revision: middle, limit: 7, after, count: true });
       t.equal(part.revision, middle);
       paged.push(...part.items.map((item) => item.key));
       t.equal(part.remaining, expected.length - paged.length);
-      after = part.remaining > 0 ? part.items.at(-1)?.key : undefined;
+      t.equal(part.more, paged.length < expected.length);
+      after = part.more ? part.items.at(-1)?.key : undefined;
     } while (after !== undefined);
     t.same(paged, expected);
+    const present = [...(await store.list('/pods/')).items.map((item) => item.key)];
+    for (const after of [undefined, present[0], present[200], present.at(-2), present.at(-1), '/pods/\u{10ffff}']) {
+      const left = present.filter((key) => after === undefined || key > after).length;
+      const part = await store.list('/pods/', { limit: 3, after, count: true });
+      t.equal(part.remaining, Math.max(0, left - 3), `after ${after}`);
+      t.equal((await store.list('/pods/', { limit: 3, after })).remaining, undefined, 'only where it is asked for');
+    }
   });
 
   test(`${name}: watchers get every event once and in order, from wherever they start, while 50 write`, async (t) => {

@@ -1,4 +1,4 @@
-import { mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
@@ -70,6 +70,59 @@ test('too much history goes however young it is, and the file is used again inst
   for (let i = 0; i < 5; i++) await round();
   t.ok((await stat(join(path, 'data.mdb'))).size < settled * 1.5);
   t.ok(store.revision - store.compactedRevision < 1500);
+});
+
+test('a data file that is mostly free is made anew while others read and write, and no write is lost', async (t) => {
+  const path = await directory(t);
+  const file = join(path, 'data.mdb');
+  let store = await openEmbeddedStore({ path, compaction: false, fileCompaction: { fromBytes: 2 ** 20, maxUse: 0.4 } });
+  t.teardown(() => store.close());
+  await Promise.all(Array.from({ length: 1500 }, (_, i) => store.put(`/k/${i}`, Buffer.alloc(3000, 'x'))));
+  await Promise.all(Array.from({ length: 1400 }, (_, i) => store.delete(`/k/${i}`)));
+  const events: string[] = [];
+  store.watch(
+    '/',
+    store.revision,
+    (batch) => events.push(...batch.map(({ key }) => key)),
+    new AbortController().signal,
+  );
+  const before = (await stat(file)).size;
+  const compacted = store.compact(store.revision);
+  const written: string[] = [];
+  while ((await stat(file)).size > before / 2) {
+    const key = `/w/${written.length}`;
+    await store.put(key, Buffer.from(key));
+    written.push(key);
+    t.equal((await store.get('/k/1499'))?.value.length, 3000);
+  }
+  await compacted;
+  const { revision } = store;
+  t.same(events, written);
+  await store.close();
+  t.strictSame((await readdir(path)).filter((name) => name.startsWith('compacted-')).length, 1, 'where it was made');
+
+  store = await openEmbeddedStore({ path, compaction: false });
+  t.equal(store.revision, revision);
+  t.equal((await store.list('/k/')).items.length, 100);
+  t.same((await store.list('/w/')).items.map(({ key }) => key).sort(), written.toSorted());
+  t.same(
+    (await readdir(path)).filter((name) => name.startsWith('compacted-')),
+    [],
+    'what is left of it goes at the next start',
+  );
+});
+
+test('a data file that was made anew and not written to since opens again', async (t) => {
+  const path = await directory(t);
+  let store = await openEmbeddedStore({ path, compaction: false, fileCompaction: { fromBytes: 1, maxUse: 0.4 } });
+  t.teardown(() => store.close());
+  for (let i = 0; i < 300; i++) await store.put('/k', Buffer.alloc(3000, `${i % 10}`));
+  const before = (await stat(join(path, 'data.mdb'))).size;
+  await store.compact(store.revision);
+  while ((await stat(join(path, 'data.mdb'))).size >= before) await sleep(10);
+  await store.close();
+  store = await openEmbeddedStore({ path, compaction: false });
+  t.equal((await store.get('/k'))?.value.toString(), '9'.repeat(3000));
 });
 
 test('a directory is open in one process at a time, and is free again when that is killed', async (t) => {
