@@ -1,4 +1,6 @@
 /** Settings of `kedge agent`. */
+import { Cidr } from '../api/machinery/address.ts';
+
 export const defaultAgentConfig = {
   server: '',
   token: '',
@@ -64,7 +66,7 @@ export const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   clusterDns: 'address of the cluster DNS',
   clusterDomain: 'domain of the cluster',
   clusterCidr: 'addresses of pods',
-  serviceCidr: 'addresses of Services',
+  serviceCidr: 'addresses of Services; what is sent to one that no Service has is refused, unless this is empty',
   cniConfDir: "where the pod network's CNI configuration is written; the container runtime reads it there",
   cniStateDir: 'where the CNI plugins keep which addresses are taken',
   bridgeName: 'bridge that pods are plugged into',
@@ -75,3 +77,10 @@ export const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   port: 'port of the node API',
   logLevel: 'trace, debug, info, warn, error or fatal',
 };
+
+/** Throws an Error for the operator. IPv6 is not routed yet. */
+export function parseRange(setting: 'clusterCidr' | 'serviceCidr', text: string): Cidr {
+  const range = Cidr.parse(text.trim());
+  if (range?.family !== 'IPv4') throw new Error(`${setting} must be a range of IPv4, not ${JSON.stringify(text)}`);
+  return range;
+}

@@ -14,7 +14,7 @@ import { EventRecorder } from '../client/event-recorder.ts';
 import { Informer } from '../client/informer.ts';
 import { services, subjectAccessReviews, tokenReviews } from '../client/resources.ts';
 import type { Logger } from 'pino';
-import type { AgentConfig } from './config.ts';
+import { parseRange, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { Meter } from './eviction/meter.ts';
@@ -40,6 +40,8 @@ import { parseThresholds } from './node/pressure.ts';
 import { untilRuntimeAnswers } from './node/runtime-ready.ts';
 import { PodManager } from './pods/pod-manager.ts';
 import { PodWorkers } from './pods/pod-workers.ts';
+import { IptablesBackend } from './proxy/iptables-backend.ts';
+import { Iptables } from './proxy/iptables.ts';
 import { ServiceProxy } from './proxy/service-proxy.ts';
 import { cgroupTree } from './resources/cgroup-tree.ts';
 import { lowestOomScoreAdj, PodCgroups } from './resources/pod-cgroups.ts';
@@ -65,6 +67,8 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const dataDir = resolve(config.dataDir);
   const thresholds = parseThresholds(config.evictionHard);
   const labels = parseLabels(config.nodeLabels);
+  const clusterCidr = parseRange('clusterCidr', config.clusterCidr);
+  const serviceCidr = config.serviceCidr === '' ? undefined : parseRange('serviceCidr', config.serviceCidr);
   const taints = parseTaints(config.nodeTaints);
 
   // Who this host is, what it is, and what it runs containers with.
@@ -266,7 +270,10 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     );
 
   const proxy = new ServiceProxy({
-    ...{ client, logger, nodeName: name, clusterCidr: config.clusterCidr, dataDir },
+    ...{ client, logger, nodeName: name, dataDir },
+    events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal }),
+    backend: new IptablesBackend({ clusterCidr, iptables: new Iptables(signal) }),
+    serviceCidr,
     synced: (seconds, failed) => metrics.rulesSynced(seconds, failed),
   });
 

@@ -8,6 +8,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly env?: NodeJS.ProcessEnv;
+  /** Told of the output as it comes, in pieces of any size; it is not collected then. */
+  readonly onStdout?: (text: string) => void;
 }
 
 export interface RunResult {
@@ -33,7 +35,7 @@ const LEFT_BEHIND_AFTER_MS = 1_000;
 
 /** Resolves when the program ends with 0; rejects with a ProgramError otherwise (also when it cannot be started). */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const { input, timeoutMs = DEFAULT_TIMEOUT_MS, signal, env } = options;
+  const { input, timeoutMs = DEFAULT_TIMEOUT_MS, signal, env, onStdout } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -44,7 +46,7 @@ export function run(program: string, args: readonly string[], options: RunOption
     });
     let stdout = '';
     let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stdout.setEncoding('utf8').on('data', onStdout ?? ((text: string) => (stdout += text)));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     const leaveBehind = setTimeout(() => {
       for (const stream of child.stdio) stream?.destroy();

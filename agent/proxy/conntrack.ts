@@ -1,42 +1,84 @@
-/**
- * UDP has no connections that end: the kernel keeps sending a flow where it first went. Entries that lead to an endpoint that
- * has gone, or that were made before a Service had endpoints, are deleted.
- */
+/** Ends the UDP flows that lead where no Service wants them: reads the kernel's table, deletes what udp-flows.ts names. */
+import { networkInterfaces } from 'node:os';
 import { ProgramError, run } from '../host/run.ts';
-import { usable, type ServiceEntry } from './service-table.ts';
+import type { ServiceEntry } from './service-table.ts';
+import {
+  isEmpty,
+  isLocalAddress,
+  isStale,
+  parseFlow,
+  wantedFlows,
+  type UdpFlow,
+  type WantedFlows,
+} from './udp-flows.ts';
 
-/** The entries to delete, as arguments of `conntrack -D`. Pure. */
-export function staleEntries(old: ServiceEntry | undefined, next: ServiceEntry | undefined): string[][] {
-  const stale: string[][] = [];
-  for (const port of old?.ports ?? []) {
-    if (port.protocol !== 'UDP') continue;
-    const after = next?.ports.find((other) => other.label === port.label && other.protocol === 'UDP');
-    const alive = new Set(usable(after?.endpoints ?? []).map((endpoint) => endpoint.ip));
-    for (const { ip } of usable(port.endpoints)) {
-      if (alive.has(ip)) continue;
-      for (const address of addresses(old)) stale.push(['-p', 'udp', '--orig-dst', address, '--dst-nat', ip]);
-      if (port.nodePort) stale.push(['-p', 'udp', '--dport', String(port.nodePort), '--dst-nat', ip]);
+/** A table of a million entries is printed in a few seconds. */
+const TIME_LIMIT_MS = 60_000;
+/** Flows of one frontend to one endpoint are deleted together: so many such pairs in one pass, and so many passes. */
+const MAX_PAIRS = 500;
+const MAX_PASSES = 10;
+/** Longer than any entry: what has no line end by then is none. */
+const MAX_LINE = 4096;
+
+const NOTHING: WantedFlows = { addresses: new Map(), nodePorts: new Map() };
+
+export class UdpFlows {
+  /** What was wanted when the table was last compared. */
+  #before = NOTHING;
+
+  /** The table is only read where a Service has or had UDP ports. Throws ProgramError; nothing is forgotten then. */
+  async reconcile(services: Iterable<ServiceEntry>, signal: AbortSignal): Promise<void> {
+    const wanted = wantedFlows(services);
+    const isNeeded = !isEmpty(wanted) || !isEmpty(this.#before);
+    for (let pass = 0; isNeeded && pass < MAX_PASSES; pass++) {
+      const stale = await this.#staleFlows(wanted, signal);
+      for (const flow of stale) await deleteFlows(flow, signal);
+      if (stale.length < MAX_PAIRS) break;
     }
+    this.#before = wanted;
   }
-  for (const port of next?.ports ?? []) {
-    if (port.protocol !== 'UDP' || usable(port.endpoints).length === 0) continue;
-    const before = old?.ports.find((other) => other.label === port.label && other.protocol === 'UDP');
-    if (usable(before?.endpoints ?? []).length > 0) continue;
-    for (const address of addresses(next))
-      stale.push(['-p', 'udp', '--orig-dst', address, '--dport', String(port.port)]);
-    if (port.nodePort) stale.push(['-p', 'udp', '--dport', String(port.nodePort)]);
+
+  /** One flow for each pair of frontend and endpoint. */
+  async #staleFlows(wanted: WantedFlows, signal: AbortSignal): Promise<UdpFlow[]> {
+    const addresses = new Set(
+      Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((each) => each.address)),
+    );
+    const stale = new Map<string, UdpFlow>();
+    await listFlows((flow) => {
+      if (stale.size >= MAX_PAIRS) return;
+      if (isStale(flow, wanted, this.#before, (address) => isLocalAddress(addresses, address)))
+        stale.set(Object.values(flow).join(), flow);
+    }, signal);
+    return [...stale.values()];
   }
-  return stale;
 }
 
-const addresses = (service: ServiceEntry | undefined): string[] =>
-  service ? [service.clusterIP, ...service.externalIPs, ...service.loadBalancerIPs] : [];
+/** The table is told line by line: it may have hundreds of thousands. */
+async function listFlows(onFlow: (flow: UdpFlow) => void, signal: AbortSignal): Promise<void> {
+  let rest = '';
+  const onStdout = (text: string): void => {
+    const lines = (rest + text).split('\n');
+    rest = (lines.pop() ?? '').slice(0, MAX_LINE);
+    for (const line of lines) {
+      const flow = parseFlow(line);
+      if (flow) onFlow(flow);
+    }
+  };
+  await run('conntrack', ['-L', '-f', 'ipv4', '-p', 'udp'], { timeoutMs: TIME_LIMIT_MS, signal, onStdout });
+}
 
-/** That nothing matched is no failure: conntrack then ends with 1 and says so. */
-export async function deleteEntries(entry: readonly string[], signal: AbortSignal): Promise<void> {
+/** That they have ended by themselves is no failure: conntrack then ends with 1 and says so. */
+async function deleteFlows(flow: UdpFlow, signal: AbortSignal): Promise<void> {
+  const { destination, destinationPort, replySource, replySourcePort } = flow;
+  const frontend = ['--orig-dst', destination, '--orig-port-dst', String(destinationPort)];
+  const endpoint = ['--reply-src', replySource, '--reply-port-src', String(replySourcePort)];
   try {
-    await run('conntrack', ['-D', ...entry], { signal });
+    await run('conntrack', ['-D', '-f', 'ipv4', '-p', 'udp', ...frontend, ...endpoint], {
+      timeoutMs: TIME_LIMIT_MS,
+      signal,
+      onStdout: () => undefined,
+    });
   } catch (error) {
-    if (!(error instanceof ProgramError) || !/0 flow entries/.test(error.stderr)) throw error;
+    if (!(error instanceof ProgramError) || !/\b0 flow entries/.test(error.stderr)) throw error;
   }
 }

@@ -4,7 +4,9 @@
  * each 64 node ports), so that neither a packet nor a change walks a list of all Services.
  */
 import { createHash } from 'node:crypto';
-import { usable, type Endpoint, type ServiceEntry, type ServicePort } from './service-table.ts';
+import { Cidr, IpAddress } from '../../api/machinery/address.ts';
+import { socketText, usable, type Endpoint, type ServiceEntry, type ServicePort } from './service-table.ts';
+import { PROTOCOLS, type Port } from './service-values.ts';
 
 export type Table = 'nat' | 'filter';
 
@@ -25,6 +27,13 @@ export interface CompiledService {
   readonly dispatch: readonly Dispatch[];
 }
 
+export interface Ranges {
+  /** Of pods: traffic from there to a Service keeps its source address. */
+  readonly cluster: Cidr;
+  /** Of Services; undefined while it is not known. */
+  readonly services: Cidr | undefined;
+}
+
 /** Packets with this bit leave with the node's address (kube-proxy's default masquerade bit 14). */
 const MASQUERADE_MARK = '0x4000/0x4000';
 const NODE_PORTS_PER_CHAIN = 64;
@@ -37,22 +46,26 @@ const hash = (...parts: readonly (string | number)[]): string =>
     .toUpperCase()
     .slice(0, 16);
 
-/** Comments name the Service in `iptables -L`; a label is made of DNS names, so it needs no further quoting. */
+/** Comments name the Service in `iptables -L`. The text is ours and a `Label`, so it needs no further quoting. */
 const comment = (text: string): string => `-m comment --comment "${text}"`;
 
-const match = ({ protocol }: ServicePort, port: number): string =>
+const match = ({ protocol }: ServicePort, port: Port): string =>
   `-p ${protocol.toLowerCase()} -m ${protocol.toLowerCase()} --dport ${port}`;
 
-/** `10.43.7.9` -> the chain for 10.43.7.0/24. */
-const addressChain = (ip: string): { name: string; network: string } => {
-  const network = ip.slice(0, ip.lastIndexOf('.'));
-  return { name: `KUBE-SERVICES-${network.replaceAll('.', '-')}`, network: `${network}.0/24` };
-};
+const ADDRESS_CHAIN_LENGTH = 24;
+const ADDRESS_CHAIN_PREFIX = 'KUBE-SERVICES-';
+const NODE_PORT_CHAIN_PREFIX = 'KUBE-NODEPORTS-';
 
-const nodePortChain = (nodePort: number): { name: string; first: number; last: number } => {
-  const first = nodePort - (nodePort % NODE_PORTS_PER_CHAIN);
-  return { name: `KUBE-NODEPORTS-${first}`, first, last: first + NODE_PORTS_PER_CHAIN - 1 };
-};
+/** `10.43.7.9` -> the chain for 10.43.7.0/24. */
+const addressChain = (ip: IpAddress): string =>
+  `${ADDRESS_CHAIN_PREFIX}${ip.text.slice(0, ip.text.lastIndexOf('.')).replaceAll('.', '-')}`;
+const nodePortChain = (nodePort: Port): string =>
+  `${NODE_PORT_CHAIN_PREFIX}${nodePort - (nodePort % NODE_PORTS_PER_CHAIN)}`;
+
+const REFUSE = '-j REJECT --reject-with icmp-port-unreachable';
+/** What nobody answers must not leave the host by its default route. A host may have such an address itself. */
+const refuseUnlessLocal = (range: Cidr, why: string): string =>
+  `-d ${range.text} -m addrtype ! --dst-type LOCAL ${comment(why)} ${REFUSE}`;
 
 /** The even share of the remaining endpoints, as kube-proxy writes it. */
 const probability = (remaining: number): string => (1 / remaining).toFixed(10);
@@ -68,15 +81,15 @@ function spread(
   const rules: string[] = [];
   const targets = endpoints.map((endpoint) => ({
     endpoint,
-    name: `KUBE-SEP-${hash(port.label, port.protocol, endpoint.ip, endpoint.port)}`,
+    name: `KUBE-SEP-${hash(port.label, port.protocol, endpoint.ip.text, endpoint.port)}`,
   }));
   for (const { endpoint, name } of targets) {
     const set = service.affinitySeconds ? `-m recent --name ${name} --set --mask 255.255.255.255 --rsource ` : '';
     const protocol = port.protocol.toLowerCase();
     chains.set(name, [
       // A pod that reaches itself through its Service must see another's address as the source.
-      `-s ${endpoint.ip}/32 ${comment(port.label)} -j KUBE-MARK-MASQ`,
-      `-p ${protocol} ${comment(port.label)} ${set}-m ${protocol} -j DNAT --to-destination ${endpoint.ip}:${endpoint.port}`,
+      `-s ${endpoint.ip.text}/32 ${comment(port.label)} -j KUBE-MARK-MASQ`,
+      `-p ${protocol} ${comment(port.label)} ${set}-m ${protocol} -j DNAT --to-destination ${socketText(endpoint.ip, endpoint.port)}`,
     ]);
   }
   if (service.affinitySeconds) {
@@ -89,23 +102,28 @@ function spread(
   targets.forEach(({ endpoint, name }, index) => {
     const remaining = targets.length - index;
     const chance = remaining > 1 ? ` -m statistic --mode random --probability ${probability(remaining)}` : '';
-    rules.push(`${comment(`${port.label} -> ${endpoint.ip}:${endpoint.port}`)}${chance} -j ${name}`);
+    rules.push(`${comment(`${port.label} -> ${socketText(endpoint.ip, endpoint.port)}`)}${chance} -j ${name}`);
   });
   return rules;
 }
 
-/** `clusterCidr`: traffic from there to a Service keeps its source address. */
-export function compileService(service: ServiceEntry, clusterCidr: string): CompiledService {
+export function compileService(service: ServiceEntry, ranges: Ranges): CompiledService {
   const nat = new Map<string, string[]>();
   const dispatch: Dispatch[] = [];
-  for (const port of service.ports) compilePort(service, port, clusterCidr, nat, dispatch);
+  for (const port of service.ports) compilePort(service, port, ranges.cluster, nat, dispatch);
+  const { clusterIP } = service;
+  if (!ranges.services?.contains(clusterIP)) {
+    const why = `no such port at ${clusterIP.text}`;
+    const rule = refuseUnlessLocal(Cidr.host(clusterIP), why);
+    dispatch.push({ table: 'filter', chain: addressChain(clusterIP), rule });
+  }
   return { nat, dispatch };
 }
 
 function compilePort(
   service: ServiceEntry,
   port: ServicePort,
-  clusterCidr: string,
+  clusterCidr: Cidr,
   nat: Map<string, string[]>,
   dispatch: Dispatch[],
 ): void {
@@ -113,40 +131,39 @@ function compilePort(
   const cluster = usable(port.endpoints);
   const local = usable(port.endpoints.filter((endpoint) => endpoint.local));
   const internal = service.internalPolicyLocal ? local : cluster;
-  const toAddress = (ip: string, table: Table, action: string): void => {
+  const toAddress = (ip: IpAddress, table: Table, action: string): void => {
     dispatch.push({
       table,
-      chain: addressChain(ip).name,
-      rule: `-d ${ip}/32 ${match(port, port.port)} ${comment(port.label)} ${action}`,
+      chain: addressChain(ip),
+      rule: `-d ${ip.text}/32 ${match(port, port.port)} ${comment(port.label)} ${action}`,
     });
   };
-  const refuse = '-j REJECT --reject-with icmp-port-unreachable';
   // Nobody anywhere is a refusal, told at once; nobody on this node under a Local policy is a drop, so that the sender tries another.
-  const without = (endpoints: readonly Endpoint[]): string => (endpoints.length ? '-j DROP' : refuse);
+  const without = (endpoints: readonly Endpoint[]): string => (endpoints.length ? '-j DROP' : REFUSE);
 
   if (internal.length) {
     const chain = `KUBE-SVC-${id}`;
     nat.set(chain, [
-      `! -s ${clusterCidr} -d ${service.clusterIP}/32 ${match(port, port.port)} ${comment(`${port.label} cluster IP`)} -j KUBE-MARK-MASQ`,
+      `! -s ${clusterCidr.text} -d ${service.clusterIP.text}/32 ${match(port, port.port)} ${comment(`${port.label} cluster IP`)} -j KUBE-MARK-MASQ`,
       ...spread(chain, service, port, internal, nat),
     ]);
     toAddress(service.clusterIP, 'nat', `-j ${chain}`);
   } else toAddress(service.clusterIP, 'filter', without(cluster));
 
   const outside = [...service.externalIPs, ...service.loadBalancerIPs];
-  if (outside.length === 0 && port.nodePort === 0) return;
+  if (outside.length === 0 && port.nodePort === undefined) return;
   const external = service.externalPolicyLocal ? local : cluster;
   const filterNodePort = (action: string): void => {
     if (!port.nodePort) return;
     dispatch.push({
       table: 'filter',
-      chain: nodePortChain(port.nodePort).name,
+      chain: nodePortChain(port.nodePort),
       rule: `${match(port, port.nodePort)} ${comment(port.label)} ${action}`,
     });
   };
   if (external.length === 0 && !(service.externalPolicyLocal && cluster.length)) {
-    for (const ip of outside) toAddress(ip, 'filter', refuse);
-    filterNodePort(refuse);
+    for (const ip of outside) toAddress(ip, 'filter', REFUSE);
+    filterNodePort(REFUSE);
     return;
   }
 
@@ -156,7 +173,7 @@ function compilePort(
     // Pods and the node itself are inside: they are not bound by the policy for traffic from outside.
     const everywhere = `KUBE-SVL-ALL-${id}`.slice(0, 28);
     nat.set(everywhere, spread(everywhere, service, port, cluster, nat));
-    rules.push(`-s ${clusterCidr} ${comment(`pods to ${port.label}`)} -j ${everywhere}`);
+    rules.push(`-s ${clusterCidr.text} ${comment(`pods to ${port.label}`)} -j ${everywhere}`);
     rules.push(`-m addrtype --src-type LOCAL ${comment(`this node to ${port.label}`)} -j KUBE-MARK-MASQ`);
     rules.push(`-m addrtype --src-type LOCAL ${comment(`this node to ${port.label}`)} -j ${everywhere}`);
     if (local.length) {
@@ -172,15 +189,15 @@ function compilePort(
   nat.set(chain, rules);
   for (const ip of service.externalIPs) toAddress(ip, 'nat', `-j ${chain}`);
   for (const ip of service.loadBalancerIPs) {
-    const sources = service.loadBalancerSourceRanges;
-    if (sources.length === 0) toAddress(ip, 'nat', `-j ${chain}`);
-    for (const source of sources) toAddress(ip, 'nat', `-s ${source} -j ${chain}`);
-    if (sources.length > 0) toAddress(ip, 'filter', '-j DROP');
+    const sources = service.loadBalancerSources;
+    if (sources === undefined) toAddress(ip, 'nat', `-j ${chain}`);
+    for (const source of sources ?? []) toAddress(ip, 'nat', `-s ${source.text} -j ${chain}`);
+    if (sources !== undefined) toAddress(ip, 'filter', '-j DROP');
   }
   if (port.nodePort) {
     dispatch.push({
       table: 'nat',
-      chain: nodePortChain(port.nodePort).name,
+      chain: nodePortChain(port.nodePort),
       rule: `${match(port, port.nodePort)} ${comment(port.label)} -j ${chain}`,
     });
   }
@@ -211,7 +228,7 @@ export const JUMPS: readonly { readonly table: Table; readonly chain: string; re
 ];
 
 /** The chains that are there whatever Services there are, less KUBE-SERVICES and KUBE-NODEPORTS themselves. */
-export function baseChains(clusterCidr: string): RuleSet {
+export function baseChains(clusterCidr: Cidr): RuleSet {
   return {
     nat: new Map([
       ['KUBE-MARK-MASQ', [`-j MARK --or-mark 0x4000`]],
@@ -219,7 +236,7 @@ export function baseChains(clusterCidr: string): RuleSet {
         'KUBE-POSTROUTING',
         [
           // What pods send out of the cluster leaves with the node's address; what they send each other keeps theirs.
-          `-s ${clusterCidr} ! -d ${clusterCidr} -m addrtype ! --dst-type MULTICAST ${comment('pods to the outside')} -j MASQUERADE --random-fully`,
+          `-s ${clusterCidr.text} ! -d ${clusterCidr.text} -m addrtype ! --dst-type MULTICAST ${comment('pods to the outside')} -j MASQUERADE --random-fully`,
           `-m mark ! --mark ${MASQUERADE_MARK} -j RETURN`,
           '-j MARK --xor-mark 0x4000',
           `${comment('kubernetes service traffic requiring SNAT')} -j MASQUERADE --random-fully`,
@@ -243,8 +260,8 @@ export function baseChains(clusterCidr: string): RuleSet {
           `${comment('kubernetes forwarding conntrack rule')} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
           // Here and not in FORWARD: what Services refuse must be refused before pods are let through.
           `-m conntrack --ctstate NEW ${comment('kubernetes service portals')} -j KUBE-SERVICES`,
-          `-s ${clusterCidr} ${comment('from pods')} -j ACCEPT`,
-          `-d ${clusterCidr} ${comment('to pods')} -j ACCEPT`,
+          `-s ${clusterCidr.text} ${comment('from pods')} -j ACCEPT`,
+          `-d ${clusterCidr.text} ${comment('to pods')} -j ACCEPT`,
         ],
       ],
     ]),
@@ -252,20 +269,26 @@ export function baseChains(clusterCidr: string): RuleSet {
 }
 
 /** The first step of telling Services apart: from KUBE-SERVICES to the chains that are in use. */
-export function dispatchChains(table: Table, used: Iterable<string>): Map<string, readonly string[]> {
+export function dispatchChains(
+  table: Table,
+  used: Iterable<string>,
+  serviceRange: Cidr | undefined,
+): Map<string, readonly string[]> {
   const services: string[] = [];
   const nodePorts: string[] = [];
   for (const name of [...used].sort()) {
-    if (name.startsWith('KUBE-NODEPORTS-')) {
-      const { first, last } = nodePortChain(Number(name.slice('KUBE-NODEPORTS-'.length)));
-      for (const protocol of ['tcp', 'udp', 'sctp'])
-        nodePorts.push(`-p ${protocol} -m ${protocol} --dport ${first}:${last} -j ${name}`);
+    if (name.startsWith(NODE_PORT_CHAIN_PREFIX)) {
+      const first = Number(name.slice(NODE_PORT_CHAIN_PREFIX.length));
+      for (const protocol of PROTOCOLS.map((each) => each.toLowerCase()))
+        nodePorts.push(`-p ${protocol} -m ${protocol} --dport ${first}:${first + NODE_PORTS_PER_CHAIN - 1} -j ${name}`);
     } else {
-      services.push(`-d ${name.slice('KUBE-SERVICES-'.length).replaceAll('-', '.')}.0/24 -j ${name}`);
+      const network = name.slice(ADDRESS_CHAIN_PREFIX.length).replaceAll('-', '.');
+      services.push(`-d ${network}.0/${ADDRESS_CHAIN_LENGTH} -j ${name}`);
     }
   }
   if (nodePorts.length)
     services.push(`-m addrtype --dst-type LOCAL ${comment('node ports; after all addresses')} -j KUBE-NODEPORTS`);
+  if (table === 'filter' && serviceRange) services.push(refuseUnlessLocal(serviceRange, 'no such Service'));
   return new Map([
     ['KUBE-SERVICES', services],
     ['KUBE-NODEPORTS', nodePorts],

@@ -1,23 +1,27 @@
 /** The driver: follows Services and EndpointSlices and keeps the kernel's rules as they say. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { Cidr } from '../../api/machinery/address.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
+import type { EventRecorder } from '../../client/event-recorder.ts';
 import { Informer } from '../../client/informer.ts';
 import { endpointSlices as slicesResource, services as servicesResource } from '../../client/resources.ts';
-import { deleteEntries, staleEntries } from './conntrack.ts';
+import { UdpFlows } from './conntrack.ts';
 import { HealthChecks } from './health-checks.ts';
-import { Iptables } from './iptables.ts';
 import { tuneKernel } from './kernel-tuning.ts';
-import { isEmpty, RuleBook } from './rule-book.ts';
-import { serviceEntry, serviceFacts, sliceFacts, type ServiceEntry } from './service-table.ts';
+import type { ProxyBackend } from './proxy-backend.ts';
+import { serviceEntry, serviceFacts, sliceFacts, type ServiceEntry, type ServiceFacts } from './service-table.ts';
+import { flowsOf } from './udp-flows.ts';
 
 export interface ServiceProxyOptions {
   readonly client: ApiClient;
   readonly logger: Logger;
+  readonly events: Pick<EventRecorder, 'event'>;
   readonly nodeName: string;
-  /** Addresses of pods, of the whole cluster. */
-  readonly clusterCidr: string;
+  readonly backend: ProxyBackend;
+  /** The range out of which Services get their addresses, as this host was told. */
+  readonly serviceCidr: Cidr | undefined;
   /** The agent's, which remembers what the kernel's settings were. */
   readonly dataDir: string;
   /** Told of each time that rules were written or could not be. */
@@ -26,12 +30,29 @@ export interface ServiceProxyOptions {
 
 /** How often it is checked that a reloaded firewall has not taken our rules away. */
 const CHECK_INTERVAL_MS = 60_000;
+/** After so many checks, the Services that are left out are tried again. */
+const CHECKS_PER_RETRY = 5;
 const RETRY = { initialMs: 500, maxMs: 30_000 };
+/** The one Service that every cluster has: its address is the first of the range. */
+const API_SERVICE = 'default/kubernetes';
+
+type Changes = ReadonlyMap<string, ServiceEntry | undefined>;
 
 export class ServiceProxy {
   readonly #options: ServiceProxyOptions;
   readonly #entries = new Map<string, ServiceEntry>();
   readonly #dirty = new Set<string>();
+  /** What was last logged of values that nothing can be made of. */
+  readonly #problems = new Map<string, string>();
+  /** Services that the kernel refuses, with its words. */
+  readonly #leftOut = new Map<string, string>();
+  readonly #udpFlows = new UdpFlows();
+  #flowsChanged = true;
+  #serviceRange: Cidr | undefined;
+  #isForeignRange = false;
+  /** Whether the kernel's settings are as the rules need them. */
+  #tuned = false;
+  #checks = 0;
   #wake: () => void = () => undefined;
 
   constructor(options: ServiceProxyOptions) {
@@ -40,7 +61,7 @@ export class ServiceProxy {
 
   /** Until the signal is aborted; the rules stay in force then. */
   async run(signal: AbortSignal): Promise<void> {
-    const { client, logger, nodeName, clusterCidr, dataDir, synced } = this.#options;
+    const { client, logger, nodeName, dataDir } = this.#options;
     const services = new Informer({
       client,
       logger,
@@ -72,78 +93,136 @@ export class ServiceProxy {
 
     const entryOf = (key: string): ServiceEntry | undefined => {
       const facts = services.getByKey(key)?.facts;
+      this.#tellProblems(key, facts);
       return facts && serviceEntry(facts, slices.byIndex('service', key));
     };
     using checks = new HealthChecks(logger);
-    const rules = new RuleBook(clusterCidr);
-    const iptables = new Iptables(signal);
-    let known = false;
     let failures = 0;
     while (!signal.aborted) {
       const changes = new Map([...this.#dirty].map((key) => [key, entryOf(key)]));
       this.#dirty.clear();
-      const startedAt = process.uptime();
-      const seconds = (): number => process.uptime() - startedAt;
-      const change = rules.update(changes);
+      this.#remember(changes);
+      for (const [key, entry] of changes) checks.update(key, entry);
       try {
-        if (!known) await iptables.replace(rules.everything());
-        else if (!isEmpty(change)) await iptables.apply(change);
-        if (!known || !isEmpty(change)) synced?.(seconds(), false);
-        if (!known) await tuneKernel(dataDir, (error, consequence) => logger.warn({ err: error.message }, consequence));
-        known = true;
+        await this.#sync(changes);
+        if (!this.#tuned) await tuneKernel(dataDir, (error, result) => logger.warn({ err: error.message }, result));
+        this.#tuned = true;
         failures = 0;
       } catch (error) {
         if (signal.aborted) break;
-        synced?.(seconds(), true);
-        // What is in force is not known any more: write all of it once the tool works again.
-        known = false;
+        this.#tuned = false;
         const retryMs = backoffMs(RETRY, ++failures);
         logger.error({ err: (error as Error).message, retryMs: Math.round(retryMs) }, 'cannot write the service rules');
         await delay(retryMs, undefined, { signal }).catch(() => undefined);
+        continue;
       }
-      await this.#settle(changes, checks, signal);
-      if (known && this.#dirty.size === 0 && !(await this.#idle(iptables, signal))) known = false;
+      await this.#endStaleFlows(signal);
+      if (this.#dirty.size === 0) await this.#idle(signal);
     }
     await Promise.all(following);
   }
 
-  /** What follows from new rules: stale UDP flows end, health checks answer anew. */
-  async #settle(
-    changes: ReadonlyMap<string, ServiceEntry | undefined>,
-    checks: HealthChecks,
-    signal: AbortSignal,
-  ): Promise<void> {
+  #remember(changes: Changes): void {
     for (const [key, entry] of changes) {
-      const old = this.#entries.get(key);
+      if (flowsOf(this.#entries.get(key)) !== flowsOf(entry)) this.#flowsChanged = true;
       if (entry) this.#entries.set(key, entry);
       else this.#entries.delete(key);
-      checks.update(key, entry);
-      for (const stale of staleEntries(old, entry)) {
-        await deleteEntries(stale, signal).catch((error: Error) => {
-          if (!signal.aborted)
-            this.#options.logger.warn({ service: key, err: error.message }, 'cannot end stale UDP flows');
-        });
-      }
     }
   }
 
-  /** Waits for a change; answers false when the rules have gone missing meanwhile. */
-  async #idle(iptables: Iptables, signal: AbortSignal): Promise<boolean> {
-    const changed = new Promise<void>((resolve) => (this.#wake = resolve));
+  /** Throws what the backend throws, which keeps the changes for the next time. */
+  async #sync(changes: Changes): Promise<void> {
+    const { backend, synced } = this.#options;
+    const startedAt = process.uptime();
+    const seconds = (): number => process.uptime() - startedAt;
+    try {
+      const { wrote, refused } = await backend.sync({ services: changes, serviceRange: this.#knownRange() });
+      if (wrote) synced?.(seconds(), false);
+      this.#tellRefused(changes, refused);
+    } catch (error) {
+      synced?.(seconds(), true);
+      throw error;
+    }
+  }
+
+  /** The range is believed once the cluster's own Service is in it: a wrong one would cut the host off from others' networks. */
+  #knownRange(): Cidr | undefined {
+    const { serviceCidr, logger } = this.#options;
+    const api = this.#entries.get(API_SERVICE);
+    if (!api || !serviceCidr) return this.#serviceRange;
+    const isOurs = serviceCidr.contains(api.clusterIP);
+    if (!isOurs && !this.#isForeignRange) {
+      const fields = { serviceCidr: serviceCidr.text, service: API_SERVICE, clusterIP: api.clusterIP.text };
+      logger.warn(fields, 'the service range is not that of this cluster: addresses of no Service are not refused');
+    }
+    this.#isForeignRange = !isOurs;
+    return (this.#serviceRange = isOurs ? serviceCidr : undefined);
+  }
+
+  #tellProblems(key: string, facts: ServiceFacts | undefined): void {
+    const problems = facts?.problems.join('; ') ?? '';
+    if (problems !== '' && problems !== this.#problems.get(key)) {
+      this.#options.logger.warn({ service: key, problems }, 'values of a Service make no rules');
+    }
+    if (problems === '') this.#problems.delete(key);
+    else this.#problems.set(key, problems);
+  }
+
+  #tellRefused(changes: Changes, refused: ReadonlyMap<string, string>): void {
+    const { events, logger, nodeName } = this.#options;
+    for (const key of changes.keys()) {
+      if (!refused.has(key) && this.#leftOut.delete(key))
+        logger.info({ service: key }, 'Service is in the rules again');
+    }
+    for (const [key, why] of refused) {
+      const service = this.#entries.get(key);
+      if (!service) continue;
+      this.#leftOut.set(key, why);
+      logger.error({ service: key, err: why }, 'Service is left out: the kernel refuses its rules');
+      const { namespace, name, uid } = service;
+      const regarding = { apiVersion: 'v1', kind: 'Service', namespace, name, uid };
+      const message = `Node ${nodeName} does not serve this Service, whose rules the kernel refuses: ${why}`;
+      events.event(regarding, 'Warning', 'ServiceRulesRefused', message);
+    }
+  }
+
+  async #endStaleFlows(signal: AbortSignal): Promise<void> {
+    if (!this.#flowsChanged) return;
+    this.#flowsChanged = false;
+    try {
+      await this.#udpFlows.reconcile(this.#entries.values(), signal);
+    } catch (error) {
+      this.#flowsChanged = true;
+      if (!signal.aborted) this.#options.logger.warn({ err: (error as Error).message }, 'cannot end stale UDP flows');
+    }
+  }
+
+  /** Waits for a change, or for a check to find something to do. */
+  async #idle(signal: AbortSignal): Promise<void> {
+    const changed = new Promise<boolean>((resolve) => (this.#wake = () => resolve(true)));
     for (;;) {
       const timeout = new AbortController();
       const stop = AbortSignal.any([timeout.signal, signal]);
-      const quiet = delay(CHECK_INTERVAL_MS, true, { signal: stop, ref: false }).catch(() => false);
-      const unchanged = await Promise.race([changed.then(() => false), quiet]);
+      const quiet = delay(CHECK_INTERVAL_MS, false, { signal: stop, ref: false }).catch(() => true);
+      const isOver = await Promise.race([changed, quiet]);
       timeout.abort();
-      if (!unchanged || signal.aborted) return true;
-      if (!(await iptables.isIntact())) {
-        this.#options.logger.warn(
-          'the service rules have been removed from the kernel by someone else; writing them again',
-        );
-        return false;
-      }
+      if (isOver || signal.aborted || (await this.#check())) return;
     }
+  }
+
+  /** Returns whether there is something to do. */
+  async #check(): Promise<boolean> {
+    const { backend, logger } = this.#options;
+    this.#checks++;
+    if (this.#checks % CHECKS_PER_RETRY === 0) for (const key of this.#leftOut.keys()) this.#dirty.add(key);
+    try {
+      this.#tuned = await backend.verify();
+    } catch (error) {
+      logger.warn({ err: (error as Error).message }, 'cannot look at the service rules');
+      return this.#dirty.size > 0;
+    }
+    if (!this.#tuned) logger.warn({}, 'someone else has removed the service rules from the kernel; writing them again');
+    return !this.#tuned || this.#dirty.size > 0 || this.#flowsChanged;
   }
 
   #changed(key: string): void {

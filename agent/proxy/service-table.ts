@@ -4,13 +4,14 @@
  */
 import type { Service } from '../../api/core/service.ts';
 import type { EndpointSlice } from '../../api/discovery/endpoint-slice.ts';
+import { Cidr, type IpAddress } from '../../api/machinery/address.ts';
 import { own } from '../../api/machinery/own.ts';
-
-export type Protocol = 'TCP' | 'UDP' | 'SCTP';
+import { asAffinitySeconds, asLabel, asPort, asProtocol, asTarget } from './service-values.ts';
+import type { AffinitySeconds, Label, Port, Protocol } from './service-values.ts';
 
 export interface Endpoint {
-  readonly ip: string;
-  readonly port: number;
+  readonly ip: IpAddress;
+  readonly port: Port;
   readonly ready: boolean;
   readonly serving: boolean;
   readonly terminating: boolean;
@@ -19,87 +20,133 @@ export interface Endpoint {
 }
 
 export interface ServicePort {
-  /** `namespace/name:port`, as it stands in rule comments. */
-  readonly label: string;
+  readonly label: Label;
   readonly protocol: Protocol;
-  readonly port: number;
-  /** 0 when it has none. */
-  readonly nodePort: number;
+  readonly port: Port;
+  readonly nodePort: Port | undefined;
   readonly endpoints: readonly Endpoint[];
 }
 
+/** All addresses are of IPv4. */
 export interface ServiceEntry {
   readonly namespace: string;
   readonly name: string;
-  readonly clusterIP: string;
+  readonly uid: string;
+  readonly clusterIP: IpAddress;
   /** Addresses from outside that lead here: externalIPs, and the load balancer's. */
-  readonly externalIPs: readonly string[];
-  /** The load balancer's, let through only from these networks when there are any. */
-  readonly loadBalancerSourceRanges: readonly string[];
-  readonly loadBalancerIPs: readonly string[];
-  /** Seconds that a client stays with an endpoint; 0 for no affinity. */
-  readonly affinitySeconds: number;
+  readonly externalIPs: readonly IpAddress[];
+  readonly loadBalancerIPs: readonly IpAddress[];
+  /** Who may come to the load balancer's addresses; everybody when undefined. */
+  readonly loadBalancerSources: readonly Cidr[] | undefined;
+  /** How long a client stays with an endpoint; undefined for no affinity. */
+  readonly affinitySeconds: AffinitySeconds | undefined;
   readonly externalPolicyLocal: boolean;
   readonly internalPolicyLocal: boolean;
-  /** Where load balancers ask whether this node has endpoints; 0 when they do not. */
-  readonly healthCheckNodePort: number;
+  /** Where load balancers ask whether this node has endpoints; undefined when they do not. */
+  readonly healthCheckNodePort: Port | undefined;
   readonly ports: readonly ServicePort[];
 }
 
 /** What is kept of a Service. */
 export type ServiceFacts = Omit<ServiceEntry, 'ports'> & {
-  readonly ports: readonly Omit<ServicePort, 'endpoints'>[];
-  /** Which ports of the slices belong to each of `ports`. */
-  readonly portNames: readonly string[];
+  readonly ports: readonly (Omit<ServicePort, 'endpoints'> & { readonly name: string })[];
+  /** Values that nothing can be made of, as sentences; the rest of the Service is served. */
+  readonly problems: readonly string[];
 };
 
 /** What is kept of an EndpointSlice. */
 export interface SliceFacts {
   readonly namespace: string;
   readonly service: string;
-  readonly ports: readonly { readonly name: string; readonly protocol: string; readonly port: number }[];
+  readonly ports: readonly { readonly name: string; readonly protocol: Protocol; readonly port: Port }[];
   readonly endpoints: readonly Omit<Endpoint, 'port'>[];
 }
 
 const DEFAULT_AFFINITY_SECONDS = 10_800;
-const isIPv4 = (address: string | undefined): address is string =>
-  address !== undefined && /^\d+(\.\d+){3}$/.test(address);
 
 /** By these labels, whatever they say, a Service is left to another proxy, or has no address that a proxy serves. */
 const NOT_OURS = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless'];
 
-/** Undefined for Services that have no rules: headless, ExternalName, another proxy's. */
+/** Undefined for Services that have no rules: headless, ExternalName, another proxy's, of another IP family. */
 export function serviceFacts(service: Service): ServiceFacts | undefined {
   const { metadata, spec = {}, status } = service;
-  if (spec.type === 'ExternalName' || !isIPv4(spec.clusterIP)) return undefined;
+  const clusterIPs = spec.clusterIPs?.length ? spec.clusterIPs : [spec.clusterIP];
+  const clusterIP = clusterIPs.map(asTarget).find((address) => address?.family === 'IPv4');
+  if (spec.type === 'ExternalName' || !clusterIP) return undefined;
   if (NOT_OURS.some((label) => own(metadata?.labels, label) !== undefined)) return undefined;
-  const [namespace, name] = [metadata?.namespace ?? '', metadata?.name ?? ''];
-  const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
+  const problems: string[] = [];
+  const isBalancer = spec.type === 'LoadBalancer';
+  const addresses = (field: string, texts: readonly (string | undefined)[] = []): IpAddress[] =>
+    readAll(field, texts, asTarget, problems).filter(({ family }) => family === 'IPv4');
+  const isVirtual = ({ ipMode }: { readonly ipMode?: string }): boolean => ipMode !== 'Proxy';
+  const ingress = (status?.loadBalancer?.ingress ?? []).filter((one) => one.ip && isVirtual(one));
   return {
-    namespace,
-    name,
-    clusterIP: spec.clusterIP,
-    externalIPs: (spec.externalIPs ?? []).filter(isIPv4),
-    loadBalancerIPs: (status?.loadBalancer?.ingress ?? [])
-      .filter((ingress) => ingress.ipMode !== 'Proxy')
-      .map((ingress) => ingress.ip)
-      .filter(isIPv4),
-    loadBalancerSourceRanges: spec.loadBalancerSourceRanges ?? [],
-    affinitySeconds:
-      spec.sessionAffinity === 'ClientIP'
-        ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? DEFAULT_AFFINITY_SECONDS)
-        : 0,
+    namespace: metadata?.namespace ?? '',
+    name: metadata?.name ?? '',
+    uid: metadata?.uid ?? '',
+    clusterIP,
+    externalIPs: addresses('spec.externalIPs', spec.externalIPs),
+    loadBalancerIPs: addresses(
+      'status.loadBalancer.ingress',
+      ingress.map(({ ip }) => ip),
+    ),
+    loadBalancerSources: sourcesOf(spec.loadBalancerSourceRanges ?? [], problems),
+    affinitySeconds: affinityOf(spec, problems),
     externalPolicyLocal: spec.externalTrafficPolicy === 'Local',
     internalPolicyLocal: spec.internalTrafficPolicy === 'Local',
-    healthCheckNodePort: spec.healthCheckNodePort ?? 0,
-    portNames: (spec.ports ?? []).map((port) => port.name ?? ''),
-    ports: (spec.ports ?? []).map((port) => ({
-      label: `${namespace}/${name}${port.name ? `:${port.name}` : ''}`,
-      protocol: port.protocol ?? 'TCP',
-      port: port.port,
-      nodePort: external ? (port.nodePort ?? 0) : 0,
-    })),
+    healthCheckNodePort:
+      isBalancer && spec.externalTrafficPolicy === 'Local' ? asPort(spec.healthCheckNodePort) : undefined,
+    ports: portsOf(service, problems),
+    problems,
   };
+}
+
+/** Blanks around a value are part of the API. An empty one says nothing; one that cannot be read is a problem. */
+function readAll<T>(
+  field: string,
+  texts: readonly (string | undefined)[],
+  read: (text: string) => T | undefined,
+  problems: string[],
+): T[] {
+  return texts.flatMap((padded, index) => {
+    const text = padded?.trim() ?? '';
+    const value = read(text);
+    if (value === undefined && text !== '') problems.push(`${field}[${index}] ${JSON.stringify(text)} is left out`);
+    return value ?? [];
+  });
+}
+
+/**
+ * Where ranges are given but none is of this family, nobody is let in: a filter that cannot be read must not open the door.
+ * (kube-proxy lets everybody in then.)
+ */
+function sourcesOf(texts: readonly string[], problems: string[]): readonly Cidr[] | undefined {
+  if (texts.every((text) => text.trim() === '')) return undefined;
+  const ranges = readAll('spec.loadBalancerSourceRanges', texts, (text) => Cidr.parse(text), problems);
+  const ours = ranges.filter(({ family }) => family === 'IPv4');
+  return ours.some(({ length }) => length === 0) ? undefined : ours;
+}
+
+function affinityOf(spec: NonNullable<Service['spec']>, problems: string[]): AffinitySeconds | undefined {
+  if (spec.sessionAffinity !== 'ClientIP') return undefined;
+  const wanted = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds;
+  const seconds = asAffinitySeconds(wanted ?? DEFAULT_AFFINITY_SECONDS);
+  if (seconds === undefined) problems.push(`a session affinity of ${JSON.stringify(wanted)} s is left out`);
+  return seconds;
+}
+
+function portsOf({ metadata, spec = {} }: Service, problems: string[]): ServiceFacts['ports'] {
+  const { namespace = '', name: service = '' } = metadata ?? {};
+  const hasNodePorts = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
+  return (spec.ports ?? []).flatMap(({ name = '', nodePort, ...rest }, index) => {
+    const label = asLabel(namespace, service, name);
+    const [protocol, port] = [asProtocol(rest.protocol ?? 'TCP'), asPort(rest.port)];
+    if (label === undefined || protocol === undefined || port === undefined) {
+      problems.push(`spec.ports[${index}] is left out`);
+      return [];
+    }
+    return { name, label, protocol, port, nodePort: hasNodePorts ? asPort(nodePort) : undefined };
+  });
 }
 
 export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
@@ -107,54 +154,65 @@ export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
   return {
     namespace: metadata?.namespace ?? '',
     service: metadata?.labels?.['kubernetes.io/service-name'] ?? '',
-    ports: (slice.ports ?? []).flatMap(({ name, protocol, port }) =>
-      port === undefined ? [] : [{ name: name ?? '', protocol: protocol ?? 'TCP', port }],
-    ),
+    ports: (slice.ports ?? []).flatMap(({ name, protocol: text = 'TCP', port: number }) => {
+      const [protocol, port] = [asProtocol(text), asPort(number)];
+      return protocol === undefined || port === undefined ? [] : [{ name: name ?? '', protocol, port }];
+    }),
     endpoints:
       addressType !== 'IPv4'
         ? []
-        : (slice.endpoints ?? []).flatMap(({ addresses, conditions, nodeName: node }) =>
-            addresses.slice(0, 1).map((ip) => ({
+        : (slice.endpoints ?? []).flatMap(({ addresses, conditions, nodeName: node }) => {
+            const ip = asTarget(addresses?.[0]);
+            if (ip?.family !== 'IPv4') return [];
+            return {
               ip,
               ready: conditions?.ready ?? true,
-              serving: conditions?.serving ?? conditions?.ready ?? true,
+              serving: conditions?.serving ?? true,
               terminating: conditions?.terminating ?? false,
               local: node === nodeName,
-            })),
-          ),
+            };
+          }),
   };
 }
 
 /** Joins a Service with its slices. An endpoint that stands in two slices for a moment counts once. */
-export function serviceEntry({ portNames, ...facts }: ServiceFacts, slices: readonly SliceFacts[]): ServiceEntry {
+export function serviceEntry(facts: ServiceFacts, slices: readonly SliceFacts[]): ServiceEntry {
+  const { problems: _, ...rest } = facts;
   return {
-    ...facts,
-    ports: facts.ports.map((port, index) => {
+    ...rest,
+    ports: facts.ports.map(({ name, ...port }) => {
       const endpoints = new Map<string, Endpoint>();
       for (const slice of slices) {
         for (const target of slice.ports) {
-          if (target.name !== portNames[index] || target.protocol !== port.protocol) continue;
+          if (target.name !== name || target.protocol !== port.protocol) continue;
           for (const endpoint of slice.endpoints) {
-            const key = `${endpoint.ip}:${target.port}`;
+            const key = socketText(endpoint.ip, target.port);
             const known = endpoints.get(key);
             if (!known || (!known.ready && endpoint.ready)) endpoints.set(key, { ...endpoint, port: target.port });
           }
         }
       }
-      return { ...port, endpoints: [...endpoints.values()].sort((a, b) => compare(a.ip, b.ip) || a.port - b.port) };
+      return {
+        ...port,
+        endpoints: [...endpoints.values()].sort((a, b) => compare(a.ip.text, b.ip.text) || a.port - b.port),
+      };
     }),
   };
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
+/** `10.42.0.5:8080` */
+export const socketText = (ip: IpAddress, port: Port): string => `${ip.text}:${port}`;
+
 /**
  * How many endpoints here a load balancer may count on. Those that terminate serve on, but it is to look elsewhere.
  * https://github.com/kubernetes/enhancements/tree/master/keps/sig-network/1669-proxy-terminating-endpoints
  */
 export const localReadyCount = ({ ports }: ServiceEntry): number =>
-  new Set(ports.flatMap(({ endpoints }) => endpoints.filter(({ ready, local }) => ready && local).map(({ ip }) => ip)))
-    .size;
+  new Set(
+    ports.flatMap(({ endpoints }) => endpoints.filter(({ ready, local }) => ready && local).map(({ ip }) => ip.text)),
+  ).size;
 
 /**
  * The endpoints that get new connections: the ready ones; where there are none, those that still serve while they terminate.

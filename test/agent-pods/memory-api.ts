@@ -92,7 +92,7 @@ export class MemoryApi implements AsyncDisposable {
       response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(object));
     const missing = () => answer(404, { kind: 'Status', status: 'Failure', code: 404, reason: 'NotFound' });
     const [, , , , , plural = '', name] = url.pathname.split('/');
-    const collection = plural || (url.pathname.split('/')[3] ?? '');
+    const collection = plural || (url.pathname.split('/').at(-1) ?? '');
     const wanted = /metadata\.name=([^,]+)/.exec(url.searchParams.get('fieldSelector') ?? '')?.[1];
     const selects = (object: KubeObject): boolean => wanted === undefined || object.metadata?.name === wanted;
     if (request.method === 'GET' && url.searchParams.get('watch')) {

@@ -1,0 +1,47 @@
+/**
+ * The values of which rules are made, each parsed once from what an object says. Compilers take these types and nothing else,
+ * so that no text of an object can reach a kernel's rules in a form that nobody has judged.
+ */
+import { IpAddress } from '../../api/machinery/address.ts';
+
+export type Protocol = 'TCP' | 'UDP' | 'SCTP';
+export const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
+
+declare const brand: unique symbol;
+/** 1 to 65535. */
+export type Port = number & { readonly [brand]: 'Port' };
+/** Whole seconds that `-m recent` takes. */
+export type AffinitySeconds = number & { readonly [brand]: 'AffinitySeconds' };
+/** `namespace/name:port`: of DNS names alone, so that it needs no quoting in a comment. */
+export type Label = string & { readonly [brand]: 'Label' };
+
+const MAX_PORT = 65_535;
+/** The API's limit, a day. */
+const MAX_AFFINITY_SECONDS = 86_400;
+const LABEL = /^[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}(:[a-z0-9-]{1,63})?$/;
+
+const isWithin = (value: unknown, max: number): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max;
+
+export const asPort = (value: unknown): Port | undefined => (isWithin(value, MAX_PORT) ? (value as Port) : undefined);
+
+export const asAffinitySeconds = (value: unknown): AffinitySeconds | undefined =>
+  isWithin(value, MAX_AFFINITY_SECONDS) ? (value as AffinitySeconds) : undefined;
+
+export const asProtocol = (value: unknown): Protocol | undefined => PROTOCOLS.find((protocol) => protocol === value);
+
+/** Undefined where a name is none that the API gives: there are no rules for such a Service. */
+export function asLabel(namespace: string, name: string, port: string): Label | undefined {
+  const label = `${namespace}/${name}${port && `:${port}`}`;
+  return LABEL.test(label) ? (label as Label) : undefined;
+}
+
+/**
+ * An address to which packets of others may be led: not one that means each host itself or its own link. Redirected packets
+ * pass the rule that guards the addresses of loopback.
+ */
+export function asTarget(text: string | undefined): IpAddress | undefined {
+  const address = IpAddress.parse(text ?? '');
+  if (!address || address.isUnspecified || address.isLoopback || address.isMulticast) return undefined;
+  return address.isLinkLocalUnicast ? undefined : address;
+}

@@ -1,0 +1,86 @@
+/**
+ * UDP has no connections that end: the kernel keeps sending a flow where it first went. What Services want is compared with
+ * the flows that the kernel has, so that neither a restart nor a change that nobody saw leaves a flow at the wrong endpoint.
+ * A flow to an endpoint that serves stays, whatever else changes: terminating, too, and by whatever policy it came.
+ * Pure: conntrack.ts reads and deletes.
+ */
+import { IpAddress } from '../../api/machinery/address.ts';
+import { socketText, type ServiceEntry } from './service-table.ts';
+
+/** One entry of the kernel's table: where the first packet went, and whence its answers come. */
+export interface UdpFlow {
+  readonly destination: string;
+  readonly destinationPort: number;
+  readonly replySource: string;
+  readonly replySourcePort: number;
+}
+
+/** A line of `conntrack -L -p udp`; undefined for any other. */
+export function parseFlow(line: string): UdpFlow | undefined {
+  if (!/^(ipv4\s+2\s+)?udp\s/.test(line)) return undefined;
+  const all = (name: string): string[] =>
+    [...line.matchAll(new RegExp(`\\b${name}=(\\S+)`, 'g'))].map(([, it]) => it ?? '');
+  const [sources, destinations, sourcePorts, destinationPorts] = ['src', 'dst', 'sport', 'dport'].map(all);
+  const [destination, replySource] = [destinations?.[0], sources?.[1]];
+  const [destinationPort, replySourcePort] = [Number(destinationPorts?.[0]), Number(sourcePorts?.[1])];
+  if (!destination || !replySource || Number.isNaN(destinationPort + replySourcePort)) return undefined;
+  return { destination, destinationPort, replySource, replySourcePort };
+}
+
+/** Where flows to Services may lead: frontend -> the endpoints that serve it, as `address:port`. */
+export interface WantedFlows {
+  readonly addresses: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly nodePorts: ReadonlyMap<number, ReadonlySet<string>>;
+}
+
+export function wantedFlows(services: Iterable<ServiceEntry>): WantedFlows {
+  const addresses = new Map<string, ReadonlySet<string>>();
+  const nodePorts = new Map<number, ReadonlySet<string>>();
+  for (const { clusterIP, externalIPs, loadBalancerIPs, ports } of services) {
+    for (const { protocol, port, nodePort, endpoints } of ports) {
+      if (protocol !== 'UDP') continue;
+      const serving = new Set(endpoints.filter((each) => each.serving).map((each) => socketText(each.ip, each.port)));
+      // An external address may belong to several Services.
+      for (const frontend of [clusterIP, ...externalIPs, ...loadBalancerIPs].map((ip) => socketText(ip, port)))
+        addresses.set(frontend, serving.union(addresses.get(frontend) ?? new Set()));
+      if (nodePort !== undefined) nodePorts.set(nodePort, serving.union(nodePorts.get(nodePort) ?? new Set()));
+    }
+  }
+  return { addresses, nodePorts };
+}
+
+/** What of a Service decides about its flows: as long as this text stays the same, there is nothing to look for. */
+export const flowsOf = (service: ServiceEntry | undefined): string => {
+  if (!service?.ports.some(({ protocol }) => protocol === 'UDP')) return '';
+  const { addresses, nodePorts } = wantedFlows([service]);
+  return [...addresses, ...nodePorts].map(([frontend, endpoints]) => `${frontend}>${[...endpoints].join()}`).join(';');
+};
+
+export const isEmpty = ({ addresses, nodePorts }: WantedFlows): boolean => addresses.size + nodePorts.size === 0;
+
+/**
+ * @param before what was wanted when flows were last compared: a frontend that has gone since leads nowhere.
+ * @param isLocal whether this node has the address: only there does a node port belong to a Service.
+ */
+export function isStale(
+  flow: UdpFlow,
+  wanted: WantedFlows,
+  before: WantedFlows,
+  isLocal: (address: string) => boolean,
+): boolean {
+  const { destination, destinationPort, replySource, replySourcePort } = flow;
+  const frontend = `${destination}:${destinationPort}`;
+  const source = `${replySource}:${replySourcePort}`;
+  const endpoints = wanted.addresses.get(frontend);
+  if (endpoints) return !endpoints.has(source);
+  const isOurs = source !== frontend;
+  if (before.addresses.has(frontend)) return isOurs;
+  const behindPort = wanted.nodePorts.get(destinationPort);
+  if (!behindPort && !before.nodePorts.has(destinationPort)) return false;
+  if (!isLocal(destination)) return false;
+  return behindPort ? !behindPort.has(source) : isOurs;
+}
+
+/** Whether a node port answers at the address, given those that the host's interfaces have. */
+export const isLocalAddress = (hostAddresses: ReadonlySet<string>, address: string): boolean =>
+  hostAddresses.has(address) || IpAddress.parse(address)?.isLoopback === true;

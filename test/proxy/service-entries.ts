@@ -1,0 +1,59 @@
+/** Services as the proxy knows them, made from what the api-server and the EndpointSlice controller would have. */
+import type { ServiceSpec } from '../../api/core/service.ts';
+import { Cidr } from '../../api/machinery/address.ts';
+import { serviceEntry, serviceFacts, sliceFacts, type ServiceEntry } from '../../agent/proxy/service-table.ts';
+
+export const CLUSTER_CIDR = Cidr.parse('10.42.0.0/16')!;
+export const SERVICE_CIDR = Cidr.parse('10.43.0.0/16')!;
+/** The node that all tests look from. */
+export const NODE_NAME = 'node-0';
+
+export interface EndpointShape {
+  readonly ip: string;
+  readonly node?: string;
+  readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
+}
+
+export interface Shape {
+  readonly name?: string;
+  readonly clusterIP?: string;
+  readonly protocol?: 'TCP' | 'UDP';
+  readonly port?: number;
+  readonly targetPort?: number;
+  readonly nodePort?: number;
+  readonly endpoints?: readonly (string | EndpointShape)[];
+  readonly spec?: ServiceSpec;
+  readonly ingress?: readonly string[];
+}
+
+export function entryOf(shape: Shape = {}): ServiceEntry {
+  const { name = 'web', clusterIP = '10.43.0.5', protocol = 'TCP', port = 80, targetPort = 8080, nodePort } = shape;
+  const { endpoints = [], spec, ingress = [] } = shape;
+  const facts = serviceFacts({
+    metadata: { namespace: 'default', name, uid: `uid-${name}` },
+    spec: {
+      type: nodePort ? 'NodePort' : 'ClusterIP',
+      clusterIP,
+      ports: [{ name: 'web', port, nodePort, protocol }],
+      ...spec,
+    },
+    status: { loadBalancer: { ingress: ingress.map((ip) => ({ ip, ipMode: 'VIP' })) } },
+  });
+  if (!facts) throw new Error('a Service without rules');
+  const slice = sliceFacts(
+    {
+      metadata: { namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
+      addressType: 'IPv4',
+      ports: [{ name: 'web', port: targetPort, protocol }],
+      endpoints: endpoints
+        .map((endpoint) => (typeof endpoint === 'string' ? { ip: endpoint } : endpoint))
+        .map(({ ip, node = NODE_NAME, conditions = {} }: EndpointShape) => ({
+          addresses: [ip],
+          conditions,
+          nodeName: node,
+        })),
+    },
+    NODE_NAME,
+  );
+  return serviceEntry(facts, [slice]);
+}
