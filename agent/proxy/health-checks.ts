@@ -1,6 +1,6 @@
 /** Tells load balancers whether this node has endpoints of a Service with `externalTrafficPolicy: Local` (KEP-265's node port). */
 import { createServer, type Server } from 'node:http';
-import type { Logger } from 'pino';
+import type { Logger } from '../../client/logger.ts';
 import { localReadyCount, type ServiceEntry } from './service-table.ts';
 
 interface Check {

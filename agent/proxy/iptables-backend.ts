@@ -16,10 +16,10 @@ export interface IptablesBackendOptions {
   readonly compile?: (service: ServiceEntry, ranges: Ranges) => CompiledService;
 }
 
-/** iptables-restore's word for the lock that others hold, which says nothing about the rules. */
-const RESOURCE_PROBLEM = 4;
+/** The lock of the legacy tables, which others hold: its exit code is that of a kernel that refuses rules of the nft tables. */
+const LOCKED = /xtables lock/;
 const isRefusal = (error: unknown): error is ProgramError =>
-  error instanceof ProgramError && error.exitCode !== null && error.exitCode !== RESOURCE_PROBLEM;
+  error instanceof ProgramError && error.exitCode !== null && !LOCKED.test(error.stderr);
 
 export class IptablesBackend implements ProxyBackend {
   readonly #book: RuleBook;

@@ -1,6 +1,6 @@
 /** The driver: follows Services and EndpointSlices and keeps the kernel's rules as they say. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from 'pino';
+import type { Logger } from '../../client/logger.ts';
 import type { Cidr } from '../../api/machinery/address.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';

@@ -48,11 +48,13 @@ export interface ServiceEntry {
 }
 
 /** What is kept of a Service. */
-export type ServiceFacts = Omit<ServiceEntry, 'ports'> & {
-  readonly ports: readonly (Omit<ServicePort, 'endpoints'> & { readonly name: string })[];
+export interface ServiceFacts {
+  readonly service: Omit<ServiceEntry, 'ports'>;
+  /** With the names by which slices mean them. */
+  readonly ports: readonly { readonly name: string; readonly port: Omit<ServicePort, 'endpoints'> }[];
   /** Values that nothing can be made of, as sentences; the rest of the Service is served. */
   readonly problems: readonly string[];
-};
+}
 
 /** What is kept of an EndpointSlice. */
 export interface SliceFacts {
@@ -80,7 +82,7 @@ export function serviceFacts(service: Service): ServiceFacts | undefined {
     readAll(field, texts, asTarget, problems).filter(({ family }) => family === 'IPv4');
   const isVirtual = ({ ipMode }: { readonly ipMode?: string }): boolean => ipMode !== 'Proxy';
   const ingress = (status?.loadBalancer?.ingress ?? []).filter((one) => one.ip && isVirtual(one));
-  return {
+  const kept: ServiceFacts['service'] = {
     namespace: metadata?.namespace ?? '',
     name: metadata?.name ?? '',
     uid: metadata?.uid ?? '',
@@ -96,9 +98,8 @@ export function serviceFacts(service: Service): ServiceFacts | undefined {
     internalPolicyLocal: spec.internalTrafficPolicy === 'Local',
     healthCheckNodePort:
       isBalancer && spec.externalTrafficPolicy === 'Local' ? asPort(spec.healthCheckNodePort) : undefined,
-    ports: portsOf(service, problems),
-    problems,
   };
+  return { service: kept, ports: portsOf(service, problems), problems };
 }
 
 /** Blanks around a value are part of the API. An empty one says nothing; one that cannot be read is a problem. */
@@ -145,7 +146,7 @@ function portsOf({ metadata, spec = {} }: Service, problems: string[]): ServiceF
       problems.push(`spec.ports[${index}] is left out`);
       return [];
     }
-    return { name, label, protocol, port, nodePort: hasNodePorts ? asPort(nodePort) : undefined };
+    return { name, port: { label, protocol, port, nodePort: hasNodePorts ? asPort(nodePort) : undefined } };
   });
 }
 
@@ -176,11 +177,10 @@ export function sliceFacts(slice: EndpointSlice, nodeName: string): SliceFacts {
 }
 
 /** Joins a Service with its slices. An endpoint that stands in two slices for a moment counts once. */
-export function serviceEntry(facts: ServiceFacts, slices: readonly SliceFacts[]): ServiceEntry {
-  const { problems: _, ...rest } = facts;
+export function serviceEntry({ service, ports }: ServiceFacts, slices: readonly SliceFacts[]): ServiceEntry {
   return {
-    ...rest,
-    ports: facts.ports.map(({ name, ...port }) => {
+    ...service,
+    ports: ports.map(({ name, port }) => {
       const endpoints = new Map<string, Endpoint>();
       for (const slice of slices) {
         for (const target of slice.ports) {

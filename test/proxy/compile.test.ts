@@ -160,24 +160,24 @@ t.test('values of a Service are read once, and what cannot be read is left out a
     },
   })!;
   t.same(
-    lb.loadBalancerSources?.map(({ text }) => text),
+    lb.service.loadBalancerSources?.map(({ text }) => text),
     ['10.0.0.0/8', '192.0.2.0/24'],
     'as the kernel would print them',
   );
   t.same(
-    lb.externalIPs.map(({ text }) => text),
+    lb.service.externalIPs.map(({ text }) => text),
     ['192.0.2.1'],
   );
   t.same(
-    lb.loadBalancerIPs.map(({ text }) => text),
+    lb.service.loadBalancerIPs.map(({ text }) => text),
     ['203.0.113.7'],
   );
   t.same(
-    lb.ports.map(({ port }) => port),
+    lb.ports.map(({ port }) => port.port),
     [80],
   );
-  t.equal(lb.healthCheckNodePort, undefined);
-  t.equal(lb.affinitySeconds, undefined);
+  t.equal(lb.service.healthCheckNodePort, undefined);
+  t.equal(lb.service.affinitySeconds, undefined);
   t.same(lb.problems, [
     'spec.externalIPs[2] "127.0.0.1" is left out',
     'spec.externalIPs[3] "y" is left out',
@@ -193,7 +193,7 @@ t.test(
   'a load balancer whose source ranges are all of another family lets nobody in, one that names everybody all',
   async (t) => {
     const sources = (...loadBalancerSourceRanges: string[]) =>
-      facts({ spec: { loadBalancerSourceRanges } })?.loadBalancerSources;
+      facts({ spec: { loadBalancerSourceRanges } })?.service.loadBalancerSources;
     t.equal(sources(), undefined);
     t.equal(sources(' '), undefined);
     t.equal(sources('10.0.0.0/8', '0.0.0.0/0'), undefined);
