@@ -135,18 +135,25 @@ export class Informer<T extends KubeObject, S = T> {
   async run(signal: AbortSignal): Promise<void> {
     const { logger, resource } = this.#options;
     let failures = 0;
+    let compactions = 0;
+    // A watch that is refused is no success: only what it tells, or its orderly end, forgets earlier failures.
+    const succeeded = (): void => {
+      failures = 0;
+      compactions = 0;
+    };
     while (!signal.aborted) {
       try {
         if (!this.#resourceVersion) await this.#relist(signal);
-        // A watch that is refused is no success: only what it tells, or its orderly end, forgets earlier failures.
-        await this.#follow(signal, () => (failures = 0));
-        failures = 0;
+        await this.#follow(signal, succeeded);
+        succeeded();
       } catch (error) {
         if (signal.aborted) break;
         if (isGone(error)) {
-          // The history up to here has been compacted away: look at everything afresh, at once.
+          // The history up to here has been compacted away, which a server tells that has been away, too: it is there now. Look at
+          // everything afresh, at once, unless that was just done.
           this.#resourceVersion = '';
-          if (failures++ === 0) continue;
+          failures = compactions++;
+          if (failures === 0) continue;
         } else {
           failures++;
           if (error instanceof StatusError)

@@ -5,10 +5,12 @@ import type { Node, NodeStatus } from '../../api/core/node.ts';
 import { isAlreadyExists, isNotFound } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
+import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { nodes } from '../../client/resources.ts';
 import { standardLabels } from './node-labels.ts';
 import {
+  isContradicted,
   nodeStatus,
   statusHasChanged,
   turnOfConditions,
@@ -38,6 +40,8 @@ const LOOK_UNREADY_FOR_MS = 120_000;
 /** kubelet's `nodeStatusReportFrequency`: how often it is told when nothing has changed. */
 const REPORT_MS = 5 * 60_000;
 const RETRY = { initialMs: 200, maxMs: 7_000 };
+/** Who contradicts us again and again (a second agent of the same name) is answered no more often than this. */
+const CORRECTION_PAUSE_MS = 1_000;
 
 export class NodeRegistration {
   readonly #options: NodeRegistrationOptions;
@@ -45,6 +49,7 @@ export class NodeRegistration {
   #node: Node | undefined;
   #reported: NodeStatus | undefined;
   #reportedAtMs = 0;
+  #isReporting = false;
   #wake = Promise.withResolvers<void>();
 
   constructor(options: NodeRegistrationOptions) {
@@ -114,13 +119,41 @@ export class NodeRegistration {
     const { record, description } = this.#options;
     for (const reason of turnOfConditions(status, this.#reported))
       record(reason, `Node ${description.name} status is now: ${reason}`);
-    this.#node = node;
+    if (revisionOf(node) >= revisionOf(this.#node)) this.#node = node;
     this.#reported = status;
     this.#reportedAtMs = Date.now();
   }
 
   /** Keeps the status true until the signal is aborted. After `register`. */
   async run(signal: AbortSignal): Promise<void> {
+    const { client, description, logger } = this.#options;
+    const own = new Informer({ client, logger, resource: nodes, fieldSelector: `metadata.name=${description.name}` });
+    own.addHandlers({
+      onAdd: (node) => this.#see(node, signal),
+      onUpdate: (_, node) => this.#see(node, signal),
+    });
+    await Promise.all([own.run(signal), this.#keepReporting(signal)]);
+  }
+
+  /** The api-server has this of the Node now. A watch may tell late what the answer to our own write has told already. */
+  #see(node: Node, signal: AbortSignal): void {
+    if (revisionOf(node) < revisionOf(this.#node)) return;
+    this.#node = node;
+    if (!this.#isReporting) this.#correct(signal);
+  }
+
+  /** Where the Node does not have the conditions that were reported, they are reported again at once. */
+  #correct(signal: AbortSignal): void {
+    if (!this.#reported || !isContradicted(this.#reported, this.#node?.status)) return;
+    const { logger, description } = this.#options;
+    logger.warn({ node: description.name }, 'the Node has other conditions than were reported; reporting them again');
+    const pauseMs = Math.max(0, this.#reportedAtMs + CORRECTION_PAUSE_MS - Date.now());
+    void delay(pauseMs, undefined, { signal, ref: false })
+      .then(() => this.wake())
+      .catch(() => undefined);
+  }
+
+  async #keepReporting(signal: AbortSignal): Promise<void> {
     const startedAtMs = Date.now();
     let failures = 0;
     while (!signal.aborted) {
@@ -128,7 +161,9 @@ export class NodeRegistration {
       let waitMs = LOOK_MS;
       try {
         const observation = await this.#options.observe(signal);
-        await this.#report(observation, signal);
+        this.#isReporting = true;
+        await this.#report(observation, signal).finally(() => (this.#isReporting = false));
+        this.#correct(signal);
         failures = 0;
         const isStarting = Date.now() - startedAtMs < LOOK_UNREADY_FOR_MS;
         if (observation.problems.length > 0 && isStarting) waitMs = LOOK_UNREADY_MS;
@@ -148,7 +183,12 @@ export class NodeRegistration {
     const { client, description } = this.#options;
     const now = Date.now();
     const status = nodeStatus(description, observation, this.#node, now);
-    if (this.#reported && !statusHasChanged(status, this.#reported) && now - this.#reportedAtMs < REPORT_MS) return;
+    const isKnown =
+      this.#reported &&
+      !statusHasChanged(status, this.#reported) &&
+      !isContradicted(this.#reported, this.#node?.status) &&
+      now - this.#reportedAtMs < REPORT_MS;
+    if (isKnown) return;
     try {
       const node = await client.patch<Node>(
         nodes,
@@ -171,3 +211,5 @@ export class NodeRegistration {
     this.wake();
   }
 }
+
+const revisionOf = (node: Node | undefined): number => Number(node?.metadata?.resourceVersion ?? 0);

@@ -6,7 +6,7 @@ import {
   compareQuantities,
   subtractQuantities,
 } from '../../api/machinery/quantity.ts';
-import { timeOf } from '../../api/machinery/time.ts';
+import { laterTime, timeOf } from '../../api/machinery/time.ts';
 import { kubernetesVersion } from '../../api/version.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import { goArchitecture } from './node-labels.ts';
@@ -129,7 +129,8 @@ function conditionsOf(observation: NodeObservation, old: readonly NodeCondition[
   const now = timeOf(nowMs);
   return verdicts(observation, nowMs).map(([type, verdict]) => {
     const before = old.find((condition) => condition.type === type);
-    const lastTransitionTime = before?.status === verdict.status ? (before.lastTransitionTime ?? now) : now;
+    const since = before?.lastTransitionTime;
+    const lastTransitionTime = before?.status === verdict.status ? (since ?? now) : laterTime(now, since);
     return { type, ...verdict, lastHeartbeatTime: now, lastTransitionTime };
   });
 }
@@ -192,6 +193,13 @@ export function statusHasChanged(status: NodeStatus, last: NodeStatus): boolean 
     JSON.stringify({ ...of, conditions: of.conditions?.map((one) => ({ ...one, lastHeartbeatTime: undefined })) });
   return timeless(status) !== timeless(last);
 }
+
+/** Whether the api-server has other conditions of ours than we said: the control plane takes a silent node for lost. */
+export const isContradicted = (said: NodeStatus, held: NodeStatus | undefined): boolean =>
+  (said.conditions ?? []).some(({ type, status, reason }) => {
+    const other = held?.conditions?.find((condition) => condition.type === type);
+    return other?.status !== status || other.reason !== reason;
+  });
 
 /** Upstream's `nodeStatusMaxImages`: more would make every Node fat. */
 const MAX_IMAGES = 50;

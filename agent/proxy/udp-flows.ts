@@ -15,14 +15,15 @@ export interface UdpFlow {
   readonly replySourcePort: number;
 }
 
-/** A line of `conntrack -L -p udp`; undefined for any other. */
+const TUPLE = /\b(src|dst|sport|dport)=(\S+)/g;
+
+/** A line of `conntrack -L -p udp`, which tells of the first packet and then of the answers; undefined for any other. */
 export function parseFlow(line: string): UdpFlow | undefined {
   if (!/^(ipv4\s+2\s+)?udp\s/.test(line)) return undefined;
-  const all = (name: string): string[] =>
-    [...line.matchAll(new RegExp(`\\b${name}=(\\S+)`, 'g'))].map(([, it]) => it ?? '');
-  const [sources, destinations, sourcePorts, destinationPorts] = ['src', 'dst', 'sport', 'dport'].map(all);
-  const [destination, replySource] = [destinations?.[0], sources?.[1]];
-  const [destinationPort, replySourcePort] = [Number(destinationPorts?.[0]), Number(sourcePorts?.[1])];
+  const found: Record<string, string[]> = { src: [], dst: [], sport: [], dport: [] };
+  for (const [, name = '', value = ''] of line.matchAll(TUPLE)) found[name]?.push(value);
+  const { dst: [destination] = [], src: [, replySource] = [] } = found;
+  const [destinationPort, replySourcePort] = [Number(found['dport']?.[0]), Number(found['sport']?.[1])];
   if (!destination || !replySource || Number.isNaN(destinationPort + replySourcePort)) return undefined;
   return { destination, destinationPort, replySource, replySourcePort };
 }

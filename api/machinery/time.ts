@@ -25,3 +25,7 @@ export const timeOf = (ms: number): string => `${new Date(ms).toISOString().slic
 
 /** `ms` since the epoch as a `metav1.MicroTime`. */
 export const microTimeOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 23)}000Z`;
+
+/** The later of two times of the API: what has turned cannot have turned before it did the last time, whosever clock that was. */
+export const laterTime = (a: string, b: string | undefined): string =>
+  b !== undefined && Date.parse(b) > Date.parse(a) ? b : a;

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { test, type Test } from 'tap';
 import { leases } from '../../api/coordination/lease.ts';
 import { nodes, type Node } from '../../api/core/node.ts';
+import { timeOf } from '../../api/machinery/time.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { clientCertificate, obtainIdentity, obtainServingCertificate, renew } from '../../agent/join/join.ts';
 import { checkNameIsFree } from '../../agent/join/name-check.ts';
@@ -229,6 +230,27 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
     },
     { type: 'strategic', subresource: 'status' },
   );
+  // As the control plane does when it has not heard of the node for long, by a clock that is ahead of this one.
+  const aheadMs = Date.now() + HOUR_MS;
+  const unknown = { type: 'Ready', status: 'Unknown', lastTransitionTime: timeOf(aheadMs) };
+  const { status: lostStatus } = await plane.admin.patch<Node>(
+    nodes,
+    '',
+    'five',
+    { status: { conditions: [unknown] } },
+    { type: 'strategic', subresource: 'status' },
+  );
+  t.equal(lostStatus?.conditions?.find(({ type }) => type === 'Ready')?.status, 'Unknown');
+  const found = await until(async () => {
+    const node = await get();
+    return readiness(node) === 'True' && node;
+  });
+  t.equal(
+    found.status?.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime,
+    timeOf(aheadMs),
+    'the node is ready again at once, and no earlier than it was lost',
+  );
+
   observation = { ...observation, problems: ['trouble'] };
   registration.wake();
   const last = await until(async () => {

@@ -4,6 +4,7 @@ import { parseTaints } from '../../agent/node/node-labels.ts';
 import {
   allocatableOf,
   capacityOf,
+  isContradicted,
   nodeStatus,
   parseReserved,
   statusHasChanged,
@@ -73,6 +74,18 @@ test('conditions use upstream’s words, keep the time at which they turned, and
   const able = nodeStatus(description, { ...calm, features: { supplementalGroupsPolicy: true } }, node, 2_000_000);
   t.ok(statusHasChanged(able, first), 'another runtime can do more');
   t.match(broken.conditions?.at(-1), { status: 'False', reason: 'KubeletNotReady', message: '[one, two]' });
+});
+
+test('a condition never turns before it did the last time, and one that others have turned is said again', async (t) => {
+  const said = nodeStatus(description, calm, undefined, 2_000_000);
+  const unknown = (type: string) => ({ type, status: 'Unknown', lastTransitionTime: '2001-01-01T00:00:00Z' });
+  const lost: Node = { status: { conditions: said.conditions?.map(({ type }) => unknown(type)) } };
+  const ready = nodeStatus(description, calm, lost, 3_000_000).conditions?.at(-1);
+  t.match(ready, { status: 'True', lastTransitionTime: '2001-01-01T00:00:00Z', lastHeartbeatTime: /^1970/ });
+  t.ok(isContradicted(said, lost.status));
+  t.ok(isContradicted(said, undefined));
+  const others = { type: 'NetworkUnavailable', status: 'True' };
+  t.notOk(isContradicted(said, { conditions: [others, ...(said.conditions ?? [])] }));
 });
 
 test('pressure begins below a threshold and stays for a while', async (t) => {

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap';
 import { pods } from '../../api/core/pod.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
+import type { Logger } from '../../client/logger.ts';
 import { silent, until } from './https-server.ts';
 import { WatchedCollection } from './watched-collection.ts';
 
@@ -10,14 +11,14 @@ interface Kept {
   readonly app: string;
 }
 
-async function start(t: Test, collection: WatchedCollection) {
+async function start(t: Test, collection: WatchedCollection, logger: Logger = silent) {
   const client = new ApiClient(collection.clientOptions);
   const stop = new AbortController();
   const told: string[] = [];
   const informer = new Informer({
     client,
     resource: pods,
-    logger: silent,
+    logger,
     select: ({ metadata }): Kept => ({ name: metadata?.name ?? '', app: metadata?.labels?.['app'] ?? '' }),
     indexes: { app: ({ app }) => (app ? [app] : []) },
   });
@@ -108,6 +109,28 @@ t.test('history that is gone means a new list, and the handlers hear of the diff
   t.ok(told.includes('delete default/goes '));
   t.equal(told.filter((line) => line === 'synced').length, 1);
   t.strictSame([...informer.keys()].sort(), ['default/comes', 'default/stays']);
+});
+
+t.test('a server that comes back without its history is listed at once, however long it was away', async (t) => {
+  const collection = await WatchedCollection.start();
+  const warnings: string[] = [];
+  const logger = { ...silent, warn: ({ err }: { err?: string }) => void warnings.push(err ?? '') };
+  const { informer } = await start(t, collection, logger);
+  await informer.hasSynced();
+  await until(() => collection.watches === 1, 'the watch');
+  collection.broken = true;
+  collection.cutWatches();
+  await until(() => warnings.length >= 3, 'the waits to grow');
+  collection.put('a');
+  collection.compact();
+  collection.broken = false;
+  await until(() => informer.size === 1, 'the list');
+  t.strictSame(
+    warnings.filter((text) => text.includes('too old')),
+    [],
+    'nobody waited for that',
+  );
+  t.equal(collection.lists, 2);
 });
 
 t.test('an informer waits for a server that is not there yet, and stops when told', async (t) => {

@@ -51,6 +51,12 @@ t.test('a node that is silent for longer than its grace is of unknown condition,
     { type: 'PIDPressure', reason: 'NodeStatusNeverUpdated' },
   ]);
   t.equal(silentConditions(node({ conditions: [...conditions!] }), 0, 40_000, NOW), undefined, 'said once');
+  const ahead = { ...condition('Ready', 'True'), lastTransitionTime: '2026-01-01T00:10:05Z' };
+  t.match(
+    silentConditions(node({ conditions: [ahead] }), 0, 40_000, NOW)?.[0],
+    { status: 'Unknown', lastTransitionTime: '2026-01-01T00:10:05Z' },
+    'no earlier than it turned the last time, by whatever clock',
+  );
 });
 
 t.test('a new node gets a minute until its first status', async (t) => {

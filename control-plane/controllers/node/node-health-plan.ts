@@ -1,7 +1,7 @@
 /** What the control plane says about a node that stays silent, and which taints go with a node's conditions. */
 import type { Taint } from '../../../api/core/affinity.ts';
 import type { NodeCondition } from '../../../api/core/node.ts';
-import { timeOf } from '../../../api/machinery/time.ts';
+import { laterTime, timeOf } from '../../../api/machinery/time.ts';
 import type { NodeView } from '../node-view.ts';
 
 /** How long a new node may take until its first status: upstream's --node-startup-grace-period. */
@@ -65,7 +65,7 @@ export function silentConditions(
         status: 'Unknown',
         reason: 'NodeStatusUnknown',
         message: 'Kubelet stopped posting node status.',
-        lastTransitionTime: time,
+        lastTransitionTime: laterTime(time, current.lastTransitionTime),
       },
     ];
   });
