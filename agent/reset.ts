@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { CRI_NAMESPACE } from './cri/events.ts';
-import { removeSandbox } from './cri/remove.ts';
+import { removeSandbox, stopSandbox } from './cri/remove.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { endForgottenShims } from './host/shims.ts';
@@ -74,7 +74,7 @@ async function endPods(cri: CriClient, logDirectory: string, signal: AbortSignal
   const sandboxes = await cri.listPodSandboxes({}, { signal });
   const next = async (): Promise<void> => {
     for (let sandbox = sandboxes.pop(); sandbox; sandbox = sandboxes.pop()) {
-      await cri.stopPodSandbox(sandbox.id, { signal });
+      await stopSandbox(cri, sandbox.id, { signal });
       await removeSandbox(cri, sandbox.id, { signal });
       await removePodLogs(logDirectory, { metadata: sandbox.metadata });
     }

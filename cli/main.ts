@@ -13,6 +13,9 @@ async function runHelper(name: string | undefined): Promise<boolean> {
   } else if (name === 'host-facts') {
     const { printHostFacts } = await import('../agent/host/host-facts.ts');
     await printHostFacts();
+  } else if (name === 'remove-mounted-file') {
+    const { removeFromOwnNamespace } = await import('../agent/host/mounted-file.ts');
+    await removeFromOwnNamespace(process.argv[3] ?? '');
   } else return false;
   return true;
 }

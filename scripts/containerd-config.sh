@@ -21,6 +21,8 @@ systemd_cgroup=false
 
 pause=kedge.local/pause:1.0
 
+# netns_mounts_under_state_dir: in /run/netns the first `ip netns add` of this host would mount over the pods' namespaces.
+
 case $(containerd --version) in
 *" 2."* | *" v2."*)
   cat <<EOF
@@ -38,6 +40,7 @@ state = "$state"
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = $restrict_oom
   disable_apparmor = $disable_apparmor
+  netns_mounts_under_state_dir = true
   [plugins."io.containerd.cri.v1.runtime".cni]
     bin_dirs = ["$cni_bin"]
     conf_dir = "$cni_conf"
@@ -60,6 +63,7 @@ state = "$state"
   sandbox_image = "$pause"
   restrict_oom_score_adj = $restrict_oom
   disable_apparmor = $disable_apparmor
+  netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "$cni_bin"
     conf_dir = "$cni_conf"

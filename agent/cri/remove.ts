@@ -1,5 +1,5 @@
 /**
- * Takes containers and sandboxes off the runtime for good. containerd may have lost sight of a task whose start was broken off:
+ * Stops sandboxes, and takes containers and sandboxes off the runtime for good. containerd may have lost sight of a task whose start was broken off:
  * the CRI shows the container as exited while the task lives, and refuses to remove it ("cannot delete running task") for as
  * long as containerd runs. Such a task is ended through containerd's own service.
  */
@@ -8,11 +8,42 @@ import descriptor from '../../proto/containerd-tasks-v1.json' with { type: 'json
 import { CriError, type CallOptions, type CriClient } from './client.ts';
 import { CRI_NAMESPACE } from './events.ts';
 import { loadProto } from './service.ts';
+import { removeMountedFile } from '../host/mounted-file.ts';
+import { ownCommand } from '../host/own-command.ts';
 
 /** Killing with SIGKILL takes moments, unless the kernel holds the process. */
 const CALL_LIMIT_MS = 10_000;
 const SIGKILL = 9;
 const HARMLESS: ReadonlySet<status> = new Set([status.NOT_FOUND, status.UNIMPLEMENTED]);
+
+/** The network namespace of a sandbox, mounted where other programs keep theirs, in the words of a containerd that cannot remove it. */
+const BUSY_NAMESPACE = /unlinkat (?:\/var)?(\/run\/netns\/cni-[0-9a-f-]+): device or resource busy/;
+const freeNamespace = (file: string): Promise<void> => removeMountedFile(file, ownCommand('remove-mounted-file'));
+
+/**
+ * Resolves also when there is no such sandbox. A network namespace that is hidden below a second mount is freed: it is this
+ * sandbox's own, and containerd was about to remove it.
+ */
+export async function stopSandbox(
+  cri: Pick<CriClient, 'stopPodSandbox'>,
+  sandboxId: string,
+  options?: CallOptions,
+  free: (file: string) => Promise<void> = freeNamespace,
+): Promise<void> {
+  try {
+    await cri.stopPodSandbox(sandboxId, options);
+  } catch (error) {
+    if (!(error instanceof CriError)) throw error;
+    if (error.notFound) return;
+    const [, file] = BUSY_NAMESPACE.exec(error.message) ?? [];
+    if (file === undefined) throw error;
+    await free(file).catch((why: Error) => {
+      const remedy = `${file} is a mount point that is hidden below another mount; a reboot frees it`;
+      throw new Error(`${error.message}; ${remedy} (${why.message})`, { cause: error });
+    });
+    await cri.stopPodSandbox(sandboxId, options);
+  }
+}
 
 /** Resolves also when there is no such container. */
 export async function removeContainer(cri: CriClient, containerId: string, options?: CallOptions): Promise<void> {

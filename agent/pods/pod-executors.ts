@@ -2,7 +2,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import type { Pod } from '../../api/core/pod.ts';
 import { CriError } from '../cri/client.ts';
-import { removeContainer, removeSandbox } from '../cri/remove.ts';
+import { removeContainer, removeSandbox, stopSandbox } from '../cri/remove.ts';
 import type { Executors } from './actions.ts';
 import { startContainer } from './container-start.ts';
 import { stopContainer } from './container-stop.ts';
@@ -43,7 +43,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
     async createSandbox({ attempt, replaces }, signal) {
       if (replaces.length > 0) {
         record(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
-        for (const id of replaces) await cri.stopPodSandbox(id);
+        for (const id of replaces) await stopSandbox(cri, id);
       }
       const [dns] = await Promise.all([
         readFile(services.resolvConf, 'utf8').then((text) => podDns(pod, services.dns, parseResolvConf(text))),
@@ -75,14 +75,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
       });
     },
 
-    async stopSandbox({ sandboxId }) {
-      try {
-        await cri.stopPodSandbox(sandboxId);
-      } catch (error) {
-        if (!(error instanceof CriError && error.notFound)) throw error;
-      }
-    },
-
+    stopSandbox: ({ sandboxId }) => stopSandbox(cri, sandboxId),
     removeSandbox: ({ sandboxId }) => removeSandbox(cri, sandboxId),
 
     async tearDown(_action, signal) {

@@ -17,6 +17,8 @@ export interface ContainerdOptions {
   readonly name: string;
   /** Puts the streaming server where the test's own process reaches it: on the namespace's end of a veth pair. */
   readonly reachable?: boolean;
+  /** Keeps the pods' network namespaces where `ip netns` keeps its own, as containerd does by itself. */
+  readonly sharesNetns?: boolean;
 }
 
 export interface TestContainerd extends AsyncDisposable {
@@ -39,11 +41,10 @@ export interface TestContainerd extends AsyncDisposable {
 }
 
 const READY_LIMIT_MS = 60_000;
-/** Where the runtime's network namespaces for pods are mounted. */
 const CNI_BIN = '/usr/lib/cni';
 const POD_SUBNET = '10.88.0.0/16';
 
-const config = (directory: string, streamAddress: string) => `version = 2
+const config = (directory: string, streamAddress: string, sharesNetns: boolean) => `version = 2
 root = "${directory}/root"
 state = "${directory}/state"
 imports = []
@@ -53,6 +54,7 @@ imports = []
   sandbox_image = "${PAUSE_IMAGE}"
   restrict_oom_score_adj = true
   disable_apparmor = true
+  netns_mounts_under_state_dir = ${!sharesNetns}
   stream_server_address = "${streamAddress}"
   stream_server_port = "0"
 [plugins."io.containerd.grpc.v1.cri".containerd]
@@ -82,7 +84,11 @@ const network = (directory: string) =>
     ],
   });
 
-export async function startContainerd({ name, reachable = false }: ContainerdOptions): Promise<TestContainerd> {
+export async function startContainerd({
+  name,
+  reachable = false,
+  sharesNetns = false,
+}: ContainerdOptions): Promise<TestContainerd> {
   const directory = await mkdtemp(path.join(tmpdir(), `${name}-`));
   const id = path.basename(directory);
   const socket = path.join(directory, 'containerd.sock');
@@ -93,7 +99,7 @@ export async function startContainerd({ name, reachable = false }: ContainerdOpt
   await run('ip', ['netns', 'add', id]);
   await run('nsenter', [`--net=${netns}`, 'ip', 'link', 'set', 'lo', 'up']);
   const link = reachable ? await linkToHost(id) : { outside: '', inside: '127.0.0.1' };
-  await writeFile(path.join(directory, 'config.toml'), config(directory, link.inside));
+  await writeFile(path.join(directory, 'config.toml'), config(directory, link.inside, sharesNetns));
   const ctr = async (...args: string[]) =>
     (await run('ctr', ['--address', socket, '--namespace', 'k8s.io', ...args], { timeoutMs: 60_000 })).stdout;
   const importImage = async (archive: string) => {
@@ -205,21 +211,6 @@ async function unmountBelow(directory: string): Promise<void> {
   for (const mount of mounts.filter((point) => point.startsWith(`${directory}/`)).reverse()) {
     // containerd cleans up after its dead shims at the same time.
     await run('umount', ['--lazy', mount]).catch(() => undefined);
-  }
-  const cached = path.join(directory, 'root');
-  const text = await run('grep', [
-    '-rhoaE',
-    '/var/run/netns/cni-[0-9a-f-]+',
-    path.join(directory, 'ipam'),
-    cached,
-  ]).catch(() => ({ stdout: '' }));
-  for (const name of new Set(
-    text.stdout
-      .split('\n')
-      .filter(Boolean)
-      .map((point) => path.basename(point)),
-  )) {
-    await run('ip', ['netns', 'delete', name]).catch(() => undefined);
   }
 }
 

@@ -30,7 +30,7 @@ async function podNamespaces(socket: string): Promise<string[]> {
   const ctr = async (...args: string[]) => (await run('ctr', ['-a', socket, '-n', 'k8s.io', ...args])).stdout;
   const ids = (await ctr('containers', 'list', '-q')).split('\n').filter(Boolean);
   const specs = await Promise.all(ids.map((id) => ctr('containers', 'info', '--spec', id)));
-  return specs.flatMap((spec) => /"(?:\/var)?(\/run\/netns\/[^"]+)"/.exec(spec)?.[1] ?? []);
+  return specs.flatMap((spec) => /"([^"]+\/netns\/cni-[^"]+)"/.exec(spec)?.[1] ?? []);
 }
 
 const isThere = (path: string): Promise<boolean> =>
