@@ -20,10 +20,10 @@ const TUPLE = /\b(src|dst|sport|dport)=(\S+)/g;
 /** A line of `conntrack -L -p udp`, which tells of the first packet and then of the answers; undefined for any other. */
 export function parseFlow(line: string): UdpFlow | undefined {
   if (!/^(ipv4\s+2\s+)?udp\s/.test(line)) return undefined;
-  const found: Record<string, string[]> = { src: [], dst: [], sport: [], dport: [] };
-  for (const [, name = '', value = ''] of line.matchAll(TUPLE)) found[name]?.push(value);
-  const { dst: [destination] = [], src: [, replySource] = [] } = found;
-  const [destinationPort, replySourcePort] = [Number(found['dport']?.[0]), Number(found['sport']?.[1])];
+  const words = [...line.matchAll(TUPLE)];
+  const nth = (name: string, index: number): string | undefined => words.filter(([, key]) => key === name)[index]?.[2];
+  const [destination, replySource] = [nth('dst', 0), nth('src', 1)];
+  const [destinationPort, replySourcePort] = [Number(nth('dport', 0)), Number(nth('sport', 1))];
   if (!destination || !replySource || Number.isNaN(destinationPort + replySourcePort)) return undefined;
   return { destination, destinationPort, replySource, replySourcePort };
 }

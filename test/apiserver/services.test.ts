@@ -53,6 +53,38 @@ t.test('no two services get the same address or port, at the same time and over 
   t.equal(again.status, 201, 'what a deleted service had is free');
 });
 
+t.test('what a load balancer writes to the status is checked, and what is stored stays', async (t) => {
+  await using server = await TestServer.start();
+  const ranges = ['10.0.0.0/8', '2001:db8::/32', ' 192.0.2.0/24\n'];
+  const body = service('lb', { type: 'LoadBalancer', loadBalancerSourceRanges: ranges });
+  t.equal((await server.call('POST', SERVICES, { body })).status, 201, 'blanks around ranges are part of the API');
+  const update = (ip: string) =>
+    server.call('PATCH', `${SERVICES}/lb/status`, {
+      type: MERGE,
+      body: { status: { loadBalancer: { ingress: [{ ip }] } } },
+    });
+  t.match((await update('203.0.113.7\n')).body, {
+    code: 422,
+    reason: 'Invalid',
+    details: {
+      causes: [
+        {
+          reason: 'FieldValueInvalid',
+          field: 'status.loadBalancer.ingress[0].ip',
+          message: /must be a valid IP address, \(e\.g\. 10\.9\.8\.7 or 2001:db8::ffff\)$/,
+        },
+      ],
+    },
+  });
+  t.equal((await update('010.0.0.7')).status, 422);
+  t.equal((await update('203.0.113.7')).status, 200);
+  const octal = { body: service('octal', { type: 'LoadBalancer', loadBalancerSourceRanges: ['10.0.0.0/008'] }) };
+  t.match((await server.call('POST', SERVICES, octal)).body, {
+    code: 422,
+    message: /spec\.LoadBalancerSourceRanges\[0\]: .*must not have leading 0s in IP or prefix length/,
+  });
+});
+
 t.test('what is asked for is checked, and a refused service leaves nothing taken', async (t) => {
   await using server = await TestServer.start();
   const post = (name: string, spec: object) => server.call('POST', SERVICES, { body: service(name, spec) });
