@@ -1,13 +1,14 @@
 /** What becomes of the others when the kernel refuses the rules of one Service. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { run } from '../../agent/host/run.ts';
 import { compileService, type CompiledService, type Ranges } from '../../agent/proxy/iptables-rules.ts';
 import { IptablesBackend } from '../../agent/proxy/iptables-backend.ts';
 import { Iptables } from '../../agent/proxy/iptables.ts';
 import type { Change } from '../../agent/proxy/rule-book.ts';
-import { ServiceProxy } from '../../agent/proxy/service-proxy.ts';
+import { ServiceProxy, type ServiceProxyOptions } from '../../agent/proxy/service-proxy.ts';
 import type { ServiceEntry } from '../../agent/proxy/service-table.ts';
 import type { Event } from '../../api/core/event.ts';
+import { Cidr } from '../../api/machinery/address.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { EventRecorder } from '../../client/event-recorder.ts';
 import { MemoryApi } from '../agent-pods/memory-api.ts';
@@ -108,10 +109,12 @@ t.test("a tool that does not work is no Service's fault", async (t) => {
   await backend.remove();
 });
 
-t.test('the Service that is left out is named in an event, and comes back when it is mended', async (t) => {
-  await using api = await MemoryApi.start();
-  await using client = new ApiClient({ server: api.url });
+/** An agent's proxy before an api-server in memory. */
+async function makeProxy(t: Test, options: Partial<ServiceProxyOptions> & { compile?: typeof compileService } = {}) {
+  const api = await MemoryApi.start();
+  const client = new ApiClient({ server: api.url });
   const stop = new AbortController();
+  const { signal } = stop;
   const put = (name: string, clusterIP: string) => {
     api.put('services', {
       metadata: { name, namespace: 'default' },
@@ -124,29 +127,37 @@ t.test('the Service that is left out is named in an event, and comes back when i
       endpoints: [{ addresses: ['10.42.0.2'] }],
     });
   };
+  const start = () => {
+    const proxy = new ServiceProxy({
+      client,
+      logger: silent,
+      events: new EventRecorder({ client, component: 'kube-proxy', host: 'node-0', logger: silent, signal }),
+      nodeName: 'node-0',
+      backend: new IptablesBackend({ clusterCidr: CLUSTER_CIDR, iptables: new Iptables(signal), ...options }),
+      serviceCidr: SERVICE_CIDR,
+      dataDir: t.testdir(),
+      ...options,
+    });
+    const running = proxy.run(signal);
+    t.teardown(async () => {
+      stop.abort();
+      await running.catch(() => undefined);
+      await new Iptables(new AbortController().signal).remove();
+      await client[Symbol.asyncDispose]();
+      await api[Symbol.asyncDispose]();
+    });
+  };
+  return { api, put, start };
+}
+
+t.test('the Service that is left out is named in an event, and comes back when it is mended', async (t) => {
+  let broken = true;
+  const { api, put, start } = await makeProxy(t, {
+    compile: (...args) => (broken ? compile(...args) : compileService(...args)),
+  });
   put('other', '10.43.0.5');
   put('unreadable', '10.43.0.6');
-  let broken = true;
-  const iptables = new Iptables(stop.signal);
-  const proxy = new ServiceProxy({
-    client,
-    logger: silent,
-    events: new EventRecorder({ client, component: 'kube-proxy', host: 'node-0', logger: silent, signal: stop.signal }),
-    nodeName: 'node-0',
-    backend: new IptablesBackend({
-      clusterCidr: CLUSTER_CIDR,
-      iptables,
-      compile: (...args) => (broken ? compile(...args) : compileService(...args)),
-    }),
-    serviceCidr: SERVICE_CIDR,
-    dataDir: t.testdir(),
-  });
-  const running = proxy.run(stop.signal);
-  t.teardown(async () => {
-    stop.abort();
-    await running.catch(() => undefined);
-    await new Iptables(new AbortController().signal).remove();
-  });
+  start();
   let event: Event | undefined;
   await until(() => (event = api.events('unreadable')[0]) !== undefined, 'the event');
   t.match(event, {
@@ -168,3 +179,26 @@ t.test('the Service that is left out is named in an event, and comes back when i
   put('unreadable', '10.43.0.6');
   await until(async () => (await saved()).includes('10.43.0.6'), 'the Service that has been mended');
 });
+
+t.test(
+  'the range of Services is refused where it is that of the cluster, and left alone where it is not',
+  async (t) => {
+    const filter = async (): Promise<string> => (await run('iptables-save', ['-t', 'filter'])).stdout;
+    await t.test('as it is', async (t) => {
+      const { put, start } = await makeProxy(t);
+      put('other', '10.43.0.5');
+      start();
+      await until(async () => (await filter()).includes('-d 10.43.0.5/32'), 'the other ports of the one address');
+      t.notMatch(await filter(), '-d 10.43.0.0/16', 'nothing is known of the cluster yet');
+      put('kubernetes', '10.43.0.1');
+      await until(async () => (await filter()).includes('-d 10.43.0.0/16'), 'the range');
+    });
+    await t.test('as it is not', async (t) => {
+      const { put, start } = await makeProxy(t, { serviceCidr: Cidr.parse('192.168.0.0/16') });
+      put('kubernetes', '10.43.0.1');
+      start();
+      await until(async () => (await filter()).includes('-d 10.43.0.1/32'), 'the rules');
+      t.notMatch(await filter(), '192.168.0.0/16');
+    });
+  },
+);
