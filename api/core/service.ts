@@ -20,6 +20,7 @@ import { ObjectMeta } from '../meta/object-meta.ts';
 import { serviceColumns } from './service-columns.ts';
 import { applyServiceDefaults, prepareServiceForCreate, prepareServiceForUpdate } from './service-rules.ts';
 import { validateLoadBalancerStatus } from './service-address-validation.ts';
+import { serviceWarnings } from './service-warnings.ts';
 import { validateService, validateServiceUpdate } from './service-validation.ts';
 import { validateLabel1035Name } from '../machinery/names.ts';
 
@@ -173,6 +174,7 @@ export const services = defineKind<Service>({
     service.spec = old.spec;
   },
   validate: validateService,
+  warnings: serviceWarnings,
   validateUpdate: validateServiceUpdate,
   validateStatusUpdate: validateLoadBalancerStatus,
 });

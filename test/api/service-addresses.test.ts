@@ -101,3 +101,26 @@ t.test('a Service that is no longer a load balancer has none in its status', asy
   services.prepareForUpdate(next, old);
   t.strictSame(next.status, { loadBalancer: {} });
 });
+
+t.test('addresses in a form to avoid, and fields of no use, are warned of', async (t) => {
+  t.strictSame(services.warnings(balancer({ clusterIP: '10.43.0.5', clusterIPs: ['10.43.0.5'] })), []);
+  const stored = {
+    externalIPs: ['010.0.0.1', '2001:db8:0::1'],
+    loadBalancerSourceRanges: ['10.0.0.0/8 ', '10.0.0.1/08', '2001:db8:0::/32'],
+  };
+  t.strictSame(services.warnings(balancer(stored)), [
+    'spec.externalIPs[0]: non-standard IP address "010.0.0.1" is invalid: use "10.0.0.1"',
+    'spec.externalIPs[1]: IPv6 address "2001:db8:0::1" should be in RFC 5952 canonical format ("2001:db8::1")',
+    'spec.externalIPs is deprecated and may no longer be implemented in some clusters',
+    'spec.loadBalancerSourceRanges[1]: CIDR value "10.0.0.1/08" is ambiguous in this context (should be "10.0.0.0/8" or "10.0.0.1/32"?)',
+    'spec.loadBalancerSourceRanges[1]: non-standard CIDR value "10.0.0.1/08" is invalid: use "10.0.0.0/8"',
+    'spec.loadBalancerSourceRanges[2]: IPv6 CIDR value "2001:db8:0::/32" should be in RFC 5952 canonical format ("2001:db8::/32")',
+  ]);
+  const headless = balancer({
+    type: 'ClusterIP',
+    clusterIP: 'None',
+    clusterIPs: ['None'],
+    sessionAffinity: 'ClientIP',
+  });
+  t.strictSame(services.warnings(headless), ['spec.SessionAffinity is ignored for headless services']);
+});

@@ -1,0 +1,37 @@
+/** What upstream warns of in the form of addresses and ranges that are accepted all the same (stored ones, and IPv6 that is long). */
+import { addressFlaws, Cidr, IpAddress, rangeFlaws } from './address.ts';
+
+const quoted = (text: string): string => JSON.stringify(text);
+
+export function ipWarnings(field: string, text: string): string[] {
+  const address = IpAddress.parse(text);
+  if (!address) return [];
+  const canonical = quoted(address.text);
+  if (addressFlaws(text)?.length) {
+    return [`${field}: non-standard IP address ${quoted(text)} is invalid: use ${canonical}`];
+  }
+  return address.family === 'IPv6' && address.text !== text
+    ? [`${field}: IPv6 address ${quoted(text)} should be in RFC 5952 canonical format (${canonical})`]
+    : [];
+}
+
+export function cidrWarnings(field: string, text: string): string[] {
+  const range = Cidr.parse(text);
+  const address = IpAddress.parse(text.slice(0, text.indexOf('/')));
+  if (!range || !address) return [];
+  const canonical = quoted(range.text);
+  const warnings: string[] = [];
+  if (!address.equals(range.network)) {
+    const host = quoted(Cidr.host(address).text);
+    warnings.push(
+      `${field}: CIDR value ${quoted(text)} is ambiguous in this context (should be ${canonical} or ${host}?)`,
+    );
+  }
+  if (rangeFlaws(text)?.some((flaw) => flaw !== 'bits beyond the length')) {
+    warnings.push(`${field}: non-standard CIDR value ${quoted(text)} is invalid: use ${canonical}`);
+  }
+  if (warnings.length === 0 && range.family === 'IPv6' && range.text !== text) {
+    warnings.push(`${field}: IPv6 CIDR value ${quoted(text)} should be in RFC 5952 canonical format (${canonical})`);
+  }
+  return warnings;
+}
