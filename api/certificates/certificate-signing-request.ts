@@ -19,8 +19,9 @@ import { ObjectMeta } from '../meta/object-meta.ts';
 import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
 import { humanDuration } from '../machinery/duration.ts';
 import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
-import { validateSubdomainName } from '../machinery/names.ts';
+import { validatePathSegmentName, validateSubdomainName } from '../machinery/names.ts';
 import { timeOf } from '../machinery/time.ts';
+import { CertificateRequestError, parseCertificateRequest } from './certificate-request.ts';
 
 /** What a certificate may be used for. */
 export const KEY_USAGES = [
@@ -106,7 +107,6 @@ export const CertificateSigningRequest = struct(
 export type CertificateSigningRequest = Static<typeof CertificateSigningRequest>;
 
 const MIN_SECONDS = 600;
-const PEM_HEADER = '-----BEGIN CERTIFICATE REQUEST-----';
 const CONDITION_STATUSES = ['True', 'False', 'Unknown'];
 
 const isDecision = (type: string): boolean => type === 'Approved' || type === 'Denied';
@@ -117,16 +117,21 @@ function conditionOf({ status }: CertificateSigningRequest): string {
   return [decision, ...(has('Failed') ? ['Failed'] : []), ...(status?.certificate ? ['Issued'] : [])].join(',');
 }
 
+function requestObjection(request: string): string | undefined {
+  try {
+    parseCertificateRequest(request);
+    return undefined;
+  } catch (error) {
+    if (error instanceof CertificateRequestError) return error.message;
+    throw error;
+  }
+}
+
 function validateSpec(spec: CertificateSigningRequestSpec): FieldError[] {
   const errors: FieldError[] = [];
   const { signerName, request, usages = [], expirationSeconds } = spec;
-  if (
-    !Buffer.from(request ?? '', 'base64')
-      .toString('latin1')
-      .includes(PEM_HEADER)
-  ) {
-    errors.push(invalid('spec.request', request ?? '', 'PEM block type must be CERTIFICATE REQUEST'));
-  }
+  const objection = requestObjection(request ?? '');
+  if (objection !== undefined) errors.push(invalid('spec.request', request ?? '', objection));
   if (!usages.length) errors.push(required('spec.usages'));
   const seen = new Set<string>();
   for (const [index, usage] of usages.entries()) {
@@ -250,7 +255,8 @@ export const certificateSigningRequests = defineKind<CertificateSigningRequest>(
     { name: 'approval', verbs: ['get', 'patch', 'update'] },
     { name: 'status', verbs: ['get', 'patch', 'update'] },
   ],
-  validateName: (name, prefix) => validateSubdomainName(name, prefix),
+  // Kubelets name theirs after a hash in mixed case.
+  validateName: validatePathSegmentName,
   columns: [
     nameColumn(),
     ageColumn(),

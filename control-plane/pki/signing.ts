@@ -6,22 +6,22 @@ import 'reflect-metadata';
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
+  Extension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   Name,
-  Pkcs10CertificateRequest,
   PublicKey,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
   X509CertificateGenerator,
-  type Extension,
   type JsonGeneralName,
 } from '@peculiar/x509';
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
+import { CertificateRequestError, type CertificateRequest } from '../../api/certificates/certificate-request.ts';
 import type { KeyPair } from './pem-files.ts';
 
 const SECOND_MS = 1000;
@@ -44,11 +44,6 @@ export interface CertificateTemplate extends CertificateSubject {
   readonly usages: readonly string[];
   readonly lifetimeMs: number;
   readonly now: number;
-}
-
-/** A request that must not be signed: malformed, not signed by its own key, or asking for a usage that is unknown. */
-export class CertificateRequestError extends Error {
-  override readonly name = 'CertificateRequestError';
 }
 
 const KEY_USAGES: ReadonlyMap<string, KeyUsageFlags> = new Map([
@@ -203,27 +198,25 @@ export interface SigningOptions {
   readonly now?: number;
 }
 
+const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
+
 /**
- * Signs a PKCS#10 request (PEM) with the subject, key and alternative names that it carries: whether these are fit for the
- * signer is the caller's to check before. Answers the certificate (PEM); throws CertificateRequestError.
+ * Makes the certificate (PEM) of a request's subject, key and alternative names: whether these are fit for the signer is the
+ * caller's to check before. Throws CertificateRequestError for usages that are not signed.
  */
-export async function signCertificateRequest(requestPem: string, options: SigningOptions): Promise<string> {
+export async function signCertificateRequest(request: CertificateRequest, options: SigningOptions): Promise<string> {
   const now = options.now ?? Date.now();
-  let request: Pkcs10CertificateRequest;
-  let proven: boolean;
-  try {
-    request = new Pkcs10CertificateRequest(requestPem);
-    proven = await request.verify();
-  } catch (error) {
-    throw new CertificateRequestError('the certificate request cannot be read', { cause: error });
-  }
-  if (!proven) throw new CertificateRequestError('the certificate request is not signed by the key that it carries');
-  const alternatives = request.getExtension('2.5.29.17');
+  const { subject, publicKey, alternativeNames, commonName, organizations } = request;
   const seconds = Math.min(options.durationSeconds ?? LONGEST_SIGNED_SECONDS, LONGEST_SIGNED_SECONDS);
+  // RFC 5280: critical where nothing else says whose certificate it is.
+  const critical = commonName === '' && organizations.length === 0;
   return sign(options.ca, {
-    subject: request.subjectName,
-    publicKey: request.publicKey,
-    extensions: [...usageExtensions(options.usages), ...(alternatives ? [alternatives] : [])],
+    subject: new Name(subject),
+    publicKey: new PublicKey(publicKey),
+    extensions: [
+      ...usageExtensions(options.usages),
+      ...(alternativeNames ? [new Extension(SUBJECT_ALTERNATIVE_NAME, critical, alternativeNames)] : []),
+    ],
     notBefore: now - BACKDATED_MS,
     notAfter: now + seconds * SECOND_MS,
   });

@@ -11,6 +11,7 @@ import { Informer } from '../../client/informer.ts';
 import { startApiServer } from '../../control-plane/apiserver/main.ts';
 import { defaultServerConfig } from '../../control-plane/config.ts';
 import { openPki, type ClusterPki } from '../../control-plane/pki/cluster-pki.ts';
+import { parseCertificateRequest } from '../../api/certificates/certificate-request.ts';
 import { signCertificateRequest } from '../../control-plane/pki/signing.ts';
 import { openEmbeddedStore } from '../../control-plane/store/embedded.ts';
 
@@ -73,7 +74,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
     const judged = { ...request, status: { ...request.status, conditions } };
     const approved = await admin.updateSubresource(certificateSigningRequests, 'approval', judged);
     if (plane.verdict === 'deny') return;
-    const certificate = await signCertificateRequest(Buffer.from(request.spec.request, 'base64').toString(), {
+    const certificate = await signCertificateRequest(parseCertificateRequest(request.spec.request), {
       ca: pki.ca,
       usages: request.spec.usages ?? [],
       durationSeconds: plane.lifetimeSeconds,

@@ -21,6 +21,7 @@ import { openPki, readAuthority, readServiceAccountKey, type ClusterPki } from '
 import { kubeconfig, writeKubeconfig } from '../../control-plane/pki/kubeconfig.ts';
 import { PkiError } from '../../control-plane/pki/pem-files.ts';
 import { serverNames } from '../../control-plane/pki/server-names.ts';
+import { parseCertificateRequest, type CertificateRequest } from '../../api/certificates/certificate-request.ts';
 import { signCertificateRequest } from '../../control-plane/pki/signing.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -35,7 +36,7 @@ function folder(t: Test): string {
 const contents = (directory: string): Record<string, string> =>
   Object.fromEntries(readdirSync(directory).map((file) => [file, readFileSync(join(directory, file), 'utf8')]));
 
-async function requestFor(subject: string, san?: string): Promise<string> {
+async function requestFor(subject: string, san?: string): Promise<CertificateRequest> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const request = await Pkcs10CertificateRequestGenerator.create({
@@ -44,7 +45,7 @@ async function requestFor(subject: string, san?: string): Promise<string> {
     signingAlgorithm: algorithm,
     extensions: san ? [new SubjectAlternativeNameExtension([{ type: 'dns', value: san }])] : [],
   });
-  return request.toString('pem');
+  return parseCertificateRequest(Buffer.from(request.toString('pem')).toString('base64'));
 }
 
 test('the PKI is made once, with private keys for their owner alone, and used again after a restart', async (t) => {
@@ -158,11 +159,6 @@ test('a signing request becomes a client certificate with its subject, for as lo
   const long = new X509Certificate(await signCertificateRequest(request, { ca, usages, durationSeconds: 1e9 }));
   t.ok(long.validToDate.getTime() - Date.now() <= 365 * DAY_MS);
   await t.rejects(signCertificateRequest(request, { ca, usages: ['cert sign'] }), /usage "cert sign"/);
-  await t.rejects(signCertificateRequest('-----BEGIN nothing', { ca, usages }), /cannot be read/);
-  const der = Buffer.from(request.replace(/-----[^-]+-----|\s/g, ''), 'base64');
-  der.writeUInt8(der.readUInt8(der.length - 1) ^ 1, der.length - 1);
-  const forged = `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
-  await t.rejects(signCertificateRequest(forged, { ca, usages }), /not signed by the key that it carries/);
 });
 
 test('the server is named after the host, the service and every address but the pod bridge', async (t) => {

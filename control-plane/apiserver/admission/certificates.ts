@@ -1,8 +1,12 @@
 /** Who may approve and sign certificate requests, and what they may ask for: three of upstream's plugins. */
+import {
+  CertificateRequestError,
+  parseCertificateRequest,
+  type CertificateRequest,
+} from '../../../api/certificates/certificate-request.ts';
 import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
-import { readRequestSubject } from '../../pki/request-subject.ts';
 import { PRIVILEGED_GROUP } from '../authentication/identities.ts';
 import type { Authorizer } from '../authorization/authorizer.ts';
 import type { User } from '../request.ts';
@@ -82,9 +86,14 @@ export const certificateSubjectRestriction: AdmissionPlugin = {
     if (request.operation !== 'CREATE' || !isRequestFor(request, '')) return;
     const { spec } = request.object as CertificateSigningRequest;
     if (spec.signerName !== CLIENT_SIGNER) return;
-    const subject = readRequestSubject(Buffer.from(spec.request, 'base64').toString());
-    if (!subject) throw forbidden(request.kind, request.name, 'failed to parse CSR');
-    if (!subject.organizations.includes(PRIVILEGED_GROUP)) return;
+    let content: CertificateRequest;
+    try {
+      content = parseCertificateRequest(spec.request);
+    } catch (error) {
+      if (!(error instanceof CertificateRequestError)) throw error;
+      throw forbidden(request.kind, request.name, `failed to parse CSR: ${error.message}`);
+    }
+    if (!content.organizations.includes(PRIVILEGED_GROUP)) return;
     throw forbidden(
       request.kind,
       request.name,

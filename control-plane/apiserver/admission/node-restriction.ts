@@ -1,12 +1,12 @@
 /** What an agent may write under its node's identity: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction */
 import type { TokenRequest } from '../../../api/authentication/token-request.ts';
+import { CertificateRequestError, parseCertificateRequest } from '../../../api/certificates/certificate-request.ts';
 import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
 import { nodes, type Node } from '../../../api/core/node.ts';
 import { pods, type Pod } from '../../../api/core/pod.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
-import { readRequestSubject } from '../../pki/request-subject.ts';
 import { nodeNameOf } from '../authentication/identities.ts';
 import { MIRROR_ANNOTATION, type PodGraph } from '../authorization/pod-graph.ts';
 import { podReferences } from '../authorization/pod-references.ts';
@@ -105,9 +105,13 @@ function judgeCertificateRequest({ operation, subresource, object, user }: Admis
   if (operation !== 'CREATE' || subresource !== '') return undefined;
   const { spec } = object as CertificateSigningRequest;
   if (!NODE_SIGNERS.has(spec.signerName)) return undefined;
-  const subject = readRequestSubject(Buffer.from(spec.request, 'base64').toString());
-  if (!subject) return 'unable to parse csr';
-  return subject.commonName === user.name ? undefined : `can only create a node CSR with CN=${user.name}`;
+  try {
+    const { commonName } = parseCertificateRequest(spec.request);
+    return commonName === user.name ? undefined : `can only create a node CSR with CN=${user.name}`;
+  } catch (error) {
+    if (error instanceof CertificateRequestError) return `unable to parse csr: ${error.message}`;
+    throw error;
+  }
 }
 
 export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph): AdmissionPlugin {

@@ -22,7 +22,7 @@ function readIdentity(der: Buffer): Identity {
   if (usages && !usages.includes(CLIENT_AUTH) && !usages.includes(ANY_USAGE)) return { user: undefined, expiresAt };
   // The legacy object has the values apart and unescaped; the text of `subject` would have to be taken apart again.
   const subject = certificate.toLegacyObject().subject as Record<string, string | string[] | undefined>;
-  const name = values(subject['CN'])[0];
+  const name = values(subject['CN']).at(-1);
   return { user: name ? authenticated({ name, groups: values(subject['O']) }) : undefined, expiresAt };
 }
 

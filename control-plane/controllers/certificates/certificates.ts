@@ -4,16 +4,20 @@ import type {
   CertificateSigningRequest,
   CertificateSigningRequestCondition,
 } from '../../../api/certificates/certificate-signing-request.ts';
+import {
+  CertificateRequestError,
+  parseCertificateRequest,
+  type CertificateRequest,
+} from '../../../api/certificates/certificate-request.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { createQueue, type ControllerContext } from '../context.ts';
-import type { RequestContent } from './request-content.ts';
 import { SIGNERS, expiryOf, planApproval, signerObjection, type Approval } from './signers.ts';
 import { certificateSigningRequests as resource, subjectAccessReviews } from '../../../client/resources.ts';
 
-/** Signs a PKCS#10 request (PEM) with the cluster's CA and answers the certificate (PEM). Throws when it must not be signed. */
+/** Makes the certificate (PEM) of a request with the cluster's CA. Throws when it must not be signed. */
 export type SignRequest = (
-  requestPem: string,
+  request: CertificateRequest,
   options: { readonly usages: readonly string[]; readonly durationSeconds?: number },
 ) => Promise<string>;
 
@@ -46,20 +50,19 @@ export async function runCertificateController(context: ControllerContext, sign:
     if (!SIGNERS.has(request.spec.signerName)) return;
     const types = new Set(request.status?.conditions?.map(({ type }) => type));
     if (types.has('Denied') || types.has('Failed') || request.status?.certificate) return;
-    const content = await read(request);
-    if (!types.has('Approved')) {
-      if (content) await approve(request, content);
+    let content: CertificateRequest;
+    try {
+      content = parseCertificateRequest(request.spec.request);
+    } catch (error) {
+      if (!(error instanceof CertificateRequestError)) throw error;
+      if (types.has('Approved')) await fail(request, error.message);
       return;
     }
-    await issue(request, content);
+    if (types.has('Approved')) await issue(request, content);
+    else await approve(request, content);
   }
 
-  async function read({ spec }: CertificateSigningRequest): Promise<RequestContent | undefined> {
-    const { readRequest } = await import('./request-content.ts');
-    return readRequest(spec.request);
-  }
-
-  async function approve(request: CertificateSigningRequest, content: RequestContent): Promise<void> {
+  async function approve(request: CertificateSigningRequest, content: CertificateRequest): Promise<void> {
     const approval = planApproval(request, content, (node) => informers.nodes.get('', node)?.addresses);
     if (approval.type === 'none' || !(await isAllowed(request, approval))) return;
     logger.info({ request: request.metadata?.name, for: content.commonName }, 'approving a certificate request');
@@ -82,22 +85,19 @@ export async function runCertificateController(context: ControllerContext, sign:
     return status?.allowed ?? false;
   }
 
-  async function issue(request: CertificateSigningRequest, content: RequestContent | undefined): Promise<void> {
+  async function issue(request: CertificateSigningRequest, content: CertificateRequest): Promise<void> {
     const { spec } = request;
-    const objection = content ? signerObjection(spec, content) : 'the request cannot be read';
+    const objection = signerObjection(spec, content);
     if (objection !== undefined) return await fail(request, objection);
     let certificate: string;
     try {
-      certificate = await sign(Buffer.from(spec.request, 'base64').toString('utf8'), {
-        usages: spec.usages ?? [],
-        durationSeconds: spec.expirationSeconds,
-      });
+      certificate = await sign(content, { usages: spec.usages ?? [], durationSeconds: spec.expirationSeconds });
     } catch (error) {
       return await fail(request, (error as Error).message);
     }
     const status = { ...request.status, certificate: Buffer.from(certificate).toString('base64') };
     await ignoringNotFound(client.updateStatus(resource, { ...request, status }, { signal }));
-    logger.info({ request: request.metadata?.name, for: content?.commonName }, 'signed a certificate request');
+    logger.info({ request: request.metadata?.name, for: content.commonName }, 'signed a certificate request');
   }
 
   async function fail(request: CertificateSigningRequest, why: string): Promise<void> {

@@ -1,15 +1,21 @@
 /** What the built-in signers sign, and what is approved without a human. https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests */
+import type { CertificateRequest } from '../../../api/certificates/certificate-request.ts';
 import type {
   CertificateSigningRequest,
   CertificateSigningRequestSpec,
 } from '../../../api/certificates/certificate-signing-request.ts';
 import type { NodeAddress } from '../../../api/core/node.ts';
-import type { RequestContent } from './request-content.ts';
 
 export const KUBELET_CLIENT = 'kubernetes.io/kube-apiserver-client-kubelet';
 export const KUBELET_SERVING = 'kubernetes.io/kubelet-serving';
 export const CLIENT = 'kubernetes.io/kube-apiserver-client';
 export const SIGNERS: ReadonlySet<string> = new Set([KUBELET_CLIENT, KUBELET_SERVING, CLIENT]);
+
+/** What a signer goes by. */
+export type RequestedNames = Pick<
+  CertificateRequest,
+  'commonName' | 'organizations' | 'dnsNames' | 'ipAddresses' | 'otherNames'
+>;
 
 const NODES_GROUP = 'system:nodes';
 const NODE_PREFIX = 'system:node:';
@@ -21,7 +27,7 @@ const usesOnly = (usages: readonly string[], required: readonly string[], allowe
 /** Why a signer must not sign this request; undefined when it may. */
 export function signerObjection(
   { signerName, usages = [] }: Pick<CertificateSigningRequestSpec, 'signerName' | 'usages'>,
-  content: RequestContent,
+  content: RequestedNames,
 ): string | undefined {
   const { commonName, organizations, dnsNames, ipAddresses, otherNames } = content;
   const isNode = commonName.startsWith(NODE_PREFIX) && commonName.length > NODE_PREFIX.length;
@@ -64,7 +70,7 @@ export type Approval =
  */
 export function planApproval(
   { spec }: CertificateSigningRequest,
-  content: RequestContent,
+  content: RequestedNames,
   addressesOf: (nodeName: string) => readonly NodeAddress[] | undefined,
 ): Approval {
   if (signerObjection(spec, content) !== undefined) return { type: 'none' };
