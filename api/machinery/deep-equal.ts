@@ -15,7 +15,10 @@ export function deepEqual(a: unknown, b: unknown): boolean {
   return true;
 }
 
-/** As upstream's semantic equality: absent, null, `[]`, `{}`, `''`, 0 and false are all the same nothing. */
+/**
+ * As upstream's semantic equality: absent, null, `[]` and `{}` are the same nothing. `''`, 0 and false are values: decoding drops
+ * them where they mean nothing, and where they are left (behind a pointer, in a map) absent means something else.
+ */
 export function semanticallyEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (isNothing(a) && isNothing(b)) return true;
@@ -32,7 +35,7 @@ export function semanticallyEqual(a: unknown, b: unknown): boolean {
 }
 
 function isNothing(value: unknown): boolean {
-  if (value === undefined || value === null || value === '' || value === 0 || value === false) return true;
+  if (value === undefined || value === null) return true;
   if (Array.isArray(value)) return value.length === 0;
   if (typeof value !== 'object') return false;
   const object = value as Record<string, unknown>;

@@ -36,7 +36,6 @@ export const priorityClasses = defineKind<PriorityClass>({
   namespaced: false,
   schema: PriorityClass,
   hasGeneration: true,
-  createOnUpdate: true,
   columns: [
     nameColumn(),
     integer('Value', ({ value }) => value ?? 0),

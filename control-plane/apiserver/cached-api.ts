@@ -14,6 +14,7 @@ export class CachedApi implements LocalApi {
     dryRun: false,
     admission: [],
     warn: () => undefined,
+    authorizeCreate: () => undefined,
   };
 
   constructor(registry: Registry, writer: ObjectWriter) {

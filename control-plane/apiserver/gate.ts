@@ -45,15 +45,20 @@ function whenNobodyKnows({ headers }: Credentials): User {
 
 /** Answers the user in whose name the request goes on. Throws a 403 StatusError. */
 export function authorize(
-  { authorizer }: Gate,
+  gate: Gate,
   user: User,
   info: RequestInfo,
   request: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
 ): User {
-  const acting = impersonatedUser(authorizer, user, request);
-  const { allowed, reason } = authorizer.authorize(acting, info);
-  if (!allowed) throw refusal(acting, info, reason);
+  const acting = impersonatedUser(gate.authorizer, user, request);
+  authorizeAs(gate, acting, info);
   return acting;
+}
+
+/** Throws a 403 StatusError unless this very user may. */
+export function authorizeAs({ authorizer }: Gate, user: User, attributes: Attributes): void {
+  const { allowed, reason } = authorizer.authorize(user, attributes);
+  if (!allowed) throw refusal(user, attributes, reason);
 }
 
 export function refusal(user: User, attributes: Attributes, reason: string) {

@@ -4,6 +4,7 @@ import { isNotFound, notFound } from '../../api/machinery/status-error.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
 import { validateDeleteOptions } from './deletion.ts';
 import type { Exchange } from './exchange.ts';
+import { authorizeAs, type Gate } from './gate.ts';
 import { partialMetadata } from './list.ts';
 import { parseListOptions, waitUntilFresh } from './list-options.ts';
 import type { Stored } from './object-meta.ts';
@@ -26,15 +27,19 @@ export class ObjectHandlers {
   readonly #registry: Registry;
   readonly #writer: ObjectWriter;
   readonly #admission: readonly AdmissionPlugin[];
+  readonly #gate: Gate;
 
-  constructor(registry: Registry, writer: ObjectWriter, admission: readonly AdmissionPlugin[]) {
+  constructor(registry: Registry, writer: ObjectWriter, admission: readonly AdmissionPlugin[], gate: Gate) {
     this.#registry = registry;
     this.#writer = writer;
     this.#admission = admission;
+    this.#gate = gate;
   }
 
   context(exchange: Exchange, dryRun: boolean): WriteContext {
-    return { user: exchange.user, dryRun, admission: this.#admission, warn: exchange.warn };
+    const { user, info, warn } = exchange;
+    const authorizeCreate = (): void => authorizeAs(this.#gate, user, { ...info, verb: 'create' });
+    return { user, dryRun, admission: this.#admission, warn, authorizeCreate };
   }
 
   get(exchange: Exchange, resource: Resource): void | Promise<void> {

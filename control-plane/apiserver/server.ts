@@ -73,7 +73,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const stopping = new AbortController();
   const gate = { authenticators, authorizer };
   const credentials = new ConnectionCredentials();
-  const objects = new ObjectHandlers(core.registry, core.writer, admission);
+  const objects = new ObjectHandlers(core.registry, core.writer, admission, gate);
   const watches = new WatchServer(core.registry, stopping.signal);
   const subresources = new Subresources({
     registry: core.registry,

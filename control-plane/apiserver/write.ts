@@ -30,6 +30,8 @@ export interface WriteContext {
   readonly dryRun: boolean;
   readonly admission: readonly AdmissionPlugin[];
   readonly warn: (message: string) => void;
+  /** For an update that would create its object: throws a 403 StatusError unless the user may create it, too. */
+  readonly authorizeCreate: () => void;
 }
 
 export interface Written {
@@ -143,6 +145,7 @@ export class ObjectWriter {
       const wanted = placeObject(kind, await request.change(undefined, () => ({ metadata: {} })), namespace, name);
       // A resourceVersion says that the object was there when the client looked.
       if (wanted.metadata.resourceVersion) throw notFound(kind, name);
+      context.authorizeCreate();
       return this.create(resource, namespace, wanted, context);
     }
     const old = resource.parse(current.bytes);

@@ -217,7 +217,7 @@ test('nobody grants what they do not have, unless they may escalate or bind', as
   const aggregationRule = { clusterRoleSelectors: [{ matchLabels: { a: 'b' } }] };
   t.match(await refusal(alice.create(clusterRoles, { metadata: { name: 'all' }, aggregationRule })), {
     code: 403,
-    message: /must have cluster-admin privileges to use an aggregationRule/,
+    message: /must have cluster-admin privileges to use the aggregationRule/,
   });
 });
 

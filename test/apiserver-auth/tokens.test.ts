@@ -89,7 +89,7 @@ test('a token of a service account tells its user, until it expires or what it i
     'apps',
     'web-1',
     { gracePeriodSeconds: 0 },
-    { user: { name: 'x', groups: [] }, dryRun: false, admission: [], warn: () => {} },
+    { user: { name: 'x', groups: [] }, dryRun: false, admission: [], warn: () => {}, authorizeCreate: () => {} },
   );
   t.equal(api.get(pods, 'apps', 'web-1'), undefined);
   t.throws(() => verifier.authenticateToken(podToken, [ISSUER]), { message: /has been invalidated/ });

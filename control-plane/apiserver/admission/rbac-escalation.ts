@@ -1,4 +1,5 @@
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
+import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
 import { clusterRoles, type ClusterRole } from '../../../api/rbac/cluster-role.ts';
 import type { RoleBinding } from '../../../api/rbac/role-binding.ts';
@@ -18,6 +19,18 @@ const EVERYTHING: readonly PolicyRule[] = [
   { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
   { verbs: ['*'], nonResourceURLs: ['*'] },
 ];
+
+const aggregates = (role: ClusterRole | undefined): boolean =>
+  (role?.aggregationRule?.clusterRoleSelectors?.length ?? 0) > 0;
+
+/**
+ * Whether an update changes nothing but the fields by which the garbage collector works. Any other one is looked at like a
+ * create: a label alone can make a role part of an aggregate that others are bound to.
+ */
+function changesNothingButCollection(object: KubeObject, old: KubeObject): boolean {
+  const { ownerReferences, finalizers } = old.metadata ?? {};
+  return semanticallyEqual({ ...object, metadata: { ...object.metadata, ownerReferences, finalizers } }, old);
+}
 
 export interface RbacEscalationOptions {
   readonly authorizer: Authorizer;
@@ -51,25 +64,16 @@ export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOption
 
   const checkRole = ({ kind, namespace, name, object, old, user }: AdmissionRequest): void => {
     const role = object as ClusterRole;
-    const before: ClusterRole | undefined = old;
-    const sameRules = before && semanticallyEqual(before.rules, role.rules);
-    if (sameRules && semanticallyEqual(before.aggregationRule, role.aggregationRule)) return;
     if (may(user, 'escalate', kind.plural, namespace, name)) return;
-    const aggregates = role.aggregationRule !== undefined || before?.aggregationRule !== undefined;
-    const aggregating = aggregates ? lacking(user, '', EVERYTHING) : undefined;
-    if (aggregating) {
-      throw forbidden(kind, name, `must have cluster-admin privileges to use an aggregationRule: ${aggregating}`);
-    }
     const why = lacking(user, namespace, role.rules ?? []);
     if (why) throw forbidden(kind, name, why);
+    if ((aggregates(role) || aggregates(old)) && lacking(user, '', EVERYTHING)) {
+      throw forbidden(kind, name, 'must have cluster-admin privileges to use the aggregationRule');
+    }
   };
 
-  const checkBinding = ({ kind, namespace, name, object, old, user }: AdmissionRequest): void => {
-    const binding = object as RoleBinding;
-    const before = old as RoleBinding | undefined;
-    const sameRole = before && semanticallyEqual(before.roleRef, binding.roleRef);
-    if (sameRole && semanticallyEqual(before.subjects, binding.subjects)) return;
-    const { roleRef } = binding;
+  const checkBinding = ({ kind, namespace, name, object, user }: AdmissionRequest): void => {
+    const { roleRef } = object as RoleBinding;
     const role = roleRef.kind === 'ClusterRole' ? clusterRoles : roles;
     if (may(user, 'bind', role.plural, namespace, roleRef.name)) return;
     const rules = index.rulesOf(roleRef, namespace);
@@ -80,10 +84,12 @@ export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOption
 
   return {
     name: 'RBACEscalation',
-    validate(request) {
-      const { kind, operation, user } = request;
+    // Before validation, as upstream: who may not grant the role is not told what else is wrong with it.
+    mutate(request) {
+      const { kind, operation, user, object, old } = request;
       if (kind.group !== GROUP || (operation !== 'CREATE' && operation !== 'UPDATE')) return;
       if (user.groups.includes(PRIVILEGED_GROUP)) return;
+      if (object && old && changesNothingButCollection(object, old)) return;
       if (kind.kind === 'Role' || kind.kind === 'ClusterRole') checkRole(request);
       else checkBinding(request);
     },
