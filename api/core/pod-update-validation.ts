@@ -69,14 +69,36 @@ function gatedFields(spec: PodSpec, old: PodSpec, errors: FieldError[]): Partial
 const withImages = (containers: PodSpec['containers'], old: PodSpec['containers']): PodSpec['containers'] =>
   containers.map((container, index) => ({ ...container, image: old[index]?.image }));
 
+/** What only the node may say of its own pods, and only when it creates them. */
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+const APPARMOR_PREFIX = 'container.apparmor.security.beta.kubernetes.io/';
+
+/** Annotations that stay, by whatever subresource the pod is updated, as they make a pod what it is to its node. */
+export function validateFixedAnnotations({ metadata }: Pod, { metadata: oldMetadata }: Pod): FieldError[] {
+  const errors: FieldError[] = [];
+  const [after, before] = [metadata?.annotations ?? {}, oldMetadata?.annotations ?? {}];
+  const forbid = (key: string, why: string) => errors.push(forbidden(`metadata.annotations[${key}]`, why));
+  for (const [key, value] of Object.entries(before)) {
+    if (own(after, key) === value) continue;
+    if (key.startsWith(APPARMOR_PREFIX)) forbid(key, 'may not remove or update AppArmor annotations');
+    if (key === MIRROR_ANNOTATION) forbid(key, 'may not remove or update mirror pod annotation');
+  }
+  for (const key of Object.keys(after)) {
+    if (Object.hasOwn(before, key)) continue;
+    if (key.startsWith(APPARMOR_PREFIX)) forbid(key, 'may not add AppArmor annotations');
+    if (key === MIRROR_ANNOTATION) forbid(key, 'may not add mirror pod annotation');
+  }
+  return errors;
+}
+
 /** `pods`: images, deadline, additional tolerations, a shorter grace; everything else stays. */
 export function validatePodUpdate(pod: Pod, oldPod: Pod): FieldError[] {
-  const errors: FieldError[] = [];
+  const errors = validateFixedAnnotations(pod, oldPod);
   const spec = pod.spec ?? { containers: [] };
   const old = oldPod.spec ?? { containers: [] };
   for (const field of ['containers', 'initContainers'] as const) {
     if ((spec[field]?.length ?? 0) === (old[field]?.length ?? 0)) continue;
-    return [forbidden(`spec.${field}`, 'pod updates may not add or remove containers')];
+    return [...errors, forbidden(`spec.${field}`, 'pod updates may not add or remove containers')];
   }
   validateDeadline(spec, old, errors);
   validateTolerationAdditions(spec, old, errors);
@@ -97,6 +119,9 @@ export function validatePodUpdate(pod: Pod, oldPod: Pod): FieldError[] {
 
 /** `pods/ephemeralcontainers`: they are added, and neither changed nor taken away. */
 export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldError[] {
+  if (old.metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined) {
+    return [forbidden('', 'static pods do not support ephemeral containers')];
+  }
   const errors: FieldError[] = [];
   const wanted = pod.spec?.ephemeralContainers ?? [];
   const byName = new Map(wanted.map((container) => [container.name, container]));
@@ -135,7 +160,7 @@ function validateStates(
 
 /** `pods/status`: what has ended for good stays ended. */
 export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
-  const errors: FieldError[] = [];
+  const errors = validateFixedAnnotations(pod, old);
   if ((pod.spec?.nodeName ?? '') !== (old.spec?.nodeName ?? '')) {
     errors.push(forbidden('status.nodeName', 'may not be changed directly'));
   }

@@ -4,6 +4,7 @@ import { validateAnnotations, validateLabels } from '../machinery/metadata.ts';
 import { validateIP, validateLabelName, validateQualifiedName, validateSubdomainName } from '../machinery/names.ts';
 import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
 import { validateContainers } from './container-validation.ts';
+import { MIRROR_ANNOTATION } from './pod-update-validation.ts';
 import type { Pod } from './pod.ts';
 import type { PodSpec, PodTemplateSpec } from './pod-spec.ts';
 import { validatePodResources, validateResourceAmount, validateResourceName } from './resource-validation.ts';
@@ -160,6 +161,11 @@ export function validatePod(pod: Pod): FieldError[] {
   validatePodSpec(spec, 'spec', errors);
   if (spec.nodeName && spec.schedulingGates?.length) {
     errors.push(forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'));
+  }
+  const mirror = pod.metadata?.annotations?.[MIRROR_ANNOTATION];
+  if (mirror !== undefined && !spec.nodeName) {
+    const why = 'must set spec.nodeName if mirror pod annotation is set';
+    errors.push(invalid(`metadata.annotations[${MIRROR_ANNOTATION}]`, mirror, why));
   }
   // What has no version yet is being created; ephemeral containers come later, through their subresource.
   if (spec.ephemeralContainers?.length && !pod.metadata?.resourceVersion) {

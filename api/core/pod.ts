@@ -47,7 +47,6 @@ export const pods = defineKind<Pod>({
       version: 'v1',
       kind: 'PodProxyOptions',
     },
-    { name: 'resize', verbs: ['get', 'patch', 'update'] },
     { name: 'status', verbs: ['get', 'patch', 'update'] },
   ],
   hasGeneration: true,

@@ -31,12 +31,16 @@ export interface Column<T> {
   cell(object: T, now: number): string | number | boolean | undefined;
 }
 
-/**
- * A subresource. `part` ones (status, scale, ...) are another view of the same stored object; `action` ones (binding, token,
- * eviction, exec, log, ...) are served by the api-server itself and only described here, for discovery and OpenAPI.
- */
+/** The subresources that clients update as another view of the stored object. The api-server has a strategy for each. */
+export type StoredPart = 'approval' | 'ephemeralcontainers' | 'finalize' | 'status';
+
+/** Those that the api-server serves in a way of their own, and that are described here for discovery and OpenAPI. */
+export type ServedPart =
+  'attach' | 'binding' | 'eviction' | 'exec' | 'log' | 'portforward' | 'proxy' | 'scale' | 'token';
+
+/** There are no others: what nobody serves is not announced, and what has no strategy is never updated as a whole object. */
 export interface Subresource {
-  readonly name: string;
+  readonly name: StoredPart | ServedPart;
   readonly verbs: readonly ('create' | 'get' | 'patch' | 'update' | 'delete')[];
   /** The kind that travels, where it is not the parent's: Scale, Binding, Eviction, TokenRequest. */
   readonly group?: string;

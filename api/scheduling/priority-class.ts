@@ -46,11 +46,11 @@ export const priorityClasses = defineKind<PriorityClass>({
   applyDefaults: (priorityClass) => {
     priorityClass.preemptionPolicy ??= 'PreemptLowerPriority';
   },
-  validate: ({ metadata, value = 0, preemptionPolicy = '' }) => {
+  validate: ({ metadata, value = 0, globalDefault, preemptionPolicy = '' }) => {
     const errors: FieldError[] = [];
     const name = metadata?.name ?? '';
     if (name.startsWith('system-')) {
-      if (SYSTEM_CLASSES.get(name) !== value) {
+      if (SYSTEM_CLASSES.get(name) !== value || globalDefault) {
         errors.push(
           forbidden('metadata.name', "priority class names with 'system-' prefix are reserved for system use only"),
         );

@@ -14,6 +14,7 @@ import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
+import type { UpdatedPart } from './update-strategy.ts';
 import { decodeBody, parseDryRun, parseFieldValidation, readDeleteOptions } from './write-options.ts';
 import type { ObjectWriter, WriteContext, Written } from './write.ts';
 
@@ -72,9 +73,9 @@ export class ObjectHandlers {
     sendServed(exchange, resource, 201, bytes);
   }
 
-  async update(exchange: Exchange, resource: Resource): Promise<void> {
+  async update(exchange: Exchange, resource: Resource, subresource: UpdatedPart = ''): Promise<void> {
     const { namespace } = exchange;
-    const { query, name, subresource } = exchange.info;
+    const { query, name } = exchange.info;
     const dryRun = parseDryRun(query, 'UpdateOptions');
     const validation = parseFieldValidation(query, 'UpdateOptions');
     const body = await exchange.readBody();
@@ -91,9 +92,9 @@ export class ObjectHandlers {
     sendServed(exchange, resource, written.outcome === 'created' ? 201 : 200, written.bytes);
   }
 
-  async patch(exchange: Exchange, resource: Resource): Promise<void> {
+  async patch(exchange: Exchange, resource: Resource, subresource: UpdatedPart = ''): Promise<void> {
     const { namespace } = exchange;
-    const { query, name, subresource } = exchange.info;
+    const { query, name } = exchange.info;
     const dryRun = parseDryRun(query, 'PatchOptions');
     const validation = parseFieldValidation(query, 'PatchOptions');
     const patch = await readPatch(exchange, validation);

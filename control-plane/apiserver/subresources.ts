@@ -23,6 +23,7 @@ import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 import { serveScale } from './scale.ts';
 import { validateDeleteOptions } from './deletion.ts';
+import { isStoredPart } from './update-strategy.ts';
 import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
 import type { ObjectWriter } from './write.ts';
 
@@ -51,13 +52,14 @@ export class Subresources {
     if (subresource === 'scale') return serveScale(exchange, resource, writer, objects);
     if (subresource === 'binding') return this.bind(exchange, resource);
     if (subresource === 'eviction') return this.#evict(exchange, resource);
+    if (!isStoredPart(subresource)) throw noSuchPath();
     switch (verb) {
       case 'get':
         return objects.get(exchange, resource);
       case 'update':
-        return objects.update(exchange, resource);
+        return objects.update(exchange, resource, subresource);
       case 'patch':
-        return objects.patch(exchange, resource);
+        return objects.patch(exchange, resource, subresource);
       default:
         throw noSuchPath();
     }

@@ -7,10 +7,10 @@ import {
 } from '../../api/certificates/certificate-signing-request.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { prepareEphemeralContainersUpdate } from '../../api/core/pod-strategy.ts';
-import { validateEphemeralContainersUpdate } from '../../api/core/pod-update-validation.ts';
+import { validateEphemeralContainersUpdate, validateFixedAnnotations } from '../../api/core/pod-update-validation.ts';
 import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import type { FieldError } from '../../api/machinery/field-error.ts';
-import type { Kind } from '../../api/machinery/kind.ts';
+import type { Kind, StoredPart } from '../../api/machinery/kind.ts';
 import { timeOf } from '../../api/machinery/time.ts';
 import type { Stored } from './object-meta.ts';
 
@@ -76,7 +76,8 @@ const approval: UpdateStrategy = {
 };
 
 const ephemeralContainers: UpdateStrategy = {
-  merge: (wanted) => wanted,
+  // Who may add such containers may not relabel the pod, or take its finalizers away.
+  merge: (wanted, old) => ({ ...wanted, metadata: { ...old.metadata } }),
   prepare(object, old) {
     prepareEphemeralContainersUpdate(object as Pod, old as Pod);
     if (object.metadata.generation !== undefined) object.metadata.generation++;
@@ -84,15 +85,35 @@ const ephemeralContainers: UpdateStrategy = {
   validate: (object, old) => validateEphemeralContainersUpdate(object as Pod, old as Pod),
 };
 
-/** A binding is put together by the server itself. */
-const binding: UpdateStrategy = { merge: (wanted) => wanted, prepare: () => undefined, validate: () => [] };
+/** A binding is put together by the server itself, but for the annotations that it brings. */
+const binding: UpdateStrategy = {
+  merge: (wanted) => wanted,
+  prepare: () => undefined,
+  validate: (object, old) => validateFixedAnnotations(object as Pod, old as Pod),
+};
 
-const STRATEGIES: ReadonlyMap<string, UpdateStrategy> = new Map([
-  ['status', status],
-  ['finalize', finalize],
-  ['approval', approval],
-  ['ephemeralcontainers', ephemeralContainers],
-  ['binding', binding],
+/** Through what an object is updated: itself, a part of it, or what the server does with it. */
+export type UpdatedPart = '' | 'binding' | 'scale' | StoredPart;
+
+const STRATEGIES: { readonly [part in UpdatedPart]: UpdateStrategy } = {
+  '': whole,
+  // Whoever scales sends no object: the server has changed the number of replicas, and nothing else.
+  scale: whole,
+  binding,
+  status,
+  finalize,
+  approval,
+  ephemeralcontainers: ephemeralContainers,
+};
+
+export const updateStrategy = (part: UpdatedPart): UpdateStrategy => STRATEGIES[part];
+
+const STORED_PARTS: ReadonlySet<string> = new Set<StoredPart>([
+  'approval',
+  'ephemeralcontainers',
+  'finalize',
+  'status',
 ]);
 
-export const updateStrategy = (subresource: string): UpdateStrategy => STRATEGIES.get(subresource) ?? whole;
+/** Whether clients update the subresource as a view of the stored object. */
+export const isStoredPart = (subresource: string): subresource is StoredPart => STORED_PARTS.has(subresource);

@@ -15,7 +15,7 @@ import type { Registry } from './registry.ts';
 import type { User } from './request.ts';
 import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
-import { updateStrategy } from './update-strategy.ts';
+import { updateStrategy, type UpdatedPart } from './update-strategy.ts';
 
 /** Upstream's store retries a colliding generated name, and a patch that met a conflict, this often. */
 const MAX_NAME_ATTEMPTS = 8;
@@ -43,8 +43,7 @@ export interface Written {
 export interface UpdateRequest {
   readonly namespace: string;
   readonly name: string;
-  /** '' for the object itself. */
-  readonly subresource: string;
+  readonly subresource: UpdatedPart;
   /**
    * Makes the wanted object from the present one (undefined when there is none and a PUT may create it), which it must
    * not change: `reparse` answers a copy that it may. Called again after a conflict. The answer shares nothing with the

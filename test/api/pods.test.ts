@@ -341,6 +341,50 @@ t.test('an update may change images, the deadline and add tolerations, and nothi
   );
 });
 
+t.test('what is not set in a pod is not the same as false or 0', async (t) => {
+  const old = made(withContainer({ securityContext: { allowPrivilegeEscalation: false } }));
+  const change = (securityContext: object | undefined): string[] => {
+    const pod = structuredClone(old);
+    Object.assign(pod.spec.containers[0] ?? {}, { securityContext });
+    return causes(pods.validateUpdate(pod, old));
+  };
+  t.strictSame(change({ allowPrivilegeEscalation: false }), []);
+  t.strictSame(change({ allowPrivilegeEscalation: false, runAsUser: 0 }), ['Forbidden spec']);
+  t.strictSame(change({}), ['Forbidden spec']);
+  t.strictSame(change(undefined), ['Forbidden spec']);
+});
+
+t.test('the annotations that make a pod what it is to its node stay, by whatever it is updated', async (t) => {
+  const annotated = (annotations: Record<string, string>) => {
+    const pod = made(withContainer({}));
+    Object.assign(pod.metadata ?? {}, { annotations });
+    return pod;
+  };
+  const mirror = 'kubernetes.io/config.mirror';
+  const apparmor = 'container.apparmor.security.beta.kubernetes.io/c';
+  const said = (after: Record<string, string>, before: Record<string, string>): string[][] =>
+    [
+      pods.validateUpdate(annotated(after), annotated(before)),
+      pods.validateStatusUpdate(annotated(after), annotated(before)),
+    ].map((errors) => errors.map(({ field, message }) => `${field}: ${message}`));
+  const twice = (...errors: string[]) => [errors, errors];
+  t.same(
+    said({ [mirror]: 'x' }, {}),
+    twice(`metadata.annotations[${mirror}]: Forbidden: may not add mirror pod annotation`),
+  );
+  const changed = twice(`metadata.annotations[${mirror}]: Forbidden: may not remove or update mirror pod annotation`);
+  t.same(said({}, { [mirror]: 'x' }), changed);
+  t.same(said({ [mirror]: 'y' }, { [mirror]: 'x' }), changed);
+  t.same(said({ [mirror]: 'x', other: 'z' }, { [mirror]: 'x' }), twice());
+  t.same(
+    said({ [apparmor]: 'unconfined' }, {}),
+    twice(`metadata.annotations[${apparmor}]: Forbidden: may not add AppArmor annotations`),
+  );
+  t.match(pods.validate(annotated({ [mirror]: 'x' })), [
+    { field: `metadata.annotations[${mirror}]`, message: /must set spec.nodeName if mirror pod annotation is set/ },
+  ]);
+});
+
 t.test('a status update leaves the spec alone and does not bring the dead back', async (t) => {
   const ended = {
     containerStatuses: [

@@ -284,3 +284,43 @@ t.test('a store that takes no writes is told of in a Status, and reads go on', a
     ['a'],
   );
 });
+
+t.test('a subresource changes what it is for, and what nobody serves is not announced', async (t) => {
+  await using server = await TestServer.start();
+  const url = '/api/v1/namespaces/default/pods';
+  const containers = [{ name: 'c', image: 'i:1' }];
+  const made = await server.call('POST', url, {
+    body: { metadata: { name: 'p', labels: { a: 'b' } }, spec: { containers } },
+  });
+  t.equal(made.status, 201);
+  const mirror = { annotations: { 'kubernetes.io/config.mirror': 'x' } };
+  const patch = (subresource: string, body: object) =>
+    server.call('PATCH', `${url}/p${subresource}`, { body, type: MERGE });
+  for (const subresource of ['', '/status']) {
+    t.match((await patch(subresource, { metadata: mirror })).body, {
+      code: 422,
+      message: /metadata.annotations\[kubernetes.io\/config.mirror\]: Forbidden: may not add mirror pod annotation/,
+    });
+  }
+  const binding = { metadata: { name: 'p', ...mirror }, target: { name: 'n' } };
+  t.match((await server.call('POST', `${url}/p/binding`, { body: binding })).body, {
+    code: 422,
+    message: /may not add mirror pod annotation/,
+  });
+  const debugging = { name: 'd', image: 'i', targetContainerName: 'c' };
+  const debugged = await patch('/ephemeralcontainers', {
+    metadata: { labels: { a: 'changed' }, finalizers: ['example.com/f'], ...mirror },
+    spec: { ephemeralContainers: [debugging] },
+  });
+  t.equal(debugged.status, 200);
+  t.match(debugged.body, { metadata: { labels: { a: 'b' } }, spec: { ephemeralContainers: [{ name: 'd' }] } });
+  t.notOk(debugged.body.metadata?.annotations);
+  t.notOk(debugged.body.metadata?.finalizers);
+
+  const { resources } = (await server.call('GET', '/api/v1')).body as { resources: { name: string }[] };
+  t.notOk(resources.find(({ name }) => name === 'pods/resize'));
+  for (const body of [{ metadata: { labels: { a: 'c' } } }, { spec: { containers: [{ name: 'c', image: 'i:2' }] } }]) {
+    t.match((await patch('/resize', body)).body, { code: 404 });
+  }
+  t.match((await server.call('GET', `${url}/p`)).body, { metadata: { labels: { a: 'b' } }, spec: { containers } });
+});

@@ -4,11 +4,12 @@ import { CertificateRequestError, parseCertificateRequest } from '../../../api/c
 import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
 import { nodes, type Node } from '../../../api/core/node.ts';
 import { pods, type Pod } from '../../../api/core/pod.ts';
+import { MIRROR_ANNOTATION } from '../../../api/core/pod-update-validation.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
 import { nodeNameOf } from '../authentication/identities.ts';
-import { MIRROR_ANNOTATION, type PodGraph } from '../authorization/pod-graph.ts';
+import type { PodGraph } from '../authorization/pod-graph.ts';
 import { podReferences } from '../authorization/pod-references.ts';
 import type { LocalApi } from '../local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';

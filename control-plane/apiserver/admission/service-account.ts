@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto';
 import type { Container } from '../../../api/core/container.ts';
 import type { Pod } from '../../../api/core/pod.ts';
+import { MIRROR_ANNOTATION } from '../../../api/core/pod-update-validation.ts';
 import type { PodSpec } from '../../../api/core/pod-spec.ts';
 import type { Volume } from '../../../api/core/volume.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import type { ServiceAccountEntry, ServiceAccountIndex } from '../authentication/service-account-index.ts';
 import { POD_TOKEN_SECONDS } from '../authentication/token-request.ts';
-import { MIRROR_ANNOTATION } from '../authorization/pod-graph.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { podOf } from './pod-request.ts';
 

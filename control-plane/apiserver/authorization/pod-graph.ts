@@ -1,4 +1,5 @@
 import { pods, type Pod } from '../../../api/core/pod.ts';
+import { MIRROR_ANNOTATION } from '../../../api/core/pod-update-validation.ts';
 import { lifeOf, type Life } from '../authentication/bound-objects.ts';
 import type { LocalApi } from '../local-api.ts';
 import { podReferences } from './pod-references.ts';
@@ -16,8 +17,6 @@ interface PodEntry extends Life {
   readonly ephemeralContainers: number;
   readonly vertices: readonly Vertex[];
 }
-
-export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 /**
  * Follows the pods: which node each is bound to, and which objects a node may therefore read. A pod costs some 300 bytes; a
