@@ -14,6 +14,10 @@ export const defaultServerConfig = {
   serviceNodePortRange: '30000-32767',
   tokenAuthFile: '',
   allowPrivileged: false,
+  kubeletClientCertificate: '',
+  kubeletClientKey: '',
+  kubeletCertificateAuthority: '',
+  kubeletVerifyServingCertificates: true,
   roles: ['apiserver', 'scheduler', 'controllers'] as readonly string[],
   kubeconfig: '',
   nodeMonitorGracePeriodSeconds: 40,
@@ -37,6 +41,12 @@ export const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   serviceNodePortRange: 'ports of NodePort Services',
   tokenAuthFile: 'CSV file of bearer tokens: token,user,uid,"group1,group2"',
   allowPrivileged: 'whether containers may be privileged; `make up` allows it',
+  kubeletClientCertificate: "PEM file of the certificate that is shown to nodes; the cluster's own when empty",
+  kubeletClientKey: 'PEM file of its private key',
+  kubeletCertificateAuthority:
+    "PEM file of the CA that nodes' serving certificates are from; the cluster's own when empty",
+  kubeletVerifyServingCertificates:
+    'whether they are verified; without, whoever is on the path can pose as a node: for kubelets that sign their own',
   roles: 'what to run here: apiserver, scheduler, controllers',
   kubeconfig: 'how the scheduler and controllers reach an api-server that is not in this process',
   nodeMonitorGracePeriodSeconds: 'seconds without a heartbeat after which a node counts as lost',

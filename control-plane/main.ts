@@ -13,6 +13,7 @@ import { startApiServer } from './apiserver/main.ts';
 import type { ServerConfig } from './config.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { openPki, type ClusterPki } from './pki/cluster-pki.ts';
+import { readKubeletIdentity } from './pki/kubelet-identity.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { serverNames } from './pki/server-names.ts';
 import type { RoleMessage, RoleOptions } from './role-thread.ts';
@@ -78,17 +79,19 @@ async function runApiServer(
   const store = await openEmbeddedStore({ path: path.join(config.dataDir, 'store'), logger });
   stack.defer(() => store.close());
   collectWhenIdle(signal, store.dataFile);
-  let { kubeletClient } = pki;
-  const server = await startApiServer({ config, pki, kubeletClient: () => kubeletClient, store, logger, signal });
+  let kubeletIdentity = await readKubeletIdentity(config, pki);
+  if (!kubeletIdentity.ca) logger.warn({}, "nodes' serving certificates are not verified");
+  const server = await startApiServer({ config, pki, kubeletIdentity: () => kubeletIdentity, store, logger, signal });
   stack.defer(() => server.close());
   const host = WILDCARDS.has(config.bindAddress) ? '127.0.0.1' : config.bindAddress;
   const access: Access = { server: `https://${host}:${server.port}`, pki, changes: new EventEmitter() };
   const renewal = setInterval(() => {
     openPki(pkiOptions())
-      .then((renewed) => {
+      .then(async (renewed) => {
+        // An operator's own files are read again, too.
+        kubeletIdentity = await readKubeletIdentity(config, renewed);
         if (isDeepStrictEqual(renewed, access.pki)) return;
         access.pki = renewed;
-        kubeletClient = renewed.kubeletClient;
         server.setCertificate(renewed.serving.certificate, renewed.serving.key);
         access.changes.emit('renewed');
       })

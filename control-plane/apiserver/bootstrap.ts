@@ -1,4 +1,7 @@
-/** Objects that every cluster has: system namespaces and priority classes, and the `kubernetes` Service with its endpoints. */
+/**
+ * Objects that every cluster has: system namespaces and priority classes, the CA of clients, and the `kubernetes` Service with its
+ * endpoints.
+ */
 import type { Endpoints } from '../../api/core/endpoints.ts';
 import { endpoints } from '../../api/core/endpoints.ts';
 import { namespaces } from '../../api/core/namespace.ts';
@@ -11,6 +14,7 @@ import type { Kind, KubeObject } from '../../api/machinery/kind.ts';
 import { isAlreadyExists } from '../../api/machinery/status-error.ts';
 import { priorityClasses } from '../../api/scheduling/priority-class.ts';
 import type { Logger } from '../../client/logger.ts';
+import { publishClientCa } from './extension-authentication.ts';
 import type { LocalApi } from './local-api.ts';
 
 /** How often it is made sure that nobody has taken these objects away, as upstream. */
@@ -25,6 +29,8 @@ export interface BootstrapOptions {
   readonly port: number;
   /** As `10.43.0.0/16`; its first address is that of the `kubernetes` Service. */
   readonly serviceCIDR: string;
+  /** PEM: the CA that clients' certificates are verified against. */
+  readonly clientCa: string;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -40,8 +46,9 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<void>
   options.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
 }
 
-async function ensureAll({ api, advertiseAddress, port, serviceCIDR }: BootstrapOptions): Promise<void> {
+async function ensureAll({ api, advertiseAddress, port, serviceCIDR, clientCa }: BootstrapOptions): Promise<void> {
   for (const name of NAMESPACES) await ensure(api, namespaces, { metadata: { name } });
+  await publishClientCa(api, clientCa);
   await ensure(api, priorityClasses, {
     metadata: { name: 'system-cluster-critical' },
     value: SYSTEM_CRITICAL_PRIORITY,

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { ServerConfig } from '../config.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
-import type { KeyPair } from '../pki/pem-files.ts';
+import type { KubeletIdentity } from '../pki/kubelet-identity.ts';
 import type { Store } from '../store/store.ts';
 import { advertisedAddress } from './advertised-address.ts';
 import { bootstrapCluster } from './bootstrap.ts';
@@ -26,7 +26,7 @@ export interface ApiServerOptions {
   >;
   readonly pki: ClusterPki;
   /** With which it calls the nodes' API; asked for each connection, since it is renewed. */
-  readonly kubeletClient: () => KeyPair;
+  readonly kubeletIdentity: () => KubeletIdentity;
   readonly store: Store;
   readonly logger: Logger;
   /** Aborted: the start is given up. A started server is closed by `close`. */
@@ -35,7 +35,7 @@ export interface ApiServerOptions {
 
 /** Resolves when the server is ready: it listens, and what every cluster has is there. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { config, pki, kubeletClient, store, logger, signal } = options;
+  const { config, pki, kubeletIdentity, store, logger, signal } = options;
   // Requests end before the caches stop following the store, so this is not the caller's signal.
   const stopping = new AbortController();
   const serviceCIDR = config.serviceCidr;
@@ -50,10 +50,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     allowPrivileged: config.allowPrivileged,
     onError: (error) => logger.error({ err: error }, 'a background task of the api-server failed'),
   });
-  const identity = () => {
-    const { certificate: cert, key } = kubeletClient();
-    return { cert, key, ca: pki.ca.certificate };
-  };
   const server = await serve({
     core,
     authenticators: [security.authenticator],
@@ -61,7 +57,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     admission: security.admission,
     actions: {
       actions: security.actions,
-      connectors: createNodeConnectors({ api, authorizer: security.authorizer, identity }),
+      connectors: createNodeConnectors({ api, authorizer: security.authorizer, identity: kubeletIdentity }),
     },
     documents: security.documents,
     tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
@@ -81,6 +77,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       advertiseAddress: address,
       port: server.port,
       serviceCIDR,
+      clientCa: pki.ca.certificate,
       logger,
       signal: stopping.signal,
     });

@@ -13,8 +13,7 @@ export interface Accepted {
   readonly encoding: 'json' | 'yaml';
 }
 
-export const NOT_ACCEPTABLE =
-  'only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf';
+export const NOT_ACCEPTABLE = 'only the following media types are accepted: application/json, application/yaml';
 const OBJECT = { form: 'object', metaVersion: 'meta.k8s.io/v1' } as const;
 export const JSON_OBJECT: Accepted = { ...OBJECT, encoding: 'json' };
 const META_VERSIONS: ReadonlyMap<string, MetaVersion> = new Map([

@@ -39,7 +39,11 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const config = { ...defaultServerConfig, port: 0, bindAddress: '127.0.0.1', advertiseAddress: '127.0.0.1' };
   const api = await startApiServer({
     ...{ config, pki, store, logger, signal: stop.signal },
-    kubeletClient: () => pki.kubeletClient,
+    kubeletIdentity: () => ({
+      cert: pki.kubeletClient.certificate,
+      key: pki.kubeletClient.key,
+      ca: pki.ca.certificate,
+    }),
   });
   const server = `https://127.0.0.1:${api.port}`;
   const ca = pki.ca.certificate;

@@ -1,9 +1,10 @@
 /** The subresources that lead to a node, a pod or a service, keyed as RBAC names them. */
 import type { Connector } from '../action.ts';
 import type { Authorizer } from '../authorization/authorizer.ts';
+import type { KubeletIdentity } from '../../pki/kubelet-identity.ts';
 import type { LocalApi } from '../local-api.ts';
 import { LogConnector } from './log-connector.ts';
-import { NodeBackends, type NodeClientIdentity } from './node-backend.ts';
+import { NodeBackends } from './node-backend.ts';
 import { ProxyConnector } from './proxy-connector.ts';
 import { nodeBackend, podBackend, requireCreateForCommands, serviceBackend } from './proxy-target.ts';
 import { StreamConnector } from './stream-connector.ts';
@@ -12,7 +13,7 @@ export interface NodeProxyOptions {
   readonly api: LocalApi;
   readonly authorizer: Authorizer;
   /** The certificate that the api-server shows to nodes, and the CA of theirs; asked at every request. */
-  readonly identity: () => NodeClientIdentity;
+  readonly identity: () => KubeletIdentity;
 }
 
 export function createNodeConnectors({ api, authorizer, identity }: NodeProxyOptions): ReadonlyMap<string, Connector> {

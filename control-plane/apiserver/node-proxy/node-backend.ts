@@ -1,16 +1,11 @@
 /** The way to a node's API: its address, its port, and the api-server's client certificate. */
 import { Agent } from 'node:https';
+import { isDeepStrictEqual } from 'node:util';
 import { nodes, type Node } from '../../../api/core/node.ts';
 import { internalError, notFound } from '../../../api/machinery/status-error.ts';
 import type { LocalApi } from '../local-api.ts';
+import type { KubeletIdentity } from '../../pki/kubelet-identity.ts';
 import type { Backend } from './backend.ts';
-
-/** PEM texts: what the api-server shows to nodes, and the CA that nodes' serving certificates come from. */
-export interface NodeClientIdentity {
-  readonly cert: string | Buffer;
-  readonly key: string | Buffer;
-  readonly ca: string | Buffer;
-}
 
 /** Which of a node's addresses is taken, the first that there is. */
 const ADDRESS_TYPES = ['InternalIP', 'ExternalIP', 'InternalDNS', 'ExternalDNS', 'Hostname'];
@@ -29,11 +24,11 @@ export function nodeAddress(node: Node): { host: string; port: number } | undefi
 
 export class NodeBackends implements Disposable {
   readonly #api: LocalApi;
-  readonly #identity: () => NodeClientIdentity;
-  #current: { identity: NodeClientIdentity; agent: Agent } | undefined;
+  readonly #identity: () => KubeletIdentity;
+  #current: { identity: KubeletIdentity; agent: Agent } | undefined;
 
   /** `identity` is asked at every request, so that a rotated certificate is used at once. */
-  constructor(api: LocalApi, identity: () => NodeClientIdentity) {
+  constructor(api: LocalApi, identity: () => KubeletIdentity) {
     this.#api = api;
     this.#identity = identity;
   }
@@ -49,12 +44,13 @@ export class NodeBackends implements Disposable {
       );
     const { identity, agent } = this.#connections();
     const { cert, key, ca } = identity;
-    return { scheme: 'https', ...address, tls: { cert, key, ca, rejectUnauthorized: !skipVerification }, agent };
+    const rejectUnauthorized = ca !== undefined && !skipVerification;
+    return { scheme: 'https', ...address, tls: { cert, key, ca, rejectUnauthorized }, agent };
   }
 
-  #connections(): { identity: NodeClientIdentity; agent: Agent } {
+  #connections(): { identity: KubeletIdentity; agent: Agent } {
     const identity = this.#identity();
-    if (this.#current === undefined || this.#current.identity.cert !== identity.cert) {
+    if (this.#current === undefined || !isDeepStrictEqual(this.#current.identity, identity)) {
       this.#current?.agent.destroy();
       const agent = new Agent({ keepAlive: true, maxFreeSockets: MOST_IDLE_CONNECTIONS });
       this.#current = { identity, agent };

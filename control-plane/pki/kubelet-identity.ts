@@ -1,0 +1,69 @@
+/** As whom the api-server comes to the nodes' API, and by what it knows the nodes: the cluster's own PKI unless told otherwise. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import type { ServerConfig } from '../config.ts';
+import type { ClusterPki } from './cluster-pki.ts';
+import { PkiError, readIfThere } from './pem-files.ts';
+
+/** PEM texts. */
+export interface KubeletIdentity {
+  /** What the api-server shows to nodes. */
+  readonly cert: string;
+  readonly key: string;
+  /** The CA that nodes' serving certificates come from; undefined: nobody verifies them. */
+  readonly ca: string | undefined;
+}
+
+export type KubeletSettings = Pick<
+  ServerConfig,
+  'kubeletClientCertificate' | 'kubeletClientKey' | 'kubeletCertificateAuthority' | 'kubeletVerifyServingCertificates'
+>;
+
+/** Throws PkiError when the settings contradict each other or a file cannot be used. */
+export async function readKubeletIdentity(
+  settings: KubeletSettings,
+  pki: Pick<ClusterPki, 'ca' | 'kubeletClient'>,
+): Promise<KubeletIdentity> {
+  const {
+    kubeletClientCertificate: certificatePath,
+    kubeletClientKey: keyPath,
+    kubeletCertificateAuthority: caPath,
+    kubeletVerifyServingCertificates: verify,
+  } = settings;
+  if (Boolean(certificatePath) !== Boolean(keyPath))
+    throw new PkiError('kubelet-client-certificate and kubelet-client-key go together: give both or neither');
+  if (caPath && !verify)
+    throw new PkiError(
+      'kubelet-certificate-authority is of no use when kubelet-verify-serving-certificates is false: drop one of them',
+    );
+  const cert = certificatePath ? await readCertificate(certificatePath) : pki.kubeletClient.certificate;
+  const key = keyPath ? await readPem(keyPath) : pki.kubeletClient.key;
+  if (keyPath) checkPair(certificatePath, cert, keyPath, key);
+  const ca = caPath ? await readCertificate(caPath) : pki.ca.certificate;
+  return { cert, key, ca: verify ? ca : undefined };
+}
+
+async function readPem(path: string): Promise<string> {
+  const text = await readIfThere(path);
+  if (text === undefined) throw new PkiError(`${path} does not exist`);
+  return text;
+}
+
+async function readCertificate(path: string): Promise<string> {
+  const text = await readPem(path);
+  try {
+    new X509Certificate(text);
+  } catch (error) {
+    throw new PkiError(`${path} holds no readable certificate`, { cause: error });
+  }
+  return text;
+}
+
+function checkPair(certificatePath: string, cert: string, keyPath: string, key: string): void {
+  let matches: boolean;
+  try {
+    matches = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch (error) {
+    throw new PkiError(`${keyPath} holds no readable private key`, { cause: error });
+  }
+  if (!matches) throw new PkiError(`the key in ${keyPath} is not the one of the certificate in ${certificatePath}`);
+}
