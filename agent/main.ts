@@ -26,14 +26,23 @@ import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
 import { importImageArchives } from './images/image-archives.ts';
 import { joinCluster, nodeNameOf } from './join/join-cluster.ts';
-import { clientCertificate, obtainServingCertificate, renew, servingCertificate } from './join/join.ts';
+import {
+  clientCertificate,
+  obtainServingCertificate,
+  pendingApproval,
+  renew,
+  servingCertificate,
+  type ServingTrouble,
+} from './join/join.ts';
 import { clientCredentials, type CertifiedKey } from './join/node-certificates.ts';
+import { proxierRightMissing } from './join/proxier-right.ts';
 import { keepRenewed } from './join/rotation.ts';
 import { applyKernelSettings } from './network/kernel-settings.ts';
 import { PodNetwork } from './network/pod-network.ts';
 import { describeNode } from './node/describe.ts';
 import { Heartbeat } from './node/heartbeat.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
+import { NodeApiState } from './node/node-api-state.ts';
 import { NodeObserver } from './node/node-observer.ts';
 import { NodeRegistration } from './node/node-registration.ts';
 import { parseThresholds } from './node/pressure.ts';
@@ -108,8 +117,10 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     if (awaitsApi) registration.wake();
     awaitsApi = false;
   };
+  const nodeApi = new NodeApiState();
   const observer = new NodeObserver({
     ...{ cri, thresholds, dataDir },
+    nodeApi: (nowMs) => nodeApi.verdict(nowMs),
     problems: () => (awaitsApi ? [...kernelProblems, 'the node API is not served yet'] : kernelProblems),
     onLevels: (levels) => void evictions.relieve(levels, signal),
   });
@@ -126,6 +137,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const heartbeat = new Heartbeat({ client, nodeName: name, nodeUid: () => registration.uid, logger });
 
   // The network between pods, here and on the other nodes.
+  const onForbidden = proxierRightMissing(logger);
   const network = new PodNetwork({
     client,
     nodeName: name,
@@ -136,6 +148,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     hostRoutes: config.hostRoutes,
     onConfigured: () => registration.wake(),
     onNodeDeleted: () => registration.forget(),
+    onForbidden,
     logger,
   });
 
@@ -215,7 +228,11 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
 
   // The node API, and the certificates that expire.
   const serveNodeApi = async (): Promise<void> => {
-    const serving = await obtainServingCertificate(client, certificates, name, address, logger, signal);
+    const troubled = (trouble: ServingTrouble): void => {
+      nodeApi.troubled(trouble);
+      registration.wake();
+    };
+    const serving = await obtainServingCertificate(client, certificates, name, address, logger, signal, troubled);
     const certificate = (pair: CertifiedKey): ServingCertificate => ({ cert: pair.certificate, key: pair.key, ca });
     const server = new NodeServer({
       nodeName: name,
@@ -238,7 +255,9 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       logger,
     });
     await server.listen();
+    nodeApi.served(serving.validToMs);
     stopAwaitingApi();
+    registration.wake();
     metrics.certified('serving', serving.validToMs);
     try {
       await keepRenewed(
@@ -247,9 +266,14 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
         (asking) =>
           metrics.renewing(
             'serving',
-            renew(client, 'serving', certificates, servingCertificate(name, address), logger, asking),
+            renew(client, 'serving', certificates, servingCertificate(name, address), logger, asking, (request) =>
+              troubled(pendingApproval(request)),
+            ),
           ),
-        (renewed) => server.replaceCertificate(certificate(renewed)),
+        (renewed) => {
+          server.replaceCertificate(certificate(renewed));
+          nodeApi.served(renewed.validToMs);
+        },
         logger,
         signal,
       );
@@ -270,7 +294,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     );
 
   const proxy = new ServiceProxy({
-    ...{ client, logger, nodeName: name, dataDir },
+    ...{ client, logger, nodeName: name, dataDir, onForbidden },
     events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal }),
     backend: new IptablesBackend({ clusterCidr, iptables: new Iptables(signal) }),
     serviceCidr,

@@ -24,6 +24,8 @@ export interface InformerOptions<T extends KubeObject, S> extends Selection {
   readonly indexes?: Readonly<Record<string, (item: S) => readonly string[]>>;
   /** Ask the server for PartialObjectMetadata only. */
   readonly metadataOnly?: boolean;
+  /** Told, in place of the log, each time that the server forbids to follow the resource. It is tried again all the same. */
+  readonly onForbidden?: () => void;
 }
 
 /** Called after the picture has changed, in order. `key` is `namespace/name`, or `name` for kinds of the cluster. */
@@ -133,7 +135,7 @@ export class Informer<T extends KubeObject, S = T> {
 
   /** Follows the server until the signal is aborted; then resolves. */
   async run(signal: AbortSignal): Promise<void> {
-    const { logger, resource } = this.#options;
+    const { logger, resource, onForbidden } = this.#options;
     let failures = 0;
     let compactions = 0;
     // A watch that is refused is no success: only what it tells, or its orderly end, forgets earlier failures.
@@ -161,10 +163,9 @@ export class Informer<T extends KubeObject, S = T> {
           else if (!(error instanceof ConnectionError)) throw error;
         }
         const wait = backoffMs(RETRY, failures);
-        logger.warn(
-          { resource: resource.plural, err: (error as Error).message, retryMs: Math.round(wait) },
-          'watch broke',
-        );
+        const retryMs = Math.round(wait);
+        if (onForbidden && error instanceof StatusError && error.code === 403) onForbidden();
+        else logger.warn({ resource: resource.plural, err: (error as Error).message, retryMs }, 'watch broke');
         await delay(wait, undefined, { signal }).catch(() => undefined);
       }
     }

@@ -137,9 +137,21 @@ function sentenceFor(error: unknown, server: string, token: string): unknown {
   return error;
 }
 
+/** Why the node API has no certificate, as a condition says it. */
+export interface ServingTrouble {
+  readonly reason: 'NodeAPIStarting' | 'ServingCertificatePending' | 'ServingCertificateUnavailable';
+  readonly message: string;
+}
+
+/** Of a certificate request that nobody has decided yet. */
+export const pendingApproval = (request: string): ServingTrouble => ({
+  reason: 'ServingCertificatePending',
+  message: `the certificate request ${request} waits for approval (kubectl certificate approve ${request})`,
+});
+
 /**
  * The certificate that the node API shows, asked for with the node's own identity. Tries until it has one: pods run
- * without it.
+ * without it. `onTrouble` is told what it waits for.
  */
 export async function obtainServingCertificate(
   client: ApiClient,
@@ -148,15 +160,19 @@ export async function obtainServingCertificate(
   address: string,
   logger: Logger,
   signal: AbortSignal,
+  onTrouble?: (trouble: ServingTrouble) => void,
 ): Promise<CertifiedKey> {
   const there = await certificates.read('serving');
   if (there && there.validToMs > Date.now() && there.names.includes(address) && there.names.includes(nodeName))
     return there;
   for (let failures = 1; ; failures++) {
     try {
-      return await renew(client, 'serving', certificates, servingCertificate(nodeName, address), logger, signal);
+      const wanted = servingCertificate(nodeName, address);
+      const onWaiting = (request: string): void => onTrouble?.(pendingApproval(request));
+      return await renew(client, 'serving', certificates, wanted, logger, signal, onWaiting);
     } catch (error) {
       signal.throwIfAborted();
+      onTrouble?.({ reason: 'ServingCertificateUnavailable', message: (error as Error).message });
       const retryMs = Math.round(backoffMs(RETRY, failures));
       logger.warn({ err: (error as Error).message, retryMs }, 'no certificate for the node API yet');
       await delay(retryMs, undefined, { signal });
@@ -172,10 +188,11 @@ export async function renew(
   wanted: RequestedCertificate,
   logger: Logger,
   signal: AbortSignal,
+  onWaiting?: (request: string) => void,
 ): Promise<CertifiedKey> {
   const key = await certificates.pendingKey(purpose);
   try {
-    const certificate = await requestCertificate(client, purpose, wanted, key, logger, signal);
+    const certificate = await requestCertificate(client, purpose, wanted, key, logger, signal, onWaiting);
     return await certificates.store(purpose, certificate, key);
   } catch (error) {
     // Turned down: another try asks anew.

@@ -22,6 +22,11 @@ const USAGES = {
   client: ['digital signature', 'client auth'],
   serving: ['digital signature', 'server auth'],
 } as const;
+/** What does not work until then. */
+const CONSEQUENCE = {
+  client: 'this host is no node of the cluster, or ceases to be one when its present certificate expires',
+  serving: 'the control plane does not reach the logs of this node, nor exec, attach, port-forward and metrics',
+} as const;
 /** When to say that the request still waits. */
 const PATIENCE_MS = 10_000;
 const RETRY = { initialMs: 500, maxMs: 15_000 };
@@ -29,7 +34,8 @@ const WATCH_SECONDS = 300;
 
 /**
  * Resolves with the certificate chain in PEM. The request is named after the key: asked for again after a crash, it is the
- * same one. Waits for approval without limit. Throws JoinError when it is denied, StatusError when it may not be made.
+ * same one. Waits for approval without limit; `onWaiting` is told the name of one that has not been decided for a while. Throws
+ * JoinError when it is denied, StatusError when it may not be made.
  */
 export async function requestCertificate(
   client: ApiClient,
@@ -38,6 +44,7 @@ export async function requestCertificate(
   key: KeyObject,
   logger: Logger,
   signal: AbortSignal,
+  onWaiting?: (request: string) => void,
 ): Promise<string> {
   const publicKey = createPublicKey(key);
   const digest = createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' }));
@@ -57,10 +64,13 @@ export async function requestCertificate(
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   }
-  const patience = setTimeout(
-    () => logger.warn({ request: name }, 'the certificate request waits for approval: kubectl certificate approve'),
-    PATIENCE_MS,
-  );
+  const patience = setTimeout(() => {
+    logger.warn(
+      { request: name, consequence: CONSEQUENCE[purpose] },
+      `the certificate request waits for approval: kubectl certificate approve ${name}`,
+    );
+    onWaiting?.(name);
+  }, PATIENCE_MS);
   try {
     const certificate = await waitForCertificate(client, name, signal);
     if (!new X509Certificate(certificate).checkPrivateKey(key))

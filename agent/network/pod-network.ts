@@ -1,4 +1,7 @@
-/** Follows the Nodes: this one's podCIDR makes the pods' network here, the others' make routes. */
+/**
+ * Follows the Nodes: this one's podCIDR makes the pods' network here, the others' make routes. Every node may see its own Node; where
+ * it may not see the others, it has no routes to their pods and a network for its own all the same.
+ */
 import type { Node } from '../../api/core/node.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
@@ -17,6 +20,8 @@ export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
   readonly onConfigured: () => void;
   /** Somebody deleted this host's Node. */
   readonly onNodeDeleted: () => void;
+  /** The node may not see the other nodes. */
+  readonly onForbidden: () => void;
   readonly logger: Logger;
 }
 
@@ -48,21 +53,32 @@ export class PodNetwork {
   /** Until the signal is aborted; network and routes stay in force then. */
   async run(signal: AbortSignal): Promise<void> {
     const { client, nodeName, hostRoutes, logger, onNodeDeleted } = this.#options;
-    const informer = new Informer({ client, resource: nodes, logger, select: placeOf });
-    const routes = new NodeRoutes({ nodeName, nodes: () => informer.list(), logger });
-    const seen = (place: NodePlace): void => {
-      if (place.name === nodeName) this.#configure(place.podCidr);
-      else routes.wake();
-    };
-    informer.addHandlers({
-      onAdd: seen,
-      onUpdate: (old, place) => isSame(old, place) || seen(place),
-      onDelete: ({ name }) => (name === nodeName ? onNodeDeleted() : routes.wake()),
+    const own = new Informer({
+      ...{ client, resource: nodes, logger, select: placeOf },
+      fieldSelector: `metadata.name=${nodeName}`,
     });
-    const following = informer.run(signal);
-    await informer.hasSynced().catch(() => undefined);
-    await Promise.all([following, hostRoutes && !signal.aborted ? routes.run(signal) : undefined]);
+    own.addHandlers({
+      onAdd: ({ podCidr }) => this.#configure(podCidr),
+      onUpdate: (_, { podCidr }) => this.#configure(podCidr),
+      onDelete: () => onNodeDeleted(),
+    });
+    await Promise.all([own.run(signal), hostRoutes ? this.#routeToOthers(signal) : undefined]);
     await this.#writing;
+  }
+
+  async #routeToOthers(signal: AbortSignal): Promise<void> {
+    const { client, nodeName, logger, onForbidden } = this.#options;
+    const all = new Informer({ client, resource: nodes, logger, select: placeOf, onForbidden });
+    const routes = new NodeRoutes({ nodeName, nodes: () => all.list(), logger });
+    all.addHandlers({
+      onAdd: () => routes.wake(),
+      onUpdate: (old, place) => isSame(old, place) || routes.wake(),
+      onDelete: () => routes.wake(),
+    });
+    const following = all.run(signal);
+    // Before the first list is in, the routes that are there would look like those of nodes that have gone.
+    await all.hasSynced().catch(() => undefined);
+    await Promise.all([following, signal.aborted ? undefined : routes.run(signal)]);
   }
 
   #configure(podCidr: string): void {

@@ -2,7 +2,7 @@
 import type { ContainerImage, NodeFeatures } from '../../api/core/node.ts';
 import type { CriClient } from '../cri/client.ts';
 import { readDisk, readMemory, readProcesses } from '../host/meters.ts';
-import { imagesOf, type NodeObservation } from './node-status.ts';
+import { imagesOf, type NodeObservation, type Verdict } from './node-status.ts';
 import {
   isUnderPressure,
   observePressure,
@@ -22,6 +22,7 @@ export interface NodeObserverOptions {
   readonly onLevels?: (levels: Levels) => void;
   /** What else keeps the node from running pods, in words. */
   readonly problems: () => readonly string[];
+  readonly nodeApi: (nowMs: number) => Verdict;
 }
 
 /** Pulls are rare, and the list is long. */
@@ -47,7 +48,8 @@ export class NodeObserver {
     const levels = await this.levels();
     this.#pressure = observePressure(this.#options.thresholds, levels, this.#pressure, now);
     this.#options.onLevels?.(levels);
-    return { problems, pressure: this.#pressure, images: this.#images, features: this.#features };
+    const nodeApi = this.#options.nodeApi(now);
+    return { problems, pressure: this.#pressure, images: this.#images, features: this.#features, nodeApi };
   }
 
   async #runtimeProblems(signal: AbortSignal): Promise<string[]> {

@@ -35,6 +35,8 @@ export interface NodeObservation {
   readonly pressure: PressureSeen;
   readonly images: readonly ContainerImage[];
   readonly features: NodeFeatures;
+  /** Of the condition NodeAPIUnavailable. */
+  readonly nodeApi: Verdict;
 }
 
 export interface Capacity {
@@ -85,7 +87,7 @@ export function allocatableOf(capacity: Resources, reserved: Resources, heldFree
   return result;
 }
 
-interface Verdict {
+export interface Verdict {
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
@@ -107,7 +109,7 @@ const PRESSURE_WORDS: Readonly<Record<Pressure, { yes: readonly [string, string]
   },
 };
 
-function verdicts({ problems, pressure }: NodeObservation, nowMs: number): [string, Verdict][] {
+function verdicts({ problems, pressure, nodeApi }: NodeObservation, nowMs: number): [string, Verdict][] {
   const found: [string, Verdict][] = (Object.keys(PRESSURE_WORDS) as Pressure[]).map((type) => {
     const has = isUnderPressure(pressure, type, nowMs);
     const [reason, message] = PRESSURE_WORDS[type][has ? 'yes' : 'no'];
@@ -121,7 +123,7 @@ function verdicts({ problems, pressure }: NodeObservation, nowMs: number): [stri
           reason: 'KubeletNotReady',
           message: problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`,
         };
-  return [...found, ['Ready', ready]];
+  return [...found, ['NodeAPIUnavailable', nodeApi], ['Ready', ready]];
 }
 
 /** The agent's conditions; others' (a network's, a problem detector's) are not touched. */

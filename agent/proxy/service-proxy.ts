@@ -24,6 +24,8 @@ export interface ServiceProxyOptions {
   readonly serviceCidr: Cidr | undefined;
   /** The agent's, which remembers what the kernel's settings were. */
   readonly dataDir: string;
+  /** The node may not see the endpoints of Services. */
+  readonly onForbidden?: () => void;
   /** Told of each time that rules were written or could not be. */
   readonly synced?: (seconds: number, failed: boolean) => void;
 }
@@ -61,7 +63,7 @@ export class ServiceProxy {
 
   /** Until the signal is aborted; the rules stay in force then. */
   async run(signal: AbortSignal): Promise<void> {
-    const { client, logger, nodeName, dataDir } = this.#options;
+    const { client, logger, nodeName, dataDir, onForbidden } = this.#options;
     const services = new Informer({
       client,
       logger,
@@ -72,6 +74,7 @@ export class ServiceProxy {
       client,
       logger,
       resource: slicesResource,
+      onForbidden,
       select: (slice) => sliceFacts(slice, nodeName),
       indexes: { service: (slice) => [`${slice.namespace}/${slice.service}`] },
     });

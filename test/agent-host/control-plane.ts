@@ -24,7 +24,9 @@ export interface ControlPlane extends AsyncDisposable {
   /** `ID.SECRET`, good until then. */
   token(expiresAt: number): Promise<string>;
   /** What becomes of requests from now on. */
-  verdict: 'sign' | 'deny';
+  verdict: 'sign' | 'deny' | 'wait';
+  /** Gives the verdict about a request that is there. */
+  judge(name: string): Promise<void>;
   /** Of the certificates that are signed. */
   lifetimeSeconds: number;
 }
@@ -54,6 +56,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
     admin,
     directory,
     verdict: 'sign',
+    judge,
     lifetimeSeconds: 3600,
     async token(expiresAt) {
       const token = newBootstrapToken('', expiresAt);
@@ -71,7 +74,8 @@ export async function startControlPlane(): Promise<ControlPlane> {
   };
 
   const requests = new Informer({ client: admin, resource: certificateSigningRequests, logger });
-  const judge = async (name: string): Promise<void> => {
+  async function judge(name: string): Promise<void> {
+    if (plane.verdict === 'wait') return;
     const request = await admin.get(certificateSigningRequests, '', name);
     const type = plane.verdict === 'sign' ? 'Approved' : 'Denied';
     const conditions = [{ type, status: 'True', reason: 'Test', message: 'the test says so' }];
@@ -85,7 +89,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
     });
     const status = { ...approved.status, certificate: Buffer.from(certificate).toString('base64') };
     await admin.updateStatus(certificateSigningRequests, { ...approved, status });
-  };
+  }
   requests.addHandlers({ onAdd: (_, key) => void judge(key) });
   const signing = requests.run(stop.signal);
   await requests.hasSynced();

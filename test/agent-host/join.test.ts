@@ -160,6 +160,7 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
     pressure: {},
     images: [],
     features: { supplementalGroupsPolicy: false },
+    nodeApi: { status: 'False', reason: 'NodeAPIServed', message: '' },
   };
   const recorded: string[][] = [];
   const registration = new NodeRegistration({

@@ -51,7 +51,13 @@ test('pods may have what is neither reserved, nor held free by eviction, nor in 
   t.throws(() => parseReserved(['cpu']), /is not RESOURCE=QUANTITY/);
 });
 
-const calm: NodeObservation = { problems: [], pressure: {}, images: [], features: { supplementalGroupsPolicy: false } };
+const calm: NodeObservation = {
+  problems: [],
+  pressure: {},
+  images: [],
+  features: { supplementalGroupsPolicy: false },
+  nodeApi: { status: 'False', reason: 'NodeAPIServed', message: '' },
+};
 
 test('conditions use upstream’s words, keep the time at which they turned, and leave others’ alone', async (t) => {
   const first = nodeStatus(description, calm, undefined, 1_000_000);
@@ -61,6 +67,7 @@ test('conditions use upstream’s words, keep the time at which they turned, and
       ['MemoryPressure', 'False', 'KubeletHasSufficientMemory'],
       ['DiskPressure', 'False', 'KubeletHasNoDiskPressure'],
       ['PIDPressure', 'False', 'KubeletHasSufficientPID'],
+      ['NodeAPIUnavailable', 'False', 'NodeAPIServed'],
       ['Ready', 'True', 'KubeletReady'],
     ],
   );
