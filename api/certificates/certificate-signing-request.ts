@@ -107,6 +107,7 @@ export const CertificateSigningRequest = struct(
 export type CertificateSigningRequest = Static<typeof CertificateSigningRequest>;
 
 const MIN_SECONDS = 600;
+const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown';
 const CONDITION_STATUSES = ['True', 'False', 'Unknown'];
 
 const isDecision = (type: string): boolean => type === 'Approved' || type === 'Denied';
@@ -141,7 +142,9 @@ function validateSpec(spec: CertificateSigningRequestSpec): FieldError[] {
   }
   const [domain = '', path = ''] = signerName.split('/', 2);
   if (!signerName) errors.push(required('spec.signerName'));
-  else if (!path || !domain.includes('.') || validateSubdomainName(domain).length) {
+  else if (signerName === LEGACY_SIGNER) {
+    errors.push(invalid('spec.signerName', signerName, 'the legacy signerName is not allowed via this API version'));
+  } else if (!path || !domain.includes('.') || validateSubdomainName(domain).length) {
     errors.push(
       invalid(
         'spec.signerName',

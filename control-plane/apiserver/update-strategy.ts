@@ -55,7 +55,7 @@ const status: UpdateStrategy = {
 const finalize: UpdateStrategy = {
   merge: (wanted, old) => ({ ...old, metadata: wanted.metadata, spec: wanted.spec }),
   prepare: () => undefined,
-  validate: () => [],
+  validate: (object, _, kind) => kind.validate(object),
 };
 
 const approval: UpdateStrategy = {

@@ -180,14 +180,17 @@ t.test('whatever is done to a request: it is refused, or openssl reads the same 
 
 t.test('a CertificateSigningRequest is refused with what is wrong with its request', async (t) => {
   const harmless = requestOf('testers', 'carol');
-  const errors = (pem: string) =>
+  const errors = (pem: string, signerName = 'example.com/signer') =>
     certificateSigningRequests.validate({
       metadata: { name: 'csr' },
-      spec: { request: base64(pem), signerName: 'example.com/signer', usages: ['client auth'] },
+      spec: { request: base64(pem), signerName, usages: ['client auth'] },
     });
   t.same(errors(harmless), []);
   t.match(errors(harmless + harmless), [
     { type: 'FieldValueInvalid', field: 'spec.request', message: /single PEM block/ },
+  ]);
+  t.match(errors(harmless, 'kubernetes.io/legacy-unknown'), [
+    { field: 'spec.signerName', message: /the legacy signerName is not allowed via this API version/ },
   ]);
 });
 

@@ -6,7 +6,7 @@ import { events } from '../../api/core/event.ts';
 import { namespaces } from '../../api/core/namespace.ts';
 import { services } from '../../api/core/service.ts';
 import { groupResource } from '../../api/machinery/define-kind.ts';
-import type { Kind, KubeObject } from '../../api/machinery/kind.ts';
+import type { Kind } from '../../api/machinery/kind.ts';
 import { clusterRoleBindings } from '../../api/rbac/cluster-role-binding.ts';
 import { clusterRoles, type ClusterRole } from '../../api/rbac/cluster-role.ts';
 import { roleBindings } from '../../api/rbac/role-binding.ts';
@@ -116,7 +116,7 @@ test('an update that would create its object asks for the right to create', asyn
     const base = kind.group ? `/apis/${kind.group}/${kind.version}` : `/api/${kind.version}`;
     const path = `${base}${kind.namespaced ? '/namespaces/apps' : ''}/${kind.plural}/new${query}`;
     const metadata = { name: 'new', ...(kind.namespaced && { namespace: 'apps' }) };
-    return alice.request('PUT', path, { body: { metadata, ...rest } as KubeObject });
+    return alice.request('PUT', path, { body: { metadata, ...rest } });
   };
   const refused = ({ group, plural, namespaced, ...kind }: Kind) => ({
     code: 403,

@@ -317,6 +317,11 @@ t.test('a subresource changes what it is for, and what nobody serves is not anno
   t.notOk(debugged.body.metadata?.annotations);
   t.notOk(debugged.body.metadata?.finalizers);
 
+  await server.call('POST', '/api/v1/namespaces', { body: { metadata: { name: 'n' } } });
+  const namespace = { metadata: { name: 'n' }, spec: { finalizers: ['Not A Finalizer'] } };
+  const finalized = await server.call('PUT', '/api/v1/namespaces/n/finalize', { body: namespace });
+  t.match(finalized.body, { code: 422, message: /spec.finalizers: Invalid value: "Not A Finalizer"/ });
+
   const { resources } = (await server.call('GET', '/api/v1')).body as { resources: { name: string }[] };
   t.notOk(resources.find(({ name }) => name === 'pods/resize'));
   for (const body of [{ metadata: { labels: { a: 'c' } } }, { spec: { containers: [{ name: 'c', image: 'i:2' }] } }]) {
