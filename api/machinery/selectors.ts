@@ -282,6 +282,10 @@ export interface FieldRequirement {
   readonly value: string;
 }
 
+/** The value that the field must have; undefined when it may have several. */
+export const requiredValue = (requirements: readonly FieldRequirement[], field: string): string | undefined =>
+  requirements.find((requirement) => requirement.equal && requirement.field === field)?.value;
+
 /** Splits at commas that no backslash protects. */
 function splitTerms(text: string): string[] {
   const terms: string[] = [];

@@ -26,6 +26,10 @@ export interface ActionAnswer {
 
 /** Takes a request over whole, after authentication and authorization: streams, upgrades and proxies. */
 export interface Connector {
+  /** Other methods are answered with a 405. */
+  readonly methods: ReadonlySet<string>;
+  /** Whether the path goes on behind the subresource. */
+  readonly takesPath: boolean;
   serve(
     request: IncomingMessage | Http2ServerRequest,
     response: ServerResponse | Http2ServerResponse,

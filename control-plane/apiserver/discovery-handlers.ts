@@ -12,6 +12,7 @@ import {
 import type { Exchange } from './exchange.ts';
 import { negotiate, parseMediaType } from './negotiate.ts';
 import type { PathHandler } from './router.ts';
+import { requireGet } from './paths.ts';
 
 const AGGREGATED = 'APIGroupDiscoveryList';
 const AGGREGATED_VERSIONS = new Set(['v2', 'v2beta1']);
@@ -36,6 +37,7 @@ export function discoveryHandler(kinds: readonly Kind[]): PathHandler {
 }
 
 function sendRoot(exchange: Exchange, root: string, groups: readonly GroupKinds[]): true {
+  requireGet(exchange.info);
   const version = aggregatedVersion(exchange.header('accept'));
   if (version) {
     const body = JSON.stringify(aggregatedDiscovery(groups, version));
@@ -52,6 +54,7 @@ function sendRoot(exchange: Exchange, root: string, groups: readonly GroupKinds[
 }
 
 function send(exchange: Exchange, document: object): true {
+  requireGet(exchange.info);
   exchange.accepted = negotiate(exchange.header('accept'));
   exchange.sendObject(200, document);
   return true;

@@ -7,6 +7,7 @@ import type { Body } from '../../api/machinery/body.ts';
 import { badRequest, tooLarge } from '../../api/machinery/status-error.ts';
 import { JSON_OBJECT, type Accepted } from './negotiate.ts';
 import type { RequestInfo, User } from './request.ts';
+import type { Resource } from './resource.ts';
 import type { BodyParser } from './request-body.ts';
 import { ClientGoneError } from './back-pressure.ts';
 import { own } from '../../api/machinery/own.ts';
@@ -19,6 +20,8 @@ const MAX_BODY_BYTES = 3 * 1024 * 1024;
 const WARNING_CODE = 299;
 /** Programs that show their user what comes: those that upstream takes for such. */
 const SHOWS_ANSWERS = /^(curl|Wget|Mozilla\/5\.0)/;
+/** What goes back in a header as it came. */
+const PLAIN_TEXT = /^[\x21-\x7e]{1,256}$/;
 const TRUE = /^(1|t|T|true|TRUE|True)$/;
 
 export class Exchange {
@@ -30,6 +33,8 @@ export class Exchange {
   user: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
   /** Where the object is stored: '' for kinds of the cluster, also for a namespace, which is in itself to authorization. */
   namespace: string;
+  /** What the path names, where it names one that is served. */
+  resource: Resource | undefined;
   /** What the answer looks like. */
   accepted: Accepted = JSON_OBJECT;
   readonly #bodies: BodyParser;
@@ -42,7 +47,7 @@ export class Exchange {
     this.info = info;
     this.namespace = info.namespace;
     const given = request.headers['audit-id'];
-    this.auditId = typeof given === 'string' && given ? given : randomUUID();
+    this.auditId = typeof given === 'string' && PLAIN_TEXT.test(given) ? given : randomUUID();
   }
 
   /** Adds a `Warning` header to the answer; the same text once. */

@@ -7,8 +7,19 @@ import type { User } from './request.ts';
 import { setOwn } from '../../api/machinery/own.ts';
 
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
-const PREFIX = 'impersonate-';
+const HEADERS = new Set(['impersonate-user', 'impersonate-group', 'impersonate-uid']);
 const EXTRA_PREFIX = 'impersonate-extra-';
+
+const isImpersonation = (header: string): boolean => HEADERS.has(header) || header.startsWith(EXTRA_PREFIX);
+
+/** Keys travel percent-encoded. One that is not is taken as it stands, as upstream does. */
+function extraKey(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 /** The user that the headers name, or the user itself without them. Throws a 403 StatusError. */
 export function impersonatedUser(
@@ -16,7 +27,7 @@ export function impersonatedUser(
   user: User,
   { headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
 ): User {
-  if (!Object.keys(headers).some((header) => header.startsWith(PREFIX))) return user;
+  if (!Object.keys(headers).some(isImpersonation)) return user;
   const asked = impersonationHeaders(rawHeaders);
   const [name] = asked.get('impersonate-user') ?? [];
   const groups = asked.get('impersonate-group') ?? [];
@@ -31,7 +42,7 @@ export function impersonatedUser(
   const extra: Record<string, readonly string[]> = {};
   for (const [header, values] of asked) {
     if (!header.startsWith(EXTRA_PREFIX)) continue;
-    const key = decodeURIComponent(header.slice(EXTRA_PREFIX.length));
+    const key = extraKey(header.slice(EXTRA_PREFIX.length));
     setOwn(extra, key, values);
     for (const one of values) {
       allow(authorizer, user, { group: 'authentication.k8s.io', resource: 'userextras', subresource: key, name: one });
@@ -48,7 +59,7 @@ function impersonationHeaders(rawHeaders: readonly string[]): Map<string, string
   const asked = new Map<string, string[]>();
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const header = rawHeaders[at]?.toLowerCase() ?? '';
-    if (header.startsWith(PREFIX)) asked.set(header, [...(asked.get(header) ?? []), rawHeaders[at + 1] ?? '']);
+    if (isImpersonation(header)) asked.set(header, [...(asked.get(header) ?? []), rawHeaders[at + 1] ?? '']);
   }
   return asked;
 }

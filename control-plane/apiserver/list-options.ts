@@ -1,6 +1,7 @@
 /** `limit`, `continue`, `resourceVersion` and their kin: how upstream reads and refuses them. */
 import { forbidden, invalid, notSupported, type FieldError } from '../../api/machinery/field-error.ts';
 import { badRequest, invalidObject, StatusError } from '../../api/machinery/status-error.ts';
+import { readToken, type ContinueToken } from './continue-token.ts';
 import type { Registry } from './registry.ts';
 import { isTrue } from './request-info.ts';
 
@@ -13,19 +14,12 @@ export interface ListOptions {
   readonly match: '' | 'Exact' | 'NotOlderThan';
 }
 
-export interface ContinueToken {
-  /** The revision of the list that is continued; -1: whatever is there now. */
-  readonly revision: number;
-  /** Key of the last object that was shown. */
-  readonly after: string;
-}
-
 const LIST_OPTIONS = { group: 'meta.k8s.io', kind: 'ListOptions' };
-const TOKEN_VERSION = 'meta.k8s.io/v1';
 /** How long a request for a revision that is still to come waits for it, and what it is told then. */
 const FRESHNESS_WAIT_MS = 3000;
 
-export function parseListOptions(query: URLSearchParams): ListOptions {
+/** `prefix` is of the keys that are listed, `newest` the latest revision. */
+export function parseListOptions(query: URLSearchParams, prefix: string, newest: number): ListOptions {
   const revisionText = query.get('resourceVersion') ?? '';
   const match = query.get('resourceVersionMatch') ?? '';
   const continueText = query.get('continue') ?? '';
@@ -59,7 +53,7 @@ export function parseListOptions(query: URLSearchParams): ListOptions {
   }
   return {
     limit: Math.max(0, limit),
-    continueFrom: continueText ? readToken(continueText) : undefined,
+    continueFrom: continueText ? readToken(continueText, prefix, newest) : undefined,
     revision: parseRevision(revisionText),
     match: match === 'Exact' || match === 'NotOlderThan' ? match : '',
   };
@@ -112,25 +106,6 @@ export function parseRevision(text: string): number | undefined {
     );
   }
   return Number(text);
-}
-
-export const writeToken = ({ revision, after }: ContinueToken): string =>
-  Buffer.from(JSON.stringify({ v: TOKEN_VERSION, rv: revision, start: after })).toString('base64url');
-
-function readToken(text: string): ContinueToken {
-  let token: unknown;
-  try {
-    token = JSON.parse(Buffer.from(text, 'base64url').toString());
-  } catch {
-    throw badRequest('continue key is not valid: illegal base64 data or json');
-  }
-  const { v, rv, start } = (token ?? {}) as { v?: unknown; rv?: unknown; start?: unknown };
-  if (v !== TOKEN_VERSION)
-    throw badRequest('continue key is not valid: server does not recognize this encoded version');
-  if (typeof rv !== 'number' || !Number.isInteger(rv) || typeof start !== 'string' || start === '') {
-    throw badRequest('continue key is not valid: incorrect encoded start resourceVersion or start key');
-  }
-  return { revision: rv, after: start };
 }
 
 /** Waits a little for a revision that is still to come. Throws the 504 StatusError that sends clients back. */

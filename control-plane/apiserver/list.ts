@@ -4,11 +4,12 @@ import { gone, StatusError } from '../../api/machinery/status-error.ts';
 import type { ListMeta } from '../../api/meta/list-meta.ts';
 import { CompactedError } from '../store/store.ts';
 import { indented, type Exchange } from './exchange.ts';
-import { parseListOptions, waitUntilFresh, writeToken, type ListOptions } from './list-options.ts';
+import { writeToken } from './continue-token.ts';
+import { parseListOptions, waitUntilFresh, type ListOptions } from './list-options.ts';
 import type { MetaVersion } from './negotiate.ts';
 import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
-import type { Entry } from './resource-cache.ts';
+import { keyPrefix, type Entry } from './resource-cache.ts';
 import { parseSelection, type Selection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
 import { written } from './back-pressure.ts';
@@ -27,8 +28,8 @@ interface Page {
 export async function serveList(exchange: Exchange, registry: Registry, resource: Resource): Promise<void> {
   const { namespace } = exchange;
   const { query } = exchange.info;
-  const options = parseListOptions(query);
-  const selection = parseSelection(resource, query);
+  const options = parseListOptions(query, keyPrefix(namespace), registry.revision);
+  const selection = parseSelection(resource, exchange.info);
   const page = await findPage(registry, resource, namespace, options, selection);
   switch (exchange.accepted.form) {
     case 'table':
@@ -60,7 +61,7 @@ async function findPage(
   } catch (error) {
     if (!(error instanceof CompactedError)) throw error;
     throw continueFrom
-      ? expiredToken(continueFrom.after)
+      ? expiredToken(continueFrom.after, namespace)
       : gone('The resourceVersion for the provided list is too old.');
   }
 }
@@ -86,7 +87,7 @@ function presentPage(
       entries.push(entry);
     }
   }
-  return { entries, metadata: pageMeta(revision, entries, remaining, selection) };
+  return { entries, metadata: pageMeta(revision, entries, remaining, selection, namespace) };
 }
 
 /** From the store's history. */
@@ -110,30 +111,39 @@ async function pastPage(
       if (selection.matches(entry)) entries.push(entry);
       if (limit > 0 && entries.length === limit) {
         const remaining = (found.remaining ?? 0) + found.items.length - index - 1;
-        return { entries, metadata: pageMeta(revision, entries, remaining, selection) };
+        return { entries, metadata: pageMeta(revision, entries, remaining, selection, namespace) };
       }
     }
-    if (!found.more) return { entries, metadata: pageMeta(revision, entries, 0, selection) };
+    if (!found.more) return { entries, metadata: pageMeta(revision, entries, 0, selection, namespace) };
   }
 }
 
-function pageMeta(revision: number, entries: readonly Entry[], remaining: number, selection: Selection): ListMeta {
+function pageMeta(
+  revision: number,
+  entries: readonly Entry[],
+  remaining: number,
+  selection: Selection,
+  namespace: string,
+): ListMeta {
   const last = entries.at(-1);
   return {
     resourceVersion: String(revision),
-    ...(remaining > 0 && last && { continue: writeToken({ revision, after: last.key }) }),
+    ...(remaining > 0 && last && { continue: writeToken({ revision, after: last.key }, keyPrefix(namespace)) }),
     ...(remaining > 0 && selection.all && { remainingItemCount: remaining }),
   };
 }
 
-function expiredToken(after: string): StatusError {
+function expiredToken(after: string, namespace: string): StatusError {
   const { status } = gone(
     'The provided continue parameter is too old to display a consistent list result. You can start a new list without ' +
       'the continue parameter, or use the continue token in this response to retrieve the remainder of the results. ' +
       'Continuing with the provided token results in an inconsistent list - objects that were created, modified, or ' +
       'deleted between the time the first chunk was returned and now may show up in the list.',
   );
-  return new StatusError({ ...status, metadata: { continue: writeToken({ revision: -1, after }) } });
+  return new StatusError({
+    ...status,
+    metadata: { continue: writeToken({ revision: -1, after }, keyPrefix(namespace)) },
+  });
 }
 
 /** How the entries of a list become its items. */

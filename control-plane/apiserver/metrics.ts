@@ -10,7 +10,14 @@ import type { WatchServer } from './watch.ts';
 /** Upstream's buckets for apiserver_request_duration_seconds, thinned out. */
 const DURATION_BUCKETS_SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10, 30, 60];
 const MUTATING = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
-const VERBS: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT' };
+/** What a verb is called in a label. Others are one: a client must not be able to make new series. */
+const VERBS: ReadonlyMap<string, string> = new Map([
+  ...['get', 'list', 'watch', 'patch', 'delete', 'deletecollection', 'post', 'put', 'head', 'options', 'connect'].map(
+    (verb) => [verb, verb.toUpperCase()] as const,
+  ),
+  ['create', 'POST'],
+  ['update', 'PUT'],
+]);
 
 export class ApiServerMetrics {
   readonly #registry = new MetricsRegistry();
@@ -51,7 +58,8 @@ export class ApiServerMetrics {
   answered(exchange: Exchange, seconds: number | undefined): void {
     const labels = labelsOf(exchange);
     const dryRun = exchange.info.query.size > 0 ? (exchange.info.query.get('dryRun') ?? '') : '';
-    this.#requests.inc({ ...labels, dry_run: dryRun, code: exchange.response.statusCode });
+    const shown = dryRun === '' || dryRun === 'All' ? dryRun : 'invalid';
+    this.#requests.inc({ ...labels, dry_run: shown, code: exchange.response.statusCode });
     if (seconds !== undefined) this.#durations.observe(labels, seconds);
   }
 
@@ -132,9 +140,12 @@ export class ApiServerMetrics {
   }
 }
 
-function labelsOf({ info }: Exchange) {
-  const { verb, group, version, resource, subresource, namespace, name, isResource } = info;
-  const scope = !isResource ? '' : name ? 'resource' : namespace ? 'namespace' : 'cluster';
-  const shown = VERBS[verb] ?? verb.toUpperCase();
-  return { verb: shown, group, version, resource, subresource, scope, component: 'apiserver' };
+/** Only what there is gets a label of its own, not all that a path may say. */
+function labelsOf({ info, resource }: Exchange) {
+  const { namespace, name } = info;
+  const { group, version, plural } = resource?.kind ?? { group: '', version: '', plural: '' };
+  const scope = !resource ? '' : name ? 'resource' : namespace ? 'namespace' : 'cluster';
+  const subresource = resource?.hasSubresource(info.subresource) ? info.subresource : '';
+  const verb = VERBS.get(info.verb) ?? 'other';
+  return { verb, group, version, resource: plural, subresource, scope, component: 'apiserver' };
 }

@@ -6,7 +6,7 @@ import { validateDeleteOptions } from './deletion.ts';
 import type { Exchange } from './exchange.ts';
 import { authorizeAs, type Gate } from './gate.ts';
 import { partialMetadata } from './list.ts';
-import { parseListOptions, waitUntilFresh } from './list-options.ts';
+import { parseRevision, waitUntilFresh } from './list-options.ts';
 import type { Stored } from './object-meta.ts';
 import { readPatch } from './patch-request.ts';
 import type { Registry } from './registry.ts';
@@ -47,7 +47,7 @@ export class ObjectHandlers {
     const { namespace } = exchange;
     const { name, query } = exchange.info;
     if (query.size > 0) {
-      const { revision } = parseListOptions(query);
+      const revision = parseRevision(query.get('resourceVersion') ?? '');
       if (revision !== undefined && revision > this.#registry.revision) {
         return waitUntilFresh(this.#registry, revision).then(() => this.#get(exchange, resource, namespace, name));
       }
@@ -125,8 +125,7 @@ export class ObjectHandlers {
   /** Each object by itself, as upstream; the answer is the list of what was there. */
   async deleteCollection(exchange: Exchange, resource: Resource): Promise<void> {
     const { namespace } = exchange;
-    const { query } = exchange.info;
-    const selection = parseSelection(resource, query);
+    const selection = parseSelection(resource, exchange.info);
     const options = await readDeleteOptions(exchange);
     validateDeleteOptions(options);
     const context = this.context(exchange, options.dryRun?.includes('All') ?? false);

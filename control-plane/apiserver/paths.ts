@@ -1,9 +1,17 @@
 /** Paths that are not resources: what there is and in which version. */
+import { methodNotAllowed } from '../../api/machinery/status-error.ts';
 import { kubernetesVersion } from '../../api/version.ts';
+import type { RequestInfo } from './request.ts';
 import type { PathHandler } from './router.ts';
+
+/** Throws a 405 StatusError for paths that upstream routes by method; others take any. */
+export function requireGet({ method }: RequestInfo): void {
+  if (method !== 'GET') throw methodNotAllowed();
+}
 
 export const versionHandler: PathHandler = (exchange) => {
   if (exchange.info.path !== '/version') return false;
+  requireGet(exchange.info);
   exchange.sendObject(200, {
     ...kubernetesVersion,
     gitCommit: '',
@@ -40,6 +48,7 @@ export const documentsHandler =
   (exchange) => {
     const document = documents.get(exchange.info.path);
     if (!document) return false;
+    requireGet(exchange.info);
     const { contentType, content } = document;
     exchange.write(200, contentType, JSON.stringify(content), { 'Cache-Control': CACHE_FOR_AN_HOUR });
     return true;

@@ -1,7 +1,9 @@
+import { unescape } from 'node:querystring';
 import { badRequest } from '../../api/machinery/status-error.ts';
-import type { RequestInfo, RequestVerb } from './request.ts';
+import { parseFieldSelector, requiredValue, SelectorError } from '../../api/machinery/selectors.ts';
+import type { RequestInfo } from './request.ts';
 
-const VERBS: ReadonlyMap<string, RequestVerb> = new Map([
+const VERBS: ReadonlyMap<string, string> = new Map([
   ['POST', 'create'],
   ['GET', 'get'],
   ['HEAD', 'get'],
@@ -9,103 +11,120 @@ const VERBS: ReadonlyMap<string, RequestVerb> = new Map([
   ['PATCH', 'patch'],
   ['DELETE', 'delete'],
 ]);
-const NON_RESOURCE_VERBS: ReadonlyMap<string, RequestVerb> = new Map([
-  ['GET', 'get'],
-  ['HEAD', 'head'],
-  ['POST', 'post'],
-  ['PUT', 'put'],
-  ['PATCH', 'patch'],
-  ['DELETE', 'delete'],
-  ['OPTIONS', 'options'],
-  ['CONNECT', 'connect'],
-]);
-/** A field selector that names one object narrows these to it, as far as authorization is concerned. */
-const NARROWED_VERBS: ReadonlySet<RequestVerb> = new Set(['list', 'watch', 'deletecollection']);
+const VERBS_IN_PATH = new Set(['watch', 'proxy']);
+const SELECTING_VERBS = new Set(['list', 'watch', 'deletecollection']);
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize']);
 
-/** Reads method and target as upstream's `RequestInfoFactory` does. */
+/** Reads method and target as upstream's `RequestInfoFactory` does. Throws a 400 StatusError for escapes that are none. */
 export function parseRequestInfo(method: string, target: string): RequestInfo {
-  const question = target.indexOf('?');
-  const path = question < 0 ? target : target.slice(0, question);
-  const query = new URLSearchParams(question < 0 ? '' : target.slice(question + 1));
+  const [written, queryText] = splitTarget(target);
+  const query = new URLSearchParams(queryText);
   const nonResource: RequestInfo = {
-    verb: NON_RESOURCE_VERBS.get(method) ?? 'get',
-    path,
+    method,
+    verb: method.toLowerCase(),
+    path: decode(written),
     isResource: false,
+    verbInPath: false,
     group: '',
     version: '',
     resource: '',
     subresource: '',
     namespace: '',
     name: '',
+    written,
     rest: '',
     query,
+    fieldSelector: '',
+    labelSelector: '',
   };
+  const segments = written.split('/').slice(1);
+  const grouped = segments[0] === 'apis';
+  const groupParts = grouped ? 3 : 2;
+  if ((!grouped && segments[0] !== 'api') || !written.startsWith('/')) return nonResource;
+  if ((grouped && segments[1] === '') || segments.slice(groupParts).every((segment) => segment === ''))
+    return nonResource;
 
-  const parts = path.split('/');
-  parts.shift();
-  if (parts.at(-1) === '') parts.pop();
-  const grouped = parts[0] === 'apis';
-  if (!grouped && parts[0] !== 'api') return nonResource;
-  const group = grouped ? decode(parts[1] ?? '') : '';
-  let at = grouped ? 3 : 2;
-  if (parts.length <= at) return { ...nonResource, group, version: parts[at - 1] ?? '' };
-  const version = decode(parts[at - 1] ?? '');
+  let used = 0;
+  /** The next segment, as one name: an encoded slash in it would make it two for somebody else. */
+  const next = (): string => {
+    const segment = decode(segments[used++] ?? '');
+    if (segment.includes('/')) throw badRequest(`the path segment ${JSON.stringify(segment)} must not contain a slash`);
+    return segment;
+  };
+  next();
+  const group = grouped ? next() : '';
+  const version = next();
 
-  let verb: RequestVerb = VERBS.get(method) ?? 'get';
-  if (parts[at] === 'watch') {
-    verb = 'watch';
-    at++;
-  } else if (parts[at] === 'proxy') {
-    verb = 'proxy';
-    at++;
-  }
+  let resource = next();
+  const verbInPath = VERBS_IN_PATH.has(resource);
+  let verb = verbInPath ? resource : (VERBS.get(method) ?? '');
+  if (verbInPath) resource = next();
+  let name = next();
+  let subresource = next();
   let namespace = '';
-  let rest = parts.slice(at).map(decode);
-  if (rest[0] === 'namespaces') {
-    if (rest.length > 1) {
-      namespace = rest[1] ?? '';
-      // `/namespaces/x/status` is about the namespace itself.
-      if (rest.length > 2 && !NAMESPACE_SUBRESOURCES.has(rest[2] ?? '')) rest = rest.slice(2);
+  if (resource === 'namespaces') {
+    namespace = name;
+    // `/namespaces/x/status` is about the namespace itself.
+    if (subresource !== '' && !NAMESPACE_SUBRESOURCES.has(subresource)) {
+      resource = subresource;
+      name = next();
+      subresource = next();
     }
   }
-  const [resource = '', pathName = '', subresource = '', ...tail] = rest;
-  let name = pathName;
-  if (name === '') {
-    if (verb === 'get') verb = query.size > 0 && isTrue(query.get('watch')) ? 'watch' : 'list';
-    else if (verb === 'delete') verb = 'deletecollection';
-    if (NARROWED_VERBS.has(verb)) name = nameInFieldSelector(query.get('fieldSelector'));
-  }
+  const end = segments.slice(0, used).join('/').length + 1;
+  if (name === '' && verb === 'get') verb = isTrue(query.get('watch')) ? 'watch' : 'list';
+  else if (name === '' && verb === 'delete') verb = 'deletecollection';
+  const selects = SELECTING_VERBS.has(verb) && query.size > 0;
+  const fieldSelector = (selects && query.get('fieldSelector')) || '';
+  // A list of one object by name is authorized, and served, as that object.
+  if (name === '' && (verb === 'list' || verb === 'watch')) name = nameInFieldSelector(fieldSelector);
   return {
+    ...nonResource,
     verb,
-    path,
     isResource: true,
+    verbInPath,
     group,
     version,
     resource,
     subresource,
     namespace,
     name,
-    rest: tail.join('/'),
-    query,
+    written: written.slice(0, end),
+    rest: written.slice(end),
+    fieldSelector,
+    labelSelector: (selects && query.get('labelSelector')) || '',
   };
 }
 
 /** How query parameters say yes. */
 export const isTrue = (value: string | null): boolean =>
-  value !== null && value !== 'false' && value !== '0' && value !== 'F' && value !== 'FALSE' && value !== 'False';
+  value !== null && value !== '0' && value.toLowerCase() !== 'false';
 
-/** A list of one object by name is authorized as access to that name. */
-function nameInFieldSelector(selector: string | null): string {
-  const match = selector?.match(/(?:^|,)metadata\.name==?([^,=!]+)(?:,|$)/);
-  return match?.[1] ?? '';
+/** Path and query; what a client puts in front of them is for proxies. */
+function splitTarget(target: string): [path: string, query: string] {
+  const local = target.replace(/^https?:\/\/[^/?]*/i, '') || '/';
+  const question = local.indexOf('?');
+  return question < 0 ? [local, ''] : [local.slice(0, question), local.slice(question + 1)];
 }
 
-function decode(segment: string): string {
-  if (!segment.includes('%')) return segment;
+/** '' where no one object is meant. Selectors that make no sense are refused when they are used. */
+function nameInFieldSelector(selector: string): string {
+  if (selector === '') return '';
   try {
-    return decodeURIComponent(segment);
-  } catch {
-    throw badRequest(`the path segment ${JSON.stringify(segment)} is not valid percent-encoding`);
+    const name = requiredValue(parseFieldSelector(selector), 'metadata.name') ?? '';
+    return isPathSegment(name) ? name : '';
+  } catch (error) {
+    if (error instanceof SelectorError) return '';
+    throw error;
   }
+}
+
+const isPathSegment = (name: string): boolean => name !== '.' && name !== '..' && !/[/%]/.test(name);
+
+const BAD_ESCAPE = /%(?![0-9a-f]{2})/i;
+
+function decode(text: string): string {
+  if (!text.includes('%')) return text;
+  if (BAD_ESCAPE.test(text)) throw badRequest(`the path ${JSON.stringify(text)} holds an escape that is none`);
+  return unescape(text);
 }

@@ -37,6 +37,8 @@ export type ChangeListener = (changes: readonly Change[]) => void;
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
 export const entryKey = (namespace: string, name: string): string => (namespace ? `${namespace}/${name}` : name);
+/** What the keys of a namespace begin with; '' for all namespaces. */
+export const keyPrefix = (namespace: string): string => (namespace ? `${namespace}/` : '');
 /** The character after `/`, which ends the range of a namespace's keys. */
 const AFTER_SLASH = '0';
 
@@ -81,7 +83,7 @@ export class ResourceCache {
 
   /** In key order, from the entry after `after` on; all namespaces when `namespace` is ''. */
   *entries(namespace: string, after?: string): Generator<Entry> {
-    const from = after === undefined ? (namespace ? `${namespace}/` : '') : `${after}\0`;
+    const from = after === undefined ? keyPrefix(namespace) : `${after}\0`;
     yield* this.#ordered.range(from, namespace ? `${namespace}${AFTER_SLASH}` : undefined);
   }
 

@@ -1,7 +1,8 @@
 /** From a request to the handler of it: authentication, authorization, then the verb on the resource. */
 import { groupResource } from '../../api/machinery/define-kind.ts';
+import type { Kind } from '../../api/machinery/kind.ts';
 import { methodNotAllowed, noSuchPath } from '../../api/machinery/status-error.ts';
-import type { Actions } from './action.ts';
+import type { Actions, Connector } from './action.ts';
 import { authenticate, authorize, type Gate } from './gate.ts';
 import type { ConnectionCredentials } from './credentials.ts';
 import type { Exchange } from './exchange.ts';
@@ -9,6 +10,7 @@ import { serveList } from './list.ts';
 import { negotiate } from './negotiate.ts';
 import type { ObjectHandlers } from './object-handlers.ts';
 import type { Registry } from './registry.ts';
+import type { RequestInfo } from './request.ts';
 import type { Resource } from './resource.ts';
 import type { Subresources } from './subresources.ts';
 import type { WatchServer } from './watch.ts';
@@ -17,7 +19,7 @@ import type { WatchServer } from './watch.ts';
 export type PathHandler = (exchange: Exchange) => boolean | Promise<boolean>;
 
 /** What may be done to all namespaces at once. */
-const COLLECTION_VERBS = new Set(['list', 'watch', 'deletecollection']);
+const COLLECTION_VERBS = new Set(['list', 'watch']);
 
 export interface RouterParts {
   readonly registry: Registry;
@@ -39,6 +41,8 @@ export class Router {
 
   /** Synchronous as far as it can be: most reads are answered without a turn of the event loop. */
   route(exchange: Exchange): void | Promise<void> {
+    const { group, version, resource } = exchange.info;
+    if (exchange.info.isResource) exchange.resource = this.#parts.registry.find(group, version, resource);
     const user = authenticate(this.#parts.gate, this.#parts.credentials.of(exchange.request));
     if (user instanceof Promise) {
       return user.then((known) => {
@@ -48,6 +52,20 @@ export class Router {
     }
     exchange.user = user;
     return this.#authorized(exchange);
+  }
+
+  /** What takes the request over, after authentication and authorization; undefined when it is none of a connector's. */
+  connectorFor(info: RequestInfo): Connector | undefined {
+    const resource = this.#parts.registry.find(info.group, info.version, info.resource);
+    if (!resource || !isPlaced(resource.kind, info)) return undefined;
+    const connector = this.#connectorOf(resource, info);
+    return connector?.methods.has(info.method) ? connector : undefined;
+  }
+
+  #connectorOf({ kind }: Resource, { verbInPath, subresource, rest }: RequestInfo): Connector | undefined {
+    if (subresource === '' || verbInPath) return undefined;
+    const connector = this.#parts.actions.connectors.get(`${groupResource(kind)}/${subresource}`);
+    return connector && (connector.takesPath || isEmptyPath(rest)) ? connector : undefined;
   }
 
   #authorized(exchange: Exchange): void | Promise<void> {
@@ -61,38 +79,32 @@ export class Router {
   }
 
   #serveResource(exchange: Exchange): void | Promise<void> {
-    const { info } = exchange;
-    const { registry } = this.#parts;
-    const resource = registry.find(info.group, info.version, info.resource);
+    const { info, resource } = exchange;
     if (!resource) {
-      if (registry.hasGroupVersion(info.group, info.version)) throw noSuchPath();
+      if (this.#parts.registry.hasGroupVersion(info.group, info.version)) throw noSuchPath();
       return sendNotFoundPage(exchange);
     }
-    this.#place(exchange, resource);
+    if (!isPlaced(resource.kind, info)) {
+      throw resource.kind.namespaced && !info.name && !info.subresource ? methodNotAllowed() : noSuchPath();
+    }
+    if (!resource.kind.namespaced) exchange.namespace = '';
     if (resource.kind.deprecation) exchange.warn(resource.kind.deprecation);
-    const connector = info.subresource && this.#parts.actions.connectors.get(`${info.resource}/${info.subresource}`);
-    if (connector) return connector.serve(exchange.request, exchange.response, info, exchange.user);
+    const connector = this.#connectorOf(resource, info);
+    if (connector) {
+      if (!connector.methods.has(info.method)) throw methodNotAllowed();
+      return connector.serve(exchange.request, exchange.response, info, exchange.user);
+    }
+    requireRoute(resource, info);
     exchange.accepted = negotiate(exchange.header('accept'));
     if (info.subresource) return this.#parts.subresources.serve(exchange, resource);
     return this.#serveVerb(exchange, resource);
-  }
-
-  /** Kinds of the cluster are not found in namespaces, nor single objects of namespaced kinds outside of them. */
-  #place(exchange: Exchange, { kind }: Resource): void {
-    const { info } = exchange;
-    if (kind.namespaced) {
-      if (info.namespace === '' && !COLLECTION_VERBS.has(info.verb))
-        throw info.verb === 'create' ? methodNotAllowed() : noSuchPath();
-      return;
-    }
-    if (info.namespace !== '' && kind.plural !== 'namespaces') throw noSuchPath();
-    exchange.namespace = '';
   }
 
   #serveVerb(exchange: Exchange, resource: Resource): void | Promise<void> {
     const { objects, registry, watches, subresources } = this.#parts;
     const { verb, name } = exchange.info;
     const { kind } = resource;
+    if (verb === 'create' && name) throw methodNotAllowed();
     const action = this.#parts.actions.actions.get(groupResource(kind));
     if (action && verb === 'create') return subresources.act(exchange, resource, action);
     if (kind.kind === 'Binding' && verb === 'create') return subresources.bind(exchange, resource);
@@ -105,7 +117,6 @@ export class Router {
       case 'watch':
         return watches.serve(exchange, resource);
       case 'create':
-        if (name) throw methodNotAllowed();
         return objects.create(exchange, resource);
       case 'update':
         if (!name) throw methodNotAllowed();
@@ -122,6 +133,24 @@ export class Router {
     }
   }
 }
+
+/**
+ * Kinds of the cluster are not found in namespaces (a namespace is in itself), nor single objects of namespaced kinds outside of
+ * them.
+ */
+function isPlaced({ namespaced, plural }: Kind, { namespace, name, subresource, verb }: RequestInfo): boolean {
+  if (namespaced) return namespace !== '' || (COLLECTION_VERBS.has(verb) && subresource === '');
+  return namespace === '' || (plural === 'namespaces' && namespace === name);
+}
+
+/** Throws a 404 StatusError for a path that upstream has no route for, and a 405 for a method that the route does not take. */
+function requireRoute(resource: Resource, { verb, verbInPath, method, subresource, name, rest }: RequestInfo): void {
+  if (subresource && (!name || verbInPath || !resource.hasSubresource(subresource))) throw noSuchPath();
+  if (verb === 'proxy' || !isEmptyPath(rest)) throw noSuchPath();
+  if (verb === '' || method === 'HEAD' || (verbInPath && method !== 'GET')) throw methodNotAllowed();
+}
+
+const isEmptyPath = (path: string): boolean => !/[^/]/.test(path);
 
 function sendNotFoundPage(exchange: Exchange): void {
   exchange.write(404, 'text/plain; charset=utf-8', '404 page not found\n', { 'X-Content-Type-Options': 'nosniff' });

@@ -1,7 +1,8 @@
 /** Which objects a list, watch or deletecollection is about: its label and field selectors over the index of the cache. */
 import { groupResource } from '../../api/machinery/define-kind.ts';
-import { parseFieldSelector, parseLabelSelector, SelectorError } from '../../api/machinery/selectors.ts';
+import { parseFieldSelector, parseLabelSelector, requiredValue, SelectorError } from '../../api/machinery/selectors.ts';
 import { badRequest } from '../../api/machinery/status-error.ts';
+import type { RequestInfo } from './request.ts';
 import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 
@@ -13,20 +14,25 @@ export interface Selection {
 
 const EVERYTHING: Selection = { all: true, matches: () => true };
 
-/** Reads `labelSelector` and `fieldSelector`. Throws a 400 StatusError where they make no sense. */
-export function parseSelection(resource: Resource, query: URLSearchParams): Selection {
-  if (query.size === 0) return EVERYTHING;
-  const labelText = query.get('labelSelector') ?? '';
-  const fieldText = query.get('fieldSelector') ?? '';
-  if (!labelText && !fieldText) return EVERYTHING;
+/** Reads the selectors, and the name where only one object may be shown. Throws a 400 StatusError where they make no sense. */
+export function parseSelection(
+  resource: Resource,
+  { name, labelSelector, fieldSelector }: Pick<RequestInfo, 'name' | 'labelSelector' | 'fieldSelector'>,
+): Selection {
+  if (!name && !labelSelector && !fieldSelector) return EVERYTHING;
   try {
-    const labels = parseLabelSelector(labelText);
-    const tests = parseFieldSelector(fieldText).map(({ field, equal, value }) => {
+    const labels = parseLabelSelector(labelSelector);
+    const fields = parseFieldSelector(fieldSelector);
+    if (name && fields.length > 0 && requiredValue(fields, 'metadata.name') !== name) {
+      throw badRequest("fieldSelector metadata.name doesn't match requested name");
+    }
+    if (name) fields.push({ field: 'metadata.name', equal: true, value: name });
+    const tests = fields.map(({ field, equal, value }) => {
       const read = fieldReader(resource, field);
       if (!read) {
         throw badRequest(
-          `Unable to find ${JSON.stringify(groupResource(resource.kind))} that match label selector ${JSON.stringify(labelText)}, ` +
-            `field selector ${JSON.stringify(fieldText)}: field label not supported: ${field}`,
+          `Unable to find ${JSON.stringify(groupResource(resource.kind))} that match label selector ${JSON.stringify(labelSelector)}, ` +
+            `field selector ${JSON.stringify(fieldSelector)}: field label not supported: ${field}`,
         );
       }
       return (entry: Parameters<Selection['matches']>[0]) => (read(entry) === value) === equal;

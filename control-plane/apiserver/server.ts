@@ -1,11 +1,13 @@
 /** The api-server's listener: TLS, HTTP/1.1 and HTTP/2, and the order in which its parts are put together. */
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import http2 from 'node:http2';
+import http2, { type Http2ServerResponse } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Kind } from '../../api/machinery/kind.ts';
-import { noSuchPath, timeout as timedOut, StatusError } from '../../api/machinery/status-error.ts';
+import { methodNotAllowed, noSuchPath, timeout as timedOut, StatusError } from '../../api/machinery/status-error.ts';
+import type { Status } from '../../api/meta/status.ts';
+import { guarded } from '../../client/guard.ts';
 import type { Logger } from '../../client/logger.ts';
 import { LONGEST_HEAD_BYTES } from '../../client/upgrade.ts';
 import type { Actions } from './action.ts';
@@ -108,7 +110,10 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const bodies = new BodyParser();
   const inFlight = new Set<Response>();
 
-  const onRequest = (request: Request, response: Response): void => {
+  const onRequest = (request: Request, response: Response): void | Promise<void> => {
+    // An emitter that nobody listens to throws what it fails with. A client that went away is noticed by its closing.
+    request.on('error', onStreamError);
+    response.on('error', onStreamError);
     let exchange: Exchange;
     try {
       exchange = new Exchange(request, response, parseRequestInfo(request.method ?? 'GET', request.url ?? '/'), bodies);
@@ -125,25 +130,36 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     } catch (error) {
       fail(exchange, error);
     }
-    if (done) follow(exchange, done, startedAt, timeoutMs);
-    else metrics.answered(exchange, (performance.now() - startedAt) / 1000);
+    if (done) return follow(exchange, done, startedAt, timeoutMs);
+    metrics.answered(exchange, (performance.now() - startedAt) / 1000);
   };
 
   /** A request without a time limit is a long-running one. */
-  const follow = (exchange: Exchange, done: Promise<void>, startedAt: number, timeoutMs: number | undefined): void => {
-    inFlight.add(exchange.response);
+  const follow = async (
+    exchange: Exchange,
+    done: Promise<void>,
+    startedAt: number,
+    timeoutMs: number | undefined,
+  ): Promise<void> => {
+    const { request, response } = exchange;
+    inFlight.add(response);
     const longRunning = timeoutMs === undefined;
-    const timer = longRunning ? undefined : setTimeout(() => fail(exchange, requestTimeout()), timeoutMs);
+    const late = guarded(
+      () => fail(exchange, requestTimeout()),
+      (error) => abandon(error, request, response),
+    );
+    const timer = longRunning ? undefined : setTimeout(late, timeoutMs);
     const uncount = longRunning ? metrics.longRunning(exchange) : metrics.inFlight(exchange);
-    done
-      .catch((error: unknown) => fail(exchange, error))
-      .finally(() => {
-        clearTimeout(timer);
-        uncount();
-        inFlight.delete(exchange.response);
-        metrics.answered(exchange, longRunning ? undefined : (performance.now() - startedAt) / 1000);
-      })
-      .catch((error: unknown) => logger.error({ err: error }, 'a request could not be ended'));
+    try {
+      await done;
+    } catch (error) {
+      fail(exchange, error);
+    } finally {
+      clearTimeout(timer);
+      uncount();
+      inFlight.delete(response);
+      metrics.answered(exchange, longRunning ? undefined : (performance.now() - startedAt) / 1000);
+    }
   };
 
   const fail = (exchange: Exchange, error: unknown): void => {
@@ -158,22 +174,47 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     else sendStatus(exchange, status);
   };
 
-  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    socket.on('error', (error) => logger.debug({ err: error }, 'an upgraded connection failed'));
-    upgrade(request, socket, head).catch((error: unknown) => {
-      const status = statusOf(error) ?? unforeseen(error);
-      if (!(error instanceof StatusError)) logger.error({ err: error, path: request.url }, 'an upgrade failed');
-      if (socket.writable) socket.end(rawAnswer(status.code ?? 500, `${JSON.stringify(status)}\n`));
-    });
+  /** The last resort, where even the answer to a failure has failed. */
+  const abandon = (error: unknown, { method, url }: Request, response: Response): void => {
+    logger.error({ err: error, method, path: url }, 'a request could not be answered');
+    response.destroy();
   };
 
-  const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+  const onStreamError = (error: Error): void => logger.debug({ err: error }, 'a request or its answer broke off');
+
+  /** Whether a request that offers to upgrade its connection is taken at its word; to all others the offer is void. */
+  const upgrades = (request: IncomingMessage): boolean => {
+    try {
+      return router.connectorFor(parseRequestInfo(request.method ?? 'GET', request.url ?? '/')) !== undefined;
+    } catch (error) {
+      // What is wrong with the request is told by the ordinary way of answering it.
+      logger.debug({ err: error }, 'an upgrade was refused');
+      return false;
+    }
+  };
+
+  const onUpgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+    socket.on('error', (error) => logger.debug({ err: error }, 'an upgraded connection failed'));
     const info = parseRequestInfo(request.method ?? 'GET', request.url ?? '/');
     const user = await authenticate(gate, credentials.of(request));
     const acting = authorize(gate, user, info, request);
-    const connector = actions.connectors.get(`${info.resource}/${info.subresource}`);
+    const connector = router.connectorFor(info);
     if (!connector) throw noSuchPath();
     await connector.upgrade(request, socket, head, info, acting);
+  };
+
+  const refuseUpgrade = (error: unknown, request: IncomingMessage, socket: Duplex): void => {
+    const status = statusOf(error) ?? unforeseen(error);
+    if (!(error instanceof StatusError)) logger.error({ err: error, path: request.url }, 'an upgrade failed');
+    if (socket.writable) socket.end(rawAnswer(status));
+  };
+
+  /** A tunnel through this server to somewhere else. */
+  const refuseTunnel = (_request: Request, connection: Duplex | Http2ServerResponse): void => {
+    const { status } = methodNotAllowed();
+    if ('writeHead' in connection) connection.writeHead(405, { 'Content-Type': 'application/json' });
+    connection.on('error', onStreamError);
+    connection.end('writeHead' in connection ? JSON.stringify(status) : rawAnswer(status));
   };
 
   const server = http2.createSecureServer({
@@ -188,21 +229,26 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
     keepAliveTimeout: KEEP_ALIVE_MS,
   } as http2.SecureServerOptions);
-  // Of HTTP/1.1, in which commands come. Node reads it off the server; there is no such option.
-  Object.assign(server, { maxHeaderSize: LONGEST_HEAD_BYTES });
+  // Of HTTP/1.1, in which commands come. Node reads them off the server; there are no such options.
+  Object.assign(server, { maxHeaderSize: LONGEST_HEAD_BYTES, shouldUpgradeCallback: upgrades });
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     socket.setNoDelay(true);
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
-  server.on('request', onRequest);
-  server.on('upgrade', onUpgrade);
+  server.on('request', guarded(onRequest, abandon));
+  server.on('upgrade', guarded(onUpgrade, refuseUpgrade));
+  server.on(
+    'connect',
+    guarded(refuseTunnel, (error) => logger.error({ err: error }, 'a tunnel could not be refused')),
+  );
   server.on('tlsClientError', (error: Error) => logger.debug({ err: error }, 'a TLS handshake failed'));
   server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'an HTTP/2 session failed'));
   server.setTimeout(0);
   server.listen(options.port, options.address);
   await once(server, 'listening');
+  server.on('error', (error) => logger.error({ err: error }, 'the listener failed'));
 
   return {
     port: (server.address() as AddressInfo).port,
@@ -242,9 +288,10 @@ function indexedPaths(kinds: readonly Kind[], documents: ReadonlyMap<string, Pub
 
 const requestTimeout = () => timedOut('Timeout: request did not complete within the allotted timeout', 1);
 
-function rawAnswer(code: number, body: string): string {
+function rawAnswer(status: Status): string {
+  const body = `${JSON.stringify(status)}\n`;
   return (
-    `HTTP/1.1 ${code} \r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+    `HTTP/1.1 ${status.code ?? 500} \r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
     `Connection: close\r\n\r\n${body}`
   );
 }

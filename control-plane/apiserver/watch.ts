@@ -145,7 +145,7 @@ export class WatchServer {
     const { namespace } = exchange;
     const { query } = exchange.info;
     const options = parseWatchOptions(query);
-    const selection = parseSelection(resource, query);
+    const selection = parseSelection(resource, exchange.info);
     // The bookmark that ends the initial events is no row of a table.
     if (options.sendInitialEvents) exchange.accepted = negotiate(exchange.header('accept'), false);
     const frames = this.#framesFor(exchange, resource);

@@ -21,6 +21,7 @@ import { tokenRequestAction } from '../../control-plane/apiserver/authentication
 import { PodGraph } from '../../control-plane/apiserver/authorization/pod-graph.ts';
 import { issueCertificate } from '../../control-plane/pki/signing.ts';
 import { createAll, refusal, startSecurity, type Fixture } from './fixture.ts';
+import { parseRequestInfo } from '../../control-plane/apiserver/request-info.ts';
 
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 const HOUR_MS = 3_600_000;
@@ -36,10 +37,7 @@ function tokenParts({ core, pki }: Fixture) {
   });
   const action = tokenRequestAction({ issuer, audiences: [ISSUER], now });
   const request = async (namespace: string, name: string, spec: TokenRequest['spec']): Promise<TokenRequest> => {
-    const info = {
-      ...{ verb: 'create' as const, path: '', isResource: true, group: '', version: 'v1', resource: 'serviceaccounts' },
-      ...{ subresource: 'token', namespace, name, rest: '', query: new URLSearchParams() },
-    };
+    const info = parseRequestInfo('POST', `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`);
     const body = { spec } as KubeObject;
     const { object } = await action({ info, user: { name: 'x', groups: [] }, api: core.api, body, dryRun: false });
     return object;

@@ -133,6 +133,8 @@ t.test('HTTP/2 serves many requests over one connection', async (t) => {
 
 t.test('an upgrade is led to its connector after authentication and authorization', async (t) => {
   const connector: Connector = {
+    methods: new Set(['POST']),
+    takesPath: false,
     serve: async () => undefined,
     upgrade: async (_request, socket, _head, info, user) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n');
@@ -144,7 +146,7 @@ t.test('an upgrade is led to its connector after authentication and authorizatio
   const upgrade = async (user: string, path: string) => {
     const socket = tls.connect({ port: server.server.port, host: '127.0.0.1', ca: server.ca });
     socket.write(
-      `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${user}\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`,
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${user}\r\nConnection: Upgrade, close\r\nUpgrade: SPDY/3.1\r\n\r\n`,
     );
     let text = '';
     for await (const chunk of socket) text += String(chunk);

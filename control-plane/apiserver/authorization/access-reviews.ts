@@ -61,7 +61,7 @@ function attributesOf({ resourceAttributes, nonResourceAttributes }: Asked): Att
   const fieldSelector = fieldSelectorText(resourceAttributes);
   return {
     ...{ isResource: true, path: '', verb, group, version, resource, subresource, namespace, name },
-    ...(fieldSelector && { query: new URLSearchParams({ fieldSelector }) }),
+    ...(fieldSelector && { fieldSelector }),
   };
 }
 

@@ -7,8 +7,8 @@ export type Attributes = Pick<
 > & {
   /** Verbs beyond those of HTTP (`bind`, `impersonate`, ...) come from access reviews. */
   readonly verb: string;
-  /** Holds the field selector that narrows a list or watch. */
-  readonly query?: URLSearchParams;
+  /** Narrows a list or watch. */
+  readonly fieldSelector?: string;
 };
 
 export interface Decision {

@@ -1,3 +1,4 @@
+import { parseFieldSelector, requiredValue, SelectorError } from '../../../api/machinery/selectors.ts';
 import type { PolicyRule } from '../../../api/rbac/rules.ts';
 import { nodeNameOf } from '../authentication/identities.ts';
 import type { User } from '../request.ts';
@@ -14,12 +15,14 @@ const denied = (reason: string): Decision => ({ allowed: false, reason });
 const NO_OPINION = denied('');
 
 /** The value that a field selector ties the field to; undefined when it does not. */
-function selectedValue(attributes: Attributes, field: string): string | undefined {
-  for (const term of attributes.query?.get('fieldSelector')?.split(',') ?? []) {
-    const [, name, value] = /^\s*([^=!]+)==?([^=]*)$/.exec(term) ?? [];
-    if (name === field) return value;
+function selectedValue({ fieldSelector = '' }: Attributes, field: string): string | undefined {
+  try {
+    return requiredValue(parseFieldSelector(fieldSelector), field);
+  } catch (error) {
+    // Nothing is served for a selector that cannot be read.
+    if (error instanceof SelectorError) return undefined;
+    throw error;
   }
-  return undefined;
 }
 
 /** The one object that is asked for, by path or by field selector. */

@@ -7,7 +7,6 @@ import {
   badRequest,
   internalError,
   invalidObject,
-  methodNotAllowed,
   notFound,
   StatusError,
 } from '../../../api/machinery/status-error.ts';
@@ -24,6 +23,8 @@ import { ask, clientGone, dialError, giveBack } from './relay.ts';
 const LONGEST_REFUSAL_BYTES = 50_000;
 
 export class LogConnector implements Connector {
+  readonly methods = new Set(['GET']);
+  readonly takesPath = false;
   readonly #api: LocalApi;
   readonly #nodes: NodeBackends;
 
@@ -32,8 +33,7 @@ export class LogConnector implements Connector {
     this.#nodes = nodes;
   }
 
-  async serve(request: Request, response: Response, info: RequestInfo): Promise<void> {
-    if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
+  async serve(_request: Request, response: Response, info: RequestInfo): Promise<void> {
     const signal = clientGone(response);
     const answer = await this.#open(info, signal);
     if (answer === undefined) {

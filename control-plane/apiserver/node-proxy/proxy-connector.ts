@@ -10,9 +10,6 @@ import { backendUrl, dialFailure, type Backend } from './backend.ts';
 import { HtmlLinks } from './html-links.ts';
 import { ask, clientGone, forwardedHeaders, giveBack, joinUpgrade } from './relay.ts';
 
-/** Everything up to and with `/proxy`, and what follows. */
-const PROXY_PATH = /^(\/api\/[^/]+(?:\/namespaces\/[^/]+)?\/[^/]+\/[^/]+\/proxy)(.*)$/;
-
 /**
  * Answers where a request for `path` of the proxied server goes; `path` is as that server will get it. Throws a StatusError
  * when there is nothing to proxy to, or nothing that the user may reach.
@@ -20,6 +17,8 @@ const PROXY_PATH = /^(\/api\/[^/]+(?:\/namespaces\/[^/]+)?\/[^/]+\/[^/]+\/proxy)
 export type FindBackend = (info: RequestInfo, path: string, user: User) => Backend;
 
 export class ProxyConnector implements Connector {
+  readonly methods = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS']);
+  readonly takesPath = true;
   readonly #find: FindBackend;
 
   constructor(find: FindBackend) {
@@ -27,13 +26,12 @@ export class ProxyConnector implements Connector {
   }
 
   async serve(request: Request, response: Response, info: RequestInfo, user: User): Promise<void> {
-    const [, prefix = '', rest = ''] = PROXY_PATH.exec(info.path) ?? [];
-    const method = request.method ?? 'GET';
+    const { written: prefix, rest, method } = info;
     const query = info.query.toString();
     const backend = this.#find(info, normalized(rest), user);
     if (rest === '' && (method === 'GET' || method === 'HEAD')) {
       // Without the slash, the links of the page would lead elsewhere.
-      (response as ServerResponse).writeHead(301, { location: `${info.path}/${query && `?${query}`}` });
+      (response as ServerResponse).writeHead(301, { location: `${prefix}/${query && `?${query}`}` });
       response.end();
       return;
     }
@@ -58,7 +56,7 @@ export class ProxyConnector implements Connector {
   }
 
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo, user: User): Promise<void> {
-    const [, , rest = ''] = PROXY_PATH.exec(info.path) ?? [];
+    const { rest } = info;
     const backend = this.#find(info, normalized(rest), user);
     await joinUpgrade({ request, socket, head }, backend, backendUrl(backend, rest || '/', queryOf(request)));
   }
@@ -83,7 +81,7 @@ function forwardingHeaders(request: Request, info: RequestInfo): OutgoingHttpHea
   const { host, ':authority': authority, 'x-forwarded-for': earlier } = request.headers;
   const address = request.socket.remoteAddress ?? '';
   return {
-    'x-forwarded-uri': info.path,
+    'x-forwarded-uri': info.written + info.rest,
     'x-forwarded-host': String(host ?? authority ?? ''),
     'x-forwarded-proto': 'https',
     'x-forwarded-for': [earlier, address].flat().filter(Boolean).join(', '),

@@ -17,6 +17,8 @@ import { joinUpgrade } from './relay.ts';
 export type PodStream = 'exec' | 'attach' | 'portforward';
 
 export class StreamConnector implements Connector {
+  readonly methods = new Set(['GET', 'POST']);
+  readonly takesPath = false;
   readonly #stream: PodStream;
   readonly #api: LocalApi;
   readonly #nodes: NodeBackends;
