@@ -2,6 +2,7 @@
 import type { SubjectAccessReview } from '../../api/authorization/subject-access-review.ts';
 import type { TokenReview } from '../../api/authentication/token-review.ts';
 import type { Caller } from './caller.ts';
+import type { DocumentName, NodePath } from './node-path.ts';
 
 /** Posts a review to the api-server and gives it back with its status. */
 export interface AccessReviews {
@@ -27,26 +28,37 @@ const VERBS: ReadonlyMap<string, string> = new Map([
   ['PATCH', 'patch'],
   ['DELETE', 'delete'],
 ]);
-/** Where a GET is as good as a POST: it runs something in a container, over a WebSocket. */
-const STREAMS = ['/exec', '/attach', '/portForward', '/run'];
-/** Those with a subresource of their own beside `proxy` (upstream's KubeletFineGrainedAuthz). */
-const FINE_GRAINED: readonly (readonly [path: string, subresource: string])[] = [
-  ['/pods', 'pods'],
-  ['/runningpods', 'pods'],
-  ['/healthz', 'healthz'],
-  ['/configz', 'configz'],
-];
-
-const isUnder = (path: string, root: string): boolean => path === root || path.startsWith(`${root}/`);
+/** Which subresources of `nodes` show a document. Some have one of their own beside `proxy` (upstream's KubeletFineGrainedAuthz). */
+const DOCUMENT_ACCESS: Readonly<Record<DocumentName, readonly string[]>> = {
+  pods: ['pods', 'proxy'],
+  runningpods: ['pods', 'proxy'],
+  healthz: ['healthz', 'proxy'],
+  configz: ['configz', 'proxy'],
+  'stats/summary': ['stats'],
+  metrics: ['metrics'],
+  'metrics/cadvisor': ['metrics'],
+  'metrics/resource': ['metrics'],
+  'metrics/probes': ['metrics'],
+};
 
 /** kubelet's mapping of its paths to subresources of `nodes`. */
-export function accessOf(method: string, path: string): NodeAccess {
-  const verb = STREAMS.some((root) => isUnder(path, root)) ? 'create' : (VERBS.get(method) ?? '');
-  if (isUnder(path, '/stats')) return { verb, subresources: ['stats'] };
-  if (isUnder(path, '/metrics')) return { verb, subresources: ['metrics'] };
-  if (isUnder(path, '/logs')) return { verb, subresources: ['log'] };
-  const fine = FINE_GRAINED.find(([root]) => isUnder(path, root));
-  return { verb, subresources: fine ? [fine[1], 'proxy'] : ['proxy'] };
+export function accessOf(method: string, path: NodePath): NodeAccess {
+  const verb = VERBS.get(method) ?? '';
+  switch (path.at) {
+    case 'exec':
+    case 'attach':
+    case 'portForward':
+    case 'run':
+      // A GET is as good as a POST: it runs something in a container, over a WebSocket.
+      return { verb: 'create', subresources: ['proxy'] };
+    case 'logs':
+      return { verb, subresources: ['log'] };
+    case 'document':
+      return { verb, subresources: DOCUMENT_ACCESS[path.name] };
+    case 'containerLogs':
+    case 'unknown':
+      return { verb, subresources: ['proxy'] };
+  }
 }
 
 export class CallerAuthorization {

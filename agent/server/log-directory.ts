@@ -1,5 +1,5 @@
 /** `GET /logs/...`: the files under the host's log directory, and nothing else. */
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import { open, readdir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { ServerResponse } from 'node:http';
@@ -19,7 +19,8 @@ export async function serveLogDirectory(
   const found = path.includes('\0') ? undefined : await realpath(join(root, path)).catch(() => undefined);
   if (found === undefined || (found !== root && !found.startsWith(root + sep)))
     throw new NodeApiError(404, '404 page not found');
-  const file = await open(found);
+  // A pipe that nobody writes to would hold the thread that opens it.
+  const file = await open(found, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const status = await file.stat();
     if (status.isDirectory()) {

@@ -15,7 +15,8 @@ export type NodePath =
   | ({ readonly at: 'run' } & ContainerPath)
   | { readonly at: 'portForward'; readonly namespace: string; readonly pod: string; readonly uid: string }
   | { readonly at: 'logs'; readonly path: string }
-  | { readonly at: 'document'; readonly name: DocumentName };
+  | { readonly at: 'document'; readonly name: DocumentName }
+  | { readonly at: 'unknown' };
 
 /** What answers a GET with one text. */
 export type DocumentName =
@@ -49,41 +50,49 @@ function decode(segment: string): string {
   }
 }
 
-/** Throws a 404 for a path that is none of them and a 405 for a method that the path does not take. */
-export function parseNodePath(method: string, path: string): NodePath {
+/** Reads a path once: authorization and serving both go by the answer. Throws a 400 for escapes that are none. */
+export function parseNodePath(path: string): NodePath {
   const [at = '', ...segments] = path.slice(1).split('/').map(decode);
-  const onlyGet = (): void => {
-    if (method !== 'GET' && method !== 'HEAD') throw new NodeApiError(405, 'Method Not Allowed');
-  };
   const [namespace = '', pod = '', third = '', fourth] = segments;
   switch (at) {
     case 'containerLogs':
-      onlyGet();
       if (segments.length !== 3) break;
       return { at, namespace, pod, uid: '', container: third };
     case 'exec':
     case 'attach':
     case 'run': {
-      if (method !== 'POST' && (method !== 'GET' || at === 'run')) throw new NodeApiError(405, 'Method Not Allowed');
       if (segments.length !== 3 && segments.length !== 4) break;
       const uid = fourth === undefined ? '' : third;
       const container = { namespace, pod, uid, container: fourth ?? third };
       return at === 'run' ? { at, ...container } : { at, ...container };
     }
     case 'portForward':
-      if (method !== 'POST' && method !== 'GET') throw new NodeApiError(405, 'Method Not Allowed');
-      if (segments.length === 2 || segments.length === 3) return { at, namespace, pod, uid: third };
-      break;
+      if (segments.length !== 2 && segments.length !== 3) break;
+      return { at, namespace, pod, uid: third };
     case 'logs':
-      onlyGet();
       return { at, path: segments.join('/') };
     default: {
       const wanted = [at, ...segments].join('/').replace(/\/$/, '');
       const name = DOCUMENTS.find((known) => known === wanted);
-      if (name === undefined) break;
-      onlyGet();
-      return { at: 'document', name };
+      if (name !== undefined) return { at: 'document', name };
     }
   }
-  throw new NodeApiError(404, '404 page not found');
+  return { at: 'unknown' };
+}
+
+export type StreamPath = Extract<NodePath, { at: 'exec' | 'attach' | 'portForward' }>;
+
+/** Whether what is at the path takes over the connection. */
+export const isStream = (path: NodePath): path is StreamPath =>
+  path.at === 'exec' || path.at === 'attach' || path.at === 'portForward';
+
+const READ = new Set(['GET', 'HEAD']);
+const STREAM = new Set(['GET', 'POST']);
+const RUN = new Set(['POST']);
+
+/** Throws a 404 for a path that is none of the API's and a 405 for a method that the path does not take. */
+export function requireRoute(path: NodePath, method: string): void {
+  if (path.at === 'unknown') throw new NodeApiError(404, '404 page not found');
+  const methods = isStream(path) ? STREAM : path.at === 'run' ? RUN : READ;
+  if (!methods.has(method)) throw new NodeApiError(405, 'Method Not Allowed');
 }

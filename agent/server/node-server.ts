@@ -1,9 +1,10 @@
 /** The node's HTTPS API: what `kubectl logs`, `exec`, `attach` and `port-forward` end at, and what monitoring reads. */
 import { once } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { guarded } from '../../client/guard.ts';
 import type { Logger } from '../../client/logger.ts';
 import { LONGEST_HEAD_BYTES } from '../../client/upgrade.ts';
 import { accessOf, CallerAuthorization, type AccessReviews } from './access.ts';
@@ -13,7 +14,7 @@ import { serveContainerLogs } from './container-logs.ts';
 import { readDocument, type DocumentSources } from './documents.ts';
 import { serveLogDirectory } from './log-directory.ts';
 import { NodeApiError } from './node-api-error.ts';
-import { parseNodePath, type ContainerPath } from './node-path.ts';
+import { isStream, parseNodePath, requireRoute, type ContainerPath, type NodePath } from './node-path.ts';
 import type { NodeRuntime } from './node-runtime.ts';
 import { serveStream } from './streaming.ts';
 
@@ -37,8 +38,14 @@ export interface NodeServerOptions extends DocumentSources {
   readonly logger: Logger;
 }
 
-/** A request's URL without an authority of its own. */
+/** A request's URL has no authority of its own. */
 const BASE = 'https://node';
+
+/** What a caller may do and asks for. */
+interface Admitted {
+  readonly path: NodePath;
+  readonly query: URLSearchParams;
+}
 
 export class NodeServer {
   readonly #options: NodeServerOptions;
@@ -59,11 +66,32 @@ export class NodeServer {
       requestCert: true,
       rejectUnauthorized: false,
       maxHeaderSize: LONGEST_HEAD_BYTES,
+      shouldUpgradeCallback: upgrades,
     });
     // A followed log and a held port-forward last as long as their clients like.
     this.#server.requestTimeout = 0;
-    this.#server.on('request', (request, response) => void this.#serve(request, response));
-    this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
+    const { logger } = options;
+    const lost = (error: unknown): void => logger.error({ err: error }, 'a caller could not be answered');
+    this.#server.on(
+      'request',
+      guarded(
+        (request, response) => this.#serve(request, response),
+        (error, _request, response) => {
+          lost(error);
+          response.destroy();
+        },
+      ),
+    );
+    this.#server.on(
+      'upgrade',
+      guarded(
+        (request, socket, head) => this.#upgrade(request, socket, head),
+        (error, _request, socket) => {
+          lost(error);
+          socket.destroy();
+        },
+      ),
+    );
   }
 
   /** Resolves with the port once connections are accepted. Rejects when the address cannot be bound. */
@@ -90,6 +118,8 @@ export class NodeServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
+    // An emitter that nobody listens to throws what it fails with; closing is what is acted on.
+    response.on('error', () => response.destroy());
     const signal = AbortSignal.any([gone.signal, this.#closing.signal]);
     try {
       await this.#answer(request, response, signal);
@@ -106,13 +136,12 @@ export class NodeServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const url = await this.#admit(request);
-    const path = parseNodePath(request.method ?? '', url.pathname);
+    const { path, query } = await this.#admit(request);
     switch (path.at) {
       case 'containerLogs':
-        return serveContainerLogs(this.#options, path, url.searchParams, response, signal);
+        return serveContainerLogs(this.#options, path, query, response, signal);
       case 'run':
-        return this.#run(path, url.searchParams, response, signal);
+        return this.#run(path, query, response, signal);
       case 'logs':
         return serveLogDirectory(this.#options.logDirectory, path.path, response, signal);
       case 'document': {
@@ -125,6 +154,8 @@ export class NodeServer {
       case 'attach':
       case 'portForward':
         throw new NodeApiError(400, 'Upgrade request required');
+      case 'unknown':
+        throw new NodeApiError(404, '404 page not found');
     }
   }
 
@@ -149,29 +180,30 @@ export class NodeServer {
     // Whatever goes wrong with the connection closes it, and closing is what the streams act on.
     socket.on('error', () => socket.destroy());
     try {
-      const url = await this.#admit(request);
-      const path = parseNodePath(request.method ?? '', url.pathname);
-      if (path.at !== 'exec' && path.at !== 'attach' && path.at !== 'portForward')
-        throw new NodeApiError(400, 'nothing to upgrade to at this path');
-      await serveStream(this.#options, path, url.searchParams, { request, socket, head });
+      const { path, query } = await this.#admit(request);
+      if (!isStream(path)) throw new NodeApiError(400, 'nothing to upgrade to at this path');
+      await serveStream(this.#options, path, query, { request, socket, head });
     } catch (error) {
       const { code, message } = this.#failure(request, error);
       socket.end(
-        `HTTP/1.1 ${code} ${message.split('\n', 1)[0]?.slice(0, 100)}\r\n` +
+        `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? ''}\r\n` +
           'Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n' +
           `Content-Length: ${Buffer.byteLength(message)}\r\n\r\n${message}`,
       );
     }
   }
 
-  /** Lets only those through who may; gives the parsed URL. */
-  async #admit(request: IncomingMessage): Promise<URL> {
-    const url = URL.parse(request.url ?? '/', BASE);
-    if (url === null) throw new NodeApiError(400, 'Bad Request');
+  /** Lets only those through who may do what the path means. */
+  async #admit(request: IncomingMessage): Promise<Admitted> {
     const caller = await this.#authentication.authenticate(request);
     if (caller === undefined) throw new NodeApiError(401, 'Unauthorized');
-    const access = accessOf(request.method ?? '', url.pathname);
-    if (await this.#authorization.allows(caller, access)) return url;
+    const { method = '', url = '/' } = request;
+    const target = parseTarget(url);
+    const access = accessOf(method, target.path);
+    if (await this.#authorization.allows(caller, access)) {
+      requireRoute(target.path, method);
+      return target;
+    }
     throw new NodeApiError(
       403,
       `Forbidden (user=${caller.name}, verb=${access.verb}, resource=nodes, subresource(s)=[${access.subresources.join(' ')}])\n`,
@@ -186,6 +218,24 @@ export class NodeServer {
       'request failed',
     );
     return new NodeApiError(500, message);
+  }
+}
+
+/** Throws a 400 for what is no URL. */
+function parseTarget(target: string): Admitted {
+  // Two slashes in front would otherwise be read as the beginning of an authority.
+  const url = target.startsWith('/') ? URL.parse(BASE + target) : URL.parse(target);
+  if (url === null) throw new NodeApiError(400, 'Bad Request');
+  return { path: parseNodePath(url.pathname), query: url.searchParams };
+}
+
+/** Whether a request that offers to upgrade its connection is taken at its word; to all others the offer is void. */
+function upgrades({ url = '/' }: IncomingMessage): boolean {
+  try {
+    return isStream(parseTarget(url).path);
+  } catch {
+    // What is wrong with it is told by the ordinary way of answering.
+    return false;
   }
 }
 

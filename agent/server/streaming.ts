@@ -12,7 +12,7 @@ import { containerOf } from '../pods/plan.ts';
 import type { PodDirectory } from '../pods/pod-directory.ts';
 import { findPod, findRunningContainer, findSandbox } from './container-lookup.ts';
 import { NodeApiError } from './node-api-error.ts';
-import type { NodePath } from './node-path.ts';
+import type { StreamPath } from './node-path.ts';
 import type { NodeRuntime } from './node-runtime.ts';
 import {
   acceptWebSocket,
@@ -22,8 +22,6 @@ import {
   type CommandOptions,
 } from './web-socket-command.ts';
 import { own, setOwn } from '../../api/machinery/own.ts';
-
-type StreamPath = Extract<NodePath, { at: 'exec' | 'attach' | 'portForward' }>;
 
 interface StreamParts {
   readonly pods: PodDirectory;

@@ -88,7 +88,8 @@ export class WebSocketCommand {
         resolve();
       });
     });
-    void this.#begin();
+    // Without the streams there is nothing to say to the client.
+    this.#begin().catch(() => this.#webSocket.terminate());
     return closed;
   }
 

@@ -81,6 +81,29 @@ t.test('paths and methods that are not the node API are refused', async (t) => {
   t.match(JSON.parse((await get('/pods')).text), { kind: 'PodList', items: [] });
 });
 
+t.test('a path is authorized as what is served there, however it is written', async (t) => {
+  const looker = { authorization: 'Bearer look' };
+  t.strictSame(await get('/metric%73', {}, looker), { code: 200, text: 'kedge_up 1\n' });
+  for (const target of [
+    '/exec/default/demo/main',
+    '/%65xec/default/demo/main',
+    '/exe%63/default/demo/main?command=id',
+    '/x/../%72un/default/demo/main',
+    '/x/%2e%2e/portForwar%64/default/demo',
+  ]) {
+    t.match(await get(target, {}, looker), { code: 403, text: /user=looker, verb=create, / }, target);
+  }
+  t.equal((await get('/%zz')).code, 400);
+  t.equal((await get('//exec/default/demo/main')).code, 404);
+  t.equal((await get('/exec%2fdefault/demo/main')).code, 404);
+});
+
+t.test('an offer to upgrade is void where there is nothing to upgrade to', async (t) => {
+  const headers = { connection: 'Upgrade', upgrade: 'websocket' };
+  t.strictSame(await get('/healthz', identity, headers), { code: 200, text: 'ok' });
+  t.equal((await get('/nothing', identity, headers)).code, 404);
+});
+
 t.test('files are shown from the log directory and from nowhere else', async (t) => {
   await mkdir(path.join(cluster.directory, 'sub'));
   await writeFile(path.join(cluster.directory, 'sub', 'a.log'), 'a line\n');
