@@ -1,7 +1,7 @@
 /** Connections that stop being HTTP: asks a server to upgrade one (SPDY/3.1, WebSocket) and joins two of them byte for byte. */
 import { request as httpRequest, type Agent, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 
@@ -12,6 +12,7 @@ export interface UpgradeRequest {
   readonly headers: OutgoingHttpHeaders;
   readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'>;
   readonly agent?: Agent | false;
+  readonly lookup?: LookupFunction;
   /** Gives up connecting and waiting for the answer. */
   readonly signal?: AbortSignal;
 }
@@ -28,10 +29,18 @@ export const LONGEST_HEAD_BYTES = 1024 * 1024;
 const ANSWER_LIMIT_MS = 30_000;
 
 /** Rejects when the server cannot be reached, with ETIMEDOUT when it does not answer. */
-export function requestUpgrade({ url, method, headers, tls, agent, signal }: UpgradeRequest): Promise<UpgradeAnswer> {
+export function requestUpgrade({
+  url,
+  method,
+  headers,
+  tls,
+  agent,
+  lookup,
+  signal,
+}: UpgradeRequest): Promise<UpgradeAnswer> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    const outgoing = send(url, { method, headers, agent, signal, timeout: ANSWER_LIMIT_MS, ...tls });
+    const outgoing = send(url, { method, headers, agent, lookup, signal, timeout: ANSWER_LIMIT_MS, ...tls });
     const giveUp = (): void => {
       outgoing.destroy(Object.assign(new Error('no answer within the time limit'), { code: 'ETIMEDOUT' }));
     };

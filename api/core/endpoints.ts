@@ -4,7 +4,7 @@ import { ObjectReference } from './references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
 import { type FieldError, invalid, notSupported, required } from '../machinery/field-error.ts';
-import { validateIP, validateLabelName, validatePortNumber } from '../machinery/names.ts';
+import { validateEndpointIP, validateIP, validateLabelName, validatePortNumber } from '../machinery/names.ts';
 
 export const EndpointAddress = struct(
   'io.k8s.api.core.v1.EndpointAddress',
@@ -80,7 +80,8 @@ function validateSubset(
   }
   for (const [field, list] of Object.entries({ addresses, notReadyAddresses })) {
     for (const [index, { ip, hostname }] of list.entries()) {
-      for (const problem of validateIP(ip)) errors.push(invalid(`${at}.${field}[${index}].ip`, ip, problem));
+      for (const problem of [...validateIP(ip), ...validateEndpointIP(ip)])
+        errors.push(invalid(`${at}.${field}[${index}].ip`, ip, problem));
       if (!hostname) continue;
       for (const problem of validateLabelName(hostname)) {
         errors.push(invalid(`${at}.${field}[${index}].hostname`, hostname, problem));

@@ -16,7 +16,15 @@ import { ObjectReference } from '../core/references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
 import { type FieldError, duplicate, invalid, notSupported, required, tooMany } from '../machinery/field-error.ts';
-import { validateIPv4, validateIPv6, validateLabelName, validateSubdomainName } from '../machinery/names.ts';
+import {
+  validateCanonicalIP,
+  validateEndpointIP,
+  validateIP,
+  validateIPv4,
+  validateIPv6,
+  validateLabelName,
+  validateSubdomainName,
+} from '../machinery/names.ts';
 
 export const EndpointConditions = struct(
   'io.k8s.api.discovery.v1.EndpointConditions',
@@ -102,10 +110,13 @@ export const EndpointSlice = struct(
 );
 export type EndpointSlice = Static<typeof EndpointSlice>;
 
-const ADDRESS_CHECKS: ReadonlyMap<string, (address: string) => string[]> = new Map([
-  ['FQDN', validateSubdomainName],
-  ['IPv4', validateIPv4],
-  ['IPv6', validateIPv6],
+type Check = (address: string) => string[];
+
+/** How an address of each type is checked, and in which family it must be. */
+const ADDRESS_CHECKS: ReadonlyMap<string, { readonly isAddress: Check; readonly isOfFamily?: Check }> = new Map([
+  ['FQDN', { isAddress: validateSubdomainName }],
+  ['IPv4', { isAddress: validateIP, isOfFamily: validateIPv4 }],
+  ['IPv6', { isAddress: validateCanonicalIP, isOfFamily: validateIPv6 }],
 ]);
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 const MAX_SHOWN = 3;
@@ -119,9 +130,17 @@ function shown(values: readonly string[]): string {
   return values.slice(0, MAX_SHOWN).join(',') + more || '<unset>';
 }
 
+/** Of a type that is not known, which is told elsewhere, anything goes. The paths are upstream's. */
+function validateAddress(address: string, type: string, at: string, place: number): FieldError[] {
+  const { isAddress, isOfFamily } = ADDRESS_CHECKS.get(type) ?? {};
+  const wrong = (problems: readonly string[], path: string) => problems.map((why) => invalid(path, address, why));
+  const errors = wrong(isAddress?.(address) ?? [], `${at}[${place}]`);
+  if (errors.length > 0 || !isOfFamily) return errors;
+  return [...wrong(isOfFamily(address), at), ...wrong(validateEndpointIP(address), `${at}[${place}]`)];
+}
+
 function validateEndpoints(endpoints: readonly Endpoint[], type: EndpointSlice['addressType']): FieldError[] {
   if (endpoints.length > MAX_ENDPOINTS) return [tooMany('endpoints', endpoints.length, MAX_ENDPOINTS)];
-  const check = ADDRESS_CHECKS.get(type);
   const errors: FieldError[] = [];
   for (const [index, { addresses, hostname, nodeName }] of endpoints.entries()) {
     const at = `endpoints[${index}]`;
@@ -129,9 +148,7 @@ function validateEndpoints(endpoints: readonly Endpoint[], type: EndpointSlice['
     if (!list.length) errors.push(required(`${at}.addresses`, 'must contain at least 1 address'));
     if (list.length > MAX_ADDRESSES) errors.push(tooMany(`${at}.addresses`, list.length, MAX_ADDRESSES));
     for (const [place, address] of list.entries()) {
-      for (const problem of check?.(address) ?? []) {
-        errors.push(invalid(`${at}.addresses[${place}]`, address, problem));
-      }
+      errors.push(...validateAddress(address, type, `${at}.addresses`, place));
     }
     if (hostname !== undefined) {
       for (const problem of validateLabelName(hostname)) errors.push(invalid(`${at}.hostname`, hostname, problem));

@@ -193,6 +193,14 @@ export function validateIP(text: string, stored: readonly string[] = []): string
   return orNothing(flaws.map((flaw) => ADDRESS_PROBLEMS[flaw]));
 }
 
+/** The same for newer fields, which take the canonical form alone. */
+export function validateCanonicalIP(text: string): string[] {
+  const errors = validateIP(text);
+  if (errors.length > 0) return errors;
+  const canonical = IpAddress.parse(text)?.text;
+  return canonical === text ? NOTHING : [`must be in canonical form ("${canonical}")`];
+}
+
 /** Where a Service may send traffic: nowhere that means something else on each host. For an address that `validateIP` takes. */
 export function validateEndpointIP(text: string): string[] {
   const address = IpAddress.parse(text);

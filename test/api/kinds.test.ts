@@ -181,9 +181,21 @@ t.test('a node keeps its podCIDR and shows its roles and state', async (t) => {
 t.test('endpoint slices check their addresses by their type', async (t) => {
   const slice = (more: object) => ({ addressType: 'IPv4', ports: [{ port: 80 }], ...more });
   t.strictSame(invalid(endpointSlices, slice({ endpoints: [{ addresses: ['::1'] }, { addresses: [] }] })), [
+    'Invalid endpoints[0].addresses',
     'Invalid endpoints[0].addresses[0]',
     'Required endpoints[1].addresses',
   ]);
+  for (const [addressType = '', address = ''] of [
+    ...['127.0.0.1', '0.0.0.0', '169.254.169.254', '224.0.0.1', '010.0.0.1', '10.1'].map((text) => ['IPv4', text]),
+    ...['::1', '0::1', '::', 'fe80::1', 'ff02::1', '::ffff:10.0.0.1', '2001:DB8::1'].map((text) => ['IPv6', text]),
+  ]) {
+    t.strictSame(
+      invalid(endpointSlices, slice({ addressType, endpoints: [{ addresses: [address] }] })),
+      ['Invalid endpoints[0].addresses[0]'],
+      address,
+    );
+  }
+  t.strictSame(invalid(endpointSlices, slice({ endpoints: [{ addresses: ['10.0.0.1'] }] })), []);
   t.strictSame(invalid(endpointSlices, slice({ ports: [{ port: 1 }, { port: 2 }] })), ['Duplicate ports[1].name']);
   const endpoints = ['1', '2', '3', '4'].map((last) => ({ addresses: [`10.0.0.${last}`] }));
   t.match(cells(endpointSlices, created(endpointSlices, slice({ endpoints }))), [

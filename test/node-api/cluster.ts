@@ -1,6 +1,7 @@
 /** A node's API over a real containerd, behind a real api-server. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { CriNodeRuntime } from '../../agent/server/cri-node-runtime.ts';
@@ -23,6 +24,11 @@ import { openEmbeddedStore } from '../../control-plane/store/embedded.ts';
 import { startRuntime, type TestPod, type TestRuntime } from './runtime.ts';
 
 export const NODE = 'node-a';
+/** By their tokens: one that may read metrics, and one that may look at everything. */
+const USERS: ReadonlyMap<string, string> = new Map([
+  ['good', 'monitor'],
+  ['look', 'looker'],
+]);
 const DAY_MS = 24 * 3600 * 1000;
 
 export interface CommandOutput {
@@ -55,7 +61,8 @@ export interface TestCluster extends AsyncDisposable {
   readonly asked: string[];
   /** What nobody may, such as `create nodes/proxy`. */
   readonly forbidden: Set<string>;
-  addNode(name: string, port: number): Promise<void>;
+  /** `address` is the loopback one where it is left out: a host name or an IP address. */
+  addNode(name: string, port: number, address?: string): Promise<void>;
   /** The pod as it was made, on the node under test. */
   addPod(pod: TestPod): Promise<void>;
   /** What the node sees of a container. */
@@ -96,7 +103,7 @@ export async function startCluster(): Promise<TestCluster> {
     issueCertificate(ca, {
       commonName,
       organizations: [organization],
-      names: usage === 'server auth' ? ['127.0.0.1'] : [],
+      names: usage === 'server auth' ? ['127.0.0.1', runtime.hostAddress] : [],
       usages: [usage],
       lifetimeMs: DAY_MS,
       now,
@@ -110,21 +117,21 @@ export async function startCluster(): Promise<TestCluster> {
   const running = new Map<string, TestPod>();
   const nodeServer = new NodeServer({
     nodeName: NODE,
-    address: '127.0.0.1',
+    address: '0.0.0.0',
     port: 0,
     certificate: { cert: serving.certificate, key: serving.key, ca: ca.certificate },
     reviews: {
       reviewToken: async (review) => ({
         ...review,
-        status:
-          review.spec.token === 'good'
-            ? { authenticated: true, user: { username: 'monitor', groups: ['monitors'] } }
-            : { authenticated: false },
+        status: USERS.has(review.spec.token ?? '')
+          ? { authenticated: true, user: { username: USERS.get(review.spec.token ?? ''), groups: ['monitors'] } }
+          : { authenticated: false },
       }),
       reviewAccess: async (review) => {
         const { user, groups, resourceAttributes: asking } = review.spec;
         asked.push(`${user} ${asking?.verb} ${asking?.resource}/${asking?.subresource}`);
-        const allowed = groups?.includes('system:masters') || asking?.subresource === 'metrics';
+        const looks = user === 'looker' && asking?.verb === 'get';
+        const allowed = groups?.includes('system:masters') || looks || asking?.subresource === 'metrics';
         return { ...review, status: { allowed } };
       },
     },
@@ -171,16 +178,16 @@ export async function startCluster(): Promise<TestCluster> {
   });
   const server = `https://127.0.0.1:${apiServer.port}`;
   const api = new ApiClient({ server, ca: ca.certificate, cert: admin.certificate, key: admin.key });
-  const addNode = async (name: string, port: number): Promise<void> => {
+  const addNode = async (name: string, port: number, address = '127.0.0.1'): Promise<void> => {
     const node = await api.create(nodes, { metadata: { name } });
-    const addresses = [{ type: 'InternalIP', address: '127.0.0.1' }];
+    const addresses = [{ type: isIP(address) === 0 ? 'Hostname' : 'InternalIP', address }];
     await api.updateStatus(nodes, {
       ...node,
       status: { addresses, daemonEndpoints: { kubeletEndpoint: { Port: port } } },
     });
   };
   await api.create(namespaces, { metadata: { name: 'default' } });
-  await addNode(NODE, nodePort);
+  await addNode(NODE, nodePort, runtime.hostAddress);
   const kubeconfigPath = path.join(directory, 'kubeconfig');
   await writeKubeconfig(kubeconfigPath, {
     server,

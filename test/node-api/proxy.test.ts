@@ -95,7 +95,7 @@ await cluster.api.create(endpointSlices, {
   ports: [{ name: 'http', port }],
   endpoints: [
     { addresses: ['198.51.100.1'], conditions: { ready: false } },
-    { addresses: [podIP], conditions: { ready: true } },
+    { addresses: [podIP], conditions: { ready: true }, targetRef: { kind: 'Pod', name: 'web', namespace } },
   ],
 });
 
@@ -221,8 +221,91 @@ t.test("the node's own API is reached with the api-server's certificate", async 
   };
   t.equal(await raw(`${NODE}/proxy/healthz`), 'ok');
   t.equal(await raw(`${NODE}:${cluster.nodePort}/proxy/metrics`), 'kedge_up 1\n');
-  t.match(await raw(`${NODE}:1/proxy/`), /address not allowed/, 'other ports of the loopback address are nobody');
   t.match(await raw('none/proxy/healthz'), /nodes "none" not found/);
+});
+
+t.test("nobody is led to the api-server's own host, however its address is spelled", async (t) => {
+  const refused = { kind: 'Status', code: 400, reason: 'BadRequest', message: 'address not allowed' };
+  const nodePath = (name: string): string => `${cluster.server}/api/v1/nodes/${name}/proxy/healthz`;
+  const get = async (url: string): Promise<unknown> => {
+    const request = httpsRequest(url, { agent: false, ...identity });
+    request.end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    return JSON.parse(Buffer.concat(await response.toArray()).toString());
+  };
+  for (const [index, address] of ['127.0.0.1', '::1', '::ffff:127.0.0.1', '0.0.0.0', 'localhost'].entries()) {
+    await cluster.addNode(`local-${index}`, cluster.nodePort, address);
+    t.match(await get(nodePath(`local-${index}`)), refused, address);
+    t.match(await get(nodePath(`local-${index}:${port}`)), refused, `${address}, any port`);
+  }
+  const { api } = cluster;
+  const stray = await api.create(pods, {
+    metadata: { name: 'stray', namespace },
+    spec: { nodeName: NODE, containers: [{ name: 'main', image: 'x' }] },
+  });
+  let latest = stray;
+  for (const ip of [
+    '127.0.0.1',
+    '127.1.2.3',
+    '::1',
+    '0::1',
+    '::ffff:127.0.0.1',
+    '0.0.0.0',
+    '::',
+    '169.254.169.254',
+    'fe80::1',
+    'ff02::1',
+    '224.0.0.1',
+  ]) {
+    latest = await api.updateStatus(pods, { ...latest, status: { podIP: ip, podIPs: [{ ip }] } });
+    t.match(JSON.parse((await ask(`pods/stray:${port}/proxy/x`)).text), refused, ip);
+  }
+});
+
+t.test('a service leads to nothing but its own pods', async (t) => {
+  const { api } = cluster;
+  await api.create(services, { metadata: { name: 'stray', namespace }, spec: { ports: [{ name: 'http', port: 80 }] } });
+  const slice = await api.create(endpointSlices, {
+    metadata: { name: 'stray-1', namespace, labels: { 'kubernetes.io/service-name': 'stray' } },
+    addressType: 'IPv4',
+    ports: [{ name: 'http', port: cluster.nodePort }],
+    endpoints: [{ addresses: [podIP] }],
+  });
+  const nobody = { code: 503, message: 'no endpoints available for service "stray"' };
+  t.match(JSON.parse((await ask('services/https:stray:http/proxy/healthz')).text), nobody, 'without a pod');
+  const targetRef = { kind: 'Pod', name: 'web', namespace };
+  await api.update(endpointSlices, { ...slice, endpoints: [{ addresses: ['198.51.100.7'], targetRef }] });
+  t.match(JSON.parse((await ask('services/stray:http/proxy/x')).text), nobody, "with an address that is not the pod's");
+});
+
+t.test('a bearer token that comes as a WebSocket protocol stays here', async (t) => {
+  const token = 'base64url.bearer.authorization.k8s.io.c2VjcmV0';
+  const plainText = JSON.parse(
+    (await ask('pods/web/proxy/x', 'GET', undefined, { 'sec-websocket-protocol': `${token}, chat` })).text,
+  ) as { headers: object };
+  t.match(plainText.headers, { 'sec-websocket-protocol': 'chat' });
+  const asked = once(plain, 'upgrade') as Promise<[IncomingMessage]>;
+  const socket = new WebSocket(
+    `${cluster.server.replace('https', 'wss')}${base}/pods/web/proxy/ws`,
+    [token, 'chat'],
+    identity,
+  );
+  const [{ headers }] = await asked;
+  t.equal(headers['sec-websocket-protocol'], 'chat');
+  socket.on('error', () => undefined);
+  socket.terminate();
+});
+
+t.test('an answer that cannot be passed on is a bad gateway', async (t) => {
+  const odd = createServer((_request, response) => response.writeHead(999).end());
+  odd.listen(0, runtime.hostAddress);
+  await once(odd, 'listening');
+  t.teardown(() => odd.close());
+  const session = connectHttp2(cluster.server, identity);
+  t.teardown(() => session.destroy());
+  const stream = session.request({ ':path': `${base}/pods/web:${(odd.address() as AddressInfo).port}/proxy/x` });
+  const body = Buffer.concat(await stream.toArray()).toString();
+  t.match(JSON.parse(body), { kind: 'Status', code: 502 });
 });
 
 t.test('whoever may only look cannot run commands by way of a WebSocket', async (t) => {

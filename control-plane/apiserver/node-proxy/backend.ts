@@ -1,5 +1,6 @@
 /** Where a proxied request goes, and how one that did not get there is told to the client. */
 import type { Agent } from 'node:https';
+import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 
 /** A host:port with the scheme and, for https, what the connection presents and trusts. */
@@ -9,6 +10,8 @@ export interface Backend {
   /** 0 is the scheme's own. */
   readonly port: number;
   readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'>;
+  /** Resolves the host's name, where not just any address of it will do. */
+  readonly lookup?: LookupFunction;
   /** Keeps connections for the next request. */
   readonly agent?: Agent;
 }

@@ -2,12 +2,13 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Duplex, Transform } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
-import { serviceUnavailable } from '../../../api/machinery/status-error.ts';
+import { badRequest, serviceUnavailable } from '../../../api/machinery/status-error.ts';
 import type { Connector } from '../action.ts';
 import type { Request, Response } from '../exchange.ts';
 import type { RequestInfo, User } from '../request.ts';
 import { backendUrl, dialFailure, type Backend } from './backend.ts';
 import { HtmlLinks } from './html-links.ts';
+import { AddressNotAllowedError } from './proxyable.ts';
 import { ask, clientGone, forwardedHeaders, giveBack, joinUpgrade } from './relay.ts';
 
 /**
@@ -45,6 +46,7 @@ export class ProxyConnector implements Connector {
       body: hasBody(request) ? request : undefined,
       signal,
     }).catch((error: unknown) => {
+      if (error instanceof AddressNotAllowedError) throw badRequest(error.message);
       throw serviceUnavailable(`error trying to reach service: ${dialFailure(backend, error)}`);
     });
     const headers = forwardedHeaders(answer);

@@ -1,15 +1,15 @@
 /** What `pods/proxy`, `services/proxy` and `nodes/proxy` lead to. */
-import { isIP } from 'node:net';
 import { pods } from '../../../api/core/pod.ts';
 import { services } from '../../../api/core/service.ts';
-import { endpointSlices } from '../../../api/discovery/endpoint-slice.ts';
+import { endpointSlices, type Endpoint } from '../../../api/discovery/endpoint-slice.ts';
 import { nodes } from '../../../api/core/node.ts';
 import { badRequest, forbidden, notFound, serviceUnavailable } from '../../../api/machinery/status-error.ts';
 import type { Authorizer } from '../authorization/authorizer.ts';
 import type { LocalApi } from '../local-api.ts';
 import type { RequestInfo, User } from '../request.ts';
 import type { Backend } from './backend.ts';
-import { nodeAddress, type NodeBackends } from './node-backend.ts';
+import type { NodeBackends } from './node-backend.ts';
+import { proxyableAddress, proxyableHost } from './proxyable.ts';
 
 /** `NAME`, `NAME:PORT` or `SCHEME:NAME:PORT`. */
 export interface ProxyName {
@@ -28,13 +28,6 @@ export function parseProxyName(text: string, resource: string): ProxyName {
 
 /** The label by which a slice says whose it is. */
 const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
-const RESERVED = /^(127\.|0\.|169\.254\.|2(2[4-9]|3\d)\.|::1$|::$|fe[89ab]|ff)/i;
-
-function allowed(address: string): string {
-  // The api-server's own host and the host's link-local services are not to be reached through it.
-  if (isIP(address) === 0 || RESERVED.test(address)) throw badRequest('address not allowed');
-  return address;
-}
 
 function portNumber(text: string): number {
   if (text === '') return 0;
@@ -51,8 +44,16 @@ export function podBackend(api: LocalApi, info: RequestInfo): Backend {
   const pod = api.get(pods, info.namespace, name);
   if (pod === undefined) throw notFound(pods, name);
   const first = pod.spec?.containers?.flatMap((container) => container.ports ?? [])[0]?.containerPort;
-  const host = allowed(pod.status?.podIPs?.[0]?.ip ?? pod.status?.podIP ?? '');
+  const host = proxyableAddress(pod.status?.podIPs?.[0]?.ip ?? pod.status?.podIP ?? '');
   return unverified({ scheme, host, port: port === '' ? (first ?? 0) : portNumber(port) });
+}
+
+/** The endpoint's first address, where it is one of the pod that it names: slices may say anything. */
+function podAddress(api: LocalApi, namespace: string, { addresses, targetRef }: Endpoint): string | undefined {
+  if (targetRef?.namespace !== namespace) return undefined;
+  const { podIPs = [] } = api.get(pods, namespace, targetRef.name ?? '')?.status ?? {};
+  const [address] = addresses;
+  return podIPs.some(({ ip }) => ip === address) ? address : undefined;
 }
 
 /** One of the service's ready endpoints, at random. */
@@ -76,13 +77,13 @@ export function serviceBackend(api: LocalApi, info: RequestInfo): Backend {
         .flatMap((candidate) =>
           endpoints
             .filter((endpoint) => endpoint.conditions?.ready !== false)
-            .flatMap((endpoint) => endpoint.addresses.slice(0, 1))
+            .flatMap((endpoint) => podAddress(api, info.namespace, endpoint) ?? [])
             .map((host) => ({ host, port: candidate.port ?? 0 })),
         ),
     );
   const chosen = reachable[Math.floor(Math.random() * reachable.length)];
   if (chosen === undefined) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
-  return unverified({ scheme, host: allowed(chosen.host), port: chosen.port });
+  return unverified({ scheme, host: proxyableAddress(chosen.host), port: chosen.port });
 }
 
 /** The node's own API with the api-server's certificate, or any other port of the node without it. */
@@ -90,9 +91,12 @@ export function nodeBackend(api: LocalApi, backends: NodeBackends, info: Request
   const { scheme, name, port } = parseProxyName(info.name, 'node');
   const node = api.get(nodes, '', name);
   if (node === undefined) throw notFound(nodes, name);
-  const address = nodeAddress(node);
-  if (port === '' || portNumber(port) === address?.port) return backends.find(name);
-  return unverified({ scheme, host: allowed(address?.host ?? ''), port: portNumber(port) });
+  const backend = backends.find(name);
+  const { host, lookup } = proxyableHost(backend.host);
+  // A kept connection was not looked up under this rule.
+  const checked = lookup ? { ...backend, host, lookup, agent: undefined } : { ...backend, host };
+  if (port === '' || portNumber(port) === backend.port) return checked;
+  return unverified({ scheme, host, lookup, port: portNumber(port) });
 }
 
 /** What of the node's API runs something in a pod, or connects to it. */

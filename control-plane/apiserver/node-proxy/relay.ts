@@ -3,10 +3,11 @@ import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders,
 import { request as httpsRequest } from 'node:https';
 import type { Duplex, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { StatusError } from '../../../api/machinery/status-error.ts';
+import { badRequest, StatusError } from '../../../api/machinery/status-error.ts';
 import { joinConnections, requestUpgrade, responseHead } from '../../../client/upgrade.ts';
 import type { Request, Response } from '../exchange.ts';
 import { dialFailure, type Backend } from './backend.ts';
+import { AddressNotAllowedError } from './proxyable.ts';
 import { setOwn } from '../../../api/machinery/own.ts';
 
 /** Those that concern one connection (RFC 9110, 7.6.1), and those by which a caller shows who it is: they end here. */
@@ -14,13 +15,24 @@ const NOT_FORWARDED =
   /^(:.*|connection|proxy-connection|keep-alive|proxy-authenticate|proxy-authorization|te|trailer|transfer-encoding|upgrade|host|authorization|impersonate-.*|x-remote-.*)$/;
 const UPGRADE_HEADERS = ['connection', 'upgrade'];
 
+/** Browsers, which can set no header for a WebSocket, send their bearer token as the name of a protocol. */
+const PROTOCOLS = 'sec-websocket-protocol';
+const BEARER_PROTOCOL = 'base64url.bearer.authorization.k8s.io.';
+
+/** The protocols without the token; undefined when nothing is left. */
+function withoutToken(values: string | readonly string[] | undefined): string | undefined {
+  const protocols = [values ?? []].flat().flatMap((value) => value.split(','));
+  const kept = protocols.map((protocol) => protocol.trim()).filter((protocol) => !protocol.startsWith(BEARER_PROTOCOL));
+  return kept.join(', ') || undefined;
+}
+
 /** The headers of `message` that the other side is to see, with all their values. */
 export function forwardedHeaders(message: Pick<Request, 'headers'>): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
   for (const [name, value] of Object.entries(message.headers)) {
     if (!NOT_FORWARDED.test(name)) setOwn(headers, name, value);
   }
-  return headers;
+  return withoutBearer(headers, message.headers);
 }
 
 /** The same for a request that upgrades, where values on lines of their own mean something. */
@@ -28,7 +40,16 @@ export function upgradeHeaders(request: IncomingMessage): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
   for (const [name, values] of Object.entries(request.headersDistinct))
     if (UPGRADE_HEADERS.includes(name) || !NOT_FORWARDED.test(name)) setOwn(headers, name, values);
-  return headers;
+  return withoutBearer(headers, request.headers);
+}
+
+function withoutBearer(headers: OutgoingHttpHeaders, given: Request['headers']): OutgoingHttpHeaders {
+  const protocols = given[PROTOCOLS];
+  if (protocols === undefined || !String(protocols).includes(BEARER_PROTOCOL)) return headers;
+  const kept = { ...headers };
+  delete kept[PROTOCOLS];
+  const others = withoutToken(protocols);
+  return others === undefined ? kept : { ...kept, [PROTOCOLS]: others };
 }
 
 /** A signal that aborts when the client goes away before it was answered to the end. */
@@ -64,6 +85,7 @@ export function ask(request: Outgoing): Promise<IncomingMessage> {
       headers: { ...headers, ...framing },
       signal,
       agent,
+      lookup: backend.lookup,
       timeout: CONNECT_LIMIT_MS,
       ...backend.tls,
     });
@@ -95,7 +117,13 @@ export async function giveBack(
 ): Promise<void> {
   // The two responses type their overloads differently; both take a plain object.
   const writable = response as ServerResponse;
-  writable.writeHead(answer.statusCode ?? 502, headers);
+  try {
+    writable.writeHead(answer.statusCode ?? 502, headers);
+  } catch (error) {
+    // Nobody is going to read it, and the connection is not to wait for that.
+    answer.destroy();
+    throw badGateway(`the backend's answer cannot be passed on: ${(error as Error).message}`);
+  }
   writable.flushHeaders();
   try {
     await pipeline([answer, ...through, writable], { signal });
@@ -125,8 +153,10 @@ export async function joinUpgrade(
     headers: upgradeHeaders(request),
     tls: backend.tls,
     agent: false,
+    lookup: backend.lookup,
     signal: gone.signal,
   }).catch((error: unknown) => {
+    if (error instanceof AddressNotAllowedError) throw badRequest(error.message);
     throw dialError(`error dialing backend: ${dialFailure(backend, error)}`);
   });
   socket.removeListener('close', leave);
@@ -140,6 +170,9 @@ export async function joinUpgrade(
   if (head.length > 0) answer.socket.write(head);
   await joinConnections(socket, answer.socket);
 }
+
+const badGateway = (message: string): StatusError =>
+  new StatusError({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 502 });
 
 /** A node that cannot be reached: a 500 without a reason, which kubectl shows as `Error from server: MESSAGE`. */
 export const dialError = (message: string): StatusError =>
