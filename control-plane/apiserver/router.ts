@@ -62,8 +62,8 @@ export class Router {
     return connector?.methods.has(info.method) ? connector : undefined;
   }
 
-  #connectorOf({ kind }: Resource, { verbInPath, subresource, rest }: RequestInfo): Connector | undefined {
-    if (subresource === '' || verbInPath) return undefined;
+  #connectorOf({ kind }: Resource, { verbInPath, name, subresource, rest }: RequestInfo): Connector | undefined {
+    if (name === '' || subresource === '' || verbInPath) return undefined;
     const connector = this.#parts.actions.connectors.get(`${groupResource(kind)}/${subresource}`);
     return connector && (connector.takesPath || isEmptyPath(rest)) ? connector : undefined;
   }

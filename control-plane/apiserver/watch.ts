@@ -5,6 +5,7 @@
  */
 import { apiVersionOf } from '../../api/machinery/define-kind.ts';
 import { gone } from '../../api/machinery/status-error.ts';
+import { guarded } from '../../client/guard.ts';
 import type { Change, ChangeType } from './event-window.ts';
 import type { Exchange } from './exchange.ts';
 import { partialMetadata } from './list.ts';
@@ -238,9 +239,13 @@ class Watch {
     const { response } = this.#exchange;
     const { timeoutMs = MIN_TIMEOUT_MS * (1 + Math.random()), bookmarks } = this.#options;
     const end = () => this.#ended.resolve();
-    const stopListening = this.#resource.cache.listen((changes) => this.#onChanges(changes));
+    const failed = (error: unknown) => this.#fail(error);
+    // One watcher's failure is not to keep the others from their events.
+    const onChanges = guarded((changes: readonly Change[]) => this.#onChanges(changes), failed);
+    const stopListening = this.#resource.cache.listen(onChanges);
     const timeout = setTimeout(end, timeoutMs);
-    const ticker = bookmarks ? setInterval(() => this.#bookmark(), BOOKMARK_INTERVAL_MS) : undefined;
+    const onTick = guarded(() => this.#bookmark(), failed);
+    const ticker = bookmarks ? setInterval(onTick, BOOKMARK_INTERVAL_MS) : undefined;
     response.on('close', end);
     serverStops.addEventListener('abort', end, { once: true });
     if (serverStops.aborted) end();
