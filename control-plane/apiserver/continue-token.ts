@@ -9,20 +9,22 @@ export interface ContinueToken {
   readonly revision: number;
   /** The list goes on behind this key, which begins with the prefix that is listed. */
   readonly after: string;
+  /** How many objects were left at that revision, where it is known: what has changed since need not be counted over for each page. */
+  readonly left?: number;
 }
 
 const VERSION = 'meta.k8s.io/v1';
 /** What upstream puts behind the last key that was shown: the first key that may come next. */
 const NEXT = '\0';
 
-export function writeToken({ revision, after }: ContinueToken, prefix: string): string {
+export function writeToken({ revision, after, left }: ContinueToken, prefix: string): string {
   const start = after.slice(prefix.length) + NEXT;
-  return Buffer.from(JSON.stringify({ v: VERSION, rv: revision, start })).toString('base64url');
+  return Buffer.from(JSON.stringify({ v: VERSION, rv: revision, start, left })).toString('base64url');
 }
 
 /** Throws a 400 StatusError for what no server has handed out. `newest` is the revision up to which there are lists. */
 export function readToken(text: string, prefix: string, newest: number): ContinueToken {
-  const { v, rv, start } = decode(text);
+  const { v, rv, start, left } = decode(text);
   if (v !== VERSION) throw invalid(`server does not recognize this encoded version ${typeof v === 'string' ? v : ''}`);
   if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0 || rv > newest) {
     throw invalid(`incorrect encoded start resourceVersion (version ${VERSION})`);
@@ -30,12 +32,17 @@ export function readToken(text: string, prefix: string, newest: number): Continu
   if (typeof start !== 'string' || start === '') throw invalid(`encoded start key empty (version ${VERSION})`);
   if (!isCleanPath(start)) throw invalid(start);
   const relative = start.startsWith('/') ? start.slice(1) : start;
-  return { revision: rv, after: prefix + (relative.endsWith(NEXT) ? relative.slice(0, -NEXT.length) : relative) };
+  return {
+    revision: rv,
+    after: prefix + (relative.endsWith(NEXT) ? relative.slice(0, -NEXT.length) : relative),
+    // Only its bearer is shown what it says.
+    left: typeof left === 'number' && Number.isSafeInteger(left) && left > 0 ? left : undefined,
+  };
 }
 
 const ILLEGAL = /[^A-Za-z0-9_-]/;
 
-function decode(text: string): { v?: unknown; rv?: unknown; start?: unknown } {
+function decode(text: string): { v?: unknown; rv?: unknown; start?: unknown; left?: unknown } {
   const at = text.search(ILLEGAL);
   if (at >= 0 || text.length % 4 === 1) throw invalid(`illegal base64 data at input byte ${Math.max(at, 0)}`);
   let token: unknown;

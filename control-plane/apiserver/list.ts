@@ -77,17 +77,17 @@ function presentPage(
 ): Page {
   const revision = at === undefined || at < 0 ? registry.revision : at;
   const entries: Entry[] = [];
-  let remaining = 0;
+  let more = false;
   for (const entry of resource.cache.entries(namespace, continueFrom?.after)) {
     if (!selection.matches(entry)) continue;
-    if (limit > 0 && entries.length === limit) {
-      remaining++;
-      if (!selection.all) break;
-    } else {
-      entries.push(entry);
-    }
+    more = limit > 0 && entries.length === limit;
+    if (more) break;
+    entries.push(entry);
   }
-  return { entries, metadata: pageMeta(revision, entries, remaining, selection, namespace) };
+  const last = entries.at(-1)?.key;
+  const remaining =
+    more && selection.all && last !== undefined ? resource.cache.countAfter(namespace, last) : undefined;
+  return { entries, metadata: pageMeta(revision, namespace, entries, { more, remaining }) };
 }
 
 /** From the store's history. */
@@ -102,34 +102,37 @@ async function pastPage(
   const root = resource.storeKey('', '');
   const prefix = namespace ? resource.storeKey(namespace, '') : root;
   const entries: Entry[] = [];
+  const left = selection.all ? continueFrom?.left : undefined;
   let after = continueFrom && root + continueFrom.after;
   for (;;) {
-    const found = await registry.store.list(prefix, { revision, after, ...(limit > 0 && { limit, count: selection.all }) });
+    const count = selection.all && left === undefined;
+    const found = await registry.store.list(prefix, { revision, after, ...(limit > 0 && { limit, count }) });
     for (const [index, { key, value, revision: written }] of found.items.entries()) {
       after = key;
       const entry = resource.cache.entryOf(key.slice(root.length), value, written);
       if (selection.matches(entry)) entries.push(entry);
       if (limit > 0 && entries.length === limit) {
-        const remaining = (found.remaining ?? 0) + found.items.length - index - 1;
-        return { entries, metadata: pageMeta(revision, entries, remaining, selection, namespace) };
+        const more = found.more || index < found.items.length - 1;
+        const remaining = left === undefined ? found.remaining : Math.max(1, left - entries.length);
+        return { entries, metadata: pageMeta(revision, namespace, entries, { more, remaining }) };
       }
     }
-    if (!found.more) return { entries, metadata: pageMeta(revision, entries, 0, selection, namespace) };
+    if (!found.more) return { entries, metadata: pageMeta(revision, namespace, entries, { more: false }) };
   }
 }
 
+/** @param rest what comes after the page: how much, where that is known */
 function pageMeta(
   revision: number,
-  entries: readonly Entry[],
-  remaining: number,
-  selection: Selection,
   namespace: string,
+  entries: readonly Entry[],
+  { more, remaining }: { readonly more: boolean; readonly remaining?: number },
 ): ListMeta {
   const last = entries.at(-1);
   return {
     resourceVersion: String(revision),
-    ...(remaining > 0 && last && { continue: writeToken({ revision, after: last.key }, keyPrefix(namespace)) }),
-    ...(remaining > 0 && selection.all && { remainingItemCount: remaining }),
+    ...(more && last && { continue: writeToken({ revision, after: last.key, left: remaining }, keyPrefix(namespace)) }),
+    ...(more && { remainingItemCount: remaining }),
   };
 }
 

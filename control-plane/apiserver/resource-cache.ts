@@ -41,6 +41,7 @@ export const entryKey = (namespace: string, name: string): string => (namespace 
 export const keyPrefix = (namespace: string): string => (namespace ? `${namespace}/` : '');
 /** The character after `/`, which ends the range of a namespace's keys. */
 const AFTER_SLASH = '0';
+const endOf = (namespace: string): string | undefined => (namespace ? `${namespace}${AFTER_SLASH}` : undefined);
 
 export class ResourceCache {
   readonly bytes: ObjectBytes;
@@ -84,7 +85,12 @@ export class ResourceCache {
   /** In key order, from the entry after `after` on; all namespaces when `namespace` is ''. */
   *entries(namespace: string, after?: string): Generator<Entry> {
     const from = after === undefined ? keyPrefix(namespace) : `${after}\0`;
-    yield* this.#ordered.range(from, namespace ? `${namespace}${AFTER_SLASH}` : undefined);
+    yield* this.#ordered.range(from, endOf(namespace));
+  }
+
+  /** How many entries come after a key, at a cost that hardly grows with their number. */
+  countAfter(namespace: string, key: string): number {
+    return this.#ordered.count(`${key}\0`, endOf(namespace));
   }
 
   index(object: KubeObject): EntryIndex {
