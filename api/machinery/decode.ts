@@ -3,7 +3,9 @@
  * not know and nulls, brings quantities and times to their canonical text, and leaves out or puts in empty fields as
  * upstream's serializer does (`pointer` and `always` in the schema), so that what comes out is what is stored and answered.
  */
+import { unknownField } from './json-text.ts';
 import type { KubeObject } from './kind.ts';
+import { MAX_PROBLEMS } from './limits.ts';
 import type { Shape, TSchema } from './schema.ts';
 import { QuantityError, canonicalQuantity, roundUpToMilli } from './quantity.ts';
 import { invalid } from './field-error.ts';
@@ -14,7 +16,7 @@ import { own, setOwn } from './own.ts';
 export interface Decoded<T> {
   /** A fresh object that shares nothing with what it was decoded from, but for `anyJson` parts. */
   readonly object: T;
-  /** The fields that no schema knows, as `unknown field "spec.foo"`; they are not in `object`. */
+  /** The fields that no schema knows, as `unknown field "spec.foo"`, up to `MAX_PROBLEMS`; they are not in `object`. */
   readonly problems: string[];
 }
 
@@ -317,7 +319,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
         const entry = value[key];
         const field = fields.get(key);
         if (field === undefined) {
-          state.problems.push(`unknown field ${JSON.stringify(writtenPath(path, key))}`);
+          if (state.problems.length < MAX_PROBLEMS) state.problems.push(unknownField(writtenPath(path, key)));
           continue;
         }
         if (entry === null || entry === undefined) {
