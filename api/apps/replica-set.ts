@@ -7,7 +7,7 @@ import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { podWarnings } from '../core/pod-warnings.ts';
 import { ageColumn, integer, nameColumn } from '../machinery/columns.ts';
 import { deepEqual } from '../machinery/deep-equal.ts';
-import { type FieldError, invalid } from '../machinery/field-error.ts';
+import { addErrors, type FieldError, invalid } from '../machinery/field-error.ts';
 import { templateColumns, validateNotNegative, validateSelectorAndTemplate } from './workload.ts';
 
 export const ReplicaSetSpec = struct(
@@ -70,7 +70,7 @@ function validateStatusUpdate({ status }: ReplicaSet): FieldError[] {
   const { replicas = 0, fullyLabeledReplicas = 0, readyReplicas = 0, availableReplicas = 0 } = status ?? {};
   const errors = validateNotNegative(replicas, 'status.replicas');
   for (const [field, count] of Object.entries({ fullyLabeledReplicas, readyReplicas, availableReplicas })) {
-    errors.push(...validateNotNegative(count, `status.${field}`));
+    addErrors(errors, validateNotNegative(count, `status.${field}`));
     if (count > replicas) errors.push(invalid(`status.${field}`, count, 'cannot be greater than status.replicas'));
   }
   if (availableReplicas > readyReplicas) {

@@ -1,6 +1,6 @@
 /** What the kinds that run pods from a template have in common. */
 import { wide } from '../machinery/columns.ts';
-import { type FieldError, invalid, notSupported, required } from '../machinery/field-error.ts';
+import { addErrors, type FieldError, invalid, notSupported, required } from '../machinery/field-error.ts';
 import type { Column, KubeObject } from '../machinery/kind.ts';
 import { formatSelector, selectorFrom, validateLabelSelector } from '../machinery/selectors.ts';
 import type { LabelSelector } from '../meta/label-selector.ts';
@@ -25,7 +25,7 @@ export function validateSelectorAndTemplate(
     errors.push(required(path));
   } else {
     const problems = validateLabelSelector(selector, path);
-    errors.push(...problems);
+    addErrors(errors, problems);
     if (!Object.keys(selector.matchLabels ?? {}).length && !selector.matchExpressions?.length) {
       errors.push(invalid(path, selector, `empty selector is invalid for ${kind}`));
     }
@@ -37,7 +37,7 @@ export function validateSelectorAndTemplate(
     }
   }
   if (!template) return [...errors, required('spec.template')];
-  errors.push(...validatePodTemplate(template, 'spec.template'));
+  addErrors(errors, validatePodTemplate(template, 'spec.template'));
   const restartPolicy = template.spec?.restartPolicy;
   if (restartPolicy && restartPolicy !== 'Always') {
     errors.push(notSupported('spec.template.spec.restartPolicy', restartPolicy, ['Always']));

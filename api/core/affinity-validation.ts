@@ -1,5 +1,13 @@
 /** Validation of what decides where a pod runs: affinity, tolerations, topology spread. */
-import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
+import {
+  addErrors,
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+} from '../machinery/field-error.ts';
 import { validateLabelName, validateLabelValue, validateQualifiedName } from '../machinery/names.ts';
 import { validateLabelSelector } from '../machinery/selectors.ts';
 import type {
@@ -79,8 +87,8 @@ function validateWeight(weight: number, path: string, errors: FieldError[]): voi
 
 function validatePodTerm(term: PodAffinityTerm, path: string, errors: FieldError[]): void {
   const { labelSelector, namespaceSelector, namespaces, topologyKey } = term;
-  if (labelSelector) errors.push(...validateLabelSelector(labelSelector, `${path}.labelSelector`));
-  if (namespaceSelector) errors.push(...validateLabelSelector(namespaceSelector, `${path}.namespaceSelector`));
+  if (labelSelector) addErrors(errors, validateLabelSelector(labelSelector, `${path}.labelSelector`));
+  if (namespaceSelector) addErrors(errors, validateLabelSelector(namespaceSelector, `${path}.namespaceSelector`));
   for (const name of namespaces ?? []) {
     for (const problem of validateLabelName(name)) errors.push(invalid(`${path}.namespace`, name, problem));
   }
@@ -203,6 +211,6 @@ export function validateTopologySpread(
         errors.push(notSupported(`${at}.${field}`, policy, ['Honor', 'Ignore']));
       }
     }
-    if (labelSelector) errors.push(...validateLabelSelector(labelSelector, `${at}.labelSelector`));
+    if (labelSelector) addErrors(errors, validateLabelSelector(labelSelector, `${at}.labelSelector`));
   }
 }

@@ -12,6 +12,7 @@ import {
 import { validateLabelName, validatePortName, validatePortNumber } from '../machinery/names.ts';
 import type { Container, ContainerPort, EphemeralContainer, VolumeDevice, VolumeMount } from './container.ts';
 import { validateEnv, validateEnvFrom } from './env-validation.ts';
+import type { Volume } from './volume.ts';
 import type { PodSpec } from './pod-spec.ts';
 import { validateContainerLife } from './probe-validation.ts';
 import { validateResources } from './resource-validation.ts';
@@ -33,11 +34,11 @@ const READ_ONLY_MODES = ['Disabled', 'Enabled', 'IfPossible'];
 /** What containers refer to. */
 interface Surroundings {
   readonly spec: PodSpec;
-  readonly volumes: ReadonlySet<string>;
+  readonly volumes: ReadonlyMap<string, Volume>;
 }
 
 export function validateContainers(spec: PodSpec, path: string, errors: FieldError[]): void {
-  const around: Surroundings = { spec, volumes: new Set(spec.volumes?.map((volume) => volume.name)) };
+  const around: Surroundings = { spec, volumes: new Map(spec.volumes?.map((volume) => [volume.name, volume])) };
   const containers = spec.containers ?? [];
   const at = `${path}.containers`;
   const names = new Set<string>();
@@ -296,14 +297,14 @@ function validateMountDetails(
 
 function validateDevices(
   devices: readonly VolumeDevice[],
-  { spec }: Surroundings,
+  { volumes }: Surroundings,
   path: string,
   errors: FieldError[],
 ): void {
   const paths = new Set<string>();
   for (const [index, { name, devicePath }] of devices.entries()) {
     const at = `${path}[${index}]`;
-    const volume = spec.volumes?.find((other) => other.name === name);
+    const volume = volumes.get(name);
     if (name === '') errors.push(required(`${at}.name`));
     else if (!volume) errors.push(notFound(`${at}.name`, name));
     else if (!volume.persistentVolumeClaim && !volume.ephemeral) {

@@ -24,10 +24,12 @@ function validateDeadline(spec: PodSpec, old: PodSpec, errors: FieldError[]): vo
 }
 
 function validateTolerationAdditions(spec: PodSpec, old: PodSpec, errors: FieldError[]): void {
-  const unbounded = (toleration: Toleration) => ({ ...toleration, tolerationSeconds: undefined });
+  // What two tolerations have in common that differ in their seconds alone.
+  const identity = ({ key, operator, value, effect }: Toleration) =>
+    JSON.stringify([key ?? '', operator ?? '', value ?? '', effect ?? '']);
+  const wanted = new Set(spec.tolerations?.map(identity));
   for (const before of old.tolerations ?? []) {
-    const kept = spec.tolerations?.some((toleration) => semanticallyEqual(unbounded(toleration), unbounded(before)));
-    if (kept) continue;
+    if (wanted.has(identity(before))) continue;
     errors.push(forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'));
     return;
   }
@@ -148,9 +150,11 @@ function validateStates(
   path: string,
   errors: FieldError[],
 ): void {
+  const places = new Map<string, number>();
+  for (const [index, { name }] of (statuses ?? []).entries()) if (!places.has(name)) places.set(name, index);
   for (const before of old ?? []) {
     if (!before.state?.terminated) continue;
-    const index = statuses?.findIndex(({ name }) => name === before.name) ?? -1;
+    const index = places.get(before.name) ?? -1;
     const now = statuses?.[index];
     if (now && !now.state?.terminated) {
       errors.push(forbidden(`${path}[${index}].state`, 'may not be transitioned to non-terminated state'));

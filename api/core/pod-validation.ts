@@ -1,5 +1,13 @@
 /** Validation of pods and pod templates: upstream's `ValidatePodSpec` and what it needs. */
-import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
+import {
+  addErrors,
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+} from '../machinery/field-error.ts';
 import { validateAnnotations, validateLabels } from '../machinery/metadata.ts';
 import { validateIP, validateLabelName, validateQualifiedName, validateSubdomainName } from '../machinery/names.ts';
 import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
@@ -143,7 +151,7 @@ export function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[
     errors.push(notSupported(`${path}.restartPolicy`, spec.restartPolicy, RESTART_POLICIES));
   }
   validateDns(spec, path, errors);
-  if (spec.nodeSelector) errors.push(...validateLabels(spec.nodeSelector, `${path}.nodeSelector`));
+  if (spec.nodeSelector) addErrors(errors, validateLabels(spec.nodeSelector, `${path}.nodeSelector`));
   validatePodSecurityContext(spec, path, errors);
   if (spec.affinity) validateAffinity(spec.affinity, `${path}.affinity`, errors);
   if (spec.topologySpreadConstraints) {

@@ -1,5 +1,5 @@
 /** Validation of resource requests and limits. */
-import { type FieldError, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
+import { addErrors, type FieldError, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
 import { validateQualifiedName } from '../machinery/names.ts';
 import { compareQuantities, isNegativeQuantity, parseQuantity } from '../machinery/quantity.ts';
 import type { ResourceRequirements } from './container.ts';
@@ -89,7 +89,7 @@ export function validatePodResources(spec: PodSpec, path: string, errors: FieldE
       if (!isPodLevelResource(name) && !isNamed) wrong.push(notSupported(where, name, POD_LEVEL));
     }
   }
-  errors.push(...wrong);
+  addErrors(errors, wrong);
   validateAgainstContainers(spec, resources, at, errors);
 }
 

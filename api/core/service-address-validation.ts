@@ -3,7 +3,15 @@
  * rules let them in: `old` is undefined on create.
  */
 import { IpAddress } from '../machinery/address.ts';
-import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
+import {
+  addErrors,
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+} from '../machinery/field-error.ts';
 import { validateCIDR, validateEndpointIP, validateIP, validateSubdomainName } from '../machinery/names.ts';
 import type { LoadBalancerIngress, Service, ServiceSpec } from './service.ts';
 import { isHeadless } from './service-rules.ts';
@@ -45,7 +53,7 @@ export function validateClusterIPs(spec: ServiceSpec, old: ServiceSpec | undefin
   const problems = clusterIPs.flatMap((ip, index) =>
     at(`spec.clusterIPs[${index}]`, ip, validateIP(ip, old?.clusterIPs)),
   );
-  errors.push(...problems);
+  addErrors(errors, problems);
   if (clusterIPs.length > MAX_CLUSTER_IPS) refuse('may only hold up to 2 values');
   if (problems.length > 0) return errors;
   const families = clusterIPs.map((ip) => IpAddress.parse(ip)?.family);
@@ -78,7 +86,7 @@ export function validateSourceRanges({ spec = {}, metadata }: Service, old: Serv
     const errors = isBalancer ? [] : [forbidden(field, ONLY_LOAD_BALANCERS)];
     for (const [index, padded] of spec.loadBalancerSourceRanges.entries()) {
       const range = padded.trim();
-      errors.push(...at(`${field}[${index}]`, range, validateCIDR(range, stored)));
+      addErrors(errors, at(`${field}[${index}]`, range, validateCIDR(range, stored)));
     }
     return errors;
   }
@@ -90,7 +98,7 @@ export function validateSourceRanges({ spec = {}, metadata }: Service, old: Serv
   if (annotation === before || annotation.trim() === '') return errors;
   for (const padded of annotation.split(',')) {
     const range = padded.trim();
-    errors.push(...at(field, range, validateCIDR(range)));
+    addErrors(errors, at(field, range, validateCIDR(range)));
   }
   return errors;
 }
@@ -114,7 +122,7 @@ function validateIngress(ingress: LoadBalancerIngress, stored: readonly string[]
   } else if (!ip) errors.push(forbidden(`${field}.ipMode`, 'may not be specified when `ip` is not set'));
   else if (!IP_MODES.includes(ipMode)) errors.push(notSupported(`${field}.ipMode`, ipMode, IP_MODES));
   if (hostname) {
-    errors.push(...at(`${field}.hostname`, hostname, validateSubdomainName(hostname)));
+    addErrors(errors, at(`${field}.hostname`, hostname, validateSubdomainName(hostname)));
     if (IpAddress.parse(hostname)) {
       errors.push(invalid(`${field}.hostname`, hostname, 'must be a DNS name, not an IP address'));
     }

@@ -1,5 +1,13 @@
 /** Validation of services. */
-import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../machinery/field-error.ts';
+import {
+  addErrors,
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+} from '../machinery/field-error.ts';
 import { validateLabels } from '../machinery/metadata.ts';
 import {
   validateLabelName,
@@ -167,14 +175,17 @@ function validateLoadBalancer(spec: ServiceSpec, errors: FieldError[]): void {
 export function validateService(service: Service, old?: Service): FieldError[] {
   const { spec = {} } = service;
   const errors: FieldError[] = [];
-  if (needsClusterIP(spec)) errors.push(...validateFamilies(spec), ...validateClusterIPs(spec, old?.spec));
+  if (needsClusterIP(spec)) {
+    addErrors(errors, validateFamilies(spec));
+    addErrors(errors, validateClusterIPs(spec, old?.spec));
+  }
   validatePorts(spec, errors);
   validateType(spec, errors);
-  if (spec.selector) errors.push(...validateLabels(spec.selector, 'spec.selector'));
+  if (spec.selector) addErrors(errors, validateLabels(spec.selector, 'spec.selector'));
   validateAffinity(spec, errors);
-  errors.push(...validateExternalIPs(spec, old?.spec));
+  addErrors(errors, validateExternalIPs(spec, old?.spec));
   validateTrafficPolicies(spec, errors);
-  errors.push(...validateSourceRanges(service, old));
+  addErrors(errors, validateSourceRanges(service, old));
   validateLoadBalancer(spec, errors);
   return errors;
 }

@@ -22,43 +22,37 @@ export interface FieldError {
 const shown = (value: unknown): string =>
   typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? 'null');
 
-export const required = (field: string, detail = ''): FieldError => ({
-  type: 'FieldValueRequired',
+/** Only so many errors are told of as an answer may have; the words of the others are not put together. */
+const fieldError = (type: FieldErrorType, field: string, words: () => string): FieldError => ({
+  type,
   field,
-  message: detail ? `Required value: ${detail}` : 'Required value',
+  get message() {
+    return words();
+  },
 });
-export const invalid = (field: string, value: unknown, detail: string): FieldError => ({
-  type: 'FieldValueInvalid',
-  field,
-  message: `Invalid value: ${shown(value)}: ${detail}`,
-});
-export const duplicate = (field: string, value: unknown): FieldError => ({
-  type: 'FieldValueDuplicate',
-  field,
-  message: `Duplicate value: ${shown(value)}`,
-});
-export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError => ({
-  type: 'FieldValueNotSupported',
-  field,
-  message: `Unsupported value: ${shown(value)}: supported values: ${supported.map(shown).join(', ')}`,
-});
-export const forbidden = (field: string, detail: string): FieldError => ({
-  type: 'FieldValueForbidden',
-  field,
-  message: `Forbidden: ${detail}`,
-});
-export const notFound = (field: string, value: unknown): FieldError => ({
-  type: 'FieldValueNotFound',
-  field,
-  message: `Not found: ${shown(value)}`,
-});
-export const tooLong = (field: string, maxBytes: number): FieldError => ({
-  type: 'FieldValueTooLong',
-  field,
-  message: `Too long: may not be more than ${maxBytes} bytes`,
-});
-export const tooMany = (field: string, actual: number, max: number): FieldError => ({
-  type: 'FieldValueTooMany',
-  field,
-  message: `Too many: ${actual}: must have at most ${max} items`,
-});
+
+/** Adds errors to others, however many they are: as arguments of `push` they would have to fit on the stack. */
+export function addErrors(errors: FieldError[], more: readonly FieldError[]): void {
+  for (const error of more) errors.push(error);
+}
+
+export const required = (field: string, detail = ''): FieldError =>
+  fieldError('FieldValueRequired', field, () => (detail ? `Required value: ${detail}` : 'Required value'));
+export const invalid = (field: string, value: unknown, detail: string): FieldError =>
+  fieldError('FieldValueInvalid', field, () => `Invalid value: ${shown(value)}: ${detail}`);
+export const duplicate = (field: string, value: unknown): FieldError =>
+  fieldError('FieldValueDuplicate', field, () => `Duplicate value: ${shown(value)}`);
+export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError =>
+  fieldError(
+    'FieldValueNotSupported',
+    field,
+    () => `Unsupported value: ${shown(value)}: supported values: ${supported.map(shown).join(', ')}`,
+  );
+export const forbidden = (field: string, detail: string): FieldError =>
+  fieldError('FieldValueForbidden', field, () => `Forbidden: ${detail}`);
+export const notFound = (field: string, value: unknown): FieldError =>
+  fieldError('FieldValueNotFound', field, () => `Not found: ${shown(value)}`);
+export const tooLong = (field: string, maxBytes: number): FieldError =>
+  fieldError('FieldValueTooLong', field, () => `Too long: may not be more than ${maxBytes} bytes`);
+export const tooMany = (field: string, actual: number, max: number): FieldError =>
+  fieldError('FieldValueTooMany', field, () => `Too many: ${actual}: must have at most ${max} items`);

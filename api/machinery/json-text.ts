@@ -1,5 +1,5 @@
 /** What the text of JSON tells and its parsed value does not: keys that are given twice, and halves of UTF-16 pairs. */
-import { MAX_DEPTH, MAX_PROBLEMS } from './limits.ts';
+import { MAX_PROBLEMS } from './limits.ts';
 
 /** What is wrong with a field, as upstream's decoder words it. */
 export const unknownField = (path: string): string => `unknown field ${JSON.stringify(path)}`;
@@ -21,23 +21,6 @@ export function withSoundEscapes(text: string): string {
   return text.replace(SURROGATE_ESCAPES, (escape) =>
     escape.length > '\\n'.length && escape.length < PAIR_LENGTH ? REPLACEMENT : escape,
   );
-}
-
-/** The keys of a value and of all in it. Throws RangeError for what is nested too deep. */
-export function countKeys(value: unknown, depth = 0): number {
-  if (typeof value !== 'object' || value === null) return 0;
-  if (depth >= MAX_DEPTH) throw new RangeError('exceeded max depth');
-  let count = 0;
-  if (Array.isArray(value)) {
-    for (const item of value) if (typeof item === 'object') count += countKeys(item, depth + 1);
-    return count;
-  }
-  const object = value as Record<string, unknown>;
-  for (const key in object) {
-    const inner = object[key];
-    count += typeof inner === 'object' ? 1 + countKeys(inner, depth + 1) : 1;
-  }
-  return count;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The rules for `metadata`, which are the same for every kind. */
 import type { ObjectMeta } from '../meta/object-meta.ts';
-import { type FieldError, forbidden, invalid, required, tooLong } from './field-error.ts';
+import { addErrors, type FieldError, forbidden, invalid, required, tooLong } from './field-error.ts';
+import { MAX_ERRORS } from './limits.ts';
 import { validateLabelName, validateLabelValue, validateQualifiedName } from './names.ts';
 
 /** All annotations of an object together, keys and values: 256 KiB. */
@@ -17,6 +18,7 @@ export interface Named {
 export function validateLabels(labels: Readonly<Record<string, string>> | undefined, path: string): FieldError[] {
   const errors: FieldError[] = [];
   for (const key in labels) {
+    if (errors.length >= MAX_ERRORS) break;
     const value = labels[key] ?? '';
     for (const error of validateQualifiedName(key)) errors.push(invalid(path, key, error));
     for (const error of validateLabelValue(value)) errors.push(invalid(path, value, error));
@@ -32,6 +34,7 @@ export function validateAnnotations(
   let bytes = 0;
   for (const key in annotations) {
     bytes += Buffer.byteLength(key) + Buffer.byteLength(annotations[key] ?? '');
+    if (errors.length >= MAX_ERRORS) break;
     // Upper case is let through, for it once was.
     for (const error of validateQualifiedName(key.toLowerCase())) errors.push(invalid(path, key, error));
   }
@@ -43,6 +46,7 @@ function validateOwnerReferences(meta: ObjectMeta, path: string): FieldError[] {
   const errors: FieldError[] = [];
   let controller: string | undefined;
   for (const [index, owner] of (meta.ownerReferences ?? []).entries()) {
+    if (errors.length >= MAX_ERRORS) break;
     const at = `${path}.ownerReferences[${index}]`;
     const version = owner.apiVersion.slice(owner.apiVersion.indexOf('/') + 1);
     if (version === '') errors.push(invalid(`${at}.apiVersion`, owner.apiVersion, 'version must not be empty'));
@@ -71,6 +75,7 @@ function validateFinalizers(meta: ObjectMeta, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const at = `${path}.finalizers`;
   for (const [index, finalizer] of (meta.finalizers ?? []).entries()) {
+    if (errors.length >= MAX_ERRORS) break;
     for (const error of validateQualifiedName(finalizer)) errors.push(invalid(`${at}[${index}]`, finalizer, error));
   }
   if (meta.finalizers?.includes('orphan') && meta.finalizers.includes('foregroundDeletion')) {
@@ -82,6 +87,7 @@ function validateFinalizers(meta: ObjectMeta, path: string): FieldError[] {
 function validateManagedFields(meta: ObjectMeta, path: string): FieldError[] {
   const errors: FieldError[] = [];
   for (const [index, entry] of (meta.managedFields ?? []).entries()) {
+    if (errors.length >= MAX_ERRORS) break;
     const at = `${path}.managedFields[${index}]`;
     if (entry.operation !== 'Apply' && entry.operation !== 'Update') {
       errors.push(invalid(`${at}.operation`, entry.operation ?? '', 'must be `Apply` or `Update`'));
@@ -100,11 +106,11 @@ function validateCommon(meta: ObjectMeta, path: string): FieldError[] {
   if ((meta.generation ?? 0) < 0) {
     errors.push(invalid(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'));
   }
-  if (meta.labels) errors.push(...validateLabels(meta.labels, `${path}.labels`));
-  if (meta.annotations) errors.push(...validateAnnotations(meta.annotations, `${path}.annotations`));
-  if (meta.ownerReferences) errors.push(...validateOwnerReferences(meta, path));
-  if (meta.finalizers) errors.push(...validateFinalizers(meta, path));
-  if (meta.managedFields) errors.push(...validateManagedFields(meta, path));
+  if (meta.labels) addErrors(errors, validateLabels(meta.labels, `${path}.labels`));
+  if (meta.annotations) addErrors(errors, validateAnnotations(meta.annotations, `${path}.annotations`));
+  if (meta.ownerReferences) addErrors(errors, validateOwnerReferences(meta, path));
+  if (meta.finalizers) addErrors(errors, validateFinalizers(meta, path));
+  if (meta.managedFields) addErrors(errors, validateManagedFields(meta, path));
   return errors;
 }
 
@@ -128,7 +134,7 @@ export function validateObjectMeta(meta: ObjectMeta, kind: Named, path = 'metada
   } else if (meta.namespace) {
     errors.push(forbidden(`${path}.namespace`, 'not allowed on this type'));
   }
-  errors.push(...validateCommon(meta, path));
+  addErrors(errors, validateCommon(meta, path));
   return errors;
 }
 
@@ -149,7 +155,8 @@ export function inheritMetadata(meta: ObjectMeta, old: ObjectMeta): void {
 export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {
   const errors = validateCommon(meta, path);
   if (old.deletionTimestamp) {
-    const added = (meta.finalizers ?? []).filter((finalizer) => !old.finalizers?.includes(finalizer));
+    const before = new Set(old.finalizers);
+    const added = (meta.finalizers ?? []).filter((finalizer) => !before.has(finalizer));
     if (added.length) {
       const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ');
       errors.push(

@@ -41,8 +41,12 @@ const MULTIPLIERS: ReadonlyMap<string, number> = new Map<string, number>([
   ['Ti', 2 ** 40],
 ]);
 
+/** Time to read digits grows with their square. */
+const MAX_TEXT = 1_000;
+
 /** Throws QuantityError. */
 export function parseQuantity(text: string): Quantity {
+  if (text.length > MAX_TEXT) throw new QuantityError(QUANTITY_SYNTAX);
   const match = SYNTAX.exec(text);
   if (!match || (!match[2] && !match[3])) throw new QuantityError(QUANTITY_SYNTAX);
   const [, sign, whole = '', fraction = '', binary, decimal, exponent] = match;

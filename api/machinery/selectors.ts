@@ -27,6 +27,22 @@ export class SelectorError extends Error {
   override readonly name = 'SelectorError';
 }
 
+/** A longer list of values is not searched from one end to the other for each object. */
+const FEW_VALUES = 16;
+
+/** What a label's value must be, ready to be asked of many objects. */
+function testOf(requirement: Requirement): (labels: Labels | undefined) => boolean {
+  const { key, operator, values } = requirement;
+  if ((operator === 'in' || operator === 'notin') && values.length > FEW_VALUES) {
+    const known = new Set(values);
+    return (labels) => {
+      const value = own(labels, key);
+      return (value !== undefined && known.has(value)) === (operator === 'in');
+    };
+  }
+  return (labels) => test(requirement, own(labels, key));
+}
+
 function test({ operator, values }: Requirement, value: string | undefined): boolean {
   switch (operator) {
     case 'exists':
@@ -51,14 +67,12 @@ function test({ operator, values }: Requirement, value: string | undefined): boo
 }
 
 export function selectorOf(requirements: readonly Requirement[]): Selector {
-  const [only] = requirements;
+  const tests = requirements.map(testOf);
+  const [only] = tests;
   return {
     requirements,
     empty: requirements.length === 0,
-    matches:
-      only && requirements.length === 1
-        ? (labels) => test(only, own(labels, only.key))
-        : (labels) => requirements.every((requirement) => test(requirement, own(labels, requirement.key))),
+    matches: only && tests.length === 1 ? only : (labels) => tests.every((isMet) => isMet(labels)),
   };
 }
 

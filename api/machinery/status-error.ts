@@ -4,6 +4,7 @@
  */
 import type { Status } from '../meta/status.ts';
 import type { FieldError } from './field-error.ts';
+import { MAX_ERRORS } from './limits.ts';
 
 export class StatusError extends Error {
   override readonly name = 'StatusError';
@@ -89,20 +90,35 @@ export const serviceUnavailable = (message: string) => failure(503, 'ServiceUnav
 export const timeout = (message: string, retryAfterSeconds = 1) =>
   failure(504, 'Timeout', message, { retryAfterSeconds });
 
+/** Of more errors than an answer should carry the first are told. */
+const MAX_ERRORS_CHARS = 256 * 1024;
+
+function toldErrors(errors: readonly FieldError[]): FieldError[] {
+  const told: FieldError[] = [];
+  let chars = 0;
+  for (const { type, field, message } of errors) {
+    told.push({ type, field, message });
+    chars += field.length + message.length;
+    if (told.length >= MAX_ERRORS || chars >= MAX_ERRORS_CHARS) break;
+  }
+  return told;
+}
+
 /** A 422: the object is well formed and says something that is not allowed. */
 export function invalidObject(
   kind: { group: string; kind: string },
   name: string,
   errors: readonly FieldError[],
 ): StatusError {
-  const sentences = errors.map((error) => `${error.field}: ${error.message}`);
+  const told = toldErrors(errors);
+  const sentences = told.map((error) => `${error.field}: ${error.message}`);
   const message = sentences.length === 1 ? sentences[0] : `[${sentences.join(', ')}]`;
   const qualifiedKind = kind.group ? `${kind.kind}.${kind.group}` : kind.kind;
   return failure(422, 'Invalid', `${qualifiedKind} ${JSON.stringify(name)} is invalid: ${message}`, {
     ...(name && { name }),
     ...(kind.group && { group: kind.group }),
     kind: kind.kind,
-    causes: errors.map((error) => ({ reason: error.type, message: error.message, field: error.field })),
+    causes: told.map((error) => ({ reason: error.type, message: error.message, field: error.field })),
   });
 }
 

@@ -13,6 +13,7 @@ import {
   isScalar,
   isSeq,
   type Alias,
+  type CST,
   type CollectionTag,
   type Document,
   type Node,
@@ -20,7 +21,8 @@ import {
   type Tags,
   type YAMLMap,
 } from 'yaml';
-import { MAX_DEPTH, MAX_PROBLEMS } from './limits.ts';
+import { MAX_DEPTH, MAX_PROBLEMS, MAX_YAML_TOKENS } from './limits.ts';
+import { tooLarge } from './status-error.ts';
 
 export interface YamlText {
   /** Objects have their keys in order, as they come out of upstream's conversion. */
@@ -58,7 +60,7 @@ function allowedAliasRatio(nodes: number): number {
   return RATIO_OF_FEW - (RATIO_OF_FEW - RATIO_OF_MANY) * place;
 }
 
-/** Throws YamlError. */
+/** Throws YamlError, and a 413 StatusError for text that would take too long. */
 export function parseYaml(text: string): YamlText {
   const lines = new LineCounter();
   const document = firstDocument(text, lines);
@@ -73,6 +75,17 @@ export function parseYaml(text: string): YamlText {
   return { value, repeated: converter.repeated };
 }
 
+class BoundedParser extends Parser {
+  #tokens = 0;
+
+  override *next(source: string): Generator<CST.Token, void> {
+    if (++this.#tokens > MAX_YAML_TOKENS) {
+      throw tooLarge(`YAML of more than ${MAX_YAML_TOKENS} tokens is not read, JSON of the same size is`);
+    }
+    yield* super.next(source);
+  }
+}
+
 function firstDocument(text: string, lines: LineCounter): Document.Parsed {
   const composer = new Composer({
     version: '1.1',
@@ -83,7 +96,7 @@ function firstDocument(text: string, lines: LineCounter): Document.Parsed {
     lineCounter: lines,
   });
   try {
-    for (const document of composer.compose(new Parser(lines.addNewLine).parse(text), true, text.length)) {
+    for (const document of composer.compose(new BoundedParser(lines.addNewLine).parse(text), true, text.length)) {
       return document;
     }
   } catch (error) {

@@ -3,6 +3,7 @@
  * What the fields are is told by the schemas; only their numbers are protobuf's own. A reader is compiled once a message, at
  * its first use.
  */
+import { Extent } from '../machinery/limits.ts';
 import type { Shape, TSchema } from '../machinery/schema.ts';
 import { badRequest } from '../machinery/status-error.ts';
 import { FIELD_NUMBERS } from './field-numbers.ts';
@@ -59,8 +60,9 @@ export class ProtobufDecoder {
     const out: Json = { apiVersion, kind };
     try {
       readFields(out, this.#message(schema), new WireReader(raw));
+      Extent.of(out);
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
+      if (!(error instanceof WireError || error instanceof RangeError)) throw error;
       const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
       throw badRequest(
         `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: ${error.message}`,

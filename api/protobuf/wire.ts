@@ -2,6 +2,8 @@
  * Reads protobuf's wire format (https://protobuf.dev/programming-guides/encoding): a message is a row of fields, each a
  * number and a wire type, and the value in the form that the wire type says.
  */
+import { MAX_VALUES } from '../machinery/limits.ts';
+import { tooLarge } from '../machinery/status-error.ts';
 
 /** The bytes are no protobuf message, or hold another type than the field has. The wording is that of upstream's decoder. */
 export class WireError extends Error {
@@ -18,6 +20,8 @@ const FIXED32 = 5;
 const EXACT_VARINT_BYTES = 7;
 const MAX_VARINT_BYTES = 10;
 const MAX_FIELD_NUMBER = 2 ** 29 - 1;
+/** An entry of a map is a field with two within it, for one value. */
+const MAX_FIELDS = 4 * MAX_VALUES;
 
 /** Stands within one message at a time: `enter` goes into the message that is the current field, `leave` comes back. */
 export class WireReader {
@@ -27,6 +31,7 @@ export class WireReader {
   /** Of the field that `next` has come to. */
   field = 0;
   #type = 0;
+  #fields = 0;
 
   constructor(bytes: Buffer, start = 0) {
     this.#bytes = bytes;
@@ -36,6 +41,12 @@ export class WireReader {
 
   /** Goes to the message's next field, whose value is to be read or skipped; false at the end of the message. */
   next(): boolean {
+    if (!this.#step()) return false;
+    if (++this.#fields > MAX_FIELDS) throw tooLarge(`Request entity too large: limit is ${MAX_FIELDS} fields`);
+    return true;
+  }
+
+  #step(): boolean {
     if (this.#at >= this.#end) return false;
     const key = this.#varint();
     this.field = Math.floor(key / 8);
@@ -123,7 +134,7 @@ export class WireReader {
   /** Groups nest; a loop, since a hostile message may nest them a million deep. */
   #skipGroup(): void {
     for (let depth = 1; depth > 0;) {
-      if (!this.next()) throw unexpectedEnd();
+      if (!this.#step()) throw unexpectedEnd();
       if (this.#type === START_GROUP) depth++;
       else if (this.#type === END_GROUP) depth--;
       else this.skip();

@@ -1,7 +1,7 @@
 /** Validation and columns that the RBAC kinds share. */
 import { ageColumn, nameColumn, text, wide } from '../machinery/columns.ts';
 import { deepEqual } from '../machinery/deep-equal.ts';
-import { type FieldError, invalid, notSupported, required } from '../machinery/field-error.ts';
+import { addErrors, type FieldError, invalid, notSupported, required } from '../machinery/field-error.ts';
 import type { Column, KubeObject } from '../machinery/kind.ts';
 import { validatePathSegmentName, validateSubdomainName } from '../machinery/names.ts';
 import type { PolicyRule, RoleRef, Subject } from './rules.ts';
@@ -84,7 +84,7 @@ export function validateBinding({ roleRef, subjects }: RoleBindingLike, roleKind
     }
   }
   for (const [index, subject] of (subjects ?? []).entries()) {
-    errors.push(...validateSubject(subject, `subjects[${index}]`));
+    addErrors(errors, validateSubject(subject, `subjects[${index}]`));
   }
   return errors;
 }

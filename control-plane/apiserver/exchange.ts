@@ -11,13 +11,13 @@ import type { Resource } from './resource.ts';
 import type { BodyParser } from './request-body.ts';
 import { ClientGoneError } from './back-pressure.ts';
 import { own } from '../../api/machinery/own.ts';
+import { Warnings } from './warnings.ts';
 
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;
 
 /** Upstream's limit for request bodies: 3 MiB. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
-const WARNING_CODE = 299;
 /** Programs that show their user what comes: those that upstream takes for such. */
 const SHOWS_ANSWERS = /^(curl|Wget|Mozilla\/5\.0)/;
 /** What goes back in a header as it came. */
@@ -38,7 +38,7 @@ export class Exchange {
   /** What the answer looks like. */
   accepted: Accepted = JSON_OBJECT;
   readonly #bodies: BodyParser;
-  #warnings: string[] | undefined;
+  #warnings: Warnings | undefined;
 
   constructor(request: Request, response: Response, info: RequestInfo, bodies: BodyParser) {
     this.#bodies = bodies;
@@ -52,8 +52,8 @@ export class Exchange {
 
   /** Adds a `Warning` header to the answer; the same text once. */
   readonly warn = (message: string): void => {
-    this.#warnings ??= [];
-    if (!this.#warnings.includes(message)) this.#warnings.push(message);
+    this.#warnings ??= new Warnings();
+    this.#warnings.add(message);
   };
 
   header(name: string): string | undefined {
@@ -127,7 +127,7 @@ export class Exchange {
       'Content-Type': contentType,
       ...headers,
     };
-    if (this.#warnings) all.Warning = this.#warnings.map((text) => `${WARNING_CODE} - ${quoted(text)}`);
+    if (this.#warnings) all.Warning = this.#warnings.headers();
     // The two responses type their overloads differently; both take a plain object.
     (this.response as ServerResponse).writeHead(code, all);
   }
@@ -136,7 +136,3 @@ export class Exchange {
 export const indented = (json: string): string => JSON.stringify(JSON.parse(json), null, 2);
 
 const bodyTooLarge = () => tooLarge(`Request entity too large: limit is ${MAX_BODY_BYTES}`);
-
-/** A header's quoted-string: no control characters, quotes and backslashes escaped. */
-const quoted = (text: string): string =>
-  `"${text.replace(/[^\x20-\x7e\x80-\xff]/g, ' ').replace(/[\\"]/g, (special) => `\\${special}`)}"`;

@@ -3,6 +3,7 @@ import { parseBody } from '../../api/machinery/body.ts';
 import { decodePatched, invalidPatch, type Decodable } from '../../api/machinery/decode.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import type { TSchema } from '../../api/machinery/schema.ts';
+import { MAX_PROBLEMS } from '../../api/machinery/limits.ts';
 import { applyJsonPatch } from '../../api/machinery/patch/json.ts';
 import { applyMergePatch } from '../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../api/machinery/patch/strategic.ts';
@@ -45,7 +46,7 @@ function operationProblems(patch: unknown, repeated: readonly string[]): string[
       .filter((field) => !OPERATION_FIELDS.has(field))
       .map((field) => `unknown field "[${index}].${field}"`),
   );
-  return [...unknown, ...repeated].map((problem) => `json patch ${problem}`);
+  return [...unknown, ...repeated].slice(0, MAX_PROBLEMS).map((problem) => `json patch ${problem}`);
 }
 
 export class PatchRequest {

@@ -2,7 +2,7 @@
 import { isIPv6 } from 'node:net';
 import type { ServiceSpec } from '../../api/core/service.ts';
 import { isHeadless } from '../../api/core/service-rules.ts';
-import { invalid, type FieldError } from '../../api/machinery/field-error.ts';
+import { addErrors, invalid, type FieldError } from '../../api/machinery/field-error.ts';
 
 type Family = NonNullable<ServiceSpec['ipFamilies']>[number];
 
@@ -20,8 +20,8 @@ export function settleIPFamilies(spec: ServiceSpec, old: ServiceSpec | undefined
   const policy = spec.ipFamilyPolicy ?? old?.ipFamilyPolicy ?? (takesAnyEndpoints ? 'RequireDualStack' : 'SingleStack');
   spec.ipFamilyPolicy = policy;
   const errors = old ? shrink(spec, old) : [];
-  errors.push(...singleStackErrors(spec));
-  errors.push(...inferFromClusterIPs(spec));
+  addErrors(errors, singleStackErrors(spec));
+  addErrors(errors, inferFromClusterIPs(spec));
   if (errors.length > 0) return errors;
   const families = spec.ipFamilies?.length ? spec.ipFamilies : [CLUSTER_FAMILY as Family];
   if (takesAnyEndpoints) {

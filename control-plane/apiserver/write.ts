@@ -5,7 +5,7 @@
 import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import { invalid } from '../../api/machinery/field-error.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/machinery/metadata.ts';
-import { alreadyExists, conflict, invalidObject, notFound } from '../../api/machinery/status-error.ts';
+import { alreadyExists, conflict, invalidObject, notFound, tooLarge } from '../../api/machinery/status-error.ts';
 import type { DeleteOptions } from '../../api/meta/delete-options.ts';
 import { ConflictError } from '../store/store.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission/plugin.ts';
@@ -20,6 +20,8 @@ import { updateStrategy, type UpdatedPart } from './update-strategy.ts';
 /** Upstream's store retries a colliding generated name, and a patch that met a conflict, this often. */
 const MAX_NAME_ATTEMPTS = 8;
 const MAX_CONFLICT_ATTEMPTS = 5;
+/** As much as upstream's store takes: what many small patches make of an object is bounded, as each of them is. */
+const MAX_STORED_BYTES = 1.5 * 1024 * 1024;
 const STALE = 'the object has been modified; please apply your changes to the latest version and try again';
 /** Resources whose updates must say what they are based on (upstream's `AllowUnconditionalUpdate`). */
 const CONDITIONAL_ONLY = new Set(['leases']);
@@ -221,6 +223,7 @@ export class ObjectWriter {
   }
 
   async #put(resource: Resource, namespace: string, name: string, stored: Buffer, base: number): Promise<Buffer> {
+    if (stored.length > MAX_STORED_BYTES) throw tooLarge(`Request entity too large: limit is ${MAX_STORED_BYTES}`);
     const revision = await this.#registry.store.put(resource.storeKey(namespace, name), stored, { revision: base });
     const behind = this.#registry.caughtUp(revision);
     if (behind) await behind;

@@ -1,10 +1,15 @@
 /** JSON patch, RFC 6902, with upstream's limits and answers. */
 import { deepEqual } from '../deep-equal.ts';
+import { Extent } from '../limits.ts';
 import { badRequest, tooLarge, unprocessable } from '../status-error.ts';
 import { own, setOwn } from '../own.ts';
 
 /** Upstream's `maxJSONPatchOperations`. */
 const MAX_OPERATIONS = 10_000;
+/** Upstream's `JSONPatchMaxCopyBytes`: what all copies of a patch may come to, as JSON. */
+const MAX_COPIED_BYTES = 3 * 1024 * 1024;
+/** What is put into or taken out of a list moves what stands behind it. Twenty milliseconds' worth. */
+const MAX_MOVED_ITEMS = 50_000_000;
 
 type Container = Record<string, unknown> | unknown[];
 
@@ -57,6 +62,8 @@ function indexOf(part: string, length: number, upTo: number): number {
 /** Changes one document in place. */
 class PatchedDocument {
   root: unknown;
+  #copiedBytes = 0;
+  #movedItems = 0;
 
   constructor(root: unknown) {
     this.root = root;
@@ -74,7 +81,7 @@ class PatchedDocument {
       case 'move':
         return this.#add(path, this.#remove(from ?? this.#missing()));
       case 'copy':
-        return this.#add(path, structuredClone(this.#get(from ?? this.#missing())));
+        return this.#add(path, this.#copyOf(this.#get(from ?? this.#missing())));
       case 'test': {
         const found = this.#find(path);
         if (!deepEqual(found ?? null, value ?? null)) throw unprocessable();
@@ -83,6 +90,20 @@ class PatchedDocument {
       default:
         throw unprocessable();
     }
+  }
+
+  #copyOf(value: unknown): unknown {
+    const json = JSON.stringify(value);
+    this.#copiedBytes += Buffer.byteLength(json);
+    if (this.#copiedBytes > MAX_COPIED_BYTES) throw unprocessable();
+    return JSON.parse(json) as unknown;
+  }
+
+  /** Takes `count` items out of a list and puts others in their place. */
+  #splice(list: unknown[], index: number, count: number, ...items: unknown[]): void {
+    this.#movedItems += list.length - index;
+    if (this.#movedItems > MAX_MOVED_ITEMS) throw unprocessable();
+    list.splice(index, count, ...items);
   }
 
   #missing(): never {
@@ -125,13 +146,13 @@ class PatchedDocument {
     const { container, last } = this.#place(path);
     if (!Array.isArray(container)) setOwn(container, last, value);
     else if (last === '-') container.push(value);
-    else container.splice(indexOf(last, container.length, container.length), 0, value);
+    else this.#splice(container, indexOf(last, container.length, container.length), 0, value);
   }
 
   #remove(path: string): unknown {
     const { container, last } = this.#place(path);
     const removed = this.#child(container, last);
-    if (Array.isArray(container)) container.splice(indexOf(last, container.length, container.length - 1), 1);
+    if (Array.isArray(container)) this.#splice(container, indexOf(last, container.length, container.length - 1), 1);
     else delete container[last];
     return removed;
   }
@@ -150,10 +171,19 @@ class PatchedDocument {
 
 /**
  * Applies the operations to `target`, which is changed and whose parts are in the answer.
- * Throws StatusError: 400 for what is no patch, 413 for too many operations, 422 where one cannot be applied.
+ * Throws StatusError: 400 for what is no patch, 413 for too many operations, 422 where one cannot be applied
+ * or asks for more than the limits.
  */
 export function applyJsonPatch(target: unknown, patch: unknown): unknown {
   const document = new PatchedDocument(target);
-  for (const operation of checkedOperations(patch)) document.apply(operation);
+  const operations = checkedOperations(patch);
+  try {
+    for (const operation of operations) document.apply(operation);
+    // Moves and copies may nest what the patch itself does not.
+    Extent.of(document.root);
+  } catch (error) {
+    if (error instanceof RangeError) throw unprocessable();
+    throw error;
+  }
   return document.root;
 }

@@ -102,7 +102,8 @@ function retainKeys(merged: Json, patch: Json): void {
 
 const withoutItems = (list: readonly unknown[], items: unknown): unknown[] => {
   if (!Array.isArray(items)) throw unclassified('invalid patch format of primitive list');
-  return list.filter((item) => !items.includes(item));
+  const unwanted = new Set<unknown>(items);
+  return list.filter((item) => !unwanted.has(item));
 };
 
 /** Merges a list for which the patch gives the order of its items. */
@@ -145,8 +146,32 @@ function checkOrder(items: readonly unknown[], order: readonly unknown[], key: s
 const sameItem = (a: unknown, b: unknown, key: string | undefined): boolean =>
   key !== undefined && isObject(a) && isObject(b) ? own(a, key) === own(b, key) : a === b;
 
-const placeIn = (list: readonly unknown[], item: unknown, key: string | undefined): number =>
-  list.findIndex((other) => sameItem(other, item, key));
+/** Where the items of a list stand: the first of those that are the same. */
+class Places {
+  readonly #byKey = new Map<unknown, number>();
+  readonly #bySelf = new Map<unknown, number>();
+  readonly #key: string | undefined;
+
+  constructor(list: readonly unknown[], key: string | undefined) {
+    this.#key = key;
+    for (const [place, item] of list.entries()) this.add(item, place);
+  }
+
+  add(item: unknown, place: number): void {
+    const [places, identity] = this.#find(item);
+    if (!places.has(identity)) places.set(identity, place);
+  }
+
+  /** -1 for an item that is not there. */
+  of(item: unknown): number {
+    const [places, identity] = this.#find(item);
+    return places.get(identity) ?? -1;
+  }
+
+  #find(item: unknown): [places: Map<unknown, number>, identity: unknown] {
+    return this.#key !== undefined && isObject(item) ? [this.#byKey, own(item, this.#key)] : [this.#bySelf, item];
+  }
+}
 
 /**
  * The items that `order` names, in its order, with the others between them where they stood relative to them before.
@@ -157,18 +182,16 @@ function inOrder(
   before: readonly unknown[],
   key: string | undefined,
 ): unknown[] {
-  const named = list
-    .filter((item) => placeIn(order, item, key) >= 0)
-    .sort((a, b) => placeIn(order, a, key) - placeIn(order, b, key));
-  const others = list
-    .filter((item) => placeIn(order, item, key) < 0)
-    .sort((a, b) => placeIn(before, a, key) - placeIn(before, b, key));
+  const ordered = new Places(order, key);
+  const previous = new Places(before, key);
+  const named = list.filter((item) => ordered.of(item) >= 0).sort((a, b) => ordered.of(a) - ordered.of(b));
+  const others = list.filter((item) => ordered.of(item) < 0).sort((a, b) => previous.of(a) - previous.of(b));
   const out: unknown[] = [];
   let next = 0;
   for (const item of named) {
-    const place = placeIn(before, item, key);
+    const place = previous.of(item);
     while (place >= 0 && next < others.length) {
-      const other = placeIn(before, others[next], key);
+      const other = previous.of(others[next]);
       if (other < 0 || other >= place) break;
       out.push(others[next++]);
     }
@@ -199,12 +222,17 @@ function mergeItems(original: readonly unknown[], patch: readonly unknown[], sha
   const { items, before, replaced } = applyItemDirectives(original, patch, key);
   if (replaced) return { list: items, order: items, before: [] };
   const list = [...before];
+  const places = new Places(list, key);
   for (const item of items) {
     if (!isObject(item) || own(item, key) === undefined) throw noMergeKey(item, key);
-    const place = placeIn(list, item, key);
+    const place = places.of(item);
     const present = list[place];
-    if (isObject(present)) list[place] = mergeMap(present, item, shape.items);
-    else list.push(withoutDirectives(item));
+    if (isObject(present)) {
+      list[place] = mergeMap(present, item, shape.items);
+    } else {
+      places.add(item, list.length);
+      list.push(withoutDirectives(item));
+    }
   }
   return { list, order: items, before };
 }
@@ -215,7 +243,7 @@ function applyItemDirectives(
   key: string,
 ): { items: unknown[]; before: unknown[]; replaced: boolean } {
   const items: unknown[] = [];
-  let before = [...original];
+  const deleted: Json[] = [];
   let replaced = false;
   for (const item of patch) {
     if (!isObject(item)) throw unclassified('invalid value for the list of maps');
@@ -226,7 +254,7 @@ function applyItemDirectives(
         break;
       case 'delete':
         if (own(item, key) === undefined) throw noMergeKey(item, key);
-        before = before.filter((other) => !sameItem(other, item, key));
+        deleted.push(item);
         break;
       case 'replace':
         replaced = true;
@@ -237,6 +265,8 @@ function applyItemDirectives(
         throw badDirective(directive, item);
     }
   }
+  const gone = new Places(deleted, key);
+  const before = original.filter((other) => gone.of(other) < 0);
   return { items: replaced ? items.map(withoutDirectives) : items, before, replaced };
 }
 
