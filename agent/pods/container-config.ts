@@ -4,9 +4,11 @@ import type { ContainerConfig, Image, Mount } from '../cri/types.ts';
 import { containerResources, type ResourceHost } from '../resources/compute.ts';
 import type { ContainerMount } from '../volumes/pod-volumes.ts';
 import type { AnyContainer } from './actions.ts';
+import { bytesOf, byteText, soundText } from './byte-text.ts';
 import { expand } from './expansion.ts';
 import { containerAnnotations, containerLabels } from './labels.ts';
 import { containerSecurity } from './security-context.ts';
+import { configError } from './start-error.ts';
 
 export interface ContainerInput {
   readonly pod: Pod;
@@ -14,7 +16,8 @@ export interface ContainerInput {
   readonly restartCount: number;
   readonly backOffSeconds: number;
   readonly image: Image;
-  readonly environment: ReadonlyMap<string, string>;
+  /** Values may be any bytes. */
+  readonly environment: ReadonlyMap<string, Buffer>;
   /** Volumes, and the files that the agent itself shows to the container. */
   readonly mounts: readonly ContainerMount[];
   readonly host: ResourceHost;
@@ -30,16 +33,18 @@ const PROPAGATION = {
 /** Below the sandbox's log directory. */
 export const containerLogPath = (name: string, restartCount: number): string => `${name}/${restartCount}.log`;
 
+/** Throws StartError for arguments that references make something else than text of. */
 export function containerConfig(input: ContainerInput): ContainerConfig {
   const { pod, container, restartCount, backOffSeconds, image, environment, mounts, host, targetId } = input;
-  const expanded = (words: readonly string[] | undefined) => (words ?? []).map((word) => expand(word, environment));
+  const variables = new Map([...environment].map(([name, value]) => [name, byteText(value)]));
+  const expanded = (words: readonly string[] | undefined) => (words ?? []).map((word) => expandWord(word, variables));
   return {
     metadata: { name: container.name, attempt: restartCount },
     image: { image: image.id, userSpecifiedImage: container.image },
     command: expanded(container.command),
     args: expanded(container.args),
     workingDir: container.workingDir ?? '',
-    envs: [...environment].map(([key, value]) => ({ key, value: Buffer.from(value) })),
+    envs: [...environment].map(([key, value]) => ({ key, value })),
     mounts: mounts.map(criMount),
     labels: containerLabels(pod, container),
     annotations: containerAnnotations(pod, container, restartCount, backOffSeconds),
@@ -53,6 +58,14 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
       securityContext: containerSecurity(pod, container, image, targetId),
     },
   };
+}
+
+/** The runtime takes text here, and no other bytes. */
+function expandWord(word: string, variables: ReadonlyMap<string, string>): string {
+  if (!word.includes('$')) return word;
+  const expanded = soundText(bytesOf(expand(byteText(word), variables)));
+  if (expanded === undefined) throw configError(`${JSON.stringify(word)} refers to a value that is not valid UTF-8`);
+  return expanded;
 }
 
 const criMount = ({ containerPath, hostPath, readonly, propagation }: ContainerMount): Mount => ({

@@ -7,7 +7,7 @@ import type { Secret } from '../../api/core/secret.ts';
 import { VolumeError, type ContainerMount } from '../volumes/pod-volumes.ts';
 import type { ActionOf, AnyContainer } from './actions.ts';
 import { containerConfig, containerLogPath } from './container-config.ts';
-import { containerEnvironment } from './environment.ts';
+import { containerEnvironment, environmentText, variablesWithoutText } from './environment.ts';
 import { hostsFile } from './hosts-file.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import { newestContainer, type PodRuntime } from './observed.ts';
@@ -74,6 +74,11 @@ async function create(
     signal,
   );
   const environment = await containerEnvironment(pod, container, podIPs, services.environment, signal);
+  const binary = variablesWithoutText(environment);
+  if (binary.length > 0) {
+    const message = `Values of ${binary.join(', ')} are not valid UTF-8, which the runtime may not carry: mount them as files`;
+    record(pod, 'Warning', 'InvalidEnvironmentVariableValues', message, container.name);
+  }
   const target = container.targetContainerName
     ? newestContainer(runtime, container.targetContainerName, sandboxId)
     : undefined;
@@ -83,7 +88,7 @@ async function create(
   let mounts: ContainerMount[];
   try {
     mounts = [
-      ...(await volumes.mountsOf(pod, container, signal, Object.fromEntries(environment))),
+      ...(await volumes.mountsOf(pod, container, signal, environmentText(environment))),
       ...(await ownMounts(pod, container, restartCount, podIPs, services)),
     ];
   } catch (error) {

@@ -5,6 +5,7 @@ import type { Service } from '../../api/core/service.ts';
 import { containerResource, podField, type Resources } from '../volumes/downward-values.ts';
 import type { ObjectSource } from '../volumes/object-source.ts';
 import type { AnyContainer } from './actions.ts';
+import { bytesOf, byteText, soundText } from './byte-text.ts';
 import { expand } from './expansion.ts';
 import { containerOf } from './plan.ts';
 import { serviceVariables } from './service-env.ts';
@@ -27,8 +28,9 @@ export async function containerEnvironment(
   podIPs: readonly string[],
   sources: EnvironmentSources,
   signal: AbortSignal,
-): Promise<Map<string, string>> {
+): Promise<Map<string, Buffer>> {
   const namespace = pod.metadata?.namespace ?? '';
+  // All values are text of bytes until the end.
   const links = serviceVariables(sources.services(), namespace, pod.spec?.enableServiceLinks ?? true);
   const environment = new Map<string, string>();
   for (const source of container.envFrom ?? []) {
@@ -45,8 +47,21 @@ export async function containerEnvironment(
     environment.set(variable.name, value);
   }
   for (const [name, value] of links) if (!environment.has(name)) environment.set(name, value);
-  return environment;
+  return new Map([...environment].map(([name, value]) => [name, bytesOf(value)]));
 }
+
+/** The variables whose values are text, as `subPathExpr` may name them. */
+export function environmentText(environment: ReadonlyMap<string, Buffer>): Record<string, string> {
+  const entries = [...environment].map(([name, value]) => [name, soundText(value)] as const);
+  return Object.fromEntries(entries.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+}
+
+/**
+ * The variables whose values are no text. They go to the runtime byte for byte, but runc is configured in JSON, which has
+ * U+FFFD where bytes are no UTF-8.
+ */
+export const variablesWithoutText = (environment: ReadonlyMap<string, Buffer>): string[] =>
+  [...environment].filter(([, value]) => soundText(value) === undefined).map(([name]) => name);
 
 async function allOf(
   source: EnvFromSource,
@@ -58,7 +73,7 @@ async function allOf(
   if (configMapRef) {
     const configMap = await objects.configMap(namespace, configMapRef.name ?? '', signal);
     if (!configMap && !configMapRef.optional) throw configError(`configmap "${configMapRef.name}" not found`);
-    return Object.entries(configMap?.data ?? {}).map(([key, value]) => [prefix + key, value]);
+    return Object.entries(configMap?.data ?? {}).map(([key, value]) => [prefix + key, byteText(value)]);
   }
   if (secretRef) {
     const secret = await objects.secret(namespace, secretRef.name ?? '', signal);
@@ -80,7 +95,7 @@ async function valueOf(
 ): Promise<string | undefined> {
   const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef } = variable.valueFrom ?? {};
   const namespace = pod.metadata?.namespace ?? '';
-  if (fieldRef) return fieldValue(pod, fieldRef.fieldPath, podIPs, sources);
+  if (fieldRef) return byteText(fieldValue(pod, fieldRef.fieldPath, podIPs, sources));
   if (resourceFieldRef) {
     const name = resourceFieldRef.containerName;
     const of = name ? containerOf(pod, name) : container;
@@ -95,7 +110,8 @@ async function valueOf(
     const { name = '', key, optional } = configMapKeyRef;
     const configMap = await sources.objects.configMap(namespace, name, signal);
     const value = own(configMap?.data, key);
-    if (value !== undefined || optional) return value;
+    if (value !== undefined) return byteText(value);
+    if (optional) return undefined;
     throw configError(
       configMap ? `couldn't find key ${key} in ConfigMap ${namespace}/${name}` : `configmap "${name}" not found`,
     );
@@ -111,10 +127,10 @@ async function valueOf(
     );
   }
   if (fileKeyRef) throw configError(`environment variable ${variable.name}: fileKeyRef is not supported`);
-  return expand(variable.value ?? '', visible);
+  return expand(byteText(variable.value ?? ''), visible);
 }
 
-const decoded = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
+const decoded = (base64: string): string => byteText(Buffer.from(base64, 'base64'));
 
 function fieldValue(pod: Pod, path: string, podIPs: readonly string[], sources: EnvironmentSources): string {
   switch (path) {

@@ -109,7 +109,7 @@ await insideLab(import.meta.filename, async (address) => {
       lab.api.put('configmaps', { metadata: { name: 'settings' }, data: { COLOR: 'red', other: 'x' } });
       lab.api.put('secrets', {
         metadata: { name: 'keys' },
-        data: { key: Buffer.from('hush').toString('base64') },
+        data: { key: Buffer.from('hush').toString('base64'), raw: Buffer.from('cafeff', 'hex').toString('base64') },
       });
       lab.api.put('services', {
         metadata: { name: 'front-end' },
@@ -129,6 +129,7 @@ await insideLab(import.meta.filename, async (address) => {
             envFrom: [{ configMapRef: { name: 'settings' } }, { prefix: 'P_', configMapRef: { name: 'settings' } }],
             env: [
               { name: 'KEY', valueFrom: { secretKeyRef: { name: 'keys', key: 'key' } } },
+              { name: 'RAW', valueFrom: { secretKeyRef: { name: 'keys', key: 'raw' } } },
               { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
               { name: 'IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
               { name: 'CPU', valueFrom: { resourceFieldRef: { resource: 'limits.cpu', divisor: '1m' } } },
@@ -143,6 +144,7 @@ await insideLab(import.meta.filename, async (address) => {
         statusOf(pod, 'main')?.state?.terminated?.message,
         `red red hush node-1 ${pod.status?.podIP} 500 red-node-1-$(X) - 10.43.0.7 tcp://10.43.0.7:80 red-node-1-$(X)!\n`,
       );
+      await eventually('the warning', () => reasons('env').includes('InvalidEnvironmentVariableValues'));
       lab.api.deletePod('env', 0);
       await lab.gone('env');
     });
