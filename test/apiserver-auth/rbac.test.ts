@@ -78,6 +78,23 @@ test('rights that are granted must be held, each verb on each resource and name'
   t.end();
 });
 
+test('a rule that is millions of single ones is compared as a whole, and else denied at once', (t) => {
+  const words = (prefix: string) => Array.from({ length: 200 }, (_, index) => `${prefix}${index}`);
+  const vast: PolicyRule = {
+    verbs: words('v'),
+    apiGroups: words('g'),
+    resources: words('r'),
+    resourceNames: words('n'),
+  };
+  const start = process.cpuUsage();
+  t.same(missingRights([{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }], [vast]), []);
+  t.same(missingRights([vast], [vast]), []);
+  t.ok(missingRights([{ verbs: ['v0'], apiGroups: ['*'], resources: ['*'] }], [vast]).length > 0);
+  t.ok(missingRights([], [vast]).length > 0);
+  t.ok(process.cpuUsage(start).user < 1_000_000, 'in less than a second');
+  t.end();
+});
+
 test('the default policy answers as upstream does, and bindings take effect and end at once', async (t) => {
   const { core, security } = await startSecurity(t);
   const { api } = core;

@@ -44,20 +44,18 @@ export function ruleAllows(rule: PolicyRule, attributes: Attributes): boolean {
   );
 }
 
-/** Takes rules apart into ones of a single verb, group and resource (and name), or a single verb and URL. */
-function breakDown(rule: PolicyRule): PolicyRule[] {
-  const single: PolicyRule[] = [];
+/** A rule taken apart into ones of a single verb, group and resource (and name), or a single verb and URL. */
+function* singlesOf(rule: PolicyRule): Generator<PolicyRule> {
   for (const verb of rule.verbs) {
     for (const group of rule.apiGroups ?? []) {
       for (const resource of rule.resources ?? []) {
         const one = { verbs: [verb], apiGroups: [group], resources: [resource] };
-        if (!rule.resourceNames?.length) single.push(one);
-        for (const name of rule.resourceNames ?? []) single.push({ ...one, resourceNames: [name] });
+        if (!rule.resourceNames?.length) yield one;
+        for (const name of rule.resourceNames ?? []) yield { ...one, resourceNames: [name] };
       }
     }
-    for (const url of rule.nonResourceURLs ?? []) single.push({ verbs: [verb], nonResourceURLs: [url] });
+    for (const url of rule.nonResourceURLs ?? []) yield { verbs: [verb], nonResourceURLs: [url] };
   }
-  return single;
 }
 
 const hasAll = (allowed: readonly string[] | undefined, wanted: readonly string[] | undefined): boolean =>
@@ -69,25 +67,40 @@ const hasResource = (allowed: readonly string[] | undefined, resource: string): 
   return slash >= 0 && (allowed ?? []).includes(`*${resource.slice(slash)}`);
 };
 
-/** Whether the owner's rule allows all that the single rule does. */
-function ruleCovers(owner: PolicyRule, single: PolicyRule): boolean {
-  if (!hasAll(owner.verbs, single.verbs)) return false;
-  const [url] = single.nonResourceURLs ?? [];
-  if (url !== undefined) return matchesUrl(owner.nonResourceURLs, url);
-  const names = single.resourceNames ?? [];
+/** Whether the owner's rule allows all that the other does. */
+function ruleCovers(owner: PolicyRule, rule: PolicyRule): boolean {
+  if (!hasAll(owner.verbs, rule.verbs)) return false;
+  if (!(rule.nonResourceURLs ?? []).every((url) => matchesUrl(owner.nonResourceURLs, url))) return false;
+  if (!rule.resources?.length) return true;
+  const names = rule.resourceNames ?? [];
   const namesCovered =
     !owner.resourceNames?.length ||
     (names.length > 0 && names.every((name) => owner.resourceNames?.includes(name) ?? false));
   return (
-    hasAll(owner.apiGroups, single.apiGroups) &&
-    (single.resources ?? []).every((resource) => hasResource(owner.resources, resource)) &&
+    hasAll(owner.apiGroups, rule.apiGroups) &&
+    rule.resources.every((resource) => hasResource(owner.resources, resource)) &&
     namesCovered
   );
 }
 
+/** A rule of a few hundred words may be millions of single ones: what is not looked at counts as missing. */
+const MAX_COMPARISONS = 200_000;
+/** No answer needs to name more. */
+const MAX_MISSING = 1_000;
+
 /** What `wanted` allows and `owned` does not, in single rules: who grants rights must have them. */
 export function missingRights(owned: readonly PolicyRule[], wanted: readonly PolicyRule[]): PolicyRule[] {
-  return wanted.flatMap(breakDown).filter((single) => !owned.some((owner) => ruleCovers(owner, single)));
+  const missing: PolicyRule[] = [];
+  let comparisons = 0;
+  for (const rule of wanted) {
+    if (owned.some((owner) => ruleCovers(owner, rule))) continue;
+    for (const single of singlesOf(rule)) {
+      comparisons += 1 + owned.length;
+      if (comparisons > MAX_COMPARISONS || missing.length >= MAX_MISSING) return [...missing, single];
+      if (!owned.some((owner) => ruleCovers(owner, single))) missing.push(single);
+    }
+  }
+  return missing;
 }
 
 const quoteAll = (values: readonly string[]): string => `[${values.map((value) => JSON.stringify(value)).join(' ')}]`;
