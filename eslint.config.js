@@ -52,6 +52,18 @@ export default defineConfig(
     plugins: { kedge: { rules: { 'own-keys': ownKeys } } },
     rules: { 'kedge/own-keys': 'error' },
   },
+  {
+    files: ['api/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'CallExpression[callee.property.name=/^(push|unshift)$/] > SpreadElement',
+          message: 'What a client sends may be longer than the stack is deep: append in a loop, as addErrors does.',
+        },
+      ],
+    },
+  },
   mayNotImport(['api'], ['client', 'agent', 'control-plane', 'cli']),
   mayNotImport(['client'], ['agent', 'control-plane', 'cli']),
   mayNotImport(['agent'], ['control-plane', 'cli']),
