@@ -36,6 +36,8 @@ export class YamlError extends Error {
   override readonly name = 'YamlError';
 }
 
+/** The library quotes what it does not understand, be it three megabytes. */
+const MAX_MESSAGE = 256;
 const TOO_DEEP = 'yaml: exceeded max depth';
 
 /** Tags that JSON has no value for; times and sexagesimal numbers stay text, and merge keys are merged here. */
@@ -68,7 +70,8 @@ export function parseYaml(text: string): YamlText {
   if (failure) {
     if (failure.code === 'RESOURCE_EXHAUSTION') throw new YamlError(TOO_DEEP);
     const { line } = lines.linePos(failure.pos[0]);
-    throw new YamlError(`yaml: line ${line}: ${failure.message.split('\n', 1)[0]}`);
+    const message = failure.message.slice(0, MAX_MESSAGE).split('\n', 1)[0];
+    throw new YamlError(`yaml: line ${line}: ${message}`);
   }
   const converter = new Converter(lines);
   const value = document.contents === null ? null : converter.valueOf(document.contents, 0);

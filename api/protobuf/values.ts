@@ -1,4 +1,5 @@
 /** The messages of apimachinery that JSON writes as a single value: quantities, times, int-or-strings, embedded JSON. */
+import { withSoundEscapes } from '../machinery/json-text.ts';
 import { WireError, type WireReader } from './wire.ts';
 
 /** The years that RFC 3339 can write, in seconds since the epoch. */
@@ -54,7 +55,7 @@ export function readJson(wire: WireReader): unknown {
   const text = firstText(wire, '');
   if (text === '') return undefined;
   try {
-    return JSON.parse(text) as unknown;
+    return JSON.parse(withSoundEscapes(text)) as unknown;
   } catch (error) {
     throw new WireError(`embedded JSON: ${error instanceof Error ? error.message : ''}`);
   }

@@ -189,6 +189,25 @@ t.test('values at the edges of their types are kept', (t) => {
   t.end();
 });
 
+t.test('three megabytes of the smallest fields are refused before they are read', (t) => {
+  const MANY = 1_500_000;
+  const metadata = (fields: Buffer) => message('v1', 'Pod', bytes(1, fields));
+  const spec = (fields: Buffer) => message('v1', 'Pod', bytes(2, fields));
+  const cases: [name: string, body: Buffer][] = [
+    ['empty containers', spec(Buffer.alloc(2 * MANY, Buffer.from([0x12, 0x00])))],
+    ['empty labels', metadata(Buffer.alloc(2 * MANY, Buffer.from([0x5a, 0x00])))],
+    ['empty finalizers', metadata(Buffer.alloc(3 * MANY, Buffer.from([0xf2, 0x01, 0x00])).subarray(0, 2 * MANY))],
+    ['fields of a later version', metadata(Buffer.alloc(2 * MANY, Buffer.from([0x78, 0x00])))],
+    ['deep JSON', metadata(bytes(17, bytes(7, text(1, '['.repeat(20_000) + ']'.repeat(20_000)))))],
+  ];
+  for (const [name, body] of cases) {
+    const start = process.cpuUsage();
+    t.throws(() => decode(body), StatusError, name);
+    t.ok(process.cpuUsage(start).user < 1_000_000, `${name}: in less than a second`);
+  }
+  t.end();
+});
+
 t.test('a malformed body is the fault of the client', (t) => {
   const refusal = (body: Buffer): string => {
     try {
