@@ -1,0 +1,31 @@
+import t from 'tap';
+import { attack } from './attack.ts';
+import { AttackedServer } from './attacked-server.ts';
+import { send } from './send.ts';
+import { API_SERVER_ROWS } from './rows/api-server.ts';
+
+let server = await AttackedServer.start();
+t.teardown(() => server[Symbol.asyncDispose]());
+
+/** The server; a new one when the last row has ended it. */
+async function standing(): Promise<AttackedServer> {
+  if (server.alive) return server;
+  await server[Symbol.asyncDispose]();
+  server = await AttackedServer.start();
+  return server;
+}
+
+for (const [subject, rows] of Object.entries(API_SERVER_ROWS)) {
+  t.test(`the api-server answers hostile requests as it should: ${subject}`, async (t) => {
+    await attack(t, standing, rows);
+    for (const over of [undefined, 'HTTP/2'] as const) {
+      const row = {
+        name: 'get',
+        request: 'GET /api/v1/namespaces/team/configmaps/settings',
+        over,
+        expect: { code: 200 },
+      };
+      t.equal((await send(server.target, row)).code, 200, 'and goes on to serve others');
+    }
+  });
+}
