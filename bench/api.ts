@@ -1,13 +1,10 @@
 /** What the server takes and gives, alone: creates, gets, lists, watch events and status patches, over TLS. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Daemon } from '../test/support/daemon.ts';
-import { eventually } from '../test/support/wait.ts';
+import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
 import { ask, connect, Connection, load, requestBytes, type Rate, type Target } from './http.ts';
 import { cpuSecondsOf, memoryOf, settledMemory, tellMemory } from './process-usage.ts';
 import type { Report } from './report.ts';
+import { podBody } from './workload.ts';
 
 const NAMESPACE = 'bench';
 const COLLECTION = `/api/v1/namespaces/${NAMESPACE}/pods`;
@@ -30,16 +27,9 @@ const NEEDS_14000 = [
 /** How long memory may take to be given back. */
 const AFTERWARDS_MS = 60_000;
 
-export interface ApiBenchOptions {
-  /** The `kedge` program. */
-  readonly program: string;
-  /** Flags for the server's Node.js, such as `--cpu-prof`. */
-  readonly nodeOptions?: string;
-}
-
 export async function measureApi(
   report: Report,
-  options: ApiBenchOptions,
+  options: BenchServerOptions,
   running: AsyncDisposableStack,
 ): Promise<void> {
   const asked = report.wants(
@@ -54,7 +44,7 @@ export async function measureApi(
   const own = [process.pid, pid];
 
   if (report.wants('serverIdleMemory')) report.add('serverIdleMemory', tellMemory('idle', await settledMemory(pid)));
-  await createNamespace(target);
+  await createNamespace(target, NAMESPACE);
   // Not counted: the server's code is compiled while it runs.
   await createPods(target, 0, BATCH);
   let pods = BATCH;
@@ -118,113 +108,6 @@ async function counted(pid: number, running: Promise<Rate>): Promise<Rate & { re
   const before = await cpuSecondsOf(pid);
   const rate = await running;
   return { ...rate, cpuMicros: (((await cpuSecondsOf(pid)) - before) / rate.count) * 1e6 };
-}
-
-/** `kedge server` with a folder and a port of its own. */
-class BenchServer implements AsyncDisposable {
-  readonly target: Target;
-  readonly #daemon: Daemon;
-  readonly #directory: string;
-
-  private constructor(daemon: Daemon, directory: string, target: Target) {
-    this.#daemon = daemon;
-    this.#directory = directory;
-    this.target = target;
-  }
-
-  static async start({ program, nodeOptions }: ApiBenchOptions): Promise<BenchServer> {
-    const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-'));
-    const at = (name: string): string => path.join(directory, name);
-    const token = 'bench';
-    await writeFile(at('tokens.csv'), `${token},bench,bench,"system:masters"\n`, { mode: 0o600 });
-    const settings = {
-      'data-dir': at('server'),
-      'bind-address': '127.0.0.1',
-      port: '0',
-      'port-file': at('port'),
-      'admin-kubeconfig': at('admin.kubeconfig'),
-      'token-auth-file': at('tokens.csv'),
-    };
-    const daemon = new Daemon(
-      program,
-      ['server', ...Object.entries(settings).map(([key, value]) => `--${key}=${value}`)],
-      {
-        log: at('server.log'),
-        env: nodeOptions ? { NODE_OPTIONS: nodeOptions } : {},
-      },
-    );
-    try {
-      const port = await eventually('the server to listen', async () => {
-        if (!daemon.alive) throw new Error(await daemon.output());
-        return Number(await readFile(at('port'), 'utf8'));
-      });
-      const target = { host: '127.0.0.1', port, token };
-      await eventually(
-        'the server to be ready',
-        async () => (await load(target, 1, 200, [requestBytes(target, 'GET', '/readyz')])).count,
-      );
-      return new BenchServer(daemon, directory, target);
-    } catch (error) {
-      await daemon.end();
-      await rm(directory, { recursive: true });
-      throw error;
-    }
-  }
-
-  get pid(): number {
-    return this.#daemon.pid;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#daemon.end();
-    await rm(this.#directory, { recursive: true });
-  }
-}
-
-/** A pod as a Deployment makes it: 2.7 KB once it is stored. Nobody schedules it. */
-const podBody = (name: string): string =>
-  JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name,
-      labels: { app: 'bench', tier: 'web', 'pod-template-hash': '7c5ddbdf54' },
-      annotations: {
-        'example.com/checksum': 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
-        note: 'x'.repeat(500),
-      },
-    },
-    spec: {
-      schedulerName: 'nobody',
-      containers: [
-        {
-          name: 'web',
-          image: 'registry.example.com/team/web:1.2.3',
-          ports: [{ name: 'http', containerPort: 8080 }],
-          env: [
-            { name: 'MODE', value: 'production' },
-            { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
-          ],
-          resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { memory: '256Mi' } },
-          livenessProbe: { httpGet: { path: '/healthz', port: 'http' } },
-          readinessProbe: { httpGet: { path: '/ready', port: 'http' } },
-          volumeMounts: [{ name: 'config', mountPath: '/etc/web' }],
-        },
-      ],
-      volumes: [{ name: 'config', configMap: { name: 'web' } }],
-    },
-  });
-
-/** With its ServiceAccount, without which it takes no pods. */
-async function createNamespace(target: Target): Promise<void> {
-  await ask(target, 'POST', '/api/v1/namespaces', {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name: NAMESPACE },
-  });
-  await eventually('the ServiceAccount', () =>
-    ask<object>(target, 'GET', `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/default`),
-  );
 }
 
 function createPods(target: Target, from: number, count: number): Promise<Rate> {

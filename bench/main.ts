@@ -4,6 +4,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureApi } from './api.ts';
 import { measureCluster } from './cluster.ts';
+import { measureFloods } from './floods.ts';
 import { describeMachine, loadAverage, measureMachine } from './machine.ts';
 import { Report } from './report.ts';
 
@@ -23,6 +24,7 @@ const [machine, loadBefore, date] = [await describeMachine(), await loadAverage(
 for (const measure of [
   () => measureMachine(report),
   (running) => measureApi(report, { program, nodeOptions: values['server-node-options'] }, running),
+  (running) => measureFloods(report, { program, nodeOptions: values['server-node-options'] }, running),
   (running) => measureCluster(report, running),
 ] satisfies ((running: AsyncDisposableStack) => Promise<void>)[]) {
   await using running = new AsyncDisposableStack();

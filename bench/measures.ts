@@ -39,6 +39,13 @@ export const MEASURES = {
   serverPeakMemory: { name: 'control plane resident, peak', unit: 'MB' },
   serverAfterMemory: { name: 'control plane resident, a minute after all pods are gone', unit: 'MB', atMost: 250 },
 
+  floodsCalmGet: { name: 'get of a ConfigMap, calm, p99', unit: 'ms', digits: 1 },
+  floodsCalmCreate: { name: 'create of a ConfigMap, calm, p99', unit: 'ms', digits: 1 },
+  floodsGet: { name: "others' get during the worst flood, p99", unit: 'ms', atMost: 50, digits: 1 },
+  floodsCreate: { name: "others' create during the worst flood, p99", unit: 'ms', atMost: 100, digits: 1 },
+  floodsPeakMemory: { name: 'control plane resident, peak of the worst flood', unit: 'MB', atMost: 500 },
+  floodsAfterMemory: { name: 'control plane resident, a minute after the worst flood', unit: 'MB', atMost: 250 },
+
   rollout1: { name: 'kubectl apply -> rolled out, 1 pod', unit: 's', atMost: 0.6, upstream: 0.87, digits: 2 },
   afterApply1: { name: '- of these after kubectl apply returned', unit: 's', digits: 2 },
   rollout60: { name: 'kubectl apply -> rolled out, 60 pods', unit: 's', atMost: 6, upstream: 8.4, digits: 1 },

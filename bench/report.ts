@@ -23,7 +23,17 @@ export interface Result {
 /** A run beside which others kept more than this much of the machine busy counts only where there is no better one. */
 const DISTURBED_CORES = 0.2;
 
+/** Markdown; the first line is the head. */
+export function drawTable(lines: readonly (readonly string[])[]): string {
+  const [head = [], ...body] = lines;
+  const widths = head.map((_, column) => Math.max(3, ...lines.map((line) => line[column]?.length ?? 0)));
+  const draw = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  return [draw(head), draw(widths.map((width) => '-'.repeat(width))), ...body.map(draw)].join('\n');
+}
+
 export class Report {
+  readonly #details: string[] = [];
   readonly #samples = new Map<MeasureId, Sample[]>();
   readonly #only: RegExp;
 
@@ -44,6 +54,11 @@ export class Report {
     console.error(
       `${name}: ${format(value, MEASURES[id])} ${unit}${foreignCores > DISTURBED_CORES ? ' (disturbed)' : ''}`,
     );
+  }
+
+  /** A table of its own, below that of the measures. */
+  detail(lines: readonly (readonly string[])[]): void {
+    this.#details.push(drawTable(lines));
   }
 
   /** Runs `once` so often and adds what it answers, with what the rest of the machine did meanwhile. */
@@ -93,12 +108,7 @@ export class Report {
         `${result.samples.length}${result.foreignCores > DISTURBED_CORES ? ', disturbed' : ''}`,
       ];
     });
-    const lines = [['measure', 'here', 'goal', 'upstream', '', 'runs'], ...rows];
-    const widths = lines[0]?.map((_, column) => Math.max(3, ...lines.map((line) => line[column]?.length ?? 0))) ?? [];
-    const draw = (cells: readonly string[]): string =>
-      `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-    const [head = [], ...body] = lines;
-    return [draw(head), draw(widths.map((width) => '-'.repeat(width))), ...body.map(draw)].join('\n');
+    return [drawTable([['measure', 'here', 'goal', 'upstream', '', 'runs'], ...rows]), ...this.#details].join('\n\n');
   }
 }
 

@@ -1,4 +1,4 @@
-/** What is rolled out: the web server that the package carries, so that no image is pulled. */
+/** The objects of the measurements. What is rolled out is the web server that the package carries, so that no image is pulled. */
 export const HELLO_PORT = 8080;
 
 const labelsOf = (name: string): Record<string, string> => ({ app: name });
@@ -34,3 +34,37 @@ export const service = (name: string, deploymentName: string): object => ({
   metadata: { name },
   spec: { selector: labelsOf(deploymentName), ports: [{ port: 80, targetPort: HELLO_PORT }] },
 });
+
+/** A pod as a Deployment makes it: 2.7 KB once it is stored. Nobody schedules it. */
+export const podBody = (name: string): string =>
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name,
+      labels: { app: 'bench', tier: 'web', 'pod-template-hash': '7c5ddbdf54' },
+      annotations: {
+        'example.com/checksum': 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
+        note: 'x'.repeat(500),
+      },
+    },
+    spec: {
+      schedulerName: 'nobody',
+      containers: [
+        {
+          name: 'web',
+          image: 'registry.example.com/team/web:1.2.3',
+          ports: [{ name: 'http', containerPort: 8080 }],
+          env: [
+            { name: 'MODE', value: 'production' },
+            { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+          ],
+          resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { memory: '256Mi' } },
+          livenessProbe: { httpGet: { path: '/healthz', port: 'http' } },
+          readinessProbe: { httpGet: { path: '/ready', port: 'http' } },
+          volumeMounts: [{ name: 'config', mountPath: '/etc/web' }],
+        },
+      ],
+      volumes: [{ name: 'config', configMap: { name: 'web' } }],
+    },
+  });

@@ -43,7 +43,7 @@ const unanswered = (error: unknown): string[] => [
   `no answer: ${error instanceof Error ? error.message : String(error)}`,
 ];
 
-/** Asserts every row of a table. `started` is asked for a server before each row: one that has died is replaced. */
+/** Asserts every row of a table. `started` is asked for a server before each row: one that answers nobody any more is replaced. */
 export async function attack(
   t: Test,
   started: () => Promise<Attacked>,
@@ -52,7 +52,7 @@ export async function attack(
   for (const row of rows) {
     const server = await started();
     const found = 'bytes' in row ? await sendRawRow(server, row) : await sendRow(server, row);
-    if (!(await server.stands())) found.push('the process has ended');
+    if (!(await server.stands())) found.push('the server answers nobody any more');
     found.push(...(await server.failures()).map((line) => `the log says ${shown(line)}`));
     t.strictSame(found, [], row.name);
   }

@@ -15,7 +15,7 @@ const ERROR_LEVEL = 50;
 export interface Attacked extends AsyncDisposable {
   readonly target: Target;
   readonly alive: boolean;
-  /** Whether it still answers; resolves to false once the process has ended. */
+  /** Whether it still answers. One that does not is ended. */
   stands(): Promise<boolean>;
   /** What the log says of failures that nobody foresaw, since the last call. */
   failures(): Promise<string[]>;
@@ -90,10 +90,10 @@ export class AttackedServer implements Attacked {
   }
 
   async #createWorld(): Promise<void> {
-    for (const { path, body } of WORLD) {
-      const row: HostileRequest = { name: path, request: `POST ${path}`, body, expect: { code: 201 } };
-      const { code, text } = await send(this.target, row);
-      if (code !== 201) throw new Error(`POST ${path}: ${code}: ${text}`);
+    for (const { method = 'POST', path, body } of WORLD) {
+      const request = `${method} ${path}`;
+      const { code, text } = await send(this.target, { name: path, request, body, expect: { code: 201 } });
+      if (code >= 300) throw new Error(`${request}: ${code}: ${text}`);
     }
   }
 
@@ -105,10 +105,12 @@ export class AttackedServer implements Attacked {
     const row: HostileRequest = { name: 'alive', as: 'anonymous', request: 'GET /livez', expect: { code: 200 } };
     const answers = send(this.target, row).then(
       ({ code }) => code === row.expect.code,
-      // A process that dies refuses connections a moment before it has ended.
-      () => this.#daemon.ended().then(() => false),
+      () => false,
     );
-    return (await answers) && this.alive;
+    if (await answers) return true;
+    // One that has not died is as good as dead.
+    await this.#daemon.end('SIGKILL');
+    return false;
   }
 
   failures(): Promise<string[]> {

@@ -23,6 +23,8 @@ export const TOKEN_FILE = `${[
 ].join('\n')}\n`;
 
 interface WorldObject {
+  /** POST when absent. */
+  readonly method?: 'PUT';
   readonly path: string;
   readonly body: object;
 }
@@ -92,6 +94,18 @@ export const WORLD: readonly WorldObject[] = [
   { path: '/api/v1/namespaces/other/secrets', body: secret('theirs') },
   { path: '/api/v1/nodes', body: { metadata: { name: 'node-a' } } },
   { path: '/api/v1/nodes', body: { metadata: { name: 'node-b' } } },
+  {
+    method: 'PUT',
+    path: '/api/v1/nodes/node-a/status',
+    body: {
+      metadata: { name: 'node-a' },
+      status: {
+        addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
+        // Nobody listens there.
+        daemonEndpoints: { kubeletEndpoint: { Port: 9 } },
+      },
+    },
+  },
   {
     path: '/api/v1/namespaces/team/pods',
     body: { metadata: { name: 'web', labels: { app: 'web' } }, spec: { ...podSpec, nodeName: 'node-a' } },

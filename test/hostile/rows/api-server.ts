@@ -1,6 +1,9 @@
 /** The tables that the api-server is attacked with, by subject. A new one gets its line here. */
 import type { HostileBytes, HostileRequest } from '../table.ts';
+import { JSON_BODIES, PROTOBUF_BODIES, YAML_BODIES } from './bodies.ts';
+import { CREDENTIALS, IMPERSONATION, NEGOTIATION } from './headers.ts';
 import { METHODS } from './methods.ts';
+import { PATCHES } from './patches.ts';
 import { PATHS } from './paths.ts';
 import { SELECTORS, TOKENS } from './queries.ts';
 
@@ -9,4 +12,11 @@ export const API_SERVER_ROWS: Readonly<Record<string, readonly (HostileRequest |
   'paths and their encodings': PATHS,
   'continue tokens, versions and limits': TOKENS,
   selectors: SELECTORS,
+  credentials: CREDENTIALS,
+  impersonation: IMPERSONATION,
+  'negotiation and upgrades': NEGOTIATION,
+  'JSON bodies': JSON_BODIES,
+  'YAML bodies': YAML_BODIES,
+  'protobuf bodies': PROTOBUF_BODIES,
+  patches: PATCHES,
 };

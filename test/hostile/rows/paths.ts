@@ -82,7 +82,11 @@ export const PATHS = [
       'configmaps is forbidden: User "alice" cannot list resource "configmaps" in API group "" at the cluster scope',
     ),
   },
-  { name: 'an empty name before a subresource', request: `GET ${TEAM}/pods//log`, expect: noSuchPath },
+  {
+    name: 'an empty name before a subresource',
+    request: `GET ${TEAM}/pods//log`,
+    expect: badRequest('name must be provided'),
+  },
   { name: 'a slash at the end changes nothing', request: `GET ${TEAM}/configmaps/settings/`, expect: { code: 200 } },
   { name: 'a semicolon is part of a name', request: `GET ${TEAM}/configmaps;x=1`, expect: noSuchPath },
   { name: 'a resource in capitals', request: `GET ${TEAM}/ConfigMaps`, expect: noSuchPath },

@@ -1,0 +1,92 @@
+/** The server that is measured. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { Daemon } from '../test/support/daemon.ts';
+import { eventually } from '../test/support/wait.ts';
+import { ask, load, requestBytes, type Target } from './http.ts';
+
+export interface BenchServerOptions {
+  /** The `kedge` program. */
+  readonly program: string;
+  /** Flags for the server's Node.js, such as `--cpu-prof`. */
+  readonly nodeOptions?: string;
+}
+
+/** `kedge server` with a folder and a port of its own. */
+export class BenchServer implements AsyncDisposable {
+  readonly target: Target;
+  readonly #daemon: Daemon;
+  readonly #directory: string;
+
+  private constructor(daemon: Daemon, directory: string, target: Target) {
+    this.#daemon = daemon;
+    this.#directory = directory;
+    this.target = target;
+  }
+
+  static async start({ program, nodeOptions }: BenchServerOptions): Promise<BenchServer> {
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-'));
+    const at = (name: string): string => path.join(directory, name);
+    const token = 'bench';
+    await writeFile(at('tokens.csv'), `${token},bench,bench,"system:masters"\n`, { mode: 0o600 });
+    const settings = {
+      'data-dir': at('server'),
+      'bind-address': '127.0.0.1',
+      port: '0',
+      'port-file': at('port'),
+      'admin-kubeconfig': at('admin.kubeconfig'),
+      'token-auth-file': at('tokens.csv'),
+    };
+    const daemon = new Daemon(
+      program,
+      ['server', ...Object.entries(settings).map(([key, value]) => `--${key}=${value}`)],
+      {
+        log: at('server.log'),
+        env: nodeOptions ? { NODE_OPTIONS: nodeOptions } : {},
+      },
+    );
+    try {
+      const port = await eventually('the server to listen', async () => {
+        if (!daemon.alive) throw new Error(await daemon.output());
+        return Number(await readFile(at('port'), 'utf8'));
+      });
+      const target = { host: '127.0.0.1', port, token };
+      await eventually(
+        'the server to be ready',
+        async () => (await load(target, 1, 200, [requestBytes(target, 'GET', '/readyz')])).count,
+      );
+      return new BenchServer(daemon, directory, target);
+    } catch (error) {
+      await daemon.end();
+      await rm(directory, { recursive: true });
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.#daemon.pid;
+  }
+
+  /** Ends one that may not listen to signals any more. */
+  kill(): Promise<void> {
+    return this.#daemon.end('SIGKILL');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#daemon.end();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** With its ServiceAccount, without which it takes no pods. */
+export async function createNamespace(target: Target, name: string): Promise<void> {
+  await ask(target, 'POST', '/api/v1/namespaces', {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name },
+  });
+  await eventually('the ServiceAccount', () =>
+    ask<object>(target, 'GET', `/api/v1/namespaces/${name}/serviceaccounts/default`),
+  );
+}

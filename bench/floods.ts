@@ -1,0 +1,227 @@
+/** What one client can do to the others: their latency, and the server's memory, while it is flooded and a minute later. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
+import type { FloodName, FloodWork } from './flood-worker.ts';
+import { ask, Connection, load, requestBytes, type Target } from './http.ts';
+import { memoryOf } from './process-usage.ts';
+import type { Report } from './report.ts';
+import { podBody } from './workload.ts';
+
+/** Those that are counted in a flood's name are counted in `flood-worker.ts`. */
+const FLOODS: Readonly<Record<FloodName, string>> = {
+  slowWatchers: '50 watchers that do not read, large changes',
+  rapidReset: 'lists over HTTP/2, reset at once',
+  idleConnections: '2,000 idle connections, 200 of them dripping',
+  jsonPatchBomb: 'JSON patches that copy themselves',
+  yamlKeys: 'YAML with 20,000 repeated keys',
+  deepJson: '3 MiB of nested JSON',
+  slowLists: '400 lists of 2,000 pods, read slowly',
+  anonymous: '401 and 403 as fast as they come',
+};
+
+const FLOODED = 'flooded';
+const WELL_BEHAVED = 'well-behaved';
+const PODS = 2_000;
+const CALM_MS = 8_000;
+const FLOOD_MS = 15_000;
+/** Of the flood, before the others are measured: it is under way by then. */
+const RAMP_MS = 3_000;
+const AFTER_MS = 60_000;
+const GET_EVERY_MS = 20;
+const CREATE_EVERY_MS = 50;
+const LOOK_MS = 100;
+/** What a refused client waits; it counts as its latency. */
+const RETRY_MS = 1_000;
+/** A client that is so late sends nothing more. */
+const LATEST_MS = 10_000;
+/** Whoever waits longer for an answer gives up, and the measurement with it. */
+const LONGEST_MS = 60_000;
+
+interface Latencies {
+  readonly get: readonly number[];
+  readonly create: readonly number[];
+}
+
+interface FloodResult {
+  readonly name: string;
+  readonly calm: Latencies;
+  readonly flooded: Latencies;
+  readonly peak: number;
+  readonly after: number;
+}
+
+export async function measureFloods(
+  report: Report,
+  options: BenchServerOptions,
+  running: AsyncDisposableStack,
+): Promise<void> {
+  if (!report.wants('floodsCalmGet', 'floodsCalmCreate', 'floodsGet', 'floodsCreate', 'floodsPeakMemory')) return;
+  // The minute after a flood passes while the next is measured, on a server of its own.
+  const results: Promise<FloodResult>[] = [];
+  const failures: unknown[] = [];
+  for (const [flood, name] of Object.entries(FLOODS) as [FloodName, string][]) {
+    console.error(`flood: ${name}`);
+    const server = running.use(await BenchServer.start(options));
+    try {
+      const measured = await measureFlood(server, flood);
+      results.push(afterMemory(server).then((after) => ({ name, ...measured, after })));
+    } catch (error) {
+      await server.kill();
+      failures.push(new Error(`the server did not stand the flood: ${name}`, { cause: error }));
+    }
+  }
+  tell(report, await Promise.all(results));
+  if (failures.length > 0) throw new AggregateError(failures);
+}
+
+async function afterMemory(server: BenchServer): Promise<number> {
+  await delay(AFTER_MS);
+  const { resident } = await memoryOf(server.pid);
+  await server[Symbol.asyncDispose]();
+  return resident;
+}
+
+function tell(report: Report, results: readonly FloodResult[]): void {
+  const worst = (of: (result: FloodResult) => number): number => Math.max(...results.map(of));
+  report.add(
+    'floodsCalmGet',
+    worst(({ calm }) => percentile(calm.get, 99)),
+  );
+  report.add(
+    'floodsCalmCreate',
+    worst(({ calm }) => percentile(calm.create, 99)),
+  );
+  report.add(
+    'floodsGet',
+    worst(({ flooded }) => percentile(flooded.get, 99)),
+  );
+  report.add(
+    'floodsCreate',
+    worst(({ flooded }) => percentile(flooded.create, 99)),
+  );
+  report.add(
+    'floodsPeakMemory',
+    worst(({ peak }) => peak),
+  );
+  report.add(
+    'floodsAfterMemory',
+    worst(({ after }) => after),
+  );
+  const both = (latencies: readonly number[]): string =>
+    `${percentile(latencies, 50).toFixed(1)} / ${percentile(latencies, 99).toFixed(1)} ms`;
+  const calm: Latencies = {
+    get: results.flatMap((result) => result.calm.get),
+    create: results.flatMap((result) => result.calm.create),
+  };
+  report.detail([
+    ['flood', "others' get, p50 / p99", "others' create, p50 / p99", 'peak', 'a minute later'],
+    ['none', both(calm.get), both(calm.create), '', ''],
+    ...results.map(({ name, flooded, peak, after }) => [
+      name,
+      both(flooded.get),
+      both(flooded.create),
+      `${peak.toFixed(0)} MB`,
+      `${after.toFixed(0)} MB`,
+    ]),
+  ]);
+}
+
+function percentile(values: readonly number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? NaN;
+}
+
+async function measureFlood(
+  { target, pid }: BenchServer,
+  flood: FloodName,
+): Promise<Omit<FloodResult, 'name' | 'after'>> {
+  await fill(target);
+  const calm = await behaveWell(target, CALM_MS);
+  const workerData: FloodWork = { flood, target, namespace: FLOODED };
+  const worker = new Worker(new URL('flood-worker.ts', import.meta.url), { workerData });
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  worker.once('error', reject);
+  let peak = 0;
+  const look = setInterval(() => {
+    memoryOf(pid).then(({ resident }) => (peak = Math.max(peak, resident)), reject);
+  }, LOOK_MS);
+  try {
+    await Promise.race([delay(RAMP_MS), failed]);
+    const flooded = await Promise.race([behaveWell(target, FLOOD_MS), failed]);
+    return { calm, flooded, peak };
+  } finally {
+    clearInterval(look);
+    await worker.terminate();
+  }
+}
+
+/** What is listed and watched, and the namespace of the others. */
+async function fill(target: Target): Promise<void> {
+  await createNamespace(target, FLOODED);
+  await createNamespace(target, WELL_BEHAVED);
+  const changing = { metadata: { name: 'changing' }, data: { round: '0' } };
+  await ask(target, 'POST', `/api/v1/namespaces/${FLOODED}/configmaps`, changing);
+  const pods = Array.from({ length: PODS }, (_, index) =>
+    requestBytes(target, 'POST', `/api/v1/namespaces/${FLOODED}/pods`, podBody(`pod-${index}`)),
+  );
+  await load(target, 16, 201, pods);
+}
+
+let created = 0;
+
+/** Gets and creates at a steady pace. A latency counts from when the request was due: whoever is held up is late for the next. */
+async function behaveWell(target: Target, durationMs: number): Promise<Latencies> {
+  const collection = `/api/v1/namespaces/${WELL_BEHAVED}/configmaps`;
+  const create = (): Buffer =>
+    requestBytes(target, 'POST', collection, JSON.stringify({ metadata: { name: `m${created++}` }, data: { k: 'v' } }));
+  const get = requestBytes(target, 'GET', `/api/v1/namespaces/${WELL_BEHAVED}`);
+  const [gets, creates] = await Promise.all([
+    paced(target, durationMs, GET_EVERY_MS, 200, () => get),
+    paced(target, durationMs, CREATE_EVERY_MS, 201, create),
+  ]);
+  return { get: gets, create: creates };
+}
+
+async function paced(
+  target: Target,
+  durationMs: number,
+  everyMs: number,
+  status: number,
+  request: () => Buffer,
+): Promise<number[]> {
+  using connection = await Connection.open(target);
+  const latencies: number[] = [];
+  const start = performance.now();
+  for (let due = start; due < start + durationMs; due += everyMs) {
+    const early = due - performance.now();
+    if (early > 0) await delay(early);
+    if (early < -LATEST_MS) {
+      // It will not catch up: whoever comes now waits as long.
+      latencies.push(-early);
+      continue;
+    }
+    const bytes = request();
+    let answer = await inTime(connection.send(bytes));
+    while (answer.status === 429) {
+      await delay(RETRY_MS);
+      answer = await inTime(connection.send(bytes));
+    }
+    if (answer.status !== status) throw new Error(`the server answered ${answer.status} instead of ${status}`);
+    latencies.push(performance.now() - due);
+  }
+  return latencies;
+}
+
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  const limit = new AbortController();
+  const late = delay(LONGEST_MS, undefined, { signal: limit.signal }).then(
+    () => Promise.reject(new Error(`others waited for more than ${LONGEST_MS / 1000} s`)),
+    () => new Promise<never>(() => undefined),
+  );
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    limit.abort();
+  }
+}

@@ -1,0 +1,428 @@
+/** Headers: credentials, impersonation, negotiation, audit ids, upgrades of what cannot be upgraded. */
+import { badRequest, forbidden, status, unauthorized, type HostileRequest } from '../table.ts';
+
+const LIST = 'GET /api/v1/namespaces/team/configmaps';
+const GET = `${LIST}/settings`;
+const LEGACY_ONLY = 'the impersonation of before v1.36, which one right allows, and not one for each verb';
+const webSocketToken = (token: string): string =>
+  `base64url.bearer.authorization.k8s.io.${Buffer.from(token).toString('base64url')}`;
+const accept = (value: string) => ({ request: LIST, headers: { accept: value } });
+const NOT_ACCEPTABLE = status(
+  406,
+  'NotAcceptable',
+  /^only the following media types are accepted: application\/json, application\/yaml/,
+);
+
+/** Credentials of no kind that is known are none. */
+const NOBODY = forbidden(
+  'configmaps is forbidden: User "system:anonymous" cannot list resource "configmaps" in API group "" in the namespace "team"',
+);
+
+export const CREDENTIALS = [
+  { name: 'a token that nobody knows', as: 'stranger', request: LIST, expect: unauthorized },
+  {
+    name: 'a token that nobody knows, for a public path',
+    as: 'stranger',
+    request: 'GET /healthz',
+    expect: unauthorized,
+  },
+  {
+    name: 'no scheme before the token',
+    as: 'anonymous',
+    headers: { authorization: 'admin-token' },
+    request: LIST,
+    expect: NOBODY,
+  },
+  {
+    name: 'an empty bearer token',
+    as: 'anonymous',
+    headers: { authorization: 'Bearer ' },
+    request: LIST,
+    expect: NOBODY,
+  },
+  {
+    name: 'a bearer token with words behind it',
+    as: 'anonymous',
+    headers: { authorization: 'Bearer admin-token more' },
+    request: LIST,
+    expect: NOBODY,
+    stricter: 'a token holds no blanks, where upstream reads up to the first',
+  },
+  {
+    name: 'a password',
+    as: 'anonymous',
+    headers: { authorization: `Basic ${Buffer.from('admin:admin-token').toString('base64')}` },
+    request: LIST,
+    expect: NOBODY,
+  },
+  {
+    name: 'a token of 100,000 letters',
+    as: 'anonymous',
+    headers: { authorization: `Bearer ${'a'.repeat(100_000)}` },
+    request: LIST,
+    expect: unauthorized,
+  },
+  {
+    name: 'a JWT of nothing',
+    as: 'anonymous',
+    headers: { authorization: 'Bearer ..' },
+    request: LIST,
+    expect: unauthorized,
+  },
+  {
+    name: 'a JWT that is signed by nobody',
+    as: 'anonymous',
+    headers: {
+      authorization: `Bearer ${[{ alg: 'none' }, { sub: 'system:serviceaccount:kube-system:default', iss: 'https://kubernetes.default.svc.cluster.local' }].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`,
+    },
+    request: LIST,
+    expect: unauthorized,
+  },
+  {
+    name: 'a JWT whose head is null',
+    as: 'anonymous',
+    headers: {
+      authorization: `Bearer ${Buffer.from('null').toString('base64url')}.${Buffer.from('null').toString('base64url')}.AAAA`,
+    },
+    request: LIST,
+    expect: unauthorized,
+  },
+  {
+    name: 'a JWT of deep JSON',
+    as: 'anonymous',
+    headers: { authorization: `Bearer ${Buffer.from('['.repeat(30_000)).toString('base64url')}.e30.AAAA` },
+    request: LIST,
+    expect: unauthorized,
+  },
+  {
+    name: 'a bootstrap token whose secret is not there',
+    as: 'anonymous',
+    headers: { authorization: 'Bearer abcdef.0123456789abcdef' },
+    request: LIST,
+    expect: unauthorized,
+  },
+  {
+    name: 'a bootstrap token called constructor',
+    as: 'anonymous',
+    headers: { authorization: 'Bearer constr.uctor00000000000' },
+    request: LIST,
+    expect: unauthorized,
+  },
+  {
+    name: 'the token __proto__',
+    as: 'anonymous',
+    headers: { authorization: 'Bearer __proto__' },
+    request: LIST,
+    expect: unauthorized,
+  },
+  {
+    name: 'a token of a WebSocket that nobody knows',
+    as: 'anonymous',
+    headers: { 'sec-websocket-protocol': `v5.channel.k8s.io, ${webSocketToken('nobody')}` },
+    request: LIST,
+    expect: unauthorized,
+  },
+  {
+    name: 'a token of a WebSocket beside one in the header that is wrong',
+    as: 'stranger',
+    headers: { 'sec-websocket-protocol': webSocketToken('admin-token') },
+    request: LIST,
+    expect: unauthorized,
+  },
+  {
+    name: 'a token of a WebSocket that is no base64',
+    as: 'anonymous',
+    headers: { 'sec-websocket-protocol': 'base64url.bearer.authorization.k8s.io.%%%' },
+    request: LIST,
+    expect: { code: 403 },
+  },
+  {
+    name: 'the header of a front proxy that nobody set up',
+    as: 'anonymous',
+    headers: { 'x-remote-user': 'admin', 'x-remote-group': 'system:masters' },
+    request: LIST,
+    expect: { code: 403, reason: 'Forbidden' },
+  },
+] as const satisfies readonly HostileRequest[];
+
+export const IMPERSONATION = [
+  {
+    name: 'somebody whom alice may not act for',
+    as: 'alice',
+    request: LIST,
+    headers: { 'impersonate-user': 'admin' },
+    expect: forbidden(
+      'users "admin" is forbidden: User "alice" cannot impersonate resource "users" in API group "" at the cluster scope',
+    ),
+    stricter: LEGACY_ONLY,
+  },
+  {
+    name: 'the group of the masters',
+    as: 'alice',
+    request: LIST,
+    headers: { 'impersonate-user': 'alice', 'impersonate-group': 'system:masters' },
+    expect: { code: 403, reason: 'Forbidden' },
+  },
+  {
+    name: 'a service account',
+    as: 'alice',
+    request: LIST,
+    headers: { 'impersonate-user': 'system:serviceaccount:team:default' },
+    expect: forbidden(
+      'serviceaccounts "default" is forbidden: User "alice" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "team"',
+    ),
+    stricter: LEGACY_ONLY,
+  },
+  {
+    name: 'nobody acts for an admin',
+    as: 'anonymous',
+    request: LIST,
+    headers: { 'impersonate-user': 'admin' },
+    expect: { code: 403, reason: 'Forbidden' },
+  },
+  {
+    name: 'a group without a user',
+    request: LIST,
+    headers: { 'impersonate-group': 'system:masters' },
+    expect: badRequest(/without impersonating a user/),
+  },
+  {
+    name: 'a uid without a user',
+    request: LIST,
+    headers: { 'impersonate-uid': 'x' },
+    expect: badRequest(/without impersonating a user/),
+  },
+  {
+    name: 'an extra without a user',
+    request: LIST,
+    headers: { 'impersonate-extra-a': 'b' },
+    expect: badRequest(/without impersonating a user/),
+  },
+  {
+    name: 'an empty user',
+    request: LIST,
+    headers: { 'impersonate-user': '', 'impersonate-group': 'developers' },
+    expect: badRequest(/without impersonating a user/),
+  },
+  {
+    name: 'an empty user alone',
+    request: GET,
+    headers: { 'impersonate-user': '' },
+    expect: badRequest(/without impersonating a user/),
+    stricter: 'a proxy that knows no name must not act in its own, as upstream lets it',
+  },
+  {
+    name: 'an extra whose name is no escape',
+    request: GET,
+    headers: { 'impersonate-user': 'admin2', 'impersonate-group': 'system:masters', 'impersonate-extra-%zz': 'x' },
+    expect: { code: 200 },
+  },
+  {
+    name: 'an extra whose name is no UTF-8',
+    request: GET,
+    headers: { 'impersonate-user': 'admin2', 'impersonate-group': 'system:masters', 'impersonate-extra-%ff': 'x' },
+    expect: { code: 200 },
+  },
+  {
+    name: 'an extra called __proto__',
+    request: GET,
+    headers: {
+      'impersonate-user': 'admin2',
+      'impersonate-group': 'system:masters',
+      'impersonate-extra-__proto__': 'x',
+    },
+    expect: { code: 200 },
+  },
+  {
+    name: 'an extra called constructor, of the user who is asked for',
+    request: 'POST /apis/authentication.k8s.io/v1/selfsubjectreviews',
+    body: {},
+    headers: { 'impersonate-user': 'joe', 'impersonate-extra-constructor': 'x' },
+    expect: { code: 201, text: /"constructor":\["x"\]/ },
+  },
+  {
+    name: 'an extra called __proto__ is told like any other',
+    request: 'POST /apis/authentication.k8s.io/v1/selfsubjectreviews',
+    body: {},
+    headers: { 'impersonate-user': 'joe', 'impersonate-extra-__proto__': 'x' },
+    expect: { code: 201, text: /"__proto__":\["x"\]/ },
+  },
+  {
+    name: 'the user constructor has no rights of objects',
+    request: LIST,
+    headers: { 'impersonate-user': 'constructor' },
+    expect: forbidden(
+      'configmaps is forbidden: User "constructor" cannot list resource "configmaps" in API group "" in the namespace "team"',
+    ),
+  },
+  {
+    name: 'the group __proto__ has none, either',
+    request: LIST,
+    headers: { 'impersonate-user': 'joe', 'impersonate-group': ['__proto__', 'toString'] },
+    expect: { code: 403, reason: 'Forbidden' },
+  },
+  {
+    name: 'a thousand groups',
+    request: LIST,
+    headers: {
+      'impersonate-user': 'joe',
+      'impersonate-group': Array.from({ length: 1000 }, (_, index) => `g${index}`),
+    },
+    expect: { code: 403, reason: 'Forbidden' },
+  },
+  {
+    name: 'a user whose name is markup',
+    request: LIST,
+    headers: { 'impersonate-user': '<b>' },
+    expect: forbidden(
+      'configmaps is forbidden: User "&lt;b&gt;" cannot list resource "configmaps" in API group "" in the namespace "team"',
+    ),
+  },
+  {
+    name: 'the masters are given up for good',
+    request: LIST,
+    headers: { 'impersonate-user': 'system:anonymous' },
+    expect: forbidden(
+      'configmaps is forbidden: User "system:anonymous" cannot list resource "configmaps" in API group "" in the namespace "team"',
+    ),
+  },
+] as const satisfies readonly HostileRequest[];
+
+export const NEGOTIATION = [
+  { name: 'a type that nobody sends', ...accept('text/html'), expect: NOT_ACCEPTABLE },
+  { name: 'a type called constructor', ...accept('constructor'), expect: NOT_ACCEPTABLE },
+  {
+    name: 'a table of a group that is none',
+    ...accept('application/json;as=Table;g=constructor;v=v1'),
+    expect: { code: 406, reason: 'NotAcceptable' },
+  },
+  {
+    name: 'a table of a version that is none',
+    ...accept('application/json;as=Table;g=meta.k8s.io;v=__proto__'),
+    expect: { code: 406, reason: 'NotAcceptable' },
+  },
+  {
+    name: 'a form that is none',
+    ...accept('application/json;as=toString;g=meta.k8s.io;v=v1'),
+    expect: { code: 406, reason: 'NotAcceptable' },
+  },
+  { name: 'ten thousand clauses', ...accept('a/b,'.repeat(10_000)), expect: NOT_ACCEPTABLE },
+  {
+    name: 'a clause of ten thousand parameters',
+    ...accept(`application/json${';q=1'.repeat(10_000)}`),
+    expect: { code: 200 },
+  },
+  {
+    name: 'a table of what is no object',
+    request: 'POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+    body: { spec: { resourceAttributes: { verb: 'get' } } },
+    headers: { accept: 'application/json;as=Table;g=meta.k8s.io;v=v1' },
+    expect: { code: 406, reason: 'NotAcceptable' },
+  },
+  {
+    name: 'a wild audit id is given back as it came',
+    request: GET,
+    headers: { 'audit-id': '"><script>' },
+    expect: { code: 200, headers: { 'audit-id': '"><script>' } },
+  },
+  {
+    name: 'an audit id of 10,000 letters',
+    request: GET,
+    headers: { 'audit-id': 'a'.repeat(10_000) },
+    expect: { code: 200 },
+  },
+  {
+    name: 'an Origin that no CORS rule lets in',
+    request: GET,
+    headers: { origin: 'https://evil.example' },
+    expect: { code: 200, headers: { 'access-control-allow-origin': '' } },
+  },
+  {
+    name: 'a method in a header is none',
+    request: 'GET /api/v1/namespaces/team/configmaps/settings',
+    as: 'alice',
+    headers: { 'x-http-method-override': 'DELETE' },
+    expect: { code: 200 },
+  },
+  {
+    name: 'an upgrade of a list is a list',
+    request: LIST,
+    headers: {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+      'sec-websocket-version': '13',
+    },
+    expect: { code: 200, text: /"ConfigMapList"/ },
+  },
+  {
+    name: 'an upgrade to SPDY of a list is a list',
+    request: LIST,
+    headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1' },
+    expect: { code: 200, text: /"ConfigMapList"/ },
+  },
+  {
+    name: 'an upgrade to HTTP/2 of a get is a get',
+    request: GET,
+    headers: { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABkAAQAAP__' },
+    expect: { code: 200 },
+  },
+  {
+    name: 'an upgrade to something called constructor',
+    request: GET,
+    headers: { connection: 'Upgrade', upgrade: 'constructor' },
+    expect: { code: 200 },
+  },
+  {
+    name: 'an upgrade of a path that is none',
+    request: 'GET /nothing',
+    headers: { connection: 'Upgrade', upgrade: 'websocket' },
+    expect: { code: 404 },
+  },
+  {
+    name: 'an upgrade of a create creates',
+    request: 'POST /api/v1/namespaces/team/configmaps?dryRun=All',
+    body: { metadata: { name: 'upgraded' } },
+    headers: { connection: 'Upgrade', upgrade: 'websocket' },
+    expect: { code: 201 },
+  },
+  {
+    name: 'an upgrade without rights',
+    as: 'anonymous',
+    request: LIST,
+    headers: { connection: 'Upgrade', upgrade: 'websocket' },
+    expect: forbidden(
+      'configmaps is forbidden: User "system:anonymous" cannot list resource "configmaps" in API group "" in the namespace "team"',
+    ),
+  },
+  {
+    name: 'an exec that is no upgrade',
+    request: 'POST /api/v1/namespaces/team/pods/web/exec?command=id',
+    expect: { code: 400, reason: 'BadRequest' },
+  },
+  {
+    name: 'an exec without the right to create',
+    as: 'uma',
+    request: 'GET /api/v1/namespaces/team/pods/web/exec?command=id',
+    headers: { connection: 'Upgrade', upgrade: 'websocket' },
+    expect: { code: 403, reason: 'Forbidden' },
+  },
+  {
+    name: 'an exec of a pod that is not there',
+    request: 'POST /api/v1/namespaces/team/pods/constructor/exec?command=id',
+    headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1' },
+    expect: status(404, 'NotFound', 'pods "constructor" not found'),
+  },
+  {
+    name: 'an exec in a container that is not there',
+    request: 'POST /api/v1/namespaces/team/pods/web/exec?command=id&container=constructor',
+    headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1' },
+    expect: badRequest('container constructor is not valid for pod web'),
+  },
+  {
+    name: 'an exec in a pod without a node',
+    request: 'POST /api/v1/namespaces/team/pods/unscheduled/exec?command=id',
+    headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1' },
+    expect: badRequest('pod unscheduled does not have a host assigned'),
+  },
+] as const satisfies readonly HostileRequest[];
