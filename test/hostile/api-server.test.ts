@@ -1,17 +1,17 @@
 import t from 'tap';
 import { attack } from './attack.ts';
-import { AttackedServer } from './attacked-server.ts';
+import { AttackedProcess } from './attacked-process.ts';
 import { send } from './send.ts';
 import { API_SERVER_ROWS } from './rows/api-server.ts';
 
-let server = await AttackedServer.start();
+let server = await AttackedProcess.apiServer();
 t.teardown(() => server[Symbol.asyncDispose]());
 
 /** The server; a new one when the last row has ended it. */
-async function standing(): Promise<AttackedServer> {
+async function standing(): Promise<AttackedProcess> {
   if (server.alive) return server;
   await server[Symbol.asyncDispose]();
-  server = await AttackedServer.start();
+  server = await AttackedProcess.apiServer();
   return server;
 }
 
@@ -25,7 +25,7 @@ for (const [subject, rows] of Object.entries(API_SERVER_ROWS)) {
         over,
         expect: { code: 200 },
       };
-      t.equal((await send(server.target, row)).code, 200, 'and goes on to serve others');
+      t.equal((await send((await standing()).target, row)).code, 200, 'and goes on to serve others');
     }
   });
 }

@@ -1,6 +1,6 @@
 /** Sends the rows of a table, one after the other, and looks after each whether the server still stands. */
 import type { Test } from 'tap';
-import type { Attacked } from './attacked-server.ts';
+import type { Attacked } from './attacked-process.ts';
 import { send, sendBytes, type Answer } from './send.ts';
 import type { Expected, HostileBytes, HostileRequest } from './table.ts';
 

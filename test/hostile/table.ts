@@ -46,7 +46,7 @@ export interface HostileRequest {
   readonly type?: string;
   readonly expect: Expected;
   /** Why the answer is not upstream's. */
-  readonly stricter?: string;
+  readonly differs?: string;
 }
 
 /** Bytes inside of TLS, or instead of it, and what comes back. */
@@ -59,7 +59,7 @@ export interface HostileBytes {
   readonly answer: RegExp;
   /** Whether the server closes the connection by itself. */
   readonly closes?: true;
-  readonly stricter?: string;
+  readonly differs?: string;
 }
 
 export const status = (code: number, reason: string, message?: string | RegExp): Expected => ({

@@ -3,9 +3,12 @@ import type { HostileBytes, HostileRequest } from '../table.ts';
 import { JSON_BODIES, PROTOBUF_BODIES, YAML_BODIES } from './bodies.ts';
 import { CREDENTIALS, IMPERSONATION, NEGOTIATION } from './headers.ts';
 import { METHODS } from './methods.ts';
+import { NAMES, SUBRESOURCES, WATCHES } from './objects.ts';
 import { PATCHES } from './patches.ts';
 import { PATHS } from './paths.ts';
+import { CERTIFICATE_REQUESTS, ESCALATION, PROXIES, SERVICE_VALUES } from './privileges.ts';
 import { SELECTORS, TOKENS } from './queries.ts';
+import { HTTP1_BYTES, HTTP2_FRAMES, TLS_BYTES } from './wire.ts';
 
 export const API_SERVER_ROWS: Readonly<Record<string, readonly (HostileRequest | HostileBytes)[]>> = {
   methods: METHODS,
@@ -19,4 +22,14 @@ export const API_SERVER_ROWS: Readonly<Record<string, readonly (HostileRequest |
   'YAML bodies': YAML_BODIES,
   'protobuf bodies': PROTOBUF_BODIES,
   patches: PATCHES,
+  'names, keys and values': NAMES,
+  subresources: SUBRESOURCES,
+  watches: WATCHES,
+  'escalation of rights': ESCALATION,
+  'certificate requests': CERTIFICATE_REQUESTS,
+  'proxies and addresses': PROXIES,
+  'values of services': SERVICE_VALUES,
+  'bytes over HTTP/1.1': HTTP1_BYTES,
+  'frames of HTTP/2': HTTP2_FRAMES,
+  'bytes without TLS': TLS_BYTES,
 };

@@ -276,7 +276,7 @@ export const YAML_BODIES = [
     () => Array.from({ length: 2_000 }, (_, index) => `${' '.repeat(index)}a:\n`).join(''),
     badRequest(),
   ),
-  yaml('a tag of JavaScript', `${HEAD}data: {a: !!js/function "function () {}"}`, { code: 400 }),
+  yaml('a tag of JavaScript is a string', `${HEAD}data: {a: !!js/function "function () {}"}`, { code: 201 }),
   yaml('a tag of Python', `!!python/object/apply:os.system ["id"]`, badRequest()),
   yaml('a tab', 'metadata:\n\tname: a', badRequest()),
   yaml('two documents', `${HEAD}---\n${HEAD}`, { code: 201 }),
@@ -284,9 +284,12 @@ export const YAML_BODIES = [
   yaml('a merge of a string', `${HEAD}<<: constructor\n`, badRequest()),
   yaml('a key __proto__', `${HEAD}data: {__proto__: x}`, { code: 201, text: /"__proto__":"x"/ }),
   yaml('a key that is an object', `${HEAD}? {a: b}\n: c\n`, badRequest()),
-  yaml('a key that is null', `${HEAD}data: {~: x}`, { code: 201 }),
-  yaml('a number with 10,000 digits', `${HEAD}data: {a: ${'9'.repeat(10_000)}}`, badRequest()),
-  yaml('bytes that are no UTF-8', `${HEAD}data: {a: "\ufffe"}`, badRequest()),
+  yaml('a key that is null', `${HEAD}data: {~: x}`, badRequest()),
+  yaml('a number past all numbers is a string', `${HEAD}data: {a: ${'9'.repeat(400)}}`, {
+    code: 201,
+    text: /"a":"9{400}"/,
+  }),
+  yaml('a character that is none', `${HEAD}data: {a: "\ufffe"}`, badRequest()),
   yaml('a control character', `${HEAD}data: {a: "\u0007"}`, badRequest()),
   yaml(
     '3 MiB of a plain scalar',
@@ -337,7 +340,7 @@ export const PROTOBUF_BODIES = [
   protobuf('a version __proto__', unknown('__proto__', 'ConfigMap', Buffer.alloc(0))),
   protobuf('another kind', unknown('v1', 'Pod', Buffer.alloc(0))),
   protobuf('random bytes', unknown('v1', 'ConfigMap', Buffer.from('8f3ac1ffee00ffee00ffee', 'hex'))),
-  protobuf('10,000 levels', () => unknown('v1', 'ConfigMap', deepProtobuf(10_000))),
+  protobuf('10,000 levels', () => unknown('v1', 'ConfigMap', deepProtobuf(10_000)), { code: 422, reason: 'Invalid' }),
   protobuf('a name that is no UTF-8', unknown('v1', 'ConfigMap', field(1, field(1, Buffer.from([0xff, 0xfe])))), {
     code: 422,
   }),

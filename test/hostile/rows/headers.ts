@@ -46,7 +46,7 @@ export const CREDENTIALS = [
     headers: { authorization: 'Bearer admin-token more' },
     request: LIST,
     expect: NOBODY,
-    stricter: 'a token holds no blanks, where upstream reads up to the first',
+    differs: 'a token holds no blanks, where upstream reads up to the first',
   },
   {
     name: 'a password',
@@ -154,7 +154,7 @@ export const IMPERSONATION = [
     expect: forbidden(
       'users "admin" is forbidden: User "alice" cannot impersonate resource "users" in API group "" at the cluster scope',
     ),
-    stricter: LEGACY_ONLY,
+    differs: LEGACY_ONLY,
   },
   {
     name: 'the group of the masters',
@@ -171,7 +171,7 @@ export const IMPERSONATION = [
     expect: forbidden(
       'serviceaccounts "default" is forbidden: User "alice" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "team"',
     ),
-    stricter: LEGACY_ONLY,
+    differs: LEGACY_ONLY,
   },
   {
     name: 'nobody acts for an admin',
@@ -209,7 +209,7 @@ export const IMPERSONATION = [
     request: GET,
     headers: { 'impersonate-user': '' },
     expect: badRequest(/without impersonating a user/),
-    stricter: 'a proxy that knows no name must not act in its own, as upstream lets it',
+    differs: 'a proxy that knows no name must not act in its own, as upstream lets it',
   },
   {
     name: 'an extra whose name is no escape',

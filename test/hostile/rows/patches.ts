@@ -47,7 +47,7 @@ export const PATCHES = [
         { op: 'add', path: '/data/a', value: 'x'.repeat(16 * KiB) },
         ...Array.from({ length: 20 }, (_, index) => ({ op: 'copy', from: '/data', path: `/data/c${index}` })),
       ]),
-    { code: 413, reason: 'RequestEntityTooLarge' },
+    REFUSED,
   ),
   json(
     '2,000 copies of 64 KiB',
@@ -56,7 +56,7 @@ export const PATCHES = [
         { op: 'add', path: '/data/a', value: 'x'.repeat(64 * KiB) },
         ...Array.from({ length: 2_000 }, (_, index) => ({ op: 'copy', from: '/data/a', path: `/data/c${index}` })),
       ]),
-    { code: 413, reason: 'RequestEntityTooLarge' },
+    REFUSED,
   ),
   json('a path of 100,000 parts', () => JSON.stringify([{ op: 'add', path: '/a'.repeat(100_000), value: 1 }]), REFUSED),
   json(
@@ -92,15 +92,23 @@ export const PATCHES = [
     { code: 422, reason: 'Invalid' },
   ),
   merge('another kind', { kind: 'Secret' }, { code: 400, reason: 'BadRequest' }),
-  strategic('a directive that is none', { $patch: 'constructor' }, { code: 400 }),
-  strategic('a deletion of a list that is none', { '$deleteFromPrimitiveList/constructor': ['a'] }, { code: 400 }),
+  strategic(
+    'a directive that is none',
+    { $patch: 'constructor' },
+    status(500, '', 'unknown patch type [constructor] in map [map[$patch:constructor]]'),
+  ),
+  strategic('a deletion of a list that is none', { '$deleteFromPrimitiveList/constructor': ['a'] }, { code: 200 }),
   strategic(
     'an order of elements that is none',
     { spec: { '$setElementOrder/containers': [{ name: 'nobody' }] } },
-    { code: 400 },
+    { code: 200 },
   ),
-  strategic('a merge key that is missing', { spec: { containers: [{ image: 'x' }] } }, { code: 400 }),
-  strategic('an element that is a string', { spec: { containers: ['main'] } }, { code: 400 }),
+  strategic(
+    'a merge key that is missing',
+    { spec: { containers: [{ image: 'x' }] } },
+    { code: 500, text: /does not contain declared merge key: name/ },
+  ),
+  strategic('an element that is a string', { spec: { containers: ['main'] } }, { code: 500 }),
   strategic('__proto__', '{"__proto__":{"spec":{"hostNetwork":true}}}', {
     code: 200,
     text: /^(?![^]*"hostNetwork":true)/,

@@ -15,21 +15,21 @@ export const TOKENS = [
     as: 'alice',
     request: continued({ v: V1, rv: -1, start: '!' }),
     expect: { code: 400, reason: 'BadRequest' },
-    stricter: NOT_HANDED_OUT,
+    differs: NOT_HANDED_OUT,
   },
   {
     name: 'a token that lists from another namespace',
     as: 'alice',
     request: continued({ v: V1, rv: -1, start: 'other/' }),
     expect: { code: 400, reason: 'BadRequest' },
-    stricter: NOT_HANDED_OUT,
+    differs: NOT_HANDED_OUT,
   },
   {
     name: 'a token of secrets that begins with nothing',
     as: 'alice',
     request: `GET /api/v1/namespaces/team/configmaps?continue=${token({ v: V1, rv: -1, start: '\u0000' })}`,
     expect: { code: 400, reason: 'BadRequest' },
-    stricter: NOT_HANDED_OUT,
+    differs: NOT_HANDED_OUT,
   },
   {
     name: 'a token that climbs',
@@ -81,7 +81,7 @@ export const TOKENS = [
     name: 'a token of a revision that is still to come',
     request: continued({ v: V1, rv: 9_007_199_254_740_991, start: 'a\u0000' }),
     expect: { code: 400 },
-    stricter: NOT_HANDED_OUT,
+    differs: NOT_HANDED_OUT,
   },
   {
     name: 'a token that is null',
