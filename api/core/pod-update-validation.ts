@@ -4,7 +4,9 @@ import { type FieldError, forbidden, invalid } from '../machinery/field-error.ts
 import type { Toleration } from './affinity.ts';
 import type { Pod } from './pod.ts';
 import type { PodSpec } from './pod-spec.ts';
-import type { ContainerStatus } from './pod-status.ts';
+import type { ContainerStatus, PodIP } from './pod-status.ts';
+import { IpAddress } from '../machinery/address.ts';
+import { validateIP } from '../machinery/names.ts';
 import { own } from '../machinery/own.ts';
 
 const CHANGEABLE =
@@ -175,6 +177,20 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
   const restarts = old.spec?.containers?.some((container) => container.restartPolicy ?? container.restartPolicyRules);
   if (restartPolicy === 'Never' && !restarts) {
     validateStates(pod.status?.containerStatuses, old.status?.containerStatuses, 'status.containerStatuses', errors);
+  }
+  errors.push(...validatePodIPs(pod.status?.podIPs, old.status?.podIPs));
+  return errors;
+}
+
+/** Services and proxies connect to them. Those that are there already may stay. */
+function validatePodIPs(podIPs: readonly PodIP[] = [], old: readonly PodIP[] = []): FieldError[] {
+  const before = old.map(({ ip = '' }) => ip);
+  const errors = podIPs.flatMap(({ ip = '' }, index) =>
+    validateIP(ip, before).map((problem) => invalid(`status.podIPs[${index}]`, ip, problem)),
+  );
+  const families = new Set(podIPs.map(({ ip = '' }) => IpAddress.parse(ip)?.family));
+  if (families.size < podIPs.length) {
+    errors.push(invalid('status.podIPs', podIPs, 'may specify no more than one IP for each IP family'));
   }
   return errors;
 }

@@ -7,6 +7,9 @@ import { validateLabelName, validateLabelValue, validateQualifiedName } from './
 /** All annotations of an object together, keys and values: 256 KiB. */
 const MAX_ANNOTATIONS_BYTES = 262_144;
 const MAX_LABEL_MANAGER = 128;
+/** Those that are names without a domain before them. */
+const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+const UNQUALIFIED_FINALIZER = 'name is neither a standard finalizer name nor is it fully qualified';
 const IMMUTABLE = 'field is immutable';
 
 /** What the rules need to know of a kind. */
@@ -77,6 +80,8 @@ function validateFinalizers(meta: ObjectMeta, path: string): FieldError[] {
   for (const [index, finalizer] of (meta.finalizers ?? []).entries()) {
     if (errors.length >= MAX_ERRORS) break;
     for (const error of validateQualifiedName(finalizer)) errors.push(invalid(`${at}[${index}]`, finalizer, error));
+    if (finalizer.includes('/') || STANDARD_FINALIZERS.has(finalizer)) continue;
+    errors.push(invalid(`${at}[${index}]`, finalizer, UNQUALIFIED_FINALIZER));
   }
   if (meta.finalizers?.includes('orphan') && meta.finalizers.includes('foregroundDeletion')) {
     errors.push(invalid(at, meta.finalizers, 'finalizers orphan and foregroundDeletion cannot be both set'));

@@ -39,6 +39,8 @@ const SHUTDOWN_GRACE_MS = 10_000;
 const KEEP_ALIVE_MS = 180_000;
 /** Upstream allows 100 streams a connection by default; informers of one process share one. */
 const MAX_CONCURRENT_STREAMS = 1000;
+/** Upstream bounds their bytes alone. A proxy that acts for users sends one for each group; Node takes 1,000, and 128 of HTTP/2. */
+const MOST_HEADERS = 10_000;
 /** What an HTTP/2 connection may hold, in MB: a slow reader holds a chunk of a list per stream. Node's default is 10. */
 const MAX_SESSION_MEMORY_MB = 100;
 
@@ -225,12 +227,17 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
-    settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS },
+    settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, maxHeaderListSize: LONGEST_HEAD_BYTES },
+    maxHeaderListPairs: MOST_HEADERS,
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
     keepAliveTimeout: KEEP_ALIVE_MS,
   } as http2.SecureServerOptions);
   // Of HTTP/1.1, in which commands come. Node reads them off the server; there are no such options.
-  Object.assign(server, { maxHeaderSize: LONGEST_HEAD_BYTES, shouldUpgradeCallback: upgrades });
+  Object.assign(server, {
+    maxHeaderSize: LONGEST_HEAD_BYTES,
+    maxHeadersCount: MOST_HEADERS,
+    shouldUpgradeCallback: upgrades,
+  });
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     socket.setNoDelay(true);
