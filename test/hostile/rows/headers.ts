@@ -271,6 +271,19 @@ export const IMPERSONATION = [
     expect: { code: 403, reason: 'Forbidden' },
   },
   {
+    name: 'two hundred groups over HTTP/2, as a proxy sends them',
+    over: 'HTTP/2',
+    request: LIST,
+    headers: { 'impersonate-user': 'joe', 'impersonate-group': Array.from({ length: 200 }, (_, index) => `g${index}`) },
+    expect: { code: 403, reason: 'Forbidden' },
+  },
+  {
+    name: 'who is acted for, behind 5,000 other headers',
+    request: LIST,
+    headers: { 'x-a': Array.from({ length: 5_000 }, () => 'b'), 'impersonate-user': 'joe' },
+    expect: { code: 403, reason: 'Forbidden' },
+  },
+  {
     name: 'a user whose name is markup',
     request: LIST,
     headers: { 'impersonate-user': '<b>' },

@@ -96,7 +96,10 @@ export const HTTP1_BYTES = [
   {
     name: '20,000 headers',
     bytes: () => `${GET}${HOST}${'X-A: b\r\n'.repeat(20_000)}\r\n`,
-    answer: /^HTTP\/1\.1 (200|431) /,
+    // The answer is lost where the connection is closed before all of them were sent.
+    answer: /^(HTTP\/1\.1 431 |$)/,
+    closes: true,
+    differs: '10,000 headers at most, where upstream bounds their bytes alone',
   },
   {
     name: 'a target in full is the path in it',
