@@ -1,5 +1,6 @@
 /** The query of `pods/{name}/log` (PodLogOptions), as the api-server and the node API both read it. */
 import { forbidden, invalid, notSupported, type FieldError } from '../machinery/field-error.ts';
+import { parseInt64 } from '../machinery/query-integer.ts';
 import { badRequest } from '../machinery/status-error.ts';
 import { queryFlag } from './query-flag.ts';
 
@@ -24,8 +25,7 @@ const STREAMS: readonly LogStream[] = ['All', 'Stdout', 'Stderr'];
 function integer(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (!text) return undefined;
-  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  return Number(text);
+  return parseInt64(text);
 }
 
 function time(query: URLSearchParams, name: string): string | undefined {

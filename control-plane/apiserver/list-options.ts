@@ -1,5 +1,6 @@
 /** `limit`, `continue`, `resourceVersion` and their kin: how upstream reads and refuses them. */
 import { forbidden, invalid, notSupported, type FieldError } from '../../api/machinery/field-error.ts';
+import { parseInt64, uint64Flaw } from '../../api/machinery/query-integer.ts';
 import { badRequest, invalidObject, StatusError } from '../../api/machinery/status-error.ts';
 import { readToken, type ContinueToken } from './continue-token.ts';
 import type { Registry } from './registry.ts';
@@ -44,10 +45,7 @@ export function parseListOptions(query: URLSearchParams, prefix: string, newest:
     errors.push(forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'));
   }
   if (errors.length > 0) throw invalidObject(LIST_OPTIONS, '', errors);
-  const limit = Number(query.get('limit') ?? 0);
-  if (!Number.isInteger(limit)) {
-    throw badRequest(`invalid limit: strconv.ParseInt: parsing ${JSON.stringify(query.get('limit'))}: invalid syntax`);
-  }
+  const limit = parseInt64(query.get('limit') || '0');
   if (continueText && revisionText && revisionText !== '0') {
     throw badRequest('specifying resource version is not allowed when using continue');
   }
@@ -87,8 +85,7 @@ export function parseWatchOptions(query: URLSearchParams): WatchOptions {
     errors.push(invalid('allowWatchBookmarks', false, 'sendInitialEvents requires allowWatchBookmarks'));
   }
   if (errors.length > 0) throw invalidObject(LIST_OPTIONS, '', errors);
-  const seconds = Number(query.get('timeoutSeconds') ?? 0);
-  if (!Number.isInteger(seconds)) throw badRequest('invalid timeoutSeconds');
+  const seconds = parseInt64(query.get('timeoutSeconds') || '0');
   return {
     revision: parseRevision(query.get('resourceVersion') ?? ''),
     bookmarks: isTrue(query.get('allowWatchBookmarks')),
@@ -99,10 +96,10 @@ export function parseWatchOptions(query: URLSearchParams): WatchOptions {
 
 export function parseRevision(text: string): number | undefined {
   if (text === '') return undefined;
-  if (!/^\d+$/.test(text)) {
-    const quoted = JSON.stringify(text);
+  const flaw = uint64Flaw(text);
+  if (flaw !== undefined) {
     throw badRequest(
-      `Invalid value for resourceVersion: resourceVersion: Invalid value: ${quoted}: strconv.ParseUint: parsing ${quoted}: invalid syntax`,
+      `Invalid value for resourceVersion: resourceVersion: Invalid value: ${JSON.stringify(text)}: ${flaw}`,
     );
   }
   return Number(text);

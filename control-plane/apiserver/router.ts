@@ -1,7 +1,8 @@
 /** From a request to the handler of it: authentication, authorization, then the verb on the resource. */
 import { groupResource } from '../../api/machinery/define-kind.ts';
 import type { Kind } from '../../api/machinery/kind.ts';
-import { methodNotAllowed, noSuchPath } from '../../api/machinery/status-error.ts';
+import { validatePathSegmentName } from '../../api/machinery/names.ts';
+import { badRequest, methodNotAllowed, noSuchPath } from '../../api/machinery/status-error.ts';
 import type { Actions, Connector } from './action.ts';
 import { authenticate, authorize, type Gate } from './gate.ts';
 import type { ConnectionCredentials } from './credentials.ts';
@@ -88,6 +89,7 @@ export class Router {
       throw resource.kind.namespaced && !info.name && !info.subresource ? methodNotAllowed() : noSuchPath();
     }
     if (!resource.kind.namespaced) exchange.namespace = '';
+    requireName(info);
     if (resource.kind.deprecation) exchange.warn(resource.kind.deprecation);
     const connector = this.#connectorOf(resource, info);
     if (connector) {
@@ -151,6 +153,20 @@ function requireRoute(resource: Resource, { verb, verbInPath, method, subresourc
 }
 
 const isEmptyPath = (path: string): boolean => !/[^/]/.test(path);
+
+/** What reads or changes one object, whose name is a segment of the path of the store, too. */
+const OBJECT_VERBS = new Set(['get', 'update', 'patch', 'delete']);
+
+/** Throws a 400 StatusError for a name that cannot be one. */
+function requireName({ verb, name, subresource }: RequestInfo): void {
+  if (name === '') {
+    if (subresource !== '') throw badRequest('name must be provided');
+    return;
+  }
+  if (!OBJECT_VERBS.has(verb)) return;
+  const problems = validatePathSegmentName(name);
+  if (problems.length > 0) throw badRequest(`Name parameter invalid: ${JSON.stringify(name)}: ${problems.join(';')}`);
+}
 
 function sendNotFoundPage(exchange: Exchange): void {
   exchange.write(404, 'text/plain; charset=utf-8', '404 page not found\n', { 'X-Content-Type-Options': 'nosniff' });

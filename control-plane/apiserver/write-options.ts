@@ -2,6 +2,7 @@
 import { allProblems, type Body } from '../../api/machinery/body.ts';
 import { cannotHandle, decoderOf, DecodeError } from '../../api/machinery/decode.ts';
 import { notSupported } from '../../api/machinery/field-error.ts';
+import { parseInt64 } from '../../api/machinery/query-integer.ts';
 import { badRequest, invalidObject } from '../../api/machinery/status-error.ts';
 import { DeleteOptions } from '../../api/meta/delete-options.ts';
 import type { Exchange } from './exchange.ts';
@@ -95,10 +96,7 @@ function deleteOptionsFromBody(body: Buffer, exchange: Exchange): DeleteOptions 
 function deleteOptionsFromQuery(query: URLSearchParams): DeleteOptions {
   const options: DeleteOptions = {};
   const grace = query.get('gracePeriodSeconds');
-  if (grace) {
-    if (!/^-?\d+$/.test(grace)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`);
-    options.gracePeriodSeconds = Number(grace);
-  }
+  if (grace) options.gracePeriodSeconds = parseInt64(grace);
   const policy = query.get('propagationPolicy');
   if (policy) options.propagationPolicy = policy;
   if (query.has('orphanDependents')) options.orphanDependents = isTrue(query.get('orphanDependents'));
