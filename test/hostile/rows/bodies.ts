@@ -52,7 +52,7 @@ export const JSON_BODIES = [
   {
     name: 'nesting within the limit',
     request: POST,
-    body: () => `{"metadata":{"name":"deep"},"x":${nested(5_000, '[', ']')}}`,
+    body: () => `{"metadata":{"name":"deep"},"x":${nested(900, '[', ']')}}`,
     expect: { code: 201 },
   },
   {
@@ -246,6 +246,12 @@ export const JSON_BODIES = [
 
 const yaml = (name: string, body: string | (() => string), expect: HostileRequest['expect'], request = POST) =>
   ({ name, request, type: 'application/yaml', body, expect }) as const;
+/** Reading YAML costs more than reading JSON, and is bounded by what there is to read. */
+const tooLong = (name: string, body: () => string) =>
+  ({
+    ...yaml(name, body, status(413, 'RequestEntityTooLarge', /^YAML of more than \d+ tokens is not read/)),
+    differs: 'YAML is bounded by its tokens, too, where upstream bounds its bytes alone',
+  }) as const;
 const HEAD = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n';
 /** Each alias names ten of the one before. */
 const bomb = (levels: number): string =>
@@ -260,16 +266,17 @@ export const YAML_BODIES = [
     () => `${HEAD}data:\n  first: &i value\n${Array.from({ length: 200 }, (_, index) => `  k${index}: *i\n`).join('')}`,
     { code: 201 },
   ),
-  yaml('20,000 repeated keys', () => `${HEAD}data:\n${'  k: v\n'.repeat(20_000)}`, { code: 201 }),
+  yaml('10,000 repeated keys', () => `${HEAD}data:\n${'  k: v\n'.repeat(10_000)}`, { code: 201 }),
   yaml(
-    '20,000 repeated keys, strictly',
-    () => `${HEAD}data:\n${'  k: v\n'.repeat(20_000)}`,
+    '10,000 repeated keys, strictly',
+    () => `${HEAD}data:\n${'  k: v\n'.repeat(10_000)}`,
     { code: 400, reason: 'BadRequest' },
     STRICT,
   ),
+  tooLong('50,000 repeated keys', () => `${HEAD}data:\n${'  k: v\n'.repeat(50_000)}`),
   yaml('a key of two kinds that is the same', `${HEAD}data:\n  1: a\n  "1": b\n`, { code: 201 }),
   yaml('100,000 opening brackets', () => '['.repeat(100_000), badRequest()),
-  yaml('100,000 opening braces', () => '{a: '.repeat(100_000), badRequest()),
+  tooLong('100,000 opening braces', () => '{a: '.repeat(100_000)),
   yaml('a sequence of 50,000 levels', () => '- '.repeat(50_000), badRequest()),
   yaml(
     'indentation of 2,000 levels',
@@ -285,10 +292,10 @@ export const YAML_BODIES = [
   yaml('a key __proto__', `${HEAD}data: {__proto__: x}`, { code: 201, text: /"__proto__":"x"/ }),
   yaml('a key that is an object', `${HEAD}? {a: b}\n: c\n`, badRequest()),
   yaml('a key that is null', `${HEAD}data: {~: x}`, badRequest()),
-  yaml('a number past all numbers is a string', `${HEAD}data: {a: ${'9'.repeat(400)}}`, {
-    code: 201,
-    text: /"a":"9{400}"/,
-  }),
+  {
+    ...yaml('a number past all numbers', `${HEAD}data: {a: ${'9'.repeat(400)}}`, badRequest(/unsupported value/)),
+    differs: 'a number that is none in JSON is refused, where upstream keeps its digits as a string',
+  },
   yaml('a character that is none', `${HEAD}data: {a: "\ufffe"}`, badRequest()),
   yaml('a control character', `${HEAD}data: {a: "\u0007"}`, badRequest()),
   yaml(
@@ -297,8 +304,8 @@ export const YAML_BODIES = [
     invalid(/: Too long: may not be more than 1048576 bytes$/),
   ),
   yaml('3 MiB of colons', () => ':'.repeat(3 * MiB - 1), badRequest()),
-  yaml('100,000 comments', () => `${'#\n'.repeat(100_000)}${HEAD}`, { code: 201 }),
-  yaml('1,000,000 empty lines', () => `${'\n'.repeat(1_000_000)}${HEAD}`, { code: 201 }),
+  tooLong('100,000 comments', () => `${'#\n'.repeat(100_000)}${HEAD}`),
+  tooLong('1,000,000 empty lines', () => `${'\n'.repeat(1_000_000)}${HEAD}`),
 ] as const satisfies readonly HostileRequest[];
 
 const protobuf = (name: string, body: Buffer | (() => Buffer), expect: HostileRequest['expect'] = badRequest()) =>
