@@ -1,6 +1,6 @@
 /** What an update of a pod may change, which is little. */
 import { semanticallyEqual } from '../machinery/deep-equal.ts';
-import { type FieldError, forbidden, invalid } from '../machinery/field-error.ts';
+import { addErrors, type FieldError, forbidden, invalid } from '../machinery/field-error.ts';
 import type { Toleration } from './affinity.ts';
 import type { Pod } from './pod.ts';
 import type { PodSpec } from './pod-spec.ts';
@@ -178,7 +178,7 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
   if (restartPolicy === 'Never' && !restarts) {
     validateStates(pod.status?.containerStatuses, old.status?.containerStatuses, 'status.containerStatuses', errors);
   }
-  errors.push(...validatePodIPs(pod.status?.podIPs, old.status?.podIPs));
+  addErrors(errors, validatePodIPs(pod.status?.podIPs, old.status?.podIPs));
   return errors;
 }
 

@@ -15,7 +15,15 @@ import {
 import { ObjectReference } from '../core/references.ts';
 import { ObjectMeta } from '../meta/object-meta.ts';
 import { ageColumn, nameColumn, text } from '../machinery/columns.ts';
-import { type FieldError, duplicate, invalid, notSupported, required, tooMany } from '../machinery/field-error.ts';
+import {
+  addErrors,
+  type FieldError,
+  duplicate,
+  invalid,
+  notSupported,
+  required,
+  tooMany,
+} from '../machinery/field-error.ts';
 import {
   validateCanonicalIP,
   validateEndpointIP,
@@ -148,7 +156,7 @@ function validateEndpoints(endpoints: readonly Endpoint[], type: EndpointSlice['
     if (!list.length) errors.push(required(`${at}.addresses`, 'must contain at least 1 address'));
     if (list.length > MAX_ADDRESSES) errors.push(tooMany(`${at}.addresses`, list.length, MAX_ADDRESSES));
     for (const [place, address] of list.entries()) {
-      errors.push(...validateAddress(address, type, `${at}.addresses`, place));
+      addErrors(errors, validateAddress(address, type, `${at}.addresses`, place));
     }
     if (hostname !== undefined) {
       for (const problem of validateLabelName(hostname)) errors.push(invalid(`${at}.hostname`, hostname, problem));

@@ -73,7 +73,7 @@ t.test('the pages of one namespace and of all follow each other, now and in the 
       seen.push(
         ...(body.items ?? []).map(({ metadata }) => `${String(metadata?.namespace)}/${String(metadata?.name)}`),
       );
-      token = String(body.metadata?.continue ?? '');
+      token = (body.metadata?.continue as string | undefined) ?? '';
       await between();
     } while (token !== '');
     return seen;
