@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import { stringify } from 'yaml';
 import type { Body } from '../../api/machinery/body.ts';
+import { writeYaml } from '../../api/machinery/yaml-writer.ts';
 import { badRequest, tooLarge } from '../../api/machinery/status-error.ts';
 import { JSON_OBJECT, type Accepted } from './negotiate.ts';
 import type { RequestInfo, User } from './request.ts';
@@ -99,7 +99,7 @@ export class Exchange {
   /** JSON bytes, as the client's encoding. */
   send(code: number, json: Buffer): void {
     if (this.accepted.encoding === 'yaml') {
-      this.write(code, 'application/yaml', Buffer.from(stringify(JSON.parse(json.toString()))));
+      this.write(code, 'application/yaml', writeYaml(JSON.parse(json.toString())));
     } else if (this.indents) {
       this.write(code, 'application/json', indented(json.toString()));
     } else {

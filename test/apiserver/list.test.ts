@@ -115,7 +115,7 @@ t.test('lists come whole, as tables and as metadata, in one namespace and in all
     t.notMatch(older.text, '"meta.k8s.io/v1"');
   }
   const yaml = await server.call('GET', `${PODS}/p1`, { accept: 'application/yaml' });
-  t.match(yaml.text, /^kind: Pod\n/);
+  t.match(yaml.text, /^apiVersion: v1\nkind: Pod\nmetadata:\n/);
   t.equal((await server.call('GET', PODS, { accept: 'text/html' })).status, 406);
 });
 
