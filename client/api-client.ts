@@ -7,6 +7,7 @@ import type { ListMeta } from '../api/meta/list-meta.ts';
 import type { DeleteOptions } from '../api/meta/delete-options.ts';
 import type { Status } from '../api/meta/status.ts';
 import { ConnectionError } from './connection-error.ts';
+import { DeadlineError, withDeadline, type Deadline } from './deadline.ts';
 import { forEachLine } from './line-stream.ts';
 import { resourcePath, withQuery, type Query, type Resource, type Selection } from './resource.ts';
 import { toStatusError } from './status-answer.ts';
@@ -14,7 +15,7 @@ import { Transport, type Credentials, type TransportOptions } from './transport.
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
-  /** How long the server may stay silent. */
+  /** How long the server may stay silent; its whole answer may take WHOLE_ANSWER times as long. */
   readonly timeoutMs?: number;
 }
 
@@ -67,7 +68,7 @@ export interface WatchOptions extends Selection {
   readonly resourceVersion?: string;
   readonly allowWatchBookmarks?: boolean;
   readonly sendInitialEvents?: boolean;
-  /** After how long the server ends the watch. */
+  /** After how long the server ends the watch; one that does not is cut a little later. */
   readonly timeoutSeconds?: number;
   readonly metadataOnly?: boolean;
   /** A watch that is silent for so long is taken for dead; none when absent. */
@@ -90,6 +91,12 @@ export interface Answer {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+const WHOLE_ANSWER = 10;
+/** client-go restarts watches after 5 to 10 minutes, spread so that clients do not come back at once. */
+const WATCH_TIMEOUT_SECONDS = 300;
+const WATCH_MARGIN_MS = 30_000;
+/** A server that says "come back later" is asked again after this at the latest. */
+const MAX_RETRY_AFTER_MS = 60_000;
 /** client-go gives up on a server that keeps saying "too many requests" after so many answers. */
 const MAX_THROTTLED_ATTEMPTS = 10;
 const PAGE_SIZE = 500;
@@ -258,18 +265,17 @@ export class ApiClient implements AsyncDisposable {
       body: encoded,
       headersTimeoutMs: timeoutMs,
       bodyTimeoutMs: timeoutMs,
-      signal: options.signal,
       longRunning: false,
     };
+    const limit = { what: `${method} ${path}`, limitMs: WHOLE_ANSWER * timeoutMs, signal: options.signal };
     for (let attempt = 1; ; attempt++) {
       let answer: Answer;
       try {
-        const response = await this.#transport.send(request);
-        answer = {
-          status: response.statusCode,
-          headers: response.headers,
-          body: await this.#text(response, options.signal),
-        };
+        answer = await this.#within(limit, async (signal) => {
+          const response = await this.#transport.send({ ...request, signal });
+          const body = await this.#text(response, signal);
+          return { status: response.statusCode, headers: response.headers, body };
+        });
       } catch (error) {
         // A kept-alive connection may be closed by the server in the moment in which a request is sent on it.
         if (attempt === 1 && method === 'GET' && isStaleConnection(error)) continue;
@@ -279,7 +285,16 @@ export class ApiClient implements AsyncDisposable {
       const retryAfterSeconds = Number(answer.headers['retry-after']);
       if ((answer.status !== 429 && answer.status !== 503) || !(retryAfterSeconds >= 0)) throw toStatusError(answer);
       if (attempt >= MAX_THROTTLED_ATTEMPTS) throw toStatusError(answer);
-      await delay(retryAfterSeconds * 1000, undefined, { signal: options.signal });
+      await delay(Math.min(retryAfterSeconds * 1000, MAX_RETRY_AFTER_MS), undefined, { signal: options.signal });
+    }
+  }
+
+  /** As `withDeadline`; a server that does not come to an end in time is one that does not answer. */
+  async #within<R>(limit: Deadline, run: (signal: AbortSignal) => Promise<R>): Promise<R> {
+    try {
+      return await withDeadline(limit, run);
+    } catch (error) {
+      throw error instanceof DeadlineError ? new ConnectionError(this.server, error) : error;
     }
   }
 
@@ -309,12 +324,24 @@ export class ApiClient implements AsyncDisposable {
    * Calls back with each event until the server ends the watch, then resolves. An ERROR event (such as 410 Expired, when the
    * resourceVersion is too old) is thrown as StatusError, a broken connection as ConnectionError.
    */
-  async watch<T extends KubeObject>(
+  watch<T extends KubeObject>(
     resource: Resource<T>,
     options: WatchOptions,
     onEvent: (event: WatchEvent<T>) => void,
   ): Promise<void> {
-    const { signal, namespace, metadataOnly, silenceLimitMs = 0, ...query } = options;
+    const { timeoutSeconds = Math.round(WATCH_TIMEOUT_SECONDS * (1 + Math.random())), signal } = options;
+    const limitMs = timeoutSeconds * 1000 + WATCH_MARGIN_MS;
+    return this.#within({ what: `the watch of ${resource.plural}`, limitMs, signal }, (within) =>
+      this.#watch(resource, { ...options, timeoutSeconds }, within, onEvent),
+    );
+  }
+
+  async #watch<T extends KubeObject>(
+    resource: Resource<T>,
+    { namespace, metadataOnly, silenceLimitMs = 0, signal: _, ...query }: WatchOptions,
+    signal: AbortSignal,
+    onEvent: (event: WatchEvent<T>) => void,
+  ): Promise<void> {
     const response = await this.#transport.send({
       method: 'GET',
       path: withQuery(resourcePath(resource, namespace), {
@@ -333,6 +360,8 @@ export class ApiClient implements AsyncDisposable {
     }
     const onLine = (line: string): void => {
       if (!line) return;
+      // What comes after the caller was told of the end is no news to anybody.
+      signal.throwIfAborted();
       const event = this.#parse<WatchEvent<T> | { type: 'ERROR'; object: Status }>(line);
       if (event.type === 'ERROR') throw new StatusError(event.object);
       onEvent(event);

@@ -1,3 +1,5 @@
+import { DeadlineError } from './deadline.ts';
+
 /** The api-server did not answer: nobody there, a name that does not resolve, TLS that fails, silence. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
@@ -10,6 +12,8 @@ export class ConnectionError extends Error {
   }
 }
 
+const DEADLINE = 'DEADLINE';
+
 const SENTENCES: ReadonlyMap<string, string> = new Map([
   ['ECONNREFUSED', 'connection refused (nothing listens there)'],
   ['ECONNRESET', 'the connection was reset'],
@@ -19,6 +23,7 @@ const SENTENCES: ReadonlyMap<string, string> = new Map([
   ['ENOTFOUND', 'the host name does not resolve'],
   ['EAI_AGAIN', 'the host name cannot be resolved at the moment'],
   ['ETIMEDOUT', 'the connection timed out'],
+  [DEADLINE, 'the answer did not end within the time limit'],
   ['UND_ERR_CONNECT_TIMEOUT', 'no connection within the time limit'],
   ['UND_ERR_HEADERS_TIMEOUT', 'no answer within the time limit'],
   ['UND_ERR_BODY_TIMEOUT', 'the answer stopped coming'],
@@ -38,6 +43,7 @@ const SENTENCES: ReadonlyMap<string, string> = new Map([
 ]);
 
 function codeOf(cause: unknown): string {
+  if (cause instanceof DeadlineError) return DEADLINE;
   if (cause instanceof AggregateError && cause.errors.length > 0) return codeOf(cause.errors[0]);
   if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code;
   return 'UNKNOWN';

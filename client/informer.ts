@@ -38,8 +38,6 @@ export interface InformerHandlers<S> {
   onSynced?(): void;
 }
 
-/** client-go restarts watches after 5 to 10 minutes, spread so that clients do not come back at once. */
-const WATCH_TIMEOUT_SECONDS = 300;
 /** Bookmarks come every minute or so; a watch that misses two of them has lost its server. */
 const SILENCE_LIMIT_MS = 150_000;
 /** Answers that say nothing about the resourceVersion: unauthorized, forbidden, throttled, starting up. */
@@ -201,7 +199,6 @@ export class Informer<T extends KubeObject, S = T> {
         metadataOnly,
         resourceVersion: this.#resourceVersion,
         allowWatchBookmarks: true,
-        timeoutSeconds: Math.round(WATCH_TIMEOUT_SECONDS * (1 + Math.random())),
         silenceLimitMs: SILENCE_LIMIT_MS,
         signal,
       },

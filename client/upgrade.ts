@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
+import { DeadlineError, withDeadline } from './deadline.ts';
 
 export interface UpgradeRequest {
   readonly url: URL;
@@ -29,33 +30,30 @@ export const LONGEST_HEAD_BYTES = 1024 * 1024;
 const ANSWER_LIMIT_MS = 30_000;
 
 /** Rejects when the server cannot be reached, with ETIMEDOUT when it does not answer. */
-export function requestUpgrade({
-  url,
-  method,
-  headers,
-  tls,
-  agent,
-  lookup,
-  signal,
-}: UpgradeRequest): Promise<UpgradeAnswer> {
+export async function requestUpgrade(request: UpgradeRequest, limitMs = ANSWER_LIMIT_MS): Promise<UpgradeAnswer> {
+  try {
+    const what = `the upgrade at ${request.url.host}`;
+    return await withDeadline({ what, limitMs, signal: request.signal }, (signal) => upgrade(request, signal));
+  } catch (error) {
+    if (!(error instanceof DeadlineError)) throw error;
+    throw Object.assign(new Error('no answer within the time limit', { cause: error }), { code: 'ETIMEDOUT' });
+  }
+}
+
+function upgrade(
+  { url, method, headers, tls, agent, lookup }: UpgradeRequest,
+  signal: AbortSignal,
+): Promise<UpgradeAnswer> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    const outgoing = send(url, { method, headers, agent, lookup, signal, timeout: ANSWER_LIMIT_MS, ...tls });
-    const giveUp = (): void => {
-      outgoing.destroy(Object.assign(new Error('no answer within the time limit'), { code: 'ETIMEDOUT' }));
-    };
-    outgoing.on('timeout', giveUp);
-    const answered = (answer: UpgradeAnswer): void => {
-      outgoing.off('timeout', giveUp);
-      answer.response.socket.setTimeout(0);
-      resolve(answer);
-    };
+    // The signal is of the answer alone: it is never aborted once that is there.
+    const outgoing = send(url, { method, headers, agent, lookup, signal, ...tls });
     outgoing.on('upgrade', (response, socket, head) => {
       // Until its new owner listens; what goes wrong with it closes it.
       socket.on('error', () => socket.destroy());
-      answered({ upgraded: true, response, socket, head });
+      resolve({ upgraded: true, response, socket, head });
     });
-    outgoing.on('response', (response) => answered({ upgraded: false, response }));
+    outgoing.on('response', (response) => resolve({ upgraded: false, response }));
     outgoing.on('error', reject);
     outgoing.end();
   });

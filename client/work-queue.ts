@@ -3,6 +3,7 @@
  * a growing wait when its worker fails.
  */
 import { backoffMs } from './backoff.ts';
+import { MAX_TIMER_MS } from './deadline.ts';
 
 export interface WorkQueueOptions {
   /** How many keys are worked on at the same time. */
@@ -17,7 +18,6 @@ export interface WorkQueueOptions {
 /** client-go's default rate limiter starts at 5 ms; its 1000 s at the end would leave an object alone for too long. */
 const INITIAL_BACKOFF_MS = 5;
 const MAX_BACKOFF_MS = 60_000;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class WorkQueue {
   readonly #options: WorkQueueOptions;

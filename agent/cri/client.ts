@@ -1,6 +1,9 @@
 /** The client of the container runtime: one method a call of runtime.v1, over the runtime's unix socket. */
 import { Client, credentials, Metadata, status, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
+import type { MethodDefinition } from '@grpc/proto-loader';
 import descriptor from '../../proto/runtime-v1.json' with { type: 'json' };
+import { DeadlineError, withDeadline } from '../../client/deadline.ts';
+import { rpcErrorText } from './rpc-error.ts';
 import { loadProto, type Service } from './service.ts';
 import type {
   AttachRequest,
@@ -29,6 +32,10 @@ import { own } from '../../api/machinery/own.ts';
 
 /** kubelet's `--runtime-request-timeout`. */
 const CALL_LIMIT_MS = 2 * 60_000;
+/** A pull that takes longer is given up and tried again: what it has fetched of whole layers is kept. */
+const PULL_LIMIT_MS = 60 * 60_000;
+/** A command that has run out of time is ended by the runtime; it has so long to say so. */
+const EXEC_MARGIN_MS = 2_000;
 /** containerd answers with long lists of containers; kubelet's limit for a CRI message. */
 const MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024;
 /** How long a lost connection waits at most before the next attempt. */
@@ -49,9 +56,7 @@ export class CriError extends Error {
   }
   /** As Go prints the failure of a call: what people search for. */
   get rpcText(): string {
-    const words = status[this.code].toLowerCase().split('_');
-    const name = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
-    return `rpc error: code = ${name === 'Cancelled' ? 'Canceled' : name} desc = ${this.message}`;
+    return rpcErrorText(this.code, this.message);
   }
   get unimplemented(): boolean {
     return this.code === status.UNIMPLEMENTED;
@@ -60,7 +65,7 @@ export class CriError extends Error {
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
-  /** Milliseconds; `Infinity` for a call that is watched in other ways. */
+  /** Every call has a limit, whatever the runtime does. */
   readonly limitMs?: number;
 }
 
@@ -268,21 +273,17 @@ export class CriClient {
     await this.#call(this.#runtime, 'ReopenContainerLog', { containerId }, options);
   }
 
-  /** Runs a command to its end. `timeoutSeconds` 0 means no limit; past it the command is killed and DEADLINE_EXCEEDED thrown. */
+  /** Runs a command to its end, at most for so long: past it the command is killed and DEADLINE_EXCEEDED thrown. */
   execSync(
     containerId: string,
     cmd: readonly string[],
     timeoutSeconds: number,
     options: CallOptions = {},
   ): Promise<ExecSyncResult> {
-    // A little longer than the runtime's own limit, so that it is the runtime that ends the command.
-    const limitMs = timeoutSeconds > 0 ? timeoutSeconds * 1000 + 5_000 : Infinity;
-    return this.#call(
-      this.#runtime,
-      'ExecSync',
-      { containerId, cmd, timeout: timeoutSeconds },
-      { limitMs, ...options },
-    );
+    // The runtime knows limits in whole seconds, and 0 as none.
+    const timeout = Math.max(1, Math.ceil(timeoutSeconds));
+    const limitMs = timeout * 1000 + EXEC_MARGIN_MS;
+    return this.#call(this.#runtime, 'ExecSync', { containerId, cmd, timeout }, { limitMs, ...options });
   }
 
   /** Prepares a streaming exec; gives the URL of the runtime's streaming server. */
@@ -318,7 +319,7 @@ export class CriClient {
     return answer.image ?? undefined;
   }
 
-  /** Pulls; gives the reference to create containers with. No limit of time: pass a signal. */
+  /** Pulls; gives the reference to create containers with. */
   async pullImage(
     image: string,
     auth: AuthConfig | undefined,
@@ -329,7 +330,7 @@ export class CriClient {
       this.#image,
       'PullImage',
       { image: { image }, auth, sandboxConfig },
-      { limitMs: Infinity, ...options },
+      { limitMs: PULL_LIMIT_MS, ...options },
     );
     return answer.imageRef;
   }
@@ -350,31 +351,63 @@ export class CriClient {
     return this.#client.makeServerStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, {});
   }
 
-  #call<T>(service: Service, name: string, request: object, options: CallOptions = {}): Promise<T> {
-    const { signal, limitMs = CALL_LIMIT_MS } = options;
+  /** A call of another service of containerd's on the same socket, in one of its namespaces. */
+  callContainerd<T>(
+    service: Service,
+    name: string,
+    request: object,
+    namespace: string,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const metadata = new Metadata();
+    metadata.set('containerd-namespace', namespace);
+    return this.#call(service, name, request, options, metadata);
+  }
+
+  async #call<T>(
+    service: Service,
+    name: string,
+    request: object,
+    { signal, limitMs = CALL_LIMIT_MS }: CallOptions = {},
+    metadata = new Metadata(),
+  ): Promise<T> {
     const method = service.method(name);
-    return new Promise<T>((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(new CriError(name, status.CANCELLED, `${name}: ${String(signal.reason)}`));
-        return;
-      }
-      const startedAt = process.uptime();
+    const startedAt = process.uptime();
+    let failed = true;
+    try {
+      const answer = await withDeadline({ what: name, limitMs, signal }, (within) =>
+        this.#unary(method, request, metadata, limitMs, within),
+      );
+      failed = false;
+      return answer as T;
+    } catch (error) {
+      if (error instanceof DeadlineError) throw new CriError(name, status.DEADLINE_EXCEEDED, error.message);
+      if (signal?.aborted) throw new CriError(name, status.CANCELLED, `${name}: ${String(signal.reason)}`);
+      throw this.#errorOf(name, error as ServiceError);
+    } finally {
+      this.#called?.(name, process.uptime() - startedAt, failed);
+    }
+  }
+
+  /** The limit also travels with the call, so that the runtime gives up what nobody waits for. */
+  #unary(
+    method: MethodDefinition<object, object>,
+    request: object,
+    metadata: Metadata,
+    limitMs: number,
+    signal: AbortSignal,
+  ): Promise<object | undefined> {
+    return new Promise((resolve, reject) => {
       const call = this.#client.makeUnaryRequest<object, object>(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
         request,
-        new Metadata(),
-        { deadline: limitMs === Infinity ? Infinity : Date.now() + limitMs },
-        (error, answer) => {
-          signal?.removeEventListener('abort', cancel);
-          this.#called?.(name, process.uptime() - startedAt, error !== null);
-          if (error) reject(this.#errorOf(name, error));
-          else resolve(answer as T);
-        },
+        metadata,
+        { deadline: Date.now() + limitMs },
+        (error, answer) => (error ? reject(error) : resolve(answer)),
       );
-      const cancel = () => call.cancel();
-      signal?.addEventListener('abort', cancel, { once: true });
+      signal.addEventListener('abort', () => call.cancel(), { once: true });
     });
   }
 

@@ -3,7 +3,7 @@
  * the CRI shows the container as exited while the task lives, and refuses to remove it ("cannot delete running task") for as
  * long as containerd runs. Such a task is ended through containerd's own service.
  */
-import { Metadata, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import descriptor from '../../proto/containerd-tasks-v1.json' with { type: 'json' };
 import { CriError, type CallOptions, type CriClient } from './client.ts';
 import { CRI_NAMESPACE } from './events.ts';
@@ -85,19 +85,10 @@ async function endTask(cri: CriClient, containerId: string): Promise<void> {
 const tasks = loadProto(descriptor).service('containerd.services.tasks.v1.Tasks');
 
 /** Resolves also when there is no such task, when it has ended, and on a runtime without this service, which is not containerd. */
-function callTasks(cri: CriClient, name: 'Kill' | 'Wait' | 'Delete', request: object): Promise<void> {
-  const method = tasks.method(name);
-  const metadata = new Metadata();
-  metadata.set('containerd-namespace', CRI_NAMESPACE);
-  return new Promise((resolve, reject) => {
-    cri.channel.makeUnaryRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      request,
-      metadata,
-      { deadline: Date.now() + CALL_LIMIT_MS },
-      (error) => (error && !HARMLESS.has(error.code) ? reject(error) : resolve()),
-    );
-  });
+async function callTasks(cri: CriClient, name: 'Kill' | 'Wait' | 'Delete', request: object): Promise<void> {
+  try {
+    await cri.callContainerd(tasks, name, request, CRI_NAMESPACE, { limitMs: CALL_LIMIT_MS });
+  } catch (error) {
+    if (!(error instanceof CriError && HARMLESS.has(error.code))) throw error;
+  }
 }

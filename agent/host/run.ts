@@ -1,5 +1,6 @@
 /** Runs a program on the host: an argument list, never a shell. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { DeadlineError, withDeadline } from '../../client/deadline.ts';
 
 export interface RunOptions {
   /** Given to the program on stdin. */
@@ -33,43 +34,48 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 /** A killed program that is parked in the kernel (a hung mount) never ends; after this long it is left behind. */
 const LEFT_BEHIND_AFTER_MS = 1_000;
 
-/** Resolves when the program ends with 0; rejects with a ProgramError otherwise (also when it cannot be started). */
-export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const { input, timeoutMs = DEFAULT_TIMEOUT_MS, signal, env, onStdout } = options;
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      signal,
-      env,
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
+/**
+ * Resolves when the program ends with 0; rejects with a ProgramError otherwise (also when it cannot be started), and with the
+ * signal's reason. Whatever the program does, even in the kernel, it is not waited for any longer than its limit.
+ */
+export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, signal, env } = options;
+  let child: ChildProcessWithoutNullStreams | undefined;
+  const limitMs = timeoutMs + LEFT_BEHIND_AFTER_MS;
+  try {
+    return await withDeadline({ what: program, limitMs, signal }, () => {
+      child = spawn(program, args, { stdio: 'pipe', env, timeout: timeoutMs, killSignal: 'SIGKILL' });
+      return ended(child, program, args, { ...options, timeoutMs });
     });
+  } catch (error) {
+    if (child && !(error instanceof ProgramError)) leaveBehind(child);
+    if (!(error instanceof DeadlineError)) throw error;
+    throw new ProgramError(program, args, null, `does not end, even when killed (limit ${timeoutMs} ms)`, '');
+  }
+}
+
+function leaveBehind(child: ChildProcessWithoutNullStreams): void {
+  child.kill('SIGKILL');
+  for (const stream of child.stdio) stream?.destroy();
+  child.unref();
+}
+
+function ended(
+  child: ChildProcessWithoutNullStreams,
+  program: string,
+  args: readonly string[],
+  { input, timeoutMs, onStdout }: RunOptions,
+): Promise<RunResult> {
+  return new Promise((resolve, reject) => {
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', onStdout ?? ((text: string) => (stdout += text)));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    const leaveBehind = setTimeout(() => {
-      for (const stream of child.stdio) stream?.destroy();
-      child.unref();
-      reject(new ProgramError(program, args, null, `does not end, even when killed (limit ${timeoutMs} ms)`, stderr));
-    }, timeoutMs + LEFT_BEHIND_AFTER_MS);
-    child.on('error', (error) => {
-      clearTimeout(leaveBehind);
-      reject(new ProgramError(program, args, null, error.message, stderr));
-    });
+    child.on('error', (error) => reject(new ProgramError(program, args, null, error.message, stderr)));
     child.on('close', (code, killedBy) => {
-      clearTimeout(leaveBehind);
-      if (code === 0) resolve({ stdout, stderr });
-      else
-        reject(
-          new ProgramError(
-            program,
-            args,
-            code,
-            killedBy ? `ended by ${killedBy} (limit ${timeoutMs} ms)` : `exit code ${code}`,
-            stderr,
-          ),
-        );
+      if (code === 0) return resolve({ stdout, stderr });
+      const how = killedBy ? `ended by ${killedBy} (limit ${timeoutMs} ms)` : `exit code ${code}`;
+      reject(new ProgramError(program, args, code, how, stderr));
     });
     // A program that ends without reading its input is judged by its exit code, not by the broken pipe.
     child.stdin.on('error', (error: NodeJS.ErrnoException) => error.code !== 'EPIPE' && reject(error));

@@ -1,6 +1,7 @@
 /** Renews a certificate before it expires. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../../client/backoff.ts';
+import { MAX_TIMER_MS } from '../../client/deadline.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { CertifiedKey } from './node-certificates.ts';
 
@@ -8,8 +9,6 @@ import type { CertifiedKey } from './node-certificates.ts';
 const EARLIEST = 0.7;
 const LATEST = 0.9;
 const RETRY = { initialMs: 5_000, maxMs: 10 * 60_000 };
-/** A timer cannot be set further ahead (2^31 ms, 24 days); longer waits are cut in pieces. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** When to renew, in ms since the epoch. */
 export const renewalTime = ({ validFromMs, validToMs }: CertifiedKey, random = Math.random()): number =>

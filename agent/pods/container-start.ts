@@ -21,6 +21,8 @@ const HOSTS_FILE_MODE = 0o644;
 /** Whoever the container runs as may write its termination message. */
 const TERMINATION_FILE_MODE = 0o666;
 const LOG_DIRECTORY_MODE = 0o755;
+/** The kubelet waits for good; a container that has not been let start for so long is better started afresh. */
+const POST_START_LIMIT_MS = 60 * 60_000;
 const HOOK_FAILED = 'PostStartHookError';
 
 type Start = ActionOf<'startContainer'>;
@@ -152,7 +154,7 @@ async function postStart(
 ): Promise<void> {
   const podIP = podIPs[0] ?? environment.hostIPs[0] ?? '';
   try {
-    await runHook(handler, { container, containerId, podIP }, cri, signal);
+    await runHook(handler, { container, containerId, podIP }, cri, { limitMs: POST_START_LIMIT_MS, signal });
   } catch (error) {
     signal.throwIfAborted();
     record(pod, 'Warning', 'FailedPostStartHook', 'PostStartHook failed', container.name);

@@ -39,14 +39,14 @@ async function preStop(
   const handler = container?.lifecycle?.preStop;
   if (!handler || !container || graceSeconds === 0 || observed.state !== 'running') return;
   const podIP = liveSandbox(runtime)?.ips[0] ?? environment.hostIPs[0] ?? '';
-  const limit = AbortSignal.timeout(graceSeconds * 1000);
+  const limit = { limitMs: graceSeconds * 1000, signal };
   try {
-    await runHook(handler, { container, containerId: observed.id, podIP }, cri, AbortSignal.any([signal, limit]));
+    await runHook(handler, { container, containerId: observed.id, podIP }, cri, limit);
   } catch (error) {
     signal.throwIfAborted();
     // The hook's words may hold secrets: they stay on the node.
-    const why = limit.aborted ? `did not end within ${graceSeconds}s` : (error as Error).message;
-    logger.warn({ pod: pod.metadata?.uid, container: container.name, err: why }, 'a preStop hook has failed');
+    const err = (error as Error).message;
+    logger.warn({ pod: pod.metadata?.uid, container: container.name, err }, 'a preStop hook has failed');
     record(pod, 'Warning', 'FailedPreStopHook', 'PreStopHook failed', container.name);
   }
 }

@@ -1,9 +1,31 @@
-/** `$(NAME)` in commands, arguments and environment values; `$$` stands for a dollar sign. */
+/**
+ * `$(NAME)` in commands, arguments and environment values; `$$` stands for a dollar sign. A reference reaches to the first `)`,
+ * whatever stands before it: `$(A $(B))` refers to `A $(B`.
+ */
 
 /** Names that are not known stay as they are written. */
-export function expand(text: string, variables: ReadonlyMap<string, string>): string {
-  if (!text.includes('$')) return text;
-  return text.replace(/\$\$|\$\(([^()]*)\)/g, (match, name: string | undefined) =>
-    name === undefined ? '$' : (variables.get(name) ?? match),
-  );
+export const expand = (text: string, variables: ReadonlyMap<string, string>): string =>
+  expandWith(text, (name) => variables.get(name) ?? `$(${name})`);
+
+/** Looks at each character once: a text may be a megabyte of `$(`. */
+export function expandWith(text: string, valueOf: (name: string) => string): string {
+  let expanded = '';
+  let from = 0;
+  let closer = 0;
+  for (let at = text.indexOf('$'); at >= 0; at = text.indexOf('$', from)) {
+    expanded += text.slice(from, at);
+    const next = text[at + 1];
+    if (next === '(' && closer >= 0 && closer <= at) closer = text.indexOf(')', at);
+    if (next === '(' && closer >= 0) {
+      expanded += valueOf(text.slice(at + 2, closer));
+      from = closer + 1;
+    } else if (next === '$') {
+      expanded += '$';
+      from = at + 2;
+    } else {
+      expanded += '$';
+      from = at + 1;
+    }
+  }
+  return expanded + text.slice(from);
 }

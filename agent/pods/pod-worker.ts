@@ -4,6 +4,7 @@
  */
 import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
+import { MAX_TIMER_MS } from '../../client/deadline.ts';
 import type { PodProbes } from '../probes/pod-probes.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
 import { isAlive, newestContainer, NOTHING_RUNS, type ObservedContainer, type PodRuntime } from './observed.ts';
@@ -41,7 +42,6 @@ const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 10_000;
 /** While something is carried out, changes are shown this often at most; its end is shown at once. */
 const LOOK_WHILE_BUSY_MS = 1_000;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** The first wait for what was told to show, doubling; given up past the last. */
 const TOLD_LOOK_MS = 10;
 const TOLD_LOOK_LIMIT_MS = 5_000;

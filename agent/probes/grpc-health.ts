@@ -1,49 +1,129 @@
 /** Asks a server how it is by the gRPC health protocol: https://github.com/grpc/grpc/blob/master/doc/health-checking.md */
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { connect, type ClientHttp2Session, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2';
+import { kubernetesVersion } from '../../api/version.ts';
+import { DeadlineError, withDeadline, type TimeLimit } from '../../client/deadline.ts';
+import { rpcErrorText, status as code } from '../cri/rpc-error.ts';
+import {
+  decodeServingStatus,
+  encodeHealthRequest,
+  frame,
+  SERVING,
+  statusName,
+  unframe,
+} from './grpc-health-messages.ts';
+import { bracketed } from './http-target.ts';
+import { CONNECT_WORDS } from './tcp.ts';
 
-const CHECK = '/grpc.health.v1.Health/Check';
-const STATUSES = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
-const SERVING = 1;
-/** Protobuf keys: field 1 as a string, field 1 as a varint. */
-const SERVICE_KEY = 0x0a;
-const STATUS_KEY = 0x08;
+/** An answer is a number; a server that sends more than this is no health service. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+const USER_AGENT = `kube-probe/${kubernetesVersion.major}.${kubernetesVersion.minor}`;
 
-/** HealthCheckRequest; service names are shorter than a one-byte length can say. */
-function encodeRequest(service: string): Buffer {
-  const name = Buffer.from(service);
-  return name.length === 0 ? Buffer.alloc(0) : Buffer.from([SERVICE_KEY, name.length, ...name]);
+type AnswerHeaders = IncomingHttpHeaders & IncomingHttpStatusHeader;
+
+/** A call that has ended without an answer. */
+class RpcError extends Error {
+  override readonly name = 'RpcError';
+  readonly code: code;
+  constructor(code: code, message: string) {
+    super(message);
+    this.code = code;
+  }
 }
 
-const decodeStatus = (answer: Buffer): number => (answer[0] === STATUS_KEY ? (answer[1] ?? 0) : 0);
-
 /** Rejects with the reason when the service does not serve. */
-export async function checkGrpcHealth(
-  address: string,
-  service: string,
-  timeoutSeconds: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const client = new Client(address, credentials.createInsecure());
+export async function checkGrpcHealth(host: string, port: number, service: string, limit: TimeLimit): Promise<void> {
+  const address = `${bracketed(host)}:${port}`;
+  let status: number;
   try {
-    const status = await new Promise<number>((resolve, reject) => {
-      const call = client.makeUnaryRequest(
-        CHECK,
-        encodeRequest,
-        decodeStatus,
-        service,
-        new Metadata(),
-        { deadline: Date.now() + timeoutSeconds * 1000 },
-        (error, answer) => {
-          signal.removeEventListener('abort', cancel);
-          if (error) reject(new Error(`error: health rpc failed: ${error.details}`));
-          else resolve(answer ?? 0);
-        },
-      );
-      const cancel = () => call.cancel();
-      signal.addEventListener('abort', cancel, { once: true });
-    });
-    if (status !== SERVING) throw new Error(`service unhealthy (responded with "${STATUSES[status] ?? status}")`);
-  } finally {
-    client.close();
+    status = await withDeadline({ ...limit, what: `the gRPC health check of ${address}` }, (signal) =>
+      check(address, service, limit.limitMs, signal),
+    );
+  } catch (error) {
+    limit.signal?.throwIfAborted();
+    throw new Error(failureWords(error as Error, address, limit.limitMs), { cause: error });
   }
+  if (status !== SERVING) throw new Error(`service unhealthy (responded with "${statusName(status)}")`);
+}
+
+/** One call on a connection of its own, which is closed with the answer: a gRPC library would keep it for a while. */
+function check(address: string, service: string, limitMs: number, signal: AbortSignal): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const session = connect(`http://${address}`);
+  session.on('error', reject);
+  session.on('close', () => reject(new RpcError(code.UNAVAILABLE, 'the connection was closed')));
+  signal.addEventListener('abort', () => session.destroy(), { once: true });
+  call(session, service, limitMs)
+    .then(resolve, reject)
+    .finally(() => session.destroy());
+  return promise;
+}
+
+function call(session: ClientHttp2Session, service: string, limitMs: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/grpc.health.v1.Health/Check',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      'user-agent': USER_AGENT,
+      'grpc-timeout': `${Math.ceil(limitMs)}m`,
+    });
+    const answer: Buffer[] = [];
+    let answerBytes = 0;
+    let headers: AnswerHeaders = {};
+    stream.on('response', (response) => (headers = response));
+    stream.on('trailers', (trailers) => (headers = { ...headers, ...trailers }));
+    stream.on('data', (chunk: Buffer) => {
+      answer.push(chunk);
+      answerBytes += chunk.length;
+      if (answerBytes > MAX_ANSWER_BYTES)
+        reject(new RpcError(code.RESOURCE_EXHAUSTED, 'the answer is too long for a health check'));
+    });
+    stream.on('error', reject);
+    stream.on('close', () => {
+      try {
+        resolve(servingStatus(headers, Buffer.concat(answer)));
+      } catch (error) {
+        reject(error);
+      }
+    });
+    stream.end(frame(encodeHealthRequest(service)));
+  });
+}
+
+function servingStatus(headers: AnswerHeaders, answer: Buffer): number {
+  const grpcStatus = headers['grpc-status'];
+  if (grpcStatus === undefined) {
+    const status = headers[':status'];
+    if (status === undefined || status === 200) throw new RpcError(code.UNAVAILABLE, 'the call was broken off');
+    throw new RpcError(code.UNKNOWN, `unexpected HTTP status code received from server: ${status}`);
+  }
+  const status: code = Number(grpcStatus);
+  if (status !== code.OK) throw new RpcError(status, plainText(headers['grpc-message']));
+  return decodeServingStatus(unframe(answer));
+}
+
+/** grpc-message is percent-encoded; one that is not is shown as it is. */
+function plainText(message: string | string[] | undefined): string {
+  const text = String(message ?? '');
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
+}
+
+function failureWords(error: NodeJS.ErrnoException, address: string, limitMs: number): string {
+  const timedOut = `timeout: health rpc did not complete within ${limitMs / 1000}s`;
+  if (error instanceof DeadlineError) return timedOut;
+  if (error instanceof RpcError) {
+    if (error.code === code.DEADLINE_EXCEEDED) return timedOut;
+    if (error.code === code.UNIMPLEMENTED)
+      return `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${error.message}`;
+    return `error: health rpc probe failed: ${rpcErrorText(error.code, error.message)}`;
+  }
+  const words = CONNECT_WORDS.get(error.code ?? '');
+  const why = words === undefined ? error.message : `dial tcp ${address}: ${words}`;
+  return `error: failed to connect service at "${address}": ${why}`;
 }

@@ -1,111 +1,142 @@
 /** HTTP GET as probes and lifecycle hooks make it. */
-import http from 'node:http';
-import https from 'node:https';
+import { connect as connectTcp, isIP } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { HTTPGetAction } from '../../api/core/probe.ts';
+import { DeadlineError, withDeadline, type TimeLimit } from '../../client/deadline.ts';
 import type { AnyContainer } from '../pods/actions.ts';
 import { portNumber } from '../pods/ports.ts';
+import { headerLines } from './http-headers.ts';
+import { HttpResponseReader, type HttpResponse } from './http-response.ts';
+import { bracketed, requestTarget, urlOf, type HttpTarget } from './http-target.ts';
+import { CONNECT_WORDS } from './tcp.ts';
 
-export interface HttpAnswer {
-  readonly status: number;
-  readonly body: string;
-  /** Where a redirect to another host points; it is not followed there. */
-  readonly redirectedTo?: string;
+/** Also of a redirect that was not followed: one to another host, or to nowhere. */
+export type HttpAnswer = Pick<HttpResponse, 'status' | 'body'>;
+
+export interface HttpRequest {
+  readonly action: HTTPGetAction;
+  readonly container: AnyContainer;
+  readonly podIP: string;
+  /** `probe`, `lifecycle` */
+  readonly purpose: string;
 }
 
-/** The kubelet reads so much of an answer. */
-const MAX_BODY_BYTES = 10 * 1024;
 const MAX_REDIRECTS = 10;
-const USER_AGENT = 'kube-probe/1.36';
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** Follows redirects on the same host. Certificates are not checked: a probe asks whether somebody answers. */
-export async function httpGet(
-  action: HTTPGetAction,
-  container: AnyContainer,
-  podIP: string,
+/** OpenSSL's words when the first bytes are no TLS record. */
+const NO_TLS = /wrong version number|packet length too long/;
+
+/** Nobody has answered, or not with HTTP. */
+export class HttpGetError extends Error {
+  override readonly name = 'HttpGetError';
+  constructor(message: string, cause: unknown) {
+    super(message, { cause });
+  }
+  /** The server speaks plain HTTP where TLS was expected. */
+  get isPlainServer(): boolean {
+    return NO_TLS.test((this.cause as Error).message);
+  }
+}
+
+/** Follows redirects on the same host. Certificates are not checked: the question is whether somebody answers. */
+export async function httpGet(request: HttpRequest, limit: TimeLimit): Promise<HttpAnswer> {
+  const { action, container, podIP } = request;
+  const first: HttpTarget = {
+    scheme: action.scheme === 'HTTPS' ? 'https' : 'http',
+    host: action.host || podIP,
+    port: portNumber(action.port, container),
+    target: requestTarget(action.path ?? ''),
+  };
+  const asked = { target: first };
+  try {
+    return await withDeadline({ ...limit, what: urlOf(first) }, (signal) => follow(asked, request, signal));
+  } catch (error) {
+    limit.signal?.throwIfAborted();
+    const words = `Get "${urlOf(asked.target)}": ${wording(error as NodeJS.ErrnoException, asked.target)}`;
+    throw new HttpGetError(words, error);
+  }
+}
+
+/** `asked.target` is who has been asked last. */
+async function follow(
+  asked: { target: HttpTarget },
+  { action, purpose }: HttpRequest,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
-  const host = action.host || podIP;
-  const scheme = (action.scheme ?? 'HTTP').toLowerCase();
-  const port = portNumber(action.port, container);
-  const path = action.path || '/';
-  let url = new URL(
-    `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}${path.startsWith('/') ? path : `/${path}`}`,
-  );
-  const first = url.hostname;
+  const { host } = asked.target;
+  let keepsHost = true;
   for (let redirects = 0; ; redirects++) {
-    const { answer, location } = await once(url, headersOf(action), signal);
-    if (location === undefined || answer.status < 300 || answer.status >= 400) return answer;
-    url = new URL(location, url);
-    if (url.hostname !== first) return { ...answer, redirectedTo: url.href };
-    if (redirects === MAX_REDIRECTS) throw new Error(`Get "${url.href}": stopped after ${MAX_REDIRECTS} redirects`);
+    const { target } = asked;
+    const head = `GET ${target.target} HTTP/1.1\r\n${headerLines(action.httpHeaders ?? [], purpose, target, keepsHost)}\r\n`;
+    const response = await exchange(target, head, signal);
+    const { status, location } = response;
+    if (!REDIRECTS.has(status) || !location) return response;
+    const next = redirected(target, location);
+    if (next.host !== host) return response;
+    if (redirects === MAX_REDIRECTS - 1) throw new Error(`stopped after ${MAX_REDIRECTS} redirects`);
+    keepsHost &&= !URL.canParse(location);
+    asked.target = next;
   }
 }
 
-function headersOf({ httpHeaders = [] }: HTTPGetAction): Record<string, string[]> {
-  const headers = new Map([
-    ['user-agent', [USER_AGENT]],
-    ['accept', ['*/*']],
-  ]);
-  for (const [name, values] of Map.groupBy(httpHeaders, ({ name }) => name.toLowerCase())) {
-    headers.set(
-      name,
-      values.map(({ value }) => value),
-    );
-  }
-  // A header that is given empty is left out.
-  for (const name of ['user-agent', 'accept']) if (headers.get(name)?.[0] === '') headers.delete(name);
-  return Object.fromEntries(headers);
+function redirected(from: HttpTarget, location: string): HttpTarget {
+  const url = URL.parse(location, urlOf(from));
+  if (!url) throw new Error(`failed to parse Location header ${JSON.stringify(location)}`);
+  const scheme = url.protocol.slice(0, -1);
+  if (scheme !== 'http' && scheme !== 'https') throw new Error(`unsupported protocol scheme "${scheme}"`);
+  return {
+    scheme,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port),
+    target: `${url.pathname}${url.search}`,
+  };
 }
+const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
-function once(
-  url: URL,
-  { host, ...headers }: Record<string, string[]>,
-  signal: AbortSignal,
-): Promise<{ answer: HttpAnswer; location: string | undefined }> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error) => reject(new Error(`Get "${url.href}": ${wording(error, url)}`));
-    const request = (url.protocol === 'https:' ? https : http).get(
-      url,
-      {
-        headers: { ...headers, connection: 'close', ...(host?.[0] !== undefined && { host: host[0] }) },
-        signal,
-        agent: false,
-        rejectUnauthorized: false,
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        const done = () => {
-          request.destroy();
-          const body = Buffer.concat(chunks).subarray(0, MAX_BODY_BYTES).toString('utf8');
-          resolve({ answer: { status: response.statusCode ?? 0, body }, location: response.headers.location });
-        };
-        response.on('data', (chunk: Buffer) => {
-          chunks.push(chunk);
-          if ((size += chunk.length) >= MAX_BODY_BYTES) done();
-        });
-        response.on('end', done);
-        response.on('error', fail);
-      },
-    );
-    request.on('error', fail);
+/** One request on a connection of its own, which is closed with the answer, whatever the peer thinks of it. */
+function exchange({ scheme, host, port }: HttpTarget, head: string, signal: AbortSignal): Promise<HttpResponse> {
+  const { promise, resolve, reject } = Promise.withResolvers<HttpResponse>();
+  const socket =
+    scheme === 'https'
+      ? connectTls({
+          host,
+          port,
+          rejectUnauthorized: false,
+          ALPNProtocols: ['http/1.1'],
+          ...(!isIP(host) && { servername: host }),
+        })
+      : connectTcp({ host, port });
+  const reader = new HttpResponseReader();
+  const finish = (read: () => HttpResponse | undefined): void => {
+    try {
+      const response = read();
+      if (!response) return;
+      resolve(response);
+    } catch (error) {
+      reject(error);
+    }
+    socket.destroy();
+  };
+  socket.on('data', (bytes: Buffer) => finish(() => reader.push(bytes)));
+  socket.on('end', () => finish(() => reader.end()));
+  socket.on('error', reject);
+  const stop = (): void => void socket.destroy();
+  socket.on('close', () => {
+    signal.removeEventListener('abort', stop);
+    reject(new Error('EOF'));
   });
+  signal.addEventListener('abort', stop, { once: true });
+  socket.write(head);
+  return promise;
 }
 
 /** Go's words for the common failures, which people search for. */
-function wording(error: Error, url: URL): string {
-  const { code } = error as NodeJS.ErrnoException;
-  const where = `dial tcp ${url.hostname}:${url.port || (url.protocol === 'https:' ? 443 : 80)}`;
-  switch (code) {
-    case 'ECONNREFUSED':
-      return `${where}: connect: connection refused`;
-    case 'EHOSTUNREACH':
-      return `${where}: connect: no route to host`;
-    case 'ECONNRESET':
-      return 'EOF';
-    case 'ABORT_ERR':
-      return 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)';
-    default:
-      return error.message;
-  }
+function wording(error: NodeJS.ErrnoException, { host, port }: HttpTarget): string {
+  if (error instanceof DeadlineError)
+    return 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)';
+  const words = CONNECT_WORDS.get(error.code ?? '');
+  if (words !== undefined) return `dial tcp ${bracketed(host)}:${port}: ${words}`;
+  if (NO_TLS.test(error.message)) return 'http: server gave HTTP response to HTTPS client';
+  return error.code === 'ECONNRESET' ? 'EOF' : error.message;
 }

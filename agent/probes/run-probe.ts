@@ -1,8 +1,11 @@
 /** Runs one probe once: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes */
 import { status } from '@grpc/grpc-js';
+import type { EnvVar } from '../../api/core/container.ts';
 import type { Probe } from '../../api/core/probe.ts';
+import type { TimeLimit } from '../../client/deadline.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
 import type { AnyContainer } from '../pods/actions.ts';
+import { expand } from '../pods/expansion.ts';
 import { portNumber } from '../pods/ports.ts';
 import { checkGrpcHealth } from './grpc-health.ts';
 import { httpGet } from './http.ts';
@@ -28,63 +31,56 @@ const MAX_OUTPUT_BYTES = 10 * 1024;
 export async function runProbe(
   probe: Probe,
   target: ProbeTarget,
-  cri: CriClient,
+  cri: Pick<CriClient, 'execSync'>,
   signal: AbortSignal,
 ): Promise<ProbeResult> {
-  const timeoutSeconds = probe.timeoutSeconds || DEFAULT_TIMEOUT_SECONDS;
-  if (probe.exec) return runCommand(probe.exec.command ?? [], timeoutSeconds, target, cri, signal);
-  // Combined signals (AbortSignal.any) would be the dearest part of a probe.
-  const limit = new AbortController();
-  const expire = () => limit.abort(signal.reason);
-  const timer = setTimeout(expire, timeoutSeconds * 1000);
-  signal.addEventListener('abort', expire, { once: true });
-  const within = limit.signal;
+  const limit: TimeLimit = { limitMs: (probe.timeoutSeconds || DEFAULT_TIMEOUT_SECONDS) * 1000, signal };
   const { container, podIP } = target;
   try {
+    if (probe.exec) return await runCommand(probe.exec.command ?? [], target, cri, limit);
     if (probe.httpGet) {
-      const answer = await httpGet(probe.httpGet, container, podIP, within);
-      if (answer.redirectedTo !== undefined) {
-        return { is: 'success', warning: `Probe terminated redirects, Response body: ${answer.body}` };
-      }
-      if (answer.status >= 200 && answer.status < 400) return { is: 'success' };
-      return { is: 'failure', output: `HTTP probe failed with statuscode: ${answer.status}` };
-    }
-    if (probe.tcpSocket) {
-      await touchTcp(probe.tcpSocket.host || podIP, portNumber(probe.tcpSocket.port, container), within);
+      const { status, body } = await httpGet({ action: probe.httpGet, container, podIP, purpose: 'probe' }, limit);
+      if (status < 200 || status >= 400)
+        return { is: 'failure', output: `HTTP probe failed with statuscode: ${status}` };
+      if (status >= 300) return { is: 'success', warning: `Probe terminated redirects, Response body: ${body}` };
+    } else if (probe.tcpSocket) {
+      await touchTcp(probe.tcpSocket.host || podIP, portNumber(probe.tcpSocket.port, container), limit);
     } else if (probe.grpc) {
-      const address = `${podIP.includes(':') ? `[${podIP}]` : podIP}:${probe.grpc.port}`;
-      await checkGrpcHealth(address, probe.grpc.service ?? '', timeoutSeconds, within);
+      await checkGrpcHealth(podIP, probe.grpc.port, probe.grpc.service ?? '', limit);
     }
     return { is: 'success' };
   } catch (error) {
     signal.throwIfAborted();
     return { is: 'failure', output: (error as Error).message };
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', expire);
   }
 }
 
 async function runCommand(
   command: readonly string[],
-  timeoutSeconds: number,
-  { containerId }: ProbeTarget,
-  cri: CriClient,
-  signal: AbortSignal,
+  { container, containerId }: ProbeTarget,
+  cri: Pick<CriClient, 'execSync'>,
+  { limitMs, signal }: TimeLimit,
 ): Promise<ProbeResult> {
+  const words = expandStatic(command, container.env ?? []);
   try {
-    const { exitCode, stdout, stderr } = await cri.execSync(containerId, command, timeoutSeconds, { signal });
+    const { exitCode, stdout, stderr } = await cri.execSync(containerId, words, limitMs / 1000, { signal });
     if (exitCode === 0) return { is: 'success' };
     const output = Buffer.concat([stdout, stderr]).subarray(0, MAX_OUTPUT_BYTES).toString('utf8');
     return { is: 'failure', output };
   } catch (error) {
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     const timedOut = error instanceof CriError && error.code === status.DEADLINE_EXCEEDED;
     return timedOut
       ? {
           is: 'failure',
-          output: `command timed out: ${JSON.stringify(command.join(' '))} timed out after ${timeoutSeconds}s`,
+          output: `command timed out: ${JSON.stringify(words.join(' '))} timed out after ${limitMs / 1000}s`,
         }
       : { is: 'unknown', output: (error as Error).message };
   }
+}
+
+/** A probe's command sees what the pod's spec says of the environment, not what other objects add to it. */
+function expandStatic(command: readonly string[], env: readonly EnvVar[]): string[] {
+  const variables = new Map(env.map(({ name, value }) => [name, value ?? '']));
+  return command.map((word) => expand(word, variables));
 }

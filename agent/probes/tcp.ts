@@ -1,24 +1,35 @@
 /** Opens a TCP connection and closes it again. */
 import { connect } from 'node:net';
+import { DeadlineError, withDeadline, type TimeLimit } from '../../client/deadline.ts';
+import { bracketed } from './http-target.ts';
 
-/** Rejects with Go's words for the failure, which people search for. */
-export function touchTcp(host: string, port: number, signal: AbortSignal): Promise<void> {
-  const where = `dial tcp ${host.includes(':') ? `[${host}]` : host}:${port}`;
+/** Go's words for the failure of a connection, which people search for. */
+export const CONNECT_WORDS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connect: connection refused'],
+  ['EHOSTUNREACH', 'connect: no route to host'],
+  ['ENETUNREACH', 'connect: network is unreachable'],
+  ['ETIMEDOUT', 'connect: connection timed out'],
+]);
+
+export async function touchTcp(host: string, port: number, limit: TimeLimit): Promise<void> {
+  const where = `dial tcp ${bracketed(host)}:${port}`;
+  try {
+    await withDeadline({ ...limit, what: where }, (signal) => touch(host, port, signal));
+  } catch (error) {
+    limit.signal?.throwIfAborted();
+    const { code, message } = error as NodeJS.ErrnoException;
+    const words = error instanceof DeadlineError ? 'i/o timeout' : (CONNECT_WORDS.get(code ?? '') ?? message);
+    throw new Error(`${where}: ${words}`, { cause: error });
+  }
+}
+
+function touch(host: string, port: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, signal });
     socket.on('connect', () => {
       socket.destroy();
       resolve();
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      reject(new Error(`${where}: ${WORDS.get(error.code ?? '') ?? error.message}`));
-    });
+    socket.on('error', reject);
   });
 }
-
-const WORDS: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'connect: connection refused'],
-  ['EHOSTUNREACH', 'connect: no route to host'],
-  ['ENETUNREACH', 'connect: network is unreachable'],
-  ['ABORT_ERR', 'i/o timeout'],
-]);

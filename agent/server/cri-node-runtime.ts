@@ -1,6 +1,7 @@
 /** The node API's view of the runtime, over the CRI. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
+import { STREAM_IDLE_MS } from '../../client/upgrade.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
 import type { CommandResult, ContainerLogState, NodeRuntime } from './node-runtime.ts';
 
@@ -54,7 +55,9 @@ export class CriNodeRuntime implements NodeRuntime {
   }
 
   async run(containerId: string, command: readonly string[], signal: AbortSignal): Promise<CommandResult> {
-    const { stdout, stderr, exitCode } = await this.#cri.execSync(containerId, command, 0, { signal });
+    const { stdout, stderr, exitCode } = await this.#cri.execSync(containerId, command, STREAM_IDLE_MS / 1000, {
+      signal,
+    });
     return { output: Buffer.concat([stdout, stderr]), exitCode };
   }
 }

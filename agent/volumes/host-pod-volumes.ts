@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Container, VolumeMount } from '../../api/core/container.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import type { Volume } from '../../api/core/volume.ts';
+import { MAX_TIMER_MS } from '../../client/deadline.ts';
 import type { Logger } from '../../client/logger.ts';
 import { hasCode, isThere } from '../host/files.ts';
 import { mountPointsBelow, readMounts, unmount } from '../host/mounts.ts';
@@ -42,7 +43,6 @@ const POD_DIRECTORY_MODE = 0o750;
 const REMOVE_TIMEOUT_MS = 600_000;
 /** Something may be mounted over what was just unmounted; so often it is looked for again. */
 const MAX_UNMOUNT_ROUNDS = 8;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const PROPAGATION = { None: 'private', HostToContainer: 'host-to-container', Bidirectional: 'bidirectional' } as const;
 

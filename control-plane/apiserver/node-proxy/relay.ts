@@ -86,15 +86,18 @@ export function ask(request: Outgoing): Promise<IncomingMessage> {
       signal,
       agent,
       lookup: backend.lookup,
-      timeout: CONNECT_LIMIT_MS,
       ...backend.tls,
     });
+    // The limit is for connecting: an answer may take as long as it likes.
+    const limit = setTimeout(() => {
+      outgoing.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' }));
+    }, CONNECT_LIMIT_MS);
+    const connected = (): void => clearTimeout(limit);
     outgoing.on('socket', (socket) => {
-      // The limit is for connecting: an answer may take as long as it likes.
-      if (socket.connecting) socket.once('connect', () => socket.setTimeout(0));
-      else socket.setTimeout(0);
+      if (socket.connecting) socket.once(backend.scheme === 'https' ? 'secureConnect' : 'connect', connected);
+      else connected();
     });
-    outgoing.on('timeout', () => outgoing.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' })));
+    outgoing.on('close', connected);
     outgoing.on('response', resolve);
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       // A kept connection that the other side closed at the same moment: the request never got there.
