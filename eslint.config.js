@@ -1,6 +1,7 @@
 import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import deadlines from './eslint/deadlines.js';
 import ownKeys from './eslint/own-keys.js';
 
 /** Imports run one way: api <- client <- agent, control-plane <- cli. agent and control-plane meet in the API alone. */
@@ -49,8 +50,8 @@ export default defineConfig(
   { files: ['test/**'], rules: { '@typescript-eslint/no-floating-promises': 'off' } },
   {
     files: ['api', 'client', 'agent', 'control-plane', 'cli', 'proto'].map((room) => `${room}/**/*.ts`),
-    plugins: { kedge: { rules: { 'own-keys': ownKeys } } },
-    rules: { 'kedge/own-keys': 'error' },
+    plugins: { kedge: { rules: { 'own-keys': ownKeys, deadlines } } },
+    rules: { 'kedge/own-keys': 'error', 'kedge/deadlines': 'error' },
   },
   {
     files: ['api/**/*.ts'],

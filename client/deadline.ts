@@ -65,7 +65,7 @@ export function withDeadline<T>(
       settled();
       resolve(value);
     };
-    const fail = (error: unknown): void => {
+    const fail = (error: Error): void => {
       settled();
       reject(error);
     };

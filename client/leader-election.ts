@@ -4,6 +4,7 @@ import type { Lease } from '../api/coordination/lease.ts';
 import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
 import type { ApiClient } from './api-client.ts';
 import { ConnectionError } from './connection-error.ts';
+import { DeadlineError, withDeadline } from './deadline.ts';
 import type { Logger } from './logger.ts';
 import { leases } from './resources.ts';
 
@@ -72,27 +73,34 @@ class Candidate {
 
   /** Creates, renews or takes over the Lease. False when another holds it, got ahead, or the server does not answer. */
   async tryToHold(signal: AbortSignal): Promise<boolean> {
-    const { client, namespace, name, identity, logger } = this.#options;
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(RENEW_DEADLINE_MS)]);
+    const { name, logger } = this.#options;
     try {
-      const lease = await client.get(leases, namespace, name, { signal: limit }).catch((error: unknown) => {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      });
-      const version = lease?.metadata?.resourceVersion ?? '';
-      if (version !== this.#observed.version) this.#observed = { version, at: Date.now() };
-      const plan = planElection(lease, identity, Date.now() - this.#observed.at);
-      if (plan === 'wait') return false;
-      const wanted = holding(lease, identity, new Date());
-      this.#held = lease
-        ? await client.update(leases, wanted, { signal: limit })
-        : await client.create(leases, { ...wanted, metadata: { namespace, name } }, { signal: limit });
-      return true;
+      return await withDeadline({ what: `lease ${name}`, limitMs: RENEW_DEADLINE_MS, signal }, (limit) =>
+        this.#tryToHoldWithin(limit),
+      );
     } catch (error) {
-      if (!(error instanceof StatusError || error instanceof ConnectionError || limit.aborted)) throw error;
+      const isSilence = error instanceof ConnectionError || error instanceof DeadlineError;
+      if (!(error instanceof StatusError || isSilence || signal.aborted)) throw error;
       if (!signal.aborted) logger.debug({ err: (error as Error).message, lease: name }, 'lease not held');
       return false;
     }
+  }
+
+  async #tryToHoldWithin(limit: AbortSignal): Promise<boolean> {
+    const { client, namespace, name, identity } = this.#options;
+    const lease = await client.get(leases, namespace, name, { signal: limit }).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+    const version = lease?.metadata?.resourceVersion ?? '';
+    if (version !== this.#observed.version) this.#observed = { version, at: Date.now() };
+    const plan = planElection(lease, identity, Date.now() - this.#observed.at);
+    if (plan === 'wait') return false;
+    const wanted = holding(lease, identity, new Date());
+    this.#held = lease
+      ? await client.update(leases, wanted, { signal: limit })
+      : await client.create(leases, { ...wanted, metadata: { namespace, name } }, { signal: limit });
+    return true;
   }
 
   /** Renews until that has failed for the renew deadline, or the signal is aborted. */

@@ -20,6 +20,12 @@ const USER_AGENT = `kube-probe/${kubernetesVersion.major}.${kubernetesVersion.mi
 
 type AnswerHeaders = IncomingHttpHeaders & IncomingHttpStatusHeader;
 
+interface RpcAnswer {
+  /** With the trailers. */
+  readonly headers: AnswerHeaders;
+  readonly body: Buffer;
+}
+
 /** A call that has ended without an answer. */
 class RpcError extends Error {
   override readonly name = 'RpcError';
@@ -53,12 +59,13 @@ function check(address: string, service: string, limitMs: number, signal: AbortS
   session.on('close', () => reject(new RpcError(code.UNAVAILABLE, 'the connection was closed')));
   signal.addEventListener('abort', () => session.destroy(), { once: true });
   call(session, service, limitMs)
+    .then(servingStatus)
     .then(resolve, reject)
     .finally(() => session.destroy());
   return promise;
 }
 
-function call(session: ClientHttp2Session, service: string, limitMs: number): Promise<number> {
+function call(session: ClientHttp2Session, service: string, limitMs: number): Promise<RpcAnswer> {
   return new Promise((resolve, reject) => {
     const stream = session.request({
       ':method': 'POST',
@@ -80,18 +87,12 @@ function call(session: ClientHttp2Session, service: string, limitMs: number): Pr
         reject(new RpcError(code.RESOURCE_EXHAUSTED, 'the answer is too long for a health check'));
     });
     stream.on('error', reject);
-    stream.on('close', () => {
-      try {
-        resolve(servingStatus(headers, Buffer.concat(answer)));
-      } catch (error) {
-        reject(error);
-      }
-    });
+    stream.on('close', () => resolve({ headers, body: Buffer.concat(answer) }));
     stream.end(frame(encodeHealthRequest(service)));
   });
 }
 
-function servingStatus(headers: AnswerHeaders, answer: Buffer): number {
+function servingStatus({ headers, body }: RpcAnswer): number {
   const grpcStatus = headers['grpc-status'];
   if (grpcStatus === undefined) {
     const status = headers[':status'];
@@ -100,7 +101,7 @@ function servingStatus(headers: AnswerHeaders, answer: Buffer): number {
   }
   const status: code = Number(grpcStatus);
   if (status !== code.OK) throw new RpcError(status, plainText(headers['grpc-message']));
-  return decodeServingStatus(unframe(answer));
+  return decodeServingStatus(unframe(body));
 }
 
 /** grpc-message is percent-encoded; one that is not is shown as it is. */
@@ -114,7 +115,7 @@ function plainText(message: string | string[] | undefined): string {
   }
 }
 
-function failureWords(error: NodeJS.ErrnoException, address: string, limitMs: number): string {
+function failureWords(error: Error, address: string, limitMs: number): string {
   const timedOut = `timeout: health rpc did not complete within ${limitMs / 1000}s`;
   if (error instanceof DeadlineError) return timedOut;
   if (error instanceof RpcError) {
@@ -123,7 +124,7 @@ function failureWords(error: NodeJS.ErrnoException, address: string, limitMs: nu
       return `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${error.message}`;
     return `error: health rpc probe failed: ${rpcErrorText(error.code, error.message)}`;
   }
-  const words = CONNECT_WORDS.get(error.code ?? '');
+  const words = CONNECT_WORDS.get((error as NodeJS.ErrnoException).code ?? '');
   const why = words === undefined ? error.message : `dial tcp ${address}: ${words}`;
   return `error: failed to connect service at "${address}": ${why}`;
 }

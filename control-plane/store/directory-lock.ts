@@ -6,8 +6,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, open, readdir, readlink, type FileHandle } from 'node:fs/promises';
+import { DeadlineError, withDeadline } from '../../client/deadline.ts';
 import { StoreUnavailableError } from './store.ts';
 
+/** It does not wait for a lock; what takes longer is a file system that does not answer. */
+const LOCK_LIMIT_MS = 10_000;
 /** flock(1)'s exit code when somebody else has the lock. */
 const HELD = 1;
 
@@ -32,7 +35,13 @@ async function flock({ fd }: FileHandle): Promise<{ code: number | null; words: 
   const child = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
   let words = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (words += text));
-  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  const [code, signal] = (await withDeadline({ what: 'flock', limitMs: LOCK_LIMIT_MS }, (signal) =>
+    once(child, 'close', { signal }),
+  ).catch((error: unknown) => {
+    if (!(error instanceof DeadlineError)) throw error;
+    child.kill('SIGKILL');
+    return [null, error.message];
+  })) as [number | null, string | null];
   return { code, words: signal === null ? words.trim() : `flock was ended by ${signal}` };
 }
 

@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import type { Duplex, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { badRequest, StatusError } from '../../../api/machinery/status-error.ts';
+import { withDeadline } from '../../../client/deadline.ts';
 import { joinConnections, requestUpgrade, responseHead } from '../../../client/upgrade.ts';
 import type { Request, Response } from '../exchange.ts';
 import { dialFailure, type Backend } from './backend.ts';
@@ -89,10 +90,10 @@ export function ask(request: Outgoing): Promise<IncomingMessage> {
       ...backend.tls,
     });
     // The limit is for connecting: an answer may take as long as it likes.
-    const limit = setTimeout(() => {
-      outgoing.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' }));
-    }, CONNECT_LIMIT_MS);
-    const connected = (): void => clearTimeout(limit);
+    const { promise, resolve: connected } = Promise.withResolvers<void>();
+    withDeadline({ what: `the connection to ${url.host}`, limitMs: CONNECT_LIMIT_MS }, () => promise).catch(() =>
+      outgoing.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' })),
+    );
     outgoing.on('socket', (socket) => {
       if (socket.connecting) socket.once(backend.scheme === 'https' ? 'secureConnect' : 'connect', connected);
       else connected();
