@@ -2,8 +2,10 @@
  * Writes Events about objects, as client-go's `record.EventRecorder` does: repeats are counted on the Event that is there,
  * a flood about one object is thinned out, and whoever records never waits and never fails.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../api/machinery/kind.ts';
+import { validateSubdomainName } from '../api/machinery/names.ts';
 import { isNotFound } from '../api/machinery/status-error.ts';
 import type { Event } from '../api/core/event.ts';
 import type { ObjectReference } from '../api/core/references.ts';
@@ -177,10 +179,12 @@ export class EventRecorder {
     const namespace = regarding.namespace || 'default';
     // client-go names Events after the object and the time in nanoseconds.
     const unique = (BigInt(at) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n)).toString(16);
+    const named = `${regarding.name}.${unique}`;
     return {
       apiVersion: 'v1',
       kind: 'Event',
-      metadata: { name: `${regarding.name}.${unique}`, namespace },
+      // Names of other kinds may be longer than an Event's, or have other letters.
+      metadata: { name: validateSubdomainName(named).length === 0 ? named : randomUUID(), namespace },
       involvedObject: regarding,
       reason,
       message,

@@ -3,17 +3,16 @@ import { mkdir, readdir, readlink, rm, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Pod } from '../../api/core/pod.ts';
 import { hasCode } from '../host/files.ts';
+import { fittingFileName } from './file-names.ts';
 
-/** ext4 and most others take 255 bytes. */
-const MAX_FILE_NAME = 255;
 const SUFFIX = '.log';
 const DIRECTORY_MODE = 0o755;
+/** Links of a pod begin with so much of its name at least: what is cut is its end. */
+const SURE_PREFIX = 32;
 
-const prefixOf = ({ metadata }: Pod): string => `${metadata?.name}_${metadata?.namespace}_`;
-
-/** POD_NAMESPACE_CONTAINER-ID.log; of what is too long the beginning, as the kubelet does. */
-export const logLinkName = (pod: Pod, container: string, containerId: string): string =>
-  `${prefixOf(pod)}${container}-${containerId}`.slice(0, MAX_FILE_NAME - SUFFIX.length) + SUFFIX;
+/** POD_NAMESPACE_CONTAINER-ID.log; a long pod's name is cut, so that no two containers have the same link. */
+export const logLinkName = ({ metadata }: Pod, container: string, containerId: string): string =>
+  fittingFileName('', metadata?.name ?? '', `_${metadata?.namespace}_${container}-${containerId}${SUFFIX}`);
 
 export class ContainerLogLinks {
   readonly #directory: string;
@@ -40,7 +39,7 @@ export class ContainerLogLinks {
 
   /** Removes the links to logs of containers that are gone with their pod: of this one, or of all pods. */
   async removeDangling(pod?: Pod): Promise<void> {
-    const prefix = pod ? prefixOf(pod) : '';
+    const prefix = pod?.metadata?.name?.slice(0, SURE_PREFIX) ?? '';
     for (const name of await this.#names()) {
       if (!name.startsWith(prefix)) continue;
       const link = path.join(this.#directory, name);

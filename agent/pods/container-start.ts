@@ -133,7 +133,13 @@ async function start(
 ): Promise<void> {
   const logs = podLogDirectory(services.sandbox.logDirectory, pod);
   const log = path.join(logs, containerLogPath(container.name, restartCount));
-  await services.logLinks?.add(pod, container.name, containerId, log);
+  try {
+    await services.logLinks?.add(pod, container.name, containerId, log);
+  } catch (error) {
+    // Collectors of logs miss it; the container is none the worse.
+    const err = (error as Error).message;
+    services.logger.warn({ pod: pod.metadata?.uid, container: container.name, err }, 'no link to the log was made');
+  }
   await services.starts.run(signal, async () => {
     try {
       await services.cri.startContainer(containerId);

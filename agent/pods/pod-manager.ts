@@ -4,6 +4,7 @@ import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { Service } from '../../api/core/service.ts';
 import type { ApiClient } from '../../client/api-client.ts';
+import { withDeadline } from '../../client/deadline.ts';
 import { referenceTo, type EventRecorder } from '../../client/event-recorder.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -74,6 +75,8 @@ export interface PodManagerOptions {
 /** Starting a container is mostly the runtime's CPU time: more at once than this only wait for each other. */
 const PARALLEL_STARTS = 8;
 const BALANCE_MS = 500;
+/** A disk that takes longer to remove a pod's logs goes on without anybody waiting. */
+const LOG_REMOVAL_MS = 10_000;
 
 export class PodManager {
   readonly #options: PodManagerOptions;
@@ -342,8 +345,7 @@ export class PodManager {
   async #finish(worker: PodWorker): Promise<void> {
     const { pod, source } = worker;
     const uid = pod.metadata?.uid ?? '';
-    await removePodLogs(this.#options.logDirectory, pod);
-    await this.#services.logLinks?.removeDangling(pod);
+    await this.#removeLogs(pod);
     this.#options.images.forget(uid);
     this.#options.metrics?.forgotten(uid);
     if (source === 'api' && this.#byUid(uid)) {
@@ -355,6 +357,19 @@ export class PodManager {
     this.#lifecycle.forget(uid);
     this.#balanceSoon();
     if (source === 'file') this.#setStatic(this.#staticPods);
+  }
+
+  /** Nobody waits for this: the API hears of the pod's end although its logs cannot be removed, or not soon. */
+  async #removeLogs(pod: Pod): Promise<void> {
+    const { logDirectory, logger } = this.#options;
+    try {
+      await withDeadline({ what: 'the removal of logs', limitMs: LOG_REMOVAL_MS }, async () => {
+        await removePodLogs(logDirectory, pod);
+        await this.#services.logLinks?.removeDangling(pod);
+      });
+    } catch (error) {
+      logger.warn({ pod: pod.metadata?.uid, err: (error as Error).message }, 'the logs of a pod were not removed');
+    }
   }
 
   /** Ends pods that run here and are wanted by nobody; removes what pods have left behind. */

@@ -11,7 +11,8 @@ import { admission as admissionOf, type NodeView } from '../../agent/pods/admiss
 import { podDns, parseResolvConf } from '../../agent/pods/dns.ts';
 import { expand } from '../../agent/pods/expansion.ts';
 import { hostsFile } from '../../agent/pods/hosts-file.ts';
-import { podHostName } from '../../agent/pods/sandbox-config.ts';
+import { logLinkName } from '../../agent/pods/container-log-links.ts';
+import { podHostName, podLogDirectory } from '../../agent/pods/sandbox-config.ts';
 import { cgroupParent, cgroupPath, podCgroup } from '../../agent/resources/cgroup-names.ts';
 import { configuredCgroupDriver } from '../../agent/cri/client.ts';
 import { containerResources, cpuWeight, podLimits } from '../../agent/resources/compute.ts';
@@ -237,5 +238,26 @@ test('the images that go first are those that nothing has used for longest', (t)
     imagesToRemove(images, new Set(['used']), new Set(['carried:1']), bytes, now).map(({ id }) => id);
   t.same(chosen(100), ['old']);
   t.same(chosen(1000), ['old', 'recent']);
+  t.end();
+});
+
+test('names that are made of others fit into the file system, and tell pods and containers apart', (t) => {
+  const long = 'p'.repeat(252);
+  const pod = (last: string): Pod => ({
+    metadata: { name: `${long}${last}`, namespace: 'n'.repeat(63), uid: '8d4f7d2e-0000-4000-8000-00000000000' + last },
+  });
+  const container = 'c'.repeat(63);
+  const ids = ['a', 'b'].map((letter) => letter.repeat(64));
+  const directories = ['1', '2'].map((last) => path.basename(podLogDirectory('/var/log/pods', pod(last))));
+  const links = ['1', '2'].flatMap((last) => ids.map((id) => logLinkName(pod(last), container, id)));
+  t.equal(new Set(directories).size, 2);
+  t.equal(new Set(links.slice(0, 2)).size, 2);
+  for (const name of [...directories, ...links]) t.ok(name.length <= 255, name);
+  for (const [index, name] of directories.entries())
+    t.match(name, new RegExp(`^n{63}_p+_${pod(String(index + 1)).metadata?.uid}$`));
+  t.match(links[0], /^p+_n{63}_c{63}-a{64}\.log$/);
+  const short: Pod = { metadata: { name: 'web', namespace: 'shop', uid: 'u' } };
+  t.equal(podLogDirectory('/l', short), '/l/shop_web_u');
+  t.equal(logLinkName(short, 'main', 'abc'), 'web_shop_main-abc.log');
   t.end();
 });

@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { Event } from '../../api/core/event.ts';
+import { validateSubdomainName } from '../../api/machinery/names.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { EventRecorder } from '../../client/event-recorder.ts';
 import { silent } from './https-server.ts';
@@ -42,6 +43,19 @@ t.test('an event carries what kubectl describe shows, and repeats are counted on
     { method: 'PATCH', body: { count: 3 } },
     { method: 'POST', body: { reason: 'Pulled', count: 1 } },
   ]);
+});
+
+t.test('an event about an object whose name is no name of an Event has a random one', async (t) => {
+  const names = ['x'.repeat(253), 'x'.repeat(237), 'system:node:n1', 'Upper', 'x'.repeat(236)];
+  const writes = await recording(async (recorder) => {
+    for (const name of names) recorder.event(pod(name), 'Normal', 'Scheduled', 'Successfully assigned');
+  });
+  t.same(
+    writes.map(({ body }) => body.involvedObject.name),
+    names,
+  );
+  for (const { body } of writes) t.same(validateSubdomainName(body.metadata?.name ?? ''), []);
+  t.match(writes.at(-1)?.body.metadata?.name, /^x{236}\.[0-9a-f]{16}$/, 'one that just fits is kept');
 });
 
 t.test('an event that has expired meanwhile is written anew', async (t) => {
