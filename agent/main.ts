@@ -24,7 +24,7 @@ import { volumeHelper } from './host/volume-helper/ask.ts';
 import { HELLO_IMAGE, PAUSE_IMAGE } from './images/carried.ts';
 import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
-import { importImageArchives } from './images/image-archives.ts';
+import { importImageArchives, retryImageArchives } from './images/image-archives.ts';
 import { joinCluster, nodeNameOf } from './join/join-cluster.ts';
 import {
   clientCertificate,
@@ -212,13 +212,11 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const carriedImages = config.imageDir || join(dirname(process.argv[1] ?? ''), 'images');
 
   const runPods = async (): Promise<void> => {
-    await importImageArchives(
-      { cri, directory: carriedImages, recordFile: join(dataDir, 'imported-images.json'), logger },
-      signal,
-    );
+    const archives = { cri, directory: carriedImages, recordFile: join(dataDir, 'imported-images.json'), logger };
+    const imported = await importImageArchives(archives, signal);
     // On a first start pods would only fail before there is a network, and miss the Services' variables.
     await settledWithin(API_PATIENCE_MS, [network.configured, knownServices.hasSynced()], signal);
-    await pods.run(signal);
+    await Promise.all([pods.run(signal), imported ? undefined : retryImageArchives(archives, signal)]);
   };
 
   const registerNode = async (): Promise<void> => {

@@ -1,11 +1,12 @@
 /** The images that the package carries: imported into the runtime at start, so that a host with no way out still runs pods. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../client/logger.ts';
 import type { CriClient } from '../cri/client.ts';
 import { hasCode, readTextIfThere, writeFileAtomically } from '../host/files.ts';
-import { run } from '../host/run.ts';
 import { PAUSE_IMAGE } from './carried.ts';
+import { Ctr } from './ctr.ts';
 
 export interface ImageArchivesOptions {
   readonly cri: CriClient;
@@ -14,28 +15,108 @@ export interface ImageArchivesOptions {
   /** Remembers which archives were imported, so that a restart costs nothing. */
   readonly recordFile: string;
   readonly logger: Logger;
+  /** When to try those again that could not be imported. */
+  readonly retryMs?: number;
 }
 
-/** Where containerd keeps what the CRI knows. */
-const NAMESPACE = 'k8s.io';
 const IMPORT_TIMEOUT_MS = 120_000;
+const TAG_TIMEOUT_MS = 30_000;
+const RETRY_MS = 5 * 60_000;
 
-/** Imports the archives that are new or have changed. A directory that is not there holds none. */
-export async function importImageArchives(options: ImageArchivesOptions, signal: AbortSignal): Promise<void> {
+interface Archive {
+  readonly name: string;
+  readonly bytes: number;
+  readonly modifiedMs: number;
+}
+
+/** `named`: the images that were imported are known by their digests, too. */
+interface ImportRecord {
+  readonly named: 'by tag and digest';
+  readonly archives: readonly Archive[];
+}
+
+/**
+ * Imports the archives that are new or have changed; a directory that is not there holds none. Pods may do without these images:
+ * what cannot be imported is warned of, and is false here. Rejects with the signal's reason alone.
+ */
+export async function importImageArchives(options: ImageArchivesOptions, signal: AbortSignal): Promise<boolean> {
+  const { directory, logger } = options;
+  try {
+    return await importNew(options, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    logger.warn({ directory, err: (error as Error).message }, 'the carried images could not be imported');
+    return false;
+  }
+}
+
+/** Tries again until all have been imported, or the signal is aborted. */
+export async function retryImageArchives(options: ImageArchivesOptions, signal: AbortSignal): Promise<void> {
+  do {
+    await sleep(options.retryMs ?? RETRY_MS, undefined, { signal });
+  } while (!(await importImageArchives(options, signal)));
+}
+
+async function importNew(options: ImageArchivesOptions, signal: AbortSignal): Promise<boolean> {
   const { cri, directory, recordFile, logger } = options;
   const archives = await listArchives(directory);
-  const record = JSON.stringify(archives);
-  const isKnown = (await readTextIfThere(recordFile)) === record;
-  if (archives.length === 0 || (isKnown && (await cri.imageStatus(PAUSE_IMAGE, { signal })))) return;
-  for (const { name } of archives) {
-    const args = ['--address', cri.socket, '--namespace', NAMESPACE, 'images', 'import', join(directory, name)];
-    await run('ctr', args, { signal, timeoutMs: IMPORT_TIMEOUT_MS });
-    logger.info({ archive: name }, 'images imported');
+  if (archives.length === 0) return true;
+  const known = (await cri.imageStatus(PAUSE_IMAGE, { signal })) ? await readRecord(recordFile) : [];
+  const isKnown = (archive: Archive): boolean => known.some((each) => JSON.stringify(each) === JSON.stringify(archive));
+  const fresh = archives.filter((archive) => !isKnown(archive));
+  if (fresh.length === 0) return true;
+  const imported = archives.filter(isKnown);
+  const ctr = await Ctr.find(cri.socket);
+  for (const archive of fresh) {
+    try {
+      await ctr.images(['import', join(directory, archive.name)], { signal, timeoutMs: IMPORT_TIMEOUT_MS });
+      logger.info({ archive: archive.name }, 'images imported');
+      imported.push(archive);
+    } catch (error) {
+      signal.throwIfAborted();
+      logger.warn({ archive: archive.name, err: (error as Error).message }, 'images were not imported');
+    }
   }
-  await writeFileAtomically(recordFile, record, 0o644);
+  await nameByDigest(ctr, signal);
+  const record: ImportRecord = { named: 'by tag and digest', archives: imported };
+  await writeFileAtomically(recordFile, JSON.stringify(record), 0o644);
+  return imported.length === archives.length;
 }
 
-async function listArchives(directory: string): Promise<{ name: string; bytes: number; modifiedMs: number }[]> {
+async function readRecord(file: string): Promise<readonly Archive[]> {
+  const text = await readTextIfThere(file);
+  try {
+    const record = JSON.parse(text ?? '{}') as Partial<ImportRecord>;
+    return record.named === 'by tag and digest' ? (record.archives ?? []) : [];
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
+}
+
+/** An import makes tags alone; a pull also makes NAME@DIGEST, by which pods may ask for the image. */
+async function nameByDigest(ctr: Ctr, signal: AbortSignal): Promise<void> {
+  const limit = { signal, timeoutMs: TAG_TIMEOUT_MS };
+  for (const [tag, name] of digestNames(await ctr.images(['ls'], limit))) await ctr.images(['tag', tag, name], limit);
+}
+
+/** The tags in what `ctr images ls` prints that have no name by their digest yet, with that name. Pure. */
+export function digestNames(listing: string): [tag: string, name: string][] {
+  const images = listing.split('\n').flatMap((line): [string, string][] => {
+    const [reference = '', , digest = ''] = line.split(/\s+/);
+    return /^sha256:[0-9a-f]{64}$/.test(digest) ? [[reference, digest]] : [];
+  });
+  const known = new Set(images.map(([reference]) => reference));
+  const wanted = new Map<string, string>();
+  for (const [reference, digest] of images) {
+    if (reference.includes('@') || reference.startsWith('sha256:')) continue;
+    const name = `${reference.replace(/:[^:/]*$/, '')}@${digest}`;
+    if (!known.has(name)) wanted.set(name, reference);
+  }
+  return [...wanted].map(([name, tag]) => [tag, name]);
+}
+
+async function listArchives(directory: string): Promise<Archive[]> {
   let names: string[];
   try {
     names = await readdir(directory);
