@@ -19,20 +19,24 @@ export interface LogSource {
   readonly signal: AbortSignal;
 }
 
-/** Yields output as it comes; takes no more of the file than its reader takes of it. Rejects when the file cannot be read. */
+/**
+ * Yields output as it comes; takes no more of the file than its reader takes of it. Rejects when the file cannot be read. Without
+ * following it is the log as it was at the call: what is written meanwhile would be lines that nobody asked for.
+ */
 export async function* readLog(source: LogSource): AsyncGenerator<Buffer> {
   const formatter = new LogFormatter(source.format);
   let file = await open(source.path);
   let following: Following | undefined;
   try {
     following = source.stopped && new Following(source.path, source.stopped, source.signal);
-    let position =
-      source.tailLines === undefined ? 0 : await tailOffset(file, (await file.stat()).size, source.tailLines);
+    const { size } = await file.stat();
+    const end = following ? Infinity : size;
+    let position = source.tailLines === undefined ? 0 : await tailOffset(file, size, source.tailLines);
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (;;) {
       const last = following === undefined || following.mark();
       for (;;) {
-        const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, position);
+        const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, end - position), position);
         if (bytesRead === 0) break;
         position += bytesRead;
         const output = formatter.push(chunk.subarray(0, bytesRead));

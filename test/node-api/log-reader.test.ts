@@ -87,6 +87,22 @@ t.test('the tail of a large log is found from its end, whatever the block bounda
   }
 });
 
+t.test(
+  'without following the log ends where it was when it was asked for, whatever is written meanwhile',
+  async (t) => {
+    const lines = Array.from({ length: 4000 }, (_, index) => `line ${index} ${'x'.repeat(40)}`);
+    for (const tailLines of [undefined, 3000]) {
+      const file = await logFile(t, lines.map((text) => line(1, `stdout F ${text}`)).join(''));
+      const reading = readLog({ path: file, format: ALL, signal: never, tailLines });
+      // The reader has given its first piece, and looked how long the file is before that.
+      let text = String((await reading.next()).value);
+      await appendFile(file, line(2, 'stdout F more') + line(3, 'stdout F and more'));
+      for await (const piece of reading) text += piece.toString();
+      t.equal(text, `${lines.slice(-(tailLines ?? lines.length)).join('\n')}\n`);
+    }
+  },
+);
+
 t.test('a followed log goes on across rotation, in order, and ends with its container', async (t) => {
   const file = await logFile(t, line(1, 'stdout F before'));
   const { done, seen, stop } = follow(file);
