@@ -1,7 +1,8 @@
 /** Registry credentials out of image pull secrets. Nothing here is ever logged. */
 import type { Secret } from '../../api/core/secret.ts';
 import type { AuthConfig } from '../cri/types.ts';
-import { imageName, type ImageReference } from './reference.ts';
+import { matchesGlob } from './glob.ts';
+import { DEFAULT_REGISTRY, type ImageReference } from './reference.ts';
 import { own } from '../../api/machinery/own.ts';
 
 interface DockerAuth {
@@ -12,15 +13,34 @@ interface DockerAuth {
   readonly registrytoken?: string;
 }
 
-/** The credentials that fit the image, the most specific first. Secrets that cannot be read are passed over. */
-export function credentialsFor(image: ImageReference, secrets: readonly Secret[]): AuthConfig[] {
-  const name = imageName(image);
-  return secrets
-    .flatMap((secret) => Object.entries(authsOf(secret)))
-    .filter(([pattern]) => matches(pattern, name))
-    .sort(([a], [b]) => b.length - a.length)
-    .map(([serverAddress, auth]) => authConfig(serverAddress, auth));
+/** Docker's name of its own registry in these files, which is not the host that images are named by. */
+const DOCKER_HUB = 'index.docker.io';
+/** A host's name has 253 letters; a pattern of it may need a few more. */
+const MAX_HOST_PATTERN = 1024;
+
+interface Entry {
+  /** Host and path, without what Docker takes for the same. */
+  readonly key: string;
+  readonly serverAddress: string;
+  readonly auth: DockerAuth;
 }
+
+/** The credentials that fit the image, the most specific first. What cannot be read of secrets is passed over. */
+export function credentialsFor(image: ImageReference, secrets: readonly Secret[]): AuthConfig[] {
+  const entries = secrets
+    .flatMap((secret) => Object.entries(authsOf(secret)))
+    .filter(([, auth]) => isObject(auth))
+    .map(([serverAddress, auth]): Entry => ({ key: keyOf(serverAddress), serverAddress, auth }));
+  const name = `${image.registry}/${image.repository}`;
+  let fitting = entries
+    .filter(({ key }) => covers(key, name))
+    .sort((a, b) => (a.key < b.key ? 1 : a.key > b.key ? -1 : 0));
+  if (fitting.length === 0 && image.registry === DEFAULT_REGISTRY)
+    fitting = entries.filter(({ key }) => key === DOCKER_HUB);
+  return fitting.map(({ serverAddress, auth }) => authConfig(serverAddress, auth));
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 function authsOf(secret: Secret): Record<string, DockerAuth> {
   const text = (key: string): string | undefined => {
@@ -29,9 +49,12 @@ function authsOf(secret: Secret): Record<string, DockerAuth> {
   };
   try {
     const config = text('.dockerconfigjson');
-    if (config !== undefined) return (JSON.parse(config) as { auths?: Record<string, DockerAuth> }).auths ?? {};
     const legacy = text('.dockercfg');
-    return legacy === undefined ? {} : (JSON.parse(legacy) as Record<string, DockerAuth>);
+    const auths: unknown =
+      config === undefined
+        ? JSON.parse(legacy ?? '{}')
+        : (JSON.parse(config) as { auths?: Record<string, DockerAuth> } | null)?.auths;
+    return isObject(auths) ? (auths as Record<string, DockerAuth>) : {};
   } catch (error) {
     if (error instanceof SyntaxError) return {};
     throw error;
@@ -39,26 +62,43 @@ function authsOf(secret: Secret): Record<string, DockerAuth> {
 }
 
 function authConfig(serverAddress: string, auth: DockerAuth): AuthConfig {
-  const [username, ...password] = Buffer.from(auth.auth ?? '', 'base64')
-    .toString('utf8')
-    .split(':');
+  // Where there are both, `auth` counts.
+  const [username, ...password] = auth.auth
+    ? Buffer.from(auth.auth, 'base64').toString('utf8').split(':')
+    : [auth.username, auth.password ?? ''];
   return {
     serverAddress,
-    username: auth.username ?? username,
-    password: auth.password ?? password.join(':'),
+    username,
+    password: password.join(':'),
     ...(auth.identitytoken !== undefined && { identityToken: auth.identitytoken }),
     ...(auth.registrytoken !== undefined && { registryToken: auth.registrytoken }),
   };
 }
 
-/** `https://registry.example.com/team` covers every image below it; `*` stands for one part of the host's name. */
-function matches(pattern: string, name: string): boolean {
-  const plain = pattern.replace(/^https?:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '');
-  const [host = '', ...path] = (plain === 'index.docker.io' ? 'docker.io' : plain).split('/');
-  const [nameHost = '', ...namePath] = name.split('/');
-  const wanted = host.split('.');
-  const actual = nameHost.split('.');
-  if (wanted.length !== actual.length) return false;
-  if (!wanted.every((part, index) => part === '*' || part === actual[index])) return false;
-  return path.every((part, index) => namePath[index]?.split(/[:@]/)[0] === part);
+/** Docker's clients write a scheme and the version of the registry's API, which say nothing about images. */
+function keyOf(serverAddress: string): string {
+  const [host, path] = hostAndPath(serverAddress.replace(/^https?:\/\//, ''));
+  const below = path.replace(/^\/v[12](?=\/)/, '');
+  return below === '/' ? host : host + below;
+}
+
+/** Each part of the pattern's host is a glob for one of the image's; port and path are taken as they are, the path as a prefix. */
+function covers(pattern: string, name: string): boolean {
+  const [patternHost, patternPath] = hostAndPath(pattern);
+  const [nameHost, namePath] = hostAndPath(name);
+  if (patternHost.length > MAX_HOST_PATTERN || !namePath.startsWith(patternPath)) return false;
+  const [wanted, wantedPort] = partsOf(patternHost);
+  const [actual, actualPort] = partsOf(nameHost);
+  if (wantedPort !== actualPort || wanted.length !== actual.length) return false;
+  return wanted.every((part, index) => matchesGlob(part, actual[index] ?? ''));
+}
+
+function hostAndPath(address: string): [host: string, path: string] {
+  const slash = address.indexOf('/');
+  return slash < 0 ? [address, ''] : [address.slice(0, slash), address.slice(slash)];
+}
+
+function partsOf(host: string): [parts: string[], port: string] {
+  const port = /:(\d*)$/.exec(host);
+  return [host.slice(0, port?.index).split('.'), port?.[1] ?? ''];
 }

@@ -10,7 +10,7 @@ export interface ImageReference {
   readonly digest?: string;
 }
 
-const DEFAULT_REGISTRY = 'docker.io';
+export const DEFAULT_REGISTRY = 'docker.io';
 const DEFAULT_TAG = 'latest';
 const COMPONENT = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
 const HOST =

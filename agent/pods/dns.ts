@@ -17,7 +17,7 @@ const MAX_SEARCHES = 32;
 export function parseResolvConf(text: string): DNSConfig {
   const servers: string[] = [];
   let searches: string[] = [];
-  let options: string[] = [];
+  const options = new Map<string, string>();
   for (const line of text.split('\n')) {
     const [keyword, ...values] = line
       .replace(/[#;].*/, '')
@@ -26,10 +26,14 @@ export function parseResolvConf(text: string): DNSConfig {
     if (keyword === 'nameserver' && values[0] !== undefined) servers.push(values[0]);
     else if (keyword === 'search' || keyword === 'domain')
       searches = values.map((value) => value.replace(/(.)\.$/, '$1'));
-    else if (keyword === 'options') options = values;
+    // Lines of options add up; of one that is said twice the last counts.
+    else if (keyword === 'options') for (const option of values) options.set(nameOf(option), option);
   }
-  return { servers, searches, options };
+  return { servers, searches, options: [...options.values()] };
 }
+
+/** `ndots` of `ndots:5`. */
+const nameOf = (option: string): string => option.split(':', 1)[0] ?? '';
 
 /** `host` is what the host's own resolv.conf says. */
 export function podDns(pod: Pod, cluster: ClusterDns, host: DNSConfig): DNSConfig {
@@ -38,7 +42,7 @@ export function podDns(pod: Pod, cluster: ClusterDns, host: DNSConfig): DNSConfi
   if (dnsPolicy === 'ClusterFirst' && hostNetwork) dnsPolicy = 'Default';
   if (dnsPolicy.startsWith('ClusterFirst') && cluster.servers.length === 0) dnsPolicy = 'Default';
   const base = baseOf(dnsPolicy, pod.metadata?.namespace ?? '', cluster, host);
-  const options = new Map(base.options.map((option) => [option.split(':')[0] ?? '', option]));
+  const options = new Map(base.options.map((option) => [nameOf(option), option]));
   for (const { name = '', value } of dnsConfig?.options ?? []) {
     options.set(name, value === undefined || value === '' ? name : `${name}:${value}`);
   }

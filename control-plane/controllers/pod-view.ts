@@ -41,7 +41,9 @@ export function podView(pod: Pod, interner: Interner): PodView {
   const { metadata = {}, spec, status } = pod;
   const owned = ownedView(pod, interner);
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  const ports = (spec?.containers ?? []).flatMap(({ ports = [] }) =>
+  // Those of sidecars count too, after the others, as upstream finds them.
+  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const ports = [...(spec?.containers ?? []), ...sidecars].flatMap(({ ports = [] }) =>
     ports.map(({ name = '', containerPort, protocol = 'TCP' }) => ({ name, port: containerPort, protocol })),
   );
   const tolerations = (spec?.tolerations ?? []).filter(({ effect }) => !effect || effect === 'NoExecute');

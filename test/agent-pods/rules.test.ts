@@ -6,6 +6,7 @@ import { test } from 'tap';
 import type { Pod } from '../../api/core/pod.ts';
 import { imagesToRemove } from '../../agent/images/image-collection.ts';
 import { credentialsFor } from '../../agent/images/credentials.ts';
+import { matchesGlob } from '../../agent/images/glob.ts';
 import { defaultPullPolicy, imageName, parseImageReference } from '../../agent/images/reference.ts';
 import { admission as admissionOf, type NodeView } from '../../agent/pods/admission.ts';
 import { podDns, parseResolvConf } from '../../agent/pods/dns.ts';
@@ -140,6 +141,8 @@ test('cgroups have the names that each driver wants', (t) => {
 test('resolver settings follow the DNS policy', (t) => {
   const cluster = { servers: ['10.43.0.10'], domain: 'cluster.local' };
   const host = parseResolvConf('# comment\nnameserver 192.0.2.53\nsearch example.com.\noptions ndots:2 rotate\n');
+  const several = 'options timeout:1\noptions attempts:2 ndots:2\nnameserver 192.0.2.53\noptions rotate timeout:3\n';
+  t.same(parseResolvConf(several).options, ['timeout:3', 'attempts:2', 'ndots:2', 'rotate'], 'lines add up');
   t.same(podDns(podOf({}), cluster, host), {
     servers: ['10.43.0.10'],
     searches: ['shop.svc.cluster.local', 'svc.cluster.local', 'cluster.local', 'example.com'],
@@ -218,6 +221,113 @@ test('pull secrets are used where they fit, the most specific first', (t) => {
   t.same(users('other.example.org/app'), []);
   t.end();
 });
+
+test('each part of the host of a pull secret is a pattern, its port and path are taken as they are', (t) => {
+  const used = (pattern: string, image: string): boolean => {
+    const text = JSON.stringify({ auths: { [pattern]: { username: 'u', password: 'p' } } });
+    const reference = parseImageReference(image);
+    if (!reference) throw new Error(image);
+    return (
+      credentialsFor(reference, [{ data: { '.dockerconfigjson': Buffer.from(text).toString('base64') } }]).length > 0
+    );
+  };
+  const fitting: [string, string][] = [
+    ['*.example.com', 'a.example.com/x:1'],
+    ['*-good.example.com', 'a-good.example.com/x:1'],
+    ['prefix*.example.com', 'prefix-a.example.com/x:1'],
+    ['[a-c].example.com', 'b.example.com/x:1'],
+    ['r?.*.com', 'r1.example.com/x'],
+    ['https://r.example.com:5000/v2/', 'r.example.com:5000/x'],
+    ['r.example.com/team', 'r.example.com/team/x@sha256:' + 'a'.repeat(64)],
+    ['https://index.docker.io/v1/', 'busybox'],
+    ['docker.io', 'team/app'],
+  ];
+  const others: [string, string][] = [
+    ['*.example.com', 'example.com/x'],
+    ['*.example.com', 'a.b.example.com/x'],
+    ['*-good.example.com', 'a-bad.example.com/x'],
+    ['[a-c].example.com', 'd.example.com/x'],
+    ['[a-c.example.com', 'a.example.com/x'],
+    ['r.example.com', 'r.example.com:5000/x'],
+    ['r.example.com:*', 'r.example.com:5000/x'],
+    ['r.example.com/*', 'r.example.com/team/x'],
+    ['r.example.com/team', 'r.example.com/other/x'],
+    ['*', 'r.example.com/x'],
+    ['https://index.docker.io/v1/', 'r.example.com/busybox'],
+  ];
+  for (const [pattern, image] of fitting) t.ok(used(pattern, image), `${pattern} for ${image}`);
+  for (const [pattern, image] of others) t.notOk(used(pattern, image), `${pattern} for ${image}`);
+  for (const text of ['null', '[]', '{"auths":null}', '{"auths":{"r.example.com":null}}', '{'])
+    t.same(
+      credentialsFor(parseImageReference('r.example.com/x')!, [
+        { data: { '.dockerconfigjson': Buffer.from(text).toString('base64') } },
+      ]),
+      [],
+      text,
+    );
+  t.end();
+});
+
+test('a glob is matched as Go matches it, in no more time than its length allows', (t) => {
+  const letters = ['a', 'b', '*', '?', '-'];
+  for (let round = 0; round < 3000; round++) {
+    const word = (set: string[], size: number) =>
+      Array.from({ length: size }, () => set[Math.floor(Math.random() * set.length)]).join('');
+    const pattern = word(letters, round % 8);
+    const text = word(['a', 'b', '-'], round % 7);
+    const regex = new RegExp(`^${pattern.replaceAll('*', '.*').replaceAll('?', '.')}$`);
+    t.equal(matchesGlob(pattern, text), regex.test(text), `${pattern} ${text}`);
+  }
+  t.ok(matchesGlob('[^a-c]\\*[\\]x]', 'd*]'));
+  for (const bad of ['[', '[]', '[a', '[a-', 'a\\', '[-a]']) t.notOk(matchesGlob(bad, 'a'), bad);
+  const startedAt = performance.now();
+  t.notOk(matchesGlob('a*'.repeat(500) + 'b', 'a'.repeat(253)));
+  t.ok(performance.now() - startedAt < 200);
+  t.end();
+});
+
+test('a reference reaches to the first parenthesis, and its value is not looked at again', (t) => {
+  const variables = new Map([
+    ['A', '1'],
+    ['B', '$(A)'],
+    ['cat $(A', 'odd'],
+    ['', 'empty'],
+  ]);
+  const expected: Record<string, string> = {
+    '$(cat $(FILE))': '$(cat $(FILE))',
+    '$(cat $(A))': 'odd)',
+    '$(B)': '$(A)',
+    '$$(A)': '$(A)',
+    '$$$(A)': '$1',
+    '$$$$(A)': '$$(A)',
+    $A$: '$A$',
+    '$()': 'empty',
+    '$(A': '$(A',
+    '$($$(A)': '$($$(A)',
+    '$(A $$': '$(A $',
+    'a$(A)b$(A)': 'a1b1',
+  };
+  for (const [text, result] of Object.entries(expected)) t.equal(expand(text, variables), result, text);
+  for (let round = 0; round < 2000; round++) {
+    const text = Array.from({ length: round % 12 }, () => '$$()AB '[Math.floor(Math.random() * 7)]).join('');
+    t.equal(expand(text, variables), slowly(text, variables), text);
+  }
+  const startedAt = performance.now();
+  const long = '$('.repeat(500_000);
+  t.equal(expand(long, variables), long);
+  t.ok(performance.now() - startedAt < 1000, 'a megabyte of it takes no time');
+  t.end();
+});
+
+/** As the documentation tells it, letter by letter. */
+function slowly(text: string, variables: ReadonlyMap<string, string>): string {
+  if (text === '') return '';
+  if (text.startsWith('$$')) return `$${slowly(text.slice(2), variables)}`;
+  const end = text.startsWith('$(') ? text.indexOf(')') : -1;
+  if (end < 0) return text.slice(0, 1) + slowly(text.slice(1), variables);
+  const name = text.slice(2, end);
+  return (variables.get(name) ?? `$(${name})`) + slowly(text.slice(end + 1), variables);
+}
 
 test('the images that go first are those that nothing has used for longest', (t) => {
   const now = 1_000_000_000;

@@ -1,9 +1,14 @@
 import t from 'tap';
+import type { Pod } from '../../api/core/pod.ts';
 import type { Service } from '../../api/core/service.ts';
 import type { EndpointSlice } from '../../api/discovery/endpoint-slice.ts';
-import { reconcileEndpointSlices } from '../../control-plane/controllers/endpoints/endpoint-slice-plan.ts';
+import {
+  reconcileEndpointSlices,
+  resolveTargetPort,
+} from '../../control-plane/controllers/endpoints/endpoint-slice-plan.ts';
 import { desiredEndpoints } from '../../control-plane/controllers/endpoints/endpoints-plan.ts';
-import type { PodView } from '../../control-plane/controllers/pod-view.ts';
+import { Interner } from '../../control-plane/controllers/intern.ts';
+import { podView, type PodView } from '../../control-plane/controllers/pod-view.ts';
 import { podViewOf } from './pod-view.ts';
 
 const service = (spec: object = {}): Service => ({
@@ -30,6 +35,24 @@ const plan = (pods: PodView[], slices: EndpointSlice[] = [], spec: object = {}) 
 const stored = (slices: readonly EndpointSlice[]): EndpointSlice[] =>
   slices.map((slice, index) => ({ ...slice, metadata: { ...slice.metadata, name: `web-${index}` } }));
 const addresses = ({ endpoints }: EndpointSlice): string[] => (endpoints ?? []).flatMap((each) => each.addresses);
+
+t.test("a named port may be a sidecar's, and is the app's where both have the name", (t) => {
+  const adm = (containerPort: number) => [{ name: 'adm', containerPort }];
+  const portOf = (spec: Pod['spec']): number | undefined => {
+    const view = podView({ metadata: { namespace: 'default', name: 'side' }, spec }, new Interner());
+    return resolveTargetPort({ port: 81, targetPort: 'adm' }, view);
+  };
+  const sidecar = { name: 's', restartPolicy: 'Always' as const, ports: adm(8080) };
+  t.equal(portOf({ initContainers: [sidecar], containers: [{ name: 'c' }] }), 8080);
+  t.equal(portOf({ initContainers: [sidecar], containers: [{ name: 'c', ports: adm(9090) }] }), 9090);
+  const init = { name: 'i', ports: adm(8080) };
+  t.equal(
+    portOf({ initContainers: [init], containers: [{ name: 'c' }] }),
+    undefined,
+    'one that runs to its end has none',
+  );
+  t.end();
+});
 
 t.test('an endpoint says where its pod is and whether it serves, and the slice whose it is', async (t) => {
   const { create } = plan([pod(1), pod(2, { ready: false, nodeName: '' }), pod(3, { deleting: true })]);
