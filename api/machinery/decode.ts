@@ -63,7 +63,8 @@ interface Field {
 const MAX_INT32 = 2_147_483_647;
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
-const jsonType = (value: unknown): string =>
+/** What a value is called in JSON. */
+export const jsonType = (value: unknown): string =>
   Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
 
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -362,7 +363,8 @@ export interface Decodable<T> {
  * Throws a 400 BadRequest StatusError for a wrong apiVersion, a wrong kind, or a field of a wrong type.
  */
 export function decodeObject<T extends KubeObject>(kind: Decodable<T>, body: unknown): Decoded<T> {
-  return decodeAs(kind, body, ({ message }) => badRequest(`${cannotHandle(kind)}: ${message}`));
+  // Upstream decodes null into an object that says nothing.
+  return decodeAs(kind, body ?? {}, badRequest, ({ message }) => badRequest(`${cannotHandle(kind)}: ${message}`));
 }
 
 /** What upstream says before the reason why a body is not such an object. */
@@ -372,12 +374,13 @@ export const cannotHandle = ({ kind, version }: Pick<Decodable<unknown>, 'kind' 
 function decodeAs<T extends KubeObject>(
   kind: Decodable<T>,
   body: unknown,
+  refuseWhole: (message: string) => Error,
   refuse: (error: DecodeError) => Error,
 ): Decoded<T> {
   const expected = kind.group ? `${kind.group}/${kind.version}` : kind.version;
   if (!isJson(body)) {
     const detail = `json: cannot unmarshal ${jsonType(body)} into Go value of type struct { APIVersion string; Kind string }`;
-    throw badRequest(`couldn't get version/kind; json parse error: ${detail}`);
+    throw refuseWhole(`couldn't get version/kind; json parse error: ${detail}`);
   }
   const { apiVersion, kind: named } = body;
   if ((apiVersion ?? '') !== '' && apiVersion !== expected) {
@@ -411,7 +414,8 @@ export function decodePatched<T extends KubeObject>(
   shown: () => string,
   words: 'message' | 'ofMap' = 'message',
 ): Decoded<T> {
-  return decodeAs(kind, patched, (error) => invalidPatch(shown(), error[words]));
+  const refuse = (message: string): StatusError => invalidPatch(shown(), message);
+  return decodeAs(kind, patched, refuse, (error) => refuse(error[words]));
 }
 
 /** What a patch makes is refused. `shown` is the patch, or what it made. */

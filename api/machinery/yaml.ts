@@ -38,6 +38,8 @@ export class YamlError extends Error {
 
 /** The library quotes what it does not understand, be it three megabytes. */
 const MAX_MESSAGE = 256;
+/** What is no printable character of YAML. */
+const UNPRINTABLE = /[^\t\n\r\x20-\x7e\x85\xa0-\ufffd]/;
 const TOO_DEEP = 'yaml: exceeded max depth';
 
 /** Tags that JSON has no value for; times and sexagesimal numbers stay text, and merge keys are merged here. */
@@ -64,6 +66,7 @@ function allowedAliasRatio(nodes: number): number {
 
 /** Throws YamlError, and a 413 StatusError for text that would take too long. */
 export function parseYaml(text: string): YamlText {
+  if (UNPRINTABLE.test(text)) throw new YamlError('yaml: control characters are not allowed');
   const lines = new LineCounter();
   const document = firstDocument(text, lines);
   const [failure] = document.errors;

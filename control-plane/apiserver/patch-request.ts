@@ -1,13 +1,13 @@
 /** Patches as they come in requests: read once, applied to what is there, again after a conflict. */
 import { parseBody } from '../../api/machinery/body.ts';
-import { decodePatched, invalidPatch, type Decodable } from '../../api/machinery/decode.ts';
+import { decodePatched, invalidPatch, jsonType, type Decodable } from '../../api/machinery/decode.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import type { TSchema } from '../../api/machinery/schema.ts';
 import { MAX_PROBLEMS } from '../../api/machinery/limits.ts';
 import { applyJsonPatch } from '../../api/machinery/patch/json.ts';
 import { applyMergePatch } from '../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../api/machinery/patch/strategic.ts';
-import { unsupportedMediaType } from '../../api/machinery/status-error.ts';
+import { badRequest, unsupportedMediaType } from '../../api/machinery/status-error.ts';
 import type { Exchange } from './exchange.ts';
 import { parseMediaType } from './negotiate.ts';
 import type { Stored } from './object-meta.ts';
@@ -86,9 +86,17 @@ export class PatchRequest {
       case 'json':
         return applyJsonPatch(reparse(), this.#patch);
       case 'merge':
-        return applyMergePatch(old, this.#patch);
+        return applyMergePatch(old, this.#object());
       case 'strategic':
         return applyStrategicPatch(old as unknown as Record<string, unknown>, this.#patch, kind.schema);
     }
+  }
+  /** Throws a 400 StatusError for a patch that is none. */
+  #object(): unknown {
+    const type = jsonType(this.#patch);
+    if (type === 'object') return this.#patch;
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${type} into Go value of type map[string]interface {}`,
+    );
   }
 }
