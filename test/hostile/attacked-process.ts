@@ -10,6 +10,8 @@ import { TOKEN_FILE, WORLD } from './world.ts';
 
 const SERVER = path.resolve(import.meta.dirname, '../../cli/main.ts');
 const NODE_API = path.resolve(import.meta.dirname, 'node-api-process.ts');
+/** As the package's launcher starts it. */
+const QUIET = '--disable-warning=ExperimentalWarning';
 /** pino's level `error`. */
 const ERROR_LEVEL = 50;
 
@@ -99,7 +101,7 @@ export class AttackedProcess implements Attacked {
   ): Promise<AttackedProcess> {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-hostile-'));
     const log = path.join(directory, 'log');
-    const daemon = new Daemon(process.execPath, await args(directory), { log });
+    const daemon = new Daemon(process.execPath, [QUIET, ...(await args(directory))], { log });
     try {
       const port = await eventually('the server to listen', async () => {
         if (!daemon.alive) throw new Error(await daemon.output());

@@ -115,10 +115,10 @@ const COMMANDS = [
     'a command behind the name of another host',
     'pat',
     '//other/exec/team/web/main?command=id&output=1',
-    { code: 403 },
+    { code: 404 },
     WEB_SOCKET,
   ),
-  get('an upgrade of what cannot be upgraded', 'admin', '/pods', { code: 400 }, WEB_SOCKET),
+  get('an upgrade of a list is a list', 'admin', '/pods', { code: 200, text: /"PodList"/ }, WEB_SOCKET),
   get('a command without an upgrade', 'admin', '/exec/team/web/main?command=id&output=1', {
     code: 400,
     text: 'Upgrade request required',

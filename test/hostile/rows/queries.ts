@@ -22,7 +22,7 @@ export const TOKENS = [
     name: 'a token that lists from another namespace',
     as: 'alice',
     request: continued({ v: V1, rv: -1, start: 'other/' }),
-    expect: STAYS_INSIDE,
+    expect: badRequest('invalid continue token: continue key is not valid: other/'),
   },
   {
     name: 'a token of secrets that begins with nothing',

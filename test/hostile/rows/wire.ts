@@ -139,7 +139,7 @@ export const HTTP1_BYTES = [
   {
     name: 'a hundred requests at once are answered in their order',
     bytes: () => `${GET}${HOST}\r\n`.repeat(99) + `${GET}${HOST}Connection: close\r\n\r\n`,
-    answer: /^(HTTP\/1\.1 200 [^]*){100}$/,
+    answer: /^(?:HTTP\/1\.1 200 (?:(?!HTTP\/1\.1 )[^])*){100}$/,
     closes: true,
   },
   {
