@@ -4,10 +4,14 @@
  * The lint rule `kedge/own-keys` sends whoever uses such a key here. A table of our own is better off as a Map.
  */
 
-/** The object's own property of this name; undefined when it has none. */
-export const own = <T>(object: { readonly [key: string]: T } | undefined, key: string): T | undefined =>
-  // eslint-disable-next-line kedge/own-keys -- this is the check
-  object !== undefined && Object.hasOwn(object, key) ? object[key] : undefined;
+/** The plain object's own property of this name; undefined when it has none. */
+export function own<T>(object: { readonly [key: string]: T } | undefined, key: string): T | undefined {
+  if (object === undefined) return undefined;
+  // eslint-disable-next-line kedge/own-keys -- what it finds is looked at below
+  const value = object[key];
+  // What plain objects inherit is functions, and `__proto__`. To ask for every key whose it is would cost decoding a tenth.
+  return (typeof value !== 'function' && key !== '__proto__') || Object.hasOwn(object, key) ? value : undefined;
+}
 
 /** Gives the object an own property of this name. */
 export function setOwn<T>(object: { [key: string]: T }, key: string, value: T): void {
