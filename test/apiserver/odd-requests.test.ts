@@ -141,12 +141,15 @@ t.test('paths that upstream has no route for are not found', async (t) => {
     '/api/v1/watch/namespaces/default/pods/p/log',
     '/api/v1/namespaces/default/pods/p/log/more',
     '/api/v1/pods/p/log',
-    '/api/v1/namespaces/default/pods//log',
   ]) {
     t.equal((await other.call('GET', target)).status, 404, target);
     const upgrade = { connection: 'Upgrade', upgrade: 'websocket' };
     t.equal((await other.call('GET', target, { headers: upgrade })).status, 404, `${target}, upgraded`);
   }
+  t.match(await other.call('GET', '/api/v1/namespaces/default/pods//log'), {
+    status: 400,
+    body: { message: 'name must be provided' },
+  });
   t.equal((await other.call('POST', '/api/v1/namespaces/default/pods/p/log', { body: {} })).status, 405);
   t.strictSame(served, []);
 });
