@@ -3,17 +3,17 @@ import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import { own } from '../../api/machinery/own.ts';
 
-/** The IPv4 address of the interface that the default route leaves by; 127.0.0.1 on a host without one. */
+/** The IPv4 address of the interface that the default route leaves by, or else of any interface; 127.0.0.1 on a host without one. */
 export async function advertisedAddress(): Promise<string> {
   const routes = await readFile('/proc/net/route', 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
     throw error;
   });
-  return addressOfDefaultRoute(routes, os.networkInterfaces()) ?? '127.0.0.1';
+  return outwardAddress(routes, os.networkInterfaces()) ?? '127.0.0.1';
 }
 
 /** @param routes the text of `/proc/net/route`. */
-export function addressOfDefaultRoute(
+export function outwardAddress(
   routes: string,
   interfaces: NodeJS.Dict<readonly os.NetworkInterfaceInfo[]>,
 ): string | undefined {
@@ -25,9 +25,6 @@ export function addressOfDefaultRoute(
     .sort((a, b) => Number(a[6]) - Number(b[6]));
   const usable = (name: string) =>
     own(interfaces, name)?.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
-  for (const [name = ''] of candidates) {
-    const address = usable(name);
-    if (address) return address;
-  }
-  return undefined;
+  const names = [...candidates.map(([name = '']) => name), ...Object.keys(interfaces)];
+  return names.map(usable).find((address) => address !== undefined);
 }

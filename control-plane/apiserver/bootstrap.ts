@@ -11,6 +11,7 @@ import type { EndpointSlice } from '../../api/discovery/endpoint-slice.ts';
 import { endpointSlices } from '../../api/discovery/endpoint-slice.ts';
 import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../api/machinery/kind.ts';
+import { validateEndpointIP } from '../../api/machinery/names.ts';
 import { isAlreadyExists } from '../../api/machinery/status-error.ts';
 import { priorityClasses } from '../../api/scheduling/priority-class.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -37,6 +38,12 @@ export interface BootstrapOptions {
 
 /** Resolves when the objects are there; keeps them there until the signal is aborted. */
 export async function bootstrapCluster(options: BootstrapOptions): Promise<void> {
+  if (!isReachable(options.advertiseAddress)) {
+    options.logger.warn(
+      { address: options.advertiseAddress },
+      'the kubernetes Service has no endpoint: no other host reaches this address; set advertise-address',
+    );
+  }
   await ensureAll(options);
   const timer = setInterval(() => {
     ensureAll(options).catch((error: unknown) => {
@@ -61,12 +68,16 @@ async function ensureAll({ api, advertiseAddress, port, serviceCIDR, clientCa }:
     description: 'Used for system critical pods that must not be moved from their current node.',
   });
   await ensure(api, services, kubernetesService(serviceCIDR, port), ({ spec }) => spec?.ports);
+  if (!isReachable(advertiseAddress)) return;
   await ensure(api, endpoints, kubernetesEndpoints(advertiseAddress, port), ({ subsets }) => subsets);
   await ensure(api, endpointSlices, kubernetesEndpointSlice(advertiseAddress, port), (slice) => [
     slice.endpoints,
     slice.ports,
   ]);
 }
+
+/** Whether an endpoint may have the address: not where it means another host to everybody, as a loopback address does. */
+const isReachable = (address: string): boolean => validateEndpointIP(address).length === 0;
 
 /** Creates what is missing, and brings back `part` of what is there. */
 async function ensure<T extends KubeObject>(

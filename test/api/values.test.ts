@@ -147,6 +147,8 @@ t.test('metadata is checked field by field on create', async (t) => {
     'FieldValueInvalid metadata.ownerReferences[1].uid',
     'FieldValueInvalid metadata.ownerReferences',
     'FieldValueInvalid metadata.finalizers[0]',
+    // Neither a qualified name nor one that Kubernetes knows.
+    'FieldValueInvalid metadata.finalizers[0]',
   ]);
   t.strictSame(fields(validateObjectMeta({ namespace: 'n' }, kind)), ['FieldValueRequired metadata.name']);
   t.strictSame(validateObjectMeta({ name: 'a-', generateName: 'a-', namespace: 'n' }, kind).length, 1);
