@@ -158,11 +158,18 @@ test('a node writes about itself and its pods alone', async (t) => {
   t.match(await mirror({}, { annotations: {} }), 'node "a" can only create mirror pods');
   t.match(await mirror({ nodeName: 'b' }), 'can only create pods with spec.nodeName set to itself');
   t.match(await mirror({}, { ownerReferences: [] }), 'with an owner reference set to itself');
-  t.match(await mirror({ serviceAccountName: 'web' }), 'can not create pods that reference a service account');
-  t.match(
-    await mirror({ volumes: [{ name: 'v', secret: { secretName: 's' } }] }),
-    'can not create pods that reference secrets',
-  );
+  const references: [spec: object, resource: string][] = [
+    [{ serviceAccountName: 'web' }, 'serviceaccounts'],
+    [{ volumes: [{ name: 'v', secret: { secretName: 's' } }] }, 'secrets'],
+    [{ resourceClaims: [{ name: 'c', resourceClaimName: 'c' }] }, 'resourceclaims'],
+    [
+      { volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] },
+      'serviceaccounts (via projected volumes)',
+    ],
+    [{ volumes: [{ name: 'v', csi: { driver: 'd' } }] }, 'csidrivers (via CSI volumes)'],
+  ];
+  for (const [spec, resource] of references)
+    t.match(await mirror(spec), `node "a" can not create pods that reference ${resource}`);
   t.equal(await mirror({}), 'it was allowed');
 
   const request = (commonName: string): Promise<string> => {

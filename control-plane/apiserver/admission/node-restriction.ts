@@ -4,13 +4,13 @@ import { CertificateRequestError, parseCertificateRequest } from '../../../api/c
 import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
 import { nodes, type Node } from '../../../api/core/node.ts';
 import { pods, type Pod } from '../../../api/core/pod.ts';
+import { apiReference } from '../../../api/core/pod-references.ts';
 import { MIRROR_ANNOTATION } from '../../../api/core/pod-update-validation.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
 import { nodeNameOf } from '../authentication/identities.ts';
 import type { PodGraph } from '../authorization/pod-graph.ts';
-import { podReferences } from '../authorization/pod-references.ts';
 import type { LocalApi } from '../local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { forbiddenNodeLabels } from './node-labels.ts';
@@ -44,14 +44,8 @@ function judgeMirrorPod(node: string, { metadata, spec }: Pod): Verdict {
   if (spec?.nodeName !== node) return `node ${quoted(node)} can only create pods with spec.nodeName set to itself`;
   const owner = judgeMirrorPodOwner(node, metadata.ownerReferences);
   if (owner !== undefined) return owner;
-  const references = podReferences(metadata.name ?? '', spec);
-  const cannot = (what: string): string => `node ${quoted(node)} can not create pods that reference ${what}`;
-  if (spec.serviceAccountName) return cannot('a service account');
-  if (references.secrets.length > 0) return cannot('secrets');
-  if (references.configMaps.length > 0) return cannot('configmaps');
-  if (references.clusterTrustBundles.length > 0) return cannot('clustertrustbundles');
-  if (references.persistentVolumeClaims.length > 0) return cannot('persistentvolumeclaims');
-  return undefined;
+  const reference = apiReference(spec);
+  return reference && `node ${quoted(node)} can not create pods that reference ${reference}`;
 }
 
 function judgePodStatus(node: string, { operation, object, old }: AdmissionRequest): Verdict {

@@ -1,8 +1,8 @@
 import { pods, type Pod } from '../../../api/core/pod.ts';
+import { podReferences } from '../../../api/core/pod-references.ts';
 import { MIRROR_ANNOTATION } from '../../../api/core/pod-update-validation.ts';
 import { lifeOf, type Life } from '../authentication/bound-objects.ts';
 import type { LocalApi } from '../local-api.ts';
-import { podReferences } from './pod-references.ts';
 
 export type ReferencedKind = 'secret' | 'configmap' | 'serviceaccount' | 'persistentvolumeclaim';
 

@@ -1,6 +1,6 @@
-import type { Container, EphemeralContainer } from '../../../api/core/container.ts';
-import type { PodSpec } from '../../../api/core/pod-spec.ts';
-import type { Volume } from '../../../api/core/volume.ts';
+import type { Container, EphemeralContainer } from './container.ts';
+import type { PodSpec } from './pod-spec.ts';
+import type { Volume, VolumeProjection } from './volume.ts';
 
 /** The objects of its namespace that a pod needs; names may repeat. */
 export interface PodReferences {
@@ -67,4 +67,40 @@ export function podReferences(podName: string, spec: PodSpec | undefined): PodRe
     persistentVolumeClaims: named(found.claims),
     clusterTrustBundles: named(found.bundles),
   };
+}
+
+const VOLUME_REFERENCES: readonly (readonly [source: keyof Volume, resource: string])[] = [
+  ['configMap', 'configmaps (via configmap volumes)'],
+  ['secret', 'secrets (via secret volumes)'],
+  ['csi', 'csidrivers (via CSI volumes)'],
+  ['glusterfs', 'endpoints (via glusterFS volumes)'],
+  ['persistentVolumeClaim', 'persistentvolumeclaims'],
+  ['ephemeral', 'persistentvolumeclaims (via ephemeral volumes)'],
+  ['azureFile', 'secrets (via azureFile volumes)'],
+];
+const PROJECTED_REFERENCES: readonly (readonly [source: keyof VolumeProjection, resource: string])[] = [
+  ['configMap', 'configmaps (via projected volumes)'],
+  ['secret', 'secrets (via projected volumes)'],
+  ['serviceAccountToken', 'serviceaccounts (via projected volumes)'],
+  ['clusterTrustBundle', 'clustertrustbundles'],
+  ['podCertificate', 'podcertificates'],
+];
+
+/**
+ * A resource of the API that the pod could not do without, in upstream's words: static pods run without the API, and a node that
+ * shows them there must not come by objects that way. Undefined when there is none.
+ */
+export function apiReference(spec: PodSpec | undefined): string | undefined {
+  if (!spec) return undefined;
+  const { secrets, configMaps } = podReferences('', spec);
+  if (spec.serviceAccountName) return 'serviceaccounts';
+  if (secrets.length > 0) return 'secrets';
+  if (configMaps.length > 0) return 'configmaps';
+  if (spec.resourceClaims?.length) return 'resourceclaims';
+  for (const volume of spec.volumes ?? []) {
+    for (const [source, resource] of VOLUME_REFERENCES) if (volume[source]) return resource;
+    for (const projection of volume.projected?.sources ?? [])
+      for (const [source, resource] of PROJECTED_REFERENCES) if (projection[source]) return resource;
+  }
+  return undefined;
 }
