@@ -1,14 +1,9 @@
 /** Pods out of a folder of manifests: run without the api-server, shown there by mirror pods. */
 import { createHash } from 'node:crypto';
-import { watch } from 'node:fs';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { parse } from 'yaml';
 import type { Pod } from '../../api/core/pod.ts';
 import type { Logger } from '../../client/logger.ts';
-import { hasCode } from '../host/files.ts';
 import { CONFIG_HASH, CONFIG_SEEN, CONFIG_SOURCE } from './labels.ts';
+import { ManifestFolder, type ManifestFile } from './manifest-folder.ts';
 
 export interface StaticPodsOptions {
   readonly directory: string;
@@ -16,14 +11,18 @@ export interface StaticPodsOptions {
   readonly logger: Logger;
 }
 
-/** An editor writes a file in several steps. */
-const SETTLE_MS = 100;
-/** In case the folder's events do not come (some network file systems): kubelet's `fileCheckFrequency`, less often. */
-const REREAD_MS = 60_000;
+interface Known {
+  readonly text: string;
+  /** What the file said when it last was a pod. */
+  readonly pod: Pod | undefined;
+}
 
 export class StaticPods {
   readonly #options: StaticPodsOptions;
   readonly #seen = new Map<string, string>();
+  #known: ReadonlyMap<string, Known> = new Map();
+  /** Files whose pod another file has, as has been told. */
+  #copies: ReadonlySet<string> = new Set();
 
   constructor(options: StaticPodsOptions) {
     this.#options = options;
@@ -31,87 +30,96 @@ export class StaticPods {
 
   /** Hands over all pods of the folder at first and after each change, until told to stop. */
   async run(wanted: (pods: readonly Pod[]) => void, signal: AbortSignal): Promise<void> {
-    const { directory } = this.#options;
-    await mkdir(directory, { recursive: true });
-    let changed = Promise.withResolvers<void>();
-    const watcher = watch(directory, { signal }, () => changed.resolve());
-    // The folder was removed: the rereading finds it again.
-    watcher.on('error', () => changed.resolve());
-    while (!signal.aborted) {
-      wanted(await this.#read());
-      const limit = new AbortController();
-      await Promise.race([
-        changed.promise,
-        sleep(REREAD_MS, undefined, { signal: AbortSignal.any([signal, limit.signal]) }).catch(() => undefined),
-      ]);
-      limit.abort();
-      changed = Promise.withResolvers<void>();
-      await sleep(SETTLE_MS, undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  async #read(): Promise<Pod[]> {
     const { directory, logger } = this.#options;
-    const found: Pod[] = [];
-    for (const name of await filesIn(directory)) {
-      const file = path.join(directory, name);
-      try {
-        const pod = await this.#podOf(await readFile(file, 'utf8'), file);
-        if (!found.some(({ metadata }) => metadata?.uid === pod.metadata?.uid)) found.push(pod);
-      } catch (error) {
-        logger.warn({ file, err: (error as Error).message }, 'not a pod');
-      }
-    }
-    return found;
+    await new ManifestFolder(directory, logger).run(async (files) => wanted(await this.#podsIn(files)), signal);
   }
 
-  async #podOf(text: string, file: string): Promise<Pod> {
-    const { nodeName } = this.#options;
+  async #podsIn(files: readonly ManifestFile[]): Promise<Pod[]> {
+    const known = new Map<string, Known>();
+    const copies = new Set<string>();
+    const podsByName = new Map<string, Pod>();
+    for (const file of files) {
+      const of = await this.#read(file, this.#known.get(file.path));
+      known.set(file.path, of);
+      if (!of.pod) continue;
+      // A copy that somebody has put beside a manifest does not take its place.
+      const name = `${of.pod.metadata?.namespace}/${of.pod.metadata?.name}`;
+      if (!podsByName.has(name)) {
+        podsByName.set(name, of.pod);
+        continue;
+      }
+      copies.add(file.path);
+      if (!this.#copies.has(file.path)) this.#warn(file, `an earlier file has a pod ${name}`);
+    }
+    this.#copies = copies;
+    this.#known = known;
+    return [...podsByName.values()];
+  }
+
+  /**
+   * A manifest that is half written, or wrong since its last change, does not end the pod that it described: that takes the
+   * removal of the file.
+   */
+  async #read(file: ManifestFile, before: Known | undefined): Promise<Known> {
+    const text = String(file.text);
+    if (text === before?.text) return before;
+    try {
+      if (file.text instanceof Error) throw file.text;
+      return { text, pod: await this.#podOf(file.text, file) };
+    } catch (error) {
+      this.#warn(file, (error as Error).message);
+      return { text, pod: before?.pod };
+    }
+  }
+
+  async #podOf(text: string, file: ManifestFile): Promise<Pod> {
     // The schemas take 13 MB: they are loaded where there is a manifest to read.
-    const { pods } = await import('../../api/core/pod.ts');
-    const object = parse(text) as Pod | null;
-    if (object?.kind !== 'Pod' || object.apiVersion !== 'v1') throw new Error('expected a v1 Pod');
-    if (!object.metadata?.name || !object.spec?.containers?.length)
-      throw new Error('a name and containers are required');
-    const uid = createHash('md5').update(`${nodeName}\0${file}\0${text}`).digest('hex');
-    const seen = this.#seen.get(uid) ?? new Date().toISOString();
-    this.#seen.set(uid, seen);
-    const pod: Pod = {
-      ...object,
-      metadata: {
-        ...object.metadata,
-        uid,
-        name: `${object.metadata.name}-${nodeName.toLowerCase()}`,
-        namespace: object.metadata.namespace ?? 'default',
-        annotations: {
-          ...object.metadata.annotations,
-          [CONFIG_HASH]: uid,
-          [CONFIG_SEEN]: seen,
-          [CONFIG_SOURCE]: 'file',
-        },
-      },
-      spec: {
-        ...object.spec,
-        nodeName,
-        // Static pods stay whatever taints come.
-        tolerations: [...(object.spec.tolerations ?? []), { operator: 'Exists', effect: 'NoExecute' }],
-      },
-    };
+    const [{ pods }, { readManifest }, { apiReference }] = await Promise.all([
+      import('../../api/core/pod.ts'),
+      import('../../api/machinery/manifest.ts'),
+      import('../../api/core/pod-references.ts'),
+    ]);
+    const { object: pod, problems } = readManifest(text, pods, (object) => this.#place(object, file.path));
+    const reference = apiReference(pod.spec);
+    if (reference !== undefined) throw new Error(`static pods may not reference ${reference}`);
+    for (const problem of problems) this.#warn(file, problem);
     delete pod.status;
-    pods.applyDefaults(pod);
     return pod;
   }
-}
 
-async function filesIn(directory: string): Promise<string[]> {
-  try {
-    const entries = await readdir(directory, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
-      .map((entry) => entry.name)
-      .sort();
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
+  /** What the kubelet makes of a pod in a file. The uid stays when only comments, blanks or the order of fields change. */
+  #place(pod: Pod, file: string): void {
+    const { nodeName } = this.#options;
+    const metadata = (pod.metadata ??= {});
+    if (!metadata.name) throw new Error('a name is needed');
+    const uid = createHash('md5')
+      .update(`${nodeName}\0${file}\0${canonicalText(pod)}`)
+      .digest('hex');
+    const seen = this.#seen.get(uid) ?? new Date().toISOString();
+    this.#seen.set(uid, seen);
+    metadata.uid = uid;
+    metadata.name = `${metadata.name}-${nodeName.toLowerCase()}`;
+    metadata.namespace ??= 'default';
+    metadata.annotations = {
+      ...metadata.annotations,
+      [CONFIG_HASH]: uid,
+      [CONFIG_SEEN]: seen,
+      [CONFIG_SOURCE]: 'file',
+    };
+    if (!pod.spec) return;
+    pod.spec.nodeName = nodeName;
+    // Static pods stay whatever taints come.
+    pod.spec.tolerations = [...(pod.spec.tolerations ?? []), { operator: 'Exists', effect: 'NoExecute' }];
+  }
+
+  #warn({ path: file }: ManifestFile, err: string): void {
+    this.#options.logger.warn({ file, err }, 'not a pod, or not all of it');
   }
 }
+
+const canonicalText = (value: unknown): string =>
+  JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );

@@ -15,7 +15,7 @@ export interface Manifest<T> {
 
 /**
  * Reads one object of `kind` from YAML (the first document, as upstream) or JSON.
- * @param place fills in what the manifest's place says (name, namespace, node) before the object is validated.
+ * @param place fills in what the manifest's place says (name, namespace, node) in what the manifest says, before defaults.
  * Throws a StatusError whose message is one sentence: the text is malformed, of another kind, or not valid.
  */
 export function readManifest<T extends KubeObject>(
@@ -26,8 +26,8 @@ export function readManifest<T extends KubeObject>(
   const body = parseBody(text, 'application/yaml', true);
   checkKind(kind, body.value);
   const { object, problems } = decodeObject(kind, body.value);
-  kind.applyDefaults(object);
   place(object);
+  kind.applyDefaults(object);
   kind.prepareForCreate(object);
   const errors = [...validateObjectMeta(object.metadata ?? {}, kind), ...kind.validate(object)];
   if (errors.length > 0) throw invalidObject(kind, object.metadata?.name ?? '', errors);

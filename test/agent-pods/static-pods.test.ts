@@ -1,0 +1,165 @@
+/** Manifests as people leave them in the folder of static pods: copies, links, half-written files, pipes. */
+import { spawnSync } from 'node:child_process';
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import pino from 'pino';
+import { test, type Test } from 'tap';
+import { StaticPods } from '../../agent/pods/static-pods.ts';
+import type { Pod } from '../../api/core/pod.ts';
+import { eventually } from '../support/wait.ts';
+
+interface Folder {
+  readonly directory: string;
+  readonly warnings: string[];
+  wanted(): readonly Pod[];
+  /** Waits for the names of the pods that are wanted. */
+  shows(...names: string[]): Promise<readonly Pod[]>;
+  write(name: string, text: string): Promise<void>;
+}
+
+async function follow(
+  t: Test,
+  prepare: (directory: string) => void | Promise<void> = () => undefined,
+): Promise<Folder> {
+  const directory = path.join(t.testdir(), 'manifests');
+  await prepare(directory);
+  const warnings: string[] = [];
+  const logger = pino(
+    { level: 'warn' },
+    { write: (line: string) => warnings.push((JSON.parse(line) as { err: string }).err) },
+  );
+  let last: readonly Pod[] | undefined;
+  const end = new AbortController();
+  const running = new StaticPods({ directory, nodeName: 'node-1', logger }).run((wanted) => {
+    last = wanted;
+  }, end.signal);
+  t.teardown(async () => {
+    end.abort();
+    await running;
+  });
+  await eventually('the folder to be read', () => last !== undefined);
+  const names = () => (last ?? []).map(({ metadata }) => metadata?.name).join();
+  return {
+    directory,
+    warnings,
+    wanted: () => last ?? [],
+    shows: async (...expected) => {
+      await eventually(
+        `${expected.join() || 'nothing'} to be wanted`,
+        () => names() === expected.join() || undefined,
+        15,
+      );
+      return last ?? [];
+    },
+    write: (name, text) => writeFile(path.join(directory, name), text),
+  };
+}
+
+const manifest = (name: string, image = 'i', more = ''): string =>
+  `apiVersion: v1\nkind: Pod\nmetadata: {name: ${name}}\nspec:\n  containers: [{name: a, image: ${image}}]\n${more}`;
+const imageOf = (pod: Pod | undefined): string | undefined => pod?.spec?.containers[0]?.image;
+
+test('a copy of a manifest does not take the place of its original', async (t) => {
+  const folder = await follow(t);
+  await folder.write('a.yaml-bak', manifest('a', 'old'));
+  await folder.write('a.yaml', manifest('a', 'new'));
+  const pods = await eventually('the copy to be refused', () =>
+    imageOf(folder.wanted()[0]) === 'new' && folder.warnings.length > 0 ? folder.wanted() : undefined,
+  );
+  t.equal(pods.length, 1);
+  t.match(folder.warnings, [/an earlier file has a pod default\/a-node-1/]);
+});
+
+test('a manifest that is edited into nonsense leaves its pod as it was, until the file goes', async (t) => {
+  const folder = await follow(t);
+  await folder.write('a.yaml', manifest('a'));
+  await folder.write('b.yaml', manifest('b'));
+  await folder.shows('a-node-1', 'b-node-1');
+  for (const broken of ['', 'apiVersion: v1\nkind: Pod\nmeta', manifest('Bad_Name'), 'x'.repeat(11 * 1024 * 1024)]) {
+    const told = folder.warnings.length;
+    await folder.write('a.yaml', broken);
+    await eventually('the manifest to be refused', () => folder.warnings.length > told, 15);
+    await folder.shows('a-node-1', 'b-node-1');
+  }
+  await folder.write('a.yaml', manifest('a', 'other'));
+  await eventually('the mended manifest to count', () => imageOf(folder.wanted()[0]) === 'other', 15);
+  await rm(path.join(folder.directory, 'a.yaml'));
+  await folder.shows('b-node-1');
+});
+
+test('a pod keeps its uid while only comments, blanks and the order of fields change', async (t) => {
+  const folder = await follow(t);
+  await folder.write('a.yaml', manifest('a'));
+  const [first] = await folder.shows('a-node-1');
+  await folder.write(
+    'a.yaml',
+    `# a note\nkind: Pod\napiVersion: v1\n\nspec:\n  containers:\n  - image: i\n    name: a\nmetadata:\n  name: a\n`,
+  );
+  await folder.write('b.yaml', manifest('b'));
+  const [second] = await folder.shows('a-node-1', 'b-node-1');
+  t.equal(second?.metadata?.uid, first?.metadata?.uid);
+  await folder.write('a.yaml', manifest('a', 'other'));
+  await eventually('another pod to be wanted', () => folder.wanted()[0]?.metadata?.uid !== first?.metadata?.uid, 15);
+});
+
+test('links to manifests are followed; pipes, folders and links to nothing hold up nobody', async (t) => {
+  const folder = await follow(t, async (directory) => {
+    await mkdir(path.join(directory, 'folder'), { recursive: true });
+    await symlink('/nowhere', path.join(directory, 'dangling.yaml'));
+    await writeFile(path.join(directory, '../elsewhere'), manifest('linked'));
+    await symlink('../elsewhere', path.join(directory, 'link.yaml'));
+    t.equal(spawnSync('mkfifo', [path.join(directory, 'pipe.yaml')]).status, 0);
+  });
+  await folder.write('.hidden.yaml', manifest('hidden'));
+  await folder.write('z.yaml', manifest('z'));
+  await folder.shows('linked-node-1', 'z-node-1');
+  t.strictSame(folder.warnings, ['not a regular file']);
+});
+
+test('a folder that is replaced is followed in its new place', async (t) => {
+  const folder = await follow(t);
+  await folder.write('a.yaml', manifest('a'));
+  await folder.shows('a-node-1');
+  const next = `${folder.directory}.next`;
+  await mkdir(next);
+  await writeFile(path.join(next, 'b.yaml'), manifest('b'));
+  await rm(folder.directory, { recursive: true });
+  await folder.shows();
+  await rename(next, folder.directory);
+  await folder.shows('b-node-1');
+  await folder.write('c.yaml', manifest('c'));
+  await folder.shows('b-node-1', 'c-node-1');
+});
+
+test('a folder that cannot be had is waited for, and what it may hold is not taken for gone', async (t) => {
+  const directory = path.join(t.testdir({ file: '' }), 'file', 'manifests');
+  const warnings: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line: string) => warnings.push(line) });
+  const end = new AbortController();
+  let calls = 0;
+  const running = new StaticPods({ directory, nodeName: 'n', logger }).run(() => calls++, end.signal);
+  await eventually('the failure to be told', () => warnings.length > 0);
+  end.abort();
+  await running;
+  t.equal(calls, 0);
+});
+
+test('pods that need objects of the API are refused', async (t) => {
+  const folder = await follow(t);
+  const volume = (source: string) => manifest('a', 'i', `  volumes: [{name: v, ${source}}]\n`);
+  const cases: [text: string, resource: string][] = [
+    [manifest('a', 'i', '  serviceAccountName: web\n'), 'serviceaccounts'],
+    [manifest('a', 'i', '  imagePullSecrets: [{name: s}]\n'), 'secrets'],
+    [manifest('a', 'i', '  resourceClaims: [{name: c, resourceClaimName: c}]\n'), 'resourceclaims'],
+    [volume('configMap: {name: c}'), 'configmaps'],
+    [volume('persistentVolumeClaim: {claimName: c}'), 'persistentvolumeclaims'],
+    [volume('projected: {sources: [{serviceAccountToken: {path: t}}]}'), 'serviceaccounts \\(via projected volumes\\)'],
+  ];
+  for (const [text, resource] of cases) {
+    const told = folder.warnings.length;
+    await folder.write('a.yaml', text);
+    await eventually(`${resource} to be refused`, () => folder.warnings.length > told, 15);
+    t.match(folder.warnings.at(-1), new RegExp(`^static pods may not reference ${resource}`));
+  }
+  t.strictSame(folder.wanted(), []);
+});
