@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { ProgramError, run } from '../host/run.ts';
 import type { ServiceEntry } from './service-table.ts';
 import {
+  eitherOf,
   isEmpty,
   isLocalAddress,
   isStale,
@@ -23,13 +24,14 @@ const MAX_LINE = 4096;
 const NOTHING: WantedFlows = { addresses: new Map(), nodePorts: new Map() };
 
 export class UdpFlows {
-  /** What was wanted when the table was last compared. */
+  /** What was wanted when the table was last compared, and at each attempt since that has failed. */
   #before = NOTHING;
 
   /** The table is only read where a Service has or had UDP ports. Throws ProgramError; nothing is forgotten then. */
   async reconcile(services: Iterable<ServiceEntry>, signal: AbortSignal): Promise<void> {
     const wanted = wantedFlows(services);
-    const isNeeded = !isEmpty(wanted) || !isEmpty(this.#before);
+    this.#before = eitherOf(this.#before, wanted);
+    const isNeeded = !isEmpty(this.#before);
     for (let pass = 0; isNeeded && pass < MAX_PASSES; pass++) {
       const stale = await this.#staleFlows(wanted, signal);
       for (const flow of stale) await deleteFlows(flow, signal);

@@ -50,6 +50,12 @@ export function wantedFlows(services: Iterable<ServiceEntry>): WantedFlows {
   return { addresses, nodePorts };
 }
 
+/** Where flows to Services may have led while one thing was wanted, or the other. */
+export const eitherOf = (one: WantedFlows, other: WantedFlows): WantedFlows => ({
+  addresses: new Map([...one.addresses, ...other.addresses]),
+  nodePorts: new Map([...one.nodePorts, ...other.nodePorts]),
+});
+
 /** What of a Service decides about its flows: as long as this text stays the same, there is nothing to look for. */
 export const flowsOf = (service: ServiceEntry | undefined): string => {
   if (!service?.ports.some(({ protocol }) => protocol === 'UDP')) return '';
@@ -60,7 +66,7 @@ export const flowsOf = (service: ServiceEntry | undefined): string => {
 export const isEmpty = ({ addresses, nodePorts }: WantedFlows): boolean => addresses.size + nodePorts.size === 0;
 
 /**
- * @param before what was wanted when flows were last compared: a frontend that has gone since leads nowhere.
+ * @param before what was wanted since flows were last compared: a frontend that has gone since leads nowhere.
  * @param isLocal whether this node has the address: only there does a node port belong to a Service.
  */
 export function isStale(
