@@ -2,7 +2,6 @@
  * The agent of a host: what kubelet and kube-proxy do, in one process. Read from top to bottom, this is every part of it
  * and who talks to whom.
  */
-import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { TokenReview } from '../api/authentication/token-review.ts';
 import type { SubjectAccessReview } from '../api/authorization/subject-access-review.ts';
@@ -18,7 +17,9 @@ import { parseRange, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { Meter } from './eviction/meter.ts';
+import { readCgroupTree } from './host/cgroup-tree.ts';
 import { readHostFacts } from './host/host-facts.ts';
+import { lowestOomScoreAdj } from './host/oom-score.ts';
 import { ownCommand } from './host/own-command.ts';
 import { volumeHelper } from './host/volume-helper/ask.ts';
 import { HELLO_IMAGE, PAUSE_IMAGE } from './images/carried.ts';
@@ -52,8 +53,7 @@ import { PodWorkers } from './pods/pod-workers.ts';
 import { IptablesBackend } from './proxy/iptables-backend.ts';
 import { Iptables } from './proxy/iptables.ts';
 import { ServiceProxy } from './proxy/service-proxy.ts';
-import { cgroupTree } from './resources/cgroup-tree.ts';
-import { lowestOomScoreAdj, PodCgroups } from './resources/pod-cgroups.ts';
+import { PodCgroups } from './resources/pod-cgroups.ts';
 import { CriNodeRuntime } from './server/cri-node-runtime.ts';
 import { NodeServer, type ServingCertificate } from './server/node-server.ts';
 import { AgentMetrics } from './stats/agent-metrics.ts';
@@ -166,7 +166,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     logger,
   });
   const cgroups = new PodCgroups({
-    tree: cgroupTree(await readFile('/proc/self/mountinfo', 'utf8')),
+    tree: await readCgroupTree(),
     driver: await cri.cgroupDriver({ signal }),
     root: config.cgroupRoot,
   });

@@ -1,18 +1,17 @@
 /** `kedge reset`: ends every pod of this host and takes what the agent made off it. The agent must not be running. */
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { CRI_NAMESPACE } from './cri/events.ts';
 import { removeSandbox, stopSandbox } from './cri/remove.ts';
+import { readCgroupTree } from './host/cgroup-tree.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { endForgottenShims } from './host/shims.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
 import { Iptables } from './proxy/iptables.ts';
 import { restoreKernel } from './proxy/kernel-tuning.ts';
-import { cgroupTree } from './resources/cgroup-tree.ts';
 import { ContainerLogLinks } from './pods/container-log-links.ts';
 import { removePodLogs } from './pods/pod-files.ts';
 import { PodCgroups } from './resources/pod-cgroups.ts';
@@ -38,7 +37,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
     await attempt('remove the links to logs', () => new ContainerLogLinks(config.containerLogDir).removeDangling());
     await attempt('remove the cgroups', async () => {
       const cgroups = new PodCgroups({
-        tree: cgroupTree(await readFile('/proc/self/mountinfo', 'utf8')),
+        tree: await readCgroupTree(),
         driver: await cri.cgroupDriver({ signal }),
         root: config.cgroupRoot,
       });

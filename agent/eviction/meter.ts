@@ -4,7 +4,7 @@ import type { Pod } from '../../api/core/pod.ts';
 import type { CriClient } from '../cri/client.ts';
 import { podLogDirectory } from '../pods/sandbox-config.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
-import { countProcesses, readUsage } from '../resources/usage.ts';
+import { countProcesses, readUsage } from '../host/cgroup-usage.ts';
 import { heldBy, layersOf, type Held } from '../stats/held.ts';
 import type { HostPodVolumes } from '../volumes/host-pod-volumes.ts';
 import type { Consumption, Used } from './consumption.ts';

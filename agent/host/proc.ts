@@ -49,6 +49,10 @@ export async function readInterfaces(pid: number | 'self'): Promise<InterfaceCou
   }
 }
 
+/** The interface of the default route, of IPv4; undefined when there is none. */
+export const readDefaultInterface = async (): Promise<string | undefined> =>
+  parseDefaultInterface(await readFile('/proc/self/net/route', 'utf8'));
+
 /** The interface of the default route in /proc/net/route: a destination and a mask of zeros. */
 export function parseDefaultInterface(text: string): string | undefined {
   for (const line of text.split('\n').slice(1)) {

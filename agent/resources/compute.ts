@@ -10,6 +10,7 @@ import {
   unclaimedMemory,
 } from '../../api/core/pod-resources.ts';
 import type { LinuxContainerResources } from '../cri/types.ts';
+import type { CgroupLimits } from '../host/cgroup-tree.ts';
 import { isSidecar } from '../pods/plan.ts';
 
 /** The least and the most that cgroup v1 takes for cpu.shares. */
@@ -25,15 +26,6 @@ const GUARANTEED_OOM_SCORE_ADJ = -997;
 const BEST_EFFORT_OOM_SCORE_ADJ = 1000;
 /** From this priority on a pod is node-critical (system-node-critical). */
 const NODE_CRITICAL_PRIORITY = 2_000_001_000;
-
-/** What a cgroup is limited to; absent means not limited. */
-export interface CgroupLimits {
-  readonly cpuShares: number;
-  /** Microseconds in each period. */
-  readonly cpuQuota?: number;
-  readonly cpuPeriod: number;
-  readonly memoryBytes?: number;
-}
 
 export interface ResourceHost {
   readonly memoryCapacityBytes: number;
@@ -121,6 +113,3 @@ export function containerResources(pod: Pod, container: Container, host: Resourc
     ...(host.cgroupVersion === 2 && { unified: { 'memory.oom.group': '1' } }),
   };
 }
-
-/** cgroup v2 weighs CPU from 1 to 10,000 where v1 shares it from 2 to 262,144; runc's conversion. */
-export const cpuWeight = (shares: number): number => Math.floor(1 + ((shares - 2) * 9999) / 262_142);

@@ -1,9 +1,9 @@
 /** The cgroups of pods: `kubepods`, its QoS classes and one for each pod. */
-import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../api/core/pod.ts';
 import { qosClassOf, type QosClass } from '../../api/core/pod-resources.ts';
 import type { CgroupDriver } from '../cri/types.ts';
+import { cpuWeight, type CgroupLimits, type CgroupTree } from '../host/cgroup-tree.ts';
 import { ensureSlice, removeSlice } from '../host/slices.ts';
 import {
   cgroupParent,
@@ -14,8 +14,7 @@ import {
   topCgroup,
   type CgroupName,
 } from './cgroup-names.ts';
-import type { CgroupTree } from './cgroup-tree.ts';
-import { cpuShares, cpuWeight, podCpuRequestMilli, podLimits, type CgroupLimits } from './compute.ts';
+import { cpuShares, podCpuRequestMilli, podLimits } from './compute.ts';
 
 export interface PodCgroupsOptions {
   readonly tree: CgroupTree;
@@ -153,19 +152,3 @@ export class PodCgroups {
 }
 
 const idle: CgroupLimits = { cpuShares: 2, cpuPeriod: CPU_PERIOD_US };
-
-/**
- * The lowest oom_score_adj that can be given to a process here, found by trying: without CAP_SYS_RESOURCE it cannot go
- * below where it is, and the runtime would fail to start containers that are to be spared.
- */
-export async function lowestOomScoreAdj(file = '/proc/self/oom_score_adj'): Promise<number> {
-  const current = Number(await readFile(file, 'utf8'));
-  try {
-    await writeFile(file, '-1000');
-    await writeFile(file, String(current));
-    return -1000;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
-    return current;
-  }
-}

@@ -2,7 +2,8 @@
 import type { Pod } from '../../api/core/pod.ts';
 import type { HostUsage, InterfaceCounters } from '../host/proc.ts';
 import { PAUSE_IMAGE } from '../images/carried.ts';
-import { containerLimits, podLimits, type CgroupLimits } from '../resources/compute.ts';
+import type { CgroupLimits } from '../host/cgroup-tree.ts';
+import { containerLimits, podLimits } from '../resources/compute.ts';
 import { Exposition, labelText, type Labels } from './exposition.ts';
 import type { Measured, PodUsage } from './pod-usage.ts';
 

@@ -1,11 +1,10 @@
 /** What monitoring reads from the node API. Nothing is sampled: each document is read when it is asked for. */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from '../../client/logger.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
 import type { ContainerStats } from '../cri/types.ts';
 import { countProcessors, readDisk } from '../host/meters.ts';
-import { findListener, parseDefaultInterface, readHostUsage, readInterfaces, readProcess } from '../host/proc.ts';
+import { findListener, readDefaultInterface, readHostUsage, readInterfaces, readProcess } from '../host/proc.ts';
 import type { PodDirectory } from '../pods/pod-directory.ts';
 import { podLogDirectory } from '../pods/sandbox-config.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
@@ -45,10 +44,10 @@ export class NodeStatistics implements Documents {
 
   async summary(): Promise<object> {
     const { nodeName, cgroups } = this.#options;
-    const [host, interfaces, route, { pods }, all, disks, layers] = await Promise.all([
+    const [host, interfaces, mainInterface, { pods }, all, disks, layers] = await Promise.all([
       readHostUsage(),
       readInterfaces('self'),
-      readFile('/proc/self/net/route', 'utf8'),
+      readDefaultInterface(),
       this.#readPods({ network: true }),
       measure(cgroups, cgroups.topPath(), {}),
       this.#disks(),
@@ -59,7 +58,7 @@ export class NodeStatistics implements Documents {
       ...{ nodeName, host, disks, all, pods, layers, rate: taking.rate },
       atMs: Date.now(),
       interfaces: interfaces ?? [],
-      mainInterface: parseDefaultInterface(route),
+      mainInterface,
       processes: await this.#processes(host.bootedAtMs),
       logs: await this.#logs(pods),
     });

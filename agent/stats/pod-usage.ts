@@ -5,7 +5,7 @@ import type { Pod } from '../../api/core/pod.ts';
 import { readInterfaces, type InterfaceCounters } from '../host/proc.ts';
 import type { PodDirectory } from '../pods/pod-directory.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
-import { firstProcess, readCpuUsage, readUsage, type CgroupUsage, type CpuUsage } from '../resources/usage.ts';
+import { firstProcess, readCpuUsage, readUsage, type CgroupUsage, type CpuUsage } from '../host/cgroup-usage.ts';
 
 /** A cgroup that was read, and when. */
 export interface Measured {

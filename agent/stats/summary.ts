@@ -3,7 +3,7 @@ import type { Pod } from '../../api/core/pod.ts';
 import type { DiskMeter } from '../host/meters.ts';
 import type { HostUsage, InterfaceCounters, ProcessUsage } from '../host/proc.ts';
 import { containerLimits } from '../resources/compute.ts';
-import type { CgroupUsage } from '../resources/usage.ts';
+import type { CgroupUsage } from '../host/cgroup-usage.ts';
 import type { Rate } from './cpu-rates.ts';
 import type { Held } from './held.ts';
 import type { ContainerUsage, Measured, PodUsage } from './pod-usage.ts';

@@ -16,7 +16,8 @@ import { logLinkName } from '../../agent/pods/container-log-links.ts';
 import { podHostName, podLogDirectory } from '../../agent/pods/sandbox-config.ts';
 import { cgroupParent, cgroupPath, podCgroup } from '../../agent/resources/cgroup-names.ts';
 import { configuredCgroupDriver } from '../../agent/cri/client.ts';
-import { containerResources, cpuWeight, podLimits } from '../../agent/resources/compute.ts';
+import { cpuWeight } from '../../agent/host/cgroup-tree.ts';
+import { containerResources, podLimits } from '../../agent/resources/compute.ts';
 import { qosClassOf } from '../../api/core/pod-resources.ts';
 import type { Container } from '../../api/core/container.ts';
 

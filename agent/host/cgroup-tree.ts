@@ -1,9 +1,20 @@
 /** The kernel's cgroup tree, version 1 (a hierarchy a controller) or 2 (one): makes, limits and removes cgroups. */
 import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { cpuWeight, type CgroupLimits } from './compute.ts';
 
 export type CgroupVersion = 1 | 2;
+
+/** What a cgroup is limited to; absent means not limited. */
+export interface CgroupLimits {
+  readonly cpuShares: number;
+  /** Microseconds in each period. */
+  readonly cpuQuota?: number;
+  readonly cpuPeriod: number;
+  readonly memoryBytes?: number;
+}
+
+/** cgroup v2 weighs CPU from 1 to 10,000 where v1 shares it from 2 to 262,144; runc's conversion. */
+export const cpuWeight = (shares: number): number => Math.floor(1 + ((shares - 2) * 9999) / 262_142);
 
 export interface CgroupTree {
   readonly version: CgroupVersion;
@@ -23,6 +34,10 @@ export interface CgroupTree {
 }
 
 const CGROUP2_CONTROLLERS = ['cpu', 'memory', 'pids', 'io', 'cpuset', 'hugetlb'];
+
+/** The tree that is mounted here. */
+export const readCgroupTree = async (): Promise<CgroupTree> =>
+  cgroupTree(await readFile('/proc/self/mountinfo', 'utf8'));
 
 /** Finds out what is mounted. `mountInfo` is the text of /proc/self/mountinfo. */
 export function cgroupTree(mountInfo: string): CgroupTree {

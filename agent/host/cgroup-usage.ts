@@ -1,8 +1,8 @@
 /** What a cgroup uses, read from its files: for the summary API and for metrics. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { hasCode } from '../host/files.ts';
 import type { CgroupTree } from './cgroup-tree.ts';
+import { hasCode } from './files.ts';
 
 export interface CgroupUsage {
   /** CPU time since the cgroup was made. */
