@@ -1,7 +1,11 @@
-/** Writes to a response that wait while the client is slow. */
+/** Writes to a response that wait while the client is slow, so that a bounded number of bytes waits for it. */
 import type { Response } from './exchange.ts';
 
-/** Answers false when the client is slow: then wait for `drained`. */
+/** Whether nobody will get what is written. HTTP/2's response has no `destroyed` of its own; its stream has. */
+export const isGone = (response: Response): boolean =>
+  'stream' in response ? response.stream.destroyed || response.stream.closed : response.destroyed;
+
+/** Returns false when the client is slow: then wait for `drained`. */
 export const writeTo = (response: Response, chunk: Buffer): boolean =>
   // The overloads of the two responses differ in types alone.
   (response as { write(chunk: Buffer): boolean }).write(chunk);
@@ -10,15 +14,14 @@ export const writeTo = (response: Response, chunk: Buffer): boolean =>
 export function written(response: Response, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const onClose = (): void => reject(new ClientGoneError());
+    if (isGone(response)) return onClose();
     response.once('close', onClose);
-    if (response.destroyed) onClose();
     // The overloads of the two responses differ in types alone.
-    else
-      (response as { write(chunk: Buffer, done: (error?: Error | null) => void): boolean }).write(chunk, (error) => {
-        response.off('close', onClose);
-        if (error) onClose();
-        else resolve();
-      });
+    (response as { write(chunk: Buffer, done: (error?: Error | null) => void): boolean }).write(chunk, (error) => {
+      response.off('close', onClose);
+      if (error) onClose();
+      else resolve();
+    });
   });
 }
 
@@ -34,8 +37,53 @@ export function drained(response: Response): Promise<void> {
     const onClose = settle(() => reject(new ClientGoneError()));
     response.on('drain', onDrain);
     response.on('close', onClose);
-    if (response.destroyed) onClose();
+    if (isGone(response)) onClose();
   });
+}
+
+/**
+ * Writes pieces of any size: small ones are put together, long ones are cut, and the next chunk is written when the client has
+ * taken the one before. What waits for a client that does not read is `maxPendingBytes` at most.
+ */
+export class ChunkedWriter {
+  readonly #response: Response;
+  readonly #chunkBytes: number;
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(response: Response, maxPendingBytes: number) {
+    this.#response = response;
+    // The last of the pieces that are put together may itself be a chunk.
+    this.#chunkBytes = maxPendingBytes / 2;
+  }
+
+  /** The promise, if any, is to be awaited before more is added. It rejects with ClientGoneError. */
+  add(piece: Buffer): Promise<void> | undefined {
+    if (piece.length > this.#chunkBytes) return this.#addLong(piece);
+    this.#pieces.push(piece);
+    this.#bytes += piece.length;
+    return this.#bytes < this.#chunkBytes ? undefined : this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const pieces = this.#pieces;
+    if (pieces.length === 0) return;
+    this.#pieces = [];
+    this.#bytes = 0;
+    await this.#write(pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces));
+  }
+
+  async #addLong(piece: Buffer): Promise<void> {
+    await this.flush();
+    for (let at = 0; at < piece.length; at += this.#chunkBytes) {
+      await this.#write(piece.subarray(at, at + this.#chunkBytes));
+    }
+  }
+
+  async #write(chunk: Buffer): Promise<void> {
+    if (isGone(this.#response) || this.#response.writableEnded) throw new ClientGoneError();
+    if (!writeTo(this.#response, chunk)) await drained(this.#response);
+  }
 }
 
 /** The client closed its connection before it had the whole answer: nobody's failure. */

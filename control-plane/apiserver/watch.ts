@@ -1,7 +1,8 @@
 /**
  * Watches. A watcher has a position, a revision up to which its client has been told everything. While the client keeps up,
  * changes are written as they come; when it does not, nothing is queued for it: once its connection takes more it reads on
- * from the window of latest changes, and when the window has moved past it, it is cut off.
+ * from the window of latest changes, and when the window has moved past it, it is cut off. What waits for a client that does
+ * not read is MAX_PENDING_BYTES at most, whatever the size and number of objects.
  */
 import { apiVersionOf } from '../../api/machinery/define-kind.ts';
 import { gone } from '../../api/machinery/status-error.ts';
@@ -16,14 +17,15 @@ import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection, type Selection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
-import { ClientGoneError, drained, writeTo } from './back-pressure.ts';
+import { ChunkedWriter, ClientGoneError, drained, isGone, writeTo } from './back-pressure.ts';
 
 /** Upstream ends watches after 30 to 60 minutes, so that clients spread over servers. */
 const MIN_TIMEOUT_MS = 30 * 60_000;
 /** How often clients that want bookmarks are told where they are. */
 const BOOKMARK_INTERVAL_MS = 60_000;
 const CATCH_UP_CHANGES = 256;
-const INITIAL_CHUNK_BYTES = 256 * 1024;
+/** Bytes that wait for a watcher's connection to take them, at most, besides what the kernel holds. */
+const MAX_PENDING_BYTES = 128 * 1024;
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 
 /** Makes the bytes of an object in the form that the client wants. */
@@ -42,6 +44,7 @@ export class EventFrames {
   #frames = new Map<Change, Map<ChangeType, Buffer>>();
   #whole: Buffer | undefined;
   #wholeCount = 0;
+  #objectBytes = 0;
   readonly #count: EventCount;
 
   /** `count` grows by the events of everything that is encoded: each watcher sends what it has encoded. */
@@ -49,6 +52,20 @@ export class EventFrames {
     this.#resource = resource;
     this.#show = show;
     this.#count = count;
+  }
+
+  /** Whether what is to be told of these changes may be written at once. */
+  fit(changes: readonly Change[]): boolean {
+    this.#keep(changes);
+    return this.#objectBytes <= MAX_PENDING_BYTES;
+  }
+
+  /** What one change is to whom the selection shows it, for a watcher by itself: its parts, in which the object is shared. */
+  partsOf(change: Change, namespace: string, selection: Selection): readonly Buffer[] | undefined {
+    const type = typeSeen(change, namespace, selection);
+    if (!type) return undefined;
+    this.#count.events++;
+    return [FRAME_HEADS[type], this.#show(shownBytes(this.#resource, change, type)), FRAME_TAIL];
   }
 
   /** The frames of those changes that the selection shows, in a row; undefined when it shows none. */
@@ -61,8 +78,7 @@ export class EventFrames {
     }
     const frames: Buffer[] = [];
     for (const change of changes) {
-      if (namespace !== '' && change.entry.namespace !== namespace) continue;
-      const type = selection.all ? change.type : seenAs(change, selection);
+      const type = typeSeen(change, namespace, selection);
       if (type) frames.push(this.#frame(change, type));
     }
     const whole = frames.length > 1 ? Buffer.concat(frames) : frames[0];
@@ -87,6 +103,7 @@ export class EventFrames {
     this.#batch = changes;
     this.#frames.clear();
     this.#whole = undefined;
+    this.#objectBytes = changes.reduce((sum, { entry }) => sum + entry.bytes.length, 0);
   }
 
   #frame(change: Change, type: ChangeType): Buffer {
@@ -104,6 +121,12 @@ export class EventFrames {
   }
 }
 
+/** As what a watcher sees a change, if it does. */
+function typeSeen(change: Change, namespace: string, selection: Selection): ChangeType | undefined {
+  if (namespace !== '' && change.entry.namespace !== namespace) return undefined;
+  return selection.all ? change.type : seenAs(change, selection);
+}
+
 /** What a change looks like to who sees only some objects: an object that stops matching is deleted to them. */
 function seenAs({ type, entry, previous }: Change, selection: Selection): ChangeType | undefined {
   const is = type !== 'DELETED' && selection.matches(entry);
@@ -119,14 +142,18 @@ function shownBytes({ cache }: Resource, { type, entry, previous, revision }: Ch
     : entry.bytes;
 }
 
-function eventFrame(type: string, object: Buffer): Buffer {
-  const head = `{"type":"${type}","object":`;
-  const frame = Buffer.allocUnsafe(head.length + object.length + 2);
-  frame.write(head, 0, 'latin1');
-  object.copy(frame, head.length);
-  frame.write('}\n', head.length + object.length, 'latin1');
-  return frame;
-}
+const frameHead = (type: string) => Buffer.from(`{"type":"${type}","object":`);
+const FRAME_HEADS: Readonly<Record<ChangeType | 'BOOKMARK' | 'ERROR', Buffer>> = {
+  ADDED: frameHead('ADDED'),
+  MODIFIED: frameHead('MODIFIED'),
+  DELETED: frameHead('DELETED'),
+  BOOKMARK: frameHead('BOOKMARK'),
+  ERROR: frameHead('ERROR'),
+};
+const FRAME_TAIL = Buffer.from('}\n');
+
+const eventFrame = (type: keyof typeof FRAME_HEADS, object: Buffer): Buffer =>
+  Buffer.concat([FRAME_HEADS[type], object, FRAME_TAIL]);
 
 /** Serves the watches of one api-server. */
 export class WatchServer {
@@ -248,18 +275,18 @@ class Watch {
     const ticker = bookmarks ? setInterval(onTick, BOOKMARK_INTERVAL_MS) : undefined;
     response.on('close', end);
     serverStops.addEventListener('abort', end, { once: true });
-    if (serverStops.aborted) end();
+    if (serverStops.aborted || isGone(response)) end();
     try {
       this.#start().catch((error: unknown) => this.#fail(error));
       await this.#ended.promise;
     } finally {
+      if (bookmarks && !isGone(response)) this.#bookmark();
       this.#live = false;
       stopListening();
       clearTimeout(timeout);
       clearInterval(ticker);
       response.off('close', end);
       serverStops.removeEventListener('abort', end);
-      if (bookmarks && !response.destroyed) this.#bookmark();
       response.end();
     }
   }
@@ -281,39 +308,75 @@ class Watch {
     await this.#catchUp();
   }
 
+  /**
+   * Tells of what is there in key order, a chunk at a time. What changes meanwhile behind the key it has come to is told from
+   * the window before the next chunk is read: nothing is held for the watcher, and at the end it is up to date.
+   */
   async #sendInitialEvents(): Promise<void> {
     // A revision that is still to come is waited for by what follows: nothing older than it is shown then.
     const { revision } = this.#options;
     if (revision) await this.#registry.caughtUp(revision);
     this.#position = this.#registry.revision;
-    let changes: Change[] = [];
-    let bytes = 0;
-    const flush = async () => {
-      const frames = this.#frames.encode(changes, this.#namespace, this.#selection);
-      changes = [];
-      bytes = 0;
-      if (frames && !this.#write(frames)) await drained(this.#exchange.response);
-    };
-    for (const entry of [...this.#resource.cache.entries(this.#namespace)]) {
-      changes.push(addition(entry));
-      bytes += entry.bytes.length;
-      if (bytes >= INITIAL_CHUNK_BYTES) await flush();
+    for (let told: string | undefined = ''; told !== undefined;) {
+      const upTo: string = told;
+      const changes = this.#nextChanges();
+      if (changes.length > 0) {
+        await this.#tell(changes.filter(({ entry }) => entry.key <= upTo));
+        this.#position = changes.at(-1)?.revision ?? this.#position;
+      } else {
+        // Everything up to here happens in one turn: the window has nothing that this chunk does not show.
+        this.#position = this.#registry.revision;
+        const additions = this.#additionsAfter(upTo);
+        await this.#tell(additions);
+        told = additions.at(-1)?.entry.key;
+      }
     }
-    await flush();
+  }
+
+  #additionsAfter(key: string): Change[] {
+    const additions: Change[] = [];
+    let bytes = 0;
+    for (const entry of this.#resource.cache.entries(this.#namespace, key || undefined)) {
+      additions.push(addition(entry));
+      bytes += entry.bytes.length;
+      if (bytes >= MAX_PENDING_BYTES) break;
+    }
+    return additions;
   }
 
   /** Reads the window from where the client is until there is nothing more, and is live from then on. */
   async #catchUp(): Promise<void> {
     for (;;) {
-      if (this.#position < this.#resource.cache.window.since) return this.#cutOff();
-      const changes = this.#resource.cache.window.after(this.#position, CATCH_UP_CHANGES);
+      const changes = this.#nextChanges();
       const last = changes.at(-1);
       if (!last) break;
-      const frames = this.#frames.encode(changes, this.#namespace, this.#selection);
+      await this.#tell(changes);
       this.#position = last.revision;
-      if (frames && !this.#write(frames)) await drained(this.#exchange.response);
     }
     this.#live = true;
+  }
+
+  /** The next changes after the client's position. When the window has moved past it, cuts the client off and throws. */
+  #nextChanges(): readonly Change[] {
+    if (this.#exchange.response.writableEnded) throw new ClientGoneError();
+    const { window } = this.#resource.cache;
+    if (this.#position >= window.since) return window.after(this.#position, CATCH_UP_CHANGES);
+    this.#cutOff();
+    throw new ClientGoneError();
+  }
+
+  /** Resolves when the client has taken nearly all of it. */
+  async #tell(changes: readonly Change[]): Promise<void> {
+    const writer = new ChunkedWriter(this.#exchange.response, MAX_PENDING_BYTES);
+    for (const change of changes) {
+      const parts = this.#frames.partsOf(change, this.#namespace, this.#selection);
+      if (!parts) continue;
+      for (const part of parts) {
+        const taken = writer.add(part);
+        if (taken) await taken;
+      }
+    }
+    await writer.flush();
   }
 
   #onChanges(changes: readonly Change[]): void {
@@ -323,16 +386,19 @@ class Watch {
     }
     const last = changes.at(-1);
     if (!last || last.revision <= this.#position) return;
+    if (!this.#frames.fit(changes)) return this.#resume();
     const first = changes[0];
     const news =
       first && first.revision > this.#position ? changes : changes.filter(({ revision }) => revision > this.#position);
     const frames = this.#frames.encode(news, this.#namespace, this.#selection);
     this.#position = last.revision;
-    if (!frames || this.#write(frames)) return;
+    if (frames) this.#write(frames);
+  }
+
+  /** From the window, with what the client has not been told of yet. */
+  #resume(): void {
     this.#live = false;
-    drained(this.#exchange.response)
-      .then(() => this.#catchUp())
-      .catch((error: unknown) => this.#fail(error));
+    this.#catchUp().catch((error: unknown) => this.#fail(error));
   }
 
   #bookmark(): void {
@@ -354,8 +420,13 @@ class Watch {
     this.#write(eventFrame('BOOKMARK', Buffer.from(JSON.stringify(object))));
   }
 
-  #write(frame: Buffer): boolean {
-    return writeTo(this.#exchange.response, frame);
+  /** Writes at once. The client that is slow to take it gets nothing more until it has. */
+  #write(frame: Buffer): void {
+    if (writeTo(this.#exchange.response, frame) || !this.#live) return;
+    this.#live = false;
+    drained(this.#exchange.response)
+      .then(() => this.#catchUp())
+      .catch((error: unknown) => this.#fail(error));
   }
 
   #cutOff(): void {
