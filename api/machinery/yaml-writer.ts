@@ -19,8 +19,7 @@ export function writeYaml(value: unknown): string {
 }
 
 const isEmpty = (value: unknown): boolean =>
-  value === null ||
-  (typeof value === 'object' && (Array.isArray(value) ? value : Object.keys(value)).length === 0);
+  value === null || (typeof value === 'object' && (Array.isArray(value) ? value : Object.keys(value)).length === 0);
 
 function scalar(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value ?? null);

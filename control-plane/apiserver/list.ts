@@ -1,43 +1,31 @@
-/** Lists: the buffers of the cache in a row, with a few bytes around them. */
-import { apiVersionOf } from '../../api/machinery/define-kind.ts';
+/** Lists: which objects one shows. `list-body.ts` sends them. */
 import { gone, StatusError } from '../../api/machinery/status-error.ts';
 import type { ListMeta } from '../../api/meta/list-meta.ts';
 import { CompactedError } from '../store/store.ts';
-import { indented, type Exchange } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { writeToken } from './continue-token.ts';
+import { ListBodies, type Page } from './list-body.ts';
 import { parseListOptions, waitUntilFresh, type ListOptions } from './list-options.ts';
-import type { MetaVersion } from './negotiate.ts';
 import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 import { keyPrefix, type Entry } from './resource-cache.ts';
 import { parseSelection, type Selection } from './selection.ts';
-import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
-import { written } from './back-pressure.ts';
 
-/** Bytes that are put together before they are handed to TLS, which encrypts large pieces fastest. */
-const CHUNK_BYTES = 512 * 1024;
-const COMMA = 0x2c;
-/** Objects that are parsed for a table before others have their turn. */
-const TABLE_SLICE = 200;
+/** Serves the lists of one api-server. */
+export class ListServer {
+  readonly #registry: Registry;
+  readonly #bodies = new ListBodies();
 
-interface Page {
-  readonly entries: readonly Entry[];
-  readonly metadata: ListMeta;
-}
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
 
-export async function serveList(exchange: Exchange, registry: Registry, resource: Resource): Promise<void> {
-  const { namespace } = exchange;
-  const { query } = exchange.info;
-  const options = parseListOptions(query, keyPrefix(namespace), registry.revision);
-  const selection = parseSelection(resource, exchange.info);
-  const page = await findPage(registry, resource, namespace, options, selection);
-  switch (exchange.accepted.form) {
-    case 'table':
-      return sendTable(exchange, resource, page);
-    case 'metadata':
-      return sendItems(exchange, resource, page, metadataItems(resource, exchange.accepted.metaVersion));
-    case 'object':
-      return sendItems(exchange, resource, page, objectItems(resource));
+  async serve(exchange: Exchange, resource: Resource): Promise<void> {
+    const { info, namespace } = exchange;
+    const options = parseListOptions(info.query, keyPrefix(namespace), this.#registry.revision);
+    const selection = parseSelection(resource, info);
+    const page = await findPage(this.#registry, resource, namespace, options, selection);
+    await this.#bodies.send(exchange, resource, page);
   }
 }
 
@@ -147,119 +135,4 @@ function expiredToken(after: string, namespace: string): StatusError {
     ...status,
     metadata: { continue: writeToken({ revision: -1, after }, keyPrefix(namespace)) },
   });
-}
-
-/** How the entries of a list become its items. */
-interface ItemWriter {
-  readonly kind: string;
-  readonly apiVersion: string;
-  length(served: Buffer): number;
-  /** Writes the item and answers where it ends. */
-  write(served: Buffer, target: Buffer, at: number): number;
-}
-
-function objectItems({ kind, bytes }: Resource): ItemWriter {
-  return {
-    kind: `${kind.kind}List`,
-    apiVersion: apiVersionOf(kind),
-    length: (served) => bytes.itemLength(served),
-    write: (served, target, at) => bytes.writeItem(served, target, at),
-  };
-}
-
-const partialHead = (version: MetaVersion) => Buffer.from(`{"kind":"PartialObjectMetadata","apiVersion":"${version}",`);
-const PARTIAL_HEADS: Readonly<Record<MetaVersion, Buffer>> = {
-  'meta.k8s.io/v1': partialHead('meta.k8s.io/v1'),
-  'meta.k8s.io/v1beta1': partialHead('meta.k8s.io/v1beta1'),
-};
-
-function metadataItems({ bytes }: Resource, apiVersion: MetaVersion): ItemWriter {
-  const head = PARTIAL_HEADS[apiVersion];
-  return {
-    kind: 'PartialObjectMetadataList',
-    apiVersion,
-    length: (served) => head.length + bytes.metadata(served).length + 1,
-    write: (served, target, at) => {
-      let end = at + head.copy(target, at);
-      end += bytes.metadata(served).copy(target, end);
-      target[end] = 0x7d;
-      return end + 1;
-    },
-  };
-}
-
-/** The metadata of one object, as PartialObjectMetadata. */
-export const partialMetadata = ({ bytes }: Resource, served: Buffer, version: MetaVersion): Buffer =>
-  Buffer.concat([PARTIAL_HEADS[version], bytes.metadata(served), Buffer.from('}')]);
-
-async function sendItems(exchange: Exchange, resource: Resource, page: Page, items: ItemWriter): Promise<void> {
-  const { kind, apiVersion } = items;
-  const head = Buffer.from(`${JSON.stringify({ kind, apiVersion, metadata: page.metadata }).slice(0, -1)},"items":[`);
-  const tail = Buffer.from(']}\n');
-  const served = page.entries.map((entry) => resource.serve(entry.bytes));
-  let length = head.length + tail.length + Math.max(0, served.length - 1);
-  for (const bytes of served) length += items.length(bytes);
-  if (length <= CHUNK_BYTES || exchange.accepted.encoding === 'yaml') {
-    const body = Buffer.allocUnsafe(length);
-    let end = head.copy(body);
-    for (const [index, bytes] of served.entries()) {
-      if (index > 0) body[end++] = COMMA;
-      end = items.write(bytes, body, end);
-    }
-    tail.copy(body, end);
-    exchange.send(200, body);
-    return;
-  }
-  if (exchange.indents) return sendIndented(exchange, head, served, items);
-
-  exchange.start(200, 'application/json', { 'Content-Length': String(length) });
-  const { response } = exchange;
-  // Lists of tens of megabytes in ever new memory would cost more in page faults and garbage than in writing.
-  let chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-  let end = head.copy(chunk);
-  for (const [index, bytes] of served.entries()) {
-    const itemLength = items.length(bytes) + 1;
-    if (end + itemLength > chunk.length) {
-      await written(response, chunk.subarray(0, end));
-      end = 0;
-      if (itemLength > chunk.length) chunk = Buffer.allocUnsafeSlow(itemLength);
-    }
-    if (index > 0) chunk[end++] = COMMA;
-    end = items.write(bytes, chunk, end);
-  }
-  await written(response, chunk.subarray(0, end));
-  response.end(tail);
-}
-
-/** Item by item: to indent a long list at once would hold up everybody else. */
-async function sendIndented(
-  exchange: Exchange,
-  head: Buffer,
-  served: readonly Buffer[],
-  items: ItemWriter,
-): Promise<void> {
-  exchange.start(200, 'application/json');
-  let text = indented(`${head.toString()}]}`).replace(/\]\n\}$/, '');
-  for (const [index, bytes] of served.entries()) {
-    const item = Buffer.allocUnsafe(items.length(bytes));
-    items.write(bytes, item, 0);
-    text += `${index > 0 ? ',' : ''}\n    ${indented(item.toString()).replaceAll('\n', '\n    ')}`;
-    if (text.length < CHUNK_BYTES) continue;
-    await written(exchange.response, Buffer.from(text));
-    text = '';
-  }
-  exchange.response.end(`${text}\n  ]\n}`);
-}
-
-async function sendTable(exchange: Exchange, resource: Resource, { entries, metadata }: Page): Promise<void> {
-  const include = parseIncludeObject(exchange.info.query);
-  const { metaVersion: apiVersion } = exchange.accepted;
-  const { kind } = resource;
-  const now = Date.now();
-  const rows: object[] = [];
-  for (const { bytes } of entries) {
-    rows.push(tableRow(kind, resource.parse(bytes), include, now, apiVersion));
-    if (rows.length % TABLE_SLICE === 0) await new Promise((resume) => setImmediate(resume));
-  }
-  exchange.sendObject(200, { kind: 'Table', apiVersion, metadata, columnDefinitions: columnDefinitions(kind), rows });
 }

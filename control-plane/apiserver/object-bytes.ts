@@ -72,6 +72,11 @@ export class ObjectBytes {
     return served.length - this.#typeLength + 1;
   }
 
+  /** What comes after the first brace of an item of a list. */
+  fields(served: Buffer): Buffer {
+    return served.subarray(this.#typeLength);
+  }
+
   /** The bytes of `"metadata":{...}`. */
   metadata(served: Buffer): Buffer {
     let depth = 1;

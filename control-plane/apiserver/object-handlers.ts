@@ -5,7 +5,7 @@ import type { AdmissionPlugin } from './admission/plugin.ts';
 import { validateDeleteOptions } from './deletion.ts';
 import type { Exchange } from './exchange.ts';
 import { authorizeAs, type Gate } from './gate.ts';
-import { partialMetadata } from './list.ts';
+import { partialMetadata } from './partial-metadata.ts';
 import { parseRevision, waitUntilFresh } from './list-options.ts';
 import type { Stored } from './object-meta.ts';
 import { readPatch } from './patch-request.ts';

@@ -28,6 +28,11 @@ export class Resource {
     this.#bytes = conversion ? new ObjectBytes(kind) : cache.bytes;
   }
 
+  /** Whether what `serve` returns is not what the cache holds. */
+  get converts(): boolean {
+    return this.#conversion !== undefined;
+  }
+
   /** How list items and metadata are cut out of what `serve` answers. */
   get bytes(): ObjectBytes {
     return this.#bytes;

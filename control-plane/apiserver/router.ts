@@ -7,7 +7,7 @@ import type { Actions, Connector } from './action.ts';
 import { authenticate, authorize, type Gate } from './gate.ts';
 import type { ConnectionCredentials } from './credentials.ts';
 import type { Exchange } from './exchange.ts';
-import { serveList } from './list.ts';
+import type { ListServer } from './list.ts';
 import { negotiate } from './negotiate.ts';
 import type { ObjectHandlers } from './object-handlers.ts';
 import type { Registry } from './registry.ts';
@@ -27,6 +27,7 @@ export interface RouterParts {
   readonly gate: Gate;
   readonly credentials: ConnectionCredentials;
   readonly objects: ObjectHandlers;
+  readonly lists: ListServer;
   readonly watches: WatchServer;
   readonly subresources: Subresources;
   readonly actions: Actions;
@@ -103,7 +104,7 @@ export class Router {
   }
 
   #serveVerb(exchange: Exchange, resource: Resource): void | Promise<void> {
-    const { objects, registry, watches, subresources } = this.#parts;
+    const { objects, lists, watches, subresources } = this.#parts;
     const { verb, name } = exchange.info;
     const { kind } = resource;
     if (verb === 'create' && name) throw methodNotAllowed();
@@ -115,7 +116,7 @@ export class Router {
       case 'get':
         return objects.get(exchange, resource);
       case 'list':
-        return serveList(exchange, registry, resource);
+        return lists.serve(exchange, resource);
       case 'watch':
         return watches.serve(exchange, resource);
       case 'create':

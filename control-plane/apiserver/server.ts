@@ -24,6 +24,7 @@ import { healthHandler } from './health.ts';
 import { ApiServerMetrics } from './metrics.ts';
 import { openApiHandler } from './openapi-handlers.ts';
 import { documentsHandler, indexHandler, versionHandler, type PublicDocument } from './paths.ts';
+import { ListServer } from './list.ts';
 import { BodyParser } from './request-body.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { requestTimeoutMs } from './request-timeout.ts';
@@ -104,6 +105,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     gate,
     credentials,
     objects,
+    lists: new ListServer(core.registry),
     watches,
     subresources,
     actions,

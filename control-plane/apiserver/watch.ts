@@ -9,7 +9,7 @@ import { gone } from '../../api/machinery/status-error.ts';
 import { guarded } from '../../client/guard.ts';
 import type { Change, ChangeType } from './event-window.ts';
 import type { Exchange } from './exchange.ts';
-import { partialMetadata } from './list.ts';
+import { partialMetadata } from './partial-metadata.ts';
 import { parseWatchOptions, type WatchOptions } from './list-options.ts';
 import { negotiate } from './negotiate.ts';
 import type { Registry } from './registry.ts';
