@@ -18,6 +18,8 @@ export const defaultServerConfig = {
   kubeletClientKey: '',
   kubeletCertificateAuthority: '',
   kubeletVerifyServingCertificates: true,
+  maxRequestsInflight: 400,
+  maxMutatingRequestsInflight: 200,
   roles: ['apiserver', 'scheduler', 'controllers'] as readonly string[],
   kubeconfig: '',
   nodeMonitorGracePeriodSeconds: 40,
@@ -47,6 +49,8 @@ export const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
     "PEM file of the CA that nodes' serving certificates are from; the cluster's own when empty",
   kubeletVerifyServingCertificates:
     'whether they are verified; without, whoever is on the path can pose as a node: for kubelets that sign their own',
+  maxRequestsInflight: 'requests that only read and are worked on at a time, watches not counted; 0 is no limit',
+  maxMutatingRequestsInflight: 'the same of requests that change something',
   roles: 'what to run here: apiserver, scheduler, controllers',
   kubeconfig: 'how the scheduler and controllers reach an api-server that is not in this process',
   nodeMonitorGracePeriodSeconds: 'seconds without a heartbeat after which a node counts as lost',

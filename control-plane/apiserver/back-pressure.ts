@@ -1,9 +1,16 @@
 /** Writes to a response that wait while the client is slow, so that a bounded number of bytes waits for it. */
-import type { Response } from './exchange.ts';
+import type { Request, Response } from './exchange.ts';
 
 /** Whether nobody will get what is written. HTTP/2's response has no `destroyed` of its own; its stream has. */
-export const isGone = (response: Response): boolean =>
+export const isClosed = (response: Response): boolean =>
   'stream' in response ? response.stream.destroyed || response.stream.closed : response.destroyed;
+
+/** Has a request of which not everything has come end with its answer: nobody waits for the rest. */
+export function abandonRequest(request: Request, response: Response): void {
+  if (request.complete) return;
+  if ('stream' in response) response.stream.once('finish', () => response.stream.close());
+  else response.once('finish', () => request.destroy());
+}
 
 /** Returns false when the client is slow: then wait for `drained`. */
 export const writeTo = (response: Response, chunk: Buffer): boolean =>
@@ -14,7 +21,7 @@ export const writeTo = (response: Response, chunk: Buffer): boolean =>
 export function written(response: Response, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const onClose = (): void => reject(new ClientGoneError());
-    if (isGone(response)) return onClose();
+    if (isClosed(response)) return onClose();
     response.once('close', onClose);
     // The overloads of the two responses differ in types alone.
     (response as { write(chunk: Buffer, done: (error?: Error | null) => void): boolean }).write(chunk, (error) => {
@@ -23,6 +30,12 @@ export function written(response: Response, chunk: Buffer): Promise<void> {
       else resolve();
     });
   });
+}
+
+/** Resolves when the client has the whole answer, or is gone. */
+export function ended(response: Response): Promise<void> {
+  if (isClosed(response)) return Promise.resolve();
+  return new Promise((resolve) => response.once('close', resolve));
 }
 
 /** Resolves when the response takes more; rejects when the client is gone. */
@@ -37,7 +50,7 @@ export function drained(response: Response): Promise<void> {
     const onClose = settle(() => reject(new ClientGoneError()));
     response.on('drain', onDrain);
     response.on('close', onClose);
-    if (isGone(response)) onClose();
+    if (isClosed(response)) onClose();
   });
 }
 
@@ -81,7 +94,7 @@ export class ChunkedWriter {
   }
 
   async #write(chunk: Buffer): Promise<void> {
-    if (isGone(this.#response) || this.#response.writableEnded) throw new ClientGoneError();
+    if (isClosed(this.#response) || this.#response.writableEnded) throw new ClientGoneError();
     if (!writeTo(this.#response, chunk)) await drained(this.#response);
   }
 }

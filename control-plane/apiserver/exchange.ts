@@ -3,13 +3,14 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Body } from '../../api/machinery/body.ts';
+import { badRequest, tooLarge, tooManyRequests, type StatusError } from '../../api/machinery/status-error.ts';
 import { writeYaml } from '../../api/machinery/yaml-writer.ts';
-import { badRequest, tooLarge } from '../../api/machinery/status-error.ts';
 import { JSON_OBJECT, type Accepted } from './negotiate.ts';
 import type { RequestInfo, User } from './request.ts';
 import type { Resource } from './resource.ts';
 import type { BodyParser } from './request-body.ts';
-import { ClientGoneError } from './back-pressure.ts';
+import { ClientGoneError, ended } from './back-pressure.ts';
+import type { BodyMemory } from './body-memory.ts';
 import { own } from '../../api/machinery/own.ts';
 import { Warnings } from './warnings.ts';
 
@@ -18,6 +19,8 @@ export type Response = ServerResponse | Http2ServerResponse;
 
 /** Upstream's limit for request bodies: 3 MiB. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
+/** An answer from this length on is under way until the client has taken it: the kernel would not hold it all. */
+const LONG_ANSWER_BYTES = 64 * 1024;
 /** Programs that show their user what comes: those that upstream takes for such. */
 const SHOWS_ANSWERS = /^(curl|Wget|Mozilla\/5\.0)/;
 /** What goes back in a header as it came. */
@@ -37,11 +40,16 @@ export class Exchange {
   resource: Resource | undefined;
   /** What the answer looks like. */
   accepted: Accepted = JSON_OBJECT;
+  /** Until the client has taken all of a long answer. */
+  underWay: Promise<void> | undefined;
   readonly #bodies: BodyParser;
   #warnings: Warnings | undefined;
+  readonly #memory: BodyMemory;
+  #bodyBytes = 0;
 
-  constructor(request: Request, response: Response, info: RequestInfo, bodies: BodyParser) {
+  constructor(request: Request, response: Response, info: RequestInfo, bodies: BodyParser, memory: BodyMemory) {
     this.#bodies = bodies;
+    this.#memory = memory;
     this.request = request;
     this.response = response;
     this.info = info;
@@ -61,20 +69,19 @@ export class Exchange {
     return typeof value === 'string' ? value : value?.[0];
   }
 
-  /** The whole body. Throws a 413 StatusError past the limit. */
+  /** The whole body. Throws a StatusError: 413 past the limit, 429 while others' bodies take all the memory there is. */
   readBody(): Promise<Buffer> {
     const { request } = this;
     const announced = Number(this.header('content-length') ?? 0);
     if (announced > MAX_BODY_BYTES) return Promise.reject(bodyTooLarge());
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
-      let length = 0;
       request.on('data', (chunk: Buffer) => {
-        length += chunk.length;
-        if (length > MAX_BODY_BYTES) {
+        const refusal = this.#refuse(chunk.length);
+        if (refusal) {
           request.removeAllListeners('data');
           request.resume();
-          reject(bodyTooLarge());
+          reject(refusal);
         } else {
           chunks.push(chunk);
         }
@@ -83,6 +90,21 @@ export class Exchange {
       request.on('error', reject);
       request.on('aborted', () => reject(badRequest('the client went away')));
     });
+  }
+
+  /** Counts bytes of the body that have come. Answers why they are too many, when they are. */
+  #refuse(bytes: number): StatusError | undefined {
+    if (this.#bodyBytes + bytes > MAX_BODY_BYTES) return bodyTooLarge();
+    if (!this.#memory.take(bytes))
+      return tooManyRequests('the bodies of requests take too much memory at the moment', 1);
+    this.#bodyBytes += bytes;
+    return undefined;
+  }
+
+  /** For when the request has been answered, and nothing of its body is needed any more. */
+  forgetBody(): void {
+    this.#memory.giveBack(this.#bodyBytes);
+    this.#bodyBytes = 0;
   }
 
   /** What a body of this request says, by its Content-Type. Throws StatusError: 400 and 415. */
@@ -115,6 +137,7 @@ export class Exchange {
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     this.start(code, contentType, { ...headers, 'Content-Length': String(length) });
     this.response.end(body);
+    if (length >= LONG_ANSWER_BYTES) this.underWay = ended(this.response);
   }
 
   /** The head of the answer; what follows is written to `response`. */

@@ -2,7 +2,7 @@
 import { apiVersionOf } from '../../api/machinery/define-kind.ts';
 import { writeYaml } from '../../api/machinery/yaml-writer.ts';
 import type { ListMeta } from '../../api/meta/list-meta.ts';
-import { ClientGoneError, isGone, written } from './back-pressure.ts';
+import { ClientGoneError, isClosed, written } from './back-pressure.ts';
 import { indented, type Exchange } from './exchange.ts';
 import type { MetaVersion } from './negotiate.ts';
 import { PARTIAL_HEADS } from './partial-metadata.ts';
@@ -239,5 +239,5 @@ async function sendElements(
 /** Throws when the client has cancelled the request in the same breath: on HTTP/2 that costs it nothing, and us a list. */
 async function stillThere({ response }: Exchange): Promise<void> {
   if ('stream' in response) await new Promise((resume) => setImmediate(resume));
-  if (isGone(response)) throw new ClientGoneError();
+  if (isClosed(response)) throw new ClientGoneError();
 }

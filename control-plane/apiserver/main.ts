@@ -23,6 +23,8 @@ export interface ApiServerOptions {
     | 'clusterDomain'
     | 'tokenAuthFile'
     | 'allowPrivileged'
+    | 'maxRequestsInflight'
+    | 'maxMutatingRequestsInflight'
   >;
   readonly pki: ClusterPki;
   /** With which it calls the nodes' API; asked for each connection, since it is renewed. */
@@ -63,6 +65,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
     address: config.bindAddress,
     port: config.port,
+    limits: config,
     logger,
   });
   const close = async (): Promise<void> => {

@@ -3,13 +3,13 @@ import { readdirSync } from 'node:fs';
 import { groupResource } from '../../api/machinery/define-kind.ts';
 import { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
 import type { Exchange } from './exchange.ts';
+import type { MaxInFlight } from './max-in-flight.ts';
 import type { Registry } from './registry.ts';
 import type { PathHandler } from './router.ts';
 import type { WatchServer } from './watch.ts';
 
 /** Upstream's buckets for apiserver_request_duration_seconds, thinned out. */
 const DURATION_BUCKETS_SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10, 30, 60];
-const MUTATING = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 /** What a verb is called in a label. Others are one: a client must not be able to make new series. */
 const VERBS: ReadonlyMap<string, string> = new Map([
   ...['get', 'list', 'watch', 'patch', 'delete', 'deletecollection', 'post', 'put', 'head', 'options', 'connect'].map(
@@ -24,10 +24,9 @@ export class ApiServerMetrics {
   readonly #requests: Counter;
   readonly #durations: Histogram;
   readonly #longRunning: Gauge;
-  readonly #inFlight = { mutating: 0, readOnly: 0 };
   readonly #startedAt = Date.now() / 1000 - process.uptime();
 
-  constructor(registry: Registry, watches: Pick<WatchServer, 'eventsSent'>) {
+  constructor(registry: Registry, watches: Pick<WatchServer, 'eventsSent'>, inFlight: Pick<MaxInFlight, 'counts'>) {
     const registers = [this.#registry];
     this.#requests = new Counter({
       name: 'apiserver_request_total',
@@ -48,7 +47,7 @@ export class ApiServerMetrics {
       labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
       registers,
     });
-    this.#addInFlight();
+    this.#addInFlight(inFlight);
     this.#addStorageObjects(registry);
     this.#addWatchEvents(watches);
     this.#addProcess();
@@ -61,13 +60,6 @@ export class ApiServerMetrics {
     const shown = dryRun === '' || dryRun === 'All' ? dryRun : 'invalid';
     this.#requests.inc({ ...labels, dry_run: shown, code: exchange.response.statusCode });
     if (seconds !== undefined) this.#durations.observe(labels, seconds);
-  }
-
-  /** A request that will be answered soon; answers what ends the count. */
-  inFlight({ info }: Exchange): () => void {
-    const kind = MUTATING.has(info.verb) ? 'mutating' : 'readOnly';
-    this.#inFlight[kind]++;
-    return () => this.#inFlight[kind]--;
   }
 
   /** Answers what ends the count. */
@@ -83,14 +75,14 @@ export class ApiServerMetrics {
     return true;
   };
 
-  #addInFlight(): void {
+  #addInFlight(inFlight: Pick<MaxInFlight, 'counts'>): void {
     const gauge: Gauge = new Gauge({
       name: 'apiserver_current_inflight_requests',
       help: 'Requests that are being worked on, without the long-running ones.',
       labelNames: ['request_kind'],
       registers: [this.#registry],
       collect: () => {
-        for (const [kind, count] of Object.entries(this.#inFlight)) gauge.set({ request_kind: kind }, count);
+        for (const [kind, count] of Object.entries(inFlight.counts)) gauge.set({ request_kind: kind }, count);
       },
     });
   }

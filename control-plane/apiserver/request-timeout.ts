@@ -6,12 +6,17 @@ import type { RequestInfo } from './request.ts';
 const MAX_MS = 60_000;
 const LONG_RUNNING = new Set(['exec', 'attach', 'portforward', 'proxy', 'log']);
 
+/** Whether a request goes on for as long as it likes. */
+export const isLongRunning = ({ verb, subresource }: RequestInfo): boolean =>
+  verb === 'watch' || LONG_RUNNING.has(subresource);
+
 /**
  * How long a request may take: what its parameter `timeout` says (a duration as `32s`; 0 is no wish), up to the server's own
  * limit. Undefined for one that goes on for as long as it likes. Throws a 400 StatusError.
  */
-export function requestTimeoutMs({ verb, subresource, query }: RequestInfo): number | undefined {
-  if (verb === 'watch' || LONG_RUNNING.has(subresource)) return undefined;
+export function requestTimeoutMs(info: RequestInfo): number | undefined {
+  if (isLongRunning(info)) return undefined;
+  const { query } = info;
   const asked = query.size > 0 && query.get('timeout');
   if (!asked) return MAX_MS;
   const ms = parseDuration(asked);

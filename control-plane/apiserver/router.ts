@@ -8,6 +8,7 @@ import { authenticate, authorize, type Gate } from './gate.ts';
 import type { ConnectionCredentials } from './credentials.ts';
 import type { Exchange } from './exchange.ts';
 import type { ListServer } from './list.ts';
+import type { MaxInFlight } from './max-in-flight.ts';
 import { negotiate } from './negotiate.ts';
 import type { ObjectHandlers } from './object-handlers.ts';
 import type { Registry } from './registry.ts';
@@ -26,6 +27,7 @@ export interface RouterParts {
   readonly registry: Registry;
   readonly gate: Gate;
   readonly credentials: ConnectionCredentials;
+  readonly inFlight: MaxInFlight;
   readonly objects: ObjectHandlers;
   readonly lists: ListServer;
   readonly watches: WatchServer;
@@ -72,8 +74,11 @@ export class Router {
 
   #authorized(exchange: Exchange): void | Promise<void> {
     exchange.user = authorize(this.#parts.gate, exchange.user, exchange.info, exchange.request);
-    return exchange.info.isResource ? this.#serveResource(exchange) : this.#servePath(exchange);
+    return this.#parts.inFlight.run(exchange, this.#serve);
   }
+
+  readonly #serve = (exchange: Exchange): void | Promise<void> =>
+    exchange.info.isResource ? this.#serveResource(exchange) : this.#servePath(exchange);
 
   async #servePath(exchange: Exchange): Promise<void> {
     for (const handler of this.#parts.paths) if (await handler(exchange)) return;

@@ -25,6 +25,9 @@ import { ApiServerMetrics } from './metrics.ts';
 import { openApiHandler } from './openapi-handlers.ts';
 import { documentsHandler, indexHandler, versionHandler, type PublicDocument } from './paths.ts';
 import { ListServer } from './list.ts';
+import { BodyMemory } from './body-memory.ts';
+import { DEFAULT_IN_FLIGHT_LIMITS, MaxInFlight, type InFlightLimits } from './max-in-flight.ts';
+import { limitConnections, LISTENER_OPTIONS } from './listener-limits.ts';
 import { BodyParser } from './request-body.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { requestTimeoutMs } from './request-timeout.ts';
@@ -32,18 +35,12 @@ import { Router } from './router.ts';
 import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
 import { Subresources } from './subresources.ts';
 import { WatchServer } from './watch.ts';
-import { ClientGoneError } from './back-pressure.ts';
+import { abandonRequest, ClientGoneError, isClosed } from './back-pressure.ts';
 
 /** How long requests may go on when the server stops. */
 const SHUTDOWN_GRACE_MS = 10_000;
-/** Idle connections of clients are kept longer than clients keep them. */
-const KEEP_ALIVE_MS = 180_000;
-/** Upstream allows 100 streams a connection by default; informers of one process share one. */
-const MAX_CONCURRENT_STREAMS = 1000;
 /** Upstream bounds their bytes alone. A proxy that acts for users sends one for each group; Node takes 1,000, and 128 of HTTP/2. */
 const MOST_HEADERS = 10_000;
-/** What an HTTP/2 connection may hold, in MB: a slow reader holds a chunk of a list per stream. Node's default is 10. */
-const MAX_SESSION_MEMORY_MB = 100;
 
 export interface ServeOptions {
   readonly core: ApiCore;
@@ -59,6 +56,8 @@ export interface ServeOptions {
   readonly address?: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Upstream's, when absent. */
+  readonly limits?: InFlightLimits;
   readonly logger: Logger;
 }
 
@@ -87,7 +86,8 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     api: core.api,
     actions,
   });
-  const metrics = new ApiServerMetrics(core.registry, watches);
+  const inFlight = new MaxInFlight(options.limits ?? DEFAULT_IN_FLIGHT_LIMITS);
+  const metrics = new ApiServerMetrics(core.registry, watches, inFlight);
   let ready = false;
   const kinds = core.registry.resources.map(({ kind }) => kind);
   const documents = options.documents ?? new Map<string, PublicDocument>();
@@ -104,6 +104,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     registry: core.registry,
     gate,
     credentials,
+    inFlight,
     objects,
     lists: new ListServer(core.registry),
     watches,
@@ -112,7 +113,8 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     paths,
   });
   const bodies = new BodyParser();
-  const inFlight = new Set<Response>();
+  const memory = new BodyMemory();
+  const answering = new Set<Response>();
 
   const onRequest = (request: Request, response: Response): void | Promise<void> => {
     // An emitter that nobody listens to throws what it fails with. A client that went away is noticed by its closing.
@@ -120,9 +122,15 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     response.on('error', onStreamError);
     let exchange: Exchange;
     try {
-      exchange = new Exchange(request, response, parseRequestInfo(request.method ?? 'GET', request.url ?? '/'), bodies);
+      exchange = new Exchange(
+        request,
+        response,
+        parseRequestInfo(request.method ?? 'GET', request.url ?? '/'),
+        bodies,
+        memory,
+      );
     } catch (error) {
-      exchange = new Exchange(request, response, parseRequestInfo('GET', '/'), bodies);
+      exchange = new Exchange(request, response, parseRequestInfo('GET', '/'), bodies, memory);
       return fail(exchange, error);
     }
     const startedAt = performance.now();
@@ -146,29 +154,35 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     timeoutMs: number | undefined,
   ): Promise<void> => {
     const { request, response } = exchange;
-    inFlight.add(response);
+    answering.add(response);
     const longRunning = timeoutMs === undefined;
     const late = guarded(
-      () => fail(exchange, requestTimeout()),
+      () => expire(exchange),
       (error) => abandon(error, request, response),
     );
     const timer = longRunning ? undefined : setTimeout(late, timeoutMs);
-    const uncount = longRunning ? metrics.longRunning(exchange) : metrics.inFlight(exchange);
+    const uncount = longRunning ? metrics.longRunning(exchange) : undefined;
     try {
       await done;
     } catch (error) {
       fail(exchange, error);
     } finally {
       clearTimeout(timer);
-      uncount();
-      inFlight.delete(response);
+      uncount?.();
+      exchange.forgetBody();
+      answering.delete(response);
       metrics.answered(exchange, longRunning ? undefined : (performance.now() - startedAt) / 1000);
     }
   };
 
+  const expire = (exchange: Exchange): void => {
+    fail(exchange, requestTimeout());
+    abandonRequest(exchange.request, exchange.response);
+  };
+
   const fail = (exchange: Exchange, error: unknown): void => {
     const { response, info } = exchange;
-    if (error instanceof ClientGoneError || response.destroyed) return;
+    if (error instanceof ClientGoneError || isClosed(response)) return;
     let status = statusOf(error);
     if (!status) {
       status = unforeseen(error);
@@ -229,11 +243,11 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
-    settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, maxHeaderListSize: LONGEST_HEAD_BYTES },
+    ...LISTENER_OPTIONS,
+    settings: { ...LISTENER_OPTIONS.settings, maxHeaderListSize: LONGEST_HEAD_BYTES },
     maxHeaderListPairs: MOST_HEADERS,
-    maxSessionMemory: MAX_SESSION_MEMORY_MB,
-    keepAliveTimeout: KEEP_ALIVE_MS,
   } as http2.SecureServerOptions);
+  limitConnections(server);
   // Of HTTP/1.1, in which commands come. Node reads them off the server; there are no such options.
   Object.assign(server, {
     maxHeaderSize: LONGEST_HEAD_BYTES,
@@ -254,7 +268,6 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   );
   server.on('tlsClientError', (error: Error) => logger.debug({ err: error }, 'a TLS handshake failed'));
   server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'an HTTP/2 session failed'));
-  server.setTimeout(0);
   server.listen(options.port, options.address);
   await once(server, 'listening');
   server.on('error', (error) => logger.error({ err: error }, 'the listener failed'));
@@ -269,7 +282,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
       stopping.abort();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const deadline = performance.now() + SHUTDOWN_GRACE_MS;
-      while (inFlight.size > 0 && performance.now() < deadline) await new Promise((resume) => setTimeout(resume, 10));
+      while (answering.size > 0 && performance.now() < deadline) await new Promise((resume) => setTimeout(resume, 10));
       for (const socket of sockets) socket.destroy();
       await closed;
     },

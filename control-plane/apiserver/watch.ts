@@ -17,7 +17,7 @@ import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection, type Selection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
-import { ChunkedWriter, ClientGoneError, drained, isGone, writeTo } from './back-pressure.ts';
+import { ChunkedWriter, ClientGoneError, drained, isClosed, writeTo } from './back-pressure.ts';
 
 /** Upstream ends watches after 30 to 60 minutes, so that clients spread over servers. */
 const MIN_TIMEOUT_MS = 30 * 60_000;
@@ -275,12 +275,12 @@ class Watch {
     const ticker = bookmarks ? setInterval(onTick, BOOKMARK_INTERVAL_MS) : undefined;
     response.on('close', end);
     serverStops.addEventListener('abort', end, { once: true });
-    if (serverStops.aborted || isGone(response)) end();
+    if (serverStops.aborted || isClosed(response)) end();
     try {
       this.#start().catch((error: unknown) => this.#fail(error));
       await this.#ended.promise;
     } finally {
-      if (bookmarks && !isGone(response)) this.#bookmark();
+      if (bookmarks && !isClosed(response)) this.#bookmark();
       this.#live = false;
       stopListening();
       clearTimeout(timeout);

@@ -10,6 +10,8 @@ import type { Actions } from '../../control-plane/apiserver/action.ts';
 import type { AdmissionPlugin } from '../../control-plane/apiserver/admission/plugin.ts';
 import type { Authorizer } from '../../control-plane/apiserver/authorization/authorizer.ts';
 import { openCore, type ApiCore } from '../../control-plane/apiserver/core.ts';
+import type { Authenticator } from '../../control-plane/apiserver/authentication/authenticator.ts';
+import type { InFlightLimits } from '../../control-plane/apiserver/max-in-flight.ts';
 import { serve, type ApiServer } from '../../control-plane/apiserver/server.ts';
 import { openPki } from '../../control-plane/pki/cluster-pki.ts';
 import { openEmbeddedStore, type EmbeddedStore } from '../../control-plane/store/embedded.ts';
@@ -50,7 +52,17 @@ export interface TestServerOptions {
   readonly admission?: readonly AdmissionPlugin[];
   readonly authorizer?: Authorizer;
   readonly eventTtlMs?: number;
+  readonly limits?: InFlightLimits;
+  /** Whether it takes a turn of the event loop to know a user, as it does with tokens of service accounts. */
+  readonly authenticatesLater?: boolean;
 }
+
+const bearer: Authenticator = {
+  authenticate: ({ headers }) => {
+    const [name = '', groups = ''] = (headers.authorization ?? '').replace('Bearer ', '').split('/');
+    return name ? { name, groups: groups.split(',') } : undefined;
+  },
+};
 
 /** Any bearer token `name/group,group` is that user. */
 export class TestServer implements AsyncDisposable {
@@ -94,14 +106,7 @@ export class TestServer implements AsyncDisposable {
     });
     const server = await serve({
       core,
-      authenticators: [
-        {
-          authenticate: ({ headers }) => {
-            const [name = '', groups = ''] = (headers.authorization ?? '').replace('Bearer ', '').split('/');
-            return name ? { name, groups: groups.split(',') } : undefined;
-          },
-        },
-      ],
+      authenticators: [options.authenticatesLater ? { authenticate: async (who) => bearer.authenticate(who) } : bearer],
       authorizer: options.authorizer ?? {
         authorize: ({ groups }) => ({ allowed: groups.includes('system:masters'), reason: '' }),
       },
@@ -110,6 +115,7 @@ export class TestServer implements AsyncDisposable {
       tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
       address: '127.0.0.1',
       port: 0,
+      ...(options.limits && { limits: options.limits }),
       logger: silent,
     });
     return new TestServer(directory, store, core, server, pki.ca.certificate, stopping);
