@@ -1,12 +1,16 @@
 /** The tables that the api-server is attacked with, by subject. A new one gets its line here. */
 import type { HostileBytes, HostileRequest } from '../table.ts';
 import { JSON_BODIES, PROTOBUF_BODIES, YAML_BODIES } from './bodies.ts';
-import { CREDENTIALS, IMPERSONATION, NEGOTIATION } from './headers.ts';
+import { CREDENTIALS, IMPERSONATION } from './credentials.ts';
 import { METHODS } from './methods.ts';
-import { NAMES, SUBRESOURCES, WATCHES } from './objects.ts';
+import { NEGOTIATION } from './negotiation.ts';
+import { NAMES } from './objects.ts';
 import { PATCHES } from './patches.ts';
 import { PATHS } from './paths.ts';
-import { CERTIFICATE_REQUESTS, ESCALATION, PROXIES, SERVICE_VALUES } from './privileges.ts';
+import { CERTIFICATE_REQUESTS, ESCALATION } from './privileges.ts';
+import { PROXIES, SERVICE_VALUES } from './addresses.ts';
+import { SUBRESOURCES } from './subresources.ts';
+import { WATCHES } from './watches.ts';
 import { SELECTORS, TOKENS } from './queries.ts';
 import { HTTP1_BYTES, HTTP2_FRAMES, TLS_BYTES } from './wire.ts';
 
