@@ -241,7 +241,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
         reviewToken: (review) => client.create<TokenReview>(tokenReviews, review, { signal }),
         reviewAccess: (review) => client.create<SubjectAccessReview>(subjectAccessReviews, review, { signal }),
       },
-      runtime: new CriNodeRuntime({ cri }),
+      runtime: new CriNodeRuntime({ cri, logger }),
       pods: workers,
       statistics: new NodeStatistics({
         ...{ nodeName: name, pods: workers, cgroups, cri, metrics, dataDir, logger },

@@ -1,22 +1,30 @@
 /** The node API's view of the runtime, over the CRI. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
+import type { Logger } from '../../client/logger.ts';
 import { STREAM_IDLE_MS } from '../../client/upgrade.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
+import { dropUnreadInput } from '../cri/unread-input.ts';
 import type { CommandResult, ContainerLogState, NodeRuntime } from './node-runtime.ts';
 
 /** How often a followed container is looked at, as kubelet does; nobody follows most of the time. */
 const STOPPED_CHECK_MS = 1000;
 
 export interface CriNodeRuntimeOptions {
-  readonly cri: Pick<CriClient, 'containerStatus' | 'exec' | 'attach' | 'portForward' | 'execSync'>;
+  readonly cri: Pick<
+    CriClient,
+    'channel' | 'callContainerd' | 'containerStatus' | 'exec' | 'attach' | 'portForward' | 'execSync'
+  >;
+  readonly logger: Logger;
 }
 
 export class CriNodeRuntime implements NodeRuntime {
   readonly #cri: CriNodeRuntimeOptions['cri'];
+  readonly #logger: Logger;
 
   constructor(options: CriNodeRuntimeOptions) {
     this.#cri = options.cri;
+    this.#logger = options.logger;
   }
 
   async logState(containerId: string, signal: AbortSignal): Promise<ContainerLogState> {
@@ -40,6 +48,10 @@ export class CriNodeRuntime implements NodeRuntime {
       if (error instanceof CriError) return error.notFound;
       throw error;
     }
+  }
+
+  dropUnreadInput(containerId: string): Disposable {
+    return dropUnreadInput(this.#cri, containerId, this.#logger);
   }
 
   async exec(containerId: string, command: readonly string[], streams: StreamOptions): Promise<URL> {

@@ -17,6 +17,8 @@ export interface NodeRuntime {
   logState(containerId: string, signal: AbortSignal): Promise<ContainerLogState>;
   /** Resolves when the container has stopped and its log is written to the end; rejects when `signal` aborts. */
   stopped(containerId: string, signal: AbortSignal): Promise<void>;
+  /** Until it is disposed of, what the commands run in the container leave unread of their input is dropped when they end. */
+  dropUnreadInput(containerId: string): Disposable;
   /** These three answer a URL of the runtime's streaming server, good for one upgrade within a minute. */
   exec(containerId: string, command: readonly string[], streams: StreamOptions): Promise<URL>;
   attach(containerId: string, streams: StreamOptions): Promise<URL>;

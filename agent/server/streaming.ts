@@ -71,12 +71,14 @@ export async function serveStream(
   // Whether a container has a terminal was settled when it started, and the runtime attaches to nothing else.
   const streams = path.at === 'attach' ? { ...asked, tty: containerOf(pod, path.container)?.tty === true } : asked;
   const container = findRunningContainer(parts.pods, pod, path.container);
+  using held = new DisposableStack();
+  if (path.at === 'exec' && streams.stdin) held.use(parts.runtime.dropUnreadInput(container));
   const url = await (path.at === 'exec'
     ? parts.runtime.exec(container, query.getAll('command'), streams)
     : parts.runtime.attach(container, streams));
-  if (!offered?.includes(V5_PROTOCOL)) return passThrough(url, client);
+  if (!offered?.includes(V5_PROTOCOL)) return await passThrough(url, client);
   const lasts = path.at === 'attach' && lastsAsTheContainer(pod, path.container, streams);
-  return serveV5(url, { streams, ...(lasts && { silence: SILENT_ATTACH }) }, client);
+  return await serveV5(url, { streams, ...(lasts && { silence: SILENT_ATTACH }) }, client);
 }
 
 /** Whether the container's end is what ends an attachment: where input stays open for the next client, its end does, too. */

@@ -40,6 +40,7 @@ const reached = (what: string): never => {
 const runtime: NodeRuntime = {
   logState: async () => ({ logPath: at('main.log'), running: true }),
   stopped: () => Promise.resolve(),
+  dropUnreadInput: () => reached('exec'),
   exec: async () => reached('exec'),
   attach: async () => reached('attach'),
   portForward: async () => reached('portForward'),

@@ -135,7 +135,7 @@ export async function startCluster(): Promise<TestCluster> {
         return { ...review, status: { allowed } };
       },
     },
-    runtime: new CriNodeRuntime({ cri: runtime.cri }),
+    runtime: new CriNodeRuntime({ cri: runtime.cri, logger }),
     pods: {
       list: () => [...onNode.values()],
       find: (namespace, name) => onNode.get(`${namespace}/${name}`),

@@ -65,6 +65,21 @@ for (const [protocol, env] of [
     t.equal(stdout.toString(), 'over\n');
   });
 
+  t.test(`over ${protocol}, a command that leaves its input unread ends when it ends`, async (t) => {
+    const script = 'echo out; sleep 0.3; echo err >&2; exit 7';
+    // Less than the connections hold between them, so that the client has sent it all, and more.
+    for (const megabytes of [1, 100]) {
+      const input = Buffer.alloc(megabytes * MEGABYTE);
+      const startedAt = Date.now();
+      const { code, stdout, stderr } = await kubectl(['exec', '-i', ...main, '--', 'sh', '-c', script], { env, input });
+      t.equal(code, 7);
+      t.equal(stdout.toString(), 'out\n');
+      // A client that was cut short in the middle of its input may complain of that in between.
+      t.match(stderr, /^err\n(?:.*\n)*command terminated with exit code 7\n$/);
+      t.ok(Date.now() - startedAt < 10_000, `${megabytes} MB: ${Date.now() - startedAt} ms`);
+    }
+  });
+
   t.test(`over ${protocol}, files are copied both ways`, async (t) => {
     const [there, back] = ['there', 'back'].map((name) => path.join(cluster.directory, `${protocol}-${name}`));
     const data = randomBytes(3 * MEGABYTE + 17);

@@ -1,0 +1,105 @@
+/**
+ * What commands leave unread of their input. containerd writes what the client sends into a FIFO that leads to the command, and
+ * tells how the command ended only after that. A FIFO that nobody reads any more fills up, and then it never does (1.6 to 2.4).
+ * So what is left is read in the place of a command that has ended.
+ */
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import eventsDescriptor from '../../proto/containerd-events-v1.json' with { type: 'json' };
+import tasksDescriptor from '../../proto/containerd-tasks-v1.json' with { type: 'json' };
+import type { Logger } from '../../client/logger.ts';
+import { CriError, type CriClient } from './client.ts';
+import { CRI_NAMESPACE } from './events.ts';
+import { loadProto } from './service.ts';
+
+/** containerd ends a command that left nothing unread within moments; what that one had started may still read on. */
+const GRACE_MS = 500;
+const CALL_LIMIT_MS = 10_000;
+/** How often an empty FIFO is looked at, for the moment until the runtime closes it. */
+const EMPTY_CHECK_MS = 50;
+/** What a FIFO holds. */
+const FIFO_BYTES = 64 * 1024;
+
+const tasks = loadProto(tasksDescriptor).service('containerd.services.tasks.v1.Tasks');
+const events = loadProto(eventsDescriptor);
+const subscribe = events.service('containerd.services.events.v1.Events').method('Subscribe');
+const decodeExit = events.decoder('containerd.services.events.v1.TaskExit');
+
+type Containerd = Pick<CriClient, 'channel' | 'callContainerd'>;
+
+/** Looks after all commands that are run in the container, until it is disposed of. */
+export function dropUnreadInput(containerd: Containerd, containerId: string, logger: Logger): Disposable {
+  const over = new AbortController();
+  const exits = containerd.channel.makeServerStreamRequest(
+    subscribe.path,
+    subscribe.requestSerialize,
+    subscribe.responseDeserialize,
+    { filters: [`namespace==${CRI_NAMESPACE},topic=="/tasks/exit",event.container_id=="${containerId}"`] },
+  );
+  exits.on('data', ({ event }: { event: { value: Buffer } | null }) => {
+    if (event === null) return;
+    const { id } = decodeExit(event.value) as { id: string };
+    if (id === containerId) return;
+    drop(containerd, containerId, id, over.signal).catch((error: unknown) => {
+      if (over.signal.aborted || isGone(error)) return;
+      logger.warn({ err: error, containerId }, 'the unread input of a command that has ended cannot be dropped');
+    });
+  });
+  // A runtime that has no such events has other ways with input, and one that goes away takes its commands' connections along.
+  exits.on('error', () => over.abort());
+  return {
+    [Symbol.dispose]() {
+      over.abort();
+      exits.cancel();
+    },
+  };
+}
+
+/** Reads the input of a command that has ended, until nobody writes it any more. */
+async function drop(containerd: Containerd, containerId: string, execId: string, signal: AbortSignal): Promise<void> {
+  await sleep(GRACE_MS, undefined, { signal });
+  const fifo = await inputOf(containerd, containerId, execId, signal);
+  if (fifo === undefined) return;
+  await using file = await open(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  const buffer = Buffer.allocUnsafe(FIFO_BYTES);
+  for (let bytes; bytes !== 0;) {
+    bytes = await readWaiting(file, buffer);
+    signal.throwIfAborted();
+    if (bytes === undefined) await sleep(EMPTY_CHECK_MS, undefined, { signal });
+  }
+}
+
+/** Whether the runtime has been done with the command in time. */
+const isGone = (error: unknown): boolean =>
+  error instanceof CriError ? error.notFound : (error as NodeJS.ErrnoException).code === 'ENOENT';
+
+/** The path of the command's FIFO; undefined when it has none. */
+async function inputOf(
+  containerd: Containerd,
+  containerId: string,
+  execId: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const limits = { limitMs: CALL_LIMIT_MS, signal };
+  const { process } = await containerd.callContainerd<{ process: { stdin: string } | null }>(
+    tasks,
+    'Get',
+    { containerId, execId },
+    CRI_NAMESPACE,
+    limits,
+  );
+  // Sandboxed runtimes have URLs of streams in its place.
+  return process !== null && path.isAbsolute(process.stdin) ? process.stdin : undefined;
+}
+
+/** How many bytes were waiting: 0 when none will ever come, undefined when none are there now. */
+async function readWaiting(file: FileHandle, buffer: Buffer): Promise<number | undefined> {
+  try {
+    return (await file.read(buffer)).bytesRead;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
+    throw error;
+  }
+}
