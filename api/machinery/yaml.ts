@@ -88,6 +88,8 @@ class BoundedParser extends Parser {
     if (++this.#tokens > MAX_YAML_TOKENS) {
       throw tooLarge(`YAML of more than ${MAX_YAML_TOKENS} tokens is not read, JSON of the same size is`);
     }
+    // What is open costs at each further level; a level takes two places at most.
+    if (this.stack.length > 2 * MAX_DEPTH) throw new YamlError(TOO_DEEP);
     yield* super.next(source);
   }
 }

@@ -69,7 +69,7 @@ export class Exchange {
     return typeof value === 'string' ? value : value?.[0];
   }
 
-  /** The whole body. Throws a StatusError: 413 past the limit, 429 while others' bodies take all the memory there is. */
+  /** The whole body, when it may be parsed. Throws a StatusError: 413 past the limit, 429 while others' bodies take all the memory there is. */
   readBody(): Promise<Buffer> {
     const { request } = this;
     const announced = Number(this.header('content-length') ?? 0);
@@ -86,7 +86,9 @@ export class Exchange {
           chunks.push(chunk);
         }
       });
-      request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+      request.on('end', () => {
+        resolve(this.#bodies.turns.whenItsTurn(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+      });
       request.on('error', reject);
       request.on('aborted', () => reject(badRequest('the client went away')));
     });

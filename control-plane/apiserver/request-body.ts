@@ -1,11 +1,13 @@
 /** Bodies of requests to the values that they say: JSON, YAML, or Kubernetes' protobuf, which newer kubectl sends. */
 import { parseBody, type Body } from '../../api/machinery/body.ts';
 import { findByKind, travellingKinds } from '../../api/registry.ts';
+import { BodyTurns } from './body-turns.ts';
 import { ProtobufDecoder, type SchemaLookup } from '../../api/protobuf/decode.ts';
 
 const PROTOBUF = /^\s*application\/vnd\.kubernetes\.protobuf\s*(;|$)/i;
 
 export class BodyParser {
+  readonly turns = new BodyTurns();
   /** Made at the first such body; it compiles the messages that come. */
   #protobuf: ProtobufDecoder | undefined;
 
