@@ -13,6 +13,9 @@ export interface BenchServerOptions {
   readonly nodeOptions?: string;
 }
 
+/** Of a user who may what RBAC gives: `allowOrdinary`. */
+const ORDINARY_TOKEN = 'ordinary';
+
 /** `kedge server` with a folder and a port of its own. */
 export class BenchServer implements AsyncDisposable {
   readonly target: Target;
@@ -29,7 +32,8 @@ export class BenchServer implements AsyncDisposable {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-'));
     const at = (name: string): string => path.join(directory, name);
     const token = 'bench';
-    await writeFile(at('tokens.csv'), `${token},bench,bench,"system:masters"\n`, { mode: 0o600 });
+    const users = `${token},bench,bench,"system:masters"\n${ORDINARY_TOKEN},ordinary,ordinary,""\n`;
+    await writeFile(at('tokens.csv'), users, { mode: 0o600 });
     const settings = {
       'data-dir': at('server'),
       'bind-address': '127.0.0.1',
@@ -89,4 +93,15 @@ export async function createNamespace(target: Target, name: string): Promise<voi
   await eventually('the ServiceAccount', () =>
     ask<object>(target, 'GET', `/api/v1/namespaces/${name}/serviceaccounts/default`),
   );
+}
+
+/** Lets the ordinary user do in the namespace what `edit` may. The limits that hold for users do not for administrators. */
+export async function allowOrdinary(target: Target, namespace: string): Promise<Target> {
+  const apiGroup = 'rbac.authorization.k8s.io';
+  await ask(target, 'POST', `/apis/${apiGroup}/v1/namespaces/${namespace}/rolebindings`, {
+    metadata: { name: 'ordinary' },
+    roleRef: { apiGroup, kind: 'ClusterRole', name: 'edit' },
+    subjects: [{ apiGroup, kind: 'User', name: 'ordinary' }],
+  });
+  return { ...target, token: ORDINARY_TOKEN };
 }

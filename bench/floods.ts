@@ -1,7 +1,7 @@
 /** What one client can do to the others: their latency, and the server's memory, while it is flooded and a minute later. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
+import { allowOrdinary, BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
 import type { FloodName, FloodWork } from './flood-worker.ts';
 import { ask, Connection, load, requestBytes, type Target } from './http.ts';
 import { memoryOf } from './process-usage.ts';
@@ -137,8 +137,9 @@ async function measureFlood(
   flood: FloodName,
 ): Promise<Omit<FloodResult, 'name' | 'after'>> {
   await fill(target);
-  const calm = await behaveWell(target, CALM_MS);
-  const workerData: FloodWork = { flood, target, namespace: FLOODED };
+  const wellBehaved = await allowOrdinary(target, WELL_BEHAVED);
+  const calm = await behaveWell(wellBehaved, CALM_MS);
+  const workerData: FloodWork = { flood, target: await allowOrdinary(target, FLOODED), namespace: FLOODED };
   const worker = new Worker(new URL('flood-worker.ts', import.meta.url), { workerData });
   const { promise: failed, reject } = Promise.withResolvers<never>();
   worker.once('error', reject);
@@ -148,7 +149,7 @@ async function measureFlood(
   }, LOOK_MS);
   try {
     await Promise.race([delay(RAMP_MS), failed]);
-    const flooded = await Promise.race([behaveWell(target, FLOOD_MS), failed]);
+    const flooded = await Promise.race([behaveWell(wellBehaved, FLOOD_MS), failed]);
     return { calm, flooded, peak };
   } finally {
     clearInterval(look);
