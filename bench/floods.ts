@@ -8,17 +8,23 @@ import { memoryOf } from './process-usage.ts';
 import type { Report } from './report.ts';
 import { podBody } from './workload.ts';
 
-/** Those that are counted in a flood's name are counted in `flood-worker.ts`. */
-const FLOODS: Readonly<Record<FloodName, string>> = {
-  slowWatchers: '50 watchers that do not read, large changes',
-  rapidReset: 'lists over HTTP/2, reset at once',
-  idleConnections: '2,000 idle connections, 200 of them dripping',
-  jsonPatchBomb: 'JSON patches that copy themselves',
-  yamlKeys: 'YAML with 20,000 repeated keys',
-  deepJson: '3 MiB of nested JSON',
-  slowLists: '400 lists of 2,000 pods, read slowly',
-  anonymous: '401 and 403 as fast as they come',
+/** How many there are of what is counted here is said in `flood-worker.ts`. */
+const FLOODS: Readonly<Record<FloodName, Flood>> = {
+  slowWatchers: { name: '50 watchers that do not read, large changes', of: 'connections' },
+  rapidReset: { name: 'lists over HTTP/2, reset at once', of: 'connections' },
+  idleConnections: { name: '2,000 idle connections, 200 of them dripping', of: 'connections' },
+  slowLists: { name: '400 lists of 2,000 pods, read slowly', of: 'connections' },
+  anonymous: { name: '401 and 403 as fast as they come', of: 'connections' },
+  jsonPatchBomb: { name: 'JSON patches that copy themselves', of: 'bodies' },
+  yamlKeys: { name: 'YAML with 20,000 repeated keys', of: 'bodies' },
+  deepJson: { name: '3 MiB of nested JSON', of: 'bodies' },
 };
+
+interface Flood {
+  readonly name: string;
+  /** Bodies are read by the thread that serves everybody: one is all that others wait for. */
+  readonly of: 'connections' | 'bodies';
+}
 
 const FLOODED = 'flooded';
 const WELL_BEHAVED = 'well-behaved';
@@ -33,8 +39,6 @@ const CREATE_EVERY_MS = 50;
 const LOOK_MS = 100;
 /** What a refused client waits; it counts as its latency. */
 const RETRY_MS = 1_000;
-/** A client that is so late sends nothing more. */
-const LATEST_MS = 10_000;
 /** Whoever waits longer for an answer gives up, and the measurement with it. */
 const LONGEST_MS = 60_000;
 
@@ -43,8 +47,7 @@ interface Latencies {
   readonly create: readonly number[];
 }
 
-interface FloodResult {
-  readonly name: string;
+interface FloodResult extends Flood {
   readonly calm: Latencies;
   readonly flooded: Latencies;
   readonly peak: number;
@@ -56,19 +59,19 @@ export async function measureFloods(
   options: BenchServerOptions,
   running: AsyncDisposableStack,
 ): Promise<void> {
-  if (!report.wants('floodsCalmGet', 'floodsCalmCreate', 'floodsGet', 'floodsCreate', 'floodsPeakMemory')) return;
+  if (!report.wants('floodsCalmGet', 'floodsGet', 'floodsBodiesGet', 'floodsPeakMemory', 'floodsAfterMemory')) return;
   // The minute after a flood passes while the next is measured, on a server of its own.
   const results: Promise<FloodResult>[] = [];
   const failures: unknown[] = [];
-  for (const [flood, name] of Object.entries(FLOODS) as [FloodName, string][]) {
-    console.error(`flood: ${name}`);
+  for (const [flood, kind] of Object.entries(FLOODS) as [FloodName, Flood][]) {
+    console.error(`flood: ${kind.name}`);
     const server = running.use(await BenchServer.start(options));
     try {
       const measured = await measureFlood(server, flood);
-      results.push(afterMemory(server).then((after) => ({ name, ...measured, after })));
+      results.push(afterMemory(server).then((after) => ({ ...kind, ...measured, after })));
     } catch (error) {
       await server.kill();
-      failures.push(new Error(`the server did not stand the flood: ${name}`, { cause: error }));
+      failures.push(new Error(`the server did not stand the flood: ${kind.name}`, { cause: error }));
     }
   }
   tell(report, await Promise.all(results));
@@ -135,7 +138,7 @@ function percentile(values: readonly number[], percent: number): number {
 async function measureFlood(
   { target, pid }: BenchServer,
   flood: FloodName,
-): Promise<Omit<FloodResult, 'name' | 'after'>> {
+): Promise<Omit<FloodResult, keyof Flood | 'after'>> {
   await fill(target);
   const wellBehaved = await allowOrdinary(target, WELL_BEHAVED);
   const calm = await behaveWell(wellBehaved, CALM_MS);
@@ -171,7 +174,7 @@ async function fill(target: Target): Promise<void> {
 
 let created = 0;
 
-/** Gets and creates at a steady pace. A latency counts from when the request was due: whoever is held up is late for the next. */
+/** Gets and creates at a steady pace. */
 async function behaveWell(target: Target, durationMs: number): Promise<Latencies> {
   const collection = `/api/v1/namespaces/${WELL_BEHAVED}/configmaps`;
   const create = (): Buffer =>
@@ -184,6 +187,7 @@ async function behaveWell(target: Target, durationMs: number): Promise<Latencies
   return { get: gets, create: creates };
 }
 
+/** Latencies of requests that come at this pace. Those that come while one is waited for wait for the same as long as it lasts. */
 async function paced(
   target: Target,
   durationMs: number,
@@ -193,15 +197,8 @@ async function paced(
 ): Promise<number[]> {
   using connection = await Connection.open(target);
   const latencies: number[] = [];
-  const start = performance.now();
-  for (let due = start; due < start + durationMs; due += everyMs) {
-    const early = due - performance.now();
-    if (early > 0) await delay(early);
-    if (early < -LATEST_MS) {
-      // It will not catch up: whoever comes now waits as long.
-      latencies.push(-early);
-      continue;
-    }
+  const end = performance.now() + durationMs;
+  for (let sent = performance.now(); sent < end; sent = performance.now()) {
     const bytes = request();
     let answer = await inTime(connection.send(bytes));
     while (answer.status === 429) {
@@ -209,7 +206,9 @@ async function paced(
       answer = await inTime(connection.send(bytes));
     }
     if (answer.status !== status) throw new Error(`the server answered ${answer.status} instead of ${status}`);
-    latencies.push(performance.now() - due);
+    const latency = performance.now() - sent;
+    for (let waited = latency; waited > 0; waited -= everyMs) latencies.push(waited);
+    await delay(everyMs - (latency % everyMs));
   }
   return latencies;
 }
