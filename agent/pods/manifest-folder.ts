@@ -2,12 +2,14 @@
  * The files of a folder, read again when they change. Neither the folder nor a file in it can end this: what cannot be read now
  * is read later.
  */
-import { constants, watch } from 'node:fs';
-import { mkdir, open, readdir } from 'node:fs/promises';
+import { watch } from 'node:fs';
+import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withDeadline } from '../../client/deadline.ts';
 import type { Logger } from '../../client/logger.ts';
 import { hasCode } from '../host/files.ts';
+import { readRegularFile } from '../host/regular-file.ts';
 
 export interface ManifestFile {
   readonly path: string;
@@ -23,12 +25,20 @@ const REREAD_MS = 20_000;
 const ABSENT_MS = 1_000;
 /** As with the kubelet. */
 const MAX_BYTES = 10 * 1024 * 1024;
+/** What a link leads to may lie on a server that has gone. */
+const READ_LIMIT_MS = 5_000;
+/** Hidden files as with the kubelet, and those in which Emacs saves what is being edited: they would come before the original. */
+const PASSED_OVER = /^[.#]/;
 
 export class ManifestFolder {
   readonly #directory: string;
   readonly #logger: Logger;
   /** The failure that has been told of: the same again is not worth a line. */
   #told: string | undefined;
+  /** Links to nothing, as has been told. */
+  #dangling: ReadonlySet<string> = new Set();
+  /** Reads that have not ended, perhaps never will: there is no second one of the same file. */
+  readonly #reads = new Map<string, Promise<Buffer>>();
 
   constructor(directory: string, logger: Logger) {
     this.#directory = directory;
@@ -67,12 +77,29 @@ export class ManifestFolder {
 
   async #read(): Promise<ManifestFile[]> {
     const files: ManifestFile[] = [];
-    for (const name of await namesIn(this.#directory)) {
+    const dangling = new Set<string>();
+    for (const { name, isLink } of await entriesIn(this.#directory)) {
       const file = path.join(this.#directory, name);
-      const text = await textOf(file).catch((error: unknown) => error as Error);
-      if (text !== undefined) files.push({ path: file, text });
+      try {
+        files.push({ path: file, text: (await this.#contentOf(file)).toString('utf8') });
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) files.push({ path: file, text: error as Error });
+        else if (isLink) dangling.add(file);
+      }
     }
+    for (const file of dangling)
+      if (!this.#dangling.has(file)) this.#logger.warn({ file, err: 'the link leads nowhere' }, 'no manifest');
+    this.#dangling = dangling;
     return files;
+  }
+
+  #contentOf(file: string): Promise<Buffer> {
+    const reading = this.#reads.get(file) ?? readRegularFile(file, MAX_BYTES);
+    if (!this.#reads.has(file)) {
+      this.#reads.set(file, reading);
+      void reading.catch(() => undefined).finally(() => this.#reads.delete(file));
+    }
+    return withDeadline({ what: 'the read', limitMs: READ_LIMIT_MS }, () => reading);
   }
 
   async #trying<T>(act: () => Promise<T>): Promise<T | undefined> {
@@ -91,31 +118,20 @@ export class ManifestFolder {
   }
 }
 
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return (await readdir(directory)).filter((name) => !name.startsWith('.')).sort();
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
-  }
+interface Entry {
+  readonly name: string;
+  readonly isLink: boolean;
 }
 
-/** Follows links, as the kubelet does: manifests may be links into a checkout. Undefined for what is gone or a folder. */
-async function textOf(file: string): Promise<string | undefined> {
+async function entriesIn(directory: string): Promise<Entry[]> {
   try {
-    // A pipe without a writer would hold up the opening.
-    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const found = await handle.stat();
-      if (found.isDirectory()) return undefined;
-      if (!found.isFile()) throw new Error('not a regular file');
-      if (found.size > MAX_BYTES) throw new Error(`longer than ${MAX_BYTES} bytes`);
-      return await handle.readFile('utf8');
-    } finally {
-      await handle.close();
-    }
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries
+      .filter((entry) => !entry.isDirectory() && !PASSED_OVER.test(entry.name))
+      .map((entry) => ({ name: entry.name, isLink: entry.isSymbolicLink() }))
+      .sort(({ name: one }, { name: other }) => (one < other ? -1 : 1));
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
+    if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
 }

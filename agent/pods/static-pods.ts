@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Pod } from '../../api/core/pod.ts';
 import type { Logger } from '../../client/logger.ts';
-import { CONFIG_HASH, CONFIG_SEEN, CONFIG_SOURCE } from './labels.ts';
+import { CONFIG_HASH, CONFIG_MIRROR, CONFIG_SEEN, CONFIG_SOURCE } from './labels.ts';
 import { ManifestFolder, type ManifestFile } from './manifest-folder.ts';
 
 export interface StaticPodsOptions {
@@ -37,23 +37,25 @@ export class StaticPods {
   async #podsIn(files: readonly ManifestFile[]): Promise<Pod[]> {
     const known = new Map<string, Known>();
     const copies = new Set<string>();
-    const podsByName = new Map<string, Pod>();
+    const first = new Map<string, { readonly pod: Pod; readonly path: string }>();
     for (const file of files) {
       const of = await this.#read(file, this.#known.get(file.path));
       known.set(file.path, of);
       if (!of.pod) continue;
       // A copy that somebody has put beside a manifest does not take its place.
       const name = `${of.pod.metadata?.namespace}/${of.pod.metadata?.name}`;
-      if (!podsByName.has(name)) {
-        podsByName.set(name, of.pod);
+      const original = first.get(name);
+      if (!original) {
+        first.set(name, { pod: of.pod, path: file.path });
         continue;
       }
       copies.add(file.path);
-      if (!this.#copies.has(file.path)) this.#warn(file, `an earlier file has a pod ${name}`);
+      if (!this.#copies.has(file.path))
+        this.#warn(file, `an earlier file has a pod ${name}, which is the one that runs: ${original.path}`);
     }
     this.#copies = copies;
     this.#known = known;
-    return [...podsByName.values()];
+    return [...first.values()].map(({ pod }) => pod);
   }
 
   /**
@@ -74,15 +76,19 @@ export class StaticPods {
 
   async #podOf(text: string, file: ManifestFile): Promise<Pod> {
     // The schemas take 13 MB: they are loaded where there is a manifest to read.
-    const [{ pods }, { readManifest }, { apiReference }] = await Promise.all([
+    const [{ pods }, { readManifest }, { apiReference }, { SYSTEM_CLASSES }] = await Promise.all([
       import('../../api/core/pod.ts'),
       import('../../api/machinery/manifest.ts'),
       import('../../api/core/pod-references.ts'),
+      import('../../api/scheduling/priority-class.ts'),
     ]);
     const { object: pod, problems } = readManifest(text, pods, (object) => this.#place(object, file.path));
     const reference = apiReference(pod.spec);
     if (reference !== undefined) throw new Error(`static pods may not reference ${reference}`);
     for (const problem of problems) this.#warn(file, problem);
+    // The api-server resolves classes, for pods that come by way of it: the kernel is to spare what the node cannot do without.
+    const priority = SYSTEM_CLASSES.get(pod.spec?.priorityClassName ?? '');
+    if (pod.spec && priority !== undefined) pod.spec.priority ??= priority;
     delete pod.status;
     return pod;
   }
@@ -90,22 +96,22 @@ export class StaticPods {
   /** What the kubelet makes of a pod in a file. The uid stays when only comments, blanks or the order of fields change. */
   #place(pod: Pod, file: string): void {
     const { nodeName } = this.#options;
-    const metadata = (pod.metadata ??= {});
-    if (!metadata.name) throw new Error('a name is needed');
+    const { name, namespace, labels, annotations } = pod.metadata ?? {};
+    if (!name) throw new Error('a name is needed');
     const uid = createHash('md5')
       .update(`${nodeName}\0${file}\0${canonicalText(pod)}`)
       .digest('hex');
     const seen = this.#seen.get(uid) ?? new Date().toISOString();
     this.#seen.set(uid, seen);
-    metadata.uid = uid;
-    metadata.name = `${metadata.name}-${nodeName.toLowerCase()}`;
-    metadata.namespace ??= 'default';
-    metadata.annotations = {
-      ...metadata.annotations,
-      [CONFIG_HASH]: uid,
-      [CONFIG_SEEN]: seen,
-      [CONFIG_SOURCE]: 'file',
+    // What else a manifest says of its metadata (owners, finalizers, the end of the pod that it was copied from) is the API's.
+    pod.metadata = {
+      uid,
+      name: `${name}-${nodeName.toLowerCase()}`,
+      namespace: namespace || 'default',
+      labels,
+      annotations: { ...annotations, [CONFIG_HASH]: uid, [CONFIG_SEEN]: seen, [CONFIG_SOURCE]: 'file' },
     };
+    delete pod.metadata.annotations?.[CONFIG_MIRROR];
     if (!pod.spec) return;
     pod.spec.nodeName = nodeName;
     // Static pods stay whatever taints come.

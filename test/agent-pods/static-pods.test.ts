@@ -1,6 +1,6 @@
 /** Manifests as people leave them in the folder of static pods: copies, links, half-written files, pipes. */
 import { spawnSync } from 'node:child_process';
-import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pino from 'pino';
 import { test, type Test } from 'tap';
@@ -46,7 +46,10 @@ async function follow(
     shows: async (...expected) => {
       await eventually(
         `${expected.join() || 'nothing'} to be wanted`,
-        () => names() === expected.join() || undefined,
+        () => {
+          if (names() === expected.join()) return true;
+          throw new Error(`${names()}; ${warnings.join('; ')}`);
+        },
         15,
       );
       return last ?? [];
@@ -67,7 +70,7 @@ test('a copy of a manifest does not take the place of its original', async (t) =
     imageOf(folder.wanted()[0]) === 'new' && folder.warnings.length > 0 ? folder.wanted() : undefined,
   );
   t.equal(pods.length, 1);
-  t.match(folder.warnings, [/an earlier file has a pod default\/a-node-1/]);
+  t.match(folder.warnings, [/an earlier file has a pod default\/a-node-1, .*a\.yaml$/]);
 });
 
 test('a manifest that is edited into nonsense leaves its pod as it was, until the file goes', async (t) => {
@@ -109,11 +112,65 @@ test('links to manifests are followed; pipes, folders and links to nothing hold 
     await writeFile(path.join(directory, '../elsewhere'), manifest('linked'));
     await symlink('../elsewhere', path.join(directory, 'link.yaml'));
     t.equal(spawnSync('mkfifo', [path.join(directory, 'pipe.yaml')]).status, 0);
+    await symlink('/dev/zero', path.join(directory, 'device.yaml'));
+    await writeFile(path.join(directory, 'huge.yaml'), '');
+    await truncate(path.join(directory, 'huge.yaml'), 2 ** 40);
+    await symlink('loop.yaml', path.join(directory, 'loop.yaml'));
   });
   await folder.write('.hidden.yaml', manifest('hidden'));
+  await folder.write('#z.yaml#', manifest('z', 'unsaved'));
   await folder.write('z.yaml', manifest('z'));
-  await folder.shows('linked-node-1', 'z-node-1');
-  t.strictSame(folder.warnings, ['not a regular file']);
+  const [, z] = await folder.shows('linked-node-1', 'z-node-1');
+  t.equal(imageOf(z), 'i', 'what is being edited is not what is saved');
+  t.match(folder.warnings.sort(), [
+    /ELOOP/,
+    /larger than \d+ bytes/,
+    'not a regular file',
+    'not a regular file',
+    'the link leads nowhere',
+  ]);
+  await rm(path.join(folder.directory, '../elsewhere'));
+  await folder.write('w.yaml', manifest('w'));
+  await folder.shows('w-node-1', 'z-node-1');
+});
+
+test('what a manifest says of its own identity counts for nothing', async (t) => {
+  const folder = await follow(t);
+  const forged =
+    '{name: f, uid: ../../x, finalizers: [a.io/b], annotations: {kubernetes.io/config.mirror: x, mine: own}}';
+  const text = manifest('f', 'i', '  priorityClassName: system-node-critical\n').replace('{name: f}', forged);
+  await folder.write('f.yaml', text);
+  const [pod] = await folder.shows('f-node-1');
+  t.match(pod?.metadata?.uid, /^[0-9a-f]{32}$/);
+  t.strictSame(Object.keys(pod?.metadata?.annotations ?? {}).sort(), [
+    'kubernetes.io/config.hash',
+    'kubernetes.io/config.seen',
+    'kubernetes.io/config.source',
+    'mine',
+  ]);
+  t.equal(pod?.metadata?.finalizers, undefined);
+  t.equal(pod?.spec?.priority, 2_000_001_000, 'as the api-server resolves it');
+});
+
+test('a manifest is read as the api-server reads a request: YAML 1.1, defaults, checks', async (t) => {
+  const folder = await follow(t);
+  const spec = [
+    '  hostNetwork: no',
+    '  initContainers: [&i {name: i, image: x}, {<<: *i, name: j}]',
+    '  volumes: [{name: d, downwardAPI: {defaultMode: 0440, items: [{path: l, fieldRef: {fieldPath: metadata.labels}}]}}]',
+  ];
+  await folder.write('odd.yaml', manifest('odd', 'i', `${spec.join('\n')}\n`));
+  await folder.write('num.yaml', manifest('num', 'i, env: [{name: PORT, value: 8080}]'));
+  await folder.write('policy.yaml', manifest('policy', 'i, imagePullPolicy: IfNotPresnt'));
+  await folder.write('name.yaml', manifest('Bad_Name'));
+  const [odd] = await folder.shows('odd-node-1');
+  t.not(odd?.spec?.hostNetwork, true);
+  t.match(odd?.spec, {
+    restartPolicy: 'Always',
+    initContainers: [{ image: 'x' }, { name: 'j', image: 'x' }],
+    volumes: [{ downwardAPI: { defaultMode: 0o440 } }],
+  });
+  await eventually('three refusals', () => folder.warnings.length === 3);
 });
 
 test('a folder that is replaced is followed in its new place', async (t) => {
