@@ -14,16 +14,26 @@ export interface LeaderElectionOptions {
   readonly name: string;
   /** Unique among the candidates. */
   readonly identity: string;
+  /** client-go's defaults when absent. */
+  readonly timing?: ElectionTiming;
   readonly logger: Logger;
   readonly signal: AbortSignal;
   /** Runs while this one leads; its signal is aborted when leadership is lost or the election is stopped. */
   lead(signal: AbortSignal): Promise<void>;
 }
 
+export interface ElectionTiming {
+  /** How long the others wait for a sign of life. */
+  readonly leaseSeconds: number;
+  readonly renewMs: number;
+  /** Without a renewal for so long the holder stops acting: well before the others take over. */
+  readonly deadlineMs: number;
+}
+
 /** kube-controller-manager's and kube-scheduler's defaults. */
-const LEASE_DURATION_SECONDS = 15;
-const RENEW_DEADLINE_MS = 10_000;
+const DEFAULT_TIMING: ElectionTiming = { leaseSeconds: 15, renewMs: 2_000, deadlineMs: 10_000 };
 const RETRY_PERIOD_MS = 2_000;
+const ATTEMPT_LIMIT_MS = 10_000;
 
 /** What a candidate does about the Lease it sees. `observedForMs`: how long the Lease has looked as it does now. */
 export function planElection(
@@ -32,7 +42,7 @@ export function planElection(
   observedForMs: number,
 ): 'create' | 'renew' | 'take over' | 'wait' {
   if (!lease) return 'create';
-  const { holderIdentity, leaseDurationSeconds = LEASE_DURATION_SECONDS } = lease.spec ?? {};
+  const { holderIdentity, leaseDurationSeconds = DEFAULT_TIMING.leaseSeconds } = lease.spec ?? {};
   if (holderIdentity === identity) return 'renew';
   if (!holderIdentity) return 'take over';
   // Other machines' clocks are not to be trusted: what counts is how long nothing has changed here.
@@ -55,8 +65,7 @@ export async function runLeaderElection(options: LeaderElectionOptions): Promise
       await Promise.race([leading, candidate.keep(signal)]);
     } finally {
       term.abort(new Error('leadership lost'));
-      await leading;
-      await candidate.release();
+      await leading.finally(() => candidate.release());
     }
     logger.info({ identity, lease: options.name }, 'no longer leader');
   }
@@ -66,6 +75,8 @@ class Candidate {
   readonly #options: LeaderElectionOptions;
   #observed = { version: '', at: 0 };
   #held: Lease | undefined;
+  /** The holder that has been waited for, as has been logged. */
+  #toldOf: string | undefined;
 
   constructor(options: LeaderElectionOptions) {
     this.#options = options;
@@ -75,7 +86,7 @@ class Candidate {
   async tryToHold(signal: AbortSignal): Promise<boolean> {
     const { name, logger } = this.#options;
     try {
-      return await withDeadline({ what: `lease ${name}`, limitMs: RENEW_DEADLINE_MS, signal }, (limit) =>
+      return await withDeadline({ what: `lease ${name}`, limitMs: ATTEMPT_LIMIT_MS, signal }, (limit) =>
         this.#tryToHoldWithin(limit),
       );
     } catch (error) {
@@ -87,7 +98,7 @@ class Candidate {
   }
 
   async #tryToHoldWithin(limit: AbortSignal): Promise<boolean> {
-    const { client, namespace, name, identity } = this.#options;
+    const { client, namespace, name, identity, logger, timing = DEFAULT_TIMING } = this.#options;
     const lease = await client.get(leases, namespace, name, { signal: limit }).catch((error: unknown) => {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -95,8 +106,13 @@ class Candidate {
     const version = lease?.metadata?.resourceVersion ?? '';
     if (version !== this.#observed.version) this.#observed = { version, at: Date.now() };
     const plan = planElection(lease, identity, Date.now() - this.#observed.at);
-    if (plan === 'wait') return false;
-    const wanted = holding(lease, identity, new Date());
+    if (plan === 'wait') {
+      const holder = lease?.spec?.holderIdentity;
+      if (holder !== this.#toldOf) logger.info({ identity, lease: name, holder }, 'another candidate leads');
+      this.#toldOf = holder;
+      return false;
+    }
+    const wanted = holding(lease, identity, timing.leaseSeconds, new Date());
     this.#held = lease
       ? await client.update(leases, wanted, { signal: limit })
       : await client.create(leases, { ...wanted, metadata: { namespace, name } }, { signal: limit });
@@ -105,10 +121,15 @@ class Candidate {
 
   /** Renews until that has failed for the renew deadline, or the signal is aborted. */
   async keep(signal: AbortSignal): Promise<void> {
+    const { renewMs, deadlineMs } = this.#options.timing ?? DEFAULT_TIMING;
     let renewedAt = Date.now();
-    while (!signal.aborted && Date.now() - renewedAt < RENEW_DEADLINE_MS) {
-      await delay(RETRY_PERIOD_MS, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted && (await this.tryToHold(signal))) renewedAt = Date.now();
+    let waitMs = renewMs;
+    while (!signal.aborted && Date.now() - renewedAt < deadlineMs) {
+      await delay(waitMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      const isHeld = await this.tryToHold(signal);
+      if (isHeld) renewedAt = Date.now();
+      waitMs = isHeld ? renewMs : RETRY_PERIOD_MS;
     }
   }
 
@@ -129,7 +150,7 @@ class Candidate {
   }
 }
 
-function holding(lease: Lease | undefined, identity: string, now: Date): Lease {
+function holding(lease: Lease | undefined, identity: string, leaseSeconds: number, now: Date): Lease {
   // Leases carry microseconds.
   const time = now.toISOString().replace('Z', '000Z');
   const same = lease?.spec?.holderIdentity === identity;
@@ -139,7 +160,7 @@ function holding(lease: Lease | undefined, identity: string, now: Date): Lease {
     kind: 'Lease',
     spec: {
       holderIdentity: identity,
-      leaseDurationSeconds: LEASE_DURATION_SECONDS,
+      leaseDurationSeconds: leaseSeconds,
       acquireTime: same ? lease.spec?.acquireTime : time,
       renewTime: time,
       leaseTransitions: (lease?.spec?.leaseTransitions ?? 0) + (lease && !same ? 1 : 0),

@@ -1,4 +1,5 @@
 /** `kedge server`, put together: certificates, store, api-server, and the scheduler and controllers on threads of their own. */
+import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -126,6 +127,8 @@ async function roleOptions(
     clusterCidr,
     nodeCidrMaskSize,
     nodeMonitorGracePeriodSeconds,
+    isBesideApiServer: access !== undefined,
+    identity: access ? BESIDE_THE_STORE : STANDING_ALONE,
   };
   if (access) {
     const { certificate: cert, key } = role === 'scheduler' ? access.pki.scheduler : access.pki.controllerManager;
@@ -167,6 +170,13 @@ async function keepRunning(
     access?.changes.off('renewed', renew);
   }
 }
+
+/**
+ * Who stands for election. One process at a time has the store: started anew, on whatever host, it is the same candidate and
+ * need not wait for its own Lease to run out.
+ */
+const BESIDE_THE_STORE = 'kedge-server';
+const STANDING_ALONE = `${os.hostname()}_${randomUUID()}`;
 
 const pkiDirectory = ({ dataDir }: ServerConfig): string => path.join(dataDir, 'pki');
 

@@ -2,6 +2,8 @@
 import { parentPort } from 'node:worker_threads';
 import { destination, pino } from 'pino';
 import { ApiClient } from '../client/api-client.ts';
+import { runLeaderElection, type ElectionTiming } from '../client/leader-election.ts';
+import type { Logger } from '../client/logger.ts';
 import type { Credentials } from '../client/transport.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { readAuthority, readServiceAccountKey } from './pki/cluster-pki.ts';
@@ -11,6 +13,10 @@ export interface RoleOptions {
   readonly role: 'scheduler' | 'controllers';
   readonly server: string;
   readonly credentials: Credentials;
+  /** Who stands for election. */
+  readonly identity: string;
+  /** The api-server is of this process: nobody acts without it. */
+  readonly isBesideApiServer: boolean;
   readonly logLevel: string;
   /** Where the cluster's CA and the key of service account tokens are, for signing. */
   readonly pkiDirectory: string;
@@ -19,10 +25,21 @@ export interface RoleOptions {
   readonly nodeMonitorGracePeriodSeconds: number;
 }
 
+/** Upstream's names: its scheduler and controller manager, run beside ours, are candidates too. */
+const LEASES: Readonly<Record<RoleOptions['role'], string>> = {
+  scheduler: 'kube-scheduler',
+  controllers: 'kube-controller-manager',
+};
+/**
+ * While the api-server of this process is away nobody else can act either, so that its roles need not hurry: a write every 20 s
+ * costs an idle server nothing that can be measured.
+ */
+const UNHURRIED: ElectionTiming = { leaseSeconds: 60, renewMs: 20_000, deadlineMs: 40_000 };
+
 /** What the main thread tells a running role: to stop, or who it is from now on. */
 export type RoleMessage = 'stop' | Credentials;
 
-/** Runs the role until the main thread says to stop. */
+/** Runs the role, while it is the one of its kind that leads, until the main thread says to stop. */
 export async function runRoleThread(options: RoleOptions): Promise<void> {
   const stopping = new AbortController();
   collectWhenIdle(stopping.signal);
@@ -36,17 +53,23 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
     else void client.replaceCredentials(message);
   });
   try {
-    await runRole(options, client, stopping.signal);
+    const { role, logLevel, identity, isBesideApiServer } = options;
+    const name = `kedge-${role}`;
+    const logger = pino({ name, level: logLevel, base: { name } }, destination({ fd: 1, sync: true }));
+    await runLeaderElection({
+      ...{ client, logger, identity, signal: stopping.signal },
+      namespace: 'kube-system',
+      name: LEASES[role],
+      ...(isBesideApiServer && { timing: UNHURRIED }),
+      lead: (term) => runRole(options, client, logger, term),
+    });
   } finally {
     parentPort?.close();
   }
 }
 
-async function runRole(options: RoleOptions, client: ApiClient, signal: AbortSignal): Promise<void> {
-  const { role, logLevel } = options;
-  const name = `kedge-${role}`;
-  const logger = pino({ name, level: logLevel, base: { name } }, destination({ fd: 1, sync: true }));
-  if (role === 'scheduler') {
+async function runRole(options: RoleOptions, client: ApiClient, logger: Logger, signal: AbortSignal): Promise<void> {
+  if (options.role === 'scheduler') {
     const { Scheduler } = await import('./scheduler/scheduler.ts');
     await new Scheduler({ client, logger }).run(signal);
     return;

@@ -1,7 +1,13 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import t from 'tap';
+import { ApiClient } from '../../client/api-client.ts';
+import { loadKubeconfig } from '../../client/kubeconfig.ts';
 import { runLeaderElection } from '../../client/leader-election.ts';
 import { leases } from '../../client/resources.ts';
 import { silent, until } from '../client/https-server.ts';
+import { Daemon } from '../support/daemon.ts';
 import { ControlPlane } from './control-plane.ts';
 
 t.test('one of two candidates leads, and the other takes over as soon as it steps down', async (t) => {
@@ -41,4 +47,54 @@ t.test('one of two candidates leads, and the other takes over as soon as it step
   second.stop.abort();
   await second.ended;
   t.notOk(await holder(), 'nobody holds it');
+});
+
+/** `kedge server` as a process; its data and what it says are in the folder. */
+function server(folder: string, ...args: string[]): Daemon {
+  const program = path.join(import.meta.dirname, '../../cli/main.ts');
+  const all = [program, 'server', `--data-dir=${folder}`, '--bind-address=127.0.0.1', '--advertise-address=192.0.2.1'];
+  return new Daemon(process.execPath, [...all, ...args], { log: path.join(folder, 'log') });
+}
+
+const leads = async ({ log }: Daemon): Promise<boolean> => (await readFile(log, 'utf8')).includes('became leader');
+
+t.test('of schedulers that stand alone one acts, and another when that one ends', { timeout: 120_000 }, async (t) => {
+  const folders = await Promise.all([1, 2].map(() => mkdtemp(path.join(tmpdir(), 'election-'))));
+  t.teardown(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+  await using plane = await ControlPlane.start();
+  const start = (folder = ''): Daemon => server(folder, '--roles=scheduler', `--kubeconfig=${plane.kubeconfig}`);
+  await using first = start(folders[0]);
+  await until(() => leads(first), 'the first to lead');
+  const leaseOf = async () => (await plane.client.get(leases, 'kube-system', 'kube-scheduler')).spec;
+  const holder = (await leaseOf())?.holderIdentity;
+  await using second = start(folders[1]);
+  await until(
+    async () => (await readFile(second.log, 'utf8')).includes('another candidate leads'),
+    'the second to wait',
+  );
+  t.notOk(await leads(second));
+  t.equal((await leaseOf())?.holderIdentity, holder);
+  await first.end();
+  await until(() => leads(second), 'the second to lead');
+  t.not((await leaseOf())?.holderIdentity, holder);
+});
+
+t.test('a server that was killed acts at once when it comes back', { timeout: 120_000 }, async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'election-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const kubeconfig = path.join(folder, 'admin.kubeconfig');
+  const start = (): Daemon => server(folder, '--port=0', `--admin-kubeconfig=${kubeconfig}`);
+  const leaderships = async ({ log }: Daemon) => (await readFile(log, 'utf8')).split('became leader').length - 1;
+  {
+    await using killed = start();
+    await until(async () => (await leaderships(killed)) === 2, 'both roles to act');
+    await killed.end('SIGKILL');
+  }
+  await using again = start();
+  const startedAt = Date.now();
+  await until(async () => (await leaderships(again)) === 4, 'both roles to act again');
+  t.ok(Date.now() - startedAt < 30_000, 'without waiting for its own Lease to run out');
+  await using client = new ApiClient({ ...(await loadKubeconfig(kubeconfig)) });
+  for (const name of ['kube-scheduler', 'kube-controller-manager'])
+    t.equal((await client.get(leases, 'kube-system', name)).spec?.holderIdentity, 'kedge-server');
 });
