@@ -1,6 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
+import { parse as parseYaml } from 'yaml';
 import { CONFIG_MAPS, configMap, PODS, pod, TestServer, type Json } from './server.ts';
+
+// Hundreds of durable writes, which take their time where the machine is busy.
+t.setTimeout(120_000);
 
 const names = (list: Json) => (list.items ?? []).map(({ metadata }) => String(metadata?.name));
 const METADATA = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io';
@@ -178,4 +182,46 @@ t.test('a page reads no more than it shows, however large the collection is', as
   const second = await server.call('GET', `/api/v1/namespaces/many/configmaps?limit=2&${next}`);
   t.equal(second.body.metadata?.remainingItemCount, many - 4);
   t.match(asked, [{ limit: 2, count: false }], 'nothing of the past is counted over');
+});
+
+t.test('long lists say the same in every form and encoding', async (t) => {
+  await using server = await TestServer.start();
+  const EVENTS = '/api/v1/namespaces/default/events';
+  const text = 'a long line, '.repeat(20) + '\n\n  "quoted": {\n\tin: [it]}\n';
+  for (let index = 0; index < 150; index++) {
+    const name = `m${String(index).padStart(3, '0')}`;
+    const data = { text, filler: 'ü'.repeat(index === 70 ? 300_000 : 400) };
+    await server.call('POST', CONFIG_MAPS, { body: { ...configMap(name), data } });
+    const involvedObject = { kind: 'ConfigMap', namespace: 'default', name };
+    await server.call('POST', EVENTS, { body: { ...configMap(name), involvedObject, message: text + data.filler } });
+  }
+  const { body } = await server.call('GET', CONFIG_MAPS);
+  t.equal(body.items?.length, 150);
+  t.equal((body.items?.[70] as { data: { filler: string } }).data.filler.length, 300_000);
+  const pretty = await server.call('GET', `${CONFIG_MAPS}?pretty=true`);
+  t.equal(pretty.text, JSON.stringify(body, null, 2));
+  const yaml = await server.call('GET', CONFIG_MAPS, { accept: 'application/yaml' });
+  t.strictSame(parseYaml(yaml.text), body);
+
+  const single = await server.call('GET', `${CONFIG_MAPS}?limit=1`, { accept: METADATA });
+  const metadata = await server.call('GET', CONFIG_MAPS, { accept: METADATA });
+  t.strictSame(metadata.body.items?.[0], single.body.items?.[0]);
+  t.strictSame(
+    metadata.body.items?.map((item) => item.metadata),
+    body.items?.map((item) => item.metadata),
+  );
+  const table = await server.call('GET', CONFIG_MAPS, { accept: TABLE });
+  const first = await server.call('GET', `${CONFIG_MAPS}?limit=1`, { accept: TABLE });
+  t.strictSame(table.body.columnDefinitions, first.body.columnDefinitions);
+  t.strictSame((table.body.rows as unknown[])[0], (first.body.rows as unknown[])[0]);
+  t.equal((table.body.rows as unknown[]).length, 150);
+  const prettyTable = await server.call('GET', `${CONFIG_MAPS}?pretty=true`, { accept: TABLE });
+  t.strictSame(prettyTable.body.rows, table.body.rows);
+
+  // Kept in the form of the core group.
+  const events = '/apis/events.k8s.io/v1/namespaces/default/events';
+  const converted = await server.call('GET', events);
+  t.equal(converted.body.items?.length, 150);
+  const one = await server.call('GET', `${events}/m070`);
+  t.strictSame({ kind: 'Event', apiVersion: 'events.k8s.io/v1', ...converted.body.items?.[70] }, one.body);
 });
