@@ -6,9 +6,9 @@ import { cpuSecondsOf, memoryOf, settledMemory, tellMemory } from './process-usa
 import type { Report } from './report.ts';
 import { podBody } from './workload.ts';
 
-const NAMESPACE = 'bench';
-const COLLECTION = `/api/v1/namespaces/${NAMESPACE}/pods`;
-const CONNECTIONS = 32;
+export const NAMESPACE = 'bench';
+export const COLLECTION = `/api/v1/namespaces/${NAMESPACE}/pods`;
+export const CONNECTIONS = 32;
 const WATCHERS = 500;
 const WATCH_EVENTS = 100;
 /** Of the writer, before the slowest watcher. */
@@ -110,7 +110,7 @@ async function counted(pid: number, running: Promise<Rate>): Promise<Rate & { re
   return { ...rate, cpuMicros: (((await cpuSecondsOf(pid)) - before) / rate.count) * 1e6 };
 }
 
-function createPods(target: Target, from: number, count: number): Promise<Rate> {
+export function createPods(target: Target, from: number, count: number): Promise<Rate> {
   const requests = Array.from({ length: count }, (_, index) =>
     requestBytes(target, 'POST', COLLECTION, podBody(`pod-${from + index}`)),
   );
@@ -125,7 +125,7 @@ function getPods(target: Target, pods: number, count: number): Promise<Rate> {
 }
 
 /** Two at a time, so that one is sent while the other is made. */
-function listPods(target: Target, count: number): Promise<Rate> {
+export function listPods(target: Target, count: number): Promise<Rate> {
   return load(target, 2, 200, new Array<Buffer>(count).fill(requestBytes(target, 'GET', COLLECTION)));
 }
 
@@ -139,7 +139,7 @@ const statusPatch = (target: Target, pod: number, message: string): Buffer =>
   );
 
 let patchRound = 0;
-function patchStatus(target: Target, pods: number, count: number): Promise<Rate> {
+export function patchStatus(target: Target, pods: number, count: number): Promise<Rate> {
   // A message of its own each time: a patch that changes nothing is not written.
   const round = patchRound++;
   const requests = Array.from({ length: count }, (_, index) => statusPatch(target, index % pods, `m${round}.${index}`));
@@ -147,7 +147,7 @@ function patchStatus(target: Target, pods: number, count: number): Promise<Rate>
 }
 
 /** Events that arrive at all watchers together, while one pod's status is patched again and again. */
-async function watchEvents(target: Target): Promise<Rate> {
+export async function watchEvents(target: Target): Promise<Rate> {
   using stack = new DisposableStack();
   const { metadata } = await ask<{ metadata: { resourceVersion: string } }>(target, 'GET', `${COLLECTION}?limit=1`);
   const path = `${COLLECTION}?watch=true&fieldSelector=metadata.name%3Dpod-0&resourceVersion=${metadata.resourceVersion}`;

@@ -6,6 +6,8 @@ import { measureApi } from './api.ts';
 import { measureCluster } from './cluster.ts';
 import { measureFloods } from './floods.ts';
 import { describeMachine, loadAverage, measureMachine } from './machine.ts';
+import { measureMixedLoad } from './mixed-load.ts';
+import { measurePages } from './pages.ts';
 import { Report } from './report.ts';
 
 const { values } = parseArgs({
@@ -24,6 +26,8 @@ const [machine, loadBefore, date] = [await describeMachine(), await loadAverage(
 for (const measure of [
   () => measureMachine(report),
   (running) => measureApi(report, { program, nodeOptions: values['server-node-options'] }, running),
+  (running) => measurePages(report, { program }, running),
+  (running) => measureMixedLoad(report, { program }, running),
   (running) => measureFloods(report, { program, nodeOptions: values['server-node-options'] }, running),
   (running) => measureCluster(report, running),
 ] satisfies ((running: AsyncDisposableStack) => Promise<void>)[]) {

@@ -36,6 +36,9 @@ export const MEASURES = {
   serverIdleMemory: { name: 'control plane resident, idle', unit: 'MB', atMost: 220, upstream: 546 },
   server10000Memory: { name: 'control plane resident, 10,000 pods', unit: 'MB' },
   server14000Memory: { name: 'control plane resident, 14,000 pods', unit: 'MB', atMost: 400, upstream: 1_300 },
+  page10000: { name: 'pages of 500 of 10,000 objects', unit: '/s' },
+  page100000: { name: 'pages of 500 of 100,000 objects', unit: '/s' },
+  afterMixedMemory: { name: 'control plane resident, a minute after mixed load', unit: 'MB', atMost: 250 },
   serverPeakMemory: { name: 'control plane resident, peak', unit: 'MB' },
   serverAfterMemory: { name: 'control plane resident, a minute after all pods are gone', unit: 'MB', atMost: 250 },
 
