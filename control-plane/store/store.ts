@@ -1,7 +1,7 @@
 /**
  * The store: a revisioned key space, as etcd's is. Keys are `/`-separated text, values are bytes that the store never looks
- * into. Every write gets the next revision; the history is kept until it is compacted. Two homes keep this contract:
- * `embedded.ts` (LMDB) and etcd.
+ * into. Every write gets the next revision; the history is kept until it is compacted. `embedded.ts` (LMDB) keeps this contract;
+ * another home of the objects would have to.
  */
 export interface StoredValue {
   readonly key: string;
