@@ -223,7 +223,8 @@ export class ObjectWriter {
   }
 
   async #put(resource: Resource, namespace: string, name: string, stored: Buffer, base: number): Promise<Buffer> {
-    if (stored.length > MAX_STORED_BYTES) throw tooLarge(`Request entity too large: limit is ${MAX_STORED_BYTES}`);
+    if (stored.length > MAX_STORED_BYTES && unescapedLength(stored) > MAX_STORED_BYTES)
+      throw tooLarge(`Request entity too large: limit is ${MAX_STORED_BYTES}`);
     const revision = await this.#registry.store.put(resource.storeKey(namespace, name), stored, { revision: base });
     const behind = this.#registry.caughtUp(revision);
     if (behind) await behind;
@@ -259,6 +260,13 @@ export class ObjectWriter {
       this.#inFlight.delete(key);
     }
   }
+}
+
+/** How long JSON is when its `\uXXXX` are counted as the one byte that upstream stores: a file of zeros is six times as long. */
+function unescapedLength(json: Buffer): number {
+  let { length } = json;
+  for (let at = json.indexOf('\\u'); at >= 0; at = json.indexOf('\\u', at + 6)) length -= 5;
+  return length;
 }
 
 const reserverKey = ({ kind }: Resource): string => (kind.group ? '' : kind.plural);

@@ -329,3 +329,13 @@ t.test('a subresource changes what it is for, and what nobody serves is not anno
   }
   t.match((await server.call('GET', `${url}/p`)).body, { metadata: { labels: { a: 'b' } }, spec: { containers } });
 });
+
+t.test('an object is as long as what it says, however that is escaped', async (t) => {
+  await using server = await TestServer.start();
+  const zeros = { metadata: { name: 'zeros' }, data: { file: '\0'.repeat(400_000) } };
+  t.equal((await server.call('POST', CONFIG_MAPS, { body: zeros })).status, 201);
+  await server.call('POST', PODS, { body: pod('long') });
+  const status = { message: 'x'.repeat(1_600_000) };
+  const answer = await server.call('PATCH', `${PODS}/long/status`, { type: MERGE, body: { status } });
+  t.match(answer, { status: 413, body: { message: 'Request entity too large: limit is 1572864' } });
+});
