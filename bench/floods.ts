@@ -45,6 +45,8 @@ const LONGEST_MS = 60_000;
 interface Latencies {
   readonly get: readonly number[];
   readonly create: readonly number[];
+  /** How often the client was answered with a 429. */
+  readonly refused: number;
 }
 
 interface FloodResult extends Flood {
@@ -95,14 +97,12 @@ function tell(report: Report, results: readonly FloodResult[]): void {
     'floodsCalmCreate',
     worst(({ calm }) => percentile(calm.create, 99)),
   );
-  report.add(
-    'floodsGet',
-    worst(({ flooded }) => percentile(flooded.get, 99)),
-  );
-  report.add(
-    'floodsCreate',
-    worst(({ flooded }) => percentile(flooded.create, 99)),
-  );
+  const during = (kind: Flood['of'], verb: 'get' | 'create'): number =>
+    worst(({ of, flooded }) => (of === kind ? percentile(flooded[verb], 99) : 0));
+  report.add('floodsGet', during('connections', 'get'));
+  report.add('floodsCreate', during('connections', 'create'));
+  report.add('floodsBodiesGet', during('bodies', 'get'));
+  report.add('floodsBodiesCreate', during('bodies', 'create'));
   report.add(
     'floodsPeakMemory',
     worst(({ peak }) => peak),
@@ -116,14 +116,16 @@ function tell(report: Report, results: readonly FloodResult[]): void {
   const calm: Latencies = {
     get: results.flatMap((result) => result.calm.get),
     create: results.flatMap((result) => result.calm.create),
+    refused: results.reduce((sum, result) => sum + result.calm.refused, 0),
   };
   report.detail([
-    ['flood', "others' get, p50 / p99", "others' create, p50 / p99", 'peak', 'a minute later'],
-    ['none', both(calm.get), both(calm.create), '', ''],
+    ['flood', "others' get, p50 / p99", "others' create, p50 / p99", '429s', 'peak', 'a minute later'],
+    ['none', both(calm.get), both(calm.create), String(calm.refused), '', ''],
     ...results.map(({ name, flooded, peak, after }) => [
       name,
       both(flooded.get),
       both(flooded.create),
+      String(flooded.refused),
       `${peak.toFixed(0)} MB`,
       `${after.toFixed(0)} MB`,
     ]),
@@ -184,7 +186,7 @@ async function behaveWell(target: Target, durationMs: number): Promise<Latencies
     paced(target, durationMs, GET_EVERY_MS, 200, () => get),
     paced(target, durationMs, CREATE_EVERY_MS, 201, create),
   ]);
-  return { get: gets, create: creates };
+  return { get: gets.latencies, create: creates.latencies, refused: gets.refused + creates.refused };
 }
 
 /** Latencies of requests that come at this pace. Those that come while one is waited for wait for the same as long as it lasts. */
@@ -194,14 +196,16 @@ async function paced(
   everyMs: number,
   status: number,
   request: () => Buffer,
-): Promise<number[]> {
+): Promise<{ readonly latencies: number[]; readonly refused: number }> {
   using connection = await Connection.open(target);
   const latencies: number[] = [];
+  let refused = 0;
   const end = performance.now() + durationMs;
   for (let sent = performance.now(); sent < end; sent = performance.now()) {
     const bytes = request();
     let answer = await inTime(connection.send(bytes));
     while (answer.status === 429) {
+      refused++;
       await delay(RETRY_MS);
       answer = await inTime(connection.send(bytes));
     }
@@ -210,7 +214,7 @@ async function paced(
     for (let waited = latency; waited > 0; waited -= everyMs) latencies.push(waited);
     await delay(everyMs - (latency % everyMs));
   }
-  return latencies;
+  return { latencies, refused };
 }
 
 async function inTime<T>(answer: Promise<T>): Promise<T> {
