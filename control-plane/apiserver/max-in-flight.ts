@@ -19,15 +19,19 @@ export type RequestKind = 'readOnly' | 'mutating';
 const READ_ONLY_VERBS: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
 const EXEMPT_GROUP = 'system:masters';
 const RETRY_AFTER_SECONDS = 1;
+/** What one user may take of a limit: slow readers of one user must not keep all others out. */
+const USER_SHARE = 0.5;
 
 /**
  * Counts the requests that are being worked on and turns away those that are too many. A request counts until its answer is
  * on its way: what is answered within one turn of the event loop never stands beside another. Long-running requests do not
- * count, and administrators are never turned away.
+ * count, and administrators are never turned away. No user takes more than a part of a limit.
  */
 export class MaxInFlight {
   readonly #limits: Readonly<Record<RequestKind, number>>;
   readonly #counts: Record<RequestKind, number> = { readOnly: 0, mutating: 0 };
+  /** By user, of those that have any. */
+  readonly #ofUsers: Readonly<Record<RequestKind, Map<string, number>>> = { readOnly: new Map(), mutating: new Map() };
 
   constructor({ maxRequestsInflight, maxMutatingRequestsInflight }: InFlightLimits) {
     this.#limits = {
@@ -46,18 +50,30 @@ export class MaxInFlight {
     const { info, user } = exchange;
     if (isLongRunning(info)) return serve(exchange);
     const kind: RequestKind = READ_ONLY_VERBS.has(info.verb) ? 'readOnly' : 'mutating';
-    if (this.#counts[kind] >= this.#limits[kind] && !user.groups.includes(EXEMPT_GROUP)) return turnAway(exchange);
+    if (this.#isFull(kind, user.name) && !user.groups.includes(EXEMPT_GROUP)) return turnAway(exchange);
     const done = serve(exchange) ?? exchange.underWay;
     return done && this.#count(kind, exchange, done);
   }
 
+  #isFull(kind: RequestKind, user: string): boolean {
+    const limit = this.#limits[kind];
+    if (this.#counts[kind] >= limit) return true;
+    return (this.#ofUsers[kind].get(user) ?? 0) >= Math.max(1, limit * USER_SHARE);
+  }
+
   async #count(kind: RequestKind, exchange: Exchange, done: Promise<void>): Promise<void> {
+    const ofUsers = this.#ofUsers[kind];
+    const { name } = exchange.user;
     this.#counts[kind]++;
+    ofUsers.set(name, (ofUsers.get(name) ?? 0) + 1);
     try {
       await done;
       await exchange.underWay;
     } finally {
       this.#counts[kind]--;
+      const left = (ofUsers.get(name) ?? 0) - 1;
+      if (left > 0) ofUsers.set(name, left);
+      else ofUsers.delete(name);
     }
   }
 }

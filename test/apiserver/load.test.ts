@@ -217,6 +217,19 @@ t.test('a long answer that nobody takes counts as a request in flight', async (t
   });
 });
 
+t.test('no user takes all the places of requests in flight', async (t) => {
+  const limits = { maxRequestsInflight: 4, maxMutatingRequestsInflight: 0 };
+  await using server = await TestServer.start({ limits, authorizer: anyone });
+  for (let index = 0; index < 30; index++) {
+    const body = { ...configMap(`m${index}`), data: { filler: 'x'.repeat(900_000) } };
+    await server.call('POST', CONFIG_MAPS, { body });
+  }
+  const answers = [await unread(server, CONFIG_MAPS), await unread(server, CONFIG_MAPS)];
+  t.equal((await server.call('GET', CONFIG_MAPS, { user: 'admin/developers' })).status, 429, 'who has his share');
+  t.equal((await server.call('GET', CONFIG_MAPS, { user: 'dev/developers' })).status, 200, 'somebody else');
+  for (const answer of answers) answer.destroy();
+});
+
 t.test('bodies that are never finished take a bounded amount of memory, for a bounded time', async (t) => {
   await using server = await TestServer.start({ authorizer: anyone });
   const before = bytesHeld();
