@@ -8,6 +8,9 @@ import t from 'tap';
 import { eventually } from '../support/wait.ts';
 import { CONFIG_MAPS, configMap, TestServer } from './server.ts';
 
+// Large objects, written durably one by one: they take their time where the machine is busy.
+t.setTimeout(120_000);
+
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 const MEGABYTE = 1e6;
