@@ -13,8 +13,9 @@ export interface BenchServerOptions {
   readonly nodeOptions?: string;
 }
 
-/** Of a user who may what RBAC gives: `allowOrdinary`. */
-const ORDINARY_TOKEN = 'ordinary';
+/** Users who may what RBAC gives; each one's token is the name. The limits that hold for users do not for administrators. */
+export const ORDINARY_USERS = ['flooding', 'well-behaved'] as const;
+export type OrdinaryUser = (typeof ORDINARY_USERS)[number];
 
 /** `kedge server` with a folder and a port of its own. */
 export class BenchServer implements AsyncDisposable {
@@ -32,8 +33,8 @@ export class BenchServer implements AsyncDisposable {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-'));
     const at = (name: string): string => path.join(directory, name);
     const token = 'bench';
-    const users = `${token},bench,bench,"system:masters"\n${ORDINARY_TOKEN},ordinary,ordinary,""\n`;
-    await writeFile(at('tokens.csv'), users, { mode: 0o600 });
+    const users = [`${token},bench,bench,"system:masters"`, ...ORDINARY_USERS.map((name) => `${name},${name},${name},""`)];
+    await writeFile(at('tokens.csv'), users.join('\n'), { mode: 0o600 });
     const settings = {
       'data-dir': at('server'),
       'bind-address': '127.0.0.1',
@@ -95,13 +96,13 @@ export async function createNamespace(target: Target, name: string): Promise<voi
   );
 }
 
-/** Lets the ordinary user do in the namespace what `edit` may. The limits that hold for users do not for administrators. */
-export async function allowOrdinary(target: Target, namespace: string): Promise<Target> {
+/** Lets a user do in the namespace what `edit` may. */
+export async function allowOrdinary(target: Target, user: OrdinaryUser, namespace: string): Promise<Target> {
   const apiGroup = 'rbac.authorization.k8s.io';
   await ask(target, 'POST', `/apis/${apiGroup}/v1/namespaces/${namespace}/rolebindings`, {
-    metadata: { name: 'ordinary' },
+    metadata: { name: user },
     roleRef: { apiGroup, kind: 'ClusterRole', name: 'edit' },
-    subjects: [{ apiGroup, kind: 'User', name: 'ordinary' }],
+    subjects: [{ apiGroup, kind: 'User', name: user }],
   });
-  return { ...target, token: ORDINARY_TOKEN };
+  return { ...target, token: user };
 }

@@ -142,9 +142,9 @@ async function measureFlood(
   flood: FloodName,
 ): Promise<Omit<FloodResult, keyof Flood | 'after'>> {
   await fill(target);
-  const wellBehaved = await allowOrdinary(target, WELL_BEHAVED);
+  const wellBehaved = await allowOrdinary(target, 'well-behaved', WELL_BEHAVED);
   const calm = await behaveWell(wellBehaved, CALM_MS);
-  const workerData: FloodWork = { flood, target: await allowOrdinary(target, FLOODED), namespace: FLOODED };
+  const workerData: FloodWork = { flood, target: await allowOrdinary(target, 'flooding', FLOODED), namespace: FLOODED };
   const worker = new Worker(new URL('flood-worker.ts', import.meta.url), { workerData });
   const { promise: failed, reject } = Promise.withResolvers<never>();
   worker.once('error', reject);

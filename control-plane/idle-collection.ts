@@ -10,6 +10,8 @@ import { memoryRelease } from './process-memory.ts';
 
 /** How long a thread has to be quiet before it collects. */
 const QUIET_MS = 3_000;
+/** And before V8 moves together what is left, and lets go of the pages that it keeps in reserve: that takes twice as long. */
+const LONG_QUIET_MS = 30_000;
 /** A thread that is busy for less of that time than this is quiet. */
 const QUIET_UTILIZATION = 0.1;
 /** It is not worth a pause of some 50 ms to look for less than this. */
@@ -23,7 +25,7 @@ const SMALL_BYTES = 32 * 2 ** 20;
  */
 export function collectWhenIdle(signal: AbortSignal, mappedFile?: string): void {
   setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
+  const collect = runInNewContext('gc') as NodeJS.GCFunction;
   const release = memoryRelease();
   let kept = SMALL_BYTES;
   let keptResident = process.memoryUsage.rss();
@@ -32,23 +34,33 @@ export function collectWhenIdle(signal: AbortSignal, mappedFile?: string): void 
     const { heapTotal, external } = process.memoryUsage();
     return heapTotal + external;
   };
-  const wait = (): void => {
+  const giveBack = (): void => {
+    kept = size();
+    release.freed();
+    if (mappedFile !== undefined) release.mapped(mappedFile);
+    keptResident = process.memoryUsage.rss();
+  };
+  const afterQuiet = (quietMs: number, step: () => void): void => {
     const before = performance.eventLoopUtilization();
     timer = setTimeout(() => {
       timer = undefined;
-      if (performance.eventLoopUtilization(before).utilization > QUIET_UTILIZATION) return wait();
-      if (size() - kept >= WORTHWHILE_BYTES) {
-        collect();
-        kept = size();
-      }
-      if (process.memoryUsage.rss() - keptResident < WORTHWHILE_BYTES) return;
-      release.freed();
-      if (mappedFile !== undefined) release.mapped(mappedFile);
-      keptResident = process.memoryUsage.rss();
-    }, QUIET_MS).unref();
+      if (performance.eventLoopUtilization(before).utilization > QUIET_UTILIZATION) afterQuiet(QUIET_MS, tidy);
+      else step();
+    }, quietMs).unref();
+  };
+  const tidy = (): void => {
+    const worthwhile = size() - kept >= WORTHWHILE_BYTES;
+    if (worthwhile) collect();
+    if (!worthwhile && process.memoryUsage.rss() - keptResident < WORTHWHILE_BYTES) return;
+    giveBack();
+    afterQuiet(LONG_QUIET_MS, shrink);
+  };
+  const shrink = (): void => {
+    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+    giveBack();
   };
   const observer = new PerformanceObserver(() => {
-    if (!timer) wait();
+    if (!timer) afterQuiet(QUIET_MS, tidy);
   });
   observer.observe({ entryTypes: ['gc'] });
   signal.addEventListener('abort', () => {

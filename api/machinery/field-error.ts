@@ -13,7 +13,7 @@ export type FieldErrorType =
 
 export interface FieldError {
   readonly type: FieldErrorType;
-  /** As `spec.containers[0].ports[1].name` or `metadata.labels[key]`. */
+  /** As `spec.containers[0].ports[1].name` or `metadata.labels[key]`; `[]` is the object itself. */
   readonly field: string;
   /** The whole sentence without the field, e.g. `Invalid value: "x": must be ...`. */
   readonly message: string;
@@ -22,10 +22,13 @@ export interface FieldError {
 const shown = (value: unknown): string =>
   typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? 'null');
 
+/** What upstream's `field.NewPath("")` is written as. */
+const WHOLE_OBJECT = '[]';
+
 /** Only so many errors are told of as an answer may have; the words of the others are not put together. */
 const fieldError = (type: FieldErrorType, field: string, words: () => string): FieldError => ({
   type,
-  field,
+  field: field || WHOLE_OBJECT,
   get message() {
     return words();
   },
