@@ -33,7 +33,10 @@ export class BenchServer implements AsyncDisposable {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-'));
     const at = (name: string): string => path.join(directory, name);
     const token = 'bench';
-    const users = [`${token},bench,bench,"system:masters"`, ...ORDINARY_USERS.map((name) => `${name},${name},${name},""`)];
+    const users = [
+      `${token},bench,bench,"system:masters"`,
+      ...ORDINARY_USERS.map((name) => `${name},${name},${name},""`),
+    ];
     await writeFile(at('tokens.csv'), users.join('\n'), { mode: 0o600 });
     const settings = {
       'data-dir': at('server'),

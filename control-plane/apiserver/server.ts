@@ -31,6 +31,7 @@ import { limitConnections, LISTENER_OPTIONS } from './listener-limits.ts';
 import { BodyParser } from './request-body.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { requestTimeoutMs } from './request-timeout.ts';
+import { RequestTurns } from './request-turns.ts';
 import { Router } from './router.ts';
 import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
 import { Subresources } from './subresources.ts';
@@ -116,10 +117,8 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const memory = new BodyMemory();
   const answering = new Set<Response>();
 
-  const onRequest = (request: Request, response: Response): void | Promise<void> => {
-    // An emitter that nobody listens to throws what it fails with. A client that went away is noticed by its closing.
-    request.on('error', onStreamError);
-    response.on('error', onStreamError);
+  const answer = (request: Request, response: Response): void | Promise<void> => {
+    if (isClosed(response)) return;
     let exchange: Exchange;
     try {
       exchange = new Exchange(
@@ -198,6 +197,16 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     response.destroy();
   };
 
+  const turns = new RequestTurns();
+  const startRequest = guarded(answer, abandon);
+  const onRequest = (request: Request, response: Response): void => {
+    // An emitter that nobody listens to throws what it fails with. A client that went away is noticed by its closing.
+    request.on('error', onStreamError);
+    response.on('error', onStreamError);
+    const connection = 'stream' in request ? request.stream.session : request.socket;
+    if (connection) turns.take(connection, () => startRequest(request, response));
+  };
+
   const onStreamError = (error: Error): void => logger.debug({ err: error }, 'a request or its answer broke off');
 
   /** Whether a request that offers to upgrade its connection is taken at its word; to all others the offer is void. */
@@ -260,7 +269,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
-  server.on('request', guarded(onRequest, abandon));
+  server.on('request', onRequest);
   server.on('upgrade', guarded(onUpgrade, refuseUpgrade));
   server.on(
     'connect',
