@@ -18,10 +18,8 @@ import { readKubeletIdentity } from './pki/kubelet-identity.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { serverNames } from './pki/server-names.ts';
 import type { RoleMessage, RoleOptions } from './role-thread.ts';
+import { hasStore } from './store/data-directory.ts';
 import { openEmbeddedStore } from './store/embedded.ts';
-
-const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
-type Role = (typeof ROLES)[number];
 
 /** Certificates are looked at once a day and renewed a month before their end. */
 const CERTIFICATE_CHECK_MS = 24 * 3600 * 1000;
@@ -32,15 +30,9 @@ const RESTART = { initialMs: 1_000, maxMs: 60_000 };
 /** The young generation of a thread: it allocates little between events, and what it keeps is judged by its size. */
 const THREAD_YOUNG_GENERATION_MB = 4;
 
-function rolesOf(config: ServerConfig): ReadonlySet<Role> {
-  const unknown = config.roles.find((role) => !ROLES.some((known) => known === role));
-  if (unknown !== undefined) throw new Error(`roles: there is no role "${unknown}"; there are ${ROLES.join(', ')}`);
-  return new Set(config.roles as readonly Role[]);
-}
-
 /** Runs until the signal is aborted. */
 export async function runServer(config: ServerConfig, signal: AbortSignal, logger: Logger): Promise<void> {
-  const roles = rolesOf(config);
+  const roles = new Set(config.roles);
   await using stack = new AsyncDisposableStack();
   const access = roles.has('apiserver') ? await runApiServer(config, signal, logger, stack) : undefined;
   if (!access) collectWhenIdle(signal);
@@ -65,8 +57,10 @@ async function runApiServer(
   logger: Logger,
   stack: AsyncDisposableStack,
 ): Promise<Access> {
-  const pkiOptions = () => ({
+  const storeDirectory = path.join(config.dataDir, 'store');
+  const pkiOptions = async () => ({
     directory: pkiDirectory(config),
+    store: (await hasStore(storeDirectory)) ? storeDirectory : undefined,
     serverNames: serverNames({
       hostname: os.hostname(),
       interfaces: os.networkInterfaces(),
@@ -76,8 +70,8 @@ async function runApiServer(
       extra: [...config.tlsSan, ...(config.advertiseAddress ? [config.advertiseAddress] : [])],
     }),
   });
-  const pki = await openPki(pkiOptions());
-  const store = await openEmbeddedStore({ path: path.join(config.dataDir, 'store'), logger });
+  const pki = await openPki(await pkiOptions());
+  const store = await openEmbeddedStore({ path: storeDirectory, logger });
   stack.defer(() => store.close());
   collectWhenIdle(signal, store.dataFile);
   let kubeletIdentity = await readKubeletIdentity(config, pki);
@@ -87,7 +81,8 @@ async function runApiServer(
   const host = WILDCARDS.has(config.bindAddress) ? '127.0.0.1' : config.bindAddress;
   const access: Access = { server: `https://${host}:${server.port}`, pki, changes: new EventEmitter() };
   const renewal = setInterval(() => {
-    openPki(pkiOptions())
+    pkiOptions()
+      .then(openPki)
       .then(async (renewed) => {
         // An operator's own files are read again, too.
         kubeletIdentity = await readKubeletIdentity(config, renewed);
@@ -134,8 +129,6 @@ async function roleOptions(
     const { certificate: cert, key } = role === 'scheduler' ? access.pki.scheduler : access.pki.controllerManager;
     return { ...common, server: access.server, credentials: { ca: access.pki.ca.certificate, cert, key } };
   }
-  if (!config.kubeconfig)
-    throw new Error(`roles: ${role} without apiserver needs --kubeconfig to know where the api-server is`);
   const { server, ca, cert, key, token, tokenFile } = await loadKubeconfig(config.kubeconfig);
   return { ...common, server, credentials: { ca, cert, key, token, tokenFile } };
 }

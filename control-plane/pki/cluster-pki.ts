@@ -1,7 +1,7 @@
 /**
  * The cluster's keys and certificates, in one folder, named as kubeadm names them: made at first start, checked and used again
  * afterwards. One CA signs for servers and clients. Certificates of the control plane are renewed when they are close to their
- * end; the CA and the service account key are never touched once they are there.
+ * end; the CA and the service account key are never touched once they are there, and for a cluster that exists never made anew.
  */
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
@@ -28,6 +28,8 @@ export interface PkiOptions {
   readonly directory: string;
   /** What the serving certificate is for; see `serverNames`. */
   readonly serverNames: readonly string[];
+  /** The store of the cluster whose keys these are; undefined for a cluster that is about to be made. */
+  readonly store?: string;
   /** Milliseconds since the epoch. */
   readonly now?: number;
 }
@@ -56,7 +58,7 @@ interface Leaf {
   readonly usage: 'client auth' | 'server auth';
 }
 
-async function openAuthority(directory: string, now: number): Promise<KeyPair> {
+async function openAuthority(directory: string, now: number, store: string | undefined): Promise<KeyPair> {
   const [certificatePath, keyPath] = [join(directory, 'ca.crt'), join(directory, 'ca.key')];
   const there = await readKeyPair(certificatePath, keyPath);
   if (there) {
@@ -70,6 +72,12 @@ async function openAuthority(directory: string, now: number): Promise<KeyPair> {
   // A key that is there is used again: what was issued and what was pinned by its hash stay good.
   const key = await readIfThere(keyPath);
   if (key !== undefined) parsePrivateKey(key, keyPath);
+  else if (store !== undefined) {
+    throw new PkiError(
+      `${certificatePath} and ${keyPath} are missing, but ${store} holds a cluster whose certificates they have signed; ` +
+        'restore both from a backup, or move that folder away to start an empty cluster',
+    );
+  }
   const { createAuthority } = await import('./signing.ts');
   const made = await createAuthority('kubernetes', now, key);
   await writeKeyPair(certificatePath, keyPath, made);
@@ -132,10 +140,16 @@ async function readServiceAccountKeyAt(path: string): Promise<string | undefined
 }
 
 /** ES256: a token is 200 bytes shorter than with upstream's customary RSA 2048, and signing it thirty times faster. */
-async function openServiceAccountKey(directory: string): Promise<string> {
+async function openServiceAccountKey(directory: string, store: string | undefined): Promise<string> {
   const path = serviceAccountKeyPath(directory);
   const there = await readServiceAccountKeyAt(path);
   if (there !== undefined) return there;
+  if (store !== undefined) {
+    throw new PkiError(
+      `${path} is missing, but ${store} holds a cluster whose service account tokens it has signed; restore it from a ` +
+        `backup, or void all those tokens with a new key: openssl ecparam -name prime256v1 -genkey -noout -out ${path}`,
+    );
+  }
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const made = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   await writeAtomically(path, made, KEY_MODE);
@@ -143,12 +157,12 @@ async function openServiceAccountKey(directory: string): Promise<string> {
 }
 
 /**
- * Opens the PKI, making what is missing. A server that runs for months calls it again once a day: it answers what is there
+ * Opens the PKI, making what is missing and can be made. A server that runs for months calls it again once a day: it answers what is there
  * and costs a few file reads unless something is to be renewed. Throws PkiError.
  */
-export async function openPki({ directory, serverNames, now = Date.now() }: PkiOptions): Promise<ClusterPki> {
+export async function openPki({ directory, serverNames, store, now = Date.now() }: PkiOptions): Promise<ClusterPki> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const ca = await openAuthority(directory, now);
+  const ca = await openAuthority(directory, now, store);
   const leaf = (file: string, commonName: string, ...organizations: string[]): Promise<KeyPair> =>
     openLeaf(directory, { file, commonName, organizations, usage: 'client auth' }, ca, now);
   return {
@@ -166,7 +180,7 @@ export async function openPki({ directory, serverNames, now = Date.now() }: PkiO
     admin: await leaf('admin', 'kubernetes-admin', 'system:masters'),
     controllerManager: await leaf('controller-manager', 'system:kube-controller-manager'),
     scheduler: await leaf('scheduler', 'system:kube-scheduler'),
-    serviceAccountKey: await openServiceAccountKey(directory),
+    serviceAccountKey: await openServiceAccountKey(directory, store),
   };
 }
 

@@ -26,9 +26,10 @@ export async function readIfThere(path: string): Promise<string | undefined> {
     return await readFile(path, 'utf8');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
-    throw new PkiError(`${path} cannot be read (${codeOf(error) ?? String(error)}); make it readable for this user`, {
-      cause: error,
-    });
+    throw new PkiError(
+      `${path} cannot be read (${codeOf(error) ?? String(error)}); run this as root (sudo), or as the user whose file it is`,
+      { cause: error },
+    );
   }
 }
 

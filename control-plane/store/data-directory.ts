@@ -132,6 +132,11 @@ export class DataDirectory {
   }
 }
 
+/** Whether a store has been made there, be it whole or not. */
+export async function hasStore(path: string): Promise<boolean> {
+  return (await contentOf(join(path, MARKER_FILE))) !== undefined || (await sizeOf(join(path, DATA_FILE))) > 0;
+}
+
 /** Throws StoreUnavailableError, whatever the reason is. */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   try {
@@ -172,7 +177,7 @@ async function openLog(path: string): Promise<RevisionLog> {
   const log = await openFiles(path);
   try {
     if (short) verify(path, log);
-    await writeMarker(path);
+    await ensureMarker(path, log);
     return log;
   } catch (error) {
     await log.close();
@@ -234,10 +239,14 @@ function verify(path: string, log: RevisionLog): void {
   }
 }
 
-/** Written once, whole or not at all, so that a store opens on a full disk too. */
-async function writeMarker(path: string): Promise<void> {
+/**
+ * Written once, whole or not at all, so that a store opens on a full disk too. A start that was killed before leaves a data file
+ * without entries; entries without a marker are what somebody has copied or deleted a part of.
+ */
+async function ensureMarker(path: string, log: RevisionLog): Promise<void> {
   const marker = join(path, MARKER_FILE);
   if ((await contentOf(marker)) !== undefined) return;
+  if (log.lastRevision > 0) throw damaged(path, `its file "${MARKER_FILE}" is gone, which says what ${DATA_FILE} is`);
   const file = await open(`${marker}.new`, 'w', 0o600);
   try {
     await file.writeFile(MARKER);
@@ -246,6 +255,8 @@ async function writeMarker(path: string): Promise<void> {
     await file.close();
   }
   await rename(`${marker}.new`, marker);
+  // A power failure must not take it back while it keeps entries.
+  await sync(path);
 }
 
 async function contentOf(path: string): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 /** The server is killed in the middle of its work, at its first start, and finds its files damaged. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { readFile, truncate } from 'node:fs/promises';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
 import type { ConfigMap } from '../../api/core/config-map.ts';
@@ -199,13 +199,21 @@ t.test('a server that is killed at its first start begins again, and says which 
   await server.end();
 
   const key = path.join(data, 'pki/sa.key');
+  const refusal = async (message: RegExp): Promise<void> => {
+    const from = (await server.output()).length;
+    const refused = start();
+    await refused.ended();
+    const lines = (await refused.output()).slice(from).trim().split('\n');
+    t.equal(refused.exitCode, 1);
+    t.equal(lines.length, 1, 'it says one thing');
+    t.match(JSON.parse(lines[0] ?? ''), { level: 60, err: undefined, msg: message });
+  };
   const text = await readFile(key);
   await truncate(key, Math.floor(text.length / 2));
-  const refused = start();
-  const from = (await refused.output()).length;
-  await refused.ended();
-  const lines = (await refused.output()).slice(from).trim().split('\n');
-  t.equal(refused.exitCode, 1);
-  t.equal(lines.length, 1, 'it says one thing');
-  t.match(JSON.parse(lines[0] ?? ''), { level: 60, err: undefined, msg: new RegExp(`^${key} .*private key`) });
+  await refusal(new RegExp(`^${key} .*private key`));
+  await rm(key);
+  await refusal(new RegExp(`^${key} is missing, but ${path.join(data, 'store')} holds a cluster`));
+  await writeFile(key, text);
+  await rm(path.join(data, 'store/format'));
+  await refusal(/is damaged: its file "format" is gone/);
 });

@@ -136,6 +136,32 @@ test('a damaged PKI is refused with the name of the file and what to do', async 
   t.rejects(readServiceAccountKey(folder(t)), PkiError);
 });
 
+test('the keys of a cluster that exists are never made anew', async (t) => {
+  const directory = folder(t);
+  const options = { directory, serverNames: names, store: '/var/lib/kedge/server/store' };
+  const refused = async (...messages: RegExp[]): Promise<void> => {
+    const before = contents(directory);
+    for (const message of messages) await t.rejects(openPki(options), { name: 'PkiError', message });
+    t.same(contents(directory), before, 'nothing is written');
+  };
+  await refused(/ca\.crt and .*ca\.key are missing, but \/var\/lib\/kedge\/server\/store holds a cluster.* backup/);
+  const first = await openPki({ directory, serverNames: names });
+  unlinkSync(join(directory, 'sa.key'));
+  await refused(
+    /sa\.key is missing, but .* holds a cluster .*restore it from a backup, or .* openssl ecparam .*sa\.key$/,
+  );
+  execFileSync('openssl', [
+    ...['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', join(directory, 'sa.key')],
+  ]);
+  const second = await openPki(options);
+  t.not(second.serviceAccountKey, first.serviceAccountKey, 'a key that the operator has made is taken');
+  unlinkSync(join(directory, 'ca.crt'));
+  t.equal((await openPki(options)).caHash, first.caHash, 'the CA certificate can be made from its key');
+  unlinkSync(join(directory, 'scheduler.key'));
+  unlinkSync(join(directory, 'scheduler.crt'));
+  await t.resolves(openPki(options), 'what the CA signs is made anew');
+});
+
 test('a start that was killed between key and certificate goes on with the key', async (t) => {
   const directory = folder(t);
   const first = await openPki({ directory, serverNames: names });

@@ -185,6 +185,21 @@ test('a damaged, cut short or emptied data file is said at open, or at the read 
   t.equal((await again.get('/d/last'))?.value.toString(), 'last');
 });
 
+test('a store whose marker is gone is refused, unless nothing has been written yet', async (t) => {
+  const options: EmbeddedStoreOptions = { path: await directory(t) };
+  const marker = join(options.path, 'format');
+  await (await openEmbeddedStore(options)).close();
+  await rm(marker);
+  const store = await openEmbeddedStore(options);
+  t.match(await readFile(marker, 'utf8'), 'kedge-store', 'a first start that was killed is gone on with');
+  await store.put('/k', Buffer.from('v'));
+  await store.close();
+  await rm(marker);
+  const refused = { name: 'StoreUnavailableError', message: /is damaged: its file "format" is gone.* backup/ };
+  await t.rejects(openEmbeddedStore(options), refused);
+  await t.rejects(openEmbeddedStore(options), refused, 'and it is not made by the attempt');
+});
+
 test('a closed store says so', async (t) => {
   const store = await openEmbeddedStore({ path: await directory(t) });
   const last = store.put('/k', Buffer.from('v'));
