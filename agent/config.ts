@@ -1,5 +1,26 @@
 /** Settings of `kedge agent`. */
+import { hostname } from 'node:os';
 import { Cidr } from '../api/machinery/address.ts';
+import { validateSubdomainName } from '../api/machinery/names.ts';
+import {
+  dnsDomain,
+  hostAddress,
+  integerFrom,
+  ipAddress,
+  ipv4Range,
+  logLevelRule,
+  MAX_PORT,
+  notEmpty,
+  orEmpty,
+  overlap,
+  readableBy,
+  SettingValueError,
+  type SettingRules,
+} from '../client/setting-rules.ts';
+import { CA_HASH, SERVER } from './join/join-words.ts';
+import { parseLabels, parseTaints } from './node/node-labels.ts';
+import { parseReserved } from './node/node-status.ts';
+import { parseThresholds } from './node/pressure.ts';
 
 export const defaultAgentConfig = {
   server: '',
@@ -43,7 +64,7 @@ export const defaultAgentConfig = {
 
 export type AgentConfig = Readonly<typeof defaultAgentConfig>;
 
-export const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
+const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   server: 'address of the api-server, such as https://10.0.0.1:6443',
   token: 'token to join with, ID.SECRET; not needed once the node has its certificate',
   caHash: "the hash of the CA's public key, sha256:..., by which the server is known when joining",
@@ -78,9 +99,65 @@ export const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   logLevel: 'trace, debug, info, warn, error or fatal',
 };
 
-/** Throws an Error for the operator. IPv6 is not routed yet. */
-export function parseRange(setting: 'clusterCidr' | 'serviceCidr', text: string): Cidr {
-  const range = Cidr.parse(text.trim());
-  if (range?.family !== 'IPv4') throw new Error(`${setting} must be a range of IPv4, not ${JSON.stringify(text)}`);
-  return range;
+/** The name of the Node that this host is. */
+export const nodeNameOf = ({ nodeName }: Pick<AgentConfig, 'nodeName'>): string => nodeName || hostname().toLowerCase();
+
+/** It is the value of a label, too. */
+const MAX_NODE_NAME = 63;
+
+function nodeNameProblem(given: string): string | undefined {
+  const name = nodeNameOf({ nodeName: given });
+  if (name.length <= MAX_NODE_NAME && validateSubdomainName(name).length === 0) return undefined;
+  const form = `up to ${MAX_NODE_NAME} lower-case letters, digits, "-" and ".", beginning and ending with a letter or digit`;
+  return given === ''
+    ? `must be set to a name of ${form}: this host's own name, ${JSON.stringify(name)}, is none`
+    : `must be a name of ${form}, not ${JSON.stringify(given)}`;
+}
+
+/** The kernel's limits for the name and the MTU of a link. */
+const LINK_NAME = /^[^\s/:]{1,15}$/;
+const SMALLEST_MTU = 68;
+const LARGEST_MTU = 65_535;
+
+const agentConfigRules: SettingRules<AgentConfig> = {
+  server: orEmpty((server) =>
+    SERVER.test(server) ? undefined : `must be like https://10.0.0.1:6443, not ${JSON.stringify(server)}`,
+  ),
+  caHash: orEmpty((hash) =>
+    CA_HASH.test(hash) ? undefined : `must be "sha256:" and 64 hexadecimal digits, not ${JSON.stringify(hash)}`,
+  ),
+  nodeName: nodeNameProblem,
+  nodeIp: orEmpty(hostAddress),
+  nodeLabels: readableBy(parseLabels),
+  nodeTaints: readableBy(parseTaints),
+  maxPods: integerFrom(0),
+  reserved: readableBy(parseReserved),
+  evictionHard: readableBy(parseThresholds),
+  dataDir: notEmpty,
+  podLogDir: notEmpty,
+  containerdSocket: notEmpty,
+  resolvConf: notEmpty,
+  clusterDns: orEmpty(ipAddress),
+  clusterDomain: orEmpty(dnsDomain),
+  clusterCidr: ipv4Range(0, 32),
+  serviceCidr: orEmpty((range, { clusterCidr }) => {
+    if (overlap(range, clusterCidr)) return `must not overlap with the pods' range ${clusterCidr}, as ${range} does`;
+    return ipv4Range(0, 32)(range, undefined);
+  }),
+  cniConfDir: notEmpty,
+  cniStateDir: notEmpty,
+  bridgeName: (name) => (LINK_NAME.test(name) ? undefined : `must be the name of a link, not ${JSON.stringify(name)}`),
+  bridgeMtu: (mtu, settings) => (mtu === 0 ? undefined : integerFrom(SMALLEST_MTU, LARGEST_MTU)(mtu, settings)),
+  bindAddress: orEmpty(ipAddress),
+  port: integerFrom(1, MAX_PORT),
+  logLevel: logLevelRule,
+};
+
+export const agentSettings = { defaults: defaultAgentConfig, help: agentConfigHelp, rules: agentConfigRules };
+
+/** Throws SettingValueError for what the settings' rules refuse. */
+export function readRange(text: string): Cidr {
+  const range = Cidr.parse(text);
+  if (range?.family === 'IPv4') return range;
+  throw new SettingValueError(`${JSON.stringify(text)} is not a range of IPv4 addresses`);
 }

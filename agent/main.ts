@@ -13,7 +13,7 @@ import { EventRecorder } from '../client/event-recorder.ts';
 import { Informer } from '../client/informer.ts';
 import { services, subjectAccessReviews, tokenReviews } from '../client/resources.ts';
 import type { Logger } from 'pino';
-import { parseRange, type AgentConfig } from './config.ts';
+import { nodeNameOf, readRange, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { Meter } from './eviction/meter.ts';
@@ -26,7 +26,7 @@ import { HELLO_IMAGE, PAUSE_IMAGE } from './images/carried.ts';
 import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
 import { importImageArchives, retryImageArchives } from './images/image-archives.ts';
-import { joinCluster, nodeNameOf } from './join/join-cluster.ts';
+import { joinCluster } from './join/join-cluster.ts';
 import {
   clientCertificate,
   obtainServingCertificate,
@@ -76,8 +76,8 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const dataDir = resolve(config.dataDir);
   const thresholds = parseThresholds(config.evictionHard);
   const labels = parseLabels(config.nodeLabels);
-  const clusterCidr = parseRange('clusterCidr', config.clusterCidr);
-  const serviceCidr = config.serviceCidr === '' ? undefined : parseRange('serviceCidr', config.serviceCidr);
+  const clusterCidr = readRange(config.clusterCidr);
+  const serviceCidr = config.serviceCidr === '' ? undefined : readRange(config.serviceCidr);
   const taints = parseTaints(config.nodeTaints);
 
   // Who this host is, what it is, and what it runs containers with.
@@ -142,6 +142,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     client,
     nodeName: name,
     cniConfDir: config.cniConfDir,
+    clusterCidr,
     bridgeName: config.bridgeName,
     mtu: config.bridgeMtu,
     stateDir: config.cniStateDir,

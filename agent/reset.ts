@@ -6,6 +6,7 @@ import { CriClient } from './cri/client.ts';
 import { CRI_NAMESPACE } from './cri/events.ts';
 import { removeSandbox, stopSandbox } from './cri/remove.ts';
 import { readCgroupTree } from './host/cgroup-tree.ts';
+import { HostError } from './host/host-error.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { endForgottenShims } from './host/shims.ts';
@@ -19,7 +20,7 @@ import { PodCgroups } from './resources/pod-cgroups.ts';
 /** Sandboxes that are taken down at the same time. */
 const CONCURRENCY = 8;
 
-/** Throws the first failure, after everything has been tried. */
+/** Throws a HostError with the first failure, after everything has been tried. */
 export async function resetHost(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const failures: Error[] = [];
   const attempt = async (what: string, action: () => Promise<unknown>): Promise<void> => {
@@ -27,7 +28,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
       await action();
     } catch (error) {
       logger.error({ err: (error as Error).message }, `cannot ${what}`);
-      failures.push(error as Error);
+      failures.push(new HostError(`cannot ${what}: ${(error as Error).message}`, { cause: error }));
     }
   };
 

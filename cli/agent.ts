@@ -1,8 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
-import { agentConfigHelp, defaultAgentConfig } from '../agent/config.ts';
-import { runDaemon } from './daemon.ts';
-import { loadSettings, settingsFlags } from './settings.ts';
+import { agentSettings } from '../agent/config.ts';
+import { daemonSettings } from './daemon-settings.ts';
+import { requireRoot, runDaemon } from './daemon.ts';
+import { settingsFlags } from './settings.ts';
 
 /**
  * An agent waits for most of its life: what the compilers of V8 would make faster is not worth the memory that they and
@@ -12,11 +13,12 @@ const V8_FLAGS = ['--optimize-for-size', '--no-opt', '--no-maglev', '--no-sparkp
 
 /** `kedge agent`: runs this host's pods. */
 export const agentCommand = (): Command =>
-  settingsFlags(new Command('agent').description("run this host's pods"), defaultAgentConfig, agentConfigHelp).action(
+  settingsFlags(new Command('agent').description("run this host's pods"), agentSettings).action(
     async (flags: Record<string, unknown>) => {
+      requireRoot('agent', 'runs containers and sets up mounts and networks');
       for (const flag of V8_FLAGS) setFlagsFromString(flag);
-      const config = await loadSettings(defaultAgentConfig, flags, process.env);
+      const config = await daemonSettings(agentSettings, flags, ['server']);
       const { runAgent } = await import('../agent/main.ts');
-      await runDaemon('agent', config.logLevel, (signal, logger) => runAgent(config, signal, logger));
+      await runDaemon('agent', config, (signal, logger) => runAgent(config, signal, logger));
     },
   );

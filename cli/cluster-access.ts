@@ -1,11 +1,30 @@
 /** How the commands of an administrator reach the cluster. */
+import { access } from 'node:fs/promises';
+import { delimiter } from 'node:path';
 import { parse } from 'yaml';
 import { configMaps, type ConfigMap } from '../api/core/config-map.ts';
 import { ApiClient } from '../client/api-client.ts';
 import { KubeconfigError, loadKubeconfig } from '../client/kubeconfig.ts';
 import { SettingsError } from './settings.ts';
 
-export const ADMIN_KUBECONFIG = '/etc/kedge/admin.kubeconfig';
+const ADMIN_KUBECONFIG = '/etc/kedge/admin.kubeconfig';
+
+/** What `--kubeconfig` says of itself. */
+export const KUBECONFIG_HELP = `an administrator's kubeconfig (default: the first file of $KUBECONFIG that exists, or ${ADMIN_KUBECONFIG})`;
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** The kubeconfig of a command that was given none, or `given`: $KUBECONFIG lists files, as for kubectl. */
+export async function kubeconfigFile(given: string | undefined, environment: NodeJS.ProcessEnv): Promise<string> {
+  if (given !== undefined) return given;
+  for (const path of (environment['KUBECONFIG'] ?? '').split(delimiter))
+    if (path !== '' && (await exists(path))) return path;
+  return ADMIN_KUBECONFIG;
+}
 
 export interface ClusterAccess extends AsyncDisposable {
   readonly client: ApiClient;
@@ -13,13 +32,14 @@ export interface ClusterAccess extends AsyncDisposable {
   readonly ca: string;
 }
 
-/** Opens the api of a kubeconfig; the caller disposes of it. Throws SettingsError. */
-export async function openCluster(kubeconfig: string): Promise<ClusterAccess> {
+/** Opens the api of a kubeconfig, `given` or found; the caller disposes of it. Throws SettingsError. */
+export async function openCluster(given: string | undefined): Promise<ClusterAccess> {
+  const file = await kubeconfigFile(given, process.env);
   try {
-    const access = await loadKubeconfig(kubeconfig);
-    if (!access.ca) throw new SettingsError(`kubeconfig ${kubeconfig}: names no certificate-authority`);
-    const client = new ApiClient({ ...access, userAgent: 'kedge' });
-    return { client, ca: access.ca.toString(), [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
+    const kubeconfig = await loadKubeconfig(file);
+    if (!kubeconfig.ca) throw new SettingsError(`kubeconfig ${file}: names no certificate-authority`);
+    const client = new ApiClient({ ...kubeconfig, userAgent: 'kedge' });
+    return { client, ca: kubeconfig.ca.toString(), [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
   } catch (error) {
     if (error instanceof KubeconfigError) throw new SettingsError(error.message, { cause: error });
     throw error;

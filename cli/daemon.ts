@@ -1,18 +1,25 @@
 /** What the daemons share: a log on stdout, and an end on SIGTERM or SIGINT. */
 import { destination, pino, type Logger } from 'pino';
-import { speaksForItself } from './plain-errors.ts';
+import { sentenceOf } from './plain-errors.ts';
+import { SettingsError, type Settings } from './settings.ts';
 
 /** After a signal a daemon has this long to end by itself. */
 const SHUTDOWN_LIMIT_MS = 15_000;
 
+/** Throws SettingsError where a command that works on the whole host is run by somebody else than root. */
+export function requireRoot(command: string, why: string): void {
+  if (process.getuid?.() !== 0)
+    throw new SettingsError(`kedge ${command} ${why}: run it as root (sudo kedge ${command})`);
+}
+
 /** Runs until `body` ends; its signal is aborted when the process is told to stop. */
 export async function runDaemon(
   name: string,
-  level: string,
+  settings: Settings & { readonly logLevel: string },
   body: (signal: AbortSignal, logger: Logger) => Promise<void>,
 ): Promise<void> {
   const logger = pino(
-    { name: `kedge-${name}`, level, base: { name: `kedge-${name}` } },
+    { name: `kedge-${name}`, level: settings.logLevel, base: { name: `kedge-${name}` } },
     destination({ fd: 1, sync: true }),
   );
   const controller = new AbortController();
@@ -30,7 +37,8 @@ export async function runDaemon(
     await body(controller.signal, logger);
   } catch (error) {
     if (controller.signal.aborted) return;
-    if (speaksForItself(error)) logger.fatal(error.message);
+    const sentence = sentenceOf(error, settings);
+    if (sentence !== undefined) logger.fatal(sentence);
     else logger.fatal({ err: error }, 'an unforeseen failure');
     process.exitCode = 1;
   } finally {

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
-import { agentConfigHelp, defaultAgentConfig } from '../agent/config.ts';
+import { agentSettings } from '../agent/config.ts';
 import type { Logger } from '../client/logger.ts';
-import { loadSettings, settingsFlags } from './settings.ts';
+import { daemonSettings } from './daemon-settings.ts';
+import { settingsFlags } from './settings.ts';
 
 const say = (_: object, message: string): void => console.error(`kedge: ${message}`);
 const logger: Logger = { debug() {}, info() {}, warn: say, error: say };
@@ -10,10 +11,9 @@ const logger: Logger = { debug() {}, info() {}, warn: say, error: say };
 export const joinCommand = (): Command =>
   settingsFlags(
     new Command('join').description("get this host's certificate with a token: what the agent does first, and no more"),
-    defaultAgentConfig,
-    agentConfigHelp,
+    agentSettings,
   ).action(async (flags: Record<string, unknown>) => {
-    const config = await loadSettings(defaultAgentConfig, flags, process.env);
+    const config = await daemonSettings(agentSettings, flags, ['server']);
     const { joinHost } = await import('../agent/join/join-cluster.ts');
     await joinHost(config, new AbortController().signal, logger);
   });

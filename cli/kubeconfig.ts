@@ -4,7 +4,7 @@ import { parseDuration } from '../api/machinery/duration.ts';
 import { readAuthority } from '../control-plane/pki/cluster-pki.ts';
 import { kubeconfig } from '../control-plane/pki/kubeconfig.ts';
 import { PkiError } from '../control-plane/pki/pem-files.ts';
-import { ADMIN_KUBECONFIG, advertisedServer, openCluster } from './cluster-access.ts';
+import { advertisedServer, KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { SettingsError } from './settings.ts';
 
 interface KubeconfigCommandOptions {
@@ -13,11 +13,11 @@ interface KubeconfigCommandOptions {
   readonly ttl: string;
   readonly server?: string;
   readonly dataDir: string;
-  readonly kubeconfig: string;
+  readonly kubeconfig?: string;
 }
 
-async function findServer(path: string): Promise<string> {
-  await using cluster = await openCluster(path);
+async function findServer(kubeconfig: string | undefined): Promise<string> {
+  await using cluster = await openCluster(kubeconfig);
   return await advertisedServer(cluster.client);
 }
 
@@ -25,6 +25,10 @@ async function print(options: KubeconfigCommandOptions): Promise<void> {
   const lifetimeMs = parseDuration(options.ttl);
   if (lifetimeMs === undefined || lifetimeMs <= 0) {
     throw new SettingsError(`--ttl must be a duration such as 24h or 8760h, not "${options.ttl}"`);
+  }
+  if (options.user === '') throw new SettingsError('--user must not be empty: it is who the certificate is for');
+  if (options.server !== undefined && !/^https:\/\/[^/]+/.test(options.server)) {
+    throw new SettingsError(`--server must be like https://10.0.0.1:6443, not "${options.server}"`);
   }
   const server = options.server ?? (await findServer(options.kubeconfig));
   try {
@@ -58,7 +62,7 @@ export const kubeconfigCommand = (): Command =>
     .option('--ttl <duration>', 'how long the certificate is good', '8760h')
     .option('--server <url>', 'where the api-server is reached; as the cluster publishes it when absent')
     .option('--data-dir <folder>', 'where the server keeps its data', '/var/lib/kedge/server')
-    .option('--kubeconfig <file>', "an administrator's kubeconfig, to find the server by", ADMIN_KUBECONFIG)
+    .option('--kubeconfig <file>', `to find the server by: ${KUBECONFIG_HELP}`)
     .action((options: KubeconfigCommandOptions) => {
       const administrator = options.user === 'kubernetes-admin' && options.group.length === 0;
       return print(administrator ? { ...options, group: ['system:masters'] } : options);

@@ -1,29 +1,38 @@
+import { HostError } from '../agent/host/host-error.ts';
 import { ProgramError } from '../agent/host/run.ts';
 import { JoinError } from '../agent/join/join-error.ts';
 import { StatusError } from '../api/machinery/status-error.ts';
 import { ConnectionError } from '../client/connection-error.ts';
+import { DeadlineError } from '../client/deadline.ts';
 import { KubeconfigError } from '../client/kubeconfig.ts';
+import { SettingValueError } from '../client/setting-rules.ts';
 import { TokenFileError } from '../control-plane/apiserver/authentication/static-tokens.ts';
 import { PkiError } from '../control-plane/pki/pem-files.ts';
 import { StoreUnavailableError } from '../control-plane/store/store.ts';
-import { SettingsError } from './settings.ts';
+import { SettingsError, type Settings } from './settings.ts';
+import { isSystemError, systemSentence } from './system-error.ts';
 
+/** Failures that say everything in their one sentence. */
 const PLAIN = [
   SettingsError,
+  SettingValueError,
   StatusError,
   ConnectionError,
+  DeadlineError,
   KubeconfigError,
   ProgramError,
+  HostError,
   JoinError,
   PkiError,
   TokenFileError,
   StoreUnavailableError,
 ];
 
-/** Failures of the outside world: the network, the disk, the ports. */
-const isSystemError = (error: unknown): boolean =>
-  error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
-
-/** Failures that say everything in their one sentence; any other is a defect and shows where it happened. */
-export const speaksForItself = (error: unknown): error is Error =>
-  PLAIN.some((plain) => error instanceof plain) || isSystemError(error);
+/**
+ * The one sentence that tells the operator of a failure; undefined for any that nobody has foreseen, which is a defect and is
+ * shown with where it happened. `settings` are those of the daemon that has failed.
+ */
+export function sentenceOf(error: unknown, settings: Settings = {}): string | undefined {
+  if (PLAIN.some((plain) => error instanceof plain)) return (error as Error).message;
+  return isSystemError(error) ? systemSentence(error, settings) : undefined;
+}

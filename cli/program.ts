@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { agentCommand } from './agent.ts';
 import { joinCommand } from './join.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
-import { speaksForItself } from './plain-errors.ts';
+import { sentenceOf } from './plain-errors.ts';
 import { resetCommand } from './reset.ts';
 import { serverCommand } from './server.ts';
 import { tokenCommand } from './token.ts';
@@ -27,7 +27,8 @@ export async function runProgram(): Promise<void> {
   try {
     await runCommand();
   } catch (error) {
-    console.error(speaksForItself(error) ? `kedge: ${error.message}` : error);
+    const sentence = sentenceOf(error);
+    console.error(sentence === undefined ? error : `kedge: ${sentence}`);
     process.exitCode = 1;
   }
 }

@@ -1,45 +1,33 @@
 /**
  * Settings of the daemons: a flag, the same key in the YAML file, and `KEDGE_...` in the environment, in that order of
- * precedence. A daemon declares them once as a plain object of defaults with a line of help for each; the type of a default
- * is the type of its setting.
+ * precedence. A daemon declares them once as a plain object of defaults with a line of help for each, and rules for their
+ * values; the type of a default is the type of its setting.
  */
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { parse } from 'yaml';
 import { own } from '../api/machinery/own.ts';
+import type { SettingRule, SettingRules } from '../client/setting-rules.ts';
+import { yamlProblem } from '../client/yaml-problem.ts';
+import { nearest } from './nearest.ts';
+import { environmentKey, kebab } from './setting-names.ts';
+import { reasonOf } from './system-error.ts';
 
 export type SettingValue = string | number | boolean | readonly string[];
 export type Settings = Readonly<Record<string, SettingValue>>;
 /** A line of help for every setting, by its camelCase name. */
 export type SettingsHelp<S extends Settings> = Readonly<Record<keyof S, string>>;
 
-/** A setting that cannot be used; the message says what, where and what to do. */
+export interface SettingsDeclaration<S extends Settings> {
+  readonly defaults: S;
+  readonly help: SettingsHelp<S>;
+  readonly rules: SettingRules<S>;
+}
+
+/** What the user has asked for cannot be done; the message says what, where and what to do. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
-
-/** `nodeName` -> `node-name`: how it is written as a flag and in YAML. */
-const kebab = (name: string): string => name.replace(/[A-Z]+/g, (capitals) => `-${capitals.toLowerCase()}`);
-/** `nodeName` -> `KEDGE_NODE_NAME`. */
-const environmentKey = (name: string): string => `KEDGE_${kebab(name).replaceAll('-', '_').toUpperCase()}`;
-
-/** How many single-character edits apart two words are. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(
-        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
-      );
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
-const nearest = (word: string, known: readonly string[]): string =>
-  known.reduce((best, candidate) => (distance(word, candidate) < distance(word, best) ? candidate : best));
 
 /** The value of a setting given as text or YAML, in the type of its default. */
 function coerce(where: string, given: unknown, fallback: SettingValue): SettingValue {
@@ -57,13 +45,16 @@ function coerce(where: string, given: unknown, fallback: SettingValue): SettingV
   if (Array.isArray(fallback)) {
     if (Array.isArray(given) && given.every((item): item is string => typeof item === 'string')) return given;
     if (typeof given === 'string') return given.split(',').filter((item) => item !== '');
-    throw new SettingsError(`${where} must be a list of texts, not ${JSON.stringify(given)}`);
+    throw new SettingsError(`${where} must be a list of strings, not ${JSON.stringify(given)}`);
   }
-  throw new SettingsError(`${where} must be a text, not ${JSON.stringify(given)}`);
+  throw new SettingsError(`${where} must be a string, not ${JSON.stringify(given)}`);
 }
 
 /** Adds a flag for every setting, and `--config FILE`. */
-export function settingsFlags<S extends Settings>(command: Command, defaults: S, help: SettingsHelp<S>): Command {
+export function settingsFlags<S extends Settings>(
+  command: Command,
+  { defaults, help }: SettingsDeclaration<S>,
+): Command {
   command.option('--config <file>', 'YAML file with settings; its keys are the flags without dashes in front');
   for (const [name, fallback] of Object.entries(defaults)) {
     const shown = Array.isArray(fallback) ? fallback.join(',') : String(fallback);
@@ -79,13 +70,15 @@ async function readSettingsFile(file: string): Promise<Record<string, unknown>> 
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    throw new SettingsError(`cannot read the settings file ${file}: ${(error as Error).message}`, { cause: error });
+    throw new SettingsError(`cannot read the settings file ${file}: ${reasonOf(error)}`, { cause: error });
   }
   let document: unknown;
   try {
-    document = parse(text);
+    document = parse(text, { logLevel: 'error' });
   } catch (error) {
-    throw new SettingsError(`${file} is not valid YAML: ${(error as Error).message}`, { cause: error });
+    throw new SettingsError(`${file} is not valid YAML: ${yamlProblem(error)}; write "key: value" lines`, {
+      cause: error,
+    });
   }
   if (document === null || document === undefined) return {};
   if (typeof document !== 'object' || Array.isArray(document)) {
@@ -94,11 +87,21 @@ async function readSettingsFile(file: string): Promise<Record<string, unknown>> 
   return document as Record<string, unknown>;
 }
 
-/** Puts the settings together: flags (as commander parsed them), then the file, then the environment, then the defaults. */
+/** A setting with where its value comes from, spelled as it is there. */
+interface Given {
+  readonly where: string;
+  readonly value: unknown;
+}
+
+/**
+ * Puts the settings together: flags (as commander parsed them), then the file, then the environment, then the defaults. Throws
+ * SettingsError, also for a value that breaks a rule and when one of the `required` settings is empty.
+ */
 export async function loadSettings<S extends Settings>(
-  defaults: S,
+  { defaults, rules }: SettingsDeclaration<S>,
   flags: Readonly<Record<string, unknown>>,
   environment: NodeJS.ProcessEnv,
+  required: readonly (keyof S & string)[] = [],
 ): Promise<S> {
   const names = Object.keys(defaults);
   const byKey = new Map(names.map((name) => [kebab(name), name]));
@@ -113,14 +116,32 @@ export async function loadSettings<S extends Settings>(
     }
     fromFile.set(name, value);
   }
-  const settings = new Map<string, SettingValue>();
-  for (const [name, fallback] of Object.entries(defaults)) {
+  const given = (name: string): Given | undefined => {
     const flag = own(flags, name);
+    if (flag !== undefined) return { where: `--${kebab(name)}`, value: flag };
+    if (fromFile.has(name)) return { where: `${file}: ${kebab(name)}`, value: fromFile.get(name) };
     const variable = own(environment, environmentKey(name));
-    if (flag !== undefined) settings.set(name, coerce(`--${kebab(name)}`, flag, fallback));
-    else if (fromFile.has(name)) settings.set(name, coerce(`${file}: ${kebab(name)}`, fromFile.get(name), fallback));
-    else if (variable !== undefined) settings.set(name, coerce(environmentKey(name), variable, fallback));
-    else settings.set(name, fallback);
+    return variable === undefined ? undefined : { where: environmentKey(name), value: variable };
+  };
+  const sources = new Map(names.map((name) => [name, given(name)]));
+  const settings = Object.fromEntries(
+    Object.entries(defaults).map(([name, fallback]) => {
+      const source = sources.get(name);
+      return [name, source ? coerce(source.where, source.value, fallback) : fallback];
+    }),
+  ) as S;
+  for (const name of required) {
+    if (settings[name] === '') throw new SettingsError(`${kebab(name)} is not set: ${howToSet(name, file)}`);
   }
-  return Object.fromEntries(settings) as S;
+  // Each rule is of its own setting's type.
+  for (const [name, rule] of Object.entries(rules) as [string, SettingRule<SettingValue, S>][]) {
+    const problem = rule(own(settings, name) ?? '', settings);
+    if (problem !== undefined) throw new SettingsError(`${sources.get(name)?.where ?? `--${kebab(name)}`} ${problem}`);
+  }
+  return settings;
+}
+
+function howToSet(name: string, file: string | undefined): string {
+  const where = file ? `in ${file}` : 'in the file that --config names';
+  return `give --${kebab(name)}, ${environmentKey(name)}, or a line "${kebab(name)}: ..." ${where}`;
 }

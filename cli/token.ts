@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { secrets, type Secret } from '../api/core/secret.ts';
 import { humanDuration, parseDuration } from '../api/machinery/duration.ts';
+import { StatusError } from '../api/machinery/status-error.ts';
 import { publicKeyHash } from '../control-plane/pki/public-key-hash.ts';
 import {
   newBootstrapToken,
@@ -11,11 +12,11 @@ import {
   tokenText,
   type BootstrapToken,
 } from './bootstrap-token.ts';
-import { ADMIN_KUBECONFIG, advertisedServer, openCluster } from './cluster-access.ts';
+import { advertisedServer, KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { SettingsError } from './settings.ts';
 
 interface TokenOptions {
-  readonly kubeconfig: string;
+  readonly kubeconfig?: string;
 }
 
 interface CreateOptions extends TokenOptions {
@@ -38,7 +39,7 @@ async function create({ kubeconfig, ttl, description, printJoinCommand }: Create
   await client.create<Secret>(secrets, secretOf(token));
   if (!printJoinCommand) return console.log(tokenText(token));
   const server = await advertisedServer(client);
-  console.log(`kedge agent --server ${server} --token ${tokenText(token)} --ca-hash ${publicKeyHash(ca)}`);
+  console.log(`scripts/install.sh --server ${server} --token ${tokenText(token)} --ca-hash ${publicKeyHash(ca)}`);
 }
 
 function remaining({ expiresAt }: BootstrapToken, now: number): string {
@@ -78,23 +79,28 @@ async function remove(token: string, { kubeconfig }: TokenOptions): Promise<void
   const name = secretNameOf(token);
   if (!name) throw new SettingsError('a token is given as ID or ID.SECRET, 6 and 16 lower-case letters and digits');
   await using cluster = await openCluster(kubeconfig);
-  await cluster.client.delete(secrets, TOKEN_NAMESPACE, name);
-  console.log(`bootstrap token "${token.split('.')[0]}" deleted`);
+  const [id] = token.split('.');
+  try {
+    await cluster.client.delete(secrets, TOKEN_NAMESPACE, name);
+  } catch (error) {
+    if (error instanceof StatusError && error.code === 404)
+      throw new SettingsError(`there is no token ${id}: kedge token list shows those that there are`, { cause: error });
+    throw error;
+  }
+  console.log(`bootstrap token "${id}" deleted`);
 }
 
 /** `kedge token`: the tokens that hosts join the cluster with. */
 export function tokenCommand(): Command {
   const subcommand = (name: string, description: string): Command =>
-    new Command(name)
-      .description(description)
-      .option('--kubeconfig <file>', "an administrator's kubeconfig", ADMIN_KUBECONFIG);
+    new Command(name).description(description).option('--kubeconfig <file>', KUBECONFIG_HELP);
   return new Command('token')
     .description('create, list and delete the tokens that hosts join with')
     .addCommand(
       subcommand('create', 'make a token and print it')
         .option('--ttl <duration>', 'how long the token is good; 0: for ever', '24h')
         .option('--description <text>', 'what the token is for', '')
-        .option('--print-join-command', 'print the whole command that joins a host')
+        .option('--print-join-command', 'print the whole command that makes a host join, to be run there as root')
         .action((options: CreateOptions) => create(options)),
     )
     .addCommand(subcommand('list', 'list the tokens').action((options: TokenOptions) => list(options)))

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { parse } from 'yaml';
 import type { TransportOptions } from './transport.ts';
+import { yamlProblem } from './yaml-problem.ts';
 
 /** What a context of a kubeconfig says; goes into `new ApiClient({ ...kubeconfig, userAgent })`. */
 export type Kubeconfig = Omit<TransportOptions, 'userAgent' | 'maxConnections'> & {
@@ -58,7 +59,7 @@ export async function parseKubeconfig(text: string, path: string, contextName?: 
   try {
     file = parse(text) as File | null;
   } catch (error) {
-    throw fail(`is not YAML: ${(error as Error).message}`);
+    throw fail(`is not YAML: ${yamlProblem(error)}`);
   }
   if (typeof file !== 'object' || file === null) throw fail('is empty');
   const wanted = contextName ?? file['current-context'];
@@ -108,11 +109,17 @@ export async function parseKubeconfig(text: string, path: string, contextName?: 
   return options;
 }
 
+const REASONS: ReadonlyMap<string, (path: string) => string> = new Map([
+  ['ENOENT', (path) => `there is no file ${path}`],
+  ['EACCES', (path) => `this user may not read ${path}: run this as root (sudo), or name another kubeconfig`],
+  ['EISDIR', (path) => `${path} is a folder`],
+]);
+
 async function read(path: string, what: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new KubeconfigError(`${what}: ${code === 'ENOENT' ? `there is no file ${path}` : message}`);
+    throw new KubeconfigError(`${what}: ${(code && REASONS.get(code)?.(path)) ?? message}`);
   }
 }

@@ -1,4 +1,24 @@
 /** Settings of `kedge server`. */
+import { Cidr } from '../api/machinery/address.ts';
+import {
+  aboveZero,
+  certificateNames,
+  dnsDomain,
+  integerFrom,
+  ipAddress,
+  ipv4Range,
+  logLevelRule,
+  MAX_PORT,
+  notEmpty,
+  orEmpty,
+  overlap,
+  readableBy,
+  SettingValueError,
+  type SettingRules,
+} from '../client/setting-rules.ts';
+
+export const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
+
 export const defaultServerConfig = {
   dataDir: '/var/lib/kedge/server',
   bindAddress: '0.0.0.0',
@@ -20,7 +40,7 @@ export const defaultServerConfig = {
   kubeletVerifyServingCertificates: true,
   maxRequestsInflight: 400,
   maxMutatingRequestsInflight: 200,
-  roles: ['apiserver', 'scheduler', 'controllers'] as readonly string[],
+  roles: ROLES as readonly string[],
   kubeconfig: '',
   nodeMonitorGracePeriodSeconds: 40,
   logLevel: 'info',
@@ -28,7 +48,7 @@ export const defaultServerConfig = {
 
 export type ServerConfig = Readonly<typeof defaultServerConfig>;
 
-export const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
+const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   dataDir: 'where the store and the certificates live',
   bindAddress: 'address to listen on',
   port: 'port of the api-server; 0 takes a free one',
@@ -56,3 +76,53 @@ export const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   nodeMonitorGracePeriodSeconds: 'seconds without a heartbeat after which a node counts as lost',
   logLevel: 'trace, debug, info, warn, error or fatal',
 };
+
+/** Prefixes of the range of Services: upstream's largest, and the smallest that has the address of the cluster's DNS. */
+const SERVICE_PREFIX = { shortest: 12, longest: 28 };
+/** Prefixes of a range that has addresses for pods beside those of the network, of its gateway and of broadcast. */
+const LONGEST_POD_PREFIX = 30;
+
+function rolesProblem(roles: readonly string[]): string | undefined {
+  const unknown = roles.find((role) => !ROLES.some((known) => known === role));
+  if (unknown === undefined && roles.length > 0) return undefined;
+  const found = unknown === undefined ? '' : `, and ${JSON.stringify(unknown)} is none of them`;
+  return `must list some of ${ROLES.join(', ')}${found}`;
+}
+
+const serverConfigRules: SettingRules<ServerConfig> = {
+  dataDir: notEmpty,
+  bindAddress: orEmpty(ipAddress),
+  port: integerFrom(0, MAX_PORT),
+  advertiseAddress: orEmpty(ipAddress),
+  tlsSan: certificateNames,
+  adminKubeconfig: notEmpty,
+  serviceCidr: ipv4Range(SERVICE_PREFIX.shortest, SERVICE_PREFIX.longest),
+  clusterCidr: (range, { serviceCidr }) => {
+    if (overlap(range, serviceCidr))
+      return `must not overlap with the Services' range ${serviceCidr}, as ${range} does`;
+    return ipv4Range(0, LONGEST_POD_PREFIX)(range, undefined);
+  },
+  nodeCidrMaskSize: (size, { clusterCidr }) =>
+    integerFrom(Cidr.parse(clusterCidr)?.length ?? 0, LONGEST_POD_PREFIX)(size, undefined),
+  clusterDomain: dnsDomain,
+  serviceNodePortRange: readableBy(readPortRange),
+  maxRequestsInflight: integerFrom(0),
+  maxMutatingRequestsInflight: integerFrom(0),
+  roles: rolesProblem,
+  kubeconfig: (file, { roles }) =>
+    file === '' && !roles.includes('apiserver')
+      ? `must name the kubeconfig of an api-server, since none is among the roles ${roles.join(', ')}`
+      : undefined,
+  nodeMonitorGracePeriodSeconds: aboveZero,
+  logLevel: logLevelRule,
+};
+
+export const serverSettings = { defaults: defaultServerConfig, help: serverConfigHelp, rules: serverConfigRules };
+
+/** `30000-32767`. Throws SettingValueError for anything else. */
+export function readPortRange(text: string): { first: number; last: number } {
+  const [, first, last] = /^(\d+)-(\d+)$/.exec(text)?.map(Number) ?? [];
+  if (first === undefined || last === undefined || first < 1 || last < first || last > MAX_PORT)
+    throw new SettingValueError(`${JSON.stringify(text)} is not a range of ports such as 30000-32767`);
+  return { first, last };
+}

@@ -1,6 +1,7 @@
 /** The kernel's cgroup tree, version 1 (a hierarchy a controller) or 2 (one): makes, limits and removes cgroups. */
 import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { HostError } from './host-error.ts';
 
 export type CgroupVersion = 1 | 2;
 
@@ -57,7 +58,8 @@ export function cgroupTree(mountInfo: string): CgroupTree {
     return new CgroupV1(cpu.mountPoint, cpuacct.mountPoint, memory.mountPoint, [...new Set(all)]);
   }
   const unified = mounts.find(({ type }) => type === 'cgroup2');
-  if (!unified) throw new Error('no cgroup controllers for cpu and memory are mounted');
+  if (!unified)
+    throw new HostError('no cgroup controllers for cpu and memory are mounted below /sys/fs/cgroup: mount them');
   return new CgroupV2(unified.mountPoint);
 }
 

@@ -1,4 +1,5 @@
 /** Links, addresses and routes through iproute2. */
+import { HostError } from './host-error.ts';
 import { ProgramError, run } from './run.ts';
 
 export interface Route {
@@ -40,7 +41,7 @@ export async function detectNodeIp(signal?: AbortSignal): Promise<string> {
   const onDefault = addresses.get(defaultRoute?.dev ?? '')?.[0];
   const other = [...addresses].find(([name, found]) => name !== 'lo' && found.length > 0)?.[1][0];
   const address = onDefault ?? other;
-  if (!address) throw new Error('this host has no IPv4 address; set node-ip');
+  if (!address) throw new HostError('this host has no IPv4 address: give it one, and set --node-ip if it has several');
   return address;
 }
 

@@ -6,6 +6,7 @@ import { StatusError } from '../../api/machinery/status-error.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { configMaps } from '../../client/resources.ts';
 import { JoinError } from './join-error.ts';
+import { CA_HASH } from './join-words.ts';
 
 /** `sha256:` and the digest of the SubjectPublicKeyInfo, as kubeadm's --discovery-token-ca-cert-hash. */
 export const publicKeyHash = (certificate: X509Certificate): string =>
@@ -13,14 +14,12 @@ export const publicKeyHash = (certificate: X509Certificate): string =>
     .update(certificate.publicKey.export({ type: 'spki', format: 'der' }))
     .digest('hex')}`;
 
-const HASH = /^sha256:[0-9a-f]{64}$/;
-
 /**
  * The CA's certificate in PEM, from the ConfigMap that is published for joining nodes (kube-public/cluster-info). Throws
  * JoinError when it is not the one that `hash` is of, ConnectionError when nobody answers.
  */
 export async function fetchClusterCa(server: string, hash: string, signal: AbortSignal): Promise<string> {
-  if (!HASH.test(hash))
+  if (!CA_HASH.test(hash))
     throw new JoinError(`ca-hash must be "sha256:" and 64 hexadecimal digits, not ${JSON.stringify(hash)}`);
   const text = await readClusterInfo(server, signal);
   const ca = certificateIn(server, text);

@@ -1,10 +1,9 @@
 /** This host becomes a node, or finds that it is one: under which name, at which address, with which certificate. */
 import { mkdir } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ApiClient } from '../../client/api-client.ts';
 import type { Logger } from '../../client/logger.ts';
-import type { AgentConfig } from '../config.ts';
+import { nodeNameOf, type AgentConfig } from '../config.ts';
 import { readHostFacts } from '../host/host-facts.ts';
 import { detectNodeIp } from '../host/links.ts';
 import { ownCommand } from '../host/own-command.ts';
@@ -18,8 +17,6 @@ export interface Membership {
   readonly certificates: NodeCertificates;
   readonly identity: Identity;
 }
-
-export const nodeNameOf = (config: AgentConfig): string => config.nodeName || hostname().toLowerCase();
 
 /** Throws JoinError or ConnectionError with a sentence for the operator. `machineId` is asked when the host is new. */
 export async function joinCluster(

@@ -8,6 +8,7 @@ import type { Logger } from '../../client/logger.ts';
 import { fetchClusterCa } from './cluster-ca.ts';
 import type { RequestedCertificate } from './certificate-request.ts';
 import { JoinError } from './join-error.ts';
+import { SERVER, TOKEN } from './join-words.ts';
 import { checkNameIsFree } from './name-check.ts';
 import type { CertifiedKey, NodeCertificates } from './node-certificates.ts';
 import { requestCertificate } from './signing.ts';
@@ -34,9 +35,6 @@ export interface Identity {
   readonly isNew: boolean;
 }
 
-/** The form of bootstrap tokens: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
-const TOKEN = /^[a-z0-9]{6}\.[a-z0-9]{16}$/;
-
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
 const GROUP = 'system:nodes';
 export const nodeUser = (nodeName: string): string => `system:node:${nodeName}`;
@@ -56,15 +54,14 @@ export const servingCertificate = (nodeName: string, address: string): Requested
 /** Throws JoinError or ConnectionError with a sentence for whoever starts the agent. */
 export async function obtainIdentity(options: JoinOptions, signal: AbortSignal): Promise<Identity> {
   const { server, token, caHash, nodeName, certificates, logger } = options;
-  if (!/^https:\/\/[^/]+\/?$/.test(server))
+  if (!SERVER.test(server))
     throw new JoinError(`server must be like https://10.0.0.1:6443, not ${JSON.stringify(server)}`);
 
   const pair = await certificates.read('client');
   const ca = await certificates.ca();
-  if (pair && ca) {
-    if (!(await certificates.isOfCluster(caHash))) {
-      logger.warn({ caHash }, 'this node has belonged to another cluster: joining the one that ca-hash names');
-    } else if (pair.user !== nodeUser(nodeName)) {
+  const isOfAnother = ca !== undefined && !(await certificates.isOfCluster(caHash));
+  if (pair && ca && !isOfAnother) {
+    if (pair.user !== nodeUser(nodeName)) {
       if (!token)
         throw new JoinError(
           `this host has joined as ${pair.user}; to join as node ${nodeName} it needs a token (kedge token create)`,
@@ -78,6 +75,8 @@ export async function obtainIdentity(options: JoinOptions, signal: AbortSignal):
       );
     }
   }
+  if (!token && isOfAnother)
+    throw new JoinError('this node has joined another cluster than the one that ca-hash names: that one needs --token');
   if (!token) throw new JoinError('this node has not joined yet: give --token and --ca-hash (kedge token create)');
   if (!TOKEN.test(token)) throw new JoinError('token must be ID.SECRET, of 6 and 16 lower-case letters and digits');
   if (!caHash) throw new JoinError("a token needs --ca-hash beside it, by which the server's identity is checked");
@@ -88,6 +87,9 @@ export async function obtainIdentity(options: JoinOptions, signal: AbortSignal):
 async function join(options: JoinOptions, signal: AbortSignal): Promise<Identity> {
   const { server, token, caHash, certificates, logger } = options;
   const ca = await fetchClusterCa(server, caHash, signal);
+  // Only now is it sure that there is such a cluster.
+  if ((await certificates.ca()) !== undefined && !(await certificates.isOfCluster(caHash)))
+    logger.warn({ caHash }, 'this node has belonged to another cluster: joining the one that ca-hash names');
   const key = await certificates.pendingKey('client');
   let certificate: string;
   try {

@@ -3,10 +3,12 @@
  * it may not see the others, it has no routes to their pods and a network for its own all the same.
  */
 import type { Node } from '../../api/core/node.ts';
+import type { Cidr } from '../../api/machinery/address.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { nodes } from '../../client/resources.ts';
+import { rangeWarning } from './cluster-range.ts';
 import { writeCniConfig, type PodNetwork as CniNetwork } from './cni-config.ts';
 import { NodeRoutes, type NodePlace } from './node-routes.ts';
 
@@ -14,6 +16,8 @@ export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
   readonly client: ApiClient;
   readonly nodeName: string;
   readonly cniConfDir: string;
+  /** Where the pods of all nodes are, as this node was told. */
+  readonly clusterCidr: Cidr;
   /** Whether routes to the other nodes' pods are set on this host. */
   readonly hostRoutes: boolean;
   /** The CNI configuration has been written: the runtime is about to have a network. */
@@ -84,7 +88,9 @@ export class PodNetwork {
   #configure(podCidr: string): void {
     if (podCidr === '' || podCidr === this.#podCidr) return;
     this.#podCidr = podCidr;
-    const { cniConfDir, onConfigured, logger, ...network } = this.#options;
+    const { cniConfDir, clusterCidr, onConfigured, logger, ...network } = this.#options;
+    const warning = rangeWarning(clusterCidr, podCidr);
+    if (warning !== undefined) logger.warn({ clusterCidr: clusterCidr.text, podCidr }, warning);
     this.#writing = this.#writing
       .then(async () => {
         if (await writeCniConfig(cniConfDir, { ...network, podCidr }))

@@ -1,7 +1,9 @@
 /** What the agent writes on its Node besides the status: labels and taints. */
 import { arch } from 'node:os';
 import type { Taint } from '../../api/core/affinity.ts';
+import { validateLabelValue, validateQualifiedName } from '../../api/machinery/names.ts';
 import { setOwn } from '../../api/machinery/own.ts';
+import { SettingValueError } from '../../client/setting-rules.ts';
 
 /** Go's name of the processor's architecture, which Kubernetes uses. */
 export function goArchitecture(name = arch()): string {
@@ -18,13 +20,20 @@ export const standardLabels = (nodeName: string): Record<string, string> => ({
   'kubernetes.io/os': 'linux',
 });
 
-/** `key=value`. Throws for anything else. */
+/** Throws SettingValueError unless an api-server takes them. */
+function checkSyntax(text: string, key: string, value: string): void {
+  const [problem] = [...validateQualifiedName(key), ...validateLabelValue(value)];
+  if (problem !== undefined) throw new SettingValueError(`${JSON.stringify(text)}: ${problem}`);
+}
+
+/** `key=value`. Throws SettingValueError for anything else. */
 export function parseLabels(texts: readonly string[]): Record<string, string> {
   const labels: Record<string, string> = {};
   for (const text of texts) {
     const [, key, value] = /^([^=]+)=([^=]*)$/.exec(text) ?? [];
     if (key === undefined || value === undefined)
-      throw new Error(`node-labels: ${JSON.stringify(text)} is not key=value`);
+      throw new SettingValueError(`${JSON.stringify(text)} is not key=value`);
+    checkSyntax(text, key, value);
     setOwn(labels, key, value);
   }
   return labels;
@@ -32,13 +41,16 @@ export function parseLabels(texts: readonly string[]): Record<string, string> {
 
 const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] as const;
 
-/** `key=value:effect` or `key:effect`. Throws for anything else. */
+/** `key=value:effect` or `key:effect`. Throws SettingValueError for anything else. */
 export function parseTaints(texts: readonly string[]): Taint[] {
   return texts.map((text) => {
     const [, key, value, effectText] = /^([^=:]+)(?:=([^:]*))?:(.+)$/.exec(text) ?? [];
     const effect = EFFECTS.find((known) => known === effectText);
     if (key === undefined || effect === undefined)
-      throw new Error(`node-taints: ${JSON.stringify(text)} is not key=value:effect`);
+      throw new SettingValueError(
+        `${JSON.stringify(text)} is not key=value:effect with one of the effects ${EFFECTS.join(', ')}`,
+      );
+    checkSyntax(text, key, value ?? '');
     return { key, effect, ...(value && { value }) };
   });
 }

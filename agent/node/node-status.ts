@@ -4,10 +4,12 @@ import {
   addQuantities,
   canonicalQuantity,
   compareQuantities,
+  QuantityError,
   subtractQuantities,
 } from '../../api/machinery/quantity.ts';
 import { laterTime, timeOf } from '../../api/machinery/time.ts';
 import { kubernetesVersion } from '../../api/version.ts';
+import { SettingValueError } from '../../client/setting-rules.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import { goArchitecture } from './node-labels.ts';
 import { isUnderPressure, type Pressure, type PressureSeen } from './pressure.ts';
@@ -62,14 +64,17 @@ export function capacityOf({ processors, memoryBytes, diskBytes, maxPods, hugePa
   return resources;
 }
 
-/** `cpu=200m`. Throws for anything else. */
+/** `cpu=200m`. Throws SettingValueError for anything else. */
 export function parseReserved(texts: readonly string[]): Resources {
   const reserved: Record<string, string> = {};
   for (const text of texts) {
-    const [, name, amount] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-    if (name === undefined || amount === undefined)
-      throw new Error(`reserved: ${JSON.stringify(text)} is not RESOURCE=QUANTITY`);
-    setOwn(reserved, name, addQuantities(own(reserved, name) ?? '0', canonicalQuantity(amount)));
+    const [, name = '', amount = ''] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+    try {
+      setOwn(reserved, name, addQuantities(own(reserved, name) ?? '0', canonicalQuantity(amount)));
+    } catch (error) {
+      if (!(error instanceof QuantityError)) throw error;
+      throw new SettingValueError(`${JSON.stringify(text)} is not RESOURCE=QUANTITY`, { cause: error });
+    }
   }
   return reserved;
 }

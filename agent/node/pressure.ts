@@ -1,5 +1,6 @@
 /** When a node counts as short of something: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/ */
-import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.ts';
+import { canonicalQuantity, QuantityError, quantityValue } from '../../api/machinery/quantity.ts';
+import { SettingValueError } from '../../client/setting-rules.ts';
 
 export const SIGNALS = [
   'memory.available',
@@ -23,17 +24,23 @@ export interface Level {
 }
 export type Levels = Readonly<Partial<Record<Signal, Level>>>;
 
-/** `memory.available<100Mi`, `nodefs.available<10%`. Throws for anything else. */
-export function parseThresholds(texts: readonly string[]): Threshold[] {
-  return texts.map((text) => {
-    const [, name, value = ''] = /^([^<]+)<(.+)$/.exec(text) ?? [];
-    const signal = SIGNALS.find((known) => known === name);
-    if (signal === undefined)
-      throw new Error(`eviction-hard: ${JSON.stringify(text)} is not SIGNAL<AMOUNT with one of ${SIGNALS.join(', ')}`);
-    return value.endsWith('%')
-      ? { signal, share: Number(value.slice(0, -1)) / 100 }
-      : { signal, amount: quantityValue(value), text: canonicalQuantity(value) };
-  });
+/** `memory.available<100Mi`, `nodefs.available<10%`. Throws SettingValueError for anything else. */
+export const parseThresholds = (texts: readonly string[]): Threshold[] => texts.map(parseThreshold);
+
+function parseThreshold(text: string): Threshold {
+  const [, name, value = ''] = /^([^<]+)<(.+)$/.exec(text) ?? [];
+  const signal = SIGNALS.find((known) => known === name);
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(value)?.[1];
+  const quoted = JSON.stringify(text);
+  if (signal === undefined || (percent === undefined && value.endsWith('%')))
+    throw new SettingValueError(`${quoted} is not SIGNAL<AMOUNT with one of ${SIGNALS.join(', ')}`);
+  if (percent !== undefined) return { signal, share: Number(percent) / 100 };
+  try {
+    return { signal, amount: quantityValue(value), text: canonicalQuantity(value) };
+  } catch (error) {
+    if (!(error instanceof QuantityError)) throw error;
+    throw new SettingValueError(`${quoted} ends in no amount such as 100Mi or 10%`, { cause: error });
+  }
 }
 
 export const PRESSURES = ['MemoryPressure', 'DiskPressure', 'PIDPressure'] as const;

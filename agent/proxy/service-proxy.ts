@@ -156,7 +156,11 @@ export class ServiceProxy {
     const isOurs = serviceCidr.contains(api.clusterIP);
     if (!isOurs && !this.#isForeignRange) {
       const fields = { serviceCidr: serviceCidr.text, service: API_SERVICE, clusterIP: api.clusterIP.text };
-      logger.warn(fields, 'the service range is not that of this cluster: addresses of no Service are not refused');
+      logger.warn(
+        fields,
+        `service-cidr is ${serviceCidr.text} here, but the Service ${API_SERVICE} of this cluster has ${api.clusterIP.text}: set ` +
+          "it to the cluster's; until then, connections to addresses of no Service are not refused",
+      );
     }
     this.#isForeignRange = !isOurs;
     return (this.#serviceRange = isOurs ? serviceCidr : undefined);

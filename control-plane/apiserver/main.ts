@@ -1,7 +1,7 @@
 /** The api-server, put together: what is stored, who may do what, how it is served, and the objects that every cluster has. */
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import type { ServerConfig } from '../config.ts';
+import { readPortRange, type ServerConfig } from '../config.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
 import type { KubeletIdentity } from '../pki/kubelet-identity.ts';
 import type { Store } from '../store/store.ts';
@@ -41,7 +41,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   // Requests end before the caches stop following the store, so this is not the caller's signal.
   const stopping = new AbortController();
   const serviceCIDR = config.serviceCidr;
-  const network = { serviceCIDR, nodePorts: parsePortRange(config.serviceNodePortRange) };
+  const network = { serviceCIDR, nodePorts: readPortRange(config.serviceNodePortRange) };
   const core = await openCore({ store, network, logger, signal: stopping.signal });
   const { api } = core;
   const security = createSecurity({
@@ -91,13 +91,4 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     await close();
     throw error;
   }
-}
-
-/** `30000-32767` */
-function parsePortRange(text: string): { first: number; last: number } {
-  const [first = NaN, last = NaN] = text.split('-').map(Number);
-  if (!(first > 0 && last >= first && last < 65536)) {
-    throw new Error(`serviceNodePortRange: ${JSON.stringify(text)} is not a range of ports, as 30000-32767`);
-  }
-  return { first, last };
 }

@@ -33,9 +33,7 @@ const self = async () => ({ machineId: 'machine-1', address: '10.0.0.1' });
 
 interface Joining {
   readonly certificates: NodeCertificates;
-  readonly identity: (
-    more?: Partial<{ token: string; caHash: string; nodeName: string; server: string; self: typeof self }>,
-  ) => ReturnType<typeof obtainIdentity>;
+  readonly identity: (more?: Partial<Parameters<typeof obtainIdentity>[0]>) => ReturnType<typeof obtainIdentity>;
 }
 
 async function joining(t: Test, nodeName: string, token: string): Promise<Joining> {
@@ -95,10 +93,17 @@ test('what stands in the way of joining is said in one sentence', async (t) => {
 
 test('a node that belonged to another cluster joins the one that it is told to', async (t) => {
   const { certificates, identity } = await joining(t, 'three', await plane.token(Date.now() + HOUR_MS));
+  const warnings: string[] = [];
+  const listening = { ...logger, warn: (_: object, message: string) => void warnings.push(message) };
   await identity();
+  const mistyped = { caHash: `sha256:${'0'.repeat(64)}`, logger: listening };
+  await t.rejects(identity(mistyped), /it is another cluster, or somebody sits in between/);
+  await t.rejects(identity({ ...mistyped, token: '' }), /has joined another cluster than the one that ca-hash names/);
+  t.same(warnings, [], 'nothing is said of another cluster that nobody has seen');
   await certificates.writeCa(plane.pki.serving.certificate);
   const before = await certificates.read('client');
-  await t.rejects(identity({ token: 'aaaaaa.bbbbbbbbbbbbbbbb' }), /does not accept the token/);
+  await t.rejects(identity({ token: 'aaaaaa.bbbbbbbbbbbbbbbb', logger: listening }), /does not accept the token/);
+  t.match(warnings, [/has belonged to another cluster/]);
   t.same(await certificates.read('client'), before, 'until it is taken in, it stays what it was');
   t.equal((await identity()).isNew, true);
   await writeFile(join(certificates.directory, 'client.pem'), 'cut short');

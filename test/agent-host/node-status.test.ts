@@ -110,7 +110,8 @@ test('pressure begins below a threshold and stays for a while', async (t) => {
       .conditions?.[0]?.status;
   t.equal(isUnder(2000), 'True');
   t.equal(isUnder(1000 + PRESSURE_HOLD_MS), 'False');
-  t.throws(() => parseThresholds(['memory<1']), /eviction-hard/);
+  for (const wrong of ['memory<1', 'memory.available<lots', 'memory.available<x%'])
+    t.throws(() => parseThresholds([wrong]), { name: 'SettingValueError', message: new RegExp(`^"${wrong}"`) });
 });
 
 test('taints are read as kubectl writes them', async (t) => {

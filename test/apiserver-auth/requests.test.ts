@@ -155,13 +155,14 @@ test('kedge token makes, lists and deletes tokens that hosts join with', async (
   const review = await fixture.client({ token: text }).create<SelfSubjectReview>(selfSubjectReviews, {});
   t.equal(review.status?.userInfo?.username, `system:bootstrap:${text.slice(0, 6)}`);
   const joining = await kedge('create', '--ttl', '0', '--print-join-command');
-  const command = `kedge agent --server https://127.0.0.1:6443 --token TOKEN --ca-hash ${fixture.pki.caHash}`;
+  const command = `scripts/install.sh --server https://127.0.0.1:6443 --token TOKEN --ca-hash ${fixture.pki.caHash}`;
   t.equal(joining.replace(/[a-z0-9]{6}\.[a-z0-9]{16}/, 'TOKEN'), command);
   const table = await kedge('list');
   t.match(table, new RegExp(`${text.replace('.', '\\.')} +23h|24h .*rack 7`));
   t.match(table, '<forever>');
   t.match(await kedge('delete', text), 'deleted');
   t.equal((await refusal(fixture.client({ token: text }).create(selfSubjectReviews, {}))).code, 401);
+  await t.rejects(kedge('delete', 'abcdef'), { message: /^there is no token abcdef: / });
   t.equal((await fixture.client({ token: 'admin-token' }).list(secrets, { namespace: 'kube-system' })).items.length, 1);
   await t.rejects(kedge('delete', 'not a token'), { message: /a token is given as ID or ID.SECRET/ });
   await t.rejects(kedge('create', '--ttl', 'soon'), { message: /--ttl must be a duration such as 24h/ });

@@ -12,8 +12,16 @@ export interface DaemonOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** tap makes every Node.js below it load a part of tap; the program under test runs as it is. */
-export const WITHOUT_TAP = ['env', '-u', 'NODE_OPTIONS'] as const;
+/** What the tests tell each other. The daemons warn of variables like these that are none of their settings. */
+const OF_TESTS = Object.keys(process.env).filter((name) => name.startsWith('KEDGE_TEST_'));
+/**
+ * Runs the program under test as it is: tap makes every Node.js below it load a part of tap, and the tests have variables of their
+ * own.
+ */
+export const WITHOUT_TAP: readonly [string, ...string[]] = [
+  'env',
+  ...['NODE_OPTIONS', ...OF_TESTS].flatMap((name) => ['-u', name]),
+];
 const STOP_LIMIT_MS = 20_000;
 
 export class Daemon implements AsyncDisposable {

@@ -1,0 +1,8 @@
+/** The form of what a host is told to join a cluster with. */
+
+/** The address of an api-server. */
+export const SERVER = /^https:\/\/[^/]+\/?$/;
+/** `ID.SECRET`: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
+export const TOKEN = /^[a-z0-9]{6}\.[a-z0-9]{16}$/;
+/** The digest of a public key, as kubeadm's --discovery-token-ca-cert-hash. */
+export const CA_HASH = /^sha256:[0-9a-f]{64}$/;

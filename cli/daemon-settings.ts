@@ -1,0 +1,28 @@
+/** The settings of a daemon as this process was started, with a word to whoever has misspelled one in the environment. */
+import { agentSettings } from '../agent/config.ts';
+import { serverSettings } from '../control-plane/config.ts';
+import { nearest } from './nearest.ts';
+import { environmentKey } from './setting-names.ts';
+import { loadSettings, type Settings, type SettingsDeclaration } from './settings.ts';
+
+/** One host has both daemons, and one environment may be meant for both. */
+const VARIABLES: ReadonlySet<string> = new Set([
+  'KEDGE_CONFIG',
+  ...[agentSettings, serverSettings].flatMap(({ defaults }) => Object.keys(defaults).map(environmentKey)),
+]);
+
+/** A sentence for each variable that looks like a setting and is none. */
+export const misspelledVariables = (environment: NodeJS.ProcessEnv): string[] =>
+  Object.keys(environment)
+    .filter((name) => name.startsWith('KEDGE_') && !VARIABLES.has(name))
+    .map((name) => `there is no setting ${name}, which is ignored; the nearest is ${nearest(name, [...VARIABLES])}`);
+
+/** Throws SettingsError. */
+export async function daemonSettings<S extends Settings>(
+  declaration: SettingsDeclaration<S>,
+  flags: Readonly<Record<string, unknown>>,
+  required: readonly (keyof S & string)[] = [],
+): Promise<S> {
+  for (const sentence of misspelledVariables(process.env)) console.error(`kedge: ${sentence}`);
+  return loadSettings(declaration, flags, process.env, required);
+}

@@ -1,0 +1,65 @@
+/** Failures of the outside world - files, ports, programs - told in a sentence with what, where and what to do. */
+import { dirname, resolve } from 'node:path';
+import { kebab } from './setting-names.ts';
+import type { Settings } from './settings.ts';
+
+/** What Node.js says of a failed system call. */
+interface SystemError extends NodeJS.ErrnoException {
+  readonly syscall: string;
+  readonly address?: string;
+  readonly port?: number;
+}
+
+export const isSystemError = (error: unknown): error is SystemError =>
+  error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
+
+const REASONS: ReadonlyMap<string | undefined, string> = new Map([
+  ['ENOENT', 'there is no such file or folder'],
+  ['EACCES', 'permission denied'],
+  ['EPERM', 'the operation is not permitted'],
+  ['ENOTDIR', 'a part of this path is not a folder'],
+  ['EISDIR', 'it is a folder'],
+  ['EROFS', 'the file system is read-only'],
+  ['ENOSPC', 'the disk is full'],
+  ['EADDRINUSE', 'another program has it in use'],
+  ['EADDRNOTAVAIL', 'no interface of this host has this address'],
+]);
+const NOT_ALLOWED: ReadonlySet<string | undefined> = new Set(['EACCES', 'EPERM']);
+
+/** Why a system call failed, without its arguments. */
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return REASONS.get(code) ?? message;
+}
+
+/** The setting that a path comes from: it is the setting's value, lies below it, or is the folder to make it in. */
+function settingOf(path: string, settings: Settings): string | undefined {
+  const wanted = resolve(path);
+  const [found] = Object.entries(settings)
+    .filter((entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1].includes('/'))
+    .map(([name, value]) => ({ name, value: resolve(value) }))
+    .filter(({ value }) => wanted === value || wanted.startsWith(`${value}/`) || wanted === dirname(value))
+    .sort((a, b) => b.value.length - a.value.length);
+  return found && kebab(found.name);
+}
+
+/** `settings` are those of the daemon that has failed. */
+export function systemSentence(error: SystemError, settings: Settings): string {
+  const { syscall, path, address, port, code } = error;
+  const reason = reasonOf(error);
+  if (syscall === 'listen' || syscall === 'bind') {
+    const remedy =
+      code === 'EADDRNOTAVAIL' ? 'choose another with --bind-address' : 'stop that program, or choose another --port';
+    const isPrivileged = NOT_ALLOWED.has(code);
+    const where = port === undefined ? address : `${address}:${port}`;
+    return `cannot listen on ${where}: ${reason}; ${isPrivileged ? 'run this as root (sudo)' : remedy}`;
+  }
+  if (path === undefined) return error.message;
+  if (syscall.startsWith('spawn')) return `the program ${path} cannot be started: ${reason}; install it`;
+  const setting = settingOf(path, settings);
+  const subject = setting === undefined ? path : `${setting}: ${path}`;
+  const other = setting === undefined ? '' : `, or choose another --${setting}`;
+  return NOT_ALLOWED.has(code)
+    ? `${subject}: ${reason} (${syscall}); run this as root (sudo)${other}`
+    : `${subject}: ${reason} (${syscall})`;
+}
