@@ -1,12 +1,22 @@
 #!/bin/sh
-# Takes every trace of Kedge off this host: pods, daemons, data, configuration, rules, links, cgroups. Debian's packages stay.
+# Removes everything that Kedge has put on this host: pods, daemons, data, configuration, rules, links, cgroups. Debian's packages
+# stay.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 . "$here/host.sh"
 [ "$(id -u)" -eq 0 ] || fail "make clean-host removes files and rules: run it as root (sudo make clean-host)"
 
-left=''
-! has_joined || left="; the cluster lists the node until kubectl delete node $(agent_setting node-name)"
+# still_listed: says what is left of this host in the cluster of another one.
+still_listed() {
+  has_joined && [ -s "$(agent_setting data-dir)/pki/client.pem" ] || return 0
+  node=$(agent_setting node-name)
+  if found=$(as_node get node "$node" --ignore-not-found --request-timeout 5s -o name 2>/dev/null); then
+    [ -z "$found" ] || echo "; the cluster lists the node until kubectl delete node $node"
+  else
+    echo "; the cluster does not answer: if it lists the node, kubectl delete node $node there"
+  fi
+}
+left=$(still_listed)
 "$here/down.sh"
 if with_systemd; then
   for unit in $units; do systemctl disable --quiet "$unit" 2>/dev/null || true; done
@@ -16,11 +26,13 @@ fi
 # What is mounted below comes off first, the deepest first.
 awk -v data="$data/" -v run="$runtime/" 'index($5, data) == 1 || index($5, run) == 1 { print $5 }' /proc/self/mountinfo |
   sort -r | while read -r mount_point; do umount -l "$mount_point"; done
+own_directories=$(tac "$made" 2>/dev/null || true)
 rm -rf --one-file-system "$data" "$runtime" "$logs" "$config" "$prefix" "$prefix.new" "$prefix.old" \
-  /var/log/pods/kedge /var/lib/cni/networks/kedge
-# What containerd, its shims and the CNI plugins share with others of their kind goes where nobody else is in it.
-for shared in /run/containerd /run/netns /opt/containerd /var/lib/cni /var/log/pods /var/log/containers; do
-  [ ! -d "$shared" ] || mountpoint -q "$shared" || [ -n "$(find "$shared" ! -type d -print -quit)" ] || find "$shared" -depth -type d -delete
+  /var/lib/cni/networks/kedge
+# Of what is shared with others of their kind, the directories that Kedge has made go where nobody else is in them by now.
+for directory in $own_directories; do
+  [ ! -d "$directory" ] || mountpoint -q "$directory" || [ -n "$(find "$directory" ! -type d -print -quit)" ] ||
+    find "$directory" -depth -type d -delete
 done
 [ ! -L /usr/local/bin/kedge ] || rm -f /usr/local/bin/kedge
 say "clean$left"

@@ -33,6 +33,9 @@ state = "$state"
 [grpc]
   address = "$socket"
 
+[plugins."io.containerd.internal.v1.opt"]
+  path = "$root/opt"
+
 [plugins."io.containerd.cri.v1.images"]
   [plugins."io.containerd.cri.v1.images".pinned_images]
     sandbox = "$pause"
@@ -58,6 +61,9 @@ state = "$state"
 
 [grpc]
   address = "$socket"
+
+[plugins."io.containerd.internal.v1.opt"]
+  path = "$root/opt"
 
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "$pause"

@@ -8,6 +8,11 @@ runtime=/run/kedge
 logs=/var/log/kedge
 kubeconfig=$config/admin.kubeconfig
 units='kedge-containerd kedge-server kedge-agent'
+# Directories that Kedge's pods, containerd and its shims, and the CNI plugins share with others of their kind; a directory comes
+# before those in it. Which of them are Kedge's own, install.sh writes into $made.
+shared='/run/containerd /run/containerd/fifo /run/containerd/s /var/lib/cni /var/lib/cni/networks /var/lib/cni/results
+  /var/log/pods /var/log/containers'
+made=$data/made-directories
 
 say() { echo "kedge: $*"; }
 fail() {
@@ -98,3 +103,13 @@ stop() {
 has_joined() { [ -s "$config/agent.yaml" ] && [ ! -s "$config/server.yaml" ]; }
 
 agent_setting() { sed -n "s/^$1:[[:space:]]*//p" "$config/agent.yaml"; }
+
+# kubectl WORD...: without a cache in root's home.
+kubectl() { command kubectl --cache-dir "$runtime/kubectl" "$@"; }
+
+# as_node WORD...: kubectl as this host's node, which may read what is its own.
+as_node() {
+  pki=$(agent_setting data-dir)/pki
+  kubectl --kubeconfig /dev/null --server "$(agent_setting server)" --certificate-authority "$pki/ca.crt" \
+    --client-certificate "$pki/client.pem" --client-key "$pki/client.pem" "$@"
+}

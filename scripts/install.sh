@@ -31,6 +31,7 @@ read_join_words() {
 # install_files: the built package, the command, the units and containerd's configuration.
 install_files() {
   mkdir -p "$config" "$data" "$runtime" "$logs"
+  [ -e "$made" ] || for directory in $shared; do [ -e "$directory" ] || echo "$directory"; done >"$made"
   # Beside the old one and swapped by rename, so that a daemon that starts meanwhile finds one or the other whole.
   rm -rf "$prefix.new" "$prefix.old"
   cp -a "$checkout/dist" "$prefix.new"
@@ -48,13 +49,14 @@ install_files() {
 }
 
 # join PACKAGE: makes this host a node of $server's cluster, then writes down that it is one. What else is set in agent.yaml
-# stays. Fails when the cluster does not take the host, and leaves everything as it was.
+# stays; the token is written nowhere, since the node has its certificate then. Fails when the cluster does not take the host, and
+# leaves everything as it was.
 join() {
   mkdir -p "$config" "$data"
   (
     umask 077
     {
-      printf 'server: %s\ntoken: %s\nca-hash: %s\n' "$server" "$token" "$hash"
+      printf 'server: %s\nca-hash: %s\n' "$server" "$hash"
       if [ -s "$config/agent.yaml" ]; then
         sed -E '/^(server|token|ca-hash):/d' "$config/agent.yaml"
       else
@@ -68,7 +70,7 @@ EOF
       fi
     } >"$config/agent.yaml.new"
   )
-  "$1/kedge" join --config "$config/agent.yaml.new" || {
+  KEDGE_TOKEN=$token "$1/kedge" join --server "$server" --ca-hash "$hash" --config "$config/agent.yaml.new" || {
     rm "$config/agent.yaml.new"
     for made in "$data/agent/pki" "$data/agent" "$data" "$config"; do
       [ ! -d "$made" ] || rmdir --ignore-fail-on-non-empty "$made"
@@ -78,22 +80,15 @@ EOF
   mv "$config/agent.yaml.new" "$config/agent.yaml"
 }
 
-# kubectl WORD...: without a cache in root's home.
-kubectl() { command kubectl --cache-dir "$runtime/kubectl" "$@"; }
-
-# as_node COMMAND...: kubectl as this host's node, which may read what is its own.
-as_node() {
-  pki=$(agent_setting data-dir)/pki
-  kubectl --kubeconfig /dev/null --server "$(agent_setting server)" --certificate-authority "$pki/ca.crt" \
-    --client-certificate "$pki/client.pem" --client-key "$pki/client.pem" "$@"
-}
-
 # is_alive NODE SINCE: has the agent renewed the node's Lease since then, and is the node Ready?
 is_alive() {
   renewed=$(as_node get lease "$1" --namespace kube-node-lease -o 'jsonpath={.spec.renewTime}')
   printf '%s\n' "$2" "$renewed" | sort -c && [ "$(as_node get node "$1" -o \
     'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]
 }
+
+# drop_token: deletes the token in this host's own cluster that this host has joined with.
+drop_token() { "$prefix/kedge" token delete --kubeconfig "$kubeconfig" "${token%%.*}" >/dev/null; }
 
 joining=false
 if [ $# -gt 0 ]; then
@@ -125,10 +120,14 @@ if ! has_joined; then
   wait_for kedge-server "the server to be ready" kubectl --kubeconfig "$kubeconfig" get --raw /readyz
   if [ ! -s "$config/agent.yaml" ]; then
     say "joining this host"
-    words=$("$prefix/kedge" token create --ttl 1h --description "make up on $(hostname)" --print-join-command)
+    words=$("$prefix/kedge" token create --kubeconfig "$kubeconfig" --ttl 1h --description "make up on $(hostname)" \
+      --print-join-command)
     # shellcheck disable=SC2086 # a list of words
-    read_join_words ${words#kedge agent }
+    read_join_words ${words#* }
+    trap drop_token EXIT
     join "$prefix"
+    trap - EXIT
+    drop_token
   fi
 fi
 
@@ -137,6 +136,8 @@ since=$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ)
 start kedge-agent
 node=$(agent_setting node-name)
 wait_for kedge-agent "node $node to be Ready" is_alive "$node" "$since"
+# The node has its certificate: a token that is still in its settings would only be there to be stolen.
+sed -i '/^token:/d' "$config/agent.yaml"
 if has_joined; then
   say "node $node of $(agent_setting server) is Ready"
 else

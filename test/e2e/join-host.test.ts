@@ -24,6 +24,8 @@ const second = stack.use(
   await SeparateHost.create({ name: 'e2e-host-1', ip: '10.78.0.2', package: folder, hub: first }),
 );
 const hosts = [first, second];
+// What others have made, and what they have left empty, is theirs.
+await second.run('mkdir', ['-p', '/opt/containerd/bin', '/var/lib/cni/networks/of-others', '/var/log/pods']);
 const untouched = await Promise.all(hosts.map((host) => host.traces()));
 
 interface JoinWords {
@@ -35,7 +37,7 @@ interface JoinWords {
 /** A fresh token, with the server and the hash that `kedge token create` prints beside it. */
 async function joinWords(...args: string[]): Promise<JoinWords> {
   const { stdout } = await first.run('kedge', ['token', 'create', '--print-join-command', ...args]);
-  const [, , , server = '', , token = '', , hash = ''] = stdout.trim().split(' ');
+  const [, , server = '', , token = '', , hash = ''] = stdout.trim().split(' ');
   return { server, token, 'ca-hash': hash };
 }
 
@@ -60,6 +62,9 @@ async function refusal(t: Test, host: SeparateHost, ...args: string[]): Promise<
   return outcome.stderr;
 }
 
+const settings = async (host: SeparateHost): Promise<string> =>
+  (await host.run('cat', ['/etc/kedge/agent.yaml'])).stdout;
+
 /** What makes a host with running daemons the node that it is. */
 async function membership(host: SeparateHost): Promise<string> {
   const files = ['/etc/kedge', '/var/lib/kedge/agent/pki', '/run/kedge/kedge-agent.pid'];
@@ -70,6 +75,8 @@ t.test('a host becomes a cluster of its own', async (t) => {
   const { stdout } = await first.script('install.sh');
   t.match(stdout, 'node e2e-host-0 is Ready: export KUBECONFIG=/etc/kedge/admin.kubeconfig');
   t.strictSame((await nodes()).map(readiness), [['e2e-host-0', '10.78.0.1', 'True']]);
+  t.notMatch(await settings(first), /token/, 'the token that it joined with is kept nowhere');
+  t.equal((await first.run('kedge', ['token', 'list'])).stdout.trim().split('\n').length, 1, 'and has been deleted');
 });
 
 t.test('a host that cannot join says why in a sentence, and stays as it was', async (t) => {
@@ -108,6 +115,8 @@ t.test('a host joins with the words that the server printed', async (t) => {
     ['e2e-host-0', '10.78.0.1', 'True'],
     ['e2e-host-1', '10.78.0.2', 'True'],
   ]);
+  t.match(await settings(second), /^server: .*\nca-hash: .*\nnode-name: e2e-host-1\n/);
+  t.notMatch(await settings(second), /token/);
   const before = await membership(second);
   const other = { ...(await joinWords()), server: 'https://10.78.0.1:6444' };
   t.match(await refusal(t, second, ...flags(other)), 'connection refused');
@@ -126,7 +135,10 @@ t.test('an upgrade leaves the pods of both hosts running', async (t) => {
   const agents = () =>
     Promise.all(hosts.map(async (host) => (await host.run('cat', ['/run/kedge/kedge-agent.pid'])).stdout));
   const before = { pods: await pods(), agents: await agents() };
+  // As an installation of before has left it.
+  await second.run('sed', ['-i', `1i token: ${(await joinWords()).token}`, '/etc/kedge/agent.yaml']);
   for (const host of hosts) t.match((await host.script('install.sh')).stdout, `node ${host.name}`);
+  t.notMatch(await settings(second), /token/);
   for (const [index, pid] of (await agents()).entries()) t.not(pid, before.agents[index], 'another agent runs');
   t.strictSame(await pods(), before.pods);
 });
@@ -161,7 +173,11 @@ t.test('clean-host leaves nothing, also where containerd has ended and has forgo
   t.strictSame(await Promise.all([forgotten, ofOthers].map(isThere)), [false, true], 'others keep their shims');
   await second.run('kill', [ofOthers]);
   await eventually("the others' shim to end", async () => !(await isThere(ofOthers)));
+  // Which was in it when Kedge left.
+  await second.run('rm', ['-r', '/run/containerd']);
 
+  // It is no node of the cluster that its settings name.
+  await second.run('sh', ['-c', 'mkdir /etc/kedge && echo server: https://10.78.0.1:6443 >/etc/kedge/agent.yaml']);
   for (const host of hosts) {
     t.match((await host.script('clean-host.sh')).stdout, 'kedge: clean\n');
     t.strictSame(await host.traces(), untouched[hosts.indexOf(host)]);
