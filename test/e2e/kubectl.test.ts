@@ -27,10 +27,12 @@ const refusal = async (...args: string[]): Promise<string> => {
   throw new Error(`kubectl ${args.join(' ')} did not fail`);
 };
 
-for (const [version, program] of [
+const programs = [
   ['1.32', 'kubectl'],
   ['1.20', path.join(await debianKubectl('bookworm'), 'kubectl')],
-] as const) {
+] as const;
+
+for (const [version, program] of programs) {
   t.test(
     `kubectl ${version}: a deployment is rolled out, reached, looked into, changed, undone and deleted`,
     async (t) => {
@@ -244,6 +246,27 @@ t.test('a pod that does not fit says so', async (t) => {
     phase: 'Pending',
     conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', observedGeneration: 1 }],
   });
+});
+
+t.test('of a file with kinds that are not served, kubectl applies the others and names those', async (t) => {
+  const file = path.join(cluster.directory, 'mixed.yaml');
+  const unserved: readonly [apiVersion: string, kind: string][] = [
+    ['apps/v1', 'StatefulSet'],
+    ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
+    ['example.com/v1', 'Widget'],
+  ];
+  const object = (apiVersion: string, kind: string, name: string): string =>
+    `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: {name: ${name}}\n`;
+  for (const [version, program] of programs) {
+    const names = ['first', 'last'].map((name) => `${name}-${version}`);
+    const [first, last] = names.map((name) => object('v1', 'ConfigMap', name));
+    const unknown = unserved.map(([apiVersion, kind]) => object(apiVersion, kind, 'unknown'));
+    await writeFile(file, [first, ...unknown, last].join('---\n'));
+    const failure = await cluster.kubectlWith({ program }, 'apply', '-f', file).catch((error: Error) => error);
+    for (const [apiVersion, kind] of unserved)
+      t.match(failure, { message: new RegExp(`no matches for kind "${kind}" in version "${apiVersion}"`) }, version);
+    t.equal(await out('get', 'configmap', ...names, '-o', 'name'), names.map((name) => `configmap/${name}\n`).join(''));
+  }
 });
 
 t.test("a user's mistakes are answered in a sentence", async (t) => {

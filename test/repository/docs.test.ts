@@ -2,6 +2,7 @@
 import { glob, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'tap';
+import { kinds } from '../../api/registry.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const ROOMS = [
@@ -38,6 +39,23 @@ test('files and functions that the documents name exist', async (t) => {
     }
     for (const [, name = ''] of (await read(document)).matchAll(/`([a-z]+[A-Z]\w+)`/g))
       t.match(text, new RegExp(`\\b(?:function|const|readonly) ${name}\\b`), `${document}: ${name}`);
+  }
+});
+
+test('README names every kind that is stored and every type of volume that is mounted, and as missing none of them', async (t) => {
+  const rows = (await read('README.md')).split('\n').filter((line) => /^\| [a-zA-Z]* \|.*\|.*\|$/.test(line));
+  const column = (index: number): string[] =>
+    rows.flatMap((row) => (row.split('|')[index] ?? '').match(/[A-Za-z]+/g) ?? []);
+  const [there, missing] = [column(2), column(3)];
+  const stored = kinds.filter(({ verbs }) => !verbs || verbs.includes('list')).map(({ kind }) => kind);
+  const plugins = (await sourceFiles()).filter((file) => file.startsWith('agent/volumes/'));
+  const volumes = (await Promise.all(plugins.map(read))).flatMap(
+    (text) => /^ +source: '(\w+)',$/m.exec(text)?.[1] ?? [],
+  );
+  t.ok(stored.length > 15 && volumes.length > 5);
+  for (const name of [...stored, ...volumes]) {
+    t.ok(there.includes(name), `${name} is there`);
+    t.notOk(missing.includes(name), `${name} is not missing`);
   }
 });
 
