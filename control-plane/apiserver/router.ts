@@ -17,7 +17,7 @@ import type { Resource } from './resource.ts';
 import type { Subresources } from './subresources.ts';
 import type { WatchServer } from './watch.ts';
 
-/** Serves a path that is no resource. Answers false when it is not its own. */
+/** Serves a path that is none of a kind. Answers false when it is not its own. */
 export type PathHandler = (exchange: Exchange) => boolean | Promise<boolean>;
 
 /** What may be done to all namespaces at once. */
@@ -89,7 +89,7 @@ export class Router {
     const { info, resource } = exchange;
     if (!resource) {
       if (this.#parts.registry.hasGroupVersion(info.group, info.version)) throw noSuchPath();
-      return sendNotFoundPage(exchange);
+      return this.#servePath(exchange);
     }
     if (!isPlaced(resource.kind, info)) {
       throw resource.kind.namespaced && !info.name && !info.subresource ? methodNotAllowed() : noSuchPath();

@@ -19,6 +19,7 @@ import { ConnectionCredentials } from './credentials.ts';
 import { Exchange, type Request, type Response } from './exchange.ts';
 import { authenticate, authorize } from './gate.ts';
 import { ObjectHandlers } from './object-handlers.ts';
+import { noCustomResources } from './custom-resources.ts';
 import { discoveryHandler } from './discovery-handlers.ts';
 import { healthHandler } from './health.ts';
 import { ApiServerMetrics } from './metrics.ts';
@@ -98,6 +99,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     openApiHandler(kinds),
     versionHandler,
     documentsHandler(documents),
+    noCustomResources(() => core.registry.revision),
     indexHandler(indexedPaths(kinds, documents)),
     metrics.handler,
   ];

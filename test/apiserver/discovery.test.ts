@@ -36,6 +36,23 @@ t.test('what is served can be found out, plainly and all at once, and is not sen
   t.equal((await server.call('GET', '/apis', { accept: AGGREGATED, headers })).status, 304);
 });
 
+t.test('of custom resources there is nothing but the list of their definitions, which is empty', async (t) => {
+  await using server = await TestServer.start();
+  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  const { status, body } = await server.call('GET', path);
+  t.equal(status, 200);
+  t.match(body, { kind: 'CustomResourceDefinitionList', metadata: { resourceVersion: /^\d+$/ }, items: [] });
+  for (const other of [
+    `${path}/a`,
+    `${path}?watch=true`,
+    '/apis/apiextensions.k8s.io/v1',
+    '/apis/apiextensions.k8s.io/v1/x',
+  ])
+    t.equal((await server.call('GET', other)).status, 404, other);
+  t.equal((await server.call('POST', path, { body: {} })).status, 404);
+  t.notMatch((await server.call('GET', '/apis')).text, 'apiextensions');
+});
+
 t.test('the schemas can be read as OpenAPI', async (t) => {
   await using server = await TestServer.start();
   const v2 = await server.call('GET', '/openapi/v2');
