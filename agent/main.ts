@@ -95,6 +95,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     server: config.server,
     ...clientCredentials(ca, identity.client),
     userAgent: `kedge-agent/${kubernetesVersion.gitVersion}`,
+    logger,
   });
   const description = await describeNode({
     ...{ name, address, port: config.port, maxPods: config.maxPods, reserved: config.reserved },
@@ -121,7 +122,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const observer = new NodeObserver({
     ...{ cri, thresholds, dataDir },
     nodeApi: (nowMs) => nodeApi.verdict(nowMs),
-    problems: () => (awaitsApi ? [...kernelProblems, 'the node API is not served yet'] : kernelProblems),
+    problems: () => (awaitsApi ? [...kernelProblems, 'the node API is not ready yet'] : kernelProblems),
     onLevels: (levels) => void evictions.relieve(levels, signal),
   });
   const registration = new NodeRegistration({

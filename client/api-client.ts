@@ -9,9 +9,16 @@ import type { Status } from '../api/meta/status.ts';
 import { ConnectionError } from './connection-error.ts';
 import { DeadlineError, withDeadline, type Deadline } from './deadline.ts';
 import { forEachLine } from './line-stream.ts';
+import type { Logger } from './logger.ts';
+import { Reachability } from './reachability.ts';
 import { resourcePath, withQuery, type Query, type Resource, type Selection } from './resource.ts';
 import { toStatusError } from './status-answer.ts';
 import { Transport, type Credentials, type TransportOptions } from './transport.ts';
+
+export interface ApiClientOptions extends TransportOptions {
+  /** Where it is logged that the server does not answer; callers log it themselves when absent. */
+  readonly logger?: Logger;
+}
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -116,9 +123,11 @@ const writeQuery = ({ fieldManager, dryRun }: WriteOptions): Query => ({
 
 export class ApiClient implements AsyncDisposable {
   readonly #transport: Transport;
+  readonly #reachability: Reachability | undefined;
 
-  constructor(options: TransportOptions) {
+  constructor(options: ApiClientOptions) {
     this.#transport = new Transport(options);
+    this.#reachability = options.logger && new Reachability(this.server, options.logger);
   }
 
   /** `https://host:port`. */
@@ -270,6 +279,7 @@ export class ApiClient implements AsyncDisposable {
     const limit = { what: `${method} ${path}`, limitMs: WHOLE_ANSWER * timeoutMs, signal: options.signal };
     for (let attempt = 1; ; attempt++) {
       let answer: Answer;
+      const startedAtMs = this.#reachability?.now() ?? 0;
       try {
         answer = await this.#within(limit, async (signal) => {
           const response = await this.#transport.send({ ...request, signal });
@@ -279,8 +289,10 @@ export class ApiClient implements AsyncDisposable {
       } catch (error) {
         // A kept-alive connection may be closed by the server in the moment in which a request is sent on it.
         if (attempt === 1 && method === 'GET' && isStaleConnection(error)) continue;
+        if (error instanceof ConnectionError) this.#reachability?.failed(startedAtMs, error);
         throw error;
       }
+      this.#reachability?.answered();
       if (answer.status < 400) return answer;
       const retryAfterSeconds = Number(answer.headers['retry-after']);
       if ((answer.status !== 429 && answer.status !== 503) || !(retryAfterSeconds >= 0)) throw toStatusError(answer);
@@ -324,16 +336,22 @@ export class ApiClient implements AsyncDisposable {
    * Calls back with each event until the server ends the watch, then resolves. An ERROR event (such as 410 Expired, when the
    * resourceVersion is too old) is thrown as StatusError, a broken connection as ConnectionError.
    */
-  watch<T extends KubeObject>(
+  async watch<T extends KubeObject>(
     resource: Resource<T>,
     options: WatchOptions,
     onEvent: (event: WatchEvent<T>) => void,
   ): Promise<void> {
     const { timeoutSeconds = Math.round(WATCH_TIMEOUT_SECONDS * (1 + Math.random())), signal } = options;
     const limitMs = timeoutSeconds * 1000 + WATCH_MARGIN_MS;
-    return this.#within({ what: `the watch of ${resource.plural}`, limitMs, signal }, (within) =>
-      this.#watch(resource, { ...options, timeoutSeconds }, within, onEvent),
-    );
+    const startedAtMs = this.#reachability?.now() ?? 0;
+    try {
+      await this.#within({ what: `the watch of ${resource.plural}`, limitMs, signal }, (within) =>
+        this.#watch(resource, { ...options, timeoutSeconds }, within, onEvent),
+      );
+    } catch (error) {
+      if (error instanceof ConnectionError) this.#reachability?.failed(startedAtMs, error);
+      throw error;
+    }
   }
 
   async #watch<T extends KubeObject>(
@@ -355,6 +373,7 @@ export class ApiClient implements AsyncDisposable {
       signal,
       longRunning: true,
     });
+    this.#reachability?.answered();
     if (response.statusCode !== 200) {
       throw toStatusError({ status: response.statusCode, body: await this.#text(response, signal) });
     }

@@ -5,9 +5,11 @@ export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
   /** Node's, OpenSSL's or undici's code of the cause, such as `ECONNREFUSED`. */
   readonly code: string;
+  /** The log has it that the server does not answer: what fails for that reason need not be logged as well. */
+  wasLogged = false;
   constructor(server: string, cause: unknown) {
     const code = codeOf(cause);
-    super(`cannot talk to ${server}: ${wordsFor(code, cause)}`, { cause });
+    super(`failed to connect to ${server}: ${wordsFor(code, cause)}`, { cause });
     this.code = code;
   }
 }
@@ -15,29 +17,29 @@ export class ConnectionError extends Error {
 const DEADLINE = 'DEADLINE';
 
 const SENTENCES: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'connection refused (nothing listens there)'],
+  ['ECONNREFUSED', 'connection refused (nothing is listening)'],
   ['ECONNRESET', 'the connection was reset'],
   ['EPIPE', 'the connection was closed'],
   ['EHOSTUNREACH', 'no route to the host'],
   ['ENETUNREACH', 'the network is unreachable'],
   ['ENOTFOUND', 'the host name does not resolve'],
-  ['EAI_AGAIN', 'the host name cannot be resolved at the moment'],
+  ['EAI_AGAIN', 'temporary failure resolving the host name'],
   ['ETIMEDOUT', 'the connection timed out'],
-  [DEADLINE, 'the answer did not end within the time limit'],
-  ['UND_ERR_CONNECT_TIMEOUT', 'no connection within the time limit'],
-  ['UND_ERR_HEADERS_TIMEOUT', 'no answer within the time limit'],
-  ['UND_ERR_BODY_TIMEOUT', 'the answer stopped coming'],
+  [DEADLINE, 'timed out waiting for the response to finish'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'timed out connecting'],
+  ['UND_ERR_HEADERS_TIMEOUT', 'timed out waiting for a response'],
+  ['UND_ERR_BODY_TIMEOUT', 'timed out reading the response'],
   ['UND_ERR_SOCKET', 'the connection was closed'],
   ['UND_ERR_DESTROYED', 'the client is closed'],
   ['UND_ERR_CLOSED', 'the client is closed'],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is self-signed and not the CA that was given'],
-  ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate comes from a CA that is not the one that was given'],
-  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate does not come from the CA that was given'],
-  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its certificate does not come from the CA that was given'],
-  ['CERT_SIGNATURE_FAILURE', 'its certificate was not signed by the CA that was given'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is self-signed and is not the given CA'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate is signed by a CA other than the given one'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate is not signed by the given CA'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its certificate is not signed by the given CA'],
+  ['CERT_SIGNATURE_FAILURE', 'its certificate is not signed by the given CA'],
   ['CERT_HAS_EXPIRED', 'its certificate has expired'],
-  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet (does the clock run right?)'],
-  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate does not name this address'],
+  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet (is the clock right?)'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is not valid for this address'],
   ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS'],
   ['EPROTO', 'the TLS handshake failed'],
 ]);

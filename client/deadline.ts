@@ -13,7 +13,7 @@ export class DeadlineError extends Error {
   readonly what: string;
   readonly limitMs: number;
   constructor(what: string, limitMs: number) {
-    super(`${what} did not end within ${limitMs} ms`);
+    super(`${what} timed out after ${limitMs} ms`);
     this.what = what;
     this.limitMs = limitMs;
   }

@@ -6,13 +6,14 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../api/machinery/kind.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
-import { isNotFound } from '../api/machinery/status-error.ts';
+import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
 import type { Event } from '../api/core/event.ts';
 import type { ObjectReference } from '../api/core/references.ts';
 import type { ApiClient } from './api-client.ts';
 import { backoffMs } from './backoff.ts';
 import { ConnectionError } from './connection-error.ts';
 import type { Logger } from './logger.ts';
+import { Outage } from './outage.ts';
 import { events } from './resources.ts';
 
 export interface EventRecorderOptions {
@@ -72,9 +73,13 @@ export class EventRecorder {
   readonly #buckets = new Map<string, Bucket>();
   #queued = 0;
   #tail: Promise<void> = Promise.resolve();
+  readonly #outage: Outage;
+  readonly #overflow: Outage;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
+    this.#outage = new Outage(options);
+    this.#overflow = new Outage(options);
   }
 
   /** Records what happened to the object that `regarding` names (with its kind, name and uid). Returns at once. */
@@ -84,14 +89,15 @@ export class EventRecorder {
     if (!this.#takeToken(regarding, now)) {
       logger.debug(
         { reason, object: `${regarding.namespace}/${regarding.name}` },
-        'event dropped: too many about this object',
+        'event dropped: too many events about this object',
       );
       return;
     }
     if (this.#queued >= MAX_QUEUED) {
-      logger.warn({ reason }, 'event dropped: the api-server does not take them fast enough');
+      this.#overflow.failed(`${MAX_QUEUED} events are waiting to be sent`, { reason }, 'event dropped: queue is full');
       return;
     }
+    this.#overflow.ended({}, 'event queue recovered');
     this.#queued++;
     this.#tail = this.#tail.then(() => this.#deliver(regarding, type, reason, truncate(message), now));
   }
@@ -131,9 +137,12 @@ export class EventRecorder {
     const key = combined ? about : `${about}\0${message}`;
     try {
       await this.#write(key, { regarding, type, reason, message: text, at });
+      this.#outage.ended({}, 'event recording recovered');
     } catch (error) {
-      const object = `${regarding.namespace ?? ''}/${regarding.name}`;
-      this.#options.logger.warn({ reason, object, err: (error as Error).message }, 'event not recorded');
+      const about = { reason, object: `${regarding.namespace ?? ''}/${regarding.name}` };
+      if (error instanceof StatusError && error.code < 500)
+        this.#options.logger.warn({ ...about, err: error.message }, 'api-server rejected event');
+      else this.#outage.failed(error, about, 'failed to record event');
     } finally {
       this.#queued--;
     }

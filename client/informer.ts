@@ -1,6 +1,6 @@
 /**
- * A picture of a collection that follows the api-server: list, then watch, resumed where it broke off. What is kept of each
- * object is what `select` makes of it, so that 10,000 pods cost what their readers need and no more.
+ * A local cache of one resource, kept in sync by list and watch, resumed where the watch ended. What is kept of each object is
+ * what `select` makes of it, so that 10,000 pods cost what their readers need and no more.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../api/machinery/kind.ts';
@@ -9,6 +9,7 @@ import type { ApiClient, WatchEvent } from './api-client.ts';
 import { backoffMs } from './backoff.ts';
 import { ConnectionError } from './connection-error.ts';
 import type { Logger } from './logger.ts';
+import { Outage } from './outage.ts';
 import type { Resource, Selection } from './resource.ts';
 
 export interface InformerOptions<T extends KubeObject, S> extends Selection {
@@ -28,7 +29,7 @@ export interface InformerOptions<T extends KubeObject, S> extends Selection {
   readonly onForbidden?: () => void;
 }
 
-/** Called after the picture has changed, in order. `key` is `namespace/name`, or `name` for kinds of the cluster. */
+/** Called after the cache has changed, in order. `key` is `namespace/name`, or `name` for kinds of the cluster. */
 export interface InformerHandlers<S> {
   onAdd?(item: S, key: string): void;
   onUpdate?(old: S, item: S, key: string): void;
@@ -117,7 +118,7 @@ export class Informer<T extends KubeObject, S = T> {
   /** Throws when there is no index of that name. */
   byIndex(index: string, value: string): S[] {
     const byValue = this.#indexes.get(index)?.byValue;
-    if (!byValue) throw new Error(`the informer of ${this.#options.resource.plural} has no index ${index}`);
+    if (!byValue) throw new Error(`informer for ${this.#options.resource.plural} has no index ${index}`);
     const found: S[] = [];
     for (const key of byValue.get(value) ?? []) found.push(this.#items.get(key)!);
     return found;
@@ -134,12 +135,15 @@ export class Informer<T extends KubeObject, S = T> {
   /** Follows the server until the signal is aborted; then resolves. */
   async run(signal: AbortSignal): Promise<void> {
     const { logger, resource, onForbidden } = this.#options;
+    const outage = new Outage({ logger });
+    const about = { resource: resource.plural };
     let failures = 0;
     let compactions = 0;
     // A watch that is refused is no success: only what it tells, or its orderly end, forgets earlier failures.
     const succeeded = (): void => {
       failures = 0;
       compactions = 0;
+      outage.ended(about, 'watch recovered');
     };
     while (!signal.aborted) {
       try {
@@ -163,7 +167,10 @@ export class Informer<T extends KubeObject, S = T> {
         const wait = backoffMs(RETRY, failures);
         const retryMs = Math.round(wait);
         if (onForbidden && error instanceof StatusError && error.code === 403) onForbidden();
-        else logger.warn({ resource: resource.plural, err: (error as Error).message, retryMs }, 'watch broke');
+        // A connection that ends once is nothing to warn of: the server may be restarting, or a proxy on the way.
+        else if (error instanceof ConnectionError && failures === 1)
+          logger.debug({ ...about, err: error.message, retryMs }, 'watch closed, retrying');
+        else outage.failed(error, { ...about, retryMs }, 'watch failed, retrying');
         await delay(wait, undefined, { signal }).catch(() => undefined);
       }
     }

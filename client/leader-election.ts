@@ -67,7 +67,7 @@ export async function runLeaderElection(options: LeaderElectionOptions): Promise
       term.abort(new Error('leadership lost'));
       await leading.finally(() => candidate.release());
     }
-    logger.info({ identity, lease: options.name }, 'no longer leader');
+    logger.info({ identity, lease: options.name }, 'stopped leading');
   }
 }
 
@@ -92,7 +92,8 @@ class Candidate {
     } catch (error) {
       const isSilence = error instanceof ConnectionError || error instanceof DeadlineError;
       if (!(error instanceof StatusError || isSilence || signal.aborted)) throw error;
-      if (!signal.aborted) logger.debug({ err: (error as Error).message, lease: name }, 'lease not held');
+      if (!signal.aborted)
+        logger.debug({ err: (error as Error).message, lease: name }, 'failed to acquire or renew lease');
       return false;
     }
   }
@@ -108,7 +109,11 @@ class Candidate {
     const plan = planElection(lease, identity, Date.now() - this.#observed.at);
     if (plan === 'wait') {
       const holder = lease?.spec?.holderIdentity;
-      if (holder !== this.#toldOf) logger.info({ identity, lease: name, holder }, 'another candidate leads');
+      if (holder !== this.#toldOf)
+        logger.info(
+          { identity, lease: name, holder },
+          'waiting for leader election, lease is held by another candidate',
+        );
       this.#toldOf = holder;
       return false;
     }
@@ -145,7 +150,7 @@ class Candidate {
     try {
       await client.update(leases, released, { timeoutMs: RETRY_PERIOD_MS });
     } catch (error) {
-      logger.debug({ err: (error as Error).message }, 'lease not released; it will run out');
+      logger.debug({ err: (error as Error).message }, 'failed to release lease, it will expire');
     }
   }
 }

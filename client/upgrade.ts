@@ -36,7 +36,7 @@ export async function requestUpgrade(request: UpgradeRequest, limitMs = ANSWER_L
     return await withDeadline({ what, limitMs, signal: request.signal }, (signal) => upgrade(request, signal));
   } catch (error) {
     if (!(error instanceof DeadlineError)) throw error;
-    throw Object.assign(new Error('no answer within the time limit', { cause: error }), { code: 'ETIMEDOUT' });
+    throw Object.assign(new Error('timed out waiting for a response', { cause: error }), { code: 'ETIMEDOUT' });
   }
 }
 

@@ -95,7 +95,7 @@ export class WorkQueue {
    * worker rejects comes back after its wait.
    */
   async run(worker: (key: string, signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    if (this.#worker) throw new Error('the queue is running already');
+    if (this.#worker) throw new Error('the queue is already running');
     this.#worker = worker;
     this.#signal = signal;
     const stopped = Promise.withResolvers<void>();

@@ -6,6 +6,7 @@ import { status, type ClientReadableStream, type ServiceError } from '@grpc/grpc
 import { setTimeout as sleep } from 'node:timers/promises';
 import descriptor from '../../proto/containerd-events-v1.json' with { type: 'json' };
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import type { CriClient } from './client.ts';
 import { loadProto } from './service.ts';
 
@@ -55,23 +56,28 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions, signal:
       filters: TOPICS.map((topic) => `namespace==${CRI_NAMESPACE},topic=="${topic}"`),
     });
 
+  const outage = new Outage({ logger });
+  const connected = (): void => {
+    outage.ended({}, 'container runtime event stream recovered');
+    options.missed();
+  };
   let containerd = true;
   while (!signal.aborted) {
     const ended = containerd
-      ? await follow(containerdStream(), (message) => handleEnvelope(message as Envelope), options.missed, signal)
+      ? await follow(containerdStream(), (message) => handleEnvelope(message as Envelope), connected, signal)
       : await follow(
           cri.containerEvents(),
           (message) => options.changed((message as { containerId: string }).containerId),
-          options.missed,
+          connected,
           signal,
         );
     if (signal.aborted) return;
     if (containerd && ended?.code === status.UNIMPLEMENTED) {
       containerd = false;
-      logger.info({}, "the runtime has no containerd event stream; following the CRI's");
+      logger.info({}, 'container runtime has no containerd event stream, using CRI container events');
       continue;
     }
-    logger.warn({ reason: ended?.details ?? 'the stream ended' }, 'lost the event stream of the container runtime');
+    outage.failed(ended?.details ?? 'stream ended', {}, 'container runtime event stream failed, retrying');
     await sleep(RECONNECT_AFTER_MS, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import { limitOf, shortages, type Levels, type Shortage, type Threshold } from '../node/pressure.ts';
 import { isCritical, type SourcedPod } from '../pods/pod-source.ts';
 import type { Meter } from './meter.ts';
@@ -54,13 +55,16 @@ export class EvictionManager {
 
   /** Holds pods to the limits of their own until told to stop. */
   async run(signal: AbortSignal): Promise<void> {
-    const { logger, limitsPeriodMs = LIMITS_PERIOD_MS } = this.#options;
+    const { limitsPeriodMs = LIMITS_PERIOD_MS } = this.#options;
+    const outage = new Outage(this.#options);
     while (!signal.aborted) {
       await sleep(limitsPeriodMs, undefined, { signal }).catch(() => undefined);
       try {
-        if (!signal.aborted) await this.enforceLimits(signal);
+        if (signal.aborted) return;
+        await this.enforceLimits(signal);
+        outage.ended({}, 'pod storage measurement recovered');
       } catch (error) {
-        if (!signal.aborted) logger.warn({ err: (error as Error).message }, 'what pods store could not be measured');
+        if (!signal.aborted) outage.failed(error, {}, 'failed to measure storage used by pods');
       }
     }
   }
@@ -71,7 +75,7 @@ export class EvictionManager {
     for (const consumption of await meter.measureLimited(this.#candidates(), signal)) {
       const message = exceededLimit(consumption);
       if (message === undefined) continue;
-      logger.info({ pod: uidOf(consumption.pod), message }, 'evicting a pod that is over its limit');
+      logger.info({ pod: uidOf(consumption.pod), message }, 'evicting pod: local storage limit exceeded');
       evict(uidOf(consumption.pod), IMMEDIATE_GRACE_SECONDS, message);
     }
   }
@@ -86,7 +90,7 @@ export class EvictionManager {
       await this.#relieve(short, signal);
     } catch (error) {
       const { logger } = this.#options;
-      if (!signal.aborted) logger.warn({ err: (error as Error).message }, 'a shortage could not be relieved');
+      if (!signal.aborted) logger.warn({ err: (error as Error).message }, 'failed to reclaim node resources');
     } finally {
       this.#isRelieving = false;
     }
@@ -111,13 +115,13 @@ export class EvictionManager {
     const { meter, evict, logger } = this.#options;
     const [first] = evictionOrder(await meter.measure(this.#candidates(), what, signal), what);
     if (!first) {
-      logger.warn({ signal: threshold.signal }, 'the node is short of something and there is no pod to evict');
+      logger.warn({ signal: threshold.signal }, 'node is under resource pressure and there is no pod to evict');
       return;
     }
     const quantity = 'text' in threshold ? threshold.text : binaryQuantity(limitOf(threshold, level));
     const message = nodeWasLow(what, quantity, level.available, first);
     const podUid = uidOf(first.pod);
-    logger.info({ pod: podUid, message }, 'evicting a pod of a node that is short of something');
+    logger.info({ pod: podUid, message }, 'evicting pod: node is under resource pressure');
     this.#ending = { podUid, untilMs: Date.now() + END_LIMIT_MS };
     evict(podUid, IMMEDIATE_GRACE_SECONDS, message);
   }

@@ -5,6 +5,7 @@ import { ApiClient } from '../../client/api-client.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import { fetchClusterCa } from './cluster-ca.ts';
 import type { RequestedCertificate } from './certificate-request.ts';
 import { JoinError } from './join-error.ts';
@@ -64,22 +65,25 @@ export async function obtainIdentity(options: JoinOptions, signal: AbortSignal):
     if (pair.user !== nodeUser(nodeName)) {
       if (!token)
         throw new JoinError(
-          `this host has joined as ${pair.user}; to join as node ${nodeName} it needs a token (kedge token create)`,
+          `this host has joined as ${pair.user}; to join as node ${nodeName} a token is required (kedge token create)`,
         );
     } else if (pair.validToMs > Date.now()) {
-      if (token) logger.debug({}, 'the node has its certificate; the token is not needed');
+      if (token) logger.debug({}, 'node already has a certificate, ignoring token');
       return { ca, client: pair, isNew: false };
     } else if (!token) {
       throw new JoinError(
-        `this node's certificate expired on ${new Date(pair.validToMs).toISOString()}: give a new token (kedge token create)`,
+        `this node's certificate expired on ${new Date(pair.validToMs).toISOString()}: a new token is required (kedge token create)`,
       );
     }
   }
   if (!token && isOfAnother)
-    throw new JoinError('this node has joined another cluster than the one that ca-hash names: that one needs --token');
-  if (!token) throw new JoinError('this node has not joined yet: give --token and --ca-hash (kedge token create)');
-  if (!TOKEN.test(token)) throw new JoinError('token must be ID.SECRET, of 6 and 16 lower-case letters and digits');
-  if (!caHash) throw new JoinError("a token needs --ca-hash beside it, by which the server's identity is checked");
+    throw new JoinError(
+      'this node has joined another cluster than the one given by ca-hash: --token is required to join it',
+    );
+  if (!token)
+    throw new JoinError('this node has not joined yet: --token and --ca-hash are required (kedge token create)');
+  if (!TOKEN.test(token)) throw new JoinError('token must be ID.SECRET, with 6 and 16 lower-case letters and digits');
+  if (!caHash) throw new JoinError('--ca-hash is required with --token, to verify the identity of the server');
   return join(options, signal);
 }
 
@@ -89,7 +93,7 @@ async function join(options: JoinOptions, signal: AbortSignal): Promise<Identity
   const ca = await fetchClusterCa(server, caHash, signal);
   // Only now is it sure that there is such a cluster.
   if ((await certificates.ca()) !== undefined && !(await certificates.isOfCluster(caHash)))
-    logger.warn({ caHash }, 'this node has belonged to another cluster: joining the one that ca-hash names');
+    logger.warn({ caHash }, 'node certificate is from another cluster, joining the cluster given by ca-hash');
   const key = await certificates.pendingKey('client');
   let certificate: string;
   try {
@@ -101,7 +105,7 @@ async function join(options: JoinOptions, signal: AbortSignal): Promise<Identity
   if (!(await certificates.isOfCluster(caHash))) await certificates.clear();
   await certificates.writeCa(ca);
   const pair = await certificates.store('client', certificate, key);
-  logger.info({ server, until: new Date(pair.validToMs).toISOString() }, 'joined');
+  logger.info({ server, until: new Date(pair.validToMs).toISOString() }, 'joined cluster');
   return { ca, client: pair, isNew: true };
 }
 
@@ -117,7 +121,7 @@ async function admission(
   const { validFromDate } = new X509Certificate(certificate);
   if (validFromDate.getTime() > Date.now())
     throw new JoinError(
-      `the certificate is valid from ${validFromDate.toISOString()}, which is in the future here: set the clock`,
+      `the issued certificate is valid from ${validFromDate.toISOString()}, which is in the future by this host's clock: set the clock`,
     );
   const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
   await using node = new ApiClient({ server, ca, cert: certificate, key: pem });
@@ -131,7 +135,7 @@ function sentenceFor(error: unknown, server: string, token: string): unknown {
   const id = token.slice(0, token.indexOf('.'));
   if (error.code === 401)
     return new JoinError(
-      `${server} does not accept the token ${id}: it is wrong or has expired; make another one with "kedge token create"`,
+      `${server} does not accept the token ${id}: it is invalid or has expired; create another one with "kedge token create"`,
       { cause: error },
     );
   if (error.code === 403)
@@ -148,7 +152,7 @@ export interface ServingTrouble {
 /** Of a certificate request that nobody has decided yet. */
 export const pendingApproval = (request: string): ServingTrouble => ({
   reason: 'ServingCertificatePending',
-  message: `the certificate request ${request} waits for approval (kubectl certificate approve ${request})`,
+  message: `certificate signing request ${request} is pending approval (kubectl certificate approve ${request})`,
 });
 
 /**
@@ -167,6 +171,7 @@ export async function obtainServingCertificate(
   const there = await certificates.read('serving');
   if (there && there.validToMs > Date.now() && there.names.includes(address) && there.names.includes(nodeName))
     return there;
+  const outage = new Outage({ logger });
   for (let failures = 1; ; failures++) {
     try {
       const wanted = servingCertificate(nodeName, address);
@@ -176,7 +181,7 @@ export async function obtainServingCertificate(
       signal.throwIfAborted();
       onTrouble?.({ reason: 'ServingCertificateUnavailable', message: (error as Error).message });
       const retryMs = Math.round(backoffMs(RETRY, failures));
-      logger.warn({ err: (error as Error).message, retryMs }, 'no certificate for the node API yet');
+      outage.failed(error, { retryMs }, 'failed to obtain serving certificate for node API');
       await delay(retryMs, undefined, { signal });
     }
   }

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import { deleteRoute, isOnLink, listRoutes, replaceRoute, type Route } from '../host/links.ts';
 
 /** What routes need of a Node. */
@@ -64,17 +65,18 @@ export class NodeRoutes {
 
   /** Keeps the routes true until the signal is aborted; they stay in force then. */
   async run(signal: AbortSignal): Promise<void> {
-    const { logger } = this.#options;
+    const outage = new Outage(this.#options);
     const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     for (let failures = 0; !signal.aborted;) {
       this.#wake = Promise.withResolvers<void>();
       try {
         await this.#sync(signal);
         failures = 0;
+        outage.ended({}, 'route sync recovered');
         await Promise.race([this.#wake.promise, stopped]);
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn({ err: (error as Error).message }, "cannot set the routes to other nodes' pods");
+        outage.failed(error, {}, 'failed to sync routes to pods on other nodes');
         await delay(backoffMs(RETRY, ++failures), undefined, { signal }).catch(() => undefined);
       }
     }
@@ -93,7 +95,7 @@ export class NodeRoutes {
         this.#unreachable.add(gateway);
         logger.warn(
           { gateway, podCIDR: dst },
-          'that node is behind a router: its pods cannot be reached from here yet',
+          'node is not on the local network: pods on it are unreachable from this node',
         );
       }
     }

@@ -1,4 +1,4 @@
-/** The node's Lease: renewed every ten seconds, it is what tells the control plane that the node lives. */
+/** The node's Lease: renewed every ten seconds, it tells the control plane that the node is alive. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Lease } from '../../api/coordination/lease.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
@@ -6,6 +6,7 @@ import { microTimeOf } from '../../api/machinery/time.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import { leases } from '../../client/resources.ts';
 
 export interface HeartbeatOptions {
@@ -34,19 +35,23 @@ export class Heartbeat {
 
   /** Renews until the signal is aborted; failures are retried with growing waits. */
   async run(signal: AbortSignal): Promise<void> {
+    const { logger, nodeName } = this.#options;
+    const outage = new Outage({ logger });
+    const about = { node: nodeName };
     let failures = 0;
     while (!signal.aborted) {
       let waitMs = RENEW_MS;
       try {
         await this.#renew(signal);
         failures = 0;
+        outage.ended(about, 'node lease renewal recovered');
       } catch (error) {
         if (signal.aborted) return;
         waitMs = backoffMs(RETRY, ++failures);
         // What is known of the lease may be what is wrong.
         this.#lease = undefined;
-        const message = error instanceof Error ? error.message : String(error);
-        if (!isConflict(error)) this.#options.logger.warn({ err: message }, 'the heartbeat did not get through');
+        if (!isConflict(error))
+          outage.failed(error, { ...about, retryMs: Math.round(waitMs) }, 'failed to renew node lease');
       }
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
     }

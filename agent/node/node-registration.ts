@@ -7,6 +7,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import { nodes } from '../../client/resources.ts';
 import { standardLabels } from './node-labels.ts';
 import {
@@ -70,6 +71,8 @@ export class NodeRegistration {
    * Node.
    */
   async register(signal: AbortSignal): Promise<Node> {
+    const { logger, description } = this.#options;
+    const outage = new Outage({ logger });
     for (let failures = 1; ; failures++) {
       try {
         const observation = await this.#options.observe(signal);
@@ -77,7 +80,7 @@ export class NodeRegistration {
       } catch (error) {
         signal.throwIfAborted();
         const retryMs = Math.round(backoffMs(RETRY, failures));
-        this.#options.logger.warn({ err: (error as Error).message, retryMs }, 'cannot register the node');
+        outage.failed(error, { node: description.name, retryMs }, 'failed to register node');
         await delay(retryMs, undefined, { signal });
       }
     }
@@ -110,7 +113,7 @@ export class NodeRegistration {
           : there;
       this.#node = adopted;
       await this.#report(observation, signal);
-      logger.info({ node: name }, 'node adopted');
+      logger.info({ node: name }, 'node already registered');
     }
     return this.#node as Node;
   }
@@ -146,7 +149,7 @@ export class NodeRegistration {
   #correct(signal: AbortSignal): void {
     if (!this.#reported || !isContradicted(this.#reported, this.#node?.status)) return;
     const { logger, description } = this.#options;
-    logger.warn({ node: description.name }, 'the Node has other conditions than were reported; reporting them again');
+    logger.warn({ node: description.name }, 'node conditions were changed by another writer, updating them again');
     const pauseMs = Math.max(0, this.#reportedAtMs + CORRECTION_PAUSE_MS - Date.now());
     void delay(pauseMs, undefined, { signal, ref: false })
       .then(() => this.wake())
@@ -154,6 +157,9 @@ export class NodeRegistration {
   }
 
   async #keepReporting(signal: AbortSignal): Promise<void> {
+    const { logger, description } = this.#options;
+    const outage = new Outage({ logger });
+    const about = { node: description.name };
     const startedAtMs = Date.now();
     let failures = 0;
     while (!signal.aborted) {
@@ -165,12 +171,13 @@ export class NodeRegistration {
         await this.#report(observation, signal).finally(() => (this.#isReporting = false));
         this.#correct(signal);
         failures = 0;
+        outage.ended(about, 'node status update recovered');
         const isStarting = Date.now() - startedAtMs < LOOK_UNREADY_FOR_MS;
         if (observation.problems.length > 0 && isStarting) waitMs = LOOK_UNREADY_MS;
       } catch (error) {
         if (signal.aborted) return;
         waitMs = backoffMs(RETRY, ++failures);
-        this.#options.logger.warn({ err: (error as Error).message }, "cannot report the node's status");
+        outage.failed(error, { ...about, retryMs: Math.round(waitMs) }, 'failed to update node status');
       }
       const waited = new AbortController();
       const pause = delay(waitMs, undefined, { signal: AbortSignal.any([signal, waited.signal]) });
@@ -200,7 +207,7 @@ export class NodeRegistration {
       this.#remember(node, status);
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      this.#options.logger.warn({ node: description.name }, 'the node was deleted; registering it again');
+      this.#options.logger.warn({ node: description.name }, 'node was deleted, registering it again');
       await this.#registerOnce(observation, signal);
     }
   }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import type { CriClient } from '../cri/client.ts';
 import type { RuntimeVersion } from '../cri/types.ts';
 
@@ -13,12 +14,16 @@ export async function untilRuntimeAnswers(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<RuntimeVersion> {
+  const outage = new Outage({ logger });
+  const about = { socket: cri.socket };
   for (let failures = 1; ; failures++) {
     try {
-      return await cri.version({ signal, limitMs: CALL_LIMIT_MS });
+      const version = await cri.version({ signal, limitMs: CALL_LIMIT_MS });
+      outage.ended(about, 'container runtime available');
+      return version;
     } catch (error) {
       signal.throwIfAborted();
-      logger.warn({ socket: cri.socket, err: (error as Error).message }, 'waiting for the container runtime');
+      outage.failed(error, about, 'waiting for container runtime');
       await delay(backoffMs(RETRY, failures), undefined, { signal });
     }
   }

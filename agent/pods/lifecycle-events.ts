@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import type { CriClient } from '../cri/client.ts';
 import { followRuntimeEvents, type RuntimeSign } from '../cri/events.ts';
 import type { HostInventory } from './host-inventory.ts';
@@ -45,13 +46,15 @@ export class LifecycleEvents {
 
   /** Resolves once the inventory was taken for the first time: nothing is started before it is known what runs. */
   async untilListed(signal: AbortSignal): Promise<void> {
+    const outage = new Outage(this.#options);
     for (let failures = 1; !signal.aborted; failures++) {
       try {
         await this.#options.inventory.list(signal);
+        outage.ended({}, 'container runtime available');
         return;
       } catch (error) {
         if (signal.aborted) return;
-        this.#options.logger.warn({ err: (error as Error).message }, 'the container runtime does not answer');
+        outage.failed(error, {}, 'container runtime unavailable, retrying');
         await sleep(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
       }
     }
@@ -96,7 +99,7 @@ export class LifecycleEvents {
         await relisted(signal);
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn({ err: (error as Error).message }, 'the container runtime could not be listed');
+        logger.warn({ err: (error as Error).message }, 'failed to list containers and sandboxes');
       }
     }
   }

@@ -8,6 +8,7 @@ import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { logFailure } from '../../client/outage.ts';
 import { pods } from '../../client/resources.ts';
 import { CONFIG_HASH, CONFIG_MIRROR } from './labels.ts';
 
@@ -145,10 +146,8 @@ export class MirrorPods {
     // Right after a deletion the name is taken a moment longer; when it stays so, somebody else has it.
     const isEarly = isStatus(error, 409) && count === 1;
     if (!isEarly && before?.told !== error.message) {
-      this.#options.logger.warn(
-        { pod: key, err: error.message },
-        `${kind} of the mirror pod failed; the static pod is not affected, the request is retried`,
-      );
+      const message = `failed to ${kind} mirror pod, retrying: the static pod is not affected`;
+      logFailure(this.#options.logger, error, { pod: key }, message);
     }
     this.#failures.set(key, {
       count,
@@ -161,7 +160,7 @@ export class MirrorPods {
     const { name, namespace, labels, annotations } = metadata ?? {};
     const { nodeName, nodeUid } = this.#options;
     const uid = nodeUid();
-    if (uid === undefined) throw new Error('the node has not been registered yet');
+    if (uid === undefined) throw new Error('the node is not registered yet');
     return {
       apiVersion: 'v1',
       kind: 'Pod',

@@ -5,6 +5,7 @@
 import type { Pod } from '../../api/core/pod.ts';
 import type { PodStatus } from '../../api/core/pod-status.ts';
 import { MAX_TIMER_MS } from '../../client/deadline.ts';
+import { logFailure, Outage } from '../../client/outage.ts';
 import type { PodProbes } from '../probes/pod-probes.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
 import { isAlive, newestContainer, NOTHING_RUNS, type ObservedContainer, type PodRuntime } from './observed.ts';
@@ -129,7 +130,8 @@ export class PodWorker {
     };
     this.#verdict ??= verdict;
     this.#failures.clear();
-    if (before === undefined || graceSeconds < before.graceSeconds) this.#interrupt.abort(new Error('the pod ends'));
+    if (before === undefined || graceSeconds < before.graceSeconds)
+      this.#interrupt.abort(new Error('pod is terminating'));
     this.wake();
   }
 
@@ -155,7 +157,7 @@ export class PodWorker {
 
   /** Resolves when nothing of the pod is left on this host, or the agent stops (and leaves it running). */
   async run(signal: AbortSignal): Promise<void> {
-    const { services } = this.#options;
+    const outage = new Outage(this.#options.services);
     let look = !this.#options.isNew;
     while (!signal.aborted) {
       this.#isDirty = false;
@@ -168,9 +170,10 @@ export class PodWorker {
         const plan = this.#look();
         if (plan.isGone) return;
         nextLookAt = this.#execute(plan, signal);
+        outage.ended({ pod: this.#name() }, 'pod sync recovered');
       } catch (error) {
         if (signal.aborted) return;
-        services.logger.warn({ pod: this.#name(), err: (error as Error).message }, 'cannot look after a pod');
+        outage.failed(error, { pod: this.#name() }, 'failed to sync pod');
         nextLookAt = Date.now() + RETRY_MAX_MS;
       }
       this.#lookingSince = undefined;
@@ -363,10 +366,8 @@ export class PodWorker {
         waiting: { reason: known ? error.reason : 'CreateContainerError', message: error.message },
       }),
     });
-    if (!known) {
-      const { logger } = this.#options.services;
-      logger.warn({ pod: this.#name(), action: action.kind, err: error.message }, 'a step for a pod has failed');
-    }
+    const { logger } = this.#options.services;
+    if (!known) logFailure(logger, error, { pod: this.#name(), action: action.kind }, 'pod sync step failed');
   }
 
   /** Waits until woken, or until `until`; while busy no more often than is worth showing. */

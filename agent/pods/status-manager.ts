@@ -10,6 +10,7 @@ import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import { pods } from '../../client/resources.ts';
 
 export interface StatusManagerOptions {
@@ -57,15 +58,17 @@ export class StatusManager {
     const { client, logger } = this.#options;
     const signal = this.#signal;
     await this.#entries.get(uid)?.sending;
+    const outage = new Outage({ logger });
+    const about = { pod: `${namespace}/${name}`, podUID: uid };
     for (let failures = 1; !signal.aborted; failures++) {
       try {
         await client.delete(pods, namespace, name, { gracePeriodSeconds: 0, uid, signal });
+        outage.ended(about, 'terminated pod deleted');
         return;
       } catch (error) {
         if (error instanceof StatusError && (error.code === 404 || error.code === 409)) return;
         if (signal.aborted) return;
-        const pod = `${namespace}/${name}`;
-        logger.warn({ pod, err: (error as Error).message }, 'a pod that has ended could not be deleted');
+        outage.failed(error, about, 'failed to delete terminated pod');
         await sleep(backoffMs(DELETE_RETRY, failures), undefined, { signal }).catch(() => undefined);
       }
     }
@@ -78,18 +81,19 @@ export class StatusManager {
   async #send(uid: string, entry: Entry): Promise<void> {
     // What is set in the same turn travels together.
     await Promise.resolve();
+    const outage = new Outage(this.#options);
+    const about = { pod: `${entry.namespace}/${entry.name}`, podUID: uid };
     for (let failures = 0; !this.#signal.aborted && this.#entries.get(uid) === entry;) {
       const { wanted } = entry;
       try {
         const gone = await this.#write(uid, entry, wanted);
         failures = 0;
+        outage.ended(about, 'pod status update recovered');
         if (gone || entry.wanted === wanted) return;
       } catch (error) {
         if (this.#signal.aborted) return;
         failures++;
-        const { logger } = this.#options;
-        const pod = `${entry.namespace}/${entry.name}`;
-        logger.warn({ pod, err: (error as Error).message }, 'the status of a pod could not be written');
+        outage.failed(error, about, 'failed to update pod status');
         await sleep(backoffMs(RETRY, failures), undefined, { signal: this.#signal }).catch(() => undefined);
       }
     }

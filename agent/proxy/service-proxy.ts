@@ -1,6 +1,7 @@
 /** The driver: follows Services and EndpointSlices and keeps the kernel's rules as they say. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import type { Cidr } from '../../api/machinery/address.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
@@ -100,6 +101,7 @@ export class ServiceProxy {
       return facts && serviceEntry(facts, slices.byIndex('service', key));
     };
     using checks = new HealthChecks(logger);
+    const outage = new Outage({ logger, level: 'error' });
     let failures = 0;
     while (!signal.aborted) {
       const changes = new Map([...this.#dirty].map((key) => [key, entryOf(key)]));
@@ -111,11 +113,12 @@ export class ServiceProxy {
         if (!this.#tuned) await tuneKernel(dataDir, (error, result) => logger.warn({ err: error.message }, result));
         this.#tuned = true;
         failures = 0;
+        outage.ended({}, 'service rule sync recovered');
       } catch (error) {
         if (signal.aborted) break;
         this.#tuned = false;
         const retryMs = backoffMs(RETRY, ++failures);
-        logger.error({ err: (error as Error).message, retryMs: Math.round(retryMs) }, 'cannot write the service rules');
+        outage.failed(error, { retryMs: Math.round(retryMs) }, 'failed to sync service rules');
         await delay(retryMs, undefined, { signal }).catch(() => undefined);
         continue;
       }
@@ -158,8 +161,8 @@ export class ServiceProxy {
       const fields = { serviceCidr: serviceCidr.text, service: API_SERVICE, clusterIP: api.clusterIP.text };
       logger.warn(
         fields,
-        `service-cidr is ${serviceCidr.text} here, but the Service ${API_SERVICE} of this cluster has ${api.clusterIP.text}: set ` +
-          "it to the cluster's; until then, connections to addresses of no Service are not refused",
+        `service-cidr is ${serviceCidr.text}, but Service ${API_SERVICE} of this cluster has ${api.clusterIP.text}: set it to the ` +
+          "cluster's; until then, connections to unassigned addresses are not rejected",
       );
     }
     this.#isForeignRange = !isOurs;
@@ -169,7 +172,7 @@ export class ServiceProxy {
   #tellProblems(key: string, facts: ServiceFacts | undefined): void {
     const problems = facts?.problems.join('; ') ?? '';
     if (problems !== '' && problems !== this.#problems.get(key)) {
-      this.#options.logger.warn({ service: key, problems }, 'values of a Service make no rules');
+      this.#options.logger.warn({ service: key, problems }, 'ignoring invalid values of Service');
     }
     if (problems === '') this.#problems.delete(key);
     else this.#problems.set(key, problems);
@@ -178,17 +181,16 @@ export class ServiceProxy {
   #tellRefused(changes: Changes, refused: ReadonlyMap<string, string>): void {
     const { events, logger, nodeName } = this.#options;
     for (const key of changes.keys()) {
-      if (!refused.has(key) && this.#leftOut.delete(key))
-        logger.info({ service: key }, 'Service is in the rules again');
+      if (!refused.has(key) && this.#leftOut.delete(key)) logger.info({ service: key }, 'service rules restored');
     }
     for (const [key, why] of refused) {
       const service = this.#entries.get(key);
       if (!service) continue;
       this.#leftOut.set(key, why);
-      logger.error({ service: key, err: why }, 'Service is left out: the kernel refuses its rules');
+      logger.error({ service: key, err: why }, 'service rules rejected by kernel, skipping service');
       const { namespace, name, uid } = service;
       const regarding = { apiVersion: 'v1', kind: 'Service', namespace, name, uid };
-      const message = `Node ${nodeName} does not serve this Service, whose rules the kernel refuses: ${why}`;
+      const message = `Service rules rejected by the kernel of node ${nodeName}: ${why}`;
       events.event(regarding, 'Warning', 'ServiceRulesRefused', message);
     }
   }
@@ -200,7 +202,8 @@ export class ServiceProxy {
       await this.#udpFlows.reconcile(this.#entries.values(), signal);
     } catch (error) {
       this.#flowsChanged = true;
-      if (!signal.aborted) this.#options.logger.warn({ err: (error as Error).message }, 'cannot end stale UDP flows');
+      if (!signal.aborted)
+        this.#options.logger.warn({ err: (error as Error).message }, 'failed to delete stale UDP conntrack entries');
     }
   }
 
@@ -225,10 +228,10 @@ export class ServiceProxy {
     try {
       this.#tuned = await backend.verify();
     } catch (error) {
-      logger.warn({ err: (error as Error).message }, 'cannot look at the service rules');
+      logger.warn({ err: (error as Error).message }, 'failed to check service rules');
       return this.#dirty.size > 0;
     }
-    if (!this.#tuned) logger.warn({}, 'someone else has removed the service rules from the kernel; writing them again');
+    if (!this.#tuned) logger.warn({}, 'service rules were removed by another program, restoring them');
     return !this.#tuned || this.#dirty.size > 0 || this.#flowsChanged;
   }
 

@@ -9,6 +9,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import { ConnectionError } from '../../client/connection-error.ts';
 import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
 import type { Resource } from '../../client/resource.ts';
 
 export interface FollowOptions<T extends KubeObject> {
@@ -73,6 +74,8 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
 
   async #follow(from: string, signal: AbortSignal): Promise<void> {
     const { client, resource, namespace, name, logger } = this.#options;
+    const outage = new Outage({ logger });
+    const about = { resource: resource.plural, namespace, name };
     let resourceVersion = from;
     let failures = 0;
     while (!signal.aborted) {
@@ -95,6 +98,7 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
           },
           ({ type, object }) => {
             failures = 0;
+            outage.ended(about, 'watch recovered');
             resourceVersion = object.metadata?.resourceVersion ?? '';
             if (type !== 'BOOKMARK') this.#take(type === 'DELETED' ? undefined : object);
           },
@@ -105,14 +109,17 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
         if (error instanceof StatusError) resourceVersion = '';
         if (isGone(error) && failures++ === 0) continue;
         const retryMs = Math.round(backoffMs(RETRY, ++failures));
-        logger.warn({ resource: resource.plural, namespace, name, err: error.message, retryMs }, 'watch broke');
+        // A connection that ends once is nothing to warn of, as with an informer.
+        if (error instanceof ConnectionError && failures === 1)
+          logger.debug({ ...about, err: error.message, retryMs }, 'watch closed, retrying');
+        else outage.failed(error, { ...about, retryMs }, 'watch failed, retrying');
         await delay(retryMs, undefined, { signal }).catch(() => undefined);
       }
     }
   }
 
   [Symbol.dispose](): void {
-    this.#stopped.abort(new Error('no pod of this node uses it any more'));
+    this.#stopped.abort(new Error('no longer used by a pod on this node'));
   }
 }
 

@@ -4,6 +4,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { ConnectionError } from '../../client/connection-error.ts';
 import { EventRecorder } from '../../client/event-recorder.ts';
 import type { Logger } from '../../client/logger.ts';
+import { logFailure } from '../../client/outage.ts';
 import { WorkQueue } from '../../client/work-queue.ts';
 import type { SharedInformers } from './informers.ts';
 
@@ -28,11 +29,11 @@ export function createQueue(context: ControllerContext, name: string, concurrenc
     onError: (key, error, retryMs) => {
       const fields = { controller: name, key, retryMs: Math.round(retryMs) };
       if (error instanceof StatusError && error.reason === 'Conflict') {
-        logger.debug({ ...fields, err: error.message }, 'changed meanwhile, trying again');
+        logger.debug({ ...fields, err: error.message }, 'object was modified, retrying');
       } else if (error instanceof StatusError || error instanceof ConnectionError) {
-        logger.warn({ ...fields, err: error.message }, 'trying again');
+        logFailure(logger, error, fields, 'sync failed, retrying');
       } else {
-        logger.error({ ...fields, err: error }, 'controller failed');
+        logger.error({ ...fields, err: error }, 'unexpected error, retrying');
       }
     },
   });

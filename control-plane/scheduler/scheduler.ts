@@ -7,6 +7,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { EventRecorder } from '../../client/event-recorder.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
+import { logFailure } from '../../client/outage.ts';
 import { decide } from './decide.ts';
 import { NodeInfo, nodeFacts, type NodeFacts } from './node-info.ts';
 import type { ClusterChange, Plugin, WaitingPod } from './plugin.ts';
@@ -186,7 +187,7 @@ export class Scheduler {
       if (!this.#assumed.has(uid)) return;
       this.#settle(uid, '');
       if (isNotFound(error)) return;
-      this.#logger.warn({ pod: `${namespace}/${name}`, node, err: (error as Error).message }, 'cannot bind');
+      logFailure(this.#logger, error as Error, { pod: `${namespace}/${name}`, node }, 'failed to bind pod');
       this.#queue.failed(entry);
     }
   }
@@ -213,7 +214,7 @@ export class Scheduler {
       )
       .catch((error: Error) => {
         if (!isNotFound(error))
-          this.#logger.warn({ pod: `${pod.namespace}/${pod.name}`, err: error.message }, 'cannot report');
+          logFailure(this.#logger, error, { pod: `${pod.namespace}/${pod.name}` }, 'failed to update pod condition');
       });
   }
 }

@@ -86,7 +86,7 @@ test('a hook ends in time, whatever its kind', async (t) => {
   await againstAll(t, undefined, (port) => hookOf({ httpGet: { port } }));
   await againstAll(t, undefined, (port) => hookOf({ httpGet: { port, scheme: 'HTTPS' } }));
   await againstAll(t, undefined, (port) => hookOf({ tcpSocket: { port } }));
-  t.match(await hookOf({ sleep: { seconds: 3600 } }), /did not end within 500 ms/);
+  t.match(await hookOf({ sleep: { seconds: 3600 } }), /timed out after 500 ms/);
 });
 
 test('a probe that nobody wants any more ends at once', async (t) => {

@@ -57,7 +57,7 @@ t.test('an informer keeps a projection of what there is and tells its handlers o
   t.strictSame(informer.list(), [{ name: 'a', app: 'db' }]);
   t.strictSame(informer.byIndex('app', 'db'), [{ name: 'a', app: 'db' }]);
   t.strictSame(informer.byIndex('app', 'web'), []);
-  t.throws(() => informer.byIndex('nope', ''), { message: 'the informer of pods has no index nope' });
+  t.throws(() => informer.byIndex('nope', ''), { message: 'informer for pods has no index nope' });
 
   const late: string[] = [];
   informer.addHandlers({ onAdd: (_, key) => late.push(key), onSynced: () => late.push('synced') });
@@ -113,20 +113,21 @@ t.test('history that is gone means a new list, and the handlers hear of the diff
 
 t.test('a server that comes back without its history is listed at once, however long it was away', async (t) => {
   const collection = await WatchedCollection.start();
-  const warnings: string[] = [];
-  const logger = { ...silent, warn: ({ err }: { err?: string }) => void warnings.push(err ?? '') };
+  const failures: string[] = [];
+  const failed = ({ err }: { err?: string }) => void failures.push(err ?? '');
+  const logger = { ...silent, warn: failed, debug: failed };
   const { informer } = await start(t, collection, logger);
   await informer.hasSynced();
   await until(() => collection.watches === 1, 'the watch');
   collection.broken = true;
   collection.cutWatches();
-  await until(() => warnings.length >= 3, 'the waits to grow');
+  await until(() => failures.length >= 3, 'the waits to grow');
   collection.put('a');
   collection.compact();
   collection.broken = false;
   await until(() => informer.size === 1, 'the list');
   t.strictSame(
-    warnings.filter((text) => text.includes('too old')),
+    failures.filter((text) => text.includes('too old')),
     [],
     'nobody waited for that',
   );

@@ -166,10 +166,7 @@ t.test('the Service that is left out is named in an event, and comes back when i
     involvedObject: { kind: 'Service', namespace: 'default', name: 'unreadable' },
     source: { component: 'kube-proxy', host: 'node-0' },
   });
-  t.match(
-    event?.message,
-    /^Node node-0 does not serve this Service, whose rules the kernel refuses: .*iptables-restore/,
-  );
+  t.match(event?.message, /^Service rules rejected by the kernel of node node-0: .*iptables-restore/);
   t.match(await saved(), '-d 10.43.0.5/32', 'the other is served');
   t.same(api.events('other'), []);
 

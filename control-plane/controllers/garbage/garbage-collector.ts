@@ -4,6 +4,7 @@ import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import type { OwnerReference } from '../../../api/meta/object-meta.ts';
 import { Informer, type InformerHandlers } from '../../../client/informer.ts';
+import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
 import { createQueue, type ControllerContext } from '../context.ts';
 import { discoverResources, resourceId, type ServedResource } from '../discovery.ts';
@@ -65,12 +66,14 @@ class GarbageCollector {
   /** Keeps an informer for each kind that is served, as kinds come and go. */
   async #followDiscovery(): Promise<void> {
     const { client, logger, signal } = this.#context;
+    const outage = new Outage({ logger });
     const running = new Set<Promise<void>>();
     while (!signal.aborted) {
       let wait = DISCOVERY_PERIOD_MS;
       try {
         const { resources, failed } = await discoverResources(client, signal);
         if (failed.length > 0) wait = DISCOVERY_RETRY_MS;
+        outage.ended({}, 'resource discovery recovered');
         this.#resources = new Map(resources.map((resource) => [kindId(resource.group, resource.kind), resource]));
         for (const resource of resources) {
           if (this.#followed.has(resourceId(resource)) || !isCollectable(resource)) continue;
@@ -82,7 +85,7 @@ class GarbageCollector {
       } catch (error) {
         if (signal.aborted) break;
         wait = DISCOVERY_RETRY_MS;
-        logger.warn({ err: (error as Error).message }, 'cannot see which kinds there are');
+        outage.failed(error, {}, 'failed to discover resources');
       }
       await delay(wait, undefined, { signal }).catch(() => undefined);
     }
@@ -107,7 +110,7 @@ class GarbageCollector {
   #unfollowAllBut(served: ReadonlySet<string>): void {
     for (const [id, stop] of this.#followed) {
       if (!stop || served.has(id)) continue;
-      stop.abort(new Error(`${id} is not served any more`));
+      stop.abort(new Error(`${id} is no longer served`));
       this.#followed.delete(id);
     }
   }
@@ -227,7 +230,7 @@ class GarbageCollector {
         return;
       case 'delete': {
         const { propagationPolicy } = plan;
-        logger.debug({ kind: live.kind ?? resource.kind, namespace, name, propagationPolicy }, 'collecting');
+        logger.debug({ kind: live.kind ?? resource.kind, namespace, name, propagationPolicy }, 'deleting garbage');
         await ignoringNotFound(
           client.delete(resource, namespace, name, { uid, resourceVersion, propagationPolicy, signal }),
         );
