@@ -1,5 +1,6 @@
 /** What the daemons share: a log on stdout, and an end on SIGTERM or SIGINT. */
-import { destination, pino, type Logger } from 'pino';
+import type { Logger } from 'pino';
+import { daemonLogger } from '../client/daemon-logger.ts';
 import { sentenceOf } from './plain-errors.ts';
 import { SettingsError, type Settings } from './settings.ts';
 
@@ -18,17 +19,14 @@ export async function runDaemon(
   settings: Settings & { readonly logLevel: string },
   body: (signal: AbortSignal, logger: Logger) => Promise<void>,
 ): Promise<void> {
-  const logger = pino(
-    { name: `kedge-${name}`, level: settings.logLevel, base: { name: `kedge-${name}` } },
-    destination({ fd: 1, sync: true }),
-  );
+  const logger = daemonLogger(`kedge-${name}`, settings.logLevel);
   const controller = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       logger.info({ signal }, 'stopping');
       controller.abort();
       setTimeout(() => {
-        logger.error(`did not stop within ${SHUTDOWN_LIMIT_MS} ms`);
+        logger.error(`shutdown timed out after ${SHUTDOWN_LIMIT_MS} ms`);
         process.exit(1);
       }, SHUTDOWN_LIMIT_MS).unref();
     });
@@ -39,7 +37,7 @@ export async function runDaemon(
     if (controller.signal.aborted) return;
     const sentence = sentenceOf(error, settings);
     if (sentence !== undefined) logger.fatal(sentence);
-    else logger.fatal({ err: error }, 'an unforeseen failure');
+    else logger.fatal({ err: error }, 'unexpected error');
     process.exitCode = 1;
   } finally {
     controller.abort();

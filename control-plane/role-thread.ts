@@ -1,7 +1,7 @@
 /** The scheduler and the controllers on a thread of their own: they know the api-server by its address alone. */
 import { parentPort } from 'node:worker_threads';
-import { destination, pino } from 'pino';
 import { ApiClient } from '../client/api-client.ts';
+import { daemonLogger } from '../client/daemon-logger.ts';
 import { runLeaderElection, type ElectionTiming } from '../client/leader-election.ts';
 import type { Logger } from '../client/logger.ts';
 import type { Credentials } from '../client/transport.ts';
@@ -43,19 +43,19 @@ export type RoleMessage = 'stop' | Credentials;
 export async function runRoleThread(options: RoleOptions): Promise<void> {
   const stopping = new AbortController();
   collectWhenIdle(stopping.signal);
+  const logger = daemonLogger(`kedge-${options.role}`, options.logLevel);
   await using client = new ApiClient({
     server: options.server,
     ...options.credentials,
     userAgent: `kedge-${options.role}`,
+    logger,
   });
   parentPort?.on('message', (message: RoleMessage) => {
     if (message === 'stop') stopping.abort();
     else void client.replaceCredentials(message);
   });
   try {
-    const { role, logLevel, identity, isBesideApiServer } = options;
-    const name = `kedge-${role}`;
-    const logger = pino({ name, level: logLevel, base: { name } }, destination({ fd: 1, sync: true }));
+    const { role, identity, isBesideApiServer } = options;
     await runLeaderElection({
       ...{ client, logger, identity, signal: stopping.signal },
       namespace: 'kube-system',

@@ -98,7 +98,7 @@ test('a node that belonged to another cluster joins the one that it is told to',
   await identity();
   const mistyped = { caHash: `sha256:${'0'.repeat(64)}`, logger: listening };
   await t.rejects(identity(mistyped), /it is another cluster, or somebody sits in between/);
-  await t.rejects(identity({ ...mistyped, token: '' }), /has joined another cluster than the one that ca-hash names/);
+  await t.rejects(identity({ ...mistyped, token: '' }), /has joined another cluster than the one given by ca-hash/);
   t.same(warnings, [], 'nothing is said of another cluster that nobody has seen');
   await certificates.writeCa(plane.pki.serving.certificate);
   const before = await certificates.read('client');

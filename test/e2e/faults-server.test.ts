@@ -206,7 +206,7 @@ t.test('a server that is killed at its first start begins again, and says which 
     const lines = (await refused.output()).slice(from).trim().split('\n');
     t.equal(refused.exitCode, 1);
     t.equal(lines.length, 1, 'it says one thing');
-    t.match(JSON.parse(lines[0] ?? ''), { level: 60, err: undefined, msg: message });
+    t.match(JSON.parse(lines[0] ?? ''), { level: 'fatal', err: undefined, msg: message });
   };
   const text = await readFile(key);
   await truncate(key, Math.floor(text.length / 2));

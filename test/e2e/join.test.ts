@@ -31,8 +31,8 @@ async function refusal(
   await agent.ended();
   const lines = (await agent.output()).slice(before).trim().split('\n');
   t.equal(agent.exitCode, 1, 'the agent ends with exit code 1');
-  const { level, msg, err } = JSON.parse(lines.at(-1) ?? '') as { level: number; msg: string; err?: unknown };
-  t.match({ level, err }, { level: 60, err: undefined }, 'its last line is one sentence without a stack');
+  const { level, msg, err } = JSON.parse(lines.at(-1) ?? '') as { level: string; msg: string; err?: unknown };
+  t.match({ level, err }, { level: 'fatal', err: undefined }, 'its last line is one sentence without a stack');
   return msg;
 }
 
@@ -48,7 +48,10 @@ async function certificates(): Promise<string[]> {
 t.test('a host that cannot join says why in a sentence and leaves nothing behind', async (t) => {
   const good = await cluster.joinSettings();
   const wrongSecret = good.token.replace(/\..*/, '.0123456789abcdef');
-  t.match(await refusal({ ...good, token: wrongSecret }), /does not accept the token .{6}: it is wrong or has expired/);
+  t.match(
+    await refusal({ ...good, token: wrongSecret }),
+    /does not accept the token .{6}: it is invalid or has expired/,
+  );
   t.match(await refusal({ ...good, token: 'nonsense' }), 'token must be ID.SECRET');
   t.match(
     await refusal({ ...good, caHash: `sha256:${'0'.repeat(64)}` }),
@@ -57,7 +60,7 @@ t.test('a host that cannot join says why in a sentence and leaves nothing behind
   t.match(await refusal({ ...good, server: 'https://10.77.0.1:6444' }), /10\.77\.0\.1:6444.*(refused|reach)/i);
   t.match(
     await refusal(good, { 'node-name': cluster.host.name }),
-    `the name ${cluster.host.name} is taken by a node that is alive at ${cluster.host.ip}`,
+    `the name ${cluster.host.name} is in use by a running node at ${cluster.host.ip}`,
   );
   const expired = await cluster.joinSettings('--ttl', '1s');
   await eventually(
@@ -65,7 +68,7 @@ t.test('a host that cannot join says why in a sentence and leaves nothing behind
     async () =>
       (await token('list')).stdout.includes('<expired>') || !(await token('list')).stdout.includes(expired.token),
   );
-  t.match(await refusal(expired), 'it is wrong or has expired');
+  t.match(await refusal(expired), 'it is invalid or has expired');
   const deleted = await cluster.joinSettings();
   t.match((await token('delete', deleted.token)).stdout, `"${deleted.token.split('.')[0]}" deleted`);
   t.match(await refusal(deleted), 'does not accept the token');

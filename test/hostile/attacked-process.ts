@@ -12,8 +12,7 @@ const SERVER = path.resolve(import.meta.dirname, '../../cli/main.ts');
 const NODE_API = path.resolve(import.meta.dirname, 'node-api-process.ts');
 /** As the package's launcher starts it. */
 const QUIET = '--disable-warning=ExperimentalWarning';
-/** pino's level `error`. */
-const ERROR_LEVEL = 50;
+const FAILURES: ReadonlySet<string> = new Set(['error', 'fatal']);
 
 export interface Attacked extends AsyncDisposable {
   readonly target: Target;
@@ -44,7 +43,7 @@ export class FailureLog {
 /** What is no line of the logger is the runtime's own: a warning, or the stack of what ended the process. */
 function isFailure(line: string): boolean {
   if (!line.startsWith('{')) return true;
-  return (JSON.parse(line) as { level: number }).level >= ERROR_LEVEL;
+  return FAILURES.has((JSON.parse(line) as { level: string }).level);
 }
 
 /** A program under attack, with a directory and a log of its own. */

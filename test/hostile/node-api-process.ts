@@ -15,10 +15,10 @@ const HOUR_MS = 3_600_000;
 const [directory = ''] = process.argv.slice(2);
 const at = (name: string): string => path.join(directory, name);
 
-const say = (level: number, fields: unknown, message: string): void => {
+const say = (level: string, fields: unknown, message: string): void => {
   console.log(JSON.stringify({ level, fields, message }));
 };
-const FAILURE = 50;
+const FAILURE = 'error';
 const logger = {
   debug: () => undefined,
   info: () => undefined,

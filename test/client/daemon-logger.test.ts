@@ -1,0 +1,29 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import t from 'tap';
+
+const LOGGER = path.resolve(import.meta.dirname, '../../client/daemon-logger.ts');
+
+t.test('a daemon logs one JSON object per line, levels by name and times in RFC 3339 with milliseconds', async (t) => {
+  const script = `
+    import { daemonLogger } from ${JSON.stringify(LOGGER)};
+    const logger = daemonLogger('kedge-agent', 'debug');
+    for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+      logger[level]({ pod: 'default/a', err: new Error('two\\nlines') }, 'said');`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  t.equal(stderr, '');
+  const lines = stdout.trim().split('\n');
+  t.strictSame(
+    lines.map((line) => (JSON.parse(line) as { level: string }).level),
+    ['debug', 'info', 'warn', 'error', 'fatal'],
+  );
+  for (const line of lines) {
+    t.match(JSON.parse(line), {
+      time: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/,
+      name: 'kedge-agent',
+      pod: 'default/a',
+      err: { type: 'Error', message: 'two\nlines', stack: /^Error: two\nlines/ },
+      msg: 'said',
+    });
+  }
+});
