@@ -3,7 +3,7 @@
  * is read later.
  */
 import { watch } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withDeadline } from '../../client/deadline.ts';
@@ -19,8 +19,6 @@ export interface ManifestFile {
 
 /** An editor writes a file in several steps. */
 const SETTLE_MS = 100;
-/** kubelet's `fileCheckFrequency`. Events tell neither of what links point to, nor of changes elsewhere in a network's folder. */
-const REREAD_MS = 20_000;
 /** A folder that is not there is looked for this often. */
 const ABSENT_MS = 1_000;
 /** As with the kubelet. */
@@ -30,18 +28,27 @@ const READ_LIMIT_MS = 5_000;
 /** Hidden files as with the kubelet, and those in which Emacs saves what is being edited: they would come before the original. */
 const PASSED_OVER = /^[.#]/;
 
+export interface ManifestFolderOptions {
+  readonly directory: string;
+  /** The folder is read again after this: events tell neither of what links point to, nor of changes elsewhere in a network's folder. */
+  readonly rereadMs: number;
+  readonly logger: Logger;
+}
+
 export class ManifestFolder {
   readonly #directory: string;
+  readonly #rereadMs: number;
   readonly #logger: Logger;
-  /** The failure that has been told of: the same again is not worth a line. */
-  #told: string | undefined;
-  /** Links to nothing, as has been told. */
+  /** The failure that was logged last: the same again is not worth a line. */
+  #logged: string | undefined;
+  /** Links to nothing, as has been logged. */
   #dangling: ReadonlySet<string> = new Set();
   /** Reads that have not ended, perhaps never will: there is no second one of the same file. */
   readonly #reads = new Map<string, Promise<Buffer>>();
 
-  constructor(directory: string, logger: Logger) {
+  constructor({ directory, rereadMs, logger }: ManifestFolderOptions) {
     this.#directory = directory;
+    this.#rereadMs = rereadMs;
     this.#logger = logger;
   }
 
@@ -62,13 +69,13 @@ export class ManifestFolder {
     const changed = Promise.withResolvers<void>();
     const end = new AbortController();
     const ends = AbortSignal.any([signal, end.signal]);
-    let limitMs = REREAD_MS;
+    let limitMs = this.#rereadMs;
     try {
       const watcher = watch(this.#directory, { signal: ends }, () => changed.resolve());
       watcher.on('error', () => changed.resolve());
     } catch (error) {
       // Instances of inotify are few (128 for root by default), and pods take them too: without one, time alone tells.
-      this.#tell(error as Error);
+      this.#failed(error as Error, 'failed to watch static pod directory, reading it periodically');
       if (hasCode(error, 'ENOENT')) limitMs = ABSENT_MS;
     }
     await Promise.race([changed.promise, sleep(limitMs, undefined, { signal: ends }).catch(() => undefined)]);
@@ -83,14 +90,19 @@ export class ManifestFolder {
       try {
         files.push({ path: file, text: (await this.#contentOf(file)).toString('utf8') });
       } catch (error) {
-        if (!hasCode(error, 'ENOENT')) files.push({ path: file, text: error as Error });
+        if (!hasCode(error, 'ENOENT')) files.push({ path: file, text: unreadable(error as Error) });
         else if (isLink) dangling.add(file);
       }
     }
-    for (const file of dangling)
-      if (!this.#dangling.has(file)) this.#logger.warn({ file, err: 'the link leads nowhere' }, 'no manifest');
+    for (const file of dangling) if (!this.#dangling.has(file)) await this.#logDangling(file);
     this.#dangling = dangling;
     return files;
+  }
+
+  async #logDangling(file: string): Promise<void> {
+    const target = await readlink(file).catch((error: Error) => error.message);
+    const err = `broken symbolic link: its target ${target} does not exist`;
+    this.#logger.error({ file, err }, 'static pod manifest rejected');
   }
 
   #contentOf(file: string): Promise<Buffer> {
@@ -99,24 +111,25 @@ export class ManifestFolder {
       this.#reads.set(file, reading);
       void reading.catch(() => undefined).finally(() => this.#reads.delete(file));
     }
-    return withDeadline({ what: 'the read', limitMs: READ_LIMIT_MS }, () => reading);
+    return withDeadline({ what: 'reading', limitMs: READ_LIMIT_MS }, () => reading);
   }
 
   async #trying<T>(act: () => Promise<T>): Promise<T | undefined> {
     try {
       return await act();
     } catch (error) {
-      this.#tell(error as Error);
+      this.#failed(error as Error, 'failed to read static pod directory, retrying');
       return undefined;
     }
   }
 
-  #tell({ message }: Error): void {
-    if (message !== this.#told)
-      this.#logger.warn({ directory: this.#directory, err: message }, 'static pods may come late');
-    this.#told = message;
+  #failed({ message: err }: Error, message: string): void {
+    if (err !== this.#logged) this.#logger.warn({ directory: this.#directory, err }, message);
+    this.#logged = err;
   }
 }
+
+const unreadable = (cause: Error): Error => new Error(`cannot read the file: ${cause.message}`, { cause });
 
 interface Entry {
   readonly name: string;

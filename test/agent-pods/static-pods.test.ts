@@ -8,8 +8,19 @@ import { StaticPods } from '../../agent/pods/static-pods.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { eventually } from '../support/wait.ts';
 
+interface Line {
+  readonly level: number;
+  readonly msg: string;
+  readonly file: string;
+  readonly pod?: string;
+  /** Why a manifest was rejected, or what of it is ignored. */
+  readonly err?: string;
+  readonly problem?: string;
+}
+
 interface Folder {
   readonly directory: string;
+  readonly lines: Line[];
   readonly warnings: string[];
   wanted(): readonly Pod[];
   /** Waits for the names of the pods that are wanted. */
@@ -20,17 +31,21 @@ interface Folder {
 async function follow(
   t: Test,
   prepare: (directory: string) => void | Promise<void> = () => undefined,
+  fileCheckFrequencyMs?: number,
 ): Promise<Folder> {
   const directory = path.join(t.testdir(), 'manifests');
   await prepare(directory);
+  const lines: Line[] = [];
   const warnings: string[] = [];
-  const logger = pino(
-    { level: 'warn' },
-    { write: (line: string) => warnings.push((JSON.parse(line) as { err: string }).err) },
-  );
+  const write = (text: string): void => {
+    const line = JSON.parse(text) as Line;
+    lines.push(line);
+    warnings.push(line.err ?? line.problem ?? line.msg);
+  };
+  const logger = pino({ level: 'warn' }, { write });
   let last: readonly Pod[] | undefined;
   const end = new AbortController();
-  const running = new StaticPods({ directory, nodeName: 'node-1', logger }).run((wanted) => {
+  const running = new StaticPods({ directory, nodeName: 'node-1', fileCheckFrequencyMs, logger }).run((wanted) => {
     last = wanted;
   }, end.signal);
   t.teardown(async () => {
@@ -41,6 +56,7 @@ async function follow(
   const names = () => (last ?? []).map(({ metadata }) => metadata?.name).join();
   return {
     directory,
+    lines,
     warnings,
     wanted: () => last ?? [],
     shows: async (...expected) => {
@@ -70,10 +86,10 @@ test('a copy of a manifest does not take the place of its original', async (t) =
     imageOf(folder.wanted()[0]) === 'new' && folder.warnings.length > 0 ? folder.wanted() : undefined,
   );
   t.equal(pods.length, 1);
-  t.match(folder.warnings, [/an earlier file has a pod default\/a-node-1, .*a\.yaml$/]);
+  t.match(folder.warnings, [/^pod default\/a-node-1 is already defined in .*\/a\.yaml$/]);
 });
 
-test('a manifest that is edited into nonsense leaves its pod as it was, until the file goes', async (t) => {
+test('a manifest that is edited into nonsense leaves its pod as it was for a while, until the file goes', async (t) => {
   const folder = await follow(t);
   await folder.write('a.yaml', manifest('a'));
   await folder.write('b.yaml', manifest('b'));
@@ -88,6 +104,60 @@ test('a manifest that is edited into nonsense leaves its pod as it was, until th
   await eventually('the mended manifest to count', () => imageOf(folder.wanted()[0]) === 'other', 15);
   await rm(path.join(folder.directory, 'a.yaml'));
   await folder.shows('b-node-1');
+});
+
+test('a manifest that stays invalid loses its pod, as it would when the agent restarts, until it is corrected', async (t) => {
+  const folder = await follow(t, undefined, 300);
+  await folder.write('a.yaml', manifest('a'));
+  await folder.write('b.yaml', manifest('b'));
+  await folder.shows('a-node-1', 'b-node-1');
+  await folder.write('a.yaml', manifest('Bad_Name'));
+  await folder.shows('b-node-1');
+  const file = path.join(folder.directory, 'a.yaml');
+  t.match(folder.lines, [
+    {
+      msg: 'static pod manifest rejected, removing its pod unless the manifest is corrected',
+      file,
+      pod: 'default/a-node-1',
+      err: /Bad_Name/,
+      removedAfterMs: 300,
+    },
+    { msg: 'removing static pod: its manifest is still invalid', file, pod: 'default/a-node-1' },
+  ]);
+  t.equal(folder.lines.length, 2, 'each is said once');
+  await folder.write('a.yaml', manifest('a'));
+  await folder.shows('a-node-1', 'b-node-1');
+});
+
+test('the log tells a manifest that is rejected from one of which a part is ignored', async (t) => {
+  const folder = await follow(t);
+  const told = async (name: string, text: string): Promise<Line | undefined> => {
+    const before = folder.lines.length;
+    await folder.write(name, text);
+    await eventually(`${name} to be told of`, () => folder.lines.length > before, 15);
+    t.equal(folder.lines.length, before + 1);
+    return folder.lines[before];
+  };
+  const rejected = { level: 50, msg: 'static pod manifest rejected' };
+  const ignored = { level: 40, msg: 'static pod runs, part of its manifest is ignored' };
+  const at = (name: string) => path.join(folder.directory, name);
+  t.match(await told('a.yaml', manifest('Bad_Name')), { ...rejected, file: at('a.yaml'), err: /Bad_Name/ });
+  t.match(await told('b.yaml', manifest('b', 'i', '  nonsense: 1\n')), {
+    ...ignored,
+    file: at('b.yaml'),
+    pod: 'default/b-node-1',
+    problem: /unknown field "spec\.nonsense"/,
+  });
+  t.match(await told('c.yaml', `# of a chart\n---\n${manifest('c')}---\n${manifest('d')}`), {
+    ...ignored,
+    file: at('c.yaml'),
+    pod: 'default/c-node-1',
+    problem: 'only the first YAML document of a file is read',
+  });
+  await folder.shows('b-node-1', 'c-node-1');
+  await folder.write('e.yaml', `---\n${manifest('e')}---\n# the end\n...\n`);
+  await folder.shows('b-node-1', 'c-node-1', 'e-node-1');
+  t.equal(folder.lines.length, 3, 'a document that says nothing is no second one');
 });
 
 test('a pod keeps its uid while only comments, blanks and the order of fields change', async (t) => {
@@ -123,12 +193,17 @@ test('links to manifests are followed; pipes, folders and links to nothing hold 
   const [, z] = await folder.shows('linked-node-1', 'z-node-1');
   t.equal(imageOf(z), 'i', 'what is being edited is not what is saved');
   t.match(folder.warnings.sort(), [
-    /ELOOP/,
-    /larger than \d+ bytes/,
-    'not a regular file',
-    'not a regular file',
-    'the link leads nowhere',
+    'broken symbolic link: its target /nowhere does not exist',
+    /^cannot read the file: ELOOP: too many symbolic links/,
+    /^cannot read the file: larger than \d+ bytes/,
+    'cannot read the file: not a regular file',
+    'cannot read the file: not a regular file',
   ]);
+  const files = folder.lines.map(({ msg, file }) => `${msg}: ${path.basename(file)}`).sort();
+  t.strictSame(
+    files,
+    ['dangling', 'device', 'huge', 'loop', 'pipe'].map((name) => `static pod manifest rejected: ${name}.yaml`),
+  );
   await rm(path.join(folder.directory, '../elsewhere'));
   await folder.write('w.yaml', manifest('w'));
   await folder.shows('w-node-1', 'z-node-1');
