@@ -109,11 +109,7 @@ class Candidate {
     const plan = planElection(lease, identity, Date.now() - this.#observed.at);
     if (plan === 'wait') {
       const holder = lease?.spec?.holderIdentity;
-      if (holder !== this.#toldOf)
-        logger.info(
-          { identity, lease: name, holder },
-          'waiting for leader election, lease is held by another candidate',
-        );
+      if (holder !== this.#toldOf) logger.info({ identity, lease: name, holder }, 'lease is held by another candidate');
       this.#toldOf = holder;
       return false;
     }
