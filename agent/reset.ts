@@ -27,16 +27,16 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
     try {
       await action();
     } catch (error) {
-      logger.error({ err: (error as Error).message }, `cannot ${what}`);
+      logger.error({ err: (error as Error).message }, `failed to ${what}`);
       failures.push(new HostError(`cannot ${what}: ${(error as Error).message}`, { cause: error }));
     }
   };
 
   const cri = new CriClient(config.containerdSocket);
   try {
-    await attempt('end the pods', () => endPods(cri, config.podLogDir, signal));
-    await attempt('remove the links to logs', () => new ContainerLogLinks(config.containerLogDir).removeDangling());
-    await attempt('remove the cgroups', async () => {
+    await attempt('stop pods', () => endPods(cri, config.podLogDir, signal));
+    await attempt('remove log symlinks', () => new ContainerLogLinks(config.containerLogDir).removeDangling());
+    await attempt('remove cgroups', async () => {
       const cgroups = new PodCgroups({
         tree: await readCgroupTree(),
         driver: await cri.cgroupDriver({ signal }),
@@ -44,27 +44,27 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
       });
       await cgroups.removeAll(signal);
     });
-    await attempt('end the shims without a sandbox', async () => {
+    await attempt('stop orphaned shims', async () => {
       const sandboxes = new Set((await cri.listPodSandboxes({}, { signal })).map(({ id }) => id));
       await endForgottenShims({ socket: config.containerdSocket, namespace: CRI_NAMESPACE, sandboxes }, signal);
     });
   } finally {
     cri.close();
   }
-  await attempt('unmount the volumes', async () => {
+  await attempt('unmount volumes', async () => {
     for (const point of mountPointsBelow(await readMounts(), join(resolve(config.dataDir), 'pods')))
       await unmount(point, signal);
   });
   if (config.serviceProxy) {
-    await attempt('put the settings of the kernel back', () => restoreKernel(resolve(config.dataDir)));
-    await attempt('remove the service rules', () => new Iptables(signal).remove());
+    await attempt('restore kernel settings', () => restoreKernel(resolve(config.dataDir)));
+    await attempt('remove service rules', () => new Iptables(signal).remove());
   }
-  await attempt('remove the routes to other nodes', async () => {
+  await attempt('remove routes to other nodes', async () => {
     for (const { dst, protocol } of await listRoutes(signal)) {
       if (protocol === String(ROUTE_PROTOCOL)) await deleteRoute({ dst, protocol: ROUTE_PROTOCOL }, signal);
     }
   });
-  await attempt('remove the pod bridge', () => deleteLink(config.bridgeName, signal));
+  await attempt('remove pod bridge', () => deleteLink(config.bridgeName, signal));
   const [first] = failures;
   if (first) throw first;
 }

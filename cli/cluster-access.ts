@@ -37,7 +37,7 @@ export async function openCluster(given: string | undefined): Promise<ClusterAcc
   const file = await kubeconfigFile(given, process.env);
   try {
     const kubeconfig = await loadKubeconfig(file);
-    if (!kubeconfig.ca) throw new SettingsError(`kubeconfig ${file}: names no certificate-authority`);
+    if (!kubeconfig.ca) throw new SettingsError(`kubeconfig ${file}: has no certificate-authority`);
     const client = new ApiClient({ ...kubeconfig, userAgent: 'kedge' });
     return { client, ca: kubeconfig.ca.toString(), [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
   } catch (error) {
@@ -51,6 +51,6 @@ export async function advertisedServer(client: ApiClient): Promise<string> {
   const info = await client.get<ConfigMap>(configMaps, 'kube-public', 'cluster-info');
   const published = parse(info.data?.['kubeconfig'] ?? '') as { clusters?: { cluster?: { server?: string } }[] } | null;
   const server = published?.clusters?.[0]?.cluster?.server;
-  if (!server) throw new SettingsError('the ConfigMap kube-public/cluster-info names no server; restart kedge server');
+  if (!server) throw new SettingsError('ConfigMap kube-public/cluster-info has no server; restart kedge server');
   return server;
 }

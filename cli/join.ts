@@ -10,7 +10,7 @@ const logger: Logger = { debug() {}, info() {}, warn: say, error: say };
 /** `kedge join`: what a script runs before it starts an agent, so that it can say why a cluster does not take the host. */
 export const joinCommand = (): Command =>
   settingsFlags(
-    new Command('join').description("get this host's certificate with a token: what the agent does first, and no more"),
+    new Command('join').description("request this host's node certificate with a token, without starting the agent"),
     agentSettings,
   ).action(async (flags: Record<string, unknown>) => {
     const config = await daemonSettings(agentSettings, flags, ['server']);

@@ -52,17 +52,17 @@ async function print(options: KubeconfigCommandOptions): Promise<void> {
 export const kubeconfigCommand = (): Command =>
   new Command('kubeconfig')
     .description("print a kubeconfig; without --user and --group an administrator's")
-    .option('--user <name>', 'the user that the certificate is for', 'kubernetes-admin')
+    .option('--user <name>', 'user name in the certificate', 'kubernetes-admin')
     .option(
       '--group <name...>',
       'the groups of the user; system:masters for the administrator',
       (group: string, groups: readonly string[]) => [...groups, group],
       [] as readonly string[],
     )
-    .option('--ttl <duration>', 'how long the certificate is good', '8760h')
-    .option('--server <url>', 'where the api-server is reached; as the cluster publishes it when absent')
-    .option('--data-dir <folder>', 'where the server keeps its data', '/var/lib/kedge/server')
-    .option('--kubeconfig <file>', `to find the server by: ${KUBECONFIG_HELP}`)
+    .option('--ttl <duration>', 'lifetime of the certificate', '8760h')
+    .option('--server <url>', 'address of the api-server; default: the address published in kube-public/cluster-info')
+    .option('--data-dir <folder>', 'data directory of the server', '/var/lib/kedge/server')
+    .option('--kubeconfig <file>', `used to find the server: ${KUBECONFIG_HELP}`)
     .action((options: KubeconfigCommandOptions) => {
       const administrator = options.user === 'kubernetes-admin' && options.group.length === 0;
       return print(administrator ? { ...options, group: ['system:masters'] } : options);

@@ -7,7 +7,9 @@ import { settingsFlags } from './settings.ts';
 /** `kedge reset`: ends this host's pods and removes what the agent made. */
 export const resetCommand = (): Command =>
   settingsFlags(
-    new Command('reset').description("end this host's pods and take what the agent made off the host; data stays"),
+    new Command('reset').description(
+      "stop this host's pods and remove what the agent created on the host; data is kept",
+    ),
     agentSettings,
   ).action(async (flags: Record<string, unknown>) => {
     requireRoot('reset', 'ends containers and removes mounts and networks');

@@ -70,7 +70,7 @@ async function readSettingsFile(file: string): Promise<Record<string, unknown>> 
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    throw new SettingsError(`cannot read the settings file ${file}: ${reasonOf(error)}`, { cause: error });
+    throw new SettingsError(`failed to read configuration file ${file}: ${reasonOf(error)}`, { cause: error });
   }
   let document: unknown;
   try {
@@ -110,9 +110,7 @@ export async function loadSettings<S extends Settings>(
   for (const [key, value] of Object.entries(file ? await readSettingsFile(file) : {})) {
     const name = byKey.get(key);
     if (name === undefined) {
-      throw new SettingsError(
-        `${file}: there is no setting "${key}"; the nearest is "${nearest(key, [...byKey.keys()])}"`,
-      );
+      throw new SettingsError(`${file}: unknown setting "${key}"; did you mean "${nearest(key, [...byKey.keys()])}"?`);
     }
     fromFile.set(name, value);
   }

@@ -77,7 +77,7 @@ async function list({ kubeconfig }: TokenOptions): Promise<void> {
 
 async function remove(token: string, { kubeconfig }: TokenOptions): Promise<void> {
   const name = secretNameOf(token);
-  if (!name) throw new SettingsError('a token is given as ID or ID.SECRET, 6 and 16 lower-case letters and digits');
+  if (!name) throw new SettingsError('token must be ID or ID.SECRET, with 6 and 16 lower-case letters and digits');
   await using cluster = await openCluster(kubeconfig);
   const [id] = token.split('.');
   try {
@@ -95,17 +95,17 @@ export function tokenCommand(): Command {
   const subcommand = (name: string, description: string): Command =>
     new Command(name).description(description).option('--kubeconfig <file>', KUBECONFIG_HELP);
   return new Command('token')
-    .description('create, list and delete the tokens that hosts join with')
+    .description('create, list and delete bootstrap tokens for joining hosts')
     .addCommand(
-      subcommand('create', 'make a token and print it')
-        .option('--ttl <duration>', 'how long the token is good; 0: for ever', '24h')
+      subcommand('create', 'create a token and print it')
+        .option('--ttl <duration>', 'lifetime of the token; 0: never expires', '24h')
         .option('--description <text>', 'what the token is for', '')
-        .option('--print-join-command', 'print the whole command that makes a host join, to be run there as root')
+        .option('--print-join-command', 'print the full command for joining a host, to be run there as root')
         .action((options: CreateOptions) => create(options)),
     )
     .addCommand(subcommand('list', 'list the tokens').action((options: TokenOptions) => list(options)))
     .addCommand(
-      subcommand('delete', 'delete a token: nobody joins with it any more')
+      subcommand('delete', 'delete a token, so that no host can join with it')
         .argument('<token>', 'ID or ID.SECRET')
         .action((token: string, options: TokenOptions) => remove(token, options)),
     );

@@ -75,7 +75,7 @@ async function runApiServer(
   stack.defer(() => store.close());
   collectWhenIdle(signal, store.dataFile);
   let kubeletIdentity = await readKubeletIdentity(config, pki);
-  if (!kubeletIdentity.ca) logger.warn({}, "nodes' serving certificates are not verified");
+  if (!kubeletIdentity.ca) logger.warn({}, 'kubelet serving certificates are not verified');
   const server = await startApiServer({ config, pki, kubeletIdentity: () => kubeletIdentity, store, logger, signal });
   stack.defer(() => server.close());
   const host = WILDCARDS.has(config.bindAddress) ? '127.0.0.1' : config.bindAddress;
@@ -91,7 +91,7 @@ async function runApiServer(
         server.setCertificate(renewed.serving.certificate, renewed.serving.key);
         access.changes.emit('renewed');
       })
-      .catch((error: Error) => logger.error({ err: error.message }, 'cannot renew the certificates'));
+      .catch((error: Error) => logger.error({ err: error.message }, 'failed to renew certificates'));
   }, CERTIFICATE_CHECK_MS);
   stack.defer(() => clearInterval(renewal));
 
@@ -104,7 +104,7 @@ async function runApiServer(
   if (config.portFile) await writeFile(config.portFile, String(server.port));
   logger.info(
     { address: config.bindAddress, port: server.port, kubeconfig: config.adminKubeconfig },
-    'the api-server is ready',
+    'api-server ready',
   );
   return access;
 }
@@ -154,9 +154,7 @@ async function keepRunning(
     signal.addEventListener('abort', stop, { once: true });
     access?.changes.on('renewed', renew);
     await new Promise<void>((resolve) => {
-      thread.once('error', (error) =>
-        logger.error({ role: options.role, err: error }, 'a role failed and is started again'),
-      );
+      thread.once('error', (error) => logger.error({ role: options.role, err: error }, 'role failed, restarting'));
       thread.once('exit', () => resolve());
     });
     signal.removeEventListener('abort', stop);

@@ -38,7 +38,7 @@ export async function stopSandbox(
     const [, file] = BUSY_NAMESPACE.exec(error.message) ?? [];
     if (file === undefined) throw error;
     await free(file).catch((why: Error) => {
-      const remedy = `${file} is a mount point that is hidden below another mount; a reboot frees it`;
+      const remedy = `${file} is a mount point hidden by another mount; reboot to release it`;
       throw new Error(`${error.message}; ${remedy} (${why.message})`, { cause: error });
     });
     await cri.stopPodSandbox(sandboxId, options);

@@ -44,7 +44,7 @@ export function dropUnreadInput(containerd: Containerd, containerId: string, log
     if (id === containerId) return;
     drop(containerd, containerId, id, over.signal).catch((error: unknown) => {
       if (over.signal.aborted || isGone(error)) return;
-      logger.warn({ err: error, containerId }, 'the unread input of a command that has ended cannot be dropped');
+      logger.warn({ err: error, containerId }, 'failed to discard unread input of finished command');
     });
   });
   // A runtime that has no such events has other ways with input, and one that goes away takes its commands' connections along.

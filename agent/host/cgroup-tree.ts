@@ -59,7 +59,7 @@ export function cgroupTree(mountInfo: string): CgroupTree {
   }
   const unified = mounts.find(({ type }) => type === 'cgroup2');
   if (!unified)
-    throw new HostError('no cgroup controllers for cpu and memory are mounted below /sys/fs/cgroup: mount them');
+    throw new HostError('cgroup controllers cpu and memory are not mounted below /sys/fs/cgroup: mount them');
   return new CgroupV2(unified.mountPoint);
 }
 

@@ -50,7 +50,7 @@ export async function run(program: string, args: readonly string[], options: Run
   } catch (error) {
     if (child && !(error instanceof ProgramError)) leaveBehind(child);
     if (!(error instanceof DeadlineError)) throw error;
-    throw new ProgramError(program, args, null, `does not end, even when killed (limit ${timeoutMs} ms)`, '');
+    throw new ProgramError(program, args, null, `did not exit after SIGKILL (limit ${timeoutMs} ms)`, '');
   }
 }
 
@@ -74,7 +74,7 @@ function ended(
     child.on('error', (error) => reject(new ProgramError(program, args, null, error.message, stderr)));
     child.on('close', (code, killedBy) => {
       if (code === 0) return resolve({ stdout, stderr });
-      const how = killedBy ? `ended by ${killedBy} (limit ${timeoutMs} ms)` : `exit code ${code}`;
+      const how = killedBy ? `killed by ${killedBy} (limit ${timeoutMs} ms)` : `exit code ${code}`;
       reject(new ProgramError(program, args, code, how, stderr));
     });
     // A program that ends without reading its input is judged by its exit code, not by the broken pipe.

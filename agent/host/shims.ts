@@ -48,7 +48,7 @@ export async function endForgottenShims(
 async function ended(pid: string, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + END_TIMEOUT_MS;
   while ((await commandLine(pid)) !== '') {
-    if (performance.now() > deadline) throw new Error(`the containerd shim ${pid} does not end`);
+    if (performance.now() > deadline) throw new Error(`containerd shim ${pid} did not exit`);
     await sleep(LOOK_AGAIN_MS, undefined, { signal });
   }
 }

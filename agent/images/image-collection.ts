@@ -74,7 +74,7 @@ export class ImageCollection {
         await this.collect(signal);
       } catch (error) {
         if (signal.aborted) return;
-        this.#options.logger.warn({ err: (error as Error).message }, 'images could not be looked through');
+        this.#options.logger.warn({ err: (error as Error).message }, 'image garbage collection failed');
       }
       await sleep(PERIOD_MS, undefined, { signal }).catch(() => undefined);
     }
@@ -113,7 +113,7 @@ export class ImageCollection {
     let freed = 0;
     for (const image of imagesToRemove([...this.#known.values()], inUse, new Set(pinned), bytesToFree, Date.now())) {
       await cri.removeImage(image.id, { signal });
-      logger.info({ image: image.repoTags[0] ?? image.id, bytes: image.size }, 'removed an image that nothing uses');
+      logger.info({ image: image.repoTags[0] ?? image.id, bytes: image.size }, 'removed unused image');
       this.#known.delete(image.id);
       freed += image.size;
     }

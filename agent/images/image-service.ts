@@ -109,7 +109,7 @@ export class ImageService {
       try {
         const id = await this.#cri.pullImage(name, auth, request.sandboxConfig, { signal });
         const image = await this.#cri.imageStatus(id, { signal });
-        if (image === undefined) throw new Error(`image ${name} vanished after it was pulled`);
+        if (image === undefined) throw new Error(`image ${name} not found after it was pulled`);
         return image;
       } catch (error) {
         signal.throwIfAborted();

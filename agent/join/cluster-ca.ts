@@ -26,16 +26,16 @@ export async function fetchClusterCa(server: string, hash: string, signal: Abort
   const found = publicKeyHash(ca);
   if (found !== hash)
     throw new JoinError(
-      `the CA of ${server} has the hash ${found}, not ${hash}: it is another cluster, or somebody sits in between`,
+      `the CA of ${server} has the hash ${found}, not ${hash}: it is another cluster, or the connection is intercepted`,
     );
   const now = Date.now();
   if (ca.validFromDate.getTime() > now)
     throw new JoinError(
-      `this host's clock says ${new Date(now).toISOString()}, before the cluster's CA was made (${ca.validFromDate.toISOString()}): set the clock`,
+      `this host's clock (${new Date(now).toISOString()}) is before the start of the cluster CA's validity (${ca.validFromDate.toISOString()}): set the clock`,
     );
   if (ca.validToDate.getTime() < now)
     throw new JoinError(
-      `by this host's clock (${new Date(now).toISOString()}) the cluster's CA expired on ${ca.validToDate.toISOString()}`,
+      `the cluster's CA has expired (this host's clock: ${new Date(now).toISOString()}): it was valid until ${ca.validToDate.toISOString()}`,
     );
   return ca.toString();
 }
@@ -48,12 +48,9 @@ async function readClusterInfo(server: string, signal: AbortSignal): Promise<str
     return info.data?.['kubeconfig'] ?? '';
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
-    throw new JoinError(
-      `${server} does not publish what joining nodes need (kube-public/cluster-info): ${error.message}`,
-      {
-        cause: error,
-      },
-    );
+    throw new JoinError(`failed to get ConfigMap kube-public/cluster-info from ${server}: ${error.message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -67,6 +64,8 @@ function certificateIn(server: string, kubeconfig: string): X509Certificate {
   try {
     return new X509Certificate(Buffer.from(data ?? '', 'base64'));
   } catch (error) {
-    throw new JoinError(`the cluster-info that ${server} publishes holds no readable CA certificate`, { cause: error });
+    throw new JoinError(`ConfigMap kube-public/cluster-info of ${server} has no valid CA certificate`, {
+      cause: error,
+    });
   }
 }

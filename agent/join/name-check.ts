@@ -34,7 +34,7 @@ export async function checkNameIsFree(
   if (!node || !isTakenBy(node, lease, self, Date.now())) return;
   const address = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? 'another host';
   throw new JoinError(
-    `the name ${nodeName} is taken by a node that is alive at ${address}: this one needs another host name or node-name`,
+    `the name ${nodeName} is in use by a running node at ${address}: choose another host name or node-name`,
   );
 }
 

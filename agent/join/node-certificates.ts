@@ -36,7 +36,7 @@ function parsePair(text: string, path: string): CertifiedKey {
   const key = PRIVATE_KEY.exec(text)?.[0] ?? '';
   try {
     const leaf = new X509Certificate(certificate);
-    if (!leaf.checkPrivateKey(createPrivateKey(key))) throw new Error('the key is not the one of the certificate');
+    if (!leaf.checkPrivateKey(createPrivateKey(key))) throw new Error('the key does not match the certificate');
     return {
       certificate,
       key,
@@ -47,7 +47,7 @@ function parsePair(text: string, path: string): CertifiedKey {
     };
   } catch (error) {
     throw new JoinError(
-      `${path} holds no usable certificate and key (${(error as Error).message}); remove it and join again with a token`,
+      `${path} has no valid certificate and key (${(error as Error).message}); remove it and join again with a token`,
       { cause: error },
     );
   }

@@ -39,7 +39,7 @@ export async function keepRenewed(
     } catch (error) {
       if (signal.aborted) return;
       dueMs = Date.now() + backoffMs(RETRY, ++failures);
-      logger.warn({ purpose, err: (error as Error).message }, 'the certificate could not be renewed');
+      logger.warn({ purpose, err: (error as Error).message }, 'failed to renew certificate');
     }
   }
 }

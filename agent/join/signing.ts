@@ -24,8 +24,8 @@ const USAGES = {
 } as const;
 /** What does not work until then. */
 const CONSEQUENCE = {
-  client: 'this host is no node of the cluster, or ceases to be one when its present certificate expires',
-  serving: 'the control plane does not reach the logs of this node, nor exec, attach, port-forward and metrics',
+  client: 'the host cannot join the cluster, or leaves it when its current certificate expires',
+  serving: 'logs, exec, attach, port-forward and metrics of this node are unavailable',
 } as const;
 /** When to say that the request still waits. */
 const PATIENCE_MS = 10_000;
@@ -67,14 +67,14 @@ export async function requestCertificate(
   const patience = setTimeout(() => {
     logger.warn(
       { request: name, consequence: CONSEQUENCE[purpose] },
-      `the certificate request waits for approval: kubectl certificate approve ${name}`,
+      `certificate signing request is pending approval: kubectl certificate approve ${name}`,
     );
     onWaiting?.(name);
   }, PATIENCE_MS);
   try {
     const certificate = await waitForCertificate(client, name, signal);
     if (!new X509Certificate(certificate).checkPrivateKey(key))
-      throw new JoinError(`the cluster signed another key than this node's in ${name}`);
+      throw new JoinError(`the certificate issued for ${name} does not match this node's key`);
     return certificate;
   } finally {
     clearTimeout(patience);
@@ -86,7 +86,7 @@ function certificateOf({ metadata, status }: CertificateSigningRequest): string 
   for (const { type, message, reason } of status?.conditions ?? []) {
     if (type === 'Denied' || type === 'Failed')
       throw new JoinError(
-        `the certificate request ${metadata?.name ?? ''} was ${type === 'Denied' ? 'denied' : 'not signed'}: ${message || reason || 'no reason given'}`,
+        `certificate signing request ${metadata?.name ?? ''} was ${type === 'Denied' ? 'denied' : 'not signed'}: ${message || reason || 'no reason given'}`,
       );
   }
   return status?.certificate ? Buffer.from(status.certificate, 'base64').toString() : undefined;
@@ -97,7 +97,7 @@ async function waitForCertificate(client: ApiClient, name: string, signal: Abort
   for (let failures = 0; ;) {
     try {
       const { items, metadata } = await client.list(certificateSigningRequests, { fieldSelector, signal });
-      if (items.length === 0) throw new JoinError(`somebody deleted the certificate request ${name}`);
+      if (items.length === 0) throw new JoinError(`certificate signing request ${name} was deleted`);
       for (const item of items) {
         const certificate = certificateOf(item);
         if (certificate) return certificate;

@@ -22,7 +22,7 @@ export async function applyKernelSettings(logger: Logger): Promise<string[]> {
         await run('modprobe', ['--', module]);
         logger.info({ module }, 'kernel module loaded');
       }
-      if (await writeSysctl(key, value)) logger.info({ key, value }, 'kernel setting changed');
+      if (await writeSysctl(key, value)) logger.info({ key, value }, 'sysctl changed');
     } catch (error) {
       problems.push(`cannot set ${key}: ${(error as Error).message}`);
     }

@@ -100,7 +100,7 @@ export class PodNetwork {
       })
       .catch((error: unknown) => {
         this.#podCidr = '';
-        logger.error({ err: (error as Error).message }, "cannot write the pods' network configuration");
+        logger.error({ err: (error as Error).message }, 'failed to write CNI configuration');
       });
   }
 }

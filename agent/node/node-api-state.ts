@@ -2,10 +2,10 @@
 import type { ServingTrouble } from '../join/join.ts';
 import type { Verdict } from './node-status.ts';
 
-const CONSEQUENCE = 'logs, exec, attach, port-forward and metrics of this node are not available';
+const CONSEQUENCE = 'logs, exec, attach, port-forward and metrics of this node are unavailable';
 
 export class NodeApiState {
-  #trouble: ServingTrouble = { reason: 'NodeAPIStarting', message: 'the node API is not served yet' };
+  #trouble: ServingTrouble = { reason: 'NodeAPIStarting', message: 'the node API is not ready yet' };
   #validToMs = 0;
 
   /** The API is served with a certificate that is valid until then. */
@@ -20,7 +20,7 @@ export class NodeApiState {
 
   /** Of the condition NodeAPIUnavailable: as NetworkUnavailable, it is True when something is wrong. */
   verdict(nowMs: number): Verdict {
-    if (nowMs < this.#validToMs) return { status: 'False', reason: 'NodeAPIServed', message: 'the node API is served' };
+    if (nowMs < this.#validToMs) return { status: 'False', reason: 'NodeAPIServed', message: 'the node API is ready' };
     const { reason, message } = this.#trouble;
     return { status: 'True', reason, message: `${CONSEQUENCE}: ${message}` };
   }

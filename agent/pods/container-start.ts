@@ -138,7 +138,7 @@ async function start(
   } catch (error) {
     // Collectors of logs miss it; the container is none the worse.
     const err = (error as Error).message;
-    services.logger.warn({ pod: pod.metadata?.uid, container: container.name, err }, 'no link to the log was made');
+    services.logger.warn({ pod: pod.metadata?.uid, container: container.name, err }, 'failed to create log symlink');
   }
   await services.starts.run(signal, async () => {
     try {

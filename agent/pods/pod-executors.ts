@@ -81,7 +81,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, services: PodService
     async tearDown(_action, signal) {
       await volumes.tearDown(uid, signal);
       if (!(await cgroups.removePod(uid, signal))) {
-        services.logger.warn({ pod: uid }, 'processes linger in the cgroup of a pod that has ended');
+        services.logger.warn({ pod: uid }, 'failed to remove cgroup of terminated pod: it still has processes');
       }
     },
   };

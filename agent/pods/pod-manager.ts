@@ -184,7 +184,7 @@ export class PodManager {
         return this.#cleanUp(signal);
       })
       .catch((error: unknown) => {
-        if (!signal.aborted) logger.warn({ err: (error as Error).message }, 'not all that pods have left was removed');
+        if (!signal.aborted) logger.warn({ err: (error as Error).message }, 'failed to clean up orphaned pods');
       });
     await Promise.all(parts);
     await Promise.all(this.#running);
@@ -308,7 +308,8 @@ export class PodManager {
       .run(signal)
       .then(() => (signal.aborted ? undefined : this.#finish(worker)))
       .catch((error: unknown) => {
-        if (!signal.aborted) this.#options.logger.error({ pod: uid, err: (error as Error).message }, 'a pod was lost');
+        if (!signal.aborted)
+          this.#options.logger.error({ pod: uid, err: (error as Error).message }, 'pod worker failed');
       })
       .finally(() => {
         probes[Symbol.dispose]();
@@ -368,14 +369,14 @@ export class PodManager {
         await this.#services.logLinks?.removeDangling(pod);
       });
     } catch (error) {
-      logger.warn({ pod: pod.metadata?.uid, err: (error as Error).message }, 'the logs of a pod were not removed');
+      logger.warn({ pod: pod.metadata?.uid, err: (error as Error).message }, 'failed to remove pod logs');
     }
   }
 
   /** Ends pods that run here and are wanted by nobody; removes what pods have left behind. */
   async #cleanUp(signal: AbortSignal): Promise<void> {
     for (const pod of this.#inventory.orphans((uid) => this.#workers.get(uid) !== undefined || this.#done.has(uid))) {
-      this.#options.logger.info({ pod: pod.metadata?.uid, name: pod.metadata?.name }, 'ending a pod that nobody wants');
+      this.#options.logger.info({ pod: pod.metadata?.uid, name: pod.metadata?.name }, 'removing orphaned pod');
       this.#start(pod, 'api').end(graceOf(pod), true);
     }
     await this.#inventory.removeLeftovers((uid) => this.#workers.get(uid) !== undefined, signal);
@@ -388,7 +389,7 @@ export class PodManager {
       this.#balancing = undefined;
       const { cgroups, logger } = this.#options;
       cgroups.balance([...this.#workers].map(({ pod }) => pod)).catch((error: unknown) => {
-        logger.warn({ err: (error as Error).message }, 'the weight of burstable pods could not be set');
+        logger.warn({ err: (error as Error).message }, 'failed to set CPU weight of burstable pods');
       });
     }, BALANCE_MS).unref();
   }

@@ -101,4 +101,4 @@ class Reader {
   }
 }
 
-const malformed = (): Error => new Error('the answer is no grpc.health.v1.HealthCheckResponse');
+const malformed = (): Error => new Error('response is not a grpc.health.v1.HealthCheckResponse');

@@ -84,7 +84,7 @@ function call(session: ClientHttp2Session, service: string, limitMs: number): Pr
       answer.push(chunk);
       answerBytes += chunk.length;
       if (answerBytes > MAX_ANSWER_BYTES)
-        reject(new RpcError(code.RESOURCE_EXHAUSTED, 'the answer is too long for a health check'));
+        reject(new RpcError(code.RESOURCE_EXHAUSTED, 'response is too long for a health check'));
     });
     stream.on('error', reject);
     stream.on('close', () => resolve({ headers, body: Buffer.concat(answer) }));
@@ -96,7 +96,7 @@ function servingStatus({ headers, body }: RpcAnswer): number {
   const grpcStatus = headers['grpc-status'];
   if (grpcStatus === undefined) {
     const status = headers[':status'];
-    if (status === undefined || status === 200) throw new RpcError(code.UNAVAILABLE, 'the call was broken off');
+    if (status === undefined || status === 200) throw new RpcError(code.UNAVAILABLE, 'the call was interrupted');
     throw new RpcError(code.UNKNOWN, `unexpected HTTP status code received from server: ${status}`);
   }
   const status: code = Number(grpcStatus);

@@ -50,7 +50,7 @@ export class ProbeLoop implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    this.#stop.abort(new Error('the probe is over'));
+    this.#stop.abort(new Error('probe stopped'));
   }
 
   #arm(ms: number): void {

@@ -6,13 +6,17 @@ import { readSysctl, writeSysctl } from '../host/sysctl.ts';
 
 const SETTINGS: readonly { readonly key: string; readonly value: string; readonly without: string }[] = [
   // Only behind the rule that keeps others from the addresses of loopback.
-  { key: 'net.ipv4.conf.all.route_localnet', value: '1', without: 'node ports do not answer at 127.0.0.1' },
+  { key: 'net.ipv4.conf.all.route_localnet', value: '1', without: 'node ports are unavailable on 127.0.0.1' },
   // kube-proxy's defaults, in seconds. The kernel's minute for the second cuts off answers that take longer.
-  { key: 'net.netfilter.nf_conntrack_tcp_timeout_established', value: '86400', without: 'quiet connections end early' },
+  {
+    key: 'net.netfilter.nf_conntrack_tcp_timeout_established',
+    value: '86400',
+    without: 'idle connections are closed early',
+  },
   {
     key: 'net.netfilter.nf_conntrack_tcp_timeout_close_wait',
     value: '3600',
-    without: 'half-closed connections end early',
+    without: 'half-closed connections are closed early',
   },
 ];
 

@@ -112,7 +112,8 @@ function readAll<T>(
   return texts.flatMap((padded, index) => {
     const text = padded?.trim() ?? '';
     const value = read(text);
-    if (value === undefined && text !== '') problems.push(`${field}[${index}] ${JSON.stringify(text)} is left out`);
+    if (value === undefined && text !== '')
+      problems.push(`${field}[${index}] ${JSON.stringify(text)} is invalid and ignored`);
     return value ?? [];
   });
 }
@@ -132,7 +133,7 @@ function affinityOf(spec: NonNullable<Service['spec']>, problems: string[]): Aff
   if (spec.sessionAffinity !== 'ClientIP') return undefined;
   const wanted = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds;
   const seconds = asAffinitySeconds(wanted ?? DEFAULT_AFFINITY_SECONDS);
-  if (seconds === undefined) problems.push(`a session affinity of ${JSON.stringify(wanted)} s is left out`);
+  if (seconds === undefined) problems.push(`session affinity timeout ${JSON.stringify(wanted)} is invalid and ignored`);
   return seconds;
 }
 
@@ -143,7 +144,7 @@ function portsOf({ metadata, spec = {} }: Service, problems: string[]): ServiceF
     const label = asLabel(namespace, service, name);
     const [protocol, port] = [asProtocol(rest.protocol ?? 'TCP'), asPort(rest.port)];
     if (label === undefined || protocol === undefined || port === undefined) {
-      problems.push(`spec.ports[${index}] is left out`);
+      problems.push(`spec.ports[${index}] is invalid and ignored`);
       return [];
     }
     return { name, port: { label, protocol, port, nodePort: hasNodePorts ? asPort(nodePort) : undefined } };

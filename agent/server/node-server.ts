@@ -71,7 +71,7 @@ export class NodeServer {
     // A followed log and a held port-forward last as long as their clients like.
     this.#server.requestTimeout = 0;
     const { logger } = options;
-    const lost = (error: unknown): void => logger.error({ err: error }, 'a caller could not be answered');
+    const lost = (error: unknown): void => logger.error({ err: error }, 'failed to serve request');
     this.#server.on(
       'request',
       guarded(

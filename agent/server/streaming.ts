@@ -143,10 +143,7 @@ async function upgradeToSpdy(url: URL, protocol: string): Promise<Extract<Upgrad
   const answer = await reachRuntime(requestUpgrade({ url, method: 'POST', headers, agent: false }));
   if (answer.upgraded) return answer;
   const text = (await answer.response.toArray()).join('');
-  throw new NodeApiError(
-    answer.response.statusCode ?? 500,
-    text || 'the container runtime did not upgrade the connection',
-  );
+  throw new NodeApiError(answer.response.statusCode ?? 500, text || 'container runtime did not upgrade the connection');
 }
 
 async function reachRuntime(answer: Promise<UpgradeAnswer>): Promise<UpgradeAnswer> {
@@ -155,7 +152,7 @@ async function reachRuntime(answer: Promise<UpgradeAnswer>): Promise<UpgradeAnsw
   } catch (error) {
     throw new NodeApiError(
       500,
-      `cannot reach the streaming server of the container runtime: ${(error as Error).message}`,
+      `failed to connect to the streaming server of the container runtime: ${(error as Error).message}`,
     );
   }
 }

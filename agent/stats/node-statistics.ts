@@ -96,7 +96,7 @@ export class NodeStatistics implements Documents {
     let failed = false;
     const pods = await readPods(this.#options, detail, (pod, { message }) => {
       failed = true;
-      this.#options.logger.warn({ pod: pod.metadata?.uid, err: message }, 'what a pod uses could not be read');
+      this.#options.logger.warn({ pod: pod.metadata?.uid, err: message }, 'failed to read pod statistics');
     });
     return { pods, failed };
   }
@@ -120,7 +120,7 @@ export class NodeStatistics implements Documents {
       return await asking;
     } catch (error) {
       if (!(error instanceof CriError)) throw error;
-      this.#options.logger.warn({ err: error.message }, 'the container runtime did not say what it uses');
+      this.#options.logger.warn({ err: error.message }, 'failed to read container runtime statistics');
       return otherwise;
     }
   }

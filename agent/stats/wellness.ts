@@ -17,16 +17,16 @@ export async function unwell({ cri, stuckPods }: WellnessOptions): Promise<strin
   try {
     const { conditions } = await cri.status({ limitMs: RUNTIME_LIMIT_MS });
     const runtime = conditions.find(({ type, status }) => type === 'RuntimeReady' && !status);
-    if (runtime) reasons.push(`the container runtime is not ready: ${runtime.message || runtime.reason}`);
+    if (runtime) reasons.push(`container runtime is not ready: ${runtime.message || runtime.reason}`);
   } catch (error) {
     if (!(error instanceof CriError)) throw error;
-    reasons.push(`the container runtime does not answer at ${cri.socket}: ${error.message}`);
+    reasons.push(`container runtime is not responding at ${cri.socket}: ${error.message}`);
   }
   const stuck = stuckPods();
   if (stuck.length > 0) {
     const shown = stuck.slice(0, NAMES_SHOWN).join(', ');
     const more = stuck.length > NAMES_SHOWN ? ` and ${stuck.length - NAMES_SHOWN} more` : '';
-    reasons.push(`nothing is known of these pods any more, their workers are stuck: ${shown}${more}`);
+    reasons.push(`pod workers are stuck: ${shown}${more}`);
   }
   return reasons.length === 0 ? undefined : reasons.join('; ');
 }

@@ -16,7 +16,8 @@ export const emptyDir: VolumePlugin = {
     const { pod, directory, signal } = context;
     const medium = wanted?.medium ?? '';
     const group = pod.spec?.securityContext?.fsGroup;
-    if (medium.startsWith('HugePages')) throw new Error('emptyDir on huge pages is not supported yet by this version');
+    if (medium.startsWith('HugePages'))
+      throw new Error('emptyDir with medium HugePages is not supported yet by this version');
     if (medium !== '' && medium !== 'Memory') throw new Error(`unknown storage medium ${JSON.stringify(medium)}`);
     if (medium === '') return makeVolumeDirectory(directory, modeFor(group, DISK_MODE, true, false), group ?? 0);
     if (context.isMounted(directory)) return;

@@ -239,12 +239,12 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     for (let round = 0; left.length > 0 && round < MAX_UNMOUNT_ROUNDS; round++) {
       for (const mountPoint of left) {
         const how = await unmount(mountPoint, signal);
-        if (how === 'detached') logger.warn({ podUid, mountPoint }, 'a volume did not let go and was detached');
+        if (how === 'detached') logger.warn({ podUid, mountPoint }, 'unmounted busy volume lazily');
       }
       left = mountPointsBelow(await readMounts(), directory);
     }
     // Removing would reach into what is still mounted, which is not the pod's to lose.
-    if (left.length > 0) throw new VolumeError(`cannot unmount ${left.join(', ')}`);
+    if (left.length > 0) throw new VolumeError(`failed to unmount ${left.join(', ')}`);
     // rm(1) walks by open directories, follows no link and does not leave the file system.
     if (await isThere(directory))
       await run('rm', ['-rf', '--one-file-system', '--', directory], { signal, timeoutMs: REMOVE_TIMEOUT_MS });

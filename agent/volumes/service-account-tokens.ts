@@ -104,7 +104,7 @@ export class ServiceAccountTokens {
       request,
       { signal },
     );
-    if (!status?.token) throw new Error(`the api-server gave no token for service account ${serviceAccount}`);
+    if (!status?.token) throw new Error(`api-server returned no token for service account ${serviceAccount}`);
     const expiresAtMs = Date.parse(status.expirationTimestamp ?? '') || issuedAtMs + expirationSeconds * 1000;
     return { text: status.token, expiresAtMs, dueAtMs: dueAt(issuedAtMs, expiresAtMs) };
   }

@@ -41,13 +41,13 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<void>
   if (!isReachable(options.advertiseAddress)) {
     options.logger.warn(
       { address: options.advertiseAddress },
-      'the kubernetes Service has no endpoint: no other host reaches this address; set advertise-address',
+      'kubernetes Service has no endpoint: the address is unreachable from other hosts, set advertise-address',
     );
   }
   await ensureAll(options);
   const timer = setInterval(() => {
     ensureAll(options).catch((error: unknown) => {
-      options.logger.warn({ err: error }, 'the objects that every cluster has could not be kept');
+      options.logger.warn({ err: error }, 'failed to reconcile bootstrap objects');
     });
   }, RECONCILE_INTERVAL_MS);
   options.signal.addEventListener('abort', () => clearInterval(timer), { once: true });

@@ -44,11 +44,11 @@ export function expireEvents(options: EventExpiryOptions): void {
     const old = young < 0 ? written : written.slice(0, young);
     written = young < 0 ? [] : written.slice(young);
     removeAll(old, options)
-      .catch((error: unknown) => logger.error({ err: error }, 'old events could not be removed'))
+      .catch((error: unknown) => logger.error({ err: error }, 'failed to remove expired events'))
       .finally(() => {
         timer = written.length > 0 && !signal.aborted ? setTimeout(sweep, ttlMs / SWEEPS_PER_TTL).unref() : undefined;
       })
-      .catch((error: unknown) => logger.error({ err: error }, 'old events are swept no longer'));
+      .catch((error: unknown) => logger.error({ err: error }, 'event expiry stopped'));
   };
 
   for (const entry of events.cache.entries('')) note(entry);
@@ -76,6 +76,6 @@ async function remove(
     if (error instanceof ConflictError) return;
     // A full disk takes deletions neither; the event stays until the server starts again.
     if (!(error instanceof StoreUnavailableError)) throw error;
-    logger.warn({ err: error, namespace, name }, 'an old event could not be removed');
+    logger.warn({ err: error, namespace, name }, 'failed to remove expired event');
   }
 }

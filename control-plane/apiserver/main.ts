@@ -50,7 +50,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     tokenFile: config.tokenAuthFile ? await readFile(config.tokenAuthFile, 'utf8') : '',
     clusterDomain: config.clusterDomain,
     allowPrivileged: config.allowPrivileged,
-    onError: (error) => logger.error({ err: error }, 'a background task of the api-server failed'),
+    onError: (error) => logger.error({ err: error }, 'api-server background task failed'),
   });
   const server = await serve({
     core,

@@ -41,7 +41,7 @@ export class Registry {
       const home = kind.storedAs ?? groupResource(kind);
       const storedKind = kind.storedAs ? kinds.find((other) => groupResource(other) === home) : kind;
       if (!storedKind)
-        throw new Error(`${groupResource(kind)} is stored as ${home}, which is no kind of this registry`);
+        throw new Error(`${groupResource(kind)} is stored as ${home}, which is not a kind of this registry`);
       const prefix = `${ROOT}${storedKind.group || 'core'}/${storedKind.plural}/`;
       const cache = homes.get(home) ?? new ResourceCache(storedKind);
       homes.set(home, cache);

@@ -187,7 +187,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     let status = statusOf(error);
     if (!status) {
       status = unforeseen(error);
-      logger.error({ err: error, verb: info.verb, path: info.path, auditId: exchange.auditId }, 'a request failed');
+      logger.error({ err: error, verb: info.verb, path: info.path, auditId: exchange.auditId }, 'request failed');
     }
     if (response.headersSent) response.destroy();
     else sendStatus(exchange, status);
@@ -195,7 +195,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
 
   /** The last resort, where even the answer to a failure has failed. */
   const abandon = (error: unknown, { method, url }: Request, response: Response): void => {
-    logger.error({ err: error, method, path: url }, 'a request could not be answered');
+    logger.error({ err: error, method, path: url }, 'failed to respond to request');
     response.destroy();
   };
 
@@ -209,7 +209,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     if (connection) turns.take(connection, () => startRequest(request, response));
   };
 
-  const onStreamError = (error: Error): void => logger.debug({ err: error }, 'a request or its answer broke off');
+  const onStreamError = (error: Error): void => logger.debug({ err: error }, 'request or response interrupted');
 
   /** Whether a request that offers to upgrade its connection is taken at its word; to all others the offer is void. */
   const upgrades = (request: IncomingMessage): boolean => {
@@ -217,13 +217,13 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
       return router.connectorFor(parseRequestInfo(request.method ?? 'GET', request.url ?? '/')) !== undefined;
     } catch (error) {
       // What is wrong with the request is told by the ordinary way of answering it.
-      logger.debug({ err: error }, 'an upgrade was refused');
+      logger.debug({ err: error }, 'upgrade rejected');
       return false;
     }
   };
 
   const onUpgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    socket.on('error', (error) => logger.debug({ err: error }, 'an upgraded connection failed'));
+    socket.on('error', (error) => logger.debug({ err: error }, 'upgraded connection failed'));
     const info = parseRequestInfo(request.method ?? 'GET', request.url ?? '/');
     const user = await authenticate(gate, credentials.of(request));
     const acting = authorize(gate, user, info, request);
@@ -234,7 +234,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
 
   const refuseUpgrade = (error: unknown, request: IncomingMessage, socket: Duplex): void => {
     const status = statusOf(error) ?? unforeseen(error);
-    if (!(error instanceof StatusError)) logger.error({ err: error, path: request.url }, 'an upgrade failed');
+    if (!(error instanceof StatusError)) logger.error({ err: error, path: request.url }, 'upgrade failed');
     if (socket.writable) socket.end(rawAnswer(status));
   };
 
@@ -275,13 +275,13 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   server.on('upgrade', guarded(onUpgrade, refuseUpgrade));
   server.on(
     'connect',
-    guarded(refuseTunnel, (error) => logger.error({ err: error }, 'a tunnel could not be refused')),
+    guarded(refuseTunnel, (error) => logger.error({ err: error }, 'failed to reject CONNECT request')),
   );
-  server.on('tlsClientError', (error: Error) => logger.debug({ err: error }, 'a TLS handshake failed'));
-  server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'an HTTP/2 session failed'));
+  server.on('tlsClientError', (error: Error) => logger.debug({ err: error }, 'TLS handshake failed'));
+  server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'HTTP/2 session failed'));
   server.listen(options.port, options.address);
   await once(server, 'listening');
-  server.on('error', (error) => logger.error({ err: error }, 'the listener failed'));
+  server.on('error', (error) => logger.error({ err: error }, 'listener failed'));
 
   return {
     port: (server.address() as AddressInfo).port,

@@ -60,7 +60,7 @@ export async function runPodGarbageCollector(context: ControllerContext): Promis
   async function collectOrphans(nodeName: string): Promise<void> {
     if (informers.nodes.get('', nodeName) || (await isThere(nodeName))) return;
     for (const pod of informers.pods.byIndex('node', nodeName)) {
-      logger.info({ pod: `${pod.namespace}/${pod.name}`, node: nodeName }, 'removing a pod whose node is gone');
+      logger.info({ pod: `${pod.namespace}/${pod.name}`, node: nodeName }, 'deleting pod of removed node');
       if (!isTerminated(pod)) await markFailed(pod);
       await remove(pod);
     }

@@ -108,8 +108,7 @@ export async function runReplicaSetController(context: ControllerContext): Promi
     if (adopt.length > 0) {
       // The picture may be old: a ReplicaSet that is gone or going must not take pods over.
       const fresh = await client.get(resource, namespace, name, { signal });
-      if (fresh.metadata?.uid !== uid || fresh.metadata.deletionTimestamp)
-        throw new Error(`${name} is another one by now`);
+      if (fresh.metadata?.uid !== uid || fresh.metadata.deletionTimestamp) throw new Error(`${name} was replaced`);
     }
     for (const pod of adopt) {
       const ownerReferences = [controllerReference(API_VERSION, KIND, replicaSet)];

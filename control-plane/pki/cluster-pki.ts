@@ -63,9 +63,11 @@ async function openAuthority(directory: string, now: number, store: string | und
   const there = await readKeyPair(certificatePath, keyPath);
   if (there) {
     const certificate = parseCertificate(there.certificate, certificatePath);
-    if (!certificate.ca) throw new PkiError(`${certificatePath} is not the certificate of a CA`);
+    if (!certificate.ca) throw new PkiError(`${certificatePath} is not a CA certificate`);
     if (certificate.validToDate.getTime() <= now) {
-      throw new PkiError(`${certificatePath} expired on ${certificate.validTo}; put a renewed CA certificate in place`);
+      throw new PkiError(
+        `${certificatePath} expired on ${certificate.validTo}; replace it with a renewed CA certificate`,
+      );
     }
     return there;
   }

@@ -30,10 +30,10 @@ export async function readKubeletIdentity(
     kubeletVerifyServingCertificates: verify,
   } = settings;
   if (Boolean(certificatePath) !== Boolean(keyPath))
-    throw new PkiError('kubelet-client-certificate and kubelet-client-key go together: give both or neither');
+    throw new PkiError('kubelet-client-certificate and kubelet-client-key must be set together');
   if (caPath && !verify)
     throw new PkiError(
-      'kubelet-certificate-authority is of no use when kubelet-verify-serving-certificates is false: drop one of them',
+      'kubelet-certificate-authority has no effect when kubelet-verify-serving-certificates is false: remove one of them',
     );
   const cert = certificatePath ? await readCertificate(certificatePath) : pki.kubeletClient.certificate;
   const key = keyPath ? await readPem(keyPath) : pki.kubeletClient.key;
@@ -53,7 +53,7 @@ async function readCertificate(path: string): Promise<string> {
   try {
     new X509Certificate(text);
   } catch (error) {
-    throw new PkiError(`${path} holds no readable certificate`, { cause: error });
+    throw new PkiError(`${path} has no valid certificate`, { cause: error });
   }
   return text;
 }
@@ -63,7 +63,7 @@ function checkPair(certificatePath: string, cert: string, keyPath: string, key: 
   try {
     matches = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
   } catch (error) {
-    throw new PkiError(`${keyPath} holds no readable private key`, { cause: error });
+    throw new PkiError(`${keyPath} has no valid private key`, { cause: error });
   }
-  if (!matches) throw new PkiError(`the key in ${keyPath} is not the one of the certificate in ${certificatePath}`);
+  if (!matches) throw new PkiError(`the key in ${keyPath} does not match the certificate in ${certificatePath}`);
 }

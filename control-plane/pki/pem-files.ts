@@ -27,7 +27,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw new PkiError(
-      `${path} cannot be read (${codeOf(error) ?? String(error)}); run this as root (sudo), or as the user whose file it is`,
+      `failed to read ${path}: ${codeOf(error) ?? String(error)}; run this as root (sudo) or as the owner of the file`,
       { cause: error },
     );
   }
@@ -48,7 +48,7 @@ export async function writeAtomically(path: string, text: string, mode: number):
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw new PkiError(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new PkiError(`failed to write ${path}: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
     });
   }
@@ -64,7 +64,7 @@ export function parseCertificate(pem: string, path: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (error) {
-    throw new PkiError(`${path} holds no readable PEM certificate; restore it from a backup`, { cause: error });
+    throw new PkiError(`${path} has no valid PEM certificate; restore it from a backup`, { cause: error });
   }
 }
 
@@ -72,7 +72,7 @@ export function parsePrivateKey(pem: string, path: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch (error) {
-    throw new PkiError(`${path} holds no readable PEM private key (is it cut short?); restore it from a backup`, {
+    throw new PkiError(`${path} has no valid PEM private key (is it truncated?); restore it from a backup`, {
       cause: error,
     });
   }
@@ -83,10 +83,10 @@ export async function readKeyPair(certificatePath: string, keyPath: string): Pro
   const [certificate, key] = await Promise.all([readIfThere(certificatePath), readIfThere(keyPath)]);
   if (certificate === undefined) return undefined;
   if (key === undefined) {
-    throw new PkiError(`${keyPath} is missing while ${certificatePath} is there; restore it from a backup`);
+    throw new PkiError(`${keyPath} is missing but ${certificatePath} exists; restore it from a backup`);
   }
   if (!parseCertificate(certificate, certificatePath).checkPrivateKey(parsePrivateKey(key, keyPath))) {
-    throw new PkiError(`${keyPath} is not the key of ${certificatePath}; restore the pair from one backup`);
+    throw new PkiError(`${keyPath} does not match ${certificatePath}; restore both from the same backup`);
   }
   return { certificate, key };
 }

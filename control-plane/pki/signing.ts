@@ -75,7 +75,7 @@ function usageExtensions(usages: readonly string[]): Extension[] {
     const purpose = EXTENDED_KEY_USAGES.get(usage);
     if (flag !== undefined) flags |= flag;
     else if (purpose !== undefined) extended.add(purpose);
-    else throw new CertificateRequestError(`the usage ${JSON.stringify(usage)} is not signed by this cluster`);
+    else throw new CertificateRequestError(`usage ${JSON.stringify(usage)} is not supported by this cluster's signers`);
   }
   return [
     ...(flags ? [new KeyUsagesExtension(flags, true)] : []),

@@ -58,7 +58,7 @@ export class DataDirectory {
     if (missing <= 0) return undefined;
     return new StoreUnavailableError(
       `the disk of ${this.path} is full: free at least ${Math.ceil(missing / 2 ** 20)} MiB there; ` +
-        'reads go on, and writes will as soon as there is room',
+        'reads continue, and writes resume as soon as there is room',
     );
   }
 
@@ -83,7 +83,7 @@ export class DataDirectory {
   /** Says what a failed write means to the operator. */
   failure(cause: unknown): StoreUnavailableError {
     return new StoreUnavailableError(
-      `the store cannot write to ${this.path}: ${messageOf(cause)}; see to that disk: reads go on, and writes are tried again`,
+      `the store failed to write to ${this.path}: ${messageOf(cause)}; check the disk: reads continue, and writes are retried`,
       { cause },
     );
   }
@@ -152,7 +152,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     }
   } catch (error) {
     if (error instanceof StoreUnavailableError) throw error;
-    throw new StoreUnavailableError(`the store in ${path} cannot be opened: ${messageOf(error)}`, { cause: error });
+    throw new StoreUnavailableError(`failed to open the store in ${path}: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -204,7 +204,7 @@ async function checkFiles(path: string): Promise<boolean> {
   const size = await sizeOf(dataPath);
   if (marker !== undefined && marker !== MARKER) {
     throw new StoreUnavailableError(
-      `${path} holds a store of another format (${marker.trim()}): use the version that made it`,
+      `${path} has a store of another format (${marker.trim()}): use the version that created it`,
     );
   }
   if (marker === undefined && size === 0) return false;

@@ -27,7 +27,7 @@ export async function lockDirectory(path: string): Promise<FileHandle> {
   if (code === 0) return directory;
   // It is closed by now: whoever has the directory open is the other one.
   throw new StoreUnavailableError(
-    code === HELD && words === '' ? await inUse(path) : `${path} cannot be locked: ${words}; use a local disk`,
+    code === HELD && words === '' ? await inUse(path) : `failed to lock ${path}: ${words}; use a local disk`,
   );
 }
 

@@ -124,7 +124,7 @@ export class EmbeddedStore implements Store {
       this.#schedule = new CompactionSchedule(
         options.compaction ?? {},
         (revision) => this.compact(revision),
-        (error) => this.#logger?.warn({ err: error }, 'the history could not be compacted; it is tried again later'),
+        (error) => this.#logger?.warn({ err: error }, 'failed to compact history, retrying later'),
       );
       this.#schedule.wrote(this.#revision, this.#compactedRevision);
     }
@@ -210,7 +210,7 @@ export class EmbeddedStore implements Store {
   async compact(revision: number): Promise<void> {
     this.#mustBeOpen();
     if (revision > this.#revision)
-      throw new RangeError(`revision ${revision} is still to come; the latest is ${this.#revision}`);
+      throw new RangeError(`revision ${revision} is in the future; the latest is ${this.#revision}`);
     while (this.#compactedRevision < revision) {
       this.#mustBeOpen();
       this.#compaction ??= { target: revision, done: Promise.withResolvers() };
@@ -241,7 +241,7 @@ export class EmbeddedStore implements Store {
   ): Promise<number> {
     this.#mustBeOpen();
     if (key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES) {
-      throw new RangeError(`a key has 1 to ${MAX_KEY_BYTES} bytes, this one has ${Buffer.byteLength(key)}`);
+      throw new RangeError(`a key must have 1 to ${MAX_KEY_BYTES} bytes, not ${Buffer.byteLength(key)}`);
     }
     const pending = this.#pending.get(key);
     const previous = pending
@@ -322,7 +322,7 @@ export class EmbeddedStore implements Store {
     this.#commits++;
     if (this.#failure) {
       this.#failure = undefined;
-      this.#logger?.info({ path: this.#directory.path }, 'the store takes writes again');
+      this.#logger?.info({ path: this.#directory.path }, 'store is writable again');
     }
     for (const { key, revision } of trim?.deletions ?? []) this.#index.forgetDeleted(key, revision);
     if (this.#compaction && this.#compactedRevision >= this.#compaction.target) {
@@ -353,10 +353,7 @@ export class EmbeddedStore implements Store {
       await before.close();
       this.#logger?.info({ path: this.#directory.path, bytes, now: this.#log.usage.bytes }, 'store file compacted');
     } catch (error) {
-      this.#logger?.warn(
-        { err: error, path: this.#directory.path },
-        'the store file stays as it is: it cannot be compacted',
-      );
+      this.#logger?.warn({ err: error, path: this.#directory.path }, 'failed to compact store file');
     }
   }
 
@@ -384,7 +381,7 @@ export class EmbeddedStore implements Store {
       this.#compactedRevision = this.#log.compactedRevision;
     } catch (probeError) {
       // LMDB refuses everything once it could not undo a commit: what is on disk has to be read afresh.
-      this.#logger?.warn({ err: probeError, path: this.#directory.path }, 'the store is being opened anew');
+      this.#logger?.warn({ err: probeError, path: this.#directory.path }, 'reopening store');
       await this.#reopen();
     }
     this.#rejectAll(error, batch);
@@ -396,7 +393,7 @@ export class EmbeddedStore implements Store {
       this.#log = await this.#directory.reopen(this.#log);
       this.#load();
     } catch (error) {
-      this.#logger?.error({ err: error, path: this.#directory.path }, 'the store cannot be opened again');
+      this.#logger?.error({ err: error, path: this.#directory.path }, 'failed to reopen store');
       return;
     }
     // A commit that failed on its very last step may be there after all; then it is there for everyone.

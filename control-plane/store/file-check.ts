@@ -72,14 +72,13 @@ const byInteger: Compare = (a, b) => {
 export function checkDataFile(fd: number, size: number): number {
   const first = readMeta(fd, 0n);
   const second = readMeta(fd, BigInt(first.pageSize));
-  if (first.pageSize !== second.pageSize)
-    throw new FileDamagedError('its two beginnings disagree on the size of pages');
+  if (first.pageSize !== second.pageSize) throw new FileDamagedError('its two meta pages disagree on the page size');
   const latest = first.transaction > second.transaction ? first : second;
   const needed = (latest.lastPage + 1) * latest.pageSize;
-  if (needed - size > MAX_UNWRITTEN_BYTES) throw new FileDamagedError('it says that it is longer than it can be');
+  if (needed - size > MAX_UNWRITTEN_BYTES) throw new FileDamagedError('its recorded size is too large');
   const apart = Number(first.transaction - second.transaction);
   if (Math.abs(apart) !== 1 && latest.transaction !== 0n)
-    throw new FileDamagedError('its two beginnings are not of transactions that follow each other');
+    throw new FileDamagedError('its two meta pages are not of consecutive transactions');
   new FileCheck(fd, size, latest).check();
   return needed;
 }
@@ -97,7 +96,7 @@ function readMeta(fd: number, position: bigint): Meta {
     (page.readUInt16LE(PAGE.flags) & KINDS) !== META_PAGE ||
     page.readBigUInt64LE(PAGE.number) !== BigInt(index)
   )
-    throw new FileDamagedError(`${where} does not begin as a data file does`);
+    throw new FileDamagedError(`${where} is not a meta page`);
   const pageSize = meta.readUInt32LE(META.free + DB.pageSize);
   const lastPage = meta.readBigUInt64LE(META.lastPage);
   const transaction = meta.readBigUInt64LE(META.transaction);
@@ -109,7 +108,7 @@ function readMeta(fd: number, position: bigint): Meta {
     lastPage * BigInt(pageSize) <= meta.readBigUInt64LE(META.mapSize) &&
     // Transactions write the two pages in turn.
     Number(transaction & 1n) === (transaction === 0n ? 0 : index);
-  if (!sound) throw new FileDamagedError(`${where} has values that cannot be`);
+  if (!sound) throw new FileDamagedError(`${where} has invalid values`);
   return {
     free: readTree(meta, META.free, where),
     main: readTree(meta, META.main, where),
@@ -123,7 +122,7 @@ function readTree(bytes: Buffer, at: number, where: string): Tree {
   const root = bytes.readBigUInt64LE(at + DB.root);
   const depth = bytes.readUInt16LE(at + DB.depth);
   if (depth > MAX_DEPTH || (root === NO_PAGE) !== (depth === 0))
-    throw new FileDamagedError(`${where} tells of a tree that cannot be`);
+    throw new FileDamagedError(`${where} describes an invalid tree`);
   return { root, depth };
 }
 
@@ -147,7 +146,7 @@ class FileCheck {
     const { free, main, transaction } = this.#meta;
     // Each commit of the store writes the main tree's root: a meta page that tells of another transaction is not what was written.
     if (main.root !== NO_PAGE && this.#page(main.root, 'the root').readBigUInt64LE(PAGE.transaction) !== transaction)
-      throw new FileDamagedError(`what it calls transaction ${transaction} leads to the data of another one`);
+      throw new FileDamagedError(`transaction ${transaction} points to the data of another transaction`);
     this.#walk(main, byBytes, (flags, data) => {
       if (flags & SUB_DATABASE) this.#databases.push(readTree(data, 0, 'the list of databases'));
     });
@@ -165,13 +164,14 @@ class FileCheck {
       this.#take(number, 1n);
       const kind = page.readUInt16LE(PAGE.flags) & KINDS;
       if (kind !== (depth === 1 ? LEAF : BRANCH))
-        throw new FileDamagedError(`page ${number} is not what its tree expects`);
+        throw new FileDamagedError(`page ${number} does not have the type that its tree expects`);
       for (const node of this.#nodes(page, number)) {
         if (kind === BRANCH) {
           descend(node.child, depth - 1);
           continue;
         }
-        if (compare === byInteger && node.key.length !== 8) throw new FileDamagedError(`page ${number} has an odd key`);
+        if (compare === byInteger && node.key.length !== 8)
+          throw new FileDamagedError(`page ${number} has an invalid key`);
         if (previous && compare(previous, node.key) >= 0)
           throw new FileDamagedError(`page ${number} has keys out of order`);
         previous = node.key;
@@ -183,7 +183,7 @@ class FileCheck {
 
   *#nodes(page: Buffer, number: bigint) {
     const { pageSize } = this.#meta;
-    const bad = (): FileDamagedError => new FileDamagedError(`page ${number} has entries that cannot be`);
+    const bad = (): FileDamagedError => new FileDamagedError(`page ${number} has invalid entries`);
     const lower = page.readUInt16LE(PAGE.lower);
     const upper = page.readUInt16LE(PAGE.upper);
     const count = lower >> 1;
@@ -217,7 +217,7 @@ class FileCheck {
     const count = data.readBigUInt64LE(16);
     const { pageSize } = this.#meta;
     if (count !== BigInt(Math.ceil((HEADER_BYTES + bytes) / pageSize)))
-      throw new FileDamagedError(`the value on page ${number} is not as long as its entry says`);
+      throw new FileDamagedError(`the value on page ${number} does not have the length that its entry records`);
     this.#take(number, count);
     const page = this.#page(number, 'a value');
     if ((page.readUInt16LE(PAGE.flags) & KINDS) !== OVERFLOW || BigInt(page.readUInt32LE(PAGE.overflowPages)) !== count)
@@ -231,7 +231,7 @@ class FileCheck {
 
   /** A count, then page numbers; one that follows a negative number is the first of that many; 0 is an empty place. */
   #checkFree(list: Buffer): void {
-    const bad = (): FileDamagedError => new FileDamagedError('the list of free pages cannot be');
+    const bad = (): FileDamagedError => new FileDamagedError('the free page list is invalid');
     if (list.length < 8 || list.length % 8 !== 0) throw bad();
     const count = list.readBigUInt64LE(0);
     if (count > BigInt(list.length / 8 - 1)) throw bad();
@@ -259,7 +259,7 @@ class FileCheck {
 
   #mustBeWritten(number: bigint): void {
     if ((number + 1n) * BigInt(this.#meta.pageSize) > BigInt(this.#size))
-      throw new FileDamagedError(`page ${number} is missing: the file has been cut off`);
+      throw new FileDamagedError(`page ${number} is missing: the file is truncated`);
   }
 
   readonly #buffer = Buffer.alloc(65536);
@@ -268,12 +268,12 @@ class FileCheck {
   #page(number: bigint, of: string): Buffer {
     const { pageSize } = this.#meta;
     if (number < BigInt(META_PAGES) || number > BigInt(this.#meta.lastPage))
-      throw new FileDamagedError(`${of} leads to page ${number}, which is outside of the file`);
+      throw new FileDamagedError(`${of} points to page ${number}, which is outside of the file`);
     this.#mustBeWritten(number);
     const page = this.#buffer.subarray(0, pageSize);
     readSync(this.#fd, page, 0, pageSize, number * BigInt(pageSize));
     if (page.readBigUInt64LE(PAGE.number) !== number)
-      throw new FileDamagedError(`page ${number} is not the one that was written`);
+      throw new FileDamagedError(`page ${number} does not match what was written`);
     return page;
   }
 }

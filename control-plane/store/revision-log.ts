@@ -167,7 +167,7 @@ export class RevisionLog {
     const value = this.#values.get(revision);
     if (!value || crc32(value) !== entry.checksum) {
       throw new DamagedStoreError(
-        `the value of ${entry.key} at revision ${revision} on disk is not the one that was written; ` +
+        `the value of ${entry.key} at revision ${revision} on disk does not match what was written; ` +
           'restore the data directory from a backup',
       );
     }

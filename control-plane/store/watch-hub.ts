@@ -81,7 +81,7 @@ export class WatchHub {
     } catch (error) {
       // Going on would leave a gap that nobody sees. The watcher stays behind and compaction waits for it no longer.
       this.#watchers.delete(watcher);
-      this.#logger?.error({ err: error, prefix: watcher.prefix }, 'a watch cannot read the history; it has ended');
+      this.#logger?.error({ err: error, prefix: watcher.prefix }, 'watch closed: failed to read history');
       return;
     }
     watcher.position = to;
@@ -96,7 +96,7 @@ export class WatchHub {
       watcher.onEvents(events);
     } catch (error) {
       // One watcher's failure must not keep the events from the others.
-      this.#logger?.error({ err: error, prefix: watcher.prefix }, 'a watcher failed on its events');
+      this.#logger?.error({ err: error, prefix: watcher.prefix }, 'watch closed: watcher failed to process events');
     }
   }
 }

@@ -165,8 +165,8 @@ test('a node whose serving certificate nobody approves says so in a condition', 
   const pending = await condition('NodeAPIUnavailable', 'ServingCertificatePending');
   const [, request = ''] = /kubectl certificate approve (node-csr-serving-\w+)\)$/.exec(pending.message ?? '') ?? [];
   t.equal(pending.status, 'True');
-  t.match(pending.message, /^logs, exec, attach, port-forward and metrics of this node are not available: /);
-  t.match(warnings, [`the certificate request waits for approval: kubectl certificate approve ${request}`]);
+  t.match(pending.message, /^logs, exec, attach, port-forward and metrics of this node are unavailable: /);
+  t.match(warnings, [`certificate signing request is pending approval: kubectl certificate approve ${request}`]);
   t.match(await condition('Ready', 'KubeletReady'), { status: 'True' }, 'its pods do not wait for that');
 
   plane.verdict = 'sign';

@@ -64,20 +64,20 @@ test('a node joins with a token, and needs it no more afterwards', async (t) => 
   t.equal(again.client.certificate, first.client.certificate);
   const serving = await obtainServingCertificate(clientOf(t, again), certificates, 'one', '10.0.0.9', logger, signal);
   t.match(new X509Certificate(serving.certificate).subjectAltName, /DNS:one, IP Address:10\.0\.0\.9/);
-  await t.rejects(identity({ token: '', nodeName: 'other' }), /has joined as system:node:one; .* needs a token/);
+  await t.rejects(identity({ token: '', nodeName: 'other' }), /has joined as system:node:one; .* a token is required/);
 });
 
 test('what stands in the way of joining is said in one sentence', async (t) => {
   const good = await plane.token(Date.now() + HOUR_MS);
   const { certificates, identity } = await joining(t, 'two', good);
   const fails = (more: object, message: RegExp): Promise<unknown> => t.rejects(identity(more), { message });
-  await fails({ token: '' }, /has not joined yet: give --token and --ca-hash/);
+  await fails({ token: '' }, /has not joined yet: --token and --ca-hash are required/);
   await fails({ token: 'nonsense' }, /token must be ID\.SECRET/);
-  await fails({ caHash: '' }, /needs --ca-hash/);
+  await fails({ caHash: '' }, /--ca-hash is required with --token/);
   await fails({ caHash: 'abc' }, /ca-hash must be/);
   await fails({ caHash: `sha256:${'0'.repeat(64)}` }, /has the hash sha256:[0-9a-f]{64}, not sha256:0{64}/);
-  await fails({ token: 'aaaaaa.bbbbbbbbbbbbbbbb' }, /does not accept the token aaaaaa: it is wrong or has expired/);
-  await fails({ token: await plane.token(Date.now() - 1000) }, /it is wrong or has expired/);
+  await fails({ token: 'aaaaaa.bbbbbbbbbbbbbbbb' }, /does not accept the token aaaaaa: it is invalid or has expired/);
+  await fails({ token: await plane.token(Date.now() - 1000) }, /it is invalid or has expired/);
   await fails({ server: 'http://x' }, /server must be like https/);
   const silent = createServer().listen(0, '127.0.0.1');
   await once(silent, 'listening');
@@ -107,7 +107,7 @@ test('a node that belonged to another cluster joins the one that it is told to',
   t.same(await certificates.read('client'), before, 'until it is taken in, it stays what it was');
   t.equal((await identity()).isNew, true);
   await writeFile(join(certificates.directory, 'client.pem'), 'cut short');
-  await t.rejects(identity(), /holds no usable certificate and key .* remove it and join again/);
+  await t.rejects(identity(), /has no valid certificate and key .* remove it and join again/);
 });
 
 test('a certificate is renewed before it ends, and the client goes on with the new one', async (t) => {
@@ -211,11 +211,11 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
   await t.resolves(checkNameIsFree(client, 'five', { machineId: 'machine-5', address: '10.0.0.5' }, signal));
   await t.rejects(
     checkNameIsFree(client, 'five', { machineId: 'machine-6', address: '10.0.0.6' }, signal),
-    /the name five is taken by a node that is alive at 10\.0\.0\.5/,
+    /the name five is in use by a running node at 10\.0\.0\.5/,
   );
   const twin = await joining(t, 'six', await plane.token(Date.now() + HOUR_MS));
   const before = await twin.identity();
-  await t.rejects(twin.identity({ nodeName: 'five' }), /the name five is taken/);
+  await t.rejects(twin.identity({ nodeName: 'five' }), /the name five is in use/);
   t.same(await twin.certificates.read('client'), before.client, 'what the second one was it still is');
   t.same((await readdir(twin.certificates.directory)).sort(), ['ca.crt', 'client.pem']);
 

@@ -97,7 +97,7 @@ t.test('what cannot be freed is named together with what helps', async (t) => {
   });
   const never = () => Promise.reject(new Error('not permitted'));
   await t.rejects(stopSandbox(stuck(busy), 'id', undefined, never), {
-    message: `${busy}; /run/netns/cni-12ab is a mount point that is hidden below another mount; a reboot frees it (not permitted)`,
+    message: `${busy}; /run/netns/cni-12ab is a mount point hidden by another mount; reboot to release it (not permitted)`,
   });
   const others = 'unlinkat /run/netns/../../etc/passwd: device or resource busy';
   await t.rejects(stopSandbox(stuck(others), 'id', undefined, free), { message: others }, 'other files are left alone');

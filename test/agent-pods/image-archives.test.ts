@@ -60,7 +60,7 @@ test('carried images are found by tag and digest, and what cannot be imported st
   cleanUp.defer(async () => void (process.env.PATH = before));
 
   t.equal(await importImageArchives(options, signal), false, 'one archive is none');
-  t.match(warnings.join('\n'), /images were not imported.*broken\.tar/);
+  t.match(warnings.join('\n'), /failed to import images.*broken\.tar/);
   for (const image of [PAUSE_IMAGE, HELLO_IMAGE]) {
     const line = listing.split('\n').find((each) => each.startsWith(`${image} `));
     const [digest] = line?.match(/sha256:[0-9a-f]{64}/) ?? [''];

@@ -269,7 +269,7 @@ test('a gRPC health service is asked by its name, however long, and its answer r
   t.same(await check(longName), success);
   t.same(services, ['', longName]);
   t.same(await check('down'), { is: 'failure', output: 'service unhealthy (responded with "NOT_SERVING")' });
-  t.match(await check('odd'), { is: 'failure', output: /no grpc\.health\.v1\.HealthCheckResponse/ });
+  t.match(await check('odd'), { is: 'failure', output: /not a grpc\.health\.v1\.HealthCheckResponse/ });
   t.match(await check('unknown'), {
     output: 'error: health rpc probe failed: rpc error: code = NotFound desc = no such é',
   });

@@ -26,12 +26,12 @@ t.test('the agent is unwell while its runtime is away or its workers are stuck, 
     t.equal(await health(), undefined);
     t.same(called, { call: 'Status', failed: false });
     stuck.push('default/a');
-    t.equal(await health(), 'nothing is known of these pods any more, their workers are stuck: default/a');
+    t.equal(await health(), 'pod workers are stuck: default/a');
     stuck.push('default/b', 'default/c', 'default/d');
     t.match(await health(), /stuck: default\/a, default\/b, default\/c and 1 more$/);
     stuck.length = 0;
   }
-  t.match(await health(), /^the container runtime does not answer at \S+containerd.sock: /);
+  t.match(await health(), /^container runtime is not responding at \S+containerd.sock: /);
   t.same(called, { call: 'Status', failed: true });
   cri.close();
 });

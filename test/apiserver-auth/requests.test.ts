@@ -164,6 +164,6 @@ test('kedge token makes, lists and deletes tokens that hosts join with', async (
   t.equal((await refusal(fixture.client({ token: text }).create(selfSubjectReviews, {}))).code, 401);
   await t.rejects(kedge('delete', 'abcdef'), { message: /^there is no token abcdef: / });
   t.equal((await fixture.client({ token: 'admin-token' }).list(secrets, { namespace: 'kube-system' })).items.length, 1);
-  await t.rejects(kedge('delete', 'not a token'), { message: /a token is given as ID or ID.SECRET/ });
+  await t.rejects(kedge('delete', 'not a token'), { message: /token must be ID or ID.SECRET/ });
   await t.rejects(kedge('create', '--ttl', 'soon'), { message: /--ttl must be a duration such as 24h/ });
 });

@@ -34,7 +34,7 @@ t.test('what cannot be used is one sentence that says where', async (t) => {
   const load = (name: string) => loadSettings(declaration, { config: path.join(folder, name) }, {});
   await t.rejects(
     load('unknown'),
-    new SettingsError(`${folder}/unknown: there is no setting "data-dri"; the nearest is "data-dir"`),
+    new SettingsError(`${folder}/unknown: unknown setting "data-dri"; did you mean "data-dir"?`),
   );
   await t.rejects(load('list'), new SettingsError(`${folder}/list must hold settings as "key: value" lines`));
   await t.rejects(load('broken'), {

@@ -104,7 +104,7 @@ t.test('a full disk under the store: writes are refused, all else goes on, and n
   }
   t.match(
     words,
-    /the disk of \S+ is full: free at least \d+ MiB there; reads go on/,
+    /the disk of \S+ is full: free at least \d+ MiB there; reads continue/,
     'a write is refused with the reason',
   );
   await serverDisk.fill();

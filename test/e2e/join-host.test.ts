@@ -87,7 +87,7 @@ t.test('a host that cannot join says why in a sentence, and stays as it was', as
   t.match(await refusal(t, second, ...flags(good), '--force', 'yes'), 'there is no use for "--force" here');
   const refusalOf = (wrong: Partial<JoinWords>) => refusal(t, second, ...flags({ ...good, ...wrong }));
   const wrongSecret = token.replace(/\..*/, '.0123456789abcdef');
-  t.match(await refusalOf({ token: wrongSecret }), /does not accept the token .{6}: it is wrong or has expired/);
+  t.match(await refusalOf({ token: wrongSecret }), /does not accept the token .{6}: it is invalid or has expired/);
   t.match(await refusalOf({ token: 'nonsense' }), 'token must be ID.SECRET');
   t.match(await refusalOf({ 'ca-hash': `sha256:${'0'.repeat(64)}` }), /has the hash sha256:\S+, not sha256:0{64}/);
   t.match(await refusalOf({ server: 'https://10.78.0.1:6444' }), 'connection refused');
@@ -97,9 +97,9 @@ t.test('a host that cannot join says why in a sentence, and stays as it was', as
     const { stdout } = await first.run('kedge', ['token', 'list']);
     return stdout.includes('<expired>') || !stdout.includes(expired.token);
   });
-  t.match(await refusalOf(expired), 'it is wrong or has expired');
+  t.match(await refusalOf(expired), 'it is invalid or has expired');
   await second.run('hostname', [first.name]);
-  t.match(await refusalOf({}), `the name ${first.name} is taken by a node that is alive at ${first.ip}`);
+  t.match(await refusalOf({}), `the name ${first.name} is in use by a running node at ${first.ip}`);
   await second.run('hostname', [second.name]);
   t.strictSame(await second.traces(), untouched[1], 'nothing is left of all that');
   const before = await membership(first);

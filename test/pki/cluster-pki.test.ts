@@ -125,12 +125,12 @@ test('a damaged PKI is refused with the name of the file and what to do', async 
     harm(directory);
     await t.rejects(openPki({ directory, serverNames: names, now }), { name: 'PkiError', message });
   };
-  await damage((d) => truncateSync(join(d, 'ca.key'), 60), /ca\.key holds no readable PEM private key.*backup/);
-  await damage((d) => truncateSync(join(d, 'admin.key'), 0), /admin\.key holds no readable/);
-  await damage((d) => truncateSync(join(d, 'sa.key'), 10), /sa\.key holds no readable/);
-  await damage((d) => truncateSync(join(d, 'ca.crt'), 100), /ca\.crt holds no readable PEM certificate/);
-  await damage((d) => unlinkSync(join(d, 'ca.key')), /ca\.key is missing while .*ca\.crt is there/);
-  await damage((d) => writeFileSync(join(d, 'ca.key'), readFileSync(join(d, 'sa.key'))), /is not the key of .*ca\.crt/);
+  await damage((d) => truncateSync(join(d, 'ca.key'), 60), /ca\.key has no valid PEM private key.*backup/);
+  await damage((d) => truncateSync(join(d, 'admin.key'), 0), /admin\.key has no valid/);
+  await damage((d) => truncateSync(join(d, 'sa.key'), 10), /sa\.key has no valid/);
+  await damage((d) => truncateSync(join(d, 'ca.crt'), 100), /ca\.crt has no valid PEM certificate/);
+  await damage((d) => unlinkSync(join(d, 'ca.key')), /ca\.key is missing but .*ca\.crt exists/);
+  await damage((d) => writeFileSync(join(d, 'ca.key'), readFileSync(join(d, 'sa.key'))), /does not match .*ca\.crt/);
   await damage(() => {}, /ca\.crt expired on/, Date.now() + 3651 * DAY_MS);
   t.rejects(readAuthority(folder(t)), PkiError);
   t.rejects(readServiceAccountKey(folder(t)), PkiError);

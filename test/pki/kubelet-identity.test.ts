@@ -49,17 +49,17 @@ test("nodes are called with the cluster's own certificate unless an operator nam
 
   const refused = async (settings: Partial<KubeletSettings>, message: RegExp) =>
     t.rejects(read(settings), { name: PkiError.name, message });
-  await refused({ kubeletClientCertificate: certificate }, /go together/);
+  await refused({ kubeletClientCertificate: certificate }, /must be set together/);
   await refused(
     { kubeletCertificateAuthority: authority, kubeletVerifyServingCertificates: false },
-    /drop one of them/,
+    /remove one of them/,
   );
   await refused({ kubeletCertificateAuthority: join(directory, 'gone') }, /gone does not exist/);
-  await refused({ kubeletCertificateAuthority: key }, /a\.key holds no readable certificate/);
+  await refused({ kubeletCertificateAuthority: key }, /a\.key has no valid certificate/);
   const foreign = file('b.key', pki.kubeletClient.key);
   await refused(
     { kubeletClientCertificate: certificate, kubeletClientKey: foreign },
-    /b\.key is not the one of the certificate/,
+    /b\.key does not match the certificate/,
   );
 });
 

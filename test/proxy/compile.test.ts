@@ -175,13 +175,13 @@ t.test('values of a Service are read once, and what cannot be read is left out a
   t.equal(lb.service.healthCheckNodePort, undefined);
   t.equal(lb.service.affinitySeconds, undefined);
   t.same(lb.problems, [
-    'spec.externalIPs[2] "127.0.0.1" is left out',
-    'spec.externalIPs[3] "y" is left out',
-    'status.loadBalancer.ingress[1] "nowhere" is left out',
-    'spec.loadBalancerSourceRanges[3] "x" is left out',
-    'a session affinity of -1 s is left out',
-    'spec.ports[1] is left out',
-    'spec.ports[2] is left out',
+    'spec.externalIPs[2] "127.0.0.1" is invalid and ignored',
+    'spec.externalIPs[3] "y" is invalid and ignored',
+    'status.loadBalancer.ingress[1] "nowhere" is invalid and ignored',
+    'spec.loadBalancerSourceRanges[3] "x" is invalid and ignored',
+    'session affinity timeout -1 is invalid and ignored',
+    'spec.ports[1] is invalid and ignored',
+    'spec.ports[2] is invalid and ignored',
   ]);
 });
 

@@ -72,7 +72,7 @@ test('one wrong bit or one empty page anywhere in the store never ends the serve
   for (const { damage, sound, damaged } of outcomes) {
     const what = JSON.stringify(damage);
     if (damaged === undefined) t.equal(sound, intact, `${what}: everything is there`);
-    else t.match(damaged, /damaged|restore|not what|backup/, `${what}: ${damaged}`);
+    else t.match(damaged, /damaged|restore|does not match what|backup/, `${what}: ${damaged}`);
   }
   for (const page of [0, 1]) {
     const found = outcomes.find(({ damage }) => damage.kind === 'zero' && damage.page === page);

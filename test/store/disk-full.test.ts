@@ -57,7 +57,7 @@ test('a full disk: writes are refused with a sentence, reads and watches go on, 
   await Promise.all([rm(filler), rm(`${filler}2`)]);
   t.equal(await store.put('/more', value), acknowledged.length + 1, 'revisions go on without a gap');
   t.equal(logged.filter((message) => message.includes('is full')).length, 3, 'said when it begins, not for each write');
-  t.equal(logged.filter((message) => message.includes('takes writes again')).length, 2);
+  t.equal(logged.filter((message) => message.includes('writable again')).length, 2);
 });
 
 test('a disk that fails to flush: what was not flushed is rejected and not there', async (t) => {
@@ -73,7 +73,7 @@ test('a disk that fails to flush: what was not flushed is rejected and not there
   t.teardown(() => store.close());
   const { acknowledged, refused } = await writeUntilRefused(store);
   t.ok(refused.every((error) => error instanceof StoreUnavailableError));
-  t.match(refused[0], { message: /cannot write to .*see to that disk/ });
+  t.match(refused[0], { message: /failed to write to .*check the disk/ });
   t.equal(store.revision, acknowledged.length);
   t.same((await store.list('/')).items.map((item) => item.key).sort(), [...acknowledged].sort());
   await sleep(1100);

@@ -34,7 +34,7 @@ const openAt = (directory: number, name: string): number =>
  * within the volume only. The caller closes the descriptor. Throws when the path would leave the volume.
  */
 export function openInVolume(volume: string, subPath: string): number {
-  const escape = (): Error => new Error(`subPath ${JSON.stringify(subPath)} leads out of the volume`);
+  const escape = (): Error => new Error(`subPath ${JSON.stringify(subPath)} points outside the volume`);
   if (subPath.startsWith('/') || subPath.split('/').includes('..')) throw escape();
   const root = openSync(volume, O_PATH);
   const rootMode = fstatSync(root).mode & 0o777;

@@ -57,8 +57,7 @@ export class BootstrapTokenAuthenticator implements TokenAuthenticator {
     const wrong = fault(secret, id, this.#now());
     if (wrong) throw new InvalidTokenError(`bootstrap token ${id} ${wrong}`);
     const groups = extraGroups(secret);
-    if (!groups)
-      throw new InvalidTokenError(`bootstrap token ${id} has an extra group that is not a bootstrappers' group`);
+    if (!groups) throw new InvalidTokenError(`bootstrap token ${id} has an extra group outside system:bootstrappers`);
     return {
       user: { name: `system:bootstrap:${id}`, groups: [BOOTSTRAPPERS_GROUP, ...groups, AUTHENTICATED_GROUP] },
       audiences,

@@ -13,7 +13,7 @@ function csvFields(line: string): string[] {
   const field = /\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(,|$)/y;
   while (field.lastIndex < line.length || (line.endsWith(',') && field.lastIndex === line.length)) {
     const match = field.exec(line);
-    if (!match) throw new TokenFileError('the token file has a line with unbalanced quotes');
+    if (!match) throw new TokenFileError('token file has a line with unbalanced quotes');
     fields.push(match[1]?.replaceAll('""', '"') ?? (match[2] ?? '').trim());
     if (match[3] === '') break;
   }

@@ -65,7 +65,7 @@ export async function runCertificateController(context: ControllerContext, sign:
   async function approve(request: CertificateSigningRequest, content: CertificateRequest): Promise<void> {
     const approval = planApproval(request, content, (node) => informers.nodes.get('', node)?.addresses);
     if (approval.type === 'none' || !(await isAllowed(request, approval))) return;
-    logger.info({ request: request.metadata?.name, for: content.commonName }, 'approving a certificate request');
+    logger.info({ request: request.metadata?.name, for: content.commonName }, 'approving certificate signing request');
     const approved = withConditionOf(request, 'Approved', 'AutoApproved', approval.message);
     await ignoringNotFound(client.updateSubresource(resource, 'approval', approved, { signal }));
   }
@@ -97,7 +97,7 @@ export async function runCertificateController(context: ControllerContext, sign:
     }
     const status = { ...request.status, certificate: Buffer.from(certificate).toString('base64') };
     await ignoringNotFound(client.updateStatus(resource, { ...request, status }, { signal }));
-    logger.info({ request: request.metadata?.name, for: content.commonName }, 'signed a certificate request');
+    logger.info({ request: request.metadata?.name, for: content.commonName }, 'signed certificate signing request');
   }
 
   async function fail(request: CertificateSigningRequest, why: string): Promise<void> {

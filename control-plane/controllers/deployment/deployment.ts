@@ -102,8 +102,7 @@ export async function runDeploymentController(context: ControllerContext): Promi
     if (orphans.length === 0) return own;
     // The picture may be old: a Deployment that is gone or going must not take ReplicaSets over.
     const fresh = await client.get(deployments, namespace, name, { signal });
-    if (fresh.metadata?.uid !== uid || fresh.metadata.deletionTimestamp)
-      throw new Error(`${name} is another one by now`);
+    if (fresh.metadata?.uid !== uid || fresh.metadata.deletionTimestamp) throw new Error(`${name} was replaced`);
     for (const orphan of orphans) await patchOwners(orphan, [controllerReference(API_VERSION, KIND, deployment)]);
     return [...own, ...orphans];
   }

@@ -67,7 +67,7 @@ export async function runPodCidrController(context: ControllerContext, options: 
     if (podCIDR === undefined) {
       const regarding = { kind: 'Node', apiVersion: 'v1', name, uid: node.uid };
       recorder.event(regarding, 'Normal', 'CIDRNotAvailable', `Node ${name} status is now: CIDRNotAvailable`);
-      throw new Error(`${options.clusterCidr} has no free /${options.nodeMaskSize} left for node ${name}`);
+      throw new Error(`no free /${options.nodeMaskSize} left in ${options.clusterCidr} for node ${name}`);
     }
     given.set(name, podCIDR);
     const patch = { metadata: { uid: node.uid }, spec: { podCIDR, podCIDRs: [podCIDR] } };
