@@ -167,9 +167,6 @@ export class Informer<T extends KubeObject, S = T> {
         const wait = backoffMs(RETRY, failures);
         const retryMs = Math.round(wait);
         if (onForbidden && error instanceof StatusError && error.code === 403) onForbidden();
-        // A connection that ends once is nothing to warn of: the server may be restarting, or a proxy on the way.
-        else if (error instanceof ConnectionError && failures === 1)
-          logger.debug({ ...about, err: error.message, retryMs }, 'watch closed, retrying');
         else outage.failed(error, { ...about, retryMs }, 'watch failed, retrying');
         await delay(wait, undefined, { signal }).catch(() => undefined);
       }

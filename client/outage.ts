@@ -35,7 +35,9 @@ export class Outage {
     const now = this.#now();
     if (this.#failures++ === 0) this.#sinceMs = now;
     const said = { ...fields, err: messageOf(error), failures: this.#failures };
-    if (wasLogged(error) || now - this.#loggedAtMs < REPEAT_MS) {
+    // A connection that fails once is nothing to warn of: the server may be restarting, or a proxy on the way.
+    const isFirst = error instanceof ConnectionError && this.#failures === 1;
+    if (isFirst || wasLogged(error) || now - this.#loggedAtMs < REPEAT_MS) {
       this.#logger.debug(said, message);
       return;
     }

@@ -109,10 +109,7 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
         if (error instanceof StatusError) resourceVersion = '';
         if (isGone(error) && failures++ === 0) continue;
         const retryMs = Math.round(backoffMs(RETRY, ++failures));
-        // A connection that ends once is nothing to warn of, as with an informer.
-        if (error instanceof ConnectionError && failures === 1)
-          logger.debug({ ...about, err: error.message, retryMs }, 'watch closed, retrying');
-        else outage.failed(error, { ...about, retryMs }, 'watch failed, retrying');
+        outage.failed(error, { ...about, retryMs }, 'watch failed, retrying');
         await delay(retryMs, undefined, { signal }).catch(() => undefined);
       }
     }
