@@ -97,13 +97,13 @@ test('a node that belonged to another cluster joins the one that it is told to',
   const listening = { ...logger, warn: (_: object, message: string) => void warnings.push(message) };
   await identity();
   const mistyped = { caHash: `sha256:${'0'.repeat(64)}`, logger: listening };
-  await t.rejects(identity(mistyped), /it is another cluster, or somebody sits in between/);
+  await t.rejects(identity(mistyped), /it is another cluster, or the connection is intercepted/);
   await t.rejects(identity({ ...mistyped, token: '' }), /has joined another cluster than the one given by ca-hash/);
   t.same(warnings, [], 'nothing is said of another cluster that nobody has seen');
   await certificates.writeCa(plane.pki.serving.certificate);
   const before = await certificates.read('client');
   await t.rejects(identity({ token: 'aaaaaa.bbbbbbbbbbbbbbbb', logger: listening }), /does not accept the token/);
-  t.match(warnings, [/has belonged to another cluster/]);
+  t.match(warnings, [/node certificate is from another cluster/]);
   t.same(await certificates.read('client'), before, 'until it is taken in, it stays what it was');
   t.equal((await identity()).isNew, true);
   await writeFile(join(certificates.directory, 'client.pem'), 'cut short');

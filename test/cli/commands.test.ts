@@ -49,7 +49,7 @@ t.test('wrong words, values and files are refused in a sentence', async (t) => {
   await refused(t, /^kedge: --log-level must be one of/, ['server', '--log-level', 'foo']);
   await refused(t, /^kedge: KEDGE_PORT must be a number, not "x"$/, ['server'], { KEDGE_PORT: 'x' });
   await refused(t, /^kedge: \S+broken\.yaml is not valid YAML: /, ['server', '--config', at('broken.yaml')]);
-  await refused(t, /^kedge: cannot read the settings file \S+none: there is no/, ['server'], {
+  await refused(t, /^kedge: failed to read configuration file \S+none: there is no/, ['server'], {
     KEDGE_CONFIG: at('none'),
   });
   await refused(t, /^kedge: server is not set: give --server, KEDGE_SERVER/, ['agent', '--data-dir', folder]);

@@ -43,11 +43,11 @@ t.test('what cannot be used is one sentence that says where', async (t) => {
   await t.rejects(load('type'), new SettingsError(`${folder}/type: port must be a number, not "many"`));
   await t.rejects(
     load('missing'),
-    new SettingsError(`cannot read the settings file ${folder}/missing: there is no such file or folder`),
+    new SettingsError(`failed to read configuration file ${folder}/missing: there is no such file or folder`),
   );
   await t.rejects(
     loadSettings(declaration, { config: folder }, {}),
-    new SettingsError(`cannot read the settings file ${folder}: it is a folder`),
+    new SettingsError(`failed to read configuration file ${folder}: it is a folder`),
   );
   await t.rejects(
     loadSettings(declaration, {}, { KEDGE_PORT: '' }),
