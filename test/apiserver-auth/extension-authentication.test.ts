@@ -1,6 +1,8 @@
+import pino from 'pino';
 import { test } from 'tap';
 import { configMaps, type ConfigMap } from '../../api/core/config-map.ts';
 import { roleBindings } from '../../api/rbac/role-binding.ts';
+import { bootstrapCluster } from '../../control-plane/apiserver/bootstrap.ts';
 import { publishClientCa } from '../../control-plane/apiserver/extension-authentication.ts';
 import { createAll, refusal, startServer } from './fixture.ts';
 
@@ -9,7 +11,13 @@ test('servers that extend the cluster read the CA of its clients, as far as a ro
   const { core, pki } = fixture;
   const { certificate: ca } = pki.ca;
   const read = () => core.api.get(configMaps, 'kube-system', 'extension-apiserver-authentication');
-  await publishClientCa(core.api, ca);
+  const end = new AbortController();
+  t.teardown(() => end.abort());
+  await bootstrapCluster({
+    ...{ api: core.api, clientCa: ca, advertiseAddress: '192.0.2.1', port: 6443, serviceCIDR: '10.43.0.0/16' },
+    logger: pino({ level: 'silent' }),
+    signal: end.signal,
+  });
   t.same(read()?.data, { 'client-ca-file': ca });
   const version = read()?.metadata?.resourceVersion;
   await publishClientCa(core.api, ca);
