@@ -4,13 +4,14 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PAUSE_IMAGE } from '../../agent/images/carried.ts';
 import { run } from '../../agent/host/run.ts';
 import { buildImages } from '../../scripts/images.ts';
+import { isRunning, thisProcess } from './processes.ts';
 
 export interface ContainerdOptions {
   /** Prefix of everything that is made: the test's room. */
@@ -41,6 +42,8 @@ export interface TestContainerd extends AsyncDisposable {
 }
 
 const READY_LIMIT_MS = 60_000;
+/** In the directory of each, a link that is there at once or not at all: it leads to the process whose it is. */
+const OWNER = 'test-process';
 const CNI_BIN = '/usr/lib/cni';
 const POD_SUBNET = '10.88.0.0/16';
 
@@ -89,9 +92,11 @@ export async function startContainerd({
   reachable = false,
   sharesNetns = false,
 }: ContainerdOptions): Promise<TestContainerd> {
+  await removeAbandoned();
   const directory = await mkdtemp(path.join(tmpdir(), `${name}-`));
+  await symlink(await thisProcess(), path.join(directory, OWNER));
   const id = path.basename(directory);
-  const socket = path.join(directory, 'containerd.sock');
+  const socket = socketIn(directory);
   const netns = `/run/netns/${id}`;
   const imageDirectory = path.join(directory, 'images');
   await mkdir(path.join(directory, 'cni'));
@@ -99,7 +104,7 @@ export async function startContainerd({
   await run('ip', ['netns', 'add', id]);
   await run('nsenter', [`--net=${netns}`, 'ip', 'link', 'set', 'lo', 'up']);
   const link = reachable ? await linkToHost(id) : { outside: '', inside: '127.0.0.1' };
-  await writeFile(path.join(directory, 'config.toml'), config(directory, link.inside, sharesNetns));
+  await writeFile(configIn(directory), config(directory, link.inside, sharesNetns));
   const ctr = async (...args: string[]) =>
     (await run('ctr', ['--address', socket, '--namespace', 'k8s.io', ...args], { timeoutMs: 60_000 })).stdout;
   const importImage = async (archive: string) => {
@@ -124,14 +129,40 @@ export async function startContainerd({
       await untilReady(ctr, child);
     },
     async [Symbol.asyncDispose]() {
-      await endTasks(socket);
+      await endProcesses(shimsOf(socket));
       await end(child);
-      await unmountBelow(directory);
-      await run('ip', ['netns', 'delete', id]);
-      await removeCgroups(id);
-      await rm(directory, { recursive: true, force: true });
+      await removeTraces(directory);
     },
   };
+}
+
+const socketIn = (directory: string): string => path.join(directory, 'containerd.sock');
+const configIn = (directory: string): string => path.join(directory, 'config.toml');
+
+async function removeTraces(directory: string): Promise<void> {
+  const id = path.basename(directory);
+  await unmountBelow(directory);
+  if ((await readdir('/run/netns')).includes(id)) await run('ip', ['netns', 'delete', id]);
+  await removeCgroups(id);
+  await rm(directory, { recursive: true, force: true });
+}
+
+/** Those of tests that were killed: nobody else removes them. */
+async function removeAbandoned(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const directory = path.join(tmpdir(), name);
+    const owner = path.join(directory, OWNER);
+    try {
+      if (await isRunning(await readlink(owner))) continue;
+      // Of several that look at the same time one removes it.
+      await unlink(owner);
+    } catch (error) {
+      if (!['ENOENT', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
+      continue;
+    }
+    await endProcesses((words) => words.includes(configIn(directory)) || shimsOf(socketIn(directory))(words));
+    await removeTraces(directory);
+  }
 }
 
 /** Joins the namespace to the host by a veth pair, which goes when the namespace goes; answers the addresses of its ends. */
@@ -150,7 +181,7 @@ async function linkToHost(netns: string): Promise<{ outside: string; inside: str
 }
 
 async function start(directory: string, netns: string): Promise<ChildProcess> {
-  const child = spawn('nsenter', [`--net=${netns}`, 'containerd', '--config', path.join(directory, 'config.toml')], {
+  const child = spawn('nsenter', [`--net=${netns}`, 'containerd', '--config', configIn(directory)], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let words = '';
@@ -179,10 +210,16 @@ async function end(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** The shims of this containerd, and what they have started: found by the socket they were given. */
-async function endTasks(socket: string): Promise<void> {
+/** The shims of a containerd: they are given its socket. */
+const shimsOf =
+  (socket: string) =>
+  (words: readonly string[]): boolean =>
+    (words[0]?.includes('containerd-shim') ?? false) && words.includes(socket);
+
+/** Kills those with such a command line, and what they have started. */
+async function endProcesses(isOne: (words: readonly string[]) => boolean): Promise<void> {
   const parents = new Map<number, number[]>();
-  const shims: number[] = [];
+  const found: number[] = [];
   for (const entry of await readdir('/proc')) {
     const pid = Number(entry);
     if (!Number.isInteger(pid)) continue;
@@ -190,13 +227,13 @@ async function endTasks(socket: string): Promise<void> {
       const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
       const parent = Number((await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /s, '').split(' ')[1]);
       parents.set(parent, [...(parents.get(parent) ?? []), pid]);
-      if (words[0]?.includes('containerd-shim') && words.includes(socket)) shims.push(pid);
+      if (isOne(words)) found.push(pid);
     } catch (error) {
       if (!['ENOENT', 'ESRCH'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
     }
   }
   const all = (pid: number): number[] => [...(parents.get(pid) ?? []).flatMap(all), pid];
-  for (const pid of shims.flatMap(all)) {
+  for (const pid of found.flatMap(all)) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch (error) {
