@@ -28,7 +28,7 @@ import { rotateLogs } from './log-rotation.ts';
 import { MirrorPods, isMirror, mirrors } from './mirror-pods.ts';
 import { graceOf } from './plan.ts';
 import type { PodMetrics } from './pod-metrics.ts';
-import { fieldPathOf, removePodLogs } from './pod-files.ts';
+import { fieldPathOf, removeOrphanedLogs, removePodLogs } from './pod-files.ts';
 import type { PodServices } from './pod-services.ts';
 import { marked, type PodSource } from './pod-source.ts';
 import { PodWorker } from './pod-worker.ts';
@@ -346,13 +346,14 @@ export class PodManager {
   async #finish(worker: PodWorker): Promise<void> {
     const { pod, source } = worker;
     const uid = pod.metadata?.uid ?? '';
-    await this.#removeLogs(pod);
+    const removal = this.#removeLogs(pod);
     this.#options.images.forget(uid);
     this.#options.metrics?.forgotten(uid);
     if (source === 'api' && this.#byUid(uid)) {
       this.#done.add(uid);
       await this.#statuses?.finish(pod);
     }
+    await removal;
     this.#statuses?.forget(uid);
     this.#workers.delete(uid);
     this.#lifecycle.forget(uid);
@@ -360,17 +361,21 @@ export class PodManager {
     if (source === 'file') this.#setStatic(this.#staticPods);
   }
 
-  /** Nobody waits for this: the API hears of the pod's end although its logs cannot be removed, or not soon. */
+  /** Never rejects. The API hears of the pod's end meanwhile, although its logs cannot be removed, or not soon. */
   async #removeLogs(pod: Pod): Promise<void> {
-    const { logDirectory, logger } = this.#options;
+    const { logDirectory } = this.#options;
     try {
       await withDeadline({ what: 'the removal of logs', limitMs: LOG_REMOVAL_MS }, async () => {
         await removePodLogs(logDirectory, pod);
         await this.#services.logLinks?.removeDangling(pod);
       });
     } catch (error) {
-      logger.warn({ pod: pod.metadata?.uid, err: (error as Error).message }, 'failed to remove pod logs');
+      this.#logsStay(pod.metadata?.uid, error as Error);
     }
+  }
+
+  #logsStay(pod: string | undefined, { message: err }: Error): void {
+    this.#options.logger.warn({ pod, err }, 'failed to remove pod logs');
   }
 
   /** Ends pods that run here and are wanted by nobody; removes what pods have left behind. */
@@ -380,6 +385,9 @@ export class PodManager {
       this.#start(pod, 'api').end(graceOf(pod), true);
     }
     await this.#inventory.removeLeftovers((uid) => this.#workers.get(uid) !== undefined, signal);
+    const isKnown = (uid: string): boolean =>
+      this.#workers.get(uid) !== undefined || this.#inventory.runs(uid) || this.#byUid(uid) !== undefined;
+    await removeOrphanedLogs(this.#options.logDirectory, isKnown, (uid, error) => this.#logsStay(uid, error));
     await this.#services.logLinks?.removeDangling();
   }
 

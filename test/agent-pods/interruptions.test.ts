@@ -1,13 +1,16 @@
 /** Pods whose life is disturbed: by their users, by the runtime, by the agent's own end. */
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { Pod } from '../../api/core/pod.ts';
 import { CriClient } from '../../agent/cri/client.ts';
 import { rotateLogs } from '../../agent/pods/log-rotation.ts';
 import { HELLO_IMAGE } from '../../agent/images/carried.ts';
+import { run } from '../../agent/host/run.ts';
+import { evilPeers, Peer } from '../agent-probes/evil-peers.ts';
 import { eventually } from '../support/wait.ts';
 import { insideLab, isReady, Lab, shell } from './lab.ts';
 
@@ -122,6 +125,26 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('whole');
     });
 
+    t.test('logs that cannot be removed keep nobody from hearing that their pod has gone', async (t) => {
+      const pod = lab.create('kept', { containers: [shell('main', 'echo said; exec sleep 1000')] });
+      const uid = pod.metadata?.uid ?? '';
+      await lab.pod('kept', 'to be ready', isReady);
+      const logs = `${address.directory}/logs/default_kept_${uid}`;
+      // Whoever collects logs has mounted something there.
+      const held = path.join(logs, 'held');
+      await mkdir(held);
+      await run('mount', ['--bind', held, held]);
+      t.teardown(async () => {
+        await run('umount', [held]);
+        await rm(logs, { recursive: true, force: true });
+      });
+      lab.api.deletePod('kept', 0);
+      await lab.gone('kept');
+      await eventually('the warning', () =>
+        lab.words.split('\n').some((line) => line.includes(uid) && line.includes('failed to remove pod logs')),
+      );
+    });
+
     t.test('an ephemeral container joins a running pod', async (t) => {
       const pod = lab.create('debugged', {
         shareProcessNamespace: true,
@@ -212,12 +235,37 @@ await insideLab(import.meta.filename, async (address) => {
     await lab.gone('chatty');
   });
 
+  test('preStop hooks that get no answer take no more than the grace period, also when the agent starts anew', async (t) => {
+    await using silent = await Peer.start(evilPeers['drips its headers']!);
+    await using switching = await Peer.start(evilPeers['switches protocols']!);
+    const hooked = (name: string, { port }: Peer) =>
+      shell(name, 'trap "exit 0" TERM; sleep 1000 & wait', {
+        lifecycle: { preStop: { httpGet: { host: '127.0.0.1', port } } },
+      });
+    lab.create('hooked', {
+      terminationGracePeriodSeconds: 4,
+      containers: [hooked('waits', silent), hooked('upgrades', switching)],
+    });
+    await lab.pod('hooked', 'to be ready', isReady);
+    lab.api.deletePod('hooked', 4);
+    await eventually('the hooks to be asked', () => silent.requests.length > 0 && switching.requests.length > 0);
+    await lab.stopAgent('SIGKILL');
+    // Of a pod whose logs it was removing: the last test looks for them.
+    await mkdir(`${address.directory}/logs/default_gone_${randomUUID()}/main`, { recursive: true });
+    lab.startAgent();
+    await lab.gone('hooked');
+    t.equal(silent.requests.length, 2, 'asked again by the next agent');
+    const [failed] = lab.api.events('hooked').filter(({ reason }) => reason === 'FailedPreStopHook');
+    t.equal(failed?.message, 'PreStopHook failed');
+  });
+
   test('nothing was left behind', async (t) => {
-    await eventually(
-      'no pod to have a directory',
-      async () => (await readdir(`${address.directory}/pods`)).length === 0,
-    );
-    t.same(await readdir(`${address.directory}/logs`), []);
+    for (const what of ['pods', 'logs']) {
+      await eventually(
+        `no pod to have a directory of ${what}`,
+        async () => (await readdir(`${address.directory}/${what}`)).length === 0,
+      );
+    }
     t.equal((await lab.ctr('containers', 'list', '--quiet')).trim(), '');
     await lab[Symbol.asyncDispose]();
   });
