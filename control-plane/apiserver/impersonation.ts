@@ -59,7 +59,12 @@ function impersonationHeaders(rawHeaders: readonly string[]): Map<string, string
   const asked = new Map<string, string[]>();
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const header = rawHeaders[at]?.toLowerCase() ?? '';
-    if (isImpersonation(header)) asked.set(header, [...(asked.get(header) ?? []), rawHeaders[at + 1] ?? '']);
+    if (!isImpersonation(header)) continue;
+    const value = rawHeaders[at + 1] ?? '';
+    const values = asked.get(header);
+    // There may be thousands of one name.
+    if (values) values.push(value);
+    else asked.set(header, [value]);
   }
   return asked;
 }

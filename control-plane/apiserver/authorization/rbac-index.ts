@@ -17,14 +17,17 @@ export interface Grant {
   readonly decision: Decision;
 }
 
+/** The grants of a subject are a set: a binding may have tens of thousands of subjects, and each goes in and out alone. */
+type Subjects = Map<string, Set<Grant>>;
+
 interface Grants {
-  readonly users: Map<string, Grant[]>;
-  readonly groups: Map<string, Grant[]>;
+  readonly users: Subjects;
+  readonly groups: Subjects;
 }
 
 /** A grant's place in the index, to take it out again. */
 interface Placed {
-  readonly list: Map<string, Grant[]>;
+  readonly subjects: Subjects;
   readonly subject: string;
   readonly grant: Grant;
 }
@@ -77,26 +80,30 @@ export class RbacIndex {
 
   #bind(namespace: string, name: string, binding: RoleBinding | ClusterRoleBinding | undefined): void {
     const key = `${namespace}/${name}`;
-    for (const { list, subject, grant } of this.#placed.get(key) ?? []) {
-      const rest = (list.get(subject) ?? []).filter((one) => one !== grant);
-      if (rest.length) list.set(subject, rest);
-      else list.delete(subject);
+    for (const { subjects, subject, grant } of this.#placed.get(key) ?? []) {
+      const grants = subjects.get(subject);
+      grants?.delete(grant);
+      if (grants?.size === 0) subjects.delete(subject);
     }
     this.#placed.delete(key);
     if (!binding) return;
     const grants = namespace ? this.#grantsIn(namespace) : this.#clusterGrants;
     const description = describeBinding(name, namespace, binding.roleRef);
-    const placed = (binding.subjects ?? []).map((subject): Placed => {
+    const placed = distinct(binding.subjects ?? []).map((subject): Placed => {
       const reason = `RBAC: allowed by ${description} to ${describeSubject(subject, namespace)}`;
       const grant = { role: binding.roleRef, namespace, decision: { allowed: true, reason } };
-      if (subject.kind === 'Group') return { list: grants.groups, subject: subject.name, grant };
+      if (subject.kind === 'Group') return { subjects: grants.groups, subject: subject.name, grant };
       const userName =
         subject.kind === 'ServiceAccount'
           ? serviceAccountUserName(subject.namespace || namespace, subject.name)
           : subject.name;
-      return { list: grants.users, subject: userName, grant };
+      return { subjects: grants.users, subject: userName, grant };
     });
-    for (const { list, subject, grant } of placed) list.set(subject, [...(list.get(subject) ?? []), grant]);
+    for (const { subjects, subject, grant } of placed) {
+      const known = subjects.get(subject);
+      if (known) known.add(grant);
+      else subjects.set(subject, new Set([grant]));
+    }
     this.#placed.set(key, placed);
   }
 
@@ -110,12 +117,27 @@ export class RbacIndex {
   }
 }
 
+/** One that is named again gets nothing more, and is not to be looked at again with every request. */
+function distinct(subjects: readonly Subject[]): Subject[] {
+  const known = new Map<string, Subject>();
+  for (const subject of subjects) {
+    const key = JSON.stringify([subject.kind, subject.namespace, subject.name]);
+    if (!known.has(key)) known.set(key, subject);
+  }
+  return [...known.values()];
+}
+
 function findIn({ users, groups }: Grants, user: User, accept: (grant: Grant) => boolean): Grant | undefined {
-  const own = users.get(user.name)?.find(accept);
+  const own = firstOf(users.get(user.name), accept);
   if (own) return own;
   for (const group of user.groups) {
-    const found = groups.get(group)?.find(accept);
+    const found = firstOf(groups.get(group), accept);
     if (found) return found;
   }
+  return undefined;
+}
+
+function firstOf(grants: ReadonlySet<Grant> | undefined, accept: (grant: Grant) => boolean): Grant | undefined {
+  if (grants) for (const grant of grants) if (accept(grant)) return grant;
   return undefined;
 }
