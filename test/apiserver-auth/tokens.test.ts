@@ -68,6 +68,10 @@ test('a token of a service account tells its user, until it expires or what it i
   t.equal(user?.uid, account?.metadata?.uid);
   t.same(user?.groups, ['system:serviceaccounts', 'system:serviceaccounts:apps', 'system:authenticated']);
   t.equal(verifier.authenticateToken(plain.status?.token ?? '', [ISSUER])?.user, user, 'verified once');
+  const wide = await token('web', { audiences: [ISSUER, 'x'.repeat(10_000)] });
+  const twice = [1, 2].map(() => verifier.authenticateToken(wide, [ISSUER])?.user);
+  t.same(twice[0]?.name, user?.name);
+  t.not(twice[0], twice[1], 'of a token as long as its owner likes, nothing is kept');
 
   const podToken = await token('web', { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'web-1', uid } });
   const extra = verifier.authenticateToken(podToken, [ISSUER])?.user.extra;
