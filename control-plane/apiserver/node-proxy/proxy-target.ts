@@ -1,4 +1,5 @@
 /** What `pods/proxy`, `services/proxy` and `nodes/proxy` lead to. */
+import { unescape } from 'node:querystring';
 import { pods } from '../../../api/core/pod.ts';
 import { services } from '../../../api/core/service.ts';
 import { endpointSlices, type Endpoint } from '../../../api/discovery/endpoint-slice.ts';
@@ -107,7 +108,8 @@ const COMMANDS = /^\/+(exec|attach|run|portForward)(\/|$)/i;
  * commands in every pod: what does that takes `create`. Throws a 403.
  */
 export function requireCreateForCommands(authorizer: Authorizer, info: RequestInfo, path: string, user: User): void {
-  if (info.verb === 'create' || !COMMANDS.test(decodeURIComponent(path))) return;
+  // Not `decodeURIComponent`, which throws for bytes that are no UTF-8: what the node makes of those is its affair.
+  if (info.verb === 'create' || !COMMANDS.test(unescape(path))) return;
   if (authorizer.authorize(user, { ...info, verb: 'create' }).allowed) return;
   const why = `User ${JSON.stringify(user.name)} cannot create resource "nodes/proxy" in API group "" at the cluster scope`;
   throw forbidden(nodes, info.name, why);

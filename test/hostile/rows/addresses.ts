@@ -78,6 +78,11 @@ export const PROXIES = [
   }),
   proxied('a node that is not there', '/api/v1/nodes/constructor/proxy/', { code: 404, reason: 'NotFound' }),
   proxied('a port of a node on the loopback', '/api/v1/nodes/node-a:6443/proxy/', badRequest('address not allowed')),
+  proxied(
+    'bytes that are no UTF-8 behind a node',
+    '/api/v1/nodes/node-a/proxy/%ff%c0%af',
+    badRequest('address not allowed'),
+  ),
   {
     name: 'a command on a node by who may only look',
     as: 'uma',
