@@ -65,3 +65,12 @@ t.test('escapes that are none, and slashes within a name, are refused', async (t
     t.throws(() => parseRequestInfo('GET', target), { code: 400, reason: 'BadRequest' }, target);
   }
 });
+
+t.test('more parameters than anybody needs are refused before they are read', async (t) => {
+  const command = Array.from({ length: 9_000 }, (_, index) => `command=${index}`).join('&');
+  const { query } = parseRequestInfo('GET', `${NS}/pods/p/exec?${command}`);
+  t.equal(query.getAll('command').length, 9_000, 'a long command is taken');
+  t.throws(() => parseRequestInfo('GET', `/api?${'a&'.repeat(10_000)}`), {
+    message: /^more than 10000 query parameters$/,
+  });
+});

@@ -205,6 +205,13 @@ export const TOKENS = [
 
 export const SELECTORS = [
   {
+    name: 'hundreds of thousands of parameters by nobody in particular, which would take seconds to read',
+    as: 'anonymous',
+    request: `GET /api?${'a&'.repeat(450_000)}`,
+    expect: badRequest('more than 10000 query parameters'),
+    differs: 'upstream reads them',
+  },
+  {
     name: 'a label selector that does not end',
     request: selector('a in (b'),
     expect: badRequest(/^unable to parse requirement: found '', expected: ',' or '\)'$/),
