@@ -97,7 +97,7 @@ export class Exchange {
   /** Counts bytes of the body that have come. Answers why they are too many, when they are. */
   #refuse(bytes: number): StatusError | undefined {
     if (this.#bodyBytes + bytes > MAX_BODY_BYTES) return bodyTooLarge();
-    if (!this.#memory.take(bytes))
+    if (!this.#memory.take(this.user, bytes))
       return tooManyRequests('the bodies of requests take too much memory at the moment', 1);
     this.#bodyBytes += bytes;
     return undefined;
@@ -105,7 +105,8 @@ export class Exchange {
 
   /** For when the request has been answered, and nothing of its body is needed any more. */
   forgetBody(): void {
-    this.#memory.giveBack(this.#bodyBytes);
+    if (this.#bodyBytes === 0) return;
+    this.#memory.giveBack(this.user, this.#bodyBytes);
     this.#bodyBytes = 0;
   }
 

@@ -21,16 +21,24 @@ const EXEMPT_GROUP = 'system:masters';
 const RETRY_AFTER_SECONDS = 1;
 /** What one user may take of a limit: slow readers of one user must not keep all others out. */
 const USER_SHARE = 0.5;
+/** What the long-running requests of one user may weigh. One that weighs 1 takes some 20 KB for as long as it goes on. */
+const MOST_LONG_RUNNING = 20_000;
+/** So many characters of a selector weigh 1: read, they take many times as much. */
+const SELECTOR_UNIT = 256;
+
+const weightOf = ({ labelSelector, fieldSelector }: Exchange['info']): number =>
+  1 + Math.floor((labelSelector.length + fieldSelector.length) / SELECTOR_UNIT);
 
 /**
  * Counts the requests that are being worked on and turns away those that are too many. A request counts until its answer is
  * on its way: what is answered within one turn of the event loop never stands beside another. Long-running requests do not
- * count, and administrators are never turned away. No user takes more than a part of a limit.
+ * count there; each user has a number of them. Administrators are never turned away. No user takes more than a part of a limit.
  */
 export class MaxInFlight {
   readonly #limits: Readonly<Record<RequestKind, number>>;
   readonly #counts: Record<RequestKind, number> = { readOnly: 0, mutating: 0 };
   /** By user, of those that have any. */
+  readonly #longRunning = new Map<string, number>();
   readonly #ofUsers: Readonly<Record<RequestKind, Map<string, number>>> = { readOnly: new Map(), mutating: new Map() };
 
   constructor({ maxRequestsInflight, maxMutatingRequestsInflight }: InFlightLimits) {
@@ -48,11 +56,26 @@ export class MaxInFlight {
   /** Has the request served, or answers it with 429. For an exchange whose user is known. */
   run(exchange: Exchange, serve: (exchange: Exchange) => void | Promise<void>): void | Promise<void> {
     const { info, user } = exchange;
-    if (isLongRunning(info)) return serve(exchange);
+    if (isLongRunning(info)) return this.#runLong(exchange, serve);
     const kind: RequestKind = READ_ONLY_VERBS.has(info.verb) ? 'readOnly' : 'mutating';
     if (this.#isFull(kind, user.name) && !user.groups.includes(EXEMPT_GROUP)) return turnAway(exchange);
     const done = serve(exchange) ?? exchange.underWay;
     return done && this.#count(kind, exchange, done);
+  }
+
+  async #runLong(exchange: Exchange, serve: (exchange: Exchange) => void | Promise<void>): Promise<void> {
+    const { user, info } = exchange;
+    const weight = weightOf(info);
+    const others = this.#longRunning.get(user.name) ?? 0;
+    if (others + weight > MOST_LONG_RUNNING && !user.groups.includes(EXEMPT_GROUP)) return turnAway(exchange);
+    this.#longRunning.set(user.name, others + weight);
+    try {
+      await serve(exchange);
+    } finally {
+      const left = (this.#longRunning.get(user.name) ?? 0) - weight;
+      if (left > 0) this.#longRunning.set(user.name, left);
+      else this.#longRunning.delete(user.name);
+    }
   }
 
   #isFull(kind: RequestKind, user: string): boolean {

@@ -36,6 +36,7 @@ import { RequestTurns } from './request-turns.ts';
 import { Router } from './router.ts';
 import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
 import { Subresources } from './subresources.ts';
+import { UnreadAnswers } from './unread-answers.ts';
 import { WatchServer } from './watch.ts';
 import { abandonRequest, ClientGoneError, isClosed } from './back-pressure.ts';
 
@@ -118,6 +119,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const bodies = new BodyParser();
   const memory = new BodyMemory();
   const answering = new Set<Response>();
+  const unread = new UnreadAnswers();
 
   const answer = (request: Request, response: Response): void | Promise<void> => {
     if (isClosed(response)) return;
@@ -132,7 +134,8 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
       );
     } catch (error) {
       exchange = new Exchange(request, response, parseRequestInfo('GET', '/'), bodies, memory);
-      return fail(exchange, error);
+      fail(exchange, error);
+      return unread.add(request, response);
     }
     const startedAt = performance.now();
     let done: void | Promise<void> = undefined;
@@ -145,6 +148,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     }
     if (done) return follow(exchange, done, startedAt, timeoutMs);
     metrics.answered(exchange, (performance.now() - startedAt) / 1000);
+    unread.add(request, response);
   };
 
   /** A request without a time limit is a long-running one. */
@@ -173,6 +177,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
       exchange.forgetBody();
       answering.delete(response);
       metrics.answered(exchange, longRunning ? undefined : (performance.now() - startedAt) / 1000);
+      unread.add(request, response);
     }
   };
 
@@ -295,6 +300,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
       const deadline = performance.now() + SHUTDOWN_GRACE_MS;
       while (answering.size > 0 && performance.now() < deadline) await new Promise((resume) => setTimeout(resume, 10));
       for (const socket of sockets) socket.destroy();
+      unread.close();
       await closed;
     },
   };

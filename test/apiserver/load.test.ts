@@ -266,3 +266,87 @@ t.test('bodies that are never finished take a bounded amount of memory, for a bo
   await closed;
   t.pass('the connection is closed with the answer');
 });
+
+t.test('no user takes all the memory for bodies', async (t) => {
+  await using server = await TestServer.start({ authorizer: anyone });
+  const statuses: unknown[] = [];
+  const pending = Array.from({ length: 24 }, () => {
+    const request = https.request(server.url(CONFIG_MAPS), {
+      method: 'POST',
+      headers: { authorization: 'Bearer dev/developers', 'content-type': 'application/json' },
+      agent: false,
+      ca: server.ca,
+    });
+    request.on('error', () => undefined);
+    request.on('response', (response) => statuses.push(response.resume().statusCode));
+    request.write(`{"metadata":{"name":"${'x'.repeat(2_900_000)}`);
+    return request;
+  });
+  await eventually('some to be turned away', () => statuses.length >= 12);
+  t.ok(statuses.every((status) => status === 429));
+  const body = { ...configMap('others'), data: { filler: 'x'.repeat(900_000) } };
+  t.equal((await server.call('POST', CONFIG_MAPS, { user: 'ops/operators', body })).status, 201, 'somebody else');
+  for (const request of pending) request.destroy();
+  await eventually('the memory to be free', async () => {
+    const again = { ...body, metadata: { name: `m-${Math.random()}` } };
+    return (await server.call('POST', CONFIG_MAPS, { user: 'dev/developers', body: again })).status === 201;
+  });
+});
+
+t.test('answers that nobody reads hold a bounded amount of memory, also those of who is not known', async (t) => {
+  await using server = await TestServer.start();
+  const CONNECTIONS = 12;
+  const STREAMS = 240;
+  const path = `/${'x'.repeat(60_000)}`;
+  const before = bytesHeld();
+  let answered = 0;
+  let ended = 0;
+  const sessions = Array.from({ length: CONNECTIONS }, () => {
+    const session = http2.connect(server.url(''), { ca: server.ca, settings: { initialWindowSize: 0 } });
+    session.on('error', () => undefined);
+    return session;
+  });
+  for (const session of sessions) {
+    const upTo = answered + ended + STREAMS;
+    for (let index = 0; index < STREAMS; index++) {
+      const stream = session.request({ ':path': path });
+      let told = false;
+      stream.on('error', () => undefined);
+      stream.once('response', () => (told = Boolean(++answered)));
+      stream.once('close', () => (told ? undefined : ended++));
+    }
+    await eventually('all to be answered', () => answered + ended >= upTo);
+  }
+  t.ok(ended > 1_000, `${ended} of the oldest were ended`);
+  const held = (bytesHeld() - before) / MEGABYTE;
+  t.ok(held < 90, `${held.toFixed(0)} MB for ${answered} answers`);
+  t.equal((await server.call('GET', '/livez')).status, 200);
+  for (const session of sessions) session.destroy();
+  await eventually('the memory to be given back', () => bytesHeld() - before < 20 * MEGABYTE);
+});
+
+t.test('the watches of one user are not without end, and those with long selectors count for more', async (t) => {
+  await using server = await TestServer.start({ authorizer: anyone });
+  // Each weighs a sixth of what a user may have.
+  const selector = '!a,'.repeat(290_000) + '!a';
+  const watch = (user: string): Promise<IncomingMessage> =>
+    new Promise((resolve, reject) => {
+      const options = { headers: { authorization: `Bearer ${user}` }, agent: false, ca: server.ca };
+      https.get(server.url(`${CONFIG_MAPS}?watch=1&labelSelector=${selector}`), options, resolve).on('error', reject);
+    });
+  const watches: IncomingMessage[] = [];
+  for (let index = 0; index < 5; index++) watches.push(await watch('dev/developers'));
+  t.ok(watches.every(({ statusCode }) => statusCode === 200));
+  t.equal((await watch('dev/developers')).resume().statusCode, 429, 'who has his share');
+  watches.push(await watch('ops/operators'), await watch('admin/system:masters'));
+  t.ok(
+    watches.every(({ statusCode }) => statusCode === 200),
+    'somebody else',
+  );
+  for (const response of watches) response.destroy();
+  await eventually('the share to be free', async () => {
+    const again = await watch('dev/developers');
+    again.destroy();
+    return again.statusCode === 200;
+  });
+});

@@ -1,0 +1,79 @@
+/** Answers that are complete and that their clients do not read: anybody may ask for many, also who is not known at all. */
+import type { Request, Response } from './exchange.ts';
+import { isClosed } from './back-pressure.ts';
+
+/** Upstream's limit for a whole request; it is the time that a client has for reading. */
+const READING_LIMIT_MS = 60_000;
+const SWEEP_INTERVAL_MS = 5_000;
+/** What all of them may hold. */
+const MAX_BYTES = 128 * 2 ** 20;
+/** A stream or connection, without what is to be sent. */
+const ANSWER_BYTES = 16 * 1024;
+/** The target of the request is kept as it came and as it was read. */
+const COPIES_OF_TARGET = 2;
+
+interface Unread {
+  readonly bytes: number;
+  /** The sweep before which it was answered. */
+  readonly sweep: number;
+}
+
+/**
+ * Ends answers that nobody reads: the oldest ones when there are too many, and each once its time is over. Those who read are
+ * done within moments, so that the oldest are of those who do not.
+ */
+export class UnreadAnswers {
+  /** Oldest first. */
+  readonly #answers = new Map<Response, Unread>();
+  readonly #timer: NodeJS.Timeout;
+  #bytes = 0;
+  #sweeps = 0;
+
+  constructor() {
+    this.#timer = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  get count(): number {
+    return this.#answers.size;
+  }
+
+  /** For a response that nothing more will be written to. */
+  add({ url = '' }: Pick<Request, 'url'>, response: Response): void {
+    if (isClosed(response) || this.#answers.has(response)) return;
+    const pending = 'stream' in response ? response.stream.writableLength : response.writableLength;
+    const bytes = ANSWER_BYTES + COPIES_OF_TARGET * url.length + pending;
+    this.#answers.set(response, { bytes, sweep: this.#sweeps });
+    this.#bytes += bytes;
+    response.once('close', () => this.#forget(response));
+    while (this.#bytes > MAX_BYTES) this.#endOldest();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #sweep(): void {
+    this.#sweeps++;
+    const due = this.#sweeps - READING_LIMIT_MS / SWEEP_INTERVAL_MS;
+    for (const { sweep } of this.#answers.values()) {
+      if (sweep >= due) return;
+      this.#endOldest();
+    }
+  }
+
+  #endOldest(): void {
+    for (const response of this.#answers.keys()) {
+      this.#forget(response);
+      response.destroy();
+      return;
+    }
+  }
+
+  #forget(response: Response): void {
+    const known = this.#answers.get(response);
+    if (!known) return;
+    this.#answers.delete(response);
+    this.#bytes -= known.bytes;
+  }
+}
