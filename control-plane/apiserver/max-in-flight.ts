@@ -26,8 +26,15 @@ const MOST_LONG_RUNNING = 20_000;
 /** So many characters of a selector weigh 1: read, they take many times as much. */
 const SELECTOR_UNIT = 256;
 
-const weightOf = ({ labelSelector, fieldSelector }: Exchange['info']): number =>
-  1 + Math.floor((labelSelector.length + fieldSelector.length) / SELECTOR_UNIT);
+/** Each watch of tables holds its own of the object that its client does not read, of up to 1.5 MiB and more. */
+const TABLES_WEIGHT = 100;
+const WANTS_TABLES = /;\s*as=table/i;
+
+function weightOf(exchange: Exchange): number {
+  const { labelSelector, fieldSelector, verb } = exchange.info;
+  const tables = verb === 'watch' && WANTS_TABLES.test(exchange.header('accept') ?? '') ? TABLES_WEIGHT : 0;
+  return 1 + tables + Math.floor((labelSelector.length + fieldSelector.length) / SELECTOR_UNIT);
+}
 
 /**
  * Counts the requests that are being worked on and turns away those that are too many. A request counts until its answer is
@@ -64,8 +71,8 @@ export class MaxInFlight {
   }
 
   async #runLong(exchange: Exchange, serve: (exchange: Exchange) => void | Promise<void>): Promise<void> {
-    const { user, info } = exchange;
-    const weight = weightOf(info);
+    const { user } = exchange;
+    const weight = weightOf(exchange);
     const others = this.#longRunning.get(user.name) ?? 0;
     if (others + weight > MOST_LONG_RUNNING && !user.groups.includes(EXEMPT_GROUP)) return turnAway(exchange);
     this.#longRunning.set(user.name, others + weight);

@@ -11,12 +11,13 @@ import type { Change, ChangeType } from './event-window.ts';
 import type { Exchange } from './exchange.ts';
 import { partialMetadata } from './partial-metadata.ts';
 import { parseWatchOptions, type WatchOptions } from './list-options.ts';
-import { negotiate } from './negotiate.ts';
+import { negotiate, type MetaVersion } from './negotiate.ts';
 import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 import type { Entry } from './resource-cache.ts';
 import { parseSelection, type Selection } from './selection.ts';
-import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
+import { columnDefinitions, parseIncludeObject, tableRow, type IncludeObject } from './table.ts';
+import { TurnMap } from './turn-map.ts';
 import { ChunkedWriter, ClientGoneError, drained, isClosed, writeTo } from './back-pressure.ts';
 
 /** Upstream ends watches after 30 to 60 minutes, so that clients spread over servers. */
@@ -30,6 +31,11 @@ const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 
 /** Makes the bytes of an object in the form that the client wants. */
 type Show = (served: Buffer) => Buffer;
+
+interface TableRow {
+  readonly resourceVersion: string | undefined;
+  readonly row: Buffer;
+}
 
 /** How many events of a resource watchers were sent. */
 interface EventCount {
@@ -46,9 +52,18 @@ export class EventFrames {
   #wholeCount = 0;
   #objectBytes = 0;
   readonly #count: EventCount;
+  /** By the bytes that are stored. */
+  readonly #shown = new TurnMap<Buffer, Buffer>();
+  readonly #reserved: TurnMap<Change, Buffer>;
 
-  /** `count` grows by the events of everything that is encoded: each watcher sends what it has encoded. */
-  constructor(resource: Resource, show: Show, count: EventCount = { events: 0 }) {
+  /** `reserved` is shared with others that tell of the same changes in other forms; `count` grows by the events of everything that is encoded: each watcher sends what it has encoded. */
+  constructor(
+    resource: Resource,
+    show: Show,
+    count: EventCount = { events: 0 },
+    reserved = new TurnMap<Change, Buffer>(),
+  ) {
+    this.#reserved = reserved;
     this.#resource = resource;
     this.#show = show;
     this.#count = count;
@@ -65,7 +80,8 @@ export class EventFrames {
     const type = typeSeen(change, namespace, selection);
     if (!type) return undefined;
     this.#count.events++;
-    return [FRAME_HEADS[type], this.#show(shownBytes(this.#resource, change, type)), FRAME_TAIL];
+    const bytes = this.#bytesOf(change, type);
+    return [FRAME_HEADS[type], this.#shown.getOrMake(bytes, () => this.#show(bytes)), FRAME_TAIL];
   }
 
   /** The frames of those changes that the selection shows, in a row; undefined when it shows none. */
@@ -106,6 +122,13 @@ export class EventFrames {
     this.#objectBytes = changes.reduce((sum, { entry }) => sum + entry.bytes.length, 0);
   }
 
+  /** An object that no longer matches is shown as it last did, under the revision at which it stopped. */
+  #bytesOf(change: Change, seen: ChangeType): Buffer {
+    const { type, entry, previous, revision } = change;
+    if (seen !== 'DELETED' || type === 'DELETED' || !previous) return entry.bytes;
+    return this.#reserved.getOrMake(change, () => this.#resource.cache.bytes.reserve(previous.bytes, revision));
+  }
+
   #frame(change: Change, type: ChangeType): Buffer {
     let frames = this.#frames.get(change);
     if (!frames) {
@@ -114,7 +137,7 @@ export class EventFrames {
     }
     let frame = frames.get(type);
     if (!frame) {
-      frame = eventFrame(type, this.#show(shownBytes(this.#resource, change, type)));
+      frame = eventFrame(type, this.#show(this.#bytesOf(change, type)));
       frames.set(type, frame);
     }
     return frame;
@@ -135,13 +158,6 @@ function seenAs({ type, entry, previous }: Change, selection: Selection): Change
   return was ? 'DELETED' : undefined;
 }
 
-/** An object that no longer matches is shown as it last did, under the revision at which it stopped. */
-function shownBytes({ cache }: Resource, { type, entry, previous, revision }: Change, seen: ChangeType): Buffer {
-  return seen === 'DELETED' && type !== 'DELETED' && previous
-    ? cache.bytes.reserve(previous.bytes, revision)
-    : entry.bytes;
-}
-
 const frameHead = (type: string) => Buffer.from(`{"type":"${type}","object":`);
 const FRAME_HEADS: Readonly<Record<ChangeType | 'BOOKMARK' | 'ERROR', Buffer>> = {
   ADDED: frameHead('ADDED'),
@@ -159,7 +175,11 @@ const eventFrame = (type: keyof typeof FRAME_HEADS, object: Buffer): Buffer =>
 export class WatchServer {
   readonly #registry: Registry;
   readonly #signal: AbortSignal;
-  readonly #frames = new Map<Resource, EventFrames>();
+  /** By what the client wants: the object, or a version of its metadata. */
+  readonly #frames = new Map<Resource, Map<string, EventFrames>>();
+  /** Rows of tables, by what of the object they include and the version. */
+  readonly #rows = new Map<Resource, Map<string, TurnMap<Buffer, TableRow>>>();
+  readonly #reserved = new TurnMap<Change, Buffer>();
   readonly #sent = new Map<Resource, EventCount>();
 
   /** @param signal aborted when the server stops: watches end. */
@@ -193,39 +213,54 @@ export class WatchServer {
     const count = this.#sent.get(resource) ?? { events: 0 };
     this.#sent.set(resource, count);
     const { form, metaVersion } = exchange.accepted;
-    switch (form) {
-      case 'object': {
-        let frames = this.#frames.get(resource);
-        if (!frames) {
-          frames = new EventFrames(resource, (served) => resource.serve(served), count);
-          this.#frames.set(resource, frames);
-        }
-        return frames;
-      }
-      case 'metadata':
-        return new EventFrames(
-          resource,
-          (served) => partialMetadata(resource, resource.serve(served), metaVersion),
-          count,
-        );
-      case 'table':
-        return new EventFrames(resource, tableShow(exchange, resource), count);
+    if (form === 'table') {
+      const include = parseIncludeObject(exchange.info.query);
+      const forms = ensure(this.#rows, resource, () => new Map<string, TurnMap<Buffer, TableRow>>());
+      const rows = ensure(forms, `${include}/${metaVersion}`, () => new TurnMap<Buffer, TableRow>());
+      return new EventFrames(resource, tableShow(resource, include, metaVersion, rows), count, this.#reserved);
     }
+    const frames = ensure(this.#frames, resource, () => new Map<string, EventFrames>());
+    return ensure(frames, form === 'object' ? form : metaVersion, () => {
+      const show: Show =
+        form === 'object'
+          ? (served) => resource.serve(served)
+          : (served) => partialMetadata(resource, resource.serve(served), metaVersion);
+      return new EventFrames(resource, show, count, this.#reserved);
+    });
   }
 }
 
-/** Each event's object is a table of one row; only the first one names the columns. */
-function tableShow(exchange: Exchange, resource: Resource): Show {
-  const include = parseIncludeObject(exchange.info.query);
-  const { metaVersion: apiVersion } = exchange.accepted;
+function ensure<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}
+
+const ROWS_END = Buffer.from(']}');
+
+/**
+ * Each event's object is a table of one row; only the first one names the columns. A row takes milliseconds to make of a large
+ * object: it is made once for all watchers that are told of it in the same turn.
+ */
+function tableShow(
+  resource: Resource,
+  include: IncludeObject,
+  apiVersion: MetaVersion,
+  rows: TurnMap<Buffer, TableRow>,
+): Show {
   let columns: object[] | undefined = columnDefinitions(resource.kind);
   return (served) => {
-    const object = resource.parse(served);
-    const { resourceVersion } = object.metadata;
-    const rows = [tableRow(resource.kind, object, include, Date.now(), apiVersion)];
-    const table = { kind: 'Table', apiVersion, metadata: { resourceVersion }, columnDefinitions: columns, rows };
+    const { resourceVersion, row } = rows.getOrMake(served, () => {
+      const object = resource.parse(served);
+      const made = tableRow(resource.kind, object, include, Date.now(), apiVersion);
+      return { resourceVersion: object.metadata.resourceVersion, row: Buffer.from(JSON.stringify(made)) };
+    });
+    const table = { kind: 'Table', apiVersion, metadata: { resourceVersion }, columnDefinitions: columns };
     columns = undefined;
-    return Buffer.from(JSON.stringify(table));
+    return Buffer.concat([Buffer.from(`${JSON.stringify(table).slice(0, -1)},"rows":[`), row, ROWS_END]);
   };
 }
 

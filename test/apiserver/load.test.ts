@@ -21,6 +21,23 @@ function bytesHeld(): number {
   return process.memoryUsage().external;
 }
 
+/** The longest turn of the event loop until it is disposed. */
+function longestTurn(): Disposable & { readonly ms: number } {
+  let ms = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    ms = Math.max(ms, now - last);
+    last = now;
+  });
+  return {
+    get ms() {
+      return ms;
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
+}
+
 const HEADERS = { authorization: 'Bearer admin/system:masters' };
 const anyone = { authorize: () => ({ allowed: true, reason: '' }) };
 
@@ -349,4 +366,37 @@ t.test('the watches of one user are not without end, and those with long selecto
     again.destroy();
     return again.statusCode === 200;
   });
+});
+
+t.test('what a large object looks like to many watchers of tables or metadata is made once', async (t) => {
+  await using server = await TestServer.start();
+  const WATCHERS = 150;
+  const labels = { shown: 'yes' };
+  const filler = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`key-${index}`, 'x'.repeat(150)]));
+  await server.call('POST', CONFIG_MAPS, { body: { metadata: { name: 'large', labels }, data: filler } });
+  const session = http2.connect(server.url(''), { ca: server.ca });
+  session.on('error', () => undefined);
+  const told = { tables: 0, deleted: 0 };
+  const accept = 'application/json;as=Table;g=meta.k8s.io;v=v1';
+  const path = `${CONFIG_MAPS}?watch=1&includeObject=Object&labelSelector=shown`;
+  for (let index = 0; index < WATCHERS; index++) {
+    const stream = session.request({ ':path': path, ...HEADERS, accept });
+    stream.on('error', () => undefined);
+    stream.on('data', (chunk: Buffer) => {
+      if (chunk.includes('"kind":"Table"')) told.tables++;
+      if (chunk.includes('{"type":"DELETED"')) told.deleted++;
+    });
+  }
+  await eventually('all to be told what is there', () => told.tables >= WATCHERS);
+  for (const [shown, done] of [
+    ['still', () => told.tables >= 2 * WATCHERS],
+    [null, () => told.deleted >= WATCHERS],
+  ] as const) {
+    using longest = longestTurn();
+    const body = { metadata: { labels: { shown } } };
+    await server.call('PATCH', `${CONFIG_MAPS}/large`, { type: 'application/merge-patch+json', body });
+    await eventually('all to be told', done);
+    t.ok(longest.ms < 400, `${longest.ms.toFixed(0)} ms in which nobody else was served`);
+  }
+  session.destroy();
 });
