@@ -93,7 +93,7 @@ export function createSecurity(options: SecurityOptions): Security {
   ]);
 
   const aggregation = new ClusterRoleAggregation(api, options.onError);
-  const restriction = nodeRestriction(api, graph);
+  const restriction = nodeRestriction(api, graph, authorizer);
   return {
     authenticator: new RequestAuthenticator({
       clientCertificates: new ClientCertificateAuthenticator(),

@@ -49,7 +49,14 @@ test('a node reads what its pods need, and loses it with them', async (t) => {
         { name: 'v', secret: { secretName: 'volume' } },
         {
           name: 'p',
-          projected: { sources: [{ secret: { name: 'projected' } }, { configMap: { name: 'projected' } }] },
+          projected: {
+            sources: [
+              { secret: { name: 'projected' } },
+              { configMap: { name: 'projected' } },
+              { serviceAccountToken: { path: 'token' } },
+              { serviceAccountToken: { path: 'vault', audience: 'vault' } },
+            ],
+          },
         },
       ],
     }),
@@ -80,8 +87,8 @@ test('a node reads what its pods need, and loses it with them', async (t) => {
   t.ok(await a.list(services), 'services are for every node');
   t.equal((await refusal(a.delete(namespaces, '', 'default'))).code, 403);
 
-  const bound = (name: string, uid?: string): TokenRequest => ({
-    spec: { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid } },
+  const bound = (name: string, uid?: string, audiences?: string[]): TokenRequest => ({
+    spec: { audiences, boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid } },
   });
   const token = (body: TokenRequest, account = 'web') =>
     a.createSubresource<TokenRequest>(serviceAccounts, 'apps', account, 'token', body);
@@ -94,6 +101,16 @@ test('a node reads what its pods need, and loses it with them', async (t) => {
     message: /bound to a pod scheduled on a different node/,
   });
   t.equal((await refusal(token(bound('mine', pod?.metadata?.uid), 'other'))).code, 403);
+  t.ok((await token(bound('mine', pod?.metadata?.uid, ['vault']))).status?.token, 'for whom the pod asks');
+  t.match(await refusal(token(bound('mine', pod?.metadata?.uid, ['bank']))), {
+    code: 403,
+    message:
+      'serviceaccounts "web" is forbidden: audience "bank" not found in pod spec volume, system:node:a is not authorized to request tokens for this audience',
+  });
+  t.match(await refusal(token(bound('mine', pod?.metadata?.uid, ['vault', 'bank']))), {
+    code: 403,
+    message: /node may only request 0 or 1 audiences/,
+  });
   const asPod = fixture.client({ token: issued.status?.token });
   t.equal((await refusal(asPod.list(pods))).code, 403, 'the token is let in, and may do nothing');
 

@@ -10,6 +10,7 @@ import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
 import { nodeNameOf } from '../authentication/identities.ts';
+import type { Authorizer } from '../authorization/authorizer.ts';
 import type { PodGraph } from '../authorization/pod-graph.ts';
 import type { LocalApi } from '../local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
@@ -109,7 +110,13 @@ function judgeCertificateRequest({ operation, subresource, object, user }: Admis
   }
 }
 
-export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph): AdmissionPlugin {
+/** Whether a volume of the pod shows a token for the audience; '' is the api-server itself. */
+const showsTokenFor = (pod: Pod | undefined, audience: string): boolean =>
+  (pod?.spec?.volumes ?? [])
+    .flatMap(({ projected }) => projected?.sources ?? [])
+    .some(({ serviceAccountToken }) => serviceAccountToken && (serviceAccountToken.audience ?? '') === audience);
+
+export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, authorizer: Authorizer): AdmissionPlugin {
   const judgePod = (node: string, { operation, object, old }: AdmissionRequest): Verdict => {
     if (operation === 'DELETE') {
       const pod: Pod | undefined = old;
@@ -136,10 +143,25 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph): Ad
     return boundTo === node ? undefined : `node ${node} can only evict pods with spec.nodeName set to itself`;
   };
 
+  /** For whom the pod itself asks, or whoever RBAC says: a node that is taken over is not to be its pods everywhere. */
+  const judgeAudiences = (pod: Pod | undefined, audiences: readonly string[], request: AdmissionRequest): Verdict => {
+    const { user, namespace, name } = request;
+    const [audience = '', ...others] = audiences;
+    if (others.length > 0) return 'node may only request 0 or 1 audiences';
+    if (showsTokenFor(pod, audience)) return undefined;
+    const { allowed } = authorizer.authorize(user, {
+      ...{ isResource: true, path: '', verb: 'request-serviceaccounts-token-audience', name, namespace },
+      ...{ group: '', version: 'v1', resource: audience, subresource: '' },
+    });
+    if (allowed) return undefined;
+    return `audience ${quoted(audience)} not found in pod spec volume, ${user.name} is not authorized to request tokens for this audience`;
+  };
+
   /** A node gets tokens for its pods, each bound to its pod. */
-  const judgeToken = (node: string, { operation, subresource, namespace, object }: AdmissionRequest): Verdict => {
+  const judgeToken = (node: string, request: AdmissionRequest): Verdict => {
+    const { operation, subresource, namespace, object } = request;
     if (operation !== 'CREATE' || subresource !== 'token') return undefined;
-    const reference = (object as TokenRequest).spec?.boundObjectRef;
+    const { boundObjectRef: reference, audiences } = (object as TokenRequest).spec ?? {};
     if (reference?.apiVersion !== 'v1' || reference.kind !== 'Pod' || !reference.name) {
       return 'node requested token not bound to a pod';
     }
@@ -149,9 +171,10 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph): Ad
     if (life.uid !== reference.uid) {
       return `the UID in the bound object reference (${reference.uid}) does not match the UID in record. The object might have been deleted and then recreated`;
     }
-    return graph.nodeOf(namespace, reference.name) === node
-      ? undefined
-      : 'node requested token bound to a pod scheduled on a different node';
+    if (graph.nodeOf(namespace, reference.name) !== node) {
+      return 'node requested token bound to a pod scheduled on a different node';
+    }
+    return judgeAudiences(api.get(pods, namespace, reference.name), audiences ?? [], request);
   };
 
   const judge = (node: string, request: AdmissionRequest): Verdict => {

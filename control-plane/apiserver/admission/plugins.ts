@@ -42,7 +42,7 @@ export const admissionPlugins = ({
   allowPrivileged,
 }: AdmissionOptions): AdmissionPlugin[] => [
   namespaceLifecycle(api),
-  nodeRestriction(api, graph),
+  nodeRestriction(api, graph, authorizer),
   serviceAccount(accounts),
   taintNodesByCondition,
   priority(api),
