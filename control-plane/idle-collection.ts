@@ -6,6 +6,7 @@
 import { PerformanceObserver, performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { isMainThread } from 'node:worker_threads';
 import { memoryRelease } from './process-memory.ts';
 
 /** How long a thread has to be quiet before it collects. */
@@ -18,6 +19,13 @@ const QUIET_UTILIZATION = 0.1;
 const WORTHWHILE_BYTES = 16 * 2 ** 20;
 /** What a thread may keep of its start: in a small cluster there is nothing to give back. */
 const SMALL_BYTES = 32 * 2 ** 20;
+
+/**
+ * What connections held is freed when they end, without a collection of V8's: a process of this size is looked at every so often,
+ * by its main thread. That takes some ten milliseconds.
+ */
+const LARGE_BYTES = 200 * 2 ** 20;
+const LOOK_MS = 30_000;
 
 /**
  * Of the calling thread, until the signal is aborted. Costs nothing while nothing is allocated: V8's own collections wake it.
@@ -63,8 +71,12 @@ export function collectWhenIdle(signal: AbortSignal, mappedFile?: string): void 
     if (!timer) afterQuiet(QUIET_MS, tidy);
   });
   observer.observe({ entryTypes: ['gc'] });
+  const look = setInterval(() => {
+    if (isMainThread && !timer && process.memoryUsage.rss() >= LARGE_BYTES) afterQuiet(QUIET_MS, release.freed);
+  }, LOOK_MS).unref();
   signal.addEventListener('abort', () => {
     observer.disconnect();
+    clearInterval(look);
     clearTimeout(timer);
   });
 }

@@ -113,7 +113,7 @@ export const isTrue = (value: string | null): boolean =>
 
 /** Path and query; what a client puts in front of them is for proxies. */
 function splitTarget(target: string): [path: string, query: string] {
-  const local = target.replace(/^https?:\/\/[^/?]*/i, '') || '/';
+  const local = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?]*/i, '') || '/';
   const question = local.indexOf('?');
   return question < 0 ? [local, ''] : [local.slice(0, question), local.slice(question + 1)];
 }

@@ -16,24 +16,27 @@ const MOST_WAITING = 32;
  * the connections take turns, too.
  */
 export class RequestTurns {
-  /** Of which a request was started in this turn. */
-  readonly #served = new Set<Connection>();
+  /** Sessions of which a stream was started in this turn. */
+  readonly #served = new Set<Http2Session>();
   readonly #waiting = new Map<Connection, (() => void)[]>();
   readonly #paused = new Set<Socket>();
   #scheduled = false;
+  readonly #forget = (): void => this.#served.clear();
 
-  /** Has the request started: now, or when it is its turn. `start` must not throw. */
-  take(connection: Connection, start: () => void): void {
-    const waiting = this.#waiting.get(connection);
-    if (waiting) {
-      waiting.push(start);
-      if (waiting.length === MOST_WAITING && isSocket(connection)) this.#paused.add(connection.pause());
-    } else if (this.#served.has(connection)) {
-      this.#waiting.set(connection, [start]);
-    } else {
-      this.#served.add(connection);
-      start();
-    }
+  /** Has a stream of the session started: now, or when it is its turn. `start` must not throw. */
+  take(session: Http2Session, start: () => void): void {
+    if (this.#waiting.has(session) || this.#served.has(session)) return this.wait(session, start);
+    if (this.#served.size === 0) setImmediate(this.#forget);
+    this.#served.add(session);
+    start();
+  }
+
+  /** Has a request of the connection started when it is its turn. */
+  wait(connection: Connection, start: () => void): void {
+    const waiting = this.#waiting.get(connection) ?? [];
+    waiting.push(start);
+    this.#waiting.set(connection, waiting);
+    if (waiting.length === MOST_WAITING && isSocket(connection)) this.#paused.add(connection.pause());
     this.#schedule();
   }
 
@@ -45,7 +48,6 @@ export class RequestTurns {
 
   readonly #turn = (): void => {
     this.#scheduled = false;
-    this.#served.clear();
     const end = performance.now() + SLICE_MS;
     // A connection of which more waits goes to the end of the map, and comes again in this very loop.
     for (const [connection, waiting] of this.#waiting) {

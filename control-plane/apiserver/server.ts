@@ -210,8 +210,14 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     // An emitter that nobody listens to throws what it fails with. A client that went away is noticed by its closing.
     request.on('error', onStreamError);
     response.on('error', onStreamError);
-    const connection = 'stream' in request ? request.stream.session : request.socket;
-    if (connection) turns.take(connection, () => startRequest(request, response));
+    if ('stream' in request) {
+      if (request.stream.session) turns.take(request.stream.session, () => startRequest(request, response));
+    } else if (response.socket) {
+      startRequest(request, response);
+    } else {
+      // Pipelined: the socket is still another response's.
+      turns.wait(request.socket, () => startRequest(request, response));
+    }
   };
 
   const onStreamError = (error: Error): void => logger.debug({ err: error }, 'request or response interrupted');

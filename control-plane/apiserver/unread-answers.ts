@@ -11,6 +11,8 @@ const MAX_BYTES = 128 * 2 ** 20;
 const ANSWER_BYTES = 16 * 1024;
 /** The target of the request is kept as it came and as it was read. */
 const COPIES_OF_TARGET = 2;
+/** A connection of HTTP/1.1 has one answer at a time. The kernel takes a small one, whether it is read or not. */
+const SMALL_BYTES = 16 * 1024;
 
 interface Unread {
   readonly bytes: number;
@@ -41,8 +43,10 @@ export class UnreadAnswers {
   /** For a response that nothing more will be written to. */
   add({ url = '' }: Pick<Request, 'url'>, response: Response): void {
     if (isClosed(response) || this.#answers.has(response)) return;
-    const pending = 'stream' in response ? response.stream.writableLength : response.writableLength;
-    const bytes = ANSWER_BYTES + COPIES_OF_TARGET * url.length + pending;
+    const isStream = 'stream' in response;
+    const held = COPIES_OF_TARGET * url.length + (isStream ? response.stream : response).writableLength;
+    if (!isStream && held <= SMALL_BYTES) return;
+    const bytes = ANSWER_BYTES + held;
     this.#answers.set(response, { bytes, sweep: this.#sweeps });
     this.#bytes += bytes;
     response.once('close', () => this.#forget(response));

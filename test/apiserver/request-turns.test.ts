@@ -11,11 +11,13 @@ const spin = (ms: number): void => {
   const end = performance.now() + ms;
   while (performance.now() < end);
 };
+/** Only its identity matters. */
+const session = (): http2.Http2Session => Object.create(null) as http2.Http2Session;
 const turn = (): Promise<void> => new Promise((resume) => setImmediate(resume));
 
-t.test('a request is started at once, and those behind it on its connection later', async (t) => {
+t.test('a stream is started at once, and those that come with it later', async (t) => {
   const turns = new RequestTurns();
-  const [one, other] = [new Socket(), new Socket()];
+  const [one, other] = [session(), session()];
   const started: string[] = [];
   turns.take(one, () => started.push('one 1'));
   turns.take(one, () => started.push('one 2'));
@@ -23,13 +25,15 @@ t.test('a request is started at once, and those behind it on its connection late
   turns.take(other, () => started.push('other 1'));
   turns.take(other, () => started.push('other 2'));
   t.same(started, ['one 1', 'other 1']);
-  await eventually('all to be started', () => Promise.resolve(started.length === 5));
+  await eventually('all to be started', () => started.length === 5);
   t.same(started.slice(2), ['one 2', 'other 2', 'one 3'], 'the connections take turns');
+  turns.take(one, () => started.push('one 4'));
+  t.equal(started.at(-1), 'one 4', 'in another turn');
 });
 
 t.test('whoever comes while many wait is started before them', async (t) => {
   const turns = new RequestTurns();
-  const [many, late] = [new Socket(), new Socket()];
+  const [many, late] = [session(), session()];
   const MANY = 50;
   let started = 0;
   for (let index = 0; index < MANY; index++) {
@@ -42,16 +46,16 @@ t.test('whoever comes while many wait is started before them', async (t) => {
   let before = -1;
   turns.take(late, () => (before = started));
   t.ok(before >= 1 && before < MANY / 2, `${before} of ${MANY} had been started`);
-  await eventually('all to be started', () => Promise.resolve(started === MANY));
+  await eventually('all to be started', () => started === MANY);
 });
 
 t.test('no more is read from a connection of HTTP/1.1 on which many requests wait', async (t) => {
   const turns = new RequestTurns();
   const socket = new Socket();
   let started = 0;
-  for (let index = 0; index < 100; index++) turns.take(socket, () => started++);
+  for (let index = 0; index < 100; index++) turns.wait(socket, () => started++);
   t.ok(socket.isPaused());
-  await eventually('all to be started', () => Promise.resolve(started === 100));
+  await eventually('all to be started', () => started === 100);
   t.notOk(socket.isPaused());
 });
 
@@ -93,7 +97,7 @@ t.test('requests that are pipelined are answered in order, all of them', async (
     let answers = '';
     socket.setEncoding('utf8').on('data', (text: string) => (answers += text));
     const ids = (): string[] => [...answers.matchAll(/^Audit-Id: (\S+)\r$/gim)].map(([, id = '']) => id);
-    await eventually('all answers', () => Promise.resolve(ids().length === MANY));
+    await eventually('all answers', () => ids().length === MANY);
     t.same(ids(), paths);
   } finally {
     socket.destroy();
