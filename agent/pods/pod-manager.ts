@@ -308,8 +308,8 @@ export class PodManager {
       .run(signal)
       .then(() => (signal.aborted ? undefined : this.#finish(worker)))
       .catch((error: unknown) => {
-        if (!signal.aborted)
-          this.#options.logger.error({ pod: uid, err: (error as Error).message }, 'pod worker failed');
+        // A step that fails is tried again by the worker itself: what ends one is a defect, and is logged with where it happened.
+        if (!signal.aborted) this.#options.logger.error({ pod: uid, err: error }, 'pod worker failed');
       })
       .finally(() => {
         probes[Symbol.dispose]();

@@ -36,10 +36,6 @@ export class UnreadAnswers {
     this.#timer.unref();
   }
 
-  get count(): number {
-    return this.#answers.size;
-  }
-
   /** For a response that nothing more will be written to. */
   add({ url = '' }: Pick<Request, 'url'>, response: Response): void {
     if (isClosed(response) || this.#answers.has(response)) return;
