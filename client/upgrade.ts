@@ -2,7 +2,7 @@
 import { request as httpRequest, type Agent, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Transform } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { DeadlineError, withDeadline } from './deadline.ts';
 
@@ -18,10 +18,16 @@ export interface UpgradeRequest {
   readonly signal?: AbortSignal;
 }
 
-/** The server's answer: upgraded, with the connection and what was read past its headers, or an ordinary response. */
-export type UpgradeAnswer =
-  | { readonly upgraded: true; readonly response: IncomingMessage; readonly socket: Duplex; readonly head: Buffer }
-  | { readonly upgraded: false; readonly response: IncomingMessage };
+/** The server's answer: upgraded, or an ordinary response. */
+export type UpgradeAnswer = Upgraded | { readonly upgraded: false; readonly response: IncomingMessage };
+
+export interface Upgraded {
+  readonly upgraded: true;
+  readonly response: IncomingMessage;
+  readonly socket: Duplex;
+  /** What was read past the response's headers. */
+  readonly head: Buffer;
+}
 
 /** The longest head of a request that a server takes, as Go's do: a command and its arguments travel in the URL. Node's is 16 KiB. */
 export const LONGEST_HEAD_BYTES = 1024 * 1024;
@@ -70,7 +76,7 @@ export function responseHead({ statusCode, statusMessage, rawHeaders }: Incoming
 export const STREAM_IDLE_MS = 4 * 3600 * 1000;
 
 /** How long the side that outlives the other may stand still while it takes the last of the output. */
-const LINGER_IDLE_MS = 60_000;
+export const LINGER_IDLE_MS = 15 * 60_000;
 /** When a silent connection is probed by the kernel: a peer that vanished is noticed. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 
@@ -83,26 +89,34 @@ export function holdOpen(socket: SocketLike): void {
   socket.setTimeout?.(STREAM_IDLE_MS, () => socket.destroy());
 }
 
+/** What goes one way passes through these; nothing where they are left out. */
+export interface Through {
+  readonly toOne?: Transform;
+  readonly toOther?: Transform;
+}
+
 /**
  * Joins two connections until both have ended. Each is read only as fast as the other takes it. What one has sent before it
  * ended still reaches the other: closing that one at once would let the kernel throw away what is on its way.
  */
-export function joinConnections(one: SocketLike, other: SocketLike): Promise<void> {
+export function joinConnections(one: SocketLike, other: SocketLike, { toOne, toOther }: Through = {}): Promise<void> {
   return new Promise((resolve) => {
     let open = 2;
-    const carry = (from: SocketLike, to: SocketLike): void => {
+    const carry = (from: SocketLike, to: SocketLike, through: Transform | undefined): void => {
       holdOpen(from);
-      from.pipe(to);
+      from.pipe(through ?? to);
+      through?.pipe(to);
       // A connection that fails closes; that is all that there is to say about it.
       from.on('error', () => from.destroy());
       from.on('close', () => {
-        to.end();
+        (through ?? to).end();
+        to.unpipe();
         to.resume();
         to.setTimeout?.(LINGER_IDLE_MS, () => to.destroy());
         if (--open === 0) resolve();
       });
     };
-    carry(one, other);
-    carry(other, one);
+    carry(one, other, toOther);
+    carry(other, one, toOne);
   });
 }

@@ -1,19 +1,27 @@
 /**
  * exec, attach and port-forward. The runtime's own streaming server does the work; it speaks SPDY/3.1 and the older WebSocket
- * protocols, so those clients are joined to it byte for byte. Newer WebSocket protocols are translated.
+ * protocols, so those clients are joined to it. Newer WebSocket protocols are translated.
  */
-import type { OutgoingHttpHeaders } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createWebSocketStream } from 'ws';
 import type { Pod } from '../../api/core/pod.ts';
 import { readStreamOptions, type StreamOptions } from '../../api/core/pod-stream-options.ts';
-import { joinConnections, requestUpgrade, responseHead, type UpgradeAnswer } from '../../client/upgrade.ts';
+import {
+  joinConnections,
+  requestUpgrade,
+  responseHead,
+  type Upgraded,
+  type UpgradeAnswer,
+} from '../../client/upgrade.ts';
 import { containerOf } from '../pods/plan.ts';
 import type { PodDirectory } from '../pods/pod-directory.ts';
 import { findPod, findRunningContainer, findSandbox } from './container-lookup.ts';
 import { NodeApiError } from './node-api-error.ts';
 import type { StreamPath } from './node-path.ts';
 import type { NodeRuntime } from './node-runtime.ts';
+import { spdyRelay } from './spdy-relay.ts';
 import {
   acceptWebSocket,
   V5_PROTOCOL,
@@ -113,6 +121,7 @@ async function passThrough(url: URL, { request, socket, head }: ClientConnection
   const answer = await reachRuntime(requestUpgrade({ url, method: request.method ?? 'POST', headers, agent: false }));
   socket.write(responseHead(answer.response));
   if (!answer.upgraded) return pipeline(answer.response, socket);
+  if (isSpdy(answer.response)) return joinSpdy(socket, head, answer);
   if (answer.head.length > 0) socket.write(answer.head);
   if (head.length > 0) answer.socket.write(head);
   await joinConnections(socket, answer.socket);
@@ -134,11 +143,20 @@ async function serveTunnel(url: URL, protocol: string, client: ClientConnection)
   }
   const stream = createWebSocketStream(webSocket);
   webSocket.resume();
-  if (runtime.head.length > 0) stream.write(runtime.head);
-  await joinConnections(stream, runtime.socket);
+  await joinSpdy(stream, Buffer.alloc(0), runtime);
 }
 
-async function upgradeToSpdy(url: URL, protocol: string): Promise<Extract<UpgradeAnswer, { upgraded: true }>> {
+const isSpdy = ({ headers }: IncomingMessage): boolean => headers.upgrade?.toLowerCase() === 'spdy/3.1';
+
+/** `head` is what of the client's frames was read already. */
+async function joinSpdy(client: Duplex, head: Buffer, runtime: Upgraded): Promise<void> {
+  const { toClient, toRuntime } = spdyRelay();
+  if (runtime.head.length > 0) toClient.write(runtime.head);
+  if (head.length > 0) toRuntime.write(head);
+  await joinConnections(client, runtime.socket, { toOne: toClient, toOther: toRuntime });
+}
+
+async function upgradeToSpdy(url: URL, protocol: string): Promise<Upgraded> {
   const headers = { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': protocol };
   const answer = await reachRuntime(requestUpgrade({ url, method: 'POST', headers, agent: false }));
   if (answer.upgraded) return answer;

@@ -4,10 +4,10 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocket, WebSocketServer, type RawData } from 'ws';
+import { WebSocket, WebSocketServer, type RawData, type ServerOptions } from 'ws';
 import { internalError } from '../../api/machinery/status-error.ts';
 import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
-import { holdOpen } from '../../client/upgrade.ts';
+import { holdOpen, LINGER_IDLE_MS } from '../../client/upgrade.ts';
 import { SpdyClient, type SpdyStream } from './spdy-client.ts';
 
 export const V5_PROTOCOL = 'v5.channel.k8s.io';
@@ -19,8 +19,6 @@ const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 25
 const MOST_UNSENT_BYTES = 1024 * 1024;
 /** client-go sends 32 KiB at a time; no sensible client comes near this. */
 const LONGEST_MESSAGE_BYTES = 16 * 1024 * 1024;
-/** How long a client may take to read what is left and close, after the command has ended. */
-const FINISH_LIMIT_MS = 15 * 60_000;
 /** A Status is a few hundred bytes. */
 const LONGEST_STATUS_BYTES = 64 * 1024;
 /** In the JSON of a Status that is no failure; quotes in a failure's message are escaped. */
@@ -40,13 +38,17 @@ export interface ClientConnection {
 
 /** Answers the client's handshake with `protocol`. Undefined when the handshake was wrong (the client has been told). */
 export function acceptWebSocket(client: ClientConnection, protocol: string): Promise<WebSocket | undefined> {
-  const server = new WebSocketServer({
+  // The types do not know of closeTimeout yet.
+  const options: ServerOptions & { closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: LONGEST_MESSAGE_BYTES,
+    // Counted from when the command has ended; a slow client still reads its output then.
+    closeTimeout: LINGER_IDLE_MS,
     handleProtocols: () => protocol,
-  });
+  };
+  const server = new WebSocketServer(options);
   return new Promise((resolve) => {
     server.on('wsClientError', () => client.socket.destroy());
     client.socket.once('close', () => resolve(undefined));
@@ -157,8 +159,6 @@ export class WebSocketCommand {
     this.#webSocket.resume();
     this.#webSocket.send(Buffer.concat([Buffer.from([Channel.error]), this.#outcome()]));
     this.#webSocket.close(1000);
-    const limit = setTimeout(() => this.#webSocket.terminate(), FINISH_LIMIT_MS);
-    this.#webSocket.once('close', () => clearTimeout(limit));
     this.#socket.destroy();
   }
 
