@@ -113,7 +113,7 @@ export function compileService(service: ServiceEntry, ranges: Ranges): CompiledS
   for (const port of service.ports) compilePort(service, port, ranges.cluster, nat, dispatch);
   const { clusterIP } = service;
   if (!ranges.services?.contains(clusterIP)) {
-    const why = `no such port at ${clusterIP.text}`;
+    const why = `no such port or no endpoints at ${clusterIP.text}`;
     const rule = refuseUnlessLocal(Cidr.host(clusterIP), why);
     dispatch.push({ table: 'filter', chain: addressChain(clusterIP), rule });
   }
@@ -138,9 +138,6 @@ function compilePort(
       rule: `-d ${ip.text}/32 ${match(port, port.port)} ${comment(port.label)} ${action}`,
     });
   };
-  // Nobody anywhere is a refusal, told at once; nobody on this node under a Local policy is a drop, so that the sender tries another.
-  const without = (endpoints: readonly Endpoint[]): string => (endpoints.length ? '-j DROP' : REFUSE);
-
   if (internal.length) {
     const chain = `KUBE-SVC-${id}`;
     nat.set(chain, [
@@ -148,7 +145,10 @@ function compilePort(
       ...spread(chain, service, port, internal, nat),
     ]);
     toAddress(service.clusterIP, 'nat', `-j ${chain}`);
-  } else toAddress(service.clusterIP, 'filter', without(cluster));
+  } else if (cluster.length) {
+    // Nobody on this node under a Local policy: the sender is to try another. Nobody anywhere needs no rule, it is as no such port.
+    toAddress(service.clusterIP, 'filter', '-j DROP');
+  }
 
   const outside = [...service.externalIPs, ...service.loadBalancerIPs];
   if (outside.length === 0 && port.nodePort === undefined) return;
@@ -288,7 +288,7 @@ export function dispatchChains(
   }
   if (nodePorts.length)
     services.push(`-m addrtype --dst-type LOCAL ${comment('node ports; after all addresses')} -j KUBE-NODEPORTS`);
-  if (table === 'filter' && serviceRange) services.push(refuseUnlessLocal(serviceRange, 'no such Service'));
+  if (table === 'filter' && serviceRange) services.push(refuseUnlessLocal(serviceRange, 'no such Service or no endpoints'));
   return new Map([
     ['KUBE-SERVICES', services],
     ['KUBE-NODEPORTS', nodePorts],
