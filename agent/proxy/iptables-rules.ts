@@ -288,7 +288,8 @@ export function dispatchChains(
   }
   if (nodePorts.length)
     services.push(`-m addrtype --dst-type LOCAL ${comment('node ports; after all addresses')} -j KUBE-NODEPORTS`);
-  if (table === 'filter' && serviceRange) services.push(refuseUnlessLocal(serviceRange, 'no such Service or no endpoints'));
+  if (table === 'filter' && serviceRange)
+    services.push(refuseUnlessLocal(serviceRange, 'no such Service or no endpoints'));
   return new Map([
     ['KUBE-SERVICES', services],
     ['KUBE-NODEPORTS', nodePorts],

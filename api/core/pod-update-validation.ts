@@ -184,6 +184,7 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
 
 /** Services and proxies connect to them. Those that are there already may stay. */
 function validatePodIPs(podIPs: readonly PodIP[] = [], old: readonly PodIP[] = []): FieldError[] {
+  if (podIPs.every(({ ip }, index) => ip === old[index]?.ip)) return [];
   const before = old.map(({ ip = '' }) => ip);
   const errors = podIPs.flatMap(({ ip = '' }, index) =>
     validateIP(ip, before).map((problem) => invalid(`status.podIPs[${index}]`, ip, problem)),

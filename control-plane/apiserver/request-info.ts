@@ -45,9 +45,14 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
     return nonResource;
 
   let used = 0;
+  /** Where the segments that were read end. */
+  let end = 0;
   /** The next segment, as one name: an encoded slash in it would make it two for somebody else. */
   const next = (): string => {
-    const segment = decode(segments[used++] ?? '');
+    const encoded = segments[used++];
+    if (encoded === undefined) return '';
+    end += encoded.length + 1;
+    const segment = decode(encoded);
     if (segment.includes('/')) throw badRequest(`the path segment ${JSON.stringify(segment)} must not contain a slash`);
     return segment;
   };
@@ -71,7 +76,6 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
       subresource = next();
     }
   }
-  const end = segments.slice(0, used).join('/').length + 1;
   if (name === '' && verb === 'get') verb = isTrue(query.get('watch')) ? 'watch' : 'list';
   else if (name === '' && verb === 'delete') verb = 'deletecollection';
   const selects = SELECTING_VERBS.has(verb) && query.size > 0;
