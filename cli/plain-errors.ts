@@ -6,7 +6,7 @@ import { ConnectionError } from '../client/connection-error.ts';
 import { DeadlineError } from '../client/deadline.ts';
 import { KubeconfigError } from '../client/kubeconfig.ts';
 import { SettingValueError } from '../client/setting-rules.ts';
-import { TokenFileError } from '../control-plane/apiserver/authentication/static-tokens.ts';
+import { TokenFileError } from '../control-plane/apiserver/access/authentication/static-tokens.ts';
 import { PkiError } from '../control-plane/pki/pem-files.ts';
 import { StoreUnavailableError } from '../control-plane/store/store.ts';
 import { SettingsError, type Settings } from './settings.ts';

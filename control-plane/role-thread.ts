@@ -75,7 +75,7 @@ async function runRole(options: RoleOptions, client: ApiClient, logger: Logger, 
     return;
   }
   const { runControllers } = await import('./controllers/main.ts');
-  const { legacyTokenSigner } = await import('./apiserver/authentication/legacy-token.ts');
+  const { legacyTokenSigner } = await import('./apiserver/access/authentication/legacy-token.ts');
   const ca = await readAuthority(options.pkiDirectory);
   await runControllers({
     client,

@@ -5,12 +5,12 @@ import { services } from '../../api/core/service.ts';
 import { kinds as allKinds } from '../../api/registry.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Store } from '../store/store.ts';
-import { CachedApi } from './cached-api.ts';
-import { DEFAULT_EVENT_TTL_MS, expireEvents } from './event-expiry.ts';
-import type { LocalApi } from './local-api.ts';
-import { openRegistry, type Registry } from './registry.ts';
-import { DEFAULT_SERVICE_NETWORK, ServiceAllocator, type ServiceNetwork } from './service-allocation.ts';
-import { ObjectWriter, type Reserver } from './write.ts';
+import { CachedApi } from './storage/cached-api.ts';
+import { DEFAULT_EVENT_TTL_MS, expireEvents } from './storage/event-expiry.ts';
+import type { LocalApi } from './catalogue/local-api.ts';
+import { openRegistry, type Registry } from './catalogue/registry.ts';
+import { DEFAULT_SERVICE_NETWORK, ServiceAllocator, type ServiceNetwork } from './storage/service-allocation.ts';
+import { ObjectWriter, type Reserver } from './storage/write.ts';
 
 export interface CoreOptions {
   readonly store: Store;

@@ -5,10 +5,10 @@ import { readPortRange, type ServerConfig } from '../config.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
 import type { KubeletIdentity } from '../pki/kubelet-identity.ts';
 import type { Store } from '../store/store.ts';
-import { advertisedAddress } from './advertised-address.ts';
-import { bootstrapCluster } from './bootstrap.ts';
+import { advertisedAddress } from './bootstrap/advertised-address.ts';
+import { bootstrapCluster } from './bootstrap/system-objects.ts';
 import { openCore } from './core.ts';
-import { createNodeConnectors } from './node-proxy/connectors.ts';
+import { createNodeConnectors } from './nodes/connectors.ts';
 import { createSecurity } from './security.ts';
 import { serve, type ApiServer } from './server.ts';
 

@@ -2,8 +2,8 @@ import pino from 'pino';
 import { test } from 'tap';
 import { configMaps, type ConfigMap } from '../../api/core/config-map.ts';
 import { roleBindings } from '../../api/rbac/role-binding.ts';
-import { bootstrapCluster } from '../../control-plane/apiserver/bootstrap.ts';
-import { publishClientCa } from '../../control-plane/apiserver/extension-authentication.ts';
+import { bootstrapCluster } from '../../control-plane/apiserver/bootstrap/system-objects.ts';
+import { publishClientCa } from '../../control-plane/apiserver/bootstrap/extension-authentication.ts';
 import { createAll, refusal, startServer } from './fixture.ts';
 
 test('servers that extend the cluster read the CA of its clients, as far as a role lets them', async (t) => {

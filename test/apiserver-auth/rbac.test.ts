@@ -6,12 +6,16 @@ import { roles } from '../../api/rbac/role.ts';
 import type { Kind } from '../../api/machinery/kind.ts';
 import type { RoleBinding } from '../../api/rbac/role-binding.ts';
 import type { PolicyRule } from '../../api/rbac/rules.ts';
-import type { Attributes } from '../../control-plane/apiserver/authorization/authorizer.ts';
-import { describeRules, missingRights, ruleAllows } from '../../control-plane/apiserver/authorization/policy-rule.ts';
-import { RbacIndex } from '../../control-plane/apiserver/authorization/rbac-index.ts';
-import { impersonatedUser } from '../../control-plane/apiserver/impersonation.ts';
-import type { LocalApi, LocalChange } from '../../control-plane/apiserver/local-api.ts';
-import type { User } from '../../control-plane/apiserver/request.ts';
+import type { Attributes } from '../../control-plane/apiserver/access/authorization/authorizer.ts';
+import {
+  describeRules,
+  missingRights,
+  ruleAllows,
+} from '../../control-plane/apiserver/access/authorization/policy-rule.ts';
+import { RbacIndex } from '../../control-plane/apiserver/access/authorization/rbac-index.ts';
+import { impersonatedUser } from '../../control-plane/apiserver/access/impersonation.ts';
+import type { LocalApi, LocalChange } from '../../control-plane/apiserver/catalogue/local-api.ts';
+import type { User } from '../../control-plane/apiserver/http/request.ts';
 import { eventually } from '../support/wait.ts';
 import { createAll, startSecurity } from './fixture.ts';
 

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import t from 'tap';
-import type { Connector } from '../../control-plane/apiserver/action.ts';
+import type { Connector } from '../../control-plane/apiserver/http/action.ts';
 import type { AdmissionPlugin } from '../../control-plane/apiserver/admission/plugin.ts';
 import { openPki } from '../../control-plane/pki/cluster-pki.ts';
 import { CONFIG_MAPS, configMap, pod, PODS, TestServer } from './server.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { outwardAddress } from '../../control-plane/apiserver/advertised-address.ts';
+import { outwardAddress } from '../../control-plane/apiserver/bootstrap/advertised-address.ts';
 
 const card = (address: string, internal = false) => [{ family: 'IPv4', address, internal }] as never;
 const interfaces = { lo: card('127.0.0.1', true), eth0: card('192.0.2.7'), eth1: card('198.51.100.7') };

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Warnings } from '../../control-plane/apiserver/warnings.ts';
+import { Warnings } from '../../control-plane/apiserver/http/warnings.ts';
 import { CONFIG_MAPS, PODS, configMap, TestServer, type Answer } from './server.ts';
 
 const YAML = 'application/yaml';

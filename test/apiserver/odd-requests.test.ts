@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import tls from 'node:tls';
 import t from 'tap';
-import type { Connector } from '../../control-plane/apiserver/action.ts';
-import type { Authorizer } from '../../control-plane/apiserver/authorization/authorizer.ts';
+import type { Connector } from '../../control-plane/apiserver/http/action.ts';
+import type { Authorizer } from '../../control-plane/apiserver/access/authorization/authorizer.ts';
 import { CONFIG_MAPS, configMap, TestServer, type Json } from './server.ts';
 
 const ADMIN = 'Bearer admin/system:masters';

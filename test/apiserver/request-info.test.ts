@@ -1,6 +1,6 @@
 import t from 'tap';
-import { parseRequestInfo } from '../../control-plane/apiserver/request-info.ts';
-import type { RequestInfo } from '../../control-plane/apiserver/request.ts';
+import { parseRequestInfo } from '../../control-plane/apiserver/http/request-info.ts';
+import type { RequestInfo } from '../../control-plane/apiserver/http/request.ts';
 
 const NS = '/api/v1/namespaces/x';
 

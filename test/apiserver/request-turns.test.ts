@@ -3,7 +3,7 @@ import http2 from 'node:http2';
 import { Socket } from 'node:net';
 import tls from 'node:tls';
 import t from 'tap';
-import { RequestTurns } from '../../control-plane/apiserver/request-turns.ts';
+import { RequestTurns } from '../../control-plane/apiserver/http/request-turns.ts';
 import { eventually } from '../support/wait.ts';
 import { CONFIG_MAPS, TestServer } from './server.ts';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { settleIPFamilies } from '../../control-plane/apiserver/service-ip-families.ts';
+import { settleIPFamilies } from '../../control-plane/apiserver/storage/service-ip-families.ts';
 import type { ServiceSpec } from '../../api/core/service.ts';
 import { SERVICES, TestServer, type Answer } from './server.ts';
 

@@ -11,7 +11,7 @@ import { microTimeOf, timeOf } from '../../api/machinery/time.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import { loadKubeconfig } from '../../client/kubeconfig.ts';
-import { legacyTokenSigner } from '../../control-plane/apiserver/authentication/legacy-token.ts';
+import { legacyTokenSigner } from '../../control-plane/apiserver/access/authentication/legacy-token.ts';
 import { defaultServerConfig } from '../../control-plane/config.ts';
 import { runControllers } from '../../control-plane/controllers/main.ts';
 import { runServer } from '../../control-plane/main.ts';

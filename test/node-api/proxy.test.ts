@@ -9,7 +9,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { pods } from '../../api/core/pod.ts';
 import { services } from '../../api/core/service.ts';
 import { endpointSlices } from '../../api/discovery/endpoint-slice.ts';
-import { HtmlLinks } from '../../control-plane/apiserver/node-proxy/html-links.ts';
+import { HtmlLinks } from '../../control-plane/apiserver/nodes/html-links.ts';
 import { createAuthority, issueCertificate } from '../../control-plane/pki/signing.ts';
 import { NODE, startCluster } from './cluster.ts';
 

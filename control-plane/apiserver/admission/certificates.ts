@@ -7,9 +7,9 @@ import {
 import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
-import { PRIVILEGED_GROUP } from '../authentication/identities.ts';
-import type { Authorizer } from '../authorization/authorizer.ts';
-import type { User } from '../request.ts';
+import { PRIVILEGED_GROUP } from '../http/identities.ts';
+import type { Authorizer } from '../access/authorization/authorizer.ts';
+import type { User } from '../http/request.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 
 const GROUP = 'certificates.k8s.io';

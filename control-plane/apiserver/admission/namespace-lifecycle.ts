@@ -1,7 +1,7 @@
 import { namespaces } from '../../../api/core/namespace.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { forbidden, notFound, StatusError } from '../../../api/machinery/status-error.ts';
-import type { LocalApi } from '../local-api.ts';
+import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 
 const IMMORTAL = new Set(['default', 'kube-system', 'kube-public']);

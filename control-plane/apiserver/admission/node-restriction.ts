@@ -9,10 +9,10 @@ import { MIRROR_ANNOTATION } from '../../../api/core/pod-update-validation.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
-import { nodeNameOf } from '../authentication/identities.ts';
-import type { Authorizer } from '../authorization/authorizer.ts';
-import type { PodGraph } from '../authorization/pod-graph.ts';
-import type { LocalApi } from '../local-api.ts';
+import { nodeNameOf } from '../http/identities.ts';
+import type { Authorizer } from '../access/authorization/authorizer.ts';
+import type { PodGraph } from '../access/authorization/pod-graph.ts';
+import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { forbiddenNodeLabels } from './node-labels.ts';
 

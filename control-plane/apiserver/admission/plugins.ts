@@ -1,9 +1,9 @@
-import type { ServiceAccountIndex } from '../authentication/service-account-index.ts';
-import type { Authorizer } from '../authorization/authorizer.ts';
-import type { PodGraph } from '../authorization/pod-graph.ts';
-import type { RbacAuthorizer } from '../authorization/rbac-authorizer.ts';
-import type { RbacIndex } from '../authorization/rbac-index.ts';
-import type { LocalApi } from '../local-api.ts';
+import type { ServiceAccountIndex } from '../access/authentication/service-account-index.ts';
+import type { Authorizer } from '../access/authorization/authorizer.ts';
+import type { PodGraph } from '../access/authorization/pod-graph.ts';
+import type { RbacAuthorizer } from '../access/authorization/rbac-authorizer.ts';
+import type { RbacIndex } from '../access/authorization/rbac-index.ts';
+import type { LocalApi } from '../catalogue/local-api.ts';
 import {
   certificateApproval,
   certificateRequester,

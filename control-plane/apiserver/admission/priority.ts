@@ -2,7 +2,7 @@ import type { Pod } from '../../../api/core/pod.ts';
 import type { PodSpec } from '../../../api/core/pod-spec.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import { priorityClasses, type PriorityClass } from '../../../api/scheduling/priority-class.ts';
-import type { LocalApi } from '../local-api.ts';
+import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { podOf } from './pod-request.ts';
 

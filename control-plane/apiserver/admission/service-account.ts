@@ -5,8 +5,8 @@ import { MIRROR_ANNOTATION } from '../../../api/core/pod-update-validation.ts';
 import type { PodSpec } from '../../../api/core/pod-spec.ts';
 import type { Volume } from '../../../api/core/volume.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
-import type { ServiceAccountEntry, ServiceAccountIndex } from '../authentication/service-account-index.ts';
-import { POD_TOKEN_SECONDS } from '../authentication/token-request.ts';
+import type { ServiceAccountEntry, ServiceAccountIndex } from '../access/authentication/service-account-index.ts';
+import { POD_TOKEN_SECONDS } from '../access/authentication/token-request.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { podOf } from './pod-request.ts';
 

@@ -1,0 +1,66 @@
+/** Bootstrap tokens: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
+import { timingSafeEqual } from 'node:crypto';
+import { secrets, type Secret } from '../../../../api/core/secret.ts';
+import type { LocalApi } from '../../catalogue/local-api.ts';
+import { AUTHENTICATED_GROUP, BOOTSTRAPPERS_GROUP } from '../../http/identities.ts';
+import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
+import { own } from '../../../../api/machinery/own.ts';
+
+export const BOOTSTRAP_TOKEN_TYPE = 'bootstrap.kubernetes.io/token';
+export const BOOTSTRAP_TOKEN_NAMESPACE = 'kube-system';
+export const BOOTSTRAP_TOKEN_SECRET_PREFIX = 'bootstrap-token-';
+
+const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
+const EXTRA_GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
+
+const text = (secret: Secret, key: string): string => Buffer.from(own(secret.data, key) ?? '', 'base64').toString();
+
+function sameSecret(left: string, right: string): boolean {
+  const [a, b] = [Buffer.from(left), Buffer.from(right)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** The groups that a token's Secret adds; undefined when one of them is not a bootstrappers' group. */
+function extraGroups(secret: Secret): string[] | undefined {
+  const groups = text(secret, 'auth-extra-groups')
+    .split(',')
+    .map((group) => group.trim())
+    .filter((group) => group !== '');
+  return groups.every((group) => EXTRA_GROUP.test(group)) ? groups : undefined;
+}
+
+/** What is wrong with the token's Secret at this moment; undefined: it may be used to authenticate. */
+function fault(secret: Secret, id: string, now: number): string | undefined {
+  if (secret.type !== BOOTSTRAP_TOKEN_TYPE || text(secret, 'token-id') !== id) return 'is not a bootstrap token';
+  if (secret.metadata?.deletionTimestamp) return 'is being deleted';
+  const expiration = text(secret, 'expiration');
+  // An expiration that cannot be read counts as past.
+  if (expiration !== '' && !(Date.parse(expiration) > now)) return 'has expired';
+  if (text(secret, 'usage-bootstrap-authentication') !== 'true') return 'is not for authentication';
+  return undefined;
+}
+
+export class BootstrapTokenAuthenticator implements TokenAuthenticator {
+  readonly #api: Pick<LocalApi, 'get'>;
+  readonly #now: () => number;
+
+  constructor(api: Pick<LocalApi, 'get'>, now: () => number = Date.now) {
+    this.#api = api;
+    this.#now = now;
+  }
+
+  authenticateToken(token: string, audiences: readonly string[]): AuthenticatedToken | undefined {
+    const [, id, given] = TOKEN.exec(token) ?? [];
+    if (id === undefined || given === undefined) return undefined;
+    const secret = this.#api.get(secrets, BOOTSTRAP_TOKEN_NAMESPACE, `${BOOTSTRAP_TOKEN_SECRET_PREFIX}${id}`);
+    if (!secret || !sameSecret(text(secret, 'token-secret'), given)) return undefined;
+    const wrong = fault(secret, id, this.#now());
+    if (wrong) throw new InvalidTokenError(`bootstrap token ${id} ${wrong}`);
+    const groups = extraGroups(secret);
+    if (!groups) throw new InvalidTokenError(`bootstrap token ${id} has an extra group outside system:bootstrappers`);
+    return {
+      user: { name: `system:bootstrap:${id}`, groups: [BOOTSTRAPPERS_GROUP, ...groups, AUTHENTICATED_GROUP] },
+      audiences,
+    };
+  }
+}

@@ -1,0 +1,60 @@
+/** What service account tokens may be bound to, and whether it is still there. */
+import { nodes } from '../../../../api/core/node.ts';
+import { secrets } from '../../../../api/core/secret.ts';
+import type { ObjectMeta } from '../../../../api/meta/object-meta.ts';
+import type { LocalApi } from '../../catalogue/local-api.ts';
+import type { ServiceAccountIndex } from './service-account-index.ts';
+
+/** An object as a token's binding sees it. */
+export interface Life {
+  readonly uid: string;
+  /** When its deletion was asked for (plus grace), in ms since the epoch; undefined while it is to stay. */
+  readonly endsAt: number | undefined;
+}
+
+export const lifeOf = (metadata: ObjectMeta | undefined): Life => ({
+  uid: metadata?.uid ?? '',
+  endsAt: metadata?.deletionTimestamp === undefined ? undefined : Date.parse(metadata.deletionTimestamp),
+});
+
+export interface BoundObjects {
+  serviceAccount(namespace: string, name: string): Life | undefined;
+  pod(namespace: string, name: string): Life | undefined;
+  secret(namespace: string, name: string): Life | undefined;
+  node(name: string): Life | undefined;
+}
+
+/** Service accounts and pods from indexes; Secrets and Nodes, to which few tokens are bound, as they are asked for. */
+export class LocalBoundObjects implements BoundObjects {
+  readonly #api: Pick<LocalApi, 'get'>;
+  readonly #accounts: ServiceAccountIndex;
+  readonly #pods: { life(namespace: string, name: string): Life | undefined };
+
+  constructor(
+    api: Pick<LocalApi, 'get'>,
+    accounts: ServiceAccountIndex,
+    pods: { life(namespace: string, name: string): Life | undefined },
+  ) {
+    this.#api = api;
+    this.#accounts = accounts;
+    this.#pods = pods;
+  }
+
+  serviceAccount(namespace: string, name: string): Life | undefined {
+    return this.#accounts.get(namespace, name);
+  }
+
+  pod(namespace: string, name: string): Life | undefined {
+    return this.#pods.life(namespace, name);
+  }
+
+  secret(namespace: string, name: string): Life | undefined {
+    const secret = this.#api.get(secrets, namespace, name);
+    return secret && lifeOf(secret.metadata);
+  }
+
+  node(name: string): Life | undefined {
+    const node = this.#api.get(nodes, '', name);
+    return node && lifeOf(node.metadata);
+  }
+}

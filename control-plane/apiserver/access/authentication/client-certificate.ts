@@ -1,0 +1,52 @@
+import { X509Certificate } from 'node:crypto';
+import { unauthorized } from '../../../../api/machinery/status-error.ts';
+import type { Credentials, User } from '../../http/request.ts';
+import type { Authenticator } from './authenticator.ts';
+import { authenticated } from '../../http/identities.ts';
+
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
+const ANY_USAGE = '2.5.29.37.0';
+
+interface Identity {
+  readonly user: User | undefined;
+  readonly expiresAt: number;
+}
+
+const values = (field: string | string[] | undefined): string[] =>
+  field === undefined ? [] : Array.isArray(field) ? field : [field];
+
+function readIdentity(der: Buffer): Identity {
+  const certificate = new X509Certificate(der);
+  const expiresAt = certificate.validToDate.getTime();
+  const usages = certificate.keyUsage as readonly string[] | undefined;
+  if (usages && !usages.includes(CLIENT_AUTH) && !usages.includes(ANY_USAGE)) return { user: undefined, expiresAt };
+  // The legacy object has the values apart and unescaped; the text of `subject` would have to be taken apart again.
+  const subject = certificate.toLegacyObject().subject as Record<string, string | string[] | undefined>;
+  const name = values(subject['CN']).at(-1);
+  return { user: name ? authenticated({ name, groups: values(subject['O']) }) : undefined, expiresAt };
+}
+
+/**
+ * Users by client certificate: the common name is the user, the organizations are the groups. That the CA has issued the
+ * certificate is TLS' affair; that it is still valid is looked at with every request, since connections live long.
+ */
+export class ClientCertificateAuthenticator implements Authenticator {
+  /** By the connection's one buffer of the certificate, so that it is read once a connection. */
+  readonly #identities = new WeakMap<Buffer, Identity>();
+  readonly #now: () => number;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  authenticate({ clientCertificate }: Credentials): User | undefined {
+    if (!clientCertificate) return undefined;
+    let identity = this.#identities.get(clientCertificate.raw);
+    if (!identity) {
+      identity = readIdentity(clientCertificate.raw);
+      this.#identities.set(clientCertificate.raw, identity);
+    }
+    if (!identity.user || identity.expiresAt <= this.#now()) throw unauthorized();
+    return identity.user;
+  }
+}

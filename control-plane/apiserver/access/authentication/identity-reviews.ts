@@ -1,0 +1,55 @@
+/** The reviews of authentication.k8s.io/v1: whose a token is, and who is asking. */
+import type { SelfSubjectReview, UserInfo } from '../../../../api/authentication/self-subject-review.ts';
+import type { TokenReview, TokenReviewStatus } from '../../../../api/authentication/token-review.ts';
+import { badRequest } from '../../../../api/machinery/status-error.ts';
+import type { Action, ActionRequest } from '../../http/action.ts';
+import type { User } from '../../http/request.ts';
+import { InvalidTokenError, type TokenAuthenticator } from './token-authenticator.ts';
+
+const CREATED = 201;
+const INVALID = 'invalid bearer token';
+
+function userInfo({ name, uid, groups, extra }: User): UserInfo {
+  return {
+    username: name,
+    ...(uid && { uid }),
+    groups: [...groups],
+    ...(extra && { extra: Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, [...values]])) }),
+  };
+}
+
+function reviewToken(tokens: TokenAuthenticator, token: string, audiences: readonly string[]): TokenReviewStatus {
+  try {
+    const answer = tokens.authenticateToken(token, audiences);
+    if (!answer) return { user: {}, error: INVALID };
+    return { authenticated: true, user: userInfo(answer.user), audiences: [...answer.audiences] };
+  } catch (error) {
+    if (!(error instanceof InvalidTokenError)) throw error;
+    return { user: {}, error: `[${INVALID}, ${error.message}]` };
+  }
+}
+
+/** The actions of authentication.k8s.io. `audiences` are the api-server's own, for reviews that name none. */
+export function identityReviewActions(tokens: TokenAuthenticator, audiences: readonly string[]): Map<string, Action> {
+  return new Map<string, Action>([
+    [
+      'tokenreviews.authentication.k8s.io',
+      (request: ActionRequest) => {
+        const review = request.body as TokenReview;
+        if (!review.spec.token) throw badRequest('token is required for TokenReview in authentication');
+        const asked = review.spec.audiences?.length ? review.spec.audiences : audiences;
+        const status = reviewToken(tokens, review.spec.token, asked);
+        const object: TokenReview = { metadata: {}, ...review, status };
+        return { code: CREATED, object };
+      },
+    ],
+    [
+      'selfsubjectreviews.authentication.k8s.io',
+      (request: ActionRequest) => {
+        const review = request.body as SelfSubjectReview;
+        const object: SelfSubjectReview = { metadata: {}, ...review, status: { userInfo: userInfo(request.user) } };
+        return { code: CREATED, object };
+      },
+    ],
+  ]);
+}

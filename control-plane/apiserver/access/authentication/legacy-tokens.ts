@@ -1,0 +1,70 @@
+import type { KeyObject } from 'node:crypto';
+import { secrets } from '../../../../api/core/secret.ts';
+import type { LocalApi } from '../../catalogue/local-api.ts';
+import { authenticated, serviceAccountGroups, serviceAccountUserName } from '../../http/identities.ts';
+import { LEGACY_ISSUER, readLegacySubject, type LegacySubject } from './legacy-token.ts';
+import type { ServiceAccountIndex } from './service-account-index.ts';
+import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
+import { VerifiedTokens } from './verified-tokens.ts';
+
+/** Set on a Secret whose token is to be let in no longer. */
+const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since';
+
+export interface LegacyTokenOptions {
+  readonly publicKeys: ReadonlyMap<string, KeyObject>;
+  /** The server's own: what these tokens, which name none, are meant for. */
+  readonly audiences: readonly string[];
+  readonly api: Pick<LocalApi, 'get'>;
+  readonly accounts: Pick<ServiceAccountIndex, 'get'>;
+}
+
+/** Verifies the tokens of Secrets: each is good while its Secret keeps it and its account is there. */
+export class LegacyTokenAuthenticator implements TokenAuthenticator {
+  readonly #options: LegacyTokenOptions;
+  readonly #verified: VerifiedTokens<LegacyToken>;
+
+  constructor(options: LegacyTokenOptions) {
+    this.#options = options;
+    this.#verified = new VerifiedTokens({ issuer: LEGACY_ISSUER, publicKeys: options.publicKeys, read });
+  }
+
+  authenticateToken(token: string, audiences: readonly string[]): AuthenticatedToken | undefined {
+    const verified = this.#verified.get(token);
+    if (!verified) return undefined;
+    const matching = audiences.filter((audience) => this.#options.audiences.includes(audience));
+    if (matching.length === 0) {
+      throw new InvalidTokenError(
+        `token audiences ${JSON.stringify(this.#options.audiences)} is invalid for the target audiences ${JSON.stringify(audiences)}`,
+      );
+    }
+    const fault = this.#fault(token, verified.subject);
+    if (fault !== undefined) throw new InvalidTokenError(fault);
+    return { user: verified.user, audiences: matching };
+  }
+
+  /** What is wrong with the token at this moment. */
+  #fault(token: string, { namespace, account, accountUid, secret: name }: LegacySubject): string | undefined {
+    const { api, accounts } = this.#options;
+    const secret = api.get(secrets, namespace, name);
+    if (!secret || secret.metadata?.deletionTimestamp) return 'service account token has been invalidated';
+    if (Buffer.from(secret.data?.['token'] ?? '', 'base64').toString() !== token)
+      return "service account token does not match server's copy";
+    const life = accounts.get(namespace, account);
+    if (life?.uid !== accountUid || life.endsAt !== undefined) return 'service account token has been invalidated';
+    if (secret.metadata?.labels?.[INVALID_SINCE])
+      return `the token in secret ${namespace}/${name} for service account ${namespace}/${account} has been marked invalid`;
+    return undefined;
+  }
+}
+
+interface LegacyToken extends Pick<AuthenticatedToken, 'user'> {
+  readonly subject: LegacySubject;
+}
+
+function read(claims: Record<string, unknown>): LegacyToken {
+  const subject = readLegacySubject(claims);
+  if (!subject) throw new InvalidTokenError('token has no service account claims');
+  const name = serviceAccountUserName(subject.namespace, subject.account);
+  const groups = serviceAccountGroups(subject.namespace);
+  return { subject, user: authenticated({ name, uid: subject.accountUid, groups }) };
+}

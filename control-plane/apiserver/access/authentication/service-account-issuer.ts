@@ -1,0 +1,95 @@
+/** Service account tokens as they are issued: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/ */
+import { createPrivateKey, createPublicKey, randomUUID, type KeyObject } from 'node:crypto';
+import { keyId, signJws } from './jws.ts';
+import { serviceAccountUserName } from '../../http/identities.ts';
+
+export interface ObjectIdentity {
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** What a token is bound to, in the claim `kubernetes.io`. */
+export interface KubernetesClaims {
+  readonly namespace: string;
+  readonly serviceaccount: ObjectIdentity;
+  readonly pod?: ObjectIdentity;
+  readonly secret?: ObjectIdentity;
+  readonly node?: ObjectIdentity;
+  /** Seconds since the epoch, on a token whose life was extended: when it should have been replaced. */
+  readonly warnafter?: number;
+}
+
+export interface ServiceAccountClaims {
+  readonly iss: string;
+  readonly sub: string;
+  readonly aud: readonly string[];
+  readonly iat: number;
+  readonly nbf: number;
+  readonly exp: number;
+  readonly jti: string;
+  readonly 'kubernetes.io': KubernetesClaims;
+}
+
+export interface TokenOptions {
+  readonly subject: KubernetesClaims;
+  readonly audiences: readonly string[];
+  readonly lifetimeSeconds: number;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+const SECOND_MS = 1000;
+
+export class ServiceAccountTokenIssuer {
+  readonly issuer: string;
+  /** Verification keys by id. */
+  readonly publicKeys: ReadonlyMap<string, KeyObject>;
+  readonly #key: KeyObject;
+  readonly #keyId: string;
+
+  /** `privateKeyPem` is an ECDSA P-256 key: `serviceAccountKey` of the PKI. */
+  constructor(issuer: string, privateKeyPem: string) {
+    this.issuer = issuer;
+    this.#key = createPrivateKey(privateKeyPem);
+    this.#keyId = keyId(this.#key);
+    this.publicKeys = new Map([[this.#keyId, createPublicKey(this.#key)]]);
+  }
+
+  issue({ subject, audiences, lifetimeSeconds, now }: TokenOptions): string {
+    const issuedAt = Math.floor(now / SECOND_MS);
+    const claims: ServiceAccountClaims = {
+      aud: audiences,
+      exp: issuedAt + lifetimeSeconds,
+      iat: issuedAt,
+      iss: this.issuer,
+      jti: randomUUID(),
+      'kubernetes.io': subject,
+      nbf: issuedAt,
+      sub: serviceAccountUserName(subject.namespace, subject.serviceaccount.name),
+    };
+    return signJws(claims, this.#key, this.#keyId);
+  }
+
+  /** The document at `/.well-known/openid-configuration`. */
+  discoveryDocument(): object {
+    return {
+      issuer: this.issuer,
+      jwks_uri: `${this.issuer}/openid/v1/jwks`,
+      response_types_supported: ['id_token'],
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: ['ES256'],
+    };
+  }
+
+  /** The document at `/openid/v1/jwks`. */
+  keySet(): object {
+    return {
+      keys: [...this.publicKeys].map(([kid, key]) => ({
+        use: 'sig',
+        kid,
+        alg: 'ES256',
+        ...key.export({ format: 'jwk' }),
+      })),
+    };
+  }
+}

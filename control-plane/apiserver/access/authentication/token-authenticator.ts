@@ -1,0 +1,45 @@
+import type { User } from '../../http/request.ts';
+
+export interface AuthenticatedToken {
+  readonly user: User;
+  /** Which of the asked audiences the token is meant for. */
+  readonly audiences: readonly string[];
+}
+
+/** Tells whose a bearer token is. Synchronous: it is on the path of every request. */
+export interface TokenAuthenticator {
+  /**
+   * Answers undefined for a token that is not of its kind or not known to it; throws InvalidTokenError for one of its kind
+   * that is not good. `audiences` are those that the asking server goes by.
+   */
+  authenticateToken(token: string, audiences: readonly string[]): AuthenticatedToken | undefined;
+}
+
+/** Says why a token is not good, for the error of a TokenReview; never part of a 401. */
+export class InvalidTokenError extends Error {
+  override readonly name = 'InvalidTokenError';
+}
+
+/** Asks one authenticator after the other. */
+export class TokenAuthenticators implements TokenAuthenticator {
+  readonly #authenticators: readonly TokenAuthenticator[];
+
+  constructor(authenticators: readonly TokenAuthenticator[]) {
+    this.#authenticators = authenticators;
+  }
+
+  authenticateToken(token: string, audiences: readonly string[]): AuthenticatedToken | undefined {
+    let invalid: InvalidTokenError | undefined;
+    for (const authenticator of this.#authenticators) {
+      try {
+        const answer = authenticator.authenticateToken(token, audiences);
+        if (answer) return answer;
+      } catch (error) {
+        if (!(error instanceof InvalidTokenError)) throw error;
+        invalid ??= error;
+      }
+    }
+    if (invalid) throw invalid;
+    return undefined;
+  }
+}

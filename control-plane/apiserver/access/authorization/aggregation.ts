@@ -1,0 +1,69 @@
+import { deepEqual } from '../../../../api/machinery/deep-equal.ts';
+import { selectorFrom } from '../../../../api/machinery/selectors.ts';
+import { isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
+import { clusterRoles, type ClusterRole } from '../../../../api/rbac/cluster-role.ts';
+import type { PolicyRule } from '../../../../api/rbac/rules.ts';
+import type { LocalApi } from '../../catalogue/local-api.ts';
+
+/** The rules that an aggregated role should have: those of the roles it selects, in the order of their names, each once. */
+export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]): PolicyRule[] {
+  const selectors = (role.aggregationRule?.clusterRoleSelectors ?? []).map(selectorFrom);
+  const rules = new Map<string, PolicyRule>();
+  const selected = all
+    .filter((one) => one.metadata?.name !== role.metadata?.name)
+    .filter((one) => selectors.some((selector) => selector.matches(one.metadata?.labels)))
+    .sort((a, b) => ((a.metadata?.name ?? '') < (b.metadata?.name ?? '') ? -1 : 1));
+  for (const one of selected) for (const rule of one.rules ?? []) rules.set(JSON.stringify(rule), rule);
+  return [...rules.values()];
+}
+
+/** Keeps the rules of aggregated ClusterRoles what their parts make them: upstream's clusterrole-aggregation-controller. */
+export class ClusterRoleAggregation {
+  readonly #api: LocalApi;
+  readonly #onError: (error: unknown) => void;
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(api: LocalApi, onError: (error: unknown) => void) {
+    this.#api = api;
+    this.#onError = onError;
+    api.subscribe(clusterRoles, () => this.#wake());
+  }
+
+  /** Resolves when all that is known by now is aggregated. */
+  async settled(): Promise<void> {
+    while (this.#running) await this.#running;
+  }
+
+  #wake(): void {
+    this.#again = true;
+    // The first changes come in a row, before anybody else's turn.
+    this.#running ??= Promise.resolve()
+      .then(() => this.#run())
+      .catch(this.#onError)
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      const all = this.#api.list(clusterRoles);
+      for (const role of all) {
+        if (!role.aggregationRule) continue;
+        const rules = aggregatedRules(role, all);
+        if (!deepEqual(rules, role.rules ?? [])) await this.#update({ ...role, rules });
+      }
+    }
+  }
+
+  async #update(role: ClusterRole): Promise<void> {
+    try {
+      await this.#api.update(clusterRoles, role);
+    } catch (error) {
+      // Somebody else was faster: their change wakes us again.
+      if (!isConflict(error) && !isNotFound(error)) throw error;
+    }
+  }
+}

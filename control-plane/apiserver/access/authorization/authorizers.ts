@@ -1,0 +1,25 @@
+import { PRIVILEGED_GROUP } from '../../http/identities.ts';
+import type { User } from '../../http/request.ts';
+import type { Attributes, Authorizer, Decision } from './authorizer.ts';
+
+const ALLOWED: Decision = { allowed: true, reason: '' };
+
+/** system:masters may do everything; anybody else what one of the authorizers allows. Nobody is asked twice. */
+export class Authorizers implements Authorizer {
+  readonly #authorizers: readonly Authorizer[];
+
+  constructor(authorizers: readonly Authorizer[]) {
+    this.#authorizers = authorizers;
+  }
+
+  authorize(user: User, attributes: Attributes): Decision {
+    if (user.groups.includes(PRIVILEGED_GROUP)) return ALLOWED;
+    let reason = '';
+    for (const authorizer of this.#authorizers) {
+      const decision = authorizer.authorize(user, attributes);
+      if (decision.allowed) return decision;
+      if (decision.reason) reason = reason ? `${reason}\n${decision.reason}` : decision.reason;
+    }
+    return { allowed: false, reason };
+  }
+}

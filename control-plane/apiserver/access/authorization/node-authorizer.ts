@@ -1,0 +1,175 @@
+import { parseFieldSelector, requiredValue, SelectorError } from '../../../../api/machinery/selectors.ts';
+import type { PolicyRule } from '../../../../api/rbac/rules.ts';
+import { nodeNameOf } from '../../http/identities.ts';
+import type { User } from '../../http/request.ts';
+import type { Attributes, Authorizer, Decision } from './authorizer.ts';
+import type { PodGraph, ReferencedKind } from './pod-graph.ts';
+import { ruleAllows } from './policy-rule.ts';
+
+const NODE_LEASE_NAMESPACE = 'kube-node-lease';
+const READ_VERBS = new Set(['get', 'list', 'watch']);
+const OWN_OBJECT_VERBS = new Set(['get', 'create', 'update', 'patch', 'delete']);
+
+const ALLOWED: Decision = { allowed: true, reason: '' };
+const denied = (reason: string): Decision => ({ allowed: false, reason });
+const NO_OPINION = denied('');
+
+/** The value that a field selector ties the field to; undefined when it does not. */
+function selectedValue({ fieldSelector = '' }: Attributes, field: string): string | undefined {
+  try {
+    return requiredValue(parseFieldSelector(fieldSelector), field);
+  } catch (error) {
+    // Nothing is served for a selector that cannot be read.
+    if (error instanceof SelectorError) return undefined;
+    throw error;
+  }
+}
+
+/** The one object that is asked for, by path or by field selector. */
+const nameOf = (attributes: Attributes): string =>
+  attributes.name || (selectedValue(attributes, 'metadata.name') ?? '');
+
+/**
+ * What an agent may do under its node's identity: read what the pods bound to it need, report on them and on itself. See
+ * https://kubernetes.io/docs/reference/access-authn-authz/node/ . What it writes is looked at by NodeRestriction.
+ */
+export class NodeAuthorizer implements Authorizer {
+  readonly #graph: PodGraph;
+  readonly #rules: readonly PolicyRule[];
+
+  /** `rules` are those of the ClusterRole system:node, for the resources that are not told apart by pod. */
+  constructor(graph: PodGraph, rules: readonly PolicyRule[]) {
+    this.#graph = graph;
+    this.#rules = rules;
+  }
+
+  authorize(user: User, attributes: Attributes): Decision {
+    const node = nodeNameOf(user);
+    if (node === undefined) return NO_OPINION;
+    if (node === '') return denied(`unknown node for user ${JSON.stringify(user.name)}`);
+    return (attributes.isResource && this.#decide(node, attributes)) || this.#byRules(attributes);
+  }
+
+  #byRules(attributes: Attributes): Decision {
+    return this.#rules.some((rule) => ruleAllows(rule, attributes)) ? ALLOWED : NO_OPINION;
+  }
+
+  /** Undefined for resources that are the same for all nodes. */
+  #decide(node: string, attributes: Attributes): Decision | undefined {
+    switch (attributes.group ? `${attributes.resource}.${attributes.group}` : attributes.resource) {
+      case 'secrets':
+        return this.#read(node, 'secret', attributes);
+      case 'configmaps':
+        return this.#read(node, 'configmap', attributes);
+      case 'persistentvolumeclaims':
+        return this.#claim(node, attributes);
+      case 'serviceaccounts':
+        return this.#serviceAccount(node, attributes);
+      case 'leases.coordination.k8s.io':
+        return this.#lease(node, attributes);
+      case 'csinodes.storage.k8s.io':
+        return this.#csiNode(node, attributes);
+      case 'nodes':
+        return this.#node(node, attributes);
+      case 'pods':
+        return this.#pod(node, attributes);
+      // No kind that leads from a pod to these is served yet, so no node has a claim on one.
+      case 'persistentvolumes':
+      case 'resourceclaims.resource.k8s.io':
+      case 'volumeattachments.storage.k8s.io':
+        return denied(`no relationship found between node '${node}' and this object`);
+      default:
+        return undefined;
+    }
+  }
+
+  #needed(node: string, kind: ReferencedKind, attributes: Attributes): Decision {
+    const name = nameOf(attributes);
+    if (name === '') return denied('No Object name found');
+    return this.#graph.isNeededBy(node, kind, attributes.namespace, name)
+      ? ALLOWED
+      : denied(`no relationship found between node '${node}' and this object`);
+  }
+
+  #read(node: string, kind: ReferencedKind, attributes: Attributes): Decision {
+    if (!READ_VERBS.has(attributes.verb)) return denied('can only read resources of this type');
+    if (attributes.subresource !== '') return denied('cannot read subresource');
+    if (attributes.namespace === '') return denied('can only read namespaced object of this type');
+    return this.#needed(node, kind, attributes);
+  }
+
+  #claim(node: string, attributes: Attributes): Decision {
+    if (attributes.subresource === 'status') {
+      return attributes.verb === 'update' || attributes.verb === 'patch'
+        ? this.#needed(node, 'persistentvolumeclaim', attributes)
+        : denied('can only get/update/patch this type');
+    }
+    if (attributes.verb !== 'get') return denied('can only get individual resources of this type');
+    if (attributes.subresource !== '') return denied('cannot get subresource');
+    return this.#needed(node, 'persistentvolumeclaim', attributes);
+  }
+
+  #serviceAccount(node: string, attributes: Attributes): Decision {
+    if (attributes.verb === 'get' && attributes.subresource === '') {
+      return this.#needed(node, 'serviceaccount', attributes);
+    }
+    if (attributes.verb !== 'create' || attributes.name === '') {
+      return denied('can only create tokens for individual service accounts');
+    }
+    if (attributes.subresource !== 'token') return denied('can only create token subresource of serviceaccount');
+    return this.#needed(node, 'serviceaccount', attributes);
+  }
+
+  #lease(node: string, { verb, namespace, name }: Attributes): Decision {
+    if (!OWN_OBJECT_VERBS.has(verb)) return denied('can only get, create, update, patch, or delete a node lease');
+    if (namespace !== NODE_LEASE_NAMESPACE) {
+      return denied(`can only access leases in the ${JSON.stringify(NODE_LEASE_NAMESPACE)} system namespace`);
+    }
+    // A create's name is in its body alone: NodeRestriction looks at it.
+    if (verb !== 'create' && name !== node) {
+      return denied('can only access node lease with the same name as the requesting node');
+    }
+    return ALLOWED;
+  }
+
+  #csiNode(node: string, { verb, subresource, name }: Attributes): Decision {
+    if (!OWN_OBJECT_VERBS.has(verb)) return denied('can only get, create, update, patch, or delete a CSINode');
+    if (subresource !== '') return denied('cannot authorize CSINode subresources');
+    if (verb !== 'create' && name !== node) {
+      return denied('can only access CSINode with the same name as the requesting node');
+    }
+    return ALLOWED;
+  }
+
+  #node(node: string, attributes: Attributes): Decision {
+    const { verb, subresource } = attributes;
+    if (subresource === 'status') return verb === 'update' || verb === 'patch' ? ALLOWED : NO_OPINION;
+    if (subresource !== '') return NO_OPINION;
+    if (verb === 'create' || verb === 'update' || verb === 'patch') return ALLOWED;
+    if (!READ_VERBS.has(verb)) return NO_OPINION;
+    const name = nameOf(attributes);
+    if (name === node) return ALLOWED;
+    return denied(
+      name === ''
+        ? `node '${node}' cannot read all nodes, only its own Node object`
+        : `node '${node}' cannot read '${name}', only its own Node object`,
+    );
+  }
+
+  #pod(node: string, attributes: Attributes): Decision {
+    const { verb, subresource } = attributes;
+    if (subresource === 'status') return verb === 'update' || verb === 'patch' ? ALLOWED : NO_OPINION;
+    if (subresource === 'eviction') return verb === 'create' ? ALLOWED : NO_OPINION;
+    if (subresource !== '') return NO_OPINION;
+    if (verb === 'create' || verb === 'delete') return ALLOWED;
+    if (!READ_VERBS.has(verb)) return NO_OPINION;
+    if (verb !== 'get' && selectedValue(attributes, 'spec.nodeName') === node) return ALLOWED;
+    const name = nameOf(attributes);
+    if (name !== '') {
+      return this.#graph.nodeOf(attributes.namespace, name) === node
+        ? ALLOWED
+        : denied(`no relationship found between node '${node}' and this object`);
+    }
+    return denied('can only list/watch pods with spec.nodeName field selector');
+  }
+}

@@ -1,0 +1,52 @@
+import type { PolicyRule, RoleRef } from '../../../../api/rbac/rules.ts';
+import type { User } from '../../http/request.ts';
+import type { Attributes, Authorizer, Decision } from './authorizer.ts';
+import { ruleAllows } from './policy-rule.ts';
+import type { RbacIndex } from './rbac-index.ts';
+
+export interface ResolvedRules {
+  readonly rules: readonly PolicyRule[];
+  /** Roles that are bound and not there, in upstream's words. */
+  readonly errors: readonly string[];
+}
+
+const missingRole = (role: RoleRef): string =>
+  `${role.kind.toLowerCase()}.rbac.authorization.k8s.io ${JSON.stringify(role.name)} not found`;
+
+const DENIED: Decision = { allowed: false, reason: '' };
+
+/** Role-based access control: https://kubernetes.io/docs/reference/access-authn-authz/rbac/ */
+export class RbacAuthorizer implements Authorizer {
+  readonly #index: RbacIndex;
+
+  constructor(index: RbacIndex) {
+    this.#index = index;
+  }
+
+  authorize(user: User, attributes: Attributes): Decision {
+    let missing = false;
+    const grant = this.#index.findGrant(user, attributes.namespace, ({ role, namespace }) => {
+      const rules = this.#index.rulesOf(role, namespace);
+      if (!rules) missing = true;
+      else for (const rule of rules) if (ruleAllows(rule, attributes)) return true;
+      return false;
+    });
+    if (grant) return grant.decision;
+    if (!missing) return DENIED;
+    const { errors } = this.rulesFor(user, attributes.namespace);
+    return { allowed: false, reason: `RBAC: ${errors.length === 1 ? errors[0] : `[${errors.join(', ')}]`}` };
+  }
+
+  /** All that the user may do in the namespace (and the cluster). */
+  rulesFor(user: User, namespace: string): ResolvedRules {
+    const rules: PolicyRule[] = [];
+    const errors: string[] = [];
+    this.#index.findGrant(user, namespace, (grant) => {
+      const found = this.#index.rulesOf(grant.role, grant.namespace);
+      if (found) rules.push(...found);
+      else errors.push(missingRole(grant.role));
+      return false;
+    });
+    return { rules, errors };
+  }
+}

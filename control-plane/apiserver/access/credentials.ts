@@ -1,0 +1,42 @@
+/** What a connection and a request's headers say about who is asking. */
+import type { TLSSocket } from 'node:tls';
+import { unauthorized } from '../../../api/machinery/status-error.ts';
+import type { Credentials } from '../http/request.ts';
+import type { Request } from '../http/exchange.ts';
+
+type ClientCertificate = NonNullable<Credentials['clientCertificate']>;
+
+/** Client certificates are read once per connection. */
+export class ConnectionCredentials {
+  readonly #certificates = new WeakMap<object, { readonly certificate: Presented }>();
+
+  /** Throws a 401 StatusError for a client whose certificate is its only word and is not valid. */
+  of(request: Request): Credentials {
+    const { headers } = request;
+    const clientCertificate = this.#certificate(request);
+    if (clientCertificate === 'invalid') {
+      if (!headers.authorization) throw unauthorized();
+      return { headers };
+    }
+    return clientCertificate ? { headers, clientCertificate } : { headers };
+  }
+
+  #certificate(request: Request): Presented {
+    const session = 'stream' in request ? request.stream.session : undefined;
+    const connection = session ?? request.socket;
+    const known = this.#certificates.get(connection);
+    if (known) return known.certificate;
+    const certificate = read((session?.socket ?? request.socket) as TLSSocket);
+    this.#certificates.set(connection, { certificate });
+    return certificate;
+  }
+}
+
+type Presented = ClientCertificate | 'invalid' | undefined;
+
+/** Only a certificate that the client CA has signed, and that has not run out, says anything. */
+function read(socket: TLSSocket): Presented {
+  const certificate = socket.getPeerX509Certificate();
+  if (!certificate) return undefined;
+  return socket.authorized ? { subject: certificate.subject, raw: certificate.raw } : 'invalid';
+}

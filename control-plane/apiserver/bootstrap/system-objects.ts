@@ -1,0 +1,144 @@
+/**
+ * Objects that every cluster has: system namespaces and priority classes, the CA of clients, and the `kubernetes` Service with its
+ * endpoints.
+ */
+import type { Endpoints } from '../../../api/core/endpoints.ts';
+import { endpoints } from '../../../api/core/endpoints.ts';
+import { namespaces } from '../../../api/core/namespace.ts';
+import type { Service } from '../../../api/core/service.ts';
+import { services } from '../../../api/core/service.ts';
+import type { EndpointSlice } from '../../../api/discovery/endpoint-slice.ts';
+import { endpointSlices } from '../../../api/discovery/endpoint-slice.ts';
+import { deepEqual } from '../../../api/machinery/deep-equal.ts';
+import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { validateEndpointIP } from '../../../api/machinery/names.ts';
+import { isAlreadyExists } from '../../../api/machinery/status-error.ts';
+import { priorityClasses } from '../../../api/scheduling/priority-class.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { publishClientCa } from './extension-authentication.ts';
+import type { LocalApi } from '../catalogue/local-api.ts';
+
+/** How often it is made sure that nobody has taken these objects away, as upstream. */
+const RECONCILE_INTERVAL_MS = 10_000;
+const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+const SYSTEM_CRITICAL_PRIORITY = 2_000_000_000;
+
+export interface BootstrapOptions {
+  readonly api: LocalApi;
+  /** Where other hosts reach the api-server. */
+  readonly advertiseAddress: string;
+  readonly port: number;
+  /** As `10.43.0.0/16`; its first address is that of the `kubernetes` Service. */
+  readonly serviceCIDR: string;
+  /** PEM: the CA that clients' certificates are verified against. */
+  readonly clientCa: string;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves when the objects are there; keeps them there until the signal is aborted. */
+export async function bootstrapCluster(options: BootstrapOptions): Promise<void> {
+  if (!isReachable(options.advertiseAddress)) {
+    options.logger.warn(
+      { address: options.advertiseAddress },
+      'kubernetes Service has no endpoint: the address is unreachable from other hosts, set advertise-address',
+    );
+  }
+  await ensureAll(options);
+  const timer = setInterval(() => {
+    ensureAll(options).catch((error: unknown) => {
+      options.logger.warn({ err: error }, 'failed to reconcile bootstrap objects');
+    });
+  }, RECONCILE_INTERVAL_MS);
+  options.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+}
+
+async function ensureAll({ api, advertiseAddress, port, serviceCIDR, clientCa }: BootstrapOptions): Promise<void> {
+  for (const name of NAMESPACES) await ensure(api, namespaces, { metadata: { name } });
+  await publishClientCa(api, clientCa);
+  await ensure(api, priorityClasses, {
+    metadata: { name: 'system-cluster-critical' },
+    value: SYSTEM_CRITICAL_PRIORITY,
+    description:
+      'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
+  });
+  await ensure(api, priorityClasses, {
+    metadata: { name: 'system-node-critical' },
+    value: SYSTEM_CRITICAL_PRIORITY + 1000,
+    description: 'Used for system critical pods that must not be moved from their current node.',
+  });
+  await ensure(api, services, kubernetesService(serviceCIDR, port), ({ spec }) => spec?.ports);
+  if (!isReachable(advertiseAddress)) return;
+  await ensure(api, endpoints, kubernetesEndpoints(advertiseAddress, port), ({ subsets }) => subsets);
+  await ensure(api, endpointSlices, kubernetesEndpointSlice(advertiseAddress, port), (slice) => [
+    slice.endpoints,
+    slice.ports,
+  ]);
+}
+
+/** Whether an endpoint may have the address: not where it means another host to everybody, as a loopback address does. */
+const isReachable = (address: string): boolean => validateEndpointIP(address).length === 0;
+
+/** Creates what is missing, and brings back `part` of what is there. */
+async function ensure<T extends KubeObject>(
+  api: LocalApi,
+  kind: Kind<T>,
+  wanted: T,
+  part?: (object: T) => unknown,
+): Promise<void> {
+  const { namespace = '', name = '' } = wanted.metadata ?? {};
+  const present = api.get(kind, namespace, name);
+  if (!present) {
+    await api.create(kind, wanted).catch((error: unknown) => {
+      if (!isAlreadyExists(error)) throw error;
+    });
+  } else if (part && !deepEqual(part(present), part(wanted))) {
+    const { metadata, ...rest } = wanted;
+    await api.update(kind, {
+      ...present,
+      ...mergedSpec(present, rest),
+      metadata: { ...present.metadata, labels: metadata?.labels },
+    });
+  }
+}
+
+/** A Service keeps what it was given when its ports are brought back. */
+function mergedSpec(present: object, wanted: object): object {
+  const before = (present as { spec?: object }).spec;
+  const after = (wanted as { spec?: object }).spec;
+  return before && after ? { ...wanted, spec: { ...before, ...after } } : wanted;
+}
+
+const kubernetesService = (serviceCIDR: string, port: number): Service => ({
+  metadata: {
+    name: 'kubernetes',
+    namespace: 'default',
+    labels: { component: 'apiserver', provider: 'kubernetes' },
+  },
+  spec: {
+    type: 'ClusterIP',
+    clusterIP: firstAddress(serviceCIDR),
+    ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: port }],
+  },
+});
+
+const kubernetesEndpoints = (address: string, port: number): Endpoints => ({
+  metadata: {
+    name: 'kubernetes',
+    namespace: 'default',
+    labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' },
+  },
+  subsets: [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' }] }],
+});
+
+const kubernetesEndpointSlice = (address: string, port: number): EndpointSlice => ({
+  metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+  addressType: address.includes(':') ? 'IPv6' : 'IPv4',
+  endpoints: [{ addresses: [address], conditions: { ready: true } }],
+  ports: [{ name: 'https', port, protocol: 'TCP' }],
+});
+
+function firstAddress(serviceCIDR: string): string {
+  const parts = (serviceCIDR.split('/')[0] ?? '').split('.').map(Number);
+  return [...parts.slice(0, 3), (parts[3] ?? 0) + 1].join('.');
+}

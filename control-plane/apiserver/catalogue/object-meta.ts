@@ -1,0 +1,78 @@
+/** Metadata, which is the same for every kind: what the server fills in, what clients may not change. */
+import { randomUUID, randomInt } from 'node:crypto';
+import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { inheritMetadata } from '../../../api/machinery/metadata.ts';
+import { badRequest, StatusError } from '../../../api/machinery/status-error.ts';
+import { timeOf } from '../../../api/machinery/time.ts';
+import type { ObjectMeta } from '../../../api/meta/object-meta.ts';
+
+export type Stored = KubeObject & { metadata: ObjectMeta; spec?: unknown; status?: unknown };
+
+/** Without vowels and look-alikes, so that no words come out: apimachinery's `rand.SafeEncodeString`. */
+const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
+const SUFFIX_LENGTH = 5;
+const MAX_GENERATED_BASE = 63 - SUFFIX_LENGTH;
+
+export function generateName(base: string): string {
+  let suffix = '';
+  for (let i = 0; i < SUFFIX_LENGTH; i++) suffix += SUFFIX_ALPHABET[randomInt(SUFFIX_ALPHABET.length)];
+  return base.slice(0, MAX_GENERATED_BASE) + suffix;
+}
+
+/** Puts the name and namespace of the URL into the object, or says where they contradict each other. */
+export function placeObject(kind: Kind, object: KubeObject, namespace: string, name: string): Stored {
+  const metadata: ObjectMeta = (object.metadata ??= {});
+  if (kind.namespaced) {
+    metadata.namespace ||= namespace;
+    if (metadata.namespace !== namespace) {
+      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+    }
+  } else {
+    delete metadata.namespace;
+  }
+  if (name) {
+    metadata.name ||= name;
+    if (metadata.name !== name) {
+      throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+    }
+  }
+  return object as Stored;
+}
+
+/** What a new object starts with. */
+export function beginLife(kind: Kind, object: Stored, now: number): void {
+  const { metadata } = object;
+  if (metadata.resourceVersion) {
+    throw new StatusError({
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message: 'resourceVersion should not be set on objects to be created',
+      code: 500,
+    });
+  }
+  metadata.uid = randomUUID();
+  metadata.creationTimestamp = timeOf(now);
+  if (kind.hasGeneration) metadata.generation = 1;
+  else delete metadata.generation;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.resourceVersion;
+  delete metadata.selfLink;
+  delete metadata.managedFields;
+}
+
+/** What an object keeps through updates, whatever the client sent. */
+export function continueLife(object: Stored, old: Stored): void {
+  const { metadata } = object;
+  const before = old.metadata;
+  if (!before.deletionTimestamp) {
+    delete metadata.deletionTimestamp;
+    delete metadata.deletionGracePeriodSeconds;
+  }
+  inheritMetadata(metadata, before);
+  metadata.generation = before.generation;
+  metadata.resourceVersion = before.resourceVersion;
+  delete metadata.managedFields;
+}

@@ -1,0 +1,83 @@
+/** A kind as it is served: its cache, and how its objects are read from and written to the form in which they are stored. */
+import { decodeObject } from '../../../api/machinery/decode.ts';
+import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import type { Stored } from './object-meta.ts';
+import { ObjectBytes } from '../storage/cache/object-bytes.ts';
+import { entryKey, type ResourceCache } from '../storage/cache/resource-cache.ts';
+
+/** Between the served form of a kind and that of the kind that shares its storage. */
+export interface Conversion {
+  toStored(object: KubeObject): KubeObject;
+  fromStored(object: KubeObject): KubeObject;
+  /** What a field that selectors may name is called in the stored form. */
+  storedField(field: string): string;
+}
+
+export class Resource {
+  readonly kind: Kind;
+  readonly cache: ResourceCache;
+  readonly #storagePrefix: string;
+  readonly #conversion: Conversion | undefined;
+  readonly #bytes: ObjectBytes;
+
+  constructor(kind: Kind, cache: ResourceCache, storagePrefix: string, conversion?: Conversion) {
+    this.kind = kind;
+    this.cache = cache;
+    this.#storagePrefix = storagePrefix;
+    this.#conversion = conversion;
+    this.#bytes = conversion ? new ObjectBytes(kind) : cache.bytes;
+  }
+
+  /** Whether what `serve` returns is not what the cache holds. */
+  get converts(): boolean {
+    return this.#conversion !== undefined;
+  }
+
+  /** How list items and metadata are cut out of what `serve` answers. */
+  get bytes(): ObjectBytes {
+    return this.#bytes;
+  }
+
+  storeKey(namespace: string, name: string): string {
+    return this.#storagePrefix + entryKey(namespace, name);
+  }
+
+  /** A fresh object, in this kind's form, of bytes that the cache serves. */
+  parse(served: Buffer): Stored {
+    const object = JSON.parse(served.toString()) as KubeObject;
+    if (!this.#conversion) return object as Stored;
+    // Decoding completes what this form always has.
+    return this.decode(this.#conversion.fromStored(object)).object;
+  }
+
+  /** Bytes of the cache, in this kind's form. */
+  serve(cached: Buffer): Buffer {
+    if (!this.#conversion) return cached;
+    const object = this.parse(cached);
+    return this.#bytes.serve(this.#bytes.encode(object), Number(object.metadata.resourceVersion ?? 0));
+  }
+
+  /** The bytes to store; the cache is told what is in them. */
+  encode(object: KubeObject): Buffer {
+    const stored = this.#conversion ? this.#conversion.toStored(object) : object;
+    const bytes = this.cache.bytes.encode(stored);
+    this.cache.expect(bytes, stored);
+    return bytes;
+  }
+
+  decode(body: unknown): { readonly object: Stored; readonly problems: string[] } {
+    const { object, problems } = decodeObject(this.kind, body);
+    return { object: object as Stored, problems };
+  }
+
+  /** Where the cache's index has a field of this kind that selectors may name; -1: nowhere. */
+  fieldIndex(field: string): number {
+    if (!this.#conversion) return this.cache.fieldNames.indexOf(field);
+    if (!Object.hasOwn(this.kind.selectableFields, field)) return -1;
+    return this.cache.fieldNames.indexOf(this.#conversion.storedField(field));
+  }
+
+  hasSubresource(name: string): boolean {
+    return this.kind.subresources.some((subresource) => subresource.name === name);
+  }
+}

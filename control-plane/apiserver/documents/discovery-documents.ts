@@ -1,0 +1,108 @@
+/** What the server serves, as discovery tells it: the plain documents and the aggregated one. */
+import { createHash } from 'node:crypto';
+import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
+import type { Kind, Subresource } from '../../../api/machinery/kind.ts';
+import type { APIGroup, APIGroupList, APIResource, APIResourceList } from '../../../api/meta/discovery.ts';
+
+export interface GroupKinds {
+  readonly group: string;
+  /** The preferred one first. */
+  readonly versions: ReadonlyMap<string, readonly Kind[]>;
+}
+
+/** In the order in which the registry names them. */
+export function groupKinds(kinds: readonly Kind[]): GroupKinds[] {
+  const groups = new Map<string, Map<string, Kind[]>>();
+  for (const kind of kinds) {
+    const versions = groups.get(kind.group) ?? new Map<string, Kind[]>();
+    groups.set(kind.group, versions);
+    const found = versions.get(kind.version) ?? [];
+    versions.set(kind.version, found);
+    found.push(kind);
+  }
+  return [...groups].map(([group, versions]) => ({ group, versions }));
+}
+
+export function apiGroup({ group, versions }: GroupKinds): APIGroup {
+  const served = [...versions.keys()].map((version) => ({ groupVersion: `${group}/${version}`, version }));
+  return { name: group, versions: served, preferredVersion: served[0] };
+}
+
+export const apiGroupList = (groups: readonly GroupKinds[]): APIGroupList => ({
+  kind: 'APIGroupList',
+  apiVersion: 'v1',
+  groups: groups.map(apiGroup),
+});
+
+export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
+  const resources = kinds.flatMap((kind): APIResource[] => [
+    {
+      name: kind.plural,
+      singularName: kind.singular,
+      namespaced: kind.namespaced,
+      kind: kind.kind,
+      verbs: [...kind.verbs],
+      ...(kind.shortNames.length > 0 && { shortNames: [...kind.shortNames] }),
+      ...(kind.categories.length > 0 && { categories: [...kind.categories] }),
+      ...(kind.verbs.includes('list') && { storageVersionHash: storageVersionHash(kind) }),
+    },
+    ...kind.subresources.map((subresource) => ({
+      name: `${kind.plural}/${subresource.name}`,
+      singularName: '',
+      namespaced: kind.namespaced,
+      // Named only where they are not those of the list.
+      ...(subresource.group !== undefined &&
+        subresource.group !== kind.group && { group: subresource.group, version: subresource.version }),
+      kind: subresource.kind ?? kind.kind,
+      verbs: [...subresource.verbs],
+    })),
+  ]);
+  const [first] = kinds;
+  return {
+    kind: 'APIResourceList',
+    apiVersion: 'v1',
+    groupVersion: first ? apiVersionOf(first) : '',
+    resources: resources.sort((a, b) => (a.name < b.name ? -1 : 1)),
+  };
+}
+
+/** Tells clients when objects are stored in another form than before; upstream's `discovery.StorageVersionHash`. */
+function storageVersionHash({ group, version, kind, storedAs }: Kind): string {
+  // What shares the storage of a kind of the core group is stored as that.
+  const stored = storedAs ? `/v1/${kind}` : `${group}/${version}/${kind}`;
+  return createHash('sha256').update(stored).digest().subarray(0, 8).toString('base64');
+}
+
+/** `apidiscovery.k8s.io/v2` and, in the same shape, `v2beta1`. */
+export const aggregatedDiscovery = (groups: readonly GroupKinds[], version: string): object => ({
+  kind: 'APIGroupDiscoveryList',
+  apiVersion: `apidiscovery.k8s.io/${version}`,
+  metadata: {},
+  items: groups.map(({ group, versions }) => ({
+    metadata: { ...(group && { name: group }), creationTimestamp: null },
+    versions: [...versions].map(([served, kinds]) => ({
+      version: served,
+      resources: kinds.map(aggregatedResource).sort((a, b) => (a.resource < b.resource ? -1 : 1)),
+      freshness: 'Current',
+    })),
+  })),
+});
+
+const aggregatedResource = (kind: Kind) => ({
+  resource: kind.plural,
+  responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
+  scope: kind.namespaced ? 'Namespaced' : 'Cluster',
+  singularResource: kind.singular,
+  verbs: kind.verbs,
+  ...(kind.shortNames.length > 0 && { shortNames: kind.shortNames }),
+  ...(kind.categories.length > 0 && { categories: kind.categories }),
+  ...(kind.subresources.length > 0 && {
+    subresources: kind.subresources.map((subresource) => aggregatedSubresource(kind, subresource)),
+  }),
+});
+
+const aggregatedSubresource = (parent: Kind, { name, verbs, group, version, kind }: Subresource) => ({
+  subresource: name,
+  responseKind: { group: group ?? parent.group, version: version ?? parent.version, kind: kind ?? parent.kind },
+  verbs,
+});

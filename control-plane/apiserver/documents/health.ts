@@ -1,0 +1,65 @@
+/** `/healthz`, `/livez` and `/readyz`, as upstream answers them: `?verbose`, `?exclude=`, and each check under its own path. */
+import type { ApiCore } from '../core.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { PathHandler } from '../router.ts';
+
+interface Check {
+  readonly name: string;
+  /** What is wrong, or undefined. */
+  failure(): string | undefined;
+}
+
+const ROOTS = ['/healthz', '/livez', '/readyz'] as const;
+
+export function healthHandler({ registry }: ApiCore, stopping: AbortSignal, ready: () => boolean): PathHandler {
+  const alive: Check[] = [
+    { name: 'ping', failure: () => undefined },
+    {
+      name: 'etcd',
+      failure: () => (registry.revision < registry.store.revision ? 'the caches are behind the store' : undefined),
+    },
+  ];
+  const readiness: Check[] = [
+    ...alive,
+    { name: 'poststarthook/bootstrap', failure: () => (ready() ? undefined : 'not finished') },
+    { name: 'shutdown', failure: () => (stopping.aborted ? 'process is shutting down' : undefined) },
+  ];
+  return (exchange) => {
+    const { path } = exchange.info;
+    const root = ROOTS.find((known) => path === known || path.startsWith(`${known}/`));
+    if (!root) return false;
+    const checks = root === '/readyz' ? readiness : alive;
+    if (path === root) answer(exchange, root.slice(1), checks);
+    else {
+      const one = checks.find(({ name }) => path === `${root}/${name}`);
+      if (!one) return false;
+      answer(exchange, one.name, [one]);
+    }
+    return true;
+  };
+}
+
+function answer(exchange: Exchange, name: string, checks: readonly Check[]): void {
+  const { query } = exchange.info;
+  const excluded = new Set(query.getAll('exclude'));
+  const lines: string[] = [];
+  let failed = false;
+  for (const check of checks) {
+    if (excluded.delete(check.name)) {
+      lines.push(`[+]${check.name} excluded: ok`);
+      continue;
+    }
+    const failure = check.failure();
+    if (failure) failed = true;
+    lines.push(failure ? `[-]${check.name} failed: ${failure}` : `[+]${check.name} ok`);
+  }
+  if (excluded.size > 0) {
+    const names = [...excluded].map((unknown) => JSON.stringify(unknown)).join(', ');
+    lines.push(`warn: some health checks cannot be excluded: no matches for ${names}`);
+  }
+  const type = 'text/plain; charset=utf-8';
+  const headers = { 'X-Content-Type-Options': 'nosniff' };
+  if (failed) exchange.write(500, type, `${lines.join('\n')}\n${name} check failed\n`, headers);
+  else if (query.has('verbose')) exchange.write(200, type, `${lines.join('\n')}\n${name} check passed\n`, headers);
+  else exchange.write(200, type, 'ok', headers);
+}

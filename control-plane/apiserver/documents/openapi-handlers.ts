@@ -1,0 +1,89 @@
+/** `/openapi/v2` and `/openapi/v3`. Documents are written when they are first asked for, and kept as bytes. */
+import { createHash } from 'node:crypto';
+import type { Kind } from '../../../api/machinery/kind.ts';
+import {
+  openApiV2,
+  openApiV3,
+  openApiV3Index,
+  openApiV3Names,
+  type OpenApiSource,
+} from '../../../api/machinery/openapi/documents.ts';
+import { acceptsProtobuf, OPENAPI_V2_PROTOBUF, openApiV2Protobuf } from '../../../api/machinery/openapi/protobuf.ts';
+import { travellingKinds } from '../../../api/registry.ts';
+import { kubernetesVersion } from '../../../api/version.ts';
+import { sendTagged } from './discovery-handlers.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { PathHandler } from '../router.ts';
+
+const V3_ROOT = '/openapi/v3';
+
+export function openApiHandler(kinds: readonly Kind[]): PathHandler {
+  const documents = new OpenApiDocuments({
+    kinds,
+    travelling: travellingKinds,
+    serverVersion: kubernetesVersion.gitVersion,
+  });
+  return (exchange) => {
+    const { path } = exchange.info;
+    if (path === '/openapi/v2') {
+      const protobuf = acceptsProtobuf(exchange.header('accept') ?? '');
+      sendTagged(exchange, protobuf ? OPENAPI_V2_PROTOBUF : 'application/json', documents.version2(protobuf));
+      return true;
+    }
+    if (path === V3_ROOT) {
+      sendTagged(exchange, 'application/json', documents.index());
+      return true;
+    }
+    if (!path.startsWith(`${V3_ROOT}/`)) return false;
+    return sendVersion3(exchange, documents, path.slice(V3_ROOT.length + 1));
+  };
+}
+
+function sendVersion3(exchange: Exchange, documents: OpenApiDocuments, name: string): boolean {
+  const document = documents.version3(name);
+  if (!document) return false;
+  sendTagged(exchange, 'application/json', document);
+  return true;
+}
+
+class OpenApiDocuments {
+  readonly #source: OpenApiSource;
+  readonly #bytes = new Map<string, Buffer>();
+
+  constructor(source: OpenApiSource) {
+    this.#source = source;
+  }
+
+  version2(protobuf: boolean): Buffer {
+    return this.#once(protobuf ? 'v2 protobuf' : 'v2', () => {
+      const document = openApiV2(this.#source);
+      return protobuf ? openApiV2Protobuf(document) : Buffer.from(JSON.stringify(document));
+    });
+  }
+
+  version3(name: string): Buffer | undefined {
+    if (!openApiV3Names(this.#source.kinds).includes(name)) return undefined;
+    return this.#once(`v3 ${name}`, () => Buffer.from(JSON.stringify(openApiV3(this.#source, name))));
+  }
+
+  index(): Buffer {
+    return this.#once('v3', () => {
+      const names = openApiV3Names(this.#source.kinds);
+      const hashOf = (name: string) =>
+        createHash('sha512')
+          .update(this.version3(name) ?? '')
+          .digest('hex')
+          .toUpperCase();
+      return Buffer.from(JSON.stringify(openApiV3Index(names, hashOf)));
+    });
+  }
+
+  #once(name: string, write: () => Buffer): Buffer {
+    let bytes = this.#bytes.get(name);
+    if (!bytes) {
+      bytes = write();
+      this.#bytes.set(name, bytes);
+    }
+    return bytes;
+  }
+}

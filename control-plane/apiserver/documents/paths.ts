@@ -1,0 +1,55 @@
+/** Paths that are not resources: what there is and in which version. */
+import { methodNotAllowed } from '../../../api/machinery/status-error.ts';
+import { kubernetesVersion } from '../../../api/version.ts';
+import type { RequestInfo } from '../http/request.ts';
+import type { PathHandler } from '../router.ts';
+
+/** Throws a 405 StatusError for paths that upstream routes by method; others take any. */
+export function requireGet({ method }: RequestInfo): void {
+  if (method !== 'GET') throw methodNotAllowed();
+}
+
+export const versionHandler: PathHandler = (exchange) => {
+  if (exchange.info.path !== '/version') return false;
+  requireGet(exchange.info);
+  exchange.sendObject(200, {
+    ...kubernetesVersion,
+    gitCommit: '',
+    gitTreeState: '',
+    buildDate: '1970-01-01T00:00:00Z',
+    goVersion: '',
+    compiler: '',
+    platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+  });
+  return true;
+};
+
+/** What `/` says: where to look further. */
+export const indexHandler =
+  (paths: readonly string[]): PathHandler =>
+  (exchange) => {
+    if (exchange.info.path !== '/') return false;
+    exchange.sendObject(200, { paths });
+    return true;
+  };
+
+/** A document that never changes. */
+export interface PublicDocument {
+  readonly contentType: string;
+  readonly content: object;
+}
+
+/** Upstream's `keyserver`: what verifiers of tokens read, they may keep for a while. */
+const CACHE_FOR_AN_HOUR = 'public, max-age=3600';
+
+/** Documents by path. */
+export const documentsHandler =
+  (documents: ReadonlyMap<string, PublicDocument>): PathHandler =>
+  (exchange) => {
+    const document = documents.get(exchange.info.path);
+    if (!document) return false;
+    requireGet(exchange.info);
+    const { contentType, content } = document;
+    exchange.write(200, contentType, JSON.stringify(content), { 'Cache-Control': CACHE_FOR_AN_HOUR });
+    return true;
+  };

@@ -1,0 +1,34 @@
+import { PRIVILEGED_GROUP } from './identities.ts';
+import type { User } from './request.ts';
+
+/**
+ * How many bytes of bodies there may be, of all requests that are being worked on. A body counts until its request has been
+ * answered, since what is parsed of it, several times its size, lives as long.
+ */
+const MAX_BYTES = 64 * 2 ** 20;
+/** What one user may take of it: who sends bodies slowly must not keep all others from writing. */
+const MAX_USER_BYTES = MAX_BYTES / 2;
+
+/** The memory that bodies of requests take. */
+export class BodyMemory {
+  #bytes = 0;
+  /** By the name of the user, of those that have any. */
+  readonly #ofUsers = new Map<string, number>();
+
+  /** Returns false when there is not so much left, for anybody or for this user. */
+  take(user: User, bytes: number): boolean {
+    const own = (this.#ofUsers.get(user.name) ?? 0) + bytes;
+    if (this.#bytes + bytes > MAX_BYTES) return false;
+    if (own > MAX_USER_BYTES && !user.groups.includes(PRIVILEGED_GROUP)) return false;
+    this.#bytes += bytes;
+    this.#ofUsers.set(user.name, own);
+    return true;
+  }
+
+  giveBack(user: User, bytes: number): void {
+    this.#bytes -= bytes;
+    const left = (this.#ofUsers.get(user.name) ?? 0) - bytes;
+    if (left > 0) this.#ofUsers.set(user.name, left);
+    else this.#ofUsers.delete(user.name);
+  }
+}

@@ -1,0 +1,33 @@
+/** Names that upstream gives to users and groups. */
+import type { User } from './request.ts';
+
+export const AUTHENTICATED_GROUP = 'system:authenticated';
+export const UNAUTHENTICATED_GROUP = 'system:unauthenticated';
+export const PRIVILEGED_GROUP = 'system:masters';
+export const NODES_GROUP = 'system:nodes';
+export const BOOTSTRAPPERS_GROUP = 'system:bootstrappers';
+export const SERVICE_ACCOUNTS_GROUP = 'system:serviceaccounts';
+
+const SERVICE_ACCOUNT_PREFIX = 'system:serviceaccount:';
+const NODE_PREFIX = 'system:node:';
+
+export const ANONYMOUS: User = { name: 'system:anonymous', groups: [UNAUTHENTICATED_GROUP] };
+
+export const serviceAccountUserName = (namespace: string, name: string): string =>
+  `${SERVICE_ACCOUNT_PREFIX}${namespace}:${name}`;
+
+export const serviceAccountGroups = (namespace: string): string[] => [
+  SERVICE_ACCOUNTS_GROUP,
+  `${SERVICE_ACCOUNTS_GROUP}:${namespace}`,
+];
+
+/** The user of a credential that has been verified. */
+export function authenticated(user: User): User {
+  return user.groups.includes(AUTHENTICATED_GROUP) ? user : { ...user, groups: [...user.groups, AUTHENTICATED_GROUP] };
+}
+
+/** The node that a user is: its name, '' when it is in the nodes' group under a name that is no node's, else undefined. */
+export function nodeNameOf(user: User): string | undefined {
+  if (!user.name.startsWith(NODE_PREFIX) || !user.groups.includes(NODES_GROUP)) return undefined;
+  return user.name.slice(NODE_PREFIX.length);
+}

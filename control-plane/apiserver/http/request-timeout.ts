@@ -1,0 +1,28 @@
+import { parseDuration } from '../../../api/machinery/duration.ts';
+import { badRequest } from '../../../api/machinery/status-error.ts';
+import type { RequestInfo } from './request.ts';
+
+/** Upstream's `--request-timeout`: no request that is not long-running may take longer. */
+const MAX_MS = 60_000;
+const LONG_RUNNING = new Set(['exec', 'attach', 'portforward', 'proxy', 'log']);
+
+/** Whether a request goes on for as long as it likes. */
+export const isLongRunning = ({ verb, subresource }: RequestInfo): boolean =>
+  verb === 'watch' || LONG_RUNNING.has(subresource);
+
+/**
+ * How long a request may take: what its parameter `timeout` says (a duration as `32s`; 0 is no wish), up to the server's own
+ * limit. Undefined for one that goes on for as long as it likes. Throws a 400 StatusError.
+ */
+export function requestTimeoutMs(info: RequestInfo): number | undefined {
+  if (isLongRunning(info)) return undefined;
+  const { query } = info;
+  const asked = query.size > 0 && query.get('timeout');
+  if (!asked) return MAX_MS;
+  const ms = parseDuration(asked);
+  if (ms === undefined) {
+    const why = `time: invalid duration ${JSON.stringify(asked)}`;
+    throw badRequest(`invalid timeout specified in the request URL - ${why}`);
+  }
+  return ms > 0 ? Math.min(ms, MAX_MS) : MAX_MS;
+}

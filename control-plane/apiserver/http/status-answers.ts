@@ -1,0 +1,26 @@
+/** Failures as the Status that clients are answered with. */
+import { internalError, serviceUnavailable, StatusError } from '../../../api/machinery/status-error.ts';
+import type { Status } from '../../../api/meta/status.ts';
+import { StoreUnavailableError } from '../../store/store.ts';
+import { indented, type Exchange } from './exchange.ts';
+
+/** The Status of a failure. Undefined for one that nobody foresaw: its words belong in the log. */
+export function statusOf(error: unknown): Status | undefined {
+  if (error instanceof StatusError) return error.status;
+  if (error instanceof StoreUnavailableError) {
+    return serviceUnavailable(`the store cannot take writes at the moment: ${error.message}`).status;
+  }
+  return undefined;
+}
+
+export const unforeseen = (error: unknown): Status =>
+  internalError(error instanceof Error ? error.message : String(error)).status;
+
+/** Status bodies are JSON whatever form was asked for. */
+export function sendStatus(exchange: Exchange, status: Status): void {
+  const code = status.code ?? 500;
+  const retryAfter = status.details?.retryAfterSeconds;
+  const headers: Record<string, string> = retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) };
+  const json = JSON.stringify(status);
+  exchange.write(code, 'application/json', exchange.indents ? indented(json) : `${json}\n`, headers);
+}

@@ -1,0 +1,119 @@
+/** `pods/proxy`, `services/proxy` and `nodes/proxy`: plain HTTP through the api-server. */
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Duplex, Transform } from 'node:stream';
+import { createGunzip, createGzip } from 'node:zlib';
+import { badRequest, serviceUnavailable } from '../../../api/machinery/status-error.ts';
+import type { Connector } from '../http/action.ts';
+import type { Request, Response } from '../http/exchange.ts';
+import type { RequestInfo, User } from '../http/request.ts';
+import { backendUrl, dialFailure, type Backend } from './backend.ts';
+import { HtmlLinks } from './html-links.ts';
+import { AddressNotAllowedError } from './proxyable.ts';
+import { ask, clientGone, forwardedHeaders, giveBack, joinUpgrade } from './relay.ts';
+
+/**
+ * Answers where a request for `path` of the proxied server goes; `path` is as that server will get it. Throws a StatusError
+ * when there is nothing to proxy to, or nothing that the user may reach.
+ */
+export type FindBackend = (info: RequestInfo, path: string, user: User) => Backend;
+
+export class ProxyConnector implements Connector {
+  readonly methods = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS']);
+  readonly takesPath = true;
+  readonly #find: FindBackend;
+
+  constructor(find: FindBackend) {
+    this.#find = find;
+  }
+
+  async serve(request: Request, response: Response, info: RequestInfo, user: User): Promise<void> {
+    const { written: prefix, rest, method } = info;
+    const query = info.query.toString();
+    const backend = this.#find(info, normalized(rest), user);
+    if (rest === '' && (method === 'GET' || method === 'HEAD')) {
+      // Without the slash, the links of the page would lead elsewhere.
+      (response as ServerResponse).writeHead(301, { location: `${prefix}/${query && `?${query}`}` });
+      response.end();
+      return;
+    }
+    const url = backendUrl(backend, rest || '/', queryOf(request));
+    const signal = clientGone(response);
+    const answer = await ask({
+      backend,
+      url,
+      method,
+      headers: { ...forwardedHeaders(request), ...forwardingHeaders(request, info) },
+      body: hasBody(request) ? request : undefined,
+      signal,
+    }).catch((error: unknown) => {
+      if (error instanceof AddressNotAllowedError) throw badRequest(error.message);
+      throw serviceUnavailable(`error trying to reach service: ${dialFailure(backend, error)}`);
+    });
+    const headers = forwardedHeaders(answer);
+    const rewrite = (link: string): string => linkBehindProxy(link, url, prefix);
+    if (answer.headers.location !== undefined) headers['location'] = rewrite(answer.headers.location);
+    const through = method === 'HEAD' ? [] : pageTransforms(answer, rewrite);
+    if (through.length > 0) delete headers['content-length'];
+    await giveBack(answer, response, headers, signal, through);
+  }
+
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo, user: User): Promise<void> {
+    const { rest } = info;
+    const backend = this.#find(info, normalized(rest), user);
+    await joinUpgrade({ request, socket, head }, backend, backendUrl(backend, rest || '/', queryOf(request)));
+  }
+}
+
+/** Without dot segments: what is authorized must be what is asked for. */
+function normalized(path: string): string {
+  const url = new URL('http://backend');
+  url.pathname = path || '/';
+  return url.pathname;
+}
+
+/** The query as it was sent: a service may tell `a` from `a=`. */
+function queryOf(request: Request): string {
+  const target = request.url ?? '';
+  const question = target.indexOf('?');
+  return question < 0 ? '' : target.slice(question + 1);
+}
+
+/** What a service behind a proxy is told of the request that it does not see. */
+function forwardingHeaders(request: Request, info: RequestInfo): OutgoingHttpHeaders {
+  const { host, ':authority': authority, 'x-forwarded-for': earlier } = request.headers;
+  const address = request.socket.remoteAddress ?? '';
+  return {
+    'x-forwarded-uri': info.written + info.rest,
+    'x-forwarded-host': String(host ?? authority ?? ''),
+    'x-forwarded-proto': 'https',
+    'x-forwarded-for': [earlier, address].flat().filter(Boolean).join(', '),
+  };
+}
+
+/** Whether a body comes with the request, whatever its method. */
+function hasBody(request: Request): boolean {
+  if ('stream' in request) return !request.stream.endAfterHeaders;
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
+  return length !== '0' || encoding !== undefined;
+}
+
+/** What changes the links of an answer that is a page; nothing for any other, or where it cannot be read. */
+function pageTransforms({ headers }: IncomingMessage, rewrite: (link: string) => string): Transform[] {
+  if (headers.location !== undefined || !/^text\/html\s*(;|$)/i.test(headers['content-type'] ?? '')) return [];
+  switch (headers['content-encoding']) {
+    case undefined:
+      return [new HtmlLinks(rewrite)];
+    case 'gzip':
+      return [createGunzip(), new HtmlLinks(rewrite), createGzip()];
+    default:
+      return [];
+  }
+}
+
+/** A link from the root of the backend stays behind the proxy. */
+function linkBehindProxy(link: string, { origin }: URL, prefix: string): string {
+  const path = link.startsWith(`${origin}/`) ? link.slice(origin.length) : link;
+  if (!path.startsWith('/') || path.startsWith('//')) return link;
+  // Whoever heeds X-Forwarded-Uri has put the prefix there already.
+  return path.startsWith(`${prefix}/`) ? path : `${prefix}${path}`;
+}

@@ -1,0 +1,116 @@
+/** What `pods/proxy`, `services/proxy` and `nodes/proxy` lead to. */
+import { unescape } from 'node:querystring';
+import { pods } from '../../../api/core/pod.ts';
+import { services } from '../../../api/core/service.ts';
+import { endpointSlices, type Endpoint } from '../../../api/discovery/endpoint-slice.ts';
+import { nodes } from '../../../api/core/node.ts';
+import { badRequest, forbidden, notFound, serviceUnavailable } from '../../../api/machinery/status-error.ts';
+import type { Authorizer } from '../access/authorization/authorizer.ts';
+import type { LocalApi } from '../catalogue/local-api.ts';
+import type { RequestInfo, User } from '../http/request.ts';
+import type { Backend } from './backend.ts';
+import type { NodeBackends } from './node-backend.ts';
+import { proxyableAddress, proxyableHost } from './proxyable.ts';
+
+/** `NAME`, `NAME:PORT` or `SCHEME:NAME:PORT`. */
+export interface ProxyName {
+  readonly scheme: 'http' | 'https';
+  readonly name: string;
+  readonly port: string;
+}
+
+export function parseProxyName(text: string, resource: string): ProxyName {
+  const parts = text.split(':');
+  const [scheme = '', name = '', port = ''] = parts.length === 3 ? parts : ['', ...parts];
+  if (parts.length > 3 || name === '' || !['', 'http', 'https'].includes(scheme))
+    throw badRequest(`invalid ${resource} request ${JSON.stringify(text)}`);
+  return { scheme: scheme === 'https' ? 'https' : 'http', name, port };
+}
+
+/** The label by which a slice says whose it is. */
+const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
+
+function portNumber(text: string): number {
+  if (text === '') return 0;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65535) throw badRequest(`invalid port ${JSON.stringify(text)}`);
+  return port;
+}
+
+/** A certificate that nobody vouches for is taken, as upstream does: pods have no CA of the cluster's. */
+const unverified = (backend: Omit<Backend, 'tls'>): Backend => ({ ...backend, tls: { rejectUnauthorized: false } });
+
+export function podBackend(api: LocalApi, info: RequestInfo): Backend {
+  const { scheme, name, port } = parseProxyName(info.name, 'pod');
+  const pod = api.get(pods, info.namespace, name);
+  if (pod === undefined) throw notFound(pods, name);
+  const first = pod.spec?.containers?.flatMap((container) => container.ports ?? [])[0]?.containerPort;
+  const host = proxyableAddress(pod.status?.podIPs?.[0]?.ip ?? pod.status?.podIP ?? '');
+  return unverified({ scheme, host, port: port === '' ? (first ?? 0) : portNumber(port) });
+}
+
+/** The endpoint's first address, where it is one of the pod that it names: slices may say anything. */
+function podAddress(api: LocalApi, namespace: string, { addresses, targetRef }: Endpoint): string | undefined {
+  if (targetRef?.namespace !== namespace) return undefined;
+  const { podIPs = [] } = api.get(pods, namespace, targetRef.name ?? '')?.status ?? {};
+  const [address] = addresses;
+  return podIPs.some(({ ip }) => ip === address) ? address : undefined;
+}
+
+/** One of the service's ready endpoints, at random. */
+export function serviceBackend(api: LocalApi, info: RequestInfo): Backend {
+  const { scheme, name, port } = parseProxyName(info.name, 'service');
+  const service = api.get(services, info.namespace, name);
+  if (service === undefined) throw notFound(services, name);
+  let portName = port;
+  if (/^\d+$/.test(port)) {
+    const found = service.spec?.ports?.find((candidate) => candidate.port === Number(port));
+    if (found === undefined)
+      throw serviceUnavailable(`no service port ${port} found for service ${JSON.stringify(name)}`);
+    portName = found.name ?? '';
+  }
+  const reachable = api
+    .list(endpointSlices, info.namespace)
+    .filter((slice) => slice.metadata?.labels?.[SERVICE_NAME_LABEL] === name && slice.addressType !== 'FQDN')
+    .flatMap(({ ports = [], endpoints = [] }) =>
+      ports
+        .filter((candidate) => (candidate.name ?? '') === portName && candidate.port)
+        .flatMap((candidate) =>
+          endpoints
+            .filter((endpoint) => endpoint.conditions?.ready !== false)
+            .flatMap((endpoint) => podAddress(api, info.namespace, endpoint) ?? [])
+            .map((host) => ({ host, port: candidate.port ?? 0 })),
+        ),
+    );
+  const chosen = reachable[Math.floor(Math.random() * reachable.length)];
+  if (chosen === undefined) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
+  return unverified({ scheme, host: proxyableAddress(chosen.host), port: chosen.port });
+}
+
+/** The node's own API with the api-server's certificate, or any other port of the node without it. */
+export function nodeBackend(api: LocalApi, backends: NodeBackends, info: RequestInfo): Backend {
+  const { scheme, name, port } = parseProxyName(info.name, 'node');
+  const node = api.get(nodes, '', name);
+  if (node === undefined) throw notFound(nodes, name);
+  const backend = backends.find(name);
+  const { host, lookup } = proxyableHost(backend.host);
+  // A kept connection was not looked up under this rule.
+  const checked = lookup ? { ...backend, host, lookup, agent: undefined } : { ...backend, host };
+  if (port === '' || portNumber(port) === backend.port) return checked;
+  return unverified({ scheme, host, lookup, port: portNumber(port) });
+}
+
+/** What of the node's API runs something in a pod, or connects to it. */
+const COMMANDS = /^\/+(exec|attach|run|portForward)(\/|$)/i;
+
+/**
+ * The node sees the api-server's own rights only. A WebSocket comes as a GET, so those who may look at nodes would run
+ * commands in every pod: what does that takes `create`. Throws a 403.
+ */
+export function requireCreateForCommands(authorizer: Authorizer, info: RequestInfo, path: string, user: User): void {
+  // Not `decodeURIComponent`, which throws for bytes that are no UTF-8: what the node makes of those is its affair.
+  if (info.verb === 'create' || !COMMANDS.test(unescape(path))) return;
+  if (authorizer.authorize(user, { ...info, verb: 'create' }).allowed) return;
+  const why = `User ${JSON.stringify(user.name)} cannot create resource "nodes/proxy" in API group "" at the cluster scope`;
+  throw forbidden(nodes, info.name, why);
+}

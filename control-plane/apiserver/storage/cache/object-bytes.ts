@@ -1,0 +1,109 @@
+/**
+ * How objects lie in bytes. An object is serialized once, when it is written: `{"kind":...,"apiVersion":...,"metadata":{` comes
+ * first, so that what has to be changed later lies at a known place. The store assigns revisions, so stored bytes lack
+ * `metadata.resourceVersion`; the served bytes are made from them by one splice, and no object is serialized twice.
+ */
+import { apiVersionOf } from '../../../../api/machinery/define-kind.ts';
+import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
+
+const REVISION_KEY = '"resourceVersion":"';
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+export class ObjectBytes {
+  readonly #kind: string;
+  readonly #apiVersion: string;
+  /** Where the first field of metadata begins. */
+  readonly #metadataStart: number;
+  /** What comes before `"metadata"`; items of a list go without it. */
+  readonly #typeLength: number;
+
+  constructor(kind: Pick<Kind, 'group' | 'version' | 'kind'>) {
+    this.#kind = kind.kind;
+    this.#apiVersion = apiVersionOf(kind);
+    const type = `{"kind":${JSON.stringify(this.#kind)},"apiVersion":${JSON.stringify(this.#apiVersion)},`;
+    this.#typeLength = Buffer.byteLength(type);
+    this.#metadataStart = this.#typeLength + '"metadata":{'.length;
+  }
+
+  /** The bytes to store: without a resourceVersion. */
+  encode(object: KubeObject): Buffer {
+    // Keys keep the place at which they are first named.
+    const fields: KubeObject = { kind: '', apiVersion: '', metadata: {}, ...object };
+    fields.kind = this.#kind;
+    fields.apiVersion = this.#apiVersion;
+    fields.metadata = { ...object.metadata, resourceVersion: undefined };
+    return Buffer.from(JSON.stringify(fields));
+  }
+
+  /** The bytes to serve: stored bytes with the revision of their write. The answer has memory of its own. */
+  serve(stored: Buffer, revision: number): Buffer {
+    return this.#splice(stored, this.#metadataStart, revision);
+  }
+
+  /** Served bytes under another revision, as a deleted object is shown under that of its deletion. */
+  reserve(served: Buffer, revision: number): Buffer {
+    return this.#splice(served, this.#afterRevision(served), revision);
+  }
+
+  /** Whether served bytes say the same as stored ones. */
+  sameAs(served: Buffer, stored: Buffer): boolean {
+    const after = this.#afterRevision(served);
+    return (
+      served.length - after === stored.length - this.#metadataStart &&
+      served.compare(stored, this.#metadataStart, stored.length, after) === 0
+    );
+  }
+
+  /** The length that `served` has without its revision: different lengths are different objects. */
+  storedLength(served: Buffer): number {
+    return served.length - this.#afterRevision(served) + this.#metadataStart;
+  }
+
+  /** An object as an item of its list: `{"metadata":...`, kind and apiVersion being those of the list. */
+  writeItem(served: Buffer, target: Buffer, at: number): number {
+    target[at] = OPEN_BRACE;
+    return at + 1 + served.copy(target, at + 1, this.#typeLength);
+  }
+
+  itemLength(served: Buffer): number {
+    return served.length - this.#typeLength + 1;
+  }
+
+  /** What comes after the first brace of an item of a list. */
+  fields(served: Buffer): Buffer {
+    return served.subarray(this.#typeLength);
+  }
+
+  /** The bytes of `"metadata":{...}`. */
+  metadata(served: Buffer): Buffer {
+    let depth = 1;
+    let at = this.#metadataStart;
+    for (; depth > 0 && at < served.length; at++) {
+      const byte = served[at];
+      if (byte === OPEN_BRACE) depth++;
+      else if (byte === CLOSE_BRACE) depth--;
+      else if (byte === QUOTE) {
+        for (at++; served[at] !== QUOTE; at++) if (served[at] === BACKSLASH) at++;
+      }
+    }
+    return served.subarray(this.#typeLength, at);
+  }
+
+  #splice(from: Buffer, rest: number, revision: number): Buffer {
+    const revisionField = `${REVISION_KEY}${revision}",`;
+    const start = this.#metadataStart;
+    // Memory of its own: a slice of a shared pool would keep its neighbours alive for as long as the object lives.
+    const served = Buffer.allocUnsafeSlow(start + revisionField.length + from.length - rest);
+    from.copy(served, 0, 0, start);
+    served.write(revisionField, start, 'latin1');
+    from.copy(served, start + revisionField.length, rest);
+    return served;
+  }
+
+  #afterRevision(served: Buffer): number {
+    return served.indexOf(QUOTE, this.#metadataStart + REVISION_KEY.length) + 2;
+  }
+}

@@ -1,0 +1,76 @@
+import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import type { LocalApi, LocalChange } from '../catalogue/local-api.ts';
+import type { Stored } from '../catalogue/object-meta.ts';
+import type { Registry } from '../catalogue/registry.ts';
+import type { Resource } from '../catalogue/served-resource.ts';
+import type { ObjectWriter, WriteContext } from './write.ts';
+
+/** The API of the api-server's own parts, over the registry's caches and the write path. */
+export class CachedApi implements LocalApi {
+  readonly #registry: Registry;
+  readonly #writer: ObjectWriter;
+  readonly #context: WriteContext = {
+    user: { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] },
+    dryRun: false,
+    admission: [],
+    warn: () => undefined,
+    authorizeCreate: () => undefined,
+  };
+
+  constructor(registry: Registry, writer: ObjectWriter) {
+    this.#registry = registry;
+    this.#writer = writer;
+  }
+
+  get<T extends KubeObject>(kind: Kind<T>, namespace: string, name: string): T | undefined {
+    const resource = this.#registry.of(kind);
+    const entry = resource.cache.get(namespace, name);
+    return entry && (resource.parse(entry.bytes) as unknown as T);
+  }
+
+  list<T extends KubeObject>(kind: Kind<T>, namespace = ''): T[] {
+    const resource = this.#registry.of(kind);
+    const objects: T[] = [];
+    for (const { bytes } of resource.cache.entries(namespace)) objects.push(resource.parse(bytes) as unknown as T);
+    return objects;
+  }
+
+  async create<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T> {
+    const resource = this.#registry.of(kind);
+    const decoded = decode(resource, object);
+    const { bytes } = await this.#writer.create(resource, decoded.metadata.namespace ?? '', decoded, this.#context);
+    return JSON.parse(bytes.toString()) as T;
+  }
+
+  async update<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T> {
+    const resource = this.#registry.of(kind);
+    const { namespace = '', name = '' } = object.metadata ?? {};
+    const change = () => decode(resource, object);
+    const { bytes } = await this.#writer.update(resource, { namespace, name, subresource: '', change }, this.#context);
+    return JSON.parse(bytes.toString()) as T;
+  }
+
+  async delete(kind: Kind, namespace: string, name: string): Promise<void> {
+    await this.#writer.delete(this.#registry.of(kind), namespace, name, {}, this.#context);
+  }
+
+  subscribe<T extends KubeObject>(kind: Kind<T>, onChange: (change: LocalChange<T>) => void): void {
+    const resource = this.#registry.of(kind);
+    const parse = (bytes: Buffer) => resource.parse(bytes) as unknown as T;
+    for (const { namespace, name, bytes } of resource.cache.entries('')) {
+      onChange({ namespace, name, object: parse(bytes) });
+    }
+    resource.cache.follow(({ type, entry: { namespace, name, bytes } }, written) => {
+      const object = (): T => (!kind.storedAs && written ? (written as T) : parse(bytes));
+      onChange({ namespace, name, object: type === 'DELETED' ? undefined : object() });
+    });
+  }
+}
+
+/** The object of a caller, as if it had come over HTTP: defaulted, and nobody else's. */
+function decode(resource: Resource, object: KubeObject): Stored {
+  const decoded = resource.decode(object).object;
+  decoded.metadata ??= {};
+  resource.kind.applyDefaults(decoded);
+  return decoded;
+}

@@ -1,0 +1,81 @@
+/** Events are for looking at what happened lately: they go an hour after they were last written, as upstream. */
+import type { Logger } from '../../../client/logger.ts';
+import { ConflictError, StoreUnavailableError, type Store } from '../../store/store.ts';
+import type { Resource } from '../catalogue/served-resource.ts';
+import type { Entry } from './cache/resource-cache.ts';
+
+/** Upstream's `--event-ttl`. */
+export const DEFAULT_EVENT_TTL_MS = 3600_000;
+/** Events are swept together, so that an idle server wakes rarely. */
+const SWEEPS_PER_TTL = 60;
+/** Deletions at the same time, which share flushes of the store. */
+const SWEEP_SLICE = 100;
+
+interface Written {
+  readonly namespace: string;
+  readonly name: string;
+  readonly revision: number;
+  /** ms of a monotonic clock. */
+  readonly at: number;
+}
+
+export interface EventExpiryOptions {
+  readonly events: Resource;
+  readonly store: Store;
+  readonly ttlMs: number;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Follows the events from now on; those that are there count as written now. Sleeps while there are none. */
+export function expireEvents(options: EventExpiryOptions): void {
+  const { events, ttlMs, logger, signal } = options;
+  /** Oldest first. An event that was written again is in it twice, and its older place says nothing. */
+  let written: Written[] = [];
+  let timer: NodeJS.Timeout | undefined;
+
+  const note = ({ namespace, name, revision }: Entry): void => {
+    written.push({ namespace, name, revision, at: performance.now() });
+    timer ??= setTimeout(sweep, ttlMs / SWEEPS_PER_TTL).unref();
+  };
+  const sweep = (): void => {
+    const horizon = performance.now() - ttlMs;
+    const young = written.findIndex(({ at }) => at > horizon);
+    const old = young < 0 ? written : written.slice(0, young);
+    written = young < 0 ? [] : written.slice(young);
+    removeAll(old, options)
+      .catch((error: unknown) => logger.error({ err: error }, 'failed to remove expired events'))
+      .finally(() => {
+        timer = written.length > 0 && !signal.aborted ? setTimeout(sweep, ttlMs / SWEEPS_PER_TTL).unref() : undefined;
+      })
+      .catch((error: unknown) => logger.error({ err: error }, 'event expiry stopped'));
+  };
+
+  for (const entry of events.cache.entries('')) note(entry);
+  events.cache.follow(({ type, entry }) => {
+    if (type !== 'DELETED') note(entry);
+  });
+  signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+}
+
+async function removeAll(old: readonly Written[], options: EventExpiryOptions): Promise<void> {
+  for (let first = 0; first < old.length && !options.signal.aborted; first += SWEEP_SLICE) {
+    await Promise.all(old.slice(first, first + SWEEP_SLICE).map((event) => remove(event, options)));
+  }
+}
+
+async function remove(
+  { namespace, name, revision }: Written,
+  { events, store, logger }: EventExpiryOptions,
+): Promise<void> {
+  if (events.cache.get(namespace, name)?.revision !== revision) return;
+  try {
+    await store.delete(events.storeKey(namespace, name), { revision });
+  } catch (error) {
+    // Written or deleted meanwhile.
+    if (error instanceof ConflictError) return;
+    // A full disk takes deletions neither; the event stays until the server starts again.
+    if (!(error instanceof StoreUnavailableError)) throw error;
+    logger.warn({ err: error, namespace, name }, 'failed to remove expired event');
+  }
+}

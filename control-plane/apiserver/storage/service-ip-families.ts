@@ -1,0 +1,97 @@
+/** Which IP families a service has on a cluster whose services are of IPv4 alone. */
+import { isIPv6 } from 'node:net';
+import type { ServiceSpec } from '../../../api/core/service.ts';
+import { isHeadless } from '../../../api/core/service-rules.ts';
+import { addErrors, invalid, type FieldError } from '../../../api/machinery/field-error.ts';
+
+type Family = NonNullable<ServiceSpec['ipFamilies']>[number];
+
+const CLUSTER_FAMILY = 'IPv4';
+const POLICY_FIELD = 'spec.ipFamilyPolicy';
+
+/**
+ * Fills in `ipFamilyPolicy` and `ipFamilies` of a valid service that has cluster IPs or is headless, and gives what this
+ * cluster refuses of them. `old` is undefined on create.
+ * https://kubernetes.io/docs/concepts/services-networking/dual-stack/#services
+ */
+export function settleIPFamilies(spec: ServiceSpec, old: ServiceSpec | undefined): FieldError[] {
+  if (old && asksTheSameAs(spec, old)) return [];
+  const takesAnyEndpoints = isForAnyEndpoints(spec);
+  const policy = spec.ipFamilyPolicy ?? old?.ipFamilyPolicy ?? (takesAnyEndpoints ? 'RequireDualStack' : 'SingleStack');
+  spec.ipFamilyPolicy = policy;
+  const errors = old ? shrink(spec, old) : [];
+  addErrors(errors, singleStackErrors(spec));
+  addErrors(errors, inferFromClusterIPs(spec));
+  if (errors.length > 0) return errors;
+  const families = spec.ipFamilies?.length ? spec.ipFamilies : [CLUSTER_FAMILY as Family];
+  if (takesAnyEndpoints) {
+    // It has no address, and whoever writes its endpoints may know of networks that the cluster does not.
+    const [first = CLUSTER_FAMILY] = families;
+    const other = first === 'IPv4' ? 'IPv6' : 'IPv4';
+    spec.ipFamilies = policy === 'SingleStack' ? [first] : [first, other];
+    return [];
+  }
+  if (policy === 'RequireDualStack') {
+    errors.push(invalid(POLICY_FIELD, policy, 'this cluster is not configured for dual-stack services'));
+  }
+  for (const [index, family] of families.entries()) {
+    if (family === CLUSTER_FAMILY) continue;
+    errors.push(invalid(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster'));
+  }
+  spec.ipFamilies = families;
+  return errors;
+}
+
+const isForAnyEndpoints = (spec: ServiceSpec): boolean =>
+  isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0;
+
+/** What was given out stays: the cluster may have had other families then, and the service may still be changed or deleted. */
+const asksTheSameAs = (spec: ServiceSpec, old: ServiceSpec): boolean =>
+  spec.type === old.type &&
+  isForAnyEndpoints(spec) === isForAnyEndpoints(old) &&
+  spec.ipFamilyPolicy !== undefined &&
+  spec.ipFamilyPolicy === old.ipFamilyPolicy &&
+  same(spec.clusterIPs, old.clusterIPs) &&
+  same(spec.ipFamilies, old.ipFamilies);
+
+/** A second family goes when the policy says so, and by no other way. */
+function shrink(spec: ServiceSpec, old: ServiceSpec): FieldError[] {
+  const { ipFamilies: families = [], ipFamilyPolicy: policy } = spec;
+  if (policy === 'SingleStack') {
+    if (same(families, old.ipFamilies)) spec.ipFamilies = families.slice(0, 1);
+    return [];
+  }
+  const isReduced = families.length > 0 && families.length < (old.ipFamilies?.length ?? 0);
+  return isReduced ? [invalid(POLICY_FIELD, policy, "must be 'SingleStack' to release the secondary IP family")] : [];
+}
+
+function singleStackErrors({ ipFamilyPolicy, clusterIPs = [], ipFamilies = [] }: ServiceSpec): FieldError[] {
+  if (ipFamilyPolicy !== 'SingleStack') return [];
+  const many = { 'cluster IPs': clusterIPs, 'IP families': ipFamilies };
+  return Object.entries(many)
+    .filter(([, values]) => values.length > 1)
+    .map(([what]) =>
+      invalid(
+        POLICY_FIELD,
+        ipFamilyPolicy,
+        `must be 'RequireDualStack' or 'PreferDualStack' when multiple ${what} are specified`,
+      ),
+    );
+}
+
+function inferFromClusterIPs(spec: ServiceSpec): FieldError[] {
+  const { clusterIPs = [] } = spec;
+  if (isHeadless(spec)) return [];
+  const errors: FieldError[] = [];
+  const families = [...(spec.ipFamilies ?? [])];
+  for (const [index, ip] of clusterIPs.entries()) {
+    if (index < families.length) continue;
+    if (isIPv6(ip)) {
+      errors.push(invalid(`spec.clusterIPs[${index}]`, clusterIPs, 'IPv6 is not configured on this cluster'));
+    } else families.push(CLUSTER_FAMILY);
+  }
+  spec.ipFamilies = families;
+  return errors;
+}
+
+const same = (some: readonly string[] = [], others: readonly string[] = []): boolean => some.join() === others.join();

@@ -1,0 +1,325 @@
+/**
+ * The write path: admission, preparation, validation, one serialization, one compare-and-write. Answers after the write is on
+ * disk and the caches have it, so that who wrote reads what was written.
+ */
+import { deepEqual } from '../../../api/machinery/deep-equal.ts';
+import { invalid } from '../../../api/machinery/field-error.ts';
+import { validateObjectMeta, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
+import { alreadyExists, conflict, invalidObject, notFound, tooLarge } from '../../../api/machinery/status-error.ts';
+import type { DeleteOptions } from '../../../api/meta/delete-options.ts';
+import { ConflictError } from '../../store/store.ts';
+import type { AdmissionPlugin, AdmissionRequest } from '../admission/plugin.ts';
+import { isDeletedBy, planDeletion } from './deletion.ts';
+import { beginLife, continueLife, generateName, placeObject, type Stored } from '../catalogue/object-meta.ts';
+import type { Registry } from '../catalogue/registry.ts';
+import type { User } from '../http/request.ts';
+import type { Resource } from '../catalogue/served-resource.ts';
+import type { Entry } from './cache/resource-cache.ts';
+import { updateStrategy, type UpdatedPart } from './update-strategy.ts';
+
+/** Upstream's store retries a colliding generated name, and a patch that met a conflict, this often. */
+const MAX_NAME_ATTEMPTS = 8;
+const MAX_CONFLICT_ATTEMPTS = 5;
+/** As much as upstream's store takes: what many small patches make of an object is bounded, as each of them is. */
+const MAX_STORED_BYTES = 1.5 * 1024 * 1024;
+const STALE = 'the object has been modified; please apply your changes to the latest version and try again';
+/** Resources whose updates must say what they are based on (upstream's `AllowUnconditionalUpdate`). */
+const CONDITIONAL_ONLY = new Set(['leases']);
+
+/** Who writes, and how. */
+export interface WriteContext {
+  readonly user: User;
+  readonly dryRun: boolean;
+  readonly admission: readonly AdmissionPlugin[];
+  readonly warn: (message: string) => void;
+  /** For an update that would create its object: throws a 403 StatusError unless the user may create it, too. */
+  readonly authorizeCreate: () => void;
+}
+
+export interface Written {
+  /** What is there now, as served. */
+  readonly bytes: Buffer;
+  readonly outcome: 'created' | 'updated' | 'unchanged' | 'deleted';
+}
+
+export interface UpdateRequest {
+  readonly namespace: string;
+  readonly name: string;
+  readonly subresource: UpdatedPart;
+  /**
+   * Makes the wanted object from the present one (undefined when there is none and a PUT may create it), which it must
+   * not change: `reparse` answers a copy that it may. Called again after a conflict. The answer shares nothing with the
+   * present object, and its resourceVersion, when it has one, must be the present one.
+   */
+  readonly change: (old: Stored | undefined, reparse: () => Stored) => Stored | Promise<Stored>;
+}
+
+/** Takes things that only one object may have (addresses, ports) while an object is written. */
+export interface Reserver {
+  /** Fills in what the object lacks. Throws StatusError when what it asks for is taken. */
+  reserve(object: Stored, old: Stored | undefined): Reservation;
+  /** The object is gone. */
+  release(object: Stored): void;
+}
+
+export interface Reservation {
+  /** The write is there: lets go of what only the old object had. */
+  commit(): void;
+  /** There was no write: lets go of what was taken. */
+  rollback(): void;
+}
+
+export class ObjectWriter {
+  readonly #registry: Registry;
+  readonly #reservers: ReadonlyMap<string, Reserver>;
+  /** One write per object at a time, so that patches in a row do not conflict among themselves. */
+  readonly #inFlight = new Map<string, Promise<unknown>>();
+
+  /** @param reservers keyed by the plural of core kinds. */
+  constructor(registry: Registry, reservers: ReadonlyMap<string, Reserver>) {
+    this.#registry = registry;
+    this.#reservers = reservers;
+  }
+
+  async create(resource: Resource, namespace: string, decoded: Stored, context: WriteContext): Promise<Written> {
+    const { kind } = resource;
+    const object = placeObject(kind, decoded, namespace, '');
+    const { generateName: base } = object.metadata;
+    const generated = !object.metadata.name && base !== undefined && base !== '';
+    beginLife(kind, object, Date.now());
+    for (let attempt = 1; ; attempt++) {
+      if (generated) object.metadata.name = generateName(base);
+      try {
+        return await this.#createOnce(resource, namespace, object, context);
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+        if (!generated || attempt === MAX_NAME_ATTEMPTS) throw alreadyExists(kind, object.metadata.name ?? '');
+      }
+    }
+  }
+
+  async #createOnce(resource: Resource, namespace: string, object: Stored, context: WriteContext): Promise<Written> {
+    const { kind } = resource;
+    const name = object.metadata.name ?? '';
+    const request = admissionRequest('CREATE', resource, '', namespace, name, object, undefined, context);
+    await admit(context.admission, 'mutate', request);
+    kind.prepareForCreate(object);
+    const errors = [...validateObjectMeta(object.metadata, kind), ...kind.validate(object)];
+    if (errors.length > 0) throw invalidObject(kind, name, errors);
+    for (const warning of kind.warnings(object)) context.warn(warning);
+    await admit(context.admission, 'validate', request);
+    if (resource.cache.get(namespace, name)) throw new ConflictError(name, undefined);
+    const reservation = this.#reservers.get(reserverKey(resource))?.reserve(object, undefined);
+    try {
+      const stored = resource.encode(object);
+      const bytes = context.dryRun ? stored : await this.#put(resource, namespace, name, stored, 0);
+      if (context.dryRun) reservation?.rollback();
+      else reservation?.commit();
+      return { bytes, outcome: 'created' };
+    } catch (error) {
+      reservation?.rollback();
+      throw error;
+    }
+  }
+
+  async update(resource: Resource, request: UpdateRequest, context: WriteContext): Promise<Written> {
+    const key = resource.storeKey(request.namespace, request.name);
+    return this.#alone(key, async () => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#updateOnce(resource, request, context);
+        } catch (error) {
+          if (!(error instanceof ConflictError)) throw error;
+          if (attempt === MAX_CONFLICT_ATTEMPTS) throw conflict(resource.kind, request.name, STALE);
+          await this.#registry.caughtUp(error.current?.revision ?? this.#registry.store.revision);
+        }
+      }
+    });
+  }
+
+  async #updateOnce(resource: Resource, request: UpdateRequest, context: WriteContext): Promise<Written> {
+    const { kind } = resource;
+    const { namespace, name, subresource } = request;
+    const current = resource.cache.get(namespace, name);
+    if (!current) {
+      if (!kind.createOnUpdate || subresource) throw notFound(kind, name);
+      const wanted = placeObject(kind, await request.change(undefined, () => ({ metadata: {} })), namespace, name);
+      // A resourceVersion says that the object was there when the client looked.
+      if (wanted.metadata.resourceVersion) throw notFound(kind, name);
+      context.authorizeCreate();
+      return this.create(resource, namespace, wanted, context);
+    }
+    const old = resource.parse(current.bytes);
+    const reparse = () => resource.parse(current.bytes);
+    const wanted = placeObject(kind, await request.change(old, reparse), namespace, name);
+    checkBase(resource, wanted, old);
+    const strategy = updateStrategy(subresource);
+    const object = strategy.merge(wanted, old, kind);
+    continueLife(object, old);
+
+    const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, object, old, context);
+    await admit(context.admission, 'mutate', admission);
+    strategy.prepare(object, old, kind);
+    const errors = [
+      ...validateObjectMetaUpdate(object.metadata, old.metadata),
+      ...strategy.validate(object, old, kind),
+    ];
+    if (errors.length > 0) throw invalidObject(kind, name, errors);
+    for (const warning of subresource ? [] : kind.warnings(object)) context.warn(warning);
+    await admit(context.admission, 'validate', admission);
+    return this.#replace(resource, current, old, object, context.dryRun);
+  }
+
+  async delete(
+    resource: Resource,
+    namespace: string,
+    name: string,
+    options: DeleteOptions,
+    context: WriteContext,
+  ): Promise<Written> {
+    return this.#alone(resource.storeKey(namespace, name), async () => {
+      for (let attempt = 1; ; attempt++) {
+        const current = resource.cache.get(namespace, name);
+        if (!current) throw notFound(resource.kind, name);
+        const old = resource.parse(current.bytes);
+        const plan = planDeletion(resource.kind, old, options, Date.now());
+        const admission = admissionRequest('DELETE', resource, '', namespace, name, undefined, old, context);
+        await admit(context.admission, 'mutate', admission);
+        await admit(context.admission, 'validate', admission);
+        try {
+          if (plan.action === 'keep') return { bytes: resource.serve(current.bytes), outcome: 'unchanged' };
+          if (plan.action === 'mark') return await this.#replace(resource, current, old, plan.object, context.dryRun);
+          return await this.#remove(resource, current, old, context.dryRun);
+        } catch (error) {
+          if (!(error instanceof ConflictError)) throw error;
+          if (attempt === MAX_CONFLICT_ATTEMPTS) throw conflict(resource.kind, name, STALE);
+          await this.#registry.caughtUp(error.current?.revision ?? this.#registry.store.revision);
+        }
+      }
+    });
+  }
+
+  /** Writes `object` over `current`; removes it when nothing keeps the deleted object any more. */
+  async #replace(resource: Resource, current: Entry, old: Stored, object: Stored, dryRun: boolean): Promise<Written> {
+    if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, object, dryRun);
+    const reservation = this.#reservers.get(reserverKey(resource))?.reserve(object, old);
+    try {
+      const stored = resource.encode(object);
+      if (isUnchanged(resource, current, stored)) {
+        reservation?.rollback();
+        return { bytes: resource.serve(current.bytes), outcome: 'unchanged' };
+      }
+      const { namespace, name, revision } = current;
+      const bytes = dryRun
+        ? resource.serve(resource.cache.bytes.serve(stored, revision))
+        : await this.#put(resource, namespace, name, stored, revision);
+      if (dryRun) reservation?.rollback();
+      else reservation?.commit();
+      return { bytes, outcome: 'updated' };
+    } catch (error) {
+      reservation?.rollback();
+      throw error;
+    }
+  }
+
+  async #put(resource: Resource, namespace: string, name: string, stored: Buffer, base: number): Promise<Buffer> {
+    if (stored.length > MAX_STORED_BYTES && unescapedLength(stored) > MAX_STORED_BYTES)
+      throw tooLarge(`Request entity too large: limit is ${MAX_STORED_BYTES}`);
+    const revision = await this.#registry.store.put(resource.storeKey(namespace, name), stored, { revision: base });
+    const behind = this.#registry.caughtUp(revision);
+    if (behind) await behind;
+    const entry = resource.cache.get(namespace, name);
+    return resource.serve(entry?.revision === revision ? entry.bytes : resource.cache.bytes.serve(stored, revision));
+  }
+
+  async #remove(resource: Resource, current: Entry, object: Stored, dryRun: boolean): Promise<Written> {
+    const { namespace, name, revision } = current;
+    if (dryRun) return { bytes: resource.serve(current.bytes), outcome: 'deleted' };
+    const deletedAt = await this.#registry.store.delete(resource.storeKey(namespace, name), { revision });
+    this.#reservers.get(reserverKey(resource))?.release(object);
+    const behind = this.#registry.caughtUp(deletedAt);
+    if (behind) await behind;
+    const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(deletedAt) } };
+    return {
+      bytes: resource.serve(resource.cache.bytes.serve(resource.encode(last), deletedAt)),
+      outcome: 'deleted',
+    };
+  }
+
+  async #alone<T>(key: string, write: () => Promise<T>): Promise<T> {
+    for (let other = this.#inFlight.get(key); other; other = this.#inFlight.get(key)) await other;
+    const result = write();
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#inFlight.set(key, settled);
+    try {
+      return await result;
+    } finally {
+      this.#inFlight.delete(key);
+    }
+  }
+}
+
+/** How long JSON is when its `\uXXXX` are counted as the one byte that upstream stores: a file of zeros is six times as long. */
+function unescapedLength(json: Buffer): number {
+  let { length } = json;
+  for (let at = json.indexOf('\\u'); at >= 0; at = json.indexOf('\\u', at + 6)) length -= 5;
+  return length;
+}
+
+const reserverKey = ({ kind }: Resource): string => (kind.group ? '' : kind.plural);
+
+function admissionRequest(
+  operation: AdmissionRequest['operation'],
+  { kind }: Resource,
+  subresource: string,
+  namespace: string,
+  name: string,
+  object: Stored | undefined,
+  old: Stored | undefined,
+  { user, dryRun, warn }: WriteContext,
+): AdmissionRequest {
+  return { operation, kind, subresource, namespace, name, object, old, user, dryRun, warn };
+}
+
+export async function admit(
+  plugins: readonly AdmissionPlugin[],
+  step: 'mutate' | 'validate',
+  request: AdmissionRequest,
+): Promise<void> {
+  for (const plugin of plugins) {
+    const pending = plugin[step]?.(request);
+    if (pending) await pending;
+  }
+}
+
+/** The wanted object must be based on what is there. */
+function checkBase({ kind }: Resource, wanted: Stored, old: Stored): void {
+  const name = old.metadata.name ?? '';
+  const { uid, resourceVersion } = wanted.metadata;
+  if (resourceVersion && resourceVersion !== '0') {
+    if (!/^\d+$/.test(resourceVersion)) {
+      throw invalidObject(kind, name, [invalid('metadata.resourceVersion', resourceVersion, 'must be an integer')]);
+    }
+    if (resourceVersion !== old.metadata.resourceVersion) throw conflict(kind, name, STALE);
+  } else if (CONDITIONAL_ONLY.has(kind.plural)) {
+    throw invalidObject(kind, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')]);
+  }
+  if (uid && uid !== old.metadata.uid) {
+    throw conflict(
+      kind,
+      name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+    );
+  }
+}
+
+/** Whether `stored` says what is there already, be it in another order. */
+function isUnchanged({ cache }: Resource, current: Entry, stored: Buffer): boolean {
+  if (cache.bytes.sameAs(current.bytes, stored)) return true;
+  if (cache.bytes.storedLength(current.bytes) !== stored.length) return false;
+  const served = cache.bytes.serve(stored, current.revision);
+  return deepEqual(JSON.parse(served.toString()), JSON.parse(current.bytes.toString()));
+}

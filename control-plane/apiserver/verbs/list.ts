@@ -1,0 +1,138 @@
+/** Lists: which objects one shows. `list-body.ts` sends them. */
+import { gone, StatusError } from '../../../api/machinery/status-error.ts';
+import type { ListMeta } from '../../../api/meta/list-meta.ts';
+import { CompactedError } from '../../store/store.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { writeToken } from '../storage/continue-token.ts';
+import { ListBodies, type Page } from './list-body.ts';
+import { parseListOptions, waitUntilFresh, type ListOptions } from './list-options.ts';
+import type { Registry } from '../catalogue/registry.ts';
+import type { Resource } from '../catalogue/served-resource.ts';
+import { keyPrefix, type Entry } from '../storage/cache/resource-cache.ts';
+import { parseSelection, type Selection } from './selection.ts';
+
+/** Serves the lists of one api-server. */
+export class ListServer {
+  readonly #registry: Registry;
+  readonly #bodies = new ListBodies();
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
+
+  async serve(exchange: Exchange, resource: Resource): Promise<void> {
+    const { info, namespace } = exchange;
+    const options = parseListOptions(info.query, keyPrefix(namespace), this.#registry.revision);
+    const selection = parseSelection(resource, info);
+    const page = await findPage(this.#registry, resource, namespace, options, selection);
+    await this.#bodies.send(exchange, resource, page);
+  }
+}
+
+async function findPage(
+  registry: Registry,
+  resource: Resource,
+  namespace: string,
+  options: ListOptions,
+  selection: Selection,
+): Promise<Page> {
+  const { continueFrom, revision, match } = options;
+  if (revision !== undefined && revision > registry.revision) await waitUntilFresh(registry, revision);
+  const at = continueFrom ? continueFrom.revision : match === 'Exact' ? revision : undefined;
+  if (at === undefined || at < 0) return presentPage(registry, resource, namespace, options, selection, at);
+  try {
+    // Also where nothing has changed since: clients count on it that tokens expire.
+    const { compactedRevision } = registry.store;
+    if (at < compactedRevision) throw new CompactedError(at, compactedRevision);
+    if (resource.cache.changedAt <= at) return presentPage(registry, resource, namespace, options, selection, at);
+    return await pastPage(registry, resource, namespace, options, selection, at);
+  } catch (error) {
+    if (!(error instanceof CompactedError)) throw error;
+    throw continueFrom
+      ? expiredToken(continueFrom.after, namespace)
+      : gone('The resourceVersion for the provided list is too old.');
+  }
+}
+
+/** From the cache, whose state for this kind is that of `at` too. */
+function presentPage(
+  registry: Registry,
+  resource: Resource,
+  namespace: string,
+  { limit, continueFrom }: ListOptions,
+  selection: Selection,
+  at: number | undefined,
+): Page {
+  const revision = at === undefined || at < 0 ? registry.revision : at;
+  const entries: Entry[] = [];
+  let more = false;
+  for (const entry of resource.cache.entries(namespace, continueFrom?.after)) {
+    if (!selection.matches(entry)) continue;
+    more = limit > 0 && entries.length === limit;
+    if (more) break;
+    entries.push(entry);
+  }
+  const last = entries.at(-1)?.key;
+  const remaining =
+    more && selection.all && last !== undefined ? resource.cache.countAfter(namespace, last) : undefined;
+  return { entries, metadata: pageMeta(revision, namespace, entries, { more, remaining }) };
+}
+
+/** From the store's history. */
+async function pastPage(
+  registry: Registry,
+  resource: Resource,
+  namespace: string,
+  { limit, continueFrom }: ListOptions,
+  selection: Selection,
+  revision: number,
+): Promise<Page> {
+  const root = resource.storeKey('', '');
+  const prefix = namespace ? resource.storeKey(namespace, '') : root;
+  const entries: Entry[] = [];
+  const left = selection.all ? continueFrom?.left : undefined;
+  let after = continueFrom && root + continueFrom.after;
+  for (;;) {
+    const count = selection.all && left === undefined;
+    const found = await registry.store.list(prefix, { revision, after, ...(limit > 0 && { limit, count }) });
+    for (const [index, { key, value, revision: written }] of found.items.entries()) {
+      after = key;
+      const entry = resource.cache.entryOf(key.slice(root.length), value, written);
+      if (selection.matches(entry)) entries.push(entry);
+      if (limit > 0 && entries.length === limit) {
+        const more = found.more || index < found.items.length - 1;
+        const remaining = left === undefined ? found.remaining : Math.max(1, left - entries.length);
+        return { entries, metadata: pageMeta(revision, namespace, entries, { more, remaining }) };
+      }
+    }
+    if (!found.more) return { entries, metadata: pageMeta(revision, namespace, entries, { more: false }) };
+  }
+}
+
+/** @param rest what comes after the page: how much, where that is known */
+function pageMeta(
+  revision: number,
+  namespace: string,
+  entries: readonly Entry[],
+  { more, remaining }: { readonly more: boolean; readonly remaining?: number },
+): ListMeta {
+  const last = entries.at(-1);
+  return {
+    resourceVersion: String(revision),
+    ...(more && last && { continue: writeToken({ revision, after: last.key, left: remaining }, keyPrefix(namespace)) }),
+    ...(more && { remainingItemCount: remaining }),
+  };
+}
+
+function expiredToken(after: string, namespace: string): StatusError {
+  const { status } = gone(
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without ' +
+      'the continue parameter, or use the continue token in this response to retrieve the remainder of the results. ' +
+      'Continuing with the provided token results in an inconsistent list - objects that were created, modified, or ' +
+      'deleted between the time the first chunk was returned and now may show up in the list.',
+  );
+  return new StatusError({
+    ...status,
+    metadata: { continue: writeToken({ revision: -1, after }, keyPrefix(namespace)) },
+  });
+}

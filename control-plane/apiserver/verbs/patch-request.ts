@@ -1,0 +1,102 @@
+/** Patches as they come in requests: read once, applied to what is there, again after a conflict. */
+import { parseBody } from '../../../api/machinery/body.ts';
+import { decodePatched, invalidPatch, jsonType, type Decodable } from '../../../api/machinery/decode.ts';
+import type { KubeObject } from '../../../api/machinery/kind.ts';
+import type { TSchema } from '../../../api/machinery/schema.ts';
+import { MAX_PROBLEMS } from '../../../api/machinery/limits.ts';
+import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
+import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
+import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
+import { badRequest, unsupportedMediaType } from '../../../api/machinery/status-error.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { parseMediaType } from '../http/negotiate.ts';
+import type { Stored } from '../catalogue/object-meta.ts';
+import { reportProblems, type FieldValidation } from './write-options.ts';
+
+type PatchType = 'json' | 'merge' | 'strategic';
+const PATCH_TYPES: ReadonlyMap<string, PatchType> = new Map([
+  ['application/json-patch+json', 'json'],
+  ['application/merge-patch+json', 'merge'],
+  ['application/strategic-merge-patch+json', 'strategic'],
+]);
+
+const OPERATION_FIELDS = new Set(['op', 'path', 'from', 'value']);
+
+type Patchable<T> = Decodable<T> & { readonly schema: TSchema };
+
+/** Reads the patch and its type off the request. Throws 415 for types that are not known. */
+export async function readPatch(exchange: Exchange, validation: FieldValidation): Promise<PatchRequest> {
+  const { type } = parseMediaType(exchange.header('content-type') ?? '');
+  const patchType = PATCH_TYPES.get(type);
+  if (!patchType) {
+    throw unsupportedMediaType(
+      `the body of the request was in an unknown format - accepted media types include: ${[...PATCH_TYPES.keys()].join(', ')}`,
+    );
+  }
+  const text = (await exchange.readBody()).toString();
+  const { value, problems } = parseBody(text, 'application/json', validation !== 'Ignore');
+  const found = patchType === 'json' ? operationProblems(value, problems) : problems;
+  return new PatchRequest(patchType, value, text, found, validation);
+}
+
+/** What is said of operations, whose fields are not those of an object. */
+function operationProblems(patch: unknown, repeated: readonly string[]): string[] {
+  const unknown = (Array.isArray(patch) ? patch : []).flatMap((operation: unknown, index) =>
+    Object.keys(operation ?? {})
+      .filter((field) => !OPERATION_FIELDS.has(field))
+      .map((field) => `unknown field "[${index}].${field}"`),
+  );
+  return [...unknown, ...repeated].slice(0, MAX_PROBLEMS).map((problem) => `json patch ${problem}`);
+}
+
+export class PatchRequest {
+  readonly #type: PatchType;
+  readonly #patch: unknown;
+  readonly #text: string;
+  readonly #problems: readonly string[];
+  readonly #validation: FieldValidation;
+
+  constructor(type: PatchType, patch: unknown, text: string, problems: readonly string[], validation: FieldValidation) {
+    this.#type = type;
+    this.#patch = patch;
+    this.#text = text;
+    this.#problems = problems;
+    this.#validation = validation;
+  }
+
+  /**
+   * Makes the patched object of the present one, which stays as it is; `reparse` answers a copy to work on. Throws
+   * StatusError: 422 for a result that is not of the kind, or that has fields that strict validation refuses.
+   */
+  apply<T extends KubeObject>(kind: Patchable<T>, old: Stored, reparse: () => Stored, exchange: Exchange): T {
+    const patched = this.#patched(kind, old, reparse);
+    // Upstream quotes what the patch made; it shows a strategic patch itself.
+    const strategic = this.#type === 'strategic';
+    const shown = () => (strategic ? this.#text : JSON.stringify(patched));
+    const { object, problems } = decodePatched(kind, patched, shown, strategic ? 'ofMap' : 'message');
+    // What a patch has made is looked at in the order of its keys.
+    reportProblems([...this.#problems, ...problems.sort()], this.#validation, exchange, (message) =>
+      invalidPatch(shown(), message),
+    );
+    return object;
+  }
+
+  #patched(kind: { readonly schema: TSchema }, old: Stored, reparse: () => Stored): unknown {
+    switch (this.#type) {
+      case 'json':
+        return applyJsonPatch(reparse(), this.#patch);
+      case 'merge':
+        return applyMergePatch(old, this.#object());
+      case 'strategic':
+        return applyStrategicPatch(old as unknown as Record<string, unknown>, this.#patch, kind.schema);
+    }
+  }
+  /** Throws a 400 StatusError for a patch that is none. */
+  #object(): unknown {
+    const type = jsonType(this.#patch);
+    if (type === 'object') return this.#patch;
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${type} into Go value of type map[string]interface {}`,
+    );
+  }
+}

@@ -1,0 +1,64 @@
+/** Which objects a list, watch or deletecollection is about: its label and field selectors over the index of the cache. */
+import { groupResource } from '../../../api/machinery/define-kind.ts';
+import {
+  parseFieldSelector,
+  parseLabelSelector,
+  requiredValue,
+  SelectorError,
+} from '../../../api/machinery/selectors.ts';
+import { badRequest } from '../../../api/machinery/status-error.ts';
+import type { RequestInfo } from '../http/request.ts';
+import type { Resource } from '../catalogue/served-resource.ts';
+import type { Entry } from '../storage/cache/resource-cache.ts';
+
+export interface Selection {
+  /** Whether everything is selected. */
+  readonly all: boolean;
+  matches(entry: Pick<Entry, 'namespace' | 'name' | 'labels' | 'fields'>): boolean;
+}
+
+const EVERYTHING: Selection = { all: true, matches: () => true };
+
+/** Reads the selectors, and the name where only one object may be shown. Throws a 400 StatusError where they make no sense. */
+export function parseSelection(
+  resource: Resource,
+  { name, labelSelector, fieldSelector }: Pick<RequestInfo, 'name' | 'labelSelector' | 'fieldSelector'>,
+): Selection {
+  if (!name && !labelSelector && !fieldSelector) return EVERYTHING;
+  try {
+    const labels = parseLabelSelector(labelSelector);
+    const fields = parseFieldSelector(fieldSelector);
+    if (name && fields.length > 0 && requiredValue(fields, 'metadata.name') !== name) {
+      throw badRequest("fieldSelector metadata.name doesn't match requested name");
+    }
+    if (name) fields.push({ field: 'metadata.name', equal: true, value: name });
+    const tests = fields.map(({ field, equal, value }) => {
+      const read = fieldReader(resource, field);
+      if (!read) {
+        throw badRequest(
+          `Unable to find ${JSON.stringify(groupResource(resource.kind))} that match label selector ${JSON.stringify(labelSelector)}, ` +
+            `field selector ${JSON.stringify(fieldSelector)}: field label not supported: ${field}`,
+        );
+      }
+      return (entry: Parameters<Selection['matches']>[0]) => (read(entry) === value) === equal;
+    });
+    if (labels.empty && tests.length === 0) return EVERYTHING;
+    return {
+      all: false,
+      matches: (entry) => labels.matches(entry.labels) && tests.every((test) => test(entry)),
+    };
+  } catch (error) {
+    if (error instanceof SelectorError) throw badRequest(error.message);
+    throw error;
+  }
+}
+
+function fieldReader(
+  resource: Resource,
+  field: string,
+): ((entry: Parameters<Selection['matches']>[0]) => string) | undefined {
+  if (field === 'metadata.name') return (entry) => entry.name;
+  if (field === 'metadata.namespace') return (entry) => entry.namespace;
+  const index = resource.fieldIndex(field);
+  return index < 0 ? undefined : (entry) => entry.fields[index] ?? '';
+}

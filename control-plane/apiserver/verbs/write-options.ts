@@ -1,0 +1,104 @@
+/** The query parameters of writes, and the decoding of their bodies. */
+import { allProblems, type Body } from '../../../api/machinery/body.ts';
+import { cannotHandle, decoderOf, DecodeError } from '../../../api/machinery/decode.ts';
+import { notSupported } from '../../../api/machinery/field-error.ts';
+import { parseInt64 } from '../../../api/machinery/query-integer.ts';
+import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
+import { DeleteOptions } from '../../../api/meta/delete-options.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { Stored } from '../catalogue/object-meta.ts';
+import type { Resource } from '../catalogue/served-resource.ts';
+import { isTrue } from '../http/request-info.ts';
+
+export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
+
+/** Whether `dryRun=All` is asked for. `kind` names the options in the error, as `CreateOptions`. */
+export function parseDryRun(query: URLSearchParams, kind: string): boolean {
+  if (query.size === 0) return false;
+  const values = query.getAll('dryRun');
+  const unknown = values.filter((value) => value !== 'All' && value !== '');
+  if (unknown.length > 0) {
+    const error = { ...notSupported('dryRun', unknown, ['All']), field: 'dryRun' };
+    throw invalidObject({ group: 'meta.k8s.io', kind }, '', [error]);
+  }
+  return values.includes('All');
+}
+
+export function parseFieldValidation(query: URLSearchParams, kind: string): FieldValidation {
+  const value = (query.size > 0 && query.get('fieldValidation')) || 'Warn';
+  if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value;
+  const error = notSupported('fieldValidation', value, ['Ignore', 'Strict', 'Warn']);
+  throw invalidObject({ group: 'meta.k8s.io', kind }, '', [error]);
+}
+
+/** Decodes a body as an object of the resource; what it says beyond the schema is refused, told or passed over. */
+export function decodeBody(resource: Resource, body: Buffer, validation: FieldValidation, exchange: Exchange): Stored {
+  const parsed = exchange.parseBody(body, validation !== 'Ignore');
+  const decoded = resource.decode(parsed.value);
+  reportBody(resource.kind, parsed, decoded.problems, validation, exchange);
+  return decoded.object;
+}
+
+/** Tells of the fields of a body that are given twice, or not known to its kind. Throws 400 when they must not be. */
+export function reportBody(
+  kind: { readonly kind: string; readonly version: string },
+  body: Body,
+  unknown: readonly string[],
+  validation: FieldValidation,
+  exchange: Exchange,
+): void {
+  if (body.problems.length === 0 && unknown.length === 0) return;
+  reportProblems(allProblems(body, unknown), validation, exchange, (message) =>
+    badRequest(`${cannotHandle(kind)}: ${message}`),
+  );
+}
+
+/** @param refuse makes the error of strict validation. */
+export function reportProblems(
+  problems: readonly string[],
+  validation: FieldValidation,
+  exchange: Exchange,
+  refuse: (message: string) => Error,
+): void {
+  if (problems.length === 0 || validation === 'Ignore') return;
+  if (validation === 'Strict') throw refuse(strictError(problems));
+  for (const problem of problems) exchange.warn(problem);
+}
+
+/** Upstream's YAML library lists the keys that it met twice in an error of its own. */
+function strictError(problems: readonly string[]): string {
+  const ofYaml = problems.filter((problem) => problem.startsWith('line '));
+  const others = problems.filter((problem) => !problem.startsWith('line '));
+  const yaml = ofYaml.length > 0 ? [['yaml: unmarshal errors:', ...ofYaml].join('\n  ')] : [];
+  return `strict decoding error: ${[...yaml, ...others].join(', ')}`;
+}
+
+const decodeDeleteOptions = decoderOf<DeleteOptions>(DeleteOptions);
+
+/** Delete options come in the body, or in the query when there is none. */
+export async function readDeleteOptions(exchange: Exchange): Promise<DeleteOptions> {
+  const body = await exchange.readBody();
+  const { query } = exchange.info;
+  const options = body.length > 0 ? deleteOptionsFromBody(body, exchange) : deleteOptionsFromQuery(query);
+  return { ...options, dryRun: parseDryRun(query, 'DeleteOptions') ? ['All'] : options.dryRun };
+}
+
+function deleteOptionsFromBody(body: Buffer, exchange: Exchange): DeleteOptions {
+  const { value } = exchange.parseBody(body, false);
+  try {
+    return decodeDeleteOptions(value).object;
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw badRequest(`DeleteOptions in version "v1" cannot be handled as a DeleteOptions: ${error.message}`);
+  }
+}
+
+function deleteOptionsFromQuery(query: URLSearchParams): DeleteOptions {
+  const options: DeleteOptions = {};
+  const grace = query.get('gracePeriodSeconds');
+  if (grace) options.gracePeriodSeconds = parseInt64(grace);
+  const policy = query.get('propagationPolicy');
+  if (policy) options.propagationPolicy = policy;
+  if (query.has('orphanDependents')) options.orphanDependents = isTrue(query.get('orphanDependents'));
+  return options;
+}
