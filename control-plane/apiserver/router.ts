@@ -6,19 +6,16 @@ import { badRequest, methodNotAllowed, noSuchPath } from '../../api/machinery/st
 import type { Actions, Connector } from './http/action.ts';
 import { authenticate, authorize, type Gate } from './access/gate.ts';
 import type { ConnectionCredentials } from './access/credentials.ts';
-import type { Exchange } from './http/exchange.ts';
+import type { Exchange, PathHandler } from './http/exchange.ts';
 import type { ListServer } from './verbs/list.ts';
 import type { MaxInFlight } from './http/max-in-flight.ts';
 import { negotiate } from './http/negotiate.ts';
 import type { ObjectHandlers } from './verbs/object-handlers.ts';
 import type { Registry } from './catalogue/registry.ts';
-import type { RequestInfo } from './http/request.ts';
-import type { Resource } from './catalogue/served-resource.ts';
+import type { RequestInfo } from './http/request-info.ts';
+import type { ServedResource } from './catalogue/served-resource.ts';
 import type { Subresources } from './verbs/subresources.ts';
 import type { WatchServer } from './verbs/watch.ts';
-
-/** Serves a path that is none of a kind. Answers false when it is not its own. */
-export type PathHandler = (exchange: Exchange) => boolean | Promise<boolean>;
 
 /** What may be done to all namespaces at once. */
 const COLLECTION_VERBS = new Set(['list', 'watch']);
@@ -66,7 +63,7 @@ export class Router {
     return connector?.methods.has(info.method) ? connector : undefined;
   }
 
-  #connectorOf({ kind }: Resource, { verbInPath, name, subresource, rest }: RequestInfo): Connector | undefined {
+  #connectorOf({ kind }: ServedResource, { verbInPath, name, subresource, rest }: RequestInfo): Connector | undefined {
     if (name === '' || subresource === '' || verbInPath) return undefined;
     const connector = this.#parts.actions.connectors.get(`${groupResource(kind)}/${subresource}`);
     return connector && (connector.takesPath || isEmptyPath(rest)) ? connector : undefined;
@@ -108,7 +105,7 @@ export class Router {
     return this.#serveVerb(exchange, resource);
   }
 
-  #serveVerb(exchange: Exchange, resource: Resource): void | Promise<void> {
+  #serveVerb(exchange: Exchange, resource: ServedResource): void | Promise<void> {
     const { objects, lists, watches, subresources } = this.#parts;
     const { verb, name } = exchange.info;
     const { kind } = resource;
@@ -152,7 +149,10 @@ function isPlaced({ namespaced, plural }: Kind, { namespace, name, subresource, 
 }
 
 /** Throws a 404 StatusError for a path that upstream has no route for, and a 405 for a method that the route does not take. */
-function requireRoute(resource: Resource, { verb, verbInPath, method, subresource, name, rest }: RequestInfo): void {
+function requireRoute(
+  resource: ServedResource,
+  { verb, verbInPath, method, subresource, name, rest }: RequestInfo,
+): void {
   if (subresource && (!name || verbInPath || !resource.hasSubresource(subresource))) throw noSuchPath();
   if (verb === 'proxy' || !isEmptyPath(rest)) throw noSuchPath();
   if (verb === '' || method === 'HEAD' || (verbInPath && method !== 'GET')) throw methodNotAllowed();

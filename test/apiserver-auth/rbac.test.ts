@@ -1,10 +1,9 @@
 import { test } from 'tap';
 import { clusterRoleBindings } from '../../api/rbac/cluster-role-binding.ts';
 import { clusterRoles } from '../../api/rbac/cluster-role.ts';
-import { roleBindings } from '../../api/rbac/role-binding.ts';
+import { roleBindings, type RoleBinding } from '../../api/rbac/role-binding.ts';
 import { roles } from '../../api/rbac/role.ts';
 import type { Kind } from '../../api/machinery/kind.ts';
-import type { RoleBinding } from '../../api/rbac/role-binding.ts';
 import type { PolicyRule } from '../../api/rbac/rules.ts';
 import type { Attributes } from '../../control-plane/apiserver/access/authorization/authorizer.ts';
 import {
@@ -15,7 +14,7 @@ import {
 import { RbacIndex } from '../../control-plane/apiserver/access/authorization/rbac-index.ts';
 import { impersonatedUser } from '../../control-plane/apiserver/access/impersonation.ts';
 import type { LocalApi, LocalChange } from '../../control-plane/apiserver/catalogue/local-api.ts';
-import type { User } from '../../control-plane/apiserver/http/request.ts';
+import type { User } from '../../control-plane/apiserver/http/user.ts';
 import { eventually } from '../support/wait.ts';
 import { createAll, startSecurity } from './fixture.ts';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { BodyTurns } from '../../control-plane/apiserver/http/body-turns.ts';
+import { BodyTurns } from '../../control-plane/apiserver/http/request-body.ts';
 
 /** Counts turns of the event loop until it is disposed. */
 function countTurns(): Disposable & { readonly count: number } {

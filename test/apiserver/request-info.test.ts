@@ -1,6 +1,5 @@
 import t from 'tap';
-import { parseRequestInfo } from '../../control-plane/apiserver/http/request-info.ts';
-import type { RequestInfo } from '../../control-plane/apiserver/http/request.ts';
+import { parseRequestInfo, type RequestInfo } from '../../control-plane/apiserver/http/request-info.ts';
 
 const NS = '/api/v1/namespaces/x';
 

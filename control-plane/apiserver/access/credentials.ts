@@ -1,8 +1,8 @@
 /** What a connection and a request's headers say about who is asking. */
 import type { TLSSocket } from 'node:tls';
 import { unauthorized } from '../../../api/machinery/status-error.ts';
-import type { Credentials } from '../http/request.ts';
-import type { Request } from '../http/exchange.ts';
+import type { Credentials } from '../http/user.ts';
+import type { Request } from '../http/message.ts';
 
 type ClientCertificate = NonNullable<Credentials['clientCertificate']>;
 

@@ -2,8 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import type { Attributes, Authorizer } from './authorization/authorizer.ts';
-import { refusal } from './gate.ts';
-import type { User } from '../http/request.ts';
+import { refusal } from './refusal.ts';
+import type { User } from '../http/user.ts';
 import { setOwn } from '../../../api/machinery/own.ts';
 
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;

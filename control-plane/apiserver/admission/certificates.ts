@@ -7,9 +7,8 @@ import {
 import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
-import { PRIVILEGED_GROUP } from '../http/identities.ts';
+import { PRIVILEGED_GROUP, type User } from '../http/user.ts';
 import type { Authorizer } from '../access/authorization/authorizer.ts';
-import type { User } from '../http/request.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 
 const GROUP = 'certificates.k8s.io';

@@ -9,7 +9,7 @@ import { MIRROR_ANNOTATION } from '../../../api/core/pod-update-validation.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
-import { nodeNameOf } from '../http/identities.ts';
+import { nodeNameOf } from '../http/user.ts';
 import type { Authorizer } from '../access/authorization/authorizer.ts';
 import type { PodGraph } from '../access/authorization/pod-graph.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';

@@ -1,5 +1,5 @@
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
-import type { User } from '../http/request.ts';
+import type { User } from '../http/user.ts';
 
 /** What a write is about to do. */
 export interface AdmissionRequest {

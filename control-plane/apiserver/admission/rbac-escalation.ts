@@ -5,12 +5,11 @@ import { clusterRoles, type ClusterRole } from '../../../api/rbac/cluster-role.t
 import type { RoleBinding } from '../../../api/rbac/role-binding.ts';
 import { roles } from '../../../api/rbac/role.ts';
 import type { PolicyRule } from '../../../api/rbac/rules.ts';
-import { PRIVILEGED_GROUP } from '../http/identities.ts';
+import { PRIVILEGED_GROUP, type User } from '../http/user.ts';
 import type { Authorizer } from '../access/authorization/authorizer.ts';
 import { describeRules, missingRights } from '../access/authorization/policy-rule.ts';
 import type { RbacAuthorizer } from '../access/authorization/rbac-authorizer.ts';
 import type { RbacIndex } from '../access/authorization/rbac-index.ts';
-import type { User } from '../http/request.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 
 const GROUP = 'rbac.authorization.k8s.io';

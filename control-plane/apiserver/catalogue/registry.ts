@@ -6,7 +6,7 @@ import { groupResource } from '../../../api/machinery/define-kind.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import type { Store, StoreEvent } from '../../store/store.ts';
 import { eventConversion } from './event-conversion.ts';
-import { Resource } from './served-resource.ts';
+import { ServedResource } from './served-resource.ts';
 import { ResourceCache } from '../storage/cache/resource-cache.ts';
 
 const ROOT = '/registry/';
@@ -27,10 +27,10 @@ export interface RegistryOptions {
 
 export class Registry {
   readonly store: Store;
-  readonly resources: readonly Resource[];
-  readonly #byName = new Map<string, Resource>();
-  readonly #byKind = new Map<Kind, Resource>();
-  readonly #byPrefix = new Map<string, Resource>();
+  readonly resources: readonly ServedResource[];
+  readonly #byName = new Map<string, ServedResource>();
+  readonly #byKind = new Map<Kind, ServedResource>();
+  readonly #byPrefix = new Map<string, ServedResource>();
   #appliedRevision = 0;
   #waiters: Waiter[] = [];
 
@@ -45,7 +45,7 @@ export class Registry {
       const prefix = `${ROOT}${storedKind.group || 'core'}/${storedKind.plural}/`;
       const cache = homes.get(home) ?? new ResourceCache(storedKind);
       homes.set(home, cache);
-      const resource = new Resource(kind, cache, prefix, kind === storedKind ? undefined : eventConversion);
+      const resource = new ServedResource(kind, cache, prefix, kind === storedKind ? undefined : eventConversion);
       if (kind === storedKind) this.#byPrefix.set(prefix, resource);
       this.#byName.set(`${kind.group}/${kind.version}/${kind.plural}`, resource);
       this.#byKind.set(kind, resource);
@@ -58,11 +58,11 @@ export class Registry {
     return this.#appliedRevision;
   }
 
-  find(group: string, version: string, plural: string): Resource | undefined {
+  find(group: string, version: string, plural: string): ServedResource | undefined {
     return this.#byName.get(`${group}/${version}/${plural}`);
   }
 
-  of(kind: Kind): Resource {
+  of(kind: Kind): ServedResource {
     const resource = this.#byKind.get(kind);
     if (!resource) throw new Error(`${kind.kind} is not a kind of this registry`);
     return resource;
@@ -113,7 +113,7 @@ export class Registry {
   }
 
   /** The resource of a store key and the object's key within it. */
-  #locate(key: string): [Resource | undefined, string] {
+  #locate(key: string): [ServedResource | undefined, string] {
     const prefixEnd = key.indexOf('/', key.indexOf('/', ROOT.length) + 1) + 1;
     return [this.#byPrefix.get(key.slice(0, prefixEnd)), key.slice(prefixEnd)];
   }

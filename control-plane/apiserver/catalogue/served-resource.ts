@@ -3,7 +3,8 @@ import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { Stored } from './object-meta.ts';
 import { ObjectBytes } from '../storage/cache/object-bytes.ts';
-import { entryKey, type ResourceCache } from '../storage/cache/resource-cache.ts';
+import type { ResourceCache } from '../storage/cache/resource-cache.ts';
+import { entryKey } from '../storage/cache/entry.ts';
 
 /** Between the served form of a kind and that of the kind that shares its storage. */
 export interface Conversion {
@@ -13,7 +14,7 @@ export interface Conversion {
   storedField(field: string): string;
 }
 
-export class Resource {
+export class ServedResource {
   readonly kind: Kind;
   readonly cache: ResourceCache;
   readonly #storagePrefix: string;

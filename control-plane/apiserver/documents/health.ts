@@ -1,7 +1,6 @@
 /** `/healthz`, `/livez` and `/readyz`, as upstream answers them: `?verbose`, `?exclude=`, and each check under its own path. */
-import type { ApiCore } from '../core.ts';
-import type { Exchange } from '../http/exchange.ts';
-import type { PathHandler } from '../router.ts';
+import type { Registry } from '../catalogue/registry.ts';
+import type { Exchange, PathHandler } from '../http/exchange.ts';
 
 interface Check {
   readonly name: string;
@@ -11,7 +10,7 @@ interface Check {
 
 const ROOTS = ['/healthz', '/livez', '/readyz'] as const;
 
-export function healthHandler({ registry }: ApiCore, stopping: AbortSignal, ready: () => boolean): PathHandler {
+export function healthHandler(registry: Registry, stopping: AbortSignal, ready: () => boolean): PathHandler {
   const alive: Check[] = [
     { name: 'ping', failure: () => undefined },
     {

@@ -2,10 +2,9 @@
 import { readdirSync } from 'node:fs';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
-import type { Exchange } from '../http/exchange.ts';
+import type { Exchange, PathHandler } from '../http/exchange.ts';
 import type { MaxInFlight } from '../http/max-in-flight.ts';
 import type { Registry } from '../catalogue/registry.ts';
-import type { PathHandler } from '../router.ts';
 import type { WatchServer } from '../verbs/watch.ts';
 
 /** Upstream's buckets for apiserver_request_duration_seconds, thinned out. */

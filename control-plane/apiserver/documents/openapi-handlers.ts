@@ -12,8 +12,7 @@ import { acceptsProtobuf, OPENAPI_V2_PROTOBUF, openApiV2Protobuf } from '../../.
 import { travellingKinds } from '../../../api/registry.ts';
 import { kubernetesVersion } from '../../../api/version.ts';
 import { sendTagged } from './discovery-handlers.ts';
-import type { Exchange } from '../http/exchange.ts';
-import type { PathHandler } from '../router.ts';
+import type { Exchange, PathHandler } from '../http/exchange.ts';
 
 const V3_ROOT = '/openapi/v3';
 

@@ -1,8 +1,9 @@
 /** Paths that are not resources: what there is and in which version. */
 import { methodNotAllowed } from '../../../api/machinery/status-error.ts';
+import type { Kind } from '../../../api/machinery/kind.ts';
 import { kubernetesVersion } from '../../../api/version.ts';
-import type { RequestInfo } from '../http/request.ts';
-import type { PathHandler } from '../router.ts';
+import type { RequestInfo } from '../http/request-info.ts';
+import type { PathHandler } from '../http/exchange.ts';
 
 /** Throws a 405 StatusError for paths that upstream routes by method; others take any. */
 export function requireGet({ method }: RequestInfo): void {
@@ -25,13 +26,33 @@ export const versionHandler: PathHandler = (exchange) => {
 };
 
 /** What `/` says: where to look further. */
-export const indexHandler =
-  (paths: readonly string[]): PathHandler =>
-  (exchange) => {
+export function indexHandler(kinds: readonly Kind[], documents: ReadonlyMap<string, PublicDocument>): PathHandler {
+  const paths = indexedPaths(kinds, documents);
+  return (exchange) => {
     if (exchange.info.path !== '/') return false;
     exchange.sendObject(200, { paths });
     return true;
   };
+}
+
+function indexedPaths(kinds: readonly Kind[], documents: ReadonlyMap<string, PublicDocument>): string[] {
+  const groups = kinds
+    .filter(({ group }) => group !== '')
+    .flatMap(({ group, version }) => [`/apis/${group}`, `/apis/${group}/${version}`]);
+  const fixed = [
+    '/api',
+    '/api/v1',
+    '/apis',
+    '/healthz',
+    '/livez',
+    '/metrics',
+    '/openapi/v2',
+    '/openapi/v3',
+    '/readyz',
+    '/version',
+  ];
+  return [...new Set([...fixed, ...groups, ...documents.keys()])].sort();
+}
 
 /** A document that never changes. */
 export interface PublicDocument {

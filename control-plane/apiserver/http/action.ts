@@ -4,7 +4,8 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
-import type { RequestInfo, User } from './request.ts';
+import type { User } from './user.ts';
+import type { RequestInfo } from './request-info.ts';
 
 export interface ActionRequest {
   readonly info: RequestInfo;

@@ -1,5 +1,5 @@
 /** Writes to a response that wait while the client is slow, so that a bounded number of bytes waits for it. */
-import type { Request, Response } from './exchange.ts';
+import type { Request, Response } from './message.ts';
 
 /** Whether nobody will get what is written. HTTP/2's response has no `destroyed` of its own; its stream has. */
 export const isClosed = (response: Response): boolean =>

@@ -1,5 +1,4 @@
-import { PRIVILEGED_GROUP } from './identities.ts';
-import type { User } from './request.ts';
+import { PRIVILEGED_GROUP, type User } from './user.ts';
 
 /**
  * How many bytes of bodies there may be, of all requests that are being worked on. A body counts until its request has been

@@ -1,21 +1,19 @@
 /** One request and its answer, whichever HTTP version carries them. */
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { ServerResponse } from 'node:http';
 import type { Body } from '../../../api/machinery/body.ts';
 import { badRequest, tooLarge, tooManyRequests, type StatusError } from '../../../api/machinery/status-error.ts';
 import { writeYaml } from '../../../api/machinery/yaml-writer.ts';
 import { JSON_OBJECT, type Accepted } from './negotiate.ts';
-import type { RequestInfo, User } from './request.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
+import { ANONYMOUS, type User } from './user.ts';
+import type { RequestInfo } from './request-info.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { BodyParser } from './request-body.ts';
 import { ClientGoneError, ended } from './back-pressure.ts';
+import type { Request, Response } from './message.ts';
 import type { BodyMemory } from './body-memory.ts';
 import { own } from '../../../api/machinery/own.ts';
 import { Warnings } from './warnings.ts';
-
-export type Request = IncomingMessage | Http2ServerRequest;
-export type Response = ServerResponse | Http2ServerResponse;
 
 /** Upstream's limit for request bodies: 3 MiB. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
@@ -33,11 +31,11 @@ export class Exchange {
   readonly info: RequestInfo;
   readonly auditId: string;
   /** Set by authentication. */
-  user: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
+  user: User = ANONYMOUS;
   /** Where the object is stored: '' for kinds of the cluster, also for a namespace, which is in itself to authorization. */
   namespace: string;
   /** What the path names, where it names one that is served. */
-  resource: Resource | undefined;
+  resource: ServedResource | undefined;
   /** What the answer looks like. */
   accepted: Accepted = JSON_OBJECT;
   /** Until the client has taken all of a long answer. */
@@ -158,6 +156,9 @@ export class Exchange {
     (this.response as ServerResponse).writeHead(code, all);
   }
 }
+
+/** Serves a path that is none of a kind. Returns false when it is not its own. */
+export type PathHandler = (exchange: Exchange) => boolean | Promise<boolean>;
 
 export const indented = (json: string): string => JSON.stringify(JSON.parse(json), null, 2);
 

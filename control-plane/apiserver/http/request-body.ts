@@ -1,8 +1,25 @@
 /** Bodies of requests to the values that they say: JSON, YAML, or Kubernetes' protobuf, which newer kubectl sends. */
 import { parseBody, type Body } from '../../../api/machinery/body.ts';
 import { findByKind, travellingKinds } from '../../../api/registry.ts';
-import { BodyTurns } from './body-turns.ts';
 import { ProtobufDecoder, type SchemaLookup } from '../../../api/protobuf/decode.ts';
+
+/** Bodies from this length on take long to read: milliseconds, in which nobody else is served. */
+const LONG_BYTES = 64 * 1024;
+
+/**
+ * Has long bodies read one after the other, a turn of the event loop apart: those who have come meanwhile wait for one body, not
+ * for all that came at the same time.
+ */
+export class BodyTurns {
+  #last: Promise<void> = Promise.resolve();
+
+  /** The body, when it may be read. */
+  whenItsTurn(body: Buffer): Buffer | Promise<Buffer> {
+    if (body.length < LONG_BYTES) return body;
+    this.#last = this.#last.then(() => new Promise((resume) => setImmediate(resume)));
+    return this.#last.then(() => body);
+  }
+}
 
 const PROTOBUF = /^\s*application\/vnd\.kubernetes\.protobuf\s*(;|$)/i;
 

@@ -1,7 +1,35 @@
+/** What a request asks for, read off its method and path: upstream's `RequestInfo`. */
 import { unescape } from 'node:querystring';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import { parseFieldSelector, requiredValue, SelectorError } from '../../../api/machinery/selectors.ts';
-import type { RequestInfo } from './request.ts';
+
+/**
+ * Read once, and all that authorization and the handlers know of method and target: what is allowed is what is served.
+ */
+export interface RequestInfo {
+  /** The HTTP method as it came. */
+  readonly method: string;
+  /** Of a resource: `get`, `list`, ..., and '' for methods that mean nothing to one. Of any other path the method in lower case. */
+  readonly verb: string;
+  /** The path without the query, decoded. */
+  readonly path: string;
+  readonly isResource: boolean;
+  /** The deprecated form with the verb in front of the resource: `/api/v1/watch/pods`. */
+  readonly verbInPath: boolean;
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+  readonly subresource: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** The path as it was written, up to and with the subresource, and what follows from the next slash on. */
+  readonly written: string;
+  readonly rest: string;
+  readonly query: URLSearchParams;
+  /** Selects among the objects of a list, watch or deletecollection, beside `name`. */
+  readonly fieldSelector: string;
+  readonly labelSelector: string;
+}
 
 const VERBS: ReadonlyMap<string, string> = new Map([
   ['POST', 'create'],

@@ -1,6 +1,6 @@
 import { parseDuration } from '../../../api/machinery/duration.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
-import type { RequestInfo } from './request.ts';
+import type { RequestInfo } from './request-info.ts';
 
 /** Upstream's `--request-timeout`: no request that is not long-running may take longer. */
 const MAX_MS = 60_000;

@@ -24,3 +24,12 @@ export function sendStatus(exchange: Exchange, status: Status): void {
   const json = JSON.stringify(status);
   exchange.write(code, 'application/json', exchange.indents ? indented(json) : `${json}\n`, headers);
 }
+
+/** A whole HTTP/1.1 response, for a connection that has none of Node's responses. */
+export function rawAnswer(status: Status): string {
+  const body = `${JSON.stringify(status)}\n`;
+  return (
+    `HTTP/1.1 ${status.code ?? 500} \r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+    `Connection: close\r\n\r\n${body}`
+  );
+}

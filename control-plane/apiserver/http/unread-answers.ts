@@ -1,5 +1,5 @@
 /** Answers that are complete and that their clients do not read: anybody may ask for many, also who is not known at all. */
-import type { Request, Response } from './exchange.ts';
+import type { Request, Response } from './message.ts';
 import { isClosed } from './back-pressure.ts';
 
 /** Upstream's limit for a whole request; it is the time that a client has for reading. */

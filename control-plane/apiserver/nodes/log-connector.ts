@@ -11,9 +11,9 @@ import {
   StatusError,
 } from '../../../api/machinery/status-error.ts';
 import type { Connector } from '../http/action.ts';
-import type { Request, Response } from '../http/exchange.ts';
+import type { Request, Response } from '../http/message.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
-import type { RequestInfo } from '../http/request.ts';
+import type { RequestInfo } from '../http/request-info.ts';
 import { backendUrl, dialFailure } from './backend.ts';
 import type { NodeBackends } from './node-backend.ts';
 import { chooseContainer } from './pod-container.ts';

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { badRequest, StatusError } from '../../../api/machinery/status-error.ts';
 import { withDeadline } from '../../../client/deadline.ts';
 import { joinConnections, requestUpgrade, responseHead } from '../../../client/upgrade.ts';
-import type { Request, Response } from '../http/exchange.ts';
+import type { Request, Response } from '../http/message.ts';
 import { dialFailure, type Backend } from './backend.ts';
 import { AddressNotAllowedError } from './proxyable.ts';
 import { setOwn } from '../../../api/machinery/own.ts';

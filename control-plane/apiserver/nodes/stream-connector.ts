@@ -6,9 +6,10 @@ import { readStreamOptions, streamQuery } from '../../../api/core/pod-stream-opt
 import { badRequest, forbidden, notFound } from '../../../api/machinery/status-error.ts';
 import type { Connector } from '../http/action.ts';
 import type { Authorizer } from '../access/authorization/authorizer.ts';
-import type { Request, Response } from '../http/exchange.ts';
+import type { Request, Response } from '../http/message.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
-import type { RequestInfo, User } from '../http/request.ts';
+import type { User } from '../http/user.ts';
+import type { RequestInfo } from '../http/request-info.ts';
 import { backendUrl, type Backend } from './backend.ts';
 import type { NodeBackends } from './node-backend.ts';
 import { chooseContainer } from './pod-container.ts';

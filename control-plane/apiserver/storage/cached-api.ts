@@ -2,7 +2,7 @@ import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { LocalApi, LocalChange } from '../catalogue/local-api.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import type { Registry } from '../catalogue/registry.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { ObjectWriter, WriteContext } from './write.ts';
 
 /** The API of the api-server's own parts, over the registry's caches and the write path. */
@@ -68,7 +68,7 @@ export class CachedApi implements LocalApi {
 }
 
 /** The object of a caller, as if it had come over HTTP: defaulted, and nobody else's. */
-function decode(resource: Resource, object: KubeObject): Stored {
+function decode(resource: ServedResource, object: KubeObject): Stored {
   const decoded = resource.decode(object).object;
   decoded.metadata ??= {};
   resource.kind.applyDefaults(decoded);

@@ -1,8 +1,8 @@
 /** Events are for looking at what happened lately: they go an hour after they were last written, as upstream. */
 import type { Logger } from '../../../client/logger.ts';
 import { ConflictError, StoreUnavailableError, type Store } from '../../store/store.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
-import type { Entry } from './cache/resource-cache.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { Entry } from './cache/entry.ts';
 
 /** Upstream's `--event-ttl`. */
 export const DEFAULT_EVENT_TTL_MS = 3600_000;
@@ -20,7 +20,7 @@ interface Written {
 }
 
 export interface EventExpiryOptions {
-  readonly events: Resource;
+  readonly events: ServedResource;
   readonly store: Store;
   readonly ttlMs: number;
   readonly logger: Logger;

@@ -12,9 +12,9 @@ import type { AdmissionPlugin, AdmissionRequest } from '../admission/plugin.ts';
 import { isDeletedBy, planDeletion } from './deletion.ts';
 import { beginLife, continueLife, generateName, placeObject, type Stored } from '../catalogue/object-meta.ts';
 import type { Registry } from '../catalogue/registry.ts';
-import type { User } from '../http/request.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
-import type { Entry } from './cache/resource-cache.ts';
+import type { User } from '../http/user.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { Entry } from './cache/entry.ts';
 import { updateStrategy, type UpdatedPart } from './update-strategy.ts';
 
 /** Upstream's store retries a colliding generated name, and a patch that met a conflict, this often. */
@@ -81,7 +81,7 @@ export class ObjectWriter {
     this.#reservers = reservers;
   }
 
-  async create(resource: Resource, namespace: string, decoded: Stored, context: WriteContext): Promise<Written> {
+  async create(resource: ServedResource, namespace: string, decoded: Stored, context: WriteContext): Promise<Written> {
     const { kind } = resource;
     const object = placeObject(kind, decoded, namespace, '');
     const { generateName: base } = object.metadata;
@@ -98,7 +98,12 @@ export class ObjectWriter {
     }
   }
 
-  async #createOnce(resource: Resource, namespace: string, object: Stored, context: WriteContext): Promise<Written> {
+  async #createOnce(
+    resource: ServedResource,
+    namespace: string,
+    object: Stored,
+    context: WriteContext,
+  ): Promise<Written> {
     const { kind } = resource;
     const name = object.metadata.name ?? '';
     const request = admissionRequest('CREATE', resource, '', namespace, name, object, undefined, context);
@@ -122,7 +127,7 @@ export class ObjectWriter {
     }
   }
 
-  async update(resource: Resource, request: UpdateRequest, context: WriteContext): Promise<Written> {
+  async update(resource: ServedResource, request: UpdateRequest, context: WriteContext): Promise<Written> {
     const key = resource.storeKey(request.namespace, request.name);
     return this.#alone(key, async () => {
       for (let attempt = 1; ; attempt++) {
@@ -137,7 +142,7 @@ export class ObjectWriter {
     });
   }
 
-  async #updateOnce(resource: Resource, request: UpdateRequest, context: WriteContext): Promise<Written> {
+  async #updateOnce(resource: ServedResource, request: UpdateRequest, context: WriteContext): Promise<Written> {
     const { kind } = resource;
     const { namespace, name, subresource } = request;
     const current = resource.cache.get(namespace, name);
@@ -171,7 +176,7 @@ export class ObjectWriter {
   }
 
   async delete(
-    resource: Resource,
+    resource: ServedResource,
     namespace: string,
     name: string,
     options: DeleteOptions,
@@ -200,7 +205,13 @@ export class ObjectWriter {
   }
 
   /** Writes `object` over `current`; removes it when nothing keeps the deleted object any more. */
-  async #replace(resource: Resource, current: Entry, old: Stored, object: Stored, dryRun: boolean): Promise<Written> {
+  async #replace(
+    resource: ServedResource,
+    current: Entry,
+    old: Stored,
+    object: Stored,
+    dryRun: boolean,
+  ): Promise<Written> {
     if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, object, dryRun);
     const reservation = this.#reservers.get(reserverKey(resource))?.reserve(object, old);
     try {
@@ -222,7 +233,7 @@ export class ObjectWriter {
     }
   }
 
-  async #put(resource: Resource, namespace: string, name: string, stored: Buffer, base: number): Promise<Buffer> {
+  async #put(resource: ServedResource, namespace: string, name: string, stored: Buffer, base: number): Promise<Buffer> {
     if (stored.length > MAX_STORED_BYTES && unescapedLength(stored) > MAX_STORED_BYTES)
       throw tooLarge(`Request entity too large: limit is ${MAX_STORED_BYTES}`);
     const revision = await this.#registry.store.put(resource.storeKey(namespace, name), stored, { revision: base });
@@ -232,7 +243,7 @@ export class ObjectWriter {
     return resource.serve(entry?.revision === revision ? entry.bytes : resource.cache.bytes.serve(stored, revision));
   }
 
-  async #remove(resource: Resource, current: Entry, object: Stored, dryRun: boolean): Promise<Written> {
+  async #remove(resource: ServedResource, current: Entry, object: Stored, dryRun: boolean): Promise<Written> {
     const { namespace, name, revision } = current;
     if (dryRun) return { bytes: resource.serve(current.bytes), outcome: 'deleted' };
     const deletedAt = await this.#registry.store.delete(resource.storeKey(namespace, name), { revision });
@@ -269,11 +280,11 @@ function unescapedLength(json: Buffer): number {
   return length;
 }
 
-const reserverKey = ({ kind }: Resource): string => (kind.group ? '' : kind.plural);
+const reserverKey = ({ kind }: ServedResource): string => (kind.group ? '' : kind.plural);
 
 function admissionRequest(
   operation: AdmissionRequest['operation'],
-  { kind }: Resource,
+  { kind }: ServedResource,
   subresource: string,
   namespace: string,
   name: string,
@@ -296,7 +307,7 @@ export async function admit(
 }
 
 /** The wanted object must be based on what is there. */
-function checkBase({ kind }: Resource, wanted: Stored, old: Stored): void {
+function checkBase({ kind }: ServedResource, wanted: Stored, old: Stored): void {
   const name = old.metadata.name ?? '';
   const { uid, resourceVersion } = wanted.metadata;
   if (resourceVersion && resourceVersion !== '0') {
@@ -317,7 +328,7 @@ function checkBase({ kind }: Resource, wanted: Stored, old: Stored): void {
 }
 
 /** Whether `stored` says what is there already, be it in another order. */
-function isUnchanged({ cache }: Resource, current: Entry, stored: Buffer): boolean {
+function isUnchanged({ cache }: ServedResource, current: Entry, stored: Buffer): boolean {
   if (cache.bytes.sameAs(current.bytes, stored)) return true;
   if (cache.bytes.storedLength(current.bytes) !== stored.length) return false;
   const served = cache.bytes.serve(stored, current.revision);

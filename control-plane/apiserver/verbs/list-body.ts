@@ -6,8 +6,8 @@ import { ClientGoneError, isClosed, written } from '../http/back-pressure.ts';
 import { indented, type Exchange } from '../http/exchange.ts';
 import type { MetaVersion } from '../http/negotiate.ts';
 import { PARTIAL_HEADS } from './partial-metadata.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
-import type { Entry } from '../storage/cache/resource-cache.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { Entry } from '../storage/cache/entry.ts';
 import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
 
 /** Up to this length a list is one buffer and one write. */
@@ -31,7 +31,7 @@ export interface Page {
 export class ListBodies {
   readonly #chunks = new ChunkPool();
 
-  async send(exchange: Exchange, resource: Resource, page: Page): Promise<void> {
+  async send(exchange: Exchange, resource: ServedResource, page: Page): Promise<void> {
     const { form, metaVersion, encoding } = exchange.accepted;
     if (form === 'table') return sendElements(exchange, ...tableOf(exchange, resource, page));
     const items = form === 'metadata' ? metadataItems(resource, metaVersion) : objectItems(resource);
@@ -122,7 +122,7 @@ interface ItemForm {
 const OPEN_BRACE = Buffer.from('{');
 const CLOSE_BRACE = Buffer.from('}');
 
-function objectItems({ kind, bytes }: Resource): ItemForm {
+function objectItems({ kind, bytes }: ServedResource): ItemForm {
   return {
     kind: `${kind.kind}List`,
     apiVersion: apiVersionOf(kind),
@@ -132,7 +132,7 @@ function objectItems({ kind, bytes }: Resource): ItemForm {
   };
 }
 
-function metadataItems({ bytes }: Resource, apiVersion: MetaVersion): ItemForm {
+function metadataItems({ bytes }: ServedResource, apiVersion: MetaVersion): ItemForm {
   const head = PARTIAL_HEADS[apiVersion];
   return {
     kind: 'PartialObjectMetadataList',
@@ -161,7 +161,7 @@ function joined(length: number, head: Buffer, entries: readonly Entry[], items: 
 /** What `sendElements` takes, for a table. */
 function tableOf(
   exchange: Exchange,
-  resource: Resource,
+  resource: ServedResource,
   { entries, metadata }: Page,
 ): [object, string, readonly Entry[], (entry: Entry) => string] {
   const include = parseIncludeObject(exchange.info.query);

@@ -7,8 +7,8 @@ import { writeToken } from '../storage/continue-token.ts';
 import { ListBodies, type Page } from './list-body.ts';
 import { parseListOptions, waitUntilFresh, type ListOptions } from './list-options.ts';
 import type { Registry } from '../catalogue/registry.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
-import { keyPrefix, type Entry } from '../storage/cache/resource-cache.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import { keyPrefix, type Entry } from '../storage/cache/entry.ts';
 import { parseSelection, type Selection } from './selection.ts';
 
 /** Serves the lists of one api-server. */
@@ -20,7 +20,7 @@ export class ListServer {
     this.#registry = registry;
   }
 
-  async serve(exchange: Exchange, resource: Resource): Promise<void> {
+  async serve(exchange: Exchange, resource: ServedResource): Promise<void> {
     const { info, namespace } = exchange;
     const options = parseListOptions(info.query, keyPrefix(namespace), this.#registry.revision);
     const selection = parseSelection(resource, info);
@@ -31,7 +31,7 @@ export class ListServer {
 
 async function findPage(
   registry: Registry,
-  resource: Resource,
+  resource: ServedResource,
   namespace: string,
   options: ListOptions,
   selection: Selection,
@@ -57,7 +57,7 @@ async function findPage(
 /** From the cache, whose state for this kind is that of `at` too. */
 function presentPage(
   registry: Registry,
-  resource: Resource,
+  resource: ServedResource,
   namespace: string,
   { limit, continueFrom }: ListOptions,
   selection: Selection,
@@ -81,7 +81,7 @@ function presentPage(
 /** From the store's history. */
 async function pastPage(
   registry: Registry,
-  resource: Resource,
+  resource: ServedResource,
   namespace: string,
   { limit, continueFrom }: ListOptions,
   selection: Selection,

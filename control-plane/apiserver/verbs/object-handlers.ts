@@ -10,8 +10,8 @@ import { parseRevision, waitUntilFresh } from './list-options.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import { readPatch } from './patch-request.ts';
 import type { Registry } from '../catalogue/registry.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
-import type { Entry } from '../storage/cache/resource-cache.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { Entry } from '../storage/cache/entry.ts';
 import { parseSelection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
 import type { UpdatedPart } from '../storage/update-strategy.ts';
@@ -43,7 +43,7 @@ export class ObjectHandlers {
     return { user, dryRun, admission: this.#admission, warn, authorizeCreate };
   }
 
-  get(exchange: Exchange, resource: Resource): void | Promise<void> {
+  get(exchange: Exchange, resource: ServedResource): void | Promise<void> {
     const { namespace } = exchange;
     const { name, query } = exchange.info;
     if (query.size > 0) {
@@ -55,13 +55,13 @@ export class ObjectHandlers {
     this.#get(exchange, resource, namespace, name);
   }
 
-  #get(exchange: Exchange, resource: Resource, namespace: string, name: string): void {
+  #get(exchange: Exchange, resource: ServedResource, namespace: string, name: string): void {
     const entry = resource.cache.get(namespace, name);
     if (!entry) throw notFound(resource.kind, name);
     sendServed(exchange, resource, 200, resource.serve(entry.bytes));
   }
 
-  async create(exchange: Exchange, resource: Resource): Promise<void> {
+  async create(exchange: Exchange, resource: ServedResource): Promise<void> {
     const { namespace } = exchange;
     const { query } = exchange.info;
     const dryRun = parseDryRun(query, 'CreateOptions');
@@ -73,7 +73,7 @@ export class ObjectHandlers {
     sendServed(exchange, resource, 201, bytes);
   }
 
-  async update(exchange: Exchange, resource: Resource, subresource: UpdatedPart = ''): Promise<void> {
+  async update(exchange: Exchange, resource: ServedResource, subresource: UpdatedPart = ''): Promise<void> {
     const { namespace } = exchange;
     const { query, name } = exchange.info;
     const dryRun = parseDryRun(query, 'UpdateOptions');
@@ -92,7 +92,7 @@ export class ObjectHandlers {
     sendServed(exchange, resource, written.outcome === 'created' ? 201 : 200, written.bytes);
   }
 
-  async patch(exchange: Exchange, resource: Resource, subresource: UpdatedPart = ''): Promise<void> {
+  async patch(exchange: Exchange, resource: ServedResource, subresource: UpdatedPart = ''): Promise<void> {
     const { namespace } = exchange;
     const { query, name } = exchange.info;
     const dryRun = parseDryRun(query, 'PatchOptions');
@@ -113,7 +113,7 @@ export class ObjectHandlers {
     sendServed(exchange, resource, 200, bytes);
   }
 
-  async delete(exchange: Exchange, resource: Resource): Promise<void> {
+  async delete(exchange: Exchange, resource: ServedResource): Promise<void> {
     const { namespace } = exchange;
     const { name } = exchange.info;
     const options = await readDeleteOptions(exchange);
@@ -123,7 +123,7 @@ export class ObjectHandlers {
   }
 
   /** Each object by itself, as upstream; the answer is the list of what was there. */
-  async deleteCollection(exchange: Exchange, resource: Resource): Promise<void> {
+  async deleteCollection(exchange: Exchange, resource: ServedResource): Promise<void> {
     const { namespace } = exchange;
     const selection = parseSelection(resource, exchange.info);
     const options = await readDeleteOptions(exchange);
@@ -156,7 +156,7 @@ export class ObjectHandlers {
 }
 
 /** Answers with an object in the form that the client asked for. */
-export function sendServed(exchange: Exchange, resource: Resource, code: number, bytes: Buffer): void {
+export function sendServed(exchange: Exchange, resource: ServedResource, code: number, bytes: Buffer): void {
   const { form, metaVersion } = exchange.accepted;
   switch (form) {
     case 'object':
@@ -176,7 +176,7 @@ export function sendServed(exchange: Exchange, resource: Resource, code: number,
   }
 }
 
-function sendDeleted(exchange: Exchange, resource: Resource, { bytes, outcome }: Written): void {
+function sendDeleted(exchange: Exchange, resource: ServedResource, { bytes, outcome }: Written): void {
   const { kind } = resource;
   if (outcome !== 'deleted' || (kind.group === '' && ANSWERED_WITH_OBJECT.has(kind.plural))) {
     return sendServed(exchange, resource, 200, bytes);

@@ -1,6 +1,6 @@
 /** Objects without all but their metadata. */
 import type { MetaVersion } from '../http/negotiate.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
 
 const partialHead = (version: MetaVersion) => Buffer.from(`{"kind":"PartialObjectMetadata","apiVersion":"${version}",`);
 
@@ -11,5 +11,5 @@ export const PARTIAL_HEADS: Readonly<Record<MetaVersion, Buffer>> = {
 };
 
 /** The metadata of one object, as PartialObjectMetadata. */
-export const partialMetadata = ({ bytes }: Resource, served: Buffer, version: MetaVersion): Buffer =>
+export const partialMetadata = ({ bytes }: ServedResource, served: Buffer, version: MetaVersion): Buffer =>
   Buffer.concat([PARTIAL_HEADS[version], bytes.metadata(served), Buffer.from('}')]);

@@ -9,7 +9,7 @@ import type { Exchange } from '../http/exchange.ts';
 import type { ObjectHandlers } from './object-handlers.ts';
 import { placeObject, type Stored } from '../catalogue/object-meta.ts';
 import { readPatch } from './patch-request.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
 import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
 import type { ObjectWriter } from '../storage/write.ts';
 
@@ -20,7 +20,7 @@ interface Scalable extends Stored {
 
 export async function serveScale(
   exchange: Exchange,
-  resource: Resource,
+  resource: ServedResource,
   writer: ObjectWriter,
   objects: ObjectHandlers,
 ): Promise<void> {

@@ -7,9 +7,9 @@ import {
   SelectorError,
 } from '../../../api/machinery/selectors.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
-import type { RequestInfo } from '../http/request.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
-import type { Entry } from '../storage/cache/resource-cache.ts';
+import type { RequestInfo } from '../http/request-info.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { Entry } from '../storage/cache/entry.ts';
 
 export interface Selection {
   /** Whether everything is selected. */
@@ -21,7 +21,7 @@ const EVERYTHING: Selection = { all: true, matches: () => true };
 
 /** Reads the selectors, and the name where only one object may be shown. Throws a 400 StatusError where they make no sense. */
 export function parseSelection(
-  resource: Resource,
+  resource: ServedResource,
   { name, labelSelector, fieldSelector }: Pick<RequestInfo, 'name' | 'labelSelector' | 'fieldSelector'>,
 ): Selection {
   if (!name && !labelSelector && !fieldSelector) return EVERYTHING;
@@ -54,7 +54,7 @@ export function parseSelection(
 }
 
 function fieldReader(
-  resource: Resource,
+  resource: ServedResource,
   field: string,
 ): ((entry: Parameters<Selection['matches']>[0]) => string) | undefined {
   if (field === 'metadata.name') return (entry) => entry.name;

@@ -20,7 +20,7 @@ import { NOT_ACCEPTABLE } from '../http/negotiate.ts';
 import { placeObject, type Stored } from '../catalogue/object-meta.ts';
 import type { ObjectHandlers } from './object-handlers.ts';
 import type { Registry } from '../catalogue/registry.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
 import { serveScale } from './scale.ts';
 import { validateDeleteOptions } from '../storage/deletion.ts';
 import { isStoredPart } from '../storage/update-strategy.ts';
@@ -41,7 +41,7 @@ export class Subresources {
     this.#parts = parts;
   }
 
-  serve(exchange: Exchange, resource: Resource): void | Promise<void> {
+  serve(exchange: Exchange, resource: ServedResource): void | Promise<void> {
     const { verb, subresource } = exchange.info;
     const known = resource.kind.subresources.find(({ name }) => name === subresource);
     if (!known) throw noSuchPath();
@@ -66,7 +66,7 @@ export class Subresources {
   }
 
   /** A create that is answered by an action: reviews, tokens. */
-  async act(exchange: Exchange, resource: Resource, action: Action): Promise<void> {
+  async act(exchange: Exchange, resource: ServedResource, action: Action): Promise<void> {
     const { info, user } = exchange;
     // Only what is stored has rows and metadata to show.
     if (exchange.accepted.form !== 'object') throw notAcceptable(NOT_ACCEPTABLE);
@@ -77,7 +77,7 @@ export class Subresources {
   }
 
   /** Gives a pod its node, once. */
-  async bind(exchange: Exchange, resource: Resource): Promise<void> {
+  async bind(exchange: Exchange, resource: ServedResource): Promise<void> {
     const { namespace } = exchange;
     const { query } = exchange.info;
     const dryRun = parseDryRun(query, 'CreateOptions');
@@ -124,7 +124,7 @@ export class Subresources {
     exchange.sendObject(201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
   }
 
-  async #evict(exchange: Exchange, resource: Resource): Promise<void> {
+  async #evict(exchange: Exchange, resource: ServedResource): Promise<void> {
     const { namespace } = exchange;
     const { name, query } = exchange.info;
     const eviction = (await this.#readBody(exchange, resource)) as Eviction;
@@ -137,7 +137,7 @@ export class Subresources {
     exchange.sendObject(201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
   }
 
-  async #readBody(exchange: Exchange, resource: Resource, travels?: string): Promise<KubeObject> {
+  async #readBody(exchange: Exchange, resource: ServedResource, travels?: string): Promise<KubeObject> {
     const { query, subresource } = exchange.info;
     const validation = parseFieldValidation(query, 'CreateOptions');
     const body = await exchange.readBody();

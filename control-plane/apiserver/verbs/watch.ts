@@ -7,17 +7,26 @@
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import { gone } from '../../../api/machinery/status-error.ts';
 import { guarded } from '../../../client/guard.ts';
-import type { Change, ChangeType } from '../storage/cache/event-window.ts';
+import type { Change } from '../storage/cache/event-window.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { partialMetadata } from './partial-metadata.ts';
 import { parseWatchOptions, type WatchOptions } from './list-options.ts';
-import { negotiate, type MetaVersion } from '../http/negotiate.ts';
+import { negotiate } from '../http/negotiate.ts';
 import type { Registry } from '../catalogue/registry.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
-import type { Entry } from '../storage/cache/resource-cache.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { Entry } from '../storage/cache/entry.ts';
 import { parseSelection, type Selection } from './selection.ts';
-import { columnDefinitions, parseIncludeObject, tableRow, type IncludeObject } from './table.ts';
-import { TurnMap } from './turn-map.ts';
+import { parseIncludeObject } from './table.ts';
+import {
+  EventFrames,
+  eventFrame,
+  MAX_PENDING_BYTES,
+  tableShow,
+  TurnMap,
+  type EventCount,
+  type Show,
+  type TableRow,
+} from './event-frames.ts';
 import { ChunkedWriter, ClientGoneError, drained, isClosed, writeTo } from '../http/back-pressure.ts';
 
 /** Upstream ends watches after 30 to 60 minutes, so that clients spread over servers. */
@@ -25,162 +34,18 @@ const MIN_TIMEOUT_MS = 30 * 60_000;
 /** How often clients that want bookmarks are told where they are. */
 const BOOKMARK_INTERVAL_MS = 60_000;
 const CATCH_UP_CHANGES = 256;
-/** Bytes that wait for a watcher's connection to take them, at most, besides what the kernel holds. */
-const MAX_PENDING_BYTES = 128 * 1024;
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
-
-/** Makes the bytes of an object in the form that the client wants. */
-type Show = (served: Buffer) => Buffer;
-
-interface TableRow {
-  readonly resourceVersion: string | undefined;
-  readonly row: Buffer;
-}
-
-/** How many events of a resource watchers were sent. */
-interface EventCount {
-  events: number;
-}
-
-/** The bytes of events, made once for all watchers of a resource that are told of the same changes. */
-export class EventFrames {
-  readonly #resource: Resource;
-  readonly #show: Show;
-  #batch: readonly Change[] | undefined;
-  #frames = new Map<Change, Map<ChangeType, Buffer>>();
-  #whole: Buffer | undefined;
-  #wholeCount = 0;
-  #objectBytes = 0;
-  readonly #count: EventCount;
-  /** By the bytes that are stored. */
-  readonly #shown = new TurnMap<Buffer, Buffer>();
-  readonly #reserved: TurnMap<Change, Buffer>;
-
-  /** `reserved` is shared with others that tell of the same changes in other forms; `count` grows by the events of everything that is encoded: each watcher sends what it has encoded. */
-  constructor(
-    resource: Resource,
-    show: Show,
-    count: EventCount = { events: 0 },
-    reserved = new TurnMap<Change, Buffer>(),
-  ) {
-    this.#reserved = reserved;
-    this.#resource = resource;
-    this.#show = show;
-    this.#count = count;
-  }
-
-  /** Whether what is to be told of these changes may be written at once. */
-  fit(changes: readonly Change[]): boolean {
-    this.#keep(changes);
-    return this.#objectBytes <= MAX_PENDING_BYTES;
-  }
-
-  /** What one change is to whom the selection shows it, for a watcher by itself: its parts, in which the object is shared. */
-  partsOf(change: Change, namespace: string, selection: Selection): readonly Buffer[] | undefined {
-    const type = typeSeen(change, namespace, selection);
-    if (!type) return undefined;
-    this.#count.events++;
-    const bytes = this.#bytesOf(change, type);
-    return [FRAME_HEADS[type], this.#shown.getOrMake(bytes, () => this.#show(bytes)), FRAME_TAIL];
-  }
-
-  /** The frames of those changes that the selection shows, in a row; undefined when it shows none. */
-  encode(changes: readonly Change[], namespace: string, selection: Selection): Buffer | undefined {
-    this.#keep(changes);
-    const everything = namespace === '' && selection.all;
-    if (everything && this.#whole) {
-      this.#count.events += this.#wholeCount;
-      return this.#whole;
-    }
-    const frames: Buffer[] = [];
-    for (const change of changes) {
-      const type = typeSeen(change, namespace, selection);
-      if (type) frames.push(this.#frame(change, type));
-    }
-    const whole = frames.length > 1 ? Buffer.concat(frames) : frames[0];
-    if (everything) {
-      this.#whole = whole;
-      this.#wholeCount = frames.length;
-    }
-    this.#count.events += frames.length;
-    return whole;
-  }
-
-  /** Frames are kept for as long as the same changes are being told: until the turn of the event loop ends. */
-  #keep(changes: readonly Change[]): void {
-    if (this.#batch === changes) return;
-    if (!this.#batch) {
-      setImmediate(() => {
-        this.#batch = undefined;
-        this.#frames.clear();
-        this.#whole = undefined;
-      });
-    }
-    this.#batch = changes;
-    this.#frames.clear();
-    this.#whole = undefined;
-    this.#objectBytes = changes.reduce((sum, { entry }) => sum + entry.bytes.length, 0);
-  }
-
-  /** An object that no longer matches is shown as it last did, under the revision at which it stopped. */
-  #bytesOf(change: Change, seen: ChangeType): Buffer {
-    const { type, entry, previous, revision } = change;
-    if (seen !== 'DELETED' || type === 'DELETED' || !previous) return entry.bytes;
-    return this.#reserved.getOrMake(change, () => this.#resource.cache.bytes.reserve(previous.bytes, revision));
-  }
-
-  #frame(change: Change, type: ChangeType): Buffer {
-    let frames = this.#frames.get(change);
-    if (!frames) {
-      frames = new Map<ChangeType, Buffer>();
-      this.#frames.set(change, frames);
-    }
-    let frame = frames.get(type);
-    if (!frame) {
-      frame = eventFrame(type, this.#show(this.#bytesOf(change, type)));
-      frames.set(type, frame);
-    }
-    return frame;
-  }
-}
-
-/** As what a watcher sees a change, if it does. */
-function typeSeen(change: Change, namespace: string, selection: Selection): ChangeType | undefined {
-  if (namespace !== '' && change.entry.namespace !== namespace) return undefined;
-  return selection.all ? change.type : seenAs(change, selection);
-}
-
-/** What a change looks like to who sees only some objects: an object that stops matching is deleted to them. */
-function seenAs({ type, entry, previous }: Change, selection: Selection): ChangeType | undefined {
-  const is = type !== 'DELETED' && selection.matches(entry);
-  const was = previous !== undefined && selection.matches(previous);
-  if (is) return was ? 'MODIFIED' : 'ADDED';
-  return was ? 'DELETED' : undefined;
-}
-
-const frameHead = (type: string) => Buffer.from(`{"type":"${type}","object":`);
-const FRAME_HEADS: Readonly<Record<ChangeType | 'BOOKMARK' | 'ERROR', Buffer>> = {
-  ADDED: frameHead('ADDED'),
-  MODIFIED: frameHead('MODIFIED'),
-  DELETED: frameHead('DELETED'),
-  BOOKMARK: frameHead('BOOKMARK'),
-  ERROR: frameHead('ERROR'),
-};
-const FRAME_TAIL = Buffer.from('}\n');
-
-const eventFrame = (type: keyof typeof FRAME_HEADS, object: Buffer): Buffer =>
-  Buffer.concat([FRAME_HEADS[type], object, FRAME_TAIL]);
 
 /** Serves the watches of one api-server. */
 export class WatchServer {
   readonly #registry: Registry;
   readonly #signal: AbortSignal;
   /** By what the client wants: the object, or a version of its metadata. */
-  readonly #frames = new Map<Resource, Map<string, EventFrames>>();
+  readonly #frames = new Map<ServedResource, Map<string, EventFrames>>();
   /** Rows of tables, by what of the object they include and the version. */
-  readonly #rows = new Map<Resource, Map<string, TurnMap<Buffer, TableRow>>>();
-  readonly #reserved = new TurnMap<Change, Buffer>();
-  readonly #sent = new Map<Resource, EventCount>();
+  readonly #rows = new Map<ServedResource, Map<string, TurnMap<Buffer, TableRow>>>();
+  readonly #departed = new TurnMap<Change, Buffer>();
+  readonly #sent = new Map<ServedResource, EventCount>();
 
   /** @param signal aborted when the server stops: watches end. */
   constructor(registry: Registry, signal: AbortSignal) {
@@ -189,7 +54,7 @@ export class WatchServer {
   }
 
   /** Returns when the watch has ended. */
-  async serve(exchange: Exchange, resource: Resource): Promise<void> {
+  async serve(exchange: Exchange, resource: ServedResource): Promise<void> {
     const { namespace } = exchange;
     const { query } = exchange.info;
     const options = parseWatchOptions(query);
@@ -205,11 +70,11 @@ export class WatchServer {
   }
 
   /** How many events watchers were sent, by resource. */
-  *eventsSent(): Iterable<[Resource, number]> {
+  *eventsSent(): Iterable<[ServedResource, number]> {
     for (const [resource, { events }] of this.#sent) yield [resource, events];
   }
 
-  #framesFor(exchange: Exchange, resource: Resource): EventFrames {
+  #framesFor(exchange: Exchange, resource: ServedResource): EventFrames {
     const count = this.#sent.get(resource) ?? { events: 0 };
     this.#sent.set(resource, count);
     const { form, metaVersion } = exchange.accepted;
@@ -217,7 +82,7 @@ export class WatchServer {
       const include = parseIncludeObject(exchange.info.query);
       const forms = ensure(this.#rows, resource, () => new Map<string, TurnMap<Buffer, TableRow>>());
       const rows = ensure(forms, `${include}/${metaVersion}`, () => new TurnMap<Buffer, TableRow>());
-      return new EventFrames(resource, tableShow(resource, include, metaVersion, rows), count, this.#reserved);
+      return new EventFrames(resource, tableShow(resource, include, metaVersion, rows), count, this.#departed);
     }
     const frames = ensure(this.#frames, resource, () => new Map<string, EventFrames>());
     return ensure(frames, form === 'object' ? form : metaVersion, () => {
@@ -225,7 +90,7 @@ export class WatchServer {
         form === 'object'
           ? (served) => resource.serve(served)
           : (served) => partialMetadata(resource, resource.serve(served), metaVersion);
-      return new EventFrames(resource, show, count, this.#reserved);
+      return new EventFrames(resource, show, count, this.#departed);
     });
   }
 }
@@ -239,35 +104,10 @@ function ensure<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   return value;
 }
 
-const ROWS_END = Buffer.from(']}');
-
-/**
- * Each event's object is a table of one row; only the first one names the columns. A row takes milliseconds to make of a large
- * object: it is made once for all watchers that are told of it in the same turn.
- */
-function tableShow(
-  resource: Resource,
-  include: IncludeObject,
-  apiVersion: MetaVersion,
-  rows: TurnMap<Buffer, TableRow>,
-): Show {
-  let columns: object[] | undefined = columnDefinitions(resource.kind);
-  return (served) => {
-    const { resourceVersion, row } = rows.getOrMake(served, () => {
-      const object = resource.parse(served);
-      const made = tableRow(resource.kind, object, include, Date.now(), apiVersion);
-      return { resourceVersion: object.metadata.resourceVersion, row: Buffer.from(JSON.stringify(made)) };
-    });
-    const table = { kind: 'Table', apiVersion, metadata: { resourceVersion }, columnDefinitions: columns };
-    columns = undefined;
-    return Buffer.concat([Buffer.from(`${JSON.stringify(table).slice(0, -1)},"rows":[`), row, ROWS_END]);
-  };
-}
-
 class Watch {
   readonly #exchange: Exchange;
   readonly #registry: Registry;
-  readonly #resource: Resource;
+  readonly #resource: ServedResource;
   readonly #namespace: string;
   readonly #selection: Selection;
   readonly #frames: EventFrames;
@@ -281,7 +121,7 @@ class Watch {
   constructor(
     exchange: Exchange,
     registry: Registry,
-    resource: Resource,
+    resource: ServedResource,
     namespace: string,
     selection: Selection,
     frames: EventFrames,

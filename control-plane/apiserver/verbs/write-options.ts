@@ -7,7 +7,7 @@ import { badRequest, invalidObject } from '../../../api/machinery/status-error.t
 import { DeleteOptions } from '../../../api/meta/delete-options.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
-import type { Resource } from '../catalogue/served-resource.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
 import { isTrue } from '../http/request-info.ts';
 
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
@@ -32,7 +32,12 @@ export function parseFieldValidation(query: URLSearchParams, kind: string): Fiel
 }
 
 /** Decodes a body as an object of the resource; what it says beyond the schema is refused, told or passed over. */
-export function decodeBody(resource: Resource, body: Buffer, validation: FieldValidation, exchange: Exchange): Stored {
+export function decodeBody(
+  resource: ServedResource,
+  body: Buffer,
+  validation: FieldValidation,
+  exchange: Exchange,
+): Stored {
   const parsed = exchange.parseBody(body, validation !== 'Ignore');
   const decoded = resource.decode(parsed.value);
   reportBody(resource.kind, parsed, decoded.problems, validation, exchange);

@@ -1,4 +1,4 @@
-import type { Credentials, User } from '../../http/request.ts';
+import type { Credentials, User } from '../../http/user.ts';
 
 /**
  * Tells who is asking. Answers undefined when the request carries no credentials of the kind it knows, and throws a 401

@@ -2,7 +2,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { secrets, type Secret } from '../../../../api/core/secret.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
-import { AUTHENTICATED_GROUP, BOOTSTRAPPERS_GROUP } from '../../http/identities.ts';
+import { AUTHENTICATED_GROUP, BOOTSTRAPPERS_GROUP } from '../../http/user.ts';
 import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
 import { own } from '../../../../api/machinery/own.ts';
 

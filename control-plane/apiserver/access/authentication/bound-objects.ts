@@ -1,21 +1,9 @@
 /** What service account tokens may be bound to, and whether it is still there. */
 import { nodes } from '../../../../api/core/node.ts';
 import { secrets } from '../../../../api/core/secret.ts';
-import type { ObjectMeta } from '../../../../api/meta/object-meta.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
+import { lifeOf, type Life } from './life.ts';
 import type { ServiceAccountIndex } from './service-account-index.ts';
-
-/** An object as a token's binding sees it. */
-export interface Life {
-  readonly uid: string;
-  /** When its deletion was asked for (plus grace), in ms since the epoch; undefined while it is to stay. */
-  readonly endsAt: number | undefined;
-}
-
-export const lifeOf = (metadata: ObjectMeta | undefined): Life => ({
-  uid: metadata?.uid ?? '',
-  endsAt: metadata?.deletionTimestamp === undefined ? undefined : Date.parse(metadata.deletionTimestamp),
-});
 
 export interface BoundObjects {
   serviceAccount(namespace: string, name: string): Life | undefined;

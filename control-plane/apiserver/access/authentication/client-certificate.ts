@@ -1,8 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { unauthorized } from '../../../../api/machinery/status-error.ts';
-import type { Credentials, User } from '../../http/request.ts';
+import { authenticated, type Credentials, type User } from '../../http/user.ts';
 import type { Authenticator } from './authenticator.ts';
-import { authenticated } from '../../http/identities.ts';
 
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const ANY_USAGE = '2.5.29.37.0';

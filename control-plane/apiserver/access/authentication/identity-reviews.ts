@@ -3,7 +3,7 @@ import type { SelfSubjectReview, UserInfo } from '../../../../api/authentication
 import type { TokenReview, TokenReviewStatus } from '../../../../api/authentication/token-review.ts';
 import { badRequest } from '../../../../api/machinery/status-error.ts';
 import type { Action, ActionRequest } from '../../http/action.ts';
-import type { User } from '../../http/request.ts';
+import type { User } from '../../http/user.ts';
 import { InvalidTokenError, type TokenAuthenticator } from './token-authenticator.ts';
 
 const CREATED = 201;

@@ -3,7 +3,7 @@
  * https://kubernetes.io/docs/concepts/configuration/secret/#serviceaccount-token-secrets
  */
 import { createPrivateKey } from 'node:crypto';
-import { serviceAccountUserName } from '../../http/identities.ts';
+import { serviceAccountUserName } from '../../http/user.ts';
 import { keyId, signJws } from './jws.ts';
 import { own } from '../../../../api/machinery/own.ts';
 

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { secrets } from '../../../../api/core/secret.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
-import { authenticated, serviceAccountGroups, serviceAccountUserName } from '../../http/identities.ts';
+import { authenticated, serviceAccountGroups, serviceAccountUserName } from '../../http/user.ts';
 import { LEGACY_ISSUER, readLegacySubject, type LegacySubject } from './legacy-token.ts';
 import type { ServiceAccountIndex } from './service-account-index.ts';
 import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';

@@ -1,8 +1,7 @@
 import { unauthorized } from '../../../../api/machinery/status-error.ts';
-import type { Credentials, User } from '../../http/request.ts';
+import { ANONYMOUS, type Credentials, type User } from '../../http/user.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { ClientCertificateAuthenticator } from './client-certificate.ts';
-import { ANONYMOUS } from '../../http/identities.ts';
 import { InvalidTokenError, type TokenAuthenticator } from './token-authenticator.ts';
 
 const BEARER = /^bearer +([^ ]+)$/i;

@@ -1,6 +1,6 @@
 import { serviceAccounts } from '../../../../api/core/service-account.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
-import { lifeOf, type Life } from './bound-objects.ts';
+import { lifeOf, type Life } from './life.ts';
 
 /** What authentication and admission need to know of a service account. */
 export interface ServiceAccountEntry extends Life {

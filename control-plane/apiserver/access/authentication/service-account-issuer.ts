@@ -1,7 +1,7 @@
 /** Service account tokens as they are issued: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/ */
 import { createPrivateKey, createPublicKey, randomUUID, type KeyObject } from 'node:crypto';
 import { keyId, signJws } from './jws.ts';
-import { serviceAccountUserName } from '../../http/identities.ts';
+import { serviceAccountUserName } from '../../http/user.ts';
 
 export interface ObjectIdentity {
   readonly name: string;

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import type { User } from '../../http/request.ts';
-import type { BoundObjects, Life } from './bound-objects.ts';
-import { authenticated, serviceAccountGroups, serviceAccountUserName } from '../../http/identities.ts';
+import { authenticated, serviceAccountGroups, serviceAccountUserName, type User } from '../../http/user.ts';
+import type { BoundObjects } from './bound-objects.ts';
+import type { Life } from './life.ts';
 import type { KubernetesClaims, ObjectIdentity } from './service-account-issuer.ts';
 import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
 import { VerifiedTokens } from './verified-tokens.ts';

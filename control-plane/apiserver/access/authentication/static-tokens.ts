@@ -1,5 +1,4 @@
-import type { User } from '../../http/request.ts';
-import { authenticated } from '../../http/identities.ts';
+import { authenticated, type User } from '../../http/user.ts';
 import type { AuthenticatedToken, TokenAuthenticator } from './token-authenticator.ts';
 
 /** A line of the token file does not say whose token it is. The message names the line and never the token. */

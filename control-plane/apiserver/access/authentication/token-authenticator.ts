@@ -1,4 +1,4 @@
-import type { User } from '../../http/request.ts';
+import type { User } from '../../http/user.ts';
 
 export interface AuthenticatedToken {
   readonly user: User;

@@ -21,9 +21,8 @@ import type {
 } from '../../../../api/authorization/self-subject-rules-review.ts';
 import { subjectAccessReviews, type SubjectAccessReview } from '../../../../api/authorization/subject-access-review.ts';
 import type { Action, ActionAnswer, ActionRequest } from '../../http/action.ts';
-import { nodeNameOf } from '../../http/identities.ts';
+import { nodeNameOf, type User } from '../../http/user.ts';
 import { placeObject } from '../../catalogue/object-meta.ts';
-import type { User } from '../../http/request.ts';
 import type { Attributes, Authorizer } from './authorizer.ts';
 import type { RbacAuthorizer } from './rbac-authorizer.ts';
 

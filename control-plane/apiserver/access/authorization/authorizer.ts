@@ -1,4 +1,5 @@
-import type { RequestInfo, User } from '../../http/request.ts';
+import type { User } from '../../http/user.ts';
+import type { RequestInfo } from '../../http/request-info.ts';
 
 /** What is asked to be allowed: upstream's `authorizer.Attributes`. */
 export type Attributes = Pick<

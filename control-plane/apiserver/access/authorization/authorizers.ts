@@ -1,5 +1,4 @@
-import { PRIVILEGED_GROUP } from '../../http/identities.ts';
-import type { User } from '../../http/request.ts';
+import { PRIVILEGED_GROUP, type User } from '../../http/user.ts';
 import type { Attributes, Authorizer, Decision } from './authorizer.ts';
 
 const ALLOWED: Decision = { allowed: true, reason: '' };

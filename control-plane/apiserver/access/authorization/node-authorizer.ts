@@ -1,7 +1,6 @@
 import { parseFieldSelector, requiredValue, SelectorError } from '../../../../api/machinery/selectors.ts';
 import type { PolicyRule } from '../../../../api/rbac/rules.ts';
-import { nodeNameOf } from '../../http/identities.ts';
-import type { User } from '../../http/request.ts';
+import { nodeNameOf, type User } from '../../http/user.ts';
 import type { Attributes, Authorizer, Decision } from './authorizer.ts';
 import type { PodGraph, ReferencedKind } from './pod-graph.ts';
 import { ruleAllows } from './policy-rule.ts';

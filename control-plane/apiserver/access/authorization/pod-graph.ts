@@ -1,7 +1,7 @@
 import { pods, type Pod } from '../../../../api/core/pod.ts';
 import { podReferences } from '../../../../api/core/pod-references.ts';
 import { MIRROR_ANNOTATION } from '../../../../api/core/pod-update-validation.ts';
-import { lifeOf, type Life } from '../authentication/bound-objects.ts';
+import { lifeOf, type Life } from '../authentication/life.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 
 export type ReferencedKind = 'secret' | 'configmap' | 'serviceaccount' | 'persistentvolumeclaim';

@@ -1,5 +1,5 @@
 import type { PolicyRule, RoleRef } from '../../../../api/rbac/rules.ts';
-import type { User } from '../../http/request.ts';
+import type { User } from '../../http/user.ts';
 import type { Attributes, Authorizer, Decision } from './authorizer.ts';
 import { ruleAllows } from './policy-rule.ts';
 import type { RbacIndex } from './rbac-index.ts';

@@ -3,9 +3,8 @@ import { clusterRoles } from '../../../../api/rbac/cluster-role.ts';
 import { roleBindings, type RoleBinding } from '../../../../api/rbac/role-binding.ts';
 import { roles } from '../../../../api/rbac/role.ts';
 import type { PolicyRule, RoleRef, Subject } from '../../../../api/rbac/rules.ts';
-import { serviceAccountUserName } from '../../http/identities.ts';
+import { serviceAccountUserName, type User } from '../../http/user.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
-import type { User } from '../../http/request.ts';
 import type { Decision } from './authorizer.ts';
 
 /** That a binding gives a role to one subject. */

@@ -14,7 +14,7 @@ import {
   PRIVILEGED_GROUP,
   SERVICE_ACCOUNTS_GROUP,
   UNAUTHENTICATED_GROUP,
-} from '../../http/identities.ts';
+} from '../../http/user.ts';
 import { componentRoles } from './component-roles.ts';
 import { controllerRoles } from './controller-roles.ts';
 import { aggregated, aggregatesTo, core, group, recordEvents, rule, systemAccount, urls, user, READ } from './rule.ts';

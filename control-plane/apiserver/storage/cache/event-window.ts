@@ -1,5 +1,5 @@
 /** The latest changes of a kind, from which watches resume. Bounded by count and by bytes. */
-import type { Entry } from './resource-cache.ts';
+import type { Entry } from './entry.ts';
 
 export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
 

@@ -44,7 +44,7 @@ export class ObjectBytes {
   }
 
   /** Served bytes under another revision, as a deleted object is shown under that of its deletion. */
-  reserve(served: Buffer, revision: number): Buffer {
+  atRevision(served: Buffer, revision: number): Buffer {
     return this.#splice(served, this.#afterRevision(served), revision);
   }
 

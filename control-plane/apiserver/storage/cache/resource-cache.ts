@@ -4,41 +4,22 @@
  */
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import type { StoreEvent } from '../../../store/store.ts';
+import { entryKey, keyPrefix, type Entry, type EntryIndex } from './entry.ts';
 import { EventWindow, type Change } from './event-window.ts';
 import { ObjectBytes } from './object-bytes.ts';
 import { OrderedEntries } from './ordered-entries.ts';
 
-/** What selectors look at. */
-export interface EntryIndex {
-  readonly labels: Readonly<Record<string, string>>;
-  /** Values of the kind's selectable fields, in the order in which the kind names them. */
-  readonly fields: readonly string[];
-}
-
-export interface Entry extends EntryIndex {
-  /** `namespace/name`, or the name alone for kinds of the cluster. */
-  readonly key: string;
-  readonly namespace: string;
-  readonly name: string;
-  /** The served bytes. Shared by everybody who reads: not to be changed. */
-  readonly bytes: Buffer;
-  readonly revision: number;
-}
-
-/** Told of changes in the order of their revisions, after readers can see them. */
 /**
- * `written` is the object that this server has just written, where it was this server: it has no resourceVersion yet, and
+ * Told of changes in the order of their revisions, in the moment in which readers see them. `written` is the object that this server has just written, where it was this server: it has no resourceVersion yet, and
  * it is shared, so not to be changed.
  */
 export type ChangeFollower = (change: Change, written: KubeObject | undefined) => void;
 
+/** Told of changes in the order of their revisions, after readers can see them. */
 export type ChangeListener = (changes: readonly Change[]) => void;
 
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
-export const entryKey = (namespace: string, name: string): string => (namespace ? `${namespace}/${name}` : name);
-/** What the keys of a namespace begin with; '' for all namespaces. */
-export const keyPrefix = (namespace: string): string => (namespace ? `${namespace}/` : '');
 /** The character after `/`, which ends the range of a namespace's keys. */
 const AFTER_SLASH = '0';
 const endOf = (namespace: string): string | undefined => (namespace ? `${namespace}${AFTER_SLASH}` : undefined);
@@ -134,7 +115,7 @@ export class ResourceCache {
     } else if (previous) {
       const entry = {
         ...previous,
-        bytes: this.bytes.reserve(previous.bytes, event.revision),
+        bytes: this.bytes.atRevision(previous.bytes, event.revision),
         revision: event.revision,
       };
       this.#byKey.delete(key);

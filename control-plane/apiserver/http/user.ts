@@ -1,5 +1,20 @@
-/** Names that upstream gives to users and groups. */
-import type { User } from './request.ts';
+/** Who is asking, what authentication looks at to know, and the names that upstream gives to users and groups. */
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** Who is asking: upstream's `user.Info`. */
+export interface User {
+  readonly name: string;
+  readonly uid?: string;
+  readonly groups: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** What authentication looks at. */
+export interface Credentials {
+  readonly headers: IncomingHttpHeaders;
+  /** The client certificate in DER, when TLS has verified it against the client CA. */
+  readonly clientCertificate?: { readonly subject: string; readonly raw: Buffer };
+}
 
 export const AUTHENTICATED_GROUP = 'system:authenticated';
 export const UNAUTHENTICATED_GROUP = 'system:unauthenticated';

@@ -1,0 +1,13 @@
+import type { ObjectMeta } from '../../../../api/meta/object-meta.ts';
+
+/** An object as a token's binding sees it. */
+export interface Life {
+  readonly uid: string;
+  /** When its deletion was asked for (plus grace), in ms since the epoch; undefined while it is to stay. */
+  readonly endsAt: number | undefined;
+}
+
+export const lifeOf = (metadata: ObjectMeta | undefined): Life => ({
+  uid: metadata?.uid ?? '',
+  endsAt: metadata?.deletionTimestamp === undefined ? undefined : Date.parse(metadata.deletionTimestamp),
+});

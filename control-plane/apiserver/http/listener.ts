@@ -1,0 +1,115 @@
+/** The api-server's listener: TLS, HTTP/1.1 and HTTP/2. */
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import http2, { type Http2ServerResponse } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { methodNotAllowed } from '../../../api/machinery/status-error.ts';
+import { guarded } from '../../../client/guard.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { LONGEST_HEAD_BYTES } from '../../../client/upgrade.ts';
+import { limitConnections, LISTENER_OPTIONS } from './listener-limits.ts';
+import type { Request, Response } from './message.ts';
+import { RequestTurns } from './request-turns.ts';
+import { rawAnswer } from './status-answers.ts';
+
+/** Upstream bounds their bytes alone. A proxy that acts for users sends one for each group; Node takes 1,000, and 128 of HTTP/2. */
+const MOST_HEADERS = 10_000;
+
+export interface ListenerOptions {
+  /** PEM. `clientCA` signs the certificates of clients. */
+  readonly tls: { readonly cert: string | Buffer; readonly key: string | Buffer; readonly clientCA: string | Buffer };
+  /** 127.0.0.1 and the like; all addresses when absent. */
+  readonly address?: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly onRequest: (request: Request, response: Response) => void;
+  /** Whether a request that offers to upgrade its connection is taken at its word; to all others the offer is void. */
+  readonly upgrades: (request: IncomingMessage) => boolean;
+  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly logger: Logger;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Takes new serving certificates into use, for connections from now on. */
+  setCertificate(cert: string | Buffer, key: string | Buffer): void;
+  /** Takes no more connections; resolves when the last one has ended. */
+  close(): Promise<void>;
+  destroyConnections(): void;
+}
+
+/** Resolves when it listens. */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { tls, logger } = options;
+  const turns = new RequestTurns();
+  const onRequest = (request: Request, response: Response): void => {
+    // An emitter that nobody listens to throws what it fails with. A client that went away is noticed by its closing.
+    request.on('error', onStreamError);
+    response.on('error', onStreamError);
+    if ('stream' in request) {
+      if (request.stream.session) turns.take(request.stream.session, () => options.onRequest(request, response));
+    } else if (response.socket) {
+      options.onRequest(request, response);
+    } else {
+      // Pipelined: the socket is still another response's.
+      turns.wait(request.socket, () => options.onRequest(request, response));
+    }
+  };
+
+  const onStreamError = (error: Error): void => logger.debug({ err: error }, 'request or response interrupted');
+
+  /** A tunnel through this server to somewhere else. */
+  const refuseTunnel = (_request: Request, connection: Duplex | Http2ServerResponse): void => {
+    const { status } = methodNotAllowed();
+    if ('writeHead' in connection) connection.writeHead(405, { 'Content-Type': 'application/json' });
+    connection.on('error', onStreamError);
+    connection.end('writeHead' in connection ? JSON.stringify(status) : rawAnswer(status));
+  };
+
+  const server = http2.createSecureServer({
+    allowHTTP1: true,
+    cert: tls.cert,
+    key: tls.key,
+    ca: tls.clientCA,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    ...LISTENER_OPTIONS,
+    settings: { ...LISTENER_OPTIONS.settings, maxHeaderListSize: LONGEST_HEAD_BYTES },
+    maxHeaderListPairs: MOST_HEADERS,
+  } as http2.SecureServerOptions);
+  limitConnections(server);
+  // Of HTTP/1.1, in which commands come. Node reads them off the server; there are no such options.
+  Object.assign(server, {
+    maxHeaderSize: LONGEST_HEAD_BYTES,
+    maxHeadersCount: MOST_HEADERS,
+    shouldUpgradeCallback: options.upgrades,
+  });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    socket.setNoDelay(true);
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.on('request', onRequest);
+  server.on('upgrade', options.onUpgrade);
+  server.on(
+    'connect',
+    guarded(refuseTunnel, (error) => logger.error({ err: error }, 'failed to reject CONNECT request')),
+  );
+  server.on('tlsClientError', (error: Error) => logger.debug({ err: error }, 'TLS handshake failed'));
+  server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'HTTP/2 session failed'));
+  server.listen(options.port, options.address);
+  await once(server, 'listening');
+  server.on('error', (error) => logger.error({ err: error }, 'listener failed'));
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    setCertificate: (cert, key) => server.setSecureContext({ cert, key, ca: tls.clientCA }),
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+    destroyConnections: () => {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}

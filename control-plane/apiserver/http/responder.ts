@@ -1,0 +1,145 @@
+/** Sees every request through to its response: reading it, its time limit, what is answered when it fails. */
+import { timeout as timedOut } from '../../../api/machinery/status-error.ts';
+import { guarded } from '../../../client/guard.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { abandonRequest, ClientGoneError, isClosed } from './back-pressure.ts';
+import { BodyMemory } from './body-memory.ts';
+import { Exchange } from './exchange.ts';
+import type { Request, Response } from './message.ts';
+import { BodyParser } from './request-body.ts';
+import { parseRequestInfo } from './request-info.ts';
+import { requestTimeoutMs } from './request-timeout.ts';
+import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
+import { UnreadAnswers } from './unread-answers.ts';
+
+export interface RequestMetrics {
+  /** A request was answered. @param seconds how long it took; undefined for long-running ones. */
+  answered(exchange: Exchange, seconds: number | undefined): void;
+  /** Returns what ends the count. */
+  longRunning(exchange: Exchange): () => void;
+}
+
+export interface ResponderOptions {
+  /** Answers a request. Throws or rejects with what the client is told. */
+  readonly route: (exchange: Exchange) => void | Promise<void>;
+  readonly metrics: RequestMetrics;
+  readonly logger: Logger;
+}
+
+export class Responder {
+  readonly #options: ResponderOptions;
+  readonly #bodies = new BodyParser();
+  readonly #memory = new BodyMemory();
+  readonly #answering = new Set<Response>();
+  readonly #unread = new UnreadAnswers();
+  /** Never throws or rejects. */
+  readonly respond: (request: Request, response: Response) => void;
+
+  constructor(options: ResponderOptions) {
+    this.#options = options;
+    this.respond = guarded(
+      (request: Request, response: Response) => this.#answer(request, response),
+      (error, request, response) => this.#abandon(error, request, response),
+    );
+  }
+
+  /** Resolves when no request is being answered any more, at the latest after so long. */
+  async settled(limitMs: number): Promise<void> {
+    const deadline = performance.now() + limitMs;
+    while (this.#answering.size > 0 && performance.now() < deadline) {
+      await new Promise((resume) => setTimeout(resume, 10));
+    }
+  }
+
+  close(): void {
+    this.#unread.close();
+  }
+
+  #answer(request: Request, response: Response): void | Promise<void> {
+    if (isClosed(response)) return;
+    let exchange: Exchange;
+    try {
+      exchange = new Exchange(
+        request,
+        response,
+        parseRequestInfo(request.method ?? 'GET', request.url ?? '/'),
+        this.#bodies,
+        this.#memory,
+      );
+    } catch (error) {
+      exchange = new Exchange(request, response, parseRequestInfo('GET', '/'), this.#bodies, this.#memory);
+      this.#fail(exchange, error);
+      return this.#unread.add(request, response);
+    }
+    const startedAt = performance.now();
+    let done: void | Promise<void> = undefined;
+    let timeoutMs: number | undefined;
+    try {
+      timeoutMs = requestTimeoutMs(exchange.info);
+      done = this.#options.route(exchange);
+    } catch (error) {
+      this.#fail(exchange, error);
+    }
+    if (done) return this.#follow(exchange, done, startedAt, timeoutMs);
+    this.#options.metrics.answered(exchange, (performance.now() - startedAt) / 1000);
+    this.#unread.add(request, response);
+  }
+
+  /** A request without a time limit is a long-running one. */
+  async #follow(
+    exchange: Exchange,
+    done: Promise<void>,
+    startedAt: number,
+    timeoutMs: number | undefined,
+  ): Promise<void> {
+    const { request, response } = exchange;
+    this.#answering.add(response);
+    const longRunning = timeoutMs === undefined;
+    const late = guarded(
+      () => this.#expire(exchange),
+      (error) => this.#abandon(error, request, response),
+    );
+    const timer = longRunning ? undefined : setTimeout(late, timeoutMs);
+    const uncount = longRunning ? this.#options.metrics.longRunning(exchange) : undefined;
+    try {
+      await done;
+    } catch (error) {
+      this.#fail(exchange, error);
+    } finally {
+      clearTimeout(timer);
+      uncount?.();
+      exchange.forgetBody();
+      this.#answering.delete(response);
+      this.#options.metrics.answered(exchange, longRunning ? undefined : (performance.now() - startedAt) / 1000);
+      this.#unread.add(request, response);
+    }
+  }
+
+  #expire(exchange: Exchange): void {
+    this.#fail(exchange, requestTimeout());
+    abandonRequest(exchange.request, exchange.response);
+  }
+
+  #fail(exchange: Exchange, error: unknown): void {
+    const { response, info } = exchange;
+    if (error instanceof ClientGoneError || isClosed(response)) return;
+    let status = statusOf(error);
+    if (!status) {
+      status = unforeseen(error);
+      this.#options.logger.error(
+        { err: error, verb: info.verb, path: info.path, auditId: exchange.auditId },
+        'request failed',
+      );
+    }
+    if (response.headersSent) response.destroy();
+    else sendStatus(exchange, status);
+  }
+
+  /** The last resort, where even the answer to a failure has failed. */
+  #abandon(error: unknown, { method, url }: Request, response: Response): void {
+    this.#options.logger.error({ err: error, method, path: url }, 'failed to respond to request');
+    response.destroy();
+  }
+}
+
+const requestTimeout = () => timedOut('Timeout: request did not complete within the allotted timeout', 1);

@@ -1,0 +1,195 @@
+/**
+ * Events of watches in bytes: made once for all watchers of a resource that are told of the same changes in the same form.
+ */
+import type { Change, ChangeType } from '../storage/cache/event-window.ts';
+import type { MetaVersion } from '../http/negotiate.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { Selection } from './selection.ts';
+import { columnDefinitions, tableRow, type IncludeObject } from './table.ts';
+
+/** Bytes that wait for a watcher's connection to take them, at most, besides what the kernel holds. */
+export const MAX_PENDING_BYTES = 128 * 1024;
+
+/** What has been made in this turn of the event loop, for whoever else wants the same: forgotten when the turn ends. */
+export class TurnMap<K, V> {
+  readonly #values = new Map<K, V>();
+
+  getOrMake(key: K, make: () => V): V {
+    const known = this.#values.get(key);
+    if (known !== undefined) return known;
+    if (this.#values.size === 0) setImmediate(() => this.#values.clear());
+    const made = make();
+    this.#values.set(key, made);
+    return made;
+  }
+}
+
+/** Makes the bytes of an object in the form that the client wants. */
+export type Show = (served: Buffer) => Buffer;
+
+export interface TableRow {
+  readonly resourceVersion: string | undefined;
+  readonly row: Buffer;
+}
+
+/** How many events of a resource watchers were sent. */
+export interface EventCount {
+  events: number;
+}
+
+export class EventFrames {
+  readonly #resource: ServedResource;
+  readonly #show: Show;
+  #batch: readonly Change[] | undefined;
+  #frames = new Map<Change, Map<ChangeType, Buffer>>();
+  #whole: Buffer | undefined;
+  #wholeCount = 0;
+  #objectBytes = 0;
+  readonly #count: EventCount;
+  /** By the bytes that are stored. */
+  readonly #shown = new TurnMap<Buffer, Buffer>();
+  /** Objects that no longer match a selection, by the change since which they do not. */
+  readonly #departed: TurnMap<Change, Buffer>;
+
+  /**
+   * `departed` is shared with others that tell of the same changes in other forms; `count` grows by the events of everything
+   * that is encoded: each watcher sends what it has encoded.
+   */
+  constructor(
+    resource: ServedResource,
+    show: Show,
+    count: EventCount = { events: 0 },
+    departed = new TurnMap<Change, Buffer>(),
+  ) {
+    this.#departed = departed;
+    this.#resource = resource;
+    this.#show = show;
+    this.#count = count;
+  }
+
+  /** Whether what is to be told of these changes may be written at once. */
+  fit(changes: readonly Change[]): boolean {
+    this.#keep(changes);
+    return this.#objectBytes <= MAX_PENDING_BYTES;
+  }
+
+  /** What one change is to whom the selection shows it, for a watcher by itself: its parts, in which the object is shared. */
+  partsOf(change: Change, namespace: string, selection: Selection): readonly Buffer[] | undefined {
+    const type = typeSeen(change, namespace, selection);
+    if (!type) return undefined;
+    this.#count.events++;
+    const bytes = this.#bytesOf(change, type);
+    return [FRAME_HEADS[type], this.#shown.getOrMake(bytes, () => this.#show(bytes)), FRAME_TAIL];
+  }
+
+  /** The frames of those changes that the selection shows, in a row; undefined when it shows none. */
+  encode(changes: readonly Change[], namespace: string, selection: Selection): Buffer | undefined {
+    this.#keep(changes);
+    const everything = namespace === '' && selection.all;
+    if (everything && this.#whole) {
+      this.#count.events += this.#wholeCount;
+      return this.#whole;
+    }
+    const frames: Buffer[] = [];
+    for (const change of changes) {
+      const type = typeSeen(change, namespace, selection);
+      if (type) frames.push(this.#frame(change, type));
+    }
+    const whole = frames.length > 1 ? Buffer.concat(frames) : frames[0];
+    if (everything) {
+      this.#whole = whole;
+      this.#wholeCount = frames.length;
+    }
+    this.#count.events += frames.length;
+    return whole;
+  }
+
+  /** Frames are kept for as long as the same changes are being told: until the turn of the event loop ends. */
+  #keep(changes: readonly Change[]): void {
+    if (this.#batch === changes) return;
+    if (!this.#batch) {
+      setImmediate(() => {
+        this.#batch = undefined;
+        this.#frames.clear();
+        this.#whole = undefined;
+      });
+    }
+    this.#batch = changes;
+    this.#frames.clear();
+    this.#whole = undefined;
+    this.#objectBytes = changes.reduce((sum, { entry }) => sum + entry.bytes.length, 0);
+  }
+
+  /** An object that no longer matches is shown as it last did, under the revision at which it stopped. */
+  #bytesOf(change: Change, seen: ChangeType): Buffer {
+    const { type, entry, previous, revision } = change;
+    if (seen !== 'DELETED' || type === 'DELETED' || !previous) return entry.bytes;
+    return this.#departed.getOrMake(change, () => this.#resource.cache.bytes.atRevision(previous.bytes, revision));
+  }
+
+  #frame(change: Change, type: ChangeType): Buffer {
+    let frames = this.#frames.get(change);
+    if (!frames) {
+      frames = new Map<ChangeType, Buffer>();
+      this.#frames.set(change, frames);
+    }
+    let frame = frames.get(type);
+    if (!frame) {
+      frame = eventFrame(type, this.#show(this.#bytesOf(change, type)));
+      frames.set(type, frame);
+    }
+    return frame;
+  }
+}
+
+/** As what a watcher sees a change, if it does. */
+function typeSeen(change: Change, namespace: string, selection: Selection): ChangeType | undefined {
+  if (namespace !== '' && change.entry.namespace !== namespace) return undefined;
+  return selection.all ? change.type : seenAs(change, selection);
+}
+
+/** What a change looks like to who sees only some objects: an object that stops matching is deleted to them. */
+function seenAs({ type, entry, previous }: Change, selection: Selection): ChangeType | undefined {
+  const is = type !== 'DELETED' && selection.matches(entry);
+  const was = previous !== undefined && selection.matches(previous);
+  if (is) return was ? 'MODIFIED' : 'ADDED';
+  return was ? 'DELETED' : undefined;
+}
+
+const frameHead = (type: string) => Buffer.from(`{"type":"${type}","object":`);
+const FRAME_HEADS: Readonly<Record<ChangeType | 'BOOKMARK' | 'ERROR', Buffer>> = {
+  ADDED: frameHead('ADDED'),
+  MODIFIED: frameHead('MODIFIED'),
+  DELETED: frameHead('DELETED'),
+  BOOKMARK: frameHead('BOOKMARK'),
+  ERROR: frameHead('ERROR'),
+};
+const FRAME_TAIL = Buffer.from('}\n');
+
+export const eventFrame = (type: keyof typeof FRAME_HEADS, object: Buffer): Buffer =>
+  Buffer.concat([FRAME_HEADS[type], object, FRAME_TAIL]);
+
+const ROWS_END = Buffer.from(']}');
+
+/**
+ * Each event's object is a table of one row; only the first one names the columns. A row takes milliseconds to make of a large
+ * object: it is made once for all watchers that are told of it in the same turn.
+ */
+export function tableShow(
+  resource: ServedResource,
+  include: IncludeObject,
+  apiVersion: MetaVersion,
+  rows: TurnMap<Buffer, TableRow>,
+): Show {
+  let columns: object[] | undefined = columnDefinitions(resource.kind);
+  return (served) => {
+    const { resourceVersion, row } = rows.getOrMake(served, () => {
+      const object = resource.parse(served);
+      const made = tableRow(resource.kind, object, include, Date.now(), apiVersion);
+      return { resourceVersion: object.metadata.resourceVersion, row: Buffer.from(JSON.stringify(made)) };
+    });
+    const table = { kind: 'Table', apiVersion, metadata: { resourceVersion }, columnDefinitions: columns };
+    columns = undefined;
+    return Buffer.concat([Buffer.from(`${JSON.stringify(table).slice(0, -1)},"rows":[`), row, ROWS_END]);
+  };
+}
