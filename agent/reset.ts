@@ -13,8 +13,8 @@ import { endForgottenShims } from './host/shims.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
 import { Iptables } from './proxy/iptables.ts';
 import { restoreKernel } from './proxy/kernel-tuning.ts';
-import { ContainerLogLinks } from './pods/container-log-links.ts';
-import { removePodLogs } from './pods/pod-files.ts';
+import { ContainerLogLinks } from './pods/logs/container-log-links.ts';
+import { removePodLogs } from './pods/logs/log-files.ts';
 import { PodCgroups } from './resources/pod-cgroups.ts';
 
 /** Sandboxes that are taken down at the same time. */

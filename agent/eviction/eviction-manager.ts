@@ -5,7 +5,7 @@ import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
 import { limitOf, shortages, type Levels, type Shortage, type Threshold } from '../node/pressure.ts';
-import { isCritical, type SourcedPod } from '../pods/pod-source.ts';
+import { isCritical, type SourcedPod } from '../pods/sources/pod-source.ts';
 import type { Meter } from './meter.ts';
 import { evictionOrder, starvedOf, type Starved } from './ranking.ts';
 import { exceededLimit } from './storage-limits.ts';

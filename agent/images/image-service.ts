@@ -3,7 +3,7 @@ import type { Container } from '../../api/core/container.ts';
 import type { Secret } from '../../api/core/secret.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
 import type { AuthConfig, Image, PodSandboxConfig } from '../cri/types.ts';
-import { StartError } from '../pods/start-error.ts';
+import { StartError } from '../pods/containers/start-error.ts';
 import { credentialsFor } from './credentials.ts';
 import { PullBackOff } from './pull-back-off.ts';
 import { defaultPullPolicy, imageName, parseImageReference, type ImageReference } from './reference.ts';

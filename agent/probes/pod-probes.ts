@@ -2,11 +2,11 @@
 import type { Pod } from '../../api/core/pod.ts';
 import type { Probe } from '../../api/core/probe.ts';
 import type { CriClient } from '../cri/client.ts';
-import type { AnyContainer } from '../pods/actions.ts';
-import { liveSandbox, type ObservedContainer, type PodRuntime } from '../pods/observed.ts';
-import { containerOf, isSidecar, type RestartOrder } from '../pods/plan.ts';
-import type { PodMetrics } from '../pods/pod-metrics.ts';
-import type { RecordEvent } from '../pods/pod-services.ts';
+import type { AnyContainer } from '../pods/sync/actions.ts';
+import { liveSandbox, type ObservedContainer, type PodRuntime } from '../pods/sync/observed.ts';
+import { containerOf, isSidecar, type RestartOrder } from '../pods/sync/plan.ts';
+import type { PodMetrics } from '../pods/sync/pod-metrics.ts';
+import type { RecordEvent } from '../pods/sync/pod-dependencies.ts';
 import { ProbeLoop } from './probe-loop.ts';
 import { runProbe } from './run-probe.ts';
 

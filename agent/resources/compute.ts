@@ -11,7 +11,7 @@ import {
 } from '../../api/core/pod-resources.ts';
 import type { LinuxContainerResources } from '../cri/types.ts';
 import type { CgroupLimits } from '../host/cgroup-tree.ts';
-import { isSidecar } from '../pods/plan.ts';
+import { isSidecar } from '../pods/sync/plan.ts';
 
 /** The least and the most that cgroup v1 takes for cpu.shares. */
 const MIN_SHARES = 2;

@@ -10,7 +10,7 @@ import {
   type PodLogOptions,
 } from '../../api/core/pod-log-options.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
-import type { PodDirectory } from '../pods/pod-directory.ts';
+import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import { findLoggedContainer } from './container-lookup.ts';
 import { readLog } from './log-reader.ts';
 import { NodeApiError } from './node-api-error.ts';

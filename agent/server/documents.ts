@@ -1,6 +1,6 @@
 /** The parts of the node API that answer a GET with one text. */
 import type { Pod } from '../../api/core/pod.ts';
-import type { PodDirectory } from '../pods/pod-directory.ts';
+import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { DocumentName } from './node-path.ts';
 import { NodeApiError } from './node-api-error.ts';
 

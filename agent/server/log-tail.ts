@@ -1,6 +1,6 @@
 /** Finds where the last lines of a log start by reading it from its end. */
 import type { FileHandle } from 'node:fs/promises';
-import { LINE_END, parseLogLine } from './log-line.ts';
+import { LINE_END, parseLogLine } from '../pods/logs/log-line.ts';
 
 const BLOCK_BYTES = 64 * 1024;
 

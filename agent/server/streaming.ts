@@ -15,8 +15,8 @@ import {
   type Upgraded,
   type UpgradeAnswer,
 } from '../../client/upgrade.ts';
-import { containerOf } from '../pods/plan.ts';
-import type { PodDirectory } from '../pods/pod-directory.ts';
+import { containerOf } from '../pods/sync/plan.ts';
+import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import { findPod, findRunningContainer, findSandbox } from './container-lookup.ts';
 import { NodeApiError } from './node-api-error.ts';
 import type { StreamPath } from './node-path.ts';

@@ -7,8 +7,8 @@ import type { ContainerStatus } from '../../api/core/pod-status.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { kubernetesVersion } from '../../api/version.ts';
 import { readHostUsage, readOwnFiles, readProcess } from '../host/proc.ts';
-import type { PodDirectory } from '../pods/pod-directory.ts';
-import type { PodMetrics, PodOperation, ProbeOutcome } from '../pods/pod-metrics.ts';
+import type { PodDirectory } from '../pods/sync/pod-directory.ts';
+import type { PodMetrics, PodOperation, ProbeOutcome } from '../pods/sync/pod-metrics.ts';
 import { Exposition } from './exposition.ts';
 import { Counter, Histogram } from './series.ts';
 

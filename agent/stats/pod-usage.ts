@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ContainerStatus } from '../../api/core/pod-status.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { readInterfaces, type InterfaceCounters } from '../host/proc.ts';
-import type { PodDirectory } from '../pods/pod-directory.ts';
+import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import { firstProcess, readCpuUsage, readUsage, type CgroupUsage, type CpuUsage } from '../host/cgroup-usage.ts';
 

@@ -1,5 +1,5 @@
 import { own } from '../../api/machinery/own.ts';
-import { expandWith } from '../pods/expansion.ts';
+import { expandWith } from '../pods/containers/expansion.ts';
 
 /**
  * `subPathExpr`: `$(NAME)` stands for an environment variable of the container, `$$` for a dollar sign. Throws for names

@@ -1,8 +1,12 @@
 import t from 'tap';
 import type { Container } from '../../api/core/container.ts';
 import type { Pod } from '../../api/core/pod.ts';
-import { containerConfig } from '../../agent/pods/container-config.ts';
-import { containerEnvironment, environmentText, variablesWithoutText } from '../../agent/pods/environment.ts';
+import { containerConfig } from '../../agent/pods/containers/container-config.ts';
+import {
+  containerEnvironment,
+  environmentText,
+  variablesWithoutText,
+} from '../../agent/pods/containers/environment.ts';
 
 const RAW = Buffer.from('cafeff0141', 'hex');
 const secret = {

@@ -7,7 +7,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { Pod } from '../../api/core/pod.ts';
 import { CriClient } from '../../agent/cri/client.ts';
-import { rotateLogs } from '../../agent/pods/log-rotation.ts';
+import { rotateLogs } from '../../agent/pods/logs/log-rotation.ts';
 import { HELLO_IMAGE } from '../../agent/images/carried.ts';
 import { run } from '../../agent/host/run.ts';
 import { evilPeers, Peer } from '../agent-probes/evil-peers.ts';

@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { test, type Test } from 'tap';
-import { MirrorPods } from '../../agent/pods/mirror-pods.ts';
+import { MirrorPods } from '../../agent/pods/sources/mirror-pods.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { eventually } from '../support/wait.ts';

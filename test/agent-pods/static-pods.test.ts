@@ -4,7 +4,7 @@ import { mkdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import pino from 'pino';
 import { test, type Test } from 'tap';
-import { StaticPods } from '../../agent/pods/static-pods.ts';
+import { StaticPods } from '../../agent/pods/sources/static-pods.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { eventually } from '../support/wait.ts';
 

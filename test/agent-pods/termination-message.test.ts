@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'tap';
-import { readLogTail } from '../../agent/pods/termination-message.ts';
+import { readLogTail } from '../../agent/pods/containers/termination-message.ts';
 
 const TIME = '2026-01-01T00:00:00.123456789Z';
 const full = (text: string): string => `${TIME} stdout F ${text}\n`;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type Test } from 'tap';
 import { CriClient, CriError } from '../../agent/cri/client.ts';
-import { runHook } from '../../agent/pods/lifecycle-hooks.ts';
+import { runHook } from '../../agent/pods/containers/lifecycle-hooks.ts';
 import { runProbe, type ProbeResult } from '../../agent/probes/run-probe.ts';
 import type { LifecycleHandler, Probe } from '../../api/core/probe.ts';
 import { TestCa, type Issued } from '../client/https-server.ts';

@@ -2,7 +2,7 @@
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { test } from 'tap';
-import { runHook } from '../../agent/pods/lifecycle-hooks.ts';
+import { runHook } from '../../agent/pods/containers/lifecycle-hooks.ts';
 import { decodeServingStatus, encodeHealthRequest } from '../../agent/probes/grpc-health-messages.ts';
 import { HttpResponseReader } from '../../agent/probes/http-response.ts';
 import { requestTarget } from '../../agent/probes/http-target.ts';

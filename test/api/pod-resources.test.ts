@@ -1,6 +1,6 @@
 /** The arithmetic of what pods ask for and may use, which api-server, scheduler and agent share, against a table of upstream's rules. */
 import { test } from 'tap';
-import { admission } from '../../agent/pods/admission.ts';
+import { admission } from '../../agent/pods/sync/admission.ts';
 import { evictionOrder, podRequestOf } from '../../agent/eviction/ranking.ts';
 import { nodeWasLow } from '../../agent/eviction/words.ts';
 import { containerLimits, containerResources, podLimits } from '../../agent/resources/compute.ts';

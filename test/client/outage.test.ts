@@ -4,7 +4,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { Heartbeat } from '../../agent/node/heartbeat.ts';
-import { StatusManager } from '../../agent/pods/status-manager.ts';
+import { StatusManager } from '../../agent/pods/status/status-manager.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { ConnectionError } from '../../client/connection-error.ts';
 import { EventRecorder } from '../../client/event-recorder.ts';

@@ -1,0 +1,79 @@
+/** A container as the runtime takes it. Pure. */
+import type { Pod } from '../../../api/core/pod.ts';
+import type { ContainerConfig, Image, Mount } from '../../cri/types.ts';
+import { containerResources, type ResourceHost } from '../../resources/compute.ts';
+import type { ContainerMount } from '../../volumes/pod-volumes.ts';
+import type { AnyContainer } from '../sync/actions.ts';
+import { bytesOf, byteText, soundText } from './byte-text.ts';
+import { expand } from './expansion.ts';
+import { containerAnnotations, containerLabels } from '../labels.ts';
+import { containerSecurity } from './security-context.ts';
+import { configError } from './start-error.ts';
+
+export interface ContainerInput {
+  readonly pod: Pod;
+  readonly container: AnyContainer;
+  readonly restartCount: number;
+  readonly backOffSeconds: number;
+  readonly image: Image;
+  /** Values may be any bytes. */
+  readonly environment: ReadonlyMap<string, Buffer>;
+  /** Volumes, and the files that the agent itself shows to the container. */
+  readonly mounts: readonly ContainerMount[];
+  readonly host: ResourceHost;
+  readonly targetId?: string;
+}
+
+const PROPAGATION = {
+  private: 'PROPAGATION_PRIVATE',
+  'host-to-container': 'PROPAGATION_HOST_TO_CONTAINER',
+  bidirectional: 'PROPAGATION_BIDIRECTIONAL',
+} as const;
+
+/** Below the sandbox's log directory. */
+export const containerLogPath = (name: string, restartCount: number): string => `${name}/${restartCount}.log`;
+
+/** Throws StartError for arguments that references make something else than text of. */
+export function containerConfig(input: ContainerInput): ContainerConfig {
+  const { pod, container, restartCount, backOffSeconds, image, environment, mounts, host, targetId } = input;
+  const variables = new Map([...environment].map(([name, value]) => [name, byteText(value)]));
+  const expanded = (words: readonly string[] | undefined) => (words ?? []).map((word) => expandWord(word, variables));
+  return {
+    metadata: { name: container.name, attempt: restartCount },
+    image: { image: image.id, userSpecifiedImage: container.image },
+    command: expanded(container.command),
+    args: expanded(container.args),
+    workingDir: container.workingDir ?? '',
+    envs: [...environment].map(([key, value]) => ({ key, value })),
+    mounts: mounts.map(criMount),
+    labels: containerLabels(pod, container),
+    annotations: containerAnnotations(pod, container, restartCount, backOffSeconds),
+    logPath: containerLogPath(container.name, restartCount),
+    stdin: container.stdin ?? false,
+    stdinOnce: container.stdinOnce ?? false,
+    tty: container.tty ?? false,
+    ...(container.lifecycle?.stopSignal && { stopSignal: criSignal(container.lifecycle.stopSignal) }),
+    linux: {
+      resources: containerResources(pod, container, host),
+      securityContext: containerSecurity(pod, container, image, targetId),
+    },
+  };
+}
+
+/** The runtime takes text here, and no other bytes. */
+function expandWord(word: string, variables: ReadonlyMap<string, string>): string {
+  if (!word.includes('$')) return word;
+  const expanded = soundText(bytesOf(expand(byteText(word), variables)));
+  if (expanded === undefined) throw configError(`${JSON.stringify(word)} refers to a value that is not valid UTF-8`);
+  return expanded;
+}
+
+const criMount = ({ containerPath, hostPath, readonly, propagation }: ContainerMount): Mount => ({
+  containerPath,
+  hostPath,
+  readonly,
+  propagation: PROPAGATION[propagation],
+});
+
+/** SIGRTMIN+3 is SIGRTMINPLUS3 in the CRI. */
+const criSignal = (signal: string): string => signal.replace('+', 'PLUS').replace(/-(?=\d)/, 'MINUS');

@@ -1,0 +1,219 @@
+/** Starts one container: image, environment, mounts, creation, start, postStart. */
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Pod } from '../../../api/core/pod.ts';
+import { isNotFound } from '../../../api/machinery/status-error.ts';
+import type { Secret } from '../../../api/core/secret.ts';
+import { VolumeError, type ContainerMount } from '../../volumes/pod-volumes.ts';
+import type { ActionOf, AnyContainer } from '../sync/actions.ts';
+import { containerConfig, containerLogPath } from './container-config.ts';
+import { containerEnvironment, environmentText, variablesWithoutText } from './environment.ts';
+import { hostsFile } from '../sandbox/hosts-file.ts';
+import { runHook } from './lifecycle-hooks.ts';
+import { newestContainer, type PodRuntime } from '../sync/observed.ts';
+import { graceOf } from '../sync/plan.ts';
+import { terminationMessageFile } from '../sync/pod-observer.ts';
+import type { PodServices } from '../sync/pod-dependencies.ts';
+import { podLogDirectory, sandboxConfig } from '../sandbox/sandbox-config.ts';
+import { configError, StartError } from './start-error.ts';
+
+const HOSTS_FILE_MODE = 0o644;
+/** Whoever the container runs as may write its termination message. */
+const TERMINATION_FILE_MODE = 0o666;
+const LOG_DIRECTORY_MODE = 0o755;
+/** The kubelet waits for good; a container that has not been let start for so long is better started afresh. */
+const POST_START_LIMIT_MS = 60 * 60_000;
+const HOOK_FAILED = 'PostStartHookError';
+
+type Start = ActionOf<'startContainer'>;
+
+/** Throws StartError with the reason that kubectl shows. The container runs, or has ended already, when it resolves. */
+export async function startContainer(
+  pod: Pod,
+  runtime: PodRuntime,
+  action: Start,
+  services: PodServices,
+  signal: AbortSignal,
+): Promise<void> {
+  const { container, role } = action;
+  const fail = (error: StartError): StartError => {
+    services.record(pod, 'Warning', 'Failed', `Error: ${failureText(error)}`, container.name);
+    return error;
+  };
+  try {
+    const containerId = await create(pod, runtime, action, services, signal);
+    await start(pod, containerId, action, services, signal);
+    const handler = role === 'init' || role === 'ephemeral' ? undefined : container.lifecycle?.postStart;
+    if (handler) await postStart(pod, containerId, action, handler, services, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    // A failed hook has its own event, which keeps the hook's words to itself: they may hold secrets.
+    throw error instanceof StartError && error.reason !== HOOK_FAILED ? fail(error) : error;
+  }
+}
+
+/** kubectl describe shows the reason alone where an event with the details has gone before. */
+const failureText = ({ reason, message }: StartError): string => (reason.includes('Image') ? reason : message);
+
+async function create(
+  pod: Pod,
+  runtime: PodRuntime,
+  action: Start,
+  services: PodServices,
+  signal: AbortSignal,
+): Promise<string> {
+  const { cri, images, cgroups, record, volumes } = services;
+  const { container, sandboxId, podIPs, restartCount, backOffSeconds } = action;
+  const config = sandboxConfig(pod, 0, cgroups.parentOf(pod), undefined, services.sandbox);
+  const image = await images.ensure(
+    {
+      podUid: pod.metadata?.uid ?? '',
+      container,
+      pullSecrets: (pullSignal) => pullSecrets(pod, services, pullSignal),
+      sandboxConfig: config,
+      event: (type, reason, message) => record(pod, type, reason, message, container.name),
+    },
+    signal,
+  );
+  const environment = await containerEnvironment(pod, container, podIPs, services.environment, signal);
+  const binary = variablesWithoutText(environment);
+  if (binary.length > 0) {
+    const message = `Values of ${binary.join(', ')} are not valid UTF-8, which the runtime may not carry: mount them as files`;
+    record(pod, 'Warning', 'InvalidEnvironmentVariableValues', message, container.name);
+  }
+  const target = container.targetContainerName
+    ? newestContainer(runtime, container.targetContainerName, sandboxId)
+    : undefined;
+  if (container.targetContainerName && target?.state !== 'running') {
+    throw configError(`unable to find target container ${container.targetContainerName}`);
+  }
+  let mounts: ContainerMount[];
+  try {
+    mounts = [
+      ...(await volumes.mountsOf(pod, container, signal, environmentText(environment))),
+      ...(await ownMounts(pod, container, restartCount, podIPs, services)),
+    ];
+  } catch (error) {
+    if (error instanceof VolumeError) throw configError(error.message);
+    throw error;
+  }
+  const request = containerConfig({
+    pod,
+    container,
+    restartCount,
+    backOffSeconds,
+    image,
+    environment,
+    mounts,
+    host: services.resourceHost,
+    targetId: target?.id,
+  });
+  await mkdir(path.join(podLogDirectory(services.sandbox.logDirectory, pod), container.name), {
+    recursive: true,
+    mode: LOG_DIRECTORY_MODE,
+  });
+  // What has begun is brought to its end: a container that is half made would be in the way of the next attempt.
+  return services.starts.run(signal, async () => {
+    try {
+      const containerId = await cri.createContainer(sandboxId, request, config);
+      record(pod, 'Normal', 'Created', 'Container created', container.name);
+      return containerId;
+    } catch (error) {
+      throw new StartError('CreateContainerError', (error as Error).message);
+    }
+  });
+}
+
+async function start(
+  pod: Pod,
+  containerId: string,
+  { container, restartCount }: Start,
+  services: PodServices,
+  signal: AbortSignal,
+): Promise<void> {
+  const logs = podLogDirectory(services.sandbox.logDirectory, pod);
+  const log = path.join(logs, containerLogPath(container.name, restartCount));
+  try {
+    await services.logLinks?.add(pod, container.name, containerId, log);
+  } catch (error) {
+    // Collectors of logs miss it; the container is none the worse.
+    const err = (error as Error).message;
+    services.logger.warn({ pod: pod.metadata?.uid, container: container.name, err }, 'failed to create log symlink');
+  }
+  await services.starts.run(signal, async () => {
+    try {
+      await services.cri.startContainer(containerId);
+    } catch (error) {
+      throw new StartError('RunContainerError', (error as Error).message);
+    }
+  });
+  services.record(pod, 'Normal', 'Started', 'Container started', container.name);
+}
+
+async function postStart(
+  pod: Pod,
+  containerId: string,
+  { container, podIPs }: Start,
+  handler: NonNullable<NonNullable<AnyContainer['lifecycle']>['postStart']>,
+  { cri, record, environment }: PodServices,
+  signal: AbortSignal,
+): Promise<void> {
+  const podIP = podIPs[0] ?? environment.hostIPs[0] ?? '';
+  try {
+    await runHook(handler, { container, containerId, podIP }, cri, { limitMs: POST_START_LIMIT_MS, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    record(pod, 'Warning', 'FailedPostStartHook', 'PostStartHook failed', container.name);
+    record(pod, 'Normal', 'Killing', 'FailedPostStartHook', container.name);
+    await cri.stopContainer(containerId, graceOf(pod));
+    throw new StartError(HOOK_FAILED, (error as Error).message);
+  }
+}
+
+/** /etc/hosts, and the file for the termination message. */
+async function ownMounts(
+  pod: Pod,
+  container: AnyContainer,
+  restartCount: number,
+  podIPs: readonly string[],
+  { volumes, sandbox, hostsFile: hostFile }: PodServices,
+): Promise<ContainerMount[]> {
+  const directory = volumes.podDirectory(pod.metadata?.uid ?? '');
+  const mounts: ContainerMount[] = [];
+  const show = (hostPath: string, containerPath: string) =>
+    mounts.push({ hostPath, containerPath, readonly: false, propagation: 'private' });
+  if (!container.volumeMounts?.some(({ mountPath }) => mountPath === '/etc/hosts')) {
+    const file = path.join(directory, 'etc-hosts');
+    const ofHost = pod.spec?.hostNetwork ? await readFile(hostFile, 'utf8') : '';
+    await writeFile(file, hostsFile(pod, podIPs, sandbox.clusterDomain, ofHost), { mode: HOSTS_FILE_MODE });
+    show(file, '/etc/hosts');
+  }
+  const messagePath = container.terminationMessagePath ?? '/dev/termination-log';
+  if (messagePath) {
+    const file = terminationMessageFile(directory, container.name, restartCount);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, '');
+    // Past the umask.
+    await chmod(file, TERMINATION_FILE_MODE);
+    show(file, messagePath);
+  }
+  return mounts;
+}
+
+async function pullSecrets(pod: Pod, { environment, record }: PodServices, signal: AbortSignal): Promise<Secret[]> {
+  const namespace = pod.metadata?.namespace ?? '';
+  const secrets: Secret[] = [];
+  for (const { name = '' } of pod.spec?.imagePullSecrets ?? []) {
+    try {
+      const secret = await environment.objects.secret(namespace, name, signal);
+      if (secret) secrets.push(secret);
+      else {
+        const message = `Unable to retrieve some image pull secrets (${name}); attempting to pull the image may not succeed.`;
+        record(pod, 'Warning', 'FailedToRetrieveImagePullSecret', message);
+      }
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+  return secrets;
+}

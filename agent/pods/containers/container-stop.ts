@@ -1,0 +1,52 @@
+/** Stops one container: the preStop hook first, within the same grace period. */
+import type { Pod } from '../../../api/core/pod.ts';
+import type { ActionOf } from '../sync/actions.ts';
+import { CriError } from '../../cri/client.ts';
+import { runHook } from './lifecycle-hooks.ts';
+import { liveSandbox, type PodRuntime } from '../sync/observed.ts';
+import type { PodServices } from '../sync/pod-dependencies.ts';
+
+/** What the hook has used up of the grace period leaves the container this much at least. */
+const MIN_GRACE_SECONDS = 2;
+
+export async function stopContainer(
+  pod: Pod,
+  runtime: PodRuntime,
+  action: ActionOf<'stopContainer'>,
+  services: PodServices,
+  signal: AbortSignal,
+): Promise<void> {
+  const { observed, message } = action;
+  services.record(pod, 'Normal', 'Killing', message, observed.name);
+  const startedAt = Date.now();
+  await preStop(pod, runtime, action, services, signal);
+  const usedSeconds = Math.floor((Date.now() - startedAt) / 1000);
+  const graceSeconds = action.graceSeconds === 0 ? 0 : Math.max(MIN_GRACE_SECONDS, action.graceSeconds - usedSeconds);
+  try {
+    await services.cri.stopContainer(observed.id, graceSeconds, { signal });
+  } catch (error) {
+    if (!(error instanceof CriError && error.notFound)) throw error;
+  }
+}
+
+async function preStop(
+  pod: Pod,
+  runtime: PodRuntime,
+  { observed, container, graceSeconds }: ActionOf<'stopContainer'>,
+  { cri, record, environment, logger }: PodServices,
+  signal: AbortSignal,
+): Promise<void> {
+  const handler = container?.lifecycle?.preStop;
+  if (!handler || !container || graceSeconds === 0 || observed.state !== 'running') return;
+  const podIP = liveSandbox(runtime)?.ips[0] ?? environment.hostIPs[0] ?? '';
+  const limit = { limitMs: graceSeconds * 1000, signal };
+  try {
+    await runHook(handler, { container, containerId: observed.id, podIP }, cri, limit);
+  } catch (error) {
+    signal.throwIfAborted();
+    // The hook's words may hold secrets: they stay on the node.
+    const err = (error as Error).message;
+    logger.warn({ pod: pod.metadata?.uid, container: container.name, err }, 'preStop hook failed');
+    record(pod, 'Warning', 'FailedPreStopHook', 'PreStopHook failed', container.name);
+  }
+}

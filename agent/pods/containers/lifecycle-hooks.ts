@@ -1,0 +1,59 @@
+/** Runs `postStart` and `preStop`: https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HTTPGetAction, LifecycleHandler } from '../../../api/core/probe.ts';
+import { MAX_TIMER_MS, withDeadline, type TimeLimit } from '../../../client/deadline.ts';
+import type { CriClient } from '../../cri/client.ts';
+import { httpGet, HttpGetError, type HttpAnswer } from '../../probes/http.ts';
+import { touchTcp } from '../../probes/tcp.ts';
+import type { AnyContainer } from '../sync/actions.ts';
+import { portNumber } from './ports.ts';
+
+export interface HookTarget {
+  readonly container: AnyContainer;
+  readonly containerId: string;
+  /** What http and tcp hooks talk to when they name no host. */
+  readonly podIP: string;
+}
+
+/** Rejects with the reason when the hook fails or its time is up, and with the signal's reason. */
+export async function runHook(
+  handler: LifecycleHandler,
+  target: HookTarget,
+  cri: Pick<CriClient, 'execSync'>,
+  limit: TimeLimit,
+): Promise<void> {
+  const { container, containerId, podIP } = target;
+  const { exec, httpGet: http, tcpSocket, sleep: pause } = handler;
+  await withDeadline({ ...limit, what: 'the hook' }, async (signal) => {
+    const within = { limitMs: limit.limitMs, signal };
+    if (exec) {
+      const result = await cri.execSync(containerId, exec.command ?? [], limit.limitMs / 1000, { signal });
+      if (result.exitCode !== 0) {
+        const output = Buffer.concat([result.stdout, result.stderr]).toString('utf8').trim();
+        throw new Error(
+          `command '${(exec.command ?? []).join(' ')}' exited with ${result.exitCode}: ${output}`.replace(/: $/, ''),
+        );
+      }
+    } else if (http) {
+      const { status } = await askHook(http, target, within);
+      // As with the kubelet any answer will do, but one that is none yet.
+      if (status < 200) throw new Error(`HTTP hook was answered with statuscode: ${status}`);
+    } else if (tcpSocket) {
+      await touchTcp(tcpSocket.host || podIP, portNumber(tcpSocket.port, container), within);
+    } else if (pause) {
+      await sleep(Math.min(pause.seconds * 1000, MAX_TIMER_MS), undefined, { signal });
+    }
+  });
+}
+
+/** A server that turns out to speak plain HTTP is asked again that way, as the kubelet does, without credentials. */
+async function askHook(action: HTTPGetAction, { container, podIP }: HookTarget, limit: TimeLimit): Promise<HttpAnswer> {
+  const request = { action, container, podIP, purpose: 'lifecycle' };
+  try {
+    return await httpGet(request, limit);
+  } catch (error) {
+    if (action.scheme !== 'HTTPS' || !(error instanceof HttpGetError && error.isPlainServer)) throw error;
+    const httpHeaders = action.httpHeaders?.filter(({ name }) => name.toLowerCase() !== 'authorization');
+    return httpGet({ ...request, action: { ...action, scheme: 'HTTP', httpHeaders } }, limit);
+  }
+}

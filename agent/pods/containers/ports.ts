@@ -1,0 +1,11 @@
+/** Ports of containers, by number or by name. */
+import type { Container } from '../../../api/core/container.ts';
+
+/** Throws when the container names no such port. */
+export function portNumber(port: number | string, container: Pick<Container, 'name' | 'ports'>): number {
+  if (typeof port === 'number') return port;
+  const named = container.ports?.find(({ name }) => name === port);
+  const number = named?.containerPort ?? Number(port);
+  if (Number.isInteger(number) && number > 0 && number < 65_536) return number;
+  throw new Error(`couldn't find port: ${JSON.stringify(port)}`);
+}

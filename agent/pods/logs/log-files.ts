@@ -1,0 +1,58 @@
+/** What a pod leaves outside its own directory, and how events name its containers. */
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Pod } from '../../../api/core/pod.ts';
+import { hasCode } from '../../host/files.ts';
+import { containerLogPath } from '../containers/container-config.ts';
+import type { ObservedContainer } from '../sync/observed.ts';
+import { podLogDirectory } from '../sandbox/sandbox-config.ts';
+
+export const removePodLogs = (logDirectory: string, pod: Pod): Promise<void> =>
+  rm(podLogDirectory(logDirectory, pod), { recursive: true, force: true });
+
+/** The name of such a directory ends with the pod's UID. */
+const LOG_DIRECTORY = /^[^_]+_[^_]+_([0-9a-f-]{32,36})$/;
+
+/** Removes the logs of pods that are gone: the agent was killed before it had, or something was in the way. */
+export async function removeOrphanedLogs(
+  logDirectory: string,
+  isKnown: (uid: string) => boolean,
+  failed: (uid: string, error: Error) => void,
+): Promise<void> {
+  for (const name of await namesIn(logDirectory)) {
+    const uid = LOG_DIRECTORY.exec(name)?.[1];
+    if (uid === undefined || isKnown(uid)) continue;
+    try {
+      await rm(path.join(logDirectory, name), { recursive: true, force: true });
+    } catch (error) {
+      failed(uid, error as Error);
+    }
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** The log of one container with what was rotated of it. */
+export async function removeContainerLogs(
+  directory: string,
+  { name, restartCount }: Pick<ObservedContainer, 'name' | 'restartCount'>,
+): Promise<void> {
+  const file = path.join(directory, containerLogPath(name, restartCount));
+  for (const entry of await namesIn(path.dirname(file))) {
+    if (entry.startsWith(path.basename(file))) await rm(path.join(path.dirname(file), entry), { force: true });
+  }
+}
+
+export function fieldPathOf(pod: Pod, container: string): string {
+  const { initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  const has = (containers: readonly { name: string }[]) => containers.some(({ name }) => name === container);
+  const list = has(initContainers) ? 'initContainers' : has(ephemeralContainers) ? 'ephemeralContainers' : 'containers';
+  return `spec.${list}{${container}}`;
+}

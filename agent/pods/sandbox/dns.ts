@@ -1,0 +1,70 @@
+/** The resolver configuration of a pod: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/ */
+import type { Pod } from '../../../api/core/pod.ts';
+import type { DNSConfig } from '../../cri/types.ts';
+
+export interface ClusterDns {
+  /** Addresses of the cluster's DNS service; none when the cluster has none. */
+  readonly servers: readonly string[];
+  /** `cluster.local` */
+  readonly domain: string;
+}
+
+/** glibc's and the kubelet's limits. */
+const MAX_NAMESERVERS = 3;
+const MAX_SEARCHES = 32;
+
+/** Reads `resolv.conf(5)`. */
+export function parseResolvConf(text: string): DNSConfig {
+  const servers: string[] = [];
+  let searches: string[] = [];
+  const options = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const [keyword, ...values] = line
+      .replace(/[#;].*/, '')
+      .trim()
+      .split(/\s+/);
+    if (keyword === 'nameserver' && values[0] !== undefined) servers.push(values[0]);
+    else if (keyword === 'search' || keyword === 'domain')
+      searches = values.map((value) => value.replace(/(.)\.$/, '$1'));
+    // Lines of options add up; of one that is said twice the last counts.
+    else if (keyword === 'options') for (const option of values) options.set(nameOf(option), option);
+  }
+  return { servers, searches, options: [...options.values()] };
+}
+
+/** `ndots` of `ndots:5`. */
+const nameOf = (option: string): string => option.split(':', 1)[0] ?? '';
+
+/** `host` is what the host's own resolv.conf says. */
+export function podDns(pod: Pod, cluster: ClusterDns, host: DNSConfig): DNSConfig {
+  const { hostNetwork, dnsConfig } = pod.spec ?? {};
+  let { dnsPolicy = 'ClusterFirst' } = pod.spec ?? {};
+  if (dnsPolicy === 'ClusterFirst' && hostNetwork) dnsPolicy = 'Default';
+  if (dnsPolicy.startsWith('ClusterFirst') && cluster.servers.length === 0) dnsPolicy = 'Default';
+  const base = baseOf(dnsPolicy, pod.metadata?.namespace ?? '', cluster, host);
+  const options = new Map(base.options.map((option) => [nameOf(option), option]));
+  for (const { name = '', value } of dnsConfig?.options ?? []) {
+    options.set(name, value === undefined || value === '' ? name : `${name}:${value}`);
+  }
+  return {
+    servers: unique([...base.servers, ...(dnsConfig?.nameservers ?? [])]).slice(0, MAX_NAMESERVERS),
+    searches: unique([...base.searches, ...(dnsConfig?.searches ?? [])]).slice(0, MAX_SEARCHES),
+    options: [...options.values()],
+  };
+}
+
+function baseOf(policy: string, namespace: string, cluster: ClusterDns, host: DNSConfig): DNSConfig {
+  switch (policy) {
+    case 'None':
+      return { servers: [], searches: [], options: [] };
+    case 'Default':
+      return host;
+    default: {
+      const { domain, servers } = cluster;
+      const searches = [`${namespace}.svc.${domain}`, `svc.${domain}`, domain, ...host.searches];
+      return { servers, searches: unique(searches), options: ['ndots:5'] };
+    }
+  }
+}
+
+const unique = (values: readonly string[]): string[] => [...new Set(values)];

@@ -1,0 +1,150 @@
+/**
+ * The files of a folder, read again when they change. Neither the folder nor a file in it can end this: what cannot be read now
+ * is read later.
+ */
+import { watch } from 'node:fs';
+import { mkdir, readdir, readlink } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withDeadline } from '../../../client/deadline.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { hasCode } from '../../host/files.ts';
+import { readRegularFile } from '../../host/regular-file.ts';
+
+export interface ManifestFile {
+  readonly path: string;
+  /** Or why there is none. */
+  readonly text: string | Error;
+}
+
+/** An editor writes a file in several steps. */
+const SETTLE_MS = 100;
+/** A folder that is not there is looked for this often. */
+const ABSENT_MS = 1_000;
+/** As with the kubelet. */
+const MAX_BYTES = 10 * 1024 * 1024;
+/** What a link leads to may lie on a server that has gone. */
+const READ_LIMIT_MS = 5_000;
+/** Hidden files as with the kubelet, and those in which Emacs saves what is being edited: they would come before the original. */
+const PASSED_OVER = /^[.#]/;
+
+export interface ManifestFolderOptions {
+  readonly directory: string;
+  /** The folder is read again after this: events tell neither of what links point to, nor of changes elsewhere in a network's folder. */
+  readonly rereadMs: number;
+  readonly logger: Logger;
+}
+
+export class ManifestFolder {
+  readonly #directory: string;
+  readonly #rereadMs: number;
+  readonly #logger: Logger;
+  /** The failure that was logged last: the same again is not worth a line. */
+  #logged: string | undefined;
+  /** Links to nothing, as has been logged. */
+  #dangling: ReadonlySet<string> = new Set();
+  /** Reads that have not ended, perhaps never will: there is no second one of the same file. */
+  readonly #reads = new Map<string, Promise<Buffer>>();
+
+  constructor({ directory, rereadMs, logger }: ManifestFolderOptions) {
+    this.#directory = directory;
+    this.#rereadMs = rereadMs;
+    this.#logger = logger;
+  }
+
+  /** Hands over all files in order of their names, at first and after each change. A folder that is not there has none. */
+  async run(read: (files: readonly ManifestFile[]) => void | Promise<void>, signal: AbortSignal): Promise<void> {
+    await this.#trying(() => mkdir(this.#directory, { recursive: true }));
+    while (!signal.aborted) {
+      const change = this.#nextChange(signal);
+      const files = await this.#trying(() => this.#read());
+      if (files) await read(files);
+      await change;
+      await sleep(SETTLE_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** The watch begins at once, before the folder is read, and anew each time: it ends with the folder that it was set on. */
+  async #nextChange(signal: AbortSignal): Promise<void> {
+    const changed = Promise.withResolvers<void>();
+    const end = new AbortController();
+    const ends = AbortSignal.any([signal, end.signal]);
+    let limitMs = this.#rereadMs;
+    try {
+      const watcher = watch(this.#directory, { signal: ends }, () => changed.resolve());
+      watcher.on('error', () => changed.resolve());
+    } catch (error) {
+      // Instances of inotify are few (128 for root by default), and pods take them too: without one, time alone tells.
+      this.#failed(error as Error, 'failed to watch static pod directory, reading it periodically');
+      if (hasCode(error, 'ENOENT')) limitMs = ABSENT_MS;
+    }
+    await Promise.race([changed.promise, sleep(limitMs, undefined, { signal: ends }).catch(() => undefined)]);
+    end.abort();
+  }
+
+  async #read(): Promise<ManifestFile[]> {
+    const files: ManifestFile[] = [];
+    const dangling = new Set<string>();
+    for (const { name, isLink } of await entriesIn(this.#directory)) {
+      const file = path.join(this.#directory, name);
+      try {
+        files.push({ path: file, text: (await this.#contentOf(file)).toString('utf8') });
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) files.push({ path: file, text: unreadable(error as Error) });
+        else if (isLink) dangling.add(file);
+      }
+    }
+    for (const file of dangling) if (!this.#dangling.has(file)) await this.#logDangling(file);
+    this.#dangling = dangling;
+    return files;
+  }
+
+  async #logDangling(file: string): Promise<void> {
+    const target = await readlink(file).catch((error: Error) => error.message);
+    const err = `broken symbolic link: its target ${target} does not exist`;
+    this.#logger.error({ file, err }, 'static pod manifest rejected');
+  }
+
+  #contentOf(file: string): Promise<Buffer> {
+    const reading = this.#reads.get(file) ?? readRegularFile(file, MAX_BYTES);
+    if (!this.#reads.has(file)) {
+      this.#reads.set(file, reading);
+      void reading.catch(() => undefined).finally(() => this.#reads.delete(file));
+    }
+    return withDeadline({ what: 'reading', limitMs: READ_LIMIT_MS }, () => reading);
+  }
+
+  async #trying<T>(act: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await act();
+    } catch (error) {
+      this.#failed(error as Error, 'failed to read static pod directory, retrying');
+      return undefined;
+    }
+  }
+
+  #failed({ message: err }: Error, message: string): void {
+    if (err !== this.#logged) this.#logger.warn({ directory: this.#directory, err }, message);
+    this.#logged = err;
+  }
+}
+
+const unreadable = (cause: Error): Error => new Error(`cannot read the file: ${cause.message}`, { cause });
+
+interface Entry {
+  readonly name: string;
+  readonly isLink: boolean;
+}
+
+async function entriesIn(directory: string): Promise<Entry[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries
+      .filter((entry) => !entry.isDirectory() && !PASSED_OVER.test(entry.name))
+      .map((entry) => ({ name: entry.name, isLink: entry.isSymbolicLink() }))
+      .sort(({ name: one }, { name: other }) => (one < other ? -1 : 1));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}

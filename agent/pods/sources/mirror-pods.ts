@@ -1,0 +1,198 @@
+/**
+ * Objects in the API that show static pods: created by the agent, and again when somebody deletes them. Each is on its own: one
+ * that the api-server refuses is retried and reported, and holds up no other.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pod } from '../../../api/core/pod.ts';
+import { StatusError } from '../../../api/machinery/status-error.ts';
+import type { ApiClient } from '../../../client/api-client.ts';
+import { backoffMs } from '../../../client/backoff.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { logFailure } from '../../../client/outage.ts';
+import { pods } from '../../../client/resources.ts';
+import { CONFIG_HASH, CONFIG_MIRROR } from '../labels.ts';
+
+export interface MirrorPodsOptions {
+  readonly client: Pick<ApiClient, 'create' | 'delete'>;
+  readonly logger: Logger;
+  readonly nodeName: string;
+  /** Undefined before the node has been registered. */
+  readonly nodeUid: () => string | undefined;
+}
+
+const RETRY = { initialMs: 500, maxMs: 30_000 };
+
+/** Whether an object of the API says that it stands for a static pod. It never runs itself, so that saying so is no gain. */
+export const isMirror = ({ metadata }: Pod): boolean => metadata?.annotations?.[CONFIG_MIRROR] !== undefined;
+
+/** Whether an object of the API shows this very static pod. */
+export const mirrors = (mirror: Pod, staticPod: Pod): boolean =>
+  keyOf(mirror) === keyOf(staticPod) && mirror.metadata?.annotations?.[CONFIG_MIRROR] === staticPod.metadata?.uid;
+
+const keyOf = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?.name}`;
+
+const isStatus = (error: unknown, ...codes: number[]): boolean =>
+  error instanceof StatusError && codes.includes(error.code);
+
+type Step = { readonly kind: 'create' | 'delete'; readonly pod: Pod };
+
+interface Failures {
+  readonly count: number;
+  readonly retryAt: number;
+  /** What has been logged: the same again is not worth a line. */
+  readonly told: string | undefined;
+}
+
+export class MirrorPods {
+  readonly #options: MirrorPodsOptions;
+  /** Not known until the static pods have been read: what the last agent showed stays until then. */
+  #wanted: ReadonlyMap<string, Pod> | undefined;
+  readonly #present = new Map<string, Pod>();
+  readonly #failures = new Map<string, Failures>();
+  readonly #busy = new Set<string>();
+  #wake: (() => void) | undefined;
+  #isDirty = false;
+
+  constructor(options: MirrorPodsOptions) {
+    this.#options = options;
+  }
+
+  /** The static pods that are to be shown: these and no others. */
+  want(wanted: readonly Pod[]): void {
+    this.#wanted = new Map(wanted.map((pod) => [keyOf(pod), pod]));
+    this.#changed();
+  }
+
+  seen(mirror: Pod): void {
+    this.#present.set(keyOf(mirror), mirror);
+    this.#changed();
+  }
+
+  gone(mirror: Pod): void {
+    const key = keyOf(mirror);
+    if (this.#present.get(key)?.metadata?.uid === mirror.metadata?.uid) this.#present.delete(key);
+    this.#changed();
+  }
+
+  /** The uid under which the agent runs what a mirror shows. */
+  staticUid(mirror: Pod): string {
+    return mirror.metadata?.annotations?.[CONFIG_MIRROR] ?? '';
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#isDirty = false;
+      const now = Date.now();
+      let retryAt = Infinity;
+      for (const key of new Set([...(this.#wanted?.keys() ?? []), ...this.#present.keys()])) {
+        if (this.#busy.has(key)) continue;
+        const step = this.#stepFor(key);
+        const due = this.#failures.get(key)?.retryAt ?? 0;
+        if (step === undefined) this.#failures.delete(key);
+        else if (due > now) retryAt = Math.min(retryAt, due);
+        else void this.#take(key, step, signal);
+      }
+      await this.#change(retryAt - now, signal);
+    }
+  }
+
+  /** What brings one name closer to what is wanted under it; undefined when it is as wanted. */
+  #stepFor(key: string): Step | undefined {
+    const wanted = this.#wanted;
+    if (!wanted) return undefined;
+    const pod = wanted.get(key);
+    const mirror = this.#present.get(key);
+    if (mirror) {
+      const isRight = pod !== undefined && mirrors(mirror, pod) && mirror.metadata?.deletionTimestamp === undefined;
+      return isRight ? undefined : { kind: 'delete', pod: mirror };
+    }
+    return pod && { kind: 'create', pod };
+  }
+
+  async #take(key: string, step: Step, signal: AbortSignal): Promise<void> {
+    this.#busy.add(key);
+    try {
+      if (step.kind === 'create') await this.#create(step.pod, signal);
+      else await this.#delete(step.pod, signal);
+      this.#failures.delete(key);
+    } catch (error) {
+      if (!signal.aborted) this.#failed(key, error as Error, step.kind);
+    } finally {
+      this.#busy.delete(key);
+      this.#changed();
+    }
+  }
+
+  async #create(pod: Pod, signal: AbortSignal): Promise<void> {
+    const created = await this.#options.client.create(pods, this.#mirrorOf(pod), { signal });
+    // The informer tells of it in a moment; until then nobody shall create it again.
+    if (!this.#present.has(keyOf(created))) this.#present.set(keyOf(created), created);
+  }
+
+  async #delete(mirror: Pod, signal: AbortSignal): Promise<void> {
+    const { namespace = '', name = '', uid } = mirror.metadata ?? {};
+    try {
+      await this.#options.client.delete(pods, namespace, name, { gracePeriodSeconds: 0, uid, signal });
+    } catch (error) {
+      // Gone already, or replaced by another one.
+      if (!isStatus(error, 404, 409)) throw error;
+    }
+    this.gone(mirror);
+  }
+
+  #failed(key: string, error: Error, kind: Step['kind']): void {
+    const before = this.#failures.get(key);
+    const count = (before?.count ?? 0) + 1;
+    // Right after a deletion the name is taken a moment longer; when it stays so, somebody else has it.
+    const isEarly = isStatus(error, 409) && count === 1;
+    if (!isEarly && before?.told !== error.message) {
+      const message = `failed to ${kind} mirror pod, retrying: the static pod is not affected`;
+      logFailure(this.#options.logger, error, { pod: key }, message);
+    }
+    this.#failures.set(key, {
+      count,
+      retryAt: Date.now() + backoffMs(RETRY, count),
+      told: isEarly ? before?.told : error.message,
+    });
+  }
+
+  #mirrorOf({ metadata, spec }: Pod): Pod {
+    const { name, namespace, labels, annotations } = metadata ?? {};
+    const { nodeName, nodeUid } = this.#options;
+    const uid = nodeUid();
+    if (uid === undefined) throw new Error('the node is not registered yet');
+    return {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name,
+        namespace,
+        labels,
+        annotations: { ...annotations, [CONFIG_MIRROR]: annotations?.[CONFIG_HASH] ?? '' },
+        // The Node owns its mirrors: they go when it goes, and NodeRestriction insists.
+        ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid, controller: true }],
+      },
+      spec,
+    };
+  }
+
+  #changed(): void {
+    this.#isDirty = true;
+    this.#wake?.();
+  }
+
+  /** Resolves at the next change, when the wait is over, or when the agent stops. */
+  async #change(waitMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#isDirty || signal.aborted) return;
+    const changed = Promise.withResolvers<void>();
+    this.#wake = changed.resolve;
+    const end = new AbortController();
+    const ends = AbortSignal.any([signal, end.signal]);
+    const over = Number.isFinite(waitMs)
+      ? sleep(waitMs, undefined, { signal: ends })
+      : new Promise((resolve) => ends.addEventListener('abort', resolve, { once: true }));
+    await Promise.race([changed.promise, over]).catch(() => undefined);
+    this.#wake = undefined;
+    end.abort();
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The conditions of a pod that the agent answers for.
+ * https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
+ */
+import type { Pod } from '../../../api/core/pod.ts';
+import type { ContainerStatus, PodCondition, PodStatus } from '../../../api/core/pod-status.ts';
+import { timeOf } from '../../../api/machinery/time.ts';
+import { liveSandbox } from '../sync/observed.ts';
+import { isSidecar } from '../sync/plan.ts';
+import type { StatusInput } from './status-input.ts';
+
+export function conditionsOf(
+  input: StatusInput,
+  phase: PodStatus['phase'],
+  inits: readonly ContainerStatus[],
+  containers: readonly ContainerStatus[],
+  initialized: boolean,
+  now: number,
+): PodCondition[] {
+  const { pod, previous, runtime } = input;
+  const isOver = phase === 'Succeeded' || phase === 'Failed';
+  const unready = containers.filter((status) => !status.ready).map(({ name }) => name);
+  const sidecars = new Set((pod.spec?.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
+  unready.push(...inits.filter(({ name, ready }) => sidecars.has(name) && !ready).map(({ name }) => name));
+  const notReady = isOver
+    ? { reason: phase === 'Succeeded' ? 'PodCompleted' : 'PodFailed' }
+    : unready.length > 0
+      ? { reason: 'ContainersNotReady', message: `containers with unready status: [${unready.join(' ')}]` }
+      : undefined;
+  const uninitialized = inits.filter(({ name, state, started }) =>
+    sidecars.has(name) ? !started : state?.terminated?.exitCode !== 0,
+  );
+  const notInitialized =
+    initialized || (isOver && phase === 'Succeeded')
+      ? undefined
+      : {
+          reason: 'ContainersNotInitialized',
+          message: `containers with incomplete status: [${uninitialized.map(({ name }) => name).join(' ')}]`,
+        };
+  const wanted: [string, { reason?: string; message?: string } | undefined][] = [
+    ['PodReadyToStartContainers', liveSandbox(runtime) ? undefined : {}],
+    ['Initialized', initialized && isOver && phase === 'Succeeded' ? { reason: 'PodCompleted' } : notInitialized],
+    ['Ready', notReady ?? gateProblem(pod)],
+    ['ContainersReady', notReady],
+    ['PodScheduled', undefined],
+  ];
+  const conditions = wanted.map(([type, problem]): PodCondition => {
+    // A pod that has completed was initialized: only the reason says more.
+    const holds = problem === undefined || (type === 'Initialized' && problem.reason === 'PodCompleted');
+    const status = holds ? 'True' : 'False';
+    const known = previous?.conditions?.find((condition) => condition.type === type);
+    const lastTransitionTime = known?.status === status ? known.lastTransitionTime : timeOf(now);
+    return {
+      type,
+      status,
+      ...(problem?.reason && { reason: problem.reason }),
+      ...(problem?.message && { message: problem.message }),
+      lastTransitionTime,
+      observedGeneration: pod.metadata?.generation,
+    };
+  });
+  const disruption = disruptionOf(input, now);
+  return disruption ? [...conditions, disruption] : conditions;
+}
+
+/** That the pod was ended for the sake of the node, once said, stays. */
+function disruptionOf({ pod, previous, verdict }: StatusInput, now: number): PodCondition | undefined {
+  const type = 'DisruptionTarget';
+  if (!verdict?.disrupts) return previous?.conditions?.find((condition) => condition.type === type);
+  const known = previous?.conditions?.find((condition) => condition.type === type);
+  return {
+    type,
+    status: 'True',
+    reason: 'TerminationByKubelet',
+    message: verdict.message,
+    lastTransitionTime: known?.lastTransitionTime ?? timeOf(now),
+    observedGeneration: pod.metadata?.generation,
+  };
+}
+
+function gateProblem({ spec, status }: Pod): { reason: string; message: string } | undefined {
+  const conditions = new Map(status?.conditions?.map((condition) => [condition.type, condition.status]));
+  const words = (spec?.readinessGates ?? []).flatMap(({ conditionType: type }) => {
+    const holds = conditions.get(type);
+    if (holds === 'True') return [];
+    return holds === undefined
+      ? `corresponding condition of pod readiness gate "${type}" does not exist.`
+      : `the status of pod readiness gate "${type}" is not "True", but ${holds}`;
+  });
+  return words.length > 0 ? { reason: 'ReadinessGatesNotReady', message: words.join(', ') } : undefined;
+}

@@ -1,0 +1,176 @@
+/**
+ * Brings the status of pods to the API: the latest of each pod, one write at a time, only what has changed, again and again
+ * until it is there. The last that it says of a pod is that the pod may go.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pod } from '../../../api/core/pod.ts';
+import type { PodStatus } from '../../../api/core/pod-status.ts';
+import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
+import { StatusError } from '../../../api/machinery/status-error.ts';
+import type { ApiClient } from '../../../client/api-client.ts';
+import { backoffMs } from '../../../client/backoff.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { Outage } from '../../../client/outage.ts';
+import { pods } from '../../../client/resources.ts';
+
+export interface StatusManagerOptions {
+  readonly client: ApiClient;
+  readonly logger: Logger;
+  /** The pod as the API has it, so far as is known here. */
+  readonly current: (uid: string) => Pod | undefined;
+}
+
+interface Entry {
+  namespace: string;
+  name: string;
+  wanted: PodStatus;
+  /** What the last write was answered with, which the informer may not have seen yet. */
+  taken: Pod | undefined;
+  sending: Promise<void> | undefined;
+}
+
+const RETRY = { initialMs: 200, maxMs: 30_000 };
+const DELETE_RETRY = { initialMs: 200, maxMs: 10_000 };
+
+export class StatusManager {
+  readonly #options: StatusManagerOptions;
+  readonly #signal: AbortSignal;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: StatusManagerOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  /** Returns at once. `pod` is the one in the API: for a static pod its mirror. */
+  set(pod: Pod, status: PodStatus): void {
+    const { uid = '', namespace = '', name = '' } = pod.metadata ?? {};
+    const known = this.#entries.get(uid);
+    const entry: Entry = known ?? { namespace, name, wanted: status, taken: undefined, sending: undefined };
+    entry.wanted = status;
+    this.#entries.set(uid, entry);
+    entry.sending ??= this.#send(uid, entry).finally(() => (entry.sending = undefined));
+  }
+
+  /** Nothing of the pod runs any more: once its last status is in the API, the API is to forget it. */
+  async finish({ metadata }: Pod): Promise<void> {
+    const { namespace = '', name = '', uid = '' } = metadata ?? {};
+    const { client, logger } = this.#options;
+    const signal = this.#signal;
+    await this.#entries.get(uid)?.sending;
+    const outage = new Outage({ logger });
+    const about = { pod: `${namespace}/${name}`, podUID: uid };
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        await client.delete(pods, namespace, name, { gracePeriodSeconds: 0, uid, signal });
+        outage.ended(about, 'terminated pod deleted');
+        return;
+      } catch (error) {
+        if (error instanceof StatusError && (error.code === 404 || error.code === 409)) return;
+        if (signal.aborted) return;
+        outage.failed(error, about, 'failed to delete terminated pod');
+        await sleep(backoffMs(DELETE_RETRY, failures), undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  forget(uid: string): void {
+    this.#entries.delete(uid);
+  }
+
+  async #send(uid: string, entry: Entry): Promise<void> {
+    // What is set in the same turn travels together.
+    await Promise.resolve();
+    const outage = new Outage(this.#options);
+    const about = { pod: `${entry.namespace}/${entry.name}`, podUID: uid };
+    for (let failures = 0; !this.#signal.aborted && this.#entries.get(uid) === entry;) {
+      const { wanted } = entry;
+      try {
+        const gone = await this.#write(uid, entry, wanted);
+        failures = 0;
+        outage.ended(about, 'pod status update recovered');
+        if (gone || entry.wanted === wanted) return;
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        failures++;
+        outage.failed(error, about, 'failed to update pod status');
+        await sleep(backoffMs(RETRY, failures), undefined, { signal: this.#signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Resolves to whether the pod is not in the API any more. */
+  async #write(uid: string, entry: Entry, wanted: PodStatus): Promise<boolean> {
+    const { client, current } = this.#options;
+    const pod = laterOf(current(uid), entry.taken);
+    const before = pod?.status ?? {};
+    const patch = statusPatch(before, wanted);
+    if (patch === undefined) return false;
+    // Others' conditions travel with ours: they must not have changed since they were read.
+    const own = new Set(wanted.conditions?.map(({ type }) => type));
+    const hasOthers = before.conditions?.some(({ type }) => !own.has(type)) ?? false;
+    try {
+      entry.taken = await client.patch(
+        pods,
+        entry.namespace,
+        entry.name,
+        {
+          metadata: {
+            uid,
+            ...(patch.conditions !== undefined && hasOthers && { resourceVersion: pod?.metadata?.resourceVersion }),
+          },
+          status: patch,
+        },
+        { subresource: 'status', signal: this.#signal },
+      );
+      return false;
+    } catch (error) {
+      // A conflict of uids: another pod has the name by now.
+      if (error instanceof StatusError && (error.code === 404 || (error.code === 409 && !current(uid)))) return true;
+      throw error;
+    }
+  }
+}
+
+/** Of two states of a pod the one that was written later: others write statuses too. */
+const laterOf = (seen: Pod | undefined, taken: Pod | undefined): Pod | undefined =>
+  versionOf(seen) < versionOf(taken) ? taken : seen;
+
+/** Numbers that grow: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions */
+const versionOf = (pod: Pod | undefined): number => Number(pod?.metadata?.resourceVersion ?? 0);
+
+/**
+ * A merge patch that leads from one status to another; undefined when nothing differs. Conditions that others own
+ * (readiness gates) stay as they are.
+ */
+export function statusPatch(before: PodStatus, wanted: PodStatus): Record<string, unknown> | undefined {
+  const own = new Set(wanted.conditions?.map(({ type }) => type));
+  const others = (before.conditions ?? []).filter(({ type }) => !own.has(type));
+  const target: PodStatus = { ...wanted, conditions: [...(wanted.conditions ?? []), ...others] };
+  const patch: Record<string, unknown> = {};
+  const keys = new Set([...Object.keys(before), ...Object.keys(target)]) as Set<keyof PodStatus>;
+  for (const key of keys) {
+    // Fields that this agent never says anything about are others' business.
+    if (!(key in target) && !OWN_FIELDS.has(key)) continue;
+    const value = target[key];
+    if (semanticallyEqual(sorted(before[key]), sorted(value))) continue;
+    patch[key] = value ?? null;
+  }
+  return Object.keys(patch).length > 0 ? patch : undefined;
+}
+
+const OWN_FIELDS: ReadonlySet<keyof PodStatus> = new Set<keyof PodStatus>([
+  'reason',
+  'message',
+  'podIP',
+  'podIPs',
+  'initContainerStatuses',
+  'containerStatuses',
+  'ephemeralContainerStatuses',
+]);
+
+/** Conditions have no order. */
+const sorted = (value: unknown): unknown =>
+  Array.isArray(value) && value.every((item) => typeof item === 'object' && item !== null && 'type' in item)
+    ? (value as { type: string }[]).toSorted((a, b) => (a.type < b.type ? -1 : 1))
+    : value;

@@ -1,0 +1,133 @@
+/** What a node turns away although the pod is bound to it: as the kubelet does, with its reasons and sentences. */
+import type { Pod } from '../../../api/core/pod.ts';
+import type { NodeFeatures } from '../../../api/core/node.ts';
+import { clash, hostPorts, type HostPort } from '../../../api/core/host-ports.ts';
+import { amountOf, podRequest, qosClassOf, requestedResources } from '../../../api/core/pod-resources.ts';
+import { isExtendedResource } from '../../../api/core/resource-validation.ts';
+import { quantityValue } from '../../../api/machinery/quantity.ts';
+import type { Pressure } from '../../node/pressure.ts';
+import type { Resources } from '../../volumes/downward-values.ts';
+import { isCritical, type SourcedPod } from '../sources/pod-source.ts';
+import type { Verdict } from '../status/status-input.ts';
+import { own } from '../../../api/machinery/own.ts';
+
+export interface NodeView {
+  readonly allocatable: Resources;
+  readonly pressures: readonly Pressure[];
+  readonly features: NodeFeatures;
+}
+
+/** Namespaced by the kernel, and of no consequence to the node and to other pods. */
+const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
+  'kernel.shm_rmid_forced',
+  'net.ipv4.ip_local_port_range',
+  'net.ipv4.tcp_syncookies',
+  'net.ipv4.ping_group_range',
+  'net.ipv4.ip_unprivileged_port_start',
+  'net.ipv4.ip_local_reserved_ports',
+  'net.ipv4.tcp_keepalive_time',
+  'net.ipv4.tcp_fin_timeout',
+  'net.ipv4.tcp_keepalive_intvl',
+  'net.ipv4.tcp_keepalive_probes',
+  'net.ipv4.tcp_rmem',
+  'net.ipv4.tcp_wmem',
+]);
+
+const OS = 'linux';
+const OS_LABEL = 'kubernetes.io/os';
+
+/** Why the node does not take the pod; undefined when it does. `others` are the pods that it has taken and not finished. */
+export function admission(sourced: SourcedPod, others: readonly Pod[], node: NodeView): Verdict | undefined {
+  const { pod } = sourced;
+  const refusal =
+    underPressure(sourced, node.pressures) ??
+    withSysctls(pod) ??
+    ofAnotherSystem(pod) ??
+    withStrictGroups(pod, node.features) ??
+    withoutRoom(sourced, others, node);
+  return refusal && { ...refusal, rejects: true };
+}
+
+interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+}
+
+function underPressure(sourced: SourcedPod, pressures: readonly Pressure[]): Refusal | undefined {
+  const { pod } = sourced;
+  if (pressures.length === 0 || isCritical(sourced)) return undefined;
+  if (pressures.length === 1 && pressures[0] === 'MemoryPressure') {
+    // What asks for memory was counted on; what asks for none may say that it bears the shortage.
+    if (qosClassOf(pod.spec) !== 'BestEffort' || bearsMemoryPressure(pod)) return undefined;
+  }
+  return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` };
+}
+
+const bearsMemoryPressure = ({ spec }: Pod): boolean =>
+  (spec?.tolerations ?? []).some(
+    ({ key, operator, effect }) =>
+      (key === 'node.kubernetes.io/memory-pressure' || (!key && operator === 'Exists')) &&
+      (!effect || effect === 'NoSchedule'),
+  );
+
+function withSysctls({ spec }: Pod): Refusal | undefined {
+  for (const { name: written } of spec?.securityContext?.sysctls ?? []) {
+    // `net/ipv4/...` is another way to write it.
+    const name = written.includes('/') && !written.includes('.') ? written.replaceAll('/', '.') : written;
+    const shares = name.startsWith('net.') ? spec?.hostNetwork && 'hostNet' : spec?.hostIPC && 'hostIPC';
+    if (!SAFE_SYSCTLS.has(name)) {
+      return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${name}" not allowlisted` };
+    }
+    if (shares) {
+      const message = `forbidden sysctl: "${name}" not allowed with ${shares === 'hostNet' ? 'host net' : 'host ipc'} enabled`;
+      return { reason: 'SysctlForbidden', message };
+    }
+  }
+  return undefined;
+}
+
+function ofAnotherSystem({ metadata, spec }: Pod): Refusal | undefined {
+  if ((metadata?.labels?.[OS_LABEL] ?? OS) !== OS) {
+    const message = `Failed to admit pod as the \`${OS_LABEL}\` label doesn't match node label`;
+    return { reason: 'PodOSSelectorNodeLabelDoesNotMatch', message };
+  }
+  if ((spec?.os?.name ?? OS) !== OS) {
+    return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" };
+  }
+  return undefined;
+}
+
+/** Run all the same, it would have the groups that its image gives it. */
+function withStrictGroups({ spec }: Pod, features: NodeFeatures): Refusal | undefined {
+  if (spec?.securityContext?.supplementalGroupsPolicy !== 'Strict' || features.supplementalGroupsPolicy)
+    return undefined;
+  const message = 'SupplementalGroupsPolicy=Strict is not supported in this node';
+  return { reason: 'SupplementalGroupsPolicyNotSupported', message };
+}
+
+function withoutRoom(sourced: SourcedPod, others: readonly Pod[], { allocatable }: NodeView): Refusal | undefined {
+  const { pod } = sourced;
+  // Those that the node needs are not counted; what they use is somebody else's loss.
+  if (isCritical(sourced)) return undefined;
+  const short = (resource: string, requested: number, used: number, capacity: number): Refusal => ({
+    reason: `OutOf${resource}`,
+    message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+  });
+  const slots = allocatable['pods'] === undefined ? Infinity : quantityValue(allocatable['pods']);
+  if (others.length + 1 > slots) return short('pods', 1, others.length, slots);
+  for (const resource of requestedResources(pod.spec)) {
+    // Somebody else has put it on the Node: the scheduler counts it, this host knows nothing of it.
+    if (isExtendedResource(resource) && own(allocatable, resource) === undefined) continue;
+    const requested = podRequest(pod.spec, resource);
+    const used = others.reduce((sum, { spec }) => sum + podRequest(spec, resource), 0);
+    const capacity = amountOf(resource, own(allocatable, resource) ?? '0');
+    if (requested > 0 && requested + used > capacity) return short(resource, requested, used, capacity);
+  }
+  const portsOf = ({ spec }: Pod): readonly HostPort[] => (spec ? hostPorts(spec) : []);
+  const taken = others.flatMap(portsOf);
+  if (portsOf(pod).some((wanted) => taken.some((port) => clash(port, wanted)))) {
+    const why = "node(s) didn't have free ports for the requested pod ports";
+    return { reason: 'NodePorts', message: `Predicate NodePorts failed: ${why}` };
+  }
+  return undefined;
+}

@@ -1,0 +1,97 @@
+/** What the host holds of pods, wanted or not: read back from the runtime, the disk and the cgroups. */
+import type { Pod } from '../../../api/core/pod.ts';
+import type { Logger } from '../../../client/logger.ts';
+import type { CriClient } from '../../cri/client.ts';
+import type { Container, PodSandbox } from '../../cri/types.ts';
+import type { PodCgroups } from '../../resources/pod-cgroups.ts';
+import type { PodVolumes } from '../../volumes/pod-volumes.ts';
+import { GRACE_PERIOD, POD_NAME, POD_NAMESPACE, POD_UID } from '../labels.ts';
+
+export interface HostInventoryOptions {
+  readonly cri: CriClient;
+  readonly volumes: PodVolumes;
+  readonly cgroups: PodCgroups;
+  readonly logger: Logger;
+}
+
+interface Known {
+  readonly name: string;
+  readonly namespace: string;
+  graceSeconds: number | undefined;
+  /** Changes with the state of each sandbox and container. */
+  fingerprint: string;
+}
+
+export class HostInventory {
+  readonly #options: HostInventoryOptions;
+  #pods = new Map<string, Known>();
+
+  constructor(options: HostInventoryOptions) {
+    this.#options = options;
+  }
+
+  /** Looks at everything; gives the UIDs of the pods of which something has changed since the last look. */
+  async list(signal: AbortSignal): Promise<string[]> {
+    const { cri } = this.#options;
+    const [sandboxes, containers] = await Promise.all([
+      cri.listPodSandboxes({}, { signal }),
+      cri.listContainers({}, { signal }),
+    ]);
+    const found = new Map<string, Known>();
+    const note = ({ id, state, labels }: PodSandbox | Container): Known | undefined => {
+      const uid = labels[POD_UID];
+      if (uid === undefined) return undefined;
+      const pod = found.get(uid) ?? {
+        name: labels[POD_NAME] ?? '',
+        namespace: labels[POD_NAMESPACE] ?? '',
+        graceSeconds: undefined,
+        fingerprint: '',
+      };
+      pod.fingerprint += `${id}=${state};`;
+      found.set(uid, pod);
+      return pod;
+    };
+    sandboxes.forEach(note);
+    for (const container of containers) {
+      const pod = note(container);
+      // A sandbox carries the annotations of the pod's author; those of a container are the agent's own.
+      const grace = container.annotations[GRACE_PERIOD];
+      if (pod && grace !== undefined) pod.graceSeconds = Number(grace);
+    }
+    const before = this.#pods;
+    this.#pods = found;
+    return [...new Set([...found.keys(), ...before.keys()])].filter(
+      (uid) => found.get(uid)?.fingerprint !== before.get(uid)?.fingerprint,
+    );
+  }
+
+  /** Whether something of the pod was there at the last look. */
+  runs(uid: string): boolean {
+    return this.#pods.has(uid);
+  }
+
+  /** Pods that are in the runtime and known to nobody, as far as the runtime remembers them. */
+  orphans(isKnown: (uid: string) => boolean): Pod[] {
+    return [...this.#pods]
+      .filter(([uid]) => !isKnown(uid))
+      .map(([uid, { name, namespace, graceSeconds }]) => ({
+        metadata: { uid, name, namespace },
+        spec: { containers: [], terminationGracePeriodSeconds: graceSeconds },
+      }));
+  }
+
+  /** Removes directories and cgroups of pods that neither run nor are wanted. */
+  async removeLeftovers(isKnown: (uid: string) => boolean, signal: AbortSignal): Promise<void> {
+    const { volumes, cgroups, logger } = this.#options;
+    const isLeft = (uid: string) => !isKnown(uid) && !this.#pods.has(uid);
+    for (const uid of (await volumes.podsOnDisk()).filter(isLeft)) {
+      try {
+        await volumes.tearDown(uid, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        logger.warn({ pod: uid, err: (error as Error).message }, 'failed to clean up orphaned pod');
+      }
+    }
+    for (const uid of (await cgroups.podsWithCgroups()).filter(isLeft)) await cgroups.removePod(uid, signal);
+  }
+}

@@ -1,0 +1,98 @@
+/** What runs of a pod, as the runtime tells it: sandboxes and containers, newest first. */
+import type { ContainerState, ContainerStatus, PodSandbox, PodSandboxStatus } from '../../cri/types.ts';
+import { BACK_OFF, CONTAINER_HASH, CONTAINER_NAME, RESTART_COUNT } from '../labels.ts';
+
+export interface ObservedSandbox {
+  readonly id: string;
+  readonly attempt: number;
+  readonly ready: boolean;
+  /** Milliseconds since the epoch, as all times here. */
+  readonly createdAt: number;
+  /** None for pods on the host's network. */
+  readonly ips: readonly string[];
+}
+
+export type ObservedState = 'created' | 'running' | 'exited' | 'unknown';
+
+export interface ObservedContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly sandboxId: string;
+  readonly state: ObservedState;
+  readonly restartCount: number;
+  readonly createdAt: number;
+  /** 0 when it never ran. */
+  readonly startedAt: number;
+  readonly finishedAt: number;
+  readonly exitCode: number;
+  readonly reason: string;
+  /** What the container left as its termination message, or why it could not run. */
+  readonly message: string;
+  readonly image: string;
+  readonly imageId: string;
+  readonly hash: string;
+  /** See the annotation of this name. */
+  readonly backOffSeconds: number;
+}
+
+export interface PodRuntime {
+  readonly sandboxes: readonly ObservedSandbox[];
+  readonly containers: readonly ObservedContainer[];
+}
+
+export const NOTHING_RUNS: PodRuntime = { sandboxes: [], containers: [] };
+
+const NS_PER_MS = 1_000_000;
+const milliseconds = (nanoseconds: number): number => Math.floor(nanoseconds / NS_PER_MS);
+
+const STATES: Readonly<Record<ContainerState, ObservedState>> = {
+  CONTAINER_CREATED: 'created',
+  CONTAINER_RUNNING: 'running',
+  CONTAINER_EXITED: 'exited',
+  CONTAINER_UNKNOWN: 'unknown',
+};
+
+/** `status` is there for ready sandboxes alone: nobody asks the others for their addresses. */
+export function observedSandbox(sandbox: PodSandbox, status: PodSandboxStatus | undefined): ObservedSandbox {
+  const network = status?.network;
+  return {
+    id: sandbox.id,
+    attempt: sandbox.metadata.attempt,
+    ready: sandbox.state === 'SANDBOX_READY',
+    createdAt: milliseconds(sandbox.createdAt),
+    ips: network?.ip ? [network.ip, ...network.additionalIps.map(({ ip }) => ip)] : [],
+  };
+}
+
+export function observedContainer(sandboxId: string, status: ContainerStatus, message: string): ObservedContainer {
+  return {
+    id: status.id,
+    name: status.labels[CONTAINER_NAME] ?? status.metadata.name,
+    sandboxId,
+    state: STATES[status.state],
+    restartCount: Number(status.annotations[RESTART_COUNT] ?? status.metadata.attempt),
+    createdAt: milliseconds(status.createdAt),
+    startedAt: milliseconds(status.startedAt),
+    finishedAt: milliseconds(status.finishedAt),
+    exitCode: status.exitCode,
+    reason: status.reason,
+    message,
+    image: status.image?.image ?? '',
+    imageId: status.imageRef,
+    hash: status.annotations[CONTAINER_HASH] ?? '',
+    backOffSeconds: Number(status.annotations[BACK_OFF] ?? 0),
+  };
+}
+
+/** The sandbox that the pod lives in now. */
+export const liveSandbox = ({ sandboxes }: PodRuntime): ObservedSandbox | undefined =>
+  sandboxes[0]?.ready ? sandboxes[0] : undefined;
+
+/** The newest container of a name; in one sandbox when that is given. */
+export const newestContainer = (runtime: PodRuntime, name: string, sandboxId?: string): ObservedContainer | undefined =>
+  runtime.containers.find(
+    (container) => container.name === name && (sandboxId === undefined || container.sandboxId === sandboxId),
+  );
+
+/** Whether something may still run in it. */
+export const isAlive = ({ state }: ObservedContainer): boolean => state === 'running' || state === 'unknown';

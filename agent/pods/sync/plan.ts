@@ -1,0 +1,352 @@
+/**
+ * What to do next for a pod: a pure function of what is wanted, what is observed and the time. Nothing is remembered from
+ * one plan to the next but what the runtime itself holds.
+ */
+import type { ContainerRestartRule } from '../../../api/core/container.ts';
+import type { Pod } from '../../../api/core/pod.ts';
+import type { AnyContainer, ContainerRole, PodAction } from './actions.ts';
+import { containerHash } from '../labels.ts';
+import {
+  isAlive,
+  liveSandbox,
+  newestContainer,
+  type ObservedContainer,
+  type ObservedSandbox,
+  type PodRuntime,
+} from './observed.ts';
+
+/** Why a running container is to be replaced. */
+export interface RestartOrder {
+  /** `liveness` or `startup`, as the Killing event words it. */
+  readonly probe: 'liveness' | 'startup';
+  /** The probe's own terminationGracePeriodSeconds. */
+  readonly graceSeconds?: number;
+}
+
+/** That a pod is to end, whatever its spec says. */
+export interface Ending {
+  readonly graceSeconds: number;
+  /** When the end began, milliseconds since the epoch. */
+  readonly since: number;
+  /** The pod is deleted: nothing of it stays. Otherwise (evicted, past its deadline) its containers stay for their logs. */
+  readonly remove: boolean;
+}
+
+export interface PodView {
+  readonly pod: Pod;
+  readonly runtime: PodRuntime;
+  /** Whether `setUp` has succeeded in this life of the agent, and nothing was torn down since. */
+  readonly isSetUp: boolean;
+  /** Whether `tearDown` has succeeded in this life of the agent, and nothing was set up since. */
+  readonly isTornDown: boolean;
+  /** What the volumes show of other objects has changed. */
+  readonly isStale: boolean;
+  /** The pod's phase was Succeeded or Failed already: it does not run again. */
+  readonly isOver: boolean;
+  readonly ending?: Ending;
+  /** By container id. */
+  readonly restartOrders: ReadonlyMap<string, RestartOrder>;
+  /** Containers (by id) that have started as far as their startup probe is concerned. */
+  readonly started: ReadonlySet<string>;
+}
+
+export interface WaitingReason {
+  readonly reason: string;
+  readonly message?: string;
+}
+
+export interface PodPlan {
+  readonly actions: readonly PodAction[];
+  /** When to look again although nothing has happened. */
+  readonly wakeAt?: number;
+  /** Containers that wait for their back-off, by name. */
+  readonly waiting: ReadonlyMap<string, WaitingReason>;
+  /** Nothing of the pod is left on this host. */
+  readonly isGone: boolean;
+}
+
+const DEFAULT_GRACE_SECONDS = 30;
+/** The kubelet gives a container at least this long, even when the pod's time is up. */
+const MIN_GRACE_SECONDS = 2;
+/** The kubelet's container back-off: from 10 s, doubling, to 5 min. */
+export const INITIAL_BACK_OFF_SECONDS = 10;
+export const MAX_BACK_OFF_SECONDS = 300;
+/** A container that ran for so long starts without waiting, and with a fresh back-off. */
+const BACK_OFF_RESET_MS = 2 * MAX_BACK_OFF_SECONDS * 1000;
+/** How many dead containers of each name stay for `kubectl logs --previous`. */
+const DEAD_CONTAINERS_KEPT = 1;
+
+export function planPod(view: PodView, now: number): PodPlan {
+  const { pod, runtime, ending } = view;
+  if (ending) return planEnd(view, ending, now);
+  if (view.isOver || hasFinished(pod, runtime)) {
+    return planEnd(view, { graceSeconds: graceOf(pod), since: now, remove: false }, now);
+  }
+  const draft = new Draft();
+  if (!view.isSetUp) draft.actions.push({ kind: 'setUp' });
+  else if (view.isStale) draft.actions.push({ kind: 'refreshVolumes' });
+  const sandbox = liveSandbox(runtime);
+  if (sandbox === undefined) {
+    const [newest] = runtime.sandboxes;
+    draft.actions.push({
+      kind: 'createSandbox',
+      attempt: newest === undefined ? 0 : newest.attempt + 1,
+      replaces: runtime.sandboxes.map(({ id }) => id),
+    });
+    return draft.plan();
+  }
+  // Volumes are set up beside the sandbox; containers come when both are there.
+  if (view.isSetUp) planContainers(view, sandbox, draft, now);
+  planLeftovers(view, sandbox, draft);
+  return draft.plan();
+}
+
+class Draft {
+  readonly actions: PodAction[] = [];
+  readonly waiting = new Map<string, WaitingReason>();
+  wakeAt: number | undefined;
+
+  wake(at: number): void {
+    this.wakeAt = this.wakeAt === undefined ? at : Math.min(this.wakeAt, at);
+  }
+
+  plan(isGone = false): PodPlan {
+    return { actions: this.actions, waiting: this.waiting, wakeAt: this.wakeAt, isGone };
+  }
+}
+
+function planContainers(view: PodView, sandbox: ObservedSandbox, draft: Draft, now: number): void {
+  const { pod, runtime } = view;
+  const containers = pod.spec?.containers ?? [];
+  const appsHaveRun = containers.some(({ name }) => newestContainer(runtime, name, sandbox.id) !== undefined);
+  for (const container of pod.spec?.initContainers ?? []) {
+    const sidecar = isSidecar(container);
+    const observed = newestContainer(runtime, container.name, sandbox.id);
+    // Once the containers have run in this sandbox its init containers have succeeded, even when they are gone by now.
+    if (!sidecar && appsHaveRun) continue;
+    if (!sidecar && observed?.state === 'exited' && observed.exitCode === 0) continue;
+    planContainer(view, sandbox, container, sidecar ? 'sidecar' : 'init', draft, now);
+    const passed = sidecar && observed?.state === 'running' && view.started.has(observed.id);
+    if (!passed && !appsHaveRun) return;
+  }
+  for (const container of containers) planContainer(view, sandbox, container, 'app', draft, now);
+  for (const container of pod.spec?.ephemeralContainers ?? []) {
+    planContainer(view, sandbox, container, 'ephemeral', draft, now);
+  }
+}
+
+function planContainer(
+  view: PodView,
+  sandbox: ObservedSandbox,
+  container: AnyContainer,
+  role: ContainerRole,
+  draft: Draft,
+  now: number,
+): void {
+  const { pod, runtime } = view;
+  const observed = newestContainer(runtime, container.name);
+  if (observed?.state === 'created') {
+    // Made and never started: the agent was stopped in between.
+    draft.actions.push({ kind: 'removeContainer', observed });
+    return;
+  }
+  if (observed && isAlive(observed)) {
+    planRunning(view, container, observed, draft);
+    return;
+  }
+  if (observed && !mayRunAgain(pod, container, role, observed, sandbox)) return;
+  const backOff = nextBackOff(container, observed);
+  if (observed && now < observed.finishedAt + backOff.waitMs) {
+    draft.wake(observed.finishedAt + backOff.waitMs);
+    draft.waiting.set(container.name, {
+      reason: 'CrashLoopBackOff',
+      message: `back-off ${goDuration(backOff.waitMs / 1000)} restarting failed container=${container.name} pod=${podFullName(pod)}`,
+    });
+    return;
+  }
+  draft.actions.push({
+    kind: 'startContainer',
+    container,
+    role,
+    sandboxId: sandbox.id,
+    podIPs: sandbox.ips,
+    restartCount: nextRestartCount(pod, container.name, observed),
+    backOffSeconds: backOff.nextSeconds,
+  });
+}
+
+function planRunning(view: PodView, container: AnyContainer, observed: ObservedContainer, draft: Draft): void {
+  const { pod } = view;
+  const stop = (graceSeconds: number, message: string) =>
+    draft.actions.push({ kind: 'stopContainer', observed, container, graceSeconds, message });
+  const order = view.restartOrders.get(observed.id);
+  if (observed.state === 'unknown') {
+    stop(graceOf(pod), `Container ${container.name} is in an unknown state, try killing it before restart`);
+  } else if (isChanged(container, observed)) {
+    stop(graceOf(pod), `Container ${container.name} definition changed, will be restarted`);
+  } else if (order) {
+    const what = pod.spec?.restartPolicy === 'Never' ? '' : ', will be restarted';
+    stop(order.graceSeconds ?? graceOf(pod), `Container ${container.name} failed ${order.probe} probe${what}`);
+  }
+}
+
+/** Dead containers beyond those kept for their logs, and sandboxes that are empty and replaced. */
+function planLeftovers({ runtime }: PodView, sandbox: ObservedSandbox, draft: Draft): void {
+  const kept = new Map<string, number>();
+  const stays = new Set<string>();
+  for (const observed of runtime.containers) {
+    const count = kept.get(observed.name) ?? 0;
+    kept.set(observed.name, count + 1);
+    if (observed.state === 'exited' && count > DEAD_CONTAINERS_KEPT) {
+      draft.actions.push({ kind: 'removeContainer', observed });
+    } else {
+      stays.add(observed.sandboxId);
+    }
+  }
+  for (const { id, ready } of runtime.sandboxes) {
+    if (id === sandbox.id || stays.has(id)) continue;
+    draft.actions.push(ready ? { kind: 'stopSandbox', sandboxId: id } : { kind: 'removeSandbox', sandboxId: id });
+  }
+}
+
+/** Containers first, then sidecars from the last to the first, then the sandbox, then everything else. */
+function planEnd(view: PodView, ending: Ending, now: number): PodPlan {
+  const { pod, runtime } = view;
+  const draft = new Draft();
+  const alive = runtime.containers.filter(isAlive);
+  if (alive.length > 0) {
+    const sidecars = (pod.spec?.initContainers ?? []).filter(isSidecar).map(({ name }) => name);
+    const others = alive.filter(({ name }) => !sidecars.includes(name));
+    const last = sidecars.findLast((name) => alive.some((observed) => observed.name === name));
+    const next = others.length > 0 ? others : alive.filter(({ name }) => name === last);
+    const elapsedSeconds = Math.max(0, Math.floor((now - ending.since) / 1000));
+    const graceSeconds =
+      ending.graceSeconds === 0 ? 0 : Math.max(MIN_GRACE_SECONDS, ending.graceSeconds - elapsedSeconds);
+    for (const observed of next) {
+      draft.actions.push({
+        kind: 'stopContainer',
+        observed,
+        container: containerOf(pod, observed.name),
+        graceSeconds,
+        message: `Stopping container ${observed.name}`,
+      });
+    }
+    return draft.plan();
+  }
+  const ready = runtime.sandboxes.filter((sandbox) => sandbox.ready);
+  if (ready.length > 0) {
+    for (const { id } of ready) draft.actions.push({ kind: 'stopSandbox', sandboxId: id });
+    return draft.plan();
+  }
+  if (!view.isTornDown) draft.actions.push({ kind: 'tearDown' });
+  if (ending.remove) {
+    for (const { id } of runtime.sandboxes) draft.actions.push({ kind: 'removeSandbox', sandboxId: id });
+  }
+  return draft.plan(ending.remove && draft.actions.length === 0);
+}
+
+/** Whether every container has done what it was to do, or an init container has failed for good. */
+export function hasFinished(pod: Pod, runtime: PodRuntime): boolean {
+  const policy = pod.spec?.restartPolicy ?? 'Always';
+  if (policy === 'Always' && !(pod.spec?.containers ?? []).every((container) => container.restartPolicy)) return false;
+  const isDone = (container: AnyContainer): boolean => {
+    const observed = newestContainer(runtime, container.name);
+    return observed?.state === 'exited' && !restarts(policy, container, observed.exitCode);
+  };
+  const containers = pod.spec?.containers ?? [];
+  if (containers.length > 0 && containers.every(isDone)) return true;
+  return (pod.spec?.initContainers ?? []).some((container) => {
+    if (isSidecar(container)) return false;
+    const observed = newestContainer(runtime, container.name);
+    return observed?.state === 'exited' && observed.exitCode !== 0 && !restarts(policy, container, observed.exitCode);
+  });
+}
+
+/** Whether a container that ended with `exitCode` is started again: its rules decide, then its policy, then the pod's. */
+export function restarts(policy: string, container: AnyContainer, exitCode: number): boolean {
+  if (container.restartPolicyRules?.some((rule) => restartsOn(rule, exitCode))) return true;
+  switch (container.restartPolicy ?? policy) {
+    case 'Always':
+      return true;
+    case 'OnFailure':
+      return exitCode !== 0;
+    default:
+      return false;
+  }
+}
+
+const restartsOn = ({ action, exitCodes }: ContainerRestartRule, exitCode: number): boolean =>
+  action === 'Restart' &&
+  exitCodes !== undefined &&
+  (exitCodes.operator === 'In') === (exitCodes.values ?? []).includes(exitCode);
+
+function mayRunAgain(
+  pod: Pod,
+  container: AnyContainer,
+  role: ContainerRole,
+  observed: ObservedContainer,
+  sandbox: ObservedSandbox,
+): boolean {
+  const comesBack = restarts(pod.spec?.restartPolicy ?? 'Always', container, observed.exitCode);
+  switch (role) {
+    case 'ephemeral':
+      return false;
+    case 'sidecar':
+      return true;
+    case 'init':
+      // A new sandbox is a new start: init containers run again whatever they did in the old one.
+      if (observed.sandboxId !== sandbox.id) return true;
+      return observed.exitCode !== 0 && comesBack;
+    case 'app':
+      return comesBack;
+  }
+}
+
+/** Whether the container is wanted otherwise than it was made: with another image, most likely. */
+const isChanged = (container: AnyContainer, { hash }: ObservedContainer): boolean =>
+  hash !== '' && hash !== containerHash(container);
+
+/**
+ * How long the next attempt waits after the last one's end, and what the one after it will wait. What is not the same any
+ * more does not pay for the failures of what it was.
+ */
+function nextBackOff(
+  container: AnyContainer,
+  observed: ObservedContainer | undefined,
+): { waitMs: number; nextSeconds: number } {
+  if (observed === undefined) return { waitMs: 0, nextSeconds: 0 };
+  const ranMs = observed.finishedAt - observed.createdAt;
+  if (isChanged(container, observed) || observed.backOffSeconds === 0 || ranMs > BACK_OFF_RESET_MS) {
+    return { waitMs: 0, nextSeconds: INITIAL_BACK_OFF_SECONDS };
+  }
+  return {
+    waitMs: observed.backOffSeconds * 1000,
+    nextSeconds: Math.min(MAX_BACK_OFF_SECONDS, observed.backOffSeconds * 2),
+  };
+}
+
+/** Counts on from the runtime's last container, or from the status where that one is gone. */
+function nextRestartCount(pod: Pod, name: string, observed: ObservedContainer | undefined): number {
+  if (observed) return observed.restartCount + 1;
+  const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
+  const known = statuses.find((status) => status.name === name);
+  if (!known) return 0;
+  // One that was made and never ran does not count.
+  const ran = known.state?.running ?? known.state?.terminated ?? known.lastState?.terminated;
+  return ran ? known.restartCount + 1 : known.restartCount;
+}
+
+export const isSidecar = (container: AnyContainer): boolean => container.restartPolicy === 'Always';
+
+export const graceOf = (pod: Pod): number => pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+
+export function containerOf(pod: Pod, name: string): AnyContainer | undefined {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  return [...containers, ...initContainers, ...ephemeralContainers].find((container) => container.name === name);
+}
+
+export const podFullName = ({ metadata }: Pod): string => `${metadata?.name}_${metadata?.namespace}(${metadata?.uid})`;
+
+/** Whole seconds as Go prints a duration: 10s, 1m20s, 5m0s. */
+export const goDuration = (seconds: number): string =>
+  seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;

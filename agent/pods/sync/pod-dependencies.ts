@@ -1,0 +1,42 @@
+/** What the life of every pod needs of the host; made once, shared by all workers. */
+import type { Pod } from '../../../api/core/pod.ts';
+import type { Logger } from '../../../client/logger.ts';
+import type { CriClient } from '../../cri/client.ts';
+import type { ImageService } from '../../images/image-service.ts';
+import type { Semaphore } from '../../images/semaphore.ts';
+import type { ResourceHost } from '../../resources/compute.ts';
+import type { PodCgroups } from '../../resources/pod-cgroups.ts';
+import type { PodVolumes } from '../../volumes/pod-volumes.ts';
+import type { ContainerLogLinks } from '../logs/container-log-links.ts';
+import type { ClusterDns } from '../sandbox/dns.ts';
+import type { EnvironmentSources } from '../containers/environment.ts';
+import type { SandboxSettings } from '../sandbox/sandbox-config.ts';
+
+/** `container` is the one that the event is about. */
+export type RecordEvent = (
+  pod: Pod,
+  type: 'Normal' | 'Warning',
+  reason: string,
+  message: string,
+  container?: string,
+) => void;
+
+export interface PodServices {
+  readonly cri: CriClient;
+  readonly images: ImageService;
+  readonly volumes: PodVolumes;
+  readonly cgroups: PodCgroups;
+  readonly environment: EnvironmentSources;
+  readonly resourceHost: ResourceHost;
+  readonly dns: ClusterDns;
+  readonly sandbox: SandboxSettings;
+  /** None are kept when absent. */
+  readonly logLinks?: ContainerLogLinks;
+  /** The host's own resolv.conf and hosts file. */
+  readonly resolvConf: string;
+  readonly hostsFile: string;
+  /** Bounds how many sandboxes and containers are started at the same time. */
+  readonly starts: Semaphore;
+  readonly record: RecordEvent;
+  readonly logger: Logger;
+}

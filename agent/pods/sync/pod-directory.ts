@@ -1,0 +1,12 @@
+/** The pods of this host, as the node API and the probes look them up. */
+import type { Pod } from '../../../api/core/pod.ts';
+
+export interface PodDirectory {
+  /** The pods that the host is asked to run or still winds down, with the status that the agent sees now. */
+  list(): readonly Pod[];
+  find(namespace: string, name: string): Pod | undefined;
+  /** The pod's sandbox id in the runtime, when it has one. */
+  sandboxId(podUid: string): string | undefined;
+  /** A container's id in the runtime: the current one, or the one before it (`previous`). */
+  containerId(podUid: string, containerName: string, previous?: boolean): string | undefined;
+}

@@ -1,0 +1,15 @@
+/** What the life of pods tells those who count. */
+import type { Pod } from '../../../api/core/pod.ts';
+
+export type PodOperation = 'create' | 'sync' | 'terminating';
+export type ProbeOutcome = 'successful' | 'failed' | 'unknown';
+
+export interface PodMetrics {
+  /** A pod runs for the first time; seconds since it was first seen. */
+  started(seconds: number): void;
+  /** A worker has carried out a plan. */
+  worked(operation: PodOperation, seconds: number): void;
+  probed(pod: Pod, container: string, probe: 'Liveness' | 'Readiness' | 'Startup', outcome: ProbeOutcome): void;
+  /** The pod is gone. */
+  forgotten(podUid: string): void;
+}

@@ -1,0 +1,103 @@
+/** Looks at what runs of one pod. What cannot change any more is asked for once. */
+import path from 'node:path';
+import type { CriClient } from '../../cri/client.ts';
+import { CriError } from '../../cri/client.ts';
+import type { Container, ContainerStatus, PodSandbox } from '../../cri/types.ts';
+import { TERMINATION_MESSAGE_POLICY } from '../labels.ts';
+import {
+  observedContainer,
+  observedSandbox,
+  type ObservedContainer,
+  type ObservedSandbox,
+  type PodRuntime,
+} from './observed.ts';
+import { readLogTail, readTerminationMessage } from '../containers/termination-message.ts';
+
+export class PodObserver {
+  readonly #cri: CriClient;
+  readonly #podUid: string;
+  readonly #podDirectory: string;
+  readonly #sandboxes = new Map<string, ObservedSandbox>();
+  readonly #containers = new Map<string, ObservedContainer>();
+
+  constructor(cri: CriClient, podUid: string, podDirectory: string) {
+    this.#cri = cri;
+    this.#podUid = podUid;
+    this.#podDirectory = podDirectory;
+  }
+
+  /** What was seen of this container may not be all: it is asked for once more. */
+  askAgain(containerId: string): void {
+    this.#containers.delete(containerId);
+  }
+
+  async observe(signal: AbortSignal): Promise<PodRuntime> {
+    const filter = { podUid: this.#podUid };
+    const [sandboxes, containers] = await Promise.all([
+      this.#cri.listPodSandboxes(filter, { signal }),
+      this.#cri.listContainers(filter, { signal }),
+    ]);
+    const [observedSandboxes, observedContainers] = await Promise.all([
+      Promise.all(sandboxes.map((sandbox) => this.#sandbox(sandbox, signal))),
+      Promise.all(containers.map((container) => this.#container(container, signal))),
+    ]);
+    forgetOthers(this.#sandboxes, sandboxes);
+    forgetOthers(this.#containers, containers);
+    return {
+      sandboxes: observedSandboxes.sort((a, b) => b.attempt - a.attempt || b.createdAt - a.createdAt),
+      containers: observedContainers
+        .filter((container) => container !== undefined)
+        .sort((a, b) => b.restartCount - a.restartCount || b.createdAt - a.createdAt),
+    };
+  }
+
+  async #sandbox(sandbox: PodSandbox, signal: AbortSignal): Promise<ObservedSandbox> {
+    const known = this.#sandboxes.get(sandbox.id);
+    const ready = sandbox.state === 'SANDBOX_READY';
+    if (known?.ready === ready) return known;
+    const status = ready ? await this.#cri.podSandboxStatus(sandbox.id, { signal }) : undefined;
+    const observed = observedSandbox(sandbox, status);
+    this.#sandboxes.set(sandbox.id, observed);
+    return observed;
+  }
+
+  /** Undefined when it has gone in the meantime. */
+  async #container(container: Container, signal: AbortSignal): Promise<ObservedContainer | undefined> {
+    const known = this.#containers.get(container.id);
+    if (known?.state === 'exited' || (known?.state === 'running' && container.state === 'CONTAINER_RUNNING')) {
+      return known;
+    }
+    try {
+      const status = await this.#cri.containerStatus(container.id, { signal });
+      const observed = observedContainer(container.podSandboxId, status, await this.#messageOf(status));
+      this.#containers.set(container.id, observed);
+      return observed;
+    } catch (error) {
+      if (error instanceof CriError && error.notFound) return undefined;
+      throw error;
+    }
+  }
+
+  async #messageOf(status: ContainerStatus): Promise<string> {
+    if (status.state !== 'CONTAINER_EXITED') return '';
+    const file = terminationMessageFile(this.#podDirectory, status.metadata.name, status.metadata.attempt);
+    const left = await readTerminationMessage(file);
+    if (left) return left;
+    const policy = status.annotations[TERMINATION_MESSAGE_POLICY];
+    if (policy === 'FallbackToLogsOnError' && status.exitCode !== 0) {
+      const tail = await readLogTail(status.logPath);
+      if (tail) return tail;
+    }
+    return status.message;
+  }
+}
+
+/** The file that is shown to the container at its terminationMessagePath. */
+export const terminationMessageFile = (podDirectory: string, name: string, restartCount: number): string =>
+  path.join(podDirectory, 'containers', name, String(restartCount));
+
+function forgetOthers(known: Map<string, unknown>, present: readonly { readonly id: string }[]): void {
+  if (known.size <= present.length) return;
+  const ids = new Set(present.map(({ id }) => id));
+  for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
+}

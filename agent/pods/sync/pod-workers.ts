@@ -1,0 +1,77 @@
+/** The workers of this host's pods, and what they know: the agent's answer to whoever asks for a pod. */
+import path from 'node:path';
+import type { Pod } from '../../../api/core/pod.ts';
+import { containerLogPath } from '../containers/container-config.ts';
+import { newestContainer } from './observed.ts';
+import type { PodDirectory } from './pod-directory.ts';
+import type { PodWorker } from './pod-worker.ts';
+import { podLogDirectory } from '../sandbox/sandbox-config.ts';
+
+/** A look is a few calls of the runtime, of two minutes each at most. */
+const LOOK_LIMIT_MS = 5 * 60_000;
+
+export class PodWorkers implements PodDirectory, Iterable<PodWorker> {
+  readonly #workers = new Map<string, PodWorker>();
+
+  get(podUid: string): PodWorker | undefined {
+    return this.#workers.get(podUid);
+  }
+
+  add(worker: PodWorker): void {
+    this.#workers.set(worker.pod.metadata?.uid ?? '', worker);
+  }
+
+  delete(podUid: string): void {
+    this.#workers.delete(podUid);
+  }
+
+  [Symbol.iterator](): Iterator<PodWorker> {
+    return this.#workers.values();
+  }
+
+  list(): readonly Pod[] {
+    return [...this].map(({ pod, status }) => ({ ...pod, status }));
+  }
+
+  find(namespace: string, name: string): Pod | undefined {
+    return this.list().find(({ metadata }) => metadata?.name === name && metadata.namespace === namespace);
+  }
+
+  sandboxId(podUid: string): string | undefined {
+    return this.get(podUid)?.runtime.sandboxes[0]?.id;
+  }
+
+  containerId(podUid: string, containerName: string, previous = false): string | undefined {
+    const worker = this.get(podUid);
+    if (!worker) return undefined;
+    if (!previous) return newestContainer(worker.runtime, containerName)?.id;
+    // While a container waits for its next start, the one that has just ended is the previous one.
+    const { initContainerStatuses = [], containerStatuses = [] } = worker.status ?? {};
+    const status = [...initContainerStatuses, ...containerStatuses].find(({ name }) => name === containerName);
+    return status?.lastState?.terminated?.containerID?.replace(/^\w+:\/\//, '');
+  }
+
+  /** Pods, as NAMESPACE/NAME, whose workers have been looking at what runs for too long. */
+  stuck(): string[] {
+    const latest = Date.now() - LOOK_LIMIT_MS;
+    return [...this]
+      .filter(({ lookingSince }) => (lookingSince ?? Infinity) < latest)
+      .map(({ pod: { metadata } }) => `${metadata?.namespace}/${metadata?.name}`);
+  }
+
+  /** What the volumes of a pod show has changed: for whoever follows configMaps, secrets and tokens. */
+  refreshVolumes(podUid: string): void {
+    this.get(podUid)?.refreshVolumes();
+  }
+
+  /** The log files that are being written. `root` is `/var/log/pods`. */
+  *logs(root: string): Iterable<{ containerId: string; file: string }> {
+    for (const { pod, runtime } of this) {
+      const directory = podLogDirectory(root, pod);
+      for (const { id, name, state, restartCount } of runtime.containers) {
+        if (state !== 'running') continue;
+        yield { containerId: id, file: path.join(directory, containerLogPath(name, restartCount)) };
+      }
+    }
+  }
+}
