@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 import deadlines from './eslint/deadlines.js';
 import ownKeys from './eslint/own-keys.js';
 
-/** Imports run one way: api <- client <- agent, control-plane <- cli. agent and control-plane meet in the API alone. */
+/** Imports run one way: api <- client <- daemon <- agent, control-plane <- cli. agent and control-plane meet in the API alone. */
 const mayNotImport = (files, rooms) => ({
   files: files.map((room) => `${room}/**/*.ts`),
   rules: {
@@ -49,7 +49,7 @@ export default defineConfig(
   { files: ['cli/**', 'scripts/**', 'bench/**', 'test/**'], rules: { 'no-console': 'off' } },
   { files: ['test/**'], rules: { '@typescript-eslint/no-floating-promises': 'off' } },
   {
-    files: ['api', 'client', 'agent', 'control-plane', 'cli', 'proto'].map((room) => `${room}/**/*.ts`),
+    files: ['api', 'client', 'daemon', 'agent', 'control-plane', 'cli', 'proto'].map((room) => `${room}/**/*.ts`),
     plugins: { kedge: { rules: { 'own-keys': ownKeys, deadlines } } },
     rules: { 'kedge/own-keys': 'error', 'kedge/deadlines': 'error' },
   },
@@ -83,8 +83,9 @@ export default defineConfig(
       ],
     },
   },
-  mayNotImport(['api'], ['client', 'agent', 'control-plane', 'cli']),
-  mayNotImport(['client'], ['agent', 'control-plane', 'cli']),
+  mayNotImport(['api'], ['client', 'daemon', 'agent', 'control-plane', 'cli']),
+  mayNotImport(['client'], ['daemon', 'agent', 'control-plane', 'cli']),
+  mayNotImport(['daemon'], ['agent', 'control-plane', 'cli']),
   mayNotImport(['agent'], ['control-plane', 'cli']),
   mayNotImport(['control-plane'], ['agent', 'cli']),
 );

@@ -16,7 +16,7 @@ import {
   readableBy,
   SettingValueError,
   type SettingRules,
-} from '../client/setting-rules.ts';
+} from '../daemon/setting-rules.ts';
 import { CA_HASH, SERVER } from './join/join-words.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';

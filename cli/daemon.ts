@@ -1,6 +1,6 @@
 /** What the daemons share: a log on stdout, and an end on SIGTERM or SIGINT. */
 import type { Logger } from 'pino';
-import { daemonLogger } from '../client/daemon-logger.ts';
+import { daemonLogger } from '../daemon/daemon-logger.ts';
 import { sentenceOf } from './plain-errors.ts';
 import { SettingsError, type Settings } from './settings.ts';
 

@@ -5,7 +5,7 @@ import { StatusError } from '../api/machinery/status-error.ts';
 import { ConnectionError } from '../client/connection-error.ts';
 import { DeadlineError } from '../client/deadline.ts';
 import { KubeconfigError } from '../client/kubeconfig.ts';
-import { SettingValueError } from '../client/setting-rules.ts';
+import { SettingValueError } from '../daemon/setting-rules.ts';
 import { TokenFileError } from '../control-plane/apiserver/access/authentication/static-tokens.ts';
 import { PkiError } from '../control-plane/pki/pem-files.ts';
 import { StoreUnavailableError } from '../control-plane/store/store.ts';

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { parse } from 'yaml';
 import { own } from '../api/machinery/own.ts';
-import type { SettingRule, SettingRules } from '../client/setting-rules.ts';
+import type { SettingRule, SettingRules } from '../daemon/setting-rules.ts';
 import { yamlProblem } from '../client/yaml-problem.ts';
 import { nearest } from './nearest.ts';
 import { environmentKey, kebab } from './setting-names.ts';

@@ -15,7 +15,7 @@ import {
   readableBy,
   SettingValueError,
   type SettingRules,
-} from '../client/setting-rules.ts';
+} from '../daemon/setting-rules.ts';
 
 export const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
 

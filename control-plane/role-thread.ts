@@ -1,7 +1,7 @@
 /** The scheduler and the controllers on a thread of their own: they know the api-server by its address alone. */
 import { parentPort } from 'node:worker_threads';
 import { ApiClient } from '../client/api-client.ts';
-import { daemonLogger } from '../client/daemon-logger.ts';
+import { daemonLogger } from '../daemon/daemon-logger.ts';
 import { runLeaderElection, type ElectionTiming } from '../client/leader-election.ts';
 import type { Logger } from '../client/logger.ts';
 import type { Credentials } from '../client/transport.ts';

@@ -3,7 +3,7 @@ import { arch } from 'node:os';
 import type { Taint } from '../../api/core/affinity.ts';
 import { validateLabelValue, validateQualifiedName } from '../../api/machinery/names.ts';
 import { setOwn } from '../../api/machinery/own.ts';
-import { SettingValueError } from '../../client/setting-rules.ts';
+import { SettingValueError } from '../../daemon/setting-rules.ts';
 
 /** Go's name of the processor's architecture, which Kubernetes uses. */
 export function goArchitecture(name = arch()): string {

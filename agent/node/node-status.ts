@@ -9,7 +9,7 @@ import {
 } from '../../api/machinery/quantity.ts';
 import { laterTime, timeOf } from '../../api/machinery/time.ts';
 import { kubernetesVersion } from '../../api/version.ts';
-import { SettingValueError } from '../../client/setting-rules.ts';
+import { SettingValueError } from '../../daemon/setting-rules.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import { goArchitecture } from './node-labels.ts';
 import { isUnderPressure, type Pressure, type PressureSeen } from './pressure.ts';

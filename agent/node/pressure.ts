@@ -1,6 +1,6 @@
 /** When a node counts as short of something: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/ */
 import { canonicalQuantity, QuantityError, quantityValue } from '../../api/machinery/quantity.ts';
-import { SettingValueError } from '../../client/setting-rules.ts';
+import { SettingValueError } from '../../daemon/setting-rules.ts';
 
 export const SIGNALS = [
   'memory.available',

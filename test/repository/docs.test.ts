@@ -8,6 +8,7 @@ const ROOT = path.join(import.meta.dirname, '../..');
 const ROOMS = [
   'api',
   'client',
+  'daemon',
   'agent',
   'control-plane',
   'cli',
