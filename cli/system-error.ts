@@ -1,7 +1,6 @@
 /** Failures of the outside world - files, ports, programs - told in a sentence with what, where and what to do. */
 import { dirname, resolve } from 'node:path';
 import { kebab } from './setting-names.ts';
-import type { Settings } from './settings.ts';
 
 /** What Node.js says of a failed system call. */
 interface SystemError extends NodeJS.ErrnoException {
@@ -33,7 +32,7 @@ export function reasonOf(error: unknown): string {
 }
 
 /** The setting that a path comes from: it is the setting's value, lies below it, or is the folder to make it in. */
-function settingOf(path: string, settings: Settings): string | undefined {
+function settingOf(path: string, settings: Readonly<Record<string, unknown>>): string | undefined {
   const wanted = resolve(path);
   const [found] = Object.entries(settings)
     .filter((entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1].includes('/'))
@@ -44,7 +43,7 @@ function settingOf(path: string, settings: Settings): string | undefined {
 }
 
 /** `settings` are those of the daemon that has failed. */
-export function systemSentence(error: SystemError, settings: Settings): string {
+export function systemSentence(error: SystemError, settings: Readonly<Record<string, unknown>>): string {
   const { syscall, path, address, port, code } = error;
   const reason = reasonOf(error);
   if (syscall === 'listen' || syscall === 'bind') {

@@ -1,12 +1,10 @@
 /** Whether a caller may do what it asks of the node API: the api-server decides, by SubjectAccessReview. */
 import type { SubjectAccessReview } from '../../api/authorization/subject-access-review.ts';
-import type { TokenReview } from '../../api/authentication/token-review.ts';
 import type { Caller } from './caller.ts';
 import type { DocumentName, NodePath } from './node-path.ts';
 
 /** Posts a review to the api-server and gives it back with its status. */
 export interface AccessReviews {
-  reviewToken(review: TokenReview): Promise<TokenReview>;
   reviewAccess(review: SubjectAccessReview): Promise<SubjectAccessReview>;
 }
 

@@ -2,7 +2,12 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import type { AccessReviews } from './access.ts';
+import type { TokenReview } from '../../api/authentication/token-review.ts';
+
+/** Posts a review to the api-server and gives it back with its status. */
+export interface TokenReviews {
+  reviewToken(review: TokenReview): Promise<TokenReview>;
+}
 
 export interface Caller {
   readonly name: string;
@@ -16,12 +21,12 @@ const TOKEN_TTL_MS = 120_000;
 const MOST_TOKENS = 1000;
 
 export class CallerAuthentication {
-  readonly #reviews: AccessReviews;
+  readonly #reviews: TokenReviews;
   readonly #certified = new WeakMap<TLSSocket, { caller: Caller | undefined; until: number }>();
   /** Keyed by the token's hash, so that no token stays in memory. */
   readonly #tokens = new Map<string, { caller: Caller; until: number }>();
 
-  constructor(reviews: AccessReviews) {
+  constructor(reviews: TokenReviews) {
     this.#reviews = reviews;
   }
 

@@ -8,7 +8,7 @@ import { guarded } from '../../client/guard.ts';
 import type { Logger } from '../../client/logger.ts';
 import { LONGEST_HEAD_BYTES } from '../../client/upgrade.ts';
 import { accessOf, CallerAuthorization, type AccessReviews } from './access.ts';
-import { CallerAuthentication } from './caller.ts';
+import { CallerAuthentication, type TokenReviews } from './caller.ts';
 import { findPod, findRunningContainer } from './container-lookup.ts';
 import { serveContainerLogs } from './container-logs.ts';
 import { readDocument, type DocumentSources } from './documents.ts';
@@ -31,7 +31,7 @@ export interface NodeServerOptions extends DocumentSources {
   readonly address: string;
   readonly port: number;
   readonly certificate: ServingCertificate;
-  readonly reviews: AccessReviews;
+  readonly reviews: AccessReviews & TokenReviews;
   readonly runtime: NodeRuntime;
   /** What `/logs/` shows: /var/log. */
   readonly logDirectory: string;

@@ -1,6 +1,6 @@
 /** Request bodies: JSON or YAML text to values, with the duplicate keys that field validation wants to hear of. */
 import { fieldProblems, mayRepeatKeys, withSoundEscapes } from './json-text.ts';
-import { Extent } from './limits.ts';
+import { Extent } from './extent.ts';
 import { StatusError, badRequest, unsupportedMediaType } from './status-error.ts';
 import { YamlError, parseYaml } from './yaml.ts';
 

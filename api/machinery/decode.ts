@@ -4,7 +4,7 @@
  * upstream's serializer does (`pointer` and `always` in the schema), so that what comes out is what is stored and answered.
  */
 import { unknownField } from './json-text.ts';
-import type { KubeObject } from './kind.ts';
+import type { Decoded, Decoder, KubeObject } from './kind.ts';
 import { MAX_PROBLEMS } from './limits.ts';
 import type { Shape, TSchema } from './schema.ts';
 import { QuantityError, canonicalQuantity, roundUpToMilli } from './quantity.ts';
@@ -12,15 +12,6 @@ import { invalid } from './field-error.ts';
 import { badRequest, invalidObject, type StatusError } from './status-error.ts';
 import { canonicalMicroTime, canonicalTime } from './time.ts';
 import { own, setOwn } from './own.ts';
-
-export interface Decoded<T> {
-  /** A fresh object that shares nothing with what it was decoded from, but for `anyJson` parts. */
-  readonly object: T;
-  /** The fields that no schema knows, as `unknown field "spec.foo"`, up to `MAX_PROBLEMS`; they are not in `object`. */
-  readonly problems: string[];
-}
-
-export type Decoder<T> = (value: unknown) => Decoded<T>;
 
 /** The value's type is wrong. The message is that of upstream's JSON decoder. */
 export class DecodeError extends Error {

@@ -5,7 +5,6 @@
  */
 import type { ObjectMeta } from '../meta/object-meta.ts';
 import type { TSchema } from './schema.ts';
-import type { Decoder } from './decode.ts';
 import type { FieldError } from './field-error.ts';
 
 /** Any API object: what every kind has in common. */
@@ -19,6 +18,15 @@ export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | '
 
 /** Reads the value that a field selector compares with. (A method's type, so that a `Kind<Pod>` is a `Kind`.) */
 export type FieldReader<T> = { read(object: T): string }['read'];
+
+export interface Decoded<T> {
+  /** A fresh object that shares nothing with what it was decoded from, but for `anyJson` parts. */
+  readonly object: T;
+  /** The fields that no schema knows, as `unknown field "spec.foo"`, up to `MAX_PROBLEMS`; they are not in `object`. */
+  readonly problems: string[];
+}
+
+export type Decoder<T> = (value: unknown) => Decoded<T>;
 
 /** A column that `kubectl get` prints. `cell` reads it off an object; `now` (ms since the epoch) is what ages count from. */
 export interface Column<T> {

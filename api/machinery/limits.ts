@@ -1,5 +1,4 @@
 /** What a body or patch may ask of those who read it, whoever sends it. One request is read at a time: all others wait. */
-import { tooLarge } from './status-error.ts';
 
 /**
  * Levels of objects and lists within one another. Upstream's decoder allows 10,000, for Go's stack grows; no object of the API
@@ -26,41 +25,3 @@ export const MAX_VALUES = 100_000;
 
 /** Errors of one object that an answer tells of. Checks of long lists and maps end when they have found as many. */
 export const MAX_ERRORS = 1_000;
-
-/** How much there is in a value. */
-export class Extent {
-  keys = 0;
-  #items = 0;
-  #objects = 0;
-
-  /** Throws RangeError for what is nested too deep, a 413 StatusError for what is too much. */
-  static of(value: unknown): Extent {
-    const extent = new Extent();
-    extent.#add(value, 0);
-    return extent;
-  }
-
-  #add(value: unknown, depth: number): void {
-    if (typeof value !== 'object' || value === null) return;
-    if (depth >= MAX_DEPTH) throw new RangeError('exceeded max depth');
-    if (Array.isArray(value)) {
-      this.#items += value.length;
-      this.#check();
-      for (const item of value) if (typeof item === 'object') this.#add(item, depth + 1);
-      return;
-    }
-    this.#objects++;
-    this.#check();
-    const object = value as Record<string, unknown>;
-    for (const key in object) {
-      this.keys++;
-      const inner = object[key];
-      if (typeof inner === 'object') this.#add(inner, depth + 1);
-    }
-  }
-
-  #check(): void {
-    if (this.#objects > MAX_OBJECTS) throw tooLarge(`Request entity too large: limit is ${MAX_OBJECTS} objects`);
-    if (this.keys + this.#items > MAX_VALUES) throw tooLarge(`Request entity too large: limit is ${MAX_VALUES} values`);
-  }
-}

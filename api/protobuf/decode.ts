@@ -3,7 +3,7 @@
  * What the fields are is told by the schemas; only their numbers are protobuf's own. A reader is compiled once a message, at
  * its first use.
  */
-import { Extent } from '../machinery/limits.ts';
+import { Extent } from '../machinery/extent.ts';
 import type { Shape, TSchema } from '../machinery/schema.ts';
 import { badRequest } from '../machinery/status-error.ts';
 import { FIELD_NUMBERS } from './field-numbers.ts';

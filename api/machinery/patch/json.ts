@@ -1,6 +1,6 @@
 /** JSON patch, RFC 6902, with upstream's limits and answers. */
 import { deepEqual } from '../deep-equal.ts';
-import { Extent } from '../limits.ts';
+import { Extent } from '../extent.ts';
 import { badRequest, tooLarge, unprocessable } from '../status-error.ts';
 import { own, setOwn } from '../own.ts';
 
