@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Pod } from '../../api/core/pod.ts';
 import type { CriClient } from '../cri/client.ts';
-import { podLogDirectory } from '../pods/sandbox/sandbox-config.ts';
+import { podLogDirectory } from '../pods/logs/log-paths.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import { countProcesses, readUsage } from '../host/cgroup-usage.ts';
 import { heldBy, layersOf, type Held } from '../stats/held.ts';

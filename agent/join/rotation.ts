@@ -1,9 +1,21 @@
-/** Renews a certificate before it expires. */
+/** Renews the node's certificates before they expire. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../../client/backoff.ts';
 import { MAX_TIMER_MS } from '../../client/deadline.ts';
+import type { ApiClient } from '../../client/api-client.ts';
 import type { Logger } from '../../client/logger.ts';
-import type { CertifiedKey } from './node-certificates.ts';
+import { clientCertificate, renew } from './join.ts';
+import type { Membership } from './join-cluster.ts';
+import { clientCredentials, type CertifiedKey } from './node-certificates.ts';
+
+export type CertificatePurpose = 'client' | 'serving';
+
+/** Counts renewals, and knows when certificates end. */
+export interface RenewalMetrics {
+  certified(purpose: CertificatePurpose, validToMs: number): void;
+  /** Gives what the renewal gives. */
+  renewing<T extends { readonly validToMs: number }>(purpose: CertificatePurpose, renewal: Promise<T>): Promise<T>;
+}
 
 /** The renewal is spread over this part of the certificate's life, as the kubelet does, so that nodes do not come at once. */
 const EARLIEST = 0.7;
@@ -42,4 +54,24 @@ export async function keepRenewed(
       logger.warn({ purpose, err: (error as Error).message }, 'failed to renew certificate');
     }
   }
+}
+
+/** Keeps the certificate by which the node is known valid until the signal is aborted; `client` uses each at once. */
+export async function keepIdentityRenewed(
+  client: ApiClient,
+  { name, certificates, identity }: Membership,
+  metrics: RenewalMetrics,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  metrics.certified('client', identity.client.validToMs);
+  await keepRenewed(
+    'client',
+    identity.client,
+    (asking) =>
+      metrics.renewing('client', renew(client, 'client', certificates, clientCertificate(name), logger, asking)),
+    (renewed) => client.replaceCredentials(clientCredentials(identity.ca, renewed)),
+    logger,
+    signal,
+  );
 }

@@ -3,12 +3,11 @@
  * it may not see the others, it has no routes to their pods and a network for its own all the same.
  */
 import type { Node } from '../../api/core/node.ts';
-import type { Cidr } from '../../api/machinery/address.ts';
+import { Cidr } from '../../api/machinery/address.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { nodes } from '../../client/resources.ts';
-import { rangeWarning } from './cluster-range.ts';
 import { writeCniConfig, type PodNetwork as CniNetwork } from './cni-config.ts';
 import { NodeRoutes, type NodePlace } from './node-routes.ts';
 
@@ -103,4 +102,14 @@ export class PodNetwork {
         logger.error({ err: (error as Error).message }, 'failed to write CNI configuration');
       });
   }
+}
+
+/** A sentence for the operator when the cluster gives this node's pods other addresses than `clusterCidr`. */
+export function rangeWarning(clusterCidr: Cidr, podCidr: string): string | undefined {
+  const own = Cidr.parse(podCidr);
+  if (!own || clusterCidr.contains(own.network)) return undefined;
+  return (
+    `cluster-cidr is ${clusterCidr.text} here, but this cluster gives the node's pods addresses of ${podCidr}: set it to the ` +
+    "cluster's; until then, the pods reach nothing outside of the cluster"
+  );
 }

@@ -7,15 +7,42 @@ const CONSEQUENCE = 'logs, exec, attach, port-forward and metrics of this node a
 export class NodeApiState {
   #trouble: ServingTrouble = { reason: 'NodeAPIStarting', message: 'the node API is not ready yet' };
   #validToMs = 0;
+  #isAwaited: boolean;
+  readonly #listeners: (() => void)[] = [];
+
+  /** @param isAwaited the node is not ready before its API is: whoever sees a new node Ready may ask it for logs. */
+  constructor(isAwaited = false) {
+    this.#isAwaited = isAwaited;
+  }
+
+  /** Calls back whenever the verdict or the problem may have changed. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** What keeps the node from being ready, in words. */
+  get problem(): string | undefined {
+    return this.#isAwaited ? 'the node API is not ready yet' : undefined;
+  }
+
+  /** From now on the node may be ready without its API. */
+  awaitNoLonger(): void {
+    if (!this.#isAwaited) return;
+    this.#isAwaited = false;
+    this.#changed();
+  }
 
   /** The API is served with a certificate that is valid until then. */
   served(validToMs: number): void {
     this.#validToMs = validToMs;
+    this.#isAwaited = false;
+    this.#changed();
   }
 
   /** What keeps a certificate from the API; what it has may be valid still. */
   troubled(trouble: ServingTrouble): void {
     this.#trouble = trouble;
+    this.#changed();
   }
 
   /** Of the condition NodeAPIUnavailable: as NetworkUnavailable, it is True when something is wrong. */
@@ -23,5 +50,9 @@ export class NodeApiState {
     if (nowMs < this.#validToMs) return { status: 'False', reason: 'NodeAPIServed', message: 'the node API is ready' };
     const { reason, message } = this.#trouble;
     return { status: 'True', reason, message: `${CONSEQUENCE}: ${message}` };
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
   }
 }

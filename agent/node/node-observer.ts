@@ -18,8 +18,6 @@ export interface NodeObserverOptions {
   readonly thresholds: readonly Threshold[];
   /** On the file system of the pods' own storage. */
   readonly dataDir: string;
-  /** Sees the levels that the conditions are made from. */
-  readonly onLevels?: (levels: Levels) => void;
   /** What else keeps the node from running pods, in words. */
   readonly problems: () => readonly string[];
   readonly nodeApi: (nowMs: number) => Verdict;
@@ -31,6 +29,7 @@ const RUNTIME_LIMIT_MS = 10_000;
 
 export class NodeObserver {
   readonly #options: NodeObserverOptions;
+  readonly #levelListeners: ((levels: Levels) => void)[] = [];
   #pressure: PressureSeen = {};
   #features: NodeFeatures = { supplementalGroupsPolicy: false };
   #images: readonly ContainerImage[] = [];
@@ -47,9 +46,14 @@ export class NodeObserver {
     const problems = [...(await this.#runtimeProblems(signal)), ...this.#options.problems()];
     const levels = await this.levels();
     this.#pressure = observePressure(this.#options.thresholds, levels, this.#pressure, now);
-    this.#options.onLevels?.(levels);
+    for (const listener of this.#levelListeners) listener(levels);
     const nodeApi = this.#options.nodeApi(now);
     return { problems, pressure: this.#pressure, images: this.#images, features: this.#features, nodeApi };
+  }
+
+  /** Calls back with the levels that the conditions are made from, each time that they are. */
+  onLevels(listener: (levels: Levels) => void): void {
+    this.#levelListeners.push(listener);
   }
 
   async #runtimeProblems(signal: AbortSignal): Promise<string[]> {

@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../api/core/pod.ts';
 import { qosClassOf, type QosClass } from '../../api/core/pod-resources.ts';
 import type { CgroupDriver } from '../cri/types.ts';
-import { cpuWeight, type CgroupLimits, type CgroupTree } from '../host/cgroup-tree.ts';
+import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
+import type { CriClient } from '../cri/client.ts';
+import { cpuWeight, readCgroupTree, type CgroupLimits, type CgroupTree } from '../host/cgroup-tree.ts';
 import { ensureSlice, removeSlice } from '../host/slices.ts';
 import {
   cgroupParent,
@@ -28,6 +30,21 @@ const CPU_PERIOD_US = 100_000;
 /** The last processes of a pod leave its cgroup a moment after the runtime has reported their end. */
 const REMOVE_ATTEMPTS = 20;
 const REMOVE_RETRY_MS = 50;
+
+/** Makes the cgroups that pods need of the host before any of them runs. `allocatable` is what all pods may use together. */
+export async function openPodCgroups(
+  cri: Pick<CriClient, 'cgroupDriver'>,
+  root: string,
+  allocatable: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<PodCgroups> {
+  const cgroups = new PodCgroups({ tree: await readCgroupTree(), driver: await cri.cgroupDriver({ signal }), root });
+  await cgroups.ensureTop({
+    milliCpu: quantityMilliValue(allocatable['cpu'] ?? '0'),
+    memoryBytes: quantityValue(allocatable['memory'] ?? '0'),
+  });
+  return cgroups;
+}
 
 export class PodCgroups {
   readonly #options: PodCgroupsOptions;

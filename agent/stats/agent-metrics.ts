@@ -7,12 +7,11 @@ import type { ContainerStatus } from '../../api/core/pod-status.ts';
 import type { Pod } from '../../api/core/pod.ts';
 import { kubernetesVersion } from '../../api/version.ts';
 import { readHostUsage, readOwnFiles, readProcess } from '../host/proc.ts';
+import type { CertificatePurpose, RenewalMetrics } from '../join/rotation.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { PodMetrics, PodOperation, ProbeOutcome } from '../pods/sync/pod-metrics.ts';
 import { Exposition } from './exposition.ts';
 import { Counter, Histogram } from './series.ts';
-
-export type CertificatePurpose = 'client' | 'serving';
 
 /** `count` bounds, each `factor` times the one before. */
 const exponential = (first: number, factor: number, count: number): number[] =>
@@ -24,7 +23,7 @@ const PROXY_BUCKETS = exponential(0.001, 2, 15);
 const WORK_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const START_BUCKETS = [0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600];
 
-export class AgentMetrics implements PodMetrics {
+export class AgentMetrics implements RenewalMetrics, PodMetrics {
   readonly #nodeName: string;
   readonly #podStarts = new Histogram(
     'kubelet_pod_start_duration_seconds',

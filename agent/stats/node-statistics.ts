@@ -6,7 +6,7 @@ import type { ContainerStats } from '../cri/types.ts';
 import { countProcessors, readDisk } from '../host/meters.ts';
 import { findListener, readDefaultInterface, readHostUsage, readInterfaces, readProcess } from '../host/proc.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
-import { podLogDirectory } from '../pods/sandbox/sandbox-config.ts';
+import { podLogDirectory } from '../pods/logs/log-paths.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import type { NodeStatistics as Documents } from '../server/documents.ts';
 import type { AgentMetrics } from './agent-metrics.ts';

@@ -8,7 +8,7 @@ import { readTextIfThere } from '../../agent/host/files.ts';
 import { volumeHelper } from '../../agent/host/volume-helper/ask.ts';
 import { ImageService } from '../../agent/images/image-service.ts';
 import { parseThresholds, type Levels } from '../../agent/node/pressure.ts';
-import { PodManager } from '../../agent/pods/sync/pod-manager.ts';
+import { createPodManager } from '../../agent/pods/main.ts';
 import { PodWorkers } from '../../agent/pods/sync/pod-workers.ts';
 import { cgroupTree } from '../../agent/host/cgroup-tree.ts';
 import { lowestOomScoreAdj } from '../../agent/host/oom-score.ts';
@@ -62,33 +62,36 @@ const volumes = new HostPodVolumes({
 });
 const serviceInformer = new Informer({ client, resource: services, logger });
 const events = new EventRecorder({ client, component: 'kubelet', host: NODE, logger, signal });
-const manager = new PodManager({
-  workers,
-  cri,
-  images: new ImageService({ cri }),
-  volumes,
-  objects,
-  client,
-  events,
-  services: () => serviceInformer.values(),
-  nodeName: NODE,
-  nodeUid: () => 'node-uid',
-  nodeIPs: [NODE_IP],
-  dns: { servers: ['10.43.0.10'], domain: 'cluster.local' },
-  cgroups,
-  resourceHost: {
-    memoryCapacityBytes: MEMORY_BYTES,
-    lowestOomScoreAdj: await lowestOomScoreAdj(),
-    cgroupVersion: cgroups.tree.version,
+const manager = createPodManager(
+  {
+    workers,
+    cri,
+    images: new ImageService({ cri }),
+    volumes,
+    objects,
+    client,
+    events,
+    services: () => serviceInformer.values(),
+    nodeName: NODE,
+    nodeUid: () => 'node-uid',
+    nodeIPs: [NODE_IP],
+    dns: { servers: ['10.43.0.10'], domain: 'cluster.local' },
+    cgroups,
+    resourceHost: {
+      memoryCapacityBytes: MEMORY_BYTES,
+      lowestOomScoreAdj: await lowestOomScoreAdj(),
+      cgroupVersion: cgroups.tree.version,
+    },
+    allocatable,
+    pressures: () => [],
+    features: () => ({ supplementalGroupsPolicy: false }),
+    staticPodDirectory: path.join(settings.directory, 'manifests'),
+    logDirectory: path.join(settings.directory, 'logs'),
+    logLinkDirectory: path.join(settings.directory, 'log-links'),
+    logger,
   },
-  allocatable,
-  pressures: () => [],
-  features: () => ({ supplementalGroupsPolicy: false }),
-  staticPodDirectory: path.join(settings.directory, 'manifests'),
-  logDirectory: path.join(settings.directory, 'logs'),
-  logLinkDirectory: path.join(settings.directory, 'log-links'),
-  logger,
-});
+  signal,
+);
 
 // How much this machine has left is not the test's to change: it says so in a file.
 const levels = async (): Promise<Levels> =>
@@ -107,7 +110,7 @@ const evictions = new EvictionManager({
 const look = setInterval(() => void levels().then((seen) => evictions.relieve(seen, signal)), 200);
 signal.addEventListener('abort', () => clearInterval(look), { once: true });
 
-await Promise.all([manager.run(signal), serviceInformer.run(signal), evictions.run(signal)]);
+await Promise.all([manager.run(), serviceInformer.run(signal), evictions.run(signal)]);
 objects[Symbol.dispose]();
 volumes[Symbol.dispose]();
 cri.close();

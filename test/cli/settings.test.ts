@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
 import { agentSettings, readRange } from '../../agent/config.ts';
-import { rangeWarning } from '../../agent/network/cluster-range.ts';
+import { rangeWarning } from '../../agent/network/pod-network.ts';
 import { kubeconfigFile } from '../../cli/cluster-access.ts';
 import { misspelledVariables } from '../../cli/daemon-settings.ts';
 import { loadSettings, SettingsError } from '../../cli/settings.ts';

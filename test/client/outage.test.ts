@@ -111,7 +111,10 @@ t.test('a server that goes away is one line, and one when it is back, whoever fa
 
   const heartbeat = new Heartbeat({ client, nodeName: 'n1', nodeUid: () => undefined, logger: log });
   parts.push(heartbeat.run(signal));
-  const statuses = new StatusManager({ client, logger: log, current: () => undefined }, signal);
+  const statuses = new StatusManager(
+    { client, logger: log, apiPods: { byUid: () => undefined, objectOf: () => undefined } },
+    signal,
+  );
   const recorder = new EventRecorder({ client, component: 'kubelet', logger: log, signal });
   for (const name of ['a', 'b', 'c']) {
     const metadata = { name, namespace: 'default', uid: `uid-${name}` };

@@ -6,6 +6,7 @@ import type { ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { bytesOf, byteText, soundText } from './byte-text.ts';
 import { expand } from './expansion.ts';
+import { containerLogPath } from '../logs/log-paths.ts';
 import { containerAnnotations, containerLabels } from '../labels.ts';
 import { containerSecurity } from './security-context.ts';
 import { configError } from './start-error.ts';
@@ -29,9 +30,6 @@ const PROPAGATION = {
   'host-to-container': 'PROPAGATION_HOST_TO_CONTAINER',
   bidirectional: 'PROPAGATION_BIDIRECTIONAL',
 } as const;
-
-/** Below the sandbox's log directory. */
-export const containerLogPath = (name: string, restartCount: number): string => `${name}/${restartCount}.log`;
 
 /** Throws StartError for arguments that references make something else than text of. */
 export function containerConfig(input: ContainerInput): ContainerConfig {

@@ -6,15 +6,17 @@ import { isNotFound } from '../../../api/machinery/status-error.ts';
 import type { Secret } from '../../../api/core/secret.ts';
 import { VolumeError, type ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { ActionOf, AnyContainer } from '../sync/actions.ts';
-import { containerConfig, containerLogPath } from './container-config.ts';
+import { containerConfig } from './container-config.ts';
+import { containerLogPath } from '../logs/log-paths.ts';
 import { containerEnvironment, environmentText, variablesWithoutText } from './environment.ts';
 import { hostsFile } from '../sandbox/hosts-file.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import { newestContainer, type PodRuntime } from '../sync/observed.ts';
 import { graceOf } from '../sync/plan.ts';
 import { terminationMessageFile } from '../sync/pod-observer.ts';
-import type { PodServices } from '../sync/pod-dependencies.ts';
-import { podLogDirectory, sandboxConfig } from '../sandbox/sandbox-config.ts';
+import type { PodDependencies } from '../sync/pod-dependencies.ts';
+import { sandboxConfig } from '../sandbox/sandbox-config.ts';
+import { podLogDirectory } from '../logs/log-paths.ts';
 import { configError, StartError } from './start-error.ts';
 
 const HOSTS_FILE_MODE = 0o644;
@@ -32,19 +34,19 @@ export async function startContainer(
   pod: Pod,
   runtime: PodRuntime,
   action: Start,
-  services: PodServices,
+  dependencies: PodDependencies,
   signal: AbortSignal,
 ): Promise<void> {
   const { container, role } = action;
   const fail = (error: StartError): StartError => {
-    services.record(pod, 'Warning', 'Failed', `Error: ${failureText(error)}`, container.name);
+    dependencies.record(pod, 'Warning', 'Failed', `Error: ${failureText(error)}`, container.name);
     return error;
   };
   try {
-    const containerId = await create(pod, runtime, action, services, signal);
-    await start(pod, containerId, action, services, signal);
+    const containerId = await create(pod, runtime, action, dependencies, signal);
+    await start(pod, containerId, action, dependencies, signal);
     const handler = role === 'init' || role === 'ephemeral' ? undefined : container.lifecycle?.postStart;
-    if (handler) await postStart(pod, containerId, action, handler, services, signal);
+    if (handler) await postStart(pod, containerId, action, handler, dependencies, signal);
   } catch (error) {
     signal.throwIfAborted();
     // A failed hook has its own event, which keeps the hook's words to itself: they may hold secrets.
@@ -59,23 +61,23 @@ async function create(
   pod: Pod,
   runtime: PodRuntime,
   action: Start,
-  services: PodServices,
+  dependencies: PodDependencies,
   signal: AbortSignal,
 ): Promise<string> {
-  const { cri, images, cgroups, record, volumes } = services;
+  const { cri, images, cgroups, record, volumes } = dependencies;
   const { container, sandboxId, podIPs, restartCount, backOffSeconds } = action;
-  const config = sandboxConfig(pod, 0, cgroups.parentOf(pod), undefined, services.sandbox);
+  const config = sandboxConfig(pod, 0, cgroups.parentOf(pod), undefined, dependencies.sandbox);
   const image = await images.ensure(
     {
       podUid: pod.metadata?.uid ?? '',
       container,
-      pullSecrets: (pullSignal) => pullSecrets(pod, services, pullSignal),
+      pullSecrets: (pullSignal) => pullSecrets(pod, dependencies, pullSignal),
       sandboxConfig: config,
       event: (type, reason, message) => record(pod, type, reason, message, container.name),
     },
     signal,
   );
-  const environment = await containerEnvironment(pod, container, podIPs, services.environment, signal);
+  const environment = await containerEnvironment(pod, container, podIPs, dependencies.environment, signal);
   const binary = variablesWithoutText(environment);
   if (binary.length > 0) {
     const message = `Values of ${binary.join(', ')} are not valid UTF-8, which the runtime may not carry: mount them as files`;
@@ -91,7 +93,7 @@ async function create(
   try {
     mounts = [
       ...(await volumes.mountsOf(pod, container, signal, environmentText(environment))),
-      ...(await ownMounts(pod, container, restartCount, podIPs, services)),
+      ...(await ownMounts(pod, container, restartCount, podIPs, dependencies)),
     ];
   } catch (error) {
     if (error instanceof VolumeError) throw configError(error.message);
@@ -105,15 +107,15 @@ async function create(
     image,
     environment,
     mounts,
-    host: services.resourceHost,
+    host: dependencies.resourceHost,
     targetId: target?.id,
   });
-  await mkdir(path.join(podLogDirectory(services.sandbox.logDirectory, pod), container.name), {
+  await mkdir(path.join(podLogDirectory(dependencies.sandbox.logDirectory, pod), container.name), {
     recursive: true,
     mode: LOG_DIRECTORY_MODE,
   });
   // What has begun is brought to its end: a container that is half made would be in the way of the next attempt.
-  return services.starts.run(signal, async () => {
+  return dependencies.starts.run(signal, async () => {
     try {
       const containerId = await cri.createContainer(sandboxId, request, config);
       record(pod, 'Normal', 'Created', 'Container created', container.name);
@@ -128,26 +130,29 @@ async function start(
   pod: Pod,
   containerId: string,
   { container, restartCount }: Start,
-  services: PodServices,
+  dependencies: PodDependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  const logs = podLogDirectory(services.sandbox.logDirectory, pod);
+  const logs = podLogDirectory(dependencies.sandbox.logDirectory, pod);
   const log = path.join(logs, containerLogPath(container.name, restartCount));
   try {
-    await services.logLinks?.add(pod, container.name, containerId, log);
+    await dependencies.logLinks?.add(pod, container.name, containerId, log);
   } catch (error) {
     // Collectors of logs miss it; the container is none the worse.
     const err = (error as Error).message;
-    services.logger.warn({ pod: pod.metadata?.uid, container: container.name, err }, 'failed to create log symlink');
+    dependencies.logger.warn(
+      { pod: pod.metadata?.uid, container: container.name, err },
+      'failed to create log symlink',
+    );
   }
-  await services.starts.run(signal, async () => {
+  await dependencies.starts.run(signal, async () => {
     try {
-      await services.cri.startContainer(containerId);
+      await dependencies.cri.startContainer(containerId);
     } catch (error) {
       throw new StartError('RunContainerError', (error as Error).message);
     }
   });
-  services.record(pod, 'Normal', 'Started', 'Container started', container.name);
+  dependencies.record(pod, 'Normal', 'Started', 'Container started', container.name);
 }
 
 async function postStart(
@@ -155,7 +160,7 @@ async function postStart(
   containerId: string,
   { container, podIPs }: Start,
   handler: NonNullable<NonNullable<AnyContainer['lifecycle']>['postStart']>,
-  { cri, record, environment }: PodServices,
+  { cri, record, environment }: PodDependencies,
   signal: AbortSignal,
 ): Promise<void> {
   const podIP = podIPs[0] ?? environment.hostIPs[0] ?? '';
@@ -176,7 +181,7 @@ async function ownMounts(
   container: AnyContainer,
   restartCount: number,
   podIPs: readonly string[],
-  { volumes, sandbox, hostsFile: hostFile }: PodServices,
+  { volumes, sandbox, hostsFile: hostFile }: PodDependencies,
 ): Promise<ContainerMount[]> {
   const directory = volumes.podDirectory(pod.metadata?.uid ?? '');
   const mounts: ContainerMount[] = [];
@@ -200,7 +205,7 @@ async function ownMounts(
   return mounts;
 }
 
-async function pullSecrets(pod: Pod, { environment, record }: PodServices, signal: AbortSignal): Promise<Secret[]> {
+async function pullSecrets(pod: Pod, { environment, record }: PodDependencies, signal: AbortSignal): Promise<Secret[]> {
   const namespace = pod.metadata?.namespace ?? '';
   const secrets: Secret[] = [];
   for (const { name = '' } of pod.spec?.imagePullSecrets ?? []) {

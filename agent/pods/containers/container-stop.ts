@@ -4,7 +4,7 @@ import type { ActionOf } from '../sync/actions.ts';
 import { CriError } from '../../cri/client.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import { liveSandbox, type PodRuntime } from '../sync/observed.ts';
-import type { PodServices } from '../sync/pod-dependencies.ts';
+import type { PodDependencies } from '../sync/pod-dependencies.ts';
 
 /** What the hook has used up of the grace period leaves the container this much at least. */
 const MIN_GRACE_SECONDS = 2;
@@ -13,17 +13,17 @@ export async function stopContainer(
   pod: Pod,
   runtime: PodRuntime,
   action: ActionOf<'stopContainer'>,
-  services: PodServices,
+  dependencies: PodDependencies,
   signal: AbortSignal,
 ): Promise<void> {
   const { observed, message } = action;
-  services.record(pod, 'Normal', 'Killing', message, observed.name);
+  dependencies.record(pod, 'Normal', 'Killing', message, observed.name);
   const startedAt = Date.now();
-  await preStop(pod, runtime, action, services, signal);
+  await preStop(pod, runtime, action, dependencies, signal);
   const usedSeconds = Math.floor((Date.now() - startedAt) / 1000);
   const graceSeconds = action.graceSeconds === 0 ? 0 : Math.max(MIN_GRACE_SECONDS, action.graceSeconds - usedSeconds);
   try {
-    await services.cri.stopContainer(observed.id, graceSeconds, { signal });
+    await dependencies.cri.stopContainer(observed.id, graceSeconds, { signal });
   } catch (error) {
     if (!(error instanceof CriError && error.notFound)) throw error;
   }
@@ -33,7 +33,7 @@ async function preStop(
   pod: Pod,
   runtime: PodRuntime,
   { observed, container, graceSeconds }: ActionOf<'stopContainer'>,
-  { cri, record, environment, logger }: PodServices,
+  { cri, record, environment, logger }: PodDependencies,
   signal: AbortSignal,
 ): Promise<void> {
   const handler = container?.lifecycle?.preStop;

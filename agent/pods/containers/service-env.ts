@@ -1,5 +1,22 @@
 /** The environment variables by which containers find services, as Docker's links named them. */
 import type { Service } from '../../../api/core/service.ts';
+import type { ApiClient } from '../../../client/api-client.ts';
+import { Informer } from '../../../client/informer.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { services } from '../../../client/resources.ts';
+
+/** Every Service of the cluster, with what the environment of containers says of it. */
+export const linkedServices = (client: ApiClient, logger: Logger): Informer<Service> =>
+  new Informer({
+    ...{ client, resource: services, logger },
+    select: ({ metadata, spec }): Service => ({
+      metadata: { name: metadata?.name, namespace: metadata?.namespace },
+      spec: {
+        clusterIP: spec?.clusterIP,
+        ports: spec?.ports?.map(({ name, port, protocol }) => ({ name, port, protocol })),
+      },
+    }),
+  });
 
 const variableName = (name: string): string => name.toUpperCase().replaceAll('-', '_');
 

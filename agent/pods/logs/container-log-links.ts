@@ -3,7 +3,7 @@ import { mkdir, readdir, readlink, rm, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Pod } from '../../../api/core/pod.ts';
 import { hasCode } from '../../host/files.ts';
-import { fittingFileName } from '../file-names.ts';
+import { fittingFileName } from './log-paths.ts';
 
 const SUFFIX = '.log';
 const DIRECTORY_MODE = 0o755;

@@ -1,11 +1,11 @@
-/** What a pod leaves outside its own directory, and how events name its containers. */
+/** The log files of pods, which lie outside of their own directories. */
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Pod } from '../../../api/core/pod.ts';
 import { hasCode } from '../../host/files.ts';
-import { containerLogPath } from '../containers/container-config.ts';
+import { containerLogPath } from './log-paths.ts';
 import type { ObservedContainer } from '../sync/observed.ts';
-import { podLogDirectory } from '../sandbox/sandbox-config.ts';
+import { podLogDirectory } from './log-paths.ts';
 
 export const removePodLogs = (logDirectory: string, pod: Pod): Promise<void> =>
   rm(podLogDirectory(logDirectory, pod), { recursive: true, force: true });
@@ -48,11 +48,4 @@ export async function removeContainerLogs(
   for (const entry of await namesIn(path.dirname(file))) {
     if (entry.startsWith(path.basename(file))) await rm(path.join(path.dirname(file), entry), { force: true });
   }
-}
-
-export function fieldPathOf(pod: Pod, container: string): string {
-  const { initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
-  const has = (containers: readonly { name: string }[]) => containers.some(({ name }) => name === container);
-  const list = has(initContainers) ? 'initContainers' : has(ephemeralContainers) ? 'ephemeralContainers' : 'containers';
-  return `spec.${list}{${container}}`;
 }

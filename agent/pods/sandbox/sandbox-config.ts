@@ -1,9 +1,8 @@
 /** A pod as the runtime's sandbox. Pure. */
-import path from 'node:path';
 import type { Pod } from '../../../api/core/pod.ts';
 import type { DNSConfig, NamespaceOption, PodSandboxConfig, PortMapping } from '../../cri/types.ts';
 import { podLimits } from '../../resources/compute.ts';
-import { fittingFileName } from '../file-names.ts';
+import { podLogDirectory } from '../logs/log-paths.ts';
 import { podLabels } from '../labels.ts';
 import { apparmorProfile, seccompProfile } from '../containers/security-profiles.ts';
 
@@ -15,10 +14,6 @@ export interface SandboxSettings {
 
 /** The kernel's limit of a host name. */
 const MAX_HOST_NAME = 63;
-
-/** NAMESPACE_POD_UID; the UID tells pods apart whose long names are cut. */
-export const podLogDirectory = (logDirectory: string, { metadata }: Pod): string =>
-  path.join(logDirectory, fittingFileName(`${metadata?.namespace}_`, metadata?.name ?? '', `_${metadata?.uid}`));
 
 /** The pod's host name, and its domain when it has one. */
 export function podHostName(pod: Pod, clusterDomain: string): { hostname: string; domain: string } {

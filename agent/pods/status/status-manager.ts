@@ -12,12 +12,20 @@ import { backoffMs } from '../../../client/backoff.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
 import { pods } from '../../../client/resources.ts';
+import type { ApiPods } from '../sources/api-pods.ts';
+import type { SourcedPod } from '../sources/pod-source.ts';
+
+/** Where the statuses of pods go, and nothing comes back from: what the API has of a pod is known by its source. */
+export interface StatusSink {
+  /** Returns at once. Only the latest status of a pod is written. */
+  report(sourced: SourcedPod, status: PodStatus): void;
+}
 
 export interface StatusManagerOptions {
   readonly client: ApiClient;
   readonly logger: Logger;
-  /** The pod as the API has it, so far as is known here. */
-  readonly current: (uid: string) => Pod | undefined;
+  /** The pods as the API has them, so far as is known here. */
+  readonly apiPods: Pick<ApiPods, 'byUid' | 'objectOf'>;
 }
 
 interface Entry {
@@ -32,7 +40,7 @@ interface Entry {
 const RETRY = { initialMs: 200, maxMs: 30_000 };
 const DELETE_RETRY = { initialMs: 200, maxMs: 10_000 };
 
-export class StatusManager {
+export class StatusManager implements StatusSink {
   readonly #options: StatusManagerOptions;
   readonly #signal: AbortSignal;
   readonly #entries = new Map<string, Entry>();
@@ -40,6 +48,12 @@ export class StatusManager {
   constructor(options: StatusManagerOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
+  }
+
+  report(sourced: SourcedPod, status: PodStatus): void {
+    const { apiPods } = this.#options;
+    const object = apiPods.objectOf(sourced);
+    if (object && apiPods.byUid(object.metadata?.uid ?? '')) this.set(object, status);
   }
 
   /** Returns at once. `pod` is the one in the API: for a static pod its mirror. */
@@ -101,8 +115,8 @@ export class StatusManager {
 
   /** Resolves to whether the pod is not in the API any more. */
   async #write(uid: string, entry: Entry, wanted: PodStatus): Promise<boolean> {
-    const { client, current } = this.#options;
-    const pod = laterOf(current(uid), entry.taken);
+    const { client, apiPods } = this.#options;
+    const pod = laterOf(apiPods.byUid(uid), entry.taken);
     const before = pod?.status ?? {};
     const patch = statusPatch(before, wanted);
     if (patch === undefined) return false;
@@ -126,7 +140,8 @@ export class StatusManager {
       return false;
     } catch (error) {
       // A conflict of uids: another pod has the name by now.
-      if (error instanceof StatusError && (error.code === 404 || (error.code === 409 && !current(uid)))) return true;
+      if (error instanceof StatusError && (error.code === 404 || (error.code === 409 && !apiPods.byUid(uid))))
+        return true;
       throw error;
     }
   }

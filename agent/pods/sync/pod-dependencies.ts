@@ -21,7 +21,7 @@ export type RecordEvent = (
   container?: string,
 ) => void;
 
-export interface PodServices {
+export interface PodDependencies {
   readonly cri: CriClient;
   readonly images: ImageService;
   readonly volumes: PodVolumes;

@@ -6,29 +6,30 @@ import type { Pod } from '../../../api/core/pod.ts';
 import type { PodStatus } from '../../../api/core/pod-status.ts';
 import { MAX_TIMER_MS } from '../../../client/deadline.ts';
 import { logFailure, Outage } from '../../../client/outage.ts';
-import type { PodProbes } from '../../probes/pod-probes.ts';
+import { PodProbes } from '../../probes/pod-probes.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
 import { isAlive, newestContainer, NOTHING_RUNS, type ObservedContainer, type PodRuntime } from './observed.ts';
-import type { Told } from './lifecycle-events.ts';
+import type { LifecycleEvents, Told } from './lifecycle-events.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { planPod, podFullName, type Ending, type PodPlan, type WaitingReason } from './plan.ts';
 import { podExecutors } from './pod-executors.ts';
 import { PodObserver } from './pod-observer.ts';
-import type { PodSource } from '../sources/pod-source.ts';
-import type { PodServices } from './pod-dependencies.ts';
+import type { PodSource, SourcedPod } from '../sources/pod-source.ts';
+import type { PodDependencies } from './pod-dependencies.ts';
 import { StartError } from '../containers/start-error.ts';
 import type { Verdict } from '../status/status-input.ts';
+import type { StatusSink } from '../status/status-manager.ts';
 import { podStatus } from '../status/pod-status.ts';
 
 export interface PodWorkerOptions {
-  readonly services: PodServices;
-  readonly probes: PodProbes;
+  readonly dependencies: PodDependencies;
   readonly hostIPs: readonly string[];
   /** Nothing runs of it yet: there is no need to look before the first plan. */
   readonly isNew: boolean;
   readonly source: PodSource;
-  readonly publish: (pod: Pod, status: PodStatus) => void;
-  readonly observed: (runtime: PodRuntime) => void;
+  readonly statuses: StatusSink;
+  /** Learns which sandboxes and containers are the pod's. */
+  readonly lifecycle: Pick<LifecycleEvents, 'own'>;
   readonly metrics?: PodMetrics;
 }
 
@@ -49,9 +50,12 @@ const TOLD_LOOK_LIMIT_MS = 5_000;
 /** The reason that the runtime gives for a container of which the kernel has killed a process. */
 const OOM_KILLED = 'OOMKilled';
 
-export class PodWorker {
+export class PodWorker implements SourcedPod {
   readonly #options: PodWorkerOptions;
   readonly #observer: PodObserver;
+  readonly #probes: PodProbes;
+  /** Of a pod that has not been seen running. */
+  #seenAtMs: number | undefined;
   readonly #failures = new Map<string, Failure>();
   #pod: Pod;
   #runtime: PodRuntime = NOTHING_RUNS;
@@ -76,7 +80,11 @@ export class PodWorker {
     this.#pod = pod;
     this.#options = options;
     const uid = pod.metadata?.uid ?? '';
-    this.#observer = new PodObserver(options.services.cri, uid, options.services.volumes.podDirectory(uid));
+    const { cri, volumes, record } = options.dependencies;
+    const { hostIPs, metrics } = options;
+    this.#observer = new PodObserver(cri, uid, volumes.podDirectory(uid));
+    this.#probes = new PodProbes(pod, { cri, record, metrics, hostIPs, onChange: () => this.wake() });
+    this.#seenAtMs = options.isNew ? Date.now() : undefined;
     this.#status = pod.status;
   }
 
@@ -157,7 +165,15 @@ export class PodWorker {
 
   /** Resolves when nothing of the pod is left on this host, or the agent stops (and leaves it running). */
   async run(signal: AbortSignal): Promise<void> {
-    const outage = new Outage(this.#options.services);
+    try {
+      await this.#sync(signal);
+    } finally {
+      this.#probes[Symbol.dispose]();
+    }
+  }
+
+  async #sync(signal: AbortSignal): Promise<void> {
+    const outage = new Outage(this.#options.dependencies);
     let look = !this.#options.isNew;
     while (!signal.aborted) {
       this.#isDirty = false;
@@ -182,9 +198,10 @@ export class PodWorker {
   }
 
   #look(): PodPlan {
-    const { probes, observed, publish, hostIPs } = this.#options;
+    const { lifecycle, statuses, hostIPs } = this.#options;
+    const probes = this.#probes;
     const now = Date.now();
-    observed(this.#runtime);
+    for (const told of lifecycle.own(this.#pod.metadata?.uid ?? '', this.#runtime)) this.expect(told);
     const isEnding = this.#ending !== undefined || this.#isOver();
     const runtime = this.#shown();
     probes.follow(this.#pod, runtime, isEnding);
@@ -218,8 +235,15 @@ export class PodWorker {
       },
       now,
     );
-    publish(this.#pod, this.#status);
+    this.#countStart(this.#status);
+    statuses.report(this, this.#status);
     return plan;
+  }
+
+  #countStart({ phase }: PodStatus): void {
+    if (this.#seenAtMs === undefined || phase !== 'Running') return;
+    this.#options.metrics?.started((Date.now() - this.#seenAtMs) / 1000);
+    this.#seenAtMs = undefined;
   }
 
   /** What runs, as others are to see it: not yet running is what waits for its hook. Only while a plan is carried out. */
@@ -240,7 +264,7 @@ export class PodWorker {
       if (ended === undefined || this.#backOffsTold.get(name) === ended) continue;
       this.#backOffsTold.set(name, ended);
       const message = `Back-off restarting failed container ${name} in pod ${podFullName(this.#pod)}`;
-      this.#options.services.record(this.#pod, 'Warning', 'BackOff', message, name);
+      this.#options.dependencies.record(this.#pod, 'Warning', 'BackOff', message, name);
     }
   }
 
@@ -318,7 +342,7 @@ export class PodWorker {
     this.#busySince = startedAt;
     this.#interrupt = new AbortController();
     const signal = AbortSignal.any([stop, this.#interrupt.signal]);
-    const executors = podExecutors(this.#pod, this.#runtime, this.#options.services);
+    const executors = podExecutors(this.#pod, this.#runtime, this.#options.dependencies);
     const execute = <K extends PodActionKind>(kind: K, action: ActionOf<K>) => executors[kind](action, signal);
     const carryOut = async (action: PodAction): Promise<void> => {
       // What changes while the volumes are being refreshed makes them stale again.
@@ -366,7 +390,7 @@ export class PodWorker {
         waiting: { reason: known ? error.reason : 'CreateContainerError', message: error.message },
       }),
     });
-    const { logger } = this.#options.services;
+    const { logger } = this.#options.dependencies;
     if (!known) logFailure(logger, error, { pod: this.#name(), action: action.kind }, 'pod sync step failed');
   }
 

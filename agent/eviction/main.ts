@@ -1,0 +1,29 @@
+/** Node-pressure eviction, put together: it hears of the node's levels whenever the node's conditions are made from them. */
+import type { Logger } from '../../client/logger.ts';
+import type { ImageCollection } from '../images/image-collection.ts';
+import type { LocalNode } from '../node/main.ts';
+import type { Threshold } from '../node/pressure.ts';
+import { EvictionManager, type Evict, type LivePod } from './eviction-manager.ts';
+import { Meter, type MeterOptions } from './meter.ts';
+
+export interface EvictionsOptions extends MeterOptions {
+  readonly node: LocalNode;
+  readonly pods: Iterable<LivePod>;
+  readonly evict: Evict;
+  readonly images: ImageCollection;
+  readonly thresholds: readonly Threshold[];
+  readonly logger: Logger;
+}
+
+export function createEvictions(options: EvictionsOptions, signal: AbortSignal): EvictionManager {
+  const { node, pods, evict, images, thresholds, logger } = options;
+  const evictions = new EvictionManager({
+    ...{ pods, evict, thresholds, logger },
+    meter: new Meter(options),
+    levels: () => node.observer.levels(),
+    reclaimDisk: (reclaiming) => images.collectAll(reclaiming),
+    warnOfNode: (reason, message) => node.record('Warning', reason, message),
+  });
+  node.observer.onLevels((levels) => void evictions.relieve(levels, signal));
+  return evictions;
+}

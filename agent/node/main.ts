@@ -1,0 +1,80 @@
+/** This host as a Node, put together: what it says of itself, how it is observed, its object in the API and its heartbeat. */
+import type { Taint } from '../../api/core/affinity.ts';
+import type { ObjectReference } from '../../api/core/references.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import type { EventRecorder, EventType } from '../../client/event-recorder.ts';
+import type { Logger } from '../../client/logger.ts';
+import type { CriClient } from '../cri/client.ts';
+import { describeNode, type DescribeOptions } from './describe.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { NodeApiState } from './node-api-state.ts';
+import { NodeObserver } from './node-observer.ts';
+import { NodeRegistration } from './node-registration.ts';
+import type { NodeDescription } from './node-status.ts';
+
+export interface LocalNodeOptions extends DescribeOptions {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+  /** What keeps the node from running pods for as long as the agent runs, in words. */
+  readonly problems: readonly string[];
+  /** Its API has not been served yet: see `NodeApiState`. */
+  readonly awaitsApi: boolean;
+  readonly cri: CriClient;
+  readonly client: ApiClient;
+  readonly events: EventRecorder;
+  readonly logger: Logger;
+}
+
+export interface LocalNode {
+  readonly description: NodeDescription;
+  /** What events about the Node are about. */
+  readonly reference: ObjectReference;
+  readonly observer: NodeObserver;
+  readonly registration: NodeRegistration;
+  readonly api: NodeApiState;
+  /** An event about the Node. */
+  readonly record: (type: EventType, reason: string, message: string) => void;
+  /** Registers the Node, keeps its status true and its Lease renewed until the signal is aborted. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+/** A new node is Ready without a certificate for its own API after this: not every control plane approves those by itself. */
+const SERVING_PATIENCE_MS = 15_000;
+
+export async function createNode(options: LocalNodeOptions): Promise<LocalNode> {
+  const { name, cri, client, thresholds, dataDir, problems, labels, annotations, taints, events, logger } = options;
+  const description = await describeNode(options);
+  // As the kubelet does, a Node is named in events by its name in place of its uid: there may be no Node yet.
+  const reference = { apiVersion: 'v1', kind: 'Node', name, uid: name };
+  const record = (type: EventType, reason: string, message: string): void =>
+    events.event(reference, type, reason, message);
+  const api = new NodeApiState(options.awaitsApi);
+  const observer = new NodeObserver({
+    ...{ cri, thresholds, dataDir },
+    nodeApi: (nowMs) => api.verdict(nowMs),
+    problems: () => (api.problem === undefined ? problems : [...problems, api.problem]),
+  });
+  const registration = new NodeRegistration({
+    ...{ client, description, labels, annotations, taints, logger },
+    observe: (signal) => observer.observe(signal),
+    record: (reason, message) => record('Normal', reason, message),
+  });
+  api.onChange(() => registration.wake());
+  const heartbeat = new Heartbeat({ client, nodeName: name, nodeUid: () => registration.uid, logger });
+  const register = async (signal: AbortSignal): Promise<void> => {
+    await registration.register(signal);
+    await registration.run(signal);
+  };
+  return {
+    ...{ description, reference, observer, registration, api, record },
+    async run(signal) {
+      const patience = setTimeout(() => api.awaitNoLonger(), SERVING_PATIENCE_MS).unref();
+      try {
+        await Promise.all([register(signal), heartbeat.run(signal)]);
+      } finally {
+        clearTimeout(patience);
+      }
+    },
+  };
+}

@@ -1,0 +1,110 @@
+/** The pods of this host, put together: where they come from, who runs them, where their statuses and logs go. */
+import type { NodeFeatures } from '../../api/core/node.ts';
+import type { Service } from '../../api/core/service.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import type { EventRecorder } from '../../client/event-recorder.ts';
+import type { Logger } from '../../client/logger.ts';
+import type { CriClient } from '../cri/client.ts';
+import type { AgentConfig } from '../config.ts';
+import type { ImageService } from '../images/image-service.ts';
+import { Semaphore } from '../images/semaphore.ts';
+import type { Pressure } from '../node/pressure.ts';
+import type { ResourceHost } from '../resources/compute.ts';
+import type { PodCgroups } from '../resources/pod-cgroups.ts';
+import type { Resources } from '../volumes/downward-values.ts';
+import type { ObjectSource } from '../volumes/object-source.ts';
+import type { PodVolumes } from '../volumes/pod-volumes.ts';
+import { ContainerLogLinks } from './logs/container-log-links.ts';
+import { PodLogs } from './logs/pod-logs.ts';
+import type { ClusterDns } from './sandbox/dns.ts';
+import { ApiPods } from './sources/api-pods.ts';
+import { MirrorPods } from './sources/mirror-pods.ts';
+import { StaticPods } from './sources/static-pods.ts';
+import { StatusManager } from './status/status-manager.ts';
+import { HostInventory } from './sync/host-inventory.ts';
+import type { PodDependencies } from './sync/pod-dependencies.ts';
+import { podEvents } from './sync/pod-events.ts';
+import { PodManager } from './sync/pod-manager.ts';
+import type { PodMetrics } from './sync/pod-metrics.ts';
+import type { PodWorkers } from './sync/pod-workers.ts';
+
+export interface PodsOptions {
+  /** Empty: the manager is the one who fills it. */
+  readonly workers: PodWorkers;
+  readonly cri: CriClient;
+  readonly images: ImageService;
+  readonly volumes: PodVolumes;
+  readonly objects: ObjectSource;
+  readonly client: ApiClient;
+  readonly events: EventRecorder;
+  /** Every service of the cluster, for environment variables. */
+  readonly services: () => Iterable<Service>;
+  readonly nodeName: string;
+  /** Of the Node object; undefined before the node has been registered. */
+  readonly nodeUid: () => string | undefined;
+  readonly nodeIPs: readonly string[];
+  readonly dns: ClusterDns;
+  readonly cgroups: PodCgroups;
+  readonly resourceHost: ResourceHost;
+  /** What the node can give to pods. */
+  readonly allocatable: () => Resources;
+  /** What the node is short of. */
+  readonly pressures: () => readonly Pressure[];
+  /** What its runtime can do that not every one can. */
+  readonly features: () => NodeFeatures;
+  /** Static pods; none when absent. */
+  readonly staticPodDirectory?: string;
+  /** `/var/log/pods` */
+  readonly logDirectory: string;
+  /** `/var/log/containers`; no links to the logs are kept when absent. */
+  readonly logLinkDirectory?: string;
+  readonly resolvConf?: string;
+  readonly hostsFile?: string;
+  readonly metrics?: PodMetrics;
+  readonly logger: Logger;
+}
+
+/** Starting a container is mostly the runtime's CPU time: more at once than this only wait for each other. */
+const PARALLEL_STARTS = 8;
+
+/** What the agent's settings say of pods. */
+export const podSettings = (config: AgentConfig) => ({
+  dns: { servers: config.clusterDns ? [config.clusterDns] : [], domain: config.clusterDomain },
+  staticPodDirectory: config.staticPodDir || undefined,
+  logDirectory: config.podLogDir,
+  logLinkDirectory: config.containerLogDir || undefined,
+  resolvConf: config.resolvConf,
+});
+
+export function createPodManager(options: PodsOptions, signal: AbortSignal): PodManager {
+  const { workers, cri, client, images, volumes, cgroups, resourceHost, dns, nodeName, nodeUid, logger } = options;
+  const { staticPodDirectory, logDirectory, logLinkDirectory } = options;
+  const apiPods = new ApiPods({ client, nodeName, logger });
+  const logLinks = logLinkDirectory === undefined ? undefined : new ContainerLogLinks(logLinkDirectory);
+  const { objects, services, allocatable, pressures, features, nodeIPs } = options;
+  const dependencies: PodDependencies = {
+    ...{ cri, images, volumes, cgroups, resourceHost, dns, logLinks, logger },
+    environment: { objects, services, allocatable, hostIPs: nodeIPs, nodeName },
+    sandbox: { logDirectory, clusterDomain: dns.domain },
+    resolvConf: options.resolvConf ?? '/etc/resolv.conf',
+    hostsFile: options.hostsFile ?? '/etc/hosts',
+    starts: new Semaphore(PARALLEL_STARTS),
+    record: podEvents(options.events, workers, apiPods),
+  };
+  return new PodManager(
+    {
+      ...{ workers, apiPods, dependencies, logger },
+      mirrorPods: new MirrorPods({ client, logger, nodeName, nodeUid }),
+      ...(staticPodDirectory !== undefined && {
+        staticPods: new StaticPods({ directory: staticPodDirectory, nodeName, logger }),
+      }),
+      inventory: new HostInventory({ cri, volumes, cgroups, logger }),
+      statuses: new StatusManager({ client, logger, apiPods }, signal),
+      logs: new PodLogs({ cri, directory: logDirectory, links: logLinks, logger }),
+      hostIPs: nodeIPs,
+      node: () => ({ allocatable: allocatable(), pressures: pressures(), features: features() }),
+      metrics: options.metrics,
+    },
+    signal,
+  );
+}

@@ -1,0 +1,41 @@
+/** Makes the sandbox of a pod: its DNS configuration, its cgroup and the directory of its logs come first. */
+import { mkdir, readFile } from 'node:fs/promises';
+import type { Pod } from '../../../api/core/pod.ts';
+import { CriError } from '../../cri/client.ts';
+import { stopSandbox } from '../../cri/remove.ts';
+import { podLogDirectory } from '../logs/log-paths.ts';
+import type { ActionOf } from '../sync/actions.ts';
+import type { PodDependencies } from '../sync/pod-dependencies.ts';
+import { parseResolvConf, podDns } from './dns.ts';
+import { sandboxConfig } from './sandbox-config.ts';
+
+const LOG_DIRECTORY_MODE = 0o755;
+
+export async function createSandbox(
+  pod: Pod,
+  { attempt, replaces }: ActionOf<'createSandbox'>,
+  dependencies: PodDependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const { cri, cgroups, record } = dependencies;
+  if (replaces.length > 0) {
+    record(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
+    for (const id of replaces) await stopSandbox(cri, id);
+  }
+  const [dns] = await Promise.all([
+    readFile(dependencies.resolvConf, 'utf8').then((text) => podDns(pod, dependencies.dns, parseResolvConf(text))),
+    cgroups.ensurePod(pod),
+    mkdir(podLogDirectory(dependencies.sandbox.logDirectory, pod), { recursive: true, mode: LOG_DIRECTORY_MODE }),
+  ]);
+  await dependencies.starts.run(signal, async () => {
+    try {
+      const config = sandboxConfig(pod, attempt, cgroups.parentOf(pod), dns, dependencies.sandbox);
+      // What has begun is brought to its end: the runtime would be left with half a network.
+      await cri.runPodSandbox(config, pod.spec?.runtimeClassName ?? '');
+    } catch (error) {
+      const message = `Failed to create pod sandbox: ${error instanceof CriError ? error.rpcText : (error as Error).message}`;
+      record(pod, 'Warning', 'FailedCreatePodSandBox', message);
+      throw error;
+    }
+  });
+}

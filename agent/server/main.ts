@@ -1,0 +1,78 @@
+/** The node API, put together: its certificate, what it shows, and how long it serves. */
+import type { TokenReview } from '../../api/authentication/token-review.ts';
+import type { SubjectAccessReview } from '../../api/authorization/subject-access-review.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import { subjectAccessReviews, tokenReviews } from '../../client/resources.ts';
+import type { Logger } from '../../client/logger.ts';
+import type { AgentConfig } from '../config.ts';
+import type { CriClient } from '../cri/client.ts';
+import {
+  obtainServingCertificate,
+  pendingApproval,
+  renew,
+  servingCertificate,
+  type ServingTrouble,
+} from '../join/join.ts';
+import type { Membership } from '../join/join-cluster.ts';
+import type { CertifiedKey } from '../join/node-certificates.ts';
+import { keepRenewed, type RenewalMetrics } from '../join/rotation.ts';
+import type { NodeApiState } from '../node/node-api-state.ts';
+import { CriNodeRuntime } from './cri-node-runtime.ts';
+import type { DocumentSources } from './documents.ts';
+import { NodeServer, type ServingCertificate } from './node-server.ts';
+
+export interface NodeApiOptions extends Omit<DocumentSources, 'configuration'> {
+  readonly config: AgentConfig;
+  readonly membership: Membership;
+  readonly client: ApiClient;
+  readonly cri: CriClient;
+  /** Told whether the API is served. */
+  readonly state: NodeApiState;
+  readonly metrics: RenewalMetrics;
+  readonly logger: Logger;
+}
+
+/** Serves until the signal is aborted, as soon as there is a certificate to serve with. */
+export async function serveNodeApi(options: NodeApiOptions, signal: AbortSignal): Promise<void> {
+  const { config, membership, client, cri, state, pods, statistics, metrics, logger } = options;
+  const { name, address, certificates, identity } = membership;
+  const troubled = (trouble: ServingTrouble): void => state.troubled(trouble);
+  const serving = await obtainServingCertificate(client, certificates, name, address, logger, signal, troubled);
+  const { ca } = identity;
+  const certificate = (pair: CertifiedKey): ServingCertificate => ({ cert: pair.certificate, key: pair.key, ca });
+  const server = new NodeServer({
+    nodeName: name,
+    address: config.bindAddress,
+    port: config.port,
+    certificate: certificate(serving),
+    reviews: {
+      reviewToken: (review) => client.create<TokenReview>(tokenReviews, review, { signal }),
+      reviewAccess: (review) => client.create<SubjectAccessReview>(subjectAccessReviews, review, { signal }),
+    },
+    runtime: new CriNodeRuntime({ cri, logger }),
+    ...{ pods, statistics, logger },
+    unwell: () => options.unwell(),
+    configuration: () => ({ ...config, token: '' }),
+    logDirectory: config.systemLogDir,
+  });
+  await server.listen();
+  state.served(serving.validToMs);
+  metrics.certified('serving', serving.validToMs);
+  const wanted = servingCertificate(name, address);
+  const pending = (request: string): void => troubled(pendingApproval(request));
+  try {
+    await keepRenewed(
+      'serving',
+      serving,
+      (asking) => metrics.renewing('serving', renew(client, 'serving', certificates, wanted, logger, asking, pending)),
+      (renewed) => {
+        server.replaceCertificate(certificate(renewed));
+        state.served(renewed.validToMs);
+      },
+      logger,
+      signal,
+    );
+  } finally {
+    await server.close();
+  }
+}
