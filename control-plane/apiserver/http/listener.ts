@@ -43,6 +43,7 @@ export interface Listener {
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { tls, logger } = options;
   const turns = new RequestTurns();
+  const onStreamError = (error: Error): void => logger.debug({ err: error }, 'request or response interrupted');
   const onRequest = (request: Request, response: Response): void => {
     // An emitter that nobody listens to throws what it fails with. A client that went away is noticed by its closing.
     request.on('error', onStreamError);
@@ -56,8 +57,6 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       turns.wait(request.socket, () => options.onRequest(request, response));
     }
   };
-
-  const onStreamError = (error: Error): void => logger.debug({ err: error }, 'request or response interrupted');
 
   /** A tunnel through this server to somewhere else. */
   const refuseTunnel = (_request: Request, connection: Duplex | Http2ServerResponse): void => {
