@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readTextIfThere, writeFileAtomically } from '../host/files.ts';
 
-export interface PodNetwork {
+export interface CniNetwork {
   /** The node's part of the pods' addresses. */
   readonly podCidr: string;
   readonly bridgeName: string;
@@ -22,7 +22,7 @@ const NAME = 'kedge';
  * A bridge that is the pods' gateway, addresses from the node's range, and hostPorts. Masquerading is left to the agent's
  * own rules, which know the whole cluster's range. The loopback is brought up by the runtime itself.
  */
-export function cniConfig({ podCidr, bridgeName, mtu, stateDir }: PodNetwork): string {
+export function cniConfig({ podCidr, bridgeName, mtu, stateDir }: CniNetwork): string {
   const bridge = {
     type: 'bridge',
     bridge: bridgeName,
@@ -43,7 +43,7 @@ export function cniConfig({ podCidr, bridgeName, mtu, stateDir }: PodNetwork): s
 }
 
 /** Writes it when it says something else than before. Resolves to whether it did. */
-export async function writeCniConfig(confDir: string, network: PodNetwork): Promise<boolean> {
+export async function writeCniConfig(confDir: string, network: CniNetwork): Promise<boolean> {
   const path = join(confDir, FILE);
   const text = cniConfig(network);
   if ((await readTextIfThere(path)) === text) return false;

@@ -8,7 +8,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { nodes } from '../../client/resources.ts';
-import { writeCniConfig, type PodNetwork as CniNetwork } from './cni-config.ts';
+import { writeCniConfig, type CniNetwork } from './cni-config.ts';
 import { NodeRoutes, type NodePlace } from './node-routes.ts';
 
 export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {

@@ -1,6 +1,6 @@
 /** Whether this node's own API (logs, exec, port-forward, metrics) can be reached, for the Node's condition. */
 import type { ServingTrouble } from '../join/join.ts';
-import type { Verdict } from './node-status.ts';
+import type { ConditionVerdict } from './node-status.ts';
 
 const CONSEQUENCE = 'logs, exec, attach, port-forward and metrics of this node are unavailable';
 
@@ -46,7 +46,7 @@ export class NodeApiState {
   }
 
   /** Of the condition NodeAPIUnavailable: as NetworkUnavailable, it is True when something is wrong. */
-  verdict(nowMs: number): Verdict {
+  verdict(nowMs: number): ConditionVerdict {
     if (nowMs < this.#validToMs) return { status: 'False', reason: 'NodeAPIServed', message: 'the node API is ready' };
     const { reason, message } = this.#trouble;
     return { status: 'True', reason, message: `${CONSEQUENCE}: ${message}` };

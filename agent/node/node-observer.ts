@@ -2,7 +2,7 @@
 import type { ContainerImage, NodeFeatures } from '../../api/core/node.ts';
 import type { CriClient } from '../cri/client.ts';
 import { readDisk, readMemory, readProcesses } from '../host/meters.ts';
-import { imagesOf, type NodeObservation, type Verdict } from './node-status.ts';
+import { imagesOf, type NodeObservation, type ConditionVerdict } from './node-status.ts';
 import {
   isUnderPressure,
   observePressure,
@@ -20,7 +20,7 @@ export interface NodeObserverOptions {
   readonly dataDir: string;
   /** What else keeps the node from running pods, in words. */
   readonly problems: () => readonly string[];
-  readonly nodeApi: (nowMs: number) => Verdict;
+  readonly nodeApi: (nowMs: number) => ConditionVerdict;
 }
 
 /** Pulls are rare, and the list is long. */

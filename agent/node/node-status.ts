@@ -38,7 +38,7 @@ export interface NodeObservation {
   readonly images: readonly ContainerImage[];
   readonly features: NodeFeatures;
   /** Of the condition NodeAPIUnavailable. */
-  readonly nodeApi: Verdict;
+  readonly nodeApi: ConditionVerdict;
 }
 
 export interface Capacity {
@@ -92,7 +92,7 @@ export function allocatableOf(capacity: Resources, reserved: Resources, heldFree
   return result;
 }
 
-export interface Verdict {
+export interface ConditionVerdict {
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
@@ -114,13 +114,13 @@ const PRESSURE_WORDS: Readonly<Record<Pressure, { yes: readonly [string, string]
   },
 };
 
-function verdicts({ problems, pressure, nodeApi }: NodeObservation, nowMs: number): [string, Verdict][] {
-  const found: [string, Verdict][] = (Object.keys(PRESSURE_WORDS) as Pressure[]).map((type) => {
+function verdicts({ problems, pressure, nodeApi }: NodeObservation, nowMs: number): [string, ConditionVerdict][] {
+  const found: [string, ConditionVerdict][] = (Object.keys(PRESSURE_WORDS) as Pressure[]).map((type) => {
     const has = isUnderPressure(pressure, type, nowMs);
     const [reason, message] = PRESSURE_WORDS[type][has ? 'yes' : 'no'];
     return [type, { status: has ? 'True' : 'False', reason, message }];
   });
-  const ready: Verdict =
+  const ready: ConditionVerdict =
     problems.length === 0
       ? { status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
       : {

@@ -5,7 +5,7 @@ import type { DocumentName } from './node-path.ts';
 import { NodeApiError } from './node-api-error.ts';
 
 /** What other parts of the agent know about the host. A text is in Prometheus' exposition format. */
-export interface NodeStatistics {
+export interface StatisticsSource {
   /** `stats.k8s.io` Summary. */
   summary?(): Promise<object> | object;
   metrics?(): Promise<string> | string;
@@ -16,7 +16,7 @@ export interface NodeStatistics {
 
 export interface DocumentSources {
   readonly pods: PodDirectory;
-  readonly statistics: NodeStatistics;
+  readonly statistics: StatisticsSource;
   /** The agent's settings, as `/configz` shows them: no secrets. */
   configuration(): object;
   /** Why the agent is not well, or undefined. */

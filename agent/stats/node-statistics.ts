@@ -8,7 +8,7 @@ import { findListener, readDefaultInterface, readHostUsage, readInterfaces, read
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import { podLogDirectory } from '../pods/logs/log-paths.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
-import type { NodeStatistics as Documents } from '../server/documents.ts';
+import type { StatisticsSource } from '../server/documents.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
 import { cadvisorMetrics } from './cadvisor-metrics.ts';
 import { CpuRates } from './cpu-rates.ts';
@@ -33,7 +33,7 @@ export interface NodeStatisticsOptions {
 /** Whoever asks does not wait longer than this for the runtime: what it did not tell is left out. */
 const RUNTIME_LIMIT_MS = 5_000;
 
-export class NodeStatistics implements Documents {
+export class NodeStatistics implements StatisticsSource {
   readonly #options: NodeStatisticsOptions;
   readonly #rates = new CpuRates();
   #runtimePid: number | undefined;

@@ -3,7 +3,7 @@ import type { ApiClient } from '../../client/api-client.ts';
 import type { APIGroupList, APIResourceList } from '../../api/meta/discovery.ts';
 import type { Resource } from '../../client/resource.ts';
 
-export interface ServedResource extends Resource {
+export interface DiscoveredResource extends Resource {
   readonly verbs: readonly string[];
 }
 
@@ -17,7 +17,7 @@ export const resourceId = ({ group, plural }: Resource): string => `${plural}.${
 export async function discoverResources(
   client: ApiClient,
   signal: AbortSignal,
-): Promise<{ readonly resources: ServedResource[]; readonly failed: readonly string[] }> {
+): Promise<{ readonly resources: DiscoveredResource[]; readonly failed: readonly string[] }> {
   const groups = JSON.parse((await client.request('GET', '/apis', { signal })).body) as APIGroupList;
   const versions = groups.groups.flatMap(({ preferredVersion, versions }) => {
     const version = preferredVersion ?? versions[0];
@@ -25,7 +25,7 @@ export async function discoverResources(
   });
   const paths = ['/api/v1', ...versions.map((version) => `/apis/${version}`)];
   const answers = await Promise.allSettled(paths.map((path) => client.request('GET', path, { signal })));
-  const resources: ServedResource[] = [];
+  const resources: DiscoveredResource[] = [];
   const failed: string[] = [];
   for (const [index, answer] of answers.entries()) {
     if (answer.status === 'rejected') failed.push(paths[index]!);
@@ -35,7 +35,7 @@ export async function discoverResources(
   return { resources, failed };
 }
 
-function servedResources({ groupVersion, resources }: APIResourceList): ServedResource[] {
+function servedResources({ groupVersion, resources }: APIResourceList): DiscoveredResource[] {
   const slash = groupVersion.indexOf('/');
   const group = slash < 0 ? '' : groupVersion.slice(0, slash);
   const version = groupVersion.slice(slash + 1);

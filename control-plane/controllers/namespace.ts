@@ -5,7 +5,7 @@ import { timeOf } from '../../api/machinery/time.ts';
 import { StatusError, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { withCondition } from './conditions.ts';
 import { createQueue, type ControllerContext } from './context.ts';
-import { discoverResources, resourceId, type ServedResource } from './discovery.ts';
+import { discoverResources, resourceId, type DiscoveredResource } from './discovery.ts';
 import { namespaces, pods } from '../../client/resources.ts';
 
 const FINALIZER = 'kubernetes';
@@ -129,7 +129,7 @@ export async function runNamespaceController(context: ControllerContext): Promis
     const finalizers = new Map<string, number>();
     const deletionFailures: string[] = [];
     let againInMs = AGAIN_MS;
-    const remove = async (resource: ServedResource): Promise<void> => {
+    const remove = async (resource: DiscoveredResource): Promise<void> => {
       try {
         const left = await removeAll(resource, namespace);
         if (left.length > 0) remaining.set(resourceId(resource), left.length);
@@ -147,7 +147,7 @@ export async function runNamespaceController(context: ControllerContext): Promis
     const removable = resources.filter(
       ({ namespaced, verbs }) => namespaced && verbs.includes('delete') && verbs.includes('list'),
     );
-    const isPods = (resource: ServedResource): boolean => resourceId(resource) === resourceId(pods);
+    const isPods = (resource: DiscoveredResource): boolean => resourceId(resource) === resourceId(pods);
     await Promise.all(removable.filter(isPods).map(remove));
     // A pod that still runs must not lose what it depends on, least of all the policies that confine it.
     if (remaining.size === 0 && deletionFailures.length === 0) {
@@ -157,7 +157,7 @@ export async function runNamespaceController(context: ControllerContext): Promis
   }
 
   /** Deletes all of a kind and answers what is there afterwards. */
-  async function removeAll(resource: ServedResource, namespace: string): Promise<KubeObject[]> {
+  async function removeAll(resource: DiscoveredResource, namespace: string): Promise<KubeObject[]> {
     const selection = { namespace, signal, metadataOnly: true };
     const there = await client.listAll(resource, selection);
     if (there.length === 0) return [];

@@ -7,7 +7,7 @@ import type { Secret } from '../../../api/core/secret.ts';
 import { VolumeError, type ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { ActionOf, AnyContainer } from '../sync/actions.ts';
 import { containerConfig } from './container-config.ts';
-import { containerLogPath } from '../logs/log-paths.ts';
+import { containerLogPath, podLogDirectory } from '../logs/log-paths.ts';
 import { containerEnvironment, environmentText, variablesWithoutText } from './environment.ts';
 import { hostsFile } from '../sandbox/hosts-file.ts';
 import { runHook } from './lifecycle-hooks.ts';
@@ -16,7 +16,6 @@ import { graceOf } from '../sync/plan.ts';
 import { terminationMessageFile } from '../sync/pod-observer.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';
 import { sandboxConfig } from '../sandbox/sandbox-config.ts';
-import { podLogDirectory } from '../logs/log-paths.ts';
 import { configError, StartError } from './start-error.ts';
 
 const HOSTS_FILE_MODE = 0o644;

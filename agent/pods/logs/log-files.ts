@@ -3,9 +3,8 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Pod } from '../../../api/core/pod.ts';
 import { hasCode } from '../../host/files.ts';
-import { containerLogPath } from './log-paths.ts';
+import { containerLogPath, podLogDirectory } from './log-paths.ts';
 import type { ObservedContainer } from '../sync/observed.ts';
-import { podLogDirectory } from './log-paths.ts';
 
 export const removePodLogs = (logDirectory: string, pod: Pod): Promise<void> =>
   rm(podLogDirectory(logDirectory, pod), { recursive: true, force: true });

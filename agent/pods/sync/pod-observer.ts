@@ -1,7 +1,6 @@
 /** Looks at what runs of one pod. What cannot change any more is asked for once. */
 import path from 'node:path';
-import type { CriClient } from '../../cri/client.ts';
-import { CriError } from '../../cri/client.ts';
+import { CriError, type CriClient } from '../../cri/client.ts';
 import type { Container, ContainerStatus, PodSandbox } from '../../cri/types.ts';
 import { TERMINATION_MESSAGE_POLICY } from '../labels.ts';
 import {

@@ -7,7 +7,7 @@ import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
 import { createQueue, type ControllerContext } from '../context.ts';
-import { discoverResources, resourceId, type ServedResource } from '../discovery.ts';
+import { discoverResources, resourceId, type DiscoveredResource } from '../discovery.ts';
 import { Interner } from '../intern.ts';
 import { ownedView, type Owned } from '../owned.ts';
 import { planCollection, type Collection, type OwnerState } from './collection-plan.ts';
@@ -44,7 +44,7 @@ class GarbageCollector {
   readonly #interner = new Interner();
   readonly #absent = new Set<string>();
   readonly #followed = new Map<string, AbortController | undefined>();
-  #resources = new Map<string, ServedResource>();
+  #resources = new Map<string, DiscoveredResource>();
 
   constructor(context: ControllerContext) {
     this.#context = context;
@@ -92,7 +92,7 @@ class GarbageCollector {
     await Promise.all(running);
   }
 
-  async #follow(resource: ServedResource): Promise<void> {
+  async #follow(resource: DiscoveredResource): Promise<void> {
     const { client, logger, signal } = this.#context;
     const stop = new AbortController();
     this.#followed.set(resourceId(resource), stop);
@@ -288,7 +288,7 @@ class GarbageCollector {
 
 const kindId = (group: string, kind: string): string => `${kind}.${group}`;
 
-const isCollectable = (resource: ServedResource): boolean =>
+const isCollectable = (resource: DiscoveredResource): boolean =>
   !IGNORED.has(resourceId(resource)) && ['delete', 'list', 'watch'].every((verb) => resource.verbs.includes(verb));
 
 async function ignoringNotFound(request: Promise<unknown>): Promise<void> {
