@@ -8,7 +8,8 @@ import { MAX_TIMER_MS } from '../../../client/deadline.ts';
 import { logFailure, Outage } from '../../../client/outage.ts';
 import { PodProbes } from '../../probes/pod-probes.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
-import { isAlive, newestContainer, NOTHING_RUNS, type ObservedContainer, type PodRuntime } from './observed.ts';
+import { newestContainer, NOTHING_RUNS, type ObservedContainer, type PodRuntime } from './observed.ts';
+import { ExpectedSigns } from './expected-signs.ts';
 import type { LifecycleEvents, Told } from './lifecycle-events.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { planPod, podFullName, type Ending, type PodPlan, type WaitingReason } from './plan.ts';
@@ -44,11 +45,6 @@ const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 10_000;
 /** While something is carried out, changes are shown this often at most; its end is shown at once. */
 const LOOK_WHILE_BUSY_MS = 1_000;
-/** The first wait for what was told to show, doubling; given up past the last. */
-const TOLD_LOOK_MS = 10;
-const TOLD_LOOK_LIMIT_MS = 5_000;
-/** The reason that the runtime gives for a container of which the kernel has killed a process. */
-const OOM_KILLED = 'OOMKilled';
 
 export class PodWorker implements SourcedPod {
   readonly #options: PodWorkerOptions;
@@ -64,8 +60,7 @@ export class PodWorker implements SourcedPod {
   #verdict: Verdict | undefined;
   #setUp: 'unknown' | 'up' | 'down' = 'unknown';
   #isStale = false;
-  /** What was told of containers and sandboxes and does not show yet, and how long to wait for the next look. */
-  readonly #expected = new Map<string, Told & { readonly waitMs: number }>();
+  readonly #expected = new ExpectedSigns();
   /** By container name, the end (by container id) whose back-off has been told of. */
   readonly #backOffsTold = new Map<string, string>();
   /** Containers, by name, that are being started and have a postStart hook: they count as started when it is done. */
@@ -147,8 +142,8 @@ export class PodWorker implements SourcedPod {
    * Something has happened to a container or sandbox. The runtime's own CRI part learns of it by the same event and may show it
    * a moment later: it is looked for until it is seen.
    */
-  expect({ id, sign }: Told): void {
-    this.#expected.set(`${sign} ${id}`, { id, sign, waitMs: TOLD_LOOK_MS });
+  expect(told: Told): void {
+    this.#expected.add(told);
   }
 
   /** Something may have changed: look again. */
@@ -180,7 +175,7 @@ export class PodWorker implements SourcedPod {
       let nextLookAt: number | undefined;
       try {
         this.#lookingSince = Date.now();
-        for (const { id, sign } of this.#expected.values()) if (sign === 'oom') this.#observer.askAgain(id);
+        for (const id of this.#expected.killedByKernel()) this.#observer.askAgain(id);
         if (look) this.#runtime = await this.#observer.observe(signal);
         look = true;
         const plan = this.#look();
@@ -305,35 +300,9 @@ export class PodWorker implements SourcedPod {
       }
       if (due.length > 0) void this.#carryOut(due, signal);
     }
-    times.push(this.#nextLookForTold());
+    times.push(this.#expected.nextLookAt(this.#runtime, Date.now()));
     const known = times.filter((time) => time !== undefined);
     return known.length > 0 ? Math.min(...known) : undefined;
-  }
-
-  #nextLookForTold(): number | undefined {
-    let nextMs: number | undefined;
-    for (const [key, told] of this.#expected) {
-      const { waitMs } = told;
-      if (this.#shows(told) || waitMs > TOLD_LOOK_LIMIT_MS) {
-        this.#expected.delete(key);
-      } else {
-        this.#expected.set(key, { ...told, waitMs: waitMs * 2 });
-        nextMs = Math.min(nextMs ?? waitMs, waitMs);
-      }
-    }
-    return nextMs === undefined ? undefined : Date.now() + nextMs;
-  }
-
-  #shows({ id, sign }: Told): boolean {
-    const container = this.#runtime.containers.find((each) => each.id === id);
-    switch (sign) {
-      case 'end':
-        return (
-          !(container && isAlive(container)) && !this.#runtime.sandboxes.some((each) => each.id === id && each.ready)
-        );
-      case 'oom':
-        return container === undefined || container.reason === OOM_KILLED;
-    }
   }
 
   async #carryOut(actions: readonly PodAction[], stop: AbortSignal): Promise<void> {
