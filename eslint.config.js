@@ -2,6 +2,7 @@ import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 import deadlines from './eslint/deadlines.js';
+import fixedWaits from './eslint/fixed-waits.js';
 import ownKeys from './eslint/own-keys.js';
 
 /** Imports run one way: api <- client <- daemon <- agent, control-plane <- cli. agent and control-plane meet in the API alone. */
@@ -47,7 +48,12 @@ export default defineConfig(
   },
   { files: ['**/*.js'], ...tseslint.configs.disableTypeChecked },
   { files: ['cli/**', 'scripts/**', 'bench/**', 'test/**'], rules: { 'no-console': 'off' } },
-  { files: ['test/**'], rules: { '@typescript-eslint/no-floating-promises': 'off' } },
+  {
+    files: ['test/**/*.ts'],
+    plugins: { kedge: { rules: { 'fixed-waits': fixedWaits } } },
+    rules: { '@typescript-eslint/no-floating-promises': 'off', 'kedge/fixed-waits': 'error' },
+  },
+  { files: ['test/support/wait.ts'], rules: { 'kedge/fixed-waits': 'off' } },
   {
     files: ['api', 'client', 'daemon', 'agent', 'control-plane', 'cli', 'proto'].map((room) => `${room}/**/*.ts`),
     plugins: { kedge: { rules: { 'own-keys': ownKeys, deadlines } } },

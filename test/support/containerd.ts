@@ -7,11 +7,11 @@ import { randomInt } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { PAUSE_IMAGE } from '../../agent/images/carried.ts';
 import { run } from '../../agent/host/run.ts';
 import { buildImages } from '../../scripts/images.ts';
 import { isRunning, thisProcess } from './processes.ts';
+import { eventually } from './wait.ts';
 
 export interface ContainerdOptions {
   /** Prefix of everything that is made: the test's room. */
@@ -41,7 +41,9 @@ export interface TestContainerd extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-const READY_LIMIT_MS = 60_000;
+const READY_LIMIT_SECONDS = 60;
+/** The kernel frees a cgroup some time after its last process has ended. */
+const REMOVAL_LIMIT_SECONDS = 2;
 /** In the directory of each, a link that is there at once or not at all: it leads to the process whose it is. */
 const OWNER = 'test-process';
 const CNI_BIN = '/usr/lib/cni';
@@ -191,16 +193,10 @@ async function start(directory: string, netns: string): Promise<ChildProcess> {
 }
 
 async function untilReady(ctr: (...args: string[]) => Promise<string>, child: ChildProcess): Promise<void> {
-  const limit = Date.now() + READY_LIMIT_MS;
-  for (;;) {
-    try {
-      await ctr('version');
-      return;
-    } catch (error) {
-      if (child.exitCode !== null || Date.now() > limit) throw error;
-      await sleep(50);
-    }
-  }
+  const hasEnded = (): boolean => child.exitCode !== null;
+  const answers = async (): Promise<true> => ctr('version').then(() => true);
+  await eventually('containerd to answer', () => hasEnded() || answers(), READY_LIMIT_SECONDS);
+  if (hasEnded()) throw new Error(`containerd has ended with code ${child.exitCode}`);
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -259,18 +255,17 @@ async function removeCgroups(name: string): Promise<void> {
 }
 
 async function removeTree(directory: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+  const isGone = async (): Promise<true> => {
     try {
       for (const entry of await readdir(directory, { withFileTypes: true })) {
         if (entry.isDirectory()) await removeTree(path.join(directory, entry.name));
       }
       await rmdir(directory);
-      return;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' || code === 'ENOTDIR') return;
-      if (code !== 'EBUSY' || attempt === 100) throw error;
-      await sleep(20);
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
     }
-  }
+    return true;
+  };
+  await eventually(`${directory} to be removed`, isGone, REMOVAL_LIMIT_SECONDS);
 }

@@ -1,3 +1,0 @@
-import { runVolumeHelper } from '../../agent/host/volume-helper/main.ts';
-
-await runVolumeHelper();

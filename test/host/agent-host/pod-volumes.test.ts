@@ -1,0 +1,443 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type Test } from 'tap';
+import { mountPointsBelow, readMounts } from '../../../agent/host/mounts.ts';
+import { volumeHelper } from '../../../agent/host/volume-helper/ask.ts';
+import { ApiObjectSource } from '../../../agent/volumes/api-object-source.ts';
+import { HostPodVolumes } from '../../../agent/volumes/host-pod-volumes.ts';
+import { ServiceAccountTokens } from '../../../agent/volumes/service-account-tokens.ts';
+import type { Container } from '../../../api/core/container.ts';
+import type { Pod } from '../../../api/core/pod.ts';
+import { ApiClient } from '../../../client/api-client.ts';
+import { eventually } from '../../support/wait.ts';
+import { startSmallApi, type SmallApi } from './small-api.ts';
+
+const HELPER = [process.execPath, join(import.meta.dirname, 'volume-helper-process.ts')];
+const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
+const SECRETS = '/api/v1/namespaces/default/secrets';
+const logger = { debug() {}, info() {}, warn() {}, error() {} };
+const { signal } = new AbortController();
+
+interface World {
+  readonly root: string;
+  readonly api: SmallApi;
+  readonly volumes: HostPodVolumes;
+  readonly stale: string[];
+  /** An agent that has just been started over the same directory. */
+  restarted(): HostPodVolumes;
+}
+
+async function makeWorld(t: Test): Promise<World> {
+  const root = await mkdtemp(join(tmpdir(), 'agent-host-volumes-'));
+  const api = await startSmallApi();
+  const client = new ApiClient({ server: api.server });
+  const stale: string[] = [];
+  const closers: Disposable[] = [];
+  const start = (): HostPodVolumes => {
+    const objects = new ApiObjectSource({ client, logger, onChange: (uid) => stale.push(uid) });
+    const volumes = new HostPodVolumes({
+      podsDirectory: join(root, 'pods'),
+      objects,
+      tokens: new ServiceAccountTokens(client),
+      ask: volumeHelper(HELPER),
+      allocatable: () => ({ cpu: '2', memory: '1Gi' }),
+      onStale: (uid) => stale.push(uid),
+      logger,
+    });
+    closers.push(objects, volumes);
+    return volumes;
+  };
+  const volumes = start();
+  t.teardown(async () => {
+    for (const uid of await volumes.podsOnDisk()) await volumes.tearDown(uid, signal);
+    for (const closer of closers) closer[Symbol.dispose]();
+    await client[Symbol.asyncDispose]();
+    await api[Symbol.asyncDispose]();
+    await rm(root, { recursive: true });
+  });
+  return { root, api, volumes, stale, restarted: start };
+}
+
+const podOf = (uid: string, spec: Partial<Pod['spec']>, metadata: Pod['metadata'] = {}): Pod => ({
+  metadata: { name: 'web', namespace: 'default', uid, ...metadata },
+  spec: { containers: [{ name: 'main' }], serviceAccountName: 'default', ...spec },
+});
+
+/** Until the volumes of a pod are told to be out of date. */
+const outdated = (stale: readonly string[], uid: string): Promise<boolean> =>
+  eventually(`the volumes of ${uid} to be stale`, () => stale.includes(uid));
+
+/** A process of its own that works against the agent. */
+const execLoop = (script: string): ChildProcess =>
+  spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+
+const modeOf = async (path: string): Promise<string> => ((await stat(path)).mode & 0o7777).toString(8);
+
+test('every kind of volume that the agent makes is laid out, filled and mounted as the kubelet does it', async (t) => {
+  const { root, api, volumes } = await makeWorld(t);
+  api.put(CONFIG_MAPS, { metadata: { name: 'settings' }, data: { a: '1', b: '2' } } as object);
+  api.put(SECRETS, { metadata: { name: 'keys' }, data: { key: Buffer.from('hush').toString('base64') } } as object);
+  const pod = podOf(
+    'uid-1',
+    {
+      securityContext: { fsGroup: 1234 },
+      volumes: [
+        { name: 'scratch', emptyDir: {} },
+        { name: 'memory', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+        { name: 'settings', configMap: { name: 'settings', items: [{ key: 'a', path: 'deep/a.txt', mode: 0o400 }] } },
+        { name: 'keys', secret: { secretName: 'keys', defaultMode: 0o440 } },
+        { name: 'host', hostPath: { path: join(root, 'made'), type: 'DirectoryOrCreate' } },
+        {
+          name: 'all',
+          projected: {
+            sources: [
+              { serviceAccountToken: { path: 'token', expirationSeconds: 3607 } },
+              { configMap: { name: 'settings', items: [{ key: 'b', path: 'b' }] } },
+              { downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } },
+            ],
+          },
+        },
+        {
+          name: 'me',
+          downwardAPI: {
+            items: [
+              { path: 'cpu', resourceFieldRef: { containerName: 'main', resource: 'limits.cpu', divisor: '1m' } },
+            ],
+          },
+        },
+      ],
+    },
+    { labels: { tier: 'front', app: 'a"b' } },
+  );
+  await volumes.setUp(pod, signal);
+  await volumes.setUp(pod, signal);
+
+  const directory = join(root, 'pods/uid-1/volumes');
+  const mounted = new Set((await readMounts()).map(({ mountPoint }) => mountPoint));
+  const scratch = join(directory, 'kubernetes.io~empty-dir/scratch');
+  t.equal(await modeOf(scratch), '2777', 'the emptyDir is everybody’s, and new files go to the group');
+  t.equal((await stat(scratch)).gid, 1234);
+  for (const [name, mode] of [
+    ['kubernetes.io~configmap/settings', '2777'],
+    ['kubernetes.io~secret/keys', '3777'],
+  ] as const) {
+    t.equal(await modeOf(join(directory, name)), mode, `${name} is the group’s as a whole`);
+    t.equal((await stat(join(directory, name))).gid, 1234);
+  }
+  t.equal(await readFile(join(directory, 'kubernetes.io~configmap/settings/deep/a.txt'), 'utf8'), '1');
+  t.equal(
+    await modeOf(join(directory, 'kubernetes.io~configmap/settings/deep/a.txt')),
+    '440',
+    'readable for the group',
+  );
+  t.equal(await readFile(join(directory, 'kubernetes.io~secret/keys/key'), 'utf8'), 'hush');
+  t.ok(mounted.has(join(directory, 'kubernetes.io~secret/keys')), 'secrets are on a tmpfs');
+  t.ok(mounted.has(join(directory, 'kubernetes.io~empty-dir/memory')));
+  t.match(
+    execFileSync('df', ['--output=size', '-k', join(directory, 'kubernetes.io~empty-dir/memory')], {
+      encoding: 'utf8',
+    }),
+    /\b1024\b/,
+  );
+  const all = join(directory, 'kubernetes.io~projected/all');
+  t.same((await readdir(all)).filter((name) => !name.startsWith('..')).sort(), ['b', 'labels', 'token']);
+  t.equal(await readlink(join(all, 'token')), '..data/token');
+  t.equal(await readFile(join(all, 'labels'), 'utf8'), 'app="a\\"b"\ntier="front"');
+  t.equal(
+    await readFile(join(directory, 'kubernetes.io~downward-api/me/cpu'), 'utf8'),
+    '2000',
+    'a limit that is not set is the node’s',
+  );
+  t.ok((await stat(join(root, 'made'))).isDirectory());
+
+  const mounts = await volumes.mountsOf(
+    pod,
+    {
+      name: 'main',
+      volumeMounts: [
+        { name: 'keys', mountPath: '/keys' },
+        { name: 'host', mountPath: '/host', mountPropagation: 'HostToContainer' },
+      ],
+    },
+    signal,
+  );
+  t.same(mounts, [
+    {
+      containerPath: '/keys',
+      hostPath: join(directory, 'kubernetes.io~secret/keys'),
+      readonly: true,
+      propagation: 'private',
+    },
+    { containerPath: '/host', hostPath: join(root, 'made'), readonly: false, propagation: 'host-to-container' },
+  ]);
+});
+
+test('a volume that cannot be made ready is named in one sentence', async (t) => {
+  const { root, api, volumes } = await makeWorld(t);
+  api.put(CONFIG_MAPS, { metadata: { name: 'there' } });
+  await writeFile(join(root, 'file'), '');
+  const failing = async (volume: object, sentence: RegExp | string): Promise<void> => {
+    const pod = podOf('uid-e', { volumes: [{ name: 'x', ...volume }] });
+    await t.rejects(volumes.setUp(pod, signal), { name: 'VolumeError', message: sentence });
+    await volumes.tearDown('uid-e', signal);
+  };
+  await failing({ nfs: { server: 's', path: '/' } }, 'volume "x": nfs volumes are not supported yet by this version');
+  await failing(
+    { configMap: { name: 'none' } },
+    'MountVolume.SetUp failed for volume "x" : configmap "none" not found',
+  );
+  await failing(
+    { secret: { secretName: 'none' } },
+    'MountVolume.SetUp failed for volume "x" : secret "none" not found',
+  );
+  await failing(
+    { configMap: { name: 'there', items: [{ key: 'k', path: 'p' }] } },
+    /references non-existent config key: k/,
+  );
+  await failing(
+    { hostPath: { path: join(root, 'file'), type: 'Directory' } },
+    /hostPath type check failed: .* is not a directory/,
+  );
+  await failing({ configMap: { name: 'there', items: [{ key: 'k', path: '../../etc' }] } }, /k|must not contain/);
+  const optional = podOf('uid-o', { volumes: [{ name: 'x', configMap: { name: 'none', optional: true } }] });
+  await t.resolves(volumes.setUp(optional, signal));
+});
+
+test('a changed configMap is swapped in whole, and a reader never sees half of it', async (t) => {
+  const { root, api, volumes, stale } = await makeWorld(t);
+  const put = (n: number): void =>
+    api.put(CONFIG_MAPS, { metadata: { name: 'c' }, data: { a: `${n}`, b: `${n}` } } as object);
+  put(0);
+  const pod = podOf('uid-2', { volumes: [{ name: 'c', configMap: { name: 'c' } }] });
+  await volumes.setUp(pod, signal);
+  const directory = join(root, 'pods/uid-2/volumes/kubernetes.io~configmap/c');
+  let torn = 0;
+  let reading = true;
+  const reader = (async () => {
+    while (reading) {
+      // A reader that wants both files of one version goes through ..data once, as is documented.
+      const version = await readlink(join(directory, '..data'));
+      try {
+        const [a, b] = await Promise.all(['a', 'b'].map((name) => readFile(join(directory, version, name), 'utf8')));
+        if (a !== b || a === '') torn++;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+  })();
+  for (let n = 1; n <= 20; n++) {
+    stale.length = 0;
+    put(n);
+    await outdated(stale, 'uid-2');
+    await volumes.refresh(pod, signal);
+    t.equal(await readFile(join(directory, 'a'), 'utf8'), `${n}`);
+  }
+  reading = false;
+  await reader;
+  t.equal(torn, 0);
+  t.equal((await readdir(directory)).length, 4, 'nothing of the old versions is left');
+  api.remove(CONFIG_MAPS, 'c');
+  await eventually('the removal to be seen', () => stale.length > 1);
+  await t.rejects(volumes.refresh(pod, signal), /configmap "c" not found/);
+  t.equal(await readFile(join(directory, 'a'), 'utf8'), '20', 'what was shown last stays');
+});
+
+test('a secret that a pod can do without is shown when it comes', async (t) => {
+  const { root, api, volumes, stale } = await makeWorld(t);
+  const pod = podOf('uid-late', { volumes: [{ name: 's', secret: { secretName: 'late', optional: true } }] });
+  await volumes.setUp(pod, signal);
+  const directory = join(root, 'pods/uid-late/volumes/kubernetes.io~secret/s');
+  api.put(SECRETS, { metadata: { name: 'late' }, data: { a: Buffer.from('1').toString('base64') } } as object);
+  await outdated(stale, 'uid-late');
+  await volumes.refresh(pod, signal);
+  t.equal(await readFile(join(directory, 'a'), 'utf8'), '1');
+});
+
+test('only what pods use is watched, once, and no longer than they use it', async (t) => {
+  const { api, volumes } = await makeWorld(t);
+  api.put(CONFIG_MAPS, { metadata: { name: 'shared' }, data: { a: '1' } } as object);
+  const spec = { volumes: [{ name: 'c', configMap: { name: 'shared' } }] };
+  await Promise.all(['p1', 'p2', 'p3'].map((uid) => volumes.setUp(podOf(uid, spec), signal)));
+  await eventually('one watch', () => api.watchers() === 1);
+  t.equal(api.requests.filter((request) => request === `GET ${CONFIG_MAPS}`).length, 2, 'a list and a watch');
+  await volumes.tearDown('p1', signal);
+  await volumes.tearDown('p2', signal);
+  t.equal(api.watchers(), 1);
+  await volumes.tearDown('p3', signal);
+  await eventually('no watch', () => api.watchers() === 0);
+});
+
+test('a configMap that is older than the history of the api-server is followed all the same', async (t) => {
+  const { api, volumes, stale } = await makeWorld(t);
+  api.put(CONFIG_MAPS, { metadata: { name: 'c' }, data: { a: '1' } } as object);
+  api.compact();
+  await volumes.setUp(podOf('p1', { volumes: [{ name: 'c', configMap: { name: 'c' } }] }), signal);
+  await eventually('one watch', () => api.watchers() === 1);
+  api.compact();
+  // A list and a watch; after the end of that one a watch that is too old, a list, and the watch that lasts.
+  const asked = (): number => api.requests.filter((request) => request === `GET ${CONFIG_MAPS}`).length;
+  await eventually('a new list and a watch', () => asked() === 5 && api.watchers() === 1);
+  api.put(CONFIG_MAPS, { metadata: { name: 'c' }, data: { a: '2' } } as object);
+  await outdated(stale, 'p1');
+});
+
+test('a token is asked for once, survives a restart of the agent and is renewed when four fifths of its life are over', async (t) => {
+  const { root, api, volumes, stale, ...world } = await makeWorld(t);
+  const asked = (): number =>
+    api.requests.filter((request) => request.endsWith('/serviceaccounts/default/token')).length;
+  const pod = podOf('uid-3', {
+    volumes: [{ name: 't', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }],
+  });
+  const path = join(root, 'pods/uid-3/volumes/kubernetes.io~projected/t/token');
+  await volumes.setUp(pod, signal);
+  const first = await readFile(path, 'utf8');
+  const after = world.restarted();
+  await after.setUp(pod, signal);
+  t.equal(asked(), 1, 'the agent that was restarted goes on with the token on the tmpfs');
+  t.equal(await readFile(path, 'utf8'), first);
+  t.equal(mountPointsBelow(await readMounts(), join(root, 'pods/uid-3')).length, 1, 'nothing is mounted twice');
+  await after.tearDown('uid-3', signal);
+
+  api.tokenSeconds = 2;
+  const short = podOf('uid-4', pod.spec ?? {});
+  await volumes.setUp(short, signal);
+  const early = await readFile(path.replace('uid-3', 'uid-4'), 'utf8');
+  await outdated(stale, 'uid-4');
+  await volumes.refresh(short, signal);
+  t.not(await readFile(path.replace('uid-3', 'uid-4'), 'utf8'), early);
+});
+
+test('a subPath stays inside its volume, whatever the pod has put there', async (t) => {
+  const { root, api, volumes } = await makeWorld(t);
+  api.put(CONFIG_MAPS, { metadata: { name: 'c' }, data: { 'nginx.conf': 'one' } } as object);
+  const pod = podOf('uid-5', {
+    volumes: [
+      { name: 'data', emptyDir: {} },
+      { name: 'conf', configMap: { name: 'c' } },
+    ],
+  });
+  await volumes.setUp(pod, signal);
+  const data = join(root, 'pods/uid-5/volumes/kubernetes.io~empty-dir/data');
+  await mkdir(join(data, 'real/inner'), { recursive: true });
+  await writeFile(join(data, 'real/inner/file'), 'inside');
+  await writeFile(join(root, 'outside'), 'outside');
+  await symlink('real/inner', join(data, 'good'));
+  await symlink('../../../../../../outside', join(data, 'up'));
+  await symlink(join(root, 'outside'), join(data, 'absolute'));
+  await symlink('/proc/self/root', join(data, 'magic'));
+  await symlink('loop', join(data, 'loop'));
+
+  const mountOf = async (
+    subPath: string,
+    more: Partial<Container> = {},
+    env?: Record<string, string>,
+  ): Promise<string> => {
+    const volumeMounts = [{ name: 'data', mountPath: '/data', subPath }];
+    const [mount] = await volumes.mountsOf(pod, { name: 'main', volumeMounts, ...more }, signal, env);
+    return mount?.hostPath ?? '';
+  };
+  t.equal(
+    await readFile(join(await mountOf('good'), 'file'), 'utf8'),
+    'inside',
+    'a link within the volume is followed',
+  );
+  t.equal(
+    await readFile(await mountOf('good/file'), 'utf8'),
+    'inside',
+    'and a mount of another subPath takes its place',
+  );
+  for (const subPath of [
+    'up',
+    'absolute',
+    'magic',
+    'magic/etc',
+    'loop',
+    '../x',
+    'real/../../x',
+    '/etc',
+    'real/inner/file/x',
+  ])
+    await t.rejects(mountOf(subPath), { name: 'VolumeError' }, subPath);
+  const expression = { volumeMounts: [{ name: 'data', mountPath: '/d', subPathExpr: 'logs/$(POD)' }] };
+  await mountOf('', expression, { POD: 'web-0' });
+  t.ok((await stat(join(data, 'logs/web-0'))).isDirectory(), 'a subPath that is not there is made');
+  t.equal(await modeOf(join(data, 'logs/web-0')), '777', 'with the mode of the volume');
+  for (const env of [{}, { POD: '' }] as Record<string, string>[])
+    await t.rejects(mountOf('', expression, env), /missing value for POD/);
+
+  const conf = { name: 'main', volumeMounts: [{ name: 'conf', mountPath: '/c', subPath: 'nginx.conf' }] };
+  const [file] = await volumes.mountsOf(pod, conf, signal);
+  t.equal(await readFile(file?.hostPath ?? '', 'utf8'), 'one', 'one file of a configMap');
+});
+
+test('a subPath that is swapped for a link while it is being resolved never leads out', async (t) => {
+  const { root, volumes } = await makeWorld(t);
+  const pod = podOf('uid-6', { volumes: [{ name: 'data', emptyDir: {} }] });
+  await volumes.setUp(pod, signal);
+  const data = join(root, 'pods/uid-6/volumes/kubernetes.io~empty-dir/data');
+  await mkdir(join(root, 'secret/sub'), { recursive: true });
+  await writeFile(join(root, 'secret/sub/flag'), '');
+  await mkdir(join(data, 'a/sub'), { recursive: true });
+  const swapper = execLoop(
+    `while mv -T '${data}/a' '${data}/b'; do ln -s '${root}/secret' '${data}/a'; rm '${data}/a'; mv -T '${data}/b' '${data}/a'; done`,
+  );
+  t.teardown(() => swapper.kill());
+  for (let n = 0; n < 15; n++) {
+    try {
+      const container = { name: `c${n}`, volumeMounts: [{ name: 'data', mountPath: '/d', subPath: 'a/sub' }] };
+      const [mount] = await volumes.mountsOf(pod, container, signal);
+      t.notOk((await readdir(mount?.hostPath ?? '')).includes('flag'));
+    } catch (error) {
+      t.match(error, { name: 'VolumeError' });
+    }
+  }
+});
+
+test('what a killed agent left mounted is found and removed, and nothing outside the pod is touched', async (t) => {
+  const { root, volumes, ...world } = await makeWorld(t);
+  const pod = podOf('uid-7', {
+    volumes: [
+      { name: 'm', emptyDir: { medium: 'Memory' } },
+      { name: 'd', emptyDir: {} },
+      { name: 'h', hostPath: { path: join(root, 'precious') } },
+    ],
+  });
+  await mkdir(join(root, 'precious'));
+  await writeFile(join(root, 'precious/file'), 'keep');
+  await volumes.setUp(pod, signal);
+  const container = { name: 'main', volumeMounts: [{ name: 'h', mountPath: '/h', subPath: 'sub' }] };
+  await volumes.mountsOf(pod, container, signal);
+  const directory = join(root, 'pods/uid-7');
+  await symlink(join(root, 'precious'), join(directory, 'volumes/kubernetes.io~empty-dir/d/link'));
+  await writeFile(join(directory, 'volumes/kubernetes.io~empty-dir/d/file with space'), '');
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(directory, 'volumes/kubernetes.io~empty-dir/m')]);
+  t.equal(mountPointsBelow(await readMounts(), directory).length, 3);
+
+  const after = world.restarted();
+  t.same(await after.podsOnDisk(), ['uid-7']);
+  await after.tearDown('uid-7', signal);
+  await after.tearDown('uid-7', signal);
+  t.same(await after.podsOnDisk(), []);
+  t.equal(mountPointsBelow(await readMounts(), directory).length, 0);
+  t.equal(await readFile(join(root, 'precious/file'), 'utf8'), 'keep');
+  await t.rejects(after.tearDown('../precious', signal), /invalid pod uid/);
+});
+
+test('a volume that is in use is detached rather than waited for', async (t) => {
+  const { root, volumes } = await makeWorld(t);
+  await volumes.setUp(podOf('uid-8', { volumes: [{ name: 'm', emptyDir: { medium: 'Memory' } }] }), signal);
+  const busy = execLoop(`cd '${root}/pods/uid-8/volumes/kubernetes.io~empty-dir/m' && echo in && exec sleep 60`);
+  t.teardown(() => busy.kill());
+  await new Promise((resolve) => busy.stdout?.once('data', resolve));
+  await volumes.tearDown('uid-8', signal);
+  t.same(await volumes.podsOnDisk(), []);
+});
+
+test('a helper that stands before a file system that does not answer is left behind', async (t) => {
+  const started = performance.now();
+  const ask = volumeHelper(['sleep', '60'], 200);
+  await t.rejects(ask([{ do: 'measure', path: '/' }], signal), /sleep 60: .*limit 200 ms/);
+  t.ok(performance.now() - started < 5_000);
+});

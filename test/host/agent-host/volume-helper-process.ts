@@ -1,0 +1,3 @@
+import { runVolumeHelper } from '../../../agent/host/volume-helper/main.ts';
+
+await runVolumeHelper();

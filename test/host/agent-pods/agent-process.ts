@@ -1,0 +1,117 @@
+/** The part of the agent that runs pods, as a process of its own: what a test kills and starts again. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { CriClient } from '../../../agent/cri/client.ts';
+import { EvictionManager } from '../../../agent/eviction/eviction-manager.ts';
+import { Meter } from '../../../agent/eviction/meter.ts';
+import { readTextIfThere } from '../../../agent/host/files.ts';
+import { volumeHelper } from '../../../agent/host/volume-helper/ask.ts';
+import { ImageService } from '../../../agent/images/image-service.ts';
+import { parseThresholds, type Levels } from '../../../agent/node/pressure.ts';
+import { createPodManager } from '../../../agent/pods/main.ts';
+import { PodWorkers } from '../../../agent/pods/sync/pod-workers.ts';
+import { cgroupTree } from '../../../agent/host/cgroup-tree.ts';
+import { lowestOomScoreAdj } from '../../../agent/host/oom-score.ts';
+import { PodCgroups } from '../../../agent/resources/pod-cgroups.ts';
+import { ApiObjectSource } from '../../../agent/volumes/api-object-source.ts';
+import { HostPodVolumes } from '../../../agent/volumes/host-pod-volumes.ts';
+import { ServiceAccountTokens } from '../../../agent/volumes/service-account-tokens.ts';
+import { services } from '../../../client/resources.ts';
+import { ApiClient } from '../../../client/api-client.ts';
+import { EventRecorder } from '../../../client/event-recorder.ts';
+import { Informer } from '../../../client/informer.ts';
+
+export interface AgentSettings {
+  readonly api: string;
+  readonly socket: string;
+  readonly cgroupRoot: string;
+  readonly directory: string;
+}
+
+const NODE = 'node-1';
+const NODE_IP = '192.0.2.1';
+const MEMORY_BYTES = 8 * 2 ** 30;
+
+const settings = JSON.parse(process.argv[2] ?? '{}') as AgentSettings;
+const write = (level: string) => (fields: object, message: string) =>
+  process.stderr.write(`${JSON.stringify({ level, message, ...fields })}\n`);
+const logger = { debug: () => undefined, info: write('info'), warn: write('warn'), error: write('error') };
+const stop = new AbortController();
+process.once('SIGTERM', () => stop.abort());
+const { signal } = stop;
+
+const cri = new CriClient(settings.socket);
+const client = new ApiClient({ server: settings.api });
+const cgroups = new PodCgroups({
+  tree: cgroupTree(await readFile('/proc/self/mountinfo', 'utf8')),
+  driver: 'cgroupfs',
+  root: settings.cgroupRoot,
+});
+await cgroups.ensureTop({ milliCpu: 2000, memoryBytes: MEMORY_BYTES });
+const workers = new PodWorkers();
+const objects = new ApiObjectSource({ client, logger, onChange: (uid) => workers.refreshVolumes(uid) });
+const allocatable = () => ({ cpu: '2', memory: '8Gi', pods: '110', 'ephemeral-storage': '10Gi' });
+const volumes = new HostPodVolumes({
+  podsDirectory: path.join(settings.directory, 'pods'),
+  objects,
+  tokens: new ServiceAccountTokens(client),
+  ask: volumeHelper([process.execPath, path.join(import.meta.dirname, '../agent-host/volume-helper-process.ts')]),
+  allocatable,
+  onStale: (uid) => workers.refreshVolumes(uid),
+  logger,
+});
+const serviceInformer = new Informer({ client, resource: services, logger });
+const events = new EventRecorder({ client, component: 'kubelet', host: NODE, logger, signal });
+const manager = createPodManager(
+  {
+    workers,
+    cri,
+    images: new ImageService({ cri }),
+    volumes,
+    objects,
+    client,
+    events,
+    services: () => serviceInformer.values(),
+    nodeName: NODE,
+    nodeUid: () => 'node-uid',
+    nodeIPs: [NODE_IP],
+    dns: { servers: ['10.43.0.10'], domain: 'cluster.local' },
+    cgroups,
+    resourceHost: {
+      memoryCapacityBytes: MEMORY_BYTES,
+      lowestOomScoreAdj: await lowestOomScoreAdj(),
+      cgroupVersion: cgroups.tree.version,
+    },
+    allocatable,
+    pressures: () => [],
+    features: () => ({ supplementalGroupsPolicy: false }),
+    staticPodDirectory: path.join(settings.directory, 'manifests'),
+    logDirectory: path.join(settings.directory, 'logs'),
+    logLinkDirectory: path.join(settings.directory, 'log-links'),
+    logger,
+  },
+  signal,
+);
+
+// How much this machine has left is not the test's to change: it says so in a file.
+const levels = async (): Promise<Levels> =>
+  JSON.parse((await readTextIfThere(path.join(settings.directory, 'levels.json'))) ?? '{}') as Levels;
+const evictions = new EvictionManager({
+  pods: workers,
+  thresholds: parseThresholds(['memory.available<100Mi', 'nodefs.available<10%']),
+  meter: new Meter({ cri, cgroups, volumes, logDirectory: path.join(settings.directory, 'logs') }),
+  evict: (podUid, graceSeconds, message) => manager.evict(podUid, graceSeconds, message),
+  levels,
+  reclaimDisk: () => Promise.resolve(),
+  warnOfNode: (reason, message) => write('info')({ reason }, message),
+  limitsPeriodMs: 500,
+  logger,
+});
+const look = setInterval(() => void levels().then((seen) => evictions.relieve(seen, signal)), 200);
+signal.addEventListener('abort', () => clearInterval(look), { once: true });
+
+await Promise.all([manager.run(), serviceInformer.run(signal), evictions.run(signal)]);
+objects[Symbol.dispose]();
+volumes[Symbol.dispose]();
+cri.close();
+await client[Symbol.asyncDispose]();

@@ -1,0 +1,202 @@
+/** What becomes of the others when the kernel refuses the rules of one Service. */
+import t, { type Test } from 'tap';
+import { run } from '../../../agent/host/run.ts';
+import { compileService, type CompiledService, type Ranges } from '../../../agent/proxy/iptables-rules.ts';
+import { IptablesBackend } from '../../../agent/proxy/iptables-backend.ts';
+import { Iptables } from '../../../agent/proxy/iptables.ts';
+import type { Change } from '../../../agent/proxy/rule-book.ts';
+import { ServiceProxy, type ServiceProxyOptions } from '../../../agent/proxy/service-proxy.ts';
+import type { ServiceEntry } from '../../../agent/proxy/service-table.ts';
+import type { Event } from '../../../api/core/event.ts';
+import { Cidr } from '../../../api/machinery/address.ts';
+import { ApiClient } from '../../../client/api-client.ts';
+import { EventRecorder } from '../../../client/event-recorder.ts';
+import { MemoryApi } from '../../support/memory-api.ts';
+import { silent } from '../../support/https-server.ts';
+import { eventually } from '../../support/wait.ts';
+import { enterNamespace, makeNode } from './pod-namespaces.ts';
+import { CLUSTER_CIDR, entryOf, SERVICE_CIDR } from '../../support/service-entries.ts';
+
+enterNamespace();
+t.before(makeNode);
+
+const OTHERS = 300;
+/** 300 and one are halved nine times; each time one transaction is refused and one is taken, and one leaves the one out. */
+const MAX_TRANSACTIONS = 2 * Math.ceil(Math.log2(OTHERS + 1)) + 2;
+
+/** Whose rules a kernel refuses, by what is wrong with them: the tool's reader, or the kernel itself when all is handed in. */
+const REFUSED: Readonly<Record<string, string>> = {
+  unreadable: '-s 2001:db8::/32 -j ACCEPT',
+  impossible: '-p tcp -m recent --rcheck --hitcount 200000 -j ACCEPT',
+};
+
+/** The compiler, and how it could be wrong. */
+function compile(service: ServiceEntry, ranges: Ranges): CompiledService {
+  const compiled = compileService(service, ranges);
+  const rule = REFUSED[service.name];
+  if (rule === undefined) return compiled;
+  return { ...compiled, nat: new Map([...compiled.nat].map(([chain, rules]) => [chain, [...rules, rule]])) };
+}
+
+class CountingIptables extends Iptables {
+  transactions = 0;
+  override async apply(...args: [Change]): Promise<void> {
+    this.transactions++;
+    await super.apply(...args);
+  }
+}
+
+const saved = async (): Promise<string> => (await run('iptables-save', ['-t', 'nat'])).stdout;
+const services = (count: number, prefix: string): Map<string, ServiceEntry> =>
+  new Map(
+    Array.from({ length: count }, (_, index) => {
+      const clusterIP = `10.43.${prefix === 'new' ? 2 : 1}${index >> 8}.${index & 255}`;
+      return [`default/${prefix}${index}`, entryOf({ name: `${prefix}${index}`, clusterIP, endpoints: ['10.42.0.2'] })];
+    }),
+  );
+
+for (const name of Object.keys(REFUSED)) {
+  t.test(`300 Services are in force beside one whose rules are ${name}`, async (t) => {
+    const iptables = new CountingIptables(new AbortController().signal);
+    const backend = new IptablesBackend({ clusterCidr: CLUSTER_CIDR, iptables, compile });
+    const sync = (changes: Iterable<readonly [string, ServiceEntry | undefined]>) =>
+      backend.sync({ services: new Map(changes), serviceRange: SERVICE_CIDR });
+    const bad = [`default/${name}`, entryOf({ name, clusterIP: '10.43.9.9', endpoints: ['10.42.0.2'] })] as const;
+
+    const old = [...services(OTHERS, 'old')];
+    const first = await sync([...old.slice(0, 123), bad, ...old.slice(123)]);
+    t.same([...first.refused.keys()], [bad[0]], 'at the start, when everything is written');
+    t.ok(iptables.transactions <= MAX_TRANSACTIONS, `${iptables.transactions} transactions`);
+    t.ok(await backend.verify());
+    const rules = await saved();
+    t.equal(new Set(rules.match(/default\/old\d+:web cluster IP/g)).size, OTHERS);
+    t.notMatch(rules, '10.43.9.9', 'nothing of it is left in the kernel');
+
+    iptables.transactions = 0;
+    const fresh = [...services(OTHERS, 'new')];
+    const second = await sync([bad, ...fresh]);
+    t.same([...second.refused.keys()], [bad[0]], 'among others that change');
+    t.ok(iptables.transactions <= MAX_TRANSACTIONS, `${iptables.transactions} transactions`);
+    t.equal(new Set((await saved()).match(/default\/new\d+:web cluster IP/g)).size, OTHERS);
+
+    const mended = entryOf({ name: 'mended', clusterIP: '10.43.9.9', endpoints: ['10.42.0.2'] });
+    t.equal((await sync([[bad[0], mended]])).refused.size, 0, 'until it changes');
+    t.match(await saved(), '10.43.9.9');
+    await backend.remove();
+  });
+}
+
+t.test("a tool that does not work is no Service's fault", async (t) => {
+  class BrokenIptables extends CountingIptables {
+    isBroken = true;
+    override async apply(...args: [Change]): Promise<void> {
+      if (!this.isBroken) return super.apply(...args);
+      this.transactions++;
+      await run('iptables-restore', ['--no-such-option']);
+    }
+  }
+  const iptables = new BrokenIptables(new AbortController().signal);
+  const backend = new IptablesBackend({ clusterCidr: CLUSTER_CIDR, iptables });
+  const changes = services(OTHERS, 'old');
+  await t.rejects(backend.sync({ services: changes, serviceRange: SERVICE_CIDR }), { name: 'ProgramError' });
+  t.ok(iptables.transactions <= MAX_TRANSACTIONS, `${iptables.transactions} transactions`);
+  iptables.isBroken = false;
+  const { refused } = await backend.sync({ services: new Map(), serviceRange: SERVICE_CIDR });
+  t.equal(refused.size, 0);
+  t.equal(new Set((await saved()).match(/default\/old\d+:web cluster IP/g)).size, OTHERS, 'nothing is forgotten');
+  iptables.isBroken = true;
+  await t.rejects(backend.sync({ services: services(3, 'new'), serviceRange: SERVICE_CIDR }), { name: 'ProgramError' });
+  iptables.isBroken = false;
+  await backend.remove();
+});
+
+/** An agent's proxy before an api-server in memory. */
+async function makeProxy(t: Test, options: Partial<ServiceProxyOptions> & { compile?: typeof compileService } = {}) {
+  const api = await MemoryApi.start();
+  const client = new ApiClient({ server: api.url });
+  const stop = new AbortController();
+  const { signal } = stop;
+  const put = (name: string, clusterIP: string) => {
+    api.put('services', {
+      metadata: { name, namespace: 'default' },
+      spec: { type: 'ClusterIP', clusterIP, ports: [{ port: 80, protocol: 'TCP' }] },
+    });
+    api.put('endpointslices', {
+      metadata: { name, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
+      addressType: 'IPv4',
+      ports: [{ port: 8080, protocol: 'TCP' }],
+      endpoints: [{ addresses: ['10.42.0.2'] }],
+    });
+  };
+  const start = () => {
+    const proxy = new ServiceProxy({
+      client,
+      logger: silent,
+      events: new EventRecorder({ client, component: 'kube-proxy', host: 'node-0', logger: silent, signal }),
+      nodeName: 'node-0',
+      backend: new IptablesBackend({ clusterCidr: CLUSTER_CIDR, iptables: new Iptables(signal), ...options }),
+      serviceCidr: SERVICE_CIDR,
+      dataDir: t.testdir(),
+      ...options,
+    });
+    const running = proxy.run(signal);
+    t.teardown(async () => {
+      stop.abort();
+      await running.catch(() => undefined);
+      await new Iptables(new AbortController().signal).remove();
+      await client[Symbol.asyncDispose]();
+      await api[Symbol.asyncDispose]();
+    });
+  };
+  return { api, put, start };
+}
+
+t.test('the Service that is left out is named in an event, and comes back when it is mended', async (t) => {
+  let broken = true;
+  const { api, put, start } = await makeProxy(t, {
+    compile: (...args) => (broken ? compile(...args) : compileService(...args)),
+  });
+  put('other', '10.43.0.5');
+  put('unreadable', '10.43.0.6');
+  start();
+  let event: Event | undefined;
+  await eventually('the event', () => (event = api.events('unreadable')[0]) !== undefined);
+  t.match(event, {
+    type: 'Warning',
+    reason: 'ServiceRulesRefused',
+    involvedObject: { kind: 'Service', namespace: 'default', name: 'unreadable' },
+    source: { component: 'kube-proxy', host: 'node-0' },
+  });
+  t.match(event?.message, /^Service rules rejected by the kernel of node node-0: .*iptables-restore/);
+  t.match(await saved(), '-d 10.43.0.5/32', 'the other is served');
+  t.same(api.events('other'), []);
+
+  put('third', '10.43.0.7');
+  await eventually('what comes later is served', async () => (await saved()).includes('10.43.0.7'));
+  broken = false;
+  put('unreadable', '10.43.0.6');
+  await eventually('the Service that has been mended', async () => (await saved()).includes('10.43.0.6'));
+});
+
+t.test(
+  'the range of Services is refused where it is that of the cluster, and left alone where it is not',
+  async (t) => {
+    const filter = async (): Promise<string> => (await run('iptables-save', ['-t', 'filter'])).stdout;
+    await t.test('as it is', async (t) => {
+      const { put, start } = await makeProxy(t);
+      put('other', '10.43.0.5');
+      start();
+      await eventually('the other ports of the one address', async () => (await filter()).includes('-d 10.43.0.5/32'));
+      t.notMatch(await filter(), '-d 10.43.0.0/16', 'nothing is known of the cluster yet');
+      put('kubernetes', '10.43.0.1');
+      await eventually('the range', async () => (await filter()).includes('-d 10.43.0.0/16'));
+    });
+    await t.test('as it is not', async (t) => {
+      const { put, start } = await makeProxy(t, { serviceCidr: Cidr.parse('192.168.0.0/16') });
+      put('kubernetes', '10.43.0.1');
+      start();
+      await eventually('the rules', async () => (await filter()).includes('-d 10.43.0.1/32'));
+      t.notMatch(await filter(), '192.168.0.0/16');
+    });
+  },
+);

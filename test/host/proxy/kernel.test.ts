@@ -1,0 +1,208 @@
+/** The compiled rules in a real kernel. */
+import net from 'node:net';
+import t from 'tap';
+import { readSysctl } from '../../../agent/host/sysctl.ts';
+import { IptablesBackend } from '../../../agent/proxy/iptables-backend.ts';
+import { Iptables } from '../../../agent/proxy/iptables.ts';
+import { restoreKernel, tuneKernel } from '../../../agent/proxy/kernel-tuning.ts';
+import type { ServiceEntry } from '../../../agent/proxy/service-table.ts';
+import { run } from '../../../agent/host/run.ts';
+import { enterNamespace, makeNode, makePods, NODE_ADDRESS as NODE, runInPod } from './pod-namespaces.ts';
+import { CLUSTER_CIDR, entryOf, SERVICE_CIDR, type Shape } from '../../support/service-entries.ts';
+
+enterNamespace();
+
+const PODS = ['10.42.0.2', '10.42.0.3'] as const;
+
+/** A server in a pod's namespace that tells each client its own address and the client's. */
+const SERVER = `require('net').createServer((s) => s.end(process.argv[1] + ' ' + s.remoteAddress)).listen(8080, () => console.log('up'))`;
+
+t.before(async () => {
+  await makeNode();
+  await makePods(t, PODS, SERVER);
+});
+
+const service = (endpoints: Shape['endpoints'], shape: Shape = {}): ServiceEntry =>
+  entryOf({ nodePort: 30080, endpoints, ...shape });
+
+/** What puts Services in the kernel, one after the other. */
+function backendOf(iptables = new Iptables(new AbortController().signal)) {
+  const backend = new IptablesBackend({ clusterCidr: CLUSTER_CIDR, iptables });
+  const sync = (services: Iterable<readonly [string, ServiceEntry | undefined]>) =>
+    backend.sync({ services: new Map(services), serviceRange: SERVICE_CIDR });
+  const put = (entry: ServiceEntry | undefined) => sync([['default/web', entry]]);
+  return { backend, sync, put };
+}
+
+/** What the server says, or the error's code. */
+function ask(host: string, port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host, port });
+    let text = '';
+    socket.setTimeout(2000, () => socket.destroy(new Error('no answer')));
+    socket.on('data', (data) => (text += String(data)));
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    socket.on('end', () => resolve(text));
+  });
+}
+const askFrom = (index: number, host: string, port: number): Promise<string> => {
+  const client = `require('net').connect(${port}, '${host}').on('data', (d) => process.stdout.write(d)).on('error', (e) => process.stdout.write(e.code))`;
+  return runInPod(index, client);
+};
+
+t.test('the kernel does what a Service says, change by change', async (t) => {
+  const { backend, sync, put } = backendOf();
+  await sync([]);
+  t.ok(await backend.verify());
+
+  await put(service(PODS));
+  const answers = new Set<string>();
+  for (let i = 0; i < 40; i++) answers.add((await ask('10.43.0.5', 80)).split(' ')[0] ?? '');
+  t.same([...answers].sort(), [...PODS], 'both endpoints are used');
+  t.match(await ask(NODE, 30080), /^10\.42\.0\.[23] /, 'the node port answers');
+  t.match(await ask('127.0.0.1', 30080), /^10\.42\.0\.[23] /, 'the node port answers at loopback');
+  t.match(await askFrom(0, '10.43.0.5', 80), /^10\.42\.0\.[23] /, 'a pod reaches the Service');
+
+  await put(service([PODS[0]]));
+  for (let i = 0; i < 5; i++)
+    t.match(await ask('10.43.0.5', 80), PODS[0], 'an endpoint that has gone gets nothing more');
+  t.match(await askFrom(0, '10.43.0.5', 80), PODS[0], 'a pod reaches itself through its Service');
+  t.equal(
+    (await askFrom(1, '10.43.0.5', 80)).split(' ')[1]?.replace('::ffff:', ''),
+    PODS[1],
+    "the source of pod traffic is the pod's own address",
+  );
+
+  const sessionAffinityConfig = { clientIP: { timeoutSeconds: 10 } };
+  await put(service(PODS, { spec: { sessionAffinity: 'ClientIP', sessionAffinityConfig } }));
+  const sticky = new Set<string>();
+  for (let i = 0; i < 20; i++) sticky.add((await ask('10.43.0.5', 80)).split(' ')[0] ?? '');
+  t.equal(sticky.size, 1, 'session affinity keeps a client with one endpoint');
+
+  await put(service([]));
+  t.equal(await ask('10.43.0.5', 80), 'ECONNREFUSED', 'without endpoints the cluster IP refuses at once');
+  t.equal(await ask(NODE, 30080), 'ECONNREFUSED', 'and so does the node port');
+  t.equal(await askFrom(0, '10.43.0.5', 80), 'ECONNREFUSED', 'and so does the cluster IP for a pod');
+
+  const elsewhere = PODS.map((address) => ({ ip: address, node: 'node-1' }));
+  await put(service(elsewhere, { spec: { externalTrafficPolicy: 'Local', externalIPs: ['10.99.9.9'] } }));
+  t.match(
+    await ask('10.43.0.5', 80),
+    /^10\.42\.0\.[23] /,
+    'the cluster IP is not bound by the policy for traffic from outside',
+  );
+
+  await put(undefined);
+  const { stdout } = await run('iptables-save', ['-t', 'nat']);
+  t.notMatch(stdout, /KUBE-(SVC|SEP|EXT|SVE|SVL)-|10\.43\.0\.5/, 'nothing of a deleted Service is left');
+});
+
+t.test('what is sent to an address or a port that no Service has is refused on the node', async (t) => {
+  const { backend, put } = backendOf();
+  await put(service([PODS[0]]));
+  t.match(await ask('10.43.0.5', 80), PODS[0]);
+  for (const [host, what] of [
+    ['10.43.0.5', 'a port that its Service has not'],
+    ['10.43.200.1', 'an address that no Service has'],
+  ] as const) {
+    t.equal(await ask(host, 81), 'ECONNREFUSED', `${what}, from the node`);
+    t.equal(await askFrom(0, host, 81), 'ECONNREFUSED', `${what}, from a pod`);
+  }
+  const udp = `const s = require('dgram').createSocket('udp4'); s.connect(53, '10.43.200.1', () => s.send('x')); s.on('error', (e) => { process.stdout.write(e.code); s.close(); })`;
+  t.equal(await runInPod(0, udp), 'ECONNREFUSED', 'UDP is told, too');
+  await run('ip', ['addr', 'add', '10.43.200.2/32', 'dev', 'lo']);
+  const host = net.createServer((socket) => socket.end('host')).listen(81, '10.43.200.2');
+  t.equal(await ask('10.43.200.2', 81), 'host', 'an address that the host has itself is its own');
+  host.close();
+  await put(undefined);
+  t.equal(await ask('10.43.0.5', 80), 'ECONNREFUSED', 'the address of a Service that has gone');
+  await backend.remove();
+  t.notMatch((await run('iptables-save', [])).stdout, 'REJECT', 'nothing is refused once the rules are removed');
+});
+
+t.test('a load balancer lets in whom its source ranges name, in whatever way they are written', async (t) => {
+  const { backend, put } = backendOf();
+  const to = (...loadBalancerSourceRanges: string[]) =>
+    put(
+      service([PODS[0]], {
+        ingress: ['203.0.113.7'],
+        spec: { type: 'LoadBalancer', loadBalancerSourceRanges },
+      }),
+    );
+  await to('10.42.0.3/032', '2001:db8::/32', ' 192.0.2.0/24\n');
+  t.match(await askFrom(1, '203.0.113.7', 80), PODS[0], 'a pod that is named');
+  const { stdout } = await run('iptables-save', ['-t', 'nat']);
+  t.match(stdout, /-A KUBE-SERVICES-203-0-113 -s 192\.0\.2\.0\/24 -d 203\.0\.113\.7\/32/);
+  const refused = `require('net').connect(80, '203.0.113.7').setTimeout(500, function () { process.stdout.write('dropped'); this.destroy(); })`;
+  t.equal(await runInPod(0, refused), 'dropped', 'one that is not');
+  await backend.remove();
+});
+
+t.test('a proxy that starts anew takes over what is there, and repairs what a firewall reload took away', async (t) => {
+  const iptables = new Iptables(new AbortController().signal);
+  await backendOf().sync([['default/old', service([PODS[0]], { name: 'old', clusterIP: '10.43.7.7' })]]);
+
+  const { backend, sync, put } = backendOf(iptables);
+  await put(service([PODS[1]]));
+  const { stdout } = await run('iptables-save', ['-t', 'nat']);
+  t.notMatch(stdout, '10.43.7.7', 'rules of Services that went while nobody looked are gone');
+  t.equal(stdout.match(/-A PREROUTING .*-j KUBE-SERVICES/g)?.length, 1, 'the jump is there once');
+
+  await run('iptables', ['-t', 'nat', '-F']);
+  t.notOk(await backend.verify());
+  await sync([]);
+  t.match(await ask('10.43.0.5', 80), PODS[1]);
+
+  await run('iptables', [
+    '-I',
+    'FORWARD',
+    '-m',
+    'comment',
+    '--comment',
+    'of an earlier version',
+    '-j',
+    'KUBE-SERVICES',
+  ]);
+  await run('iptables', ['-A', 'FORWARD', '-s', '192.0.2.99', '-j', 'DROP']);
+  await backend.remove();
+  const left = (await run('iptables-save', [])).stdout;
+  t.notMatch(left, 'KUBE-', 'all of it can be taken away');
+  t.match(left, '-A FORWARD -s 192.0.2.99/32 -j DROP', 'and nothing else');
+  await t.resolves(iptables.remove(), 'again, when nothing is there');
+});
+
+t.test(
+  'a connection that one side has closed is remembered for an hour, until the kernel has its own settings back',
+  async (t) => {
+    const dataDir = t.testdir();
+    const closeWait = () => readSysctl('net.netfilter.nf_conntrack_tcp_timeout_close_wait');
+    const before = await closeWait();
+    const warnings: Error[] = [];
+    const tune = () => tuneKernel(dataDir, (error) => warnings.push(error));
+    await tune();
+    t.equal(await closeWait(), '3600');
+    await tune();
+    t.strictSame(warnings, []);
+    await restoreKernel(dataDir);
+    t.equal(await closeWait(), before, 'as it was before the first time');
+    await t.resolves(restoreKernel(dataDir), 'again, when nothing is to be put back');
+  },
+);
+
+t.test('one Service among 5,000 changes without the others being written again', async (t) => {
+  const { backend, sync, put } = backendOf();
+  const many = Array.from({ length: 5000 }, (_, index) => {
+    const clusterIP = `10.43.${(index >> 8) + 1}.${index & 255}`;
+    return [`default/s${index}`, entryOf({ name: `s${index}`, clusterIP, endpoints: [PODS[0]] })] as const;
+  });
+  const start = performance.now();
+  await sync(many);
+  const all = performance.now() - start;
+  const again = performance.now();
+  await put(service([PODS[1]], { nodePort: undefined }));
+  const one = performance.now() - again;
+  t.comment(`5,000 Services in ${all.toFixed(0)} ms, one more in ${one.toFixed(0)} ms`);
+  t.match(await ask('10.43.0.5', 80), PODS[1]);
+  t.ok(one < all / 5, 'a change costs a fraction of the whole');
+  await backend.remove();
+});

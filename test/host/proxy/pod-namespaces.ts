@@ -1,0 +1,73 @@
+/**
+ * A node with pods for tests of the kernel's rules: the test runs in a network and mount namespace of its own, which is the
+ * "node"; its "pods" are network namespaces joined to it by a bridge.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import type { Test } from 'tap';
+import { run } from '../../../agent/host/run.ts';
+
+const INSIDE = 'KEDGE_TEST_PROXY_NAMESPACE';
+
+/** Runs the test file again, inside; returns there alone. */
+export function enterNamespace(): void {
+  if (process.env[INSIDE]) return;
+  const { status } = spawnSync('unshare', ['--net', '--mount', process.execPath, ...process.argv.slice(1)], {
+    stdio: 'inherit',
+    env: { ...process.env, [INSIDE]: '1' },
+  });
+  process.exit(status ?? 1);
+}
+
+export const NODE_ADDRESS = '10.42.0.1';
+const netns = (index: number): string => `kedge-proxy-${process.pid}-${index}`;
+export const ip = (...args: string[]) => run('ip', args);
+
+/** The bridge and a default route that leads nowhere, as far as the node knows. */
+export async function makeNode(): Promise<void> {
+  await ip('link', 'set', 'lo', 'up');
+  await ip('link', 'add', 'cni0', 'type', 'bridge');
+  await ip('addr', 'add', `${NODE_ADDRESS}/24`, 'dev', 'cni0');
+  await ip('link', 'set', 'cni0', 'up');
+  // Locally made packets to a cluster IP need a route before they are redirected, as the default route is on a host.
+  await ip('route', 'add', 'default', 'dev', 'cni0');
+  await run('sysctl', [
+    '-qw',
+    'net.ipv4.ip_forward=1',
+    'net.bridge.bridge-nf-call-iptables=1',
+    'net.ipv4.conf.all.route_localnet=1',
+    // The way out is the way in here, of which pods are told by redirects: these use up what refusals may be sent.
+    'net.ipv4.icmp_ratelimit=0',
+  ]);
+}
+
+/** A pod of each address, where `program` (JavaScript, told the address) runs once it has said something. */
+export async function makePods(t: Test, addresses: readonly string[], program: string): Promise<void> {
+  for (const [index, address] of addresses.entries()) {
+    const name = netns(index);
+    await ip('netns', 'add', name);
+    t.teardown(() => ip('netns', 'del', name));
+    await ip('link', 'add', `v${index}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
+    await ip('link', 'set', `v${index}`, 'master', 'cni0');
+    await ip('link', 'set', `v${index}`, 'type', 'bridge_slave', 'hairpin', 'on');
+    await ip('link', 'set', `v${index}`, 'up');
+    for (const args of [
+      ['link', 'set', 'lo', 'up'],
+      ['addr', 'add', `${address}/24`, 'dev', 'eth0'],
+      ['link', 'set', 'eth0', 'up'],
+      ['route', 'add', 'default', 'via', NODE_ADDRESS],
+    ]) {
+      await ip('-n', name, ...args);
+    }
+    const server = spawn('nsenter', [`--net=/run/netns/${name}`, process.execPath, '-e', program, address], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.teardown(() => server.kill());
+    await once(server.stdout, 'data');
+  }
+}
+
+/** What a program says that runs in a pod. */
+export const runInPod = async (index: number, program: string): Promise<string> =>
+  (await run('nsenter', [`--net=/run/netns/${netns(index)}`, process.execPath, '-e', program], { timeoutMs: 10_000 }))
+    .stdout;

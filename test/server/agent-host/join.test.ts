@@ -1,0 +1,266 @@
+import { X509Certificate } from 'node:crypto';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type Test } from 'tap';
+import { leases } from '../../../api/coordination/lease.ts';
+import { nodes, type Node } from '../../../api/core/node.ts';
+import { timeOf } from '../../../api/machinery/time.ts';
+import { ApiClient } from '../../../client/api-client.ts';
+import { clientCertificate, obtainIdentity, obtainServingCertificate, renew } from '../../../agent/join/join.ts';
+import { checkNameIsFree } from '../../../agent/join/name-check.ts';
+import { clientCredentials, NodeCertificates } from '../../../agent/join/node-certificates.ts';
+import { keepRenewed } from '../../../agent/join/rotation.ts';
+import { Heartbeat } from '../../../agent/node/heartbeat.ts';
+import { NodeRegistration } from '../../../agent/node/node-registration.ts';
+import type { NodeDescription, NodeObservation } from '../../../agent/node/node-status.ts';
+import { startControlPlane, type ControlPlane } from '../../support/signing-control-plane.ts';
+import { eventually } from '../../support/wait.ts';
+
+const logger = { debug() {}, info() {}, warn() {}, error() {} };
+const { signal } = new AbortController();
+const HOUR_MS = 3_600_000;
+
+let plane: ControlPlane;
+test('a real api-server is there', async (t) => {
+  plane = await startControlPlane();
+  t.teardown(() => undefined);
+});
+
+const self = async () => ({ machineId: 'machine-1', address: '10.0.0.1' });
+
+interface Joining {
+  readonly certificates: NodeCertificates;
+  readonly identity: (more?: Partial<Parameters<typeof obtainIdentity>[0]>) => ReturnType<typeof obtainIdentity>;
+}
+
+async function joining(t: Test, nodeName: string, token: string): Promise<Joining> {
+  const directory = await mkdtemp(join(tmpdir(), 'agent-host-join-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const certificates = new NodeCertificates(join(directory, 'pki'));
+  const options = { server: plane.server, token, caHash: plane.pki.caHash, nodeName, self, certificates, logger };
+  return { certificates, identity: (more = {}) => obtainIdentity({ ...options, ...more }, signal) };
+}
+
+const clientOf = (t: Test, { ca, client }: Awaited<ReturnType<typeof obtainIdentity>>): ApiClient => {
+  const api = new ApiClient({ server: plane.server, ...clientCredentials(ca, client) });
+  t.teardown(() => api[Symbol.asyncDispose]());
+  return api;
+};
+
+test('a node joins with a token, and needs it no more afterwards', async (t) => {
+  const { certificates, identity } = await joining(t, 'one', await plane.token(Date.now() + HOUR_MS));
+  const first = await identity();
+  t.equal(first.isNew, true);
+  const leaf = new X509Certificate(first.client.certificate);
+  t.equal(leaf.subject, 'O=system:nodes\nCN=system:node:one');
+  t.equal((await stat(join(certificates.directory, 'client.pem'))).mode & 0o777, 0o600);
+  t.same((await readdir(certificates.directory)).sort(), ['ca.crt', 'client.pem'], 'nothing half-made is left');
+
+  const again = await identity({ token: '', caHash: '' });
+  t.equal(again.isNew, false);
+  t.equal(again.client.certificate, first.client.certificate);
+  const serving = await obtainServingCertificate(clientOf(t, again), certificates, 'one', '10.0.0.9', logger, signal);
+  t.match(new X509Certificate(serving.certificate).subjectAltName, /DNS:one, IP Address:10\.0\.0\.9/);
+  await t.rejects(identity({ token: '', nodeName: 'other' }), /has joined as system:node:one; .* a token is required/);
+});
+
+test('what stands in the way of joining is said in one sentence', async (t) => {
+  const good = await plane.token(Date.now() + HOUR_MS);
+  const { certificates, identity } = await joining(t, 'two', good);
+  const fails = (more: object, message: RegExp): Promise<unknown> => t.rejects(identity(more), { message });
+  await fails({ token: '' }, /has not joined yet: --token and --ca-hash are required/);
+  await fails({ token: 'nonsense' }, /token must be ID\.SECRET/);
+  await fails({ caHash: '' }, /--ca-hash is required with --token/);
+  await fails({ caHash: 'abc' }, /ca-hash must be/);
+  await fails({ caHash: `sha256:${'0'.repeat(64)}` }, /has the hash sha256:[0-9a-f]{64}, not sha256:0{64}/);
+  await fails({ token: 'aaaaaa.bbbbbbbbbbbbbbbb' }, /does not accept the token aaaaaa: it is invalid or has expired/);
+  await fails({ token: await plane.token(Date.now() - 1000) }, /it is invalid or has expired/);
+  await fails({ server: 'http://x' }, /server must be like https/);
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as { port: number };
+  silent.close();
+  await fails({ server: `https://127.0.0.1:${port}` }, /connection refused/);
+  plane.verdict = 'deny';
+  await fails({}, /node-csr-client-\w+ was denied: the test says so/);
+  plane.verdict = 'sign';
+  t.same(await readdir(certificates.directory), [], 'nothing is kept of what failed');
+  t.equal((await identity()).isNew, true, 'and after all that it joins');
+});
+
+test('a node that belonged to another cluster joins the one that it is told to', async (t) => {
+  const { certificates, identity } = await joining(t, 'three', await plane.token(Date.now() + HOUR_MS));
+  const warnings: string[] = [];
+  const listening = { ...logger, warn: (_: object, message: string) => void warnings.push(message) };
+  await identity();
+  const mistyped = { caHash: `sha256:${'0'.repeat(64)}`, logger: listening };
+  await t.rejects(identity(mistyped), /it is another cluster, or the connection is intercepted/);
+  await t.rejects(identity({ ...mistyped, token: '' }), /has joined another cluster than the one given by ca-hash/);
+  t.same(warnings, [], 'nothing is said of another cluster that nobody has seen');
+  await certificates.writeCa(plane.pki.serving.certificate);
+  const before = await certificates.read('client');
+  await t.rejects(identity({ token: 'aaaaaa.bbbbbbbbbbbbbbbb', logger: listening }), /does not accept the token/);
+  t.match(warnings, [/node certificate is from another cluster/]);
+  t.same(await certificates.read('client'), before, 'until it is taken in, it stays what it was');
+  t.equal((await identity()).isNew, true);
+  await writeFile(join(certificates.directory, 'client.pem'), 'cut short');
+  await t.rejects(identity(), /has no valid certificate and key .* remove it and join again/);
+});
+
+test('a certificate is renewed before it ends, and the client goes on with the new one', async (t) => {
+  plane.lifetimeSeconds = 2;
+  const { certificates, identity } = await joining(t, 'four', await plane.token(Date.now() + HOUR_MS));
+  const first = await identity();
+  const client = clientOf(t, first);
+  const stop = new AbortController();
+  const renewed = Promise.withResolvers<string>();
+  plane.lifetimeSeconds = 3600;
+  // Signed with its start in the past: it is due at once.
+  const running = keepRenewed(
+    'client',
+    first.client,
+    (asking) => renew(client, 'client', certificates, clientCertificate('four'), logger, asking),
+    async (pair) => {
+      await client.replaceCredentials(clientCredentials(first.ca, pair));
+      renewed.resolve(pair.certificate);
+    },
+    logger,
+    stop.signal,
+  );
+  const certificate = await renewed.promise;
+  stop.abort();
+  await running;
+  t.not(certificate, first.client.certificate);
+  t.equal((await certificates.read('client'))?.certificate, certificate);
+  await eventually('the end of the first certificate', () => Date.now() > first.client.validToMs);
+  await t.resolves(client.list(nodes), 'the first certificate has expired by now');
+});
+
+const description: NodeDescription = {
+  name: 'five',
+  address: '10.0.0.5',
+  port: 10250,
+  facts: { osImage: 'Debian', kernelVersion: '6.1', machineId: 'machine-5', systemUuid: 'u', bootId: 'b' },
+  runtimeVersion: 'containerd://1.6.20',
+  capacity: { cpu: '2', memory: '1Gi', pods: '110' },
+  allocatable: { cpu: '2', memory: '1Gi', pods: '110' },
+};
+
+test('the node registers, says how it is, comes back when it is deleted, and guards its name', async (t) => {
+  const { identity } = await joining(t, 'five', await plane.token(Date.now() + HOUR_MS));
+  const client = clientOf(t, await identity());
+  let observation: NodeObservation = {
+    problems: ['no network yet'],
+    pressure: {},
+    images: [],
+    features: { supplementalGroupsPolicy: false },
+    nodeApi: { status: 'False', reason: 'NodeAPIServed', message: '' },
+  };
+  const recorded: string[][] = [];
+  const registration = new NodeRegistration({
+    client,
+    description,
+    labels: { zone: 'a' },
+    annotations: {},
+    taints: [{ key: 'k', effect: 'NoSchedule' }],
+    observe: async () => observation,
+    record: (reason, message) => recorded.push([reason, message]),
+    logger,
+  });
+  const heartbeat = new Heartbeat({ client, nodeName: 'five', nodeUid: () => registration.uid, logger });
+  const stop = new AbortController();
+  await registration.register(stop.signal);
+  const running = Promise.all([registration.run(stop.signal), heartbeat.run(stop.signal)]);
+  const get = (): Promise<Node> => plane.admin.get(nodes, '', 'five');
+  const readiness = (node: Node): string | undefined =>
+    node.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
+
+  const first = await get();
+  t.match(first.metadata?.labels, { zone: 'a', 'kubernetes.io/hostname': 'five', 'kubernetes.io/os': 'linux' });
+  t.match(first.spec?.taints, [{ key: 'k', effect: 'NoSchedule' }]);
+  t.equal(readiness(first), 'False');
+  observation = { ...observation, problems: [] };
+  registration.wake();
+  const ready = await eventually('the node to be ready', async () => {
+    const node = await get();
+    return readiness(node) === 'True' && node;
+  });
+  t.match(ready.status?.nodeInfo, { machineID: 'machine-5', containerRuntimeVersion: 'containerd://1.6.20' });
+  await eventually('the event', () => recorded.some(([reason]) => reason === 'NodeReady'));
+  t.notOk(
+    recorded.some(([reason]) => reason === 'NodeNotReady'),
+    'that it was not ready before is no news',
+  );
+  const lease = await eventually('the Lease', () => plane.admin.get(leases, 'kube-node-lease', 'five'));
+  t.match(lease, {
+    spec: { holderIdentity: 'five', leaseDurationSeconds: 40 },
+    metadata: { ownerReferences: [{ uid: first.metadata?.uid }] },
+  });
+
+  await t.resolves(checkNameIsFree(client, 'five', { machineId: 'machine-5', address: '10.0.0.5' }, signal));
+  await t.rejects(
+    checkNameIsFree(client, 'five', { machineId: 'machine-6', address: '10.0.0.6' }, signal),
+    /the name five is in use by a running node at 10\.0\.0\.5/,
+  );
+  const twin = await joining(t, 'six', await plane.token(Date.now() + HOUR_MS));
+  const before = await twin.identity();
+  await t.rejects(twin.identity({ nodeName: 'five' }), /the name five is in use/);
+  t.same(await twin.certificates.read('client'), before.client, 'what the second one was it still is');
+  t.same((await readdir(twin.certificates.directory)).sort(), ['ca.crt', 'client.pem']);
+
+  await plane.admin.delete(nodes, '', 'five');
+  registration.forget();
+  const second = await eventually('the node to come back', async () => {
+    const node = await get();
+    return node.metadata?.uid !== first.metadata?.uid && node;
+  });
+  t.equal(readiness(second), 'True');
+
+  await plane.admin.patch(
+    nodes,
+    '',
+    'five',
+    {
+      status: { conditions: [{ type: 'NetworkUnavailable', status: 'False' }] },
+    },
+    { type: 'strategic', subresource: 'status' },
+  );
+  // As the control plane does when it has not heard of the node for long, by a clock that is ahead of this one.
+  const aheadMs = Date.now() + HOUR_MS;
+  const unknown = { type: 'Ready', status: 'Unknown', lastTransitionTime: timeOf(aheadMs) };
+  const { status: lostStatus } = await plane.admin.patch<Node>(
+    nodes,
+    '',
+    'five',
+    { status: { conditions: [unknown] } },
+    { type: 'strategic', subresource: 'status' },
+  );
+  t.equal(lostStatus?.conditions?.find(({ type }) => type === 'Ready')?.status, 'Unknown');
+  const found = await eventually('the node to be ready again', async () => {
+    const node = await get();
+    return readiness(node) === 'True' && node;
+  });
+  t.equal(
+    found.status?.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime,
+    timeOf(aheadMs),
+    'the node is ready again at once, and no earlier than it was lost',
+  );
+
+  observation = { ...observation, problems: ['trouble'] };
+  registration.wake();
+  const last = await eventually('the node to be unready', async () => {
+    const node = await get();
+    return readiness(node) === 'False' && node;
+  });
+  t.ok(
+    last.status?.conditions?.some(({ type }) => type === 'NetworkUnavailable'),
+    'others’ conditions stay',
+  );
+  stop.abort();
+  await running;
+});
+
+test('the api-server ends', () => plane[Symbol.asyncDispose]());

@@ -1,0 +1,268 @@
+import { test } from 'tap';
+import { namespaces } from '../../../api/core/namespace.ts';
+import { nodes } from '../../../api/core/node.ts';
+import { pods, type Pod } from '../../../api/core/pod.ts';
+import { configMaps } from '../../../api/core/config-map.ts';
+import { serviceAccounts } from '../../../api/core/service-account.ts';
+import { certificateSigningRequests } from '../../../api/certificates/certificate-signing-request.ts';
+import { clusterRoleBindings } from '../../../api/rbac/cluster-role-binding.ts';
+import { clusterRoles } from '../../../api/rbac/cluster-role.ts';
+import { roleBindings } from '../../../api/rbac/role-binding.ts';
+import { roles } from '../../../api/rbac/role.ts';
+import { priorityClasses } from '../../../api/scheduling/priority-class.ts';
+import { createAll, refusal, startServer, type ServedFixture } from './fixture.ts';
+
+const RBAC = 'rbac.authorization.k8s.io';
+
+async function withAccount(fixture: ServedFixture, namespace: string, account: object = {}): Promise<void> {
+  await createAll(fixture.core, namespaces, { metadata: { name: namespace } });
+  await createAll(fixture.core, serviceAccounts, { metadata: { namespace, name: 'default' }, ...account });
+}
+
+const pod = (name: string, spec: Partial<Pod['spec']> = {}, namespace = 'apps'): Pod => ({
+  metadata: { namespace, name },
+  spec: { containers: [{ name: 'c', image: 'c' }], ...spec },
+});
+
+test('a pod gets its account, access to the API, tolerations and a priority', async (t) => {
+  const fixture = await startServer(t);
+  const admin = fixture.client({ token: 'admin-token' });
+  await withAccount(fixture, 'apps', { imagePullSecrets: [{ name: 'registry' }] });
+
+  const { spec } = await admin.create<Pod>(pods, pod('plain', { initContainers: [{ name: 'i', image: 'i' }] }));
+  const volume = spec?.volumes?.[0];
+  t.match(volume?.name, /^kube-api-access-[bcdfghjklmnpqrstvwxz2456789]{5}$/);
+  t.same(volume?.projected, {
+    defaultMode: 420,
+    sources: [
+      { serviceAccountToken: { expirationSeconds: 3607, path: 'token' } },
+      { configMap: { items: [{ key: 'ca.crt', path: 'ca.crt' }], name: 'kube-root-ca.crt' } },
+      {
+        downwardAPI: {
+          items: [{ fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' }, path: 'namespace' }],
+        },
+      },
+    ],
+  });
+  const mount = { mountPath: '/var/run/secrets/kubernetes.io/serviceaccount', name: volume?.name, readOnly: true };
+  t.same(
+    [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].map((c) => c.volumeMounts),
+    [[mount], [mount]],
+  );
+  t.equal(spec?.serviceAccountName, 'default');
+  t.equal(spec?.serviceAccount, 'default');
+  t.same(spec?.imagePullSecrets, [{ name: 'registry' }]);
+  const toleration = { effect: 'NoExecute', operator: 'Exists', tolerationSeconds: 300 };
+  t.same(
+    spec?.tolerations,
+    ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].map((key) => ({ ...toleration, key })),
+  );
+  t.equal(spec?.priority, 0);
+  t.equal(spec?.preemptionPolicy, 'PreemptLowerPriority');
+
+  const bare = await admin.create<Pod>(
+    pods,
+    pod('bare', {
+      automountServiceAccountToken: false,
+      imagePullSecrets: [{ name: 'own' }],
+      tolerations: [{ operator: 'Exists' }],
+      priorityClassName: 'system-node-critical',
+    }),
+  );
+  t.equal(bare.spec?.volumes?.length ?? 0, 0);
+  t.same(bare.spec?.imagePullSecrets, [{ name: 'own' }]);
+  t.same(bare.spec?.tolerations, [{ operator: 'Exists' }]);
+  t.equal(bare.spec?.priority, 2_000_001_000);
+
+  const mounted = { name: 'v', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' };
+  const own = await admin.create<Pod>(
+    pods,
+    pod('own', {
+      containers: [{ name: 'c', image: 'c', volumeMounts: [mounted] }],
+      volumes: [{ name: 'v', emptyDir: {} }],
+    }),
+  );
+  t.same(
+    own.spec?.volumes?.map(({ name }) => name),
+    ['v'],
+    'what is mounted there stays',
+  );
+});
+
+test('a pod whose account or priority class is not there is turned down; a new default account is waited for', async (t) => {
+  const fixture = await startServer(t);
+  const admin = fixture.client({ token: 'admin-token' });
+  await withAccount(fixture, 'apps');
+  t.same(await refusal(admin.create(pods, pod('p', { serviceAccountName: 'gone' }))), {
+    code: 403,
+    message: 'pods "p" is forbidden: error looking up service account apps/gone: serviceaccount "gone" not found',
+  });
+  t.match(await refusal(admin.create(pods, { metadata: { namespace: 'apps', name: 'p' }, spec: { containers: [] } })), {
+    code: 422,
+    message: 'Pod "p" is invalid: spec.containers: Required value',
+  });
+  const bare = { metadata: { namespace: 'apps', name: 'p' }, spec: {} } as Pod;
+  t.match(await refusal(admin.create(pods, bare)), { code: 422 }, 'what is not there at all is no list either');
+  t.same(await refusal(admin.create(pods, pod('p', { priorityClassName: 'gone' }))), {
+    code: 403,
+    message: 'pods "p" is forbidden: no PriorityClass with name gone was found',
+  });
+  t.match(await refusal(admin.create(pods, pod('p', { priority: 7 }))), {
+    code: 403,
+    message: /the integer value of priority \(7\) must not be provided in pod spec/,
+  });
+  const globalDefault = {
+    metadata: { name: 'usual' },
+    value: 77,
+    globalDefault: true,
+    preemptionPolicy: 'Never' as const,
+  };
+  await admin.create(priorityClasses, globalDefault);
+  const { spec } = await admin.create<Pod>(pods, pod('p'));
+  t.match(spec, { priority: 77, priorityClassName: 'usual', preemptionPolicy: 'Never' });
+  t.match(await refusal(admin.create(priorityClasses, { ...globalDefault, metadata: { name: 'second' } })), {
+    code: 403,
+    message: /PriorityClass usual is already marked as default. Only one default can exist/,
+  });
+
+  await createAll(fixture.core, namespaces, { metadata: { name: 'new' } });
+  const waiting = admin.create<Pod>(pods, pod('early', {}, 'new'));
+  await createAll(fixture.core, serviceAccounts, { metadata: { namespace: 'new', name: 'default' } });
+  t.equal((await waiting).spec?.serviceAccountName, 'default');
+});
+
+test('nothing is made in a namespace that is not there or goes away, and the system keeps its own', async (t) => {
+  const fixture = await startServer(t);
+  const admin = fixture.client({ token: 'admin-token' });
+  await withAccount(fixture, 'going');
+  const make = (namespace: string) => admin.create(configMaps, { metadata: { namespace, name: 'x' } });
+  t.same(await refusal(make('nowhere')), { code: 404, message: 'namespaces "nowhere" not found' });
+  await admin.delete(namespaces, '', 'going');
+  t.same(await refusal(make('going')), {
+    code: 403,
+    message:
+      'configmaps "x" is forbidden: unable to create new content in namespace going because it is being terminated',
+  });
+  for (const name of ['default', 'kube-system', 'kube-public']) {
+    t.same(await refusal(admin.delete(namespaces, '', name)), {
+      code: 403,
+      message: `namespaces "${name}" is forbidden: this namespace may not be deleted`,
+    });
+  }
+});
+
+test('nobody grants what they do not have, unless they may escalate or bind', async (t) => {
+  const fixture = await startServer(t);
+  const { core } = fixture;
+  await withAccount(fixture, 'apps');
+  const alice = fixture.client({ token: 'alice-token' });
+  const readPods = { verbs: ['get', 'list'], apiGroups: [''], resources: ['pods'] };
+  const manage = { verbs: ['*'], apiGroups: [RBAC], resources: ['roles', 'rolebindings', 'clusterroles'] };
+  const subjects = [{ apiGroup: RBAC, kind: 'Group', name: 'developers' }];
+  await createAll(core, clusterRoles, { metadata: { name: 'power' }, rules: [{ ...readPods, resources: ['*'] }] });
+  await createAll(
+    core,
+    roles,
+    // `*` would hold escalate and bind too.
+    {
+      metadata: { namespace: 'apps', name: 'dev' },
+      rules: [readPods, { ...manage, verbs: ['create', 'update', 'get', 'patch'] }],
+    },
+  );
+  const bindDev = { apiGroup: RBAC, kind: 'Role', name: 'dev' };
+  await createAll(core, roleBindings, { metadata: { namespace: 'apps', name: 'dev' }, roleRef: bindDev, subjects });
+
+  const role = (name: string, ...rules: (typeof readPods)[]) => ({ metadata: { namespace: 'apps', name }, rules });
+  t.ok(await alice.create(roles, role('same', readPods)));
+  t.same(await refusal(alice.create(roles, role('more', readPods, { ...readPods, resources: ['secrets'] }))), {
+    code: 403,
+    message:
+      'roles.rbac.authorization.k8s.io "more" is forbidden: user "alice" (groups=["developers" "testers" "system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n' +
+      '{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}',
+  });
+  const wider = { rules: [readPods, { ...readPods, verbs: ['delete'] }] };
+  t.equal((await refusal(alice.patch(roles, 'apps', 'same', wider))).code, 403);
+  t.ok(await alice.patch(roles, 'apps', 'same', { metadata: { labels: { a: 'b' } } }), 'the rules stay as they are');
+
+  const binding = (name: string, kind: string, roleName: string) => ({
+    ...{ metadata: { namespace: 'apps', name }, roleRef: { apiGroup: RBAC, kind, name: roleName } },
+    ...{ subjects: [{ apiGroup: RBAC, kind: 'User', name: 'bob' }] },
+  });
+  t.ok(await alice.create(roleBindings, binding('fine', 'Role', 'same')));
+  t.match(await refusal(alice.create(roleBindings, binding('power', 'ClusterRole', 'power'))), {
+    code: 403,
+    message: /attempting to grant RBAC permissions not currently held:\n\{APIGroups:\[""\], Resources:\["\*"\]/,
+  });
+  t.same(await refusal(alice.create(roleBindings, binding('gone', 'Role', 'gone'))), {
+    code: 404,
+    message: 'roles.rbac.authorization.k8s.io "gone" not found',
+  });
+
+  const rights = {
+    verbs: ['bind', 'escalate'],
+    ...{ apiGroups: [RBAC], resources: ['clusterroles', 'roles'], resourceNames: ['power', 'trusted'] },
+  };
+  await createAll(core, roles, role('granter', rights));
+  const grant = { ...binding('granter', 'Role', 'granter'), subjects };
+  await createAll(core, roleBindings, grant);
+  t.ok(await alice.create(roleBindings, binding('power', 'ClusterRole', 'power')), 'may bind it');
+  t.ok(await alice.patch(roles, 'apps', 'same', { metadata: { labels: { a: 'c' } } }));
+  t.equal((await refusal(alice.create(roles, role('other', { ...readPods, verbs: ['delete'] })))).code, 403);
+  t.ok(await alice.create(roles, role('trusted', { ...readPods, verbs: ['delete'] })), 'may escalate it');
+
+  const wide = { metadata: { name: 'agg' }, rules: [{ ...manage, verbs: ['create'], resources: ['clusterroles'] }] };
+  await createAll(core, clusterRoles, wide);
+  const aggregator = { apiGroup: RBAC, kind: 'ClusterRole', name: 'agg' };
+  await createAll(core, clusterRoleBindings, { metadata: { name: 'agg' }, roleRef: aggregator, subjects });
+  const aggregationRule = { clusterRoleSelectors: [{ matchLabels: { a: 'b' } }] };
+  t.match(await refusal(alice.create(clusterRoles, { metadata: { name: 'all' }, aggregationRule })), {
+    code: 403,
+    message: /must have cluster-admin privileges to use the aggregationRule/,
+  });
+});
+
+test('certificate requests are approved by who may, and make no administrators', async (t) => {
+  const fixture = await startServer(t);
+  const { core } = fixture;
+  const alice = fixture.client({ token: 'alice-token' });
+  const admin = fixture.client({ token: 'admin-token' });
+  const subjects = [{ apiGroup: RBAC, kind: 'User', name: 'alice' }];
+  const csr = {
+    apiGroups: ['certificates.k8s.io'],
+    resources: ['certificatesigningrequests', 'certificatesigningrequests/approval'],
+  };
+  await createAll(core, clusterRoles, {
+    metadata: { name: 'csr' },
+    rules: [{ verbs: ['create', 'get', 'update'], ...csr }],
+  });
+  const bind = (name: string) => ({
+    ...{ metadata: { name }, roleRef: { apiGroup: RBAC, kind: 'ClusterRole', name }, subjects },
+  });
+  await createAll(core, clusterRoleBindings, bind('csr'));
+  const { generateKeyPairSync } = await import('node:crypto');
+  const { certificateRequest } = await import('../../../agent/join/certificate-request.ts');
+  const request = (name: string, organization: string) => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = certificateRequest({ commonName: 'carol', organization }, publicKey, privateKey);
+    const signerName = 'kubernetes.io/kube-apiserver-client';
+    const spec = { request: Buffer.from(pem).toString('base64'), signerName, usages: ['client auth' as const] };
+    return alice.create(certificateSigningRequests, { metadata: { name }, spec });
+  };
+  t.match(await refusal(request('root', 'system:masters')), {
+    code: 403,
+    message: /use of kubernetes.io\/kube-apiserver-client signer with system:masters group is not allowed/,
+  });
+  const made = await request('carol', 'dev');
+  const approved = { type: 'Approved', status: 'True', reason: 'Test', message: 'fine' };
+  const approval = { ...made, status: { conditions: [approved] } };
+  const approve = () => alice.updateSubresource(certificateSigningRequests, 'approval', approval);
+  t.match(await refusal(approve()), {
+    code: 403,
+    message: /user not permitted to approve requests with signerName "kubernetes.io\/kube-apiserver-client"/,
+  });
+  const signers = { apiGroups: ['certificates.k8s.io'], resources: ['signers'], resourceNames: ['kubernetes.io/*'] };
+  await createAll(core, clusterRoles, { metadata: { name: 'approve' }, rules: [{ verbs: ['approve'], ...signers }] });
+  await createAll(core, clusterRoleBindings, bind('approve'));
+  t.ok(await approve());
+  t.ok(await admin.create(nodes, { metadata: { name: 'by-admin' } }));
+});

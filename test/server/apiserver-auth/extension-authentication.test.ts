@@ -1,0 +1,55 @@
+import pino from 'pino';
+import { test } from 'tap';
+import { configMaps, type ConfigMap } from '../../../api/core/config-map.ts';
+import { roleBindings } from '../../../api/rbac/role-binding.ts';
+import { bootstrapCluster } from '../../../control-plane/apiserver/bootstrap/system-objects.ts';
+import { publishClientCa } from '../../../control-plane/apiserver/bootstrap/extension-authentication.ts';
+import { createAll, refusal, startServer } from './fixture.ts';
+
+test('servers that extend the cluster read the CA of its clients, as far as a role lets them', async (t) => {
+  const fixture = await startServer(t);
+  const { core, pki } = fixture;
+  const { certificate: ca } = pki.ca;
+  const read = () => core.api.get(configMaps, 'kube-system', 'extension-apiserver-authentication');
+  const end = new AbortController();
+  t.teardown(() => end.abort());
+  await bootstrapCluster({
+    ...{ api: core.api, clientCa: ca, advertiseAddress: '192.0.2.1', port: 6443, serviceCIDR: '10.43.0.0/16' },
+    logger: pino({ level: 'silent' }),
+    signal: end.signal,
+  });
+  t.same(read()?.data, { 'client-ca-file': ca });
+  const version = read()?.metadata?.resourceVersion;
+  await publishClientCa(core.api, ca);
+  t.equal(read()?.metadata?.resourceVersion, version, 'what is there is not written again');
+
+  const alice = fixture.client({ token: 'alice-token' });
+  const asAlice = () => alice.get<ConfigMap>(configMaps, 'kube-system', 'extension-apiserver-authentication');
+  t.equal((await refusal(asAlice())).code, 403);
+  await createAll(core, roleBindings, {
+    metadata: { namespace: 'kube-system', name: 'extension' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'extension-apiserver-authentication-reader' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'alice' }],
+  });
+  t.equal((await asAlice()).data?.['client-ca-file'], ca);
+  t.equal((await refusal(alice.get(configMaps, 'kube-system', 'other'))).code, 403);
+
+  await core.api.update(configMaps, { ...read(), data: { 'client-ca-file': 'of another server\n', other: 'kept' } });
+  await publishClientCa(core.api, ca);
+  t.same(read()?.data, { 'client-ca-file': `of another server\n${ca}`, other: 'kept' });
+  await core.api.delete(configMaps, 'kube-system', 'extension-apiserver-authentication');
+  await publishClientCa(core.api, ca);
+  t.same(read()?.data, { 'client-ca-file': ca }, 'it comes back');
+});
+
+test('an answer in protobuf is refused with what there is instead', async (t) => {
+  const fixture = await startServer(t);
+  const admin = fixture.client({ token: 'admin-token' });
+  const path = '/api/v1/namespaces/default';
+  t.same(await refusal(admin.request('GET', path, { accept: 'application/vnd.kubernetes.protobuf' })), {
+    code: 406,
+    message: 'only the following media types are accepted: application/json, application/yaml',
+  });
+  const stock = 'application/vnd.kubernetes.protobuf,application/json';
+  t.equal((await admin.request('GET', path, { accept: stock })).headers['content-type'], 'application/json');
+});

@@ -1,0 +1,112 @@
+/** A real api-server, with its security, over a real store, for each test its own. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { Test } from 'tap';
+import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { StatusError } from '../../../api/machinery/status-error.ts';
+import { ApiClient } from '../../../client/api-client.ts';
+import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts';
+import { namespaces } from '../../../api/core/namespace.ts';
+import { priorityClasses } from '../../../api/scheduling/priority-class.ts';
+import { createSecurity, type Security } from '../../../control-plane/apiserver/security.ts';
+import { serve } from '../../../control-plane/apiserver/server.ts';
+import { openPki, type ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
+import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
+
+export interface Fixture {
+  readonly directory: string;
+  readonly pki: ClusterPki;
+  readonly core: ApiCore;
+  readonly security: Security;
+}
+
+export const TOKEN_FILE = 'admin-token,admin,,system:masters\nalice-token,alice,uid-a,"developers,testers"\n';
+
+/** Everything under the listener. */
+export async function startSecurity(t: Test): Promise<Fixture> {
+  const directory = mkdtempSync(join(tmpdir(), 'kedge-auth-'));
+  const stopping = new AbortController();
+  const logger = pino({ level: 'silent' });
+  const pki = await openPki({ directory: join(directory, 'pki'), serverNames: ['localhost', '127.0.0.1'] });
+  const store = await openEmbeddedStore({ path: join(directory, 'store'), logger });
+  const core = await openCore({ store, logger, signal: stopping.signal });
+  t.teardown(async () => {
+    stopping.abort();
+    await store.close();
+    rmSync(directory, { recursive: true });
+  });
+  const failures: unknown[] = [];
+  const security = createSecurity({
+    api: core.api,
+    pki,
+    tokenFile: TOKEN_FILE,
+    allowPrivileged: true,
+    clusterDomain: 'cluster.local',
+    onError: (error) => failures.push(error),
+  });
+  t.teardown(() => {
+    if (failures.length > 0) throw new Error('something went wrong in the background', { cause: failures[0] });
+  });
+  for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease']) {
+    await core.api.create(namespaces, { metadata: { name } });
+  }
+  await core.api.create(priorityClasses, { metadata: { name: 'system-node-critical' }, value: 2_000_001_000 });
+  await security.bootstrap('https://127.0.0.1:6443');
+  return { directory, pki, core, security };
+}
+
+export interface ServedFixture extends Fixture {
+  readonly url: string;
+  /** A client with these credentials beside the CA. */
+  client(credentials: { token?: string; cert?: string; key?: string }): ApiClient;
+}
+
+/** With the listener. */
+export async function startServer(t: Test): Promise<ServedFixture> {
+  const fixture = await startSecurity(t);
+  const { pki, core, security } = fixture;
+  const server = await serve({
+    core,
+    authenticators: [security.authenticator],
+    authorizer: security.authorizer,
+    admission: security.admission,
+    actions: { actions: security.actions, connectors: new Map() },
+    tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
+    address: '127.0.0.1',
+    port: 0,
+    logger: pino({ level: 'silent' }),
+  });
+  const url = `https://127.0.0.1:${server.port}`;
+  const clients: ApiClient[] = [];
+  t.teardown(async () => {
+    await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+    await server.close();
+  });
+  return {
+    ...fixture,
+    url,
+    client: (credentials) => {
+      const client = new ApiClient({ server: url, ca: pki.ca.certificate, ...credentials });
+      clients.push(client);
+      return client;
+    },
+  };
+}
+
+/** The Status that a call is turned down with. */
+export async function refusal(call: Promise<unknown> | (() => unknown)): Promise<{ code: number; message: string }> {
+  try {
+    await (typeof call === 'function' ? call() : call);
+  } catch (error) {
+    if (error instanceof StatusError) return { code: error.code, message: error.message };
+    throw error;
+  }
+  return { code: 0, message: 'it was allowed' };
+}
+
+/** Creates objects of one kind, past admission. */
+export async function createAll<T extends KubeObject>(core: ApiCore, kind: Kind<T>, ...objects: T[]): Promise<T[]> {
+  return Promise.all(objects.map((object) => core.api.create(kind, object)));
+}

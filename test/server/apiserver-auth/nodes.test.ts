@@ -1,0 +1,204 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { test } from 'tap';
+import { certificateRequest } from '../../../agent/join/certificate-request.ts';
+import { certificateSigningRequests } from '../../../api/certificates/certificate-signing-request.ts';
+import { leases } from '../../../api/coordination/lease.ts';
+import { configMaps } from '../../../api/core/config-map.ts';
+import { nodes, type Node } from '../../../api/core/node.ts';
+import { pods, type Pod } from '../../../api/core/pod.ts';
+import { secrets } from '../../../api/core/secret.ts';
+import { serviceAccounts } from '../../../api/core/service-account.ts';
+import { services } from '../../../api/core/service.ts';
+import type { TokenRequest } from '../../../api/authentication/token-request.ts';
+import { namespaces } from '../../../api/core/namespace.ts';
+import { issueCertificate } from '../../../control-plane/pki/signing.ts';
+import type { ApiClient } from '../../../client/api-client.ts';
+import { createAll, refusal, startServer, type ServedFixture } from './fixture.ts';
+
+const MIRROR = { 'kubernetes.io/config.mirror': 'hash' };
+
+async function nodeClient(fixture: ServedFixture, name: string): Promise<ApiClient> {
+  const { certificate: cert, key } = await issueCertificate(fixture.pki.ca, {
+    ...{ commonName: `system:node:${name}`, organizations: ['system:nodes'] },
+    ...{ usages: ['client auth'], lifetimeMs: 3_600_000, now: Date.now() },
+  });
+  return fixture.client({ cert, key });
+}
+
+const container = { name: 'c', image: 'c' };
+const runningOn = (nodeName: string, name: string, spec: Partial<Pod['spec']> = {}): Pod => ({
+  metadata: { namespace: 'apps', name },
+  spec: { containers: [container], nodeName, serviceAccountName: 'web', ...spec },
+});
+
+test('a node reads what its pods need, and loses it with them', async (t) => {
+  const fixture = await startServer(t);
+  const { core } = fixture;
+  const names = ['volume', 'env', 'envfrom', 'pull', 'projected', 'foreign', 'unused'];
+  await createAll(core, secrets, ...names.map((name) => ({ metadata: { namespace: 'apps', name } })));
+  await createAll(core, configMaps, ...names.map((name) => ({ metadata: { namespace: 'apps', name } })));
+  await createAll(core, serviceAccounts, { metadata: { namespace: 'apps', name: 'web' } });
+  const [pod] = await createAll(
+    core,
+    pods,
+    runningOn('a', 'mine', {
+      containers: [{ ...container, env: [{ name: 'E', valueFrom: { secretKeyRef: { name: 'env', key: 'k' } } }] }],
+      initContainers: [{ ...container, name: 'i', envFrom: [{ secretRef: { name: 'envfrom' } }] }],
+      imagePullSecrets: [{ name: 'pull' }],
+      volumes: [
+        { name: 'v', secret: { secretName: 'volume' } },
+        {
+          name: 'p',
+          projected: {
+            sources: [
+              { secret: { name: 'projected' } },
+              { configMap: { name: 'projected' } },
+              { serviceAccountToken: { path: 'token' } },
+              { serviceAccountToken: { path: 'vault', audience: 'vault' } },
+            ],
+          },
+        },
+      ],
+    }),
+    runningOn('b', 'theirs', { volumes: [{ name: 'v', secret: { secretName: 'foreign' } }] }),
+    runningOn('', 'pending', { volumes: [{ name: 'v', secret: { secretName: 'unused' } }] }),
+  );
+  const a = await nodeClient(fixture, 'a');
+  for (const name of ['volume', 'env', 'envfrom', 'pull', 'projected']) {
+    t.equal((await a.get(secrets, 'apps', name)).metadata?.name, name);
+  }
+  for (const name of ['foreign', 'unused']) {
+    t.match(await refusal(a.get(secrets, 'apps', name)), {
+      code: 403,
+      message: `secrets "${name}" is forbidden: User "system:node:a" cannot get resource "secrets" in API group "" in the namespace "apps": no relationship found between node 'a' and this object`,
+    });
+  }
+  t.ok(await a.get(configMaps, 'apps', 'projected'));
+  t.equal((await refusal(a.get(configMaps, 'apps', 'env'))).code, 403);
+  t.equal((await refusal(a.list(secrets, { namespace: 'apps' }))).code, 403);
+  t.equal((await a.list(secrets, { namespace: 'apps', fieldSelector: 'metadata.name=volume' })).items.length, 1);
+  t.equal((await refusal(a.update(secrets, { metadata: { namespace: 'apps', name: 'volume' } }))).code, 403);
+
+  t.equal((await a.list(pods, { fieldSelector: 'spec.nodeName=a' })).items.length, 1);
+  t.match(await refusal(a.list(pods)), { code: 403, message: /can only list\/watch pods with spec.nodeName/ });
+  t.equal((await refusal(a.list(pods, { fieldSelector: 'spec.nodeName=b' }))).code, 403);
+  t.ok(await a.get(pods, 'apps', 'mine'));
+  t.equal((await refusal(a.get(pods, 'apps', 'theirs'))).code, 403);
+  t.ok(await a.list(services), 'services are for every node');
+  t.equal((await refusal(a.delete(namespaces, '', 'default'))).code, 403);
+
+  const bound = (name: string, uid?: string, audiences?: string[]): TokenRequest => ({
+    spec: { audiences, boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid } },
+  });
+  const token = (body: TokenRequest, account = 'web') =>
+    a.createSubresource<TokenRequest>(serviceAccounts, 'apps', account, 'token', body);
+  const issued = await token(bound('mine', pod?.metadata?.uid));
+  t.match(issued.status?.token, /^ey/);
+  t.match(await refusal(token({ spec: {} })), { code: 403, message: /node requested token not bound to a pod/ });
+  t.match(await refusal(token(bound('mine'))), { code: 403, message: /without a uid/ });
+  t.match(await refusal(token(bound('theirs', core.api.get(pods, 'apps', 'theirs')?.metadata?.uid))), {
+    code: 403,
+    message: /bound to a pod scheduled on a different node/,
+  });
+  t.equal((await refusal(token(bound('mine', pod?.metadata?.uid), 'other'))).code, 403);
+  t.ok((await token(bound('mine', pod?.metadata?.uid, ['vault']))).status?.token, 'for whom the pod asks');
+  t.match(await refusal(token(bound('mine', pod?.metadata?.uid, ['bank']))), {
+    code: 403,
+    message:
+      'serviceaccounts "web" is forbidden: audience "bank" not found in pod spec volume, system:node:a is not authorized to request tokens for this audience',
+  });
+  t.match(await refusal(token(bound('mine', pod?.metadata?.uid, ['vault', 'bank']))), {
+    code: 403,
+    message: /node may only request 0 or 1 audiences/,
+  });
+  const asPod = fixture.client({ token: issued.status?.token });
+  t.equal((await refusal(asPod.list(pods))).code, 403, 'the token is let in, and may do nothing');
+
+  await a.delete(pods, 'apps', 'mine', { gracePeriodSeconds: 0 });
+  t.equal((await refusal(a.get(secrets, 'apps', 'volume'))).code, 403, 'its reason is gone');
+  t.equal((await refusal(asPod.list(pods))).code, 401, 'so is the token');
+});
+
+test('a node writes about itself and its pods alone', async (t) => {
+  const fixture = await startServer(t);
+  const { core } = fixture;
+  await createAll(core, namespaces, { metadata: { name: 'apps' } });
+  await createAll(core, pods, runningOn('a', 'mine'), runningOn('b', 'theirs'));
+  const a = await nodeClient(fixture, 'a');
+  const says = async (call: Promise<unknown>) => (await refusal(call)).message;
+
+  t.match(await says(a.create(nodes, { metadata: { name: 'b' } })), 'node "a" is not allowed to modify node "b"');
+  t.match(
+    await says(
+      a.create(nodes, { metadata: { name: 'a', labels: { 'node-restriction.kubernetes.io/trust': 'high' } } }),
+    ),
+    'node "a" is not allowed to set the following labels: node-restriction.kubernetes.io/trust',
+  );
+  const labels = { 'kubernetes.io/hostname': 'a', 'example.com/rack': '1', 'node.kubernetes.io/x': 'y' };
+  const node = await a.create<Node>(nodes, { metadata: { name: 'a', labels } });
+  t.same(node.spec?.taints, [{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }], 'not ready at first');
+  const patched = (patch: object) => says(a.patch(nodes, '', 'a', patch));
+  t.match(
+    await patched({ metadata: { labels: { 'node-role.kubernetes.io/control-plane': '' } } }),
+    'is not allowed to modify labels: node-role.kubernetes.io/control-plane',
+  );
+  t.match(await patched({ spec: { taints: [] } }), 'node "a" is not allowed to modify taints');
+  const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'gone', uid: 'gone' };
+  t.match(await patched({ metadata: { ownerReferences: [owner] } }), 'is not allowed to modify ownerReferences');
+  t.equal(await patched({ metadata: { labels: { 'example.com/rack': '2' } } }), 'it was allowed');
+  t.ok(await a.updateStatus(nodes, { ...(await a.get<Node>(nodes, '', 'a')), status: { phase: 'Running' } }));
+  await createAll(core, nodes, { metadata: { name: 'b' } });
+  t.match(await says(a.patch(nodes, '', 'b', { metadata: { labels: { x: 'y' } } })), 'not allowed to modify node "b"');
+  t.match(await says(a.delete(nodes, '', 'a')), 'cannot delete resource "nodes"');
+
+  const lease = (namespace: string, name: string) => a.create(leases, { metadata: { namespace, name } });
+  t.ok(await lease('kube-node-lease', 'a'));
+  t.match(await says(lease('kube-node-lease', 'b')), 'same name as the requesting node');
+  t.match(await says(lease('default', 'a')), 'can only access leases in the "kube-node-lease" system namespace');
+
+  const status = (name: string, change: object = {}) =>
+    says(a.patch(pods, 'apps', name, { status: { phase: 'Running' }, ...change }, { subresource: 'status' }));
+  t.equal(await status('mine'), 'it was allowed');
+  t.match(await status('theirs'), 'node "a" can only update pod status for pods with spec.nodeName set to itself');
+  t.match(await status('mine', { metadata: { labels: { app: 'other' } } }), 'cannot update labels through pod status');
+  t.match(
+    await says(a.delete(pods, 'apps', 'theirs')),
+    'node "a" can only delete pods with spec.nodeName set to itself',
+  );
+
+  const mirror = (spec: object, metadata: object = {}): Promise<string> => {
+    const controller = { apiVersion: 'v1', kind: 'Node', name: 'a', uid: node.metadata?.uid ?? '', controller: true };
+    const named = { namespace: 'apps', name: 'static-a', annotations: MIRROR, ownerReferences: [controller] };
+    const pod = { metadata: { ...named, ...metadata }, spec: { nodeName: 'a', containers: [container], ...spec } };
+    return says(a.create<Pod>(pods, pod));
+  };
+  t.match(await mirror({}, { annotations: {} }), 'node "a" can only create mirror pods');
+  t.match(await mirror({ nodeName: 'b' }), 'can only create pods with spec.nodeName set to itself');
+  t.match(await mirror({}, { ownerReferences: [] }), 'with an owner reference set to itself');
+  const references: [spec: object, resource: string][] = [
+    [{ serviceAccountName: 'web' }, 'serviceaccounts'],
+    [{ volumes: [{ name: 'v', secret: { secretName: 's' } }] }, 'secrets'],
+    [{ resourceClaims: [{ name: 'c', resourceClaimName: 'c' }] }, 'resourceclaims'],
+    [
+      { volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] },
+      'serviceaccounts (via projected volumes)',
+    ],
+    [{ volumes: [{ name: 'v', csi: { driver: 'd' } }] }, 'csidrivers (via CSI volumes)'],
+  ];
+  for (const [spec, resource] of references)
+    t.match(await mirror(spec), `node "a" can not create pods that reference ${resource}`);
+  t.equal(await mirror({}), 'it was allowed');
+
+  const request = (commonName: string): Promise<string> => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = certificateRequest({ commonName, organization: 'system:nodes' }, publicKey, privateKey);
+    const spec = {
+      request: Buffer.from(pem).toString('base64'),
+      signerName: 'kubernetes.io/kube-apiserver-client-kubelet',
+      usages: ['digital signature' as const, 'client auth' as const],
+    };
+    return says(a.create(certificateSigningRequests, { metadata: { generateName: 'csr-' }, spec }));
+  };
+  t.match(await request('system:node:b'), 'can only create a node CSR with CN=system:node:a');
+  t.equal(await request('system:node:a'), 'it was allowed');
+});

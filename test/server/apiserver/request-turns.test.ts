@@ -1,0 +1,105 @@
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import { Socket } from 'node:net';
+import tls from 'node:tls';
+import t from 'tap';
+import { RequestTurns } from '../../../control-plane/apiserver/http/request-turns.ts';
+import { eventually } from '../../support/wait.ts';
+import { CONFIG_MAPS, TestServer } from './server.ts';
+
+const spin = (ms: number): void => {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+};
+/** Only its identity matters. */
+const session = (): http2.Http2Session => Object.create(null) as http2.Http2Session;
+const turn = (): Promise<void> => new Promise((resume) => setImmediate(resume));
+
+t.test('a stream is started at once, and those that come with it later', async (t) => {
+  const turns = new RequestTurns();
+  const [one, other] = [session(), session()];
+  const started: string[] = [];
+  turns.take(one, () => started.push('one 1'));
+  turns.take(one, () => started.push('one 2'));
+  turns.take(one, () => started.push('one 3'));
+  turns.take(other, () => started.push('other 1'));
+  turns.take(other, () => started.push('other 2'));
+  t.same(started, ['one 1', 'other 1']);
+  await eventually('all to be started', () => started.length === 5);
+  t.same(started.slice(2), ['one 2', 'other 2', 'one 3'], 'the connections take turns');
+  turns.take(one, () => started.push('one 4'));
+  t.equal(started.at(-1), 'one 4', 'in another turn');
+});
+
+t.test('whoever comes while many wait is started before them', async (t) => {
+  const turns = new RequestTurns();
+  const [many, late] = [session(), session()];
+  const MANY = 50;
+  let started = 0;
+  for (let index = 0; index < MANY; index++) {
+    turns.take(many, () => {
+      started++;
+      spin(1);
+    });
+  }
+  await turn();
+  let before = -1;
+  turns.take(late, () => (before = started));
+  t.ok(before >= 1 && before < MANY / 2, `${before} of ${MANY} had been started`);
+  await eventually('all to be started', () => started === MANY);
+});
+
+t.test('no more is read from a connection of HTTP/1.1 on which many requests wait', async (t) => {
+  const turns = new RequestTurns();
+  const socket = new Socket();
+  let started = 0;
+  for (let index = 0; index < 100; index++) turns.wait(socket, () => started++);
+  t.ok(socket.isPaused());
+  await eventually('all to be started', () => started === 100);
+  t.notOk(socket.isPaused());
+});
+
+const AUTHORIZATION = { authorization: 'Bearer admin/system:masters' };
+
+t.test('lists that are reset before their turn are not made', async (t) => {
+  await using server = await TestServer.start();
+  const session = http2.connect(server.url(''), { ca: server.ca });
+  try {
+    await once(session, 'connect');
+    const streams = Array.from({ length: 100 }, () => session.request({ ':path': CONFIG_MAPS, ...AUTHORIZATION }));
+    for (const stream of streams) {
+      stream.on('error', () => undefined);
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+    }
+    const last = session.request({ ':path': CONFIG_MAPS, ...AUTHORIZATION });
+    const [headers] = (await once(last, 'response')) as [http2.IncomingHttpHeaders];
+    t.equal(headers[':status'], 200);
+    last.close();
+    const { text } = await server.call('GET', '/metrics');
+    const counted = text.matchAll(/^apiserver_request_total\{verb="LIST",[^}]*resource="configmaps"[^}]*\} (\d+)$/gm);
+    const lists = [...counted].reduce((sum, [, count]) => sum + Number(count), 0);
+    t.ok(lists >= 1 && lists <= 10, `${lists} lists were served`);
+  } finally {
+    session.destroy();
+  }
+});
+
+t.test('requests that are pipelined are answered in order, all of them', async (t) => {
+  await using server = await TestServer.start();
+  const { port } = new URL(server.url(''));
+  const socket = tls.connect({ host: '127.0.0.1', port: Number(port), ca: server.ca, servername: 'localhost' });
+  try {
+    await once(socket, 'secureConnect');
+    const MANY = 500;
+    const head = `Host: x\r\nAuthorization: ${AUTHORIZATION.authorization}\r\n`;
+    const paths = Array.from({ length: MANY }, (_, index) => `/apis/none.example.com/v1/n${index}`);
+    socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\n${head}Audit-Id: ${path}\r\n\r\n`).join(''));
+    let answers = '';
+    socket.setEncoding('utf8').on('data', (text: string) => (answers += text));
+    const ids = (): string[] => [...answers.matchAll(/^Audit-Id: (\S+)\r$/gim)].map(([, id = '']) => id);
+    await eventually('all answers', () => ids().length === MANY);
+    t.same(ids(), paths);
+  } finally {
+    socket.destroy();
+  }
+});

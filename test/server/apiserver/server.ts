@@ -1,0 +1,206 @@
+/** A real api-server over a real store, in a directory of its own, and a small HTTP client for it. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import http from 'node:http';
+import https from 'node:https';
+import os from 'node:os';
+import path from 'node:path';
+import { kinds } from '../../../api/registry.ts';
+import type { Kind } from '../../../api/machinery/kind.ts';
+import type { Actions } from '../../../control-plane/apiserver/http/action.ts';
+import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
+import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
+import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts';
+import type { Authenticator } from '../../../control-plane/apiserver/access/authentication/authenticator.ts';
+import type { InFlightLimits } from '../../../control-plane/apiserver/http/max-in-flight.ts';
+import { serve, type ApiServer } from '../../../control-plane/apiserver/server.ts';
+import { openPki } from '../../../control-plane/pki/cluster-pki.ts';
+import { openEmbeddedStore, type EmbeddedStore } from '../../../control-plane/store/embedded.ts';
+
+export const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+export interface Json {
+  [key: string]: unknown;
+  kind?: string;
+  metadata?: Record<string, unknown>;
+  items?: Json[];
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Json;
+  readonly text: string;
+}
+
+export interface CallOptions {
+  readonly body?: unknown;
+  readonly type?: string;
+  readonly accept?: string;
+  readonly user?: string;
+  readonly headers?: Record<string, string | string[]>;
+}
+
+export interface WatchEvent {
+  readonly type: string;
+  readonly object: Json & { metadata: Record<string, unknown> };
+}
+
+export interface TestServerOptions {
+  readonly directory?: string;
+  readonly kinds?: readonly Kind[];
+  readonly actions?: Actions;
+  readonly admission?: readonly AdmissionPlugin[];
+  readonly authorizer?: Authorizer;
+  readonly eventTtlMs?: number;
+  readonly limits?: InFlightLimits;
+  /** Whether it takes a turn of the event loop to know a user, as it does with tokens of service accounts. */
+  readonly authenticatesLater?: boolean;
+}
+
+const bearer: Authenticator = {
+  authenticate: ({ headers }) => {
+    const [name = '', groups = ''] = (headers.authorization ?? '').replace('Bearer ', '').split('/');
+    return name ? { name, groups: groups.split(',') } : undefined;
+  },
+};
+
+/** Any bearer token `name/group,group` is that user. */
+export class TestServer implements AsyncDisposable {
+  readonly directory: string;
+  readonly store: EmbeddedStore;
+  readonly core: ApiCore;
+  readonly server: ApiServer;
+  readonly ca: string;
+  readonly #agent: https.Agent;
+  readonly #stopping: AbortController;
+
+  private constructor(
+    directory: string,
+    store: EmbeddedStore,
+    core: ApiCore,
+    server: ApiServer,
+    ca: string,
+    stopping: AbortController,
+  ) {
+    this.directory = directory;
+    this.store = store;
+    this.core = core;
+    this.server = server;
+    this.ca = ca;
+    this.#stopping = stopping;
+    this.#agent = new https.Agent({ keepAlive: true, maxSockets: 64, ca });
+  }
+
+  static async start(options: TestServerOptions = {}): Promise<TestServer> {
+    const directory = options.directory ?? (await mkdtemp(path.join(os.tmpdir(), 'kedge-apiserver-')));
+    const pki = await openPki({ directory: path.join(directory, 'pki'), serverNames: ['127.0.0.1', 'localhost'] });
+    const store = await openEmbeddedStore({ path: path.join(directory, 'store'), compaction: false });
+    const stopping = new AbortController();
+    const { eventTtlMs } = options;
+    const core = await openCore({
+      store,
+      kinds: options.kinds ?? kinds,
+      logger: silent,
+      signal: stopping.signal,
+      ...(eventTtlMs && { eventTtlMs }),
+    });
+    const server = await serve({
+      core,
+      authenticators: [options.authenticatesLater ? { authenticate: async (who) => bearer.authenticate(who) } : bearer],
+      authorizer: options.authorizer ?? {
+        authorize: ({ groups }) => ({ allowed: groups.includes('system:masters'), reason: '' }),
+      },
+      admission: options.admission ?? [],
+      actions: options.actions ?? { actions: new Map(), connectors: new Map() },
+      tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
+      address: '127.0.0.1',
+      port: 0,
+      ...(options.limits && { limits: options.limits }),
+      logger: silent,
+    });
+    return new TestServer(directory, store, core, server, pki.ca.certificate, stopping);
+  }
+
+  call(method: string, target: string, options: CallOptions = {}): Promise<Answer> {
+    const { body, type = 'application/json', accept = 'application/json', user = 'admin/system:masters' } = options;
+    const data = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    const headers: Record<string, string | string[]> = { authorization: `Bearer ${user}`, accept, ...options.headers };
+    if (data !== undefined) {
+      headers['content-type'] = type;
+      headers['content-length'] = String(Buffer.byteLength(data));
+    }
+    return new Promise((resolve, reject) => {
+      const request = https.request(this.url(target), { method, headers, agent: this.#agent }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          const isJson = response.headers['content-type']?.startsWith('application/json');
+          const parsed = isJson && text ? (JSON.parse(text) as Json) : {};
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: parsed, text });
+        });
+      });
+      request.on('error', reject);
+      request.end(data);
+    });
+  }
+
+  /** Events as they come; ends when the server ends the watch. Closing the iterator closes the connection. */
+  async *watch(target: string, accept = 'application/json'): AsyncGenerator<WatchEvent> {
+    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+      const headers = { authorization: 'Bearer admin/system:masters', accept };
+      https.get(this.url(target), { headers, agent: false, ca: this.ca }, resolve).on('error', reject);
+    });
+    let rest = '';
+    try {
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        const lines = (rest + chunk.toString()).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) yield JSON.parse(line) as WatchEvent;
+      }
+    } finally {
+      response.destroy();
+    }
+  }
+
+  url(target: string): string {
+    return `https://127.0.0.1:${this.server.port}${target}`;
+  }
+
+  /** Stops the server and leaves its data. */
+  async stop(): Promise<void> {
+    this.#agent.destroy();
+    await this.server.close();
+    this.#stopping.abort();
+    await this.store.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+export const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
+export const PODS = '/api/v1/namespaces/default/pods';
+export const SERVICES = '/api/v1/namespaces/default/services';
+
+export const configMap = (name: string, more: object = {}) => ({ metadata: { name, ...more }, data: { k: 'v' } });
+
+export const pod = (name: string, spec: object = {}, metadata: object = {}) => ({
+  metadata: { name, ...metadata },
+  spec: { containers: [{ name: 'c', image: 'example.com/app:1' }], ...spec },
+});
+
+/** The first events that the predicate wants. */
+export async function take<T>(events: AsyncIterable<T>, count: number): Promise<T[]> {
+  const taken: T[] = [];
+  if (count > 0) {
+    for await (const event of events) {
+      taken.push(event);
+      if (taken.length === count) break;
+    }
+  }
+  return taken;
+}

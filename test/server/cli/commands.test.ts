@@ -1,0 +1,107 @@
+/** The `kedge` command as a process: what cannot be done ends with one sentence on stderr and exit code 1. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
+import path from 'node:path';
+import t, { type Test } from 'tap';
+import { WITHOUT_TAP } from '../../support/daemon.ts';
+
+const PROGRAM = path.join(import.meta.dirname, '../../../cli/main.ts');
+const NOBODY = 65_534;
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function kedge(args: readonly string[], env: NodeJS.ProcessEnv = {}, user?: number): Promise<Outcome> {
+  const [program, ...without] = WITHOUT_TAP;
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning'];
+  const child = spawn(program, [...without, ...node, PROGRAM, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], ...env },
+    cwd: '/',
+    ...(user !== undefined && { uid: user, gid: user }),
+  });
+  const [closed, stdout, stderr] = await Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]);
+  return { code: Number(closed[0]), stdout, stderr };
+}
+
+/** Fails unless the command ends with one sentence; a daemon that has begun tells it in its log. */
+async function refused(t: Test, message: RegExp, ...run: Parameters<typeof kedge>): Promise<void> {
+  const { code, stdout, stderr } = await kedge(...run);
+  const lines = `${stdout}${stderr}`.trim().split('\n');
+  const [line = ''] = lines;
+  const what = run[0].join(' ');
+  t.equal(code, 1, what);
+  t.equal(lines.length, 1, `${what}: ${lines.join('\n')}`);
+  t.match(line.startsWith('{') ? (JSON.parse(line) as { msg: string }).msg : line, message, what);
+}
+
+t.setTimeout(3 * 60_000);
+
+t.test('wrong words, values and files are refused in a sentence', async (t) => {
+  const folder = t.testdir({ 'broken.yaml': 'a: [1\nb: "x\n  y: }', kubeconfig: 'a: [' });
+  const at = (name: string): string => path.join(folder, name);
+  await refused(t, /^kedge: --roles must list some of/, ['server', '--roles', 'foo']);
+  await refused(t, /^kedge: --log-level must be one of/, ['server', '--log-level', 'foo']);
+  await refused(t, /^kedge: KEDGE_PORT must be a number, not "x"$/, ['server'], { KEDGE_PORT: 'x' });
+  await refused(t, /^kedge: \S+broken\.yaml is not valid YAML: /, ['server', '--config', at('broken.yaml')]);
+  await refused(t, /^kedge: failed to read configuration file \S+none: there is no/, ['server'], {
+    KEDGE_CONFIG: at('none'),
+  });
+  await refused(t, /^kedge: server is not set: give --server, KEDGE_SERVER/, ['agent', '--data-dir', folder]);
+  await refused(t, /^kedge: --node-name must be a name/, ['join', '--server', 'https://x', '--node-name', 'Bad_Name']);
+  await refused(t, /^kedge: kubeconfig \S+kubeconfig: is not YAML: /, [
+    'token',
+    'list',
+    '--kubeconfig',
+    at('kubeconfig'),
+  ]);
+  await refused(t, /^kedge: kubeconfig \S+: is not YAML/, ['token', 'list'], {
+    KUBECONFIG: `${at('no')}:${at('kubeconfig')}`,
+  });
+  await refused(t, /^kedge: kubeconfig \S+none: there is no file/, ['kubeconfig', '--kubeconfig', at('none')]);
+  await refused(t, /^kedge: --server must be like https/, ['kubeconfig', '--server', 'here']);
+  await refused(t, /^kedge: \S+ca\.crt is missing/, ['kubeconfig', '--server', 'https://x', '--data-dir', folder]);
+});
+
+t.test('a server that the host does not let start says what is in the way', async (t) => {
+  const folder = t.testdir({ file: '' });
+  const at = (name: string): string => path.join(folder, name);
+  const server = (...args: string[]): string[] => [
+    ...['server', '--bind-address', '127.0.0.1', '--advertise-address', '192.0.2.1', '--port', '0'],
+    ...['--data-dir', at('data'), '--admin-kubeconfig', at('admin'), ...args],
+  ];
+  const listener = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => listener.close());
+  await once(listener, 'listening');
+  const { port } = listener.address() as { port: number };
+  await refused(
+    t,
+    new RegExp(`^cannot listen on 127\\.0\\.0\\.1:${port}: another program`),
+    server('--port', String(port)),
+  );
+  await refused(t, /^cannot listen on 192\.0\.2\.9: no interface/, server('--bind-address', '192.0.2.9'));
+  await refused(t, /^token-auth-file: \S+none: there is no such file/, server('--token-auth-file', at('none')));
+  await refused(t, /^data-dir: \S+file\S*: a part of this path is not a folder/, server('--data-dir', at('file')));
+});
+
+t.test(
+  'who is not root is told so',
+  { skip: process.getuid?.() !== 0 && 'only root can be somebody else' },
+  async (t) => {
+    await refused(t, /^kedge: kedge agent .*: run it as root \(sudo kedge agent\)$/, ['agent'], {}, NOBODY);
+    await refused(t, /^kedge: kedge reset .*: run it as root \(sudo kedge reset\)$/, ['reset'], {}, NOBODY);
+    const folder = t.testdir({});
+    const data = ['--data-dir', path.join(folder, 'data')];
+    await refused(t, /^data-dir: .*: permission denied \(mkdir\); run this as root/, ['server', ...data], {}, NOBODY);
+  },
+);
+
+t.test('a misspelled variable is warned of, and the command goes on', async (t) => {
+  const { stderr } = await kedge(['server', '--roles', 'foo'], { KEDGE_CLUSTR_CIDR: '10.0.0.0/8' });
+  t.match(stderr, /^kedge: there is no setting KEDGE_CLUSTR_CIDR, .* KEDGE_CLUSTER_CIDR\nkedge: --roles must/);
+});

@@ -1,0 +1,100 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import t from 'tap';
+import { ApiClient } from '../../../client/api-client.ts';
+import { loadKubeconfig } from '../../../client/kubeconfig.ts';
+import { runLeaderElection } from '../../../client/leader-election.ts';
+import { leases } from '../../../client/resources.ts';
+import { silent } from '../../support/https-server.ts';
+import { Daemon } from '../../support/daemon.ts';
+import { eventually } from '../../support/wait.ts';
+import { ControlPlane } from './control-plane.ts';
+
+t.test('one of two candidates leads, and the other takes over as soon as it steps down', async (t) => {
+  await using plane = await ControlPlane.start();
+  const { client } = plane;
+  const leading = new Set<string>();
+  const stand = (identity: string) => {
+    const stop = new AbortController();
+    const ended = runLeaderElection({
+      client,
+      namespace: 'kube-system',
+      name: 'test-leader',
+      identity,
+      logger: silent,
+      signal: stop.signal,
+      lead: async (signal) => {
+        leading.add(identity);
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+        leading.delete(identity);
+      },
+    });
+    return { stop, ended };
+  };
+  const first = stand('first');
+  await eventually('the first to lead', () => leading.has('first'));
+  const second = stand('second');
+  const holder = async () => (await client.get(leases, 'kube-system', 'test-leader')).spec?.holderIdentity;
+  t.equal(await holder(), 'first');
+  t.strictSame([...leading], ['first']);
+
+  first.stop.abort();
+  await first.ended;
+  t.notOk(leading.has('first'));
+  await eventually('the second to lead', () => leading.has('second'));
+  t.equal(await holder(), 'second');
+  t.equal((await client.get(leases, 'kube-system', 'test-leader')).spec?.leaseTransitions, 1);
+  second.stop.abort();
+  await second.ended;
+  t.notOk(await holder(), 'nobody holds it');
+});
+
+/** `kedge server` as a process; its data and what it says are in the folder. */
+function server(folder: string, ...args: string[]): Daemon {
+  const program = path.join(import.meta.dirname, '../../../cli/main.ts');
+  const all = [program, 'server', `--data-dir=${folder}`, '--bind-address=127.0.0.1', '--advertise-address=192.0.2.1'];
+  return new Daemon(process.execPath, [...all, ...args], { log: path.join(folder, 'log') });
+}
+
+const leads = async ({ log }: Daemon): Promise<boolean> => (await readFile(log, 'utf8')).includes('became leader');
+
+t.test('of schedulers that stand alone one acts, and another when that one ends', { timeout: 120_000 }, async (t) => {
+  const folders = await Promise.all([1, 2].map(() => mkdtemp(path.join(tmpdir(), 'election-'))));
+  t.teardown(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+  await using plane = await ControlPlane.start();
+  const start = (folder = ''): Daemon => server(folder, '--roles=scheduler', `--kubeconfig=${plane.kubeconfig}`);
+  await using first = start(folders[0]);
+  await eventually('the first to lead', () => leads(first));
+  const leaseOf = async () => (await plane.client.get(leases, 'kube-system', 'kube-scheduler')).spec;
+  const holder = (await leaseOf())?.holderIdentity;
+  await using second = start(folders[1]);
+  await eventually('the second to wait', async () =>
+    (await readFile(second.log, 'utf8')).includes('lease is held by another candidate'),
+  );
+  t.notOk(await leads(second));
+  t.equal((await leaseOf())?.holderIdentity, holder);
+  await first.end();
+  await eventually('the second to lead', () => leads(second));
+  t.not((await leaseOf())?.holderIdentity, holder);
+});
+
+t.test('a server that was killed acts at once when it comes back', { timeout: 120_000 }, async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'election-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const kubeconfig = path.join(folder, 'admin.kubeconfig');
+  const start = (): Daemon => server(folder, '--port=0', `--admin-kubeconfig=${kubeconfig}`);
+  const leaderships = async ({ log }: Daemon) => (await readFile(log, 'utf8')).split('became leader').length - 1;
+  {
+    await using killed = start();
+    await eventually('both roles to act', async () => (await leaderships(killed)) === 2);
+    await killed.end('SIGKILL');
+  }
+  await using again = start();
+  const startedAt = Date.now();
+  await eventually('both roles to act again', async () => (await leaderships(again)) === 4);
+  t.ok(Date.now() - startedAt < 30_000, 'without waiting for its own Lease to run out');
+  await using client = new ApiClient({ ...(await loadKubeconfig(kubeconfig)) });
+  for (const name of ['kube-scheduler', 'kube-controller-manager'])
+    t.equal((await client.get(leases, 'kube-system', name)).spec?.holderIdentity, 'kedge-server');
+});

@@ -1,0 +1,163 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import type { StoreEvent } from '../../../control-plane/store/store.ts';
+import { crashValue } from './crash-value.ts';
+
+/** Kills in all, and the directories that they are spread over, which are worked at the same time. */
+const KILLS = 100;
+const DIRECTORIES = 4;
+/** A life goes on this long at most after its first acknowledged write, in milliseconds. */
+const LONGEST_LIFE_MS = 60;
+
+/** Ten seconds on an idle machine of two cores; a busy one starts processes several times as slowly. */
+t.setTimeout(180_000);
+
+interface Acknowledged {
+  readonly type: string;
+  readonly key: string;
+  readonly revision: number;
+  readonly name: string;
+}
+
+t.test(
+  `after each of ${KILLS} kills under load every acknowledged write is there, and none is half-written`,
+  async (t) => {
+    const totals = await Promise.all(
+      Array.from({ length: DIRECTORIES }, async () => {
+        const path = await mkdtemp(join(tmpdir(), 'kedge-store-crash-'));
+        t.teardown(() => rm(path, { recursive: true, force: true }));
+        /** What each key's last acknowledged write was, over all lives. */
+        const latest = new Map<string, Acknowledged>();
+        let acknowledged = 0;
+        let compacted = 0;
+        let revision = 0;
+        for (let life = 0; life < KILLS / DIRECTORIES; life++) {
+          const said = await liveAndDie(path, life);
+          const writes = said.filter(({ type }) => type !== 'compacted');
+          acknowledged += writes.length;
+          compacted += said.length - writes.length;
+          for (const write of writes) latest.set(write.key, write);
+          revision = await inspect(path, writes, latest, revision);
+        }
+        return { acknowledged, compacted };
+      }),
+    );
+    const sums = totals.map((total) => total.acknowledged);
+    t.ok(Math.min(...sums) > KILLS, `${sums.join(' + ')} acknowledged writes`);
+    const files = totals.reduce((sum, total) => sum + total.compacted, 0);
+    t.ok(files > 0, `the data file was made anew ${files} times`);
+  },
+);
+
+async function liveAndDie(path: string, life: number): Promise<Acknowledged[]> {
+  const writer = spawn(
+    process.execPath,
+    [new URL('crash-writer.ts', import.meta.url).pathname, path, `${life}`, '16'],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const output = text(writer.stdout);
+  const exited = once(writer, 'exit');
+  await Promise.race([once(writer.stdout, 'readable'), exited]);
+  // The moment of the kill is what is tried here; there is no condition to wait for.
+  // eslint-disable-next-line kedge/fixed-waits
+  await sleep(Math.random() * LONGEST_LIFE_MS);
+  writer.kill('SIGKILL');
+  const [, signal] = (await exited) as [number | null, string | null];
+  if (signal !== 'SIGKILL') throw new Error(`the writer ended by itself in life ${life} of ${path}`);
+  // What comes after the last line break was being said when the kill came.
+  return (await output)
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => {
+      const [type = '', key = '', revision = '', name = ''] = line.split(' ');
+      return { type, key, revision: Number(revision), name };
+    });
+}
+
+/** Opens what the kill left and holds it against what was acknowledged. Gives the latest revision. */
+async function inspect(
+  path: string,
+  writes: readonly Acknowledged[],
+  latest: ReadonlyMap<string, Acknowledged>,
+  before: number,
+): Promise<number> {
+  const store = await openEmbeddedStore({ path, compaction: false });
+  try {
+    const highest = Math.max(before, ...writes.map((write) => write.revision));
+    if (store.revision < highest) throw new Error(`${path} went back from revision ${highest} to ${store.revision}`);
+    const { items } = await store.list('/');
+    const found = new Map(items.map((item) => [item.key, item]));
+    for (const { key, value } of items) mustBeWhole(key, value);
+    for (const write of latest.values()) {
+      const item = found.get(write.key);
+      // A later write of the key may be there that was not said any more; an earlier one may not.
+      if (item && item.revision < write.revision)
+        throw new Error(`${write.key}: the write of ${write.revision} is lost`);
+      if (item?.revision === write.revision && !item.value.equals(crashValue(write.name))) {
+        throw new Error(`${write.key}: another value at ${write.revision}`);
+      }
+      if (!item && write.type === 'put') await mustBeDeletedAfter(store, write);
+    }
+    const events = await history(store);
+    const said = new Map(writes.map((write) => [write.revision, write]));
+    for (const event of events) {
+      mustBeWhole(event.key, event.value);
+      const write = said.get(event.revision);
+      if (write && (write.key !== event.key || write.type !== event.type)) {
+        throw new Error(`revision ${event.revision} is ${event.type} ${event.key}, not ${write.type} ${write.key}`);
+      }
+    }
+    return store.revision;
+  } finally {
+    await store.close();
+  }
+}
+
+/** All events there still are; their revisions have no gap. */
+async function history(store: Awaited<ReturnType<typeof openEmbeddedStore>>): Promise<StoreEvent[]> {
+  const events: StoreEvent[] = [];
+  const end = new AbortController();
+  const from = store.compactedRevision;
+  if (store.revision > from) {
+    await new Promise<void>((resolve) => {
+      store.watch(
+        '/',
+        from,
+        (batch) => {
+          events.push(...batch);
+          if (events.at(-1)?.revision === store.revision) resolve();
+        },
+        end.signal,
+      );
+    });
+  }
+  end.abort();
+  events.forEach((event, i) => {
+    if (event.revision !== from + 1 + i) throw new Error(`a gap in the history at ${from + 1 + i}`);
+  });
+  return events;
+}
+
+/** A put that was acknowledged and is not there: then a delete came after it, unsaid. */
+async function mustBeDeletedAfter(
+  store: Awaited<ReturnType<typeof openEmbeddedStore>>,
+  write: Acknowledged,
+): Promise<void> {
+  if (write.revision < store.compactedRevision) return;
+  const last = (await history(store)).filter((event) => event.key === write.key).at(-1);
+  if (last?.type !== 'delete') throw new Error(`${write.key}: the put of ${write.revision} is lost`);
+}
+
+function mustBeWhole(key: string, value: Buffer): void {
+  const name = value.subarray(0, value.indexOf('|')).toString();
+  if (!value.equals(crashValue(name))) throw new Error(`${key} holds a part of a value`);
+}

@@ -1,0 +1,85 @@
+import t from 'tap';
+import { inOneHelper } from '../../../agent/host/volume-helper/batch.ts';
+import type { AskVolumeHelper, VolumeAnswer, VolumeRequest } from '../../../agent/host/volume-helper/requests.ts';
+
+const measure = (path: string): VolumeRequest => ({ do: 'measure', path });
+const gone = new Error('the pod is gone');
+
+/** A helper that is answered by hand: by default with the number of each request. */
+function slowHelper() {
+  const calls: { paths: string[]; signal: AbortSignal; answer: (failure?: Error) => void }[] = [];
+  const asked = Promise.withResolvers<void>();
+  const ask: AskVolumeHelper = (requests, signal) => {
+    const { promise, resolve, reject } = Promise.withResolvers<VolumeAnswer[]>();
+    const answer = (failure?: Error): void =>
+      failure ? reject(failure) : resolve(requests.map((_, index) => ({ bytes: index })));
+    calls.push({ paths: requests.map((request) => ('path' in request ? request.path : '')), signal, answer });
+    signal.addEventListener('abort', () => reject(signal.reason as Error));
+    asked.resolve();
+    return promise;
+  };
+  return { calls, asked: asked.promise, ask: inOneHelper(ask) };
+}
+
+t.test('what is asked at once is asked of one helper, and each gets the answers to their own requests', async (t) => {
+  const { calls, asked, ask } = slowHelper();
+  const { signal } = new AbortController();
+  const answers = [ask([measure('/a'), measure('/b')], signal), ask([], signal), ask([measure('/c')], signal)];
+  await asked;
+  calls[0]?.answer();
+  t.strictSame(await Promise.all(answers), [[{ bytes: 0 }, { bytes: 1 }], [], [{ bytes: 2 }]]);
+  t.strictSame(
+    calls.map(({ paths }) => paths),
+    [['/a', '/b', '/c']],
+  );
+  const later = ask([measure('/d')], signal);
+  await new Promise((resolve) => setImmediate(resolve));
+  calls[1]?.answer();
+  t.strictSame(await later, [{ bytes: 0 }]);
+});
+
+t.test('who asked first and leaves fails nobody else', async (t) => {
+  const { calls, asked, ask } = slowHelper();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const left = ask([measure('/a')], first.signal);
+  const stays = ask([measure('/b')], second.signal);
+  await asked;
+  first.abort(gone);
+  await t.rejects(left, gone);
+  t.notOk(calls[0]?.signal.aborted);
+  calls[0]?.answer();
+  t.strictSame(await stays, [{ bytes: 1 }]);
+});
+
+t.test('who leaves before the helper is asked is not asked for, and whoever joins then is served', async (t) => {
+  const { calls, asked, ask } = slowHelper();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const left = ask([measure('/a')], first.signal);
+  first.abort(gone);
+  const stays = ask([measure('/b')], second.signal);
+  await t.rejects(left, gone);
+  await t.rejects(ask([measure('/c')], first.signal), gone);
+  await asked;
+  calls[0]?.answer();
+  t.strictSame(await stays, [{ bytes: 0 }]);
+  t.strictSame(calls[0]?.paths, ['/b']);
+});
+
+t.test('a helper that nobody waits for any more is given up', async (t) => {
+  const { calls, asked, ask } = slowHelper();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const answers = [ask([measure('/a')], first.signal), ask([measure('/b')], second.signal)];
+  await asked;
+  for (const controller of [first, second]) controller.abort(gone);
+  for (const answer of answers) await t.rejects(answer, gone);
+  t.ok(calls[0]?.signal.aborted);
+});
+
+t.test('a helper that fails fails all who wait', async (t) => {
+  const { calls, asked, ask } = slowHelper();
+  const { signal } = new AbortController();
+  const answers = [ask([measure('/a')], signal), ask([measure('/b')], signal)];
+  await asked;
+  calls[0]?.answer(new Error('killed'));
+  for (const answer of answers) await t.rejects(answer, { message: 'killed' });
+});

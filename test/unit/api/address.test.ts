@@ -1,0 +1,87 @@
+import t from 'tap';
+import { Cidr, IpAddress } from '../../../api/machinery/address.ts';
+import { validateCIDR, validateEndpointIP, validateIP } from '../../../api/machinery/names.ts';
+
+t.test('every spelling of an address is read as the one address', async (t) => {
+  const canonical = {
+    '10.9.8.7': '10.9.8.7',
+    '010.009.8.0007': '10.9.8.7',
+    '::ffff:10.9.8.7': '10.9.8.7',
+    '::FFFF:a09:807': '10.9.8.7',
+    '0::1': '::1',
+    '2001:DB8:0:0:1:0:0:1': '2001:db8::1:0:0:1',
+    '2001:db8:0:1:1:1:1:1': '2001:db8:0:1:1:1:1:1',
+    'fe80:00000::1.2.3.4': 'fe80::102:304',
+    '1:2:3:4:5:6:7::': '1:2:3:4:5:6:7:0',
+    '::': '::',
+    'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff': 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
+  };
+  for (const [text, expected] of Object.entries(canonical)) t.equal(IpAddress.parse(text)?.text, expected, text);
+});
+
+t.test('what is no address is none, whatever it looks like', async (t) => {
+  const texts = ['', ' ', '10.0.0.1 ', '10.0.0.1\n', '10.0.0', '10.0.0.256', '10.0.0.0x1', '1e1.0.0.1', '10.0.0.1/32'];
+  for (const text of [...texts, ':', ':::', '1::2::3', '::1%lo', 'fe80::1%eth0', '::g', '1:2:3:4:5:6:7:8:9', '[::1]'])
+    t.equal(IpAddress.parse(text), undefined, JSON.stringify(text));
+});
+
+t.test('a range is its network and length, whatever bits are set beyond', async (t) => {
+  const canonical = {
+    '10.1.2.3/8': '10.0.0.0/8',
+    '10.0.0.0/008': '10.0.0.0/8',
+    '0.0.0.0/0': '0.0.0.0/0',
+    '10.9.8.7/32': '10.9.8.7/32',
+    '2001:db8:ffff::/32': '2001:db8::/32',
+    '::ffff:10.1.0.0/104': '10.0.0.0/8',
+    '::ffff:10.1.0.0/64': '::/64',
+  };
+  for (const [text, expected] of Object.entries(canonical)) t.equal(Cidr.parse(text)?.text, expected, text);
+  for (const text of [
+    '10.0.0.0',
+    '10.0.0.0/',
+    '10.0.0.0/33',
+    '10.0.0.0/-1',
+    '10.0.0.0/8 ',
+    '10.0.0.0/8/8',
+    '::/129',
+    '/8',
+  ])
+    t.equal(Cidr.parse(text), undefined, JSON.stringify(text));
+});
+
+t.test('a range contains the addresses of its family that share its first bits', async (t) => {
+  const isIn = (range: string, address: string) => Cidr.parse(range)!.contains(IpAddress.parse(address)!);
+  t.ok(isIn('10.43.0.0/16', '10.43.255.255'));
+  t.notOk(isIn('10.43.0.0/16', '10.44.0.0'));
+  t.ok(isIn('10.43.0.0/16', '::ffff:10.43.0.1'), 'a mapped address is the IPv4 address');
+  t.notOk(isIn('0.0.0.0/0', '::1'));
+  t.ok(isIn('::/0', '2001:db8::1'));
+  t.ok(Cidr.host(IpAddress.parse('10.0.0.1')!).contains(IpAddress.parse('10.0.0.1')!));
+});
+
+t.test('addresses that mean another host everywhere are known in every spelling', async (t) => {
+  const loopback = ['127.0.0.1', '127.255.0.1', '0::1', '::ffff:127.0.0.1', '::ffff:7f00:1', '127.000.0.1'];
+  for (const text of loopback) t.ok(IpAddress.parse(text)?.isLoopback, text);
+  for (const text of ['169.254.169.254', 'fe80::1', 'febf::1']) t.ok(IpAddress.parse(text)?.isLinkLocalUnicast, text);
+  for (const text of ['224.0.0.1', 'ff02::1', 'ff12::1']) t.ok(IpAddress.parse(text)?.isLinkLocalMulticast, text);
+  for (const text of ['ff01::1', 'ff11::1']) t.ok(IpAddress.parse(text)?.isInterfaceLocalMulticast, text);
+  for (const text of ['239.1.1.1', 'ff0e::1']) t.ok(IpAddress.parse(text)?.isMulticast, text);
+  for (const text of ['0.0.0.0', '::', '::ffff:0.0.0.0']) t.ok(IpAddress.parse(text)?.isUnspecified, text);
+  const { isLoopback, isLinkLocalUnicast, isMulticast, isUnspecified } = IpAddress.parse('10.0.0.1')!;
+  t.notOk(isLoopback || isLinkLocalUnicast || isMulticast || isUnspecified);
+});
+
+t.test('an address or a range that programs read differently is refused, unless it is stored already', async (t) => {
+  t.same(validateIP('2001:DB8::0:1'), []);
+  t.same(validateIP('010.0.0.1'), ['must not have leading 0s']);
+  t.same(validateIP('::ffff:10.0.0.1'), ['must not be an IPv4-mapped IPv6 address']);
+  t.same(validateIP('x'), ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)']);
+  t.same(validateIP('010.0.0.1', ['010.0.0.1']), []);
+  t.same(validateCIDR('10.0.0.0/008'), ['must not have leading 0s in IP or prefix length']);
+  t.same(validateCIDR('::ffff:10.0.0.0/104'), ['must not have an IPv4-mapped IPv6 address']);
+  t.same(validateCIDR('10.0.0.1/8'), ['must not have bits set beyond the prefix length']);
+  t.same(validateCIDR('10.0.0.0/8\n'), ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)']);
+  t.same(validateCIDR('10.0.0.1/8', ['10.0.0.1/8']), []);
+  t.same(validateEndpointIP('0::1'), ['may not be in the loopback range (127.0.0.0/8, ::1/128)']);
+  t.same(validateEndpointIP('0.0.0.0'), ['may not be unspecified (0.0.0.0)']);
+});

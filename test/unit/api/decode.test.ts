@@ -1,0 +1,159 @@
+import t from 'tap';
+import { configMaps } from '../../../api/core/config-map.ts';
+import { events } from '../../../api/core/event.ts';
+import { nodes } from '../../../api/core/node.ts';
+import { pods } from '../../../api/core/pod.ts';
+import { roles } from '../../../api/rbac/role.ts';
+import { parseBody } from '../../../api/machinery/body.ts';
+import { decodeObject, decodePatched } from '../../../api/machinery/decode.ts';
+import { StatusError } from '../../../api/machinery/status-error.ts';
+
+const statusOf = (work: () => unknown): StatusError => {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof StatusError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+};
+
+t.test('what the schema does not know is dropped and named with its place', async (t) => {
+  const { object, problems } = decodeObject(pods, {
+    metadata: { name: 'p', shoeSize: 43 },
+    spec: { containers: [{ name: 'c' }, { name: 'd', ports: [{ containerPort: 1, colour: 'red' }] }] },
+    extra: null,
+  });
+  t.strictSame(problems, [
+    'unknown field "metadata.shoeSize"',
+    'unknown field "spec.containers[1].ports[0].colour"',
+    'unknown field "extra"',
+  ]);
+  t.strictSame(object.metadata, { name: 'p' });
+  t.strictSame(object.spec?.containers[1]?.ports, [{ containerPort: 1 }]);
+});
+
+t.test('empty values vanish where upstream omits them and stay where a pointer tells them apart', async (t) => {
+  const { object } = decodeObject(pods, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p', labels: {}, creationTimestamp: null },
+    spec: {
+      hostNetwork: false,
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 0,
+      nodeName: '',
+      containers: [{ name: 'c', args: [], stdin: false, livenessProbe: {}, securityContext: { privileged: false } }],
+      volumes: [{ name: 'v', hostPath: { path: '/x', type: '' } }],
+    },
+  });
+  t.strictSame(object, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p' },
+    spec: {
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 0,
+      containers: [{ name: 'c', livenessProbe: {}, securityContext: { privileged: false }, resources: {} }],
+      volumes: [{ name: 'v', hostPath: { path: '/x', type: '' } }],
+    },
+    status: {},
+  });
+});
+
+t.test('fields that upstream always serializes are there without being given', async (t) => {
+  t.strictSame(decodeObject(roles, {}).object, {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: {},
+    rules: null,
+  });
+  t.strictSame(decodeObject(nodes, { status: {} }).object.status?.daemonEndpoints, { kubeletEndpoint: { Port: 0 } });
+  const { object } = decodeObject(events, { metadata: { name: 'e' }, reportingComponent: 'kubelet' });
+  t.match(object, { eventTime: null, firstTimestamp: null, source: {}, reportingInstance: '', involvedObject: {} });
+});
+
+t.test('quantities and times come out canonical, whatever JSON type they came in', async (t) => {
+  const resources = { limits: { cpu: 0.25, memory: '2048Mi' }, requests: { cpu: '0.0001', 'example.com/gpu': 2000 } };
+  const { object } = decodeObject(pods, {
+    metadata: { creationTimestamp: '2026-02-03T04:05:06.789+02:00' },
+    spec: { containers: [{ name: 'c', resources }] },
+  });
+  t.equal(object.metadata?.creationTimestamp, '2026-02-03T02:05:06Z');
+  t.strictSame(object.spec?.containers[0]?.resources, {
+    limits: { cpu: '250m', memory: '2Gi' },
+    requests: { cpu: '1m', 'example.com/gpu': '2k' },
+  });
+});
+
+t.test('a field of a wrong type is a bad request that names it as upstream does', async (t) => {
+  const message = (body: unknown) => statusOf(() => decodeObject(pods, body)).message;
+  t.match(
+    message({ spec: { containers: [{ name: 'c', ports: [{ containerPort: '80' }] }] } }),
+    'cannot be handled as a Pod: json: cannot unmarshal string into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32',
+  );
+  t.match(message({ spec: { terminationGracePeriodSeconds: 1.5 } }), 'cannot unmarshal number 1.5 into');
+  t.match(message({ spec: { containers: [{ resources: { limits: { cpu: 'lots' } } }] } }), 'quantities must match');
+  t.match(message({ metadata: { creationTimestamp: 'yesterday' } }), 'parsing time "yesterday"');
+  t.match(message({ apiVersion: 'apps/v1' }), 'does not match the expected API version (v1)');
+  t.match(message({ kind: 'Service' }), 'Service in version "v1" cannot be handled as a Pod');
+  t.match(message([]), 'cannot unmarshal array');
+  const patched = statusOf(() => decodePatched(configMaps, { data: { a: 1 } }, () => '{"data":{"a":1}}'));
+  t.equal(patched.code, 422);
+  t.equal(patched.status.details?.causes?.[0]?.field, 'patch');
+});
+
+t.test("what a strategic patch made is read in the words of upstream's other reader", (t) => {
+  const words = (body: unknown): unknown => statusOf(() => decodePatched(pods, body, () => '', 'ofMap')).message;
+  const container = (fields: object) => ({ spec: { containers: [fields] } });
+  const cases: [unknown, string][] = [
+    [{ metadata: { labels: 'invalid' } }, 'cannot restore map from string'],
+    [{ metadata: { labels: [] } }, 'cannot restore map from slice'],
+    [{ spec: { containers: {} } }, 'cannot restore slice from map'],
+    [{ spec: true }, 'cannot restore struct from: bool'],
+    [container({ image: 5 }), 'cannot convert int64 to string'],
+    [container({ image: 5.5 }), 'unrecognized type: string'],
+    [container({ stdin: 'yes' }), 'unrecognized type: bool'],
+    [container({ ports: [{ containerPort: '80' }] }), 'unrecognized type: int32'],
+    [{ spec: { terminationGracePeriodSeconds: 1.5 } }, 'cannot convert float64 to int64'],
+    [container({ resources: { limits: { cpu: 'lots' } } }), 'quantities must match'],
+  ];
+  for (const [body, expected] of cases) t.match(words(body), expected);
+  t.end();
+});
+
+t.test('keys that a plain object has by itself are data like others', async (t) => {
+  const { value } = parseBody('{"data":{"__proto__":"a","constructor":"b"},"constructor":1}', 'application/json', true);
+  const { object, problems } = decodeObject(configMaps, value);
+  t.strictSame(Object.entries(object.data ?? {}), [
+    ['__proto__', 'a'],
+    ['constructor', 'b'],
+  ]);
+  t.strictSame(problems, ['unknown field "constructor"']);
+});
+
+t.test('repeated keys are found in JSON and YAML, and strings that look like keys are not', async (t) => {
+  const repeated = '{"spec":{"ports":[{"port":1,"port" : 2}],"a\\"b":"x\\":y"},"kind":"A","kind":"B"}';
+  t.strictSame(parseBody(repeated, 'application/json', true).problems, [
+    'duplicate field "spec.ports[0].port"',
+    'duplicate field "kind"',
+  ]);
+  t.strictSame(parseBody(repeated, 'application/json', false).problems, []);
+  t.strictSame(parseBody('{"a":"\\"a\\":1","b":{"a":[{"a":1}]}}', '', true).problems, []);
+  const yaml = parseBody(
+    'a: 0755\nb: yes\nc: 2026-01-01T00:00:00Z\na: 1:30\n',
+    'application/yaml; charset=utf-8',
+    true,
+  );
+  t.strictSame(yaml, {
+    value: { a: '1:30', b: true, c: '2026-01-01T00:00:00Z' },
+    problems: ['line 4: key "a" already set in map'],
+  });
+});
+
+t.test('bodies that are malformed or of another media type are turned down', async (t) => {
+  t.equal(statusOf(() => parseBody('{"a":', 'application/json', true)).code, 400);
+  t.equal(statusOf(() => parseBody('', 'application/json', true)).code, 400);
+  t.equal(statusOf(() => parseBody('a: [', 'application/yaml', true)).code, 400);
+  t.equal(statusOf(() => parseBody('<a/>', 'text/xml', true)).code, 415);
+});

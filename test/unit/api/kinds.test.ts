@@ -1,0 +1,235 @@
+import t from 'tap';
+import { deployments } from '../../../api/apps/deployment.ts';
+import { certificateSigningRequests } from '../../../api/certificates/certificate-signing-request.ts';
+import { configMaps } from '../../../api/core/config-map.ts';
+import { namespaces } from '../../../api/core/namespace.ts';
+import { nodes } from '../../../api/core/node.ts';
+import { secrets } from '../../../api/core/secret.ts';
+import { services } from '../../../api/core/service.ts';
+import { endpointSlices } from '../../../api/discovery/endpoint-slice.ts';
+import { decodeObject } from '../../../api/machinery/decode.ts';
+import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { clusterRoles } from '../../../api/rbac/cluster-role.ts';
+import { roleBindings } from '../../../api/rbac/role-binding.ts';
+import { roles } from '../../../api/rbac/role.ts';
+import { findByKind, findKind, kinds } from '../../../api/registry.ts';
+import { priorityClasses } from '../../../api/scheduling/priority-class.ts';
+
+function created<T extends KubeObject>(kind: Kind<T>, body: object): T {
+  const { object } = decodeObject(kind, { metadata: { name: 'x', namespace: 'n' }, ...body });
+  kind.applyDefaults(object);
+  kind.prepareForCreate(object);
+  return object;
+}
+const causes = (errors: readonly { type: string; field: string }[]) =>
+  errors.map(({ type, field }) => `${type.replace('FieldValue', '')} ${field}`).sort();
+const invalid = <T extends KubeObject>(kind: Kind<T>, body: object) => causes(kind.validate(created(kind, body)));
+function changed<T extends KubeObject>(kind: Kind<T>, before: object, after: object): { errors: string[]; object: T } {
+  const old = created(kind, before);
+  const { object } = decodeObject(kind, { metadata: { name: 'x', namespace: 'n' }, ...after });
+  kind.applyDefaults(object);
+  kind.prepareForUpdate(object, old);
+  return { errors: causes([...kind.validate(object), ...kind.validateUpdate(object, old)]), object };
+}
+const cells = <T extends KubeObject>(kind: Kind<T>, object: T) =>
+  kind.columns.map((column) => column.cell(object, Date.now()));
+
+t.test('every kind is found by its path and its name, and starts from nothing without an exception', async (t) => {
+  for (const kind of kinds) {
+    t.equal(findKind(kind.group, kind.version, kind.plural), kind);
+    t.equal(findByKind(kind.group, kind.version, kind.kind), kind);
+    const object = created(kind, {});
+    kind.validate(object);
+    kind.warnings(object);
+    cells(kind, object);
+    for (const read of Object.values(kind.selectableFields)) t.type(read(object), 'string');
+  }
+  t.equal(findByKind('autoscaling', 'v1', 'Scale')?.kind, 'Scale');
+  t.equal(findKind('autoscaling', 'v1', 'scales'), undefined);
+});
+
+const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+const selector = { matchLabels: { a: 'b' } };
+
+t.test('a deployment is defaulted, checked with its template and keeps its selector', async (t) => {
+  const deployment = created(deployments, { spec: { selector, template }, status: { replicas: 9 } });
+  t.match(deployment, {
+    spec: {
+      replicas: 1,
+      revisionHistoryLimit: 10,
+      progressDeadlineSeconds: 600,
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: '25%', maxUnavailable: '25%' } },
+      template: { spec: { containers: [{ imagePullPolicy: 'Always' }] } },
+    },
+  });
+  t.strictSame(deployment.status, {});
+  t.strictSame(deployments.validate(deployment), []);
+  t.strictSame(cells(deployments, deployment).slice(1), ['0/1', 0, 0, '<unknown>', 'c', 'i', 'a=b']);
+  const spec = {
+    selector: {},
+    replicas: -1,
+    template: { spec: { restartPolicy: 'Never', containers: [] } },
+    strategy: { type: 'Recreate', rollingUpdate: {} },
+  };
+  t.strictSame(invalid(deployments, { spec }), [
+    'Forbidden spec.strategy.rollingUpdate',
+    'Invalid spec.replicas',
+    'Invalid spec.selector',
+    'NotSupported spec.template.spec.restartPolicy',
+    'Required spec.template.spec.containers',
+  ]);
+  const other = {
+    selector: { matchLabels: { a: 'b', c: 'd' } },
+    template: { ...template, metadata: { labels: { a: 'b', c: 'd' } } },
+  };
+  t.strictSame(changed(deployments, { spec: { selector, template } }, { spec: other }).errors, [
+    'Invalid spec.selector',
+  ]);
+});
+
+t.test('a service is defaulted by its type and keeps what it was given', async (t) => {
+  const service = created(services, { spec: { type: 'NodePort', ports: [{ port: 80 }], sessionAffinity: 'ClientIP' } });
+  t.match(service.spec, {
+    externalTrafficPolicy: 'Cluster',
+    internalTrafficPolicy: 'Cluster',
+    ports: [{ protocol: 'TCP', targetPort: 80 }],
+    sessionAffinityConfig: { clientIP: { timeoutSeconds: 10_800 } },
+  });
+  const given = { clusterIP: '10.43.0.7', clusterIPs: ['10.43.0.7'], ipFamilies: ['IPv4'] };
+  const nodePort = { spec: { ...given, type: 'NodePort', ports: [{ port: 80, nodePort: 30_080 }] } };
+  const kept = changed(services, nodePort, { spec: { type: 'NodePort', ports: [{ port: 80, name: 'web' }] } });
+  t.match(kept.object.spec, { clusterIP: '10.43.0.7', clusterIPs: ['10.43.0.7'], ports: [{ nodePort: 30_080 }] });
+  t.strictSame(kept.errors, []);
+  const narrowed = changed(services, nodePort, { spec: { ...nodePort.spec, type: 'ClusterIP' } });
+  t.equal(narrowed.object.spec?.ports?.[0]?.nodePort, undefined);
+  t.strictSame(narrowed.errors, []);
+  t.strictSame(changed(services, nodePort, { spec: { ...nodePort.spec, clusterIP: '10.43.0.8' } }).errors, [
+    'Invalid spec.clusterIPs[0]',
+  ]);
+});
+
+t.test('a service that contradicts itself is turned down', async (t) => {
+  const ports = [{ port: 80 }];
+  t.strictSame(invalid(services, { spec: { type: 'ExternalName', externalName: 'UP' } }), [
+    'Invalid spec.externalName',
+  ]);
+  t.strictSame(invalid(services, { spec: { clusterIP: 'None' } }), []);
+  t.strictSame(invalid(services, { spec: { type: 'NodePort', clusterIP: 'None', ports } }), [
+    'Invalid spec.clusterIPs[0]',
+  ]);
+  t.strictSame(invalid(services, { spec: { ports, externalTrafficPolicy: 'Local', loadBalancerClass: 'a/b' } }), [
+    'Forbidden spec.loadBalancerClass',
+    'Invalid spec.externalTrafficPolicy',
+  ]);
+  t.strictSame(invalid(services, { spec: { ports: [{ port: 0, targetPort: 'Bad_', protocol: 'X' }] } }), [
+    'Invalid spec.ports[0].port',
+    'Invalid spec.ports[0].targetPort',
+    'NotSupported spec.ports[0].protocol',
+  ]);
+});
+
+t.test('a secret takes text for data, and what is immutable stays', async (t) => {
+  const secret = created(secrets, { data: { a: 'MQ==' }, stringData: { b: 'é' } });
+  t.strictSame(secret.data, { a: 'MQ==', b: 'w6k=' });
+  t.equal(secret.stringData, undefined);
+  t.strictSame(invalid(secrets, { type: 'kubernetes.io/tls', data: { 'tls.crt': '' } }), ['Required data[tls.key]']);
+  t.strictSame(invalid(secrets, { data: { 'a b': '' } }), ['Invalid data[a b]']);
+  t.strictSame(invalid(secrets, { stringData: { a: 'x'.repeat(1_048_577) } }), ['TooLong data']);
+  const frozen = { immutable: true, stringData: { a: '1' } };
+  t.strictSame(changed(secrets, frozen, { stringData: { a: '2' } }).errors, ['Forbidden data', 'Forbidden immutable']);
+  t.strictSame(changed(secrets, {}, { type: 'a/b' }).errors, ['Invalid type']);
+  t.strictSame(invalid(configMaps, { data: { a: '' }, binaryData: { a: '' } }), ['Invalid data[a]']);
+});
+
+t.test('a namespace is labelled with its name and held by its finalizer', async (t) => {
+  const namespace = created(namespaces, { metadata: { name: 'team' }, status: { phase: 'Terminating' } });
+  t.match(namespace, {
+    metadata: { labels: { 'kubernetes.io/metadata.name': 'team' } },
+    spec: { finalizers: ['kubernetes'] },
+    status: { phase: 'Active' },
+  });
+});
+
+t.test('a node keeps its podCIDR and shows its roles and state', async (t) => {
+  const node = created(nodes, {
+    metadata: { name: 'n1', labels: { 'node-role.kubernetes.io/worker': '', 'kubernetes.io/role': 'db' } },
+    spec: { unschedulable: true, podCIDR: '10.42.0.0/24' },
+    status: {
+      conditions: [{ type: 'Ready', status: 'True' }],
+      addresses: [{ type: 'InternalIP', address: '10.0.0.1' }],
+    },
+  });
+  t.strictSame(node.spec?.podCIDRs, ['10.42.0.0/24']);
+  const [, status, roleNames, , , address] = cells(nodes, node);
+  t.strictSame([status, roleNames, address], ['Ready,SchedulingDisabled', 'db,worker', '10.0.0.1']);
+  const taints = [
+    { key: 'a', effect: 'NoSchedule' },
+    { key: 'a', effect: 'NoSchedule' },
+    { key: '', effect: 'X' },
+  ];
+  t.strictSame(invalid(nodes, { spec: { taints } }), [
+    'Duplicate spec.taints[1]',
+    'Invalid spec.taints[2].key',
+    'Invalid spec.taints[2].key',
+    'NotSupported spec.taints[2].effect',
+  ]);
+  t.strictSame(changed(nodes, { spec: { podCIDR: '10.42.0.0/24' } }, { spec: { podCIDR: '10.42.1.0/24' } }).errors, [
+    'Forbidden spec.podCIDRs',
+  ]);
+});
+
+t.test('endpoint slices check their addresses by their type', async (t) => {
+  const slice = (more: object) => ({ addressType: 'IPv4', ports: [{ port: 80 }], ...more });
+  t.strictSame(invalid(endpointSlices, slice({ endpoints: [{ addresses: ['::1'] }, { addresses: [] }] })), [
+    'Invalid endpoints[0].addresses',
+    'Invalid endpoints[0].addresses[0]',
+    'Required endpoints[1].addresses',
+  ]);
+  for (const [addressType = '', address = ''] of [
+    ...['127.0.0.1', '0.0.0.0', '169.254.169.254', '224.0.0.1', '010.0.0.1', '10.1'].map((text) => ['IPv4', text]),
+    ...['::1', '0::1', '::', 'fe80::1', 'ff02::1', '::ffff:10.0.0.1', '2001:DB8::1'].map((text) => ['IPv6', text]),
+  ]) {
+    t.strictSame(
+      invalid(endpointSlices, slice({ addressType, endpoints: [{ addresses: [address] }] })),
+      ['Invalid endpoints[0].addresses[0]'],
+      address,
+    );
+  }
+  t.strictSame(invalid(endpointSlices, slice({ endpoints: [{ addresses: ['10.0.0.1'] }] })), []);
+  t.strictSame(invalid(endpointSlices, slice({ ports: [{ port: 1 }, { port: 2 }] })), ['Duplicate ports[1].name']);
+  const endpoints = ['1', '2', '3', '4'].map((last) => ({ addresses: [`10.0.0.${last}`] }));
+  t.match(cells(endpointSlices, created(endpointSlices, slice({ endpoints }))), [
+    'x',
+    'IPv4',
+    '80',
+    '10.0.0.1,10.0.0.2,10.0.0.3 + 1 more...',
+  ]);
+});
+
+t.test('roles say what they allow, and bindings stay bound', async (t) => {
+  t.strictSame(invalid(roles, { rules: [{ verbs: [], nonResourceURLs: ['/x'] }] }), [
+    'Invalid rules[0].nonResourceURLs',
+    'Required rules[0].verbs',
+  ]);
+  t.strictSame(invalid(clusterRoles, { rules: [{ verbs: ['get'], resources: ['pods'] }] }), [
+    'Required rules[0].apiGroups',
+  ]);
+  const bound = (name: string) => ({
+    roleRef: { kind: 'Role', name },
+    subjects: [{ kind: 'ServiceAccount', name: 'a' }],
+  });
+  t.strictSame(invalid(roleBindings, bound('r')), ['Required subjects[0].namespace']);
+  t.ok(changed(roleBindings, bound('r'), bound('s')).errors.includes('Invalid roleRef'));
+});
+
+t.test('certificate requests and priority classes keep to their limits', async (t) => {
+  const spec = { request: '', signerName: 'nobody', usages: ['flying'], expirationSeconds: 5 };
+  t.strictSame(invalid(certificateSigningRequests, { spec }), [
+    'Invalid spec.expirationSeconds',
+    'Invalid spec.request',
+    'Invalid spec.signerName',
+    'NotSupported spec.usages[0]',
+  ]);
+  t.strictSame(invalid(priorityClasses, { value: 2_000_000_000 }), ['Forbidden value']);
+  t.strictSame(changed(priorityClasses, { value: 1 }, { value: 2 }).errors, ['Forbidden value']);
+});

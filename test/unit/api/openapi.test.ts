@@ -1,0 +1,99 @@
+import t from 'tap';
+import { openApiV2, openApiV3, openApiV3Index, openApiV3Names } from '../../../api/machinery/openapi/documents.ts';
+import { acceptsProtobuf, openApiV2Protobuf } from '../../../api/machinery/openapi/protobuf.ts';
+import { kinds, travellingKinds } from '../../../api/registry.ts';
+
+const source = { kinds, travelling: travellingKinds, serverVersion: 'v1.36.0' };
+
+function referencesOf(value: unknown, found: Set<string>): void {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === '$ref' && typeof inner === 'string') found.add(inner);
+    else referencesOf(inner, found);
+  }
+}
+
+t.test('every reference of every document leads to a definition', async (t) => {
+  const v2 = openApiV2(source);
+  const found = new Set<string>();
+  referencesOf(v2, found);
+  for (const reference of found) t.ok(reference.replace('#/definitions/', '') in (v2.definitions as object), reference);
+  for (const name of openApiV3Names(kinds)) {
+    const document = openApiV3(source, name) as { components: { schemas: object } };
+    const references = new Set<string>();
+    referencesOf(document, references);
+    const missing = [...references].filter(
+      (reference) => !(reference.replace('#/components/schemas/', '') in document.components.schemas),
+    );
+    t.strictSame(missing, [], name);
+  }
+  t.equal(openApiV3(source, 'apis/nope/v1'), undefined);
+  t.match(
+    openApiV3Index(['api/v1'], () => 'abc'),
+    { paths: { 'api/v1': { serverRelativeURL: '/openapi/v3/api/v1?hash=abc' } } },
+  );
+});
+
+t.test('merge metadata and group, version and kind are where clients look for them', async (t) => {
+  t.match(openApiV2(source), {
+    definitions: {
+      'io.k8s.api.core.v1.Pod': { 'x-kubernetes-group-version-kind': [{ group: '', kind: 'Pod', version: 'v1' }] },
+      'io.k8s.api.core.v1.PodSpec': {
+        required: ['containers'],
+        properties: {
+          containers: {
+            items: { $ref: '#/definitions/io.k8s.api.core.v1.Container' },
+            'x-kubernetes-patch-merge-key': 'name',
+            'x-kubernetes-patch-strategy': 'merge',
+          },
+        },
+      },
+    },
+    paths: {
+      '/apis/apps/v1/namespaces/{namespace}/deployments/{name}': {
+        patch: {
+          'x-kubernetes-action': 'patch',
+          'x-kubernetes-group-version-kind': { group: 'apps', kind: 'Deployment', version: 'v1' },
+        },
+      },
+    },
+  });
+});
+
+/** Reads the fields of one protobuf message: their number and content. */
+function fieldsOf(bytes: Buffer): { number: number; content: Buffer }[] {
+  const fields: { number: number; content: Buffer }[] = [];
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes.readUInt8(at++);
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < bytes.length) {
+    const key = varint();
+    const length = varint();
+    const content = (key & 7) === 2 ? bytes.subarray(at, at + length) : Buffer.alloc(0);
+    if ((key & 7) === 2) at += length;
+    fields.push({ number: key >> 3, content });
+  }
+  return fields;
+}
+
+t.test('the protobuf form of version 2 holds the same definitions and paths', async (t) => {
+  const document = openApiV2(source);
+  const fields = fieldsOf(openApiV2Protobuf(document));
+  const inside = (number: number) =>
+    fieldsOf(fields.find((field) => field.number === number)?.content ?? Buffer.alloc(0));
+  const nameOf = ({ content }: { content: Buffer }) =>
+    fieldsOf(content)
+      .find(({ number }) => number === 1)
+      ?.content.toString();
+  t.equal(fields.find(({ number }) => number === 1)?.content.toString(), '2.0');
+  t.strictSame(inside(9).map(nameOf), Object.keys(document.definitions as object));
+  t.strictSame(inside(8).map(nameOf), Object.keys(document.paths as object));
+  t.ok(acceptsProtobuf('application/com.github.proto-openapi.spec.v2@v1.0+protobuf'));
+  t.notOk(acceptsProtobuf('application/json'));
+});

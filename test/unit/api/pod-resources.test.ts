@@ -1,0 +1,294 @@
+/** The arithmetic of what pods ask for and may use, which api-server, scheduler and agent share, against a table of upstream's rules. */
+import { test } from 'tap';
+import { admission } from '../../../agent/pods/sync/admission.ts';
+import { evictionOrder, podRequestOf } from '../../../agent/eviction/ranking.ts';
+import { nodeWasLow } from '../../../agent/eviction/words.ts';
+import { containerLimits, containerResources, podLimits } from '../../../agent/resources/compute.ts';
+import { containerResource } from '../../../agent/volumes/downward-values.ts';
+import { podLimit, podRequest, qosClassOf } from '../../../api/core/pod-resources.ts';
+import { pods, type Pod } from '../../../api/core/pod.ts';
+import type { Container } from '../../../api/core/container.ts';
+import type { PodSpec } from '../../../api/core/pod-spec.ts';
+import { podRequests } from '../../../control-plane/scheduler/resources.ts';
+
+const MI = 2 ** 20;
+type Amounts = Record<string, string>;
+
+const named = (name: string, requests?: Amounts, limits?: Amounts, more: Partial<Container> = {}): Container => ({
+  name,
+  image: 'x',
+  resources: { ...(requests && { requests }), ...(limits && { limits }) },
+  ...more,
+});
+const sidecar = (requests: Amounts, limits?: Amounts): Container =>
+  named('sidecar', requests, limits, { restartPolicy: 'Always' });
+
+/** A pod as it is after its defaults. */
+function made(spec: Partial<PodSpec>): Pod & { spec: PodSpec } {
+  const pod: Pod & { spec: PodSpec } = { metadata: { name: 'web' }, spec: { containers: [named('a')], ...spec } };
+  pods.applyDefaults(pod);
+  return pod;
+}
+const whole = (requests?: Amounts, limits?: Amounts): Partial<PodSpec> => ({
+  resources: { ...(requests && { requests }), ...(limits && { limits }) },
+});
+
+const cpu = (amount: string): Amounts => ({ cpu: amount });
+/** What a spec asks for of CPU, what it is held to, in thousandths; and its class. */
+const TABLE: [string, Partial<PodSpec>, number, number | undefined, string][] = [
+  ['nothing', {}, 0, undefined, 'BestEffort'],
+  [
+    'the sum of the containers',
+    { containers: [named('a', cpu('1')), named('b', cpu('500m'))] },
+    1500,
+    undefined,
+    'Burstable',
+  ],
+  [
+    'a limit holds where every container has one',
+    { containers: [named('a', cpu('1'), cpu('2')), named('b', cpu('1'), cpu('1'))] },
+    2000,
+    3000,
+    'Burstable',
+  ],
+  [
+    'one container without a limit frees the pod',
+    { containers: [named('a', cpu('1'), cpu('2')), named('b', cpu('1'))] },
+    2000,
+    undefined,
+    'Burstable',
+  ],
+  [
+    'the largest init container',
+    { containers: [named('a', cpu('1'))], initContainers: [named('i', cpu('3')), named('j', cpu('2'))] },
+    3000,
+    undefined,
+    'Burstable',
+  ],
+  [
+    'an init container beside the sidecars before it',
+    { containers: [named('a', cpu('1'))], initContainers: [sidecar(cpu('500m')), named('i', cpu('3'))] },
+    3500,
+    undefined,
+    'Burstable',
+  ],
+  [
+    'an init container without the sidecars after it',
+    { containers: [named('a', cpu('1'))], initContainers: [named('i', cpu('3')), sidecar(cpu('500m'))] },
+    3000,
+    undefined,
+    'Burstable',
+  ],
+  [
+    'sidecars beside the containers',
+    { containers: [named('a', cpu('2'), cpu('2'))], initContainers: [sidecar(cpu('1'), cpu('1'))] },
+    3000,
+    3000,
+    'Burstable',
+  ],
+  [
+    'the overhead on top of both',
+    { containers: [named('a', cpu('1'), cpu('2'))], overhead: cpu('100m') },
+    1100,
+    2100,
+    'Burstable',
+  ],
+  ['the pod as a whole', { ...whole(cpu('2'), cpu('3')), containers: [named('a', cpu('1'))] }, 2000, 3000, 'Burstable'],
+  ['the pod as a whole, limited alone', whole(undefined, cpu('3')), 3000, 3000, 'Burstable'],
+  [
+    'the pod limited, its containers asking',
+    { ...whole(undefined, cpu('3')), containers: [named('a', cpu('1')), named('b')] },
+    1000,
+    3000,
+    'Burstable',
+  ],
+  [
+    'the pod asking, its containers limited',
+    { ...whole(cpu('3')), containers: [named('a', undefined, cpu('1'))] },
+    3000,
+    1000,
+    'Burstable',
+  ],
+  [
+    'the pod as a whole with overhead',
+    { ...whole(cpu('2'), cpu('3')), overhead: cpu('100m') },
+    2100,
+    3100,
+    'Burstable',
+  ],
+  [
+    'guaranteed as a whole, whatever the containers say',
+    {
+      ...whole(undefined, { cpu: '2', memory: '1Gi' }),
+      containers: [named('a'), named('b', { memory: '1Mi' }, { memory: '2Mi' })],
+      resources: { requests: { cpu: '2', memory: '1Gi' }, limits: { cpu: '2', memory: '1Gi' } },
+    },
+    2000,
+    2000,
+    'Guaranteed',
+  ],
+  [
+    'guaranteed in every container',
+    { containers: [named('a', undefined, { cpu: '2', memory: '1Gi' })] },
+    2000,
+    2000,
+    'Guaranteed',
+  ],
+  [
+    'a request of nothing is none',
+    { containers: [named('a', { cpu: '0', memory: '0' }, { cpu: '1', memory: '1Gi' })] },
+    0,
+    1000,
+    'Burstable',
+  ],
+];
+
+test('what a pod asks for, what it is held to and its class follow from one table', (t) => {
+  for (const [what, spec, request, limit, qos] of TABLE) {
+    const pod = made(spec);
+    t.equal(podRequest(pod.spec, 'cpu'), request, what);
+    t.equal(podLimit(pod.spec, 'cpu'), limit, what);
+    t.equal(qosClassOf(pod.spec), qos, what);
+    t.equal(podRequests(pod.spec).milliCpu, request, `${what}: the scheduler`);
+    pods.prepareForCreate(pod);
+    t.equal(pod.status?.qosClass, qos, `${what}: the api-server`);
+  }
+  t.end();
+});
+
+test('a node admits by the same figures as the scheduler binds by', (t) => {
+  for (const [what, spec, request] of TABLE) {
+    if (request === 0) continue;
+    const refusal = (milli: number) =>
+      admission({ pod: made(spec), source: 'api' }, [], {
+        allocatable: { cpu: `${milli}m`, memory: '64Gi' },
+        pressures: [],
+        features: { supplementalGroupsPolicy: false },
+      })?.reason;
+    t.equal(refusal(request), undefined, what);
+    t.equal(refusal(request - 1), 'OutOfcpu', what);
+  }
+  t.end();
+});
+
+test('what a pod asks for as a whole is completed as upstream completes it', (t) => {
+  const resourcesOf = (spec: Partial<PodSpec>) => made(spec).spec.resources;
+  t.same(resourcesOf(whole(undefined, { cpu: '2', memory: '1Gi' })), {
+    requests: { cpu: '2', memory: '1Gi' },
+    limits: { cpu: '2', memory: '1Gi' },
+  });
+  t.same(
+    resourcesOf({ ...whole(undefined, cpu('2')), containers: [named('a', { cpu: '1', memory: '1Gi' })] })?.requests,
+    { cpu: '1', memory: '1Gi' },
+    'what the containers ask for together',
+  );
+  t.same(
+    resourcesOf({ ...whole(cpu('2')), containers: [named('a', { memory: '1Gi' })] })?.requests,
+    { cpu: '2' },
+    'a pod that is not limited is left alone',
+  );
+  const huge = { 'hugepages-2Mi': '4Mi' };
+  t.same(
+    resourcesOf({ ...whole(cpu('1')), containers: [named('a', huge, huge), named('b', huge, huge)] }),
+    { requests: { cpu: '1', 'hugepages-2Mi': '8Mi' }, limits: { 'hugepages-2Mi': '8Mi' } },
+    'huge pages cannot be overcommitted',
+  );
+  t.same(resourcesOf({ resources: {} }), {});
+  t.end();
+});
+
+test('a pod as a whole has no less than its containers have together', (t) => {
+  const problems = (spec: Partial<PodSpec>) =>
+    pods.validate(made(spec)).map(({ field, message }) => `${field}: ${message}`);
+  t.same(
+    problems({
+      resources: { requests: { cpu: '1' }, limits: { cpu: '1' } },
+      containers: [named('a', cpu('800m'), cpu('2')), named('b', cpu('300m'))],
+    }),
+    [
+      'spec.resources.requests[cpu]: Invalid value: "1": must be greater than or equal to aggregate container requests of 1100m',
+      'spec.resources.containers[0][cpu].limits: Invalid value: "2": must be less than or equal to pod limits of 1',
+    ],
+  );
+  t.same(problems(whole({ 'ephemeral-storage': '1Gi' })), [
+    'spec.resources.requests[ephemeral-storage]: Unsupported value: "ephemeral-storage": supported values: "cpu", "hugepages-", "memory"',
+  ]);
+  t.same(problems({ resources: { claims: [{ name: 'x' }] } }), [
+    'spec.resources.claims: Forbidden: claims may not be set for Resources at pod-level',
+  ]);
+  t.same(problems({ ...whole(cpu('1')), os: { name: 'windows' } }), [
+    'spec.resources: Forbidden: may not be set for a windows pod',
+  ]);
+  t.same(problems(whole(cpu('1'), cpu('2'))), []);
+  t.end();
+});
+
+const limited = made({
+  resources: { limits: { memory: '40Mi', cpu: '200m' }, requests: { memory: '40Mi', cpu: '200m' } },
+  containers: [named('a'), named('b', { memory: '10Mi' }, { memory: '20Mi' })],
+});
+
+test('the kernel holds a pod to what it is limited to as a whole, and a container without a limit of its own too', (t) => {
+  t.same(podLimits(limited), { cpuShares: 204, cpuPeriod: 100_000, cpuQuota: 20_000, memoryBytes: 40 * MI });
+  const [a, b] = limited.spec.containers as [Container, Container];
+  t.match(containerLimits(limited, a), { cpuQuota: 20_000, memoryBytes: 40 * MI });
+  t.match(containerLimits(limited, b), { cpuQuota: 20_000, memoryBytes: 20 * MI });
+  const partly = made({
+    ...whole(undefined, cpu('1')),
+    containers: [named('a', undefined, { memory: '8Mi' }), named('b')],
+  });
+  t.same(podLimits(partly), { cpuShares: 1024, cpuPeriod: 100_000, cpuQuota: 100_000 }, "memory is nobody's to limit");
+  t.end();
+});
+
+test('memory that a pod asks for as a whole spares its containers alike', (t) => {
+  const host = { memoryCapacityBytes: 1000 * MI, lowestOomScoreAdj: -1000, cgroupVersion: 2 } as const;
+  const scores = (pod: Pod) =>
+    [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(
+      (container) => containerResources(pod, container, host).oomScoreAdj,
+    );
+  t.same(scores(limited), [-997, -997], 'guaranteed as a whole');
+  const burstable = made({
+    ...whole({ memory: '400Mi' }),
+    containers: [named('a', { memory: '100Mi' }), named('b', { memory: '200Mi' })],
+  });
+  t.same(scores(burstable), [850, 750], 'each is credited with half of what nobody has asked for');
+  const beside = made({
+    initContainers: [sidecar({ memory: '10Mi' })],
+    containers: [named('a', { memory: '100Mi' }), named('b', { memory: '200Mi' })],
+  });
+  t.same(scores(beside), [900, 900, 800], 'a sidecar is spared as those that it serves');
+  t.same(scores(made({ containers: [named('a', { memory: '1' })] })), [999]);
+  t.end();
+});
+
+test("what a container is told of its limit is the pod's where it has none", (t) => {
+  const [a, b] = limited.spec.containers as [Container, Container];
+  const allocatable = { cpu: '4', memory: '1Gi' };
+  const told = (container: Container, resource: string) =>
+    containerResource(limited, container, { resource }, allocatable);
+  t.equal(told(a, 'limits.memory'), String(40 * MI));
+  t.equal(told(b, 'limits.memory'), String(20 * MI));
+  t.equal(told(a, 'limits.cpu'), '1', 'rounded up');
+  t.equal(told(a, 'requests.memory'), '0');
+  t.equal(containerResource(made({}), named('a'), { resource: 'limits.memory' }, allocatable), String(1024 * MI));
+  t.end();
+});
+
+test('a node that runs short goes by what a pod asks for as a whole', (t) => {
+  const using = (pod: Pod, mib: number) => ({
+    pod,
+    total: { memoryBytes: mib * MI },
+    containers: new Map([['a', { memoryBytes: mib * MI }]]),
+    emptyDirs: new Map(),
+  });
+  const within = using(made({ ...whole({ memory: '100Mi' }), containers: [named('a', { memory: '10Mi' })] }), 90);
+  const above = using(made({ containers: [named('a', { memory: '10Mi' })] }), 20);
+  t.equal(podRequestOf(within.pod, 'memory'), 100 * MI);
+  t.same(evictionOrder([within, above], 'memory'), [above, within]);
+  t.match(
+    nodeWasLow('memory', '100Mi', 1, using(within.pod, 120)),
+    /Pod web was using 120Mi, request is 100Mi, has larger consumption of memory\. Container a was using 120Mi, request is 10Mi/,
+  );
+  t.end();
+});

@@ -1,0 +1,110 @@
+/**
+ * The numbers of fields against those that kubectl was built with: a Go program carries, compressed, the descriptors of its
+ * protobuf messages (https://github.com/protocolbuffers/protobuf/blob/main/src/google/protobuf/descriptor.proto).
+ */
+import { access, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import t from 'tap';
+import { fieldNumbers } from '../../../api/protobuf/decode.ts';
+import { WireError, WireReader } from '../../../api/protobuf/wire.ts';
+
+/** For each message the names of its fields by number; of a field that is a message also that message's name. */
+type Messages = Map<string, Map<number, { name: string; type: string }>>;
+
+const GZIP = Buffer.from([0x1f, 0x8b, 0x08]);
+/** More than the largest descriptor, of core/v1, takes. */
+const MAX_COMPRESSED_BYTES = 512 * 1024;
+const PACKAGE = /^\.?k8s\.io\.(api|apimachinery\.pkg\.apis)\./;
+/** Where the field is in a descriptor. */
+const FILE = { package: 2, message: 4 };
+const MESSAGE = { name: 1, field: 2 };
+const FIELD = { name: 1, number: 3, type: 6 };
+
+async function findKubectl(): Promise<string> {
+  for (const directory of (process.env.PATH ?? '').split(path.delimiter)) {
+    const candidate = path.join(directory, 'kubectl');
+    const found = await access(candidate).then(
+      () => true,
+      () => false,
+    );
+    if (found) return candidate;
+  }
+  throw new Error('there is no kubectl on the PATH');
+}
+
+/** What unpacks in the program; the three bytes stand in other places as well. */
+function* unpacked(program: Buffer): Generator<Buffer> {
+  for (let at = program.indexOf(GZIP); at >= 0; at = program.indexOf(GZIP, at + GZIP.length)) {
+    try {
+      yield gunzipSync(program.subarray(at, at + MAX_COMPRESSED_BYTES));
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error)) throw error;
+    }
+  }
+}
+
+/** The values of a message's field that are messages or text. */
+function values(message: Buffer, field: number): Buffer[] {
+  const found: Buffer[] = [];
+  const wire = new WireReader(message);
+  while (wire.next()) {
+    if (wire.field === field) found.push(message.subarray(...wire.range()));
+    else wire.skip();
+  }
+  return found;
+}
+
+function numberIn(message: Buffer, field: number): number {
+  const wire = new WireReader(message);
+  while (wire.next()) {
+    if (wire.field === field) return wire.integer();
+    wire.skip();
+  }
+  return 0;
+}
+
+const textIn = (message: Buffer, field: number): string => values(message, field)[0]?.toString() ?? '';
+
+function addMessages(file: Buffer, messages: Messages): void {
+  const packageName = textIn(file, FILE.package);
+  if (!packageName.startsWith('k8s.io.')) return;
+  for (const message of values(file, FILE.message)) {
+    const fields = values(message, MESSAGE.field).map(
+      (field) =>
+        [
+          numberIn(field, FIELD.number),
+          { name: textIn(field, FIELD.name), type: textIn(field, FIELD.type).replace(PACKAGE, '') },
+        ] as const,
+    );
+    messages.set(`${packageName}.${textIn(message, MESSAGE.name)}`.replace(PACKAGE, ''), new Map(fields));
+  }
+}
+
+t.test('the numbers of fields are those that kubectl was built with', async (t) => {
+  const messages: Messages = new Map();
+  for (const file of unpacked(await readFile(await findKubectl()))) {
+    try {
+      addMessages(file, messages);
+    } catch (error) {
+      // Something else that is compressed.
+      if (!(error instanceof WireError)) throw error;
+    }
+  }
+  const wrong: string[] = [];
+  let compared = 0;
+  for (const [message, line] of fieldNumbers()) {
+    for (const [index, name] of line.split(' ').entries()) {
+      // What kubectl does not know came after it.
+      const known = messages.get(message)?.get(index + 1);
+      if (!known) continue;
+      compared++;
+      const same = name.startsWith('*')
+        ? name.slice(1) === known.type
+        : name.toLowerCase() === known.name.toLowerCase();
+      if (!same) wrong.push(`${message} ${index + 1}: ${name} is ${known.name}`);
+    }
+  }
+  t.strictSame(wrong, []);
+  t.ok(compared > 900, `${compared} fields compared`);
+});

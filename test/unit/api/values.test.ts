@@ -1,0 +1,177 @@
+import t from 'tap';
+import { humanDuration, parseDuration } from '../../../api/machinery/duration.ts';
+import { scaledValue } from '../../../api/machinery/int-or-string.ts';
+import { inheritMetadata, validateObjectMeta, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
+import { validateLabelName, validateSubdomainName } from '../../../api/machinery/names.ts';
+import {
+  addQuantities,
+  canonicalQuantity,
+  compareQuantities,
+  quantityMilliValue,
+  quantityValue,
+  roundUpToMilli,
+  subtractQuantities,
+} from '../../../api/machinery/quantity.ts';
+import {
+  formatSelector,
+  parseFieldSelector,
+  parseLabelSelector,
+  selectorFrom,
+  validateLabelSelector,
+} from '../../../api/machinery/selectors.ts';
+
+t.test('a quantity is written with the largest suffix of its family that loses nothing', async (t) => {
+  const canonical = {
+    '1000m': '1',
+    '0.5': '500m',
+    '1500': '1500',
+    '2000': '2k',
+    '1e3': '1e3',
+    '12E2': '1200',
+    '1024Mi': '1Gi',
+    '1.5Gi': '1536Mi',
+    '0.5Ki': '512',
+    '.25': '250m',
+    '+3': '3',
+    '-0.1': '-100m',
+    '00': '0',
+    '100000000000000000000': '9223372036854775807',
+  };
+  for (const [given, wanted] of Object.entries(canonical)) {
+    t.equal(canonicalQuantity(given), wanted, given);
+  }
+  for (const wrong of ['', '.', '1.2.3', '1KiB', 'Gi', '1 Gi', '0x10', 'NaN']) {
+    t.throws(() => canonicalQuantity(wrong), { name: 'QuantityError' }, wrong);
+  }
+  t.equal(roundUpToMilli('1n'), '1m');
+});
+
+t.test('quantities compare and add across families, and turn into numbers rounded up', async (t) => {
+  t.equal(compareQuantities('1Gi', '1024Mi'), 0);
+  t.equal(compareQuantities('999m', '1'), -1);
+  t.equal(addQuantities('1Gi', '1M'), '1074741824');
+  t.equal(addQuantities('0', '1Ki'), '1Ki');
+  t.equal(subtractQuantities('2', '500m'), '1500m');
+  t.equal(quantityValue('1m'), 1);
+  t.equal(quantityValue('1.5Gi'), 1_610_612_736);
+  t.equal(quantityMilliValue('100m'), 100);
+  t.equal(quantityMilliValue('2'), 2000);
+  t.equal(quantityMilliValue('1u'), 1);
+});
+
+t.test('durations are read in Go notation and ages shown as kubectl does', async (t) => {
+  t.equal(parseDuration('1h2m3.5s'), 3_723_500);
+  t.equal(parseDuration('5 minutes'), undefined);
+  const ages = [
+    [5, '5s'],
+    [119, '119s'],
+    [125, '2m5s'],
+    [660, '11m'],
+    [3 * 3600 + 60, '3h1m'],
+    [47 * 3600, '47h'],
+    [50 * 3600, '2d2h'],
+    [400 * 86_400, '400d'],
+    [800 * 86_400, '2y70d'],
+    [-5, '<invalid>'],
+  ] as const;
+  for (const [seconds, shown] of ages) t.equal(humanDuration(seconds * 1000), shown);
+});
+
+t.test('percentages are rounded the way that is asked for', async (t) => {
+  t.equal(scaledValue('25%', 10, 'up'), 3);
+  t.equal(scaledValue('25%', 10, 'down'), 2);
+  t.equal(scaledValue(7, 10, 'up'), 7);
+  t.throws(() => scaledValue('x', 10, 'up'));
+});
+
+t.test('label selectors match, fail and are written back as upstream does', async (t) => {
+  const selector = parseLabelSelector('b in (y, x),!gone, tier!=db,a==1,n>5');
+  t.equal(formatSelector(selector), 'a=1,b in (x,y),!gone,n>5,tier!=db');
+  t.ok(selector.matches({ a: '1', b: 'y', n: '6' }));
+  t.notOk(selector.matches({ a: '1', b: 'y', n: '5' }));
+  t.notOk(selector.matches({ a: '1', b: 'y', n: '6', tier: 'db' }));
+  t.notOk(selector.matches({ a: '1', b: 'y', n: '6', gone: '' }));
+  t.ok(parseLabelSelector('').empty);
+  t.ok(parseLabelSelector('env=').matches({ env: '' }));
+  t.notOk(parseLabelSelector('constructor').matches({}));
+  for (const wrong of ['a=b,', 'a in b', 'a in (b', '=b', 'a=b=c', '-a', 'n>x', '!']) {
+    t.throws(() => parseLabelSelector(wrong), { name: 'SelectorError' }, wrong);
+  }
+});
+
+t.test('a selector object without terms matches everything, no selector nothing', async (t) => {
+  t.ok(selectorFrom({}).matches({ a: 'b' }));
+  t.notOk(selectorFrom(undefined).matches({}));
+  const expression = { key: 'a', operator: 'NotIn', values: ['x'] };
+  t.ok(selectorFrom({ matchExpressions: [expression] }).matches({}));
+  const errors = validateLabelSelector({ matchExpressions: [{ key: 'a', operator: 'In' }] }, 's');
+  t.strictSame(
+    errors.map(({ field }) => field),
+    ['s.matchExpressions[0].values'],
+  );
+});
+
+t.test('field selectors know equality, its opposite and escapes', async (t) => {
+  t.strictSame(parseFieldSelector('a=b,c!=d\\,e,f=='), [
+    { field: 'a', equal: true, value: 'b' },
+    { field: 'c', equal: false, value: 'd,e' },
+    { field: 'f', equal: true, value: '' },
+  ]);
+  t.throws(() => parseFieldSelector('a'), { name: 'SelectorError' });
+});
+
+const kind = { namespaced: true, validateName: validateSubdomainName };
+const fields = (errors: readonly { type: string; field: string }[]) =>
+  errors.map(({ type, field }) => `${type} ${field}`);
+
+t.test('metadata is checked field by field on create', async (t) => {
+  const meta = {
+    name: 'Upper',
+    namespace: 'a.b',
+    labels: { 'a b': 'ok', fine: 'x'.repeat(64) },
+    annotations: { 'Fine/Key': 'x', big: 'x'.repeat(300_000) },
+    finalizers: ['no slash?'],
+    ownerReferences: [
+      { apiVersion: 'v1', kind: 'A', name: 'a', uid: '1', controller: true },
+      { apiVersion: 'apps/', kind: '', name: 'b', uid: '', controller: true },
+    ],
+  };
+  t.strictSame(fields(validateObjectMeta(meta, kind)), [
+    'FieldValueInvalid metadata.name',
+    'FieldValueInvalid metadata.namespace',
+    'FieldValueInvalid metadata.labels',
+    'FieldValueInvalid metadata.labels',
+    'FieldValueTooLong metadata.annotations',
+    'FieldValueInvalid metadata.ownerReferences[1].apiVersion',
+    'FieldValueInvalid metadata.ownerReferences[1].kind',
+    'FieldValueInvalid metadata.ownerReferences[1].uid',
+    'FieldValueInvalid metadata.ownerReferences',
+    'FieldValueInvalid metadata.finalizers[0]',
+    // Neither a qualified name nor one that Kubernetes knows.
+    'FieldValueInvalid metadata.finalizers[0]',
+  ]);
+  t.strictSame(fields(validateObjectMeta({ namespace: 'n' }, kind)), ['FieldValueRequired metadata.name']);
+  t.strictSame(validateObjectMeta({ name: 'a-', generateName: 'a-', namespace: 'n' }, kind).length, 1);
+});
+
+t.test('an update keeps what the server gave and may not change who the object is', async (t) => {
+  const old = { name: 'a', namespace: 'n', uid: 'u', creationTimestamp: '2026-01-01T00:00:00Z', resourceVersion: '5' };
+  const same = { name: 'a', namespace: 'n', resourceVersion: '5' };
+  inheritMetadata(same, old);
+  t.strictSame(validateObjectMetaUpdate(same, old), []);
+  const other = { ...old, uid: 'v', resourceVersion: '' };
+  t.strictSame(fields(validateObjectMetaUpdate(other, old)), [
+    'FieldValueInvalid metadata.resourceVersion',
+    'FieldValueInvalid metadata.uid',
+  ]);
+  const dying = { ...old, deletionTimestamp: '2026-01-02T00:00:00Z' };
+  t.strictSame(fields(validateObjectMetaUpdate({ ...dying, finalizers: ['a/b'] }, dying)), [
+    'FieldValueForbidden metadata.finalizers',
+  ]);
+});
+
+t.test('a name that is generated may end in a dash before its suffix', async (t) => {
+  t.strictSame(validateSubdomainName('web-', true), []);
+  t.equal(validateSubdomainName('web-', false).length, 1);
+  t.strictSame(validateLabelName('a.b'), ['must not contain dots']);
+});

@@ -1,0 +1,37 @@
+import t from 'tap';
+import { BodyTurns } from '../../../control-plane/apiserver/http/request-body.ts';
+
+/** Counts turns of the event loop until it is disposed. */
+function countTurns(): Disposable & { readonly count: number } {
+  let count = 0;
+  let next: NodeJS.Immediate;
+  const turn = (): void => {
+    count++;
+    next = setImmediate(turn);
+  };
+  next = setImmediate(turn);
+  return {
+    get count() {
+      return count;
+    },
+    [Symbol.dispose]: () => clearImmediate(next),
+  };
+}
+
+t.test('long bodies that come together are read a turn of the event loop apart', async (t) => {
+  using turns = countTurns();
+  const bodies = new BodyTurns();
+  const read = await Promise.all(
+    [1, 2, 3].map(async () => {
+      await bodies.whenItsTurn(Buffer.alloc(200_000));
+      return turns.count;
+    }),
+  );
+  t.equal(new Set(read).size, 3);
+});
+
+t.test('a short body waits for nobody', (t) => {
+  const body = Buffer.from('{}');
+  t.equal(new BodyTurns().whenItsTurn(body), body);
+  t.end();
+});

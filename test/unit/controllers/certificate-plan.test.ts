@@ -1,0 +1,83 @@
+import t from 'tap';
+import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
+import {
+  CLIENT,
+  KUBELET_CLIENT,
+  KUBELET_SERVING,
+  expiryOf,
+  planApproval,
+  signerObjection,
+  type RequestedNames,
+} from '../../../control-plane/controllers/certificates/signers.ts';
+
+type Usages = CertificateSigningRequest['spec']['usages'];
+const CLIENT_USAGES: Usages = ['digital signature', 'client auth'];
+const SERVING_USAGES: Usages = ['digital signature', 'server auth'];
+const content = (more: Partial<RequestedNames> = {}): RequestedNames => ({
+  commonName: 'system:node:n1',
+  organizations: ['system:nodes'],
+  dnsNames: [],
+  ipAddresses: [],
+  otherNames: 0,
+  ...more,
+});
+const request = (signerName: string, usages: Usages, more: object = {}): CertificateSigningRequest => ({
+  metadata: { name: 'r', creationTimestamp: '2026-01-01T00:00:00Z' },
+  spec: { request: '', signerName, usages, ...more },
+});
+const addressesOf = (node: string) =>
+  node === 'n1'
+    ? [
+        { type: 'InternalIP', address: '192.0.2.1' },
+        { type: 'Hostname', address: 'n1' },
+      ]
+    : undefined;
+
+t.test('a signer signs only what it stands for', async (t) => {
+  const objection = (signerName: string, usages: Usages, more: Partial<RequestedNames> = {}) =>
+    signerObjection({ signerName, usages }, content(more));
+  t.equal(objection(KUBELET_CLIENT, CLIENT_USAGES), undefined);
+  t.equal(objection(KUBELET_CLIENT, [...CLIENT_USAGES, 'key encipherment']), undefined);
+  t.match(objection(KUBELET_CLIENT, SERVING_USAGES), /usages/);
+  t.match(objection(KUBELET_CLIENT, [...CLIENT_USAGES, 'cert sign']), /usages/);
+  t.match(objection(KUBELET_CLIENT, CLIENT_USAGES, { organizations: ['system:masters'] }), /organization/);
+  t.match(
+    objection(KUBELET_CLIENT, CLIENT_USAGES, { organizations: ['system:nodes', 'system:masters'] }),
+    /organization/,
+  );
+  t.match(objection(KUBELET_CLIENT, CLIENT_USAGES, { commonName: 'admin' }), /common name/);
+  t.match(objection(KUBELET_CLIENT, CLIENT_USAGES, { commonName: 'system:node:' }), /common name/);
+  t.match(objection(KUBELET_CLIENT, CLIENT_USAGES, { dnsNames: ['n1'] }), /alternative names/);
+  t.equal(objection(KUBELET_SERVING, SERVING_USAGES, { dnsNames: ['n1'] }), undefined);
+  t.match(objection(KUBELET_SERVING, SERVING_USAGES), /required/);
+  t.match(objection(KUBELET_SERVING, SERVING_USAGES, { ipAddresses: ['192.0.2.1'], otherNames: 1 }), /URIs/);
+  t.equal(objection(CLIENT, ['client auth'], { commonName: 'jane', organizations: [] }), undefined);
+  t.match(objection(CLIENT, ['client auth', 'server auth']), /usages/);
+  t.match(objection('example.com/other', ['client auth']), /not one of/);
+});
+
+t.test(
+  'a node’s client certificates are approved as far as RBAC allows, its serving certificate for its own addresses',
+  async (t) => {
+    const bootstrap = { username: 'system:bootstrap:abcdef', groups: ['system:bootstrappers'] };
+    const itself = { username: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] };
+    const approval = (signer: string, usages: Usages, who: object, more: Partial<RequestedNames> = {}) =>
+      planApproval(request(signer, usages, who), content(more), addressesOf);
+    t.match(approval(KUBELET_CLIENT, CLIENT_USAGES, bootstrap), { type: 'if allowed', subresource: 'nodeclient' });
+    t.match(approval(KUBELET_CLIENT, CLIENT_USAGES, itself), { type: 'if allowed', subresource: 'selfnodeclient' });
+    t.match(approval(KUBELET_CLIENT, SERVING_USAGES, bootstrap), { type: 'none' });
+    const own = { ipAddresses: ['192.0.2.1'], dnsNames: ['n1'] };
+    t.match(approval(KUBELET_SERVING, SERVING_USAGES, itself, own), { type: 'approve' });
+    t.match(approval(KUBELET_SERVING, SERVING_USAGES, itself, { dnsNames: ['kubernetes.default'] }), { type: 'none' });
+    t.match(approval(KUBELET_SERVING, SERVING_USAGES, bootstrap, own), { type: 'none' });
+    t.match(approval(KUBELET_SERVING, SERVING_USAGES, { ...itself, groups: [] }, own), { type: 'none' });
+    t.match(approval(CLIENT, ['client auth'], itself), { type: 'none' }, 'a human decides about other clients');
+  },
+);
+
+t.test('requests are forgotten an hour after the decision, a day after nobody decided', async (t) => {
+  const pending = request(CLIENT, ['client auth']);
+  t.equal(expiryOf(pending), Date.parse('2026-01-02T00:00:00Z'));
+  const conditions = [{ type: 'Approved', status: 'True', lastUpdateTime: '2026-01-01T05:00:00Z' }];
+  t.equal(expiryOf({ ...pending, status: { conditions } }), Date.parse('2026-01-01T06:00:00Z'));
+});

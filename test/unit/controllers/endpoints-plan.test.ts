@@ -1,0 +1,174 @@
+import t from 'tap';
+import type { Pod } from '../../../api/core/pod.ts';
+import type { Service } from '../../../api/core/service.ts';
+import type { EndpointSlice } from '../../../api/discovery/endpoint-slice.ts';
+import {
+  reconcileEndpointSlices,
+  resolveTargetPort,
+} from '../../../control-plane/controllers/endpoints/endpoint-slice-plan.ts';
+import { desiredEndpoints } from '../../../control-plane/controllers/endpoints/endpoints-plan.ts';
+import { Interner } from '../../../control-plane/controllers/intern.ts';
+import { podView, type PodView } from '../../../control-plane/controllers/pod-view.ts';
+import { podViewOf } from './pod-view.ts';
+
+const service = (spec: object = {}): Service => ({
+  metadata: { namespace: 'default', name: 'web', uid: 's1', labels: { team: 'a' } },
+  spec: {
+    selector: { app: 'web' },
+    clusterIP: '10.43.0.7',
+    ipFamilies: ['IPv4'],
+    ports: [{ name: 'http', port: 80, targetPort: 'http', protocol: 'TCP' }],
+    ...spec,
+  },
+});
+const http = (port: number) => [{ name: 'http', port, protocol: 'TCP' }];
+const pod = (number: number, more: Partial<PodView> = {}): PodView =>
+  podViewOf(`p${number}`, { ips: [`10.42.0.${number}`], ports: http(8080), ...more });
+const plan = (pods: PodView[], slices: EndpointSlice[] = [], spec: object = {}) =>
+  reconcileEndpointSlices({
+    service: service(spec),
+    pods,
+    slices,
+    zoneOf: (node) => (node === 'n1' ? 'zone-a' : undefined),
+  });
+/** As the api-server would keep what was created. */
+const stored = (slices: readonly EndpointSlice[]): EndpointSlice[] =>
+  slices.map((slice, index) => ({ ...slice, metadata: { ...slice.metadata, name: `web-${index}` } }));
+const addresses = ({ endpoints }: EndpointSlice): string[] => (endpoints ?? []).flatMap((each) => each.addresses);
+
+t.test("a named port may be a sidecar's, and is the app's where both have the name", (t) => {
+  const adm = (containerPort: number) => [{ name: 'adm', containerPort }];
+  const portOf = (spec: Pod['spec']): number | undefined => {
+    const view = podView({ metadata: { namespace: 'default', name: 'side' }, spec }, new Interner());
+    return resolveTargetPort({ port: 81, targetPort: 'adm' }, view);
+  };
+  const sidecar = { name: 's', restartPolicy: 'Always' as const, ports: adm(8080) };
+  t.equal(portOf({ initContainers: [sidecar], containers: [{ name: 'c' }] }), 8080);
+  t.equal(portOf({ initContainers: [sidecar], containers: [{ name: 'c', ports: adm(9090) }] }), 9090);
+  const init = { name: 'i', ports: adm(8080) };
+  t.equal(
+    portOf({ initContainers: [init], containers: [{ name: 'c' }] }),
+    undefined,
+    'one that runs to its end has none',
+  );
+  t.end();
+});
+
+t.test('an endpoint says where its pod is and whether it serves, and the slice whose it is', async (t) => {
+  const { create } = plan([pod(1), pod(2, { ready: false, nodeName: '' }), pod(3, { deleting: true })]);
+  t.match(create, [
+    {
+      addressType: 'IPv4',
+      metadata: {
+        generateName: 'web-',
+        labels: {
+          team: 'a',
+          'kubernetes.io/service-name': 'web',
+          'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io',
+        },
+        ownerReferences: [{ kind: 'Service', uid: 's1', controller: true, blockOwnerDeletion: true }],
+      },
+      ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+      endpoints: [
+        {
+          addresses: ['10.42.0.1'],
+          conditions: { ready: true, serving: true, terminating: false },
+          targetRef: { kind: 'Pod', name: 'p1', uid: 'uid-p1' },
+          nodeName: 'n1',
+          zone: 'zone-a',
+        },
+        { addresses: ['10.42.0.2'], conditions: { ready: false, serving: false, terminating: false } },
+        { addresses: ['10.42.0.3'], conditions: { ready: false, serving: true, terminating: true } },
+      ],
+    },
+  ]);
+});
+
+t.test(
+  'pods without address or that have ended are left out, and a Service without endpoints has an empty slice',
+  async (t) => {
+    const { create } = plan([pod(1, { ips: [] }), pod(2, { phase: 'Failed' })]);
+    t.match(create, [{ endpoints: [], ports: [] }]);
+    t.strictSame(plan([], stored(create)), { create: [], update: [], remove: [] });
+  },
+);
+
+t.test('publishNotReadyAddresses makes every address ready, and a headless Service names its pods', async (t) => {
+  const named = pod(1, { ready: false, hostname: 'db-0', subdomain: 'web' });
+  const { create } = plan([named], [], { clusterIP: 'None', publishNotReadyAddresses: true });
+  t.match(create, [
+    {
+      metadata: { labels: { 'service.kubernetes.io/headless': '' } },
+      endpoints: [{ hostname: 'db-0', conditions: { ready: true, serving: false } }],
+    },
+  ]);
+});
+
+t.test('a slice holds a hundred endpoints, and a change touches one slice only', async (t) => {
+  const pods = Array.from({ length: 250 }, (_, index) => pod(index));
+  const slices = stored(plan(pods).create);
+  t.strictSame(
+    slices.map((slice) => slice.endpoints?.length),
+    [100, 100, 50],
+  );
+  t.strictSame(plan(pods, slices), { create: [], update: [], remove: [] }, 'nothing changes for nothing');
+
+  const readiness = pods.map((each, index) => (index === 120 ? { ...each, ready: false } : each));
+  const changed = plan(readiness, slices);
+  t.match(changed, { create: [], remove: [] });
+  t.strictSame(
+    changed.update.map(({ metadata }) => metadata?.name),
+    ['web-1'],
+  );
+
+  const replaced = plan([...pods.slice(0, 3), ...pods.slice(4), pod(251)], slices);
+  t.strictSame(
+    replaced.update.map(({ metadata }) => metadata?.name),
+    ['web-0'],
+    'a new endpoint takes the place of the one that went',
+  );
+  t.equal(addresses(replaced.update[0]!).includes('10.42.0.251'), true);
+
+  const fewer = plan(pods.slice(0, 100), slices);
+  t.match(fewer, { create: [], update: [] });
+  t.equal(fewer.remove.length, 2);
+});
+
+t.test('pods that give a named port different numbers are in slices of their own', async (t) => {
+  const { create } = plan([pod(1), pod(2, { ports: http(9090) }), pod(3, { ports: [] })]);
+  t.strictSame(
+    create.map(({ ports }) => ports?.map(({ port }) => port)),
+    [[8080], [9090], []],
+  );
+});
+
+t.test('a slice that is not needed is rewritten for one that is', async (t) => {
+  const slices = stored(plan([pod(1)]).create);
+  const { create, update, remove } = plan([pod(1, { ports: http(9090) })], slices);
+  t.match({ create, remove }, { create: [], remove: [] });
+  t.match(update, [{ metadata: { name: 'web-0' }, ports: [{ port: 9090 }] }]);
+});
+
+t.test('Services without selector and external names are nobody else’s affair', async (t) => {
+  t.strictSame(plan([pod(1)], [], { selector: undefined }), { create: [], update: [], remove: [] });
+  t.equal(desiredEndpoints(service({ selector: undefined }), []), undefined);
+  t.equal(desiredEndpoints(service({ type: 'ExternalName' }), []), undefined);
+});
+
+t.test('the Endpoints object has ready and other addresses apart, and says when it was cut off', async (t) => {
+  const wanted = desiredEndpoints(service(), [pod(2), pod(1), pod(3, { ready: false }), pod(4, { deleting: true })]);
+  t.match(wanted, {
+    metadata: { name: 'web', labels: { team: 'a', 'endpoints.kubernetes.io/managed-by': 'endpoint-controller' } },
+    subsets: [
+      {
+        addresses: [{ ip: '10.42.0.1', nodeName: 'n1' }, { ip: '10.42.0.2' }],
+        notReadyAddresses: [{ ip: '10.42.0.3' }],
+        ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+      },
+    ],
+  });
+  const many = Array.from({ length: 1001 }, (_, index) => pod(index));
+  const cut = desiredEndpoints(service(), many);
+  t.equal(cut?.subsets?.[0]?.addresses?.length, 1000);
+  t.match(cut?.metadata?.annotations, { 'endpoints.kubernetes.io/over-capacity': 'truncated' });
+});

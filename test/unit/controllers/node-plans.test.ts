@@ -1,0 +1,179 @@
+import t from 'tap';
+import type { NodeCondition } from '../../../api/core/node.ts';
+import { EvictionPace } from '../../../control-plane/controllers/node/eviction-pace.ts';
+import {
+  desiredTaints,
+  evictionMode,
+  needsTurn,
+  silentConditions,
+  type EvictionMode,
+} from '../../../control-plane/controllers/node/node-health-plan.ts';
+import type { NodeView } from '../../../control-plane/controllers/node-view.ts';
+import { nextPodCidr } from '../../../control-plane/controllers/node/pod-cidr.ts';
+import { evictionTime } from '../../../control-plane/controllers/node/taint-eviction-plan.ts';
+import { surplusTerminated } from '../../../control-plane/controllers/pod-garbage.ts';
+import { podViewOf } from './pod-view.ts';
+
+const NOW = Date.parse('2026-01-01T00:10:00Z');
+const condition = (type: string, status: string): NodeCondition => ({ type, status, reason: 'KubeletSays' });
+const node = (more: Partial<NodeView> = {}): NodeView => ({
+  namespace: '',
+  name: 'n1',
+  uid: 'u1',
+  owners: [],
+  finalizers: [],
+  deleting: false,
+  labels: {},
+  resourceVersion: '1',
+  createdAt: NOW - 600_000,
+  podCIDR: '',
+  unschedulable: false,
+  taints: [],
+  conditions: [condition('Ready', 'True'), condition('MemoryPressure', 'False')],
+  addresses: [],
+  ...more,
+});
+const lost = node({ conditions: [condition('Ready', 'Unknown')] });
+
+t.test('a node that is silent for longer than its grace is of unknown condition, with upstream’s words', async (t) => {
+  t.equal(silentConditions(node(), NOW - 40_000, 40_000, NOW), undefined);
+  const conditions = silentConditions(node(), NOW - 40_001, 40_000, NOW);
+  t.match(conditions, [
+    {
+      type: 'Ready',
+      status: 'Unknown',
+      reason: 'NodeStatusUnknown',
+      message: 'Kubelet stopped posting node status.',
+      lastTransitionTime: '2026-01-01T00:10:00Z',
+    },
+    { type: 'MemoryPressure', status: 'Unknown', reason: 'NodeStatusUnknown' },
+    { type: 'DiskPressure', reason: 'NodeStatusNeverUpdated', message: 'Kubelet never posted node status.' },
+    { type: 'PIDPressure', reason: 'NodeStatusNeverUpdated' },
+  ]);
+  t.equal(silentConditions(node({ conditions: [...conditions!] }), 0, 40_000, NOW), undefined, 'said once');
+  const ahead = { ...condition('Ready', 'True'), lastTransitionTime: '2026-01-01T00:10:05Z' };
+  t.match(
+    silentConditions(node({ conditions: [ahead] }), 0, 40_000, NOW)?.[0],
+    { status: 'Unknown', lastTransitionTime: '2026-01-01T00:10:05Z' },
+    'no earlier than it turned the last time, by whatever clock',
+  );
+});
+
+t.test('a new node gets a minute until its first status', async (t) => {
+  const newcomer = node({ conditions: [] });
+  t.equal(silentConditions(newcomer, NOW - 60_000, 40_000, NOW), undefined);
+  t.ok(silentConditions(newcomer, NOW - 60_001, 40_000, NOW));
+});
+
+t.test('conditions and cordoning become taints, other taints stay, and what is over goes', async (t) => {
+  const keys = (view: NodeView, mode: EvictionMode = 'evict') =>
+    desiredTaints(view, mode, NOW).map(({ key, effect }) => `${key}:${effect}`);
+  t.strictSame(keys(lost), ['node.kubernetes.io/unreachable:NoSchedule', 'node.kubernetes.io/unreachable:NoExecute']);
+  t.strictSame(keys(lost, 'cancel'), ['node.kubernetes.io/unreachable:NoSchedule']);
+  const own = { key: 'gpu', effect: 'NoSchedule' } as const;
+  const recovering = node({
+    taints: [own, ...desiredTaints(lost, 'evict', NOW)],
+    conditions: [condition('Ready', 'False')],
+  });
+  t.strictSame(keys(recovering), [
+    'gpu:NoSchedule',
+    'node.kubernetes.io/not-ready:NoSchedule',
+    'node.kubernetes.io/not-ready:NoExecute',
+  ]);
+  const well = node({ taints: recovering.taints });
+  t.strictSame(desiredTaints(well, 'evict', NOW), [own]);
+  t.strictSame(
+    keys(node({ unschedulable: true, conditions: [condition('Ready', 'True'), condition('DiskPressure', 'True')] })),
+    ['node.kubernetes.io/disk-pressure:NoSchedule', 'node.kubernetes.io/unschedulable:NoSchedule'],
+  );
+  const settled = node({ taints: [own] });
+  t.equal(desiredTaints(settled, 'evict', NOW), settled.taints, 'the very list when nothing is to be done');
+});
+
+t.test('nobody is evicted while no node is well, and evictions pause while most of a zone is lost', async (t) => {
+  const nodes = (ready: number, silent: number, labels: NodeView['labels'] = {}): NodeView[] => [
+    ...Array.from({ length: ready }, () => node({ labels })),
+    ...Array.from({ length: silent }, () => ({ ...lost, labels })),
+  ];
+  t.equal(evictionMode(lost, nodes(1, 1)), 'evict');
+  t.equal(evictionMode(lost, nodes(0, 1)), 'cancel', 'nowhere to go');
+  t.equal(evictionMode(lost, nodes(0, 3)), 'cancel');
+  t.equal(evictionMode(lost, nodes(1, 2)), 'evict', 'two nodes are no disruption');
+  t.equal(evictionMode(lost, nodes(2, 3)), 'hold');
+  t.equal(evictionMode(lost, nodes(3, 3)), 'evict');
+  t.equal(evictionMode(lost, nodes(20, 31)), 'evict slowly', 'a large zone goes on');
+  const elsewhere = { 'topology.kubernetes.io/zone': 'b' };
+  t.equal(evictionMode(lost, [...nodes(10, 0, elsewhere), ...nodes(2, 3)]), 'hold', 'each zone is judged alone');
+  t.equal(evictionMode(lost, [...nodes(1, 0, elsewhere), ...nodes(0, 3)]), 'evict', 'another zone can take the pods');
+});
+
+t.test('the nodes of a zone lose their pods one after the other', async (t) => {
+  const pace = new EvictionPace();
+  t.equal(pace.take('a', 'n1', 'evict', NOW), 0);
+  t.equal(pace.take('a', 'n1', 'evict', NOW + 1), 0, 'a try that failed is made again');
+  t.equal(pace.take('a', 'n2', 'evict', NOW + 1_000), 9_000);
+  t.equal(pace.take('b', 'n3', 'evict', NOW + 1_000), 0, 'another zone has a pace of its own');
+  t.equal(pace.take('a', 'n2', 'hold', NOW + 2_000), 0, 'nobody goes, nobody waits');
+  t.equal(pace.take('a', 'n2', 'evict', NOW + 10_000), 0);
+  t.equal(pace.take('a', 'n4', 'evict slowly', NOW + 20_000), 90_000);
+  t.notOk(needsTurn(node()));
+  t.ok(needsTurn(lost));
+  t.notOk(needsTurn({ ...lost, taints: desiredTaints(lost, 'evict', NOW) }));
+});
+
+t.test('a pause of evictions leaves those that have begun', async (t) => {
+  const leaving = { ...lost, taints: desiredTaints(lost, 'evict', NOW) };
+  t.equal(desiredTaints(leaving, 'hold', NOW), leaving.taints);
+  t.strictSame(
+    desiredTaints(leaving, 'cancel', NOW).map(({ effect }) => effect),
+    ['NoSchedule'],
+  );
+  t.strictSame(
+    desiredTaints(lost, 'hold', NOW).map(({ effect }) => effect),
+    ['NoSchedule'],
+  );
+});
+
+t.test(
+  'a pod goes when the shortest of its tolerations is over, at once without one, never with one for good',
+  async (t) => {
+    const taint = {
+      key: 'node.kubernetes.io/unreachable',
+      effect: 'NoExecute',
+      timeAdded: '2026-01-01T00:10:00Z',
+    } as const;
+    const other = { key: 'other', value: 'x', effect: 'NoExecute' } as const;
+    const since = { createdAt: NOW - 600_000, noticedAt: NOW - 5_000 };
+    t.equal(evictionTime([taint], [], since), 0);
+    t.equal(evictionTime([{ ...taint, effect: 'NoSchedule' }], [], since), Infinity);
+    const forMinutes = { key: taint.key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 } as const;
+    t.equal(evictionTime([taint], [forMinutes], since), NOW + 300_000);
+    t.equal(evictionTime([taint], [{ ...forMinutes, tolerationSeconds: 0 }], since), NOW);
+    t.equal(evictionTime([taint], [{ operator: 'Exists' }], since), Infinity);
+    t.equal(evictionTime([taint, other], [forMinutes], since), 0, 'one that it does not tolerate is enough');
+    const both = [forMinutes, { key: 'other', value: 'x', tolerationSeconds: 60 }];
+    t.equal(evictionTime([taint, other], both, since), since.noticedAt + 60_000, 'a taint of unknown age is new');
+    const young = { createdAt: NOW + 9_000, noticedAt: NOW + 10_000 };
+    t.equal(evictionTime([taint], [forMinutes], young), young.createdAt + 300_000);
+  },
+);
+
+t.test('each node gets a part of the pod addresses of its own, the first that is free', async (t) => {
+  const options = { clusterCidr: '10.42.0.0/16', nodeMaskSize: 24 };
+  t.equal(nextPodCidr([], options), '10.42.0.0/24');
+  t.equal(nextPodCidr(['10.42.0.0/24', '10.42.2.0/24'], options), '10.42.1.0/24');
+  t.equal(nextPodCidr(['10.42.0.0/22'], options), '10.42.4.0/24', 'larger parts given by hand are respected');
+  const all = Array.from({ length: 256 }, (_, index) => `10.42.${index}.0/24`);
+  t.equal(nextPodCidr(all, options), undefined);
+  t.equal(nextPodCidr(['10.200.1.0/26'], { clusterCidr: '10.200.1.0/25', nodeMaskSize: 26 }), '10.200.1.64/26');
+});
+
+t.test('ended pods beyond the limit go, oldest first', async (t) => {
+  const ended = [3, 1, 2].map((createdAt) => podViewOf(`e${createdAt}`, { phase: 'Succeeded', createdAt }));
+  const pods = [...ended, podViewOf('running')];
+  t.strictSame(
+    surplusTerminated(pods, 1).map(({ name }) => name),
+    ['e1', 'e2'],
+  );
+  t.strictSame(surplusTerminated(pods, 3), []);
+});

@@ -1,0 +1,26 @@
+import type { PodView } from '../../../control-plane/controllers/pod-view.ts';
+
+/** A pod as the controllers see it, for the tests of their decisions. */
+export const podViewOf = (name: string, more: Partial<PodView> = {}): PodView => ({
+  namespace: 'default',
+  name,
+  uid: `uid-${name}`,
+  owners: [],
+  finalizers: [],
+  deleting: false,
+  labels: { app: 'web' },
+  controllerUid: '',
+  phase: 'Running',
+  nodeName: 'n1',
+  ips: [],
+  ready: true,
+  readyChangedAt: 0,
+  createdAt: 0,
+  restarts: 0,
+  deletionCost: 0,
+  hostname: '',
+  subdomain: '',
+  ports: [],
+  tolerations: [],
+  ...more,
+});

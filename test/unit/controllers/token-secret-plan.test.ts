@@ -1,0 +1,35 @@
+import t from 'tap';
+import type { Secret } from '../../../api/core/secret.ts';
+import { filledTokenSecret, tokenSecretView } from '../../../control-plane/controllers/token-secret-plan.ts';
+
+const CA = 'the CA';
+const options = { rootCa: CA, signToken: (subject: object) => JSON.stringify(subject) };
+const empty: Secret = {
+  metadata: { namespace: 'apps', name: 'ci', uid: 'u1', annotations: { 'kubernetes.io/service-account.name': 'web' } },
+  type: 'kubernetes.io/service-account-token',
+};
+const without = (secret: Secret, key: string): Secret => ({ ...secret, data: { ...secret.data, [key]: '' } });
+
+t.test('a Secret for a token is complete once it is filled, and no longer when any part is missing', async (t) => {
+  const filled = filledTokenSecret(empty, 'account-1', options);
+  t.strictSame(tokenSecretView(filled, CA), {
+    ...{ namespace: 'apps', name: 'ci', uid: 'u1' },
+    ...{ account: 'web', accountUid: 'account-1', complete: true },
+  });
+  t.equal(atob(filled.data?.['ca.crt'] ?? ''), CA);
+  t.strictSame(JSON.parse(atob(filled.data?.['token'] ?? '')), {
+    ...{ namespace: 'apps', account: 'web', accountUid: 'account-1', secret: 'ci' },
+  });
+  t.match(tokenSecretView(empty, CA), { accountUid: '', complete: false });
+  t.notOk(tokenSecretView({ ...filled, metadata: empty.metadata }, CA).complete, 'whose it is');
+  t.notOk(tokenSecretView(filled, 'another CA').complete, 'the CA has been renewed');
+  for (const key of ['token', 'namespace', 'ca.crt']) t.notOk(tokenSecretView(without(filled, key), CA).complete, key);
+});
+
+t.test('filling a Secret keeps the token that it has, and what else somebody has put into it', async (t) => {
+  const data = { token: btoa('given'), namespace: btoa('elsewhere'), 'ca.crt': btoa('old'), more: btoa('x') };
+  const labels = { team: 'a' };
+  const filled = filledTokenSecret({ ...empty, metadata: { ...empty.metadata, labels }, data }, 'account-1', options);
+  t.strictSame(filled.data, { ...data, 'ca.crt': btoa(CA) });
+  t.match(filled.metadata, { uid: 'u1', labels, annotations: { 'kubernetes.io/service-account.name': 'web' } });
+});

@@ -1,0 +1,226 @@
+import t from 'tap';
+import type { Service, ServiceSpec } from '../../../api/core/service.ts';
+import { baseChains, compileService, dispatchChains, type Ranges } from '../../../agent/proxy/iptables-rules.ts';
+import { isEmpty, RuleBook } from '../../../agent/proxy/rule-book.ts';
+import {
+  localReadyCount,
+  serviceEntry,
+  serviceFacts,
+  sliceFacts,
+  type ServiceEntry,
+} from '../../../agent/proxy/service-table.ts';
+import { CLUSTER_CIDR, entryOf, SERVICE_CIDR } from '../../support/service-entries.ts';
+
+const RANGES: Ranges = { cluster: CLUSTER_CIDR, services: SERVICE_CIDR };
+const compile = (entry: ServiceEntry) => compileService(entry, RANGES);
+
+t.test('connections are spread evenly over the ready endpoints', async (t) => {
+  const { nat } = compile(entryOf({ endpoints: ['10.42.0.1', '10.42.0.2', '10.42.0.3'] }));
+  const spread = [...nat].find(([name]) => name.startsWith('KUBE-SVC-'))?.[1] ?? [];
+  t.match(spread[0], /^! -s 10\.42\.0\.0\/16 -d 10\.43\.0\.5\/32 -p tcp .*KUBE-MARK-MASQ$/);
+  t.same(
+    spread.slice(1).map((rule) => /--probability (\S+)/.exec(rule)?.[1]),
+    ['0.3333333333', '0.5000000000', undefined],
+  );
+});
+
+t.test('a Service that nobody serves is refused at once', async (t) => {
+  const { nat, dispatch } = compile(entryOf({ nodePort: 30080 }));
+  t.equal(nat.size, 0);
+  t.same(
+    dispatch.map(({ table, chain }) => `${table} ${chain}`),
+    // Its address is refused as all of the range that leads nowhere, without a rule of its own.
+    ['filter KUBE-NODEPORTS-30080'],
+  );
+  t.ok(dispatch.every(({ rule }) => rule.endsWith('-j REJECT --reject-with icmp-port-unreachable')));
+});
+
+t.test('an externalTrafficPolicy of Local keeps to this node and drops where it has no endpoint', async (t) => {
+  const elsewhere = { ip: '10.42.1.1', node: 'node-1' };
+  const at = (...endpoints: (string | typeof elsewhere)[]) =>
+    compile(entryOf({ nodePort: 30080, endpoints, spec: { externalTrafficPolicy: 'Local' } }));
+  const local = [...at('10.42.0.1', elsewhere).nat].find(([name]) => /^KUBE-SVL-[^-]+$/.test(name))?.[1] ?? [];
+  t.equal(local.length, 1);
+  t.match(local[0], '10.42.0.1:8080');
+  t.ok(at(elsewhere).dispatch.some(({ table, rule }) => table === 'filter' && rule.endsWith('-j DROP')));
+});
+
+t.test('endpoints that terminate serve on while no other is ready, but no load balancer is sent there', async (t) => {
+  const facts = serviceFacts({
+    metadata: { namespace: 'd', name: 'w' },
+    spec: { clusterIP: '10.43.0.5', ports: [{ port: 80 }] },
+  });
+  const conditions = { ready: false, serving: true, terminating: true };
+  const slice = sliceFacts(
+    {
+      metadata: { namespace: 'd', labels: { 'kubernetes.io/service-name': 'w' } },
+      addressType: 'IPv4',
+      ports: [{ port: 80 }],
+      endpoints: [{ addresses: ['10.42.0.1'], conditions, nodeName: 'n' }],
+    },
+    'n',
+  );
+  const entry = serviceEntry(facts!, [slice]);
+  t.match([...compile(entry).nat.keys()].join(), 'KUBE-SEP-');
+  t.equal(localReadyCount(entry), 0);
+  t.equal(localReadyCount(entryOf({ endpoints: ['10.42.0.1', { ip: '10.42.1.1', node: 'node-1' }] })), 1);
+});
+
+t.test(
+  'headless and ExternalName Services have no rules, and neither have those that a label leaves to others',
+  async (t) => {
+    for (const label of ['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'])
+      t.equal(
+        serviceFacts({ metadata: { name: 'a', labels: { [label]: '' } }, spec: { clusterIP: '10.43.0.5' } }),
+        undefined,
+      );
+
+    t.equal(serviceFacts({ metadata: { name: 'a' }, spec: { clusterIP: 'None' } }), undefined);
+    t.equal(
+      serviceFacts({ metadata: { name: 'a' }, spec: { type: 'ExternalName', externalName: 'example.com' } }),
+      undefined,
+    );
+  },
+);
+
+t.test(
+  'what belongs to no connection is dropped, and what Services refuse refused, before pods are let through',
+  async (t) => {
+    const rules = baseChains(CLUSTER_CIDR).filter.get('KUBE-FORWARD') ?? [];
+    const at = (part: string): number => rules.findIndex((rule) => rule.includes(part));
+    t.match(rules[0], /--ctstate INVALID .*-j DROP$/);
+    t.ok(
+      at('-j KUBE-SERVICES') < at(`-s ${CLUSTER_CIDR.text}`) && at('-j KUBE-SERVICES') < at(`-d ${CLUSTER_CIDR.text}`),
+    );
+  },
+);
+
+t.test('a change of one Service among thousands writes a handful of chains', async (t) => {
+  const book = new RuleBook(CLUSTER_CIDR);
+  const write = (entries: ReadonlyMap<string, ServiceEntry | undefined>) => {
+    book.put(new Map([...entries].map(([key, entry]) => [key, entry && compile(entry)])));
+    const change = book.pending();
+    book.written(change);
+    return change;
+  };
+  const one = (index: number, ...endpoints: string[]): [string, ServiceEntry] => [
+    `default/s${index}`,
+    entryOf({ name: `s${index}`, clusterIP: `10.43.${(index >> 8) + 1}.${index & 255}`, endpoints }),
+  ];
+  write(new Map(Array.from({ length: 5000 }, (_, index) => one(index, '10.42.0.1', '10.42.0.2'))));
+  const change = write(new Map([one(7, '10.42.0.2', '10.42.0.3')]));
+  t.ok(change.nat.write.size <= 3, `${change.nat.write.size} chains`);
+  t.equal(change.nat.remove.size, 1, 'the chain of the endpoint that has gone');
+  t.ok(isEmpty(write(new Map([one(7, '10.42.0.2', '10.42.0.3')]))));
+  const gone = write(new Map([['default/s7', undefined]]));
+  t.same([...gone.nat.write.keys()], ['KUBE-SERVICES-10-43-1']);
+  t.equal(gone.nat.remove.size, 3);
+});
+
+t.test('what the kernel has refused is written again with the next change', async (t) => {
+  const book = new RuleBook(CLUSTER_CIDR);
+  const web = new Map([['default/web', compile(entryOf({ endpoints: ['10.42.0.1'] }))]]);
+  book.written(book.pending());
+  const before = book.put(web);
+  const refused = book.pending();
+  book.failed(refused);
+  book.put(before);
+  const without = book.pending();
+  t.same([...without.nat.remove].sort(), [...web.get('default/web')!.nat.keys(), 'KUBE-SERVICES-10-43-0'].sort());
+  t.same([...without.nat.write.keys()], ['KUBE-SERVICES'], 'a table may have been written though another was refused');
+  book.written(without);
+  book.put(web);
+  const again = [...book.pending().nat.write.keys()];
+  t.same(again.sort(), [...without.nat.remove, 'KUBE-SERVICES'].sort());
+});
+
+const facts = (changes: Partial<Service>): ReturnType<typeof serviceFacts> =>
+  serviceFacts({
+    metadata: { namespace: 'default', name: 'lb' },
+    ...changes,
+    spec: { type: 'LoadBalancer', clusterIP: '10.43.0.5', ports: [{ port: 80 }], ...changes.spec },
+  });
+
+t.test('values of a Service are read once, and what cannot be read is left out alone', async (t) => {
+  const lb = facts({
+    spec: {
+      loadBalancerSourceRanges: ['10.0.0.0/008\n', ' 192.0.2.77/24', '2001:db8::/32', 'x', ''],
+      externalIPs: ['192.0.2.1', '2001:db8::1', '127.0.0.1', 'y'],
+      ports: [{ port: 80 }, { port: 70_000 }, { name: 'a"b', port: 81 }],
+      externalTrafficPolicy: 'Local',
+      healthCheckNodePort: 70_000,
+      sessionAffinity: 'ClientIP',
+      sessionAffinityConfig: { clientIP: { timeoutSeconds: -1 } },
+    },
+    status: {
+      loadBalancer: { ingress: [{ ip: '203.0.113.7' }, { ip: 'nowhere' }, { ip: '203.0.113.8', ipMode: 'Proxy' }] },
+    },
+  })!;
+  t.same(
+    lb.service.loadBalancerSources?.map(({ text }) => text),
+    ['10.0.0.0/8', '192.0.2.0/24'],
+    'as the kernel would print them',
+  );
+  t.same(
+    lb.service.externalIPs.map(({ text }) => text),
+    ['192.0.2.1'],
+  );
+  t.same(
+    lb.service.loadBalancerIPs.map(({ text }) => text),
+    ['203.0.113.7'],
+  );
+  t.same(
+    lb.ports.map(({ port }) => port.port),
+    [80],
+  );
+  t.equal(lb.service.healthCheckNodePort, undefined);
+  t.equal(lb.service.affinitySeconds, undefined);
+  t.same(lb.problems, [
+    'spec.externalIPs[2] "127.0.0.1" is invalid and ignored',
+    'spec.externalIPs[3] "y" is invalid and ignored',
+    'status.loadBalancer.ingress[1] "nowhere" is invalid and ignored',
+    'spec.loadBalancerSourceRanges[3] "x" is invalid and ignored',
+    'session affinity timeout -1 is invalid and ignored',
+    'spec.ports[1] is invalid and ignored',
+    'spec.ports[2] is invalid and ignored',
+  ]);
+});
+
+t.test(
+  'a load balancer whose source ranges are all of another family lets nobody in, one that names everybody all',
+  async (t) => {
+    const sources = (...loadBalancerSourceRanges: string[]) =>
+      facts({ spec: { loadBalancerSourceRanges } })?.service.loadBalancerSources;
+    t.equal(sources(), undefined);
+    t.equal(sources(' '), undefined);
+    t.equal(sources('10.0.0.0/8', '0.0.0.0/0'), undefined);
+    t.same(sources('2001:db8::/32'), []);
+    const spec: ServiceSpec = { type: 'LoadBalancer', loadBalancerSourceRanges: ['2001:db8::/32'] };
+    const { dispatch } = compile(entryOf({ ingress: ['203.0.113.7'], endpoints: ['10.42.0.1'], spec }));
+    t.same(
+      dispatch
+        .filter(({ rule }) => rule.includes('203.0.113.7'))
+        .map(({ table, rule }) => `${table} ${rule.split(' ').at(-1)}`),
+      ['filter DROP'],
+    );
+  },
+);
+
+t.test('no packet is led to an address that means each host itself', async (t) => {
+  for (const ip of ['127.0.0.1', '169.254.169.254', '0.0.0.0', '224.0.0.1', '::ffff:127.0.0.1', 'x'])
+    t.same(entryOf({ endpoints: [ip] }).ports[0]?.endpoints, [], ip);
+  t.equal(entryOf({ endpoints: ['010.42.0.7'] }).ports[0]?.endpoints[0]?.ip.text, '10.42.0.7');
+});
+
+t.test('what is sent to an address or a port that no Service has is refused', async (t) => {
+  const last = (range: Ranges['services']) => dispatchChains('filter', [], range).get('KUBE-SERVICES')?.at(-1);
+  t.match(last(SERVICE_CIDR), /^-d 10\.43\.0\.0\/16 -m addrtype ! --dst-type LOCAL .* -j REJECT/);
+  t.equal(last(undefined), undefined);
+  t.same(dispatchChains('nat', [], SERVICE_CIDR).get('KUBE-SERVICES'), []);
+  const rules = ({ dispatch }: ReturnType<typeof compileService>) => dispatch.filter(({ table }) => table === 'filter');
+  const entry = entryOf({ endpoints: ['10.42.0.1'] });
+  t.same(rules(compileService(entry, RANGES)), [], 'the range has a rule for all of them');
+  t.match(rules(compileService(entry, { ...RANGES, services: undefined })), [
+    { chain: 'KUBE-SERVICES-10-43-0', rule: /^-d 10\.43\.0\.5\/32 -m addrtype ! --dst-type LOCAL .* -j REJECT/ },
+  ]);
+});

@@ -1,0 +1,69 @@
+/** What the documents name is there, and what the package depends on is used. */
+import { glob, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'tap';
+import { kinds } from '../../../api/registry.ts';
+
+const ROOT = path.join(import.meta.dirname, '../../..');
+const ROOMS = [
+  'api',
+  'client',
+  'daemon',
+  'agent',
+  'control-plane',
+  'cli',
+  'proto',
+  'scripts',
+  'eslint',
+  'test',
+  'docs',
+  'systemd',
+];
+const DOCUMENTS = ['docs/architecture.md', 'README.md', 'CONTRIBUTING.md'];
+
+const sourceFiles = async (): Promise<string[]> => {
+  const found: string[] = [];
+  for await (const file of glob([`{${ROOMS.join()}}/**/*.*`, '*.{md,js}'], { cwd: ROOT })) found.push(file);
+  return found;
+};
+const read = (file: string): Promise<string> => readFile(path.join(ROOT, file), 'utf8');
+
+test('files and functions that the documents name exist', async (t) => {
+  const files = await sourceFiles();
+  const code = files.filter((file) => file.endsWith('.ts') && !file.startsWith('test/'));
+  const text = (await Promise.all(code.map(read))).join('\n');
+  for (const document of DOCUMENTS) {
+    for (const [, name = ''] of (await read(document)).matchAll(/`([\w./-]+\.(?:ts|sh|md|js)|[\w-]+\/[\w./-]*)`/g)) {
+      if (name.includes('kedge/') || name.startsWith('/') || !/\.(ts|sh|md|js)$|\/$/.test(name)) continue;
+      const isThere = files.some((file) => `/${file}`.endsWith(`/${name}`) || `/${file}`.includes(`/${name}`));
+      t.ok(isThere || /^(dist|examples)\/$/.test(name), `${document}: ${name}`);
+    }
+    for (const [, name = ''] of (await read(document)).matchAll(/`([a-z]+[A-Z]\w+)`/g))
+      t.match(text, new RegExp(`\\b(?:function|const|readonly) ${name}\\b`), `${document}: ${name}`);
+  }
+});
+
+test('README names every kind that is stored and every type of volume that is mounted, and as missing none of them', async (t) => {
+  const rows = (await read('README.md')).split('\n').filter((line) => /^\| [a-zA-Z]* \|.*\|.*\|$/.test(line));
+  const column = (index: number): string[] =>
+    rows.flatMap((row) => (row.split('|')[index] ?? '').match(/[A-Za-z]+/g) ?? []);
+  const [there, missing] = [column(2), column(3)];
+  const stored = kinds.filter(({ verbs }) => !verbs || verbs.includes('list')).map(({ kind }) => kind);
+  const plugins = (await sourceFiles()).filter((file) => file.startsWith('agent/volumes/'));
+  const volumes = (await Promise.all(plugins.map(read))).flatMap(
+    (text) => /^ +source: '(\w+)',$/m.exec(text)?.[1] ?? [],
+  );
+  t.ok(stored.length > 15 && volumes.length > 5);
+  for (const name of [...stored, ...volumes]) {
+    t.ok(there.includes(name), `${name} is there`);
+    t.notOk(missing.includes(name), `${name} is not missing`);
+  }
+});
+
+test('every package that the product depends on is imported by it', async (t) => {
+  const { dependencies } = JSON.parse(await read('package.json')) as { dependencies: Record<string, string> };
+  const code = (await sourceFiles()).filter((file) => file.endsWith('.ts') && !file.startsWith('test/'));
+  const text = (await Promise.all(code.map(read))).join('\n');
+  for (const name of Object.keys(dependencies))
+    t.ok(text.includes(`'${name}'`) || text.includes(`'${name}/`), `${name} is imported`);
+});
