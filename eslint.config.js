@@ -22,7 +22,7 @@ const mayNotImport = (files, rooms) => ({
 });
 
 export default defineConfig(
-  { ignores: ['dist/', 'node_modules/', '.tap/'] },
+  { ignores: ['dist/', 'node_modules/', '.tap/', '**/*.gen.ts'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

@@ -1,6 +1,6 @@
 /** Settings of `kedge agent`. */
 import { hostname } from 'node:os';
-import { Cidr } from '../api/machinery/address.ts';
+import { Cidr } from '../api/domain/address.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 import {
   dnsDomain,

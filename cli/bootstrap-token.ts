@@ -1,7 +1,7 @@
 /** Tokens that hosts join with, as Secrets: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
 import { randomInt } from 'node:crypto';
-import type { Secret } from '../api/core/secret.ts';
 import { own } from '../api/machinery/own.ts';
+import type { Secret } from '../api/types/core/v1.gen.ts';
 
 export const TOKEN_NAMESPACE = 'kube-system';
 const SECRET_PREFIX = 'bootstrap-token-';

@@ -2,10 +2,11 @@
 import { access } from 'node:fs/promises';
 import { delimiter } from 'node:path';
 import { parse } from 'yaml';
-import { configMaps, type ConfigMap } from '../api/core/config-map.ts';
+import { configMaps } from '../api/kinds/core/config-map.ts';
 import { ApiClient } from '../client/api-client.ts';
 import { KubeconfigError, loadKubeconfig } from '../client/kubeconfig.ts';
 import { SettingsError } from './settings.ts';
+import type { ConfigMap } from '../api/types/core/v1.gen.ts';
 
 const ADMIN_KUBECONFIG = '/etc/kedge/admin.kubeconfig';
 

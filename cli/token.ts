@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { secrets, type Secret } from '../api/core/secret.ts';
+import { secrets } from '../api/kinds/core/secret.ts';
 import { humanDuration, parseDuration } from '../api/machinery/duration.ts';
 import { StatusError } from '../api/machinery/status-error.ts';
 import { publicKeyHash } from '../control-plane/pki/public-key-hash.ts';
@@ -14,6 +14,7 @@ import {
 } from './bootstrap-token.ts';
 import { advertisedServer, KUBECONFIG_HELP, openCluster } from './cluster-access.ts';
 import { SettingsError } from './settings.ts';
+import type { Secret } from '../api/types/core/v1.gen.ts';
 
 interface TokenOptions {
   readonly kubeconfig?: string;

@@ -3,9 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import type { KubeObject } from '../api/machinery/kind.ts';
 import { StatusError } from '../api/machinery/status-error.ts';
-import type { ListMeta } from '../api/meta/list-meta.ts';
-import type { DeleteOptions } from '../api/meta/delete-options.ts';
-import type { Status } from '../api/meta/status.ts';
 import { ConnectionError } from './connection-error.ts';
 import { DeadlineError, withDeadline, type Deadline } from './deadline.ts';
 import { forEachLine } from './line-stream.ts';
@@ -14,6 +11,7 @@ import { Reachability } from './reachability.ts';
 import { resourcePath, withQuery, type Query, type Resource, type Selection } from './resource.ts';
 import { toStatusError } from './status-answer.ts';
 import { Transport, type Credentials, type TransportOptions } from './transport.ts';
+import type { DeleteOptions, ListMeta, Status } from '../api/types/meta/v1.gen.ts';
 
 export interface ApiClientOptions extends TransportOptions {
   /** Where it is logged that the server does not answer; callers log it themselves when absent. */

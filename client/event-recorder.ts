@@ -7,14 +7,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../api/machinery/kind.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
-import type { Event } from '../api/core/event.ts';
-import type { ObjectReference } from '../api/core/references.ts';
 import type { ApiClient } from './api-client.ts';
 import { backoffMs } from './backoff.ts';
 import { ConnectionError } from './connection-error.ts';
 import type { Logger } from './logger.ts';
 import { Outage } from './outage.ts';
-import { events } from './resources.ts';
+import { events } from './resources.gen.ts';
+import type { Event, ObjectReference } from '../api/types/core/v1.gen.ts';
 
 export interface EventRecorderOptions {
   readonly client: ApiClient;

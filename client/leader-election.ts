@@ -1,12 +1,12 @@
 /** One of several servers acts at a time: the holder of a Lease that it keeps renewing. As client-go's `leaderelection`. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Lease } from '../api/coordination/lease.ts';
 import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
 import type { ApiClient } from './api-client.ts';
 import { ConnectionError } from './connection-error.ts';
 import { DeadlineError, withDeadline } from './deadline.ts';
 import type { Logger } from './logger.ts';
-import { leases } from './resources.ts';
+import { leases } from './resources.gen.ts';
+import type { Lease } from '../api/types/coordination/v1.gen.ts';
 
 export interface LeaderElectionOptions {
   readonly client: ApiClient;

@@ -1,5 +1,5 @@
 import { StatusError } from '../api/machinery/status-error.ts';
-import type { Status } from '../api/meta/status.ts';
+import type { Status } from '../api/types/meta/v1.gen.ts';
 
 /** The failure that an answer of 400 and more stands for. */
 export function toStatusError({ status, body }: { readonly status: number; readonly body: string }): StatusError {

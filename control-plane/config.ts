@@ -1,5 +1,5 @@
 /** Settings of `kedge server`. */
-import { Cidr } from '../api/machinery/address.ts';
+import { Cidr } from '../api/domain/address.ts';
 import {
   aboveZero,
   certificateNames,

@@ -3,7 +3,7 @@
  * setting, spelled as the user gave it ("--port must be ..."); undefined: nothing. The other settings are handed to it as
  * they were given: a rule says nothing because of one that has a rule of its own.
  */
-import { Cidr, IpAddress, rangeFlaws } from '../api/machinery/address.ts';
+import { Cidr, IpAddress, rangeFlaws } from '../api/domain/address.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 
 export type SettingRule<T, S = unknown> = (value: T, settings: S) => string | undefined;

@@ -1,5 +1,5 @@
 /** What pods use of what a node can run short of; what is not known is not there. */
-import type { Pod } from '../../api/core/pod.ts';
+import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 export interface Used {
   readonly memoryBytes?: number;

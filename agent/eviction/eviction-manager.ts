@@ -1,7 +1,5 @@
 /** Ends pods so that the node lives: when it runs short of something, and when a pod takes more storage than it may. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pod } from '../../api/core/pod.ts';
-import type { PodStatus } from '../../api/core/pod-status.ts';
 import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
 import { limitOf, shortages, type Levels, type Shortage, type Threshold } from '../node/pressure.ts';
@@ -10,6 +8,7 @@ import type { Meter } from './meter.ts';
 import { evictionOrder, starvedOf, type Starved } from './ranking.ts';
 import { exceededLimit } from './storage-limits.ts';
 import { binaryQuantity, nodeWasLow } from './words.ts';
+import type { Pod, PodStatus } from '../../api/types/core/v1.gen.ts';
 
 /** Ends a pod; `message` goes into its status and into an event. */
 export type Evict = (podUid: string, graceSeconds: number, message: string) => void;

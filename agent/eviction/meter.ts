@@ -1,6 +1,5 @@
 /** Reads what pods use, as far as a decision needs it. */
 import path from 'node:path';
-import type { Pod } from '../../api/core/pod.ts';
 import type { CriClient } from '../cri/client.ts';
 import { podLogDirectory } from '../pods/logs/log-paths.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
@@ -10,6 +9,7 @@ import type { HostPodVolumes } from '../volumes/host-pod-volumes.ts';
 import type { Consumption, Used } from './consumption.ts';
 import type { Starved } from './ranking.ts';
 import { limitedEmptyDirs, limitsContainers } from './storage-limits.ts';
+import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 export interface MeterOptions {
   readonly cri: Pick<CriClient, 'listContainerStats'>;

@@ -1,9 +1,8 @@
 /** Whom a shortage costs first: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#pod-selection-for-kubelet-eviction */
-import type { Container } from '../../api/core/container.ts';
-import type { Pod } from '../../api/core/pod.ts';
-import { containerRequest, podRequest } from '../../api/core/pod-resources.ts';
+import { containerRequest, podRequest } from '../../api/domain/pod-resources.ts';
 import type { Signal } from '../node/pressure.ts';
 import type { Consumption, Used } from './consumption.ts';
+import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
 /** What is reclaimed for a signal, as messages name it. */
 export type Starved = 'memory' | 'ephemeral-storage' | 'inodes' | 'pids';

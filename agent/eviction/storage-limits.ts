@@ -1,9 +1,9 @@
 /** The limits of local storage that a pod sets itself: `sizeLimit` of its emptyDirs, `ephemeral-storage` of its containers. */
-import type { Pod } from '../../api/core/pod.ts';
-import { containerLimit, containersLimit } from '../../api/core/pod-resources.ts';
+import { containerLimit, containersLimit } from '../../api/domain/pod-resources.ts';
 import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.ts';
 import type { Consumption } from './consumption.ts';
 import { binaryQuantity } from './words.ts';
+import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 const STORAGE = 'ephemeral-storage';
 

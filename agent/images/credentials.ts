@@ -1,9 +1,9 @@
 /** Registry credentials out of image pull secrets. Nothing here is ever logged. */
-import type { Secret } from '../../api/core/secret.ts';
 import type { AuthConfig } from '../cri/types.ts';
 import { matchesGlob } from './glob.ts';
-import { DEFAULT_REGISTRY, type ImageReference } from './reference.ts';
+import { DEFAULT_REGISTRY, type ImageReference } from '../../api/domain/image-reference.ts';
 import { own } from '../../api/machinery/own.ts';
+import type { Secret } from '../../api/types/core/v1.gen.ts';
 
 interface DockerAuth {
   readonly username?: string;

@@ -2,10 +2,10 @@
 import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventRecorder } from '../../client/event-recorder.ts';
-import type { ObjectReference } from '../../api/core/references.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { CriClient } from '../cri/client.ts';
 import type { Image } from '../cri/types.ts';
+import type { ObjectReference } from '../../api/types/core/v1.gen.ts';
 
 export interface ImageCollectionOptions {
   readonly cri: CriClient;

@@ -1,13 +1,17 @@
 /** The images of this host: what a container is started from, pulled when it has to be. */
-import type { Container } from '../../api/core/container.ts';
-import type { Secret } from '../../api/core/secret.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
 import type { AuthConfig, Image, PodSandboxConfig } from '../cri/types.ts';
 import { StartError } from '../pods/containers/start-error.ts';
 import { credentialsFor } from './credentials.ts';
 import { PullBackOff } from './pull-back-off.ts';
-import { defaultPullPolicy, imageName, parseImageReference, type ImageReference } from './reference.ts';
+import {
+  defaultPullPolicy,
+  imageName,
+  parseImageReference,
+  type ImageReference,
+} from '../../api/domain/image-reference.ts';
 import { Semaphore } from './semaphore.ts';
+import type { Container, Secret } from '../../api/types/core/v1.gen.ts';
 
 export interface ImageRequest {
   readonly podUid: string;

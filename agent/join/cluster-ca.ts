@@ -1,12 +1,12 @@
 /** Finds the cluster's CA at a server that is not trusted yet, and trusts it when its public key has the expected hash. */
 import { createHash, X509Certificate } from 'node:crypto';
 import { parse } from 'yaml';
-import type { ConfigMap } from '../../api/core/config-map.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import { ApiClient } from '../../client/api-client.ts';
-import { configMaps } from '../../client/resources.ts';
+import { configMaps } from '../../client/resources.gen.ts';
 import { JoinError } from './join-error.ts';
 import { CA_HASH } from './join-words.ts';
+import type { ConfigMap } from '../../api/types/core/v1.gen.ts';
 
 /** `sha256:` and the digest of the SubjectPublicKeyInfo, as kubeadm's --discovery-token-ca-cert-hash. */
 export const publicKeyHash = (certificate: X509Certificate): string =>

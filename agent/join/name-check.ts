@@ -1,10 +1,10 @@
 /** Keeps two hosts from being the same Node: the second one to join under a name is turned away while the first one lives. */
-import type { Lease } from '../../api/coordination/lease.ts';
-import type { Node } from '../../api/core/node.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
-import { leases, nodes } from '../../client/resources.ts';
+import { leases, nodes } from '../../client/resources.gen.ts';
 import { JoinError } from './join-error.ts';
+import type { Lease } from '../../api/types/coordination/v1.gen.ts';
+import type { Node } from '../../api/types/core/v1.gen.ts';
 
 /** Whether the Node is kept alive by another machine: its heartbeat is fresh and its address or machine is not ours. */
 export function isTakenBy(

@@ -1,15 +1,15 @@
 /** Has a certificate signed by the cluster: a CertificateSigningRequest, made and waited for. */
 import { createHash, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CertificateSigningRequest } from '../../api/certificates/certificate-signing-request.ts';
 import { isAlreadyExists, StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import { ConnectionError } from '../../client/connection-error.ts';
 import type { Logger } from '../../client/logger.ts';
-import { certificateSigningRequests } from '../../client/resources.ts';
+import { certificateSigningRequests } from '../../client/resources.gen.ts';
 import { certificateRequest, type RequestedCertificate } from './certificate-request.ts';
 import { JoinError } from './join-error.ts';
+import type { CertificateSigningRequest } from '../../api/types/certificates/v1.gen.ts';
 
 export type Purpose = 'client' | 'serving';
 

@@ -2,14 +2,14 @@
  * Follows the Nodes: this one's podCIDR makes the pods' network here, the others' make routes. Every node may see its own Node; where
  * it may not see the others, it has no routes to their pods and a network for its own all the same.
  */
-import type { Node } from '../../api/core/node.ts';
-import { Cidr } from '../../api/machinery/address.ts';
+import { Cidr } from '../../api/domain/address.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
-import { nodes } from '../../client/resources.ts';
+import { nodes } from '../../client/resources.gen.ts';
 import { writeCniConfig, type CniNetwork } from './cni-config.ts';
 import { NodeRoutes, type NodePlace } from './node-routes.ts';
+import type { Node } from '../../api/types/core/v1.gen.ts';
 
 export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
   readonly client: ApiClient;

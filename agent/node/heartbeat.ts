@@ -1,13 +1,13 @@
 /** The node's Lease: renewed every ten seconds, it tells the control plane that the node is alive. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Lease } from '../../api/coordination/lease.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { microTimeOf } from '../../api/machinery/time.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
-import { leases } from '../../client/resources.ts';
+import { leases } from '../../client/resources.gen.ts';
+import type { Lease } from '../../api/types/coordination/v1.gen.ts';
 
 export interface HeartbeatOptions {
   readonly client: ApiClient;

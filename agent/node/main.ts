@@ -1,6 +1,4 @@
 /** This host as a Node, put together: what it says of itself, how it is observed, its object in the API and its heartbeat. */
-import type { Taint } from '../../api/core/affinity.ts';
-import type { ObjectReference } from '../../api/core/references.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import type { EventRecorder, EventType } from '../../client/event-recorder.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -11,6 +9,7 @@ import { NodeApiState } from './node-api-state.ts';
 import { NodeObserver } from './node-observer.ts';
 import { NodeRegistration } from './node-registration.ts';
 import type { NodeDescription } from './node-status.ts';
+import type { ObjectReference, Taint } from '../../api/types/core/v1.gen.ts';
 
 export interface LocalNodeOptions extends DescribeOptions {
   readonly labels: Readonly<Record<string, string>>;

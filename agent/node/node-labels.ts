@@ -1,9 +1,9 @@
 /** What the agent writes on its Node besides the status: labels and taints. */
 import { arch } from 'node:os';
-import type { Taint } from '../../api/core/affinity.ts';
 import { validateLabelValue, validateQualifiedName } from '../../api/machinery/names.ts';
 import { setOwn } from '../../api/machinery/own.ts';
 import { SettingValueError } from '../../daemon/setting-rules.ts';
+import type { Taint } from '../../api/types/core/v1.gen.ts';
 
 /** Go's name of the processor's architecture, which Kubernetes uses. */
 export function goArchitecture(name = arch()): string {

@@ -1,5 +1,4 @@
 /** Looks at the runtime and at what is left of the host's resources: what the Node's conditions are made from. */
-import type { ContainerImage, NodeFeatures } from '../../api/core/node.ts';
 import type { CriClient } from '../cri/client.ts';
 import { readDisk, readMemory, readProcesses } from '../host/meters.ts';
 import { imagesOf, type NodeObservation, type ConditionVerdict } from './node-status.ts';
@@ -12,6 +11,7 @@ import {
   type PressureSeen,
   type Threshold,
 } from './pressure.ts';
+import type { ContainerImage, NodeFeatures } from '../../api/types/core/v1.gen.ts';
 
 export interface NodeObserverOptions {
   readonly cri: Pick<CriClient, 'status' | 'listImages' | 'imageFilesystems'>;

@@ -1,14 +1,12 @@
 /** The Node object of this host: made or adopted, its status kept true, made again when somebody deletes it. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Taint } from '../../api/core/affinity.ts';
-import type { Node, NodeStatus } from '../../api/core/node.ts';
 import { isAlreadyExists, isNotFound } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
-import { nodes } from '../../client/resources.ts';
+import { nodes } from '../../client/resources.gen.ts';
 import { standardLabels } from './node-labels.ts';
 import {
   isContradicted,
@@ -19,6 +17,7 @@ import {
   type NodeObservation,
 } from './node-status.ts';
 import { own } from '../../api/machinery/own.ts';
+import type { Node, NodeStatus, Taint } from '../../api/types/core/v1.gen.ts';
 
 export interface NodeRegistrationOptions {
   readonly client: ApiClient;

@@ -1,5 +1,4 @@
 /** A Node's status as a pure function of what the host is and what was observed of it. */
-import type { ContainerImage, Node, NodeCondition, NodeFeatures, NodeStatus } from '../../api/core/node.ts';
 import {
   addQuantities,
   canonicalQuantity,
@@ -14,6 +13,7 @@ import type { HostFacts } from '../host/host-facts.ts';
 import { goArchitecture } from './node-labels.ts';
 import { isUnderPressure, type Pressure, type PressureSeen } from './pressure.ts';
 import { own, setOwn } from '../../api/machinery/own.ts';
+import type { ContainerImage, Node, NodeCondition, NodeFeatures, NodeStatus } from '../../api/types/core/v1.gen.ts';
 
 /** Quantities by resource name. */
 export type Resources = Readonly<Record<string, string>>;
@@ -136,7 +136,7 @@ function conditionsOf(observation: NodeObservation, old: readonly NodeCondition[
   const now = timeOf(nowMs);
   return verdicts(observation, nowMs).map(([type, verdict]) => {
     const before = old.find((condition) => condition.type === type);
-    const since = before?.lastTransitionTime;
+    const since = before?.lastTransitionTime ?? undefined;
     const lastTransitionTime = before?.status === verdict.status ? (since ?? now) : laterTime(now, since);
     return { type, ...verdict, lastHeartbeatTime: now, lastTransitionTime };
   });

@@ -1,7 +1,6 @@
 /** How pods and containers are marked in the runtime: the kubelet's labels and annotations, which other tools read too. */
-import type { Container } from '../../api/core/container.ts';
-import type { Pod } from '../../api/core/pod.ts';
 import type { StringMap } from '../cri/types.ts';
+import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
 export const POD_NAME = 'io.kubernetes.pod.name';
 export const POD_NAMESPACE = 'io.kubernetes.pod.namespace';

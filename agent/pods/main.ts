@@ -1,6 +1,4 @@
 /** The pods of this host, put together: where they come from, who runs them, where their statuses and logs go. */
-import type { NodeFeatures } from '../../api/core/node.ts';
-import type { Service } from '../../api/core/service.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import type { EventRecorder } from '../../client/event-recorder.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -27,6 +25,7 @@ import { podEvents } from './sync/pod-events.ts';
 import { PodManager } from './sync/pod-manager.ts';
 import type { PodMetrics } from './sync/pod-metrics.ts';
 import type { PodWorkers } from './sync/pod-workers.ts';
+import type { NodeFeatures, Service } from '../../api/types/core/v1.gen.ts';
 
 export interface PodsOptions {
   /** Empty: the manager is the one who fills it. */

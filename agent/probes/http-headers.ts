@@ -1,7 +1,7 @@
 /** The header of a probe's or hook's request, as Go's client writes it. Pure. */
-import type { HTTPHeader } from '../../api/core/probe.ts';
 import { kubernetesVersion } from '../../api/version.ts';
 import { bracketed, type HttpTarget } from './http-target.ts';
+import type { HTTPHeader } from '../../api/types/core/v1.gen.ts';
 
 /** What Go's client writes by itself, whatever was asked for. */
 const OWN: ReadonlySet<string> = new Set(['Host', 'User-Agent', 'Content-Length', 'Transfer-Encoding', 'Trailer']);

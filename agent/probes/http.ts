@@ -1,7 +1,6 @@
 /** HTTP GET as probes and lifecycle hooks make it. */
 import { connect as connectTcp, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { HTTPGetAction } from '../../api/core/probe.ts';
 import { DeadlineError, withDeadline, type TimeLimit } from '../../client/deadline.ts';
 import type { AnyContainer } from '../pods/sync/actions.ts';
 import { portNumber } from '../pods/containers/ports.ts';
@@ -9,6 +8,7 @@ import { headerLines } from './http-headers.ts';
 import { HttpResponseReader, type HttpResponse } from './http-response.ts';
 import { bracketed, requestTarget, urlOf, type HttpTarget } from './http-target.ts';
 import { CONNECT_WORDS } from './tcp.ts';
+import type { HTTPGetAction } from '../../api/types/core/v1.gen.ts';
 
 /** Also of a redirect that was not followed: one to another host, or to nowhere. */
 export type HttpAnswer = Pick<HttpResponse, 'status' | 'body'>;

@@ -1,6 +1,4 @@
 /** The probes of one pod's containers, and what they have found: who has started, who is ready, who is to be restarted. */
-import type { Pod } from '../../api/core/pod.ts';
-import type { Probe } from '../../api/core/probe.ts';
 import type { CriClient } from '../cri/client.ts';
 import type { AnyContainer } from '../pods/sync/actions.ts';
 import { liveSandbox, type ObservedContainer, type PodRuntime } from '../pods/sync/observed.ts';
@@ -9,6 +7,7 @@ import type { PodMetrics } from '../pods/sync/pod-metrics.ts';
 import type { RecordEvent } from '../pods/sync/pod-dependencies.ts';
 import { ProbeLoop } from './probe-loop.ts';
 import { runProbe } from './run-probe.ts';
+import type { Pod, Probe } from '../../api/types/core/v1.gen.ts';
 
 export interface PodProbesOptions {
   readonly cri: CriClient;

@@ -1,6 +1,6 @@
 /** One probe of one container, again and again: counts results against the thresholds and tells of each change. */
-import type { Probe } from '../../api/core/probe.ts';
 import type { ProbeResult } from './run-probe.ts';
+import type { Probe } from '../../api/types/core/v1.gen.ts';
 
 export interface ProbeLoopOptions {
   readonly probe: Probe;

@@ -1,7 +1,5 @@
 /** Runs one probe once: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes */
 import { status } from '@grpc/grpc-js';
-import type { EnvVar } from '../../api/core/container.ts';
-import type { Probe } from '../../api/core/probe.ts';
 import type { TimeLimit } from '../../client/deadline.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
 import type { AnyContainer } from '../pods/sync/actions.ts';
@@ -10,6 +8,7 @@ import { portNumber } from '../pods/containers/ports.ts';
 import { checkGrpcHealth } from './grpc-health.ts';
 import { httpGet } from './http.ts';
 import { touchTcp } from './tcp.ts';
+import type { EnvVar, Probe } from '../../api/types/core/v1.gen.ts';
 
 export interface ProbeTarget {
   readonly container: AnyContainer;

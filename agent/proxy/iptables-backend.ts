@@ -2,7 +2,7 @@
  * Services as iptables rules. A transaction that is refused is halved by Service until the one at fault is alone: that takes
  * a logarithm of their number, and every half that is taken is in force at once.
  */
-import type { Cidr } from '../../api/machinery/address.ts';
+import type { Cidr } from '../../api/domain/address.ts';
 import { ProgramError } from '../host/run.ts';
 import { compileService, type CompiledService, type Ranges } from './iptables-rules.ts';
 import { Iptables } from './iptables.ts';

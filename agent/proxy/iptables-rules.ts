@@ -4,7 +4,7 @@
  * each 64 node ports), so that neither a packet nor a change walks a list of all Services.
  */
 import { createHash } from 'node:crypto';
-import { Cidr, IpAddress } from '../../api/machinery/address.ts';
+import { Cidr, IpAddress } from '../../api/domain/address.ts';
 import { socketText, usable, type Endpoint, type ServiceEntry, type ServicePort } from './service-table.ts';
 import { PROTOCOLS, type Port } from './service-values.ts';
 

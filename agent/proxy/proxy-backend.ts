@@ -1,5 +1,5 @@
 /** What a way of telling the kernel of Services (iptables, nftables, IPVS) has to do. */
-import type { Cidr } from '../../api/machinery/address.ts';
+import type { Cidr } from '../../api/domain/address.ts';
 import type { ServiceEntry } from './service-table.ts';
 
 export interface ProxyChanges {

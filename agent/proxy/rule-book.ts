@@ -2,7 +2,7 @@
  * Keeps the compiled rules of all Services, beside what of them the kernel is known to have: the difference is what has to be
  * written. Pure state: nothing here touches the kernel.
  */
-import type { Cidr } from '../../api/machinery/address.ts';
+import type { Cidr } from '../../api/domain/address.ts';
 import { baseChains, dispatchChains, type CompiledService, type Ranges, type Table } from './iptables-rules.ts';
 
 /** What to do to one table: chains to (re)write with their rules, and chains to remove. */

@@ -2,12 +2,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
-import type { Cidr } from '../../api/machinery/address.ts';
+import type { Cidr } from '../../api/domain/address.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
 import type { EventRecorder } from '../../client/event-recorder.ts';
 import { Informer } from '../../client/informer.ts';
-import { endpointSlices as slicesResource, services as servicesResource } from '../../client/resources.ts';
+import { endpointSlices as slicesResource, services as servicesResource } from '../../client/resources.gen.ts';
 import { UdpFlows } from './conntrack.ts';
 import { HealthChecks } from './health-checks.ts';
 import { tuneKernel } from './kernel-tuning.ts';

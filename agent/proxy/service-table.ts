@@ -2,12 +2,12 @@
  * Services and their endpoints as the rules need them: what a Service and its EndpointSlices say, without how a kernel is told.
  * https://kubernetes.io/docs/reference/networking/virtual-ips/
  */
-import type { Service } from '../../api/core/service.ts';
-import type { EndpointSlice } from '../../api/discovery/endpoint-slice.ts';
-import { Cidr, type IpAddress } from '../../api/machinery/address.ts';
+import { Cidr, type IpAddress } from '../../api/domain/address.ts';
 import { own } from '../../api/machinery/own.ts';
 import { asAffinitySeconds, asLabel, asPort, asProtocol, asTarget } from './service-values.ts';
 import type { AffinitySeconds, Label, Port, Protocol } from './service-values.ts';
+import type { Service } from '../../api/types/core/v1.gen.ts';
+import type { EndpointSlice } from '../../api/types/discovery/v1.gen.ts';
 
 export interface Endpoint {
   readonly ip: IpAddress;

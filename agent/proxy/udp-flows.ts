@@ -4,7 +4,7 @@
  * A flow to an endpoint that serves stays, whatever else changes: terminating, too, and by whatever policy it came.
  * Pure: conntrack.ts reads and deletes.
  */
-import { IpAddress } from '../../api/machinery/address.ts';
+import { IpAddress } from '../../api/domain/address.ts';
 import { socketText, type ServiceEntry } from './service-table.ts';
 
 /** One entry of the kernel's table: where the first packet went, and whence its answers come. */

@@ -1,5 +1,5 @@
 /** Where pods live in the cgroup tree, for both cgroup drivers. Pure. */
-import type { QosClass } from '../../api/core/pod-resources.ts';
+import type { QosClass } from '../../api/domain/pod-resources.ts';
 import type { CgroupDriver } from '../cri/types.ts';
 
 /** A cgroup by the names that lead to it below the root, such as `kubepods`, `burstable`, `pod<uid>`. */

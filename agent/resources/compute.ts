@@ -1,6 +1,4 @@
 /** What the kernel is told of a pod's and a container's resources: pure arithmetic, as the kubelet does it. */
-import type { Container } from '../../api/core/container.ts';
-import type { Pod } from '../../api/core/pod.ts';
 import {
   containerLimit,
   containerRequest,
@@ -8,10 +6,11 @@ import {
   podRequest,
   qosClassOf,
   unclaimedMemory,
-} from '../../api/core/pod-resources.ts';
+} from '../../api/domain/pod-resources.ts';
 import type { LinuxContainerResources } from '../cri/types.ts';
 import type { CgroupLimits } from '../host/cgroup-tree.ts';
 import { isSidecar } from '../pods/sync/plan.ts';
+import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
 /** The least and the most that cgroup v1 takes for cpu.shares. */
 const MIN_SHARES = 2;

@@ -1,7 +1,6 @@
 /** The cgroups of pods: `kubepods`, its QoS classes and one for each pod. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pod } from '../../api/core/pod.ts';
-import { qosClassOf, type QosClass } from '../../api/core/pod-resources.ts';
+import { qosClassOf, type QosClass } from '../../api/domain/pod-resources.ts';
 import type { CgroupDriver } from '../cri/types.ts';
 import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
 import type { CriClient } from '../cri/client.ts';
@@ -17,6 +16,7 @@ import {
   type CgroupName,
 } from './cgroup-names.ts';
 import { cpuShares, podCpuRequestMilli, podLimits } from './compute.ts';
+import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 export interface PodCgroupsOptions {
   readonly tree: CgroupTree;

@@ -1,7 +1,7 @@
 /** Whether a caller may do what it asks of the node API: the api-server decides, by SubjectAccessReview. */
-import type { SubjectAccessReview } from '../../api/authorization/subject-access-review.ts';
 import type { Caller } from './caller.ts';
 import type { DocumentName, NodePath } from './node-path.ts';
+import type { SubjectAccessReview } from '../../api/types/authorization/v1.gen.ts';
 
 /** Posts a review to the api-server and gives it back with its status. */
 export interface AccessReviews {

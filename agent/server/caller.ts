@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import type { TokenReview } from '../../api/authentication/token-review.ts';
+import type { TokenReview } from '../../api/types/authentication/v1.gen.ts';
 
 /** Posts a review to the api-server and gives it back with its status. */
 export interface TokenReviews {

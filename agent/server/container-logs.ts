@@ -8,7 +8,7 @@ import {
   validatePodLogOptions,
   type LogStream,
   type PodLogOptions,
-} from '../../api/core/pod-log-options.ts';
+} from '../../api/kinds/core/pod-log-options.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import { findLoggedContainer } from './container-lookup.ts';

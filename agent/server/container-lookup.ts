@@ -1,9 +1,8 @@
 /** Which container a request means, and why not, in the kubelet's words. */
-import type { Pod } from '../../api/core/pod.ts';
-import type { ContainerStatus } from '../../api/core/pod-status.ts';
 import { containerOf } from '../pods/sync/plan.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import { NodeApiError } from './node-api-error.ts';
+import type { ContainerStatus, Pod } from '../../api/types/core/v1.gen.ts';
 
 /** `containerd://ID` -> `ID`. */
 const withoutScheme = (id: string | undefined): string => id?.replace(/^[^:]*:\/\//, '') ?? '';

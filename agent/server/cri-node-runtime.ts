@@ -1,6 +1,6 @@
 /** The node API's view of the runtime, over the CRI. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
+import type { StreamOptions } from '../../api/kinds/core/pod-stream-options.ts';
 import type { Logger } from '../../client/logger.ts';
 import { STREAM_IDLE_MS } from '../../client/upgrade.ts';
 import { CriError, type CriClient } from '../cri/client.ts';

@@ -1,8 +1,8 @@
 /** The parts of the node API that answer a GET with one text. */
-import type { Pod } from '../../api/core/pod.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { DocumentName } from './node-path.ts';
 import { NodeApiError } from './node-api-error.ts';
+import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 /** What other parts of the agent know about the host. A text is in Prometheus' exposition format. */
 export interface StatisticsSource {

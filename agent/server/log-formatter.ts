@@ -1,5 +1,5 @@
 /** Turns raw CRI log bytes into what the reader asked for. */
-import type { LogStream } from '../../api/core/pod-log-options.ts';
+import type { LogStream } from '../../api/kinds/core/pod-log-options.ts';
 import { fixedNanoseconds, LINE_END, parseLogLine } from '../pods/logs/log-line.ts';
 
 export interface LogFormat {

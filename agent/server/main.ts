@@ -1,8 +1,6 @@
 /** The node API, put together: its certificate, what it shows, and how long it serves. */
-import type { TokenReview } from '../../api/authentication/token-review.ts';
-import type { SubjectAccessReview } from '../../api/authorization/subject-access-review.ts';
 import type { ApiClient } from '../../client/api-client.ts';
-import { subjectAccessReviews, tokenReviews } from '../../client/resources.ts';
+import { subjectAccessReviews, tokenReviews } from '../../client/resources.gen.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { AgentConfig } from '../config.ts';
 import type { CriClient } from '../cri/client.ts';
@@ -20,6 +18,8 @@ import type { NodeApiState } from '../node/node-api-state.ts';
 import { CriNodeRuntime } from './cri-node-runtime.ts';
 import type { DocumentSources } from './documents.ts';
 import { NodeServer, type ServingCertificate } from './node-server.ts';
+import type { TokenReview } from '../../api/types/authentication/v1.gen.ts';
+import type { SubjectAccessReview } from '../../api/types/authorization/v1.gen.ts';
 
 export interface NodeApiOptions extends Omit<DocumentSources, 'configuration'> {
   readonly config: AgentConfig;

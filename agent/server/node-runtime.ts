@@ -1,5 +1,5 @@
 /** What the node API asks of the container runtime. `agent/server/cri-node-runtime.ts` answers it over the CRI. */
-import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
+import type { StreamOptions } from '../../api/kinds/core/pod-stream-options.ts';
 
 export interface ContainerLogState {
   /** Where the runtime writes the container's log, or '' when it writes none. */

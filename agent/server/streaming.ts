@@ -6,8 +6,7 @@ import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createWebSocketStream } from 'ws';
-import type { Pod } from '../../api/core/pod.ts';
-import { readStreamOptions, type StreamOptions } from '../../api/core/pod-stream-options.ts';
+import { readStreamOptions, type StreamOptions } from '../../api/kinds/core/pod-stream-options.ts';
 import {
   joinConnections,
   requestUpgrade,
@@ -30,6 +29,7 @@ import {
   type CommandOptions,
 } from './web-socket-command.ts';
 import { own, setOwn } from '../../api/machinery/own.ts';
+import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 interface StreamParts {
   readonly pods: PodDirectory;

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer, type RawData, type ServerOptions } from 'ws';
 import { internalError } from '../../api/machinery/status-error.ts';
-import type { StreamOptions } from '../../api/core/pod-stream-options.ts';
+import type { StreamOptions } from '../../api/kinds/core/pod-stream-options.ts';
 import { holdOpen, LINGER_IDLE_MS } from '../../client/upgrade.ts';
 import { SpdyClient, type SpdyStream } from './spdy-client.ts';
 

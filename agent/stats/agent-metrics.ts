@@ -3,8 +3,6 @@
  * (https://kubernetes.io/docs/reference/instrumenting/metrics/). The parts of the agent tell what they do; what can be read
  * is read when it is asked for.
  */
-import type { ContainerStatus } from '../../api/core/pod-status.ts';
-import type { Pod } from '../../api/core/pod.ts';
 import { kubernetesVersion } from '../../api/version.ts';
 import { readHostUsage, readOwnFiles, readProcess } from '../host/proc.ts';
 import type { CertificatePurpose, RenewalMetrics } from '../join/rotation.ts';
@@ -12,6 +10,7 @@ import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { PodMetrics, PodOperation, ProbeOutcome } from '../pods/sync/pod-metrics.ts';
 import { Exposition } from './exposition.ts';
 import { Counter, Histogram } from './series.ts';
+import type { ContainerStatus, Pod } from '../../api/types/core/v1.gen.ts';
 
 /** `count` bounds, each `factor` times the one before. */
 const exponential = (first: number, factor: number, count: number): number[] =>

@@ -1,11 +1,11 @@
 /** `/metrics/cadvisor`: the series of cAdvisor that dashboards and alerts are made of, under its names and labels. */
-import type { Pod } from '../../api/core/pod.ts';
 import type { HostUsage, InterfaceCounters } from '../host/proc.ts';
 import { PAUSE_IMAGE } from '../images/carried.ts';
 import type { CgroupLimits } from '../host/cgroup-tree.ts';
 import { containerLimits, podLimits } from '../resources/compute.ts';
 import { Exposition, labelText, type Labels } from './exposition.ts';
 import type { Measured, PodUsage } from './pod-usage.ts';
+import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 /** A cgroup with cAdvisor's labels; `container` is '' but for containers, `pod` is '' above the pods. */
 interface Row {

@@ -1,11 +1,10 @@
 /** What the pods of this host use, read from their cgroups: what the summary and the metrics are made of. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ContainerStatus } from '../../api/core/pod-status.ts';
-import type { Pod } from '../../api/core/pod.ts';
 import { readInterfaces, type InterfaceCounters } from '../host/proc.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import { firstProcess, readCpuUsage, readUsage, type CgroupUsage, type CpuUsage } from '../host/cgroup-usage.ts';
+import type { ContainerStatus, Pod } from '../../api/types/core/v1.gen.ts';
 
 /** A cgroup that was read, and when. */
 export interface Measured {

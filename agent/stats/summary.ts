@@ -1,5 +1,4 @@
 /** The summary of what a node and its pods use: `stats.k8s.io/v1alpha1` Summary, which the kubelet serves at `/stats/summary`. */
-import type { Pod } from '../../api/core/pod.ts';
 import type { DiskMeter } from '../host/meters.ts';
 import type { HostUsage, InterfaceCounters, ProcessUsage } from '../host/proc.ts';
 import { containerLimits } from '../resources/compute.ts';
@@ -7,6 +6,7 @@ import type { CgroupUsage } from '../host/cgroup-usage.ts';
 import type { Rate } from './cpu-rates.ts';
 import type { Held } from './held.ts';
 import type { ContainerUsage, Measured, PodUsage } from './pod-usage.ts';
+import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 export interface Disks {
   /** That of pods' storage and logs. */

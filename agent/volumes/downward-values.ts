@@ -1,10 +1,8 @@
 /** What the downward API shows of a pod: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/ */
-import type { Container } from '../../api/core/container.ts';
-import type { Pod } from '../../api/core/pod.ts';
-import { containerLimit } from '../../api/core/pod-resources.ts';
-import type { ResourceFieldSelector } from '../../api/core/references.ts';
+import { containerLimit } from '../../api/domain/pod-resources.ts';
 import { parseQuantity } from '../../api/machinery/quantity.ts';
 import { own } from '../../api/machinery/own.ts';
+import type { Container, Pod, ResourceFieldSelector } from '../../api/types/core/v1.gen.ts';
 
 /** Text in double quotes with Go's escapes, as upstream's `%q`. */
 function quoted(text: string): string {

@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
-import type { Pod } from '../../api/core/pod.ts';
 import { quantityValue } from '../../api/machinery/quantity.ts';
 import { mountTmpfs } from '../host/mounts.ts';
 import { modeFor } from '../host/volume-helper/ownership.ts';
 import { DISK_MODE, makeVolumeDirectory, TMPFS_MODE } from './volume-directory.ts';
 import type { VolumePlugin } from './volume-plugin.ts';
+import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 /** emptyDir: a directory on the node's disk, or a tmpfs with `medium: Memory`. */
 export const emptyDir: VolumePlugin = {

@@ -1,9 +1,6 @@
 /** The volumes of the pods on this host, laid out below `<data dir>/pods` as the kubelet lays them out. */
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Container, VolumeMount } from '../../api/core/container.ts';
-import type { Pod } from '../../api/core/pod.ts';
-import type { Volume } from '../../api/core/volume.ts';
 import { MAX_TIMER_MS } from '../../client/deadline.ts';
 import type { Logger } from '../../client/logger.ts';
 import { hasCode, isThere } from '../host/files.ts';
@@ -24,6 +21,7 @@ import { secret } from './secret.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
 import { expandSubPath } from './sub-path-expression.ts';
 import type { VolumeContext, VolumePlugin } from './volume-plugin.ts';
+import type { Container, Pod, Volume, VolumeMount } from '../../api/types/core/v1.gen.ts';
 
 export interface HostPodVolumesOptions {
   /** Absolute; `/var/lib/kedge/agent/pods`. */

@@ -1,6 +1,5 @@
 /** Where volumes and environment variables get configMaps and secrets from: the api-server, cached while pods use them. */
-import type { ConfigMap } from '../../api/core/config-map.ts';
-import type { Secret } from '../../api/core/secret.ts';
+import type { ConfigMap, Secret } from '../../api/types/core/v1.gen.ts';
 
 export interface ObjectSource {
   /** Undefined when it is not there. Throws StatusError on any other failure. */

@@ -1,6 +1,5 @@
 /** What the life of a pod needs of volumes. */
-import type { Container } from '../../api/core/container.ts';
-import type { Pod } from '../../api/core/pod.ts';
+import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
 /** A bind mount for a container, as the CRI takes it. */
 export interface ContainerMount {

@@ -1,17 +1,17 @@
 /** What the volumes hold that the agent writes itself: files made of configMaps, secrets, tokens and the pod's own fields. */
-import type { Pod } from '../../api/core/pod.ts';
-import type {
-  ConfigMapProjection,
-  DownwardAPIVolumeFile,
-  KeyToPath,
-  ProjectedVolumeSource,
-  SecretProjection,
-  ServiceAccountTokenProjection,
-} from '../../api/core/volume.ts';
 import type { VolumeFile, VolumeFiles } from './atomic-writer.ts';
 import { containerResource, podField, type Resources } from './downward-values.ts';
 import type { ObjectSource } from './object-source.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
+import type {
+  ConfigMapProjection,
+  DownwardAPIVolumeFile,
+  KeyToPath,
+  Pod,
+  ProjectedVolumeSource,
+  SecretProjection,
+  ServiceAccountTokenProjection,
+} from '../../api/types/core/v1.gen.ts';
 
 /** Where projections take their content from. */
 export interface ProjectionSources {
@@ -138,12 +138,12 @@ async function tokenFile(
 }
 
 export async function projectedFiles(
-  { sources = [] }: ProjectedVolumeSource,
+  { sources }: ProjectedVolumeSource,
   from: ProjectionSources,
   volume: Projecting,
 ): Promise<VolumeFiles> {
   const parts = await Promise.all(
-    sources.map(async (source): Promise<VolumeFiles> => {
+    (sources ?? []).map(async (source): Promise<VolumeFiles> => {
       if (source.configMap) return configMapFiles(source.configMap, from, volume);
       if (source.secret) return secretFiles(source.secret, from, volume);
       if (source.downwardAPI) return downwardFiles(source.downwardAPI.items, from, volume);

@@ -1,7 +1,6 @@
 /** The frame that every type of volume fits in: a plugin a type, a file a plugin. */
-import type { Pod } from '../../api/core/pod.ts';
-import type { Volume } from '../../api/core/volume.ts';
 import type { AskVolumeHelper } from '../host/volume-helper/requests.ts';
+import type { Pod, Volume } from '../../api/types/core/v1.gen.ts';
 
 /** One volume of one pod, while something is done to it. */
 export interface VolumeContext {

@@ -1,7 +1,6 @@
 /** The volumes whose files the agent writes: they differ in where the files come from and in the medium. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Volume } from '../../api/core/volume.ts';
 import { readTextIfThere } from '../host/files.ts';
 import { mountTmpfs } from '../host/mounts.ts';
 import { modeFor } from '../host/volume-helper/ownership.ts';
@@ -9,6 +8,7 @@ import { writeVolume, type VolumeFiles } from './atomic-writer.ts';
 import { DEFAULT_MODE, type Projecting } from './projection.ts';
 import { DISK_MODE, makeVolumeDirectory, TMPFS_MODE } from './volume-directory.ts';
 import type { VolumeContext, VolumePlugin } from './volume-plugin.ts';
+import type { Volume } from '../../api/types/core/v1.gen.ts';
 
 export interface WrittenVolume {
   readonly source: VolumePlugin['source'];

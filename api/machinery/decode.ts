@@ -6,7 +6,7 @@
 import { unknownField } from './json-text.ts';
 import type { Decoded, Decoder, KubeObject } from './kind.ts';
 import { MAX_PROBLEMS } from './limits.ts';
-import type { Shape, TSchema } from './schema.ts';
+import type { Shape } from './schema.ts';
 import { QuantityError, canonicalQuantity, roundUpToMilli } from './quantity.ts';
 import { invalid } from './field-error.ts';
 import { badRequest, invalidObject, type StatusError } from './status-error.ts';
@@ -332,7 +332,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
 }
 
 /** A decoder for a schema, compiled at its first use. The decoder throws DecodeError. */
-export function decoderOf<T>(schema: TSchema): Decoder<T> {
+export function decoderOf<T>(schema: Shape): Decoder<T> {
   let compiled: Compiled | undefined;
   return (value) => {
     compiled ??= new Compiler().compile(schema);

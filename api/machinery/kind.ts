@@ -3,9 +3,9 @@
  * validation, defaulting, pruning, OpenAPI, tables, discovery and the REST verbs are all driven by it. Adding a kind is
  * adding its file and a line in `api/registry.ts`.
  */
-import type { ObjectMeta } from '../meta/object-meta.ts';
-import type { TSchema } from './schema.ts';
+import type { Shape } from './schema.ts';
 import type { FieldError } from './field-error.ts';
+import type { ObjectMeta } from '../types/meta/v1.gen.ts';
 
 /** Any API object: what every kind has in common. */
 export interface KubeObject {
@@ -73,7 +73,7 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
   readonly namespaced: boolean;
-  readonly schema: TSchema;
+  readonly schema: Shape;
   /** From parsed JSON; most callers want `decodeObject` around it. Throws DecodeError. */
   readonly decode: Decoder<T>;
   readonly verbs: readonly Verb[];

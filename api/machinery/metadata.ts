@@ -1,8 +1,8 @@
 /** The rules for `metadata`, which are the same for every kind. */
-import type { ObjectMeta } from '../meta/object-meta.ts';
 import { addErrors, type FieldError, forbidden, invalid, required, tooLong } from './field-error.ts';
 import { MAX_ERRORS } from './limits.ts';
 import { validateLabelName, validateLabelValue, validateQualifiedName } from './names.ts';
+import type { ObjectMeta } from '../types/meta/v1.gen.ts';
 
 /** All annotations of an object together, keys and values: 256 KiB. */
 const MAX_ANNOTATIONS_BYTES = 262_144;

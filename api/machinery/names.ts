@@ -3,7 +3,7 @@
  * upstream's words; none means that the text is fine.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { type AddressFlaw, addressFlaws, IpAddress, type RangeFlaw, rangeFlaws } from './address.ts';
+import { type AddressFlaw, addressFlaws, IpAddress, type RangeFlaw, rangeFlaws } from '../domain/address.ts';
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const LABEL_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';

@@ -1,108 +1,107 @@
 /**
- * The vocabulary in which every kind of the Kubernetes API is defined: TypeBox schemas that carry, besides types, what
- * OpenAPI calls `x-kubernetes-*`: how lists merge. Everything that needs to know the shape of an object (decoding, pruning,
- * OpenAPI, strategic merge patch, server-side apply) walks these schemas.
+ * The vocabulary in which the types of the Kubernetes API are described: what OpenAPI says of a value, what it calls
+ * `x-kubernetes-*` (how lists and maps merge), and a field's number in protobuf. Everything that needs to know the shape of an
+ * object (decoding, pruning, OpenAPI, strategic merge patch, protobuf) walks these shapes. `api/types` has them, generated.
  */
-import * as Type from 'typebox';
-import type { Static, TOptional, TProperties, TSchema } from 'typebox';
-
-export type { Static, TSchema };
 
 /** How a list merges: `x-kubernetes-list-type`, `-list-map-keys`, `-patch-merge-key` and `-patch-strategy`. */
 export interface ListMerge {
   readonly listType?: 'atomic' | 'set' | 'map';
   readonly listMapKeys?: readonly string[];
   readonly patchMergeKey?: string;
-  readonly patchStrategy?: 'merge' | 'replace' | 'retainKeys' | 'merge,retainKeys';
+  readonly patchStrategy?: 'merge' | 'replace' | 'retainKeys' | 'merge,retainKeys' | 'replace,retainKeys';
 }
 
-/** What a struct's field may carry when it is not a list: `x-kubernetes-patch-strategy` and `x-kubernetes-map-type`. */
-export interface FieldMerge {
-  readonly patchStrategy?: 'retainKeys' | 'replace';
+/** A value of the API: the keywords say which. A field's shape is that of its type, with what the field adds to it. */
+export interface Shape extends ListMerge {
+  readonly type?: 'string' | 'boolean' | 'integer' | 'number' | 'object' | 'array';
+  readonly format?: ScalarFormat;
+  readonly enum?: readonly string[];
+  /** Of a struct: its OpenAPI definition name, its fields, and the names of those that are required. */
+  readonly definition?: string;
+  readonly properties?: Readonly<Record<string, Field>>;
+  readonly required?: readonly string[];
+  readonly items?: Shape;
+  readonly additionalProperties?: Shape;
   readonly mapType?: 'atomic' | 'granular';
+  /** Of an optional scalar: its zero value is kept (a pointer upstream); others vanish when they are `""`, `0` or `false`. */
+  readonly pointer?: boolean;
+  /** Of an optional field: it is serialized even when it was not given: `{}`, `null`, `""` or `0`, as its type says. */
+  readonly always?: boolean;
 }
+
+export interface Field extends Shape {
+  /** In protobuf; of a field of an embedded message, the message's number and the field's in it. */
+  readonly number?: FieldNumber;
+  readonly isRequired: boolean;
+}
+
+export type FieldNumber = number | readonly [embedded: number, field: number];
 
 /** Scalars that JSON cannot tell apart from a plain string or number; the walkers dispatch on it. */
 export type ScalarFormat =
   'int32' | 'int64' | 'double' | 'byte' | 'date-time' | 'micro-time' | 'quantity' | 'int-or-string';
 
-export const string = () => Type.String();
-export const boolean = () => Type.Boolean();
-export const int32 = () => Type.Integer({ format: 'int32' });
-export const int64 = () => Type.Integer({ format: 'int64' });
-export const double = () => Type.Number({ format: 'double' });
+export const string: Shape = { type: 'string' };
+export const boolean: Shape = { type: 'boolean' };
+export const int32: Shape = { type: 'integer', format: 'int32' };
+export const int64: Shape = { type: 'integer', format: 'int64' };
+export const double: Shape = { type: 'number', format: 'double' };
 /** Base64 text. */
-export const bytes = () => Type.String({ format: 'byte' });
+export const bytes: Shape = { type: 'string', format: 'byte' };
 /** RFC 3339, seconds. */
-export const time = () => Type.String({ format: 'date-time' });
+export const time: Shape = { type: 'string', format: 'date-time' };
 /** RFC 3339, microseconds. */
-export const microTime = () => Type.String({ format: 'micro-time' });
+export const microTime: Shape = { type: 'string', format: 'micro-time' };
 /** A number with a suffix, such as `100m` or `2Gi`; kept as canonical text. JSON numbers are accepted and become text. */
-export const quantity = () => Type.String({ format: 'quantity' });
+export const quantity: Shape = { type: 'string', format: 'quantity' };
 /** A port number or name, a count or a percentage. */
-export const intOrString = () => Type.Unsafe<number | string>({ format: 'int-or-string' });
-/** One of a closed set of words. */
-export const oneOf = <const V extends string>(...values: V[]) => Type.Unsafe<V>({ type: 'string', enum: values });
+export const intOrString: Shape = { format: 'int-or-string' };
 /** Any JSON value, kept as it came. */
-export const anyJson = () => Type.Unsafe<unknown>({ 'x-kubernetes-preserve-unknown-fields': true });
+export const anyJson: Shape = {};
 /** Any JSON object, kept as it came. */
-export const anyObject = () =>
-  Type.Unsafe<Record<string, unknown>>({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
-
+export const anyObject: Shape = { type: 'object' };
+/** One of a closed set of words. */
+export const oneOf = (...words: readonly string[]): Shape => ({ type: 'string', enum: words });
 /** An object with free keys and values of one type. */
-export const mapOf = <V extends TSchema>(value: V, merge: FieldMerge = {}) =>
-  Type.Unsafe<Record<string, Static<V>>>({ type: 'object', additionalProperties: value, ...merge });
-export const stringMap = (merge: FieldMerge = {}) => mapOf(string(), merge);
+export const mapOf = (value: Shape): Shape => ({ type: 'object', additionalProperties: value });
+export const list = (items: Shape): Shape => ({ type: 'array', items });
 
-/** A list without a declared merge behaviour: replaced as a whole. */
-export const list = <I extends TSchema>(item: I, merge: ListMerge = {}) => Type.Array(item, { ...merge });
-/** A list that is replaced as a whole. */
-export const atomic = <I extends TSchema>(item: I, merge: ListMerge = {}) =>
-  Type.Array(item, { listType: 'atomic', ...merge });
-/** A list of scalars without order or duplicates. */
-export const setOf = <I extends TSchema>(item: I, merge: ListMerge = {}) =>
-  Type.Array(item, { listType: 'set', ...merge });
-/** A list whose items are told apart by `keys`; `merge` adds what strategic merge patch knows of it. */
-export const mapList = <I extends TSchema>(item: I, keys: readonly string[], merge: ListMerge = {}) =>
-  Type.Array(item, { listType: 'map', listMapKeys: keys, ...merge });
-/** The common case of a map list: strategic merge patch merges it by the same single key. */
-export const merged = <I extends TSchema>(item: I, key: string) =>
-  mapList(item, [key], { patchMergeKey: key, patchStrategy: 'merge' });
+type FieldKeywords = Omit<Shape, 'type' | 'format' | 'enum' | 'properties' | 'required' | 'items'>;
 
-/** A field's schema with field-level merge behaviour that its struct does not have by itself. */
-export const field = <S extends TSchema>(schema: S, merge: FieldMerge): S => ({ ...schema, ...merge });
+/** A field inherits from its type's shape, whose fields are only made when somebody looks at them. */
+const field = (number: FieldNumber | undefined, isRequired: boolean, shape: Shape, keywords?: FieldKeywords): Field =>
+  Object.assign(Object.create(shape) as Shape, { number, isRequired, ...keywords });
 
-/** An optional scalar whose zero value is kept (a pointer upstream); others vanish when they are `""`, `0` or `false`. */
-export const pointer = <S extends TSchema>(schema: S): S => ({ ...schema, pointer: true });
-/** An optional field that is serialized even when it was not given: `{}`, `null`, `""` or `0`, as its type says. */
-export const always = <S extends TSchema>(schema: S): S => ({ ...schema, always: true });
+export const required = (number: FieldNumber | undefined, shape: Shape, keywords?: FieldKeywords): Field =>
+  field(number, true, shape, keywords);
+export const optional = (number: FieldNumber | undefined, shape: Shape, keywords?: FieldKeywords): Field =>
+  field(number, false, shape, keywords);
 
-type Optionals<O extends TProperties> = { [K in keyof O]: TOptional<O[K]> };
-
-/** A struct of the API: `name` is its OpenAPI definition name; `required` and `optional` are its fields. */
-export function struct<R extends TProperties, O extends TProperties>(
-  name: string,
-  required: R,
-  optional: O,
-  extensions: { readonly mapType?: 'atomic' } = {},
-): Type.TObject<R & Optionals<O>> {
-  const others = Object.entries(optional).map(([key, schema]) => [key, Type.Optional(schema)] as const);
-  const properties: Record<string, TSchema> = { ...required, ...Object.fromEntries(others) };
-  return Type.Object(properties, { definition: name, ...extensions }) as unknown as Type.TObject<R & Optionals<O>>;
-}
-
-/** A schema as the walkers look at it: its keywords, whatever its static type. */
-export interface Shape extends ListMerge {
-  readonly type?: string;
-  readonly format?: string;
-  readonly enum?: readonly string[];
-  /** Of a struct: its OpenAPI definition name. */
-  readonly definition?: string;
-  readonly properties?: Readonly<Record<string, Shape>>;
-  readonly required?: readonly string[];
-  readonly items?: Shape;
-  readonly additionalProperties?: Shape;
-  readonly mapType?: 'atomic' | 'granular';
-  readonly pointer?: boolean;
-  readonly always?: boolean;
+/**
+ * A struct of the API: `definition` is its OpenAPI name. Its fields are made at their first use: a server works with some
+ * hundred of the types, a client with none, and types may contain themselves.
+ */
+export function struct(
+  definition: string,
+  fields: () => Readonly<Record<string, Field>>,
+  keywords: Pick<Shape, 'mapType'> = {},
+): Shape {
+  let made: { readonly properties: Readonly<Record<string, Field>>; readonly required: readonly string[] } | undefined;
+  const make = () => {
+    const properties = fields();
+    const required = Object.entries(properties).filter(([, { isRequired }]) => isRequired);
+    return { properties, required: required.map(([name]) => name) };
+  };
+  return {
+    type: 'object',
+    definition,
+    ...keywords,
+    get properties() {
+      return (made ??= make()).properties;
+    },
+    get required() {
+      return (made ??= make()).required;
+    },
+  };
 }

@@ -1,8 +1,8 @@
 /** Label and field selectors: their text, their objects, and what they match. */
-import type { LabelSelector } from '../meta/label-selector.ts';
 import { type FieldError, forbidden, invalid, required } from './field-error.ts';
 import { validateLabelValue, validateQualifiedName } from './names.ts';
 import { own } from './own.ts';
+import type { LabelSelector } from '../types/meta/v1.gen.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -2,9 +2,9 @@
  * Failures of the API: a Kubernetes `Status` that is thrown. The server answers with it, the client throws what it was
  * answered. The factories give the code, reason, message and details of upstream's `apierrors`.
  */
-import type { Status } from '../meta/status.ts';
 import type { FieldError } from './field-error.ts';
 import { MAX_ERRORS } from './limits.ts';
+import type { Status } from '../types/meta/v1.gen.ts';
 
 export class StatusError extends Error {
   override readonly name = 'StatusError';

@@ -1,7 +1,7 @@
 /** What is under the listener: the registry over the store, the write path, and the API of the server's own parts. */
 import type { Kind } from '../../api/machinery/kind.ts';
-import { events } from '../../api/core/event.ts';
-import { services } from '../../api/core/service.ts';
+import { events } from '../../api/kinds/core/event.ts';
+import { services } from '../../api/kinds/core/service.ts';
 import { kinds as allKinds } from '../../api/registry.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Store } from '../store/store.ts';

@@ -1,5 +1,5 @@
 /** Who may do what on this server, put together: authentication, authorization, admission and the reviews about them. */
-import { serviceAccounts } from '../../api/core/service-account.ts';
+import { serviceAccounts } from '../../api/kinds/core/service-account.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
 import type { Action } from './http/action.ts';
 import { admissionPlugins } from './admission/plugins.ts';

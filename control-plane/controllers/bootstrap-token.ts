@@ -1,9 +1,9 @@
 /** The token cleaner: deletes bootstrap tokens that have expired. */
-import type { Secret } from '../../api/core/secret.ts';
 import { isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { Informer, splitKey } from '../../client/informer.ts';
 import { createQueue, type ControllerContext } from './context.ts';
-import { secrets } from '../../client/resources.ts';
+import { secrets } from '../../client/resources.gen.ts';
+import type { Secret } from '../../api/types/core/v1.gen.ts';
 
 const NAMESPACE = 'kube-system';
 const TYPE = 'bootstrap.kubernetes.io/token';

@@ -4,7 +4,7 @@ export interface StatusCondition {
   readonly status: string;
   readonly reason?: string;
   readonly message?: string;
-  readonly lastTransitionTime?: string;
+  readonly lastTransitionTime?: string | null;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Which resources the api-server serves at the moment, those of CustomResourceDefinitions included. */
 import type { ApiClient } from '../../client/api-client.ts';
-import type { APIGroupList, APIResourceList } from '../../api/meta/discovery.ts';
 import type { Resource } from '../../client/resource.ts';
+import type { APIGroupList, APIResourceList } from '../../api/types/meta/v1.gen.ts';
 
 export interface DiscoveredResource extends Resource {
   readonly verbs: readonly string[];

@@ -1,15 +1,4 @@
 /** The pictures of the cluster that the controllers share: each kind is listed, watched and parsed once for all of them. */
-import type { Deployment } from '../../api/apps/deployment.ts';
-import type { ReplicaSet } from '../../api/apps/replica-set.ts';
-import type { CertificateSigningRequest } from '../../api/certificates/certificate-signing-request.ts';
-import type { Lease } from '../../api/coordination/lease.ts';
-import type { Endpoints } from '../../api/core/endpoints.ts';
-import type { Namespace } from '../../api/core/namespace.ts';
-import type { Node } from '../../api/core/node.ts';
-import type { Pod } from '../../api/core/pod.ts';
-import type { ServiceAccount } from '../../api/core/service-account.ts';
-import type { Service } from '../../api/core/service.ts';
-import type { EndpointSlice } from '../../api/discovery/endpoint-slice.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
@@ -31,7 +20,12 @@ import {
   replicaSets,
   serviceAccounts,
   services,
-} from '../../client/resources.ts';
+} from '../../client/resources.gen.ts';
+import type { Deployment, ReplicaSet } from '../../api/types/apps/v1.gen.ts';
+import type { CertificateSigningRequest } from '../../api/types/certificates/v1.gen.ts';
+import type { Lease } from '../../api/types/coordination/v1.gen.ts';
+import type { Endpoints, Namespace, Node, Pod, Service, ServiceAccount } from '../../api/types/core/v1.gen.ts';
+import type { EndpointSlice } from '../../api/types/discovery/v1.gen.ts';
 
 /** What is kept of a Lease: node Leases change every ten seconds. */
 export interface LeaseView extends Owned {

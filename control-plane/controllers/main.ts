@@ -34,7 +34,7 @@ import {
   replicaSets,
   serviceAccounts,
   services,
-} from '../../client/resources.ts';
+} from '../../client/resources.gen.ts';
 
 export interface ControllersOptions {
   /** As user `system:kube-controller-manager`, or another who may do everything that the controllers do. */

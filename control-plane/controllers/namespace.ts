@@ -1,12 +1,12 @@
 /** The Namespace controller: empties a namespace that is being deleted, pods before all else, and then lets it go. */
-import type { Namespace, NamespaceCondition } from '../../api/core/namespace.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
 import { timeOf } from '../../api/machinery/time.ts';
 import { StatusError, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { withCondition } from './conditions.ts';
 import { createQueue, type ControllerContext } from './context.ts';
 import { discoverResources, resourceId, type DiscoveredResource } from './discovery.ts';
-import { namespaces, pods } from '../../client/resources.ts';
+import { namespaces, pods } from '../../client/resources.gen.ts';
+import type { Namespace, NamespaceCondition } from '../../api/types/core/v1.gen.ts';
 
 const FINALIZER = 'kubernetes';
 /** How soon a namespace whose pods are still ending is looked at again, when no grace period says more. */

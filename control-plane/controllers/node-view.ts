@@ -1,9 +1,8 @@
 /** What the controllers keep of a node. */
-import type { Taint } from '../../api/core/affinity.ts';
-import type { Node, NodeAddress, NodeCondition } from '../../api/core/node.ts';
 import type { Labels } from '../../api/machinery/selectors.ts';
 import type { Interner } from './intern.ts';
 import { ownedView, type Owned } from './owned.ts';
+import type { Node, NodeAddress, NodeCondition, Taint } from '../../api/types/core/v1.gen.ts';
 
 export interface NodeView extends Owned {
   readonly labels: Labels;

@@ -1,7 +1,7 @@
 /** What ownership and garbage collection need to know of any object. */
 import type { KubeObject } from '../../api/machinery/kind.ts';
-import type { OwnerReference } from '../../api/meta/object-meta.ts';
 import type { Interner } from './intern.ts';
+import type { OwnerReference } from '../../api/types/meta/v1.gen.ts';
 
 export interface Owned {
   readonly namespace: string;

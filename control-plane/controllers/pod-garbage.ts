@@ -3,7 +3,7 @@ import { timeOf } from '../../api/machinery/time.ts';
 import { isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { createQueue, type ControllerContext } from './context.ts';
 import { isTerminated, type PodView } from './pod-view.ts';
-import { nodes as nodeResource, pods as podResource } from '../../client/resources.ts';
+import { nodes as nodeResource, pods as podResource } from '../../client/resources.gen.ts';
 
 /** Upstream's --terminated-pod-gc-threshold. */
 export const TERMINATED_LIMIT = 12_500;

@@ -1,9 +1,8 @@
 /** What the controllers keep of a pod. */
-import type { Toleration } from '../../api/core/affinity.ts';
-import type { Pod } from '../../api/core/pod.ts';
 import type { Labels } from '../../api/machinery/selectors.ts';
 import type { Interner } from './intern.ts';
 import { controllerOf, ownedView, type Owned } from './owned.ts';
+import type { Pod, Toleration } from '../../api/types/core/v1.gen.ts';
 
 /** A port that a container names or opens, for named target ports of Services. */
 export interface PodPort {

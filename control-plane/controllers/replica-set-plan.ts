@@ -1,10 +1,10 @@
 /** What a ReplicaSet has to do: which pods to adopt, release, create and delete, and what its status is. */
-import type { ReplicaSet, ReplicaSetStatus } from '../../api/apps/replica-set.ts';
 import { selectorFrom } from '../../api/machinery/selectors.ts';
 import { timeOf } from '../../api/machinery/time.ts';
 import { withCondition, withoutCondition } from './conditions.ts';
 import { availableInMs, isActive, type PodView } from './pod-view.ts';
 import { matchesLabels } from './selector.ts';
+import type { ReplicaSet, ReplicaSetStatus } from '../../api/types/apps/v1.gen.ts';
 
 /** At most so many pods are created or deleted in one round. */
 export const BURST_REPLICAS = 500;

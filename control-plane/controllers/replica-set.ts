@@ -1,7 +1,4 @@
 /** The ReplicaSet controller: keeps as many pods of a template as are asked for. */
-import type { ReplicaSet, ReplicaSetStatus } from '../../api/apps/replica-set.ts';
-import type { Pod } from '../../api/core/pod.ts';
-import type { PodTemplateSpec } from '../../api/core/pod-spec.ts';
 import { selectorFrom } from '../../api/machinery/selectors.ts';
 import { isNotFound } from '../../api/machinery/status-error.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
@@ -19,7 +16,9 @@ import {
   type ReplicaSetPlan,
 } from './replica-set-plan.ts';
 import { slowStart } from './slow-start.ts';
-import { pods as podResource, replicaSets as resource } from '../../client/resources.ts';
+import { pods as podResource, replicaSets as resource } from '../../client/resources.gen.ts';
+import type { ReplicaSet, ReplicaSetStatus } from '../../api/types/apps/v1.gen.ts';
+import type { Pod, PodTemplateSpec } from '../../api/types/core/v1.gen.ts';
 
 const API_VERSION = 'apps/v1';
 const KIND = 'ReplicaSet';

@@ -1,9 +1,9 @@
 /** Gives each namespace its ServiceAccount `default` and the ConfigMap by which pods trust the api-server. */
-import type { ConfigMap } from '../../api/core/config-map.ts';
 import { isAlreadyExists } from '../../api/machinery/status-error.ts';
 import { Informer, splitKey } from '../../client/informer.ts';
 import { createQueue, isNamespaceTerminating, type ControllerContext } from './context.ts';
-import { configMaps, serviceAccounts } from '../../client/resources.ts';
+import { configMaps, serviceAccounts } from '../../client/resources.gen.ts';
+import type { ConfigMap } from '../../api/types/core/v1.gen.ts';
 
 const ACCOUNT = 'default';
 const CONFIG_MAP = 'kube-root-ca.crt';

@@ -1,5 +1,5 @@
 /** What a Secret with a service account's token must hold. */
-import type { Secret } from '../../api/core/secret.ts';
+import type { Secret } from '../../api/types/core/v1.gen.ts';
 
 export const TOKEN_SECRET_TYPE = 'kubernetes.io/service-account-token';
 

@@ -1,8 +1,7 @@
 /** Fills the Secrets of type kubernetes.io/service-account-token, and deletes them when their account has gone. */
-import type { Secret } from '../../api/core/secret.ts';
 import { isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { Informer, objectKey } from '../../client/informer.ts';
-import { secrets, serviceAccounts } from '../../client/resources.ts';
+import { secrets, serviceAccounts } from '../../client/resources.gen.ts';
 import { createQueue, type ControllerContext } from './context.ts';
 import {
   filledTokenSecret,
@@ -11,6 +10,7 @@ import {
   type TokenSecretOptions,
   type TokenSecretView,
 } from './token-secret-plan.ts';
+import type { Secret } from '../../api/types/core/v1.gen.ts';
 
 /** Follows these Secrets and the accounts until the signal is aborted. */
 export async function runTokenSecretController(context: ControllerContext, options: TokenSecretOptions): Promise<void> {

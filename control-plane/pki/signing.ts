@@ -21,7 +21,7 @@ import {
 } from '@peculiar/x509';
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
-import { CertificateRequestError, type CertificateRequest } from '../../api/certificates/certificate-request.ts';
+import { CertificateRequestError, type CertificateRequest } from '../../api/kinds/certificates/certificate-request.ts';
 import type { KeyPair } from './pem-files.ts';
 
 const SECOND_MS = 1000;

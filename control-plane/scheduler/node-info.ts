@@ -1,10 +1,9 @@
 /** A node as the scheduler sees it: what it has, what is taken, and what it asks of pods. */
-import type { Taint } from '../../api/core/affinity.ts';
-import { clash, type HostPort } from '../../api/core/host-ports.ts';
-import type { Node } from '../../api/core/node.ts';
+import { clash, type HostPort } from '../../api/domain/host-ports.ts';
 import { quantityValue } from '../../api/machinery/quantity.ts';
 import type { PodInfo } from './pod-info.ts';
 import { addResources, parseResources, subtractResources, type Resources } from './resources.ts';
+import type { Node, Taint } from '../../api/types/core/v1.gen.ts';
 
 /** What the scheduler's informer keeps of a Node. */
 export interface NodeFacts {

@@ -1,9 +1,7 @@
 /** What the scheduler keeps of a pod: a handful of numbers and the rules that decide where it may go. */
-import type { Toleration } from '../../api/core/affinity.ts';
-import type { NodeSelector, PreferredSchedulingTerm } from '../../api/core/affinity.ts';
-import { hostPorts, type HostPort } from '../../api/core/host-ports.ts';
-import type { Pod } from '../../api/core/pod.ts';
+import { hostPorts, type HostPort } from '../../api/domain/host-ports.ts';
 import { podRequests, type Resources } from './resources.ts';
+import type { NodeSelector, Pod, PreferredSchedulingTerm, Toleration } from '../../api/types/core/v1.gen.ts';
 
 /** A pod as far as the node that runs it is concerned. */
 export interface PodInfo {

@@ -1,8 +1,8 @@
 /** Amounts of resources as plain numbers. */
-import type { Pod } from '../../api/core/pod.ts';
-import { podRequest, requestedResources } from '../../api/core/pod-resources.ts';
+import { podRequest, requestedResources } from '../../api/domain/pod-resources.ts';
 import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
 import { own } from '../../api/machinery/own.ts';
+import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 export interface Resources {
   /** Thousandths of a core. */

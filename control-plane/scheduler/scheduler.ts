@@ -1,7 +1,5 @@
 /** The driver: follows pods and nodes, decides for one waiting pod after the other, and binds without waiting in line. */
-import type { Binding } from '../../api/core/binding.ts';
-import type { ObjectReference } from '../../api/core/references.ts';
-import { nodes as nodesResource, pods as podsResource } from '../../client/resources.ts';
+import { nodes as nodesResource, pods as podsResource } from '../../client/resources.gen.ts';
 import { isNotFound } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { EventRecorder } from '../../client/event-recorder.ts';
@@ -14,6 +12,7 @@ import type { ClusterChange, Plugin, WaitingPod } from './plugin.ts';
 import { defaultPlugins } from './plugins/index.ts';
 import { podInfo, type PodInfo } from './pod-info.ts';
 import { SchedulingQueue, type QueuedPod } from './queue.ts';
+import type { Binding, ObjectReference } from '../../api/types/core/v1.gen.ts';
 
 export interface SchedulerOptions {
   readonly client: ApiClient;

@@ -4,11 +4,10 @@ import { once } from 'node:events';
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
-import type { Pod } from '../../api/core/pod.ts';
-import type { Service } from '../../api/core/service.ts';
 import { Cluster } from '../support/cluster.ts';
 import { HELLO_IMAGE, lives, pod, ranOnce } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
+import type { Pod, Service } from '../../api/types/core/v1.gen.ts';
 
 t.setTimeout(4 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-agent' });

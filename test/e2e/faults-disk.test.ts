@@ -4,12 +4,10 @@ import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
 import { run } from '../../agent/host/run.ts';
-import type { ConfigMap } from '../../api/core/config-map.ts';
-import type { Pod } from '../../api/core/pod.ts';
-import type { Service } from '../../api/core/service.ts';
 import { Cluster } from '../support/cluster.ts';
 import { lives, pod } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
+import type { ConfigMap, Pod, Service } from '../../api/types/core/v1.gen.ts';
 
 /** A small disk of its own, that goes when the test has ended. */
 class Disk {

@@ -4,13 +4,11 @@ import { createInterface } from 'node:readline';
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
-import type { ConfigMap } from '../../api/core/config-map.ts';
-import type { Pod } from '../../api/core/pod.ts';
-import type { Service } from '../../api/core/service.ts';
 import { Cluster } from '../support/cluster.ts';
 import { Daemon } from '../support/daemon.ts';
 import { HELLO_IMAGE, lives } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
+import type { ConfigMap, Pod, Service } from '../../api/types/core/v1.gen.ts';
 
 t.setTimeout(4 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-server' });

@@ -3,12 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import type { Node } from '../../api/core/node.ts';
-import type { Pod } from '../../api/core/pod.ts';
 import { run, type ProgramError } from '../../agent/host/run.ts';
 import { lives, pod } from '../support/pods.ts';
 import { SeparateHost } from '../support/separate-host.ts';
 import { eventually } from '../support/wait.ts';
+import type { Node, Pod } from '../../api/types/core/v1.gen.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 

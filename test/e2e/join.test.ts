@@ -2,12 +2,10 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
-import type { Node } from '../../api/core/node.ts';
-import type { Pod } from '../../api/core/pod.ts';
-import type { Service } from '../../api/core/service.ts';
 import { Cluster, ClusterNode } from '../support/cluster.ts';
 import { traces } from '../support/traces.ts';
 import { eventually } from '../support/wait.ts';
+import type { Node, Pod, Service } from '../../api/types/core/v1.gen.ts';
 
 t.setTimeout(3 * 60_000);
 const cluster = await Cluster.start({ name: 'e2e-join' });

@@ -4,12 +4,11 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
-import type { Deployment } from '../../api/apps/deployment.ts';
-import type { Pod } from '../../api/core/pod.ts';
-import type { Service } from '../../api/core/service.ts';
 import { Cluster } from '../support/cluster.ts';
 import { debianKubectl } from '../support/debian-kubectl.ts';
 import { eventually } from '../support/wait.ts';
+import type { Deployment } from '../../api/types/apps/v1.gen.ts';
+import type { Pod, Service } from '../../api/types/core/v1.gen.ts';
 
 const HELLO = path.resolve(import.meta.dirname, '../../examples/hello.yaml');
 t.setTimeout(10 * 60_000);

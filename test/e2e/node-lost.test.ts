@@ -1,11 +1,9 @@
 /** A node stops and comes back; a node is emptied and used again. */
 import t from 'tap';
-import type { Node } from '../../api/core/node.ts';
-import type { Pod } from '../../api/core/pod.ts';
-import type { Service } from '../../api/core/service.ts';
 import { Cluster } from '../support/cluster.ts';
 import { HELLO_IMAGE, lives, pod } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
+import type { Node, Pod, Service } from '../../api/types/core/v1.gen.ts';
 
 t.setTimeout(4 * 60_000);
 const cluster = await Cluster.start({

@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { randomUUID } from 'node:crypto';
-import type { Event } from '../../api/core/event.ts';
-import type { Pod } from '../../api/core/pod.ts';
 import type { KubeObject } from '../../api/machinery/kind.ts';
+import type { Event, Pod } from '../../api/types/core/v1.gen.ts';
 
 type Json = Record<string, unknown>;
 

@@ -1,6 +1,5 @@
 /** Pods for end-to-end tests: of the image that every node carries, and quick to end. */
-import type { Container } from '../../api/core/container.ts';
-import type { Pod } from '../../api/core/pod.ts';
+import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
 export const HELLO_IMAGE = 'kedge.local/hello:1.0';
 
@@ -40,5 +39,5 @@ export const lives = ({ status }: Pod): Running[] =>
   (status?.containerStatuses ?? []).map(({ containerID, restartCount, state }) => ({
     containerID,
     restartCount,
-    startedAt: state?.running?.startedAt,
+    startedAt: state?.running?.startedAt ?? undefined,
   }));

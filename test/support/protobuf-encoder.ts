@@ -1,10 +1,7 @@
 /** Objects to Kubernetes' protobuf, by the same numbers that the decoder reads with. */
 import type { Shape } from '../../api/machinery/schema.ts';
-import { fieldNumbers, messageName } from '../../api/protobuf/decode.ts';
 
 type Json = Record<string, unknown>;
-
-const numbers = fieldNumbers();
 
 function unsigned(value: bigint): Buffer {
   const out: number[] = [];
@@ -22,19 +19,24 @@ export const text = (field: number, value: string) => bytes(field, Buffer.from(v
 /** A whole body: the prefix, the envelope and the object. */
 export function encodeObject(shape: Shape, object: Json): Buffer {
   const type = Buffer.concat([text(1, String(object.apiVersion)), text(2, String(object.kind))]);
-  return Buffer.concat([Buffer.from('k8s\0'), bytes(1, type), bytes(2, struct(messageName(shape), shape, object))]);
+  return Buffer.concat([Buffer.from('k8s\0'), bytes(1, type), bytes(2, struct(shape, object))]);
 }
 
-/** `shape` has the message's fields; that of an embedded message is its parent's. */
-function struct(message: string, shape: Shape, object: Json): Buffer {
-  const fields = numbers.get(message)?.split(' ') ?? [];
-  const parts = fields.map((name, index) => {
-    if (name.startsWith('*')) return bytes(index + 1, struct(name.slice(1), shape, object));
-    const property = shape.properties?.[name];
+function struct(shape: Shape, object: Json): Buffer {
+  const parts: Buffer[] = [];
+  const embedded = new Map<number, Buffer[]>();
+  for (const [name, property] of Object.entries(shape.properties ?? {})) {
+    const { number } = property;
     const value = object[name];
-    return property && value !== undefined ? field(index + 1, property, value) : Buffer.alloc(0);
-  });
-  return Buffer.concat(parts);
+    if (number === undefined || value === undefined) continue;
+    if (typeof number === 'number') {
+      parts.push(field(number, property, value));
+    } else {
+      const [outer, inner] = number;
+      embedded.set(outer, [...(embedded.get(outer) ?? []), field(inner, property, value)]);
+    }
+  }
+  return Buffer.concat([...parts, ...[...embedded].map(([number, inner]) => bytes(number, Buffer.concat(inner)))]);
 }
 
 function field(number: number, shape: Shape, value: unknown): Buffer {
@@ -48,7 +50,7 @@ function field(number: number, shape: Shape, value: unknown): Buffer {
     });
     return Buffer.concat(entries);
   }
-  if (shape.properties) return bytes(number, struct(messageName(shape), shape, value as Json));
+  if (shape.properties) return bytes(number, struct(shape, value as Json));
   return scalar(number, shape, value);
 }
 

@@ -1,7 +1,7 @@
 /** Services as the proxy knows them, made from what the api-server and the EndpointSlice controller would have. */
-import type { ServiceSpec } from '../../api/core/service.ts';
-import { Cidr } from '../../api/machinery/address.ts';
+import { Cidr } from '../../api/domain/address.ts';
 import { serviceEntry, serviceFacts, sliceFacts, type ServiceEntry } from '../../agent/proxy/service-table.ts';
+import type { ServiceSpec } from '../../api/types/core/v1.gen.ts';
 
 export const CLUSTER_CIDR = Cidr.parse('10.42.0.0/16')!;
 export const SERVICE_CIDR = Cidr.parse('10.43.0.0/16')!;

@@ -3,15 +3,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { certificateSigningRequests } from '../../api/certificates/certificate-signing-request.ts';
-import { secrets } from '../../api/core/secret.ts';
+import { certificateSigningRequests } from '../../api/kinds/certificates/certificate-signing-request.ts';
+import { secrets } from '../../api/kinds/core/secret.ts';
 import { newBootstrapToken, secretOf, tokenText } from '../../cli/bootstrap-token.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import { startApiServer } from '../../control-plane/apiserver/main.ts';
 import { defaultServerConfig } from '../../control-plane/config.ts';
 import { openPki, type ClusterPki } from '../../control-plane/pki/cluster-pki.ts';
-import { parseCertificateRequest } from '../../api/certificates/certificate-request.ts';
+import { parseCertificateRequest } from '../../api/kinds/certificates/certificate-request.ts';
 import { signCertificateRequest } from '../../control-plane/pki/signing.ts';
 import { openEmbeddedStore } from '../../control-plane/store/embedded.ts';
 

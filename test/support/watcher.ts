@@ -1,10 +1,10 @@
 /** Follows the configMaps of a cluster and prints the name of each, and of each that is labelled `changed`, as it comes. */
 import { pino } from 'pino';
-import type { ConfigMap } from '../../api/core/config-map.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import { loadKubeconfig } from '../../client/kubeconfig.ts';
-import { configMaps } from '../../client/resources.ts';
+import { configMaps } from '../../client/resources.gen.ts';
+import type { ConfigMap } from '../../api/types/core/v1.gen.ts';
 
 const config = await loadKubeconfig(process.argv[2] ?? '');
 const client = new ApiClient(config);

@@ -1,5 +1,4 @@
 /** A container as the runtime takes it. Pure. */
-import type { Pod } from '../../../api/core/pod.ts';
 import type { ContainerConfig, Image, Mount } from '../../cri/types.ts';
 import { containerResources, type ResourceHost } from '../../resources/compute.ts';
 import type { ContainerMount } from '../../volumes/pod-volumes.ts';
@@ -10,6 +9,7 @@ import { containerLogPath } from '../logs/log-paths.ts';
 import { containerAnnotations, containerLabels } from '../labels.ts';
 import { containerSecurity } from './security-context.ts';
 import { configError } from './start-error.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface ContainerInput {
   readonly pod: Pod;

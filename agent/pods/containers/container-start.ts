@@ -1,9 +1,7 @@
 /** Starts one container: image, environment, mounts, creation, start, postStart. */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Pod } from '../../../api/core/pod.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
-import type { Secret } from '../../../api/core/secret.ts';
 import { VolumeError, type ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { ActionOf, AnyContainer } from '../sync/actions.ts';
 import { containerConfig } from './container-config.ts';
@@ -17,6 +15,7 @@ import { terminationMessageFile } from '../sync/pod-observer.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';
 import { sandboxConfig } from '../sandbox/sandbox-config.ts';
 import { configError, StartError } from './start-error.ts';
+import type { Pod, Secret } from '../../../api/types/core/v1.gen.ts';
 
 const HOSTS_FILE_MODE = 0o644;
 /** Whoever the container runs as may write its termination message. */

@@ -1,10 +1,10 @@
 /** Stops one container: the preStop hook first, within the same grace period. */
-import type { Pod } from '../../../api/core/pod.ts';
 import type { ActionOf } from '../sync/actions.ts';
 import { CriError } from '../../cri/client.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import { liveSandbox, type PodRuntime } from '../sync/observed.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** What the hook has used up of the grace period leaves the container this much at least. */
 const MIN_GRACE_SECONDS = 2;

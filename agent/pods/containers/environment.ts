@@ -1,7 +1,4 @@
 /** A container's environment, from all its sources. */
-import type { EnvFromSource, EnvVar } from '../../../api/core/container.ts';
-import type { Pod } from '../../../api/core/pod.ts';
-import type { Service } from '../../../api/core/service.ts';
 import { containerResource, podField, type Resources } from '../../volumes/downward-values.ts';
 import type { ObjectSource } from '../../volumes/object-source.ts';
 import type { AnyContainer } from '../sync/actions.ts';
@@ -11,6 +8,7 @@ import { containerOf } from '../sync/plan.ts';
 import { serviceVariables } from './service-env.ts';
 import { configError } from './start-error.ts';
 import { own } from '../../../api/machinery/own.ts';
+import type { EnvFromSource, EnvVar, Pod, Service } from '../../../api/types/core/v1.gen.ts';
 
 export interface EnvironmentSources {
   readonly objects: ObjectSource;

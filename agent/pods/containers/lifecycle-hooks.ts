@@ -1,12 +1,12 @@
 /** Runs `postStart` and `preStop`: https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/ */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HTTPGetAction, LifecycleHandler } from '../../../api/core/probe.ts';
 import { MAX_TIMER_MS, withDeadline, type TimeLimit } from '../../../client/deadline.ts';
 import type { CriClient } from '../../cri/client.ts';
 import { httpGet, HttpGetError, type HttpAnswer } from '../../probes/http.ts';
 import { touchTcp } from '../../probes/tcp.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { portNumber } from './ports.ts';
+import type { HTTPGetAction, LifecycleHandler } from '../../../api/types/core/v1.gen.ts';
 
 export interface HookTarget {
   readonly container: AnyContainer;

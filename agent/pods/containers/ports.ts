@@ -1,5 +1,5 @@
 /** Ports of containers, by number or by name. */
-import type { Container } from '../../../api/core/container.ts';
+import type { Container } from '../../../api/types/core/v1.gen.ts';
 
 /** Throws when the container names no such port. */
 export function portNumber(port: number | string, container: Pick<Container, 'name' | 'ports'>): number {

@@ -1,11 +1,11 @@
 /** Who a container runs as, and what it may do: the pod's and the container's security context together. */
-import type { Pod } from '../../../api/core/pod.ts';
 import type { Image, LinuxContainerSecurityContext } from '../../cri/types.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { podFullName } from '../sync/plan.ts';
 import { namespaceOptions } from '../sandbox/sandbox-config.ts';
 import { apparmorProfile, seccompProfile } from './security-profiles.ts';
 import { configError } from './start-error.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** What runc hides and write-protects in /proc and /sys unless the pod asks for an unmasked /proc. */
 const MASKED_PATHS = [

@@ -1,6 +1,6 @@
 /** Seccomp and AppArmor profiles as the runtime takes them. */
-import type { AppArmorProfile, SeccompProfile } from '../../../api/core/security-context.ts';
 import type { SecurityProfile } from '../../cri/types.ts';
+import type { AppArmorProfile, SeccompProfile } from '../../../api/types/core/v1.gen.ts';
 
 /** Where a pod's `localhostProfile` is found: below the kubelet's seccomp directory. */
 const SECCOMP_DIRECTORY = '/var/lib/kubelet/seccomp';

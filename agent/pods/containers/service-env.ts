@@ -1,9 +1,9 @@
 /** The environment variables by which containers find services, as Docker's links named them. */
-import type { Service } from '../../../api/core/service.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { Informer } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
-import { services } from '../../../client/resources.ts';
+import { services } from '../../../client/resources.gen.ts';
+import type { Service } from '../../../api/types/core/v1.gen.ts';
 
 /** Every Service of the cluster, with what the environment of containers says of it. */
 export const linkedServices = (client: ApiClient, logger: Logger): Informer<Service> =>

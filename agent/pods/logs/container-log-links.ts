@@ -1,9 +1,9 @@
 /** `/var/log/containers`: a link for every container to the file that it logs to, where collectors of logs look. */
 import { mkdir, readdir, readlink, rm, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import type { Pod } from '../../../api/core/pod.ts';
 import { hasCode } from '../../host/files.ts';
 import { fittingFileName } from './log-paths.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const SUFFIX = '.log';
 const DIRECTORY_MODE = 0o755;

@@ -1,10 +1,10 @@
 /** The log files of pods, which lie outside of their own directories. */
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { Pod } from '../../../api/core/pod.ts';
 import { hasCode } from '../../host/files.ts';
 import { containerLogPath, podLogDirectory } from './log-paths.ts';
 import type { ObservedContainer } from '../sync/observed.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export const removePodLogs = (logDirectory: string, pod: Pod): Promise<void> =>
   rm(podLogDirectory(logDirectory, pod), { recursive: true, force: true });

@@ -3,7 +3,7 @@
  * where they are longer together than any file system takes, the one that matters least is cut. Pure.
  */
 import path from 'node:path';
-import type { Pod } from '../../../api/core/pod.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** ext4, xfs, tmpfs and most others take 255 bytes. */
 const MAX_FILE_NAME_BYTES = 255;

@@ -1,11 +1,11 @@
 /** The logs of this host's pods, from their rotation to their removal, and the links by which collectors find them. */
-import type { Pod } from '../../../api/core/pod.ts';
 import { withDeadline } from '../../../client/deadline.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { CriClient } from '../../cri/client.ts';
 import type { ContainerLogLinks } from './container-log-links.ts';
 import { removeOrphanedLogs, removePodLogs } from './log-files.ts';
 import { rotateLogs } from './log-rotation.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodLogsOptions {
   readonly cri: CriClient;

@@ -1,6 +1,6 @@
 /** The resolver configuration of a pod: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/ */
-import type { Pod } from '../../../api/core/pod.ts';
 import type { DNSConfig } from '../../cri/types.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface ClusterDns {
   /** Addresses of the cluster's DNS service; none when the cluster has none. */

@@ -1,6 +1,6 @@
 /** The /etc/hosts of a pod's containers. */
-import type { Pod } from '../../../api/core/pod.ts';
 import { podHostName } from './sandbox-config.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const LOOPBACK = [
   '127.0.0.1\tlocalhost',

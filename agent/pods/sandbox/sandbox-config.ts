@@ -1,10 +1,10 @@
 /** A pod as the runtime's sandbox. Pure. */
-import type { Pod } from '../../../api/core/pod.ts';
 import type { DNSConfig, NamespaceOption, PodSandboxConfig, PortMapping } from '../../cri/types.ts';
 import { podLimits } from '../../resources/compute.ts';
 import { podLogDirectory } from '../logs/log-paths.ts';
 import { podLabels } from '../labels.ts';
 import { apparmorProfile, seccompProfile } from '../containers/security-profiles.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface SandboxSettings {
   /** Where pods' logs go: `/var/log/pods`. */

@@ -1,6 +1,5 @@
 /** Makes the sandbox of a pod: its DNS configuration, its cgroup and the directory of its logs come first. */
 import { mkdir, readFile } from 'node:fs/promises';
-import type { Pod } from '../../../api/core/pod.ts';
 import { CriError } from '../../cri/client.ts';
 import { stopSandbox } from '../../cri/remove.ts';
 import { podLogDirectory } from '../logs/log-paths.ts';
@@ -8,6 +7,7 @@ import type { ActionOf } from '../sync/actions.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';
 import { parseResolvConf, podDns } from './dns.ts';
 import { sandboxConfig } from './sandbox-config.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const LOG_DIRECTORY_MODE = 0o755;
 

@@ -1,11 +1,11 @@
 /** The pods that are bound to this node, as the API has them: a cache kept in sync by list and watch. */
-import type { Pod } from '../../../api/core/pod.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
-import { pods } from '../../../client/resources.ts';
+import { pods } from '../../../client/resources.gen.ts';
 import { mirrors } from './mirror-pods.ts';
 import type { SourcedPod } from './pod-source.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface ApiPodsOptions {
   readonly client: ApiClient;

@@ -3,14 +3,14 @@
  * that the api-server refuses is retried and reported, and holds up no other.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pod } from '../../../api/core/pod.ts';
 import { StatusError } from '../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { backoffMs } from '../../../client/backoff.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { logFailure } from '../../../client/outage.ts';
-import { pods } from '../../../client/resources.ts';
+import { pods } from '../../../client/resources.gen.ts';
 import { CONFIG_HASH, CONFIG_MIRROR } from '../labels.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface MirrorPodsOptions {
   readonly client: Pick<ApiClient, 'create' | 'delete'>;

@@ -2,8 +2,8 @@
  * Where a pod comes from, and what follows from that. Whoever brings a pod says so in a type of its own: what is written on
  * the pod's object is its author's, and gives nobody a privilege.
  */
-import type { Pod } from '../../../api/core/pod.ts';
 import { CONFIG_SOURCE } from '../labels.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** `file`: a manifest on this host, which root has put there. */
 export type PodSource = 'api' | 'file';

@@ -1,9 +1,9 @@
 /** Pods out of a folder of manifests: run without the api-server, shown there by mirror pods. */
 import { createHash } from 'node:crypto';
-import type { Pod } from '../../../api/core/pod.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { CONFIG_HASH, CONFIG_MIRROR, CONFIG_SEEN, CONFIG_SOURCE } from '../labels.ts';
 import { ManifestFolder, type ManifestFile } from './manifest-folder.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface StaticPodsOptions {
   readonly directory: string;
@@ -94,10 +94,10 @@ export class StaticPods {
   async #podOf(text: string, file: ManifestFile): Promise<Pod> {
     // The schemas take 13 MB: they are loaded where there is a manifest to read.
     const [{ pods }, { readManifest }, { apiReference }, { SYSTEM_CLASSES }] = await Promise.all([
-      import('../../../api/core/pod.ts'),
+      import('../../../api/kinds/core/pod.ts'),
       import('../../../api/machinery/manifest.ts'),
-      import('../../../api/core/pod-references.ts'),
-      import('../../../api/scheduling/priority-class.ts'),
+      import('../../../api/domain/pod-references.ts'),
+      import('../../../api/kinds/scheduling/priority-class.ts'),
     ]);
     const { object: pod, problems } = readManifest(text, pods, (object) => this.#place(object, file.path));
     const reference = apiReference(pod.spec);

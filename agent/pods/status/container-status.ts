@@ -1,11 +1,10 @@
 /** The status of one container of a pod: what runs of it, what ran before, and what became of what the runtime has lost. */
-import type { Pod } from '../../../api/core/pod.ts';
-import type { ContainerState, ContainerStatus } from '../../../api/core/pod-status.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { isAlive, type ObservedContainer } from '../sync/observed.ts';
 import { isSidecar, type WaitingReason } from '../sync/plan.ts';
 import type { StatusInput } from './status-input.ts';
+import type { ContainerState, ContainerStatus, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const RUNTIME_PREFIX = 'containerd://';
 const NEVER_FOUND = {

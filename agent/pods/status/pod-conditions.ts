@@ -2,12 +2,11 @@
  * The conditions of a pod that the agent answers for.
  * https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
  */
-import type { Pod } from '../../../api/core/pod.ts';
-import type { ContainerStatus, PodCondition, PodStatus } from '../../../api/core/pod-status.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { liveSandbox } from '../sync/observed.ts';
 import { isSidecar } from '../sync/plan.ts';
 import type { StatusInput } from './status-input.ts';
+import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
 export function conditionsOf(
   input: StatusInput,

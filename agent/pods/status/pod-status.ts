@@ -1,6 +1,5 @@
 /** A pod's status as kubectl shows it: a pure function of what is wanted, what is observed and what was said before. */
-import { qosClassOf } from '../../../api/core/pod-resources.ts';
-import type { ContainerStatus, PodStatus } from '../../../api/core/pod-status.ts';
+import { qosClassOf } from '../../../api/domain/pod-resources.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { containerStatus } from './container-status.ts';
@@ -8,6 +7,7 @@ import { liveSandbox } from '../sync/observed.ts';
 import { isSidecar, restarts } from '../sync/plan.ts';
 import { conditionsOf } from './pod-conditions.ts';
 import type { StatusInput } from './status-input.ts';
+import type { ContainerStatus, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
 export function podStatus(input: StatusInput, now: number): PodStatus {
   if (wasRejected(input)) return rejectedStatus(input, now);

@@ -1,8 +1,7 @@
 /** What the status of a pod is made of. */
-import type { Pod } from '../../../api/core/pod.ts';
-import type { PodStatus } from '../../../api/core/pod-status.ts';
 import type { PodRuntime } from '../sync/observed.ts';
 import type { WaitingReason } from '../sync/plan.ts';
+import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
 /** Why the agent itself ended the pod: evicted, past its deadline, not admitted. */
 export interface Verdict {

@@ -3,17 +3,16 @@
  * until it is there. The last that it says of a pod is that the pod may go.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pod } from '../../../api/core/pod.ts';
-import type { PodStatus } from '../../../api/core/pod-status.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { StatusError } from '../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { backoffMs } from '../../../client/backoff.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
-import { pods } from '../../../client/resources.ts';
+import { pods } from '../../../client/resources.gen.ts';
 import type { ApiPods } from '../sources/api-pods.ts';
 import type { SourcedPod } from '../sources/pod-source.ts';
+import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
 /** Where the statuses of pods go, and nothing comes back from: what the API has of a pod is known by its source. */
 export interface StatusSink {

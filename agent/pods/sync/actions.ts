@@ -1,6 +1,6 @@
 /** The steps that a pod's plan is made of. Those of one plan run at the same time; what follows them is planned afresh. */
-import type { Container, EphemeralContainer } from '../../../api/core/container.ts';
 import type { ObservedContainer } from './observed.ts';
+import type { Container, EphemeralContainer } from '../../../api/types/core/v1.gen.ts';
 
 export type ContainerRole = 'init' | 'sidecar' | 'app' | 'ephemeral';
 

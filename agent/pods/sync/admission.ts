@@ -1,15 +1,14 @@
 /** What a node turns away although the pod is bound to it: as the kubelet does, with its reasons and sentences. */
-import type { Pod } from '../../../api/core/pod.ts';
-import type { NodeFeatures } from '../../../api/core/node.ts';
-import { clash, hostPorts, type HostPort } from '../../../api/core/host-ports.ts';
-import { amountOf, podRequest, qosClassOf, requestedResources } from '../../../api/core/pod-resources.ts';
-import { isExtendedResource } from '../../../api/core/resource-validation.ts';
+import { clash, hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
+import { amountOf, podRequest, qosClassOf, requestedResources } from '../../../api/domain/pod-resources.ts';
+import { isExtendedResource } from '../../../api/kinds/core/resource-validation.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
 import type { Pressure } from '../../node/pressure.ts';
 import type { Resources } from '../../volumes/downward-values.ts';
 import { isCritical, type SourcedPod } from '../sources/pod-source.ts';
 import type { Verdict } from '../status/status-input.ts';
 import { own } from '../../../api/machinery/own.ts';
+import type { NodeFeatures, Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface NodeView {
   readonly allocatable: Resources;

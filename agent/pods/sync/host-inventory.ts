@@ -1,11 +1,11 @@
 /** What the host holds of pods, wanted or not: read back from the runtime, the disk and the cgroups. */
-import type { Pod } from '../../../api/core/pod.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { CriClient } from '../../cri/client.ts';
 import type { Container, PodSandbox } from '../../cri/types.ts';
 import type { PodCgroups } from '../../resources/pod-cgroups.ts';
 import type { PodVolumes } from '../../volumes/pod-volumes.ts';
 import { GRACE_PERIOD, POD_NAME, POD_NAMESPACE, POD_UID } from '../labels.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface HostInventoryOptions {
   readonly cri: CriClient;

@@ -2,8 +2,6 @@
  * What to do next for a pod: a pure function of what is wanted, what is observed and the time. Nothing is remembered from
  * one plan to the next but what the runtime itself holds.
  */
-import type { ContainerRestartRule } from '../../../api/core/container.ts';
-import type { Pod } from '../../../api/core/pod.ts';
 import type { AnyContainer, ContainerRole, PodAction } from './actions.ts';
 import { containerHash } from '../labels.ts';
 import {
@@ -14,6 +12,7 @@ import {
   type ObservedSandbox,
   type PodRuntime,
 } from './observed.ts';
+import type { ContainerRestartRule, Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** Why a running container is to be replaced. */
 export interface RestartOrder {

@@ -1,5 +1,4 @@
 /** What the life of every pod needs of the host; made once, shared by all workers. */
-import type { Pod } from '../../../api/core/pod.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { CriClient } from '../../cri/client.ts';
 import type { ImageService } from '../../images/image-service.ts';
@@ -11,6 +10,7 @@ import type { ContainerLogLinks } from '../logs/container-log-links.ts';
 import type { ClusterDns } from '../sandbox/dns.ts';
 import type { EnvironmentSources } from '../containers/environment.ts';
 import type { SandboxSettings } from '../sandbox/sandbox-config.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** `container` is the one that the event is about. */
 export type RecordEvent = (

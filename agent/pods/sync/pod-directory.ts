@@ -1,5 +1,5 @@
 /** The pods of this host, as the node API and the probes look them up. */
-import type { Pod } from '../../../api/core/pod.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodDirectory {
   /** The pods that the host is asked to run or still winds down, with the status that the agent sees now. */

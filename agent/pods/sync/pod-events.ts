@@ -1,9 +1,9 @@
 /** Events about pods and their containers. */
-import type { Pod } from '../../../api/core/pod.ts';
 import { referenceTo, type EventRecorder } from '../../../client/event-recorder.ts';
 import type { ApiPods } from '../sources/api-pods.ts';
 import type { RecordEvent } from './pod-dependencies.ts';
 import type { PodWorkers } from './pod-workers.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** Events of a static pod are about its mirror, when it has one. */
 export const podEvents =

@@ -1,6 +1,5 @@
 /** Carries out the actions of pods' plans. */
 import { rm } from 'node:fs/promises';
-import type { Pod } from '../../../api/core/pod.ts';
 import { removeContainer, removeSandbox, stopSandbox } from '../../cri/remove.ts';
 import type { Executors } from './actions.ts';
 import { startContainer } from '../containers/container-start.ts';
@@ -11,6 +10,7 @@ import type { PodDependencies } from './pod-dependencies.ts';
 import { removeContainerLogs } from '../logs/log-files.ts';
 import { createSandbox } from '../sandbox/sandbox-create.ts';
 import { podLogDirectory } from '../logs/log-paths.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** Executors for one plan: of a pod as it is wanted now, and what was observed of it when the plan was made. */
 export function podExecutors(pod: Pod, runtime: PodRuntime, dependencies: PodDependencies): Executors {

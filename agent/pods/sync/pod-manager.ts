@@ -1,6 +1,4 @@
 /** The pods of this host: gives each that is wanted its worker, and cleans up after those that are gone. */
-import type { Pod } from '../../../api/core/pod.ts';
-import type { PodStatus } from '../../../api/core/pod-status.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { PodLogs } from '../logs/pod-logs.ts';
 import type { ApiPods } from '../sources/api-pods.ts';
@@ -16,6 +14,7 @@ import type { PodDependencies } from './pod-dependencies.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { PodWorker } from './pod-worker.ts';
 import type { PodWorkers } from './pod-workers.ts';
+import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodManagerOptions {
   /** Empty: the manager is the one who fills it. */

@@ -1,5 +1,5 @@
 /** What the life of pods tells those who count. */
-import type { Pod } from '../../../api/core/pod.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export type PodOperation = 'create' | 'sync' | 'terminating';
 export type ProbeOutcome = 'successful' | 'failed' | 'unknown';

@@ -2,8 +2,6 @@
  * Owns the state of one pod: looks at what runs, plans, publishes the status, carries the plan out, looks again. Wake-ups
  * carry no truth; whatever has happened is found by looking.
  */
-import type { Pod } from '../../../api/core/pod.ts';
-import type { PodStatus } from '../../../api/core/pod-status.ts';
 import { MAX_TIMER_MS } from '../../../client/deadline.ts';
 import { logFailure, Outage } from '../../../client/outage.ts';
 import { PodProbes } from '../../probes/pod-probes.ts';
@@ -21,6 +19,7 @@ import { StartError } from '../containers/start-error.ts';
 import type { Verdict } from '../status/status-input.ts';
 import type { StatusSink } from '../status/status-manager.ts';
 import { podStatus } from '../status/pod-status.ts';
+import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodWorkerOptions {
   readonly dependencies: PodDependencies;

@@ -1,10 +1,10 @@
 /** The workers of this host's pods, and what they know: the agent's answer to whoever asks for a pod. */
 import path from 'node:path';
-import type { Pod } from '../../../api/core/pod.ts';
 import { containerLogPath, podLogDirectory } from '../logs/log-paths.ts';
 import { newestContainer } from './observed.ts';
 import type { PodDirectory } from './pod-directory.ts';
 import type { PodWorker } from './pod-worker.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** A look is a few calls of the runtime, of two minutes each at most. */
 const LOOK_LIMIT_MS = 5 * 60_000;

@@ -2,11 +2,9 @@
 import { apiVersionOf } from '../define-kind.ts';
 import type { Kind } from '../kind.ts';
 import type { Shape } from '../schema.ts';
-import { ListMeta } from '../../meta/list-meta.ts';
-import { Status } from '../../meta/status.ts';
-import { DeleteOptions } from '../../meta/delete-options.ts';
 import { describe, describeField } from './descriptions.ts';
 import { own, setOwn } from '../own.ts';
+import { DeleteOptions, ListMeta, Status } from '../../types/meta/v1.gen.ts';
 
 export type OpenApiVersion = 2 | 3;
 export type Json = Record<string, unknown>;
@@ -20,7 +18,7 @@ export const refOf = (name: string, version: OpenApiVersion): Json => ({
 });
 
 /** The definition's name of a list of the kind. */
-export const listDefinition = (kind: Kind): string => `${(kind.schema as Shape).definition ?? kind.kind}List`;
+export const listDefinition = (kind: Kind): string => `${kind.schema.definition ?? kind.kind}List`;
 
 export interface GroupVersionKind {
   readonly group: string;
@@ -53,7 +51,7 @@ export class Definitions {
   }
 
   addKind(kind: Kind): void {
-    const shape = kind.schema as Shape;
+    const shape = kind.schema;
     this.#add(shape, [{ group: kind.group, version: kind.version, kind: kind.kind }]);
     if (!kind.verbs.includes('list')) return;
     const list = `${kind.kind}List`;

@@ -1,6 +1,5 @@
 /** The OpenAPI documents of a set of kinds: version 2 as one document, version 3 as one for each group version. */
 import type { Kind } from '../kind.ts';
-import type { Shape } from '../schema.ts';
 import { Definitions, type Json, type OpenApiVersion, groupVersionsOf } from './definitions.ts';
 import { PathWriter } from './paths.ts';
 
@@ -22,7 +21,7 @@ function build(source: OpenApiSource, kinds: readonly Kind[], version: OpenApiVe
     const kind = known.get(`${group}/${of}/${name}`);
     if (!kind) return undefined;
     definitions.addKind(kind);
-    return (kind.schema as Shape).definition;
+    return kind.schema.definition;
   };
   for (const kind of kinds) definitions.addKind(kind);
   for (const kind of kinds) writer.addKind(kind, definitionOf);

@@ -1,6 +1,5 @@
 /** The paths of the API with what can be done there, for OpenAPI. */
 import type { Kind, Subresource } from '../kind.ts';
-import type { Shape } from '../schema.ts';
 import { type GroupVersionKind, type Json, type OpenApiVersion, listDefinition, refOf } from './definitions.ts';
 import { setOwn } from '../own.ts';
 
@@ -76,7 +75,7 @@ export class PathWriter {
   }
 
   addKind(kind: Kind, definitionOf: (group: string, version: string, kind: string) => string | undefined): void {
-    const definition = (kind.schema as Shape).definition ?? '';
+    const definition = kind.schema.definition ?? '';
     const root = kind.group ? `/apis/${kind.group}/${kind.version}` : `/api/${kind.version}`;
     const home = kind.namespaced ? `${root}/namespaces/{namespace}/${kind.plural}` : `${root}/${kind.plural}`;
     const scope = kind.namespaced ? 'Namespaced' : '';

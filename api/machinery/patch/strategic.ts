@@ -3,7 +3,7 @@
  * that takes directives (`$patch`, `$retainKeys`, `$setElementOrder/x`, `$deleteFromPrimitiveList/x`). Behaves as
  * apimachinery's `strategicpatch`.
  */
-import type { Shape, TSchema } from '../schema.ts';
+import type { Shape } from '../schema.ts';
 import { badRequest, unclassified } from '../status-error.ts';
 import { own, setOwn } from '../own.ts';
 
@@ -21,7 +21,7 @@ const isObject = (value: unknown): value is Json =>
  * A new object that may share parts with `target` and `patch`; neither is changed.
  * Throws StatusError: 400 for a patch that is no object, 500 (as upstream) for a wrong directive or a missing merge key.
  */
-export function applyStrategicPatch(target: Json, patch: unknown, schema: TSchema): Json {
+export function applyStrategicPatch(target: Json, patch: unknown, schema: Shape): Json {
   if (!isObject(patch)) throw badRequest('json: cannot unmarshal into Go value of type map[string]interface {}');
   return mergeMap(target, patch, schema);
 }

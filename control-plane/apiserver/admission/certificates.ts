@@ -3,13 +3,13 @@ import {
   CertificateRequestError,
   parseCertificateRequest,
   type CertificateRequest,
-} from '../../../api/certificates/certificate-request.ts';
-import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
+} from '../../../api/kinds/certificates/certificate-request.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import { PRIVILEGED_GROUP, type User } from '../http/user.ts';
 import type { Authorizer } from '../access/authorization/authorizer.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
+import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
 
 const GROUP = 'certificates.k8s.io';
 const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client';

@@ -1,6 +1,6 @@
-import type { Toleration } from '../../../api/core/affinity.ts';
 import type { AdmissionPlugin } from './plugin.ts';
 import { podOf } from './pod-request.ts';
+import type { Toleration } from '../../../api/types/core/v1.gen.ts';
 
 /** How long pods stay on a node that does not report: upstream's --default-not-ready-toleration-seconds. */
 const TOLERATION_SECONDS = 300;

@@ -1,4 +1,4 @@
-import { namespaces } from '../../../api/core/namespace.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { forbidden, notFound, StatusError } from '../../../api/machinery/status-error.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';

@@ -1,11 +1,12 @@
 /** What an agent may write under its node's identity: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction */
-import type { TokenRequest } from '../../../api/authentication/token-request.ts';
-import { CertificateRequestError, parseCertificateRequest } from '../../../api/certificates/certificate-request.ts';
-import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
-import { nodes, type Node } from '../../../api/core/node.ts';
-import { pods, type Pod } from '../../../api/core/pod.ts';
-import { apiReference } from '../../../api/core/pod-references.ts';
-import { MIRROR_ANNOTATION } from '../../../api/core/pod-update-validation.ts';
+import {
+  CertificateRequestError,
+  parseCertificateRequest,
+} from '../../../api/kinds/certificates/certificate-request.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { apiReference } from '../../../api/domain/pod-references.ts';
+import { MIRROR_ANNOTATION } from '../../../api/kinds/core/pod-update-validation.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
@@ -15,6 +16,9 @@ import type { PodGraph } from '../access/authorization/pod-graph.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { forbiddenNodeLabels } from './node-labels.ts';
+import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
+import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
+import type { Node, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const NODE_LEASE_NAMESPACE = 'kube-node-lease';
 const NODE_SIGNERS = new Set(['kubernetes.io/kubelet-serving', 'kubernetes.io/kube-apiserver-client-kubelet']);

@@ -1,10 +1,10 @@
-import type { Pod } from '../../../api/core/pod.ts';
-import type { PodSpec } from '../../../api/core/pod-spec.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
-import { priorityClasses, type PriorityClass } from '../../../api/scheduling/priority-class.ts';
+import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { podOf } from './pod-request.ts';
+import type { Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
+import type { PriorityClass } from '../../../api/types/scheduling/v1.gen.ts';
 
 interface Priority {
   readonly value: number;

@@ -1,16 +1,15 @@
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
-import { clusterRoles, type ClusterRole } from '../../../api/rbac/cluster-role.ts';
-import type { RoleBinding } from '../../../api/rbac/role-binding.ts';
-import { roles } from '../../../api/rbac/role.ts';
-import type { PolicyRule } from '../../../api/rbac/rules.ts';
+import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
+import { roles } from '../../../api/kinds/rbac/role.ts';
 import { PRIVILEGED_GROUP, type User } from '../http/user.ts';
 import type { Authorizer } from '../access/authorization/authorizer.ts';
 import { describeRules, missingRights } from '../access/authorization/policy-rule.ts';
 import type { RbacAuthorizer } from '../access/authorization/rbac-authorizer.ts';
 import type { RbacIndex } from '../access/authorization/rbac-index.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
+import type { ClusterRole, PolicyRule, RoleBinding } from '../../../api/types/rbac/v1.gen.ts';
 
 const GROUP = 'rbac.authorization.k8s.io';
 

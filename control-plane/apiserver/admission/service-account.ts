@@ -1,14 +1,11 @@
 import { randomInt } from 'node:crypto';
-import type { Container } from '../../../api/core/container.ts';
-import type { Pod } from '../../../api/core/pod.ts';
-import { MIRROR_ANNOTATION } from '../../../api/core/pod-update-validation.ts';
-import type { PodSpec } from '../../../api/core/pod-spec.ts';
-import type { Volume } from '../../../api/core/volume.ts';
+import { MIRROR_ANNOTATION } from '../../../api/kinds/core/pod-update-validation.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import type { ServiceAccountEntry, ServiceAccountIndex } from '../access/authentication/service-account-index.ts';
 import { POD_TOKEN_SECONDS } from '../access/authentication/token-request.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { podOf } from './pod-request.ts';
+import type { Container, Pod, PodSpec, Volume } from '../../../api/types/core/v1.gen.ts';
 
 const DEFAULT_ACCOUNT = 'default';
 const TOKEN_MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';

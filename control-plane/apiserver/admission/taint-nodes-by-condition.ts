@@ -1,5 +1,5 @@
-import type { Node } from '../../../api/core/node.ts';
 import type { AdmissionPlugin } from './plugin.ts';
+import type { Node } from '../../../api/types/core/v1.gen.ts';
 
 const NOT_READY = 'node.kubernetes.io/not-ready';
 

@@ -1,10 +1,9 @@
-import type { Pod } from '../../../api/core/pod.ts';
-import type { PodTemplateSpec } from '../../../api/core/pod-spec.ts';
-import { validateUnprivileged } from '../../../api/core/security-context-validation.ts';
+import { validateUnprivileged } from '../../../api/kinds/core/security-context-validation.ts';
 import type { FieldError } from '../../../api/machinery/field-error.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { invalidObject } from '../../../api/machinery/status-error.ts';
 import type { AdmissionPlugin } from './plugin.ts';
+import type { Pod, PodTemplateSpec } from '../../../api/types/core/v1.gen.ts';
 
 /** Of the kinds that hold a pod template: those with `spec.template`, and PodTemplate with `template`. */
 type Templated = KubeObject & {

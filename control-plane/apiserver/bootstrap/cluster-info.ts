@@ -1,7 +1,8 @@
-import { configMaps, type ConfigMap } from '../../../api/core/config-map.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import { clusterKubeconfig } from '../../pki/kubeconfig.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
+import type { ConfigMap } from '../../../api/types/core/v1.gen.ts';
 
 const NAMESPACE = 'kube-public';
 const NAME = 'cluster-info';

@@ -1,4 +1,4 @@
-import { configMaps } from '../../../api/core/config-map.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { isAlreadyExists } from '../../../api/machinery/status-error.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 

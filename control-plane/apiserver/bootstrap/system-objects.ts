@@ -2,21 +2,20 @@
  * Objects that every cluster has: system namespaces and priority classes, the CA of clients, and the `kubernetes` Service with its
  * endpoints.
  */
-import type { Endpoints } from '../../../api/core/endpoints.ts';
-import { endpoints } from '../../../api/core/endpoints.ts';
-import { namespaces } from '../../../api/core/namespace.ts';
-import type { Service } from '../../../api/core/service.ts';
-import { services } from '../../../api/core/service.ts';
-import type { EndpointSlice } from '../../../api/discovery/endpoint-slice.ts';
-import { endpointSlices } from '../../../api/discovery/endpoint-slice.ts';
+import { endpoints } from '../../../api/kinds/core/endpoints.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { services } from '../../../api/kinds/core/service.ts';
+import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { validateEndpointIP } from '../../../api/machinery/names.ts';
 import { isAlreadyExists } from '../../../api/machinery/status-error.ts';
-import { priorityClasses } from '../../../api/scheduling/priority-class.ts';
+import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { publishClientCa } from './extension-authentication.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
+import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
+import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 /** How often it is made sure that nobody has taken these objects away, as upstream. */
 const RECONCILE_INTERVAL_MS = 10_000;

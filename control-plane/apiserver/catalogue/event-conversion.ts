@@ -1,8 +1,9 @@
 /** Events are stored in the form of the core group and served in two: upstream's `core/v1` <-> `events.k8s.io/v1`. */
-import type { Event as CoreEvent } from '../../../api/core/event.ts';
-import { asCoreEvent, type Event } from '../../../api/events/event.ts';
+import { asCoreEvent } from '../../../api/kinds/events/event.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { Conversion } from './served-resource.ts';
+import type { Event as CoreEvent } from '../../../api/types/core/v1.gen.ts';
+import type { Event } from '../../../api/types/events/v1.gen.ts';
 
 export const eventConversion: Conversion = {
   toStored(object: KubeObject): KubeObject {

@@ -4,7 +4,7 @@ import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { inheritMetadata } from '../../../api/machinery/metadata.ts';
 import { badRequest, StatusError } from '../../../api/machinery/status-error.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
-import type { ObjectMeta } from '../../../api/meta/object-meta.ts';
+import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
 
 export type Stored = KubeObject & { metadata: ObjectMeta; spec?: unknown; status?: unknown };
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import type { Kind, Subresource } from '../../../api/machinery/kind.ts';
-import type { APIGroup, APIGroupList, APIResource, APIResourceList } from '../../../api/meta/discovery.ts';
+import type { APIGroup, APIGroupList, APIResource, APIResourceList } from '../../../api/types/meta/v1.gen.ts';
 
 export interface GroupKinds {
   readonly group: string;

@@ -1,7 +1,7 @@
 /** Bodies of requests to the values that they say: JSON, YAML, or Kubernetes' protobuf, which newer kubectl sends. */
 import { parseBody, type Body } from '../../../api/machinery/body.ts';
 import { findByKind, travellingKinds } from '../../../api/registry.ts';
-import { ProtobufDecoder, type SchemaLookup } from '../../../api/protobuf/decode.ts';
+import { ProtobufDecoder, type SchemaLookup } from '../../../api/machinery/protobuf/decode.ts';
 
 /** Bodies from this length on take long to read: milliseconds, in which nobody else is served. */
 const LONG_BYTES = 64 * 1024;

@@ -1,8 +1,8 @@
 /** Failures as the Status that clients are answered with. */
 import { internalError, serviceUnavailable, StatusError } from '../../../api/machinery/status-error.ts';
-import type { Status } from '../../../api/meta/status.ts';
 import { StoreUnavailableError } from '../../store/store.ts';
 import { indented, type Exchange } from './exchange.ts';
+import type { Status } from '../../../api/types/meta/v1.gen.ts';
 
 /** The Status of a failure. Undefined for one that nobody foresaw: its words belong in the log. */
 export function statusOf(error: unknown): Status | undefined {

@@ -1,8 +1,8 @@
 /** `GET pods/{name}/log`. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { pods } from '../../../api/core/pod.ts';
-import { podLogQuery, readPodLogOptions, validatePodLogOptions } from '../../../api/core/pod-log-options.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { podLogQuery, readPodLogOptions, validatePodLogOptions } from '../../../api/kinds/core/pod-log-options.ts';
 import {
   badRequest,
   internalError,

@@ -1,11 +1,12 @@
 /** The way to a node's API: its address, its port, and the api-server's client certificate. */
 import { Agent } from 'node:https';
 import { isDeepStrictEqual } from 'node:util';
-import { nodes, type Node } from '../../../api/core/node.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
 import { internalError, notFound } from '../../../api/machinery/status-error.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { KubeletIdentity } from '../../pki/kubelet-identity.ts';
 import type { Backend } from './backend.ts';
+import type { Node } from '../../../api/types/core/v1.gen.ts';
 
 /** Which of a node's addresses is taken, the first that there is. */
 const ADDRESS_TYPES = ['InternalIP', 'ExternalIP', 'InternalDNS', 'ExternalDNS', 'Hostname'];

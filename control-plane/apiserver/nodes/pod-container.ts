@@ -1,6 +1,6 @@
 /** Which container of a pod a request means. */
-import type { Pod } from '../../../api/core/pod.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** Upstream's `validateContainer`: the named one, or the only one. Throws a 400. */
 export function chooseContainer(pod: Pod, asked: string): string {

@@ -1,9 +1,9 @@
 /** What `pods/proxy`, `services/proxy` and `nodes/proxy` lead to. */
 import { unescape } from 'node:querystring';
-import { pods } from '../../../api/core/pod.ts';
-import { services } from '../../../api/core/service.ts';
-import { endpointSlices, type Endpoint } from '../../../api/discovery/endpoint-slice.ts';
-import { nodes } from '../../../api/core/node.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { services } from '../../../api/kinds/core/service.ts';
+import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
 import { badRequest, forbidden, notFound, serviceUnavailable } from '../../../api/machinery/status-error.ts';
 import type { Authorizer } from '../access/authorization/authorizer.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
@@ -12,6 +12,7 @@ import type { RequestInfo } from '../http/request-info.ts';
 import type { Backend } from './backend.ts';
 import type { NodeBackends } from './node-backend.ts';
 import { proxyableAddress, proxyableHost } from './proxyable.ts';
+import type { Endpoint } from '../../../api/types/discovery/v1.gen.ts';
 
 /** `NAME`, `NAME:PORT` or `SCHEME:NAME:PORT`. */
 export interface ProxyName {
@@ -73,11 +74,11 @@ export function serviceBackend(api: LocalApi, info: RequestInfo): Backend {
   const reachable = api
     .list(endpointSlices, info.namespace)
     .filter((slice) => slice.metadata?.labels?.[SERVICE_NAME_LABEL] === name && slice.addressType !== 'FQDN')
-    .flatMap(({ ports = [], endpoints = [] }) =>
-      ports
+    .flatMap(({ ports, endpoints }) =>
+      (ports ?? [])
         .filter((candidate) => (candidate.name ?? '') === portName && candidate.port)
         .flatMap((candidate) =>
-          endpoints
+          (endpoints ?? [])
             .filter((endpoint) => endpoint.conditions?.ready !== false)
             .flatMap((endpoint) => podAddress(api, info.namespace, endpoint) ?? [])
             .map((host) => ({ host, port: candidate.port ?? 0 })),

@@ -4,7 +4,7 @@
  */
 import { lookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import { Cidr, IpAddress } from '../../../api/machinery/address.ts';
+import { Cidr, IpAddress } from '../../../api/domain/address.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 
 const NOT_ALLOWED = 'address not allowed';

@@ -1,8 +1,8 @@
 /** `pods/{name}/exec`, `attach` and `portforward`: connections that are handed through to the pod's node. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { pods } from '../../../api/core/pod.ts';
-import { readStreamOptions, streamQuery } from '../../../api/core/pod-stream-options.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { readStreamOptions, streamQuery } from '../../../api/kinds/core/pod-stream-options.ts';
 import { badRequest, forbidden, notFound } from '../../../api/machinery/status-error.ts';
 import type { Connector } from '../http/action.ts';
 import type { Authorizer } from '../access/authorization/authorizer.ts';

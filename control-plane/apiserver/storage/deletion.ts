@@ -4,8 +4,8 @@ import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { conflict, invalidObject } from '../../../api/machinery/status-error.ts';
 import { notSupported, type FieldError } from '../../../api/machinery/field-error.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
-import type { DeleteOptions } from '../../../api/meta/delete-options.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
+import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 
 export type Deletion =
   /** Goes at once. */

@@ -5,12 +5,12 @@
 import { isIPv4 } from 'node:net';
 import { invalid } from '../../../api/machinery/field-error.ts';
 import { internalError, invalidObject } from '../../../api/machinery/status-error.ts';
-import type { Service } from '../../../api/core/service.ts';
-import { needsClusterIP, needsHealthCheckPort, needsNodePort } from '../../../api/core/service-rules.ts';
+import { needsClusterIP, needsHealthCheckPort, needsNodePort } from '../../../api/kinds/core/service-rules.ts';
 import { NumberPool } from './number-pool.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import { settleIPFamilies } from './service-ip-families.ts';
 import type { Reservation, Reserver } from './write.ts';
+import type { Service } from '../../../api/types/core/v1.gen.ts';
 
 export interface ServiceNetwork {
   /** As `10.43.0.0/16`. */

@@ -1,21 +1,21 @@
 /** What an update may change and how it is checked, by the subresource that it comes through. */
-import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
 import {
   prepareApprovalUpdate,
   validateConditions,
   validateConditionsUpdate,
-} from '../../../api/certificates/certificate-signing-request.ts';
-import type { Pod } from '../../../api/core/pod.ts';
-import { prepareEphemeralContainersUpdate } from '../../../api/core/pod-strategy.ts';
+} from '../../../api/kinds/certificates/certificate-signing-request.ts';
+import { prepareEphemeralContainersUpdate } from '../../../api/kinds/core/pod-strategy.ts';
 import {
   validateEphemeralContainersUpdate,
   validateFixedAnnotations,
-} from '../../../api/core/pod-update-validation.ts';
+} from '../../../api/kinds/core/pod-update-validation.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { FieldError } from '../../../api/machinery/field-error.ts';
 import type { Kind, StoredPart } from '../../../api/machinery/kind.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
+import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface UpdateStrategy {
   /** What becomes of the present object when the client wants another. */

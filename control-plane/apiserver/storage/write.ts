@@ -6,7 +6,6 @@ import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import { invalid } from '../../../api/machinery/field-error.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
 import { alreadyExists, conflict, invalidObject, notFound, tooLarge } from '../../../api/machinery/status-error.ts';
-import type { DeleteOptions } from '../../../api/meta/delete-options.ts';
 import { ConflictError } from '../../store/store.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission/plugin.ts';
 import { isDeletedBy, planDeletion } from './deletion.ts';
@@ -16,6 +15,7 @@ import type { User } from '../http/user.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from './cache/entry.ts';
 import { updateStrategy, type UpdatedPart } from './update-strategy.ts';
+import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 
 /** Upstream's store retries a colliding generated name, and a patch that met a conflict, this often. */
 const MAX_NAME_ATTEMPTS = 8;

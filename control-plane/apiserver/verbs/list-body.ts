@@ -1,7 +1,6 @@
 /** The bodies of lists: the buffers of the cache in a row, with a few bytes around them. */
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import { writeYaml } from '../../../api/machinery/yaml-writer.ts';
-import type { ListMeta } from '../../../api/meta/list-meta.ts';
 import { ClientGoneError, isClosed, written } from '../http/back-pressure.ts';
 import { indented, type Exchange } from '../http/exchange.ts';
 import type { MetaVersion } from '../http/negotiate.ts';
@@ -9,6 +8,7 @@ import { PARTIAL_HEADS } from './partial-metadata.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from '../storage/cache/entry.ts';
 import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
+import type { ListMeta } from '../../../api/types/meta/v1.gen.ts';
 
 /** Up to this length a list is one buffer and one write. */
 const SHORT_BYTES = 64 * 1024;

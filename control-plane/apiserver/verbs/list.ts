@@ -1,6 +1,5 @@
 /** Lists: which objects one shows. `list-body.ts` sends them. */
 import { gone, StatusError } from '../../../api/machinery/status-error.ts';
-import type { ListMeta } from '../../../api/meta/list-meta.ts';
 import { CompactedError } from '../../store/store.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { writeToken } from '../storage/continue-token.ts';
@@ -10,6 +9,7 @@ import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import { keyPrefix, type Entry } from '../storage/cache/entry.ts';
 import { parseSelection, type Selection } from './selection.ts';
+import type { ListMeta } from '../../../api/types/meta/v1.gen.ts';
 
 /** Serves the lists of one api-server. */
 export class ListServer {

@@ -2,7 +2,7 @@
 import { parseBody } from '../../../api/machinery/body.ts';
 import { decodePatched, invalidPatch, jsonType, type Decodable } from '../../../api/machinery/decode.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
-import type { TSchema } from '../../../api/machinery/schema.ts';
+import type { Shape } from '../../../api/machinery/schema.ts';
 import { MAX_PROBLEMS } from '../../../api/machinery/limits.ts';
 import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
@@ -22,7 +22,7 @@ const PATCH_TYPES: ReadonlyMap<string, PatchType> = new Map([
 
 const OPERATION_FIELDS = new Set(['op', 'path', 'from', 'value']);
 
-type Patchable<T> = Decodable<T> & { readonly schema: TSchema };
+type Patchable<T> = Decodable<T> & { readonly schema: Shape };
 
 /** Reads the patch and its type off the request. Throws 415 for types that are not known. */
 export async function readPatch(exchange: Exchange, validation: FieldValidation): Promise<PatchRequest> {
@@ -81,7 +81,7 @@ export class PatchRequest {
     return object;
   }
 
-  #patched(kind: { readonly schema: TSchema }, old: Stored, reparse: () => Stored): unknown {
+  #patched(kind: { readonly schema: Shape }, old: Stored, reparse: () => Stored): unknown {
     switch (this.#type) {
       case 'json':
         return applyJsonPatch(reparse(), this.#patch);

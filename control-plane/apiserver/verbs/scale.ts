@@ -3,8 +3,7 @@ import { decodeObject } from '../../../api/machinery/decode.ts';
 import { invalid } from '../../../api/machinery/field-error.ts';
 import { formatSelector, selectorFrom } from '../../../api/machinery/selectors.ts';
 import { invalidObject, notFound } from '../../../api/machinery/status-error.ts';
-import { scales, type Scale } from '../../../api/autoscaling/scale.ts';
-import type { LabelSelector } from '../../../api/meta/label-selector.ts';
+import { scales } from '../../../api/kinds/autoscaling/scale.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { ObjectHandlers } from './object-handlers.ts';
 import { placeObject, type Stored } from '../catalogue/object-meta.ts';
@@ -12,6 +11,8 @@ import { readPatch } from './patch-request.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
 import type { ObjectWriter } from '../storage/write.ts';
+import type { Scale } from '../../../api/types/autoscaling/v1.gen.ts';
+import type { LabelSelector } from '../../../api/types/meta/v1.gen.ts';
 
 interface Scalable extends Stored {
   readonly spec: { replicas?: number; readonly selector?: LabelSelector };

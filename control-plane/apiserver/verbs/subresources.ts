@@ -9,9 +9,6 @@ import {
   notAcceptable,
   notFound,
 } from '../../../api/machinery/status-error.ts';
-import type { Binding } from '../../../api/core/binding.ts';
-import type { Pod } from '../../../api/core/pod.ts';
-import type { Eviction } from '../../../api/policy/eviction.ts';
 import { findByKind } from '../../../api/registry.ts';
 import type { Action, Actions } from '../http/action.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -26,6 +23,8 @@ import { validateDeleteOptions } from '../storage/deletion.ts';
 import { isStoredPart } from '../storage/update-strategy.ts';
 import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
 import type { ObjectWriter } from '../storage/write.ts';
+import type { Binding, Pod } from '../../../api/types/core/v1.gen.ts';
+import type { Eviction } from '../../../api/types/policy/v1.gen.ts';
 
 export interface SubresourceParts {
   readonly registry: Registry;

@@ -4,11 +4,11 @@ import { cannotHandle, decoderOf, DecodeError } from '../../../api/machinery/dec
 import { notSupported } from '../../../api/machinery/field-error.ts';
 import { parseInt64 } from '../../../api/machinery/query-integer.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
-import { DeleteOptions } from '../../../api/meta/delete-options.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import { isTrue } from '../http/request-info.ts';
+import { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 

@@ -1,19 +1,19 @@
 /** The CertificateSigningRequest controllers: approve what needs no human, sign what is approved, forget what is done. */
 import { isDeepStrictEqual } from 'node:util';
-import type {
-  CertificateSigningRequest,
-  CertificateSigningRequestCondition,
-} from '../../../api/certificates/certificate-signing-request.ts';
 import {
   CertificateRequestError,
   parseCertificateRequest,
   type CertificateRequest,
-} from '../../../api/certificates/certificate-request.ts';
+} from '../../../api/kinds/certificates/certificate-request.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { createQueue, type ControllerContext } from '../context.ts';
 import { SIGNERS, expiryOf, planApproval, signerObjection, type Approval } from './signers.ts';
-import { certificateSigningRequests as resource, subjectAccessReviews } from '../../../client/resources.ts';
+import { certificateSigningRequests as resource, subjectAccessReviews } from '../../../client/resources.gen.ts';
+import type {
+  CertificateSigningRequest,
+  CertificateSigningRequestCondition,
+} from '../../../api/types/certificates/v1.gen.ts';
 
 /** Makes the certificate (PEM) of a request with the cluster's CA. Throws when it must not be signed. */
 export type SignRequest = (

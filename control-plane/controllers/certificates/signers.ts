@@ -1,10 +1,10 @@
 /** What the built-in signers sign, and what is approved without a human. https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests */
-import type { CertificateRequest } from '../../../api/certificates/certificate-request.ts';
+import type { CertificateRequest } from '../../../api/kinds/certificates/certificate-request.ts';
 import type {
   CertificateSigningRequest,
   CertificateSigningRequestSpec,
-} from '../../../api/certificates/certificate-signing-request.ts';
-import type { NodeAddress } from '../../../api/core/node.ts';
+} from '../../../api/types/certificates/v1.gen.ts';
+import type { NodeAddress } from '../../../api/types/core/v1.gen.ts';
 
 export const KUBELET_CLIENT = 'kubernetes.io/kube-apiserver-client-kubelet';
 export const KUBELET_SERVING = 'kubernetes.io/kubelet-serving';

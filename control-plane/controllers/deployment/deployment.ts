@@ -1,6 +1,4 @@
 /** The Deployment controller: carries out what `plan.ts` decides. */
-import type { Deployment } from '../../../api/apps/deployment.ts';
-import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
 import { selectorFrom } from '../../../api/machinery/selectors.ts';
 import { isAlreadyExists, isNotFound } from '../../../api/machinery/status-error.ts';
 import { referenceTo } from '../../../client/event-recorder.ts';
@@ -13,7 +11,8 @@ import { isRolling, replicasOf } from './numbers.ts';
 import { reconcileDeployment, type DeploymentAction, type DeploymentPlan } from './plan.ts';
 import { REVISION, isSameTemplate } from './revision.ts';
 import { isComplete, progressing } from './status.ts';
-import { deployments, replicaSets as replicaSetResource } from '../../../client/resources.ts';
+import { deployments, replicaSets as replicaSetResource } from '../../../client/resources.gen.ts';
+import type { Deployment, ReplicaSet } from '../../../api/types/apps/v1.gen.ts';
 
 const API_VERSION = 'apps/v1';
 const KIND = 'Deployment';

@@ -1,8 +1,7 @@
 /** The arithmetic of a Deployment: how many pods more or fewer than asked for there may be, and how growth is shared out. */
-import type { Deployment } from '../../../api/apps/deployment.ts';
-import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
 import { scaledValue } from '../../../api/machinery/int-or-string.ts';
 import { own } from '../../../api/machinery/own.ts';
+import type { Deployment, ReplicaSet } from '../../../api/types/apps/v1.gen.ts';
 
 export const DESIRED_REPLICAS = 'deployment.kubernetes.io/desired-replicas';
 export const MAX_REPLICAS = 'deployment.kubernetes.io/max-replicas';

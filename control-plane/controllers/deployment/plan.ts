@@ -2,8 +2,6 @@
  * What a Deployment does next, given its ReplicaSets. Every decision looks at the state as it is; what is done shows up as
  * new state, and then the next decision is made. The rules are those of upstream's deployment controller.
  */
-import type { Deployment, DeploymentStatus } from '../../../api/apps/deployment.ts';
-import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
 import { withCondition, findCondition } from '../conditions.ts';
 import { controllerReference } from '../owned.ts';
 import { isTerminated, type PodView } from '../pod-view.ts';
@@ -39,6 +37,7 @@ import {
   rolloutStatus,
 } from './status.ts';
 import { own } from '../../../api/machinery/own.ts';
+import type { Deployment, DeploymentStatus, ReplicaSet } from '../../../api/types/apps/v1.gen.ts';
 
 export interface DeploymentState {
   readonly deployment: Deployment;

@@ -1,10 +1,9 @@
 /** How the ReplicaSets of a Deployment are told apart and counted: template hash and revision annotations. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Deployment } from '../../../api/apps/deployment.ts';
-import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
-import type { PodTemplateSpec } from '../../../api/core/pod-spec.ts';
 import { oldestFirst } from './numbers.ts';
 import { setOwn } from '../../../api/machinery/own.ts';
+import type { Deployment, ReplicaSet } from '../../../api/types/apps/v1.gen.ts';
+import type { PodTemplateSpec } from '../../../api/types/core/v1.gen.ts';
 
 export const TEMPLATE_HASH_LABEL = 'pod-template-hash';
 export const REVISION = 'deployment.kubernetes.io/revision';

@@ -1,9 +1,8 @@
 /** The status of a Deployment: counts, and the conditions Available, Progressing and ReplicaFailure with upstream's reasons. */
-import type { Deployment, DeploymentCondition, DeploymentStatus } from '../../../api/apps/deployment.ts';
-import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { findCondition, withCondition, withoutCondition } from '../conditions.ts';
 import { fenceposts, replicasOf, totalOf, totalReplicas } from './numbers.ts';
+import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } from '../../../api/types/apps/v1.gen.ts';
 
 export const PROGRESSING = 'Progressing';
 export const NEW_REPLICA_SET_AVAILABLE = 'NewReplicaSetAvailable';

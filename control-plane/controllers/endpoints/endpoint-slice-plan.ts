@@ -1,10 +1,10 @@
 /** Which EndpointSlices a Service needs, and how to get there from those it has with as little rewriting as possible. */
 import { isDeepStrictEqual } from 'node:util';
 import { isIPv6 } from 'node:net';
-import type { Service, ServicePort } from '../../../api/core/service.ts';
-import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/discovery/endpoint-slice.ts';
 import { controllerReference } from '../owned.ts';
 import { isTerminated, type PodView } from '../pod-view.ts';
+import type { Service, ServicePort } from '../../../api/types/core/v1.gen.ts';
+import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
 export const CONTROLLER_NAME = 'endpointslice-controller.k8s.io';

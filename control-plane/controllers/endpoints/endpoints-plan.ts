@@ -1,9 +1,14 @@
 /** The Endpoints object of a Service: the same addresses as in its EndpointSlices, in the older shape. */
 import { isIPv6 } from 'node:net';
-import type { EndpointAddress, EndpointPort, Endpoints, EndpointSubset } from '../../../api/core/endpoints.ts';
-import type { Service } from '../../../api/core/service.ts';
 import { isTerminated, type PodView } from '../pod-view.ts';
 import { HEADLESS, resolveTargetPort } from './endpoint-slice-plan.ts';
+import type {
+  EndpointAddress,
+  EndpointPort,
+  EndpointSubset,
+  Endpoints,
+  Service,
+} from '../../../api/types/core/v1.gen.ts';
 
 export const ENDPOINTS_MANAGED_BY = 'endpoints.kubernetes.io/managed-by';
 const OVER_CAPACITY = 'endpoints.kubernetes.io/over-capacity';

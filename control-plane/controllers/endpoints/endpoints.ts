@@ -1,8 +1,5 @@
 /** The EndpointSlice and Endpoints controllers: which addresses stand behind each Service. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Endpoints } from '../../../api/core/endpoints.ts';
-import type { EndpointSlice } from '../../../api/discovery/endpoint-slice.ts';
-import type { Service } from '../../../api/core/service.ts';
 import { isAlreadyExists, isNotFound } from '../../../api/machinery/status-error.ts';
 import { objectKey, splitKey } from '../../../client/informer.ts';
 import { createQueue, isNamespaceTerminating, type ControllerContext } from '../context.ts';
@@ -11,8 +8,10 @@ import type { PodView } from '../pod-view.ts';
 import { matchesLabels } from '../selector.ts';
 import { CONTROLLER_NAME, MANAGED_BY, SERVICE_NAME, reconcileEndpointSlices } from './endpoint-slice-plan.ts';
 import { ENDPOINTS_MANAGED_BY, desiredEndpoints } from './endpoints-plan.ts';
-import { endpointSlices, endpoints as endpointsResource } from '../../../client/resources.ts';
+import { endpointSlices, endpoints as endpointsResource } from '../../../client/resources.gen.ts';
 import { own } from '../../../api/machinery/own.ts';
+import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
+import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 const ZONE = 'topology.kubernetes.io/zone';
 

@@ -4,11 +4,10 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { isIPv6 } from 'node:net';
-import type { EndpointAddress, Endpoints } from '../../../api/core/endpoints.ts';
-import type { Service } from '../../../api/core/service.ts';
-import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/discovery/endpoint-slice.ts';
 import { controllerReference } from '../owned.ts';
 import { MANAGED_BY, SERVICE_NAME, type SlicePlan } from './endpoint-slice-plan.ts';
+import type { EndpointAddress, Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
+import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 export const MIRROR_NAME = 'endpointslicemirroring-controller.k8s.io';
 const SKIP_MIRROR = 'endpointslice.kubernetes.io/skip-mirror';

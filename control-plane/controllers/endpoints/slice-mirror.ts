@@ -1,12 +1,12 @@
 /** The EndpointSlice mirroring controller: Endpoints that are written by hand reach the proxies as slices. */
-import type { EndpointSlice } from '../../../api/discovery/endpoint-slice.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { objectKey } from '../../../client/informer.ts';
-import { endpointSlices } from '../../../client/resources.ts';
+import { endpointSlices } from '../../../client/resources.gen.ts';
 import { createQueue, isNamespaceTerminating, type ControllerContext } from '../context.ts';
 import { Expectations } from '../expectations.ts';
 import { MANAGED_BY, SERVICE_NAME, type SlicePlan } from './endpoint-slice-plan.ts';
 import { isMirrored, MIRROR_NAME, mirrorEndpoints } from './slice-mirror-plan.ts';
+import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 /** Follows Endpoints and Services until the signal is aborted. The informers run elsewhere. */
 export async function runSliceMirrorController(context: ControllerContext): Promise<void> {

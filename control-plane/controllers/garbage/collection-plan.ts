@@ -1,7 +1,7 @@
 /** What becomes of an object, given what is known of its owners and dependents. The rules are upstream's `attemptToDeleteItem`. */
-import type { OwnerReference } from '../../../api/meta/object-meta.ts';
 import type { Owned } from '../owned.ts';
 import { FOREGROUND, ORPHAN, isDeletingDependents } from './object-graph.ts';
+import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
 
 /** `waiting`: it is being deleted in the foreground, and its dependents have to go first. */
 export type OwnerState = 'present' | 'absent' | 'waiting';

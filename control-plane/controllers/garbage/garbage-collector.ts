@@ -2,7 +2,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
-import type { OwnerReference } from '../../../api/meta/object-meta.ts';
 import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
@@ -12,6 +11,7 @@ import { Interner } from '../intern.ts';
 import { ownedView, type Owned } from '../owned.ts';
 import { planCollection, type Collection, type OwnerState } from './collection-plan.ts';
 import { ORPHAN, ObjectGraph, isDeletingDependents, isOrphaningDependents } from './object-graph.ts';
+import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
 
 /** How often it is asked which kinds there are. */
 const DISCOVERY_PERIOD_MS = 60_000;

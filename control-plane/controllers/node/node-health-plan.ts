@@ -1,8 +1,7 @@
 /** What the control plane says about a node that stays silent, and which taints go with a node's conditions. */
-import type { Taint } from '../../../api/core/affinity.ts';
-import type { NodeCondition } from '../../../api/core/node.ts';
 import { laterTime, timeOf } from '../../../api/machinery/time.ts';
 import type { NodeView } from '../node-view.ts';
+import type { NodeCondition, Taint } from '../../../api/types/core/v1.gen.ts';
 
 /** How long a new node may take until its first status: upstream's --node-startup-grace-period. */
 export const STARTUP_GRACE_MS = 60_000;
@@ -65,7 +64,7 @@ export function silentConditions(
         status: 'Unknown',
         reason: 'NodeStatusUnknown',
         message: 'Kubelet stopped posting node status.',
-        lastTransitionTime: laterTime(time, current.lastTransitionTime),
+        lastTransitionTime: laterTime(time, current.lastTransitionTime ?? undefined),
       },
     ];
   });

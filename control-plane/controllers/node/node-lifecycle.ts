@@ -6,7 +6,7 @@ import { createQueue, createRecorder, type ControllerContext } from '../context.
 import type { NodeView } from '../node-view.ts';
 import { EvictionPace } from './eviction-pace.ts';
 import { desiredTaints, evictionMode, needsTurn, readyStatus, silentConditions, zoneOf } from './node-health-plan.ts';
-import { nodes as nodeResource, pods as podResource } from '../../../client/resources.ts';
+import { nodes as nodeResource, pods as podResource } from '../../../client/resources.gen.ts';
 
 /** Where agents renew their Leases. */
 const LEASE_NAMESPACE = 'kube-node-lease';

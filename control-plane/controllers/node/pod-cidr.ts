@@ -1,7 +1,7 @@
 /** The node IPAM controller: gives each node a part of the cluster's pod addresses, for as long as the node is there. */
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { createQueue, createRecorder, type ControllerContext } from '../context.ts';
-import { nodes as nodeResource } from '../../../client/resources.ts';
+import { nodes as nodeResource } from '../../../client/resources.gen.ts';
 
 export interface PodCidrOptions {
   /** IPv4, as `10.42.0.0/16`. */

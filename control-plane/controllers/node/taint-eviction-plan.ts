@@ -1,5 +1,5 @@
 /** Until when a pod tolerates the NoExecute taints of its node. */
-import type { Taint, Toleration } from '../../../api/core/affinity.ts';
+import type { Taint, Toleration } from '../../../api/types/core/v1.gen.ts';
 
 function tolerates({ key, operator = 'Equal', value = '', effect }: Toleration, taint: Taint): boolean {
   if (effect && effect !== taint.effect) return false;

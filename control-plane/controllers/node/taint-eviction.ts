@@ -5,7 +5,7 @@ import { objectKey } from '../../../client/informer.ts';
 import { createQueue, createRecorder, type ControllerContext } from '../context.ts';
 import type { PodView } from '../pod-view.ts';
 import { evictionTime } from './taint-eviction-plan.ts';
-import { pods as podResource } from '../../../client/resources.ts';
+import { pods as podResource } from '../../../client/resources.gen.ts';
 
 /** Follows nodes and pods until the signal is aborted. The informers run elsewhere. */
 export async function runTaintEvictionController(context: ControllerContext): Promise<void> {

@@ -1,7 +1,7 @@
-import type { NodeSelectorRequirement, NodeSelectorTerm } from '../../../api/core/affinity.ts';
 import type { NodeFacts } from '../node-info.ts';
 import { scaleToMax, type Plugin } from '../plugin.ts';
 import { own } from '../../../api/machinery/own.ts';
+import type { NodeSelectorRequirement, NodeSelectorTerm } from '../../../api/types/core/v1.gen.ts';
 
 function meets(requirement: NodeSelectorRequirement, value: string | undefined): boolean {
   const values = requirement.values ?? [];

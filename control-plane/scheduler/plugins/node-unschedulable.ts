@@ -1,4 +1,4 @@
-import { tolerates } from '../../../api/core/taints.ts';
+import { tolerates } from '../../../api/domain/taints.ts';
 import type { Plugin } from '../plugin.ts';
 
 const CORDON_TAINT = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' } as const;

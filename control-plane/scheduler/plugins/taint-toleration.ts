@@ -1,4 +1,4 @@
-import { tolerates } from '../../../api/core/taints.ts';
+import { tolerates } from '../../../api/domain/taints.ts';
 import { scaleToMax, type Plugin } from '../plugin.ts';
 
 /** Taints with NoSchedule or NoExecute keep pods away that do not tolerate them; PreferNoSchedule counts in the score. */

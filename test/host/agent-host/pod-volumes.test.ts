@@ -8,11 +8,10 @@ import { volumeHelper } from '../../../agent/host/volume-helper/ask.ts';
 import { ApiObjectSource } from '../../../agent/volumes/api-object-source.ts';
 import { HostPodVolumes } from '../../../agent/volumes/host-pod-volumes.ts';
 import { ServiceAccountTokens } from '../../../agent/volumes/service-account-tokens.ts';
-import type { Container } from '../../../api/core/container.ts';
-import type { Pod } from '../../../api/core/pod.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { eventually } from '../../support/wait.ts';
 import { startSmallApi, type SmallApi } from './small-api.ts';
+import type { Container, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const HELPER = [process.execPath, join(import.meta.dirname, 'volume-helper-process.ts')];
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';

@@ -16,7 +16,7 @@ import { PodCgroups } from '../../../agent/resources/pod-cgroups.ts';
 import { ApiObjectSource } from '../../../agent/volumes/api-object-source.ts';
 import { HostPodVolumes } from '../../../agent/volumes/host-pod-volumes.ts';
 import { ServiceAccountTokens } from '../../../agent/volumes/service-account-tokens.ts';
-import { services } from '../../../client/resources.ts';
+import { services } from '../../../client/resources.gen.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { EventRecorder } from '../../../client/event-recorder.ts';
 import { Informer } from '../../../client/informer.ts';

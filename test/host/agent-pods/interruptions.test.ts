@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
-import type { Pod } from '../../../api/core/pod.ts';
 import { CriClient } from '../../../agent/cri/client.ts';
 import { rotateLogs } from '../../../agent/pods/logs/log-rotation.ts';
 import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
@@ -13,6 +12,7 @@ import { run } from '../../../agent/host/run.ts';
 import { evilPeers, Peer } from '../../support/evil-peers.ts';
 import { eventually } from '../../support/wait.ts';
 import { insideLab, isReady, Lab, shell } from './lab.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const statusOf = ({ status }: Pod, name = 'main') =>
   [...(status?.containerStatuses ?? []), ...(status?.ephemeralContainerStatuses ?? [])].find(

@@ -5,13 +5,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { run } from '../../../agent/host/run.ts';
-import type { Container } from '../../../api/core/container.ts';
-import { pods, type Pod } from '../../../api/core/pod.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
 import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
 import { startContainerd } from '../../support/containerd.ts';
 import { eventually } from '../../support/wait.ts';
 import type { AgentSettings } from './agent-process.ts';
 import { MemoryApi } from '../../support/memory-api.ts';
+import type { Container, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const MARK = 'KEDGE_TEST_LAB';
 

@@ -1,9 +1,9 @@
 /** Pods on a real containerd: what the kubelet's users rely on. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import type { Pod } from '../../../api/core/pod.ts';
 import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
 import { eventually } from '../../support/wait.ts';
 import { insideLab, isReady, Lab, shell } from './lab.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const statusOf = (pod: Pod, name: string) =>
   [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])].find(

@@ -2,9 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'tap';
-import type { Pod } from '../../../api/core/pod.ts';
 import { eventually } from '../../support/wait.ts';
 import { insideLab, isReady, Lab, shell } from './lab.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const NAMESPACE = 'n'.repeat(63);
 const NAME = `${'p'.repeat(60)}.${'q'.repeat(60)}.${'r'.repeat(60)}.${'s'.repeat(70)}`;

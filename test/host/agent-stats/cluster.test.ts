@@ -1,9 +1,9 @@
 /** What monitoring reads from a node through the api-server, of pods that really run. */
 import t from 'tap';
-import type { Pod } from '../../../api/core/pod.ts';
 import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
 import { Cluster } from '../../support/cluster.ts';
 import { eventually } from '../../support/wait.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 t.setTimeout(3 * 60_000);
 const cluster = await Cluster.start({ name: 'agent-stats' });

@@ -6,10 +6,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { CriNodeRuntime } from '../../../agent/server/cri-node-runtime.ts';
 import { NodeServer } from '../../../agent/server/node-server.ts';
-import { namespaces } from '../../../api/core/namespace.ts';
-import { nodes } from '../../../api/core/node.ts';
-import { pods, type Pod } from '../../../api/core/pod.ts';
-import type { ContainerState } from '../../../api/core/pod-status.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { ClientCertificateAuthenticator } from '../../../control-plane/apiserver/access/authentication/client-certificate.ts';
@@ -22,6 +21,7 @@ import { createAuthority, issueCertificate } from '../../../control-plane/pki/si
 import type { KeyPair } from '../../../control-plane/pki/pem-files.ts';
 import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
 import { startRuntime, type TestPod, type TestRuntime } from './runtime.ts';
+import type { ContainerState, Pod } from '../../../api/types/core/v1.gen.ts';
 
 export const NODE = 'node-a';
 /** By their tokens: one that may read metrics, and one that may look at everything. */

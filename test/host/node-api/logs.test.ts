@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import t from 'tap';
 import { WebSocket } from 'ws';
-import { pods } from '../../../api/core/pod.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
 import { createAuthority, issueCertificate } from '../../../control-plane/pki/signing.ts';
 import { eventually } from '../../support/wait.ts';
 import { startCluster } from './cluster.ts';

@@ -7,8 +7,7 @@ import { Iptables } from '../../../agent/proxy/iptables.ts';
 import type { Change } from '../../../agent/proxy/rule-book.ts';
 import { ServiceProxy, type ServiceProxyOptions } from '../../../agent/proxy/service-proxy.ts';
 import type { ServiceEntry } from '../../../agent/proxy/service-table.ts';
-import type { Event } from '../../../api/core/event.ts';
-import { Cidr } from '../../../api/machinery/address.ts';
+import { Cidr } from '../../../api/domain/address.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { EventRecorder } from '../../../client/event-recorder.ts';
 import { MemoryApi } from '../../support/memory-api.ts';
@@ -16,6 +15,7 @@ import { silent } from '../../support/https-server.ts';
 import { eventually } from '../../support/wait.ts';
 import { enterNamespace, makeNode } from './pod-namespaces.ts';
 import { CLUSTER_CIDR, entryOf, SERVICE_CIDR } from '../../support/service-entries.ts';
+import type { Event } from '../../../api/types/core/v1.gen.ts';
 
 enterNamespace();
 t.before(makeNode);

@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type Test } from 'tap';
-import { leases } from '../../../api/coordination/lease.ts';
-import { nodes, type Node } from '../../../api/core/node.ts';
+import { leases } from '../../../api/kinds/coordination/lease.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { clientCertificate, obtainIdentity, obtainServingCertificate, renew } from '../../../agent/join/join.ts';
@@ -18,6 +18,7 @@ import { NodeRegistration } from '../../../agent/node/node-registration.ts';
 import type { NodeDescription, NodeObservation } from '../../../agent/node/node-status.ts';
 import { startControlPlane, type ControlPlane } from '../../support/signing-control-plane.ts';
 import { eventually } from '../../support/wait.ts';
+import type { Node } from '../../../api/types/core/v1.gen.ts';
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
 const { signal } = new AbortController();

@@ -1,16 +1,17 @@
 import { test } from 'tap';
-import { namespaces } from '../../../api/core/namespace.ts';
-import { nodes } from '../../../api/core/node.ts';
-import { pods, type Pod } from '../../../api/core/pod.ts';
-import { configMaps } from '../../../api/core/config-map.ts';
-import { serviceAccounts } from '../../../api/core/service-account.ts';
-import { certificateSigningRequests } from '../../../api/certificates/certificate-signing-request.ts';
-import { clusterRoleBindings } from '../../../api/rbac/cluster-role-binding.ts';
-import { clusterRoles } from '../../../api/rbac/cluster-role.ts';
-import { roleBindings } from '../../../api/rbac/role-binding.ts';
-import { roles } from '../../../api/rbac/role.ts';
-import { priorityClasses } from '../../../api/scheduling/priority-class.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
+import { certificateSigningRequests } from '../../../api/kinds/certificates/certificate-signing-request.ts';
+import { clusterRoleBindings } from '../../../api/kinds/rbac/cluster-role-binding.ts';
+import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
+import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
+import { roles } from '../../../api/kinds/rbac/role.ts';
+import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import { createAll, refusal, startServer, type ServedFixture } from './fixture.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const RBAC = 'rbac.authorization.k8s.io';
 

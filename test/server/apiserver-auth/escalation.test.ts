@@ -1,19 +1,19 @@
 /** Rights do not grow by the back door: labels of roles, and updates that create. */
 import { test } from 'tap';
-import { leases } from '../../../api/coordination/lease.ts';
-import { endpoints } from '../../../api/core/endpoints.ts';
-import { events } from '../../../api/core/event.ts';
-import { namespaces } from '../../../api/core/namespace.ts';
-import { services } from '../../../api/core/service.ts';
+import { leases } from '../../../api/kinds/coordination/lease.ts';
+import { endpoints } from '../../../api/kinds/core/endpoints.ts';
+import { events } from '../../../api/kinds/core/event.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { services } from '../../../api/kinds/core/service.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
-import { clusterRoleBindings } from '../../../api/rbac/cluster-role-binding.ts';
-import { clusterRoles, type ClusterRole } from '../../../api/rbac/cluster-role.ts';
-import { roleBindings } from '../../../api/rbac/role-binding.ts';
-import { roles } from '../../../api/rbac/role.ts';
-import type { PolicyRule } from '../../../api/rbac/rules.ts';
-import { priorityClasses } from '../../../api/scheduling/priority-class.ts';
+import { clusterRoleBindings } from '../../../api/kinds/rbac/cluster-role-binding.ts';
+import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
+import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
+import { roles } from '../../../api/kinds/rbac/role.ts';
+import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import { createAll, refusal, startServer, type ServedFixture } from './fixture.ts';
+import type { ClusterRole, PolicyRule } from '../../../api/types/rbac/v1.gen.ts';
 
 const RBAC = 'rbac.authorization.k8s.io';
 

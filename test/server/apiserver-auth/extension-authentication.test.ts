@@ -1,10 +1,11 @@
 import pino from 'pino';
 import { test } from 'tap';
-import { configMaps, type ConfigMap } from '../../../api/core/config-map.ts';
-import { roleBindings } from '../../../api/rbac/role-binding.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
 import { bootstrapCluster } from '../../../control-plane/apiserver/bootstrap/system-objects.ts';
 import { publishClientCa } from '../../../control-plane/apiserver/bootstrap/extension-authentication.ts';
 import { createAll, refusal, startServer } from './fixture.ts';
+import type { ConfigMap } from '../../../api/types/core/v1.gen.ts';
 
 test('servers that extend the cluster read the CA of its clients, as far as a role lets them', async (t) => {
   const fixture = await startServer(t);

@@ -1,19 +1,20 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'tap';
 import { certificateRequest } from '../../../agent/join/certificate-request.ts';
-import { certificateSigningRequests } from '../../../api/certificates/certificate-signing-request.ts';
-import { leases } from '../../../api/coordination/lease.ts';
-import { configMaps } from '../../../api/core/config-map.ts';
-import { nodes, type Node } from '../../../api/core/node.ts';
-import { pods, type Pod } from '../../../api/core/pod.ts';
-import { secrets } from '../../../api/core/secret.ts';
-import { serviceAccounts } from '../../../api/core/service-account.ts';
-import { services } from '../../../api/core/service.ts';
-import type { TokenRequest } from '../../../api/authentication/token-request.ts';
-import { namespaces } from '../../../api/core/namespace.ts';
+import { certificateSigningRequests } from '../../../api/kinds/certificates/certificate-signing-request.ts';
+import { leases } from '../../../api/kinds/coordination/lease.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { secrets } from '../../../api/kinds/core/secret.ts';
+import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
+import { services } from '../../../api/kinds/core/service.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { issueCertificate } from '../../../control-plane/pki/signing.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { createAll, refusal, startServer, type ServedFixture } from './fixture.ts';
+import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
+import type { Node, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const MIRROR = { 'kubernetes.io/config.mirror': 'hash' };
 

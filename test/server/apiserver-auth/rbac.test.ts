@@ -1,11 +1,9 @@
 import { test } from 'tap';
-import { clusterRoleBindings } from '../../../api/rbac/cluster-role-binding.ts';
-import { clusterRoles } from '../../../api/rbac/cluster-role.ts';
-import { roleBindings } from '../../../api/rbac/role-binding.ts';
-import { roles } from '../../../api/rbac/role.ts';
+import { clusterRoleBindings } from '../../../api/kinds/rbac/cluster-role-binding.ts';
+import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
+import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
+import { roles } from '../../../api/kinds/rbac/role.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
-import type { RoleBinding } from '../../../api/rbac/role-binding.ts';
-import type { PolicyRule } from '../../../api/rbac/rules.ts';
 import type { Attributes } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import {
   describeRules,
@@ -18,6 +16,7 @@ import type { LocalApi, LocalChange } from '../../../control-plane/apiserver/cat
 import type { User } from '../../../control-plane/apiserver/http/user.ts';
 import { eventually } from '../../support/wait.ts';
 import { createAll, startSecurity } from './fixture.ts';
+import type { PolicyRule, RoleBinding } from '../../../api/types/rbac/v1.gen.ts';
 
 const ADMIN: User = { name: 'admin', groups: ['system:masters'] };
 const GROUP = 'rbac.authorization.k8s.io';

@@ -1,10 +1,9 @@
 import { createHmac, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { test } from 'tap';
-import { pods } from '../../../api/core/pod.ts';
-import { nodes } from '../../../api/core/node.ts';
-import { secrets } from '../../../api/core/secret.ts';
-import { serviceAccounts } from '../../../api/core/service-account.ts';
-import type { TokenRequest } from '../../../api/authentication/token-request.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { secrets } from '../../../api/kinds/core/secret.ts';
+import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { newBootstrapToken, secretOf, tokenOf, tokenText } from '../../../cli/bootstrap-token.ts';
 import { BootstrapTokenAuthenticator } from '../../../control-plane/apiserver/access/authentication/bootstrap-tokens.ts';
@@ -22,6 +21,7 @@ import { PodGraph } from '../../../control-plane/apiserver/access/authorization/
 import { issueCertificate } from '../../../control-plane/pki/signing.ts';
 import { createAll, refusal, startSecurity, type Fixture } from './fixture.ts';
 import { parseRequestInfo } from '../../../control-plane/apiserver/http/request-info.ts';
+import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
 
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 const HOUR_MS = 3_600_000;

@@ -7,7 +7,7 @@ import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
 import { parseLabelSelector, selectorFrom } from '../../../api/machinery/selectors.ts';
-import { configMaps } from '../../../api/core/config-map.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { matchesTerm } from '../../../control-plane/scheduler/plugins/node-affinity.ts';
 import { matchesLabels } from '../../../control-plane/controllers/selector.ts';
 import { CONFIG_MAPS, pod, PODS, TestServer } from './server.ts';

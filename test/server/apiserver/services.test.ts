@@ -1,7 +1,7 @@
 import t from 'tap';
 import { settleIPFamilies } from '../../../control-plane/apiserver/storage/service-ip-families.ts';
-import type { ServiceSpec } from '../../../api/core/service.ts';
 import { SERVICES, TestServer, type Answer } from './server.ts';
+import type { ServiceSpec } from '../../../api/types/core/v1.gen.ts';
 
 const MERGE = 'application/merge-patch+json';
 const service = (name: string, spec: object = {}) => ({

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import t from 'tap';
-import { events } from '../../../api/events/event.ts';
+import { events } from '../../../api/kinds/events/event.ts';
 import { kinds } from '../../../api/registry.ts';
 import { certificateRequest } from '../../../agent/join/certificate-request.ts';
 import { CONFIG_MAPS, configMap, pod, PODS, SERVICES, take, TestServer, type Answer } from './server.ts';

@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { leases } from '../../../api/coordination/lease.ts';
-import { nodes } from '../../../api/core/node.ts';
-import { pods, type Pod } from '../../../api/core/pod.ts';
+import { leases } from '../../../api/kinds/coordination/lease.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
 import { isConflict, isNotFound } from '../../../api/machinery/status-error.ts';
 import { microTimeOf, timeOf } from '../../../api/machinery/time.ts';
 import { ApiClient } from '../../../client/api-client.ts';
@@ -18,6 +18,7 @@ import { runServer } from '../../../control-plane/main.ts';
 import { readAuthority, readServiceAccountKey } from '../../../control-plane/pki/cluster-pki.ts';
 import { issueCertificate, signCertificateRequest } from '../../../control-plane/pki/signing.ts';
 import { eventually } from '../../support/wait.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const logger = pino({ level: process.env['LOG_LEVEL'] ?? 'silent' });
 

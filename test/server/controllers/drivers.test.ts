@@ -1,18 +1,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
-import { deployments, type Deployment } from '../../../api/apps/deployment.ts';
-import { replicaSets } from '../../../api/apps/replica-set.ts';
-import { selfSubjectReviews } from '../../../api/authentication/self-subject-review.ts';
-import { certificateSigningRequests } from '../../../api/certificates/certificate-signing-request.ts';
-import { configMaps } from '../../../api/core/config-map.ts';
-import { endpoints } from '../../../api/core/endpoints.ts';
-import { namespaces } from '../../../api/core/namespace.ts';
-import { nodes } from '../../../api/core/node.ts';
-import { pods, type Pod } from '../../../api/core/pod.ts';
-import { secrets, type Secret } from '../../../api/core/secret.ts';
-import { serviceAccounts } from '../../../api/core/service-account.ts';
-import { services } from '../../../api/core/service.ts';
-import { endpointSlices } from '../../../api/discovery/endpoint-slice.ts';
+import { deployments } from '../../../api/kinds/apps/deployment.ts';
+import { replicaSets } from '../../../api/kinds/apps/replica-set.ts';
+import { selfSubjectReviews } from '../../../api/kinds/authentication/self-subject-review.ts';
+import { certificateSigningRequests } from '../../../api/kinds/certificates/certificate-signing-request.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { endpoints } from '../../../api/kinds/core/endpoints.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { secrets } from '../../../api/kinds/core/secret.ts';
+import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
+import { services } from '../../../api/kinds/core/service.ts';
+import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { ApiClient } from '../../../client/api-client.ts';
@@ -21,6 +21,8 @@ import type { Resource } from '../../../client/resource.ts';
 import { eventually } from '../../support/wait.ts';
 import { ControlPlane, PretendedNode } from './control-plane.ts';
 import { opensslRequest } from '../../support/openssl-request.ts';
+import type { Deployment } from '../../../api/types/apps/v1.gen.ts';
+import type { Pod, Secret } from '../../../api/types/core/v1.gen.ts';
 
 const deployment = (namespace: string, replicas: number, image = 'v1', node = 'n1'): Deployment => ({
   metadata: { namespace, name: 'web' },
@@ -443,10 +445,10 @@ t.test('Endpoints written by hand become slices, follow them and go with them', 
   await newNamespace(client, 'by-hand');
   const mirrored = async () =>
     (await client.list(endpointSlices, { namespace: 'by-hand' })).items.map(
-      ({ addressType, endpoints: all = [], ports = [] }) => ({
+      ({ addressType, endpoints: all, ports }) => ({
         addressType,
-        addresses: all.map(({ addresses, conditions }) => `${addresses.join()} ${conditions?.ready}`),
-        ports: ports.map(({ port }) => port),
+        addresses: (all ?? []).map(({ addresses, conditions }) => `${addresses.join()} ${conditions?.ready}`),
+        ports: (ports ?? []).map(({ port }) => port),
       }),
     );
   const becomes = (wanted: object[]) =>

@@ -5,7 +5,7 @@ import t from 'tap';
 import { ApiClient } from '../../../client/api-client.ts';
 import { loadKubeconfig } from '../../../client/kubeconfig.ts';
 import { runLeaderElection } from '../../../client/leader-election.ts';
-import { leases } from '../../../client/resources.ts';
+import { leases } from '../../../client/resources.gen.ts';
 import { silent } from '../../support/https-server.ts';
 import { Daemon } from '../../support/daemon.ts';
 import { eventually } from '../../support/wait.ts';

@@ -6,9 +6,9 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { NodeServer } from '../../../agent/server/node-server.ts';
 import type { NodeRuntime } from '../../../agent/server/node-runtime.ts';
-import type { Pod } from '../../../api/core/pod.ts';
 import { createAuthority, issueCertificate } from '../../../control-plane/pki/signing.ts';
 import { TOKENS } from './world.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const NODE = 'node-a';
 const HOUR_MS = 3_600_000;

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { nodes } from '../../../api/core/node.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
 import { NodeBackends } from '../../../control-plane/apiserver/nodes/node-backend.ts';
 import { PkiError } from '../../../control-plane/pki/pem-files.ts';
 import { readKubeletIdentity, type KubeletSettings } from '../../../control-plane/pki/kubelet-identity.ts';

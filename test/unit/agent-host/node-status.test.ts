@@ -1,5 +1,4 @@
 import { test } from 'tap';
-import type { Node } from '../../../api/core/node.ts';
 import { parseTaints } from '../../../agent/node/node-labels.ts';
 import {
   allocatableOf,
@@ -12,6 +11,7 @@ import {
   type NodeObservation,
 } from '../../../agent/node/node-status.ts';
 import { observePressure, parseThresholds, PRESSURE_HOLD_MS } from '../../../agent/node/pressure.ts';
+import type { Node } from '../../../api/types/core/v1.gen.ts';
 
 const capacity = capacityOf({
   processors: 2,

@@ -1,12 +1,11 @@
 import t from 'tap';
-import type { Container } from '../../../api/core/container.ts';
-import type { Pod } from '../../../api/core/pod.ts';
 import { containerConfig } from '../../../agent/pods/containers/container-config.ts';
 import {
   containerEnvironment,
   environmentText,
   variablesWithoutText,
 } from '../../../agent/pods/containers/environment.ts';
+import type { Container, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const RAW = Buffer.from('cafeff0141', 'hex');
 const secret = {

@@ -3,10 +3,10 @@ import { Writable } from 'node:stream';
 import pino from 'pino';
 import { test, type Test } from 'tap';
 import { MirrorPods } from '../../../agent/pods/sources/mirror-pods.ts';
-import type { Pod } from '../../../api/core/pod.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { eventually } from '../../support/wait.ts';
 import { MemoryApi } from '../../support/memory-api.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const MIRROR = 'kubernetes.io/config.mirror';
 

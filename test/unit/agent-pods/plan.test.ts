@@ -1,13 +1,12 @@
 /** What the agent decides to do for a pod, without a runtime. */
 import { test } from 'tap';
-import type { Container } from '../../../api/core/container.ts';
-import type { Pod } from '../../../api/core/pod.ts';
 import type { PodAction } from '../../../agent/pods/sync/actions.ts';
 import { containerHash } from '../../../agent/pods/labels.ts';
 import type { ObservedContainer, ObservedSandbox } from '../../../agent/pods/sync/observed.ts';
 import { planPod, type PodView } from '../../../agent/pods/sync/plan.ts';
 import { podStatus } from '../../../agent/pods/status/pod-status.ts';
 import { statusPatch } from '../../../agent/pods/status/status-manager.ts';
+import type { Container, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const NOW = Date.parse('2026-01-01T12:00:00Z');
 const SECOND = 1000;

@@ -9,7 +9,7 @@ import { isCritical, marked } from '../../../agent/pods/sources/pod-source.ts';
 import type { CriClient } from '../../../agent/cri/client.ts';
 import type { PodCgroups } from '../../../agent/resources/pod-cgroups.ts';
 import type { PodVolumes } from '../../../agent/volumes/pod-volumes.ts';
-import type { Pod } from '../../../api/core/pod.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const SOURCE = 'kubernetes.io/config.source';
 const MIRROR = 'kubernetes.io/config.mirror';

@@ -3,11 +3,10 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import protobuf from 'protobufjs';
 import { test } from 'tap';
-import type { Pod } from '../../../api/core/pod.ts';
 import { imagesToRemove } from '../../../agent/images/image-collection.ts';
 import { credentialsFor } from '../../../agent/images/credentials.ts';
 import { matchesGlob } from '../../../agent/images/glob.ts';
-import { defaultPullPolicy, imageName, parseImageReference } from '../../../agent/images/reference.ts';
+import { defaultPullPolicy, imageName, parseImageReference } from '../../../api/domain/image-reference.ts';
 import { admission as admissionOf, type NodeView } from '../../../agent/pods/sync/admission.ts';
 import { podDns, parseResolvConf } from '../../../agent/pods/sandbox/dns.ts';
 import { expand } from '../../../agent/pods/containers/expansion.ts';
@@ -19,8 +18,8 @@ import { cgroupParent, cgroupPath, podCgroup } from '../../../agent/resources/cg
 import { configuredCgroupDriver } from '../../../agent/cri/client.ts';
 import { cpuWeight } from '../../../agent/host/cgroup-tree.ts';
 import { containerResources, podLimits } from '../../../agent/resources/compute.ts';
-import { qosClassOf } from '../../../api/core/pod-resources.ts';
-import type { Container } from '../../../api/core/container.ts';
+import { qosClassOf } from '../../../api/domain/pod-resources.ts';
+import type { Container, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const podOf = (spec: Partial<NonNullable<Pod['spec']>>): Pod => ({
   metadata: { name: 'web', namespace: 'shop', uid: 'a-b' },

@@ -5,8 +5,8 @@ import path from 'node:path';
 import pino from 'pino';
 import { test, type Test } from 'tap';
 import { StaticPods } from '../../../agent/pods/sources/static-pods.ts';
-import type { Pod } from '../../../api/core/pod.ts';
 import { eventually } from '../../support/wait.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 interface Line {
   readonly level: number;

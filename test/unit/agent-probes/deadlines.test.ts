@@ -6,10 +6,10 @@ import { test, type Test } from 'tap';
 import { CriClient, CriError } from '../../../agent/cri/client.ts';
 import { runHook } from '../../../agent/pods/containers/lifecycle-hooks.ts';
 import { runProbe, type ProbeResult } from '../../../agent/probes/run-probe.ts';
-import type { LifecycleHandler, Probe } from '../../../api/core/probe.ts';
 import { TestCa, type Issued } from '../../support/https-server.ts';
 import { eventually } from '../../support/wait.ts';
 import { evilPeers, Peer } from '../../support/evil-peers.ts';
+import type { LifecycleHandler, Probe } from '../../../api/types/core/v1.gen.ts';
 
 const LIMIT_SECONDS = 0.5;
 /** This machine has other things to do, too. */

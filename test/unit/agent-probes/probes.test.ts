@@ -7,9 +7,9 @@ import { decodeServingStatus, encodeHealthRequest } from '../../../agent/probes/
 import { HttpResponseReader } from '../../../agent/probes/http-response.ts';
 import { requestTarget } from '../../../agent/probes/http-target.ts';
 import { runProbe, type ProbeResult } from '../../../agent/probes/run-probe.ts';
-import type { HTTPGetAction, HTTPHeader, Probe } from '../../../api/core/probe.ts';
 import { TestCa } from '../../support/https-server.ts';
 import { Peer } from '../../support/evil-peers.ts';
+import type { HTTPGetAction, HTTPHeader, Probe } from '../../../api/types/core/v1.gen.ts';
 
 const { signal } = new AbortController();
 const ran: string[][] = [];

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Cidr, IpAddress } from '../../../api/machinery/address.ts';
+import { Cidr, IpAddress } from '../../../api/domain/address.ts';
 import { validateCIDR, validateEndpointIP, validateIP } from '../../../api/machinery/names.ts';
 
 t.test('every spelling of an address is read as the one address', async (t) => {

@@ -8,8 +8,8 @@ import {
   CertificateRequestError,
   parseCertificateRequest,
   type CertificateRequest,
-} from '../../../api/certificates/certificate-request.ts';
-import { certificateSigningRequests } from '../../../api/certificates/certificate-signing-request.ts';
+} from '../../../api/kinds/certificates/certificate-request.ts';
+import { certificateSigningRequests } from '../../../api/kinds/certificates/certificate-signing-request.ts';
 import { opensslRequest } from '../../support/openssl-request.ts';
 
 const base64 = (text: string): string => Buffer.from(text, 'latin1').toString('base64');

@@ -1,9 +1,9 @@
 import t from 'tap';
-import { configMaps } from '../../../api/core/config-map.ts';
-import { events } from '../../../api/core/event.ts';
-import { nodes } from '../../../api/core/node.ts';
-import { pods } from '../../../api/core/pod.ts';
-import { roles } from '../../../api/rbac/role.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { events } from '../../../api/kinds/core/event.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { roles } from '../../../api/kinds/rbac/role.ts';
 import { parseBody } from '../../../api/machinery/body.ts';
 import { decodeObject, decodePatched } from '../../../api/machinery/decode.ts';
 import { StatusError } from '../../../api/machinery/status-error.ts';

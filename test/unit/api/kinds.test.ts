@@ -1,19 +1,19 @@
 import t from 'tap';
-import { deployments } from '../../../api/apps/deployment.ts';
-import { certificateSigningRequests } from '../../../api/certificates/certificate-signing-request.ts';
-import { configMaps } from '../../../api/core/config-map.ts';
-import { namespaces } from '../../../api/core/namespace.ts';
-import { nodes } from '../../../api/core/node.ts';
-import { secrets } from '../../../api/core/secret.ts';
-import { services } from '../../../api/core/service.ts';
-import { endpointSlices } from '../../../api/discovery/endpoint-slice.ts';
+import { deployments } from '../../../api/kinds/apps/deployment.ts';
+import { certificateSigningRequests } from '../../../api/kinds/certificates/certificate-signing-request.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { secrets } from '../../../api/kinds/core/secret.ts';
+import { services } from '../../../api/kinds/core/service.ts';
+import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
-import { clusterRoles } from '../../../api/rbac/cluster-role.ts';
-import { roleBindings } from '../../../api/rbac/role-binding.ts';
-import { roles } from '../../../api/rbac/role.ts';
+import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
+import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
+import { roles } from '../../../api/kinds/rbac/role.ts';
 import { findByKind, findKind, kinds } from '../../../api/registry.ts';
-import { priorityClasses } from '../../../api/scheduling/priority-class.ts';
+import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 
 function created<T extends KubeObject>(kind: Kind<T>, body: object): T {
   const { object } = decodeObject(kind, { metadata: { name: 'x', namespace: 'n' }, ...body });

@@ -4,9 +4,9 @@
  */
 import t from 'tap';
 import { kinds, travellingKinds } from '../../../api/registry.ts';
-import { deployments } from '../../../api/apps/deployment.ts';
-import { configMaps } from '../../../api/core/config-map.ts';
-import { pods } from '../../../api/core/pod.ts';
+import { deployments } from '../../../api/kinds/apps/deployment.ts';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
 import { allProblems, parseBody } from '../../../api/machinery/body.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import { parseDuration } from '../../../api/machinery/duration.ts';
@@ -18,8 +18,8 @@ import { validateObjectMeta, validateObjectMetaUpdate } from '../../../api/machi
 import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
-import type { ObjectMeta } from '../../../api/meta/object-meta.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
+import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
 
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
 /** Eight times the input: linear is 8, quadratic 64. Half of the way leaves room for a busy machine. */

@@ -1,6 +1,7 @@
 import t from 'tap';
-import { pods, type Pod } from '../../../api/core/pod.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
 import { readManifest } from '../../../api/machinery/manifest.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const place = (pod: Pod) => {
   if (pod.metadata) pod.metadata.namespace ??= 'default';

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { pods } from '../../../api/core/pod.ts';
-import { deployments } from '../../../api/apps/deployment.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { deployments } from '../../../api/kinds/apps/deployment.ts';
 import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';

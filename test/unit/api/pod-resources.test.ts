@@ -5,11 +5,10 @@ import { evictionOrder, podRequestOf } from '../../../agent/eviction/ranking.ts'
 import { nodeWasLow } from '../../../agent/eviction/words.ts';
 import { containerLimits, containerResources, podLimits } from '../../../agent/resources/compute.ts';
 import { containerResource } from '../../../agent/volumes/downward-values.ts';
-import { podLimit, podRequest, qosClassOf } from '../../../api/core/pod-resources.ts';
-import { pods, type Pod } from '../../../api/core/pod.ts';
-import type { Container } from '../../../api/core/container.ts';
-import type { PodSpec } from '../../../api/core/pod-spec.ts';
+import { podLimit, podRequest, qosClassOf } from '../../../api/domain/pod-resources.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
 import { podRequests } from '../../../control-plane/scheduler/resources.ts';
+import type { Container, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
 
 const MI = 2 ** 20;
 type Amounts = Record<string, string>;

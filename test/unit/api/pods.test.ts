@@ -1,9 +1,9 @@
 import t from 'tap';
-import { pods, type Pod } from '../../../api/core/pod.ts';
-import type { PodSpec } from '../../../api/core/pod-spec.ts';
-import { qosClassOf } from '../../../api/core/pod-resources.ts';
-import { validateUnprivileged } from '../../../api/core/security-context-validation.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { qosClassOf } from '../../../api/domain/pod-resources.ts';
+import { validateUnprivileged } from '../../../api/kinds/core/security-context-validation.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
+import type { Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
 
 /** As it is before validation; `spec` is JSON as a client would send it. */
 function made(spec: object, status: object = {}): Pod & { spec: PodSpec } {

@@ -2,12 +2,12 @@
  * The numbers of fields against those that kubectl was built with: a Go program carries, compressed, the descriptors of its
  * protobuf messages (https://github.com/protocolbuffers/protobuf/blob/main/src/google/protobuf/descriptor.proto).
  */
-import { access, readFile } from 'node:fs/promises';
+import { access, glob, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
-import { fieldNumbers } from '../../../api/protobuf/decode.ts';
-import { WireError, WireReader } from '../../../api/protobuf/wire.ts';
+import type { Shape } from '../../../api/machinery/schema.ts';
+import { WireError, WireReader } from '../../../api/machinery/protobuf/wire.ts';
 
 /** For each message the names of its fields by number; of a field that is a message also that message's name. */
 type Messages = Map<string, Map<number, { name: string; type: string }>>;
@@ -15,11 +15,21 @@ type Messages = Map<string, Map<number, { name: string; type: string }>>;
 const GZIP = Buffer.from([0x1f, 0x8b, 0x08]);
 /** More than the largest descriptor, of core/v1, takes. */
 const MAX_COMPRESSED_BYTES = 512 * 1024;
+const OPENAPI_PACKAGE = /^io\.k8s\.(api|apimachinery\.pkg\.apis)\./;
 const PACKAGE = /^\.?k8s\.io\.(api|apimachinery\.pkg\.apis)\./;
 /** Where the field is in a descriptor. */
 const FILE = { package: 2, message: 4 };
 const MESSAGE = { name: 1, field: 2 };
 const FIELD = { name: 1, number: 3, type: 6 };
+
+/** Every struct in `api/types`. */
+async function* generatedShapes(): AsyncGenerator<Shape> {
+  const types = path.resolve(import.meta.dirname, '../../../api/types');
+  for await (const file of glob('**/*.gen.ts', { cwd: types })) {
+    const module = (await import(path.join(types, file))) as Record<string, Shape>;
+    yield* Object.values(module);
+  }
+}
 
 async function findKubectl(): Promise<string> {
   for (const directory of (process.env.PATH ?? '').split(path.delimiter)) {
@@ -93,18 +103,20 @@ t.test('the numbers of fields are those that kubectl was built with', async (t) 
   }
   const wrong: string[] = [];
   let compared = 0;
-  for (const [message, line] of fieldNumbers()) {
-    for (const [index, name] of line.split(' ').entries()) {
-      // What kubectl does not know came after it.
-      const known = messages.get(message)?.get(index + 1);
-      if (!known) continue;
-      compared++;
-      const same = name.startsWith('*')
-        ? name.slice(1) === known.type
-        : name.toLowerCase() === known.name.toLowerCase();
-      if (!same) wrong.push(`${message} ${index + 1}: ${name} is ${known.name}`);
+  const compare = (message: string, number: number, name: string): void => {
+    // What kubectl does not know came after it.
+    const known = messages.get(message)?.get(number);
+    if (!known) return;
+    compared++;
+    if (name.toLowerCase() !== known.name.toLowerCase()) wrong.push(`${message} ${number}: ${name} is ${known.name}`);
+  };
+  for await (const { definition = '', properties = {} } of generatedShapes()) {
+    const message = definition.replace(OPENAPI_PACKAGE, '');
+    for (const [name, { number }] of Object.entries(properties)) {
+      if (typeof number === 'number') compare(message, number, name);
+      else if (number !== undefined) compare(messages.get(message)?.get(number[0])?.type ?? '', number[1], name);
     }
   }
   t.strictSame(wrong, []);
-  t.ok(compared > 900, `${compared} fields compared`);
+  t.ok(compared > 1600, `${compared} fields compared`);
 });

@@ -1,6 +1,7 @@
 import t from 'tap';
-import { services, type Service, type ServiceSpec } from '../../../api/core/service.ts';
+import { services } from '../../../api/kinds/core/service.ts';
 import type { FieldError } from '../../../api/machinery/field-error.ts';
+import type { Service, ServiceSpec } from '../../../api/types/core/v1.gen.ts';
 
 const told = (errors: readonly FieldError[]): string[] => errors.map(({ field, message }) => `${field}: ${message}`);
 

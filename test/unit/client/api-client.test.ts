@@ -1,13 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import t from 'tap';
-import { pods, type Pod } from '../../../api/core/pod.ts';
-import { nodes } from '../../../api/core/node.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
 import { StatusError, isGone, notFound } from '../../../api/machinery/status-error.ts';
 import { ApiClient, type WatchEvent } from '../../../client/api-client.ts';
 import { ConnectionError } from '../../../client/connection-error.ts';
 import { TestCa, bodyOf, startServer } from '../../support/https-server.ts';
 import { eventually } from '../../support/wait.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 function answer(response: ServerResponse, code: number, body: unknown, headers: Record<string, string> = {}): void {
   response.writeHead(code, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import t from 'tap';
 
-const LOGGER = path.resolve(import.meta.dirname, '../../daemon/daemon-logger.ts');
+const LOGGER = path.resolve(import.meta.dirname, '../../../daemon/daemon-logger.ts');
 
 t.test('a daemon logs one JSON object per line, levels by name and times in RFC 3339 with milliseconds', async (t) => {
   const script = `

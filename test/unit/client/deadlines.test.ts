@@ -1,6 +1,6 @@
 /** Whatever a server does, calls, watches and upgrades end in time. */
 import t from 'tap';
-import { pods } from '../../../api/core/pod.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { requestUpgrade } from '../../../client/upgrade.ts';
 import { evilPeers, Peer } from '../../support/evil-peers.ts';

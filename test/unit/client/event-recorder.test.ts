@@ -1,10 +1,10 @@
 import t from 'tap';
-import type { Event } from '../../../api/core/event.ts';
 import { validateSubdomainName } from '../../../api/machinery/names.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { EventRecorder } from '../../../client/event-recorder.ts';
 import { silent } from '../../support/https-server.ts';
 import { WatchedCollection } from './watched-collection.ts';
+import type { Event } from '../../../api/types/core/v1.gen.ts';
 
 const pod = (name: string) => ({ apiVersion: 'v1', kind: 'Pod', namespace: 'default', name, uid: `uid-${name}` });
 

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import { pods } from '../../../api/core/pod.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { Informer } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';

@@ -1,6 +1,6 @@
 import t from 'tap';
-import type { Lease } from '../../../api/coordination/lease.ts';
 import { planElection } from '../../../client/leader-election.ts';
+import type { Lease } from '../../../api/types/coordination/v1.gen.ts';
 
 const held = (holderIdentity: string): Lease => ({ spec: { holderIdentity, leaseDurationSeconds: 15 } });
 

@@ -12,7 +12,7 @@ import { Informer } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { logFailure, Outage } from '../../../client/outage.ts';
 import { Reachability } from '../../../client/reachability.ts';
-import { nodes, pods, services } from '../../../client/resources.ts';
+import { nodes, pods, services } from '../../../client/resources.gen.ts';
 import { bodyOf } from '../../support/https-server.ts';
 import { eventually } from '../../support/wait.ts';
 import { WatchedCollection } from './watched-collection.ts';

@@ -1,11 +1,12 @@
 import t from 'tap';
 import { kinds } from '../../../api/registry.ts';
-import * as resources from '../../../client/resources.ts';
+import type { Resource } from '../../../client/resource.ts';
+import * as resources from '../../../client/resources.gen.ts';
 
 t.test('clients look for each kind where the api-server serves it', async (t) => {
-  for (const resource of Object.values(resources)) {
-    const served = kinds.find(({ group, plural }) => group === resource.group && plural === resource.plural);
-    const { group, version, kind, plural, namespaced } = served ?? {};
+  const known: readonly Resource[] = Object.values(resources);
+  for (const { group, version, kind, plural, namespaced } of kinds) {
+    const resource = known.find((each) => each.group === group && each.version === version && each.plural === plural);
     t.strictSame(resource, { group, version, kind, plural, namespaced });
   }
 });

@@ -1,5 +1,4 @@
 import t from 'tap';
-import type { CertificateSigningRequest } from '../../../api/certificates/certificate-signing-request.ts';
 import {
   CLIENT,
   KUBELET_CLIENT,
@@ -9,6 +8,7 @@ import {
   signerObjection,
   type RequestedNames,
 } from '../../../control-plane/controllers/certificates/signers.ts';
+import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
 
 type Usages = CertificateSigningRequest['spec']['usages'];
 const CLIENT_USAGES: Usages = ['digital signature', 'client auth'];

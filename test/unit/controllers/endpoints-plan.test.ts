@@ -1,7 +1,4 @@
 import t from 'tap';
-import type { Pod } from '../../../api/core/pod.ts';
-import type { Service } from '../../../api/core/service.ts';
-import type { EndpointSlice } from '../../../api/discovery/endpoint-slice.ts';
 import {
   reconcileEndpointSlices,
   resolveTargetPort,
@@ -10,6 +7,8 @@ import { desiredEndpoints } from '../../../control-plane/controllers/endpoints/e
 import { Interner } from '../../../control-plane/controllers/intern.ts';
 import { podView, type PodView } from '../../../control-plane/controllers/pod-view.ts';
 import { podViewOf } from './pod-view.ts';
+import type { Pod, Service } from '../../../api/types/core/v1.gen.ts';
+import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 const service = (spec: object = {}): Service => ({
   metadata: { namespace: 'default', name: 'web', uid: 's1', labels: { team: 'a' } },

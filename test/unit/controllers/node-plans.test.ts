@@ -1,5 +1,4 @@
 import t from 'tap';
-import type { NodeCondition } from '../../../api/core/node.ts';
 import { EvictionPace } from '../../../control-plane/controllers/node/eviction-pace.ts';
 import {
   desiredTaints,
@@ -13,6 +12,7 @@ import { nextPodCidr } from '../../../control-plane/controllers/node/pod-cidr.ts
 import { evictionTime } from '../../../control-plane/controllers/node/taint-eviction-plan.ts';
 import { surplusTerminated } from '../../../control-plane/controllers/pod-garbage.ts';
 import { podViewOf } from './pod-view.ts';
+import type { NodeCondition } from '../../../api/types/core/v1.gen.ts';
 
 const NOW = Date.parse('2026-01-01T00:10:00Z');
 const condition = (type: string, status: string): NodeCondition => ({ type, status, reason: 'KubeletSays' });

@@ -1,10 +1,10 @@
 import t from 'tap';
-import type { ReplicaSet } from '../../../api/apps/replica-set.ts';
 import { Expectations } from '../../../control-plane/controllers/expectations.ts';
 import type { PodView } from '../../../control-plane/controllers/pod-view.ts';
 import { reconcileReplicaSet, replicaSetStatus } from '../../../control-plane/controllers/replica-set-plan.ts';
 import { slowStart } from '../../../control-plane/controllers/slow-start.ts';
 import { podViewOf } from './pod-view.ts';
+import type { ReplicaSet } from '../../../api/types/apps/v1.gen.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const replicaSet = (replicas: number, more: object = {}): ReplicaSet => ({

@@ -1,6 +1,6 @@
 import t from 'tap';
-import type { Secret } from '../../../api/core/secret.ts';
 import { filledTokenSecret, tokenSecretView } from '../../../control-plane/controllers/token-secret-plan.ts';
+import type { Secret } from '../../../api/types/core/v1.gen.ts';
 
 const CA = 'the CA';
 const options = { rootCa: CA, signToken: (subject: object) => JSON.stringify(subject) };

@@ -26,7 +26,10 @@ import {
 import { kubeconfig, writeKubeconfig } from '../../../control-plane/pki/kubeconfig.ts';
 import { PkiError } from '../../../control-plane/pki/pem-files.ts';
 import { serverNames } from '../../../control-plane/pki/server-names.ts';
-import { parseCertificateRequest, type CertificateRequest } from '../../../api/certificates/certificate-request.ts';
+import {
+  parseCertificateRequest,
+  type CertificateRequest,
+} from '../../../api/kinds/certificates/certificate-request.ts';
 import { signCertificateRequest } from '../../../control-plane/pki/signing.ts';
 
 const DAY_MS = 24 * 3600 * 1000;

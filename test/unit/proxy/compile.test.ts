@@ -1,5 +1,4 @@
 import t from 'tap';
-import type { Service, ServiceSpec } from '../../../api/core/service.ts';
 import { baseChains, compileService, dispatchChains, type Ranges } from '../../../agent/proxy/iptables-rules.ts';
 import { isEmpty, RuleBook } from '../../../agent/proxy/rule-book.ts';
 import {
@@ -10,6 +9,7 @@ import {
   type ServiceEntry,
 } from '../../../agent/proxy/service-table.ts';
 import { CLUSTER_CIDR, entryOf, SERVICE_CIDR } from '../../support/service-entries.ts';
+import type { Service, ServiceSpec } from '../../../api/types/core/v1.gen.ts';
 
 const RANGES: Ranges = { cluster: CLUSTER_CIDR, services: SERVICE_CIDR };
 const compile = (entry: ServiceEntry) => compileService(entry, RANGES);

@@ -1,12 +1,11 @@
 import t from 'tap';
-import type { Node } from '../../../api/core/node.ts';
-import type { Pod } from '../../../api/core/pod.ts';
 import { decide, type Decision } from '../../../control-plane/scheduler/decide.ts';
 import { NodeInfo, nodeFacts } from '../../../control-plane/scheduler/node-info.ts';
 import type { WaitingPod } from '../../../control-plane/scheduler/plugin.ts';
 import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
 import { podInfo } from '../../../control-plane/scheduler/pod-info.ts';
 import { podRequests } from '../../../control-plane/scheduler/resources.ts';
+import type { Node, Pod } from '../../../api/types/core/v1.gen.ts';
 
 type Spec = NonNullable<Pod['spec']>;
 const podOf = (name: string, spec: Partial<Spec>): Pod => ({

@@ -1,10 +1,11 @@
 /** Bootstrap tokens: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
 import { timingSafeEqual } from 'node:crypto';
-import { secrets, type Secret } from '../../../../api/core/secret.ts';
+import { secrets } from '../../../../api/kinds/core/secret.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import { AUTHENTICATED_GROUP, BOOTSTRAPPERS_GROUP } from '../../http/user.ts';
 import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
 import { own } from '../../../../api/machinery/own.ts';
+import type { Secret } from '../../../../api/types/core/v1.gen.ts';
 
 export const BOOTSTRAP_TOKEN_TYPE = 'bootstrap.kubernetes.io/token';
 export const BOOTSTRAP_TOKEN_NAMESPACE = 'kube-system';

@@ -1,6 +1,6 @@
 /** What service account tokens may be bound to, and whether it is still there. */
-import { nodes } from '../../../../api/core/node.ts';
-import { secrets } from '../../../../api/core/secret.ts';
+import { nodes } from '../../../../api/kinds/core/node.ts';
+import { secrets } from '../../../../api/kinds/core/secret.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import { lifeOf, type Life } from './life.ts';
 import type { ServiceAccountIndex } from './service-account-index.ts';

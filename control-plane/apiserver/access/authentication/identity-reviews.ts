@@ -1,10 +1,14 @@
 /** The reviews of authentication.k8s.io/v1: whose a token is, and who is asking. */
-import type { SelfSubjectReview, UserInfo } from '../../../../api/authentication/self-subject-review.ts';
-import type { TokenReview, TokenReviewStatus } from '../../../../api/authentication/token-review.ts';
 import { badRequest } from '../../../../api/machinery/status-error.ts';
 import type { Action, ActionRequest } from '../../http/action.ts';
 import type { User } from '../../http/user.ts';
 import { InvalidTokenError, type TokenAuthenticator } from './token-authenticator.ts';
+import type {
+  SelfSubjectReview,
+  TokenReview,
+  TokenReviewStatus,
+  UserInfo,
+} from '../../../../api/types/authentication/v1.gen.ts';
 
 const CREATED = 201;
 const INVALID = 'invalid bearer token';

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { secrets } from '../../../../api/core/secret.ts';
+import { secrets } from '../../../../api/kinds/core/secret.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import { authenticated, serviceAccountGroups, serviceAccountUserName } from '../../http/user.ts';
 import { LEGACY_ISSUER, readLegacySubject, type LegacySubject } from './legacy-token.ts';

@@ -1,4 +1,4 @@
-import type { ObjectMeta } from '../../../../api/meta/object-meta.ts';
+import type { ObjectMeta } from '../../../../api/types/meta/v1.gen.ts';
 
 /** An object as a token's binding sees it. */
 export interface Life {

@@ -1,4 +1,4 @@
-import { serviceAccounts } from '../../../../api/core/service-account.ts';
+import { serviceAccounts } from '../../../../api/kinds/core/service-account.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import { lifeOf, type Life } from './life.ts';
 

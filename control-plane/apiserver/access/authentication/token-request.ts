@@ -1,19 +1,19 @@
 /** `serviceaccounts/token`: a token for a service account, bound to a pod, a Secret or a Node if the request says so. */
-import type {
-  BoundObjectReference,
-  TokenRequest,
-  TokenRequestSpec,
-} from '../../../../api/authentication/token-request.ts';
-import { nodes } from '../../../../api/core/node.ts';
-import { pods } from '../../../../api/core/pod.ts';
-import { secrets } from '../../../../api/core/secret.ts';
-import { serviceAccounts } from '../../../../api/core/service-account.ts';
+import { nodes } from '../../../../api/kinds/core/node.ts';
+import { pods } from '../../../../api/kinds/core/pod.ts';
+import { secrets } from '../../../../api/kinds/core/secret.ts';
+import { serviceAccounts } from '../../../../api/kinds/core/service-account.ts';
 import { invalid, type FieldError } from '../../../../api/machinery/field-error.ts';
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import { badRequest, conflict, invalidObject, notFound } from '../../../../api/machinery/status-error.ts';
 import type { Action } from '../../http/action.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { KubernetesClaims, ObjectIdentity, ServiceAccountTokenIssuer } from './service-account-issuer.ts';
+import type {
+  BoundObjectReference,
+  TokenRequest,
+  TokenRequestSpec,
+} from '../../../../api/types/authentication/v1.gen.ts';
 
 const CREATED = 201;
 const SECOND_MS = 1000;

@@ -1,30 +1,25 @@
 /** The reviews of authorization.k8s.io/v1: what a user may do, asked through the API. */
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import { badRequest, invalidObject } from '../../../../api/machinery/status-error.ts';
-import type {
-  NonResourceAttributes,
-  ResourceAttributes,
-  SubjectAccessReviewSpec,
-  SubjectAccessReviewStatus,
-} from '../../../../api/authorization/attributes.ts';
-import {
-  localSubjectAccessReviews,
-  type LocalSubjectAccessReview,
-} from '../../../../api/authorization/local-subject-access-review.ts';
-import {
-  selfSubjectAccessReviews,
-  type SelfSubjectAccessReview,
-} from '../../../../api/authorization/self-subject-access-review.ts';
-import type {
-  SelfSubjectRulesReview,
-  SubjectRulesReviewStatus,
-} from '../../../../api/authorization/self-subject-rules-review.ts';
-import { subjectAccessReviews, type SubjectAccessReview } from '../../../../api/authorization/subject-access-review.ts';
+import { localSubjectAccessReviews } from '../../../../api/kinds/authorization/local-subject-access-review.ts';
+import { selfSubjectAccessReviews } from '../../../../api/kinds/authorization/self-subject-access-review.ts';
+import { subjectAccessReviews } from '../../../../api/kinds/authorization/subject-access-review.ts';
 import type { Action, ActionAnswer, ActionRequest } from '../../http/action.ts';
 import { nodeNameOf, type User } from '../../http/user.ts';
 import { placeObject } from '../../catalogue/object-meta.ts';
 import type { Attributes, Authorizer } from './authorizer.ts';
 import type { RbacAuthorizer } from './rbac-authorizer.ts';
+import type {
+  LocalSubjectAccessReview,
+  NonResourceAttributes,
+  ResourceAttributes,
+  SelfSubjectAccessReview,
+  SelfSubjectRulesReview,
+  SubjectAccessReview,
+  SubjectAccessReviewSpec,
+  SubjectAccessReviewStatus,
+  SubjectRulesReviewStatus,
+} from '../../../../api/types/authorization/v1.gen.ts';
 
 const CREATED = 201;
 

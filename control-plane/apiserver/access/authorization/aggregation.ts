@@ -1,9 +1,9 @@
 import { deepEqual } from '../../../../api/machinery/deep-equal.ts';
 import { selectorFrom } from '../../../../api/machinery/selectors.ts';
 import { isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
-import { clusterRoles, type ClusterRole } from '../../../../api/rbac/cluster-role.ts';
-import type { PolicyRule } from '../../../../api/rbac/rules.ts';
+import { clusterRoles } from '../../../../api/kinds/rbac/cluster-role.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
+import type { ClusterRole, PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
 /** The rules that an aggregated role should have: those of the roles it selects, in the order of their names, each once. */
 export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]): PolicyRule[] {

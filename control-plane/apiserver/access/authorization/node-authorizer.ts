@@ -1,9 +1,9 @@
 import { parseFieldSelector, requiredValue, SelectorError } from '../../../../api/machinery/selectors.ts';
-import type { PolicyRule } from '../../../../api/rbac/rules.ts';
 import { nodeNameOf, type User } from '../../http/user.ts';
 import type { Attributes, Authorizer, Decision } from './authorizer.ts';
 import type { PodGraph, ReferencedKind } from './pod-graph.ts';
 import { ruleAllows } from './policy-rule.ts';
+import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
 const NODE_LEASE_NAMESPACE = 'kube-node-lease';
 const READ_VERBS = new Set(['get', 'list', 'watch']);

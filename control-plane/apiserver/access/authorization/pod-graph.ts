@@ -1,8 +1,9 @@
-import { pods, type Pod } from '../../../../api/core/pod.ts';
-import { podReferences } from '../../../../api/core/pod-references.ts';
-import { MIRROR_ANNOTATION } from '../../../../api/core/pod-update-validation.ts';
+import { pods } from '../../../../api/kinds/core/pod.ts';
+import { podReferences } from '../../../../api/domain/pod-references.ts';
+import { MIRROR_ANNOTATION } from '../../../../api/kinds/core/pod-update-validation.ts';
 import { lifeOf, type Life } from '../authentication/life.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
+import type { Pod } from '../../../../api/types/core/v1.gen.ts';
 
 export type ReferencedKind = 'secret' | 'configmap' | 'serviceaccount' | 'persistentvolumeclaim';
 

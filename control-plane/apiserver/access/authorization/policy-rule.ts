@@ -1,6 +1,6 @@
 /** What a rule of a role allows: RBAC's semantics, without the roles and bindings around it. */
-import type { PolicyRule } from '../../../../api/rbac/rules.ts';
 import type { Attributes } from './authorizer.ts';
+import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
 const ANY = '*';
 

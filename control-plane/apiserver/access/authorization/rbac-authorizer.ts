@@ -1,8 +1,8 @@
-import type { PolicyRule, RoleRef } from '../../../../api/rbac/rules.ts';
 import type { User } from '../../http/user.ts';
 import type { Attributes, Authorizer, Decision } from './authorizer.ts';
 import { ruleAllows } from './policy-rule.ts';
 import type { RbacIndex } from './rbac-index.ts';
+import type { PolicyRule, RoleRef } from '../../../../api/types/rbac/v1.gen.ts';
 
 export interface ResolvedRules {
   readonly rules: readonly PolicyRule[];

@@ -1,11 +1,17 @@
-import { clusterRoleBindings, type ClusterRoleBinding } from '../../../../api/rbac/cluster-role-binding.ts';
-import { clusterRoles } from '../../../../api/rbac/cluster-role.ts';
-import { roleBindings, type RoleBinding } from '../../../../api/rbac/role-binding.ts';
-import { roles } from '../../../../api/rbac/role.ts';
-import type { PolicyRule, RoleRef, Subject } from '../../../../api/rbac/rules.ts';
+import { clusterRoleBindings } from '../../../../api/kinds/rbac/cluster-role-binding.ts';
+import { clusterRoles } from '../../../../api/kinds/rbac/cluster-role.ts';
+import { roleBindings } from '../../../../api/kinds/rbac/role-binding.ts';
+import { roles } from '../../../../api/kinds/rbac/role.ts';
 import { serviceAccountUserName, type User } from '../../http/user.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { Decision } from './authorizer.ts';
+import type {
+  ClusterRoleBinding,
+  PolicyRule,
+  RoleBinding,
+  RoleRef,
+  Subject,
+} from '../../../../api/types/rbac/v1.gen.ts';
 
 /** That a binding gives a role to one subject. */
 export interface Grant {

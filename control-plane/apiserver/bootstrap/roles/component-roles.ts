@@ -1,6 +1,6 @@
 /** The rules of upstream's other default ClusterRoles, by name: components, discovery, certificate approval. */
-import type { PolicyRule } from '../../../../api/rbac/rules.ts';
 import { ALL, READ, core, recordEvents, rule, urls } from './rule.ts';
+import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
 export const componentRoles = (): Readonly<Record<string, readonly PolicyRule[]>> => ({
   'system:auth-delegator': [

@@ -1,6 +1,6 @@
 /** The rules of upstream's controllers, by the controller's name: the role is `system:controller:NAME`. */
-import type { PolicyRule } from '../../../../api/rbac/rules.ts';
 import { READ, core, recordEvents, rule } from './rule.ts';
+import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
 export const controllerRoles = (): Readonly<Record<string, readonly PolicyRule[]>> => ({
   'attachdetach-controller': [

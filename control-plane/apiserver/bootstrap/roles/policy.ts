@@ -2,11 +2,6 @@
  * The roles and bindings that every cluster has: upstream's, and those that let the parts of this one work. See
  * https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings
  */
-import type { ClusterRoleBinding } from '../../../../api/rbac/cluster-role-binding.ts';
-import type { ClusterRole } from '../../../../api/rbac/cluster-role.ts';
-import type { RoleBinding } from '../../../../api/rbac/role-binding.ts';
-import type { Role } from '../../../../api/rbac/role.ts';
-import type { PolicyRule, Subject } from '../../../../api/rbac/rules.ts';
 import {
   AUTHENTICATED_GROUP,
   BOOTSTRAPPERS_GROUP,
@@ -19,6 +14,14 @@ import { componentRoles } from './component-roles.ts';
 import { controllerRoles } from './controller-roles.ts';
 import { aggregated, aggregatesTo, core, group, recordEvents, rule, systemAccount, urls, user, READ } from './rule.ts';
 import { adminRules, editRules, viewRules } from './user-roles.ts';
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  PolicyRule,
+  Role,
+  RoleBinding,
+  Subject,
+} from '../../../../api/types/rbac/v1.gen.ts';
 
 export interface Policy {
   readonly clusterRoles: readonly ClusterRole[];

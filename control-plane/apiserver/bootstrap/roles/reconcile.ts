@@ -1,13 +1,14 @@
 import { deepEqual } from '../../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import { isAlreadyExists } from '../../../../api/machinery/status-error.ts';
-import { clusterRoleBindings } from '../../../../api/rbac/cluster-role-binding.ts';
-import { clusterRoles, type ClusterRole } from '../../../../api/rbac/cluster-role.ts';
-import { roleBindings, type RoleBinding } from '../../../../api/rbac/role-binding.ts';
-import { roles } from '../../../../api/rbac/role.ts';
+import { clusterRoleBindings } from '../../../../api/kinds/rbac/cluster-role-binding.ts';
+import { clusterRoles } from '../../../../api/kinds/rbac/cluster-role.ts';
+import { roleBindings } from '../../../../api/kinds/rbac/role-binding.ts';
+import { roles } from '../../../../api/kinds/rbac/role.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import { missingRights } from '../../access/authorization/policy-rule.ts';
 import { AUTOUPDATE_ANNOTATION, defaultPolicy } from './policy.ts';
+import type { ClusterRole, RoleBinding } from '../../../../api/types/rbac/v1.gen.ts';
 
 type Writer = Pick<LocalApi, 'get' | 'create' | 'update' | 'delete'>;
 

@@ -1,6 +1,5 @@
 /** The words in which the default policy is written. Lists are space-separated text. */
-import type { ClusterRole } from '../../../../api/rbac/cluster-role.ts';
-import type { PolicyRule, Subject } from '../../../../api/rbac/rules.ts';
+import type { ClusterRole, PolicyRule, Subject } from '../../../../api/types/rbac/v1.gen.ts';
 
 export const READ = 'get list watch';
 export const WRITE = 'create delete deletecollection patch update';

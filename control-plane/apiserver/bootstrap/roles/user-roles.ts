@@ -1,6 +1,6 @@
 /** The rules of the roles that people are given: admin, edit and view. */
-import type { PolicyRule } from '../../../../api/rbac/rules.ts';
 import { ALL, READ, WRITE, core, rule } from './rule.ts';
+import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
 /** What `admin` may do in a namespace beyond what is aggregated from the other roles. */
 export const adminRules = (): PolicyRule[] => [

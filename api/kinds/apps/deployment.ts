@@ -1,0 +1,146 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
+import { podWarnings } from '../core/pod-warnings.ts';
+import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
+import { deepEqual } from '../../machinery/deep-equal.ts';
+import { type FieldError, forbidden, invalid, notSupported } from '../../machinery/field-error.ts';
+import { percentOf } from '../../machinery/int-or-string.ts';
+import { validatePercent } from '../../machinery/names.ts';
+import { templateColumns, validateNotNegative, validateSelectorAndTemplate } from './workload.ts';
+import { Deployment, DeploymentStatus, DeploymentStrategy } from '../../types/apps/v1.gen.ts';
+
+const DEFAULT_HISTORY = 10;
+const DEFAULT_PROGRESS_SECONDS = 600;
+const DEFAULT_SHARE = '25%';
+
+function applyDefaults({ spec }: Deployment): void {
+  if (!spec) return;
+  spec.replicas ??= 1;
+  const strategy = (spec.strategy ??= {});
+  strategy.type ||= 'RollingUpdate';
+  if (strategy.type === 'RollingUpdate') {
+    const rolling = (strategy.rollingUpdate ??= {});
+    rolling.maxUnavailable ??= DEFAULT_SHARE;
+    rolling.maxSurge ??= DEFAULT_SHARE;
+  }
+  spec.revisionHistoryLimit ??= DEFAULT_HISTORY;
+  spec.progressDeadlineSeconds ??= DEFAULT_PROGRESS_SECONDS;
+  applyPodTemplateDefaults(spec.template);
+}
+
+function validateShare(value: number | string | undefined, path: string): FieldError[] {
+  if (typeof value === 'string') return validatePercent(value).map((problem) => invalid(path, value, problem));
+  return validateNotNegative(value, path);
+}
+
+function validateStrategy({ type, rollingUpdate }: DeploymentStrategy): FieldError[] {
+  const path = 'spec.strategy';
+  switch (type) {
+    case 'Recreate':
+      return rollingUpdate
+        ? [forbidden(`${path}.rollingUpdate`, "may not be specified when strategy `type` is 'Recreate'")]
+        : [];
+    case 'RollingUpdate': {
+      const at = `${path}.rollingUpdate`;
+      const { maxUnavailable = 0, maxSurge = 0 } = rollingUpdate ?? {};
+      const errors = [
+        ...validateShare(maxUnavailable, `${at}.maxUnavailable`),
+        ...validateShare(maxSurge, `${at}.maxSurge`),
+      ];
+      const isZero = (value: number | string) => (percentOf(value) ?? value) === 0;
+      if (isZero(maxUnavailable) && isZero(maxSurge)) {
+        errors.push(invalid(`${at}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
+      }
+      if ((percentOf(maxUnavailable) ?? 0) > 100) {
+        errors.push(invalid(`${at}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%'));
+      }
+      return errors;
+    }
+    default:
+      return [notSupported(`${path}.type`, type ?? '', ['Recreate', 'RollingUpdate'])];
+  }
+}
+
+function validate({ spec }: Deployment): FieldError[] {
+  const errors = [
+    ...validateNotNegative(spec?.replicas, 'spec.replicas'),
+    ...validateSelectorAndTemplate(spec?.selector, spec?.template, 'deployment'),
+    ...validateStrategy(spec?.strategy ?? {}),
+    ...validateNotNegative(spec?.minReadySeconds, 'spec.minReadySeconds'),
+    ...validateNotNegative(spec?.revisionHistoryLimit, 'spec.revisionHistoryLimit'),
+    ...validateNotNegative(spec?.progressDeadlineSeconds, 'spec.progressDeadlineSeconds'),
+  ];
+  const deadline = spec?.progressDeadlineSeconds;
+  if (deadline !== undefined && deadline <= (spec?.minReadySeconds ?? 0)) {
+    errors.push(invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'));
+  }
+  return errors;
+}
+
+const COUNTS = [
+  'replicas',
+  'updatedReplicas',
+  'readyReplicas',
+  'availableReplicas',
+  'unavailableReplicas',
+  'observedGeneration',
+  'collisionCount',
+] as const satisfies readonly (keyof DeploymentStatus)[];
+
+function validateStatusUpdate({ status = {} }: Deployment, old: Deployment): FieldError[] {
+  const errors = COUNTS.flatMap((field) => validateNotNegative(status[field], `status.${field}`));
+  const total = status.replicas ?? 0;
+  for (const field of ['updatedReplicas', 'readyReplicas', 'availableReplicas'] as const) {
+    const count = status[field] ?? 0;
+    if (count > total) errors.push(invalid(`status.${field}`, count, 'cannot be greater than status.replicas'));
+  }
+  if ((status.availableReplicas ?? 0) > (status.readyReplicas ?? 0)) {
+    errors.push(invalid('status.availableReplicas', status.availableReplicas, 'cannot be greater than readyReplicas'));
+  }
+  if ((status.collisionCount ?? 0) < (old.status?.collisionCount ?? 0)) {
+    errors.push(invalid('status.collisionCount', status.collisionCount, 'cannot be decremented'));
+  }
+  return errors;
+}
+
+export const deployments = defineKind<Deployment>({
+  group: 'apps',
+  version: 'v1',
+  kind: 'Deployment',
+  plural: 'deployments',
+  shortNames: ['deploy'],
+  categories: ['all'],
+  namespaced: true,
+  schema: Deployment,
+  subresources: [
+    { name: 'scale', verbs: ['get', 'patch', 'update'], group: 'autoscaling', version: 'v1', kind: 'Scale' },
+    { name: 'status', verbs: ['get', 'patch', 'update'] },
+  ],
+  hasGeneration: true,
+  columns: [
+    nameColumn(),
+    text('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),
+    text('Up-to-date', ({ status }) => status?.updatedReplicas ?? 0),
+    text('Available', ({ status }) => status?.availableReplicas ?? 0),
+    ageColumn(),
+    ...templateColumns<Deployment>(),
+  ],
+  applyDefaults,
+  prepareForCreate: (deployment) => {
+    deployment.status = {};
+  },
+  prepareForUpdate: (deployment, old) => {
+    deployment.status = old.status;
+  },
+  prepareForStatusUpdate: (deployment, old) => {
+    deployment.spec = old.spec;
+    if (deployment.metadata) deployment.metadata.labels = old.metadata?.labels;
+  },
+  validate,
+  validateUpdate: ({ spec }, old) =>
+    deepEqual(spec?.selector, old.spec?.selector)
+      ? []
+      : [invalid('spec.selector', spec?.selector, 'field is immutable')],
+  validateStatusUpdate,
+  warnings: ({ spec }) => podWarnings(spec?.template.spec, 'spec.template.spec'),
+});

@@ -1,0 +1,71 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
+import { podWarnings } from '../core/pod-warnings.ts';
+import { ageColumn, integer, nameColumn } from '../../machinery/columns.ts';
+import { deepEqual } from '../../machinery/deep-equal.ts';
+import { addErrors, type FieldError, invalid } from '../../machinery/field-error.ts';
+import { templateColumns, validateNotNegative, validateSelectorAndTemplate } from './workload.ts';
+import { ReplicaSet } from '../../types/apps/v1.gen.ts';
+
+function validateStatusUpdate({ status }: ReplicaSet): FieldError[] {
+  const { replicas = 0, fullyLabeledReplicas = 0, readyReplicas = 0, availableReplicas = 0 } = status ?? {};
+  const errors = validateNotNegative(replicas, 'status.replicas');
+  for (const [field, count] of Object.entries({ fullyLabeledReplicas, readyReplicas, availableReplicas })) {
+    addErrors(errors, validateNotNegative(count, `status.${field}`));
+    if (count > replicas) errors.push(invalid(`status.${field}`, count, 'cannot be greater than status.replicas'));
+  }
+  if (availableReplicas > readyReplicas) {
+    errors.push(invalid('status.availableReplicas', availableReplicas, 'cannot be greater than readyReplicas'));
+  }
+  return errors;
+}
+
+export const replicaSets = defineKind<ReplicaSet>({
+  group: 'apps',
+  version: 'v1',
+  kind: 'ReplicaSet',
+  plural: 'replicasets',
+  shortNames: ['rs'],
+  categories: ['all'],
+  namespaced: true,
+  schema: ReplicaSet,
+  subresources: [
+    { name: 'scale', verbs: ['get', 'patch', 'update'], group: 'autoscaling', version: 'v1', kind: 'Scale' },
+    { name: 'status', verbs: ['get', 'patch', 'update'] },
+  ],
+  hasGeneration: true,
+  selectableFields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
+  columns: [
+    nameColumn(),
+    integer('Desired', ({ spec }) => spec?.replicas ?? 0),
+    integer('Current', ({ status }) => status?.replicas ?? 0),
+    integer('Ready', ({ status }) => status?.readyReplicas ?? 0),
+    ageColumn(),
+    ...templateColumns<ReplicaSet>(),
+  ],
+  applyDefaults: ({ spec }) => {
+    if (!spec) return;
+    spec.replicas ??= 1;
+    applyPodTemplateDefaults(spec.template);
+  },
+  prepareForCreate: (set) => {
+    set.status = { replicas: 0 };
+  },
+  prepareForUpdate: (set, old) => {
+    if (old.status) set.status = old.status;
+  },
+  prepareForStatusUpdate: (set, old) => {
+    if (old.spec) set.spec = old.spec;
+  },
+  validate: ({ spec }) => [
+    ...validateNotNegative(spec?.replicas, 'spec.replicas'),
+    ...validateNotNegative(spec?.minReadySeconds, 'spec.minReadySeconds'),
+    ...validateSelectorAndTemplate(spec?.selector, spec?.template, 'replicaset'),
+  ],
+  validateUpdate: ({ spec }, old) =>
+    deepEqual(spec?.selector, old.spec?.selector)
+      ? []
+      : [invalid('spec.selector', spec?.selector, 'field is immutable')],
+  validateStatusUpdate,
+  warnings: ({ spec }) => podWarnings(spec?.template?.spec, 'spec.template.spec'),
+});

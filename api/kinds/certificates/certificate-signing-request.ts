@@ -1,0 +1,229 @@
+import { X509Certificate } from 'node:crypto';
+import { defineKind } from '../../machinery/define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
+import { humanDuration } from '../../machinery/duration.ts';
+import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { validatePathSegmentName, validateSubdomainName } from '../../machinery/names.ts';
+import { timeOf } from '../../machinery/time.ts';
+import { CertificateRequestError, parseCertificateRequest } from './certificate-request.ts';
+import { CertificateSigningRequest, CertificateSigningRequestSpec } from '../../types/certificates/v1.gen.ts';
+
+/** What a certificate may be used for. */
+export const KEY_USAGES = [
+  'any',
+  'cert sign',
+  'client auth',
+  'code signing',
+  'content commitment',
+  'crl sign',
+  'data encipherment',
+  'decipher only',
+  'digital signature',
+  'email protection',
+  'encipher only',
+  'ipsec end system',
+  'ipsec tunnel',
+  'ipsec user',
+  'key agreement',
+  'key encipherment',
+  'microsoft sgc',
+  'netscape sgc',
+  'ocsp signing',
+  's/mime',
+  'server auth',
+  'signing',
+  'timestamping',
+] as const;
+
+const MIN_SECONDS = 600;
+const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown';
+const CONDITION_STATUSES = ['True', 'False', 'Unknown'];
+
+const isDecision = (type: string): boolean => type === 'Approved' || type === 'Denied';
+
+function conditionOf({ status }: CertificateSigningRequest): string {
+  const has = (type: string) => status?.conditions?.some((condition) => condition.type === type) ?? false;
+  const decision = has('Denied') ? 'Denied' : has('Approved') ? 'Approved' : 'Pending';
+  return [decision, ...(has('Failed') ? ['Failed'] : []), ...(status?.certificate ? ['Issued'] : [])].join(',');
+}
+
+function requestObjection(request: string): string | undefined {
+  try {
+    parseCertificateRequest(request);
+    return undefined;
+  } catch (error) {
+    if (error instanceof CertificateRequestError) return error.message;
+    throw error;
+  }
+}
+
+function validateSpec(spec: CertificateSigningRequestSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  const { signerName, request, usages = [], expirationSeconds } = spec;
+  const objection = requestObjection(request ?? '');
+  if (objection !== undefined) errors.push(invalid('spec.request', request ?? '', objection));
+  if (!usages.length) errors.push(required('spec.usages'));
+  const seen = new Set<string>();
+  for (const [index, usage] of usages.entries()) {
+    if (!KEY_USAGES.includes(usage)) errors.push(notSupported(`spec.usages[${index}]`, usage, KEY_USAGES));
+    if (seen.has(usage)) errors.push(duplicate(`spec.usages[${index}]`, usage));
+    seen.add(usage);
+  }
+  const [domain = '', path = ''] = signerName.split('/', 2);
+  if (!signerName) errors.push(required('spec.signerName'));
+  else if (signerName === LEGACY_SIGNER) {
+    errors.push(invalid('spec.signerName', signerName, 'the legacy signerName is not allowed via this API version'));
+  } else if (!path || !domain.includes('.') || validateSubdomainName(domain).length) {
+    errors.push(
+      invalid(
+        'spec.signerName',
+        signerName,
+        "must be a fully qualified domain and path of the form 'example.com/signer-name'",
+      ),
+    );
+  }
+  if (expirationSeconds !== undefined && expirationSeconds < MIN_SECONDS) {
+    errors.push(
+      invalid(
+        'spec.expirationSeconds',
+        expirationSeconds,
+        'may not specify a duration less than 600 seconds (10 minutes)',
+      ),
+    );
+  }
+  return errors;
+}
+
+/** Of `status` and of `approval`: every condition well formed, and not approved and denied at once. */
+export function validateConditions({ status }: CertificateSigningRequest): FieldError[] {
+  const errors: FieldError[] = [];
+  const types = new Set<string>();
+  for (const [index, { type, status: value }] of (status?.conditions ?? []).entries()) {
+    const at = `status.conditions[${index}]`;
+    if (!type) errors.push(required(`${at}.type`));
+    if (!value) errors.push(required(`${at}.status`));
+    else if (!CONDITION_STATUSES.includes(value)) errors.push(notSupported(`${at}.status`, value, CONDITION_STATUSES));
+    if ((isDecision(type) || type === 'Failed') && value && value !== 'True') {
+      errors.push(notSupported(`${at}.status`, value, ['True']));
+    }
+    if (types.has(type)) errors.push(duplicate(`${at}.type`, type));
+    const opposite = type === 'Approved' ? 'Denied' : type === 'Denied' ? 'Approved' : undefined;
+    if (opposite && types.has(opposite)) {
+      errors.push(invalid(`${at}.type`, type, 'Approved and Denied conditions are mutually exclusive'));
+    }
+    types.add(type);
+  }
+  return errors;
+}
+
+/** For `certificatesigningrequests/approval`: the only thing that may change are the conditions. `now` is a `metav1.Time`. */
+export function prepareApprovalUpdate(
+  request: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+  now: string,
+): void {
+  request.spec = old.spec;
+  request.status = { ...old.status, conditions: stamped(request, old, now) };
+}
+
+/** Conditions with the times that nobody has given them. */
+function stamped({ status }: CertificateSigningRequest, old: CertificateSigningRequest, now: string) {
+  const before = new Map(old.status?.conditions?.map((condition) => [condition.type, condition]));
+  return status?.conditions?.map((condition) => {
+    const earlier = before.get(condition.type);
+    const since = earlier?.status === condition.status ? earlier.lastTransitionTime : undefined;
+    return {
+      ...condition,
+      lastUpdateTime: condition.lastUpdateTime ?? now,
+      lastTransitionTime: condition.lastTransitionTime ?? since ?? now,
+    };
+  });
+}
+
+/** Of `status` and of `approval`: what has been decided stays decided. */
+export function validateConditionsUpdate(
+  { status }: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+): FieldError[] {
+  const types = new Set(status?.conditions?.map(({ type }) => type));
+  const gone = (old.status?.conditions ?? []).filter(
+    ({ type }) => (isDecision(type) || type === 'Failed') && !types.has(type),
+  );
+  return gone.map(({ type }) =>
+    forbidden('status.conditions', `updates may not remove a condition of type ${JSON.stringify(type)}`),
+  );
+}
+
+const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n(.*?)-----END \1-----/gs;
+
+/** One or more certificates in PEM, and nothing else. `base64` is how the field carries them. */
+function validateCertificate(base64: string): FieldError[] {
+  const refuse = (why: string) => [invalid('status.certificate', '<certificate data>', why)];
+  const blocks = [...Buffer.from(base64, 'base64').toString('latin1').matchAll(PEM_BLOCK)];
+  if (blocks.length === 0) return refuse('must contain one or more CERTIFICATE PEM blocks');
+  for (const [block, type, content = ''] of blocks) {
+    if (type !== 'CERTIFICATE') {
+      return refuse(`only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(type)}`);
+    }
+    if (content.includes(':')) return refuse('no PEM block headers are permitted');
+    try {
+      new X509Certificate(block);
+    } catch {
+      return refuse('x509: malformed certificate');
+    }
+  }
+  return [];
+}
+
+export const certificateSigningRequests = defineKind<CertificateSigningRequest>({
+  group: 'certificates.k8s.io',
+  version: 'v1',
+  kind: 'CertificateSigningRequest',
+  plural: 'certificatesigningrequests',
+  shortNames: ['csr'],
+  namespaced: false,
+  schema: CertificateSigningRequest,
+  subresources: [
+    { name: 'approval', verbs: ['get', 'patch', 'update'] },
+    { name: 'status', verbs: ['get', 'patch', 'update'] },
+  ],
+  // Kubelets name theirs after a hash in mixed case.
+  validateName: validatePathSegmentName,
+  columns: [
+    nameColumn(),
+    ageColumn(),
+    text('SignerName', ({ spec }) => spec.signerName),
+    text('Requestor', ({ spec }) => spec.username ?? ''),
+    text('RequestedDuration', ({ spec }) =>
+      spec.expirationSeconds === undefined ? '<none>' : humanDuration(spec.expirationSeconds * 1000),
+    ),
+    text('Condition', conditionOf),
+  ],
+  selectableFields: { 'spec.signerName': ({ spec }) => spec.signerName },
+  prepareForCreate: (request) => {
+    request.status = {};
+  },
+  prepareForUpdate: (request, old) => {
+    request.spec = old.spec;
+    request.status = old.status;
+  },
+  prepareForStatusUpdate: (request, old) => {
+    request.spec = old.spec;
+    const kept = (old.status?.conditions ?? []).filter(({ type }) => isDecision(type));
+    const others = (request.status?.conditions ?? []).filter(({ type }) => !isDecision(type));
+    const conditions = [...kept, ...others];
+    request.status = { ...request.status, conditions: conditions.length ? conditions : undefined };
+    request.status.conditions = stamped(request, old, timeOf(Date.now()));
+  },
+  validate: ({ spec }) => validateSpec(spec),
+  validateStatusUpdate: (request, old) => [
+    ...validateConditions(request),
+    ...validateConditionsUpdate(request, old),
+    ...(request.status?.certificate && request.status.certificate !== old.status?.certificate
+      ? validateCertificate(request.status.certificate)
+      : []),
+    ...(old.status?.certificate && request.status?.certificate !== old.status.certificate
+      ? [forbidden('status.certificate', 'updates may not modify existing certificate content')]
+      : []),
+  ],
+});

@@ -1,0 +1,216 @@
+/** Validation of what decides where a pod runs: affinity, tolerations, topology spread. */
+import {
+  addErrors,
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+} from '../../machinery/field-error.ts';
+import { validateLabelName, validateLabelValue, validateQualifiedName } from '../../machinery/names.ts';
+import { validateLabelSelector } from '../../machinery/selectors.ts';
+import type {
+  Affinity,
+  NodeSelector,
+  NodeSelectorRequirement,
+  NodeSelectorTerm,
+  PodAffinity,
+  PodAffinityTerm,
+  Toleration,
+  TopologySpreadConstraint,
+} from '../../types/core/v1.gen.ts';
+
+export const TAINT_EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
+const OPERATORS = ['Equal', 'Exists', 'Gt', 'Lt'];
+const MAX_WEIGHT = 100;
+
+function validateRequirement(requirement: NodeSelectorRequirement, path: string, errors: FieldError[]): void {
+  const { key, operator, values = [] } = requirement;
+  switch (operator) {
+    case 'In':
+    case 'NotIn':
+      if (!values.length) {
+        errors.push(required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
+      }
+      break;
+    case 'Exists':
+    case 'DoesNotExist':
+      if (values.length) {
+        errors.push(forbidden(`${path}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+      }
+      break;
+    case 'Gt':
+    case 'Lt':
+      if (values.length !== 1) {
+        errors.push(required(`${path}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"));
+      }
+      break;
+    default:
+      errors.push(invalid(`${path}.operator`, operator, 'not a valid selector operator'));
+  }
+  for (const problem of validateQualifiedName(key)) errors.push(invalid(`${path}.key`, key, problem));
+}
+
+function validateFieldRequirement(requirement: NodeSelectorRequirement, path: string, errors: FieldError[]): void {
+  const { key, operator, values = [] } = requirement;
+  if (operator !== 'In' && operator !== 'NotIn') {
+    errors.push(invalid(`${path}.operator`, operator, 'not a valid selector operator'));
+  } else if (values.length !== 1) {
+    errors.push(
+      required(`${path}.values`, "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"),
+    );
+  }
+  if (key !== 'metadata.name') errors.push(invalid(`${path}.key`, key, 'not a valid field selector key'));
+}
+
+export function validateNodeSelectorTerm(term: NodeSelectorTerm, path: string, errors: FieldError[]): void {
+  for (const [index, requirement] of (term.matchExpressions ?? []).entries()) {
+    validateRequirement(requirement, `${path}.matchExpressions[${index}]`, errors);
+  }
+  for (const [index, requirement] of (term.matchFields ?? []).entries()) {
+    validateFieldRequirement(requirement, `${path}.matchFields[${index}]`, errors);
+  }
+}
+
+function validateNodeSelector({ nodeSelectorTerms }: NodeSelector, path: string, errors: FieldError[]): void {
+  const at = `${path}.nodeSelectorTerms`;
+  if (!nodeSelectorTerms?.length) errors.push(required(at, 'must have at least one node selector term'));
+  for (const [index, term] of (nodeSelectorTerms ?? []).entries()) {
+    validateNodeSelectorTerm(term, `${at}[${index}]`, errors);
+  }
+}
+
+function validateWeight(weight: number, path: string, errors: FieldError[]): void {
+  if (weight < 1 || weight > MAX_WEIGHT) errors.push(invalid(path, weight, `must be in the range 1-${MAX_WEIGHT}`));
+}
+
+function validatePodTerm(term: PodAffinityTerm, path: string, errors: FieldError[]): void {
+  const { labelSelector, namespaceSelector, namespaces, topologyKey } = term;
+  if (labelSelector) addErrors(errors, validateLabelSelector(labelSelector, `${path}.labelSelector`));
+  if (namespaceSelector) addErrors(errors, validateLabelSelector(namespaceSelector, `${path}.namespaceSelector`));
+  for (const name of namespaces ?? []) {
+    for (const problem of validateLabelName(name)) errors.push(invalid(`${path}.namespace`, name, problem));
+  }
+  if (topologyKey === '') errors.push(required(`${path}.topologyKey`, 'can not be empty'));
+  for (const problem of validateQualifiedName(topologyKey)) {
+    errors.push(invalid(`${path}.topologyKey`, topologyKey, problem));
+  }
+}
+
+function validatePodAffinity(affinity: PodAffinity, path: string, errors: FieldError[]): void {
+  for (const [index, term] of (affinity.requiredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
+    validatePodTerm(term, `${path}.requiredDuringSchedulingIgnoredDuringExecution[${index}]`, errors);
+  }
+  for (const [index, term] of (affinity.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
+    const at = `${path}.preferredDuringSchedulingIgnoredDuringExecution[${index}]`;
+    validateWeight(term.weight, `${at}.weight`, errors);
+    validatePodTerm(term.podAffinityTerm, `${at}.podAffinityTerm`, errors);
+  }
+}
+
+export function validateAffinity(
+  { nodeAffinity, podAffinity, podAntiAffinity }: Affinity,
+  path: string,
+  errors: FieldError[],
+): void {
+  if (nodeAffinity) {
+    const at = `${path}.nodeAffinity`;
+    const wanted = nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution;
+    if (wanted) validateNodeSelector(wanted, `${at}.requiredDuringSchedulingIgnoredDuringExecution`, errors);
+    for (const [index, term] of (nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
+      const here = `${at}.preferredDuringSchedulingIgnoredDuringExecution[${index}]`;
+      validateWeight(term.weight, `${here}.weight`, errors);
+      validateNodeSelectorTerm(term.preference, `${here}.preference`, errors);
+    }
+  }
+  if (podAffinity) validatePodAffinity(podAffinity, `${path}.podAffinity`, errors);
+  if (podAntiAffinity) validatePodAffinity(podAntiAffinity, `${path}.podAntiAffinity`, errors);
+}
+
+export function validateTolerations(tolerations: readonly Toleration[], path: string, errors: FieldError[]): void {
+  for (const [index, toleration] of tolerations.entries()) {
+    const at = `${path}[${index}]`;
+    const { key = '', value = '', tolerationSeconds } = toleration;
+    // What clients send need not be one of the words of the schema.
+    const operator: string = toleration.operator ?? '';
+    const effect: string = toleration.effect ?? '';
+    if (key) for (const problem of validateQualifiedName(key)) errors.push(invalid(`${at}.key`, key, problem));
+    else if (operator !== 'Exists') {
+      errors.push(
+        invalid(
+          `${at}.operator`,
+          operator,
+          'operator must be Exists when `key` is empty, which means "match all values and all keys"',
+        ),
+      );
+    }
+    if (tolerationSeconds !== undefined && effect !== 'NoExecute') {
+      errors.push(invalid(`${at}.effect`, effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"));
+    }
+    switch (operator) {
+      case '':
+      case 'Equal': {
+        const problems = validateLabelValue(value);
+        if (problems.length) errors.push(invalid(`${at}.operator`, value, problems.join(';')));
+        break;
+      }
+      case 'Exists':
+        if (value)
+          errors.push(invalid(`${at}.operator`, toleration, "value must be empty when `operator` is 'Exists'"));
+        break;
+      case 'Gt':
+      case 'Lt':
+        if (!/^(0|-?[1-9]\d*)$/.test(value)) {
+          errors.push(invalid(`${at}.value`, value, 'value must be a valid integer for numeric operators'));
+        }
+        break;
+      default:
+        errors.push(notSupported(`${at}.operator`, operator, OPERATORS));
+    }
+    if (effect && !TAINT_EFFECTS.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, TAINT_EFFECTS));
+  }
+}
+
+export function validateTopologySpread(
+  constraints: readonly TopologySpreadConstraint[],
+  path: string,
+  errors: FieldError[],
+): void {
+  const pairs = new Set<string>();
+  for (const [index, constraint] of constraints.entries()) {
+    const at = `${path}[${index}]`;
+    const { maxSkew, topologyKey, whenUnsatisfiable, minDomains, labelSelector } = constraint;
+    if (maxSkew <= 0) errors.push(invalid(`${at}.maxSkew`, maxSkew, 'must be greater than zero'));
+    if (topologyKey === '') errors.push(required(`${at}.topologyKey`, 'can not be empty'));
+    else {
+      for (const problem of validateQualifiedName(topologyKey)) {
+        errors.push(invalid(`${at}.topologyKey`, topologyKey, problem));
+      }
+    }
+    if (!['DoNotSchedule', 'ScheduleAnyway'].includes(whenUnsatisfiable)) {
+      errors.push(notSupported(`${at}.whenUnsatisfiable`, whenUnsatisfiable, ['DoNotSchedule', 'ScheduleAnyway']));
+    }
+    const pair = `{${topologyKey}, ${whenUnsatisfiable}}`;
+    if (pairs.has(pair)) errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair));
+    pairs.add(pair);
+    if (minDomains !== undefined && minDomains <= 0) {
+      errors.push(invalid(`${at}.minDomains`, minDomains, 'must be greater than zero'));
+    } else if (minDomains !== undefined && whenUnsatisfiable !== 'DoNotSchedule') {
+      errors.push(
+        invalid(
+          `${at}.minDomains`,
+          minDomains,
+          `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable}`,
+        ),
+      );
+    }
+    for (const field of ['nodeAffinityPolicy', 'nodeTaintsPolicy'] as const) {
+      const policy = constraint[field];
+      if (policy !== undefined && !['Honor', 'Ignore'].includes(policy)) {
+        errors.push(notSupported(`${at}.${field}`, policy, ['Honor', 'Ignore']));
+      }
+    }
+    if (labelSelector) addErrors(errors, validateLabelSelector(labelSelector, `${at}.labelSelector`));
+  }
+}

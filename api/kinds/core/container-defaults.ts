@@ -1,0 +1,49 @@
+/** Defaults of one container of a pod. */
+import type { Container, EphemeralContainer, HTTPGetAction, LifecycleHandler, Probe } from '../../types/core/v1.gen.ts';
+
+const TERMINATION_MESSAGE_PATH = '/dev/termination-log';
+const TAGGED_OR_PINNED = /(?::([\w][\w.-]*))?(@[^/]*)?$/;
+
+/** `Always` for an image that may change under its name: without tag and digest, or tagged `latest`. */
+export function defaultPullPolicy(image: string): 'Always' | 'IfNotPresent' {
+  if (image === '') return 'IfNotPresent';
+  const name = image.slice(image.lastIndexOf('/') + 1);
+  const [, tag, digest] = TAGGED_OR_PINNED.exec(name) ?? [];
+  return tag === 'latest' || (!tag && !digest) ? 'Always' : 'IfNotPresent';
+}
+
+function applyHttpDefaults(action: HTTPGetAction | undefined): void {
+  if (!action) return;
+  action.path ||= '/';
+  action.scheme ||= 'HTTP';
+}
+
+function applyProbeDefaults(probe: Probe | undefined): void {
+  if (!probe) return;
+  probe.timeoutSeconds ||= 1;
+  probe.periodSeconds ||= 10;
+  probe.successThreshold ||= 1;
+  probe.failureThreshold ||= 3;
+  applyHttpDefaults(probe.httpGet);
+  if (probe.grpc) probe.grpc.service ??= '';
+}
+
+const applyHandlerDefaults = (handler: LifecycleHandler | undefined): void => applyHttpDefaults(handler?.httpGet);
+
+export function applyContainerDefaults(container: Container | EphemeralContainer): void {
+  container.imagePullPolicy ||= defaultPullPolicy(container.image ?? '');
+  container.terminationMessagePath ||= TERMINATION_MESSAGE_PATH;
+  container.terminationMessagePolicy ||= 'File';
+  for (const port of container.ports ?? []) port.protocol ||= 'TCP';
+  for (const { valueFrom } of container.env ?? []) {
+    if (valueFrom?.fieldRef) valueFrom.fieldRef.apiVersion ||= 'v1';
+    if (valueFrom?.fileKeyRef) valueFrom.fileKeyRef.optional ??= false;
+  }
+  applyProbeDefaults(container.livenessProbe);
+  applyProbeDefaults(container.readinessProbe);
+  applyProbeDefaults(container.startupProbe);
+  if (container.lifecycle) {
+    applyHandlerDefaults(container.lifecycle.postStart);
+    applyHandlerDefaults(container.lifecycle.preStop);
+  }
+}

@@ -1,0 +1,64 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
+import { type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { validateEndpointIP, validateIP, validateLabelName, validatePortNumber } from '../../machinery/names.ts';
+import { EndpointSubset, Endpoints } from '../../types/core/v1.gen.ts';
+
+const MAX_SHOWN = 3;
+const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+
+function shown({ subsets }: Endpoints): string {
+  const all = (subsets ?? []).flatMap(({ addresses = [], ports = [] }) =>
+    ports.length
+      ? ports.flatMap(({ port }) => addresses.map(({ ip }) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)))
+      : addresses.map(({ ip }) => ip),
+  );
+  const more = all.length > MAX_SHOWN ? ` + ${all.length - MAX_SHOWN} more...` : '';
+  return all.slice(0, MAX_SHOWN).join(',') + more || '<none>';
+}
+
+function validateSubset(
+  { addresses = [], notReadyAddresses = [], ports = [] }: EndpointSubset,
+  at: string,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  if (!addresses.length && !notReadyAddresses.length) {
+    errors.push(required(at, 'must specify `addresses` or `notReadyAddresses`'));
+  }
+  for (const [field, list] of Object.entries({ addresses, notReadyAddresses })) {
+    for (const [index, { ip, hostname }] of list.entries()) {
+      for (const problem of [...validateIP(ip), ...validateEndpointIP(ip)])
+        errors.push(invalid(`${at}.${field}[${index}].ip`, ip, problem));
+      if (!hostname) continue;
+      for (const problem of validateLabelName(hostname)) {
+        errors.push(invalid(`${at}.${field}[${index}].hostname`, hostname, problem));
+      }
+    }
+  }
+  for (const [index, { name, port, protocol }] of ports.entries()) {
+    const here = `${at}.ports[${index}]`;
+    if (!name && ports.length > 1) errors.push(required(`${here}.name`));
+    if (name) for (const problem of validateLabelName(name)) errors.push(invalid(`${here}.name`, name, problem));
+    for (const problem of validatePortNumber(port)) errors.push(invalid(`${here}.port`, port, problem));
+    if (!protocol) errors.push(required(`${here}.protocol`));
+    else if (!PROTOCOLS.includes(protocol)) errors.push(notSupported(`${here}.protocol`, protocol, PROTOCOLS));
+  }
+  return errors;
+}
+
+export const endpoints = defineKind<Endpoints>({
+  group: '',
+  version: 'v1',
+  kind: 'Endpoints',
+  plural: 'endpoints',
+  shortNames: ['ep'],
+  namespaced: true,
+  schema: Endpoints,
+  createOnUpdate: true,
+  deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  columns: [nameColumn(), text('Endpoints', shown), ageColumn()],
+  applyDefaults: ({ subsets }) => {
+    for (const { ports } of subsets ?? []) for (const port of ports ?? []) port.protocol ||= 'TCP';
+  },
+  validate: ({ subsets }) => (subsets ?? []).flatMap((subset, index) => validateSubset(subset, `subsets[${index}]`)),
+});

@@ -1,0 +1,156 @@
+/** Validation of environment variables and of what they and downward API volumes refer to. */
+import { type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import {
+  validateConfigKey,
+  validateEnvName,
+  validateQualifiedName,
+  validateSubdomainName,
+} from '../../machinery/names.ts';
+import type {
+  EnvFromSource,
+  EnvVar,
+  EnvVarSource,
+  ObjectFieldSelector,
+  ResourceFieldSelector,
+} from '../../types/core/v1.gen.ts';
+
+const ENV_FIELDS = new Set([
+  'metadata.name',
+  'metadata.namespace',
+  'metadata.uid',
+  'spec.nodeName',
+  'spec.serviceAccountName',
+  'status.hostIP',
+  'status.hostIPs',
+  'status.podIP',
+  'status.podIPs',
+]);
+/** Further fields of a pod that have a name, though not every reference may use them. */
+const OTHER_FIELDS = new Set([
+  'metadata.labels',
+  'metadata.annotations',
+  'spec.restartPolicy',
+  'spec.schedulerName',
+  'status.phase',
+]);
+const CONTAINER_RESOURCES = [
+  'limits.cpu',
+  'limits.ephemeral-storage',
+  'limits.memory',
+  'requests.cpu',
+  'requests.ephemeral-storage',
+  'requests.memory',
+];
+const CPU_DIVISORS = new Set(['0', '1m', '1']);
+const SIZE_DIVISORS = new Set(['0', '1', '1k', '1M', '1G', '1T', '1P', '1E', '1Ki', '1Mi', '1Gi', '1Ti', '1Pi', '1Ei']);
+const ONE_OF_ENV =
+  'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`';
+
+export function validateEnv(env: readonly EnvVar[], path: string, errors: FieldError[]): void {
+  for (const [index, variable] of env.entries()) {
+    const at = `${path}[${index}]`;
+    if (variable.name === '') errors.push(required(`${at}.name`));
+    else for (const error of validateEnvName(variable.name)) errors.push(invalid(`${at}.name`, variable.name, error));
+    if (variable.valueFrom) validateValueFrom(variable, variable.valueFrom, `${at}.valueFrom`, errors);
+  }
+}
+
+function validateValueFrom(variable: EnvVar, source: EnvVarSource, path: string, errors: FieldError[]): void {
+  const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef } = source;
+  const sources = [fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef].filter(Boolean).length;
+  if (fieldRef) validateFieldRef(fieldRef, ENV_FIELDS, `${path}.fieldRef`, errors);
+  if (resourceFieldRef) validateResourceFieldRef(resourceFieldRef, false, `${path}.resourceFieldRef`, errors);
+  if (configMapKeyRef) validateKeyRef(configMapKeyRef, `${path}.configMapKeyRef`, errors);
+  if (secretKeyRef) validateKeyRef(secretKeyRef, `${path}.secretKeyRef`, errors);
+  if (fileKeyRef) {
+    for (const field of ['key', 'path', 'volumeName'] as const) {
+      if (!fileKeyRef[field]) errors.push(required(`${path}.fileKeyRef.${field}`));
+    }
+  }
+  if (sources === 0) errors.push(invalid(path, '', ONE_OF_ENV));
+  else if (variable.value) errors.push(invalid(path, '', 'may not be specified when `value` is not empty'));
+  else if (sources > 1) errors.push(invalid(path, '', 'may not have more than one field specified at a time'));
+}
+
+interface KeyRef {
+  readonly name?: string;
+  readonly key: string;
+}
+
+function validateKeyRef({ name = '', key }: KeyRef, path: string, errors: FieldError[]): void {
+  for (const error of validateSubdomainName(name)) errors.push(invalid(`${path}.name`, name, error));
+  if (key === '') errors.push(required(`${path}.key`));
+  else for (const error of validateConfigKey(key)) errors.push(invalid(`${path}.key`, key, error));
+}
+
+/** `metadata.labels['key']` and `metadata.annotations['key']`. */
+const SUBSCRIPT = /^(metadata\.(?:labels|annotations))\['(.*)'\]$/;
+
+export function validateFieldRef(
+  { apiVersion, fieldPath }: ObjectFieldSelector,
+  allowed: ReadonlySet<string>,
+  path: string,
+  errors: FieldError[],
+): void {
+  if (!apiVersion) {
+    errors.push(required(`${path}.apiVersion`));
+    return;
+  }
+  if (fieldPath === '') {
+    errors.push(required(`${path}.fieldPath`));
+    return;
+  }
+  const subscript = SUBSCRIPT.exec(fieldPath);
+  if (subscript) {
+    const key = subscript[2] ?? '';
+    const checked = subscript[1] === 'metadata.annotations' ? key.toLowerCase() : key;
+    for (const error of validateQualifiedName(checked)) errors.push(invalid(path, key, error));
+  } else if (!ENV_FIELDS.has(fieldPath) && !OTHER_FIELDS.has(fieldPath)) {
+    errors.push(
+      invalid(`${path}.fieldPath`, fieldPath, `error converting fieldPath: field label not supported: ${fieldPath}`),
+    );
+  } else if (!allowed.has(fieldPath)) {
+    errors.push(notSupported(`${path}.fieldPath`, fieldPath, [...allowed].sort()));
+  }
+}
+
+/** In a volume the container must be named. */
+export function validateResourceFieldRef(
+  { resource, containerName, divisor = '0' }: ResourceFieldSelector,
+  inVolume: boolean,
+  path: string,
+  errors: FieldError[],
+): void {
+  if (inVolume && !containerName) errors.push(required(`${path}.containerName`));
+  else if (resource === '') errors.push(required(`${path}.resource`));
+  else if (!CONTAINER_RESOURCES.includes(resource) && !/^(limits|requests)\.hugepages-/.test(resource)) {
+    errors.push(notSupported(`${path}.resource`, resource, CONTAINER_RESOURCES));
+  }
+  const cpu = resource.endsWith('.cpu');
+  if (!(cpu ? CPU_DIVISORS : SIZE_DIVISORS).has(divisor)) {
+    const allowed = cpu
+      ? "only divisor's values 1m and 1 are supported with the cpu resource"
+      : "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the memory resource";
+    errors.push(invalid(`${path}.divisor`, resource, allowed));
+  }
+}
+
+export function validateEnvFrom(sources: readonly EnvFromSource[], path: string, errors: FieldError[]): void {
+  for (const [index, { prefix, configMapRef, secretRef }] of sources.entries()) {
+    const at = `${path}[${index}]`;
+    if (prefix) for (const error of validateEnvName(prefix)) errors.push(invalid(`${at}.prefix`, prefix, error));
+    for (const [field, ref] of [
+      ['configMapRef', configMapRef],
+      ['secretRef', secretRef],
+    ] as const) {
+      if (!ref) continue;
+      for (const error of validateSubdomainName(ref.name ?? ''))
+        errors.push(invalid(`${at}.${field}.name`, ref.name ?? '', error));
+    }
+    if (!configMapRef && !secretRef)
+      errors.push(invalid(path, '', 'must specify one of: `configMapRef` or `secretRef`'));
+    else if (configMapRef && secretRef) {
+      errors.push(invalid(path, '', 'may not have more than one field specified at a time'));
+    }
+  }
+}

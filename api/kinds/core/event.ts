@@ -1,0 +1,51 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
+import { eventColumns } from './event-columns.ts';
+import { Event } from '../../types/core/v1.gen.ts';
+
+/** Where events of objects of the cluster live. */
+const CLUSTER_EVENT_NAMESPACES = ['default', 'kube-system'];
+
+/** Events are where their objects are; those that came with `eventTime` say who reports them. */
+export function validateEvent(event: Event): FieldError[] {
+  const { involvedObject, metadata, eventTime } = event;
+  const namespace = metadata.namespace ?? '';
+  const about = involvedObject.namespace ?? '';
+  const errors: FieldError[] = [];
+  if (about === '' ? !CLUSTER_EVENT_NAMESPACES.includes(namespace) : about !== namespace) {
+    errors.push(invalid('involvedObject.namespace', about, 'does not match event.namespace'));
+  }
+  if (eventTime) {
+    for (const field of ['reportingComponent', 'reportingInstance', 'action', 'reason'] as const) {
+      const name = field === 'reportingComponent' ? 'reportingController' : field;
+      if (!event[field]) errors.push(required(name));
+    }
+  }
+  return errors;
+}
+
+export const events = defineKind<Event>({
+  group: '',
+  version: 'v1',
+  kind: 'Event',
+  plural: 'events',
+  shortNames: ['ev'],
+  namespaced: true,
+  schema: Event,
+  createOnUpdate: true,
+  columns: eventColumns<Event>((event) => event),
+  selectableFields: {
+    'involvedObject.kind': ({ involvedObject }) => involvedObject.kind ?? '',
+    'involvedObject.namespace': ({ involvedObject }) => involvedObject.namespace ?? '',
+    'involvedObject.name': ({ involvedObject }) => involvedObject.name ?? '',
+    'involvedObject.uid': ({ involvedObject }) => involvedObject.uid ?? '',
+    'involvedObject.apiVersion': ({ involvedObject }) => involvedObject.apiVersion ?? '',
+    'involvedObject.resourceVersion': ({ involvedObject }) => involvedObject.resourceVersion ?? '',
+    'involvedObject.fieldPath': ({ involvedObject }) => involvedObject.fieldPath ?? '',
+    reason: ({ reason }) => reason ?? '',
+    reportingComponent: ({ reportingComponent }) => reportingComponent ?? '',
+    source: ({ source, reportingComponent }) => source?.component || reportingComponent || '',
+    type: ({ type }) => type ?? '',
+  },
+  validate: validateEvent,
+});

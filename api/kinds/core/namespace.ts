@@ -1,0 +1,68 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
+import { type FieldError, invalid } from '../../machinery/field-error.ts';
+import { validateLabelName, validateQualifiedName } from '../../machinery/names.ts';
+import { Namespace } from '../../types/core/v1.gen.ts';
+
+/** Carries the namespace's name, so that selectors can name it. */
+const NAME_LABEL = 'kubernetes.io/metadata.name';
+/** Holds a namespace back until all in it is gone. */
+const FINALIZER = 'kubernetes';
+
+function labelWithName({ metadata }: Namespace): void {
+  if (metadata?.name) (metadata.labels ??= {})[NAME_LABEL] = metadata.name;
+}
+
+function validateFinalizers({ spec }: Namespace): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const finalizer of spec?.finalizers ?? []) {
+    for (const problem of validateQualifiedName(finalizer)) errors.push(invalid('spec.finalizers', finalizer, problem));
+    if (finalizer !== FINALIZER && !finalizer.includes('/')) {
+      errors.push(
+        invalid('spec.finalizers', finalizer, 'name is neither a standard finalizer name nor is it fully qualified'),
+      );
+    }
+  }
+  return errors;
+}
+
+export const namespaces = defineKind<Namespace>({
+  group: '',
+  version: 'v1',
+  kind: 'Namespace',
+  plural: 'namespaces',
+  shortNames: ['ns'],
+  namespaced: false,
+  schema: Namespace,
+  verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
+  subresources: [
+    { name: 'finalize', verbs: ['update'] },
+    { name: 'status', verbs: ['get', 'patch', 'update'] },
+  ],
+  validateName: validateLabelName,
+  columns: [nameColumn(), text('Status', ({ status }) => status?.phase ?? ''), ageColumn()],
+  selectableFields: { 'status.phase': ({ status }) => status?.phase ?? '' },
+  applyDefaults: labelWithName,
+  prepareForCreate: (namespace) => {
+    // A generated name is not there before.
+    labelWithName(namespace);
+    const finalizers = namespace.spec?.finalizers ?? [];
+    namespace.spec = { finalizers: finalizers.includes(FINALIZER) ? finalizers : [...finalizers, FINALIZER] };
+    namespace.status = { phase: 'Active' };
+  },
+  prepareForUpdate: (namespace, old) => {
+    namespace.spec = old.spec;
+    namespace.status = old.status;
+  },
+  prepareForStatusUpdate: (namespace, old) => {
+    namespace.spec = old.spec;
+  },
+  validate: validateFinalizers,
+  validateStatusUpdate: ({ metadata, status }) => {
+    const phase = metadata?.deletionTimestamp ? 'Terminating' : 'Active';
+    const condition = metadata?.deletionTimestamp ? 'is not empty' : 'is empty';
+    return status?.phase === phase
+      ? []
+      : [invalid('status.Phase', status?.phase ?? '', `may only be '${phase}' if \`deletionTimestamp\` ${condition}`)];
+  },
+});

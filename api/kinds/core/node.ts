@@ -1,0 +1,125 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { ageColumn, nameColumn, text, wide } from '../../machinery/columns.ts';
+import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { validateCIDR, validateLabelValue, validateQualifiedName } from '../../machinery/names.ts';
+import { TAINT_EFFECTS } from './affinity-validation.ts';
+import { validateResourceAmount } from './resource-validation.ts';
+import { Node, NodeStatus, Taint } from '../../types/core/v1.gen.ts';
+
+const ROLE_PREFIX = 'node-role.kubernetes.io/';
+const ROLE_LABEL = 'kubernetes.io/role';
+
+function statusOf({ spec, status }: Node): string {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  const word = !ready ? 'Unknown' : ready.status === 'True' ? 'Ready' : 'NotReady';
+  return spec?.unschedulable ? `${word},SchedulingDisabled` : word;
+}
+
+function rolesOf({ metadata }: Node): string {
+  const roles = new Set<string>();
+  for (const [key, value] of Object.entries(metadata?.labels ?? {})) {
+    if (key.startsWith(ROLE_PREFIX) && key.length > ROLE_PREFIX.length) roles.add(key.slice(ROLE_PREFIX.length));
+    else if (key === ROLE_LABEL && value) roles.add(value);
+  }
+  return [...roles].sort().join(',') || '<none>';
+}
+
+const addressOf = ({ status }: Node, type: string): string =>
+  status?.addresses?.find((address) => address.type === type)?.address ?? '<none>';
+
+function validateTaints(taints: readonly Taint[]): FieldError[] {
+  const errors: FieldError[] = [];
+  const seen = new Set<string>();
+  for (const [index, { key, value = '', effect }] of taints.entries()) {
+    const at = `spec.taints[${index}]`;
+    for (const problem of validateQualifiedName(key)) errors.push(invalid(`${at}.key`, key, problem));
+    for (const problem of validateLabelValue(value)) errors.push(invalid(`${at}.value`, value, problem));
+    if (!effect) errors.push(required(`${at}.effect`));
+    else if (!TAINT_EFFECTS.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, TAINT_EFFECTS));
+    const pair = `${key}:${effect}`;
+    if (seen.has(pair)) errors.push(duplicate(at, { key, value, effect }));
+    seen.add(pair);
+  }
+  return errors;
+}
+
+function validatePodCIDRs(cidrs: readonly string[]): FieldError[] {
+  const errors = cidrs.flatMap((cidr, index) =>
+    validateCIDR(cidr).map((problem) => invalid(`spec.podCIDRs[${index}]`, cidr, problem)),
+  );
+  const families = new Set(cidrs.map((cidr) => cidr.includes(':')));
+  if (families.size < cidrs.length) {
+    errors.push(invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'));
+  }
+  return errors;
+}
+
+function validateAmounts(status: NodeStatus | undefined): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const field of ['capacity', 'allocatable'] as const) {
+    for (const [name, amount] of Object.entries(status?.[field] ?? {})) {
+      validateResourceAmount(name, amount, `status.${field}[${name}]`, errors);
+    }
+  }
+  return errors;
+}
+
+export const nodes = defineKind<Node>({
+  group: '',
+  version: 'v1',
+  kind: 'Node',
+  plural: 'nodes',
+  shortNames: ['no'],
+  namespaced: false,
+  schema: Node,
+  subresources: [
+    {
+      name: 'proxy',
+      verbs: ['create', 'delete', 'get', 'patch', 'update'],
+      group: '',
+      version: 'v1',
+      kind: 'NodeProxyOptions',
+    },
+    { name: 'status', verbs: ['get', 'patch', 'update'] },
+  ],
+  columns: [
+    nameColumn(),
+    text('Status', statusOf),
+    text('Roles', rolesOf),
+    ageColumn(),
+    text('Version', ({ status }) => status?.nodeInfo?.kubeletVersion ?? ''),
+    wide('Internal-IP', (node) => addressOf(node, 'InternalIP')),
+    wide('External-IP', (node) => addressOf(node, 'ExternalIP')),
+    wide('OS-Image', ({ status }) => status?.nodeInfo?.osImage || '<unknown>'),
+    wide('Kernel-Version', ({ status }) => status?.nodeInfo?.kernelVersion || '<unknown>'),
+    wide('Container-Runtime', ({ status }) => status?.nodeInfo?.containerRuntimeVersion || '<unknown>'),
+  ],
+  selectableFields: { 'spec.unschedulable': ({ spec }) => String(spec?.unschedulable ?? false) },
+  applyDefaults: ({ spec, status }) => {
+    if (spec?.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR];
+    if (spec?.podCIDRs?.length) spec.podCIDR = spec.podCIDRs[0];
+    if (status?.capacity && !status.allocatable) status.allocatable = { ...status.capacity };
+  },
+  prepareForUpdate: (node, old) => {
+    node.status = old.status;
+  },
+  prepareForStatusUpdate: (node, old) => {
+    node.spec = old.spec;
+  },
+  validate: ({ spec, status }) => [
+    ...validateTaints(spec?.taints ?? []),
+    ...validatePodCIDRs(spec?.podCIDRs ?? []),
+    ...validateAmounts(status),
+  ],
+  validateUpdate: ({ spec }, old) => {
+    const errors: FieldError[] = [];
+    if (old.spec?.podCIDRs?.length && spec?.podCIDRs?.join() !== old.spec.podCIDRs.join()) {
+      errors.push(forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid'));
+    }
+    if (old.spec?.providerID && spec?.providerID !== old.spec.providerID) {
+      errors.push(forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'));
+    }
+    return errors;
+  },
+  validateStatusUpdate: ({ status }) => validateAmounts(status),
+});

@@ -1,0 +1,96 @@
+/** Defaults of pods and pod templates: upstream's `core/v1` defaulting. */
+import { applyContainerDefaults } from './container-defaults.ts';
+import { containersQuantity, isPodLevelResource } from '../../domain/pod-resources.ts';
+import { applyVolumeDefaults } from './volume-defaults.ts';
+import { own, setOwn } from '../../machinery/own.ts';
+import type { Container, Pod, PodSpec, PodTemplateSpec, ResourceRequirements } from '../../types/core/v1.gen.ts';
+
+const DEFAULT_GRACE_SECONDS = 30;
+
+/** What pods and templates have in common. */
+export function applyPodSpecDefaults(spec: PodSpec): void {
+  spec.restartPolicy ||= 'Always';
+  spec.dnsPolicy ||= 'ClusterFirst';
+  spec.schedulerName ||= 'default-scheduler';
+  spec.securityContext ??= {};
+  spec.terminationGracePeriodSeconds ??= DEFAULT_GRACE_SECONDS;
+  // The deprecated name of the field mirrors it.
+  const account = spec.serviceAccountName || spec.serviceAccount;
+  if (account) {
+    spec.serviceAccountName = account;
+    spec.serviceAccount = account;
+  }
+  for (const container of spec.containers ?? []) applyContainerDefaults(container);
+  for (const container of spec.initContainers ?? []) applyContainerDefaults(container);
+  for (const container of spec.ephemeralContainers ?? []) applyContainerDefaults(container);
+  for (const volume of spec.volumes ?? []) applyVolumeDefaults(volume);
+}
+
+export function applyPodTemplateDefaults(template: PodTemplateSpec | undefined): void {
+  if (template?.spec) applyPodSpecDefaults(template.spec);
+}
+
+/** Requests that are not given are as high as the limits. */
+function requestWhatIsLimited(resources: ResourceRequirements | undefined): void {
+  if (!resources?.limits) return;
+  const requests = (resources.requests ??= {});
+  for (const name in resources.limits) {
+    if (!Object.hasOwn(requests, name)) setOwn(requests, name, resources.limits[name] ?? '0');
+  }
+}
+
+function applyHostPorts(container: Container): void {
+  for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;
+}
+
+const isEmpty = (quantities: Readonly<Record<string, string>> | undefined): boolean =>
+  Object.keys(quantities ?? {}).length === 0;
+
+/**
+ * What is limited for the pod as a whole and not asked for is asked for as its containers do together, or as it is limited where
+ * none of them asks. Huge pages cannot be overcommitted: their limit is what the containers' are together.
+ */
+function applyPodLevelDefaults(spec: PodSpec): void {
+  const { resources } = spec;
+  if (!resources || (isEmpty(resources.limits) && isEmpty(resources.requests))) return;
+  const named = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
+  for (const name of new Set(named.flatMap((container) => Object.keys(container.resources?.limits ?? {})))) {
+    if (!name.startsWith('hugepages-') || own(resources.requests, name) !== undefined) continue;
+    const limit = containersQuantity(spec, 'limits', name);
+    if (limit !== undefined && own(resources.limits, name) === undefined)
+      setOwn((resources.limits ??= {}), name, limit);
+  }
+  if (isEmpty(resources.limits)) return;
+  const requests = (resources.requests ??= {});
+  for (const name of ['cpu', 'memory']) {
+    const requested = containersQuantity(spec, 'requests', name);
+    if (requested !== undefined && !Object.hasOwn(requests, name)) setOwn(requests, name, requested);
+  }
+  for (const name in resources.limits) {
+    if (!isPodLevelResource(name) || Object.hasOwn(requests, name)) continue;
+    setOwn(requests, name, resources.limits[name] ?? '0');
+  }
+  if (isEmpty(requests)) delete resources.requests;
+}
+
+/** `podIP` is the first of `podIPs`; who writes one of them need not write the other. */
+function applyStatusDefaults({ status }: Pod): void {
+  if (!status) return;
+  if (status.podIP && status.podIPs?.[0]?.ip !== status.podIP) status.podIPs = [{ ip: status.podIP }];
+  else if (status.podIPs?.length) status.podIP = status.podIPs[0]?.ip;
+}
+
+export function applyPodDefaults(pod: Pod): void {
+  const { spec } = pod;
+  applyStatusDefaults(pod);
+  if (!spec) return;
+  applyPodSpecDefaults(spec);
+  for (const container of spec.containers ?? []) requestWhatIsLimited(container.resources);
+  for (const container of spec.initContainers ?? []) requestWhatIsLimited(container.resources);
+  spec.enableServiceLinks ??= true;
+  if (spec.hostNetwork) {
+    for (const container of spec.containers ?? []) applyHostPorts(container);
+    for (const container of spec.initContainers ?? []) applyHostPorts(container);
+  }
+  applyPodLevelDefaults(spec);
+}

@@ -1,0 +1,43 @@
+/** What becomes of a pod on its way into the store: upstream's pod strategy. */
+import { qosClassOf } from '../../domain/pod-resources.ts';
+import type { Pod, PodSpec } from '../../types/core/v1.gen.ts';
+
+/** A negative grace was once a way to say "at once", which is what 1 says now. */
+function liftGrace(spec: PodSpec): void {
+  if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1;
+}
+
+export function preparePodForCreate(pod: Pod): void {
+  const { spec } = pod;
+  if (!spec) return;
+  liftGrace(spec);
+  pod.status = { phase: 'Pending', qosClass: qosClassOf(spec) };
+  if (spec.schedulingGates?.length) {
+    pod.status.conditions = [
+      {
+        type: 'PodScheduled',
+        status: 'False',
+        reason: 'SchedulingGated',
+        message: 'Scheduling is blocked due to non-empty scheduling gates',
+      },
+    ];
+  }
+}
+
+export function preparePodForUpdate(pod: Pod, old: Pod): void {
+  if (pod.spec) liftGrace(pod.spec);
+  pod.status = old.status;
+}
+
+export function preparePodForStatusUpdate(pod: Pod, old: Pod): void {
+  pod.spec = old.spec;
+  if (pod.metadata) pod.metadata.ownerReferences = old.metadata?.ownerReferences;
+  if (pod.status) pod.status.qosClass ??= old.status?.qosClass;
+}
+
+/** For `pods/ephemeralcontainers`: the only field that may change is `spec.ephemeralContainers`. */
+export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {
+  const ephemeralContainers = pod.spec?.ephemeralContainers;
+  pod.status = old.status;
+  pod.spec = old.spec && { ...old.spec, ephemeralContainers };
+}

@@ -1,0 +1,38 @@
+import { nameColumn, text } from '../../machinery/columns.ts';
+import { defineKind } from '../../machinery/define-kind.ts';
+import { applyPodTemplateDefaults } from './pod-defaults.ts';
+import { validatePodTemplate } from './pod-validation.ts';
+import { podWarnings } from './pod-warnings.ts';
+import { PodTemplate } from '../../types/core/v1.gen.ts';
+
+const containersOf = ({ template }: PodTemplate) => template?.spec?.containers ?? [];
+
+export const podTemplates = defineKind<PodTemplate>({
+  group: '',
+  version: 'v1',
+  kind: 'PodTemplate',
+  plural: 'podtemplates',
+  namespaced: true,
+  schema: PodTemplate,
+  hasGeneration: true,
+  columns: [
+    nameColumn(),
+    text('Containers', (object) =>
+      containersOf(object)
+        .map(({ name }) => name)
+        .join(','),
+    ),
+    text('Images', (object) =>
+      containersOf(object)
+        .map(({ image }) => image ?? '')
+        .join(','),
+    ),
+    text('Pod Labels', ({ template }) => {
+      const labels = Object.entries(template?.metadata?.labels ?? {});
+      return labels.map(([key, value]) => `${key}=${value}`).join(',') || '<none>';
+    }),
+  ],
+  applyDefaults: ({ template }) => applyPodTemplateDefaults(template),
+  validate: ({ template }) => (template ? validatePodTemplate(template, 'template') : []),
+  warnings: ({ template }) => podWarnings(template?.spec, 'template.spec'),
+});

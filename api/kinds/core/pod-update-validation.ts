@@ -1,0 +1,194 @@
+/** What an update of a pod may change, which is little. */
+import { semanticallyEqual } from '../../machinery/deep-equal.ts';
+import { addErrors, type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
+import { IpAddress } from '../../domain/address.ts';
+import { validateIP } from '../../machinery/names.ts';
+import { own } from '../../machinery/own.ts';
+import type { ContainerStatus, Pod, PodIP, PodSpec, Toleration } from '../../types/core/v1.gen.ts';
+
+const CHANGEABLE =
+  'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,' +
+  '`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),' +
+  '`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n';
+
+function validateDeadline(spec: PodSpec, old: PodSpec, errors: FieldError[]): void {
+  const path = 'spec.activeDeadlineSeconds';
+  const [wanted, before] = [spec.activeDeadlineSeconds, old.activeDeadlineSeconds];
+  if (before === undefined) return;
+  if (wanted === undefined) {
+    errors.push(invalid(path, null, 'must not update from a positive integer to nil value'));
+  } else if (wanted > before) {
+    errors.push(invalid(path, wanted, 'must be less than or equal to previous value'));
+  }
+}
+
+function validateTolerationAdditions(spec: PodSpec, old: PodSpec, errors: FieldError[]): void {
+  // What two tolerations have in common that differ in their seconds alone.
+  const identity = ({ key, operator, value, effect }: Toleration) =>
+    JSON.stringify([key ?? '', operator ?? '', value ?? '', effect ?? '']);
+  const wanted = new Set(spec.tolerations?.map(identity));
+  for (const before of old.tolerations ?? []) {
+    if (wanted.has(identity(before))) continue;
+    errors.push(forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'));
+    return;
+  }
+}
+
+/** While a pod is gated, what selects its node may be narrowed. */
+function gatedFields(spec: PodSpec, old: PodSpec, errors: FieldError[]): Partial<PodSpec> {
+  const before = new Set(old.schedulingGates?.map(({ name }) => name));
+  for (const [index, { name }] of (spec.schedulingGates ?? []).entries()) {
+    if (!before.has(name)) {
+      errors.push(
+        forbidden(
+          `spec.schedulingGates[${index}].name`,
+          "only deletion is allowed, but found new scheduling gate '" + name + "'",
+        ),
+      );
+    }
+  }
+  if (!old.schedulingGates?.length) return { schedulingGates: old.schedulingGates };
+  for (const key in old.nodeSelector) {
+    if (own(spec.nodeSelector, key) === old.nodeSelector[key]) continue;
+    errors.push(
+      invalid(
+        'spec.nodeSelector',
+        spec.nodeSelector ?? {},
+        'only additions to spec.nodeSelector are allowed (no mutations or deletions)',
+      ),
+    );
+    break;
+  }
+  return {
+    schedulingGates: old.schedulingGates,
+    nodeSelector: old.nodeSelector,
+    affinity:
+      old.affinity && spec.affinity ? { ...spec.affinity, nodeAffinity: old.affinity.nodeAffinity } : old.affinity,
+  };
+}
+
+const withImages = (containers: PodSpec['containers'], old: PodSpec['containers']): PodSpec['containers'] =>
+  containers.map((container, index) => ({ ...container, image: old[index]?.image }));
+
+/** What only the node may say of its own pods, and only when it creates them. */
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+const APPARMOR_PREFIX = 'container.apparmor.security.beta.kubernetes.io/';
+
+/** Annotations that stay, by whatever subresource the pod is updated, as they make a pod what it is to its node. */
+export function validateFixedAnnotations({ metadata }: Pod, { metadata: oldMetadata }: Pod): FieldError[] {
+  const errors: FieldError[] = [];
+  const [after, before] = [metadata?.annotations ?? {}, oldMetadata?.annotations ?? {}];
+  const forbid = (key: string, why: string) => errors.push(forbidden(`metadata.annotations[${key}]`, why));
+  for (const [key, value] of Object.entries(before)) {
+    if (own(after, key) === value) continue;
+    if (key.startsWith(APPARMOR_PREFIX)) forbid(key, 'may not remove or update AppArmor annotations');
+    if (key === MIRROR_ANNOTATION) forbid(key, 'may not remove or update mirror pod annotation');
+  }
+  for (const key of Object.keys(after)) {
+    if (Object.hasOwn(before, key)) continue;
+    if (key.startsWith(APPARMOR_PREFIX)) forbid(key, 'may not add AppArmor annotations');
+    if (key === MIRROR_ANNOTATION) forbid(key, 'may not add mirror pod annotation');
+  }
+  return errors;
+}
+
+/** `pods`: images, deadline, additional tolerations, a shorter grace; everything else stays. */
+export function validatePodUpdate(pod: Pod, oldPod: Pod): FieldError[] {
+  const errors = validateFixedAnnotations(pod, oldPod);
+  const spec = pod.spec ?? { containers: [] };
+  const old = oldPod.spec ?? { containers: [] };
+  for (const field of ['containers', 'initContainers'] as const) {
+    if ((spec[field]?.length ?? 0) === (old[field]?.length ?? 0)) continue;
+    return [...errors, forbidden(`spec.${field}`, 'pod updates may not add or remove containers')];
+  }
+  validateDeadline(spec, old, errors);
+  validateTolerationAdditions(spec, old, errors);
+  const munged: PodSpec = {
+    ...spec,
+    ...gatedFields(spec, old, errors),
+    containers: withImages(spec.containers ?? [], old.containers ?? []),
+    initContainers: withImages(spec.initContainers ?? [], old.initContainers ?? []),
+    activeDeadlineSeconds: old.activeDeadlineSeconds,
+    tolerations: old.tolerations,
+  };
+  if ((old.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1) {
+    munged.terminationGracePeriodSeconds = old.terminationGracePeriodSeconds;
+  }
+  if (!semanticallyEqual(munged, old)) errors.push(forbidden('spec', CHANGEABLE));
+  return errors;
+}
+
+/** `pods/ephemeralcontainers`: they are added, and neither changed nor taken away. */
+export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldError[] {
+  if (old.metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined) {
+    return [forbidden('', 'static pods do not support ephemeral containers')];
+  }
+  const errors: FieldError[] = [];
+  const wanted = pod.spec?.ephemeralContainers ?? [];
+  const byName = new Map(wanted.map((container) => [container.name, container]));
+  for (const [index, before] of (old.spec?.ephemeralContainers ?? []).entries()) {
+    const now = byName.get(before.name);
+    const path = `spec.ephemeralContainers`;
+    if (!now)
+      errors.push(forbidden(path, `existing ephemeral containers ${JSON.stringify(before.name)} may not be removed\n`));
+    else if (!semanticallyEqual(now, before)) {
+      errors.push(
+        forbidden(
+          `${path}[${index}]`,
+          `existing ephemeral containers ${JSON.stringify(before.name)} may not be changed\n`,
+        ),
+      );
+    }
+  }
+  return errors;
+}
+
+function validateStates(
+  statuses: readonly ContainerStatus[] | undefined,
+  old: readonly ContainerStatus[] | undefined,
+  path: string,
+  errors: FieldError[],
+): void {
+  const places = new Map<string, number>();
+  for (const [index, { name }] of (statuses ?? []).entries()) if (!places.has(name)) places.set(name, index);
+  for (const before of old ?? []) {
+    if (!before.state?.terminated) continue;
+    const index = places.get(before.name) ?? -1;
+    const now = statuses?.[index];
+    if (now && !now.state?.terminated) {
+      errors.push(forbidden(`${path}[${index}].state`, 'may not be transitioned to non-terminated state'));
+    }
+  }
+}
+
+/** `pods/status`: what has ended for good stays ended. */
+export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
+  const errors = validateFixedAnnotations(pod, old);
+  if ((pod.spec?.nodeName ?? '') !== (old.spec?.nodeName ?? '')) {
+    errors.push(forbidden('status.nodeName', 'may not be changed directly'));
+  }
+  if (old.status?.qosClass && pod.status?.qosClass !== old.status.qosClass) {
+    errors.push(invalid('status.qosClass', pod.status?.qosClass ?? '', 'field is immutable'));
+  }
+  const { restartPolicy } = old.spec ?? {};
+  const restarts = old.spec?.containers?.some((container) => container.restartPolicy ?? container.restartPolicyRules);
+  if (restartPolicy === 'Never' && !restarts) {
+    validateStates(pod.status?.containerStatuses, old.status?.containerStatuses, 'status.containerStatuses', errors);
+  }
+  addErrors(errors, validatePodIPs(pod.status?.podIPs, old.status?.podIPs));
+  return errors;
+}
+
+/** Services and proxies connect to them. Those that are there already may stay. */
+function validatePodIPs(podIPs: readonly PodIP[] = [], old: readonly PodIP[] = []): FieldError[] {
+  if (podIPs.every(({ ip }, index) => ip === old[index]?.ip)) return [];
+  const before = old.map(({ ip = '' }) => ip);
+  const errors = podIPs.flatMap(({ ip = '' }, index) =>
+    validateIP(ip, before).map((problem) => invalid(`status.podIPs[${index}]`, ip, problem)),
+  );
+  const families = new Set(podIPs.map(({ ip = '' }) => IpAddress.parse(ip)?.family));
+  if (families.size < podIPs.length) {
+    errors.push(invalid('status.podIPs', podIPs, 'may specify no more than one IP for each IP family'));
+  }
+  return errors;
+}

@@ -1,0 +1,196 @@
+/** Validation of pods and pod templates: upstream's `ValidatePodSpec` and what it needs. */
+import {
+  addErrors,
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+} from '../../machinery/field-error.ts';
+import { validateAnnotations, validateLabels } from '../../machinery/metadata.ts';
+import { validateIP, validateLabelName, validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
+import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
+import { validateContainers } from './container-validation.ts';
+import { MIRROR_ANNOTATION } from './pod-update-validation.ts';
+import { validatePodResources, validateResourceAmount, validateResourceName } from './resource-validation.ts';
+import { validatePodSecurityContext } from './security-context-validation.ts';
+import { validateVolumes } from './volume-validation.ts';
+import type { Pod, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
+
+const RESTART_POLICIES = ['Always', 'OnFailure', 'Never'];
+const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'];
+const PREEMPTION_POLICIES = ['Never', 'PreemptLowerPriority'];
+const MAX_NAMESERVERS = 3;
+const MAX_SEARCHES = 32;
+const MAX_SEARCHES_LENGTH = 2048;
+const MAX_INT32 = 2_147_483_647;
+
+function validateNamed(
+  value: string | undefined,
+  check: (value: string) => string[],
+  path: string,
+  errors: FieldError[],
+): void {
+  if (value) for (const problem of check(value)) errors.push(invalid(path, value, problem));
+}
+
+function validateDns({ dnsPolicy, dnsConfig }: PodSpec, path: string, errors: FieldError[]): void {
+  if (!dnsPolicy) errors.push(required(`${path}.dnsPolicy`));
+  else if (!DNS_POLICIES.includes(dnsPolicy)) {
+    errors.push(notSupported(`${path}.dnsPolicy`, dnsPolicy, DNS_POLICIES));
+  }
+  const at = `${path}.dnsConfig`;
+  if (dnsPolicy === 'None') {
+    if (!dnsConfig) errors.push(required(at, 'must provide `dnsConfig` when `dnsPolicy` is None'));
+    else if (!dnsConfig.nameservers?.length) {
+      errors.push(required(`${at}.nameservers`, 'must provide at least one DNS nameserver when `dnsPolicy` is None'));
+    }
+  }
+  if (!dnsConfig) return;
+  const { nameservers = [], searches = [], options = [] } = dnsConfig;
+  if (nameservers.length > MAX_NAMESERVERS) {
+    errors.push(invalid(`${at}.nameservers`, nameservers, `must not have more than ${MAX_NAMESERVERS} nameservers`));
+  }
+  for (const [index, server] of nameservers.entries()) {
+    for (const problem of validateIP(server)) errors.push(invalid(`${at}.nameservers[${index}]`, server, problem));
+  }
+  if (searches.length > MAX_SEARCHES) {
+    errors.push(invalid(`${at}.searches`, searches, `must not have more than ${MAX_SEARCHES} search paths`));
+  }
+  if (searches.join(' ').length > MAX_SEARCHES_LENGTH) {
+    errors.push(
+      invalid(
+        `${at}.searches`,
+        searches,
+        `must not have more than ${MAX_SEARCHES_LENGTH} characters (including spaces) in the search list`,
+      ),
+    );
+  }
+  for (const [index, search] of searches.entries()) {
+    if (search === '.') continue;
+    const name = search.replace(/\.$/, '').replaceAll('_', '-');
+    for (const problem of validateSubdomainName(name))
+      errors.push(invalid(`${at}.searches[${index}]`, search, problem));
+  }
+  for (const [index, option] of options.entries()) {
+    if (!option.name) errors.push(required(`${at}.options[${index}]`, 'must not be empty'));
+  }
+}
+
+function validateNames(spec: PodSpec, path: string, errors: FieldError[]): void {
+  validateNamed(spec.serviceAccountName, validateSubdomainName, `${path}.serviceAccountName`, errors);
+  validateNamed(spec.nodeName, validateSubdomainName, `${path}.nodeName`, errors);
+  validateNamed(spec.hostname, validateLabelName, `${path}.hostname`, errors);
+  validateNamed(spec.subdomain, validateLabelName, `${path}.subdomain`, errors);
+  validateNamed(spec.priorityClassName, validateSubdomainName, `${path}.priorityClassName`, errors);
+  if (spec.runtimeClassName !== undefined) {
+    for (const problem of validateSubdomainName(spec.runtimeClassName)) {
+      errors.push(invalid(`${path}.runtimeClassName`, spec.runtimeClassName, problem));
+    }
+  }
+  validateNamed(spec.schedulerName, validateQualifiedName, `${path}.schedulerName`, errors);
+}
+
+function validateGates(spec: PodSpec, path: string, errors: FieldError[]): void {
+  const names = new Set<string>();
+  for (const [index, { name }] of (spec.schedulingGates ?? []).entries()) {
+    const at = `${path}.schedulingGates[${index}]`;
+    for (const problem of validateQualifiedName(name)) errors.push(invalid(at, name, problem));
+    if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
+    names.add(name);
+  }
+  for (const [index, { conditionType }] of (spec.readinessGates ?? []).entries()) {
+    for (const problem of validateQualifiedName(conditionType)) {
+      errors.push(invalid(`${path}.readinessGates[${index}].conditionType`, conditionType, problem));
+    }
+  }
+}
+
+function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void {
+  const { activeDeadlineSeconds, preemptionPolicy, hostAliases, imagePullSecrets, overhead, os } = spec;
+  if (activeDeadlineSeconds !== undefined && (activeDeadlineSeconds < 1 || activeDeadlineSeconds > MAX_INT32)) {
+    errors.push(
+      invalid(`${path}.activeDeadlineSeconds`, activeDeadlineSeconds, `must be between 1 and ${MAX_INT32}, inclusive`),
+    );
+  }
+  if (preemptionPolicy !== undefined && !PREEMPTION_POLICIES.includes(preemptionPolicy)) {
+    errors.push(notSupported(`${path}.preemptionPolicy`, preemptionPolicy, PREEMPTION_POLICIES));
+  }
+  for (const [index, { ip, hostnames }] of (hostAliases ?? []).entries()) {
+    for (const problem of validateIP(ip)) errors.push(invalid(`${path}.hostAliases[${index}].ip`, ip, problem));
+    for (const name of hostnames ?? []) {
+      for (const problem of validateSubdomainName(name))
+        errors.push(invalid(`${path}.hostAliases.hostnames`, name, problem));
+    }
+  }
+  for (const [index, { name }] of (imagePullSecrets ?? []).entries()) {
+    if (!name) errors.push(required(`${path}.imagePullSecrets[${index}].name`));
+  }
+  for (const name in overhead) {
+    validateResourceName(name, `${path}.overhead[${name}]`, errors);
+    validateResourceAmount(name, overhead[name] ?? '0', `${path}.overhead[${name}]`, errors);
+  }
+  validatePodResources(spec, path, errors);
+  if (os && os.name !== 'linux' && os.name !== 'windows') {
+    errors.push(
+      os.name
+        ? notSupported(`${path}.os`, os.name, ['linux', 'windows'])
+        : required(`${path}.os.name`, 'cannot be empty'),
+    );
+  }
+}
+
+/** What pods and templates have in common. */
+export function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[]): void {
+  if (spec.volumes) validateVolumes(spec.volumes, `${path}.volumes`, errors);
+  validateContainers(spec, path, errors);
+  if (!spec.restartPolicy) errors.push(required(`${path}.restartPolicy`));
+  else if (!RESTART_POLICIES.includes(spec.restartPolicy)) {
+    errors.push(notSupported(`${path}.restartPolicy`, spec.restartPolicy, RESTART_POLICIES));
+  }
+  validateDns(spec, path, errors);
+  if (spec.nodeSelector) addErrors(errors, validateLabels(spec.nodeSelector, `${path}.nodeSelector`));
+  validatePodSecurityContext(spec, path, errors);
+  if (spec.affinity) validateAffinity(spec.affinity, `${path}.affinity`, errors);
+  if (spec.topologySpreadConstraints) {
+    validateTopologySpread(spec.topologySpreadConstraints, `${path}.topologySpreadConstraints`, errors);
+  }
+  if (spec.tolerations) validateTolerations(spec.tolerations, `${path}.tolerations`, errors);
+  validateNames(spec, path, errors);
+  validateGates(spec, path, errors);
+  validateOthers(spec, path, errors);
+}
+
+export function validatePod(pod: Pod): FieldError[] {
+  const errors: FieldError[] = [];
+  const spec = pod.spec ?? { containers: [] };
+  validatePodSpec(spec, 'spec', errors);
+  if (spec.nodeName && spec.schedulingGates?.length) {
+    errors.push(forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'));
+  }
+  const mirror = pod.metadata?.annotations?.[MIRROR_ANNOTATION];
+  if (mirror !== undefined && !spec.nodeName) {
+    const why = 'must set spec.nodeName if mirror pod annotation is set';
+    errors.push(invalid(`metadata.annotations[${MIRROR_ANNOTATION}]`, mirror, why));
+  }
+  // What has no version yet is being created; ephemeral containers come later, through their subresource.
+  if (spec.ephemeralContainers?.length && !pod.metadata?.resourceVersion) {
+    errors.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'));
+  }
+  return errors;
+}
+
+/** The template of a workload; its metadata has labels and annotations, but no name that matters. */
+export function validatePodTemplate(template: PodTemplateSpec, path: string): FieldError[] {
+  const errors: FieldError[] = [
+    ...validateLabels(template.metadata?.labels, `${path}.metadata.labels`),
+    ...validateAnnotations(template.metadata?.annotations, `${path}.metadata.annotations`),
+  ];
+  const spec = template.spec ?? { containers: [] };
+  validatePodSpec(spec, `${path}.spec`, errors);
+  if (spec.ephemeralContainers?.length) {
+    errors.push(forbidden(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'));
+  }
+  return errors;
+}

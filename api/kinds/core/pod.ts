@@ -1,0 +1,56 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { podColumns } from './pod-columns.ts';
+import { applyPodDefaults } from './pod-defaults.ts';
+import { preparePodForCreate, preparePodForStatusUpdate, preparePodForUpdate } from './pod-strategy.ts';
+import { validatePodStatusUpdate, validatePodUpdate } from './pod-update-validation.ts';
+import { validatePod } from './pod-validation.ts';
+import { podWarnings } from './pod-warnings.ts';
+import { Pod } from '../../types/core/v1.gen.ts';
+
+export const pods = defineKind<Pod>({
+  group: '',
+  version: 'v1',
+  kind: 'Pod',
+  plural: 'pods',
+  shortNames: ['po'],
+  categories: ['all'],
+  namespaced: true,
+  schema: Pod,
+  subresources: [
+    { name: 'attach', verbs: ['create', 'get'], group: '', version: 'v1', kind: 'PodAttachOptions' },
+    { name: 'binding', verbs: ['create'], group: '', version: 'v1', kind: 'Binding' },
+    { name: 'ephemeralcontainers', verbs: ['get', 'patch', 'update'] },
+    { name: 'eviction', verbs: ['create'], group: 'policy', version: 'v1', kind: 'Eviction' },
+    { name: 'exec', verbs: ['create', 'get'], group: '', version: 'v1', kind: 'PodExecOptions' },
+    { name: 'log', verbs: ['get'] },
+    { name: 'portforward', verbs: ['create', 'get'], group: '', version: 'v1', kind: 'PodPortForwardOptions' },
+    {
+      name: 'proxy',
+      verbs: ['create', 'delete', 'get', 'patch', 'update'],
+      group: '',
+      version: 'v1',
+      kind: 'PodProxyOptions',
+    },
+    { name: 'status', verbs: ['get', 'patch', 'update'] },
+  ],
+  hasGeneration: true,
+  columns: podColumns,
+  selectableFields: {
+    'spec.nodeName': ({ spec }) => spec?.nodeName ?? '',
+    'spec.restartPolicy': ({ spec }) => spec?.restartPolicy ?? '',
+    'spec.schedulerName': ({ spec }) => spec?.schedulerName ?? '',
+    'spec.serviceAccountName': ({ spec }) => spec?.serviceAccountName ?? '',
+    'spec.hostNetwork': ({ spec }) => String(spec?.hostNetwork ?? false),
+    'status.phase': ({ status }) => status?.phase ?? '',
+    'status.podIP': ({ status }) => status?.podIPs?.[0]?.ip ?? status?.podIP ?? '',
+    'status.nominatedNodeName': ({ status }) => status?.nominatedNodeName ?? '',
+  },
+  applyDefaults: applyPodDefaults,
+  prepareForCreate: preparePodForCreate,
+  prepareForUpdate: preparePodForUpdate,
+  prepareForStatusUpdate: preparePodForStatusUpdate,
+  validate: validatePod,
+  validateUpdate: validatePodUpdate,
+  validateStatusUpdate: validatePodStatusUpdate,
+  warnings: (pod) => podWarnings(pod.spec, 'spec'),
+});

@@ -1,0 +1,92 @@
+/** Validation of probes and lifecycle handlers. */
+import { type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { validateHttpHeaderName, validatePortName, validatePortNumber } from '../../machinery/names.ts';
+import type { Container, GRPCAction, LifecycleHandler, Probe } from '../../types/core/v1.gen.ts';
+
+const NOT_NEGATIVE = 'must be greater than or equal to 0';
+const COUNTS = [
+  'initialDelaySeconds',
+  'timeoutSeconds',
+  'periodSeconds',
+  'successThreshold',
+  'failureThreshold',
+] as const satisfies readonly (keyof Probe)[];
+
+export function validatePortReference(port: number | string, path: string, errors: FieldError[]): void {
+  const problems = typeof port === 'number' ? validatePortNumber(port) : validatePortName(port);
+  for (const problem of problems) errors.push(invalid(path, port, problem));
+}
+
+type Handlers = LifecycleHandler & { readonly grpc?: GRPCAction };
+
+/** Exactly one handler, and that one well formed. */
+function validateHandlers(handlers: Handlers, path: string, errors: FieldError[]): void {
+  const { exec, httpGet, tcpSocket, grpc, sleep } = handlers;
+  let count = 0;
+  const another = (name: string): boolean => {
+    if (++count === 1) return true;
+    errors.push(forbidden(`${path}.${name}`, 'may not specify more than 1 handler type'));
+    return false;
+  };
+  if (exec && another('exec') && !exec.command?.length) errors.push(required(`${path}.exec.command`));
+  if (httpGet && another('httpGet')) {
+    const at = `${path}.httpGet`;
+    if (!httpGet.path) errors.push(required(`${at}.path`));
+    validatePortReference(httpGet.port, `${at}.port`, errors);
+    if (httpGet.scheme !== 'HTTP' && httpGet.scheme !== 'HTTPS') {
+      errors.push(notSupported(`${at}.scheme`, httpGet.scheme ?? '', ['HTTP', 'HTTPS']));
+    }
+    for (const { name } of httpGet.httpHeaders ?? []) {
+      for (const problem of validateHttpHeaderName(name)) errors.push(invalid(`${at}.httpHeaders`, name, problem));
+    }
+  }
+  if (tcpSocket && another('tcpSocket')) validatePortReference(tcpSocket.port, `${path}.tcpSocket.port`, errors);
+  if (grpc && another('grpc')) validatePortReference(grpc.port, `${path}.grpc.port`, errors);
+  if (sleep && another('sleep') && sleep.seconds < 0) {
+    errors.push(
+      invalid(`${path}.sleep`, sleep.seconds, 'must be non-negative and less than terminationGracePeriodSeconds'),
+    );
+  }
+  if (count === 0) errors.push(required(path, 'must specify a handler type'));
+}
+
+function validateProbe(probe: Probe, path: string, errors: FieldError[]): void {
+  validateHandlers(probe, path, errors);
+  for (const field of COUNTS) {
+    const count = probe[field] ?? 0;
+    if (count < 0) errors.push(invalid(`${path}.${field}`, count, NOT_NEGATIVE));
+  }
+  const grace = probe.terminationGracePeriodSeconds;
+  if (grace !== undefined && grace <= 0) {
+    errors.push(invalid(`${path}.terminationGracePeriodSeconds`, grace, 'must be greater than 0'));
+  }
+}
+
+function validateDeadlyProbe(probe: Probe, path: string, errors: FieldError[]): void {
+  validateProbe(probe, path, errors);
+  if (probe.successThreshold !== 1) {
+    errors.push(invalid(`${path}.successThreshold`, probe.successThreshold ?? 0, 'must be 1'));
+  }
+}
+
+/** Probes and lifecycle hooks of a container that runs as long as the pod. */
+export function validateContainerLife(container: Container, path: string, errors: FieldError[]): void {
+  const { lifecycle, livenessProbe, readinessProbe, startupProbe } = container;
+  if (lifecycle?.postStart) validateHandlers(lifecycle.postStart, `${path}.lifecycle.postStart`, errors);
+  if (lifecycle?.preStop) validateHandlers(lifecycle.preStop, `${path}.lifecycle.preStop`, errors);
+  if (livenessProbe) validateDeadlyProbe(livenessProbe, `${path}.livenessProbe`, errors);
+  if (readinessProbe) {
+    const at = `${path}.readinessProbe`;
+    validateProbe(readinessProbe, at, errors);
+    if (readinessProbe.terminationGracePeriodSeconds !== undefined) {
+      errors.push(
+        invalid(
+          `${at}.terminationGracePeriodSeconds`,
+          readinessProbe.terminationGracePeriodSeconds,
+          'must not be set for readinessProbes',
+        ),
+      );
+    }
+  }
+  if (startupProbe) validateDeadlyProbe(startupProbe, `${path}.startupProbe`, errors);
+}

@@ -1,0 +1,73 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
+import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
+import { validateConfigKeys, validateImmutable, validateTotalSize } from './config-data.ts';
+import { own, setOwn } from '../../machinery/own.ts';
+import { Secret } from '../../types/core/v1.gen.ts';
+
+/** The keys that a secret of a type must have. */
+const NEEDED_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['kubernetes.io/dockercfg', ['.dockercfg']],
+  ['kubernetes.io/dockerconfigjson', ['.dockerconfigjson']],
+  ['kubernetes.io/ssh-auth', ['ssh-privatekey']],
+  ['kubernetes.io/tls', ['tls.crt', 'tls.key']],
+]);
+const SERVICE_ACCOUNT_NAME = 'kubernetes.io/service-account.name';
+
+function applyDefaults(secret: Secret): void {
+  secret.type ||= 'Opaque';
+  if (!secret.stringData) return;
+  const data = (secret.data ??= {});
+  for (const [key, value] of Object.entries(secret.stringData)) {
+    setOwn(data, key, Buffer.from(value).toString('base64'));
+  }
+  delete secret.stringData;
+}
+
+function isJson(base64: string | undefined): boolean {
+  try {
+    JSON.parse(Buffer.from(base64 ?? '', 'base64').toString());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function validate({ type = '', data = {}, metadata }: Secret): FieldError[] {
+  const errors = [...validateConfigKeys(data, 'data'), ...validateTotalSize('data', {}, data)];
+  for (const key of NEEDED_KEYS.get(type) ?? []) {
+    if (!Object.hasOwn(data, key)) errors.push(required(`data[${key}]`));
+    else if (key.startsWith('.docker') && !isJson(own(data, key))) {
+      errors.push(invalid(`data[${key}]`, '<secret contents redacted>', 'invalid character in JSON'));
+    }
+  }
+  if (type === 'kubernetes.io/basic-auth' && data.username === undefined && data.password === undefined) {
+    errors.push(required('data[username]'), required('data[password]'));
+  }
+  if (type === 'kubernetes.io/service-account-token' && !metadata?.annotations?.[SERVICE_ACCOUNT_NAME]) {
+    errors.push(required(`metadata.annotations[${SERVICE_ACCOUNT_NAME}]`));
+  }
+  return errors;
+}
+
+export const secrets = defineKind<Secret>({
+  group: '',
+  version: 'v1',
+  kind: 'Secret',
+  plural: 'secrets',
+  namespaced: true,
+  schema: Secret,
+  columns: [
+    nameColumn(),
+    text('Type', ({ type }) => type ?? ''),
+    text('Data', ({ data }) => Object.keys(data ?? {}).length),
+    ageColumn(),
+  ],
+  selectableFields: { type: ({ type }) => type ?? '' },
+  applyDefaults,
+  validate,
+  validateUpdate: (secret, old) => [
+    ...(secret.type === old.type ? [] : [invalid('type', secret.type, 'field is immutable')]),
+    ...validateImmutable(secret, old, ['data']),
+  ],
+});

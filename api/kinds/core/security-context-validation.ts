@@ -1,0 +1,150 @@
+/** Validation of security contexts, a container's and a pod's. */
+import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { validateId } from '../../machinery/names.ts';
+import { validateDescendingPath } from './volume-validation.ts';
+import type {
+  AppArmorProfile,
+  PodSecurityContext,
+  PodSpec,
+  SeccompProfile,
+  SecurityContext,
+} from '../../types/core/v1.gen.ts';
+
+const PROFILE_TYPES = ['Localhost', 'RuntimeDefault', 'Unconfined'];
+const MAX_SYSCTL = 253;
+const SYSCTL = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9][-_a-z0-9.]*[a-z0-9]$|^[a-z0-9]$/;
+
+function validateIdField(id: number | undefined, path: string, errors: FieldError[]): void {
+  if (id === undefined) return;
+  for (const problem of validateId(id)) errors.push(invalid(path, id, problem));
+}
+
+function validateSeccomp(profile: SeccompProfile, path: string, errors: FieldError[]): void {
+  const { type, localhostProfile } = profile;
+  if (!type) errors.push(required(`${path}.type`, 'type is required when seccompProfile is set'));
+  else if (!PROFILE_TYPES.includes(type)) errors.push(notSupported(`${path}.type`, type, PROFILE_TYPES));
+  if (type === 'Localhost') {
+    if (!localhostProfile) {
+      errors.push(required(`${path}.localhostProfile`, 'must be set when seccomp type is Localhost'));
+    } else {
+      validateDescendingPath(localhostProfile, `${path}.localhostProfile`, errors);
+    }
+  } else if (localhostProfile !== undefined) {
+    errors.push(
+      invalid(`${path}.localhostProfile`, localhostProfile, 'can only be set when seccomp type is Localhost'),
+    );
+  }
+}
+
+function validateAppArmor({ type, localhostProfile }: AppArmorProfile, path: string, errors: FieldError[]): void {
+  if (!type) errors.push(required(`${path}.type`, 'type is required when appArmorProfile is set'));
+  else if (!PROFILE_TYPES.includes(type)) errors.push(notSupported(`${path}.type`, type, PROFILE_TYPES));
+  if (type === 'Localhost') {
+    if (!localhostProfile?.trim()) {
+      errors.push(required(`${path}.localhostProfile`, 'must be set when AppArmor type is Localhost'));
+    }
+  } else if (localhostProfile !== undefined) {
+    errors.push(
+      invalid(`${path}.localhostProfile`, localhostProfile, 'can only be set when AppArmor type is Localhost'),
+    );
+  }
+}
+
+export function validateSecurityContext(
+  context: SecurityContext,
+  hostUsers: boolean | undefined,
+  path: string,
+  errors: FieldError[],
+): void {
+  validateIdField(context.runAsUser, `${path}.runAsUser`, errors);
+  validateIdField(context.runAsGroup, `${path}.runAsGroup`, errors);
+  const { procMount, seccompProfile, appArmorProfile, allowPrivilegeEscalation, privileged, capabilities } = context;
+  if (procMount !== undefined) {
+    if (procMount !== 'Default' && procMount !== 'Unmasked') {
+      errors.push(notSupported(`${path}.procMount`, procMount, ['Default', 'Unmasked']));
+    } else if (procMount === 'Unmasked' && hostUsers !== false) {
+      errors.push(invalid(`${path}.procMount`, procMount, '`hostUsers` must be false to use `Unmasked`'));
+    }
+  }
+  if (seccompProfile) validateSeccomp(seccompProfile, `${path}.seccompProfile`, errors);
+  if (appArmorProfile) validateAppArmor(appArmorProfile, `${path}.appArmorProfile`, errors);
+  if (allowPrivilegeEscalation === false) {
+    const contradicts = (what: string) =>
+      errors.push(invalid(path, context, `cannot set \`allowPrivilegeEscalation\` to false and ${what}`));
+    if (privileged) contradicts('`privileged` to true');
+    if (capabilities?.add?.includes('CAP_SYS_ADMIN')) contradicts('`capabilities.Add` CAP_SYS_ADMIN');
+  }
+}
+
+function validateSysctls(context: PodSecurityContext, spec: PodSpec, path: string, errors: FieldError[]): void {
+  const names = new Set<string>();
+  for (const [index, { name }] of (context.sysctls ?? []).entries()) {
+    const at = `${path}[${index}].name`;
+    if (name === '') errors.push(required(at));
+    else if (name.length > MAX_SYSCTL || !SYSCTL.test(name)) {
+      errors.push(
+        invalid(
+          at,
+          name,
+          `must have at most ${MAX_SYSCTL} characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$`,
+        ),
+      );
+    } else if (names.has(name)) {
+      errors.push(duplicate(at, name));
+    }
+    names.add(name);
+    if (spec.hostNetwork && name.startsWith('net.')) {
+      errors.push(invalid(at, name, 'may not be specified when `hostNetwork` is true'));
+    }
+    if (spec.hostIPC && /^(kernel\.(shm|msg|sem)|fs\.mqueue\.)/.test(name)) {
+      errors.push(invalid(at, name, 'may not be specified when `hostIPC` is true'));
+    }
+  }
+}
+
+export function validatePodSecurityContext(spec: PodSpec, path: string, errors: FieldError[]): void {
+  const at = `${path}.securityContext`;
+  const context = spec.securityContext;
+  if (spec.shareProcessNamespace && spec.hostPID) {
+    errors.push(
+      invalid(`${path}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled'),
+    );
+  }
+  if (spec.hostUsers === false) {
+    for (const field of ['hostNetwork', 'hostPID', 'hostIPC'] as const) {
+      if (spec[field]) errors.push(forbidden(`${path}.${field}`, `when \`hostUsers\` is false`));
+    }
+  }
+  if (!context) return;
+  validateIdField(context.fsGroup, `${at}.fsGroup`, errors);
+  validateIdField(context.runAsUser, `${at}.runAsUser`, errors);
+  validateIdField(context.runAsGroup, `${at}.runAsGroup`, errors);
+  for (const [index, group] of (context.supplementalGroups ?? []).entries()) {
+    validateIdField(group, `${at}.supplementalGroups[${index}]`, errors);
+  }
+  if (context.sysctls) validateSysctls(context, spec, `${at}.sysctls`, errors);
+  const { fsGroupChangePolicy, supplementalGroupsPolicy, seccompProfile, appArmorProfile } = context;
+  if (fsGroupChangePolicy !== undefined && !['Always', 'OnRootMismatch'].includes(fsGroupChangePolicy)) {
+    errors.push(notSupported(`${at}.fsGroupChangePolicy`, fsGroupChangePolicy, ['Always', 'OnRootMismatch']));
+  }
+  if (supplementalGroupsPolicy !== undefined && !['Merge', 'Strict'].includes(supplementalGroupsPolicy)) {
+    errors.push(notSupported(`${at}.supplementalGroupsPolicy`, supplementalGroupsPolicy, ['Merge', 'Strict']));
+  }
+  if (seccompProfile) validateSeccomp(seccompProfile, `${at}.seccompProfile`, errors);
+  if (appArmorProfile) validateAppArmor(appArmorProfile, `${at}.appArmorProfile`, errors);
+}
+
+/**
+ * What an api-server without `--allow-privileged` adds to the validation of pods and templates: no container may be
+ * privileged. `path` is that of the spec.
+ */
+export function validateUnprivileged(spec: PodSpec, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const list of ['containers', 'initContainers', 'ephemeralContainers'] as const) {
+    for (const [index, container] of (spec[list] ?? []).entries()) {
+      if (!container.securityContext?.privileged) continue;
+      errors.push(forbidden(`${path}.${list}[${index}].securityContext.privileged`, 'disallowed by cluster policy'));
+    }
+  }
+  return errors;
+}

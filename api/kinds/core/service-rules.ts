@@ -1,0 +1,127 @@
+/** Defaults of services, and what becomes of their fields on create and update. Addresses and ports are given out elsewhere. */
+import type { Service, ServicePort, ServiceSpec } from '../../types/core/v1.gen.ts';
+
+const DEFAULT_AFFINITY_SECONDS = 10_800;
+const NONE = 'None';
+
+export const needsClusterIP = ({ type }: ServiceSpec): boolean => type !== 'ExternalName';
+export const needsNodePort = ({ type, allocateLoadBalancerNodePorts }: ServiceSpec): boolean =>
+  type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts !== false);
+export const needsHealthCheckPort = ({ type, externalTrafficPolicy }: ServiceSpec): boolean =>
+  type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
+export const isHeadless = ({ clusterIP, clusterIPs }: ServiceSpec): boolean => (clusterIPs?.[0] ?? clusterIP) === NONE;
+/** Whether traffic from outside of the cluster may come to it. */
+export const isExternallyAccessible = ({ type, externalIPs }: ServiceSpec): boolean =>
+  type === 'LoadBalancer' || type === 'NodePort' || (type === 'ClusterIP' && Boolean(externalIPs?.length));
+
+export function applyServiceDefaults({ spec, status }: Service): void {
+  for (const ingress of status?.loadBalancer?.ingress ?? []) if (ingress.ip) ingress.ipMode ??= 'VIP';
+  if (!spec) return;
+  spec.sessionAffinity ||= 'None';
+  if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
+  if (spec.sessionAffinity === 'ClientIP') {
+    const { clientIP } = spec.sessionAffinityConfig ?? {};
+    if (clientIP?.timeoutSeconds === undefined) {
+      spec.sessionAffinityConfig = { clientIP: { timeoutSeconds: DEFAULT_AFFINITY_SECONDS } };
+    }
+  }
+  spec.type ||= 'ClusterIP';
+  for (const port of spec.ports ?? []) {
+    port.protocol ||= 'TCP';
+    if (!port.targetPort) port.targetPort = port.port;
+  }
+  if (isExternallyAccessible(spec)) spec.externalTrafficPolicy ||= 'Cluster';
+  if (needsClusterIP(spec)) spec.internalTrafficPolicy ||= 'Cluster';
+  if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
+}
+
+/** `clusterIP` is the first of `clusterIPs`; a client that knows only the one need not say the other. */
+function normalizeClusterIPs(spec: ServiceSpec, old: ServiceSpec | undefined): void {
+  if (!spec.clusterIPs?.length) {
+    if (spec.clusterIP) spec.clusterIPs = [spec.clusterIP];
+    return;
+  }
+  if (!old || spec.clusterIP === old.clusterIP) return;
+  const same = spec.clusterIPs.join() === old.clusterIPs?.join();
+  if (!same) return;
+  if (!spec.clusterIP) delete spec.clusterIPs;
+  else spec.clusterIPs = [spec.clusterIP, ...spec.clusterIPs.slice(1)];
+}
+
+const portKey = ({ protocol, port }: ServicePort): string => `${protocol}/${port}`;
+
+/** What an update leaves out stays as it was given out. */
+function keepAllocations(spec: ServiceSpec, old: ServiceSpec): void {
+  if (needsClusterIP(old) && needsClusterIP(spec)) {
+    if (!spec.clusterIP) spec.clusterIP = old.clusterIP;
+    if (!spec.clusterIPs?.length && spec.clusterIP === old.clusterIP) spec.clusterIPs = old.clusterIPs;
+  }
+  if (needsNodePort(old) && needsNodePort(spec)) {
+    const known = new Map(old.ports?.map((port) => [portKey(port), port.nodePort]));
+    const used = new Set(spec.ports?.map((port) => `${port.protocol}/${port.nodePort ?? 0}`));
+    for (const port of spec.ports ?? []) {
+      const before = known.get(portKey(port));
+      if (!port.nodePort && before && !used.has(`${port.protocol}/${before}`)) port.nodePort = before;
+    }
+  }
+  if (needsHealthCheckPort(old) && needsHealthCheckPort(spec) && !spec.healthCheckNodePort) {
+    spec.healthCheckNodePort = old.healthCheckNodePort;
+  }
+}
+
+const nodePortsOf = ({ ports }: ServiceSpec): string =>
+  (ports ?? [])
+    .map(({ nodePort }) => nodePort ?? 0)
+    .sort((a, b) => a - b)
+    .join();
+
+/** Fields that only the old type had a use for go with it, unless the client changed them. */
+function dropTypeDependentFields(spec: ServiceSpec, old: ServiceSpec): void {
+  if (needsClusterIP(old) && !needsClusterIP(spec)) {
+    if (spec.clusterIPs?.join() === old.clusterIPs?.join()) {
+      delete spec.clusterIP;
+      delete spec.clusterIPs;
+    }
+    if (spec.ipFamilies?.join() === old.ipFamilies?.join()) delete spec.ipFamilies;
+    if (spec.ipFamilyPolicy === old.ipFamilyPolicy) delete spec.ipFamilyPolicy;
+  }
+  if (needsNodePort(old) && !needsNodePort(spec) && nodePortsOf(spec) === nodePortsOf(old)) {
+    for (const port of spec.ports ?? []) delete port.nodePort;
+  }
+  if (
+    needsHealthCheckPort(old) &&
+    !needsHealthCheckPort(spec) &&
+    spec.healthCheckNodePort === old.healthCheckNodePort
+  ) {
+    delete spec.healthCheckNodePort;
+  }
+  if (old.type === 'LoadBalancer' && spec.type !== 'LoadBalancer') {
+    if (spec.allocateLoadBalancerNodePorts === old.allocateLoadBalancerNodePorts) {
+      delete spec.allocateLoadBalancerNodePorts;
+    }
+    if (spec.loadBalancerClass === old.loadBalancerClass) delete spec.loadBalancerClass;
+  }
+  const lost = isExternallyAccessible(old) && !isExternallyAccessible(spec);
+  if (lost && spec.externalTrafficPolicy === old.externalTrafficPolicy) delete spec.externalTrafficPolicy;
+  if (needsClusterIP(old) && !needsClusterIP(spec) && spec.internalTrafficPolicy === old.internalTrafficPolicy) {
+    delete spec.internalTrafficPolicy;
+  }
+}
+
+/** Its load balancer goes in its own time; the client need not see that. */
+const dropLoadBalancer = ({ spec, status }: Service): Service['status'] =>
+  spec?.type === 'LoadBalancer' || !status?.loadBalancer?.ingress ? status : { ...status, loadBalancer: {} };
+
+export function prepareServiceForCreate(service: Service): void {
+  service.status = { loadBalancer: {} };
+  if (service.spec) normalizeClusterIPs(service.spec, undefined);
+}
+
+export function prepareServiceForUpdate(service: Service, old: Service): void {
+  service.status = old.status;
+  if (!service.spec || !old.spec) return;
+  keepAllocations(service.spec, old.spec);
+  normalizeClusterIPs(service.spec, old.spec);
+  dropTypeDependentFields(service.spec, old.spec);
+  service.status = dropLoadBalancer(service);
+}

@@ -1,0 +1,211 @@
+/** Validation of services. */
+import {
+  addErrors,
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+} from '../../machinery/field-error.ts';
+import { validateLabels } from '../../machinery/metadata.ts';
+import {
+  validateLabelName,
+  validatePortNumber,
+  validateQualifiedName,
+  validateSubdomainName,
+} from '../../machinery/names.ts';
+import { validatePortReference } from './probe-validation.ts';
+import {
+  validateClusterIPs,
+  validateExternalIPs,
+  validateFamilies,
+  validateSourceRanges,
+} from './service-address-validation.ts';
+import { isExternallyAccessible, isHeadless, needsClusterIP, needsHealthCheckPort } from './service-rules.ts';
+import type { Service, ServicePort, ServiceSpec } from '../../types/core/v1.gen.ts';
+
+const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
+const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const POLICIES = ['Cluster', 'Local'];
+const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
+const MAX_AFFINITY_SECONDS = 86_400;
+const KUBELET_PORT = 10_250;
+
+function validatePort(port: ServicePort, needsName: boolean, path: string, errors: FieldError[]): void {
+  if (!port.name) {
+    if (needsName) errors.push(required(`${path}.name`));
+  } else {
+    for (const problem of validateLabelName(port.name)) errors.push(invalid(`${path}.name`, port.name, problem));
+  }
+  for (const problem of validatePortNumber(port.port)) errors.push(invalid(`${path}.port`, port.port, problem));
+  if (!port.protocol) errors.push(required(`${path}.protocol`));
+  else if (!PROTOCOLS.includes(port.protocol)) {
+    errors.push(notSupported(`${path}.protocol`, port.protocol, PROTOCOLS));
+  }
+  validatePortReference(port.targetPort ?? 0, `${path}.targetPort`, errors);
+  if (port.appProtocol !== undefined) {
+    for (const problem of validateQualifiedName(port.appProtocol)) {
+      errors.push(invalid(`${path}.appProtocol`, port.appProtocol, problem));
+    }
+  }
+}
+
+function validatePorts(spec: ServiceSpec, errors: FieldError[]): void {
+  const ports = spec.ports ?? [];
+  if (!ports.length && !isHeadless(spec) && spec.type !== 'ExternalName') errors.push(required('spec.ports'));
+  const names = new Set<string>();
+  const numbers = new Set<string>();
+  const nodePorts = new Set<string>();
+  for (const [index, port] of ports.entries()) {
+    const at = `spec.ports[${index}]`;
+    validatePort(port, ports.length > 1, at, errors);
+    if (port.name) {
+      if (names.has(port.name)) errors.push(duplicate(`${at}.name`, port.name));
+      names.add(port.name);
+    }
+    const number = `${port.protocol}/${port.port}`;
+    if (numbers.has(number)) errors.push(duplicate(at, { protocol: port.protocol, port: port.port }));
+    numbers.add(number);
+    if (port.nodePort) {
+      if (spec.type === 'ClusterIP' || spec.type === 'ExternalName') {
+        errors.push(forbidden(`${at}.nodePort`, `may not be used when \`type\` is '${spec.type}'`));
+      }
+      const nodePort = `${port.protocol}/${port.nodePort}`;
+      if (nodePorts.has(nodePort)) errors.push(duplicate(`${at}.nodePort`, port.nodePort));
+      nodePorts.add(nodePort);
+    }
+    if (spec.type === 'LoadBalancer' && port.port === KUBELET_PORT) {
+      errors.push(invalid(at, KUBELET_PORT, 'may not expose port 10250 externally since it is used by kubelet'));
+    }
+  }
+}
+
+function validateType(spec: ServiceSpec, errors: FieldError[]): void {
+  const { type } = spec;
+  if (!type) errors.push(required('spec.type'));
+  else if (!TYPES.includes(type)) errors.push(notSupported('spec.type', type, TYPES));
+  if ((type === 'LoadBalancer' || type === 'NodePort') && isHeadless(spec)) {
+    errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${type} services`));
+  }
+  if (type !== 'ExternalName') return;
+  const alien = 'may not be set for ExternalName services';
+  if (spec.clusterIPs?.length) errors.push(forbidden('spec.clusterIPs', alien));
+  if (spec.ipFamilies?.length) errors.push(forbidden('spec.ipFamilies', alien));
+  if (spec.ipFamilyPolicy !== undefined) errors.push(forbidden('spec.ipFamilyPolicy', alien));
+  const name = (spec.externalName ?? '').replace(/\.$/, '');
+  for (const problem of validateSubdomainName(name)) {
+    errors.push(invalid('spec.externalName', spec.externalName ?? '', problem));
+  }
+}
+
+function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpec, errors: FieldError[]): void {
+  const path = 'spec.sessionAffinity';
+  if (!sessionAffinity) errors.push(required(path));
+  else if (sessionAffinity !== 'ClientIP' && sessionAffinity !== 'None') {
+    errors.push(notSupported(path, sessionAffinity, ['ClientIP', 'None']));
+  }
+  if (sessionAffinity === 'ClientIP') {
+    const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds;
+    if (seconds === undefined || seconds <= 0 || seconds > MAX_AFFINITY_SECONDS) {
+      errors.push(
+        invalid(
+          'spec.sessionAffinityConfig.clientIP.timeoutSeconds',
+          seconds ?? null,
+          `must be greater than 0 and less than ${MAX_AFFINITY_SECONDS}`,
+        ),
+      );
+    }
+  } else if (sessionAffinityConfig) {
+    errors.push(
+      forbidden('spec.sessionAffinityConfig', `must not be set when session affinity is ${String(sessionAffinity)}`),
+    );
+  }
+}
+
+function validateTrafficPolicies(spec: ServiceSpec, errors: FieldError[]): void {
+  const { externalTrafficPolicy, internalTrafficPolicy, healthCheckNodePort, trafficDistribution } = spec;
+  const path = 'spec.externalTrafficPolicy';
+  if (!isExternallyAccessible(spec)) {
+    if (externalTrafficPolicy) {
+      errors.push(invalid(path, externalTrafficPolicy, 'may only be set for externally-accessible services'));
+    }
+  } else if (!externalTrafficPolicy) {
+    errors.push(required(path));
+  } else if (!POLICIES.includes(externalTrafficPolicy)) {
+    errors.push(notSupported(path, externalTrafficPolicy, POLICIES));
+  }
+  if (healthCheckNodePort && !needsHealthCheckPort(spec)) {
+    errors.push(
+      invalid(
+        'spec.healthCheckNodePort',
+        healthCheckNodePort,
+        "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+      ),
+    );
+  }
+  if (internalTrafficPolicy !== undefined && !POLICIES.includes(internalTrafficPolicy)) {
+    errors.push(notSupported('spec.internalTrafficPolicy', internalTrafficPolicy, POLICIES));
+  } else if (internalTrafficPolicy === undefined && needsClusterIP(spec)) {
+    errors.push(required('spec.internalTrafficPolicy'));
+  }
+  if (trafficDistribution !== undefined && !DISTRIBUTIONS.includes(trafficDistribution)) {
+    errors.push(notSupported('spec.trafficDistribution', trafficDistribution, DISTRIBUTIONS));
+  }
+}
+
+function validateLoadBalancer(spec: ServiceSpec, errors: FieldError[]): void {
+  if (spec.type === 'LoadBalancer') {
+    if (spec.allocateLoadBalancerNodePorts === undefined) errors.push(required('allocateLoadBalancerNodePorts'));
+    if (spec.loadBalancerClass !== undefined) {
+      for (const problem of validateQualifiedName(spec.loadBalancerClass)) {
+        errors.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass, problem));
+      }
+    }
+    return;
+  }
+  for (const field of ['allocateLoadBalancerNodePorts', 'loadBalancerClass'] as const) {
+    if (spec[field] !== undefined) {
+      errors.push(forbidden(`spec.${field}`, "may only be used when `type` is 'LoadBalancer'"));
+    }
+  }
+}
+
+/** @param old undefined on create. */
+export function validateService(service: Service, old?: Service): FieldError[] {
+  const { spec = {} } = service;
+  const errors: FieldError[] = [];
+  if (needsClusterIP(spec)) {
+    addErrors(errors, validateFamilies(spec));
+    addErrors(errors, validateClusterIPs(spec, old?.spec));
+  }
+  validatePorts(spec, errors);
+  validateType(spec, errors);
+  if (spec.selector) addErrors(errors, validateLabels(spec.selector, 'spec.selector'));
+  validateAffinity(spec, errors);
+  addErrors(errors, validateExternalIPs(spec, old?.spec));
+  validateTrafficPolicies(spec, errors);
+  addErrors(errors, validateSourceRanges(service, old));
+  validateLoadBalancer(spec, errors);
+  return errors;
+}
+
+/** The primary address and its family stay, as long as the service has one at all; a headless one may change its families. */
+export function validateServiceUpdate({ spec = {} }: Service, { spec: old = {} }: Service): FieldError[] {
+  const errors: FieldError[] = [];
+  const keepFirst = (field: 'clusterIPs' | 'ipFamilies', empty?: string): void => {
+    const values: readonly string[] = spec[field] ?? [];
+    const before = old[field]?.[0];
+    if (before === undefined || values[0] === before) return;
+    const detail = values.length === 0 ? empty : 'may not change once set';
+    if (detail !== undefined) errors.push(invalid(`spec.${field}[0]`, values, detail));
+  };
+  if (needsClusterIP(spec) && needsClusterIP(old)) {
+    keepFirst('clusterIPs', 'primary clusterIP can not be unset');
+    if (!isHeadless(spec) && !isHeadless(old)) keepFirst('ipFamilies');
+  }
+  if (spec.type === 'LoadBalancer' && old.type === 'LoadBalancer' && spec.loadBalancerClass !== old.loadBalancerClass) {
+    errors.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass ?? '', 'may not change once set'));
+  }
+  return errors;
+}

@@ -1,0 +1,46 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { serviceColumns } from './service-columns.ts';
+import { applyServiceDefaults, prepareServiceForCreate, prepareServiceForUpdate } from './service-rules.ts';
+import { validateLoadBalancerStatus } from './service-address-validation.ts';
+import { serviceWarnings } from './service-warnings.ts';
+import { validateService, validateServiceUpdate } from './service-validation.ts';
+import { validateLabel1035Name } from '../../machinery/names.ts';
+import { Service } from '../../types/core/v1.gen.ts';
+
+export const services = defineKind<Service>({
+  group: '',
+  version: 'v1',
+  kind: 'Service',
+  plural: 'services',
+  shortNames: ['svc'],
+  categories: ['all'],
+  namespaced: true,
+  schema: Service,
+  subresources: [
+    {
+      name: 'proxy',
+      verbs: ['create', 'delete', 'get', 'patch', 'update'],
+      group: '',
+      version: 'v1',
+      kind: 'ServiceProxyOptions',
+    },
+    { name: 'status', verbs: ['get', 'patch', 'update'] },
+  ],
+  validateName: validateLabel1035Name,
+  createOnUpdate: true,
+  columns: serviceColumns,
+  selectableFields: {
+    'spec.clusterIP': ({ spec }) => spec?.clusterIP ?? '',
+    'spec.type': ({ spec }) => spec?.type ?? '',
+  },
+  applyDefaults: applyServiceDefaults,
+  prepareForCreate: prepareServiceForCreate,
+  prepareForUpdate: prepareServiceForUpdate,
+  prepareForStatusUpdate: (service, old) => {
+    service.spec = old.spec;
+  },
+  validate: validateService,
+  warnings: serviceWarnings,
+  validateUpdate: validateServiceUpdate,
+  validateStatusUpdate: validateLoadBalancerStatus,
+});

@@ -1,0 +1,52 @@
+import { defaultPullPolicy } from './container-defaults.ts';
+import type { DownwardAPIVolumeFile, ProjectedVolumeSource, Volume } from '../../types/core/v1.gen.ts';
+
+const DEFAULT_FILE_MODE = 0o644;
+const DEFAULT_TOKEN_SECONDS = 3600;
+
+function applyFieldRefDefaults(items: readonly DownwardAPIVolumeFile[] | undefined): void {
+  for (const { fieldRef } of items ?? []) if (fieldRef) fieldRef.apiVersion ||= 'v1';
+}
+
+function applyProjectedDefaults(projected: ProjectedVolumeSource): void {
+  projected.defaultMode ??= DEFAULT_FILE_MODE;
+  for (const source of projected.sources ?? []) {
+    if (source.serviceAccountToken) source.serviceAccountToken.expirationSeconds ??= DEFAULT_TOKEN_SECONDS;
+    applyFieldRefDefaults(source.downwardAPI?.items);
+  }
+}
+
+/** Defaults of one volume of a pod. A volume that says nothing of what it is, is an `emptyDir`. */
+export function applyVolumeDefaults(volume: Volume): void {
+  let sources = 0;
+  for (const key in volume) if (key !== 'name') sources++;
+  if (sources === 0) volume.emptyDir = {};
+  const { secret, configMap, downwardAPI, projected, hostPath, ephemeral, image, iscsi, rbd, azureDisk, scaleIO } =
+    volume;
+  if (secret) secret.defaultMode ??= DEFAULT_FILE_MODE;
+  if (configMap) configMap.defaultMode ??= DEFAULT_FILE_MODE;
+  if (downwardAPI) {
+    downwardAPI.defaultMode ??= DEFAULT_FILE_MODE;
+    applyFieldRefDefaults(downwardAPI.items);
+  }
+  if (projected) applyProjectedDefaults(projected);
+  if (hostPath) hostPath.type ??= '';
+  if (ephemeral?.volumeClaimTemplate) ephemeral.volumeClaimTemplate.spec.volumeMode ??= 'Filesystem';
+  if (image) image.pullPolicy ||= defaultPullPolicy(image.reference ?? '');
+  if (iscsi) iscsi.iscsiInterface ||= 'default';
+  if (rbd) {
+    rbd.pool ||= 'rbd';
+    rbd.user ||= 'admin';
+    rbd.keyring ||= '/etc/ceph/keyring';
+  }
+  if (azureDisk) {
+    azureDisk.cachingMode ??= 'ReadWrite';
+    azureDisk.kind ??= 'Shared';
+    azureDisk.fsType ??= 'ext4';
+    azureDisk.readOnly ??= false;
+  }
+  if (scaleIO) {
+    scaleIO.storageMode ||= 'ThinProvisioned';
+    scaleIO.fsType ||= 'xfs';
+  }
+}

@@ -1,0 +1,56 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { ageColumn, integer, nameColumn, text } from '../../machinery/columns.ts';
+import { type FieldError, forbidden, invalid, notSupported } from '../../machinery/field-error.ts';
+import { PriorityClass } from '../../types/scheduling/v1.gen.ts';
+
+const POLICIES = ['Never', 'PreemptLowerPriority'];
+const MAX_USER_PRIORITY = 1_000_000_000;
+/** The classes that are there from the start. */
+export const SYSTEM_CLASSES: ReadonlyMap<string, number> = new Map([
+  ['system-node-critical', 2_000_001_000],
+  ['system-cluster-critical', 2_000_000_000],
+]);
+
+export const priorityClasses = defineKind<PriorityClass>({
+  group: 'scheduling.k8s.io',
+  version: 'v1',
+  kind: 'PriorityClass',
+  plural: 'priorityclasses',
+  shortNames: ['pc'],
+  namespaced: false,
+  schema: PriorityClass,
+  hasGeneration: true,
+  columns: [
+    nameColumn(),
+    integer('Value', ({ value }) => value ?? 0),
+    { ...text('Global-Default', ({ globalDefault }: PriorityClass) => globalDefault ?? false), type: 'boolean' },
+    ageColumn(),
+    text('PreemptionPolicy', ({ preemptionPolicy }) => preemptionPolicy ?? ''),
+  ],
+  applyDefaults: (priorityClass) => {
+    priorityClass.preemptionPolicy ??= 'PreemptLowerPriority';
+  },
+  validate: ({ metadata, value = 0, globalDefault, preemptionPolicy = '' }) => {
+    const errors: FieldError[] = [];
+    const name = metadata?.name ?? '';
+    if (name.startsWith('system-')) {
+      if (SYSTEM_CLASSES.get(name) !== value || globalDefault) {
+        errors.push(
+          forbidden('metadata.name', "priority class names with 'system-' prefix are reserved for system use only"),
+        );
+      }
+    } else if (value > MAX_USER_PRIORITY) {
+      errors.push(forbidden('value', `maximum allowed value of a user defined priority is ${MAX_USER_PRIORITY}`));
+    }
+    if (!POLICIES.includes(preemptionPolicy)) {
+      errors.push(notSupported('preemptionPolicy', preemptionPolicy, POLICIES));
+    }
+    return errors;
+  },
+  validateUpdate: ({ value, preemptionPolicy }, old) => [
+    ...((value ?? 0) === (old.value ?? 0) ? [] : [forbidden('value', 'may not be changed in an update.')]),
+    ...(preemptionPolicy === old.preemptionPolicy
+      ? []
+      : [invalid('preemptionPolicy', preemptionPolicy, 'field is immutable')]),
+  ],
+});

@@ -1,0 +1,240 @@
+/**
+ * Objects in Kubernetes' protobuf, as client-go and kubectl send them from 1.32 on, to the values that JSON would have been.
+ * Schemas say what the fields are and which numbers they have. A reader is compiled once per message, at its first use.
+ */
+import { Extent } from '../extent.ts';
+import type { Shape } from '../schema.ts';
+import { badRequest } from '../status-error.ts';
+import { readIntOrString, readJson, readMicroTime, readQuantity, readTime } from './values.ts';
+import { WireError, WireReader } from './wire.ts';
+import { own, setOwn } from '../own.ts';
+
+type Json = Record<string, unknown>;
+/** Reads the value of the field that the reader is at. */
+type Read = (wire: WireReader) => unknown;
+/** Reads the field that the reader is at into the object of its message. */
+type Put = (out: Json, wire: WireReader) => void;
+/** What to do for each field, by number; numbers that nobody knows are holes. */
+type Message = readonly (Put | undefined)[];
+
+/** The first bytes of every body: `k8s` and a zero. */
+const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00]);
+
+/** The list that a field which may come several times is gathered in. */
+function listIn(out: Json, name: string): unknown[] {
+  const list = own(out, name) ?? [];
+  setOwn(out, name, list);
+  return list as unknown[];
+}
+
+/** The same of a map. */
+function mapIn(out: Json, name: string): Json {
+  const map = own(out, name) ?? {};
+  setOwn(out, name, map);
+  return map as Json;
+}
+
+/** Finds the schema of what a message says that it is. */
+export type SchemaLookup = (apiVersion: string, kind: string) => Shape | undefined;
+
+export class ProtobufDecoder {
+  readonly #messages = new Map<string, Message>();
+
+  /** Throws a 400 StatusError for what is no such message, or is of a kind that nobody knows. */
+  decode(bytes: Buffer, schemaOf: SchemaLookup): Json {
+    if (bytes.length === 0) throw badRequest('empty data');
+    if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) {
+      const prefix = MAGIC.join(' ');
+      throw badRequest(`provided data does not appear to be a protobuf message, expected prefix [${prefix}]`);
+    }
+    if (bytes.length === MAGIC.length) throw badRequest('empty body');
+    const { apiVersion, kind, raw } = readEnvelope(bytes);
+    const schema = schemaOf(apiVersion, kind);
+    if (!schema) {
+      throw badRequest(`no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`);
+    }
+    const out: Json = { apiVersion, kind };
+    try {
+      readFields(out, this.#message(schema), new WireReader(raw));
+      Extent.of(out);
+    } catch (error) {
+      if (!(error instanceof WireError || error instanceof RangeError)) throw error;
+      const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
+      throw badRequest(
+        `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: ${error.message}`,
+      );
+    }
+    return out;
+  }
+
+  #message(shape: Shape): Message {
+    const name = shape.definition ?? '';
+    let message = this.#messages.get(name);
+    if (!message) {
+      message = this.#compile(shape);
+      this.#messages.set(name, message);
+    }
+    return message;
+  }
+
+  #compile(shape: Shape): Message {
+    const message: (Put | undefined)[] = [];
+    const embedded = new Map<number, (Put | undefined)[]>();
+    for (const [name, field] of Object.entries(shape.properties ?? {})) {
+      // The envelope says what apiVersion and kind are.
+      if (field.number === undefined) continue;
+      const put = this.#put(name, field);
+      if (typeof field.number === 'number') {
+        message[field.number] = put;
+        continue;
+      }
+      const [outer, inner] = field.number;
+      const fields = embedded.get(outer) ?? [];
+      fields[inner] = put;
+      embedded.set(outer, fields);
+      message[outer] ??= putEmbedded(fields);
+    }
+    return message;
+  }
+
+  #put(name: string, shape: Shape): Put {
+    if (shape.items) return this.#putItem(name, shape.items);
+    if (shape.additionalProperties) return this.#putEntry(name, shape.additionalProperties);
+    const read = this.#read(shape);
+    return (out, wire) => {
+      setOwn(out, name, read(wire));
+    };
+  }
+
+  #putItem(name: string, item: Shape): Put {
+    if (item.format === 'int32' || item.format === 'int64') {
+      return (out, wire) => wire.integers(listIn(out, name));
+    }
+    const read = this.#read(item);
+    return (out, wire) => {
+      const list = listIn(out, name);
+      list.push(read(wire));
+    };
+  }
+
+  /** A map is a list of messages of key and value. */
+  #putEntry(name: string, shape: Shape): Put {
+    const read = shape.items ? wrappedList(this.#read(shape.items)) : this.#read(shape);
+    const absent = shape.items ? () => [] : () => (shape.format === 'quantity' ? '0' : '');
+    return (out, wire) => {
+      const map = mapIn(out, name);
+      let key = '';
+      let value: unknown = absent();
+      const end = wire.enter();
+      while (wire.next()) {
+        if (wire.field === 1) key = wire.text();
+        else if (wire.field === 2) value = read(wire);
+        else wire.skip();
+      }
+      wire.leave(end);
+      setOwn(map, key, value);
+    };
+  }
+
+  #read(shape: Shape): Read {
+    if (shape.properties) return this.#readStruct(shape);
+    switch (shape.format) {
+      case 'int32':
+      case 'int64':
+        return (wire) => wire.integer();
+      case 'double':
+        return (wire) => wire.double();
+      case 'byte':
+        return (wire) => wire.text('base64');
+      case 'date-time':
+        return readTime;
+      case 'micro-time':
+        return readMicroTime;
+      case 'quantity':
+        return readQuantity;
+      case 'int-or-string':
+        return readIntOrString;
+      default:
+        return plainReader(shape);
+    }
+  }
+
+  #readStruct(shape: Shape): Read {
+    // Compiled when the first such message comes: most of a pod's volume sources never do.
+    let message: Message | undefined;
+    return (wire) => {
+      message ??= this.#message(shape);
+      const out: Json = {};
+      const end = wire.enter();
+      readFields(out, message, wire);
+      wire.leave(end);
+      return out;
+    };
+  }
+}
+
+function plainReader(shape: Shape): Read {
+  if (shape.type === 'string') return (wire) => wire.text();
+  if (shape.type === 'boolean') return (wire) => wire.integer() !== 0;
+  return readJson;
+}
+
+function readFields(out: Json, message: Message, wire: WireReader): void {
+  while (wire.next()) {
+    const put = message[wire.field];
+    if (put) put(out, wire);
+    else wire.skip();
+  }
+}
+
+/** A struct whose fields JSON has in its parent. */
+function putEmbedded(message: Message): Put {
+  return (out, wire) => {
+    const end = wire.enter();
+    readFields(out, message, wire);
+    wire.leave(end);
+  };
+}
+
+/** A map's values that are lists are messages with the list as their first field. */
+function wrappedList(read: Read): Read {
+  return (wire) => {
+    const list: unknown[] = [];
+    const end = wire.enter();
+    while (wire.next()) {
+      if (wire.field === 1) list.push(read(wire));
+      else wire.skip();
+    }
+    wire.leave(end);
+    return list;
+  };
+}
+
+/** `runtime.Unknown`: what the object is, and its message. Throws a 400 StatusError. */
+function readEnvelope(bytes: Buffer): { apiVersion: string; kind: string; raw: Buffer } {
+  let apiVersion = '';
+  let kind = '';
+  let raw = bytes.subarray(bytes.length);
+  const wire = new WireReader(bytes, MAGIC.length);
+  try {
+    while (wire.next()) {
+      if (wire.field === 1) {
+        const end = wire.enter();
+        while (wire.next()) {
+          if (wire.field === 1) apiVersion = wire.text();
+          else if (wire.field === 2) kind = wire.text();
+          else wire.skip();
+        }
+        wire.leave(end);
+      } else if (wire.field === 2) {
+        raw = bytes.subarray(...wire.range());
+      } else {
+        wire.skip();
+      }
+    }
+  } catch (error) {
+    if (error instanceof WireError) throw badRequest(error.message);
+    throw error;
+  }
+  return { apiVersion, kind, raw };
+}

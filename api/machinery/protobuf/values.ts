@@ -1,0 +1,73 @@
+/** The messages of apimachinery that JSON writes as a single value: quantities, times, int-or-strings, embedded JSON. */
+import { withSoundEscapes } from '../json-text.ts';
+import { WireError, type WireReader } from './wire.ts';
+
+/** The years that RFC 3339 can write, in seconds since the epoch. */
+const FIRST_SECOND = -62_167_219_200;
+const LAST_SECOND = 253_402_300_799;
+const SECOND_DIGITS = '2006-01-02T15:04:05'.length;
+
+/** `resource.Quantity`: its text. */
+export function readQuantity(wire: WireReader): string {
+  return firstText(wire, '0');
+}
+
+/** `intstr.IntOrString`: which of the two, the number, the text. */
+export function readIntOrString(wire: WireReader): number | string {
+  let isText = false;
+  let number = 0;
+  let text = '';
+  const end = wire.enter();
+  while (wire.next()) {
+    if (wire.field === 1) isText = wire.integer() === 1;
+    else if (wire.field === 2) number = wire.integer();
+    else if (wire.field === 3) text = wire.text();
+    else wire.skip();
+  }
+  wire.leave(end);
+  return isText ? text : number;
+}
+
+export const readTime = (wire: WireReader): string | null => readTimestamp(wire, false);
+export const readMicroTime = (wire: WireReader): string | null => readTimestamp(wire, true);
+
+/** Seconds and nanoseconds since the epoch. An empty message is Go's zero time, which JSON writes as null. */
+function readTimestamp(wire: WireReader, withMicros: boolean): string | null {
+  let given = false;
+  let seconds = 0;
+  let nanos = 0;
+  const end = wire.enter();
+  while (wire.next()) {
+    given = true;
+    if (wire.field === 1) seconds = wire.integer();
+    else if (wire.field === 2) nanos = wire.integer();
+    else wire.skip();
+  }
+  wire.leave(end);
+  if (!given) return null;
+  if (seconds < FIRST_SECOND || seconds > LAST_SECOND) throw new WireError(`time out of range: ${seconds} seconds`);
+  const text = new Date(seconds * 1000).toISOString().slice(0, SECOND_DIGITS);
+  return withMicros ? `${text}.${String(Math.floor(nanos / 1000)).padStart(6, '0')}Z` : `${text}Z`;
+}
+
+/** `runtime.RawExtension` and `metav1.FieldsV1`: JSON text within a message. */
+export function readJson(wire: WireReader): unknown {
+  const text = firstText(wire, '');
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(withSoundEscapes(text)) as unknown;
+  } catch (error) {
+    throw new WireError(`embedded JSON: ${error instanceof Error ? error.message : ''}`);
+  }
+}
+
+function firstText(wire: WireReader, absent: string): string {
+  let text = absent;
+  const end = wire.enter();
+  while (wire.next()) {
+    if (wire.field === 1) text = wire.text();
+    else wire.skip();
+  }
+  wire.leave(end);
+  return text;
+}
