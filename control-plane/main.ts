@@ -145,6 +145,8 @@ async function keepRunning(
     if (signal.aborted) return;
     const options = await current();
     const thread = new Worker(process.argv[1] ?? '', {
+      // Debuggers and `ps -L` show it.
+      name: options.role,
       workerData: options,
       resourceLimits: { maxYoungGenerationSizeMb: THREAD_YOUNG_GENERATION_MB },
     });

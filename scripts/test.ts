@@ -1,69 +1,146 @@
 /**
- * Runs the tests with tap: first those that keep to themselves, two files at a time, then those that use the whole host, one
- * after the other. The last line is `N passed, N failed`.
+ * Runs test files, each as a process of its own, and prints one line per file, every failure in full, and at last
+ * `N passed, N failed`. `test/` is sorted by what a test needs; CONTRIBUTING.md describes the folders.
+ *
+ * Usage: test.ts [--rootless] [--watch] [FILE|FOLDER...]
+ *   --rootless  where no file is named, only what an ordinary user can run, without what is slow (npm test)
+ *   --watch     stay, and run again what a change concerns
  */
 import { spawn } from 'node:child_process';
-import { glob, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { access, constants, glob, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { pathWithKubectl } from '../test/support/debian-kubectl.ts';
+import { affectedTests, changes, sourceRooms } from './affected-tests.ts';
+import { readTap, type TestResult } from './tap-output.ts';
 
-/** Tests that measure time or need all of the host's processors. */
-const ALONE = /^test\/e2e\//;
+const ROOTLESS = ['test/unit/', 'test/server/'];
+/** What runs together, in this order, two files at a time. Tests of the host start a containerd each. */
+const TOGETHER = [ROOTLESS, ['test/host/']];
+/** These measure time, or use the whole machine. */
+const ALONE = ['test/e2e/'];
+/** While one file waits, another may use the processors; `npm test` has none that measures time. */
+const ROOTLESS_JOBS = os.availableParallelism() + 1;
+/** What takes more than five seconds of CPU time by itself. */
+const SLOW = '.slow.test.ts';
+
+/** A file that takes longer is ended: tap says on SIGALRM what it waits for. */
+const FILE_LIMIT_SECONDS = 900;
+const END_LIMIT_MS = 10_000;
+/** Node.js keeps here what it has made of source files: a third of the time of a small test. */
+const COMPILE_CACHE = '.tap/compile-cache';
 
 interface Totals {
-  readonly passed: number;
-  readonly failed: number;
+  passed: number;
+  failed: number;
 }
 
-/** tap's own last words: `# { total: 3, pass: 1, fail: 2 }`. */
-function totalsOf(tapOutput: string, exitCode: number | null): Totals {
-  const summary = /^# \{ total: .*\}$/m.exec(tapOutput.slice(tapOutput.lastIndexOf('\n# {')))?.[0] ?? '';
-  const count = (name: string): number => Number(new RegExp(`${name}: (\\d+)`).exec(summary)?.[1] ?? 0);
-  const failed = count('fail');
-  return { passed: count('pass'), failed: exitCode !== 0 && failed === 0 ? 1 : failed };
+async function runFile(file: string, env: NodeJS.ProcessEnv): Promise<TestResult> {
+  const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'pipe'], env });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const alarm = setTimeout(() => {
+    child.kill('SIGALRM');
+    kill = setTimeout(() => child.kill('SIGKILL'), END_LIMIT_MS);
+  }, FILE_LIMIT_SECONDS * 1000);
+  let kill: NodeJS.Timeout | undefined;
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  clearTimeout(alarm);
+  clearTimeout(kill);
+  return readTap(output, code === 0 ? undefined : `ended by ${signal ?? `exit code ${code}`}`);
 }
 
-/** Output goes to ours; throws when tap cannot be started. */
-async function tap(files: readonly string[], jobs: number, folder: string, searchPath: string): Promise<Totals> {
-  if (files.length === 0) return { passed: 0, failed: 0 };
-  const output = path.join(folder, `${jobs}.tap`);
-  const args = ['run', '--reporter=terse', `--jobs=${jobs}`, '--timeout=900', `--output-file=${output}`, ...files];
-  // Where CI is set, tap's reporter would keep to itself what has failed.
-  const child = spawn('tap', args, {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, PATH: searchPath, CI: undefined, KEDGE_TEST_ACCOUNTS: folder },
-  });
-  const code = await new Promise<number | null>((resolve, reject) =>
-    child.once('error', reject).once('close', resolve),
-  );
-  return totalsOf(await readFile(output, 'utf8'), code);
+/** Prints one line per file as it ends, and what has failed in it. */
+async function runAll(files: readonly string[], jobs: number, env: NodeJS.ProcessEnv, totals: Totals): Promise<void> {
+  const queue = files.values();
+  const work = async (): Promise<void> => {
+    for (const file of queue) {
+      const start = performance.now();
+      const { passed, failed, failures } = await runFile(file, env);
+      const seconds = ((performance.now() - start) / 1000).toFixed(1);
+      totals.passed += passed;
+      totals.failed += failed;
+      console.log(`${failed ? 'FAIL' : 'ok  '} ${file}: ${passed} passed, ${failed} failed, ${seconds} s`);
+      if (failed) console.log(`\n${failures}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+}
+
+async function run(files: readonly string[], searchPath: string, isRootless: boolean): Promise<Totals> {
+  const accounts = await mkdtemp(path.join(os.tmpdir(), 'kedge-test-'));
+  const env = {
+    ...process.env,
+    PATH: searchPath,
+    TAP_TIMEOUT: String(FILE_LIMIT_SECONDS),
+    NODE_COMPILE_CACHE: path.resolve(COMPILE_CACHE),
+    KEDGE_TEST_ACCOUNTS: accounts,
+  };
+  const totals: Totals = { passed: 0, failed: 0 };
+  const below = (folders: readonly string[]): string[] =>
+    files.filter((file) => folders.some((folder) => file.startsWith(folder)));
+  try {
+    for (const folders of TOGETHER) await runAll(below(folders), isRootless ? ROOTLESS_JOBS : 2, env, totals);
+    await runAll(below(ALONE), 1, env, totals);
+    // What clusters of tests that have failed were at.
+    for await (const account of glob(path.join(accounts, '*.txt')))
+      console.log(`\n${account}\n${await readFile(account, 'utf8')}`);
+  } finally {
+    await rm(accounts, { recursive: true });
+  }
+  console.log(`${totals.passed} passed, ${totals.failed} failed`);
+  return totals;
+}
+
+/** The test files that were named, themselves or by a folder; when none was, all of them or those for ordinary users. */
+async function chosen(named: readonly string[], isRootless: boolean): Promise<string[]> {
+  const files: string[] = [];
+  for (const name of named.length ? named : ['test']) {
+    if ((await stat(name)).isFile()) files.push(path.normalize(name));
+    else for await (const file of glob(`${path.normalize(name)}/**/*.test.ts`)) files.push(file);
+  }
+  const fits = (file: string): boolean => ROOTLESS.some((folder) => file.startsWith(folder)) && !file.endsWith(SLOW);
+  return (isRootless && named.length === 0 ? files.filter(fits) : files).sort();
+}
+
+/** Programs of node_modules run with this Node.js, and tests find a kubectl that they can use. */
+async function searchPathOfTests(isRootless: boolean): Promise<string> {
+  const own = [path.dirname(process.execPath), process.env['PATH'] ?? ''].join(path.delimiter);
+  try {
+    return await pathWithKubectl(own);
+  } catch (error) {
+    if (!isRootless) throw error;
+    console.log(`kubectl is missing, and tests that run it will fail: ${(error as Error).message}`);
+    return own;
+  }
+}
+
+/** Throws where root has run tests: tap makes the folders of tests in `.tap`. */
+async function requireTapFolder(): Promise<void> {
+  for (const folder of ['.tap', '.tap/fixtures']) {
+    await access(folder, constants.W_OK).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return;
+      throw new Error(`${folder} belongs to another user: run sudo chown -R "$USER" .tap`, { cause: error });
+    });
+  }
 }
 
 process.chdir(path.resolve(import.meta.dirname, '..'));
-const named = process.argv.slice(2);
-const files = named.length ? named : (await Array.fromAsync(glob('test/**/*.test.ts'))).sort();
-const searchPath = await pathWithKubectl(process.env.PATH ?? '');
-const folder = await mkdtemp(path.join(os.tmpdir(), 'kedge-test-'));
-try {
-  const together = await tap(
-    files.filter((file) => !ALONE.test(file)),
-    2,
-    folder,
-    searchPath,
-  );
-  const alone = await tap(
-    files.filter((file) => ALONE.test(file)),
-    1,
-    folder,
-    searchPath,
-  );
-  // What clusters of tests that have failed were at.
-  for await (const account of glob(path.join(folder, '*.txt')))
-    console.log(`\n${account}\n${await readFile(account, 'utf8')}`);
-  const [passed, failed] = [together.passed + alone.passed, together.failed + alone.failed];
-  console.log(`${passed} passed, ${failed} failed`);
-  process.exitCode = failed || passed === 0 ? 1 : 0;
-} finally {
-  await rm(folder, { recursive: true });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rootless: { type: 'boolean', default: false }, watch: { type: 'boolean', default: false } },
+});
+await requireTapFolder();
+const files = await chosen(positionals, values.rootless);
+const searchPath = await searchPathOfTests(values.rootless);
+const { passed, failed } = await run(files, searchPath, values.rootless);
+process.exitCode = failed || passed === 0 ? 1 : 0;
+if (values.watch) {
+  for await (const changed of changes(await sourceRooms())) {
+    const affected = await affectedTests(await chosen(positionals, values.rootless), changed);
+    if (affected.length) await run(affected, searchPath, values.rootless);
+  }
 }

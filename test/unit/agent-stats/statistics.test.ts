@@ -1,40 +1,16 @@
-/** The parts of the statistics that need no cluster: a runtime that goes away, and both versions of cgroups. */
+/** The parts of the statistics that need no cluster: the kernel's tables, both versions of cgroups, and what is written of them. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
-import { CriClient } from '../../../agent/cri/client.ts';
 import { findListener, parseDefaultInterface, parseNetDev, parseProcessStat } from '../../../agent/host/proc.ts';
 import { cgroupTree } from '../../../agent/host/cgroup-tree.ts';
 import { readCpuUsage, readUsage } from '../../../agent/host/cgroup-usage.ts';
 import { CpuRates } from '../../../agent/stats/cpu-rates.ts';
 import { Exposition } from '../../../agent/stats/exposition.ts';
 import { Counter, Histogram } from '../../../agent/stats/series.ts';
-import { unwell } from '../../../agent/stats/wellness.ts';
-import { startContainerd } from '../../support/containerd.ts';
-
-t.test('the agent is unwell while its runtime is away or its workers are stuck, and says so', async (t) => {
-  let called: { call: string; failed: boolean } | undefined;
-  let cri: CriClient;
-  const stuck: string[] = [];
-  const health = () => unwell({ cri, stuckPods: () => stuck });
-  {
-    await using containerd = await startContainerd({ name: 'agent-stats' });
-    cri = new CriClient(containerd.socket, (call, _seconds, failed) => (called = { call, failed }));
-    t.equal(await health(), undefined);
-    t.same(called, { call: 'Status', failed: false });
-    stuck.push('default/a');
-    t.equal(await health(), 'pod workers are stuck: default/a');
-    stuck.push('default/b', 'default/c', 'default/d');
-    t.match(await health(), /stuck: default\/a, default\/b, default\/c and 1 more$/);
-    stuck.length = 0;
-  }
-  t.match(await health(), /^container runtime is not responding at \S+containerd.sock: /);
-  t.same(called, { call: 'Status', failed: true });
-  cri.close();
-});
 
 t.test('the process behind a socket is found', async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'agent-stats-'));

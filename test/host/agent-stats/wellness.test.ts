@@ -1,0 +1,25 @@
+import t from 'tap';
+import { CriClient } from '../../../agent/cri/client.ts';
+import { unwell } from '../../../agent/stats/wellness.ts';
+import { startContainerd } from '../../support/containerd.ts';
+
+t.test('the agent is unwell while its runtime is away or its workers are stuck, and says so', async (t) => {
+  let called: { call: string; failed: boolean } | undefined;
+  let cri: CriClient;
+  const stuck: string[] = [];
+  const health = () => unwell({ cri, stuckPods: () => stuck });
+  {
+    await using containerd = await startContainerd({ name: 'agent-stats' });
+    cri = new CriClient(containerd.socket, (call, _seconds, failed) => (called = { call, failed }));
+    t.equal(await health(), undefined);
+    t.same(called, { call: 'Status', failed: false });
+    stuck.push('default/a');
+    t.equal(await health(), 'pod workers are stuck: default/a');
+    stuck.push('default/b', 'default/c', 'default/d');
+    t.match(await health(), /stuck: default\/a, default\/b, default\/c and 1 more$/);
+    stuck.length = 0;
+  }
+  t.match(await health(), /^container runtime is not responding at \S+containerd.sock: /);
+  t.same(called, { call: 'Status', failed: true });
+  cri.close();
+});
