@@ -39,28 +39,61 @@ export interface Column<T> {
   cell(object: T, now: number): string | number | boolean | undefined;
 }
 
-/** The subresources that clients update as another view of the stored object. The api-server has a strategy for each. */
-export type StoredPart = 'approval' | 'ephemeralcontainers' | 'finalize' | 'status';
+/** For whom and when a hook runs. */
+export interface HookContext {
+  readonly user: {
+    readonly name: string;
+    readonly uid?: string;
+    readonly groups: readonly string[];
+    readonly extra?: Readonly<Record<string, readonly string[]>>;
+  };
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
 
-/** Those that the api-server serves in a way of their own, and that are described here for discovery and OpenAPI. */
-export type ServedPart =
-  'attach' | 'binding' | 'eviction' | 'exec' | 'log' | 'portforward' | 'proxy' | 'scale' | 'token';
+export type SubresourceVerb = 'create' | 'get' | 'patch' | 'update' | 'delete';
 
-/** There are no others: what nobody serves is not announced, and what has no strategy is never updated as a whole object. */
-export interface Subresource {
-  readonly name: StoredPart | ServedPart;
-  readonly verbs: readonly ('create' | 'get' | 'patch' | 'update' | 'delete')[];
+/** What an update of an object may change, and how it is checked. */
+export interface UpdateRules<T> {
+  /** The object that is stored when the client wants `wanted`; it may be `wanted` itself, and never is `old`. */
+  merge(wanted: T, old: T): T;
+  /** Runs after admission; changes the object. */
+  prepare(object: T, old: T, context: HookContext): void;
+  validate(object: T, old: T): FieldError[];
+}
+
+/** A view of the stored object, which clients get, update and patch: `status`, `approval`. */
+export interface StoredSubresource<T> {
+  readonly name: string;
+  readonly verbs: readonly SubresourceVerb[];
+  readonly update: UpdateRules<T>;
+  /** What travels is the object itself. */
+  readonly group?: undefined;
+  readonly version?: undefined;
+  readonly kind?: undefined;
+}
+
+/** Served in a way of its own; the api-server has a handler for each (`verbs/subresources.ts`, its actions and connectors). */
+export interface ServedSubresource {
+  readonly name: 'attach' | 'binding' | 'eviction' | 'exec' | 'log' | 'portforward' | 'proxy' | 'scale' | 'token';
+  readonly verbs: readonly SubresourceVerb[];
   /** The kind that travels, where it is not the parent's: Scale, Binding, Eviction, TokenRequest. */
   readonly group?: string;
   readonly version?: string;
   readonly kind?: string;
 }
 
+/** There are no others: what nobody serves is not announced, and what has no rules is never updated as a whole object. */
+export type Subresource<T> = StoredSubresource<T> | ServedSubresource;
+
+export const isStoredSubresource = <T>(subresource: Subresource<T>): subresource is StoredSubresource<T> =>
+  'update' in subresource;
+
 /**
  * One kind. The hooks are pure functions over decoded objects (of the schema's static type); they run in this order:
  *   create: decode -> applyDefaults -> admission -> prepareForCreate -> validate
  *   update: decode (or patch) -> applyDefaults -> admission -> prepareForUpdate -> validate -> validateUpdate
- *   status: decode (or patch) -> applyDefaults -> prepareForStatusUpdate -> validateStatusUpdate
+ *   subresource: decode (or patch) -> applyDefaults -> merge -> admission -> prepare -> validate, of its `update`
  * Hooks change the object that they are handed and never keep it. Metadata (names, labels, uid, timestamps, generation
  * for kinds with `hasGeneration`) is the api-server's affair and the same for every kind.
  */
@@ -77,7 +110,7 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** From parsed JSON; most callers want `decodeObject` around it. Throws DecodeError. */
   readonly decode: Decoder<T>;
   readonly verbs: readonly Verb[];
-  readonly subresources: readonly Subresource[];
+  readonly subresources: readonly Subresource<T>[];
   readonly columns: readonly Column<T>[];
   /** Fields beyond `metadata.name` and `metadata.namespace` that field selectors may name. */
   readonly selectableFields: Readonly<Record<string, FieldReader<T>>>;
@@ -92,13 +125,11 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** Where the objects are stored, when another kind shares the storage (events.k8s.io with core events). */
   readonly storedAs?: string;
   applyDefaults(object: T): void;
-  prepareForCreate(object: T): void;
-  prepareForUpdate(object: T, old: T): void;
-  prepareForStatusUpdate(object: T, old: T): void;
+  prepareForCreate(object: T, context: HookContext): void;
+  prepareForUpdate(object: T, old: T, context: HookContext): void;
   /** `old` is undefined on create: for what is accepted when it is there already. */
   validate(object: T, old?: T): FieldError[];
   validateUpdate(object: T, old: T): FieldError[];
-  validateStatusUpdate(object: T, old: T): FieldError[];
   /** Warnings that a write answers with (the `Warning` header), such as a deprecated field. */
   warnings(object: T): string[];
 }
@@ -117,10 +148,8 @@ type Defaulted =
   | 'applyDefaults'
   | 'prepareForCreate'
   | 'prepareForUpdate'
-  | 'prepareForStatusUpdate'
   | 'validate'
   | 'validateUpdate'
-  | 'validateStatusUpdate'
   | 'warnings'
   | 'singular';
 

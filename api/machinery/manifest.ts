@@ -13,6 +13,9 @@ export interface Manifest<T> {
   readonly problems: readonly string[];
 }
 
+/** A file is not a request: nobody in particular asks for what it says. */
+const NOBODY = { name: '', groups: [] };
+
 /**
  * Reads one object of `kind` from YAML (the first document, as upstream) or JSON.
  * @param place fills in what the manifest's place says (name, namespace, node) in what the manifest says, before defaults.
@@ -28,7 +31,7 @@ export function readManifest<T extends KubeObject>(
   const { object, problems } = decodeObject(kind, body.value);
   place(object);
   kind.applyDefaults(object);
-  kind.prepareForCreate(object);
+  kind.prepareForCreate(object, { user: NOBODY, now: Date.now() });
   const errors = [...validateObjectMeta(object.metadata ?? {}, kind), ...kind.validate(object)];
   if (errors.length > 0) throw invalidObject(kind, object.metadata?.name ?? '', errors);
   return { object, problems: [...body.problems, ...problems] };

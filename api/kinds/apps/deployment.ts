@@ -1,3 +1,4 @@
+import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { podWarnings } from '../core/pod-warnings.ts';
@@ -114,7 +115,13 @@ export const deployments = defineKind<Deployment>({
   schema: Deployment,
   subresources: [
     { name: 'scale', verbs: ['get', 'patch', 'update'], group: 'autoscaling', version: 'v1', kind: 'Scale' },
-    { name: 'status', verbs: ['get', 'patch', 'update'] },
+    statusSubresource({
+      prepare: (deployment, old) => {
+        deployment.spec = old.spec;
+        if (deployment.metadata) deployment.metadata.labels = old.metadata?.labels;
+      },
+      validate: validateStatusUpdate,
+    }),
   ],
   hasGeneration: true,
   columns: [
@@ -132,15 +139,10 @@ export const deployments = defineKind<Deployment>({
   prepareForUpdate: (deployment, old) => {
     deployment.status = old.status;
   },
-  prepareForStatusUpdate: (deployment, old) => {
-    deployment.spec = old.spec;
-    if (deployment.metadata) deployment.metadata.labels = old.metadata?.labels;
-  },
   validate,
   validateUpdate: ({ spec }, old) =>
     deepEqual(spec?.selector, old.spec?.selector)
       ? []
       : [invalid('spec.selector', spec?.selector, 'field is immutable')],
-  validateStatusUpdate,
   warnings: ({ spec }) => podWarnings(spec?.template.spec, 'spec.template.spec'),
 });

@@ -1,3 +1,4 @@
+import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { podWarnings } from '../core/pod-warnings.ts';
@@ -31,7 +32,7 @@ export const replicaSets = defineKind<ReplicaSet>({
   schema: ReplicaSet,
   subresources: [
     { name: 'scale', verbs: ['get', 'patch', 'update'], group: 'autoscaling', version: 'v1', kind: 'Scale' },
-    { name: 'status', verbs: ['get', 'patch', 'update'] },
+    statusSubresource({ validate: validateStatusUpdate }),
   ],
   hasGeneration: true,
   selectableFields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
@@ -54,9 +55,6 @@ export const replicaSets = defineKind<ReplicaSet>({
   prepareForUpdate: (set, old) => {
     if (old.status) set.status = old.status;
   },
-  prepareForStatusUpdate: (set, old) => {
-    if (old.spec) set.spec = old.spec;
-  },
   validate: ({ spec }) => [
     ...validateNotNegative(spec?.replicas, 'spec.replicas'),
     ...validateNotNegative(spec?.minReadySeconds, 'spec.minReadySeconds'),
@@ -66,6 +64,5 @@ export const replicaSets = defineKind<ReplicaSet>({
     deepEqual(spec?.selector, old.spec?.selector)
       ? []
       : [invalid('spec.selector', spec?.selector, 'field is immutable')],
-  validateStatusUpdate,
   warnings: ({ spec }) => podWarnings(spec?.template?.spec, 'spec.template.spec'),
 });

@@ -1,8 +1,18 @@
+import { statusSubresource } from '../../machinery/subresources.ts';
 import { X509Certificate } from 'node:crypto';
 import { defineKind } from '../../machinery/define-kind.ts';
+import type { HookContext } from '../../machinery/kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { humanDuration } from '../../machinery/duration.ts';
-import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import {
+  type FieldError,
+  addErrors,
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+} from '../../machinery/field-error.ts';
 import { validatePathSegmentName, validateSubdomainName } from '../../machinery/names.ts';
 import { timeOf } from '../../machinery/time.ts';
 import { CertificateRequestError, parseCertificateRequest } from './certificate-request.ts';
@@ -95,7 +105,7 @@ function validateSpec(spec: CertificateSigningRequestSpec): FieldError[] {
 }
 
 /** Of `status` and of `approval`: every condition well formed, and not approved and denied at once. */
-export function validateConditions({ status }: CertificateSigningRequest): FieldError[] {
+function validateConditions({ status }: CertificateSigningRequest): FieldError[] {
   const errors: FieldError[] = [];
   const types = new Set<string>();
   for (const [index, { type, status: value }] of (status?.conditions ?? []).entries()) {
@@ -116,16 +126,6 @@ export function validateConditions({ status }: CertificateSigningRequest): Field
   return errors;
 }
 
-/** For `certificatesigningrequests/approval`: the only thing that may change are the conditions. `now` is a `metav1.Time`. */
-export function prepareApprovalUpdate(
-  request: CertificateSigningRequest,
-  old: CertificateSigningRequest,
-  now: string,
-): void {
-  request.spec = old.spec;
-  request.status = { ...old.status, conditions: stamped(request, old, now) };
-}
-
 /** Conditions with the times that nobody has given them. */
 function stamped({ status }: CertificateSigningRequest, old: CertificateSigningRequest, now: string) {
   const before = new Map(old.status?.conditions?.map((condition) => [condition.type, condition]));
@@ -141,10 +141,7 @@ function stamped({ status }: CertificateSigningRequest, old: CertificateSigningR
 }
 
 /** Of `status` and of `approval`: what has been decided stays decided. */
-export function validateConditionsUpdate(
-  { status }: CertificateSigningRequest,
-  old: CertificateSigningRequest,
-): FieldError[] {
+function validateConditionsUpdate({ status }: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
   const types = new Set(status?.conditions?.map(({ type }) => type));
   const gone = (old.status?.conditions ?? []).filter(
     ({ type }) => (isDecision(type) || type === 'Failed') && !types.has(type),
@@ -175,6 +172,32 @@ function validateCertificate(base64: string): FieldError[] {
   return [];
 }
 
+/** What has been decided is for `approval` to say. */
+function prepareStatusUpdate(
+  request: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+  { now }: HookContext,
+): void {
+  const kept = (old.status?.conditions ?? []).filter(({ type }) => isDecision(type));
+  const others = (request.status?.conditions ?? []).filter(({ type }) => !isDecision(type));
+  const conditions = [...kept, ...others];
+  request.status = { ...request.status, conditions: conditions.length ? conditions : undefined };
+  request.status.conditions = stamped(request, old, timeOf(now));
+}
+
+function validateStatusUpdate(request: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
+  const [certificate, before] = [request.status?.certificate, old.status?.certificate];
+  const errors = [...validateConditions(request), ...validateConditionsUpdate(request, old)];
+  if (certificate && certificate !== before) addErrors(errors, validateCertificate(certificate));
+  if (before && certificate !== before) {
+    errors.push(forbidden('status.certificate', 'updates may not modify existing certificate content'));
+  }
+  return errors;
+}
+
+const mutable = (extra: Readonly<Record<string, readonly string[]>>): Record<string, string[]> =>
+  Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, [...values]]));
+
 export const certificateSigningRequests = defineKind<CertificateSigningRequest>({
   group: 'certificates.k8s.io',
   version: 'v1',
@@ -184,8 +207,18 @@ export const certificateSigningRequests = defineKind<CertificateSigningRequest>(
   namespaced: false,
   schema: CertificateSigningRequest,
   subresources: [
-    { name: 'approval', verbs: ['get', 'patch', 'update'] },
-    { name: 'status', verbs: ['get', 'patch', 'update'] },
+    {
+      name: 'approval',
+      verbs: ['get', 'patch', 'update'],
+      update: {
+        merge: (wanted, old) => ({ ...old, metadata: wanted.metadata, status: wanted.status }),
+        prepare: (request, old, { now }) => {
+          request.status = { ...old.status, conditions: stamped(request, old, timeOf(now)) };
+        },
+        validate: (request, old) => [...validateConditions(request), ...validateConditionsUpdate(request, old)],
+      },
+    },
+    statusSubresource({ prepare: prepareStatusUpdate, validate: validateStatusUpdate }),
   ],
   // Kubelets name theirs after a hash in mixed case.
   validateName: validatePathSegmentName,
@@ -200,30 +233,15 @@ export const certificateSigningRequests = defineKind<CertificateSigningRequest>(
     text('Condition', conditionOf),
   ],
   selectableFields: { 'spec.signerName': ({ spec }) => spec.signerName },
-  prepareForCreate: (request) => {
+  prepareForCreate: (request, { user }) => {
+    // Who asks is written down by the server, whatever the request says: approval and signing go by it.
+    const { name, uid, groups, extra } = user;
+    request.spec = { ...request.spec, username: name, uid, groups: [...groups], extra: extra && mutable(extra) };
     request.status = {};
   },
   prepareForUpdate: (request, old) => {
     request.spec = old.spec;
     request.status = old.status;
   },
-  prepareForStatusUpdate: (request, old) => {
-    request.spec = old.spec;
-    const kept = (old.status?.conditions ?? []).filter(({ type }) => isDecision(type));
-    const others = (request.status?.conditions ?? []).filter(({ type }) => !isDecision(type));
-    const conditions = [...kept, ...others];
-    request.status = { ...request.status, conditions: conditions.length ? conditions : undefined };
-    request.status.conditions = stamped(request, old, timeOf(Date.now()));
-  },
   validate: ({ spec }) => validateSpec(spec),
-  validateStatusUpdate: (request, old) => [
-    ...validateConditions(request),
-    ...validateConditionsUpdate(request, old),
-    ...(request.status?.certificate && request.status.certificate !== old.status?.certificate
-      ? validateCertificate(request.status.certificate)
-      : []),
-    ...(old.status?.certificate && request.status?.certificate !== old.status.certificate
-      ? [forbidden('status.certificate', 'updates may not modify existing certificate content')]
-      : []),
-  ],
 });

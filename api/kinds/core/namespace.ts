@@ -1,3 +1,4 @@
+import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { type FieldError, invalid } from '../../machinery/field-error.ts';
@@ -26,6 +27,14 @@ function validateFinalizers({ spec }: Namespace): FieldError[] {
   return errors;
 }
 
+function validateStatusUpdate({ metadata, status }: Namespace): FieldError[] {
+  const phase = metadata?.deletionTimestamp ? 'Terminating' : 'Active';
+  const condition = metadata?.deletionTimestamp ? 'is not empty' : 'is empty';
+  return status?.phase === phase
+    ? []
+    : [invalid('status.Phase', status?.phase ?? '', `may only be '${phase}' if \`deletionTimestamp\` ${condition}`)];
+}
+
 export const namespaces = defineKind<Namespace>({
   group: '',
   version: 'v1',
@@ -36,8 +45,17 @@ export const namespaces = defineKind<Namespace>({
   schema: Namespace,
   verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
   subresources: [
-    { name: 'finalize', verbs: ['update'] },
-    { name: 'status', verbs: ['get', 'patch', 'update'] },
+    {
+      name: 'finalize',
+      verbs: ['update'],
+      // The namespace controller has emptied the namespace.
+      update: {
+        merge: (wanted, old) => ({ ...old, metadata: wanted.metadata, spec: wanted.spec }),
+        prepare: () => undefined,
+        validate: validateFinalizers,
+      },
+    },
+    statusSubresource({ validate: validateStatusUpdate }),
   ],
   validateName: validateLabelName,
   columns: [nameColumn(), text('Status', ({ status }) => status?.phase ?? ''), ageColumn()],
@@ -54,15 +72,5 @@ export const namespaces = defineKind<Namespace>({
     namespace.spec = old.spec;
     namespace.status = old.status;
   },
-  prepareForStatusUpdate: (namespace, old) => {
-    namespace.spec = old.spec;
-  },
   validate: validateFinalizers,
-  validateStatusUpdate: ({ metadata, status }) => {
-    const phase = metadata?.deletionTimestamp ? 'Terminating' : 'Active';
-    const condition = metadata?.deletionTimestamp ? 'is not empty' : 'is empty';
-    return status?.phase === phase
-      ? []
-      : [invalid('status.Phase', status?.phase ?? '', `may only be '${phase}' if \`deletionTimestamp\` ${condition}`)];
-  },
 });

@@ -1,3 +1,4 @@
+import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text, wide } from '../../machinery/columns.ts';
 import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
@@ -80,7 +81,7 @@ export const nodes = defineKind<Node>({
       version: 'v1',
       kind: 'NodeProxyOptions',
     },
-    { name: 'status', verbs: ['get', 'patch', 'update'] },
+    statusSubresource({ validate: ({ status }) => validateAmounts(status) }),
   ],
   columns: [
     nameColumn(),
@@ -103,9 +104,6 @@ export const nodes = defineKind<Node>({
   prepareForUpdate: (node, old) => {
     node.status = old.status;
   },
-  prepareForStatusUpdate: (node, old) => {
-    node.spec = old.spec;
-  },
   validate: ({ spec, status }) => [
     ...validateTaints(spec?.taints ?? []),
     ...validatePodCIDRs(spec?.podCIDRs ?? []),
@@ -121,5 +119,4 @@ export const nodes = defineKind<Node>({
     }
     return errors;
   },
-  validateStatusUpdate: ({ status }) => validateAmounts(status),
 });

@@ -30,7 +30,6 @@ export function preparePodForUpdate(pod: Pod, old: Pod): void {
 }
 
 export function preparePodForStatusUpdate(pod: Pod, old: Pod): void {
-  pod.spec = old.spec;
   if (pod.metadata) pod.metadata.ownerReferences = old.metadata?.ownerReferences;
   if (pod.status) pod.status.qosClass ??= old.status?.qosClass;
 }
@@ -40,4 +39,5 @@ export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {
   const ephemeralContainers = pod.spec?.ephemeralContainers;
   pod.status = old.status;
   pod.spec = old.spec && { ...old.spec, ephemeralContainers };
+  if (pod.metadata?.generation !== undefined) pod.metadata.generation++;
 }

@@ -1,8 +1,18 @@
+import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { podColumns } from './pod-columns.ts';
 import { applyPodDefaults } from './pod-defaults.ts';
-import { preparePodForCreate, preparePodForStatusUpdate, preparePodForUpdate } from './pod-strategy.ts';
-import { validatePodStatusUpdate, validatePodUpdate } from './pod-update-validation.ts';
+import {
+  prepareEphemeralContainersUpdate,
+  preparePodForCreate,
+  preparePodForStatusUpdate,
+  preparePodForUpdate,
+} from './pod-strategy.ts';
+import {
+  validateEphemeralContainersUpdate,
+  validatePodStatusUpdate,
+  validatePodUpdate,
+} from './pod-update-validation.ts';
 import { validatePod } from './pod-validation.ts';
 import { podWarnings } from './pod-warnings.ts';
 import { Pod } from '../../types/core/v1.gen.ts';
@@ -19,7 +29,16 @@ export const pods = defineKind<Pod>({
   subresources: [
     { name: 'attach', verbs: ['create', 'get'], group: '', version: 'v1', kind: 'PodAttachOptions' },
     { name: 'binding', verbs: ['create'], group: '', version: 'v1', kind: 'Binding' },
-    { name: 'ephemeralcontainers', verbs: ['get', 'patch', 'update'] },
+    {
+      name: 'ephemeralcontainers',
+      verbs: ['get', 'patch', 'update'],
+      update: {
+        // Who may add such containers may not relabel the pod, or take its finalizers away.
+        merge: (wanted, old) => ({ ...wanted, metadata: { ...old.metadata } }),
+        prepare: prepareEphemeralContainersUpdate,
+        validate: validateEphemeralContainersUpdate,
+      },
+    },
     { name: 'eviction', verbs: ['create'], group: 'policy', version: 'v1', kind: 'Eviction' },
     { name: 'exec', verbs: ['create', 'get'], group: '', version: 'v1', kind: 'PodExecOptions' },
     { name: 'log', verbs: ['get'] },
@@ -31,7 +50,7 @@ export const pods = defineKind<Pod>({
       version: 'v1',
       kind: 'PodProxyOptions',
     },
-    { name: 'status', verbs: ['get', 'patch', 'update'] },
+    statusSubresource({ prepare: preparePodForStatusUpdate, validate: validatePodStatusUpdate }),
   ],
   hasGeneration: true,
   columns: podColumns,
@@ -48,9 +67,7 @@ export const pods = defineKind<Pod>({
   applyDefaults: applyPodDefaults,
   prepareForCreate: preparePodForCreate,
   prepareForUpdate: preparePodForUpdate,
-  prepareForStatusUpdate: preparePodForStatusUpdate,
   validate: validatePod,
   validateUpdate: validatePodUpdate,
-  validateStatusUpdate: validatePodStatusUpdate,
   warnings: (pod) => podWarnings(pod.spec, 'spec'),
 });

@@ -1,3 +1,4 @@
+import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { serviceColumns } from './service-columns.ts';
 import { applyServiceDefaults, prepareServiceForCreate, prepareServiceForUpdate } from './service-rules.ts';
@@ -24,7 +25,7 @@ export const services = defineKind<Service>({
       version: 'v1',
       kind: 'ServiceProxyOptions',
     },
-    { name: 'status', verbs: ['get', 'patch', 'update'] },
+    statusSubresource({ validate: validateLoadBalancerStatus }),
   ],
   validateName: validateLabel1035Name,
   createOnUpdate: true,
@@ -36,11 +37,7 @@ export const services = defineKind<Service>({
   applyDefaults: applyServiceDefaults,
   prepareForCreate: prepareServiceForCreate,
   prepareForUpdate: prepareServiceForUpdate,
-  prepareForStatusUpdate: (service, old) => {
-    service.spec = old.spec;
-  },
   validate: validateService,
   warnings: serviceWarnings,
   validateUpdate: validateServiceUpdate,
-  validateStatusUpdate: validateLoadBalancerStatus,
 });

@@ -1,5 +1,5 @@
 /** The paths of the API with what can be done there, for OpenAPI. */
-import type { Kind, Subresource } from '../kind.ts';
+import type { Kind, KubeObject, Subresource } from '../kind.ts';
 import { type GroupVersionKind, type Json, type OpenApiVersion, listDefinition, refOf } from './definitions.ts';
 import { setOwn } from '../own.ts';
 
@@ -135,8 +135,8 @@ export class PathWriter {
     };
   }
 
-  #addSubresource(home: string, kind: Kind, subresource: Subresource, definition: string): void {
-    const can = (verb: Subresource['verbs'][number]) => subresource.verbs.includes(verb);
+  #addSubresource(home: string, kind: Kind, subresource: Subresource<KubeObject>, definition: string): void {
+    const can = (verb: Subresource<KubeObject>['verbs'][number]) => subresource.verbs.includes(verb);
     const { name } = subresource;
     const title = `${kind.namespaced ? 'Namespaced' : ''}${kind.kind}${name[0]?.toUpperCase() ?? ''}${name.slice(1)}`;
     const travelling: GroupVersionKind = {

@@ -28,21 +28,6 @@ function mayUseSigner(authorizer: Authorizer, user: User, verb: string, signerNa
   return about(signerName) || about(`${domain}/*`);
 }
 
-/** Who asks is written down by the server, whatever the request says: approval and signing go by it. */
-export const certificateRequester: AdmissionPlugin = {
-  name: 'CertificateRequester',
-  mutate(request) {
-    if (request.operation !== 'CREATE' || !isRequestFor(request, '')) return;
-    const { spec } = request.object as CertificateSigningRequest;
-    const { name, uid, groups, extra } = request.user;
-    spec.username = name;
-    spec.uid = uid;
-    spec.groups = [...groups];
-    spec.extra =
-      extra && Object.fromEntries(Object.entries(extra).map(([key, values]): [string, string[]] => [key, [...values]]));
-  },
-};
-
 export function certificateApproval(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CertificateApproval',

@@ -4,12 +4,7 @@ import type { PodGraph } from '../access/authorization/pod-graph.ts';
 import type { RbacAuthorizer } from '../access/authorization/rbac-authorizer.ts';
 import type { RbacIndex } from '../access/authorization/rbac-index.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
-import {
-  certificateApproval,
-  certificateRequester,
-  certificateSigning,
-  certificateSubjectRestriction,
-} from './certificates.ts';
+import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
@@ -47,7 +42,6 @@ export const admissionPlugins = ({
   taintNodesByCondition,
   priority(api),
   defaultTolerationSeconds,
-  certificateRequester,
   certificateApproval(authorizer),
   certificateSigning(authorizer),
   certificateSubjectRestriction,

@@ -1,7 +1,7 @@
 /** What the server serves, as discovery tells it: the plain documents and the aggregated one. */
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
-import type { Kind, Subresource } from '../../../api/machinery/kind.ts';
+import type { Kind, KubeObject, Subresource } from '../../../api/machinery/kind.ts';
 import type { APIGroup, APIGroupList, APIResource, APIResourceList } from '../../../api/types/meta/v1.gen.ts';
 
 export interface GroupKinds {
@@ -101,7 +101,7 @@ const aggregatedResource = (kind: Kind) => ({
   }),
 });
 
-const aggregatedSubresource = (parent: Kind, { name, verbs, group, version, kind }: Subresource) => ({
+const aggregatedSubresource = (parent: Kind, { name, verbs, group, version, kind }: Subresource<KubeObject>) => ({
   subresource: name,
   responseKind: { group: group ?? parent.group, version: version ?? parent.version, kind: kind ?? parent.kind },
   verbs,

@@ -1,3 +1,4 @@
+import { WHOLE } from './update-strategy.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { LocalApi, LocalChange } from '../catalogue/local-api.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
@@ -46,7 +47,7 @@ export class CachedApi implements LocalApi {
     const resource = this.#registry.of(kind);
     const { namespace = '', name = '' } = object.metadata ?? {};
     const change = () => decode(resource, object);
-    const { bytes } = await this.#writer.update(resource, { namespace, name, subresource: '', change }, this.#context);
+    const { bytes } = await this.#writer.update(resource, { namespace, name, part: WHOLE, change }, this.#context);
     return JSON.parse(bytes.toString()) as T;
   }
 

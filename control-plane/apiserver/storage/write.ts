@@ -14,7 +14,8 @@ import type { Registry } from '../catalogue/registry.ts';
 import type { User } from '../http/user.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from './cache/entry.ts';
-import { updateStrategy, type UpdatedPart } from './update-strategy.ts';
+import { updateRules, type UpdatedPart } from './update-strategy.ts';
+import type { HookContext } from '../../../api/machinery/kind.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 
 /** Upstream's store retries a colliding generated name, and a patch that met a conflict, this often. */
@@ -45,7 +46,7 @@ export interface Written {
 export interface UpdateRequest {
   readonly namespace: string;
   readonly name: string;
-  readonly subresource: UpdatedPart;
+  readonly part: UpdatedPart;
   /**
    * Makes the wanted object from the present one (undefined when there is none and a PUT may create it), which it must
    * not change: `reparse` answers a copy that it may. Called again after a conflict. The answer shares nothing with the
@@ -108,7 +109,7 @@ export class ObjectWriter {
     const name = object.metadata.name ?? '';
     const request = admissionRequest('CREATE', resource, '', namespace, name, object, undefined, context);
     await admit(context.admission, 'mutate', request);
-    kind.prepareForCreate(object);
+    kind.prepareForCreate(object, hookContext(context));
     const errors = [...validateObjectMeta(object.metadata, kind), ...kind.validate(object)];
     if (errors.length > 0) throw invalidObject(kind, name, errors);
     for (const warning of kind.warnings(object)) context.warn(warning);
@@ -144,7 +145,8 @@ export class ObjectWriter {
 
   async #updateOnce(resource: ServedResource, request: UpdateRequest, context: WriteContext): Promise<Written> {
     const { kind } = resource;
-    const { namespace, name, subresource } = request;
+    const { namespace, name, part } = request;
+    const subresource = part.name;
     const current = resource.cache.get(namespace, name);
     if (!current) {
       if (!kind.createOnUpdate || subresource) throw notFound(kind, name);
@@ -158,17 +160,14 @@ export class ObjectWriter {
     const reparse = () => resource.parse(current.bytes);
     const wanted = placeObject(kind, await request.change(old, reparse), namespace, name);
     checkBase(resource, wanted, old);
-    const strategy = updateStrategy(subresource);
-    const object = strategy.merge(wanted, old, kind);
+    const rules = updateRules(kind, part);
+    const object = rules.merge(wanted, old) as Stored;
     continueLife(object, old);
 
     const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, object, old, context);
     await admit(context.admission, 'mutate', admission);
-    strategy.prepare(object, old, kind);
-    const errors = [
-      ...validateObjectMetaUpdate(object.metadata, old.metadata),
-      ...strategy.validate(object, old, kind),
-    ];
+    rules.prepare(object, old, hookContext(context));
+    const errors = [...validateObjectMetaUpdate(object.metadata, old.metadata), ...rules.validate(object, old)];
     if (errors.length > 0) throw invalidObject(kind, name, errors);
     for (const warning of subresource ? [] : kind.warnings(object)) context.warn(warning);
     await admit(context.admission, 'validate', admission);
@@ -279,6 +278,8 @@ function unescapedLength(json: Buffer): number {
   for (let at = json.indexOf('\\u'); at >= 0; at = json.indexOf('\\u', at + 6)) length -= 5;
   return length;
 }
+
+const hookContext = ({ user }: WriteContext): HookContext => ({ user, now: Date.now() });
 
 const reserverKey = ({ kind }: ServedResource): string => (kind.group ? '' : kind.plural);
 

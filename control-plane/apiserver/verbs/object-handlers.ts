@@ -14,7 +14,7 @@ import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from '../storage/cache/entry.ts';
 import { parseSelection } from './selection.ts';
 import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
-import type { UpdatedPart } from '../storage/update-strategy.ts';
+import { WHOLE, type UpdatedPart } from '../storage/update-strategy.ts';
 import { decodeBody, parseDryRun, parseFieldValidation, readDeleteOptions } from './write-options.ts';
 import type { ObjectWriter, WriteContext, Written } from '../storage/write.ts';
 
@@ -73,7 +73,7 @@ export class ObjectHandlers {
     sendServed(exchange, resource, 201, bytes);
   }
 
-  async update(exchange: Exchange, resource: ServedResource, subresource: UpdatedPart = ''): Promise<void> {
+  async update(exchange: Exchange, resource: ServedResource, part: UpdatedPart = WHOLE): Promise<void> {
     const { namespace } = exchange;
     const { query, name } = exchange.info;
     const dryRun = parseDryRun(query, 'UpdateOptions');
@@ -86,13 +86,13 @@ export class ObjectHandlers {
     };
     const written = await this.#writer.update(
       resource,
-      { namespace, name, subresource, change },
+      { namespace, name, part, change },
       this.context(exchange, dryRun),
     );
     sendServed(exchange, resource, written.outcome === 'created' ? 201 : 200, written.bytes);
   }
 
-  async patch(exchange: Exchange, resource: ServedResource, subresource: UpdatedPart = ''): Promise<void> {
+  async patch(exchange: Exchange, resource: ServedResource, part: UpdatedPart = WHOLE): Promise<void> {
     const { namespace } = exchange;
     const { query, name } = exchange.info;
     const dryRun = parseDryRun(query, 'PatchOptions');
@@ -107,7 +107,7 @@ export class ObjectHandlers {
     };
     const { bytes } = await this.#writer.update(
       resource,
-      { namespace, name, subresource, change },
+      { namespace, name, part, change },
       this.context(exchange, dryRun),
     );
     sendServed(exchange, resource, 200, bytes);

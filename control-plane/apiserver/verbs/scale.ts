@@ -1,4 +1,5 @@
 /** The `scale` subresource: the replicas of an object, as autoscaling/v1 Scale. */
+import { SCALE } from '../storage/update-strategy.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import { invalid } from '../../../api/machinery/field-error.ts';
 import { formatSelector, selectorFrom } from '../../../api/machinery/selectors.ts';
@@ -59,7 +60,7 @@ export async function serveScale(
   };
   const { bytes } = await writer.update(
     resource,
-    { namespace, name, subresource: 'scale', change },
+    { namespace, name, part: SCALE, change },
     objects.context(exchange, dryRun),
   );
   exchange.sendObject(200, scaleOf(JSON.parse(bytes.toString()) as Scalable));

@@ -1,6 +1,6 @@
 /** Subresources that are views of a stored object or acts upon it, and the creates that store nothing. */
 import { decodeObject } from '../../../api/machinery/decode.ts';
-import type { KubeObject } from '../../../api/machinery/kind.ts';
+import { isStoredSubresource, type KubeObject, type ServedSubresource } from '../../../api/machinery/kind.ts';
 import {
   badRequest,
   conflict,
@@ -20,7 +20,7 @@ import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import { serveScale } from './scale.ts';
 import { validateDeleteOptions } from '../storage/deletion.ts';
-import { isStoredPart } from '../storage/update-strategy.ts';
+import { BINDING } from '../storage/update-strategy.ts';
 import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
 import type { ObjectWriter } from '../storage/write.ts';
 import type { Binding, Pod } from '../../../api/types/core/v1.gen.ts';
@@ -45,21 +45,40 @@ export class Subresources {
     const known = resource.kind.subresources.find(({ name }) => name === subresource);
     if (!known) throw noSuchPath();
     if (!known.verbs.some((allowed) => allowed === verb)) throw methodNotAllowed();
-    const action = this.#parts.actions.actions.get(`${resource.kind.plural}/${subresource}`);
-    if (action) return this.act(exchange, resource, action);
-    const { objects, writer } = this.#parts;
-    if (subresource === 'scale') return serveScale(exchange, resource, writer, objects);
-    if (subresource === 'binding') return this.bind(exchange, resource);
-    if (subresource === 'eviction') return this.#evict(exchange, resource);
-    if (!isStoredPart(subresource)) throw noSuchPath();
+    const { objects } = this.#parts;
+    if (!isStoredSubresource(known)) return this.#serveOwn(exchange, resource, known);
     switch (verb) {
       case 'get':
         return objects.get(exchange, resource);
       case 'update':
-        return objects.update(exchange, resource, subresource);
+        return objects.update(exchange, resource, known);
       case 'patch':
-        return objects.patch(exchange, resource, subresource);
+        return objects.patch(exchange, resource, known);
       default:
+        throw methodNotAllowed();
+    }
+  }
+
+  #serveOwn(exchange: Exchange, resource: ServedResource, { name }: ServedSubresource): void | Promise<void> {
+    const { objects, writer, actions } = this.#parts;
+    switch (name) {
+      case 'scale':
+        return serveScale(exchange, resource, writer, objects);
+      case 'binding':
+        return this.bind(exchange, resource);
+      case 'eviction':
+        return this.#evict(exchange, resource);
+      case 'token': {
+        const action = actions.actions.get(`${resource.kind.plural}/${name}`);
+        if (!action) throw noSuchPath();
+        return this.act(exchange, resource, action);
+      }
+      // Where the api-server has connectors for these, the router has handed the request to them.
+      case 'attach':
+      case 'exec':
+      case 'log':
+      case 'portforward':
+      case 'proxy':
         throw noSuchPath();
     }
   }
@@ -119,7 +138,7 @@ export class Subresources {
       return pods.decode(pod).object;
     };
     const context = { ...this.#parts.objects.context(exchange, dryRun), admission: [] };
-    await this.#parts.writer.update(pods, { namespace, name, subresource: 'binding', change }, context);
+    await this.#parts.writer.update(pods, { namespace, name, part: BINDING, change }, context);
     exchange.sendObject(201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
   }
 

@@ -14,11 +14,12 @@ import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
 import { roles } from '../../../api/kinds/rbac/role.ts';
 import { findByKind, findKind, kinds } from '../../../api/registry.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
+import { CONTEXT } from './updates.ts';
 
 function created<T extends KubeObject>(kind: Kind<T>, body: object): T {
   const { object } = decodeObject(kind, { metadata: { name: 'x', namespace: 'n' }, ...body });
   kind.applyDefaults(object);
-  kind.prepareForCreate(object);
+  kind.prepareForCreate(object, CONTEXT);
   return object;
 }
 const causes = (errors: readonly { type: string; field: string }[]) =>
@@ -28,7 +29,7 @@ function changed<T extends KubeObject>(kind: Kind<T>, before: object, after: obj
   const old = created(kind, before);
   const { object } = decodeObject(kind, { metadata: { name: 'x', namespace: 'n' }, ...after });
   kind.applyDefaults(object);
-  kind.prepareForUpdate(object, old);
+  kind.prepareForUpdate(object, old, CONTEXT);
   return { errors: causes([...kind.validate(object), ...kind.validateUpdate(object, old)]), object };
 }
 const cells = <T extends KubeObject>(kind: Kind<T>, object: T) =>

@@ -20,6 +20,8 @@ import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
+import { CONTEXT } from './updates.ts';
+import { isStoredSubresource } from '../../../api/machinery/kind.ts';
 
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
 /** Eight times the input: linear is 8, quadratic 64. Half of the way leaves room for a busy machine. */
@@ -279,7 +281,7 @@ function validateCreate(kind: Kind, value: unknown): void {
   const old = structuredClone(object);
   kind.applyDefaults(object);
   kind.applyDefaults(old);
-  kind.prepareForCreate(object);
+  kind.prepareForCreate(object, CONTEXT);
   kind.warnings(object);
   const meta: ObjectMeta = object.metadata ?? {};
   const errors = [
@@ -287,7 +289,7 @@ function validateCreate(kind: Kind, value: unknown): void {
     ...kind.validate(object),
     ...validateObjectMetaUpdate(meta, old.metadata ?? {}),
     ...kind.validateUpdate(object, old),
-    ...kind.validateStatusUpdate(object, old),
+    ...kind.subresources.filter(isStoredSubresource).flatMap(({ update }) => update.validate(object, old)),
   ];
   if (errors.length > 0) throw invalidObject(kind, '', errors);
 }

@@ -9,6 +9,7 @@ import { podLimit, podRequest, qosClassOf } from '../../../api/domain/pod-resour
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { podRequests } from '../../../control-plane/scheduler/resources.ts';
 import type { Container, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
+import { CONTEXT } from './updates.ts';
 
 const MI = 2 ** 20;
 type Amounts = Record<string, string>;
@@ -149,7 +150,7 @@ test('what a pod asks for, what it is held to and its class follow from one tabl
     t.equal(podLimit(pod.spec, 'cpu'), limit, what);
     t.equal(qosClassOf(pod.spec), qos, what);
     t.equal(podRequests(pod.spec).milliCpu, request, `${what}: the scheduler`);
-    pods.prepareForCreate(pod);
+    pods.prepareForCreate(pod, CONTEXT);
     t.equal(pod.status?.qosClass, qos, `${what}: the api-server`);
   }
   t.end();

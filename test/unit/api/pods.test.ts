@@ -4,6 +4,7 @@ import { qosClassOf } from '../../../api/domain/pod-resources.ts';
 import { validateUnprivileged } from '../../../api/kinds/core/security-context-validation.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
+import { CONTEXT, updateThrough } from './updates.ts';
 
 /** As it is before validation; `spec` is JSON as a client would send it. */
 function made(spec: object, status: object = {}): Pod & { spec: PodSpec } {
@@ -75,7 +76,7 @@ t.test('a created pod is pending, whatever status came with it', async (t) => {
     { ...withContainer({}), terminationGracePeriodSeconds: -5, schedulingGates: [{ name: 'a/b' }] },
     { phase: 'Running' },
   );
-  pods.prepareForCreate(pod);
+  pods.prepareForCreate(pod, CONTEXT);
   t.match(pod.status, { phase: 'Pending', qosClass: 'BestEffort', conditions: [{ reason: 'SchedulingGated' }] });
   t.equal(pod.spec.terminationGracePeriodSeconds, 1);
 });
@@ -307,7 +308,7 @@ t.test('an update may change images, the deadline and add tolerations, and nothi
   const change = (edit: (spec: PodSpec) => void): string[] => {
     const pod = structuredClone(old);
     edit(pod.spec);
-    pods.prepareForUpdate(pod, old);
+    pods.prepareForUpdate(pod, old, CONTEXT);
     return causes(pods.validateUpdate(pod, old));
   };
   t.strictSame(
@@ -365,7 +366,7 @@ t.test('the annotations that make a pod what it is to its node stay, by whatever
   const said = (after: Record<string, string>, before: Record<string, string>): string[][] =>
     [
       pods.validateUpdate(annotated(after), annotated(before)),
-      pods.validateStatusUpdate(annotated(after), annotated(before)),
+      updateThrough(pods, 'status').validate(annotated(after), annotated(before)),
     ].map((errors) => errors.map(({ field, message }) => `${field}: ${message}`));
   const twice = (...errors: string[]) => [errors, errors];
   t.same(
@@ -392,12 +393,14 @@ t.test('a status update leaves the spec alone and does not bring the dead back',
     ],
   };
   const old = made({ ...withContainer({}), restartPolicy: 'Never' }, ended);
-  const pod = made(withContainer({ image: 'other' }), {
+  const status = updateThrough(pods, 'status');
+  const wanted = made(withContainer({ image: 'other' }), {
     containerStatuses: [{ ...ended.containerStatuses[0], state: { running: {} } }],
   });
-  pods.prepareForStatusUpdate(pod, old);
-  t.equal(pod.spec.containers[0]?.image, 'i:1');
-  t.strictSame(causes(pods.validateStatusUpdate(pod, old)), ['Forbidden status.containerStatuses[0].state']);
+  const pod = status.merge(wanted, old);
+  status.prepare(pod, old, CONTEXT);
+  t.equal(pod.spec?.containers[0]?.image, 'i:1');
+  t.strictSame(causes(status.validate(pod, old)), ['Forbidden status.containerStatuses[0].state']);
 });
 
 const NOW = Date.parse('2026-01-01T01:00:00Z');

@@ -2,6 +2,7 @@ import t from 'tap';
 import { services } from '../../../api/kinds/core/service.ts';
 import type { FieldError } from '../../../api/machinery/field-error.ts';
 import type { Service, ServiceSpec } from '../../../api/types/core/v1.gen.ts';
+import { CONTEXT, updateThrough } from './updates.ts';
 
 const told = (errors: readonly FieldError[]): string[] => errors.map(({ field, message }) => `${field}: ${message}`);
 
@@ -73,7 +74,7 @@ t.test("a load balancer's own words are validated when it updates the status", a
     return { ...service, status: { loadBalancer: { ingress } } };
   };
   const update = (ingress: Ingress, old: Ingress = [], spec: ServiceSpec = {}) =>
-    told(services.validateStatusUpdate(withIngress(ingress, spec), withIngress(old, spec)));
+    told(updateThrough(services, 'status').validate(withIngress(ingress, spec), withIngress(old, spec)));
   t.strictSame(update([{ ip: '203.0.113.7', ipMode: 'VIP' }, { hostname: 'lb.example.com' }]), []);
   const at = 'status.loadBalancer.ingress[0]';
   t.strictSame(update([{ ip: '203.0.113.7\n', ipMode: 'VIP' }]), [
@@ -99,7 +100,7 @@ t.test('a Service that is no longer a load balancer has none in its status', asy
   const old = balancer({});
   old.status = { loadBalancer: { ingress: [{ ip: '10.0.0.1', ipMode: 'VIP' }] } };
   const next = balancer({ type: 'ClusterIP' });
-  services.prepareForUpdate(next, old);
+  services.prepareForUpdate(next, old, CONTEXT);
   t.strictSame(next.status, { loadBalancer: {} });
 });
 

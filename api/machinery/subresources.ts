@@ -1,0 +1,21 @@
+import type { KubeObject, StoredSubresource, UpdateRules } from './kind.ts';
+
+type WithStatus = KubeObject & { status?: unknown };
+
+/** `status`: its writers change the status and, within the rules of the kind, metadata. */
+export const statusSubresource = <T extends WithStatus>(
+  rules: Partial<Pick<UpdateRules<T>, 'prepare' | 'validate'>> = {},
+): StoredSubresource<T> => ({
+  name: 'status',
+  verbs: ['get', 'patch', 'update'],
+  update: {
+    merge(wanted, old) {
+      const object: T = { ...old, metadata: wanted.metadata, status: wanted.status };
+      if (wanted.status === undefined) delete object.status;
+      return object;
+    },
+    prepare: () => undefined,
+    validate: () => [],
+    ...rules,
+  },
+});
