@@ -13,6 +13,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { pathWithKubectl } from '../test/support/debian-kubectl.ts';
+import { openTestPki, SHARED_PKI } from '../test/support/test-pki.ts';
 import { affectedTests, changes, sourceRooms } from './affected-tests.ts';
 import { readTap, type TestResult } from './tap-output.ts';
 
@@ -72,17 +73,20 @@ async function runAll(files: readonly string[], jobs: number, env: NodeJS.Proces
 
 async function run(files: readonly string[], searchPath: string, isRootless: boolean): Promise<Totals> {
   const accounts = await mkdtemp(path.join(os.tmpdir(), 'kedge-test-'));
+  const pki = path.join(accounts, 'pki');
   const env = {
     ...process.env,
     PATH: searchPath,
     TAP_TIMEOUT: String(FILE_LIMIT_SECONDS),
     NODE_COMPILE_CACHE: path.resolve(COMPILE_CACHE),
     KEDGE_TEST_ACCOUNTS: accounts,
+    [SHARED_PKI]: pki,
   };
   const totals: Totals = { passed: 0, failed: 0 };
   const below = (folders: readonly string[]): string[] =>
     files.filter((file) => folders.some((folder) => file.startsWith(folder)));
   try {
+    await openTestPki(pki);
     for (const folders of TOGETHER) await runAll(below(folders), isRootless ? ROOTLESS_JOBS : 2, env, totals);
     await runAll(below(ALONE), 1, env, totals);
     // What clusters of tests that have failed were at.

@@ -10,10 +10,11 @@ import { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
 import { startApiServer } from '../../control-plane/apiserver/main.ts';
 import { defaultServerConfig } from '../../control-plane/config.ts';
-import { openPki, type ClusterPki } from '../../control-plane/pki/cluster-pki.ts';
+import type { ClusterPki } from '../../control-plane/pki/cluster-pki.ts';
 import { parseCertificateRequest } from '../../api/kinds/certificates/certificate-request.ts';
 import { signCertificateRequest } from '../../control-plane/pki/signing.ts';
 import { openEmbeddedStore } from '../../control-plane/store/embedded.ts';
+import { openTestPki } from './test-pki.ts';
 
 export interface ControlPlane extends AsyncDisposable {
   readonly server: string;
@@ -36,7 +37,7 @@ const logger = pino({ level: 'silent' });
 export async function startControlPlane(): Promise<ControlPlane> {
   const directory = await mkdtemp(join(tmpdir(), 'agent-host-server-'));
   const stop = new AbortController();
-  const pki = await openPki({ directory: join(directory, 'pki'), serverNames: ['127.0.0.1', 'localhost'] });
+  const pki = await openTestPki(join(directory, 'pki'));
   const store = await openEmbeddedStore({ path: join(directory, 'store'), logger });
   const config = { ...defaultServerConfig, port: 0, bindAddress: '127.0.0.1', advertiseAddress: '127.0.0.1' };
   const api = await startApiServer({

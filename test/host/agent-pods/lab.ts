@@ -114,7 +114,7 @@ export class Lab implements AsyncDisposable {
     return eventually(`pod ${name} to be gone`, () => this.api.pod(name) === undefined, seconds);
   }
 
-  /** What a container printed, as the runtime's log has it. */
+  /** What `ctr` prints, asked about the containers of pods. */
   async ctr(...args: string[]): Promise<string> {
     return (await run('ctr', ['--address', this.address.socket, '--namespace', 'k8s.io', ...args])).stdout;
   }

@@ -1,5 +1,6 @@
 /** Pods on a real containerd: what the kubelet's users rely on. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
 import { eventually } from '../../support/wait.ts';
 import { insideLab, isReady, Lab, shell } from './lab.ts';
@@ -18,10 +19,13 @@ await insideLab(import.meta.filename, async (address) => {
 
   test('pods', { jobs: 8 }, async (t) => {
     t.test('a pod runs, shows its status and goes without a trace', async (t) => {
-      lab.create('web', { containers: [shell('main', 'echo hello; trap "exit 0" TERM; sleep 1000 & wait')] });
+      lab.create('web', { containers: [shell('main', 'trap "exit 0" TERM; echo hello; sleep 1000 & wait')] });
       const pod = await lab.pod('web', 'to be ready', isReady);
       t.match(pod.status, { phase: 'Running', qosClass: 'BestEffort', podIP: /^10\.88\./, hostIP: '192.0.2.1' });
       t.match(statusOf(pod, 'main'), { ready: true, started: true, restartCount: 0, containerID: /^containerd:\/\// });
+      // Before the shell has set its trap, the kernel keeps the signal from the first process of a container.
+      const log = path.join(address.directory, 'logs', `default_web_${pod.metadata?.uid}`, 'main/0.log');
+      await eventually('its greeting', async () => (await readFile(log, 'utf8')).includes('hello'));
       lab.api.deletePod('web', 30);
       await lab.gone('web', 25);
       t.equal(

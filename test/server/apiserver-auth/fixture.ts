@@ -12,8 +12,9 @@ import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import { createSecurity, type Security } from '../../../control-plane/apiserver/security.ts';
 import { serve } from '../../../control-plane/apiserver/server.ts';
-import { openPki, type ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
+import type { ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
 import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import { openTestPki } from '../../support/test-pki.ts';
 
 export interface Fixture {
   readonly directory: string;
@@ -29,7 +30,7 @@ export async function startSecurity(t: Test): Promise<Fixture> {
   const directory = mkdtempSync(join(tmpdir(), 'kedge-auth-'));
   const stopping = new AbortController();
   const logger = pino({ level: 'silent' });
-  const pki = await openPki({ directory: join(directory, 'pki'), serverNames: ['localhost', '127.0.0.1'] });
+  const pki = await openTestPki(join(directory, 'pki'));
   const store = await openEmbeddedStore({ path: join(directory, 'store'), logger });
   const core = await openCore({ store, logger, signal: stopping.signal });
   t.teardown(async () => {

@@ -13,8 +13,8 @@ import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts
 import type { Authenticator } from '../../../control-plane/apiserver/access/authentication/authenticator.ts';
 import type { InFlightLimits } from '../../../control-plane/apiserver/http/max-in-flight.ts';
 import { serve, type ApiServer } from '../../../control-plane/apiserver/server.ts';
-import { openPki } from '../../../control-plane/pki/cluster-pki.ts';
 import { openEmbeddedStore, type EmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import { openTestPki } from '../../support/test-pki.ts';
 
 export const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -93,7 +93,7 @@ export class TestServer implements AsyncDisposable {
 
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
     const directory = options.directory ?? (await mkdtemp(path.join(os.tmpdir(), 'kedge-apiserver-')));
-    const pki = await openPki({ directory: path.join(directory, 'pki'), serverNames: ['127.0.0.1', 'localhost'] });
+    const pki = await openTestPki(path.join(directory, 'pki'));
     const store = await openEmbeddedStore({ path: path.join(directory, 'store'), compaction: false });
     const stopping = new AbortController();
     const { eventTtlMs } = options;

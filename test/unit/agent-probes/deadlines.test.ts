@@ -109,21 +109,22 @@ test('a runtime that hangs holds up no call, no command and no pull', async (t) 
     await using peer = await Peer.start(evilPeers[name]!, { path: socket });
     const client = new CriClient(socket);
     const options = { limitMs: LIMIT_SECONDS * 1000 };
+    const startedAt = performance.now();
     const calls = {
       version: client.version(options),
       stop: client.stopContainer('c', 1000, options),
       exec: client.execSync('c', ['true'], 1000, options),
       pull: client.pullImage('i', undefined, undefined, options),
     };
-    for (const [call, running] of Object.entries(calls)) {
-      const startedAt = performance.now();
+    const ends = async (call: string, running: Promise<unknown>): Promise<void> => {
       const error = await running.then(
         () => undefined,
         (error: unknown) => error,
       );
       t.ok(performance.now() - startedAt < (LIMIT_SECONDS + MARGIN_SECONDS) * 1000, `${call}: one that ${name}`);
       t.ok(error instanceof CriError, String(error));
-    }
+    };
+    await Promise.all(Object.entries(calls).map(([call, running]) => ends(call, running)));
     t.ok(peer.sockets.size > 0, 'the runtime was there');
     const stop = new AbortController();
     const running = client.version({ signal: stop.signal });
