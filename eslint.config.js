@@ -3,6 +3,7 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 import deadlines from './eslint/deadlines.js';
 import fixedWaits from './eslint/fixed-waits.js';
+import loggedErrors from './eslint/logged-errors.js';
 import ownKeys from './eslint/own-keys.js';
 
 /** Imports run one way: api <- client <- daemon <- agent, control-plane <- cli. agent and control-plane meet in the API alone. */
@@ -56,8 +57,8 @@ export default defineConfig(
   { files: ['test/support/wait.ts'], rules: { 'kedge/fixed-waits': 'off' } },
   {
     files: ['api', 'client', 'daemon', 'agent', 'control-plane', 'cli', 'proto'].map((room) => `${room}/**/*.ts`),
-    plugins: { kedge: { rules: { 'own-keys': ownKeys, deadlines } } },
-    rules: { 'kedge/own-keys': 'error', 'kedge/deadlines': 'error' },
+    plugins: { kedge: { rules: { 'own-keys': ownKeys, 'logged-errors': loggedErrors, deadlines } } },
+    rules: { 'kedge/own-keys': 'error', 'kedge/logged-errors': 'error', 'kedge/deadlines': 'error' },
   },
   {
     files: ['api/**/*.ts'],

@@ -27,7 +27,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
     try {
       await action();
     } catch (error) {
-      logger.error({ err: (error as Error).message }, `failed to ${what}`);
+      logger.error({ err: error }, `failed to ${what}`);
       failures.push(new HostError(`cannot ${what}: ${(error as Error).message}`, { cause: error }));
     }
   };

@@ -140,7 +140,7 @@ export class EventRecorder {
     } catch (error) {
       const about = { reason, object: `${regarding.namespace ?? ''}/${regarding.name}` };
       if (error instanceof StatusError && error.code < 500)
-        this.#options.logger.warn({ ...about, err: error.message }, 'api-server rejected event');
+        this.#options.logger.warn({ ...about, err: error }, 'api-server rejected event');
       else this.#outage.failed(error, about, 'failed to record event');
     } finally {
       this.#queued--;

@@ -92,8 +92,7 @@ class Candidate {
     } catch (error) {
       const isSilence = error instanceof ConnectionError || error instanceof DeadlineError;
       if (!(error instanceof StatusError || isSilence || signal.aborted)) throw error;
-      if (!signal.aborted)
-        logger.debug({ err: (error as Error).message, lease: name }, 'failed to acquire or renew lease');
+      if (!signal.aborted) logger.debug({ err: error, lease: name }, 'failed to acquire or renew lease');
       return false;
     }
   }
@@ -146,7 +145,7 @@ class Candidate {
     try {
       await client.update(leases, released, { timeoutMs: RETRY_PERIOD_MS });
     } catch (error) {
-      logger.debug({ err: (error as Error).message }, 'failed to release lease, it will expire');
+      logger.debug({ err: error }, 'failed to release lease, it will expire');
     }
   }
 }

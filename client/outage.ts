@@ -34,7 +34,7 @@ export class Outage {
   failed(error: unknown, fields: object, message: string): void {
     const now = this.#now();
     if (this.#failures++ === 0) this.#sinceMs = now;
-    const said = { ...fields, err: messageOf(error), failures: this.#failures };
+    const said = { ...fields, err: error, failures: this.#failures };
     // A connection that fails once is nothing to warn of: the server may be restarting, or a proxy on the way.
     const isFirst = error instanceof ConnectionError && this.#failures === 1;
     if (isFirst || wasLogged(error) || now - this.#loggedAtMs < REPEAT_MS) {
@@ -58,9 +58,7 @@ export class Outage {
 
 /** Logs a failure that is handled one by one; at debug level when its cause is an outage that the log has already. */
 export function logFailure(logger: Logger, error: Error, fields: object, message: string): void {
-  logger[wasLogged(error) ? 'debug' : 'warn']({ ...fields, err: error.message }, message);
+  logger[wasLogged(error) ? 'debug' : 'warn']({ ...fields, err: error }, message);
 }
 
 const wasLogged = (error: unknown): boolean => error instanceof ConnectionError && error.wasLogged;
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

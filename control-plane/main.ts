@@ -91,7 +91,7 @@ async function runApiServer(
         server.setCertificate(renewed.serving.certificate, renewed.serving.key);
         access.changes.emit('renewed');
       })
-      .catch((error: Error) => logger.error({ err: error.message }, 'failed to renew certificates'));
+      .catch((error: Error) => logger.error({ err: error }, 'failed to renew certificates'));
   }, CERTIFICATE_CHECK_MS);
   stack.defer(() => clearInterval(renewal));
 

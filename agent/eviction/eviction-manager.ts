@@ -74,7 +74,7 @@ export class EvictionManager {
     for (const consumption of await meter.measureLimited(this.#candidates(), signal)) {
       const message = exceededLimit(consumption);
       if (message === undefined) continue;
-      logger.info({ pod: uidOf(consumption.pod), message }, 'evicting pod: local storage limit exceeded');
+      logger.info({ podUID: uidOf(consumption.pod), message }, 'evicting pod: local storage limit exceeded');
       evict(uidOf(consumption.pod), IMMEDIATE_GRACE_SECONDS, message);
     }
   }
@@ -89,7 +89,7 @@ export class EvictionManager {
       await this.#relieve(short, signal);
     } catch (error) {
       const { logger } = this.#options;
-      if (!signal.aborted) logger.warn({ err: (error as Error).message }, 'failed to reclaim node resources');
+      if (!signal.aborted) logger.warn({ err: error }, 'failed to reclaim node resources');
     } finally {
       this.#isRelieving = false;
     }
@@ -120,7 +120,7 @@ export class EvictionManager {
     const quantity = 'text' in threshold ? threshold.text : binaryQuantity(limitOf(threshold, level));
     const message = nodeWasLow(what, quantity, level.available, first);
     const podUid = uidOf(first.pod);
-    logger.info({ pod: podUid, message }, 'evicting pod: node is under resource pressure');
+    logger.info({ podUID: podUid, message }, 'evicting pod: node is under resource pressure');
     this.#ending = { podUid, untilMs: Date.now() + END_LIMIT_MS };
     evict(podUid, IMMEDIATE_GRACE_SECONDS, message);
   }

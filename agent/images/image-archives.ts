@@ -45,7 +45,7 @@ export async function importImageArchives(options: ImageArchivesOptions, signal:
     return await importNew(options, signal);
   } catch (error) {
     signal.throwIfAborted();
-    logger.warn({ directory, err: (error as Error).message }, 'failed to import bundled images');
+    logger.warn({ directory, err: error }, 'failed to import bundled images');
     return false;
   }
 }
@@ -74,7 +74,7 @@ async function importNew(options: ImageArchivesOptions, signal: AbortSignal): Pr
       imported.push(archive);
     } catch (error) {
       signal.throwIfAborted();
-      logger.warn({ archive: archive.name, err: (error as Error).message }, 'failed to import images');
+      logger.warn({ archive: archive.name, err: error }, 'failed to import images');
     }
   }
   await nameByDigest(ctr, signal);

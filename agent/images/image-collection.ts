@@ -74,7 +74,7 @@ export class ImageCollection {
         await this.collect(signal);
       } catch (error) {
         if (signal.aborted) return;
-        this.#options.logger.warn({ err: (error as Error).message }, 'image garbage collection failed');
+        this.#options.logger.warn({ err: error }, 'image garbage collection failed');
       }
       await sleep(PERIOD_MS, undefined, { signal }).catch(() => undefined);
     }

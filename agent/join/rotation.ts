@@ -51,7 +51,7 @@ export async function keepRenewed(
     } catch (error) {
       if (signal.aborted) return;
       dueMs = Date.now() + backoffMs(RETRY, ++failures);
-      logger.warn({ purpose, err: (error as Error).message }, 'failed to renew certificate');
+      logger.warn({ purpose, err: error }, 'failed to renew certificate');
     }
   }
 }

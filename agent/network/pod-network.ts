@@ -99,7 +99,7 @@ export class PodNetwork {
       })
       .catch((error: unknown) => {
         this.#podCidr = '';
-        logger.error({ err: (error as Error).message }, 'failed to write CNI configuration');
+        logger.error({ err: error }, 'failed to write CNI configuration');
       });
   }
 }

@@ -47,7 +47,7 @@ export class HealthChecks implements Disposable {
     });
     const check: Check = { server, port, body: '', healthy: false };
     server.on('error', (error) =>
-      this.#logger.warn({ service: key, port, err: error.message }, 'failed to serve service health check'),
+      this.#logger.warn({ service: key, port, err: error }, 'failed to serve service health check'),
     );
     server.listen(port);
     this.#checks.set(key, check);

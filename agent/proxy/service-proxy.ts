@@ -110,7 +110,7 @@ export class ServiceProxy {
       for (const [key, entry] of changes) checks.update(key, entry);
       try {
         await this.#sync(changes);
-        if (!this.#tuned) await tuneKernel(dataDir, (error, result) => logger.warn({ err: error.message }, result));
+        if (!this.#tuned) await tuneKernel(dataDir, (error, result) => logger.warn({ err: error }, result));
         this.#tuned = true;
         failures = 0;
         outage.ended({}, 'service rule sync recovered');
@@ -187,7 +187,7 @@ export class ServiceProxy {
       const service = this.#entries.get(key);
       if (!service) continue;
       this.#leftOut.set(key, why);
-      logger.error({ service: key, err: why }, 'service rules rejected by kernel, skipping service');
+      logger.error({ service: key, reason: why }, 'service rules rejected by kernel, skipping service');
       const { namespace, name, uid } = service;
       const regarding = { apiVersion: 'v1', kind: 'Service', namespace, name, uid };
       const message = `Service rules rejected by the kernel of node ${nodeName}: ${why}`;
@@ -202,8 +202,7 @@ export class ServiceProxy {
       await this.#udpFlows.reconcile(this.#entries.values(), signal);
     } catch (error) {
       this.#flowsChanged = true;
-      if (!signal.aborted)
-        this.#options.logger.warn({ err: (error as Error).message }, 'failed to delete stale UDP conntrack entries');
+      if (!signal.aborted) this.#options.logger.warn({ err: error }, 'failed to delete stale UDP conntrack entries');
     }
   }
 
@@ -228,7 +227,7 @@ export class ServiceProxy {
     try {
       this.#tuned = await backend.verify();
     } catch (error) {
-      logger.warn({ err: (error as Error).message }, 'failed to check service rules');
+      logger.warn({ err: error }, 'failed to check service rules');
       return this.#dirty.size > 0;
     }
     if (!this.#tuned) logger.warn({}, 'service rules were removed by another program, restoring them');

@@ -94,9 +94,9 @@ export class NodeStatistics implements StatisticsSource {
   /** A pod that cannot be read does not keep the others from being shown. */
   async #readPods(detail: Detail): Promise<{ pods: PodUsage[]; failed: boolean }> {
     let failed = false;
-    const pods = await readPods(this.#options, detail, (pod, { message }) => {
+    const pods = await readPods(this.#options, detail, (pod, error) => {
       failed = true;
-      this.#options.logger.warn({ pod: pod.metadata?.uid, err: message }, 'failed to read pod statistics');
+      this.#options.logger.warn({ podUID: pod.metadata?.uid, err: error }, 'failed to read pod statistics');
     });
     return { pods, failed };
   }
@@ -120,7 +120,7 @@ export class NodeStatistics implements StatisticsSource {
       return await asking;
     } catch (error) {
       if (!(error instanceof CriError)) throw error;
-      this.#options.logger.warn({ err: error.message }, 'failed to read container runtime statistics');
+      this.#options.logger.warn({ err: error }, 'failed to read container runtime statistics');
       return otherwise;
     }
   }

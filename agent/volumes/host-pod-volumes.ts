@@ -237,7 +237,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     for (let round = 0; left.length > 0 && round < MAX_UNMOUNT_ROUNDS; round++) {
       for (const mountPoint of left) {
         const how = await unmount(mountPoint, signal);
-        if (how === 'detached') logger.warn({ podUid, mountPoint }, 'unmounted busy volume lazily');
+        if (how === 'detached') logger.warn({ podUID: podUid, mountPoint }, 'unmounted busy volume lazily');
       }
       left = mountPointsBelow(await readMounts(), directory);
     }

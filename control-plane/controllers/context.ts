@@ -29,7 +29,7 @@ export function createQueue(context: ControllerContext, name: string, concurrenc
     onError: (key, error, retryMs) => {
       const fields = { controller: name, key, retryMs: Math.round(retryMs) };
       if (error instanceof StatusError && error.reason === 'Conflict') {
-        logger.debug({ ...fields, err: error.message }, 'object was modified, retrying');
+        logger.debug({ ...fields, err: error }, 'object was modified, retrying');
       } else if (error instanceof StatusError || error instanceof ConnectionError) {
         logFailure(logger, error, fields, 'sync failed, retrying');
       } else {

@@ -46,7 +46,7 @@ async function preStop(
     signal.throwIfAborted();
     // The hook's words may hold secrets: they stay on the node.
     const err = (error as Error).message;
-    logger.warn({ pod: pod.metadata?.uid, container: container.name, err }, 'preStop hook failed');
+    logger.warn({ podUID: pod.metadata?.uid, container: container.name, err }, 'preStop hook failed');
     record(pod, 'Warning', 'FailedPreStopHook', 'PreStopHook failed', container.name);
   }
 }

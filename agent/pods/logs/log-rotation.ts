@@ -36,7 +36,7 @@ export async function rotateLogs(options: LogRotationOptions, signal: AbortSigna
         if ((await sizeOf(file)) > maxBytes) await rotate(containerId, file, options, signal);
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn({ file, err: (error as Error).message }, 'failed to rotate container log');
+        logger.warn({ file, err: error }, 'failed to rotate container log');
       }
     }
   }

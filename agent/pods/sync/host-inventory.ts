@@ -89,7 +89,7 @@ export class HostInventory {
         await volumes.tearDown(uid, signal);
       } catch (error) {
         signal.throwIfAborted();
-        logger.warn({ pod: uid, err: (error as Error).message }, 'failed to clean up orphaned pod');
+        logger.warn({ podUID: uid, err: error }, 'failed to clean up orphaned pod');
       }
     }
     for (const uid of (await cgroups.podsWithCgroups()).filter(isLeft)) await cgroups.removePod(uid, signal);

@@ -99,7 +99,7 @@ export class LifecycleEvents {
         await relisted(signal);
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn({ err: (error as Error).message }, 'failed to list containers and sandboxes');
+        logger.warn({ err: error }, 'failed to list containers and sandboxes');
       }
     }
   }

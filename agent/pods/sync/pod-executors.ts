@@ -56,7 +56,7 @@ export function podExecutors(pod: Pod, runtime: PodRuntime, dependencies: PodDep
     async tearDown(_action, signal) {
       await volumes.tearDown(uid, signal);
       if (!(await cgroups.removePod(uid, signal))) {
-        dependencies.logger.warn({ pod: uid }, 'failed to remove cgroup of terminated pod: it still has processes');
+        dependencies.logger.warn({ podUID: uid }, 'failed to remove cgroup of terminated pod: it still has processes');
       }
     },
   };

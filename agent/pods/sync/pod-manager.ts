@@ -96,7 +96,7 @@ export class PodManager {
         return this.#cleanUp();
       })
       .catch((error: unknown) => {
-        if (!signal.aborted) logger.warn({ err: (error as Error).message }, 'failed to clean up orphaned pods');
+        if (!signal.aborted) logger.warn({ err: error }, 'failed to clean up orphaned pods');
       });
     await Promise.all(parts);
     await Promise.all(this.#running);
@@ -192,7 +192,7 @@ export class PodManager {
       .then(() => (signal.aborted ? undefined : this.#finish(worker)))
       .catch((error: unknown) => {
         // A step that fails is tried again by the worker itself: what ends one is a defect, and is logged with where it happened.
-        if (!signal.aborted) logger.error({ pod: pod.metadata?.uid, err: error }, 'pod worker failed');
+        if (!signal.aborted) logger.error({ podUID: pod.metadata?.uid, err: error }, 'pod worker failed');
       })
       .finally(() => this.#running.delete(life));
     this.#running.add(life);
@@ -247,7 +247,10 @@ export class PodManager {
     const { workers, apiPods, inventory, logs, logger } = this.#options;
     const hasWorker = (uid: string): boolean => workers.get(uid) !== undefined;
     for (const pod of inventory.orphans((uid) => hasWorker(uid) || this.#done.has(uid))) {
-      logger.info({ pod: pod.metadata?.uid, name: pod.metadata?.name }, 'removing orphaned pod');
+      logger.info(
+        { podUID: pod.metadata?.uid, pod: `${pod.metadata?.namespace}/${pod.metadata?.name}` },
+        'removing orphaned pod',
+      );
       this.#start(pod, 'api').end(graceOf(pod), true);
     }
     await inventory.removeLeftovers(hasWorker, this.#signal);
@@ -260,7 +263,7 @@ export class PodManager {
       this.#balancing = undefined;
       const { workers, dependencies, logger } = this.#options;
       dependencies.cgroups.balance([...workers].map(({ pod }) => pod)).catch((error: unknown) => {
-        logger.warn({ err: (error as Error).message }, 'failed to set CPU weight of burstable pods');
+        logger.warn({ err: error }, 'failed to set CPU weight of burstable pods');
       });
     }, BALANCE_MS).unref();
   }

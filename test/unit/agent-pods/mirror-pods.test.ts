@@ -51,7 +51,7 @@ test('a mirror that the API refuses holds up no other, is reported once and retr
   t.equal(lines.length, 1, 'said once');
   t.match(JSON.parse(lines[0] ?? ''), {
     pod: 'no-such-namespace/first',
-    err: /namespaces "no-such-namespace" not found/,
+    err: { message: /namespaces "no-such-namespace" not found/ },
   });
   api.refuse = () => undefined;
   await eventually('the refused one', () => api.objects.has('/api/v1/namespaces/no-such-namespace/pods/first'));

@@ -115,7 +115,7 @@ t.test('history that is gone means a new list, and the handlers hear of the diff
 t.test('a server that comes back without its history is listed at once, however long it was away', async (t) => {
   const collection = await WatchedCollection.start();
   const failures: string[] = [];
-  const failed = ({ err }: { err?: string }) => void failures.push(err ?? '');
+  const failed = ({ err }: { err?: Error }) => void failures.push(err?.message ?? '');
   const logger = { ...silent, warn: failed, debug: failed };
   const { informer } = await start(t, collection, logger);
   await informer.hasSynced();

@@ -126,7 +126,7 @@ t.test('a server that goes away is one line, and one when it is back, whoever fa
   t.strictSame(log.shown, ['warn: api-server unreachable']);
   t.match(log.lines.find(({ level }) => level === 'warn')?.fields, {
     server: server.url,
-    err: /connection refused/,
+    err: { message: /connection refused/ },
     failures: 2,
   });
 
@@ -199,7 +199,7 @@ t.test('an outage is logged when it begins, once per minute while it lasts, and 
   t.strictSame(log.lines, [], 'what has not failed does not recover');
   for (now = 0; now < 150_000; now += 10_000) fail();
   t.strictSame(log.shown, ['warn: failed', 'warn: failed', 'warn: failed']);
-  t.match(log.lines[6], { level: 'warn', fields: { resource: 'pods', err: 'no', failures: 7 } });
+  t.match(log.lines[6], { level: 'warn', fields: { resource: 'pods', err: { message: 'no' }, failures: 7 } });
   outage.ended({ resource: 'pods' }, 'over');
   outage.ended({ resource: 'pods' }, 'over');
   t.strictSame(log.lines.at(-1), {

@@ -1,0 +1,28 @@
+/**
+ * An error is logged whole: its stack says where it comes from, and its causes why. `{ err: error }` is all that it takes; the
+ * logger writes type, message and stack.
+ */
+
+/** @type {import('eslint').Rule.RuleModule} */
+const loggedErrors = {
+  meta: {
+    type: 'problem',
+    docs: { description: 'Forbid logging the message of an error alone' },
+    schema: [],
+    messages: { whole: 'Log the error itself: the field err carries its stack and causes.' },
+  },
+  create(context) {
+    return {
+      /** @param {import('estree').Property} node */
+      "Property[key.name='err'] > MemberExpression.value[property.name=/^(message|stack)$/]"(node) {
+        context.report({ node, messageId: 'whole' });
+      },
+      /** @param {import('estree').Property} node */
+      "Property[key.name='err'] > :matches(TemplateLiteral, Literal).value"(node) {
+        context.report({ node, messageId: 'whole' });
+      },
+    };
+  },
+};
+
+export default loggedErrors;
