@@ -9,9 +9,11 @@ import { configMaps } from './kinds/core/config-map.ts';
 import { secrets } from './kinds/core/secret.ts';
 import { serviceAccounts } from './kinds/core/service-account.ts';
 import { events } from './kinds/core/event.ts';
+import { limitRanges } from './kinds/core/limit-range.ts';
 import { bindings } from './kinds/core/binding.ts';
 import { deployments } from './kinds/apps/deployment.ts';
 import { replicaSets } from './kinds/apps/replica-set.ts';
+import { controllerRevisions } from './kinds/apps/controller-revision.ts';
 import { roles } from './kinds/rbac/role.ts';
 import { roleBindings } from './kinds/rbac/role-binding.ts';
 import { clusterRoles } from './kinds/rbac/cluster-role.ts';
@@ -26,6 +28,8 @@ import { selfSubjectReviews } from './kinds/authentication/self-subject-review.t
 import { leases } from './kinds/coordination/lease.ts';
 import { endpointSlices } from './kinds/discovery/endpoint-slice.ts';
 import { events as eventsV1 } from './kinds/events/event.ts';
+import { ingressClasses } from './kinds/networking/ingress-class.ts';
+import { runtimeClasses } from './kinds/node/runtime-class.ts';
 import { priorityClasses } from './kinds/scheduling/priority-class.ts';
 import { scales } from './kinds/autoscaling/scale.ts';
 import { evictions } from './kinds/policy/eviction.ts';
@@ -44,9 +48,11 @@ export const kinds: readonly Kind[] = [
   secrets,
   serviceAccounts,
   events,
+  limitRanges,
   bindings,
   deployments,
   replicaSets,
+  controllerRevisions,
   roles,
   roleBindings,
   clusterRoles,
@@ -61,6 +67,8 @@ export const kinds: readonly Kind[] = [
   leases,
   endpointSlices,
   eventsV1,
+  ingressClasses,
+  runtimeClasses,
   priorityClasses,
 ];
 

@@ -12,6 +12,7 @@ import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import type { Resources } from '../volumes/downward-values.ts';
 import type { ObjectSource } from '../volumes/object-source.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
+import { RuntimeHandlers } from './sandbox/runtime-handlers.ts';
 import { ContainerLogLinks } from './logs/container-log-links.ts';
 import { PodLogs } from './logs/pod-logs.ts';
 import type { ClusterDns } from './sandbox/dns.ts';
@@ -87,6 +88,7 @@ export function createPodManager(options: PodsOptions, signal: AbortSignal): Pod
     sandbox: { logDirectory, clusterDomain: dns.domain },
     resolvConf: options.resolvConf ?? '/etc/resolv.conf',
     hostsFile: options.hostsFile ?? '/etc/hosts',
+    runtimeHandlers: new RuntimeHandlers(client),
     starts: new Semaphore(PARALLEL_STARTS),
     record: podEvents(options.events, workers, apiPods),
   };

@@ -1,4 +1,5 @@
 /** Taints and tolerations: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/ */
+import { deepEqual } from '../machinery/deep-equal.ts';
 import type { Taint, Toleration } from '../types/core/v1.gen.ts';
 
 /** Whether one toleration bears a taint. */
@@ -18,6 +19,42 @@ export function toleratesTaint(toleration: Toleration, taint: Pick<Taint, 'key' 
     default:
       return given === wanted;
   }
+}
+
+/** The same for tolerations that differ in their seconds alone. */
+export const tolerationIdentity = ({ key, operator, value, effect }: Toleration): string =>
+  JSON.stringify([key ?? '', operator ?? '', value ?? '', effect ?? '']);
+
+/** Whether one toleration bears every taint that the other bears, for as long. */
+function covers(wide: Toleration, narrow: Toleration): boolean {
+  if (deepEqual(wide, narrow)) return true;
+  const anyKey = !wide.key && wide.operator === 'Exists';
+  if ((wide.key ?? '') !== (narrow.key ?? '') && !anyKey) return false;
+  if (wide.effect && wide.effect !== narrow.effect) return false;
+  if (wide.effect === 'NoExecute' && wide.tolerationSeconds !== undefined) {
+    if (narrow.tolerationSeconds === undefined || narrow.tolerationSeconds > wide.tolerationSeconds) return false;
+  }
+  switch (wide.operator || 'Equal') {
+    case 'Exists':
+      return true;
+    case 'Equal':
+      return narrow.operator === 'Equal' && (narrow.value ?? '') === (wide.value ?? '');
+    default:
+      return false;
+  }
+}
+
+/** Both lists in one, without those that another covers; of equal ones the first stays. */
+export function mergeTolerations(first: readonly Toleration[], second: readonly Toleration[]): Toleration[] {
+  const all = [...first, ...second];
+  const merged: Toleration[] = [];
+  for (const [index, toleration] of all.entries()) {
+    if (merged.some((other) => covers(other, toleration))) continue;
+    const later = all.slice(index + 1);
+    if (later.some((other) => !deepEqual(other, toleration) && covers(other, toleration))) continue;
+    merged.push(toleration);
+  }
+  return merged;
 }
 
 /** Whether any of the tolerations bears the taint. */

@@ -18,6 +18,8 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     hasGeneration: false,
     validateName: validateSubdomainName,
     createOnUpdate: false,
+    unconditionalUpdate: true,
+    returnDeletedObject: false,
     applyDefaults: nothing,
     prepareForCreate: nothing,
     prepareForUpdate: nothing,

@@ -122,6 +122,10 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly deprecation?: string;
   /** Whether a PUT to a name that is not there creates it (events, leases, endpoints and a few more). */
   readonly createOnUpdate: boolean;
+  /** Whether an update may leave out the resourceVersion that it is based on. */
+  readonly unconditionalUpdate: boolean;
+  /** Whether a delete answers with the object instead of a Status. */
+  readonly returnDeletedObject: boolean;
   /** Where the objects are stored, when another kind shares the storage (events.k8s.io with core events). */
   readonly storedAs?: string;
   applyDefaults(object: T): void;
@@ -145,6 +149,8 @@ type Defaulted =
   | 'hasGeneration'
   | 'validateName'
   | 'createOnUpdate'
+  | 'unconditionalUpdate'
+  | 'returnDeletedObject'
   | 'applyDefaults'
   | 'prepareForCreate'
   | 'prepareForUpdate'

@@ -90,25 +90,26 @@ export class MemoryApi implements AsyncDisposable {
     const answer = (code: number, object: object) =>
       response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(object));
     const missing = () => answer(404, { kind: 'Status', status: 'Failure', code: 404, reason: 'NotFound' });
-    const [, , , , , plural = '', name] = url.pathname.split('/');
-    const collection = plural || (url.pathname.split('/').at(-1) ?? '');
+    // `PLURAL[/NAME]`, of a namespace or of the cluster.
+    const parts = url.pathname.split('/').slice(url.pathname.startsWith('/apis/') ? 4 : 3);
+    const [plural = '', name] = parts[0] === 'namespaces' && parts.length > 2 ? parts.slice(2) : parts;
     const wanted = /metadata\.name=([^,]+)/.exec(url.searchParams.get('fieldSelector') ?? '')?.[1];
     const selects = (object: KubeObject): boolean => wanted === undefined || object.metadata?.name === wanted;
     if (request.method === 'GET' && url.searchParams.get('watch')) {
-      const watcher = { plural: collection, response, selects };
+      const watcher = { plural, response, selects };
       this.#watchers.add(watcher);
       response.on('close', () => this.#watchers.delete(watcher));
       response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
       const seen = Number(url.searchParams.get('resourceVersion') ?? 0);
       for (const [path, object] of this.objects) {
-        if (path.includes(`/${collection}/`) && selects(object) && Number(object.metadata?.resourceVersion) > seen) {
+        if (path.includes(`/${plural}/`) && selects(object) && Number(object.metadata?.resourceVersion) > seen) {
           response.write(`${JSON.stringify({ type: 'ADDED', object })}\n`);
         }
       }
       return;
     }
     if (request.method === 'GET' && name === undefined) {
-      const ofKind = [...this.objects].filter(([path]) => path.includes(`/${collection}/`));
+      const ofKind = [...this.objects].filter(([path]) => path.includes(`/${plural}/`));
       const items = ofKind.map(([, object]) => object).filter(selects);
       answer(200, { metadata: { resourceVersion: String(this.#revision) }, items });
       return;

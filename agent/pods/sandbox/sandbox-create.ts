@@ -29,9 +29,10 @@ export async function createSandbox(
   ]);
   await dependencies.starts.run(signal, async () => {
     try {
+      const handler = await dependencies.runtimeHandlers.of(pod, signal);
       const config = sandboxConfig(pod, attempt, cgroups.parentOf(pod), dns, dependencies.sandbox);
       // What has begun is brought to its end: the runtime would be left with half a network.
-      await cri.runPodSandbox(config, pod.spec?.runtimeClassName ?? '');
+      await cri.runPodSandbox(config, handler);
     } catch (error) {
       const message = `Failed to create pod sandbox: ${error instanceof CriError ? error.rpcText : (error as Error).message}`;
       record(pod, 'Warning', 'FailedCreatePodSandBox', message);

@@ -9,6 +9,7 @@ import type { PodVolumes } from '../../volumes/pod-volumes.ts';
 import type { ContainerLogLinks } from '../logs/container-log-links.ts';
 import type { ClusterDns } from '../sandbox/dns.ts';
 import type { EnvironmentSources } from '../containers/environment.ts';
+import type { RuntimeHandlers } from '../sandbox/runtime-handlers.ts';
 import type { SandboxSettings } from '../sandbox/sandbox-config.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
@@ -23,6 +24,7 @@ export type RecordEvent = (
 
 export interface PodDependencies {
   readonly cri: CriClient;
+  readonly runtimeHandlers: RuntimeHandlers;
   readonly images: ImageService;
   readonly volumes: PodVolumes;
   readonly cgroups: PodCgroups;

@@ -11,6 +11,7 @@ export const leases = defineKind<Lease>({
   namespaced: true,
   schema: Lease,
   createOnUpdate: true,
+  unconditionalUpdate: false,
   columns: [nameColumn(), text('Holder', ({ spec }) => spec?.holderIdentity ?? ''), ageColumn()],
   validate: ({ spec = {} }) => {
     const errors: FieldError[] = [];

@@ -43,6 +43,7 @@ export const namespaces = defineKind<Namespace>({
   shortNames: ['ns'],
   namespaced: false,
   schema: Namespace,
+  returnDeletedObject: true,
   verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
   subresources: [
     {

@@ -1,4 +1,5 @@
 import { nameColumn, text } from '../../machinery/columns.ts';
+import { deepEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { applyPodTemplateDefaults } from './pod-defaults.ts';
 import { validatePodTemplate } from './pod-validation.ts';
@@ -14,6 +15,7 @@ export const podTemplates = defineKind<PodTemplate>({
   plural: 'podtemplates',
   namespaced: true,
   schema: PodTemplate,
+  returnDeletedObject: true,
   hasGeneration: true,
   columns: [
     nameColumn(),
@@ -29,10 +31,19 @@ export const podTemplates = defineKind<PodTemplate>({
     ),
     text('Pod Labels', ({ template }) => {
       const labels = Object.entries(template?.metadata?.labels ?? {});
-      return labels.map(([key, value]) => `${key}=${value}`).join(',') || '<none>';
+      return (
+        labels
+          .map(([key, value]) => `${key}=${value}`)
+          .sort()
+          .join(',') || '<none>'
+      );
     }),
   ],
   applyDefaults: ({ template }) => applyPodTemplateDefaults(template),
-  validate: ({ template }) => (template ? validatePodTemplate(template, 'template') : []),
+  // It has no spec: the generation counts the changes of the template.
+  prepareForUpdate: ({ metadata, template }, old) => {
+    if (metadata && !deepEqual(template, old.template)) metadata.generation = (old.metadata?.generation ?? 0) + 1;
+  },
+  validate: ({ template = {} }) => validatePodTemplate(template, 'template'),
   warnings: ({ template }) => podWarnings(template?.spec, 'template.spec'),
 });

@@ -2,9 +2,10 @@
 import { semanticallyEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
 import { IpAddress } from '../../domain/address.ts';
+import { tolerationIdentity } from '../../domain/taints.ts';
 import { validateIP } from '../../machinery/names.ts';
 import { own } from '../../machinery/own.ts';
-import type { ContainerStatus, Pod, PodIP, PodSpec, Toleration } from '../../types/core/v1.gen.ts';
+import type { ContainerStatus, Pod, PodIP, PodSpec } from '../../types/core/v1.gen.ts';
 
 const CHANGEABLE =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,' +
@@ -23,12 +24,9 @@ function validateDeadline(spec: PodSpec, old: PodSpec, errors: FieldError[]): vo
 }
 
 function validateTolerationAdditions(spec: PodSpec, old: PodSpec, errors: FieldError[]): void {
-  // What two tolerations have in common that differ in their seconds alone.
-  const identity = ({ key, operator, value, effect }: Toleration) =>
-    JSON.stringify([key ?? '', operator ?? '', value ?? '', effect ?? '']);
-  const wanted = new Set(spec.tolerations?.map(identity));
+  const wanted = new Set(spec.tolerations?.map(tolerationIdentity));
   for (const before of old.tolerations ?? []) {
-    if (wanted.has(identity(before))) continue;
+    if (wanted.has(tolerationIdentity(before))) continue;
     errors.push(forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'));
     return;
   }

@@ -13,7 +13,7 @@ import { validateIP, validateLabelName, validateQualifiedName, validateSubdomain
 import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
 import { validateContainers } from './container-validation.ts';
 import { MIRROR_ANNOTATION } from './pod-update-validation.ts';
-import { validatePodResources, validateResourceAmount, validateResourceName } from './resource-validation.ts';
+import { validatePodResources, validateResources } from './resource-validation.ts';
 import { validatePodSecurityContext } from './security-context-validation.ts';
 import { validateVolumes } from './volume-validation.ts';
 import type { Pod, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
@@ -127,10 +127,7 @@ function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void
   for (const [index, { name }] of (imagePullSecrets ?? []).entries()) {
     if (!name) errors.push(required(`${path}.imagePullSecrets[${index}].name`));
   }
-  for (const name in overhead) {
-    validateResourceName(name, `${path}.overhead[${name}]`, errors);
-    validateResourceAmount(name, overhead[name] ?? '0', `${path}.overhead[${name}]`, errors);
-  }
+  if (overhead) validateResources({ limits: overhead }, `${path}.overhead`, errors);
   validatePodResources(spec, path, errors);
   if (os && os.name !== 'linux' && os.name !== 'windows') {
     errors.push(

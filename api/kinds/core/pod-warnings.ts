@@ -1,14 +1,22 @@
 /** Warnings about pods that are accepted although something in them is likely a mistake. */
 import type { PodSpec } from '../../types/core/v1.gen.ts';
 
-/** Labels of nodes that have newer names. */
+const renamed = (since: string, key: string): string => `deprecated since ${since}; use "${key}" instead`;
+
+/** Labels of nodes that have newer names, and what upstream says of them. */
 const DEPRECATED_NODE_LABELS: ReadonlyMap<string, string> = new Map([
-  ['beta.kubernetes.io/arch', 'kubernetes.io/arch'],
-  ['beta.kubernetes.io/os', 'kubernetes.io/os'],
-  ['failure-domain.beta.kubernetes.io/region', 'topology.kubernetes.io/region'],
-  ['failure-domain.beta.kubernetes.io/zone', 'topology.kubernetes.io/zone'],
-  ['beta.kubernetes.io/instance-type', 'node.kubernetes.io/instance-type'],
+  ['beta.kubernetes.io/arch', renamed('v1.14', 'kubernetes.io/arch')],
+  ['beta.kubernetes.io/os', renamed('v1.14', 'kubernetes.io/os')],
+  ['failure-domain.beta.kubernetes.io/region', renamed('v1.17', 'topology.kubernetes.io/region')],
+  ['failure-domain.beta.kubernetes.io/zone', renamed('v1.17', 'topology.kubernetes.io/zone')],
+  ['beta.kubernetes.io/instance-type', renamed('v1.17', 'node.kubernetes.io/instance-type')],
+  ['app.kubernetes.io/created-by', 'deprecated since v1.9'],
+  ['scheduler.alpha.kubernetes.io/preferAvoidPods', 'deprecated since v1.22; use Taints and Tolerations instead'],
+  ['node-role.kubernetes.io/master', 'use "node-role.kubernetes.io/control-plane" instead'],
 ]);
+
+/** Why the label should not select nodes any more. */
+export const deprecatedNodeLabel = (key: string): string | undefined => DEPRECATED_NODE_LABELS.get(key);
 
 function duplicates(names: readonly string[]): Map<number, number> {
   const first = new Map<string, number>();
@@ -24,8 +32,8 @@ function duplicates(names: readonly string[]): Map<number, number> {
 export function podWarnings(spec: PodSpec | undefined, path: string): string[] {
   const warnings: string[] = [];
   for (const key in spec?.nodeSelector) {
-    const better = DEPRECATED_NODE_LABELS.get(key);
-    if (better) warnings.push(`${path}.nodeSelector[${key}]: deprecated since v1.14; use "${better}" instead`);
+    const why = deprecatedNodeLabel(key);
+    if (why !== undefined) warnings.push(`${path}.nodeSelector[${key}]: ${why}`);
   }
   for (const field of ['initContainers', 'containers'] as const) {
     for (const [index, { env = [], ports = [] }] of (spec?.[field] ?? []).entries()) {

@@ -26,6 +26,7 @@ export const pods = defineKind<Pod>({
   categories: ['all'],
   namespaced: true,
   schema: Pod,
+  returnDeletedObject: true,
   subresources: [
     { name: 'attach', verbs: ['create', 'get'], group: '', version: 'v1', kind: 'PodAttachOptions' },
     { name: 'binding', verbs: ['create'], group: '', version: 'v1', kind: 'Binding' },

@@ -1,43 +1,86 @@
 /** Validation of resource requests and limits. */
-import { addErrors, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { validateQualifiedName } from '../../machinery/names.ts';
 import { compareQuantities, isNegativeQuantity, parseQuantity } from '../../machinery/quantity.ts';
 import { containersQuantity, isPodLevelResource } from '../../domain/pod-resources.ts';
 import { own } from '../../machinery/own.ts';
 import type { PodSpec, ResourceRequirements } from '../../types/core/v1.gen.ts';
 
-const STANDARD = new Set(['cpu', 'memory', 'ephemeral-storage']);
+const CONTAINER_RESOURCES = new Set(['cpu', 'memory', 'ephemeral-storage']);
+/** What a quota counts in whole objects. */
+const OBJECT_COUNTS = new Set([
+  ...[
+    'pods',
+    'resourcequotas',
+    'services',
+    'replicationcontrollers',
+    'secrets',
+    'configmaps',
+    'persistentvolumeclaims',
+  ],
+  ...['services.nodeports', 'services.loadbalancers'],
+]);
+const STANDARD_RESOURCES = new Set([
+  ...CONTAINER_RESOURCES,
+  ...OBJECT_COUNTS,
+  ...[...CONTAINER_RESOURCES].flatMap((name) => [`requests.${name}`, `limits.${name}`]),
+  ...['storage', 'requests.storage'],
+]);
+const QUOTA_REQUESTS = 'requests.';
 const ONE = 1_000_000_000n;
 
 const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
 /** Resources without a domain, or with one of Kubernetes' own, are not extended ones. */
+const isNative = (name: string): boolean => !name.includes('/') || name.includes('kubernetes.io/');
+/** Its name with the prefix that quotas give it must be one, too. */
 export const isExtendedResource = (name: string): boolean =>
-  name.includes('/') && !name.slice(0, name.indexOf('/')).endsWith('kubernetes.io');
+  !isNative(name) && !name.startsWith(QUOTA_REQUESTS) && validateQualifiedName(`${QUOTA_REQUESTS}${name}`).length === 0;
+/** Huge pages and extended resources cannot be promised twice. */
+export const isOvercommitAllowed = (name: string): boolean => isNative(name) && !isHugePages(name);
 
+/** The name of any resource there is. */
 export function validateResourceName(name: string, path: string, errors: FieldError[]): void {
-  if (STANDARD.has(name)) return;
-  for (const error of validateQualifiedName(name)) errors.push(invalid(path, name, error));
-  if (!name.includes('/') && !isHugePages(name)) {
-    errors.push(invalid(path, name, 'must be a standard resource type or fully qualified'));
+  if (STANDARD_RESOURCES.has(name)) return;
+  const problems = validateQualifiedName(name);
+  for (const problem of problems) errors.push(invalid(path, name, problem));
+  if (problems.length > 0 || name.includes('/') || isHugePages(name)) return;
+  if (name.startsWith(QUOTA_REQUESTS) && isHugePages(name.slice(QUOTA_REQUESTS.length))) return;
+  errors.push(invalid(path, name, 'must be a standard resource type or fully qualified'));
+}
+
+/** The name of a resource that containers and pods use. */
+export function validateContainerResourceName(name: string, path: string, errors: FieldError[]): void {
+  if (CONTAINER_RESOURCES.has(name)) return;
+  validateResourceName(name, path, errors);
+  if (!name.includes('/')) {
+    if (!isHugePages(name)) errors.push(invalid(path, name, 'must be a standard resource for containers'));
+  } else if (!isNative(name) && !isExtendedResource(name)) {
+    errors.push(invalid(path, name, "doesn't follow extended resource name standard"));
   }
 }
 
 /** An amount of a resource that is not negative, and whole where only whole ones make sense. */
 export function validateResourceAmount(name: string, amount: string, path: string, errors: FieldError[]): void {
   if (isNegativeQuantity(amount)) errors.push(invalid(path, amount, 'must be greater than or equal to 0'));
-  if (!STANDARD.has(name) && name.includes('/') && parseQuantity(amount).nano % ONE !== 0n) {
+  const counted = OBJECT_COUNTS.has(name) || isExtendedResource(name);
+  if (counted && parseQuantity(amount).nano % ONE !== 0n) {
     errors.push(invalid(path, amount, 'must be an integer'));
   }
 }
 
-export function validateResources(resources: ResourceRequirements, path: string, errors: FieldError[]): void {
+export function validateResources(
+  resources: ResourceRequirements,
+  path: string,
+  errors: FieldError[],
+  validateName = validateContainerResourceName,
+): void {
   const { limits, requests, claims } = resources;
   let hugePages = false;
   let computed = false;
   for (const name in limits) {
     const limit = limits[name] ?? '0';
     const at = `${path}.limits[${name}]`;
-    validateResourceName(name, at, errors);
+    validateName(name, at, errors);
     validateResourceAmount(name, limit, at, errors);
     if (isHugePages(name)) hugePages = true;
     if (name === 'cpu' || name === 'memory') computed = true;
@@ -45,12 +88,12 @@ export function validateResources(resources: ResourceRequirements, path: string,
   for (const name in requests) {
     const request = requests[name] ?? '0';
     const at = `${path}.requests[${name}]`;
-    validateResourceName(name, at, errors);
+    validateName(name, at, errors);
     validateResourceAmount(name, request, at, errors);
     if (isHugePages(name)) hugePages = true;
     if (name === 'cpu' || name === 'memory') computed = true;
     const limit = own(limits, name);
-    const whole = isExtendedResource(name) || isHugePages(name);
+    const whole = !isOvercommitAllowed(name);
     if (limit === undefined) {
       if (whole) errors.push(required(`${path}.limits`, 'Limit must be set for non overcommitable resources'));
     } else if (whole && compareQuantities(request, limit) !== 0) {
@@ -67,6 +110,12 @@ export function validateResources(resources: ResourceRequirements, path: string,
 
 const POD_LEVEL = ['cpu', 'hugepages-', 'memory'];
 
+function validatePodResourceName(name: string, path: string, errors: FieldError[]): void {
+  const before = errors.length;
+  validateResourceName(name, path, errors);
+  if (errors.length === before && !isPodLevelResource(name)) errors.push(notSupported(path, name, POD_LEVEL));
+}
+
 /** What a pod says for itself as a whole: no less than what its containers say together. */
 export function validatePodResources(spec: PodSpec, path: string, errors: FieldError[]): void {
   const { resources } = spec;
@@ -79,16 +128,7 @@ export function validatePodResources(spec: PodSpec, path: string, errors: FieldE
   if (resources.claims !== undefined) {
     errors.push(forbidden(`${at}.claims`, 'claims may not be set for Resources at pod-level'));
   }
-  const wrong: FieldError[] = [];
-  validateResources(resources, at, wrong);
-  for (const side of ['limits', 'requests'] as const) {
-    for (const name in resources[side]) {
-      const where = `${at}.${side}[${name}]`;
-      const isNamed = wrong.some(({ field }) => field === where);
-      if (!isPodLevelResource(name) && !isNamed) wrong.push(notSupported(where, name, POD_LEVEL));
-    }
-  }
-  addErrors(errors, wrong);
+  validateResources(resources, at, errors, validatePodResourceName);
   validateAgainstContainers(spec, resources, at, errors);
 }
 

@@ -17,6 +17,7 @@ export const services = defineKind<Service>({
   categories: ['all'],
   namespaced: true,
   schema: Service,
+  returnDeletedObject: true,
   subresources: [
     {
       name: 'proxy',

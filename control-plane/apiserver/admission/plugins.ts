@@ -6,11 +6,13 @@ import type { RbacIndex } from '../access/authorization/rbac-index.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
+import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import type { AdmissionPlugin } from './plugin.ts';
 import { priority } from './priority.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
+import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
 import { unprivileged } from './unprivileged.ts';
@@ -37,11 +39,13 @@ export const admissionPlugins = ({
   allowPrivileged,
 }: AdmissionOptions): AdmissionPlugin[] => [
   namespaceLifecycle(api),
+  limitRanger(api),
   nodeRestriction(api, graph, authorizer),
   serviceAccount(accounts),
   taintNodesByCondition,
   priority(api),
   defaultTolerationSeconds,
+  runtimeClass(api),
   certificateApproval(authorizer),
   certificateSigning(authorizer),
   certificateSubjectRestriction,

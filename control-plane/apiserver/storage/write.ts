@@ -24,8 +24,6 @@ const MAX_CONFLICT_ATTEMPTS = 5;
 /** As much as upstream's store takes: what many small patches make of an object is bounded, as each of them is. */
 const MAX_STORED_BYTES = 1.5 * 1024 * 1024;
 const STALE = 'the object has been modified; please apply your changes to the latest version and try again';
-/** Resources whose updates must say what they are based on (upstream's `AllowUnconditionalUpdate`). */
-const CONDITIONAL_ONLY = new Set(['leases']);
 
 /** Who writes, and how. */
 export interface WriteContext {
@@ -106,10 +104,12 @@ export class ObjectWriter {
     context: WriteContext,
   ): Promise<Written> {
     const { kind } = resource;
-    const name = object.metadata.name ?? '';
-    const request = admissionRequest('CREATE', resource, '', namespace, name, object, undefined, context);
+    const asked = object.metadata.name ?? '';
+    const request = admissionRequest('CREATE', resource, '', namespace, asked, object, undefined, context);
     await admit(context.admission, 'mutate', request);
     kind.prepareForCreate(object, hookContext(context));
+    // The kind may have named what came without a name.
+    const name = object.metadata.name ?? '';
     const errors = [...validateObjectMeta(object.metadata, kind), ...kind.validate(object)];
     if (errors.length > 0) throw invalidObject(kind, name, errors);
     for (const warning of kind.warnings(object)) context.warn(warning);
@@ -316,7 +316,7 @@ function checkBase({ kind }: ServedResource, wanted: Stored, old: Stored): void 
       throw invalidObject(kind, name, [invalid('metadata.resourceVersion', resourceVersion, 'must be an integer')]);
     }
     if (resourceVersion !== old.metadata.resourceVersion) throw conflict(kind, name, STALE);
-  } else if (CONDITIONAL_ONLY.has(kind.plural)) {
+  } else if (!kind.unconditionalUpdate) {
     throw invalidObject(kind, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')]);
   }
   if (uid && uid !== old.metadata.uid) {

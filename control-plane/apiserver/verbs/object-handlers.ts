@@ -18,9 +18,6 @@ import { WHOLE, type UpdatedPart } from '../storage/update-strategy.ts';
 import { decodeBody, parseDryRun, parseFieldValidation, readDeleteOptions } from './write-options.ts';
 import type { ObjectWriter, WriteContext, Written } from '../storage/write.ts';
 
-/** Kinds whose deletion answers with the object instead of a Status (upstream's `ReturnDeletedObject`). */
-const ANSWERED_WITH_OBJECT = new Set(['pods', 'services', 'serviceaccounts']);
-
 /** Objects of a collection that are deleted at the same time, and share flushes of the store. */
 const DELETE_SLICE = 250;
 
@@ -178,7 +175,7 @@ export function sendServed(exchange: Exchange, resource: ServedResource, code: n
 
 function sendDeleted(exchange: Exchange, resource: ServedResource, { bytes, outcome }: Written): void {
   const { kind } = resource;
-  if (outcome !== 'deleted' || (kind.group === '' && ANSWERED_WITH_OBJECT.has(kind.plural))) {
+  if (outcome !== 'deleted' || kind.returnDeletedObject) {
     return sendServed(exchange, resource, 200, bytes);
   }
   const { uid } = (JSON.parse(bytes.toString()) as Stored).metadata;

@@ -5,6 +5,7 @@ import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
 import { eventually } from '../../support/wait.ts';
 import { insideLab, isReady, Lab, shell } from './lab.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
+import type { RuntimeClass } from '../../../api/types/node/v1.gen.ts';
 
 const statusOf = (pod: Pod, name: string) =>
   [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])].find(
@@ -184,6 +185,19 @@ await insideLab(import.meta.filename, async (address) => {
       await eventually('events', () => ['Failed', 'BackOff', 'Pulling'].every((r) => reasons('why').includes(r)));
       lab.api.deletePod('why', 0);
       await lab.gone('why');
+    });
+
+    t.test('a pod runs with the handler of its RuntimeClass, and not without the class', async (t) => {
+      const runtimeClass: RuntimeClass = { metadata: { name: 'plain' }, handler: 'runc' };
+      lab.api.objects.set('/apis/node.k8s.io/v1/runtimeclasses/plain', runtimeClass);
+      const containers = [shell('main', 'exec sleep 1000')];
+      lab.create('of-class', { runtimeClassName: 'plain', containers });
+      lab.create('of-no-class', { runtimeClassName: 'gone', containers });
+      await lab.pod('of-class', 'to be ready', isReady);
+      await eventually('the event', () => reasons('of-no-class').includes('FailedCreatePodSandBox'));
+      t.equal(lab.api.pod('of-no-class')?.status?.phase, 'Pending');
+      for (const name of ['of-class', 'of-no-class']) lab.api.deletePod(name, 0);
+      await Promise.all([lab.gone('of-class'), lab.gone('of-no-class')]);
     });
 
     t.test('a pod that asks for a user namespace does not run without one', async (t) => {

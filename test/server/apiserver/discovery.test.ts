@@ -23,10 +23,10 @@ t.test('what is served can be found out, plainly and all at once, and is not sen
 
   const all = await server.call('GET', '/apis', { accept: `${AGGREGATED},application/json` });
   t.equal(all.headers['content-type'], AGGREGATED);
-  const items = all.body.items as { metadata: { name: string }; versions: { resources: object[] }[] }[];
+  const items = all.body.items as { metadata: { name: string }; versions: { resources: { resource: string }[] }[] }[];
   const apps = items.find(({ metadata }) => metadata.name === 'apps');
-  t.match(apps?.versions[0]?.resources[0], {
-    resource: 'deployments',
+  const deployments = apps?.versions[0]?.resources.find(({ resource }) => resource === 'deployments');
+  t.match(deployments, {
     responseKind: { group: 'apps', version: 'v1', kind: 'Deployment' },
     scope: 'Namespaced',
     singularResource: 'deployment',

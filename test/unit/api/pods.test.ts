@@ -137,9 +137,12 @@ t.test('every mistake is a cause with the path of its field', async (t) => {
     [
       withContainer({ resources: { limits: { cpu: '1', 'my-thing': '1' }, requests: { cpu: '2', 'a.io/b': '1.5' } } }),
       [
+        // It is neither a standard resource nor one for containers: upstream says both.
+        'Invalid spec.containers[0].resources.limits[my-thing]',
         'Invalid spec.containers[0].resources.limits[my-thing]',
         'Invalid spec.containers[0].resources.requests',
         'Invalid spec.containers[0].resources.requests[a.io/b]',
+        'Invalid spec.containers[0].resources.requests[my-thing]',
         'Invalid spec.containers[0].resources.requests[my-thing]',
         'Required spec.containers[0].resources.limits',
       ],
