@@ -32,13 +32,15 @@ class FrameSplitter {
     const buffer = this.rest.length > 0 ? Buffer.concat([this.rest, chunk]) : chunk;
     let at = 0;
     while (at < buffer.length) {
+      // Only where a frame begins: what is inside one may look like anything.
+      let isPing = false;
       if (this.#left === 0) {
         const size = wholeFrame(buffer, at);
         if (size === undefined) break;
         this.#left = size;
+        isPing = size === PING_BYTES && buffer.length - at >= size && isClientPing(buffer.subarray(at, at + size));
       }
       const bytes = buffer.subarray(at, at + this.#left);
-      const isPing = this.#left === PING_BYTES && bytes.length === PING_BYTES && isClientPing(bytes);
       at += bytes.length;
       this.#left -= bytes.length;
       yield { bytes, isPing };

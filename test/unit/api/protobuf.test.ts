@@ -8,7 +8,7 @@ import type { Shape } from '../../../api/machinery/schema.ts';
 import { StatusError } from '../../../api/machinery/status-error.ts';
 import { ProtobufDecoder } from '../../../api/machinery/protobuf/decode.ts';
 import { findByKind, kinds, travellingKinds } from '../../../api/registry.ts';
-import { bytes, encodeObject, text, varint } from './protobuf-encoder.ts';
+import { bytes, encodeObject, text, varint } from '../../support/protobuf-encoder.ts';
 import type { Deployment } from '../../../api/types/apps/v1.gen.ts';
 
 type Json = Record<string, unknown>;

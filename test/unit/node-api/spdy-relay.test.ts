@@ -74,6 +74,19 @@ t.test("the client's pings are answered here, and all else passes", async (t) =>
   }
 });
 
+t.test('bytes of a frame that look like a ping pass, wherever the frame is cut', async (t) => {
+  for (let cut = 1; cut < likePing.length; cut++) {
+    const { toClient, toRuntime } = spdyRelay();
+    const passed: Buffer[] = [];
+    toRuntime.on('data', (chunk: Buffer) => passed.push(chunk));
+    toRuntime.write(likePing.subarray(0, cut));
+    toRuntime.end(likePing.subarray(cut));
+    await once(toRuntime, 'end');
+    t.strictSame(Buffer.concat(passed), likePing, `after ${cut} bytes`);
+    t.equal(toClient.readableLength, 0);
+  }
+});
+
 t.test('an answer waits for the end of a frame that is under way', async (t) => {
   const { client, runtime } = await joined(t);
   const frame = data(Buffer.from('first half, second half'));
