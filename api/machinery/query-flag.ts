@@ -1,5 +1,3 @@
-/** A boolean in a query as apimachinery reads it: there and neither `0` nor `false`. */
-export function queryFlag(query: URLSearchParams, name: string): boolean {
-  const text = query.get(name);
-  return text !== null && text !== '0' && text.toLowerCase() !== 'false';
-}
+/** How query parameters say yes, as apimachinery reads a boolean: there and neither `0` nor `false`. */
+export const isTrue = (value: string | null): boolean =>
+  value !== null && value !== '0' && value.toLowerCase() !== 'false';

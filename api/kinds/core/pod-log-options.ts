@@ -2,7 +2,7 @@
 import { forbidden, invalid, notSupported, type FieldError } from '../../machinery/field-error.ts';
 import { parseInt64 } from '../../machinery/query-integer.ts';
 import { badRequest } from '../../machinery/status-error.ts';
-import { queryFlag } from '../../machinery/query-flag.ts';
+import { isTrue } from '../../machinery/query-flag.ts';
 
 export type LogStream = 'All' | 'Stdout' | 'Stderr';
 
@@ -42,15 +42,15 @@ function time(query: URLSearchParams, name: string): string | undefined {
 export function readPodLogOptions(query: URLSearchParams): PodLogOptions {
   return {
     container: query.get('container') ?? '',
-    follow: queryFlag(query, 'follow'),
-    previous: queryFlag(query, 'previous'),
-    timestamps: queryFlag(query, 'timestamps'),
+    follow: isTrue(query.get('follow')),
+    previous: isTrue(query.get('previous')),
+    timestamps: isTrue(query.get('timestamps')),
     sinceSeconds: integer(query, 'sinceSeconds'),
     sinceTime: time(query, 'sinceTime'),
     tailLines: integer(query, 'tailLines'),
     limitBytes: integer(query, 'limitBytes'),
     stream: query.get('stream') || 'All',
-    insecureSkipTLSVerifyBackend: queryFlag(query, 'insecureSkipTLSVerifyBackend'),
+    insecureSkipTLSVerifyBackend: isTrue(query.get('insecureSkipTLSVerifyBackend')),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The queries of `pods/{name}/exec`, `attach` and `portforward`, as the api-server and the node API both read them. */
-import { queryFlag } from '../../machinery/query-flag.ts';
+import { isTrue } from '../../machinery/query-flag.ts';
 
 /** Which of a command's streams are wanted. `stderr` is off with a terminal: the terminal carries both. */
 export interface StreamOptions {
@@ -10,11 +10,11 @@ export interface StreamOptions {
 }
 
 export function readStreamOptions(query: URLSearchParams): StreamOptions {
-  const tty = queryFlag(query, 'tty') || queryFlag(query, 'TTY');
+  const tty = isTrue(query.get('tty')) || isTrue(query.get('TTY'));
   return {
-    stdin: queryFlag(query, 'stdin') || queryFlag(query, 'input'),
-    stdout: queryFlag(query, 'stdout') || queryFlag(query, 'output'),
-    stderr: !tty && (queryFlag(query, 'stderr') || queryFlag(query, 'error')),
+    stdin: isTrue(query.get('stdin')) || isTrue(query.get('input')),
+    stdout: isTrue(query.get('stdout')) || isTrue(query.get('output')),
+    stderr: !tty && (isTrue(query.get('stderr')) || isTrue(query.get('error'))),
     tty,
   };
 }

@@ -1,5 +1,6 @@
 /** What a request asks for, read off its method and path: upstream's `RequestInfo`. */
 import { unescape } from 'node:querystring';
+import { isTrue } from '../../../api/machinery/query-flag.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import { parseFieldSelector, requiredValue, SelectorError } from '../../../api/machinery/selectors.ts';
 
@@ -138,10 +139,6 @@ function parseQuery(text: string): URLSearchParams {
     if (++separators >= MOST_PARAMETERS) throw badRequest(`more than ${MOST_PARAMETERS} query parameters`);
   return new URLSearchParams(text);
 }
-
-/** How query parameters say yes. */
-export const isTrue = (value: string | null): boolean =>
-  value !== null && value !== '0' && value.toLowerCase() !== 'false';
 
 /** Path and query; what a client puts in front of them is for proxies. */
 function splitTarget(target: string): [path: string, query: string] {

@@ -4,7 +4,7 @@ import { parseInt64, uint64Flaw } from '../../../api/machinery/query-integer.ts'
 import { badRequest, invalidObject, StatusError } from '../../../api/machinery/status-error.ts';
 import { readToken, type ContinueToken } from '../storage/continue-token.ts';
 import type { Registry } from '../catalogue/registry.ts';
-import { isTrue } from '../http/request-info.ts';
+import { isTrue } from '../../../api/machinery/query-flag.ts';
 
 export interface ListOptions {
   /** 0: all. */

@@ -7,7 +7,7 @@ import { badRequest, invalidObject } from '../../../api/machinery/status-error.t
 import type { Exchange } from '../http/exchange.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
-import { isTrue } from '../http/request-info.ts';
+import { isTrue } from '../../../api/machinery/query-flag.ts';
 import { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
