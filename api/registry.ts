@@ -28,6 +28,8 @@ import { selfSubjectReviews } from './kinds/authentication/self-subject-review.t
 import { leases } from './kinds/coordination/lease.ts';
 import { endpointSlices } from './kinds/discovery/endpoint-slice.ts';
 import { events as eventsV1 } from './kinds/events/event.ts';
+import { ipAddresses } from './kinds/networking/ip-address.ts';
+import { serviceCIDRs } from './kinds/networking/service-cidr.ts';
 import { ingressClasses } from './kinds/networking/ingress-class.ts';
 import { runtimeClasses } from './kinds/node/runtime-class.ts';
 import { priorityClasses } from './kinds/scheduling/priority-class.ts';
@@ -66,6 +68,8 @@ export const kinds: readonly Kind[] = [
   selfSubjectReviews,
   leases,
   endpointSlices,
+  ipAddresses,
+  serviceCIDRs,
   eventsV1,
   ingressClasses,
   runtimeClasses,

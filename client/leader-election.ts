@@ -18,7 +18,10 @@ export interface LeaderElectionOptions {
   readonly timing?: ElectionTiming;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** Runs while this one leads; its signal is aborted when leadership is lost or the election is stopped. */
+  /**
+   * Runs while this one leads; its signal is aborted when leadership is lost or the election is stopped. What has not ended by
+   * the time at which another may lead fails the election: whoever runs it has to end the thread or the process.
+   */
   lead(signal: AbortSignal): Promise<void>;
 }
 
@@ -49,9 +52,13 @@ export function planElection(
   return observedForMs > leaseDurationSeconds * 1000 ? 'take over' : 'wait';
 }
 
-/** Stands for election until the signal is aborted; leads again after every loss. Gives the Lease up at the end. */
+/**
+ * Stands for election until the signal is aborted; leads again after every loss. Gives the Lease up at the end. Rejects when
+ * `lead` does, or does not end in time (DeadlineError).
+ */
 export async function runLeaderElection(options: LeaderElectionOptions): Promise<void> {
-  const { signal, logger, identity } = options;
+  const { signal, logger, identity, timing = DEFAULT_TIMING } = options;
+  const limitMs = timing.leaseSeconds * 1000 - timing.deadlineMs;
   const candidate = new Candidate(options);
   while (!signal.aborted) {
     while (!(await candidate.tryToHold(signal))) {
@@ -65,7 +72,8 @@ export async function runLeaderElection(options: LeaderElectionOptions): Promise
       await Promise.race([leading, candidate.keep(signal)]);
     } finally {
       term.abort(new Error('leadership lost'));
-      await leading.finally(() => candidate.release());
+      const ended = leading.finally(() => candidate.release());
+      await withDeadline({ what: `stopping what ${options.name} leads`, limitMs }, () => ended);
     }
     logger.info({ identity, lease: options.name }, 'stopped leading');
   }

@@ -106,7 +106,7 @@ class TypesModule {
       return `import { ${[...names].sort().join(', ')} } from '${specifier}.gen.ts';\n`;
     });
     const vocabulary = [...this.#vocabulary].sort().join(', ');
-    return `${HEADER}import { ${vocabulary} } from '../../machinery/schema.ts';\n${imports.sort().join('')}\n${structs}`;
+    return `${HEADER}import { ${vocabulary} } from '../api/machinery/schema.ts';\n${imports.sort().join('')}\n${structs}`;
   }
 
   #word(name: string): string {
@@ -239,7 +239,7 @@ function resourcesText(packages: readonly PackageFacts[]): string {
   }
   return (
     `${HEADER}// Kinds carry shapes, validation and columns, which only the api-server needs: without them an agent, and each thread of\n` +
-    `// a server, takes 13 MB less.\n${imports.sort().join('')}import type { Resource } from './resource.ts';\n\n${lines.join('')}`
+    `// a server, takes 13 MB less.\n${imports.sort().join('')}import type { Resource } from '../client/resource.ts';\n\n${lines.join('')}`
   );
 }
 

@@ -9,14 +9,26 @@ import { CachedApi } from './storage/cached-api.ts';
 import { DEFAULT_EVENT_TTL_MS, expireEvents } from './storage/event-expiry.ts';
 import type { LocalApi } from './catalogue/local-api.ts';
 import { openRegistry, type Registry } from './catalogue/registry.ts';
-import { DEFAULT_SERVICE_NETWORK, ServiceAllocator, type ServiceNetwork } from './storage/service-allocation.ts';
+import {
+  DEFAULT_SERVICE_NETWORK,
+  ServiceAllocator,
+  type ServiceNetwork,
+} from './storage/allocation/service-allocation.ts';
 import { ObjectWriter, type Reserver } from './storage/write.ts';
+import { AllocationRepair } from './storage/allocation/allocation-repair.ts';
+import { ClusterIPs } from './storage/allocation/cluster-ips.ts';
+import { waitUntilFresh } from './catalogue/freshness.ts';
+import { NodePorts } from './storage/allocation/node-ports.ts';
+import { ServiceHoldings } from './storage/allocation/service-holdings.ts';
+import { keepServiceCIDRs, ServiceRanges } from './storage/allocation/service-ranges.ts';
 
 export interface CoreOptions {
   readonly store: Store;
   readonly kinds?: readonly Kind[];
   readonly network?: ServiceNetwork;
   readonly eventTtlMs?: number;
+  /** After how long an address or port is released whose service was never written. */
+  readonly allocationGraceMs?: number;
   readonly logger: Logger;
   /** Aborted when the server stops: the store is followed no longer. */
   readonly signal: AbortSignal;
@@ -34,14 +46,25 @@ export async function openCore({
   kinds = allKinds,
   network = DEFAULT_SERVICE_NETWORK,
   eventTtlMs = DEFAULT_EVENT_TTL_MS,
+  allocationGraceMs,
   logger,
   signal,
 }: CoreOptions): Promise<ApiCore> {
-  const registry = await openRegistry({ store, kinds, signal });
+  const registry = await openRegistry({ store, kinds, logger, signal });
   const reservers = new Map<string, Reserver>();
   const writer = new ObjectWriter(registry, reservers);
   const api = new CachedApi(registry, writer);
-  if (kinds.includes(services)) reservers.set('services', new ServiceAllocator(network, api.list(services)));
+  if (kinds.includes(services)) {
+    const holdings = new ServiceHoldings(api);
+    const fresh = (): Promise<void> | undefined => waitUntilFresh(registry, undefined);
+    const ranges = new ServiceRanges(network.serviceCIDR, api);
+    const addresses = new ClusterIPs({ api, ranges, holdings, fresh });
+    const ports = new NodePorts(store, network.nodePorts);
+    reservers.set('services', new ServiceAllocator({ addresses, ports, logger }));
+    const graceMs = allocationGraceMs;
+    await new AllocationRepair({ api, holdings, addresses, ports, fresh, graceMs, logger, signal }).start();
+    void keepServiceCIDRs({ api, logger, signal });
+  }
   if (kinds.includes(events)) {
     expireEvents({ events: registry.of(events), store, ttlMs: eventTtlMs, logger, signal });
   }

@@ -37,9 +37,18 @@ export interface ApiServerOptions {
 
 /** Resolves when the server is ready: it listens, and what every cluster has is there. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { config, pki, kubeletIdentity, store, logger, signal } = options;
   // Requests end before the caches stop following the store, so this is not the caller's signal.
   const stopping = new AbortController();
+  try {
+    return await start(options, stopping);
+  } catch (error) {
+    stopping.abort();
+    throw error;
+  }
+}
+
+async function start(options: ApiServerOptions, stopping: AbortController): Promise<ApiServer> {
+  const { config, pki, kubeletIdentity, store, logger, signal } = options;
   const serviceCIDR = config.serviceCidr;
   const network = { serviceCIDR, nodePorts: readPortRange(config.serviceNodePortRange) };
   const core = await openCore({ store, network, logger, signal: stopping.signal });

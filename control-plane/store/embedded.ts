@@ -12,15 +12,19 @@ import {
   type RevisionLog,
 } from './revision-log.ts';
 import {
+  CALL_LIMIT_MS,
   CompactedError,
   ConflictError,
+  StoreTimeoutError,
   StoreUnavailableError,
+  type CallOptions,
   type ListOptions,
   type ListResult,
-  type Precondition,
   type Store,
   type StoredValue,
   type StoreEvent,
+  type WatchBatch,
+  type WriteOptions,
 } from './store.ts';
 import { WatchHub } from './watch-hub.ts';
 
@@ -32,6 +36,8 @@ export interface EmbeddedStoreOptions {
   readonly compaction?: CompactionPolicy | false;
   /** When the data file is made anew without its free pages: from this length on, when no more than this part is in use. */
   readonly fileCompaction?: { readonly fromBytes: number; readonly maxUse: number };
+  /** How long a write waits for the disk; CALL_LIMIT_MS when absent. */
+  readonly callLimitMs?: number;
 }
 
 /** Bytes of values in one commit at most, so that a flood of large writes does not become one commit of gigabytes. */
@@ -91,6 +97,7 @@ export class EmbeddedStore implements Store {
   readonly #logger: Logger | undefined;
   readonly #schedule: CompactionSchedule | undefined;
   readonly #fileCompaction: typeof FILE_COMPACTION;
+  readonly #callLimitMs: number;
   readonly #watchers: WatchHub;
   #log: RevisionLog;
   /** What is on disk. */
@@ -118,6 +125,7 @@ export class EmbeddedStore implements Store {
     this.#logger = options.logger;
     this.#log = directory.log;
     this.#fileCompaction = options.fileCompaction ?? FILE_COMPACTION;
+    this.#callLimitMs = options.callLimitMs ?? CALL_LIMIT_MS;
     this.#load();
     this.#watchers = new WatchHub(this.#revision, (from, to, prefix) => this.#eventsOf(from, to, prefix), this.#logger);
     if (options.compaction !== false) {
@@ -130,10 +138,16 @@ export class EmbeddedStore implements Store {
     }
   }
 
+  /** The latest revision that is on disk. */
   get revision(): number {
     return this.#revision;
   }
 
+  latestRevision(): number {
+    return this.#revision;
+  }
+
+  /** The oldest revision that can still be listed or watched from. */
   get compactedRevision(): number {
     return this.#compactedRevision;
   }
@@ -148,8 +162,9 @@ export class EmbeddedStore implements Store {
     return this.#directory.dataFile;
   }
 
-  async get(key: string): Promise<StoredValue | undefined> {
+  async get(key: string, { signal }: CallOptions = {}): Promise<StoredValue | undefined> {
     this.#mustBeOpen();
+    signal?.throwIfAborted();
     const entry = this.#index.get(key);
     if (!entry || entry.deleted) return undefined;
     return { key, revision: entry.revision, value: this.#valueOf(entry.revision) };
@@ -157,6 +172,7 @@ export class EmbeddedStore implements Store {
 
   async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
     this.#mustBeOpen();
+    options.signal?.throwIfAborted();
     const at = options.revision ?? this.#revision;
     if (at < this.#compactedRevision) throw new CompactedError(at, this.#compactedRevision);
     const { limit = Infinity } = options;
@@ -178,7 +194,7 @@ export class EmbeddedStore implements Store {
     const last = wanted.at(-1)?.key ?? options.after ?? prefix;
     const remaining = more && countNow ? this.#index.countLive(prefix, last) : counted;
     const revision = Math.min(at, this.#revision);
-    const reading = { at, items: this.#readAll(wanted) };
+    const reading = { at, items: this.#readAll(wanted, options.signal) };
     this.#lists.add(reading);
     try {
       return { items: await reading.items, revision, more, ...(options.count && { remaining }) };
@@ -187,27 +203,31 @@ export class EmbeddedStore implements Store {
     }
   }
 
-  put(key: string, value: Buffer, precondition?: Precondition): Promise<number> {
-    return this.#write('put', key, value, precondition);
+  put(key: string, value: Buffer, options?: WriteOptions): Promise<number> {
+    return this.#write('put', key, value, options);
   }
 
-  delete(key: string, precondition?: Precondition): Promise<number> {
-    return this.#write('delete', key, undefined, precondition);
+  delete(key: string, options?: WriteOptions): Promise<number> {
+    return this.#write('delete', key, undefined, options);
   }
 
-  watch(
+  async watch(
     prefix: string,
     afterRevision: number,
-    onEvents: (events: readonly StoreEvent[]) => void,
-    signal: AbortSignal,
-  ): void {
+    onBatch: (batch: WatchBatch) => void,
+    { signal }: CallOptions = {},
+  ): Promise<void> {
     this.#mustBeOpen();
     if (afterRevision < this.#compactedRevision) throw new CompactedError(afterRevision, this.#compactedRevision);
-    this.#watchers.watch(prefix, afterRevision, onEvents, signal);
+    await this.#watchers.watch(prefix, afterRevision, onBatch, signal);
   }
 
-  /** A revision that is not there yet is refused with a RangeError; one that is compacted already is fine. */
-  async compact(revision: number): Promise<void> {
+  requestProgress(): void {
+    this.#watchers.tellProgress();
+  }
+
+  /** A revision that does not exist yet is refused with a RangeError; one that is compacted already is fine. */
+  async compact(revision: number, { signal }: CallOptions = {}): Promise<void> {
     this.#mustBeOpen();
     if (revision > this.#revision)
       throw new RangeError(`revision ${revision} is in the future; the latest is ${this.#revision}`);
@@ -216,7 +236,7 @@ export class EmbeddedStore implements Store {
       this.#compaction ??= { target: revision, done: Promise.withResolvers() };
       const current = this.#compaction;
       this.#work();
-      await current.done.promise;
+      await unlessAborted(current.done.promise, signal);
     }
   }
 
@@ -237,9 +257,10 @@ export class EmbeddedStore implements Store {
     type: 'put' | 'delete',
     key: string,
     value: Buffer | undefined,
-    precondition?: Precondition,
+    { revision: expected, signal }: WriteOptions = {},
   ): Promise<number> {
     this.#mustBeOpen();
+    signal?.throwIfAborted();
     if (key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES) {
       throw new RangeError(`a key must have 1 to ${MAX_KEY_BYTES} bytes, not ${Buffer.byteLength(key)}`);
     }
@@ -248,12 +269,12 @@ export class EmbeddedStore implements Store {
       ? { revision: pending.revision, deleted: pending.type === 'delete' }
       : this.#index.get(key);
     const current = previous && !previous.deleted ? previous.revision : 0;
-    const expected = precondition?.revision;
     if ((expected !== undefined && expected !== current) || (type === 'delete' && current === 0)) {
       // What stands in the way may itself not be on disk: then this is a conflict only if it gets there.
-      if (pending) await pending.done.promise;
-      if (current === 0) throw new ConflictError(key, undefined);
-      throw new ConflictError(key, { key, revision: current, value: pending?.value ?? this.#valueOf(current) });
+      if (pending) await unlessAborted(pending.done.promise, signal);
+      if (current === 0) throw new ConflictError(key, undefined, this.#revision);
+      const value = pending?.value ?? this.#valueOf(current);
+      throw new ConflictError(key, { key, revision: current, value }, this.#revision);
     }
     const eventValue = value ?? pending?.value ?? this.#valueOf(current);
     const write: PendingWrite = {
@@ -269,7 +290,7 @@ export class EmbeddedStore implements Store {
     this.#pending.set(key, write);
     this.#queue.push(write);
     this.#work();
-    return write.done.promise;
+    return unlessAborted(write.done.promise, signal);
   }
 
   #work(): void {
@@ -292,7 +313,7 @@ export class EmbeddedStore implements Store {
       const trim = this.#nextTrim();
       if (batch.length === 0 && !trim) continue;
       try {
-        await this.#log.commit(batch, trim);
+        await this.#commitInTime(batch, trim);
       } catch (error) {
         await this.#commitFailed(batch, error);
         continue;
@@ -300,6 +321,23 @@ export class EmbeddedStore implements Store {
       this.#committed(batch, trim);
     }
     this.#busy = false;
+  }
+
+  /** The disk takes as long as it takes; those who wait for it are told in time, and the commit goes on. */
+  async #commitInTime(batch: readonly PendingWrite[], trim: Trim | undefined): Promise<void> {
+    const overdue = setInterval(() => this.#overdue(batch), this.#callLimitMs);
+    try {
+      await this.#log.commit(batch, trim);
+    } finally {
+      clearInterval(overdue);
+    }
+  }
+
+  #overdue(batch: readonly PendingWrite[]): void {
+    const slow = `the disk of ${this.#directory.path} has not finished a write within ${this.#callLimitMs} ms`;
+    for (const write of batch) write.done.reject(new StoreTimeoutError(`${slow}; whether it takes place is unknown`));
+    // Nothing of what waits behind that commit has been handed to the disk.
+    this.#rejectQueue(this.#failing(new StoreUnavailableError(slow), undefined, 0), batch);
   }
 
   #takeBatch(): PendingWrite[] {
@@ -337,10 +375,8 @@ export class EmbeddedStore implements Store {
       this.#revision = write.revision;
     }
     for (const write of batch) write.done.resolve(write.revision);
-    if (this.#watchers.any) {
-      this.#watchers.publish(batch.map((write) => eventOf(write, write.eventValue, this.#valueOf)));
-    }
-    this.#watchers.reached(this.#revision);
+    const events = this.#watchers.any ? batch.map((write) => eventOf(write, write.eventValue, this.#valueOf)) : [];
+    this.#watchers.publish(events, this.#revision);
     this.#schedule?.wrote(this.#revision, this.#compactedRevision);
   }
 
@@ -397,18 +433,23 @@ export class EmbeddedStore implements Store {
       return;
     }
     // A commit that failed on its very last step may be there after all; then it is there for everyone.
-    if (this.#revision > before) this.#watchers.publish([...this.#eventsOf(before + 1, this.#revision, '')]);
-    this.#watchers.reached(this.#revision);
+    this.#watchers.publish([...this.#eventsOf(before + 1, this.#revision, '')], this.#revision);
   }
 
   #rejectAll(error: StoreUnavailableError, batch: readonly PendingWrite[] = []): void {
+    for (const write of batch) write.done.reject(error);
+    this.#rejectQueue(error, []);
+  }
+
+  /** Gives up what has not been handed to the disk, as if it had never been asked for; `begun` is with the disk. */
+  #rejectQueue(error: StoreUnavailableError, begun: readonly PendingWrite[]): void {
     const queued = this.#queue;
     this.#queue = [];
     this.#pending.clear();
-    this.#lastAssigned = this.#revision;
+    for (const write of begun) this.#pending.set(write.key, write);
+    this.#lastAssigned = begun.at(-1)?.revision ?? this.#revision;
     this.#compaction?.done.reject(error);
     this.#compaction = undefined;
-    for (const write of batch) write.done.reject(error);
     for (const write of queued) write.done.reject(error);
   }
 
@@ -449,11 +490,16 @@ export class EmbeddedStore implements Store {
     }
   }
 
-  async #readAll(wanted: readonly { readonly key: string; readonly revision: number }[]): Promise<StoredValue[]> {
+  async #readAll(
+    wanted: readonly { readonly key: string; readonly revision: number }[],
+    signal: AbortSignal | undefined,
+  ): Promise<StoredValue[]> {
     const items: StoredValue[] = [];
     for (const { key, revision } of wanted) {
       items.push({ key, revision, value: this.#valueOf(revision) });
-      if (items.length % LIST_SLICE === 0) await nextTurn();
+      if (items.length % LIST_SLICE > 0) continue;
+      await nextTurn();
+      signal?.throwIfAborted();
     }
     return items;
   }
@@ -479,6 +525,16 @@ export class EmbeddedStore implements Store {
 
 const isWasteful = ({ bytes, usedBytes }: FileUsage, { fromBytes, maxUse }: typeof FILE_COMPACTION): boolean =>
   bytes >= fromBytes && usedBytes <= bytes * maxUse && usedBytes <= MAX_COPY_BYTES;
+
+/** Settles as the promise does, or rejects with the signal's reason as soon as it is aborted. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));

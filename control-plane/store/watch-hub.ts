@@ -1,24 +1,24 @@
 import type { Logger } from '../../client/logger.ts';
-import type { StoreEvent } from './store.ts';
+import { WatchInterruptedError, type StoreEvent, type WatchBatch } from './store.ts';
 
-/** How many events a watcher that catches up gets at a time, so that many years of history do not stall the others. */
+/** How many events a watcher that catches up gets at a time, so that years of history do not stall the others. */
 const CATCH_UP_EVENTS = 500;
 
-/** Reads events of the log, from a revision up to and including another, all keys. */
+/** Reads the events of the log under a prefix, from a revision up to and including another. */
 export type ReadEvents = (from: number, to: number, prefix: string) => Iterable<StoreEvent>;
 
 interface Watcher {
   readonly prefix: string;
-  readonly onEvents: (events: readonly StoreEvent[]) => void;
-  readonly signal: AbortSignal;
-  /** The revision up to which it has been told everything. */
+  readonly onBatch: (batch: WatchBatch) => void;
+  readonly ended: PromiseWithResolvers<void>;
+  /** Every event up to this revision has been delivered. */
   position: number;
   live: boolean;
 }
 
 /**
- * Those who watch. A watcher starts behind, reads the log up to what is on disk, and is live from then on; each step of it
- * and each commit's events are one turn of the event loop, so nothing can fall between.
+ * The watches of a store. A watcher starts behind, reads the log up to what is on disk, and is live from then on; each step of
+ * it and each commit's events are one turn of the event loop, so no event can be missed in between.
  */
 export class WatchHub {
   readonly #watchers = new Set<Watcher>();
@@ -43,33 +43,46 @@ export class WatchHub {
     return lowest;
   }
 
-  watch(prefix: string, after: number, onEvents: (events: readonly StoreEvent[]) => void, signal: AbortSignal): void {
-    if (signal.aborted) return;
-    const watcher: Watcher = { prefix, onEvents, signal, position: after, live: after >= this.#revision };
+  async watch(
+    prefix: string,
+    after: number,
+    onBatch: (batch: WatchBatch) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (signal?.aborted) return;
+    const ended = Promise.withResolvers<void>();
+    const watcher: Watcher = { prefix, onBatch, ended, position: after, live: after >= this.#revision };
     this.#watchers.add(watcher);
-    signal.addEventListener('abort', () => this.#watchers.delete(watcher), { once: true });
+    const stop = (): void => this.#end(watcher);
+    signal?.addEventListener('abort', stop, { once: true });
     if (!watcher.live) setImmediate(() => this.#catchUp(watcher));
-  }
-
-  /** The events of one commit, in revision order. */
-  publish(events: readonly StoreEvent[]): void {
-    for (const watcher of this.#watchers) {
-      if (!watcher.live) continue;
-      const wanted = events.filter(
-        (event) => event.revision > watcher.position && event.key.startsWith(watcher.prefix),
-      );
-      this.#tell(watcher, wanted);
+    try {
+      await ended.promise;
+    } finally {
+      signal?.removeEventListener('abort', stop);
     }
   }
 
-  /** All events up to this revision have been published. */
-  reached(revision: number): void {
+  /** The events of one commit, in revision order; up to `revision` there are no others. */
+  publish(events: readonly StoreEvent[], revision: number): void {
     this.#revision = revision;
-    for (const watcher of this.#watchers) if (watcher.live) watcher.position = Math.max(watcher.position, revision);
+    for (const watcher of this.#watchers) {
+      if (!watcher.live || revision <= watcher.position) continue;
+      const { prefix, position } = watcher;
+      const wanted = events.filter((event) => event.revision > position && event.key.startsWith(prefix));
+      this.#deliver(watcher, wanted, revision);
+    }
+  }
+
+  /** Tells each watcher how far it is; one that catches up is told anyway. */
+  tellProgress(): void {
+    for (const watcher of this.#watchers) {
+      if (watcher.live && watcher.position <= this.#revision) this.#deliver(watcher, [], this.#revision);
+    }
   }
 
   close(): void {
-    this.#watchers.clear();
+    for (const watcher of this.#watchers) this.#end(watcher, new WatchInterruptedError('the store has been closed'));
   }
 
   #catchUp(watcher: Watcher): void {
@@ -79,24 +92,29 @@ export class WatchHub {
     try {
       events = [...this.#read(watcher.position + 1, to, watcher.prefix)];
     } catch (error) {
-      // Going on would leave a gap that nobody sees. The watcher stays behind and compaction waits for it no longer.
-      this.#watchers.delete(watcher);
-      this.#logger?.error({ err: error, prefix: watcher.prefix }, 'watch closed: failed to read history');
+      // Going on would leave a gap that nobody sees.
+      this.#logger?.error({ err: error, prefix: watcher.prefix }, 'watch ended: failed to read history');
+      this.#end(watcher, error);
       return;
     }
-    watcher.position = to;
     watcher.live = to >= this.#revision;
-    this.#tell(watcher, events);
+    this.#deliver(watcher, events, to);
     if (!watcher.live) setImmediate(() => this.#catchUp(watcher));
   }
 
-  #tell(watcher: Watcher, events: readonly StoreEvent[]): void {
-    if (events.length === 0 || watcher.signal.aborted) return;
+  #deliver(watcher: Watcher, events: readonly StoreEvent[], revision: number): void {
+    watcher.position = revision;
     try {
-      watcher.onEvents(events);
+      watcher.onBatch({ events, revision });
     } catch (error) {
       // One watcher's failure must not keep the events from the others.
-      this.#logger?.error({ err: error, prefix: watcher.prefix }, 'watch closed: watcher failed to process events');
+      this.#end(watcher, error);
     }
+  }
+
+  #end(watcher: Watcher, error?: unknown): void {
+    this.#watchers.delete(watcher);
+    if (error === undefined) watcher.ended.resolve();
+    else watcher.ended.reject(error);
   }
 }

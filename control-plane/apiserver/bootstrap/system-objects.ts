@@ -16,6 +16,8 @@ import { publishClientCa } from './extension-authentication.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
 import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
+import { serviceCIDRs } from '../../../api/kinds/networking/service-cidr.ts';
+import { DEFAULT_SERVICE_CIDR } from '../storage/allocation/service-ranges.ts';
 
 /** How often it is made sure that nobody has taken these objects away, as upstream. */
 const RECONCILE_INTERVAL_MS = 10_000;
@@ -66,6 +68,7 @@ async function ensureAll({ api, advertiseAddress, port, serviceCIDR, clientCa }:
     value: SYSTEM_CRITICAL_PRIORITY + 1000,
     description: 'Used for system critical pods that must not be moved from their current node.',
   });
+  await ensure(api, serviceCIDRs, { metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: [serviceCIDR] } });
   await ensure(api, services, kubernetesService(serviceCIDR, port), ({ spec }) => spec?.ports);
   if (!isReachable(advertiseAddress)) return;
   await ensure(api, endpoints, kubernetesEndpoints(advertiseAddress, port), ({ subsets }) => subsets);

@@ -15,7 +15,7 @@ export function healthHandler(registry: Registry, stopping: AbortSignal, ready: 
     { name: 'ping', failure: () => undefined },
     {
       name: 'etcd',
-      failure: () => (registry.revision < registry.store.revision ? 'the caches are behind the store' : undefined),
+      failure: () => registry.lag,
     },
   ];
   const readiness: Check[] = [

@@ -1,6 +1,6 @@
 /** Failures as the Status that clients are answered with. */
-import { internalError, serviceUnavailable, StatusError } from '../../../api/machinery/status-error.ts';
-import { StoreUnavailableError } from '../../store/store.ts';
+import { internalError, serviceUnavailable, StatusError, timeout } from '../../../api/machinery/status-error.ts';
+import { StoreTimeoutError, StoreUnavailableError } from '../../store/store.ts';
 import { indented, type Exchange } from './exchange.ts';
 import type { Status } from '../../../api/types/meta/v1.gen.ts';
 
@@ -10,6 +10,7 @@ export function statusOf(error: unknown): Status | undefined {
   if (error instanceof StoreUnavailableError) {
     return serviceUnavailable(`the store cannot take writes at the moment: ${error.message}`).status;
   }
+  if (error instanceof StoreTimeoutError) return timeout(`Timeout: ${error.message}`, 1).status;
   return undefined;
 }
 

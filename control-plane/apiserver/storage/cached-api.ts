@@ -1,9 +1,10 @@
-import { WHOLE } from './update-strategy.ts';
+import { statusPart, WHOLE, type UpdatedPart } from './update-strategy.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { LocalApi, LocalChange } from '../catalogue/local-api.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 import type { ObjectWriter, WriteContext } from './write.ts';
 
 /** The API of the api-server's own parts, over the registry's caches and the write path. */
@@ -29,6 +30,10 @@ export class CachedApi implements LocalApi {
     return entry && (resource.parse(entry.bytes) as unknown as T);
   }
 
+  has(kind: Kind, namespace: string, name: string): boolean {
+    return this.#registry.of(kind).cache.get(namespace, name) !== undefined;
+  }
+
   list<T extends KubeObject>(kind: Kind<T>, namespace = ''): T[] {
     const resource = this.#registry.of(kind);
     const objects: T[] = [];
@@ -44,15 +49,23 @@ export class CachedApi implements LocalApi {
   }
 
   async update<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T> {
+    return this.#update(kind, object, WHOLE);
+  }
+
+  async updateStatus<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T> {
+    return this.#update(kind, object, statusPart(kind));
+  }
+
+  async #update<T extends KubeObject>(kind: Kind<T>, object: T, part: UpdatedPart): Promise<T> {
     const resource = this.#registry.of(kind);
     const { namespace = '', name = '' } = object.metadata ?? {};
     const change = () => decode(resource, object);
-    const { bytes } = await this.#writer.update(resource, { namespace, name, part: WHOLE, change }, this.#context);
+    const { bytes } = await this.#writer.update(resource, { namespace, name, part, change }, this.#context);
     return JSON.parse(bytes.toString()) as T;
   }
 
-  async delete(kind: Kind, namespace: string, name: string): Promise<void> {
-    await this.#writer.delete(this.#registry.of(kind), namespace, name, {}, this.#context);
+  async delete(kind: Kind, namespace: string, name: string, options: DeleteOptions = {}): Promise<void> {
+    await this.#writer.delete(this.#registry.of(kind), namespace, name, options, this.#context);
   }
 
   subscribe<T extends KubeObject>(kind: Kind<T>, onChange: (change: LocalChange<T>) => void): void {

@@ -30,6 +30,13 @@ export const BINDING: StoredSubresource<KubeObject> = {
 export const updateRules = (kind: Kind, part: UpdatedPart): UpdateRules<KubeObject> =>
   'update' in part ? part.update : wholeRules(kind);
 
+/** The status of a kind that has one as a subresource. */
+export function statusPart({ kind, subresources }: Kind): UpdatedPart {
+  const status = subresources.find(({ name }) => name === 'status');
+  if (!status || !('update' in status)) throw new Error(`${kind} has no status subresource`);
+  return status;
+}
+
 const hasStatus = ({ subresources }: Kind): boolean => subresources.some(({ name }) => name === 'status');
 
 /** The status is changed through its subresource alone. */

@@ -6,7 +6,7 @@ import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import { invalid } from '../../../api/machinery/field-error.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
 import { alreadyExists, conflict, invalidObject, notFound, tooLarge } from '../../../api/machinery/status-error.ts';
-import { ConflictError } from '../../store/store.ts';
+import { ConflictError, StoreTimeoutError } from '../../store/store.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission/plugin.ts';
 import { isDeletedBy, planDeletion } from './deletion.ts';
 import { beginLife, continueLife, generateName, placeObject, type Stored } from '../catalogue/object-meta.ts';
@@ -17,6 +17,7 @@ import type { Entry } from './cache/entry.ts';
 import { updateRules, type UpdatedPart } from './update-strategy.ts';
 import type { HookContext } from '../../../api/machinery/kind.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
+import { waitUntilFresh } from '../catalogue/freshness.ts';
 
 /** Upstream's store retries a colliding generated name, and a patch that met a conflict, this often. */
 const MAX_NAME_ATTEMPTS = 8;
@@ -55,17 +56,17 @@ export interface UpdateRequest {
 
 /** Takes things that only one object may have (addresses, ports) while an object is written. */
 export interface Reserver {
-  /** Fills in what the object lacks. Throws StatusError when what it asks for is taken. */
-  reserve(object: Stored, old: Stored | undefined): Reservation;
-  /** The object is gone. */
-  release(object: Stored): void;
+  /** Fills in what the object lacks. Throws StatusError when what it asks for is taken. A dry run takes nothing. */
+  reserve(object: Stored, old: Stored | undefined, dryRun: boolean): Promise<Reservation>;
+  /** The object is gone. Never rejects. */
+  release(object: Stored): Promise<void>;
 }
 
 export interface Reservation {
   /** The write is there: lets go of what only the old object had. */
-  commit(): void;
-  /** There was no write: lets go of what was taken. */
-  rollback(): void;
+  commit(): Promise<void>;
+  /** There was no write: lets go of what was taken. Neither ever rejects. */
+  rollback(): Promise<void>;
 }
 
 export class ObjectWriter {
@@ -114,30 +115,30 @@ export class ObjectWriter {
     if (errors.length > 0) throw invalidObject(kind, name, errors);
     for (const warning of kind.warnings(object)) context.warn(warning);
     await admit(context.admission, 'validate', request);
-    if (resource.cache.get(namespace, name)) throw new ConflictError(name, undefined);
-    const reservation = this.#reservers.get(reserverKey(resource))?.reserve(object, undefined);
-    try {
-      const stored = resource.encode(object);
-      const bytes = context.dryRun ? stored : await this.#put(resource, namespace, name, stored, 0);
-      if (context.dryRun) reservation?.rollback();
-      else reservation?.commit();
-      return { bytes, outcome: 'created' };
-    } catch (error) {
-      reservation?.rollback();
-      throw error;
+    if (resource.cache.get(namespace, name)) {
+      await this.#fresh();
+      if (resource.cache.get(namespace, name)) throw new ConflictError(name, undefined, this.#registry.revision);
     }
+    const reserver = this.#reservers.get(reserverKey(resource));
+    const reservation = reserver && (await reserver.reserve(object, undefined, context.dryRun));
+    const stored = resource.encode(object);
+    if (context.dryRun) return { bytes: stored, outcome: 'created' };
+    const bytes = await this.#putReserved(resource, namespace, name, stored, 0, reservation);
+    return { bytes, outcome: 'created' };
   }
 
   async update(resource: ServedResource, request: UpdateRequest, context: WriteContext): Promise<Written> {
     const key = resource.storeKey(request.namespace, request.name);
     return this.#alone(key, async () => {
+      const stale = this.#fresh();
+      if (stale) await stale;
       for (let attempt = 1; ; attempt++) {
         try {
           return await this.#updateOnce(resource, request, context);
         } catch (error) {
           if (!(error instanceof ConflictError)) throw error;
           if (attempt === MAX_CONFLICT_ATTEMPTS) throw conflict(resource.kind, request.name, STALE);
-          await this.#registry.caughtUp(error.current?.revision ?? this.#registry.store.revision);
+          await this.#registry.caughtUp(error.revision);
         }
       }
     });
@@ -182,6 +183,8 @@ export class ObjectWriter {
     context: WriteContext,
   ): Promise<Written> {
     return this.#alone(resource.storeKey(namespace, name), async () => {
+      const stale = this.#fresh();
+      if (stale) await stale;
       for (let attempt = 1; ; attempt++) {
         const current = resource.cache.get(namespace, name);
         if (!current) throw notFound(resource.kind, name);
@@ -197,10 +200,15 @@ export class ObjectWriter {
         } catch (error) {
           if (!(error instanceof ConflictError)) throw error;
           if (attempt === MAX_CONFLICT_ATTEMPTS) throw conflict(resource.kind, name, STALE);
-          await this.#registry.caughtUp(error.current?.revision ?? this.#registry.store.revision);
+          await this.#registry.caughtUp(error.revision);
         }
       }
     });
+  }
+
+  /** What another server has acknowledged is there for this one, too. */
+  #fresh(): Promise<void> | undefined {
+    return waitUntilFresh(this.#registry, undefined);
   }
 
   /** Writes `object` over `current`; removes it when nothing keeps the deleted object any more. */
@@ -212,22 +220,36 @@ export class ObjectWriter {
     dryRun: boolean,
   ): Promise<Written> {
     if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, object, dryRun);
-    const reservation = this.#reservers.get(reserverKey(resource))?.reserve(object, old);
+    const reserver = this.#reservers.get(reserverKey(resource));
+    const reservation = reserver && (await reserver.reserve(object, old, dryRun));
+    const stored = resource.encode(object);
+    if (isUnchanged(resource, current, stored)) {
+      await reservation?.rollback();
+      return { bytes: resource.serve(current.bytes), outcome: 'unchanged' };
+    }
+    const { namespace, name, revision } = current;
+    const bytes = dryRun
+      ? resource.serve(resource.cache.bytes.serve(stored, revision))
+      : await this.#putReserved(resource, namespace, name, stored, revision, reservation);
+    return { bytes, outcome: 'updated' };
+  }
+
+  async #putReserved(
+    resource: ServedResource,
+    namespace: string,
+    name: string,
+    stored: Buffer,
+    base: number,
+    reservation: Reservation | undefined,
+  ): Promise<Buffer> {
+    if (!reservation) return this.#put(resource, namespace, name, stored, base);
     try {
-      const stored = resource.encode(object);
-      if (isUnchanged(resource, current, stored)) {
-        reservation?.rollback();
-        return { bytes: resource.serve(current.bytes), outcome: 'unchanged' };
-      }
-      const { namespace, name, revision } = current;
-      const bytes = dryRun
-        ? resource.serve(resource.cache.bytes.serve(stored, revision))
-        : await this.#put(resource, namespace, name, stored, revision);
-      if (dryRun) reservation?.rollback();
-      else reservation?.commit();
-      return { bytes, outcome: 'updated' };
+      const bytes = await this.#put(resource, namespace, name, stored, base);
+      await reservation.commit();
+      return bytes;
     } catch (error) {
-      reservation?.rollback();
+      // The write may have taken place, or may yet: what it needs stays reserved until that shows.
+      if (!(error instanceof StoreTimeoutError)) await reservation.rollback();
       throw error;
     }
   }
@@ -246,9 +268,10 @@ export class ObjectWriter {
     const { namespace, name, revision } = current;
     if (dryRun) return { bytes: resource.serve(current.bytes), outcome: 'deleted' };
     const deletedAt = await this.#registry.store.delete(resource.storeKey(namespace, name), { revision });
-    this.#reservers.get(reserverKey(resource))?.release(object);
     const behind = this.#registry.caughtUp(deletedAt);
     if (behind) await behind;
+    const reserver = this.#reservers.get(reserverKey(resource));
+    if (reserver) await reserver.release(object);
     const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(deletedAt) } };
     return {
       bytes: resource.serve(resource.cache.bytes.serve(resource.encode(last), deletedAt)),

@@ -1,9 +1,8 @@
 /** `limit`, `continue`, `resourceVersion` and their kin: how upstream reads and refuses them. */
 import { forbidden, invalid, notSupported, type FieldError } from '../../../api/machinery/field-error.ts';
 import { parseInt64, uint64Flaw } from '../../../api/machinery/query-integer.ts';
-import { badRequest, invalidObject, StatusError } from '../../../api/machinery/status-error.ts';
+import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import { readToken, type ContinueToken } from '../storage/continue-token.ts';
-import type { Registry } from '../catalogue/registry.ts';
 import { isTrue } from '../../../api/machinery/query-flag.ts';
 
 export interface ListOptions {
@@ -16,9 +15,6 @@ export interface ListOptions {
 }
 
 const LIST_OPTIONS = { group: 'meta.k8s.io', kind: 'ListOptions' };
-/** How long a request for a revision that is still to come waits for it, and what it is told then. */
-const FRESHNESS_WAIT_MS = 3000;
-
 /** `prefix` is of the keys that are listed, `newest` the latest revision. */
 export function parseListOptions(query: URLSearchParams, prefix: string, newest: number): ListOptions {
   const revisionText = query.get('resourceVersion') ?? '';
@@ -104,31 +100,3 @@ export function parseRevision(text: string): number | undefined {
   }
   return Number(text);
 }
-
-/** Waits a little for a revision that is still to come. Throws the 504 StatusError that sends clients back. */
-export async function waitUntilFresh(registry: Registry, revision: number): Promise<void> {
-  const behind = registry.caughtUp(revision);
-  if (!behind) return;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), FRESHNESS_WAIT_MS);
-  });
-  const outcome = await Promise.race([behind, late]);
-  clearTimeout(timer);
-  if (outcome === 'late') throw tooLargeRevision(revision, registry.revision);
-}
-
-const tooLargeRevision = (revision: number, current: number) =>
-  new StatusError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message: `Timeout: Too large resource version: ${revision}, current: ${current}`,
-    reason: 'Timeout',
-    details: {
-      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-      retryAfterSeconds: 1,
-    },
-    code: 504,
-  });

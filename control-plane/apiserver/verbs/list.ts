@@ -4,7 +4,8 @@ import { CompactedError } from '../../store/store.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { writeToken } from '../storage/continue-token.ts';
 import { ListBodies, type Page } from './list-body.ts';
-import { parseListOptions, waitUntilFresh, type ListOptions } from './list-options.ts';
+import { parseListOptions, type ListOptions } from './list-options.ts';
+import { waitUntilFresh } from '../catalogue/freshness.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import { keyPrefix, type Entry } from '../storage/cache/entry.ts';
@@ -37,14 +38,16 @@ async function findPage(
   selection: Selection,
 ): Promise<Page> {
   const { continueFrom, revision, match } = options;
-  if (revision !== undefined && revision > registry.revision) await waitUntilFresh(registry, revision);
+  const stale = waitUntilFresh(registry, continueFrom ? 0 : revision);
+  if (stale) await stale;
   const at = continueFrom ? continueFrom.revision : match === 'Exact' ? revision : undefined;
   if (at === undefined || at < 0) return presentPage(registry, resource, namespace, options, selection, at);
   try {
-    // Also where nothing has changed since: clients count on it that tokens expire.
-    const { compactedRevision } = registry.store;
-    if (at < compactedRevision) throw new CompactedError(at, compactedRevision);
-    if (resource.cache.changedAt <= at) return presentPage(registry, resource, namespace, options, selection, at);
+    if (resource.cache.changedAt <= at) {
+      // Throws CompactedError also where nothing has changed since: clients count on it that tokens expire.
+      await registry.store.list(resource.storeKey('', ''), { revision: at, limit: 1 });
+      if (resource.cache.changedAt <= at) return presentPage(registry, resource, namespace, options, selection, at);
+    }
     return await pastPage(registry, resource, namespace, options, selection, at);
   } catch (error) {
     if (!(error instanceof CompactedError)) throw error;

@@ -6,7 +6,8 @@ import { validateDeleteOptions } from '../storage/deletion.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { authorizeAs, type Gate } from '../access/gate.ts';
 import { partialMetadata } from './partial-metadata.ts';
-import { parseRevision, waitUntilFresh } from './list-options.ts';
+import { parseRevision } from './list-options.ts';
+import { waitUntilFresh } from '../catalogue/freshness.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import { readPatch } from './patch-request.ts';
 import type { Registry } from '../catalogue/registry.ts';
@@ -43,12 +44,9 @@ export class ObjectHandlers {
   get(exchange: Exchange, resource: ServedResource): void | Promise<void> {
     const { namespace } = exchange;
     const { name, query } = exchange.info;
-    if (query.size > 0) {
-      const revision = parseRevision(query.get('resourceVersion') ?? '');
-      if (revision !== undefined && revision > this.#registry.revision) {
-        return waitUntilFresh(this.#registry, revision).then(() => this.#get(exchange, resource, namespace, name));
-      }
-    }
+    const revision = query.size > 0 ? parseRevision(query.get('resourceVersion') ?? '') : undefined;
+    const stale = waitUntilFresh(this.#registry, revision);
+    if (stale) return stale.then(() => this.#get(exchange, resource, namespace, name));
     this.#get(exchange, resource, namespace, name);
   }
 
@@ -95,7 +93,6 @@ export class ObjectHandlers {
     const dryRun = parseDryRun(query, 'PatchOptions');
     const validation = parseFieldValidation(query, 'PatchOptions');
     const patch = await readPatch(exchange, validation);
-    if (!resource.cache.get(namespace, name)) throw notFound(resource.kind, name);
     const change = (old: Stored | undefined, reparse: () => Stored): Stored => {
       if (!old) throw notFound(resource.kind, name);
       const object = patch.apply(resource.kind, old, reparse, exchange) as Stored;

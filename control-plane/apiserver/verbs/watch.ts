@@ -11,6 +11,7 @@ import type { Change } from '../storage/cache/event-window.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { partialMetadata } from './partial-metadata.ts';
 import { parseWatchOptions, type WatchOptions } from './list-options.ts';
+import { waitUntilFresh } from '../catalogue/freshness.ts';
 import { negotiate } from '../http/negotiate.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
@@ -144,7 +145,7 @@ class Watch {
     const failed = (error: unknown) => this.#fail(error);
     // One watcher's failure is not to keep the others from their events.
     const onChanges = guarded((changes: readonly Change[]) => this.#onChanges(changes), failed);
-    const stopListening = this.#resource.cache.listen(onChanges);
+    const stopListening = this.#resource.cache.listen({ changed: onChanges, replaced: () => this.#expire() });
     const timeout = setTimeout(end, timeoutMs);
     const onTick = guarded(() => this.#bookmark(), failed);
     const ticker = bookmarks ? setInterval(onTick, BOOKMARK_INTERVAL_MS) : undefined;
@@ -168,17 +169,14 @@ class Watch {
 
   async #start(): Promise<void> {
     const { revision, sendInitialEvents } = this.#options;
+    if (revision === undefined) await waitUntilFresh(this.#registry, undefined);
     if (sendInitialEvents ?? (revision === undefined || revision === 0)) {
       await this.#sendInitialEvents();
       if (sendInitialEvents) this.#writeBookmark({ [INITIAL_EVENTS_END]: 'true' });
     } else if (revision === undefined || revision === 0) {
       this.#position = this.#registry.revision;
     } else if (revision < this.#resource.cache.window.since) {
-      const oldest = this.#resource.cache.window.since;
-      const { status } = gone(`too old resource version: ${revision} (${oldest})`);
-      this.#write(eventFrame('ERROR', Buffer.from(JSON.stringify(status))));
-      this.#ended.resolve();
-      return;
+      return this.#refuse(revision);
     }
     await this.#catchUp();
   }
@@ -190,7 +188,9 @@ class Watch {
   async #sendInitialEvents(): Promise<void> {
     // A revision that is still to come is waited for by what follows: nothing older than it is shown then.
     const { revision } = this.#options;
-    if (revision) await this.#registry.caughtUp(revision);
+    while (revision && (await this.#registry.caughtUp(revision)) === false) {
+      if (this.#exchange.response.writableEnded) throw new ClientGoneError();
+    }
     this.#position = this.#registry.revision;
     for (let told: string | undefined = ''; told !== undefined;) {
       const upTo: string = told;
@@ -302,6 +302,20 @@ class Watch {
     drained(this.#exchange.response)
       .then(() => this.#catchUp())
       .catch((error: unknown) => this.#fail(error));
+  }
+
+  /** The cache has missed changes. Upstream ends such watches, too: the client lists, or resumes if it has missed nothing. */
+  #expire(): void {
+    if (this.#live) this.#refuse(this.#position);
+    // It may be in the middle of an event.
+    else this.#cutOff();
+  }
+
+  #refuse(revision: number): void {
+    const { status } = gone(`too old resource version: ${revision} (${this.#resource.cache.window.since})`);
+    this.#write(eventFrame('ERROR', Buffer.from(JSON.stringify(status))));
+    this.#live = false;
+    this.#ended.resolve();
   }
 
   #cutOff(): void {

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test, type Test } from 'tap';
 import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
-import { StoreUnavailableError, type Store, type StoreEvent } from '../../../control-plane/store/store.ts';
+import { StoreUnavailableError, type Store } from '../../../control-plane/store/store.ts';
 import { eventually } from '../../support/wait.ts';
+import { collect } from '../../support/store-events.ts';
 
 const run = promisify(execFile);
 const value = Buffer.alloc(20_000, 'v');
@@ -25,8 +26,7 @@ test('a full disk: writes are refused with a sentence, reads and watches go on, 
     compaction: false,
   });
   t.teardown(() => store.close());
-  const events: StoreEvent[] = [];
-  store.watch('/', 0, (batch) => events.push(...batch), new AbortController().signal);
+  const { events, stop } = collect(t, store, '/', 0);
 
   const { acknowledged, refused } = await writeUntilRefused(store);
   t.ok(refused.every((error) => error instanceof StoreUnavailableError));
@@ -44,6 +44,7 @@ test('a full disk: writes are refused with a sentence, reads and watches go on, 
   t.equal((await statfs(disk)).bfree, 0, 'now not a block is left');
   await t.rejects(store.delete(acknowledged[0] ?? ''), StoreUnavailableError);
   await t.rejects(store.put('/more', value), StoreUnavailableError);
+  stop();
   await store.close();
   store = await openEmbeddedStore({
     path,

@@ -13,8 +13,9 @@ import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts
 import type { Authenticator } from '../../../control-plane/apiserver/access/authentication/authenticator.ts';
 import type { InFlightLimits } from '../../../control-plane/apiserver/http/max-in-flight.ts';
 import { serve, type ApiServer } from '../../../control-plane/apiserver/server.ts';
-import { openEmbeddedStore, type EmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import { EmbeddedStore, openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
 import { openTestPki } from '../../support/test-pki.ts';
+import type { Store } from '../../../control-plane/store/store.ts';
 
 export const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -47,11 +48,14 @@ export interface WatchEvent {
 
 export interface TestServerOptions {
   readonly directory?: string;
+  /** Instead of an embedded one in the directory. */
+  readonly store?: Store;
   readonly kinds?: readonly Kind[];
   readonly actions?: Actions;
   readonly admission?: readonly AdmissionPlugin[];
   readonly authorizer?: Authorizer;
   readonly eventTtlMs?: number;
+  readonly allocationGraceMs?: number;
   readonly limits?: InFlightLimits;
   /** Whether it takes a turn of the event loop to know a user, as it does with tokens of service accounts. */
   readonly authenticatesLater?: boolean;
@@ -67,23 +71,23 @@ const bearer: Authenticator = {
 /** Any bearer token `name/group,group` is that user. */
 export class TestServer implements AsyncDisposable {
   readonly directory: string;
-  readonly store: EmbeddedStore;
   readonly core: ApiCore;
   readonly server: ApiServer;
   readonly ca: string;
+  readonly #store: Store;
   readonly #agent: https.Agent;
   readonly #stopping: AbortController;
 
   private constructor(
     directory: string,
-    store: EmbeddedStore,
+    store: Store,
     core: ApiCore,
     server: ApiServer,
     ca: string,
     stopping: AbortController,
   ) {
     this.directory = directory;
-    this.store = store;
+    this.#store = store;
     this.core = core;
     this.server = server;
     this.ca = ca;
@@ -94,15 +98,17 @@ export class TestServer implements AsyncDisposable {
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
     const directory = options.directory ?? (await mkdtemp(path.join(os.tmpdir(), 'kedge-apiserver-')));
     const pki = await openTestPki(path.join(directory, 'pki'));
-    const store = await openEmbeddedStore({ path: path.join(directory, 'store'), compaction: false });
+    const store =
+      options.store ?? (await openEmbeddedStore({ path: path.join(directory, 'store'), compaction: false }));
     const stopping = new AbortController();
-    const { eventTtlMs } = options;
+    const { eventTtlMs, allocationGraceMs } = options;
     const core = await openCore({
       store,
       kinds: options.kinds ?? kinds,
       logger: silent,
       signal: stopping.signal,
       ...(eventTtlMs && { eventTtlMs }),
+      ...(allocationGraceMs && { allocationGraceMs }),
     });
     const server = await serve({
       core,
@@ -119,6 +125,11 @@ export class TestServer implements AsyncDisposable {
       logger: silent,
     });
     return new TestServer(directory, store, core, server, pki.ca.certificate, stopping);
+  }
+
+  get store(): EmbeddedStore {
+    if (this.#store instanceof EmbeddedStore) return this.#store;
+    throw new Error('this server has a store of another kind');
   }
 
   call(method: string, target: string, options: CallOptions = {}): Promise<Answer> {
@@ -173,7 +184,7 @@ export class TestServer implements AsyncDisposable {
     this.#agent.destroy();
     await this.server.close();
     this.#stopping.abort();
-    await this.store.close();
+    await this.#store.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

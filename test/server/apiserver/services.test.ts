@@ -1,5 +1,5 @@
 import t from 'tap';
-import { settleIPFamilies } from '../../../control-plane/apiserver/storage/service-ip-families.ts';
+import { settleIPFamilies } from '../../../control-plane/apiserver/storage/allocation/service-ip-families.ts';
 import { SERVICES, TestServer, type Answer } from './server.ts';
 import type { ServiceSpec } from '../../../api/types/core/v1.gen.ts';
 

@@ -50,6 +50,49 @@ t.test('one of two candidates leads, and the other takes over as soon as it step
   t.notOk(await holder(), 'nobody holds it');
 });
 
+t.test('who loses the Lease ends its work, and fails when its work does not end', async (t) => {
+  await using plane = await ControlPlane.start();
+  const { client } = plane;
+  for (const heeds of [true, false]) {
+    const name = `lost-${heeds}`;
+    const stop = new AbortController();
+    const terms: AbortSignal[] = [];
+    const ended = runLeaderElection({
+      client,
+      namespace: 'kube-system',
+      name,
+      identity: 'first',
+      timing: { leaseSeconds: 1, renewMs: 20, deadlineMs: 300 },
+      logger: silent,
+      signal: stop.signal,
+      lead: (signal) => {
+        terms.push(signal);
+        return new Promise((resolve) => signal.addEventListener('abort', () => heeds && resolve(), { once: true }));
+      },
+    });
+    const outcome = ended.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    await eventually('it to lead', () => terms.length > 0);
+    await eventually('another to take the Lease', async () => {
+      const lease = await client.get(leases, 'kube-system', name);
+      const taken = { ...lease, spec: { ...lease.spec, holderIdentity: 'other', leaseDurationSeconds: 60 } };
+      return client.update(leases, taken).then(
+        () => true,
+        () => false,
+      );
+    });
+    await eventually('its work to be ended', () => terms[0]?.aborted === true);
+    if (heeds) stop.abort();
+    const error = await outcome;
+    if (heeds) t.equal(error, undefined);
+    else t.match(error, { name: 'DeadlineError' }, 'so that its thread is ended');
+    t.equal((await client.get(leases, 'kube-system', name)).spec?.holderIdentity, 'other', 'it is held by the other');
+    t.equal(terms.length, 1);
+  }
+});
+
 /** `kedge server` as a process; its data and what it says are in the folder. */
 function server(folder: string, ...args: string[]): Daemon {
   const program = path.join(import.meta.dirname, '../../../cli/main.ts');

@@ -3,28 +3,38 @@ import { test, type Test } from 'tap';
 import {
   CompactedError,
   ConflictError,
+  StoreTimeoutError,
+  StoreUnavailableError,
+  WatchInterruptedError,
   type Store,
   type StoredValue,
   type StoreEvent,
 } from '../../../control-plane/store/store.ts';
 import { eventually } from '../../support/wait.ts';
+import { collect } from '../../support/store-events.ts';
 
 export interface StoreUnderTest {
   readonly store: Store;
   /** Closes the store and opens it again, as a restart of the server does. */
   readonly reopen: () => Promise<Store>;
+  /** From now on what the store depends on does not answer, until `resume` is called. */
+  readonly stall: () => { readonly resume: () => void };
 }
 
-/** What every home of the store has to keep. `open` gives an empty store and cleans up with the test. */
-export function storeContract(name: string, open: (t: Test) => Promise<StoreUnderTest>): void {
-  test(`${name}: each write gets the next revision, and shows in get, list and revision`, async (t) => {
+export interface OpenOptions {
+  readonly callLimitMs?: number;
+}
+
+/** What every implementation of the store has to keep. `open` gives an empty store and cleans up with the test. */
+export function storeContract(name: string, open: (t: Test, options?: OpenOptions) => Promise<StoreUnderTest>): void {
+  test(`${name}: each write gets the next revision, and shows in get, list and latestRevision`, async (t) => {
     const { store } = await open(t);
-    const first = store.revision;
+    const first = await store.latestRevision();
     t.equal(await store.get('/pods/a'), undefined);
     t.equal(await store.put('/pods/a', Buffer.from('one')), first + 1);
     t.equal(await store.put('/pods/b', Buffer.from('')), first + 2);
     t.equal(await store.put('/pods/a', Buffer.from('zwei ä\0')), first + 3);
-    t.equal(store.revision, first + 3);
+    t.equal(await store.latestRevision(), first + 3);
     t.same(await store.get('/pods/a'), { key: '/pods/a', value: Buffer.from('zwei ä\0'), revision: first + 3 });
     t.same(await store.get('/pods/b'), { key: '/pods/b', value: Buffer.from(''), revision: first + 2 });
     t.equal(await store.delete('/pods/a'), first + 4);
@@ -48,7 +58,7 @@ export function storeContract(name: string, open: (t: Test) => Promise<StoreUnde
     t.match(await conflict(store.delete('/k', { revision: created + 7 })), { revision: created });
     t.equal(await conflict(store.put('/other', Buffer.from('2'), { revision: created })), undefined);
     t.equal(await conflict(store.delete('/other')), undefined);
-    t.equal(store.revision, created);
+    t.equal(await store.latestRevision(), created);
     const deleted = await store.delete('/k', { revision: created });
     t.equal(await conflict(store.put('/k', Buffer.from('2'), { revision: created })), undefined);
     t.equal(
@@ -154,22 +164,16 @@ export function storeContract(name: string, open: (t: Test) => Promise<StoreUnde
 
   test(`${name}: watchers get every event once and in order, from wherever they start, while 50 write`, async (t) => {
     const { store } = await open(t);
-    const start = store.revision;
+    const start = await store.latestRevision();
     for (let i = 0; i < 1200; i += 100) {
       await Promise.all(Array.from({ length: 100 }, (_, j) => store.put(`/w/${i + j}`, Buffer.from('old'))));
     }
-    const end = new AbortController();
-    const seen = [start, start + 700, store.revision, store.revision + 50].map((after) => ({
+    const present = await store.latestRevision();
+    const watchers = [start, start + 700, present, present + 50].map((after) => ({
       after,
-      events: [] as StoreEvent[],
+      watch: collect(t, store, '/w/', after),
     }));
-    for (const { after, events } of seen.slice(0, 3)) {
-      store.watch('/w/', after, (batch) => events.push(...batch), end.signal);
-    }
-    const aside: StoreEvent[] = [];
-    store.watch('/aside/', start, (batch) => aside.push(...batch), end.signal);
-    const future = seen[3];
-    if (future) store.watch('/w/', future.after, (batch) => future.events.push(...batch), end.signal);
+    const aside = collect(t, store, '/aside/', start);
     const writer = async (id: number): Promise<void> => {
       for (let i = 0; i < 20; i++) {
         await store.put(`/w/${id}`, Buffer.from(`${i}`));
@@ -177,31 +181,31 @@ export function storeContract(name: string, open: (t: Test) => Promise<StoreUnde
         if (i % 7 === 6) await store.delete(`/w/${id}`);
       }
     };
-    const late: StoreEvent[] = [];
     await Promise.all([
       ...Array.from({ length: 50 }, (_, id) => writer(id)),
-      nextTurn().then(() => store.watch('/w/', start + 1, (batch) => late.push(...batch), end.signal)),
+      nextTurn().then(() => watchers.push({ after: start + 1, watch: collect(t, store, '/w/', start + 1) })),
     ]);
-    seen.push({ after: start + 1, events: late });
-    const last = store.revision;
-    const asideRevisions = new Set(aside.map((event) => event.revision));
-    await eventually(
-      'every watcher to have the last events',
-      () => asideRevisions.size === 200 && seen.every(({ events }) => (events.at(-1)?.revision ?? 0) >= last - 1),
+    const last = await store.latestRevision();
+    store.requestProgress();
+    await eventually('every watcher to have the last events', () =>
+      [aside, ...watchers.map(({ watch }) => watch)].every(({ revision }) => revision >= last),
     );
-    for (const { after, events } of seen) {
+    const asideRevisions = new Set(aside.events.map((event) => event.revision));
+    t.equal(asideRevisions.size, 200);
+    for (const { after, watch } of watchers) {
       const expected: number[] = [];
       for (let revision = after + 1; revision <= last; revision++)
         if (!asideRevisions.has(revision)) expected.push(revision);
       t.same(
-        events.map((event) => event.revision),
+        watch.events.map((event) => event.revision),
         expected,
         `after ${after - start}`,
       );
     }
     const state: Record<string, string> = {};
     let wrong = 0;
-    for (const event of seen[0]?.events ?? []) {
+    const first = watchers[0]?.watch;
+    for (const event of first?.events ?? []) {
       if (event.previous?.toString() !== state[event.key]) wrong++;
       if (event.type === 'put') state[event.key] = event.value.toString();
       else {
@@ -211,32 +215,129 @@ export function storeContract(name: string, open: (t: Test) => Promise<StoreUnde
     }
     t.equal(wrong, 0, 'each event carries the value before it');
     t.same(state, picture((await store.list('/w/')).items), 'events add up to what is listed');
-    end.abort();
-    const before = seen[0]?.events.length;
-    await store.put('/w/after', Buffer.from('x'));
+    first?.stop();
+    await first?.ended;
+    const before = first?.events.length;
+    const other = watchers[1]?.watch;
+    const written = await store.put('/w/after', Buffer.from('x'));
+    await eventually('the other watcher to have the event', () => (other?.revision ?? 0) >= written);
+    t.equal(first?.events.length, before, 'no event after the abort');
+  });
+
+  test(`${name}: a watch tells of revisions without events when it is asked to`, async (t) => {
+    const { store } = await open(t);
+    const aside = await store.put('/aside/1', Buffer.from('x'));
+    const watches = [0, aside].map((after) => collect(t, store, '/w/', after));
+    await store.put('/w/1', Buffer.from('x'));
+    for (let i = 0; i < 5; i++) await store.put('/aside/1', Buffer.from(`${i}`));
+    const last = await store.latestRevision();
+    t.equal(last, aside + 6);
+    store.requestProgress();
+    await eventually('both watches to be told of the last revision', () =>
+      watches.every(({ revision }) => revision >= last),
+    );
+    const fresh = collect(t, store, '/none/', last - 1);
+    store.requestProgress();
+    await eventually('the new watch to be told of the last revision', () => fresh.revision >= last);
+    for (const { events } of watches) {
+      t.same(
+        events.map(({ key }) => key),
+        ['/w/1'],
+      );
+    }
+  });
+
+  test(`${name}: what a watcher throws ends its watch and no other`, async (t) => {
+    const { store } = await open(t);
+    const other = collect(t, store, '/', 0);
+    const failing = store.watch('/', 0, () => {
+      throw new TypeError('no such kind');
+    });
+    const [written] = await Promise.all([store.put('/k', Buffer.from('x')), t.rejects(failing, TypeError)]);
+    await eventually('the other watcher to have the event', () => other.revision >= written);
+    t.equal(other.events.length, 1);
+  });
+
+  test(`${name}: a call whose signal is aborted rejects with its reason, and a watch resolves`, async (t) => {
+    const { store } = await open(t);
+    await store.put('/k', Buffer.from('x'));
+    const reason = new Error('enough');
+    const calls = (signal: AbortSignal): Promise<unknown>[] => [
+      store.get('/k', { signal }),
+      store.list('/', { signal }),
+      store.put('/aborted', Buffer.from('x'), { signal }),
+      store.delete('/k', { revision: 1, signal }),
+    ];
+    for (const call of calls(AbortSignal.abort(reason))) await t.rejects(call, reason);
+    t.ok(await store.get('/k'), 'nothing was begun');
+    t.notOk(await store.get('/aborted'));
+    await store.watch('/', 0, () => t.fail('an aborted watch delivers nothing'), { signal: AbortSignal.abort(reason) });
+
+    const aborting = new AbortController();
+    const writes = [1, 2].map((i) => store.put(`/w/${i}`, Buffer.from('x'), { signal: aborting.signal }));
+    aborting.abort(reason);
+    for (const write of writes) await t.rejects(write, reason);
+    t.type(await store.put('/w/1', Buffer.from('y')), 'number', 'others are not concerned');
+  });
+
+  test(`${name}: a write that is not finished in time ends, and the store goes on when it can`, async (t) => {
+    const { store, stall } = await open(t, { callLimitMs: 50 });
+    await store.put('/k', Buffer.from('old'));
+    const { resume } = stall();
+    const first = store.put('/k', Buffer.from('new'));
     await nextTurn();
-    t.equal(seen[0]?.events.length, before, 'no event after the abort');
+    await nextTurn();
+    const second = store.put('/other', Buffer.from('x'));
+    const outcomes = await Promise.allSettled([first, second]);
+    const errors = outcomes.map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as unknown) : undefined));
+    t.type(errors[0], StoreTimeoutError, 'it may take place yet');
+    t.ok(errors[1] instanceof StoreTimeoutError || errors[1] instanceof StoreUnavailableError);
+    resume();
+    const written = await store.put('/k', Buffer.from('newer'));
+    t.match(await store.get('/k'), { revision: written, value: Buffer.from('newer') });
+    const events = collect(t, store, '/', 0);
+    await eventually('the event', () => events.revision >= written);
+    t.same(
+      applied({}, events.events),
+      (await store.list('/')).items.map(({ key, value }) => ({ key, value })),
+    );
+  });
+
+  test(`${name}: closing ends watches and calls`, async (t) => {
+    const { store } = await open(t);
+    const { ended } = collect(t, store, '/', 0);
+    const rejected = t.rejects(ended, WatchInterruptedError);
+    await store.put('/k', Buffer.from('x'));
+    await store.close();
+    await rejected;
+    await t.rejects(store.put('/k', Buffer.from('x')), StoreUnavailableError);
+    await t.rejects(store.get('/k'), StoreUnavailableError);
+    await t.rejects(
+      store.watch('/', 0, () => undefined),
+      StoreUnavailableError,
+    );
   });
 
   test(`${name}: compaction takes the history and leaves what is current`, async (t) => {
     const { store, reopen } = await open(t);
     for (let i = 0; i < 1000; i++) void store.put(`/c/${i % 10}`, Buffer.from(`${i}`));
     await store.delete('/c/3');
-    const middle = store.revision - 20;
+    const middle = (await store.latestRevision()) - 20;
     const old = picture((await store.list('/c/', { revision: middle })).items);
     const now = picture((await store.list('/c/')).items);
     await store.compact(middle);
     await store.compact(middle - 100);
-    t.equal(store.compactedRevision, middle);
     await t.rejects(store.list('/c/', { revision: middle - 1 }), CompactedError);
-    t.throws(() => store.watch('/c/', middle - 1, () => undefined, new AbortController().signal), CompactedError);
+    await t.rejects(
+      store.watch('/c/', middle - 1, () => undefined),
+      CompactedError,
+    );
     t.same(picture((await store.list('/c/', { revision: middle })).items), old);
     t.same(picture((await store.list('/c/')).items), now);
     const again = await reopen();
-    t.equal(again.compactedRevision, middle);
+    await t.rejects(again.list('/c/', { revision: middle - 1 }), CompactedError);
     t.same(picture((await again.list('/c/', { revision: middle })).items), old);
-    const events: StoreEvent[] = [];
-    again.watch('/c/', middle, (batch) => events.push(...batch), new AbortController().signal);
+    const { events } = collect(t, again, '/c/', middle);
     await eventually('the events', () => events.length >= 20);
     t.same(picture(applied(old, events)), now);
   });
@@ -245,32 +346,34 @@ export function storeContract(name: string, open: (t: Test) => Promise<StoreUnde
     const { store, reopen } = await open(t);
     for (const key of ['/a', '/b']) await store.put(key, Buffer.from(key));
     for (const key of ['/a', '/b']) await store.delete(key);
-    const last = store.revision;
+    const last = await store.latestRevision();
     await store.compact(last);
     const again = await reopen();
-    t.equal(again.revision, last);
+    t.equal(await again.latestRevision(), last);
     t.same((await again.list('/')).items, []);
     t.equal(await again.put('/a', Buffer.from('new'), { revision: 0 }), last + 1);
   });
 
-  test(`${name}: compaction under way keeps neither writers nor lists nor watchers from being exact`, async (t) => {
+  test(`${name}: compaction under way keeps neither writers nor lists from being exact, and no watch skips anything`, async (t) => {
     const { store } = await open(t);
     for (let i = 0; i < 3000; i++) void store.put(`/m/${i % 500}`, Buffer.from(`${i}`));
     await store.put('/m/last', Buffer.from('x'));
-    const at = store.revision;
+    const at = await store.latestRevision();
     const expected = picture((await store.list('/m/', { revision: at })).items);
-    const events: StoreEvent[] = [];
-    store.watch('/m/', at - 2500, (batch) => events.push(...batch), new AbortController().signal);
+    const watch = collect(t, store, '/m/', at - 2500);
+    let failure: unknown;
+    watch.ended.catch((error: unknown) => (failure = error));
     const [, listed] = await Promise.all([
       store.compact(at),
       store.list('/m/', { revision: at }),
       ...Array.from({ length: 500 }, (_, i) => store.put(`/m/${i}`, Buffer.from('new'))),
     ]);
     t.same(picture(listed.items), expected);
-    await eventually('the events', () => events.length >= 3000);
+    await eventually('the events', () => failure !== undefined || watch.events.length >= 3000);
+    if (failure !== undefined) t.type(failure, CompactedError, 'it was behind');
     t.same(
-      events.map((event) => event.revision),
-      Array.from({ length: 3000 }, (_, i) => at - 2500 + 1 + i),
+      watch.events.map((event) => event.revision),
+      Array.from({ length: failure === undefined ? 3000 : watch.events.length }, (_, i) => at - 2500 + 1 + i),
     );
   });
 }

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
-import type { StoreEvent } from '../../../control-plane/store/store.ts';
+import type { StoreEvent, WatchBatch } from '../../../control-plane/store/store.ts';
 import { crashValue } from './crash-value.ts';
 
 /** Kills in all, and the directories that they are spread over, which are worked at the same time. */
@@ -127,20 +127,11 @@ async function history(store: Awaited<ReturnType<typeof openEmbeddedStore>>): Pr
   const events: StoreEvent[] = [];
   const end = new AbortController();
   const from = store.compactedRevision;
-  if (store.revision > from) {
-    await new Promise<void>((resolve) => {
-      store.watch(
-        '/',
-        from,
-        (batch) => {
-          events.push(...batch);
-          if (events.at(-1)?.revision === store.revision) resolve();
-        },
-        end.signal,
-      );
-    });
-  }
-  end.abort();
+  const onBatch = (batch: WatchBatch): void => {
+    events.push(...batch.events);
+    if (batch.revision === store.revision) end.abort();
+  };
+  if (store.revision > from) await store.watch('/', from, onBatch, { signal: end.signal });
   events.forEach((event, i) => {
     if (event.revision !== from + 1 + i) throw new Error(`a gap in the history at ${from + 1 + i}`);
   });

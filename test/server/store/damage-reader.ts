@@ -36,7 +36,7 @@ async function apply(damage: Damage, file: string): Promise<void> {
 }
 
 async function fingerprint(store: Store): Promise<string> {
-  const hash = createHash('sha256').update(`${store.revision}`);
+  const hash = createHash('sha256').update(`${await store.latestRevision()}`);
   for (const { key, value, revision } of (await store.list('/')).items)
     hash.update(`${key} ${revision} `).update(value);
   return hash.digest('hex');

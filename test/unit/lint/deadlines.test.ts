@@ -7,7 +7,7 @@ RuleTester.describe = (_name: string, cases: () => void) => cases();
 RuleTester.it = (name: string, check: () => void) => void t.test(name, async () => check());
 
 const tester = new RuleTester({ languageOptions: { parser: tseslint.parser } });
-const WITH = "import { withDeadline } from '../../client/deadline.ts';";
+const WITH = "import { withDeadline } from '../../../client/deadline.ts';";
 
 const valid: readonly (readonly [name: string, code: string])[] = [
   ['a call that is raced', `${WITH} import { connect } from 'node:net';`],

@@ -3,20 +3,24 @@
  * follows the store's events and nothing else, so it is the same whoever wrote. Parsed objects are not kept.
  */
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
-import type { StoreEvent } from '../../../store/store.ts';
+import type { StoredValue, StoreEvent } from '../../../store/store.ts';
 import { entryKey, keyPrefix, type Entry, type EntryIndex } from './entry.ts';
 import { EventWindow, type Change } from './event-window.ts';
 import { ObjectBytes } from './object-bytes.ts';
 import { OrderedEntries } from './ordered-entries.ts';
 
 /**
- * Told of changes in the order of their revisions, in the moment in which readers see them. `written` is the object that this server has just written, where it was this server: it has no resourceVersion yet, and
+ * Told of each change by itself, in the moment in which readers see it. `written` is the object that this server has just written, where it was this server: it has no resourceVersion yet, and
  * it is shared, so not to be changed.
  */
 export type ChangeFollower = (change: Change, written: KubeObject | undefined) => void;
 
-/** Told of changes in the order of their revisions, after readers can see them. */
-export type ChangeListener = (changes: readonly Change[]) => void;
+/** Who is told of changes in the order of their revisions, after readers can see them. */
+export interface ChangeListener {
+  changed(changes: readonly Change[]): void;
+  /** Changes were missed: from here on the cache knows them only from the window's new start. */
+  replaced(): void;
+}
 
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
@@ -87,48 +91,58 @@ export class ResourceCache {
     this.#known.set(stored, { ...this.index(object), object });
   }
 
-  /** Takes in an object that was there when the server started. */
-  load(key: string, stored: Buffer, revision: number): void {
-    const entry = this.entryOf(key, stored, revision);
-    this.#byKey.set(key, entry);
-    this.#ordered.set(entry);
-    this.#changedAt = Math.max(this.#changedAt, revision);
-  }
-
-  /** From this revision on the cache follows events. */
-  loaded(revision: number): void {
+  /**
+   * Takes in everything that exists at a revision, whatever was known before. Followers are told of what differs; listeners have
+   * missed how it came to that, and so have those who resume from before.
+   */
+  replace(stored: ReadonlyMap<string, StoredValue>, revision: number): void {
+    for (const entry of [...this.#byKey.values()]) {
+      if (!stored.has(entry.key)) this.#tellFollowers(this.#remove(entry, revision));
+    }
+    for (const [key, { value, revision: written }] of stored) {
+      if (this.#byKey.get(key)?.revision !== written) this.#tellFollowers(this.#put(key, value, written));
+    }
+    this.#changedAt = revision;
     this.#window = new EventWindow(revision);
+    this.#pending = [];
+    for (const listener of [...this.#listeners]) listener.replaced();
   }
 
   /** Readers see the change at once; listeners are told by `announce`. */
   apply(key: string, event: StoreEvent): void {
-    const previous = this.#byKey.get(key);
     this.#changedAt = event.revision;
     if (event.type === 'put') {
       const written = this.#known.get(event.value)?.object;
-      const entry = this.entryOf(key, event.value, event.revision);
+      const change = this.#put(key, event.value, event.revision);
       // The bytes live on in the entry; the object must not live on with them.
       this.#known.delete(event.value);
-      this.#byKey.set(key, entry);
-      this.#ordered.set(entry);
-      this.#record({ type: previous ? 'MODIFIED' : 'ADDED', revision: event.revision, entry, previous }, written);
-    } else if (previous) {
-      const entry = {
-        ...previous,
-        bytes: this.bytes.atRevision(previous.bytes, event.revision),
-        revision: event.revision,
-      };
-      this.#byKey.delete(key);
-      this.#ordered.delete(key);
-      this.#record({ type: 'DELETED', revision: event.revision, entry, previous });
+      this.#record(change, written);
+      return;
     }
+    const previous = this.#byKey.get(key);
+    if (previous) this.#record(this.#remove(previous, event.revision));
+  }
+
+  #put(key: string, stored: Buffer, revision: number): Change {
+    const previous = this.#byKey.get(key);
+    const entry = this.entryOf(key, stored, revision);
+    this.#byKey.set(key, entry);
+    this.#ordered.set(entry);
+    return { type: previous ? 'MODIFIED' : 'ADDED', revision, entry, previous };
+  }
+
+  #remove(previous: Entry, revision: number): Change {
+    const entry = { ...previous, bytes: this.bytes.atRevision(previous.bytes, revision), revision };
+    this.#byKey.delete(previous.key);
+    this.#ordered.delete(previous.key);
+    return { type: 'DELETED', revision, entry, previous };
   }
 
   announce(): void {
     if (this.#pending.length === 0) return;
     const changes = this.#pending;
     this.#pending = [];
-    for (const listener of [...this.#listeners]) listener(changes);
+    for (const listener of [...this.#listeners]) listener.changed(changes);
   }
 
   listen(listener: ChangeListener): () => void {
@@ -144,6 +158,10 @@ export class ResourceCache {
   #record(change: Change, written?: KubeObject): void {
     this.#window.push(change);
     this.#pending.push(change);
+    this.#tellFollowers(change, written);
+  }
+
+  #tellFollowers(change: Change, written?: KubeObject): void {
     for (const follower of this.#followers) follower(change, written);
   }
 

@@ -1,8 +1,8 @@
 /** Which IP families a service has on a cluster whose services are of IPv4 alone. */
 import { isIPv6 } from 'node:net';
-import { isHeadless } from '../../../api/kinds/core/service-rules.ts';
-import { addErrors, invalid, type FieldError } from '../../../api/machinery/field-error.ts';
-import type { ServiceSpec } from '../../../api/types/core/v1.gen.ts';
+import { isHeadless } from '../../../../api/kinds/core/service-rules.ts';
+import { addErrors, invalid, type FieldError } from '../../../../api/machinery/field-error.ts';
+import type { ServiceSpec } from '../../../../api/types/core/v1.gen.ts';
 
 type Family = NonNullable<ServiceSpec['ipFamilies']>[number];
 

@@ -1,0 +1,29 @@
+import { StatusError } from '../../../api/machinery/status-error.ts';
+import type { Registry } from './registry.ts';
+
+/**
+ * Lets a request wait until the caches show a revision, or without one everything that has been written so far. Undefined when
+ * they do. Rejects with the 504 StatusError that sends clients back when they do not in time.
+ */
+export function waitUntilFresh(registry: Registry, revision: number | undefined): Promise<void> | undefined {
+  const wanted = revision ?? registry.store.latestRevision();
+  if (typeof wanted !== 'number') return wanted.then((latest) => waitUntilFresh(registry, latest));
+  return registry.caughtUp(wanted)?.then((isCaughtUp) => {
+    if (!isCaughtUp) throw tooLargeRevision(wanted, registry.revision);
+  });
+}
+
+const tooLargeRevision = (revision: number, current: number) =>
+  new StatusError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: `Timeout: Too large resource version: ${revision}, current: ${current}`,
+    reason: 'Timeout',
+    details: {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      retryAfterSeconds: 1,
+    },
+    code: 504,
+  });

@@ -1,0 +1,139 @@
+/**
+ * Holds allocations against the services that there are. A service whose address or port is not allocated (written before
+ * allocations were objects, or somebody has deleted its IPAddress) gets it allocated; an allocation whose service was never
+ * written, because its server ended between the two writes, is removed. As upstream's `ipallocator` and `portallocator`
+ * repair controllers.
+ */
+import type { Logger } from '../../../../client/logger.ts';
+import { services } from '../../../../api/kinds/core/service.ts';
+import type { KubeObject } from '../../../../api/machinery/kind.ts';
+import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
+import { isAllocated, toNumber, type ClusterIPs } from './cluster-ips.ts';
+import type { LocalApi } from '../../catalogue/local-api.ts';
+import type { NodePorts } from './node-ports.ts';
+import type { ServiceHoldings } from './service-holdings.ts';
+
+/** So long a request goes on at most, upstream: after that, the service of an allocation is not going to be written. */
+const DEFAULT_GRACE_MS = 60_000;
+const CHECKS_PER_GRACE = 2;
+/** Addresses allocated at the same time, which share flushes of the store. */
+const CLAIM_SLICE = 100;
+
+export interface AllocationRepairOptions {
+  readonly api: LocalApi;
+  readonly holdings: ServiceHoldings;
+  readonly addresses: ClusterIPs;
+  readonly ports: NodePorts;
+  /** Resolves when `api` shows everything that has been written so far. */
+  readonly fresh: () => Promise<void> | undefined;
+  /** DEFAULT_GRACE_MS when absent. */
+  readonly graceMs?: number | undefined;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+export class AllocationRepair {
+  readonly #options: AllocationRepairOptions;
+  readonly #graceMs: number;
+  /** Since when (ms of a monotonic clock of this server) allocations have been seen without a service. */
+  #orphans = new Map<string, number>();
+  /** What several services hold, as far as that has been logged. */
+  readonly #duplicates = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: AllocationRepairOptions) {
+    this.#options = options;
+    this.#graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
+  }
+
+  /** Resolves after the first check; later ones come after changes, and while there are orphans. */
+  async start(): Promise<void> {
+    const { signal } = this.#options;
+    await this.#run();
+    // A server that ends between two writes has told of one of them.
+    for (const kind of [services, ipAddresses]) this.#options.api.subscribe<KubeObject>(kind, () => this.#arm());
+    signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true });
+  }
+
+  #arm(): void {
+    if (this.#options.signal.aborted) return;
+    this.#timer ??= setTimeout(() => void this.#run(), this.#graceMs / CHECKS_PER_GRACE).unref();
+  }
+
+  /** Never rejects: what failed is tried again at the next check. */
+  async #run(): Promise<void> {
+    const { signal, logger } = this.#options;
+    this.#timer = undefined;
+    try {
+      await this.#claimMissing();
+      await this.#removeOrphans();
+      if (this.#orphans.size > 0) this.#arm();
+    } catch (error) {
+      if (signal.aborted) return;
+      logger.warn({ err: error }, 'failed to repair allocations of Services, retrying');
+      this.#arm();
+    }
+  }
+
+  async #claimMissing(): Promise<void> {
+    const { api, holdings, addresses, ports, fresh, logger } = this.#options;
+    await fresh();
+    const missing: (() => Promise<void>)[] = [];
+    for (const [ip, owners] of holdings.addresses) {
+      const [owner] = owners;
+      if (owners.length > 1) this.#tellOfDuplicate('cluster IP', ip, owners);
+      if (!owner || !addresses.ranges.includes(toNumber(ip)) || api.has(ipAddresses, '', ip)) continue;
+      missing.push(async () => {
+        logger.info({ ...owner, ip }, 'allocating cluster IP of existing Service');
+        await addresses.claim(ip, owner);
+      });
+    }
+    for (let first = 0; first < missing.length; first += CLAIM_SLICE) {
+      await Promise.all(missing.slice(first, first + CLAIM_SLICE).map((claim) => claim()));
+    }
+    const taken = await ports.taken();
+    for (const [port, owners] of holdings.ports) {
+      if (owners.length > 1) this.#tellOfDuplicate('node port', `${port}`, owners);
+    }
+    if (![...holdings.ports.keys()].some((port) => ports.includes(port) && !taken.has(port))) return;
+    await ports.change((draft) => {
+      for (const port of holdings.ports.keys()) if (ports.includes(port)) draft.take(port);
+    });
+  }
+
+  async #removeOrphans(): Promise<void> {
+    const { api, holdings, addresses, ports, fresh, logger } = this.#options;
+    const taken = await ports.taken();
+    await fresh();
+    const before = this.#orphans;
+    this.#orphans = new Map();
+    const now = performance.now();
+    /** Whether it has been an orphan for long enough. */
+    const isLeaked = (key: string): boolean => {
+      const since = before.get(key) ?? now;
+      this.#orphans.set(key, since);
+      return now - since >= this.#graceMs;
+    };
+    for (const object of api.list(ipAddresses)) {
+      const { name: ip = '', uid = '' } = object.metadata ?? {};
+      if (!isAllocated(object) || holdings.addresses.has(ip) || !isLeaked(uid)) continue;
+      logger.warn({ ip, parent: object.spec?.parentRef }, 'removing cluster IP allocation without a Service');
+      await addresses.remove(object);
+      this.#orphans.delete(uid);
+    }
+    const leaked = [...taken].filter((port) => !holdings.ports.has(port) && isLeaked(`port ${port}`));
+    if (leaked.length === 0) return;
+    logger.warn({ ports: leaked }, 'removing node port allocations without a Service');
+    await ports.change((draft) => {
+      for (const port of leaked) if (!holdings.ports.has(port)) draft.release(port);
+    });
+    for (const port of leaked) this.#orphans.delete(`port ${port}`);
+  }
+
+  #tellOfDuplicate(what: string, value: string, owners: readonly object[]): void {
+    const key = `${what} ${value}`;
+    if (this.#duplicates.has(key)) return;
+    this.#duplicates.add(key);
+    this.#options.logger.warn({ services: owners }, `${key} is assigned to several Services: recreate all but one`);
+  }
+}

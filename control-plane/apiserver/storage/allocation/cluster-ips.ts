@@ -1,0 +1,116 @@
+/**
+ * Cluster IPs: an address is whose IPAddress object was created first, so that two api-servers never allocate the same one.
+ * Addresses are IPv4 numbers here. Who allocates and does not get to write its Service leaves an object that the repair of
+ * `allocation-repair.ts` removes.
+ */
+import { isAlreadyExists, isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
+import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
+import type { IPAddress } from '../../../../api/types/networking/v1.gen.ts';
+import type { LocalApi } from '../../catalogue/local-api.ts';
+import type { Owner, ServiceHoldings } from './service-holdings.ts';
+import type { ServiceRanges } from './service-ranges.ts';
+
+/** Labels of upstream's allocator, by which it knows its own objects. */
+const MANAGED_BY = 'ipaddress.kubernetes.io/managed-by';
+const FAMILY = 'ipaddress.kubernetes.io/ip-family';
+const ALLOCATOR = 'ipallocator.k8s.io';
+
+export interface ClusterIPsOptions {
+  readonly api: LocalApi;
+  readonly ranges: ServiceRanges;
+  readonly holdings: ServiceHoldings;
+  /** Resolves when `api` shows everything that has been written so far. */
+  readonly fresh: () => Promise<void> | undefined;
+}
+
+export class ClusterIPs {
+  readonly ranges: ServiceRanges;
+  readonly #api: LocalApi;
+  readonly #holdings: ServiceHoldings;
+  readonly #fresh: ClusterIPsOptions['fresh'];
+  /** Being taken at the moment: of two requests to this server only one need ask the store. */
+  readonly #taking = new Set<number>();
+
+  constructor({ api, ranges, holdings, fresh }: ClusterIPsOptions) {
+    this.#api = api;
+    this.#holdings = holdings;
+    this.#fresh = fresh;
+    this.ranges = ranges;
+  }
+
+  isTaken(ip: string): boolean {
+    if (this.#taking.has(toNumber(ip)) || this.#api.has(ipAddresses, '', ip)) return true;
+    // A service from before there were such objects, until the repair has made its own.
+    return this.#holdings.addresses.has(ip);
+  }
+
+  /** False when somebody else has the address. */
+  async take(ip: string, owner: Owner): Promise<boolean> {
+    // Another server may have released it.
+    if (this.isTaken(ip)) await this.#fresh();
+    return !this.isTaken(ip) && this.claim(ip, owner);
+  }
+
+  /** The same for an address that the owner holds already. */
+  async claim(ip: string, owner: Owner): Promise<boolean> {
+    const number = toNumber(ip);
+    this.#taking.add(number);
+    try {
+      await this.#api.create(ipAddresses, addressObject(ip, owner));
+      return true;
+    } catch (error) {
+      if (isAlreadyExists(error)) return false;
+      throw error;
+    } finally {
+      this.#taking.delete(number);
+    }
+  }
+
+  /** An address of the owner's own; undefined when all are taken. */
+  async takeAny(owner: Owner): Promise<string | undefined> {
+    const lost = new Set<number>();
+    for (;;) {
+      const ip = this.pick(lost);
+      if (ip === undefined || (await this.take(ip, owner))) return ip;
+      lost.add(toNumber(ip));
+    }
+  }
+
+  /** An address that is free at the moment, but for these. */
+  pick(except: ReadonlySet<number> = new Set()): string | undefined {
+    for (const range of this.ranges.numbers()) {
+      const number = range.pick((candidate) => except.has(candidate) || this.isTaken(fromNumber(candidate)));
+      if (number !== undefined) return fromNumber(number);
+    }
+    return undefined;
+  }
+
+  /** Does nothing when the address is not the owner's any more. */
+  async release(ip: string, owner: Owner): Promise<void> {
+    const present = this.#api.get(ipAddresses, '', ip);
+    const { resource, namespace, name } = present?.spec?.parentRef ?? {};
+    if (present && resource === 'services' && namespace === owner.namespace && name === owner.name) {
+      await this.remove(present);
+    }
+  }
+
+  /** Removes this very object, and none that has come in its place. */
+  async remove({ metadata }: IPAddress): Promise<void> {
+    try {
+      await this.#api.delete(ipAddresses, '', metadata?.name ?? '', { preconditions: { uid: metadata?.uid } });
+    } catch (error) {
+      if (!isNotFound(error) && !isConflict(error)) throw error;
+    }
+  }
+}
+
+/** Whether the object was made by an allocator of cluster IPs, here or upstream's. */
+export const isAllocated = ({ metadata }: IPAddress): boolean => metadata?.labels?.[MANAGED_BY] === ALLOCATOR;
+
+const addressObject = (ip: string, { namespace, name }: Owner): IPAddress => ({
+  metadata: { name: ip, labels: { [FAMILY]: 'IPv4', [MANAGED_BY]: ALLOCATOR } },
+  spec: { parentRef: { group: '', resource: 'services', namespace, name } },
+});
+
+export const toNumber = (ip: string): number => ip.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+const fromNumber = (number: number): string => [24, 16, 8, 0].map((shift) => (number >>> shift) & 0xff).join('.');

@@ -1,0 +1,206 @@
+/** Gives services their cluster IP and node ports while they are written. */
+import { isIPv4 } from 'node:net';
+import type { Service, ServicePort, ServiceSpec } from '../../../../api/types/core/v1.gen.ts';
+import { needsClusterIP, needsHealthCheckPort, needsNodePort } from '../../../../api/kinds/core/service-rules.ts';
+import { invalid } from '../../../../api/machinery/field-error.ts';
+import { internalError, invalidObject } from '../../../../api/machinery/status-error.ts';
+import type { Logger } from '../../../../client/logger.ts';
+import { toNumber, type ClusterIPs } from './cluster-ips.ts';
+import type { NodePorts, PortDraft, PortRange } from './node-ports.ts';
+import { addressesOf, portsOf, type Owner } from './service-holdings.ts';
+import type { Stored } from '../../catalogue/object-meta.ts';
+import { settleIPFamilies } from './service-ip-families.ts';
+import type { Reservation, Reserver } from '../write.ts';
+
+export interface ServiceNetwork {
+  /** As `10.43.0.0/16`. */
+  readonly serviceCIDR: string;
+  readonly nodePorts: PortRange;
+}
+
+export const DEFAULT_SERVICE_NETWORK: ServiceNetwork = {
+  serviceCIDR: '10.43.0.0/16',
+  nodePorts: { first: 30000, last: 32767 },
+};
+
+const KIND = { group: '', kind: 'Service' };
+
+export interface ServiceAllocatorOptions {
+  readonly addresses: ClusterIPs;
+  readonly ports: NodePorts;
+  readonly logger: Logger;
+}
+
+/** What a service gets of ports; it is told of them once they are its own. */
+interface PortPlan {
+  readonly taken: readonly number[];
+  readonly nodePorts: ReadonlyMap<ServicePort, number>;
+  readonly healthCheckNodePort: number | undefined;
+}
+
+export class ServiceAllocator implements Reserver {
+  readonly #addresses: ClusterIPs;
+  readonly #ports: NodePorts;
+  readonly #logger: Logger;
+
+  constructor({ addresses, ports, logger }: ServiceAllocatorOptions) {
+    this.#addresses = addresses;
+    this.#ports = ports;
+    this.#logger = logger;
+  }
+
+  async reserve(object: Stored, old: Stored | undefined, dryRun: boolean): Promise<Reservation> {
+    const service = object as Service;
+    const before = old as Service | undefined;
+    const owner = ownerOf(service);
+    const addresses = await this.#reserveAddress(service, before, dryRun);
+    let ports: readonly number[];
+    try {
+      ports = await this.#reservePorts(service, before, dryRun);
+    } catch (error) {
+      if (!dryRun) await this.#release(owner, addresses, []);
+      throw error;
+    }
+    return {
+      commit: async () => {
+        if (!before || dryRun) return;
+        const [keptAddresses, keptPorts] = [addressesOf(service), portsOf(service)];
+        await this.#release(
+          owner,
+          addressesOf(before).filter((ip) => !keptAddresses.includes(ip)),
+          portsOf(before).filter((port) => !keptPorts.includes(port)),
+        );
+      },
+      rollback: async () => {
+        if (!dryRun) await this.#release(owner, addresses, ports);
+      },
+    };
+  }
+
+  async release(object: Stored): Promise<void> {
+    const service = object as Service;
+    await this.#release(ownerOf(service), addressesOf(service), portsOf(service));
+  }
+
+  /** Never rejects: what has been written stands, and what is not released now is found by the repair. */
+  async #release(owner: Owner, addresses: readonly string[], ports: readonly number[]): Promise<void> {
+    try {
+      for (const ip of addresses) await this.#addresses.release(ip, owner);
+      if (ports.length === 0) return;
+      await this.#ports.change((draft) => {
+        for (const port of ports) draft.release(port);
+      });
+    } catch (error) {
+      this.#logger.warn({ err: error, ...owner, addresses, ports }, 'failed to release allocations of Service');
+    }
+  }
+
+  /** Returns the addresses that were taken. */
+  async #reserveAddress(service: Service, before: Service | undefined, dryRun: boolean): Promise<readonly string[]> {
+    const { spec } = service;
+    if (!spec || !needsClusterIP(spec)) return [];
+    const problems = settleIPFamilies(spec, before?.spec);
+    if (problems.length > 0) throw invalidObject(KIND, service.metadata?.name ?? '', problems);
+    if (spec.clusterIP === 'None') {
+      spec.clusterIPs = ['None'];
+      return [];
+    }
+    const wanted = spec.clusterIP;
+    if (wanted && before && addressesOf(before).includes(wanted)) return [];
+    const ip = wanted ? await this.#takeAddress(service, wanted, dryRun) : await this.#takeAnyAddress(service, dryRun);
+    spec.clusterIP = ip;
+    spec.clusterIPs = [ip];
+    return [ip];
+  }
+
+  async #takeAddress(service: Service, ip: string, dryRun: boolean): Promise<string> {
+    const { ranges } = this.#addresses;
+    const why = `failed to allocate IP ${ip}: `;
+    if (!isIPv4(ip) || !ranges.includes(toNumber(ip))) {
+      const valid = `The range of valid IPs is ${ranges.toString()}`;
+      throw refusal(
+        service,
+        'spec.clusterIPs',
+        [ip],
+        `${why}the provided IP (${ip}) is not in the valid range. ${valid}`,
+      );
+    }
+    const isTaken = dryRun ? this.#addresses.isTaken(ip) : !(await this.#addresses.take(ip, ownerOf(service)));
+    if (isTaken) throw refusal(service, 'spec.clusterIPs', [ip], `${why}provided IP is already allocated`);
+    return ip;
+  }
+
+  async #takeAnyAddress(service: Service, dryRun: boolean): Promise<string> {
+    const ip = dryRun ? this.#addresses.pick() : await this.#addresses.takeAny(ownerOf(service));
+    if (ip === undefined) throw internalError('failed to allocate a serviceIP: range is full');
+    return ip;
+  }
+
+  /** Returns the ports that were taken. */
+  async #reservePorts(service: Service, before: Service | undefined, dryRun: boolean): Promise<readonly number[]> {
+    const { spec } = service;
+    const own = before ? portsOf(before) : [];
+    if (!spec || !lacksPorts(spec, own)) return [];
+    const plan = (draft: PortDraft): PortPlan => this.#planPorts(service, spec, own, draft);
+    const planned = await (dryRun ? this.#ports.preview(plan) : this.#ports.change(plan));
+    for (const [port, nodePort] of planned.nodePorts) port.nodePort = nodePort;
+    if (planned.healthCheckNodePort) spec.healthCheckNodePort = planned.healthCheckNodePort;
+    return planned.taken;
+  }
+
+  #planPorts(service: Service, spec: ServiceSpec, own: readonly number[], draft: PortDraft): PortPlan {
+    const held = new Set(own);
+    const taken: number[] = [];
+    const take = (field: string, port: number): void => {
+      if (held.has(port)) return;
+      if (!this.#ports.includes(port)) {
+        const why = `provided port is not in the valid range. The range of valid ports is ${this.#ports.toString()}`;
+        throw refusal(service, field, port, why);
+      }
+      if (!draft.take(port)) throw refusal(service, field, port, 'provided port is already allocated');
+      taken.push(port);
+      held.add(port);
+    };
+    const takeAny = (): number => {
+      const port = draft.takeAny();
+      if (port === undefined) throw internalError('failed to allocate a nodePort: range is full');
+      taken.push(port);
+      held.add(port);
+      return port;
+    };
+    const nodePorts = new Map<ServicePort, number>();
+    // TCP and UDP of one port number share a node port where nothing else is asked for.
+    const byNumber = new Map<number, { readonly nodePort: number; readonly protocols: Set<string> }>();
+    for (const [index, port] of needsNodePort(spec) ? (spec.ports ?? []).entries() : []) {
+      const protocol = port.protocol ?? 'TCP';
+      const sibling = byNumber.get(port.port);
+      let { nodePort } = port;
+      if (nodePort) take(`spec.ports[${index}].nodePort`, nodePort);
+      else nodePort = sibling && !sibling.protocols.has(protocol) ? sibling.nodePort : takeAny();
+      nodePorts.set(port, nodePort);
+      if (sibling) sibling.protocols.add(protocol);
+      else byNumber.set(port.port, { nodePort, protocols: new Set([protocol]) });
+    }
+    let { healthCheckNodePort } = spec;
+    if (needsHealthCheckPort(spec)) {
+      if (healthCheckNodePort) take('spec.healthCheckNodePort', healthCheckNodePort);
+      else healthCheckNodePort = takeAny();
+    }
+    return { taken, nodePorts, healthCheckNodePort };
+  }
+}
+
+/** Whether there is anything to allocate. */
+function lacksPorts(spec: ServiceSpec, own: readonly number[]): boolean {
+  const isOwn = (port: number | undefined): boolean => port !== undefined && own.includes(port);
+  if (needsNodePort(spec) && (spec.ports ?? []).some(({ nodePort }) => !isOwn(nodePort))) return true;
+  return needsHealthCheckPort(spec) && !isOwn(spec.healthCheckNodePort);
+}
+
+const ownerOf = ({ metadata }: Service): Owner => ({
+  namespace: metadata?.namespace ?? '',
+  name: metadata?.name ?? '',
+});
+
+const refusal = (service: Service, field: string, value: unknown, why: string) =>
+  invalidObject(KIND, service.metadata?.name ?? '', [invalid(field, value, why)]);

@@ -1,0 +1,73 @@
+/** What the stored services hold: which address and node port is whose. */
+import { isIPv4 } from 'node:net';
+import { services } from '../../../../api/kinds/core/service.ts';
+import type { Service } from '../../../../api/types/core/v1.gen.ts';
+import type { LocalApi } from '../../catalogue/local-api.ts';
+
+/** The Service that has an address or port. */
+export interface Owner {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+interface Holding {
+  readonly owner: Owner;
+  readonly addresses: readonly string[];
+  readonly ports: readonly number[];
+}
+
+export class ServiceHoldings {
+  readonly #byService = new Map<string, Holding>();
+  /** More than one owner has what was written before allocations were objects. */
+  readonly #byAddress = new Map<string, Owner[]>();
+  readonly #byPort = new Map<number, Owner[]>();
+
+  constructor(api: LocalApi) {
+    api.subscribe(services, ({ namespace, name, object }) => this.#set({ namespace, name }, object));
+  }
+
+  get addresses(): ReadonlyMap<string, readonly Owner[]> {
+    return this.#byAddress;
+  }
+
+  get ports(): ReadonlyMap<number, readonly Owner[]> {
+    return this.#byPort;
+  }
+
+  #set({ namespace, name }: Owner, service: Service | undefined): void {
+    const key = `${namespace}/${name}`;
+    const before = this.#byService.get(key);
+    const owner = before?.owner ?? { namespace, name };
+    for (const address of before?.addresses ?? []) removeOwner(this.#byAddress, address, owner);
+    for (const port of before?.ports ?? []) removeOwner(this.#byPort, port, owner);
+    this.#byService.delete(key);
+    if (!service) return;
+    const holding = { owner, addresses: addressesOf(service), ports: portsOf(service) };
+    for (const address of holding.addresses) addOwner(this.#byAddress, address, owner);
+    for (const port of holding.ports) addOwner(this.#byPort, port, owner);
+    this.#byService.set(key, holding);
+  }
+}
+
+function addOwner<K>(owners: Map<K, Owner[]>, key: K, owner: Owner): void {
+  const present = owners.get(key);
+  if (present) present.push(owner);
+  else owners.set(key, [owner]);
+}
+
+function removeOwner<K>(owners: Map<K, Owner[]>, key: K, owner: Owner): void {
+  const others = (owners.get(key) ?? []).filter((other) => other !== owner);
+  if (others.length > 0) owners.set(key, others);
+  else owners.delete(key);
+}
+
+/** The cluster IPs of the service that this server allocates. */
+export const addressesOf = ({ spec }: Service): string[] =>
+  spec?.type === 'ExternalName' ? [] : [spec?.clusterIP ?? ''].filter((ip) => isIPv4(ip));
+
+/** Every node port of the service, once. */
+export function portsOf({ spec }: Service): number[] {
+  const ports = (spec?.ports ?? []).map(({ nodePort }) => nodePort ?? 0);
+  ports.push(spec?.healthCheckNodePort ?? 0);
+  return [...new Set(ports)].filter((port) => port > 0);
+}

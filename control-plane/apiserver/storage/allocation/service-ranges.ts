@@ -1,0 +1,173 @@
+/**
+ * The ranges that cluster IPs come from: the server's own, and those of further ServiceCIDRs. Also what upstream's controller
+ * does for these: Ready in the status, and a finalizer that keeps a range for as long as it alone has addresses in use.
+ * https://kubernetes.io/docs/tasks/network/extend-service-ip-ranges/
+ */
+import { Cidr, IpAddress } from '../../../../api/domain/address.ts';
+import { isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
+import type { Condition } from '../../../../api/types/meta/v1.gen.ts';
+import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
+import { serviceCIDRs } from '../../../../api/kinds/networking/service-cidr.ts';
+import type { ServiceCIDR } from '../../../../api/types/networking/v1.gen.ts';
+import type { Logger } from '../../../../client/logger.ts';
+import { WorkQueue } from '../../../../client/work-queue.ts';
+import { timeOf } from '../../../../api/machinery/time.ts';
+import type { LocalApi } from '../../catalogue/local-api.ts';
+import { NumberRange, type Bands } from './number-range.ts';
+
+/** Upstream's name for the ServiceCIDR of the servers' own settings. */
+export const DEFAULT_SERVICE_CIDR = 'kubernetes';
+const FINALIZER = 'networking.k8s.io/service-cidr-finalizer';
+/** So long other servers may not know of a deletion yet, and allocate from the range. */
+const DELETION_GRACE_MS = 10_000;
+/** The tenth address of the cluster's own range is the cluster's DNS. */
+const DNS_OFFSET = 10;
+const BANDS: Bands = { min: 16, max: 256, step: 16 };
+
+export class ServiceRanges {
+  readonly #default: { readonly cidr: Cidr; readonly numbers: NumberRange };
+  /** By the name of the ServiceCIDR, those that are ready. */
+  readonly #others = new Map<string, { readonly cidr: Cidr; readonly numbers: NumberRange }>();
+
+  constructor(serviceCIDR: string, api: LocalApi) {
+    const cidr = Cidr.parse(serviceCIDR);
+    if (cidr?.family !== 'IPv4') throw new RangeError(`${serviceCIDR} is not a range of IPv4 addresses`);
+    this.#default = { cidr, numbers: numbersOf(cidr, [DNS_OFFSET]) };
+    api.subscribe(serviceCIDRs, ({ name, object }) => {
+      const other = object && isReady(object) ? ipv4RangeOf(object) : undefined;
+      if (!other || other.text === cidr.text) this.#others.delete(name);
+      else this.#others.set(name, { cidr: other, numbers: numbersOf(other) });
+    });
+  }
+
+  /** The numbers of addresses that may be allocated, in the order in which ranges are used. */
+  *numbers(): Generator<NumberRange> {
+    yield this.#default.numbers;
+    for (const { numbers } of this.#others.values()) yield numbers;
+  }
+
+  includes(number: number): boolean {
+    for (const range of this.numbers()) if (range.includes(number)) return true;
+    return false;
+  }
+
+  toString(): string {
+    return [this.#default, ...this.#others.values()].map(({ cidr }) => cidr.text).join(', ');
+  }
+}
+
+/** The network's own address and the last one are not for services. */
+function numbersOf(cidr: Cidr, reserved: readonly number[] = []): NumberRange {
+  const base = Number(cidr.network.value);
+  const size = 2 ** (32 - cidr.length);
+  return new NumberRange(
+    base + 1,
+    base + size - 2,
+    BANDS,
+    reserved.map((offset) => base + offset),
+  );
+}
+
+const ipv4RangeOf = ({ spec }: ServiceCIDR): Cidr | undefined =>
+  spec?.cidrs?.map((text) => Cidr.parse(text)).find((cidr) => cidr?.family === 'IPv4');
+
+const readyCondition = ({ status }: ServiceCIDR): Condition | undefined =>
+  status?.conditions?.find(({ type }) => type === 'Ready');
+
+const isReady = (range: ServiceCIDR): boolean =>
+  readyCondition(range)?.status === 'True' && range.metadata?.deletionTimestamp === undefined;
+
+export interface ServiceCIDRKeeperOptions {
+  readonly api: LocalApi;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Looks after every ServiceCIDR until the signal is aborted. */
+export async function keepServiceCIDRs({ api, logger, signal }: ServiceCIDRKeeperOptions): Promise<void> {
+  const queue = new WorkQueue({
+    onError: (name, error, retryMs) =>
+      logger.warn({ err: error, serviceCIDR: name, retryMs }, 'failed to sync ServiceCIDR, retrying'),
+  });
+  const deleting = new Set<string>();
+  api.subscribe(serviceCIDRs, ({ name, object }) => {
+    if (object?.metadata?.deletionTimestamp) deleting.add(name);
+    else deleting.delete(name);
+    queue.add(name);
+    // Another range may hold what a range that is being deleted has kept.
+    for (const other of deleting) queue.add(other);
+  });
+  api.subscribe(ipAddresses, ({ object }) => {
+    if (!object) for (const name of deleting) queue.add(name);
+  });
+  await queue.run(async (name) => {
+    try {
+      const again = await sync(api, name);
+      if (again !== undefined) queue.addAfter(name, again);
+    } catch (error) {
+      // Another server does the same; what it has written brings the key back.
+      if (!isConflict(error) && !isNotFound(error)) throw error;
+    }
+  }, signal);
+}
+
+/** Returns after how long, in milliseconds, the range has to be looked at again by itself. */
+async function sync(api: LocalApi, name: string): Promise<number | undefined> {
+  const range = api.get(serviceCIDRs, '', name);
+  if (!range) return undefined;
+  const { finalizers = [], deletionTimestamp } = range.metadata ?? {};
+  if (deletionTimestamp === undefined) {
+    if (!finalizers.includes(FINALIZER)) {
+      await api.update(serviceCIDRs, withFinalizers(range, [...finalizers, FINALIZER]));
+      return undefined;
+    }
+    return setReady(api, range, { status: 'True', reason: '', message: 'Kubernetes Service CIDR is ready' });
+  }
+  if (!finalizers.includes(FINALIZER)) return undefined;
+  if (isNeeded(api, range)) {
+    return setReady(api, range, {
+      status: 'False',
+      reason: 'Terminating',
+      message:
+        'There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR',
+    });
+  }
+  const graceMs = Date.parse(deletionTimestamp) + DELETION_GRACE_MS - Date.now();
+  if (graceMs > 0) return graceMs;
+  const others = finalizers.filter((finalizer) => finalizer !== FINALIZER);
+  await api.update(serviceCIDRs, withFinalizers(range, others));
+  return undefined;
+}
+
+const withFinalizers = (range: ServiceCIDR, finalizers: string[]): ServiceCIDR => ({
+  ...range,
+  metadata: { ...range.metadata, finalizers },
+});
+
+async function setReady(
+  api: LocalApi,
+  range: ServiceCIDR,
+  wanted: Pick<Condition, 'status' | 'reason' | 'message'>,
+): Promise<undefined> {
+  const present = readyCondition(range);
+  const isSame = present?.status === wanted.status && present.reason === wanted.reason;
+  if (isSame && present.message === wanted.message) return;
+  const others = (range.status?.conditions ?? []).filter(({ type }) => type !== 'Ready');
+  const ready = { type: 'Ready', ...wanted, lastTransitionTime: timeOf(Date.now()) };
+  await api.updateStatus(serviceCIDRs, { ...range, status: { ...range.status, conditions: [...others, ready] } });
+}
+
+/** Whether an address is in use that no other range contains. */
+function isNeeded(api: LocalApi, range: ServiceCIDR): boolean {
+  const rangesOf = ({ spec }: ServiceCIDR): Cidr[] => (spec?.cidrs ?? []).flatMap((text) => Cidr.parse(text) ?? []);
+  const own = rangesOf(range);
+  const others = api
+    .list(serviceCIDRs)
+    .filter(({ metadata }) => metadata?.name !== range.metadata?.name)
+    .flatMap(rangesOf);
+  return api.list(ipAddresses).some(({ metadata }) => {
+    const address = IpAddress.parse(metadata?.name ?? '');
+    const isIn = (cidrs: readonly Cidr[]): boolean => cidrs.some((cidr) => address && cidr.contains(address));
+    return isIn(own) && !isIn(others);
+  });
+}
