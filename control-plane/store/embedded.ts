@@ -55,6 +55,7 @@ const RETRY_AFTER_MS = 1000;
 interface PendingWrite extends NewLogEntry {
   /** What watchers are shown: the value written, or for a delete the value that it takes away. */
   readonly eventValue: Buffer;
+  readonly note: object | undefined;
   readonly done: PromiseWithResolvers<number>;
 }
 
@@ -257,7 +258,7 @@ export class EmbeddedStore implements Store {
     type: 'put' | 'delete',
     key: string,
     value: Buffer | undefined,
-    { revision: expected, signal }: WriteOptions = {},
+    { revision: expected, signal, note }: WriteOptions = {},
   ): Promise<number> {
     this.#mustBeOpen();
     signal?.throwIfAborted();
@@ -285,6 +286,7 @@ export class EmbeddedStore implements Store {
       replaces: current > 0,
       value,
       eventValue,
+      note,
       done: Promise.withResolvers(),
     };
     this.#pending.set(key, write);
@@ -375,7 +377,9 @@ export class EmbeddedStore implements Store {
       this.#revision = write.revision;
     }
     for (const write of batch) write.done.resolve(write.revision);
-    const events = this.#watchers.any ? batch.map((write) => eventOf(write, write.eventValue, this.#valueOf)) : [];
+    const events = this.#watchers.any
+      ? batch.map((write) => eventOf(write, write.eventValue, this.#valueOf, write.note))
+      : [];
     this.#watchers.publish(events, this.#revision);
     this.#schedule?.wrote(this.#revision, this.#compactedRevision);
   }

@@ -30,6 +30,8 @@ export interface StoreEvent {
   readonly value: Buffer;
   /** The value before this write, when there was one. */
   readonly previous?: Buffer;
+  /** The `note` of the put, where this process made it and the event comes as it happens. */
+  readonly note?: object | undefined;
 }
 
 export interface ListOptions extends CallOptions {
@@ -55,6 +57,8 @@ export interface ListResult {
 export interface WriteOptions extends CallOptions {
   /** A precondition: the revision of the key's value; 0: the key does not exist. Without it the write is unconditional. */
   readonly revision?: number;
+  /** What the writer knows of the value that it puts. A store hands it on to watches in this process, or drops it; it is never stored. */
+  readonly note?: object;
 }
 
 /** What a watch delivers at a time. */

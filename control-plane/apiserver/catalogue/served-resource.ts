@@ -4,7 +4,7 @@ import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { Stored } from './object-meta.ts';
 import { ObjectBytes } from '../storage/cache/object-bytes.ts';
 import type { ResourceCache } from '../storage/cache/resource-cache.ts';
-import { entryKey } from '../storage/cache/entry.ts';
+import { entryKey, WrittenObject } from '../storage/cache/entry.ts';
 
 /** Between the served form of a kind and that of the kind that shares its storage. */
 export interface Conversion {
@@ -12,6 +12,11 @@ export interface Conversion {
   fromStored(object: KubeObject): KubeObject;
   /** What a field that selectors may name is called in the stored form. */
   storedField(field: string): string;
+}
+
+export interface EncodedObject {
+  readonly bytes: Buffer;
+  readonly written: WrittenObject;
 }
 
 export class ServedResource {
@@ -58,12 +63,10 @@ export class ServedResource {
     return this.#bytes.serve(this.#bytes.encode(object), Number(object.metadata.resourceVersion ?? 0));
   }
 
-  /** The bytes to store; the cache is told what is in them. */
-  encode(object: KubeObject): Buffer {
+  /** The bytes to store, and for the cache what is in them. */
+  encode(object: KubeObject): EncodedObject {
     const stored = this.#conversion ? this.#conversion.toStored(object) : object;
-    const bytes = this.cache.bytes.encode(stored);
-    this.cache.expect(bytes, stored);
-    return bytes;
+    return { bytes: this.cache.bytes.encode(stored), written: new WrittenObject(stored, this.cache.index(stored)) };
   }
 
   decode(body: unknown): { readonly object: Stored; readonly problems: string[] } {

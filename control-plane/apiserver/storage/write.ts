@@ -12,7 +12,7 @@ import { isDeletedBy, planDeletion } from './deletion.ts';
 import { beginLife, continueLife, generateName, placeObject, type Stored } from '../catalogue/object-meta.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { User } from '../http/user.ts';
-import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { EncodedObject, ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from './cache/entry.ts';
 import { updateRules, type UpdatedPart } from './update-strategy.ts';
 import type { HookContext } from '../../../api/machinery/kind.ts';
@@ -121,9 +121,9 @@ export class ObjectWriter {
     }
     const reserver = this.#reservers.get(reserverKey(resource));
     const reservation = reserver && (await reserver.reserve(object, undefined, context.dryRun));
-    const stored = resource.encode(object);
-    if (context.dryRun) return { bytes: stored, outcome: 'created' };
-    const bytes = await this.#putReserved(resource, namespace, name, stored, 0, reservation);
+    const encoded = resource.encode(object);
+    if (context.dryRun) return { bytes: encoded.bytes, outcome: 'created' };
+    const bytes = await this.#putReserved(resource, namespace, name, encoded, 0, reservation);
     return { bytes, outcome: 'created' };
   }
 
@@ -222,15 +222,15 @@ export class ObjectWriter {
     if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, object, dryRun);
     const reserver = this.#reservers.get(reserverKey(resource));
     const reservation = reserver && (await reserver.reserve(object, old, dryRun));
-    const stored = resource.encode(object);
-    if (isUnchanged(resource, current, stored)) {
+    const encoded = resource.encode(object);
+    if (isUnchanged(resource, current, encoded.bytes)) {
       await reservation?.rollback();
       return { bytes: resource.serve(current.bytes), outcome: 'unchanged' };
     }
     const { namespace, name, revision } = current;
     const bytes = dryRun
-      ? resource.serve(resource.cache.bytes.serve(stored, revision))
-      : await this.#putReserved(resource, namespace, name, stored, revision, reservation);
+      ? resource.serve(resource.cache.bytes.serve(encoded.bytes, revision))
+      : await this.#putReserved(resource, namespace, name, encoded, revision, reservation);
     return { bytes, outcome: 'updated' };
   }
 
@@ -238,13 +238,13 @@ export class ObjectWriter {
     resource: ServedResource,
     namespace: string,
     name: string,
-    stored: Buffer,
+    encoded: EncodedObject,
     base: number,
     reservation: Reservation | undefined,
   ): Promise<Buffer> {
-    if (!reservation) return this.#put(resource, namespace, name, stored, base);
+    if (!reservation) return this.#put(resource, namespace, name, encoded, base);
     try {
-      const bytes = await this.#put(resource, namespace, name, stored, base);
+      const bytes = await this.#put(resource, namespace, name, encoded, base);
       await reservation.commit();
       return bytes;
     } catch (error) {
@@ -254,10 +254,17 @@ export class ObjectWriter {
     }
   }
 
-  async #put(resource: ServedResource, namespace: string, name: string, stored: Buffer, base: number): Promise<Buffer> {
+  async #put(
+    resource: ServedResource,
+    namespace: string,
+    name: string,
+    { bytes: stored, written: note }: EncodedObject,
+    base: number,
+  ): Promise<Buffer> {
     if (stored.length > MAX_STORED_BYTES && unescapedLength(stored) > MAX_STORED_BYTES)
       throw tooLarge(`Request entity too large: limit is ${MAX_STORED_BYTES}`);
-    const revision = await this.#registry.store.put(resource.storeKey(namespace, name), stored, { revision: base });
+    const key = resource.storeKey(namespace, name);
+    const revision = await this.#registry.store.put(key, stored, { revision: base, note });
     const behind = this.#registry.caughtUp(revision);
     if (behind) await behind;
     const entry = resource.cache.get(namespace, name);
@@ -274,7 +281,7 @@ export class ObjectWriter {
     if (reserver) await reserver.release(object);
     const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(deletedAt) } };
     return {
-      bytes: resource.serve(resource.cache.bytes.serve(resource.encode(last), deletedAt)),
+      bytes: resource.serve(resource.cache.bytes.serve(resource.encode(last).bytes, deletedAt)),
       outcome: 'deleted',
     };
   }

@@ -224,6 +224,28 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     t.equal(first?.events.length, before, 'no event after the abort');
   });
 
+  test(`${name}: a note goes with the event of its put, or with none`, async (t) => {
+    const { store } = await open(t);
+    const live = collect(t, store, '/n/', 0);
+    const notes = new Map<string, object>();
+    const writes = Array.from({ length: 20 }, (_, i) => {
+      const key = `/n/${i % 5}`;
+      const value = Buffer.from(`${i}`);
+      if (i % 3 === 0) return store.put(key, value);
+      const note = { i };
+      notes.set(`${i}`, note);
+      return store.put(key, value, { note });
+    });
+    const last = Math.max(...(await Promise.all(writes)));
+    await store.delete('/n/0');
+    const late = collect(t, store, '/n/', 0);
+    await eventually('both watches to have the events', () => live.revision > last && late.revision > last);
+    for (const { type, value, note } of [...live.events, ...late.events]) {
+      if (note !== undefined) t.equal(note, type === 'put' ? notes.get(value.toString()) : undefined);
+    }
+    t.equal(live.events.length, 21);
+  });
+
   test(`${name}: a watch tells of revisions without events when it is asked to`, async (t) => {
     const { store } = await open(t);
     const aside = await store.put('/aside/1', Buffer.from('x'));

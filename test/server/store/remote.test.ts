@@ -1,6 +1,7 @@
 import t, { test } from 'tap';
 import { WatchInterruptedError } from '../../../control-plane/store/store.ts';
 import { collect } from '../../support/store-events.ts';
+import { eventually } from '../../support/wait.ts';
 import { storeContract } from './contract.ts';
 import { RemoteServer, RemoteStore } from './remote-store.ts';
 
@@ -27,14 +28,14 @@ storeContract('remote', async (t, options) => {
 
 test('a watch whose connection breaks or falls silent is interrupted, and loses nothing when it is resumed', async (t) => {
   const server = new RemoteServer();
-  const store = new RemoteStore(server, 300);
+  const store = new RemoteStore(server, 1000);
   t.teardown(() => store.close());
   const events: number[] = [];
   let position = 0;
   for (let round = 0; round < 20; round++) {
     const watch = collect(t, store, '/', position);
     for (let i = 0; i < 10; i++) server.write(`/k/${i}`, Buffer.from(`${round}`), undefined);
-    while (watch.events.length <= round % 7) await new Promise((resolve) => setImmediate(resolve));
+    await eventually('some of the events', () => watch.events.length > round % 7);
     if (round % 5 > 0) server.disconnect();
     else server.isSilent = true;
     await t.rejects(watch.ended, WatchInterruptedError);
@@ -43,7 +44,7 @@ test('a watch whose connection breaks or falls silent is interrupted, and loses 
     position = watch.revision;
   }
   const rest = collect(t, store, '/', position);
-  while (rest.revision < server.revision) await new Promise((resolve) => setImmediate(resolve));
+  await eventually('the rest', () => rest.revision >= server.revision);
   events.push(...rest.events.map(({ revision }) => revision));
   t.same(
     events,

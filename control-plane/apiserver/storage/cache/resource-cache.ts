@@ -4,7 +4,7 @@
  */
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import type { StoredValue, StoreEvent } from '../../../store/store.ts';
-import { entryKey, keyPrefix, type Entry, type EntryIndex } from './entry.ts';
+import { entryKey, keyPrefix, WrittenObject, type Entry, type EntryIndex } from './entry.ts';
 import { EventWindow, type Change } from './event-window.ts';
 import { ObjectBytes } from './object-bytes.ts';
 import { OrderedEntries } from './ordered-entries.ts';
@@ -37,8 +37,6 @@ export class ResourceCache {
   readonly #ordered = new OrderedEntries<Entry>();
   readonly #listeners = new Set<ChangeListener>();
   readonly #followers: ChangeFollower[] = [];
-  /** What a write knows of the bytes that it handed to the store, so that they need not be parsed when they come back. */
-  readonly #known = new WeakMap<Buffer, EntryIndex & { readonly object: KubeObject }>();
   #window = new EventWindow(0);
   #pending: Change[] = [];
   #changedAt = 0;
@@ -86,11 +84,6 @@ export class ResourceCache {
     };
   }
 
-  /** Notes what the object looks like that `stored` is the bytes of. */
-  expect(stored: Buffer, object: KubeObject): void {
-    this.#known.set(stored, { ...this.index(object), object });
-  }
-
   /**
    * Takes in everything that exists at a revision, whatever was known before. Followers are told of what differs; listeners have
    * missed how it came to that, and so have those who resume from before.
@@ -112,20 +105,17 @@ export class ResourceCache {
   apply(key: string, event: StoreEvent): void {
     this.#changedAt = event.revision;
     if (event.type === 'put') {
-      const written = this.#known.get(event.value)?.object;
-      const change = this.#put(key, event.value, event.revision);
-      // The bytes live on in the entry; the object must not live on with them.
-      this.#known.delete(event.value);
-      this.#record(change, written);
+      const written = event.note instanceof WrittenObject ? event.note : undefined;
+      this.#record(this.#put(key, event.value, event.revision, written), written?.object);
       return;
     }
     const previous = this.#byKey.get(key);
     if (previous) this.#record(this.#remove(previous, event.revision));
   }
 
-  #put(key: string, stored: Buffer, revision: number): Change {
+  #put(key: string, stored: Buffer, revision: number, index?: EntryIndex): Change {
     const previous = this.#byKey.get(key);
-    const entry = this.entryOf(key, stored, revision);
+    const entry = this.entryOf(key, stored, revision, index);
     this.#byKey.set(key, entry);
     this.#ordered.set(entry);
     return { type: previous ? 'MODIFIED' : 'ADDED', revision, entry, previous };
@@ -166,17 +156,21 @@ export class ResourceCache {
   }
 
   /** What the cache would hold of these stored bytes. */
-  entryOf(key: string, stored: Buffer, revision: number): Entry {
+  entryOf(
+    key: string,
+    stored: Buffer,
+    revision: number,
+    index = this.index(JSON.parse(stored.toString()) as KubeObject),
+  ): Entry {
     const slash = this.#namespaced ? key.indexOf('/') : -1;
-    const known = this.#known.get(stored) ?? this.index(JSON.parse(stored.toString()) as KubeObject);
     return {
       key,
       namespace: slash < 0 ? '' : key.slice(0, slash),
       name: key.slice(slash + 1),
       bytes: this.bytes.serve(stored, revision),
       revision,
-      labels: known.labels,
-      fields: known.fields,
+      labels: index.labels,
+      fields: index.fields,
     };
   }
 }
