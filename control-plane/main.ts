@@ -18,8 +18,8 @@ import { readKubeletIdentity } from './pki/kubelet-identity.ts';
 import { writeKubeconfig } from './pki/kubeconfig.ts';
 import { serverNames } from './pki/server-names.ts';
 import type { RoleMessage, RoleOptions } from './role-thread.ts';
-import { hasStore } from './store/data-directory.ts';
-import { openEmbeddedStore } from './store/embedded.ts';
+import { hasStore } from './store/embedded/data-directory.ts';
+import { openEmbeddedStore } from './store/embedded/embedded-store.ts';
 
 /** Certificates are looked at once a day and renewed a month before their end. */
 const CERTIFICATE_CHECK_MS = 24 * 3600 * 1000;

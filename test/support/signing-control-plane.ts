@@ -13,7 +13,7 @@ import { defaultServerConfig } from '../../control-plane/config.ts';
 import type { ClusterPki } from '../../control-plane/pki/cluster-pki.ts';
 import { parseCertificateRequest } from '../../api/kinds/certificates/certificate-request.ts';
 import { signCertificateRequest } from '../../control-plane/pki/signing.ts';
-import { openEmbeddedStore } from '../../control-plane/store/embedded.ts';
+import { openEmbeddedStore } from '../../control-plane/store/embedded/embedded-store.ts';
 import { openTestPki } from './test-pki.ts';
 
 export interface ControlPlane extends AsyncDisposable {

@@ -19,7 +19,7 @@ import { serve } from '../../../control-plane/apiserver/server.ts';
 import { writeKubeconfig } from '../../../control-plane/pki/kubeconfig.ts';
 import { createAuthority, issueCertificate } from '../../../control-plane/pki/signing.ts';
 import type { KeyPair } from '../../../control-plane/pki/pem-files.ts';
-import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { startRuntime, type TestPod, type TestRuntime } from './runtime.ts';
 import type { ContainerState, Pod } from '../../../api/types/core/v1.gen.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test, type Test } from 'tap';
-import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { StoreUnavailableError, type Store } from '../../../control-plane/store/store.ts';
 import { eventually } from '../../support/wait.ts';
 import { collect } from '../../support/store-events.ts';

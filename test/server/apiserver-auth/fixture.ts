@@ -13,7 +13,7 @@ import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts
 import { createSecurity, type Security } from '../../../control-plane/apiserver/security.ts';
 import { serve } from '../../../control-plane/apiserver/server.ts';
 import type { ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
-import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { openTestPki } from '../../support/test-pki.ts';
 
 export interface Fixture {

@@ -13,7 +13,7 @@ import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts
 import type { Authenticator } from '../../../control-plane/apiserver/access/authentication/authenticator.ts';
 import type { InFlightLimits } from '../../../control-plane/apiserver/http/max-in-flight.ts';
 import { serve, type ApiServer } from '../../../control-plane/apiserver/server.ts';
-import { EmbeddedStore, openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import { EmbeddedStore, openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { openTestPki } from '../../support/test-pki.ts';
 import type { Store } from '../../../control-plane/store/store.ts';
 

@@ -3,7 +3,7 @@
  * `put|delete KEY REVISION CONTENT`, and `compacted` when the data file has been made anew. Arguments: directory, life, writers.
  */
 import { writeSync } from 'node:fs';
-import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { crashValue } from './crash-value.ts';
 
 const [path = '', life = '0', writers = '16'] = process.argv.slice(2);

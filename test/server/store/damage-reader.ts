@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { cp, open, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { StoreUnavailableError, type Store } from '../../../control-plane/store/store.ts';
 
 export type Damage =

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'tap';
-import { openEmbeddedStore } from '../../../control-plane/store/embedded.ts';
+import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import type { Damage, Outcome } from './damage-reader.ts';
 
 const run = promisify(execFile);

@@ -1,5 +1,5 @@
-import type { Logger } from '../../client/logger.ts';
-import { WatchInterruptedError, type StoreEvent, type WatchBatch } from './store.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { WatchInterruptedError, type StoreEvent, type WatchBatch } from '../store.ts';
 
 /** How many events a watcher that catches up gets at a time, so that years of history do not stall the others. */
 const CATCH_UP_EVENTS = 500;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { lockDirectory } from './directory-lock.ts';
 import { checkDataFile, FileDamagedError } from './file-check.ts';
 import { RevisionLog } from './revision-log.ts';
-import { StoreUnavailableError } from './store.ts';
+import { StoreUnavailableError } from '../store.ts';
 
 /** Says that there is a store here, and of which format; without it an emptied data file would pass for a new store. */
 const MARKER_FILE = 'format';

@@ -1,19 +1,11 @@
-import type { Logger } from '../../client/logger.ts';
+import type { Logger } from '../../../client/logger.ts';
 import { CompactionSchedule, type CompactionPolicy } from './compaction-schedule.ts';
 import { openDataDirectory, type DataDirectory } from './data-directory.ts';
-import { KeyIndex } from './key-index.ts';
-import { eventOf } from './event.ts';
-import {
-  MAX_KEY_BYTES,
-  type FileUsage,
-  type LogEntry,
-  type LogTrim,
-  type NewLogEntry,
-  type RevisionLog,
-} from './revision-log.ts';
+import { eventOf } from './log-event.ts';
+import { MAX_KEY_BYTES, type FileUsage, type NewLogEntry } from './revision-log.ts';
+import { StoredState, type Trim } from './stored-state.ts';
 import {
   CALL_LIMIT_MS,
-  CompactedError,
   ConflictError,
   StoreTimeoutError,
   StoreUnavailableError,
@@ -22,10 +14,9 @@ import {
   type ListResult,
   type Store,
   type StoredValue,
-  type StoreEvent,
   type WatchBatch,
   type WriteOptions,
-} from './store.ts';
+} from '../store.ts';
 import { WatchHub } from './watch-hub.ts';
 
 export interface EmbeddedStoreOptions {
@@ -42,10 +33,6 @@ export interface EmbeddedStoreOptions {
 
 /** Bytes of values in one commit at most, so that a flood of large writes does not become one commit of gigabytes. */
 const MAX_COMMIT_BYTES = 16 * 2 ** 20;
-/** Log entries that one commit compacts at most: about a millisecond's work, so that writers do not notice. */
-const COMPACTION_SLICE = 256;
-/** Values that a list reads before it lets others have their turn. */
-const LIST_SLICE = 256;
 const FILE_COMPACTION = { fromBytes: 64 * 2 ** 20, maxUse: 0.4 };
 /** Writes wait while a file is made anew, some 5 ms for each MB that is in use: no longer than for this much. */
 const MAX_COPY_BYTES = 256 * 2 ** 20;
@@ -57,10 +44,6 @@ interface PendingWrite extends NewLogEntry {
   readonly eventValue: Buffer;
   readonly note: object | undefined;
   readonly done: PromiseWithResolvers<number>;
-}
-
-interface Trim extends LogTrim {
-  readonly deletions: readonly LogEntry[];
 }
 
 interface Compaction {
@@ -100,21 +83,15 @@ export class EmbeddedStore implements Store {
   readonly #fileCompaction: typeof FILE_COMPACTION;
   readonly #callLimitMs: number;
   readonly #watchers: WatchHub;
-  #log: RevisionLog;
-  /** What is on disk. */
-  #index = new KeyIndex();
-  #revision = 0;
-  #compactedRevision = 0;
+  readonly #state: StoredState;
   /** The latest writes that are not on disk yet, by key. */
   readonly #pending = new Map<string, PendingWrite>();
   #queue: PendingWrite[] = [];
-  #lastAssigned = 0;
+  #lastAssigned: number;
   #compaction: Compaction | undefined;
   #busy = false;
   #worked: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
-  /** Lists that are being read: compaction stays behind the revisions they show, and the files are closed after them. */
-  readonly #lists = new Set<{ readonly at: number; readonly items: Promise<StoredValue[]> }>();
   /** Set while writes fail. */
   #failure: { readonly error: StoreUnavailableError; readonly retryAt: number } | undefined;
   #commits = 0;
@@ -124,33 +101,37 @@ export class EmbeddedStore implements Store {
   constructor(directory: DataDirectory, options: EmbeddedStoreOptions) {
     this.#directory = directory;
     this.#logger = options.logger;
-    this.#log = directory.log;
+    this.#state = new StoredState(directory.log);
+    this.#lastAssigned = this.#state.revision;
     this.#fileCompaction = options.fileCompaction ?? FILE_COMPACTION;
     this.#callLimitMs = options.callLimitMs ?? CALL_LIMIT_MS;
-    this.#load();
-    this.#watchers = new WatchHub(this.#revision, (from, to, prefix) => this.#eventsOf(from, to, prefix), this.#logger);
+    this.#watchers = new WatchHub(
+      this.#state.revision,
+      (from, to, prefix) => this.#state.eventsOf(from, to, prefix),
+      this.#logger,
+    );
     if (options.compaction !== false) {
       this.#schedule = new CompactionSchedule(
         options.compaction ?? {},
         (revision) => this.compact(revision),
         (error) => this.#logger?.warn({ err: error }, 'failed to compact history, retrying later'),
       );
-      this.#schedule.wrote(this.#revision, this.#compactedRevision);
+      this.#schedule.wrote(this.#state.revision, this.#state.compactedRevision);
     }
   }
 
   /** The latest revision that is on disk. */
   get revision(): number {
-    return this.#revision;
+    return this.#state.revision;
   }
 
   latestRevision(): number {
-    return this.#revision;
+    return this.#state.revision;
   }
 
   /** The oldest revision that can still be listed or watched from. */
   get compactedRevision(): number {
-    return this.#compactedRevision;
+    return this.#state.compactedRevision;
   }
 
   /** How many commits there have been since the store was opened: a commit is a flush. */
@@ -166,42 +147,13 @@ export class EmbeddedStore implements Store {
   async get(key: string, { signal }: CallOptions = {}): Promise<StoredValue | undefined> {
     this.#mustBeOpen();
     signal?.throwIfAborted();
-    const entry = this.#index.get(key);
-    if (!entry || entry.deleted) return undefined;
-    return { key, revision: entry.revision, value: this.#valueOf(entry.revision) };
+    return this.#state.get(key);
   }
 
   async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
     this.#mustBeOpen();
     options.signal?.throwIfAborted();
-    const at = options.revision ?? this.#revision;
-    if (at < this.#compactedRevision) throw new CompactedError(at, this.#compactedRevision);
-    const { limit = Infinity } = options;
-    const countNow = options.count && at >= this.#revision;
-    const wanted: { readonly key: string; readonly revision: number }[] = [];
-    let more = false;
-    let counted = 0;
-    for (const entry of this.#index.under(prefix, options.after)) {
-      const revision = this.#log.revisionAt(entry, at);
-      if (revision === 0) continue;
-      if (wanted.length < limit) {
-        wanted.push({ key: entry.key, revision });
-        continue;
-      }
-      more = true;
-      if (!options.count || countNow) break;
-      counted++;
-    }
-    const last = wanted.at(-1)?.key ?? options.after ?? prefix;
-    const remaining = more && countNow ? this.#index.countLive(prefix, last) : counted;
-    const revision = Math.min(at, this.#revision);
-    const reading = { at, items: this.#readAll(wanted, options.signal) };
-    this.#lists.add(reading);
-    try {
-      return { items: await reading.items, revision, more, ...(options.count && { remaining }) };
-    } finally {
-      this.#lists.delete(reading);
-    }
+    return this.#state.list(prefix, options);
   }
 
   put(key: string, value: Buffer, options?: WriteOptions): Promise<number> {
@@ -219,7 +171,7 @@ export class EmbeddedStore implements Store {
     { signal }: CallOptions = {},
   ): Promise<void> {
     this.#mustBeOpen();
-    if (afterRevision < this.#compactedRevision) throw new CompactedError(afterRevision, this.#compactedRevision);
+    this.#state.mustHaveSince(afterRevision);
     await this.#watchers.watch(prefix, afterRevision, onBatch, signal);
   }
 
@@ -230,9 +182,9 @@ export class EmbeddedStore implements Store {
   /** A revision that does not exist yet is refused with a RangeError; one that is compacted already is fine. */
   async compact(revision: number, { signal }: CallOptions = {}): Promise<void> {
     this.#mustBeOpen();
-    if (revision > this.#revision)
-      throw new RangeError(`revision ${revision} is in the future; the latest is ${this.#revision}`);
-    while (this.#compactedRevision < revision) {
+    if (revision > this.#state.revision)
+      throw new RangeError(`revision ${revision} is in the future; the latest is ${this.#state.revision}`);
+    while (this.#state.compactedRevision < revision) {
       this.#mustBeOpen();
       this.#compaction ??= { target: revision, done: Promise.withResolvers() };
       const current = this.#compaction;
@@ -249,8 +201,8 @@ export class EmbeddedStore implements Store {
     this.#schedule?.stop();
     await this.#worked;
     this.#watchers.close();
-    await Promise.allSettled([...this.#lists].map((list) => list.items));
-    await this.#directory.close(this.#log);
+    await this.#state.listsRead();
+    await this.#directory.close(this.#state.log);
   }
 
   /** Everything up to the queue happens in the caller's turn: this is what makes concurrent compare-and-writes exact. */
@@ -268,16 +220,16 @@ export class EmbeddedStore implements Store {
     const pending = this.#pending.get(key);
     const previous = pending
       ? { revision: pending.revision, deleted: pending.type === 'delete' }
-      : this.#index.get(key);
+      : this.#state.entry(key);
     const current = previous && !previous.deleted ? previous.revision : 0;
     if ((expected !== undefined && expected !== current) || (type === 'delete' && current === 0)) {
       // What stands in the way may itself not be on disk: then this is a conflict only if it gets there.
       if (pending) await unlessAborted(pending.done.promise, signal);
-      if (current === 0) throw new ConflictError(key, undefined, this.#revision);
-      const value = pending?.value ?? this.#valueOf(current);
-      throw new ConflictError(key, { key, revision: current, value }, this.#revision);
+      if (current === 0) throw new ConflictError(key, undefined, this.#state.revision);
+      const value = pending?.value ?? this.#state.valueOf(current);
+      throw new ConflictError(key, { key, revision: current, value }, this.#state.revision);
     }
-    const eventValue = value ?? pending?.value ?? this.#valueOf(current);
+    const eventValue = value ?? pending?.value ?? this.#state.valueOf(current);
     const write: PendingWrite = {
       revision: ++this.#lastAssigned,
       type,
@@ -329,7 +281,7 @@ export class EmbeddedStore implements Store {
   async #commitInTime(batch: readonly PendingWrite[], trim: Trim | undefined): Promise<void> {
     const overdue = setInterval(() => this.#overdue(batch), this.#callLimitMs);
     try {
-      await this.#log.commit(batch, trim);
+      await this.#state.log.commit(batch, trim);
     } finally {
       clearInterval(overdue);
     }
@@ -364,34 +316,31 @@ export class EmbeddedStore implements Store {
       this.#failure = undefined;
       this.#logger?.info({ path: this.#directory.path }, 'store is writable again');
     }
-    for (const { key, revision } of trim?.deletions ?? []) this.#index.forgetDeleted(key, revision);
-    if (this.#compaction && this.#compactedRevision >= this.#compaction.target) {
+    this.#state.committed(batch, trim);
+    if (this.#compaction && this.#state.compactedRevision >= this.#compaction.target) {
       this.#compaction.done.resolve();
       this.#compaction = undefined;
-      this.#wasteful = isWasteful(this.#log.usage, this.#fileCompaction);
+      this.#wasteful = isWasteful(this.#state.log.usage, this.#fileCompaction);
     }
     if (batch.length === 0) return;
-    for (const write of batch) {
-      this.#index.set(write.key, write.revision, write.type === 'delete');
-      if (this.#pending.get(write.key) === write) this.#pending.delete(write.key);
-      this.#revision = write.revision;
-    }
+    for (const write of batch) if (this.#pending.get(write.key) === write) this.#pending.delete(write.key);
     for (const write of batch) write.done.resolve(write.revision);
     const events = this.#watchers.any
-      ? batch.map((write) => eventOf(write, write.eventValue, this.#valueOf, write.note))
+      ? batch.map((write) => eventOf(write, write.eventValue, this.#state.valueOf, write.note))
       : [];
-    this.#watchers.publish(events, this.#revision);
-    this.#schedule?.wrote(this.#revision, this.#compactedRevision);
+    this.#watchers.publish(events, this.#state.revision);
+    this.#schedule?.wrote(this.#state.revision, this.#state.compactedRevision);
   }
 
   async #compactFile(): Promise<void> {
     this.#wasteful = false;
-    const before = this.#log;
+    const before = this.#state.log;
     try {
       const { bytes } = before.usage;
-      this.#log = await this.#directory.compact(before);
+      const log = await this.#directory.compact(before);
+      this.#state.moveTo(log);
       await before.close();
-      this.#logger?.info({ path: this.#directory.path, bytes, now: this.#log.usage.bytes }, 'store file compacted');
+      this.#logger?.info({ path: this.#directory.path, bytes, now: log.usage.bytes }, 'store file compacted');
     } catch (error) {
       this.#logger?.warn({ err: error, path: this.#directory.path }, 'failed to compact store file');
     }
@@ -417,8 +366,8 @@ export class EmbeddedStore implements Store {
   async #commitFailed(batch: readonly PendingWrite[], cause: unknown): Promise<void> {
     const error = this.#failing(this.#directory.failure(cause), cause, RETRY_AFTER_MS);
     try {
-      this.#log.probe();
-      this.#compactedRevision = this.#log.compactedRevision;
+      this.#state.log.probe();
+      this.#state.trimFailed();
     } catch (probeError) {
       // LMDB refuses everything once it could not undo a commit: what is on disk has to be read afresh.
       this.#logger?.warn({ err: probeError, path: this.#directory.path }, 'reopening store');
@@ -428,16 +377,17 @@ export class EmbeddedStore implements Store {
   }
 
   async #reopen(): Promise<void> {
-    const before = this.#revision;
+    const before = this.#state.revision;
     try {
-      this.#log = await this.#directory.reopen(this.#log);
-      this.#load();
+      this.#state.reload(await this.#directory.reopen(this.#state.log));
+      this.#lastAssigned = this.#state.revision;
     } catch (error) {
       this.#logger?.error({ err: error, path: this.#directory.path }, 'failed to reopen store');
       return;
     }
     // A commit that failed on its very last step may be there after all; then it is there for everyone.
-    this.#watchers.publish([...this.#eventsOf(before + 1, this.#revision, '')], this.#revision);
+    const { revision } = this.#state;
+    this.#watchers.publish([...this.#state.eventsOf(before + 1, revision, '')], revision);
   }
 
   #rejectAll(error: StoreUnavailableError, batch: readonly PendingWrite[] = []): void {
@@ -451,76 +401,22 @@ export class EmbeddedStore implements Store {
     this.#queue = [];
     this.#pending.clear();
     for (const write of begun) this.#pending.set(write.key, write);
-    this.#lastAssigned = begun.at(-1)?.revision ?? this.#revision;
+    this.#lastAssigned = begun.at(-1)?.revision ?? this.#state.revision;
     this.#compaction?.done.reject(error);
     this.#compaction = undefined;
     for (const write of queued) write.done.reject(error);
   }
 
-  /** What the next commit compacts, if anything: the superseded part of the next entries of the log. */
   #nextTrim(): Trim | undefined {
     if (!this.#compaction) return undefined;
-    const from = this.#compactedRevision + 1;
-    const slice = Math.min(this.#compactedRevision + COMPACTION_SLICE, this.#compaction.target);
-    const to = Math.min(slice, this.#watchers.lowestCatchUp, ...[...this.#lists].map((list) => list.at));
-    if (to < from) return undefined;
-    const revisions: number[] = [];
-    const deletions: LogEntry[] = [];
     try {
-      for (const entry of this.#log.entries(from, to)) {
-        if (entry.previousRevision > 0) revisions.push(entry.previousRevision);
-        if (entry.type === 'delete') {
-          revisions.push(entry.revision);
-          deletions.push(entry);
-        }
-      }
+      return this.#state.nextTrim(this.#compaction.target, this.#watchers.lowestCatchUp);
     } catch (error) {
       this.#compaction.done.reject(error);
       this.#compaction = undefined;
       return undefined;
     }
-    // From now on nobody may start reading what this commit takes away.
-    this.#compactedRevision = to;
-    return { compactedRevision: to, revisions, deletions };
   }
-
-  #load(): void {
-    this.#index = new KeyIndex();
-    this.#compactedRevision = this.#log.compactedRevision;
-    this.#revision = this.#log.lastRevision;
-    this.#lastAssigned = this.#revision;
-    for (const entry of this.#log.entries(1, this.#revision)) {
-      this.#index.set(entry.key, entry.revision, entry.type === 'delete');
-    }
-  }
-
-  async #readAll(
-    wanted: readonly { readonly key: string; readonly revision: number }[],
-    signal: AbortSignal | undefined,
-  ): Promise<StoredValue[]> {
-    const items: StoredValue[] = [];
-    for (const { key, revision } of wanted) {
-      items.push({ key, revision, value: this.#valueOf(revision) });
-      if (items.length % LIST_SLICE > 0) continue;
-      await nextTurn();
-      signal?.throwIfAborted();
-    }
-    return items;
-  }
-
-  *#eventsOf(from: number, to: number, prefix: string): Generator<StoreEvent> {
-    for (const entry of this.#log.entries(from, to)) {
-      if (!entry.key.startsWith(prefix)) continue;
-      const value = this.#valueOf(entry.type === 'put' ? entry.revision : entry.previousRevision);
-      yield eventOf(entry, value, this.#valueOf);
-    }
-  }
-
-  readonly #valueOf = (revision: number): Buffer => {
-    const value = this.#log.value(revision);
-    if (!value) throw new CompactedError(revision, this.#compactedRevision);
-    return value;
-  };
 
   #mustBeOpen(): void {
     if (this.#closed) throw new StoreUnavailableError(`the store in ${this.#directory.path} is closed`);

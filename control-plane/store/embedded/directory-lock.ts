@@ -6,8 +6,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, open, readdir, readlink, type FileHandle } from 'node:fs/promises';
-import { DeadlineError, withDeadline } from '../../client/deadline.ts';
-import { StoreUnavailableError } from './store.ts';
+import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
+import { StoreUnavailableError } from '../store.ts';
 
 /** It does not wait for a lock; what takes longer is a file system that does not answer. */
 const LOCK_LIMIT_MS = 10_000;

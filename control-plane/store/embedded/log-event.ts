@@ -1,5 +1,5 @@
 import type { LogEntry, NewLogEntry } from './revision-log.ts';
-import type { StoreEvent } from './store.ts';
+import type { StoreEvent } from '../store.ts';
 
 /**
  * The event of a log entry. `value` is the one written, or for a delete the one that it took away; `valueOf` reads the value

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { open, type Database, type RootDatabase } from 'lmdb';
-import { StoreUnavailableError } from './store.ts';
+import { StoreUnavailableError } from '../store.ts';
 
 /** One write, as the log keeps it. */
 export interface LogEntry {
