@@ -28,7 +28,10 @@ export interface AdmissionOptions {
   readonly allowPrivileged: boolean;
 }
 
-/** Admission, in upstream's order: every `mutate` in this order, then every `validate`. */
+/**
+ * Admission, in upstream's order (`pkg/kubeapiserver/options/plugins.go`, `AllOrderedPlugins`): every `mutate` in this order, then
+ * every `validate`. What upstream checks outside of plugins, before a write, stands at the end.
+ */
 export const admissionPlugins = ({
   api,
   authorizer,
@@ -40,8 +43,8 @@ export const admissionPlugins = ({
 }: AdmissionOptions): AdmissionPlugin[] => [
   namespaceLifecycle(api),
   limitRanger(api),
-  nodeRestriction(api, graph, authorizer),
   serviceAccount(accounts),
+  nodeRestriction(api, graph, authorizer),
   taintNodesByCondition,
   priority(api),
   defaultTolerationSeconds,

@@ -267,3 +267,24 @@ test('certificate requests are approved by who may, and make no administrators',
   t.ok(await approve());
   t.ok(await admin.create(nodes, { metadata: { name: 'by-admin' } }));
 });
+
+test("plugins are asked in upstream's order", async (t) => {
+  const { security } = await startServer(t);
+  t.strictSame(
+    security.admission.map(({ name }) => name),
+    [
+      'NamespaceLifecycle',
+      'LimitRanger',
+      'ServiceAccount',
+      'NodeRestriction',
+      'TaintNodesByCondition',
+      'Priority',
+      'DefaultTolerationSeconds',
+      'RuntimeClass',
+      'CertificateApproval',
+      'CertificateSigning',
+      'CertificateSubjectRestriction',
+      'RBACEscalation',
+    ],
+  );
+});

@@ -124,6 +124,7 @@ test('a node writes about itself and its pods alone', async (t) => {
   const fixture = await startServer(t);
   const { core } = fixture;
   await createAll(core, namespaces, { metadata: { name: 'apps' } });
+  await createAll(core, serviceAccounts, { metadata: { namespace: 'apps', name: 'default' } });
   await createAll(core, pods, runningOn('a', 'mine'), runningOn('b', 'theirs'));
   const a = await nodeClient(fixture, 'a');
   const says = async (call: Promise<unknown>) => (await refusal(call)).message;
@@ -177,17 +178,21 @@ test('a node writes about itself and its pods alone', async (t) => {
   t.match(await mirror({ nodeName: 'b' }), 'can only create pods with spec.nodeName set to itself');
   t.match(await mirror({}, { ownerReferences: [] }), 'with an owner reference set to itself');
   const references: [spec: object, resource: string][] = [
-    [{ serviceAccountName: 'web' }, 'serviceaccounts'],
-    [{ volumes: [{ name: 'v', secret: { secretName: 's' } }] }, 'secrets'],
     [{ resourceClaims: [{ name: 'c', resourceClaimName: 'c' }] }, 'resourceclaims'],
-    [
-      { volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] },
-      'serviceaccounts (via projected volumes)',
-    ],
     [{ volumes: [{ name: 'v', csi: { driver: 'd' } }] }, 'csidrivers (via CSI volumes)'],
+    [{ volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] }, 'persistentvolumeclaims'],
   ];
   for (const [spec, resource] of references)
     t.match(await mirror(spec), `node "a" can not create pods that reference ${resource}`);
+  const notForMirrorPods: [spec: object, refusal: string][] = [
+    [{ serviceAccountName: 'web' }, 'may not reference service accounts'],
+    [{ volumes: [{ name: 'v', secret: { secretName: 's' } }] }, 'may not reference secrets'],
+    [
+      { volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] },
+      'may not use ServiceAccountToken volume projections',
+    ],
+  ];
+  for (const [spec, refusal] of notForMirrorPods) t.match(await mirror(spec), `a mirror pod ${refusal}`);
   t.equal(await mirror({}), 'it was allowed');
 
   const request = (commonName: string): Promise<string> => {
