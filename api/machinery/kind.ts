@@ -73,21 +73,64 @@ export interface StoredSubresource<T> {
   readonly kind?: undefined;
 }
 
-/** Served in a way of its own; the api-server has a handler for each (`verbs/subresources.ts`, its actions and connectors). */
-export interface ServedSubresource {
-  readonly name: 'attach' | 'binding' | 'eviction' | 'exec' | 'log' | 'portforward' | 'proxy' | 'scale' | 'token';
+/** A create whose body is of a kind of its own, and which stores no object of that kind: `binding`, `eviction`, `token`. */
+export interface ActionSubresource {
+  readonly name: 'binding' | 'eviction' | 'token';
   readonly verbs: readonly SubresourceVerb[];
-  /** The kind that travels, where it is not the parent's: Scale, Binding, Eviction, TokenRequest. */
-  readonly group?: string;
-  readonly version?: string;
-  readonly kind?: string;
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly body: Kind;
 }
 
+/** A connection to what the object stands for: `exec`, `proxy`. Admission is asked about its options, as operation CONNECT. */
+export interface ConnectSubresource {
+  readonly name: 'attach' | 'exec' | 'portforward' | 'proxy';
+  readonly verbs: readonly SubresourceVerb[];
+  readonly group: string;
+  readonly version: string;
+  /** Of the options: PodExecOptions. */
+  readonly kind: string;
+  /**
+   * Reads the options. `path` is what follows the subresource in the URL, percent-encoded as it came. Throws a 400 StatusError for
+   * values that are not of the field's type.
+   */
+  readOptions(query: URLSearchParams, path: string): KubeObject;
+  /**
+   * Whether the connection takes the right to `create`, whatever the method: a WebSocket comes as a GET, and who may read is not to
+   * run commands. Upstream's `AuthorizePodWebsocketUpgradeCreatePermission`.
+   */
+  takesCreate(options: KubeObject): boolean;
+}
+
+/** Served in ways of their own: the number of replicas as a Scale, and what a container has written. */
+export type ServedSubresource =
+  | {
+      readonly name: 'scale';
+      readonly verbs: readonly SubresourceVerb[];
+      readonly group: 'autoscaling';
+      readonly version: 'v1';
+      readonly kind: 'Scale';
+    }
+  | {
+      readonly name: 'log';
+      readonly verbs: readonly SubresourceVerb[];
+      readonly group?: undefined;
+      readonly version?: undefined;
+      readonly kind?: undefined;
+    };
+
 /** There are no others: what nobody serves is not announced, and what has no rules is never updated as a whole object. */
-export type Subresource<T> = StoredSubresource<T> | ServedSubresource;
+export type Subresource<T> = StoredSubresource<T> | ActionSubresource | ConnectSubresource | ServedSubresource;
 
 export const isStoredSubresource = <T>(subresource: Subresource<T>): subresource is StoredSubresource<T> =>
   'update' in subresource;
+
+export const isActionSubresource = <T>(subresource: Subresource<T>): subresource is ActionSubresource =>
+  'body' in subresource;
+
+export const isConnectSubresource = <T>(subresource: Subresource<T>): subresource is ConnectSubresource =>
+  'readOptions' in subresource;
 
 /**
  * One kind. The hooks are pure functions over decoded objects (of the schema's static type); they run in this order:
@@ -110,6 +153,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** From parsed JSON; most callers want `decodeObject` around it. Throws DecodeError. */
   readonly decode: Decoder<T>;
   readonly verbs: readonly Verb[];
+  /** False for kinds whose `create` is answered and stores nothing (reviews, Binding): the api-server has an action for each. */
+  readonly persisted: boolean;
   readonly subresources: readonly Subresource<T>[];
   readonly columns: readonly Column<T>[];
   /** Fields beyond `metadata.name` and `metadata.namespace` that field selectors may name. */
@@ -143,6 +188,7 @@ type Defaulted =
   | 'shortNames'
   | 'categories'
   | 'verbs'
+  | 'persisted'
   | 'subresources'
   | 'columns'
   | 'selectableFields'

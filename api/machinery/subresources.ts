@@ -1,4 +1,4 @@
-import type { KubeObject, StoredSubresource, UpdateRules } from './kind.ts';
+import type { ActionSubresource, Kind, KubeObject, StoredSubresource, UpdateRules } from './kind.ts';
 
 type WithStatus = KubeObject & { status?: unknown };
 
@@ -18,4 +18,14 @@ export const statusSubresource = <T extends WithStatus>(
     validate: () => [],
     ...rules,
   },
+});
+
+/** A create of `body` at an object: `actionSubresource('eviction', evictions)`. */
+export const actionSubresource = (name: ActionSubresource['name'], body: Kind): ActionSubresource => ({
+  name,
+  verbs: ['create'],
+  group: body.group,
+  version: body.version,
+  kind: body.kind,
+  body,
 });

@@ -8,7 +8,7 @@ import type { Store } from '../store/store.ts';
 import { advertisedAddress } from './bootstrap/advertised-address.ts';
 import { bootstrapCluster } from './bootstrap/system-objects.ts';
 import { openCore } from './core.ts';
-import { createNodeConnectors } from './nodes/connectors.ts';
+import { createNodeHandlers } from './nodes/connectors.ts';
 import { createSecurity } from './security.ts';
 import { serve, type ApiServer } from './server.ts';
 
@@ -66,10 +66,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     authenticators: [security.authenticator],
     authorizer: security.authorizer,
     admission: security.admission,
-    actions: {
-      actions: security.actions,
-      connectors: createNodeConnectors({ api, authorizer: security.authorizer, identity: kubeletIdentity }),
-    },
+    handlers: { actions: security.actions, ...createNodeHandlers({ api, identity: kubeletIdentity }) },
     documents: security.documents,
     tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
     address: config.bindAddress,

@@ -1,35 +1,34 @@
-/** From a request to the handler of it: authentication, authorization, then the verb on the resource. */
-import { groupResource } from '../../api/machinery/define-kind.ts';
-import type { Kind } from '../../api/machinery/kind.ts';
+/** From a request to the handler of it. The stages before that are the pipeline's (`admission/pipeline.ts`). */
+import {
+  isActionSubresource,
+  isConnectSubresource,
+  isStoredSubresource,
+  type Kind,
+  type KubeObject,
+  type Subresource,
+} from '../../api/machinery/kind.ts';
 import { validatePathSegmentName } from '../../api/machinery/names.ts';
 import { badRequest, methodNotAllowed, noSuchPath } from '../../api/machinery/status-error.ts';
-import type { Actions, Connector } from './http/action.ts';
-import { authenticate, authorize, type Gate } from './access/gate.ts';
-import type { ConnectionCredentials } from './access/credentials.ts';
-import type { Exchange, PathHandler } from './http/exchange.ts';
-import type { ListServer } from './verbs/list.ts';
-import type { MaxInFlight } from './http/max-in-flight.ts';
-import { negotiate } from './http/negotiate.ts';
-import type { ObjectHandlers } from './verbs/object-handlers.ts';
+import type { AuthorizedRequest, Pipeline } from './admission/pipeline.ts';
 import type { Registry } from './catalogue/registry.ts';
-import type { RequestInfo } from './http/request-info.ts';
 import type { ServedResource } from './catalogue/served-resource.ts';
-import type { Subresources } from './verbs/subresources.ts';
-import type { WatchServer } from './verbs/watch.ts';
+import type { Exchange, PathHandler } from './http/exchange.ts';
+import { negotiate } from './http/negotiate.ts';
+import type { RequestInfo } from './http/request-info.ts';
+import { act } from './verbs/act.ts';
+import { handlerKey, type Connector, type Handlers, type VerbHandler, type VerbHandlers } from './verbs/handlers.ts';
 
 /** What may be done to all namespaces at once. */
 const COLLECTION_VERBS = new Set(['list', 'watch']);
+/** What takes the name of an object; without one, a delete is a deletecollection and a get a list. */
+const NAMED_VERBS = new Set(['update', 'patch']);
 
 export interface RouterParts {
   readonly registry: Registry;
-  readonly gate: Gate;
-  readonly credentials: ConnectionCredentials;
-  readonly inFlight: MaxInFlight;
-  readonly objects: ObjectHandlers;
-  readonly lists: ListServer;
-  readonly watches: WatchServer;
-  readonly subresources: Subresources;
-  readonly actions: Actions;
+  readonly pipeline: Pipeline;
+  readonly verbs: VerbHandlers;
+  readonly scale: VerbHandler;
+  readonly handlers: Handlers;
   readonly paths: readonly PathHandler[];
 }
 
@@ -40,104 +39,115 @@ export class Router {
     this.#parts = parts;
   }
 
-  /** Synchronous as far as it can be: most reads are answered without a turn of the event loop. */
   route(exchange: Exchange): void | Promise<void> {
     const { group, version, resource } = exchange.info;
     if (exchange.info.isResource) exchange.resource = this.#parts.registry.find(group, version, resource);
-    const user = authenticate(this.#parts.gate, this.#parts.credentials.of(exchange.request));
-    if (user instanceof Promise) {
-      return user.then((known) => {
-        exchange.user = known;
-        return this.#authorized(exchange);
-      });
-    }
-    exchange.user = user;
-    return this.#authorized(exchange);
+    return this.#parts.pipeline.run(exchange, this.#serve);
   }
 
-  /** What takes the request over, after authentication and authorization; undefined when it is none of a connector's. */
-  connectorFor(info: RequestInfo): Connector | undefined {
+  /** Whether a request with this method and path may take its connection for another protocol. */
+  upgrades(info: RequestInfo): boolean {
     const resource = this.#parts.registry.find(info.group, info.version, info.resource);
-    if (!resource || !isPlaced(resource.kind, info)) return undefined;
-    const connector = this.#connectorOf(resource, info);
-    return connector?.methods.has(info.method) ? connector : undefined;
+    if (!resource || !isPlaced(resource.kind, info)) return false;
+    return this.#doorOf(resource.kind, info)?.methods.has(info.method) ?? false;
   }
 
-  #connectorOf({ kind }: ServedResource, { verbInPath, name, subresource, rest }: RequestInfo): Connector | undefined {
-    if (name === '' || subresource === '' || verbInPath) return undefined;
-    const connector = this.#parts.actions.connectors.get(`${groupResource(kind)}/${subresource}`);
-    return connector && (connector.takesPath || isEmptyPath(rest)) ? connector : undefined;
+  readonly #serve = (request: AuthorizedRequest): void | Promise<void> =>
+    request.info.isResource ? this.#serveResource(request) : this.#servePath(request);
+
+  async #servePath(request: AuthorizedRequest): Promise<void> {
+    for (const handler of this.#parts.paths) if (await handler(request)) return;
+    sendNotFoundPage(request);
   }
 
-  #authorized(exchange: Exchange): void | Promise<void> {
-    exchange.user = authorize(this.#parts.gate, exchange.user, exchange.info, exchange.request);
-    return this.#parts.inFlight.run(exchange, this.#serve);
-  }
-
-  readonly #serve = (exchange: Exchange): void | Promise<void> =>
-    exchange.info.isResource ? this.#serveResource(exchange) : this.#servePath(exchange);
-
-  async #servePath(exchange: Exchange): Promise<void> {
-    for (const handler of this.#parts.paths) if (await handler(exchange)) return;
-    sendNotFoundPage(exchange);
-  }
-
-  #serveResource(exchange: Exchange): void | Promise<void> {
-    const { info, resource } = exchange;
+  #serveResource(request: AuthorizedRequest): void | Promise<void> {
+    const { info, resource } = request;
     if (!resource) {
       if (this.#parts.registry.hasGroupVersion(info.group, info.version)) throw noSuchPath();
-      return this.#servePath(exchange);
+      return this.#servePath(request);
     }
-    if (!isPlaced(resource.kind, info)) {
-      throw resource.kind.namespaced && !info.name && !info.subresource ? methodNotAllowed() : noSuchPath();
+    const { kind } = resource;
+    if (!isPlaced(kind, info)) {
+      throw kind.namespaced && !info.name && !info.subresource ? methodNotAllowed() : noSuchPath();
     }
-    if (!resource.kind.namespaced) exchange.namespace = '';
+    if (!kind.namespaced) request.namespace = '';
     requireName(info);
-    if (resource.kind.deprecation) exchange.warn(resource.kind.deprecation);
-    const connector = this.#connectorOf(resource, info);
-    if (connector) {
-      if (!connector.methods.has(info.method)) throw methodNotAllowed();
-      return connector.serve(exchange.request, exchange.response, info, exchange.user);
+    if (kind.deprecation) request.warn(kind.deprecation);
+    const door = this.#doorOf(kind, info);
+    if (door) {
+      if (!door.methods.has(info.method)) throw methodNotAllowed();
+      return door.open(request);
     }
-    requireRoute(resource, info);
-    exchange.accepted = negotiate(exchange.header('accept'));
-    if (info.subresource) return this.#parts.subresources.serve(exchange, resource);
-    return this.#serveVerb(exchange, resource);
+    requireRoute(kind, info);
+    request.accepted = negotiate(request.header('accept'));
+    return info.subresource ? this.#servePart(request, resource) : this.#serveVerb(request, resource);
   }
 
-  #serveVerb(exchange: Exchange, resource: ServedResource): void | Promise<void> {
-    const { objects, lists, watches, subresources } = this.#parts;
-    const { verb, name } = exchange.info;
-    const { kind } = resource;
-    if (verb === 'create' && name) throw methodNotAllowed();
-    const action = this.#parts.actions.actions.get(groupResource(kind));
-    if (action && verb === 'create') return subresources.act(exchange, resource, action);
-    if (kind.kind === 'Binding' && verb === 'create') return subresources.bind(exchange, resource);
-    if (!kind.verbs.some((known) => known === verb)) throw methodNotAllowed();
-    switch (verb) {
-      case 'get':
-        return objects.get(exchange, resource);
-      case 'list':
-        return lists.serve(exchange, resource);
-      case 'watch':
-        return watches.serve(exchange, resource);
-      case 'create':
-        return objects.create(exchange, resource);
-      case 'update':
-        if (!name) throw methodNotAllowed();
-        return objects.update(exchange, resource);
-      case 'patch':
-        if (!name) throw methodNotAllowed();
-        return objects.patch(exchange, resource);
-      case 'delete':
-        return objects.delete(exchange, resource);
-      case 'deletecollection':
-        return objects.deleteCollection(exchange, resource);
-      default:
-        throw methodNotAllowed();
+  /** What keeps the request for as long as it likes; undefined when none of them serves the path. */
+  #doorOf(kind: Kind, { verbInPath, name, subresource, rest }: RequestInfo): Door | undefined {
+    if (name === '' || subresource === '' || verbInPath) return undefined;
+    const known = kind.subresources.find((one) => one.name === subresource);
+    const door = known && this.#door(kind, known);
+    return door && (door.takesPath || isEmptyPath(rest)) ? door : undefined;
+  }
+
+  #door(kind: Kind, subresource: Subresource<KubeObject>): Door | undefined {
+    const { pipeline, handlers } = this.#parts;
+    const key = handlerKey(kind, subresource.name);
+    if (isConnectSubresource(subresource)) {
+      const connector = handlers.connectors.get(key);
+      return connector && doorTo(connector, (request) => pipeline.admitConnect(request, kind, subresource));
     }
+    const stream = handlers.streams.get(key);
+    return stream && doorTo(stream, (request) => request);
+  }
+
+  #serveVerb(request: AuthorizedRequest, resource: ServedResource): void | Promise<void> {
+    const { verb, name } = request.info;
+    const { kind } = resource;
+    const known = kind.verbs.find((one) => one === verb);
+    if (!known || (known === 'create' ? name : NAMED_VERBS.has(known) && !name)) throw methodNotAllowed();
+    if (!kind.persisted) return this.#act(request, kind, kind);
+    return this.#parts.verbs[known](request, resource);
+  }
+
+  #servePart(request: AuthorizedRequest, resource: ServedResource): void | Promise<void> {
+    const { verb, subresource } = request.info;
+    const { kind } = resource;
+    const part = kind.subresources.find(({ name }) => name === subresource);
+    if (!part) throw noSuchPath();
+    if (!part.verbs.some((allowed) => allowed === verb)) throw methodNotAllowed();
+    if (isActionSubresource(part)) return this.#act(request, kind, part.body, part.name);
+    if (isStoredSubresource(part)) {
+      if (verb !== 'get' && verb !== 'update' && verb !== 'patch') throw methodNotAllowed();
+      return this.#parts.verbs[verb](request, resource, part);
+    }
+    if (part.name === 'scale') return this.#parts.scale(request, resource);
+    // Nothing leads to a node here: `#doorOf` would have found it.
+    throw noSuchPath();
+  }
+
+  #act(request: AuthorizedRequest, kind: Kind, bodyKind: Kind, subresource?: string): Promise<void> {
+    const { pipeline, handlers } = this.#parts;
+    const action = handlers.actions.get(handlerKey(kind, subresource));
+    if (!action) throw noSuchPath();
+    return act(pipeline, request, kind, bodyKind, action);
   }
 }
+
+/** A connector, behind the stages that its requests pass. */
+interface Door extends Pick<Connector, 'methods' | 'takesPath'> {
+  readonly open: (request: AuthorizedRequest) => Promise<void>;
+}
+
+const doorTo = <R>(connector: Connector<R>, admit: (request: AuthorizedRequest) => R | Promise<R>): Door => ({
+  methods: connector.methods,
+  takesPath: connector.takesPath,
+  open: async (request) => {
+    const admitted = await admit(request);
+    await (request.upgrade ? connector.upgrade(admitted, request.upgrade) : connector.serve(admitted));
+  },
+});
 
 /**
  * Kinds of the cluster are not found in namespaces (a namespace is in itself), nor single objects of namespaced kinds outside of
@@ -149,11 +159,10 @@ function isPlaced({ namespaced, plural }: Kind, { namespace, name, subresource, 
 }
 
 /** Throws a 404 StatusError for a path that upstream has no route for, and a 405 for a method that the route does not take. */
-function requireRoute(
-  resource: ServedResource,
-  { verb, verbInPath, method, subresource, name, rest }: RequestInfo,
-): void {
-  if (subresource && (!name || verbInPath || !resource.hasSubresource(subresource))) throw noSuchPath();
+function requireRoute(kind: Kind, { verb, verbInPath, method, subresource, name, rest }: RequestInfo): void {
+  if (subresource && (!name || verbInPath || !kind.subresources.some((known) => known.name === subresource))) {
+    throw noSuchPath();
+  }
   if (verb === 'proxy' || !isEmptyPath(rest)) throw noSuchPath();
   if (verb === '' || method === 'HEAD' || (verbInPath && method !== 'GET')) throw methodNotAllowed();
 }

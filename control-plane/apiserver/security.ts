@@ -1,15 +1,11 @@
 /** Who may do what on this server, put together: authentication, authorization, admission and the reviews about them. */
-import { serviceAccounts } from '../../api/kinds/core/service-account.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
-import type { Action } from './http/action.ts';
 import { admissionPlugins } from './admission/plugins.ts';
-import { nodeRestriction } from './admission/node-restriction.ts';
 import type { PublicDocument } from './documents/paths.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
 import { BootstrapTokenAuthenticator } from './access/authentication/bootstrap-tokens.ts';
 import { LocalBoundObjects } from './access/authentication/bound-objects.ts';
 import { ClientCertificateAuthenticator } from './access/authentication/client-certificate.ts';
-import { identityReviewActions } from './access/authentication/identity-reviews.ts';
 import { LegacyTokenAuthenticator } from './access/authentication/legacy-tokens.ts';
 import { RequestAuthenticator } from './access/authentication/request-authenticator.ts';
 import { ServiceAccountIndex } from './access/authentication/service-account-index.ts';
@@ -17,8 +13,6 @@ import { ServiceAccountTokenIssuer } from './access/authentication/service-accou
 import { ServiceAccountTokenAuthenticator } from './access/authentication/service-account-tokens.ts';
 import { parseTokenFile, StaticTokenAuthenticator } from './access/authentication/static-tokens.ts';
 import { TokenAuthenticators } from './access/authentication/token-authenticator.ts';
-import { tokenRequestAction } from './access/authentication/token-request.ts';
-import { accessReviewActions } from './access/authorization/access-reviews.ts';
 import { ClusterRoleAggregation } from './access/authorization/aggregation.ts';
 import type { Authorizer } from './access/authorization/authorizer.ts';
 import { Authorizers } from './access/authorization/authorizers.ts';
@@ -30,6 +24,10 @@ import { RbacAuthorizer } from './access/authorization/rbac-authorizer.ts';
 import { RbacIndex } from './access/authorization/rbac-index.ts';
 import { publishClusterInfo } from './bootstrap/cluster-info.ts';
 import type { LocalApi } from './catalogue/local-api.ts';
+import { accessReviewActions } from './verbs/actions/access-reviews.ts';
+import { identityReviewActions } from './verbs/actions/identity-reviews.ts';
+import { tokenRequestAction } from './verbs/actions/token-request.ts';
+import type { Action } from './verbs/handlers.ts';
 
 export interface SecurityOptions {
   readonly api: LocalApi;
@@ -47,7 +45,7 @@ export interface Security {
   readonly authenticator: RequestAuthenticator;
   readonly authorizer: Authorizer;
   readonly admission: readonly AdmissionPlugin[];
-  /** Reviews and `serviceaccounts/token`, keyed as `Actions` wants them. */
+  /** Reviews and `serviceaccounts/token`, keyed as `Handlers` wants them. */
   readonly actions: ReadonlyMap<string, Action>;
   /** The JSON documents by path: `/.well-known/openid-configuration` and `/openid/v1/jwks`. */
   readonly documents: ReadonlyMap<string, PublicDocument>;
@@ -57,18 +55,6 @@ export interface Security {
    */
   bootstrap(advertisedUrl: string): Promise<void>;
 }
-
-/** Admission of what is answered by an action instead of being stored. */
-const restricted =
-  (restriction: AdmissionPlugin, action: Action): Action =>
-  async (request) => {
-    const { info, user, body, dryRun } = request;
-    await restriction.mutate?.({
-      ...{ operation: 'CREATE', kind: serviceAccounts, subresource: 'token', object: body, old: undefined },
-      ...{ namespace: info.namespace, name: info.name, user, dryRun, warn: () => undefined },
-    });
-    return action(request);
-  };
 
 export function createSecurity(options: SecurityOptions): Security {
   const { api, pki, clusterDomain } = options;
@@ -93,7 +79,6 @@ export function createSecurity(options: SecurityOptions): Security {
   ]);
 
   const aggregation = new ClusterRoleAggregation(api, options.onError);
-  const restriction = nodeRestriction(api, graph, authorizer);
   return {
     authenticator: new RequestAuthenticator({
       clientCertificates: new ClientCertificateAuthenticator(),
@@ -114,7 +99,7 @@ export function createSecurity(options: SecurityOptions): Security {
     actions: new Map([
       ...accessReviewActions(authorizer, rbac),
       ...identityReviewActions(tokens, audiences),
-      ['serviceaccounts/token', restricted(restriction, tokenRequestAction({ issuer, audiences }))],
+      ['serviceaccounts/token', tokenRequestAction({ api, issuer, audiences })],
     ]),
     documents: new Map([
       ['/.well-known/openid-configuration', { contentType: 'application/json', content: issuer.discoveryDocument() }],

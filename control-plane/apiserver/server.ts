@@ -1,13 +1,10 @@
 /** The parts that serve requests, put together: paths, verbs and connectors behind the router, the router behind the listener. */
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { noSuchPath, StatusError } from '../../api/machinery/status-error.ts';
-import { guarded } from '../../client/guard.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Authenticator } from './access/authentication/authenticator.ts';
 import type { Authorizer } from './access/authorization/authorizer.ts';
 import { ConnectionCredentials } from './access/credentials.ts';
-import { authenticate, authorize } from './access/gate.ts';
+import { Pipeline } from './admission/pipeline.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
 import type { ApiCore } from './core.ts';
 import { noCustomResources } from './documents/custom-resources.ts';
@@ -16,16 +13,22 @@ import { healthHandler } from './documents/health.ts';
 import { ApiServerMetrics } from './documents/metrics.ts';
 import { openApiHandler } from './documents/openapi-handlers.ts';
 import { documentsHandler, indexHandler, versionHandler, type PublicDocument } from './documents/paths.ts';
-import type { Actions } from './http/action.ts';
 import { listen, type Listener, type ListenerOptions } from './http/listener.ts';
 import { DEFAULT_IN_FLIGHT_LIMITS, MaxInFlight, type InFlightLimits } from './http/max-in-flight.ts';
 import { parseRequestInfo } from './http/request-info.ts';
 import { Responder } from './http/responder.ts';
-import { rawAnswer, statusOf, unforeseen } from './http/status-answers.ts';
 import { Router } from './router.ts';
+import { bindPod } from './verbs/actions/binding.ts';
+import { evictPod } from './verbs/actions/eviction.ts';
+import { createVerb } from './verbs/create.ts';
+import { deleteCollectionVerb } from './verbs/delete-collection.ts';
+import { deleteVerb } from './verbs/delete.ts';
+import { getVerb } from './verbs/get.ts';
+import type { Action, Handlers, VerbHandlers } from './verbs/handlers.ts';
 import { ListServer } from './verbs/list.ts';
-import { ObjectHandlers } from './verbs/object-handlers.ts';
-import { Subresources } from './verbs/subresources.ts';
+import { patchVerb } from './verbs/patch.ts';
+import { scaleVerb } from './verbs/scale.ts';
+import { updateVerb } from './verbs/update.ts';
 import { WatchServer } from './verbs/watch.ts';
 
 /** How long requests may go on when the server stops. */
@@ -36,7 +39,7 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly authenticators: readonly Authenticator[];
   readonly authorizer: Authorizer;
   readonly admission: readonly AdmissionPlugin[];
-  readonly actions: Actions;
+  readonly handlers: Handlers;
   /** More JSON documents, by path. */
   readonly documents?: ReadonlyMap<string, PublicDocument>;
   /** Upstream's, when absent. */
@@ -51,22 +54,42 @@ export interface ApiServer extends Pick<Listener, 'port' | 'setCertificate'> {
   close(): Promise<void>;
 }
 
+function createVerbs({ registry, writer }: ApiCore, pipeline: Pipeline, watches: WatchServer): VerbHandlers {
+  const lists = new ListServer(registry);
+  return {
+    get: getVerb(registry),
+    list: (request, resource) => lists.serve(request, resource),
+    watch: (request, resource) => watches.serve(request, resource),
+    create: createVerb(pipeline, writer),
+    update: updateVerb(pipeline, writer),
+    patch: patchVerb(pipeline, writer),
+    delete: deleteVerb(pipeline, writer),
+    deletecollection: deleteCollectionVerb(registry, pipeline, writer),
+  };
+}
+
+/** What is done to pods by kinds that are not stored. */
+function podActions({ registry, writer }: ApiCore): Map<string, Action> {
+  const bind = bindPod(registry, writer);
+  return new Map([
+    ['bindings', bind],
+    ['pods/binding', bind],
+    ['pods/eviction', evictPod(registry, writer)],
+  ]);
+}
+
 /** Resolves when the server listens. */
 export async function serve(options: ServeOptions): Promise<ApiServer> {
-  const { core, authenticators, authorizer, admission, actions, tls, logger } = options;
+  const { core, authenticators, authorizer, admission, handlers, tls, logger } = options;
   const stopping = new AbortController();
-  const gate = { authenticators, authorizer };
-  const credentials = new ConnectionCredentials();
-  const objects = new ObjectHandlers(core.registry, core.writer, admission, gate);
   const watches = new WatchServer(core.registry, stopping.signal);
-  const subresources = new Subresources({
-    registry: core.registry,
-    writer: core.writer,
-    objects,
-    api: core.api,
-    actions,
-  });
   const inFlight = new MaxInFlight(options.limits ?? DEFAULT_IN_FLIGHT_LIMITS);
+  const pipeline = new Pipeline({
+    gate: { authenticators, authorizer },
+    credentials: new ConnectionCredentials(),
+    inFlight,
+    admission,
+  });
   const metrics = new ApiServerMetrics(core.registry, watches, inFlight);
   let ready = false;
   const kinds = core.registry.resources.map(({ kind }) => kind);
@@ -83,49 +106,24 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   ];
   const router = new Router({
     registry: core.registry,
-    gate,
-    credentials,
-    inFlight,
-    objects,
-    lists: new ListServer(core.registry),
-    watches,
-    subresources,
-    actions,
+    pipeline,
+    verbs: createVerbs(core, pipeline, watches),
+    scale: scaleVerb(pipeline, core.writer),
+    handlers: { ...handlers, actions: new Map([...podActions(core), ...handlers.actions]) },
     paths,
   });
   const responder = new Responder({ route: (exchange) => router.route(exchange), metrics, logger });
   const upgrades = (request: IncomingMessage): boolean => {
     try {
-      return router.connectorFor(parseRequestInfo(request.method ?? 'GET', request.url ?? '/')) !== undefined;
+      return router.upgrades(parseRequestInfo(request.method ?? 'GET', request.url ?? '/'));
     } catch (error) {
       // What is wrong with the request is told by the ordinary way of answering it.
       logger.debug({ err: error }, 'upgrade rejected');
       return false;
     }
   };
-
-  const onUpgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    socket.on('error', (error) => logger.debug({ err: error }, 'upgraded connection failed'));
-    const info = parseRequestInfo(request.method ?? 'GET', request.url ?? '/');
-    const user = await authenticate(gate, credentials.of(request));
-    const acting = authorize(gate, user, info, request);
-    const connector = router.connectorFor(info);
-    if (!connector) throw noSuchPath();
-    await connector.upgrade(request, socket, head, info, acting);
-  };
-
-  const refuseUpgrade = (error: unknown, request: IncomingMessage, socket: Duplex): void => {
-    const status = statusOf(error) ?? unforeseen(error);
-    if (!(error instanceof StatusError)) logger.error({ err: error, path: request.url }, 'upgrade failed');
-    if (socket.writable) socket.end(rawAnswer(status));
-  };
-
   const { address, port } = options;
-  const onRequest = responder.respond;
-  const listener = await listen({
-    ...{ tls, address, port, onRequest, upgrades, logger },
-    onUpgrade: guarded(onUpgrade, refuseUpgrade),
-  });
+  const listener = await listen({ tls, address, port, onRequest: responder.respond, upgrades, logger });
   return {
     port: listener.port,
     setReady: () => {

@@ -9,4 +9,5 @@ export const selfSubjectReviews = defineKind<SelfSubjectReview>({
   namespaced: false,
   schema: SelfSubjectReview,
   verbs: ['create'],
+  persisted: false,
 });

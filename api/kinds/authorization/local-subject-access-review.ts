@@ -10,5 +10,6 @@ export const localSubjectAccessReviews = defineKind<LocalSubjectAccessReview>({
   namespaced: true,
   schema: LocalSubjectAccessReview,
   verbs: ['create'],
+  persisted: false,
   validate: ({ spec, metadata }) => validateLocal(spec, metadata?.namespace),
 });

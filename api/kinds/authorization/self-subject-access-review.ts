@@ -10,5 +10,6 @@ export const selfSubjectAccessReviews = defineKind<SelfSubjectAccessReview>({
   namespaced: false,
   schema: SelfSubjectAccessReview,
   verbs: ['create'],
+  persisted: false,
   validate: ({ spec }) => validateAttributes(spec),
 });

@@ -10,5 +10,6 @@ export const subjectAccessReviews = defineKind<SubjectAccessReview>({
   namespaced: false,
   schema: SubjectAccessReview,
   verbs: ['create'],
+  persisted: false,
   validate: ({ spec }) => validateSubject(spec),
 });

@@ -6,6 +6,7 @@ import { validateCIDR, validateLabelValue, validateQualifiedName } from '../../m
 import { TAINT_EFFECTS } from './affinity-validation.ts';
 import { validateResourceAmount } from './resource-validation.ts';
 import { Node, NodeStatus, Taint } from '../../types/core/v1.gen.ts';
+import { nodeProxy } from './proxy-options.ts';
 
 const ROLE_PREFIX = 'node-role.kubernetes.io/';
 const ROLE_LABEL = 'kubernetes.io/role';
@@ -73,16 +74,7 @@ export const nodes = defineKind<Node>({
   shortNames: ['no'],
   namespaced: false,
   schema: Node,
-  subresources: [
-    {
-      name: 'proxy',
-      verbs: ['create', 'delete', 'get', 'patch', 'update'],
-      group: '',
-      version: 'v1',
-      kind: 'NodeProxyOptions',
-    },
-    statusSubresource({ validate: ({ status }) => validateAmounts(status) }),
-  ],
+  subresources: [nodeProxy, statusSubresource({ validate: ({ status }) => validateAmounts(status) })],
   columns: [
     nameColumn(),
     text('Status', statusOf),

@@ -1,5 +1,7 @@
 /** The queries of `pods/{name}/exec`, `attach` and `portforward`, as the api-server and the node API both read them. */
+import type { ConnectSubresource, KubeObject } from '../../machinery/kind.ts';
 import { isTrue } from '../../machinery/query-flag.ts';
+import { badRequest } from '../../machinery/status-error.ts';
 
 /** Which of a command's streams are wanted. `stderr` is off with a terminal: the terminal carries both. */
 export interface StreamOptions {
@@ -28,3 +30,65 @@ export function streamQuery(options: StreamOptions): URLSearchParams {
   if (options.tty) query.set('tty', '1');
   return query;
 }
+
+/** https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/#podattachoptions-v1-core */
+export interface PodAttachOptions extends KubeObject, StreamOptions {
+  /** '': the only one. */
+  readonly container: string;
+}
+
+export interface PodExecOptions extends PodAttachOptions {
+  readonly command: readonly string[];
+}
+
+export interface PodPortForwardOptions extends KubeObject {
+  readonly ports: readonly number[];
+}
+
+const LARGEST_PORT = 65_535;
+
+/** Throws a 400 StatusError in the words of Go's strconv, as upstream's `Convert_Slice_string_To_Slice_int32`. */
+function readPort(text: string): number {
+  const isNumber = /^\d+$/.test(text);
+  if (isNumber && Number(text) <= LARGEST_PORT) return Number(text);
+  const why = isNumber ? 'value out of range' : 'invalid syntax';
+  throw badRequest(`cannot convert to []int32: strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`);
+}
+
+const connection = { verbs: ['create', 'get'], group: '', version: 'v1', takesCreate: () => true } as const;
+
+export const podAttach: ConnectSubresource = {
+  ...connection,
+  name: 'attach',
+  kind: 'PodAttachOptions',
+  readOptions: (query): PodAttachOptions => ({
+    apiVersion: 'v1',
+    kind: 'PodAttachOptions',
+    ...readStreamOptions(query),
+    container: query.get('container') ?? '',
+  }),
+};
+
+export const podExec: ConnectSubresource = {
+  ...connection,
+  name: 'exec',
+  kind: 'PodExecOptions',
+  readOptions: (query): PodExecOptions => ({
+    apiVersion: 'v1',
+    kind: 'PodExecOptions',
+    ...readStreamOptions(query),
+    container: query.get('container') ?? '',
+    command: query.getAll('command'),
+  }),
+};
+
+export const podPortForward: ConnectSubresource = {
+  ...connection,
+  name: 'portforward',
+  kind: 'PodPortForwardOptions',
+  readOptions: (query): PodPortForwardOptions => ({
+    apiVersion: 'v1',
+    kind: 'PodPortForwardOptions',
+    ports: query.getAll('ports').flatMap((ports) => ports.split(',').map(readPort)),
+  }),
+};

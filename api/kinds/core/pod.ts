@@ -1,7 +1,10 @@
-import { statusSubresource } from '../../machinery/subresources.ts';
+import { actionSubresource, statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
+import { evictions } from '../policy/eviction.ts';
+import { bindings } from './binding.ts';
 import { podColumns } from './pod-columns.ts';
 import { applyPodDefaults } from './pod-defaults.ts';
+import { podAttach, podExec, podPortForward } from './pod-stream-options.ts';
 import {
   prepareEphemeralContainersUpdate,
   preparePodForCreate,
@@ -15,6 +18,7 @@ import {
 } from './pod-update-validation.ts';
 import { validatePod } from './pod-validation.ts';
 import { podWarnings } from './pod-warnings.ts';
+import { podProxy } from './proxy-options.ts';
 import { Pod } from '../../types/core/v1.gen.ts';
 
 export const pods = defineKind<Pod>({
@@ -28,8 +32,8 @@ export const pods = defineKind<Pod>({
   schema: Pod,
   returnDeletedObject: true,
   subresources: [
-    { name: 'attach', verbs: ['create', 'get'], group: '', version: 'v1', kind: 'PodAttachOptions' },
-    { name: 'binding', verbs: ['create'], group: '', version: 'v1', kind: 'Binding' },
+    podAttach,
+    actionSubresource('binding', bindings),
     {
       name: 'ephemeralcontainers',
       verbs: ['get', 'patch', 'update'],
@@ -40,17 +44,11 @@ export const pods = defineKind<Pod>({
         validate: validateEphemeralContainersUpdate,
       },
     },
-    { name: 'eviction', verbs: ['create'], group: 'policy', version: 'v1', kind: 'Eviction' },
-    { name: 'exec', verbs: ['create', 'get'], group: '', version: 'v1', kind: 'PodExecOptions' },
+    actionSubresource('eviction', evictions),
+    podExec,
     { name: 'log', verbs: ['get'] },
-    { name: 'portforward', verbs: ['create', 'get'], group: '', version: 'v1', kind: 'PodPortForwardOptions' },
-    {
-      name: 'proxy',
-      verbs: ['create', 'delete', 'get', 'patch', 'update'],
-      group: '',
-      version: 'v1',
-      kind: 'PodProxyOptions',
-    },
+    podPortForward,
+    podProxy,
     statusSubresource({ prepare: preparePodForStatusUpdate, validate: validatePodStatusUpdate }),
   ],
   hasGeneration: true,

@@ -1,5 +1,7 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn } from '../../machinery/columns.ts';
+import { actionSubresource } from '../../machinery/subresources.ts';
+import { tokenRequests } from '../authentication/token-request.ts';
 import { ServiceAccount } from '../../types/core/v1.gen.ts';
 
 export const serviceAccounts = defineKind<ServiceAccount>({
@@ -11,8 +13,6 @@ export const serviceAccounts = defineKind<ServiceAccount>({
   namespaced: true,
   schema: ServiceAccount,
   returnDeletedObject: true,
-  subresources: [
-    { name: 'token', verbs: ['create'], group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' },
-  ],
+  subresources: [actionSubresource('token', tokenRequests)],
   columns: [nameColumn(), ageColumn()],
 });

@@ -7,6 +7,7 @@ import { serviceWarnings } from './service-warnings.ts';
 import { validateService, validateServiceUpdate } from './service-validation.ts';
 import { validateLabel1035Name } from '../../machinery/names.ts';
 import { Service } from '../../types/core/v1.gen.ts';
+import { serviceProxy } from './proxy-options.ts';
 
 export const services = defineKind<Service>({
   group: '',
@@ -18,16 +19,7 @@ export const services = defineKind<Service>({
   namespaced: true,
   schema: Service,
   returnDeletedObject: true,
-  subresources: [
-    {
-      name: 'proxy',
-      verbs: ['create', 'delete', 'get', 'patch', 'update'],
-      group: '',
-      version: 'v1',
-      kind: 'ServiceProxyOptions',
-    },
-    statusSubresource({ validate: validateLoadBalancerStatus }),
-  ],
+  subresources: [serviceProxy, statusSubresource({ validate: validateLoadBalancerStatus })],
   validateName: validateLabel1035Name,
   createOnUpdate: true,
   columns: serviceColumns,

@@ -1,12 +1,9 @@
-/** Who may do what: authentication, then authorization. */
-import type { IncomingMessage } from 'node:http';
+/** Who is asking, and whether they may. */
 import { unauthorized } from '../../../api/machinery/status-error.ts';
 import type { Authenticator } from './authentication/authenticator.ts';
 import type { Attributes, Authorizer } from './authorization/authorizer.ts';
-import { impersonatedUser } from './impersonation.ts';
 import { refusal } from './refusal.ts';
 import { ANONYMOUS, type Credentials, type User } from '../http/user.ts';
-import type { RequestInfo } from '../http/request-info.ts';
 
 export interface Gate {
   /** Asked in order; the first that knows the credentials has the say. */
@@ -43,20 +40,8 @@ function whenNobodyKnows({ headers }: Credentials): User {
   return ANONYMOUS;
 }
 
-/** Answers the user in whose name the request goes on. Throws a 403 StatusError. */
-export function authorize(
-  gate: Gate,
-  user: User,
-  info: RequestInfo,
-  request: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
-): User {
-  const acting = impersonatedUser(gate.authorizer, user, request);
-  authorizeAs(gate, acting, info);
-  return acting;
-}
-
-/** Throws a 403 StatusError unless this very user may. */
-export function authorizeAs({ authorizer }: Gate, user: User, attributes: Attributes): void {
+/** Throws a 403 StatusError unless the user may. */
+export function authorize({ authorizer }: Gate, user: User, attributes: Attributes): void {
   const { allowed, reason } = authorizer.authorize(user, attributes);
   if (!allowed) throw refusal(user, attributes, reason);
 }

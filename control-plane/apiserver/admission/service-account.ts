@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { MIRROR_ANNOTATION } from '../../../api/kinds/core/pod-update-validation.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import type { ServiceAccountEntry, ServiceAccountIndex } from '../access/authentication/service-account-index.ts';
-import { POD_TOKEN_SECONDS } from '../access/authentication/token-request.ts';
+import { POD_TOKEN_SECONDS } from '../access/authentication/service-account-issuer.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { podOf } from './pod-request.ts';
 import type { Container, Pod, PodSpec, Volume } from '../../../api/types/core/v1.gen.ts';

@@ -12,6 +12,7 @@ import type { BodyParser } from './request-body.ts';
 import { ClientGoneError, ended } from './back-pressure.ts';
 import type { Request, Response } from './message.ts';
 import type { BodyMemory } from './body-memory.ts';
+import type { Upgrade } from './upgrade.ts';
 import { own } from '../../../api/machinery/own.ts';
 import { Warnings } from './warnings.ts';
 
@@ -30,7 +31,9 @@ export class Exchange {
   readonly response: Response;
   readonly info: RequestInfo;
   readonly auditId: string;
-  /** Set by authentication. */
+  /** Where the client wants the connection for another protocol. */
+  readonly upgrade: Upgrade | undefined;
+  /** Set by authentication and impersonation (`admission/pipeline.ts`). */
   user: User = ANONYMOUS;
   /** Where the object is stored: '' for kinds of the cluster, also for a namespace, which is in itself to authorization. */
   namespace: string;
@@ -45,7 +48,15 @@ export class Exchange {
   readonly #memory: BodyMemory;
   #bodyBytes = 0;
 
-  constructor(request: Request, response: Response, info: RequestInfo, bodies: BodyParser, memory: BodyMemory) {
+  constructor(
+    request: Request,
+    response: Response,
+    info: RequestInfo,
+    bodies: BodyParser,
+    memory: BodyMemory,
+    upgrade?: Upgrade,
+  ) {
+    this.upgrade = upgrade;
     this.#bodies = bodies;
     this.#memory = memory;
     this.request = request;

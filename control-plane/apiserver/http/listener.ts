@@ -12,6 +12,7 @@ import { limitConnections, LISTENER_OPTIONS } from './listener-limits.ts';
 import type { Request, Response } from './message.ts';
 import { RequestTurns } from './request-turns.ts';
 import { rawAnswer } from './status-answers.ts';
+import { Upgrade } from './upgrade.ts';
 
 /** Upstream bounds their bytes alone. A proxy that acts for users sends one for each group; Node takes 1,000, and 128 of HTTP/2. */
 const MOST_HEADERS = 10_000;
@@ -23,10 +24,9 @@ export interface ListenerOptions {
   readonly address?: string;
   /** 0: any free port. */
   readonly port: number;
-  readonly onRequest: (request: Request, response: Response) => void;
+  readonly onRequest: (request: Request, response: Response, upgrade?: Upgrade) => void;
   /** Whether a request that offers to upgrade its connection is taken at its word; to all others the offer is void. */
   readonly upgrades: (request: IncomingMessage) => boolean;
-  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly logger: Logger;
 }
 
@@ -44,18 +44,24 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const { tls, logger } = options;
   const turns = new RequestTurns();
   const onStreamError = (error: Error): void => logger.debug({ err: error }, 'request or response interrupted');
-  const onRequest = (request: Request, response: Response): void => {
+  const onRequest = (request: Request, response: Response, upgrade?: Upgrade): void => {
     // An emitter that nobody listens to throws what it fails with. A client that went away is noticed by its closing.
     request.on('error', onStreamError);
     response.on('error', onStreamError);
     if ('stream' in request) {
       if (request.stream.session) turns.take(request.stream.session, () => options.onRequest(request, response));
     } else if (response.socket) {
-      options.onRequest(request, response);
+      options.onRequest(request, response, upgrade);
     } else {
       // Pipelined: the socket is still another response's.
       turns.wait(request.socket, () => options.onRequest(request, response));
     }
+  };
+
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    socket.on('error', onStreamError);
+    const upgrade = new Upgrade(request, socket, head);
+    onRequest(request, upgrade.response, upgrade);
   };
 
   /** A tunnel through this server to somewhere else. */
@@ -92,7 +98,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     socket.on('close', () => sockets.delete(socket));
   });
   server.on('request', onRequest);
-  server.on('upgrade', options.onUpgrade);
+  server.on('upgrade', onUpgrade);
   server.on(
     'connect',
     guarded(refuseTunnel, (error) => logger.error({ err: error }, 'failed to reject CONNECT request')),

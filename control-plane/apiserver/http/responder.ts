@@ -11,6 +11,7 @@ import { parseRequestInfo } from './request-info.ts';
 import { requestTimeoutMs } from './request-timeout.ts';
 import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
 import { UnreadAnswers } from './unread-answers.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export interface RequestMetrics {
   /** A request was answered. @param seconds how long it took; undefined for long-running ones. */
@@ -33,17 +34,17 @@ export class Responder {
   readonly #answering = new Set<Response>();
   readonly #unread = new UnreadAnswers();
   /** Never throws or rejects. */
-  readonly respond: (request: Request, response: Response) => void;
+  readonly respond: (request: Request, response: Response, upgrade?: Upgrade) => void;
 
   constructor(options: ResponderOptions) {
     this.#options = options;
     this.respond = guarded(
-      (request: Request, response: Response) => this.#answer(request, response),
+      (request: Request, response: Response, upgrade?: Upgrade) => this.#answer(request, response, upgrade),
       (error, request, response) => this.#abandon(error, request, response),
     );
   }
 
-  /** Resolves when no request is being answered any more, at the latest after so long. */
+  /** Resolves when no request is being answered any more, at the latest after so long. Upgraded connections are not waited for. */
   async settled(limitMs: number): Promise<void> {
     const deadline = performance.now() + limitMs;
     while (this.#answering.size > 0 && performance.now() < deadline) {
@@ -55,19 +56,14 @@ export class Responder {
     this.#unread.close();
   }
 
-  #answer(request: Request, response: Response): void | Promise<void> {
+  #answer(request: Request, response: Response, upgrade: Upgrade | undefined): void | Promise<void> {
     if (isClosed(response)) return;
     let exchange: Exchange;
     try {
-      exchange = new Exchange(
-        request,
-        response,
-        parseRequestInfo(request.method ?? 'GET', request.url ?? '/'),
-        this.#bodies,
-        this.#memory,
-      );
+      const info = parseRequestInfo(request.method ?? 'GET', request.url ?? '/');
+      exchange = new Exchange(request, response, info, this.#bodies, this.#memory, upgrade);
     } catch (error) {
-      exchange = new Exchange(request, response, parseRequestInfo('GET', '/'), this.#bodies, this.#memory);
+      exchange = new Exchange(request, response, parseRequestInfo('GET', '/'), this.#bodies, this.#memory, upgrade);
       this.#fail(exchange, error);
       return this.#unread.add(request, response);
     }
@@ -93,7 +89,7 @@ export class Responder {
     timeoutMs: number | undefined,
   ): Promise<void> {
     const { request, response } = exchange;
-    this.#answering.add(response);
+    if (!exchange.upgrade) this.#answering.add(response);
     const longRunning = timeoutMs === undefined;
     const late = guarded(
       () => this.#expire(exchange),
@@ -131,7 +127,8 @@ export class Responder {
         'request failed',
       );
     }
-    if (response.headersSent) response.destroy();
+    if (exchange.upgrade?.taken) exchange.upgrade.socket.destroy();
+    else if (response.headersSent) response.destroy();
     else sendStatus(exchange, status);
   }
 

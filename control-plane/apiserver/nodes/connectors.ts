@@ -1,36 +1,29 @@
-/** The subresources that lead to a node, a pod or a service, keyed as RBAC names them. */
-import type { Connector } from '../http/action.ts';
-import type { Authorizer } from '../access/authorization/authorizer.ts';
+/** The subresources that lead to a node, a pod or a service. */
 import type { KubeletIdentity } from '../../pki/kubelet-identity.ts';
-import type { LocalApi } from '../catalogue/local-api.ts';
-import { LogConnector } from './log-connector.ts';
+import type { Connector, Handlers, ReadApi } from '../verbs/handlers.ts';
+import { LogStream } from './log-stream.ts';
 import { NodeBackends } from './node-backend.ts';
 import { ProxyConnector } from './proxy-connector.ts';
-import { nodeBackend, podBackend, requireCreateForCommands, serviceBackend } from './proxy-target.ts';
-import { StreamConnector } from './stream-connector.ts';
+import { nodeBackend, podBackend, serviceBackend } from './proxy-target.ts';
+import { attachTarget, execTarget, portForwardTarget, StreamConnector } from './stream-connector.ts';
 
 export interface NodeProxyOptions {
-  readonly api: LocalApi;
-  readonly authorizer: Authorizer;
+  readonly api: ReadApi;
   /** The certificate that the api-server shows to nodes, and the CA of theirs; asked at every request. */
   readonly identity: () => KubeletIdentity;
 }
 
-export function createNodeConnectors({ api, authorizer, identity }: NodeProxyOptions): ReadonlyMap<string, Connector> {
+export function createNodeHandlers({ api, identity }: NodeProxyOptions): Pick<Handlers, 'connectors' | 'streams'> {
   const nodes = new NodeBackends(api, identity);
-  return new Map<string, Connector>([
-    ['pods/log', new LogConnector(api, nodes)],
-    ['pods/exec', new StreamConnector('exec', api, nodes, authorizer)],
-    ['pods/attach', new StreamConnector('attach', api, nodes, authorizer)],
-    ['pods/portforward', new StreamConnector('portforward', api, nodes, authorizer)],
-    ['pods/proxy', new ProxyConnector((info) => podBackend(api, info))],
-    ['services/proxy', new ProxyConnector((info) => serviceBackend(api, info))],
-    [
-      'nodes/proxy',
-      new ProxyConnector((info, path, user) => {
-        requireCreateForCommands(authorizer, info, path, user);
-        return nodeBackend(api, nodes, info);
-      }),
-    ],
-  ]);
+  return {
+    connectors: new Map<string, Connector>([
+      ['pods/exec', new StreamConnector(execTarget, api, nodes)],
+      ['pods/attach', new StreamConnector(attachTarget, api, nodes)],
+      ['pods/portforward', new StreamConnector(portForwardTarget, api, nodes)],
+      ['pods/proxy', new ProxyConnector((info) => podBackend(api, info))],
+      ['services/proxy', new ProxyConnector((info) => serviceBackend(api, info))],
+      ['nodes/proxy', new ProxyConnector((info) => nodeBackend(api, nodes, info))],
+    ]),
+    streams: new Map([['pods/log', new LogStream(api, nodes)]]),
+  };
 }

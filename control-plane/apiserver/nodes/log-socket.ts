@@ -1,7 +1,7 @@
 /** A log over a WebSocket: messages of bytes, or of base64 text, as the client's subprotocol says. */
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
+import type { Upgrade } from '../http/upgrade.ts';
 
 const BASE64 = 'base64.binary.k8s.io';
 const PROTOCOLS: readonly string[] = ['binary.k8s.io', BASE64];
@@ -10,15 +10,9 @@ const NORMAL_CLOSURE = 1000;
 /** A client that reads slowly holds this much at most; the node waits meanwhile. */
 const MAX_BUFFERED_BYTES = 64 * 1024;
 
-export interface Upgrading {
-  readonly request: IncomingMessage;
-  readonly socket: Duplex;
-  readonly head: Buffer;
-}
-
 /** Resolves when the log has ended or the client is gone; `log` is undefined where there is none. */
 export async function serveLogSocket(
-  { request, socket, head }: Upgrading,
+  { request, socket, head }: Pick<Upgrade, 'request' | 'socket' | 'head'>,
   log: IncomingMessage | undefined,
   signal: AbortSignal,
 ): Promise<void> {

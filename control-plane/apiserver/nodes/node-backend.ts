@@ -3,7 +3,7 @@ import { Agent } from 'node:https';
 import { isDeepStrictEqual } from 'node:util';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { internalError, notFound } from '../../../api/machinery/status-error.ts';
-import type { LocalApi } from '../catalogue/local-api.ts';
+import type { ReadApi } from '../verbs/handlers.ts';
 import type { KubeletIdentity } from '../../pki/kubelet-identity.ts';
 import type { Backend } from './backend.ts';
 import type { Node } from '../../../api/types/core/v1.gen.ts';
@@ -24,12 +24,12 @@ export function nodeAddress(node: Node): { host: string; port: number } | undefi
 }
 
 export class NodeBackends implements Disposable {
-  readonly #api: LocalApi;
+  readonly #api: ReadApi;
   readonly #identity: () => KubeletIdentity;
   #current: { identity: KubeletIdentity; agent: Agent } | undefined;
 
   /** `identity` is asked at every request, so that a rotated certificate is used at once. */
-  constructor(api: LocalApi, identity: () => KubeletIdentity) {
+  constructor(api: ReadApi, identity: () => KubeletIdentity) {
     this.#api = api;
     this.#identity = identity;
   }

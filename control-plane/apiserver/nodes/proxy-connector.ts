@@ -1,22 +1,20 @@
 /** `pods/proxy`, `services/proxy` and `nodes/proxy`: plain HTTP through the api-server. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Duplex, Transform } from 'node:stream';
+import type { Transform } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
 import { badRequest, serviceUnavailable } from '../../../api/machinery/status-error.ts';
-import type { Connector } from '../http/action.ts';
-import type { Request, Response } from '../http/message.ts';
-import type { User } from '../http/user.ts';
+import type { AdmittedConnect } from '../admission/pipeline.ts';
+import type { Request } from '../http/message.ts';
 import type { RequestInfo } from '../http/request-info.ts';
+import type { Upgrade } from '../http/upgrade.ts';
+import type { Connector } from '../verbs/handlers.ts';
 import { backendUrl, dialFailure, type Backend } from './backend.ts';
 import { HtmlLinks } from './html-links.ts';
 import { AddressNotAllowedError } from './proxyable.ts';
 import { ask, clientGone, forwardedHeaders, giveBack, joinUpgrade } from './relay.ts';
 
-/**
- * Answers where a request for `path` of the proxied server goes; `path` is as that server will get it. Throws a StatusError
- * when there is nothing to proxy to, or nothing that the user may reach.
- */
-export type FindBackend = (info: RequestInfo, path: string, user: User) => Backend;
+/** Returns where a request goes. Throws a StatusError when there is nothing to proxy to. */
+export type FindBackend = (info: RequestInfo) => Backend;
 
 export class ProxyConnector implements Connector {
   readonly methods = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS']);
@@ -27,10 +25,10 @@ export class ProxyConnector implements Connector {
     this.#find = find;
   }
 
-  async serve(request: Request, response: Response, info: RequestInfo, user: User): Promise<void> {
+  async serve({ request: { request, response, info } }: AdmittedConnect): Promise<void> {
     const { written: prefix, rest, method } = info;
     const query = info.query.toString();
-    const backend = this.#find(info, normalized(rest), user);
+    const backend = this.#find(info);
     if (rest === '' && (method === 'GET' || method === 'HEAD')) {
       // Without the slash, the links of the page would lead elsewhere.
       (response as ServerResponse).writeHead(301, { location: `${prefix}/${query && `?${query}`}` });
@@ -58,18 +56,10 @@ export class ProxyConnector implements Connector {
     await giveBack(answer, response, headers, signal, through);
   }
 
-  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo, user: User): Promise<void> {
-    const { rest } = info;
-    const backend = this.#find(info, normalized(rest), user);
-    await joinUpgrade({ request, socket, head }, backend, backendUrl(backend, rest || '/', queryOf(request)));
+  async upgrade({ request: { info } }: AdmittedConnect, upgrade: Upgrade): Promise<void> {
+    const backend = this.#find(info);
+    await joinUpgrade(upgrade, backend, backendUrl(backend, info.rest || '/', queryOf(upgrade.request)));
   }
-}
-
-/** Without dot segments: what is authorized must be what is asked for. */
-function normalized(path: string): string {
-  const url = new URL('http://backend');
-  url.pathname = path || '/';
-  return url.pathname;
 }
 
 /** The query as it was sent: a service may tell `a` from `a=`. */

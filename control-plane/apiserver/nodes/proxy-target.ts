@@ -1,16 +1,13 @@
 /** What `pods/proxy`, `services/proxy` and `nodes/proxy` lead to. */
-import { unescape } from 'node:querystring';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { services } from '../../../api/kinds/core/service.ts';
 import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
-import { badRequest, forbidden, notFound, serviceUnavailable } from '../../../api/machinery/status-error.ts';
-import type { Authorizer } from '../access/authorization/authorizer.ts';
-import type { LocalApi } from '../catalogue/local-api.ts';
-import type { User } from '../http/user.ts';
+import { badRequest, notFound, serviceUnavailable } from '../../../api/machinery/status-error.ts';
 import type { RequestInfo } from '../http/request-info.ts';
 import type { Backend } from './backend.ts';
 import type { NodeBackends } from './node-backend.ts';
+import type { ReadApi } from '../verbs/handlers.ts';
 import { proxyableAddress, proxyableHost } from './proxyable.ts';
 import type { Endpoint } from '../../../api/types/discovery/v1.gen.ts';
 
@@ -42,7 +39,7 @@ function portNumber(text: string): number {
 /** A certificate that nobody vouches for is taken, as upstream does: pods have no CA of the cluster's. */
 const unverified = (backend: Omit<Backend, 'tls'>): Backend => ({ ...backend, tls: { rejectUnauthorized: false } });
 
-export function podBackend(api: LocalApi, info: RequestInfo): Backend {
+export function podBackend(api: ReadApi, info: RequestInfo): Backend {
   const { scheme, name, port } = parseProxyName(info.name, 'pod');
   const pod = api.get(pods, info.namespace, name);
   if (pod === undefined) throw notFound(pods, name);
@@ -52,7 +49,7 @@ export function podBackend(api: LocalApi, info: RequestInfo): Backend {
 }
 
 /** The endpoint's first address, where it is one of the pod that it names: slices may say anything. */
-function podAddress(api: LocalApi, namespace: string, { addresses, targetRef }: Endpoint): string | undefined {
+function podAddress(api: ReadApi, namespace: string, { addresses, targetRef }: Endpoint): string | undefined {
   if (targetRef?.namespace !== namespace) return undefined;
   const { podIPs = [] } = api.get(pods, namespace, targetRef.name ?? '')?.status ?? {};
   const [address] = addresses;
@@ -60,7 +57,7 @@ function podAddress(api: LocalApi, namespace: string, { addresses, targetRef }: 
 }
 
 /** One of the service's ready endpoints, at random. */
-export function serviceBackend(api: LocalApi, info: RequestInfo): Backend {
+export function serviceBackend(api: ReadApi, info: RequestInfo): Backend {
   const { scheme, name, port } = parseProxyName(info.name, 'service');
   const service = api.get(services, info.namespace, name);
   if (service === undefined) throw notFound(services, name);
@@ -90,7 +87,7 @@ export function serviceBackend(api: LocalApi, info: RequestInfo): Backend {
 }
 
 /** The node's own API with the api-server's certificate, or any other port of the node without it. */
-export function nodeBackend(api: LocalApi, backends: NodeBackends, info: RequestInfo): Backend {
+export function nodeBackend(api: ReadApi, backends: NodeBackends, info: RequestInfo): Backend {
   const { scheme, name, port } = parseProxyName(info.name, 'node');
   const node = api.get(nodes, '', name);
   if (node === undefined) throw notFound(nodes, name);
@@ -100,19 +97,4 @@ export function nodeBackend(api: LocalApi, backends: NodeBackends, info: Request
   const checked = lookup ? { ...backend, host, lookup, agent: undefined } : { ...backend, host };
   if (port === '' || portNumber(port) === backend.port) return checked;
   return unverified({ scheme, host, lookup, port: portNumber(port) });
-}
-
-/** What of the node's API runs something in a pod, or connects to it. */
-const COMMANDS = /^\/+(exec|attach|run|portForward)(\/|$)/i;
-
-/**
- * The node sees the api-server's own rights only. A WebSocket comes as a GET, so those who may look at nodes would run
- * commands in every pod: what does that takes `create`. Throws a 403.
- */
-export function requireCreateForCommands(authorizer: Authorizer, info: RequestInfo, path: string, user: User): void {
-  // Not `decodeURIComponent`, which throws for bytes that are no UTF-8: what the node makes of those is its affair.
-  if (info.verb === 'create' || !COMMANDS.test(unescape(path))) return;
-  if (authorizer.authorize(user, { ...info, verb: 'create' }).allowed) return;
-  const why = `User ${JSON.stringify(user.name)} cannot create resource "nodes/proxy" in API group "" at the cluster scope`;
-  throw forbidden(nodes, info.name, why);
 }

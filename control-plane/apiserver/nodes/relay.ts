@@ -1,12 +1,13 @@
 /** Carries one request to a backend and its answer back, whole HTTP or an upgraded connection. */
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Duplex, Transform } from 'node:stream';
+import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { badRequest, StatusError } from '../../../api/machinery/status-error.ts';
 import { withDeadline } from '../../../client/deadline.ts';
 import { joinConnections, requestUpgrade, responseHead } from '../../../client/upgrade.ts';
 import type { Request, Response } from '../http/message.ts';
+import type { Upgrade } from '../http/upgrade.ts';
 import { dialFailure, type Backend } from './backend.ts';
 import { AddressNotAllowedError } from './proxyable.ts';
 import { setOwn } from '../../../api/machinery/own.ts';
@@ -142,12 +143,8 @@ export async function giveBack(
  * Upgrades to the backend and joins the two connections, or passes the backend's refusal on. Resolves at the end of both;
  * rejects only as long as the client has been answered nothing.
  */
-export async function joinUpgrade(
-  client: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
-  backend: Backend,
-  url: URL,
-): Promise<void> {
-  const { request, socket, head } = client;
+export async function joinUpgrade(upgrade: Upgrade, backend: Backend, url: URL): Promise<void> {
+  const { request, socket, head } = upgrade;
   const gone = new AbortController();
   const leave = (): void => gone.abort();
   socket.once('close', leave);
@@ -164,6 +161,7 @@ export async function joinUpgrade(
     throw dialError(`error dialing backend: ${dialFailure(backend, error)}`);
   });
   socket.removeListener('close', leave);
+  upgrade.take(answer.response.statusCode);
   socket.write(responseHead(answer.response));
   if (!answer.upgraded) {
     answer.response.pipe(socket);

@@ -1,3 +1,4 @@
+import { ownWriteContext } from '../admission/pipeline.ts';
 import { statusPart, WHOLE, type UpdatedPart } from './update-strategy.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { LocalApi, LocalChange } from '../catalogue/local-api.ts';
@@ -5,19 +6,13 @@ import type { Stored } from '../catalogue/object-meta.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
-import type { ObjectWriter, WriteContext } from './write.ts';
+import type { ObjectWriter } from './write.ts';
 
 /** The API of the api-server's own parts, over the registry's caches and the write path. */
 export class CachedApi implements LocalApi {
   readonly #registry: Registry;
   readonly #writer: ObjectWriter;
-  readonly #context: WriteContext = {
-    user: { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] },
-    dryRun: false,
-    admission: [],
-    warn: () => undefined,
-    authorizeCreate: () => undefined,
-  };
+  readonly #context = ownWriteContext();
 
   constructor(registry: Registry, writer: ObjectWriter) {
     this.#registry = registry;

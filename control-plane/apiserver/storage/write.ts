@@ -7,11 +7,11 @@ import { invalid } from '../../../api/machinery/field-error.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
 import { alreadyExists, conflict, invalidObject, notFound, tooLarge } from '../../../api/machinery/status-error.ts';
 import { ConflictError, StoreTimeoutError } from '../../store/store.ts';
-import type { AdmissionPlugin, AdmissionRequest } from '../admission/plugin.ts';
+import type { WriteContext } from '../admission/pipeline.ts';
+import { admit, type AdmissionRequest } from '../admission/plugin.ts';
 import { isDeletedBy, planDeletion } from './deletion.ts';
 import { beginLife, continueLife, generateName, placeObject, type Stored } from '../catalogue/object-meta.ts';
 import type { Registry } from '../catalogue/registry.ts';
-import type { User } from '../http/user.ts';
 import type { EncodedObject, ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from './cache/entry.ts';
 import { updateRules, type UpdatedPart } from './update-strategy.ts';
@@ -25,16 +25,6 @@ const MAX_CONFLICT_ATTEMPTS = 5;
 /** As much as upstream's store takes: what many small patches make of an object is bounded, as each of them is. */
 const MAX_STORED_BYTES = 1.5 * 1024 * 1024;
 const STALE = 'the object has been modified; please apply your changes to the latest version and try again';
-
-/** Who writes, and how. */
-export interface WriteContext {
-  readonly user: User;
-  readonly dryRun: boolean;
-  readonly admission: readonly AdmissionPlugin[];
-  readonly warn: (message: string) => void;
-  /** For an update that would create its object: throws a 403 StatusError unless the user may create it, too. */
-  readonly authorizeCreate: () => void;
-}
 
 export interface Written {
   /** What is there now, as served. */
@@ -108,6 +98,7 @@ export class ObjectWriter {
     const asked = object.metadata.name ?? '';
     const request = admissionRequest('CREATE', resource, '', namespace, asked, object, undefined, context);
     await admit(context.admission, 'mutate', request);
+    kind.applyDefaults(object);
     kind.prepareForCreate(object, hookContext(context));
     // The kind may have named what came without a name.
     const name = object.metadata.name ?? '';
@@ -167,6 +158,7 @@ export class ObjectWriter {
 
     const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, object, old, context);
     await admit(context.admission, 'mutate', admission);
+    kind.applyDefaults(object);
     rules.prepare(object, old, hookContext(context));
     const errors = [...validateObjectMetaUpdate(object.metadata, old.metadata), ...rules.validate(object, old)];
     if (errors.length > 0) throw invalidObject(kind, name, errors);
@@ -324,17 +316,6 @@ function admissionRequest(
   { user, dryRun, warn }: WriteContext,
 ): AdmissionRequest {
   return { operation, kind, subresource, namespace, name, object, old, user, dryRun, warn };
-}
-
-export async function admit(
-  plugins: readonly AdmissionPlugin[],
-  step: 'mutate' | 'validate',
-  request: AdmissionRequest,
-): Promise<void> {
-  for (const plugin of plugins) {
-    const pending = plugin[step]?.(request);
-    if (pending) await pending;
-  }
 }
 
 /** The wanted object must be based on what is there. */

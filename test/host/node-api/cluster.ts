@@ -14,7 +14,7 @@ import type { Logger } from '../../../client/logger.ts';
 import { ClientCertificateAuthenticator } from '../../../control-plane/apiserver/access/authentication/client-certificate.ts';
 import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import { openCore } from '../../../control-plane/apiserver/core.ts';
-import { createNodeConnectors } from '../../../control-plane/apiserver/nodes/connectors.ts';
+import { createNodeHandlers } from '../../../control-plane/apiserver/nodes/connectors.ts';
 import { serve } from '../../../control-plane/apiserver/server.ts';
 import { writeKubeconfig } from '../../../control-plane/pki/kubeconfig.ts';
 import { createAuthority, issueCertificate } from '../../../control-plane/pki/signing.ts';
@@ -160,9 +160,8 @@ export async function startCluster(): Promise<TestCluster> {
       reason: '',
     }),
   };
-  const connectors = createNodeConnectors({
+  const handlers = createNodeHandlers({
     api: core.api,
-    authorizer,
     identity: () => ({ cert: client.certificate, key: client.key, ca: ca.certificate }),
   });
   const apiServer = await serve({
@@ -170,7 +169,7 @@ export async function startCluster(): Promise<TestCluster> {
     authenticators: [new ClientCertificateAuthenticator()],
     authorizer,
     admission: [],
-    actions: { actions: new Map(), connectors },
+    handlers: { actions: new Map(), ...handlers },
     tls: { cert: serving.certificate, key: serving.key, clientCA: ca.certificate },
     address: '127.0.0.1',
     port: 0,

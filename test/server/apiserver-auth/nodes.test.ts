@@ -36,6 +36,7 @@ test('a node reads what its pods need, and loses it with them', async (t) => {
   const fixture = await startServer(t);
   const { core } = fixture;
   const names = ['volume', 'env', 'envfrom', 'pull', 'projected', 'foreign', 'unused'];
+  await createAll(core, namespaces, { metadata: { name: 'apps' } });
   await createAll(core, secrets, ...names.map((name) => ({ metadata: { namespace: 'apps', name } })));
   await createAll(core, configMaps, ...names.map((name) => ({ metadata: { namespace: 'apps', name } })));
   await createAll(core, serviceAccounts, { metadata: { namespace: 'apps', name: 'web' } });

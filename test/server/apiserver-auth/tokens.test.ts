@@ -1,10 +1,10 @@
 import { createHmac, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { test } from 'tap';
 import { pods } from '../../../api/kinds/core/pod.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { secrets } from '../../../api/kinds/core/secret.ts';
 import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
-import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { newBootstrapToken, secretOf, tokenOf, tokenText } from '../../../cli/bootstrap-token.ts';
 import { BootstrapTokenAuthenticator } from '../../../control-plane/apiserver/access/authentication/bootstrap-tokens.ts';
 import { LocalBoundObjects } from '../../../control-plane/apiserver/access/authentication/bound-objects.ts';
@@ -16,12 +16,12 @@ import { ServiceAccountIndex } from '../../../control-plane/apiserver/access/aut
 import { ServiceAccountTokenIssuer } from '../../../control-plane/apiserver/access/authentication/service-account-issuer.ts';
 import { ServiceAccountTokenAuthenticator } from '../../../control-plane/apiserver/access/authentication/service-account-tokens.ts';
 import { parseTokenFile } from '../../../control-plane/apiserver/access/authentication/static-tokens.ts';
-import { tokenRequestAction } from '../../../control-plane/apiserver/access/authentication/token-request.ts';
 import { PodGraph } from '../../../control-plane/apiserver/access/authorization/pod-graph.ts';
 import { issueCertificate } from '../../../control-plane/pki/signing.ts';
-import { createAll, refusal, startSecurity, type Fixture } from './fixture.ts';
-import { parseRequestInfo } from '../../../control-plane/apiserver/http/request-info.ts';
-import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
+import { ownWriteContext } from '../../../control-plane/apiserver/admission/pipeline.ts';
+import { issueToken } from '../../../control-plane/apiserver/verbs/actions/token-request.ts';
+import { createAll, refusal, startSecurity, startServer, type Fixture } from './fixture.ts';
+import type { TokenRequest, TokenRequestSpec } from '../../../api/types/authentication/v1.gen.ts';
 
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 const HOUR_MS = 3_600_000;
@@ -35,15 +35,9 @@ function tokenParts({ core, pki }: Fixture) {
   const verifier = new ServiceAccountTokenAuthenticator({
     ...{ issuer: ISSUER, publicKeys: issuer.publicKeys, objects, now },
   });
-  const action = tokenRequestAction({ issuer, audiences: [ISSUER], now });
-  const request = async (namespace: string, name: string, spec: TokenRequest['spec']): Promise<TokenRequest> => {
-    const info = parseRequestInfo('POST', `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`);
-    const body = { spec } as KubeObject;
-    const { object } = await action({ info, user: { name: 'x', groups: [] }, api: core.api, body, dryRun: false });
-    return object;
-  };
-  const token = async (name: string, spec: TokenRequest['spec']) =>
-    (await request('apps', name, spec)).status?.token ?? '';
+  const request = (namespace: string, name: string, spec: TokenRequestSpec): TokenRequest =>
+    issueToken({ api: core.api, issuer, audiences: [ISSUER], now }, namespace, name, spec);
+  const token = (name: string, spec: TokenRequestSpec) => request('apps', name, spec).status?.token ?? '';
   return { clock, issuer, verifier, request, token };
 }
 
@@ -61,24 +55,24 @@ test('a token of a service account tells its user, until it expires or what it i
   const [bound] = await createAll(fixture.core, pods, pod('web-1'));
   const uid = bound?.metadata?.uid;
 
-  const plain = await request('apps', 'web', { expirationSeconds: 600 });
+  const plain = request('apps', 'web', { expirationSeconds: 600 });
   t.equal(Date.parse(plain.status?.expirationTimestamp ?? '') - (clock.now - (clock.now % 1000)), 600_000);
   const user = verifier.authenticateToken(plain.status?.token ?? '', [ISSUER])?.user;
   t.equal(user?.name, 'system:serviceaccount:apps:web');
   t.equal(user?.uid, account?.metadata?.uid);
   t.same(user?.groups, ['system:serviceaccounts', 'system:serviceaccounts:apps', 'system:authenticated']);
   t.equal(verifier.authenticateToken(plain.status?.token ?? '', [ISSUER])?.user, user, 'verified once');
-  const wide = await token('web', { audiences: [ISSUER, 'x'.repeat(10_000)] });
+  const wide = token('web', { audiences: [ISSUER, 'x'.repeat(10_000)] });
   const twice = [1, 2].map(() => verifier.authenticateToken(wide, [ISSUER])?.user);
   t.same(twice[0]?.name, user?.name);
   t.not(twice[0], twice[1], 'of a token as long as its owner likes, nothing is kept');
 
-  const podToken = await token('web', { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'web-1', uid } });
+  const podToken = token('web', { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'web-1', uid } });
   const extra = verifier.authenticateToken(podToken, [ISSUER])?.user.extra;
   t.same(extra?.['authentication.kubernetes.io/pod-uid'], [uid]);
   t.same(extra?.['authentication.kubernetes.io/node-name'], ['node-a']);
 
-  const other = await token('web', { audiences: ['vault'] });
+  const other = token('web', { audiences: ['vault'] });
   t.throws(() => verifier.authenticateToken(other, [ISSUER]), { message: /^token audiences \["vault"\] is invalid/ });
   t.same(verifier.authenticateToken(other, ['vault', ISSUER])?.audiences, ['vault']);
 
@@ -91,7 +85,7 @@ test('a token of a service account tells its user, until it expires or what it i
     'apps',
     'web-1',
     { gracePeriodSeconds: 0 },
-    { user: { name: 'x', groups: [] }, dryRun: false, admission: [], warn: () => {}, authorizeCreate: () => {} },
+    ownWriteContext(),
   );
   t.equal(api.get(pods, 'apps', 'web-1'), undefined);
   t.throws(() => verifier.authenticateToken(podToken, [ISSUER]), { message: /has been invalidated/ });
@@ -102,18 +96,22 @@ test('a token of a service account tells its user, until it expires or what it i
     'another pod of that name',
   );
 
-  const fresh = await token('web', {});
+  const fresh = token('web', {});
   t.ok(verifier.authenticateToken(fresh, [ISSUER]));
   await api.delete(serviceAccounts, 'apps', 'web');
   t.throws(() => verifier.authenticateToken(fresh, [ISSUER]), { message: /invalidated/ });
 });
 
-test('a token request is turned down as upstream does', async (t) => {
-  const fixture = await startSecurity(t);
-  const { request } = tokenParts(fixture);
+test('a token request is refused as upstream does', async (t) => {
+  const fixture = await startServer(t);
+  await createAll(fixture.core, namespaces, { metadata: { name: 'apps' } });
   await createAll(fixture.core, serviceAccounts, { metadata: { namespace: 'apps', name: 'web' } });
   await createAll(fixture.core, pods, pod('web-1', 'other'));
-  const refused = (name: string, spec: TokenRequest['spec']) => refusal(request('apps', name, spec));
+  const admin = fixture.client({ token: 'admin-token' });
+  const refused = (name: string, spec: TokenRequest['spec']) => {
+    const body: TokenRequest = { spec };
+    return refusal(admin.createSubresource(serviceAccounts, 'apps', name, 'token', body));
+  };
   const ref = (name: string, uid?: string) => ({ boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid } });
 
   t.same(await refused('web', { expirationSeconds: 10 }), {

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import t from 'tap';
-import type { Connector } from '../../../control-plane/apiserver/http/action.ts';
+import type { Connector } from '../../../control-plane/apiserver/verbs/handlers.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
 import { openPki } from '../../../control-plane/pki/cluster-pki.ts';
 import { CONFIG_MAPS, configMap, pod, PODS, TestServer } from './server.ts';
@@ -136,13 +136,14 @@ t.test('an upgrade is led to its connector after authentication and authorizatio
     methods: new Set(['POST']),
     takesPath: false,
     serve: async () => undefined,
-    upgrade: async (_request, socket, _head, info, user) => {
+    upgrade: async ({ request: { info, user } }, upgrade) => {
+      const { socket } = upgrade;
+      upgrade.take();
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n');
       socket.end(`${user.name} ${info.verb} ${info.resource}/${info.subresource} ${info.name}`);
     },
   };
-  const actions = { actions: new Map(), connectors: new Map([['pods/exec', connector]]) };
-  await using server = await TestServer.start({ actions });
+  await using server = await TestServer.start({ handlers: { connectors: new Map([['pods/exec', connector]]) } });
   const upgrade = async (user: string, path: string) => {
     const socket = tls.connect({ port: server.server.port, host: '127.0.0.1', ca: server.ca });
     socket.write(

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import tls from 'node:tls';
 import t from 'tap';
-import type { Connector } from '../../../control-plane/apiserver/http/action.ts';
+import type { Connector, Stream } from '../../../control-plane/apiserver/verbs/handlers.ts';
 import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import { CONFIG_MAPS, configMap, TestServer, type Json } from './server.ts';
 
@@ -101,20 +101,20 @@ t.test('what is served is what was authorized', async (t) => {
 t.test('paths that upstream has no route for are not found', async (t) => {
   await using server = await TestServer.start();
   const served: string[] = [];
-  const connector: Connector = {
+  const stream: Stream = {
     methods: new Set(['GET']),
     takesPath: false,
-    serve: async (_request, response) => {
+    serve: async ({ response }) => {
       served.push('served');
       response.end();
     },
-    upgrade: async (_request, socket) => {
+    upgrade: async (_request, { socket }) => {
       served.push('upgraded');
       socket.destroy();
     },
   };
   await using other = await TestServer.start({
-    actions: { actions: new Map(), connectors: new Map([['pods/log', connector]]) },
+    handlers: { streams: new Map([['pods/log', stream]]) },
   });
   await server.call('POST', CONFIG_MAPS, { body: configMap('m') });
   const cases: readonly (readonly [status: number, method: string, target: string])[] = [
@@ -172,7 +172,7 @@ t.test('headers that make no sense are void, or told so', async (t) => {
 });
 
 t.test('whatever a handler throws is answered, and takes nobody else along', async (t) => {
-  const failing = (serve: Connector['serve']): Connector => ({
+  const failing = <R>(serve: Connector<R>['serve']): Connector<R> => ({
     methods: new Set(['GET']),
     takesPath: false,
     serve,
@@ -180,24 +180,21 @@ t.test('whatever a handler throws is answered, and takes nobody else along', asy
       throw new TypeError('upgrade');
     },
   });
-  const connectors = new Map([
-    [
-      'pods/log',
-      failing(() => {
-        throw new TypeError('at once');
-      }),
-    ],
+  const log: Stream = failing(() => {
+    throw new TypeError('at once');
+  });
+  const connectors = new Map<string, Connector>([
     ['pods/exec', failing(() => Promise.reject(new TypeError('later')))],
     [
       'pods/proxy',
-      failing(async (_request, response) => {
+      failing(async ({ request: { response } }) => {
         response.end('all');
         // Emits an error on the response.
         (response as import('node:http').ServerResponse).write('more');
       }),
     ],
   ]);
-  await using server = await TestServer.start({ actions: { actions: new Map(), connectors } });
+  await using server = await TestServer.start({ handlers: { connectors, streams: new Map([['pods/log', log]]) } });
   const pod = '/api/v1/namespaces/default/pods/p';
   for (const subresource of ['log', 'exec']) {
     const target = `${pod}/${subresource}`;

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { kinds } from '../../../api/registry.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
-import type { Actions } from '../../../control-plane/apiserver/http/action.ts';
+import { NO_HANDLERS, type Handlers } from '../../../control-plane/apiserver/verbs/handlers.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
 import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts';
@@ -51,7 +51,7 @@ export interface TestServerOptions {
   /** Instead of an embedded one in the directory. */
   readonly store?: Store;
   readonly kinds?: readonly Kind[];
-  readonly actions?: Actions;
+  readonly handlers?: Partial<Handlers>;
   readonly admission?: readonly AdmissionPlugin[];
   readonly authorizer?: Authorizer;
   readonly eventTtlMs?: number;
@@ -117,7 +117,7 @@ export class TestServer implements AsyncDisposable {
         authorize: ({ groups }) => ({ allowed: groups.includes('system:masters'), reason: '' }),
       },
       admission: options.admission ?? [],
-      actions: options.actions ?? { actions: new Map(), connectors: new Map() },
+      handlers: { ...NO_HANDLERS, ...options.handlers },
       tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
       address: '127.0.0.1',
       port: 0,

@@ -98,3 +98,11 @@ test('the rooms of the api-server import each other in one direction', async (t)
   }
   t.strictSame(found, []);
 });
+
+test("nothing but the local API writes in the server's own name, past admission", async (t) => {
+  const users: string[] = [];
+  for await (const file of glob(`${APISERVER}**/*.ts`, { cwd: ROOT })) {
+    if ((await readFile(path.join(ROOT, file), 'utf8')).includes('ownWriteContext')) users.push(file);
+  }
+  t.strictSame(users.sort(), [`${APISERVER}admission/pipeline.ts`, `${APISERVER}storage/cached-api.ts`]);
+});

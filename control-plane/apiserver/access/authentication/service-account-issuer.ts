@@ -3,6 +3,12 @@ import { createPrivateKey, createPublicKey, randomUUID, type KeyObject } from 'n
 import { keyId, signJws } from './jws.ts';
 import { serviceAccountUserName } from '../../http/user.ts';
 
+/**
+ * What the projected volume of every pod asks for. Such tokens live for a year, as upstream's do by default, for programs that
+ * never read the file again; their binding to the pod ends them with it.
+ */
+export const POD_TOKEN_SECONDS = 3607;
+
 export interface ObjectIdentity {
   readonly name: string;
   readonly uid: string;

@@ -1,6 +1,5 @@
 /** `GET pods/{name}/log`. */
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { podLogQuery, readPodLogOptions, validatePodLogOptions } from '../../../api/kinds/core/pod-log-options.ts';
 import {
@@ -10,10 +9,10 @@ import {
   notFound,
   StatusError,
 } from '../../../api/machinery/status-error.ts';
-import type { Connector } from '../http/action.ts';
-import type { Request, Response } from '../http/message.ts';
-import type { LocalApi } from '../catalogue/local-api.ts';
+import type { AuthorizedRequest } from '../admission/pipeline.ts';
 import type { RequestInfo } from '../http/request-info.ts';
+import type { Upgrade } from '../http/upgrade.ts';
+import type { ReadApi, Stream } from '../verbs/handlers.ts';
 import { backendUrl, dialFailure } from './backend.ts';
 import type { NodeBackends } from './node-backend.ts';
 import { chooseContainer } from './pod-container.ts';
@@ -22,18 +21,18 @@ import { ask, clientGone, dialError, giveBack } from './relay.ts';
 /** As much of a node's words as goes into a Status. */
 const LONGEST_REFUSAL_BYTES = 50_000;
 
-export class LogConnector implements Connector {
+export class LogStream implements Stream {
   readonly methods = new Set(['GET']);
   readonly takesPath = false;
-  readonly #api: LocalApi;
+  readonly #api: ReadApi;
   readonly #nodes: NodeBackends;
 
-  constructor(api: LocalApi, nodes: NodeBackends) {
+  constructor(api: ReadApi, nodes: NodeBackends) {
     this.#api = api;
     this.#nodes = nodes;
   }
 
-  async serve(_request: Request, response: Response, info: RequestInfo): Promise<void> {
+  async serve({ response, info }: AuthorizedRequest): Promise<void> {
     const signal = clientGone(response);
     const answer = await this.#open(info, signal);
     if (answer === undefined) {
@@ -45,7 +44,8 @@ export class LogConnector implements Connector {
     await giveBack(answer, response, { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' }, signal);
   }
 
-  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, info: RequestInfo): Promise<void> {
+  async upgrade({ info }: AuthorizedRequest, upgrade: Upgrade): Promise<void> {
+    const { request, socket } = upgrade;
     if (request.headers.upgrade?.toLowerCase() !== 'websocket')
       throw badRequest('logs can be upgraded to WebSocket only');
     const gone = new AbortController();
@@ -53,7 +53,8 @@ export class LogConnector implements Connector {
     const answer = await this.#open(info, gone.signal);
     // Few ask for it: the code is loaded when somebody does.
     const { serveLogSocket } = await import('./log-socket.ts');
-    await serveLogSocket({ request, socket, head }, answer, gone.signal);
+    upgrade.take();
+    await serveLogSocket(upgrade, answer, gone.signal);
   }
 
   /** The node's answer; undefined when the pod has no node yet. */

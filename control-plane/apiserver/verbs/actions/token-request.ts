@@ -3,12 +3,16 @@ import { nodes } from '../../../../api/kinds/core/node.ts';
 import { pods } from '../../../../api/kinds/core/pod.ts';
 import { secrets } from '../../../../api/kinds/core/secret.ts';
 import { serviceAccounts } from '../../../../api/kinds/core/service-account.ts';
-import { invalid, type FieldError } from '../../../../api/machinery/field-error.ts';
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
-import { badRequest, conflict, invalidObject, notFound } from '../../../../api/machinery/status-error.ts';
-import type { Action } from '../../http/action.ts';
-import type { LocalApi } from '../../catalogue/local-api.ts';
-import type { KubernetesClaims, ObjectIdentity, ServiceAccountTokenIssuer } from './service-account-issuer.ts';
+import { badRequest, conflict, notFound } from '../../../../api/machinery/status-error.ts';
+import {
+  POD_TOKEN_SECONDS,
+  type KubernetesClaims,
+  type ObjectIdentity,
+  type ServiceAccountTokenIssuer,
+} from '../../access/authentication/service-account-issuer.ts';
+import { timeOf } from '../../../../api/machinery/time.ts';
+import type { Action, ReadApi } from '../handlers.ts';
 import type {
   BoundObjectReference,
   TokenRequest,
@@ -17,27 +21,12 @@ import type {
 
 const CREATED = 201;
 const SECOND_MS = 1000;
-const MIN_SECONDS = 600;
-const MAX_SECONDS = 2 ** 32;
 const DEFAULT_SECONDS = 3600;
-/**
- * What the projected volume of every pod asks for. Such tokens live for a year, as upstream's do by default, for programs that
- * never read the file again; their binding to the pod ends them with it.
- */
-export const POD_TOKEN_SECONDS = 3607;
+/** How long a token for a pod lives that is asked for with POD_TOKEN_SECONDS. */
 const EXTENDED_SECONDS = 365 * 24 * 3600;
 
-const KIND = { group: 'authentication.k8s.io', kind: 'TokenRequest' };
-
-function checkSpec(seconds: number): FieldError[] {
-  const field = 'spec.expirationSeconds';
-  if (seconds < MIN_SECONDS) return [invalid(field, seconds, 'may not specify a duration less than 10 minutes')];
-  if (seconds > MAX_SECONDS) return [invalid(field, seconds, 'may not specify a duration larger than 2^32 seconds')];
-  return [];
-}
-
 function find<T extends KubeObject>(
-  api: LocalApi,
+  api: ReadApi,
   kind: Kind<T>,
   namespace: string,
   { name = '', uid = '' }: BoundObjectReference,
@@ -57,7 +46,7 @@ function find<T extends KubeObject>(
 
 /** What the token is bound to; a pod's token says also on which node the pod is. */
 function bindingOf(
-  api: LocalApi,
+  api: ReadApi,
   namespace: string,
   account: string,
   reference: BoundObjectReference,
@@ -83,6 +72,7 @@ function bindingOf(
 }
 
 export interface TokenRequestOptions {
+  readonly api: ReadApi;
   readonly issuer: ServiceAccountTokenIssuer;
   /** For requests that name none. */
   readonly audiences: readonly string[];
@@ -105,38 +95,44 @@ function lifetimeOf(
     : { lifetimeSeconds: seconds, warnAfter: false };
 }
 
-/** The action of `serviceaccounts/token`. */
-export function tokenRequestAction({ issuer, audiences, now = Date.now }: TokenRequestOptions): Action {
-  return ({ info: { namespace, name }, api, body }) => {
-    const request = body as TokenRequest;
-    const spec = request.spec ?? {};
-    const seconds = spec.expirationSeconds ?? DEFAULT_SECONDS;
-    const errors = checkSpec(seconds);
-    if (errors.length > 0) throw invalidObject(KIND, '', errors);
-    const account = api.get(serviceAccounts, namespace, name);
-    if (!account) throw notFound(serviceAccounts, name);
-    const asked = spec.audiences?.length ? spec.audiences : [...audiences];
-    const at = now();
-    const { lifetimeSeconds, warnAfter } = lifetimeOf(spec, seconds, asked, audiences);
-    const token = issuer.issue({
-      subject: {
-        namespace,
-        serviceaccount: { name, uid: account.metadata?.uid ?? '' },
-        ...(spec.boundObjectRef && bindingOf(api, namespace, name, spec.boundObjectRef)),
-        ...(warnAfter && { warnafter: Math.floor(at / SECOND_MS) + seconds }),
-      },
-      audiences: asked,
-      lifetimeSeconds,
-      now: at,
-    });
-    const expirationTimestamp = new Date(at + seconds * SECOND_MS).toISOString().replace(/\.\d+Z$/, 'Z');
-    const object: TokenRequest = {
-      apiVersion: 'authentication.k8s.io/v1',
-      kind: 'TokenRequest',
-      metadata: { name, namespace, creationTimestamp: new Date(at).toISOString().replace(/\.\d+Z$/, 'Z') },
-      spec: { ...spec, audiences: asked, expirationSeconds: seconds },
-      status: { token, expirationTimestamp },
-    };
-    return { code: CREATED, object };
+/** The answer to a request that has been validated. Throws StatusError for what the token cannot be issued for or bound to. */
+export function issueToken(
+  options: TokenRequestOptions,
+  namespace: string,
+  name: string,
+  spec: TokenRequestSpec,
+): TokenRequest {
+  const { api, issuer, audiences, now = Date.now } = options;
+  const seconds = spec.expirationSeconds ?? DEFAULT_SECONDS;
+  const account = api.get(serviceAccounts, namespace, name);
+  if (!account) throw notFound(serviceAccounts, name);
+  const asked = spec.audiences?.length ? spec.audiences : [...audiences];
+  const at = now();
+  const { lifetimeSeconds, warnAfter } = lifetimeOf(spec, seconds, asked, audiences);
+  const token = issuer.issue({
+    subject: {
+      namespace,
+      serviceaccount: { name, uid: account.metadata?.uid ?? '' },
+      ...(spec.boundObjectRef && bindingOf(api, namespace, name, spec.boundObjectRef)),
+      ...(warnAfter && { warnafter: Math.floor(at / SECOND_MS) + seconds }),
+    },
+    audiences: asked,
+    lifetimeSeconds,
+    now: at,
+  });
+  return {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    metadata: { name, namespace, creationTimestamp: timeOf(at) },
+    spec: { ...spec, audiences: asked, expirationSeconds: seconds },
+    status: { token, expirationTimestamp: timeOf(at + seconds * SECOND_MS) },
   };
 }
+
+/** The action of `serviceaccounts/token`. */
+export const tokenRequestAction =
+  (options: TokenRequestOptions): Action =>
+  ({ request: { info }, object }) => ({
+    code: CREATED,
+    object: issueToken(options, info.namespace, info.name, (object as TokenRequest).spec ?? {}),
+  });

@@ -1,8 +1,8 @@
 /** The reviews of authentication.k8s.io/v1: whose a token is, and who is asking. */
 import { badRequest } from '../../../../api/machinery/status-error.ts';
-import type { Action, ActionRequest } from '../../http/action.ts';
+import { InvalidTokenError, type TokenAuthenticator } from '../../access/authentication/token-authenticator.ts';
 import type { User } from '../../http/user.ts';
-import { InvalidTokenError, type TokenAuthenticator } from './token-authenticator.ts';
+import type { Action } from '../handlers.ts';
 import type {
   SelfSubjectReview,
   TokenReview,
@@ -38,8 +38,8 @@ export function identityReviewActions(tokens: TokenAuthenticator, audiences: rea
   return new Map<string, Action>([
     [
       'tokenreviews.authentication.k8s.io',
-      (request: ActionRequest) => {
-        const review = request.body as TokenReview;
+      ({ object: body }) => {
+        const review = body as TokenReview;
         if (!review.spec.token) throw badRequest('token is required for TokenReview in authentication');
         const asked = review.spec.audiences?.length ? review.spec.audiences : audiences;
         const status = reviewToken(tokens, review.spec.token, asked);
@@ -49,8 +49,8 @@ export function identityReviewActions(tokens: TokenAuthenticator, audiences: rea
     ],
     [
       'selfsubjectreviews.authentication.k8s.io',
-      (request: ActionRequest) => {
-        const review = request.body as SelfSubjectReview;
+      ({ request, object: body }) => {
+        const review = body as SelfSubjectReview;
         const object: SelfSubjectReview = { metadata: {}, ...review, status: { userInfo: userInfo(request.user) } };
         return { code: CREATED, object };
       },

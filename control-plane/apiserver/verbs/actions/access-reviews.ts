@@ -1,14 +1,10 @@
 /** The reviews of authorization.k8s.io/v1: what a user may do, asked through the API. */
-import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
-import { badRequest, invalidObject } from '../../../../api/machinery/status-error.ts';
-import { localSubjectAccessReviews } from '../../../../api/kinds/authorization/local-subject-access-review.ts';
-import { selfSubjectAccessReviews } from '../../../../api/kinds/authorization/self-subject-access-review.ts';
-import { subjectAccessReviews } from '../../../../api/kinds/authorization/subject-access-review.ts';
-import type { Action, ActionAnswer, ActionRequest } from '../../http/action.ts';
+import { badRequest } from '../../../../api/machinery/status-error.ts';
+import type { Attributes, Authorizer } from '../../access/authorization/authorizer.ts';
+import type { RbacAuthorizer } from '../../access/authorization/rbac-authorizer.ts';
+import type { AdmittedCreate } from '../../admission/pipeline.ts';
 import { nodeNameOf, type User } from '../../http/user.ts';
-import { placeObject } from '../../catalogue/object-meta.ts';
-import type { Attributes, Authorizer } from './authorizer.ts';
-import type { RbacAuthorizer } from './rbac-authorizer.ts';
+import type { Action, ActionAnswer } from '../handlers.ts';
 import type {
   LocalSubjectAccessReview,
   NonResourceAttributes,
@@ -59,11 +55,6 @@ function attributesOf({ resourceAttributes, nonResourceAttributes }: Asked): Att
   };
 }
 
-function throwIfInvalid(kind: Kind, review: KubeObject): void {
-  const errors = kind.validate(review);
-  if (errors.length > 0) throw invalidObject(kind, '', errors);
-}
-
 const subjectOf = ({ user, groups, uid, extra }: SubjectAccessReviewSpec): User => ({
   name: user ?? '',
   groups: groups ?? [],
@@ -88,7 +79,7 @@ function rulesStatus(rbac: RbacAuthorizer, user: User, namespace: string): Subje
   };
 }
 
-/** The actions of authorization.k8s.io, keyed as `Actions` wants them. */
+/** The actions of authorization.k8s.io, keyed as `Handlers` wants them. */
 export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer): Map<string, Action> {
   const decide = (user: User, asked: Asked): SubjectAccessReviewStatus => {
     const { allowed, reason } = authorizer.authorize(user, attributesOf(asked));
@@ -99,28 +90,19 @@ export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer
     object: { metadata: {}, ...body, ...{ status } },
   });
 
-  const reviewSubject = (request: ActionRequest): ActionAnswer => {
-    const review = request.body as SubjectAccessReview;
-    throwIfInvalid(subjectAccessReviews, review);
+  // A LocalSubjectAccessReview is one of these whose attributes are in its namespace.
+  const reviewSubject = ({ object }: AdmittedCreate): ActionAnswer => {
+    const review = object as SubjectAccessReview | LocalSubjectAccessReview;
     return answer(review, decide(subjectOf(review.spec), review.spec));
   };
 
-  const reviewLocally = (request: ActionRequest): ActionAnswer => {
-    const review = request.body as LocalSubjectAccessReview;
-    const { spec } = review;
-    placeObject(localSubjectAccessReviews, review, request.info.namespace, '');
-    throwIfInvalid(localSubjectAccessReviews, review);
-    return answer(review, decide(subjectOf(spec), spec));
-  };
-
-  const reviewSelf = (request: ActionRequest): ActionAnswer => {
-    const review = request.body as SelfSubjectAccessReview;
-    throwIfInvalid(selfSubjectAccessReviews, review);
+  const reviewSelf = ({ request, object }: AdmittedCreate): ActionAnswer => {
+    const review = object as SelfSubjectAccessReview;
     return answer(review, decide(request.user, review.spec));
   };
 
-  const reviewRules = (request: ActionRequest): ActionAnswer => {
-    const review = request.body as SelfSubjectRulesReview;
+  const reviewRules = ({ request, object }: AdmittedCreate): ActionAnswer => {
+    const review = object as SelfSubjectRulesReview;
     const namespace = review.spec.namespace ?? '';
     if (namespace === '') throw badRequest('no namespace on request');
     return answer(review, rulesStatus(rbac, request.user, namespace));
@@ -128,7 +110,7 @@ export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer
 
   return new Map<string, Action>([
     ['subjectaccessreviews.authorization.k8s.io', reviewSubject],
-    ['localsubjectaccessreviews.authorization.k8s.io', reviewLocally],
+    ['localsubjectaccessreviews.authorization.k8s.io', reviewSubject],
     ['selfsubjectaccessreviews.authorization.k8s.io', reviewSelf],
     ['selfsubjectrulesreviews.authorization.k8s.io', reviewRules],
   ]);

@@ -1,0 +1,201 @@
+/**
+ * The stages that every request passes, in this order, whatever it asks for (a verb, a subresource, a connection) and however it
+ * came (HTTP/1.1, HTTP/2, an upgrade to WebSocket or SPDY); as upstream's `DefaultBuildHandlerChain` and its endpoint handlers:
+ *
+ *   limits of the connection (`http/`), authentication, impersonation, limits of requests, authorization,
+ *   decoding, defaulting, mutating admission, defaulting again, validation, validating admission, storage or connection
+ *
+ * What a stage has established is a value that nobody but this file can make, and that what follows asks for: no handler runs
+ * without an AuthorizedRequest, no action without an AdmittedCreate, no connection without an AdmittedConnect, and nothing is
+ * written for a client without a WriteContext, with which `storage/write.ts` runs the stages that need the stored object.
+ */
+import type { ConnectSubresource, Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
+import type { ConnectionCredentials } from '../access/credentials.ts';
+import { authenticate, authorize, type Gate } from '../access/gate.ts';
+import { impersonatedUser } from '../access/impersonation.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { MaxInFlight } from '../http/max-in-flight.ts';
+import type { User } from '../http/user.ts';
+import { admit, type AdmissionPlugin, type AdmissionRequest } from './plugin.ts';
+
+declare const AUTHORIZED: unique symbol;
+
+/** A request whose user is known and may do what it asks. */
+export type AuthorizedRequest = Exchange & { readonly [AUTHORIZED]: true };
+
+/** Who writes, how, and which plugins are to be asked about the object. */
+class WriteContext {
+  readonly user: User;
+  readonly dryRun: boolean;
+  readonly admission: readonly AdmissionPlugin[];
+  readonly warn: (message: string) => void;
+  /** For an update that would create its object: throws a 403 StatusError unless the user may create it, too. */
+  readonly authorizeCreate: () => void;
+  /** Keeps values of the same shape from being taken for one that was made here; so below. */
+  declare protected readonly stage: 'write';
+
+  constructor(
+    user: User,
+    dryRun: boolean,
+    admission: readonly AdmissionPlugin[],
+    warn: (message: string) => void,
+    authorizeCreate: () => void,
+  ) {
+    this.user = user;
+    this.dryRun = dryRun;
+    this.admission = admission;
+    this.warn = warn;
+    this.authorizeCreate = authorizeCreate;
+  }
+}
+
+/** A create that an action answers, with its body as admission has left it. */
+class AdmittedCreate {
+  readonly request: AuthorizedRequest;
+  readonly object: KubeObject;
+  readonly #context: WriteContext;
+
+  constructor(request: AuthorizedRequest, object: KubeObject, context: WriteContext) {
+    this.request = request;
+    this.object = object;
+    this.#context = context;
+  }
+
+  /**
+   * For what the action writes: admission has decided about the action itself, as upstream, and is not asked again.
+   * @param dryRun whether the body asks for one; the request may do so, too.
+   */
+  writeContext(dryRun = false): WriteContext {
+    const { user, warn, authorizeCreate } = this.#context;
+    return new WriteContext(user, this.#context.dryRun || dryRun, [], warn, authorizeCreate);
+  }
+}
+
+/** A connection to what an object stands for. */
+class AdmittedConnect {
+  readonly request: AuthorizedRequest;
+  /** As the subresource's `readOptions` has read them, and admission has left them: PodExecOptions. */
+  readonly options: KubeObject;
+  declare protected readonly stage: 'connect';
+
+  constructor(request: AuthorizedRequest, options: KubeObject) {
+    this.request = request;
+    this.options = options;
+  }
+}
+
+export type { AdmittedConnect, AdmittedCreate, WriteContext };
+
+export interface PipelineOptions {
+  readonly gate: Gate;
+  readonly credentials: ConnectionCredentials;
+  readonly inFlight: MaxInFlight;
+  /** In the order in which they are asked. */
+  readonly admission: readonly AdmissionPlugin[];
+}
+
+export class Pipeline {
+  readonly #options: PipelineOptions;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Has `serve` called with the request when it is authorized. Synchronous as far as it can be: most reads are answered without a
+   * turn of the event loop. Throws or rejects with a StatusError: 401 or 403.
+   */
+  run(exchange: Exchange, serve: (request: AuthorizedRequest) => void | Promise<void>): void | Promise<void> {
+    const { gate, credentials } = this.#options;
+    const user = authenticate(gate, credentials.of(exchange.request));
+    if (user instanceof Promise) return user.then((known) => this.#runAs(known, exchange, serve));
+    return this.#runAs(user, exchange, serve);
+  }
+
+  #runAs(
+    user: User,
+    exchange: Exchange,
+    serve: (request: AuthorizedRequest) => void | Promise<void>,
+  ): void | Promise<void> {
+    const { gate, inFlight } = this.#options;
+    exchange.user = impersonatedUser(gate.authorizer, user, exchange.request);
+    return inFlight.run(exchange, () => {
+      authorize(gate, exchange.user, exchange.info);
+      return serve(exchange as AuthorizedRequest);
+    });
+  }
+
+  /** For a write of the object that the request names. */
+  writeContext(request: AuthorizedRequest, dryRun: boolean): WriteContext {
+    const { gate, admission } = this.#options;
+    const { user, info, warn } = request;
+    const authorizeCreate = (): void => authorize(gate, user, { ...info, verb: 'create' });
+    return new WriteContext(user, dryRun, admission, warn, authorizeCreate);
+  }
+
+  /**
+   * The stages from mutating admission on, for a create that stores no object of its kind.
+   * @param kind of the resource in the URL: what admission calls it.
+   * @param bodyKind of `object`, which has been decoded and defaulted.
+   */
+  async admitCreate(
+    request: AuthorizedRequest,
+    kind: Kind,
+    bodyKind: Kind,
+    object: KubeObject,
+    dryRun: boolean,
+  ): Promise<AdmittedCreate> {
+    const { admission } = this.#options;
+    const name = request.info.name || (object.metadata?.name ?? '');
+    const asked = admissionRequest(request, 'CREATE', kind, name, object, dryRun);
+    await admit(admission, 'mutate', asked);
+    bodyKind.applyDefaults(object);
+    const errors = bodyKind.validate(object);
+    if (errors.length > 0) throw invalidObject(bodyKind, '', errors);
+    await admit(admission, 'validate', asked);
+    return new AdmittedCreate(request, object, this.writeContext(request, dryRun));
+  }
+
+  /**
+   * Reads the options of a connection and has admission decide about them, as upstream's `ConnectResource`. Throws a StatusError:
+   * 400 for options that cannot be read, 403.
+   */
+  async admitConnect(
+    request: AuthorizedRequest,
+    kind: Kind,
+    subresource: ConnectSubresource,
+  ): Promise<AdmittedConnect> {
+    const { gate, admission } = this.#options;
+    const { info, user } = request;
+    if (info.query.has('dryRun')) throw badRequest('dryRun is not supported');
+    const options = subresource.readOptions(info.query, info.rest);
+    if (info.verb !== 'create' && subresource.takesCreate(options)) authorize(gate, user, { ...info, verb: 'create' });
+    const asked = admissionRequest(request, 'CONNECT', kind, info.name, options, false);
+    await admit(admission, 'mutate', asked);
+    await admit(admission, 'validate', asked);
+    return new AdmittedConnect(request, options);
+  }
+}
+
+function admissionRequest(
+  { info, namespace, user, warn }: AuthorizedRequest,
+  operation: AdmissionRequest['operation'],
+  kind: Kind,
+  name: string,
+  object: KubeObject,
+  dryRun: boolean,
+): AdmissionRequest {
+  const { subresource } = info;
+  return { operation, kind, subresource, namespace, name, object, old: undefined, user, dryRun, warn };
+}
+
+/** For what the server's own parts write, in their own name: nobody has asked for it, and nobody is asked. */
+export const ownWriteContext = (): WriteContext =>
+  new WriteContext(
+    { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] },
+    false,
+    [],
+    () => undefined,
+    () => undefined,
+  );

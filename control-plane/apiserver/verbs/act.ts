@@ -1,0 +1,32 @@
+/** A create that an action answers, from its body to its response. */
+import { decodeObject } from '../../../api/machinery/decode.ts';
+import type { Kind } from '../../../api/machinery/kind.ts';
+import { notAcceptable } from '../../../api/machinery/status-error.ts';
+import type { AuthorizedRequest, Pipeline } from '../admission/pipeline.ts';
+import { placeObject } from '../catalogue/object-meta.ts';
+import { NOT_ACCEPTABLE } from '../http/negotiate.ts';
+import type { Action } from './handlers.ts';
+import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
+
+/** @param kind of the resource in the URL. @param bodyKind of the body: the same one, where there is no subresource. */
+export async function act(
+  pipeline: Pipeline,
+  request: AuthorizedRequest,
+  kind: Kind,
+  bodyKind: Kind,
+  action: Action,
+): Promise<void> {
+  // Only what is stored has rows and metadata to show.
+  if (request.accepted.form !== 'object') throw notAcceptable(NOT_ACCEPTABLE);
+  const { query } = request.info;
+  const asksForDryRun = parseDryRun(query, 'CreateOptions');
+  const validation = parseFieldValidation(query, 'CreateOptions');
+  const parsed = request.parseBody(await request.readBody(), validation !== 'Ignore');
+  const { object, problems } = decodeObject(bodyKind, parsed.value);
+  reportBody(bodyKind, parsed, problems, validation, request);
+  placeObject(kind, object, request.namespace, '');
+  bodyKind.applyDefaults(object);
+  const admitted = await pipeline.admitCreate(request, kind, bodyKind, object, asksForDryRun);
+  const answer = await action(admitted);
+  request.sendObject(answer.code, answer.object);
+}

@@ -1,0 +1,26 @@
+/** One object as the response, in the form that the client asked for. */
+import type { Stored } from '../catalogue/object-meta.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { partialMetadata } from './partial-metadata.ts';
+import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
+
+export function sendServed(exchange: Exchange, resource: ServedResource, code: number, bytes: Buffer): void {
+  const { form, metaVersion } = exchange.accepted;
+  switch (form) {
+    case 'object':
+      return exchange.send(code, bytes);
+    case 'metadata':
+      return exchange.send(code, partialMetadata(resource, bytes, metaVersion));
+    case 'table': {
+      const object = JSON.parse(bytes.toString()) as Stored;
+      exchange.sendObject(code, {
+        kind: 'Table',
+        apiVersion: metaVersion,
+        metadata: { resourceVersion: object.metadata.resourceVersion },
+        columnDefinitions: columnDefinitions(resource.kind),
+        rows: [tableRow(resource.kind, object, parseIncludeObject(exchange.info.query), Date.now(), metaVersion)],
+      });
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/** `create` of a stored object. */
+import type { Pipeline } from '../admission/pipeline.ts';
+import type { ObjectWriter } from '../storage/write.ts';
+import { sendServed } from './answer.ts';
+import type { VerbHandler } from './handlers.ts';
+import { decodeBody, parseDryRun, parseFieldValidation } from './write-options.ts';
+
+export const createVerb =
+  (pipeline: Pipeline, writer: ObjectWriter): VerbHandler =>
+  async (request, resource) => {
+    const { query } = request.info;
+    const dryRun = parseDryRun(query, 'CreateOptions');
+    const validation = parseFieldValidation(query, 'CreateOptions');
+    const body = await request.readBody();
+    const object = decodeBody(resource, body, validation, request);
+    resource.kind.applyDefaults(object);
+    const context = pipeline.writeContext(request, dryRun);
+    const { bytes } = await writer.create(resource, request.namespace, object, context);
+    sendServed(request, resource, 201, bytes);
+  };

@@ -1,0 +1,70 @@
+/** What serves requests that have passed the stages before it (`admission/pipeline.ts`). */
+import type { Kind, KubeObject, Verb } from '../../../api/machinery/kind.ts';
+import type { AdmittedConnect, AdmittedCreate, AuthorizedRequest } from '../admission/pipeline.ts';
+import type { LocalApi } from '../catalogue/local-api.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { Upgrade } from '../http/upgrade.ts';
+import type { Status } from '../../../api/types/meta/v1.gen.ts';
+import type { UpdatedPart } from '../storage/update-strategy.ts';
+
+/**
+ * Answers a verb on the stored objects of a resource. Throws StatusError.
+ * @param part of the object: the whole one when absent.
+ */
+export type VerbHandler = (
+  request: AuthorizedRequest,
+  resource: ServedResource,
+  part?: UpdatedPart,
+) => void | Promise<void>;
+
+export type VerbHandlers = Readonly<Record<Verb, VerbHandler>>;
+
+/** A handler reads what it needs; it writes by way of the pipeline alone. */
+export type ReadApi = Pick<LocalApi, 'get' | 'list'>;
+
+/** Answers a create that stores no object of its kind: reviews, `pods/binding`, `serviceaccounts/token`. Throws StatusError. */
+export type Action = (admitted: AdmittedCreate) => Promise<ActionAnswer> | ActionAnswer;
+
+export interface ActionAnswer {
+  /** 201 mostly; 200 for a few. */
+  readonly code: number;
+  readonly object: KubeObject;
+}
+
+/** Keeps the request for as long as it likes: upgrades, proxies, and (as `Stream`) what is read as it is written. */
+export interface Connector<R = AdmittedConnect> {
+  /** Other methods are answered with a 405. */
+  readonly methods: ReadonlySet<string>;
+  /** Whether the path goes on behind the subresource. */
+  readonly takesPath: boolean;
+  serve(admitted: R): Promise<void>;
+  upgrade(admitted: R, upgrade: Upgrade): Promise<void>;
+}
+
+/** A read: admission is not asked. */
+export type Stream = Connector<AuthorizedRequest>;
+
+/** Keyed as RBAC names them: `pods/exec`, `serviceaccounts/token`, `subjectaccessreviews.authorization.k8s.io`. */
+export interface Handlers {
+  readonly actions: ReadonlyMap<string, Action>;
+  readonly connectors: ReadonlyMap<string, Connector>;
+  /** `pods/log` */
+  readonly streams: ReadonlyMap<string, Stream>;
+}
+
+/** What an action answers that has nothing to show. */
+export const SUCCESS: KubeObject & Status = {
+  kind: 'Status',
+  apiVersion: 'v1',
+  metadata: {},
+  status: 'Success',
+  code: 201,
+};
+
+export const NO_HANDLERS: Handlers = { actions: new Map(), connectors: new Map(), streams: new Map() };
+
+/** The key of a kind, or of a subresource of it. */
+export const handlerKey = ({ group, plural }: Kind, subresource = ''): string => {
+  const resource = group ? `${plural}.${group}` : plural;
+  return subresource ? `${resource}/${subresource}` : resource;
+};

@@ -1,0 +1,30 @@
+/** `patch` of a stored object, or through one of its subresources. */
+import { notFound } from '../../../api/machinery/status-error.ts';
+import type { Pipeline } from '../admission/pipeline.ts';
+import type { Stored } from '../catalogue/object-meta.ts';
+import { WHOLE } from '../storage/update-strategy.ts';
+import type { ObjectWriter } from '../storage/write.ts';
+import { sendServed } from './answer.ts';
+import type { VerbHandler } from './handlers.ts';
+import { readPatch } from './patch-request.ts';
+import { parseDryRun, parseFieldValidation } from './write-options.ts';
+
+export const patchVerb =
+  (pipeline: Pipeline, writer: ObjectWriter): VerbHandler =>
+  async (request, resource, part = WHOLE) => {
+    const { namespace } = request;
+    const { query, name } = request.info;
+    const dryRun = parseDryRun(query, 'PatchOptions');
+    const validation = parseFieldValidation(query, 'PatchOptions');
+    const patch = await readPatch(request, validation);
+    if (!resource.cache.get(namespace, name)) throw notFound(resource.kind, name);
+    const change = (old: Stored | undefined, reparse: () => Stored): Stored => {
+      if (!old) throw notFound(resource.kind, name);
+      const object = patch.apply(resource.kind, old, reparse, request) as Stored;
+      resource.kind.applyDefaults(object);
+      return object;
+    };
+    const context = pipeline.writeContext(request, dryRun);
+    const { bytes } = await writer.update(resource, { namespace, name, part, change }, context);
+    sendServed(request, resource, 200, bytes);
+  };

@@ -1,0 +1,227 @@
+/** Every door of the api-server leads through the same stages: what a request asks for, and how it came, makes no difference. */
+import tls from 'node:tls';
+import t from 'tap';
+import type { KubeObject } from '../../../api/machinery/kind.ts';
+import { forbidden } from '../../../api/machinery/status-error.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
+import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
+import type { Connector, Handlers } from '../../../control-plane/apiserver/verbs/handlers.ts';
+import { configMap, CONFIG_MAPS, pod, PODS, SERVICES, TestServer } from './server.ts';
+
+const NODES = '/api/v1/nodes';
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** What admission was asked, as one line per request. */
+class Recorder implements AdmissionPlugin {
+  readonly name = 'Recorder';
+  readonly asked: string[] = [];
+  readonly objects: (KubeObject | undefined)[] = [];
+  /** What is refused. */
+  refuses: (line: string) => boolean = () => false;
+
+  readonly mutate: AdmissionPlugin['mutate'] = ({ operation, kind, subresource, name, object }) => {
+    const resource = subresource ? `${kind.plural}/${subresource}` : kind.plural;
+    this.asked.push([operation, resource, name, object?.kind ?? ''].filter(Boolean).join(' '));
+    this.objects.push(object);
+  };
+
+  readonly validate: AdmissionPlugin['validate'] = ({ kind, name }) => {
+    const line = this.asked.at(-1) ?? '';
+    if (this.refuses(line)) throw forbidden(kind, name, `not this: ${line}`);
+  };
+}
+
+/** Tells what has come through to it. */
+const connector = (reached: string[], takesPath = false): Connector => ({
+  methods: new Set(METHODS),
+  takesPath,
+  serve: async ({ request: { response, info }, options }) => {
+    reached.push(`${info.subresource} ${options.kind}`);
+    response.end('connected');
+  },
+  upgrade: async ({ request: { info }, options }, upgrade) => {
+    reached.push(`${info.subresource} ${options.kind}`);
+    upgrade.take();
+    upgrade.socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+  },
+});
+
+const connectors = (reached: string[]): Pick<Handlers, 'connectors'> => ({
+  connectors: new Map([
+    ...['exec', 'attach', 'portforward'].map((name) => [`pods/${name}`, connector(reached)] as const),
+    ...['pods', 'services', 'nodes'].map((plural) => [`${plural}/proxy`, connector(reached, true)] as const),
+  ]),
+});
+
+type Door = 'WebSocket' | 'SPDY/3.1' | 'HTTP';
+
+/** The first line of the response, and its body. */
+async function knock(server: TestServer, door: Door, path: string, headers = '', user = 'admin/system:masters') {
+  if (door === 'HTTP') {
+    const { status, text } = await server.call('POST', path, { user });
+    return `HTTP/1.1 ${status} ${text}`;
+  }
+  const socket = tls.connect({ port: server.server.port, host: '127.0.0.1', ca: server.ca });
+  const method = door === 'WebSocket' ? 'GET' : 'POST';
+  const head = `${method} ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${user}\r\n${headers}`;
+  socket.write(`${head}Connection: Upgrade\r\nUpgrade: ${door.toLowerCase()}\r\n\r\n`);
+  let text = '';
+  for await (const chunk of socket) text += String(chunk);
+  return text;
+}
+
+const DOORS: readonly Door[] = ['WebSocket', 'SPDY/3.1', 'HTTP'];
+
+t.test('admission is asked about connections, with their options', async (t) => {
+  const reached: string[] = [];
+  const recorder = new Recorder();
+  await using server = await TestServer.start({ admission: [recorder], handlers: connectors(reached) });
+  const targets: [path: string, asked: string, options: object][] = [
+    [
+      `${PODS}/p/exec?command=sh&command=-c&stdin=true&stdout=1&tty=true&container=c`,
+      'CONNECT pods/exec p PodExecOptions',
+      { stdin: true, stdout: true, stderr: false, tty: true, container: 'c', command: ['sh', '-c'] },
+    ],
+    [
+      `${PODS}/p/attach?stderr=true`,
+      'CONNECT pods/attach p PodAttachOptions',
+      { stdin: false, stdout: false, stderr: true, tty: false, container: '' },
+    ],
+    [
+      `${PODS}/p/portforward?ports=80,443&ports=53`,
+      'CONNECT pods/portforward p PodPortForwardOptions',
+      { ports: [80, 443, 53] },
+    ],
+    [`${PODS}/p:80/proxy/a%20b/../c?q=1`, 'CONNECT pods/proxy p:80 PodProxyOptions', { path: '/c' }],
+    [`${SERVICES}/s/proxy`, 'CONNECT services/proxy s ServiceProxyOptions', { path: '' }],
+    [`${NODES}/n/proxy/metrics`, 'CONNECT nodes/proxy n NodeProxyOptions', { path: '/metrics' }],
+  ];
+  for (const [path, asked, options] of targets) {
+    for (const door of DOORS) {
+      recorder.asked.length = recorder.objects.length = reached.length = 0;
+      t.match(await knock(server, door, path), /^HTTP\/1.1 (101|200) /, `${door} ${path}`);
+      t.strictSame(recorder.asked, [asked]);
+      const [kind] = asked.split(' ').slice(-1);
+      t.strictSame(recorder.objects, [{ apiVersion: 'v1', kind, ...options }]);
+      t.equal(reached.length, 1);
+    }
+  }
+  recorder.asked.length = reached.length = 0;
+  t.match(await knock(server, 'SPDY/3.1', `${PODS}/p/portforward?ports=http`), /^HTTP\/1.1 400 [^]*cannot convert/);
+  t.match(await knock(server, 'HTTP', `${PODS}/p/portforward?ports=65536`), /^HTTP\/1.1 400 [^]*out of range/);
+  t.match(await knock(server, 'WebSocket', `${PODS}/p/exec?dryRun=All`), /^HTTP\/1.1 400 [^]*dryRun is not supported/);
+  t.strictSame([recorder.asked, reached], [[], []]);
+});
+
+t.test('what admission refuses is refused at every door', async (t) => {
+  const reached: string[] = [];
+  const recorder = new Recorder();
+  recorder.refuses = (line) => line.startsWith('CONNECT pods/exec');
+  await using server = await TestServer.start({ admission: [recorder], handlers: connectors(reached) });
+  for (const door of DOORS) {
+    const answer = await knock(server, door, `${PODS}/p/exec?command=sh`);
+    t.match(answer, /^HTTP\/1.1 403 [^]*pods \\?"p\\?" is forbidden: not this: CONNECT pods\/exec p/, door);
+  }
+  t.strictSame(reached, []);
+  t.match(await knock(server, 'WebSocket', `${PODS}/p/attach`), /^HTTP\/1.1 101 /);
+  const { text } = await server.call('GET', '/metrics');
+  t.match(text, /apiserver_request_total\{[^}]*subresource="exec"[^}]*code="403"\} /, 'upgrades are counted');
+  t.match(text, /apiserver_request_total\{[^}]*subresource="attach"[^}]*code="101"\} 1/);
+});
+
+t.test('upgrades are impersonated and authorized like other requests', async (t) => {
+  const reached: string[] = [];
+  await using server = await TestServer.start({
+    handlers: connectors(reached),
+    authorizer: {
+      authorize: ({ name, groups }, { verb, subresource }) => ({
+        allowed: groups.includes('system:masters') || (name === 'reader' && verb === 'get' && subresource !== ''),
+        reason: '',
+      }),
+    },
+  });
+  const exec = `${PODS}/p/exec`;
+  for (const door of ['WebSocket', 'SPDY/3.1'] as const) {
+    t.match(await knock(server, door, exec, 'Impersonate-User: jane\r\n'), /^HTTP\/1.1 403 [^]*User \\"jane\\" cannot/);
+    t.match(await knock(server, door, exec, '', 'jane'), /^HTTP\/1.1 403 /);
+    t.match(await knock(server, door, exec, 'Authorization: Basic x\r\n', ''), /^HTTP\/1.1 40[13] /);
+  }
+  const refused = /^HTTP\/1.1 403 [^]*User \\"reader\\" cannot create resource \\"(pods\/exec|nodes\/proxy)\\"/;
+  t.match(await knock(server, 'WebSocket', exec, '', 'reader'), refused, 'who may get is not to run commands');
+  t.match(await knock(server, 'WebSocket', `${NODES}/n/proxy/%65xec/x`, '', 'reader'), refused);
+  t.match(await knock(server, 'WebSocket', `${NODES}/n/proxy/a/../run/x`, '', 'reader'), refused);
+  t.strictSame(reached, []);
+  t.match(await knock(server, 'WebSocket', `${NODES}/n/proxy/metrics`, '', 'reader'), /^HTTP\/1.1 101 /);
+});
+
+t.test('admission is asked about what is created and not stored, once', async (t) => {
+  const recorder = new Recorder();
+  await using server = await TestServer.start({
+    admission: [recorder],
+    handlers: {
+      actions: new Map([
+        ['serviceaccounts/token', ({ object }) => ({ code: 201, object })],
+        ['subjectaccessreviews.authorization.k8s.io', ({ object }) => ({ code: 201, object })],
+      ]),
+    },
+  });
+  const post = async (path: string, body: object) => (await server.call('POST', path, { body })).status;
+  for (const name of ['a', 'b', 'c']) await post(PODS, pod(name));
+  const binding = (name?: string) => ({ ...(name && { metadata: { name } }), target: { name: 'n' } });
+  const eviction = (name: string, more: object = {}) => ({ metadata: { name }, ...more });
+  const cases: [path: string, body: object, asked: string][] = [
+    [`${PODS}/a/binding?dryRun=All`, binding(), 'CREATE pods/binding a Binding'],
+    ['/api/v1/namespaces/default/bindings', binding('b'), 'CREATE bindings b Binding'],
+    [`${PODS}/c/eviction`, eviction('c', { deleteOptions: { dryRun: ['All'] } }), 'CREATE pods/eviction c Eviction'],
+    [`${PODS}/c/eviction`, eviction('c'), 'CREATE pods/eviction c Eviction'],
+    ['/api/v1/namespaces/default/serviceaccounts/s/token', { spec: {} }, 'CREATE serviceaccounts/token s TokenRequest'],
+    [
+      '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+      { spec: { user: 'jane', nonResourceAttributes: { path: '/', verb: 'get' } } },
+      'CREATE subjectaccessreviews SubjectAccessReview',
+    ],
+  ];
+  for (const [path, body, asked] of cases) {
+    recorder.asked.length = 0;
+    recorder.refuses = () => true;
+    t.equal(await post(path, body), 403, path);
+    t.strictSame(recorder.asked, [asked]);
+    recorder.refuses = () => false;
+    t.equal(await post(path, body), 201, path);
+    t.strictSame(recorder.asked, [asked, asked]);
+  }
+  const nodeOf = async (name: string) => ((await server.call('GET', `${PODS}/${name}`)).body as Pod).spec?.nodeName;
+  t.strictSame([await nodeOf('a'), await nodeOf('b')], [undefined, 'n']);
+  t.equal((await server.call('GET', `${PODS}/c`)).status, 404);
+});
+
+t.test('an object is defaulted again after plugins have changed it, and validated then', async (t) => {
+  const sidecar: AdmissionPlugin = {
+    name: 'Sidecar',
+    mutate: ({ kind, subresource, object }) => {
+      if (kind.kind !== 'Pod' || subresource !== '') return;
+      const { spec, metadata } = object as Pod;
+      if (metadata?.name === 'bad') spec?.containers?.push({ name: 'NOT A NAME', image: 'example.com/sidecar:1' });
+      else spec?.containers?.push({ name: 'sidecar', image: 'example.com/sidecar:1' });
+    },
+  };
+  await using server = await TestServer.start({ admission: [sidecar] });
+  const created = await server.call('POST', PODS, { body: pod('p') });
+  t.match(created.body, {
+    spec: {
+      containers: [
+        { name: 'c' },
+        { name: 'sidecar', terminationMessagePolicy: 'File', imagePullPolicy: 'IfNotPresent' },
+      ],
+    },
+  });
+  t.equal((await server.call('POST', PODS, { body: pod('bad') })).status, 422);
+});
+
+t.test('a stage is not skipped by sending an upgrade where there is none', async (t) => {
+  const recorder = new Recorder();
+  recorder.refuses = (line) => line.startsWith('CREATE');
+  await using server = await TestServer.start({ admission: [recorder] });
+  const headers = { connection: 'Upgrade', upgrade: 'websocket' };
+  t.equal((await server.call('POST', CONFIG_MAPS, { body: configMap('m'), headers })).status, 403);
+});
