@@ -6,6 +6,7 @@ import type { Authorizer } from './access/authorization/authorizer.ts';
 import { ConnectionCredentials } from './access/credentials.ts';
 import { Pipeline } from './admission/pipeline.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
+import { ServedKinds } from './catalogue/served-kinds.ts';
 import type { ApiCore } from './core.ts';
 import { noCustomResources } from './documents/custom-resources.ts';
 import { discoveryHandler } from './documents/discovery-handlers.ts';
@@ -92,7 +93,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   });
   const metrics = new ApiServerMetrics(core.registry, watches, inFlight);
   let ready = false;
-  const kinds = core.registry.resources.map(({ kind }) => kind);
+  const kinds = new ServedKinds(core.registry.resources);
   const documents = options.documents ?? new Map<string, PublicDocument>();
   const paths = [
     healthHandler(core.registry, stopping.signal, () => ready),
@@ -112,7 +113,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     handlers: { ...handlers, actions: new Map([...podActions(core), ...handlers.actions]) },
     paths,
   });
-  const responder = new Responder({ route: (exchange) => router.route(exchange), metrics, logger });
+  const responder = new Responder({ route: (exchange) => router.route(exchange), kinds, metrics, logger });
   const upgrades = (request: IncomingMessage): boolean => {
     try {
       return router.upgrades(parseRequestInfo(request.method ?? 'GET', request.url ?? '/'));

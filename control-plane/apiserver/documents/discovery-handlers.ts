@@ -1,6 +1,6 @@
 /** `/api`, `/apis` and below: which groups, versions and resources there are. */
 import { createHash } from 'node:crypto';
-import type { Kind } from '../../../api/machinery/kind.ts';
+import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import {
   aggregatedDiscovery,
   apiGroup,
@@ -16,22 +16,27 @@ import { requireGet } from './paths.ts';
 const AGGREGATED = 'APIGroupDiscoveryList';
 const AGGREGATED_VERSIONS = new Set(['v2', 'v2beta1']);
 
-export function discoveryHandler(kinds: readonly Kind[]): PathHandler {
-  const all = groupKinds(kinds);
-  const core = all.filter(({ group }) => group === '');
-  const named = all.filter(({ group }) => group !== '');
+export function discoveryHandler(kinds: ServedKinds): PathHandler {
+  const served = kinds.derived((all) => {
+    const groups = groupKinds(all);
+    return {
+      core: groups.filter(({ group }) => group === ''),
+      named: groups.filter(({ group }) => group !== ''),
+    };
+  });
   return (exchange) => {
     const { path } = exchange.info;
     const [root, first, second, ...more] = path.split('/').filter((part) => part !== '');
     if ((root !== 'api' && root !== 'apis') || more.length > 0) return false;
+    const { core, named } = served();
     const groups = root === 'api' ? core : named;
     if (first === undefined) return sendRoot(exchange, root, groups);
     const group = root === 'api' ? groups[0] : groups.find((known) => known.group === first);
     const version = root === 'api' ? first : second;
     if (!group || (root === 'api' && second !== undefined)) return false;
     if (version === undefined) return send(exchange, { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group) });
-    const served = group.versions.get(version);
-    return served ? send(exchange, apiResourceList(served)) : false;
+    const found = group.versions.get(version);
+    return found ? send(exchange, apiResourceList(found)) : false;
   };
 }
 

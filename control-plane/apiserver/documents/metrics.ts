@@ -108,6 +108,7 @@ export class ApiServerMetrics {
       labelNames: ['resource'],
       registers: [this.#registry],
       collect: () => {
+        gauge.reset();
         for (const { kind, cache } of registry.resources) {
           if (kind.verbs.includes('list') && !kind.storedAs) gauge.set({ resource: groupResource(kind) }, cache.size);
         }

@@ -1,6 +1,6 @@
-/** `/openapi/v2` and `/openapi/v3`. Documents are written when they are first asked for, and kept as bytes. */
+/** `/openapi/v2` and `/openapi/v3`. Documents are written when they are first asked for, and kept as bytes until kinds change. */
 import { createHash } from 'node:crypto';
-import type { Kind } from '../../../api/machinery/kind.ts';
+import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import {
   openApiV2,
   openApiV3,
@@ -16,14 +16,15 @@ import type { Exchange, PathHandler } from '../http/exchange.ts';
 
 const V3_ROOT = '/openapi/v3';
 
-export function openApiHandler(kinds: readonly Kind[]): PathHandler {
-  const documents = new OpenApiDocuments({
-    kinds,
-    travelling: travellingKinds,
-    serverVersion: kubernetesVersion.gitVersion,
-  });
+export function openApiHandler(kinds: ServedKinds): PathHandler {
+  const serverVersion = kubernetesVersion.gitVersion;
+  const current = kinds.derived(
+    (all) => new OpenApiDocuments({ kinds: all, travelling: travellingKinds, serverVersion }),
+  );
   return (exchange) => {
     const { path } = exchange.info;
+    if (!path.startsWith('/openapi/')) return false;
+    const documents = current();
     if (path === '/openapi/v2') {
       const protobuf = acceptsProtobuf(exchange.header('accept') ?? '');
       sendTagged(exchange, protobuf ? OPENAPI_V2_PROTOBUF : 'application/json', documents.version2(protobuf));

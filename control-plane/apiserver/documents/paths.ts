@@ -1,6 +1,7 @@
 /** Paths that are not resources: what there is and in which version. */
 import { methodNotAllowed } from '../../../api/machinery/status-error.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
+import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import { kubernetesVersion } from '../../../api/version.ts';
 import type { RequestInfo } from '../http/request-info.ts';
 import type { PathHandler } from '../http/exchange.ts';
@@ -26,11 +27,11 @@ export const versionHandler: PathHandler = (exchange) => {
 };
 
 /** What `/` says: where to look further. */
-export function indexHandler(kinds: readonly Kind[], documents: ReadonlyMap<string, PublicDocument>): PathHandler {
-  const paths = indexedPaths(kinds, documents);
+export function indexHandler(kinds: ServedKinds, documents: ReadonlyMap<string, PublicDocument>): PathHandler {
+  const paths = kinds.derived((all) => indexedPaths(all, documents));
   return (exchange) => {
     if (exchange.info.path !== '/') return false;
-    exchange.sendObject(200, { paths });
+    exchange.sendObject(200, { paths: paths() });
     return true;
   };
 }

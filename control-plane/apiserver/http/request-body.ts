@@ -1,7 +1,8 @@
 /** Bodies of requests to the values that they say: JSON, YAML, or Kubernetes' protobuf, which newer kubectl sends. */
 import { parseBody, type Body } from '../../../api/machinery/body.ts';
-import { findByKind, travellingKinds } from '../../../api/registry.ts';
+import { travellingKinds } from '../../../api/registry.ts';
 import { ProtobufDecoder, type SchemaLookup } from '../../../api/machinery/protobuf/decode.ts';
+import type { ServedKinds } from '../catalogue/served-kinds.ts';
 
 /** Bodies from this length on take long to read: milliseconds, in which nobody else is served. */
 const LONG_BYTES = 64 * 1024;
@@ -25,19 +26,25 @@ const PROTOBUF = /^\s*application\/vnd\.kubernetes\.protobuf\s*(;|$)/i;
 
 export class BodyParser {
   readonly turns = new BodyTurns();
-  /** Made at the first such body; it compiles the messages that come. */
-  #protobuf: ProtobufDecoder | undefined;
+  readonly #kinds: ServedKinds;
+  /** It compiles the messages that come. */
+  readonly #protobuf: () => ProtobufDecoder;
+
+  constructor(kinds: ServedKinds) {
+    this.#kinds = kinds;
+    this.#protobuf = kinds.derived(() => new ProtobufDecoder());
+  }
 
   /** @param findDuplicates for fieldValidation Strict and Warn. Throws StatusError: 400 for malformed bodies, 415 for other types. */
   parse(body: Buffer, contentType: string, findDuplicates: boolean): Body {
     if (!PROTOBUF.test(contentType)) return parseBody(body.toString(), contentType, findDuplicates);
-    this.#protobuf ??= new ProtobufDecoder();
-    return { value: this.#protobuf.decode(body, schemaOf), problems: [] };
+    return { value: this.#protobuf().decode(body, this.#schemaOf), problems: [] };
   }
-}
 
-const schemaOf: SchemaLookup = (apiVersion, kind) => {
-  const [version = '', group = ''] = apiVersion.split('/').reverse();
-  // Delete options travel under the version of what is deleted.
-  return (findByKind(group, version, kind) ?? travellingKinds.find((known) => known.kind === kind))?.schema;
-};
+  readonly #schemaOf: SchemaLookup = (apiVersion, kind) => {
+    const [version = '', group = ''] = apiVersion.split('/').reverse();
+    const served = this.#kinds.findKind(group, version, kind);
+    // Delete options travel under the version of what is deleted.
+    return (served ?? travellingKinds.find((known) => known.kind === kind))?.schema;
+  };
+}

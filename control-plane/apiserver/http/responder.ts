@@ -2,6 +2,7 @@
 import { timeout as timedOut } from '../../../api/machinery/status-error.ts';
 import { guarded } from '../../../client/guard.ts';
 import type { Logger } from '../../../client/logger.ts';
+import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import { abandonRequest, ClientGoneError, isClosed } from './back-pressure.ts';
 import { BodyMemory } from './body-memory.ts';
 import { Exchange } from './exchange.ts';
@@ -23,13 +24,15 @@ export interface RequestMetrics {
 export interface ResponderOptions {
   /** Answers a request. Throws or rejects with what the client is told. */
   readonly route: (exchange: Exchange) => void | Promise<void>;
+  /** Those that bodies may be of. */
+  readonly kinds: ServedKinds;
   readonly metrics: RequestMetrics;
   readonly logger: Logger;
 }
 
 export class Responder {
   readonly #options: ResponderOptions;
-  readonly #bodies = new BodyParser();
+  readonly #bodies: BodyParser;
   readonly #memory = new BodyMemory();
   readonly #answering = new Set<Response>();
   readonly #unread = new UnreadAnswers();
@@ -38,6 +41,7 @@ export class Responder {
 
   constructor(options: ResponderOptions) {
     this.#options = options;
+    this.#bodies = new BodyParser(options.kinds);
     this.respond = guarded(
       (request: Request, response: Response, upgrade?: Upgrade) => this.#answer(request, response, upgrade),
       (error, request, response) => this.#abandon(error, request, response),
