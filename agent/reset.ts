@@ -1,5 +1,5 @@
 /** `kedge reset`: ends every pod of this host and takes what the agent made off it. The agent must not be running. */
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
@@ -16,6 +16,7 @@ import { restoreKernel } from './proxy/kernel-tuning.ts';
 import { ContainerLogLinks } from './pods/logs/container-log-links.ts';
 import { removePodLogs } from './pods/logs/log-files.ts';
 import { PodCgroups } from './resources/pod-cgroups.ts';
+import { volumeDirectories } from './volumes/main.ts';
 
 /** Sandboxes that are taken down at the same time. */
 const CONCURRENCY = 8;
@@ -52,8 +53,9 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
     cri.close();
   }
   await attempt('unmount volumes', async () => {
-    for (const point of mountPointsBelow(await readMounts(), join(resolve(config.dataDir), 'pods')))
-      await unmount(point, signal);
+    const { podsDirectory, stagingDirectory } = volumeDirectories(resolve(config.dataDir));
+    for (const directory of [podsDirectory, stagingDirectory])
+      for (const point of mountPointsBelow(await readMounts(), directory)) await unmount(point, signal);
   });
   if (config.serviceProxy) {
     await attempt('restore kernel settings', () => restoreKernel(resolve(config.dataDir)));

@@ -14,7 +14,7 @@ import type { Pod } from '../../api/types/core/v1.gen.ts';
 export interface MeterOptions {
   readonly cri: Pick<CriClient, 'listContainerStats'>;
   readonly cgroups: PodCgroups;
-  readonly volumes: Pick<HostPodVolumes, 'measureEmptyDirs'>;
+  readonly volumes: Pick<HostPodVolumes, 'usage'>;
   /** `/var/log/pods` */
   readonly logDirectory: string;
 }
@@ -81,8 +81,7 @@ export class Meter {
 
   async #onDisk(pod: Pod, emptyDirs: readonly string[], layers: Layers, signal: AbortSignal): Promise<Consumption> {
     const { volumes, logDirectory } = this.#options;
-    const held =
-      emptyDirs.length > 0 ? await volumes.measureEmptyDirs(pod, emptyDirs, signal) : new Map<string, never>();
+    const held = emptyDirs.length > 0 ? await volumes.usage(pod, emptyDirs, signal) : new Map<string, never>();
     const containers = new Map<string, Used>();
     for (const { name, id } of runningContainers(pod)) {
       const logs = await heldBy(path.join(podLogDirectory(logDirectory, pod), name));

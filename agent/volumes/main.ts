@@ -4,10 +4,18 @@ import type { ApiClient } from '../../client/api-client.ts';
 import type { Logger } from '../../client/logger.ts';
 import { ownCommand } from '../host/own-command.ts';
 import { volumeHelper } from '../host/volume-helper/ask.ts';
-import { ApiObjectSource } from './api-object-source.ts';
-import type { Resources } from './downward-values.ts';
+import type { AskVolumeHelper } from '../host/volume-helper/requests.ts';
+import { VolumeRunner } from './framework/volume-runner.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
-import { ServiceAccountTokens } from './service-account-tokens.ts';
+import { emptyDir } from './local/empty-dir.ts';
+import { hostPath } from './local/host-path.ts';
+import { ApiObjectSource } from './written/api-object-source.ts';
+import { configMap } from './written/config-map.ts';
+import { downwardApi } from './written/downward-api.ts';
+import type { Resources } from './written/downward-values.ts';
+import { projected } from './written/projected.ts';
+import { secret } from './written/secret.ts';
+import { ServiceAccountTokens } from './written/service-account-tokens.ts';
 
 export interface VolumesOptions {
   readonly client: ApiClient;
@@ -17,6 +25,8 @@ export interface VolumesOptions {
   /** What the volumes of a pod show has changed. */
   readonly onStale: (podUid: string) => void;
   readonly logger: Logger;
+  /** A helper process of the agent's own program when absent. */
+  readonly ask?: AskVolumeHelper;
 }
 
 export interface Volumes extends Disposable {
@@ -24,14 +34,21 @@ export interface Volumes extends Disposable {
   readonly volumes: HostPodVolumes;
 }
 
-export function createVolumes({ client, dataDir, allocatable, onStale, logger }: VolumesOptions): Volumes {
+/** Pods' directories are below `pods`, volumes that pods share below `staging`. */
+export const volumeDirectories = (dataDir: string) => ({
+  podsDirectory: join(dataDir, 'pods'),
+  stagingDirectory: join(dataDir, 'staging'),
+});
+
+export function createVolumes({ client, dataDir, allocatable, onStale, logger, ...options }: VolumesOptions): Volumes {
+  const { ask = volumeHelper(ownCommand('volume-helper')) } = options;
   const objects = new ApiObjectSource({ client, logger, onChange: onStale });
-  const volumes = new HostPodVolumes({
-    ...{ objects, allocatable, onStale, logger },
-    podsDirectory: join(dataDir, 'pods'),
-    tokens: new ServiceAccountTokens(client),
-    ask: volumeHelper(ownCommand('volume-helper')),
-  });
+  const tokens = new ServiceAccountTokens(client);
+  const written = [configMap, secret, downwardApi, projected].map((type) => type({ objects, tokens, allocatable }));
+  const directories = volumeDirectories(dataDir);
+  const runner = new VolumeRunner({ ...directories, types: [emptyDir, hostPath, ...written], logger });
+  const { podsDirectory } = directories;
+  const volumes = new HostPodVolumes({ podsDirectory, runner, objects, tokens, ask, onStale });
   return {
     ...{ objects, volumes },
     [Symbol.dispose]: () => {

@@ -29,6 +29,8 @@ export interface PodVolumes {
   refresh(pod: Pod, signal: AbortSignal): Promise<void>;
   /** Unmounts and removes everything of the pod; idempotent; works without the pod's object. */
   tearDown(podUid: string, signal: AbortSignal): Promise<void>;
+  /** Releases what is mounted on this node for pods that are gone, and not below their directories. A failure is logged. */
+  unstageUnused(signal: AbortSignal): Promise<void>;
   /** UIDs of the pods that have a directory on this host, for garbage collection after a restart. */
   podsOnDisk(): Promise<string[]>;
   /** `<data dir>/pods/<uid>`: /etc/hosts, termination messages and volumes live below it. */

@@ -1,6 +1,6 @@
 /** A container's environment, from all its sources. */
-import { containerResource, podField, type Resources } from '../../volumes/downward-values.ts';
-import type { ObjectSource } from '../../volumes/object-source.ts';
+import { containerResource, podField, type Resources } from '../../volumes/written/downward-values.ts';
+import type { ObjectSource } from '../../volumes/written/object-source.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { bytesOf, byteText, soundText } from './byte-text.ts';
 import { expand } from './expansion.ts';

@@ -4,7 +4,7 @@ import { amountOf, podRequest, qosClassOf, requestedResources } from '../../../a
 import { isExtendedResource } from '../../../api/kinds/core/resource-validation.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
 import type { Pressure } from '../../node/pressure.ts';
-import type { Resources } from '../../volumes/downward-values.ts';
+import type { Resources } from '../../volumes/written/downward-values.ts';
 import { isCritical, type SourcedPod } from '../sources/pod-source.ts';
 import type { Verdict } from '../status/status-input.ts';
 import { own } from '../../../api/machinery/own.ts';

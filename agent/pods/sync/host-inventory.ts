@@ -92,6 +92,7 @@ export class HostInventory {
         logger.warn({ podUID: uid, err: error }, 'failed to clean up orphaned pod');
       }
     }
+    await volumes.unstageUnused(signal);
     for (const uid of (await cgroups.podsWithCgroups()).filter(isLeft)) await cgroups.removePod(uid, signal);
   }
 }

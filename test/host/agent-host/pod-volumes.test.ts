@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { test, type Test } from 'tap';
 import { mountPointsBelow, readMounts } from '../../../agent/host/mounts.ts';
 import { volumeHelper } from '../../../agent/host/volume-helper/ask.ts';
-import { ApiObjectSource } from '../../../agent/volumes/api-object-source.ts';
-import { HostPodVolumes } from '../../../agent/volumes/host-pod-volumes.ts';
-import { ServiceAccountTokens } from '../../../agent/volumes/service-account-tokens.ts';
+import type { HostPodVolumes } from '../../../agent/volumes/host-pod-volumes.ts';
+import { createVolumes } from '../../../agent/volumes/main.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { eventually } from '../../support/wait.ts';
 import { startSmallApi, type SmallApi } from './small-api.ts';
@@ -35,18 +34,16 @@ async function makeWorld(t: Test): Promise<World> {
   const stale: string[] = [];
   const closers: Disposable[] = [];
   const start = (): HostPodVolumes => {
-    const objects = new ApiObjectSource({ client, logger, onChange: (uid) => stale.push(uid) });
-    const volumes = new HostPodVolumes({
-      podsDirectory: join(root, 'pods'),
-      objects,
-      tokens: new ServiceAccountTokens(client),
+    const made = createVolumes({
+      client,
+      dataDir: root,
       ask: volumeHelper(HELPER),
       allocatable: () => ({ cpu: '2', memory: '1Gi' }),
       onStale: (uid) => stale.push(uid),
       logger,
     });
-    closers.push(objects, volumes);
-    return volumes;
+    closers.push(made);
+    return made.volumes;
   };
   const volumes = start();
   t.teardown(async () => {
@@ -413,6 +410,8 @@ test('what a killed agent left mounted is found and removed, and nothing outside
   await writeFile(join(directory, 'volumes/kubernetes.io~empty-dir/d/file with space'), '');
   execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(directory, 'volumes/kubernetes.io~empty-dir/m')]);
   t.equal(mountPointsBelow(await readMounts(), directory).length, 3);
+  t.match(JSON.parse(await readFile(join(directory, 'mounts/m.json'), 'utf8')), { type: 'emptyDir', podUID: 'uid-7' });
+  await writeFile(join(directory, 'mounts/m.json'), '{"type":');
 
   const after = world.restarted();
   t.same(await after.podsOnDisk(), ['uid-7']);

@@ -13,9 +13,7 @@ import { PodWorkers } from '../../../agent/pods/sync/pod-workers.ts';
 import { cgroupTree } from '../../../agent/host/cgroup-tree.ts';
 import { lowestOomScoreAdj } from '../../../agent/host/oom-score.ts';
 import { PodCgroups } from '../../../agent/resources/pod-cgroups.ts';
-import { ApiObjectSource } from '../../../agent/volumes/api-object-source.ts';
-import { HostPodVolumes } from '../../../agent/volumes/host-pod-volumes.ts';
-import { ServiceAccountTokens } from '../../../agent/volumes/service-account-tokens.ts';
+import { createVolumes } from '../../../agent/volumes/main.ts';
 import { services } from '../../../client/resources.gen.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { EventRecorder } from '../../../client/event-recorder.ts';
@@ -49,16 +47,14 @@ const cgroups = new PodCgroups({
 });
 await cgroups.ensureTop({ milliCpu: 2000, memoryBytes: MEMORY_BYTES });
 const workers = new PodWorkers();
-const objects = new ApiObjectSource({ client, logger, onChange: (uid) => workers.refreshVolumes(uid) });
 const allocatable = () => ({ cpu: '2', memory: '8Gi', pods: '110', 'ephemeral-storage': '10Gi' });
-const volumes = new HostPodVolumes({
-  podsDirectory: path.join(settings.directory, 'pods'),
-  objects,
-  tokens: new ServiceAccountTokens(client),
-  ask: volumeHelper([process.execPath, path.join(import.meta.dirname, '../agent-host/volume-helper-process.ts')]),
+const { objects, volumes } = createVolumes({
+  client,
+  dataDir: settings.directory,
   allocatable,
   onStale: (uid) => workers.refreshVolumes(uid),
   logger,
+  ask: volumeHelper([process.execPath, path.join(import.meta.dirname, '../agent-host/volume-helper-process.ts')]),
 });
 const serviceInformer = new Informer({ client, resource: services, logger });
 const events = new EventRecorder({ client, component: 'kubelet', host: NODE, logger, signal });

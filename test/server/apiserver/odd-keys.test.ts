@@ -1,7 +1,7 @@
 /** Keys that every plain object inherits, wherever a client may name something. */
 import t from 'tap';
-import { expandSubPath } from '../../../agent/volumes/sub-path-expression.ts';
-import { podField } from '../../../agent/volumes/downward-values.ts';
+import { expandSubPath } from '../../../agent/volumes/container-mounts.ts';
+import { podField } from '../../../agent/volumes/written/downward-values.ts';
 import { own, setOwn } from '../../../api/machinery/own.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';

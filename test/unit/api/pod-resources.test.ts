@@ -4,7 +4,7 @@ import { admission } from '../../../agent/pods/sync/admission.ts';
 import { evictionOrder, podRequestOf } from '../../../agent/eviction/ranking.ts';
 import { nodeWasLow } from '../../../agent/eviction/words.ts';
 import { containerLimits, containerResources, podLimits } from '../../../agent/resources/compute.ts';
-import { containerResource } from '../../../agent/volumes/downward-values.ts';
+import { containerResource } from '../../../agent/volumes/written/downward-values.ts';
 import { podLimit, podRequest, qosClassOf } from '../../../api/domain/pod-resources.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { podRequests } from '../../../control-plane/scheduler/resources.ts';

@@ -1,5 +1,5 @@
 /** Where volumes and environment variables get configMaps and secrets from: the api-server, cached while pods use them. */
-import type { ConfigMap, Secret } from '../../api/types/core/v1.gen.ts';
+import type { ConfigMap, Secret } from '../../../api/types/core/v1.gen.ts';
 
 export interface ObjectSource {
   /** Undefined when it is not there. Throws StatusError on any other failure. */

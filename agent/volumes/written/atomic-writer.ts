@@ -18,8 +18,8 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hasCode, isThere } from '../host/files.ts';
-import { modeFor } from '../host/volume-helper/ownership.ts';
+import { hasCode, isThere } from '../../host/files.ts';
+import { modeFor } from '../../host/volume-helper/ownership.ts';
 
 export interface VolumeFile {
   readonly content: Buffer;

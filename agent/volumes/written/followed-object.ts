@@ -3,14 +3,14 @@
  * not there may come yet, and is followed the same way.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { KubeObject } from '../../api/machinery/kind.ts';
-import { isGone, StatusError } from '../../api/machinery/status-error.ts';
-import type { ApiClient } from '../../client/api-client.ts';
-import { backoffMs } from '../../client/backoff.ts';
-import { ConnectionError } from '../../client/connection-error.ts';
-import type { Logger } from '../../client/logger.ts';
-import { Outage } from '../../client/outage.ts';
-import type { Resource } from '../../client/resource.ts';
+import type { KubeObject } from '../../../api/machinery/kind.ts';
+import { isGone, StatusError } from '../../../api/machinery/status-error.ts';
+import type { ApiClient } from '../../../client/api-client.ts';
+import { backoffMs } from '../../../client/backoff.ts';
+import { ConnectionError } from '../../../client/connection-error.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { Outage } from '../../../client/outage.ts';
+import type { Resource } from '../../../client/resource.ts';
 
 export interface FollowOptions<T extends KubeObject> {
   readonly client: ApiClient;

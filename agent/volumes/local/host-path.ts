@@ -1,12 +1,16 @@
-import type { VolumePlugin } from './volume-plugin.ts';
+import type { VolumeType } from '../framework/volume-type.ts';
 
-/** hostPath: a place on the node, as it is. What lies there is looked at by the helper only. */
-export const hostPath: VolumePlugin = {
+/**
+ * hostPath: a path of the node as it is, checked by the volume helper:
+ * https://kubernetes.io/docs/concepts/storage/volumes/#hostpath
+ */
+export const hostPath: VolumeType = {
   source: 'hostPath',
   directory: 'kubernetes.io~host-path',
   agentWritten: false,
   hostPath: (volume) => volume.hostPath?.path ?? '',
-  async setUp(volume, { ask, signal }) {
+  resolve: () => ({ attributes: {} }),
+  async publish({ volume, ask, signal }) {
     const { path = '', type = '' } = volume.hostPath ?? {};
     if (type === '') return;
     const [answer] = await ask([{ do: 'check-host-path', path, type }], signal);

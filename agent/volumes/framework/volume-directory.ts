@@ -1,7 +1,7 @@
 /** The directories of volumes that are made on this node, with the modes that pods see of upstream's. */
 import { chmod, chown, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isThere } from '../host/files.ts';
+import { isThere } from '../../host/files.ts';
 
 export const DISK_MODE = 0o777;
 /** What the kernel gives a tmpfs by itself. */

@@ -11,7 +11,7 @@ import type {
   ProjectedVolumeSource,
   SecretProjection,
   ServiceAccountTokenProjection,
-} from '../../api/types/core/v1.gen.ts';
+} from '../../../api/types/core/v1.gen.ts';
 
 /** Where projections take their content from. */
 export interface ProjectionSources {

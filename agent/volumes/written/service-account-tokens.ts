@@ -1,7 +1,7 @@
 /** Tokens of service accounts for pods: asked for once, kept until 80 % of their life is over, bound to the pod. */
-import type { ApiClient } from '../../client/api-client.ts';
-import { serviceAccounts } from '../../client/resources.gen.ts';
-import type { TokenRequest } from '../../api/types/authentication/v1.gen.ts';
+import type { ApiClient } from '../../../client/api-client.ts';
+import { serviceAccounts } from '../../../client/resources.gen.ts';
+import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
 
 /** Whose token it is and what for. */
 export interface TokenWanted {

@@ -1,8 +1,8 @@
 /** What the downward API shows of a pod: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/ */
-import { containerLimit } from '../../api/domain/pod-resources.ts';
-import { parseQuantity } from '../../api/machinery/quantity.ts';
-import { own } from '../../api/machinery/own.ts';
-import type { Container, Pod, ResourceFieldSelector } from '../../api/types/core/v1.gen.ts';
+import { containerLimit } from '../../../api/domain/pod-resources.ts';
+import { parseQuantity } from '../../../api/machinery/quantity.ts';
+import { own } from '../../../api/machinery/own.ts';
+import type { Container, Pod, ResourceFieldSelector } from '../../../api/types/core/v1.gen.ts';
 
 /** Text in double quotes with Go's escapes, as upstream's `%q`. */
 function quoted(text: string): string {

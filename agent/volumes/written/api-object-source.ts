@@ -2,14 +2,14 @@
  * The configMaps and secrets that the pods of this node use, and no others: the node authorizer allows no more, and memory
  * is not for what nobody reads. An object is followed from its first read until the last pod that names it is gone.
  */
-import { isNotFound } from '../../api/machinery/status-error.ts';
-import type { ApiClient } from '../../client/api-client.ts';
-import type { Logger } from '../../client/logger.ts';
-import type { Resource } from '../../client/resource.ts';
-import { configMaps, secrets } from '../../client/resources.gen.ts';
+import { isNotFound } from '../../../api/machinery/status-error.ts';
+import type { ApiClient } from '../../../client/api-client.ts';
+import type { Logger } from '../../../client/logger.ts';
+import type { Resource } from '../../../client/resource.ts';
+import { configMaps, secrets } from '../../../client/resources.gen.ts';
 import { FollowedObject } from './followed-object.ts';
 import type { ObjectSource } from './object-source.ts';
-import type { ConfigMap, Container, Pod, Secret } from '../../api/types/core/v1.gen.ts';
+import type { ConfigMap, Container, Pod, Secret } from '../../../api/types/core/v1.gen.ts';
 
 /** An ObjectSource that is told which pods there are. */
 export interface PodObjectSource extends ObjectSource {

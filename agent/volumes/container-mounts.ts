@@ -1,0 +1,90 @@
+/** What a container mounts of its pod's volumes: whole volumes, or the subPaths of them. */
+import { join } from 'node:path';
+import { own } from '../../api/machinery/own.ts';
+import { bindSubPath } from '../host/volume-helper/sub-path.ts';
+import type { AskVolumeHelper } from '../host/volume-helper/requests.ts';
+import { expandWith } from '../pods/containers/expansion.ts';
+import type { VolumeRunner } from './framework/volume-runner.ts';
+import { VolumeError, type ContainerMount } from './pod-volumes.ts';
+import type { Container, Pod, VolumeMount } from '../../api/types/core/v1.gen.ts';
+
+const PROPAGATION = { None: 'private', HostToContainer: 'host-to-container', Bidirectional: 'bidirectional' } as const;
+
+/** Where the subPaths of a pod's volumes are bound, below the pod's directory; as the kubelet has it. */
+export const SUB_PATHS = 'volume-subpaths';
+
+export interface MountsOptions {
+  readonly runner: VolumeRunner;
+  readonly podDirectory: string;
+  /** The container's environment, which `subPathExpr` may name. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly ask: AskVolumeHelper;
+  readonly signal: AbortSignal;
+}
+
+/** Throws VolumeError for a mount that cannot be made. */
+export function containerMounts(pod: Pod, container: Container, options: MountsOptions): Promise<ContainerMount[]> {
+  const { runner, podDirectory } = options;
+  return Promise.all(
+    (container.volumeMounts ?? []).map(async (mount, index): Promise<ContainerMount> => {
+      const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
+      if (!volume)
+        throw new VolumeError(
+          `container "${container.name}" mounts volume "${mount.name}", which the pod does not have`,
+        );
+      if (mount.recursiveReadOnly === 'Enabled')
+        throw new VolumeError(
+          `volume "${volume.name}": recursive read-only mounts are not supported yet by this version`,
+        );
+      const type = runner.typeOf(volume);
+      const source = type.hostPath(volume, runner.path(pod.metadata?.uid ?? '', volume.name, type));
+      const target = join(podDirectory, SUB_PATHS, volume.name, container.name, String(index));
+      return {
+        containerPath: mount.mountPath,
+        hostPath: await bindIfSubPath(mount, type.agentWritten, source, target, options),
+        readonly: type.agentWritten || (mount.readOnly ?? false),
+        propagation: PROPAGATION[mount.mountPropagation ?? 'None'],
+      };
+    }),
+  );
+}
+
+/** The host path of a mount: the volume itself, or the subPath of it, bound to `target`. */
+async function bindIfSubPath(
+  mount: VolumeMount,
+  isAgentWritten: boolean,
+  source: string,
+  target: string,
+  { env, ask, signal }: MountsOptions,
+): Promise<string> {
+  try {
+    const subPath = mount.subPathExpr ? expandSubPath(mount.subPathExpr, env) : mount.subPath;
+    if (!subPath) return source;
+    if (isAgentWritten) await bindSubPath(source, subPath, target, signal);
+    else {
+      const [answer] = await ask([{ do: 'bind-sub-path', volume: source, subPath, target }], signal);
+      if (answer?.error) throw new Error(answer.error);
+    }
+    return target;
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new VolumeError(`failed to prepare subPath for volumeMount "${mount.name}": ${reason}`, { cause: error });
+  }
+}
+
+/**
+ * `subPathExpr`: `$(NAME)` stands for an environment variable of the container, `$$` for a dollar sign. Throws for names
+ * that the container does not have or that are empty (the whole volume would be mounted instead of a part of it):
+ * https://kubernetes.io/docs/concepts/storage/volumes/#using-subpath-expanded-environment
+ */
+export function expandSubPath(expression: string, env: Readonly<Record<string, string>>): string {
+  const missing = new Set<string>();
+  const expanded = expandWith(expression, (name) => {
+    const value = own(env, name);
+    if (!value) missing.add(name);
+    return value ?? '';
+  });
+  if (missing.size > 0) throw new Error(`missing value for ${[...missing].sort().join(', ')}`);
+  return expanded;
+}

@@ -1,0 +1,288 @@
+/**
+ * Takes volumes through the steps of their types (`volume-type.ts`), each within a time limit, and keeps the records of what is
+ * mounted. It trusts records and the mount table, never its memory: whatever an earlier agent left is continued or undone.
+ */
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { withDeadline } from '../../../client/deadline.ts';
+import { Outage } from '../../../client/outage.ts';
+import { mountPointsBelow, readMounts, unmount } from '../../host/mounts.ts';
+import type { AskVolumeHelper } from '../../host/volume-helper/requests.ts';
+import { Semaphore } from '../../images/semaphore.ts';
+import { VolumeError } from '../pod-volumes.ts';
+import { MountRecords, type MountRecordsOptions, type PublishRecord } from './mount-records.ts';
+import type { MountTarget, PublishTarget, VolumeType, VolumeUsage } from './volume-type.ts';
+import type { Pod, Volume } from '../../../api/types/core/v1.gen.ts';
+
+export interface VolumeRunnerOptions extends MountRecordsOptions {
+  readonly types: readonly VolumeType[];
+  /** How long one step may take; the kubelet's limit for calls of CSI drivers when absent. */
+  readonly stepLimitMs?: number;
+}
+
+/** What several steps that run at the same time share. */
+export interface StepContext {
+  readonly ask: AskVolumeHelper;
+  /** The mount points of the host. */
+  readonly mounted: ReadonlySet<string>;
+  readonly signal: AbortSignal;
+}
+
+const STEP_LIMIT_MS = 120_000;
+const DIRECTORY_MODE = 0o750;
+/** Something may be mounted over what was just unmounted; so often it is looked for again. */
+const MAX_UNMOUNT_ROUNDS = 8;
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+export class VolumeRunner {
+  readonly #options: VolumeRunnerOptions;
+  readonly #types: ReadonlyMap<string, VolumeType>;
+  readonly #records: MountRecords;
+  readonly #unstaging: Outage;
+  /** By staged volume: staging and unstaging take turns. Those that nobody uses any more are dropped. */
+  readonly #turns = new Map<string, { readonly turn: Semaphore; users: number }>();
+
+  constructor(options: VolumeRunnerOptions) {
+    this.#options = options;
+    this.#types = new Map(options.types.map((type) => [type.source, type]));
+    this.#records = new MountRecords(options);
+    this.#unstaging = new Outage(options);
+  }
+
+  typeOf(volume: Volume): VolumeType {
+    const source = Object.keys(volume).find((key) => key !== 'name') ?? 'emptyDir';
+    const type = this.#types.get(source);
+    if (type) return type;
+    throw new VolumeError(`volume "${volume.name}": ${source} volumes are not supported yet by this version`);
+  }
+
+  /** Where a volume is published. */
+  path(podUid: string, volume: string, type: VolumeType): string {
+    return join(this.#options.podsDirectory, podUid, 'volumes', type.directory, volume);
+  }
+
+  /** The records of a pod, by the name of the volume. */
+  async published(podUid: string): Promise<ReadonlyMap<string, PublishRecord>> {
+    const records = await this.#records.published(podUid);
+    return new Map(records.map((record) => [record.volume, record]));
+  }
+
+  /**
+   * Makes a volume ready for a pod. `known` is its record, when there is one: the volume is then taken over as it was resolved.
+   * Throws VolumeError with the sentence for the pod's event, or the signal's reason.
+   */
+  async publish(pod: Pod, volume: Volume, known: PublishRecord | undefined, at: StepContext): Promise<PublishRecord> {
+    const type = this.typeOf(volume);
+    const isKnown = known?.type === type.source;
+    const record = isKnown ? known : await this.#resolve(pod, volume, type, at.signal);
+    if (type.unpublish && !isKnown) await this.#records.writePublished(record);
+    await this.#stage(type, record, at);
+    const target = this.#target(type, record, at);
+    await mkdir(dirname(target.path), { recursive: true, mode: DIRECTORY_MODE });
+    await this.#step('MountVolume.SetUp', volume.name, at.signal, (signal) =>
+      type.publish({ ...target, pod, volume, signal }),
+    );
+    return record;
+  }
+
+  /** Brings a published volume up to date: its size, and what it shows of other objects. Returns its record. */
+  async refresh(pod: Pod, volume: Volume, record: PublishRecord, at: StepContext): Promise<PublishRecord> {
+    const type = this.typeOf(volume);
+    const target = this.#target(type, record, at);
+    const grown = await this.#expand(pod, volume, type, record, target);
+    if (type.refresh)
+      await this.#step('MountVolume.SetUp', volume.name, at.signal, async (signal) =>
+        type.refresh?.({ ...target, pod, volume, signal }),
+      );
+    return grown;
+  }
+
+  async #expand(
+    pod: Pod,
+    volume: Volume,
+    type: VolumeType,
+    record: PublishRecord,
+    target: PublishTarget,
+  ): Promise<PublishRecord> {
+    if (!type.expand) return record;
+    const { capacityBytes = 0 } = await this.#resolve(pod, volume, type, target.signal);
+    if (capacityBytes <= (record.capacityBytes ?? 0)) return record;
+    await this.#step('NodeExpand.NodeExpandVolume', volume.name, target.signal, async (signal) =>
+      type.expand?.({ ...target, signal }, capacityBytes),
+    );
+    const grown = { ...record, capacityBytes };
+    await this.#records.writePublished(grown);
+    return grown;
+  }
+
+  /** What a published volume holds; undefined when that cannot be told. */
+  async stats(volume: Volume, record: PublishRecord, at: StepContext): Promise<VolumeUsage | undefined> {
+    const type = this.typeOf(volume);
+    const target = this.#target(type, record, at);
+    return this.#step('NodeGetVolumeStats', volume.name, at.signal, async (signal) =>
+      type.stats?.({ ...target, signal }),
+    );
+  }
+
+  /**
+   * Undoes what the records of a pod say. Everything is tried; the first failure is thrown then. Mounts without a record, and
+   * the pod's directory, are left to the caller.
+   */
+  async unpublish(podUid: string, at: StepContext): Promise<void> {
+    const outcomes = await Promise.allSettled(
+      (await this.#records.published(podUid)).map((record) => this.#unpublish(record, at)),
+    );
+    at.signal.throwIfAborted();
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  async #unpublish(record: PublishRecord, at: StepContext): Promise<void> {
+    const type = this.#types.get(record.type);
+    if (!type) {
+      const { volume, podUID } = record;
+      this.#options.logger.warn({ volume, podUID, type: record.type }, 'mount record is of an unknown type of volume');
+      return;
+    }
+    await this.#step('UnmountVolume.TearDown', record.volume, at.signal, async (signal) =>
+      type.unpublish?.({ ...this.#target(type, record, at), signal }),
+    );
+    // Other records go with the pod's directory.
+    if (record.stageKey === undefined) return;
+    await this.#records.removePublished(record);
+    await this.#unstageIfUnused(this.#records.stageId(type.source, record.stageKey), at);
+  }
+
+  async #resolve(pod: Pod, volume: Volume, type: VolumeType, signal: AbortSignal): Promise<PublishRecord> {
+    const resolved = await this.#step('MountVolume.SetUp', volume.name, signal, async (step) =>
+      type.resolve(volume, pod, step),
+    );
+    return { type: type.source, podUID: pod.metadata?.uid ?? '', volume: volume.name, ...resolved };
+  }
+
+  async #stage(type: VolumeType, record: PublishRecord, { ask, signal }: StepContext): Promise<void> {
+    const { staging } = type;
+    if (!staging || record.stageKey === undefined) return;
+    const { stageKey, attributes } = record;
+    const id = this.#records.stageId(type.source, stageKey);
+    await this.#inTurn(id, signal, async () => {
+      await this.#records.writeStaged({ type: type.source, key: stageKey, attributes });
+      const target = await this.#stagingTarget(id, attributes, ask, signal);
+      await this.#step('MountVolume.MountDevice', record.volume, signal, (step) =>
+        staging.stage({ ...target, signal: step }),
+      );
+    });
+  }
+
+  /** Unstages the volumes that no pod of this host has published or is about to. A failure is logged; the next call tries again. */
+  async unstageUnused(ask: AskVolumeHelper, signal: AbortSignal): Promise<void> {
+    for (const id of await this.#records.stagedIds()) {
+      try {
+        await this.#unstageIfUnused(id, { ask, signal });
+        this.#unstaging.ended({}, 'unstaged unused volumes');
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#unstaging.failed(error, { path: this.#records.stagingPath(id) }, 'failed to unstage unused volume');
+      }
+    }
+  }
+
+  /**
+   * A pod writes its record before it waits for its turn to stage. So the volume is either seen to be in use here, or staged again
+   * afterwards.
+   */
+  #unstageIfUnused(id: string, { ask, signal }: Pick<StepContext, 'ask' | 'signal'>): Promise<void> {
+    return this.#inTurn(id, signal, async () => {
+      const uses = ({ type, stageKey }: PublishRecord): boolean =>
+        stageKey !== undefined && this.#records.stageId(type, stageKey) === id;
+      if ((await this.#records.allPublished()).some(uses)) return;
+      const record = await this.#records.staged(id);
+      const staging = record && this.#types.get(record.type)?.staging;
+      if (staging) {
+        const target = await this.#stagingTarget(id, record.attributes, ask, signal);
+        await this.#step('UnmountVolume.UnmountDevice', record.key, signal, (step) =>
+          staging.unstage({ ...target, signal: step }),
+        );
+      }
+      await this.unmountBelow(this.#records.stagingPath(id), signal);
+      await this.#records.removeStaged(id);
+    });
+  }
+
+  /**
+   * Unmounts whatever is mounted at or below a directory, newest first. Throws VolumeError when something is mounted there again
+   * and again.
+   */
+  async unmountBelow(directory: string, signal: AbortSignal): Promise<void> {
+    let left = mountPointsBelow(await readMounts(), directory);
+    for (let round = 0; left.length > 0 && round < MAX_UNMOUNT_ROUNDS; round++) {
+      for (const mountPoint of left) await this.#unmount(mountPoint, signal);
+      left = mountPointsBelow(await readMounts(), directory);
+    }
+    if (left.length > 0) throw new VolumeError(`failed to unmount ${left.join(', ')}`);
+  }
+
+  async #unmount(mountPoint: string, signal: AbortSignal): Promise<void> {
+    const how = await unmount(mountPoint, signal);
+    if (how === 'detached') this.#options.logger.warn({ mountPoint }, 'unmounted busy volume lazily');
+  }
+
+  #target(type: VolumeType, record: PublishRecord, { ask, mounted, signal }: StepContext): PublishTarget {
+    const { podUID, volume, attributes, stageKey } = record;
+    const stagingPath =
+      type.staging && stageKey !== undefined
+        ? this.#records.stagingPath(this.#records.stageId(type.source, stageKey))
+        : undefined;
+    return { ...this.#mountTarget(this.path(podUID, volume, type), attributes, ask, mounted, signal), stagingPath };
+  }
+
+  async #stagingTarget(
+    id: string,
+    attributes: Readonly<Record<string, string>>,
+    ask: AskVolumeHelper,
+    signal: AbortSignal,
+  ): Promise<MountTarget> {
+    const mounted = new Set((await readMounts()).map(({ mountPoint }) => mountPoint));
+    return this.#mountTarget(this.#records.stagingPath(id), attributes, ask, mounted, signal);
+  }
+
+  #mountTarget(
+    path: string,
+    attributes: Readonly<Record<string, string>>,
+    ask: AskVolumeHelper,
+    mounted: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): MountTarget {
+    const isMounted = mounted.has(path);
+    const unmountPath = async (): Promise<void> => (isMounted ? this.#unmount(path, signal) : undefined);
+    return { path, attributes, isMounted, unmount: unmountPath, ask, signal };
+  }
+
+  /** `operation` is what upstream calls the step in its events. */
+  async #step<T>(
+    operation: string,
+    volume: string,
+    signal: AbortSignal,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { stepLimitMs = STEP_LIMIT_MS } = this.#options;
+    try {
+      return await withDeadline({ what: operation, limitMs: stepLimitMs, signal }, run);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new VolumeError(`${operation} failed for volume "${volume}" : ${reasonOf(error)}`, { cause: error });
+    }
+  }
+
+  async #inTurn(id: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    const entry = this.#turns.get(id) ?? { turn: new Semaphore(1), users: 0 };
+    this.#turns.set(id, entry);
+    entry.users++;
+    try {
+      await entry.turn.run(signal, work);
+    } finally {
+      if (--entry.users === 0) this.#turns.delete(id);
+    }
+  }
+}

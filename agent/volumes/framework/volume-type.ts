@@ -1,0 +1,86 @@
+/**
+ * The contract of a volume type: one file per type. A volume passes these steps, those without a function being skipped:
+ *
+ *     resolve -> stage -> publish -> (refresh, expand, stats)* -> unpublish -> unstage
+ *
+ * Staging is per node and shared by all pods that use the same device or export; publishing is per pod. The steps are those of
+ * the kubelet's volume plugins (MountDevice, SetUp, TearDown, UnmountDevice) and of CSI
+ * (https://github.com/container-storage-interface/spec/blob/master/spec.md#rpc-interface: NodeStageVolume and so on).
+ *
+ * The agent may be killed within any step, and a step that failed or timed out may have done any part of its work. So every
+ * step is idempotent: it is repeated until it succeeds, or undone by its counterpart, which copes with a half-done step. A record
+ * on disk (`mount-records.ts`) is written before `stage` and before `publish`, and removed after their counterparts.
+ *
+ * No step accesses the contents of a volume in this process: `ask` a volume helper, which may hang instead of the agent. All
+ * throw an Error whose message is the reason alone; it reaches the pod's event FailedMount.
+ */
+import type { AskVolumeHelper } from '../../host/volume-helper/requests.ts';
+import type { Pod, Volume } from '../../../api/types/core/v1.gen.ts';
+
+export interface ResolvedVolume {
+  /** What the later steps need to know. Kept in the volume's record, because those steps run without the pod's object, too. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Which device or export it is, for types with `staging`: volumes with the same key are staged once on the node. */
+  readonly stageKey?: string;
+  /** Bytes that the volume is to hold, for types with `expand`. */
+  readonly capacityBytes?: number;
+}
+
+/** A place where a volume is, or is to be, mounted. */
+export interface MountTarget {
+  /** Its directory exists; the type makes the target itself. */
+  readonly path: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Whether something was mounted at `path` when the step began; from mountinfo, never by accessing the path. */
+  readonly isMounted: boolean;
+  /** Unmounts `path`; lazily when it is busy or does not respond. Does nothing when nothing is mounted there. */
+  readonly unmount: () => Promise<void>;
+  /** Requests that are made at the same time share one helper process. */
+  readonly ask: AskVolumeHelper;
+  readonly signal: AbortSignal;
+}
+
+/** A volume of a pod: `path` is `<pods>/<uid>/volumes/<directory of the type>/<volume>`. */
+export interface PublishTarget extends MountTarget {
+  /** Where the volume is staged, for types with `staging`. */
+  readonly stagingPath?: string;
+}
+
+/** The same while the pod's object is at hand. */
+export interface PodVolume extends PublishTarget {
+  readonly pod: Pod;
+  readonly volume: Volume;
+}
+
+export interface VolumeUsage {
+  readonly bytes: number;
+  readonly inodes: number;
+}
+
+export interface VolumeType {
+  /** The field of the Volume that this type reads. */
+  readonly source: Exclude<keyof Volume, 'name'>;
+  /** The type's directory below `volumes`, as the kubelet names it: `kubernetes.io~configmap`. */
+  readonly directory: string;
+  /** Whether containers see it read-only whatever their volumeMount says, and only the agent writes its content. */
+  readonly agentWritten: boolean;
+  /** What containers mount, given the path that the volume is published at. */
+  hostPath(volume: Volume, path: string): string;
+  /** What is to be mounted. Not repeated for a volume that has a record. */
+  resolve(volume: Volume, pod: Pod, signal: AbortSignal): ResolvedVolume | Promise<ResolvedVolume>;
+  /** Makes a device or export available on the node, and undoes that once no pod uses it any more. */
+  readonly staging?: {
+    stage(target: MountTarget): Promise<void>;
+    unstage(target: MountTarget): Promise<void>;
+  };
+  /** Makes the volume ready for the pod. */
+  publish(volume: PodVolume): Promise<void>;
+  /** Undoes `publish`. Absent for types that leave nothing but files in the pod's directory: these have no record. */
+  unpublish?(target: PublishTarget): Promise<void>;
+  /** Brings a published volume up to date with the objects that it shows. */
+  refresh?(volume: PodVolume): Promise<void>;
+  /** Grows a published volume to `capacityBytes`. */
+  expand?(target: PublishTarget, capacityBytes: number): Promise<void>;
+  /** What the volume holds; undefined when that cannot be told now. */
+  stats?(target: PublishTarget): Promise<VolumeUsage | undefined>;
+}

@@ -1,0 +1,54 @@
+import { mkdir } from 'node:fs/promises';
+import { quantityValue } from '../../../api/machinery/quantity.ts';
+import { mountTmpfs } from '../../host/mounts.ts';
+import { modeFor } from '../../host/volume-helper/ownership.ts';
+import { DISK_MODE, makeVolumeDirectory, TMPFS_MODE } from '../framework/volume-directory.ts';
+import type { VolumeType } from '../framework/volume-type.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
+
+/**
+ * emptyDir: a directory on the node's disk, or a tmpfs with `medium: Memory`:
+ * https://kubernetes.io/docs/concepts/storage/volumes/#emptydir
+ */
+export const emptyDir: VolumeType = {
+  source: 'emptyDir',
+  directory: 'kubernetes.io~empty-dir',
+  agentWritten: false,
+  hostPath: (_, path) => path,
+  resolve({ emptyDir: wanted }, pod) {
+    const medium = wanted?.medium ?? '';
+    if (medium.startsWith('HugePages'))
+      throw new Error('emptyDir with medium HugePages is not supported yet by this version');
+    if (medium !== '' && medium !== 'Memory') throw new Error(`unknown storage medium ${JSON.stringify(medium)}`);
+    if (medium === '') return { attributes: { medium } };
+    const sizeLimit = wanted?.sizeLimit === undefined ? Infinity : quantityValue(wanted.sizeLimit);
+    const sizeBytes = Math.min(sizeLimit || Infinity, memoryLimitOf(pod));
+    return { attributes: { medium, ...(sizeBytes !== Infinity && { sizeBytes: String(sizeBytes) }) } };
+  },
+  async publish({ pod, path, attributes, isMounted, signal }) {
+    const group = pod.spec?.securityContext?.fsGroup;
+    if (attributes['medium'] !== 'Memory')
+      return makeVolumeDirectory(path, modeFor(group, DISK_MODE, true, false), group ?? 0);
+    if (isMounted) return;
+    await mkdir(path, { recursive: true });
+    const sizeBytes = attributes['sizeBytes'] === undefined ? undefined : Number(attributes['sizeBytes']);
+    await mountTmpfs(path, { mode: modeFor(group, TMPFS_MODE, true, false), group, sizeBytes, swap: true }, signal);
+  },
+  unpublish: ({ unmount }) => unmount(),
+  async stats({ path, ask, signal }) {
+    const [answer] = await ask([{ do: 'measure', path }], signal);
+    const { bytes, inodes } = answer ?? {};
+    return bytes === undefined || inodes === undefined ? undefined : { bytes, inodes };
+  },
+};
+
+/** Bytes that the pod's containers may use together. */
+function memoryLimitOf(pod: Pod): number {
+  let total = 0;
+  for (const container of pod.spec?.containers ?? []) {
+    const limit = container.resources?.limits?.['memory'];
+    if (limit === undefined) return Infinity;
+    total += quantityValue(limit);
+  }
+  return total || Infinity;
+}

@@ -1,0 +1,218 @@
+/** The steps of volume types that stage, with a type made for the test: what today's types do not use is proved here. */
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type Test } from 'tap';
+import type { VolumeRunner } from '../../../agent/volumes/framework/volume-runner.ts';
+import { podOf, sharedVolume, volumeOf, worldOf, type Step } from './shared-volume.ts';
+
+const { signal } = new AbortController();
+const ask = async () => [];
+const at = { ask, mounted: new Set<string>(), signal };
+
+async function rootOf(t: Test): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), 'agent-volumes-'));
+  t.teardown(() => rm(root, { recursive: true }));
+  return root;
+}
+
+const publish = async (runner: VolumeRunner, uid: string, path: string) =>
+  runner.publish(podOf(uid, path), volumeOf(path), (await runner.published(uid)).get('data'), at);
+
+/** Ends the agent with SIGKILL when half of the step is done. */
+const killedIn = (root: string, step: Step): Promise<NodeJS.Signals | null> =>
+  new Promise((resolve, reject) => {
+    const program = join(import.meta.dirname, 'killed-in-step.ts');
+    execFile(process.execPath, [program, root, step], (error, _stdout, stderr) =>
+      error?.signal ? resolve(error.signal) : reject(error ?? new Error(`not killed: ${stderr}`)),
+    );
+  });
+
+test('pods that use the same export share it staged, and the last one to go unstages it', async (t) => {
+  const root = await rootOf(t);
+  const { runner, steps } = sharedVolume({ root });
+  await Promise.all(['a', 'b'].map((uid) => publish(runner, uid, '/export')));
+  await publish(runner, 'c', '/other');
+  t.equal((await readdir(join(root, 'staging'))).length, 2);
+  const [staged = ''] = await readdir(join(root, 'staging'));
+  t.match(JSON.parse(await readFile(join(root, 'staging', staged, 'record.json'), 'utf8')), { type: 'nfs' });
+
+  await runner.unpublish('a', at);
+  t.notOk(steps.includes('unstage'), 'a pod still uses it');
+  t.match(
+    await worldOf(root),
+    ['published/_pods_b', 'published/_pods_b', 'published/_pods_c'].map((name) => new RegExp(name)),
+  );
+  await Promise.all(['b', 'c'].map((uid) => runner.unpublish(uid, at)));
+  t.equal(steps.filter((step) => step === 'unstage').length, 2);
+  t.same(await worldOf(root), []);
+  t.same(await readdir(join(root, 'staging')), []);
+  await runner.unpublish('a', at);
+  t.same(await runner.published('a'), new Map(), 'nothing is left to undo');
+});
+
+for (const step of ['resolve', 'stage', 'publish', 'unpublish', 'unstage'] as const)
+  test(`an agent killed in the middle of ${step} leaves nothing that the next one does not undo or adopt`, async (t) => {
+    const root = await rootOf(t);
+    t.equal(await killedIn(root, step), 'SIGKILL');
+    const left = await worldOf(root);
+    t.equal(left.length > 0, step !== 'resolve', `left: ${left.join(', ')}`);
+
+    const wanted = await rootOf(t);
+    await cp(root, wanted, { recursive: true });
+
+    // The pod is gone meanwhile.
+    const { runner, steps } = sharedVolume({ root });
+    await runner.unpublish('killed', at);
+    await runner.unstageUnused(ask, signal);
+    t.same(await worldOf(root), []);
+    t.same(await readdir(join(root, 'staging')).catch(() => []), []);
+    t.notOk(steps.includes('resolve'), 'the pod and the API are not needed for that');
+
+    // The pod is still there.
+    if (step !== 'stage' && step !== 'publish') return;
+    const next = sharedVolume({ root: wanted });
+    await next.runner.unstageUnused(ask, signal);
+    t.same(next.steps, [], 'its record says that the volume is in use');
+    await publish(next.runner, 'killed', '/export');
+    t.same(next.steps, ['stage', 'publish'], 'and what was resolved');
+    t.equal((await worldOf(wanted)).filter((name) => !name.endsWith('.half')).length, 2);
+  });
+
+test('a volume whose staging fails midway is named with the reason, and is staged or undone later', async (t) => {
+  const root = await rootOf(t);
+  let isBroken = true;
+  const { runner, steps } = sharedVolume({
+    root,
+    half: (step) => {
+      if (step === 'stage' && isBroken) throw new Error('no route to files');
+    },
+  });
+  const failure = {
+    name: 'VolumeError',
+    message: 'MountVolume.MountDevice failed for volume "data" : no route to files',
+  };
+  await t.rejects(publish(runner, 'a', '/export'), failure);
+  t.same(await worldOf(root), ['staged/export.half']);
+  isBroken = false;
+  await publish(runner, 'a', '/export');
+  t.same(steps, ['resolve', 'stage', 'stage', 'publish']);
+
+  isBroken = true;
+  await t.rejects(publish(runner, 'b', '/other'), failure);
+  await runner.unpublish('b', at);
+  t.same(
+    (await worldOf(root)).filter((name) => name.includes('other')),
+    [],
+  );
+});
+
+test('a step that never ends holds up neither its caller nor other volumes, and ends with its pod', async (t) => {
+  const root = await rootOf(t);
+  const hang = new Promise<void>(() => undefined);
+  const options = { root, half: (step: Step) => (step === 'stage' ? hang : undefined) };
+  const limited = sharedVolume({ ...options, stepLimitMs: 50 });
+  await t.rejects(publish(limited.runner, 'a', '/dead'), /MountDevice timed out after 50 ms/);
+
+  const { runner } = sharedVolume(options);
+  const stop = new AbortController();
+  const waiting = ['a', 'b'].map((uid) =>
+    runner.publish(podOf(uid, '/dead'), volumeOf('/dead'), undefined, { ...at, signal: stop.signal }),
+  );
+  stop.abort(new Error('pod is terminating'));
+  for (const pod of waiting) await t.rejects(pod, /pod is terminating/, 'the one that stages, and the one behind it');
+});
+
+test('what cannot be unstaged is logged once and tried again', async (t) => {
+  const root = await rootOf(t);
+  await killedIn(root, 'unstage');
+  const logged: string[] = [];
+  let isBroken = true;
+  const { runner } = sharedVolume({
+    root,
+    log: (_fields, message) => logged.push(message),
+    half: () => {
+      if (isBroken) throw new Error('device is busy');
+    },
+  });
+  await runner.unstageUnused(ask, signal);
+  await runner.unstageUnused(ask, signal);
+  t.same(logged, ['failed to unstage unused volume']);
+  isBroken = false;
+  await runner.unstageUnused(ask, signal);
+  t.same(await readdir(join(root, 'staging')), []);
+});
+
+test('a truncated record is logged in one line, and neither stops the agent nor loses what is staged', async (t) => {
+  for (const content of [
+    '',
+    '{"type":"nf',
+    'null',
+    '[]',
+    '{"type":"nfs","podUID":"a","volume":"data"}',
+    '{"type":1}',
+  ]) {
+    const root = await rootOf(t);
+    await publish(sharedVolume({ root }).runner, 'a', '/export');
+    const record = join(root, 'pods/a/mounts/data.json');
+    await writeFile(record, content);
+    await writeFile(`${record}.tmp`, '{"half');
+    const logged: object[] = [];
+    const { runner, steps } = sharedVolume({ root, log: (fields) => logged.push(fields) });
+    await publish(runner, 'a', '/export');
+    t.same(steps, ['resolve', 'stage', 'publish'], 'the volume is resolved again, and its record written');
+    t.match(logged, [{ path: record, err: { name: 'SyntaxError' } }]);
+    t.equal((await runner.published('a')).size, 1);
+
+    await truncate(record, 3);
+    await runner.unpublish('a', at);
+    await rm(join(root, 'pods/a'), { recursive: true });
+    const [staged = ''] = await readdir(join(root, 'staging'));
+    await runner.unstageUnused(ask, signal);
+    t.same(
+      (await worldOf(root)).filter((name) => name.startsWith('staged')),
+      [],
+    );
+    t.same(await readdir(join(root, 'staging')), [], staged);
+  }
+});
+
+test('a staged volume whose own record is truncated is swept by its directory', async (t) => {
+  const root = await rootOf(t);
+  const { runner } = sharedVolume({ root });
+  await publish(runner, 'a', '/export');
+  const [staged = ''] = await readdir(join(root, 'staging'));
+  await truncate(join(root, 'staging', staged, 'record.json'), 5);
+  await rm(join(root, 'pods/a'), { recursive: true });
+  await runner.unstageUnused(ask, signal);
+  t.same(await readdir(join(root, 'staging')), []);
+});
+
+test('a volume grows when it is to hold more, once', async (t) => {
+  const root = await rootOf(t);
+  let capacity = 1024;
+  const options = { root, capacityBytes: () => capacity };
+  const first = sharedVolume(options);
+  const pod = podOf('a', '/export');
+  const volume = volumeOf('/export');
+  let record = await publish(first.runner, 'a', '/export');
+  record = await first.runner.refresh(pod, volume, record, at);
+  t.notOk(first.steps.some((step) => step.startsWith('expand')));
+  capacity = 2048;
+  record = await first.runner.refresh(pod, volume, record, at);
+  await first.runner.refresh(pod, volume, record, at);
+  t.same(
+    first.steps.filter((step) => step.startsWith('expand')),
+    ['expand to 2048'],
+  );
+
+  const second = sharedVolume(options);
+  const known = await publish(second.runner, 'a', '/export');
+  await second.runner.refresh(pod, volume, known, at);
+  t.notOk(
+    second.steps.some((step) => step.startsWith('expand')),
+    'its record holds the new size',
+  );
+  t.same(await second.runner.stats(volume, known, at), { bytes: 4096, inodes: 1 });
+});
