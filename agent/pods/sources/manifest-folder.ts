@@ -101,7 +101,7 @@ export class ManifestFolder {
 
   async #logDangling(file: string): Promise<void> {
     const target = await readlink(file).catch((error: Error) => error.message);
-    const err = `broken symbolic link: its target ${target} does not exist`;
+    const err = new Error(`broken symbolic link: its target ${target} does not exist`);
     this.#logger.error({ file, err }, 'static pod manifest rejected');
   }
 
@@ -123,9 +123,9 @@ export class ManifestFolder {
     }
   }
 
-  #failed({ message: err }: Error, message: string): void {
-    if (err !== this.#logged) this.#logger.warn({ directory: this.#directory, err }, message);
-    this.#logged = err;
+  #failed(error: Error, message: string): void {
+    if (error.message !== this.#logged) this.#logger.warn({ directory: this.#directory, err: error }, message);
+    this.#logged = error.message;
   }
 }
 

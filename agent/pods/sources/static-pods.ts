@@ -59,7 +59,8 @@ export class StaticPods {
         continue;
       }
       copies.add(file.path);
-      if (!this.#copies.has(file.path)) this.#rejected(file, `pod ${name} is already defined in ${original.path}`);
+      if (!this.#copies.has(file.path))
+        this.#rejected(file, new Error(`pod ${name} is already defined in ${original.path}`));
     }
     this.#copies = copies;
     this.#known = known;
@@ -77,7 +78,7 @@ export class StaticPods {
       if (file.text instanceof Error) throw file.text;
       return { text, pod: await this.#podOf(file.text, file) };
     } catch (error) {
-      this.#rejected(file, (error as Error).message, before?.pod);
+      this.#rejected(file, error as Error, before?.pod);
       const invalidSinceMs = before?.invalidSinceMs ?? performance.now();
       return this.#withoutExpired(file, { text, pod: before?.pod, invalidSinceMs });
     }
@@ -137,7 +138,7 @@ export class StaticPods {
   }
 
   /** @param running what still runs of an earlier version of the file. */
-  #rejected({ path: file }: ManifestFile, err: string, running?: Pod): void {
+  #rejected({ path: file }: ManifestFile, err: Error, running?: Pod): void {
     const { logger } = this.#options;
     if (!running) return logger.error({ file, err }, 'static pod manifest rejected');
     const fields = { file, err, pod: nameOf(running), removedAfterMs: this.#fileCheckFrequencyMs };

@@ -14,7 +14,7 @@ interface Line {
   readonly file: string;
   readonly pod?: string;
   /** Why a manifest was rejected, or what of it is ignored. */
-  readonly err?: string;
+  readonly err?: { readonly message: string };
   readonly problem?: string;
 }
 
@@ -40,7 +40,7 @@ async function follow(
   const write = (text: string): void => {
     const line = JSON.parse(text) as Line;
     lines.push(line);
-    warnings.push(line.err ?? line.problem ?? line.msg);
+    warnings.push(line.err?.message ?? line.problem ?? line.msg);
   };
   const logger = pino({ level: 'warn' }, { write });
   let last: readonly Pod[] | undefined;
@@ -119,7 +119,7 @@ test('a manifest that stays invalid loses its pod, as it would when the agent re
       msg: 'static pod manifest rejected, removing its pod unless the manifest is corrected',
       file,
       pod: 'default/a-node-1',
-      err: /Bad_Name/,
+      err: { message: /Bad_Name/ },
       removedAfterMs: 300,
     },
     { msg: 'removing static pod: its manifest is still invalid', file, pod: 'default/a-node-1' },
@@ -141,7 +141,11 @@ test('the log tells a manifest that is rejected from one of which a part is igno
   const rejected = { level: 50, msg: 'static pod manifest rejected' };
   const ignored = { level: 40, msg: 'static pod runs, part of its manifest is ignored' };
   const at = (name: string) => path.join(folder.directory, name);
-  t.match(await told('a.yaml', manifest('Bad_Name')), { ...rejected, file: at('a.yaml'), err: /Bad_Name/ });
+  t.match(await told('a.yaml', manifest('Bad_Name')), {
+    ...rejected,
+    file: at('a.yaml'),
+    err: { message: /Bad_Name/ },
+  });
   t.match(await told('b.yaml', manifest('b', 'i', '  nonsense: 1\n')), {
     ...ignored,
     file: at('b.yaml'),
