@@ -1,7 +1,8 @@
 /** Gathers what a Node says of its host and what does not change while the agent runs. */
 import { countProcessors, readDisk, readHugePages, readMemory } from '../host/meters.ts';
 import type { HostFacts } from '../host/host-facts.ts';
-import { allocatableOf, capacityOf, parseReserved, type NodeDescription, type Resources } from './node-status.ts';
+import type { ResourceList } from '../resources/resource-list.ts';
+import { allocatableOf, capacityOf, parseReserved, type NodeDescription } from './node-status.ts';
 import type { Threshold } from './pressure.ts';
 
 export interface DescribeOptions {
@@ -42,7 +43,7 @@ function heldFree(
   thresholds: readonly Threshold[],
   memory: { totalBytes: number },
   disk: { totalBytes: number },
-): Resources {
+): ResourceList {
   const held: Record<string, string> = {};
   for (const threshold of thresholds) {
     const amount = (capacity: number): string =>

@@ -11,12 +11,10 @@ import { kubernetesVersion } from '../../api/version.ts';
 import { SettingValueError } from '../../daemon/setting-rules.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import { goArchitecture } from './node-labels.ts';
+import type { ResourceList } from '../resources/resource-list.ts';
 import { isUnderPressure, type Pressure, type PressureSeen } from './pressure.ts';
 import { own, setOwn } from '../../api/machinery/own.ts';
 import type { ContainerImage, Node, NodeCondition, NodeFeatures, NodeStatus } from '../../api/types/core/v1.gen.ts';
-
-/** Quantities by resource name. */
-export type Resources = Readonly<Record<string, string>>;
 
 /** What does not change while the agent runs. */
 export interface NodeDescription {
@@ -26,8 +24,8 @@ export interface NodeDescription {
   readonly facts: HostFacts;
   /** `containerd://1.6.20`. */
   readonly runtimeVersion: string;
-  readonly capacity: Resources;
-  readonly allocatable: Resources;
+  readonly capacity: ResourceList;
+  readonly allocatable: ResourceList;
 }
 
 /** What is looked at again and again. */
@@ -51,7 +49,7 @@ export interface Capacity {
 }
 
 /** The host's resources as quantities, written as the kubelet writes them. */
-export function capacityOf({ processors, memoryBytes, diskBytes, maxPods, hugePages }: Capacity): Resources {
+export function capacityOf({ processors, memoryBytes, diskBytes, maxPods, hugePages }: Capacity): ResourceList {
   const kibibytes = (bytes: number): string => (bytes % 1024 === 0 ? `${bytes / 1024}Ki` : String(bytes));
   const resources: Record<string, string> = {
     cpu: String(processors),
@@ -65,7 +63,7 @@ export function capacityOf({ processors, memoryBytes, diskBytes, maxPods, hugePa
 }
 
 /** `cpu=200m`. Throws SettingValueError for anything else. */
-export function parseReserved(texts: readonly string[]): Resources {
+export function parseReserved(texts: readonly string[]): ResourceList {
   const reserved: Record<string, string> = {};
   for (const text of texts) {
     const [, name = '', amount = ''] = /^([^=]+)=(.+)$/.exec(text) ?? [];
@@ -80,7 +78,7 @@ export function parseReserved(texts: readonly string[]): Resources {
 }
 
 /** What pods may have: the capacity without what is reserved, the memory that eviction holds free, and huge pages. */
-export function allocatableOf(capacity: Resources, reserved: Resources, heldFree: Resources): Resources {
+export function allocatableOf(capacity: ResourceList, reserved: ResourceList, heldFree: ResourceList): ResourceList {
   const result: Record<string, string> = {};
   const hugePages = Object.keys(capacity).filter((name) => name.startsWith('hugepages-'));
   for (const [name, amount] of Object.entries(capacity)) {

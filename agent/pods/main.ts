@@ -9,7 +9,7 @@ import { Semaphore } from '../images/semaphore.ts';
 import type { Pressure } from '../node/pressure.ts';
 import type { ResourceHost } from '../resources/compute.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
-import type { Resources } from '../volumes/written/downward-values.ts';
+import type { ResourceList } from '../resources/resource-list.ts';
 import type { ObjectSource } from '../volumes/written/object-source.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { RuntimeHandlers } from './sandbox/runtime-handlers.ts';
@@ -47,7 +47,7 @@ export interface PodsOptions {
   readonly cgroups: PodCgroups;
   readonly resourceHost: ResourceHost;
   /** What the node can give to pods. */
-  readonly allocatable: () => Resources;
+  readonly allocatable: () => ResourceList;
   /** What the node is short of. */
   readonly pressures: () => readonly Pressure[];
   /** What its runtime can do that not every one can. */

@@ -5,6 +5,7 @@ import type { Logger } from '../../client/logger.ts';
 import { ownCommand } from '../host/own-command.ts';
 import { volumeHelper } from '../host/volume-helper/ask.ts';
 import type { AskVolumeHelper } from '../host/volume-helper/requests.ts';
+import type { ResourceList } from '../resources/resource-list.ts';
 import { VolumeRunner } from './framework/volume-runner.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
 import { emptyDir } from './local/empty-dir.ts';
@@ -12,7 +13,6 @@ import { hostPath } from './local/host-path.ts';
 import { ApiObjectSource } from './written/api-object-source.ts';
 import { configMap } from './written/config-map.ts';
 import { downwardApi } from './written/downward-api.ts';
-import type { Resources } from './written/downward-values.ts';
 import { projected } from './written/projected.ts';
 import { secret } from './written/secret.ts';
 import { ServiceAccountTokens } from './written/service-account-tokens.ts';
@@ -21,7 +21,7 @@ export interface VolumesOptions {
   readonly client: ApiClient;
   readonly dataDir: string;
   /** What the node can give to pods. */
-  readonly allocatable: () => Resources;
+  readonly allocatable: () => ResourceList;
   /** What the volumes of a pod show has changed. */
   readonly onStale: (podUid: string) => void;
   readonly logger: Logger;

@@ -1,5 +1,6 @@
 /** A container's environment, from all its sources. */
-import { containerResource, podField, type Resources } from '../../volumes/written/downward-values.ts';
+import type { ResourceList } from '../../resources/resource-list.ts';
+import { containerResource, podField } from '../../volumes/written/downward-values.ts';
 import type { ObjectSource } from '../../volumes/written/object-source.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { bytesOf, byteText, soundText } from './byte-text.ts';
@@ -14,7 +15,7 @@ export interface EnvironmentSources {
   readonly objects: ObjectSource;
   readonly services: () => Iterable<Service>;
   /** What the node can give: stands for limits that are not set. */
-  readonly allocatable: () => Resources;
+  readonly allocatable: () => ResourceList;
   readonly hostIPs: readonly string[];
   readonly nodeName: string;
 }

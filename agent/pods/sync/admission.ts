@@ -4,14 +4,14 @@ import { amountOf, podRequest, qosClassOf, requestedResources } from '../../../a
 import { isExtendedResource } from '../../../api/kinds/core/resource-validation.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
 import type { Pressure } from '../../node/pressure.ts';
-import type { Resources } from '../../volumes/written/downward-values.ts';
+import type { ResourceList } from '../../resources/resource-list.ts';
 import { isCritical, type SourcedPod } from '../sources/pod-source.ts';
 import type { Verdict } from '../status/status-input.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { NodeFeatures, Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface NodeView {
-  readonly allocatable: Resources;
+  readonly allocatable: ResourceList;
   readonly pressures: readonly Pressure[];
   readonly features: NodeFeatures;
 }

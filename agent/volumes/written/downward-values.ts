@@ -2,6 +2,7 @@
 import { containerLimit } from '../../../api/domain/pod-resources.ts';
 import { parseQuantity } from '../../../api/machinery/quantity.ts';
 import { own } from '../../../api/machinery/own.ts';
+import type { ResourceList } from '../../resources/resource-list.ts';
 import type { Container, Pod, ResourceFieldSelector } from '../../../api/types/core/v1.gen.ts';
 
 /** Text in double quotes with Go's escapes, as upstream's `%q`. */
@@ -46,9 +47,6 @@ export function podField(pod: Pod, path: string): string {
   }
 }
 
-/** Quantities by resource name. */
-export type Resources = Readonly<Record<string, string>>;
-
 /**
  * The value of a `resourceFieldRef` in units of its divisor, rounded up. A limit that is not set is the pod's, and where that is
  * not set either, what the node can give; a request that is not set is the limit, or 0.
@@ -57,7 +55,7 @@ export function containerResource(
   { spec }: Pod,
   container: Container,
   { resource, divisor = '0' }: ResourceFieldSelector,
-  allocatable: Resources,
+  allocatable: ResourceList,
 ): string {
   const match = /^(limits|requests)\.(.+)$/.exec(resource);
   if (!match) throw new Error(`unsupported container resource: ${resource}`);

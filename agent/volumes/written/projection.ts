@@ -1,6 +1,7 @@
 /** What the volumes hold that the agent writes itself: files made of configMaps, secrets, tokens and the pod's own fields. */
 import type { VolumeFile, VolumeFiles } from './atomic-writer.ts';
-import { containerResource, podField, type Resources } from './downward-values.ts';
+import type { ResourceList } from '../../resources/resource-list.ts';
+import { containerResource, podField } from './downward-values.ts';
 import type { ObjectSource } from './object-source.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
 import type {
@@ -18,7 +19,7 @@ export interface ProjectionSources {
   readonly objects: ObjectSource;
   readonly tokens: ServiceAccountTokens;
   /** What the node can give to pods, for limits that are not set. */
-  allocatable(): Resources;
+  allocatable(): ResourceList;
 }
 
 /** One volume being written. */
