@@ -1,30 +1,29 @@
 /**
- * Owns the state of one pod: looks at what runs, plans, publishes the status, carries the plan out, looks again. Wake-ups
- * carry no truth; whatever has happened is found by looking.
+ * Owns the state of one pod: observes what runs, plans, reports the status, executes the plan, and observes again. It is level-triggered:
+ * a wake-up says that something may have changed, never what.
  */
-import { MAX_TIMER_MS } from '../../../client/deadline.ts';
-import { logFailure, Outage } from '../../../client/outage.ts';
+import { Outage } from '../../../client/outage.ts';
 import { PodProbes } from '../../probes/pod-probes.ts';
-import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
-import { newestContainer, NOTHING_RUNS, type ObservedContainer, type PodRuntime } from './observed.ts';
+import { RETRY_MAX_MS } from './action-failures.ts';
+import { ActionRunner } from './action-runner.ts';
+import { newestContainer, NOTHING_RUNS, type PodRuntime } from './observed.ts';
 import { ExpectedSigns } from './expected-signs.ts';
 import type { LifecycleEvents, Told } from './lifecycle-events.ts';
 import type { PodMetrics } from './pod-metrics.ts';
-import { planPod, podFullName, type Ending, type PodPlan, type WaitingReason } from './plan.ts';
-import { podExecutors } from './pod-executors.ts';
+import { planPod, podFullName, type Ending, type PodPlan } from './plan.ts';
 import { PodObserver } from './pod-observer.ts';
 import type { PodSource, SourcedPod } from '../sources/pod-source.ts';
 import type { PodDependencies } from './pod-dependencies.ts';
-import { StartError } from '../containers/start-error.ts';
 import type { Verdict } from '../status/status-input.ts';
 import type { StatusSink } from '../status/status-manager.ts';
 import { podStatus } from '../status/pod-status.ts';
+import { WakeUp } from './wake-up.ts';
 import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodWorkerOptions {
   readonly dependencies: PodDependencies;
   readonly hostIPs: readonly string[];
-  /** Nothing runs of it yet: there is no need to look before the first plan. */
+  /** Nothing runs of it yet: the first plan needs no observation. */
   readonly isNew: boolean;
   readonly source: PodSource;
   readonly statuses: StatusSink;
@@ -33,42 +32,23 @@ export interface PodWorkerOptions {
   readonly metrics?: PodMetrics;
 }
 
-interface Failure {
-  readonly count: number;
-  readonly retryAt: number;
-  readonly waiting?: WaitingReason;
-}
-
-/** What has failed is tried again after this, doubling to the kubelet's 10 s. */
-const RETRY_INITIAL_MS = 1_000;
-const RETRY_MAX_MS = 10_000;
-/** While something is carried out, changes are shown this often at most; its end is shown at once. */
-const LOOK_WHILE_BUSY_MS = 1_000;
-
 export class PodWorker implements SourcedPod {
   readonly #options: PodWorkerOptions;
   readonly #observer: PodObserver;
   readonly #probes: PodProbes;
-  /** Of a pod that has not been seen running. */
+  /** When a pod that has not run yet was first seen. */
   #seenAtMs: number | undefined;
-  readonly #failures = new Map<string, Failure>();
+  readonly #actions: ActionRunner;
+  readonly #wakeUp: WakeUp;
   #pod: Pod;
   #runtime: PodRuntime = NOTHING_RUNS;
   #status: PodStatus | undefined;
   #ending: Ending | undefined;
   #verdict: Verdict | undefined;
-  #setUp: 'unknown' | 'up' | 'down' = 'unknown';
-  #isStale = false;
   readonly #expected = new ExpectedSigns();
-  /** By container name, the end (by container id) whose back-off has been told of. */
+  /** By container name, the id of the ended container whose back-off has been recorded. */
   readonly #backOffsTold = new Map<string, string>();
-  /** Containers, by name, that are being started and have a postStart hook: they count as started when it is done. */
-  readonly #hooked = new Set<string>();
-  #busySince: number | undefined;
-  #lookingSince: number | undefined;
-  #interrupt = new AbortController();
-  #isDirty = true;
-  #wake: (() => void) | undefined;
+  #observingSince: number | undefined;
 
   constructor(pod: Pod, options: PodWorkerOptions) {
     this.#pod = pod;
@@ -76,6 +56,8 @@ export class PodWorker implements SourcedPod {
     const uid = pod.metadata?.uid ?? '';
     const { cri, volumes, record } = options.dependencies;
     const { hostIPs, metrics } = options;
+    this.#actions = new ActionRunner({ dependencies: options.dependencies, metrics, onDone: () => this.wake() });
+    this.#wakeUp = new WakeUp(() => this.#actions.isBusy);
     this.#observer = new PodObserver(cri, uid, volumes.podDirectory(uid));
     this.#probes = new PodProbes(pod, { cri, record, metrics, hostIPs, onChange: () => this.wake() });
     this.#seenAtMs = options.isNew ? Date.now() : undefined;
@@ -99,9 +81,9 @@ export class PodWorker implements SourcedPod {
     return this.#options.source;
   }
 
-  /** When it began to look at what runs, while it does. */
-  get lookingSince(): number | undefined {
-    return this.#lookingSince;
+  /** When it began to observe and plan, while it does. */
+  get observingSince(): number | undefined {
+    return this.#observingSince;
   }
 
   get isEnding(): boolean {
@@ -131,9 +113,8 @@ export class PodWorker implements SourcedPod {
       remove: remove || (before?.remove ?? false),
     };
     this.#verdict ??= verdict;
-    this.#failures.clear();
-    if (before === undefined || graceSeconds < before.graceSeconds)
-      this.#interrupt.abort(new Error('pod is terminating'));
+    this.#actions.forgetFailures();
+    if (before === undefined || graceSeconds < before.graceSeconds) this.#actions.interrupt();
     this.wake();
   }
 
@@ -145,15 +126,14 @@ export class PodWorker implements SourcedPod {
     this.#expected.add(told);
   }
 
-  /** Something may have changed: look again. */
+  /** Something may have changed: observe again. */
   wake(): void {
-    this.#isDirty = true;
-    this.#wake?.();
+    this.#wakeUp.call();
   }
 
   /** What the pod's volumes show of other objects has changed. */
   refreshVolumes(): void {
-    this.#isStale = true;
+    this.#actions.markStale();
     this.wake();
   }
 
@@ -168,45 +148,47 @@ export class PodWorker implements SourcedPod {
 
   async #sync(signal: AbortSignal): Promise<void> {
     const outage = new Outage(this.#options.dependencies);
-    let look = !this.#options.isNew;
+    let observes = !this.#options.isNew;
     while (!signal.aborted) {
-      this.#isDirty = false;
-      let nextLookAt: number | undefined;
+      this.#wakeUp.begin();
+      let nextAt: number | undefined;
       try {
-        this.#lookingSince = Date.now();
+        this.#observingSince = Date.now();
         for (const id of this.#expected.killedByKernel()) this.#observer.askAgain(id);
-        if (look) this.#runtime = await this.#observer.observe(signal);
-        look = true;
-        const plan = this.#look();
+        if (observes) this.#runtime = await this.#observer.observe(signal);
+        observes = true;
+        const plan = this.#plan();
         if (plan.isGone) return;
-        nextLookAt = this.#execute(plan, signal);
+        nextAt = this.#execute(plan, signal);
         outage.ended({ pod: this.#name() }, 'pod sync recovered');
       } catch (error) {
         if (signal.aborted) return;
         outage.failed(error, { pod: this.#name() }, 'failed to sync pod');
-        nextLookAt = Date.now() + RETRY_MAX_MS;
+        nextAt = Date.now() + RETRY_MAX_MS;
       }
-      this.#lookingSince = undefined;
-      await this.#pause(nextLookAt, signal);
+      this.#observingSince = undefined;
+      await this.#wakeUp.sleep(nextAt, signal);
     }
   }
 
-  #look(): PodPlan {
+  /** Plans from what was observed, and reports the status. */
+  #plan(): PodPlan {
     const { lifecycle, statuses, hostIPs } = this.#options;
     const probes = this.#probes;
+    const actions = this.#actions;
     const now = Date.now();
     for (const told of lifecycle.own(this.#pod.metadata?.uid ?? '', this.#runtime)) this.expect(told);
     const isEnding = this.#ending !== undefined || this.#isOver();
-    const runtime = this.#shown();
+    const runtime = actions.shown(this.#runtime);
     probes.follow(this.#pod, runtime, isEnding);
     this.#enforceDeadline(now);
     const plan = planPod(
       {
         pod: this.#pod,
         runtime,
-        isSetUp: this.#setUp === 'up',
-        isStale: this.#isStale,
-        isTornDown: this.#setUp === 'down',
+        isSetUp: actions.isSetUp,
+        isStale: actions.isStale,
+        isTornDown: actions.isTornDown,
         isOver: this.#isOver(),
         ending: this.#ending,
         restartOrders: probes.restartOrders,
@@ -214,13 +196,13 @@ export class PodWorker implements SourcedPod {
       },
       now,
     );
-    this.#tellOfBackOffs(plan);
+    this.#recordBackOffs(plan);
     this.#status = podStatus(
       {
         pod: this.#pod,
         runtime,
         previous: this.#status,
-        waiting: new Map([...this.#waiting(), ...plan.waiting]),
+        waiting: new Map([...actions.waiting(), ...plan.waiting]),
         started: probes.started,
         ready: probes.ready,
         hostIPs,
@@ -240,19 +222,7 @@ export class PodWorker implements SourcedPod {
     this.#seenAtMs = undefined;
   }
 
-  /** What runs, as others are to see it: not yet running is what waits for its hook. Only while a plan is carried out. */
-  #shown(): PodRuntime {
-    if (this.#hooked.size === 0) return this.#runtime;
-    const { sandboxes, containers } = this.#runtime;
-    const shown = containers.map((container): ObservedContainer =>
-      container.state === 'running' && this.#hooked.has(container.name)
-        ? { ...container, state: 'created' }
-        : container,
-    );
-    return { sandboxes, containers: shown };
-  }
-
-  #tellOfBackOffs({ waiting }: PodPlan): void {
+  #recordBackOffs({ waiting }: PodPlan): void {
     for (const name of waiting.keys()) {
       const ended = newestContainer(this.#runtime, name)?.id;
       if (ended === undefined || this.#backOffsTold.get(name) === ended) continue;
@@ -282,130 +252,19 @@ export class PodWorker implements SourcedPod {
     return Date.parse(startTime) + activeDeadlineSeconds * 1000;
   }
 
-  *#waiting(): Iterable<[string, WaitingReason]> {
-    for (const [name, { waiting }] of this.#failures) if (waiting) yield [name, waiting];
-  }
-
-  /** Starts what is to be done, in the background; gives the time to look again. */
+  /** Starts what the plan says, in the background; returns the time to observe again, in ms since the epoch. */
   #execute(plan: PodPlan, signal: AbortSignal): number | undefined {
-    const times = [plan.wakeAt, this.#isOver() ? undefined : this.#deadline()];
-    if (this.#busySince === undefined) {
-      const now = Date.now();
-      const due: PodAction[] = [];
-      for (const action of plan.actions) {
-        const retryAt = this.#failures.get(keyOf(action))?.retryAt ?? 0;
-        if (retryAt <= now) due.push(action);
-        else times.push(retryAt);
-      }
-      if (due.length > 0) void this.#carryOut(due, signal);
-    }
-    times.push(this.#expected.nextLookAt(this.#runtime, Date.now()));
-    const known = times.filter((time) => time !== undefined);
-    return known.length > 0 ? Math.min(...known) : undefined;
-  }
-
-  async #carryOut(actions: readonly PodAction[], stop: AbortSignal): Promise<void> {
-    const startedAt = Date.now();
     const operation = this.#ending ? 'terminating' : this.#runtime.sandboxes.length === 0 ? 'create' : 'sync';
-    this.#busySince = startedAt;
-    this.#interrupt = new AbortController();
-    const signal = AbortSignal.any([stop, this.#interrupt.signal]);
-    const executors = podExecutors(this.#pod, this.#runtime, this.#options.dependencies);
-    const execute = <K extends PodActionKind>(kind: K, action: ActionOf<K>) => executors[kind](action, signal);
-    const carryOut = async (action: PodAction): Promise<void> => {
-      // What changes while the volumes are being refreshed makes them stale again.
-      if (action.kind === 'refreshVolumes') this.#isStale = false;
-      try {
-        await execute(action.kind, action as never);
-        this.#failures.delete(keyOf(action));
-        if (action.kind === 'setUp') this.#setUp = 'up';
-        if (action.kind === 'tearDown') this.#setUp = 'down';
-      } catch (error) {
-        if (action.kind === 'refreshVolumes') this.#isStale = true;
-        if (!signal.aborted) this.#failed(action, error as Error);
-      }
-    };
-    // Containers start together, but those behind one with a postStart hook when the hook is done: people rely on it.
-    let hook: Promise<void> | undefined;
-    await Promise.all(
-      actions.map((action) => {
-        if (action.kind !== 'startContainer') return carryOut(action);
-        const { name, lifecycle } = action.container;
-        const start = hook ? hook.then(() => (signal.aborted ? undefined : carryOut(action))) : carryOut(action);
-        if (!lifecycle?.postStart) return start;
-        this.#hooked.add(name);
-        hook = start.finally(() => this.#hooked.delete(name));
-        return hook;
-      }),
-    );
-    this.#options.metrics?.worked(operation, (Date.now() - startedAt) / 1000);
-    this.#busySince = undefined;
-    this.wake();
-  }
-
-  #failed(action: PodAction, error: Error): void {
-    const key = keyOf(action);
-    const count = (this.#failures.get(key)?.count ?? 0) + 1;
-    const backOffMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** (count - 1));
-    const known = error instanceof StartError;
-    const retryAt = (known ? error.retryAt : undefined) ?? Date.now() + backOffMs;
-    // A failed pull is seen as such before it is seen as waiting.
-    const shownAt = known && error.reason === 'ErrImagePull' ? Date.now() + RETRY_INITIAL_MS : retryAt;
-    this.#failures.set(key, {
-      count,
-      retryAt: shownAt,
-      ...(action.kind === 'startContainer' && {
-        waiting: { reason: known ? error.reason : 'CreateContainerError', message: error.message },
-      }),
-    });
-    const { logger } = this.#options.dependencies;
-    if (!known) logFailure(logger, error, { pod: this.#name(), action: action.kind }, 'pod sync step failed');
-  }
-
-  /** Waits until woken, or until `until`; while busy no more often than is worth showing. */
-  async #pause(until: number | undefined, signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wasBusy = this.#busySince !== undefined;
-    const busyLook = Date.now() + LOOK_WHILE_BUSY_MS;
-    let timer: NodeJS.Timeout | undefined;
-    const arm = (at: number | undefined): void => {
-      clearTimeout(timer);
-      if (at !== undefined) timer = setTimeout(resolve, Math.min(MAX_TIMER_MS, Math.max(0, at - Date.now())));
-    };
-    this.#wake = () => {
-      if (wasBusy && this.#busySince !== undefined) arm(busyLook);
-      else resolve();
-    };
-    const stop = () => resolve();
-    signal.addEventListener('abort', stop, { once: true });
-    arm(until);
-    if (this.#isDirty) this.#wake();
-    await promise;
-    clearTimeout(timer);
-    signal.removeEventListener('abort', stop);
-    this.#wake = undefined;
+    const times = [
+      plan.wakeAt,
+      this.#isOver() ? undefined : this.#deadline(),
+      ...this.#actions.start(this.#pod, this.#runtime, plan.actions, operation, signal),
+      this.#expected.nextLookAt(this.#runtime, Date.now()),
+    ].filter((time) => time !== undefined);
+    return times.length > 0 ? Math.min(...times) : undefined;
   }
 
   #name(): string {
     return `${this.#pod.metadata?.namespace}/${this.#pod.metadata?.name}`;
-  }
-}
-
-/** What failures are remembered by: a container's name, or the step. */
-function keyOf(action: PodAction): string {
-  switch (action.kind) {
-    case 'startContainer':
-      return action.container.name;
-    case 'stopContainer':
-    case 'removeContainer':
-      return `${action.kind}:${action.observed.id}`;
-    case 'stopSandbox':
-    case 'removeSandbox':
-      return `${action.kind}:${action.sandboxId}`;
-    case 'setUp':
-    case 'refreshVolumes':
-    case 'createSandbox':
-    case 'tearDown':
-      return `${action.kind}:`;
   }
 }

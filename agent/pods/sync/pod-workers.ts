@@ -54,7 +54,7 @@ export class PodWorkers implements PodDirectory, Iterable<PodWorker> {
   stuck(): string[] {
     const latest = Date.now() - LOOK_LIMIT_MS;
     return [...this]
-      .filter(({ lookingSince }) => (lookingSince ?? Infinity) < latest)
+      .filter(({ observingSince }) => (observingSince ?? Infinity) < latest)
       .map(({ pod: { metadata } }) => `${metadata?.namespace}/${metadata?.name}`);
   }
 

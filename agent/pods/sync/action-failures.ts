@@ -1,0 +1,73 @@
+/** Which of a pod's actions have failed, and when each is due again. */
+import type { PodAction } from './actions.ts';
+import type { WaitingReason } from './plan.ts';
+import { StartError } from '../containers/start-error.ts';
+
+interface Failure {
+  readonly count: number;
+  readonly retryAt: number;
+  readonly waiting?: WaitingReason;
+}
+
+/** A failed action is retried after this, doubling to the kubelet's 10 s. */
+const RETRY_INITIAL_MS = 1_000;
+export const RETRY_MAX_MS = 10_000;
+
+export class ActionFailures {
+  readonly #failures = new Map<string, Failure>();
+
+  add(action: PodAction, error: Error): void {
+    const key = keyOf(action);
+    const count = (this.#failures.get(key)?.count ?? 0) + 1;
+    const backOffMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** (count - 1));
+    const known = error instanceof StartError;
+    const retryAt = (known ? error.retryAt : undefined) ?? Date.now() + backOffMs;
+    // A failed pull shows as ErrImagePull for a moment before it shows as ImagePullBackOff.
+    const shownAt = known && error.reason === 'ErrImagePull' ? Date.now() + RETRY_INITIAL_MS : retryAt;
+    this.#failures.set(key, {
+      count,
+      retryAt: shownAt,
+      ...(action.kind === 'startContainer' && {
+        waiting: { reason: known ? error.reason : 'CreateContainerError', message: error.message },
+      }),
+    });
+  }
+
+  /** The action has succeeded. */
+  delete(action: PodAction): void {
+    this.#failures.delete(keyOf(action));
+  }
+
+  clear(): void {
+    this.#failures.clear();
+  }
+
+  /** When the action may be tried again, in ms since the epoch; 0 when it has not failed. */
+  retryAt(action: PodAction): number {
+    return this.#failures.get(keyOf(action))?.retryAt ?? 0;
+  }
+
+  /** Why containers are not started, by their names. */
+  *waiting(): Iterable<[string, WaitingReason]> {
+    for (const [name, { waiting }] of this.#failures) if (waiting) yield [name, waiting];
+  }
+}
+
+/** What failures are remembered by: a container's name, or the step. */
+function keyOf(action: PodAction): string {
+  switch (action.kind) {
+    case 'startContainer':
+      return action.container.name;
+    case 'stopContainer':
+    case 'removeContainer':
+      return `${action.kind}:${action.observed.id}`;
+    case 'stopSandbox':
+    case 'removeSandbox':
+      return `${action.kind}:${action.sandboxId}`;
+    case 'setUp':
+    case 'refreshVolumes':
+    case 'createSandbox':
+    case 'tearDown':
+      return `${action.kind}:`;
+  }
+}

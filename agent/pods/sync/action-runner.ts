@@ -1,0 +1,157 @@
+/** Executes the actions of one pod's plans, in the background and one plan at a time, and knows what has become of them. */
+import { logFailure } from '../../../client/outage.ts';
+import { ActionFailures } from './action-failures.ts';
+import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
+import type { ObservedContainer, PodRuntime } from './observed.ts';
+import type { WaitingReason } from './plan.ts';
+import type { PodDependencies } from './pod-dependencies.ts';
+import { StartError } from '../containers/start-error.ts';
+import { podExecutors } from './pod-executors.ts';
+import type { PodMetrics, PodOperation } from './pod-metrics.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
+
+export interface ActionRunnerOptions {
+  readonly dependencies: PodDependencies;
+  readonly metrics?: PodMetrics;
+  /** The actions of a plan have ended: observe and plan again. */
+  readonly onDone: () => void;
+}
+
+export class ActionRunner {
+  readonly #options: ActionRunnerOptions;
+  readonly #failures = new ActionFailures();
+  /** Containers, by name, that are being started and have a postStart hook: they count as started when it is done. */
+  readonly #hooked = new Set<string>();
+  #isBusy = false;
+  #interrupt = new AbortController();
+  #volumes: 'unknown' | 'up' | 'down' = 'unknown';
+  #isStale = false;
+
+  constructor(options: ActionRunnerOptions) {
+    this.#options = options;
+  }
+
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  get isSetUp(): boolean {
+    return this.#volumes === 'up';
+  }
+
+  get isTornDown(): boolean {
+    return this.#volumes === 'down';
+  }
+
+  /** Whether the volumes show what other objects said before. */
+  get isStale(): boolean {
+    return this.#isStale;
+  }
+
+  markStale(): void {
+    this.#isStale = true;
+  }
+
+  /** Why containers are not started, by their names. */
+  waiting(): Iterable<[string, WaitingReason]> {
+    return this.#failures.waiting();
+  }
+
+  /** What failed before is due at once. */
+  forgetFailures(): void {
+    this.#failures.clear();
+  }
+
+  /** Aborts what is being executed. */
+  interrupt(): void {
+    this.#interrupt.abort(new Error('pod is terminating'));
+  }
+
+  /** What runs, as others are to see it: a container that waits for its hook is not running yet. */
+  shown(runtime: PodRuntime): PodRuntime {
+    if (this.#hooked.size === 0) return runtime;
+    const { sandboxes, containers } = runtime;
+    const shown = containers.map((container): ObservedContainer =>
+      container.state === 'running' && this.#hooked.has(container.name)
+        ? { ...container, state: 'created' }
+        : container,
+    );
+    return { sandboxes, containers: shown };
+  }
+
+  /**
+   * Starts the actions that are due, unless the runner is busy. Returns the times, in ms since the epoch, at which the others are.
+   * `stop` is aborted when the agent stops.
+   */
+  start(
+    pod: Pod,
+    runtime: PodRuntime,
+    actions: readonly PodAction[],
+    operation: PodOperation,
+    stop: AbortSignal,
+  ): number[] {
+    if (this.#isBusy) return [];
+    const now = Date.now();
+    const due: PodAction[] = [];
+    const later: number[] = [];
+    for (const action of actions) {
+      const retryAt = this.#failures.retryAt(action);
+      if (retryAt <= now) due.push(action);
+      else later.push(retryAt);
+    }
+    if (due.length > 0) void this.#executeAll(pod, runtime, due, operation, stop);
+    return later;
+  }
+
+  async #executeAll(
+    pod: Pod,
+    runtime: PodRuntime,
+    actions: readonly PodAction[],
+    operation: PodOperation,
+    stop: AbortSignal,
+  ): Promise<void> {
+    const { dependencies, metrics, onDone } = this.#options;
+    const startedAt = Date.now();
+    this.#isBusy = true;
+    this.#interrupt = new AbortController();
+    const signal = AbortSignal.any([stop, this.#interrupt.signal]);
+    const executors = podExecutors(pod, runtime, dependencies);
+    const execute = <K extends PodActionKind>(kind: K, action: ActionOf<K>) => executors[kind](action, signal);
+    const run = async (action: PodAction): Promise<void> => {
+      // What changes while the volumes are being refreshed makes them stale again.
+      if (action.kind === 'refreshVolumes') this.#isStale = false;
+      try {
+        await execute(action.kind, action as never);
+        this.#failures.delete(action);
+        if (action.kind === 'setUp') this.#volumes = 'up';
+        if (action.kind === 'tearDown') this.#volumes = 'down';
+      } catch (error) {
+        if (action.kind === 'refreshVolumes') this.#isStale = true;
+        if (!signal.aborted) this.#failed(pod, action, error as Error);
+      }
+    };
+    // Containers start together, but those behind one with a postStart hook when the hook is done: people rely on it.
+    let hook: Promise<void> | undefined;
+    await Promise.all(
+      actions.map((action) => {
+        if (action.kind !== 'startContainer') return run(action);
+        const { name, lifecycle } = action.container;
+        const start = hook ? hook.then(() => (signal.aborted ? undefined : run(action))) : run(action);
+        if (!lifecycle?.postStart) return start;
+        this.#hooked.add(name);
+        hook = start.finally(() => this.#hooked.delete(name));
+        return hook;
+      }),
+    );
+    metrics?.worked(operation, (Date.now() - startedAt) / 1000);
+    this.#isBusy = false;
+    onDone();
+  }
+
+  #failed({ metadata }: Pod, action: PodAction, error: Error): void {
+    this.#failures.add(action, error);
+    if (error instanceof StartError) return;
+    const fields = { pod: `${metadata?.namespace}/${metadata?.name}`, action: action.kind };
+    logFailure(this.#options.dependencies.logger, error, fields, 'pod action failed');
+  }
+}

@@ -1,0 +1,49 @@
+import { MAX_TIMER_MS } from '../../../client/deadline.ts';
+
+/** While something is being executed, changes are shown this often at most; its end is shown at once. */
+const LOOK_WHILE_BUSY_MS = 1_000;
+
+/** Where a pod's worker sleeps. A call that comes while it is awake is not lost. */
+export class WakeUp {
+  readonly #isBusy: () => boolean;
+  #isCalled = true;
+  #wake: (() => void) | undefined;
+
+  constructor(isBusy: () => boolean) {
+    this.#isBusy = isBusy;
+  }
+
+  call(): void {
+    this.#isCalled = true;
+    this.#wake?.();
+  }
+
+  /** From now on calls are for what has not been looked at. */
+  begin(): void {
+    this.#isCalled = false;
+  }
+
+  /** Sleeps until called, until the time (ms since the epoch), or until the signal is aborted. */
+  async sleep(until: number | undefined, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wasBusy = this.#isBusy();
+    const busyLook = Date.now() + LOOK_WHILE_BUSY_MS;
+    let timer: NodeJS.Timeout | undefined;
+    const arm = (at: number | undefined): void => {
+      clearTimeout(timer);
+      if (at !== undefined) timer = setTimeout(resolve, Math.min(MAX_TIMER_MS, Math.max(0, at - Date.now())));
+    };
+    this.#wake = () => {
+      if (wasBusy && this.#isBusy()) arm(busyLook);
+      else resolve();
+    };
+    const stop = () => resolve();
+    signal.addEventListener('abort', stop, { once: true });
+    arm(until);
+    if (this.#isCalled) this.#wake();
+    await promise;
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+    this.#wake = undefined;
+  }
+}

@@ -1,0 +1,89 @@
+import { test } from 'tap';
+import { StartError } from '../../../agent/pods/containers/start-error.ts';
+import { ActionFailures } from '../../../agent/pods/sync/action-failures.ts';
+import type { PodAction } from '../../../agent/pods/sync/actions.ts';
+import { WakeUp } from '../../../agent/pods/sync/wake-up.ts';
+
+const start = (name: string): PodAction => ({
+  kind: 'startContainer',
+  container: { name },
+  role: 'app',
+  sandboxId: 's',
+  podIPs: [],
+  restartCount: 0,
+  backOffSeconds: 0,
+});
+const setUp: PodAction = { kind: 'setUp' };
+
+/** How long an action waits, in whole seconds. */
+const waitOf = (failures: ActionFailures, action: PodAction): number =>
+  Math.round((failures.retryAt(action) - Date.now()) / 1000);
+
+test('an action that fails again and again is retried after 1, 2, 4, 8 and then every 10 s, apart from the others', (t) => {
+  const failures = new ActionFailures();
+  for (const seconds of [1, 2, 4, 8, 10, 10]) {
+    failures.add(setUp, new Error('no'));
+    t.equal(waitOf(failures, setUp), seconds);
+  }
+  t.equal(failures.retryAt(start('a')), 0);
+  failures.delete(setUp);
+  t.equal(failures.retryAt(setUp), 0);
+  t.end();
+});
+
+test('a container that could not be started waits with its reason; a failed pull shows as such for a moment', (t) => {
+  const failures = new ActionFailures();
+  failures.add(setUp, new Error('no volume'));
+  failures.add(start('a'), new Error('no'));
+  failures.add(start('b'), new StartError('ErrImagePull', 'not found', { retryAt: Date.now() + 60_000 }));
+  t.strictSame(
+    new Map(failures.waiting()),
+    new Map([
+      ['a', { reason: 'CreateContainerError', message: 'no' }],
+      ['b', { reason: 'ErrImagePull', message: 'not found' }],
+    ]),
+  );
+  t.equal(waitOf(failures, start('b')), 1);
+  failures.clear();
+  t.same([...failures.waiting()], []);
+  t.end();
+});
+
+test('a worker that is called while awake does not sleep, and wakes at its time or when called', async (t) => {
+  const { signal } = new AbortController();
+  const wakeUp = new WakeUp(() => false);
+  await wakeUp.sleep(undefined, signal);
+  wakeUp.begin();
+  wakeUp.call();
+  await wakeUp.sleep(undefined, signal);
+  wakeUp.begin();
+  await wakeUp.sleep(Date.now() + 5, signal);
+  const asleep = wakeUp.sleep(undefined, signal);
+  wakeUp.call();
+  await asleep;
+  wakeUp.begin();
+  const stop = new AbortController();
+  const stopped = wakeUp.sleep(undefined, stop.signal);
+  stop.abort();
+  await stopped;
+  t.pass('each of them woke');
+});
+
+test('while its actions run a worker looks once per second, and at once when they have ended', async (t) => {
+  const { signal } = new AbortController();
+  let isBusy = true;
+  const wakeUp = new WakeUp(() => isBusy);
+  wakeUp.begin();
+  const began = performance.now();
+  const asleep = wakeUp.sleep(undefined, signal);
+  wakeUp.call();
+  await asleep;
+  t.ok(performance.now() - began > 900);
+  wakeUp.begin();
+  const again = wakeUp.sleep(undefined, signal);
+  wakeUp.call();
+  isBusy = false;
+  wakeUp.call();
+  await again;
+  t.ok(performance.now() - began < 1_900);
+});
