@@ -6,6 +6,7 @@ import type { ClusterPki } from '../pki/cluster-pki.ts';
 import type { KubeletIdentity } from '../pki/kubelet-identity.ts';
 import type { Store } from '../store/store.ts';
 import { advertisedAddress } from './bootstrap/advertised-address.ts';
+import { publishClusterConfiguration } from './bootstrap/cluster-configuration.ts';
 import { bootstrapCluster } from './bootstrap/system-objects.ts';
 import { openCore } from './core.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
@@ -19,6 +20,7 @@ export interface ApiServerOptions {
     | 'port'
     | 'advertiseAddress'
     | 'serviceCidr'
+    | 'clusterCidr'
     | 'serviceNodePortRange'
     | 'clusterDomain'
     | 'tokenAuthFile'
@@ -89,6 +91,11 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       clientCa: pki.ca.certificate,
       logger,
       signal: stopping.signal,
+    });
+    await publishClusterConfiguration(api, {
+      podCidr: config.clusterCidr,
+      serviceCidr: serviceCIDR,
+      dnsDomain: config.clusterDomain,
     });
     await security.bootstrap(`https://${address}:${server.port}`);
     server.setReady();

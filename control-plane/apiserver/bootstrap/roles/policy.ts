@@ -132,6 +132,7 @@ const BOOTSTRAP_SIGNER = 'system:controller:bootstrap-signer';
 const TOKEN_CLEANER = 'system:controller:token-cleaner';
 const CLOUD_PROVIDER = 'system:controller:cloud-provider';
 const CLUSTER_INFO_READER = 'kedge:cluster-info-reader';
+const CLUSTER_CONFIGURATION_READER = 'kubeadm:nodes-kubeadm-config';
 const leaderLocking = (component: string): string => `system::leader-locking-${component}`;
 
 function roles(): Role[] {
@@ -152,6 +153,7 @@ function roles(): Role[] {
       events,
     ),
     role('kube-public', CLUSTER_INFO_READER, core('get', 'configmaps', 'cluster-info')),
+    role('kube-system', CLUSTER_CONFIGURATION_READER, core('get', 'configmaps', 'kubeadm-config')),
     role('kube-system', AUTHENTICATION_READER, core(READ, 'configmaps', 'extension-apiserver-authentication')),
     lock('kube-controller-manager'),
     lock('kube-scheduler'),
@@ -180,6 +182,7 @@ function roleBindings(): RoleBinding[] {
       group(UNAUTHENTICATED_GROUP),
       group(AUTHENTICATED_GROUP),
     ),
+    bind('kube-system', CLUSTER_CONFIGURATION_READER, CLUSTER_CONFIGURATION_READER, group(NODES_GROUP)),
     bind('kube-system', `system::${AUTHENTICATION_READER}`, AUTHENTICATION_READER, manager, scheduler),
     lock(
       'kube-controller-manager',

@@ -1,0 +1,40 @@
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { kubernetesVersion } from '../../../api/version.ts';
+import type { LocalApi } from '../catalogue/local-api.ts';
+
+const NAMESPACE = 'kube-system';
+/** kubeadm's names, which network add-ons read, too; the Role kubeadm:nodes-kubeadm-config lets nodes read it. */
+const NAME = 'kubeadm-config';
+const KEY = 'ClusterConfiguration';
+
+/** What nodes have to agree upon. */
+export interface ClusterNetwork {
+  /** As `10.42.0.0/16`. */
+  readonly podCidr: string;
+  readonly serviceCidr: string;
+  /** `cluster.local` */
+  readonly dnsDomain: string;
+}
+
+/**
+ * Publishes the addresses of pods and Services and the DNS domain, so that nodes need no settings for them, as kubeadm does:
+ * https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/#kubeadm-k8s-io-v1beta4-Networking
+ * The server's settings are the truth: what somebody writes there is replaced when the server starts.
+ */
+export async function publishClusterConfiguration(
+  api: Pick<LocalApi, 'get' | 'create' | 'update'>,
+  { podCidr, serviceCidr, dnsDomain }: ClusterNetwork,
+): Promise<void> {
+  const text = `apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: ${kubernetesVersion.gitVersion}
+networking:
+  dnsDomain: ${dnsDomain}
+  podSubnet: ${podCidr}
+  serviceSubnet: ${serviceCidr}
+`;
+  const present = api.get(configMaps, NAMESPACE, NAME);
+  if (!present) await api.create(configMaps, { metadata: { namespace: NAMESPACE, name: NAME }, data: { [KEY]: text } });
+  else if (present.data?.[KEY] !== text)
+    await api.update(configMaps, { ...present, data: { ...present.data, [KEY]: text } });
+}
