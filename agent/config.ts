@@ -15,12 +15,16 @@ import {
   overlap,
   readableBy,
   SettingValueError,
+  type SettingRule,
   type SettingRules,
 } from '../daemon/setting-rules.ts';
 import { CA_HASH, SERVER } from './join/join-words.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';
 import { parseThresholds } from './node/pressure.ts';
+
+/** Of settings whose empty value asks for the cluster's. */
+export const NONE = 'none';
 
 export const defaultAgentConfig = {
   server: '',
@@ -47,10 +51,10 @@ export const defaultAgentConfig = {
   containerdSocket: '/run/kedge/containerd.sock',
   cgroupRoot: '',
   resolvConf: '/etc/resolv.conf',
-  clusterDns: '10.43.0.10',
-  clusterDomain: 'cluster.local',
-  clusterCidr: '10.42.0.0/16',
-  serviceCidr: '10.43.0.0/16',
+  clusterDns: '',
+  clusterDomain: '',
+  clusterCidr: '',
+  serviceCidr: '',
   cniConfDir: '/etc/kedge/cni/net.d',
   cniStateDir: '/var/lib/cni/networks',
   bridgeName: 'cni0',
@@ -84,11 +88,11 @@ const agentConfigHelp: Readonly<Record<keyof AgentConfig, string>> = {
   containerdSocket: 'socket of the container runtime',
   cgroupRoot: 'parent cgroup of pods; the root cgroup when empty',
   resolvConf: 'resolver configuration of pods with dnsPolicy Default, and upstream of the cluster DNS',
-  clusterDns: 'address of the cluster DNS',
-  clusterDomain: 'domain of the cluster',
-  clusterCidr: 'addresses of pods',
+  clusterDns: "address of the cluster DNS, or none; the 10th of the cluster's service range when empty",
+  clusterDomain: "domain of the cluster; the cluster's own when empty",
+  clusterCidr: "address range of pods; the cluster's own when empty",
   serviceCidr:
-    'address range of Services; connections to unassigned addresses in it are rejected, unless this is empty',
+    "address range of Services, in which connections to unassigned addresses are rejected, or none; the cluster's own when empty",
   cniConfDir: 'directory of CNI configuration, read by the container runtime',
   cniStateDir: 'directory in which CNI plugins record allocated addresses',
   bridgeName: 'name of the bridge that pods are attached to',
@@ -120,6 +124,9 @@ const LINK_NAME = /^[^\s/:]{1,15}$/;
 const SMALLEST_MTU = 68;
 const LARGEST_MTU = 65_535;
 
+const orNone = (rule: SettingRule<string, AgentConfig>): SettingRule<string, AgentConfig> =>
+  orEmpty((value, settings) => (value === NONE ? undefined : rule(value, settings)));
+
 const agentConfigRules: SettingRules<AgentConfig> = {
   server: orEmpty((server) =>
     SERVER.test(server) ? undefined : `must be like https://10.0.0.1:6443, not ${JSON.stringify(server)}`,
@@ -138,10 +145,10 @@ const agentConfigRules: SettingRules<AgentConfig> = {
   podLogDir: notEmpty,
   containerdSocket: notEmpty,
   resolvConf: notEmpty,
-  clusterDns: orEmpty(ipAddress),
+  clusterDns: orNone(ipAddress),
   clusterDomain: orEmpty(dnsDomain),
-  clusterCidr: ipv4Range(0, 32),
-  serviceCidr: orEmpty((range, { clusterCidr }) => {
+  clusterCidr: orEmpty(ipv4Range(0, 32)),
+  serviceCidr: orNone((range, { clusterCidr }) => {
     if (overlap(range, clusterCidr)) return `must not overlap with the pods' range ${clusterCidr}, as ${range} does`;
     return ipv4Range(0, 32)(range, undefined);
   }),

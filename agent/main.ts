@@ -8,7 +8,7 @@ import { quantityValue } from '../api/machinery/quantity.ts';
 import { kubernetesVersion } from '../api/version.ts';
 import { ApiClient } from '../client/api-client.ts';
 import { EventRecorder } from '../client/event-recorder.ts';
-import { nodeNameOf, readRange, type AgentConfig } from './config.ts';
+import { nodeNameOf, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { createEvictions } from './eviction/main.ts';
 import { readHostFacts } from './host/host-facts.ts';
@@ -18,6 +18,8 @@ import { HELLO_IMAGE, PAUSE_IMAGE } from './images/carried.ts';
 import { importImageArchives, retryImageArchives } from './images/image-archives.ts';
 import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
+import { ClusterConfiguration } from './join/cluster-configuration.ts';
+import { clusterNetwork } from './join/cluster-network.ts';
 import { joinCluster } from './join/join-cluster.ts';
 import { clientCredentials } from './join/node-certificates.ts';
 import { proxierRightMissing } from './join/proxier-right.ts';
@@ -50,8 +52,6 @@ const API_PATIENCE_MS = 5_000;
  */
 export async function runAgent(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const dataDir = resolve(config.dataDir);
-  const clusterCidr = readRange(config.clusterCidr);
-  const serviceCidr = config.serviceCidr === '' ? undefined : readRange(config.serviceCidr);
   const thresholds = parseThresholds(config.evictionHard);
   const labels = parseLabels(config.nodeLabels);
   const taints = parseTaints(config.nodeTaints);
@@ -73,6 +73,8 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     logger,
   });
   const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal });
+  const configuration = new ClusterConfiguration(client, dataDir, logger);
+  const { clusterCidr, serviceCidr, dns } = clusterNetwork(config, await configuration.learn(signal), logger);
 
   // The Node object and its heartbeat.
   const node = await createNode({
@@ -114,6 +116,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     {
       ...{ workers, cri, volumes, objects, client, events, cgroups, metrics, logger },
       ...podSettings(config),
+      dns,
       images: new ImageService({ cri }),
       services: () => services.values(),
       nodeName: name,
@@ -175,6 +178,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   try {
     await Promise.all([
       node.run(signal),
+      configuration.confirm(signal),
       network.run(signal),
       services.run(signal),
       runPods(),

@@ -7,6 +7,7 @@ import { nodeNameOf, type AgentConfig } from '../config.ts';
 import { readHostFacts } from '../host/host-facts.ts';
 import { detectNodeIp } from '../host/links.ts';
 import { ownCommand } from '../host/own-command.ts';
+import { ClusterConfiguration } from './cluster-configuration.ts';
 import { obtainIdentity, type Identity } from './join.ts';
 import { checkNameIsFree } from './name-check.ts';
 import { clientCredentials, NodeCertificates } from './node-certificates.ts';
@@ -42,7 +43,8 @@ export async function joinCluster(
 export async function joinHost(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const machineId = async (): Promise<string> => (await readHostFacts(ownCommand('host-facts'), signal)).machineId;
   const { name, address, identity } = await joinCluster(config, machineId, signal, logger);
-  if (identity.isNew) return;
   await using client = new ApiClient({ server: config.server, ...clientCredentials(identity.ca, identity.client) });
-  await checkNameIsFree(client, name, { machineId: await machineId(), address }, signal);
+  if (!identity.isNew) await checkNameIsFree(client, name, { machineId: await machineId(), address }, signal);
+  // For an agent whose first start finds no server.
+  await new ClusterConfiguration(client, resolve(config.dataDir), logger).learn(signal);
 }

@@ -69,7 +69,6 @@ const PARALLEL_STARTS = 8;
 
 /** What the agent's settings say of pods. */
 export const podSettings = (config: AgentConfig) => ({
-  dns: { servers: config.clusterDns ? [config.clusterDns] : [], domain: config.clusterDomain },
   staticPodDirectory: config.staticPodDir || undefined,
   logDirectory: config.podLogDir,
   logLinkDirectory: config.containerLogDir || undefined,

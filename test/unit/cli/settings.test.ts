@@ -99,7 +99,10 @@ const AGENT_REFUSALS: readonly [flags: Record<string, string>, sentence: RegExp]
   [{ clusterCidr: '10.42.0.0' }, /^--cluster-cidr must be a range of IPv4 addresses such as 10\.42\.0\.0\/16/],
   [{ clusterCidr: 'fd00::/64' }, /^--cluster-cidr must be a range of IPv4 addresses/],
   [{ serviceCidr: '10.43.0.1/16' }, /^--service-cidr must be written as 10\.43\.0\.0\/16, not 10\.43\.0\.1\/16$/],
-  [{ serviceCidr: '10.42.7.0/24' }, /^--service-cidr must not overlap with the pods' range 10\.42\.0\.0\/16/],
+  [
+    { serviceCidr: '10.42.7.0/24', clusterCidr: '10.42.0.0/16' },
+    /^--service-cidr must not overlap with the pods' range 10\.42\.0\.0\/16/,
+  ],
   [{ bridgeName: 'a-name-that-is-too-long' }, /^--bridge-name must be the name of a link/],
   [{ bridgeMtu: '20' }, /^--bridge-mtu must be a whole number from 68 to 65535, not 20$/],
   [{ hostRoutes: 'maybe' }, /^--host-routes must be true or false, not "maybe"$/],
@@ -143,7 +146,13 @@ t.test('every setting of the daemons that has a form is refused by one sentence 
     await t.rejects(loadSettings(serverSettings, flags, {}), { name: 'SettingsError', message }, JSON.stringify(flags));
   const fine = {
     ...{ nodeName: 'rack-7.example', nodeIp: '10.0.0.1', nodeLabels: 'a.example/b=,c=d', nodeTaints: 'x:NoExecute' },
-    ...{ serviceCidr: '', clusterDns: '', evictionHard: 'memory.available<5%', reserved: 'cpu=1,cpu=200m' },
+    ...{
+      serviceCidr: '',
+      clusterDns: 'none',
+      clusterCidr: '',
+      evictionHard: 'memory.available<5%',
+      reserved: 'cpu=1,cpu=200m',
+    },
   };
   await t.resolves(loadSettings(agentSettings, fine, {}));
   await t.resolves(

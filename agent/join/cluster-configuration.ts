@@ -1,0 +1,141 @@
+/**
+ * What a cluster says about its network, learned from where kubeadm puts it: ConfigMap kube-system/kubeadm-config, which nodes may
+ * read in Kedge's clusters and in kubeadm's. The last known text is kept on disk, for a start without the api-server.
+ * https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/#kubeadm-k8s-io-v1beta4-Networking
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parse } from 'yaml';
+import { Cidr } from '../../api/domain/address.ts';
+import { StatusError } from '../../api/machinery/status-error.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import { backoffMs } from '../../client/backoff.ts';
+import { ConnectionError } from '../../client/connection-error.ts';
+import { DeadlineError, withDeadline } from '../../client/deadline.ts';
+import type { Logger } from '../../client/logger.ts';
+import { Outage } from '../../client/outage.ts';
+import { configMaps } from '../../client/resources.gen.ts';
+import { dnsDomain } from '../../daemon/setting-rules.ts';
+import { readTextIfThere, writeFileAtomically } from '../host/files.ts';
+import type { ConfigMap } from '../../api/types/core/v1.gen.ts';
+
+/** By the names of the agent's settings; what the cluster does not say is absent. */
+export interface LearnedNetwork {
+  readonly clusterCidr?: string;
+  readonly serviceCidr?: string;
+  readonly clusterDomain?: string;
+}
+
+/** A start waits so long for the cluster before it goes by what is on disk. */
+const ASK_LIMIT_MS = 3_000;
+const RETRY = { initialMs: 1_000, maxMs: 60_000 };
+const FILE_MODE = 0o644;
+
+export class ClusterConfiguration {
+  readonly #client: Pick<ApiClient, 'get'>;
+  readonly #file: string;
+  readonly #logger: Logger;
+  /** The cluster has been asked. */
+  #isConfirmed = false;
+  /** The text that this agent goes by. */
+  #used: string | undefined;
+
+  constructor(client: Pick<ApiClient, 'get'>, dataDir: string, logger: Logger) {
+    this.#client = client;
+    this.#file = join(dataDir, 'cluster-configuration.yaml');
+    this.#logger = logger;
+  }
+
+  /** What the cluster says or, when it does not answer, said last. Throws the signal's reason alone. */
+  async learn(signal: AbortSignal): Promise<LearnedNetwork> {
+    try {
+      const asked = { what: 'reading the cluster configuration', limitMs: ASK_LIMIT_MS, signal };
+      this.#used = await withDeadline(asked, (asking) => this.#ask(asking));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof DeadlineError) && !isTransient(error)) throw error;
+      this.#used = await readTextIfThere(this.#file);
+      const message = 'failed to read cluster configuration, using the last known one';
+      if (this.#used !== undefined) this.#logger.info({ err: error, path: this.#file }, message);
+      else this.#logger.warn({ err: error }, 'failed to read cluster configuration, using the settings alone');
+    }
+    return this.#parsed(this.#used);
+  }
+
+  /** Asks until the cluster answers, unless it has. An agent that goes by something else says so: it takes a restart. */
+  async confirm(signal: AbortSignal): Promise<void> {
+    const outage = new Outage({ logger: this.#logger });
+    for (let failures = 1; !this.#isConfirmed && !signal.aborted; failures++) {
+      try {
+        const found = await this.#ask(signal);
+        outage.ended({}, 'read cluster configuration');
+        const [before, now] = [this.#parsed(this.#used), this.#parsed(found)].map((network) => JSON.stringify(network));
+        if (before !== now)
+          this.#logger.warn({ before, now }, 'cluster configuration has changed, restart the agent to apply it');
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isTransient(error)) throw error;
+        outage.failed(error, {}, 'failed to read cluster configuration, retrying');
+        await delay(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Undefined when the cluster does not publish it or does not let nodes read it; what is on disk is another cluster's then. */
+  async #ask(signal: AbortSignal): Promise<string | undefined> {
+    let text: string | undefined;
+    try {
+      const { data } = await this.#client.get<ConfigMap>(configMaps, 'kube-system', 'kubeadm-config', { signal });
+      text = data?.['ClusterConfiguration'];
+    } catch (error) {
+      if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 403)) throw error;
+      this.#logger.debug({ err: error }, 'cluster does not publish its configuration');
+    }
+    if (text === undefined) await rm(this.#file, { force: true });
+    else if ((await readTextIfThere(this.#file)) !== text) await writeFileAtomically(this.#file, text, FILE_MODE);
+    this.#isConfirmed = true;
+    return text;
+  }
+
+  /** Nothing of a text that cannot be read, which is logged. */
+  #parsed(text: string | undefined): LearnedNetwork {
+    if (text === undefined) return {};
+    try {
+      return parseClusterConfiguration(text);
+    } catch (error) {
+      this.#logger.warn({ err: error, path: this.#file }, 'ignoring invalid cluster configuration');
+      return {};
+    }
+  }
+}
+
+const isTransient = (error: unknown): boolean => error instanceof ConnectionError || error instanceof StatusError;
+
+/** Of dual-stack ranges, which are separated by a comma, the one of IPv4. Throws for values that are not of their form. */
+export function parseClusterConfiguration(text: string): LearnedNetwork {
+  const root: unknown = parse(text);
+  const networking = fieldOf(root, 'networking');
+  const range = (name: string): string | undefined => {
+    const value = textOf(networking, name);
+    if (value === undefined) return undefined;
+    const found = value.split(',').map((part) => Cidr.parse(part.trim()));
+    if (found.includes(undefined)) throw new Error(`networking.${name} is not a range of addresses: ${value}`);
+    return found.find((one) => one?.family === 'IPv4')?.text;
+  };
+  const clusterDomain = textOf(networking, 'dnsDomain');
+  const problem = clusterDomain === undefined ? undefined : dnsDomain(clusterDomain, undefined);
+  if (problem !== undefined) throw new Error(`networking.dnsDomain ${problem}`);
+  return { clusterCidr: range('podSubnet'), serviceCidr: range('serviceSubnet'), clusterDomain };
+}
+
+const fieldOf = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? new Map<string, unknown>(Object.entries(value)).get(name) : undefined;
+
+/** An empty string says as much as none. */
+function textOf(value: unknown, name: string): string | undefined {
+  const field = fieldOf(value, name);
+  if (field === undefined || field === null || field === '') return undefined;
+  if (typeof field !== 'string') throw new Error(`networking.${name} is not a string`);
+  return field;
+}

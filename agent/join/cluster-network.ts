@@ -1,0 +1,58 @@
+/** The network that this node takes part in: its own settings, else what the cluster says, else Kedge's defaults. */
+import { type Cidr, IpAddress } from '../../api/domain/address.ts';
+import type { Logger } from '../../client/logger.ts';
+import { overlap, SettingValueError } from '../../daemon/setting-rules.ts';
+import { NONE, readRange, type AgentConfig } from '../config.ts';
+import type { ClusterDns } from '../pods/sandbox/dns.ts';
+import type { LearnedNetwork } from './cluster-configuration.ts';
+
+export interface ClusterNetwork {
+  readonly clusterCidr: Cidr;
+  /** Undefined: connections to addresses that no Service has are not rejected. */
+  readonly serviceCidr: Cidr | undefined;
+  readonly dns: ClusterDns;
+}
+
+/** For a cluster that does not say. */
+const DEFAULTS = { clusterCidr: '10.42.0.0/16', serviceCidr: '10.43.0.0/16', clusterDomain: 'cluster.local' };
+/** The DNS Service has this address of the Services' range, counted from its first: kubeadm's convention. */
+const DNS_INDEX = 10n;
+
+type Settings = Pick<AgentConfig, 'clusterCidr' | 'serviceCidr' | 'clusterDomain' | 'clusterDns'>;
+const FLAGS: Readonly<Record<keyof Settings, string>> = {
+  clusterCidr: 'cluster-cidr',
+  serviceCidr: 'service-cidr',
+  clusterDomain: 'cluster-domain',
+  clusterDns: 'cluster-dns',
+};
+
+/** Logs each setting that is other than the cluster says. Throws SettingValueError when the ranges overlap. */
+export function clusterNetwork(settings: Settings, learned: LearnedNetwork, logger: Logger): ClusterNetwork {
+  const ofCluster: Partial<Settings> = {
+    ...learned,
+    clusterDns: learned.serviceCidr === undefined ? undefined : dnsAddress(learned.serviceCidr),
+  };
+  for (const key of Object.keys(FLAGS) as (keyof Settings)[]) {
+    const [value, clusterValue] = [settings[key], ofCluster[key]];
+    if (value === '' || value === NONE || clusterValue === undefined || value === clusterValue) continue;
+    logger.warn({ setting: FLAGS[key], value, clusterValue }, 'setting differs from the cluster, using the setting');
+  }
+  const chosen = (key: keyof typeof DEFAULTS): string => settings[key] || (ofCluster[key] ?? DEFAULTS[key]);
+  const clusterCidr = chosen('clusterCidr');
+  const serviceCidr = chosen('serviceCidr');
+  if (overlap(clusterCidr, serviceCidr))
+    throw new SettingValueError(`the range of pods ${clusterCidr} overlaps with that of Services ${serviceCidr}`);
+  // Where the node goes by another range than the cluster's, its DNS Service still is in the cluster's.
+  const range = learned.serviceCidr ?? (serviceCidr === NONE ? DEFAULTS.serviceCidr : serviceCidr);
+  const server = settings.clusterDns || dnsAddress(range);
+  return {
+    clusterCidr: readRange(clusterCidr),
+    serviceCidr: serviceCidr === NONE ? undefined : readRange(serviceCidr),
+    dns: { servers: server === NONE ? [] : [server], domain: chosen('clusterDomain') },
+  };
+}
+
+function dnsAddress(serviceCidr: string): string {
+  const { family, network } = readRange(serviceCidr);
+  return IpAddress.of(family, network.value + DNS_INDEX).text;
+}
