@@ -10,7 +10,7 @@ import {
 import { validatePathSegmentName } from '../../api/machinery/names.ts';
 import { badRequest, methodNotAllowed, noSuchPath } from '../../api/machinery/status-error.ts';
 import type { AuthorizedRequest, Pipeline } from './admission/pipeline.ts';
-import type { Registry } from './catalogue/registry.ts';
+import type { ServedKinds } from './catalogue/served-kinds.ts';
 import type { ServedResource } from './catalogue/served-resource.ts';
 import type { Exchange, PathHandler } from './http/exchange.ts';
 import { negotiate } from './http/negotiate.ts';
@@ -24,7 +24,7 @@ const COLLECTION_VERBS = new Set(['list', 'watch']);
 const NAMED_VERBS = new Set(['update', 'patch']);
 
 export interface RouterParts {
-  readonly registry: Registry;
+  readonly kinds: ServedKinds;
   readonly pipeline: Pipeline;
   readonly verbs: VerbHandlers;
   readonly scale: VerbHandler;
@@ -41,13 +41,13 @@ export class Router {
 
   route(exchange: Exchange): void | Promise<void> {
     const { group, version, resource } = exchange.info;
-    if (exchange.info.isResource) exchange.resource = this.#parts.registry.find(group, version, resource);
+    if (exchange.info.isResource) exchange.resource = this.#parts.kinds.find(group, version, resource);
     return this.#parts.pipeline.run(exchange, this.#serve);
   }
 
   /** Whether a request with this method and path may take its connection for another protocol. */
   upgrades(info: RequestInfo): boolean {
-    const resource = this.#parts.registry.find(info.group, info.version, info.resource);
+    const resource = this.#parts.kinds.find(info.group, info.version, info.resource);
     if (!resource || !isPlaced(resource.kind, info)) return false;
     return this.#doorOf(resource.kind, info)?.methods.has(info.method) ?? false;
   }
@@ -63,7 +63,7 @@ export class Router {
   #serveResource(request: AuthorizedRequest): void | Promise<void> {
     const { info, resource } = request;
     if (!resource) {
-      if (this.#parts.registry.hasGroupVersion(info.group, info.version)) throw noSuchPath();
+      if (this.#parts.kinds.hasGroupVersion(info.group, info.version)) throw noSuchPath();
       return this.#servePath(request);
     }
     const { kind } = resource;

@@ -6,7 +6,6 @@ import type { Authorizer } from './access/authorization/authorizer.ts';
 import { ConnectionCredentials } from './access/credentials.ts';
 import { Pipeline } from './admission/pipeline.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
-import { ServedKinds } from './catalogue/served-kinds.ts';
 import type { ApiCore } from './core.ts';
 import { noCustomResources } from './documents/custom-resources.ts';
 import { discoveryHandler } from './documents/discovery-handlers.ts';
@@ -91,9 +90,9 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     inFlight,
     admission,
   });
-  const metrics = new ApiServerMetrics(core.registry, watches, inFlight);
+  const metrics = new ApiServerMetrics(core.registry.kinds, watches, inFlight);
   let ready = false;
-  const kinds = new ServedKinds(core.registry.resources);
+  const { kinds } = core.registry;
   const documents = options.documents ?? new Map<string, PublicDocument>();
   const paths = [
     healthHandler(core.registry, stopping.signal, () => ready),
@@ -106,7 +105,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     metrics.handler,
   ];
   const router = new Router({
-    registry: core.registry,
+    kinds,
     pipeline,
     verbs: createVerbs(core, pipeline, watches),
     scale: scaleVerb(pipeline, core.writer),

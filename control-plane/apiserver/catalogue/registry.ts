@@ -1,7 +1,7 @@
 /**
  * Every kind that is served, with its cache. The registry lists the store once, then watches it: one stream of events feeds all
  * caches, so that one revision says how far all of them are. A watch that breaks is resumed where it broke off; when the history
- * after that has been compacted, the store is listed again.
+ * after that has been compacted, the store is listed again. Kinds come, change and go meanwhile.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
@@ -16,9 +16,11 @@ import {
   WatchInterruptedError,
   type Store,
   type StoredValue,
+  type StoreEvent,
   type WatchBatch,
 } from '../../store/store.ts';
 import { eventConversion } from './event-conversion.ts';
+import { ServedKinds } from './served-kinds.ts';
 import { ServedResource } from './served-resource.ts';
 import { ResourceCache } from '../storage/cache/resource-cache.ts';
 
@@ -49,34 +51,37 @@ export interface RegistryOptions {
 
 export class Registry {
   readonly store: Store;
-  readonly resources: readonly ServedResource[];
-  readonly #byName = new Map<string, ServedResource>();
-  readonly #byKind = new Map<Kind, ServedResource>();
+  readonly kinds = new ServedKinds();
+  /** Where the store's events go. */
   readonly #byPrefix = new Map<string, ServedResource>();
   readonly #outage: Outage;
+  /** What has happened below a prefix while its objects are listed for a new cache. */
+  readonly #opening = new Map<string, StoreEvent[]>();
+  /** How often a listing of everything has begun or ended since the start: what was watched meanwhile may have a gap. */
+  #relists = 0;
   #appliedRevision = 0;
   #lag: string | undefined;
   #waiters: Waiter[] = [];
   #ticker: NodeJS.Timeout | undefined;
 
+  /** @param kinds those that share the storage of another kind come after it. */
   constructor(store: Store, kinds: readonly Kind[], logger: Logger) {
     this.store = store;
     this.#outage = new Outage({ logger });
-    const homes = new Map<string, ResourceCache>();
-    this.resources = kinds.map((kind) => {
-      const home = kind.storedAs ?? groupResource(kind);
-      const storedKind = kind.storedAs ? kinds.find((other) => groupResource(other) === home) : kind;
-      if (!storedKind)
-        throw new Error(`${groupResource(kind)} is stored as ${home}, which is not a kind of this registry`);
-      const prefix = `${ROOT}${storedKind.group || 'core'}/${storedKind.plural}/`;
-      const cache = homes.get(home) ?? new ResourceCache(storedKind);
-      homes.set(home, cache);
-      const resource = new ServedResource(kind, cache, prefix, kind === storedKind ? undefined : eventConversion);
-      if (kind === storedKind) this.#byPrefix.set(prefix, resource);
-      this.#byName.set(`${kind.group}/${kind.version}/${kind.plural}`, resource);
-      this.#byKind.set(kind, resource);
-      return resource;
-    });
+    for (const kind of kinds) {
+      const resource = this.#resourceOf(kind);
+      if (!kind.storedAs) this.#byPrefix.set(prefixOf(kind), resource);
+      this.kinds.add(resource);
+    }
+  }
+
+  #resourceOf(kind: Kind): ServedResource {
+    if (!kind.storedAs) return new ServedResource(kind, new ResourceCache(kind), prefixOf(kind));
+    for (const { kind: home, cache } of this.kinds.resources) {
+      if (groupResource(home) === kind.storedAs)
+        return new ServedResource(kind, cache, prefixOf(home), eventConversion);
+    }
+    throw new Error(`${groupResource(kind)} is stored as ${kind.storedAs}, which is not a kind of this registry`);
   }
 
   /** The revision up to which the caches have followed the store. */
@@ -89,18 +94,84 @@ export class Registry {
     return this.#lag;
   }
 
-  find(group: string, version: string, plural: string): ServedResource | undefined {
-    return this.#byName.get(`${group}/${version}/${plural}`);
-  }
-
+  /** Throws when the kind is not served. */
   of(kind: Kind): ServedResource {
-    const resource = this.#byKind.get(kind);
+    const resource = this.kinds.of(kind);
     if (!resource) throw new Error(`${kind.kind} is not a kind of this registry`);
     return resource;
   }
 
-  hasGroupVersion(group: string, version: string): boolean {
-    return this.resources.some(({ kind }) => kind.group === group && kind.version === version);
+  /** Serves one more kind. Resolves when it is served, with what the store has of it. Throws when it is served already. */
+  async add(kind: Kind): Promise<void> {
+    const { group, version, plural } = kind;
+    if (this.kinds.find(group, version, plural)) throw new Error(`${prefixOf(kind)} is served already`);
+    await this.#open(kind, (resource) => this.kinds.add(resource));
+  }
+
+  /**
+   * Serves a kind in a new form, under the same group, version and plural. Its watches end, as when upstream changes a
+   * CustomResourceDefinition. Throws when it is not served.
+   */
+  async replace(kind: Kind): Promise<void> {
+    const previous = this.kinds.find(kind.group, kind.version, kind.plural);
+    if (!previous) throw new Error(`${prefixOf(kind)} is not served`);
+    this.#requireOwnStorage(previous.kind);
+    await this.#open(kind, (resource) => {
+      this.kinds.replace(previous, resource);
+      previous.close();
+    });
+  }
+
+  /** Serves a kind no longer: its watches end, its cache is dropped; what is stored stays. Throws when it is not served. */
+  remove(kind: Kind): void {
+    const resource = this.of(kind);
+    this.#requireOwnStorage(kind);
+    this.kinds.remove(resource);
+    this.#byPrefix.delete(prefixOf(kind));
+    resource.close();
+  }
+
+  /** Throws for kinds that share a cache: the others would be left without. */
+  #requireOwnStorage(kind: Kind): void {
+    const home = kind.storedAs ?? groupResource(kind);
+    for (const { kind: other } of this.kinds.resources) {
+      if (other !== kind && (other.storedAs ?? groupResource(other)) === home)
+        throw new Error(`${groupResource(kind)} shares its storage with ${groupResource(other)}`);
+    }
+  }
+
+  /**
+   * Fills a cache while the store is followed. `publish` is called in the turn in which the cache is at the registry's revision.
+   * Throws when this happens already, or the store cannot be listed.
+   */
+  async #open(kind: Kind, publish: (resource: ServedResource) => void): Promise<void> {
+    const resource = this.#resourceOf(kind);
+    if (kind.storedAs) return publish(resource);
+    const prefix = prefixOf(kind);
+    if (this.#opening.has(prefix)) throw new Error(`${prefix} is being opened already`);
+    try {
+      while (!(await this.#fill(resource, prefix, publish)));
+    } finally {
+      this.#opening.delete(prefix);
+    }
+  }
+
+  /** Brings the cache to the registry's revision and publishes it; false when the watch had a gap meanwhile. */
+  async #fill(resource: ServedResource, prefix: string, publish: (resource: ServedResource) => void): Promise<boolean> {
+    const { cache } = resource;
+    const relists = this.#relists;
+    const events: StoreEvent[] = [];
+    this.#opening.set(prefix, events);
+    const { items, revision } = await this.#list(prefix);
+    const isCaughtUp = await this.caughtUp(revision);
+    if (isCaughtUp === false) throw new StoreTimeoutError(`the watch of the store is behind revision ${revision}`);
+    if (this.#relists !== relists) return false;
+    cache.replace(new Map(items.map((item) => [item.key.slice(prefix.length), item])), revision);
+    for (const event of events) if (event.revision > revision) cache.apply(event.key.slice(prefix.length), event);
+    cache.announce();
+    publish(resource);
+    this.#byPrefix.set(prefix, resource);
+    return true;
   }
 
   /** Resolves with true when the caches have seen this revision, with false when that takes too long; undefined when they have. */
@@ -113,36 +184,47 @@ export class Registry {
 
   /** Lists what exists, then follows the store until the signal is aborted. */
   async open(signal: AbortSignal): Promise<void> {
-    await this.#load(signal);
+    await this.#relist(signal);
     void this.#follow(signal);
   }
 
-  async #load(signal: AbortSignal): Promise<void> {
+  /** Fills every cache with what there is at one revision. */
+  async #relist(signal: AbortSignal): Promise<void> {
+    this.#relists++;
+    const { items, revision } = await this.#list(ROOT, signal);
+    const found = new Map<ServedResource, Map<string, StoredValue>>();
+    for (const resource of this.#byPrefix.values()) found.set(resource, new Map());
+    for (const item of items) {
+      const prefix = prefixIn(item.key);
+      const resource = this.#byPrefix.get(prefix);
+      if (resource) found.get(resource)?.set(item.key.slice(prefix.length), item);
+    }
+    for (const [{ cache }, stored] of found) cache.replace(stored, revision);
+    this.#relists++;
+    this.#advance(revision);
+  }
+
+  /** Everything below a prefix, page by page at one revision. */
+  async #list(prefix: string, signal?: AbortSignal): Promise<{ items: StoredValue[]; revision: number }> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#loadOnce(signal);
+        return await this.#listOnce(prefix, signal);
       } catch (error) {
         if (!(error instanceof CompactedError) || attempt === LOAD_ATTEMPTS) throw error;
       }
     }
   }
 
-  async #loadOnce(signal: AbortSignal): Promise<void> {
-    const found = new Map<ServedResource, Map<string, StoredValue>>();
-    for (const resource of this.#byPrefix.values()) found.set(resource, new Map());
-    let page = await this.store.list(ROOT, { limit: LOAD_PAGE, signal });
+  async #listOnce(prefix: string, signal?: AbortSignal): Promise<{ items: StoredValue[]; revision: number }> {
+    const options = { limit: LOAD_PAGE, ...(signal && { signal }) };
+    let page = await this.store.list(prefix, options);
     const { revision } = page;
-    for (;;) {
-      for (const item of page.items) {
-        const [resource, objectKey] = this.#locate(item.key);
-        if (resource) found.get(resource)?.set(objectKey, item);
-      }
-      const last = page.items.at(-1);
-      if (!last || !page.more) break;
-      page = await this.store.list(ROOT, { limit: LOAD_PAGE, revision, after: last.key, signal });
+    const items = [...page.items];
+    while (page.more) {
+      page = await this.store.list(prefix, { ...options, revision, after: items.at(-1)?.key ?? '' });
+      for (const item of page.items) items.push(item);
     }
-    for (const [{ cache }, stored] of found) cache.replace(stored, revision);
-    this.#advance(revision);
+    return { items, revision };
   }
 
   /** Never rejects: whatever ends the watch, the store is followed again. */
@@ -158,7 +240,7 @@ export class Registry {
     };
     while (!signal.aborted) {
       try {
-        if (hasGap) await this.#load(signal);
+        if (hasGap) await this.#relist(signal);
         hasGap = false;
         const watch = this.store.watch(ROOT, this.#appliedRevision, onBatch, { signal });
         if (failures > 0) this.store.requestProgress();
@@ -178,9 +260,11 @@ export class Registry {
   #apply({ events, revision }: WatchBatch): void {
     const changed = new Set<ResourceCache>();
     for (const event of events) {
-      const [resource, objectKey] = this.#locate(event.key);
+      const prefix = prefixIn(event.key);
+      this.#opening.get(prefix)?.push(event);
+      const resource = this.#byPrefix.get(prefix);
       if (!resource) continue;
-      resource.cache.apply(objectKey, event);
+      resource.cache.apply(event.key.slice(prefix.length), event);
       changed.add(resource.cache);
     }
     this.#advance(revision, changed);
@@ -207,13 +291,13 @@ export class Registry {
     clearInterval(this.#ticker);
     this.#ticker = undefined;
   }
-
-  /** The resource of a store key and the object's key within it. */
-  #locate(key: string): [ServedResource | undefined, string] {
-    const prefixEnd = key.indexOf('/', key.indexOf('/', ROOT.length) + 1) + 1;
-    return [this.#byPrefix.get(key.slice(0, prefixEnd)), key.slice(prefixEnd)];
-  }
 }
+
+/** What the keys of a kind's objects begin with. */
+const prefixOf = ({ group, plural }: Kind): string => `${ROOT}${group || 'core'}/${plural}/`;
+
+/** The part of an object's key that is its kind's. */
+const prefixIn = (key: string): string => key.slice(0, key.indexOf('/', key.indexOf('/', ROOT.length) + 1) + 1);
 
 /** Whether all that was delivered before it stands, and nothing is missing but what comes after. */
 const isResumable = (error: unknown): boolean =>

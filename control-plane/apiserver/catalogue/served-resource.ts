@@ -25,6 +25,7 @@ export class ServedResource {
   readonly #storagePrefix: string;
   readonly #conversion: Conversion | undefined;
   readonly #bytes: ObjectBytes;
+  readonly #closing = new AbortController();
 
   constructor(kind: Kind, cache: ResourceCache, storagePrefix: string, conversion?: Conversion) {
     this.kind = kind;
@@ -32,6 +33,15 @@ export class ServedResource {
     this.#storagePrefix = storagePrefix;
     this.#conversion = conversion;
     this.#bytes = conversion ? new ObjectBytes(kind) : cache.bytes;
+  }
+
+  /** Aborted when this is served no longer, or in another form. The cache follows the store no longer then. */
+  get closed(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  close(): void {
+    this.#closing.abort();
   }
 
   /** Whether what `serve` returns is not what the cache holds. */

@@ -4,7 +4,7 @@ import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
 import type { Exchange, PathHandler } from '../http/exchange.ts';
 import type { MaxInFlight } from '../http/max-in-flight.ts';
-import type { Registry } from '../catalogue/registry.ts';
+import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import type { WatchServer } from '../verbs/watch.ts';
 
 /** Upstream's buckets for apiserver_request_duration_seconds, thinned out. */
@@ -25,7 +25,7 @@ export class ApiServerMetrics {
   readonly #longRunning: Gauge;
   readonly #startedAt = Date.now() / 1000 - process.uptime();
 
-  constructor(registry: Registry, watches: Pick<WatchServer, 'eventsSent'>, inFlight: Pick<MaxInFlight, 'counts'>) {
+  constructor(kinds: ServedKinds, watches: Pick<WatchServer, 'eventsSent'>, inFlight: Pick<MaxInFlight, 'counts'>) {
     const registers = [this.#registry];
     this.#requests = new Counter({
       name: 'apiserver_request_total',
@@ -47,7 +47,7 @@ export class ApiServerMetrics {
       registers,
     });
     this.#addInFlight(inFlight);
-    this.#addStorageObjects(registry);
+    this.#addStorageObjects(kinds);
     this.#addWatchEvents(watches);
     this.#addProcess();
   }
@@ -101,7 +101,7 @@ export class ApiServerMetrics {
     });
   }
 
-  #addStorageObjects(registry: Registry): void {
+  #addStorageObjects(kinds: ServedKinds): void {
     const gauge = new Gauge({
       name: 'apiserver_storage_objects',
       help: 'Stored objects by resource.',
@@ -109,7 +109,7 @@ export class ApiServerMetrics {
       registers: [this.#registry],
       collect: () => {
         gauge.reset();
-        for (const { kind, cache } of registry.resources) {
+        for (const { kind, cache } of kinds.resources) {
           if (kind.verbs.includes('list') && !kind.storedAs) gauge.set({ resource: groupResource(kind) }, cache.size);
         }
       },

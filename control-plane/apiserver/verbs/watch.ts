@@ -42,11 +42,11 @@ export class WatchServer {
   readonly #registry: Registry;
   readonly #signal: AbortSignal;
   /** By what the client wants: the object, or a version of its metadata. */
-  readonly #frames = new Map<ServedResource, Map<string, EventFrames>>();
+  readonly #frames = new WeakMap<ServedResource, Map<string, EventFrames>>();
   /** Rows of tables, by what of the object they include and the version. */
-  readonly #rows = new Map<ServedResource, Map<string, TurnMap<Buffer, TableRow>>>();
+  readonly #rows = new WeakMap<ServedResource, Map<string, TurnMap<Buffer, TableRow>>>();
   readonly #departed = new TurnMap<Change, Buffer>();
-  readonly #sent = new Map<ServedResource, EventCount>();
+  readonly #sent = new WeakMap<ServedResource, EventCount>();
 
   /** @param signal aborted when the server stops: watches end. */
   constructor(registry: Registry, signal: AbortSignal) {
@@ -72,7 +72,10 @@ export class WatchServer {
 
   /** How many events watchers were sent, by resource. */
   *eventsSent(): Iterable<[ServedResource, number]> {
-    for (const [resource, { events }] of this.#sent) yield [resource, events];
+    for (const resource of this.#registry.kinds.resources) {
+      const sent = this.#sent.get(resource);
+      if (sent) yield [resource, sent.events];
+    }
   }
 
   #framesFor(exchange: Exchange, resource: ServedResource): EventFrames {
@@ -96,7 +99,12 @@ export class WatchServer {
   }
 }
 
-function ensure<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+interface Table<K, V> {
+  get(key: K): V | undefined;
+  set(key: K, value: V): unknown;
+}
+
+function ensure<K, V>(map: Table<K, V>, key: K, make: () => V): V {
   let value = map.get(key);
   if (value === undefined) {
     value = make();
@@ -150,19 +158,21 @@ class Watch {
     const onTick = guarded(() => this.#bookmark(), failed);
     const ticker = bookmarks ? setInterval(onTick, BOOKMARK_INTERVAL_MS) : undefined;
     response.on('close', end);
-    serverStops.addEventListener('abort', end, { once: true });
-    if (serverStops.aborted || isClosed(response)) end();
+    const { closed } = this.#resource;
+    for (const signal of [serverStops, closed]) signal.addEventListener('abort', end, { once: true });
+    if (serverStops.aborted || closed.aborted || isClosed(response)) end();
     try {
       this.#start().catch((error: unknown) => this.#fail(error));
       await this.#ended.promise;
     } finally {
-      if (bookmarks && !isClosed(response)) this.#bookmark();
+      // A cache that follows the store no longer does not know what has happened up to the registry's revision.
+      if (bookmarks && !isClosed(response) && !closed.aborted) this.#bookmark();
       this.#live = false;
       stopListening();
       clearTimeout(timeout);
       clearInterval(ticker);
       response.off('close', end);
-      serverStops.removeEventListener('abort', end);
+      for (const signal of [serverStops, closed]) signal.removeEventListener('abort', end);
       response.end();
     }
   }

@@ -143,7 +143,7 @@ t.test('JSON is indented where it is asked for, and for programs that show it', 
 
 t.test('a page reads no more than it shows, however large the collection is', async (t) => {
   await using server = await TestServer.start();
-  const resource = server.core.registry.find('', 'v1', 'configmaps');
+  const resource = server.core.registry.kinds.find('', 'v1', 'configmaps');
   if (!resource) throw new Error('there are no configmaps');
   const many = 5_000;
   const revisions = Array.from({ length: many }, (_, index) => {
