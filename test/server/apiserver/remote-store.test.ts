@@ -2,6 +2,8 @@
 import t from 'tap';
 import { eventually } from '../../support/wait.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { secrets } from '../../../api/kinds/core/secret.ts';
 import type { StoredValue } from '../../../control-plane/store/store.ts';
 import { RemoteServer, RemoteStore } from '../store/remote-store.ts';
 import { configMap, CONFIG_MAPS, take, TestServer, type WatchEvent } from './server.ts';
@@ -109,6 +111,38 @@ t.test('a list is begun again when its revision is compacted between two pages',
   t.equal((await server.call('GET', `${CONFIG_MAPS}/a`)).body.data !== undefined, true);
   t.equal((await server.call('GET', CONFIG_MAPS)).body.items?.length, 2501);
 });
+
+t.test(
+  'a kind that comes while the store is lost, compacted and written to is served with all that the store has',
+  async (t) => {
+    const remote = new RemoteServer();
+    const secretKey = (i: number): string => `/registry/core/secrets/default/s${i}`;
+    const stored = (name: string): Buffer => Buffer.from(JSON.stringify({ metadata: { name, namespace: 'default' } }));
+    await using server = await TestServer.start({ store: new RemoteStore(remote), kinds: [namespaces, configMaps] });
+    for (let i = 0; i < 1500; i++) remote.write(secretKey(i), stored(`s${i}`), 0);
+    const { registry } = server.core;
+    for (let round = 0; round < 8; round++) {
+      const adding = registry.add(secrets);
+      for (let i = 0; i < 12; i++) {
+        await new Promise((resolve) => setImmediate(resolve));
+        remote.write(secretKey(i + round), stored(`s${i + round}`), undefined);
+        if (i % 3 === round % 3) remote.disconnect();
+        if (i % 4 === round % 4) remote.compact(remote.revision);
+      }
+      remote.write(secretKey(1000 + round), undefined, undefined);
+      await adding;
+      const { cache } = registry.of(secrets);
+      await eventually('the caches to be up to date', () => registry.revision === remote.revision);
+      const kept = remote.list('/registry/core/secrets/', {}).items;
+      t.equal(cache.size, kept.length);
+      const wrong = kept.filter(
+        ({ key, revision }) => cache.get('default', key.slice(key.lastIndexOf('/') + 1))?.revision !== revision,
+      );
+      t.strictSame(wrong, []);
+      registry.remove(secrets);
+    }
+  },
+);
 
 t.test('what one server has answered another one knows', async (t) => {
   const remote = new RemoteServer();
