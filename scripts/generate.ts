@@ -74,6 +74,18 @@ const SCALARS: ReadonlyMap<string, readonly [shape: string, type: string]> = new
   ['micro-time', ['microTime', 'string']],
   ['quantity', ['quantity', 'string']],
   ['int-or-string', ['intOrString', 'number | string']],
+  ['port', ['port', 'number']],
+  ['linux-id', ['linuxId', 'number']],
+  ['short-name', ['shortName', 'string']],
+  ['long-name', ['longName', 'string']],
+  ['path-segment-name', ['pathSegmentName', 'string']],
+  ['label-key', ['labelKey', 'string']],
+  ['label-value', ['labelValue', 'string']],
+  ['config-key', ['configKey', 'string']],
+  ['env-name', ['envName', 'string']],
+  ['port-name', ['portName', 'string']],
+  ['ip', ['ip', 'string']],
+  ['cidr', ['cidr', 'string']],
   ['any', ['anyJson', 'unknown']],
   ['object', ['anyObject', 'Record<string, unknown>']],
 ]);
@@ -81,6 +93,29 @@ const SCALARS: ReadonlyMap<string, readonly [shape: string, type: string]> = new
 const quoted = (text: string): string => `'${text}'`;
 const isIdentifier = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name);
 const keyOf = (name: string): string => (isIdentifier(name) ? name : quoted(name));
+
+/** What a flag says of valid values, as keywords of `Constraints`. */
+function constraintKeywords(flag: string, value: string, words: () => string[]): string[] {
+  switch (flag) {
+    case 'nonempty':
+      return ['nonEmpty: true'];
+    case 'immutable':
+      return ['immutable: true'];
+    case 'min':
+      return [`minimum: ${value}`];
+    case 'above':
+      return [`minimum: ${value}`, 'exclusiveMinimum: true'];
+    case 'max':
+      return [`maximum: ${value}`];
+    case 'maxBytes':
+    case 'maxItems':
+      return [`${flag}: ${value}`];
+    case 'supported':
+      return [`supported: [${(value === '' ? words() : value.split(',')).map(quoted).join(', ')}]`];
+    default:
+      return [];
+  }
+}
 
 /** One generated module. */
 class TypesModule {
@@ -146,6 +181,7 @@ class TypesModule {
         if (word) keywords.push(`patchStrategy: ${quoted(word)}`);
       }
       if (keyword === 'map') keywords.push(`mapType: ${quoted(word)}`);
+      keywords.push(...constraintKeywords(keyword, value, () => this.#words(type)));
     }
     const presence = this.#word(flags.includes('required') ? 'required' : 'optional');
     const numberText = number === '-' ? 'undefined' : number.includes('.') ? `[${number.replace('.', ', ')}]` : number;
@@ -179,8 +215,12 @@ class TypesModule {
     return SCALARS.get(type)?.[1] ?? this.#named(type);
   }
 
+  /** Of an enum, or of a list of it. */
   #words(type: string): string[] {
-    return type.split('|').map((word) => JSON.parse(word) as string);
+    return type
+      .replace(/^\[(.*)\]$/, '$1')
+      .split('|')
+      .map((word) => JSON.parse(word) as string);
   }
 
   /** A struct: `ObjectMeta` of the same package, or `meta.v1.ObjectMeta`. */

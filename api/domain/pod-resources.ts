@@ -6,7 +6,13 @@
  * https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
  */
 import { own } from '../machinery/own.ts';
-import { addQuantities, compareQuantities, quantityMilliValue, quantityValue } from '../machinery/quantity.ts';
+import {
+  addQuantities,
+  compareQuantities,
+  isPositiveQuantity,
+  quantityMilliValue,
+  quantityValue,
+} from '../machinery/quantity.ts';
 import type { PodSpec, ResourceRequirements } from '../types/core/v1.gen.ts';
 
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
@@ -132,7 +138,7 @@ export function requestedResources(spec: Spec = NOTHING): Set<string> {
 const COMPUTE = ['cpu', 'memory'] as const;
 
 const isPositive = (quantity: string | undefined): quantity is string =>
-  quantity !== undefined && compareQuantities(quantity, '0') > 0;
+  quantity !== undefined && isPositiveQuantity(quantity);
 
 /**
  * Guaranteed where CPU and memory are limited to what is asked for, of the pod as a whole when it says so and of every container

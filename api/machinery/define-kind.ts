@@ -1,12 +1,58 @@
+import { constraintsOf, immutabilityOf } from './constraints.ts';
 import { decoderOf } from './decode.ts';
-import type { Kind, KindDefinition, KubeObject } from './kind.ts';
+import { addErrors, type FieldError } from './field-error.ts';
+import { isStoredSubresource, type Kind, type KindDefinition, type KubeObject, type Subresource } from './kind.ts';
 import { validateSubdomainName } from './names.ts';
+import type { Shape } from './schema.ts';
 
 const nothing = (): void => {};
 const noErrors = (): [] => [];
 
-/** Completes a kind's definition with what most kinds have in common. */
+const STATUS = 'status';
+
+type Validate<T> = (object: T, old?: T) => FieldError[];
+
+/** What is made at its first use: a server works with a part of the kinds. */
+function lazy<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** What the schema says of some fields of an object, and then the kind. */
+function withConstraints<T extends object>(
+  schema: Shape,
+  isChecked: (field: string) => boolean,
+  validate?: Validate<T>,
+): Validate<T> {
+  const constraints = lazy(() => constraintsOf(schema, isChecked));
+  return (object, old) => {
+    const errors = constraints()?.(object) ?? [];
+    if (validate) addErrors(errors, validate(object, old));
+    return errors;
+  };
+}
+
+/** The status is checked where it is written: through its subresource, where it has one. */
+const checkedStatus = <T extends KubeObject>(schema: Shape, subresource: Subresource<T>): Subresource<T> =>
+  subresource.name === STATUS && isStoredSubresource(subresource)
+    ? {
+        ...subresource,
+        update: {
+          ...subresource.update,
+          validate: withConstraints<T>(
+            schema,
+            (field) => field === STATUS,
+            (object, old = object) => subresource.update.validate(object, old),
+          ),
+        },
+      }
+    : subresource;
+
+/** Completes a kind's definition with what most kinds have in common, and its rules with those of its schema. */
 export function defineKind<T extends KubeObject>(definition: KindDefinition<T>): Kind<T> {
+  const { schema, subresources = [], validateUpdate } = definition;
+  const hasStatus = subresources.some(({ name }) => name === STATUS);
+  const immutability = lazy(() => immutabilityOf(schema));
   return {
     singular: definition.kind.toLowerCase(),
     shortNames: [],
@@ -24,11 +70,16 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     applyDefaults: nothing,
     prepareForCreate: nothing,
     prepareForUpdate: nothing,
-    validate: noErrors,
-    validateUpdate: noErrors,
     warnings: noErrors,
     decode: decoderOf(definition.schema),
     ...definition,
+    ...(hasStatus && { subresources: subresources.map((subresource) => checkedStatus(schema, subresource)) }),
+    validate: withConstraints<T>(schema, (field) => !hasStatus || field !== STATUS, definition.validate),
+    validateUpdate: (object, old) => {
+      const errors = immutability()?.(object, old) ?? [];
+      if (validateUpdate) addErrors(errors, validateUpdate(object, old));
+      return errors;
+    },
   };
 }
 

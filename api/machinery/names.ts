@@ -27,7 +27,6 @@ const MAX_LABEL = 63;
 const MAX_SUBDOMAIN = 253;
 const MAX_PORT_NAME = 15;
 const MAX_PORT = 65_535;
-const MAX_INT32 = 2_147_483_647;
 
 const tooLong = (max: number): string => `must be no more than ${max} characters`;
 const NOTHING: string[] = [];
@@ -232,7 +231,3 @@ export const validatePercent = (text: string): string[] =>
     : [
         `a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')`,
       ];
-
-/** User and group ids. */
-export const validateId = (id: number): string[] =>
-  id >= 0 && id <= MAX_INT32 ? NOTHING : [`must be between 0 and ${MAX_INT32}, inclusive`];

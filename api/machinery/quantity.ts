@@ -113,8 +113,10 @@ export function roundUpToMilli(text: string): string {
 
 export function compareQuantities(a: string, b: string): -1 | 0 | 1 {
   if (a === b) return 0;
-  const left = parseQuantity(a).nano;
-  const right = parseQuantity(b).nano;
+  const [plainA, plainB] = [PLAIN.exec(a), PLAIN.exec(b)];
+  const areAlike = plainA && plainB && plainA[2] === plainB[2];
+  const left = areAlike ? Number(plainA[1]) : parseQuantity(a).nano;
+  const right = areAlike ? Number(plainB[1]) : parseQuantity(b).nano;
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
@@ -153,4 +155,5 @@ export function quantityMilliValue(text: string): number {
   return Number(ceilDivide(parseQuantity(text).nano, 1_000_000n));
 }
 
+export const isPositiveQuantity = (text: string): boolean => PLAIN.test(text) || parseQuantity(text).nano > 0n;
 export const isNegativeQuantity = (text: string): boolean => text.startsWith('-') && parseQuantity(text).nano < 0n;

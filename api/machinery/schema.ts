@@ -1,7 +1,8 @@
 /**
  * The vocabulary in which the types of the Kubernetes API are described: what OpenAPI says of a value, what it calls
- * `x-kubernetes-*` (how lists and maps merge), and a field's number in protobuf. Everything that needs to know the shape of an
- * object (decoding, pruning, OpenAPI, strategic merge patch, protobuf) walks these shapes. `api/types` has them, generated.
+ * `x-kubernetes-*` (how lists and maps merge), a field's number in protobuf, and what of a value is valid. Everything that needs to
+ * know the shape of an object (decoding, pruning, validation, OpenAPI, strategic merge patch, protobuf) walks these shapes.
+ * `api/types` has them, generated.
  */
 
 /** How a list merges: `x-kubernetes-list-type`, `-list-map-keys`, `-patch-merge-key` and `-patch-strategy`. */
@@ -12,10 +13,31 @@ export interface ListMerge {
   readonly patchStrategy?: 'merge' | 'replace' | 'retainKeys' | 'merge,retainKeys' | 'replace,retainKeys';
 }
 
+/**
+ * What must be true of a value beyond its type, whatever else the object says; `constraints.ts` checks it. Decoding does not:
+ * what is read is not always valid.
+ */
+export interface Constraints {
+  readonly minimum?: number;
+  /** Whether the minimum itself is too small. */
+  readonly exclusiveMinimum?: boolean;
+  readonly maximum?: number;
+  /** In UTF-8. */
+  readonly maxBytes?: number;
+  readonly maxItems?: number;
+  /** The only words that are valid, in the order in which errors list them; of a list, those of its items. */
+  readonly supported?: readonly string[];
+  /** `""`, `0` and an empty list are as missing as nothing: a required value. */
+  readonly nonEmpty?: boolean;
+  /** An update keeps the value. */
+  readonly immutable?: boolean;
+}
+
 /** A value of the API: the keywords say which. A field's shape is that of its type, with what the field adds to it. */
-export interface Shape extends ListMerge {
+export interface Shape extends ListMerge, Constraints {
   readonly type?: 'string' | 'boolean' | 'integer' | 'number' | 'object' | 'array';
-  readonly format?: ScalarFormat;
+  readonly format?: ScalarFormat | TextFormat;
+  /** The words that OpenAPI publishes; which are valid, `supported` says. */
   readonly enum?: readonly string[];
   /** Of a struct: its OpenAPI definition name, its fields, and the names of those that are required. */
   readonly definition?: string;
@@ -42,6 +64,21 @@ export type FieldNumber = number | readonly [embedded: number, field: number];
 export type ScalarFormat =
   'int32' | 'int64' | 'double' | 'byte' | 'date-time' | 'micro-time' | 'quantity' | 'int-or-string';
 
+/** The syntax of a string, which `constraints.ts` checks: names that start with `k8s-` are upstream's. */
+export type TextFormat =
+  | 'k8s-short-name'
+  | 'k8s-long-name'
+  | 'k8s-path-segment-name'
+  | 'k8s-label-key'
+  | 'k8s-label-value'
+  | 'config-key'
+  | 'env-name'
+  | 'port-name'
+  | 'ip'
+  | 'cidr';
+
+const MAX_INT32 = 2_147_483_647;
+
 export const string: Shape = { type: 'string' };
 export const boolean: Shape = { type: 'boolean' };
 export const int32: Shape = { type: 'integer', format: 'int32' };
@@ -57,6 +94,25 @@ export const microTime: Shape = { type: 'string', format: 'micro-time' };
 export const quantity: Shape = { type: 'string', format: 'quantity' };
 /** A port number or name, a count or a percentage. */
 export const intOrString: Shape = { format: 'int-or-string' };
+/** Of TCP and others. */
+export const port: Shape = { ...int32, minimum: 1, maximum: 65_535 };
+/** Of a user or a group of Linux. */
+export const linuxId: Shape = { ...int64, minimum: 0, maximum: MAX_INT32 };
+/** A DNS label (RFC 1123). */
+export const shortName: Shape = { type: 'string', format: 'k8s-short-name' };
+/** A DNS subdomain (RFC 1123). */
+export const longName: Shape = { type: 'string', format: 'k8s-long-name' };
+export const pathSegmentName: Shape = { type: 'string', format: 'k8s-path-segment-name' };
+/** A name with or without a domain before it. */
+export const labelKey: Shape = { type: 'string', format: 'k8s-label-key' };
+export const labelValue: Shape = { type: 'string', format: 'k8s-label-value' };
+/** Of a ConfigMap or Secret. */
+export const configKey: Shape = { type: 'string', format: 'config-key' };
+export const envName: Shape = { type: 'string', format: 'env-name' };
+/** An IANA service name (RFC 6335). */
+export const portName: Shape = { type: 'string', format: 'port-name' };
+export const ip: Shape = { type: 'string', format: 'ip' };
+export const cidr: Shape = { type: 'string', format: 'cidr' };
 /** Any JSON value, kept as it came. */
 export const anyJson: Shape = {};
 /** Any JSON object, kept as it came. */

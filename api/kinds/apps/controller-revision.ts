@@ -1,9 +1,7 @@
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
-import { deepEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
-import { invalid, required } from '../../machinery/field-error.ts';
+import { required } from '../../machinery/field-error.ts';
 import { ControllerRevision } from '../../types/apps/v1.gen.ts';
-import { validateNotNegative } from './workload.ts';
 
 /** `statefulset.apps/web` */
 function controllerOf({ metadata }: ControllerRevision): string {
@@ -27,9 +25,5 @@ export const controllerRevisions = defineKind<ControllerRevision>({
     text('Revision', ({ revision }) => revision ?? 0),
     ageColumn(),
   ],
-  validate: ({ revision, data }, old) => [
-    ...validateNotNegative(revision, 'revision'),
-    ...(data === undefined && !old ? [required('data', 'data is mandatory')] : []),
-  ],
-  validateUpdate: ({ data }, old) => (deepEqual(data, old.data) ? [] : [invalid('data', data, 'field is immutable')]),
+  validate: ({ data }, old) => (data === undefined && !old ? [required('data', 'data is mandatory')] : []),
 });

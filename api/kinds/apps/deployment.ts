@@ -3,12 +3,11 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { podWarnings } from '../core/pod-warnings.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
-import { deepEqual } from '../../machinery/deep-equal.ts';
-import { type FieldError, forbidden, invalid, notSupported } from '../../machinery/field-error.ts';
+import { type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
 import { percentOf } from '../../machinery/int-or-string.ts';
 import { validatePercent } from '../../machinery/names.ts';
-import { templateColumns, validateNotNegative, validateSelectorAndTemplate } from './workload.ts';
-import { Deployment, DeploymentStatus, DeploymentStrategy } from '../../types/apps/v1.gen.ts';
+import { templateColumns, validateSelectorAndTemplate } from './workload.ts';
+import { Deployment, DeploymentStrategy } from '../../types/apps/v1.gen.ts';
 
 const DEFAULT_HISTORY = 10;
 const DEFAULT_PROGRESS_SECONDS = 600;
@@ -31,7 +30,7 @@ function applyDefaults({ spec }: Deployment): void {
 
 function validateShare(value: number | string | undefined, path: string): FieldError[] {
   if (typeof value === 'string') return validatePercent(value).map((problem) => invalid(path, value, problem));
-  return validateNotNegative(value, path);
+  return value !== undefined && value < 0 ? [invalid(path, value, 'must be greater than or equal to 0')] : [];
 }
 
 function validateStrategy({ type, rollingUpdate }: DeploymentStrategy): FieldError[] {
@@ -58,18 +57,14 @@ function validateStrategy({ type, rollingUpdate }: DeploymentStrategy): FieldErr
       return errors;
     }
     default:
-      return [notSupported(`${path}.type`, type ?? '', ['Recreate', 'RollingUpdate'])];
+      return [];
   }
 }
 
 function validate({ spec }: Deployment): FieldError[] {
   const errors = [
-    ...validateNotNegative(spec?.replicas, 'spec.replicas'),
     ...validateSelectorAndTemplate(spec?.selector, spec?.template, 'deployment'),
     ...validateStrategy(spec?.strategy ?? {}),
-    ...validateNotNegative(spec?.minReadySeconds, 'spec.minReadySeconds'),
-    ...validateNotNegative(spec?.revisionHistoryLimit, 'spec.revisionHistoryLimit'),
-    ...validateNotNegative(spec?.progressDeadlineSeconds, 'spec.progressDeadlineSeconds'),
   ];
   const deadline = spec?.progressDeadlineSeconds;
   if (deadline !== undefined && deadline <= (spec?.minReadySeconds ?? 0)) {
@@ -78,18 +73,8 @@ function validate({ spec }: Deployment): FieldError[] {
   return errors;
 }
 
-const COUNTS = [
-  'replicas',
-  'updatedReplicas',
-  'readyReplicas',
-  'availableReplicas',
-  'unavailableReplicas',
-  'observedGeneration',
-  'collisionCount',
-] as const satisfies readonly (keyof DeploymentStatus)[];
-
 function validateStatusUpdate({ status = {} }: Deployment, old: Deployment): FieldError[] {
-  const errors = COUNTS.flatMap((field) => validateNotNegative(status[field], `status.${field}`));
+  const errors: FieldError[] = [];
   const total = status.replicas ?? 0;
   for (const field of ['updatedReplicas', 'readyReplicas', 'availableReplicas'] as const) {
     const count = status[field] ?? 0;
@@ -140,9 +125,5 @@ export const deployments = defineKind<Deployment>({
     deployment.status = old.status;
   },
   validate,
-  validateUpdate: ({ spec }, old) =>
-    deepEqual(spec?.selector, old.spec?.selector)
-      ? []
-      : [invalid('spec.selector', spec?.selector, 'field is immutable')],
   warnings: ({ spec }) => podWarnings(spec?.template.spec, 'spec.template.spec'),
 });

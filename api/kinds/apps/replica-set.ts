@@ -3,16 +3,14 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { podWarnings } from '../core/pod-warnings.ts';
 import { ageColumn, integer, nameColumn } from '../../machinery/columns.ts';
-import { deepEqual } from '../../machinery/deep-equal.ts';
-import { addErrors, type FieldError, invalid } from '../../machinery/field-error.ts';
-import { templateColumns, validateNotNegative, validateSelectorAndTemplate } from './workload.ts';
+import { type FieldError, invalid } from '../../machinery/field-error.ts';
+import { templateColumns, validateSelectorAndTemplate } from './workload.ts';
 import { ReplicaSet } from '../../types/apps/v1.gen.ts';
 
 function validateStatusUpdate({ status }: ReplicaSet): FieldError[] {
   const { replicas = 0, fullyLabeledReplicas = 0, readyReplicas = 0, availableReplicas = 0 } = status ?? {};
-  const errors = validateNotNegative(replicas, 'status.replicas');
+  const errors: FieldError[] = [];
   for (const [field, count] of Object.entries({ fullyLabeledReplicas, readyReplicas, availableReplicas })) {
-    addErrors(errors, validateNotNegative(count, `status.${field}`));
     if (count > replicas) errors.push(invalid(`status.${field}`, count, 'cannot be greater than status.replicas'));
   }
   if (availableReplicas > readyReplicas) {
@@ -55,14 +53,6 @@ export const replicaSets = defineKind<ReplicaSet>({
   prepareForUpdate: (set, old) => {
     if (old.status) set.status = old.status;
   },
-  validate: ({ spec }) => [
-    ...validateNotNegative(spec?.replicas, 'spec.replicas'),
-    ...validateNotNegative(spec?.minReadySeconds, 'spec.minReadySeconds'),
-    ...validateSelectorAndTemplate(spec?.selector, spec?.template, 'replicaset'),
-  ],
-  validateUpdate: ({ spec }, old) =>
-    deepEqual(spec?.selector, old.spec?.selector)
-      ? []
-      : [invalid('spec.selector', spec?.selector, 'field is immutable')],
+  validate: ({ spec }) => validateSelectorAndTemplate(spec?.selector, spec?.template, 'replicaset'),
   warnings: ({ spec }) => podWarnings(spec?.template?.spec, 'spec.template.spec'),
 });

@@ -7,12 +7,6 @@ import { validatePodTemplate } from '../core/pod-validation.ts';
 import type { PodTemplateSpec } from '../../types/core/v1.gen.ts';
 import type { LabelSelector } from '../../types/meta/v1.gen.ts';
 
-const NOT_NEGATIVE = 'must be greater than or equal to 0';
-
-export function validateNotNegative(value: number | undefined, path: string): FieldError[] {
-  return value !== undefined && value < 0 ? [invalid(path, value, NOT_NEGATIVE)] : [];
-}
-
 /** The selector must be there, select something in particular, and select the template's pods. */
 export function validateSelectorAndTemplate(
   selector: LabelSelector | undefined,

@@ -18,33 +18,6 @@ import { timeOf } from '../../machinery/time.ts';
 import { CertificateRequestError, parseCertificateRequest } from './certificate-request.ts';
 import { CertificateSigningRequest, CertificateSigningRequestSpec } from '../../types/certificates/v1.gen.ts';
 
-/** What a certificate may be used for. */
-export const KEY_USAGES = [
-  'any',
-  'cert sign',
-  'client auth',
-  'code signing',
-  'content commitment',
-  'crl sign',
-  'data encipherment',
-  'decipher only',
-  'digital signature',
-  'email protection',
-  'encipher only',
-  'ipsec end system',
-  'ipsec tunnel',
-  'ipsec user',
-  'key agreement',
-  'key encipherment',
-  'microsoft sgc',
-  'netscape sgc',
-  'ocsp signing',
-  's/mime',
-  'server auth',
-  'signing',
-  'timestamping',
-] as const;
-
 const MIN_SECONDS = 600;
 const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown';
 const CONDITION_STATUSES = ['True', 'False', 'Unknown'];
@@ -72,18 +45,15 @@ function validateSpec(spec: CertificateSigningRequestSpec): FieldError[] {
   const { signerName, request, usages = [], expirationSeconds } = spec;
   const objection = requestObjection(request ?? '');
   if (objection !== undefined) errors.push(invalid('spec.request', request ?? '', objection));
-  if (!usages.length) errors.push(required('spec.usages'));
   const seen = new Set<string>();
   for (const [index, usage] of usages.entries()) {
-    if (!KEY_USAGES.includes(usage)) errors.push(notSupported(`spec.usages[${index}]`, usage, KEY_USAGES));
     if (seen.has(usage)) errors.push(duplicate(`spec.usages[${index}]`, usage));
     seen.add(usage);
   }
   const [domain = '', path = ''] = signerName.split('/', 2);
-  if (!signerName) errors.push(required('spec.signerName'));
-  else if (signerName === LEGACY_SIGNER) {
+  if (signerName === LEGACY_SIGNER) {
     errors.push(invalid('spec.signerName', signerName, 'the legacy signerName is not allowed via this API version'));
-  } else if (!path || !domain.includes('.') || validateSubdomainName(domain).length) {
+  } else if (signerName && (!path || !domain.includes('.') || validateSubdomainName(domain).length)) {
     errors.push(
       invalid(
         'spec.signerName',

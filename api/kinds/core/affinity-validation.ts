@@ -1,13 +1,5 @@
 /** Validation of what decides where a pod runs: affinity, tolerations, topology spread. */
-import {
-  addErrors,
-  type FieldError,
-  duplicate,
-  forbidden,
-  invalid,
-  notSupported,
-  required,
-} from '../../machinery/field-error.ts';
+import { addErrors, type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateLabelName, validateLabelValue, validateQualifiedName } from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
 import type {
@@ -21,8 +13,6 @@ import type {
   TopologySpreadConstraint,
 } from '../../types/core/v1.gen.ts';
 
-export const TAINT_EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
-const OPERATORS = ['Equal', 'Exists', 'Gt', 'Lt'];
 const MAX_WEIGHT = 100;
 
 function validateRequirement(requirement: NodeSelectorRequirement, path: string, errors: FieldError[]): void {
@@ -134,9 +124,8 @@ export function validateTolerations(tolerations: readonly Toleration[], path: st
     const { key = '', value = '', tolerationSeconds } = toleration;
     // What clients send need not be one of the words of the schema.
     const operator: string = toleration.operator ?? '';
-    const effect: string = toleration.effect ?? '';
-    if (key) for (const problem of validateQualifiedName(key)) errors.push(invalid(`${at}.key`, key, problem));
-    else if (operator !== 'Exists') {
+    const effect = toleration.effect ?? '';
+    if (!key && operator !== 'Exists') {
       errors.push(
         invalid(
           `${at}.operator`,
@@ -165,10 +154,7 @@ export function validateTolerations(tolerations: readonly Toleration[], path: st
           errors.push(invalid(`${at}.value`, value, 'value must be a valid integer for numeric operators'));
         }
         break;
-      default:
-        errors.push(notSupported(`${at}.operator`, operator, OPERATORS));
     }
-    if (effect && !TAINT_EFFECTS.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, TAINT_EFFECTS));
   }
 }
 
@@ -188,9 +174,6 @@ export function validateTopologySpread(
         errors.push(invalid(`${at}.topologyKey`, topologyKey, problem));
       }
     }
-    if (!['DoNotSchedule', 'ScheduleAnyway'].includes(whenUnsatisfiable)) {
-      errors.push(notSupported(`${at}.whenUnsatisfiable`, whenUnsatisfiable, ['DoNotSchedule', 'ScheduleAnyway']));
-    }
     const pair = `{${topologyKey}, ${whenUnsatisfiable}}`;
     if (pairs.has(pair)) errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, pair));
     pairs.add(pair);
@@ -204,12 +187,6 @@ export function validateTopologySpread(
           `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable}`,
         ),
       );
-    }
-    for (const field of ['nodeAffinityPolicy', 'nodeTaintsPolicy'] as const) {
-      const policy = constraint[field];
-      if (policy !== undefined && !['Honor', 'Ignore'].includes(policy)) {
-        errors.push(notSupported(`${at}.${field}`, policy, ['Honor', 'Ignore']));
-      }
     }
     if (labelSelector) addErrors(errors, validateLabelSelector(labelSelector, `${at}.labelSelector`));
   }

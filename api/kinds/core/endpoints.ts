@@ -1,11 +1,10 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
-import { type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
-import { validateEndpointIP, validateIP, validateLabelName, validatePortNumber } from '../../machinery/names.ts';
+import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
+import { validateEndpointIP } from '../../machinery/names.ts';
 import { EndpointSubset, Endpoints } from '../../types/core/v1.gen.ts';
 
 const MAX_SHOWN = 3;
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 
 function shown({ subsets }: Endpoints): string {
   const all = (subsets ?? []).flatMap(({ addresses = [], ports = [] }) =>
@@ -26,22 +25,12 @@ function validateSubset(
     errors.push(required(at, 'must specify `addresses` or `notReadyAddresses`'));
   }
   for (const [field, list] of Object.entries({ addresses, notReadyAddresses })) {
-    for (const [index, { ip, hostname }] of list.entries()) {
-      for (const problem of [...validateIP(ip), ...validateEndpointIP(ip)])
-        errors.push(invalid(`${at}.${field}[${index}].ip`, ip, problem));
-      if (!hostname) continue;
-      for (const problem of validateLabelName(hostname)) {
-        errors.push(invalid(`${at}.${field}[${index}].hostname`, hostname, problem));
-      }
+    for (const [index, { ip }] of list.entries()) {
+      for (const problem of validateEndpointIP(ip)) errors.push(invalid(`${at}.${field}[${index}].ip`, ip, problem));
     }
   }
-  for (const [index, { name, port, protocol }] of ports.entries()) {
-    const here = `${at}.ports[${index}]`;
-    if (!name && ports.length > 1) errors.push(required(`${here}.name`));
-    if (name) for (const problem of validateLabelName(name)) errors.push(invalid(`${here}.name`, name, problem));
-    for (const problem of validatePortNumber(port)) errors.push(invalid(`${here}.port`, port, problem));
-    if (!protocol) errors.push(required(`${here}.protocol`));
-    else if (!PROTOCOLS.includes(protocol)) errors.push(notSupported(`${here}.protocol`, protocol, PROTOCOLS));
+  for (const [index, { name }] of ports.entries()) {
+    if (!name && ports.length > 1) errors.push(required(`${at}.ports[${index}].name`));
   }
   return errors;
 }

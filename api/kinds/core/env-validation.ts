@@ -1,11 +1,6 @@
 /** Validation of environment variables and of what they and downward API volumes refer to. */
 import { type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
-import {
-  validateConfigKey,
-  validateEnvName,
-  validateQualifiedName,
-  validateSubdomainName,
-} from '../../machinery/names.ts';
+import { validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
 import type {
   EnvFromSource,
   EnvVar,
@@ -49,8 +44,6 @@ const ONE_OF_ENV =
 export function validateEnv(env: readonly EnvVar[], path: string, errors: FieldError[]): void {
   for (const [index, variable] of env.entries()) {
     const at = `${path}[${index}]`;
-    if (variable.name === '') errors.push(required(`${at}.name`));
-    else for (const error of validateEnvName(variable.name)) errors.push(invalid(`${at}.name`, variable.name, error));
     if (variable.valueFrom) validateValueFrom(variable, variable.valueFrom, `${at}.valueFrom`, errors);
   }
 }
@@ -60,27 +53,16 @@ function validateValueFrom(variable: EnvVar, source: EnvVarSource, path: string,
   const sources = [fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef].filter(Boolean).length;
   if (fieldRef) validateFieldRef(fieldRef, ENV_FIELDS, `${path}.fieldRef`, errors);
   if (resourceFieldRef) validateResourceFieldRef(resourceFieldRef, false, `${path}.resourceFieldRef`, errors);
-  if (configMapKeyRef) validateKeyRef(configMapKeyRef, `${path}.configMapKeyRef`, errors);
-  if (secretKeyRef) validateKeyRef(secretKeyRef, `${path}.secretKeyRef`, errors);
-  if (fileKeyRef) {
-    for (const field of ['key', 'path', 'volumeName'] as const) {
-      if (!fileKeyRef[field]) errors.push(required(`${path}.fileKeyRef.${field}`));
-    }
-  }
+  if (configMapKeyRef) validateNameRef(configMapKeyRef, `${path}.configMapKeyRef`, errors);
+  if (secretKeyRef) validateNameRef(secretKeyRef, `${path}.secretKeyRef`, errors);
   if (sources === 0) errors.push(invalid(path, '', ONE_OF_ENV));
   else if (variable.value) errors.push(invalid(path, '', 'may not be specified when `value` is not empty'));
   else if (sources > 1) errors.push(invalid(path, '', 'may not have more than one field specified at a time'));
 }
 
-interface KeyRef {
-  readonly name?: string;
-  readonly key: string;
-}
-
-function validateKeyRef({ name = '', key }: KeyRef, path: string, errors: FieldError[]): void {
+/** A name that is missing is as wrong as an empty one. */
+function validateNameRef({ name = '' }: { readonly name?: string }, path: string, errors: FieldError[]): void {
   for (const error of validateSubdomainName(name)) errors.push(invalid(`${path}.name`, name, error));
-  if (key === '') errors.push(required(`${path}.key`));
-  else for (const error of validateConfigKey(key)) errors.push(invalid(`${path}.key`, key, error));
 }
 
 /** `metadata.labels['key']` and `metadata.annotations['key']`. */
@@ -136,17 +118,10 @@ export function validateResourceFieldRef(
 }
 
 export function validateEnvFrom(sources: readonly EnvFromSource[], path: string, errors: FieldError[]): void {
-  for (const [index, { prefix, configMapRef, secretRef }] of sources.entries()) {
+  for (const [index, { configMapRef, secretRef }] of sources.entries()) {
     const at = `${path}[${index}]`;
-    if (prefix) for (const error of validateEnvName(prefix)) errors.push(invalid(`${at}.prefix`, prefix, error));
-    for (const [field, ref] of [
-      ['configMapRef', configMapRef],
-      ['secretRef', secretRef],
-    ] as const) {
-      if (!ref) continue;
-      for (const error of validateSubdomainName(ref.name ?? ''))
-        errors.push(invalid(`${at}.${field}.name`, ref.name ?? '', error));
-    }
+    if (configMapRef) validateNameRef(configMapRef, `${at}.configMapRef`, errors);
+    if (secretRef) validateNameRef(secretRef, `${at}.secretRef`, errors);
     if (!configMapRef && !secretRef)
       errors.push(invalid(path, '', 'must specify one of: `configMapRef` or `secretRef`'));
     else if (configMapRef && secretRef) {

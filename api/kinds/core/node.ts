@@ -1,9 +1,7 @@
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text, wide } from '../../machinery/columns.ts';
-import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
-import { validateCIDR, validateLabelValue, validateQualifiedName } from '../../machinery/names.ts';
-import { TAINT_EFFECTS } from './affinity-validation.ts';
+import { type FieldError, duplicate, forbidden, invalid } from '../../machinery/field-error.ts';
 import { validateResourceAmount } from './resource-validation.ts';
 import { Node, NodeStatus, Taint } from '../../types/core/v1.gen.ts';
 import { nodeProxy } from './proxy-options.ts';
@@ -33,27 +31,18 @@ function validateTaints(taints: readonly Taint[]): FieldError[] {
   const errors: FieldError[] = [];
   const seen = new Set<string>();
   for (const [index, { key, value = '', effect }] of taints.entries()) {
-    const at = `spec.taints[${index}]`;
-    for (const problem of validateQualifiedName(key)) errors.push(invalid(`${at}.key`, key, problem));
-    for (const problem of validateLabelValue(value)) errors.push(invalid(`${at}.value`, value, problem));
-    if (!effect) errors.push(required(`${at}.effect`));
-    else if (!TAINT_EFFECTS.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, TAINT_EFFECTS));
     const pair = `${key}:${effect}`;
-    if (seen.has(pair)) errors.push(duplicate(at, { key, value, effect }));
+    if (seen.has(pair)) errors.push(duplicate(`spec.taints[${index}]`, { key, value, effect }));
     seen.add(pair);
   }
   return errors;
 }
 
 function validatePodCIDRs(cidrs: readonly string[]): FieldError[] {
-  const errors = cidrs.flatMap((cidr, index) =>
-    validateCIDR(cidr).map((problem) => invalid(`spec.podCIDRs[${index}]`, cidr, problem)),
-  );
   const families = new Set(cidrs.map((cidr) => cidr.includes(':')));
-  if (families.size < cidrs.length) {
-    errors.push(invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'));
-  }
-  return errors;
+  return families.size < cidrs.length
+    ? [invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family')]
+    : [];
 }
 
 function validateAmounts(status: NodeStatus | undefined): FieldError[] {

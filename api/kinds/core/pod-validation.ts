@@ -9,7 +9,7 @@ import {
   required,
 } from '../../machinery/field-error.ts';
 import { validateAnnotations, validateLabels } from '../../machinery/metadata.ts';
-import { validateIP, validateLabelName, validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
+import { validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
 import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
 import { validateContainers } from './container-validation.ts';
 import { MIRROR_ANNOTATION } from './pod-update-validation.ts';
@@ -18,28 +18,11 @@ import { validatePodSecurityContext } from './security-context-validation.ts';
 import { validateVolumes } from './volume-validation.ts';
 import type { Pod, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
 
-const RESTART_POLICIES = ['Always', 'OnFailure', 'Never'];
-const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'];
-const PREEMPTION_POLICIES = ['Never', 'PreemptLowerPriority'];
 const MAX_NAMESERVERS = 3;
 const MAX_SEARCHES = 32;
 const MAX_SEARCHES_LENGTH = 2048;
-const MAX_INT32 = 2_147_483_647;
-
-function validateNamed(
-  value: string | undefined,
-  check: (value: string) => string[],
-  path: string,
-  errors: FieldError[],
-): void {
-  if (value) for (const problem of check(value)) errors.push(invalid(path, value, problem));
-}
 
 function validateDns({ dnsPolicy, dnsConfig }: PodSpec, path: string, errors: FieldError[]): void {
-  if (!dnsPolicy) errors.push(required(`${path}.dnsPolicy`));
-  else if (!DNS_POLICIES.includes(dnsPolicy)) {
-    errors.push(notSupported(`${path}.dnsPolicy`, dnsPolicy, DNS_POLICIES));
-  }
   const at = `${path}.dnsConfig`;
   if (dnsPolicy === 'None') {
     if (!dnsConfig) errors.push(required(at, 'must provide `dnsConfig` when `dnsPolicy` is None'));
@@ -51,9 +34,6 @@ function validateDns({ dnsPolicy, dnsConfig }: PodSpec, path: string, errors: Fi
   const { nameservers = [], searches = [], options = [] } = dnsConfig;
   if (nameservers.length > MAX_NAMESERVERS) {
     errors.push(invalid(`${at}.nameservers`, nameservers, `must not have more than ${MAX_NAMESERVERS} nameservers`));
-  }
-  for (const [index, server] of nameservers.entries()) {
-    for (const problem of validateIP(server)) errors.push(invalid(`${at}.nameservers[${index}]`, server, problem));
   }
   if (searches.length > MAX_SEARCHES) {
     errors.push(invalid(`${at}.searches`, searches, `must not have more than ${MAX_SEARCHES} search paths`));
@@ -78,20 +58,6 @@ function validateDns({ dnsPolicy, dnsConfig }: PodSpec, path: string, errors: Fi
   }
 }
 
-function validateNames(spec: PodSpec, path: string, errors: FieldError[]): void {
-  validateNamed(spec.serviceAccountName, validateSubdomainName, `${path}.serviceAccountName`, errors);
-  validateNamed(spec.nodeName, validateSubdomainName, `${path}.nodeName`, errors);
-  validateNamed(spec.hostname, validateLabelName, `${path}.hostname`, errors);
-  validateNamed(spec.subdomain, validateLabelName, `${path}.subdomain`, errors);
-  validateNamed(spec.priorityClassName, validateSubdomainName, `${path}.priorityClassName`, errors);
-  if (spec.runtimeClassName !== undefined) {
-    for (const problem of validateSubdomainName(spec.runtimeClassName)) {
-      errors.push(invalid(`${path}.runtimeClassName`, spec.runtimeClassName, problem));
-    }
-  }
-  validateNamed(spec.schedulerName, validateQualifiedName, `${path}.schedulerName`, errors);
-}
-
 function validateGates(spec: PodSpec, path: string, errors: FieldError[]): void {
   const names = new Set<string>();
   for (const [index, { name }] of (spec.schedulingGates ?? []).entries()) {
@@ -100,25 +66,11 @@ function validateGates(spec: PodSpec, path: string, errors: FieldError[]): void 
     if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
     names.add(name);
   }
-  for (const [index, { conditionType }] of (spec.readinessGates ?? []).entries()) {
-    for (const problem of validateQualifiedName(conditionType)) {
-      errors.push(invalid(`${path}.readinessGates[${index}].conditionType`, conditionType, problem));
-    }
-  }
 }
 
 function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void {
-  const { activeDeadlineSeconds, preemptionPolicy, hostAliases, imagePullSecrets, overhead, os } = spec;
-  if (activeDeadlineSeconds !== undefined && (activeDeadlineSeconds < 1 || activeDeadlineSeconds > MAX_INT32)) {
-    errors.push(
-      invalid(`${path}.activeDeadlineSeconds`, activeDeadlineSeconds, `must be between 1 and ${MAX_INT32}, inclusive`),
-    );
-  }
-  if (preemptionPolicy !== undefined && !PREEMPTION_POLICIES.includes(preemptionPolicy)) {
-    errors.push(notSupported(`${path}.preemptionPolicy`, preemptionPolicy, PREEMPTION_POLICIES));
-  }
-  for (const [index, { ip, hostnames }] of (hostAliases ?? []).entries()) {
-    for (const problem of validateIP(ip)) errors.push(invalid(`${path}.hostAliases[${index}].ip`, ip, problem));
+  const { hostAliases, imagePullSecrets, overhead, os } = spec;
+  for (const { hostnames } of hostAliases ?? []) {
     for (const name of hostnames ?? []) {
       for (const problem of validateSubdomainName(name))
         errors.push(invalid(`${path}.hostAliases.hostnames`, name, problem));
@@ -142,10 +94,6 @@ function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void
 export function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[]): void {
   if (spec.volumes) validateVolumes(spec.volumes, `${path}.volumes`, errors);
   validateContainers(spec, path, errors);
-  if (!spec.restartPolicy) errors.push(required(`${path}.restartPolicy`));
-  else if (!RESTART_POLICIES.includes(spec.restartPolicy)) {
-    errors.push(notSupported(`${path}.restartPolicy`, spec.restartPolicy, RESTART_POLICIES));
-  }
   validateDns(spec, path, errors);
   if (spec.nodeSelector) addErrors(errors, validateLabels(spec.nodeSelector, `${path}.nodeSelector`));
   validatePodSecurityContext(spec, path, errors);
@@ -154,7 +102,6 @@ export function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[
     validateTopologySpread(spec.topologySpreadConstraints, `${path}.topologySpreadConstraints`, errors);
   }
   if (spec.tolerations) validateTolerations(spec.tolerations, `${path}.tolerations`, errors);
-  validateNames(spec, path, errors);
   validateGates(spec, path, errors);
   validateOthers(spec, path, errors);
 }

@@ -1,16 +1,7 @@
 /** Validation of probes and lifecycle handlers. */
-import { type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { type FieldError, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateHttpHeaderName, validatePortName, validatePortNumber } from '../../machinery/names.ts';
 import type { Container, GRPCAction, LifecycleHandler, Probe } from '../../types/core/v1.gen.ts';
-
-const NOT_NEGATIVE = 'must be greater than or equal to 0';
-const COUNTS = [
-  'initialDelaySeconds',
-  'timeoutSeconds',
-  'periodSeconds',
-  'successThreshold',
-  'failureThreshold',
-] as const satisfies readonly (keyof Probe)[];
 
 export function validatePortReference(port: number | string, path: string, errors: FieldError[]): void {
   const problems = typeof port === 'number' ? validatePortNumber(port) : validatePortName(port);
@@ -28,14 +19,10 @@ function validateHandlers(handlers: Handlers, path: string, errors: FieldError[]
     errors.push(forbidden(`${path}.${name}`, 'may not specify more than 1 handler type'));
     return false;
   };
-  if (exec && another('exec') && !exec.command?.length) errors.push(required(`${path}.exec.command`));
+  if (exec) another('exec');
   if (httpGet && another('httpGet')) {
     const at = `${path}.httpGet`;
-    if (!httpGet.path) errors.push(required(`${at}.path`));
     validatePortReference(httpGet.port, `${at}.port`, errors);
-    if (httpGet.scheme !== 'HTTP' && httpGet.scheme !== 'HTTPS') {
-      errors.push(notSupported(`${at}.scheme`, httpGet.scheme ?? '', ['HTTP', 'HTTPS']));
-    }
     for (const { name } of httpGet.httpHeaders ?? []) {
       for (const problem of validateHttpHeaderName(name)) errors.push(invalid(`${at}.httpHeaders`, name, problem));
     }
@@ -50,20 +37,8 @@ function validateHandlers(handlers: Handlers, path: string, errors: FieldError[]
   if (count === 0) errors.push(required(path, 'must specify a handler type'));
 }
 
-function validateProbe(probe: Probe, path: string, errors: FieldError[]): void {
-  validateHandlers(probe, path, errors);
-  for (const field of COUNTS) {
-    const count = probe[field] ?? 0;
-    if (count < 0) errors.push(invalid(`${path}.${field}`, count, NOT_NEGATIVE));
-  }
-  const grace = probe.terminationGracePeriodSeconds;
-  if (grace !== undefined && grace <= 0) {
-    errors.push(invalid(`${path}.terminationGracePeriodSeconds`, grace, 'must be greater than 0'));
-  }
-}
-
 function validateDeadlyProbe(probe: Probe, path: string, errors: FieldError[]): void {
-  validateProbe(probe, path, errors);
+  validateHandlers(probe, path, errors);
   if (probe.successThreshold !== 1) {
     errors.push(invalid(`${path}.successThreshold`, probe.successThreshold ?? 0, 'must be 1'));
   }
@@ -77,7 +52,7 @@ export function validateContainerLife(container: Container, path: string, errors
   if (livenessProbe) validateDeadlyProbe(livenessProbe, `${path}.livenessProbe`, errors);
   if (readinessProbe) {
     const at = `${path}.readinessProbe`;
-    validateProbe(readinessProbe, at, errors);
+    validateHandlers(readinessProbe, at, errors);
     if (readinessProbe.terminationGracePeriodSeconds !== undefined) {
       errors.push(
         invalid(

@@ -66,8 +66,5 @@ export const secrets = defineKind<Secret>({
   selectableFields: { type: ({ type }) => type ?? '' },
   applyDefaults,
   validate,
-  validateUpdate: (secret, old) => [
-    ...(secret.type === old.type ? [] : [invalid('type', secret.type, 'field is immutable')]),
-    ...validateImmutable(secret, old, ['data']),
-  ],
+  validateUpdate: (secret, old) => validateImmutable(secret, old, ['data']),
 });

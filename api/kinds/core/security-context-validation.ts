@@ -1,6 +1,5 @@
 /** Validation of security contexts, a container's and a pod's. */
 import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
-import { validateId } from '../../machinery/names.ts';
 import { validateDescendingPath } from './volume-validation.ts';
 import type {
   AppArmorProfile,
@@ -13,11 +12,6 @@ import type {
 const PROFILE_TYPES = ['Localhost', 'RuntimeDefault', 'Unconfined'];
 const MAX_SYSCTL = 253;
 const SYSCTL = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9][-_a-z0-9.]*[a-z0-9]$|^[a-z0-9]$/;
-
-function validateIdField(id: number | undefined, path: string, errors: FieldError[]): void {
-  if (id === undefined) return;
-  for (const problem of validateId(id)) errors.push(invalid(path, id, problem));
-}
 
 function validateSeccomp(profile: SeccompProfile, path: string, errors: FieldError[]): void {
   const { type, localhostProfile } = profile;
@@ -56,15 +50,9 @@ export function validateSecurityContext(
   path: string,
   errors: FieldError[],
 ): void {
-  validateIdField(context.runAsUser, `${path}.runAsUser`, errors);
-  validateIdField(context.runAsGroup, `${path}.runAsGroup`, errors);
   const { procMount, seccompProfile, appArmorProfile, allowPrivilegeEscalation, privileged, capabilities } = context;
-  if (procMount !== undefined) {
-    if (procMount !== 'Default' && procMount !== 'Unmasked') {
-      errors.push(notSupported(`${path}.procMount`, procMount, ['Default', 'Unmasked']));
-    } else if (procMount === 'Unmasked' && hostUsers !== false) {
-      errors.push(invalid(`${path}.procMount`, procMount, '`hostUsers` must be false to use `Unmasked`'));
-    }
+  if (procMount === 'Unmasked' && hostUsers !== false) {
+    errors.push(invalid(`${path}.procMount`, procMount, '`hostUsers` must be false to use `Unmasked`'));
   }
   if (seccompProfile) validateSeccomp(seccompProfile, `${path}.seccompProfile`, errors);
   if (appArmorProfile) validateAppArmor(appArmorProfile, `${path}.appArmorProfile`, errors);
@@ -116,20 +104,8 @@ export function validatePodSecurityContext(spec: PodSpec, path: string, errors: 
     }
   }
   if (!context) return;
-  validateIdField(context.fsGroup, `${at}.fsGroup`, errors);
-  validateIdField(context.runAsUser, `${at}.runAsUser`, errors);
-  validateIdField(context.runAsGroup, `${at}.runAsGroup`, errors);
-  for (const [index, group] of (context.supplementalGroups ?? []).entries()) {
-    validateIdField(group, `${at}.supplementalGroups[${index}]`, errors);
-  }
   if (context.sysctls) validateSysctls(context, spec, `${at}.sysctls`, errors);
-  const { fsGroupChangePolicy, supplementalGroupsPolicy, seccompProfile, appArmorProfile } = context;
-  if (fsGroupChangePolicy !== undefined && !['Always', 'OnRootMismatch'].includes(fsGroupChangePolicy)) {
-    errors.push(notSupported(`${at}.fsGroupChangePolicy`, fsGroupChangePolicy, ['Always', 'OnRootMismatch']));
-  }
-  if (supplementalGroupsPolicy !== undefined && !['Merge', 'Strict'].includes(supplementalGroupsPolicy)) {
-    errors.push(notSupported(`${at}.supplementalGroupsPolicy`, supplementalGroupsPolicy, ['Merge', 'Strict']));
-  }
+  const { seccompProfile, appArmorProfile } = context;
   if (seccompProfile) validateSeccomp(seccompProfile, `${at}.seccompProfile`, errors);
   if (appArmorProfile) validateAppArmor(appArmorProfile, `${at}.appArmorProfile`, errors);
 }

@@ -16,7 +16,6 @@ import { validateCIDR, validateEndpointIP, validateIP, validateSubdomainName } f
 import { isHeadless } from './service-rules.ts';
 import type { LoadBalancerIngress, Service, ServiceSpec } from '../../types/core/v1.gen.ts';
 
-const FAMILY_POLICIES = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
 const IP_MODES = ['Proxy', 'VIP'];
 const MAX_CLUSTER_IPS = 2;
 const SOURCE_RANGES_ANNOTATION = 'service.beta.kubernetes.io/load-balancer-source-ranges';
@@ -25,15 +24,11 @@ const ONLY_LOAD_BALANCERS = "may only be used when `type` is 'LoadBalancer'";
 const at = (field: string, value: unknown, problems: readonly string[]): FieldError[] =>
   problems.map((problem) => invalid(field, value, problem));
 
-export function validateFamilies({ ipFamilies = [], ipFamilyPolicy }: ServiceSpec): FieldError[] {
+export function validateFamilies({ ipFamilies = [] }: ServiceSpec): FieldError[] {
   const errors: FieldError[] = [];
-  if (ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(ipFamilyPolicy)) {
-    errors.push(notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, FAMILY_POLICIES));
-  }
   const families = new Set<string>();
   for (const [index, family] of ipFamilies.entries()) {
     const field = `spec.ipFamilies[${index}]`;
-    if (family !== 'IPv4' && family !== 'IPv6') errors.push(notSupported(field, family, ['IPv4', 'IPv6']));
     if (families.has(family)) errors.push(duplicate(field, family));
     families.add(family);
   }

@@ -1,20 +1,7 @@
 /** Validation of services. */
-import {
-  addErrors,
-  type FieldError,
-  duplicate,
-  forbidden,
-  invalid,
-  notSupported,
-  required,
-} from '../../machinery/field-error.ts';
+import { addErrors, type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateLabels } from '../../machinery/metadata.ts';
-import {
-  validateLabelName,
-  validatePortNumber,
-  validateQualifiedName,
-  validateSubdomainName,
-} from '../../machinery/names.ts';
+import { validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
 import { validatePortReference } from './probe-validation.ts';
 import {
   validateClusterIPs,
@@ -25,30 +12,12 @@ import {
 import { isExternallyAccessible, isHeadless, needsClusterIP, needsHealthCheckPort } from './service-rules.ts';
 import type { Service, ServicePort, ServiceSpec } from '../../types/core/v1.gen.ts';
 
-const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
-const POLICIES = ['Cluster', 'Local'];
-const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
 const MAX_AFFINITY_SECONDS = 86_400;
 const KUBELET_PORT = 10_250;
 
 function validatePort(port: ServicePort, needsName: boolean, path: string, errors: FieldError[]): void {
-  if (!port.name) {
-    if (needsName) errors.push(required(`${path}.name`));
-  } else {
-    for (const problem of validateLabelName(port.name)) errors.push(invalid(`${path}.name`, port.name, problem));
-  }
-  for (const problem of validatePortNumber(port.port)) errors.push(invalid(`${path}.port`, port.port, problem));
-  if (!port.protocol) errors.push(required(`${path}.protocol`));
-  else if (!PROTOCOLS.includes(port.protocol)) {
-    errors.push(notSupported(`${path}.protocol`, port.protocol, PROTOCOLS));
-  }
+  if (!port.name && needsName) errors.push(required(`${path}.name`));
   validatePortReference(port.targetPort ?? 0, `${path}.targetPort`, errors);
-  if (port.appProtocol !== undefined) {
-    for (const problem of validateQualifiedName(port.appProtocol)) {
-      errors.push(invalid(`${path}.appProtocol`, port.appProtocol, problem));
-    }
-  }
 }
 
 function validatePorts(spec: ServiceSpec, errors: FieldError[]): void {
@@ -83,8 +52,6 @@ function validatePorts(spec: ServiceSpec, errors: FieldError[]): void {
 
 function validateType(spec: ServiceSpec, errors: FieldError[]): void {
   const { type } = spec;
-  if (!type) errors.push(required('spec.type'));
-  else if (!TYPES.includes(type)) errors.push(notSupported('spec.type', type, TYPES));
   if ((type === 'LoadBalancer' || type === 'NodePort') && isHeadless(spec)) {
     errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${type} services`));
   }
@@ -100,11 +67,6 @@ function validateType(spec: ServiceSpec, errors: FieldError[]): void {
 }
 
 function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpec, errors: FieldError[]): void {
-  const path = 'spec.sessionAffinity';
-  if (!sessionAffinity) errors.push(required(path));
-  else if (sessionAffinity !== 'ClientIP' && sessionAffinity !== 'None') {
-    errors.push(notSupported(path, sessionAffinity, ['ClientIP', 'None']));
-  }
   if (sessionAffinity === 'ClientIP') {
     const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds;
     if (seconds === undefined || seconds <= 0 || seconds > MAX_AFFINITY_SECONDS) {
@@ -124,7 +86,7 @@ function validateAffinity({ sessionAffinity, sessionAffinityConfig }: ServiceSpe
 }
 
 function validateTrafficPolicies(spec: ServiceSpec, errors: FieldError[]): void {
-  const { externalTrafficPolicy, internalTrafficPolicy, healthCheckNodePort, trafficDistribution } = spec;
+  const { externalTrafficPolicy, internalTrafficPolicy, healthCheckNodePort } = spec;
   const path = 'spec.externalTrafficPolicy';
   if (!isExternallyAccessible(spec)) {
     if (externalTrafficPolicy) {
@@ -132,8 +94,6 @@ function validateTrafficPolicies(spec: ServiceSpec, errors: FieldError[]): void 
     }
   } else if (!externalTrafficPolicy) {
     errors.push(required(path));
-  } else if (!POLICIES.includes(externalTrafficPolicy)) {
-    errors.push(notSupported(path, externalTrafficPolicy, POLICIES));
   }
   if (healthCheckNodePort && !needsHealthCheckPort(spec)) {
     errors.push(
@@ -144,13 +104,8 @@ function validateTrafficPolicies(spec: ServiceSpec, errors: FieldError[]): void 
       ),
     );
   }
-  if (internalTrafficPolicy !== undefined && !POLICIES.includes(internalTrafficPolicy)) {
-    errors.push(notSupported('spec.internalTrafficPolicy', internalTrafficPolicy, POLICIES));
-  } else if (internalTrafficPolicy === undefined && needsClusterIP(spec)) {
+  if (internalTrafficPolicy === undefined && needsClusterIP(spec)) {
     errors.push(required('spec.internalTrafficPolicy'));
-  }
-  if (trafficDistribution !== undefined && !DISTRIBUTIONS.includes(trafficDistribution)) {
-    errors.push(notSupported('spec.trafficDistribution', trafficDistribution, DISTRIBUTIONS));
   }
 }
 

@@ -1,13 +1,12 @@
 /** Validation of a pod's volumes. */
-import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
-import { validateConfigKey, validateLabelName, validateSubdomainName } from '../../machinery/names.ts';
+import { type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
+import { validateSubdomainName } from '../../machinery/names.ts';
 import { isNegativeQuantity } from '../../machinery/quantity.ts';
 import { validateFieldRef, validateResourceFieldRef } from './env-validation.ts';
 import { own } from '../../machinery/own.ts';
 import type {
   DownwardAPIVolumeFile,
   EphemeralVolumeSource,
-  HostPathVolumeSource,
   KeyToPath,
   ProjectedVolumeSource,
   Volume,
@@ -17,16 +16,6 @@ import type {
 const MAX_MODE = 0o777;
 const MIN_TOKEN_SECONDS = 600;
 const MAX_TOKEN_SECONDS = 2 ** 32;
-const HOST_PATH_TYPES = [
-  '',
-  'BlockDevice',
-  'CharDevice',
-  'Directory',
-  'DirectoryOrCreate',
-  'File',
-  'FileOrCreate',
-  'Socket',
-];
 const DOWNWARD_FIELDS = new Set([
   'metadata.name',
   'metadata.namespace',
@@ -70,66 +59,63 @@ const SOURCES = [
 ] as const satisfies readonly (keyof Volume)[];
 
 /** The fields that a source cannot do without, for those that have no other rules here. */
-const NEEDED: Readonly<Partial<Record<keyof Volume, readonly string[]>>> = {
-  gitRepo: ['repository'],
-  gcePersistentDisk: ['pdName'],
-  awsElasticBlockStore: ['volumeID'],
-  secret: ['secretName'],
-  nfs: ['server', 'path'],
-  iscsi: ['targetPortal', 'iqn'],
-  glusterfs: ['endpoints', 'path'],
-  persistentVolumeClaim: ['claimName'],
-  rbd: ['monitors', 'image'],
-  cinder: ['volumeID'],
-  cephfs: ['monitors'],
-  quobyte: ['registry', 'volume'],
-  flexVolume: ['driver'],
-  configMap: ['name'],
-  azureFile: ['secretName', 'shareName'],
-  vsphereVolume: ['volumePath'],
-  photonPersistentDisk: ['pdID'],
-  portworxVolume: ['volumeID'],
-  azureDisk: ['diskName', 'diskURI'],
-  storageos: ['volumeName'],
-  scaleIO: ['gateway', 'system', 'volumeName'],
-  csi: ['driver'],
-};
+const NEEDED: ReadonlyMap<string, readonly string[]> = new Map<keyof Volume, readonly string[]>([
+  ['gitRepo', ['repository']],
+  ['gcePersistentDisk', ['pdName']],
+  ['awsElasticBlockStore', ['volumeID']],
+  ['secret', ['secretName']],
+  ['nfs', ['server', 'path']],
+  ['iscsi', ['targetPortal', 'iqn']],
+  ['glusterfs', ['endpoints', 'path']],
+  ['persistentVolumeClaim', ['claimName']],
+  ['rbd', ['monitors', 'image']],
+  ['cinder', ['volumeID']],
+  ['cephfs', ['monitors']],
+  ['quobyte', ['registry', 'volume']],
+  ['flexVolume', ['driver']],
+  ['configMap', ['name']],
+  ['azureFile', ['secretName', 'shareName']],
+  ['vsphereVolume', ['volumePath']],
+  ['photonPersistentDisk', ['pdID']],
+  ['portworxVolume', ['volumeID']],
+  ['azureDisk', ['diskName', 'diskURI']],
+  ['storageos', ['volumeName']],
+  ['scaleIO', ['gateway', 'system', 'volumeName']],
+  ['csi', ['driver']],
+]);
 
 export function validateVolumes(volumes: readonly Volume[], path: string, errors: FieldError[]): void {
   const names = new Set<string>();
   for (const [index, volume] of volumes.entries()) {
     const at = `${path}[${index}]`;
     validateSource(volume, at, errors);
-    if (volume.name === '') errors.push(required(`${at}.name`));
-    else {
-      for (const error of validateLabelName(volume.name)) errors.push(invalid(`${at}.name`, volume.name, error));
-      if (names.has(volume.name)) errors.push(duplicate(`${at}.name`, volume.name));
-    }
+    if (volume.name && names.has(volume.name)) errors.push(duplicate(`${at}.name`, volume.name));
     names.add(volume.name);
   }
 }
 
+/** What a volume is, in upstream's order where that matters: all fields but its name are sources. */
+function sourcesOf(volume: Volume): readonly string[] {
+  const given = Object.keys(volume).filter((field) => field !== 'name');
+  return given.length < 2 ? given : SOURCES.filter((source) => given.includes(source));
+}
+
 function validateSource(volume: Volume, path: string, errors: FieldError[]): void {
-  let sources = 0;
-  for (const source of SOURCES) {
-    const value = volume[source];
-    if (value === undefined) continue;
-    if (++sources > 1) {
-      errors.push(forbidden(`${path}.${source}`, 'may not specify more than 1 volume type'));
-      continue;
-    }
-    const at = `${path}.${source}`;
-    for (const field of NEEDED[source] ?? []) {
-      const needed: unknown = own(value as Record<string, unknown>, field);
-      if (!needed || (Array.isArray(needed) && !needed.length)) errors.push(required(`${at}.${field}`));
-    }
+  const [first, ...others] = sourcesOf(volume);
+  if (first === undefined) errors.push(required(path, 'must specify a volume type'));
+  for (const other of others) {
+    errors.push(forbidden(`${path}.${other}`, 'may not specify more than 1 volume type'));
   }
-  if (sources === 0) errors.push(required(path, 'must specify a volume type'));
+  const source = own<unknown>(volume, first ?? '') as Record<string, unknown> | undefined;
+  for (const field of NEEDED.get(first ?? '') ?? []) {
+    const needed = own(source, field);
+    if (!needed || (Array.isArray(needed) && !needed.length)) errors.push(required(`${path}.${first}.${field}`));
+  }
   const { emptyDir, hostPath, secret, configMap, downwardAPI, projected, nfs, ephemeral } = volume;
   if (emptyDir?.sizeLimit !== undefined && isNegativeQuantity(emptyDir.sizeLimit)) {
     errors.push(forbidden(`${path}.emptyDir.sizeLimit`, 'SizeLimit field must be a valid resource quantity'));
   }
-  if (hostPath) validateHostPath(hostPath, `${path}.hostPath`, errors);
+  if (hostPath) validateNoBacksteps(hostPath.path, `${path}.hostPath.path`, errors);
   if (secret) validateFiles(secret, `${path}.secret`, errors);
   if (configMap) validateFiles(configMap, `${path}.configMap`, errors);
   if (downwardAPI) {
@@ -141,14 +127,6 @@ function validateSource(volume: Volume, path: string, errors: FieldError[]): voi
     errors.push(invalid(`${path}.nfs.path`, nfs.path, 'must be an absolute path'));
   }
   if (ephemeral) validateEphemeral(ephemeral, `${path}.ephemeral`, errors);
-}
-
-function validateHostPath({ path: host, type }: HostPathVolumeSource, path: string, errors: FieldError[]): void {
-  if (host === '') errors.push(required(`${path}.path`));
-  else validateNoBacksteps(host, `${path}.path`, errors);
-  if (type !== undefined && !HOST_PATH_TYPES.includes(type)) {
-    errors.push(notSupported(`${path}.type`, type, HOST_PATH_TYPES));
-  }
 }
 
 function validateNoBacksteps(value: string, path: string, errors: FieldError[]): void {
@@ -182,10 +160,7 @@ function validateFiles({ defaultMode, items }: Files, path: string, errors: Fiel
   validateMode(defaultMode, `${path}.defaultMode`, errors);
   for (const [index, item] of (items ?? []).entries()) {
     const at = `${path}.items[${index}]`;
-    if (item.key === '') errors.push(required(`${at}.key`));
-    else for (const error of validateConfigKey(item.key)) errors.push(invalid(`${at}.key`, item.key, error));
-    if (item.path === '') errors.push(required(`${at}.path`));
-    else validateFilePath(item.path, `${at}.path`, errors);
+    validateFilePath(item.path, `${at}.path`, errors);
     validateMode(item.mode, `${at}.mode`, errors);
   }
 }
@@ -262,8 +237,7 @@ function validateProjection(source: VolumeProjection, path: string, errors: Fiel
   if (seconds > MAX_TOKEN_SECONDS) {
     errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds'));
   }
-  if (serviceAccountToken.path === '') errors.push(required(`${at}.path`));
-  else validateFilePath(serviceAccountToken.path, `${at}.path`, errors);
+  validateFilePath(serviceAccountToken.path, `${at}.path`, errors);
 }
 
 function validateEphemeral({ volumeClaimTemplate }: EphemeralVolumeSource, path: string, errors: FieldError[]): void {

@@ -1,14 +1,6 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
-import {
-  addErrors,
-  type FieldError,
-  duplicate,
-  invalid,
-  notSupported,
-  required,
-  tooMany,
-} from '../../machinery/field-error.ts';
+import { addErrors, type FieldError, duplicate, invalid, required } from '../../machinery/field-error.ts';
 import {
   validateCanonicalIP,
   validateEndpointIP,
@@ -28,12 +20,7 @@ const ADDRESS_CHECKS: ReadonlyMap<string, { readonly isAddress: Check; readonly 
   ['IPv4', { isAddress: validateIP, isOfFamily: validateIPv4 }],
   ['IPv6', { isAddress: validateCanonicalIP, isOfFamily: validateIPv6 }],
 ]);
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 const MAX_SHOWN = 3;
-const MAX_ENDPOINTS = 1000;
-const MAX_ADDRESSES = 100;
-const MAX_PORTS = 20_000;
-const MAX_PORT = 65_535;
 
 function shown(values: readonly string[]): string {
   const more = values.length > MAX_SHOWN ? ` + ${values.length - MAX_SHOWN} more...` : '';
@@ -50,39 +37,26 @@ function validateAddress(address: string, type: string, at: string, place: numbe
 }
 
 function validateEndpoints(endpoints: readonly Endpoint[], type: EndpointSlice['addressType']): FieldError[] {
-  if (endpoints.length > MAX_ENDPOINTS) return [tooMany('endpoints', endpoints.length, MAX_ENDPOINTS)];
   const errors: FieldError[] = [];
-  for (const [index, { addresses, hostname, nodeName }] of endpoints.entries()) {
+  for (const [index, { addresses }] of endpoints.entries()) {
     const at = `endpoints[${index}]`;
     const list = addresses ?? [];
     if (!list.length) errors.push(required(`${at}.addresses`, 'must contain at least 1 address'));
-    if (list.length > MAX_ADDRESSES) errors.push(tooMany(`${at}.addresses`, list.length, MAX_ADDRESSES));
     for (const [place, address] of list.entries()) {
       addErrors(errors, validateAddress(address, type, `${at}.addresses`, place));
-    }
-    if (hostname !== undefined) {
-      for (const problem of validateLabelName(hostname)) errors.push(invalid(`${at}.hostname`, hostname, problem));
-    }
-    if (nodeName !== undefined) {
-      for (const problem of validateSubdomainName(nodeName)) errors.push(invalid(`${at}.nodeName`, nodeName, problem));
     }
   }
   return errors;
 }
 
 function validatePorts(ports: readonly EndpointPort[]): FieldError[] {
-  if (ports.length > MAX_PORTS) return [tooMany('ports', ports.length, MAX_PORTS)];
   const errors: FieldError[] = [];
   const names = new Set<string>();
-  for (const [index, { name = '', port, protocol = '' }] of ports.entries()) {
+  for (const [index, { name = '' }] of ports.entries()) {
     const at = `ports[${index}]`;
     if (name) for (const problem of validateLabelName(name)) errors.push(invalid(`${at}.name`, name, problem));
     if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
     names.add(name);
-    if (port !== undefined && (port < 1 || port > MAX_PORT)) {
-      errors.push(invalid(`${at}.port`, port, `must be between 1 and ${MAX_PORT}, inclusive`));
-    }
-    if (!PROTOCOLS.includes(protocol)) errors.push(notSupported(`${at}.protocol`, protocol, PROTOCOLS));
   }
   return errors;
 }
@@ -109,12 +83,7 @@ export const endpointSlices = defineKind<EndpointSlice>({
     }
   },
   validate: ({ addressType, endpoints, ports }) => [
-    ...(ADDRESS_CHECKS.has(addressType)
-      ? []
-      : [addressType ? notSupported('addressType', addressType, [...ADDRESS_CHECKS.keys()]) : required('addressType')]),
     ...validateEndpoints(endpoints ?? [], addressType),
     ...validatePorts(ports ?? []),
   ],
-  validateUpdate: ({ addressType }, old) =>
-    addressType === old.addressType ? [] : [invalid('addressType', addressType, 'field is immutable')],
 });

@@ -1,18 +1,15 @@
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { tolerationIdentity } from '../../domain/taints.ts';
-import { addErrors, duplicate, type FieldError, invalid, required } from '../../machinery/field-error.ts';
+import { addErrors, duplicate, type FieldError } from '../../machinery/field-error.ts';
 import { validateLabels } from '../../machinery/metadata.ts';
-import { validateLabelName } from '../../machinery/names.ts';
 import { RuntimeClass } from '../../types/node/v1.gen.ts';
 import { validateTolerations } from '../core/affinity-validation.ts';
 import { deprecatedNodeLabel } from '../core/pod-warnings.ts';
 import { validateResources } from '../core/resource-validation.ts';
 
-function validate({ handler, overhead, scheduling }: RuntimeClass): FieldError[] {
+function validate({ overhead, scheduling }: RuntimeClass): FieldError[] {
   const errors: FieldError[] = [];
-  if (!handler) errors.push(required('handler'));
-  else for (const problem of validateLabelName(handler)) errors.push(invalid('handler', handler, problem));
   if (overhead) validateResources({ limits: overhead.podFixed }, 'overhead', errors);
   const { nodeSelector, tolerations = [] } = scheduling ?? {};
   if (nodeSelector) addErrors(errors, validateLabels(nodeSelector, 'scheduling.nodeSelector'));
@@ -37,8 +34,6 @@ export const runtimeClasses = defineKind<RuntimeClass>({
   unconditionalUpdate: false,
   columns: [nameColumn(), text('Handler', ({ handler }) => handler ?? ''), ageColumn()],
   validate,
-  validateUpdate: ({ handler }, old) =>
-    handler === old.handler ? [] : [invalid('handler', handler, 'field is immutable')],
   warnings: ({ scheduling }) =>
     Object.keys(scheduling?.nodeSelector ?? {}).flatMap((key) => {
       const why = deprecatedNodeLabel(key);

@@ -3,7 +3,7 @@ import { ageColumn, nameColumn, text, wide } from '../../machinery/columns.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import type { Column, KubeObject } from '../../machinery/kind.ts';
-import { validatePathSegmentName, validateSubdomainName } from '../../machinery/names.ts';
+import { validateSubdomainName } from '../../machinery/names.ts';
 import type { PolicyRule, RoleRef, Subject } from '../../types/rbac/v1.gen.ts';
 
 export const RBAC_GROUP = 'rbac.authorization.k8s.io';
@@ -54,7 +54,6 @@ export function applyBindingDefaults({ roleRef, subjects }: RoleBindingLike): vo
 
 function validateSubject({ kind, name, apiGroup = '', namespace }: Subject, at: string): FieldError[] {
   const errors: FieldError[] = [];
-  if (name === '') errors.push(required(`${at}.name`));
   switch (kind) {
     case 'ServiceAccount':
       if (name) for (const problem of validateSubdomainName(name)) errors.push(invalid(`${at}.name`, name, problem));
@@ -65,24 +64,13 @@ function validateSubject({ kind, name, apiGroup = '', namespace }: Subject, at: 
     case 'Group':
       if (apiGroup !== RBAC_GROUP) errors.push(notSupported(`${at}.apiGroup`, apiGroup, [RBAC_GROUP]));
       break;
-    default:
-      errors.push(notSupported(`${at}.kind`, kind, ['ServiceAccount', 'User', 'Group']));
   }
   return errors;
 }
 
 export function validateBinding({ roleRef, subjects }: RoleBindingLike, roleKinds: readonly string[]): FieldError[] {
   const errors: FieldError[] = [];
-  if (roleRef.apiGroup !== RBAC_GROUP) {
-    errors.push(notSupported('roleRef.apiGroup', roleRef.apiGroup ?? '', [RBAC_GROUP]));
-  }
   if (!roleKinds.includes(roleRef.kind)) errors.push(notSupported('roleRef.kind', roleRef.kind, roleKinds));
-  if (roleRef.name === '') errors.push(required('roleRef.name'));
-  else {
-    for (const problem of validatePathSegmentName(roleRef.name)) {
-      errors.push(invalid('roleRef.name', roleRef.name, problem));
-    }
-  }
   for (const [index, subject] of (subjects ?? []).entries()) {
     addErrors(errors, validateSubject(subject, `subjects[${index}]`));
   }

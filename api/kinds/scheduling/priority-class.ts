@@ -1,9 +1,8 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, integer, nameColumn, text } from '../../machinery/columns.ts';
-import { type FieldError, forbidden, invalid, notSupported } from '../../machinery/field-error.ts';
+import { type FieldError, forbidden } from '../../machinery/field-error.ts';
 import { PriorityClass } from '../../types/scheduling/v1.gen.ts';
 
-const POLICIES = ['Never', 'PreemptLowerPriority'];
 const MAX_USER_PRIORITY = 1_000_000_000;
 /** The classes that are there from the start. */
 export const SYSTEM_CLASSES: ReadonlyMap<string, number> = new Map([
@@ -30,7 +29,7 @@ export const priorityClasses = defineKind<PriorityClass>({
   applyDefaults: (priorityClass) => {
     priorityClass.preemptionPolicy ??= 'PreemptLowerPriority';
   },
-  validate: ({ metadata, value = 0, globalDefault, preemptionPolicy = '' }) => {
+  validate: ({ metadata, value = 0, globalDefault }) => {
     const errors: FieldError[] = [];
     const name = metadata?.name ?? '';
     if (name.startsWith('system-')) {
@@ -42,15 +41,8 @@ export const priorityClasses = defineKind<PriorityClass>({
     } else if (value > MAX_USER_PRIORITY) {
       errors.push(forbidden('value', `maximum allowed value of a user defined priority is ${MAX_USER_PRIORITY}`));
     }
-    if (!POLICIES.includes(preemptionPolicy)) {
-      errors.push(notSupported('preemptionPolicy', preemptionPolicy, POLICIES));
-    }
     return errors;
   },
-  validateUpdate: ({ value, preemptionPolicy }, old) => [
-    ...((value ?? 0) === (old.value ?? 0) ? [] : [forbidden('value', 'may not be changed in an update.')]),
-    ...(preemptionPolicy === old.preemptionPolicy
-      ? []
-      : [invalid('preemptionPolicy', preemptionPolicy, 'field is immutable')]),
-  ],
+  validateUpdate: ({ value }, old) =>
+    (value ?? 0) === (old.value ?? 0) ? [] : [forbidden('value', 'may not be changed in an update.')],
 });

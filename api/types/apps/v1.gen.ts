@@ -4,9 +4,9 @@ import { LabelSelector, ObjectMeta } from '../meta/v1.gen.ts';
 import { PersistentVolumeClaim, PodTemplateSpec } from '../core/v1.gen.ts';
 
 export const ControllerRevision = struct('io.k8s.api.apps.v1.ControllerRevision', () => ({
-  revision: required(3, int64),
+  revision: required(3, int64, { minimum: 0 }),
   apiVersion: optional(undefined, string),
-  data: optional(2, anyObject),
+  data: optional(2, anyObject, { immutable: true }),
   kind: optional(undefined, string),
   metadata: optional(1, ObjectMeta, { always: true }),
 }));
@@ -130,13 +130,13 @@ export type DeploymentCondition = {
 };
 
 export const DeploymentSpec = struct('io.k8s.api.apps.v1.DeploymentSpec', () => ({
-  selector: required(2, LabelSelector),
+  selector: required(2, LabelSelector, { immutable: true }),
   template: required(3, PodTemplateSpec),
-  minReadySeconds: optional(5, int32),
+  minReadySeconds: optional(5, int32, { minimum: 0 }),
   paused: optional(7, boolean),
-  progressDeadlineSeconds: optional(9, int32, { pointer: true }),
-  replicas: optional(1, int32, { pointer: true }),
-  revisionHistoryLimit: optional(6, int32, { pointer: true }),
+  progressDeadlineSeconds: optional(9, int32, { pointer: true, minimum: 0 }),
+  replicas: optional(1, int32, { pointer: true, minimum: 0 }),
+  revisionHistoryLimit: optional(6, int32, { pointer: true, minimum: 0 }),
   strategy: optional(4, DeploymentStrategy, { always: true, patchStrategy: 'retainKeys' }),
 }));
 export type DeploymentSpec = {
@@ -151,15 +151,15 @@ export type DeploymentSpec = {
 };
 
 export const DeploymentStatus = struct('io.k8s.api.apps.v1.DeploymentStatus', () => ({
-  availableReplicas: optional(4, int32),
-  collisionCount: optional(8, int32, { pointer: true }),
+  availableReplicas: optional(4, int32, { minimum: 0 }),
+  collisionCount: optional(8, int32, { pointer: true, minimum: 0 }),
   conditions: optional(6, list(DeploymentCondition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
-  observedGeneration: optional(1, int64),
-  readyReplicas: optional(7, int32),
-  replicas: optional(2, int32),
+  observedGeneration: optional(1, int64, { minimum: 0 }),
+  readyReplicas: optional(7, int32, { minimum: 0 }),
+  replicas: optional(2, int32, { minimum: 0 }),
   terminatingReplicas: optional(9, int32, { pointer: true }),
-  unavailableReplicas: optional(5, int32),
-  updatedReplicas: optional(3, int32),
+  unavailableReplicas: optional(5, int32, { minimum: 0 }),
+  updatedReplicas: optional(3, int32, { minimum: 0 }),
 }));
 export type DeploymentStatus = {
   availableReplicas?: number;
@@ -175,7 +175,7 @@ export type DeploymentStatus = {
 
 export const DeploymentStrategy = struct('io.k8s.api.apps.v1.DeploymentStrategy', () => ({
   rollingUpdate: optional(2, RollingUpdateDeployment),
-  type: optional(1, oneOf('Recreate', 'RollingUpdate')),
+  type: optional(1, oneOf('Recreate', 'RollingUpdate'), { supported: ['Recreate', 'RollingUpdate'] }),
 }));
 export type DeploymentStrategy = {
   rollingUpdate?: RollingUpdateDeployment;
@@ -213,9 +213,9 @@ export type ReplicaSetCondition = {
 };
 
 export const ReplicaSetSpec = struct('io.k8s.api.apps.v1.ReplicaSetSpec', () => ({
-  selector: required(2, LabelSelector),
-  minReadySeconds: optional(4, int32),
-  replicas: optional(1, int32, { pointer: true }),
+  selector: required(2, LabelSelector, { immutable: true }),
+  minReadySeconds: optional(4, int32, { minimum: 0 }),
+  replicas: optional(1, int32, { pointer: true, minimum: 0 }),
   template: optional(3, PodTemplateSpec, { always: true }),
 }));
 export type ReplicaSetSpec = {
@@ -226,12 +226,12 @@ export type ReplicaSetSpec = {
 };
 
 export const ReplicaSetStatus = struct('io.k8s.api.apps.v1.ReplicaSetStatus', () => ({
-  replicas: required(1, int32),
-  availableReplicas: optional(5, int32),
+  replicas: required(1, int32, { minimum: 0 }),
+  availableReplicas: optional(5, int32, { minimum: 0 }),
   conditions: optional(6, list(ReplicaSetCondition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
-  fullyLabeledReplicas: optional(2, int32),
+  fullyLabeledReplicas: optional(2, int32, { minimum: 0 }),
   observedGeneration: optional(3, int64),
-  readyReplicas: optional(4, int32),
+  readyReplicas: optional(4, int32, { minimum: 0 }),
   terminatingReplicas: optional(7, int32, { pointer: true }),
 }));
 export type ReplicaSetStatus = {

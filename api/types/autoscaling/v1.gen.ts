@@ -72,7 +72,7 @@ export type Scale = {
 };
 
 export const ScaleSpec = struct('io.k8s.api.autoscaling.v1.ScaleSpec', () => ({
-  replicas: optional(1, int32),
+  replicas: optional(1, int32, { minimum: 0 }),
 }));
 export type ScaleSpec = {
   replicas?: number;

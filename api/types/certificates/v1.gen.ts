@@ -36,12 +36,12 @@ export type CertificateSigningRequestCondition = {
 
 export const CertificateSigningRequestSpec = struct('io.k8s.api.certificates.v1.CertificateSigningRequestSpec', () => ({
   request: required(1, bytes),
-  signerName: required(7, string),
+  signerName: required(7, string, { nonEmpty: true }),
   expirationSeconds: optional(8, int32, { pointer: true }),
   extra: optional(6, mapOf(list(string))),
   groups: optional(4, list(string), { listType: 'atomic' }),
   uid: optional(3, string),
-  usages: optional(5, list(oneOf('any', 'cert sign', 'client auth', 'code signing', 'content commitment', 'crl sign', 'data encipherment', 'decipher only', 'digital signature', 'email protection', 'encipher only', 'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc', 'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping')), { listType: 'atomic' }),
+  usages: optional(5, list(oneOf('any', 'cert sign', 'client auth', 'code signing', 'content commitment', 'crl sign', 'data encipherment', 'decipher only', 'digital signature', 'email protection', 'encipher only', 'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc', 'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping')), { listType: 'atomic', nonEmpty: true, supported: ['any', 'cert sign', 'client auth', 'code signing', 'content commitment', 'crl sign', 'data encipherment', 'decipher only', 'digital signature', 'email protection', 'encipher only', 'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc', 'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping'] }),
   username: optional(2, string),
 }));
 export type CertificateSigningRequestSpec = {

@@ -18,8 +18,8 @@ export type Lease = {
 export const LeaseSpec = struct('io.k8s.api.coordination.v1.LeaseSpec', () => ({
   acquireTime: optional(3, microTime),
   holderIdentity: optional(1, string, { pointer: true }),
-  leaseDurationSeconds: optional(2, int32, { pointer: true }),
-  leaseTransitions: optional(5, int32, { pointer: true }),
+  leaseDurationSeconds: optional(2, int32, { pointer: true, minimum: 0, exclusiveMinimum: true }),
+  leaseTransitions: optional(5, int32, { pointer: true, minimum: 0 }),
   preferredHolder: optional(7, string, { pointer: true }),
   renewTime: optional(4, microTime),
   strategy: optional(6, string, { pointer: true }),

@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { boolean, bytes, int32, int64, intOrString, list, mapOf, microTime, oneOf, optional, quantity, required, string, struct, time } from '../../machinery/schema.ts';
+import { boolean, bytes, cidr, configKey, envName, int32, int64, intOrString, ip, labelKey, labelValue, linuxId, list, longName, mapOf, microTime, oneOf, optional, port, portName, quantity, required, shortName, string, struct, time } from '../../machinery/schema.ts';
 import { Condition, LabelSelector, ObjectMeta } from '../meta/v1.gen.ts';
 
 export const AWSElasticBlockStoreVolumeSource = struct('io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource', () => ({
@@ -282,7 +282,7 @@ export type ConfigMapEnvSource = {
 };
 
 export const ConfigMapKeySelector = struct('io.k8s.api.core.v1.ConfigMapKeySelector', () => ({
-  key: required(2, string),
+  key: required(2, configKey, { nonEmpty: true }),
   name: optional([1, 1], string),
   optional: optional(3, boolean, { pointer: true }),
 }), { mapType: 'atomic' });
@@ -332,27 +332,27 @@ export type ConfigMapVolumeSource = {
 };
 
 export const Container = struct('io.k8s.api.core.v1.Container', () => ({
-  name: required(1, string),
+  name: required(1, shortName, { nonEmpty: true }),
   args: optional(4, list(string), { listType: 'atomic' }),
   command: optional(3, list(string), { listType: 'atomic' }),
   env: optional(7, list(EnvVar), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   envFrom: optional(19, list(EnvFromSource), { listType: 'atomic' }),
-  image: optional(2, string),
-  imagePullPolicy: optional(14, oneOf('Always', 'IfNotPresent', 'Never')),
+  image: optional(2, string, { nonEmpty: true }),
+  imagePullPolicy: optional(14, oneOf('Always', 'IfNotPresent', 'Never'), { nonEmpty: true, supported: ['Always', 'IfNotPresent', 'Never'] }),
   lifecycle: optional(12, Lifecycle),
   livenessProbe: optional(10, Probe),
   ports: optional(6, list(ContainerPort), { listType: 'map', listMapKeys: ['containerPort', 'protocol'], patchMergeKey: 'containerPort', patchStrategy: 'merge' }),
   readinessProbe: optional(11, Probe),
   resizePolicy: optional(23, list(ContainerResizePolicy), { listType: 'atomic' }),
   resources: optional(8, ResourceRequirements, { always: true }),
-  restartPolicy: optional(24, string, { pointer: true }),
-  restartPolicyRules: optional(25, list(ContainerRestartRule), { listType: 'atomic' }),
+  restartPolicy: optional(24, string, { pointer: true, supported: ['Always', 'Never', 'OnFailure'] }),
+  restartPolicyRules: optional(25, list(ContainerRestartRule), { listType: 'atomic', maxItems: 20 }),
   securityContext: optional(15, SecurityContext),
   startupProbe: optional(22, Probe),
   stdin: optional(16, boolean),
   stdinOnce: optional(17, boolean),
   terminationMessagePath: optional(13, string),
-  terminationMessagePolicy: optional(20, oneOf('FallbackToLogsOnError', 'File')),
+  terminationMessagePolicy: optional(20, oneOf('FallbackToLogsOnError', 'File'), { supported: ['FallbackToLogsOnError', 'File'] }),
   tty: optional(18, boolean),
   volumeDevices: optional(21, list(VolumeDevice), { listType: 'map', listMapKeys: ['devicePath'], patchMergeKey: 'devicePath', patchStrategy: 'merge' }),
   volumeMounts: optional(9, list(VolumeMount), { listType: 'map', listMapKeys: ['mountPath'], patchMergeKey: 'mountPath', patchStrategy: 'merge' }),
@@ -407,11 +407,11 @@ export type ContainerImage = {
 };
 
 export const ContainerPort = struct('io.k8s.api.core.v1.ContainerPort', () => ({
-  containerPort: required(3, int32),
+  containerPort: required(3, port, { nonEmpty: true }),
   hostIP: optional(5, string),
-  hostPort: optional(2, int32),
-  name: optional(1, string),
-  protocol: optional(4, oneOf('SCTP', 'TCP', 'UDP')),
+  hostPort: optional(2, port),
+  name: optional(1, portName),
+  protocol: optional(4, oneOf('SCTP', 'TCP', 'UDP'), { nonEmpty: true, supported: ['SCTP', 'TCP', 'UDP'] }),
 }));
 export type ContainerPort = {
   containerPort: number;
@@ -422,8 +422,8 @@ export type ContainerPort = {
 };
 
 export const ContainerResizePolicy = struct('io.k8s.api.core.v1.ContainerResizePolicy', () => ({
-  resourceName: required(1, string),
-  restartPolicy: required(2, string),
+  resourceName: required(1, string, { supported: ['cpu', 'memory'] }),
+  restartPolicy: required(2, string, { supported: ['NotRequired', 'RestartContainer'] }),
 }));
 export type ContainerResizePolicy = {
   resourceName: string;
@@ -431,7 +431,7 @@ export type ContainerResizePolicy = {
 };
 
 export const ContainerRestartRule = struct('io.k8s.api.core.v1.ContainerRestartRule', () => ({
-  action: required(1, string),
+  action: required(1, string, { supported: ['Restart'] }),
   exitCodes: optional(2, ContainerRestartRuleOnExitCodes),
 }));
 export type ContainerRestartRule = {
@@ -440,8 +440,8 @@ export type ContainerRestartRule = {
 };
 
 export const ContainerRestartRuleOnExitCodes = struct('io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes', () => ({
-  operator: required(1, string),
-  values: optional(2, list(int32), { listType: 'set' }),
+  operator: required(1, string, { supported: ['In', 'NotIn'] }),
+  values: optional(2, list(int32), { listType: 'set', maxItems: 255 }),
 }));
 export type ContainerRestartRuleOnExitCodes = {
   operator: string;
@@ -582,8 +582,8 @@ export type EmptyDirVolumeSource = {
 };
 
 export const EndpointAddress = struct('io.k8s.api.core.v1.EndpointAddress', () => ({
-  ip: required(1, string),
-  hostname: optional(3, string),
+  ip: required(1, ip),
+  hostname: optional(3, shortName),
   nodeName: optional(4, string, { pointer: true }),
   targetRef: optional(2, ObjectReference),
 }), { mapType: 'atomic' });
@@ -595,10 +595,10 @@ export type EndpointAddress = {
 };
 
 export const EndpointPort = struct('io.k8s.api.core.v1.EndpointPort', () => ({
-  port: required(2, int32),
+  port: required(2, port),
   appProtocol: optional(4, string, { pointer: true }),
-  name: optional(1, string),
-  protocol: optional(3, oneOf('SCTP', 'TCP', 'UDP')),
+  name: optional(1, shortName),
+  protocol: optional(3, oneOf('SCTP', 'TCP', 'UDP'), { nonEmpty: true, supported: ['SCTP', 'TCP', 'UDP'] }),
 }), { mapType: 'atomic' });
 export type EndpointPort = {
   port: number;
@@ -633,7 +633,7 @@ export type Endpoints = {
 
 export const EnvFromSource = struct('io.k8s.api.core.v1.EnvFromSource', () => ({
   configMapRef: optional(2, ConfigMapEnvSource),
-  prefix: optional(1, string),
+  prefix: optional(1, envName),
   secretRef: optional(3, SecretEnvSource),
 }));
 export type EnvFromSource = {
@@ -643,7 +643,7 @@ export type EnvFromSource = {
 };
 
 export const EnvVar = struct('io.k8s.api.core.v1.EnvVar', () => ({
-  name: required(1, string),
+  name: required(1, envName, { nonEmpty: true }),
   value: optional(2, string),
   valueFrom: optional(3, EnvVarSource),
 }));
@@ -669,13 +669,13 @@ export type EnvVarSource = {
 };
 
 export const EphemeralContainer = struct('io.k8s.api.core.v1.EphemeralContainer', () => ({
-  name: required([1, 1], string),
+  name: required([1, 1], shortName, { nonEmpty: true }),
   args: optional([1, 4], list(string), { listType: 'atomic' }),
   command: optional([1, 3], list(string), { listType: 'atomic' }),
   env: optional([1, 7], list(EnvVar), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   envFrom: optional([1, 19], list(EnvFromSource), { listType: 'atomic' }),
-  image: optional([1, 2], string),
-  imagePullPolicy: optional([1, 14], oneOf('Always', 'IfNotPresent', 'Never')),
+  image: optional([1, 2], string, { nonEmpty: true }),
+  imagePullPolicy: optional([1, 14], oneOf('Always', 'IfNotPresent', 'Never'), { nonEmpty: true, supported: ['Always', 'IfNotPresent', 'Never'] }),
   lifecycle: optional([1, 12], Lifecycle),
   livenessProbe: optional([1, 10], Probe),
   ports: optional([1, 6], list(ContainerPort), { listType: 'map', listMapKeys: ['containerPort', 'protocol'], patchMergeKey: 'containerPort', patchStrategy: 'merge' }),
@@ -690,7 +690,7 @@ export const EphemeralContainer = struct('io.k8s.api.core.v1.EphemeralContainer'
   stdinOnce: optional([1, 17], boolean),
   targetContainerName: optional(2, string),
   terminationMessagePath: optional([1, 13], string),
-  terminationMessagePolicy: optional([1, 20], oneOf('FallbackToLogsOnError', 'File')),
+  terminationMessagePolicy: optional([1, 20], oneOf('FallbackToLogsOnError', 'File'), { supported: ['FallbackToLogsOnError', 'File'] }),
   tty: optional([1, 18], boolean),
   volumeDevices: optional([1, 21], list(VolumeDevice), { listType: 'map', listMapKeys: ['devicePath'], patchMergeKey: 'devicePath', patchStrategy: 'merge' }),
   volumeMounts: optional([1, 9], list(VolumeMount), { listType: 'map', listMapKeys: ['mountPath'], patchMergeKey: 'mountPath', patchStrategy: 'merge' }),
@@ -790,7 +790,7 @@ export type EventSource = {
 };
 
 export const ExecAction = struct('io.k8s.api.core.v1.ExecAction', () => ({
-  command: optional(1, list(string), { listType: 'atomic' }),
+  command: optional(1, list(string), { listType: 'atomic', nonEmpty: true }),
 }));
 export type ExecAction = {
   command?: string[];
@@ -812,9 +812,9 @@ export type FCVolumeSource = {
 };
 
 export const FileKeySelector = struct('io.k8s.api.core.v1.FileKeySelector', () => ({
-  key: required(3, string),
-  path: required(2, string),
-  volumeName: required(1, string),
+  key: required(3, string, { nonEmpty: true }),
+  path: required(2, string, { nonEmpty: true }),
+  volumeName: required(1, string, { nonEmpty: true }),
   optional: optional(4, boolean, { pointer: true }),
 }), { mapType: 'atomic' });
 export type FileKeySelector = {
@@ -924,8 +924,8 @@ export const HTTPGetAction = struct('io.k8s.api.core.v1.HTTPGetAction', () => ({
   port: required(2, intOrString),
   host: optional(3, string),
   httpHeaders: optional(5, list(HTTPHeader), { listType: 'atomic' }),
-  path: optional(1, string),
-  scheme: optional(4, oneOf('HTTP', 'HTTPS')),
+  path: optional(1, string, { nonEmpty: true }),
+  scheme: optional(4, oneOf('HTTP', 'HTTPS'), { nonEmpty: true, supported: ['HTTP', 'HTTPS'] }),
 }));
 export type HTTPGetAction = {
   port: number | string;
@@ -945,7 +945,7 @@ export type HTTPHeader = {
 };
 
 export const HostAlias = struct('io.k8s.api.core.v1.HostAlias', () => ({
-  ip: required(1, string),
+  ip: required(1, ip),
   hostnames: optional(2, list(string), { listType: 'atomic' }),
 }));
 export type HostAlias = {
@@ -961,8 +961,8 @@ export type HostIP = {
 };
 
 export const HostPathVolumeSource = struct('io.k8s.api.core.v1.HostPathVolumeSource', () => ({
-  path: required(1, string),
-  type: optional(2, oneOf('', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'), { pointer: true }),
+  path: required(1, string, { nonEmpty: true }),
+  type: optional(2, oneOf('', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'), { pointer: true, supported: ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'] }),
 }));
 export type HostPathVolumeSource = {
   path: string;
@@ -1040,8 +1040,8 @@ export type ImageVolumeStatus = {
 };
 
 export const KeyToPath = struct('io.k8s.api.core.v1.KeyToPath', () => ({
-  key: required(1, string),
-  path: required(2, string),
+  key: required(1, configKey, { nonEmpty: true }),
+  path: required(2, string, { nonEmpty: true }),
   mode: optional(3, int32, { pointer: true }),
 }));
 export type KeyToPath = {
@@ -1368,7 +1368,7 @@ export const NodeSpec = struct('io.k8s.api.core.v1.NodeSpec', () => ({
   configSource: optional(6, NodeConfigSource),
   externalID: optional(2, string),
   podCIDR: optional(1, string),
-  podCIDRs: optional(7, list(string), { listType: 'set', patchStrategy: 'merge' }),
+  podCIDRs: optional(7, list(cidr), { listType: 'set', patchStrategy: 'merge' }),
   providerID: optional(3, string),
   taints: optional(5, list(Taint), { listType: 'atomic' }),
   unschedulable: optional(4, boolean),
@@ -1765,7 +1765,7 @@ export type PodCondition = {
 };
 
 export const PodDNSConfig = struct('io.k8s.api.core.v1.PodDNSConfig', () => ({
-  nameservers: optional(1, list(string), { listType: 'atomic' }),
+  nameservers: optional(1, list(ip), { listType: 'atomic' }),
   options: optional(3, list(PodDNSConfigOption), { listType: 'atomic' }),
   searches: optional(2, list(string), { listType: 'atomic' }),
 }));
@@ -1808,7 +1808,7 @@ export type PodOS = {
 };
 
 export const PodReadinessGate = struct('io.k8s.api.core.v1.PodReadinessGate', () => ({
-  conditionType: required(1, string),
+  conditionType: required(1, labelKey),
 }));
 export type PodReadinessGate = {
   conditionType: string;
@@ -1850,16 +1850,16 @@ export type PodSchedulingGroup = {
 
 export const PodSecurityContext = struct('io.k8s.api.core.v1.PodSecurityContext', () => ({
   appArmorProfile: optional(11, AppArmorProfile),
-  fsGroup: optional(5, int64, { pointer: true }),
-  fsGroupChangePolicy: optional(9, oneOf('Always', 'OnRootMismatch'), { pointer: true }),
-  runAsGroup: optional(6, int64, { pointer: true }),
+  fsGroup: optional(5, linuxId, { pointer: true }),
+  fsGroupChangePolicy: optional(9, oneOf('Always', 'OnRootMismatch'), { pointer: true, supported: ['Always', 'OnRootMismatch'] }),
+  runAsGroup: optional(6, linuxId, { pointer: true }),
   runAsNonRoot: optional(3, boolean, { pointer: true }),
-  runAsUser: optional(2, int64, { pointer: true }),
+  runAsUser: optional(2, linuxId, { pointer: true }),
   seLinuxChangePolicy: optional(13, string, { pointer: true }),
   seLinuxOptions: optional(1, SELinuxOptions),
   seccompProfile: optional(10, SeccompProfile),
-  supplementalGroups: optional(4, list(int64), { listType: 'atomic' }),
-  supplementalGroupsPolicy: optional(12, oneOf('Merge', 'Strict'), { pointer: true }),
+  supplementalGroups: optional(4, list(linuxId), { listType: 'atomic' }),
+  supplementalGroupsPolicy: optional(12, oneOf('Merge', 'Strict'), { pointer: true, supported: ['Merge', 'Strict'] }),
   sysctls: optional(7, list(Sysctl), { listType: 'atomic' }),
   windowsOptions: optional(8, WindowsSecurityContextOptions),
 }));
@@ -1880,12 +1880,12 @@ export type PodSecurityContext = {
 };
 
 export const PodSpec = struct('io.k8s.api.core.v1.PodSpec', () => ({
-  containers: required(2, list(Container), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
-  activeDeadlineSeconds: optional(5, int64, { pointer: true }),
+  containers: required(2, list(Container), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge', nonEmpty: true }),
+  activeDeadlineSeconds: optional(5, int64, { pointer: true, minimum: 1, maximum: 2147483647 }),
   affinity: optional(18, Affinity),
   automountServiceAccountToken: optional(21, boolean, { pointer: true }),
   dnsConfig: optional(26, PodDNSConfig),
-  dnsPolicy: optional(6, oneOf('ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None')),
+  dnsPolicy: optional(6, oneOf('ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'), { nonEmpty: true, supported: ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'] }),
   enableServiceLinks: optional(30, boolean, { pointer: true }),
   ephemeralContainers: optional(34, list(EphemeralContainer), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   hostAliases: optional(23, list(HostAlias), { listType: 'map', listMapKeys: ['ip'], patchMergeKey: 'ip', patchStrategy: 'merge' }),
@@ -1893,31 +1893,31 @@ export const PodSpec = struct('io.k8s.api.core.v1.PodSpec', () => ({
   hostNetwork: optional(11, boolean),
   hostPID: optional(12, boolean),
   hostUsers: optional(37, boolean, { pointer: true }),
-  hostname: optional(16, string),
+  hostname: optional(16, shortName),
   hostnameOverride: optional(41, string, { pointer: true }),
   imagePullSecrets: optional(15, list(LocalObjectReference), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   initContainers: optional(20, list(Container), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
-  nodeName: optional(10, string),
+  nodeName: optional(10, longName),
   nodeSelector: optional(7, mapOf(string), { mapType: 'atomic' }),
   os: optional(36, PodOS),
   overhead: optional(32, mapOf(quantity)),
-  preemptionPolicy: optional(31, oneOf('Never', 'PreemptLowerPriority'), { pointer: true }),
+  preemptionPolicy: optional(31, oneOf('Never', 'PreemptLowerPriority'), { pointer: true, supported: ['Never', 'PreemptLowerPriority'] }),
   priority: optional(25, int32, { pointer: true }),
-  priorityClassName: optional(24, string),
+  priorityClassName: optional(24, longName),
   readinessGates: optional(28, list(PodReadinessGate), { listType: 'atomic' }),
   resourceClaims: optional(39, list(PodResourceClaim), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge,retainKeys' }),
   resources: optional(40, ResourceRequirements),
-  restartPolicy: optional(3, oneOf('Always', 'Never', 'OnFailure')),
-  runtimeClassName: optional(29, string, { pointer: true }),
-  schedulerName: optional(19, string),
+  restartPolicy: optional(3, oneOf('Always', 'Never', 'OnFailure'), { nonEmpty: true, supported: ['Always', 'OnFailure', 'Never'] }),
+  runtimeClassName: optional(29, longName, { pointer: true }),
+  schedulerName: optional(19, labelKey),
   schedulingGates: optional(38, list(PodSchedulingGate), { listType: 'map', listMapKeys: ['name'], patchMergeKey: 'name', patchStrategy: 'merge' }),
   schedulingGroup: optional(43, PodSchedulingGroup),
   securityContext: optional(14, PodSecurityContext),
   serviceAccount: optional(9, string),
-  serviceAccountName: optional(8, string),
+  serviceAccountName: optional(8, longName),
   setHostnameAsFQDN: optional(35, boolean, { pointer: true }),
   shareProcessNamespace: optional(27, boolean, { pointer: true }),
-  subdomain: optional(17, string),
+  subdomain: optional(17, shortName),
   terminationGracePeriodSeconds: optional(4, int64, { pointer: true }),
   tolerations: optional(22, list(Toleration), { listType: 'atomic' }),
   topologySpreadConstraints: optional(33, list(TopologySpreadConstraint), { listType: 'map', listMapKeys: ['topologyKey', 'whenUnsatisfiable'], patchMergeKey: 'topologyKey', patchStrategy: 'merge' }),
@@ -2070,15 +2070,15 @@ export type PreferredSchedulingTerm = {
 
 export const Probe = struct('io.k8s.api.core.v1.Probe', () => ({
   exec: optional([1, 1], ExecAction),
-  failureThreshold: optional(6, int32),
+  failureThreshold: optional(6, int32, { minimum: 0 }),
   grpc: optional([1, 4], GRPCAction),
   httpGet: optional([1, 2], HTTPGetAction),
-  initialDelaySeconds: optional(2, int32),
-  periodSeconds: optional(4, int32),
-  successThreshold: optional(5, int32),
+  initialDelaySeconds: optional(2, int32, { minimum: 0 }),
+  periodSeconds: optional(4, int32, { minimum: 0 }),
+  successThreshold: optional(5, int32, { minimum: 0 }),
   tcpSocket: optional([1, 3], TCPSocketAction),
-  terminationGracePeriodSeconds: optional(7, int64, { pointer: true }),
-  timeoutSeconds: optional(3, int32),
+  terminationGracePeriodSeconds: optional(7, int64, { pointer: true, minimum: 0, exclusiveMinimum: true }),
+  timeoutSeconds: optional(3, int32, { minimum: 0 }),
 }));
 export type Probe = {
   exec?: ExecAction;
@@ -2404,7 +2404,7 @@ export const Secret = struct('io.k8s.api.core.v1.Secret', () => ({
   kind: optional(undefined, string),
   metadata: optional(1, ObjectMeta, { always: true }),
   stringData: optional(4, mapOf(string)),
-  type: optional(3, string),
+  type: optional(3, string, { immutable: true }),
 }));
 export type Secret = {
   apiVersion?: string;
@@ -2426,7 +2426,7 @@ export type SecretEnvSource = {
 };
 
 export const SecretKeySelector = struct('io.k8s.api.core.v1.SecretKeySelector', () => ({
-  key: required(2, string),
+  key: required(2, configKey, { nonEmpty: true }),
   name: optional([1, 1], string),
   optional: optional(3, boolean, { pointer: true }),
 }), { mapType: 'atomic' });
@@ -2474,11 +2474,11 @@ export const SecurityContext = struct('io.k8s.api.core.v1.SecurityContext', () =
   appArmorProfile: optional(12, AppArmorProfile),
   capabilities: optional(1, Capabilities),
   privileged: optional(2, boolean, { pointer: true }),
-  procMount: optional(9, oneOf('Default', 'Unmasked'), { pointer: true }),
+  procMount: optional(9, oneOf('Default', 'Unmasked'), { pointer: true, supported: ['Default', 'Unmasked'] }),
   readOnlyRootFilesystem: optional(6, boolean, { pointer: true }),
-  runAsGroup: optional(8, int64, { pointer: true }),
+  runAsGroup: optional(8, linuxId, { pointer: true }),
   runAsNonRoot: optional(5, boolean, { pointer: true }),
-  runAsUser: optional(4, int64, { pointer: true }),
+  runAsUser: optional(4, linuxId, { pointer: true }),
   seLinuxOptions: optional(3, SELinuxOptions),
   seccompProfile: optional(11, SeccompProfile),
   windowsOptions: optional(10, WindowsSecurityContextOptions),
@@ -2531,7 +2531,7 @@ export type ServiceAccount = {
 };
 
 export const ServiceAccountTokenProjection = struct('io.k8s.api.core.v1.ServiceAccountTokenProjection', () => ({
-  path: required(3, string),
+  path: required(3, string, { nonEmpty: true }),
   audience: optional(1, string),
   expirationSeconds: optional(2, int64, { pointer: true }),
 }));
@@ -2542,11 +2542,11 @@ export type ServiceAccountTokenProjection = {
 };
 
 export const ServicePort = struct('io.k8s.api.core.v1.ServicePort', () => ({
-  port: required(3, int32),
-  appProtocol: optional(6, string, { pointer: true }),
-  name: optional(1, string),
+  port: required(3, port),
+  appProtocol: optional(6, labelKey, { pointer: true }),
+  name: optional(1, shortName),
   nodePort: optional(5, int32),
-  protocol: optional(2, oneOf('SCTP', 'TCP', 'UDP')),
+  protocol: optional(2, oneOf('SCTP', 'TCP', 'UDP'), { nonEmpty: true, supported: ['SCTP', 'TCP', 'UDP'] }),
   targetPort: optional(4, intOrString, { always: true }),
 }));
 export type ServicePort = {
@@ -2564,21 +2564,21 @@ export const ServiceSpec = struct('io.k8s.api.core.v1.ServiceSpec', () => ({
   clusterIPs: optional(18, list(string), { listType: 'atomic' }),
   externalIPs: optional(5, list(string), { listType: 'atomic' }),
   externalName: optional(10, string),
-  externalTrafficPolicy: optional(11, oneOf('Cluster', 'Local')),
+  externalTrafficPolicy: optional(11, oneOf('Cluster', 'Local'), { supported: ['Cluster', 'Local'] }),
   healthCheckNodePort: optional(12, int32),
-  internalTrafficPolicy: optional(22, oneOf('Cluster', 'Local'), { pointer: true }),
-  ipFamilies: optional(19, list(oneOf('', 'IPv4', 'IPv6')), { listType: 'atomic' }),
-  ipFamilyPolicy: optional(17, oneOf('PreferDualStack', 'RequireDualStack', 'SingleStack'), { pointer: true }),
+  internalTrafficPolicy: optional(22, oneOf('Cluster', 'Local'), { pointer: true, supported: ['Cluster', 'Local'] }),
+  ipFamilies: optional(19, list(oneOf('', 'IPv4', 'IPv6')), { listType: 'atomic', supported: ['IPv4', 'IPv6'] }),
+  ipFamilyPolicy: optional(17, oneOf('PreferDualStack', 'RequireDualStack', 'SingleStack'), { pointer: true, supported: ['PreferDualStack', 'RequireDualStack', 'SingleStack'] }),
   loadBalancerClass: optional(21, string, { pointer: true }),
   loadBalancerIP: optional(8, string),
   loadBalancerSourceRanges: optional(9, list(string), { listType: 'atomic' }),
   ports: optional(1, list(ServicePort), { listType: 'map', listMapKeys: ['port', 'protocol'], patchMergeKey: 'port', patchStrategy: 'merge' }),
   publishNotReadyAddresses: optional(13, boolean),
   selector: optional(2, mapOf(string), { mapType: 'atomic' }),
-  sessionAffinity: optional(7, oneOf('ClientIP', 'None')),
+  sessionAffinity: optional(7, oneOf('ClientIP', 'None'), { nonEmpty: true, supported: ['ClientIP', 'None'] }),
   sessionAffinityConfig: optional(14, SessionAffinityConfig),
-  trafficDistribution: optional(23, string, { pointer: true }),
-  type: optional(4, oneOf('ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort')),
+  trafficDistribution: optional(23, string, { pointer: true, supported: ['PreferClose', 'PreferSameNode', 'PreferSameZone'] }),
+  type: optional(4, oneOf('ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'), { nonEmpty: true, supported: ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'] }),
 }));
 export type ServiceSpec = {
   allocateLoadBalancerNodePorts?: boolean;
@@ -2675,10 +2675,10 @@ export type TCPSocketAction = {
 };
 
 export const Taint = struct('io.k8s.api.core.v1.Taint', () => ({
-  effect: required(3, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule')),
-  key: required(1, string),
+  effect: required(3, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule'), { nonEmpty: true, supported: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] }),
+  key: required(1, labelKey),
   timeAdded: optional(4, time),
-  value: optional(2, string),
+  value: optional(2, labelValue),
 }));
 export type Taint = {
   effect: 'NoExecute' | 'NoSchedule' | 'PreferNoSchedule';
@@ -2688,9 +2688,9 @@ export type Taint = {
 };
 
 export const Toleration = struct('io.k8s.api.core.v1.Toleration', () => ({
-  effect: optional(4, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule')),
-  key: optional(1, string),
-  operator: optional(2, oneOf('Equal', 'Exists', 'Gt', 'Lt')),
+  effect: optional(4, oneOf('NoExecute', 'NoSchedule', 'PreferNoSchedule'), { supported: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] }),
+  key: optional(1, labelKey),
+  operator: optional(2, oneOf('Equal', 'Exists', 'Gt', 'Lt'), { supported: ['Equal', 'Exists', 'Gt', 'Lt'] }),
   tolerationSeconds: optional(5, int64, { pointer: true }),
   value: optional(3, string),
 }));
@@ -2721,12 +2721,12 @@ export type TopologySelectorTerm = {
 export const TopologySpreadConstraint = struct('io.k8s.api.core.v1.TopologySpreadConstraint', () => ({
   maxSkew: required(1, int32),
   topologyKey: required(2, string),
-  whenUnsatisfiable: required(3, oneOf('DoNotSchedule', 'ScheduleAnyway')),
+  whenUnsatisfiable: required(3, oneOf('DoNotSchedule', 'ScheduleAnyway'), { supported: ['DoNotSchedule', 'ScheduleAnyway'] }),
   labelSelector: optional(4, LabelSelector),
   matchLabelKeys: optional(8, list(string), { listType: 'atomic' }),
   minDomains: optional(5, int32, { pointer: true }),
-  nodeAffinityPolicy: optional(6, oneOf('Honor', 'Ignore'), { pointer: true }),
-  nodeTaintsPolicy: optional(7, oneOf('Honor', 'Ignore'), { pointer: true }),
+  nodeAffinityPolicy: optional(6, oneOf('Honor', 'Ignore'), { pointer: true, supported: ['Honor', 'Ignore'] }),
+  nodeTaintsPolicy: optional(7, oneOf('Honor', 'Ignore'), { pointer: true, supported: ['Honor', 'Ignore'] }),
 }));
 export type TopologySpreadConstraint = {
   maxSkew: number;
@@ -2764,7 +2764,7 @@ export type TypedObjectReference = {
 };
 
 export const Volume = struct('io.k8s.api.core.v1.Volume', () => ({
-  name: required(1, string),
+  name: required(1, shortName, { nonEmpty: true }),
   awsElasticBlockStore: optional([2, 4], AWSElasticBlockStoreVolumeSource),
   azureDisk: optional([2, 22], AzureDiskVolumeSource),
   azureFile: optional([2, 18], AzureFileVolumeSource),
@@ -2831,8 +2831,8 @@ export type Volume = {
 };
 
 export const VolumeDevice = struct('io.k8s.api.core.v1.VolumeDevice', () => ({
-  devicePath: required(2, string),
-  name: required(1, string),
+  devicePath: required(2, string, { nonEmpty: true }),
+  name: required(1, string, { nonEmpty: true }),
 }));
 export type VolumeDevice = {
   devicePath: string;
@@ -2840,11 +2840,11 @@ export type VolumeDevice = {
 };
 
 export const VolumeMount = struct('io.k8s.api.core.v1.VolumeMount', () => ({
-  mountPath: required(3, string),
-  name: required(1, string),
-  mountPropagation: optional(5, oneOf('Bidirectional', 'HostToContainer', 'None'), { pointer: true }),
+  mountPath: required(3, string, { nonEmpty: true }),
+  name: required(1, string, { nonEmpty: true }),
+  mountPropagation: optional(5, oneOf('Bidirectional', 'HostToContainer', 'None'), { pointer: true, supported: ['Bidirectional', 'HostToContainer', 'None'] }),
   readOnly: optional(2, boolean),
-  recursiveReadOnly: optional(7, string, { pointer: true }),
+  recursiveReadOnly: optional(7, string, { pointer: true, supported: ['Disabled', 'Enabled', 'IfPossible'] }),
   subPath: optional(4, string),
   subPathExpr: optional(6, string),
 }));

@@ -1,15 +1,15 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { boolean, int32, list, mapOf, oneOf, optional, required, string, struct } from '../../machinery/schema.ts';
+import { boolean, list, longName, mapOf, oneOf, optional, port, required, shortName, string, struct } from '../../machinery/schema.ts';
 import { ObjectMeta } from '../meta/v1.gen.ts';
 import { ObjectReference } from '../core/v1.gen.ts';
 
 export const Endpoint = struct('io.k8s.api.discovery.v1.Endpoint', () => ({
-  addresses: required(1, list(string), { listType: 'set' }),
+  addresses: required(1, list(string), { listType: 'set', maxItems: 100 }),
   conditions: optional(2, EndpointConditions, { always: true }),
   deprecatedTopology: optional(5, mapOf(string)),
   hints: optional(8, EndpointHints),
-  hostname: optional(3, string, { pointer: true }),
-  nodeName: optional(6, string, { pointer: true }),
+  hostname: optional(3, shortName, { pointer: true }),
+  nodeName: optional(6, longName, { pointer: true }),
   targetRef: optional(4, ObjectReference),
   zone: optional(7, string, { pointer: true }),
 }));
@@ -47,8 +47,8 @@ export type EndpointHints = {
 export const EndpointPort = struct('io.k8s.api.discovery.v1.EndpointPort', () => ({
   appProtocol: optional(4, string, { pointer: true }),
   name: optional(1, string, { pointer: true }),
-  port: optional(3, int32, { pointer: true }),
-  protocol: optional(2, oneOf('SCTP', 'TCP', 'UDP'), { pointer: true }),
+  port: optional(3, port, { pointer: true }),
+  protocol: optional(2, oneOf('SCTP', 'TCP', 'UDP'), { pointer: true, supported: ['SCTP', 'TCP', 'UDP'] }),
 }), { mapType: 'atomic' });
 export type EndpointPort = {
   appProtocol?: string;
@@ -58,12 +58,12 @@ export type EndpointPort = {
 };
 
 export const EndpointSlice = struct('io.k8s.api.discovery.v1.EndpointSlice', () => ({
-  addressType: required(4, oneOf('FQDN', 'IPv4', 'IPv6')),
+  addressType: required(4, oneOf('FQDN', 'IPv4', 'IPv6'), { nonEmpty: true, supported: ['FQDN', 'IPv4', 'IPv6'], immutable: true }),
   apiVersion: optional(undefined, string),
-  endpoints: optional(2, list(Endpoint), { always: true, listType: 'atomic' }),
+  endpoints: optional(2, list(Endpoint), { always: true, listType: 'atomic', maxItems: 1000 }),
   kind: optional(undefined, string),
   metadata: optional(1, ObjectMeta, { always: true }),
-  ports: optional(3, list(EndpointPort), { always: true, listType: 'atomic' }),
+  ports: optional(3, list(EndpointPort), { always: true, listType: 'atomic', maxItems: 20000 }),
 }));
 export type EndpointSlice = {
   addressType: 'FQDN' | 'IPv4' | 'IPv6';

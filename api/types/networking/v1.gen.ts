@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { int32, intOrString, list, oneOf, optional, required, string, struct } from '../../machinery/schema.ts';
+import { int32, intOrString, list, longName, oneOf, optional, pathSegmentName, required, string, struct } from '../../machinery/schema.ts';
 import { Condition, LabelSelector, ObjectMeta } from '../meta/v1.gen.ts';
 import { TypedLocalObjectReference } from '../core/v1.gen.ts';
 
@@ -88,11 +88,11 @@ export type IngressClass = {
 };
 
 export const IngressClassParametersReference = struct('io.k8s.api.networking.v1.IngressClassParametersReference', () => ({
-  kind: required(2, string),
-  name: required(3, string),
-  apiGroup: optional(1, string, { pointer: true }),
+  kind: required(2, pathSegmentName, { nonEmpty: true }),
+  name: required(3, pathSegmentName, { nonEmpty: true }),
+  apiGroup: optional(1, longName, { pointer: true }),
   namespace: optional(5, string, { pointer: true }),
-  scope: optional(4, string, { pointer: true }),
+  scope: optional(4, string, { pointer: true, supported: ['Cluster', 'Namespace'] }),
 }));
 export type IngressClassParametersReference = {
   kind: string;
@@ -103,7 +103,7 @@ export type IngressClassParametersReference = {
 };
 
 export const IngressClassSpec = struct('io.k8s.api.networking.v1.IngressClassSpec', () => ({
-  controller: optional(1, string),
+  controller: optional(1, string, { nonEmpty: true, maxBytes: 250, immutable: true }),
   parameters: optional(2, IngressClassParametersReference),
 }));
 export type IngressClassSpec = {

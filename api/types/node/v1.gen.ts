@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { list, mapOf, optional, quantity, required, string, struct } from '../../machinery/schema.ts';
+import { list, mapOf, optional, quantity, required, shortName, string, struct } from '../../machinery/schema.ts';
 import { ObjectMeta } from '../meta/v1.gen.ts';
 import { Toleration } from '../core/v1.gen.ts';
 
@@ -11,7 +11,7 @@ export type Overhead = {
 };
 
 export const RuntimeClass = struct('io.k8s.api.node.v1.RuntimeClass', () => ({
-  handler: required(2, string),
+  handler: required(2, shortName, { nonEmpty: true, immutable: true }),
   apiVersion: optional(undefined, string),
   kind: optional(undefined, string),
   metadata: optional(1, ObjectMeta, { always: true }),

@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { list, optional, required, string, struct } from '../../machinery/schema.ts';
+import { list, optional, pathSegmentName, required, string, struct } from '../../machinery/schema.ts';
 import { LabelSelector, ObjectMeta } from '../meta/v1.gen.ts';
 
 export const AggregationRule = struct('io.k8s.api.rbac.v1.AggregationRule', () => ({
@@ -84,8 +84,8 @@ export type RoleBinding = {
 
 export const RoleRef = struct('io.k8s.api.rbac.v1.RoleRef', () => ({
   kind: required(2, string),
-  name: required(3, string),
-  apiGroup: optional(1, string, { always: true }),
+  name: required(3, pathSegmentName, { nonEmpty: true }),
+  apiGroup: optional(1, string, { always: true, supported: ['rbac.authorization.k8s.io'] }),
 }), { mapType: 'atomic' });
 export type RoleRef = {
   kind: string;
@@ -94,8 +94,8 @@ export type RoleRef = {
 };
 
 export const Subject = struct('io.k8s.api.rbac.v1.Subject', () => ({
-  kind: required(1, string),
-  name: required(3, string),
+  kind: required(1, string, { supported: ['ServiceAccount', 'User', 'Group'] }),
+  name: required(3, string, { nonEmpty: true }),
   apiGroup: optional(2, string),
   namespace: optional(4, string),
 }), { mapType: 'atomic' });

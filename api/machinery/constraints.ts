@@ -1,0 +1,265 @@
+/**
+ * Validation by the schema: what must be true of one field, whatever the rest of the object says. Rules that take more than
+ * that are the kinds' own. The errors are those of upstream's declarative validation (KEP-5073), which says the same in the
+ * tags of its types (`+k8s:minimum`, `+k8s:maxItems`, `+k8s:immutable`).
+ *
+ * A check is compiled once per schema, and leads only to fields that have constraints.
+ */
+import { deepEqual } from './deep-equal.ts';
+import { type FieldError, invalid, notSupported, required, tooLong, tooMany } from './field-error.ts';
+import { MAX_ERRORS } from './limits.ts';
+import {
+  validateCIDR,
+  validateConfigKey,
+  validateEnvName,
+  validateIP,
+  validateLabelName,
+  validateLabelValue,
+  validatePathSegmentName,
+  validatePortName,
+  validateQualifiedName,
+  validateSubdomainName,
+} from './names.ts';
+import { own } from './own.ts';
+import type { Field, Shape, TextFormat } from './schema.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, Field>>;
+
+/** Into a field, an item of a list, or a map. */
+type Step = string | number | { readonly key: string };
+
+/** What is wrong, and where the walk is. */
+interface State {
+  /** The first `depth` steps count: to shorten a list costs more than to leave the rest in it. */
+  readonly path: Step[];
+  depth: number;
+  readonly errors: FieldError[];
+  /**
+   * Whether fields are visited in the schema's order: what is wrong is told in the same order however the client wrote it. To
+   * look for every field that could be there takes twice as long as to visit those that are: that is done first, and enough
+   * where nothing is wrong.
+   */
+  readonly inOrder: boolean;
+}
+
+/** Checks a value that is there. */
+type Check = (value: unknown, state: State) => void;
+type TextCheck = (text: string) => readonly string[];
+
+const FORMATS: ReadonlyMap<string, TextCheck> = new Map<TextFormat, TextCheck>([
+  ['k8s-short-name', (text) => validateLabelName(text)],
+  ['k8s-long-name', (text) => validateSubdomainName(text)],
+  ['k8s-path-segment-name', (text) => validatePathSegmentName(text)],
+  ['k8s-label-key', validateQualifiedName],
+  ['k8s-label-value', validateLabelValue],
+  ['config-key', validateConfigKey],
+  ['env-name', validateEnvName],
+  ['port-name', validatePortName],
+  ['ip', (text) => validateIP(text)],
+  ['cidr', (text) => validateCIDR(text)],
+]);
+
+function written({ path, depth }: State, ...more: readonly Step[]): string {
+  let text = '';
+  for (const step of [...path.slice(0, depth), ...more]) {
+    if (typeof step === 'number') text += `[${step}]`;
+    else if (typeof step === 'string') text += text ? `.${step}` : step;
+    else text += `[${step.key}]`;
+  }
+  return text;
+}
+
+const isStruct = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined || value === null || value === '' || value === 0 || (Array.isArray(value) && value.length === 0);
+
+function rangeRule({ minimum, exclusiveMinimum, maximum }: Shape): string {
+  if (minimum === undefined) return `must be less than or equal to ${maximum}`;
+  if (maximum !== undefined) return `must be between ${minimum} and ${maximum}, inclusive`;
+  return exclusiveMinimum ? `must be greater than ${minimum}` : `must be greater than or equal to ${minimum}`;
+}
+
+function rangeCheck(shape: Shape): Check | undefined {
+  const { minimum = -Infinity, exclusiveMinimum = false, maximum = Infinity } = shape;
+  if (shape.minimum === undefined && shape.maximum === undefined) return undefined;
+  const rule = rangeRule(shape);
+  return (value, state) => {
+    if (typeof value !== 'number') return;
+    if (value > maximum || value < minimum || (exclusiveMinimum && value === minimum)) {
+      state.errors.push(invalid(written(state), value, rule));
+    }
+  };
+}
+
+function textCheck({ format, maxBytes, supported }: Shape): Check | undefined {
+  const validate = format === undefined ? undefined : FORMATS.get(format);
+  if (!validate && !supported && maxBytes === undefined) return undefined;
+  return (value, state) => {
+    if (typeof value !== 'string') return;
+    const { errors } = state;
+    if (supported && !supported.includes(value)) errors.push(notSupported(written(state), value, supported));
+    if (maxBytes !== undefined && Buffer.byteLength(value) > maxBytes) errors.push(tooLong(written(state), maxBytes));
+    if (!validate) return;
+    for (const problem of validate(value)) errors.push(invalid(written(state), value, problem));
+  };
+}
+
+/** Compiles the checks of one schema; each struct once, however often it is used. */
+class Compiler {
+  /** By their fields: what a field adds to its type makes another shape of it. */
+  readonly #structs = new Map<Fields, Check | undefined>();
+
+  compile(shape: Shape): Check | undefined {
+    if (shape.properties) return this.#struct(shape.properties);
+    if (shape.items) return this.#list(shape, shape.items);
+    if (shape.additionalProperties) return this.#map(shape.additionalProperties);
+    return rangeCheck(shape) ?? textCheck(shape);
+  }
+
+  #list({ maxItems = Infinity, supported }: Shape, items: Shape): Check | undefined {
+    const check = supported ? textCheck({ ...items, supported }) : this.compile(items);
+    if (!check && maxItems === Infinity) return undefined;
+    return (value, state) => {
+      if (!Array.isArray(value)) return;
+      const { path, errors } = state;
+      // What is too long is not looked at.
+      if (value.length > maxItems) errors.push(tooMany(written(state), value.length, maxItems));
+      else if (check) {
+        const depth = state.depth++;
+        for (let index = 0; index < value.length && errors.length < MAX_ERRORS; index++) {
+          path[depth] = index;
+          check(value[index], state);
+        }
+        state.depth = depth;
+      }
+    };
+  }
+
+  #map(values: Shape): Check | undefined {
+    const check = this.compile(values);
+    if (!check) return undefined;
+    return (value, state) => {
+      if (!isStruct(value)) return;
+      const { path, errors } = state;
+      const depth = state.depth++;
+      for (const key in value) {
+        if (errors.length >= MAX_ERRORS) break;
+        path[depth] = { key };
+        check(own(value, key), state);
+      }
+      state.depth = depth;
+    };
+  }
+
+  #struct(fields: Fields): Check | undefined {
+    if (this.#structs.has(fields)) return this.#structs.get(fields);
+    // Within itself, a struct is checked by what it will have been compiled to.
+    this.#structs.set(fields, (value, state) => compiled?.(value, state));
+    const compiled = this.fields(fields);
+    this.#structs.set(fields, compiled);
+    return compiled;
+  }
+
+  /** Of a struct, those fields whose names are wanted. */
+  fields(fields: Fields, isWanted: (name: string) => boolean = () => true): Check | undefined {
+    const checks = new Map<string, { readonly name: string; readonly nonEmpty: boolean; readonly check?: Check }>();
+    for (const [name, field] of Object.entries(fields)) {
+      if (!isWanted(name)) continue;
+      const { nonEmpty = false } = field;
+      const check = this.compile(field);
+      if (check || nonEmpty) checks.set(name, { name, nonEmpty, check });
+    }
+    if (checks.size === 0) return undefined;
+    const inOrder = [...checks.values()];
+    const needed = inOrder.filter(({ nonEmpty }) => nonEmpty).length;
+    return (value, state) => {
+      if (!isStruct(value)) return;
+      const depth = state.depth++;
+      if (state.inOrder) {
+        for (const { name, nonEmpty, check } of inOrder) {
+          const entry = own(value, name);
+          state.path[depth] = name;
+          if (nonEmpty && isEmpty(entry)) state.errors.push(required(written(state)));
+          else if (entry !== undefined && entry !== null) check?.(entry, state);
+        }
+      } else {
+        let found = 0;
+        for (const name in value) {
+          const field = checks.get(name);
+          if (field === undefined) continue;
+          const entry = value[name];
+          if (field.nonEmpty ? isEmpty(entry) : entry === undefined || entry === null) continue;
+          if (field.nonEmpty) found++;
+          if (field.check === undefined) continue;
+          state.path[depth] = name;
+          field.check(entry, state);
+        }
+        if (found < needed) state.errors.push(required(written(state)));
+      }
+      state.depth = depth;
+    };
+  }
+}
+
+/**
+ * What a schema says of the fields of an object whose names are wanted; undefined when it says nothing. The object is one that
+ * the schema's decoder has made.
+ */
+export function constraintsOf(
+  schema: Shape,
+  isWanted: (field: string) => boolean,
+): ((object: object) => FieldError[]) | undefined {
+  const check = new Compiler().fields(schema.properties ?? {}, isWanted);
+  return (
+    check &&
+    ((object) => {
+      const quick: State = { path: [], depth: 0, errors: [], inOrder: false };
+      check(object, quick);
+      if (quick.errors.length === 0) return quick.errors;
+      const careful: State = { path: [], depth: 0, errors: [], inOrder: true };
+      check(object, careful);
+      return careful.errors;
+    })
+  );
+}
+
+type UpdateCheck = (value: Json, old: Json, path: string, errors: FieldError[]) => void;
+
+/** Structs within structs; what lists hold has no counterpart in the old list. */
+function updateCheck(fields: Fields, outer: readonly Fields[]): UpdateCheck | undefined {
+  const immutable: string[] = [];
+  const inner: [string, UpdateCheck][] = [];
+  for (const [name, field] of Object.entries(fields)) {
+    if (field.immutable) immutable.push(name);
+    if (!field.properties || outer.includes(field.properties)) continue;
+    const check = updateCheck(field.properties, [...outer, fields]);
+    if (check) inner.push([name, check]);
+  }
+  if (immutable.length === 0 && inner.length === 0) return undefined;
+  return (value, old, path, errors) => {
+    for (const name of immutable) {
+      const [now, before] = [own(value, name), own(old, name)];
+      if (!deepEqual(now ?? '', before ?? '')) errors.push(invalid(path + name, now, 'field is immutable'));
+    }
+    for (const [name, check] of inner) {
+      const [now, before] = [own(value, name), own(old, name)];
+      if (isStruct(now) && isStruct(before)) check(now, before, `${path}${name}.`, errors);
+    }
+  };
+}
+
+/** Which fields of an object an update may not change; undefined when its schema has none of these. */
+export function immutabilityOf(schema: Shape): ((object: object, old: object) => FieldError[]) | undefined {
+  const check = updateCheck(schema.properties ?? {}, []);
+  return (
+    check &&
+    ((object, old) => {
+      const errors: FieldError[] = [];
+      check(object as Json, old as Json, '', errors);
+      return errors;
+    })
+  );
+}
