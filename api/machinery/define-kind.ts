@@ -1,8 +1,16 @@
 import { constraintsOf, immutabilityOf } from './constraints.ts';
 import { decoderOf } from './decode.ts';
 import { addErrors, type FieldError } from './field-error.ts';
-import { isStoredSubresource, type Kind, type KindDefinition, type KubeObject, type Subresource } from './kind.ts';
+import {
+  isStoredSubresource,
+  type Kind,
+  type KindDefinition,
+  type KubeObject,
+  type StoredAs,
+  type Subresource,
+} from './kind.ts';
 import { validateSubdomainName } from './names.ts';
+import { own } from './own.ts';
 import type { Shape } from './schema.ts';
 
 const nothing = (): void => {};
@@ -48,9 +56,20 @@ const checkedStatus = <T extends KubeObject>(schema: Shape, subresource: Subreso
       }
     : subresource;
 
+/** Reads fields as the stored version does, which is what is indexed. */
+const readersOf = <T extends KubeObject>(storedAs: StoredAs<T>): Kind<T>['selectableFields'] =>
+  Object.fromEntries(
+    Object.entries(storedAs.fields).map(([field, stored]) => {
+      const read = own(storedAs.kind.selectableFields, stored);
+      if (!read)
+        throw new Error(`${apiVersionOf(storedAs.kind)} ${storedAs.kind.kind} has no selectable field ${stored}`);
+      return [field, (object: T) => read(storedAs.toStored(object))];
+    }),
+  );
+
 /** Completes a kind's definition with what most kinds have in common, and its rules with those of its schema. */
 export function defineKind<T extends KubeObject>(definition: KindDefinition<T>): Kind<T> {
-  const { schema, subresources = [], validateUpdate } = definition;
+  const { schema, subresources = [], validateUpdate, storedAs } = definition;
   const hasStatus = subresources.some(({ name }) => name === STATUS);
   const immutability = lazy(() => immutabilityOf(schema));
   return {
@@ -61,7 +80,7 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     persisted: true,
     subresources: [],
     columns: [],
-    selectableFields: {},
+    selectableFields: storedAs ? readersOf(storedAs) : {},
     hasGeneration: false,
     validateName: validateSubdomainName,
     createOnUpdate: false,

@@ -133,7 +133,23 @@ export const isConnectSubresource = <T>(subresource: Subresource<T>): subresourc
   'readOptions' in subresource;
 
 /**
- * One kind. The hooks are pure functions over decoded objects (of the schema's static type); they run in this order:
+ * Objects of a kind with several versions, be they of one group or of two, are stored in one of them, under one key, and served
+ * in all: what is written in one is read in the others. Nothing may get lost on the way: what one version has no field for, the
+ * conversion keeps in annotations.
+ */
+export interface StoredAs<T> {
+  /** The version that is stored. */
+  readonly kind: Kind;
+  /** Complete, as decoding makes it; it may share parts with what it is made of, which stays as it is. */
+  toStored(object: T): KubeObject;
+  /** Decoding completes it. */
+  fromStored(stored: KubeObject): KubeObject;
+  /** What the fields that selectors may name are called in the stored version. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/**
+ * One kind, in one version. The hooks are pure functions over decoded objects (of the schema's static type); they run in this order:
  *   create: decode -> applyDefaults -> admission -> prepareForCreate -> validate
  *   update: decode (or patch) -> applyDefaults -> admission -> prepareForUpdate -> validate -> validateUpdate
  *   subresource: decode (or patch) -> applyDefaults -> merge -> admission -> prepare -> validate, of its `update`
@@ -171,8 +187,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly unconditionalUpdate: boolean;
   /** Whether a delete answers with the object instead of a Status. */
   readonly returnDeletedObject: boolean;
-  /** Where the objects are stored, when another kind shares the storage (events.k8s.io with core events). */
-  readonly storedAs?: string;
+  /** Of a kind that is served in several versions, those that are not stored: how they become the one that is. */
+  readonly storedAs?: StoredAs<T>;
   applyDefaults(object: T): void;
   prepareForCreate(object: T, context: HookContext): void;
   prepareForUpdate(object: T, old: T, context: HookContext): void;

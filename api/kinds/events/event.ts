@@ -1,11 +1,12 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { eventColumns } from '../core/event-columns.ts';
-import { validateEvent } from '../core/event.ts';
-import { type Event as CoreEvent } from '../../types/core/v1.gen.ts';
+import { events as coreEvents, validateEvent } from '../core/event.ts';
+import { storedAs } from '../../machinery/stored-as.ts';
+import type { Event as CoreEvent } from '../../types/core/v1.gen.ts';
 import { Event } from '../../types/events/v1.gen.ts';
 
-/** The same event as the core group has it, which is how events are stored. */
-export function asCoreEvent(event: Event): CoreEvent {
+/** The same event as the core group has it, which is how events are stored. The fields are upstream's `events/v1` conversion. */
+export function toCoreEvent(event: Event): CoreEvent {
   return {
     apiVersion: 'v1',
     kind: 'Event',
@@ -27,6 +28,31 @@ export function asCoreEvent(event: Event): CoreEvent {
   };
 }
 
+export function fromCoreEvent(event: CoreEvent): Event {
+  const { count = 0, lastObservedTime = null } = event.series ?? {};
+  return {
+    apiVersion: 'events.k8s.io/v1',
+    kind: 'Event',
+    metadata: event.metadata,
+    eventTime: event.eventTime ?? null,
+    series: event.series && { count, lastObservedTime },
+    reportingController: event.reportingComponent,
+    reportingInstance: event.reportingInstance,
+    action: event.action,
+    reason: event.reason,
+    regarding: event.involvedObject,
+    related: event.related,
+    note: event.message,
+    type: event.type,
+    deprecatedSource: event.source,
+    deprecatedFirstTimestamp: event.firstTimestamp,
+    deprecatedLastTimestamp: event.lastTimestamp,
+    deprecatedCount: event.count,
+  };
+}
+
+const REFERENCE_FIELDS = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'];
+
 export const events = defineKind<Event>({
   group: 'events.k8s.io',
   version: 'v1',
@@ -36,19 +62,16 @@ export const events = defineKind<Event>({
   namespaced: true,
   schema: Event,
   createOnUpdate: true,
-  storedAs: 'events',
-  columns: eventColumns<Event>(asCoreEvent),
-  selectableFields: {
-    'regarding.kind': ({ regarding }) => regarding?.kind ?? '',
-    'regarding.namespace': ({ regarding }) => regarding?.namespace ?? '',
-    'regarding.name': ({ regarding }) => regarding?.name ?? '',
-    'regarding.uid': ({ regarding }) => regarding?.uid ?? '',
-    'regarding.apiVersion': ({ regarding }) => regarding?.apiVersion ?? '',
-    'regarding.resourceVersion': ({ regarding }) => regarding?.resourceVersion ?? '',
-    'regarding.fieldPath': ({ regarding }) => regarding?.fieldPath ?? '',
-    reason: ({ reason }) => reason ?? '',
-    reportingController: ({ reportingController }) => reportingController ?? '',
-    type: ({ type }) => type ?? '',
-  },
-  validate: (event) => validateEvent(asCoreEvent(event)),
+  storedAs: storedAs(coreEvents, {
+    toStored: toCoreEvent,
+    fromStored: fromCoreEvent,
+    fields: {
+      ...Object.fromEntries(REFERENCE_FIELDS.map((field) => [`regarding.${field}`, `involvedObject.${field}`])),
+      reason: 'reason',
+      reportingController: 'reportingComponent',
+      type: 'type',
+    },
+  }),
+  columns: eventColumns<Event>(toCoreEvent),
+  validate: (event) => validateEvent(toCoreEvent(event)),
 });

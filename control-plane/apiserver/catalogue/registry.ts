@@ -19,7 +19,6 @@ import {
   type StoreEvent,
   type WatchBatch,
 } from '../../store/store.ts';
-import { eventConversion } from './event-conversion.ts';
 import { ServedKinds } from './served-kinds.ts';
 import { ServedResource } from './served-resource.ts';
 import { ResourceCache } from '../storage/cache/resource-cache.ts';
@@ -64,7 +63,7 @@ export class Registry {
   #waiters: Waiter[] = [];
   #ticker: NodeJS.Timeout | undefined;
 
-  /** @param kinds those that share the storage of another kind come after it. */
+  /** @param kinds those that are stored as another kind come after it. */
   constructor(store: Store, kinds: readonly Kind[], logger: Logger) {
     this.store = store;
     this.#outage = new Outage({ logger });
@@ -77,11 +76,7 @@ export class Registry {
 
   #resourceOf(kind: Kind): ServedResource {
     if (!kind.storedAs) return new ServedResource(kind, new ResourceCache(kind), prefixOf(kind));
-    for (const { kind: home, cache } of this.kinds.resources) {
-      if (groupResource(home) === kind.storedAs)
-        return new ServedResource(kind, cache, prefixOf(home), eventConversion);
-    }
-    throw new Error(`${groupResource(kind)} is stored as ${kind.storedAs}, which is not a kind of this registry`);
+    return new ServedResource(kind, this.of(kind.storedAs.kind).cache, prefixOf(kind.storedAs.kind));
   }
 
   /** The revision up to which the caches have followed the store. */
@@ -133,9 +128,8 @@ export class Registry {
 
   /** Throws for kinds that share a cache: the others would be left without. */
   #requireOwnStorage(kind: Kind): void {
-    const home = kind.storedAs ?? groupResource(kind);
     for (const { kind: other } of this.kinds.resources) {
-      if (other !== kind && (other.storedAs ?? groupResource(other)) === home)
+      if (other !== kind && storedKind(other) === storedKind(kind))
         throw new Error(`${groupResource(kind)} shares its storage with ${groupResource(other)}`);
     }
   }
@@ -292,6 +286,8 @@ export class Registry {
     this.#ticker = undefined;
   }
 }
+
+const storedKind = (kind: Kind): Kind => kind.storedAs?.kind ?? kind;
 
 /** What the keys of a kind's objects begin with. */
 const prefixOf = ({ group, plural }: Kind): string => `${ROOT}${group || 'core'}/${plural}/`;

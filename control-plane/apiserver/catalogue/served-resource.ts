@@ -1,18 +1,11 @@
 /** A kind as it is served: its cache, and how its objects are read from and written to the form in which they are stored. */
 import { decodeObject } from '../../../api/machinery/decode.ts';
-import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import type { Kind, KubeObject, StoredAs } from '../../../api/machinery/kind.ts';
+import { own } from '../../../api/machinery/own.ts';
 import type { Stored } from './object-meta.ts';
 import { ObjectBytes } from '../storage/cache/object-bytes.ts';
 import type { ResourceCache } from '../storage/cache/resource-cache.ts';
 import { entryKey, WrittenObject } from '../storage/cache/entry.ts';
-
-/** Between the served form of a kind and that of the kind that shares its storage. */
-export interface Conversion {
-  toStored(object: KubeObject): KubeObject;
-  fromStored(object: KubeObject): KubeObject;
-  /** What a field that selectors may name is called in the stored form. */
-  storedField(field: string): string;
-}
 
 export interface EncodedObject {
   readonly bytes: Buffer;
@@ -23,16 +16,16 @@ export class ServedResource {
   readonly kind: Kind;
   readonly cache: ResourceCache;
   readonly #storagePrefix: string;
-  readonly #conversion: Conversion | undefined;
+  readonly #conversion: StoredAs<KubeObject> | undefined;
   readonly #bytes: ObjectBytes;
   readonly #closing = new AbortController();
 
-  constructor(kind: Kind, cache: ResourceCache, storagePrefix: string, conversion?: Conversion) {
+  constructor(kind: Kind, cache: ResourceCache, storagePrefix: string) {
     this.kind = kind;
     this.cache = cache;
     this.#storagePrefix = storagePrefix;
-    this.#conversion = conversion;
-    this.#bytes = conversion ? new ObjectBytes(kind) : cache.bytes;
+    this.#conversion = kind.storedAs;
+    this.#bytes = kind.storedAs ? new ObjectBytes(kind) : cache.bytes;
   }
 
   /** Aborted when this is served no longer, or in another form. The cache follows the store no longer then. */
@@ -86,9 +79,8 @@ export class ServedResource {
 
   /** Where the cache's index has a field of this kind that selectors may name; -1: nowhere. */
   fieldIndex(field: string): number {
-    if (!this.#conversion) return this.cache.fieldNames.indexOf(field);
-    if (!Object.hasOwn(this.kind.selectableFields, field)) return -1;
-    return this.cache.fieldNames.indexOf(this.#conversion.storedField(field));
+    const stored = this.#conversion ? own(this.#conversion.fields, field) : field;
+    return stored === undefined ? -1 : this.cache.fieldNames.indexOf(stored);
   }
 
   hasSubresource(name: string): boolean {

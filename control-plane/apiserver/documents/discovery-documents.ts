@@ -66,11 +66,10 @@ export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
   };
 }
 
-/** Tells clients when objects are stored in another form than before; upstream's `discovery.StorageVersionHash`. */
-function storageVersionHash({ group, version, kind, storedAs }: Kind): string {
-  // What shares the storage of a kind of the core group is stored as that.
-  const stored = storedAs ? `/v1/${kind}` : `${group}/${version}/${kind}`;
-  return createHash('sha256').update(stored).digest().subarray(0, 8).toString('base64');
+/** Tells clients when objects are stored in another version than before; upstream's `discovery.StorageVersionHash`. */
+function storageVersionHash(served: Kind): string {
+  const { group, version, kind } = served.storedAs?.kind ?? served;
+  return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64');
 }
 
 /** `apidiscovery.k8s.io/v2` and, in the same shape, `v2beta1`. */

@@ -1,0 +1,79 @@
+/** Kinds in several versions: what one version says, the other says as well. */
+import t from 'tap';
+import { events as coreEvents } from '../../../api/kinds/core/event.ts';
+import { events, fromCoreEvent, toCoreEvent } from '../../../api/kinds/events/event.ts';
+import { decodeObject } from '../../../api/machinery/decode.ts';
+import { own } from '../../../api/machinery/own.ts';
+import { kinds } from '../../../api/registry.ts';
+
+const TIME = '2026-01-02T03:04:05Z';
+const MICRO = '2026-01-02T03:04:05.000006Z';
+const POD = {
+  kind: 'Pod',
+  namespace: 'n',
+  name: 'p',
+  uid: 'u',
+  apiVersion: 'v1',
+  resourceVersion: '7',
+  fieldPath: 'f',
+};
+
+/** The field of core/v1, the field of events.k8s.io/v1, and a value of it. */
+const ROWS: readonly (readonly [core: string, grouped: string, value: unknown])[] = [
+  ['metadata', 'metadata', { name: 'e', namespace: 'n', labels: { a: 'b' } }],
+  ['involvedObject', 'regarding', POD],
+  ['reason', 'reason', 'R'],
+  ['message', 'note', 'm'],
+  ['source', 'deprecatedSource', { component: 'c', host: 'h' }],
+  ['firstTimestamp', 'deprecatedFirstTimestamp', TIME],
+  ['lastTimestamp', 'deprecatedLastTimestamp', TIME],
+  ['count', 'deprecatedCount', 3],
+  ['type', 'type', 'Warning'],
+  ['eventTime', 'eventTime', MICRO],
+  ['series', 'series', { count: 2, lastObservedTime: MICRO }],
+  ['action', 'action', 'A'],
+  ['related', 'related', { kind: 'Node', name: 'n1' }],
+  ['reportingComponent', 'reportingController', 'example.com/c'],
+  ['reportingInstance', 'reportingInstance', 'c-0'],
+];
+
+const asCore = (fields: object) => decodeObject(coreEvents, fields).object;
+const asGrouped = (fields: object) => decodeObject(events, fields).object;
+/** As they are served: complete, and without what is undefined. */
+const stored = (event: Parameters<typeof toCoreEvent>[0]) =>
+  asCore(JSON.parse(JSON.stringify(toCoreEvent(event))) as object);
+const served = (event: Parameters<typeof fromCoreEvent>[0]) =>
+  asGrouped(JSON.parse(JSON.stringify(fromCoreEvent(event))) as object);
+
+t.test('every field of an event has its counterpart in the other version, both ways', async (t) => {
+  for (const [core, grouped, value] of ROWS) {
+    const [one, other] = [asCore({ [core]: value }), asGrouped({ [grouped]: value })];
+    t.strictSame(served(one), other, `${core} -> ${grouped}`);
+    t.strictSame(stored(other), one, `${grouped} -> ${core}`);
+  }
+  const names = (column: 0 | 1) => ['apiVersion', 'kind', ...ROWS.map((row) => row[column])].sort();
+  t.strictSame(names(0), Object.keys(coreEvents.schema.properties ?? {}).sort());
+  t.strictSame(names(1), Object.keys(events.schema.properties ?? {}).sort());
+});
+
+t.test('an event comes back from the other version as it was', async (t) => {
+  const whole = asCore(Object.fromEntries(ROWS.map(([core, , value]) => [core, value])));
+  for (const event of [whole, asCore({})]) t.strictSame(stored(served(event)), event);
+  const grouped = asGrouped(Object.fromEntries(ROWS.map(([, name, value]) => [name, value])));
+  for (const event of [grouped, asGrouped({})]) t.strictSame(served(stored(event)), event);
+  // A series of the core group may lack what the other version requires.
+  t.strictSame(served(asCore({ series: {} })).series, { count: 0, lastObservedTime: null });
+});
+
+t.test('a version that is not stored names a version that is, and selects by its fields', async (t) => {
+  for (const kind of kinds) {
+    if (!kind.storedAs) continue;
+    t.ok(kinds.includes(kind.storedAs.kind));
+    t.equal(kind.storedAs.kind.storedAs, undefined);
+    t.strictSame(Object.keys(kind.selectableFields), Object.keys(kind.storedAs.fields));
+  }
+  const event = asGrouped({ regarding: POD, reportingController: 'c' });
+  t.equal(own(events.selectableFields, 'regarding.name')?.(event), 'p');
+  t.equal(own(events.selectableFields, 'reportingController')?.(event), 'c');
+  t.equal(own(events.selectableFields, 'involvedObject.name'), undefined);
+});
