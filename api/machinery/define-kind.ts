@@ -92,6 +92,7 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     warnings: noErrors,
     decode: decoderOf(definition.schema),
     ...definition,
+    deletion: { graceSeconds: () => 0, isHeld: () => false, markDeleted: nothing, ...definition.deletion },
     ...(hasStatus && { subresources: subresources.map((subresource) => checkedStatus(schema, subresource)) }),
     validate: withConstraints<T>(schema, (field) => !hasStatus || field !== STATUS, definition.validate),
     validateUpdate: (object, old) => {

@@ -5,7 +5,7 @@
  */
 import type { Shape } from './schema.ts';
 import type { FieldError } from './field-error.ts';
-import type { ObjectMeta } from '../types/meta/v1.gen.ts';
+import type { DeleteOptions, ObjectMeta } from '../types/meta/v1.gen.ts';
 
 /** Any API object: what every kind has in common. */
 export interface KubeObject {
@@ -49,6 +49,19 @@ export interface HookContext {
   };
   /** Milliseconds since the epoch. */
   readonly now: number;
+}
+
+/** What a delete means beyond finalizers and propagation, which are the same for every kind: upstream's graceful deletion. */
+export interface DeletionRules<T> {
+  /**
+   * Seconds that the object gets to end in; 0: none, it goes at once. Asked again when what is being deleted is deleted once more:
+   * the period that runs can be made shorter.
+   */
+  graceSeconds(object: T, options: DeleteOptions): number;
+  /** Whether something besides its finalizers keeps the deleted object. */
+  isHeld(object: T): boolean;
+  /** Changes the object that has just been marked with its deletionTimestamp. */
+  markDeleted(object: T): void;
 }
 
 export type SubresourceVerb = 'create' | 'get' | 'patch' | 'update' | 'delete';
@@ -187,6 +200,7 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly unconditionalUpdate: boolean;
   /** Whether a delete answers with the object instead of a Status. */
   readonly returnDeletedObject: boolean;
+  readonly deletion: DeletionRules<T>;
   /** Of a kind that is served in several versions, those that are not stored: how they become the one that is. */
   readonly storedAs?: StoredAs<T>;
   applyDefaults(object: T): void;
@@ -221,5 +235,5 @@ type Defaulted =
   | 'warnings'
   | 'singular';
 
-export type KindDefinition<T extends KubeObject> = Omit<Kind<T>, Defaulted | 'decode'> &
-  Partial<Pick<Kind<T>, Defaulted>>;
+export type KindDefinition<T extends KubeObject> = Omit<Kind<T>, Defaulted | 'decode' | 'deletion'> &
+  Partial<Pick<Kind<T>, Defaulted>> & { readonly deletion?: Partial<DeletionRules<T>> };

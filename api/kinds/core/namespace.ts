@@ -58,6 +58,14 @@ export const namespaces = defineKind<Namespace>({
     },
     statusSubresource({ validate: validateStatusUpdate }),
   ],
+  deletion: {
+    // Those of its spec, which the namespace controller takes away.
+    isHeld: ({ spec }) => (spec?.finalizers?.length ?? 0) > 0,
+    markDeleted: (namespace) => {
+      namespace.status = { ...namespace.status, phase: 'Terminating' };
+      delete namespace.metadata?.deletionGracePeriodSeconds;
+    },
+  },
   validateName: validateLabelName,
   columns: [nameColumn(), text('Status', ({ status }) => status?.phase ?? ''), ageColumn()],
   selectableFields: { 'status.phase': ({ status }) => status?.phase ?? '' },

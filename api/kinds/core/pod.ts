@@ -6,6 +6,7 @@ import { podColumns } from './pod-columns.ts';
 import { applyPodDefaults } from './pod-defaults.ts';
 import { podAttach, podExec, podPortForward } from './pod-stream-options.ts';
 import {
+  podGraceSeconds,
   prepareEphemeralContainersUpdate,
   preparePodForCreate,
   preparePodForStatusUpdate,
@@ -52,6 +53,7 @@ export const pods = defineKind<Pod>({
     statusSubresource({ prepare: preparePodForStatusUpdate, validate: validatePodStatusUpdate }),
   ],
   hasGeneration: true,
+  deletion: { graceSeconds: podGraceSeconds },
   columns: podColumns,
   selectableFields: {
     'spec.nodeName': ({ spec }) => spec?.nodeName ?? '',

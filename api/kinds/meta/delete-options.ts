@@ -1,11 +1,11 @@
 import { defineKind } from '../../machinery/define-kind.ts';
-import { notSupported, invalid } from '../../machinery/field-error.ts';
-import type { FieldError } from '../../machinery/field-error.ts';
+import { type FieldError, invalid, notSupported } from '../../machinery/field-error.ts';
 import { DeleteOptions } from '../../types/meta/v1.gen.ts';
 
-const PROPAGATION_POLICIES = ['Background', 'Foreground', 'Orphan'];
+/** In the order in which upstream's error names them. */
+const PROPAGATION_POLICIES = ['Foreground', 'Background', 'Orphan'];
 
-export function validateDeleteOptions(options: DeleteOptions): FieldError[] {
+function validateDeleteOptions(options: DeleteOptions): FieldError[] {
   const errors: FieldError[] = [];
   const { orphanDependents, propagationPolicy, dryRun } = options;
   if (orphanDependents !== undefined && propagationPolicy !== undefined) {
@@ -16,7 +16,7 @@ export function validateDeleteOptions(options: DeleteOptions): FieldError[] {
   if (propagationPolicy !== undefined && !PROPAGATION_POLICIES.includes(propagationPolicy)) {
     errors.push(notSupported('propagationPolicy', propagationPolicy, [...PROPAGATION_POLICIES, 'nil']));
   }
-  for (const value of dryRun ?? []) if (value !== 'All') errors.push(notSupported('dryRun', dryRun, ['All']));
+  if (dryRun?.some((value) => value !== 'All')) errors.push(notSupported('dryRun', dryRun, ['All']));
   return errors;
 }
 
