@@ -1,5 +1,6 @@
 import { actionSubresource, statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
+import type { Kind } from '../../machinery/kind.ts';
 import { evictions } from '../policy/eviction.ts';
 import { bindings } from './binding.ts';
 import { podColumns } from './pod-columns.ts';
@@ -22,7 +23,7 @@ import { podWarnings } from './pod-warnings.ts';
 import { podProxy } from './proxy-options.ts';
 import { Pod } from '../../types/core/v1.gen.ts';
 
-export const pods = defineKind<Pod>({
+export const pods: Kind<Pod> = defineKind<Pod>({
   group: '',
   version: 'v1',
   kind: 'Pod',
@@ -42,7 +43,7 @@ export const pods = defineKind<Pod>({
         // Who may add such containers may not relabel the pod, or take its finalizers away.
         merge: (wanted, old) => ({ ...wanted, metadata: { ...old.metadata } }),
         prepare: prepareEphemeralContainersUpdate,
-        validate: validateEphemeralContainersUpdate,
+        validate: (pod, old) => [...pods.validate(pod, old), ...validateEphemeralContainersUpdate(pod, old)],
       },
     },
     actionSubresource('eviction', evictions),

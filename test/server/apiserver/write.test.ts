@@ -314,6 +314,10 @@ t.test('a subresource changes what it is for, and what nobody serves is not anno
   });
   t.equal(debugged.status, 200);
   t.match(debugged.body, { metadata: { labels: { a: 'b' } }, spec: { ephemeralContainers: [{ name: 'd' }] } });
+  const malformed = await patch('/ephemeralcontainers', { spec: { ephemeralContainers: [debugging, { name: 'E_' }] } });
+  t.equal(malformed.status, 422);
+  t.match(malformed.body.message, /ephemeralContainers\[1\]\.name: Invalid value: "E_"/);
+  t.match(malformed.body.message, /ephemeralContainers\[1\]\.image: Required value/);
   t.notOk(debugged.body.metadata?.annotations);
   t.notOk(debugged.body.metadata?.finalizers);
 
