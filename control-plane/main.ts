@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import { kubernetesServiceIp } from '../api/domain/address.ts';
 import { backoffMs } from '../client/backoff.ts';
 import { loadKubeconfig } from '../client/kubeconfig.ts';
 import { startApiServer } from './apiserver/main.ts';
@@ -65,7 +66,7 @@ async function runApiServer(
       hostname: os.hostname(),
       interfaces: os.networkInterfaces(),
       clusterDomain: config.clusterDomain,
-      kubernetesServiceIp: firstAddress(config.serviceCidr),
+      kubernetesServiceIp: kubernetesServiceIp(config.serviceCidr),
       podCidr: config.clusterCidr,
       extra: [...config.tlsSan, ...(config.advertiseAddress ? [config.advertiseAddress] : [])],
     }),
@@ -172,7 +173,3 @@ const BESIDE_THE_STORE = 'kedge-server';
 const STANDING_ALONE = `${os.hostname()}_${randomUUID()}`;
 
 const pkiDirectory = ({ dataDir }: ServerConfig): string => path.join(dataDir, 'pki');
-
-/** `10.43.0.0/16` -> `10.43.0.1`: the address of the `kubernetes` Service. */
-const firstAddress = (cidr: string): string =>
-  cidr.replace(/\.(\d+)\/.*$/, (_, last: string) => `.${Number(last) + 1}`);

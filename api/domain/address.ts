@@ -170,6 +170,13 @@ export class Cidr {
     return this.network.family;
   }
 
+  /** The address that is `index` addresses after the network's own; undefined where the range has no such. */
+  at(index: bigint): IpAddress | undefined {
+    return index >= 0n && index >> this.#rest === 0n
+      ? IpAddress.of(this.family, this.network.value + index)
+      : undefined;
+  }
+
   contains(address: IpAddress): boolean {
     return address.family === this.family && address.value >> this.#rest === this.network.value >> this.#rest;
   }
@@ -177,6 +184,13 @@ export class Cidr {
   toString(): string {
     return this.text;
   }
+}
+
+/** The cluster IP of the Service `kubernetes`: the first of the range. Throws RangeError where that is no range, or of one address. */
+export function kubernetesServiceIp(serviceCidr: string): string {
+  const address = Cidr.parse(serviceCidr)?.at(1n);
+  if (!address) throw new RangeError(`${JSON.stringify(serviceCidr)} is no range of addresses for services`);
+  return address.text;
 }
 
 function readRange(text: string): (Written & { readonly length: number; readonly digits: string }) | undefined {

@@ -1,5 +1,5 @@
-import { BlockList, isIPv6 } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
+import { Cidr, IpAddress } from '../../api/domain/address.ts';
 
 export interface ServerNamesOptions {
   readonly hostname: string;
@@ -14,23 +14,17 @@ export interface ServerNamesOptions {
   readonly extra?: readonly string[];
 }
 
-const LINK_LOCAL = /^fe80:/i;
-
-function inRange(cidr: string): (address: string) => boolean {
-  const [network = '', prefix = ''] = cidr.split('/');
-  const range = new BlockList();
-  const family = isIPv6(network) ? 'ipv6' : 'ipv4';
-  range.addSubnet(network, Number(prefix), family);
-  return (address) => range.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
-}
-
 /** Every DNS name and address under which clients may reach the api-server, sorted: what its serving certificate is for. */
 export function serverNames(options: ServerNamesOptions): string[] {
-  const isPodAddress = inRange(options.podCidr);
+  const pods = Cidr.parse(options.podCidr);
+  // Nobody dials an IPv6 address that means another host on each link.
+  const isDialled = (address: IpAddress): boolean =>
+    !pods?.contains(address) && !(address.family === 'IPv6' && address.isLinkLocalUnicast);
   const hostAddresses = Object.values(options.interfaces)
     .flatMap((addresses) => addresses ?? [])
-    .map(({ address }) => address)
-    .filter((address) => !LINK_LOCAL.test(address) && !isPodAddress(address));
+    .flatMap(({ address }) => IpAddress.parse(address) ?? [])
+    .filter(isDialled)
+    .map(({ text }) => text);
   return [
     ...new Set([
       'localhost',

@@ -8,6 +8,7 @@ import { services } from '../../../api/kinds/core/service.ts';
 import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { kubernetesServiceIp } from '../../../api/domain/address.ts';
 import { validateEndpointIP } from '../../../api/machinery/names.ts';
 import { isAlreadyExists } from '../../../api/machinery/status-error.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
@@ -119,7 +120,7 @@ const kubernetesService = (serviceCIDR: string, port: number): Service => ({
   },
   spec: {
     type: 'ClusterIP',
-    clusterIP: firstAddress(serviceCIDR),
+    clusterIP: kubernetesServiceIp(serviceCIDR),
     ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: port }],
   },
 });
@@ -139,8 +140,3 @@ const kubernetesEndpointSlice = (address: string, port: number): EndpointSlice =
   endpoints: [{ addresses: [address], conditions: { ready: true } }],
   ports: [{ name: 'https', port, protocol: 'TCP' }],
 });
-
-function firstAddress(serviceCIDR: string): string {
-  const parts = (serviceCIDR.split('/')[0] ?? '').split('.').map(Number);
-  return [...parts.slice(0, 3), (parts[3] ?? 0) + 1].join('.');
-}

@@ -1,5 +1,6 @@
+import { BlockList, isIP } from 'node:net';
 import t from 'tap';
-import { Cidr, IpAddress } from '../../../api/domain/address.ts';
+import { Cidr, IpAddress, kubernetesServiceIp } from '../../../api/domain/address.ts';
 import { validateCIDR, validateEndpointIP, validateIP } from '../../../api/machinery/names.ts';
 
 t.test('every spelling of an address is read as the one address', async (t) => {
@@ -84,4 +85,67 @@ t.test('an address or a range that programs read differently is refused, unless 
   t.same(validateCIDR('10.0.0.1/8', ['10.0.0.1/8']), []);
   t.same(validateEndpointIP('0::1'), ['may not be in the loopback range (127.0.0.0/8, ::1/128)']);
   t.same(validateEndpointIP('0.0.0.0'), ['may not be unspecified (0.0.0.0)']);
+});
+
+/** The same numbers at each run (a linear congruential generator of 32 bits). */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+t.test('any address of either family is what other readers take it for', async (t) => {
+  const next = numbers(1);
+  for (let round = 0; round < 2_000; round++) {
+    const groups = Array.from({ length: 8 }, () => (next(2) ? 0 : next(65_536)));
+    if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) continue;
+    const written = groups.map((group) => group.toString(16)).join(':');
+    const address = IpAddress.parse(written)!;
+    // The URL standard writes them by the rules of RFC 5952, too.
+    t.equal(`[${address.text}]`, new URL(`http://[${written}]`).hostname);
+    t.equal(isIP(address.text), 6);
+    const again = IpAddress.parse(address.text)!;
+    t.ok(again.equals(address) && IpAddress.of('IPv6', address.value).equals(address), address.text);
+    const octets = Array.from({ length: 4 }, () => next(256)).join('.');
+    t.equal(IpAddress.of('IPv4', IpAddress.parse(octets)!.value).text, octets);
+  }
+});
+
+t.test('a range of either family contains what the runtime says that it contains', async (t) => {
+  const next = numbers(2);
+  const hex = () => Array.from({ length: 8 }, () => next(65_536).toString(16));
+  for (let round = 0; round < 1_000; round++) {
+    const length = next(129);
+    const [network, other] = [hex(), hex()];
+    // Alike at the beginning, for otherwise hardly any would be within.
+    const address = [...network.slice(0, next(9)), ...other].slice(0, 8).join(':');
+    const list = new BlockList();
+    list.addSubnet(network.join(':'), length, 'ipv6');
+    const range = Cidr.parse(`${network.join(':')}/${length}`)!;
+    t.equal(range.contains(IpAddress.parse(address)!), list.check(address, 'ipv6'), `${address} in ${range.text}`);
+
+    const octets = Array.from({ length: 4 }, () => next(256));
+    const near = [...octets.slice(0, next(5)), ...Array.from({ length: 4 }, () => next(256))].slice(0, 4).join('.');
+    const list4 = new BlockList();
+    list4.addSubnet(octets.join('.'), length % 33, 'ipv4');
+    const range4 = Cidr.parse(`${octets.join('.')}/${length % 33}`)!;
+    t.equal(range4.contains(IpAddress.parse(near)!), list4.check(near, 'ipv4'), `${near} in ${range4.text}`);
+  }
+});
+
+t.test('the addresses of a range are counted from the network, and end where it ends', async (t) => {
+  const at = (range: string, index: bigint) => Cidr.parse(range)!.at(index)?.text;
+  t.equal(at('10.43.0.0/16', 0n), '10.43.0.0');
+  t.equal(at('10.43.0.7/16', 256n), '10.43.1.0');
+  t.equal(at('10.43.0.0/16', 65_535n), '10.43.255.255');
+  t.equal(at('10.43.0.0/16', 65_536n), undefined);
+  t.equal(at('10.43.0.0/16', -1n), undefined);
+  t.equal(at('fd00:43::/112', 0xffffn), 'fd00:43::ffff');
+  t.equal(at('fd00:43::/112', 0x1_0000n), undefined);
+  t.equal(at('::/0', (1n << 128n) - 1n), 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff');
+  t.equal(kubernetesServiceIp('10.43.0.0/16'), '10.43.0.1');
+  t.equal(kubernetesServiceIp('fd00:43::/112'), 'fd00:43::1');
+  for (const text of ['10.43.0.0', '10.43.0.1/32', '']) t.throws(() => kubernetesServiceIp(text), RangeError);
 });
