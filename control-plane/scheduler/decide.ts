@@ -1,51 +1,48 @@
-/** Which node a pod goes to: a pure function of the pod and the nodes. */
-import type { NodeInfo } from './node-info.ts';
-import type { Plugin, WaitingPod } from './plugin.ts';
+/** Which node a pod goes to: a function of the pod, the nodes and the plugins, up to the point where something is reserved. */
+import { Cycle } from './framework/cycle.ts';
+import type { NodeInfo } from './framework/node-info.ts';
+import type { Plugin } from './framework/plugin.ts';
+import type { PendingPod } from './framework/pod-info.ts';
 
-export type Decision =
-  | { readonly node: string }
-  /** No node would take it. `refusedBy` names the plugins that said so. */
-  | { readonly node?: undefined; readonly message: string; readonly refusedBy: ReadonlySet<string> };
-
-/** `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable.` */
-function refusal(nodeCount: number, reasons: ReadonlyMap<string, number>): string {
-  if (nodeCount === 0) return '0/0 nodes are available: no nodes available to schedule pods';
-  const counted = [...reasons].map(([reason, count]) => `${count} ${reason}`).sort();
-  return `0/${nodeCount} nodes are available: ${counted.join(', ')}.`;
+/** No node can take the pod. */
+export interface Unschedulable {
+  readonly node?: undefined;
+  /** For the FailedScheduling event and the PodScheduled condition. */
+  readonly message: string;
+  /** The plugins that rejected it; none when there was nothing to reject. */
+  readonly rejectedBy: ReadonlySet<string>;
+  readonly nominatedNodeName?: string;
 }
 
-/** `tieBreak` picks one of several equally good nodes: a number from 0 up to, not including, the count. */
+export type Decision =
+  /** `cycle` goes on with reserve. */
+  { readonly node: string; readonly cycle: Cycle } | Unschedulable;
+
+/** `tieBreak` picks one of several nodes with the highest score: an index from 0 up to, not including, the count. */
 export function decide(
-  pod: WaitingPod,
+  pod: PendingPod,
   nodes: readonly NodeInfo[],
   plugins: readonly Plugin[],
   tieBreak: (count: number) => number,
 ): Decision {
-  const reasons = new Map<string, number>();
-  const refusedBy = new Set<string>();
-  const feasible = nodes.filter((node) => {
-    for (const plugin of plugins) {
-      const against = plugin.filter?.(pod, node);
-      if (!against) continue;
-      for (const reason of against) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-      refusedBy.add(plugin.name);
-      return false;
-    }
-    return true;
-  });
+  const cycle = new Cycle(plugins, pod, nodes);
+  const feasible = cycle.feasibleNodes();
   const [only, second] = feasible;
-  if (!only) return { message: refusal(nodes.length, reasons), refusedBy };
-  if (!second) return { node: only.facts.name };
-
-  const totals = feasible.map(() => 0);
-  for (const { score, normalize, weight = 1 } of plugins) {
-    if (!score) continue;
-    const scores = feasible.map((node) => score(pod, node, nodes));
-    (normalize ? normalize(scores) : scores).forEach(
-      (value, index) => (totals[index] = (totals[index] ?? 0) + value * weight),
-    );
+  if (!only) {
+    const { message, nominatedNodeName } = nodes.length > 0 ? cycle.postFilter() : {};
+    const { diagnosis } = cycle;
+    return { message: diagnosis.message(message), rejectedBy: diagnosis.rejectedBy, nominatedNodeName };
   }
-  const highest = Math.max(...totals);
-  const best = feasible.filter((_, index) => totals[index] === highest);
-  return { node: (best[tieBreak(best.length)] ?? only).facts.name };
+  if (!second) return { node: only.facts.name, cycle };
+
+  let highest = -1;
+  let best: NodeInfo[] = [];
+  for (const [index, score] of cycle.score(feasible).entries()) {
+    const node = feasible[index];
+    if (!node || score < highest) continue;
+    if (score > highest) best = [];
+    highest = score;
+    best.push(node);
+  }
+  return { node: (best[tieBreak(best.length)] ?? only).facts.name, cycle };
 }

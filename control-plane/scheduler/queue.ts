@@ -1,169 +1,244 @@
 /**
- * The pods that wait for a node. Active ones are tried by priority, then age; one that could not be placed waits for a change
- * in the cluster that could help it, and then out its back-off, so that a pod that never fits costs little.
+ * The scheduling queue. Active pods are tried by priority, then in the order in which they became active. A pod that was
+ * rejected is unschedulable until an event that can help it, then in back-off, then active again, so that a pod that fits
+ * nowhere costs little.
  */
-import type { ClusterChange, Plugin, WaitingPod } from './plugin.ts';
+import { deepEqual } from '../../api/machinery/deep-equal.ts';
+import type { Logger } from '../../client/logger.ts';
+import { canHelp, type ClusterEvent, type QueueingHints } from './framework/cluster-event.ts';
+import type { Plugin } from './framework/plugin.ts';
+import type { PendingPod } from './framework/pod-info.ts';
 
 /** Upstream's podInitialBackoffSeconds and podMaxBackoffSeconds. */
 const INITIAL_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 10_000;
-/** A pod that nothing woke is tried again after this long, in case an event was missed. */
-const UNSCHEDULABLE_FLUSH_MS = 5 * 60_000;
+/** Upstream's podMaxInUnschedulablePodsDuration: after this a pod is tried again, in case an event was missed. */
+const MAX_UNSCHEDULABLE_MS = 5 * 60_000;
 
 export interface QueuedPod {
-  pod: WaitingPod;
-  readonly since: number;
-  attempts: number;
-  /** When the last try ended, ms. */
-  lastTry: number;
-  refusedBy: ReadonlySet<string>;
+  pod: PendingPod;
+  readonly attempts: number;
+  /** When the last attempt ended, ms since the epoch. */
+  readonly lastAttempt: number;
+  /** The plugins that rejected it; none when it has not been tried yet. */
+  readonly rejectedBy: ReadonlySet<string>;
+  /** Rejected by pre-enqueue: it is not tried at all, and not flushed. */
+  readonly gated: boolean;
+  /** How many events there had been when the attempt began. */
+  readonly eventsBefore: number;
+}
+
+export interface SchedulingQueueOptions {
+  readonly plugins: readonly Plugin[];
+  readonly logger: Logger;
+  /** Called whenever a pod has become active. */
+  readonly wake: () => void;
+  /** ms since the epoch. */
+  readonly now?: () => number;
 }
 
 export class SchedulingQueue {
-  /** By priority, and within one in the order in which they became active. */
-  readonly #active = new Map<number, Map<string, QueuedPod>>();
-  readonly #waiting = new Map<string, QueuedPod>();
-  readonly #backingOff = new Map<string, QueuedPod>();
-  readonly #changesFor: ReadonlyMap<string, readonly ClusterChange[]>;
+  readonly #gates: readonly Plugin[];
+  readonly #hints: ReadonlyMap<string, QueueingHints>;
+  readonly #logger: Logger;
   readonly #wake: () => void;
   readonly #now: () => number;
+  /** By priority, then by uid in the order in which they became active. */
+  readonly #active = new Map<number, Map<string, QueuedPod>>();
+  readonly #backoff = new Map<string, QueuedPod>();
+  readonly #unschedulable = new Map<string, QueuedPod>();
+  #events = 0;
+  #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Infinity;
 
-  /** `wake` is called whenever a pod has become active. */
-  constructor(plugins: readonly Plugin[], wake: () => void, now: () => number = Date.now) {
-    this.#changesFor = new Map(plugins.map((plugin) => [plugin.name, plugin.retryOn ?? []]));
+  constructor({ plugins, logger, wake, now = Date.now }: SchedulingQueueOptions) {
+    this.#gates = plugins.filter((plugin) => plugin.preEnqueue !== undefined);
+    this.#hints = new Map(plugins.map(({ name, queueingHints = {} }) => [name, queueingHints]));
+    this.#logger = logger;
     this.#wake = wake;
     this.#now = now;
   }
 
-  /** A new pod, or one whose spec has changed: it is tried at once. */
-  put(pod: WaitingPod): void {
+  /** Adds a pod, or updates it. It is tried at once unless nothing has changed on which scheduling depends. */
+  add(pod: PendingPod): void {
     const known = this.#find(pod.uid);
-    if (known && sameRules(known.pod, pod)) {
+    if (known && isScheduledAlike(known.pod, pod)) {
       known.pod = pod;
       return;
     }
-    const now = this.#now();
-    this.#forget(pod.uid);
-    this.#activate(known ? { ...known, pod } : { pod, since: now, attempts: 0, lastTry: 0, refusedBy: new Set() });
-    this.#wake();
+    this.delete(pod.uid);
+    const added = { pod, attempts: 0, lastAttempt: 0, rejectedBy: new Set<string>(), gated: false, eventsBefore: 0 };
+    if (this.#activate(known ? { ...known, pod } : added)) this.#wake();
   }
 
-  remove(uid: string): void {
-    this.#forget(uid);
-  }
-
-  /** The next pod to try; it is no longer in the queue. */
-  take(): QueuedPod | undefined {
-    if (this.#active.size === 0) return undefined;
-    const highest = this.#active.get(Math.max(...this.#active.keys()));
-    const next = highest?.values().next().value;
-    if (next) this.#forget(next.pod.uid);
-    return next;
-  }
-
-  /** Puts back a pod that no node would take. */
-  refused(entry: QueuedPod, refusedBy: ReadonlySet<string>): void {
-    const waiting = { ...entry, attempts: entry.attempts + 1, lastTry: this.#now(), refusedBy };
-    this.#waiting.set(entry.pod.uid, waiting);
-    this.#arm(flushAt(waiting));
-  }
-
-  /** Puts back a pod whose binding failed: tried again after its back-off. */
-  failed(entry: QueuedPod): void {
-    const backingOff = { ...entry, attempts: entry.attempts + 1, lastTry: this.#now() };
-    this.#backingOff.set(entry.pod.uid, backingOff);
-    this.#arm(backoffEnd(backingOff));
-  }
-
-  /** Something changed: the pods that it may help are tried again, each after its back-off. */
-  changed(change: ClusterChange): void {
-    let helped = false;
-    for (const [uid, entry] of this.#waiting) {
-      if (
-        entry.refusedBy.size > 0 &&
-        ![...entry.refusedBy].some((name) => this.#changesFor.get(name)?.includes(change))
-      )
-        continue;
-      this.#waiting.delete(uid);
-      this.#backingOff.set(uid, entry);
-      helped = true;
+  delete(uid: string): void {
+    this.#backoff.delete(uid);
+    this.#unschedulable.delete(uid);
+    for (const [priority, entries] of this.#active) {
+      if (entries.delete(uid) && entries.size === 0) this.#active.delete(priority);
     }
-    if (helped) this.release();
   }
 
-  get sizes(): { active: number; backoff: number; unschedulable: number } {
+  /** Takes the next pod out of the queue. It is to be given back, with `rejected` or `failed`, unless it is bound. */
+  pop(): QueuedPod | undefined {
+    let highest = -Infinity;
+    for (const priority of this.#active.keys()) highest = Math.max(highest, priority);
+    const next = this.#active.get(highest)?.values().next().value;
+    if (!next) return undefined;
+    this.delete(next.pod.uid);
+    return { ...next, eventsBefore: this.#events };
+  }
+
+  /** Gives back a pod that plugins have rejected: it waits for an event. */
+  rejected(entry: QueuedPod, rejectedBy: ReadonlySet<string>): void {
+    const tried = { ...this.#afterAttempt(entry), rejectedBy };
+    // An event during the attempt may be the one that it would wait for.
+    if (this.#events !== entry.eventsBefore) this.#backOff(tried);
+    else this.#await(tried);
+  }
+
+  /** Gives back a pod whose attempt failed for no fault of its own: it is tried again after its back-off. */
+  failed(entry: QueuedPod): void {
+    this.#backOff(this.#afterAttempt(entry));
+  }
+
+  /** Moves the unschedulable pods that the event can help to back-off, and those whose back-off is over to active. */
+  moveAll(event: ClusterEvent): void {
+    this.#events++;
+    let moved = false;
+    for (const [uid, entry] of this.#unschedulable) {
+      if (!this.#isWorthRequeuing(entry, event)) continue;
+      this.#unschedulable.delete(uid);
+      this.#backoff.set(uid, entry);
+      moved = true;
+    }
+    if (moved) this.flush();
+  }
+
+  get sizes(): { active: number; backoff: number; unschedulable: number; gated: number } {
     const active = [...this.#active.values()].reduce((sum, entries) => sum + entries.size, 0);
-    return { active, backoff: this.#backingOff.size, unschedulable: this.#waiting.size };
+    const gated = [...this.#unschedulable.values()].filter((entry) => entry.gated).length;
+    return { active, backoff: this.#backoff.size, unschedulable: this.#unschedulable.size - gated, gated };
   }
 
+  /** Stops the timer. Pods that are given back later are not tried any more. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
   }
 
+  #isWorthRequeuing({ pod, rejectedBy }: QueuedPod, event: ClusterEvent): boolean {
+    // Its own reservation, which it has given back, is nothing new.
+    if (event.type === 'AssignedPodDelete' && event.pod.uid === pod.uid) return false;
+    if (rejectedBy.size === 0) return true;
+    for (const name of rejectedBy) {
+      const hints = this.#hints.get(name);
+      try {
+        if (hints && canHelp(hints, pod, event)) return true;
+      } catch (error) {
+        const about = { pod: `${pod.namespace}/${pod.name}`, podUID: pod.uid, plugin: name, event: event.type };
+        this.#logger.error({ ...about, err: error }, 'queueing hint failed, requeuing pod');
+        return true;
+      }
+    }
+    return false;
+  }
+
   #find(uid: string): QueuedPod | undefined {
-    for (const entries of [...this.#active.values(), this.#waiting, this.#backingOff]) {
+    const waiting = this.#backoff.get(uid) ?? this.#unschedulable.get(uid);
+    if (waiting) return waiting;
+    for (const entries of this.#active.values()) {
       const entry = entries.get(uid);
       if (entry) return entry;
     }
     return undefined;
   }
 
-  #forget(uid: string): void {
-    this.#waiting.delete(uid);
-    this.#backingOff.delete(uid);
-    for (const [priority, entries] of this.#active) {
-      if (entries.delete(uid) && entries.size === 0) this.#active.delete(priority);
-    }
+  #afterAttempt(entry: QueuedPod): QueuedPod {
+    return { ...entry, attempts: entry.attempts + 1, lastAttempt: this.#now() };
   }
 
-  #activate(entry: QueuedPod): void {
-    const { priority } = entry.pod.pending;
+  #backOff(entry: QueuedPod): void {
+    this.#backoff.set(entry.pod.uid, entry);
+    this.#arm(backoffEnd(entry));
+  }
+
+  #await(entry: QueuedPod): void {
+    this.#unschedulable.set(entry.pod.uid, entry);
+    this.#arm(unschedulableEnd(entry));
+  }
+
+  /** Returns false when pre-enqueue rejects the pod. */
+  #activate(entry: QueuedPod): boolean {
+    const { pod } = entry;
+    const gate = this.#gateOf(pod);
+    if (gate !== undefined) {
+      this.#await({ ...entry, rejectedBy: new Set([gate]), gated: true });
+      return false;
+    }
+    const { priority } = pod.pending;
     const entries = this.#active.get(priority) ?? new Map<string, QueuedPod>();
-    this.#active.set(priority, entries.set(entry.pod.uid, entry));
+    this.#active.set(priority, entries.set(pod.uid, { ...entry, gated: false }));
+    return true;
+  }
+
+  /** The plugin whose pre-enqueue rejects the pod. One that fails rejects it, too, as upstream's does. */
+  #gateOf(pod: PendingPod): string | undefined {
+    for (const plugin of this.#gates) {
+      const about = { pod: `${pod.namespace}/${pod.name}`, podUID: pod.uid, plugin: plugin.name };
+      try {
+        const rejection = plugin.preEnqueue?.(pod);
+        if (!rejection) continue;
+        this.#logger.debug({ ...about, reasons: rejection.reasons }, 'pod is gated');
+      } catch (error) {
+        this.#logger.error({ ...about, err: error }, 'pre-enqueue failed, pod is gated');
+      }
+      return plugin.name;
+    }
+    return undefined;
   }
 
   /** Activates what has waited long enough and sets the timer for the rest. Called by that timer. */
-  release(): void {
+  flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#timerAt = Infinity;
     const now = this.#now();
-    let released = false;
+    let activated = false;
     let next = Infinity;
-    for (const [entries, dueAt] of [
-      [this.#backingOff, backoffEnd],
-      [this.#waiting, flushAt],
+    for (const [entries, endOf] of [
+      [this.#backoff, backoffEnd],
+      [this.#unschedulable, unschedulableEnd],
     ] as const) {
       for (const [uid, entry] of entries) {
-        const due = dueAt(entry);
-        if (due > now) {
-          next = Math.min(next, due);
+        const end = endOf(entry);
+        if (end > now) {
+          next = Math.min(next, end);
           continue;
         }
         entries.delete(uid);
-        this.#activate(entry);
-        released = true;
+        if (this.#activate(entry)) activated = true;
       }
     }
-    if (next !== Infinity) this.#arm(next);
-    if (released) this.#wake();
+    this.#arm(next);
+    if (activated) this.#wake();
   }
 
   #arm(due: number): void {
-    if (due >= this.#timerAt) return;
+    if (this.#isClosed || due >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = due;
-    this.#timer = setTimeout(() => this.release(), Math.max(0, due - this.#now()));
+    this.#timer = setTimeout(() => this.flush(), Math.max(0, due - this.#now()));
   }
 }
 
-const backoffEnd = (entry: QueuedPod): number =>
-  entry.lastTry + Math.min(INITIAL_BACKOFF_MS * 2 ** Math.max(0, entry.attempts - 1), MAX_BACKOFF_MS);
+const backoffEnd = ({ attempts, lastAttempt }: QueuedPod): number =>
+  lastAttempt + Math.min(INITIAL_BACKOFF_MS * 2 ** Math.max(0, attempts - 1), MAX_BACKOFF_MS);
 
-const flushAt = (entry: QueuedPod): number => entry.lastTry + UNSCHEDULABLE_FLUSH_MS;
+const unschedulableEnd = ({ gated, lastAttempt }: QueuedPod): number =>
+  gated ? Infinity : lastAttempt + MAX_UNSCHEDULABLE_MS;
 
-/** Status updates of a waiting pod are not worth another try. */
-const sameRules = (a: WaitingPod, b: WaitingPod): boolean =>
-  JSON.stringify([a.pending, a.requests, a.hostPorts]) === JSON.stringify([b.pending, b.requests, b.hostPorts]);
+/** Updates of the status and of metadata are not worth another attempt. */
+const isScheduledAlike = (a: PendingPod, b: PendingPod): boolean =>
+  deepEqual([a.pending, a.requests, a.hostPorts], [b.pending, b.requests, b.hostPorts]);

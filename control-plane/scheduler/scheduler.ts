@@ -1,65 +1,78 @@
-/** The driver: follows pods and nodes, decides for one waiting pod after the other, and binds without waiting in line. */
-import { nodes as nodesResource, pods as podsResource } from '../../client/resources.gen.ts';
+/** Follows pods and nodes, schedules one pending pod after the other, and binds each without holding up the next. */
 import { isNotFound } from '../../api/machinery/status-error.ts';
+import type { Binding, Node, Pod } from '../../api/types/core/v1.gen.ts';
 import type { ApiClient } from '../../client/api-client.ts';
-import { EventRecorder } from '../../client/event-recorder.ts';
+import { ConnectionError } from '../../client/connection-error.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { logFailure } from '../../client/outage.ts';
+import { nodes as nodesResource, pods as podsResource } from '../../client/resources.gen.ts';
+import { SchedulingCache } from './cache.ts';
 import { decide } from './decide.ts';
-import { NodeInfo, nodeFacts, type NodeFacts } from './node-info.ts';
-import type { ClusterChange, Plugin, WaitingPod } from './plugin.ts';
+import { nodeUpdateEvents } from './framework/cluster-event.ts';
+import type { Cycle } from './framework/cycle.ts';
+import { Diagnosis } from './framework/diagnosis.ts';
+import { nodeFacts, type NodeFacts } from './framework/node-info.ts';
+import type { Plugin } from './framework/plugin.ts';
+import { isPending, podInfo, type PendingPod, type PodInfo } from './framework/pod-info.ts';
+import type { PluginRejection } from './framework/rejection.ts';
 import { defaultPlugins } from './plugins/index.ts';
-import { podInfo, type PodInfo } from './pod-info.ts';
+import { PodReporter, logFields } from './pod-reporter.ts';
 import { SchedulingQueue, type QueuedPod } from './queue.ts';
-import type { Binding, ObjectReference } from '../../api/types/core/v1.gen.ts';
 
 export interface SchedulerOptions {
   readonly client: ApiClient;
   readonly logger: Logger;
-  /** Pods whose spec.schedulerName is another are not ours. */
+  /** Pods whose spec.schedulerName is another are left to others. */
   readonly schedulerName?: string;
   readonly plugins?: readonly Plugin[];
 }
 
-/** Pods decided in one go before pending events are looked at again. */
+/** Pods that are scheduled before the event loop goes on to what has arrived meanwhile. */
 const BATCH = 64;
 
-const isWaiting = (pod: PodInfo): pod is WaitingPod => pod.pending !== undefined;
+/** A pod that has been given a node and is not bound yet. */
+interface Placement {
+  readonly entry: QueuedPod;
+  readonly cycle: Cycle;
+  readonly node: string;
+  /** Aborted when the pod is deleted, and when the scheduler stops. */
+  readonly abort: AbortController;
+}
 
 export class Scheduler {
   readonly #client: ApiClient;
-  readonly #events: EventRecorder;
   readonly #logger: Logger;
   readonly #schedulerName: string;
   readonly #plugins: readonly Plugin[];
+  readonly #nodes: Informer<Node, NodeFacts>;
+  readonly #pods: Informer<Pod, PodInfo>;
+  readonly #reporter: PodReporter;
   readonly #queue: SchedulingQueue;
-  readonly #nodes = new Map<string, NodeInfo>();
-  /** Pods that are bound to nodes that have not been seen yet. */
-  readonly #homeless = new Map<string, PodInfo>();
-  /** Room taken for pods whose binding is under way: uid -> node. */
-  readonly #assumed = new Map<string, string>();
-  #scheduled = false;
-  #synced = false;
+  readonly #cache = new SchedulingCache();
+  /** By the pod's uid. */
+  readonly #placements = new Map<string, Placement>();
+  #isWoken = false;
+  #isSynced = false;
 
   constructor({ client, logger, schedulerName = 'default-scheduler', plugins = defaultPlugins }: SchedulerOptions) {
     this.#client = client;
-    this.#events = new EventRecorder({ client, logger, component: schedulerName });
     this.#logger = logger;
     this.#schedulerName = schedulerName;
     this.#plugins = plugins;
-    this.#queue = new SchedulingQueue(plugins, () => this.#soon());
+    this.#nodes = new Informer({ client, logger, resource: nodesResource, select: nodeFacts });
+    this.#pods = new Informer({ client, logger, resource: podsResource, select: podInfo });
+    this.#reporter = new PodReporter({ client, logger, schedulerName });
+    this.#queue = new SchedulingQueue({ plugins, logger, wake: () => this.#wake() });
   }
 
   /** Schedules until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const options = { client: this.#client, logger: this.#logger };
-    const nodes = new Informer({ ...options, resource: nodesResource, select: nodeFacts });
-    const pods = new Informer({ ...options, resource: podsResource, select: podInfo });
+    const [nodes, pods] = [this.#nodes, this.#pods];
     nodes.addHandlers({
-      onAdd: (node) => this.#onNode(node, undefined),
-      onUpdate: (old, node) => this.#onNode(node, old),
-      onDelete: (node) => this.#onNodeGone(node),
+      onAdd: (node) => this.#onNodeAdd(node),
+      onUpdate: (old, node) => this.#onNodeUpdate(old, node),
+      onDelete: (node) => this.#cache.removeNode(node.name),
     });
     pods.addHandlers({
       onAdd: (pod) => this.#onPod(pod),
@@ -69,104 +82,132 @@ export class Scheduler {
     const running = [nodes.run(signal), pods.run(signal)];
     try {
       await Promise.all([nodes.hasSynced(), pods.hasSynced()]);
-      this.#synced = true;
-      this.#soon();
+      this.#isSynced = true;
+      this.#wake();
     } catch (error) {
-      // Stopped before the first pictures are in.
+      // Stopped before the first lists were in.
       if (!signal.aborted) throw error;
     }
     await Promise.all(running);
     this.#queue.close();
+    for (const { abort } of this.#placements.values()) abort.abort(signal.reason);
   }
 
-  #onNode(node: NodeFacts, old: NodeFacts | undefined): void {
-    const known = this.#nodes.get(node.name);
-    if (known) known.facts = node;
-    else {
-      const info = new NodeInfo(node);
-      this.#nodes.set(node.name, info);
-      for (const [uid, pod] of this.#homeless) {
-        if (pod.nodeName !== node.name) continue;
-        info.add(pod);
-        this.#homeless.delete(uid);
-      }
-    }
-    for (const change of nodeChanges(old, node)) this.#queue.changed(change);
+  #onNodeAdd(node: NodeFacts): void {
+    this.#cache.setNode(node);
+    this.#queue.moveAll({ type: 'NodeAdd', node });
   }
 
-  #onNodeGone(node: NodeFacts): void {
-    const info = this.#nodes.get(node.name);
-    this.#nodes.delete(node.name);
-    for (const pod of info?.pods() ?? []) this.#homeless.set(pod.uid, pod);
+  #onNodeUpdate(old: NodeFacts, node: NodeFacts): void {
+    this.#cache.setNode(node);
+    for (const event of nodeUpdateEvents(old, node)) this.#queue.moveAll(event);
   }
 
   #onPod(pod: PodInfo): void {
-    if (isWaiting(pod)) {
-      const ours = pod.pending.schedulerName === this.#schedulerName && !pod.pending.gated && !pod.pending.deleting;
-      if (!ours || pod.terminated) this.#queue.remove(pod.uid);
-      else if (!this.#assumed.has(pod.uid)) this.#queue.put(pod);
-      return;
+    if (pod.terminated) {
+      this.#onPodGone(pod);
+    } else if (!isPending(pod)) {
+      this.#queue.delete(pod.uid);
+      this.#cache.setPod(pod);
+    } else if (!this.#isOurs(pod)) {
+      this.#queue.delete(pod.uid);
+      this.#abandon(pod, 'is being deleted');
+    } else if (!this.#cache.isAssumed(pod.uid)) {
+      this.#queue.add(pod);
     }
-    this.#queue.remove(pod.uid);
-    this.#settle(pod.uid, pod.nodeName);
-    if (pod.terminated) this.#onPodGone(pod);
-    else this.#place(pod);
   }
 
   #onPodGone(pod: PodInfo): void {
-    this.#queue.remove(pod.uid);
-    this.#settle(pod.uid, '');
-    this.#homeless.delete(pod.uid);
-    const node = this.#nodes.get(pod.nodeName);
-    if (!node?.has(pod.uid)) return;
-    node.remove(pod.uid);
-    this.#queue.changed('pod removed');
+    this.#queue.delete(pod.uid);
+    this.#abandon(pod, 'was deleted');
+    if (this.#cache.removePod(pod)) this.#queue.moveAll({ type: 'AssignedPodDelete', pod });
   }
 
-  #place(pod: PodInfo): void {
-    const node = this.#nodes.get(pod.nodeName);
-    if (node) node.add(pod);
-    else this.#homeless.set(pod.uid, pod);
+  /** Ends what plugins still wait for before the pod is bound. */
+  #abandon({ namespace, name, uid }: PodInfo, why: string): void {
+    this.#placements.get(uid)?.abort.abort(new Error(`pod ${namespace}/${name} ${why}`));
   }
 
-  /** An assumption has come true, or not: room taken anywhere but on `nodeName` is given back. */
-  #settle(uid: string, nodeName: string): void {
-    const assumed = this.#assumed.get(uid);
-    if (assumed === undefined) return;
-    this.#assumed.delete(uid);
-    if (assumed !== nodeName) this.#nodes.get(assumed)?.remove(uid);
-  }
-
-  /** Decides on the next turn, once for all that has become active by then. */
-  #soon(): void {
-    if (this.#scheduled || !this.#synced) return;
-    this.#scheduled = true;
+  /** Schedules on the next turn of the event loop, once for all that has become active by then. */
+  #wake(): void {
+    if (this.#isWoken || !this.#isSynced) return;
+    this.#isWoken = true;
     setImmediate(() => {
-      this.#scheduled = false;
-      this.#decideBatch();
+      this.#isWoken = false;
+      this.#scheduleBatch();
     });
   }
 
-  #decideBatch(): void {
-    const nodes = [...this.#nodes.values()];
+  #scheduleBatch(): void {
     for (let count = 0; count < BATCH; count++) {
-      const entry = this.#queue.take();
+      const entry = this.#queue.pop();
       if (!entry) return;
-      const decision = decide(entry.pod, nodes, this.#plugins, (candidates) => Math.floor(Math.random() * candidates));
-      if (decision.node === undefined) {
-        this.#queue.refused(entry, decision.refusedBy);
-        this.#report(entry.pod, decision.message);
-      } else {
-        this.#assumed.set(entry.pod.uid, decision.node);
-        this.#nodes.get(decision.node)?.add({ ...entry.pod, nodeName: decision.node, pending: undefined });
-        void this.#bind(entry, decision.node);
+      try {
+        this.#scheduleOne(entry);
+      } catch (error) {
+        this.#failed(entry, error);
       }
     }
-    this.#soon();
+    this.#wake();
   }
 
-  /** Never rejects: a binding that fails is logged and tried again. */
-  async #bind(entry: QueuedPod, node: string): Promise<void> {
+  /** The scheduling cycle. Throws when a plugin does; the pod is then in no queue and nothing is reserved. */
+  #scheduleOne(entry: QueuedPod): void {
+    const { pod } = entry;
+    const pick = (candidates: number): number => Math.floor(Math.random() * candidates);
+    const decision = decide(pod, this.#cache.nodes(), this.#plugins, pick);
+    if (decision.node === undefined) {
+      const { message, rejectedBy, nominatedNodeName } = decision;
+      this.#unschedulable(entry, message, rejectedBy, nominatedNodeName);
+      return;
+    }
+    const { node, cycle } = decision;
+    const placement = { entry, cycle, node, abort: new AbortController() };
+    this.#cache.assume(pod, node);
+    const permitted = this.#reserveAndPermit(placement);
+    if (permitted && !(permitted instanceof Promise)) {
+      this.#giveBack(placement);
+      this.#rejected(placement, permitted);
+      return;
+    }
+    this.#placements.set(pod.uid, placement);
+    void this.#bindingCycle(placement, permitted);
+  }
+
+  #reserveAndPermit(placement: Placement): ReturnType<Cycle['permit']> {
+    const { cycle, node, abort } = placement;
+    try {
+      return cycle.reserve(node) ?? cycle.permit(node, abort.signal);
+    } catch (error) {
+      this.#giveBack(placement);
+      throw error;
+    }
+  }
+
+  /** Never rejects: a pod that cannot be bound goes back to the queue. */
+  async #bindingCycle(placement: Placement, permitted: Promise<PluginRejection | undefined> | undefined) {
+    const { entry, cycle, node, abort } = placement;
+    const { pod } = entry;
+    try {
+      const rejection = await permitted;
+      if (rejection) {
+        this.#undo(placement, () => this.#rejected(placement, rejection));
+        return;
+      }
+      await cycle.preBind(node, abort.signal);
+      await this.#bind(placement);
+      this.#logger.debug({ ...logFields(pod), node }, 'bound pod to node');
+      this.#reporter.bound(pod, node);
+    } catch (error) {
+      this.#undo(placement, () => {
+        if (!abort.signal.aborted && !isNotFound(error)) this.#failed(entry, error);
+      });
+    } finally {
+      this.#placements.delete(pod.uid);
+    }
+  }
+
+  async #bind({ entry, node }: Placement): Promise<void> {
     const { namespace, name, uid } = entry.pod;
     const binding: Binding = {
       apiVersion: 'v1',
@@ -174,65 +215,61 @@ export class Scheduler {
       metadata: { name, namespace, uid },
       target: { apiVersion: 'v1', kind: 'Node', name: node },
     };
+    await this.#client.createSubresource(podsResource, namespace, name, 'binding', binding);
+  }
+
+  /** Undoes a placement that other pods were scheduled around, and requeues the pod before they are told. */
+  #undo(placement: Placement, requeue: () => void): void {
+    // Not assumed any more: it was deleted, or it is bound after all.
+    if (!this.#giveBack(placement)) return;
+    requeue();
+    this.#queue.moveAll({ type: 'AssignedPodDelete', pod: placement.entry.pod });
+  }
+
+  /** Returns false when the pod was not assumed any more. */
+  #giveBack({ entry, cycle, node }: Placement): boolean {
     try {
-      await this.#client.createSubresource(podsResource, namespace, name, 'binding', binding);
-      this.#events.event(
-        podReference(entry.pod),
-        'Normal',
-        'Scheduled',
-        `Successfully assigned ${namespace}/${name} to ${node}`,
-      );
+      cycle.unreserve(node);
     } catch (error) {
-      if (!this.#assumed.has(uid)) return;
-      this.#settle(uid, '');
-      if (isNotFound(error)) return;
-      logFailure(this.#logger, error as Error, { pod: `${namespace}/${name}`, node }, 'failed to bind pod');
-      this.#queue.failed(entry);
+      this.#logger.error({ ...logFields(entry.pod), node, err: error }, 'failed to unreserve');
     }
+    return this.#cache.forget(entry.pod.uid);
   }
 
-  /** Tells on the pod why it waits: the PodScheduled condition and an event. */
-  #report(pod: WaitingPod, message: string): void {
-    this.#events.event(podReference(pod), 'Warning', 'FailedScheduling', message);
-    const condition = {
-      type: 'PodScheduled',
-      status: 'False',
-      reason: 'Unschedulable',
-      message,
-      observedGeneration: pod.generation,
-      lastProbeTime: null,
-      lastTransitionTime: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
-    };
-    this.#client
-      .patch(
-        podsResource,
-        pod.namespace,
-        pod.name,
-        { metadata: { uid: pod.uid }, status: { conditions: [condition] } },
-        { type: 'strategic', subresource: 'status' },
-      )
-      .catch((error: Error) => {
-        if (!isNotFound(error))
-          logFailure(this.#logger, error, { pod: `${pod.namespace}/${pod.name}` }, 'failed to update pod condition');
-      });
+  /** Reserve or permit has rejected the pod for the node that was chosen. */
+  #rejected({ entry, node }: Placement, rejected: PluginRejection): void {
+    const diagnosis = new Diagnosis(1);
+    diagnosis.nodeRejected(node, rejected);
+    this.#unschedulable(entry, diagnosis.message(), diagnosis.rejectedBy);
   }
-}
 
-const podReference = ({ namespace, name, uid }: PodInfo): ObjectReference => ({
-  apiVersion: 'v1',
-  kind: 'Pod',
-  namespace,
-  name,
-  uid,
-});
+  #unschedulable(entry: QueuedPod, message: string, rejectedBy: ReadonlySet<string>, nominatedNodeName?: string): void {
+    const pod = this.#latest(entry.pod);
+    if (!pod) return;
+    this.#queue.rejected({ ...entry, pod }, rejectedBy);
+    this.#logger.debug({ ...logFields(pod), reason: message, nominatedNodeName }, 'pod is unschedulable');
+    this.#reporter.failed(pod, { reason: 'Unschedulable', message, nominatedNodeName });
+  }
 
-/** What changed of a node that a pod may have waited for. */
-function nodeChanges(old: NodeFacts | undefined, node: NodeFacts): ClusterChange[] {
-  if (!old) return ['node added'];
-  const changes: ClusterChange[] = [];
-  const differ = (a: unknown, b: unknown): boolean => JSON.stringify(a) !== JSON.stringify(b);
-  if (differ(old.labels, node.labels)) changes.push('node labels');
-  if (differ(old.taints, node.taints) || old.unschedulable !== node.unschedulable) changes.push('node taints');
-  if (differ(old.allocatable, node.allocatable) || old.maxPods !== node.maxPods) changes.push('node resources');
-  return changes;
+  #failed(entry: QueuedPod, error: unknown): void {
+    const pod = this.#latest(entry.pod);
+    if (!pod) return;
+    this.#queue.failed({ ...entry, pod });
+    const err = error instanceof Error ? error : new Error(String(error));
+    logFailure(this.#logger, err, logFields(pod), 'failed to schedule pod, retrying');
+    // Nobody would hear of it while the api-server is away.
+    if (!(err instanceof ConnectionError))
+      this.#reporter.failed(pod, { reason: 'SchedulerError', message: err.message });
+  }
+
+  /** The pod as it is now; undefined when it is not to be scheduled any more. */
+  #latest({ namespace, name, uid }: PodInfo): PendingPod | undefined {
+    const pod = this.#pods.get(namespace, name);
+    return pod?.uid === uid && isPending(pod) && this.#isOurs(pod) ? pod : undefined;
+  }
+
+  /** Whether the pod is this scheduler's to schedule. */
+  #isOurs({ terminated, pending }: PendingPod): boolean {
+    return !terminated && !pending.deleting && pending.schedulerName === this.#schedulerName;
+  }
 }

@@ -1,7 +1,7 @@
-import { MAX_SCORE, type Plugin } from '../plugin.ts';
+import { MAX_SCORE, type PluginOf } from '../framework/plugin.ts';
 
 /** Prefers nodes whose cpu and memory would be used to the same share, so that neither is stranded. */
-export const balancedAllocation: Plugin = {
+export const balancedAllocation: PluginOf = {
   name: 'NodeResourcesBalancedAllocation',
   score: (pod, node) => {
     const { allocatable } = node.facts;

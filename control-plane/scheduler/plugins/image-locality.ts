@@ -1,4 +1,4 @@
-import { MAX_SCORE, type Plugin } from '../plugin.ts';
+import { MAX_SCORE, type PluginOf } from '../framework/plugin.ts';
 
 const MIB = 1024 * 1024;
 /** Below this an image is as good as pulled; above the other, per container, more makes no difference (upstream's bounds). */
@@ -13,19 +13,30 @@ export function normalizedImage(image: string): string {
   return first.includes('.') || first.includes(':') || first === 'localhost' ? tagged : `docker.io/${tagged}`;
 }
 
-/** Prefers nodes that have the pod's images, large ones before small ones, counting less what few nodes have. */
-export const imageLocality: Plugin = {
+/** Upstream spreads pods over the nodes while few have an image: its bytes count by the share of the nodes that have it. */
+interface CountedImage {
+  readonly name: string;
+  readonly nodeShare: number;
+}
+
+/** Prefers nodes that have the pod's images, large ones before small ones. */
+export const imageLocality: PluginOf<undefined, readonly CountedImage[]> = {
   name: 'ImageLocality',
-  score: (pod, node, nodes) => {
-    const { images } = pod.pending;
-    if (images.length === 0) return 0;
-    let bytes = 0;
-    for (const image of images) {
+  preScore: (pod, _feasible, nodes) => {
+    const state: CountedImage[] = [];
+    let isPresent = false;
+    for (const image of pod.pending.images) {
       const name = normalizedImage(image);
-      const size = node.facts.images.get(name);
-      if (size === undefined) continue;
-      bytes += size * (nodes.filter((other) => other.facts.images.has(name)).length / nodes.length);
+      let having = 0;
+      for (const { facts } of nodes) if (facts.images.has(name)) having++;
+      if (having > 0) isPresent = true;
+      state.push({ name, nodeShare: having / nodes.length });
     }
+    return isPresent ? { state } : 'skip';
+  },
+  score: (_pod, { facts }, images) => {
+    let bytes = 0;
+    for (const { name, nodeShare } of images) bytes += (facts.images.get(name) ?? 0) * nodeShare;
     const max = MAX_BYTES_PER_CONTAINER * images.length;
     return Math.floor((MAX_SCORE * (Math.min(Math.max(bytes, MIN_BYTES), max) - MIN_BYTES)) / (max - MIN_BYTES));
   },

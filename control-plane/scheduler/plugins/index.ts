@@ -1,4 +1,4 @@
-import type { Plugin } from '../plugin.ts';
+import type { Plugin } from '../framework/plugin.ts';
 import { balancedAllocation } from './balanced-allocation.ts';
 import { imageLocality } from './image-locality.ts';
 import { nodeAffinity } from './node-affinity.ts';
@@ -6,10 +6,12 @@ import { nodeName } from './node-name.ts';
 import { nodePorts } from './node-ports.ts';
 import { nodeResourcesFit } from './node-resources-fit.ts';
 import { nodeUnschedulable } from './node-unschedulable.ts';
+import { schedulingGates } from './scheduling-gates.ts';
 import { taintToleration } from './taint-toleration.ts';
 
 /** In the order in which they filter: cheap and decisive first. */
 export const defaultPlugins: readonly Plugin[] = [
+  schedulingGates,
   nodeUnschedulable,
   nodeName,
   taintToleration,

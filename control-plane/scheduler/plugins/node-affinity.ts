@@ -1,7 +1,16 @@
-import type { NodeFacts } from '../node-info.ts';
-import { scaleToMax, type Plugin } from '../plugin.ts';
 import { own } from '../../../api/machinery/own.ts';
-import type { NodeSelectorRequirement, NodeSelectorTerm } from '../../../api/types/core/v1.gen.ts';
+import type {
+  NodeSelectorRequirement,
+  NodeSelectorTerm,
+  PreferredSchedulingTerm,
+} from '../../../api/types/core/v1.gen.ts';
+import type { NodeFacts } from '../framework/node-info.ts';
+import { scaleToMax, type PluginOf } from '../framework/plugin.ts';
+import type { PendingPod } from '../framework/pod-info.ts';
+import { unresolvable } from '../framework/rejection.ts';
+
+const NO_MATCH = unresolvable("node(s) didn't match Pod's node affinity/selector");
+const CONFLICT = unresolvable('pod affinity terms conflict');
 
 function meets(requirement: NodeSelectorRequirement, value: string | undefined): boolean {
   const values = requirement.values ?? [];
@@ -33,21 +42,55 @@ export function matchesTerm(term: NodeSelectorTerm, node: Pick<NodeFacts, 'name'
   );
 }
 
-/** nodeSelector and node affinity. */
-export const nodeAffinity: Plugin = {
+interface Required {
+  readonly selector: readonly (readonly [key: string, value: string])[];
+  readonly terms: readonly NodeSelectorTerm[] | undefined;
+}
+
+function required({ pending: { nodeSelector, requiredNodes } }: PendingPod): Required {
+  return { selector: Object.entries(nodeSelector), terms: requiredNodes?.nodeSelectorTerms };
+}
+
+const matches = ({ selector, terms }: Required, node: NodeFacts): boolean =>
+  selector.every(([key, value]) => own(node.labels, key) === value) &&
+  (!terms || terms.some((term) => matchesTerm(term, node)));
+
+/** The only nodes that terms can match when each of them names its nodes, as those of a DaemonSet's pods do. */
+function namedNodes(terms: readonly NodeSelectorTerm[]): ReadonlySet<string> | undefined {
+  let names = new Set<string>();
+  for (const { matchFields = [] } of terms) {
+    const named = matchFields.filter(({ key, operator }) => key === 'metadata.name' && operator === 'In');
+    const [first, ...others] = named.map(({ values }) => new Set(values));
+    if (!first) return undefined;
+    names = names.union(others.reduce((both, other) => both.intersection(other), first));
+  }
+  return names;
+}
+
+/**
+ * nodeSelector and node affinity.
+ * https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#node-affinity
+ */
+export const nodeAffinity: PluginOf<Required, readonly PreferredSchedulingTerm[]> = {
   name: 'NodeAffinity',
-  retryOn: ['node added', 'node labels'],
-  filter: (pod, node) => {
-    const { nodeSelector, requiredNodes } = pod.pending;
-    const selected = Object.entries(nodeSelector).every(([key, value]) => own(node.facts.labels, key) === value);
-    const matched = !requiredNodes || requiredNodes.nodeSelectorTerms.some((term) => matchesTerm(term, node.facts));
-    return selected && matched ? undefined : ["node(s) didn't match Pod's node affinity/selector"];
+  queueingHints: {
+    NodeAdd: (pod, { node }) => matches(required(pod), node),
+    UpdateNodeLabel: (pod, { old, node }) => !matches(required(pod), old) && matches(required(pod), node),
   },
-  score: (pod, node) =>
-    pod.pending.preferredNodes.reduce(
-      (sum, { preference, weight }) => sum + (matchesTerm(preference, node.facts) ? weight : 0),
-      0,
-    ),
+  preFilter: (pod) => {
+    const state = required(pod);
+    const { selector, terms } = state;
+    if (selector.length === 0 && !terms) return 'skip';
+    const nodeNames = terms && terms.length > 0 ? namedNodes(terms) : undefined;
+    return nodeNames?.size === 0 ? { rejection: CONFLICT } : { state, nodeNames };
+  },
+  filter: (_pod, { facts }, state) => (matches(state, facts) ? undefined : NO_MATCH),
+  preScore: ({ pending: { preferredNodes } }) => (preferredNodes.length > 0 ? { state: preferredNodes } : 'skip'),
+  score: (_pod, { facts }, preferred) => {
+    let sum = 0;
+    for (const { preference, weight } of preferred) if (matchesTerm(preference, facts)) sum += weight;
+    return sum;
+  },
   normalize: (scores) => scaleToMax(scores),
   weight: 2,
 };

@@ -1,10 +1,12 @@
-import type { Plugin } from '../plugin.ts';
+import type { PluginOf } from '../framework/plugin.ts';
+import { unresolvable } from '../framework/rejection.ts';
 
-/** A pod that names its node never reaches the scheduler's queue; what is left to check is that it is not another's. */
-export const nodeName: Plugin = {
+const OTHER_NODE = unresolvable("node(s) didn't match the requested node name");
+
+/** A pod that names its node is bound already: it is filtered only where a what-if asks about it. */
+export const nodeName: PluginOf = {
   name: 'NodeName',
-  filter: (pod, node) =>
-    pod.nodeName === '' || pod.nodeName === node.facts.name
-      ? undefined
-      : ["node(s) didn't match the requested node name"],
+  queueingHints: { NodeAdd: () => true },
+  preFilter: (pod) => (pod.nodeName === '' ? 'skip' : { state: undefined }),
+  filter: (pod, { facts }) => (pod.nodeName === facts.name ? undefined : OTHER_NODE),
 };

@@ -1,14 +1,17 @@
 import { tolerates } from '../../../api/domain/taints.ts';
-import type { Plugin } from '../plugin.ts';
+import type { PluginOf } from '../framework/plugin.ts';
+import { unresolvable } from '../framework/rejection.ts';
 
 const CORDON_TAINT = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' } as const;
+const UNSCHEDULABLE = unresolvable('node(s) were unschedulable');
 
-/** `kubectl cordon`. */
-export const nodeUnschedulable: Plugin = {
+/** Nodes under `kubectl cordon` take only pods that tolerate it. */
+export const nodeUnschedulable: PluginOf = {
   name: 'NodeUnschedulable',
-  retryOn: ['node added', 'node taints'],
-  filter: (pod, node) =>
-    node.facts.unschedulable && !tolerates(pod.pending.tolerations, CORDON_TAINT)
-      ? ['node(s) were unschedulable']
-      : undefined,
+  queueingHints: {
+    NodeAdd: (_pod, { node }) => !node.unschedulable,
+    UpdateNodeTaint: (_pod, { old, node }) => old.unschedulable && !node.unschedulable,
+  },
+  filter: (pod, { facts }) =>
+    facts.unschedulable && !tolerates(pod.pending.tolerations, CORDON_TAINT) ? UNSCHEDULABLE : undefined,
 };

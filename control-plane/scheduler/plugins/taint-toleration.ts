@@ -1,21 +1,37 @@
 import { tolerates } from '../../../api/domain/taints.ts';
-import { scaleToMax, type Plugin } from '../plugin.ts';
+import type { Taint, Toleration } from '../../../api/types/core/v1.gen.ts';
+import { scaleToMax, type PluginOf } from '../framework/plugin.ts';
+import { unresolvable } from '../framework/rejection.ts';
 
-/** Taints with NoSchedule or NoExecute keep pods away that do not tolerate them; PreferNoSchedule counts in the score. */
-export const taintToleration: Plugin = {
+const UNTOLERATED = unresolvable('node(s) had untolerated taint(s)');
+
+const isTolerated = (taints: readonly Taint[], tolerations: readonly Toleration[]): boolean =>
+  taints.every(
+    (taint) => (taint.effect !== 'NoSchedule' && taint.effect !== 'NoExecute') || tolerates(tolerations, taint),
+  );
+
+/**
+ * NoSchedule and NoExecute keep pods away that do not tolerate them; PreferNoSchedule counts in the score.
+ * https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
+ */
+export const taintToleration: PluginOf<undefined, readonly Toleration[]> = {
   name: 'TaintToleration',
-  retryOn: ['node added', 'node taints'],
-  filter: (pod, node) => {
-    const unbearable = node.facts.taints.some(
-      (taint) =>
-        (taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') && !tolerates(pod.pending.tolerations, taint),
-    );
-    return unbearable ? ['node(s) had untolerated taint(s)'] : undefined;
+  queueingHints: {
+    NodeAdd: ({ pending }, { node }) => isTolerated(node.taints, pending.tolerations),
+    UpdateNodeTaint: ({ pending }, { old, node }) =>
+      !isTolerated(old.taints, pending.tolerations) && isTolerated(node.taints, pending.tolerations),
   },
-  score: (pod, node) =>
-    node.facts.taints.filter(
-      (taint) => taint.effect === 'PreferNoSchedule' && !tolerates(pod.pending.tolerations, taint),
-    ).length,
+  filter: ({ pending }, { facts }) => (isTolerated(facts.taints, pending.tolerations) ? undefined : UNTOLERATED),
+  preScore: ({ pending }) => ({
+    state: pending.tolerations.filter(({ effect }) => !effect || effect === 'PreferNoSchedule'),
+  }),
+  score: (_pod, { facts }, tolerations) => {
+    let untolerated = 0;
+    for (const taint of facts.taints) {
+      if (taint.effect === 'PreferNoSchedule' && !tolerates(tolerations, taint)) untolerated++;
+    }
+    return untolerated;
+  },
   normalize: (scores) => scaleToMax(scores, true),
   weight: 3,
 };

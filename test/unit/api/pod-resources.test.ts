@@ -7,7 +7,7 @@ import { containerLimits, containerResources, podLimits } from '../../../agent/r
 import { containerResource } from '../../../agent/volumes/written/downward-values.ts';
 import { podLimit, podRequest, qosClassOf } from '../../../api/domain/pod-resources.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
-import { podRequests } from '../../../control-plane/scheduler/resources.ts';
+import { podRequests } from '../../../control-plane/scheduler/framework/resources.ts';
 import type { Container, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
 import { CONTEXT } from './updates.ts';
 

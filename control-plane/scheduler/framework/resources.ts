@@ -1,8 +1,11 @@
-/** Amounts of resources as plain numbers. */
-import { podRequest, requestedResources } from '../../api/domain/pod-resources.ts';
-import { quantityMilliValue, quantityValue } from '../../api/machinery/quantity.ts';
-import { own } from '../../api/machinery/own.ts';
-import type { Pod } from '../../api/types/core/v1.gen.ts';
+/**
+ * Amounts of resources as plain numbers, so that filters compare numbers and parse nothing.
+ * https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
+ */
+import { podRequest, requestedResources } from '../../../api/domain/pod-resources.ts';
+import { quantityMilliValue, quantityValue } from '../../../api/machinery/quantity.ts';
+import { own } from '../../../api/machinery/own.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface Resources {
   /** Thousandths of a core. */
@@ -16,10 +19,11 @@ export interface Resources {
 }
 
 const NONE: Readonly<Record<string, number>> = {};
-/** What has a field of its own, or is counted otherwise. */
+/** Resources with a field of their own, and pods, which are counted. */
 const BUILT_IN: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage', 'pods']);
-const ZERO: Resources = { milliCpu: 0, memory: 0, ephemeralStorage: 0, extended: NONE };
+export const ZERO: Resources = { milliCpu: 0, memory: 0, ephemeralStorage: 0, extended: NONE };
 
+/** A resource list as numbers; `pods` is left out, because a pod is counted, not summed. */
 export function parseResources(quantities: Readonly<Record<string, string>> | undefined): Resources {
   if (!quantities) return ZERO;
   let [milliCpu, memory, ephemeralStorage] = [0, 0, 0];
@@ -33,7 +37,7 @@ export function parseResources(quantities: Readonly<Record<string, string>> | un
   return { milliCpu, memory, ephemeralStorage, extended };
 }
 
-/** What a pod takes of its node. */
+/** What a pod reserves of its node: the effective requests, overhead included (`api/domain/pod-resources.ts`). */
 export function podRequests(spec: NonNullable<Pod['spec']>): Resources {
   let extended = NONE;
   for (const name of requestedResources(spec)) {

@@ -1,11 +1,11 @@
-/** A node as the scheduler sees it: what it has, what is taken, and what it asks of pods. */
-import { clash, type HostPort } from '../../api/domain/host-ports.ts';
-import { quantityValue } from '../../api/machinery/quantity.ts';
+/** A node as the scheduler sees it: its resources, what of them is taken by which pods, its labels and taints. */
+import { clash, type HostPort } from '../../../api/domain/host-ports.ts';
+import { quantityValue } from '../../../api/machinery/quantity.ts';
 import type { PodInfo } from './pod-info.ts';
 import { addResources, parseResources, subtractResources, type Resources } from './resources.ts';
-import type { Node, Taint } from '../../api/types/core/v1.gen.ts';
+import type { Node, Taint } from '../../../api/types/core/v1.gen.ts';
 
-/** What the scheduler's informer keeps of a Node. */
+/** What the scheduler's informer caches of a Node. */
 export interface NodeFacts {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -17,6 +17,7 @@ export interface NodeFacts {
   readonly images: ReadonlyMap<string, number>;
 }
 
+/** Projects a Node for the scheduler's informer. */
 export function nodeFacts(node: Node): NodeFacts {
   const images = new Map<string, number>();
   for (const image of node.status?.images ?? [])
@@ -33,19 +34,20 @@ export function nodeFacts(node: Node): NodeFacts {
   };
 }
 
-/** Requests that scoring assumes of a container that names none, so that such pods spread too: upstream's defaults. */
+/** Requests that scoring assumes of a pod that has none, so that such pods are spread, too: upstream's defaults. */
 const ASSUMED_MILLI_CPU = 100;
 const ASSUMED_MEMORY_BYTES = 200 * 1024 * 1024;
 
-/** What a pod counts for in scores. */
+/** The requests of a pod as scores count them. */
 export const scoredRequests = (requests: Resources): Resources => ({
   ...requests,
   milliCpu: requests.milliCpu || ASSUMED_MILLI_CPU,
   memory: requests.memory || ASSUMED_MEMORY_BYTES,
 });
 
-/** A node with the pods that are, or are about to be, on it. */
+/** A node with its pods, both bound and assumed. */
 export class NodeInfo {
+  /** Replaced when the Node object changes. */
   facts: NodeFacts;
   readonly #pods = new Map<string, PodInfo>();
   requested: Resources = parseResources(undefined);
@@ -59,7 +61,7 @@ export class NodeInfo {
     return this.#pods.size;
   }
 
-  /** Takes room for a pod; again with the same uid replaces it. */
+  /** Adds the pod's requests to what is taken. A pod of the same uid is replaced. */
   add(pod: PodInfo): void {
     this.remove(pod.uid);
     this.#pods.set(pod.uid, pod);
@@ -67,22 +69,31 @@ export class NodeInfo {
     this.scored = addResources(this.scored, scoredRequests(pod.requests));
   }
 
-  remove(uid: string): void {
+  /** Returns false when the pod is not on the node. */
+  remove(uid: string): boolean {
     const pod = this.#pods.get(uid);
-    if (!pod) return;
+    if (!pod) return false;
     this.#pods.delete(uid);
     this.requested = subtractResources(this.requested, pod.requests);
     this.scored = subtractResources(this.scored, scoredRequests(pod.requests));
+    return true;
   }
 
-  has(uid: string): boolean {
-    return this.#pods.has(uid);
+  /** An independent copy, for asking what would be if a pod were added or removed. */
+  clone(): NodeInfo {
+    const copy = new NodeInfo(this.facts);
+    for (const [uid, pod] of this.#pods) copy.#pods.set(uid, pod);
+    // Amounts are replaced, never changed, so that the copy may share them.
+    copy.requested = this.requested;
+    copy.scored = this.scored;
+    return copy;
   }
 
   pods(): IterableIterator<PodInfo> {
     return this.#pods.values();
   }
 
+  /** Whether a pod on the node has a host port that excludes this one. */
   portTaken(wanted: HostPort): boolean {
     for (const { hostPorts } of this.#pods.values()) if (hostPorts.some((taken) => clash(taken, wanted))) return true;
     return false;

@@ -1,9 +1,9 @@
-/** What the scheduler keeps of a pod: a handful of numbers and the rules that decide where it may go. */
-import { hostPorts, type HostPort } from '../../api/domain/host-ports.ts';
+/** What the scheduler caches of a pod: a handful of numbers, and until it is bound the rules that decide where it may go. */
+import { hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
 import { podRequests, type Resources } from './resources.ts';
-import type { NodeSelector, Pod, PreferredSchedulingTerm, Toleration } from '../../api/types/core/v1.gen.ts';
+import type { NodeSelector, Pod, PreferredSchedulingTerm, Toleration } from '../../../api/types/core/v1.gen.ts';
 
-/** A pod as far as the node that runs it is concerned. */
+/** What a pod takes of the node that runs it. */
 export interface PodInfo {
   readonly namespace: string;
   readonly name: string;
@@ -13,17 +13,23 @@ export interface PodInfo {
   readonly nodeName: string;
   readonly requests: Resources;
   readonly hostPorts: readonly HostPort[];
-  /** Whether it still takes room on its node. */
+  /** Succeeded or failed: it takes nothing of its node any more. */
   readonly terminated: boolean;
-  /** There while the pod waits for a node, so that 10,000 placed pods cost little. */
-  readonly pending?: PendingPod;
+  /** Present until the pod is bound, so that 10,000 bound pods cost little memory. */
+  readonly pending?: SchedulingRules;
 }
 
-/** What decides where a pod may go. */
-export interface PendingPod {
+/** A pod without a node. */
+export type PendingPod = PodInfo & { readonly pending: SchedulingRules };
+
+export const isPending = (pod: PodInfo): pod is PendingPod => pod.pending !== undefined;
+
+/** The fields of a pod's spec that decide when and where it is scheduled. */
+export interface SchedulingRules {
   readonly schedulerName: string;
   readonly priority: number;
-  readonly gated: boolean;
+  /** The names of `spec.schedulingGates`. */
+  readonly gates: readonly string[];
   readonly deleting: boolean;
   readonly nodeSelector: Readonly<Record<string, string>>;
   readonly requiredNodes: NodeSelector | undefined;
@@ -32,7 +38,7 @@ export interface PendingPod {
   readonly images: readonly string[];
 }
 
-/** Projects a pod for the scheduler's informer. */
+/** Projects a pod for the scheduler's informer. Throws when the pod has no spec. */
 export function podInfo(pod: Pod): PodInfo {
   const { metadata, spec, status } = pod;
   if (!spec) throw new Error(`pod ${metadata?.namespace}/${metadata?.name} has no spec`);
@@ -51,7 +57,7 @@ export function podInfo(pod: Pod): PodInfo {
       : {
           schedulerName: spec.schedulerName ?? 'default-scheduler',
           priority: spec.priority ?? 0,
-          gated: (spec.schedulingGates ?? []).length > 0,
+          gates: (spec.schedulingGates ?? []).map(({ name }) => name),
           deleting: metadata?.deletionTimestamp !== undefined,
           nodeSelector: spec.nodeSelector ?? {},
           requiredNodes: affinity?.requiredDuringSchedulingIgnoredDuringExecution,

@@ -1,0 +1,16 @@
+/** Why a plugin rejects a pod, and which plugin it was. */
+
+export interface Rejection {
+  /** In upstream's words: they are counted and listed in the FailedScheduling event. */
+  readonly reasons: readonly string[];
+  /** Removing other pods would not help, so that preemption need not be tried: upstream's UnschedulableAndUnresolvable. */
+  readonly unresolvable: boolean;
+}
+
+export const unschedulable = (...reasons: string[]): Rejection => ({ reasons, unresolvable: false });
+export const unresolvable = (...reasons: string[]): Rejection => ({ reasons, unresolvable: true });
+
+export interface PluginRejection {
+  readonly plugin: string;
+  readonly rejection: Rejection;
+}
