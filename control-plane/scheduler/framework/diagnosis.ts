@@ -41,7 +41,7 @@ export class Diagnosis {
    * `postFilter` is what post-filter has to say, if anything.
    */
   message(postFilter?: string): string {
-    if (this.#nodeCount === 0) return '0/0 nodes are available: no nodes available to schedule pods';
+    if (this.#nodeCount === 0) return 'no nodes available to schedule pods';
     const said = [`0/${this.#nodeCount} nodes are available:`];
     const reasons = this.#preFilter ? this.#preFilter.reasons.join(', ') : this.#countedReasons();
     if (reasons) said.push(`${reasons}.`);

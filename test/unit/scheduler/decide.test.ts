@@ -29,10 +29,7 @@ t.test('what no node can take is refused with the count of each reason', async (
 });
 
 t.test('a cluster without nodes says so', async (t) => {
-  t.equal(
-    message(decide(pending(), [], defaultPlugins, first)),
-    '0/0 nodes are available: no nodes available to schedule pods',
-  );
+  t.equal(message(decide(pending(), [], defaultPlugins, first)), 'no nodes available to schedule pods');
 });
 
 t.test('node selectors and required affinity pick nodes by label', async (t) => {
