@@ -165,6 +165,8 @@ export class Cycle {
       const result = plugin.permit?.(this.pod, nodeName, state);
       if (!result) continue;
       if ('reasons' in result) return { plugin: plugin.name, rejection: result };
+      // Nobody waits for it when a later plugin decides at once; it may reject all the same.
+      result.decided.catch(() => undefined);
       waits.push({ ...result, plugin: plugin.name });
     }
     return waits.length > 0 ? waitOnPermit(waits, signal) : undefined;
