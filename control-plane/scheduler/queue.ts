@@ -82,6 +82,7 @@ export class SchedulingQueue {
 
   /** Takes the next pod out of the queue. It is to be given back, with `rejected` or `failed`, unless it is bound. */
   pop(): QueuedPod | undefined {
+    if (this.#isClosed) return undefined;
     let highest = -Infinity;
     for (const priority of this.#active.keys()) highest = Math.max(highest, priority);
     const next = this.#active.get(highest)?.values().next().value;
@@ -95,7 +96,7 @@ export class SchedulingQueue {
     const tried = { ...this.#afterAttempt(entry), rejectedBy };
     // An event during the attempt may be the one that it would wait for.
     if (this.#events !== entry.eventsBefore) this.#backOff(tried);
-    else this.#await(tried);
+    else this.#hold(tried);
   }
 
   /** Gives back a pod whose attempt failed for no fault of its own: it is tried again after its back-off. */
@@ -122,7 +123,7 @@ export class SchedulingQueue {
     return { active, backoff: this.#backoff.size, unschedulable: this.#unschedulable.size - gated, gated };
   }
 
-  /** Stops the timer. Pods that are given back later are not tried any more. */
+  /** From now on no pod is handed out; what is on its way may still be given back. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -164,7 +165,7 @@ export class SchedulingQueue {
     this.#arm(backoffEnd(entry));
   }
 
-  #await(entry: QueuedPod): void {
+  #hold(entry: QueuedPod): void {
     this.#unschedulable.set(entry.pod.uid, entry);
     this.#arm(unschedulableEnd(entry));
   }
@@ -174,7 +175,7 @@ export class SchedulingQueue {
     const { pod } = entry;
     const gate = this.#gateOf(pod);
     if (gate !== undefined) {
-      this.#await({ ...entry, rejectedBy: new Set([gate]), gated: true });
+      this.#hold({ ...entry, rejectedBy: new Set([gate]), gated: true });
       return false;
     }
     const { priority } = pod.pending;

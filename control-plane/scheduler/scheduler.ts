@@ -80,17 +80,22 @@ export class Scheduler {
       onDelete: (pod) => this.#onPodGone(pod),
     });
     const running = [nodes.run(signal), pods.run(signal)];
+    const scheduling = Promise.all([nodes.hasSynced(), pods.hasSynced()]).then(
+      () => {
+        this.#isSynced = true;
+        this.#wake();
+      },
+      (error: Error) => {
+        // Stopped before the first lists were in.
+        if (!signal.aborted) throw error;
+      },
+    );
     try {
-      await Promise.all([nodes.hasSynced(), pods.hasSynced()]);
-      this.#isSynced = true;
-      this.#wake();
-    } catch (error) {
-      // Stopped before the first lists were in.
-      if (!signal.aborted) throw error;
+      await Promise.all([...running, scheduling]);
+    } finally {
+      this.#queue.close();
+      for (const { abort } of this.#placements.values()) abort.abort(signal.reason);
     }
-    await Promise.all(running);
-    this.#queue.close();
-    for (const { abort } of this.#placements.values()) abort.abort(signal.reason);
   }
 
   #onNodeAdd(node: NodeFacts): void {

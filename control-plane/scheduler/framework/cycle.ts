@@ -49,7 +49,7 @@ export class Cycle {
     this.#nodes = nodes;
   }
 
-  /** Pre-filter and filter: the nodes that can take the pod. To be called once, before any other method. */
+  /** Pre-filter and filter: the nodes that can take the pod. To be called once, before the points that take a state. */
   feasibleNodes(): NodeInfo[] {
     const candidates = this.#preFilter();
     const filters = this.#participants.filter(({ plugin }) => plugin.filter !== undefined);

@@ -3,7 +3,7 @@ import { unresolvable } from '../framework/rejection.ts';
 
 const OTHER_NODE = unresolvable("node(s) didn't match the requested node name");
 
-/** A pod that names its node is bound already: it is filtered only where a what-if asks about it. */
+/** `spec.nodeName`, as upstream filters it. A pod that has one is bound already, so that it is skipped for all pods in the queue. */
 export const nodeName: PluginOf = {
   name: 'NodeName',
   queueingHints: { NodeAdd: () => true },

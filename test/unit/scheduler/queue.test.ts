@@ -151,6 +151,19 @@ t.test('a pod that pre-enqueue rejects is looked at again after an event that it
   t.match(queue.sizes, { active: 1, gated: 0 });
 });
 
+t.test('a closed queue hands out nothing, and takes back what is on its way', async (t) => {
+  const { queue, clock } = queueAt(t);
+  queue.add(pod('a'));
+  queue.add(pod('b'));
+  const entry = queue.pop();
+  if (!entry) return t.fail('nothing was queued');
+  queue.close();
+  queue.failed(entry);
+  clock.now += 60_000;
+  queue.flush();
+  t.equal(queue.pop(), undefined);
+});
+
 t.test('the back-off doubles from one second to ten', async (t) => {
   const { queue, clock } = queueAt(t);
   queue.add(pod('a'));
