@@ -42,16 +42,16 @@ export function matchesTerm(term: NodeSelectorTerm, node: Pick<NodeFacts, 'name'
   );
 }
 
-interface Required {
+interface RequiredNodes {
   readonly selector: readonly (readonly [key: string, value: string])[];
   readonly terms: readonly NodeSelectorTerm[] | undefined;
 }
 
-function required({ pending: { nodeSelector, requiredNodes } }: PendingPod): Required {
+function requiredNodesOf({ pending: { nodeSelector, requiredNodes } }: PendingPod): RequiredNodes {
   return { selector: Object.entries(nodeSelector), terms: requiredNodes?.nodeSelectorTerms };
 }
 
-const matches = ({ selector, terms }: Required, node: NodeFacts): boolean =>
+const matches = ({ selector, terms }: RequiredNodes, node: NodeFacts): boolean =>
   selector.every(([key, value]) => own(node.labels, key) === value) &&
   (!terms || terms.some((term) => matchesTerm(term, node)));
 
@@ -71,14 +71,14 @@ function namedNodes(terms: readonly NodeSelectorTerm[]): ReadonlySet<string> | u
  * nodeSelector and node affinity.
  * https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#node-affinity
  */
-export const nodeAffinity: PluginOf<Required, readonly PreferredSchedulingTerm[]> = {
+export const nodeAffinity: PluginOf<RequiredNodes, readonly PreferredSchedulingTerm[]> = {
   name: 'NodeAffinity',
   queueingHints: {
-    NodeAdd: (pod, { node }) => matches(required(pod), node),
-    UpdateNodeLabel: (pod, { old, node }) => !matches(required(pod), old) && matches(required(pod), node),
+    NodeAdd: (pod, { node }) => matches(requiredNodesOf(pod), node),
+    UpdateNodeLabel: (pod, { old, node }) => !matches(requiredNodesOf(pod), old) && matches(requiredNodesOf(pod), node),
   },
   preFilter: (pod) => {
-    const state = required(pod);
+    const state = requiredNodesOf(pod);
     const { selector, terms } = state;
     if (selector.length === 0 && !terms) return 'skip';
     const nodeNames = terms && terms.length > 0 ? namedNodes(terms) : undefined;

@@ -77,6 +77,18 @@ t.test('a node that has the image is preferred when nothing else differs', async
   t.equal(decide(pending(), [nodeOf('other'), having], defaultPlugins, first).node, 'having');
 });
 
+t.test('an image is found on a node whatever way the pod writes its name', async (t) => {
+  const images = [{ names: ['docker.io/library/web:latest'], sizeBytes: 900 * 1024 * 1024 }];
+  const allocatable = { cpu: '2', memory: '4Gi', pods: '110' };
+  const nodes = [nodeOf('other'), nodeOf('having', { status: { allocatable, images } })];
+  for (const image of ['web', 'library/web', 'docker.io/library/web:latest'])
+    t.equal(
+      decide(pending({ containers: [{ name: 'c', image }] }), nodes, defaultPlugins, first).node,
+      'having',
+      image,
+    );
+});
+
 t.test('a pod requests the most it needs at any moment', async (t) => {
   const requests = podRequests({
     initContainers: [

@@ -107,6 +107,16 @@ t.test('a queueing hint that throws is logged, and the pod is tried again', asyn
   t.same(logged, ['queueing hint failed, requeuing pod']);
 });
 
+t.test('a pod whose pre-enqueue throws is logged and gated', async (t) => {
+  const preEnqueue = () => {
+    throw new Error('broken');
+  };
+  const { queue, logged } = queueAt(t, [{ name: 'Broken', preEnqueue }]);
+  queue.add(pod('a'));
+  t.match(queue.sizes, { active: 0, gated: 1 });
+  t.same(logged, ['pre-enqueue failed, pod is gated']);
+});
+
 t.test('a pod that changes is tried at once, one whose rules stay the same is not', async (t) => {
   const { queue } = queueAt(t);
   queue.add(pod('a'));
