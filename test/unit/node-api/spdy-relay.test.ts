@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import type { Transform } from 'node:stream';
 import t, { type Test } from 'tap';
 import { dataFrameHead, HeaderBlockWriter, pingFrame, synStreamFrame } from '../../../agent/server/spdy-frames.ts';
 import { spdyRelay } from '../../../agent/server/spdy-relay.ts';
@@ -56,6 +57,13 @@ function received(socket: Socket): () => Buffer {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   return () => Buffer.concat(chunks);
+}
+
+/** What comes out, piece by piece. */
+function piecesOf(stream: Transform): Buffer[] {
+  const pieces: Buffer[] = [];
+  stream.on('data', (piece: Buffer) => pieces.push(piece));
+  return pieces;
 }
 
 t.test("the client's pings are answered here, and all else passes", async (t) => {
@@ -137,4 +145,58 @@ t.test('a client that reads no answers costs nothing', async (t) => {
   toRuntime.resume();
   t.ok(toClient.readableLength <= 64 * 1024 + 64 * 12, `${toClient.readableLength} bytes`);
   t.equal(toRuntime.readableLength, 0);
+});
+
+t.test('frames that come together go on together', async (t) => {
+  const many = Buffer.concat(Array.from({ length: 1000 }, () => data(Buffer.from('a line\n'))));
+  const input = Buffer.concat([many, ping(1), ping(3), many]);
+  const { toClient, toRuntime } = spdyRelay();
+  const [pieces, answers] = [piecesOf(toRuntime), piecesOf(toClient)];
+  toRuntime.write(input);
+  t.strictSame(pieces, [many, many]);
+  t.strictSame(answers, [Buffer.concat([ping(1), ping(3)])]);
+  const frame = data(Buffer.alloc(100, 'x'));
+  toClient.write(frame.subarray(0, 50));
+  toClient.write(Buffer.concat([frame.subarray(50), many]));
+  t.strictSame(answers.slice(1), [frame.subarray(0, 50), frame.subarray(50), many]);
+});
+
+t.test('the longest frame passes as it comes, and pings are found behind it', async (t) => {
+  const longest = data(Buffer.alloc(2 ** 24 - 1, ping(1)));
+  const { toClient, toRuntime } = spdyRelay();
+  const [pieces, answers] = [piecesOf(toRuntime), piecesOf(toClient)];
+  for (let at = 0; at < longest.length; at += 60_001) {
+    toRuntime.write(longest.subarray(at, at + 60_001));
+    t.equal(Buffer.concat(pieces.splice(0)).length, Math.min(60_001, longest.length - at));
+  }
+  t.strictSame(answers, []);
+  toRuntime.write(ping(3));
+  t.strictSame(answers, [ping(3)]);
+});
+
+t.test("a client's pings keep the runtime from closing an idle connection", async (t) => {
+  let minutes = 0;
+  const { toClient, toRuntime } = spdyRelay(() => minutes * 60_000);
+  const [toRuntimeCame, toClientCame] = [piecesOf(toRuntime), piecesOf(toClient)];
+  minutes = 9;
+  toRuntime.write(ping(1));
+  t.strictSame([toRuntimeCame.splice(0), toClientCame.splice(0)], [[], [ping(1)]]);
+  minutes = 10;
+  toRuntime.write(ping(3));
+  t.strictSame([toRuntimeCame.splice(0), toClientCame.splice(0)], [[ping(3)], []], 'passed on');
+  toClient.write(ping(3));
+  t.strictSame(toClientCame.splice(0), [ping(3)], "the runtime's answer");
+  toRuntime.write(ping(5));
+  t.strictSame([toRuntimeCame.splice(0), toClientCame.splice(0)], [[], [ping(5)]]);
+
+  minutes = 15;
+  toClient.write(data(Buffer.from('output')));
+  minutes = 24;
+  toRuntime.write(ping(7));
+  t.strictSame([toRuntimeCame.splice(0), toClientCame.splice(0).at(-1)], [[], ping(7)], 'output counts');
+  toClient.pause();
+  toClient.write(data(Buffer.from('output that waits')));
+  minutes = 60;
+  toRuntime.write(ping(9));
+  t.strictSame(toRuntimeCame, [], 'where output waits, the runtime may have closed');
 });
