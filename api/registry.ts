@@ -10,6 +10,7 @@ import { secrets } from './kinds/core/secret.ts';
 import { serviceAccounts } from './kinds/core/service-account.ts';
 import { events } from './kinds/core/event.ts';
 import { limitRanges } from './kinds/core/limit-range.ts';
+import { resourceQuotas } from './kinds/core/resource-quota.ts';
 import { bindings } from './kinds/core/binding.ts';
 import { deployments } from './kinds/apps/deployment.ts';
 import { replicaSets } from './kinds/apps/replica-set.ts';
@@ -51,6 +52,7 @@ export const kinds: readonly Kind[] = [
   serviceAccounts,
   events,
   limitRanges,
+  resourceQuotas,
   bindings,
   deployments,
   replicaSets,

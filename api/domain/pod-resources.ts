@@ -74,6 +74,19 @@ export const isPodLevelResource = (name: string): boolean =>
 export const containersQuantity = (spec: Spec, side: Side, name: string): string | undefined =>
   peakOf(spec, (resources) => own(resources?.[side], name), QUANTITIES);
 
+/**
+ * The requests, or limits, of the pod as quotas count them: exact, and only what is specified. Undefined when the resource is not.
+ * Overhead counts as requested in any case, and is added to limits only where there are some.
+ */
+export function podQuantity(spec: Spec, side: Side, name: string): string | undefined {
+  const whole = isPodLevelResource(name) ? own(spec.resources?.[side], name) : undefined;
+  const amount = whole ?? containersQuantity(spec, side, name);
+  const overhead = own(spec.overhead, name);
+  if (overhead === undefined) return amount;
+  if (amount === undefined) return side === 'requests' ? overhead : undefined;
+  return addQuantities(amount, overhead);
+}
+
 /** CPU counts in thousandths of a core, everything else in whole units: bytes, pieces. Rounded up. */
 export const amountOf = (name: string, quantity: string): number =>
   name === 'cpu' ? quantityMilliValue(quantity) : quantityValue(quantity);

@@ -1,7 +1,7 @@
 /** What a node turns away although the pod is bound to it: as the kubelet does, with its reasons and sentences. */
 import { clash, hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
 import { amountOf, podRequest, qosClassOf, requestedResources } from '../../../api/domain/pod-resources.ts';
-import { isExtendedResource } from '../../../api/kinds/core/resource-validation.ts';
+import { isExtendedResource } from '../../../api/domain/resource-names.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
 import type { Pressure } from '../../node/pressure.ts';
 import type { ResourceList } from '../../resources/resource-list.ts';

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isOvercommitAllowed } from '../../domain/resource-names.ts';
 import { createdColumn, nameColumn } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { duplicate, type FieldError, forbidden, invalid, required } from '../../machinery/field-error.ts';
@@ -6,7 +7,7 @@ import { validateQualifiedName } from '../../machinery/names.ts';
 import { own, setOwn } from '../../machinery/own.ts';
 import { compareQuantities, quantityMilliValue } from '../../machinery/quantity.ts';
 import { LimitRange, type LimitRangeItem } from '../../types/core/v1.gen.ts';
-import { isOvercommitAllowed, validateContainerResourceName, validateResourceName } from './resource-validation.ts';
+import { validateContainerResourceName, validateResourceName } from './resource-validation.ts';
 
 const STANDARD_TYPES = new Set(['Pod', 'Container', 'PersistentVolumeClaim']);
 const AMOUNTS = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'] as const;

@@ -3,6 +3,13 @@ import { type FieldError, forbidden, invalid, notSupported, required } from '../
 import { validateQualifiedName } from '../../machinery/names.ts';
 import { compareQuantities, isNegativeQuantity, parseQuantity } from '../../machinery/quantity.ts';
 import { containersQuantity, isPodLevelResource } from '../../domain/pod-resources.ts';
+import {
+  isExtendedResource,
+  isHugePages,
+  isNative,
+  isOvercommitAllowed,
+  REQUESTS_PREFIX,
+} from '../../domain/resource-names.ts';
 import { own } from '../../machinery/own.ts';
 import type { PodSpec, ResourceRequirements } from '../../types/core/v1.gen.ts';
 
@@ -26,25 +33,21 @@ const STANDARD_RESOURCES = new Set([
   ...[...CONTAINER_RESOURCES].flatMap((name) => [`requests.${name}`, `limits.${name}`]),
   ...['storage', 'requests.storage'],
 ]);
-const QUOTA_REQUESTS = 'requests.';
 const ONE = 1_000_000_000n;
 
-const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
-/** Resources without a domain, or with one of Kubernetes' own, are not extended ones. */
-const isNative = (name: string): boolean => !name.includes('/') || name.includes('kubernetes.io/');
-/** Its name with the prefix that quotas give it must be one, too. */
-export const isExtendedResource = (name: string): boolean =>
-  !isNative(name) && !name.startsWith(QUOTA_REQUESTS) && validateQualifiedName(`${QUOTA_REQUESTS}${name}`).length === 0;
-/** Huge pages and extended resources cannot be promised twice. */
-export const isOvercommitAllowed = (name: string): boolean => isNative(name) && !isHugePages(name);
+/** Huge pages of one size, as pods ask for them or as quotas count the requests. */
+const isQuotaHugePages = (name: string): boolean =>
+  isHugePages(name) || (name.startsWith(REQUESTS_PREFIX) && isHugePages(name.slice(REQUESTS_PREFIX.length)));
+/** The resources without a domain that quotas know. */
+export const isStandardQuotaResource = (name: string): boolean =>
+  (STANDARD_RESOURCES.has(name) && name !== 'storage') || isQuotaHugePages(name);
 
 /** The name of any resource there is. */
 export function validateResourceName(name: string, path: string, errors: FieldError[]): void {
   if (STANDARD_RESOURCES.has(name)) return;
   const problems = validateQualifiedName(name);
   for (const problem of problems) errors.push(invalid(path, name, problem));
-  if (problems.length > 0 || name.includes('/') || isHugePages(name)) return;
-  if (name.startsWith(QUOTA_REQUESTS) && isHugePages(name.slice(QUOTA_REQUESTS.length))) return;
+  if (problems.length > 0 || name.includes('/') || isQuotaHugePages(name)) return;
   errors.push(invalid(path, name, 'must be a standard resource type or fully qualified'));
 }
 
@@ -57,6 +60,13 @@ export function validateContainerResourceName(name: string, path: string, errors
   } else if (!isNative(name) && !isExtendedResource(name)) {
     errors.push(invalid(path, name, "doesn't follow extended resource name standard"));
   }
+}
+
+/** The name of what a quota limits. */
+export function validateQuotaResourceName(name: string, path: string, errors: FieldError[]): void {
+  validateResourceName(name, path, errors);
+  if (name.includes('/') || isStandardQuotaResource(name)) return;
+  errors.push(invalid(path, name, 'must be a standard resource for quota'));
 }
 
 /** An amount of a resource that is not negative, and whole where only whole ones make sense. */

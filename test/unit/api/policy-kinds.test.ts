@@ -4,10 +4,11 @@ import { controllerRevisions } from '../../../api/kinds/apps/controller-revision
 import { limitRanges } from '../../../api/kinds/core/limit-range.ts';
 import { podTemplates } from '../../../api/kinds/core/pod-template.ts';
 import { ingressClasses } from '../../../api/kinds/networking/ingress-class.ts';
+import { resourceQuotas } from '../../../api/kinds/core/resource-quota.ts';
 import { runtimeClasses } from '../../../api/kinds/node/runtime-class.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
-import { CONTEXT } from './updates.ts';
+import { CONTEXT, updateThrough } from './updates.ts';
 
 const decoded = <T extends KubeObject>(kind: Kind<T>, manifest: object): T => {
   const { object } = decodeObject(kind, { metadata: { name: 'x', namespace: 'n' }, ...manifest });
@@ -262,4 +263,107 @@ t.test('pod templates', async (t) => {
   };
   t.equal(prepared({ template: template('i') }), 4);
   t.equal(prepared({ template: template('j') }), 5);
+});
+
+t.test('resource quotas', async (t) => {
+  const hard = (amounts: object, more: object = {}) => ({ spec: { hard: amounts, ...more } });
+  const match = (...matchExpressions: object[]) => ({ scopeSelector: { matchExpressions } });
+  const at = 'spec.scopeSelector.matchExpressions';
+  const valueless =
+    "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
+  for (const [manifest, wanted] of [
+    [{}, []],
+    [hard({ pods: '5', 'requests.cpu': '1', 'requests.storage': '1Gi', 'services.nodeports': '1' }), []],
+    [hard({ 'count/deployments.apps': '5', 'requests.example.com/gpu': '1', 'requests.hugepages-2Mi': '1Gi' }), []],
+    [hard({ 'gold.storageclass.storage.k8s.io/requests.storage': '1Gi' }), []],
+    [hard({ pods: '-1' }), ['spec.hard[pods]: Invalid value: "-1": must be greater than or equal to 0']],
+    [hard({ pods: '1500m' }), ['spec.hard[pods]: Invalid value: "1500m": must be an integer']],
+    [
+      hard({ thing: '1' }),
+      [
+        'spec.hard[thing]: Invalid value: "thing": must be a standard resource type or fully qualified',
+        'spec.hard[thing]: Invalid value: "thing": must be a standard resource for quota',
+      ],
+    ],
+    [hard({ storage: '1' }), ['spec.hard[storage]: Invalid value: "storage": must be a standard resource for quota']],
+    [hard({ pods: '1' }, { scopes: ['BestEffort'] }), []],
+    [
+      hard({ pods: '1', cpu: '1' }, { scopes: ['BestEffort'] }),
+      ['spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource'],
+    ],
+    [
+      hard({ configmaps: '1', cpu: '1', 'example.com/a': '1' }, { scopes: ['Terminating', 'NotTerminating'] }),
+      [...Array<string>(2).fill('unsupported scope applied to resource'), 'conflicting scopes'].map(
+        (why) => `spec.scopes: Invalid value: ["Terminating","NotTerminating"]: ${why}`,
+      ),
+    ],
+    [hard({ pods: '1' }, { scopes: ['Big'] }), ['spec.scopes: Invalid value: ["Big"]: unsupported scope']],
+    [hard({ 'requests.storage': '1' }, { scopes: ['VolumeAttributesClass'] }), []],
+    [hard({ pods: '1' }, match({ scopeName: 'PriorityClass', operator: 'In', values: ['high'] })), []],
+    [
+      hard({ secrets: '1' }, match({ scopeName: 'PriorityClass', operator: 'Exists' })),
+      [
+        `${at}: Invalid value: {"MatchExpressions":[{"ScopeName":"PriorityClass","Operator":"Exists","Values":null}]}: unsupported scope applied to resource`,
+      ],
+    ],
+    [
+      hard({}, match({ scopeName: 'PriorityClass', operator: 'NotIn' }, { scopeName: 'Big', operator: 'Exists' })),
+      [
+        `${at}.values: Required value: must be at least one value when \`operator\` is 'In' or 'NotIn' for scope selector`,
+        `${at}.scopeName: Invalid value: "Big": unsupported scope`,
+      ],
+    ],
+    [
+      hard({}, match({ scopeName: 'PriorityClass', operator: 'Exists', values: ['a'] })),
+      [
+        `${at}.values: Invalid value: ["a"]: must be no value when \`operator\` is 'Exist' or 'DoesNotExist' for scope selector`,
+      ],
+    ],
+    [
+      hard({}, match({ scopeName: 'BestEffort', operator: 'DoesNotExist' })),
+      [`${at}.operator: Invalid value: "DoesNotExist": ${valueless}`],
+    ],
+    [
+      hard({}, match({ scopeName: 'PriorityClass', operator: 'Near' })),
+      [`${at}.operator: Invalid value: "Near": not a valid selector operator`],
+    ],
+    [
+      hard({}, match(...['BestEffort', 'NotBestEffort'].map((scopeName) => ({ scopeName, operator: 'Exists' })))),
+      [`${at}: Invalid value: null: conflicting scopes`],
+    ],
+  ] as const) {
+    t.strictSame(refused(resourceQuotas, manifest), wanted, JSON.stringify(manifest));
+  }
+
+  const scoped = (...scopes: string[]) => hard({ pods: '1' }, { scopes });
+  const both = scoped('BestEffort', 'Terminating');
+  t.strictSame(refusedChange(resourceQuotas, both, scoped('Terminating', 'BestEffort')), []);
+  t.strictSame(refusedChange(resourceQuotas, both, scoped('BestEffort')), [
+    'spec.scopes: Invalid value: ["BestEffort"]: field is immutable',
+  ]);
+  t.strictSame(refusedChange(resourceQuotas, both, hard({ pods: '1' })), [
+    'spec.scopes: Invalid value: null: field is immutable',
+  ]);
+
+  const status = { hard: { pods: '5', 'limits.cpu': '2', configmaps: '3' }, used: { pods: '1', 'limits.cpu': '500m' } };
+  t.strictSame(cells(resourceQuotas, { status }), [
+    'x',
+    'configmaps: 0/3, pods: 1/5',
+    'limits.cpu: 500m/2',
+    '<unknown>',
+  ]);
+  t.strictSame(cells(resourceQuotas, {}), ['x', '', '', '<unknown>']);
+  const wrong = decoded(resourceQuotas, { status: { ...status, used: { pods: '-1', thing: '1' } } });
+  t.strictSame(causes(updateThrough(resourceQuotas, 'status').validate(wrong, wrong)), [
+    'status.used[pods]: Invalid value: "-1": must be greater than or equal to 0',
+    'status.used[thing]: Invalid value: "thing": must be a standard resource type or fully qualified',
+    'status.used[thing]: Invalid value: "thing": must be a standard resource for quota',
+  ]);
+  const created = decoded(resourceQuotas, { ...hard({ pods: '1' }), status });
+  resourceQuotas.prepareForCreate(created, CONTEXT);
+  t.strictSame(created.status, {}, 'nobody says at the start what is used');
+  const warned = { cpu: '2', 'limits.cpu': '1', 'requests.memory': '2Gi', 'limits.memory': '2048Mi' };
+  t.strictSame(resourceQuotas.warnings(decoded(resourceQuotas, hard(warned))), [
+    'ResourceQuota cpu (2) should be less than limits.cpu (1)',
+  ]);
 });
