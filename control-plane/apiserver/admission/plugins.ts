@@ -12,6 +12,7 @@ import { nodeRestriction } from './node-restriction.ts';
 import type { AdmissionPlugin } from './plugin.ts';
 import { priority } from './priority.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
+import { resourceQuota } from './resource-quota.ts';
 import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
@@ -54,4 +55,6 @@ export const admissionPlugins = ({
   certificateSubjectRestriction,
   rbacEscalation({ authorizer, rbac, index }),
   ...(allowPrivileged ? [] : [unprivileged]),
+  // Last, as upstream: a charge is not rolled back when a later plugin rejects the request.
+  resourceQuota(api),
 ];
