@@ -19,6 +19,7 @@ import { runTaintEvictionController } from './node/taint-eviction.ts';
 import { ownedView } from './owned.ts';
 import { runPodGarbageCollector } from './pod-garbage.ts';
 import { runReplicaSetController } from './replica-set.ts';
+import { runResourceQuotaController } from './resource-quota.ts';
 import { runServiceAccountController } from './service-account.ts';
 import type { SignToken } from './token-secret-plan.ts';
 import { runTokenSecretController } from './token-secret.ts';
@@ -77,6 +78,7 @@ export async function runControllers(options: ControllersOptions): Promise<void>
     runCertificateController(context, options.sign),
     runBootstrapTokenCleaner(context),
     runPodGarbageCollector(context),
+    runResourceQuotaController(context),
     ...Object.values(informers).map((informer: { run(signal: AbortSignal): Promise<void> }) => informer.run(signal)),
   ].map(async (part) => {
     try {

@@ -1,0 +1,203 @@
+/** The quota controller beside a real api-server that holds requests to the quotas. */
+import t from 'tap';
+import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { pods as podKind } from '../../../api/kinds/core/pod.ts';
+import type { KubeObject } from '../../../api/machinery/kind.ts';
+import type { ResourceQuotaStatus } from '../../../api/types/core/v1.gen.ts';
+import { ApiClient, type WatchEvent, type WatchOptions } from '../../../client/api-client.ts';
+import { configMaps, pods, resourceQuotas, services } from '../../../client/resources.gen.ts';
+import type { Resource } from '../../../client/resource.ts';
+import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
+import { resourceQuota } from '../../../control-plane/apiserver/admission/resource-quota.ts';
+import { createInformers } from '../../../control-plane/controllers/informers.ts';
+import { runResourceQuotaController } from '../../../control-plane/controllers/resource-quota.ts';
+import { eventually } from '../../support/wait.ts';
+import { pod, silent, TestServer } from '../apiserver/server.ts';
+
+t.setTimeout(120_000);
+
+/** Knows what is being watched through it. */
+class WatchingClient extends ApiClient {
+  readonly #watched = new Map<string, number>();
+
+  get watched(): string[] {
+    return [...this.#watched.keys()].sort();
+  }
+
+  override async watch<T extends KubeObject>(
+    resource: Resource<T>,
+    options: WatchOptions,
+    onEvent: (event: WatchEvent<T>) => void,
+  ): Promise<void> {
+    const { plural } = resource;
+    this.#watched.set(plural, (this.#watched.get(plural) ?? 0) + 1);
+    try {
+      await super.watch(resource, options, onEvent);
+    } finally {
+      const left = (this.#watched.get(plural) ?? 0) - 1;
+      if (left > 0) this.#watched.set(plural, left);
+      else this.#watched.delete(plural);
+    }
+  }
+}
+
+class Cluster implements AsyncDisposable {
+  readonly server: TestServer;
+  readonly client: WatchingClient;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  private constructor(server: TestServer) {
+    this.server = server;
+    this.client = this.newClient();
+    const informers = createInformers(this.client, silent);
+    const context = { client: this.client, informers, logger: silent, signal: this.#stop.signal };
+    this.#running = runResourceQuotaController(context);
+  }
+
+  static async start(): Promise<Cluster> {
+    const built: { plugin?: AdmissionPlugin } = {};
+    const enforced: AdmissionPlugin = {
+      name: 'ResourceQuota',
+      validate: (request) => built.plugin?.validate?.(request),
+    };
+    const server = await TestServer.start({ admission: [enforced] });
+    built.plugin = resourceQuota(server.core.api);
+    await server.core.api.create(namespaces, { metadata: { name: 'apps' } });
+    return new Cluster(server);
+  }
+
+  newClient(): WatchingClient {
+    return new WatchingClient({ server: this.server.url(''), ca: this.server.ca, token: 'admin/system:masters' });
+  }
+
+  async limit(name: string, hard: Record<string, string>): Promise<void> {
+    await this.client.create(resourceQuotas, { metadata: { namespace: 'apps', name }, spec: { hard } });
+    await eventually(`${name} to be counted`, async () => (await this.status(name))?.used !== undefined);
+  }
+
+  async status(name: string): Promise<ResourceQuotaStatus | undefined> {
+    return (await this.client.get(resourceQuotas, 'apps', name)).status;
+  }
+
+  /** Waits until so much is used. */
+  async uses(name: string, wanted: Record<string, string>): Promise<void> {
+    await eventually(`${name} to use ${JSON.stringify(wanted)}`, async () => {
+      const { used = {} } = (await this.status(name)) ?? {};
+      const isSo = Object.entries(wanted).every(
+        ([resource, amount]) => new Map(Object.entries(used)).get(resource) === amount,
+      );
+      if (!isSo) throw new Error(JSON.stringify(used));
+      return true;
+    });
+  }
+
+  async createPod(name: string): Promise<void> {
+    await this.client.create(pods, { ...pod(name), metadata: { namespace: 'apps', name } });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error('the test is over'));
+    await this.#running;
+    await this.client[Symbol.asyncDispose]();
+    await this.server[Symbol.asyncDispose]();
+  }
+}
+
+const inApps = (name: string) => ({ metadata: { namespace: 'apps', name } });
+
+t.test('what is there is counted, and a quota is counted again when its limits change', async (t) => {
+  await using cluster = await Cluster.start();
+  const { client } = cluster;
+  await cluster.createPod('a');
+  await client.create(services, {
+    ...inApps('s'),
+    spec: {
+      type: 'NodePort',
+      ports: [
+        { name: 'a', port: 80 },
+        { name: 'b', port: 81 },
+      ],
+    },
+  });
+  const hard = {
+    ...{ pods: '5', cpu: '1', 'services.nodeports': '5', 'count/replicasets.apps': '5', resourcequotas: '2' },
+    ...{ persistentvolumeclaims: '5', 'requests.example.com/dongle': '3' },
+  };
+  await cluster.limit('all', { ...hard, 'count/widgets.example.com': '1' });
+  t.strictSame(await cluster.status('all'), {
+    hard: { ...hard, 'count/widgets.example.com': '1' },
+    used: {
+      ...{ pods: '1', cpu: '0', 'services.nodeports': '2', 'count/replicasets.apps': '0', resourcequotas: '1' },
+      ...{ persistentvolumeclaims: '0', 'requests.example.com/dongle': '0' },
+    },
+  });
+  await client.patch(resourceQuotas, 'apps', 'all', { spec: { hard: { pods: '1', services: '2', cpu: null } } });
+  await eventually('the new limits', async () => (await cluster.status('all'))?.used?.['services'] === '1');
+  const changed = await cluster.status('all');
+  t.equal(changed?.hard?.['pods'], '1');
+  t.notOk(Object.hasOwn(changed?.used ?? {}, 'cpu'));
+  await t.rejects(cluster.createPod('b'), {
+    message: /exceeded quota: all, requested: pods=1, used: pods=1, limited: pods=1$/,
+  });
+});
+
+t.test('what is deleted or has ended frees its part, and so does what was charged and never written', async (t) => {
+  await using cluster = await Cluster.start();
+  const { client } = cluster;
+  await cluster.limit('few', { pods: '2', 'count/pods': '4', configmaps: '2' });
+  for (const name of ['a', 'b']) await cluster.createPod(name);
+  await cluster.uses('few', { pods: '2', 'count/pods': '2' });
+  await t.rejects(cluster.createPod('c'), { code: 403 });
+  await client.delete(pods, 'apps', 'a');
+  await eventually('room for another pod', () => cluster.createPod('c').then(() => true));
+
+  await client.patch(pods, 'apps', 'b', { status: { phase: 'Succeeded' } }, { subresource: 'status' });
+  await cluster.uses('few', { pods: '1', 'count/pods': '2' });
+
+  await client.create(configMaps, inApps('m'));
+  await t.rejects(client.create(configMaps, inApps('m')), { code: 409 });
+  await cluster.uses('few', { configmaps: '2' });
+  await client.delete(pods, 'apps', 'b');
+  await cluster.uses('few', { configmaps: '1', 'count/pods': '1' });
+});
+
+t.test('while objects come and go, there are never more than the quota allows', async (t) => {
+  await using cluster = await Cluster.start();
+  await cluster.limit('few', { pods: '3' });
+  const there = new Set<string>();
+  let most = 0;
+  cluster.server.core.api.subscribe(podKind, ({ name, object }) => {
+    if (object) there.add(name);
+    else there.delete(name);
+    most = Math.max(most, there.size);
+  });
+  const names = Array.from({ length: 8 }, (_, index) => `p${index}`);
+  await Promise.all(
+    names.map(async (name) => {
+      await eventually(`room for ${name}`, () => cluster.createPod(name).then(() => true));
+      await cluster.client.delete(pods, 'apps', name);
+    }),
+  );
+  t.equal(most, 3);
+  await cluster.uses('few', { pods: '0' });
+});
+
+t.test('only what some quota counts is watched', async (t) => {
+  await using cluster = await Cluster.start();
+  const { client } = cluster;
+  const watched = async (...wanted: string[]): Promise<void> => {
+    await eventually(`watches of ${wanted.join()}`, () => client.watched.join() === wanted.sort().join());
+  };
+  await watched('resourcequotas');
+  await cluster.limit('maps', { configmaps: '5' });
+  await watched('configmaps', 'resourcequotas');
+  await cluster.limit('both', { 'count/configmaps': '5', cpu: '1' });
+  await watched('configmaps', 'pods', 'resourcequotas');
+  await client.delete(resourceQuotas, 'apps', 'maps');
+  await client.patch(resourceQuotas, 'apps', 'both', { spec: { hard: { 'count/configmaps': null } } });
+  await watched('pods', 'resourcequotas');
+  await client.delete(resourceQuotas, 'apps', 'both');
+  await watched('resourcequotas');
+  t.pass('and nothing else when there is no quota');
+});
