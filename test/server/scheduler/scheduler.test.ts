@@ -12,6 +12,8 @@ import { Scheduler } from '../../../control-plane/scheduler/scheduler.ts';
 import { eventually } from '../../support/wait.ts';
 import { silent, TestServer } from '../apiserver/server.ts';
 
+t.setTimeout(120_000);
+
 class Cluster {
   readonly client: ApiClient;
 
