@@ -63,20 +63,15 @@ export class Registry {
   #waiters: Waiter[] = [];
   #ticker: NodeJS.Timeout | undefined;
 
-  /** @param kinds those that are stored as another kind come after it. */
   constructor(store: Store, kinds: readonly Kind[], logger: Logger) {
     this.store = store;
     this.#outage = new Outage({ logger });
+    const caches = new Map(kinds.filter((kind) => !kind.storedAs).map((kind) => [kind, new ResourceCache(kind)]));
     for (const kind of kinds) {
-      const resource = this.#resourceOf(kind);
+      const resource = resourceOf(kind, caches.get(storedKind(kind)));
       if (!kind.storedAs) this.#byPrefix.set(prefixOf(kind), resource);
       this.kinds.add(resource);
     }
-  }
-
-  #resourceOf(kind: Kind): ServedResource {
-    if (!kind.storedAs) return new ServedResource(kind, new ResourceCache(kind), prefixOf(kind));
-    return new ServedResource(kind, this.of(kind.storedAs.kind).cache, prefixOf(kind.storedAs.kind));
   }
 
   /** The revision up to which the caches have followed the store. */
@@ -110,7 +105,7 @@ export class Registry {
   async replace(kind: Kind): Promise<void> {
     const previous = this.kinds.find(kind.group, kind.version, kind.plural);
     if (!previous) throw new Error(`${prefixOf(kind)} is not served`);
-    this.#requireOwnStorage(previous.kind);
+    for (const one of [previous.kind, kind]) this.#requireOwnStorage(one);
     await this.#open(kind, (resource) => {
       this.kinds.replace(previous, resource);
       previous.close();
@@ -139,8 +134,8 @@ export class Registry {
    * Throws when this happens already, or the store cannot be listed.
    */
   async #open(kind: Kind, publish: (resource: ServedResource) => void): Promise<void> {
-    const resource = this.#resourceOf(kind);
-    if (kind.storedAs) return publish(resource);
+    if (kind.storedAs) return publish(resourceOf(kind, this.kinds.of(kind.storedAs.kind)?.cache));
+    const resource = resourceOf(kind, new ResourceCache(kind));
     const prefix = prefixOf(kind);
     if (this.#opening.has(prefix)) throw new Error(`${prefix} is being opened already`);
     try {
@@ -288,6 +283,13 @@ export class Registry {
 }
 
 const storedKind = (kind: Kind): Kind => kind.storedAs?.kind ?? kind;
+
+/** @param cache of the kind as which it is stored. Throws when there is none. */
+function resourceOf(kind: Kind, cache: ResourceCache | undefined): ServedResource {
+  const stored = storedKind(kind);
+  if (cache) return new ServedResource(kind, cache, prefixOf(stored));
+  throw new Error(`${groupResource(kind)} is stored as ${groupResource(stored)}, which is not a kind of this registry`);
+}
 
 /** What the keys of a kind's objects begin with. */
 const prefixOf = ({ group, plural }: Kind): string => `${ROOT}${group || 'core'}/${plural}/`;
