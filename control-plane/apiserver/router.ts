@@ -12,11 +12,18 @@ import { badRequest, methodNotAllowed, noSuchPath } from '../../api/machinery/st
 import type { AuthorizedRequest, Pipeline } from './admission/pipeline.ts';
 import type { ServedKinds } from './catalogue/served-kinds.ts';
 import type { ServedResource } from './catalogue/served-resource.ts';
-import type { Exchange, PathHandler } from './http/exchange.ts';
+import type { Exchange } from './http/exchange.ts';
 import { negotiate } from './http/negotiate.ts';
 import type { RequestInfo } from './http/request-info.ts';
 import { act } from './verbs/act.ts';
-import { handlerKey, type Connector, type Handlers, type VerbHandler, type VerbHandlers } from './verbs/handlers.ts';
+import {
+  handlerKey,
+  type Connector,
+  type Handlers,
+  type PathHandler,
+  type VerbHandler,
+  type VerbHandlers,
+} from './verbs/handlers.ts';
 
 /** What may be done to all namespaces at once. */
 const COLLECTION_VERBS = new Set(['list', 'watch']);

@@ -1,5 +1,5 @@
 /** Custom resources, as long as there can be none. */
-import type { PathHandler } from '../http/exchange.ts';
+import type { PathHandler } from '../verbs/handlers.ts';
 
 const PATH = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 

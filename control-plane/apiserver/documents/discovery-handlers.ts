@@ -9,7 +9,8 @@ import {
   groupKinds,
   type GroupKinds,
 } from './discovery-documents.ts';
-import type { Exchange, PathHandler } from '../http/exchange.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { PathHandler } from '../verbs/handlers.ts';
 import { negotiate, parseMediaType } from '../http/negotiate.ts';
 import { requireGet } from './paths.ts';
 

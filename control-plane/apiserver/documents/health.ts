@@ -1,6 +1,7 @@
 /** `/healthz`, `/livez` and `/readyz`, as upstream answers them: `?verbose`, `?exclude=`, and each check under its own path. */
 import type { Registry } from '../catalogue/registry.ts';
-import type { Exchange, PathHandler } from '../http/exchange.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { PathHandler } from '../verbs/handlers.ts';
 
 interface Check {
   readonly name: string;

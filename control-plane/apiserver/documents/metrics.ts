@@ -2,7 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
-import type { Exchange, PathHandler } from '../http/exchange.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { PathHandler } from '../verbs/handlers.ts';
 import type { MaxInFlight } from '../http/max-in-flight.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import type { WatchServer } from '../verbs/watch.ts';

@@ -12,7 +12,8 @@ import { acceptsProtobuf, OPENAPI_V2_PROTOBUF, openApiV2Protobuf } from '../../.
 import { travellingKinds } from '../../../api/registry.ts';
 import { kubernetesVersion } from '../../../api/version.ts';
 import { sendTagged } from './discovery-handlers.ts';
-import type { Exchange, PathHandler } from '../http/exchange.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { PathHandler } from '../verbs/handlers.ts';
 
 const V3_ROOT = '/openapi/v3';
 

@@ -4,7 +4,7 @@ import type { Kind } from '../../../api/machinery/kind.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import { kubernetesVersion } from '../../../api/version.ts';
 import type { RequestInfo } from '../http/request-info.ts';
-import type { PathHandler } from '../http/exchange.ts';
+import type { PathHandler } from '../verbs/handlers.ts';
 
 /** Throws a 405 StatusError for paths that upstream routes by method; others take any. */
 export function requireGet({ method }: RequestInfo): void {

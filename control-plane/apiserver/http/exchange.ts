@@ -168,9 +168,6 @@ export class Exchange {
   }
 }
 
-/** Serves a path that is none of a kind. Returns false when it is not its own. */
-export type PathHandler = (exchange: Exchange) => boolean | Promise<boolean>;
-
 export const indented = (json: string): string => JSON.stringify(JSON.parse(json), null, 2);
 
 const bodyTooLarge = () => tooLarge(`Request entity too large: limit is ${MAX_BODY_BYTES}`);

@@ -98,7 +98,14 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     socket.on('close', () => sockets.delete(socket));
   });
   server.on('request', onRequest);
-  server.on('upgrade', onUpgrade);
+  server.on(
+    'upgrade',
+    guarded(onUpgrade, (error, _request, socket) => {
+      // Pipelined behind a request whose response is still to come: the connection is no longer this one's to take.
+      logger.debug({ err: error }, 'upgrade rejected');
+      socket.destroy();
+    }),
+  );
   server.on(
     'connect',
     guarded(refuseTunnel, (error) => logger.error({ err: error }, 'failed to reject CONNECT request')),

@@ -19,6 +19,9 @@ export type VerbHandler = (
 
 export type VerbHandlers = Readonly<Record<Verb, VerbHandler>>;
 
+/** Serves a path that is none of a kind. Returns false when it is not its own. */
+export type PathHandler = (request: AuthorizedRequest) => boolean | Promise<boolean>;
+
 /** A handler reads what it needs; it writes by way of the pipeline alone. */
 export type ReadApi = Pick<LocalApi, 'get' | 'list'>;
 

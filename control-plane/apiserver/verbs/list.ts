@@ -1,7 +1,7 @@
 /** Lists: which objects one shows. `list-body.ts` sends them. */
 import { gone, StatusError } from '../../../api/machinery/status-error.ts';
 import { CompactedError } from '../../store/store.ts';
-import type { Exchange } from '../http/exchange.ts';
+import type { AuthorizedRequest } from '../admission/pipeline.ts';
 import { writeToken } from '../storage/continue-token.ts';
 import { ListBodies, type Page } from './list-body.ts';
 import { parseListOptions, type ListOptions } from './list-options.ts';
@@ -21,7 +21,7 @@ export class ListServer {
     this.#registry = registry;
   }
 
-  async serve(exchange: Exchange, resource: ServedResource): Promise<void> {
+  async serve(exchange: AuthorizedRequest, resource: ServedResource): Promise<void> {
     const { info, namespace } = exchange;
     const options = parseListOptions(info.query, keyPrefix(namespace), this.#registry.revision);
     const selection = parseSelection(resource, info);

@@ -8,6 +8,7 @@ import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import { gone } from '../../../api/machinery/status-error.ts';
 import { guarded } from '../../../client/guard.ts';
 import type { Change } from '../storage/cache/event-window.ts';
+import type { AuthorizedRequest } from '../admission/pipeline.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { partialMetadata } from './partial-metadata.ts';
 import { parseWatchOptions, type WatchOptions } from './list-options.ts';
@@ -55,7 +56,7 @@ export class WatchServer {
   }
 
   /** Returns when the watch has ended. */
-  async serve(exchange: Exchange, resource: ServedResource): Promise<void> {
+  async serve(exchange: AuthorizedRequest, resource: ServedResource): Promise<void> {
     const { namespace } = exchange;
     const { query } = exchange.info;
     const options = parseWatchOptions(query);

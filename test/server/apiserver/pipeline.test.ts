@@ -225,3 +225,19 @@ t.test('a stage is not skipped by sending an upgrade where there is none', async
   const headers = { connection: 'Upgrade', upgrade: 'websocket' };
   t.equal((await server.call('POST', CONFIG_MAPS, { body: configMap('m'), headers })).status, 403);
 });
+
+t.test(
+  'an upgrade that is pipelined behind a request without a response ends its connection, and nothing else',
+  async (t) => {
+    const reached: string[] = [];
+    await using server = await TestServer.start({ handlers: connectors(reached) });
+    const socket = tls.connect({ port: server.server.port, host: '127.0.0.1', ca: server.ca });
+    const line = (target: string) =>
+      `GET ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin/system:masters\r\n`;
+    const upgrade = `${line(`${PODS}/p/exec`)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+    socket.write(`${line(`${CONFIG_MAPS}?watch=1`)}\r\n${upgrade}`);
+    for await (const chunk of socket) t.notMatch(String(chunk), / 101 /);
+    t.strictSame(reached, []);
+    t.equal((await server.call('GET', CONFIG_MAPS)).status, 200);
+  },
+);
