@@ -1,4 +1,4 @@
-/** What a connection and a request's headers say about who is asking. */
+/** The credentials of a request: of its connection and its headers. */
 import type { TLSSocket } from 'node:tls';
 import { unauthorized } from '../../../api/machinery/status-error.ts';
 import type { Credentials } from '../http/user.ts';

@@ -1,4 +1,4 @@
-/** Who is asking, and whether they may. */
+/** Authentication and authorization of a request. */
 import { unauthorized } from '../../../api/machinery/status-error.ts';
 import type { Authenticator } from './authentication/authenticator.ts';
 import type { Attributes, Authorizer } from './authorization/authorizer.ts';
@@ -6,19 +6,19 @@ import { refusal } from './refusal.ts';
 import { ANONYMOUS, type Credentials, type User } from '../http/user.ts';
 
 export interface Gate {
-  /** Asked in order; the first that knows the credentials has the say. */
+  /** In order; the first that knows the credentials decides. */
   readonly authenticators: readonly Authenticator[];
   readonly authorizer: Authorizer;
 }
 
-/** Throws a 401 StatusError for credentials that nobody accepts; without any, the user is anonymous. */
+/** Throws a 401 StatusError for credentials that no authenticator accepts; without any, the user is anonymous. */
 export function authenticate({ authenticators }: Gate, credentials: Credentials): User | Promise<User> {
   for (let index = 0; index < authenticators.length; index++) {
     const user = authenticators[index]?.authenticate(credentials);
     if (user instanceof Promise) return authenticateSlowly(user, authenticators.slice(index + 1), credentials);
     if (user) return user;
   }
-  return whenNobodyKnows(credentials);
+  return whenUnknown(credentials);
 }
 
 async function authenticateSlowly(
@@ -32,10 +32,10 @@ async function authenticateSlowly(
     const known = await authenticator.authenticate(credentials);
     if (known) return known;
   }
-  return whenNobodyKnows(credentials);
+  return whenUnknown(credentials);
 }
 
-function whenNobodyKnows({ headers }: Credentials): User {
+function whenUnknown({ headers }: Credentials): User {
   if (headers.authorization) throw unauthorized();
   return ANONYMOUS;
 }

@@ -1,4 +1,4 @@
-/** `Impersonate-*` headers: acting as somebody else, for whoever may. */
+/** `Impersonate-*` headers: acting as another user, for users that may `impersonate`. */
 import type { IncomingMessage } from 'node:http';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import type { Attributes, Authorizer } from './authorization/authorizer.ts';

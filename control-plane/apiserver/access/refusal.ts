@@ -1,4 +1,4 @@
-/** Upstream's 403: who may not do what. */
+/** Upstream's 403 of authorization. */
 import { forbiddenRequest } from '../../../api/machinery/status-error.ts';
 import type { Attributes } from './authorization/authorizer.ts';
 import type { User } from '../http/user.ts';
@@ -8,7 +8,7 @@ const ENTITIES: ReadonlyMap<string, string> = new Map([
   ['<', '&lt;'],
   ['>', '&gt;'],
 ]);
-/** A browser that shows what it was told must not take it for a page. */
+/** A browser must not take the message for a page. */
 const withoutMarkup = (text: string): string => text.replace(/[&<>]/g, (letter) => ENTITIES.get(letter) ?? '');
 
 export function refusal(user: User, attributes: Attributes, reason: string) {

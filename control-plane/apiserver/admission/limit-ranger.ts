@@ -14,7 +14,7 @@ const ANNOTATION = 'kubernetes.io/limit-ranger';
 const POD_LEVEL = new Set(['cpu', 'memory']);
 
 type Amounts = Readonly<Record<string, string>> | undefined;
-/** What is asked for, or limited, of one resource. */
+/** The request or limit of one resource. */
 type AmountOf = (side: Side, resource: string) => string | undefined;
 
 /** Sets what is missing; returns the names of what it has set. */
@@ -83,7 +83,7 @@ function aboveRatio(of: AmountOf, name: string, max: string, type: string): stri
   return ratio * 1000 > quantityMilliValue(max) ? `${rule}, but provided ratio is ${ratio.toFixed(6)}` : undefined;
 }
 
-/** The rules that are broken, each told of once. */
+/** The violated rules, each once. */
 function checkItem(item: LimitRangeItem, of: AmountOf, broken: Set<string>): void {
   const check = (amounts: Amounts, breaks: typeof belowMinimum): void => {
     for (const [name, amount] of Object.entries(amounts ?? {})) {
@@ -114,8 +114,8 @@ function brokenRules(spec: PodSpec, items: readonly LimitRangeItem[]): Set<strin
 }
 
 /**
- * Holds new pods to the LimitRanges of their namespace: containers that do not say get what the range has for them, and what
- * is outside the range is refused. The resources of a pod that is there cannot change.
+ * Holds new pods to the LimitRanges of their namespace: containers without requests and limits get the range's defaults, and pods
+ * outside the range are refused. The resources of a pod that is there cannot change.
  */
 export function limitRanger(api: Pick<LocalApi, 'subscribe'>): AdmissionPlugin {
   const namespaces = new Map<string, Map<string, readonly LimitRangeItem[]>>();

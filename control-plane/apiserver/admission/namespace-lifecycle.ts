@@ -22,7 +22,7 @@ function terminating({ kind, name }: AdmissionRequest, namespace: string): Statu
   return new StatusError({ ...status, details: { ...status.details, causes: [cause] } });
 }
 
-/** Nothing is created where no namespace is, nor in one that is going away; the system's namespaces stay. */
+/** Nothing is created in a namespace that does not exist or is terminating; the system's namespaces cannot be deleted. */
 export function namespaceLifecycle(api: Pick<LocalApi, 'subscribe'>): AdmissionPlugin {
   const isTerminating = new Map<string, boolean>();
   api.subscribe(namespaces, ({ name, object }) => {

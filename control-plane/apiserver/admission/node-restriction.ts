@@ -23,7 +23,7 @@ import type { Node, Pod } from '../../../api/types/core/v1.gen.ts';
 const NODE_LEASE_NAMESPACE = 'kube-node-lease';
 const NODE_SIGNERS = new Set(['kubernetes.io/kubelet-serving', 'kubernetes.io/kube-apiserver-client-kubelet']);
 
-/** Why the write is turned down; undefined when it is not. */
+/** Why the request is refused; undefined when it is not. */
 type Verdict = string | undefined;
 
 const quoted = (text: string): string => JSON.stringify(text);
@@ -147,7 +147,7 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
     return boundTo === node ? undefined : `node ${node} can only evict pods with spec.nodeName set to itself`;
   };
 
-  /** For whom the pod itself asks, or whoever RBAC says: a node that is taken over is not to be its pods everywhere. */
+  /** Audiences that the pod's own volumes name, or that RBAC allows: a compromised node must not act as its pods elsewhere. */
   const judgeAudiences = (pod: Pod | undefined, audiences: readonly string[], request: AdmissionRequest): Verdict => {
     const { user, namespace, name } = request;
     const [audience = '', ...others] = audiences;

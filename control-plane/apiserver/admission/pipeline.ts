@@ -5,9 +5,9 @@
  *   limits of the connection (`http/`), authentication, impersonation, limits of requests, authorization,
  *   decoding, defaulting, mutating admission, defaulting again, validation, validating admission, storage or connection
  *
- * What a stage has established is a value that nobody but this file can make, and that what follows asks for: no handler runs
- * without an AuthorizedRequest, no action without an AdmittedCreate, no connection without an AdmittedConnect, and nothing is
- * written for a client without a WriteContext, with which `storage/write.ts` runs the stages that need the stored object.
+ * The result of a stage is a value that only this file can make and that the next stage requires: no handler runs without an
+ * AuthorizedRequest, no action without an AdmittedCreate, no connection without an AdmittedConnect, and nothing is written for a
+ * client without a WriteContext, with which `storage/write.ts` runs the stages that need the stored object.
  */
 import type { ConnectSubresource, Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
@@ -24,7 +24,7 @@ declare const AUTHORIZED: unique symbol;
 /** A request whose user is known and may do what it asks. */
 export type AuthorizedRequest = Exchange & { readonly [AUTHORIZED]: true };
 
-/** Who writes, how, and which plugins are to be asked about the object. */
+/** The user of a write, its options, and the admission plugins that it has to pass. */
 class WriteContext {
   readonly user: User;
   readonly dryRun: boolean;
@@ -63,7 +63,7 @@ class AdmittedCreate {
   }
 
   /**
-   * For what the action writes: admission has decided about the action itself, as upstream, and is not asked again.
+   * For what the action writes: the action itself has passed admission, which as upstream does not run again.
    * @param dryRun whether the body asks for one; the request may do so, too.
    */
   writeContext(dryRun = false): WriteContext {
@@ -91,7 +91,7 @@ export interface PipelineOptions {
   readonly gate: Gate;
   readonly credentials: ConnectionCredentials;
   readonly inFlight: MaxInFlight;
-  /** In the order in which they are asked. */
+  /** In the order in which they run. */
   readonly admission: readonly AdmissionPlugin[];
 }
 
@@ -103,8 +103,8 @@ export class Pipeline {
   }
 
   /**
-   * Has `serve` called with the request when it is authorized. Synchronous as far as it can be: most reads are answered without a
-   * turn of the event loop. Throws or rejects with a StatusError: 401 or 403.
+   * Calls `serve` with the request once it is authorized. Synchronous where it can be: most reads are served without a turn of the
+   * event loop. Throws or rejects with a StatusError: 401 or 403.
    */
   run(exchange: Exchange, serve: (request: AuthorizedRequest) => void | Promise<void>): void | Promise<void> {
     const { gate, credentials } = this.#options;
@@ -148,17 +148,17 @@ export class Pipeline {
   ): Promise<AdmittedCreate> {
     const { admission } = this.#options;
     const name = request.info.name || (object.metadata?.name ?? '');
-    const asked = admissionRequest(request, 'CREATE', kind, name, object, dryRun);
-    await admit(admission, 'mutate', asked);
+    const attributes = admissionRequest(request, 'CREATE', kind, name, object, dryRun);
+    await admit(admission, 'mutate', attributes);
     bodyKind.applyDefaults(object);
     const errors = bodyKind.validate(object);
     if (errors.length > 0) throw invalidObject(bodyKind, '', errors);
-    await admit(admission, 'validate', asked);
+    await admit(admission, 'validate', attributes);
     return new AdmittedCreate(request, object, this.writeContext(request, dryRun));
   }
 
   /**
-   * Reads the options of a connection and has admission decide about them, as upstream's `ConnectResource`. Throws a StatusError:
+   * Reads the options of a connection and runs admission on them, as upstream's `ConnectResource`. Throws a StatusError:
    * 400 for options that cannot be read, 403.
    */
   async admitConnect(
@@ -171,9 +171,9 @@ export class Pipeline {
     if (info.query.has('dryRun')) throw badRequest('dryRun is not supported');
     const options = subresource.readOptions(info.query, info.rest);
     if (info.verb !== 'create' && subresource.takesCreate(options)) authorize(gate, user, { ...info, verb: 'create' });
-    const asked = admissionRequest(request, 'CONNECT', kind, info.name, options, false);
-    await admit(admission, 'mutate', asked);
-    await admit(admission, 'validate', asked);
+    const attributes = admissionRequest(request, 'CONNECT', kind, info.name, options, false);
+    await admit(admission, 'mutate', attributes);
+    await admit(admission, 'validate', attributes);
     return new AdmittedConnect(request, options);
   }
 }
@@ -190,7 +190,7 @@ function admissionRequest(
   return { operation, kind, subresource, namespace, name, object, old: undefined, user, dryRun, warn };
 }
 
-/** For what the server's own parts write, in their own name: nobody has asked for it, and nobody is asked. */
+/** For what the server's own parts write in their own name: no client has requested it, so that admission does not run. */
 export const ownWriteContext = (): WriteContext =>
   new WriteContext(
     { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] },

@@ -1,7 +1,7 @@
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { User } from '../http/user.ts';
 
-/** What a request is about to do: upstream's `admission.Attributes`. */
+/** What admission decides about: upstream's `admission.Attributes`. */
 export interface AdmissionRequest {
   readonly operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
   /** Of the resource that the URL names; what `object` is of may differ where there is a subresource. */
@@ -29,7 +29,7 @@ export interface AdmissionPlugin {
   readonly validate?: (request: AdmissionRequest) => void | Promise<void>;
 }
 
-/** Asks the plugins in their order. */
+/** Runs one step of each plugin, in their order. */
 export async function admit(
   plugins: readonly AdmissionPlugin[],
   step: 'mutate' | 'validate',

@@ -37,7 +37,7 @@ export interface RbacEscalationOptions {
 }
 
 /**
- * Nobody gives rights that they do not have, unless they may `escalate` the role or `bind` it:
+ * No user grants rights that they do not have, unless they may `escalate` the role or `bind` it:
  * https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
  */
 export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOptions): AdmissionPlugin {
@@ -82,7 +82,7 @@ export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOption
 
   return {
     name: 'RBACEscalation',
-    // Before validation, as upstream: who may not grant the role is not told what else is wrong with it.
+    // Before validation, as upstream: a user that may not grant the role does not learn what else is wrong with it.
     mutate(request) {
       const { kind, operation, user, object, old } = request;
       if (kind.group !== GROUP || (operation !== 'CREATE' && operation !== 'UPDATE')) return;

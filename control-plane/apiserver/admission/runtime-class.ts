@@ -51,7 +51,7 @@ function setScheduling(request: AdmissionRequest, spec: PodSpec, scheduling: Sch
   if (merged.length > 0) spec.tolerations = merged;
 }
 
-/** Gives a new pod what its RuntimeClass costs and where it runs. Nobody else sets a pod's overhead. */
+/** Sets the overhead and the scheduling constraints of a new pod's RuntimeClass. A pod's overhead is set by nothing else. */
 export function runtimeClass(api: Pick<LocalApi, 'subscribe'>): AdmissionPlugin {
   const classes = new Map<string, Entry>();
   api.subscribe(runtimeClasses, ({ name, object }) => {

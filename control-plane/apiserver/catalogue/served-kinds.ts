@@ -1,6 +1,6 @@
 /**
- * The set of kinds that are served. It changes while the server runs: who keeps something that was made of it keeps it by
- * `derived`, or is told of changes.
+ * The set of kinds that are served. It changes while the server runs: what is computed of it is kept by `derived`, or updated by
+ * `onChange`.
  */
 import type { Kind } from '../../../api/machinery/kind.ts';
 import type { ServedResource } from './served-resource.ts';
@@ -83,7 +83,7 @@ export class ServedKinds {
     this.#listeners.add(listener);
   }
 
-  /** A reader of what `compute` makes of the kinds, once for each set of them, when it is first asked for. */
+  /** Returns a getter of what `compute` returns, which runs when the getter is first called after a change. */
   derived<T>(compute: (kinds: readonly Kind[]) => T): () => T {
     let known: { readonly value: T; readonly generation: number } | undefined;
     return () => {

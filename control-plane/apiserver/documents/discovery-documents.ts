@@ -1,4 +1,4 @@
-/** What the server serves, as discovery tells it: the plain documents and the aggregated one. */
+/** The documents of discovery: plain and aggregated. */
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import type { Kind, KubeObject, Subresource } from '../../../api/machinery/kind.ts';
@@ -66,7 +66,7 @@ export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
   };
 }
 
-/** Tells clients when objects are stored in another version than before; upstream's `discovery.StorageVersionHash`. */
+/** Changes when objects are stored in another version; upstream's `discovery.StorageVersionHash`. */
 function storageVersionHash(served: Kind): string {
   const { group, version, kind } = served.storedAs?.kind ?? served;
   return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64');

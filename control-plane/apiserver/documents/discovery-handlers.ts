@@ -77,7 +77,7 @@ function aggregatedVersion(accept: string | undefined): string | undefined {
   return undefined;
 }
 
-/** With an ETag, so that clients that have the document are told so. */
+/** With an ETag: clients that have the document get a 304. */
 export function sendTagged(exchange: Exchange, contentType: string, body: string | Buffer): void {
   const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
   const headers = { ETag: etag, Vary: 'Accept' };

@@ -62,7 +62,7 @@ export class ApiServerMetrics {
     if (seconds !== undefined) this.#durations.observe(labels, seconds);
   }
 
-  /** Answers what ends the count. */
+  /** Returns what ends the count. */
   longRunning(exchange: Exchange): () => void {
     const labels = labelsOf(exchange);
     this.#longRunning.inc(labels);

@@ -1,4 +1,4 @@
-/** `/openapi/v2` and `/openapi/v3`. Documents are written when they are first asked for, and kept as bytes until kinds change. */
+/** `/openapi/v2` and `/openapi/v3`. Documents are built on the first request, and kept as bytes until the kinds change. */
 import { createHash } from 'node:crypto';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import {

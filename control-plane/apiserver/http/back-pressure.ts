@@ -1,11 +1,11 @@
 /** Writes to a response that wait while the client is slow, so that a bounded number of bytes waits for it. */
 import type { Request, Response } from './message.ts';
 
-/** Whether nobody will get what is written. HTTP/2's response has no `destroyed` of its own; its stream has. */
+/** Whether the client is disconnected. HTTP/2's response has no `destroyed` of its own; its stream has. */
 export const isClosed = (response: Response): boolean =>
   'stream' in response ? response.stream.destroyed || response.stream.closed : response.destroyed;
 
-/** Has a request of which not everything has come end with its answer: nobody waits for the rest. */
+/** Ends a request whose body is incomplete together with its response, without waiting for the rest. */
 export function abandonRequest(request: Request, response: Response): void {
   if (request.complete) return;
   if ('stream' in response) response.stream.once('finish', () => response.stream.close());
@@ -99,7 +99,7 @@ export class ChunkedWriter {
   }
 }
 
-/** The client closed its connection before it had the whole answer: nobody's failure. */
+/** The client closed its connection before it had the whole response: not a failure of the server. */
 export class ClientGoneError extends Error {
   override readonly name = 'ClientGoneError';
   constructor() {

@@ -5,7 +5,7 @@ import { PRIVILEGED_GROUP, type User } from './user.ts';
  * answered, since what is parsed of it, several times its size, lives as long.
  */
 const MAX_BYTES = 64 * 2 ** 20;
-/** What one user may take of it: who sends bodies slowly must not keep all others from writing. */
+/** What one user may take of it: a client that sends bodies slowly must not keep all others from writing. */
 const MAX_USER_BYTES = MAX_BYTES / 2;
 
 /** The memory that bodies of requests take. */

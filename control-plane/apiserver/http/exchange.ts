@@ -1,4 +1,4 @@
-/** One request and its answer, whichever HTTP version carries them. */
+/** One request and its response, of either HTTP version. */
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { Body } from '../../../api/machinery/body.ts';
@@ -103,7 +103,7 @@ export class Exchange {
     });
   }
 
-  /** Counts bytes of the body that have come. Answers why they are too many, when they are. */
+  /** Counts bytes of the body that have been received. Returns the error when they are too many. */
   #refuse(bytes: number): StatusError | undefined {
     if (this.#bodyBytes + bytes > MAX_BODY_BYTES) return bodyTooLarge();
     if (!this.#memory.take(this.user, bytes))
@@ -124,7 +124,7 @@ export class Exchange {
     return this.#bodies.parse(body, this.header('content-type') ?? '', findDuplicates);
   }
 
-  /** Whether JSON goes out indented: `?pretty` says so, or without it who asks. */
+  /** Whether JSON is indented: by `?pretty`, or else by the user agent. */
   get indents(): boolean {
     const asked = this.info.query.get('pretty');
     return asked ? TRUE.test(asked) : SHOWS_ANSWERS.test(this.header('user-agent') ?? '');
@@ -154,7 +154,7 @@ export class Exchange {
 
   /** The head of the answer; what follows is written to `response`. */
   start(code: number, contentType: string, headers: Record<string, string | string[]> = {}): void {
-    // The time limit has answered already; what comes late is for nobody.
+    // The request has timed out and was answered then.
     if (this.response.headersSent) throw new ClientGoneError();
     const all: Record<string, string | string[]> = {
       'Audit-Id': this.auditId,

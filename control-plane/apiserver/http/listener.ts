@@ -25,7 +25,7 @@ export interface ListenerOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly onRequest: (request: Request, response: Response, upgrade?: Upgrade) => void;
-  /** Whether a request that offers to upgrade its connection is taken at its word; to all others the offer is void. */
+  /** Whether a request that asks to upgrade its connection may; for all others the `Upgrade` header is ignored. */
   readonly upgrades: (request: IncomingMessage) => boolean;
   readonly logger: Logger;
 }
@@ -45,7 +45,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const turns = new RequestTurns();
   const onStreamError = (error: Error): void => logger.debug({ err: error }, 'request or response interrupted');
   const onRequest = (request: Request, response: Response, upgrade?: Upgrade): void => {
-    // An emitter that nobody listens to throws what it fails with. A client that went away is noticed by its closing.
+    // An emitter without an error listener throws its errors. A client that disconnects is noticed by 'close'.
     request.on('error', onStreamError);
     response.on('error', onStreamError);
     if ('stream' in request) {

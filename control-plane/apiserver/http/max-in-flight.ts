@@ -37,9 +37,9 @@ function weightOf(exchange: Exchange): number {
 }
 
 /**
- * Counts the requests that are being worked on and turns away those that are too many. A request counts until its answer is
- * on its way: what is answered within one turn of the event loop never stands beside another. Long-running requests do not
- * count there; each user has a number of them. Administrators are never turned away. No user takes more than a part of a limit.
+ * Counts the requests in flight and rejects those past the limit with 429. A request counts until its response is being sent:
+ * what is served within one turn of the event loop never counts. Long-running requests have a limit per user instead.
+ * Administrators are never rejected. No user takes more than a share of a limit.
  */
 export class MaxInFlight {
   readonly #limits: Readonly<Record<RequestKind, number>>;

@@ -4,17 +4,17 @@ import { travellingKinds } from '../../../api/registry.ts';
 import { ProtobufDecoder, type SchemaLookup } from '../../../api/machinery/protobuf/decode.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 
-/** Bodies from this length on take long to read: milliseconds, in which nobody else is served. */
+/** Parsing bodies from this length on takes milliseconds, for which the event loop is blocked. */
 const LONG_BYTES = 64 * 1024;
 
 /**
- * Has long bodies read one after the other, a turn of the event loop apart: those who have come meanwhile wait for one body, not
- * for all that came at the same time.
+ * Parses long bodies one per turn of the event loop: other requests wait for one of them at most, not for all that arrived
+ * together.
  */
 export class BodyTurns {
   #last: Promise<void> = Promise.resolve();
 
-  /** The body, when it may be read. */
+  /** Resolves with the body when it may be parsed. */
   whenItsTurn(body: Buffer): Buffer | Promise<Buffer> {
     if (body.length < LONG_BYTES) return body;
     this.#last = this.#last.then(() => new Promise((resume) => setImmediate(resume)));

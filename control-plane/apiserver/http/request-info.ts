@@ -76,7 +76,7 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
   let used = 0;
   /** Where the segments that were read end. */
   let end = 0;
-  /** The next segment, as one name: an encoded slash in it would make it two for somebody else. */
+  /** The next segment, as one name: an encoded slash in it would make it two segments for a proxy or backend. */
   const next = (): string => {
     const encoded = segments[used++];
     if (encoded === undefined) return '';
@@ -129,10 +129,10 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
   };
 }
 
-/** A command may be long. Node takes seconds for some hundreds of thousands, in which it serves nobody. */
+/** A command may be long. Parsing some hundreds of thousands blocks the event loop for seconds. */
 const MOST_PARAMETERS = 10_000;
 
-/** Throws a 400 StatusError for more parameters than anybody needs: they are read before it is known who asks. */
+/** Throws a 400 StatusError for more parameters than any client needs: they are parsed before the client is authenticated. */
 function parseQuery(text: string): URLSearchParams {
   let separators = 0;
   for (let at = text.indexOf('&'); at >= 0; at = text.indexOf('&', at + 1))

@@ -1,4 +1,4 @@
-/** Sees every request through to its response: reading it, its time limit, what is answered when it fails. */
+/** Follows every request to its response: parsing, time limit, the Status that a failure is answered with. */
 import { timeout as timedOut } from '../../../api/machinery/status-error.ts';
 import { guarded } from '../../../client/guard.ts';
 import type { Logger } from '../../../client/logger.ts';
@@ -22,7 +22,7 @@ export interface RequestMetrics {
 }
 
 export interface ResponderOptions {
-  /** Answers a request. Throws or rejects with what the client is told. */
+  /** Serves a request. Throws or rejects with the error that the client gets. */
   readonly route: (exchange: Exchange) => void | Promise<void>;
   /** Those that bodies may be of. */
   readonly kinds: ServedKinds;

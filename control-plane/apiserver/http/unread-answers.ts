@@ -1,4 +1,4 @@
-/** Answers that are complete and that their clients do not read: anybody may ask for many, also who is not known at all. */
+/** Responses that are complete and that their clients do not read: any client may request many, even an unauthenticated one. */
 import type { Request, Response } from './message.ts';
 import { isClosed } from './back-pressure.ts';
 
@@ -21,7 +21,7 @@ interface Unread {
 }
 
 /**
- * Ends answers that nobody reads: the oldest ones when there are too many, and each once its time is over. Those who read are
+ * Ends responses that are not read: the oldest ones when there are too many, and each once its time is over. Those who read are
  * done within moments, so that the oldest are of those who do not.
  */
 export class UnreadAnswers {

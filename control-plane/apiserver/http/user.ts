@@ -1,7 +1,7 @@
-/** Who is asking, what authentication looks at to know, and the names that upstream gives to users and groups. */
+/** The user of a request, the credentials that authentication reads, and upstream's names of users and groups. */
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Who is asking: upstream's `user.Info`. */
+/** The user of a request: upstream's `user.Info`. */
 export interface User {
   readonly name: string;
   readonly uid?: string;

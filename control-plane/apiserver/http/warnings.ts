@@ -10,7 +10,7 @@ export class Warnings {
   #total = 0;
   #shortens = false;
 
-  /** The same text is told once. */
+  /** The same text is sent once. */
   add(text: string): void {
     if (text === '' || (this.#shortens && this.#total >= MAX_TOTAL) || this.#texts.has(text)) return;
     this.#texts.add(text);

@@ -1,4 +1,4 @@
-/** Where a proxied request goes, and how one that did not get there is told to the client. */
+/** Where a proxied request goes, and the messages of dial failures. */
 import type { Agent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';

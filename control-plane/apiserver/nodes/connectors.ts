@@ -9,7 +9,7 @@ import { attachTarget, execTarget, portForwardTarget, StreamConnector } from './
 
 export interface NodeProxyOptions {
   readonly api: ReadApi;
-  /** The certificate that the api-server shows to nodes, and the CA of theirs; asked at every request. */
+  /** The api-server's client certificate for nodes, and the CA of theirs; read for every request. */
   readonly identity: () => KubeletIdentity;
 }
 

@@ -51,7 +51,7 @@ export class LogStream implements Stream {
     const gone = new AbortController();
     socket.once('close', () => gone.abort());
     const answer = await this.#open(info, gone.signal);
-    // Few ask for it: the code is loaded when somebody does.
+    // Rarely used: the code is loaded on demand.
     const { serveLogSocket } = await import('./log-socket.ts');
     upgrade.take();
     await serveLogSocket(upgrade, answer, gone.signal);

@@ -28,7 +28,7 @@ export class NodeBackends implements Disposable {
   readonly #identity: () => KubeletIdentity;
   #current: { identity: KubeletIdentity; agent: Agent } | undefined;
 
-  /** `identity` is asked at every request, so that a rotated certificate is used at once. */
+  /** `identity` is read for every request, so that a rotated certificate is used at once. */
   constructor(api: ReadApi, identity: () => KubeletIdentity) {
     this.#api = api;
     this.#identity = identity;

@@ -62,14 +62,14 @@ export class ProxyConnector implements Connector {
   }
 }
 
-/** The query as it was sent: a service may tell `a` from `a=`. */
+/** The query as it was sent: a service may distinguish `a` from `a=`. */
 function queryOf(request: Request): string {
   const target = request.url ?? '';
   const question = target.indexOf('?');
   return question < 0 ? '' : target.slice(question + 1);
 }
 
-/** What a service behind a proxy is told of the request that it does not see. */
+/** The forwarding headers for a service behind a proxy. */
 function forwardingHeaders(request: Request, info: RequestInfo): OutgoingHttpHeaders {
   const { host, ':authority': authority, 'x-forwarded-for': earlier } = request.headers;
   const address = request.socket.remoteAddress ?? '';
@@ -105,6 +105,6 @@ function pageTransforms({ headers }: IncomingMessage, rewrite: (link: string) =>
 function linkBehindProxy(link: string, { origin }: URL, prefix: string): string {
   const path = link.startsWith(`${origin}/`) ? link.slice(origin.length) : link;
   if (!path.startsWith('/') || path.startsWith('//')) return link;
-  // Whoever heeds X-Forwarded-Uri has put the prefix there already.
+  // A backend that honours X-Forwarded-Uri has put the prefix there already.
   return path.startsWith(`${prefix}/`) ? path : `${prefix}${path}`;
 }

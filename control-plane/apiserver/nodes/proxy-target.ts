@@ -36,7 +36,7 @@ function portNumber(text: string): number {
   return port;
 }
 
-/** A certificate that nobody vouches for is taken, as upstream does: pods have no CA of the cluster's. */
+/** Certificates are not verified, as upstream: those of pods are not of the cluster's CA. */
 const unverified = (backend: Omit<Backend, 'tls'>): Backend => ({ ...backend, tls: { rejectUnauthorized: false } });
 
 export function podBackend(api: ReadApi, info: RequestInfo): Backend {

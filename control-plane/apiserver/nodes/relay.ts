@@ -125,7 +125,7 @@ export async function giveBack(
   try {
     writable.writeHead(answer.statusCode ?? 502, headers);
   } catch (error) {
-    // Nobody is going to read it, and the connection is not to wait for that.
+    // It will not be read, and must not keep the connection.
     answer.destroy();
     throw badGateway(`the backend's answer cannot be passed on: ${(error as Error).message}`);
   }

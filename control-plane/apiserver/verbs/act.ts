@@ -1,4 +1,4 @@
-/** A create that an action answers, from its body to its response. */
+/** A create that is served by an action, from its body to its response. */
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { notAcceptable } from '../../../api/machinery/status-error.ts';
@@ -27,6 +27,6 @@ export async function act(
   placeObject(kind, object, request.namespace, '');
   bodyKind.applyDefaults(object);
   const admitted = await pipeline.admitCreate(request, kind, bodyKind, object, asksForDryRun);
-  const answer = await action(admitted);
-  request.sendObject(answer.code, answer.object);
+  const result = await action(admitted);
+  request.sendObject(result.code, result.object);
 }

@@ -1,7 +1,7 @@
 /** `create` of a stored object. */
 import type { Pipeline } from '../admission/pipeline.ts';
 import type { ObjectWriter } from '../storage/write.ts';
-import { sendServed } from './answer.ts';
+import { sendServed } from './response-writer.ts';
 import type { VerbHandler } from './handlers.ts';
 import { decodeBody, parseDryRun, parseFieldValidation } from './write-options.ts';
 

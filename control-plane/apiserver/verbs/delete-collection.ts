@@ -27,7 +27,7 @@ export const deleteCollectionVerb =
         const { bytes } = await writer.delete(resource, entry.namespace, entry.name, options, context);
         return [bytes];
       } catch (error) {
-        // Somebody else was faster.
+        // Deleted concurrently.
         if (isNotFound(error)) return [];
         throw error;
       }

@@ -5,7 +5,7 @@ import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { validateDeleteOptions } from '../storage/deletion.ts';
 import type { ObjectWriter, Written } from '../storage/write.ts';
-import { sendServed } from './answer.ts';
+import { sendServed } from './response-writer.ts';
 import type { VerbHandler } from './handlers.ts';
 import { readDeleteOptions } from './write-options.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Events of watches in bytes: made once for all watchers of a resource that are told of the same changes in the same form.
+ * Events of watches in bytes: made once for all watchers of a resource that get the same changes in the same form.
  */
 import type { Change, ChangeType } from '../storage/cache/event-window.ts';
 import type { MetaVersion } from '../http/negotiate.ts';
@@ -10,7 +10,7 @@ import { columnDefinitions, tableRow, type IncludeObject } from './table.ts';
 /** Bytes that wait for a watcher's connection to take them, at most, besides what the kernel holds. */
 export const MAX_PENDING_BYTES = 128 * 1024;
 
-/** What has been made in this turn of the event loop, for whoever else wants the same: forgotten when the turn ends. */
+/** What has been made in this turn of the event loop, for other watchers of the same: dropped when the turn ends. */
 export class TurnMap<K, V> {
   readonly #values = new Map<K, V>();
 
@@ -67,7 +67,7 @@ export class EventFrames {
     this.#count = count;
   }
 
-  /** Whether what is to be told of these changes may be written at once. */
+  /** Whether the events of these changes may be written at once. */
   fit(changes: readonly Change[]): boolean {
     this.#keep(changes);
     return this.#objectBytes <= MAX_PENDING_BYTES;
@@ -104,7 +104,7 @@ export class EventFrames {
     return whole;
   }
 
-  /** Frames are kept for as long as the same changes are being told: until the turn of the event loop ends. */
+  /** Frames are kept until the turn of the event loop ends, in which all watchers get the same changes. */
   #keep(changes: readonly Change[]): void {
     if (this.#batch === changes) return;
     if (!this.#batch) {
@@ -173,7 +173,7 @@ const ROWS_END = Buffer.from(']}');
 
 /**
  * Each event's object is a table of one row; only the first one names the columns. A row takes milliseconds to make of a large
- * object: it is made once for all watchers that are told of it in the same turn.
+ * object: it is made once for all watchers that get it in the same turn.
  */
 export function tableShow(
   resource: ServedResource,

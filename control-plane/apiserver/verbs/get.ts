@@ -4,7 +4,7 @@ import { waitUntilFresh } from '../catalogue/freshness.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Exchange } from '../http/exchange.ts';
-import { sendServed } from './answer.ts';
+import { sendServed } from './response-writer.ts';
 import type { VerbHandler } from './handlers.ts';
 import { parseRevision } from './list-options.ts';
 

@@ -1,4 +1,4 @@
-/** What serves requests that have passed the stages before it (`admission/pipeline.ts`). */
+/** The handlers of requests, which have passed the stages before them (`admission/pipeline.ts`). */
 import type { Kind, KubeObject, Verb } from '../../../api/machinery/kind.ts';
 import type { AdmittedConnect, AdmittedCreate, AuthorizedRequest } from '../admission/pipeline.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
@@ -8,7 +8,7 @@ import type { Status } from '../../../api/types/meta/v1.gen.ts';
 import type { UpdatedPart } from '../storage/update-strategy.ts';
 
 /**
- * Answers a verb on the stored objects of a resource. Throws StatusError.
+ * Serves a verb on the stored objects of a resource. Throws StatusError.
  * @param part of the object: the whole one when absent.
  */
 export type VerbHandler = (
@@ -19,22 +19,22 @@ export type VerbHandler = (
 
 export type VerbHandlers = Readonly<Record<Verb, VerbHandler>>;
 
-/** Serves a path that is none of a kind. Returns false when it is not its own. */
+/** Serves a path outside of the resources. Returns false for paths of other handlers. */
 export type PathHandler = (request: AuthorizedRequest) => boolean | Promise<boolean>;
 
-/** A handler reads what it needs; it writes by way of the pipeline alone. */
+/** What handlers read by; they write with a WriteContext of the pipeline alone. */
 export type ReadApi = Pick<LocalApi, 'get' | 'list'>;
 
-/** Answers a create that stores no object of its kind: reviews, `pods/binding`, `serviceaccounts/token`. Throws StatusError. */
-export type Action = (admitted: AdmittedCreate) => Promise<ActionAnswer> | ActionAnswer;
+/** Serves a create that stores no object of its kind: reviews, `pods/binding`, `serviceaccounts/token`. Throws StatusError. */
+export type Action = (admitted: AdmittedCreate) => Promise<ActionResult> | ActionResult;
 
-export interface ActionAnswer {
+export interface ActionResult {
   /** 201 mostly; 200 for a few. */
   readonly code: number;
   readonly object: KubeObject;
 }
 
-/** Keeps the request for as long as it likes: upgrades, proxies, and (as `Stream`) what is read as it is written. */
+/** Serves a long-running request as a whole: upgrades, proxies, and (as `Stream`) logs. */
 export interface Connector<R = AdmittedConnect> {
   /** Other methods are answered with a 405. */
   readonly methods: ReadonlySet<string>;
@@ -44,7 +44,7 @@ export interface Connector<R = AdmittedConnect> {
   upgrade(admitted: R, upgrade: Upgrade): Promise<void>;
 }
 
-/** A read: admission is not asked. */
+/** A read: admission does not run. */
 export type Stream = Connector<AuthorizedRequest>;
 
 /** Keyed as RBAC names them: `pods/exec`, `serviceaccounts/token`, `subjectaccessreviews.authorization.k8s.io`. */
@@ -55,7 +55,7 @@ export interface Handlers {
   readonly streams: ReadonlyMap<string, Stream>;
 }
 
-/** What an action answers that has nothing to show. */
+/** The result of an action that returns no object. */
 export const SUCCESS: KubeObject & Status = {
   kind: 'Status',
   apiVersion: 'v1',

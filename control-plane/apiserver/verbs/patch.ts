@@ -4,7 +4,7 @@ import type { Pipeline } from '../admission/pipeline.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import { WHOLE } from '../storage/update-strategy.ts';
 import type { ObjectWriter } from '../storage/write.ts';
-import { sendServed } from './answer.ts';
+import { sendServed } from './response-writer.ts';
 import type { VerbHandler } from './handlers.ts';
 import { readPatch } from './patch-request.ts';
 import { parseDryRun, parseFieldValidation } from './write-options.ts';

@@ -12,7 +12,7 @@ import { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 
-/** Whether `dryRun=All` is asked for. `kind` names the options in the error, as `CreateOptions`. */
+/** Whether `dryRun=All` is given. `kind` names the options in the error, as `CreateOptions`. */
 export function parseDryRun(query: URLSearchParams, kind: string): boolean {
   if (query.size === 0) return false;
   const values = query.getAll('dryRun');
@@ -31,7 +31,7 @@ export function parseFieldValidation(query: URLSearchParams, kind: string): Fiel
   throw invalidObject({ group: 'meta.k8s.io', kind }, '', [error]);
 }
 
-/** Decodes a body as an object of the resource; what it says beyond the schema is refused, told or passed over. */
+/** Decodes a body as an object of the resource; unknown fields are rejected, warned of or ignored. */
 export function decodeBody(
   resource: ServedResource,
   body: Buffer,
@@ -44,7 +44,7 @@ export function decodeBody(
   return decoded.object;
 }
 
-/** Tells of the fields of a body that are given twice, or not known to its kind. Throws 400 when they must not be. */
+/** Reports duplicate and unknown fields of a body. Throws a 400 StatusError in strict validation. */
 export function reportBody(
   kind: { readonly kind: string; readonly version: string },
   body: Body,

@@ -12,7 +12,7 @@ export interface BoundObjects {
   node(name: string): Life | undefined;
 }
 
-/** Service accounts and pods from indexes; Secrets and Nodes, to which few tokens are bound, as they are asked for. */
+/** Service accounts and pods from indexes; Secrets and Nodes, to which few tokens are bound, from the cache on each request. */
 export class LocalBoundObjects implements BoundObjects {
   readonly #api: Pick<LocalApi, 'get'>;
   readonly #accounts: ServiceAccountIndex;

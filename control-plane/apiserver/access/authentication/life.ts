@@ -3,7 +3,7 @@ import type { ObjectMeta } from '../../../../api/types/meta/v1.gen.ts';
 /** An object as a token's binding sees it. */
 export interface Life {
   readonly uid: string;
-  /** When its deletion was asked for (plus grace), in ms since the epoch; undefined while it is to stay. */
+  /** When its deletion was requested (plus grace), in ms since the epoch; undefined while it is to stay. */
   readonly endsAt: number | undefined;
 }
 

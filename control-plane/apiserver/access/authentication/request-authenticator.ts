@@ -26,7 +26,7 @@ export interface RequestAuthenticatorOptions {
   readonly anonymous: boolean;
 }
 
-/** Who a request is from: by client certificate, then by bearer token, then nobody in particular. Wrong credentials are a 401. */
+/** The user of a request: by client certificate, then by bearer token, else system:anonymous. Invalid credentials are a 401. */
 export class RequestAuthenticator implements Authenticator {
   readonly #options: RequestAuthenticatorOptions;
 

@@ -2,11 +2,11 @@ import type { User } from '../../http/user.ts';
 
 export interface AuthenticatedToken {
   readonly user: User;
-  /** Which of the asked audiences the token is meant for. */
+  /** Which of the requested audiences the token is valid for. */
   readonly audiences: readonly string[];
 }
 
-/** Tells whose a bearer token is. Synchronous: it is on the path of every request. */
+/** Authenticates bearer tokens. Synchronous: it is on the path of every request. */
 export interface TokenAuthenticator {
   /**
    * Answers undefined for a token that is not of its kind or not known to it; throws InvalidTokenError for one of its kind

@@ -4,7 +4,7 @@ import { InvalidTokenError } from './token-authenticator.ts';
 
 /** Some 600 bytes each. A cluster has about as many live tokens as pods. */
 const MAX_TOKENS = 8192;
-/** Who asks for a token chooses its audiences, up to megabytes of them. Such a token is verified each time it comes. */
+/** Clients choose the audiences of their tokens, up to megabytes of them. Such a token is verified each time it comes. */
 const LONGEST_KEPT = 4096;
 
 export interface VerifiedTokensOptions<T> {

@@ -62,7 +62,7 @@ export class ClusterRoleAggregation {
     try {
       await this.#api.update(clusterRoles, role);
     } catch (error) {
-      // Somebody else was faster: their change wakes us again.
+      // Changed concurrently: that change triggers the next run.
       if (!isConflict(error) && !isNotFound(error)) throw error;
     }
   }

@@ -1,7 +1,7 @@
 import type { User } from '../../http/user.ts';
 import type { RequestInfo } from '../../http/request-info.ts';
 
-/** What is asked to be allowed: upstream's `authorizer.Attributes`. */
+/** What a user wants to do: upstream's `authorizer.Attributes`. */
 export type Attributes = Pick<
   RequestInfo,
   'path' | 'isResource' | 'group' | 'version' | 'resource' | 'subresource' | 'namespace' | 'name'

@@ -3,7 +3,7 @@ import type { Attributes, Authorizer, Decision } from './authorizer.ts';
 
 const ALLOWED: Decision = { allowed: true, reason: '' };
 
-/** system:masters may do everything; anybody else what one of the authorizers allows. Nobody is asked twice. */
+/** system:masters may do everything, all others what one of the authorizers allows. */
 export class Authorizers implements Authorizer {
   readonly #authorizers: readonly Authorizer[];
 

@@ -24,7 +24,7 @@ function selectedValue({ fieldSelector = '' }: Attributes, field: string): strin
   }
 }
 
-/** The one object that is asked for, by path or by field selector. */
+/** The one object that is requested, by path or by field selector. */
 const nameOf = (attributes: Attributes): string =>
   attributes.name || (selectedValue(attributes, 'metadata.name') ?? '');
 
@@ -36,7 +36,7 @@ export class NodeAuthorizer implements Authorizer {
   readonly #graph: PodGraph;
   readonly #rules: readonly PolicyRule[];
 
-  /** `rules` are those of the ClusterRole system:node, for the resources that are not told apart by pod. */
+  /** `rules` are those of the ClusterRole system:node, for the resources that do not depend on pods. */
   constructor(graph: PodGraph, rules: readonly PolicyRule[]) {
     this.#graph = graph;
     this.#rules = rules;

@@ -18,7 +18,7 @@ export interface Grant {
   readonly role: RoleRef;
   /** Where the binding stands; '' for the whole cluster. */
   readonly namespace: string;
-  /** The answer when the role allows what is asked, made once. */
+  /** The decision when the role allows the request, made once. */
   readonly decision: Decision;
 }
 
@@ -47,7 +47,7 @@ function describeBinding(name: string, namespace: string, role: RoleRef): string
   return `${binding} of ${role.kind} ${JSON.stringify(role.name)}`;
 }
 
-/** Follows roles and bindings, arranged by who may benefit: a decision looks at the grants of the asking user alone. */
+/** Follows roles and bindings, indexed by subject: a decision reads the grants of the user alone. */
 export class RbacIndex {
   readonly #clusterRoles = new Map<string, readonly PolicyRule[]>();
   readonly #roles = new Map<string, readonly PolicyRule[]>();
@@ -75,7 +75,7 @@ export class RbacIndex {
       : this.#roles.get(`${namespace}/${role.name}`);
   }
 
-  /** The first grant to the user, for the cluster or in the namespace, that `accept` answers true for. */
+  /** The first grant to the user, for the cluster or in the namespace, for which `accept` returns true. */
   findGrant(user: User, namespace: string, accept: (grant: Grant) => boolean): Grant | undefined {
     const found = findIn(this.#clusterGrants, user, accept);
     if (found || namespace === '') return found;

@@ -1,10 +1,10 @@
-/** The reviews of authorization.k8s.io/v1: what a user may do, asked through the API. */
+/** The reviews of authorization.k8s.io/v1: what a user may do. */
 import { badRequest } from '../../../../api/machinery/status-error.ts';
 import type { Attributes, Authorizer } from '../../access/authorization/authorizer.ts';
 import type { RbacAuthorizer } from '../../access/authorization/rbac-authorizer.ts';
 import type { AdmittedCreate } from '../../admission/pipeline.ts';
 import { nodeNameOf, type User } from '../../http/user.ts';
-import type { Action, ActionAnswer } from '../handlers.ts';
+import type { Action, ActionResult } from '../handlers.ts';
 import type {
   LocalSubjectAccessReview,
   NonResourceAttributes,
@@ -85,23 +85,23 @@ export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer
     const { allowed, reason } = authorizer.authorize(user, attributesOf(asked));
     return { allowed, ...(reason && { reason }) };
   };
-  const answer = (body: object, status: object): ActionAnswer => ({
+  const answer = (body: object, status: object): ActionResult => ({
     code: CREATED,
     object: { metadata: {}, ...body, ...{ status } },
   });
 
   // A LocalSubjectAccessReview is one of these whose attributes are in its namespace.
-  const reviewSubject = ({ object }: AdmittedCreate): ActionAnswer => {
+  const reviewSubject = ({ object }: AdmittedCreate): ActionResult => {
     const review = object as SubjectAccessReview | LocalSubjectAccessReview;
     return answer(review, decide(subjectOf(review.spec), review.spec));
   };
 
-  const reviewSelf = ({ request, object }: AdmittedCreate): ActionAnswer => {
+  const reviewSelf = ({ request, object }: AdmittedCreate): ActionResult => {
     const review = object as SelfSubjectAccessReview;
     return answer(review, decide(request.user, review.spec));
   };
 
-  const reviewRules = ({ request, object }: AdmittedCreate): ActionAnswer => {
+  const reviewRules = ({ request, object }: AdmittedCreate): ActionResult => {
     const review = object as SelfSubjectRulesReview;
     const namespace = review.spec.namespace ?? '';
     if (namespace === '') throw badRequest('no namespace on request');

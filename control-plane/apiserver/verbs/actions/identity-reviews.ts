@@ -1,4 +1,4 @@
-/** The reviews of authentication.k8s.io/v1: whose a token is, and who is asking. */
+/** The reviews of authentication.k8s.io/v1: the user of a token, and of the request. */
 import { badRequest } from '../../../../api/machinery/status-error.ts';
 import { InvalidTokenError, type TokenAuthenticator } from '../../access/authentication/token-authenticator.ts';
 import type { User } from '../../http/user.ts';

@@ -79,7 +79,7 @@ export interface TokenRequestOptions {
   readonly now?: () => number;
 }
 
-/** How long the token lives and, when that is longer than asked, when it should have been replaced. */
+/** The token's lifetime and whether it is longer than requested, so that its use is to be warned of after that. */
 function lifetimeOf(
   spec: TokenRequestSpec,
   seconds: number,
@@ -95,7 +95,7 @@ function lifetimeOf(
     : { lifetimeSeconds: seconds, warnAfter: false };
 }
 
-/** The answer to a request that has been validated. Throws StatusError for what the token cannot be issued for or bound to. */
+/** The response to a request that has been validated. Throws StatusError when there is no such account, or the token cannot be bound to the object. */
 export function issueToken(
   options: TokenRequestOptions,
   namespace: string,

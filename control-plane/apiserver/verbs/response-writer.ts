@@ -1,4 +1,4 @@
-/** One object as the response, in the form that the client asked for. */
+/** One object as the response, in the form that the client accepts. */
 import type { Stored } from '../catalogue/object-meta.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Exchange } from '../http/exchange.ts';
