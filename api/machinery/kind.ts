@@ -163,9 +163,12 @@ export interface StoredAs<T> {
 
 /**
  * One kind, in one version. The hooks are pure functions over decoded objects (of the schema's static type); they run in this order:
- *   create: decode -> applyDefaults -> admission -> prepareForCreate -> validate
- *   update: decode (or patch) -> applyDefaults -> admission -> prepareForUpdate -> validate -> validateUpdate
- *   subresource: decode (or patch) -> applyDefaults -> merge -> admission -> prepare -> validate, of its `update`
+ *   create: decode -> applyDefaults -> mutating admission -> applyDefaults -> prepareForCreate -> validate
+ *   update: decode (or patch) -> applyDefaults -> mutating admission -> applyDefaults -> prepareForUpdate -> validate -> validateUpdate
+ *   subresource: decode (or patch) -> applyDefaults -> merge -> mutating admission -> applyDefaults -> prepare -> validate,
+ *     the last two of its `update`
+ *   action: decode -> applyDefaults -> mutating admission -> applyDefaults -> validate, of the kind of its body
+ * Validating admission comes after them.
  * Hooks change the object that they are handed and never keep it. Metadata (names, labels, uid, timestamps, generation
  * for kinds with `hasGeneration`) is the api-server's affair and the same for every kind.
  */

@@ -204,6 +204,8 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
   return {
     name: 'NodeRestriction',
     mutate(request) {
+      // Authorization alone decides about connections, as upstream.
+      if (request.operation === 'CONNECT') return;
       const node = nodeNameOf(request.user);
       if (node === undefined) return;
       const verdict =

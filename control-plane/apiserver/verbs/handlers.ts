@@ -1,4 +1,5 @@
 /** The handlers of requests, which have passed the stages before them (`admission/pipeline.ts`). */
+import { groupResource } from '../../../api/machinery/define-kind.ts';
 import type { Kind, KubeObject, Verb } from '../../../api/machinery/kind.ts';
 import type { AdmittedConnect, AdmittedCreate, AuthorizedRequest } from '../admission/pipeline.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
@@ -67,7 +68,5 @@ export const SUCCESS: KubeObject & Status = {
 export const NO_HANDLERS: Handlers = { actions: new Map(), connectors: new Map(), streams: new Map() };
 
 /** The key of a kind, or of a subresource of it. */
-export const handlerKey = ({ group, plural }: Kind, subresource = ''): string => {
-  const resource = group ? `${plural}.${group}` : plural;
-  return subresource ? `${resource}/${subresource}` : resource;
-};
+export const handlerKey = (kind: Kind, subresource = ''): string =>
+  subresource ? `${groupResource(kind)}/${subresource}` : groupResource(kind);
