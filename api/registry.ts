@@ -78,15 +78,15 @@ export const kinds: readonly Kind[] = [
   priorityClasses,
 ];
 
-/** Kinds that are not resources of their own but travel in requests and answers of subresources and deletes. */
+/** Kinds that are not resources, but the bodies of subresources and deletes. */
 export const travellingKinds: readonly Kind[] = [scales, evictions, tokenRequests, deleteOptions];
 
-/** The kind that is served under this path. */
+/** Finds a kind by its path. */
 export function findKind(group: string, version: string, plural: string): Kind | undefined {
   return kinds.find((kind) => kind.plural === plural && kind.group === group && kind.version === version);
 }
 
-/** A kind by its name, travelling ones as well. */
+/** Finds a kind by its name; also one that is not a resource. */
 export function findByKind(group: string, version: string, kind: string): Kind | undefined {
   const named = (known: Kind) => known.kind === kind && known.group === group && known.version === version;
   return kinds.find(named) ?? travellingKinds.find(named);

@@ -1,7 +1,7 @@
 /**
- * Generates what is facts about the Kubernetes API from `api/types/facts.txt` (its head says how to read it): the types and
- * shapes of every group version in `api/types`, and where clients find each resource in `client/resources.gen.ts`. With
- * `--check` nothing is written: it fails when a generated file is not what would be generated.
+ * Generates code from the facts about the Kubernetes API in `api/types/facts.txt` (its header describes the format): the types and
+ * shapes of every group version in `api/types`, and the client's resources in `client/resources.gen.ts`. With `--check` nothing is
+ * written: it fails when a generated file is stale.
  */
 import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -62,7 +62,7 @@ function parseFacts(text: string): PackageFacts[] {
   return packages;
 }
 
-/** By the type's name in the facts: the shape's name in `api/machinery/schema.ts`, and the type of TypeScript. */
+/** By the name in the facts: the name of the shape in `api/machinery/schema.ts`, and the TypeScript type. */
 const SCALARS: ReadonlyMap<string, readonly [shape: string, type: string]> = new Map([
   ['string', ['string', 'string']],
   ['boolean', ['boolean', 'boolean']],
@@ -94,7 +94,7 @@ const quoted = (text: string): string => `'${text}'`;
 const isIdentifier = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name);
 const keyOf = (name: string): string => (isIdentifier(name) ? name : quoted(name));
 
-/** What a flag says of valid values, as keywords of `Constraints`. */
+/** The keywords of `Constraints` for a flag; none for other flags. */
 function constraintKeywords(flag: string, value: string, words: () => string[]): string[] {
   switch (flag) {
     case 'nonempty':
@@ -197,7 +197,7 @@ class TypesModule {
     return scalar ? this.#word(scalar[0]) : this.#named(type);
   }
 
-  /** What is serialized although it was not given is null; of what is required, validation sees to all but times. */
+  /** `always` fields that are not set are null. Of required ones only times can be: validation rejects the others. */
   #fieldType({ type, flags }: FieldFacts): string {
     const isTime = type === 'time' || type === 'micro-time';
     const zeroIsNull = isTime || type === 'bytes' || type.startsWith('[') || type.startsWith('{');
@@ -215,7 +215,7 @@ class TypesModule {
     return SCALARS.get(type)?.[1] ?? this.#named(type);
   }
 
-  /** Of an enum, or of a list of it. */
+  /** The values of an enum, or of a list of enums. */
   #words(type: string): string[] {
     return type
       .replace(/^\[(.*)\]$/, '$1')
@@ -255,7 +255,7 @@ function resourcesText(packages: readonly PackageFacts[]): string {
   const imports: string[] = [];
   const lines: string[] = [];
   const taken = new Set<string>();
-  // The core group first: its events are `events`, those of events.k8s.io are `eventsEventsV1`.
+  // The core group comes first: its events are `events`, those of events.k8s.io are `eventsEventsV1`.
   const sorted = packages.toSorted(
     (one, other) => Number(other.groupVersion?.group === '') - Number(one.groupVersion?.group === ''),
   );

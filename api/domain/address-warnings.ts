@@ -1,4 +1,4 @@
-/** What upstream warns of in the form of addresses and ranges that are accepted all the same (stored ones, and IPv6 that is long). */
+/** Warnings about the form of addresses and CIDRs that are accepted nevertheless: stored ones, and IPv6 that is not canonical. */
 import { addressFlaws, Cidr, IpAddress, rangeFlaws } from './address.ts';
 
 const quoted = (text: string): string => JSON.stringify(text);

@@ -1,10 +1,10 @@
 /**
- * IP addresses and ranges as values. Text from outside is parsed once, here; whoever compares, compiles or prints uses the
- * parsed value, so that `010.0.0.1`, `::ffff:10.0.0.1` and `10.0.0.1` can never be judged as one thing and used as another.
+ * IP addresses and CIDRs as values. A string from outside is parsed once, here; comparing, compiling and printing use the
+ * parsed value, so that `010.0.0.1`, `::ffff:10.0.0.1` and `10.0.0.1` can never be checked as one address and used as another.
  *
  * What is accepted is what upstream accepts in fields that are older than its strict checks (`ParseIPSloppy`,
  * `ParseCIDRSloppy` of k8s.io/utils/net): leading zeros are decimal, an IPv4-mapped IPv6 address is the IPv4 address, zones are
- * refused. What is merely tolerated is told by `addressFlaws` and `rangeFlaws`.
+ * rejected. `addressFlaws` and `rangeFlaws` return what is merely tolerated.
  */
 import { isIP } from 'node:net';
 
@@ -70,7 +70,7 @@ const textOfIPv4 = (value: bigint): string => {
   return [24, 16, 8, 0].map((shift) => (number >>> shift) & 0xff).join('.');
 };
 
-/** Only made by parsing: the private field keeps any other object from passing for one. */
+/** Created by parsing only: because of the private field, no other object is assignable to it. */
 export class IpAddress {
   readonly family: IpFamily;
   /** The canonical form. */
@@ -83,7 +83,7 @@ export class IpAddress {
     this.text = family === 'IPv4' ? textOfIPv4(value) : textOfIPv6(value);
   }
 
-  /** Undefined for what is no address. Blanks around it are the caller's to trim, where they are allowed. */
+  /** Returns undefined unless the string is an address. The caller trims whitespace where it is allowed. */
   static parse(text: string): IpAddress | undefined {
     const written = read(text);
     return written && IpAddress.of(written.family, written.value);
@@ -104,7 +104,7 @@ export class IpAddress {
     return this.text;
   }
 
-  /** The address as a number of 32 or 128 bits. */
+  /** The address as an integer of 32 or 128 bits. */
   get value(): bigint {
     return this.#value;
   }
@@ -149,13 +149,13 @@ export class Cidr {
     this.text = `${network.text}/${length}`;
   }
 
-  /** `ADDRESS/LENGTH`; bits beyond the length are cut off. Undefined for anything else. */
+  /** Parses `ADDRESS/LENGTH`; bits beyond the length are cleared. Returns undefined for anything else. */
   static parse(text: string): Cidr | undefined {
     const written = readRange(text);
     return written && Cidr.#of(written, written.length);
   }
 
-  /** The one address as a range. */
+  /** The CIDR that contains this address only. */
   static host(address: IpAddress): Cidr {
     return new Cidr(address, BITS[address.family]);
   }
@@ -170,7 +170,7 @@ export class Cidr {
     return this.network.family;
   }
 
-  /** The address that is `index` addresses after the network's own; undefined where the range has no such. */
+  /** The address at `index`, counted from the network address; undefined beyond the end of the range. */
   at(index: bigint): IpAddress | undefined {
     return index >= 0n && index >> this.#rest === 0n
       ? IpAddress.of(this.family, this.network.value + index)
@@ -186,10 +186,13 @@ export class Cidr {
   }
 }
 
-/** The cluster IP of the Service `kubernetes`: the first of the range. Throws RangeError where that is no range, or of one address. */
+/**
+ * The cluster IP of the Service `kubernetes`: the first address after the network address. Throws RangeError for an invalid CIDR,
+ * and for one with a single address.
+ */
 export function kubernetesServiceIp(serviceCidr: string): string {
   const address = Cidr.parse(serviceCidr)?.at(1n);
-  if (!address) throw new RangeError(`${JSON.stringify(serviceCidr)} is no range of addresses for services`);
+  if (!address) throw new RangeError(`${JSON.stringify(serviceCidr)} is not a CIDR with addresses for Services`);
   return address.text;
 }
 
@@ -203,7 +206,7 @@ function readRange(text: string): (Written & { readonly length: number; readonly
 
 export type AddressFlaw = 'leading zeros' | 'IPv4-mapped';
 
-/** What a standard reader would refuse of an address that `IpAddress.parse` takes; undefined for one that it does not take. */
+/** Why a strict parser would reject an address that `IpAddress.parse` accepts; undefined for what it does not accept. */
 export function addressFlaws(text: string): readonly AddressFlaw[] | undefined {
   const written = read(text);
   if (!written) return undefined;
@@ -213,7 +216,7 @@ export function addressFlaws(text: string): readonly AddressFlaw[] | undefined {
 
 export type RangeFlaw = AddressFlaw | 'bits beyond the length';
 
-/** The same for ranges. */
+/** As `addressFlaws`, for CIDRs. */
 export function rangeFlaws(text: string): readonly RangeFlaw[] | undefined {
   const written = readRange(text);
   if (!written) return undefined;

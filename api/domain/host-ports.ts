@@ -1,4 +1,4 @@
-/** The ports of its node that a pod takes, by which scheduler and node tell whether two pods can be on one node. */
+/** The host ports of a pod: scheduler and agent decide with them whether two pods can run on the same node. */
 import type { PodSpec } from '../types/core/v1.gen.ts';
 
 export interface HostPort {
@@ -8,7 +8,7 @@ export interface HostPort {
 }
 
 const ALL_ADDRESSES = '0.0.0.0';
-/** Shared: most pods take none. */
+/** Shared: most pods use none. */
 const NONE: readonly HostPort[] = Object.freeze([]);
 
 export function hostPorts({ containers, initContainers = [] }: PodSpec): readonly HostPort[] {
@@ -21,6 +21,6 @@ export function hostPorts({ containers, initContainers = [] }: PodSpec): readonl
   return ports.length > 0 ? ports : NONE;
 }
 
-/** The same port and protocol on the same address, or on all addresses by either. */
+/** Whether two use the same port and protocol on the same address, or one of them on all addresses. */
 export const clash = (a: HostPort, b: HostPort): boolean =>
   a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === ALL_ADDRESSES || b.ip === ALL_ADDRESSES);

@@ -1,4 +1,4 @@
-/** Names of images, as Docker reads them: https://github.com/distribution/reference */
+/** Image references, as Docker parses them: https://github.com/distribution/reference */
 
 export interface ImageReference {
   /** `docker.io`, `registry.example.com:5000` */
@@ -20,7 +20,7 @@ const REFERENCE = new RegExp(
 );
 const MAX_NAME = 255;
 
-/** Undefined for what is no name of an image. Without a tag and a digest it is `latest`. */
+/** Returns undefined for an invalid reference. The tag defaults to `latest` when there is no digest. */
 export function parseImageReference(image: string): ImageReference | undefined {
   const match = REFERENCE.exec(image);
   if (!match) return undefined;
@@ -37,7 +37,7 @@ export function parseImageReference(image: string): ImageReference | undefined {
   return { registry, repository, tag: tag ?? (digest === undefined ? DEFAULT_TAG : undefined), digest };
 }
 
-/** The name with its registry and tag: what the runtime knows the image by. */
+/** The full reference, with registry and tag: the name that the runtime uses. */
 export const imageName = ({ registry, repository, tag, digest }: ImageReference): string =>
   `${registry}/${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
 

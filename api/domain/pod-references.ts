@@ -1,6 +1,6 @@
 import type { Container, EphemeralContainer, PodSpec, Volume, VolumeProjection } from '../types/core/v1.gen.ts';
 
-/** The objects of its namespace that a pod needs; names may repeat. */
+/** The objects of its namespace that a pod refers to; names may repeat. */
 export interface PodReferences {
   readonly secrets: readonly string[];
   readonly configMaps: readonly string[];
@@ -85,8 +85,8 @@ const PROJECTED_REFERENCES: readonly (readonly [source: keyof VolumeProjection, 
 ];
 
 /**
- * A resource of the API that the pod could not do without, in upstream's words: static pods run without the API, and a node that
- * shows them there must not come by objects that way. Undefined when there is none.
+ * The first API resource that the pod depends on, in upstream's words; undefined when there is none. Static pods run without the API,
+ * and a node must not gain access to objects by means of their mirror pods.
  */
 export function apiReference(spec: PodSpec | undefined): string | undefined {
   if (!spec) return undefined;

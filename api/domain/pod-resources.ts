@@ -1,7 +1,7 @@
 /**
- * What a pod asks for and what it may use: the one arithmetic of the api-server, the scheduler and the agent. A pod needs at its
- * peak its containers and sidecars together, or one init container beside the sidecars started before it; what is said for the
- * pod as a whole (`spec.resources`) takes the place of that sum; its overhead comes on top.
+ * Requests and limits of a pod, computed with the same code by api-server, scheduler and agent. The peak is all containers and
+ * sidecars together, or one init container beside the sidecars started before it; pod-level resources (`spec.resources`) replace
+ * that sum; the overhead is added.
  * https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
  * https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
  */
@@ -22,10 +22,10 @@ export type Side = 'requests' | 'limits';
 type Spec = Pick<PodSpec, 'containers' | 'initContainers' | 'resources' | 'overhead'>;
 type MaybeResources = ResourceRequirements | undefined;
 
-/** What a pod without a spec asks for. */
+/** The spec of a pod without one. */
 const NOTHING: Spec = { containers: [] };
 
-/** How amounts are put together. */
+/** Arithmetic of amounts. */
 interface Amounts<T> {
   readonly plus: (a: T, b: T) => T;
   readonly larger: (a: T, b: T) => T;
@@ -37,7 +37,7 @@ const QUANTITIES: Amounts<string> = {
   larger: (a, b) => (compareQuantities(a, b) < 0 ? b : a),
 };
 
-/** What the containers need at the pod's peak; undefined when none of them says anything. */
+/** The sum or maximum of the containers at the pod's peak; undefined when none of them sets an amount. */
 function peakOf<T>(
   { containers, initContainers = [] }: Pick<Spec, 'containers' | 'initContainers'>,
   amountOf: (resources: MaybeResources) => T | undefined,
@@ -66,11 +66,11 @@ function peakOf<T>(
   return starting === undefined ? running : most(running, starting);
 }
 
-/** The resources that a pod may name for itself as a whole. */
+/** Whether a resource may be set at pod level. */
 export const isPodLevelResource = (name: string): boolean =>
   name === 'cpu' || name === 'memory' || name.startsWith('hugepages-');
 
-/** What the containers together ask for at the pod's peak, as a quantity; undefined when none asks. */
+/** The containers' requests or limits at the pod's peak, as a quantity; undefined when none is set. */
 export const containersQuantity = (spec: Spec, side: Side, name: string): string | undefined =>
   peakOf(spec, (resources) => own(resources?.[side], name), QUANTITIES);
 
@@ -96,18 +96,18 @@ const amountIn = (quantities: Readonly<Record<string, string>> | undefined, name
   return quantity === undefined ? undefined : amountOf(name, quantity);
 };
 
-/** What a container asks for: where it does not say, its limit; 0 where that is not set either. */
+/** The request of a container, which defaults to its limit; 0 when neither is set. */
 export const containerRequest = (resources: MaybeResources, name: string): number =>
   amountIn(resources?.requests, name) ?? amountIn(resources?.limits, name) ?? 0;
 
-/** 0 is no limit, as upstream reads it. */
+/** The limit of a container; 0 means none, as upstream. */
 export const containerLimit = (resources: MaybeResources, name: string): number =>
   amountIn(resources?.limits, name) ?? 0;
 
 const ofPod = ({ resources }: Spec, side: Side, name: string): number | undefined =>
   isPodLevelResource(name) ? amountIn(resources?.[side], name) : undefined;
 
-/** What the pod asks for at its peak. */
+/** The request of the pod at its peak. */
 export function podRequest(spec: Spec = NOTHING, name: string): number {
   const whole =
     ofPod(spec, 'requests', name) ??
@@ -117,7 +117,7 @@ export function podRequest(spec: Spec = NOTHING, name: string): number {
   return whole + (amountIn(spec.overhead, name) ?? 0);
 }
 
-/** What the pod as a whole is held to; undefined when nothing holds it: the pod names no limit, nor does every container. */
+/** The limit of the pod as a whole; undefined unless it is set at pod level or on every container. */
 export function podLimit(spec: Spec = NOTHING, name: string): number | undefined {
   const overhead = amountIn(spec.overhead, name) ?? 0;
   const whole = ofPod(spec, 'limits', name);
@@ -128,11 +128,11 @@ export function podLimit(spec: Spec = NOTHING, name: string): number | undefined
   return peak === undefined ? undefined : peak + overhead;
 }
 
-/** What the containers that have a limit may use together; undefined when none has one. */
+/** The sum of the limits of those containers that have one; undefined when none does. */
 export const containersLimit = (spec: Spec = NOTHING, name: string): number | undefined =>
   peakOf(spec, (resources) => containerLimit(resources, name) || undefined, NUMBERS);
 
-/** The names of all that the pod asks for. */
+/** The names of all resources that the pod requests. */
 export function requestedResources(spec: Spec = NOTHING): Set<string> {
   const names = new Set<string>();
   const add = (quantities: Readonly<Record<string, string>> | undefined): void => {
@@ -154,8 +154,8 @@ const isPositive = (quantity: string | undefined): quantity is string =>
   quantity !== undefined && isPositiveQuantity(quantity);
 
 /**
- * Guaranteed where CPU and memory are limited to what is asked for, of the pod as a whole when it says so and of every container
- * otherwise; BestEffort where nothing is asked for. Ephemeral containers do not count.
+ * Guaranteed when requests and limits of CPU and memory are equal, at pod level if they are set there and for every container
+ * otherwise; BestEffort when there are none. Ephemeral containers do not count.
  */
 export function qosClassOf(spec: Spec = NOTHING): QosClass {
   const parts: MaybeResources[] = spec.resources
@@ -174,7 +174,7 @@ export function qosClassOf(spec: Spec = NOTHING): QosClass {
   return !asked ? 'BestEffort' : guaranteed ? 'Guaranteed' : 'Burstable';
 }
 
-/** The memory that the pod as a whole asks for beyond what its containers ask for: each of them is credited with a part of it. */
+/** The pod-level memory request beyond the sum of the containers' requests; it is shared among them. */
 export function unclaimedMemory(spec: Spec = NOTHING): number {
   const whole = amountIn(spec.resources?.requests, 'memory');
   if (!whole) return 0;

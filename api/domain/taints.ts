@@ -2,7 +2,7 @@
 import { deepEqual } from '../machinery/deep-equal.ts';
 import type { Taint, Toleration } from '../types/core/v1.gen.ts';
 
-/** Whether one toleration bears a taint. */
+/** Whether a toleration tolerates a taint. */
 export function toleratesTaint(toleration: Toleration, taint: Pick<Taint, 'key' | 'value' | 'effect'>): boolean {
   if (toleration.effect && toleration.effect !== taint.effect) return false;
   if (toleration.key && toleration.key !== taint.key) return false;
@@ -21,11 +21,11 @@ export function toleratesTaint(toleration: Toleration, taint: Pick<Taint, 'key' 
   }
 }
 
-/** The same for tolerations that differ in their seconds alone. */
+/** Equal for tolerations that differ in `tolerationSeconds` only. */
 export const tolerationIdentity = ({ key, operator, value, effect }: Toleration): string =>
   JSON.stringify([key ?? '', operator ?? '', value ?? '', effect ?? '']);
 
-/** Whether one toleration bears every taint that the other bears, for as long. */
+/** Whether one toleration tolerates every taint that the other does, for at least as long. */
 function covers(wide: Toleration, narrow: Toleration): boolean {
   if (deepEqual(wide, narrow)) return true;
   const anyKey = !wide.key && wide.operator === 'Exists';
@@ -44,7 +44,7 @@ function covers(wide: Toleration, narrow: Toleration): boolean {
   }
 }
 
-/** Both lists in one, without those that another covers; of equal ones the first stays. */
+/** Merges both lists and drops tolerations that another one covers; of equal ones the first is kept. */
 export function mergeTolerations(first: readonly Toleration[], second: readonly Toleration[]): Toleration[] {
   const all = [...first, ...second];
   const merged: Toleration[] = [];
@@ -57,7 +57,7 @@ export function mergeTolerations(first: readonly Toleration[], second: readonly 
   return merged;
 }
 
-/** Whether any of the tolerations bears the taint. */
+/** Whether any of the tolerations tolerates the taint. */
 export const tolerates = (
   tolerations: readonly Toleration[],
   taint: Pick<Taint, 'key' | 'value' | 'effect'>,

@@ -1,4 +1,4 @@
-/** Request bodies: JSON or YAML text to values, with the duplicate keys that field validation wants to hear of. */
+/** Parsing of request bodies, JSON or YAML, with the duplicate keys that field validation reports. */
 import { fieldProblems, mayRepeatKeys, withSoundEscapes } from './json-text.ts';
 import { Extent } from './extent.ts';
 import { StatusError, badRequest, unsupportedMediaType } from './status-error.ts';
@@ -6,24 +6,23 @@ import { YamlError, parseYaml } from './yaml.ts';
 
 export interface Body {
   readonly value: unknown;
-  /** Keys that are given twice, as `duplicate field "spec.foo"` (YAML: with the line). The last one counts. */
+  /** Duplicate keys, as `duplicate field "spec.foo"` (YAML: with the line). The last one counts. */
   readonly problems: string[];
-  /** Of JSON with such keys: the text, from which comes the order of these and the fields that are not known. */
+  /** The text of JSON with duplicate keys, which gives their order among unknown fields. */
   readonly text?: string;
 }
 
 const mediaType = (contentType: string): string => (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
 
 /**
- * Everything that is wrong with a body whose decoding found fields that are not known, in upstream's order: that of the
- * text for JSON.
+ * Duplicate and unknown fields of a body in upstream's order: for JSON, that of the text.
  */
 export function allProblems({ problems, text }: Body, unknown: readonly string[]): string[] {
   if (text === undefined) return [...problems, ...unknown];
   return unknown.length > 0 ? fieldProblems(text, unknown) : problems;
 }
 
-/** Whether `parseBody` takes this Content-Type; an absent one is JSON. */
+/** Whether `parseBody` accepts this Content-Type; the default is JSON. */
 export function isParsable(contentType: string): boolean {
   const type = mediaType(contentType);
   return (
@@ -80,7 +79,7 @@ function yamlBody(text: string): Body {
   }
 }
 
-/** JSON is YAML, and read a hundred times faster; where keys repeat, YAML's way to tell of it counts. */
+/** JSON is YAML, and parsed a hundred times faster; duplicate keys are reported as for YAML. */
 function asJson(text: string): Body | undefined {
   if (!/^\s*\{/.test(text)) return undefined;
   try {
@@ -92,7 +91,7 @@ function asJson(text: string): Body | undefined {
   }
 }
 
-/** As upstream's conversion from YAML leaves objects. */
+/** The order of keys that upstream's conversion from YAML produces. */
 function inKeyOrder(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(inKeyOrder);

@@ -1,4 +1,4 @@
-/** The columns that many kinds have, and short ways to write the others. */
+/** Columns that many kinds share, and helpers to define others. */
 import { ageOf } from './duration.ts';
 import type { Column, KubeObject } from './kind.ts';
 
@@ -18,7 +18,7 @@ export const integer = <T>(name: string, cell: (object: T) => number): Column<T>
   priority: 0,
   cell,
 });
-/** Shown with `-o wide` alone. */
+/** Shown with `-o wide` only. */
 export const wide = <T>(name: string, cell: Cell<T>): Column<T> => ({ ...text(name, cell), priority: 1 });
 
 export const nameColumn = <T extends KubeObject>(): Column<T> => ({
@@ -33,7 +33,7 @@ export const ageColumn = <T extends KubeObject>(): Column<T> => ({
   ...text('Age', ({ metadata }: T, now: number) => ageOf(metadata?.creationTimestamp, now)),
   description: 'How long ago the object was created.',
 });
-/** Of kinds that upstream shows without columns of their own: the time itself. */
+/** For kinds that upstream prints with its default columns: the time itself. */
 export const createdColumn = <T extends KubeObject>(): Column<T> => ({
   name: 'Created At',
   type: 'date',

@@ -1,9 +1,9 @@
 /**
- * Validation by the schema: what must be true of one field, whatever the rest of the object says. Rules that take more than
- * that are the kinds' own. The errors are those of upstream's declarative validation (KEP-5073), which says the same in the
- * tags of its types (`+k8s:minimum`, `+k8s:maxItems`, `+k8s:immutable`).
+ * Validation of the constraints in a schema, each of which concerns a single field; kinds validate what depends on several. The
+ * errors are those of upstream's declarative validation (KEP-5073), which has the same constraints as tags of its types
+ * (`+k8s:minimum`, `+k8s:maxItems`, `+k8s:immutable`).
  *
- * A check is compiled once per schema, and leads only to fields that have constraints.
+ * A check is compiled once per schema, and only visits fields with constraints.
  */
 import { deepEqual } from './deep-equal.ts';
 import { type FieldError, invalid, notSupported, required, tooLong, tooMany } from './field-error.ts';
@@ -26,24 +26,23 @@ import type { Field, Shape, TextFormat } from './schema.ts';
 type Json = Readonly<Record<string, unknown>>;
 type Fields = Readonly<Record<string, Field>>;
 
-/** Into a field, an item of a list, or a map. */
+/** Into a field, an item of a list, or an entry of a map. */
 type Step = string | number | { readonly key: string };
 
-/** What is wrong, and where the walk is. */
+/** The errors so far, and the current position. */
 interface State {
-  /** The first `depth` steps count: to shorten a list costs more than to leave the rest in it. */
+  /** Only the first `depth` steps are valid: truncating an array is slower than leaving the rest in it. */
   readonly path: Step[];
   depth: number;
   readonly errors: FieldError[];
   /**
-   * Whether fields are visited in the schema's order: what is wrong is told in the same order however the client wrote it. To
-   * look for every field that could be there takes twice as long as to visit those that are: that is done first, and enough
-   * where nothing is wrong.
+   * Whether fields are visited in the order of the schema, so that the order of errors does not depend on the client's. Looking up
+   * every field of a schema takes twice as long as visiting those that are set, so this is only done when there is an error.
    */
   readonly inOrder: boolean;
 }
 
-/** Checks a value that is there. */
+/** Checks a value that is not null. */
 type Check = (value: unknown, state: State) => void;
 type TextCheck = (text: string) => readonly string[];
 
@@ -109,7 +108,7 @@ function textCheck({ format, maxBytes, supported }: Shape): Check | undefined {
 
 /** Compiles the checks of one schema; each struct once, however often it is used. */
 class Compiler {
-  /** By their fields: what a field adds to its type makes another shape of it. */
+  /** By the object of their fields: each field has a shape of its own, which inherits from that of the struct. */
   readonly #structs = new Map<Fields, Check | undefined>();
 
   compile(shape: Shape): Check | undefined {
@@ -125,7 +124,7 @@ class Compiler {
     return (value, state) => {
       if (!Array.isArray(value)) return;
       const { path, errors } = state;
-      // What is too long is not looked at.
+      // The items of a list that is too long are not checked.
       if (value.length > maxItems) errors.push(tooMany(written(state), value.length, maxItems));
       else if (check) {
         const depth = state.depth++;
@@ -156,14 +155,14 @@ class Compiler {
 
   #struct(fields: Fields): Check | undefined {
     if (this.#structs.has(fields)) return this.#structs.get(fields);
-    // Within itself, a struct is checked by what it will have been compiled to.
+    // For structs that contain themselves.
     this.#structs.set(fields, (value, state) => compiled?.(value, state));
     const compiled = this.fields(fields);
     this.#structs.set(fields, compiled);
     return compiled;
   }
 
-  /** Of a struct, those fields whose names are wanted. */
+  /** Compiles the wanted fields of a struct. */
   fields(fields: Fields, isWanted: (name: string) => boolean = () => true): Check | undefined {
     const checks = new Map<string, { readonly name: string; readonly nonEmpty: boolean; readonly check?: Check }>();
     for (const [name, field] of Object.entries(fields)) {
@@ -205,8 +204,7 @@ class Compiler {
 }
 
 /**
- * What a schema says of the fields of an object whose names are wanted; undefined when it says nothing. The object is one that
- * the schema's decoder has made.
+ * Returns the check of the wanted top-level fields of decoded objects; undefined when they have no constraints.
  */
 export function constraintsOf(
   schema: Shape,
@@ -228,7 +226,7 @@ export function constraintsOf(
 
 type UpdateCheck = (value: Json, old: Json, path: string, errors: FieldError[]) => void;
 
-/** Structs within structs; what lists hold has no counterpart in the old list. */
+/** Follows structs within structs; items of lists have no counterpart in the old list. */
 function updateCheck(fields: Fields, outer: readonly Fields[]): UpdateCheck | undefined {
   const immutable: string[] = [];
   const inner: [string, UpdateCheck][] = [];
@@ -251,7 +249,7 @@ function updateCheck(fields: Fields, outer: readonly Fields[]): UpdateCheck | un
   };
 }
 
-/** Which fields of an object an update may not change; undefined when its schema has none of these. */
+/** Returns the check that an update does not change immutable fields; undefined when the schema has none. */
 export function immutabilityOf(schema: Shape): ((object: object, old: object) => FieldError[]) | undefined {
   const check = updateCheck(schema.properties ?? {}, []);
   return (

@@ -1,7 +1,7 @@
 /**
- * From parsed JSON to an object of a kind. A walker is compiled once per schema: it checks types, drops what the schema does
- * not know and nulls, brings quantities and times to their canonical text, and leaves out or puts in empty fields as
- * upstream's serializer does (`pointer` and `always` in the schema), so that what comes out is what is stored and answered.
+ * Decoding of parsed JSON into an object of a kind. A walker is compiled once per schema: it checks types, drops unknown fields and
+ * nulls, makes quantities and times canonical, and omits or adds empty fields as upstream's serializer does (`pointer` and `always`
+ * in the schema), so that the result is what is stored and served.
  */
 import { unknownField } from './json-text.ts';
 import type { Decoded, Decoder, KubeObject } from './kind.ts';
@@ -13,10 +13,10 @@ import { badRequest, invalidObject, type StatusError } from './status-error.ts';
 import { canonicalMicroTime, canonicalTime } from './time.ts';
 import { own, setOwn } from './own.ts';
 
-/** The value's type is wrong. The message is that of upstream's JSON decoder. */
+/** A value has the wrong type. The message is that of upstream's JSON decoder. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError';
-  /** What upstream says where it makes the object of a map instead, as of what a strategic patch has made. */
+  /** The message where upstream converts from a map instead of JSON, as for the result of a strategic merge patch. */
   readonly ofMap: string;
 
   constructor(message: string, ofMap = message) {
@@ -37,9 +37,9 @@ interface State {
 
 interface Compiled {
   readonly walk: Walk;
-  /** What stands in a list for a null, and in an `always` field for nothing. */
+  /** Replaces null in a list, and a missing value in an `always` field. */
   readonly zero: () => unknown;
-  /** Whether a value vanishes from an optional field; undefined: never. */
+  /** Whether a value is omitted from an optional field; undefined: never. */
   readonly vanishes?: (value: unknown) => boolean;
   readonly goType: string;
 }
@@ -60,14 +60,14 @@ export const jsonType = (value: unknown): string =>
 
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** `ofMap` is left out for what reads itself from JSON in both cases. */
+/** @param ofMap undefined for types that unmarshal themselves from JSON in both cases */
 function mismatch(what: string, goType: string, state: State, owner: string, ofMap?: string): DecodeError {
   const path = state.path.filter((part) => typeof part === 'string').join('.');
   const place = path ? `Go struct field ${owner}.${path}` : 'Go value';
   return new DecodeError(`json: cannot unmarshal ${what} into ${place} of type ${goType}`, ofMap);
 }
 
-/** Go's name for what a value is once it has been read. */
+/** Go's name for the type of a parsed value. */
 function goKind(value: unknown): string {
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
   if (typeof value === 'object') return Array.isArray(value) ? 'slice' : 'map';
@@ -79,7 +79,7 @@ const noSlice = (value: unknown): string => `cannot restore slice from ${goKind(
 
 function unconvertible(value: unknown, goType: string): string {
   const given = goKind(value);
-  // Go could make a letter of a whole number.
+  // Go can convert an integer to a string of one letter.
   const toString = given === 'int64' && goType === 'string';
   const toNumber = typeof value === 'number' && /^(int|float)/.test(goType);
   return toString || toNumber ? `cannot convert ${given} to ${goType}` : `unrecognized type: ${goType}`;
@@ -158,7 +158,7 @@ const quantityOf = (canonical: (text: string) => string): Compiled =>
     }
   });
 const quantity = quantityOf(canonicalQuantity);
-/** Within a resource list; upstream's defaulting rounds every one of them. */
+/** In a ResourceList: upstream's defaulting rounds its quantities. */
 const resource = quantityOf(roundUpToMilli);
 
 const base64: Compiled = scalar(
@@ -323,7 +323,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
         const known = compiled.walk(entry, state, name);
         path.length = depth;
         if (field.omitEmpty && compiled.vanishes?.(known)) continue;
-        // eslint-disable-next-line kedge/own-keys -- the names of fields are a schema's, and this is the busiest line of all
+        // eslint-disable-next-line kedge/own-keys -- the names of fields are a schema's, and this is the hottest line of all
         out[field.name] = known;
       }
       return complete(out);
@@ -331,7 +331,7 @@ function structOf(definition: string, fields: ReadonlyMap<string, Field>, standi
   };
 }
 
-/** A decoder for a schema, compiled at its first use. The decoder throws DecodeError. */
+/** Returns a decoder for a schema, which is compiled at its first use and throws DecodeError. */
 export function decoderOf<T>(schema: Shape): Decoder<T> {
   let compiled: Compiled | undefined;
   return (value) => {
@@ -355,11 +355,11 @@ export interface Decodable<T> {
  * Throws a 400 BadRequest StatusError for a wrong apiVersion, a wrong kind, or a field of a wrong type.
  */
 export function decodeObject<T extends KubeObject>(kind: Decodable<T>, body: unknown): Decoded<T> {
-  // Upstream decodes null into an object that says nothing.
+  // Upstream decodes null into an empty object.
   return decodeAs(kind, body ?? {}, badRequest, ({ message }) => badRequest(`${cannotHandle(kind)}: ${message}`));
 }
 
-/** What upstream says before the reason why a body is not such an object. */
+/** How upstream's message begins when a body cannot be decoded. */
 export const cannotHandle = ({ kind, version }: Pick<Decodable<unknown>, 'kind' | 'version'>): string =>
   `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}`;
 
@@ -398,7 +398,7 @@ function decodeAs<T extends KubeObject>(
 
 /**
  * Decodes what a patch made of an object. Throws a 422 Invalid StatusError for a field of a wrong type, as upstream does
- * there; `shown` makes what the message quotes, `words` are those of the DecodeError that say what is wrong.
+ * there; `shown` returns what the message quotes, `words` is the message of the DecodeError to use.
  */
 export function decodePatched<T extends KubeObject>(
   kind: Decodable<T>,
@@ -410,6 +410,9 @@ export function decodePatched<T extends KubeObject>(
   return decodeAs(kind, patched, refuse, (error) => refuse(error[words]));
 }
 
-/** What a patch makes is refused. `shown` is the patch, or what it made. */
+/**
+ * A patch whose result is not valid.
+ * @param shown the patch, or its result
+ */
 export const invalidPatch = (shown: string, message: string): StatusError =>
   invalidObject({ group: '', kind: '' }, '', [invalid('patch', shown, message)]);

@@ -1,4 +1,4 @@
-/** Whether two JSON values are the same. Undefined members count as absent. */
+/** Whether two JSON values are equal. Undefined members count as absent. */
 import { own } from './own.ts';
 export function deepEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true;
@@ -16,8 +16,8 @@ export function deepEqual(a: unknown, b: unknown): boolean {
 }
 
 /**
- * As upstream's semantic equality: absent, null, `[]` and `{}` are the same nothing. `''`, 0 and false are values: decoding drops
- * them where they mean nothing, and where they are left (behind a pointer, in a map) absent means something else.
+ * As upstream's semantic equality: absent, null, `[]` and `{}` are equal. `''`, 0 and false are values: decoding drops them where
+ * they are defaults, and where it keeps them (pointers, maps) they differ from absent.
  */
 export function semanticallyEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true;

@@ -20,13 +20,13 @@ const STATUS = 'status';
 
 type Validate<T> = (object: T, old?: T) => FieldError[];
 
-/** What is made at its first use: a server works with a part of the kinds. */
+/** Computes a value at its first use: a server uses only some of the kinds. */
 function lazy<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => (made ??= { value: make() }).value;
 }
 
-/** What the schema says of some fields of an object, and then the kind. */
+/** Validation by the constraints of some fields, and then by the kind. */
 function withConstraints<T extends object>(
   schema: Shape,
   isChecked: (field: string) => boolean,
@@ -40,7 +40,7 @@ function withConstraints<T extends object>(
   };
 }
 
-/** The status is checked where it is written: through its subresource, where it has one. */
+/** The status is validated when it is written: by updates of the subresource, if there is one. */
 const checkedStatus = <T extends KubeObject>(schema: Shape, subresource: Subresource<T>): Subresource<T> =>
   subresource.name === STATUS && isStoredSubresource(subresource)
     ? {
@@ -56,7 +56,7 @@ const checkedStatus = <T extends KubeObject>(schema: Shape, subresource: Subreso
       }
     : subresource;
 
-/** Reads fields as the stored version does, which is what is indexed. */
+/** Selectable fields of a version that is not stored are read from the stored version, which is indexed. */
 const readersOf = <T extends KubeObject>(storedAs: StoredAs<T>): Kind<T>['selectableFields'] =>
   Object.fromEntries(
     Object.entries(storedAs.fields).map(([field, stored]) => {
@@ -67,7 +67,7 @@ const readersOf = <T extends KubeObject>(storedAs: StoredAs<T>): Kind<T>['select
     }),
   );
 
-/** Completes a kind's definition with what most kinds have in common, and its rules with those of its schema. */
+/** Completes the definition of a kind with defaults, and its validation with the constraints of its schema. */
 export function defineKind<T extends KubeObject>(definition: KindDefinition<T>): Kind<T> {
   const { schema, subresources = [], validateUpdate, storedAs } = definition;
   const hasStatus = subresources.some(({ name }) => name === STATUS);

@@ -1,4 +1,4 @@
-/** Spans of time: Go's notation (`1h30m`, `1.5s`) and kubectl's short one for ages. */
+/** Durations: Go's notation (`1h30m`, `1.5s`) and kubectl's short one for ages. */
 
 const UNITS: ReadonlyMap<string, number> = new Map([
   ['ns', 1e-6],

@@ -1,13 +1,13 @@
 import { MAX_DEPTH, MAX_OBJECTS, MAX_VALUES } from './limits.ts';
 import { tooLarge } from './status-error.ts';
 
-/** How much there is in a value. */
+/** The size of a parsed value: nesting, objects, members. */
 export class Extent {
   keys = 0;
   #items = 0;
   #objects = 0;
 
-  /** Throws RangeError for what is nested too deep, a 413 StatusError for what is too much. */
+  /** Throws RangeError for a value that is nested too deep, a 413 StatusError for one that is too large. */
   static of(value: unknown): Extent {
     const extent = new Extent();
     extent.#add(value, 0);

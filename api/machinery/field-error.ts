@@ -1,4 +1,4 @@
-/** What is wrong with one field, in the words of upstream's `field.Error`; becomes a cause in a Status. */
+/** An invalid field, with the message of upstream's `field.Error`; it becomes a cause in a Status. */
 export type FieldErrorType =
   | 'FieldValueNotFound'
   | 'FieldValueRequired'
@@ -13,19 +13,19 @@ export type FieldErrorType =
 
 export interface FieldError {
   readonly type: FieldErrorType;
-  /** As `spec.containers[0].ports[1].name` or `metadata.labels[key]`; `[]` is the object itself. */
+  /** Its path: `spec.containers[0].ports[1].name`, `metadata.labels[key]`; `[]` is the object itself. */
   readonly field: string;
-  /** The whole sentence without the field, e.g. `Invalid value: "x": must be ...`. */
+  /** The whole message without the field, e.g. `Invalid value: "x": must be ...`. */
   readonly message: string;
 }
 
 const shown = (value: unknown): string =>
   typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? 'null');
 
-/** What upstream's `field.NewPath("")` is written as. */
+/** How upstream prints `field.NewPath("")`. */
 const WHOLE_OBJECT = '[]';
 
-/** Only so many errors are told of as an answer may have; the words of the others are not put together. */
+/** The message is made when it is read: a response carries a limited number of errors. */
 const fieldError = (type: FieldErrorType, field: string, words: () => string): FieldError => ({
   type,
   field: field || WHOLE_OBJECT,
@@ -34,7 +34,7 @@ const fieldError = (type: FieldErrorType, field: string, words: () => string): F
   },
 });
 
-/** Adds errors to others, however many they are: as arguments of `push` they would have to fit on the stack. */
+/** Appends errors, however many: as arguments of `push` they would have to fit on the stack. */
 export function addErrors(errors: FieldError[], more: readonly FieldError[]): void {
   for (const error of more) errors.push(error);
 }

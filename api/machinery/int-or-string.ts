@@ -1,14 +1,14 @@
-/** Values that are a number or a percentage of something, such as `maxSurge`; and ports by number or name. */
+/** Values that are an integer or a percentage, such as `maxSurge`. */
 
 const PERCENT = /^(\d+)%$/;
 
-/** The percentage that `value` says, or undefined where it is none. */
+/** The percentage, or undefined when `value` is none. */
 export function percentOf(value: number | string): number | undefined {
   const match = typeof value === 'string' ? PERCENT.exec(value) : undefined;
   return match ? Number(match[1]) : undefined;
 }
 
-/** The number itself, or the percentage of `total`, rounded as told. Throws where the text is no percentage. */
+/** The integer itself, or the percentage of `total`, rounded. Throws RangeError for a string that is no percentage. */
 export function scaledValue(value: number | string, total: number, round: 'up' | 'down'): number {
   if (typeof value === 'number') return value;
   const percent = percentOf(value);

@@ -1,13 +1,13 @@
-/** What the text of JSON tells and its parsed value does not: keys that are given twice, and halves of UTF-16 pairs. */
+/** What parsing JSON loses: duplicate keys, and unpaired UTF-16 surrogates. */
 import { MAX_PROBLEMS } from './limits.ts';
 
-/** What is wrong with a field, as upstream's decoder words it. */
+/** The messages of upstream's decoder about fields. */
 export const unknownField = (path: string): string => `unknown field ${JSON.stringify(path)}`;
 const duplicateField = (path: string): string => `duplicate field ${JSON.stringify(path)}`;
 
-/** Text that is told of fields stops here: a path may be as long as the body. */
+/** Limits the messages about fields: a path may be as long as the body. */
 const MAX_PROBLEM_CHARS = 65_536;
-/** Of the fields that schemas know, paths are shorter. */
+/** The paths of known fields are shorter. */
 const MAX_KNOWN_PATH = 512;
 
 const SURROGATE_ESCAPES =
@@ -15,9 +15,9 @@ const SURROGATE_ESCAPES =
 const PAIR_LENGTH = '\\ud800\\udc00'.length;
 const REPLACEMENT = '\\ufffd';
 
-/** JSON text without escapes of half a pair, which no UTF-8 can say: they become U+FFFD, as with upstream. */
+/** Replaces escapes of unpaired surrogates, which UTF-8 cannot encode, by U+FFFD, as upstream does. */
 export function withSoundEscapes(text: string): string {
-  // The first look is the cheap one: nearly no body has such escapes.
+  // A cheap test first: hardly any body has such escapes.
   if (!text.includes('\\u') || !/\\u[dD][89a-fA-F]/.test(text)) return text;
   return text.replace(SURROGATE_ESCAPES, (escape) =>
     escape.length > '\\n'.length && escape.length < PAIR_LENGTH ? REPLACEMENT : escape,
@@ -25,8 +25,8 @@ export function withSoundEscapes(text: string): string {
 }
 
 /**
- * A cheap test that clears nearly every body. A key of the text ends in `":`, so when there are no more of those than the
- * parsed value has keys, none was lost; strings that contain `":` and blanks before a colon only cost a closer look.
+ * A cheap test that suffices for nearly every body. A key ends in `":`, so when there are no more of those in the text than keys in
+ * the parsed value, there are no duplicates; strings that contain `":` and whitespace before a colon only cost the full test.
  */
 export function mayRepeatKeys(text: string, keys: number): boolean {
   let ends = 0;
@@ -38,23 +38,23 @@ export function mayRepeatKeys(text: string, keys: number): boolean {
   return ends > keys;
 }
 
-/** One object or array around the place that is being read. */
+/** An object or array that encloses the current position. */
 interface Level {
   /** Of an object; undefined for an array. */
   readonly keys: Set<string> | undefined;
-  /** How the text says where this is; undefined below a field that is not known, and where no known field can be. */
+  /** Its path; undefined below an unknown field, and where there can be no known one. */
   readonly knownPath: string | undefined;
   readonly isUnknown: boolean;
   index: number;
-  /** The key of the value that comes next in an object. */
+  /** The key of the next value in an object. */
   key: string;
-  /** Whether what comes next in an object is a key. */
+  /** Whether a key comes next in an object. */
   atKey: boolean;
 }
 
 /**
- * The repeated keys of text that is known to be valid JSON, and the given unknown fields, in the order of the text. A repeated
- * key that is not known, or that is below one, counts as unknown alone.
+ * The duplicate keys of valid JSON and the given unknown fields, in the order of the text. A duplicate key that is unknown, or below
+ * an unknown one, is reported as unknown only.
  */
 export function fieldProblems(text: string, unknown: readonly string[] = []): string[] {
   return new TextReader(text, unknown).read();
@@ -102,7 +102,7 @@ class TextReader {
         default:
       }
     }
-    // What is left is where its place was not looked for.
+    // The others are where positions were not tracked.
     for (const problem of this.#unknown) this.#report(problem);
     return [...this.#problems];
   }
@@ -152,7 +152,7 @@ class TextReader {
     level.keys?.add(key);
   }
 
-  /** Where the key that is being read is. */
+  /** The path of the current key. */
   #path(): string {
     let path = '';
     for (const { keys, key, index } of this.#levels) path += !keys ? `[${index}]` : path ? `.${key}` : key;
@@ -160,7 +160,7 @@ class TextReader {
   }
 }
 
-/** Where the string that begins at `start` has its closing quote. */
+/** The position of the closing quote of the string that begins at `start`. */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
   while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1;

@@ -1,13 +1,13 @@
 /**
- * What Kedge knows of a kind of the Kubernetes API. A kind is defined once, in a file of its own, as a value of this type;
- * validation, defaulting, pruning, OpenAPI, tables, discovery and the REST verbs are all driven by it. Adding a kind is
- * adding its file and a line in `api/registry.ts`.
+ * The definition of a kind of the Kubernetes API. A kind is defined once, in its own file, as a value of this type; validation,
+ * defaulting, pruning, OpenAPI, tables, discovery and the REST verbs are all driven by it. To add a kind, add its file and a line in
+ * `api/registry.ts`.
  */
 import type { Shape } from './schema.ts';
 import type { FieldError } from './field-error.ts';
 import type { DeleteOptions, ObjectMeta } from '../types/meta/v1.gen.ts';
 
-/** Any API object: what every kind has in common. */
+/** Any API object. */
 export interface KubeObject {
   apiVersion?: string;
   kind?: string;
@@ -16,30 +16,45 @@ export interface KubeObject {
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
 
-/** Reads the value that a field selector compares with. (A method's type, so that a `Kind<Pod>` is a `Kind`.) */
+/** Returns the value that a field selector compares with. (The type of a method, so that a `Kind<Pod>` is assignable to `Kind`.) */
 export type FieldReader<T> = { read(object: T): string }['read'];
 
 export interface Decoded<T> {
-  /** A fresh object that shares nothing with what it was decoded from, but for `anyJson` parts. */
+  /** A new object that shares nothing with the input, except values of `anyJson`. */
   readonly object: T;
-  /** The fields that no schema knows, as `unknown field "spec.foo"`, up to `MAX_PROBLEMS`; they are not in `object`. */
+  /** Unknown fields, as `unknown field "spec.foo"`, up to `MAX_PROBLEMS`; they are not in `object`. */
   readonly problems: string[];
 }
 
 export type Decoder<T> = (value: unknown) => Decoded<T>;
 
-/** A column that `kubectl get` prints. `cell` reads it off an object; `now` (ms since the epoch) is what ages count from. */
+/** A column that `kubectl get` prints. `cell` computes its value; ages are relative to `now` (ms since the epoch). */
 export interface Column<T> {
   readonly name: string;
   readonly type: 'string' | 'integer' | 'date' | 'boolean' | 'number';
   readonly format: string;
-  /** 0 is always shown, 1 with `-o wide`. */
+  /** 0: always shown, 1: with `-o wide`. */
   readonly priority: number;
   readonly description?: string;
   cell(object: T, now: number): string | number | boolean | undefined;
 }
 
-/** For whom and when a hook runs. */
+/**
+ * Conversion between the versions of a kind. Objects of a kind with several versions, in one group or in two, are stored in one of
+ * them and served in all. Conversion must not lose anything: what a version has no field for is kept in annotations.
+ */
+export interface StoredAs<T> {
+  /** The version that is stored. */
+  readonly kind: Kind;
+  /** The result is complete, as if it had been decoded; it may share parts with `object`, which is not changed. */
+  toStored(object: T): KubeObject;
+  /** The caller decodes the result, which completes it. */
+  fromStored(stored: KubeObject): KubeObject;
+  /** Selectable fields, and their names in the stored version. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** Who makes the request of a hook, and when. */
 export interface HookContext {
   readonly user: {
     readonly name: string;
@@ -51,31 +66,31 @@ export interface HookContext {
   readonly now: number;
 }
 
-/** What a delete means beyond finalizers and propagation, which are the same for every kind: upstream's graceful deletion. */
+/** What is particular to deleting objects of a kind, besides finalizers and propagation: upstream's graceful deletion. */
 export interface DeletionRules<T> {
   /**
-   * Seconds that the object gets to end in; 0: none, it goes at once. Asked again when what is being deleted is deleted once more:
-   * the period that runs can be made shorter.
+   * The grace period in seconds; 0: the object is removed immediately. Called for repeated deletes as well, which can shorten the
+   * current period.
    */
   graceSeconds(object: T, options: DeleteOptions): number;
-  /** Whether something besides its finalizers keeps the deleted object. */
+  /** Whether something besides `metadata.finalizers` keeps the deleted object. */
   isHeld(object: T): boolean;
-  /** Changes the object that has just been marked with its deletionTimestamp. */
+  /** Changes an object whose deletionTimestamp has just been set. */
   markDeleted(object: T): void;
 }
 
 export type SubresourceVerb = 'create' | 'get' | 'patch' | 'update' | 'delete';
 
-/** What an update of an object may change, and how it is checked. */
+/** What an update may change, and its validation. */
 export interface UpdateRules<T> {
-  /** The object that is stored when the client wants `wanted`; it may be `wanted` itself, and never is `old`. */
+  /** Returns the object to store when a client sends `wanted`; may be `wanted` itself, but not `old`. */
   merge(wanted: T, old: T): T;
   /** Runs after admission; changes the object. */
   prepare(object: T, old: T, context: HookContext): void;
   validate(object: T, old: T): FieldError[];
 }
 
-/** A view of the stored object, which clients get, update and patch: `status`, `approval`. */
+/** A subresource that is a part of the stored object, which clients get, update and patch: `status`, `approval`. */
 export interface StoredSubresource<T> {
   readonly name: string;
   readonly verbs: readonly SubresourceVerb[];
@@ -146,22 +161,6 @@ export const isConnectSubresource = <T>(subresource: Subresource<T>): subresourc
   'readOptions' in subresource;
 
 /**
- * Objects of a kind with several versions, be they of one group or of two, are stored in one of them, under one key, and served
- * in all: what is written in one is read in the others. Nothing may get lost on the way: what one version has no field for, the
- * conversion keeps in annotations.
- */
-export interface StoredAs<T> {
-  /** The version that is stored. */
-  readonly kind: Kind;
-  /** Complete, as decoding makes it; it may share parts with what it is made of, which stays as it is. */
-  toStored(object: T): KubeObject;
-  /** Decoding completes it. */
-  fromStored(stored: KubeObject): KubeObject;
-  /** What the fields that selectors may name are called in the stored version. */
-  readonly fields: Readonly<Record<string, string>>;
-}
-
-/**
  * One kind, in one version. The hooks are pure functions over decoded objects (of the schema's static type); they run in this order:
  *   create: decode -> applyDefaults -> mutating admission -> applyDefaults -> prepareForCreate -> validate
  *   update: decode (or patch) -> applyDefaults -> mutating admission -> applyDefaults -> prepareForUpdate -> validate -> validateUpdate
@@ -182,41 +181,41 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly categories: readonly string[];
   readonly namespaced: boolean;
   readonly schema: Shape;
-  /** From parsed JSON; most callers want `decodeObject` around it. Throws DecodeError. */
+  /** Decodes parsed JSON; most callers use `decodeObject`. Throws DecodeError. */
   readonly decode: Decoder<T>;
   readonly verbs: readonly Verb[];
   /** False for kinds whose `create` is answered and stores nothing (reviews, Binding): the api-server has an action for each. */
   readonly persisted: boolean;
   readonly subresources: readonly Subresource<T>[];
   readonly columns: readonly Column<T>[];
-  /** Fields beyond `metadata.name` and `metadata.namespace` that field selectors may name. */
+  /** Fields that field selectors support, besides `metadata.name` and `metadata.namespace`. */
   readonly selectableFields: Readonly<Record<string, FieldReader<T>>>;
-  /** Whether `metadata.generation` counts the changes of `spec`. */
+  /** Whether `metadata.generation` is incremented when `spec` changes. */
   readonly hasGeneration: boolean;
-  /** How `metadata.name` is checked: a DNS subdomain unless the kind says otherwise. */
+  /** Validates `metadata.name`; the default is a DNS subdomain. */
   validateName(name: string, prefix: boolean): string[];
-  /** What every request for this kind is warned with, when its time is over. */
+  /** The warning to every request, when the kind is deprecated. */
   readonly deprecation?: string;
-  /** Whether a PUT to a name that is not there creates it (events, leases, endpoints and a few more). */
+  /** Whether a PUT creates an object that does not exist (events, leases, endpoints and a few more). */
   readonly createOnUpdate: boolean;
-  /** Whether an update may leave out the resourceVersion that it is based on. */
+  /** Whether an update may omit the resourceVersion. */
   readonly unconditionalUpdate: boolean;
-  /** Whether a delete answers with the object instead of a Status. */
+  /** Whether a delete returns the object instead of a Status. */
   readonly returnDeletedObject: boolean;
   readonly deletion: DeletionRules<T>;
-  /** Of a kind that is served in several versions, those that are not stored: how they become the one that is. */
+  /** Set on the versions of a kind that are not stored. */
   readonly storedAs?: StoredAs<T>;
   applyDefaults(object: T): void;
   prepareForCreate(object: T, context: HookContext): void;
   prepareForUpdate(object: T, old: T, context: HookContext): void;
-  /** `old` is undefined on create: for what is accepted when it is there already. */
+  /** @param old undefined on create; values that it has already may be exempt from newer rules */
   validate(object: T, old?: T): FieldError[];
   validateUpdate(object: T, old: T): FieldError[];
-  /** Warnings that a write answers with (the `Warning` header), such as a deprecated field. */
+  /** Warnings about a valid object (the `Warning` header), such as deprecated fields. */
   warnings(object: T): string[];
 }
 
-/** The parts of a kind that have a sensible default. */
+/** The properties of a kind that have a default. */
 type Defaulted =
   | 'shortNames'
   | 'categories'

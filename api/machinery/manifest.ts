@@ -1,4 +1,4 @@
-/** Manifests that are read from files, by the same steps as the body of a request that creates the object. */
+/** Manifests in files: they pass the same steps as the body of a create request. */
 import { parseBody } from './body.ts';
 import { decodeObject } from './decode.ts';
 import { apiVersionOf } from './define-kind.ts';
@@ -9,17 +9,17 @@ import { badRequest, invalidObject } from './status-error.ts';
 export interface Manifest<T> {
   /** Decoded, defaulted and valid. */
   readonly object: T;
-  /** Fields that are not known or given twice; they were passed over, as the last of a repeated one counts. */
+  /** Unknown and duplicate fields: the former are dropped, of the latter the last one counts. */
   readonly problems: readonly string[];
 }
 
-/** A file is not a request: nobody in particular asks for what it says. */
+/** A file is not a request: it has no user. */
 const NOBODY = { name: '', groups: [] };
 
 /**
- * Reads one object of `kind` from YAML (the first document, as upstream) or JSON.
- * @param place fills in what the manifest's place says (name, namespace, node) in what the manifest says, before defaults.
- * Throws a StatusError whose message is one sentence: the text is malformed, of another kind, or not valid.
+ * Parses one object of `kind` from YAML (the first document, as upstream) or JSON.
+ * @param place sets what follows from where the manifest was found (name, namespace, node), before defaulting
+ * Throws a StatusError whose message is one sentence for a manifest that is malformed, of another kind, or invalid.
  */
 export function readManifest<T extends KubeObject>(
   text: string,
@@ -37,7 +37,7 @@ export function readManifest<T extends KubeObject>(
   return { object, problems: [...body.problems, ...problems] };
 }
 
-/** A request's path says what a body is; a file has to say it itself. */
+/** Unlike the body of a request, a file must name its apiVersion and kind. */
 function checkKind(kind: { group: string; version: string; kind: string }, value: unknown): void {
   const { apiVersion, kind: named } = (value ?? {}) as KubeObject;
   if (apiVersion === apiVersionOf(kind) && named === kind.kind) return;

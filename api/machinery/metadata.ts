@@ -1,18 +1,18 @@
-/** The rules for `metadata`, which are the same for every kind. */
+/** Validation of `metadata`, which is the same for every kind. */
 import { addErrors, type FieldError, forbidden, invalid, required, tooLong } from './field-error.ts';
 import { MAX_ERRORS } from './limits.ts';
 import { validateLabelName, validateLabelValue, validateQualifiedName } from './names.ts';
 import type { ObjectMeta } from '../types/meta/v1.gen.ts';
 
-/** All annotations of an object together, keys and values: 256 KiB. */
+/** 256 KiB, for the keys and values of all annotations of an object. */
 const MAX_ANNOTATIONS_BYTES = 262_144;
 const MAX_LABEL_MANAGER = 128;
-/** Those that are names without a domain before them. */
+/** The only finalizers without a domain. */
 const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
 const UNQUALIFIED_FINALIZER = 'name is neither a standard finalizer name nor is it fully qualified';
 const IMMUTABLE = 'field is immutable';
 
-/** What the rules need to know of a kind. */
+/** What validation needs to know of a kind. */
 export interface Named {
   readonly namespaced: boolean;
   validateName(name: string, prefix: boolean): string[];
@@ -38,7 +38,7 @@ export function validateAnnotations(
   for (const key in annotations) {
     bytes += Buffer.byteLength(key) + Buffer.byteLength(annotations[key] ?? '');
     if (errors.length >= MAX_ERRORS) break;
-    // Upper case is let through, for it once was.
+    // Upper case is accepted, as it always was.
     for (const error of validateQualifiedName(key.toLowerCase())) errors.push(invalid(path, key, error));
   }
   if (bytes > MAX_ANNOTATIONS_BYTES) errors.push(tooLong(path, MAX_ANNOTATIONS_BYTES));
@@ -105,7 +105,7 @@ function validateManagedFields(meta: ObjectMeta, path: string): FieldError[] {
   return errors;
 }
 
-/** What create and update check alike: everything but the name. */
+/** Validation that create and update share: everything but the name. */
 function validateCommon(meta: ObjectMeta, path: string): FieldError[] {
   const errors: FieldError[] = [];
   if ((meta.generation ?? 0) < 0) {
@@ -119,7 +119,7 @@ function validateCommon(meta: ObjectMeta, path: string): FieldError[] {
   return errors;
 }
 
-/** On create, after the name was generated. */
+/** For create, after the name was generated. */
 export function validateObjectMeta(meta: ObjectMeta, kind: Named, path = 'metadata'): FieldError[] {
   const errors: FieldError[] = [];
   if (meta.generateName) {
@@ -144,7 +144,7 @@ export function validateObjectMeta(meta: ObjectMeta, kind: Named, path = 'metada
 }
 
 /**
- * Fills in what an update may leave out: the uid, the timestamps and the deletion's grace. Belongs before
+ * Fills in what an update may omit: uid, timestamps and the grace period of the deletion. To be called before
  * `validateObjectMetaUpdate`.
  */
 export function inheritMetadata(meta: ObjectMeta, old: ObjectMeta): void {
@@ -156,7 +156,7 @@ export function inheritMetadata(meta: ObjectMeta, old: ObjectMeta): void {
   delete meta.selfLink;
 }
 
-/** On update, after `inheritMetadata`. */
+/** For update, after `inheritMetadata`. */
 export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {
   const errors = validateCommon(meta, path);
   if (old.deletionTimestamp) {

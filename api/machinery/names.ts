@@ -1,6 +1,6 @@
 /**
- * The syntax of names, labels, ports and paths: apimachinery's `util/validation`. Each check answers the violations in
- * upstream's words; none means that the text is fine.
+ * The syntax of names, labels, ports and paths: apimachinery's `util/validation`. Each function returns the
+ * violations in upstream's words, or none for a valid string.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { type AddressFlaw, addressFlaws, IpAddress, type RangeFlaw, rangeFlaws } from '../domain/address.ts';
@@ -32,7 +32,7 @@ const tooLong = (max: number): string => `must be no more than ${max} characters
 const NOTHING: string[] = [];
 const orNothing = (errors: string[]): string[] => (errors.length ? errors : NOTHING);
 
-/** The name that a generateName starts with: a trailing dash is fine, for characters follow it. */
+/** For a generateName: a trailing dash is valid, since characters follow it. */
 const masked = (name: string): string => (name.length > 1 && name.endsWith('-') ? `${name.slice(0, -1)}a` : name);
 
 const SUBDOMAIN_RULE =
@@ -45,7 +45,10 @@ const LABEL_1035_RULE =
   "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end " +
   `with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '${LABEL_1035}')`;
 
-/** A DNS-1123 subdomain; with `prefix` (a generateName) a trailing dash is fine. */
+/**
+ * A DNS-1123 subdomain.
+ * @param prefix whether it is a generateName, in which a trailing dash is valid
+ */
 export function validateSubdomainName(name: string, prefix = false): string[] {
   const checked = prefix ? masked(name) : name;
   if (checked.length <= MAX_SUBDOMAIN && SUBDOMAIN_SYNTAX.test(checked)) return NOTHING;
@@ -184,7 +187,10 @@ const RANGE_PROBLEMS: Readonly<Record<RangeFlaw, string>> = {
   'bits beyond the length': 'must not have bits set beyond the prefix length',
 };
 
-/** Any address of one meaning, be it canonical or not. `stored` values were accepted before this check and stay so. */
+/**
+ * Any unambiguous address, canonical or not.
+ * @param stored values that were accepted before this check, and still are
+ */
 export function validateIP(text: string, stored: readonly string[] = []): string[] {
   if (stored.includes(text)) return NOTHING;
   const flaws = addressFlaws(text);
@@ -192,7 +198,7 @@ export function validateIP(text: string, stored: readonly string[] = []): string
   return orNothing(flaws.map((flaw) => ADDRESS_PROBLEMS[flaw]));
 }
 
-/** The same for newer fields, which take the canonical form alone. */
+/** For newer fields, which require the canonical form. */
 export function validateCanonicalIP(text: string): string[] {
   const errors = validateIP(text);
   if (errors.length > 0) return errors;
@@ -200,7 +206,7 @@ export function validateCanonicalIP(text: string): string[] {
   return canonical === text ? NOTHING : [`must be in canonical form ("${canonical}")`];
 }
 
-/** Where a Service may send traffic: nowhere that means something else on each host. For an address that `validateIP` takes. */
+/** Addresses that a Service may send traffic to: none that means another host on each node. `validateIP` comes first. */
 export function validateEndpointIP(text: string): string[] {
   const address = IpAddress.parse(text);
   if (!address) return ['must be a valid IP address'];
@@ -217,7 +223,10 @@ export function validateEndpointIP(text: string): string[] {
 export const validateIPv4 = (text: string): string[] => (isIPv4(text) ? NOTHING : ['must be an IPv4 address']);
 export const validateIPv6 = (text: string): string[] => (isIPv6(text) ? NOTHING : ['must be an IPv6 address']);
 
-/** A range, as `validateIP` is for addresses. */
+/**
+ * A CIDR.
+ * @param stored as for `validateIP`
+ */
 export function validateCIDR(text: string, stored: readonly string[] = []): string[] {
   if (stored.includes(text)) return NOTHING;
   const flaws = rangeFlaws(text);

@@ -1,19 +1,19 @@
 /**
- * Properties of plain objects by a name that comes from outside: labels, annotations, data, anything that was JSON. Plain access
- * would find what every object inherits (`constructor`, `toString`), and writing `__proto__` would change what this one inherits.
- * The lint rule `kedge/own-keys` sends whoever uses such a key here. A table of our own is better off as a Map.
+ * Access to properties of plain objects by keys from outside: labels, annotations, data, anything that was JSON. Plain access would
+ * find inherited properties (`constructor`, `toString`), and writing `__proto__` would change the prototype. The lint rule
+ * `kedge/own-keys` requires these functions for such keys. Tables of our own are Maps instead.
  */
 
-/** The plain object's own property of this name; undefined when it has none. */
+/** The object's own property of this name; undefined when it has none. */
 export function own<T>(object: { readonly [key: string]: T } | undefined, key: string): T | undefined {
   if (object === undefined) return undefined;
   // eslint-disable-next-line kedge/own-keys -- what it finds is looked at below
   const value = object[key];
-  // What plain objects inherit is functions, and `__proto__`. To ask for every key whose it is would cost decoding a tenth.
+  // Plain objects inherit only functions and `__proto__`. Testing every key would make decoding ten percent slower.
   return (typeof value !== 'function' && key !== '__proto__') || Object.hasOwn(object, key) ? value : undefined;
 }
 
-/** Gives the object an own property of this name. */
+/** Sets an own property of this name. */
 export function setOwn<T>(object: { [key: string]: T }, key: string, value: T): void {
   if (key === '__proto__')
     Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });

@@ -1,18 +1,18 @@
 /**
- * Quantities: fixed-point numbers with a suffix (`100m`, `2Gi`, `1e3`), as apimachinery's `resource.Quantity` reads and
- * writes them. They travel as text; whoever computes turns them into numbers or adds and compares them here.
+ * Quantities: fixed-point numbers with a suffix (`100m`, `2Gi`, `1e3`), as apimachinery's `resource.Quantity` parses and
+ * formats them. Objects have them as strings.
  */
 
 export type QuantityFormat = 'DecimalSI' | 'BinarySI' | 'DecimalExponent';
 
 export interface Quantity {
-  /** The value times 10^9: nothing smaller than a billionth is kept. */
+  /** The value times 10^9: the smallest unit is a billionth. */
   readonly nano: bigint;
-  /** The family of suffixes that it was written with and is written with again. */
+  /** The family of suffixes that it is formatted with. */
   readonly format: QuantityFormat;
 }
 
-/** The words in which upstream turns down text that is no quantity. */
+/** Upstream's message for an invalid quantity. */
 export const QUANTITY_SYNTAX =
   "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 export class QuantityError extends Error {
@@ -20,11 +20,11 @@ export class QuantityError extends Error {
 }
 
 const SYNTAX = /^([+-]?)(\d*)(?:\.(\d*))?(?:([KMGTPE]i)|([numkMGTPE]?)|[eE]([+-]?\d+))$/;
-/** What most quantities look like: canonical as they stand, and computed with numbers alone. */
+/** What most quantities look like: they are canonical, positive, and can be computed with numbers. */
 const PLAIN = /^([1-9]\d{0,2})(m|k|M|G|T|Ki|Mi|Gi|Ti|)$/;
 
 const NANO = 1_000_000_000n;
-/** 2^63-1: what a quantity is cut to. */
+/** 2^63-1, the largest value: larger ones are capped. */
 const MAX = 9_223_372_036_854_775_807n * NANO;
 const DECIMAL_SUFFIXES = ['n', 'u', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E'] as const;
 const BINARY_SUFFIXES = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'] as const;
@@ -41,7 +41,7 @@ const MULTIPLIERS: ReadonlyMap<string, number> = new Map<string, number>([
   ['Ti', 2 ** 40],
 ]);
 
-/** Time to read digits grows with their square. */
+/** The time to parse digits is quadratic in their number. */
 const MAX_TEXT = 1_000;
 
 /** Throws QuantityError. */
@@ -68,13 +68,13 @@ export function parseQuantity(text: string): Quantity {
     if (power >= 0) numerator *= 10n ** BigInt(power);
     else denominator *= 10n ** BigInt(-power);
   }
-  // Below a billionth it is rounded away from zero, so that something never becomes nothing.
+  // Rounded away from zero to a billionth, so that only zero becomes zero.
   let nano = (numerator + denominator - 1n) / denominator;
   if (nano > MAX) nano = MAX;
   return { nano: sign === '-' ? -nano : nano, format };
 }
 
-/** The canonical text: no fractions, and the largest suffix that loses nothing. */
+/** The canonical form: no fraction, and the largest suffix without loss of precision. */
 export function formatQuantity({ nano, format }: Quantity): string {
   if (nano === 0n) return '0';
   const sign = nano < 0n ? '-' : '';
@@ -98,11 +98,11 @@ export function formatQuantity({ nano, format }: Quantity): string {
   return exponent === 0 ? `${sign}${amount}` : `${sign}${amount}e${exponent}`;
 }
 
-/** The canonical form of a quantity's text. Throws QuantityError. */
+/** Returns the canonical form of a quantity. Throws QuantityError. */
 export const canonicalQuantity = (text: string): string =>
   PLAIN.test(text) || text === '0' ? text : formatQuantity(parseQuantity(text));
 
-/** Rounds up to thousandths, as upstream does with every resource list. */
+/** Rounds up to thousandths, as upstream does in every ResourceList. */
 export function roundUpToMilli(text: string): string {
   if (PLAIN.test(text)) return text;
   const { nano, format } = parseQuantity(text);
@@ -120,7 +120,7 @@ export function compareQuantities(a: string, b: string): -1 | 0 | 1 {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** The sum, written in the format of the first that is not zero. */
+/** The sum, in the format of the first operand that is not zero. */
 export function addQuantities(a: string, b: string): string {
   const left = parseQuantity(a);
   const right = parseQuantity(b);
@@ -138,7 +138,7 @@ const ceilDivide = (value: bigint, unit: bigint): bigint => {
   return value > 0n && value % unit !== 0n ? quotient + 1n : quotient;
 };
 
-/** The value as a whole number, rounded up (bytes, counts). Exact up to 2^53. */
+/** The value as an integer, rounded up (bytes, counts). Exact up to 2^53. */
 export function quantityValue(text: string): number {
   const plain = PLAIN.exec(text);
   if (plain) return Math.ceil(Number(plain[1]) * (MULTIPLIERS.get(plain[2] ?? '') ?? 1));

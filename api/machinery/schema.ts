@@ -14,57 +14,57 @@ export interface ListMerge {
 }
 
 /**
- * What must be true of a value beyond its type, whatever else the object says; `constraints.ts` checks it. Decoding does not:
- * what is read is not always valid.
+ * Constraints on a value besides its type that do not depend on other fields. `constraints.ts` checks them as a part of validation;
+ * decoding does not.
  */
 export interface Constraints {
   readonly minimum?: number;
-  /** Whether the minimum itself is too small. */
+  /** Whether the minimum itself is invalid. */
   readonly exclusiveMinimum?: boolean;
   readonly maximum?: number;
   /** In UTF-8. */
   readonly maxBytes?: number;
   readonly maxItems?: number;
-  /** The only words that are valid, in the order in which errors list them; of a list, those of its items. */
+  /** The valid values, in the order in which errors list them; for a list, those of its items. */
   readonly supported?: readonly string[];
-  /** `""`, `0` and an empty list are as missing as nothing: a required value. */
+  /** A required value: `""`, `0` and an empty list count as missing. */
   readonly nonEmpty?: boolean;
-  /** An update keeps the value. */
+  /** An update may not change the value. */
   readonly immutable?: boolean;
 }
 
-/** A value of the API: the keywords say which. A field's shape is that of its type, with what the field adds to it. */
+/** The schema of a value. The shape of a field is that of its type, with the keywords that the field adds. */
 export interface Shape extends ListMerge, Constraints {
   readonly type?: 'string' | 'boolean' | 'integer' | 'number' | 'object' | 'array';
   readonly format?: ScalarFormat | TextFormat;
-  /** The words that OpenAPI publishes; which are valid, `supported` says. */
+  /** The values that OpenAPI publishes; `supported` has those that validation accepts. */
   readonly enum?: readonly string[];
-  /** Of a struct: its OpenAPI definition name, its fields, and the names of those that are required. */
+  /** For a struct: its OpenAPI definition name, its fields, and the names of the required ones. */
   readonly definition?: string;
   readonly properties?: Readonly<Record<string, Field>>;
   readonly required?: readonly string[];
   readonly items?: Shape;
   readonly additionalProperties?: Shape;
   readonly mapType?: 'atomic' | 'granular';
-  /** Of an optional scalar: its zero value is kept (a pointer upstream); others vanish when they are `""`, `0` or `false`. */
+  /** For an optional scalar: its zero value is kept (a pointer upstream); without it, `""`, `0` and `false` are omitted. */
   readonly pointer?: boolean;
-  /** Of an optional field: it is serialized even when it was not given: `{}`, `null`, `""` or `0`, as its type says. */
+  /** For an optional field: it is serialized even when it is not set, as `{}`, `null`, `""` or `0`, depending on its type. */
   readonly always?: boolean;
 }
 
 export interface Field extends Shape {
-  /** In protobuf; of a field of an embedded message, the message's number and the field's in it. */
+  /** In protobuf; for a field of an embedded message, the numbers of the message and of the field in it. */
   readonly number?: FieldNumber;
   readonly isRequired: boolean;
 }
 
 export type FieldNumber = number | readonly [embedded: number, field: number];
 
-/** Scalars that JSON cannot tell apart from a plain string or number; the walkers dispatch on it. */
+/** Scalars that are strings or numbers in JSON, but not plain ones; the walkers dispatch on it. */
 export type ScalarFormat =
   'int32' | 'int64' | 'double' | 'byte' | 'date-time' | 'micro-time' | 'quantity' | 'int-or-string';
 
-/** The syntax of a string, which `constraints.ts` checks: names that start with `k8s-` are upstream's. */
+/** The syntax of a string, which `constraints.ts` checks. The names that start with `k8s-` are upstream's. */
 export type TextFormat =
   | 'k8s-short-name'
   | 'k8s-long-name'
@@ -94,38 +94,38 @@ export const microTime: Shape = { type: 'string', format: 'micro-time' };
 export const quantity: Shape = { type: 'string', format: 'quantity' };
 /** A port number or name, a count or a percentage. */
 export const intOrString: Shape = { format: 'int-or-string' };
-/** Of TCP and others. */
+/** A port number of TCP, UDP or SCTP. */
 export const port: Shape = { ...int32, minimum: 1, maximum: 65_535 };
-/** Of a user or a group of Linux. */
+/** The id of a user or group. */
 export const linuxId: Shape = { ...int64, minimum: 0, maximum: MAX_INT32 };
 /** A DNS label (RFC 1123). */
 export const shortName: Shape = { type: 'string', format: 'k8s-short-name' };
 /** A DNS subdomain (RFC 1123). */
 export const longName: Shape = { type: 'string', format: 'k8s-long-name' };
 export const pathSegmentName: Shape = { type: 'string', format: 'k8s-path-segment-name' };
-/** A name with or without a domain before it. */
+/** A qualified name: `name` or `example.com/name`. */
 export const labelKey: Shape = { type: 'string', format: 'k8s-label-key' };
 export const labelValue: Shape = { type: 'string', format: 'k8s-label-value' };
-/** Of a ConfigMap or Secret. */
+/** A key of a ConfigMap or Secret. */
 export const configKey: Shape = { type: 'string', format: 'config-key' };
 export const envName: Shape = { type: 'string', format: 'env-name' };
 /** An IANA service name (RFC 6335). */
 export const portName: Shape = { type: 'string', format: 'port-name' };
 export const ip: Shape = { type: 'string', format: 'ip' };
 export const cidr: Shape = { type: 'string', format: 'cidr' };
-/** Any JSON value, kept as it came. */
+/** Any JSON value, kept as it is. */
 export const anyJson: Shape = {};
-/** Any JSON object, kept as it came. */
+/** Any JSON object, kept as it is. */
 export const anyObject: Shape = { type: 'object' };
-/** One of a closed set of words. */
+/** An enum. */
 export const oneOf = (...words: readonly string[]): Shape => ({ type: 'string', enum: words });
-/** An object with free keys and values of one type. */
+/** An object with arbitrary keys and values of one type. */
 export const mapOf = (value: Shape): Shape => ({ type: 'object', additionalProperties: value });
 export const list = (items: Shape): Shape => ({ type: 'array', items });
 
 type FieldKeywords = Omit<Shape, 'type' | 'format' | 'enum' | 'properties' | 'required' | 'items'>;
 
-/** A field inherits from its type's shape, whose fields are only made when somebody looks at them. */
+/** A field inherits from the shape of its type, whose fields are created lazily. */
 const field = (number: FieldNumber | undefined, isRequired: boolean, shape: Shape, keywords?: FieldKeywords): Field =>
   Object.assign(Object.create(shape) as Shape, { number, isRequired, ...keywords });
 
@@ -135,8 +135,8 @@ export const optional = (number: FieldNumber | undefined, shape: Shape, keywords
   field(number, false, shape, keywords);
 
 /**
- * A struct of the API: `definition` is its OpenAPI name. Its fields are made at their first use: a server works with some
- * hundred of the types, a client with none, and types may contain themselves.
+ * A struct of the API: `definition` is its OpenAPI name. Its fields are created at their first use: a server uses
+ * some hundred of the types, a client none, and types may be recursive.
  */
 export function struct(
   definition: string,

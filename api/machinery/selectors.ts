@@ -1,4 +1,4 @@
-/** Label and field selectors: their text, their objects, and what they match. */
+/** Label and field selectors: parsing, formatting, validation, matching. */
 import { type FieldError, forbidden, invalid, required } from './field-error.ts';
 import { validateLabelValue, validateQualifiedName } from './names.ts';
 import { own } from './own.ts';
@@ -14,23 +14,23 @@ export interface Requirement {
   readonly values: readonly string[];
 }
 
-/** A conjunction of requirements; without any it matches everything. */
+/** A conjunction of requirements; an empty one matches everything. */
 export interface Selector {
   readonly requirements: readonly Requirement[];
-  /** Whether it matches everything, so that nobody needs to look. */
+  /** Whether it matches everything, so that callers can skip matching. */
   readonly empty: boolean;
   matches(labels: Labels | undefined): boolean;
 }
 
-/** The selector's text is malformed. The message is upstream's. */
+/** The selector is malformed. The message is upstream's. */
 export class SelectorError extends Error {
   override readonly name = 'SelectorError';
 }
 
-/** A longer list of values is not searched from one end to the other for each object. */
+/** Longer lists of values become a set. */
 const FEW_VALUES = 16;
 
-/** What a label's value must be, ready to be asked of many objects. */
+/** A requirement, prepared for matching many objects. */
 function testOf(requirement: Requirement): (labels: Labels | undefined) => boolean {
   const { key, operator, values } = requirement;
   if ((operator === 'in' || operator === 'notin') && values.length > FEW_VALUES) {
@@ -81,7 +81,7 @@ export const nothing: Selector = { requirements: [], empty: false, matches: () =
 
 const TOKEN = /\s*(?:(!=|==|[=!<>(),])|([^\s!=<>(),]+))/y;
 
-/** Splits a selector into its words and signs; the last is ''. */
+/** Splits a selector into tokens; the last is ''. */
 function tokensOf(text: string): string[] {
   const tokens: string[] = [];
   const trimmed = text.trimEnd();
@@ -99,7 +99,7 @@ function tokensOf(text: string): string[] {
 
 const SIGNS = new Set(['', '!', '=', '==', '!=', '<', '>', '(', ')', ',']);
 
-/** Reads requirements one after the other off the tokens. */
+/** Parses requirements from tokens. */
 class RequirementReader {
   readonly #tokens: readonly string[];
   #at = 0;
@@ -205,7 +205,7 @@ function checked(requirement: Requirement): Requirement {
   return requirement;
 }
 
-/** Reads `a=b,c in (d,e),!f`. Throws SelectorError. */
+/** Parses `a=b,c in (d,e),!f`. Throws SelectorError. */
 export function parseLabelSelector(text: string): Selector {
   const requirements = new RequirementReader(text).readAll();
   return requirements.length ? selectorOf(requirements) : everything;
@@ -218,7 +218,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map([
   ['DoesNotExist', '!'],
 ]);
 
-/** A `LabelSelector` object: without one nothing matches, an empty one matches everything. Throws SelectorError. */
+/** Converts a `LabelSelector`: undefined matches nothing, an empty one everything. Throws SelectorError. */
 export function selectorFrom(selector: LabelSelector | undefined): Selector {
   if (!selector) return nothing;
   const requirements: Requirement[] = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => ({
@@ -234,7 +234,7 @@ export function selectorFrom(selector: LabelSelector | undefined): Selector {
   return requirements.length ? selectorOf(requirements) : everything;
 }
 
-/** The text of a selector, requirements in the order of their keys. */
+/** Formats a selector, with the requirements sorted by key. */
 export function formatSelector({ requirements }: Selector): string {
   return [...requirements]
     .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
@@ -296,11 +296,11 @@ export interface FieldRequirement {
   readonly value: string;
 }
 
-/** The value that the field must have; undefined when it may have several. */
+/** The only value that the field may have; undefined when there are several. */
 export const requiredValue = (requirements: readonly FieldRequirement[], field: string): string | undefined =>
   requirements.find((requirement) => requirement.equal && requirement.field === field)?.value;
 
-/** Splits at commas that no backslash protects. */
+/** Splits at commas that are not escaped by a backslash. */
 function splitTerms(text: string): string[] {
   const terms: string[] = [];
   let start = 0;
@@ -315,7 +315,7 @@ function splitTerms(text: string): string[] {
   return terms;
 }
 
-/** Reads `a=b,c!=d`; `\` protects commas, equals signs and itself in values. Throws SelectorError. */
+/** Parses `a=b,c!=d`; in values, `\` escapes commas, equals signs and itself. Throws SelectorError. */
 export function parseFieldSelector(text: string): FieldRequirement[] {
   const requirements: FieldRequirement[] = [];
   for (const term of splitTerms(text)) {

@@ -1,6 +1,6 @@
 /**
- * Failures of the API: a Kubernetes `Status` that is thrown. The server answers with it, the client throws what it was
- * answered. The factories give the code, reason, message and details of upstream's `apierrors`.
+ * Errors of the API, with their Kubernetes `Status`: the server responds with it, and the client throws what the server responded.
+ * The functions set code, reason, message and details as upstream's `apierrors`.
  */
 import type { FieldError } from './field-error.ts';
 import { MAX_ERRORS } from './limits.ts';
@@ -21,7 +21,7 @@ export class StatusError extends Error {
   }
 }
 
-/** Names the resource in messages and details: `deployments.apps "web" not found`. */
+/** Identifies the resource in messages and details: `deployments.apps "web" not found`. */
 export interface ResourceName {
   readonly group: string;
   readonly plural: string;
@@ -80,7 +80,7 @@ export const tooManyRequests = (message: string, retryAfterSeconds: number) =>
   failure(429, 'TooManyRequests', message, { retryAfterSeconds });
 export const internalError = (message: string) =>
   failure(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] });
-/** A failure that upstream does not classify: 500 without a reason. */
+/** An error that upstream does not classify: 500 without a reason. */
 export const unclassified = (message: string) =>
   new StatusError({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 });
 /** A patch that is well formed but cannot be applied. */
@@ -90,7 +90,7 @@ export const serviceUnavailable = (message: string) => failure(503, 'ServiceUnav
 export const timeout = (message: string, retryAfterSeconds = 1) =>
   failure(504, 'Timeout', message, { retryAfterSeconds });
 
-/** Of more errors than an answer should carry the first are told. */
+/** Only the first `MAX_ERRORS` errors are reported. */
 const MAX_ERRORS_CHARS = 256 * 1024;
 
 function toldErrors(errors: readonly FieldError[]): FieldError[] {
@@ -104,7 +104,7 @@ function toldErrors(errors: readonly FieldError[]): FieldError[] {
   return told;
 }
 
-/** A 422: the object is well formed and says something that is not allowed. */
+/** A 422: the object is well formed, but not valid. */
 export function invalidObject(
   kind: { group: string; kind: string },
   name: string,

@@ -2,7 +2,7 @@ import type { ActionSubresource, Kind, KubeObject, StoredSubresource, UpdateRule
 
 type WithStatus = KubeObject & { status?: unknown };
 
-/** `status`: its writers change the status and, within the rules of the kind, metadata. */
+/** `status`: updates change the status and, within the rules of the kind, metadata. */
 export const statusSubresource = <T extends WithStatus>(
   rules: Partial<Pick<UpdateRules<T>, 'prepare' | 'validate'>> = {},
 ): StoredSubresource<T> => ({

@@ -4,7 +4,7 @@ const SECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 const MICROS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.(\d+))?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
-/** Canonical text, or undefined where `text` is no RFC 3339 time. */
+/** The canonical form, or undefined when `text` is not an RFC 3339 time. */
 export function canonicalTime(text: string): string | undefined {
   const ms = Date.parse(text);
   if (Number.isNaN(ms) || !RFC3339.test(text)) return undefined;
@@ -26,6 +26,6 @@ export const timeOf = (ms: number): string => `${new Date(ms).toISOString().slic
 /** `ms` since the epoch as a `metav1.MicroTime`. */
 export const microTimeOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 23)}000Z`;
 
-/** The later of two times of the API: what has turned cannot have turned before it did the last time, whosever clock that was. */
+/** The later of two API times. A transition cannot be earlier than the previous one, even if their clocks differ. */
 export const laterTime = (a: string, b: string | undefined): string =>
   b !== undefined && Date.parse(b) > Date.parse(a) ? b : a;

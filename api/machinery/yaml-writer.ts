@@ -1,14 +1,14 @@
 /**
- * JSON values as YAML, in time that a list of ten thousand objects can be given: keys in order, in blocks, and strings in JSON's
- * quotes where they could be taken for something else.
+ * Formats JSON values as YAML, fast enough for lists of ten thousand objects: sorted keys, block style, and strings in JSON's quotes
+ * where they could be parsed as something else.
  */
 
-/** Longer ones are not worth a look. */
+/** Longer strings are quoted without further checks. */
 const MAX_PLAIN = 128;
 const PLAIN = /^[A-Za-z][\w./@-]*(?:[ :][\w./@-]+)*$/;
-/** What YAML 1.1 or 1.2 takes for a boolean or null. */
+/** What YAML 1.1 or 1.2 parses as a boolean or null. */
 const WORDS = /^(?:y|yes|n|no|on|off|true|false|null)$/i;
-/** Line breaks and marks to YAML that JSON leaves as they are. */
+/** Characters that YAML strings must escape, but JSON does not. */
 const UNSEEN = /[\x7f-\x9f\u2028\u2029\ufeff]/g;
 
 export function writeYaml(value: unknown): string {
@@ -29,7 +29,7 @@ function scalar(value: unknown): string {
   });
 }
 
-/** @param first what stands before the first line, in place of the indentation. */
+/** @param first precedes the first line, in place of the indentation */
 function writeBlock(value: object, first: string, indent: string, lines: string[]): void {
   let lead = first;
   if (Array.isArray(value)) {

@@ -1,6 +1,6 @@
 /**
- * YAML text to what JSON can say, as upstream's YAML library and its conversion to JSON read it: YAML 1.1, where `yes` is true
- * and 0644 octal, merge keys, the first document only.
+ * Parses YAML into JSON values, as upstream's YAML library and its conversion to JSON: YAML 1.1, where `yes` is true and 0644 octal;
+ * merge keys; the first document only.
  */
 import {
   Composer,
@@ -25,24 +25,24 @@ import { MAX_DEPTH, MAX_PROBLEMS, MAX_YAML_TOKENS } from './limits.ts';
 import { tooLarge } from './status-error.ts';
 
 export interface YamlText {
-  /** Objects have their keys in order, as they come out of upstream's conversion. */
+  /** The keys of objects are sorted, as after upstream's conversion. */
   readonly value: unknown;
-  /** Keys that are given twice, as `line 4: key "a" already set in map`. The last one counts. */
+  /** Duplicate keys, as `line 4: key "a" already set in map`. The last one counts. */
   readonly repeated: string[];
 }
 
-/** The text is no YAML that can become JSON. */
+/** The text is not YAML, or cannot be converted to JSON. */
 export class YamlError extends Error {
   override readonly name = 'YamlError';
 }
 
-/** The library quotes what it does not understand, be it three megabytes. */
+/** The library's messages quote what it cannot parse, however long. */
 const MAX_MESSAGE = 256;
-/** What is no printable character of YAML. */
+/** Characters that are not printable in YAML. */
 const UNPRINTABLE = /[^\t\n\r\x20-\x7e\x85\xa0-\ufffd]/;
 const TOO_DEEP = 'yaml: exceeded max depth';
 
-/** Tags that JSON has no value for; times and sexagesimal numbers stay text, and merge keys are merged here. */
+/** Tags without an equivalent in JSON; times and sexagesimal numbers stay strings, and merge keys are merged here. */
 const UNWANTED_TAGS = new Set(
   ['timestamp', 'set', 'omap', 'pairs', 'merge'].map((name) => `tag:yaml.org,2002:${name}`),
 );
@@ -64,7 +64,7 @@ function allowedAliasRatio(nodes: number): number {
   return RATIO_OF_FEW - (RATIO_OF_FEW - RATIO_OF_MANY) * place;
 }
 
-/** Throws YamlError, and a 413 StatusError for text that would take too long. */
+/** Throws YamlError, and a 413 StatusError for text that would take too long to parse. */
 export function parseYaml(text: string): YamlText {
   if (UNPRINTABLE.test(text)) throw new YamlError('yaml: control characters are not allowed');
   const lines = new LineCounter();
@@ -86,9 +86,9 @@ class BoundedParser extends Parser {
 
   override *next(source: string): Generator<CST.Token, void> {
     if (++this.#tokens > MAX_YAML_TOKENS) {
-      throw tooLarge(`YAML of more than ${MAX_YAML_TOKENS} tokens is not read, JSON of the same size is`);
+      throw tooLarge(`YAML of more than ${MAX_YAML_TOKENS} tokens is not accepted: use JSON instead`);
     }
-    // What is open costs at each further level; a level takes two places at most.
+    // Open collections cost time at each further level; a level takes two entries at most.
     if (this.stack.length > 2 * MAX_DEPTH) throw new YamlError(TOO_DEEP);
     yield* super.next(source);
   }
@@ -108,20 +108,20 @@ function firstDocument(text: string, lines: LineCounter): Document.Parsed {
       return document;
     }
   } catch (error) {
-    // The library goes down a level of the stack for each level of the text.
+    // The library is recursive.
     if (error instanceof RangeError) throw new YamlError(TOO_DEEP);
     throw error;
   }
   throw new YamlError('yaml: no document');
 }
 
-/** Walks the nodes in the order of the text. */
+/** Converts the nodes in the order of the text. */
 class Converter {
   readonly repeated: string[] = [];
   readonly #lines: LineCounter;
   readonly #anchors = new Map<string, Node>();
   readonly #targets = new Map<Alias, Node>();
-  /** The aliases that are being followed. */
+  /** The aliases that are being resolved. */
   readonly #within = new Set<Node>();
   #nodes = 0;
   #aliasNodes = 0;
@@ -188,7 +188,7 @@ class Converter {
     return entries;
   }
 
-  /** What stands later in the text counts, be it merged or said: so does upstream's library. */
+  /** Later keys override earlier ones, merged or not, as in upstream's library. */
   #merge(source: unknown, into: Map<string, unknown>, depth: number): void {
     if (depth > MAX_DEPTH) throw new YamlError(TOO_DEEP);
     this.#count();
@@ -197,7 +197,7 @@ class Converter {
     if (isMap(source)) {
       for (const [key, value] of this.#entriesOf(source, depth)) into.set(key, value);
     } else if (isSeq(source)) {
-      // Of a list the first that has a key gives it.
+      // In a list, the first map that has a key wins.
       for (const item of [...source.items].reverse()) this.#merge(item, into, depth + 1);
     } else {
       throw new YamlError('yaml: map merge requires map or sequence of maps as the value');
@@ -230,6 +230,6 @@ function keyText(key: unknown): string {
   throw new YamlError(`unsupported map key: ${JSON.stringify(key)}`);
 }
 
-/** `Object.fromEntries` makes `__proto__` a key like others. */
+/** `Object.fromEntries` makes `__proto__` an ordinary key. */
 const inOrder = (entries: ReadonlyMap<string, unknown>): unknown =>
   Object.fromEntries([...entries].sort(([one], [other]) => (one < other ? -1 : 1)));

@@ -1,4 +1,4 @@
-/** What the kinds that run pods from a template have in common. */
+/** Shared by the kinds that create pods from a template. */
 import { wide } from '../../machinery/columns.ts';
 import { addErrors, type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import type { Column, KubeObject } from '../../machinery/kind.ts';
@@ -7,7 +7,7 @@ import { validatePodTemplate } from '../core/pod-validation.ts';
 import type { PodTemplateSpec } from '../../types/core/v1.gen.ts';
 import type { LabelSelector } from '../../types/meta/v1.gen.ts';
 
-/** The selector must be there, select something in particular, and select the template's pods. */
+/** The selector is required, must not be empty, and must match the template's labels. */
 export function validateSelectorAndTemplate(
   selector: LabelSelector | undefined,
   template: PodTemplateSpec | undefined,
@@ -48,7 +48,7 @@ type Workload = KubeObject & { spec?: { selector?: LabelSelector; template?: Pod
 
 const containersOf = ({ spec }: Workload) => spec?.template?.spec?.containers ?? [];
 
-/** The wide columns of workloads. */
+/** The columns of workloads that `-o wide` adds. */
 export const templateColumns = <T extends Workload>(): readonly Column<T>[] => [
   wide('Containers', (object) =>
     containersOf(object)

@@ -1,8 +1,8 @@
-/** What a question about access must say. */
+/** Validation of access reviews. */
 import { type FieldError, invalid } from '../../machinery/field-error.ts';
 import type { SelfSubjectAccessReviewSpec, SubjectAccessReviewSpec } from '../../types/authorization/v1.gen.ts';
 
-/** Either of a resource or of a path. */
+/** Exactly one of resource and non-resource attributes. */
 export function validateAttributes(spec: SelfSubjectAccessReviewSpec): FieldError[] {
   const { resourceAttributes, nonResourceAttributes } = spec;
   if (resourceAttributes && nonResourceAttributes) {

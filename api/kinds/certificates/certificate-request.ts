@@ -1,7 +1,7 @@
 /**
- * The certificate request (PKCS #10, RFC 2986) that a CertificateSigningRequest carries. Everybody who looks at one - validation,
- * admission, approval, signing - goes by what is parsed here, and the certificate is made of it: two readers that understand the
- * same bytes differently would have one approve what another does not sign.
+ * The certificate request (PKCS #10, RFC 2986) that a CertificateSigningRequest carries. Validation, admission,
+ * approval and signing all use what is parsed here, and the certificate is built from it: if two parsers understood the same bytes
+ * differently, one could approve what the other does not sign.
  */
 import { createPublicKey, verify, type KeyObject } from 'node:crypto';
 import { SocketAddress } from 'node:net';
@@ -19,13 +19,13 @@ import {
 } from './der.ts';
 
 export interface CertificateRequest {
-  /** '' when it has none. */
+  /** Empty when it has none. */
   readonly commonName: string;
   readonly organizations: readonly string[];
   readonly dnsNames: readonly string[];
   /** In their canonical form. */
   readonly ipAddresses: readonly string[];
-  /** Alternative names of other kinds (mail addresses, URIs) that it carries. */
+  /** The number of alternative names of other kinds: mail addresses, URIs. */
   readonly otherNames: number;
   /** The subject (a Name), in DER. */
   readonly subject: Buffer;
@@ -35,7 +35,7 @@ export interface CertificateRequest {
   readonly alternativeNames: Buffer | undefined;
 }
 
-/** A request that must be neither approved nor signed; the message says why. */
+/** The request must be neither approved nor signed, for the reason in the message. */
 export class CertificateRequestError extends Error {
   override readonly name = 'CertificateRequestError';
 }
@@ -73,7 +73,7 @@ const ONE_BLOCK =
 // eslint-disable-next-line no-control-regex -- they could make a name look like another where it is printed
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/;
 
-/** `request` is the spec's: PEM in base64. Throws CertificateRequestError unless it is one request, signed by its own key. */
+/** Parses `spec.request` (PEM in base64). Throws CertificateRequestError unless it is one request, signed by its own key. */
 export function parseCertificateRequest(request: string): CertificateRequest {
   const der = readPem(Buffer.from(request, 'base64').toString('latin1'));
   try {
@@ -117,7 +117,7 @@ function readRequest(der: Buffer): CertificateRequest {
   };
 }
 
-/** That who asks has the private key; nobody gets a certificate for somebody else's. */
+/** Proof of possession: the requestor has the private key. */
 function verifySignature(info: Buffer, algorithm: DerElement | undefined, signature: Buffer, spki: Buffer): void {
   const oid = objectIdentifier(partsOf(algorithm, TAG.sequence)[0]);
   const known = SIGNATURE_ALGORITHMS.get(oid);
@@ -155,7 +155,7 @@ function printable(value: DerElement): string {
   return text;
 }
 
-/** Other extensions are the signer's to decide, and ignored. */
+/** Returns the subjectAltName. Other extensions are up to the signer, and ignored. */
 function findAlternativeNames(attributes: DerElement): Buffer | undefined {
   const requested = partsOf(attributes, ATTRIBUTES_TAG).flatMap((attribute) => {
     const [type, values] = partsOf(attribute, TAG.sequence);

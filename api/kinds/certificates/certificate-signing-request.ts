@@ -74,7 +74,7 @@ function validateSpec(spec: CertificateSigningRequestSpec): FieldError[] {
   return errors;
 }
 
-/** Of `status` and of `approval`: every condition well formed, and not approved and denied at once. */
+/** For `status` and `approval`: conditions are valid, and not both Approved and Denied. */
 function validateConditions({ status }: CertificateSigningRequest): FieldError[] {
   const errors: FieldError[] = [];
   const types = new Set<string>();
@@ -96,7 +96,7 @@ function validateConditions({ status }: CertificateSigningRequest): FieldError[]
   return errors;
 }
 
-/** Conditions with the times that nobody has given them. */
+/** Conditions, with the times that are missing filled in. */
 function stamped({ status }: CertificateSigningRequest, old: CertificateSigningRequest, now: string) {
   const before = new Map(old.status?.conditions?.map((condition) => [condition.type, condition]));
   return status?.conditions?.map((condition) => {
@@ -110,7 +110,7 @@ function stamped({ status }: CertificateSigningRequest, old: CertificateSigningR
   });
 }
 
-/** Of `status` and of `approval`: what has been decided stays decided. */
+/** For `status` and `approval`: a decision is not taken back. */
 function validateConditionsUpdate({ status }: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
   const types = new Set(status?.conditions?.map(({ type }) => type));
   const gone = (old.status?.conditions ?? []).filter(
@@ -123,7 +123,10 @@ function validateConditionsUpdate({ status }: CertificateSigningRequest, old: Ce
 
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n(.*?)-----END \1-----/gs;
 
-/** One or more certificates in PEM, and nothing else. `base64` is how the field carries them. */
+/**
+ * One or more certificates in PEM, and nothing else.
+ * @param base64 the PEM, in base64
+ */
 function validateCertificate(base64: string): FieldError[] {
   const refuse = (why: string) => [invalid('status.certificate', '<certificate data>', why)];
   const blocks = [...Buffer.from(base64, 'base64').toString('latin1').matchAll(PEM_BLOCK)];
@@ -142,7 +145,7 @@ function validateCertificate(base64: string): FieldError[] {
   return [];
 }
 
-/** What has been decided is for `approval` to say. */
+/** Only `approval` changes decisions. */
 function prepareStatusUpdate(
   request: CertificateSigningRequest,
   old: CertificateSigningRequest,
@@ -204,7 +207,7 @@ export const certificateSigningRequests = defineKind<CertificateSigningRequest>(
   ],
   selectableFields: { 'spec.signerName': ({ spec }) => spec.signerName },
   prepareForCreate: (request, { user }) => {
-    // Who asks is written down by the server, whatever the request says: approval and signing go by it.
+    // The server records the requestor, whatever the request says: approval and signing rely on it.
     const { name, uid, groups, extra } = user;
     request.spec = { ...request.spec, username: name, uid, groups: [...groups], extra: extra && mutable(extra) };
     request.status = {};

@@ -1,4 +1,4 @@
-/** Reads DER (X.690): definite lengths in their shortest form, and nothing left over. */
+/** A parser for DER (X.690): definite lengths in their shortest form, no trailing data. */
 
 export const TAG = {
   boolean: 0x01,
@@ -25,12 +25,12 @@ export class DerError extends Error {
   override readonly name = 'DerError';
 }
 
-/** Tags above 30 take more than a byte. Nothing that is read here has one. */
+/** Tags above 30 take more than one byte. No element of a certificate request has one. */
 const LONG_TAG = 0x1f;
-/** Of a length: more than a request body can hold. */
+/** In bytes of the length: more than a request body can hold. */
 const MAX_LENGTH_BYTES = 4;
 
-/** The elements that stand in a row in `bytes`. Throws DerError unless they fill it. */
+/** The consecutive elements in `bytes`. Throws DerError unless they fill it. */
 export function readElements(bytes: Buffer): DerElement[] {
   const found: DerElement[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -54,7 +54,7 @@ export function readElements(bytes: Buffer): DerElement[] {
   return found;
 }
 
-/** The one element that `bytes` consists of. Throws DerError when it is more, or another. */
+/** The single element in `bytes`. Throws DerError for more than one, or another tag. */
 export function readElement(bytes: Buffer, tag: number): DerElement {
   const [element, ...more] = readElements(bytes);
   if (more.length > 0) throw new DerError('trailing data');
@@ -66,7 +66,7 @@ export function expectTag(element: DerElement | undefined, tag: number): DerElem
   return element;
 }
 
-/** The parts of a sequence or set. Throws DerError when it is something else. */
+/** The elements of a sequence or set. Throws DerError for another tag. */
 export const partsOf = (element: DerElement | undefined, tag: number): DerElement[] =>
   readElements(expectTag(element, tag).content);
 
@@ -97,7 +97,7 @@ export function bitString(element: DerElement | undefined): Buffer {
   return content.subarray(1);
 }
 
-/** A directory string. Encodings whose text readers disagree about are refused. */
+/** A directory string. Encodings that parsers interpret differently are rejected. */
 export function directoryString({ tag, content }: DerElement): string {
   switch (tag) {
     case TAG.utf8String:

@@ -1,4 +1,4 @@
-/** Validation of what decides where a pod runs: affinity, tolerations, topology spread. */
+/** Validation of scheduling constraints: affinity, tolerations, topology spread. */
 import { addErrors, type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateLabelName, validateLabelValue, validateQualifiedName } from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
@@ -122,7 +122,7 @@ export function validateTolerations(tolerations: readonly Toleration[], path: st
   for (const [index, toleration] of tolerations.entries()) {
     const at = `${path}[${index}]`;
     const { key = '', value = '', tolerationSeconds } = toleration;
-    // What clients send need not be one of the words of the schema.
+    // Clients may send other values than the type has.
     const operator: string = toleration.operator ?? '';
     const effect = toleration.effect ?? '';
     if (!key && operator !== 'Exists') {

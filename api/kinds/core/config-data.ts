@@ -1,9 +1,9 @@
-/** What ConfigMaps and Secrets have in common. */
+/** Validation that ConfigMaps and Secrets share. */
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { type FieldError, forbidden, invalid, tooLong } from '../../machinery/field-error.ts';
 import { validateConfigKey } from '../../machinery/names.ts';
 
-/** 1 MiB, all values together. */
+/** 1 MiB, for all values together. */
 const MAX_BYTES = 1_048_576;
 
 type Values = Readonly<Record<string, string>>;
@@ -14,7 +14,7 @@ export function validateConfigKeys(values: Values, path: string): FieldError[] {
   );
 }
 
-/** `texts` count as they are, `encoded` ones (base64) as what they decode to. */
+/** `texts` count with their own length, `encoded` values (base64) with the length of what they decode to. */
 export function validateTotalSize(path: string, texts: Values, encoded: Values): FieldError[] {
   let bytes = 0;
   for (const key in texts) bytes += Buffer.byteLength(texts[key] ?? '');
@@ -22,7 +22,7 @@ export function validateTotalSize(path: string, texts: Values, encoded: Values):
   return bytes > MAX_BYTES ? [tooLong(path, MAX_BYTES)] : [];
 }
 
-/** Once `immutable` is true it stays so, and what it covers stays as it is. */
+/** Once `immutable` is true, neither it nor `fields` may change. */
 export function validateImmutable<T extends { readonly immutable?: boolean }>(
   object: T,
   old: T,

@@ -1,4 +1,4 @@
-/** Validation of containers: those of the pod, init containers and ephemeral ones. */
+/** Validation of containers, init containers and ephemeral containers. */
 import { type FieldError, duplicate, forbidden, invalid, notFound, required } from '../../machinery/field-error.ts';
 import { validatePortName } from '../../machinery/names.ts';
 import { validateEnv, validateEnvFrom } from './env-validation.ts';
@@ -16,7 +16,7 @@ import type {
   VolumeMount,
 } from '../../types/core/v1.gen.ts';
 
-/** What containers refer to. */
+/** What containers may refer to. */
 interface Surroundings {
   readonly spec: PodSpec;
   readonly volumes: ReadonlyMap<string, Volume>;
@@ -151,7 +151,7 @@ function validatePorts(ports: readonly ContainerPort[], spec: PodSpec, path: str
   }
 }
 
-/** No two ports of the containers may want the same port of the host. */
+/** No two containers may use the same host port. */
 function validateHostPorts(containers: readonly Container[], path: string, errors: FieldError[]): void {
   const taken = new Set<string>();
   for (const [index, { ports }] of containers.entries()) {
@@ -185,7 +185,7 @@ function validateMounts(
   }
 }
 
-/** The paths within the volume are reported without an index, as upstream does. */
+/** Paths within the volume are reported without an index, as upstream does. */
 function validateMountDetails(
   mount: VolumeMount,
   privileged: boolean,

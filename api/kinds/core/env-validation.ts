@@ -1,4 +1,4 @@
-/** Validation of environment variables and of what they and downward API volumes refer to. */
+/** Validation of environment variables, and of the references in them and in downward API volumes. */
 import { type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
 import type {
@@ -20,7 +20,7 @@ const ENV_FIELDS = new Set([
   'status.podIP',
   'status.podIPs',
 ]);
-/** Further fields of a pod that have a name, though not every reference may use them. */
+/** Further pod fields that have a path; not every reference may use them. */
 const OTHER_FIELDS = new Set([
   'metadata.labels',
   'metadata.annotations',
@@ -96,7 +96,7 @@ export function validateFieldRef(
   }
 }
 
-/** In a volume the container must be named. */
+/** @param inVolume whether the container's name is required */
 export function validateResourceFieldRef(
   { resource, containerName, divisor = '0' }: ResourceFieldSelector,
   inVolume: boolean,

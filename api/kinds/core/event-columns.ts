@@ -25,7 +25,7 @@ function sourceOf({ source, reportingComponent, reportingInstance }: Event): str
   return host ? `${component}, ${host}` : component;
 }
 
-/** `asCore` reads an event of the kind at hand as one of the core group. */
+/** @param asCore converts an event of the kind to core/v1 */
 export const eventColumns = <T extends KubeObject>(asCore: (event: T) => Event): readonly Column<T>[] => [
   text('Last Seen', (event, now) => lastSeen(asCore(event), now)),
   text('Type', (event) => asCore(event).type ?? ''),

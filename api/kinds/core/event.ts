@@ -3,10 +3,10 @@ import { type FieldError, invalid, required } from '../../machinery/field-error.
 import { eventColumns } from './event-columns.ts';
 import { Event } from '../../types/core/v1.gen.ts';
 
-/** Where events of objects of the cluster live. */
+/** The namespaces of events about cluster-scoped objects. */
 const CLUSTER_EVENT_NAMESPACES = ['default', 'kube-system'];
 
-/** Events are where their objects are; those that came with `eventTime` say who reports them. */
+/** An event is in the namespace of its object; one with `eventTime` names its reporter. */
 export function validateEvent(event: Event): FieldError[] {
   const { involvedObject, metadata, eventTime } = event;
   const namespace = metadata.namespace ?? '';

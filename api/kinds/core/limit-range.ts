@@ -18,7 +18,7 @@ function addMissing(amounts: Amounts, more: Amounts | undefined): void {
   for (const name in more) if (!Object.hasOwn(amounts, name)) setOwn(amounts, name, more[name] ?? '0');
 }
 
-/** A container that names no limit gets the maximum; one that asks for nothing gets its limit, or else the minimum. */
+/** The default limit is the maximum; the default request is the default limit, or else the minimum. */
 function applyDefaults(limit: LimitRangeItem): void {
   if (limit.type !== 'Container') return;
   const limits = (limit.default ??= {});
@@ -38,7 +38,7 @@ function validateType(type: string, at: string, errors: FieldError[]): void {
   }
 }
 
-/** What is said of one resource may not contradict itself. */
+/** The amounts of one resource must be consistent. */
 function validateResource(limit: LimitRangeItem, name: string, path: string, errors: FieldError[]): void {
   const [min, max, ratio] = [own(limit.min, name), own(limit.max, name), own(limit.maxLimitRequestRatio, name)];
   const isPod = limit.type === 'Pod';

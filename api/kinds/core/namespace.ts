@@ -5,9 +5,9 @@ import { type FieldError, invalid } from '../../machinery/field-error.ts';
 import { validateLabelName, validateQualifiedName } from '../../machinery/names.ts';
 import { Namespace } from '../../types/core/v1.gen.ts';
 
-/** Carries the namespace's name, so that selectors can name it. */
+/** Has the namespace's name as its value, so that selectors can match it. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
-/** Holds a namespace back until all in it is gone. */
+/** Keeps a deleted namespace until its contents are deleted. */
 const FINALIZER = 'kubernetes';
 
 function labelWithName({ metadata }: Namespace): void {
@@ -49,7 +49,7 @@ export const namespaces = defineKind<Namespace>({
     {
       name: 'finalize',
       verbs: ['update'],
-      // The namespace controller has emptied the namespace.
+      // Called by the namespace controller when the namespace is empty.
       update: {
         merge: (wanted, old) => ({ ...old, metadata: wanted.metadata, spec: wanted.spec }),
         prepare: () => undefined,
@@ -59,7 +59,7 @@ export const namespaces = defineKind<Namespace>({
     statusSubresource({ validate: validateStatusUpdate }),
   ],
   deletion: {
-    // Those of its spec, which the namespace controller takes away.
+    // The finalizers of its spec, which the namespace controller removes.
     isHeld: ({ spec }) => (spec?.finalizers?.length ?? 0) > 0,
     markDeleted: (namespace) => {
       namespace.status = { ...namespace.status, phase: 'Terminating' };
@@ -71,7 +71,7 @@ export const namespaces = defineKind<Namespace>({
   selectableFields: { 'status.phase': ({ status }) => status?.phase ?? '' },
   applyDefaults: labelWithName,
   prepareForCreate: (namespace) => {
-    // A generated name is not there before.
+    // A generated name does not exist before.
     labelWithName(namespace);
     const finalizers = namespace.spec?.finalizers ?? [];
     namespace.spec = { finalizers: finalizers.includes(FINALIZER) ? finalizers : [...finalizers, FINALIZER] };

@@ -25,12 +25,12 @@ const howItEnded = ({ reason, signal, exitCode }: ContainerStateTerminated): str
   reason || (signal ? `Signal:${signal}` : `ExitCode:${exitCode}`);
 
 interface Initialization {
-  /** Set while init containers still have to do. */
+  /** Set until all init containers have completed. */
   readonly reason: string | undefined;
   readonly ready: number;
   readonly restarts: number;
   readonly lastRestart: number;
-  /** Those of sidecars, which keep counting when the pod is up. */
+  /** Restarts of sidecars, which still count when the pod is initialized. */
   readonly sidecarRestarts: number;
   readonly sidecarLastRestart: number;
 }
@@ -61,7 +61,7 @@ function initializationOf(pod: Pod, sidecars: ReadonlySet<string>): Initializati
   return { reason, ready, restarts, lastRestart, sidecarRestarts, sidecarLastRestart };
 }
 
-/** The state of a pod in a word, and what goes with it; the rules of upstream's printer. */
+/** What the columns Ready, Status and Restarts show, by the rules of upstream's printer. */
 export function summarizePod(pod: Pod): Summary {
   const { spec, status, metadata } = pod;
   const sidecars = new Set(

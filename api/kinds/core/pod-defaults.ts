@@ -7,7 +7,7 @@ import type { Container, Pod, PodSpec, PodTemplateSpec, ResourceRequirements } f
 
 const DEFAULT_GRACE_SECONDS = 30;
 
-/** What pods and templates have in common. */
+/** Defaults that pods and templates share. */
 export function applyPodSpecDefaults(spec: PodSpec): void {
   spec.restartPolicy ||= 'Always';
   spec.dnsPolicy ||= 'ClusterFirst';
@@ -30,7 +30,7 @@ export function applyPodTemplateDefaults(template: PodTemplateSpec | undefined):
   if (template?.spec) applyPodSpecDefaults(template.spec);
 }
 
-/** Requests that are not given are as high as the limits. */
+/** Requests default to the limits. */
 function requestWhatIsLimited(resources: ResourceRequirements | undefined): void {
   if (!resources?.limits) return;
   const requests = (resources.requests ??= {});
@@ -47,8 +47,8 @@ const isEmpty = (quantities: Readonly<Record<string, string>> | undefined): bool
   Object.keys(quantities ?? {}).length === 0;
 
 /**
- * What is limited for the pod as a whole and not asked for is asked for as its containers do together, or as it is limited where
- * none of them asks. Huge pages cannot be overcommitted: their limit is what the containers' are together.
+ * A pod-level request defaults to the sum of the containers' requests, or to the pod-level limit when they have none. Huge pages
+ * cannot be overcommitted: their pod-level limit defaults to the sum of the containers' limits.
  */
 function applyPodLevelDefaults(spec: PodSpec): void {
   const { resources } = spec;
@@ -73,7 +73,7 @@ function applyPodLevelDefaults(spec: PodSpec): void {
   if (isEmpty(requests)) delete resources.requests;
 }
 
-/** `podIP` is the first of `podIPs`; who writes one of them need not write the other. */
+/** `podIP` is the first of `podIPs`; clients may set either. */
 function applyStatusDefaults({ status }: Pod): void {
   if (!status) return;
   if (status.podIP && status.podIPs?.[0]?.ip !== status.podIP) status.podIPs = [{ ip: status.podIP }];

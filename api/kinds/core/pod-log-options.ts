@@ -1,4 +1,4 @@
-/** The query of `pods/{name}/log` (PodLogOptions), as the api-server and the node API both read it. */
+/** The query of `pods/{name}/log` (PodLogOptions), as both the api-server and the node API parse it. */
 import { forbidden, invalid, notSupported, type FieldError } from '../../machinery/field-error.ts';
 import { parseInt64 } from '../../machinery/query-integer.ts';
 import { badRequest } from '../../machinery/status-error.ts';
@@ -38,7 +38,7 @@ function time(query: URLSearchParams, name: string): string | undefined {
   return text;
 }
 
-/** Throws a 400 StatusError for what cannot be read at all. */
+/** Throws a 400 StatusError for a malformed query. */
 export function readPodLogOptions(query: URLSearchParams): PodLogOptions {
   return {
     container: query.get('container') ?? '',
@@ -72,7 +72,7 @@ export function validatePodLogOptions(options: PodLogOptions): FieldError[] {
   return errors;
 }
 
-/** The query by which the api-server asks the node: what was asked for, without the container (it is in the path). */
+/** The query of the api-server's request to the node; the container is in its path. */
 export function podLogQuery(options: PodLogOptions): URLSearchParams {
   const query = new URLSearchParams();
   if (options.follow) query.set('follow', 'true');

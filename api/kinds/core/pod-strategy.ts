@@ -1,21 +1,21 @@
-/** What becomes of a pod on its way into the store: upstream's pod strategy. */
+/** Preparation of pods for create, update and delete: upstream's pod strategy. */
 import { qosClassOf } from '../../domain/pod-resources.ts';
 import type { Pod, PodSpec } from '../../types/core/v1.gen.ts';
 import type { DeleteOptions } from '../../types/meta/v1.gen.ts';
 
 const DEFAULT_GRACE_SECONDS = 30;
 
-/** A pod that no node runs needs no time to end. */
+/** How long a pod may take to terminate, in seconds; 0 when no node runs it. */
 export function podGraceSeconds({ metadata, spec, status }: Pod, { gracePeriodSeconds }: DeleteOptions): number {
   const running = metadata?.deletionTimestamp ? metadata.deletionGracePeriodSeconds : undefined;
-  // A second delete that names no period leaves alone the one that runs.
+  // A second delete without a period does not change the current one.
   if (running !== undefined && gracePeriodSeconds === undefined && spec?.nodeName) return running;
   if (!spec?.nodeName || status?.phase === 'Failed' || status?.phase === 'Succeeded') return 0;
   const asked = gracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
   return asked < 0 ? 1 : asked;
 }
 
-/** A negative grace was once a way to say "at once", which is what 1 says now. */
+/** A negative grace period once meant "immediately", which is 1 today. */
 function liftGrace(spec: PodSpec): void {
   if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1;
 }

@@ -1,4 +1,4 @@
-/** What an update of a pod may change, which is little. */
+/** Validation of updates of pods, most fields of which cannot change. */
 import { semanticallyEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
 import { IpAddress } from '../../domain/address.ts';
@@ -32,7 +32,7 @@ function validateTolerationAdditions(spec: PodSpec, old: PodSpec, errors: FieldE
   }
 }
 
-/** While a pod is gated, what selects its node may be narrowed. */
+/** While a pod has scheduling gates, its node selection may be narrowed. */
 function gatedFields(spec: PodSpec, old: PodSpec, errors: FieldError[]): Partial<PodSpec> {
   const before = new Set(old.schedulingGates?.map(({ name }) => name));
   for (const [index, { name }] of (spec.schedulingGates ?? []).entries()) {
@@ -68,11 +68,11 @@ function gatedFields(spec: PodSpec, old: PodSpec, errors: FieldError[]): Partial
 const withImages = (containers: PodSpec['containers'], old: PodSpec['containers']): PodSpec['containers'] =>
   containers.map((container, index) => ({ ...container, image: old[index]?.image }));
 
-/** What only the node may say of its own pods, and only when it creates them. */
+/** Only the node sets it on its own pods, and only when it creates them. */
 export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 const APPARMOR_PREFIX = 'container.apparmor.security.beta.kubernetes.io/';
 
-/** Annotations that stay, by whatever subresource the pod is updated, as they make a pod what it is to its node. */
+/** Annotations that no update may change, through whichever subresource, because they decide how the node treats the pod. */
 export function validateFixedAnnotations({ metadata }: Pod, { metadata: oldMetadata }: Pod): FieldError[] {
   const errors: FieldError[] = [];
   const [after, before] = [metadata?.annotations ?? {}, oldMetadata?.annotations ?? {}];
@@ -90,7 +90,7 @@ export function validateFixedAnnotations({ metadata }: Pod, { metadata: oldMetad
   return errors;
 }
 
-/** `pods`: images, deadline, additional tolerations, a shorter grace; everything else stays. */
+/** `pods`: images, deadline, additional tolerations and a shorter grace period may change, nothing else. */
 export function validatePodUpdate(pod: Pod, oldPod: Pod): FieldError[] {
   const errors = validateFixedAnnotations(pod, oldPod);
   const spec = pod.spec ?? { containers: [] };
@@ -116,7 +116,7 @@ export function validatePodUpdate(pod: Pod, oldPod: Pod): FieldError[] {
   return errors;
 }
 
-/** `pods/ephemeralcontainers`: they are added, and neither changed nor taken away. */
+/** `pods/ephemeralcontainers`: containers may be added, but neither changed nor removed. */
 export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldError[] {
   if (old.metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined) {
     return [forbidden('', 'static pods do not support ephemeral containers')];
@@ -159,7 +159,7 @@ function validateStates(
   }
 }
 
-/** `pods/status`: what has ended for good stays ended. */
+/** `pods/status`: a container that has terminated for good stays terminated. */
 export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
   const errors = validateFixedAnnotations(pod, old);
   if ((pod.spec?.nodeName ?? '') !== (old.spec?.nodeName ?? '')) {
@@ -177,7 +177,7 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
   return errors;
 }
 
-/** Services and proxies connect to them. Those that are there already may stay. */
+/** Services and proxies connect to these addresses. Stored ones are accepted. */
 function validatePodIPs(podIPs: readonly PodIP[] = [], old: readonly PodIP[] = []): FieldError[] {
   if (podIPs.every(({ ip }, index) => ip === old[index]?.ip)) return [];
   const before = old.map(({ ip = '' }) => ip);

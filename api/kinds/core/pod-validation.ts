@@ -1,4 +1,4 @@
-/** Validation of pods and pod templates: upstream's `ValidatePodSpec` and what it needs. */
+/** Validation of pods and pod templates: upstream's `ValidatePodSpec`. */
 import {
   addErrors,
   type FieldError,
@@ -90,7 +90,7 @@ function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void
   }
 }
 
-/** What pods and templates have in common. */
+/** Validation that pods and templates share. */
 export function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[]): void {
   if (spec.volumes) validateVolumes(spec.volumes, `${path}.volumes`, errors);
   validateContainers(spec, path, errors);
@@ -118,14 +118,14 @@ export function validatePod(pod: Pod): FieldError[] {
     const why = 'must set spec.nodeName if mirror pod annotation is set';
     errors.push(invalid(`metadata.annotations[${MIRROR_ANNOTATION}]`, mirror, why));
   }
-  // What has no version yet is being created; ephemeral containers come later, through their subresource.
+  // Without a resourceVersion it is being created; ephemeral containers are added later, through their subresource.
   if (spec.ephemeralContainers?.length && !pod.metadata?.resourceVersion) {
     errors.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'));
   }
   return errors;
 }
 
-/** The template of a workload; its metadata has labels and annotations, but no name that matters. */
+/** The template of a workload. Of its metadata, only labels and annotations are validated. */
 export function validatePodTemplate(template: PodTemplateSpec, path: string): FieldError[] {
   const errors: FieldError[] = [
     ...validateLabels(template.metadata?.labels, `${path}.metadata.labels`),

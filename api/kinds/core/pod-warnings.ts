@@ -1,9 +1,9 @@
-/** Warnings about pods that are accepted although something in them is likely a mistake. */
+/** Warnings about pods that are valid, but probably contain a mistake. */
 import type { PodSpec } from '../../types/core/v1.gen.ts';
 
 const renamed = (since: string, key: string): string => `deprecated since ${since}; use "${key}" instead`;
 
-/** Labels of nodes that have newer names, and what upstream says of them. */
+/** Deprecated node labels, and upstream's warning about each. */
 const DEPRECATED_NODE_LABELS: ReadonlyMap<string, string> = new Map([
   ['beta.kubernetes.io/arch', renamed('v1.14', 'kubernetes.io/arch')],
   ['beta.kubernetes.io/os', renamed('v1.14', 'kubernetes.io/os')],
@@ -15,7 +15,7 @@ const DEPRECATED_NODE_LABELS: ReadonlyMap<string, string> = new Map([
   ['node-role.kubernetes.io/master', 'use "node-role.kubernetes.io/control-plane" instead'],
 ]);
 
-/** Why the label should not select nodes any more. */
+/** The warning about selecting nodes by this label, if it is deprecated. */
 export const deprecatedNodeLabel = (key: string): string | undefined => DEPRECATED_NODE_LABELS.get(key);
 
 function duplicates(names: readonly string[]): Map<number, number> {

@@ -40,7 +40,7 @@ export const pods: Kind<Pod> = defineKind<Pod>({
       name: 'ephemeralcontainers',
       verbs: ['get', 'patch', 'update'],
       update: {
-        // Who may add such containers may not relabel the pod, or take its finalizers away.
+        // The right to add such containers is not the right to relabel the pod or to remove its finalizers.
         merge: (wanted, old) => ({ ...wanted, metadata: { ...old.metadata } }),
         prepare: prepareEphemeralContainersUpdate,
         validate: (pod, old) => [...pods.validate(pod, old), ...validateEphemeralContainersUpdate(pod, old)],

@@ -10,7 +10,7 @@ export function validatePortReference(port: number | string, path: string, error
 
 type Handlers = LifecycleHandler & { readonly grpc?: GRPCAction };
 
-/** Exactly one handler, and that one well formed. */
+/** Exactly one handler, and a valid one. */
 function validateHandlers(handlers: Handlers, path: string, errors: FieldError[]): void {
   const { exec, httpGet, tcpSocket, grpc, sleep } = handlers;
   let count = 0;
@@ -44,7 +44,7 @@ function validateDeadlyProbe(probe: Probe, path: string, errors: FieldError[]): 
   }
 }
 
-/** Probes and lifecycle hooks of a container that runs as long as the pod. */
+/** Probes and lifecycle hooks of a container that runs for the lifetime of the pod. */
 export function validateContainerLife(container: Container, path: string, errors: FieldError[]): void {
   const { lifecycle, livenessProbe, readinessProbe, startupProbe } = container;
   if (lifecycle?.postStart) validateHandlers(lifecycle.postStart, `${path}.lifecycle.postStart`, errors);

@@ -14,7 +14,7 @@ import { own } from '../../machinery/own.ts';
 import type { PodSpec, ResourceRequirements } from '../../types/core/v1.gen.ts';
 
 const CONTAINER_RESOURCES = new Set(['cpu', 'memory', 'ephemeral-storage']);
-/** What a quota counts in whole objects. */
+/** Resources of a quota that count objects. */
 const OBJECT_COUNTS = new Set([
   ...[
     'pods',
@@ -42,7 +42,7 @@ const isQuotaHugePages = (name: string): boolean =>
 export const isStandardQuotaResource = (name: string): boolean =>
   (STANDARD_RESOURCES.has(name) && name !== 'storage') || isQuotaHugePages(name);
 
-/** The name of any resource there is. */
+/** Validates the name of any resource. */
 export function validateResourceName(name: string, path: string, errors: FieldError[]): void {
   if (STANDARD_RESOURCES.has(name)) return;
   const problems = validateQualifiedName(name);
@@ -51,7 +51,7 @@ export function validateResourceName(name: string, path: string, errors: FieldEr
   errors.push(invalid(path, name, 'must be a standard resource type or fully qualified'));
 }
 
-/** The name of a resource that containers and pods use. */
+/** Validates the name of a resource that containers and pods can request. */
 export function validateContainerResourceName(name: string, path: string, errors: FieldError[]): void {
   if (CONTAINER_RESOURCES.has(name)) return;
   validateResourceName(name, path, errors);
@@ -69,7 +69,7 @@ export function validateQuotaResourceName(name: string, path: string, errors: Fi
   errors.push(invalid(path, name, 'must be a standard resource for quota'));
 }
 
-/** An amount of a resource that is not negative, and whole where only whole ones make sense. */
+/** The amount must not be negative, and must be an integer for resources that are counted. */
 export function validateResourceAmount(name: string, amount: string, path: string, errors: FieldError[]): void {
   if (isNegativeQuantity(amount)) errors.push(invalid(path, amount, 'must be greater than or equal to 0'));
   const counted = OBJECT_COUNTS.has(name) || isExtendedResource(name);
@@ -126,7 +126,7 @@ function validatePodResourceName(name: string, path: string, errors: FieldError[
   if (errors.length === before && !isPodLevelResource(name)) errors.push(notSupported(path, name, POD_LEVEL));
 }
 
-/** What a pod says for itself as a whole: no less than what its containers say together. */
+/** Pod-level resources: not less than the sum of the containers. */
 export function validatePodResources(spec: PodSpec, path: string, errors: FieldError[]): void {
   const { resources } = spec;
   if (!resources) return;
@@ -166,7 +166,7 @@ function validateAgainstContainers(
     for (const [index, container] of (spec.containers ?? []).entries()) {
       const asked = own(container.resources?.limits, name);
       if (asked === undefined || compareQuantities(asked, limit) <= 0) continue;
-      // The path is upstream's, which programs look for.
+      // Upstream's path, although it is not that of a field: clients match it.
       const where = `${at}.containers[${index}][${name}].limits`;
       errors.push(invalid(where, asked, `must be less than or equal to pod limits of ${limit}`));
     }

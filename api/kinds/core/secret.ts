@@ -5,7 +5,7 @@ import { validateConfigKeys, validateImmutable, validateTotalSize } from './conf
 import { own, setOwn } from '../../machinery/own.ts';
 import { Secret } from '../../types/core/v1.gen.ts';
 
-/** The keys that a secret of a type must have. */
+/** The required keys of each type of Secret. */
 const NEEDED_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['kubernetes.io/dockercfg', ['.dockercfg']],
   ['kubernetes.io/dockerconfigjson', ['.dockerconfigjson']],

@@ -1,4 +1,4 @@
-/** Validation of security contexts, a container's and a pod's. */
+/** Validation of security contexts of containers and pods. */
 import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { validateDescendingPath } from './volume-validation.ts';
 import type {
@@ -111,8 +111,8 @@ export function validatePodSecurityContext(spec: PodSpec, path: string, errors: 
 }
 
 /**
- * What an api-server without `--allow-privileged` adds to the validation of pods and templates: no container may be
- * privileged. `path` is that of the spec.
+ * Additional validation of an api-server without `--allow-privileged`: no container may be privileged.
+ * @param path of the pod spec
  */
 export function validateUnprivileged(spec: PodSpec, path: string): FieldError[] {
   const errors: FieldError[] = [];

@@ -1,6 +1,6 @@
 /**
- * Validation of the addresses that a Service carries. Values that are stored already are accepted on update, whatever older
- * rules let them in: `old` is undefined on create.
+ * Validation of the addresses of a Service. Values that are stored already are accepted on update, even if older rules let them
+ * in. `old` is undefined on create.
  */
 import { IpAddress } from '../../domain/address.ts';
 import {
@@ -71,7 +71,7 @@ export const validateExternalIPs = ({ externalIPs = [] }: ServiceSpec, old: Serv
     return errors.length ? errors : at(field, ip, validateEndpointIP(ip));
   });
 
-/** Blanks around a range are part of the API, in the field as in the annotation that came before it. */
+/** Whitespace around a CIDR is allowed, in the field and in the annotation that it replaced. */
 export function validateSourceRanges({ spec = {}, metadata }: Service, old: Service | undefined): FieldError[] {
   const isBalancer = spec.type === 'LoadBalancer';
   if (spec.loadBalancerSourceRanges?.length) {
@@ -98,7 +98,7 @@ export function validateSourceRanges({ spec = {}, metadata }: Service, old: Serv
   return errors;
 }
 
-/** What a load balancer says of itself: an update of the status subresource. */
+/** Updates of the status: what a load balancer reports. */
 export function validateLoadBalancerStatus({ spec, status }: Service, { status: old }: Service): FieldError[] {
   const field = 'status.loadBalancer.ingress';
   const ingress = status?.loadBalancer?.ingress ?? [];

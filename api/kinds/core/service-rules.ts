@@ -1,4 +1,4 @@
-/** Defaults of services, and what becomes of their fields on create and update. Addresses and ports are given out elsewhere. */
+/** Defaults of Services, and their preparation for create and update. Addresses and ports are allocated by the api-server. */
 import type { Service, ServicePort, ServiceSpec } from '../../types/core/v1.gen.ts';
 
 const DEFAULT_AFFINITY_SECONDS = 10_800;
@@ -10,7 +10,7 @@ export const needsNodePort = ({ type, allocateLoadBalancerNodePorts }: ServiceSp
 export const needsHealthCheckPort = ({ type, externalTrafficPolicy }: ServiceSpec): boolean =>
   type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
 export const isHeadless = ({ clusterIP, clusterIPs }: ServiceSpec): boolean => (clusterIPs?.[0] ?? clusterIP) === NONE;
-/** Whether traffic from outside of the cluster may come to it. */
+/** Whether it accepts traffic from outside the cluster. */
 export const isExternallyAccessible = ({ type, externalIPs }: ServiceSpec): boolean =>
   type === 'LoadBalancer' || type === 'NodePort' || (type === 'ClusterIP' && Boolean(externalIPs?.length));
 
@@ -35,7 +35,7 @@ export function applyServiceDefaults({ spec, status }: Service): void {
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
 }
 
-/** `clusterIP` is the first of `clusterIPs`; a client that knows only the one need not say the other. */
+/** `clusterIP` is the first of `clusterIPs`; clients that only know the former need not set the latter. */
 function normalizeClusterIPs(spec: ServiceSpec, old: ServiceSpec | undefined): void {
   if (!spec.clusterIPs?.length) {
     if (spec.clusterIP) spec.clusterIPs = [spec.clusterIP];
@@ -50,7 +50,7 @@ function normalizeClusterIPs(spec: ServiceSpec, old: ServiceSpec | undefined): v
 
 const portKey = ({ protocol, port }: ServicePort): string => `${protocol}/${port}`;
 
-/** What an update leaves out stays as it was given out. */
+/** Allocations that an update leaves out are kept. */
 function keepAllocations(spec: ServiceSpec, old: ServiceSpec): void {
   if (needsClusterIP(old) && needsClusterIP(spec)) {
     if (!spec.clusterIP) spec.clusterIP = old.clusterIP;
@@ -75,7 +75,7 @@ const nodePortsOf = ({ ports }: ServiceSpec): string =>
     .sort((a, b) => a - b)
     .join();
 
-/** Fields that only the old type had a use for go with it, unless the client changed them. */
+/** Drops fields that only the old type uses, unless the client changed them. */
 function dropTypeDependentFields(spec: ServiceSpec, old: ServiceSpec): void {
   if (needsClusterIP(old) && !needsClusterIP(spec)) {
     if (spec.clusterIPs?.join() === old.clusterIPs?.join()) {
@@ -108,7 +108,7 @@ function dropTypeDependentFields(spec: ServiceSpec, old: ServiceSpec): void {
   }
 }
 
-/** Its load balancer goes in its own time; the client need not see that. */
+/** Drops the load balancer's status when the type changes. */
 const dropLoadBalancer = ({ spec, status }: Service): Service['status'] =>
   spec?.type === 'LoadBalancer' || !status?.loadBalancer?.ingress ? status : { ...status, loadBalancer: {} };
 

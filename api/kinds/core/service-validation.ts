@@ -145,7 +145,7 @@ export function validateService(service: Service, old?: Service): FieldError[] {
   return errors;
 }
 
-/** The primary address and its family stay, as long as the service has one at all; a headless one may change its families. */
+/** The primary cluster IP and its family are immutable while the Service has one; a headless Service may change its families. */
 export function validateServiceUpdate({ spec = {} }: Service, { spec: old = {} }: Service): FieldError[] {
   const errors: FieldError[] = [];
   const keepFirst = (field: 'clusterIPs' | 'ipFamilies', empty?: string): void => {

@@ -1,4 +1,4 @@
-/** What a write of a Service is warned of: fields that are deprecated or of no use, and addresses in a form to avoid. */
+/** Warnings about Services: deprecated and unused fields, and addresses in non-canonical form. */
 import { cidrWarnings, ipWarnings } from '../../domain/address-warnings.ts';
 import { isHeadless } from './service-rules.ts';
 import type { Service } from '../../types/core/v1.gen.ts';

@@ -16,7 +16,7 @@ function applyProjectedDefaults(projected: ProjectedVolumeSource): void {
   }
 }
 
-/** Defaults of one volume of a pod. A volume that says nothing of what it is, is an `emptyDir`. */
+/** Defaults of a volume. A volume without a source is an `emptyDir`. */
 export function applyVolumeDefaults(volume: Volume): void {
   let sources = 0;
   for (const key in volume) if (key !== 'name') sources++;

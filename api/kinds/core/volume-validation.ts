@@ -24,7 +24,7 @@ const DOWNWARD_FIELDS = new Set([
   'metadata.uid',
 ]);
 
-/** The order in which upstream looks at the sources: the second one that it meets is the one too many. */
+/** In the order in which upstream checks the sources: those after the first are reported. */
 const SOURCES = [
   'emptyDir',
   'hostPath',
@@ -58,7 +58,7 @@ const SOURCES = [
   'image',
 ] as const satisfies readonly (keyof Volume)[];
 
-/** The fields that a source cannot do without, for those that have no other rules here. */
+/** Required fields of sources. */
 const NEEDED: ReadonlyMap<string, readonly string[]> = new Map<keyof Volume, readonly string[]>([
   ['gitRepo', ['repository']],
   ['gcePersistentDisk', ['pdName']],
@@ -94,7 +94,7 @@ export function validateVolumes(volumes: readonly Volume[], path: string, errors
   }
 }
 
-/** What a volume is, in upstream's order where that matters: all fields but its name are sources. */
+/** The sources of a volume, which are all fields but its name; in upstream's order when there are several. */
 function sourcesOf(volume: Volume): readonly string[] {
   const given = Object.keys(volume).filter((field) => field !== 'name');
   return given.length < 2 ? given : SOURCES.filter((source) => given.includes(source));
@@ -133,13 +133,13 @@ function validateNoBacksteps(value: string, path: string, errors: FieldError[]):
   if (value.split('/').includes('..')) errors.push(invalid(path, value, "must not contain '..'"));
 }
 
-/** A path below something: relative, and without `..`. */
+/** A path below another one: relative, and without `..`. */
 export function validateDescendingPath(value: string, path: string, errors: FieldError[]): void {
   if (value.startsWith('/')) errors.push(invalid(path, value, 'must be a relative path'));
   validateNoBacksteps(value, path, errors);
 }
 
-/** The name of a file that is written atomically: `..` at its beginning is reserved for that. */
+/** The path of a file that is written atomically: names that begin with `..` are reserved for that. */
 function validateFilePath(value: string, path: string, errors: FieldError[]): void {
   validateDescendingPath(value, path, errors);
   if (value.startsWith('..') && !value.startsWith('../')) errors.push(invalid(path, value, "must not start with '..'"));

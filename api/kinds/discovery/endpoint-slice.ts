@@ -14,7 +14,7 @@ import { Endpoint, EndpointPort, EndpointSlice } from '../../types/discovery/v1.
 
 type Check = (address: string) => string[];
 
-/** How an address of each type is checked, and in which family it must be. */
+/** The checks of an address, by address type. */
 const ADDRESS_CHECKS: ReadonlyMap<string, { readonly isAddress: Check; readonly isOfFamily?: Check }> = new Map([
   ['FQDN', { isAddress: validateSubdomainName }],
   ['IPv4', { isAddress: validateIP, isOfFamily: validateIPv4 }],
@@ -27,7 +27,7 @@ function shown(values: readonly string[]): string {
   return values.slice(0, MAX_SHOWN).join(',') + more || '<unset>';
 }
 
-/** Of a type that is not known, which is told elsewhere, anything goes. The paths are upstream's. */
+/** An unknown type is reported elsewhere; its addresses are not checked. The paths are upstream's. */
 function validateAddress(address: string, type: string, at: string, place: number): FieldError[] {
   const { isAddress, isOfFamily } = ADDRESS_CHECKS.get(type) ?? {};
   const wrong = (problems: readonly string[], path: string) => problems.map((why) => invalid(path, address, why));

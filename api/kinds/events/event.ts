@@ -5,7 +5,7 @@ import { storedAs } from '../../machinery/stored-as.ts';
 import type { Event as CoreEvent } from '../../types/core/v1.gen.ts';
 import { Event } from '../../types/events/v1.gen.ts';
 
-/** The same event as the core group has it, which is how events are stored. The fields are upstream's `events/v1` conversion. */
+/** Converts to core/v1, in which events are stored: upstream's `events/v1` conversion. */
 export function toCoreEvent(event: Event): CoreEvent {
   return {
     apiVersion: 'v1',

@@ -4,7 +4,7 @@ import { type FieldError, forbidden } from '../../machinery/field-error.ts';
 import { PriorityClass } from '../../types/scheduling/v1.gen.ts';
 
 const MAX_USER_PRIORITY = 1_000_000_000;
-/** The classes that are there from the start. */
+/** The classes that every cluster has. */
 export const SYSTEM_CLASSES: ReadonlyMap<string, number> = new Map([
   ['system-node-critical', 2_000_001_000],
   ['system-cluster-critical', 2_000_000_000],

@@ -1,4 +1,4 @@
-/** OpenAPI definitions from the schemas of kinds. */
+/** OpenAPI definitions, generated from the schemas of kinds. */
 import { apiVersionOf } from '../define-kind.ts';
 import type { Kind } from '../kind.ts';
 import type { Shape } from '../schema.ts';
@@ -17,7 +17,7 @@ export const refOf = (name: string, version: OpenApiVersion): Json => ({
   $ref: `#/${version === 2 ? 'definitions' : 'components/schemas'}/${name}`,
 });
 
-/** The definition's name of a list of the kind. */
+/** The definition name of the kind's list. */
 export const listDefinition = (kind: Kind): string => `${kind.schema.definition ?? kind.kind}List`;
 
 export interface GroupVersionKind {
@@ -33,7 +33,7 @@ const EXTENSIONS = [
   ['mapType', 'x-kubernetes-map-type'],
 ] as const satisfies readonly (readonly [keyof Shape, string])[];
 
-/** A field's or a struct's merge metadata. */
+/** The merge metadata of a field or struct. */
 function extensionsOf(shape: Shape): Json {
   const out: Json = {};
   for (const [key, extension] of EXTENSIONS) if (shape[key] !== undefined) out[extension] = shape[key];
@@ -41,7 +41,7 @@ function extensionsOf(shape: Shape): Json {
   return out;
 }
 
-/** Collects the definitions that some schemas reach. */
+/** Collects the definitions of some schemas and of all that they refer to. */
 export class Definitions {
   readonly schemas: Record<string, Json> = {};
   readonly #version: OpenApiVersion;
@@ -70,7 +70,7 @@ export class Definitions {
     setOwn(this.schemas, listDefinition(kind), definition);
   }
 
-  /** What every group version speaks of. */
+  /** Adds the definitions that every group version uses. */
   addCommon(groupVersions: readonly { group: string; version: string }[]): void {
     const named = (kind: string) => groupVersions.map(({ group, version }) => ({ group, kind, version }));
     this.#add(DeleteOptions, named('DeleteOptions'));
@@ -102,7 +102,7 @@ export class Definitions {
     if (shape.mapType) schema['x-kubernetes-map-type'] = shape.mapType;
   }
 
-  /** In version 3 a reference stands alone; what goes with it needs a wrapper. */
+  /** In version 3 a reference cannot have siblings: it needs a wrapper. */
   #described(property: Json, description: string): Json {
     if (!('$ref' in property) || this.#version === 2) return { ...property, description };
     const { $ref, ...others } = property;

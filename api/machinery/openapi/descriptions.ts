@@ -9,7 +9,7 @@ const COMMON: ReadonlyMap<string, string> = new Map([
   ['conditions', 'Aspects of the state, each true, false or unknown, with a reason.'],
 ]);
 
-/** By the last part of the definition's name, and `.field`. */
+/** By the last part of the definition's name and, for fields, `.field`. */
 const TEXTS: ReadonlyMap<string, string> = new Map([
   ['Pod', 'Containers that run together on one node and share its network address and volumes.'],
   ['PodSpec', 'What a pod is made of and where and how it runs.'],
@@ -126,7 +126,7 @@ const TEXTS: ReadonlyMap<string, string> = new Map([
 
 const lastPart = (definition: string): string => definition.slice(definition.lastIndexOf('.') + 1);
 
-/** Of a definition; made of its name where nobody has written one. */
+/** The description of a definition; generated from its name when there is none. */
 export function describe(definition: string): string {
   const name = lastPart(definition);
   return TEXTS.get(name) ?? `${name.replace(/([a-z])([A-Z])/g, '$1 $2')}.`;

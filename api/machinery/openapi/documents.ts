@@ -4,11 +4,11 @@ import { Definitions, type Json, type OpenApiVersion, groupVersionsOf } from './
 import { PathWriter } from './paths.ts';
 
 export interface OpenApiSource {
-  /** The kinds that are served. */
+  /** The served kinds. */
   readonly kinds: readonly Kind[];
-  /** Those that travel with subresources. */
+  /** Kinds in requests and responses of subresources. */
   readonly travelling: readonly Kind[];
-  /** What `/version` says, e.g. `v1.36.2`. */
+  /** As in `/version`, e.g. `v1.36.2`. */
   readonly serverVersion: string;
 }
 
@@ -42,10 +42,10 @@ export function openApiV2(source: OpenApiSource): Json {
   };
 }
 
-/** The names of the version 3 documents, as they stand below `/openapi/v3/`: `api/v1`, `apis/apps/v1`, ... */
+/** The names of the version 3 documents, below `/openapi/v3/`: `api/v1`, `apis/apps/v1`, ... */
 export const openApiV3Names = (kinds: readonly Kind[]): string[] => groupVersionsOf(kinds).map(({ name }) => name);
 
-/** `/openapi/v3/NAME`; undefined where no kind is of that group version. */
+/** `/openapi/v3/NAME`; undefined when no kind is in that group version. */
 export function openApiV3(source: OpenApiSource, name: string): Json | undefined {
   const home = groupVersionsOf(source.kinds).find((known) => known.name === name);
   if (!home) return undefined;
@@ -59,7 +59,10 @@ export function openApiV3(source: OpenApiSource, name: string): Json | undefined
   };
 }
 
-/** `/openapi/v3`: where the documents are. `hashOf` names the content of each, so that clients may keep them. */
+/**
+ * `/openapi/v3`: the index of the documents.
+ * @param hashOf returns the hash of a document, by which clients cache it
+ */
 export function openApiV3Index(names: readonly string[], hashOf: (name: string) => string): Json {
   const entries = names.map((name) => [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hashOf(name)}` }]);
   return { paths: Object.fromEntries(entries) as Json };

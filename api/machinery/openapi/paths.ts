@@ -1,4 +1,4 @@
-/** The paths of the API with what can be done there, for OpenAPI. */
+/** The paths of the API and their operations, for OpenAPI. */
 import type { Kind, KubeObject, Subresource } from '../kind.ts';
 import { type GroupVersionKind, type Json, type OpenApiVersion, listDefinition, refOf } from './definitions.ts';
 import { setOwn } from '../own.ts';
@@ -52,7 +52,7 @@ const DELETING = [
 const WRITING = [DRY_RUN, MANAGER, VALIDATION];
 const PATCHING = [DRY_RUN, MANAGER, VALIDATION, FORCE];
 
-/** What an operation does, before it is written in a version of OpenAPI. */
+/** An operation, independent of the version of OpenAPI. */
 interface Operation {
   readonly action: string;
   readonly verb: string;

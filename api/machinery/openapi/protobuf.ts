@@ -1,14 +1,14 @@
 /**
- * An OpenAPI version 2 document as the protobuf that older kubectl asks for
+ * An OpenAPI version 2 document in the protobuf encoding that older kubectl requests
  * (`application/com.github.proto-openapi.spec.v2@v1.0+protobuf`): the messages of gnostic's `OpenAPIv2.proto`.
- * Responses are left out, for no client of that form reads them.
+ * Responses are omitted: no client of this encoding uses them.
  */
 import type { Json } from './definitions.ts';
 import { own } from '../own.ts';
 
-/** The Content-Type of the answer. Clients ask for it with an `@` before `v1.0` as well, which Go does not parse in answers. */
+/** The Content-Type of the response. Clients also request it with an `@` before `v1.0`, which Go does not parse in responses. */
 export const OPENAPI_V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
-/** Whether an Accept header asks for it, in either spelling. */
+/** Whether an Accept header includes it, in either spelling. */
 export const acceptsProtobuf = (accept: string): boolean =>
   /application\/com\.github\.proto-openapi\.spec\.v2[@.]v1\.0\+protobuf/.test(accept);
 
@@ -25,7 +25,7 @@ function varint(value: number): Buffer {
   return Buffer.from(bytes);
 }
 
-/** One field of a message: its number and what it holds. */
+/** A field of a message: its number and value. */
 const field = (number: number, content: Buffer | string): Buffer => {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   return Buffer.concat([varint((number << 3) | LENGTH_DELIMITED), varint(bytes.length), bytes]);
@@ -41,7 +41,7 @@ const texts = (number: number, values: unknown): Buffer =>
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 const entriesOf = (value: unknown): [string, unknown][] => (isJson(value) ? Object.entries(value) : []);
 
-/** `Any`: YAML, of which JSON is a part. */
+/** `Any`: YAML, of which JSON is a subset. */
 const any = (value: unknown): Buffer => field(2, JSON.stringify(value));
 const named = (name: string, value: Buffer): Buffer => message(text(1, name), field(2, value));
 const extensions = (number: number, value: Json): Buffer =>
@@ -122,7 +122,7 @@ const pathItem = (value: unknown): Buffer =>
       )
     : Buffer.alloc(0);
 
-/** Encodes what `openApiV2` made. */
+/** Encodes the document that `openApiV2` returns. */
 export function openApiV2Protobuf(document: Json): Buffer {
   const info = isJson(document.info) ? document.info : {};
   return message(

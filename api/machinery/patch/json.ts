@@ -1,4 +1,4 @@
-/** JSON patch, RFC 6902, with upstream's limits and answers. */
+/** JSON patch, RFC 6902, with upstream's limits and errors. */
 import { deepEqual } from '../deep-equal.ts';
 import { Extent } from '../extent.ts';
 import { badRequest, tooLarge, unprocessable } from '../status-error.ts';
@@ -6,9 +6,9 @@ import { own, setOwn } from '../own.ts';
 
 /** Upstream's `maxJSONPatchOperations`. */
 const MAX_OPERATIONS = 10_000;
-/** Upstream's `JSONPatchMaxCopyBytes`: what all copies of a patch may come to, as JSON. */
+/** Upstream's `JSONPatchMaxCopyBytes`: the total size of all copies of a patch, as JSON. */
 const MAX_COPIED_BYTES = 3 * 1024 * 1024;
-/** What is put into or taken out of a list moves what stands behind it. Twenty milliseconds' worth. */
+/** Items that insertions and removals may move within lists, in total: about twenty milliseconds. */
 const MAX_MOVED_ITEMS = 50_000_000;
 
 type Container = Record<string, unknown> | unknown[];
@@ -50,16 +50,16 @@ const pointerOf = (path: string): string[] => {
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 };
 
-/** An index into an array of `length` that `upTo` may still name. */
+/** Parses an index into an array of `length`; `upTo` is the largest valid one. */
 function indexOf(part: string, length: number, upTo: number): number {
-  // Upstream's library counts negative indices from the end.
+  // Negative indices count from the end, as in upstream's library.
   if (!/^-?(0|[1-9]\d*)$/.test(part)) throw unprocessable();
   const index = Number(part) < 0 ? Number(part) + length : Number(part);
   if (index < 0 || index > upTo) throw unprocessable();
   return index;
 }
 
-/** Changes one document in place. */
+/** Applies operations to a document, in place. */
 class PatchedDocument {
   root: unknown;
   #copiedBytes = 0;
@@ -99,7 +99,7 @@ class PatchedDocument {
     return JSON.parse(json) as unknown;
   }
 
-  /** Takes `count` items out of a list and puts others in their place. */
+  /** Replaces `count` items of a list by others. */
   #splice(list: unknown[], index: number, count: number, ...items: unknown[]): void {
     this.#movedItems += list.length - index;
     if (this.#movedItems > MAX_MOVED_ITEMS) throw unprocessable();
@@ -120,7 +120,7 @@ class PatchedDocument {
     return pointerOf(path).reduce((value, part) => this.#child(value, part), this.root);
   }
 
-  /** As `get`, but a last part that is not there is undefined. */
+  /** As `get`, but returns undefined when the last part does not exist. */
   #find(path: string): unknown {
     const parts = pointerOf(path);
     const last = parts.pop();
@@ -170,16 +170,16 @@ class PatchedDocument {
 }
 
 /**
- * Applies the operations to `target`, which is changed and whose parts are in the answer.
- * Throws StatusError: 400 for what is no patch, 413 for too many operations, 422 where one cannot be applied
- * or asks for more than the limits.
+ * Applies the operations to `target`, which is changed, and returns the result, which may share parts with it.
+ * Throws StatusError: 400 for an invalid patch, 413 for too many operations, 422 for one that cannot be applied
+ * or that exceeds the limits.
  */
 export function applyJsonPatch(target: unknown, patch: unknown): unknown {
   const document = new PatchedDocument(target);
   const operations = checkedOperations(patch);
   try {
     for (const operation of operations) document.apply(operation);
-    // Moves and copies may nest what the patch itself does not.
+    // Moves and copies can nest deeper than the patch itself.
     Extent.of(document.root);
   } catch (error) {
     if (error instanceof RangeError) throw unprocessable();

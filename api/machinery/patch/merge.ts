@@ -4,7 +4,7 @@ import { own, setOwn } from '../own.ts';
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A new value that may share parts with `target` and `patch`; neither is changed. */
+/** Returns a new value that may share parts with `target` and `patch`; neither is changed. */
 export function applyMergePatch(target: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;
   const out: Record<string, unknown> = isObject(target) ? { ...target } : {};

@@ -1,7 +1,6 @@
 /**
- * Strategic merge patch: a merge patch that knows from the schema which lists are merged item by item and by which key, and
- * that takes directives (`$patch`, `$retainKeys`, `$setElementOrder/x`, `$deleteFromPrimitiveList/x`). Behaves as
- * apimachinery's `strategicpatch`.
+ * Strategic merge patch: a merge patch that merges lists by the key in the schema and supports directives (`$patch`, `$retainKeys`,
+ * `$setElementOrder/x`, `$deleteFromPrimitiveList/x`), as apimachinery's `strategicpatch`.
  */
 import type { Shape } from '../schema.ts';
 import { badRequest, unclassified } from '../status-error.ts';
@@ -18,8 +17,8 @@ const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * A new object that may share parts with `target` and `patch`; neither is changed.
- * Throws StatusError: 400 for a patch that is no object, 500 (as upstream) for a wrong directive or a missing merge key.
+ * Returns a new object that may share parts with `target` and `patch`; neither is changed.
+ * Throws StatusError: 400 for a patch that is not an object, 500 (as upstream) for a wrong directive or a missing merge key.
  */
 export function applyStrategicPatch(target: Json, patch: unknown, schema: Shape): Json {
   if (!isObject(patch)) throw badRequest('json: cannot unmarshal into Go value of type map[string]interface {}');
@@ -85,7 +84,7 @@ const badDirective = (directive: unknown, map: Json) =>
 const noMergeKey = (map: unknown, key: string) =>
   unclassified(`map: ${JSON.stringify(map)} does not contain declared merge key: ${key}`);
 
-/** Drops from `merged` what `$retainKeys` does not name. */
+/** Drops the keys of `merged` that `$retainKeys` does not list. */
 function retainKeys(merged: Json, patch: Json): void {
   if (!(RETAIN_KEYS in patch)) return;
   const keys = patch[RETAIN_KEYS];
@@ -106,7 +105,7 @@ const withoutItems = (list: readonly unknown[], items: unknown): unknown[] => {
   return list.filter((item) => !unwanted.has(item));
 };
 
-/** Merges a list for which the patch gives the order of its items. */
+/** Merges a list with `$setElementOrder`. */
 function mergeInOrder(merged: Json, patch: Json, name: string, order: unknown, shape: Shape | undefined): void {
   if (!Array.isArray(order)) throw unclassified('invalid patch format of setElementOrder list');
   const original = own(merged, name);
@@ -129,7 +128,7 @@ function mergeInOrder(merged: Json, patch: Json, name: string, order: unknown, s
   if (list.length || original !== undefined) setOwn(merged, name, inOrder(list, order, server, key));
 }
 
-/** The patch's items must stand in the order that it gives. */
+/** The items of the patch must be in the order of its `$setElementOrder`. */
 function checkOrder(items: readonly unknown[], order: readonly unknown[], key: string | undefined): void {
   let at = 0;
   for (const item of items) {
@@ -146,7 +145,7 @@ function checkOrder(items: readonly unknown[], order: readonly unknown[], key: s
 const sameItem = (a: unknown, b: unknown, key: string | undefined): boolean =>
   key !== undefined && isObject(a) && isObject(b) ? own(a, key) === own(b, key) : a === b;
 
-/** Where the items of a list stand: the first of those that are the same. */
+/** The index of each item of a list; of equal items, that of the first. */
 class Places {
   readonly #byKey = new Map<unknown, number>();
   readonly #bySelf = new Map<unknown, number>();
@@ -162,7 +161,7 @@ class Places {
     if (!places.has(identity)) places.set(identity, place);
   }
 
-  /** -1 for an item that is not there. */
+  /** -1 when there is no such item. */
   of(item: unknown): number {
     const [places, identity] = this.#find(item);
     return places.get(identity) ?? -1;
@@ -174,7 +173,7 @@ class Places {
 }
 
 /**
- * The items that `order` names, in its order, with the others between them where they stood relative to them before.
+ * The items in `order`, in this order, and the others between them at their previous relative positions.
  */
 function inOrder(
   list: readonly unknown[],
@@ -207,9 +206,9 @@ function mergeList(original: readonly unknown[], patch: readonly unknown[], shap
 
 interface MergedItems {
   readonly list: unknown[];
-  /** The patch's items without those that are directives. */
+  /** The items of the patch that are not directives. */
   readonly order: readonly unknown[];
-  /** The original's items that are left after the directives. */
+  /** The items of the original that remain after the directives. */
   readonly before: readonly unknown[];
 }
 
@@ -270,7 +269,7 @@ function applyItemDirectives(
   return { items: replaced ? items.map(withoutDirectives) : items, before, replaced };
 }
 
-/** A patch's value as a value: what is new has nothing that a directive could apply to. */
+/** A value of the patch without directives, which have nothing to apply to in a new value. */
 function withoutDirectives(value: unknown): unknown {
   if (Array.isArray(value)) {
     return value.filter((item) => !(isObject(item) && DIRECTIVE in item)).map(withoutDirectives);

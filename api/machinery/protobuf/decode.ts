@@ -1,6 +1,6 @@
 /**
- * Objects in Kubernetes' protobuf, as client-go and kubectl send them from 1.32 on, to the values that JSON would have been.
- * Schemas say what the fields are and which numbers they have. A reader is compiled once per message, at its first use.
+ * Decodes objects in Kubernetes' protobuf encoding, which client-go and kubectl send from 1.32 on, into the equivalent of parsed
+ * JSON. The schemas have the fields and their numbers. A reader is compiled once per message, at its first use.
  */
 import { Extent } from '../extent.ts';
 import type { Shape } from '../schema.ts';
@@ -10,37 +10,37 @@ import { WireError, WireReader } from './wire.ts';
 import { own, setOwn } from '../own.ts';
 
 type Json = Record<string, unknown>;
-/** Reads the value of the field that the reader is at. */
+/** Reads the value of the current field. */
 type Read = (wire: WireReader) => unknown;
-/** Reads the field that the reader is at into the object of its message. */
+/** Reads the current field into the object of its message. */
 type Put = (out: Json, wire: WireReader) => void;
-/** What to do for each field, by number; numbers that nobody knows are holes. */
+/** The reader of each field, by number; unknown numbers are holes. */
 type Message = readonly (Put | undefined)[];
 
-/** The first bytes of every body: `k8s` and a zero. */
+/** The magic bytes of every body: `k8s` and a zero. */
 const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00]);
 
-/** The list that a field which may come several times is gathered in. */
+/** The list in which the values of a repeated field are collected. */
 function listIn(out: Json, name: string): unknown[] {
   const list = own(out, name) ?? [];
   setOwn(out, name, list);
   return list as unknown[];
 }
 
-/** The same of a map. */
+/** The object in which the entries of a map field are collected. */
 function mapIn(out: Json, name: string): Json {
   const map = own(out, name) ?? {};
   setOwn(out, name, map);
   return map as Json;
 }
 
-/** Finds the schema of what a message says that it is. */
+/** Finds the schema of the apiVersion and kind of a message. */
 export type SchemaLookup = (apiVersion: string, kind: string) => Shape | undefined;
 
 export class ProtobufDecoder {
   readonly #messages = new Map<string, Message>();
 
-  /** Throws a 400 StatusError for what is no such message, or is of a kind that nobody knows. */
+  /** Throws a 400 StatusError for a malformed message, or one of an unknown kind. */
   decode(bytes: Buffer, schemaOf: SchemaLookup): Json {
     if (bytes.length === 0) throw badRequest('empty data');
     if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) {
@@ -81,7 +81,7 @@ export class ProtobufDecoder {
     const message: (Put | undefined)[] = [];
     const embedded = new Map<number, (Put | undefined)[]>();
     for (const [name, field] of Object.entries(shape.properties ?? {})) {
-      // The envelope says what apiVersion and kind are.
+      // The envelope has apiVersion and kind.
       if (field.number === undefined) continue;
       const put = this.#put(name, field);
       if (typeof field.number === 'number') {
@@ -117,7 +117,7 @@ export class ProtobufDecoder {
     };
   }
 
-  /** A map is a list of messages of key and value. */
+  /** A map is a repeated message of key and value. */
   #putEntry(name: string, shape: Shape): Put {
     const read = shape.items ? wrappedList(this.#read(shape.items)) : this.#read(shape);
     const absent = shape.items ? () => [] : () => (shape.format === 'quantity' ? '0' : '');
@@ -160,7 +160,7 @@ export class ProtobufDecoder {
   }
 
   #readStruct(shape: Shape): Read {
-    // Compiled when the first such message comes: most of a pod's volume sources never do.
+    // Compiled at the first such message: most volume sources of a pod never occur.
     let message: Message | undefined;
     return (wire) => {
       message ??= this.#message(shape);
@@ -187,7 +187,7 @@ function readFields(out: Json, message: Message, wire: WireReader): void {
   }
 }
 
-/** A struct whose fields JSON has in its parent. */
+/** A struct whose fields are inlined into its parent in JSON. */
 function putEmbedded(message: Message): Put {
   return (out, wire) => {
     const end = wire.enter();
@@ -196,7 +196,7 @@ function putEmbedded(message: Message): Put {
   };
 }
 
-/** A map's values that are lists are messages with the list as their first field. */
+/** Lists as values of a map are messages whose first field is the list. */
 function wrappedList(read: Read): Read {
   return (wire) => {
     const list: unknown[] = [];
@@ -210,7 +210,7 @@ function wrappedList(read: Read): Read {
   };
 }
 
-/** `runtime.Unknown`: what the object is, and its message. Throws a 400 StatusError. */
+/** `runtime.Unknown`: apiVersion, kind, and the message. Throws a 400 StatusError. */
 function readEnvelope(bytes: Buffer): { apiVersion: string; kind: string; raw: Buffer } {
   let apiVersion = '';
   let kind = '';

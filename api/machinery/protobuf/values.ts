@@ -1,18 +1,18 @@
-/** The messages of apimachinery that JSON writes as a single value: quantities, times, int-or-strings, embedded JSON. */
+/** Messages of apimachinery that are a single value in JSON: quantities, times, int-or-strings, embedded JSON. */
 import { withSoundEscapes } from '../json-text.ts';
 import { WireError, type WireReader } from './wire.ts';
 
-/** The years that RFC 3339 can write, in seconds since the epoch. */
+/** The range of RFC 3339, in seconds since the epoch. */
 const FIRST_SECOND = -62_167_219_200;
 const LAST_SECOND = 253_402_300_799;
 const SECOND_DIGITS = '2006-01-02T15:04:05'.length;
 
-/** `resource.Quantity`: its text. */
+/** `resource.Quantity`: a string. */
 export function readQuantity(wire: WireReader): string {
   return firstText(wire, '0');
 }
 
-/** `intstr.IntOrString`: which of the two, the number, the text. */
+/** `intstr.IntOrString`: the type, the integer, the string. */
 export function readIntOrString(wire: WireReader): number | string {
   let isText = false;
   let number = 0;
@@ -31,7 +31,7 @@ export function readIntOrString(wire: WireReader): number | string {
 export const readTime = (wire: WireReader): string | null => readTimestamp(wire, false);
 export const readMicroTime = (wire: WireReader): string | null => readTimestamp(wire, true);
 
-/** Seconds and nanoseconds since the epoch. An empty message is Go's zero time, which JSON writes as null. */
+/** Seconds and nanoseconds since the epoch. An empty message is Go's zero time, which is null in JSON. */
 function readTimestamp(wire: WireReader, withMicros: boolean): string | null {
   let given = false;
   let seconds = 0;

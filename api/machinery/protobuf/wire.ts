@@ -1,11 +1,11 @@
 /**
- * Reads protobuf's wire format (https://protobuf.dev/programming-guides/encoding): a message is a row of fields, each a
- * number and a wire type, and the value in the form that the wire type says.
+ * A reader for protobuf's wire format (https://protobuf.dev/programming-guides/encoding): a message is a sequence of fields, each
+ * with a number, a wire type, and a value whose encoding the wire type determines.
  */
 import { MAX_VALUES } from '../limits.ts';
 import { tooLarge } from '../status-error.ts';
 
-/** The bytes are no protobuf message, or hold another type than the field has. The wording is that of upstream's decoder. */
+/** The bytes are not a valid message, or a field has another wire type. The messages are those of upstream's decoder. */
 export class WireError extends Error {
   override readonly name = 'WireError';
 }
@@ -16,19 +16,19 @@ const LENGTH_DELIMITED = 2;
 const START_GROUP = 3;
 const END_GROUP = 4;
 const FIXED32 = 5;
-/** Varints of up to so many bytes fit a number's integers. */
+/** Varints of up to this length fit into the integers of a number. */
 const EXACT_VARINT_BYTES = 7;
 const MAX_VARINT_BYTES = 10;
 const MAX_FIELD_NUMBER = 2 ** 29 - 1;
-/** An entry of a map is a field with two within it, for one value. */
+/** An entry of a map is a field with two nested ones, for one value. */
 const MAX_FIELDS = 4 * MAX_VALUES;
 
-/** Stands within one message at a time: `enter` goes into the message that is the current field, `leave` comes back. */
+/** The reader is in one message at a time: `enter` goes into the message of the current field, `leave` returns. */
 export class WireReader {
   readonly #bytes: Buffer;
   #at: number;
   #end: number;
-  /** Of the field that `next` has come to. */
+  /** The number of the current field. */
   field = 0;
   #type = 0;
   #fields = 0;
@@ -39,7 +39,7 @@ export class WireReader {
     this.#end = bytes.length;
   }
 
-  /** Goes to the message's next field, whose value is to be read or skipped; false at the end of the message. */
+  /** Advances to the next field of the message, whose value must be read or skipped; returns false at the end of the message. */
   next(): boolean {
     if (!this.#step()) return false;
     if (++this.#fields > MAX_FIELDS) throw tooLarge(`Request entity too large: limit is ${MAX_FIELDS} fields`);
@@ -63,7 +63,7 @@ export class WireReader {
     return this.#varint();
   }
 
-  /** Appends the integers of a repeated field, which come one by one or packed into one value. */
+  /** Appends the integers of a repeated field, packed or not. */
   integers(list: unknown[]): void {
     if (this.#type !== LENGTH_DELIMITED) {
       list.push(this.integer());
@@ -86,7 +86,7 @@ export class WireReader {
     return this.#bytes.toString(encoding, start, this.#at);
   }
 
-  /** Goes into the message that is the field's value. What it returns is for `leave`. */
+  /** Enters the message that is the field's value. Returns the argument for `leave`. */
   enter(): number {
     this.#expect(LENGTH_DELIMITED);
     const start = this.#take(this.#varint());
@@ -96,13 +96,13 @@ export class WireReader {
     return end;
   }
 
-  /** Goes back to behind the message that `enter` went into. */
+  /** Returns to the enclosing message, after the one that `enter` went into. */
   leave(end: number): void {
     this.#at = this.#end;
     this.#end = end;
   }
 
-  /** Where the value lies in the bytes that this reader was made from. */
+  /** The position of the value in the bytes of this reader. */
   range(): readonly [start: number, end: number] {
     this.#expect(LENGTH_DELIMITED);
     const start = this.#take(this.#varint());
@@ -131,7 +131,7 @@ export class WireReader {
     }
   }
 
-  /** Groups nest; a loop, since a hostile message may nest them a million deep. */
+  /** Skips nested groups in a loop: a hostile message may nest them a million deep. */
   #skipGroup(): void {
     for (let depth = 1; depth > 0;) {
       if (!this.#step()) throw unexpectedEnd();
@@ -172,7 +172,7 @@ export class WireReader {
     return byte;
   }
 
-  /** Goes past so many bytes and says where they begin. */
+  /** Advances by `length` bytes and returns their position. */
   #take(length: number): number {
     const start = this.#at;
     if (length < 0) throw new WireError('proto: negative length found during unmarshaling');
