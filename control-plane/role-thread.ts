@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { ApiClient } from '../client/api-client.ts';
 import { daemonLogger } from '../daemon/daemon-logger.ts';
 import { runLeaderElection, type ElectionTiming } from '../client/leader-election.ts';
-import type { Logger } from '../client/logger.ts';
+import type { Logger } from 'pino';
 import type { Credentials } from '../client/transport.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { readAuthority, readServiceAccountKey } from './pki/cluster-pki.ts';

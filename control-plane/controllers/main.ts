@@ -1,46 +1,30 @@
-/** The controllers: each compares what is wanted with what there is, and acts through the API. One file (or folder) a controller. */
-import type { KubeObject } from '../../api/machinery/kind.ts';
+/** The controllers: each compares what is wanted with what there is, and acts through the API. */
 import type { ApiClient } from '../../client/api-client.ts';
-import type { Informer } from '../../client/informer.ts';
-import type { Logger } from '../../client/logger.ts';
-import { runBootstrapTokenCleaner } from './bootstrap-token.ts';
-import { runCertificateController, type SignRequest } from './certificates/certificates.ts';
-import type { ControllerContext } from './context.ts';
-import { runDeploymentController } from './deployment/deployment.ts';
-import { runEndpointsController } from './endpoints/endpoints.ts';
-import { runSliceMirrorController } from './endpoints/slice-mirror.ts';
-import { runGarbageCollector, type Source } from './garbage/garbage-collector.ts';
-import { createInformers, type SharedInformers } from './informers.ts';
-import { Interner } from './intern.ts';
-import { runNamespaceController } from './namespace.ts';
-import { runNodeLifecycleController } from './node/node-lifecycle.ts';
-import { runPodCidrController } from './node/pod-cidr.ts';
-import { runTaintEvictionController } from './node/taint-eviction.ts';
-import { ownedView } from './owned.ts';
-import { runPodGarbageCollector } from './pod-garbage.ts';
-import { runReplicaSetController } from './replica-set.ts';
-import { runResourceQuotaController } from './resource-quota.ts';
-import { runServiceAccountController } from './service-account.ts';
-import type { SignToken } from './token-secret-plan.ts';
-import { runTokenSecretController } from './token-secret.ts';
-import {
-  certificateSigningRequests,
-  deployments,
-  endpointSlices,
-  endpoints,
-  leases,
-  namespaces,
-  nodes,
-  pods,
-  replicaSets,
-  serviceAccounts,
-  services,
-} from '../../client/resources.gen.ts';
+import { rootCaPublisher } from './accounts/root-ca-publisher.ts';
+import { serviceAccountController } from './accounts/service-account.ts';
+import { tokenCleaner } from './accounts/token-cleaner.ts';
+import { tokenSecretController } from './accounts/token-secret.ts';
+import type { SignToken } from './accounts/token-secret-plan.ts';
+import { certificateApprover } from './certificates/approver.ts';
+import { certificateCleaner } from './certificates/cleaner.ts';
+import { certificateSigner, type SignRequest } from './certificates/signer.ts';
+import type { ControllerDescriptor } from './framework/controller.ts';
+import { runDescriptors, type ParentLogger, type RunnerOptions } from './framework/runner.ts';
+import { garbageCollector } from './garbage/garbage-collector.ts';
+import { namespaceController } from './garbage/namespace.ts';
+import { podGarbageCollector } from './garbage/pod-garbage.ts';
+import { endpointsController } from './network/endpoints.ts';
+import { sliceMirrorController } from './network/slice-mirror.ts';
+import { nodeIpamController } from './nodes/node-ipam.ts';
+import { nodeLifecycleController } from './nodes/node-lifecycle.ts';
+import { taintEvictionController } from './nodes/taint-eviction.ts';
+import { deploymentController } from './workloads/deployment/deployment.ts';
+import { replicaSetController } from './workloads/replica-set.ts';
 
 export interface ControllersOptions {
   /** As user `system:kube-controller-manager`, or another who may do everything that the controllers do. */
   readonly client: ApiClient;
-  readonly logger: Logger;
+  readonly logger: ParentLogger;
   readonly signal: AbortSignal;
   /** The CA that pods trust the api-server by, PEM: goes into each namespace as `kube-root-ca.crt`. */
   readonly rootCa: string;
@@ -56,67 +40,29 @@ export interface ControllersOptions {
 }
 
 /** Runs every controller until the signal is aborted; then resolves, once all have stopped. Rejects when one fails. */
-export async function runControllers(options: ControllersOptions): Promise<void> {
-  const { client, logger } = options;
-  const stop = new AbortController();
-  const signal = AbortSignal.any([options.signal, stop.signal]);
-  const informers = createInformers(client, logger);
-  const context: ControllerContext = { client, informers, logger, signal };
-  const { clusterCidr, nodeCidrMaskSize: nodeMaskSize, nodeMonitorGraceSeconds } = options;
-  const running = [
-    runDeploymentController(context),
-    runReplicaSetController(context),
-    runEndpointsController(context),
-    runSliceMirrorController(context),
-    runNamespaceController(context),
-    runGarbageCollector(context, garbageSources(informers)),
-    runServiceAccountController(context, options.rootCa),
-    runTokenSecretController(context, { rootCa: options.rootCa, signToken: options.signToken }),
-    runNodeLifecycleController(context, nodeMonitorGraceSeconds * 1000),
-    runTaintEvictionController(context),
-    runPodCidrController(context, { clusterCidr, nodeMaskSize }),
-    runCertificateController(context, options.sign),
-    runBootstrapTokenCleaner(context),
-    runPodGarbageCollector(context),
-    runResourceQuotaController(context),
-    ...Object.values(informers).map((informer: { run(signal: AbortSignal): Promise<void> }) => informer.run(signal)),
-  ].map(async (part) => {
-    try {
-      await part;
-    } catch (error) {
-      // A controller that is stopped before its informers are in gets the reason of the stop.
-      if (signal.aborted) return;
-      stop.abort(error);
-      throw error;
-    }
-  });
-  const outcomes = await Promise.allSettled(running);
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+export async function runControllers({ client, logger, signal, ...options }: ControllersOptions): Promise<void> {
+  await runDescriptors(controllers(options), { client, logger, signal });
 }
 
-/** The kinds that other controllers follow already: the garbage collector need not watch them a second time. */
-function garbageSources(informers: SharedInformers): Source[] {
-  const interner = new Interner();
-  const whole = <T extends KubeObject>(informer: Informer<T>): Source['informer'] => ({
-    hasSynced: () => informer.hasSynced(),
-    addHandlers: (handlers) =>
-      informer.addHandlers({
-        onAdd: (object, key) => handlers.onAdd?.(ownedView(object, interner), key),
-        onUpdate: (old, object, key) => handlers.onUpdate?.(ownedView(old, interner), ownedView(object, interner), key),
-        onDelete: (object, key) => handlers.onDelete?.(ownedView(object, interner), key),
-      }),
-  });
+function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): ControllerDescriptor[] {
+  const { rootCa, signToken, sign, clusterCidr, nodeCidrMaskSize: nodeMaskSize, nodeMonitorGraceSeconds } = options;
   return [
-    { resource: pods, informer: informers.pods },
-    { resource: nodes, informer: informers.nodes },
-    { resource: leases, informer: informers.leases },
-    { resource: serviceAccounts, informer: informers.serviceAccounts },
-    { resource: namespaces, informer: whole(informers.namespaces) },
-    { resource: services, informer: whole(informers.services) },
-    { resource: endpoints, informer: whole(informers.endpoints) },
-    { resource: endpointSlices, informer: whole(informers.endpointSlices) },
-    { resource: deployments, informer: whole(informers.deployments) },
-    { resource: replicaSets, informer: whole(informers.replicaSets) },
-    { resource: certificateSigningRequests, informer: whole(informers.certificateSigningRequests) },
+    deploymentController,
+    replicaSetController,
+    endpointsController,
+    sliceMirrorController,
+    namespaceController,
+    garbageCollector,
+    podGarbageCollector,
+    serviceAccountController,
+    rootCaPublisher(rootCa),
+    tokenSecretController({ rootCa, signToken }),
+    tokenCleaner,
+    nodeLifecycleController(nodeMonitorGraceSeconds * 1000),
+    taintEvictionController,
+    nodeIpamController({ clusterCidr, nodeMaskSize }),
+    certificateApprover,
+    certificateSigner(sign),
+    certificateCleaner,
   ];
 }

@@ -96,15 +96,3 @@ export function planApproval(
     ? { type: 'approve', message: "Auto approving kubelet serving certificate for the node's own addresses." }
     : { type: 'none' };
 }
-
-/** How long requests are kept: upstream's csrcleaner. */
-const DECIDED_MS = 3_600_000;
-const PENDING_MS = 24 * 3_600_000;
-
-/** When a request has served its purpose and can be deleted, in ms since the epoch. */
-export function expiryOf({ metadata, status }: CertificateSigningRequest): number {
-  const decided = status?.conditions?.find(({ type }) => ['Approved', 'Denied', 'Failed'].includes(type));
-  const decidedAt = Date.parse(decided?.lastUpdateTime ?? decided?.lastTransitionTime ?? '');
-  if (decided && !Number.isNaN(decidedAt)) return decidedAt + DECIDED_MS;
-  return Date.parse(metadata?.creationTimestamp ?? '') + PENDING_MS;
-}

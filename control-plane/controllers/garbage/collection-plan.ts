@@ -1,5 +1,5 @@
 /** What becomes of an object, given what is known of its owners and dependents. The rules are upstream's `attemptToDeleteItem`. */
-import type { Owned } from '../owned.ts';
+import type { Owned } from '../framework/owner-references.ts';
 import { FOREGROUND, ORPHAN, isDeletingDependents } from './object-graph.ts';
 import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
 

@@ -1,46 +1,42 @@
-/** The garbage collector: objects go when their owners are gone, as their references and the deletion's policy say. */
+/**
+ * The garbage collector: deletes objects whose owners are gone, as their references and the deletion's propagation policy say.
+ * Upstream: pkg/controller/garbagecollector.
+ * https://kubernetes.io/docs/concepts/architecture/garbage-collection/
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
-import { isNotFound } from '../../../api/machinery/status-error.ts';
-import { Informer, type InformerHandlers } from '../../../client/informer.ts';
+import { Informer } from '../../../client/informer.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
-import { createQueue, type ControllerContext } from '../context.ts';
-import { discoverResources, resourceId, type DiscoveredResource } from '../discovery.ts';
-import { Interner } from '../intern.ts';
-import { ownedView, type Owned } from '../owned.ts';
+import type { Controller, ControllerContext, ControllerDescriptor, ControllerRun } from '../framework/controller.ts';
+import { Interner } from '../framework/interner.ts';
+import { groupOf, ownedView, type Owned } from '../framework/owner-references.ts';
+import { watch, type EventSource, type Watch } from '../framework/watch.ts';
 import { planCollection, type Collection, type OwnerState } from './collection-plan.ts';
+import { discoverResources, resourceId, type DiscoveredResource } from './discovery.ts';
+import { MetadataClient } from './metadata-client.ts';
 import { ORPHAN, ObjectGraph, isDeletingDependents, isOrphaningDependents } from './object-graph.ts';
 import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
 
-/** How often it is asked which kinds there are. */
+/** How often the served resources are discovered. */
 const DISCOVERY_PERIOD_MS = 60_000;
-/** While some groups do not answer, or kinds have just come. */
+/** While discovery fails, for some groups or all. */
 const DISCOVERY_RETRY_MS = 5_000;
-/** How many uids are remembered of owners that were looked for and are not there; upstream's size. */
+/** How many uids are remembered of owners that do not exist; upstream's size. */
 const MAX_ABSENT = 500;
-const CONCURRENCY = 20;
-/** Nothing owns or is owned by what says what happened: upstream leaves Events out as well. */
+/** Events neither own nor are owned; upstream leaves them out as well. */
 const IGNORED: ReadonlySet<string> = new Set(['events.', 'events.events.k8s.io']);
 
-export interface Source {
-  readonly resource: Resource;
-  readonly informer: {
-    hasSynced(): Promise<void>;
-    addHandlers(handlers: InformerHandlers<Owned>): () => void;
-  };
-}
+export const garbageCollector: ControllerDescriptor = {
+  name: 'garbage-collector-controller',
+  workers: 20,
+  create: (context) => new GarbageCollector(context),
+};
 
-/** Follows everything until the signal is aborted: kinds that other controllers follow through them, the rest by metadata. */
-export async function runGarbageCollector(context: ControllerContext, shared: readonly Source[]): Promise<void> {
-  const collector = new GarbageCollector(context);
-  await collector.run(shared);
-}
-
-class GarbageCollector {
+/** Follows every kind: those that other controllers follow through their caches, the rest by metadata alone. */
+class GarbageCollector implements Controller {
   readonly #context: ControllerContext;
   readonly #graph = new ObjectGraph();
-  readonly #queue;
   readonly #interner = new Interner();
   readonly #absent = new Set<string>();
   readonly #followed = new Map<string, AbortController | undefined>();
@@ -48,24 +44,19 @@ class GarbageCollector {
 
   constructor(context: ControllerContext) {
     this.#context = context;
-    this.#queue = createQueue(context, 'garbage-collector', CONCURRENCY);
   }
 
-  async run(shared: readonly Source[]): Promise<void> {
-    const { signal } = this.#context;
-    for (const { resource, informer } of shared) {
+  watches(): Watch[] {
+    return this.#context.ownedSources().map(({ resource, events }) => {
       this.#followed.set(resourceId(resource), undefined);
-      this.#feed(resource, informer);
-    }
-    await Promise.all(shared.map(({ informer }) => informer.hasSynced()));
-    const discovering = this.#followDiscovery();
-    await this.#queue.run((uid) => this.#sync(uid), signal);
-    await discovering;
+      return this.#watchObjects(resource, events);
+    });
   }
 
   /** Keeps an informer for each kind that is served, as kinds come and go. */
-  async #followDiscovery(): Promise<void> {
-    const { client, logger, signal } = this.#context;
+  async background(run: ControllerRun): Promise<void> {
+    const { client, logger } = this.#context;
+    const { signal } = run;
     const outage = new Outage({ logger });
     const running = new Set<Promise<void>>();
     while (!signal.aborted) {
@@ -77,7 +68,7 @@ class GarbageCollector {
         this.#resources = new Map(resources.map((resource) => [kindId(resource.group, resource.kind), resource]));
         for (const resource of resources) {
           if (this.#followed.has(resourceId(resource)) || !isCollectable(resource)) continue;
-          const done = this.#follow(resource);
+          const done = this.#follow(resource, run);
           running.add(done);
           void done.finally(() => running.delete(done));
         }
@@ -92,8 +83,8 @@ class GarbageCollector {
     await Promise.all(running);
   }
 
-  async #follow(resource: DiscoveredResource): Promise<void> {
-    const { client, logger, signal } = this.#context;
+  async #follow(resource: DiscoveredResource, { signal, watch: attach }: ControllerRun): Promise<void> {
+    const { client, logger } = this.#context;
     const stop = new AbortController();
     this.#followed.set(resourceId(resource), stop);
     const informer = new Informer<KubeObject, Owned>({
@@ -103,7 +94,7 @@ class GarbageCollector {
       metadataOnly: true,
       select: (object) => ownedView(object, this.#interner),
     });
-    this.#feed(resource, informer);
+    attach(this.#watchObjects(resource, informer));
     await informer.run(AbortSignal.any([signal, stop.signal]));
   }
 
@@ -115,8 +106,8 @@ class GarbageCollector {
     }
   }
 
-  #feed(resource: Resource, informer: Source['informer']): void {
-    informer.addHandlers({
+  #watchObjects(resource: Resource, events: EventSource<Owned>): Watch {
+    return watch(events, {
       onAdd: (view) => this.#onObject(resource, view, undefined),
       onUpdate: (old, view) => {
         if (old.uid !== view.uid) this.#onGone(old);
@@ -132,23 +123,23 @@ class GarbageCollector {
       return;
     this.#absent.delete(view.uid);
     if (old && old.owners !== view.owners) this.#wakeWaiting(old.owners);
-    if (isOrphaningDependents(view)) this.#queue.add(view.uid);
+    if (isOrphaningDependents(view)) this.#context.queue.add(view.uid);
     if (isDeletingDependents(view)) {
-      this.#queue.add(view.uid);
-      for (const dependent of this.#graph.dependentsOf(view.uid)) this.#queue.add(dependent.view.uid);
+      this.#context.queue.add(view.uid);
+      for (const dependent of this.#graph.dependentsOf(view.uid)) this.#context.queue.add(dependent.view.uid);
     }
     const isSuspect = (owner: OwnerReference): boolean => {
       const node = this.#graph.get(owner.uid);
       return !node || isDeletingDependents(node.view);
     };
-    if (view.owners.some(isSuspect)) this.#queue.add(view.uid);
+    if (view.owners.some(isSuspect)) this.#context.queue.add(view.uid);
   }
 
   #onGone(view: Owned): void {
     const dependents = this.#graph.dependentsOf(view.uid);
     this.#graph.remove(view);
     if (dependents.length > 0) this.#rememberAbsent(view.uid);
-    for (const dependent of dependents) this.#queue.add(dependent.view.uid);
+    for (const dependent of dependents) this.#context.queue.add(dependent.view.uid);
     this.#wakeWaiting(view.owners);
   }
 
@@ -156,7 +147,7 @@ class GarbageCollector {
   #wakeWaiting(owners: readonly OwnerReference[]): void {
     for (const { uid } of owners) {
       const owner = this.#graph.get(uid);
-      if (owner && isDeletingDependents(owner.view)) this.#queue.add(uid);
+      if (owner && isDeletingDependents(owner.view)) this.#context.queue.add(uid);
     }
   }
 
@@ -169,28 +160,29 @@ class GarbageCollector {
     }
   }
 
-  async #sync(uid: string): Promise<void> {
+  async reconcile(uid: string, signal: AbortSignal): Promise<undefined> {
     const node = this.#graph.get(uid);
     if (!node) return;
     const { resource, view } = node;
-    if (isOrphaningDependents(view)) return await this.#orphanDependents(resource, view);
-    const live = await this.#read(resource, view.namespace, view.name);
-    // What is another object by now, or none, is the informers' affair.
+    const api = new MetadataClient(this.#context.client, signal);
+    if (isOrphaningDependents(view)) return await this.#orphanDependents(resource, view, api);
+    const live = await api.read(resource, view.namespace, view.name);
+    // Gone, or another object by now: an event tells of that.
     if (live?.metadata?.uid !== uid) return;
     const item = ownedView(live, this.#interner);
     const states = new Map<string, OwnerState>();
     if (!item.deleting) {
-      for (const owner of item.owners) states.set(owner.uid, await this.#ownerState(owner, item));
+      for (const owner of item.owners) states.set(owner.uid, await this.#ownerState(owner, item, api));
     }
     const plan = planCollection({
       item,
       dependents: this.#graph.dependentsOf(uid).map((dependent) => dependent.view),
       ownerState: (owner) => states.get(owner.uid) ?? 'present',
     });
-    await this.#carryOut(plan, resource, live);
+    await this.#carryOut(plan, resource, live, api);
   }
 
-  async #ownerState(owner: OwnerReference, dependent: Owned): Promise<OwnerState> {
+  async #ownerState(owner: OwnerReference, dependent: Owned, api: MetadataClient): Promise<OwnerState> {
     const node = this.#graph.get(owner.uid);
     if (node) {
       const isElsewhere = node.resource.namespaced && node.view.namespace !== dependent.namespace;
@@ -198,91 +190,49 @@ class GarbageCollector {
       return isDeletingDependents(node.view) ? 'waiting' : 'present';
     }
     if (this.#absent.has(owner.uid)) return 'absent';
-    const group = owner.apiVersion.includes('/') ? owner.apiVersion.slice(0, owner.apiVersion.indexOf('/')) : '';
-    const resource = this.#resources.get(kindId(group, owner.kind));
+    const resource = this.#resources.get(kindId(groupOf(owner.apiVersion), owner.kind));
     // A kind that is not known may come back, with its objects: nothing is deleted on a guess.
     if (!resource) return 'present';
-    const live = await this.#read(resource, resource.namespaced ? dependent.namespace : '', owner.name);
+    const live = await api.read(resource, resource.namespaced ? dependent.namespace : '', owner.name);
     if (live?.metadata?.uid === owner.uid)
       return isDeletingDependents(ownedView(live, this.#interner)) ? 'waiting' : 'present';
     this.#rememberAbsent(owner.uid);
     return 'absent';
   }
 
-  async #read(resource: Resource, namespace: string, name: string): Promise<KubeObject | undefined> {
-    const { client, signal } = this.#context;
-    try {
-      return await client.get(resource, namespace, name, { signal });
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
-  }
-
-  async #carryOut(plan: Collection, resource: Resource, live: KubeObject): Promise<void> {
-    const { client, logger, signal } = this.#context;
-    const { namespace = '', name = '', uid, resourceVersion } = live.metadata ?? {};
+  async #carryOut(plan: Collection, resource: Resource, live: KubeObject, api: MetadataClient): Promise<void> {
     switch (plan.type) {
       case 'keep':
         return;
       case 'collect dependents':
-        for (const dependent of plan.uids) this.#queue.add(dependent);
+        for (const dependent of plan.uids) this.#context.queue.add(dependent);
         return;
       case 'delete': {
+        const { namespace, name } = live.metadata ?? {};
         const { propagationPolicy } = plan;
-        logger.debug({ kind: live.kind ?? resource.kind, namespace, name, propagationPolicy }, 'deleting garbage');
-        await ignoringNotFound(
-          client.delete(resource, namespace, name, { uid, resourceVersion, propagationPolicy, signal }),
-        );
-        return;
+        const about = { kind: live.kind ?? resource.kind, namespace, name, propagationPolicy };
+        this.#context.logger.debug(about, 'deleting garbage');
+        return await api.delete(resource, live, propagationPolicy);
       }
       case 'drop owners':
-        await this.#dropOwners(resource, live, plan.uids);
-        return;
-      case 'unblock owners': {
-        const ownerReferences = live.metadata?.ownerReferences?.map((owner) => ({
-          ...owner,
-          blockOwnerDeletion: false,
-        }));
-        await this.#patchMetadata(resource, live.metadata ?? {}, { ownerReferences });
-        return;
-      }
+        return await api.removeOwners(resource, live, plan.uids);
+      case 'unblock owners':
+        return await api.unblockOwners(resource, live);
       case 'remove finalizer':
-        await this.#removeFinalizer(resource, live, plan.finalizer);
+        return await api.removeFinalizer(resource, live, plan.finalizer);
     }
   }
 
-  /** Lets each dependent go, then the owner. */
-  async #orphanDependents(resource: Resource, owner: Owned): Promise<void> {
+  /** Orphans each dependent, then lets the owner go. */
+  async #orphanDependents(resource: Resource, owner: Owned, api: MetadataClient): Promise<undefined> {
     await Promise.all(
       this.#graph.dependentsOf(owner.uid).map(async ({ resource: kind, view }) => {
-        const live = await this.#read(kind, view.namespace, view.name);
-        if (live?.metadata?.uid === view.uid) await this.#dropOwners(kind, live, [owner.uid]);
+        const live = await api.read(kind, view.namespace, view.name);
+        if (live?.metadata?.uid === view.uid) await api.removeOwners(kind, live, [owner.uid]);
       }),
     );
-    const live = await this.#read(resource, owner.namespace, owner.name);
-    if (live?.metadata?.uid === owner.uid) await this.#removeFinalizer(resource, live, ORPHAN);
-  }
-
-  /** By merge patch with the version that was read: custom resources know no strategic merge. */
-  async #dropOwners(resource: Resource, { metadata = {} }: KubeObject, uids: readonly string[]): Promise<void> {
-    const ownerReferences = (metadata.ownerReferences ?? []).filter(({ uid }) => !uids.includes(uid));
-    await this.#patchMetadata(resource, metadata, { ownerReferences });
-  }
-
-  async #removeFinalizer(resource: Resource, { metadata = {} }: KubeObject, finalizer: string): Promise<void> {
-    const finalizers = (metadata.finalizers ?? []).filter((each) => each !== finalizer);
-    await this.#patchMetadata(resource, metadata, { finalizers });
-  }
-
-  async #patchMetadata(
-    resource: Resource,
-    { namespace = '', name = '', uid, resourceVersion }: NonNullable<KubeObject['metadata']>,
-    change: object,
-  ): Promise<void> {
-    const { client, signal } = this.#context;
-    const patch = { metadata: { uid, resourceVersion, ...change } };
-    await ignoringNotFound(client.patch(resource, namespace, name, patch, { signal }));
+    const live = await api.read(resource, owner.namespace, owner.name);
+    if (live?.metadata?.uid === owner.uid) await api.removeFinalizer(resource, live, ORPHAN);
   }
 }
 
@@ -290,11 +240,3 @@ const kindId = (group: string, kind: string): string => `${kind}.${group}`;
 
 const isCollectable = (resource: DiscoveredResource): boolean =>
   !IGNORED.has(resourceId(resource)) && ['delete', 'list', 'watch'].every((verb) => resource.verbs.includes(verb));
-
-async function ignoringNotFound(request: Promise<unknown>): Promise<void> {
-  try {
-    await request;
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
-}

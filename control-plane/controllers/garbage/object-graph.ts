@@ -1,6 +1,6 @@
 /** Who owns whom in the whole cluster. It knows objects by uid and keeps nothing of them but what `Owned` says. */
 import type { Resource } from '../../../client/resource.ts';
-import type { Owned } from '../owned.ts';
+import type { Owned } from '../framework/owner-references.ts';
 
 export const FOREGROUND = 'foregroundDeletion';
 export const ORPHAN = 'orphan';

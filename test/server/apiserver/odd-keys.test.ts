@@ -9,7 +9,7 @@ import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
 import { parseLabelSelector, selectorFrom } from '../../../api/machinery/selectors.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { matchesTerm } from '../../../control-plane/scheduler/plugins/node-affinity.ts';
-import { matchesLabels } from '../../../control-plane/controllers/selector.ts';
+import { matchesLabels } from '../../../control-plane/controllers/caches/pod-view.ts';
 import { CONFIG_MAPS, pod, PODS, TestServer } from './server.ts';
 
 const KEYS = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'isPrototypeOf'];

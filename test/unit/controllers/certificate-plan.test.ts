@@ -1,9 +1,9 @@
 import t from 'tap';
+import { expiryOf } from '../../../control-plane/controllers/certificates/requests.ts';
 import {
   CLIENT,
   KUBELET_CLIENT,
   KUBELET_SERVING,
-  expiryOf,
   planApproval,
   signerObjection,
   type RequestedNames,

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { reconcileDeployment } from '../../../control-plane/controllers/deployment/plan.ts';
-import { deadlineInMs } from '../../../control-plane/controllers/deployment/status.ts';
-import { isSameTemplate, templateHash } from '../../../control-plane/controllers/deployment/revision.ts';
+import { reconcileDeployment } from '../../../control-plane/controllers/workloads/deployment/plan.ts';
+import { deadlineInMs } from '../../../control-plane/controllers/workloads/deployment/status.ts';
+import { isSameTemplate, templateHash } from '../../../control-plane/controllers/workloads/deployment/revision.ts';
 import type { Deployment, ReplicaSet } from '../../../api/types/apps/v1.gen.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');

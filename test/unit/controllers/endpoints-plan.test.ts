@@ -2,10 +2,10 @@ import t from 'tap';
 import {
   reconcileEndpointSlices,
   resolveTargetPort,
-} from '../../../control-plane/controllers/endpoints/endpoint-slice-plan.ts';
-import { desiredEndpoints } from '../../../control-plane/controllers/endpoints/endpoints-plan.ts';
-import { Interner } from '../../../control-plane/controllers/intern.ts';
-import { podView, type PodView } from '../../../control-plane/controllers/pod-view.ts';
+} from '../../../control-plane/controllers/network/endpoint-slice-plan.ts';
+import { desiredEndpoints } from '../../../control-plane/controllers/network/endpoints-plan.ts';
+import { Interner } from '../../../control-plane/controllers/framework/interner.ts';
+import { podView, type PodView } from '../../../control-plane/controllers/caches/pod-view.ts';
 import { podViewOf } from './pod-view.ts';
 import type { Pod, Service } from '../../../api/types/core/v1.gen.ts';
 import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { planCollection, type OwnerState } from '../../../control-plane/controllers/garbage/collection-plan.ts';
 import { ObjectGraph } from '../../../control-plane/controllers/garbage/object-graph.ts';
-import type { Owned } from '../../../control-plane/controllers/owned.ts';
+import type { Owned } from '../../../control-plane/controllers/framework/owner-references.ts';
 
 const owner = (uid: string, blockOwnerDeletion = false) => ({
   apiVersion: 'v1',

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { isEmpty, namespaceConditions } from '../../../control-plane/controllers/namespace.ts';
+import { isEmpty, namespaceConditions } from '../../../control-plane/controllers/garbage/namespace.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const nothing = { remaining: new Map(), finalizers: new Map(), discoveryFailures: [], deletionFailures: [] };

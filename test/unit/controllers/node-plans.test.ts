@@ -1,16 +1,16 @@
 import t from 'tap';
-import { EvictionPace } from '../../../control-plane/controllers/node/eviction-pace.ts';
+import { EvictionPace } from '../../../control-plane/controllers/nodes/eviction-pace.ts';
 import {
   desiredTaints,
   evictionMode,
   needsTurn,
   silentConditions,
   type EvictionMode,
-} from '../../../control-plane/controllers/node/node-health-plan.ts';
-import type { NodeView } from '../../../control-plane/controllers/node-view.ts';
-import { nextPodCidr } from '../../../control-plane/controllers/node/pod-cidr.ts';
-import { evictionTime } from '../../../control-plane/controllers/node/taint-eviction-plan.ts';
-import { surplusTerminated } from '../../../control-plane/controllers/pod-garbage.ts';
+} from '../../../control-plane/controllers/nodes/node-health-plan.ts';
+import type { NodeView } from '../../../control-plane/controllers/caches/node-view.ts';
+import { nextPodCidr } from '../../../control-plane/controllers/nodes/node-ipam.ts';
+import { evictionTime } from '../../../control-plane/controllers/nodes/taint-eviction-plan.ts';
+import { surplusTerminated } from '../../../control-plane/controllers/garbage/pod-garbage.ts';
 import { podViewOf } from './pod-view.ts';
 import type { NodeCondition } from '../../../api/types/core/v1.gen.ts';
 

@@ -1,4 +1,4 @@
-import type { PodView } from '../../../control-plane/controllers/pod-view.ts';
+import type { PodView } from '../../../control-plane/controllers/caches/pod-view.ts';
 
 /** A pod as the controllers see it, for the tests of their decisions. */
 export const podViewOf = (name: string, more: Partial<PodView> = {}): PodView => ({

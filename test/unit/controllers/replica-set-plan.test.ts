@@ -1,8 +1,12 @@
 import t from 'tap';
-import { Expectations } from '../../../control-plane/controllers/expectations.ts';
-import type { PodView } from '../../../control-plane/controllers/pod-view.ts';
-import { reconcileReplicaSet, replicaSetStatus } from '../../../control-plane/controllers/replica-set-plan.ts';
-import { slowStart } from '../../../control-plane/controllers/slow-start.ts';
+import { planClaim } from '../../../control-plane/controllers/framework/claim.ts';
+import type { PodView } from '../../../control-plane/controllers/caches/pod-view.ts';
+import {
+  claimCandidates,
+  reconcileReplicaSet,
+  replicaSetStatus,
+} from '../../../control-plane/controllers/workloads/replica-set-plan.ts';
+import { slowStart } from '../../../control-plane/controllers/workloads/pod-control.ts';
 import { podViewOf } from './pod-view.ts';
 import type { ReplicaSet } from '../../../api/types/apps/v1.gen.ts';
 
@@ -37,11 +41,24 @@ t.test(
   async (t) => {
     const orphan = podViewOf('orphan', { controllerUid: '' });
     const ended = podViewOf('ended', { controllerUid: '', phase: 'Succeeded' });
-    const stray = own('stray', { labels: { app: 'other' } });
-    const foreign = podViewOf('foreign', { controllerUid: 'other' });
-    const result = plan(3, [orphan, ended, stray, foreign, own('a')]);
-    t.strictSame(names(result.adopt), ['orphan']);
-    t.strictSame(names(result.release), ['stray']);
+    const controlledBy = (uid: string) => [
+      { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'x', uid, controller: true },
+    ];
+    const stray = own('stray', { owners: controlledBy('rs'), labels: { app: 'other' } });
+    const foreign = podViewOf('foreign', { owners: controlledBy('other') });
+    const kept = own('a', { owners: controlledBy('rs') });
+    const claims = new Map<string, string[]>();
+    for (const pod of claimCandidates([stray, foreign, kept], [orphan, ended])) {
+      const claim = planClaim(pod, replicaSet(3), pod.labels['app'] === 'web');
+      claims.set(claim, [...(claims.get(claim) ?? []), pod.name]);
+    }
+    t.strictSame(Object.fromEntries(claims), {
+      release: ['stray'],
+      ignore: ['foreign'],
+      own: ['a'],
+      adopt: ['orphan'],
+    });
+    const result = plan(3, [orphan, kept]);
     t.strictSame(names(result.active), ['orphan', 'a']);
     t.equal(result.create, 1);
   },
@@ -92,22 +109,6 @@ t.test('the status counts labels, readiness and availability, and says when avai
   t.match(failed.conditions, [{ type: 'ReplicaFailure', status: 'True', ...failure }]);
   const healed = replicaSetStatus({ ...set, status: failed }, [], undefined, NOW).status;
   t.strictSame(healed.conditions, []);
-});
-
-t.test('nothing is done on a picture that lags behind, whichever of answer and event comes first', async (t) => {
-  const expectations = new Expectations();
-  t.ok(expectations.isSatisfied('rs', NOW));
-  expectations.begin('rs', NOW);
-  expectations.observe('rs', '+a');
-  expectations.await('rs', '+a');
-  expectations.await('rs', '+b');
-  t.notOk(expectations.isSatisfied('rs', NOW));
-  expectations.observe('rs', '+b');
-  t.ok(expectations.isSatisfied('rs', NOW));
-  expectations.begin('rs', NOW);
-  expectations.await('rs', '+lost');
-  t.notOk(expectations.isSatisfied('rs', NOW + 299_000));
-  t.ok(expectations.isSatisfied('rs', NOW + 300_000), 'an event that never comes does not stop it for good');
 });
 
 t.test('creation starts slowly, doubles, and stops at the first batch that fails', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { filledTokenSecret, tokenSecretView } from '../../../control-plane/controllers/token-secret-plan.ts';
+import { filledTokenSecret, tokenSecretView } from '../../../control-plane/controllers/accounts/token-secret-plan.ts';
 import type { Secret } from '../../../api/types/core/v1.gen.ts';
 
 const CA = 'the CA';

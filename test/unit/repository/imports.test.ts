@@ -106,3 +106,62 @@ test("nothing but the local API writes in the server's own name, past admission"
   }
   t.strictSame(users.sort(), [`${APISERVER}admission/pipeline.ts`, `${APISERVER}storage/cached-api.ts`]);
 });
+
+const CONTROLLERS = 'control-plane/controllers/';
+/** What each room of the controllers imports besides itself; other rooms import these two, and none imports another. */
+const CONTROLLER_ROOMS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['framework', []],
+  ['caches', ['framework']],
+  ['main.ts', ['accounts', 'certificates', 'framework', 'garbage', 'network', 'nodes', 'workloads']],
+]);
+const SHARED_ROOMS = ['framework', 'caches'];
+
+/** What of the controllers a file imports that it may not: rooms, and controllers of its own room. */
+function strayImports(file: string, imported: readonly string[], descriptors: ReadonlySet<string>): string[] {
+  const roomOf = (name: string): string => name.slice(CONTROLLERS.length).split('/')[0]!;
+  const room = roomOf(file);
+  const allowed = new Set([room, ...(CONTROLLER_ROOMS.get(room) ?? SHARED_ROOMS)]);
+  return imported
+    .filter((name) => name.startsWith(CONTROLLERS))
+    .filter((name) => !allowed.has(roomOf(name)) || (room !== 'main.ts' && descriptors.has(name)))
+    .map((name) => `${file} imports ${name}`);
+}
+
+test('the rooms of the controllers import framework and caches, and no controller imports another', async (t) => {
+  const imports = await readImports();
+  const files = [...imports.keys()].filter((file) => file.startsWith(CONTROLLERS));
+  const descriptors = new Set<string>();
+  for (const file of files) {
+    const text = await readFile(path.join(ROOT, file), 'utf8');
+    if (/^export const \w+(: ControllerDescriptor| = .*: ControllerDescriptor =>)/m.test(text)) descriptors.add(file);
+  }
+  t.ok(descriptors.size >= 17, 'the controllers are recognized');
+  t.strictSame(
+    files.flatMap((file) => strayImports(file, imports.get(file)!, descriptors)),
+    [],
+  );
+  const others = [...imports].filter(([file]) => !file.startsWith(CONTROLLERS) && !file.startsWith('test/'));
+  const entered = others.flatMap(([, imported]) => imported.filter((name) => name.startsWith(CONTROLLERS)));
+  t.strictSame(
+    entered.filter((name) => name !== `${CONTROLLERS}main.ts`),
+    [],
+    'the rest of the server knows their main.ts alone',
+  );
+});
+
+test('an import between rooms of the controllers, or of a controller, is found', (t) => {
+  const of = (file: string, ...imported: string[]) =>
+    strayImports(
+      `${CONTROLLERS}${file}`,
+      imported.map((name) => CONTROLLERS + name),
+      new Set([`${CONTROLLERS}nodes/b.ts`]),
+    );
+  t.strictSame(of('nodes/a.ts', 'framework/x.ts', 'caches/y.ts', 'nodes/plan.ts'), []);
+  t.equal(of('nodes/a.ts', 'nodes/b.ts').length, 1);
+  t.equal(of('nodes/a.ts', 'garbage/plan.ts').length, 1);
+  t.equal(of('nodes/a.ts', 'main.ts').length, 1);
+  t.equal(of('framework/a.ts', 'caches/y.ts').length, 1);
+  t.equal(of('caches/a.ts', 'nodes/plan.ts').length, 1);
+  t.strictSame(of('main.ts', 'nodes/b.ts', 'framework/runner.ts'), []);
+  t.end();
+});

@@ -1,0 +1,59 @@
+/** The caches that several controllers read: what is kept of each kind, and by what it is found. */
+import type { KubeObject } from '../../../api/machinery/kind.ts';
+import { wholeObjects, type InformerDefinition } from '../framework/informer-factory.ts';
+import { byController, claimable, ownedView, type Owned } from '../framework/owner-references.ts';
+import { nodeView, type NodeView } from './node-view.ts';
+import { podView, type PodView } from './pod-view.ts';
+import * as resources from '../../../client/resources.gen.ts';
+import type { Lease } from '../../../api/types/coordination/v1.gen.ts';
+import type { Node, Pod, ServiceAccount } from '../../../api/types/core/v1.gen.ts';
+
+/** What is kept of a Lease: node Leases change every ten seconds. */
+export interface LeaseView extends Owned {
+  readonly renewTime: string;
+}
+
+const itself = <S extends Owned>(view: S): Owned => view;
+const byNamespace = ({ metadata }: KubeObject): string[] => [metadata?.namespace ?? ''];
+
+export const podCache: InformerDefinition<Pod, PodView> = {
+  resource: resources.pods,
+  select: podView,
+  indexes: {
+    controller: byController,
+    namespace: ({ namespace }) => [namespace],
+    node: ({ nodeName }) => (nodeName ? [nodeName] : []),
+  },
+  ownedOf: itself,
+};
+
+export const nodeCache: InformerDefinition<Node, NodeView> = {
+  resource: resources.nodes,
+  select: nodeView,
+  ownedOf: itself,
+};
+
+export const leaseCache: InformerDefinition<Lease, LeaseView> = {
+  resource: resources.leases,
+  select: (lease, interner) => ({ ...ownedView(lease, interner), renewTime: lease.spec?.renewTime ?? '' }),
+  ownedOf: itself,
+};
+
+export const serviceAccountCache: InformerDefinition<ServiceAccount, Owned> = {
+  resource: resources.serviceAccounts,
+  select: ownedView,
+  ownedOf: itself,
+};
+
+export const namespaceCache = wholeObjects(resources.namespaces);
+export const serviceCache = wholeObjects(resources.services, { namespace: byNamespace });
+export const endpointsCache = wholeObjects(resources.endpoints);
+export const endpointSliceCache = wholeObjects(resources.endpointSlices, {
+  service: ({ metadata }) => [`${metadata?.namespace}/${metadata?.labels?.['kubernetes.io/service-name'] ?? ''}`],
+});
+export const deploymentCache = wholeObjects(resources.deployments, { namespace: byNamespace });
+export const replicaSetCache = wholeObjects(resources.replicaSets, {
+  controller: (replicaSet) => byController(claimable(replicaSet)),
+  namespace: byNamespace,
+});
+export const certificateSigningRequestCache = wholeObjects(resources.certificateSigningRequests);

@@ -1,0 +1,31 @@
+/** What the controllers keep of a node. */
+import type { Labels } from '../../../api/machinery/selectors.ts';
+import type { Interner } from '../framework/interner.ts';
+import { ownedView, type Owned } from '../framework/owner-references.ts';
+import type { Node, NodeAddress, NodeCondition, Taint } from '../../../api/types/core/v1.gen.ts';
+
+export interface NodeView extends Owned {
+  readonly labels: Labels;
+  readonly resourceVersion: string;
+  readonly createdAt: number;
+  readonly podCIDR: string;
+  readonly unschedulable: boolean;
+  readonly taints: readonly Taint[];
+  readonly conditions: readonly NodeCondition[];
+  readonly addresses: readonly NodeAddress[];
+}
+
+export function nodeView(node: Node, interner: Interner): NodeView {
+  const { metadata = {}, spec, status } = node;
+  return {
+    ...ownedView(node, interner),
+    labels: metadata.labels ?? {},
+    resourceVersion: metadata.resourceVersion ?? '',
+    createdAt: metadata.creationTimestamp ? Date.parse(metadata.creationTimestamp) : 0,
+    podCIDR: spec?.podCIDR ?? '',
+    unschedulable: spec?.unschedulable ?? false,
+    taints: spec?.taints ?? [],
+    conditions: status?.conditions ?? [],
+    addresses: status?.addresses ?? [],
+  };
+}

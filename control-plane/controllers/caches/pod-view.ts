@@ -1,0 +1,88 @@
+/** What the controllers keep of a pod. */
+import type { Labels } from '../../../api/machinery/selectors.ts';
+import { own } from '../../../api/machinery/own.ts';
+import type { Interner } from '../framework/interner.ts';
+import { controllerOf, ownedView, type Owned } from '../framework/owner-references.ts';
+import type { Pod, Toleration } from '../../../api/types/core/v1.gen.ts';
+
+/** A port that a container names or opens, for named target ports of Services. */
+export interface PodPort {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: string;
+}
+
+export interface PodView extends Owned {
+  readonly labels: Labels;
+  readonly controllerUid: string;
+  readonly phase: string;
+  readonly nodeName: string;
+  readonly ips: readonly string[];
+  /** Condition Ready is True. */
+  readonly ready: boolean;
+  /** Since when Ready is what it is, in ms since the epoch; 0 when unknown. */
+  readonly readyChangedAt: number;
+  readonly createdAt: number;
+  /** The most restarts of a container. */
+  readonly restarts: number;
+  /** Annotation controller.kubernetes.io/pod-deletion-cost. */
+  readonly deletionCost: number;
+  readonly hostname: string;
+  readonly subdomain: string;
+  readonly ports: readonly PodPort[];
+  /** Those that tolerate NoExecute taints. */
+  readonly tolerations: readonly Toleration[];
+}
+
+const NO_LABELS: Labels = Object.freeze({});
+const NONE: readonly never[] = Object.freeze([]);
+
+export function podView(pod: Pod, interner: Interner): PodView {
+  const { metadata = {}, spec, status } = pod;
+  const owned = ownedView(pod, interner);
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  // Those of sidecars count too, after the others, as upstream finds them.
+  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const ports = [...(spec?.containers ?? []), ...sidecars].flatMap(({ ports = [] }) =>
+    ports.map(({ name = '', containerPort, protocol = 'TCP' }) => ({ name, port: containerPort, protocol })),
+  );
+  const tolerations = (spec?.tolerations ?? []).filter(({ effect }) => !effect || effect === 'NoExecute');
+  const ips = (status?.podIPs ?? []).flatMap(({ ip }) => (ip ? [ip] : []));
+  return {
+    ...owned,
+    labels: metadata.labels ? interner.share(metadata.labels) : NO_LABELS,
+    controllerUid: controllerOf(owned.owners)?.uid ?? '',
+    phase: status?.phase ?? 'Pending',
+    nodeName: spec?.nodeName ?? '',
+    ips: ips.length > 0 ? ips : status?.podIP ? [status.podIP] : NONE,
+    ready: ready?.status === 'True',
+    readyChangedAt: ready?.lastTransitionTime ? Date.parse(ready.lastTransitionTime) : 0,
+    createdAt: metadata.creationTimestamp ? Date.parse(metadata.creationTimestamp) : 0,
+    restarts: Math.max(0, ...(status?.containerStatuses ?? []).map(({ restartCount }) => restartCount)),
+    deletionCost: Number(metadata.annotations?.['controller.kubernetes.io/pod-deletion-cost'] ?? 0) || 0,
+    hostname: spec?.hostname ?? '',
+    subdomain: spec?.subdomain ?? '',
+    ports: ports.length > 0 ? interner.share(ports) : NONE,
+    tolerations: tolerations.length > 0 ? interner.share(tolerations) : NONE,
+  };
+}
+
+export const isTerminated = ({ phase }: PodView): boolean => phase === 'Succeeded' || phase === 'Failed';
+
+/** Counts towards the replicas of its controller. */
+export const isActive = (pod: PodView): boolean => !pod.deleting && !isTerminated(pod);
+
+/**
+ * How many ms until the pod has been ready for `minReadySeconds`: 0 when it is available, Infinity when it is not ready.
+ */
+export function availableInMs(pod: PodView, minReadySeconds: number, now: number): number {
+  if (!pod.ready) return Infinity;
+  if (minReadySeconds === 0) return 0;
+  return pod.readyChangedAt ? Math.max(0, pod.readyChangedAt + minReadySeconds * 1000 - now) : Infinity;
+}
+
+/** Whether each of the wanted labels is there with its value: the selector of a Service. */
+export function matchesLabels(wanted: Labels, labels: Labels): boolean {
+  for (const key in wanted) if (own(labels, key) !== wanted[key]) return false;
+  return true;
+}

@@ -1,0 +1,26 @@
+/** Outcomes of requests that say that somebody else has done, or undone, what a controller was about to do. */
+import { StatusError, isConflict, isNotFound } from '../../../api/machinery/status-error.ts';
+
+/** Resolves with undefined when the object is gone. */
+export const unlessNotFound = <T>(request: Promise<T>): Promise<T | undefined> => unless(isNotFound, request);
+
+/** Resolves with undefined when the object is gone, or is not the one of the request's preconditions any more. */
+export const unlessGone = <T>(request: Promise<T>): Promise<T | undefined> =>
+  unless((error) => isNotFound(error) || isConflict(error), request);
+
+/** Resolves with undefined when nothing can be created in the namespace any more: there is no point in trying again. */
+export const unlessTerminating = <T>(creating: Promise<T>): Promise<T | undefined> =>
+  unless(isNamespaceTerminating, creating);
+
+export const isNamespaceTerminating = (error: unknown): boolean =>
+  error instanceof StatusError &&
+  (error.status.details?.causes ?? []).some(({ reason }) => reason === 'NamespaceTerminating');
+
+async function unless<T>(isDone: (error: unknown) => boolean, request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (isDone(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,220 @@
+/** Which EndpointSlices a Service needs, and how to get there from those it has with as little rewriting as possible. */
+import { isDeepStrictEqual } from 'node:util';
+import { isIPv6 } from 'node:net';
+import { services } from '../../../client/resources.gen.ts';
+import { isTerminated, type PodView } from '../caches/pod-view.ts';
+import { controllerReference } from '../framework/owner-references.ts';
+import { MANAGED_BY, SERVICE_NAME, type SlicePlan } from './endpoint-slices.ts';
+import type { Service, ServicePort } from '../../../api/types/core/v1.gen.ts';
+import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
+
+export const CONTROLLER_NAME = 'endpointslice-controller.k8s.io';
+export const HEADLESS = 'service.kubernetes.io/headless';
+const LAST_CHANGE = 'endpoints.kubernetes.io/last-change-trigger-time';
+/** Upstream's --max-endpoints-per-slice. */
+const MAX_ENDPOINTS = 100;
+
+export interface ServiceState {
+  readonly service: Service;
+  /** The pods that its selector matches. */
+  readonly pods: readonly PodView[];
+  /** Its slices that this controller manages. */
+  readonly slices: readonly EndpointSlice[];
+  readonly zoneOf: (nodeName: string) => string | undefined;
+}
+
+type AddressType = 'IPv4' | 'IPv6';
+
+/** The endpoints that share a port mapping: with a named target port, pods may differ in it. */
+interface Group {
+  readonly addressType: AddressType;
+  readonly ports: EndpointPort[];
+  readonly endpoints: Endpoint[];
+}
+
+export function reconcileEndpointSlices(state: ServiceState): SlicePlan {
+  const { service, slices } = state;
+  if (service.metadata?.deletionTimestamp) return { create: [], update: [], remove: [] };
+  if (service.spec?.type === 'ExternalName' || !service.spec?.selector) return { create: [], update: [], remove: [] };
+  const create: EndpointSlice[] = [];
+  const update: EndpointSlice[] = [];
+  const remaining = new Set(slices);
+  for (const group of desiredGroups(state)) {
+    const own = [...remaining].filter(
+      ({ addressType, ports }) =>
+        addressType === group.addressType && isDeepStrictEqual(sortedPorts(ports ?? []), sortedPorts(group.ports)),
+    );
+    for (const slice of own) remaining.delete(slice);
+    const placed = place(group, own);
+    for (const { slice, endpoints, changed } of placed.kept) {
+      const wanted = withMetadata(service, { ...slice, endpoints });
+      if (endpoints.length === 0 && placed.kept.length + placed.added.length > 1) remaining.add(slice);
+      else if (changed || wanted.metadata !== slice.metadata) update.push(wanted);
+    }
+    for (const endpoints of placed.added) create.push(newSlice(service, group, endpoints));
+  }
+  const remove = [...remaining];
+  // A slice that has to go is rewritten for one that has to come.
+  while (remove.length > 0 && create.length > 0) {
+    const at = remove.findIndex(({ addressType }) => addressType === create[0]?.addressType);
+    if (at < 0) break;
+    const [old] = remove.splice(at, 1);
+    const { endpoints, ports, metadata } = create.shift()!;
+    update.push({ ...old!, endpoints, ports, metadata: { ...old!.metadata, labels: metadata?.labels } });
+  }
+  return { create, update, remove };
+}
+
+function desiredGroups({ service, pods, zoneOf }: ServiceState): Group[] {
+  const groups = new Map<string, Group>();
+  const families = service.spec?.ipFamilies ?? [];
+  const addressTypes = [...new Set(families.length > 0 ? families : ['IPv4'])] as AddressType[];
+  for (const addressType of addressTypes) {
+    let isEmpty = true;
+    for (const pod of pods) {
+      if (isTerminated(pod)) continue;
+      const addresses = pod.ips.filter((ip) => (isIPv6(ip) ? 'IPv6' : 'IPv4') === addressType);
+      if (addresses.length === 0) continue;
+      isEmpty = false;
+      const ports = portsOf(service, pod);
+      const key = `${addressType} ${JSON.stringify(sortedPorts(ports))}`;
+      const group = groups.get(key) ?? { addressType, ports, endpoints: [] };
+      group.endpoints.push(endpointOf(service, pod, addresses, zoneOf(pod.nodeName)));
+      groups.set(key, group);
+    }
+    // A Service without endpoints has an empty slice, so that one can see that somebody looked.
+    if (isEmpty) groups.set(addressType, { addressType, ports: [], endpoints: [] });
+  }
+  return [...groups.values()];
+}
+
+/** The target port as the pod has it: a number, or the number of the container port of that name. */
+export function resolveTargetPort(
+  { targetPort, port, protocol = 'TCP' }: ServicePort,
+  pod: PodView,
+): number | undefined {
+  if (targetPort === undefined || targetPort === 0 || targetPort === '') return port;
+  if (typeof targetPort === 'number') return targetPort;
+  return pod.ports.find((each) => each.name === targetPort && each.protocol === protocol)?.port;
+}
+
+function portsOf(service: Service, pod: PodView): EndpointPort[] {
+  return (service.spec?.ports ?? []).flatMap((servicePort) => {
+    const port = resolveTargetPort(servicePort, pod);
+    if (port === undefined) return [];
+    const { name = '', protocol = 'TCP', appProtocol } = servicePort;
+    return [{ name, port, protocol, ...(appProtocol && { appProtocol }) }];
+  });
+}
+
+const sortedPorts = (ports: readonly EndpointPort[]) =>
+  ports
+    .map(({ name, port, protocol, appProtocol }) =>
+      [name ?? '', port ?? 0, protocol ?? 'TCP', appProtocol ?? ''].join('/'),
+    )
+    .sort();
+
+function endpointOf(service: Service, pod: PodView, addresses: string[], zone: string | undefined): Endpoint {
+  const { namespace, name, uid, nodeName, hostname, subdomain } = pod;
+  const serving = pod.ready;
+  const terminating = pod.deleting;
+  const isNamed = hostname !== '' && subdomain === service.metadata?.name && namespace === service.metadata.namespace;
+  return {
+    addresses,
+    conditions: {
+      ready: service.spec?.publishNotReadyAddresses === true || (serving && !terminating),
+      serving,
+      terminating,
+    },
+    ...(isNamed && { hostname }),
+    targetRef: { kind: 'Pod', namespace, name, uid },
+    ...(nodeName && { nodeName }),
+    ...(zone && { zone }),
+  };
+}
+
+const identityOf = ({ addresses, targetRef }: Endpoint): string => `${targetRef?.uid ?? ''} ${addresses.join(',')}`;
+
+/**
+ * Leaves endpoints where they are. New ones fill slices that change anyway, then a slice with room for them all, then new
+ * slices.
+ */
+function place(
+  { endpoints: wanted }: Group,
+  slices: readonly EndpointSlice[],
+): { kept: { slice: EndpointSlice; endpoints: Endpoint[]; changed: boolean }[]; added: Endpoint[][] } {
+  const missing = new Map(wanted.map((endpoint) => [identityOf(endpoint), endpoint]));
+  const kept = slices.map((slice) => {
+    const old = slice.endpoints ?? [];
+    const endpoints: Endpoint[] = [];
+    let changed = false;
+    for (const endpoint of old) {
+      const key = identityOf(endpoint);
+      const now = missing.get(key);
+      missing.delete(key);
+      if (now) endpoints.push(now);
+      if (!now || !isDeepStrictEqual(endpoint, now)) changed = true;
+    }
+    return { slice, endpoints, changed };
+  });
+  let rest = [...missing.values()];
+  const fill = (entry: (typeof kept)[number]): void => {
+    const room = MAX_ENDPOINTS - entry.endpoints.length;
+    if (room <= 0 || rest.length === 0) return;
+    entry.endpoints = [...entry.endpoints, ...rest.slice(0, room)];
+    entry.changed = true;
+    rest = rest.slice(room);
+  };
+  for (const entry of kept) if (entry.changed) fill(entry);
+  const fitting = kept
+    .filter(({ endpoints }) => endpoints.length + rest.length <= MAX_ENDPOINTS)
+    .sort((a, b) => b.endpoints.length - a.endpoints.length)[0];
+  if (fitting) fill(fitting);
+  const added: Endpoint[][] = [];
+  while (rest.length > 0) added.push(rest.splice(0, MAX_ENDPOINTS));
+  if (kept.length === 0 && added.length === 0) added.push([]);
+  return { kept, added };
+}
+
+const isReserved = (label: string): boolean => label === SERVICE_NAME || label === MANAGED_BY || label === HEADLESS;
+
+function labelsFor({ metadata, spec }: Service): Record<string, string> {
+  const own = Object.entries(metadata?.labels ?? {}).filter(([label]) => !isReserved(label));
+  return {
+    ...Object.fromEntries(own),
+    [SERVICE_NAME]: metadata?.name ?? '',
+    [MANAGED_BY]: CONTROLLER_NAME,
+    ...(spec?.clusterIP === 'None' && { [HEADLESS]: '' }),
+  };
+}
+
+function annotationsFor({ metadata }: Service): Record<string, string> {
+  const own = Object.entries(metadata?.annotations ?? {}).filter(
+    ([key]) => key !== LAST_CHANGE && key !== 'kubectl.kubernetes.io/last-applied-configuration',
+  );
+  return Object.fromEntries(own);
+}
+
+/** The slice with the labels that go with its Service; the slice itself when they are right. */
+function withMetadata(service: Service, slice: EndpointSlice): EndpointSlice {
+  const labels = labelsFor(service);
+  if (isDeepStrictEqual(slice.metadata?.labels, labels)) return slice;
+  return { ...slice, metadata: { ...slice.metadata, labels } };
+}
+
+function newSlice(service: Service, { addressType, ports }: Group, endpoints: Endpoint[]): EndpointSlice {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: {
+      namespace: service.metadata?.namespace,
+      generateName: `${service.metadata?.name}-`,
+      labels: labelsFor(service),
+      annotations: annotationsFor(service),
+      ownerReferences: [controllerReference(services, service)],
+    },
+    addressType,
+    endpoints,
+    ports,
+  };
+}

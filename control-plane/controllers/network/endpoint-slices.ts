@@ -1,0 +1,64 @@
+/** EndpointSlices as their two controllers share them: who manages a slice, for which Service, and how a plan is carried out. */
+import type { ApiClient } from '../../../client/api-client.ts';
+import { objectKey } from '../../../client/informer.ts';
+import { endpointSlices } from '../../../client/resources.gen.ts';
+import type { Expectations } from '../framework/expectations.ts';
+import { unlessNotFound, unlessTerminating } from '../framework/outcomes.ts';
+import type { KeyQueue } from '../framework/watch.ts';
+import type { InformerHandlers } from '../../../client/informer.ts';
+import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
+
+export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
+export const SERVICE_NAME = 'kubernetes.io/service-name';
+
+export interface SlicePlan {
+  readonly create: readonly EndpointSlice[];
+  readonly update: readonly EndpointSlice[];
+  readonly remove: readonly EndpointSlice[];
+}
+
+type Labelled = Pick<EndpointSlice, 'metadata'>;
+
+export const isManagedBy = ({ metadata }: Labelled, manager: string): boolean =>
+  metadata?.labels?.[MANAGED_BY] === manager;
+
+/** Slices that others change or delete are put right, and expectations of new ones met. */
+export function sliceHandlers(
+  manager: string,
+  queue: KeyQueue,
+  expectations: Expectations,
+): InformerHandlers<EndpointSlice> {
+  const wake = (slice: EndpointSlice): void => {
+    if (isManagedBy(slice, manager)) queue.add(serviceKeyOf(slice));
+  };
+  return {
+    onAdd: (slice, key) => {
+      if (isManagedBy(slice, manager)) expectations.observeCreation(serviceKeyOf(slice), key);
+      wake(slice);
+    },
+    onUpdate: (_, slice) => wake(slice),
+    onDelete: wake,
+  };
+}
+
+const serviceKeyOf = ({ metadata }: Labelled): string =>
+  objectKey(metadata?.namespace, metadata?.labels?.[SERVICE_NAME] ?? '');
+
+/** Creations are expected under the key of the Service. */
+export async function applySlicePlan(
+  key: string,
+  plan: SlicePlan,
+  expectations: Expectations,
+  { client, signal }: { readonly client: ApiClient; readonly signal: AbortSignal },
+): Promise<void> {
+  if (plan.create.length > 0) expectations.begin(key, Date.now());
+  const creating = plan.create.map(async (slice) => {
+    const created = await unlessTerminating(client.create(endpointSlices, slice, { signal }));
+    if (created) expectations.expectCreation(key, objectKey(created.metadata?.namespace, created.metadata?.name ?? ''));
+  });
+  const updating = plan.update.map((slice) => client.update(endpointSlices, slice, { signal }));
+  const removing = plan.remove.map(({ metadata = {} }) =>
+    unlessNotFound(client.delete(endpointSlices, metadata.namespace ?? '', metadata.name ?? '', { signal })),
+  );
+  await Promise.all([...creating, ...updating, ...removing]);
+}

@@ -1,0 +1,146 @@
+/**
+ * The EndpointSlice and Endpoints controllers, which are one here: both write which pods stand behind a Service, and find that out
+ * once. Upstream: pkg/controller/endpointslice, pkg/controller/endpoint.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { own } from '../../../api/machinery/own.ts';
+import { isAlreadyExists } from '../../../api/machinery/status-error.ts';
+import { objectKey, splitKey } from '../../../client/informer.ts';
+import { endpoints as endpointsResource } from '../../../client/resources.gen.ts';
+import { endpointSliceCache, endpointsCache, nodeCache, podCache, serviceCache } from '../caches/definitions.ts';
+import { matchesLabels, type PodView } from '../caches/pod-view.ts';
+import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
+import { Expectations } from '../framework/expectations.ts';
+import { unlessNotFound, unlessTerminating } from '../framework/outcomes.ts';
+import { ownKeys, watch } from '../framework/watch.ts';
+import { CONTROLLER_NAME, reconcileEndpointSlices } from './endpoint-slice-plan.ts';
+import { applySlicePlan, isManagedBy, sliceHandlers } from './endpoint-slices.ts';
+import { ENDPOINTS_MANAGED_BY, desiredEndpoints } from './endpoints-plan.ts';
+import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
+
+export const endpointsController: ControllerDescriptor = { name: 'endpointslice-controller', workers: 5, create };
+
+const ZONE = 'topology.kubernetes.io/zone';
+
+function create({ client, informer, queue }: ControllerContext): Controller {
+  const services = informer(serviceCache);
+  const pods = informer(podCache);
+  const nodes = informer(nodeCache);
+  const allEndpoints = informer(endpointsCache);
+  const slicesOfAll = informer(endpointSliceCache);
+  const expectations = new Expectations();
+
+  async function reconcile(key: string, signal: AbortSignal): Promise<undefined> {
+    const service = services.getByKey(key);
+    if (!service) return await removeEndpoints(key, signal);
+    const selected = podsOf(service);
+    await Promise.all([syncSlices(key, service, selected, signal), syncEndpoints(key, service, selected, signal)]);
+  }
+
+  function podsOf({ metadata, spec }: Service): PodView[] {
+    const { selector } = spec ?? {};
+    if (!selector) return [];
+    return pods.byIndex('namespace', metadata?.namespace ?? '').filter(({ labels }) => matchesLabels(selector, labels));
+  }
+
+  async function syncSlices(
+    key: string,
+    service: Service,
+    selected: readonly PodView[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    // The cache lags behind what was created last: another look follows when it has caught up.
+    if (!expectations.isSatisfied(key, Date.now())) return;
+    const slices = slicesOfAll
+      .byIndex('service', key)
+      .filter((slice) => isManagedBy(slice, CONTROLLER_NAME) && !slice.metadata?.deletionTimestamp);
+    const zoneOf = (nodeName: string): string | undefined => nodes.get('', nodeName)?.labels[ZONE];
+    const plan = reconcileEndpointSlices({ service, pods: selected, slices, zoneOf });
+    await applySlicePlan(key, plan, expectations, { client, signal });
+  }
+
+  async function syncEndpoints(
+    key: string,
+    service: Service,
+    selected: readonly PodView[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const wanted = desiredEndpoints(service, selected);
+    if (!wanted) return;
+    const current = allEndpoints.getByKey(key);
+    if (!current) {
+      try {
+        await unlessTerminating(client.create(endpointsResource, wanted, { signal }));
+      } catch (error) {
+        // It was created a moment ago and is not in the cache yet: its event comes, and with it the next look.
+        if (!isAlreadyExists(error)) throw error;
+      }
+      return;
+    }
+    if (isSameEndpoints(current, wanted)) return;
+    const { labels, annotations } = wanted.metadata ?? {};
+    const metadata = { ...current.metadata, labels, annotations: { ...current.metadata?.annotations, ...annotations } };
+    await client.update(endpointsResource, { ...wanted, metadata }, { signal });
+  }
+
+  /** Endpoints of the Service's name go with it: they carry no owner. Slices do, and are collected. */
+  async function removeEndpoints(key: string, signal: AbortSignal): Promise<undefined> {
+    if (!allEndpoints.getByKey(key)) return;
+    const { namespace, name } = splitKey(key);
+    await unlessNotFound(client.delete(endpointsResource, namespace, name, { signal }));
+  }
+
+  return {
+    watches: () => {
+      const wake = (pod: PodView): void => {
+        for (const { metadata, spec } of services.byIndex('namespace', pod.namespace)) {
+          if (spec?.selector && matchesLabels(spec.selector, pod.labels)) {
+            queue.add(objectKey(pod.namespace, metadata?.name ?? ''));
+          }
+        }
+      };
+      // Endpoints that nobody has a Service for are left alone, unless this controller made them.
+      const wakeEndpoints = ({ metadata }: Endpoints, key: string): void => {
+        if (services.getByKey(key) || metadata?.labels?.[ENDPOINTS_MANAGED_BY]) queue.add(key);
+      };
+      return [
+        watch(services, {
+          ...ownKeys(queue),
+          onDelete: (_, key) => {
+            expectations.forget(key);
+            queue.add(key);
+          },
+        }),
+        watch(pods, {
+          onAdd: wake,
+          onUpdate: (old, pod) => {
+            if (old.labels !== pod.labels) wake(old);
+            if (concernsEndpoints(old, pod)) wake(pod);
+          },
+          onDelete: wake,
+        }),
+        watch(slicesOfAll, sliceHandlers(CONTROLLER_NAME, queue, expectations)),
+        watch(allEndpoints, {
+          onAdd: wakeEndpoints,
+          onUpdate: (_, endpoints, key) => wakeEndpoints(endpoints, key),
+          onDelete: wakeEndpoints,
+        }),
+      ];
+    },
+    reconcile,
+  };
+}
+
+/** Whether the change of a pod can change what stands behind a Service. */
+const concernsEndpoints = (old: PodView, pod: PodView): boolean =>
+  old.ready !== pod.ready ||
+  old.deleting !== pod.deleting ||
+  old.phase !== pod.phase ||
+  old.labels !== pod.labels ||
+  old.nodeName !== pod.nodeName ||
+  old.ips.join() !== pod.ips.join();
+
+const isSameEndpoints = (a: Endpoints, b: Endpoints): boolean =>
+  isDeepStrictEqual(a.subsets ?? [], b.subsets ?? []) &&
+  isDeepStrictEqual(a.metadata?.labels ?? {}, b.metadata?.labels ?? {}) &&
+  Object.entries(b.metadata?.annotations ?? {}).every(([key, value]) => own(a.metadata?.annotations, key) === value);

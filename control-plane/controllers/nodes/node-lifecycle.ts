@@ -1,0 +1,132 @@
+/**
+ * The node lifecycle controller: notices nodes that have gone silent, and says so in conditions, taints and pods. Upstream:
+ * pkg/controller/nodelifecycle.
+ */
+import { once } from 'node:events';
+import { timeOf } from '../../../api/machinery/time.ts';
+import { referenceTo } from '../../../client/event-recorder.ts';
+import { nodes as nodeResource, pods as podResource } from '../../../client/resources.gen.ts';
+import { leaseCache, nodeCache, podCache } from '../caches/definitions.ts';
+import type { NodeView } from '../caches/node-view.ts';
+import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
+import { unlessNotFound } from '../framework/outcomes.ts';
+import { watch } from '../framework/watch.ts';
+import { EvictionPace } from './eviction-pace.ts';
+import { desiredTaints, evictionMode, needsTurn, readyStatus, silentConditions, zoneOf } from './node-health-plan.ts';
+
+/** Where agents renew their Leases. */
+const LEASE_NAMESPACE = 'kube-node-lease';
+/** Upstream's --node-monitor-period. */
+const MONITOR_PERIOD_MS = 5_000;
+
+/** `graceMs`: upstream's --node-monitor-grace-period; without a sign of life for so long a node counts as lost. */
+export const nodeLifecycleController = (graceMs: number): ControllerDescriptor => ({
+  name: 'node-lifecycle-controller',
+  workers: 5,
+  create: (context) => create(context, graceMs),
+});
+
+function create({ client, informer, recorder, queue }: ControllerContext, graceMs: number): Controller {
+  const nodes = informer(nodeCache);
+  const leases = informer(leaseCache);
+  const pods = informer(podCache);
+  const events = recorder('node-controller');
+  /** By node, when this process last saw a sign of life: clocks of other hosts are not compared with ours. */
+  const heardAt = new Map<string, number>();
+  /** Nodes that have ceased to be ready, and whose pods have not been told yet. */
+  const ceased = new Set<string>();
+  const pace = new EvictionPace();
+
+  async function reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
+    const node = nodes.get('', name);
+    if (!node || node.deleting) return undefined;
+    await reportSilence(node, signal);
+    // An agent that still speaks may have its own view of its pods afterwards; one that is silent has none.
+    if (readyStatus(node) === 'Unknown' || ceased.has(name)) await markPods(node, signal);
+    ceased.delete(name);
+    const now = Date.now();
+    const mode = evictionMode(node, nodes.list());
+    const waitMs = needsTurn(node) ? pace.take(zoneOf(node), name, mode, now) : 0;
+    const taints = desiredTaints(node, waitMs > 0 ? 'hold' : mode, now);
+    if (taints !== node.taints) {
+      const patch = { metadata: { resourceVersion: node.resourceVersion }, spec: { taints } };
+      await unlessNotFound(client.patch(nodeResource, '', name, patch, { signal }));
+    }
+    return waitMs > 0 ? waitMs : undefined;
+  }
+
+  async function reportSilence(node: NodeView, signal: AbortSignal): Promise<void> {
+    const conditions = silentConditions(node, heardAt.get(node.name) ?? Date.now(), graceMs, Date.now());
+    if (!conditions) return;
+    const patch = { status: { conditions } };
+    const options = { type: 'strategic', subresource: 'status', signal } as const;
+    await unlessNotFound(client.patch(nodeResource, '', node.name, patch, options));
+    const regarding = { kind: 'Node', name: node.name, uid: node.uid, apiVersion: 'v1' };
+    events.event(regarding, 'Normal', 'NodeNotReady', `Node ${node.name} status is now: NodeNotReady`);
+  }
+
+  /** Pods of a lost node are ready no more, so that Services leave them out. */
+  async function markPods({ name }: NodeView, signal: AbortSignal): Promise<void> {
+    const ready = pods.byIndex('node', name).filter((pod) => pod.ready);
+    for (const pod of ready) {
+      const condition = { type: 'Ready', status: 'False', lastTransitionTime: timeOf(Date.now()) };
+      const options = { type: 'strategic', subresource: 'status', signal } as const;
+      const patch = { metadata: { uid: pod.uid }, status: { conditions: [condition] } };
+      await unlessNotFound(client.patch(podResource, pod.namespace, pod.name, patch, options));
+      const { namespace, uid } = pod;
+      const regarding = referenceTo('v1', 'Pod', { metadata: { namespace, name: pod.name, uid } });
+      events.event(regarding, 'Warning', 'NodeNotReady', 'Node is not ready');
+    }
+  }
+
+  return {
+    watches: () => {
+      // Whether pods may be evicted depends on the readiness of all nodes.
+      const wakeAll = (): void => {
+        for (const { name } of nodes.values()) queue.add(name);
+      };
+      return [
+        watch(nodes, {
+          onAdd: ({ name }) => {
+            heardAt.set(name, Date.now());
+            wakeAll();
+          },
+          onUpdate: (old, node) => {
+            if (heartbeat(old) !== heartbeat(node)) heardAt.set(node.name, Date.now());
+            if (readyStatus(old) === 'True' && readyStatus(node) !== 'True') ceased.add(node.name);
+            if (readyStatus(old) !== readyStatus(node)) wakeAll();
+            else queue.add(node.name);
+          },
+          onDelete: ({ name }) => {
+            heardAt.delete(name);
+            ceased.delete(name);
+            wakeAll();
+          },
+        }),
+        watch(leases, {
+          onUpdate: (old, lease) => {
+            if (lease.namespace === LEASE_NAMESPACE && lease.renewTime !== old.renewTime && heardAt.has(lease.name)) {
+              heardAt.set(lease.name, Date.now());
+            }
+          },
+        }),
+      ];
+    },
+    reconcile,
+    background: async ({ signal }) => {
+      // Who was silent before this process started gets a full grace from now.
+      for (const name of heardAt.keys()) heardAt.set(name, Date.now());
+      const monitor = setInterval(() => {
+        const now = Date.now();
+        for (const node of nodes.values()) {
+          if (silentConditions(node, heardAt.get(node.name) ?? now, graceMs, now)) queue.add(node.name);
+        }
+      }, MONITOR_PERIOD_MS);
+      if (!signal.aborted) await once(signal, 'abort');
+      clearInterval(monitor);
+    },
+  };
+}
+
+const heartbeat = ({ conditions }: NodeView): string =>
+  conditions.map(({ lastHeartbeatTime }) => lastHeartbeatTime).join();

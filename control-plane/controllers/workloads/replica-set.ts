@@ -1,0 +1,115 @@
+/** The ReplicaSet controller: keeps as many pods of a template as are asked for. Upstream: pkg/controller/replicaset. */
+import { selectorFrom } from '../../../api/machinery/selectors.ts';
+import { pods as podResource, replicaSets as resource } from '../../../client/resources.gen.ts';
+import { podCache, replicaSetCache } from '../caches/definitions.ts';
+import { isActive, type PodView } from '../caches/pod-view.ts';
+import { claim } from '../framework/claim.ts';
+import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
+import { dependentHandlers } from '../framework/dependents.ts';
+import { Expectations } from '../framework/expectations.ts';
+import { controllerOf, orphansOf } from '../framework/owner-references.ts';
+import { writeStatus } from '../framework/status.ts';
+import { ownKeys, watch } from '../framework/watch.ts';
+import { PodControl, podOfTemplate } from './pod-control.ts';
+import { claimCandidates, reconcileReplicaSet, replicaSetStatus } from './replica-set-plan.ts';
+import { StatusPace } from './status-pace.ts';
+import type { ReplicaSet, ReplicaSetStatus } from '../../../api/types/apps/v1.gen.ts';
+
+export const replicaSetController: ControllerDescriptor = { name: 'replicaset-controller', workers: 10, create };
+
+function create({ client, informer, recorder, queue }: ControllerContext): Controller {
+  const replicaSets = informer(replicaSetCache);
+  const pods = informer(podCache);
+  const expectations = new Expectations();
+  const pace = new StatusPace();
+  const podControl = new PodControl({
+    ...{ client, expectations, ownerResource: resource },
+    recorder: recorder('replicaset-controller'),
+  });
+
+  async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
+    const replicaSet = replicaSets.getByKey(key);
+    if (!replicaSet) return undefined;
+    const { uid = '' } = replicaSet.metadata ?? {};
+    // Asked together with the cache: what is observed later, while others are waited for, is not in what is read here.
+    const isCurrent = expectations.isSatisfied(uid, Date.now());
+    const relatedPods = relatedTo(replicaSet);
+    const claimed = await claimPods(replicaSet, signal);
+    // A cache that lags behind what was done last counts too few or too many pods: the status may wait for it as well.
+    if (!isCurrent) return undefined;
+    const plan = reconcileReplicaSet({ replicaSet, pods: claimed, relatedPods, now: Date.now() });
+    let failure;
+    if (plan.create > 0) {
+      const pod = podOfTemplate(resource, replicaSet, replicaSet.spec?.template);
+      failure = await podControl.create(replicaSet, plan.create, pod, signal);
+    } else if (plan.remove.length > 0) failure = await podControl.delete(replicaSet, plan.remove, signal);
+    // The events of what was done now come next, and with them the time for a status.
+    if (!failure && (plan.create > 0 || plan.remove.length > 0)) return undefined;
+    const now = Date.now();
+    const { status, availabilityInMs } = replicaSetStatus(replicaSet, plan.active, failure, now);
+    const waitMs = isOnTheWay(replicaSet, status) ? pace.waitMs(key, now) : 0;
+    if (waitMs === 0 && (await writeStatus(resource, replicaSet, status, { client, signal }))) pace.wrote(key, now);
+    if (failure) throw failure.error;
+    const againInMs = waitMs > 0 ? Math.min(waitMs, availabilityInMs) : availabilityInMs;
+    return againInMs === Infinity ? undefined : againInMs;
+  }
+
+  function claimPods(replicaSet: ReplicaSet, signal: AbortSignal): Promise<PodView[]> {
+    const { namespace = '', uid = '' } = replicaSet.metadata ?? {};
+    const orphans = pods.byIndex('controller', orphansOf(namespace));
+    return claim(claimCandidates(pods.byIndex('controller', uid), orphans), {
+      ...{ client, signal, owner: replicaSet, ownerResource: resource, resource: podResource },
+      selector: selectorFrom(replicaSet.spec?.selector),
+      claimableOf: (pod) => pod,
+    });
+  }
+
+  function relatedTo({ metadata = {} }: ReplicaSet): PodView[] {
+    const owner = controllerOf(metadata.ownerReferences);
+    const family = owner ? replicaSets.byIndex('controller', owner.uid) : [];
+    const uids = family.length > 0 ? family.map((each) => each.metadata?.uid ?? '') : [metadata.uid ?? ''];
+    return uids.flatMap((uid) => pods.byIndex('controller', uid)).filter(isActive);
+  }
+
+  return {
+    watches: () => [
+      watch(replicaSets, {
+        ...ownKeys(queue),
+        onDelete: ({ metadata }: ReplicaSet, key) => {
+          expectations.forget(metadata?.uid ?? '');
+          pace.forget(key);
+        },
+      }),
+      watch(
+        pods,
+        dependentHandlers<PodView>({
+          ...{ queue, expectations, ownerResource: resource },
+          claimableOf: (pod) => pod,
+          concerns: concernsReplicaSet,
+          adopters: (namespace, labels) =>
+            replicaSets
+              .byIndex('namespace', namespace)
+              .filter(({ spec }) => selectorFrom(spec?.selector).matches(labels))
+              .map(({ metadata }) => metadata?.name ?? ''),
+        }),
+      ),
+    ],
+    reconcile,
+  };
+}
+
+/** Whether the change of a pod can change what its ReplicaSet does or says. */
+const concernsReplicaSet = (old: PodView, pod: PodView): boolean =>
+  old.ready !== pod.ready ||
+  old.phase !== pod.phase ||
+  old.deleting !== pod.deleting ||
+  old.labels !== pod.labels ||
+  old.controllerUid !== pod.controllerUid ||
+  old.readyChangedAt !== pod.readyChangedAt;
+
+/** Pods are still coming or going, so that a later status will say more: readers can wait a moment for it. */
+function isOnTheWay(replicaSet: ReplicaSet, status: ReplicaSetStatus): boolean {
+  const wanted = replicaSet.spec?.replicas ?? 1;
+  const settled = status.replicas === wanted && status.availableReplicas === wanted;
+  return !settled && status.observedGeneration === replicaSet.status?.observedGeneration;
+}
