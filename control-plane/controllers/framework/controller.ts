@@ -28,7 +28,7 @@ export interface ControllerContext {
   /** The shared cache of this definition. It is in sync before the first key is reconciled. */
   readonly informer: <T extends KubeObject, S>(definition: InformerDefinition<T, S>) => Informer<T, S>;
   /** The caches of whole resources that any controller uses, as their ownership. To be called in `watches`. */
-  ownedSources(): readonly OwnedSource[];
+  readonly ownedSources: () => readonly OwnedSource[];
   /** Where events and `background` put the keys that are to be reconciled. */
   readonly queue: KeyQueue;
   /** `component` is the source that the events name, as upstream's controller names itself there. */

@@ -72,6 +72,7 @@ class Run {
   readonly #signal: AbortSignal;
   readonly #controller: Controller;
   readonly #queue: WorkQueue;
+  #isCreated = false;
   readonly #used = new Set<{ hasSynced(): Promise<void> }>();
   readonly #counts: ControllerCounts = { reconciles: 0, failures: 0, handlerErrors: 0 };
 
@@ -87,6 +88,7 @@ class Run {
       logger: this.#logger,
       queue: this.#queue,
       informer: (definition) => {
+        if (this.#isCreated) throw new Error(`${name}: caches are asked for when a controller is created`);
         const informer = informers.get(definition);
         this.#used.add(informer);
         return informer;
@@ -95,16 +97,20 @@ class Run {
       recorder: (component) => new EventRecorder({ client, component, logger: this.#logger, signal }),
     };
     this.#controller = create(context);
+    this.#isCreated = true;
   }
 
   async run(): Promise<void> {
-    const watches = this.#controller.watches();
-    for (const watch of watches) watch.attach(this.#guard);
-    await Promise.all([...this.#used, ...watches].map((source) => source.hasSynced()));
     const signal = this.#signal;
-    const background = this.#controller.background?.({ signal, watch: (each) => each.attach(this.#guard) });
-    await Promise.all([this.#queue.run((key) => this.#reconcile(key), signal), background]);
-    this.#logger.debug(this.#counts, 'controller stopped');
+    try {
+      const watches = this.#controller.watches();
+      for (const watch of watches) watch.attach(this.#guard);
+      await Promise.all([...this.#used, ...watches].map((source) => source.hasSynced()));
+      const beside = this.#controller.background?.({ signal, watch: (each) => each.attach(this.#guard) });
+      await Promise.all([this.#queue.run((key) => this.#reconcile(key), signal), beside]);
+    } finally {
+      this.#logger.debug(this.#counts, 'controller stopped');
+    }
   }
 
   /** The event is lost for this controller, as for one that crashed; the object's next event wakes it again. */
