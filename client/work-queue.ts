@@ -70,7 +70,7 @@ export class WorkQueue {
     this.#timers.set(key, { at, timer });
   }
 
-  /** Adds the key after a wait that grows with each call until `forget`; answers the wait. */
+  /** Adds the key after a wait that grows with each call until `forget`; returns the wait in ms. */
   addRateLimited(key: string): number {
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);

@@ -5,7 +5,7 @@ import { certificateSigningRequestCache, nodeCache } from '../caches/definitions
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
 import { unlessNotFound } from '../framework/outcomes.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
-import { contentOf, isUndecided, withCondition } from './requests.ts';
+import { contentOf, isUndecided, withRequestCondition } from './requests.ts';
 import { SIGNERS, planApproval, type Approval } from './signers.ts';
 import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
 
@@ -28,7 +28,7 @@ function create({ client, informer, logger, queue }: ControllerContext): Control
     const approval = planApproval(request, content, (node) => nodes.get('', node)?.addresses);
     if (approval.type === 'none' || !(await isAllowed(request, approval, signal))) return;
     logger.info({ request: name, for: content.commonName }, 'approving certificate signing request');
-    const approved = withCondition(request, 'Approved', 'AutoApproved', approval.message);
+    const approved = withRequestCondition(request, 'Approved', 'AutoApproved', approval.message);
     await unlessNotFound(client.updateSubresource(resource, 'approval', approved, { signal }));
   }
 

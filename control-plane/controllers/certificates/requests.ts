@@ -31,7 +31,7 @@ export const isUndecided = (request: CertificateSigningRequest): boolean =>
 export const isApproved = (request: CertificateSigningRequest): boolean =>
   hasCondition(request, 'Approved') && !hasCondition(request, 'Denied', 'Failed') && !request.status?.certificate;
 
-export function withCondition(
+export function withRequestCondition(
   request: CertificateSigningRequest,
   type: string,
   reason: string,

@@ -5,7 +5,7 @@ import { certificateSigningRequestCache } from '../caches/definitions.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
 import { unlessNotFound } from '../framework/outcomes.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
-import { contentOf, isApproved, withCondition } from './requests.ts';
+import { contentOf, isApproved, withRequestCondition } from './requests.ts';
 import { SIGNERS, signerObjection } from './signers.ts';
 import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
 
@@ -44,7 +44,7 @@ function create({ client, informer, logger, queue }: ControllerContext, sign: Si
   }
 
   async function fail(request: CertificateSigningRequest, why: string, signal: AbortSignal): Promise<undefined> {
-    const failed = withCondition(request, 'Failed', 'SignerValidationFailure', why);
+    const failed = withRequestCondition(request, 'Failed', 'SignerValidationFailure', why);
     await unlessNotFound(client.updateStatus(resource, failed, { signal }));
   }
 

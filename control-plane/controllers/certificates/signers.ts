@@ -66,7 +66,7 @@ export type Approval =
 /**
  * Whether a request is approved without a human: a node's first client certificate and its renewals when RBAC says that the
  * requester may have them, a node's serving certificate when it names nothing but the node's own addresses.
- * `addressesOf` answers undefined for a node that is not there.
+ * `addressesOf` returns undefined for a node that does not exist.
  */
 export function planApproval(
   { spec }: CertificateSigningRequest,

@@ -38,7 +38,7 @@ export class Expectations {
     this.#expect(owner, created(key));
   }
 
-  /** The api-server has accepted its deletion: the cache must show it as deleted, or on its way out. */
+  /** The api-server has accepted its deletion: the cache must show it as gone, or as being deleted. */
   expectDeletion(owner: string, key: string): void {
     this.#expect(owner, deleted(key));
   }

@@ -187,7 +187,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
       return [
         watch(namespaces, { onAdd: wake, onUpdate: (_, namespace, key) => wake(namespace, key) }),
         watch(pods, {
-          // The last pod to end is mostly what a namespace waits for.
+          // A namespace mostly waits for its last pod to terminate.
           onDelete: ({ namespace }) => {
             const object = namespaces.getByKey(namespace);
             if (object) wake(object, namespace);

@@ -22,7 +22,7 @@ type Labelled = Pick<EndpointSlice, 'metadata'>;
 export const isManagedBy = ({ metadata }: Labelled, manager: string): boolean =>
   metadata?.labels?.[MANAGED_BY] === manager;
 
-/** Slices that others change or delete are put right, and expectations of new ones met. */
+/** Wakes the controller for slices that others change or delete, and observes those that it has created. */
 export function sliceHandlers(
   manager: string,
   queue: KeyQueue,

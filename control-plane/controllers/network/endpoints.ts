@@ -11,7 +11,7 @@ import { endpointSliceCache, endpointsCache, nodeCache, podCache, serviceCache }
 import { matchesLabels, type PodView } from '../caches/pod-view.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
 import { Expectations } from '../framework/expectations.ts';
-import { unlessNotFound, unlessTerminating } from '../framework/outcomes.ts';
+import { unlessGone, unlessTerminating } from '../framework/outcomes.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
 import { CONTROLLER_NAME, reconcileEndpointSlices } from './endpoint-slice-plan.ts';
 import { applySlicePlan, isManagedBy, sliceHandlers } from './endpoint-slices.ts';
@@ -85,9 +85,10 @@ function create({ client, informer, queue }: ControllerContext): Controller {
 
   /** Endpoints of the Service's name go with it: they carry no owner. Slices do, and are collected. */
   async function removeEndpoints(key: string, signal: AbortSignal): Promise<undefined> {
-    if (!allEndpoints.getByKey(key)) return;
+    const uid = allEndpoints.getByKey(key)?.metadata?.uid;
+    if (uid === undefined) return;
     const { namespace, name } = splitKey(key);
-    await unlessNotFound(client.delete(endpointsResource, namespace, name, { signal }));
+    await unlessGone(client.delete(endpointsResource, namespace, name, { uid, signal }));
   }
 
   return {

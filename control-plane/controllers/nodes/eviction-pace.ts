@@ -12,8 +12,8 @@ export class EvictionPace {
   readonly #last = new Map<string, { readonly node: string; readonly at: number }>();
 
   /**
-   * Takes the next turn of the zone for this node and answers 0, or answers in how many milliseconds to ask again. A node that had
-   * the last turn keeps it. Answers 0 without taking a turn where the mode evicts nobody.
+   * Takes the next turn of the zone for this node and returns 0, or returns in how many milliseconds to ask again. A node that had
+   * the last turn keeps it. Returns 0 without taking a turn where the mode evicts nobody.
    */
   take(zone: string, node: string, mode: EvictionMode, now: number): number {
     const intervalMs = INTERVAL_MS[mode];

@@ -212,7 +212,7 @@ class Rollout {
     for (const [replicaSet, size] of proportionalSizes(this.#deployment, active)) this.#resize(replicaSet, size);
   }
 
-  /** Answers the ReplicaSet that is to be created, if one is. */
+  /** Returns the ReplicaSet that is to be created, if one is. */
   #roll(): ReplicaSet | undefined {
     if (!this.#new) return this.#create();
     const size = replicasOf(this.#new);
