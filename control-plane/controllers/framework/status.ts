@@ -5,6 +5,7 @@ import { own, setOwn } from '../../../api/machinery/own.ts';
 import { isConflict, isNotFound } from '../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import type { Resource } from '../../../client/resource.ts';
+import { unlessNotFound } from './outcomes.ts';
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -40,9 +41,11 @@ export async function writeStatus<T extends KubeObject & { status?: object }>(
     } catch (error) {
       if (isNotFound(error)) return false;
       if (!isConflict(error) || attempt === ATTEMPTS) throw error;
-      current = await client.get(resource, namespace, name, { signal });
-      const isElsewhere = current.metadata?.uid !== uid || current.metadata?.generation !== generation;
-      if (isElsewhere || !isSameStatus(current.status, object.status)) throw error;
+      const fresh = await unlessNotFound(client.get(resource, namespace, name, { signal }));
+      if (!fresh) return false;
+      const isOutdated = fresh.metadata?.uid !== uid || fresh.metadata?.generation !== generation;
+      if (isOutdated || !isSameStatus(fresh.status, object.status)) throw error;
+      current = fresh;
     }
   }
 }

@@ -80,6 +80,9 @@ t.test('conflicts without end are thrown, and an object that is gone needs no st
   client.stored = replicaSet({ replicas: 1 });
   await t.rejects(write(client, replicaSet({ replicas: 1 }), { replicas: 2 }), CONFLICT);
   t.equal(client.patches.length, 5);
-  client.refusals.set('web', [notFound(replicaSets, 'web')]);
-  t.notOk(await write(client, replicaSet({ replicas: 1 }), { replicas: 2 }));
+  for (const refusal of [notFound(replicaSets, 'web'), modified()]) {
+    client.refusals.set('web', [refusal]);
+    client.stored = undefined;
+    t.notOk(await write(client, replicaSet({ replicas: 1 }), { replicas: 2 }));
+  }
 });
