@@ -15,6 +15,7 @@ import { namespaceController } from './garbage/namespace.ts';
 import { podGarbageCollector } from './garbage/pod-garbage.ts';
 import { endpointsController } from './network/endpoints.ts';
 import { sliceMirrorController } from './network/slice-mirror.ts';
+import { resourceQuotaController } from './quota/resource-quota.ts';
 import { nodeIpamController } from './nodes/node-ipam.ts';
 import { nodeLifecycleController } from './nodes/node-lifecycle.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
@@ -58,6 +59,7 @@ function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): Co
     rootCaPublisher(rootCa),
     tokenSecretController({ rootCa, signToken }),
     tokenCleaner,
+    resourceQuotaController,
     nodeLifecycleController(nodeMonitorGraceSeconds * 1000),
     taintEvictionController,
     nodeIpamController({ clusterCidr, nodeMaskSize }),

@@ -17,7 +17,6 @@ export const patchVerb =
     const dryRun = parseDryRun(query, 'PatchOptions');
     const validation = parseFieldValidation(query, 'PatchOptions');
     const patch = await readPatch(request, validation);
-    if (!resource.cache.get(namespace, name)) throw notFound(resource.kind, name);
     const change = (old: Stored | undefined, reparse: () => Stored): Stored => {
       if (!old) throw notFound(resource.kind, name);
       const object = patch.apply(resource.kind, old, reparse, request) as Stored;

@@ -13,7 +13,7 @@ import { Interner } from '../framework/interner.ts';
 import { groupOf, ownedView, type Owned } from '../framework/owner-references.ts';
 import { watch, type EventSource, type Watch } from '../framework/watch.ts';
 import { planCollection, type Collection, type OwnerState } from './collection-plan.ts';
-import { discoverResources, resourceId, type DiscoveredResource } from './discovery.ts';
+import { discoverResources, resourceId, type DiscoveredResource } from '../framework/discovery.ts';
 import { MetadataClient } from './metadata-client.ts';
 import { ORPHAN, ObjectGraph, isDeletingDependents, isOrphaningDependents } from './object-graph.ts';
 import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';

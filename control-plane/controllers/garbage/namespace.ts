@@ -11,7 +11,7 @@ import type { Controller, ControllerContext, ControllerDescriptor } from '../fra
 import { unlessNotFound } from '../framework/outcomes.ts';
 import { writeStatus } from '../framework/status.ts';
 import { watch } from '../framework/watch.ts';
-import { discoverResources, resourceId, type DiscoveredResource } from './discovery.ts';
+import { discoverResources, resourceId, type DiscoveredResource } from '../framework/discovery.ts';
 import { namespaces as resource, pods as podResource } from '../../../client/resources.gen.ts';
 import type { Namespace, NamespaceCondition } from '../../../api/types/core/v1.gen.ts';
 

@@ -17,7 +17,8 @@ import { EmbeddedStore, openEmbeddedStore } from '../../../control-plane/store/e
 import { openTestPki } from '../../support/test-pki.ts';
 import type { Store } from '../../../control-plane/store/store.ts';
 
-export const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const nothing = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+export const silent = { ...nothing, child: () => nothing };
 
 export interface Json {
   [key: string]: unknown;

@@ -9,8 +9,8 @@ import { configMaps, pods, resourceQuotas, services } from '../../../client/reso
 import type { Resource } from '../../../client/resource.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
 import { resourceQuota } from '../../../control-plane/apiserver/admission/resource-quota.ts';
-import { createInformers } from '../../../control-plane/controllers/informers.ts';
-import { runResourceQuotaController } from '../../../control-plane/controllers/resource-quota.ts';
+import { runDescriptors } from '../../../control-plane/controllers/framework/runner.ts';
+import { resourceQuotaController } from '../../../control-plane/controllers/quota/resource-quota.ts';
 import { eventually } from '../../support/wait.ts';
 import { pod, silent, TestServer } from '../apiserver/server.ts';
 
@@ -50,9 +50,8 @@ class Cluster implements AsyncDisposable {
   private constructor(server: TestServer) {
     this.server = server;
     this.client = this.newClient();
-    const informers = createInformers(this.client, silent);
-    const context = { client: this.client, informers, logger: silent, signal: this.#stop.signal };
-    this.#running = runResourceQuotaController(context);
+    const options = { client: this.client, logger: silent, signal: this.#stop.signal };
+    this.#running = runDescriptors([resourceQuotaController], options);
   }
 
   static async start(): Promise<Cluster> {

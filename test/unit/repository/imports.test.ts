@@ -112,7 +112,7 @@ const CONTROLLERS = 'control-plane/controllers/';
 const CONTROLLER_ROOMS: ReadonlyMap<string, readonly string[]> = new Map([
   ['framework', []],
   ['caches', ['framework']],
-  ['main.ts', ['accounts', 'certificates', 'framework', 'garbage', 'network', 'nodes', 'workloads']],
+  ['main.ts', ['accounts', 'certificates', 'framework', 'garbage', 'network', 'nodes', 'quota', 'workloads']],
 ]);
 const SHARED_ROOMS = ['framework', 'caches'];
 
@@ -135,7 +135,7 @@ test('the rooms of the controllers import framework and caches, and no controlle
     const text = await readFile(path.join(ROOT, file), 'utf8');
     if (/^export const \w+(: ControllerDescriptor| = .*: ControllerDescriptor =>)/m.test(text)) descriptors.add(file);
   }
-  t.ok(descriptors.size >= 17, 'the controllers are recognized');
+  t.ok(descriptors.size >= 18, 'the controllers are recognized');
   t.strictSame(
     files.flatMap((file) => strayImports(file, imports.get(file)!, descriptors)),
     [],
