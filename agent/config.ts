@@ -23,7 +23,7 @@ import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';
 import { parseThresholds } from './node/pressure.ts';
 
-/** Of settings whose empty value asks for the cluster's. */
+/** Switches off what an empty value takes from the cluster. */
 export const NONE = 'none';
 
 export const defaultAgentConfig = {

@@ -1,4 +1,4 @@
-/** The client of the container runtime: one method a call of runtime.v1, over the runtime's unix socket. */
+/** The client of the container runtime: one method per call of runtime.v1, over the runtime's unix socket. */
 import { Client, credentials, Metadata, status, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import descriptor from '../../proto/runtime-v1.json' with { type: 'json' };
@@ -32,16 +32,16 @@ import { own } from '../../api/machinery/own.ts';
 
 /** kubelet's `--runtime-request-timeout`. */
 const CALL_LIMIT_MS = 2 * 60_000;
-/** A pull that takes longer is given up and tried again: what it has fetched of whole layers is kept. */
+/** A pull that takes longer is aborted and retried: complete layers are kept. */
 const PULL_LIMIT_MS = 60 * 60_000;
-/** A command that has run out of time is ended by the runtime; it has so long to say so. */
+/** The runtime kills a command that has timed out; it has this long to report it. */
 const EXEC_MARGIN_MS = 2_000;
-/** containerd answers with long lists of containers; kubelet's limit for a CRI message. */
+/** containerd answers with long lists of containers; this is the kubelet's limit for a CRI message. */
 const MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024;
-/** How long a lost connection waits at most before the next attempt. */
+/** The longest back-off between attempts to reconnect. */
 const RECONNECT_LIMIT_MS = 2_000;
 
-/** A call that the runtime refused or never got. The message is the runtime's own words; `code` is gRPC's status code. */
+/** A failed call. The message is the runtime's own; `code` is gRPC's status code. */
 export class CriError extends Error {
   override readonly name = 'CriError';
   readonly code: status;
@@ -75,7 +75,7 @@ interface ListFilter {
   readonly labelSelector?: StringMap;
 }
 
-/** Told of every call of a method of the CRI that has ended. */
+/** Called at the end of every call, for metrics. */
 export type CallObserver = (call: string, seconds: number, failed: boolean) => void;
 
 /** The part of containerd's configuration of CRI that says how runc makes cgroups. */
@@ -86,7 +86,7 @@ interface ContainerdConfig {
   };
 }
 
-/** `config` is JSON. What is not said is containerd's default: it writes to the cgroup file system itself. */
+/** `config` is JSON. Absent settings are containerd's default, the cgroupfs driver. */
 export function configuredCgroupDriver(config: string): CgroupDriver {
   const { containerd } = JSON.parse(config) as ContainerdConfig;
   const handler = own(containerd?.runtimes, containerd?.defaultRuntimeName ?? 'runc');
@@ -142,7 +142,7 @@ export class CriClient {
   }
 
   /**
-   * How the runtime makes cgroups; pods must be given theirs in the same way. Before containerd 2.0 it is not a call of its
+   * The runtime's cgroup driver, which the agent must use, too. Before containerd 2.0 it is not a call of its
    * own but a part of the configuration that the verbose status carries.
    */
   async cgroupDriver(options?: CallOptions): Promise<CgroupDriver> {
@@ -161,12 +161,12 @@ export class CriClient {
     return configuredCgroupDriver(info['config'] ?? '{}');
   }
 
-  /** Hands the node's pod range to runtimes that write their own CNI config. */
+  /** Passes the node's podCIDR to runtimes that write their own CNI config. */
   async updateRuntimeConfig(podCidr: string, options?: CallOptions): Promise<void> {
     await this.#call(this.#runtime, 'UpdateRuntimeConfig', { runtimeConfig: { networkConfig: { podCidr } } }, options);
   }
 
-  /** Creates and starts a sandbox, with its network; gives its id. */
+  /** Creates and starts a sandbox, with its network; returns its id. */
   async runPodSandbox(config: PodSandboxConfig, runtimeHandler: string, options?: CallOptions): Promise<string> {
     const answer = await this.#call<{ podSandboxId: string }>(
       this.#runtime,
@@ -177,7 +177,7 @@ export class CriClient {
     return answer.podSandboxId;
   }
 
-  /** Ends what runs in the sandbox and takes its network down; idempotent. */
+  /** Ends what runs in the sandbox and tears down its network; idempotent. */
   async stopPodSandbox(podSandboxId: string, options?: CallOptions): Promise<void> {
     await this.#call(this.#runtime, 'StopPodSandbox', { podSandboxId }, options);
   }
@@ -273,7 +273,7 @@ export class CriClient {
     await this.#call(this.#runtime, 'ReopenContainerLog', { containerId }, options);
   }
 
-  /** Runs a command to its end, at most for so long: past it the command is killed and DEADLINE_EXCEEDED thrown. */
+  /** Runs a command until it exits; after the limit it is killed and DEADLINE_EXCEEDED is thrown. */
   execSync(
     containerId: string,
     cmd: readonly string[],
@@ -286,7 +286,7 @@ export class CriClient {
     return this.#call(this.#runtime, 'ExecSync', { containerId, cmd, timeout }, { limitMs, ...options });
   }
 
-  /** Prepares a streaming exec; gives the URL of the runtime's streaming server. */
+  /** Prepares a streaming exec; returns the URL of the runtime's streaming server. */
   async exec(request: ExecRequest, options?: CallOptions): Promise<string> {
     return (await this.#call<{ url: string }>(this.#runtime, 'Exec', request, options)).url;
   }
@@ -319,7 +319,7 @@ export class CriClient {
     return answer.image ?? undefined;
   }
 
-  /** Pulls; gives the reference to create containers with. */
+  /** Pulls; returns the reference to create containers with. */
   async pullImage(
     image: string,
     auth: AuthConfig | undefined,
@@ -389,7 +389,7 @@ export class CriClient {
     }
   }
 
-  /** The limit also travels with the call, so that the runtime gives up what nobody waits for. */
+  /** The limit also travels with the call, so that the runtime aborts calls that have timed out. */
   #unary(
     method: MethodDefinition<object, object>,
     request: object,

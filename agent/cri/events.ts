@@ -1,6 +1,6 @@
 /**
- * Which containers have changed, as the runtime tells it: containerd's own event stream where there is one, the CRI's
- * GetContainerEvents elsewhere. Events carry no truth, they only wake whoever owns the container.
+ * Which containers have changed, as reported by the runtime: containerd's own event stream where there is one, the CRI's
+ * GetContainerEvents elsewhere. Events only wake the pod's worker; decisions never depend on their content.
  */
 import { status, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,7 +23,7 @@ export interface RuntimeEventsOptions {
   readonly logger: Logger;
   /** A container or sandbox of this id has changed. `sign` is what will be seen of it, although the CRI may not show it yet. */
   readonly changed: (containerId: string, sign?: RuntimeSign) => void;
-  /** Events may have been missed: everything is to be looked at again. Called after each (re)connection. */
+  /** Events may have been missed: everything must be observed again. Called after each (re)connection. */
   readonly missed: () => void;
 }
 
@@ -32,7 +32,7 @@ interface Envelope {
   readonly event: { readonly typeUrl: string; readonly value: Buffer } | null;
 }
 
-/** Follows the runtime's events until told to stop; connects again whenever the stream ends. */
+/** Watches the runtime's events until the signal is aborted; reconnects whenever the stream ends. */
 export async function followRuntimeEvents(options: RuntimeEventsOptions, signal: AbortSignal): Promise<void> {
   const { cri, logger } = options;
   const proto = loadProto(descriptor);

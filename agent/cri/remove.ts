@@ -1,7 +1,7 @@
 /**
- * Stops sandboxes, and takes containers and sandboxes off the runtime for good. containerd may have lost sight of a task whose start was broken off:
- * the CRI shows the container as exited while the task lives, and refuses to remove it ("cannot delete running task") for as
- * long as containerd runs. Such a task is ended through containerd's own service.
+ * Stops sandboxes, and removes containers and sandboxes from the runtime. containerd may have lost sight of a task whose start
+ * was broken off: the CRI shows the container as exited while the task lives, and refuses to remove it ("cannot delete running
+ * task") for as long as containerd runs. Such a task is ended through containerd's own service.
  */
 import { status } from '@grpc/grpc-js';
 import descriptor from '../../proto/containerd-tasks-v1.json' with { type: 'json' };
@@ -16,7 +16,10 @@ const CALL_LIMIT_MS = 10_000;
 const SIGKILL = 9;
 const HARMLESS: ReadonlySet<status> = new Set([status.NOT_FOUND, status.UNIMPLEMENTED]);
 
-/** The network namespace of a sandbox, mounted where other programs keep theirs, in the words of a containerd that cannot remove it. */
+/**
+ * The network namespace of a sandbox, mounted where other programs keep theirs, in the words of a containerd that cannot remove
+ * it.
+ */
 const BUSY_NAMESPACE = /unlinkat (?:\/var)?(\/run\/netns\/cni-[0-9a-f-]+): device or resource busy/;
 const freeNamespace = (file: string): Promise<void> => removeMountedFile(file, ownCommand('remove-mounted-file'));
 
@@ -84,7 +87,9 @@ async function endTask(cri: CriClient, containerId: string): Promise<void> {
 
 const tasks = loadProto(descriptor).service('containerd.services.tasks.v1.Tasks');
 
-/** Resolves also when there is no such task, when it has ended, and on a runtime without this service, which is not containerd. */
+/**
+ * Resolves also when there is no such task, when it has ended, and on a runtime without this service, which is not containerd.
+ */
 async function callTasks(cri: CriClient, name: 'Kill' | 'Wait' | 'Delete', request: object): Promise<void> {
   try {
     await cri.callContainerd(tasks, name, request, CRI_NAMESPACE, { limitMs: CALL_LIMIT_MS });

@@ -1,4 +1,4 @@
-/** Failed calls in gRPC's words. */
+/** Errors of gRPC calls. */
 import { status } from '@grpc/grpc-js';
 
 export { status };

@@ -10,7 +10,7 @@ export interface Service {
 
 export interface Proto {
   service(name: string): Service;
-  /** Reads a message that travels inside another one as bytes. */
+  /** Decodes a message that is embedded in another one as bytes. */
   decoder(name: string): (bytes: Buffer) => object;
 }
 

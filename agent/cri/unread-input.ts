@@ -1,7 +1,7 @@
 /**
- * What commands leave unread of their input. containerd writes what the client sends into a FIFO that leads to the command, and
- * tells how the command ended only after that. A FIFO that nobody reads any more fills up, and then it never does (1.6 to 2.4).
- * So what is left is read in the place of a command that has ended.
+ * Drains the input that exec'd commands leave unread. containerd writes what the client sends into a FIFO that leads to the
+ * command, and reports the exit only after that. A FIFO without a reader fills up, and then the exit is never reported (1.6 to
+ * 2.4). So the agent reads the rest in place of a command that has exited.
  */
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -17,7 +17,7 @@ import { loadProto } from './service.ts';
 /** containerd ends a command that left nothing unread within moments; what that one had started may still read on. */
 const GRACE_MS = 500;
 const CALL_LIMIT_MS = 10_000;
-/** How often an empty FIFO is looked at, for the moment until the runtime closes it. */
+/** How often an empty FIFO is read, until the runtime closes it. */
 const EMPTY_CHECK_MS = 50;
 /** What a FIFO holds. */
 const FIFO_BYTES = 64 * 1024;
@@ -29,7 +29,7 @@ const decodeExit = events.decoder('containerd.services.events.v1.TaskExit');
 
 type Containerd = Pick<CriClient, 'channel' | 'callContainerd'>;
 
-/** Looks after all commands that are run in the container, until it is disposed of. */
+/** Drains the input of all commands that are run in the container, until it is disposed of. */
 export function dropUnreadInput(containerd: Containerd, containerId: string, logger: Logger): Disposable {
   const over = new AbortController();
   const exits = containerd.channel.makeServerStreamRequest(
@@ -57,7 +57,7 @@ export function dropUnreadInput(containerd: Containerd, containerId: string, log
   };
 }
 
-/** Reads the input of a command that has ended, until nobody writes it any more. */
+/** Reads the input of a command that has exited, until it has no writer any more. */
 async function drop(containerd: Containerd, containerId: string, execId: string, signal: AbortSignal): Promise<void> {
   await sleep(GRACE_MS, undefined, { signal });
   const fifo = await inputOf(containerd, containerId, execId, signal);
@@ -71,7 +71,7 @@ async function drop(containerd: Containerd, containerId: string, execId: string,
   }
 }
 
-/** Whether the runtime has been done with the command in time. */
+/** Whether the runtime has finished the command in time. */
 const isGone = (error: unknown): boolean =>
   error instanceof CriError ? error.notFound : (error as NodeJS.ErrnoException).code === 'ENOENT';
 

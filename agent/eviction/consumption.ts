@@ -1,4 +1,4 @@
-/** What pods use of what a node can run short of; what is not known is not there. */
+/** What pods use of the resources that evictions reclaim; unknown values are absent. */
 import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 export interface Used {

@@ -1,4 +1,4 @@
-/** Ends pods so that the node lives: when it runs short of something, and when a pod takes more storage than it may. */
+/** Evicts pods: under node pressure, and when a pod exceeds its limits of local storage. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
@@ -10,7 +10,7 @@ import { exceededLimit } from './storage-limits.ts';
 import { binaryQuantity, nodeWasLow } from './words.ts';
 import type { Pod, PodStatus } from '../../api/types/core/v1.gen.ts';
 
-/** Ends a pod; `message` goes into its status and into an event. */
+/** Evicts a pod; `message` goes into its status and an event. */
 export type Evict = (podUid: string, graceSeconds: number, message: string) => void;
 
 /** A pod of this node, with what the agent sees of it now. */
@@ -23,7 +23,7 @@ export interface EvictionManagerOptions {
   readonly pods: Iterable<LivePod>;
   readonly evict: Evict;
   readonly thresholds: readonly Threshold[];
-  /** What is left now. */
+  /** What is available now. */
   readonly levels: () => Promise<Levels>;
   /** Frees what no pod needs on a full disk. */
   readonly reclaimDisk: (signal: AbortSignal) => Promise<unknown>;
@@ -33,9 +33,9 @@ export interface EvictionManagerOptions {
   readonly limitsPeriodMs?: number;
 }
 
-/** Below a hard threshold nobody waits: the kubelet's grace of an immediate eviction. */
+/** The grace period of a hard eviction, as the kubelet's. */
 const IMMEDIATE_GRACE_SECONDS = 1;
-/** How long the evicted one's end is waited for before the next one is chosen, as the kubelet does. */
+/** How long to wait for the evicted pod to terminate before the next is chosen, as the kubelet's podCleanupTimeout. */
 const END_LIMIT_MS = 30_000;
 /** The kubelet measures volumes once a minute. */
 const LIMITS_PERIOD_MS = 60_000;
@@ -52,7 +52,7 @@ export class EvictionManager {
     this.#options = options;
   }
 
-  /** Holds pods to the limits of their own until told to stop. */
+  /** Enforces pods' own storage limits until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { limitsPeriodMs = LIMITS_PERIOD_MS } = this.#options;
     const outage = new Outage(this.#options);
@@ -68,7 +68,7 @@ export class EvictionManager {
     }
   }
 
-  /** Evicts every pod that holds more local storage than its limits say. */
+  /** Evicts every pod that exceeds its limits of local storage. */
   async enforceLimits(signal: AbortSignal): Promise<void> {
     const { meter, evict, logger } = this.#options;
     for (const consumption of await meter.measureLimited(this.#candidates(), signal)) {
@@ -79,7 +79,7 @@ export class EvictionManager {
     }
   }
 
-  /** For whoever has read what is left: evicts at most one pod where that is too little. */
+  /** Called with what is available: evicts at most one pod when a threshold is met. */
   async relieve(levels: Levels, signal: AbortSignal): Promise<void> {
     if (this.#isRelieving) return;
     const short = shortages(this.#options.thresholds, levels);
@@ -131,7 +131,7 @@ export class EvictionManager {
       .map(({ pod, status }) => ({ ...pod, status }));
   }
 
-  /** What the one that was evicted last holds is not free yet. */
+  /** Whether the resources of the last evicted pod are not released yet. */
   #isStillEnding(): boolean {
     const ending = this.#ending;
     if (!ending || Date.now() >= ending.untilMs) return false;
@@ -140,7 +140,7 @@ export class EvictionManager {
   }
 }
 
-/** Memory comes before everything else: without it nothing else can be done. */
+/** Memory pressure is handled first, as upstream does. */
 const worstFirst = (short: readonly Shortage[]): Shortage[] =>
   short.toSorted(
     (a, b) => Number(b.threshold.signal === 'memory.available') - Number(a.threshold.signal === 'memory.available'),

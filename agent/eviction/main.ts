@@ -1,4 +1,6 @@
-/** Node-pressure eviction, put together: it hears of the node's levels whenever the node's conditions are made from them. */
+/**
+ * Composition of node-pressure eviction: it is called with the available resources whenever the node's conditions are computed.
+ */
 import type { Logger } from '../../client/logger.ts';
 import type { ImageCollection } from '../images/image-collection.ts';
 import type { LocalNode } from '../node/main.ts';

@@ -1,4 +1,4 @@
-/** Reads what pods use, as far as a decision needs it. */
+/** Measures what pods use, as far as a decision needs it. */
 import path from 'node:path';
 import type { CriClient } from '../cri/client.ts';
 import { podLogDirectory } from '../pods/logs/log-paths.ts';
@@ -28,7 +28,7 @@ export class Meter {
     this.#options = options;
   }
 
-  /** What the pods use of something that the node is short of. */
+  /** What the pods use of a resource under pressure. */
   async measure(pods: readonly Pod[], what: Starved, signal: AbortSignal): Promise<Consumption[]> {
     if (what === 'memory' || what === 'pids') return Promise.all(pods.map((pod) => this.#ofCgroups(pod, what)));
     const layers = await this.#layers(signal);
@@ -37,7 +37,7 @@ export class Meter {
     return Promise.all(pods.map((pod) => this.#onDisk(pod, names(pod), layers, signal)));
   }
 
-  /** What those pods that limit their local storage hold of it. */
+  /** The local storage of those pods that limit it. */
   async measureLimited(pods: readonly Pod[], signal: AbortSignal): Promise<Consumption[]> {
     const limited = pods.filter((pod) => limitsContainers(pod) || limitedEmptyDirs(pod).length > 0);
     if (limited.length === 0) return [];

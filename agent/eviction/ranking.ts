@@ -1,4 +1,4 @@
-/** Whom a shortage costs first: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#pod-selection-for-kubelet-eviction */
+/** The order of evictions: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#pod-selection-for-kubelet-eviction */
 import { containerRequest, podRequest } from '../../api/domain/pod-resources.ts';
 import type { Signal } from '../node/pressure.ts';
 import type { Consumption, Used } from './consumption.ts';
@@ -27,22 +27,22 @@ export const usedOf = (used: Used | undefined, what: Starved): number | undefine
 
 const canBeAskedFor = (what: Starved): boolean => what === 'memory' || what === 'ephemeral-storage';
 
-/** What a container asks for; inodes and processes cannot be asked for. */
+/** A container's request; there are none for inodes and processes. */
 export const requestOf = ({ resources }: Pick<Container, 'resources'>, what: Starved): number =>
   canBeAskedFor(what) ? containerRequest(resources, what) : 0;
 
-/** What the pod asks for as a whole. */
+/** The pod's request. */
 export const podRequestOf = ({ spec }: Pod, what: Starved): number =>
   canBeAskedFor(what) ? podRequest(spec, what) : 0;
 
 /**
- * The pods in the order in which they are evicted: those first that use more than they ask for, among them the lowest
- * priority, then the one that is furthest above its request. Processes are not asked for: there priority comes first.
+ * The pods in the order in which they are evicted: those first that exceed their requests, then by the lowest
+ * priority, then by how far they exceed their requests. There are no requests for processes: there priority comes first.
  */
 export function evictionOrder(pods: readonly Consumption[], what: Starved): Consumption[] {
   const ranked = pods.map((consumption) => {
     const used = usedOf(consumption.total, what);
-    // Of what is not known the worst is assumed, as the kubelet does.
+    // Unknown usage counts as exceeding, as with the kubelet.
     const above = used === undefined ? Infinity : used - podRequestOf(consumption.pod, what);
     return { consumption, above, exceeds: what === 'pids' || above > 0, priority: consumption.pod.spec?.priority ?? 0 };
   });

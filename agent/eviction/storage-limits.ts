@@ -1,4 +1,4 @@
-/** The limits of local storage that a pod sets itself: `sizeLimit` of its emptyDirs, `ephemeral-storage` of its containers. */
+/** A pod's own limits of local storage: `sizeLimit` of its emptyDirs, `ephemeral-storage` of its containers. */
 import { containerLimit, containersLimit } from '../../api/domain/pod-resources.ts';
 import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.ts';
 import type { Consumption } from './consumption.ts';
@@ -28,7 +28,7 @@ const limitedContainers = ({ spec }: Pod): { name: string; limit: number }[] =>
 
 export const limitsContainers = (pod: Pod): boolean => limitedContainers(pod).length > 0;
 
-/** Why the pod is to be evicted; undefined when it keeps to its limits. */
+/** Why the pod is to be evicted; undefined when it is within its limits. */
 export function exceededLimit({ pod, total, containers, emptyDirs }: Consumption): string | undefined {
   for (const { name, sizeLimit } of limitedEmptyDirs(pod)) {
     if ((emptyDirs.get(name) ?? 0) > quantityValue(sizeLimit)) {

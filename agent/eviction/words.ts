@@ -1,4 +1,4 @@
-/** Why a pod is evicted, in the sentences that upstream's users and programs look for. */
+/** Eviction messages, worded as upstream's: people and programs search for them. */
 import { formatQuantity } from '../../api/machinery/quantity.ts';
 import type { Consumption } from './consumption.ts';
 import { requestOf, usedOf, type Starved } from './ranking.ts';
@@ -18,7 +18,7 @@ export function nodeWasLow(
   let text = `The node was low on resource: ${what}. Threshold quantity: ${threshold}, available: ${binaryQuantity(available)}. `;
   if (what !== 'memory' && what !== 'ephemeral-storage') return text;
   const ofPod = usedOf(total, what);
-  // Where the pod has asked as a whole, it is the pod that has used more than that.
+  // With a pod-level request, it is the pod that exceeds it.
   if (ofPod !== undefined && pod.spec?.resources?.requests?.[what] !== undefined) {
     text += `Pod ${pod.metadata?.name} was using ${binaryQuantity(ofPod)}, request is ${binaryQuantity(requestOf(pod.spec, what))}, has larger consumption of ${what}. `;
   }

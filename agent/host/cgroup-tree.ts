@@ -1,4 +1,4 @@
-/** The kernel's cgroup tree, version 1 (a hierarchy a controller) or 2 (one): makes, limits and removes cgroups. */
+/** The kernel's cgroup tree, version 1 (one hierarchy per controller) or 2 (one): creates, limits and removes cgroups. */
 import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { HostError } from './host-error.ts';
@@ -19,7 +19,7 @@ export const cpuWeight = (shares: number): number => Math.floor(1 + ((shares - 2
 
 export interface CgroupTree {
   readonly version: CgroupVersion;
-  /** Makes the cgroup and those above it; sets its limits. Idempotent. `cgroup` is a path below the mount point. */
+  /** Creates the cgroup and its parents; sets its limits. Idempotent. `cgroup` is a path below the mount point. */
   ensure(cgroup: string, limits: CgroupLimits): Promise<void>;
   /** Removes an empty cgroup with those below it. Resolves to false when something still runs in it. */
   remove(cgroup: string): Promise<boolean>;
@@ -27,10 +27,10 @@ export interface CgroupTree {
   kill(cgroup: string): Promise<void>;
   /** The names of the cgroups right below one. */
   children(cgroup: string): Promise<string[]>;
-  /** The directory whose files tell of CPU time, and that for memory. */
+  /** The directory with the files of CPU accounting, and that of memory. */
   cpuDirectory(cgroup: string): string;
   memoryDirectory(cgroup: string): string;
-  /** The directory whose `cpu.stat` tells how often the CPU limit was reached. */
+  /** The directory whose `cpu.stat` counts throttling. */
   cpuLimitDirectory(cgroup: string): string;
 }
 
@@ -40,7 +40,7 @@ const CGROUP2_CONTROLLERS = ['cpu', 'memory', 'pids', 'io', 'cpuset', 'hugetlb']
 export const readCgroupTree = async (): Promise<CgroupTree> =>
   cgroupTree(await readFile('/proc/self/mountinfo', 'utf8'));
 
-/** Finds out what is mounted. `mountInfo` is the text of /proc/self/mountinfo. */
+/** Detects the version. `mountInfo` is the text of /proc/self/mountinfo. */
 export function cgroupTree(mountInfo: string): CgroupTree {
   const mounts = mountInfo.split('\n').flatMap((line) => {
     const [before = '', after = ''] = line.split(' - ');
@@ -68,7 +68,7 @@ class CgroupV1 implements CgroupTree {
   readonly #cpu: string;
   readonly #cpuacct: string;
   readonly #memory: string;
-  /** Every hierarchy, the unified one of a hybrid host too: runc makes the pod's cgroup in each of them. */
+  /** Every hierarchy, the unified one of a hybrid host too: runc creates the pod's cgroup in each of them. */
   readonly #all: readonly string[];
 
   constructor(cpu: string, cpuacct: string, memory: string, all: readonly string[]) {

@@ -5,10 +5,10 @@ import type { CgroupTree } from './cgroup-tree.ts';
 import { hasCode } from './files.ts';
 
 export interface CgroupUsage {
-  /** CPU time since the cgroup was made. */
+  /** CPU time since the cgroup was created. */
   readonly cpuNanoseconds: number;
   readonly memoryBytes: number;
-  /** What cannot be taken back at once: usage less the file pages that nobody has touched lately. */
+  /** The working set: usage without inactive file pages. */
   readonly workingSetBytes: number;
   readonly rssBytes: number;
   readonly cacheBytes: number;
@@ -22,7 +22,7 @@ export interface CgroupUsage {
 export interface CpuUsage {
   readonly userNanoseconds: number;
   readonly systemNanoseconds: number;
-  /** Periods in which something wanted to run, and in how many of them the limit was reached. */
+  /** Enforcement periods, and how many of them were throttled. */
   readonly periods: number;
   readonly throttledPeriods: number;
   readonly throttledNanoseconds: number;

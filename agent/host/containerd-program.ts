@@ -1,4 +1,4 @@
-/** Which containerd serves a unix socket: there may be several on a host, each with other programs beside it. */
+/** Which containerd serves a unix socket: a host may have several, each with its own ctr beside it. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { hasCode } from './files.ts';
@@ -10,7 +10,7 @@ const LISTENING = /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) (.*)$/;
 export async function containerdServing(socketPath: string): Promise<string | undefined> {
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
-    // A program that was replaced while it runs: its successor lies where it lay.
+    // The program was replaced while running: the new one has the same path.
     const program = (await readlink(`/proc/${pid}/exe`).catch(unlessGone))?.replace(/ \(deleted\)$/, '');
     if (program === undefined || path.basename(program) !== 'containerd') continue;
     if (await listens(pid, socketPath)) return program;

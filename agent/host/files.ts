@@ -5,7 +5,7 @@ import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 export const hasCode = (error: unknown, ...codes: string[]): boolean =>
   error instanceof Error && 'code' in error && codes.includes(String(error.code));
 
-/** Follows links. Not for what lies inside a volume. */
+/** Follows links. Not for the contents of volumes. */
 export async function isThere(path: string): Promise<boolean> {
   try {
     await stat(path);

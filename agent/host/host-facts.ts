@@ -1,6 +1,6 @@
 /**
  * What a host is: read once, in a short-lived process (`kedge host-facts`) since systeminformation takes 13 MB of memory
- * that the agent would never give back.
+ * that the agent would never release.
  */
 import { writeFileSync } from 'node:fs';
 import { run } from './run.ts';
@@ -17,7 +17,7 @@ export interface HostFacts {
 
 const FACTS_TIMEOUT_MS = 20_000;
 
-/** Asks `command` (the program and the arguments that lead to `printHostFacts`). */
+/** Runs `command` (the program and the arguments that lead to `printHostFacts`). */
 export async function readHostFacts(command: readonly string[], signal: AbortSignal): Promise<HostFacts> {
   const [program = process.execPath, ...args] = command;
   const { stdout } = await run(program, args, { timeoutMs: FACTS_TIMEOUT_MS, signal });

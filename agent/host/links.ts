@@ -51,7 +51,7 @@ export async function isOnLink(address: string, signal?: AbortSignal): Promise<b
   return route !== undefined && route.gateway === undefined && route.type !== 'local';
 }
 
-/** A route of ours is told from others by its protocol number, which the kernel keeps and does not interpret. */
+/** The agent's routes are marked by their protocol number, which the kernel stores and does not interpret. */
 export async function replaceRoute(
   route: { dst: string; gateway: string; protocol: number },
   signal: AbortSignal,

@@ -1,4 +1,4 @@
-/** What a host has and how much of it is left: memory, disk, processors, huge pages. */
+/** Capacity and availability of the host's resources: memory, disk, processors, huge pages. */
 import { readdir, readFile, statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';

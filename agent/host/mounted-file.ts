@@ -1,17 +1,17 @@
 /**
- * Removes a file that is a mount point of a mount that nobody can reach: `ip netns add` mounts /run/netns over itself the first
+ * Removes a file that is the mount point of a hidden mount: `ip netns add` mounts /run/netns over itself the first
  * time, and what was mounted on files below stays there, hidden, and keeps them from being removed ("device or resource busy").
  *
  * The kernel refuses that only where the file is a mount point in the mount namespace of whoever removes it; what is mounted on
  * it in others it detaches, and nothing else (mount_namespaces(7), "Restrictions on mount namespaces"). So a helper process
- * takes the mounts off in a namespace of its own, which no other sees, and removes the file there.
+ * unmounts them in a private namespace and removes the file there.
  */
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ProgramError, run } from './run.ts';
 
 const TIME_LIMIT_MS = 10_000;
-/** A directory that is mounted over more often than this is not looked through. */
+/** A directory with more mounts on top of each other is not handled. */
 const MAX_LAYERS = 64;
 
 /** `helper` is the command that calls `removeFromOwnNamespace` with the file. Throws ProgramError. */
@@ -29,7 +29,7 @@ export async function removeFromOwnNamespace(file: string): Promise<void> {
   await rm(file);
 }
 
-/** The uppermost mount, that is. Mountinfo lists those that cannot be reached as well, so it is umount that is asked. */
+/** The uppermost mount, that is. Mountinfo lists those that cannot be reached as well, so umount has to tell. */
 async function isTakenOff(mountPoint: string): Promise<boolean> {
   try {
     await run('umount', ['--lazy', mountPoint], { timeoutMs: TIME_LIMIT_MS });

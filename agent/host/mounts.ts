@@ -30,7 +30,7 @@ export function parseMountInfo(text: string): Mount[] {
   return mounts;
 }
 
-/** The mounts as the agent's mount namespace has them, oldest first. Never touches what is mounted. */
+/** The mounts of the agent's mount namespace, oldest first. Never accesses what is mounted. */
 export async function readMounts(): Promise<Mount[]> {
   return parseMountInfo(await readFile('/proc/self/mountinfo', 'latin1'));
 }
@@ -67,11 +67,11 @@ export async function mountTmpfs(directory: string, options: TmpfsOptions, signa
   await run('mount', ['-t', 'tmpfs', '-o', words.join(','), 'tmpfs', directory], { signal });
 }
 
-/** An unmount that takes longer is given up and the mount detached lazily. */
+/** An unmount that takes longer is aborted and the mount detached lazily. */
 const UNMOUNT_TIMEOUT_MS = 5_000;
 
 /**
- * Unmounts; a mount that is busy or does not answer is detached (the kernel lets go when its last user does).
+ * Unmounts; a mount that is busy or does not respond is detached (the kernel releases it with its last user).
  * Resolves to whether it had to be detached. What is not mounted is no error.
  */
 export async function unmount(mountPoint: string, signal: AbortSignal): Promise<'unmounted' | 'detached'> {

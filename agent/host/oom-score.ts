@@ -1,10 +1,10 @@
-/** How far the kernel lets this host's processes be spared when memory runs out. */
+/** How far processes of this host can be protected from the OOM killer. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { hasCode } from './files.ts';
 
 /**
  * The lowest oom_score_adj that can be given to a process here, found by trying: without CAP_SYS_RESOURCE it cannot go
- * below where it is, and the runtime would fail to start containers that are to be spared.
+ * below the current value, and the runtime would fail to start protected containers.
  */
 export async function lowestOomScoreAdj(file = '/proc/self/oom_score_adj'): Promise<number> {
   const current = Number(await readFile(file, 'utf8'));

@@ -1,4 +1,4 @@
-/** How this program runs a helper of its own: the same program with a hidden subcommand. */
+/** How the agent runs its helpers: its own program with a hidden subcommand. */
 export const ownCommand = (subcommand: string): string[] => [
   process.execPath,
   ...process.execArgv,

@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { hasCode, readTextIfThere } from './files.ts';
 
-/** USER_HZ, in which the kernel tells of CPU time; 100 on every architecture that Linux' containers run on. */
+/** USER_HZ, the unit of CPU time in /proc; 100 on every architecture that Linux' containers run on. */
 const TICKS_PER_SECOND = 100;
 const NS_PER_TICK = 1e9 / TICKS_PER_SECOND;
 const KIB = 1024;
 const PAGE_BYTES = 4096;
 
-/** Counters of one network interface since it was made. */
+/** Counters of one network interface since it was created. */
 export interface InterfaceCounters {
   readonly name: string;
   readonly rxBytes: number;
@@ -22,7 +22,7 @@ export interface InterfaceCounters {
   readonly txDropped: number;
 }
 
-/** /proc/net/dev: two lines of headings, then a line an interface. Without the loopback. */
+/** /proc/net/dev: two lines of headings, then one line per interface. Without the loopback. */
 export function parseNetDev(text: string): InterfaceCounters[] {
   const interfaces: InterfaceCounters[] = [];
   for (const line of text.split('\n')) {
@@ -164,7 +164,7 @@ export async function readOwnFiles(): Promise<{ open: number; max: number }> {
   return { open: names.length, max: Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? 0) };
 }
 
-/** The process that listens on a unix socket of this network namespace; undefined when nobody is found to. */
+/** The process that listens on a unix socket of this network namespace; undefined when there is none. */
 export async function findListener(socket: string): Promise<number | undefined> {
   const lines = (await readFile('/proc/net/unix', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/));
   // The columns are: address, reference count, protocol, flags, type, state, inode, path. 00010000 is a listening one.

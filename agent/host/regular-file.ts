@@ -1,14 +1,14 @@
-/** Files in a folder that anybody's tools may fill: links, pipes, sockets and devices lie there too. */
+/** Reads files of a directory that other tools write to, where there may be links, pipes, sockets and devices, too. */
 import { constants } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 
-/** O_NONBLOCK: a pipe that takes the file's place at the last moment is not waited for. */
+/** O_NONBLOCK: does not block on a pipe that has replaced the file in the meantime. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 const CHUNK_BYTES = 64 * 1024;
 
 /**
  * What a regular file holds; links are followed. Throws Error for anything else, which is not opened (opening some devices does
- * something), and for a file of more than `maxBytes`, whatever size it says it has.
+ * something), and for a file of more than `maxBytes`, whatever size stat(2) reports.
  */
 export async function readRegularFile(file: string, maxBytes: number): Promise<Buffer> {
   const check = (stats: { isFile(): boolean; size: number }): void => {

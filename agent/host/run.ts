@@ -3,13 +3,13 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { DeadlineError, withDeadline } from '../../client/deadline.ts';
 
 export interface RunOptions {
-  /** Given to the program on stdin. */
+  /** Written to the program's stdin. */
   readonly input?: string | Buffer;
   /** The program is killed after this many milliseconds. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly env?: NodeJS.ProcessEnv;
-  /** Told of the output as it comes, in pieces of any size; it is not collected then. */
+  /** Called with the output as it arrives, in chunks of any size; it is not collected then. */
   readonly onStdout?: (text: string) => void;
 }
 
@@ -18,7 +18,7 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-/** A program that did not end with 0. The message holds its own words. */
+/** A program that did not exit with 0. The message includes its stderr. */
 export class ProgramError extends Error {
   override readonly name = 'ProgramError';
   readonly exitCode: number | null;
@@ -31,12 +31,12 @@ export class ProgramError extends Error {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** A killed program that is parked in the kernel (a hung mount) never ends; after this long it is left behind. */
+/** A killed program that is parked in the kernel (a hung mount) never exits; after this long it is abandoned. */
 const LEFT_BEHIND_AFTER_MS = 1_000;
 
 /**
- * Resolves when the program ends with 0; rejects with a ProgramError otherwise (also when it cannot be started), and with the
- * signal's reason. Whatever the program does, even in the kernel, it is not waited for any longer than its limit.
+ * Resolves when the program exits with 0; rejects with a ProgramError otherwise (also when it cannot be started), and with the
+ * signal's reason. Whatever the program does, even in the kernel, the wait ends at its limit.
  */
 export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, signal, env } = options;
@@ -77,7 +77,7 @@ function ended(
       const how = killedBy ? `killed by ${killedBy} (limit ${timeoutMs} ms)` : `exit code ${code}`;
       reject(new ProgramError(program, args, code, how, stderr));
     });
-    // A program that ends without reading its input is judged by its exit code, not by the broken pipe.
+    // For a program that exits without reading its input the exit code counts, not the broken pipe.
     child.stdin.on('error', (error: NodeJS.ErrnoException) => error.code !== 'EPIPE' && reject(error));
     child.stdin.end(input);
   });

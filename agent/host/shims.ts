@@ -14,7 +14,7 @@ export interface ShimOwner {
   readonly socket: string;
   /** containerd's, not the kernel's. */
   readonly namespace: string;
-  /** The ids that it knows. */
+  /** The sandboxes that it knows. */
   readonly sandboxes: ReadonlySet<string>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * systemd's slices, where systemd owns the cgroup tree: what is written past it is undone at its next reload. They are
- * transient units: stopped, they leave no file behind, and systemd reads nothing anew.
+ * systemd's slices, where systemd owns the cgroup tree: direct writes are reverted at its next reload. They are
+ * transient units: they leave no file behind when stopped, and need no reload of systemd.
  */
 import { rm } from 'node:fs/promises';
 import { ProgramError, run } from './run.ts';
@@ -14,12 +14,12 @@ export interface SliceLimits {
 }
 
 const MANAGER = ['org.freedesktop.systemd1', '/org/freedesktop/systemd1', 'org.freedesktop.systemd1.Manager'];
-/** D-Bus knows a limit that is none as the largest number. */
+/** D-Bus represents no limit as the largest number. */
 const NO_LIMIT = String(2n ** 64n - 1n);
-/** Where systemd keeps what a slice that was there already was told. */
+/** Where systemd keeps the properties of existing slices. */
 const RUNTIME_SETTINGS = '/run/systemd/system.control';
 
-/** Makes the slice and those that its name puts it in, with its limits. Idempotent. */
+/** Creates the slice and its parents by name, with its limits. Idempotent. */
 export async function ensureSlice(slice: string, limits: SliceLimits): Promise<void> {
   const properties = [
     ['CPUWeight', String(limits.cpuWeight)],
@@ -46,7 +46,7 @@ export async function ensureSlice(slice: string, limits: SliceLimits): Promise<v
   }
 }
 
-/** Ends what runs in the slice and takes it away. Idempotent. */
+/** Kills what runs in the slice and removes it. Idempotent. */
 export async function removeSlice(slice: string): Promise<void> {
   await run('systemctl', ['stop', slice]);
   await rm(`${RUNTIME_SETTINGS}/${slice}.d`, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** Settings of the kernel below /proc/sys. */
+/** Kernel parameters below /proc/sys: sysctl(8). */
 import { readFile, writeFile } from 'node:fs/promises';
 import { hasCode } from './files.ts';
 

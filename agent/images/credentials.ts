@@ -1,4 +1,4 @@
-/** Registry credentials out of image pull secrets. Nothing here is ever logged. */
+/** Registry credentials from image pull secrets. They are never logged. */
 import type { AuthConfig } from '../cri/types.ts';
 import { matchesGlob } from './glob.ts';
 import { DEFAULT_REGISTRY, type ImageReference } from '../../api/domain/image-reference.ts';
@@ -19,13 +19,13 @@ const DOCKER_HUB = 'index.docker.io';
 const MAX_HOST_PATTERN = 1024;
 
 interface Entry {
-  /** Host and path, without what Docker takes for the same. */
+  /** Host and path, normalized as by Docker. */
   readonly key: string;
   readonly serverAddress: string;
   readonly auth: DockerAuth;
 }
 
-/** The credentials that fit the image, the most specific first. What cannot be read of secrets is passed over. */
+/** The credentials that fit the image, the most specific first. Unreadable entries of secrets are skipped. */
 export function credentialsFor(image: ImageReference, secrets: readonly Secret[]): AuthConfig[] {
   const entries = secrets
     .flatMap((secret) => Object.entries(authsOf(secret)))
@@ -62,7 +62,7 @@ function authsOf(secret: Secret): Record<string, DockerAuth> {
 }
 
 function authConfig(serverAddress: string, auth: DockerAuth): AuthConfig {
-  // Where there are both, `auth` counts.
+  // `auth` has precedence.
   const [username, ...password] = auth.auth
     ? Buffer.from(auth.auth, 'base64').toString('utf8').split(':')
     : [auth.username, auth.password ?? ''];
@@ -75,14 +75,16 @@ function authConfig(serverAddress: string, auth: DockerAuth): AuthConfig {
   };
 }
 
-/** Docker's clients write a scheme and the version of the registry's API, which say nothing about images. */
+/** Docker's clients write a scheme and the version of the registry's API, which are not part of image names. */
 function keyOf(serverAddress: string): string {
   const [host, path] = hostAndPath(serverAddress.replace(/^https?:\/\//, ''));
   const below = path.replace(/^\/v[12](?=\/)/, '');
   return below === '/' ? host : host + below;
 }
 
-/** Each part of the pattern's host is a glob for one of the image's; port and path are taken as they are, the path as a prefix. */
+/**
+ * Each part of the pattern's host is a glob for one of the image's; port and path are taken as they are, the path as a prefix.
+ */
 function covers(pattern: string, name: string): boolean {
   const [patternHost, patternPath] = hostAndPath(pattern);
   const [nameHost, namePath] = hostAndPath(name);

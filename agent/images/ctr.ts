@@ -1,15 +1,15 @@
 /**
  * containerd's own client program. It comes with containerd, but the one that is found on the PATH may be of another version: a
- * newer one asks for services that the runtime does not have yet.
+ * newer one uses services that the runtime does not have yet.
  */
 import path from 'node:path';
 import { isThere } from '../host/files.ts';
 import { run } from '../host/run.ts';
 import { containerdServing } from '../host/containerd-program.ts';
 
-/** Where containerd keeps what the CRI knows. */
+/** containerd's namespace of the CRI. */
 const NAMESPACE = 'k8s.io';
-/** From 2.0 on: does it as earlier versions did, without the transfer service, which older runtimes do not have. */
+/** From 2.0 on: imports without the transfer service, which older runtimes do not have. */
 const LOCAL = '--local';
 
 export class Ctr {
@@ -21,14 +21,14 @@ export class Ctr {
     this.#socket = socket;
   }
 
-  /** Looks for the one that lies beside the runtime that serves `socket`. */
+  /** Finds the one beside the containerd that serves `socket`. */
   static async find(socket: string): Promise<Ctr> {
     const containerd = await containerdServing(socket);
     const beside = containerd === undefined ? undefined : path.join(path.dirname(containerd), 'ctr');
     return new Ctr([...(beside !== undefined && (await isThere(beside)) ? [beside] : []), 'ctr'], socket);
   }
 
-  /** Tries every way there is; throws what went wrong with the first. Returns what it prints. */
+  /** Tries each variant; throws the error of the first. Returns the output. */
   async images(
     command: readonly [subcommand: string, ...args: string[]],
     limit: { readonly timeoutMs: number; readonly signal: AbortSignal },

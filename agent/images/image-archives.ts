@@ -1,4 +1,7 @@
-/** The images that the package carries: imported into the runtime at start, so that a host with no way out still runs pods. */
+/**
+ * The images that the package carries: imported into the runtime at start, so that a host without access to a registry can run
+ * pods.
+ */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,10 +15,10 @@ export interface ImageArchivesOptions {
   readonly cri: CriClient;
   /** Holds `*.tar` archives. */
   readonly directory: string;
-  /** Remembers which archives were imported, so that a restart costs nothing. */
+  /** Records which archives were imported, so that a restart does not import them again. */
   readonly recordFile: string;
   readonly logger: Logger;
-  /** When to try those again that could not be imported. */
+  /** The back-off of failed imports. */
   readonly retryMs?: number;
 }
 
@@ -37,7 +40,7 @@ interface ImportRecord {
 
 /**
  * Imports the archives that are new or have changed; a directory that is not there holds none. Pods may do without these images:
- * what cannot be imported is warned of, and is false here. Rejects with the signal's reason alone.
+ * a failed import is logged and returned as false. Rejects with the signal's reason only.
  */
 export async function importImageArchives(options: ImageArchivesOptions, signal: AbortSignal): Promise<boolean> {
   const { directory, logger } = options;
@@ -50,7 +53,7 @@ export async function importImageArchives(options: ImageArchivesOptions, signal:
   }
 }
 
-/** Tries again until all have been imported, or the signal is aborted. */
+/** Retries until all have been imported, or the signal is aborted. */
 export async function retryImageArchives(options: ImageArchivesOptions, signal: AbortSignal): Promise<void> {
   do {
     await sleep(options.retryMs ?? RETRY_MS, undefined, { signal });

@@ -1,4 +1,4 @@
-/** Removes images that nothing uses when the disk that holds them fills up: the kubelet's high and low thresholds. */
+/** Garbage collection of unused images when their disk fills up: the kubelet's high and low thresholds. */
 import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventRecorder } from '../../client/event-recorder.ts';
@@ -23,7 +23,7 @@ export interface ImageCollectionOptions {
 const HIGH_PERCENT = 85;
 const LOW_PERCENT = 80;
 const PERIOD_MS = 5 * 60_000;
-/** A pod that is being started pulls first and creates its container then. */
+/** A starting pod pulls its image before it creates the container: young images are kept. */
 const MIN_AGE_MS = 2 * 60_000;
 
 export interface ImageUse {
@@ -67,7 +67,7 @@ export class ImageCollection {
     this.#options = options;
   }
 
-  /** Looks every five minutes until told to stop. */
+  /** Runs every five minutes until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
@@ -80,7 +80,7 @@ export class ImageCollection {
     }
   }
 
-  /** Removes what has to go now; gives how many bytes that freed. For whoever sees disk pressure. */
+  /** Collects now; returns the bytes freed. Called under disk pressure. */
   async collect(signal: AbortSignal): Promise<number> {
     const { cri, high = HIGH_PERCENT, low = LOW_PERCENT } = this.#options;
     const inUse = await this.#detect(signal);
@@ -93,7 +93,7 @@ export class ImageCollection {
     return this.#free(used - (low / 100) * capacity, inUse, signal);
   }
 
-  /** Removes every image that nothing uses, whatever the disk looks like; gives how many bytes that freed. */
+  /** Removes every unused image, whatever the disk usage; returns the bytes freed. */
   async collectAll(signal: AbortSignal): Promise<number> {
     return this.#remove(Infinity, await this.#detect(signal), signal);
   }
@@ -120,7 +120,7 @@ export class ImageCollection {
     return freed;
   }
 
-  /** Brings the record of images up to date; gives what containers use. */
+  /** Updates the record of images; returns those that containers use. */
   async #detect(signal: AbortSignal): Promise<Set<string>> {
     const { cri } = this.#options;
     const [images, containers] = await Promise.all([cri.listImages({ signal }), cri.listContainers({}, { signal })]);

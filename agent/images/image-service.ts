@@ -1,4 +1,4 @@
-/** The images of this host: what a container is started from, pulled when it has to be. */
+/** Ensures that a container's image is on this host, by its pull policy. */
 import { CriError, type CriClient } from '../cri/client.ts';
 import type { AuthConfig, Image, PodSandboxConfig } from '../cri/types.ts';
 import { StartError } from '../pods/containers/start-error.ts';
@@ -29,7 +29,7 @@ export interface ImageServiceOptions {
   readonly maxParallelPulls?: number;
 }
 
-/** More at once share the same line and disk. */
+/** More at once only share bandwidth and disk. */
 const MAX_PARALLEL_PULLS = 3;
 
 export class ImageService {
@@ -46,7 +46,7 @@ export class ImageService {
     return this.#cri.listImages({ signal });
   }
 
-  /** The image of a container, pulled as its policy says. Throws StartError with the reason that kubectl shows. */
+  /** The image of a container, pulled by its policy. Throws StartError with the reason that kubectl shows. */
   async ensure(request: ImageRequest, signal: AbortSignal): Promise<Image> {
     const { container, event } = request;
     const { image = '' } = container;
@@ -70,7 +70,7 @@ export class ImageService {
     return this.#pull(image, reference, request, signal);
   }
 
-  /** Forgets how the pod's pulls have failed. */
+  /** Resets the pod's back-off of pulls. */
   forget(podUid: string): void {
     this.#backOff.forget(podUid);
   }
@@ -106,7 +106,7 @@ export class ImageService {
   async #pullWithCredentials(reference: ImageReference, request: ImageRequest, signal: AbortSignal): Promise<Image> {
     const name = imageName(reference);
     const candidates: (AuthConfig | undefined)[] = credentialsFor(reference, await request.pullSecrets(signal));
-    // Without any it is tried as anybody.
+    // Without credentials the pull is anonymous.
     if (candidates.length === 0) candidates.push(undefined);
     const failures: Error[] = [];
     for (const auth of candidates) {

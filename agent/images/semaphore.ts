@@ -1,4 +1,4 @@
-/** Lets so many in at the same time, the others in the order in which they came. */
+/** A counting semaphore; waiters enter in the order in which they came. */
 export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];

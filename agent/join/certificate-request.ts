@@ -1,6 +1,6 @@
 /**
- * PKCS #10 certificate requests (RFC 2986) for ECDSA P-256 keys. Written out here because it is the only ASN.1 that an agent
- * ever makes, and a certificate library would stay in its memory for good.
+ * PKCS #10 certificate requests (RFC 2986) for ECDSA P-256 keys. Encoded here because it is the only ASN.1 that an agent
+ * ever writes, and a certificate library would stay in its memory.
  */
 import { sign, type KeyObject } from 'node:crypto';
 import { isIPv4 } from 'node:net';

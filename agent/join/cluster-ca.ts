@@ -1,4 +1,4 @@
-/** Finds the cluster's CA at a server that is not trusted yet, and trusts it when its public key has the expected hash. */
+/** Reads the cluster's CA from a server that is not trusted yet, and trusts it when its public key has the expected hash. */
 import { createHash, X509Certificate } from 'node:crypto';
 import { parse } from 'yaml';
 import { StatusError } from '../../api/machinery/status-error.ts';
@@ -16,7 +16,7 @@ export const publicKeyHash = (certificate: X509Certificate): string =>
 
 /**
  * The CA's certificate in PEM, from the ConfigMap that is published for joining nodes (kube-public/cluster-info). Throws
- * JoinError when it is not the one that `hash` is of, ConnectionError when nobody answers.
+ * JoinError when its key does not match `hash`, ConnectionError when the server cannot be reached.
  */
 export async function fetchClusterCa(server: string, hash: string, signal: AbortSignal): Promise<string> {
   if (!CA_HASH.test(hash))
@@ -41,7 +41,7 @@ export async function fetchClusterCa(server: string, hash: string, signal: Abort
 }
 
 async function readClusterInfo(server: string, signal: AbortSignal): Promise<string> {
-  // Nothing that is not checked against the hash afterwards is taken from this connection.
+  // Nothing of this connection is used without a check against the hash.
   await using client = new ApiClient({ server, insecureSkipTlsVerify: true });
   try {
     const info = await client.get<ConfigMap>(configMaps, 'kube-public', 'cluster-info', { signal });

@@ -1,6 +1,6 @@
 /**
- * What a cluster says about its network, learned from where kubeadm puts it: ConfigMap kube-system/kubeadm-config, which nodes may
- * read in Kedge's clusters and in kubeadm's. The last known text is kept on disk, for a start without the api-server.
+ * The network of the cluster, from where kubeadm puts it: ConfigMap kube-system/kubeadm-config, which nodes may
+ * read in Kedge's clusters and in kubeadm's. The last known configuration is kept on disk, for a start without the api-server.
  * https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/#kubeadm-k8s-io-v1beta4-Networking
  */
 import { rm } from 'node:fs/promises';
@@ -20,14 +20,14 @@ import { dnsDomain } from '../../daemon/setting-rules.ts';
 import { readTextIfThere, writeFileAtomically } from '../host/files.ts';
 import type { ConfigMap } from '../../api/types/core/v1.gen.ts';
 
-/** By the names of the agent's settings; what the cluster does not say is absent. */
+/** By the names of the agent's settings; what the cluster does not state is absent. */
 export interface LearnedNetwork {
   readonly clusterCidr?: string;
   readonly serviceCidr?: string;
   readonly clusterDomain?: string;
 }
 
-/** A start waits so long for the cluster before it goes by what is on disk. */
+/** How long a start waits for the api-server before it uses the copy on disk. */
 const ASK_LIMIT_MS = 3_000;
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
 const FILE_MODE = 0o644;
@@ -36,9 +36,9 @@ export class ClusterConfiguration {
   readonly #client: Pick<ApiClient, 'get'>;
   readonly #file: string;
   readonly #logger: Logger;
-  /** The cluster has been asked. */
+  /** The ConfigMap has been read, or does not exist. */
   #isConfirmed = false;
-  /** The text that this agent goes by. */
+  /** The configuration that this agent uses. */
   #used: string | undefined;
 
   constructor(client: Pick<ApiClient, 'get'>, dataDir: string, logger: Logger) {
@@ -47,7 +47,7 @@ export class ClusterConfiguration {
     this.#logger = logger;
   }
 
-  /** What the cluster says or, when it does not answer, said last. Throws the signal's reason alone. */
+  /** The configuration of the cluster or, when it cannot be reached, the last known one. Throws the signal's reason only. */
   async learn(signal: AbortSignal): Promise<LearnedNetwork> {
     try {
       const asked = { what: 'reading the cluster configuration', limitMs: ASK_LIMIT_MS, signal };
@@ -63,7 +63,7 @@ export class ClusterConfiguration {
     return this.#parsed(this.#used);
   }
 
-  /** Asks until the cluster answers, unless it has. An agent that goes by something else says so: it takes a restart. */
+  /** Retries until the cluster has been read. When it differs from what this agent uses, logs that a restart is needed. */
   async confirm(signal: AbortSignal): Promise<void> {
     const outage = new Outage({ logger: this.#logger });
     for (let failures = 1; !this.#isConfirmed && !signal.aborted; failures++) {
@@ -82,7 +82,7 @@ export class ClusterConfiguration {
     }
   }
 
-  /** Undefined when the cluster does not publish it or does not let nodes read it; what is on disk is another cluster's then. */
+  /** Undefined when the cluster does not publish it or does not let nodes read it; a copy on disk is another cluster's then. */
   async #ask(signal: AbortSignal): Promise<string | undefined> {
     let text: string | undefined;
     try {
@@ -98,7 +98,7 @@ export class ClusterConfiguration {
     return text;
   }
 
-  /** Nothing of a text that cannot be read, which is logged. */
+  /** Empty for an invalid configuration, which is logged. */
   #parsed(text: string | undefined): LearnedNetwork {
     if (text === undefined) return {};
     try {
@@ -112,7 +112,7 @@ export class ClusterConfiguration {
 
 const isTransient = (error: unknown): boolean => error instanceof ConnectionError || error instanceof StatusError;
 
-/** Of dual-stack ranges, which are separated by a comma, the one of IPv4. Throws for values that are not of their form. */
+/** Of dual-stack ranges, which are separated by a comma, the one of IPv4. Throws for invalid values. */
 export function parseClusterConfiguration(text: string): LearnedNetwork {
   const root: unknown = parse(text);
   const networking = fieldOf(root, 'networking');
@@ -132,7 +132,7 @@ export function parseClusterConfiguration(text: string): LearnedNetwork {
 const fieldOf = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? new Map<string, unknown>(Object.entries(value)).get(name) : undefined;
 
-/** An empty string says as much as none. */
+/** An empty string counts as absent. */
 function textOf(value: unknown, name: string): string | undefined {
   const field = fieldOf(value, name);
   if (field === undefined || field === null || field === '') return undefined;

@@ -1,4 +1,4 @@
-/** The network that this node takes part in: its own settings, else what the cluster says, else Kedge's defaults. */
+/** The network of this node: its own settings, else the cluster's configuration, else Kedge's defaults. */
 import { type Cidr, IpAddress } from '../../api/domain/address.ts';
 import type { Logger } from '../../client/logger.ts';
 import { overlap, SettingValueError } from '../../daemon/setting-rules.ts';
@@ -13,9 +13,9 @@ export interface ClusterNetwork {
   readonly dns: ClusterDns;
 }
 
-/** For a cluster that does not say. */
+/** For a cluster that publishes no configuration. */
 const DEFAULTS = { clusterCidr: '10.42.0.0/16', serviceCidr: '10.43.0.0/16', clusterDomain: 'cluster.local' };
-/** The DNS Service has this address of the Services' range, counted from its first: kubeadm's convention. */
+/** The DNS Service has the 10th address of the Services' range: kubeadm's convention. */
 const DNS_INDEX = 10n;
 
 type Settings = Pick<AgentConfig, 'clusterCidr' | 'serviceCidr' | 'clusterDomain' | 'clusterDns'>;
@@ -26,7 +26,7 @@ const FLAGS: Readonly<Record<keyof Settings, string>> = {
   clusterDns: 'cluster-dns',
 };
 
-/** Logs each setting that is other than the cluster says. Throws SettingValueError when the ranges overlap. */
+/** Logs each setting that differs from the cluster. Throws SettingValueError when the ranges overlap. */
 export function clusterNetwork(settings: Settings, learned: LearnedNetwork, logger: Logger): ClusterNetwork {
   const ofCluster: Partial<Settings> = {
     ...learned,
@@ -42,7 +42,7 @@ export function clusterNetwork(settings: Settings, learned: LearnedNetwork, logg
   const serviceCidr = chosen('serviceCidr');
   if (overlap(clusterCidr, serviceCidr))
     throw new SettingValueError(`the range of pods ${clusterCidr} overlaps with that of Services ${serviceCidr}`);
-  // Where the node goes by another range than the cluster's, its DNS Service still is in the cluster's.
+  // The DNS Service is in the cluster's range, whatever the node's own setting.
   const range = learned.serviceCidr ?? (serviceCidr === NONE ? DEFAULTS.serviceCidr : serviceCidr);
   const server = settings.clusterDns || dnsAddress(range);
   return {

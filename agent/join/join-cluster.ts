@@ -19,7 +19,7 @@ export interface Membership {
   readonly identity: Identity;
 }
 
-/** Throws JoinError or ConnectionError with a sentence for the operator. `machineId` is asked when the host is new. */
+/** Throws JoinError or ConnectionError with a sentence for the operator. `machineId` is called when the host is new. */
 export async function joinCluster(
   config: AgentConfig,
   machineId: () => Promise<string>,
@@ -38,13 +38,13 @@ export async function joinCluster(
 
 /**
  * What `kedge join` does: the same without an agent. A host that has joined before needs no server for that; here the server
- * must answer, since whoever runs this may just have told the host of another address.
+ * must respond, since the operator may just have given the host another address.
  */
 export async function joinHost(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const machineId = async (): Promise<string> => (await readHostFacts(ownCommand('host-facts'), signal)).machineId;
   const { name, address, identity } = await joinCluster(config, machineId, signal, logger);
   await using client = new ApiClient({ server: config.server, ...clientCredentials(identity.ca, identity.client) });
   if (!identity.isNew) await checkNameIsFree(client, name, { machineId: await machineId(), address }, signal);
-  // For an agent whose first start finds no server.
+  // For an agent that is started while the server is down.
   await new ClusterConfiguration(client, resolve(config.dataDir), logger).learn(signal);
 }

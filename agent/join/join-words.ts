@@ -1,4 +1,4 @@
-/** The form of what a host is told to join a cluster with. */
+/** The format of the values that a host joins a cluster with. */
 
 /** The address of an api-server. */
 export const SERVER = /^https:\/\/[^/]+\/?$/;

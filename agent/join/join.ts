@@ -1,4 +1,4 @@
-/** How a node comes by its identity: with the certificate that it has, or with a token that lets it ask for one. */
+/** How a node obtains its identity: its existing certificate, or a new one requested with a bootstrap token. */
 import { X509Certificate, type KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ApiClient } from '../../client/api-client.ts';
@@ -22,7 +22,7 @@ export interface JoinOptions {
   /** `sha256:...`; empty when the node is expected to have its certificate. */
   readonly caHash: string;
   readonly nodeName: string;
-  /** By which this host is told from another that runs as the same node; asked when it joins. */
+  /** Distinguishes this host from another one with the same node name; called when it joins. */
   readonly self: () => Promise<{ readonly machineId: string; readonly address: string }>;
   readonly certificates: NodeCertificates;
   readonly logger: Logger;
@@ -52,7 +52,7 @@ export const servingCertificate = (nodeName: string, address: string): Requested
   ipAddresses: [address],
 });
 
-/** Throws JoinError or ConnectionError with a sentence for whoever starts the agent. */
+/** Throws JoinError or ConnectionError with a sentence for the operator. */
 export async function obtainIdentity(options: JoinOptions, signal: AbortSignal): Promise<Identity> {
   const { server, token, caHash, nodeName, certificates, logger } = options;
   if (!SERVER.test(server))
@@ -87,11 +87,11 @@ export async function obtainIdentity(options: JoinOptions, signal: AbortSignal):
   return join(options, signal);
 }
 
-/** Nothing of an earlier membership changes before the cluster has taken the node in. */
+/** Nothing of an earlier membership changes before the cluster has admitted the node. */
 async function join(options: JoinOptions, signal: AbortSignal): Promise<Identity> {
   const { server, token, caHash, certificates, logger } = options;
   const ca = await fetchClusterCa(server, caHash, signal);
-  // Only now is it sure that there is such a cluster.
+  // Only now is it certain that this cluster exists.
   if ((await certificates.ca()) !== undefined && !(await certificates.isOfCluster(caHash)))
     logger.warn({ caHash }, 'node certificate is from another cluster, joining the cluster given by ca-hash');
   const key = await certificates.pendingKey('client');
@@ -109,7 +109,7 @@ async function join(options: JoinOptions, signal: AbortSignal): Promise<Identity
   return { ca, client: pair, isNew: true };
 }
 
-/** The certificate that the cluster gives this host, once it is known that the host can use it. */
+/** The certificate that the cluster issues to this host, once it is verified that the host can use it. */
 async function admission(
   { server, token, nodeName, self, logger }: JoinOptions,
   ca: string,
@@ -131,7 +131,7 @@ async function admission(
 
 function sentenceFor(error: unknown, server: string, token: string): unknown {
   if (!(error instanceof StatusError)) return error;
-  // The part before the dot is the token's name, not its secret.
+  // The part before the dot is the token's ID, not its secret.
   const id = token.slice(0, token.indexOf('.'));
   if (error.code === 401)
     return new JoinError(
@@ -143,21 +143,21 @@ function sentenceFor(error: unknown, server: string, token: string): unknown {
   return error;
 }
 
-/** Why the node API has no certificate, as a condition says it. */
+/** Why the node API has no certificate, as in the condition. */
 export interface ServingTrouble {
   readonly reason: 'NodeAPIStarting' | 'ServingCertificatePending' | 'ServingCertificateUnavailable';
   readonly message: string;
 }
 
-/** Of a certificate request that nobody has decided yet. */
+/** For a certificate request that is pending approval. */
 export const pendingApproval = (request: string): ServingTrouble => ({
   reason: 'ServingCertificatePending',
   message: `certificate signing request ${request} is pending approval (kubectl certificate approve ${request})`,
 });
 
 /**
- * The certificate that the node API shows, asked for with the node's own identity. Tries until it has one: pods run
- * without it. `onTrouble` is told what it waits for.
+ * The serving certificate of the node API, requested with the node's own identity. Retries until it has one: pods run
+ * without it. `onTrouble` is called with the reason why there is none yet.
  */
 export async function obtainServingCertificate(
   client: ApiClient,
@@ -187,7 +187,7 @@ export async function obtainServingCertificate(
   }
 }
 
-/** Has a new key certified and puts both in force on disk. */
+/** Obtains a certificate for a new key and stores both. */
 export async function renew(
   client: ApiClient,
   purpose: 'client' | 'serving',
@@ -202,7 +202,7 @@ export async function renew(
     const certificate = await requestCertificate(client, purpose, wanted, key, logger, signal, onWaiting);
     return await certificates.store(purpose, certificate, key);
   } catch (error) {
-    // Turned down: another try asks anew.
+    // Denied: the next attempt creates another request.
     if (error instanceof JoinError) await certificates.dropPendingKey(purpose);
     throw error;
   }

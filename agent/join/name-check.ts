@@ -1,4 +1,4 @@
-/** Keeps two hosts from being the same Node: the second one to join under a name is turned away while the first one lives. */
+/** Keeps two hosts from being the same Node: the second one to join under a name is rejected while the first one is alive. */
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { leases, nodes } from '../../client/resources.gen.ts';
@@ -38,7 +38,7 @@ export async function checkNameIsFree(
   );
 }
 
-/** Undefined also where it may not be read: then there is nothing to hold against the name. */
+/** Undefined also where it may not be read: then nothing is known against the name. */
 async function find<T>(get: () => Promise<T>): Promise<T | undefined> {
   try {
     return await get();

@@ -82,8 +82,8 @@ export class NodeCertificates {
   }
 
   /**
-   * The key of a certificate that is asked for and not there yet. It is kept, so that after a crash the same request is
-   * found again instead of another one made.
+   * The key of a certificate that has been requested and not issued yet. It is kept, so that after a crash the same request is
+   * found again and no other one created.
    */
   async pendingKey(purpose: Purpose): Promise<KeyObject> {
     const path = join(this.directory, `${purpose}.key.pending`);
@@ -95,7 +95,7 @@ export class NodeCertificates {
     return privateKey;
   }
 
-  /** Puts a certificate for the pending key in force. */
+  /** Stores the certificate of the pending key in place of the current pair. */
   async store(purpose: Purpose, certificate: string, key: KeyObject): Promise<CertifiedKey> {
     const text = `${certificate.trimEnd()}\n${key.export({ type: 'pkcs8', format: 'pem' }).toString()}`;
     await writeFileAtomically(this.#pathOf(purpose), text, SECRET_MODE);
@@ -107,12 +107,12 @@ export class NodeCertificates {
     await rm(join(this.directory, `${purpose}.key.pending`), { force: true });
   }
 
-  /** Forgets the cluster. */
+  /** Removes the membership of the cluster. */
   async clear(): Promise<void> {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** Whether the CA on disk is the one that `hash` is of; an empty hash asks for nothing. */
+  /** Whether the CA on disk has the hash; an empty hash matches any. */
   async isOfCluster(hash: string): Promise<boolean> {
     const ca = await this.ca();
     return ca !== undefined && (hash === '' || publicKeyHash(new X509Certificate(ca)) === hash);

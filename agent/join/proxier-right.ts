@@ -1,8 +1,8 @@
 import type { Logger } from '../../client/logger.ts';
 
 /**
- * Says once what a node lacks under a control plane that is not Kedge's: the agent is kube-proxy, too, under its node's
- * identity, and elsewhere that has the role of a kubelet alone.
+ * Logs once which role a node lacks under a control plane other than Kedge's: the agent also is kube-proxy, with its node's
+ * identity, which elsewhere has the role of a kubelet only.
  */
 export function proxierRightMissing(logger: Logger): () => void {
   let said = false;

@@ -10,14 +10,16 @@ import { clientCredentials, type CertifiedKey } from './node-certificates.ts';
 
 export type CertificatePurpose = 'client' | 'serving';
 
-/** Counts renewals, and knows when certificates end. */
+/** Counts renewals, and records when certificates expire. */
 export interface RenewalMetrics {
   certified(purpose: CertificatePurpose, validToMs: number): void;
-  /** Gives what the renewal gives. */
+  /** Returns the result of the renewal. */
   renewing<T extends { readonly validToMs: number }>(purpose: CertificatePurpose, renewal: Promise<T>): Promise<T>;
 }
 
-/** The renewal is spread over this part of the certificate's life, as the kubelet does, so that nodes do not come at once. */
+/**
+ * The renewal is spread over this part of the certificate's life, as the kubelet does, so that nodes do not renew all at once.
+ */
 const EARLIEST = 0.7;
 const LATEST = 0.9;
 const RETRY = { initialMs: 5_000, maxMs: 10 * 60_000 };
@@ -26,7 +28,7 @@ const RETRY = { initialMs: 5_000, maxMs: 10 * 60_000 };
 export const renewalTime = ({ validFromMs, validToMs }: CertifiedKey, random = Math.random()): number =>
   validFromMs + (validToMs - validFromMs) * (EARLIEST + (LATEST - EARLIEST) * random);
 
-/** Renews again and again until the signal is aborted. `apply` puts the new certificate in force. */
+/** Renews before each expiry until the signal is aborted. `apply` puts the new certificate into use. */
 export async function keepRenewed(
   purpose: string,
   current: CertifiedKey,
@@ -56,7 +58,7 @@ export async function keepRenewed(
   }
 }
 
-/** Keeps the certificate by which the node is known valid until the signal is aborted; `client` uses each at once. */
+/** Keeps the node's client certificate valid until the signal is aborted; `client` uses each at once. */
 export async function keepIdentityRenewed(
   client: ApiClient,
   { name, certificates, identity }: Membership,

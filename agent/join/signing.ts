@@ -1,4 +1,4 @@
-/** Has a certificate signed by the cluster: a CertificateSigningRequest, made and waited for. */
+/** Obtains a certificate from the cluster: creates a CertificateSigningRequest and waits for its certificate. */
 import { createHash, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlreadyExists, StatusError } from '../../api/machinery/status-error.ts';
@@ -17,25 +17,25 @@ const SIGNER = {
   client: 'kubernetes.io/kube-apiserver-client-kubelet',
   serving: 'kubernetes.io/kubelet-serving',
 } as const;
-/** An ECDSA key cannot encipher keys: the usages are these two alone. */
+/** An ECDSA key cannot encipher keys, so there are only these two usages. */
 const USAGES = {
   client: ['digital signature', 'client auth'],
   serving: ['digital signature', 'server auth'],
 } as const;
-/** What does not work until then. */
+/** What does not work without the certificate. */
 const CONSEQUENCE = {
   client: 'the host cannot join the cluster, or leaves it when its current certificate expires',
   serving: 'logs, exec, attach, port-forward and metrics of this node are unavailable',
 } as const;
-/** When to say that the request still waits. */
+/** When to log that the request is still pending. */
 const PATIENCE_MS = 10_000;
 const RETRY = { initialMs: 500, maxMs: 15_000 };
 const WATCH_SECONDS = 300;
 
 /**
- * Resolves with the certificate chain in PEM. The request is named after the key: asked for again after a crash, it is the
- * same one. Waits for approval without limit; `onWaiting` is told the name of one that has not been decided for a while. Throws
- * JoinError when it is denied, StatusError when it may not be made.
+ * Resolves with the certificate chain in PEM. The request is named after the key: created again after a crash, it is the
+ * same one. Waits for approval without limit; `onWaiting` is called with the name of one that stays pending. Throws
+ * JoinError when it is denied, StatusError when it may not be created.
  */
 export async function requestCertificate(
   client: ApiClient,
@@ -81,7 +81,7 @@ export async function requestCertificate(
   }
 }
 
-/** The certificate, once it is there. Throws JoinError for a request that was turned down. */
+/** The certificate, once it is there. Throws JoinError for a request that was denied. */
 function certificateOf({ metadata, status }: CertificateSigningRequest): string | undefined {
   for (const { type, message, reason } of status?.conditions ?? []) {
     if (type === 'Denied' || type === 'Failed')

@@ -1,4 +1,4 @@
-/** Gathers what a Node says of its host and what does not change while the agent runs. */
+/** Collects the part of a Node's status that does not change while the agent runs. */
 import { countProcessors, readDisk, readHugePages, readMemory } from '../host/meters.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import type { ResourceList } from '../resources/resource-list.ts';
@@ -38,7 +38,7 @@ export async function describeNode(options: DescribeOptions): Promise<NodeDescri
   };
 }
 
-/** What eviction keeps free is not for pods either. */
+/** The eviction threshold is not allocatable either. */
 function heldFree(
   thresholds: readonly Threshold[],
   memory: { totalBytes: number },

@@ -1,4 +1,4 @@
-/** The node's Lease: renewed every ten seconds, it tells the control plane that the node is alive. */
+/** The node's Lease: renewed every ten seconds, the control plane takes the node for alive as long as it is. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { microTimeOf } from '../../api/machinery/time.ts';
@@ -33,7 +33,7 @@ export class Heartbeat {
     this.#options = options;
   }
 
-  /** Renews until the signal is aborted; failures are retried with growing waits. */
+  /** Renews until the signal is aborted; retries failures with exponential back-off. */
   async run(signal: AbortSignal): Promise<void> {
     const { logger, nodeName } = this.#options;
     const outage = new Outage({ logger });
@@ -48,7 +48,7 @@ export class Heartbeat {
       } catch (error) {
         if (signal.aborted) return;
         waitMs = backoffMs(RETRY, ++failures);
-        // What is known of the lease may be what is wrong.
+        // The cached lease may be out of date.
         this.#lease = undefined;
         if (!isConflict(error))
           outage.failed(error, { ...about, retryMs: Math.round(waitMs) }, 'failed to renew node lease');
@@ -65,7 +65,7 @@ export class Heartbeat {
     try {
       this.#lease = lease ? await client.update(leases, renewed, call) : await client.create(leases, renewed, call);
     } catch (error) {
-      // Somebody deleted it, or made it: look again at once.
+      // Deleted or created by another writer: read it again at once.
       if (!(lease ? isNotFound(error) : isAlreadyExists(error))) throw error;
       this.#lease = await client.create(leases, this.#renewed(undefined), call);
     }
@@ -90,7 +90,7 @@ export class Heartbeat {
       kind: 'Lease',
       metadata: {
         ...(lease?.metadata ?? { name: nodeName, namespace: NAMESPACE }),
-        // With its owner the lease goes when the Node is deleted.
+        // The owner reference makes the lease go with its Node.
         ...(uid && { ownerReferences: [owner] }),
       },
       spec: {

@@ -1,4 +1,4 @@
-/** This host as a Node, put together: what it says of itself, how it is observed, its object in the API and its heartbeat. */
+/** Composition of the node room: description, observation, registration and heartbeat of this host's Node. */
 import type { ApiClient } from '../../client/api-client.ts';
 import type { EventRecorder, EventType } from '../../client/event-recorder.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -15,7 +15,7 @@ export interface LocalNodeOptions extends DescribeOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
-  /** What keeps the node from running pods for as long as the agent runs, in words. */
+  /** Why the node cannot run pods for as long as the agent runs. */
   readonly problems: readonly string[];
   /** Its API has not been served yet: see `NodeApiState`. */
   readonly awaitsApi: boolean;
@@ -27,24 +27,24 @@ export interface LocalNodeOptions extends DescribeOptions {
 
 export interface LocalNode {
   readonly description: NodeDescription;
-  /** What events about the Node are about. */
+  /** The object that events about the Node refer to. */
   readonly reference: ObjectReference;
   readonly observer: NodeObserver;
   readonly registration: NodeRegistration;
   readonly api: NodeApiState;
   /** An event about the Node. */
   readonly record: (type: EventType, reason: string, message: string) => void;
-  /** Registers the Node, keeps its status true and its Lease renewed until the signal is aborted. */
+  /** Registers the Node, keeps its status up to date and renews its Lease until the signal is aborted. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-/** A new node is Ready without a certificate for its own API after this: not every control plane approves those by itself. */
+/** A new node is Ready without a serving certificate after this: not every control plane approves those automatically. */
 const SERVING_PATIENCE_MS = 15_000;
 
 export async function createNode(options: LocalNodeOptions): Promise<LocalNode> {
   const { name, cri, client, thresholds, dataDir, problems, labels, annotations, taints, events, logger } = options;
   const description = await describeNode(options);
-  // As the kubelet does, a Node is named in events by its name in place of its uid: there may be no Node yet.
+  // As by the kubelet, the uid in events about the Node is its name: there may be no Node yet.
   const reference = { apiVersion: 'v1', kind: 'Node', name, uid: name };
   const record = (type: EventType, reason: string, message: string): void =>
     events.event(reference, type, reason, message);

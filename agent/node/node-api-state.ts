@@ -10,7 +10,7 @@ export class NodeApiState {
   #isAwaited: boolean;
   readonly #listeners: (() => void)[] = [];
 
-  /** @param isAwaited the node is not ready before its API is: whoever sees a new node Ready may ask it for logs. */
+  /** @param isAwaited the node is not ready before its API is: clients may request logs as soon as a new node is Ready. */
   constructor(isAwaited = false) {
     this.#isAwaited = isAwaited;
   }
@@ -20,7 +20,7 @@ export class NodeApiState {
     this.#listeners.push(listener);
   }
 
-  /** What keeps the node from being ready, in words. */
+  /** Why the node is not ready. */
   get problem(): string | undefined {
     return this.#isAwaited ? 'the node API is not ready yet' : undefined;
   }
@@ -39,7 +39,7 @@ export class NodeApiState {
     this.#changed();
   }
 
-  /** What keeps a certificate from the API; what it has may be valid still. */
+  /** Why the API has no new certificate; its current one may still be valid. */
   troubled(trouble: ServingTrouble): void {
     this.#trouble = trouble;
     this.#changed();

@@ -1,11 +1,11 @@
-/** What the agent writes on its Node besides the status: labels and taints. */
+/** Labels and taints that the Node is registered with. */
 import { arch } from 'node:os';
 import { validateLabelValue, validateQualifiedName } from '../../api/machinery/names.ts';
 import { setOwn } from '../../api/machinery/own.ts';
 import { SettingValueError } from '../../daemon/setting-rules.ts';
 import type { Taint } from '../../api/types/core/v1.gen.ts';
 
-/** Go's name of the processor's architecture, which Kubernetes uses. */
+/** GOARCH, the name of the architecture in Kubernetes. */
 export function goArchitecture(name = arch()): string {
   if (name === 'x64') return 'amd64';
   if (name === 'ia32') return '386';
@@ -20,7 +20,7 @@ export const standardLabels = (nodeName: string): Record<string, string> => ({
   'kubernetes.io/os': 'linux',
 });
 
-/** Throws SettingValueError unless an api-server takes them. */
+/** Throws SettingValueError for labels that an api-server rejects. */
 function checkSyntax(text: string, key: string, value: string): void {
   const [problem] = [...validateQualifiedName(key), ...validateLabelValue(value)];
   if (problem !== undefined) throw new SettingValueError(`${JSON.stringify(text)}: ${problem}`);

@@ -1,4 +1,4 @@
-/** Looks at the runtime and at what is left of the host's resources: what the Node's conditions are made from. */
+/** Observes the runtime and the available resources of the host, from which the Node's conditions are computed. */
 import type { CriClient } from '../cri/client.ts';
 import { readDisk, readMemory, readProcesses } from '../host/meters.ts';
 import { imagesOf, type NodeObservation, type ConditionVerdict } from './node-status.ts';
@@ -18,7 +18,7 @@ export interface NodeObserverOptions {
   readonly thresholds: readonly Threshold[];
   /** On the file system of the pods' own storage. */
   readonly dataDir: string;
-  /** What else keeps the node from running pods, in words. */
+  /** Other reasons why the node cannot run pods. */
   readonly problems: () => readonly string[];
   readonly nodeApi: (nowMs: number) => ConditionVerdict;
 }
@@ -40,7 +40,7 @@ export class NodeObserver {
     this.#options = options;
   }
 
-  /** Never throws for a runtime that is away: that is a problem of the node, to be reported. */
+  /** An unreachable runtime is reported as a problem of the node; it does not throw for it. */
   async observe(signal: AbortSignal): Promise<NodeObservation> {
     const now = Date.now();
     const problems = [...(await this.#runtimeProblems(signal)), ...this.#options.problems()];
@@ -51,7 +51,7 @@ export class NodeObserver {
     return { problems, pressure: this.#pressure, images: this.#images, features: this.#features, nodeApi };
   }
 
-  /** Calls back with the levels that the conditions are made from, each time that they are. */
+  /** Calls back with the available resources each time that the conditions are computed from them. */
   onLevels(listener: (levels: Levels) => void): void {
     this.#levelListeners.push(listener);
   }
@@ -79,17 +79,17 @@ export class NodeObserver {
     }
   }
 
-  /** The pressures that the node's conditions show. */
+  /** The pressures in the node's conditions. */
   get pressures(): readonly Pressure[] {
     return PRESSURES.filter((pressure) => isUnderPressure(this.#pressure, pressure, Date.now()));
   }
 
-  /** What the runtime can do that not every one can. */
+  /** Optional features of the runtime. */
   get features(): NodeFeatures {
     return this.#features;
   }
 
-  /** What is left now. */
+  /** What is available now. */
   async levels(): Promise<Levels> {
     const memory = await readMemory();
     const disk = await readDisk(this.#options.dataDir);
@@ -98,7 +98,7 @@ export class NodeObserver {
     return {
       'memory.available': { available: memory.availableBytes, capacity: memory.totalBytes },
       'nodefs.available': { available: disk.availableBytes, capacity: disk.totalBytes },
-      // Some file systems (btrfs) have no fixed number of inodes and say 0.
+      // Some file systems (btrfs) have no fixed number of inodes and report 0.
       ...(disk.totalInodes > 0 && {
         'nodefs.inodesFree': { available: disk.availableInodes, capacity: disk.totalInodes },
       }),

@@ -1,4 +1,4 @@
-/** The Node object of this host: made or adopted, its status kept true, made again when somebody deletes it. */
+/** The Node object of this host: created or adopted, its status kept up to date, created again when it is deleted. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlreadyExists, isNotFound } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
@@ -25,22 +25,22 @@ export interface NodeRegistrationOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
-  /** Looks at the host and the runtime; must not throw for a runtime that is away but name it as a problem. */
+  /** Observes the host and the runtime; reports an unreachable runtime as a problem and does not throw for it. */
   readonly observe: (signal: AbortSignal) => Promise<NodeObservation>;
   /** An event about the Node, such as `NodeReady`. */
   readonly record: (reason: string, message: string) => void;
   readonly logger: Logger;
 }
 
-/** kubelet's `nodeStatusUpdateFrequency`: how often it is looked. */
+/** kubelet's `nodeStatusUpdateFrequency`: how often the node is observed. */
 const LOOK_MS = 10_000;
-/** A node that is not ready yet is looked at more often: this is what `make up` waits for. */
+/** A node that is not ready yet is observed more often: `make up` waits for it. */
 const LOOK_UNREADY_MS = 500;
 const LOOK_UNREADY_FOR_MS = 120_000;
-/** kubelet's `nodeStatusReportFrequency`: how often it is told when nothing has changed. */
+/** kubelet's `nodeStatusReportFrequency`: how often an unchanged status is reported. */
 const REPORT_MS = 5 * 60_000;
 const RETRY = { initialMs: 200, maxMs: 7_000 };
-/** Who contradicts us again and again (a second agent of the same name) is answered no more often than this. */
+/** Conditions that another writer keeps changing (a second agent of the same name) are updated no more often than this. */
 const CORRECTION_PAUSE_MS = 1_000;
 
 export class NodeRegistration {
@@ -60,13 +60,13 @@ export class NodeRegistration {
     return this.#node?.metadata?.uid;
   }
 
-  /** The node may have changed: look now. */
+  /** The node may have changed: observe now. */
   wake(): void {
     this.#wake.resolve();
   }
 
   /**
-   * Makes the Node, or adopts the one that is there. Retries until it succeeds or the signal is aborted. Resolves with the
+   * Creates the Node, or adopts the existing one. Retries until it succeeds or the signal is aborted. Resolves with the
    * Node.
    */
   async register(signal: AbortSignal): Promise<Node> {
@@ -126,7 +126,7 @@ export class NodeRegistration {
     this.#reportedAtMs = Date.now();
   }
 
-  /** Keeps the status true until the signal is aborted. After `register`. */
+  /** Keeps the status up to date until the signal is aborted. After `register`. */
   async run(signal: AbortSignal): Promise<void> {
     const { client, description, logger } = this.#options;
     const own = new Informer({ client, logger, resource: nodes, fieldSelector: `metadata.name=${description.name}` });
@@ -137,14 +137,14 @@ export class NodeRegistration {
     await Promise.all([own.run(signal), this.#keepReporting(signal)]);
   }
 
-  /** The api-server has this of the Node now. A watch may tell late what the answer to our own write has told already. */
+  /** The latest Node of the api-server. A watch event may be older than the response to the agent's own write. */
   #see(node: Node, signal: AbortSignal): void {
     if (revisionOf(node) < revisionOf(this.#node)) return;
     this.#node = node;
     if (!this.#isReporting) this.#correct(signal);
   }
 
-  /** Where the Node does not have the conditions that were reported, they are reported again at once. */
+  /** Conditions that another writer has changed are reported again at once. */
   #correct(signal: AbortSignal): void {
     if (!this.#reported || !isContradicted(this.#reported, this.#node?.status)) return;
     const { logger, description } = this.#options;
@@ -211,7 +211,7 @@ export class NodeRegistration {
     }
   }
 
-  /** Tells that the Node object is gone: it is registered again at the next look, which comes now. */
+  /** The Node object is gone: observes and registers it again now. */
   forget(): void {
     this.#reported = undefined;
     this.wake();

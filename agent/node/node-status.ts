@@ -28,9 +28,9 @@ export interface NodeDescription {
   readonly allocatable: ResourceList;
 }
 
-/** What is looked at again and again. */
+/** What is observed periodically. */
 export interface NodeObservation {
-  /** Reasons why no pods can be run here, in words; empty when they can. */
+  /** Why the node cannot run pods; empty when it can. */
   readonly problems: readonly string[];
   readonly pressure: PressureSeen;
   readonly images: readonly ContainerImage[];
@@ -48,7 +48,7 @@ export interface Capacity {
   readonly hugePages: ReadonlyMap<number, number>;
 }
 
-/** The host's resources as quantities, written as the kubelet writes them. */
+/** The host's resources as quantities, formatted as by the kubelet. */
 export function capacityOf({ processors, memoryBytes, diskBytes, maxPods, hugePages }: Capacity): ResourceList {
   const kibibytes = (bytes: number): string => (bytes % 1024 === 0 ? `${bytes / 1024}Ki` : String(bytes));
   const resources: Record<string, string> = {
@@ -77,7 +77,7 @@ export function parseReserved(texts: readonly string[]): ResourceList {
   return reserved;
 }
 
-/** What pods may have: the capacity without what is reserved, the memory that eviction holds free, and huge pages. */
+/** Capacity without reserved resources, the eviction threshold of memory, and huge pages (upstream's node allocatable). */
 export function allocatableOf(capacity: ResourceList, reserved: ResourceList, heldFree: ResourceList): ResourceList {
   const result: Record<string, string> = {};
   const hugePages = Object.keys(capacity).filter((name) => name.startsWith('hugepages-'));
@@ -96,7 +96,7 @@ export interface ConditionVerdict {
   readonly message: string;
 }
 
-/** The reasons and sentences are upstream's: people and programs look for them. */
+/** Upstream's reasons and messages: people and programs search for them. */
 const PRESSURE_WORDS: Readonly<Record<Pressure, { yes: readonly [string, string]; no: readonly [string, string] }>> = {
   MemoryPressure: {
     yes: ['KubeletHasInsufficientMemory', 'kubelet has insufficient memory available'],
@@ -129,7 +129,7 @@ function verdicts({ problems, pressure, nodeApi }: NodeObservation, nowMs: numbe
   return [...found, ['NodeAPIUnavailable', nodeApi], ['Ready', ready]];
 }
 
-/** The agent's conditions; others' (a network's, a problem detector's) are not touched. */
+/** The agent's conditions; those of other writers (network, problem detector) are not touched. */
 function conditionsOf(observation: NodeObservation, old: readonly NodeCondition[], nowMs: number): NodeCondition[] {
   const now = timeOf(nowMs);
   return verdicts(observation, nowMs).map(([type, verdict]) => {
@@ -140,7 +140,7 @@ function conditionsOf(observation: NodeObservation, old: readonly NodeCondition[
   });
 }
 
-/** The whole status. `old` is what the api-server has, for the times at which conditions turned. */
+/** The whole status. `old` is what the api-server has, for the last transition times of conditions. */
 export function nodeStatus(
   description: NodeDescription,
   observation: NodeObservation,
@@ -182,31 +182,33 @@ const EVENT_REASONS: ReadonlyMap<string, Readonly<Record<'True' | 'False', strin
   ['Ready', { True: 'NodeReady', False: 'NodeNotReady' }],
 ]);
 
-/** The reasons of the events that tell how the conditions have turned since `last`. */
+/** The reasons of the events for the transitions of conditions since `last`. */
 export const turnOfConditions = (status: NodeStatus, last: NodeStatus | undefined): string[] =>
   (status.conditions ?? []).flatMap(({ type, status: value }) => {
     const before = last?.conditions?.find((condition) => condition.type === type)?.status;
-    // A node that has just begun is not ready yet: no turn for the worse.
+    // A node that has just started is not ready yet: that is no transition.
     const begins = before === undefined && type === 'Ready' && value === 'False';
     if (before === value || begins || (value !== 'True' && value !== 'False')) return [];
     return EVENT_REASONS.get(type)?.[value] ?? [];
   });
 
-/** What of the status differs, the times of the heartbeat aside. */
+/** Whether the status differs, heartbeat times aside. */
 export function statusHasChanged(status: NodeStatus, last: NodeStatus): boolean {
   const timeless = (of: NodeStatus): string =>
     JSON.stringify({ ...of, conditions: of.conditions?.map((one) => ({ ...one, lastHeartbeatTime: undefined })) });
   return timeless(status) !== timeless(last);
 }
 
-/** Whether the api-server has other conditions of ours than we said: the control plane takes a silent node for lost. */
+/**
+ * Whether the api-server has other conditions than the agent reported: the control plane changes those of an unreachable node.
+ */
 export const isContradicted = (said: NodeStatus, held: NodeStatus | undefined): boolean =>
   (said.conditions ?? []).some(({ type, status, reason }) => {
     const other = held?.conditions?.find((condition) => condition.type === type);
     return other?.status !== status || other.reason !== reason;
   });
 
-/** Upstream's `nodeStatusMaxImages`: more would make every Node fat. */
+/** Upstream's `nodeStatusMaxImages`: bounds the size of the Node. */
 const MAX_IMAGES = 50;
 /** Names of one image beyond these are left out, as upstream does. */
 const MAX_NAMES_PER_IMAGE = 5;

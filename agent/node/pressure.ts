@@ -1,4 +1,4 @@
-/** When a node counts as short of something: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/ */
+/** When a node is under pressure: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/ */
 import { canonicalQuantity, QuantityError, quantityValue } from '../../api/machinery/quantity.ts';
 import { SettingValueError } from '../../daemon/setting-rules.ts';
 
@@ -17,7 +17,7 @@ export type Threshold =
   | { readonly signal: Signal; readonly amount: number; readonly text: string }
   | { readonly signal: Signal; readonly share: number };
 
-/** How much is left, and of how much. */
+/** What is available, and the capacity. */
 export interface Level {
   readonly available: number;
   readonly capacity: number;
@@ -55,10 +55,12 @@ const PRESSURE_OF: Readonly<Record<Signal, Pressure>> = {
   'pid.available': 'PIDPressure',
 };
 
-/** A pressure stays for this long after it was seen last, so that pods are not sent back and forth (kubelet's default). */
+/**
+ * A pressure lasts this long after it was last observed, so that it does not flap (kubelet's evictionPressureTransitionPeriod).
+ */
 export const PRESSURE_HOLD_MS = 5 * 60_000;
 
-/** When each pressure was seen last, in ms since the epoch. */
+/** When each pressure was last observed, in ms since the epoch. */
 export type PressureSeen = Readonly<Partial<Record<Pressure, number>>>;
 
 /** A threshold that the level is below. */

@@ -8,7 +8,7 @@ import type { RuntimeVersion } from '../cri/types.ts';
 const RETRY = { initialMs: 100, maxMs: 5_000 };
 const CALL_LIMIT_MS = 5_000;
 
-/** What the runtime is, once it answers: agent and runtime may be started in any order. */
+/** The version of the runtime, once it responds: agent and runtime may be started in any order. */
 export async function untilRuntimeAnswers(
   cri: Pick<CriClient, 'version' | 'socket'>,
   logger: Logger,

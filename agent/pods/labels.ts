@@ -1,4 +1,4 @@
-/** How pods and containers are marked in the runtime: the kubelet's labels and annotations, which other tools read too. */
+/** Labels and annotations of pods and containers in the runtime: the kubelet's, which other tools read, too. */
 import type { StringMap } from '../cri/types.ts';
 import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
@@ -13,7 +13,7 @@ export const TERMINATION_MESSAGE_PATH = 'io.kubernetes.container.terminationMess
 export const TERMINATION_MESSAGE_POLICY = 'io.kubernetes.container.terminationMessagePolicy';
 export const PRE_STOP_HANDLER = 'io.kubernetes.container.preStopHandler';
 export const GRACE_PERIOD = 'io.kubernetes.pod.terminationGracePeriod';
-/** Seconds to wait after this container has ended before the next attempt: back-off outlives the agent. */
+/** Seconds to wait after this container has ended before the next attempt: back-off survives a restart of the agent. */
 export const BACK_OFF = 'kedge.io/container.backOffSeconds';
 
 /** Where a pod comes from: `api`, `file`. */
@@ -58,7 +58,7 @@ export function containerAnnotations(
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
-/** Changes with what makes a running container another one: its image. FNV-1a, 32 bits, in hex. */
+/** Changes with the fields that need another container: the image. FNV-1a, 32 bits, in hex. */
 export function containerHash({ name, image }: Pick<Container, 'name' | 'image'>): string {
   let hash = FNV_OFFSET;
   for (const byte of Buffer.from(JSON.stringify({ name, image }))) hash = Math.imul(hash ^ byte, FNV_PRIME);

@@ -1,4 +1,4 @@
-/** The pods of this host, put together: where they come from, who runs them, where their statuses and logs go. */
+/** Composition of the pods room: sources, workers, statuses and logs. */
 import type { ApiClient } from '../../client/api-client.ts';
 import type { EventRecorder } from '../../client/event-recorder.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -29,7 +29,7 @@ import type { PodWorkers } from './sync/pod-workers.ts';
 import type { NodeFeatures, Service } from '../../api/types/core/v1.gen.ts';
 
 export interface PodsOptions {
-  /** Empty: the manager is the one who fills it. */
+  /** Empty: the manager fills it. */
   readonly workers: PodWorkers;
   readonly cri: CriClient;
   readonly images: ImageService;
@@ -46,11 +46,11 @@ export interface PodsOptions {
   readonly dns: ClusterDns;
   readonly cgroups: PodCgroups;
   readonly resourceHost: ResourceHost;
-  /** What the node can give to pods. */
+  /** The node's allocatable resources. */
   readonly allocatable: () => ResourceList;
-  /** What the node is short of. */
+  /** The node's pressures. */
   readonly pressures: () => readonly Pressure[];
-  /** What its runtime can do that not every one can. */
+  /** Optional features of the runtime. */
   readonly features: () => NodeFeatures;
   /** Static pods; none when absent. */
   readonly staticPodDirectory?: string;
@@ -64,10 +64,10 @@ export interface PodsOptions {
   readonly logger: Logger;
 }
 
-/** Starting a container is mostly the runtime's CPU time: more at once than this only wait for each other. */
+/** Starting a container is mostly the runtime's CPU time: more at once would only wait for each other. */
 const PARALLEL_STARTS = 8;
 
-/** What the agent's settings say of pods. */
+/** The agent's settings of pods. */
 export const podSettings = (config: AgentConfig) => ({
   staticPodDirectory: config.staticPodDir || undefined,
   logDirectory: config.podLogDir,

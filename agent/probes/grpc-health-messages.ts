@@ -20,7 +20,7 @@ export function frame(message: Buffer): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** The message of a body that holds one. Throws for what is none. */
+/** The message in a body. Throws for an invalid one. */
 export function unframe(body: Buffer): Buffer {
   if (body.length < FRAME_HEAD_BYTES || body[0] !== 0) throw malformed();
   const end = FRAME_HEAD_BYTES + body.readUInt32BE(1);
@@ -34,7 +34,7 @@ export function encodeHealthRequest(service: string): Buffer {
   return name.length === 0 ? name : Buffer.concat([Buffer.from([SERVICE_KEY, ...varint(name.length)]), name]);
 }
 
-/** The status of a HealthCheckResponse; fields that are not known are passed over. Throws for what is no message. */
+/** The status of a HealthCheckResponse; unknown fields are skipped. Throws for an invalid message. */
 export function decodeServingStatus(message: Buffer): number {
   const reader = new Reader(message);
   let status = 0n;

@@ -1,4 +1,4 @@
-/** Asks a server how it is by the gRPC health protocol: https://github.com/grpc/grpc/blob/master/doc/health-checking.md */
+/** A gRPC health check: https://github.com/grpc/grpc/blob/master/doc/health-checking.md */
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2';
 import { kubernetesVersion } from '../../api/version.ts';
 import { DeadlineError, withDeadline, type TimeLimit } from '../../client/deadline.ts';
@@ -14,7 +14,7 @@ import {
 import { bracketed } from './http-target.ts';
 import { CONNECT_WORDS } from './tcp.ts';
 
-/** An answer is a number; a server that sends more than this is no health service. */
+/** A response is one number; a server that sends more than this is not a health service. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 const USER_AGENT = `kube-probe/${kubernetesVersion.major}.${kubernetesVersion.minor}`;
 
@@ -26,7 +26,7 @@ interface RpcAnswer {
   readonly body: Buffer;
 }
 
-/** A call that has ended without an answer. */
+/** A call that has ended without a response. */
 class RpcError extends Error {
   override readonly name = 'RpcError';
   readonly code: code;
@@ -51,7 +51,7 @@ export async function checkGrpcHealth(host: string, port: number, service: strin
   if (status !== SERVING) throw new Error(`service unhealthy (responded with "${statusName(status)}")`);
 }
 
-/** One call on a connection of its own, which is closed with the answer: a gRPC library would keep it for a while. */
+/** One call on a connection of its own, which is closed after the response: a gRPC library would keep it open. */
 function check(address: string, service: string, limitMs: number, signal: AbortSignal): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const session = connect(`http://${address}`);
@@ -104,7 +104,7 @@ function servingStatus({ headers, body }: RpcAnswer): number {
   return decodeServingStatus(unframe(body));
 }
 
-/** grpc-message is percent-encoded; one that is not is shown as it is. */
+/** grpc-message is percent-encoded; an invalid encoding is shown as it is. */
 function plainText(message: string | string[] | undefined): string {
   const text = String(message ?? '');
   try {

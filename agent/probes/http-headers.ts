@@ -3,7 +3,7 @@ import { kubernetesVersion } from '../../api/version.ts';
 import { bracketed, type HttpTarget } from './http-target.ts';
 import type { HTTPHeader } from '../../api/types/core/v1.gen.ts';
 
-/** What Go's client writes by itself, whatever was asked for. */
+/** Headers that Go's client always writes itself. */
 const OWN: ReadonlySet<string> = new Set(['Host', 'User-Agent', 'Content-Length', 'Transfer-Encoding', 'Trailer']);
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
@@ -26,7 +26,7 @@ export function headerLines(
   const agent =
     headers.get('User-Agent')?.[0] ?? `kube-${purpose}/${kubernetesVersion.major}.${kubernetesVersion.minor}`;
   const lines = [`Host: ${hostAsked?.split(/[ /]/, 1)[0] || `${bracketed(host)}:${port}`}`];
-  // A header that is given empty is left out.
+  // An empty header is left out.
   if (agent) lines.push(`User-Agent: ${agent}`);
   if (!headers.has('Accept')) headers.set('Accept', ['*/*']);
   else if (headers.get('Accept')?.[0] === '') headers.delete('Accept');

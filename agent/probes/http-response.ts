@@ -6,12 +6,12 @@
 
 /** Go's limit of the head of a response, here of all its heads together (1xx come before the last one). */
 const MAX_HEAD_BYTES = 10 * 1024 * 1024;
-/** The kubelet reads so much of a body. */
+/** The kubelet's limit of a body. */
 const MAX_BODY_BYTES = 10 * 1024;
-/** Lines between chunks, and the trailer, which nobody asked for. */
+/** Lines between chunks, and the trailer, which is ignored. */
 const MAX_FRAMING_BYTES = 16 * 1024;
 const NEW_LINE = 0x0a;
-/** How much of a line without sense is shown. */
+/** How much of an invalid line is quoted. */
 const MAX_SHOWN = 64;
 const SWITCHING_PROTOCOLS = 101;
 const FIELD_NAME = /^[\w!#$%&'*+.^`|~ -]*$/;
@@ -39,7 +39,7 @@ export class HttpResponseReader {
   #bodyBytes = 0;
 
   /**
-   * Takes the next bytes; returns the response once it is complete or nobody reads more of its body. Throws for what is no
+   * Takes the next bytes; returns the response once it is complete or its body has reached the limit. Throws for what is not
    * HTTP/1.
    */
   push(bytes: Buffer): HttpResponse | undefined {

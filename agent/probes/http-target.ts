@@ -1,5 +1,5 @@
 /**
- * What an httpGet action asks for, as the kubelet reads it: its `path` is a URL reference in Go's sense, of which path and query
+ * The request of an httpGet action, as the kubelet reads it: its `path` is a URL reference in Go's sense, of which path and query
  * are sent as they are written where they can be. Pure.
  */
 import { isIPv6 } from 'node:net';
@@ -17,9 +17,9 @@ export const bracketed = (host: string): string => (isIPv6(host) ? `[${host}]` :
 export const urlOf = ({ scheme, host, port, target }: HttpTarget): string =>
   `${scheme}://${bracketed(host)}:${port}${target}`;
 
-/** Throws for a reference that leaves no host to ask (`mailto:x`). */
+/** Throws for a reference without a host (`mailto:x`). */
 export function requestTarget(reference: string): string {
-  // What is no reference is a path with odd letters.
+  // An invalid reference is taken as a path.
   const { path, query } = parseReference(reference) ?? { path: escapePath(Buffer.from(reference)), query: undefined };
   return `${path.startsWith('/') ? '' : '/'}${path}${query === undefined ? '' : `?${query}`}`;
 }
@@ -50,7 +50,7 @@ function parseReference(reference: string): PathAndQuery | undefined {
     if (hierarchy.split('/', 1)[0]?.includes(':')) return undefined;
   }
   let path = hierarchy;
-  // Another host in the path is passed over: the action's own is asked.
+  // Another host in the path is ignored: the action's own counts.
   if (hierarchy.startsWith('//') && (scheme !== undefined || !hierarchy.startsWith('///'))) {
     const slash = hierarchy.indexOf('/', 2);
     if (!AUTHORITY.test(slash < 0 ? hierarchy.slice(2) : hierarchy.slice(2, slash))) return undefined;

@@ -24,10 +24,10 @@ export interface HttpRequest {
 const MAX_REDIRECTS = 10;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** OpenSSL's words when the first bytes are no TLS record. */
+/** OpenSSL's error code when the first bytes are not a TLS record. */
 const NO_TLS = /wrong version number|packet length too long/;
 
-/** Nobody has answered, or not with HTTP. */
+/** There is no response, or it is not HTTP. */
 export class HttpGetError extends Error {
   override readonly name = 'HttpGetError';
   constructor(message: string, cause: unknown) {
@@ -39,7 +39,7 @@ export class HttpGetError extends Error {
   }
 }
 
-/** Follows redirects on the same host. Certificates are not checked: the question is whether somebody answers. */
+/** Follows redirects on the same host. Certificates are not verified, as with the kubelet. */
 export async function httpGet(request: HttpRequest, limit: TimeLimit): Promise<HttpAnswer> {
   const { action, container, podIP } = request;
   const first: HttpTarget = {
@@ -58,7 +58,7 @@ export async function httpGet(request: HttpRequest, limit: TimeLimit): Promise<H
   }
 }
 
-/** `asked.target` is who has been asked last. */
+/** `asked.target` is the target of the last request. */
 async function follow(
   asked: { target: HttpTarget },
   { action, purpose }: HttpRequest,
@@ -94,7 +94,7 @@ function redirected(from: HttpTarget, location: string): HttpTarget {
 }
 const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
-/** One request on a connection of its own, which is closed with the answer, whatever the peer thinks of it. */
+/** One request on a connection of its own, which is closed after the response, whatever the peer does. */
 function exchange({ scheme, host, port }: HttpTarget, head: string, signal: AbortSignal): Promise<HttpResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpResponse>();
   const socket =
@@ -131,7 +131,7 @@ function exchange({ scheme, host, port }: HttpTarget, head: string, signal: Abor
   return promise;
 }
 
-/** Go's words for the common failures, which people search for. */
+/** Go's error texts for the common failures, which people search for. */
 function wording(error: NodeJS.ErrnoException, { host, port }: HttpTarget): string {
   if (error instanceof DeadlineError)
     return 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)';

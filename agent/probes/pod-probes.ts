@@ -1,4 +1,4 @@
-/** The probes of one pod's containers, and what they have found: who has started, who is ready, who is to be restarted. */
+/** The probes of one pod's containers, and their results: which containers have started, are ready, or are to be restarted. */
 import type { CriClient } from '../cri/client.ts';
 import type { AnyContainer } from '../pods/sync/actions.ts';
 import { liveSandbox, type ObservedContainer, type PodRuntime } from '../pods/sync/observed.ts';
@@ -14,7 +14,7 @@ export interface PodProbesOptions {
   readonly record: RecordEvent;
   /** For pods on the host's network. */
   readonly hostIPs: readonly string[];
-  /** Something that is asked for here has changed. */
+  /** A result has changed. */
   readonly onChange: () => void;
   readonly metrics?: Pick<PodMetrics, 'probed'>;
 }
@@ -32,13 +32,13 @@ export class PodProbes implements Disposable {
   readonly #loops = new Map<string, Map<ProbeKind, ProbeLoop>>();
   #pod: Pod;
 
-  /** `pod` as the API has it: containers that were ready before the agent was restarted are ready until they are not. */
+  /** `pod` as the API has it: containers that were ready before a restart of the agent stay ready until a probe fails. */
   constructor(pod: Pod, options: PodProbesOptions) {
     this.#pod = pod;
     this.#options = options;
   }
 
-  /** Probes what runs, and nothing else. While the pod ends only readiness is still asked for. */
+  /** Probes the running containers only. While the pod terminates only readiness probes continue. */
   follow(pod: Pod, runtime: PodRuntime, isEnding: boolean): void {
     const known = this.#pod;
     this.#pod = pod;
@@ -67,7 +67,7 @@ export class PodProbes implements Disposable {
     const before = statuses.find(({ containerID }) => containerID?.endsWith(`//${id}`));
     this.#loops.set(id, new Map());
     const isOld = before !== undefined;
-    // Init containers run to their end: nothing asks how they are.
+    // Init containers have no probes.
     const isInit = !isSidecar(container) && this.#pod.spec?.initContainers?.some(({ name }) => name === container.name);
     const { startupProbe } = container;
     if (isInit || !startupProbe || before?.started) {
@@ -110,7 +110,7 @@ export class PodProbes implements Disposable {
 
   #restart(id: string, probe: RestartOrder['probe'], { terminationGracePeriodSeconds }: Probe): void {
     this.restartOrders.set(id, { probe, graceSeconds: terminationGracePeriodSeconds });
-    // Its fate is sealed: the next container of the name is probed afresh.
+    // It is about to be restarted: the next container of the name is probed anew.
     for (const kind of ['Liveness', 'Startup'] as const) this.#end(id, kind);
     this.#options.onChange();
   }

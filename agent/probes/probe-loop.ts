@@ -1,4 +1,4 @@
-/** One probe of one container, again and again: counts results against the thresholds and tells of each change. */
+/** One probe of one container, again and again: counts results against the thresholds and reports each change. */
 import type { ProbeResult } from './run-probe.ts';
 import type { Probe } from '../../api/types/core/v1.gen.ts';
 
@@ -9,8 +9,8 @@ export interface ProbeLoopOptions {
   /** The agent found the container running: its probes are spread over their period. */
   readonly isOld: boolean;
   /**
-   * A container that has just started is asked a few times more within its first period, so that it need not wait for the
-   * next one when it was not up yet. Only what these find good counts.
+   * A container that has just started is probed more often within its first period, so that it need not wait for the
+   * next one when it was not up yet. Of these only successes count.
    */
   readonly isEager: boolean;
   readonly run: (signal: AbortSignal) => Promise<ProbeResult>;
@@ -24,7 +24,7 @@ const DEFAULT_PERIOD_SECONDS = 10;
 const DEFAULT_FAILURE_THRESHOLD = 3;
 const DEFAULT_SUCCESS_THRESHOLD = 1;
 
-/** When an eager probe asks again, after the one before it. */
+/** The delay between eager probes. */
 const EAGER_WAITS_MS = [100, 200, 500, 1000, 2000];
 /** Probes of many pods that fall on the same moment cost less than a moment for each. */
 const GRID_MS = 1000;

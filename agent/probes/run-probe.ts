@@ -19,14 +19,14 @@ export interface ProbeTarget {
 export type ProbeResult =
   | { readonly is: 'success'; readonly warning?: string }
   | { readonly is: 'failure'; readonly output: string }
-  /** The probe itself could not be made; it says nothing about the container. */
+  /** The probe could not be run; its outcome is unknown. */
   | { readonly is: 'unknown'; readonly output: string };
 
 const DEFAULT_TIMEOUT_SECONDS = 1;
-/** The kubelet shows so much of a command's output. */
+/** The kubelet's limit of a command's output in events. */
 const MAX_OUTPUT_BYTES = 10 * 1024;
 
-/** Never rejects, but with the signal's reason. */
+/** Rejects with the signal's reason only. */
 export async function runProbe(
   probe: Probe,
   target: ProbeTarget,
@@ -78,7 +78,7 @@ async function runCommand(
   }
 }
 
-/** A probe's command sees what the pod's spec says of the environment, not what other objects add to it. */
+/** Values of the container's environment that the spec states; references to other objects are not resolved. */
 function expandStatic(command: readonly string[], env: readonly EnvVar[]): string[] {
   const variables = new Map(env.map(({ name, value }) => [name, value ?? '']));
   return command.map((word) => expand(word, variables));

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { DeadlineError, withDeadline, type TimeLimit } from '../../client/deadline.ts';
 import { bracketed } from './http-target.ts';
 
-/** Go's words for the failure of a connection, which people search for. */
+/** Go's error text for a failed connection, which people search for. */
 export const CONNECT_WORDS: ReadonlyMap<string, string> = new Map([
   ['ECONNREFUSED', 'connect: connection refused'],
   ['EHOSTUNREACH', 'connect: no route to host'],

@@ -18,7 +18,7 @@ export const podCgroup = (root: string, qos: QosClass, podUid: string): CgroupNa
   `pod${podUid}`,
 ];
 
-/** systemd nests slices by their names: `a-b.slice` lies in `a.slice`; a dash of one's own becomes `_`. */
+/** systemd nests slices by their names: `a-b.slice` is in `a.slice`; a dash within a name becomes `_`. */
 const sliceName = (name: CgroupName): string => `${name.map((part) => part.replaceAll('-', '_')).join('-')}.slice`;
 
 /** The path below the cgroup mount point. */
@@ -31,6 +31,6 @@ export function cgroupPath(driver: CgroupDriver, name: CgroupName): string {
 export const cgroupParent = (driver: CgroupDriver, name: CgroupName): string =>
   driver === 'cgroupfs' ? cgroupPath(driver, name) : sliceName(name);
 
-/** The path of a container's own cgroup, as runc makes it for containerd. */
+/** The path of a container's cgroup, as created by runc for containerd. */
 export const containerCgroupPath = (driver: CgroupDriver, pod: CgroupName, containerId: string): string =>
   `${cgroupPath(driver, pod)}/${driver === 'cgroupfs' ? containerId : `cri-containerd-${containerId}.scope`}`;

@@ -1,4 +1,4 @@
-/** What the kernel is told of a pod's and a container's resources: pure arithmetic, as the kubelet does it. */
+/** The cgroup settings of pods and containers, computed as by the kubelet. Pure. */
 import {
   containerLimit,
   containerRequest,
@@ -12,13 +12,13 @@ import type { CgroupLimits } from '../host/cgroup-tree.ts';
 import { isSidecar } from '../pods/sync/plan.ts';
 import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
-/** The least and the most that cgroup v1 takes for cpu.shares. */
+/** The range of cpu.shares in cgroup v1. */
 const MIN_SHARES = 2;
 const MAX_SHARES = 262_144;
 const SHARES_PER_CORE = 1024;
 /** The kubelet's cpuCFSQuotaPeriod. */
 const QUOTA_PERIOD_US = 100_000;
-/** The kernel refuses less. */
+/** The kernel's minimum. */
 const MIN_QUOTA_US = 1_000;
 
 const GUARANTEED_OOM_SCORE_ADJ = -997;
@@ -42,7 +42,7 @@ const cpuQuota = (milliCpu: number): number => Math.max(MIN_QUOTA_US, Math.floor
 
 export const podCpuRequestMilli = ({ spec }: Pod): number => podRequest(spec, 'cpu');
 
-/** What the pod's own cgroup is limited to: cgroup v1 and v2 hold everything below it to that. */
+/** The limits of the pod's cgroup, which apply to everything below it. */
 export function podLimits({ spec }: Pod): CgroupLimits {
   const quotaMilli = podLimit(spec, 'cpu');
   const memoryBytes = podLimit(spec, 'memory');
@@ -55,8 +55,8 @@ export function podLimits({ spec }: Pod): CgroupLimits {
 }
 
 /**
- * What a container's own cgroup is limited to: what is said for the pod as a whole where nothing is said for the container, so
- * that a program which reads its limit there finds the one that holds it.
+ * The limits of a container's cgroup: the pod-level ones where the container has none, so
+ * that a program which reads its limit finds the effective one.
  */
 export function containerLimits({ spec }: Pod, { resources }: Pick<Container, 'resources'>): CgroupLimits {
   const limitOf = (name: string): number => containerLimit(resources, name) || containerLimit(spec?.resources, name);
@@ -71,7 +71,7 @@ export function containerLimits({ spec }: Pod, { resources }: Pick<Container, 'r
   };
 }
 
-/** The less a container asked for of what it uses, the sooner the kernel takes it. */
+/** The kubelet's OOM score adjustment: the smaller the memory request, the sooner the kernel kills the container. */
 export function oomScoreAdj(pod: Pod, container: Container, host: ResourceHost): number {
   const wanted = wantedOomScoreAdj(pod, container, host.memoryCapacityBytes);
   return Math.max(wanted, host.lowestOomScoreAdj);
@@ -86,7 +86,7 @@ function wantedOomScoreAdj(pod: Pod, container: Container, capacityBytes: number
       return BEST_EFFORT_OOM_SCORE_ADJ;
     case 'Burstable': {
       const requests = ({ resources }: Pick<Container, 'resources'>): number => containerRequest(resources, 'memory');
-      // A sidecar is spared as the container is that asks for least: it serves all of them.
+      // A sidecar is protected like the container with the smallest request: it serves all of them.
       const least = isSidecar(container) ? Math.min(...(pod.spec?.containers ?? []).map(requests)) : 0;
       const credit = Math.max(requests(container), least) + creditOf(pod);
       const adjustment = 1000 - Math.floor((1000 * credit) / capacityBytes);
@@ -96,7 +96,7 @@ function wantedOomScoreAdj(pod: Pod, container: Container, capacityBytes: number
   }
 }
 
-/** Each container's equal part of what is asked for the pod as a whole and by none of them. */
+/** Each container's equal part of the pod-level request that no container claims. */
 function creditOf({ spec }: Pod): number {
   const count = (spec?.containers.length ?? 0) + (spec?.initContainers?.length ?? 0);
   return count === 0 ? 0 : Math.floor(unclaimedMemory(spec) / count);
@@ -108,7 +108,7 @@ export function containerResources(pod: Pod, container: Container, host: Resourc
     ...cpu,
     ...(memoryBytes !== undefined && { memoryLimitInBytes: memoryBytes }),
     oomScoreAdj: oomScoreAdj(pod, container, host),
-    // A container that runs out of memory ends as a whole, not one process of it.
+    // A container that runs out of memory is killed as a whole (memory.oom.group).
     ...(host.cgroupVersion === 2 && { unified: { 'memory.oom.group': '1' } }),
   };
 }

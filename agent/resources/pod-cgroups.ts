@@ -27,11 +27,11 @@ export interface PodCgroupsOptions {
 
 const QOS_CLASSES: readonly QosClass[] = ['Guaranteed', 'Burstable', 'BestEffort'];
 const CPU_PERIOD_US = 100_000;
-/** The last processes of a pod leave its cgroup a moment after the runtime has reported their end. */
+/** The last processes of a pod leave its cgroup shortly after the runtime has reported their exit. */
 const REMOVE_ATTEMPTS = 20;
 const REMOVE_RETRY_MS = 50;
 
-/** Makes the cgroups that pods need of the host before any of them runs. `allocatable` is what all pods may use together. */
+/** Creates the cgroups above those of pods. `allocatable` is what all pods may use together. */
 export async function openPodCgroups(
   cri: Pick<CriClient, 'cgroupDriver'>,
   root: string,
@@ -54,7 +54,7 @@ export class PodCgroups {
     this.#options = options;
   }
 
-  /** Makes `kubepods` with what pods may use together, and its QoS classes. */
+  /** Creates `kubepods` with the limits of all pods together, and its QoS classes. */
   async ensureTop(allocatable: { milliCpu: number; memoryBytes: number }): Promise<void> {
     const { root } = this.#options;
     await this.#ensure(topCgroup(root), {
@@ -65,7 +65,7 @@ export class PodCgroups {
     for (const qos of ['Burstable', 'BestEffort'] as const) await this.#ensure(qosCgroup(root, qos), idle);
   }
 
-  /** Burstable pods together weigh what they asked for together. */
+  /** Sets the CPU weight of the burstable class to the sum of its pods' requests. */
   async balance(pods: Iterable<Pod>): Promise<void> {
     let milliCpu = 0;
     for (const pod of pods) if (qosClassOf(pod.spec) === 'Burstable') milliCpu += podCpuRequestMilli(pod);
@@ -75,7 +75,7 @@ export class PodCgroups {
     await this.#ensure(qosCgroup(this.#options.root, 'Burstable'), { ...idle, cpuShares: shares });
   }
 
-  /** What the sandbox is handed as `cgroup_parent`. */
+  /** The `cgroup_parent` of the sandbox. */
   parentOf(pod: Pod): string {
     return cgroupParent(this.#options.driver, this.#nameOf(pod));
   }
@@ -85,9 +85,9 @@ export class PodCgroups {
   }
 
   /**
-   * Of a pod whose containers have ended, as far as the runtime knows: what runs in it all the same, such as a start that was
-   * broken off halfway, is killed, as the kubelet does. Idempotent; works without the pod's object. Resolves to false when
-   * processes linger in it.
+   * Removes the cgroup of a pod whose containers have exited, as far as the runtime knows. What still runs in it, such as a
+   * start that was aborted halfway, is killed, as by the kubelet. Idempotent; works without the pod's object. Resolves to false
+   * when processes remain in it.
    */
   async removePod(podUid: string, signal: AbortSignal): Promise<boolean> {
     const { root, driver, tree } = this.#options;
@@ -117,7 +117,7 @@ export class PodCgroups {
     return uids;
   }
 
-  /** Removes every pod's cgroup, and `kubepods` itself; the pods must have ended. */
+  /** Removes every pod's cgroup, and `kubepods` itself; the pods must have terminated. */
   async removeAll(signal: AbortSignal): Promise<void> {
     const { root } = this.#options;
     for (const uid of await this.podsWithCgroups()) await this.removePod(uid, signal);

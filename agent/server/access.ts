@@ -1,9 +1,9 @@
-/** Whether a caller may do what it asks of the node API: the api-server decides, by SubjectAccessReview. */
+/** Authorization of the node API by the api-server, with SubjectAccessReviews. */
 import type { Caller } from './caller.ts';
 import type { DocumentName, NodePath } from './node-path.ts';
 import type { SubjectAccessReview } from '../../api/types/authorization/v1.gen.ts';
 
-/** Posts a review to the api-server and gives it back with its status. */
+/** Posts a review to the api-server and returns it with its status. */
 export interface AccessReviews {
   reviewAccess(review: SubjectAccessReview): Promise<SubjectAccessReview>;
 }
@@ -13,7 +13,7 @@ const ALLOWED_TTL_MS = 300_000;
 const DENIED_TTL_MS = 30_000;
 const MOST_DECISIONS = 1000;
 
-/** What is asked for, as a verb on subresources of this node: it is allowed when it is on any one of them. */
+/** A request as a verb on subresources of this node: it is allowed when it is for any one of them. */
 export interface NodeAccess {
   readonly verb: string;
   readonly subresources: readonly string[];
@@ -26,7 +26,10 @@ const VERBS: ReadonlyMap<string, string> = new Map([
   ['PATCH', 'patch'],
   ['DELETE', 'delete'],
 ]);
-/** Which subresources of `nodes` show a document. Some have one of their own beside `proxy` (upstream's KubeletFineGrainedAuthz). */
+/**
+ * Which subresources of `nodes` show a document. Some have one of their own beside `proxy` (upstream's
+ * KubeletFineGrainedAuthz).
+ */
 const DOCUMENT_ACCESS: Readonly<Record<DocumentName, readonly string[]>> = {
   pods: ['pods', 'proxy'],
   runningpods: ['pods', 'proxy'],

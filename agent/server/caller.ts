@@ -1,10 +1,10 @@
-/** Who is calling the node API: a client certificate, or a bearer token that the api-server knows. */
+/** Authentication of the node API: by client certificate, or by bearer token with a TokenReview. */
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { TokenReview } from '../../api/types/authentication/v1.gen.ts';
 
-/** Posts a review to the api-server and gives it back with its status. */
+/** Posts a review to the api-server and returns it with its status. */
 export interface TokenReviews {
   reviewToken(review: TokenReview): Promise<TokenReview>;
 }
@@ -16,7 +16,7 @@ export interface Caller {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** How long a token that was found good is taken as good (kubelet's authentication.webhook.cacheTTL). */
+/** How long a valid token is cached (kubelet's authentication.webhook.cacheTTL). */
 const TOKEN_TTL_MS = 120_000;
 const MOST_TOKENS = 1000;
 
@@ -30,7 +30,7 @@ export class CallerAuthentication {
     this.#reviews = reviews;
   }
 
-  /** Undefined when the request carries nothing that is good. */
+  /** Undefined when the request has no valid credentials. */
   async authenticate(request: IncomingMessage): Promise<Caller | undefined> {
     const socket = request.socket as TLSSocket;
     if (socket.authorized) return this.#byCertificate(socket);
@@ -42,14 +42,14 @@ export class CallerAuthentication {
     let known = this.#certified.get(socket);
     if (known === undefined) {
       const { subject, valid_to } = socket.getPeerCertificate();
-      // Node gives a list where the subject names an attribute more than once, whatever its types say.
+      // Node.js returns a list where the subject names an attribute more than once, whatever its types say.
       const attributes = subject as unknown as Record<string, string | string[] | undefined>;
       const [name] = [attributes['CN'] ?? []].flat();
       const groups = [...[attributes['O'] ?? []].flat(), 'system:authenticated'];
       known = { caller: name === undefined ? undefined : { name, groups }, until: Date.parse(valid_to) };
       this.#certified.set(socket, known);
     }
-    // Connections outlive handshakes, and a certificate may end in between.
+    // A certificate may expire while its connection is open.
     return known.until > Date.now() ? known.caller : undefined;
   }
 

@@ -45,7 +45,7 @@ function sinceMs({ sinceSeconds, sinceTime }: PodLogOptions, now: number): numbe
   return sinceTime === undefined ? undefined : Date.parse(sinceTime);
 }
 
-/** Answers with the log, as it comes. Throws NodeApiError before the answer has begun; `signal` ends it when the client goes. */
+/** Streams the log. Throws NodeApiError before the response has begun; `signal` is aborted when the client disconnects. */
 export async function serveContainerLogs(
   parts: { readonly pods: PodDirectory; readonly runtime: NodeRuntime },
   target: LoggedContainer,
@@ -61,7 +61,7 @@ export async function serveContainerLogs(
   if (state === undefined || state.logPath === '')
     throw new NodeApiError(400, `unable to retrieve container logs for containerd://${containerId}`);
 
-  // A file that is not there is a refusal; one that goes away later only ends the log.
+  // A missing file is an error; one that is removed later only ends the log.
   await access(state.logPath, constants.R_OK).catch((error: Error) => {
     throw new NodeApiError(
       400,
@@ -100,11 +100,11 @@ async function answer(
   response.setHeader('Content-Type', 'text/plain');
   let first: IteratorResult<Buffer, void>;
   if (follow) {
-    // Whoever follows a silent container should know at once that it is being followed.
+    // The headers are sent at once, also when the container logs nothing.
     response.flushHeaders();
     first = { done: false, value: Buffer.alloc(0) };
   } else {
-    // Nothing is answered before the file has been read from: its failure is a status then.
+    // The response begins after the first read, so that a failure of it becomes a status.
     first = await output.next().catch((error: Error) => {
       throw new NodeApiError(400, `failed to read the log: ${error.message}`);
     });

@@ -1,4 +1,4 @@
-/** Which container a request means, and why not, in the kubelet's words. */
+/** Finds the container of a request, with the kubelet's error messages. */
 import { containerOf } from '../pods/sync/plan.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import { NodeApiError } from './node-api-error.ts';
@@ -22,7 +22,7 @@ function statusOf(pod: Pod, containerName: string): ContainerStatus | undefined 
 }
 
 /**
- * The runtime's id of the container whose log is meant: with `previous` the last one that ended, otherwise the running one or
+ * The runtime's id of the container whose log is requested: with `previous` the last one that ended, otherwise the running one or
  * else the last that ran. Throws 404 for a container that the pod does not have and 400 for one that has no log.
  */
 export function findLoggedContainer(pod: Pod, containerName: string, previous: boolean): string {

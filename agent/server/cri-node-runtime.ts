@@ -7,7 +7,7 @@ import { CriError, type CriClient } from '../cri/client.ts';
 import { dropUnreadInput } from '../cri/unread-input.ts';
 import type { CommandResult, ContainerLogState, NodeRuntime } from './node-runtime.ts';
 
-/** How often a followed container is looked at, as kubelet does; nobody follows most of the time. */
+/** How often the status of a followed container is polled, as by the kubelet; most of the time there is none. */
 const STOPPED_CHECK_MS = 1000;
 
 export interface CriNodeRuntimeOptions {
@@ -41,10 +41,10 @@ export class CriNodeRuntime implements NodeRuntime {
   async #hasStopped(containerId: string, signal: AbortSignal): Promise<boolean> {
     try {
       const { state } = await this.#cri.containerStatus(containerId, { signal });
-      // The runtime says EXITED only after the log has been written out.
+      // The runtime reports EXITED only after the log has been written completely.
       return state !== 'CONTAINER_RUNNING' && state !== 'CONTAINER_CREATED';
     } catch (error) {
-      // A runtime that is away or slow says nothing about the container: it is asked again.
+      // An unreachable or slow runtime says nothing about the container: try again.
       if (error instanceof CriError) return error.notFound;
       throw error;
     }

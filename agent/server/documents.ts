@@ -1,4 +1,4 @@
-/** The parts of the node API that answer a GET with one text. */
+/** The part of the node API that responds to GET with one document. */
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { DocumentName } from './node-path.ts';
 import { NodeApiError } from './node-api-error.ts';
@@ -19,7 +19,7 @@ export interface DocumentSources {
   readonly statistics: StatisticsSource;
   /** The agent's settings, as `/configz` shows them: no secrets. */
   configuration(): object;
-  /** Why the agent is not well, or undefined. */
+  /** Why the agent is unhealthy, or undefined. */
   unwell(): Promise<string | undefined> | string | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface Document {
 
 const json = (value: object): Document => ({ type: 'application/json', body: JSON.stringify(value) });
 const text = (body: string): Document => ({ type: 'text/plain; charset=utf-8', body });
-/** The exposition format that Prometheus has always read. */
+/** Prometheus' text exposition format. */
 const exposition = (body: string): Document => ({ type: 'text/plain; version=0.0.4; charset=utf-8', body });
 
 const podList = (items: readonly Pod[]): Document => json({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items });

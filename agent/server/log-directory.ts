@@ -19,7 +19,7 @@ export async function serveLogDirectory(
   const found = path.includes('\0') ? undefined : await realpath(join(root, path)).catch(() => undefined);
   if (found === undefined || (found !== root && !found.startsWith(root + sep)))
     throw new NodeApiError(404, '404 page not found');
-  // A pipe that nobody writes to would hold the thread that opens it.
+  // Opening a pipe without a writer would block a thread.
   const file = await open(found, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const status = await file.stat();
@@ -31,7 +31,7 @@ export async function serveLogDirectory(
       response.end(`<pre>\n${links.join('')}</pre>\n`);
       return;
     }
-    // Devices and pipes are no logs, and reading one might never end.
+    // Devices and pipes are not logs, and reading one might never end.
     if (!status.isFile()) throw new NodeApiError(404, '404 page not found');
     response.setHeader('Content-Type', 'text/plain; charset=utf-8');
     await pipeline(createReadStream(found, { fd: file, autoClose: false }), response, { signal });

@@ -1,4 +1,4 @@
-/** Turns raw CRI log bytes into what the reader asked for. */
+/** Converts raw CRI log lines to the requested output. */
 import type { LogStream } from '../../api/kinds/core/pod-log-options.ts';
 import { fixedNanoseconds, LINE_END, parseLogLine } from '../pods/logs/log-line.ts';
 
@@ -30,7 +30,7 @@ export class LogFormatter {
     return this.#remaining <= 0;
   }
 
-  /** Takes the next raw bytes, gives the output of the lines that they complete. The result shares nothing with `chunk`. */
+  /** Takes the next raw bytes, returns the output of the lines that they complete. The result shares nothing with `chunk`. */
   push(chunk: Buffer): Buffer {
     const raw = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk;
     const pieces: Buffer[] = [];
@@ -45,7 +45,7 @@ export class LogFormatter {
     return Buffer.concat(pieces);
   }
 
-  /** The file ended: gives what there is of a last line without an end. */
+  /** At the end of the file: returns the last line without a newline. */
   flush(): Buffer {
     const pieces: Buffer[] = [];
     if (this.#rest.length > 0) this.#line(this.#rest, 0, this.#rest.length, pieces);

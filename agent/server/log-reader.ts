@@ -1,4 +1,4 @@
-/** Reads a container's log as the API gives it, and follows it while the container runs and its log is rotated. */
+/** Reads a container's log as the API serves it, and follows it while the container runs and its log is rotated. */
 import { watch } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -13,15 +13,15 @@ export interface LogSource {
   readonly format: LogFormat;
   /** Starts with the last so many lines. */
   readonly tailLines?: number;
-  /** When given, the log is followed until what this answers settles and the file is read to its end. */
+  /** When given, the log is followed until the returned promise settles and the file is read to its end. */
   readonly stopped?: () => Promise<void>;
   /** Ends the following. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Yields output as it comes; takes no more of the file than its reader takes of it. Rejects when the file cannot be read. Without
- * following it is the log as it was at the call: what is written meanwhile would be lines that nobody asked for.
+ * Yields output as it arrives, with back-pressure. Rejects when the file cannot be read. Without
+ * following it is the log as it was at the call, without what is written meanwhile.
  */
 export async function* readLog(source: LogSource): AsyncGenerator<Buffer> {
   const formatter = new LogFormatter(source.format);
@@ -104,7 +104,7 @@ class Following {
     stopped().then(end, end);
   }
 
-  /** Forgets earlier changes; answers whether the container has stopped, so that what is read now is the end. */
+  /** Resets earlier changes; returns whether the container has stopped, so that the next read is the last. */
   mark(): boolean {
     this.#changed = Promise.withResolvers<void>();
     if (this.#signal.aborted) this.#wake();

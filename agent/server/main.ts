@@ -1,4 +1,4 @@
-/** The node API, put together: its certificate, what it shows, and how long it serves. */
+/** Composition of the node API: its certificate, its documents, and its life. */
 import type { ApiClient } from '../../client/api-client.ts';
 import { subjectAccessReviews, tokenReviews } from '../../client/resources.gen.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -26,7 +26,7 @@ export interface NodeApiOptions extends Omit<DocumentSources, 'configuration'> {
   readonly membership: Membership;
   readonly client: ApiClient;
   readonly cri: CriClient;
-  /** Told whether the API is served. */
+  /** Reports whether the API is served. */
   readonly state: NodeApiState;
   readonly metrics: RenewalMetrics;
   readonly logger: Logger;

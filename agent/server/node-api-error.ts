@@ -1,4 +1,4 @@
-/** A failure that the node API answers with: plain text, as the kubelet does. */
+/** An error response of the node API: plain text, as the kubelet's. */
 export class NodeApiError extends Error {
   override readonly name = 'NodeApiError';
   readonly code: number;

@@ -18,7 +18,7 @@ export type NodePath =
   | { readonly at: 'document'; readonly name: DocumentName }
   | { readonly at: 'unknown' };
 
-/** What answers a GET with one text. */
+/** Paths that respond to GET with one document. */
 export type DocumentName =
   | 'healthz'
   | 'pods'
@@ -50,7 +50,7 @@ function decode(segment: string): string {
   }
 }
 
-/** Reads a path once: authorization and serving both go by the answer. Throws a 400 for escapes that are none. */
+/** Parses a path once, for both authorization and serving. Throws a 400 for invalid escapes. */
 export function parseNodePath(path: string): NodePath {
   const [at = '', ...segments] = path.slice(1).split('/').map(decode);
   const [namespace = '', pod = '', third = '', fourth] = segments;
@@ -82,7 +82,7 @@ export function parseNodePath(path: string): NodePath {
 
 export type StreamPath = Extract<NodePath, { at: 'exec' | 'attach' | 'portForward' }>;
 
-/** Whether what is at the path takes over the connection. */
+/** Whether requests for the path upgrade the connection. */
 export const isStream = (path: NodePath): path is StreamPath =>
   path.at === 'exec' || path.at === 'attach' || path.at === 'portForward';
 
@@ -90,7 +90,7 @@ const READ = new Set(['GET', 'HEAD']);
 const STREAM = new Set(['GET', 'POST']);
 const RUN = new Set(['POST']);
 
-/** Throws a 404 for a path that is none of the API's and a 405 for a method that the path does not take. */
+/** Throws a 404 for an unknown path and a 405 for a method that the path does not have. */
 export function requireRoute(path: NodePath, method: string): void {
   if (path.at === 'unknown') throw new NodeApiError(404, '404 page not found');
   const methods = isStream(path) ? STREAM : path.at === 'run' ? RUN : READ;

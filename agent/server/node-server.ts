@@ -1,4 +1,4 @@
-/** The node's HTTPS API: what `kubectl logs`, `exec`, `attach` and `port-forward` end at, and what monitoring reads. */
+/** The node's HTTPS API: the other end of `kubectl logs`, `exec`, `attach` and `port-forward`, and of monitoring. */
 import { once } from 'node:events';
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -18,7 +18,7 @@ import { isStream, parseNodePath, requireRoute, type ContainerPath, type NodePat
 import type { NodeRuntime } from './node-runtime.ts';
 import { serveStream } from './streaming.ts';
 
-/** PEM texts: the node's serving certificate and its key, and the CA that clients' certificates come from. */
+/** PEM texts: the node's serving certificate and its key, and the CA of clients' certificates. */
 export interface ServingCertificate {
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
@@ -27,7 +27,7 @@ export interface ServingCertificate {
 
 export interface NodeServerOptions extends DocumentSources {
   readonly nodeName: string;
-  /** Where to listen; port 0 takes a free one. */
+  /** Where to listen; port 0 selects a free one. */
   readonly address: string;
   readonly port: number;
   readonly certificate: ServingCertificate;
@@ -41,7 +41,7 @@ export interface NodeServerOptions extends DocumentSources {
 /** A request's URL has no authority of its own. */
 const BASE = 'https://node';
 
-/** What a caller may do and asks for. */
+/** An authorized request. */
 interface Admitted {
   readonly path: NodePath;
   readonly query: URLSearchParams;
@@ -53,14 +53,14 @@ export class NodeServer {
   readonly #authentication: CallerAuthentication;
   readonly #authorization: CallerAuthorization;
   readonly #closing = new AbortController();
-  /** Connections that were upgraded: the HTTP server no longer knows them. */
+  /** Upgraded connections, which the HTTP server no longer tracks. */
   readonly #upgraded = new Set<Duplex>();
 
   constructor(options: NodeServerOptions) {
     this.#options = options;
     this.#authentication = new CallerAuthentication(options.reviews);
     this.#authorization = new CallerAuthorization(options.reviews, options.nodeName);
-    // Certificates are asked for, not insisted on: there are callers with tokens.
+    // Client certificates are requested, not required: there are clients with tokens.
     this.#server = createServer({
       ...tlsOptions(options.certificate),
       requestCert: true,
@@ -68,7 +68,7 @@ export class NodeServer {
       maxHeaderSize: LONGEST_HEAD_BYTES,
       shouldUpgradeCallback: upgrades,
     });
-    // A followed log and a held port-forward last as long as their clients like.
+    // A followed log and a port-forward last as long as their clients want.
     this.#server.requestTimeout = 0;
     const { logger } = options;
     const lost = (error: unknown): void => logger.error({ err: error }, 'failed to serve request');
@@ -101,12 +101,12 @@ export class NodeServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** New connections get the new certificate; those that are open stay. */
+  /** New connections get the new certificate; open ones are kept. */
   replaceCertificate(certificate: ServingCertificate): void {
     this.#server.setSecureContext(tlsOptions(certificate));
   }
 
-  /** Ends what is under way, too. */
+  /** Aborts open requests, too. */
   async close(): Promise<void> {
     this.#closing.abort();
     for (const socket of this.#upgraded) socket.destroy();
@@ -118,7 +118,7 @@ export class NodeServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
-    // An emitter that nobody listens to throws what it fails with; closing is what is acted on.
+    // Without a listener the emitter would throw; the close event is handled.
     response.on('error', () => response.destroy());
     const signal = AbortSignal.any([gone.signal, this.#closing.signal]);
     try {
@@ -193,7 +193,7 @@ export class NodeServer {
     }
   }
 
-  /** Lets only those through who may do what the path means. */
+  /** Authenticates and authorizes a request. */
   async #admit(request: IncomingMessage): Promise<Admitted> {
     const caller = await this.#authentication.authenticate(request);
     if (caller === undefined) throw new NodeApiError(401, 'Unauthorized');
@@ -221,7 +221,7 @@ export class NodeServer {
   }
 }
 
-/** Throws a 400 for what is no URL. */
+/** Throws a 400 for an invalid URL. */
 function parseTarget(target: string): Admitted {
   // Two slashes in front would otherwise be read as the beginning of an authority.
   const url = target.startsWith('/') ? URL.parse(BASE + target) : URL.parse(target);
@@ -234,7 +234,7 @@ function upgrades({ url = '/' }: IncomingMessage): boolean {
   try {
     return isStream(parseTarget(url).path);
   } catch {
-    // What is wrong with it is told by the ordinary way of answering.
+    // It gets an ordinary error response.
     return false;
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The client's end of a SPDY/3.1 connection, as the streaming servers of container runtimes speak it (moby/spdystream): no
- * flow-control windows, so what slows a sender down is TCP; and no headers in replies that anybody would read.
+ * flow-control windows, so what slows a sender down is TCP; and reply headers carry nothing that is needed.
  */
 import type { Duplex } from 'node:stream';
 import {
@@ -45,7 +45,7 @@ export class SpdyStream {
     this.accepted = this.#acceptance.promise;
   }
 
-  /** Answers false when the connection asks to wait for `drain`. */
+  /** Returns false when the connection cannot keep up: wait for `drain`. */
   write(chunk: Buffer): boolean {
     return this.#finished || this.#client.send(dataFrameHead(this.id, chunk.length, false), chunk);
   }
@@ -106,7 +106,7 @@ export class SpdyClient {
     return stream;
   }
 
-  /** Answers false when the connection asks to wait for `drain`. */
+  /** Returns false when the connection cannot keep up: wait for `drain`. */
   send(frame: Buffer, payload?: Buffer): boolean {
     if (this.#socket.destroyed) return true;
     if (payload === undefined) return this.#socket.write(frame);
@@ -164,7 +164,7 @@ export class SpdyClient {
         this.#end(streamId);
         break;
       case FrameType.synStream:
-        // Nobody asked for streams of the server's.
+        // The server may not open streams.
         this.send(rstStreamFrame(streamId, RST_REFUSED_STREAM));
         break;
       case FrameType.ping:

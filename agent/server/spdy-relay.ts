@@ -8,7 +8,7 @@ import { Transform, type TransformCallback } from 'node:stream';
 import { FRAME_HEAD_BYTES, FrameType, parseFrameHead, streamIdAt } from './spdy-frames.ts';
 
 const PING_BYTES = FRAME_HEAD_BYTES + 4;
-/** A client that has more answers waiting than this does not read them. */
+/** A client with more unsent replies than this does not read them. */
 const MOST_WAITING_ANSWERS = 64;
 /**
  * A ping that comes after so long without a byte is passed on: the runtime closes what is idle for some hours (containerd's

@@ -45,7 +45,7 @@ const RUNTIME_PROTOCOL = 'v4.channel.k8s.io';
  * when they cannot attach.
  */
 const SILENT_ATTACH = 'the container has ended, and what it said before the attachment is in its log';
-/** What of a client's handshake concerns the runtime. */
+/** The headers of a client's handshake that are passed to the runtime. */
 const HANDSHAKE_HEADERS = [
   'connection',
   'upgrade',
@@ -57,7 +57,7 @@ const HANDSHAKE_HEADERS = [
   'origin',
 ];
 
-/** Throws NodeApiError (or the runtime's own error) before the connection is answered; resolves when the stream is over. */
+/** Throws NodeApiError (or the runtime's own error) before the response; resolves when the stream ends. */
 export async function serveStream(
   parts: StreamParts,
   path: StreamPath,
@@ -113,7 +113,7 @@ function readPorts(query: URLSearchParams): number[] {
 
 async function passThrough(url: URL, { request, socket, head }: ClientConnection): Promise<void> {
   const headers: OutgoingHttpHeaders = {};
-  // Header by header: the runtime reads one protocol from each.
+  // One header per protocol: the runtime reads one protocol from each.
   for (const name of HANDSHAKE_HEADERS) {
     const values = own(request.headersDistinct, name);
     if (values !== undefined) setOwn(headers, name, values);

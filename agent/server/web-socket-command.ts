@@ -15,7 +15,7 @@ export const V5_PROTOCOL = 'v5.channel.k8s.io';
 /** The first byte of each message. */
 const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 
-/** How much output may wait for a slow client before the runtime is made to wait. */
+/** How much output is buffered for a slow client before the runtime has to wait. */
 const MOST_UNSENT_BYTES = 1024 * 1024;
 /** client-go sends 32 KiB at a time; no sensible client comes near this. */
 const LONGEST_MESSAGE_BYTES = 16 * 1024 * 1024;
@@ -26,7 +26,7 @@ const SUCCESS = '"status":"Success"';
 
 export interface CommandOptions {
   readonly streams: StreamOptions;
-  /** With what words the command counts as failed when it has succeeded without any output. */
+  /** The failure message of a command that succeeds without any output. */
   readonly silence?: string;
 }
 
@@ -36,7 +36,7 @@ export interface ClientConnection {
   readonly head: Buffer;
 }
 
-/** Answers the client's handshake with `protocol`. Undefined when the handshake was wrong (the client has been told). */
+/** Accepts the client's handshake with `protocol`. Undefined when the handshake was invalid (the response says so). */
 export function acceptWebSocket(client: ClientConnection, protocol: string): Promise<WebSocket | undefined> {
   // The types do not know of closeTimeout yet.
   const options: ServerOptions & { closeTimeout: number } = {
@@ -53,7 +53,7 @@ export function acceptWebSocket(client: ClientConnection, protocol: string): Pro
     server.on('wsClientError', () => client.socket.destroy());
     client.socket.once('close', () => resolve(undefined));
     server.handleUpgrade(client.request, client.socket, client.head, (webSocket) => {
-      // Until somebody listens, nothing may be read.
+      // Nothing may be read before there is a listener.
       webSocket.pause();
       webSocket.on('error', () => webSocket.terminate());
       resolve(webSocket);
@@ -113,7 +113,8 @@ export class WebSocketCommand {
     if (tty) opened.push((this.#resize = open('resize', nothing)));
 
     await Promise.all(opened.map((stream) => stream.accepted));
-    // As upstream: an empty message says that it is connected. kubectl complains of one that comes before it has made its streams.
+    // As upstream: an empty message says that it is connected. kubectl complains of one that comes before it has made its
+    // streams.
     const first = stdout ? Channel.stdout : stderr ? Channel.stderr : Channel.error;
     this.#webSocket.send(Buffer.from([first]));
     this.#webSocket.on('message', (message) => this.#input(bytesOf(message)));
@@ -151,7 +152,7 @@ export class WebSocketCommand {
     if (this.#statusBytes <= LONGEST_STATUS_BYTES) this.#status.push(Buffer.from(chunk));
   }
 
-  /** All output has been sent: tells the client how the command ended. */
+  /** All output has been sent: sends the exit status to the client. */
   #finish(): void {
     if (this.#webSocket.readyState !== WebSocket.OPEN) return;
     // What the client still sends goes nowhere, and is read so that its closing is seen.

@@ -1,7 +1,7 @@
 /**
  * `/metrics` and `/metrics/probes`, under the names that the kubelet and kube-proxy use
- * (https://kubernetes.io/docs/reference/instrumenting/metrics/). The parts of the agent tell what they do; what can be read
- * is read when it is asked for.
+ * (https://kubernetes.io/docs/reference/instrumenting/metrics/). The parts of the agent report what they do; what can be read
+ * is read on request.
  */
 import { kubernetesVersion } from '../../api/version.ts';
 import { readHostUsage, readOwnFiles, readProcess } from '../host/proc.ts';
@@ -102,7 +102,7 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics {
     this.#probes.remove({ pod_uid: podUid });
   }
 
-  /** Service rules were written, or could not be. */
+  /** A sync of service rules has ended. */
   rulesSynced(seconds: number, failed: boolean): void {
     this.#ruleSyncs.observe(seconds, 'IPv4');
     if (failed) this.#failedRestores.increase('IPv4');
@@ -113,7 +113,7 @@ export class AgentMetrics implements RenewalMetrics, PodMetrics {
     this.#certificatesEndMs[purpose] = validToMs;
   }
 
-  /** Counts a renewal as it ends; gives what it gives. */
+  /** Counts a renewal at its end; returns its result. */
   async renewing<T extends { readonly validToMs: number }>(
     purpose: CertificatePurpose,
     renewal: Promise<T>,
@@ -204,7 +204,7 @@ function writeRunning(to: Exposition, pods: readonly Pod[]): void {
     to.sample('kubelet_running_containers', { container_state: state }, count);
 }
 
-/** Undefined for a container that the runtime has not been asked for yet. */
+/** Undefined for a container that has not been observed yet. */
 function stateOf({ state, containerID }: ContainerStatus): 'running' | 'exited' | 'created' | undefined {
   if (state?.running) return 'running';
   if (state?.terminated) return 'exited';

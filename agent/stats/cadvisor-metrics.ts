@@ -1,4 +1,4 @@
-/** `/metrics/cadvisor`: the series of cAdvisor that dashboards and alerts are made of, under its names and labels. */
+/** `/metrics/cadvisor`: the series of cAdvisor that dashboards and alerts use, with its names and labels. */
 import type { HostUsage, InterfaceCounters } from '../host/proc.ts';
 import { PAUSE_IMAGE } from '../images/carried.ts';
 import type { CgroupLimits } from '../host/cgroup-tree.ts';
@@ -167,7 +167,7 @@ function podRows({ pod, own, containers }: PodUsage): Row[] {
   return rows;
 }
 
-/** A pod's network is its sandbox's, as cAdvisor tells it. */
+/** A pod's network is its sandbox's, as in cAdvisor. */
 function podNetwork({ pod, sandbox }: PodUsage, atMs: number): NetworkRow[] {
   if (!sandbox) return [];
   const of = labels(sandbox.cgroup, pod, { container: '', image: PAUSE_IMAGE, name: sandbox.id });

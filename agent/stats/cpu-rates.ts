@@ -1,6 +1,6 @@
-/** Computes how much CPU is being used from what has been used in all: between one request and the next. */
+/** Computes CPU usage rates from cumulative CPU time, between one request and the next. */
 
-/** Shorter times tell more of the clock's steps than of the CPU. */
+/** In shorter times the clock's resolution dominates. */
 const MIN_INTERVAL_MS = 1_000;
 
 interface Sample {
@@ -10,7 +10,7 @@ interface Sample {
   readonly nanoCores: number | undefined;
 }
 
-/** Gives billionths of a core; undefined where there is nothing to compare with yet. */
+/** Returns nanocores; undefined without an earlier sample. */
 export type Rate = (key: string, nanoseconds: number, atMs: number) => number | undefined;
 
 interface Taking {
@@ -22,7 +22,7 @@ export class CpuRates {
   #samples = new Map<string, Sample>();
 
   /**
-   * Takes one request's samples. What has not been asked for when it ends is forgotten.
+   * Takes one request's samples. Series that are not sampled in it are removed.
    */
   begin(): Taking {
     const before = this.#samples;

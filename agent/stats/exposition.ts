@@ -1,4 +1,4 @@
-/** Prometheus' text format, written as it is asked for: https://prometheus.io/docs/instrumenting/exposition_formats/ */
+/** Prometheus' text format, written on request: https://prometheus.io/docs/instrumenting/exposition_formats/ */
 
 export type Labels = Readonly<Record<string, string | number>>;
 export type MetricType = 'counter' | 'gauge' | 'histogram';
@@ -14,7 +14,7 @@ export class Exposition {
 
   /**
    * `labels` may be what `labelText` made of them, where there are many samples of the same; `timestampMs` is when it was
-   * measured, where that is not the time of asking.
+   * measured, where that is not the time of the request.
    */
   sample(name: string, labels: Labels | string, value: number, timestampMs?: number): this {
     const at = timestampMs === undefined ? '' : ` ${timestampMs}`;
@@ -33,7 +33,7 @@ export class Exposition {
   }
 }
 
-/** Labels as they stand behind a name. */
+/** Labels as they follow the name. */
 export function labelText(labels: Labels): string {
   const texts = Object.entries(labels).map(([name, value]) => `${name}="${escaped(String(value))}"`);
   return texts.length === 0 ? '' : `{${texts.join(',')}}`;

@@ -1,4 +1,4 @@
-/** What directories and layers hold. */
+/** Disk usage of directories and container layers. */
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ContainerStats } from '../cri/types.ts';
@@ -24,7 +24,7 @@ export async function heldBy(directory: string): Promise<Held> {
   };
 }
 
-/** What containers have written beside their volumes, by container id. */
+/** Usage of the containers' writable layers, by container id. */
 export const layersOf = (stats: readonly ContainerStats[]): ReadonlyMap<string, Held> =>
   new Map(
     stats.flatMap(({ attributes, writableLayer }) =>

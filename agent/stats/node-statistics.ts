@@ -1,4 +1,4 @@
-/** What monitoring reads from the node API. Nothing is sampled: each document is read when it is asked for. */
+/** The monitoring documents of the node API. Nothing is sampled: each is computed on request. */
 import path from 'node:path';
 import type { Logger } from '../../client/logger.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
@@ -30,7 +30,7 @@ export interface NodeStatisticsOptions {
   readonly logger: Logger;
 }
 
-/** Whoever asks does not wait longer than this for the runtime: what it did not tell is left out. */
+/** A request waits no longer than this for the runtime; what it did not report is left out. */
 const RUNTIME_LIMIT_MS = 5_000;
 
 export class NodeStatistics implements StatisticsSource {
@@ -91,7 +91,7 @@ export class NodeStatistics implements StatisticsSource {
     return this.#options.metrics.probesText();
   }
 
-  /** A pod that cannot be read does not keep the others from being shown. */
+  /** A pod that cannot be read does not affect the others. */
   async #readPods(detail: Detail): Promise<{ pods: PodUsage[]; failed: boolean }> {
     let failed = false;
     const pods = await readPods(this.#options, detail, (pod, error) => {
@@ -135,7 +135,7 @@ export class NodeStatistics implements StatisticsSource {
     ];
   }
 
-  /** Looked for again when it has ended: looking through every process is not for every request. */
+  /** Found again only after it has exited: scanning all processes is too slow for every request. */
   async #runtimeProcess(bootedAtMs: number) {
     const known = this.#runtimePid === undefined ? undefined : await readProcess(this.#runtimePid, bootedAtMs);
     if (known) return known;

@@ -1,4 +1,4 @@
-/** What the pods of this host use, read from their cgroups: what the summary and the metrics are made of. */
+/** Usage of the pods on this host, read from their cgroups, for the summary and the metrics. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { readInterfaces, type InterfaceCounters } from '../host/proc.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
@@ -12,7 +12,7 @@ export interface Measured {
   readonly cgroup: string;
   readonly atMs: number;
   readonly usage: CgroupUsage;
-  /** Where it was asked for. */
+  /** When requested. */
   readonly cpu?: CpuUsage;
 }
 
@@ -36,7 +36,7 @@ export interface PodUsage {
   readonly own: Measured | undefined;
   /** Those that run. */
   readonly containers: readonly ContainerUsage[];
-  /** Undefined when it was not asked for, and for a pod that has no network of its own. */
+  /** Undefined when it was not requested, and for a pod on the host's network. */
   readonly sandbox: SandboxUsage | undefined;
 }
 
@@ -52,7 +52,7 @@ export interface PodUsageSources {
 }
 
 /**
- * One pod after the other, so that the agent's other work goes on meanwhile. A pod that cannot be read is told to `failed`
+ * One pod after the other, so that the agent's other work goes on meanwhile. A pod that cannot be read is passed to `failed`
  * and left out.
  */
 export async function readPods(

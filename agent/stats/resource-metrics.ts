@@ -10,7 +10,7 @@ interface Row {
   readonly measured: Measured;
 }
 
-/** Pure. `failed`: something could not be read. */
+/** Pure. `failed`: a read failed. */
 export function resourceMetrics(host: HostUsage, atMs: number, pods: readonly PodUsage[], failed: boolean): string {
   const containers: (Row & { readonly container: ContainerUsage })[] = [];
   const whole: Row[] = [];

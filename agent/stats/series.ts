@@ -1,13 +1,13 @@
 /**
- * What is counted while the agent works: a few numbers in a map for each series. A library of metrics would keep two
- * megabytes in every agent for the same text (prom-client, measured), which is more than all the counts are worth.
+ * Counters and histograms of the agent: a few numbers in a map per series. A library of metrics would keep two
+ * megabytes in every agent for the same text (prom-client, measured), which is too much.
  */
 import type { Exposition, Labels } from './exposition.ts';
 import { own } from '../../api/machinery/own.ts';
 
 const SEPARATOR = '\0';
 
-/** Label values are given in the order of the label names. */
+/** Label values are in the order of the label names. */
 export class Counter {
   readonly name: string;
   readonly #help: string;
@@ -25,7 +25,7 @@ export class Counter {
     this.#values.set(key, (this.#values.get(key) ?? 0) + 1);
   }
 
-  /** Forgets the series whose labels are these; labels that are not named may be anything. */
+  /** Removes the series with these labels; absent labels match any value. */
   remove(labels: Labels): void {
     for (const key of this.#values.keys()) {
       const of = labelsOf(this.#labelNames, key);
@@ -40,7 +40,7 @@ export class Counter {
 }
 
 interface Distribution {
-  /** How many fell into each bucket and no lower one; the last is for what exceeds them all. */
+  /** Observations per bucket, not cumulated; the last bucket is +Inf. */
   readonly counts: number[];
   sum: number;
 }

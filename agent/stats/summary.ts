@@ -1,4 +1,4 @@
-/** The summary of what a node and its pods use: `stats.k8s.io/v1alpha1` Summary, which the kubelet serves at `/stats/summary`. */
+/** Resource usage of a node and its pods: `stats.k8s.io/v1alpha1` Summary, which the kubelet serves at `/stats/summary`. */
 import type { DiskMeter } from '../host/meters.ts';
 import type { HostUsage, InterfaceCounters, ProcessUsage } from '../host/proc.ts';
 import { containerLimits } from '../resources/compute.ts';
@@ -11,7 +11,7 @@ import type { Pod } from '../../api/types/core/v1.gen.ts';
 export interface Disks {
   /** That of pods' storage and logs. */
   readonly node: DiskMeter;
-  /** That of images; undefined when the runtime does not say. */
+  /** That of images; undefined when the runtime does not report it. */
   readonly images: (DiskMeter & { readonly held: Held }) | undefined;
 }
 
@@ -31,7 +31,7 @@ export interface SummaryInput {
   /** `kubepods`. */
   readonly all: Measured | undefined;
   readonly pods: readonly PodUsage[];
-  /** What containers have written beside their volumes, by container id; not there when the runtime did not say. */
+  /** Usage of the containers' writable layers, by container id; absent when the runtime did not report it. */
   readonly layers: ReadonlyMap<string, Held>;
   /** The containers' logs, by container id. */
   readonly logs: ReadonlyMap<string, Held>;
@@ -40,7 +40,7 @@ export interface SummaryInput {
 
 const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+/, '');
 
-/** Pure, but for what `rate` remembers. */
+/** Pure, except for the state of `rate`. */
 export function summary(input: SummaryInput): object {
   return { node: nodeStats(input), pods: input.pods.map((usage) => podStats(usage, input)) };
 }

@@ -1,17 +1,17 @@
-/** Why the agent is not well: what `/healthz` of the node API says. */
+/** Health of the agent, for `/healthz` of the node API. */
 import { CriError, type CriClient } from '../cri/client.ts';
 
 export interface WellnessOptions {
   readonly cri: Pick<CriClient, 'status' | 'socket'>;
-  /** Pods whose workers have not come back from looking at them, by name. */
+  /** Names of pods whose workers are stuck in observing them. */
   readonly stuckPods: () => readonly string[];
 }
 
-/** Who asks for health does not wait long: the kubelet's own probes wait for a second or a few. */
+/** Clients of /healthz have timeouts of a few seconds. */
 const RUNTIME_LIMIT_MS = 2_000;
 const NAMES_SHOWN = 3;
 
-/** A sentence, or undefined when all is well. */
+/** Why the agent is unhealthy; undefined when it is healthy. */
 export async function unwell({ cri, stuckPods }: WellnessOptions): Promise<string | undefined> {
   const reasons: string[] = [];
   try {

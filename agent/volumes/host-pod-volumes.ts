@@ -124,7 +124,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     return containerMounts(pod, container, { runner, podDirectory: this.podDirectory(uidOf(pod)), env, ask, signal });
   }
 
-  /** What the pod's volumes of these names hold; those that are not published yet, or cannot be measured, are left out. */
+  /** The usage of the pod's volumes of these names; those that are not published yet, or cannot be measured, are left out. */
   async usage(pod: Pod, names: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, VolumeUsage>> {
     const ready = this.#pods.get(uidOf(pod))?.ready;
     const found = new Map<string, VolumeUsage>();
@@ -147,13 +147,13 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     clearTimeout(this.#pods.get(podUid)?.tokenTimer);
     this.#pods.delete(podUid);
 
-    // SubPaths hold the volumes that they are parts of.
+    // Bound subPaths keep their volumes busy.
     const mounts = await readMounts();
     const subPaths = join(directory, SUB_PATHS);
     if (mountPointsBelow(mounts, subPaths).length > 0) await runner.unmountBelow(subPaths, signal);
     const mounted = new Set(mounts.map(({ mountPoint }) => mountPoint));
     await runner.unpublish(podUid, { ask, mounted, signal });
-    // What has no record, or was mounted over a volume. Removing would reach into what is still mounted.
+    // Mounts without a record, and those over volumes. Removing the directory would reach into them.
     await runner.unmountBelow(directory, signal);
     // rm(1) walks by open directories, follows no link and does not leave the file system.
     if (await isThere(directory))

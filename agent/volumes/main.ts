@@ -1,4 +1,4 @@
-/** The volumes of this host's pods, put together. */
+/** Composition of the volumes room. */
 import { join } from 'node:path';
 import type { ApiClient } from '../../client/api-client.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -20,9 +20,9 @@ import { ServiceAccountTokens } from './written/service-account-tokens.ts';
 export interface VolumesOptions {
   readonly client: ApiClient;
   readonly dataDir: string;
-  /** What the node can give to pods. */
+  /** The node's allocatable resources. */
   readonly allocatable: () => ResourceList;
-  /** What the volumes of a pod show has changed. */
+  /** The content of a pod's volumes is out of date. */
   readonly onStale: (podUid: string) => void;
   readonly logger: Logger;
   /** A helper process of the agent's own program when absent. */

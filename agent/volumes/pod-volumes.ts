@@ -1,4 +1,4 @@
-/** What the life of a pod needs of volumes. */
+/** The interface of volumes for pod workers. */
 import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
 /** A bind mount for a container, as the CRI takes it. */
@@ -11,7 +11,7 @@ export interface ContainerMount {
 
 export interface PodVolumes {
   /**
-   * Makes every volume of the pod ready on the host; idempotent. Throws VolumeError with the sentence for the pod's
+   * Makes every volume of the pod ready on the host; idempotent. Throws VolumeError with the message of the pod's
    * FailedMount event when one cannot be made ready now.
    */
   setUp(pod: Pod, signal: AbortSignal): Promise<void>;
@@ -25,11 +25,11 @@ export interface PodVolumes {
     signal: AbortSignal,
     env?: Readonly<Record<string, string>>,
   ): Promise<ContainerMount[]>;
-  /** Follows configMaps, secrets, tokens and downwardAPI of running pods: rewrites what has changed (atomically). */
+  /** Updates configMaps, secrets, tokens and downwardAPI of running pods, atomically. */
   refresh(pod: Pod, signal: AbortSignal): Promise<void>;
   /** Unmounts and removes everything of the pod; idempotent; works without the pod's object. */
   tearDown(podUid: string, signal: AbortSignal): Promise<void>;
-  /** Releases what is mounted on this node for pods that are gone, and not below their directories. A failure is logged. */
+  /** Unstages volumes that no pod of this host uses any more. A failure is logged. */
   unstageUnused(signal: AbortSignal): Promise<void>;
   /** UIDs of the pods that have a directory on this host, for garbage collection after a restart. */
   podsOnDisk(): Promise<string[]>;

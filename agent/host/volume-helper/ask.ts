@@ -1,12 +1,12 @@
 import { run } from '../run.ts';
 import type { AskVolumeHelper, VolumeAnswer } from './requests.ts';
 
-/** A helper that takes longer stands before a file system that does not answer. */
+/** A helper that takes longer is blocked by a file system that does not respond. */
 export const HELPER_TIMEOUT_MS = 20_000;
 
 /**
- * Asks a helper process of its own. `command` is the program and the arguments that lead to `runVolumeHelper`. Rejects with
- * a ProgramError when the helper does not answer in time; the answers are in the order of the requests.
+ * Sends requests to a helper process of their own. `command` is the program and the arguments that lead to `runVolumeHelper`.
+ * Rejects with a ProgramError when the helper does not respond in time; the responses are in the order of the requests.
  */
 export const volumeHelper =
   (command: readonly string[], timeoutMs = HELPER_TIMEOUT_MS): AskVolumeHelper =>

@@ -6,8 +6,8 @@ interface Waiting {
 }
 
 /**
- * Gathers what is asked within one turn of the event loop and asks it of one helper: a process start costs 40 ms. Who stops
- * waiting leaves alone; the helper is given up when nobody waits for it any more.
+ * Batches the requests of one turn of the event loop into one helper: starting a process costs 40 ms. A caller that stops
+ * waiting does not affect the others; the helper is aborted when no caller waits any more.
  */
 export function inOneHelper(ask: AskVolumeHelper): AskVolumeHelper {
   let batch: Batch | undefined;
@@ -50,7 +50,7 @@ class Batch {
     }
   }
 
-  /** Asks for those that still wait. */
+  /** Sends the requests of the callers that still wait. */
   async send(): Promise<void> {
     this.#sent = true;
     const asked = [...this.#waiting];

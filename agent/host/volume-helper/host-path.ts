@@ -21,7 +21,7 @@ const WORDS: Readonly<Record<string, string>> = {
   BlockDevice: 'block device',
 };
 
-/** Throws upstream's sentence when the path is not of the type. */
+/** Throws an Error with upstream's message when the path is not of the type. */
 export function checkHostPath(path: string, type: HostPathType): void {
   if (type === '') return;
   const wanted = type === 'DirectoryOrCreate' ? 'Directory' : type === 'FileOrCreate' ? 'File' : type;

@@ -1,4 +1,4 @@
-/** The volume helper's own side: `kedge volume-helper`, requests on stdin, answers on stdout. Blocking calls are fine here. */
+/** The helper process: `kedge volume-helper`, requests on stdin, responses on stdout. Blocking calls are fine here. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { bindSubPath } from './sub-path.ts';
 import { checkHostPath } from './host-path.ts';
@@ -22,9 +22,9 @@ export async function answer(request: VolumeRequest, signal: AbortSignal): Promi
   }
 }
 
-/** Runs until every request is answered; whoever asked kills it when that takes too long. */
+/** Runs until every request is answered; the agent kills it when that takes too long. */
 export async function runVolumeHelper(): Promise<void> {
-  // Modes are asked for in full; the umask that the agent was started with has no say.
+  // Modes are given in full: the agent's umask must not apply.
   process.umask(0);
   const { signal } = new AbortController();
   const requests = JSON.parse(readFileSync(0, 'utf8')) as VolumeRequest[];

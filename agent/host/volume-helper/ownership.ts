@@ -12,7 +12,7 @@ const PERMISSIONS = 0o7777;
 const modeForGroup = (mode: number, isDirectory: boolean, readOnly: boolean): number =>
   (mode & PERMISSIONS) | (readOnly ? READ_ONLY : READ_WRITE) | (isDirectory ? SEARCH | SETGID : 0);
 
-/** What a volume asks for, where the pod may have an fsGroup (undefined: it has none). */
+/** The mode of a volume's entry for the pod's fsGroup (undefined: none). */
 export const modeFor = (group: number | undefined, mode: number, isDirectory: boolean, readOnly: boolean): number =>
   group === undefined ? mode : modeForGroup(mode, isDirectory, readOnly);
 

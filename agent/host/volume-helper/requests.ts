@@ -1,6 +1,6 @@
 /**
- * What the agent asks of a volume helper. The helper is a short-lived process: it may be parked for good by a file system
- * that does not answer, the agent may not. One helper serves all requests of one pod; request and answer are JSON.
+ * Requests to a volume helper. The helper is a short-lived process: it may be blocked forever by a file system
+ * that does not respond, the agent may not. One helper serves all requests of one pod; request and response are JSON.
  */
 
 /** https://kubernetes.io/docs/concepts/storage/volumes/#hostpath-volume-types */
@@ -8,9 +8,9 @@ export type HostPathType =
   '' | 'BlockDevice' | 'CharDevice' | 'Directory' | 'DirectoryOrCreate' | 'File' | 'FileOrCreate' | 'Socket';
 
 export type VolumeRequest =
-  /** Holds a hostPath against its type and makes it where the type says so. */
+  /** Checks a hostPath against its type and creates it where the type says so. */
   | { readonly do: 'check-host-path'; readonly path: string; readonly type: HostPathType }
-  /** Gives a volume to the pod's fsGroup, recursively. */
+  /** Changes the group of a volume to the pod's fsGroup, recursively. */
   | {
       readonly do: 'set-group';
       readonly path: string;
@@ -20,7 +20,7 @@ export type VolumeRequest =
     }
   /** Bytes and inodes that a volume holds. */
   | { readonly do: 'measure'; readonly path: string }
-  /** Finds `subPath` inside `volume`, makes it when it is missing, and binds it to `target`. */
+  /** Resolves `subPath` inside `volume`, creates it when it is missing, and bind-mounts it at `target`. */
   | { readonly do: 'bind-sub-path'; readonly volume: string; readonly subPath: string; readonly target: string };
 
 export interface VolumeAnswer {

@@ -87,7 +87,7 @@ function openOrMake(directory: number, name: string, mode: number): number {
 
 /**
  * Binds a subPath to `target`, in place of what was bound there before if that is another file by now. `volume` may hang:
- * in the agent only volumes may be named here whose content the agent wrote itself.
+ * in the agent's process only volumes whose content the agent wrote may be passed here.
  */
 export async function bindSubPath(volume: string, subPath: string, target: string, signal: AbortSignal): Promise<void> {
   const descriptor = openInVolume(volume, subPath);

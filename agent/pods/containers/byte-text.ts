@@ -1,5 +1,5 @@
 /**
- * Bytes as text of which each character is one byte, for what looks for ASCII in values that need not be sound text: a Secret's
+ * Bytes as text of which each character is one byte, to search for ASCII in values that may not be UTF-8: a Secret's
  * value may be any bytes, and they reach the container as they are.
  */
 import { isUtf8 } from 'node:buffer';
@@ -9,5 +9,5 @@ export const byteText = (value: string | Buffer): string =>
 
 export const bytesOf = (text: string): Buffer => Buffer.from(text, 'latin1');
 
-/** The text that the bytes are; undefined where they are none. */
+/** The bytes as UTF-8; undefined where they are invalid. */
 export const soundText = (bytes: Buffer): string | undefined => (isUtf8(bytes) ? bytes.toString() : undefined);

@@ -1,4 +1,4 @@
-/** A container as the runtime takes it. Pure. */
+/** The ContainerConfig of a container. Pure. */
 import type { ContainerConfig, Image, Mount } from '../../cri/types.ts';
 import { containerResources, type ResourceHost } from '../../resources/compute.ts';
 import type { ContainerMount } from '../../volumes/pod-volumes.ts';
@@ -19,7 +19,7 @@ export interface ContainerInput {
   readonly image: Image;
   /** Values may be any bytes. */
   readonly environment: ReadonlyMap<string, Buffer>;
-  /** Volumes, and the files that the agent itself shows to the container. */
+  /** Volumes, and the agent's own files for the container. */
   readonly mounts: readonly ContainerMount[];
   readonly host: ResourceHost;
   readonly targetId?: string;
@@ -31,7 +31,7 @@ const PROPAGATION = {
   bidirectional: 'PROPAGATION_BIDIRECTIONAL',
 } as const;
 
-/** Throws StartError for arguments that references make something else than text of. */
+/** Throws StartError for arguments that are not UTF-8 after expansion. */
 export function containerConfig(input: ContainerInput): ContainerConfig {
   const { pod, container, restartCount, backOffSeconds, image, environment, mounts, host, targetId } = input;
   const variables = new Map([...environment].map(([name, value]) => [name, byteText(value)]));
@@ -58,7 +58,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
   };
 }
 
-/** The runtime takes text here, and no other bytes. */
+/** The runtime accepts UTF-8 only. */
 function expandWord(word: string, variables: ReadonlyMap<string, string>): string {
   if (!word.includes('$')) return word;
   const expanded = soundText(bytesOf(expand(byteText(word), variables)));

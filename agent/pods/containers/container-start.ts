@@ -18,10 +18,10 @@ import { configError, StartError } from './start-error.ts';
 import type { Pod, Secret } from '../../../api/types/core/v1.gen.ts';
 
 const HOSTS_FILE_MODE = 0o644;
-/** Whoever the container runs as may write its termination message. */
+/** Any user of the container may write the termination message. */
 const TERMINATION_FILE_MODE = 0o666;
 const LOG_DIRECTORY_MODE = 0o755;
-/** The kubelet waits for good; a container that has not been let start for so long is better started afresh. */
+/** The kubelet waits forever; after this long it is better to create the container anew. */
 const POST_START_LIMIT_MS = 60 * 60_000;
 const HOOK_FAILED = 'PostStartHookError';
 
@@ -47,12 +47,12 @@ export async function startContainer(
     if (handler) await postStart(pod, containerId, action, handler, dependencies, signal);
   } catch (error) {
     signal.throwIfAborted();
-    // A failed hook has its own event, which keeps the hook's words to itself: they may hold secrets.
+    // A failed hook has its own event, without the hook's output: it may contain secrets.
     throw error instanceof StartError && error.reason !== HOOK_FAILED ? fail(error) : error;
   }
 }
 
-/** kubectl describe shows the reason alone where an event with the details has gone before. */
+/** For failures that an earlier event describes in detail. */
 const failureText = ({ reason, message }: StartError): string => (reason.includes('Image') ? reason : message);
 
 async function create(
@@ -112,7 +112,7 @@ async function create(
     recursive: true,
     mode: LOG_DIRECTORY_MODE,
   });
-  // What has begun is brought to its end: a container that is half made would be in the way of the next attempt.
+  // Not abortable: a half-created container would block the next attempt.
   return dependencies.starts.run(signal, async () => {
     try {
       const containerId = await cri.createContainer(sandboxId, request, config);
@@ -136,7 +136,7 @@ async function start(
   try {
     await dependencies.logLinks?.add(pod, container.name, containerId, log);
   } catch (error) {
-    // Collectors of logs miss it; the container is none the worse.
+    // Only log collectors miss it; the container runs.
     const err = (error as Error).message;
     dependencies.logger.warn(
       { pod: pod.metadata?.uid, container: container.name, err },
@@ -196,7 +196,7 @@ async function ownMounts(
     const file = terminationMessageFile(directory, container.name, restartCount);
     await mkdir(path.dirname(file), { recursive: true });
     await writeFile(file, '');
-    // Past the umask.
+    // Regardless of the umask.
     await chmod(file, TERMINATION_FILE_MODE);
     show(file, messagePath);
   }

@@ -6,7 +6,7 @@ import { liveSandbox, type PodRuntime } from '../sync/observed.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
-/** What the hook has used up of the grace period leaves the container this much at least. */
+/** The least that a preStop hook leaves the container of the grace period. */
 const MIN_GRACE_SECONDS = 2;
 
 export async function stopContainer(
@@ -44,7 +44,7 @@ async function preStop(
     await runHook(handler, { container, containerId: observed.id, podIP }, cri, limit);
   } catch (error) {
     signal.throwIfAborted();
-    // The hook's words may hold secrets: they stay on the node.
+    // The hook's output may contain secrets: it stays on the node.
     const err = (error as Error).message;
     logger.warn({ podUID: pod.metadata?.uid, container: container.name, err }, 'preStop hook failed');
     record(pod, 'Warning', 'FailedPreStopHook', 'PreStopHook failed', container.name);

@@ -1,4 +1,4 @@
-/** A container's environment, from all its sources. */
+/** The environment of a container, from all its sources. */
 import type { ResourceList } from '../../resources/resource-list.ts';
 import { containerResource, podField } from '../../volumes/written/downward-values.ts';
 import type { ObjectSource } from '../../volumes/written/object-source.ts';
@@ -14,13 +14,13 @@ import type { EnvFromSource, EnvVar, Pod, Service } from '../../../api/types/cor
 export interface EnvironmentSources {
   readonly objects: ObjectSource;
   readonly services: () => Iterable<Service>;
-  /** What the node can give: stands for limits that are not set. */
+  /** The node's allocatable resources, in place of limits that are not set. */
   readonly allocatable: () => ResourceList;
   readonly hostIPs: readonly string[];
   readonly nodeName: string;
 }
 
-/** In the order in which they are set. Throws StartError for what is not there and not optional. */
+/** In the order in which they are set. Throws StartError for missing sources that are not optional. */
 export async function containerEnvironment(
   pod: Pod,
   container: AnyContainer,
@@ -29,13 +29,13 @@ export async function containerEnvironment(
   signal: AbortSignal,
 ): Promise<Map<string, Buffer>> {
   const namespace = pod.metadata?.namespace ?? '';
-  // All values are text of bytes until the end.
+  // All values are byte strings until the end.
   const links = serviceVariables(sources.services(), namespace, pod.spec?.enableServiceLinks ?? true);
   const environment = new Map<string, string>();
   for (const source of container.envFrom ?? []) {
     for (const [name, value] of await allOf(source, namespace, sources.objects, signal)) environment.set(name, value);
   }
-  // References see what is set before them, then the services' variables.
+  // References resolve to earlier variables, then to those of services.
   const visible = new Map([...links, ...environment]);
   for (const variable of container.env ?? []) {
     const value = await valueOf(variable, pod, container, podIPs, sources, visible, signal);
@@ -49,15 +49,15 @@ export async function containerEnvironment(
   return new Map([...environment].map(([name, value]) => [name, bytesOf(value)]));
 }
 
-/** The variables whose values are text, as `subPathExpr` may name them. */
+/** The variables with values in UTF-8, for `subPathExpr`. */
 export function environmentText(environment: ReadonlyMap<string, Buffer>): Record<string, string> {
   const entries = [...environment].map(([name, value]) => [name, soundText(value)] as const);
   return Object.fromEntries(entries.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
 }
 
 /**
- * The variables whose values are no text. They go to the runtime byte for byte, but runc is configured in JSON, which has
- * U+FFFD where bytes are no UTF-8.
+ * The variables with values that are not UTF-8. They are passed to the runtime as they are, but runc is configured in JSON,
+ * which has U+FFFD in place of invalid bytes.
  */
 export const variablesWithoutText = (environment: ReadonlyMap<string, Buffer>): string[] =>
   [...environment].filter(([, value]) => soundText(value) === undefined).map(([name]) => name);
@@ -82,7 +82,7 @@ async function allOf(
   return [];
 }
 
-/** Undefined for an optional source that is not there: the variable is left out. */
+/** Undefined for a missing optional source: the variable is omitted. */
 async function valueOf(
   variable: EnvVar,
   pod: Pod,

@@ -1,13 +1,13 @@
 /**
- * `$(NAME)` in commands, arguments and environment values; `$$` stands for a dollar sign. A reference reaches to the first `)`,
- * whatever stands before it: `$(A $(B))` refers to `A $(B`.
+ * `$(NAME)` in commands, arguments and environment values; `$$` stands for a dollar sign. A reference extends to the first `)`,
+ * whatever comes before it: `$(A $(B))` refers to `A $(B`.
  */
 
-/** Names that are not known stay as they are written. */
+/** Unknown references are left unchanged. */
 export const expand = (text: string, variables: ReadonlyMap<string, string>): string =>
   expandWith(text, (name) => variables.get(name) ?? `$(${name})`);
 
-/** Looks at each character once: a text may be a megabyte of `$(`. */
+/** Linear: a value may be a megabyte of `$(`. */
 export function expandWith(text: string, valueOf: (name: string) => string): string {
   let expanded = '';
   let from = 0;

@@ -11,11 +11,11 @@ import type { HTTPGetAction, LifecycleHandler } from '../../../api/types/core/v1
 export interface HookTarget {
   readonly container: AnyContainer;
   readonly containerId: string;
-  /** What http and tcp hooks talk to when they name no host. */
+  /** The host of http and tcp hooks that name none. */
   readonly podIP: string;
 }
 
-/** Rejects with the reason when the hook fails or its time is up, and with the signal's reason. */
+/** Rejects when the hook fails or times out, and with the signal's reason. */
 export async function runHook(
   handler: LifecycleHandler,
   target: HookTarget,
@@ -36,7 +36,7 @@ export async function runHook(
       }
     } else if (http) {
       const { status } = await askHook(http, target, within);
-      // As with the kubelet any answer will do, but one that is none yet.
+      // As with the kubelet any response counts, except an informational one.
       if (status < 200) throw new Error(`HTTP hook was answered with statuscode: ${status}`);
     } else if (tcpSocket) {
       await touchTcp(tcpSocket.host || podIP, portNumber(tcpSocket.port, container), within);
@@ -46,7 +46,7 @@ export async function runHook(
   });
 }
 
-/** A server that turns out to speak plain HTTP is asked again that way, as the kubelet does, without credentials. */
+/** Falls back to plain HTTP as the kubelet does, without credentials. */
 async function askHook(action: HTTPGetAction, { container, podIP }: HookTarget, limit: TimeLimit): Promise<HttpAnswer> {
   const request = { action, container, podIP, purpose: 'lifecycle' };
   try {

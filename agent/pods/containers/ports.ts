@@ -1,7 +1,7 @@
 /** Ports of containers, by number or by name. */
 import type { Container } from '../../../api/types/core/v1.gen.ts';
 
-/** Throws when the container names no such port. */
+/** Throws when the container has no such port. */
 export function portNumber(port: number | string, container: Pick<Container, 'name' | 'ports'>): number {
   if (typeof port === 'number') return port;
   const named = container.ports?.find(({ name }) => name === port);

@@ -1,4 +1,4 @@
-/** Who a container runs as, and what it may do: the pod's and the container's security context together. */
+/** The LinuxContainerSecurityContext of a container, from the pod's and its own security context. */
 import type { Image, LinuxContainerSecurityContext } from '../../cri/types.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { podFullName } from '../sync/plan.ts';
@@ -7,7 +7,7 @@ import { apparmorProfile, seccompProfile } from './security-profiles.ts';
 import { configError } from './start-error.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
-/** What runc hides and write-protects in /proc and /sys unless the pod asks for an unmasked /proc. */
+/** Masked and read-only paths, unless the pod requests an unmasked /proc. */
 const MASKED_PATHS = [
   '/proc/asound',
   '/proc/acpi',
@@ -23,7 +23,7 @@ const MASKED_PATHS = [
 ];
 const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
-/** `targetId` is the container whose processes an ephemeral container shares. Throws StartError when it may not run so. */
+/** `targetId` is the container whose processes an ephemeral container shares. Throws StartError when it may not run like that. */
 export function containerSecurity(
   pod: Pod,
   container: AnyContainer,

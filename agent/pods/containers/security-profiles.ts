@@ -5,7 +5,7 @@ import type { AppArmorProfile, SeccompProfile } from '../../../api/types/core/v1
 /** Where a pod's `localhostProfile` is found: below the kubelet's seccomp directory. */
 const SECCOMP_DIRECTORY = '/var/lib/kubelet/seccomp';
 
-/** Undefined where the pod names none. */
+/** Undefined where the pod has none. */
 export function seccompProfile(profile: SeccompProfile | undefined): SecurityProfile | undefined {
   if (profile === undefined) return undefined;
   return profile.type === 'Localhost'

@@ -1,11 +1,11 @@
-/** The environment variables by which containers find services, as Docker's links named them. */
+/** The environment variables of services, named as by Docker links. */
 import type { ApiClient } from '../../../client/api-client.ts';
 import { Informer } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { services } from '../../../client/resources.gen.ts';
 import type { Service } from '../../../api/types/core/v1.gen.ts';
 
-/** Every Service of the cluster, with what the environment of containers says of it. */
+/** A cache of every Service of the cluster, with the fields that environments need. */
 export const linkedServices = (client: ApiClient, logger: Logger): Informer<Service> =>
   new Informer({
     ...{ client, resource: services, logger },
@@ -20,7 +20,7 @@ export const linkedServices = (client: ApiClient, logger: Logger): Informer<Serv
 
 const variableName = (name: string): string => name.toUpperCase().replaceAll('-', '_');
 
-/** The services of the pod's namespace, and the api-server's own in any case. */
+/** The services of the pod's namespace, and always the api-server's. */
 export function serviceVariables(
   services: Iterable<Service>,
   namespace: string,

@@ -2,7 +2,7 @@
 export class StartError extends Error {
   override readonly name = 'StartError';
   readonly reason: string;
-  /** When it makes sense to try again, milliseconds since the epoch; absent for the usual wait. */
+  /** When to retry, in milliseconds since the epoch; absent for the usual back-off. */
   readonly retryAt: number | undefined;
   constructor(reason: string, message: string, options: { retryAt?: number } = {}) {
     super(message);
@@ -11,5 +11,5 @@ export class StartError extends Error {
   }
 }
 
-/** What the pod asks for cannot be put together now: a missing configMap, a user that may not be root. */
+/** The container's configuration cannot be built now: a missing configMap, a user that may not be root. */
 export const configError = (message: string): StartError => new StartError('CreateContainerConfigError', message);

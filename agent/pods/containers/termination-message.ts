@@ -1,4 +1,4 @@
-/** The last words of a container: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/ */
+/** The termination message of a container: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/ */
 import { open } from 'node:fs/promises';
 import { hasCode } from '../../host/files.ts';
 import { LINE_END, parseLogLine } from '../logs/log-line.ts';
@@ -7,7 +7,7 @@ import { LINE_END, parseLogLine } from '../logs/log-line.ts';
 const MAX_MESSAGE_BYTES = 4096;
 const MAX_TAIL_BYTES = 2048;
 const MAX_TAIL_LINES = 80;
-/** So much of a log is read at first, then four times as much until it holds what is wanted. A line may be of any length. */
+/** How much of a log is read at first, then four times as much each time. A line may be of any length. */
 const FIRST_READ_BYTES = 4 * MAX_TAIL_BYTES;
 const LAST_READ_BYTES = 2 * 1024 * 1024;
 
@@ -17,7 +17,7 @@ export async function readTerminationMessage(file: string): Promise<string> {
   return message.toString('utf8');
 }
 
-/** The last lines of a log in the CRI's format: of what the kubelet would show so much as it shows. */
+/** The last lines of a log in the CRI format, within the kubelet's limits. */
 export async function readLogTail(logFile: string): Promise<string> {
   if (!logFile) return '';
   for (let bytes = FIRST_READ_BYTES; ; bytes *= 4) {
@@ -25,12 +25,12 @@ export async function readLogTail(logFile: string): Promise<string> {
     const isWhole = raw.length < bytes;
     const { text, isEnough } = lastText(raw, isWhole);
     if (!isEnough && !isWhole && bytes < LAST_READ_BYTES) continue;
-    // Of a line without end in sight its own end is all there is.
+    // Of a line longer than the buffer only its end counts.
     return endOf(text.length > 0 || isWhole ? text : raw);
   }
 }
 
-/** What the lines say with which `raw` ends, from the back, until it is enough. `isWhole`: it begins where a line does. */
+/** The text of the last lines of `raw`, up to the limits. `isWhole`: `raw` begins at the start of a line. */
 function lastText(raw: Buffer, isWhole: boolean): { text: Buffer; isEnough: boolean } {
   const pieces: Buffer[] = [];
   let bytes = 0;

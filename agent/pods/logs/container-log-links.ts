@@ -1,4 +1,4 @@
-/** `/var/log/containers`: a link for every container to the file that it logs to, where collectors of logs look. */
+/** `/var/log/containers`: a link for every container to the file that it logs to, for log collectors. */
 import { mkdir, readdir, readlink, rm, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { hasCode } from '../../host/files.ts';
@@ -7,7 +7,7 @@ import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const SUFFIX = '.log';
 const DIRECTORY_MODE = 0o755;
-/** Links of a pod begin with so much of its name at least: what is cut is its end. */
+/** How much of a pod's name a link keeps at least; its end is cut. */
 const SURE_PREFIX = 32;
 
 /** POD_NAMESPACE_CONTAINER-ID.log; a long pod's name is cut, so that no two containers have the same link. */
@@ -58,7 +58,7 @@ export class ContainerLogLinks {
   }
 }
 
-/** The file itself has no name for a moment while it is rotated; its directory stays as long as the pod does. */
+/** The file is missing for a moment during rotation; its directory exists as long as the pod. */
 async function leadsSomewhere(link: string): Promise<boolean> {
   try {
     await stat(path.dirname(await readlink(link)));

@@ -1,4 +1,4 @@
-/** The log files of pods, which lie outside of their own directories. */
+/** The log files of pods, which are outside of the pods' directories. */
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { hasCode } from '../../host/files.ts';
@@ -12,7 +12,7 @@ export const removePodLogs = (logDirectory: string, pod: Pod): Promise<void> =>
 /** The name of such a directory ends with the pod's UID. */
 const LOG_DIRECTORY = /^[^_]+_[^_]+_([0-9a-f-]{32,36})$/;
 
-/** Removes the logs of pods that are gone: the agent was killed before it had, or something was in the way. */
+/** Removes orphaned logs: the agent was killed before it had, or the removal failed. */
 export async function removeOrphanedLogs(
   logDirectory: string,
   isKnown: (uid: string) => boolean,
@@ -38,7 +38,7 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** The log of one container with what was rotated of it. */
+/** The log of one container with its rotated files. */
 export async function removeContainerLogs(
   directory: string,
   { name, restartCount }: Pick<ObservedContainer, 'name' | 'restartCount'>,

@@ -1,12 +1,12 @@
 /**
  * The CRI log format: `2016-10-06T00:17:09.669794202Z stdout F the text`. A line tagged P is part of a longer one, which
- * ends with the next line tagged F. Lines are looked at in place: a log may be gigabytes.
+ * ends with the next line tagged F. Lines are parsed in place: a log may be gigabytes.
  */
 /** The byte that ends a line. */
 export const LINE_END = 0x0a;
 const SPACE = 0x20;
 const PARTIAL = 0x50;
-/** The letter that tells `stdout` from `stderr`. */
+/** The letter that distinguishes `stdout` from `stderr`. */
 const LETTER_E = 0x65;
 
 export interface LogLine {

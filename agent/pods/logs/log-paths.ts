@@ -8,14 +8,14 @@ import type { Pod } from '../../../api/types/core/v1.gen.ts';
 /** ext4, xfs, tmpfs and most others take 255 bytes. */
 const MAX_FILE_NAME_BYTES = 255;
 
-/** `before` + `name` + `after`, with so much of the end of `name` left out as it takes. They are ASCII, as names in the API are. */
+/** `before` + `name` + `after`, with as much of the end of `name` cut as necessary. They are ASCII, as names in the API are. */
 export function fittingFileName(before: string, name: string, after: string): string {
   const room = MAX_FILE_NAME_BYTES - before.length - after.length;
   if (room < 0) throw new Error(`no room for a name between ${before} and ${after}`);
   return `${before}${name.slice(0, room)}${after}`;
 }
 
-/** NAMESPACE_POD_UID; the UID tells pods apart whose long names are cut. */
+/** NAMESPACE_POD_UID; the UID distinguishes pods whose long names are cut. */
 export const podLogDirectory = (logDirectory: string, { metadata }: Pod): string =>
   path.join(logDirectory, fittingFileName(`${metadata?.namespace}_`, metadata?.name ?? '', `_${metadata?.uid}`));
 

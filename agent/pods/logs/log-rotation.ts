@@ -12,10 +12,10 @@ import { hasCode } from '../../host/files.ts';
 export interface LogRotationOptions {
   readonly cri: CriClient;
   readonly logger: Logger;
-  /** The containers that run, with the file that each writes. */
+  /** The running containers with their log files. */
   readonly logs: () => Iterable<{ readonly containerId: string; readonly file: string }>;
   readonly maxBytes?: number;
-  /** With the one that is being written. */
+  /** Including the one that is being written. */
   readonly maxFiles?: number;
   readonly periodMs?: number;
 }
@@ -25,7 +25,7 @@ const MAX_BYTES = 10 * 1024 * 1024;
 const MAX_FILES = 5;
 const PERIOD_MS = 10_000;
 
-/** Looks at the logs until told to stop. */
+/** Checks the logs until the signal is aborted. */
 export async function rotateLogs(options: LogRotationOptions, signal: AbortSignal): Promise<void> {
   const { logs, logger, maxBytes = MAX_BYTES, periodMs = PERIOD_MS } = options;
   while (!signal.aborted) {
@@ -59,7 +59,7 @@ async function rotate(
 ): Promise<void> {
   const { cri, maxFiles = MAX_FILES } = options;
   const rotated = await rotatedFiles(file);
-  // One place for the file that is being written, one for what it becomes.
+  // One file is being written, one is the result of this rotation.
   const surplus = rotated.splice(0, Math.max(0, rotated.length - (maxFiles - 2)));
   for (const old of surplus) await rm(old, { force: true });
   for (const old of rotated) if (!old.endsWith('.gz')) await compress(old, signal);
@@ -68,7 +68,7 @@ async function rotate(
   try {
     await cri.reopenContainerLog(containerId, { signal });
   } catch (error) {
-    // The container goes on writing to the file that it has open: give it its name back.
+    // The runtime keeps writing to the open file: rename it back.
     await rename(target, file);
     throw error;
   }

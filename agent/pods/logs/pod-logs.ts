@@ -15,7 +15,7 @@ export interface PodLogsOptions {
   readonly logger: Logger;
 }
 
-/** A disk that takes longer to remove a pod's logs goes on without anybody waiting. */
+/** A removal that takes longer continues in the background. */
 const REMOVAL_MS = 10_000;
 
 export class PodLogs {
@@ -25,7 +25,7 @@ export class PodLogs {
     this.#options = options;
   }
 
-  /** Rotates until told to stop. `logsIn` gives the log files of a directory that are being written. */
+  /** Rotates until the signal is aborted. `logsIn` returns the log files of a directory that are being written. */
   rotate(
     logsIn: (directory: string) => Iterable<{ readonly containerId: string; readonly file: string }>,
     signal: AbortSignal,
@@ -34,7 +34,7 @@ export class PodLogs {
     return rotateLogs({ cri, logger, logs: () => logsIn(directory) }, signal);
   }
 
-  /** Never rejects: that logs cannot be removed, or not soon, keeps nobody waiting. */
+  /** Never rejects: logs that cannot be removed now do not block the removal of the pod. */
   async remove(pod: Pod): Promise<void> {
     const { directory, links } = this.#options;
     try {

@@ -26,7 +26,7 @@ export function parseResolvConf(text: string): DNSConfig {
     if (keyword === 'nameserver' && values[0] !== undefined) servers.push(values[0]);
     else if (keyword === 'search' || keyword === 'domain')
       searches = values.map((value) => value.replace(/(.)\.$/, '$1'));
-    // Lines of options add up; of one that is said twice the last counts.
+    // Lines of options add up; of a repeated one the last counts.
     else if (keyword === 'options') for (const option of values) options.set(nameOf(option), option);
   }
   return { servers, searches, options: [...options.values()] };
@@ -35,7 +35,7 @@ export function parseResolvConf(text: string): DNSConfig {
 /** `ndots` of `ndots:5`. */
 const nameOf = (option: string): string => option.split(':', 1)[0] ?? '';
 
-/** `host` is what the host's own resolv.conf says. */
+/** `host` is the host's own resolv.conf. */
 export function podDns(pod: Pod, cluster: ClusterDns, host: DNSConfig): DNSConfig {
   const { hostNetwork, dnsConfig } = pod.spec ?? {};
   let { dnsPolicy = 'ClusterFirst' } = pod.spec ?? {};

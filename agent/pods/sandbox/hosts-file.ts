@@ -11,7 +11,7 @@ const LOOPBACK = [
   'fe00::2\tip6-allrouters',
 ];
 
-/** `hostFile` is the host's own /etc/hosts, which pods on the host's network see. */
+/** `hostFile` is the host's own /etc/hosts, which pods on the host's network get. */
 export function hostsFile(pod: Pod, podIPs: readonly string[], clusterDomain: string, hostFile: string): string {
   const { hostNetwork, hostAliases = [] } = pod.spec ?? {};
   const lines: string[] = [];

@@ -6,7 +6,7 @@ import { runtimeClasses } from '../../../client/resources.gen.ts';
 
 export class RuntimeHandlers {
   readonly #client: Pick<ApiClient, 'get'>;
-  /** A class keeps its handler: what was read stands in while the api-server is unreachable. */
+  /** The handler of a class is immutable, so the cache is valid while the api-server is unreachable. */
   readonly #known = new Map<string, string>();
 
   constructor(client: Pick<ApiClient, 'get'>) {

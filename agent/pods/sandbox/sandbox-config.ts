@@ -1,4 +1,4 @@
-/** A pod as the runtime's sandbox. Pure. */
+/** The PodSandboxConfig of a pod. Pure. */
 import type { DNSConfig, NamespaceOption, PodSandboxConfig, PortMapping } from '../../cri/types.ts';
 import { podLimits } from '../../resources/compute.ts';
 import { podLogDirectory } from '../logs/log-paths.ts';
@@ -47,7 +47,7 @@ function portMappings(pod: Pod): PortMapping[] {
   );
 }
 
-/** Throws for a pod that must not run without what cannot be had here. */
+/** Throws for a pod that requires what this node does not support. */
 export function sandboxConfig(
   pod: Pod,
   attempt: number,

@@ -1,4 +1,4 @@
-/** Makes the sandbox of a pod: its DNS configuration, its cgroup and the directory of its logs come first. */
+/** Creates the sandbox of a pod, after its DNS configuration, its cgroup and its log directory. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { CriError } from '../../cri/client.ts';
 import { stopSandbox } from '../../cri/remove.ts';
@@ -31,7 +31,7 @@ export async function createSandbox(
     try {
       const handler = await dependencies.runtimeHandlers.of(pod, signal);
       const config = sandboxConfig(pod, attempt, cgroups.parentOf(pod), dns, dependencies.sandbox);
-      // What has begun is brought to its end: the runtime would be left with half a network.
+      // Not abortable: the runtime would be left with half a network.
       await cri.runPodSandbox(config, handler);
     } catch (error) {
       const message = `Failed to create pod sandbox: ${error instanceof CriError ? error.rpcText : (error as Error).message}`;

@@ -49,13 +49,13 @@ export class ApiPods {
     return mirror && mirrors(mirror, staticPod) ? mirror : undefined;
   }
 
-  /** The object that stands for a pod in the API: its mirror when it is static. */
+  /** The object of a pod in the API: its mirror when it is static. */
   objectOf({ pod, source }: SourcedPod): Pod | undefined {
     return source === 'file' ? this.mirrorOf(pod) : pod;
   }
 }
 
-/** Nobody here asks who has set which field, and it is half of a pod. */
+/** managedFields are not needed here, and are half of a pod's size. */
 function withoutManagedFields(pod: Pod): Pod {
   delete pod.metadata?.managedFields;
   return pod;

@@ -1,6 +1,6 @@
 /**
- * The files of a folder, read again when they change. Neither the folder nor a file in it can end this: what cannot be read now
- * is read later.
+ * The files of a directory, read again when they change. Failures of the directory or a file never end the loop: what cannot be
+ * read now is read later.
  */
 import { watch } from 'node:fs';
 import { mkdir, readdir, readlink } from 'node:fs/promises';
@@ -13,24 +13,27 @@ import { readRegularFile } from '../../host/regular-file.ts';
 
 export interface ManifestFile {
   readonly path: string;
-  /** Or why there is none. */
+  /** Or why it could not be read. */
   readonly text: string | Error;
 }
 
 /** An editor writes a file in several steps. */
 const SETTLE_MS = 100;
-/** A folder that is not there is looked for this often. */
+/** How often a missing directory is checked. */
 const ABSENT_MS = 1_000;
 /** As with the kubelet. */
 const MAX_BYTES = 10 * 1024 * 1024;
-/** What a link leads to may lie on a server that has gone. */
+/** A link may lead to a network file system that does not respond. */
 const READ_LIMIT_MS = 5_000;
 /** Hidden files as with the kubelet, and those in which Emacs saves what is being edited: they would come before the original. */
 const PASSED_OVER = /^[.#]/;
 
 export interface ManifestFolderOptions {
   readonly directory: string;
-  /** The folder is read again after this: events tell neither of what links point to, nor of changes elsewhere in a network's folder. */
+  /**
+   * The directory is read again after this: inotify reports neither changes of link targets, nor changes that other hosts make
+   * to a network file system.
+   */
   readonly rereadMs: number;
   readonly logger: Logger;
 }
@@ -39,11 +42,11 @@ export class ManifestFolder {
   readonly #directory: string;
   readonly #rereadMs: number;
   readonly #logger: Logger;
-  /** The failure that was logged last: the same again is not worth a line. */
+  /** The failure that was logged last, to log it once. */
   #logged: string | undefined;
-  /** Links to nothing, as has been logged. */
+  /** Dangling links that have been logged. */
   #dangling: ReadonlySet<string> = new Set();
-  /** Reads that have not ended, perhaps never will: there is no second one of the same file. */
+  /** Pending reads, which may never end: there is one at most per file. */
   readonly #reads = new Map<string, Promise<Buffer>>();
 
   constructor({ directory, rereadMs, logger }: ManifestFolderOptions) {
@@ -52,7 +55,7 @@ export class ManifestFolder {
     this.#logger = logger;
   }
 
-  /** Hands over all files in order of their names, at first and after each change. A folder that is not there has none. */
+  /** Passes all files in order of their names to `read`, at first and after each change. A missing directory has none. */
   async run(read: (files: readonly ManifestFile[]) => void | Promise<void>, signal: AbortSignal): Promise<void> {
     await this.#trying(() => mkdir(this.#directory, { recursive: true }));
     while (!signal.aborted) {
@@ -64,7 +67,7 @@ export class ManifestFolder {
     }
   }
 
-  /** The watch begins at once, before the folder is read, and anew each time: it ends with the folder that it was set on. */
+  /** Watches from now on, before the directory is read, with a new watch each time: it ends with its directory. */
   async #nextChange(signal: AbortSignal): Promise<void> {
     const changed = Promise.withResolvers<void>();
     const end = new AbortController();
@@ -74,7 +77,7 @@ export class ManifestFolder {
       const watcher = watch(this.#directory, { signal: ends }, () => changed.resolve());
       watcher.on('error', () => changed.resolve());
     } catch (error) {
-      // Instances of inotify are few (128 for root by default), and pods take them too: without one, time alone tells.
+      // inotify instances are limited (128 for root by default) and pods use them, too: without one, the directory is polled.
       this.#failed(error as Error, 'failed to watch static pod directory, reading it periodically');
       if (hasCode(error, 'ENOENT')) limitMs = ABSENT_MS;
     }

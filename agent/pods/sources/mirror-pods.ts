@@ -1,6 +1,6 @@
 /**
- * Objects in the API that show static pods: created by the agent, and again when somebody deletes them. Each is on its own: one
- * that the api-server refuses is retried and reported, and holds up no other.
+ * Mirror pods, the objects of static pods in the API: created by the agent, again after each deletion. They are independent: one
+ * that the api-server rejects is retried and logged, and does not block the others.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StatusError } from '../../../api/machinery/status-error.ts';
@@ -22,10 +22,10 @@ export interface MirrorPodsOptions {
 
 const RETRY = { initialMs: 500, maxMs: 30_000 };
 
-/** Whether an object of the API says that it stands for a static pod. It never runs itself, so that saying so is no gain. */
+/** Whether an object of the API claims to be a mirror pod. The agent never runs it, so the claim grants nothing. */
 export const isMirror = ({ metadata }: Pod): boolean => metadata?.annotations?.[CONFIG_MIRROR] !== undefined;
 
-/** Whether an object of the API shows this very static pod. */
+/** Whether an object of the API is the mirror of this static pod. */
 export const mirrors = (mirror: Pod, staticPod: Pod): boolean =>
   keyOf(mirror) === keyOf(staticPod) && mirror.metadata?.annotations?.[CONFIG_MIRROR] === staticPod.metadata?.uid;
 
@@ -39,13 +39,13 @@ type Step = { readonly kind: 'create' | 'delete'; readonly pod: Pod };
 interface Failures {
   readonly count: number;
   readonly retryAt: number;
-  /** What has been logged: the same again is not worth a line. */
+  /** What was logged last, to log it once. */
   readonly told: string | undefined;
 }
 
 export class MirrorPods {
   readonly #options: MirrorPodsOptions;
-  /** Not known until the static pods have been read: what the last agent showed stays until then. */
+  /** Unknown until the static pods have been read: existing mirrors are kept until then. */
   #wanted: ReadonlyMap<string, Pod> | undefined;
   readonly #present = new Map<string, Pod>();
   readonly #failures = new Map<string, Failures>();
@@ -57,7 +57,7 @@ export class MirrorPods {
     this.#options = options;
   }
 
-  /** The static pods that are to be shown: these and no others. */
+  /** Sets the static pods that have mirrors: these and no others. */
   want(wanted: readonly Pod[]): void {
     this.#wanted = new Map(wanted.map((pod) => [keyOf(pod), pod]));
     this.#changed();
@@ -74,7 +74,7 @@ export class MirrorPods {
     this.#changed();
   }
 
-  /** The uid under which the agent runs what a mirror shows. */
+  /** The uid of the static pod of a mirror. */
   staticUid(mirror: Pod): string {
     return mirror.metadata?.annotations?.[CONFIG_MIRROR] ?? '';
   }
@@ -96,7 +96,7 @@ export class MirrorPods {
     }
   }
 
-  /** What brings one name closer to what is wanted under it; undefined when it is as wanted. */
+  /** The next action for a name; undefined when it is as wanted. */
   #stepFor(key: string): Step | undefined {
     const wanted = this.#wanted;
     if (!wanted) return undefined;
@@ -125,7 +125,7 @@ export class MirrorPods {
 
   async #create(pod: Pod, signal: AbortSignal): Promise<void> {
     const created = await this.#options.client.create(pods, this.#mirrorOf(pod), { signal });
-    // The informer tells of it in a moment; until then nobody shall create it again.
+    // The informer sees it shortly; it must not be created again until then.
     if (!this.#present.has(keyOf(created))) this.#present.set(keyOf(created), created);
   }
 
@@ -134,7 +134,7 @@ export class MirrorPods {
     try {
       await this.#options.client.delete(pods, namespace, name, { gracePeriodSeconds: 0, uid, signal });
     } catch (error) {
-      // Gone already, or replaced by another one.
+      // Deleted already, or replaced by another one.
       if (!isStatus(error, 404, 409)) throw error;
     }
     this.gone(mirror);
@@ -143,7 +143,7 @@ export class MirrorPods {
   #failed(key: string, error: Error, kind: Step['kind']): void {
     const before = this.#failures.get(key);
     const count = (before?.count ?? 0) + 1;
-    // Right after a deletion the name is taken a moment longer; when it stays so, somebody else has it.
+    // Right after a deletion the name is taken a moment longer; when it stays so, another object has it.
     const isEarly = isStatus(error, 409) && count === 1;
     if (!isEarly && before?.told !== error.message) {
       const message = `failed to ${kind} mirror pod, retrying: the static pod is not affected`;

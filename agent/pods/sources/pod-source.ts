@@ -1,6 +1,6 @@
 /**
- * Where a pod comes from, and what follows from that. Whoever brings a pod says so in a type of its own: what is written on
- * the pod's object is its author's, and gives nobody a privilege.
+ * Where a pod comes from, and what follows from that. The source is a separate value: what is written on
+ * the pod's object is its author's, and grants no privilege.
  */
 import { CONFIG_SOURCE } from '../labels.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
@@ -20,7 +20,7 @@ const SYSTEM_CRITICAL_PRIORITY = 2_000_000_000;
 export const isCritical = ({ pod, source }: SourcedPod): boolean =>
   source === 'file' || (pod.spec?.priority ?? 0) >= SYSTEM_CRITICAL_PRIORITY;
 
-/** The pod as the agent holds it: tools that read the runtime look for this annotation, and find it true. */
+/** The pod with its source as an annotation, for tools that read the runtime. */
 export const marked = (pod: Pod, source: PodSource): Pod => ({
   ...pod,
   metadata: { ...pod.metadata, annotations: { ...pod.metadata?.annotations, [CONFIG_SOURCE]: source } },

@@ -1,4 +1,4 @@
-/** Pods out of a folder of manifests: run without the api-server, shown there by mirror pods. */
+/** Static pods from a directory of manifests: they run without the api-server, where mirror pods represent them. */
 import { createHash } from 'node:crypto';
 import type { Logger } from '../../../client/logger.ts';
 import { CONFIG_HASH, CONFIG_MIRROR, CONFIG_SEEN, CONFIG_SOURCE } from '../labels.ts';
@@ -17,7 +17,7 @@ const FILE_CHECK_FREQUENCY_MS = 20_000;
 
 interface Known {
   readonly text: string;
-  /** What the file said when it last was valid, until its pod is removed. */
+  /** The pod of the last valid manifest, until it is removed. */
   readonly pod: Pod | undefined;
   /** When the file became invalid, by `performance.now`. */
   readonly invalidSinceMs?: number;
@@ -28,7 +28,7 @@ export class StaticPods {
   readonly #fileCheckFrequencyMs: number;
   readonly #seen = new Map<string, string>();
   #known: ReadonlyMap<string, Known> = new Map();
-  /** Files whose pod another file has, as has been logged. */
+  /** Files with a duplicate pod that have been logged. */
   #copies: ReadonlySet<string> = new Set();
 
   constructor(options: StaticPodsOptions) {
@@ -36,7 +36,7 @@ export class StaticPods {
     this.#fileCheckFrequencyMs = options.fileCheckFrequencyMs ?? FILE_CHECK_FREQUENCY_MS;
   }
 
-  /** Hands over all pods of the folder at first and after each change, until told to stop. */
+  /** Passes all pods of the directory to `wanted`, at first and after each change, until the signal is aborted. */
   async run(wanted: (pods: readonly Pod[]) => void, signal: AbortSignal): Promise<void> {
     const { directory, logger } = this.#options;
     const folder = new ManifestFolder({ directory, rereadMs: this.#fileCheckFrequencyMs, logger });
@@ -51,7 +51,7 @@ export class StaticPods {
       const of = await this.#read(file, this.#known.get(file.path));
       known.set(file.path, of);
       if (!of.pod) continue;
-      // A copy that somebody has put beside a manifest does not take its place.
+      // A copy of a manifest does not replace it.
       const name = nameOf(of.pod);
       const original = first.get(name);
       if (!original) {
@@ -68,7 +68,7 @@ export class StaticPods {
   }
 
   /**
-   * A manifest that is half written does not end the pod that it described. One that stays invalid does, at the second check, as
+   * A manifest that is half written does not terminate its pod. One that stays invalid does, at the second check, as
    * with the kubelet: an agent that restarts would not run the pod either.
    */
   async #read(file: ManifestFile, before: Known | undefined): Promise<Known> {
@@ -93,7 +93,7 @@ export class StaticPods {
   }
 
   async #podOf(text: string, file: ManifestFile): Promise<Pod> {
-    // The schemas take 13 MB: they are loaded where there is a manifest to read.
+    // The schemas take 13 MB: they are loaded with the first manifest.
     const [{ pods }, { readManifest }, { apiReference }, { SYSTEM_CLASSES }] = await Promise.all([
       import('../../../api/kinds/core/pod.ts'),
       import('../../../api/machinery/manifest.ts'),
@@ -105,14 +105,14 @@ export class StaticPods {
     if (reference !== undefined) throw new Error(`static pods may not reference ${reference}`);
     if (documentsIn(text) > 1) this.#ignored(file, pod, 'only the first YAML document of a file is read');
     for (const problem of problems) this.#ignored(file, pod, problem);
-    // The api-server resolves classes, for pods that come by way of it: the kernel is to spare what the node cannot do without.
+    // The api-server resolves the classes of its pods; critical static pods need their priority for the OOM score, too.
     const priority = SYSTEM_CLASSES.get(pod.spec?.priorityClassName ?? '');
     if (pod.spec && priority !== undefined) pod.spec.priority ??= priority;
     delete pod.status;
     return pod;
   }
 
-  /** What the kubelet makes of a pod in a file. The uid stays when only comments, blanks or the order of fields change. */
+  /** Sets metadata as the kubelet does. The uid stays the same when only comments, blanks or the order of fields change. */
   #place(pod: Pod, file: string): void {
     const { nodeName } = this.#options;
     const { name, namespace, labels, annotations } = pod.metadata ?? {};
@@ -122,7 +122,7 @@ export class StaticPods {
       .digest('hex');
     const seen = this.#seen.get(uid) ?? new Date().toISOString();
     this.#seen.set(uid, seen);
-    // What else a manifest says of its metadata (owners, finalizers, the end of the pod that it was copied from) is the API's.
+    // Other metadata (owners, finalizers, deletion of the pod that it was copied from) belongs to the API.
     pod.metadata = {
       uid,
       name: `${name}-${nodeName.toLowerCase()}`,
@@ -133,11 +133,11 @@ export class StaticPods {
     delete pod.metadata.annotations?.[CONFIG_MIRROR];
     if (!pod.spec) return;
     pod.spec.nodeName = nodeName;
-    // Static pods stay whatever taints come.
+    // Static pods tolerate all NoExecute taints.
     pod.spec.tolerations = [...(pod.spec.tolerations ?? []), { operator: 'Exists', effect: 'NoExecute' }];
   }
 
-  /** @param running what still runs of an earlier version of the file. */
+  /** @param running the pod of an earlier version of the file that still runs. */
   #rejected({ path: file }: ManifestFile, err: Error, running?: Pod): void {
     const { logger } = this.#options;
     if (!running) return logger.error({ file, err }, 'static pod manifest rejected');
@@ -152,7 +152,7 @@ export class StaticPods {
 
 const nameOf = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?.name}`;
 
-/** How many YAML documents of a text say something. Their separator is one wherever a line begins with it, even in a string. */
+/** The number of YAML documents that are not empty. A separator counts wherever a line begins with it, even in a string. */
 const documentsIn = (text: string): number =>
   text.split(/^(?:---|\.\.\.)(?=\s|$)/m).filter((document) => /^[ \t]*[^\s#%]/m.test(document)).length;
 

@@ -1,4 +1,6 @@
-/** The status of one container of a pod: what runs of it, what ran before, and what became of what the runtime has lost. */
+/**
+ * The status of one container of a pod: its current and last state, and a substitute for containers that the runtime has lost.
+ */
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { isAlive, type ObservedContainer } from '../sync/observed.ts';
@@ -14,7 +16,7 @@ const NEVER_FOUND = {
     message: 'The container could not be located when the pod was terminated',
   },
 } as const;
-/** What the termination messages of a pod may take together; every container has an equal part. */
+/** The limit of a pod's termination messages together; every container has an equal part. */
 const MAX_MESSAGES_BYTES = 12 * 1024;
 
 export function containerStatus(
@@ -72,7 +74,7 @@ export function containerStatus(
         started: false,
       };
     case 'exited': {
-      // What waits to be started again shows why; the end that it waits after is its last state.
+      // A container that waits to be restarted shows why; its exit is the last state.
       if (waiting && !input.isEnding) {
         return {
           ...described,
@@ -95,7 +97,7 @@ export function containerStatus(
   }
 }
 
-/** Termination messages go with the pod's directory; what was said once stays. */
+/** Termination messages are removed with the pod's directory; the status keeps them. */
 function withKnownMessage(end: Terminated, previous: ContainerStatus | undefined): Terminated {
   const known = previous?.state?.terminated;
   return end.message === undefined && known?.message !== undefined && known.containerID === end.containerID
@@ -107,7 +109,7 @@ function withKnownMessage(end: Terminated, previous: ContainerStatus | undefined
 const wasNeverStarted = ({ pod, runtime, isEnding }: StatusInput, container: AnyContainer): boolean =>
   isEnding &&
   !runtime.containers.some(isAlive) &&
-  // Behind an init container that did not succeed it waits for ever.
+  // It waits forever behind an init container that did not succeed.
   !pod.spec?.initContainers?.length &&
   (pod.spec?.containers ?? []).some(({ name }) => name === container.name);
 

@@ -1,5 +1,5 @@
 /**
- * The conditions of a pod that the agent answers for.
+ * The conditions of a pod that the agent owns.
  * https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
  */
 import { timeOf } from '../../../api/machinery/time.ts';
@@ -62,7 +62,7 @@ export function conditionsOf(
   return disruption ? [...conditions, disruption] : conditions;
 }
 
-/** That the pod was ended for the sake of the node, once said, stays. */
+/** DisruptionTarget stays once it is set. */
 function disruptionOf({ pod, previous, verdict }: StatusInput, now: number): PodCondition | undefined {
   const type = 'DisruptionTarget';
   if (!verdict?.disrupts) return previous?.conditions?.find((condition) => condition.type === type);

@@ -1,4 +1,4 @@
-/** A pod's status as kubectl shows it: a pure function of what is wanted, what is observed and what was said before. */
+/** A pod's status as kubectl shows it: a pure function of its spec, what is observed and the previous status. */
 import { qosClassOf } from '../../../api/domain/pod-resources.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { AnyContainer } from '../sync/actions.ts';
@@ -56,7 +56,7 @@ export function podStatus(input: StatusInput, now: number): PodStatus {
   }
 }
 
-/** What was turned away has no containers to tell of. */
+/** A rejected pod has no container statuses. */
 const wasRejected = ({ previous, verdict, runtime }: StatusInput): boolean =>
   verdict?.rejects ??
   (previous?.phase === 'Failed' && previous.containerStatuses === undefined && runtime.sandboxes.length === 0);
@@ -123,7 +123,7 @@ function phaseOf(
     else waiting++;
   }
   if (input.isEnding) {
-    // What never ran can only have failed; what is being stopped still runs.
+    // What never ran has failed; what is being stopped still runs.
     if (running > 0) return 'Running';
     if (sidecarsRun(input)) return previous?.phase ?? 'Running';
     if (waiting > 0 && stopped === 0) return initialized || previous?.phase === 'Running' ? 'Failed' : 'Pending';

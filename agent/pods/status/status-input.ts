@@ -1,22 +1,22 @@
-/** What the status of a pod is made of. */
+/** The input of a pod's status. */
 import type { PodRuntime } from '../sync/observed.ts';
 import type { WaitingReason } from '../sync/plan.ts';
 import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
-/** Why the agent itself ended the pod: evicted, past its deadline, not admitted. */
+/** Why the agent itself terminated the pod: evicted, past its deadline, not admitted. */
 export interface Verdict {
   readonly reason: string;
   readonly message: string;
-  /** The pod did nothing wrong by its own spec: whoever made it may want it again elsewhere. */
+  /** A disruption, not a failure of the pod: its controller may replace it (the condition DisruptionTarget). */
   readonly disrupts?: boolean;
-  /** Nothing of the pod was ever started. */
+  /** No container of the pod was ever started. */
   readonly rejects?: boolean;
 }
 
 export interface StatusInput {
   readonly pod: Pod;
   readonly runtime: PodRuntime;
-  /** What was published last, or what the API has. */
+  /** The last reported status, or the API's. */
   readonly previous: PodStatus | undefined;
   /** Why containers wait, by name: back-off, image pulls, configuration. */
   readonly waiting: ReadonlyMap<string, WaitingReason>;
@@ -25,6 +25,6 @@ export interface StatusInput {
   readonly ready: ReadonlySet<string>;
   readonly hostIPs: readonly string[];
   readonly verdict?: Verdict;
-  /** The pod is wound down: its containers do not start again. */
+  /** The pod terminates: its containers are not restarted. */
   readonly isEnding: boolean;
 }

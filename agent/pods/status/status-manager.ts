@@ -1,6 +1,6 @@
 /**
- * Brings the status of pods to the API: the latest of each pod, one write at a time, only what has changed, again and again
- * until it is there. The last that it says of a pod is that the pod may go.
+ * Writes the statuses of pods to the API: the latest of each pod, one write at a time, only what has changed, retried
+ * until it succeeds. Its last write for a pod deletes the object.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
@@ -14,7 +14,7 @@ import type { ApiPods } from '../sources/api-pods.ts';
 import type { SourcedPod } from '../sources/pod-source.ts';
 import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
-/** Where the statuses of pods go, and nothing comes back from: what the API has of a pod is known by its source. */
+/** Where statuses go, one way: the API's view of a pod comes from its source. */
 export interface StatusSink {
   /** Returns at once. Only the latest status of a pod is written. */
   report(sourced: SourcedPod, status: PodStatus): void;
@@ -23,7 +23,7 @@ export interface StatusSink {
 export interface StatusManagerOptions {
   readonly client: ApiClient;
   readonly logger: Logger;
-  /** The pods as the API has them, so far as is known here. */
+  /** The cache of pods of the API. */
   readonly apiPods: Pick<ApiPods, 'byUid' | 'objectOf'>;
 }
 
@@ -31,7 +31,7 @@ interface Entry {
   namespace: string;
   name: string;
   wanted: PodStatus;
-  /** What the last write was answered with, which the informer may not have seen yet. */
+  /** The response to the last write, which the informer may not have seen yet. */
   taken: Pod | undefined;
   sending: Promise<void> | undefined;
 }
@@ -65,7 +65,7 @@ export class StatusManager implements StatusSink {
     entry.sending ??= this.#send(uid, entry).finally(() => (entry.sending = undefined));
   }
 
-  /** Nothing of the pod runs any more: once its last status is in the API, the API is to forget it. */
+  /** Nothing of the pod runs any more: once its last status is written, its object is deleted. */
   async finish({ metadata }: Pod): Promise<void> {
     const { namespace = '', name = '', uid = '' } = metadata ?? {};
     const { client, logger } = this.#options;
@@ -92,7 +92,7 @@ export class StatusManager implements StatusSink {
   }
 
   async #send(uid: string, entry: Entry): Promise<void> {
-    // What is set in the same turn travels together.
+    // Statuses set in the same turn are written together.
     await Promise.resolve();
     const outage = new Outage(this.#options);
     const about = { pod: `${entry.namespace}/${entry.name}`, podUID: uid };
@@ -112,14 +112,14 @@ export class StatusManager implements StatusSink {
     }
   }
 
-  /** Resolves to whether the pod is not in the API any more. */
+  /** Resolves to whether the pod has been deleted from the API. */
   async #write(uid: string, entry: Entry, wanted: PodStatus): Promise<boolean> {
     const { client, apiPods } = this.#options;
     const pod = laterOf(apiPods.byUid(uid), entry.taken);
     const before = pod?.status ?? {};
     const patch = statusPatch(before, wanted);
     if (patch === undefined) return false;
-    // Others' conditions travel with ours: they must not have changed since they were read.
+    // The patch carries others' conditions, too: they must not have changed since they were read.
     const own = new Set(wanted.conditions?.map(({ type }) => type));
     const hasOthers = before.conditions?.some(({ type }) => !own.has(type)) ?? false;
     try {
@@ -164,7 +164,7 @@ export function statusPatch(before: PodStatus, wanted: PodStatus): Record<string
   const patch: Record<string, unknown> = {};
   const keys = new Set([...Object.keys(before), ...Object.keys(target)]) as Set<keyof PodStatus>;
   for (const key of keys) {
-    // Fields that this agent never says anything about are others' business.
+    // Fields that this agent never sets belong to other writers.
     if (!(key in target) && !OWN_FIELDS.has(key)) continue;
     const value = target[key];
     if (semanticallyEqual(sorted(before[key]), sorted(value))) continue;

@@ -53,7 +53,7 @@ export class ActionFailures {
   }
 }
 
-/** What failures are remembered by: a container's name, or the step. */
+/** The key of an action: a container's name, or the kind. */
 function keyOf(action: PodAction): string {
   switch (action.kind) {
     case 'startContainer':

@@ -1,4 +1,4 @@
-/** Executes the actions of one pod's plans, in the background and one plan at a time, and knows what has become of them. */
+/** Executes the actions of one pod's plans, in the background and one plan at a time, and keeps their outcomes. */
 import { logFailure } from '../../../client/outage.ts';
 import { ActionFailures } from './action-failures.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
@@ -20,7 +20,7 @@ export interface ActionRunnerOptions {
 export class ActionRunner {
   readonly #options: ActionRunnerOptions;
   readonly #failures = new ActionFailures();
-  /** Containers, by name, that are being started and have a postStart hook: they count as started when it is done. */
+  /** Containers, by name, that are being started and have a postStart hook: they count as running when it is done. */
   readonly #hooked = new Set<string>();
   #isBusy = false;
   #interrupt = new AbortController();
@@ -43,7 +43,7 @@ export class ActionRunner {
     return this.#volumes === 'down';
   }
 
-  /** Whether the volumes show what other objects said before. */
+  /** Whether the content of the volumes is out of date. */
   get isStale(): boolean {
     return this.#isStale;
   }
@@ -67,7 +67,7 @@ export class ActionRunner {
     this.#interrupt.abort(new Error('pod is terminating'));
   }
 
-  /** What runs, as others are to see it: a container that waits for its hook is not running yet. */
+  /** The runtime's state as reported: a container that waits for its hook is not running yet. */
   shown(runtime: PodRuntime): PodRuntime {
     if (this.#hooked.size === 0) return runtime;
     const { sandboxes, containers } = runtime;
@@ -80,8 +80,8 @@ export class ActionRunner {
   }
 
   /**
-   * Starts the actions that are due, unless the runner is busy. Returns the times, in ms since the epoch, at which the others are.
-   * `stop` is aborted when the agent stops.
+   * Starts the actions that are due, unless the runner is busy. Returns the times, in ms since the epoch, at which the others
+   * are. `stop` is aborted when the agent stops.
    */
   start(
     pod: Pod,
@@ -130,7 +130,7 @@ export class ActionRunner {
         if (!signal.aborted) this.#failed(pod, action, error as Error);
       }
     };
-    // Containers start together, but those behind one with a postStart hook when the hook is done: people rely on it.
+    // Containers start together, but those after one with a postStart hook wait for the hook: users rely on this order.
     let hook: Promise<void> | undefined;
     await Promise.all(
       actions.map((action) => {

@@ -1,4 +1,4 @@
-/** The steps that a pod's plan is made of. Those of one plan run at the same time; what follows them is planned afresh. */
+/** The actions of a pod's plan. Those of one plan run concurrently; what follows them is planned anew. */
 import type { ObservedContainer } from './observed.ts';
 import type { Container, EphemeralContainer } from '../../../api/types/core/v1.gen.ts';
 
@@ -8,11 +8,11 @@ export type ContainerRole = 'init' | 'sidecar' | 'app' | 'ephemeral';
 export type AnyContainer = Container & Pick<EphemeralContainer, 'targetContainerName'>;
 
 export type PodAction =
-  /** Volumes: what containers need, beside the sandbox, before they can be made. */
+  /** Sets up the volumes, concurrently with the sandbox. */
   | { readonly kind: 'setUp' }
   /** Rewrites what has changed of configMaps, secrets, tokens and downwardAPI. */
   | { readonly kind: 'refreshVolumes' }
-  /** `replaces`: sandboxes of the pod that have died and still hold a network. */
+  /** `replaces`: dead sandboxes of the pod that still have a network. */
   | { readonly kind: 'createSandbox'; readonly attempt: number; readonly replaces: readonly string[] }
   | {
       readonly kind: 'startContainer';
@@ -26,7 +26,7 @@ export type PodAction =
   | {
       readonly kind: 'stopContainer';
       readonly observed: ObservedContainer;
-      /** Absent when the pod does not know the container any more. */
+      /** Absent when the container is not in the spec any more. */
       readonly container?: AnyContainer;
       readonly graceSeconds: number;
       /** For the Killing event. */
@@ -35,11 +35,11 @@ export type PodAction =
   | { readonly kind: 'removeContainer'; readonly observed: ObservedContainer }
   | { readonly kind: 'stopSandbox'; readonly sandboxId: string }
   | { readonly kind: 'removeSandbox'; readonly sandboxId: string }
-  /** Gives back what `setUp` has made, and the pod's cgroup. */
+  /** Undoes `setUp`, and removes the pod's cgroup. */
   | { readonly kind: 'tearDown' };
 
 export type PodActionKind = PodAction['kind'];
 export type ActionOf<K extends PodActionKind> = Extract<PodAction, { kind: K }>;
 
-/** One executor for each kind of action: the compiler finds an action that nobody executes. */
+/** One executor for each kind of action: the compiler finds an action without executor. */
 export type Executors = { readonly [K in PodActionKind]: (action: ActionOf<K>, signal: AbortSignal) => Promise<void> };

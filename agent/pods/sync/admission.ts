@@ -1,4 +1,4 @@
-/** What a node turns away although the pod is bound to it: as the kubelet does, with its reasons and sentences. */
+/** Pods that the node rejects although they are bound to it, with the kubelet's reasons and messages. */
 import { clash, hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
 import { amountOf, podRequest, qosClassOf, requestedResources } from '../../../api/domain/pod-resources.ts';
 import { isExtendedResource } from '../../../api/domain/resource-names.ts';
@@ -35,7 +35,7 @@ const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
 const OS = 'linux';
 const OS_LABEL = 'kubernetes.io/os';
 
-/** Why the node does not take the pod; undefined when it does. `others` are the pods that it has taken and not finished. */
+/** Why the node rejects the pod; undefined when it admits it. `others` are the admitted pods that have not finished. */
 export function admission(sourced: SourcedPod, others: readonly Pod[], node: NodeView): Verdict | undefined {
   const { pod } = sourced;
   const refusal =
@@ -56,7 +56,7 @@ function underPressure(sourced: SourcedPod, pressures: readonly Pressure[]): Ref
   const { pod } = sourced;
   if (pressures.length === 0 || isCritical(sourced)) return undefined;
   if (pressures.length === 1 && pressures[0] === 'MemoryPressure') {
-    // What asks for memory was counted on; what asks for none may say that it bears the shortage.
+    // Under memory pressure only best-effort pods that do not tolerate it are rejected.
     if (qosClassOf(pod.spec) !== 'BestEffort' || bearsMemoryPressure(pod)) return undefined;
   }
   return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` };
@@ -96,7 +96,7 @@ function ofAnotherSystem({ metadata, spec }: Pod): Refusal | undefined {
   return undefined;
 }
 
-/** Run all the same, it would have the groups that its image gives it. */
+/** It would run with the groups of its image. */
 function withStrictGroups({ spec }: Pod, features: NodeFeatures): Refusal | undefined {
   if (spec?.securityContext?.supplementalGroupsPolicy !== 'Strict' || features.supplementalGroupsPolicy)
     return undefined;
@@ -115,7 +115,7 @@ function withoutRoom(sourced: SourcedPod, others: readonly Pod[], { allocatable 
   const slots = allocatable['pods'] === undefined ? Infinity : quantityValue(allocatable['pods']);
   if (others.length + 1 > slots) return short('pods', 1, others.length, slots);
   for (const resource of requestedResources(pod.spec)) {
-    // Somebody else has put it on the Node: the scheduler counts it, this host knows nothing of it.
+    // An extended resource that another writer has put on the Node: only the scheduler counts it.
     if (isExtendedResource(resource) && own(allocatable, resource) === undefined) continue;
     const requested = podRequest(pod.spec, resource);
     const used = others.reduce((sum, { spec }) => sum + podRequest(spec, resource), 0);

@@ -1,4 +1,4 @@
-/** What the host holds of pods, wanted or not: read back from the runtime, the disk and the cgroups. */
+/** All pods on this host, orphaned or not: read back from the runtime, the disk and the cgroups. */
 import type { Logger } from '../../../client/logger.ts';
 import type { CriClient } from '../../cri/client.ts';
 import type { Container, PodSandbox } from '../../cri/types.ts';
@@ -30,7 +30,7 @@ export class HostInventory {
     this.#options = options;
   }
 
-  /** Looks at everything; gives the UIDs of the pods of which something has changed since the last look. */
+  /** Lists everything; returns the UIDs of the pods that have changed since the last time. */
   async list(signal: AbortSignal): Promise<string[]> {
     const { cri } = this.#options;
     const [sandboxes, containers] = await Promise.all([
@@ -65,12 +65,12 @@ export class HostInventory {
     );
   }
 
-  /** Whether something of the pod was there at the last look. */
+  /** Whether the runtime had something of the pod at the last listing. */
   runs(uid: string): boolean {
     return this.#pods.has(uid);
   }
 
-  /** Pods that are in the runtime and known to nobody, as far as the runtime remembers them. */
+  /** Orphaned pods, rebuilt from the runtime's labels. */
   orphans(isKnown: (uid: string) => boolean): Pod[] {
     return [...this.#pods]
       .filter(([uid]) => !isKnown(uid))
@@ -80,7 +80,7 @@ export class HostInventory {
       }));
   }
 
-  /** Removes directories and cgroups of pods that neither run nor are wanted. */
+  /** Removes directories, staged volumes and cgroups of pods that neither run nor have a worker. */
   async removeLeftovers(isKnown: (uid: string) => boolean, signal: AbortSignal): Promise<void> {
     const { volumes, cgroups, logger } = this.#options;
     const isLeft = (uid: string) => !isKnown(uid) && !this.#pods.has(uid);

@@ -1,6 +1,6 @@
 /**
- * What happens to pods in the runtime (the kubelet's PLEG): its events, told by pod instead of by container, and a slow relist
- * as the net under them.
+ * Pod lifecycle events (the kubelet's PLEG): the runtime's events by pod instead of by container, and a slow relist
+ * in case an event was lost.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs } from '../../../client/backoff.ts';
@@ -19,7 +19,7 @@ export interface LifecycleEventsOptions {
   readonly changed: (podUid: string, told?: Told) => void;
   /** Anything may have changed. */
   readonly missed: () => void;
-  /** The inventory is fresh. */
+  /** The inventory has been read again. */
   readonly relisted: (signal: AbortSignal) => Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export class LifecycleEvents {
     this.#options = options;
   }
 
-  /** Resolves once the inventory was taken for the first time: nothing is started before it is known what runs. */
+  /** Resolves once the inventory was read for the first time: nothing is started before it is known what runs. */
   async untilListed(signal: AbortSignal): Promise<void> {
     const outage = new Outage(this.#options);
     for (let failures = 1; !signal.aborted; failures++) {

@@ -1,4 +1,4 @@
-/** What runs of a pod, as the runtime tells it: sandboxes and containers, newest first. */
+/** The observed state of a pod in the runtime: sandboxes and containers, newest first. */
 import type { ContainerState, ContainerStatus, PodSandbox, PodSandboxStatus } from '../../cri/types.ts';
 import { BACK_OFF, CONTAINER_HASH, CONTAINER_NAME, RESTART_COUNT } from '../labels.ts';
 
@@ -52,7 +52,7 @@ const STATES: Readonly<Record<ContainerState, ObservedState>> = {
   CONTAINER_UNKNOWN: 'unknown',
 };
 
-/** `status` is there for ready sandboxes alone: nobody asks the others for their addresses. */
+/** `status` is present for ready sandboxes only: others' addresses are not needed. */
 export function observedSandbox(sandbox: PodSandbox, status: PodSandboxStatus | undefined): ObservedSandbox {
   const network = status?.network;
   return {
@@ -84,7 +84,7 @@ export function observedContainer(sandboxId: string, status: ContainerStatus, me
   };
 }
 
-/** The sandbox that the pod lives in now. */
+/** The current sandbox. */
 export const liveSandbox = ({ sandboxes }: PodRuntime): ObservedSandbox | undefined =>
   sandboxes[0]?.ready ? sandboxes[0] : undefined;
 
@@ -94,5 +94,5 @@ export const newestContainer = (runtime: PodRuntime, name: string, sandboxId?: s
     (container) => container.name === name && (sandboxId === undefined || container.sandboxId === sandboxId),
   );
 
-/** Whether something may still run in it. */
+/** Whether it may still run. */
 export const isAlive = ({ state }: ObservedContainer): boolean => state === 'running' || state === 'unknown';

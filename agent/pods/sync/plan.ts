@@ -1,6 +1,6 @@
 /**
- * What to do next for a pod: a pure function of what is wanted, what is observed and the time. Nothing is remembered from
- * one plan to the next but what the runtime itself holds.
+ * What to do next for a pod: a pure function of its spec, what is observed and the time. No state is kept from
+ * one plan to the next except in the runtime.
  */
 import type { AnyContainer, ContainerRole, PodAction } from './actions.ts';
 import { containerHash } from '../labels.ts';
@@ -16,18 +16,18 @@ import type { ContainerRestartRule, Pod } from '../../../api/types/core/v1.gen.t
 
 /** Why a running container is to be replaced. */
 export interface RestartOrder {
-  /** `liveness` or `startup`, as the Killing event words it. */
+  /** `liveness` or `startup`, for the Killing event. */
   readonly probe: 'liveness' | 'startup';
   /** The probe's own terminationGracePeriodSeconds. */
   readonly graceSeconds?: number;
 }
 
-/** That a pod is to end, whatever its spec says. */
+/** The termination of a pod. */
 export interface Ending {
   readonly graceSeconds: number;
-  /** When the end began, milliseconds since the epoch. */
+  /** When the termination began, milliseconds since the epoch. */
   readonly since: number;
-  /** The pod is deleted: nothing of it stays. Otherwise (evicted, past its deadline) its containers stay for their logs. */
+  /** The pod is deleted and will be removed. Otherwise (evicted, past its deadline) its containers are kept for their logs. */
   readonly remove: boolean;
 }
 
@@ -56,23 +56,23 @@ export interface WaitingReason {
 
 export interface PodPlan {
   readonly actions: readonly PodAction[];
-  /** When to look again although nothing has happened. */
+  /** When to observe again although nothing has happened. */
   readonly wakeAt?: number;
-  /** Containers that wait for their back-off, by name. */
+  /** Containers in back-off, by name. */
   readonly waiting: ReadonlyMap<string, WaitingReason>;
   /** Nothing of the pod is left on this host. */
   readonly isGone: boolean;
 }
 
 const DEFAULT_GRACE_SECONDS = 30;
-/** The kubelet gives a container at least this long, even when the pod's time is up. */
+/** The kubelet gives a container at least this long, even past the pod's grace period. */
 const MIN_GRACE_SECONDS = 2;
 /** The kubelet's container back-off: from 10 s, doubling, to 5 min. */
 export const INITIAL_BACK_OFF_SECONDS = 10;
 export const MAX_BACK_OFF_SECONDS = 300;
 /** A container that ran for so long starts without waiting, and with a fresh back-off. */
 const BACK_OFF_RESET_MS = 2 * MAX_BACK_OFF_SECONDS * 1000;
-/** How many dead containers of each name stay for `kubectl logs --previous`. */
+/** How many dead containers of each name are kept for `kubectl logs --previous`. */
 const DEAD_CONTAINERS_KEPT = 1;
 
 export function planPod(view: PodView, now: number): PodPlan {
@@ -94,7 +94,7 @@ export function planPod(view: PodView, now: number): PodPlan {
     });
     return draft.plan();
   }
-  // Volumes are set up beside the sandbox; containers come when both are there.
+  // Volumes and sandbox are set up concurrently; containers follow.
   if (view.isSetUp) planContainers(view, sandbox, draft, now);
   planLeftovers(view, sandbox, draft);
   return draft.plan();
@@ -145,7 +145,7 @@ function planContainer(
   const { pod, runtime } = view;
   const observed = newestContainer(runtime, container.name);
   if (observed?.state === 'created') {
-    // Made and never started: the agent was stopped in between.
+    // Created and never started: the agent was stopped in between.
     draft.actions.push({ kind: 'removeContainer', observed });
     return;
   }
@@ -244,7 +244,7 @@ function planEnd(view: PodView, ending: Ending, now: number): PodPlan {
   return draft.plan(ending.remove && draft.actions.length === 0);
 }
 
-/** Whether every container has done what it was to do, or an init container has failed for good. */
+/** Whether every container has finished, or an init container has failed for good. */
 export function hasFinished(pod: Pod, runtime: PodRuntime): boolean {
   const policy = pod.spec?.restartPolicy ?? 'Always';
   if (policy === 'Always' && !(pod.spec?.containers ?? []).every((container) => container.restartPolicy)) return false;
@@ -301,13 +301,13 @@ function mayRunAgain(
   }
 }
 
-/** Whether the container is wanted otherwise than it was made: with another image, most likely. */
+/** Whether the container's spec has changed in a way that needs another container: its image, most likely. */
 const isChanged = (container: AnyContainer, { hash }: ObservedContainer): boolean =>
   hash !== '' && hash !== containerHash(container);
 
 /**
- * How long the next attempt waits after the last one's end, and what the one after it will wait. What is not the same any
- * more does not pay for the failures of what it was.
+ * How long the next attempt waits after the last one's end, and what the one after it will wait. A changed container
+ * starts with a fresh back-off.
  */
 function nextBackOff(
   container: AnyContainer,
@@ -324,13 +324,13 @@ function nextBackOff(
   };
 }
 
-/** Counts on from the runtime's last container, or from the status where that one is gone. */
+/** Continues from the runtime's last container, or from the status where that one has been removed. */
 function nextRestartCount(pod: Pod, name: string, observed: ObservedContainer | undefined): number {
   if (observed) return observed.restartCount + 1;
   const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
   const known = statuses.find((status) => status.name === name);
   if (!known) return 0;
-  // One that was made and never ran does not count.
+  // One that was created and never ran does not count.
   const ran = known.state?.running ?? known.state?.terminated ?? known.lastState?.terminated;
   return ran ? known.restartCount + 1 : known.restartCount;
 }

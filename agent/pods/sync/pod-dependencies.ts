@@ -1,4 +1,4 @@
-/** What the life of every pod needs of the host; made once, shared by all workers. */
+/** The parts of the agent that pod workers use; created once, shared by all workers. */
 import type { Logger } from '../../../client/logger.ts';
 import type { CriClient } from '../../cri/client.ts';
 import type { ImageService } from '../../images/image-service.ts';
@@ -32,7 +32,7 @@ export interface PodDependencies {
   readonly resourceHost: ResourceHost;
   readonly dns: ClusterDns;
   readonly sandbox: SandboxSettings;
-  /** None are kept when absent. */
+  /** Absent: no links are kept. */
   readonly logLinks?: ContainerLogLinks;
   /** The host's own resolv.conf and hosts file. */
   readonly resolvConf: string;

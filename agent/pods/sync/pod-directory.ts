@@ -2,7 +2,7 @@
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodDirectory {
-  /** The pods that the host is asked to run or still winds down, with the status that the agent sees now. */
+  /** The pods of this host, terminating ones included, with their observed status. */
   list(): readonly Pod[];
   find(namespace: string, name: string): Pod | undefined;
   /** The pod's sandbox id in the runtime, when it has one. */

@@ -1,4 +1,4 @@
-/** Carries out the actions of pods' plans. */
+/** The executors of pods' actions. */
 import { rm } from 'node:fs/promises';
 import { removeContainer, removeSandbox, stopSandbox } from '../../cri/remove.ts';
 import type { Executors } from './actions.ts';
@@ -12,7 +12,7 @@ import { createSandbox } from '../sandbox/sandbox-create.ts';
 import { podLogDirectory } from '../logs/log-paths.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
-/** Executors for one plan: of a pod as it is wanted now, and what was observed of it when the plan was made. */
+/** Executors for one plan, with the pod's spec and what was observed when the plan was made. */
 export function podExecutors(pod: Pod, runtime: PodRuntime, dependencies: PodDependencies): Executors {
   const { cri, volumes, cgroups, record } = dependencies;
   const uid = pod.metadata?.uid ?? '';

@@ -1,4 +1,4 @@
-/** The pods of this host: gives each that is wanted its worker, and cleans up after those that are gone. */
+/** The pods of this host: starts a worker for each, and removes orphaned ones. */
 import type { Logger } from '../../../client/logger.ts';
 import type { PodLogs } from '../logs/pod-logs.ts';
 import type { ApiPods } from '../sources/api-pods.ts';
@@ -28,7 +28,7 @@ export interface PodManagerOptions {
   readonly logs: PodLogs;
   readonly dependencies: PodDependencies;
   readonly hostIPs: readonly string[];
-  /** What admission looks at, now. */
+  /** The node as admission sees it now. */
   readonly node: () => NodeView;
   readonly metrics?: PodMetrics;
   readonly logger: Logger;
@@ -40,12 +40,12 @@ export class PodManager {
   readonly #options: PodManagerOptions;
   readonly #signal: AbortSignal;
   readonly #lifecycle: LifecycleEvents;
-  /** Pods whose end is done here and whose object may still be seen for a moment. */
+  /** Removed pods whose deletion the informer may not have seen yet. */
   readonly #done = new Set<string>();
   readonly #running = new Set<Promise<void>>();
   #balancing: NodeJS.Timeout | undefined;
   #staticPods: readonly Pod[] = [];
-  /** The API and this host's files have been read, both: what runs beside their pods is wanted by nobody. */
+  /** API and static pods have been read, both: all other pods that run are orphaned. */
   #knowsWanted = false;
 
   /** @param signal aborted when the agent stops; containers go on running. */
@@ -103,7 +103,7 @@ export class PodManager {
     clearTimeout(this.#balancing);
   }
 
-  /** Ends a pod for the sake of the node and says why in its status; one that ends already is left alone. */
+  /** Evicts a pod with a reason in its status; does nothing when it terminates already. */
   evict(podUid: string, graceSeconds: number, message: string): void {
     const { workers, dependencies } = this.#options;
     const worker = workers.get(podUid);
@@ -117,7 +117,7 @@ export class PodManager {
     if (this.#done.has(uid)) return;
     const { workers, mirrorPods, inventory } = this.#options;
     const worker = workers.get(uid);
-    // What runs as a pod of the API stays one, whatever is written on it later. A mirror's own uid never runs.
+    // A pod that runs as a pod of the API stays one, whatever annotations it gets. A mirror's own uid never runs.
     if (!worker && isMirror(seen) && !inventory.runs(uid)) {
       mirrorPods.seen(seen);
       this.#heed(seen);
@@ -135,7 +135,7 @@ export class PodManager {
     }
   }
 
-  /** A file has no status: when the static pod started, the mirror knows from the agent before this one. */
+  /** The mirror has the start time of a static pod that an earlier agent started. */
   #heed(mirror: Pod): void {
     const { workers, mirrorPods } = this.#options;
     const worker = workers.get(mirrorPods.staticUid(mirror));
@@ -191,7 +191,7 @@ export class PodManager {
       .run(signal)
       .then(() => (signal.aborted ? undefined : this.#finish(worker)))
       .catch((error: unknown) => {
-        // A step that fails is tried again by the worker itself: what ends one is a defect, and is logged with where it happened.
+        // The worker retries failed actions itself: what ends it is a bug.
         if (!signal.aborted) logger.error({ podUID: pod.metadata?.uid, err: error }, 'pod worker failed');
       })
       .finally(() => this.#running.delete(life));
@@ -199,12 +199,12 @@ export class PodManager {
     return worker;
   }
 
-  /** Ends at once what this node does not take. */
+  /** Terminates pods that the node rejects. */
   #admit(worker: PodWorker): void {
     const { workers, apiPods, node, dependencies } = this.#options;
     const { pod, status } = worker;
     if (pod.metadata?.deletionTimestamp || isOver(status)) return;
-    // Whoever bound the pod here does not count those that have left the API, so neither does the node.
+    // The scheduler does not count pods that are deleted from the API, so neither does the node.
     const isInApi = ({ metadata: { uid = '' } = {} }: Pod) => !this.#done.has(uid) && apiPods.byUid(uid) !== undefined;
     const others = [...workers]
       .filter((other) => other !== worker && !isOver(other.status) && (other.source === 'file' || isInApi(other.pod)))
@@ -221,12 +221,12 @@ export class PodManager {
     worker?.wake();
   }
 
-  /** Nothing of the pod runs any more: says so, and lets the API forget it. */
+  /** Nothing of the pod runs any more: reports its last status, and deletes it from the API. */
   async #finish(worker: PodWorker): Promise<void> {
     const { workers, apiPods, statuses, dependencies, logs, metrics } = this.#options;
     const { pod, source } = worker;
     const uid = pod.metadata?.uid ?? '';
-    // The API hears of the pod's end meanwhile.
+    // Concurrently with the last write to the API.
     const removal = logs.remove(pod);
     dependencies.images.forget(uid);
     metrics?.forgotten(uid);
@@ -242,7 +242,7 @@ export class PodManager {
     if (source === 'file') this.#setStatic(this.#staticPods);
   }
 
-  /** Ends pods that run here and are wanted by nobody; removes what pods have left behind. */
+  /** Terminates orphaned pods; removes what removed pods have left behind. */
   async #cleanUp(): Promise<void> {
     const { workers, apiPods, inventory, logs, logger } = this.#options;
     const hasWorker = (uid: string): boolean => workers.get(uid) !== undefined;
@@ -257,7 +257,7 @@ export class PodManager {
     await logs.removeOrphaned((uid) => hasWorker(uid) || inventory.runs(uid) || apiPods.byUid(uid) !== undefined);
   }
 
-  /** Weighs burstable pods against the others, once for many that come or go together. */
+  /** Updates the CPU weight of burstable pods, once for many changes. */
   #balanceSoon(): void {
     this.#balancing ??= setTimeout(() => {
       this.#balancing = undefined;

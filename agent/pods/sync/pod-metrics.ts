@@ -1,4 +1,4 @@
-/** What the life of pods tells those who count. */
+/** What pod workers report to metrics. */
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export type PodOperation = 'create' | 'sync' | 'terminating';
@@ -7,9 +7,9 @@ export type ProbeOutcome = 'successful' | 'failed' | 'unknown';
 export interface PodMetrics {
   /** A pod runs for the first time; seconds since it was first seen. */
   started(seconds: number): void;
-  /** A worker has carried out a plan. */
+  /** A worker has executed a plan. */
   worked(operation: PodOperation, seconds: number): void;
   probed(pod: Pod, container: string, probe: 'Liveness' | 'Readiness' | 'Startup', outcome: ProbeOutcome): void;
-  /** The pod is gone. */
+  /** The pod has been removed. */
   forgotten(podUid: string): void;
 }

@@ -1,4 +1,4 @@
-/** Looks at what runs of one pod. What cannot change any more is asked for once. */
+/** Observes one pod in the runtime. The status of what cannot change any more is read once. */
 import path from 'node:path';
 import { CriError, type CriClient } from '../../cri/client.ts';
 import type { Container, ContainerStatus, PodSandbox } from '../../cri/types.ts';
@@ -25,7 +25,7 @@ export class PodObserver {
     this.#podDirectory = podDirectory;
   }
 
-  /** What was seen of this container may not be all: it is asked for once more. */
+  /** The cached status of this container may be incomplete: it is read once more. */
   askAgain(containerId: string): void {
     this.#containers.delete(containerId);
   }
@@ -60,7 +60,7 @@ export class PodObserver {
     return observed;
   }
 
-  /** Undefined when it has gone in the meantime. */
+  /** Undefined when it has been removed in the meantime. */
   async #container(container: Container, signal: AbortSignal): Promise<ObservedContainer | undefined> {
     const known = this.#containers.get(container.id);
     if (known?.state === 'exited' || (known?.state === 'running' && container.state === 'CONTAINER_RUNNING')) {
@@ -91,7 +91,7 @@ export class PodObserver {
   }
 }
 
-/** The file that is shown to the container at its terminationMessagePath. */
+/** The file that is mounted at the container's terminationMessagePath. */
 export const terminationMessageFile = (podDirectory: string, name: string, restartCount: number): string =>
   path.join(podDirectory, 'containers', name, String(restartCount));
 

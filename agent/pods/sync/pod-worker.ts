@@ -1,6 +1,6 @@
 /**
- * Owns the state of one pod: observes what runs, plans, reports the status, executes the plan, and observes again. It is level-triggered:
- * a wake-up says that something may have changed, never what.
+ * Owns the state of one pod: observes what runs, plans, reports the status, executes the plan, and observes again. It is
+ * level-triggered: a wake-up says that something may have changed, never what.
  */
 import { Outage } from '../../../client/outage.ts';
 import { PodProbes } from '../../probes/pod-probes.ts';
@@ -72,7 +72,7 @@ export class PodWorker implements SourcedPod {
     return this.#runtime;
   }
 
-  /** What the agent sees now, which may be ahead of what the API says. */
+  /** The status as observed, which may be ahead of the API's. */
   get status(): PodStatus | undefined {
     return this.#status;
   }
@@ -90,20 +90,20 @@ export class PodWorker implements SourcedPod {
     return this.#ending !== undefined;
   }
 
-  /** The pod as it is wanted now. */
+  /** Replaces the pod's spec and metadata. */
   update(pod: Pod): void {
     this.#pod = pod;
     this.wake();
   }
 
-  /** The pod was there at `time` already, whatever this agent has seen of it. */
+  /** The pod was started at `time` or before: known from its mirror. */
   startedBy(time: string): void {
     const known = this.#status?.startTime;
     if (known === undefined || Date.parse(time) < Date.parse(known))
       this.#status = { ...this.#status, startTime: time };
   }
 
-  /** Ends the pod; a shorter grace than before takes effect at once. `verdict` is what the status gives as the reason. */
+  /** Terminates the pod; a shorter grace period than before takes effect at once. `verdict` is the reason in the status. */
   end(graceSeconds: number, remove: boolean, verdict?: Verdict): void {
     const before = this.#ending;
     if (before && before.graceSeconds <= graceSeconds && (before.remove || !remove)) return;
@@ -131,13 +131,13 @@ export class PodWorker implements SourcedPod {
     this.#wakeUp.call();
   }
 
-  /** What the pod's volumes show of other objects has changed. */
+  /** The content of the pod's volumes is out of date. */
   refreshVolumes(): void {
     this.#actions.markStale();
     this.wake();
   }
 
-  /** Resolves when nothing of the pod is left on this host, or the agent stops (and leaves it running). */
+  /** Resolves when the pod has been removed from this host, or when the agent stops (which leaves it running). */
   async run(signal: AbortSignal): Promise<void> {
     try {
       await this.#sync(signal);

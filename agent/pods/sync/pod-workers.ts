@@ -1,4 +1,4 @@
-/** The workers of this host's pods, and what they know: the agent's answer to whoever asks for a pod. */
+/** The workers of this host's pods, and lookups in their state for other parts of the agent. */
 import path from 'node:path';
 import { containerLogPath, podLogDirectory } from '../logs/log-paths.ts';
 import { newestContainer } from './observed.ts';
@@ -6,7 +6,7 @@ import type { PodDirectory } from './pod-directory.ts';
 import type { PodWorker } from './pod-worker.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
-/** A look is a few calls of the runtime, of two minutes each at most. */
+/** Observing takes a few calls of the runtime, of two minutes each at most. */
 const LOOK_LIMIT_MS = 5 * 60_000;
 
 export class PodWorkers implements PodDirectory, Iterable<PodWorker> {
@@ -50,7 +50,7 @@ export class PodWorkers implements PodDirectory, Iterable<PodWorker> {
     return status?.lastState?.terminated?.containerID?.replace(/^\w+:\/\//, '');
   }
 
-  /** Pods, as NAMESPACE/NAME, whose workers have been looking at what runs for too long. */
+  /** Pods, as NAMESPACE/NAME, whose workers have been observing for too long. */
   stuck(): string[] {
     const latest = Date.now() - LOOK_LIMIT_MS;
     return [...this]
@@ -58,7 +58,7 @@ export class PodWorkers implements PodDirectory, Iterable<PodWorker> {
       .map(({ pod: { metadata } }) => `${metadata?.namespace}/${metadata?.name}`);
   }
 
-  /** What the volumes of a pod show has changed: for whoever follows configMaps, secrets and tokens. */
+  /** The content of the pod's volumes is out of date. */
   refreshVolumes(podUid: string): void {
     this.get(podUid)?.refreshVolumes();
   }

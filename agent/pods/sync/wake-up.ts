@@ -1,6 +1,6 @@
 import { MAX_TIMER_MS } from '../../../client/deadline.ts';
 
-/** While something is being executed, changes are shown this often at most; its end is shown at once. */
+/** While actions are executed, the worker observes this often at most; at their end it observes at once. */
 const LOOK_WHILE_BUSY_MS = 1_000;
 
 /** Where a pod's worker sleeps. A call that comes while it is awake is not lost. */
@@ -18,7 +18,7 @@ export class WakeUp {
     this.#wake?.();
   }
 
-  /** From now on calls are for what has not been looked at. */
+  /** Starts an observation: calls from now on are for later changes. */
   begin(): void {
     this.#isCalled = false;
   }

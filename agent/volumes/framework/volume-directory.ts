@@ -1,13 +1,13 @@
-/** The directories of volumes that are made on this node, with the modes that pods see of upstream's. */
+/** Creates the directories of volumes, with upstream's modes. */
 import { chmod, chown, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isThere } from '../../host/files.ts';
 
 export const DISK_MODE = 0o777;
-/** What the kernel gives a tmpfs by itself. */
+/** The kernel's default of a tmpfs. */
 export const TMPFS_MODE = 0o1777;
 
-/** Appears at once with its mode and group: a directory that is there is complete, and the pod's. */
+/** Atomic: an existing directory has its mode and group, and belongs to the pod. */
 export async function makeVolumeDirectory(directory: string, mode: number, group: number): Promise<void> {
   if (await isThere(directory)) return;
   const unfinished = join(dirname(directory), `..${basename(directory)}.new`);

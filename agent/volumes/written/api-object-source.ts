@@ -1,6 +1,6 @@
 /**
- * The configMaps and secrets that the pods of this node use, and no others: the node authorizer allows no more, and memory
- * is not for what nobody reads. An object is followed from its first read until the last pod that names it is gone.
+ * The configMaps and secrets that the pods of this node use, and no others: the node authorizer allows no more, and it saves
+ * memory. An object is watched from its first read until the last pod that references it is gone.
  */
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
@@ -11,9 +11,9 @@ import { FollowedObject } from './followed-object.ts';
 import type { ObjectSource } from './object-source.ts';
 import type { ConfigMap, Container, Pod, Secret } from '../../../api/types/core/v1.gen.ts';
 
-/** An ObjectSource that is told which pods there are. */
+/** An ObjectSource that watches the objects of the registered pods. */
 export interface PodObjectSource extends ObjectSource {
-  /** From now on the objects that the pod names are followed. Idempotent. */
+  /** Registers a pod: its objects are watched from their first read. Idempotent. */
   follow(pod: Pod): void;
   unfollow(podUid: string): void;
 }
@@ -21,7 +21,7 @@ export interface PodObjectSource extends ObjectSource {
 export interface ApiObjectSourceOptions {
   readonly client: ApiClient;
   readonly logger: Logger;
-  /** An object that the pod names has changed. */
+  /** An object that the pod references has changed. */
   readonly onChange: (podUid: string) => void;
 }
 
@@ -110,7 +110,7 @@ export class ApiObjectSource implements PodObjectSource, Disposable {
   }
 }
 
-/** Every configMap and secret that a pod names: volumes, environment, image pull secrets. A pair may come twice. */
+/** Every configMap and secret that a pod references: volumes, environment, image pull secrets. With duplicates. */
 function* namedBy({ spec }: Pod): Generator<[Named, string]> {
   for (const { configMap, secret, projected } of spec?.volumes ?? []) {
     if (configMap?.name) yield ['configMap', configMap.name];

@@ -1,6 +1,6 @@
 /**
  * Writes a set of files so that a reader sees all of the old ones or all of the new ones. The layout is the kubelet's:
- * the files lie in a directory with a time in its name, `..data` is a link to it that is swapped by a rename, and every
+ * the files are in a directory with a timestamp in its name, `..data` is a link to it that is swapped by a rename, and every
  * top-level name is a link through `..data`.
  */
 import { randomBytes } from 'node:crypto';
@@ -28,7 +28,7 @@ export interface VolumeFile {
   /** The user that owns the file; root when absent. */
   readonly user?: number;
 }
-/** Relative paths and what they hold. */
+/** Files by relative path. */
 export type VolumeFiles = ReadonlyMap<string, VolumeFile>;
 
 const DATA = '..data';
@@ -49,7 +49,7 @@ function checkPath(path: string): void {
 
 const topName = (path: string): string => path.split('/')[0] ?? path;
 
-/** The mode that a file ends up with: what its volume asks for, and readable for the pod's group. */
+/** The final mode of a file: the volume's, and readable for the pod's group. */
 const finalMode = ({ mode }: VolumeFile, group: number | undefined): number => modeFor(group, mode, false, true);
 
 /** Whether the directory that `..data` names holds exactly these files. */
@@ -73,14 +73,14 @@ async function linkTarget(path: string): Promise<string | undefined> {
   try {
     return await readlink(path);
   } catch (error) {
-    // EINVAL: something that is no link.
+    // EINVAL: not a link.
     if (hasCode(error, 'ENOENT', 'EINVAL')) return undefined;
     throw error;
   }
 }
 
 /**
- * Makes `directory` (which is there, and which only the agent writes) show exactly `files`. Resolves to whether anything
+ * Makes `directory` (which exists, and which only the agent writes) contain exactly `files`. Resolves to whether anything
  * was written. `group` is the pod's fsGroup. What an interrupted write left behind is removed.
  */
 export async function writeVolume(directory: string, files: VolumeFiles, group?: number): Promise<boolean> {
@@ -110,7 +110,7 @@ export async function writeVolume(directory: string, files: VolumeFiles, group?:
   return true;
 }
 
-/** Modes are set by name after writing: the process's umask has no say in them. */
+/** Modes are set by name after writing: the process's umask must not apply. */
 async function writeFiles(root: string, files: VolumeFiles, group: number | undefined): Promise<void> {
   const makeDirectory = async (path: string): Promise<void> => {
     await mkdir(path);

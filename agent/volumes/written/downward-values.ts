@@ -1,4 +1,4 @@
-/** What the downward API shows of a pod: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/ */
+/** The values of the downward API: https://kubernetes.io/docs/concepts/workloads/pods/downward-api/ */
 import { containerLimit } from '../../../api/domain/pod-resources.ts';
 import { parseQuantity } from '../../../api/machinery/quantity.ts';
 import { own } from '../../../api/machinery/own.ts';
@@ -26,7 +26,7 @@ const lines = (map: Readonly<Record<string, string>> = {}): string =>
     .map(([key, value]) => `${key}=${quoted(value)}`)
     .join('\n');
 
-/** The value of a `fieldRef` in a volume. Throws for a path that volumes may not name. */
+/** The value of a `fieldRef` in a volume. Throws for a path that is not supported in volumes. */
 export function podField(pod: Pod, path: string): string {
   const { name = '', namespace = '', uid = '', labels, annotations } = pod.metadata ?? {};
   const one = /^metadata\.(labels|annotations)\['([^']+)'\]$/.exec(path);
@@ -49,7 +49,7 @@ export function podField(pod: Pod, path: string): string {
 
 /**
  * The value of a `resourceFieldRef` in units of its divisor, rounded up. A limit that is not set is the pod's, and where that is
- * not set either, what the node can give; a request that is not set is the limit, or 0.
+ * not set either, the node's allocatable amount; a request that is not set is the limit, or 0.
  */
 export function containerResource(
   { spec }: Pod,

@@ -1,6 +1,6 @@
 /**
- * One configMap or secret, as the api-server has it now: listed by its name, then followed from there by a watch. One that is
- * not there may come yet, and is followed the same way.
+ * A local cache of one configMap or secret: listed by its name, then watched. One that does not
+ * exist may be created later, and is watched the same way.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
@@ -18,7 +18,7 @@ export interface FollowOptions<T extends KubeObject> {
   readonly namespace: string;
   readonly name: string;
   readonly logger: Logger;
-  /** Called when the object is another than the one that was read last. */
+  /** Called when the object has changed since the last read. */
   readonly onChange: () => void;
 }
 
@@ -29,7 +29,7 @@ const SILENCE_LIMIT_MS = 150_000;
 export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
   readonly #options: FollowOptions<T>;
   readonly #stopped = new AbortController();
-  /** What is known; `undefined` before the first read and after the object was deleted. */
+  /** `undefined` before the first read and after the object was deleted. */
   #value: T | undefined;
   #reading: Promise<T | undefined> | undefined;
 
@@ -37,7 +37,7 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
     this.#options = options;
   }
 
-  /** Undefined when it is not there; that answer is never kept. Throws what the api-server says otherwise. */
+  /** Undefined when it does not exist, which is never cached. Throws the api-server's error otherwise. */
   read(signal: AbortSignal): Promise<T | undefined> {
     signal.throwIfAborted();
     if (this.#value) return Promise.resolve(this.#value);
@@ -48,7 +48,7 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
   async #get(): Promise<T | undefined> {
     const { signal } = this.#stopped;
     const { value, resourceVersion } = await this.#fetch(signal);
-    // The watch may have told of it in the meantime; where it has not yet, it will.
+    // The watch may have delivered a newer one in the meantime.
     if (this.#following) return this.#value ?? value;
     this.#value = value;
     if (!value?.immutable) {
@@ -59,7 +59,7 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
   }
   #following = false;
 
-  /** The list's resourceVersion is of now; the history may no longer reach back to that of an object that seldom changes. */
+  /** The list's resourceVersion is current; that of an object that seldom changes may be too old to watch from. */
   async #fetch(signal: AbortSignal): Promise<{ value: T | undefined; resourceVersion: string }> {
     const { client, resource, namespace, name } = this.#options;
     const list = await client.list(resource, { namespace, fieldSelector: `metadata.name=${name}`, signal });

@@ -2,7 +2,7 @@
 import type { ConfigMap, Secret } from '../../../api/types/core/v1.gen.ts';
 
 export interface ObjectSource {
-  /** Undefined when it is not there. Throws StatusError on any other failure. */
+  /** Undefined when it does not exist. Throws StatusError on any other failure. */
   configMap(namespace: string, name: string, signal: AbortSignal): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string, signal: AbortSignal): Promise<Secret | undefined>;
 }

@@ -1,4 +1,4 @@
-/** What the volumes hold that the agent writes itself: files made of configMaps, secrets, tokens and the pod's own fields. */
+/** The content of written volumes: files from configMaps, secrets, tokens and the pod's own fields. */
 import type { VolumeFile, VolumeFiles } from './atomic-writer.ts';
 import type { ResourceList } from '../../resources/resource-list.ts';
 import { containerResource, podField } from './downward-values.ts';
@@ -18,7 +18,7 @@ import type {
 export interface ProjectionSources {
   readonly objects: ObjectSource;
   readonly tokens: ServiceAccountTokens;
-  /** What the node can give to pods, for limits that are not set. */
+  /** The node's allocatable resources, for limits that are not set. */
   allocatable(): ResourceList;
 }
 
@@ -27,13 +27,13 @@ export interface Projecting {
   readonly pod: Pod;
   readonly signal: AbortSignal;
   readonly defaultMode: number;
-  /** The text of a file that the volume holds already; an agent that was restarted finds its tokens there. */
+  /** The text of a file in the volume; a restarted agent finds its tokens there. */
   current(path: string): Promise<string | undefined>;
 }
 
 /** A volume's mode when its object leaves it out (the api-server fills it in). */
 export const DEFAULT_MODE = 0o644;
-/** Tokens are the owner's and the pod's group's alone where the pod says who that is. */
+/** Mode of tokens in pods with an fsGroup or a single user. */
 const TOKEN_MODE = 0o600;
 /** The api-server's default for a projected token. */
 const TOKEN_SECONDS = 3600;
@@ -105,7 +105,7 @@ export function downwardFiles(
   return files;
 }
 
-/** The user that all containers of the pod run as; undefined when they do not say so or do not agree. */
+/** The user that all containers of the pod run as; undefined when it is not set or differs. */
 function userOf({ spec }: Pod): number | undefined {
   const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
   const users = new Set(
@@ -152,6 +152,6 @@ export async function projectedFiles(
       throw new Error(`${Object.keys(source)[0] ?? 'empty'} projections are not supported yet by this version`);
     }),
   );
-  // A path that two sources give belongs to the later one.
+  // On duplicate paths the later source wins.
   return new Map(parts.flatMap((files) => [...files]));
 }

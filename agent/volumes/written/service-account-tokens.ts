@@ -1,9 +1,9 @@
-/** Tokens of service accounts for pods: asked for once, kept until 80 % of their life is over, bound to the pod. */
+/** Tokens of service accounts for pods: requested once, used until 80 % of their lifetime is over, bound to the pod. */
 import type { ApiClient } from '../../../client/api-client.ts';
 import { serviceAccounts } from '../../../client/resources.gen.ts';
 import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
 
-/** Whose token it is and what for. */
+/** The parameters of a TokenRequest. */
 export interface TokenWanted {
   readonly namespace: string;
   readonly podName: string;
@@ -17,11 +17,11 @@ export interface TokenWanted {
 interface Token {
   readonly text: string;
   readonly expiresAtMs: number;
-  /** From then on a new one is asked for. */
+  /** When a new one is requested. */
   readonly dueAtMs: number;
 }
 
-/** As the kubelet: at 80 % of its life, at the latest after a day. */
+/** As the kubelet: at 80 % of the lifetime, at the latest after a day. */
 const LIFE_BEFORE_REFRESH = 0.8;
 const MAX_AGE_MS = 24 * 3600 * 1000;
 /** How long a token that could not be refreshed is used before the next try. */
@@ -33,7 +33,7 @@ const keyOf = (wanted: TokenWanted): string =>
 const dueAt = (issuedAtMs: number, expiresAtMs: number): number =>
   issuedAtMs + Math.min((expiresAtMs - issuedAtMs) * LIFE_BEFORE_REFRESH, MAX_AGE_MS);
 
-/** What a token says of its own life; undefined when it is no JWT. Its signature is the server's to check. */
+/** The lifetime in a token's claims; undefined when it is not a JWT. Its signature is not verified. */
 export function readToken(text: string): Token | undefined {
   try {
     const claims: unknown = JSON.parse(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString());
@@ -58,8 +58,8 @@ export class ServiceAccountTokens {
   }
 
   /**
-   * The token to show now. `existing` reads the one that the pod has been given before, which an agent that was restarted
-   * goes on with. Throws what the api-server says when there is none yet and none can be had.
+   * The current token. `existing` reads the one in the pod's volume, which a restarted agent
+   * keeps using. Throws the api-server's error when there is no valid one.
    */
   async tokenFor(
     wanted: TokenWanted,
