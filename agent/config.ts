@@ -18,7 +18,7 @@ import {
   type SettingRule,
   type SettingRules,
 } from '../daemon/setting-rules.ts';
-import { CA_HASH, SERVER } from './join/join-words.ts';
+import { CA_HASH, SERVER } from './join/join-format.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';
 import { parseThresholds } from './node/pressure.ts';

@@ -40,7 +40,7 @@ import { openPodCgroups } from './resources/pod-cgroups.ts';
 import { serveNodeApi } from './server/main.ts';
 import { AgentMetrics } from './stats/agent-metrics.ts';
 import { NodeStatistics } from './stats/node-statistics.ts';
-import { unwell } from './stats/wellness.ts';
+import { unhealthy } from './stats/health.ts';
 import { createVolumes } from './volumes/main.ts';
 
 /** Pods are started without the api-server's word on network and Services when it stays silent for so long. */
@@ -163,7 +163,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
       ...{ nodeName: name, pods: workers, cgroups, cri, metrics, dataDir, logger },
       logDirectory: config.podLogDir,
     }),
-    unwell: () => unwell({ cri, stuckPods: () => workers.stuck() }),
+    unhealthy: () => unhealthy({ cri, stuckPods: () => workers.stuck() }),
   };
 
   // Services.

@@ -15,14 +15,14 @@ export const CRI_NAMESPACE = 'k8s.io';
 const TOPICS = ['/tasks/start', '/tasks/exit', '/tasks/oom', '/tasks/paused', '/tasks/resumed', '/containers/delete'];
 const RECONNECT_AFTER_MS = 1_000;
 
-/** That it has ended, or that a process in it was killed for want of memory. */
-export type RuntimeSign = 'end' | 'oom';
+/** It has exited, or the kernel has killed a process in it for lack of memory. */
+export type RuntimeEventType = 'exit' | 'oom';
 
 export interface RuntimeEventsOptions {
   readonly cri: CriClient;
   readonly logger: Logger;
-  /** A container or sandbox of this id has changed. `sign` is what will be seen of it, although the CRI may not show it yet. */
-  readonly changed: (containerId: string, sign?: RuntimeSign) => void;
+  /** A container or sandbox of this id has changed. `type` is what its status will show, although the CRI may not show it yet. */
+  readonly changed: (containerId: string, type?: RuntimeEventType) => void;
   /** Events may have been missed: everything must be observed again. Called after each (re)connection. */
   readonly missed: () => void;
 }
@@ -44,8 +44,8 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions, signal:
     if (event === null) return;
     if (topic === '/tasks/exit') {
       const { containerId, id } = exit(event.value) as { containerId: string; id: string };
-      // The end of a command run in the container (an exec probe) is not the container's.
-      if (id === containerId) options.changed(containerId, 'end');
+      // The exit of a command in the container (an exec probe) is not the container's.
+      if (id === containerId) options.changed(containerId, 'exit');
     } else {
       const { containerId } = reference(event.value) as { containerId: string };
       options.changed(containerId, topic === '/tasks/oom' ? 'oom' : undefined);
@@ -77,7 +77,7 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions, signal:
       logger.info({}, 'container runtime has no containerd event stream, using CRI container events');
       continue;
     }
-    outage.failed(ended?.details ?? 'stream ended', {}, 'container runtime event stream failed, retrying');
+    outage.failed(ended ?? new Error('stream ended'), {}, 'container runtime event stream failed, retrying');
     await sleep(RECONNECT_AFTER_MS, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -7,7 +7,8 @@ import { isCritical, type SourcedPod } from '../pods/sources/pod-source.ts';
 import type { Meter } from './meter.ts';
 import { evictionOrder, starvedOf, type Starved } from './ranking.ts';
 import { exceededLimit } from './storage-limits.ts';
-import { binaryQuantity, nodeWasLow } from './words.ts';
+import { binaryQuantity, nodeWasLow } from './messages.ts';
+import { podFields } from '../pods/log-fields.ts';
 import type { Pod, PodStatus } from '../../api/types/core/v1.gen.ts';
 
 /** Evicts a pod; `message` goes into its status and an event. */
@@ -74,7 +75,7 @@ export class EvictionManager {
     for (const consumption of await meter.measureLimited(this.#candidates(), signal)) {
       const message = exceededLimit(consumption);
       if (message === undefined) continue;
-      logger.info({ podUID: uidOf(consumption.pod), message }, 'evicting pod: local storage limit exceeded');
+      logger.info({ ...podFields(consumption.pod), message }, 'evicting pod: local storage limit exceeded');
       evict(uidOf(consumption.pod), IMMEDIATE_GRACE_SECONDS, message);
     }
   }
@@ -120,7 +121,7 @@ export class EvictionManager {
     const quantity = 'text' in threshold ? threshold.text : binaryQuantity(limitOf(threshold, level));
     const message = nodeWasLow(what, quantity, level.available, first);
     const podUid = uidOf(first.pod);
-    logger.info({ podUID: podUid, message }, 'evicting pod: node is under resource pressure');
+    logger.info({ ...podFields(first.pod), message }, 'evicting pod: node is under resource pressure');
     this.#ending = { podUid, untilMs: Date.now() + END_LIMIT_MS };
     evict(podUid, IMMEDIATE_GRACE_SECONDS, message);
   }

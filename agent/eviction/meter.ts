@@ -4,7 +4,7 @@ import type { CriClient } from '../cri/client.ts';
 import { podLogDirectory } from '../pods/logs/log-paths.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import { countProcesses, readUsage } from '../host/cgroup-usage.ts';
-import { heldBy, layersOf, type Held } from '../stats/held.ts';
+import { diskUsageOf, writableLayers, type DiskUsage } from '../stats/disk-usage.ts';
 import type { HostPodVolumes } from '../volumes/host-pod-volumes.ts';
 import type { Consumption, Used } from './consumption.ts';
 import type { Starved } from './ranking.ts';
@@ -19,7 +19,7 @@ export interface MeterOptions {
   readonly logDirectory: string;
 }
 
-type Layers = ReadonlyMap<string, Held>;
+type Layers = ReadonlyMap<string, DiskUsage>;
 
 export class Meter {
   readonly #options: MeterOptions;
@@ -41,7 +41,7 @@ export class Meter {
   async measureLimited(pods: readonly Pod[], signal: AbortSignal): Promise<Consumption[]> {
     const limited = pods.filter((pod) => limitsContainers(pod) || limitedEmptyDirs(pod).length > 0);
     if (limited.length === 0) return [];
-    const layers = limited.some(limitsContainers) ? await this.#layers(signal) : new Map<string, Held>();
+    const layers = limited.some(limitsContainers) ? await this.#layers(signal) : new Map<string, DiskUsage>();
     return Promise.all(
       limited.map((pod) => {
         // Against the limit of its containers everything on disk counts.
@@ -59,7 +59,7 @@ export class Meter {
   }
 
   async #layers(signal: AbortSignal): Promise<Layers> {
-    return layersOf(await this.#options.cri.listContainerStats({ signal }));
+    return writableLayers(await this.#options.cri.listContainerStats({ signal }));
   }
 
   async #ofCgroups(pod: Pod, what: 'memory' | 'pids'): Promise<Consumption> {
@@ -84,7 +84,7 @@ export class Meter {
     const held = emptyDirs.length > 0 ? await volumes.usage(pod, emptyDirs, signal) : new Map<string, never>();
     const containers = new Map<string, Used>();
     for (const { name, id } of runningContainers(pod)) {
-      const logs = await heldBy(path.join(podLogDirectory(logDirectory, pod), name));
+      const logs = await diskUsageOf(path.join(podLogDirectory(logDirectory, pod), name));
       const layer = layers.get(id);
       containers.set(name, {
         diskBytes: logs.usedBytes + (layer?.usedBytes ?? 0),

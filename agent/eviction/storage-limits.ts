@@ -2,7 +2,7 @@
 import { containerLimit, containersLimit } from '../../api/domain/pod-resources.ts';
 import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.ts';
 import type { Consumption } from './consumption.ts';
-import { binaryQuantity } from './words.ts';
+import { binaryQuantity } from './messages.ts';
 import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 const STORAGE = 'ephemeral-storage';

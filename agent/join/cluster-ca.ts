@@ -5,7 +5,7 @@ import { StatusError } from '../../api/machinery/status-error.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { configMaps } from '../../client/resources.gen.ts';
 import { JoinError } from './join-error.ts';
-import { CA_HASH } from './join-words.ts';
+import { CA_HASH } from './join-format.ts';
 import type { ConfigMap } from '../../api/types/core/v1.gen.ts';
 
 /** `sha256:` and the digest of the SubjectPublicKeyInfo, as kubeadm's --discovery-token-ca-cert-hash. */

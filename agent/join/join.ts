@@ -9,7 +9,7 @@ import { Outage } from '../../client/outage.ts';
 import { fetchClusterCa } from './cluster-ca.ts';
 import type { RequestedCertificate } from './certificate-request.ts';
 import { JoinError } from './join-error.ts';
-import { SERVER, TOKEN } from './join-words.ts';
+import { SERVER, TOKEN } from './join-format.ts';
 import { checkNameIsFree } from './name-check.ts';
 import type { CertifiedKey, NodeCertificates } from './node-certificates.ts';
 import { requestCertificate } from './signing.ts';

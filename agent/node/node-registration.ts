@@ -9,10 +9,10 @@ import { Outage } from '../../client/outage.ts';
 import { nodes } from '../../client/resources.gen.ts';
 import { standardLabels } from './node-labels.ts';
 import {
-  isContradicted,
+  conditionsWereChanged,
   nodeStatus,
   statusHasChanged,
-  turnOfConditions,
+  conditionTransitions,
   type NodeDescription,
   type NodeObservation,
 } from './node-status.ts';
@@ -119,7 +119,7 @@ export class NodeRegistration {
 
   #remember(node: Node, status: NodeStatus): void {
     const { record, description } = this.#options;
-    for (const reason of turnOfConditions(status, this.#reported))
+    for (const reason of conditionTransitions(status, this.#reported))
       record(reason, `Node ${description.name} status is now: ${reason}`);
     if (revisionOf(node) >= revisionOf(this.#node)) this.#node = node;
     this.#reported = status;
@@ -146,7 +146,7 @@ export class NodeRegistration {
 
   /** Conditions that another writer has changed are reported again at once. */
   #correct(signal: AbortSignal): void {
-    if (!this.#reported || !isContradicted(this.#reported, this.#node?.status)) return;
+    if (!this.#reported || !conditionsWereChanged(this.#reported, this.#node?.status)) return;
     const { logger, description } = this.#options;
     logger.warn({ node: description.name }, 'node conditions were changed by another writer, updating them again');
     const pauseMs = Math.max(0, this.#reportedAtMs + CORRECTION_PAUSE_MS - Date.now());
@@ -192,7 +192,7 @@ export class NodeRegistration {
     const isKnown =
       this.#reported &&
       !statusHasChanged(status, this.#reported) &&
-      !isContradicted(this.#reported, this.#node?.status) &&
+      !conditionsWereChanged(this.#reported, this.#node?.status) &&
       now - this.#reportedAtMs < REPORT_MS;
     if (isKnown) return;
     try {

@@ -183,7 +183,7 @@ const EVENT_REASONS: ReadonlyMap<string, Readonly<Record<'True' | 'False', strin
 ]);
 
 /** The reasons of the events for the transitions of conditions since `last`. */
-export const turnOfConditions = (status: NodeStatus, last: NodeStatus | undefined): string[] =>
+export const conditionTransitions = (status: NodeStatus, last: NodeStatus | undefined): string[] =>
   (status.conditions ?? []).flatMap(({ type, status: value }) => {
     const before = last?.conditions?.find((condition) => condition.type === type)?.status;
     // A node that has just started is not ready yet: that is no transition.
@@ -202,7 +202,7 @@ export function statusHasChanged(status: NodeStatus, last: NodeStatus): boolean 
 /**
  * Whether the api-server has other conditions than the agent reported: the control plane changes those of an unreachable node.
  */
-export const isContradicted = (said: NodeStatus, held: NodeStatus | undefined): boolean =>
+export const conditionsWereChanged = (said: NodeStatus, held: NodeStatus | undefined): boolean =>
   (said.conditions ?? []).some(({ type, status, reason }) => {
     const other = held?.conditions?.find((condition) => condition.type === type);
     return other?.status !== status || other.reason !== reason;

@@ -20,7 +20,7 @@ export interface DocumentSources {
   /** The agent's settings, as `/configz` shows them: no secrets. */
   configuration(): object;
   /** Why the agent is unhealthy, or undefined. */
-  unwell(): Promise<string | undefined> | string | undefined;
+  unhealthy(): Promise<string | undefined> | string | undefined;
 }
 
 export interface Document {
@@ -47,7 +47,7 @@ export async function readDocument(sources: DocumentSources, name: DocumentName)
   };
   switch (name) {
     case 'healthz': {
-      const reason = await sources.unwell();
+      const reason = await sources.unhealthy();
       if (reason !== undefined) throw new NodeApiError(500, reason);
       return text('ok');
     }

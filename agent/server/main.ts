@@ -51,7 +51,7 @@ export async function serveNodeApi(options: NodeApiOptions, signal: AbortSignal)
     },
     runtime: new CriNodeRuntime({ cri, logger }),
     ...{ pods, statistics, logger },
-    unwell: () => options.unwell(),
+    unhealthy: () => options.unhealthy(),
     configuration: () => ({ ...config, token: '' }),
     logDirectory: config.systemLogDir,
   });

@@ -214,7 +214,7 @@ export class NodeServer {
     if (error instanceof NodeApiError) return error;
     const message = error instanceof Error ? error.message : String(error);
     this.#options.logger.warn(
-      { method: request.method, path: request.url?.split('?', 1)[0], error: message },
+      { method: request.method, path: request.url?.split('?', 1)[0], err: error },
       'request failed',
     );
     return new NodeApiError(500, message);

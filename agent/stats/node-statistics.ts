@@ -6,13 +6,14 @@ import type { ContainerStats } from '../cri/types.ts';
 import { countProcessors, readDisk } from '../host/meters.ts';
 import { findListener, readDefaultInterface, readHostUsage, readInterfaces, readProcess } from '../host/proc.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
+import { podFields } from '../pods/log-fields.ts';
 import { podLogDirectory } from '../pods/logs/log-paths.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import type { StatisticsSource } from '../server/documents.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
 import { cadvisorMetrics } from './cadvisor-metrics.ts';
 import { CpuRates } from './cpu-rates.ts';
-import { heldBy, layersOf, type Held } from './held.ts';
+import { diskUsageOf, writableLayers, type DiskUsage } from './disk-usage.ts';
 import { measure, readPods, type Detail, type PodUsage } from './pod-usage.ts';
 import { resourceMetrics } from './resource-metrics.ts';
 import { summary, type Disks, type SystemProcess } from './summary.ts';
@@ -96,7 +97,7 @@ export class NodeStatistics implements StatisticsSource {
     let failed = false;
     const pods = await readPods(this.#options, detail, (pod, error) => {
       failed = true;
-      this.#options.logger.warn({ podUID: pod.metadata?.uid, err: error }, 'failed to read pod statistics');
+      this.#options.logger.warn({ ...podFields(pod), err: error }, 'failed to read pod statistics');
     });
     return { pods, failed };
   }
@@ -109,10 +110,10 @@ export class NodeStatistics implements StatisticsSource {
     return { node, images: { ...(await readDisk(filesystem.fsId.mountpoint)), held } };
   }
 
-  async #layers(): Promise<ReadonlyMap<string, Held>> {
+  async #layers(): Promise<ReadonlyMap<string, DiskUsage>> {
     const none: ContainerStats[] = [];
     const stats = await this.#unlessAway(this.#options.cri.listContainerStats({ limitMs: RUNTIME_LIMIT_MS }), none);
-    return layersOf(stats);
+    return writableLayers(stats);
   }
 
   async #unlessAway<T>(asking: Promise<T>, otherwise: T): Promise<T> {
@@ -143,11 +144,11 @@ export class NodeStatistics implements StatisticsSource {
     return this.#runtimePid === undefined ? undefined : readProcess(this.#runtimePid, bootedAtMs);
   }
 
-  async #logs(pods: readonly PodUsage[]): Promise<ReadonlyMap<string, Held>> {
-    const logs = new Map<string, Held>();
+  async #logs(pods: readonly PodUsage[]): Promise<ReadonlyMap<string, DiskUsage>> {
+    const logs = new Map<string, DiskUsage>();
     for (const { pod, containers } of pods) {
       const directory = podLogDirectory(this.#options.logDirectory, pod);
-      for (const { id, name } of containers) logs.set(id, await heldBy(path.join(directory, name)));
+      for (const { id, name } of containers) logs.set(id, await diskUsageOf(path.join(directory, name)));
     }
     return logs;
   }

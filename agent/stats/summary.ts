@@ -4,7 +4,7 @@ import type { HostUsage, InterfaceCounters, ProcessUsage } from '../host/proc.ts
 import { containerLimits } from '../resources/compute.ts';
 import type { CgroupUsage } from '../host/cgroup-usage.ts';
 import type { Rate } from './cpu-rates.ts';
-import type { Held } from './held.ts';
+import type { DiskUsage } from './disk-usage.ts';
 import type { ContainerUsage, Measured, PodUsage } from './pod-usage.ts';
 import type { Pod } from '../../api/types/core/v1.gen.ts';
 
@@ -12,7 +12,7 @@ export interface Disks {
   /** That of pods' storage and logs. */
   readonly node: DiskMeter;
   /** That of images; undefined when the runtime does not report it. */
-  readonly images: (DiskMeter & { readonly held: Held }) | undefined;
+  readonly images: (DiskMeter & { readonly held: DiskUsage }) | undefined;
 }
 
 export interface SystemProcess extends ProcessUsage {
@@ -32,9 +32,9 @@ export interface SummaryInput {
   readonly all: Measured | undefined;
   readonly pods: readonly PodUsage[];
   /** Usage of the containers' writable layers, by container id; absent when the runtime did not report it. */
-  readonly layers: ReadonlyMap<string, Held>;
+  readonly layers: ReadonlyMap<string, DiskUsage>;
   /** The containers' logs, by container id. */
-  readonly logs: ReadonlyMap<string, Held>;
+  readonly logs: ReadonlyMap<string, DiskUsage>;
   readonly rate: Rate;
 }
 
@@ -162,7 +162,7 @@ function networkStats(interfaces: readonly InterfaceCounters[], main: string | u
 const usedBytes = ({ totalBytes, freeBytes }: DiskMeter): number => totalBytes - freeBytes;
 const usedInodes = ({ totalInodes, availableInodes }: DiskMeter): number => totalInodes - availableInodes;
 
-const fsStats = (disk: DiskMeter, held: Held, atMs: number): object => ({
+const fsStats = (disk: DiskMeter, held: DiskUsage, atMs: number): object => ({
   time: time(atMs),
   availableBytes: disk.availableBytes,
   capacityBytes: disk.totalBytes,

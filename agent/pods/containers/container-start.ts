@@ -15,6 +15,7 @@ import { terminationMessageFile } from '../sync/pod-observer.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';
 import { sandboxConfig } from '../sandbox/sandbox-config.ts';
 import { configError, StartError } from './start-error.ts';
+import { podFields } from '../log-fields.ts';
 import type { Pod, Secret } from '../../../api/types/core/v1.gen.ts';
 
 const HOSTS_FILE_MODE = 0o644;
@@ -137,11 +138,8 @@ async function start(
     await dependencies.logLinks?.add(pod, container.name, containerId, log);
   } catch (error) {
     // Only log collectors miss it; the container runs.
-    const err = (error as Error).message;
-    dependencies.logger.warn(
-      { pod: pod.metadata?.uid, container: container.name, err },
-      'failed to create log symlink',
-    );
+    const fields = { ...podFields(pod), container: container.name, err: error };
+    dependencies.logger.warn(fields, 'failed to create log symlink');
   }
   await dependencies.starts.run(signal, async () => {
     try {

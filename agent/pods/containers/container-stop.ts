@@ -4,6 +4,7 @@ import { CriError } from '../../cri/client.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import { liveSandbox, type PodRuntime } from '../sync/observed.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';
+import { podFields } from '../log-fields.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /** The least that a preStop hook leaves the container of the grace period. */
@@ -45,8 +46,7 @@ async function preStop(
   } catch (error) {
     signal.throwIfAborted();
     // The hook's output may contain secrets: it stays on the node.
-    const err = (error as Error).message;
-    logger.warn({ podUID: pod.metadata?.uid, container: container.name, err }, 'preStop hook failed');
+    logger.warn({ ...podFields(pod), container: container.name, err: error }, 'preStop hook failed');
     record(pod, 'Warning', 'FailedPreStopHook', 'PreStopHook failed', container.name);
   }
 }

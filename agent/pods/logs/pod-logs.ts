@@ -5,6 +5,7 @@ import type { CriClient } from '../../cri/client.ts';
 import type { ContainerLogLinks } from './container-log-links.ts';
 import { removeOrphanedLogs, removePodLogs } from './log-files.ts';
 import { rotateLogs } from './log-rotation.ts';
+import { podFields } from '../log-fields.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodLogsOptions {
@@ -43,17 +44,17 @@ export class PodLogs {
         await links?.removeDangling(pod);
       });
     } catch (error) {
-      this.#stay(pod.metadata?.uid, error as Error);
+      this.#failed(podFields(pod), error);
     }
   }
 
   async removeOrphaned(isKnown: (podUid: string) => boolean): Promise<void> {
     const { directory, links } = this.#options;
-    await removeOrphanedLogs(directory, isKnown, (uid, error) => this.#stay(uid, error));
+    await removeOrphanedLogs(directory, isKnown, (podUID, error) => this.#failed({ podUID }, error));
     await links?.removeDangling();
   }
 
-  #stay(pod: string | undefined, { message: err }: Error): void {
-    this.#options.logger.warn({ pod, err }, 'failed to remove pod logs');
+  #failed(fields: object, error: unknown): void {
+    this.#options.logger.warn({ ...fields, err: error }, 'failed to remove pod logs');
   }
 }

@@ -40,7 +40,7 @@ interface Failures {
   readonly count: number;
   readonly retryAt: number;
   /** What was logged last, to log it once. */
-  readonly told: string | undefined;
+  readonly logged: string | undefined;
 }
 
 export class MirrorPods {
@@ -145,14 +145,14 @@ export class MirrorPods {
     const count = (before?.count ?? 0) + 1;
     // Right after a deletion the name is taken a moment longer; when it stays so, another object has it.
     const isEarly = isStatus(error, 409) && count === 1;
-    if (!isEarly && before?.told !== error.message) {
+    if (!isEarly && before?.logged !== error.message) {
       const message = `failed to ${kind} mirror pod, retrying: the static pod is not affected`;
       logFailure(this.#options.logger, error, { pod: key }, message);
     }
     this.#failures.set(key, {
       count,
       retryAt: Date.now() + backoffMs(RETRY, count),
-      told: isEarly ? before?.told : error.message,
+      logged: isEarly ? before?.logged : error.message,
     });
   }
 

@@ -8,6 +8,7 @@ import type { PodDependencies } from './pod-dependencies.ts';
 import { StartError } from '../containers/start-error.ts';
 import { podExecutors } from './pod-executors.ts';
 import type { PodMetrics, PodOperation } from './pod-metrics.ts';
+import { podFields } from '../log-fields.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface ActionRunnerOptions {
@@ -111,6 +112,8 @@ export class ActionRunner {
     stop: AbortSignal,
   ): Promise<void> {
     const { dependencies, metrics, onDone } = this.#options;
+    const kinds = actions.map(({ kind }) => kind);
+    dependencies.logger.debug({ ...podFields(pod), operation, actions: kinds }, 'executing pod actions');
     const startedAt = Date.now();
     this.#isBusy = true;
     this.#interrupt = new AbortController();
@@ -148,10 +151,10 @@ export class ActionRunner {
     onDone();
   }
 
-  #failed({ metadata }: Pod, action: PodAction, error: Error): void {
+  #failed(pod: Pod, action: PodAction, error: Error): void {
     this.#failures.add(action, error);
     if (error instanceof StartError) return;
-    const fields = { pod: `${metadata?.namespace}/${metadata?.name}`, action: action.kind };
+    const fields = { ...podFields(pod), action: action.kind };
     logFailure(this.#options.dependencies.logger, error, fields, 'pod action failed');
   }
 }

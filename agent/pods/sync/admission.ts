@@ -57,12 +57,12 @@ function underPressure(sourced: SourcedPod, pressures: readonly Pressure[]): Ref
   if (pressures.length === 0 || isCritical(sourced)) return undefined;
   if (pressures.length === 1 && pressures[0] === 'MemoryPressure') {
     // Under memory pressure only best-effort pods that do not tolerate it are rejected.
-    if (qosClassOf(pod.spec) !== 'BestEffort' || bearsMemoryPressure(pod)) return undefined;
+    if (qosClassOf(pod.spec) !== 'BestEffort' || toleratesMemoryPressure(pod)) return undefined;
   }
   return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` };
 }
 
-const bearsMemoryPressure = ({ spec }: Pod): boolean =>
+const toleratesMemoryPressure = ({ spec }: Pod): boolean =>
   (spec?.tolerations ?? []).some(
     ({ key, operator, effect }) =>
       (key === 'node.kubernetes.io/memory-pressure' || (!key && operator === 'Exists')) &&

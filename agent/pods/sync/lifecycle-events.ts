@@ -7,7 +7,7 @@ import { backoffMs } from '../../../client/backoff.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { CriClient } from '../../cri/client.ts';
-import { followRuntimeEvents, type RuntimeSign } from '../../cri/events.ts';
+import { followRuntimeEvents, type RuntimeEventType } from '../../cri/events.ts';
 import type { HostInventory } from './host-inventory.ts';
 import type { PodRuntime } from './observed.ts';
 
@@ -16,29 +16,29 @@ export interface LifecycleEventsOptions {
   readonly inventory: HostInventory;
   readonly logger: Logger;
   /** Something of the pod has changed. */
-  readonly changed: (podUid: string, told?: Told) => void;
+  readonly changed: (podUid: string, event?: RuntimeEvent) => void;
   /** Anything may have changed. */
   readonly missed: () => void;
   /** The inventory has been read again. */
   readonly relisted: (signal: AbortSignal) => Promise<void>;
 }
 
-/** What the runtime has told of a container or sandbox. */
-export interface Told {
+/** An event of a container or sandbox. */
+export interface RuntimeEvent {
   readonly id: string;
-  readonly sign: RuntimeSign;
+  readonly type: RuntimeEventType;
 }
 
 const RELIST_MS = 90_000;
-const STRANGERS_KEPT = 256;
+const MAX_UNOWNED_EVENTS = 256;
 const RETRY = { initialMs: 200, maxMs: 10_000 };
 
 export class LifecycleEvents {
   readonly #options: LifecycleEventsOptions;
   /** The pod that a sandbox or container belongs to. */
   readonly #owners = new Map<string, string>();
-  /** What was told last of what is not known yet: a container may end before it was seen at all. */
-  #toldOfStrangers: Told[] = [];
+  /** The last events without a known pod: a container may exit before it was observed. */
+  #unowned: RuntimeEvent[] = [];
 
   constructor(options: LifecycleEventsOptions) {
     this.#options = options;
@@ -62,30 +62,30 @@ export class LifecycleEvents {
 
   async run(signal: AbortSignal): Promise<void> {
     const { cri, logger, missed } = this.#options;
-    const changed = (id: string, sign?: RuntimeSign) => this.#changed(id, sign);
+    const changed = (id: string, type?: RuntimeEventType) => this.#changed(id, type);
     await Promise.all([followRuntimeEvents({ cri, logger, changed, missed }, signal), this.#relist(signal)]);
   }
 
-  /** Sandboxes and containers are the pod's; gives what has been told of them already. */
-  own(podUid: string, { sandboxes, containers }: PodRuntime): readonly Told[] {
+  /** Records which sandboxes and containers are the pod's; returns their earlier events. */
+  own(podUid: string, { sandboxes, containers }: PodRuntime): readonly RuntimeEvent[] {
     for (const { id } of [...sandboxes, ...containers]) this.#owners.set(id, podUid);
-    const isKnown = ({ id }: Told): boolean => this.#owners.has(id);
-    const told = this.#toldOfStrangers.filter(isKnown);
-    if (told.length > 0) this.#toldOfStrangers = this.#toldOfStrangers.filter((each) => !isKnown(each));
-    return told;
+    const isKnown = ({ id }: RuntimeEvent): boolean => this.#owners.has(id);
+    const events = this.#unowned.filter(isKnown);
+    if (events.length > 0) this.#unowned = this.#unowned.filter((each) => !isKnown(each));
+    return events;
   }
 
   forget(podUid: string): void {
     for (const [id, owner] of this.#owners) if (owner === podUid) this.#owners.delete(id);
   }
 
-  #changed(id: string, sign: RuntimeSign | undefined): void {
+  #changed(id: string, type: RuntimeEventType | undefined): void {
     const podUid = this.#owners.get(id);
     if (podUid !== undefined) {
-      this.#options.changed(podUid, sign && { id, sign });
-    } else if (sign) {
-      this.#toldOfStrangers.push({ id, sign });
-      if (this.#toldOfStrangers.length > STRANGERS_KEPT) this.#toldOfStrangers.shift();
+      this.#options.changed(podUid, type && { id, type });
+    } else if (type) {
+      this.#unowned.push({ id, type });
+      if (this.#unowned.length > MAX_UNOWNED_EVENTS) this.#unowned.shift();
     }
   }
 

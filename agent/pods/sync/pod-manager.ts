@@ -8,12 +8,13 @@ import type { StaticPods } from '../sources/static-pods.ts';
 import type { StatusManager } from '../status/status-manager.ts';
 import { admission, type NodeView } from './admission.ts';
 import type { HostInventory } from './host-inventory.ts';
-import { LifecycleEvents, type Told } from './lifecycle-events.ts';
+import { LifecycleEvents, type RuntimeEvent } from './lifecycle-events.ts';
 import { graceOf } from './plan.ts';
 import type { PodDependencies } from './pod-dependencies.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { PodWorker } from './pod-worker.ts';
 import type { PodWorkers } from './pod-workers.ts';
+import { podFields } from '../log-fields.ts';
 import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodManagerOptions {
@@ -57,7 +58,7 @@ export class PodManager {
       cri: dependencies.cri,
       inventory,
       logger,
-      changed: (uid, told) => this.#changed(uid, told),
+      changed: (uid, event) => this.#changed(uid, event),
       missed: () => {
         for (const worker of options.workers) worker.wake();
       },
@@ -86,9 +87,9 @@ export class PodManager {
     if (staticPods) parts.push(staticPods.run(setStatic, signal));
     else setStatic([]);
     apiPods.addHandlers({
-      onAdd: (pod) => this.#wanted(pod),
-      onUpdate: (_old, pod) => this.#wanted(pod),
-      onDelete: (pod) => this.#deleted(pod),
+      onAdd: (pod) => this.#podSeen(pod),
+      onUpdate: (_old, pod) => this.#podSeen(pod),
+      onDelete: (pod) => this.#podDeleted(pod),
     });
     Promise.all([apiPods.hasSynced(), filesRead.promise])
       .then(() => {
@@ -112,7 +113,7 @@ export class PodManager {
     worker.end(graceSeconds, false, { reason: 'Evicted', message, disrupts: true });
   }
 
-  #wanted(seen: Pod): void {
+  #podSeen(seen: Pod): void {
     const uid = seen.metadata?.uid ?? '';
     if (this.#done.has(uid)) return;
     const { workers, mirrorPods, inventory } = this.#options;
@@ -120,7 +121,7 @@ export class PodManager {
     // A pod that runs as a pod of the API stays one, whatever annotations it gets. A mirror's own uid never runs.
     if (!worker && isMirror(seen) && !inventory.runs(uid)) {
       mirrorPods.seen(seen);
-      this.#heed(seen);
+      this.#mirrorSeen(seen);
       return;
     }
     const pod = marked(seen, 'api');
@@ -136,7 +137,7 @@ export class PodManager {
   }
 
   /** The mirror has the start time of a static pod that an earlier agent started. */
-  #heed(mirror: Pod): void {
+  #mirrorSeen(mirror: Pod): void {
     const { workers, mirrorPods } = this.#options;
     const worker = workers.get(mirrorPods.staticUid(mirror));
     if (worker?.source !== 'file' || !mirrors(mirror, worker.pod)) return;
@@ -149,7 +150,7 @@ export class PodManager {
     worker.end(pod.metadata.deletionGracePeriodSeconds ?? graceOf(pod), true);
   }
 
-  #deleted(pod: Pod): void {
+  #podDeleted(pod: Pod): void {
     const uid = pod.metadata?.uid ?? '';
     this.#options.mirrorPods.gone(pod);
     this.#done.delete(uid);
@@ -172,7 +173,7 @@ export class PodManager {
       if ([...workers].some(isNamesake)) continue;
       this.#start(pod, 'file');
       const mirror = apiPods.mirrorOf(pod);
-      if (mirror) this.#heed(mirror);
+      if (mirror) this.#mirrorSeen(mirror);
     }
     this.#staticPods = wanted;
     mirrorPods.want(wanted);
@@ -185,6 +186,7 @@ export class PodManager {
     const lifecycle = this.#lifecycle;
     const worker = new PodWorker(pod, { dependencies, statuses, lifecycle, hostIPs, metrics, isNew, source });
     workers.add(worker);
+    logger.debug({ ...podFields(pod), source, isNew }, 'pod added');
     this.#balanceSoon();
     if (isNew && source === 'api' && pod.spec?.containers.length) this.#admit(worker);
     const life = worker
@@ -192,7 +194,7 @@ export class PodManager {
       .then(() => (signal.aborted ? undefined : this.#finish(worker)))
       .catch((error: unknown) => {
         // The worker retries failed actions itself: what ends it is a bug.
-        if (!signal.aborted) logger.error({ podUID: pod.metadata?.uid, err: error }, 'pod worker failed');
+        if (!signal.aborted) logger.error({ ...podFields(pod), err: error }, 'pod worker failed');
       })
       .finally(() => this.#running.delete(life));
     this.#running.add(life);
@@ -201,7 +203,7 @@ export class PodManager {
 
   /** Terminates pods that the node rejects. */
   #admit(worker: PodWorker): void {
-    const { workers, apiPods, node, dependencies } = this.#options;
+    const { workers, apiPods, node, dependencies, logger } = this.#options;
     const { pod, status } = worker;
     if (pod.metadata?.deletionTimestamp || isOver(status)) return;
     // The scheduler does not count pods that are deleted from the API, so neither does the node.
@@ -211,20 +213,22 @@ export class PodManager {
       .map((other) => other.pod);
     const verdict = admission(worker, others, node());
     if (!verdict) return;
+    logger.info({ ...podFields(pod), reason: verdict.reason, message: verdict.message }, 'pod rejected');
     dependencies.record(pod, 'Warning', verdict.reason, verdict.message);
     worker.end(0, false, verdict);
   }
 
-  #changed(uid: string, told: Told | undefined): void {
+  #changed(uid: string, event: RuntimeEvent | undefined): void {
     const worker = this.#options.workers.get(uid);
-    if (told) worker?.expect(told);
+    if (event) worker?.expect(event);
     worker?.wake();
   }
 
   /** Nothing of the pod runs any more: reports its last status, and deletes it from the API. */
   async #finish(worker: PodWorker): Promise<void> {
-    const { workers, apiPods, statuses, dependencies, logs, metrics } = this.#options;
+    const { workers, apiPods, statuses, dependencies, logs, metrics, logger } = this.#options;
     const { pod, source } = worker;
+    logger.debug(podFields(pod), 'pod terminated');
     const uid = pod.metadata?.uid ?? '';
     // Concurrently with the last write to the API.
     const removal = logs.remove(pod);
@@ -247,10 +251,7 @@ export class PodManager {
     const { workers, apiPods, inventory, logs, logger } = this.#options;
     const hasWorker = (uid: string): boolean => workers.get(uid) !== undefined;
     for (const pod of inventory.orphans((uid) => hasWorker(uid) || this.#done.has(uid))) {
-      logger.info(
-        { podUID: pod.metadata?.uid, pod: `${pod.metadata?.namespace}/${pod.metadata?.name}` },
-        'removing orphaned pod',
-      );
+      logger.info(podFields(pod), 'removing orphaned pod');
       this.#start(pod, 'api').end(graceOf(pod), true);
     }
     await inventory.removeLeftovers(hasWorker, this.#signal);

@@ -7,8 +7,8 @@ import { PodProbes } from '../../probes/pod-probes.ts';
 import { RETRY_MAX_MS } from './action-failures.ts';
 import { ActionRunner } from './action-runner.ts';
 import { newestContainer, NOTHING_RUNS, type PodRuntime } from './observed.ts';
-import { ExpectedSigns } from './expected-signs.ts';
-import type { LifecycleEvents, Told } from './lifecycle-events.ts';
+import { PendingEvents } from './pending-events.ts';
+import type { LifecycleEvents, RuntimeEvent } from './lifecycle-events.ts';
 import type { PodMetrics } from './pod-metrics.ts';
 import { planPod, podFullName, type Ending, type PodPlan } from './plan.ts';
 import { PodObserver } from './pod-observer.ts';
@@ -18,6 +18,7 @@ import type { Verdict } from '../status/status-input.ts';
 import type { StatusSink } from '../status/status-manager.ts';
 import { podStatus } from '../status/pod-status.ts';
 import { WakeUp } from './wake-up.ts';
+import { podFields } from '../log-fields.ts';
 import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodWorkerOptions {
@@ -45,9 +46,9 @@ export class PodWorker implements SourcedPod {
   #status: PodStatus | undefined;
   #ending: Ending | undefined;
   #verdict: Verdict | undefined;
-  readonly #expected = new ExpectedSigns();
+  readonly #pending = new PendingEvents();
   /** By container name, the id of the ended container whose back-off has been recorded. */
-  readonly #backOffsTold = new Map<string, string>();
+  readonly #backOffsRuntimeEvent = new Map<string, string>();
   #observingSince: number | undefined;
 
   constructor(pod: Pod, options: PodWorkerOptions) {
@@ -113,17 +114,21 @@ export class PodWorker implements SourcedPod {
       remove: remove || (before?.remove ?? false),
     };
     this.#verdict ??= verdict;
+    this.#options.dependencies.logger.debug(
+      { ...podFields(this.#pod), graceSeconds, reason: verdict?.reason },
+      'terminating pod',
+    );
     this.#actions.forgetFailures();
     if (before === undefined || graceSeconds < before.graceSeconds) this.#actions.interrupt();
     this.wake();
   }
 
   /**
-   * Something has happened to a container or sandbox. The runtime's own CRI part learns of it by the same event and may show it
-   * a moment later: it is looked for until it is seen.
+   * Something has happened to a container or sandbox. containerd's CRI plugin handles the same event and may show it a moment later:
+   * the worker observes until it does.
    */
-  expect(told: Told): void {
-    this.#expected.add(told);
+  expect(event: RuntimeEvent): void {
+    this.#pending.add(event);
   }
 
   /** Something may have changed: observe again. */
@@ -154,16 +159,16 @@ export class PodWorker implements SourcedPod {
       let nextAt: number | undefined;
       try {
         this.#observingSince = Date.now();
-        for (const id of this.#expected.killedByKernel()) this.#observer.askAgain(id);
+        for (const id of this.#pending.killedByKernel()) this.#observer.askAgain(id);
         if (observes) this.#runtime = await this.#observer.observe(signal);
         observes = true;
         const plan = this.#plan();
         if (plan.isGone) return;
         nextAt = this.#execute(plan, signal);
-        outage.ended({ pod: this.#name() }, 'pod sync recovered');
+        outage.ended(podFields(this.#pod), 'pod sync recovered');
       } catch (error) {
         if (signal.aborted) return;
-        outage.failed(error, { pod: this.#name() }, 'failed to sync pod');
+        outage.failed(error, podFields(this.#pod), 'failed to sync pod');
         nextAt = Date.now() + RETRY_MAX_MS;
       }
       this.#observingSince = undefined;
@@ -177,7 +182,7 @@ export class PodWorker implements SourcedPod {
     const probes = this.#probes;
     const actions = this.#actions;
     const now = Date.now();
-    for (const told of lifecycle.own(this.#pod.metadata?.uid ?? '', this.#runtime)) this.expect(told);
+    for (const event of lifecycle.own(this.#pod.metadata?.uid ?? '', this.#runtime)) this.expect(event);
     const isEnding = this.#ending !== undefined || this.#isOver();
     const runtime = actions.shown(this.#runtime);
     probes.follow(this.#pod, runtime, isEnding);
@@ -225,8 +230,8 @@ export class PodWorker implements SourcedPod {
   #recordBackOffs({ waiting }: PodPlan): void {
     for (const name of waiting.keys()) {
       const ended = newestContainer(this.#runtime, name)?.id;
-      if (ended === undefined || this.#backOffsTold.get(name) === ended) continue;
-      this.#backOffsTold.set(name, ended);
+      if (ended === undefined || this.#backOffsRuntimeEvent.get(name) === ended) continue;
+      this.#backOffsRuntimeEvent.set(name, ended);
       const message = `Back-off restarting failed container ${name} in pod ${podFullName(this.#pod)}`;
       this.#options.dependencies.record(this.#pod, 'Warning', 'BackOff', message, name);
     }
@@ -259,12 +264,8 @@ export class PodWorker implements SourcedPod {
       plan.wakeAt,
       this.#isOver() ? undefined : this.#deadline(),
       ...this.#actions.start(this.#pod, this.#runtime, plan.actions, operation, signal),
-      this.#expected.nextLookAt(this.#runtime, Date.now()),
+      this.#pending.nextAt(this.#runtime, Date.now()),
     ].filter((time) => time !== undefined);
     return times.length > 0 ? Math.min(...times) : undefined;
-  }
-
-  #name(): string {
-    return `${this.#pod.metadata?.namespace}/${this.#pod.metadata?.name}`;
   }
 }

@@ -76,6 +76,11 @@ export class VolumeRunner {
     const type = this.typeOf(volume);
     const isKnown = known?.type === type.source;
     const record = isKnown ? known : await this.#resolve(pod, volume, type, at.signal);
+    const { podUID, stageKey } = record;
+    this.#options.logger.debug(
+      { podUID, volume: volume.name, type: type.source, stageKey },
+      isKnown ? 'adopting volume' : 'publishing volume',
+    );
     if (type.unpublish && !isKnown) await this.#records.writePublished(record);
     await this.#stage(type, record, at);
     const target = this.#target(type, record, at);
@@ -198,6 +203,7 @@ export class VolumeRunner {
         stageKey !== undefined && this.#records.stageId(type, stageKey) === id;
       if ((await this.#records.allPublished()).some(uses)) return;
       const record = await this.#records.staged(id);
+      this.#options.logger.debug({ path: this.#records.stagingPath(id), ...record }, 'unstaging volume');
       const staging = record && this.#types.get(record.type)?.staging;
       if (staging) {
         const target = await this.#stagingTarget(id, record.attributes, ask, signal);

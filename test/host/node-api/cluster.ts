@@ -144,7 +144,7 @@ export async function startCluster(): Promise<TestCluster> {
     },
     statistics: { metrics: () => 'kedge_up 1\n' },
     configuration: () => ({ address: '127.0.0.1' }),
-    unwell: () => undefined,
+    unhealthy: () => undefined,
     logDirectory: directory,
     logger,
   });

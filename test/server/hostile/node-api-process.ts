@@ -103,7 +103,7 @@ const server = new NodeServer({
   },
   statistics: { metrics: () => 'kedge_up 1\n', summary: () => ({ node: {} }) },
   configuration: () => ({ address: '127.0.0.1' }),
-  unwell: () => undefined,
+  unhealthy: () => undefined,
   logDirectory: at('logs'),
   logger,
 });

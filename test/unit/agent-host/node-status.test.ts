@@ -3,7 +3,7 @@ import { parseTaints } from '../../../agent/node/node-labels.ts';
 import {
   allocatableOf,
   capacityOf,
-  isContradicted,
+  conditionsWereChanged,
   nodeStatus,
   parseReserved,
   statusHasChanged,
@@ -89,10 +89,10 @@ test('a condition never turns before it did the last time, and one that others h
   const lost: Node = { status: { conditions: said.conditions?.map(({ type }) => unknown(type)) } };
   const ready = nodeStatus(description, calm, lost, 3_000_000).conditions?.at(-1);
   t.match(ready, { status: 'True', lastTransitionTime: '2001-01-01T00:00:00Z', lastHeartbeatTime: /^1970/ });
-  t.ok(isContradicted(said, lost.status));
-  t.ok(isContradicted(said, undefined));
+  t.ok(conditionsWereChanged(said, lost.status));
+  t.ok(conditionsWereChanged(said, undefined));
   const others = { type: 'NetworkUnavailable', status: 'True' };
-  t.notOk(isContradicted(said, { conditions: [others, ...(said.conditions ?? [])] }));
+  t.notOk(conditionsWereChanged(said, { conditions: [others, ...(said.conditions ?? [])] }));
 });
 
 test('pressure begins below a threshold and stays for a while', async (t) => {

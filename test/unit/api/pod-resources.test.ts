@@ -2,7 +2,7 @@
 import { test } from 'tap';
 import { admission } from '../../../agent/pods/sync/admission.ts';
 import { evictionOrder, podRequestOf } from '../../../agent/eviction/ranking.ts';
-import { nodeWasLow } from '../../../agent/eviction/words.ts';
+import { nodeWasLow } from '../../../agent/eviction/messages.ts';
 import { containerLimits, containerResources, podLimits } from '../../../agent/resources/compute.ts';
 import { containerResource } from '../../../agent/volumes/written/downward-values.ts';
 import { podLimit, podRequest, qosClassOf } from '../../../api/domain/pod-resources.ts';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { ContainerStats } from '../cri/types.ts';
 import { hasCode } from '../host/files.ts';
 
-export interface Held {
+export interface DiskUsage {
   readonly usedBytes: number;
   readonly inodesUsed: number;
 }
@@ -12,7 +12,7 @@ export interface Held {
 const BLOCK_BYTES = 512;
 
 /** A directory of logs: files on the host's own disk, and nothing below. */
-export async function heldBy(directory: string): Promise<Held> {
+export async function diskUsageOf(directory: string): Promise<DiskUsage> {
   const unlessGone = (error: unknown): undefined => {
     if (!hasCode(error, 'ENOENT')) throw error;
   };
@@ -25,7 +25,7 @@ export async function heldBy(directory: string): Promise<Held> {
 }
 
 /** Usage of the containers' writable layers, by container id. */
-export const layersOf = (stats: readonly ContainerStats[]): ReadonlyMap<string, Held> =>
+export const writableLayers = (stats: readonly ContainerStats[]): ReadonlyMap<string, DiskUsage> =>
   new Map(
     stats.flatMap(({ attributes, writableLayer }) =>
       writableLayer

@@ -1,7 +1,7 @@
 /** Health of the agent, for `/healthz` of the node API. */
 import { CriError, type CriClient } from '../cri/client.ts';
 
-export interface WellnessOptions {
+export interface HealthOptions {
   readonly cri: Pick<CriClient, 'status' | 'socket'>;
   /** Names of pods whose workers are stuck in observing them. */
   readonly stuckPods: () => readonly string[];
@@ -12,7 +12,7 @@ const RUNTIME_LIMIT_MS = 2_000;
 const NAMES_SHOWN = 3;
 
 /** Why the agent is unhealthy; undefined when it is healthy. */
-export async function unwell({ cri, stuckPods }: WellnessOptions): Promise<string | undefined> {
+export async function unhealthy({ cri, stuckPods }: HealthOptions): Promise<string | undefined> {
   const reasons: string[] = [];
   try {
     const { conditions } = await cri.status({ limitMs: RUNTIME_LIMIT_MS });

@@ -1,13 +1,13 @@
 import t from 'tap';
 import { CriClient } from '../../../agent/cri/client.ts';
-import { unwell } from '../../../agent/stats/wellness.ts';
+import { unhealthy } from '../../../agent/stats/health.ts';
 import { startContainerd } from '../../support/containerd.ts';
 
-t.test('the agent is unwell while its runtime is away or its workers are stuck, and says so', async (t) => {
+t.test('the agent is unhealthy while its runtime is away or its workers are stuck, and says so', async (t) => {
   let called: { call: string; failed: boolean } | undefined;
   let cri: CriClient;
   const stuck: string[] = [];
-  const health = () => unwell({ cri, stuckPods: () => stuck });
+  const health = () => unhealthy({ cri, stuckPods: () => stuck });
   {
     await using containerd = await startContainerd({ name: 'agent-stats' });
     cri = new CriClient(containerd.socket, (call, _seconds, failed) => (called = { call, failed }));
