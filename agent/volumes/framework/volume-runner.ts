@@ -69,8 +69,8 @@ export class VolumeRunner {
   }
 
   /**
-   * Makes a volume ready for a pod. `known` is its record, when there is one: the volume is then taken over as it was resolved.
-   * Throws VolumeError with the sentence for the pod's event, or the signal's reason.
+   * Makes a volume ready for a pod. `known` is its record, when there is one: the volume is adopted as it was resolved.
+   * Throws VolumeError with the message of the pod's event, or the signal's reason.
    */
   async publish(pod: Pod, volume: Volume, known: PublishRecord | undefined, at: StepContext): Promise<PublishRecord> {
     const type = this.typeOf(volume);
@@ -121,7 +121,7 @@ export class VolumeRunner {
     return grown;
   }
 
-  /** What a published volume holds; undefined when that cannot be told. */
+  /** The usage of a published volume; undefined when it cannot be measured. */
   async stats(volume: Volume, record: PublishRecord, at: StepContext): Promise<VolumeUsage | undefined> {
     const type = this.typeOf(volume);
     const target = this.#target(type, record, at);
@@ -131,7 +131,7 @@ export class VolumeRunner {
   }
 
   /**
-   * Undoes what the records of a pod say. Everything is tried; the first failure is thrown then. Mounts without a record, and
+   * Unpublishes and unstages the recorded volumes of a pod. All are tried; then the first failure is thrown. Mounts without a record, and
    * the pod's directory, are left to the caller.
    */
   async unpublish(podUid: string, at: StepContext): Promise<void> {
@@ -193,15 +193,20 @@ export class VolumeRunner {
     }
   }
 
+  /** Whether a pod of this host has published the staged volume, or is about to. */
+  async #isUsed(id: string): Promise<boolean> {
+    const records = await this.#records.allPublished();
+    return records.some(({ type, stageKey }) => stageKey !== undefined && this.#records.stageId(type, stageKey) === id);
+  }
+
   /**
    * A pod writes its record before it waits for its turn to stage. So the volume is either seen to be in use here, or staged again
-   * afterwards.
+   * afterwards. Does not wait for a turn while the volume is in use: staging it for another pod may hang.
    */
-  #unstageIfUnused(id: string, { ask, signal }: Pick<StepContext, 'ask' | 'signal'>): Promise<void> {
-    return this.#inTurn(id, signal, async () => {
-      const uses = ({ type, stageKey }: PublishRecord): boolean =>
-        stageKey !== undefined && this.#records.stageId(type, stageKey) === id;
-      if ((await this.#records.allPublished()).some(uses)) return;
+  async #unstageIfUnused(id: string, { ask, signal }: Pick<StepContext, 'ask' | 'signal'>): Promise<void> {
+    if (await this.#isUsed(id)) return;
+    await this.#inTurn(id, signal, async () => {
+      if (await this.#isUsed(id)) return;
       const record = await this.#records.staged(id);
       this.#options.logger.debug({ path: this.#records.stagingPath(id), ...record }, 'unstaging volume');
       const staging = record && this.#types.get(record.type)?.staging;

@@ -81,6 +81,6 @@ export interface VolumeType {
   refresh?(volume: PodVolume): Promise<void>;
   /** Grows a published volume to `capacityBytes`. */
   expand?(target: PublishTarget, capacityBytes: number): Promise<void>;
-  /** What the volume holds; undefined when that cannot be told now. */
+  /** The usage of the volume; undefined when it cannot be measured now. */
   stats?(target: PublishTarget): Promise<VolumeUsage | undefined>;
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type Test } from 'tap';
 import type { VolumeRunner } from '../../../agent/volumes/framework/volume-runner.ts';
+import { eventually } from '../../support/wait.ts';
 import { podOf, sharedVolume, volumeOf, worldOf, type Step } from './shared-volume.ts';
 
 const { signal } = new AbortController();
@@ -122,6 +123,15 @@ test('a step that never ends holds up neither its caller nor other volumes, and 
   );
   stop.abort(new Error('pod is terminating'));
   for (const pod of waiting) await t.rejects(pod, /pod is terminating/, 'the one that stages, and the one behind it');
+
+  await publish(sharedVolume({ root }).runner, 'c', '/dead');
+  const hanging = new AbortController();
+  const staging = runner.publish(podOf('d', '/dead'), volumeOf('/dead'), undefined, { ...at, signal: hanging.signal });
+  await eventually('the record of d', async () => (await runner.published('d')).size === 1);
+  await runner.unpublish('c', at);
+  t.same(await runner.published('c'), new Map(), 'a pod that goes does not wait for one that comes');
+  hanging.abort(new Error('pod is terminating'));
+  await t.rejects(staging, /pod is terminating/);
 });
 
 test('what cannot be unstaged is logged once and tried again', async (t) => {
