@@ -1,4 +1,5 @@
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { isAlreadyExists, isConflict } from '../../../api/machinery/status-error.ts';
 import { kubernetesVersion } from '../../../api/version.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 
@@ -7,7 +8,7 @@ const NAMESPACE = 'kube-system';
 const NAME = 'kubeadm-config';
 const KEY = 'ClusterConfiguration';
 
-/** What nodes have to agree upon. */
+/** The network settings that all nodes share. */
 export interface ClusterNetwork {
   /** As `10.42.0.0/16`. */
   readonly podCidr: string;
@@ -19,7 +20,7 @@ export interface ClusterNetwork {
 /**
  * Publishes the addresses of pods and Services and the DNS domain, so that nodes need no settings for them, as kubeadm does:
  * https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/#kubeadm-k8s-io-v1beta4-Networking
- * The server's settings are the truth: what somebody writes there is replaced when the server starts.
+ * The server's settings are authoritative: other values are overwritten when the server starts.
  */
 export async function publishClusterConfiguration(
   api: Pick<LocalApi, 'get' | 'create' | 'update'>,
@@ -34,7 +35,13 @@ networking:
   serviceSubnet: ${serviceCidr}
 `;
   const present = api.get(configMaps, NAMESPACE, NAME);
-  if (!present) await api.create(configMaps, { metadata: { namespace: NAMESPACE, name: NAME }, data: { [KEY]: text } });
-  else if (present.data?.[KEY] !== text)
-    await api.update(configMaps, { ...present, data: { ...present.data, [KEY]: text } });
+  if (present?.data?.[KEY] === text) return;
+  const data = { ...present?.data, [KEY]: text };
+  const written = present
+    ? api.update(configMaps, { ...present, data })
+    : api.create(configMaps, { metadata: { namespace: NAMESPACE, name: NAME }, data });
+  await written.catch((error: unknown) => {
+    // Another server that starts at the same time publishes the same.
+    if (!isAlreadyExists(error) && !isConflict(error)) throw error;
+  });
 }
