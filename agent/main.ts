@@ -43,7 +43,7 @@ import { NodeStatistics } from './stats/node-statistics.ts';
 import { unhealthy } from './stats/health.ts';
 import { createVolumes } from './volumes/main.ts';
 
-/** Pods are started without the api-server's word on network and Services when it stays silent for so long. */
+/** How long the first pods wait for podCIDR and Services while the api-server does not respond. */
 const API_PATIENCE_MS = 5_000;
 
 /**
@@ -73,7 +73,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     logger,
   });
   const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal });
-  const configuration = new ClusterConfiguration(client, dataDir, logger);
+  const configuration = new ClusterConfiguration(client, certificates.directory, logger);
   const { clusterCidr, serviceCidr, dns } = clusterNetwork(config, await configuration.learn(signal), logger);
 
   // The Node object and its heartbeat.
@@ -100,7 +100,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     onNodeDeleted: () => node.registration.forget(),
   });
 
-  // Pods: their images, cgroups, volumes and lives.
+  // Pods: their images, cgroups, volumes and workers.
   const workers = new PodWorkers();
   const onStale = (podUid: string): void => workers.refreshVolumes(podUid);
   using storage = createVolumes({ client, dataDir, allocatable: () => allocatable, onStale, logger });
@@ -145,7 +145,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     await Promise.all([pods.run(), imported ? undefined : retryImageArchives(archives, signal)]);
   };
 
-  // Who has to go when the node runs short of something.
+  // Node-pressure eviction.
   const evictions = createEvictions(
     {
       ...{ node, pods: workers, images: unusedImages, thresholds, cri, cgroups, volumes, logger },
@@ -155,7 +155,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     signal,
   );
 
-  // What the node shows of itself.
+  // The node API and statistics.
   const nodeApi = {
     ...{ config, membership, client, cri, pods: workers, metrics, logger },
     state: node.api,

@@ -3,7 +3,6 @@
  * read in Kedge's clusters and in kubeadm's. The last known configuration is kept on disk, for a start without the api-server.
  * https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/#kubeadm-k8s-io-v1beta4-Networking
  */
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parse } from 'yaml';
@@ -11,8 +10,7 @@ import { Cidr } from '../../api/domain/address.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
-import { ConnectionError } from '../../client/connection-error.ts';
-import { DeadlineError, withDeadline } from '../../client/deadline.ts';
+import { withDeadline } from '../../client/deadline.ts';
 import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
 import { configMaps } from '../../client/resources.gen.ts';
@@ -28,7 +26,7 @@ export interface LearnedNetwork {
 }
 
 /** How long a start waits for the api-server before it uses the copy on disk. */
-const ASK_LIMIT_MS = 3_000;
+const START_LIMIT_MS = 3_000;
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
 const FILE_MODE = 0o644;
 
@@ -41,25 +39,23 @@ export class ClusterConfiguration {
   /** The configuration that this agent uses. */
   #used: string | undefined;
 
-  constructor(client: Pick<ApiClient, 'get'>, dataDir: string, logger: Logger) {
+  /** @param directory of what belongs to the membership in this cluster; removed when the host joins another one. */
+  constructor(client: Pick<ApiClient, 'get'>, directory: string, logger: Logger) {
     this.#client = client;
-    this.#file = join(dataDir, 'cluster-configuration.yaml');
+    this.#file = join(directory, 'cluster-configuration.yaml');
     this.#logger = logger;
   }
 
-  /** The configuration of the cluster or, when it cannot be reached, the last known one. Throws the signal's reason only. */
+  /** The configuration of the cluster or, when it cannot be read, the last known one. Throws the signal's reason only. */
   async learn(signal: AbortSignal): Promise<LearnedNetwork> {
+    const deadline = { what: 'reading the cluster configuration', limitMs: START_LIMIT_MS, signal };
     try {
-      const asked = { what: 'reading the cluster configuration', limitMs: ASK_LIMIT_MS, signal };
-      this.#used = await withDeadline(asked, (asking) => this.#ask(asking));
+      this.#used = await withDeadline(deadline, (within) => this.#read(within));
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof DeadlineError) && !isTransient(error)) throw error;
-      this.#used = await readTextIfThere(this.#file);
-      const message = 'failed to read cluster configuration, using the last known one';
-      if (this.#used !== undefined) this.#logger.info({ err: error, path: this.#file }, message);
-      else this.#logger.warn({ err: error }, 'failed to read cluster configuration, using the settings alone');
+      this.#logger.warn({ err: error }, 'failed to read cluster configuration, using the last known one');
     }
+    this.#used ??= await readTextIfThere(this.#file);
     return this.#parsed(this.#used);
   }
 
@@ -68,22 +64,22 @@ export class ClusterConfiguration {
     const outage = new Outage({ logger: this.#logger });
     for (let failures = 1; !this.#isConfirmed && !signal.aborted; failures++) {
       try {
-        const found = await this.#ask(signal);
+        const found = await this.#read(signal);
         outage.ended({}, 'read cluster configuration');
+        if (found === undefined) return;
         const [before, now] = [this.#parsed(this.#used), this.#parsed(found)].map((network) => JSON.stringify(network));
         if (before !== now)
           this.#logger.warn({ before, now }, 'cluster configuration has changed, restart the agent to apply it');
       } catch (error) {
         if (signal.aborted) return;
-        if (!isTransient(error)) throw error;
         outage.failed(error, {}, 'failed to read cluster configuration, retrying');
         await delay(backoffMs(RETRY, failures), undefined, { signal }).catch(() => undefined);
       }
     }
   }
 
-  /** Undefined when the cluster does not publish it or does not let nodes read it; a copy on disk is another cluster's then. */
-  async #ask(signal: AbortSignal): Promise<string | undefined> {
+  /** Undefined when the cluster does not publish it or does not let nodes read it. */
+  async #read(signal: AbortSignal): Promise<string | undefined> {
     let text: string | undefined;
     try {
       const { data } = await this.#client.get<ConfigMap>(configMaps, 'kube-system', 'kubeadm-config', { signal });
@@ -92,10 +88,17 @@ export class ClusterConfiguration {
       if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 403)) throw error;
       this.#logger.debug({ err: error }, 'cluster does not publish its configuration');
     }
-    if (text === undefined) await rm(this.#file, { force: true });
-    else if ((await readTextIfThere(this.#file)) !== text) await writeFileAtomically(this.#file, text, FILE_MODE);
+    if (text !== undefined) await this.#save(text);
     this.#isConfirmed = true;
     return text;
+  }
+
+  async #save(text: string): Promise<void> {
+    try {
+      if ((await readTextIfThere(this.#file)) !== text) await writeFileAtomically(this.#file, text, FILE_MODE);
+    } catch (error) {
+      this.#logger.warn({ err: error, path: this.#file }, 'failed to save cluster configuration');
+    }
   }
 
   /** Empty for an invalid configuration, which is logged. */
@@ -109,8 +112,6 @@ export class ClusterConfiguration {
     }
   }
 }
-
-const isTransient = (error: unknown): boolean => error instanceof ConnectionError || error instanceof StatusError;
 
 /** Of dual-stack ranges, which are separated by a comma, the one of IPv4. Throws for invalid values. */
 export function parseClusterConfiguration(text: string): LearnedNetwork {

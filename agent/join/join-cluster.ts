@@ -42,9 +42,9 @@ export async function joinCluster(
  */
 export async function joinHost(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const machineId = async (): Promise<string> => (await readHostFacts(ownCommand('host-facts'), signal)).machineId;
-  const { name, address, identity } = await joinCluster(config, machineId, signal, logger);
+  const { name, address, certificates, identity } = await joinCluster(config, machineId, signal, logger);
   await using client = new ApiClient({ server: config.server, ...clientCredentials(identity.ca, identity.client) });
   if (!identity.isNew) await checkNameIsFree(client, name, { machineId: await machineId(), address }, signal);
   // For an agent that is started while the server is down.
-  await new ClusterConfiguration(client, resolve(config.dataDir), logger).learn(signal);
+  await new ClusterConfiguration(client, certificates.directory, logger).learn(signal);
 }

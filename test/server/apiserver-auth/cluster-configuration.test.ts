@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type Test } from 'tap';
 import { ClusterConfiguration } from '../../../agent/join/cluster-configuration.ts';
+import { NodeCertificates } from '../../../agent/join/node-certificates.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { publishClusterConfiguration } from '../../../control-plane/apiserver/bootstrap/cluster-configuration.ts';
@@ -27,7 +28,7 @@ async function agentIn(t: Test): Promise<{
   readonly start: (client: ApiClient) => { readonly configuration: ClusterConfiguration; readonly lines: string[] };
 }> {
   const directory = await mkdtemp(join(tmpdir(), 'cluster-configuration-'));
-  t.teardown(() => rm(directory, { recursive: true }));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
   return {
     directory,
     start(client) {
@@ -91,21 +92,33 @@ test('an agent that was started without the server says when the cluster is anot
   t.match(await start(down).configuration.learn(signal), { clusterCidr: '10.7.0.0/16' });
 });
 
-test('a cluster that publishes nothing leaves the settings alone, and what another cluster said is forgotten', async (t) => {
+test('a node keeps what it learned when the cluster stops publishing it, until it joins another one', async (t) => {
   const fixture = await startServer(t);
   const { api } = fixture.core;
   const node = await nodeClient(fixture);
   const { directory, start } = await agentIn(t);
-  await publishClusterConfiguration(api, NETWORK);
-  await start(node).configuration.learn(signal);
-  t.equal((await readdir(directory)).length, 1);
-  await api.delete(configMaps, 'kube-system', 'kubeadm-config');
-  t.same(await start(node).configuration.learn(signal), {});
-  t.same(await readdir(directory), []);
-
+  t.same(await start(node).configuration.learn(signal), {}, 'nothing is published');
   await publishClusterConfiguration(api, NETWORK);
   const alice = fixture.client({ token: 'alice-token' });
-  t.same(await start(alice).configuration.learn(signal), {}, 'and so does one that does not let the node read it');
+  t.same(await start(alice).configuration.learn(signal), {}, 'nodes of a cluster may not read it');
+  await start(node).configuration.learn(signal);
+  await api.delete(configMaps, 'kube-system', 'kubeadm-config');
+  const { configuration, lines } = start(node);
+  t.strictSame(await configuration.learn(signal), LEARNED);
+  await configuration.confirm(signal);
+  t.same(lines, []);
+  await new NodeCertificates(directory).clear();
+  t.same(await start(node).configuration.learn(signal), {});
+});
+
+test('a copy that cannot be saved does not keep the agent from starting', async (t) => {
+  const fixture = await startServer(t);
+  await publishClusterConfiguration(fixture.core.api, NETWORK);
+  const { directory, start } = await agentIn(t);
+  await rm(directory, { recursive: true });
+  const { configuration, lines } = start(await nodeClient(fixture));
+  t.strictSame(await configuration.learn(signal), LEARNED);
+  t.same(lines, ['failed to save cluster configuration']);
 });
 
 test('nodes may read the configuration of the cluster and no other ConfigMap, and nobody else may', async (t) => {
