@@ -1,4 +1,4 @@
-/** `kedge reset`: ends every pod of this host and takes what the agent made off it. The agent must not be running. */
+/** `kedge reset`: terminates every pod of this host and removes what the agent created on it. The agent must not be running. */
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { AgentConfig } from './config.ts';
@@ -18,7 +18,7 @@ import { removePodLogs } from './pods/logs/log-files.ts';
 import { PodCgroups } from './resources/pod-cgroups.ts';
 import { volumeDirectories } from './volumes/main.ts';
 
-/** Sandboxes that are taken down at the same time. */
+/** Sandboxes that are removed at the same time. */
 const CONCURRENCY = 8;
 
 /** Throws a HostError with the first failure, after everything has been tried. */
@@ -71,7 +71,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   if (first) throw first;
 }
 
-/** Stops and removes every sandbox with its containers and logs: the runtime takes down their networks. */
+/** Stops and removes every sandbox with its containers and logs: the runtime tears down their networks. */
 async function endPods(cri: CriClient, logDirectory: string, signal: AbortSignal): Promise<void> {
   const sandboxes = await cri.listPodSandboxes({}, { signal });
   const next = async (): Promise<void> => {

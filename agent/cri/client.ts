@@ -36,7 +36,7 @@ const CALL_LIMIT_MS = 2 * 60_000;
 const PULL_LIMIT_MS = 60 * 60_000;
 /** The runtime kills a command that has timed out; it has this long to report it. */
 const EXEC_MARGIN_MS = 2_000;
-/** containerd answers with long lists of containers; this is the kubelet's limit for a CRI message. */
+/** containerd returns long lists of containers; this is the kubelet's limit for a CRI message. */
 const MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024;
 /** The longest back-off between attempts to reconnect. */
 const RECONNECT_LIMIT_MS = 2_000;
@@ -133,12 +133,12 @@ export class CriClient {
 
   /** RuntimeReady and NetworkReady with the runtime's reasons, and what it can do. */
   async status(options?: CallOptions): Promise<RuntimeStatus> {
-    const answer = await this.#call<{
+    const response = await this.#call<{
       status: { conditions: RuntimeCondition[] } | null;
       features: RuntimeFeatures | null;
     }>(this.#runtime, 'Status', { verbose: false }, options);
-    const { supplementalGroupsPolicy = false } = answer.features ?? {};
-    return { conditions: answer.status?.conditions ?? [], features: { supplementalGroupsPolicy } };
+    const { supplementalGroupsPolicy = false } = response.features ?? {};
+    return { conditions: response.status?.conditions ?? [], features: { supplementalGroupsPolicy } };
   }
 
   /**
@@ -147,13 +147,13 @@ export class CriClient {
    */
   async cgroupDriver(options?: CallOptions): Promise<CgroupDriver> {
     try {
-      const answer = await this.#call<{ linux: { cgroupDriver: 'SYSTEMD' | 'CGROUPFS' } | null }>(
+      const response = await this.#call<{ linux: { cgroupDriver: 'SYSTEMD' | 'CGROUPFS' } | null }>(
         this.#runtime,
         'RuntimeConfig',
         {},
         options,
       );
-      if (answer.linux) return answer.linux.cgroupDriver === 'SYSTEMD' ? 'systemd' : 'cgroupfs';
+      if (response.linux) return response.linux.cgroupDriver === 'SYSTEMD' ? 'systemd' : 'cgroupfs';
     } catch (error) {
       if (!(error instanceof CriError) || !error.unimplemented) throw error;
     }
@@ -168,13 +168,13 @@ export class CriClient {
 
   /** Creates and starts a sandbox, with its network; returns its id. */
   async runPodSandbox(config: PodSandboxConfig, runtimeHandler: string, options?: CallOptions): Promise<string> {
-    const answer = await this.#call<{ podSandboxId: string }>(
+    const response = await this.#call<{ podSandboxId: string }>(
       this.#runtime,
       'RunPodSandbox',
       { config, runtimeHandler },
       options,
     );
-    return answer.podSandboxId;
+    return response.podSandboxId;
   }
 
   /** Ends what runs in the sandbox and tears down its network; idempotent. */
@@ -188,23 +188,23 @@ export class CriClient {
   }
 
   async podSandboxStatus(podSandboxId: string, options?: CallOptions): Promise<PodSandboxStatus> {
-    const answer = await this.#call<{ status: PodSandboxStatus }>(
+    const response = await this.#call<{ status: PodSandboxStatus }>(
       this.#runtime,
       'PodSandboxStatus',
       { podSandboxId },
       options,
     );
-    return answer.status;
+    return response.status;
   }
 
   async listPodSandboxes(filter: ListFilter = {}, options?: CallOptions): Promise<PodSandbox[]> {
-    const answer = await this.#call<{ items: PodSandbox[] }>(
+    const response = await this.#call<{ items: PodSandbox[] }>(
       this.#runtime,
       'ListPodSandbox',
       { filter: { labelSelector: labelsOf(filter), ...(filter.state && { state: { state: filter.state } }) } },
       options,
     );
-    return answer.items;
+    return response.items;
   }
 
   async createContainer(
@@ -213,13 +213,13 @@ export class CriClient {
     sandboxConfig: PodSandboxConfig,
     options?: CallOptions,
   ): Promise<string> {
-    const answer = await this.#call<{ containerId: string }>(
+    const response = await this.#call<{ containerId: string }>(
       this.#runtime,
       'CreateContainer',
       { podSandboxId, config, sandboxConfig },
       options,
     );
-    return answer.containerId;
+    return response.containerId;
   }
 
   async startContainer(containerId: string, options?: CallOptions): Promise<void> {
@@ -241,23 +241,23 @@ export class CriClient {
   }
 
   async listContainers(filter: Omit<ListFilter, 'state'> = {}, options?: CallOptions): Promise<Container[]> {
-    const answer = await this.#call<{ containers: Container[] }>(
+    const response = await this.#call<{ containers: Container[] }>(
       this.#runtime,
       'ListContainers',
       { filter: { labelSelector: labelsOf(filter) } },
       options,
     );
-    return answer.containers;
+    return response.containers;
   }
 
   async containerStatus(containerId: string, options?: CallOptions): Promise<ContainerStatus> {
-    const answer = await this.#call<{ status: ContainerStatus }>(
+    const response = await this.#call<{ status: ContainerStatus }>(
       this.#runtime,
       'ContainerStatus',
       { containerId },
       options,
     );
-    return answer.status;
+    return response.status;
   }
 
   async updateContainerResources(
@@ -315,8 +315,13 @@ export class CriClient {
 
   /** Undefined when the image is not on this host. */
   async imageStatus(image: string, options?: CallOptions): Promise<Image | undefined> {
-    const answer = await this.#call<{ image: Image | null }>(this.#image, 'ImageStatus', { image: { image } }, options);
-    return answer.image ?? undefined;
+    const response = await this.#call<{ image: Image | null }>(
+      this.#image,
+      'ImageStatus',
+      { image: { image } },
+      options,
+    );
+    return response.image ?? undefined;
   }
 
   /** Pulls; returns the reference to create containers with. */
@@ -326,13 +331,13 @@ export class CriClient {
     sandboxConfig: PodSandboxConfig | undefined,
     options: CallOptions = {},
   ): Promise<string> {
-    const answer = await this.#call<{ imageRef: string }>(
+    const response = await this.#call<{ imageRef: string }>(
       this.#image,
       'PullImage',
       { image: { image }, auth, sandboxConfig },
       { limitMs: PULL_LIMIT_MS, ...options },
     );
-    return answer.imageRef;
+    return response.imageRef;
   }
 
   async removeImage(image: string, options?: CallOptions): Promise<void> {
@@ -375,11 +380,11 @@ export class CriClient {
     const startedAt = process.uptime();
     let failed = true;
     try {
-      const answer = await withDeadline({ what: name, limitMs, signal }, (within) =>
+      const response = await withDeadline({ what: name, limitMs, signal }, (within) =>
         this.#unary(method, request, metadata, limitMs, within),
       );
       failed = false;
-      return answer as T;
+      return response as T;
     } catch (error) {
       if (error instanceof DeadlineError) throw new CriError(name, status.DEADLINE_EXCEEDED, error.message);
       if (signal?.aborted) throw new CriError(name, status.CANCELLED, `${name}: ${String(signal.reason)}`);
@@ -405,7 +410,7 @@ export class CriClient {
         request,
         metadata,
         { deadline: Date.now() + limitMs },
-        (error, answer) => (error ? reject(error) : resolve(answer)),
+        (error, response) => (error ? reject(error) : resolve(response)),
       );
       signal.addEventListener('abort', () => call.cancel(), { once: true });
     });

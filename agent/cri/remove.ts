@@ -1,7 +1,7 @@
 /**
- * Stops sandboxes, and removes containers and sandboxes from the runtime. containerd may have lost sight of a task whose start
- * was broken off: the CRI shows the container as exited while the task lives, and refuses to remove it ("cannot delete running
- * task") for as long as containerd runs. Such a task is ended through containerd's own service.
+ * Stops sandboxes, and removes containers and sandboxes from the runtime. containerd may have lost track of a task whose start
+ * was aborted: the CRI shows the container as exited while the task lives, and refuses to remove it ("cannot delete running
+ * task") for as long as containerd runs. Such a task is killed through containerd's own service.
  */
 import { status } from '@grpc/grpc-js';
 import descriptor from '../../proto/containerd-tasks-v1.json' with { type: 'json' };
@@ -11,7 +11,7 @@ import { loadProto } from './service.ts';
 import { removeMountedFile } from '../host/mounted-file.ts';
 import { ownCommand } from '../host/own-command.ts';
 
-/** Killing with SIGKILL takes moments, unless the kernel holds the process. */
+/** SIGKILL takes effect at once, unless the process is in uninterruptible sleep. */
 const CALL_LIMIT_MS = 10_000;
 const SIGKILL = 9;
 const HARMLESS: ReadonlySet<status> = new Set([status.NOT_FOUND, status.UNIMPLEMENTED]);

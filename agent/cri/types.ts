@@ -1,7 +1,7 @@
 /**
- * The messages of the Container Runtime Interface (runtime.v1), as @grpc/proto-loader hands them over: camelCase names,
+ * The messages of the Container Runtime Interface (runtime.v1), as decoded by @grpc/proto-loader: camelCase names,
  * enums as their names, 64-bit integers as numbers (times in ns lose what is below a microsecond, nothing here needs it).
- * What is read carries every field; what is sent may leave out what proto3 would leave out.
+ * Responses have every field; requests may omit fields with proto3's defaults.
  */
 
 export type StringMap = Readonly<Record<string, string>>;
@@ -273,7 +273,7 @@ export interface RuntimeStatus {
 }
 
 export interface RuntimeFeatures {
-  /** Whether it heeds a pod's supplementalGroupsPolicy, as containerd does since 2.0. */
+  /** Whether it supports supplementalGroupsPolicy, as containerd does since 2.0. */
   readonly supplementalGroupsPolicy: boolean;
 }
 

@@ -14,12 +14,12 @@ import { CriError, type CriClient } from './client.ts';
 import { CRI_NAMESPACE } from './events.ts';
 import { loadProto } from './service.ts';
 
-/** containerd ends a command that left nothing unread within moments; what that one had started may still read on. */
+/** containerd reports the exit of a command without unread input shortly; its child processes may still read. */
 const GRACE_MS = 500;
 const CALL_LIMIT_MS = 10_000;
 /** How often an empty FIFO is read, until the runtime closes it. */
 const EMPTY_CHECK_MS = 50;
-/** What a FIFO holds. */
+/** The capacity of a FIFO. */
 const FIFO_BYTES = 64 * 1024;
 
 const tasks = loadProto(tasksDescriptor).service('containerd.services.tasks.v1.Tasks');
@@ -47,7 +47,7 @@ export function dropUnreadInput(containerd: Containerd, containerId: string, log
       logger.warn({ err: error, containerId }, 'failed to discard unread input of finished command');
     });
   });
-  // A runtime that has no such events has other ways with input, and one that goes away takes its commands' connections along.
+  // Runtimes without these events handle input differently; one that stops closes the connections of its commands.
   exits.on('error', () => over.abort());
   return {
     [Symbol.dispose]() {
@@ -90,7 +90,7 @@ async function inputOf(
     CRI_NAMESPACE,
     limits,
   );
-  // Sandboxed runtimes have URLs of streams in its place.
+  // Sandboxed runtimes have stream URLs instead.
   return process !== null && path.isAbsolute(process.stdin) ? process.stdin : undefined;
 }
 

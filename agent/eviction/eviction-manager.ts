@@ -41,7 +41,7 @@ const END_LIMIT_MS = 30_000;
 /** The kubelet measures volumes once a minute. */
 const LIMITS_PERIOD_MS = 60_000;
 
-const isOver = ({ status }: LivePod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
+const isFinished = ({ status }: LivePod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
 const uidOf = ({ metadata }: Pod): string => metadata?.uid ?? '';
 
 export class EvictionManager {
@@ -128,7 +128,7 @@ export class EvictionManager {
 
   #candidates(): Pod[] {
     return [...this.#options.pods]
-      .filter((live) => !isCritical(live) && !isOver(live))
+      .filter((live) => !isCritical(live) && !isFinished(live))
       .map(({ pod, status }) => ({ ...pod, status }));
   }
 

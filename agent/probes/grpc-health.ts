@@ -15,7 +15,7 @@ import { bracketed } from './http-target.ts';
 import { CONNECT_WORDS } from './tcp.ts';
 
 /** A response is one number; a server that sends more than this is not a health service. */
-const MAX_ANSWER_BYTES = 64 * 1024;
+const MAX_RESPONSE_BYTES = 64 * 1024;
 const USER_AGENT = `kube-probe/${kubernetesVersion.major}.${kubernetesVersion.minor}`;
 
 type AnswerHeaders = IncomingHttpHeaders & IncomingHttpStatusHeader;
@@ -75,19 +75,19 @@ function call(session: ClientHttp2Session, service: string, limitMs: number): Pr
       'user-agent': USER_AGENT,
       'grpc-timeout': `${Math.ceil(limitMs)}m`,
     });
-    const answer: Buffer[] = [];
-    let answerBytes = 0;
+    const chunks: Buffer[] = [];
+    let responseBytes = 0;
     let headers: AnswerHeaders = {};
     stream.on('response', (response) => (headers = response));
     stream.on('trailers', (trailers) => (headers = { ...headers, ...trailers }));
     stream.on('data', (chunk: Buffer) => {
-      answer.push(chunk);
-      answerBytes += chunk.length;
-      if (answerBytes > MAX_ANSWER_BYTES)
+      chunks.push(chunk);
+      responseBytes += chunk.length;
+      if (responseBytes > MAX_RESPONSE_BYTES)
         reject(new RpcError(code.RESOURCE_EXHAUSTED, 'response is too long for a health check'));
     });
     stream.on('error', reject);
-    stream.on('close', () => resolve({ headers, body: Buffer.concat(answer) }));
+    stream.on('close', () => resolve({ headers, body: Buffer.concat(chunks) }));
     stream.end(frame(encodeHealthRequest(service)));
   });
 }

@@ -62,8 +62,8 @@ async function bindIfSubPath(
     if (!subPath) return source;
     if (isAgentWritten) await bindSubPath(source, subPath, target, signal);
     else {
-      const [answer] = await ask([{ do: 'bind-sub-path', volume: source, subPath, target }], signal);
-      if (answer?.error) throw new Error(answer.error);
+      const [response] = await ask([{ do: 'bind-sub-path', volume: source, subPath, target }], signal);
+      if (response?.error) throw new Error(response.error);
     }
     return target;
   } catch (error) {

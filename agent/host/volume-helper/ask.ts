@@ -1,5 +1,5 @@
 import { run } from '../run.ts';
-import type { AskVolumeHelper, VolumeAnswer } from './requests.ts';
+import type { AskVolumeHelper, VolumeResponse } from './requests.ts';
 
 /** A helper that takes longer is blocked by a file system that does not respond. */
 export const HELPER_TIMEOUT_MS = 20_000;
@@ -14,5 +14,5 @@ export const volumeHelper =
     if (requests.length === 0) return [];
     const [program = process.execPath, ...args] = command;
     const { stdout } = await run(program, args, { input: JSON.stringify(requests), timeoutMs, signal });
-    return JSON.parse(stdout) as VolumeAnswer[];
+    return JSON.parse(stdout) as VolumeResponse[];
   };

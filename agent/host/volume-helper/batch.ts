@@ -1,8 +1,8 @@
-import type { AskVolumeHelper, VolumeAnswer, VolumeRequest } from './requests.ts';
+import type { AskVolumeHelper, VolumeResponse, VolumeRequest } from './requests.ts';
 
 interface Waiting {
   readonly requests: readonly VolumeRequest[];
-  readonly answer: PromiseWithResolvers<VolumeAnswer[]>;
+  readonly response: PromiseWithResolvers<VolumeResponse[]>;
 }
 
 /**
@@ -34,17 +34,17 @@ class Batch {
     this.#ask = ask;
   }
 
-  async add(requests: readonly VolumeRequest[], signal: AbortSignal): Promise<VolumeAnswer[]> {
-    const waiting: Waiting = { requests, answer: Promise.withResolvers() };
+  async add(requests: readonly VolumeRequest[], signal: AbortSignal): Promise<VolumeResponse[]> {
+    const waiting: Waiting = { requests, response: Promise.withResolvers() };
     this.#waiting.add(waiting);
     const leave = (): void => {
       this.#waiting.delete(waiting);
-      waiting.answer.reject(signal.reason);
+      waiting.response.reject(signal.reason);
       if (this.#sent && this.#waiting.size === 0) this.#abandoned.abort(signal.reason);
     };
     signal.addEventListener('abort', leave, { once: true });
     try {
-      return await waiting.answer.promise;
+      return await waiting.response.promise;
     } finally {
       signal.removeEventListener('abort', leave);
     }
@@ -56,14 +56,14 @@ class Batch {
     const asked = [...this.#waiting];
     if (asked.length === 0) return;
     try {
-      const answers = await this.#ask(
+      const responses = await this.#ask(
         asked.flatMap(({ requests }) => requests),
         this.#abandoned.signal,
       );
       let start = 0;
-      for (const { requests, answer } of asked) answer.resolve(answers.slice(start, (start += requests.length)));
+      for (const { requests, response } of asked) response.resolve(responses.slice(start, (start += requests.length)));
     } catch (error) {
-      for (const { answer } of asked) answer.reject(error);
+      for (const { response } of asked) response.reject(error);
     }
   }
 }

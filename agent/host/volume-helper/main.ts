@@ -4,9 +4,9 @@ import { bindSubPath } from './sub-path.ts';
 import { checkHostPath } from './host-path.ts';
 import { measure } from './measure.ts';
 import { setGroup } from './ownership.ts';
-import type { VolumeAnswer, VolumeRequest } from './requests.ts';
+import type { VolumeResponse, VolumeRequest } from './requests.ts';
 
-export async function answer(request: VolumeRequest, signal: AbortSignal): Promise<VolumeAnswer> {
+export async function respond(request: VolumeRequest, signal: AbortSignal): Promise<VolumeResponse> {
   switch (request.do) {
     case 'check-host-path':
       checkHostPath(request.path, request.type);
@@ -28,13 +28,13 @@ export async function runVolumeHelper(): Promise<void> {
   process.umask(0);
   const { signal } = new AbortController();
   const requests = JSON.parse(readFileSync(0, 'utf8')) as VolumeRequest[];
-  const answers: VolumeAnswer[] = [];
+  const responses: VolumeResponse[] = [];
   for (const request of requests) {
     try {
-      answers.push(await answer(request, signal));
+      responses.push(await respond(request, signal));
     } catch (error) {
-      answers.push({ error: error instanceof Error ? error.message : String(error) });
+      responses.push({ error: error instanceof Error ? error.message : String(error) });
     }
   }
-  writeFileSync(1, JSON.stringify(answers));
+  writeFileSync(1, JSON.stringify(responses));
 }

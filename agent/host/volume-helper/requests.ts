@@ -23,11 +23,11 @@ export type VolumeRequest =
   /** Resolves `subPath` inside `volume`, creates it when it is missing, and bind-mounts it at `target`. */
   | { readonly do: 'bind-sub-path'; readonly volume: string; readonly subPath: string; readonly target: string };
 
-export interface VolumeAnswer {
+export interface VolumeResponse {
   /** Why the request failed; absent when it did not. */
   readonly error?: string;
   readonly bytes?: number;
   readonly inodes?: number;
 }
 
-export type AskVolumeHelper = (requests: readonly VolumeRequest[], signal: AbortSignal) => Promise<VolumeAnswer[]>;
+export type AskVolumeHelper = (requests: readonly VolumeRequest[], signal: AbortSignal) => Promise<VolumeResponse[]>;

@@ -17,11 +17,11 @@ export function conditionsOf(
   now: number,
 ): PodCondition[] {
   const { pod, previous, runtime } = input;
-  const isOver = phase === 'Succeeded' || phase === 'Failed';
+  const isFinished = phase === 'Succeeded' || phase === 'Failed';
   const unready = containers.filter((status) => !status.ready).map(({ name }) => name);
   const sidecars = new Set((pod.spec?.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
   unready.push(...inits.filter(({ name, ready }) => sidecars.has(name) && !ready).map(({ name }) => name));
-  const notReady = isOver
+  const notReady = isFinished
     ? { reason: phase === 'Succeeded' ? 'PodCompleted' : 'PodFailed' }
     : unready.length > 0
       ? { reason: 'ContainersNotReady', message: `containers with unready status: [${unready.join(' ')}]` }
@@ -30,7 +30,7 @@ export function conditionsOf(
     sidecars.has(name) ? !started : state?.terminated?.exitCode !== 0,
   );
   const notInitialized =
-    initialized || (isOver && phase === 'Succeeded')
+    initialized || (isFinished && phase === 'Succeeded')
       ? undefined
       : {
           reason: 'ContainersNotInitialized',
@@ -38,7 +38,7 @@ export function conditionsOf(
         };
   const wanted: [string, { reason?: string; message?: string } | undefined][] = [
     ['PodReadyToStartContainers', liveSandbox(runtime) ? undefined : {}],
-    ['Initialized', initialized && isOver && phase === 'Succeeded' ? { reason: 'PodCompleted' } : notInitialized],
+    ['Initialized', initialized && isFinished && phase === 'Succeeded' ? { reason: 'PodCompleted' } : notInitialized],
     ['Ready', notReady ?? gateProblem(pod)],
     ['ContainersReady', notReady],
     ['PodScheduled', undefined],

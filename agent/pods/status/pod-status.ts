@@ -30,8 +30,8 @@ export function podStatus(input: StatusInput, now: number): PodStatus {
   );
   const phase = phaseOf(input, initContainerStatuses, containerStatuses, initialized);
   const podIPs = podIPsOf(input);
-  const isOver = phase === 'Succeeded' || phase === 'Failed';
-  const said = verdict ?? (isOver ? previous : undefined);
+  const isFinished = phase === 'Succeeded' || phase === 'Failed';
+  const said = verdict ?? (isFinished ? previous : undefined);
   return {
     phase,
     conditions: conditionsOf(input, phase, initContainerStatuses, containerStatuses, initialized, now),

@@ -41,7 +41,7 @@ export interface PodView {
   /** What the volumes show of other objects has changed. */
   readonly isStale: boolean;
   /** The pod's phase was Succeeded or Failed already: it does not run again. */
-  readonly isOver: boolean;
+  readonly isFinished: boolean;
   readonly ending?: Ending;
   /** By container id. */
   readonly restartOrders: ReadonlyMap<string, RestartOrder>;
@@ -78,7 +78,7 @@ const DEAD_CONTAINERS_KEPT = 1;
 export function planPod(view: PodView, now: number): PodPlan {
   const { pod, runtime, ending } = view;
   if (ending) return planEnd(view, ending, now);
-  if (view.isOver || hasFinished(pod, runtime)) {
+  if (view.isFinished || hasFinished(pod, runtime)) {
     return planEnd(view, { graceSeconds: graceOf(pod), since: now, remove: false }, now);
   }
   const draft = new Draft();

@@ -205,11 +205,13 @@ export class PodManager {
   #admit(worker: PodWorker): void {
     const { workers, apiPods, node, dependencies, logger } = this.#options;
     const { pod, status } = worker;
-    if (pod.metadata?.deletionTimestamp || isOver(status)) return;
+    if (pod.metadata?.deletionTimestamp || isFinished(status)) return;
     // The scheduler does not count pods that are deleted from the API, so neither does the node.
     const isInApi = ({ metadata: { uid = '' } = {} }: Pod) => !this.#done.has(uid) && apiPods.byUid(uid) !== undefined;
     const others = [...workers]
-      .filter((other) => other !== worker && !isOver(other.status) && (other.source === 'file' || isInApi(other.pod)))
+      .filter(
+        (other) => other !== worker && !isFinished(other.status) && (other.source === 'file' || isInApi(other.pod)),
+      )
       .map((other) => other.pod);
     const verdict = admission(worker, others, node());
     if (!verdict) return;
@@ -270,4 +272,5 @@ export class PodManager {
   }
 }
 
-const isOver = (status: PodStatus | undefined): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
+const isFinished = (status: PodStatus | undefined): boolean =>
+  status?.phase === 'Succeeded' || status?.phase === 'Failed';

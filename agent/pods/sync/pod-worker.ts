@@ -183,7 +183,7 @@ export class PodWorker implements SourcedPod {
     const actions = this.#actions;
     const now = Date.now();
     for (const event of lifecycle.own(this.#pod.metadata?.uid ?? '', this.#runtime)) this.expect(event);
-    const isEnding = this.#ending !== undefined || this.#isOver();
+    const isEnding = this.#ending !== undefined || this.#isFinished();
     const runtime = actions.shown(this.#runtime);
     probes.follow(this.#pod, runtime, isEnding);
     this.#enforceDeadline(now);
@@ -194,7 +194,7 @@ export class PodWorker implements SourcedPod {
         isSetUp: actions.isSetUp,
         isStale: actions.isStale,
         isTornDown: actions.isTornDown,
-        isOver: this.#isOver(),
+        isFinished: this.#isFinished(),
         ending: this.#ending,
         restartOrders: probes.restartOrders,
         started: probes.started,
@@ -237,13 +237,13 @@ export class PodWorker implements SourcedPod {
     }
   }
 
-  #isOver(): boolean {
+  #isFinished(): boolean {
     return this.#status?.phase === 'Succeeded' || this.#status?.phase === 'Failed';
   }
 
   #enforceDeadline(now: number): void {
     const deadline = this.#deadline();
-    if (deadline === undefined || now < deadline || this.#ending || this.#isOver()) return;
+    if (deadline === undefined || now < deadline || this.#ending || this.#isFinished()) return;
     this.end(this.#pod.spec?.terminationGracePeriodSeconds ?? 0, false, {
       reason: 'DeadlineExceeded',
       message: 'Pod was active on the node longer than the specified deadline',
@@ -262,7 +262,7 @@ export class PodWorker implements SourcedPod {
     const operation = this.#ending ? 'terminating' : this.#runtime.sandboxes.length === 0 ? 'create' : 'sync';
     const times = [
       plan.wakeAt,
-      this.#isOver() ? undefined : this.#deadline(),
+      this.#isFinished() ? undefined : this.#deadline(),
       ...this.#actions.start(this.#pod, this.#runtime, plan.actions, operation, signal),
       this.#pending.nextAt(this.#runtime, Date.now()),
     ].filter((time) => time !== undefined);

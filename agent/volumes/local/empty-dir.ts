@@ -36,8 +36,8 @@ export const emptyDir: VolumeType = {
   },
   unpublish: ({ unmount }) => unmount(),
   async stats({ path, ask, signal }) {
-    const [answer] = await ask([{ do: 'measure', path }], signal);
-    const { bytes, inodes } = answer ?? {};
+    const [response] = await ask([{ do: 'measure', path }], signal);
+    const { bytes, inodes } = response ?? {};
     return bytes === undefined || inodes === undefined ? undefined : { bytes, inodes };
   },
 };

@@ -13,7 +13,7 @@ export const hostPath: VolumeType = {
   async publish({ volume, ask, signal }) {
     const { path = '', type = '' } = volume.hostPath ?? {};
     if (type === '') return;
-    const [answer] = await ask([{ do: 'check-host-path', path, type }], signal);
-    if (answer?.error) throw new Error(answer.error);
+    const [response] = await ask([{ do: 'check-host-path', path, type }], signal);
+    if (response?.error) throw new Error(response.error);
   },
 };

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { inOneHelper } from '../../../agent/host/volume-helper/batch.ts';
-import type { AskVolumeHelper, VolumeAnswer, VolumeRequest } from '../../../agent/host/volume-helper/requests.ts';
+import type { AskVolumeHelper, VolumeResponse, VolumeRequest } from '../../../agent/host/volume-helper/requests.ts';
 
 const measure = (path: string): VolumeRequest => ({ do: 'measure', path });
 const gone = new Error('the pod is gone');
@@ -10,7 +10,7 @@ function slowHelper() {
   const calls: { paths: string[]; signal: AbortSignal; answer: (failure?: Error) => void }[] = [];
   const asked = Promise.withResolvers<void>();
   const ask: AskVolumeHelper = (requests, signal) => {
-    const { promise, resolve, reject } = Promise.withResolvers<VolumeAnswer[]>();
+    const { promise, resolve, reject } = Promise.withResolvers<VolumeResponse[]>();
     const answer = (failure?: Error): void =>
       failure ? reject(failure) : resolve(requests.map((_, index) => ({ bytes: index })));
     calls.push({ paths: requests.map((request) => ('path' in request ? request.path : '')), signal, answer });

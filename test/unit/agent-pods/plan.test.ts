@@ -51,7 +51,7 @@ const viewOf = (pod: Pod, containers: ObservedContainer[], more: Partial<PodView
   isSetUp: true,
   isStale: false,
   isTornDown: false,
-  isOver: false,
+  isFinished: false,
   restartOrders: new Map(),
   started: new Set(),
   ...more,
