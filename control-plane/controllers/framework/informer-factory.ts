@@ -4,12 +4,12 @@
  */
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
-import { Informer } from '../../../client/informer.ts';
+import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { Resource } from '../../../client/resource.ts';
 import { Interner } from './interner.ts';
 import { ownedView, type Owned } from './owner-references.ts';
-import type { EventSource } from './watch.ts';
+import { watch, type Watch } from './watch.ts';
 
 /** A cache by its content. Controllers that name the same definition share one cache. */
 export interface InformerDefinition<T extends KubeObject, S> {
@@ -27,7 +27,7 @@ export interface InformerDefinition<T extends KubeObject, S> {
 /** The objects of a resource as the garbage collector sees them. */
 export interface OwnedSource {
   readonly resource: Resource;
-  readonly events: EventSource<Owned>;
+  readonly watch: (handlers: InformerHandlers<Owned>) => Watch;
 }
 
 /** Keeps whole objects, but for managedFields: no controller reads those, and they are often half of an object. */
@@ -71,8 +71,14 @@ export class InformerFactory {
       ...{ client: this.#client, logger: this.#logger, resource, namespace, fieldSelector, indexes },
       select: (object) => select(object, this.#interner),
     });
-    const viewOf = ownedOf && ((item: S) => ownedOf(item, this.#interner));
-    const owned = viewOf && { resource, events: mapped(informer, viewOf) };
+    const owned = ownedOf && {
+      resource,
+      watch: (handlers: InformerHandlers<Owned>) =>
+        watch(
+          informer,
+          mapped(handlers, (item: S) => ownedOf(item, this.#interner)),
+        ),
+    };
     this.#entries.set(definition, { informer, run: (signal) => informer.run(signal), owned });
     return informer;
   }
@@ -88,13 +94,9 @@ export class InformerFactory {
   }
 }
 
-const mapped = <S, V>(source: EventSource<S>, viewOf: (item: S) => V): EventSource<V> => ({
-  hasSynced: () => source.hasSynced(),
-  addHandlers: (handlers) =>
-    source.addHandlers({
-      onAdd: (item, key) => handlers.onAdd?.(viewOf(item), key),
-      onUpdate: (old, item, key) => handlers.onUpdate?.(viewOf(old), viewOf(item), key),
-      onDelete: (item, key) => handlers.onDelete?.(viewOf(item), key),
-      onSynced: () => handlers.onSynced?.(),
-    }),
+/** Handlers of what is kept, from handlers of what is made of it. */
+const mapped = <S, V>(handlers: InformerHandlers<V>, viewOf: (item: S) => V): InformerHandlers<S> => ({
+  onAdd: (item, key) => handlers.onAdd?.(viewOf(item), key),
+  onUpdate: (old, item, key) => handlers.onUpdate?.(viewOf(old), viewOf(item), key),
+  onDelete: (item, key) => handlers.onDelete?.(viewOf(item), key),
 });

@@ -5,13 +5,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
-import { Informer } from '../../../client/informer.ts';
+import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
 import type { Controller, ControllerContext, ControllerDescriptor, ControllerRun } from '../framework/controller.ts';
 import { Interner } from '../framework/interner.ts';
 import { groupOf, ownedView, type Owned } from '../framework/owner-references.ts';
-import { watch, type EventSource, type Watch } from '../framework/watch.ts';
+import { watch, type Watch } from '../framework/watch.ts';
 import { planCollection, type Collection, type OwnerState } from './collection-plan.ts';
 import { discoverResources, resourceId, type DiscoveredResource } from '../framework/discovery.ts';
 import { MetadataClient } from './metadata-client.ts';
@@ -47,9 +47,9 @@ class GarbageCollector implements Controller {
   }
 
   watches(): Watch[] {
-    return this.#context.ownedSources().map(({ resource, events }) => {
-      this.#followed.set(resourceId(resource), undefined);
-      return this.#watchObjects(resource, events);
+    return this.#context.ownedSources().map((source) => {
+      this.#followed.set(resourceId(source.resource), undefined);
+      return source.watch(this.#handlersOf(source.resource));
     });
   }
 
@@ -94,7 +94,7 @@ class GarbageCollector implements Controller {
       metadataOnly: true,
       select: (object) => ownedView(object, this.#interner),
     });
-    attach(this.#watchObjects(resource, informer));
+    attach(watch(informer, this.#handlersOf(resource)));
     await informer.run(AbortSignal.any([signal, stop.signal]));
   }
 
@@ -106,15 +106,15 @@ class GarbageCollector implements Controller {
     }
   }
 
-  #watchObjects(resource: Resource, events: EventSource<Owned>): Watch {
-    return watch(events, {
+  #handlersOf(resource: Resource): InformerHandlers<Owned> {
+    return {
       onAdd: (view) => this.#onObject(resource, view, undefined),
       onUpdate: (old, view) => {
         if (old.uid !== view.uid) this.#onGone(old);
         this.#onObject(resource, view, old);
       },
       onDelete: (view) => this.#onGone(view),
-    });
+    };
   }
 
   #onObject(resource: Resource, view: Owned, old: Owned | undefined): void {

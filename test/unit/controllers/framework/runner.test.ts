@@ -211,8 +211,8 @@ t.test('ownership is read from the whole caches of others, whichever was created
   const seen: string[] = [];
   const collector = controller('collector', ({ ownedSources }) => ({
     watches: () =>
-      ownedSources().map(({ resource, events }) =>
-        watch(events, { onAdd: ({ name, owners }) => seen.push(`${resource.plural} ${name} of ${owners[0]?.uid}`) }),
+      ownedSources().map(({ resource, watch: watchOwned }) =>
+        watchOwned({ onAdd: ({ name, owners }) => seen.push(`${resource.plural} ${name} of ${owners[0]?.uid}`) }),
       ),
     reconcile: async () => undefined,
   }));
