@@ -203,9 +203,7 @@ class Compiler {
   }
 }
 
-/**
- * Returns the check of the wanted top-level fields of decoded objects; undefined when they have no constraints.
- */
+/** Returns the check of the wanted top-level fields of decoded objects; undefined when they have no constraints. */
 export function constraintsOf(
   schema: Shape,
   isWanted: (field: string) => boolean,

@@ -172,9 +172,7 @@ class Places {
   }
 }
 
-/**
- * The items in `order`, in this order, and the others between them at their previous relative positions.
- */
+/** The items in `order`, in this order, and the others between them at their previous relative positions. */
 function inOrder(
   list: readonly unknown[],
   order: readonly unknown[],
