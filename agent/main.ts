@@ -25,7 +25,11 @@ import { clientCredentials } from './join/node-certificates.ts';
 import { proxierRightMissing } from './join/proxier-right.ts';
 import { keepIdentityRenewed } from './join/rotation.ts';
 import { applyKernelSettings } from './network/kernel-settings.ts';
+import { Iptables } from './network/netfilter/iptables.ts';
+import { Netfilter } from './network/netfilter/netfilter.ts';
 import { PodNetwork } from './network/pod-network.ts';
+import { proxyModes } from './network/services/backends/proxy-modes.ts';
+import { ServiceProxy } from './network/services/service-proxy.ts';
 import { createNode } from './node/main.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseThresholds } from './node/pressure.ts';
@@ -33,9 +37,6 @@ import { untilRuntimeAnswers } from './node/runtime-ready.ts';
 import { linkedServices } from './pods/containers/service-env.ts';
 import { createPodManager, podSettings } from './pods/main.ts';
 import { PodWorkers } from './pods/sync/pod-workers.ts';
-import { IptablesBackend } from './proxy/iptables-backend.ts';
-import { Iptables } from './proxy/iptables.ts';
-import { ServiceProxy } from './proxy/service-proxy.ts';
 import { openPodCgroups } from './resources/pod-cgroups.ts';
 import { serveNodeApi } from './server/main.ts';
 import { AgentMetrics } from './stats/agent-metrics.ts';
@@ -166,11 +167,12 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
     unhealthy: () => unhealthy({ cri, stuckPods: () => workers.stuck() }),
   };
 
-  // Services.
+  // Services: their rules in the tables of netfilter.
+  const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
   const proxy = new ServiceProxy({
     ...{ client, logger, nodeName: name, dataDir, serviceCidr, onForbidden },
     events: new EventRecorder({ client, component: 'kube-proxy', host: name, logger, signal }),
-    backend: new IptablesBackend({ clusterCidr, iptables: new Iptables(signal) }),
+    backends: [proxyModes.iptables({ clusterCidr, netfilter })],
     synced: (seconds, failed) => metrics.rulesSynced(seconds, failed),
   });
 

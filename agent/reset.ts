@@ -1,7 +1,7 @@
 /** `kedge reset`: terminates every pod of this host and removes what the agent created on it. The agent must not be running. */
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
-import type { AgentConfig } from './config.ts';
+import { readRange, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { CRI_NAMESPACE } from './cri/events.ts';
 import { removeSandbox, stopSandbox } from './cri/remove.ts';
@@ -10,9 +10,11 @@ import { HostError } from './host/host-error.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
 import { endForgottenShims } from './host/shims.ts';
+import { Iptables } from './network/netfilter/iptables.ts';
+import { Netfilter } from './network/netfilter/netfilter.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
-import { Iptables } from './proxy/iptables.ts';
-import { restoreKernel } from './proxy/kernel-tuning.ts';
+import { proxyModes } from './network/services/backends/proxy-modes.ts';
+import { restoreKernel } from './network/services/kernel-tuning.ts';
 import { ContainerLogLinks } from './pods/logs/container-log-links.ts';
 import { removePodLogs } from './pods/logs/log-files.ts';
 import { PodCgroups } from './resources/pod-cgroups.ts';
@@ -59,7 +61,11 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   });
   if (config.serviceProxy) {
     await attempt('restore kernel settings', () => restoreKernel(resolve(config.dataDir)));
-    await attempt('remove service rules', () => new Iptables(signal).remove());
+    const clusterCidr = readRange(config.clusterCidr);
+    for (const [mode, backendOf] of Object.entries(proxyModes)) {
+      const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
+      await attempt(`remove service rules of mode ${mode}`, () => backendOf({ clusterCidr, netfilter }).remove());
+    }
   }
   await attempt('remove routes to other nodes', async () => {
     for (const { dst, protocol } of await listRoutes(signal)) {

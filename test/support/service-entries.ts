@@ -1,6 +1,7 @@
 /** Services as the proxy knows them, made from what the api-server and the EndpointSlice controller would have. */
 import { Cidr } from '../../api/domain/address.ts';
-import { serviceEntry, serviceFacts, sliceFacts, type ServiceEntry } from '../../agent/proxy/service-table.ts';
+import type { ServiceEntry } from '../../agent/network/services/model/service-entry.ts';
+import { serviceEntry, serviceFacts, sliceFacts } from '../../agent/network/services/model/service-facts.ts';
 import type { ServiceSpec } from '../../api/types/core/v1.gen.ts';
 
 export const CLUSTER_CIDR = Cidr.parse('10.42.0.0/16')!;
@@ -26,24 +27,32 @@ export interface Shape {
   readonly ingress?: readonly string[];
 }
 
+/** What an IPv6 cluster has in place of the IPv4 addresses that tests are written with. */
+export const IPV6_CLUSTER_CIDR = Cidr.parse('fd00:42::/56')!;
+export const IPV6_SERVICE_CIDR = Cidr.parse('fd00:43::/112')!;
+
+/** The Service in the IP family of its cluster IP. */
 export function entryOf(shape: Shape = {}): ServiceEntry {
   const { name = 'web', clusterIP = '10.43.0.5', protocol = 'TCP', port = 80, targetPort = 8080, nodePort } = shape;
   const { endpoints = [], spec, ingress = [] } = shape;
-  const facts = serviceFacts({
-    metadata: { namespace: 'default', name, uid: `uid-${name}` },
-    spec: {
-      type: nodePort ? 'NodePort' : 'ClusterIP',
-      clusterIP,
-      ports: [{ name: 'web', port, nodePort, protocol }],
-      ...spec,
+  const family = clusterIP.includes(':') ? 'IPv6' : 'IPv4';
+  const facts = serviceFacts(
+    {
+      metadata: { namespace: 'default', name, uid: `uid-${name}` },
+      spec: {
+        type: nodePort ? 'NodePort' : 'ClusterIP',
+        clusterIP,
+        ports: [{ name: 'web', port, nodePort, protocol }],
+        ...spec,
+      },
+      status: { loadBalancer: { ingress: ingress.map((ip) => ({ ip, ipMode: 'VIP' })) } },
     },
-    status: { loadBalancer: { ingress: ingress.map((ip) => ({ ip, ipMode: 'VIP' })) } },
-  });
-  if (!facts) throw new Error('a Service without rules');
+    [family],
+  );
   const slice = sliceFacts(
     {
       metadata: { namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
-      addressType: 'IPv4',
+      addressType: family,
       ports: [{ name: 'web', port: targetPort, protocol }],
       endpoints: endpoints
         .map((endpoint) => (typeof endpoint === 'string' ? { ip: endpoint } : endpoint))
@@ -54,6 +63,9 @@ export function entryOf(shape: Shape = {}): ServiceEntry {
         })),
     },
     NODE_NAME,
+    [family],
   );
-  return serviceEntry(facts, [slice]);
+  const entry = facts && serviceEntry(facts, [slice], family);
+  if (!entry) throw new Error('a Service without rules');
+  return entry;
 }

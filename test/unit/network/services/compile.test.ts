@@ -1,18 +1,18 @@
 import t from 'tap';
-import { baseChains, compileService, dispatchChains, type Ranges } from '../../../agent/proxy/iptables-rules.ts';
-import { isEmpty, RuleBook } from '../../../agent/proxy/rule-book.ts';
-import {
-  localReadyCount,
-  serviceEntry,
-  serviceFacts,
-  sliceFacts,
-  type ServiceEntry,
-} from '../../../agent/proxy/service-table.ts';
-import { CLUSTER_CIDR, entryOf, SERVICE_CIDR } from '../../support/service-entries.ts';
-import type { Service, ServiceSpec } from '../../../api/types/core/v1.gen.ts';
+import { isEmpty, Ledger } from '../../../../agent/network/netfilter/ledger.ts';
+import { compileService } from '../../../../agent/network/services/backends/iptables/compile-service.ts';
+import { baseChains, frameChains } from '../../../../agent/network/services/backends/iptables/frame.ts';
+import { dispatchChains, type Ranges } from '../../../../agent/network/services/backends/iptables/shared-chains.ts';
+import { localReadyCount, type ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
+import { serviceEntry, serviceFacts, sliceFacts } from '../../../../agent/network/services/model/service-facts.ts';
+import { CLUSTER_CIDR, entryOf, SERVICE_CIDR } from '../../../support/service-entries.ts';
+import type { Service, ServiceSpec } from '../../../../api/types/core/v1.gen.ts';
 
 const RANGES: Ranges = { cluster: CLUSTER_CIDR, services: SERVICE_CIDR };
-const compile = (entry: ServiceEntry) => compileService(entry, RANGES);
+const FAMILIES = ['IPv4', 'IPv6'] as const;
+/** Rules of the Service's own chains, and of those that it shares. */
+const parts = ({ chains, shared }: ReturnType<typeof compileService>) => ({ nat: chains.nat, dispatch: shared });
+const compile = (entry: ServiceEntry) => parts(compileService(entry, RANGES));
 
 t.test('connections are spread evenly over the ready endpoints', async (t) => {
   const { nat } = compile(entryOf({ endpoints: ['10.42.0.1', '10.42.0.2', '10.42.0.3'] }));
@@ -20,7 +20,7 @@ t.test('connections are spread evenly over the ready endpoints', async (t) => {
   t.match(spread[0], /^! -s 10\.42\.0\.0\/16 -d 10\.43\.0\.5\/32 -p tcp .*KUBE-MARK-MASQ$/);
   t.same(
     spread.slice(1).map((rule) => /--probability (\S+)/.exec(rule)?.[1]),
-    ['0.3333333333', '0.5000000000', undefined],
+    ['0.33333333349', '0.50000000000', undefined],
   );
 });
 
@@ -46,10 +46,13 @@ t.test('an externalTrafficPolicy of Local keeps to this node and drops where it 
 });
 
 t.test('endpoints that terminate serve on while no other is ready, but no load balancer is sent there', async (t) => {
-  const facts = serviceFacts({
-    metadata: { namespace: 'd', name: 'w' },
-    spec: { clusterIP: '10.43.0.5', ports: [{ port: 80 }] },
-  });
+  const facts = serviceFacts(
+    {
+      metadata: { namespace: 'd', name: 'w' },
+      spec: { clusterIP: '10.43.0.5', ports: [{ port: 80 }] },
+    },
+    FAMILIES,
+  );
   const conditions = { ready: false, serving: true, terminating: true };
   const slice = sliceFacts(
     {
@@ -59,8 +62,9 @@ t.test('endpoints that terminate serve on while no other is ready, but no load b
       endpoints: [{ addresses: ['10.42.0.1'], conditions, nodeName: 'n' }],
     },
     'n',
+    FAMILIES,
   );
-  const entry = serviceEntry(facts!, [slice]);
+  const entry = serviceEntry(facts!, [slice], 'IPv4')!;
   t.match([...compile(entry).nat.keys()].join(), 'KUBE-SEP-');
   t.equal(localReadyCount(entry), 0);
   t.equal(localReadyCount(entryOf({ endpoints: ['10.42.0.1', { ip: '10.42.1.1', node: 'node-1' }] })), 1);
@@ -71,13 +75,13 @@ t.test(
   async (t) => {
     for (const label of ['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'])
       t.equal(
-        serviceFacts({ metadata: { name: 'a', labels: { [label]: '' } }, spec: { clusterIP: '10.43.0.5' } }),
+        serviceFacts({ metadata: { name: 'a', labels: { [label]: '' } }, spec: { clusterIP: '10.43.0.5' } }, FAMILIES),
         undefined,
       );
 
-    t.equal(serviceFacts({ metadata: { name: 'a' }, spec: { clusterIP: 'None' } }), undefined);
+    t.equal(serviceFacts({ metadata: { name: 'a' }, spec: { clusterIP: 'None' } }, FAMILIES), undefined);
     t.equal(
-      serviceFacts({ metadata: { name: 'a' }, spec: { type: 'ExternalName', externalName: 'example.com' } }),
+      serviceFacts({ metadata: { name: 'a' }, spec: { type: 'ExternalName', externalName: 'example.com' } }, FAMILIES),
       undefined,
     );
   },
@@ -96,11 +100,13 @@ t.test(
 );
 
 t.test('a change of one Service among thousands writes a handful of chains', async (t) => {
-  const book = new RuleBook(CLUSTER_CIDR);
+  const ledger = new Ledger((table, shared) =>
+    frameChains(table, shared, { cluster: CLUSTER_CIDR, services: undefined }),
+  );
   const write = (entries: ReadonlyMap<string, ServiceEntry | undefined>) => {
-    book.put(new Map([...entries].map(([key, entry]) => [key, entry && compile(entry)])));
-    const change = book.pending();
-    book.written(change);
+    ledger.put(new Map([...entries].map(([key, entry]) => [key, entry && compileService(entry, RANGES)])));
+    const change = ledger.pending();
+    ledger.written(change);
     return change;
   };
   const one = (index: number, ...endpoints: string[]): [string, ServiceEntry] => [
@@ -118,28 +124,36 @@ t.test('a change of one Service among thousands writes a handful of chains', asy
 });
 
 t.test('what the kernel has refused is written again with the next change', async (t) => {
-  const book = new RuleBook(CLUSTER_CIDR);
-  const web = new Map([['default/web', compile(entryOf({ endpoints: ['10.42.0.1'] }))]]);
-  book.written(book.pending());
-  const before = book.put(web);
-  const refused = book.pending();
-  book.failed(refused);
-  book.put(before);
-  const without = book.pending();
-  t.same([...without.nat.remove].sort(), [...web.get('default/web')!.nat.keys(), 'KUBE-SERVICES-10-43-0'].sort());
+  const ledger = new Ledger((table, shared) =>
+    frameChains(table, shared, { cluster: CLUSTER_CIDR, services: undefined }),
+  );
+  const web = new Map([['default/web', compileService(entryOf({ endpoints: ['10.42.0.1'] }), RANGES)]]);
+  ledger.written(ledger.pending());
+  const before = ledger.put(web);
+  const refused = ledger.pending();
+  ledger.failed(refused);
+  ledger.put(before);
+  const without = ledger.pending();
+  t.same(
+    [...without.nat.remove].sort(),
+    [...web.get('default/web')!.chains.nat.keys(), 'KUBE-SERVICES-10-43-0'].sort(),
+  );
   t.same([...without.nat.write.keys()], ['KUBE-SERVICES'], 'a table may have been written though another was refused');
-  book.written(without);
-  book.put(web);
-  const again = [...book.pending().nat.write.keys()];
+  ledger.written(without);
+  ledger.put(web);
+  const again = [...ledger.pending().nat.write.keys()];
   t.same(again.sort(), [...without.nat.remove, 'KUBE-SERVICES'].sort());
 });
 
 const facts = (changes: Partial<Service>): ReturnType<typeof serviceFacts> =>
-  serviceFacts({
-    metadata: { namespace: 'default', name: 'lb' },
-    ...changes,
-    spec: { type: 'LoadBalancer', clusterIP: '10.43.0.5', ports: [{ port: 80 }], ...changes.spec },
-  });
+  serviceFacts(
+    {
+      metadata: { namespace: 'default', name: 'lb' },
+      ...changes,
+      spec: { type: 'LoadBalancer', clusterIP: '10.43.0.5', ports: [{ port: 80 }], ...changes.spec },
+    },
+    FAMILIES,
+  );
 
 t.test('values of a Service are read once, and what cannot be read is left out alone', async (t) => {
   const lb = facts({
@@ -157,24 +171,24 @@ t.test('values of a Service are read once, and what cannot be read is left out a
     },
   })!;
   t.same(
-    lb.service.loadBalancerSources?.map(({ text }) => text),
+    lb.services[0]?.loadBalancerSources?.map(({ text }) => text),
     ['10.0.0.0/8', '192.0.2.0/24'],
     'as the kernel would print them',
   );
   t.same(
-    lb.service.externalIPs.map(({ text }) => text),
+    lb.services[0]?.externalIPs.map(({ text }) => text),
     ['192.0.2.1'],
   );
   t.same(
-    lb.service.loadBalancerIPs.map(({ text }) => text),
+    lb.services[0]?.loadBalancerIPs.map(({ text }) => text),
     ['203.0.113.7'],
   );
   t.same(
     lb.ports.map(({ port }) => port.port),
     [80],
   );
-  t.equal(lb.service.healthCheckNodePort, undefined);
-  t.equal(lb.service.affinitySeconds, undefined);
+  t.equal(lb.services[0]?.healthCheckNodePort, undefined);
+  t.equal(lb.services[0]?.affinitySeconds, undefined);
   t.same(lb.problems, [
     'spec.externalIPs[2] "127.0.0.1" is invalid and ignored',
     'spec.externalIPs[3] "y" is invalid and ignored',
@@ -190,7 +204,7 @@ t.test(
   'a load balancer whose source ranges are all of another family lets nobody in, one that names everybody all',
   async (t) => {
     const sources = (...loadBalancerSourceRanges: string[]) =>
-      facts({ spec: { loadBalancerSourceRanges } })?.service.loadBalancerSources;
+      facts({ spec: { loadBalancerSourceRanges } })?.services[0]?.loadBalancerSources;
     t.equal(sources(), undefined);
     t.equal(sources(' '), undefined);
     t.equal(sources('10.0.0.0/8', '0.0.0.0/0'), undefined);
@@ -217,7 +231,7 @@ t.test('what is sent to an address or a port that no Service has is refused', as
   t.match(last(SERVICE_CIDR), /^-d 10\.43\.0\.0\/16 -m addrtype ! --dst-type LOCAL .* -j REJECT/);
   t.equal(last(undefined), undefined);
   t.same(dispatchChains('nat', [], SERVICE_CIDR).get('KUBE-SERVICES'), []);
-  const rules = ({ dispatch }: ReturnType<typeof compileService>) => dispatch.filter(({ table }) => table === 'filter');
+  const rules = ({ shared }: ReturnType<typeof compileService>) => shared.filter(({ table }) => table === 'filter');
   const entry = entryOf({ endpoints: ['10.42.0.1'] });
   t.same(rules(compileService(entry, RANGES)), [], 'the range has a rule for all of them');
   t.match(rules(compileService(entry, { ...RANGES, services: undefined })), [

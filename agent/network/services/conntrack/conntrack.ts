@@ -1,7 +1,8 @@
-/** Ends the UDP flows that lead where no Service wants them: reads the kernel's table, deletes what udp-flows.ts names. */
+/** Deletes the UDP flows that lead to no serving endpoint: reads the kernel's table, deletes what udp-flows.ts names. */
 import { networkInterfaces } from 'node:os';
-import { ProgramError, run } from '../host/run.ts';
-import type { ServiceEntry } from './service-table.ts';
+import type { IpFamily } from '../../../../api/domain/address.ts';
+import { ProgramError, run } from '../../../host/run.ts';
+import type { ServiceEntry } from '../model/service-entry.ts';
 import {
   eitherOf,
   isEmpty,
@@ -23,9 +24,15 @@ const MAX_LINE = 4096;
 
 const NOTHING: WantedFlows = { addresses: new Map(), nodePorts: new Map() };
 
+/** Of one IP family. */
 export class UdpFlows {
+  readonly #family: IpFamily;
   /** What was wanted when the table was last compared, and at each attempt since that has failed. */
   #before = NOTHING;
+
+  constructor(family: IpFamily) {
+    this.#family = family;
+  }
 
   /** The table is only read where a Service has or had UDP ports. Throws ProgramError; nothing is forgotten then. */
   async reconcile(services: Iterable<ServiceEntry>, signal: AbortSignal): Promise<void> {
@@ -46,36 +53,42 @@ export class UdpFlows {
       Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((each) => each.address)),
     );
     const stale = new Map<string, UdpFlow>();
-    await listFlows((flow) => {
-      if (stale.size >= MAX_PAIRS) return;
-      if (isStale(flow, wanted, this.#before, (address) => isLocalAddress(addresses, address)))
-        stale.set(Object.values(flow).join(), flow);
-    }, signal);
+    await listFlows(
+      this.#family,
+      (flow) => {
+        if (stale.size >= MAX_PAIRS) return;
+        if (isStale(flow, wanted, this.#before, (address) => isLocalAddress(addresses, address)))
+          stale.set(Object.values(flow).join(), flow);
+      },
+      signal,
+    );
     return [...stale.values()];
   }
 }
 
-/** The table is told line by line: it may have hundreds of thousands. */
-async function listFlows(onFlow: (flow: UdpFlow) => void, signal: AbortSignal): Promise<void> {
+/** The table is read line by line: it may have hundreds of thousands. */
+async function listFlows(family: IpFamily, onFlow: (flow: UdpFlow) => void, signal: AbortSignal): Promise<void> {
   let rest = '';
   const onStdout = (text: string): void => {
     const lines = (rest + text).split('\n');
     rest = (lines.pop() ?? '').slice(0, MAX_LINE);
     for (const line of lines) {
-      const flow = parseFlow(line);
+      const flow = parseFlow(line, family);
       if (flow) onFlow(flow);
     }
   };
-  await run('conntrack', ['-L', '-f', 'ipv4', '-p', 'udp'], { timeoutMs: TIME_LIMIT_MS, signal, onStdout });
+  await run('conntrack', ['-L', ...udpOf(family)], { timeoutMs: TIME_LIMIT_MS, signal, onStdout });
 }
 
-/** That they have ended by themselves is no failure: conntrack then ends with 1 and says so. */
+const udpOf = (family: IpFamily): string[] => ['-f', family.toLowerCase(), '-p', 'udp'];
+
+/** That they have ended by themselves is no failure: conntrack then exits with 1 and says so. */
 async function deleteFlows(flow: UdpFlow, signal: AbortSignal): Promise<void> {
-  const { destination, destinationPort, replySource, replySourcePort } = flow;
+  const { family, destination, destinationPort, replySource, replySourcePort } = flow;
   const frontend = ['--orig-dst', destination, '--orig-port-dst', String(destinationPort)];
   const endpoint = ['--reply-src', replySource, '--reply-port-src', String(replySourcePort)];
   try {
-    await run('conntrack', ['-D', '-f', 'ipv4', '-p', 'udp', ...frontend, ...endpoint], {
+    await run('conntrack', ['-D', ...udpOf(family), ...frontend, ...endpoint], {
       timeoutMs: TIME_LIMIT_MS,
       signal,
       onStdout: () => undefined,

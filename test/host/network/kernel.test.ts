@@ -2,10 +2,11 @@
 import net from 'node:net';
 import t from 'tap';
 import { readSysctl } from '../../../agent/host/sysctl.ts';
-import { IptablesBackend } from '../../../agent/proxy/iptables-backend.ts';
-import { Iptables } from '../../../agent/proxy/iptables.ts';
-import { restoreKernel, tuneKernel } from '../../../agent/proxy/kernel-tuning.ts';
-import type { ServiceEntry } from '../../../agent/proxy/service-table.ts';
+import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
+import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
+import { IptablesBackend } from '../../../agent/network/services/backends/iptables/iptables-backend.ts';
+import { KernelTuning, restoreKernel } from '../../../agent/network/services/kernel-tuning.ts';
+import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
 import { run } from '../../../agent/host/run.ts';
 import { enterNamespace, makeNode, makePods, NODE_ADDRESS as NODE, runInPod } from './pod-namespaces.ts';
 import { CLUSTER_CIDR, entryOf, SERVICE_CIDR, type Shape } from '../../support/service-entries.ts';
@@ -26,8 +27,9 @@ const service = (endpoints: Shape['endpoints'], shape: Shape = {}): ServiceEntry
   entryOf({ nodePort: 30080, endpoints, ...shape });
 
 /** What puts Services in the kernel, one after the other. */
-function backendOf(iptables = new Iptables(new AbortController().signal)) {
-  const backend = new IptablesBackend({ clusterCidr: CLUSTER_CIDR, iptables });
+function backendOf() {
+  const netfilter = new Netfilter(new Iptables('IPv4', new AbortController().signal));
+  const backend = new IptablesBackend({ clusterCidr: CLUSTER_CIDR, netfilter });
   const sync = (services: Iterable<readonly [string, ServiceEntry | undefined]>) =>
     backend.sync({ services: new Map(services), serviceRange: SERVICE_CIDR });
   const put = (entry: ServiceEntry | undefined) => sync([['default/web', entry]]);
@@ -139,10 +141,9 @@ t.test('a load balancer lets in whom its source ranges name, in whatever way the
 });
 
 t.test('a proxy that starts anew takes over what is there, and repairs what a firewall reload took away', async (t) => {
-  const iptables = new Iptables(new AbortController().signal);
   await backendOf().sync([['default/old', service([PODS[0]], { name: 'old', clusterIP: '10.43.7.7' })]]);
 
-  const { backend, sync, put } = backendOf(iptables);
+  const { backend, sync, put } = backendOf();
   await put(service([PODS[1]]));
   const { stdout } = await run('iptables-save', ['-t', 'nat']);
   t.notMatch(stdout, '10.43.7.7', 'rules of Services that went while nobody looked are gone');
@@ -168,7 +169,7 @@ t.test('a proxy that starts anew takes over what is there, and repairs what a fi
   const left = (await run('iptables-save', [])).stdout;
   t.notMatch(left, 'KUBE-', 'all of it can be taken away');
   t.match(left, '-A FORWARD -s 192.0.2.99/32 -j DROP', 'and nothing else');
-  await t.resolves(iptables.remove(), 'again, when nothing is there');
+  await t.resolves(backend.remove(), 'again, when nothing is there');
 });
 
 t.test(
@@ -178,7 +179,7 @@ t.test(
     const closeWait = () => readSysctl('net.netfilter.nf_conntrack_tcp_timeout_close_wait');
     const before = await closeWait();
     const warnings: Error[] = [];
-    const tune = () => tuneKernel(dataDir, (error) => warnings.push(error));
+    const tune = () => new KernelTuning(dataDir, (error) => warnings.push(error)).apply([]);
     await tune();
     t.equal(await closeWait(), '3600');
     await tune();

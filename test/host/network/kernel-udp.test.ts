@@ -5,10 +5,11 @@ import t, { type Test } from 'tap';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../../agent/host/run.ts';
-import { UdpFlows } from '../../../agent/proxy/conntrack.ts';
-import { IptablesBackend } from '../../../agent/proxy/iptables-backend.ts';
-import { Iptables } from '../../../agent/proxy/iptables.ts';
-import type { ServiceEntry } from '../../../agent/proxy/service-table.ts';
+import { UdpFlows } from '../../../agent/network/services/conntrack/conntrack.ts';
+import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
+import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
+import { IptablesBackend } from '../../../agent/network/services/backends/iptables/iptables-backend.ts';
+import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
 import { enterNamespace, makeNode, makePods, NODE_ADDRESS } from './pod-namespaces.ts';
 import { CLUSTER_CIDR, entryOf, SERVICE_CIDR, type Shape } from '../../support/service-entries.ts';
 
@@ -38,11 +39,14 @@ const service = (endpoints: Shape['endpoints'], targetPort = 5001): ServiceEntry
     nodePort: NODE_PORT,
   });
 
+const startBackend = () =>
+  new IptablesBackend({ clusterCidr: CLUSTER_CIDR, netfilter: new Netfilter(new Iptables('IPv4', signal)) });
+
 /** What an agent does with the Service, from its start on. */
 function startAgent({ knowsRange = true } = {}) {
   const serviceRange = knowsRange ? SERVICE_CIDR : undefined;
-  const backend = new IptablesBackend({ clusterCidr: CLUSTER_CIDR, iptables: new Iptables(signal) });
-  const flows = new UdpFlows();
+  const flows = new UdpFlows('IPv4');
+  const backend = startBackend();
   return async (entry: ServiceEntry | undefined): Promise<void> => {
     await backend.sync({ services: new Map([['default/dns', entry]]), serviceRange });
     await flows.reconcile(entry ? [entry] : [], signal);
@@ -68,7 +72,7 @@ const clients = (t: Test) => Promise.all(Array.from({ length: CLIENTS }, () => c
 const answersOf = (all: Awaited<ReturnType<typeof clients>>) => Promise.all(all.map((ask) => ask()));
 
 t.afterEach(async () => {
-  await new Iptables(signal).remove();
+  await startBackend().remove();
   await run('conntrack', ['-F']);
 });
 

@@ -2,7 +2,7 @@
  * The values of which rules are made, each parsed once from what an object says. Compilers take these types and nothing else,
  * so that no text of an object can reach a kernel's rules in a form that nobody has judged.
  */
-import { IpAddress } from '../../api/domain/address.ts';
+import { IpAddress } from '../../../../api/domain/address.ts';
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 export const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];

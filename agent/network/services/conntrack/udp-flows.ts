@@ -4,11 +4,12 @@
  * A flow to an endpoint that serves stays, whatever else changes: terminating, too, and by whatever policy it came.
  * Pure: conntrack.ts reads and deletes.
  */
-import { IpAddress } from '../../api/domain/address.ts';
-import { socketText, type ServiceEntry } from './service-table.ts';
+import { IpAddress, type IpFamily } from '../../../../api/domain/address.ts';
+import { socketText, type ServiceEntry } from '../model/service-entry.ts';
 
-/** One entry of the kernel's table: where the first packet went, and whence its answers come. */
+/** One entry of the kernel's table: where the first packet went, and where its replies come from. */
 export interface UdpFlow {
+  readonly family: IpFamily;
   readonly destination: string;
   readonly destinationPort: number;
   readonly replySource: string;
@@ -17,15 +18,15 @@ export interface UdpFlow {
 
 const TUPLE = /\b(src|dst|sport|dport)=(\S+)/g;
 
-/** A line of `conntrack -L -p udp`, which tells of the first packet and then of the answers; undefined for any other. */
-export function parseFlow(line: string): UdpFlow | undefined {
-  if (!/^(ipv4\s+2\s+)?udp\s/.test(line)) return undefined;
+/** A line of `conntrack -L -p udp`, which describes the first packet and then the replies; undefined for any other. */
+export function parseFlow(line: string, family: IpFamily): UdpFlow | undefined {
+  if (!/^(ipv[46]\s+\d+\s+)?udp\s/.test(line)) return undefined;
   const words = [...line.matchAll(TUPLE)];
   const nth = (name: string, index: number): string | undefined => words.filter(([, key]) => key === name)[index]?.[2];
   const [destination, replySource] = [nth('dst', 0), nth('src', 1)];
   const [destinationPort, replySourcePort] = [Number(nth('dport', 0)), Number(nth('sport', 1))];
   if (!destination || !replySource || Number.isNaN(destinationPort + replySourcePort)) return undefined;
-  return { destination, destinationPort, replySource, replySourcePort };
+  return { family, destination, destinationPort, replySource, replySourcePort };
 }
 
 /** Where flows to Services may lead: frontend -> the endpoints that serve it, as `address:port`. */
@@ -56,7 +57,7 @@ export const eitherOf = (one: WantedFlows, other: WantedFlows): WantedFlows => (
   nodePorts: new Map([...one.nodePorts, ...other.nodePorts]),
 });
 
-/** What of a Service decides about its flows: as long as this text stays the same, there is nothing to look for. */
+/** What of a Service decides about its flows: as long as this text stays the same, no flow can become stale. */
 export const flowsOf = (service: ServiceEntry | undefined): string => {
   if (!service?.ports.some(({ protocol }) => protocol === 'UDP')) return '';
   const { addresses, nodePorts } = wantedFlows([service]);
@@ -66,7 +67,7 @@ export const flowsOf = (service: ServiceEntry | undefined): string => {
 export const isEmpty = ({ addresses, nodePorts }: WantedFlows): boolean => addresses.size + nodePorts.size === 0;
 
 /**
- * @param before what was wanted since flows were last compared: a frontend that has gone since leads nowhere.
+ * @param before what was wanted since flows were last compared: a frontend that is gone since leads nowhere.
  * @param isLocal whether this node has the address: only there does a node port belong to a Service.
  */
 export function isStale(
@@ -75,9 +76,9 @@ export function isStale(
   before: WantedFlows,
   isLocal: (address: string) => boolean,
 ): boolean {
-  const { destination, destinationPort, replySource, replySourcePort } = flow;
-  const frontend = `${destination}:${destinationPort}`;
-  const source = `${replySource}:${replySourcePort}`;
+  const { family, destination, destinationPort, replySource, replySourcePort } = flow;
+  const frontend = socketText({ family, text: destination }, destinationPort);
+  const source = socketText({ family, text: replySource }, replySourcePort);
   const endpoints = wanted.addresses.get(frontend);
   if (endpoints) return !endpoints.has(source);
   const isOurs = source !== frontend;

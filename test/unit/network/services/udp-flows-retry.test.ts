@@ -2,8 +2,8 @@
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'tap';
-import { UdpFlows } from '../../../agent/proxy/conntrack.ts';
-import { entryOf } from '../../support/service-entries.ts';
+import { UdpFlows } from '../../../../agent/network/services/conntrack/conntrack.ts';
+import { entryOf } from '../../../support/service-entries.ts';
 
 const SCRIPT = `#!/bin/sh
 cd "$(dirname "$0")"
@@ -23,7 +23,7 @@ test('flows of a Service that came and went while the table could not be read ar
   process.env.PATH = `${directory}:${PATH}`;
   t.teardown(() => (process.env.PATH = PATH));
   const { signal } = new AbortController();
-  const flows = new UdpFlows();
+  const flows = new UdpFlows('IPv4');
   const shape = { clusterIP: '10.43.0.10', protocol: 'UDP', port: 53, targetPort: 5353 } as const;
 
   await t.rejects(flows.reconcile([entryOf({ ...shape, endpoints: ['10.42.0.2'] })], signal), { message: /no memory/ });

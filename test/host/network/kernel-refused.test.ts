@@ -1,12 +1,14 @@
 /** What becomes of the others when the kernel refuses the rules of one Service. */
 import t, { type Test } from 'tap';
 import { run } from '../../../agent/host/run.ts';
-import { compileService, type CompiledService, type Ranges } from '../../../agent/proxy/iptables-rules.ts';
-import { IptablesBackend } from '../../../agent/proxy/iptables-backend.ts';
-import { Iptables } from '../../../agent/proxy/iptables.ts';
-import type { Change } from '../../../agent/proxy/rule-book.ts';
-import { ServiceProxy, type ServiceProxyOptions } from '../../../agent/proxy/service-proxy.ts';
-import type { ServiceEntry } from '../../../agent/proxy/service-table.ts';
+import { Iptables } from '../../../agent/network/netfilter/iptables.ts';
+import { Netfilter } from '../../../agent/network/netfilter/netfilter.ts';
+import type { RuleUnit } from '../../../agent/network/netfilter/rules.ts';
+import { compileService } from '../../../agent/network/services/backends/iptables/compile-service.ts';
+import type { Ranges } from '../../../agent/network/services/backends/iptables/shared-chains.ts';
+import { IptablesBackend } from '../../../agent/network/services/backends/iptables/iptables-backend.ts';
+import { ServiceProxy, type ServiceProxyOptions } from '../../../agent/network/services/service-proxy.ts';
+import type { ServiceEntry } from '../../../agent/network/services/model/service-entry.ts';
 import { Cidr } from '../../../api/domain/address.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { EventRecorder } from '../../../client/event-recorder.ts';
@@ -31,18 +33,19 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 /** The compiler, and how it could be wrong. */
-function compile(service: ServiceEntry, ranges: Ranges): CompiledService {
+function compile(service: ServiceEntry, ranges: Ranges): RuleUnit {
   const compiled = compileService(service, ranges);
   const rule = REFUSED[service.name];
   if (rule === undefined) return compiled;
-  return { ...compiled, nat: new Map([...compiled.nat].map(([chain, rules]) => [chain, [...rules, rule]])) };
+  const nat = new Map([...compiled.chains.nat].map(([chain, rules]) => [chain, [...rules, rule]]));
+  return { ...compiled, chains: { ...compiled.chains, nat } };
 }
 
 class CountingIptables extends Iptables {
   transactions = 0;
-  override async apply(...args: [Change]): Promise<void> {
+  override async restore(input: string): Promise<void> {
     this.transactions++;
-    await super.apply(...args);
+    await super.restore(input);
   }
 }
 
@@ -57,15 +60,15 @@ const services = (count: number, prefix: string): Map<string, ServiceEntry> =>
 
 for (const name of Object.keys(REFUSED)) {
   t.test(`300 Services are in force beside one whose rules are ${name}`, async (t) => {
-    const iptables = new CountingIptables(new AbortController().signal);
-    const backend = new IptablesBackend({ clusterCidr: CLUSTER_CIDR, iptables, compile });
+    const iptables = new CountingIptables('IPv4', new AbortController().signal);
+    const backend = new IptablesBackend({ clusterCidr: CLUSTER_CIDR, netfilter: new Netfilter(iptables), compile });
     const sync = (changes: Iterable<readonly [string, ServiceEntry | undefined]>) =>
       backend.sync({ services: new Map(changes), serviceRange: SERVICE_CIDR });
     const bad = [`default/${name}`, entryOf({ name, clusterIP: '10.43.9.9', endpoints: ['10.42.0.2'] })] as const;
 
     const old = [...services(OTHERS, 'old')];
     const first = await sync([...old.slice(0, 123), bad, ...old.slice(123)]);
-    t.same([...first.refused.keys()], [bad[0]], 'at the start, when everything is written');
+    t.same([...first.rejected.keys()], [bad[0]], 'at the start, when everything is written');
     t.ok(iptables.transactions <= MAX_TRANSACTIONS, `${iptables.transactions} transactions`);
     t.ok(await backend.verify());
     const rules = await saved();
@@ -75,12 +78,12 @@ for (const name of Object.keys(REFUSED)) {
     iptables.transactions = 0;
     const fresh = [...services(OTHERS, 'new')];
     const second = await sync([bad, ...fresh]);
-    t.same([...second.refused.keys()], [bad[0]], 'among others that change');
+    t.same([...second.rejected.keys()], [bad[0]], 'among others that change');
     t.ok(iptables.transactions <= MAX_TRANSACTIONS, `${iptables.transactions} transactions`);
     t.equal(new Set((await saved()).match(/default\/new\d+:web cluster IP/g)).size, OTHERS);
 
     const mended = entryOf({ name: 'mended', clusterIP: '10.43.9.9', endpoints: ['10.42.0.2'] });
-    t.equal((await sync([[bad[0], mended]])).refused.size, 0, 'until it changes');
+    t.equal((await sync([[bad[0], mended]])).rejected.size, 0, 'until it changes');
     t.match(await saved(), '10.43.9.9');
     await backend.remove();
   });
@@ -89,20 +92,20 @@ for (const name of Object.keys(REFUSED)) {
 t.test("a tool that does not work is no Service's fault", async (t) => {
   class BrokenIptables extends CountingIptables {
     isBroken = true;
-    override async apply(...args: [Change]): Promise<void> {
-      if (!this.isBroken) return super.apply(...args);
+    override async restore(input: string): Promise<void> {
+      if (!this.isBroken) return super.restore(input);
       this.transactions++;
       await run('iptables-restore', ['--no-such-option']);
     }
   }
-  const iptables = new BrokenIptables(new AbortController().signal);
-  const backend = new IptablesBackend({ clusterCidr: CLUSTER_CIDR, iptables });
+  const iptables = new BrokenIptables('IPv4', new AbortController().signal);
+  const backend = new IptablesBackend({ clusterCidr: CLUSTER_CIDR, netfilter: new Netfilter(iptables) });
   const changes = services(OTHERS, 'old');
   await t.rejects(backend.sync({ services: changes, serviceRange: SERVICE_CIDR }), { name: 'ProgramError' });
   t.ok(iptables.transactions <= MAX_TRANSACTIONS, `${iptables.transactions} transactions`);
   iptables.isBroken = false;
-  const { refused } = await backend.sync({ services: new Map(), serviceRange: SERVICE_CIDR });
-  t.equal(refused.size, 0);
+  const { rejected } = await backend.sync({ services: new Map(), serviceRange: SERVICE_CIDR });
+  t.equal(rejected.size, 0);
   t.equal(new Set((await saved()).match(/default\/old\d+:web cluster IP/g)).size, OTHERS, 'nothing is forgotten');
   iptables.isBroken = true;
   await t.rejects(backend.sync({ services: services(3, 'new'), serviceRange: SERVICE_CIDR }), { name: 'ProgramError' });
@@ -128,13 +131,18 @@ async function makeProxy(t: Test, options: Partial<ServiceProxyOptions> & { comp
       endpoints: [{ addresses: ['10.42.0.2'] }],
     });
   };
+  const backend = new IptablesBackend({
+    clusterCidr: CLUSTER_CIDR,
+    netfilter: new Netfilter(new Iptables('IPv4', new AbortController().signal)),
+    ...options,
+  });
   const start = () => {
     const proxy = new ServiceProxy({
       client,
       logger: silent,
       events: new EventRecorder({ client, component: 'kube-proxy', host: 'node-0', logger: silent, signal }),
       nodeName: 'node-0',
-      backend: new IptablesBackend({ clusterCidr: CLUSTER_CIDR, iptables: new Iptables(signal), ...options }),
+      backends: [backend],
       serviceCidr: SERVICE_CIDR,
       dataDir: t.testdir(),
       ...options,
@@ -143,7 +151,7 @@ async function makeProxy(t: Test, options: Partial<ServiceProxyOptions> & { comp
     t.teardown(async () => {
       stop.abort();
       await running.catch(() => undefined);
-      await new Iptables(new AbortController().signal).remove();
+      await backend.remove();
       await client[Symbol.asyncDispose]();
       await api[Symbol.asyncDispose]();
     });

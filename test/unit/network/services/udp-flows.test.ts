@@ -1,7 +1,13 @@
 import t from 'tap';
-import { flowsOf, isStale, parseFlow, wantedFlows, type UdpFlow } from '../../../agent/proxy/udp-flows.ts';
-import type { ServiceEntry } from '../../../agent/proxy/service-table.ts';
-import { entryOf, type Shape } from '../../support/service-entries.ts';
+import {
+  flowsOf,
+  isStale,
+  parseFlow,
+  wantedFlows,
+  type UdpFlow,
+} from '../../../../agent/network/services/conntrack/udp-flows.ts';
+import type { ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
+import { entryOf, type Shape } from '../../../support/service-entries.ts';
 
 const NOTHING = wantedFlows([]);
 const NODE = '192.0.2.1';
@@ -10,6 +16,7 @@ const dns = (shape: Shape): ServiceEntry =>
 const flow = (to: string, from: string): UdpFlow => {
   const [[destination = '', destinationPort], [replySource = '', replySourcePort]] = [to.split(':'), from.split(':')];
   return {
+    family: 'IPv4',
     destination,
     destinationPort: Number(destinationPort),
     replySource,
@@ -23,11 +30,12 @@ t.test("a line of conntrack's list is read, in whatever form it is printed", asy
   const expected = flow('10.43.0.10:53', '10.42.0.2:5353');
   const reply = 'src=10.42.0.2 dst=10.42.0.9 sport=5353 dport=40000';
   const line = `src=10.42.0.9 dst=10.43.0.10 sport=40000 dport=53 [UNREPLIED] ${reply} mark=0 use=1`;
-  t.strictSame(parseFlow(`udp      17 25 ${line}`), expected);
-  t.strictSame(parseFlow(`ipv4     2 udp      17 25 ${line}`), expected);
+  t.strictSame(parseFlow(`udp      17 25 ${line}`, 'IPv4'), expected);
+  t.strictSame(parseFlow(`ipv4     2 udp      17 25 ${line}`, 'IPv4'), expected);
   t.strictSame(
     parseFlow(
       `udp      17 119 src=10.42.0.9 dst=10.43.0.10 sport=40000 dport=53 packets=2 bytes=58 ${reply} [ASSURED]`,
+      'IPv4',
     ),
     expected,
   );
@@ -37,7 +45,7 @@ t.test("a line of conntrack's list is read, in whatever form it is printed", asy
     'udp      17 25 src=10.42.0.9 dst=10.43.0.10',
     'udp',
   ])
-    t.equal(parseFlow(other), undefined);
+    t.equal(parseFlow(other, 'IPv4'), undefined);
 });
 
 t.test('a flow stays with an endpoint that serves, terminating or not, and with no other', async (t) => {

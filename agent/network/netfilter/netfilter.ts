@@ -1,0 +1,244 @@
+/**
+ * The one owner of the host's netfilter tables of one IP family. Whoever has rules (Services, policy) registers as an owner of
+ * chains and hands in units; what all of them have changed goes to the kernel in one transaction, as the difference from what it
+ * has. No owner and no unit can keep the rules of another out: a rejected transaction is bisected until the unit at fault is
+ * alone. Open connections are not affected by any of it.
+ */
+import type { IpFamily } from '../../../api/domain/address.ts';
+import type { ProgramError } from '../../host/run.ts';
+import {
+  isMissing,
+  isRejection,
+  readSaved,
+  removalInput,
+  restoreInput,
+  type Iptables,
+  type OwnerChange,
+} from './iptables.ts';
+import { isEmpty, Ledger } from './ledger.ts';
+import { TABLES, type OwnerSpec, type Rule, type RuleUnit, type RuleUnits } from './rules.ts';
+
+export interface ApplyResult {
+  /** Whether the kernel's rules of this owner had to be changed. */
+  readonly wrote: boolean;
+  /** Units that are left out because their rules are rejected, with the program's words. All others are in force. */
+  readonly rejected: ReadonlyMap<string, ProgramError>;
+}
+
+interface Item {
+  readonly owner: Owner;
+  /** Undefined for an owner without units: its frame alone. */
+  readonly key: string | undefined;
+  readonly unit: RuleUnit | undefined;
+}
+
+/** One transaction and what became of it, whole or in halves. */
+interface Outcome {
+  readonly wrote: Set<Owner>;
+  readonly rejected: Map<Owner, Map<string, ProgramError>>;
+  /** Owners whose rules are rejected with no unit at fault. */
+  readonly failed: Map<Owner, Error>;
+}
+
+interface Queued {
+  readonly units: Map<string, RuleUnit | undefined>;
+  readonly result: PromiseWithResolvers<ApplyResult>;
+}
+
+export class Netfilter {
+  readonly #iptables: Iptables;
+  readonly #owners: Owner[] = [];
+  readonly #queue = new Map<Owner, Queued>();
+  /** Settles when the last access that was asked for is over: accesses follow each other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(iptables: Iptables) {
+    this.#iptables = iptables;
+  }
+
+  get family(): IpFamily {
+    return this.#iptables.family;
+  }
+
+  /** Throws when the owner's chains could not be told from those of another. */
+  register(spec: OwnerSpec): NetfilterOwner {
+    for (const { spec: other } of this.#owners) {
+      if (other.prefix.startsWith(spec.prefix) || spec.prefix.startsWith(other.prefix))
+        throw new Error(`chains ${spec.prefix}* of ${spec.name} overlap with ${other.prefix}* of ${other.name}`);
+    }
+    const owner = new Owner(spec);
+    this.#owners.push(owner);
+    return {
+      apply: (units) => this.#apply(owner, units),
+      verify: () => this.#exclusive(() => this.#verify(owner)),
+      remove: () => this.#exclusive(() => this.#remove(owner)),
+    };
+  }
+
+  #exclusive<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(action);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  #apply(owner: Owner, units: RuleUnits): Promise<ApplyResult> {
+    const queued = this.#queue.get(owner) ?? { units: new Map(), result: Promise.withResolvers<ApplyResult>() };
+    for (const [key, unit] of units) queued.units.set(key, unit);
+    // What comes while a transaction is under way shares the next one.
+    if (this.#queue.size === 0) void this.#exclusive(() => this.#commitQueue());
+    this.#queue.set(owner, queued);
+    return queued.result.promise;
+  }
+
+  async #commitQueue(): Promise<void> {
+    const queue = new Map(this.#queue);
+    this.#queue.clear();
+    const outcome: Outcome = { wrote: new Set(), rejected: new Map(), failed: new Map() };
+    const items: Item[] = [];
+    for (const [owner, { units }] of queue) {
+      // Units that were accepted before are on trial again when it is not known what the kernel has of them.
+      const batch = owner.isKnown ? units : new Map([...owner.ledger.clear(), ...units]);
+      for (const [key, unit] of batch) items.push({ owner, key, unit });
+      if (batch.size === 0) items.push({ owner, key: undefined, unit: undefined });
+    }
+    try {
+      await this.#admit(items, outcome);
+    } catch (error) {
+      for (const owner of queue.keys()) outcome.failed.set(owner, error as Error);
+    }
+    // The next transaction begins with all units of an owner that has failed.
+    put(items.filter(({ owner }) => outcome.failed.has(owner)));
+    for (const [owner, { result }] of queue) {
+      const error = outcome.failed.get(owner);
+      if (error) owner.isKnown = false;
+      if (error) result.reject(error);
+      else result.resolve({ wrote: outcome.wrote.has(owner), rejected: outcome.rejected.get(owner) ?? new Map() });
+    }
+  }
+
+  /** Puts the items in force, less those that are rejected. Throws when nothing can be written at all. */
+  async #admit(all: readonly Item[], outcome: Outcome): Promise<void> {
+    const items = all.filter(({ owner }) => !outcome.failed.has(owner));
+    const [first] = items;
+    if (!first) return;
+    const owners = new Set(items.map(({ owner }) => owner));
+    const before = put(items);
+    try {
+      await this.#write(owners, outcome);
+      return;
+    } catch (error) {
+      if (!isRejection(error)) throw error;
+      if (items.length === 1) return this.#leaveOut(first, error, outcome);
+      put(before);
+    }
+    const middle = Math.ceil(items.length / 2);
+    await this.#admit(items.slice(0, middle), outcome);
+    await this.#admit(items.slice(middle), outcome);
+  }
+
+  /** Writes the owner's rules without the item; where these are rejected as well, it was not the item's fault. */
+  async #leaveOut({ owner, key }: Item, error: ProgramError, outcome: Outcome): Promise<void> {
+    if (key === undefined) {
+      outcome.failed.set(owner, error);
+      return;
+    }
+    put([{ owner, key, unit: undefined }]);
+    try {
+      await this.#write(new Set([owner]), outcome);
+    } catch (second) {
+      if (!isRejection(second)) throw second;
+      outcome.failed.set(owner, second);
+      return;
+    }
+    const rejected = outcome.rejected.get(owner) ?? new Map<string, ProgramError>();
+    outcome.rejected.set(owner, rejected.set(key, error));
+  }
+
+  /** One transaction with all that is pending of the owners. Throws ProgramError. */
+  async #write(owners: ReadonlySet<Owner>, outcome: Outcome): Promise<void> {
+    const missing = await this.#read([...owners].filter(({ isKnown }) => !isKnown));
+    const changes = new Map<Owner, OwnerChange>();
+    for (const owner of owners) changes.set(owner, { change: owner.ledger.pending(), jumps: missing.get(owner) ?? [] });
+    try {
+      const input = restoreInput([...changes.values()]);
+      if (input !== '') await this.#iptables.restore(input);
+    } catch (error) {
+      for (const [{ ledger }, { change }] of changes) ledger.failed(change);
+      throw error;
+    }
+    for (const [owner, { change, jumps }] of changes) {
+      owner.isKnown = true;
+      owner.ledger.written(change);
+      if (jumps.length > 0 || !isEmpty(change)) outcome.wrote.add(owner);
+    }
+  }
+
+  /** Learns what the kernel has of the owners' chains. Returns the jumps that it lacks. */
+  async #read(owners: readonly Owner[]): Promise<ReadonlyMap<Owner, readonly Rule[]>> {
+    const missing = new Map<Owner, Rule[]>(owners.map((owner) => [owner, []]));
+    if (owners.length === 0) return missing;
+    for (const table of TABLES) {
+      const text = await this.#iptables.save(table);
+      for (const [{ spec, ledger }, jumps] of missing) {
+        const saved = readSaved(text, spec.prefix);
+        ledger.adopt(table, saved.chains);
+        for (const jump of spec.jumps) if (jump.table === table && isMissing(jump, saved)) jumps.push(jump);
+      }
+    }
+    return missing;
+  }
+
+  async #verify(owner: Owner): Promise<boolean> {
+    if (!owner.isKnown) return false;
+    for (const table of TABLES) {
+      const probe = owner.spec.jumps.find((jump) => jump.table === table);
+      if (probe && !(await this.#iptables.has(probe))) return (owner.isKnown = false);
+    }
+    return true;
+  }
+
+  async #remove(owner: Owner): Promise<void> {
+    owner.isKnown = false;
+    let input = '';
+    for (const table of TABLES)
+      input += removalInput(table, readSaved(await this.#iptables.save(table), owner.spec.prefix));
+    if (input !== '') await this.#iptables.restore(input);
+  }
+}
+
+/** What an owner does with its rules. All methods throw ProgramError when the kernel cannot be accessed. */
+export interface NetfilterOwner {
+  /**
+   * Adds, changes and removes units, together with what other owners ask for meanwhile. When this throws, the units are kept,
+   * and the next call compares all of them with what the kernel has.
+   */
+  apply(units: RuleUnits): Promise<ApplyResult>;
+  /**
+   * Whether the kernel still leads to the owner's chains: a firewall that was reloaded has removed them. Otherwise the next
+   * `apply` restores what is missing.
+   */
+  verify(): Promise<boolean>;
+  /** Removes the owner's chains and jumps from the kernel, those of earlier processes, too. The units are kept. */
+  remove(): Promise<void>;
+}
+
+class Owner {
+  readonly spec: OwnerSpec;
+  readonly ledger: Ledger;
+  /** Whether the ledger knows what the kernel has. */
+  isKnown = false;
+
+  constructor(spec: OwnerSpec) {
+    this.spec = spec;
+    this.ledger = new Ledger(spec.frame);
+  }
+}
+
+/** Returns the items as they were before, in the same order. */
+function put(items: readonly Item[]): Item[] {
+  return items.map((item) => {
+    const { owner, key, unit } = item;
+    if (key === undefined) return item;
+    return { owner, key, unit: owner.ledger.put(new Map([[key, unit]])).get(key) };
+  });
+}

@@ -1,0 +1,76 @@
+/** Services as iptables rules, a unit for each Service in the tables that netfilter owns. */
+import type { Cidr, IpFamily } from '../../../../../api/domain/address.ts';
+import type { Netfilter, NetfilterOwner } from '../../../netfilter/netfilter.ts';
+import type { RuleUnit } from '../../../netfilter/rules.ts';
+import type { Sysctl } from '../../kernel-tuning.ts';
+import type { ServiceEntry } from '../../model/service-entry.ts';
+import type { ProxyBackend, ProxyChanges, SyncResult } from '../proxy-backend.ts';
+import { compileService } from './compile-service.ts';
+import { frameChains, JUMPS, PREFIX } from './frame.ts';
+import type { Ranges } from './shared-chains.ts';
+
+export interface IptablesBackendOptions {
+  /** Of the pods, in the family of `netfilter`. */
+  readonly clusterCidr: Cidr;
+  readonly netfilter: Netfilter;
+  readonly compile?: (service: ServiceEntry, ranges: Ranges) => RuleUnit;
+}
+
+const SYSCTLS: Readonly<Record<IpFamily, readonly Sysctl[]>> = {
+  // Only behind the rule that keeps others from the addresses of loopback.
+  IPv4: [{ key: 'net.ipv4.conf.all.route_localnet', value: '1', without: 'node ports are unavailable on 127.0.0.1' }],
+  IPv6: [],
+};
+
+export class IptablesBackend implements ProxyBackend {
+  readonly family: IpFamily;
+  readonly sysctls: readonly Sysctl[];
+  readonly #owner: NetfilterOwner;
+  readonly #clusterCidr: Cidr;
+  readonly #compile: NonNullable<IptablesBackendOptions['compile']>;
+  #serviceRange: Cidr | undefined;
+
+  /** Throws when the range is of another family than the tables. */
+  constructor({ clusterCidr, netfilter, compile = compileService }: IptablesBackendOptions) {
+    if (clusterCidr.family !== netfilter.family)
+      throw new Error(`${clusterCidr.text} is no range of ${netfilter.family}`);
+    this.family = netfilter.family;
+    this.sysctls = SYSCTLS[this.family];
+    this.#clusterCidr = clusterCidr;
+    this.#compile = compile;
+    this.#owner = netfilter.register({
+      name: 'services',
+      prefix: PREFIX,
+      jumps: JUMPS[this.family],
+      frame: (table, shared) => frameChains(table, shared, this.#ranges),
+    });
+  }
+
+  get #ranges(): Ranges {
+    return { cluster: this.#clusterCidr, services: this.#serviceRange };
+  }
+
+  async sync({ services, serviceRange }: ProxyChanges): Promise<SyncResult> {
+    this.#serviceRange = serviceRange;
+    const units = new Map<string, RuleUnit | undefined>();
+    const invalid = new Map<string, Error>();
+    for (const [key, service] of services) {
+      units.set(key, undefined);
+      try {
+        if (service) units.set(key, this.#compile(service, this.#ranges));
+      } catch (error) {
+        invalid.set(key, error as Error);
+      }
+    }
+    const { wrote, rejected } = await this.#owner.apply(units);
+    return { wrote, rejected: new Map([...invalid, ...rejected]) };
+  }
+
+  verify(): Promise<boolean> {
+    return this.#owner.verify();
+  }
+
+  remove(): Promise<void> {
+    return this.#owner.remove();
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * The contract of a proxy mode (iptables, nftables, IPVS): how the kernel is told of the Services of one IP family. Every backend
+ * has to pass `test/support/proxy-backend-contract.ts`.
+ */
+import type { Cidr, IpFamily } from '../../../../api/domain/address.ts';
+import type { Sysctl } from '../kernel-tuning.ts';
+import type { ServiceEntry } from '../model/service-entry.ts';
+
+export interface ProxyChanges {
+  /** By `namespace/name`; undefined for a Service that is gone. All are of the backend's family. */
+  readonly services: ReadonlyMap<string, ServiceEntry | undefined>;
+  /** The range that Services get their addresses from, where it is known. */
+  readonly serviceRange: Cidr | undefined;
+}
+
+export interface SyncResult {
+  /** Whether the kernel had to be told anything. */
+  readonly wrote: boolean;
+  /** Services that are left out because the kernel rejects their rules: key -> why. All others are in force. */
+  readonly rejected: ReadonlyMap<string, Error>;
+}
+
+export interface ProxyBackend {
+  readonly family: IpFamily;
+  /** Settings that the rules need, made each time after they were found missing and have been written. */
+  readonly sysctls: readonly Sysctl[];
+  /**
+   * Brings the kernel from what the calls before asked for to what this one asks for. No Service can keep another out. Throws
+   * when the kernel cannot be told at all; the changes are kept then, and the next call makes them.
+   */
+  sync(changes: ProxyChanges): Promise<SyncResult>;
+  /** Whether the kernel still has what was written; otherwise the next `sync` restores it. Throws when that cannot be told. */
+  verify(): Promise<boolean>;
+  /** Removes everything from the kernel, what earlier processes have written, too. */
+  remove(): Promise<void>;
+}

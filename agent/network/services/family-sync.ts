@@ -1,0 +1,199 @@
+/** Keeps the kernel in sync with the Services of one IP family: what has changed goes to the backend, in one call. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Cidr, IpFamily } from '../../../api/domain/address.ts';
+import { backoffMs } from '../../../client/backoff.ts';
+import type { EventRecorder } from '../../../client/event-recorder.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { Outage } from '../../../client/outage.ts';
+import type { ProxyBackend } from './backends/proxy-backend.ts';
+import { UdpFlows } from './conntrack/conntrack.ts';
+import { flowsOf } from './conntrack/udp-flows.ts';
+import type { HealthChecks } from './health-checks.ts';
+import type { KernelTuning } from './kernel-tuning.ts';
+import type { ServiceEntry } from './model/service-entry.ts';
+
+export interface FamilySyncOptions {
+  readonly backend: ProxyBackend;
+  readonly tuning: Pick<KernelTuning, 'apply'>;
+  readonly checks: Pick<HealthChecks, 'update'>;
+  /** The Service as it is now; undefined for none. */
+  readonly entryOf: (key: string) => ServiceEntry | undefined;
+  /** Of the backend's family. */
+  readonly serviceCidr: Cidr | undefined;
+  readonly nodeName: string;
+  readonly events: Pick<EventRecorder, 'event'>;
+  readonly logger: Logger;
+  readonly synced?: (seconds: number, failed: boolean) => void;
+}
+
+/** How often it is checked that a reloaded firewall has not removed our rules. */
+const CHECK_INTERVAL_MS = 60_000;
+/** After so many checks, the Services that are left out are tried again. */
+const CHECKS_PER_RETRY = 5;
+const RETRY = { initialMs: 500, maxMs: 30_000 };
+/** The one Service that every cluster has: its address is the first of the range. */
+const API_SERVICE = 'default/kubernetes';
+
+type Changes = ReadonlyMap<string, ServiceEntry | undefined>;
+
+export class FamilySync {
+  readonly #options: FamilySyncOptions;
+  readonly #entries = new Map<string, ServiceEntry>();
+  readonly #dirty = new Set<string>();
+  /** Services that the kernel rejects. */
+  readonly #leftOut = new Set<string>();
+  readonly #udpFlows: UdpFlows;
+  #flowsChanged = true;
+  #serviceRange: Cidr | undefined;
+  #isForeignRange = false;
+  /** Whether the kernel's settings are as the rules need them. */
+  #tuned = false;
+  #checks = 0;
+  #wake: () => void = () => undefined;
+
+  constructor(options: FamilySyncOptions) {
+    this.#options = options;
+    this.#udpFlows = new UdpFlows(options.backend.family);
+  }
+
+  get family(): IpFamily {
+    return this.#options.backend.family;
+  }
+
+  /** The Service or its endpoints may have changed. */
+  changed(key: string): void {
+    this.#dirty.add(key);
+    this.#wake();
+  }
+
+  /** Until the signal is aborted; the rules stay in force then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { logger, entryOf } = this.#options;
+    const outage = new Outage({ logger, level: 'error' });
+    const fields = { ipFamily: this.family };
+    let failures = 0;
+    while (!signal.aborted) {
+      const changes = new Map([...this.#dirty].map((key) => [key, entryOf(key)]));
+      this.#dirty.clear();
+      this.#remember(changes);
+      try {
+        await this.#sync(changes);
+        failures = 0;
+        outage.ended(fields, 'service rule sync recovered');
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#tuned = false;
+        const retryMs = backoffMs(RETRY, ++failures);
+        outage.failed(error, { ...fields, retryMs: Math.round(retryMs) }, 'failed to sync service rules');
+        await delay(retryMs, undefined, { signal }).catch(() => undefined);
+        continue;
+      }
+      await this.#deleteStaleFlows(signal);
+      if (this.#dirty.size === 0) await this.#idle(signal);
+    }
+  }
+
+  #remember(changes: Changes): void {
+    for (const [key, entry] of changes) {
+      this.#options.checks.update(key, this.family, entry);
+      if (flowsOf(this.#entries.get(key)) !== flowsOf(entry)) this.#flowsChanged = true;
+      if (entry) this.#entries.set(key, entry);
+      else this.#entries.delete(key);
+    }
+  }
+
+  /** Throws what the backend throws, which keeps the changes for the next time. */
+  async #sync(changes: Changes): Promise<void> {
+    const { backend, tuning, logger, synced } = this.#options;
+    const startedAt = process.uptime();
+    const seconds = (): number => process.uptime() - startedAt;
+    try {
+      const { wrote, rejected } = await backend.sync({ services: changes, serviceRange: this.#knownRange() });
+      if (wrote) synced?.(seconds(), false);
+      logger.debug(
+        { ipFamily: this.family, services: changes.size, wrote, seconds: seconds() },
+        'service rules synced',
+      );
+      this.#reportRejected(changes, rejected);
+    } catch (error) {
+      synced?.(seconds(), true);
+      throw error;
+    }
+    if (!this.#tuned) await tuning.apply(backend.sysctls);
+    this.#tuned = true;
+  }
+
+  /** The range is trusted once the cluster's own Service is in it: a wrong one would cut the host off from other networks. */
+  #knownRange(): Cidr | undefined {
+    const { serviceCidr, logger } = this.#options;
+    const api = this.#entries.get(API_SERVICE);
+    if (!api || !serviceCidr) return this.#serviceRange;
+    const isOurs = serviceCidr.contains(api.clusterIP);
+    if (!isOurs && !this.#isForeignRange) {
+      const fields = { serviceCidr: serviceCidr.text, service: API_SERVICE, clusterIP: api.clusterIP.text };
+      logger.warn(
+        fields,
+        `service-cidr is ${serviceCidr.text}, but Service ${API_SERVICE} of this cluster has ${api.clusterIP.text}: set it to the ` +
+          "cluster's; until then, connections to unassigned addresses are not rejected",
+      );
+    }
+    this.#isForeignRange = !isOurs;
+    return (this.#serviceRange = isOurs ? serviceCidr : undefined);
+  }
+
+  #reportRejected(changes: Changes, rejected: ReadonlyMap<string, Error>): void {
+    const { events, logger, nodeName } = this.#options;
+    for (const key of changes.keys()) {
+      if (!rejected.has(key) && this.#leftOut.delete(key)) logger.info({ service: key }, 'service rules restored');
+    }
+    for (const [key, error] of rejected) {
+      const service = this.#entries.get(key);
+      if (!service) continue;
+      this.#leftOut.add(key);
+      logger.error({ service: key, err: error }, 'service rules rejected by kernel, skipping service');
+      const { namespace, name, uid } = service;
+      const regarding = { apiVersion: 'v1', kind: 'Service', namespace, name, uid };
+      const message = `Service rules rejected by the kernel of node ${nodeName}: ${error.message}`;
+      events.event(regarding, 'Warning', 'ServiceRulesRefused', message);
+    }
+  }
+
+  async #deleteStaleFlows(signal: AbortSignal): Promise<void> {
+    if (!this.#flowsChanged) return;
+    this.#flowsChanged = false;
+    try {
+      await this.#udpFlows.reconcile(this.#entries.values(), signal);
+    } catch (error) {
+      this.#flowsChanged = true;
+      if (!signal.aborted) this.#options.logger.warn({ err: error }, 'failed to delete stale UDP conntrack entries');
+    }
+  }
+
+  /** Waits for a change, or for a check to find something to do. */
+  async #idle(signal: AbortSignal): Promise<void> {
+    const changed = new Promise<boolean>((resolve) => (this.#wake = () => resolve(true)));
+    for (;;) {
+      const timeout = new AbortController();
+      const stop = AbortSignal.any([timeout.signal, signal]);
+      const quiet = delay(CHECK_INTERVAL_MS, false, { signal: stop, ref: false }).catch(() => true);
+      const isOver = await Promise.race([changed, quiet]);
+      timeout.abort();
+      if (isOver || signal.aborted || (await this.#check())) return;
+    }
+  }
+
+  /** Returns whether there is something to do. */
+  async #check(): Promise<boolean> {
+    const { backend, logger } = this.#options;
+    this.#checks++;
+    if (this.#checks % CHECKS_PER_RETRY === 0) for (const key of this.#leftOut) this.#dirty.add(key);
+    try {
+      this.#tuned = await backend.verify();
+    } catch (error) {
+      logger.warn({ err: error }, 'failed to check service rules');
+      return this.#dirty.size > 0;
+    }
+    if (!this.#tuned) logger.warn({}, 'service rules were removed by another program, restoring them');
+    return !this.#tuned || this.#dirty.size > 0 || this.#flowsChanged;
+  }
+}

@@ -1,0 +1,78 @@
+/** Kernel settings that Services need beside their rules, and what they were before: `kedge reset` restores that. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readTextIfThere, writeFileAtomically } from '../../host/files.ts';
+import { readSysctl, writeSysctl } from '../../host/sysctl.ts';
+
+export interface Sysctl {
+  readonly key: string;
+  readonly value: string;
+  /** What follows when it cannot be set. */
+  readonly without: string;
+}
+
+/** For every proxy mode. kube-proxy's defaults, in seconds: the kernel's minute for the second cuts off answers that take longer. */
+const CONNTRACK: readonly Sysctl[] = [
+  {
+    key: 'net.netfilter.nf_conntrack_tcp_timeout_established',
+    value: '86400',
+    without: 'idle connections are closed early',
+  },
+  {
+    key: 'net.netfilter.nf_conntrack_tcp_timeout_close_wait',
+    value: '3600',
+    without: 'half-closed connections are closed early',
+  },
+];
+
+const RECORD_MODE = 0o600;
+const recordFile = (dataDir: string): string => join(dataDir, 'kernel-settings.json');
+
+type Values = Readonly<Record<string, string>>;
+
+async function recorded(dataDir: string): Promise<Values> {
+  return JSON.parse((await readTextIfThere(recordFile(dataDir))) ?? '{}') as Values;
+}
+
+export class KernelTuning {
+  readonly #dataDir: string;
+  readonly #warn: (error: Error, consequence: string) => void;
+  /** The IP families write one record: they take turns. */
+  #last: Promise<void> = Promise.resolve();
+
+  /**
+   * @param dataDir where the record of the values before is kept.
+   * @param warn told of each setting that could not be made, with what follows from that.
+   */
+  constructor(dataDir: string, warn: (error: Error, consequence: string) => void) {
+    this.#dataDir = dataDir;
+    this.#warn = warn;
+  }
+
+  /** Makes the settings of all proxy modes and those of a backend. Does not throw. */
+  apply(ofBackend: readonly Sysctl[]): Promise<void> {
+    return (this.#last = this.#last.then(async () => {
+      for (const sysctl of [...ofBackend, ...CONNTRACK]) await this.#set(sysctl);
+    }));
+  }
+
+  async #set({ key, value, without }: Sysctl): Promise<void> {
+    try {
+      const before = await readSysctl(key);
+      if (before === value) return;
+      if (before !== undefined) {
+        const record = JSON.stringify({ ...(await recorded(this.#dataDir)), [key]: before });
+        await writeFileAtomically(recordFile(this.#dataDir), record, RECORD_MODE);
+      }
+      await writeSysctl(key, value);
+    } catch (error) {
+      this.#warn(error as Error, without);
+    }
+  }
+}
+
+/** Before the rules are removed: loopback must not be reachable from elsewhere for a moment. */
+export async function restoreKernel(dataDir: string): Promise<void> {
+  for (const [key, value] of Object.entries(await recorded(dataDir))) await writeSysctl(key, value);
+  await rm(recordFile(dataDir), { force: true });
+}

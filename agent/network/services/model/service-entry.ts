@@ -1,0 +1,66 @@
+/**
+ * A Service of one IP family joined with its endpoints: what every backend is told, without how a kernel is told.
+ * https://kubernetes.io/docs/reference/networking/virtual-ips/
+ */
+import type { Cidr, IpAddress, IpFamily } from '../../../../api/domain/address.ts';
+import type { AffinitySeconds, Label, Port, Protocol } from './service-values.ts';
+
+export interface Endpoint {
+  readonly ip: IpAddress;
+  readonly port: Port;
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+  /** Runs on this node. */
+  readonly local: boolean;
+}
+
+export interface ServicePort {
+  readonly label: Label;
+  readonly protocol: Protocol;
+  readonly port: Port;
+  readonly nodePort: Port | undefined;
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** A Service in one IP family: all its addresses are of that family. */
+export interface ServiceEntry {
+  readonly family: IpFamily;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly clusterIP: IpAddress;
+  /** Addresses from outside that lead here: externalIPs, and the load balancer's. */
+  readonly externalIPs: readonly IpAddress[];
+  readonly loadBalancerIPs: readonly IpAddress[];
+  /** Who may come to the load balancer's addresses; everybody when undefined. */
+  readonly loadBalancerSources: readonly Cidr[] | undefined;
+  /** How long a client stays with an endpoint; undefined for no affinity. */
+  readonly affinitySeconds: AffinitySeconds | undefined;
+  readonly externalPolicyLocal: boolean;
+  readonly internalPolicyLocal: boolean;
+  /** Where load balancers ask whether this node has endpoints; undefined when they do not. */
+  readonly healthCheckNodePort: Port | undefined;
+  readonly ports: readonly ServicePort[];
+}
+
+/** `10.42.0.5:8080`, `[fd00::5]:8080` */
+export const socketText = ({ family, text }: Pick<IpAddress, 'family' | 'text'>, port: number): string =>
+  family === 'IPv4' ? `${text}:${port}` : `[${text}]:${port}`;
+
+/**
+ * How many endpoints here a load balancer may count on. Those that terminate serve on, but it is to look elsewhere.
+ * https://github.com/kubernetes/enhancements/tree/master/keps/sig-network/1669-proxy-terminating-endpoints
+ */
+export const localReadyCount = ({ ports }: ServiceEntry): number =>
+  new Set(
+    ports.flatMap(({ endpoints }) => endpoints.filter(({ ready, local }) => ready && local).map(({ ip }) => ip.text)),
+  ).size;
+
+/**
+ * The endpoints that get new connections: the ready ones; where there are none, those that still serve while they terminate.
+ */
+export function usable(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const ready = endpoints.filter((endpoint) => endpoint.ready);
+  return ready.length ? ready : endpoints.filter((endpoint) => endpoint.serving && endpoint.terminating);
+}

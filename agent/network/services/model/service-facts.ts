@@ -1,0 +1,194 @@
+/**
+ * What is kept of Services and EndpointSlices, and how they are joined. Every value is parsed here, once: what nothing can be made of is left out alone, with a
+ * sentence about it. https://kubernetes.io/docs/reference/networking/virtual-ips/
+ */
+import { Cidr, type IpFamily } from '../../../../api/domain/address.ts';
+import { own } from '../../../../api/machinery/own.ts';
+import type { Service } from '../../../../api/types/core/v1.gen.ts';
+import type { EndpointSlice } from '../../../../api/types/discovery/v1.gen.ts';
+import { socketText, type Endpoint, type ServiceEntry, type ServicePort } from './service-entry.ts';
+import { asAffinitySeconds, asLabel, asPort, asProtocol, asTarget } from './service-values.ts';
+import type { AffinitySeconds, Port, Protocol } from './service-values.ts';
+
+/** What is kept of a Service. */
+export interface ServiceFacts {
+  /** One for each IP family that the Service has a cluster IP of. */
+  readonly services: readonly Omit<ServiceEntry, 'ports'>[];
+  /** With the names by which slices mean them. */
+  readonly ports: readonly { readonly name: string; readonly port: Omit<ServicePort, 'endpoints'> }[];
+  /** Values that nothing can be made of, as sentences; the rest of the Service is served. */
+  readonly problems: readonly string[];
+}
+
+/** What is kept of an EndpointSlice. */
+export interface SliceFacts {
+  readonly namespace: string;
+  readonly service: string;
+  /** Undefined for slices that have no rules: of names, or of another family. */
+  readonly family: IpFamily | undefined;
+  readonly ports: readonly { readonly name: string; readonly protocol: Protocol; readonly port: Port }[];
+  readonly endpoints: readonly Omit<Endpoint, 'port'>[];
+}
+
+const DEFAULT_AFFINITY_SECONDS = 10_800;
+
+/** By these labels, whatever they say, a Service is left to another proxy, or has no address that a proxy serves. */
+const NOT_OURS = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless'];
+
+/**
+ * Undefined for Services that have no rules: headless, ExternalName, another proxy's, of other IP families.
+ * @param families those that the node has rules of.
+ */
+export function serviceFacts(service: Service, families: readonly IpFamily[]): ServiceFacts | undefined {
+  const { metadata, spec = {}, status } = service;
+  if (spec.type === 'ExternalName') return undefined;
+  const clusterIPs = (spec.clusterIPs?.length ? spec.clusterIPs : [spec.clusterIP]).map(asTarget);
+  const served = families.flatMap((family) => clusterIPs.find((address) => address?.family === family) ?? []);
+  if (served.length === 0) return undefined;
+  if (NOT_OURS.some((label) => own(metadata?.labels, label) !== undefined)) return undefined;
+  const problems: string[] = [];
+  const isBalancer = spec.type === 'LoadBalancer';
+  const isVirtual = ({ ipMode }: { readonly ipMode?: string }): boolean => ipMode !== 'Proxy';
+  const ingress = (status?.loadBalancer?.ingress ?? []).filter((one) => one.ip && isVirtual(one));
+  const externalIPs = readAll('spec.externalIPs', spec.externalIPs ?? [], asTarget, problems);
+  const loadBalancerIPs = readAll(
+    'status.loadBalancer.ingress',
+    ingress.map(({ ip }) => ip),
+    asTarget,
+    problems,
+  );
+  const sourceTexts = spec.loadBalancerSourceRanges ?? [];
+  const sources = readAll('spec.loadBalancerSourceRanges', sourceTexts, (text) => Cidr.parse(text), problems);
+  const isFiltered = sourceTexts.some((text) => text.trim() !== '');
+  const common = {
+    namespace: metadata?.namespace ?? '',
+    name: metadata?.name ?? '',
+    uid: metadata?.uid ?? '',
+    affinitySeconds: affinityOf(spec, problems),
+    externalPolicyLocal: spec.externalTrafficPolicy === 'Local',
+    internalPolicyLocal: spec.internalTrafficPolicy === 'Local',
+    healthCheckNodePort:
+      isBalancer && spec.externalTrafficPolicy === 'Local' ? asPort(spec.healthCheckNodePort) : undefined,
+  };
+  const services = served.map((clusterIP): ServiceFacts['services'][number] => {
+    const isOfFamily = ({ family }: { readonly family: IpFamily }): boolean => family === clusterIP.family;
+    return {
+      ...common,
+      family: clusterIP.family,
+      clusterIP,
+      externalIPs: externalIPs.filter(isOfFamily),
+      loadBalancerIPs: loadBalancerIPs.filter(isOfFamily),
+      loadBalancerSources: isFiltered ? restrictionOf(sources.filter(isOfFamily)) : undefined,
+    };
+  });
+  return { services, ports: portsOf(service, problems), problems };
+}
+
+/** Blanks around a value are part of the API. An empty one says nothing; one that cannot be read is a problem. */
+function readAll<T>(
+  field: string,
+  texts: readonly (string | undefined)[],
+  read: (text: string) => T | undefined,
+  problems: string[],
+): T[] {
+  return texts.flatMap((padded, index) => {
+    const text = padded?.trim() ?? '';
+    const value = read(text);
+    if (value === undefined && text !== '')
+      problems.push(`${field}[${index}] ${JSON.stringify(text)} is invalid and ignored`);
+    return value ?? [];
+  });
+}
+
+/**
+ * Where ranges are given but none is of the family, no client is admitted: a filter that cannot be read must not admit everybody.
+ * (kube-proxy admits everybody then.)
+ */
+const restrictionOf = (ranges: readonly Cidr[]): readonly Cidr[] | undefined =>
+  ranges.some(({ length }) => length === 0) ? undefined : ranges;
+
+function affinityOf(spec: NonNullable<Service['spec']>, problems: string[]): AffinitySeconds | undefined {
+  if (spec.sessionAffinity !== 'ClientIP') return undefined;
+  const wanted = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds;
+  const seconds = asAffinitySeconds(wanted ?? DEFAULT_AFFINITY_SECONDS);
+  if (seconds === undefined) problems.push(`session affinity timeout ${JSON.stringify(wanted)} is invalid and ignored`);
+  return seconds;
+}
+
+function portsOf({ metadata, spec = {} }: Service, problems: string[]): ServiceFacts['ports'] {
+  const { namespace = '', name: service = '' } = metadata ?? {};
+  const hasNodePorts = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
+  return (spec.ports ?? []).flatMap(({ name = '', nodePort, ...rest }, index) => {
+    const label = asLabel(namespace, service, name);
+    const [protocol, port] = [asProtocol(rest.protocol ?? 'TCP'), asPort(rest.port)];
+    if (label === undefined || protocol === undefined || port === undefined) {
+      problems.push(`spec.ports[${index}] is invalid and ignored`);
+      return [];
+    }
+    return { name, port: { label, protocol, port, nodePort: hasNodePorts ? asPort(nodePort) : undefined } };
+  });
+}
+
+/** @param families those that the node has rules of: endpoints of others are not kept. */
+export function sliceFacts(slice: EndpointSlice, nodeName: string, families: readonly IpFamily[]): SliceFacts {
+  const { metadata, addressType } = slice;
+  const family = families.find((each) => each === addressType);
+  return {
+    namespace: metadata?.namespace ?? '',
+    service: metadata?.labels?.['kubernetes.io/service-name'] ?? '',
+    family,
+    ports: (slice.ports ?? []).flatMap(({ name, protocol: text = 'TCP', port: number }) => {
+      const [protocol, port] = [asProtocol(text), asPort(number)];
+      return protocol === undefined || port === undefined ? [] : [{ name: name ?? '', protocol, port }];
+    }),
+    endpoints: (family === undefined ? [] : (slice.endpoints ?? [])).flatMap(
+      ({ addresses, conditions, nodeName: node }) => {
+        const ip = asTarget(addresses?.[0]);
+        if (!ip || ip.family !== family) return [];
+        return {
+          ip,
+          ready: conditions?.ready ?? true,
+          serving: conditions?.serving ?? true,
+          terminating: conditions?.terminating ?? false,
+          local: node === nodeName,
+        };
+      },
+    ),
+  };
+}
+
+/**
+ * Joins a Service with its slices, of which those of other families are skipped. Undefined where the Service has no address of the
+ * family. An endpoint that is in two slices for a moment counts once.
+ */
+export function serviceEntry(
+  { services, ports }: ServiceFacts,
+  slices: readonly SliceFacts[],
+  family: IpFamily,
+): ServiceEntry | undefined {
+  const service = services.find((each) => each.family === family);
+  if (!service) return undefined;
+  const ofFamily = slices.filter((slice) => slice.family === family);
+  return {
+    ...service,
+    ports: ports.map(({ name, port }) => {
+      const endpoints = new Map<string, Endpoint>();
+      for (const slice of ofFamily) {
+        for (const target of slice.ports) {
+          if (target.name !== name || target.protocol !== port.protocol) continue;
+          for (const endpoint of slice.endpoints) {
+            const key = socketText(endpoint.ip, target.port);
+            const known = endpoints.get(key);
+            if (!known || (!known.ready && endpoint.ready)) endpoints.set(key, { ...endpoint, port: target.port });
+          }
+        }
+      }
+      return {
+        ...port,
+        endpoints: [...endpoints.values()].sort((a, b) => compare(a.ip.text, b.ip.text) || a.port - b.port),
+      };
+    }),
+  };
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

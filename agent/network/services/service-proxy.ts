@@ -1,0 +1,122 @@
+/**
+ * The driver: follows Services and EndpointSlices, and keeps what the kernel has of them in sync, one IP family independent of the
+ * other.
+ */
+import type { Cidr, IpFamily } from '../../../api/domain/address.ts';
+import type { Service } from '../../../api/types/core/v1.gen.ts';
+import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
+import type { ApiClient } from '../../../client/api-client.ts';
+import type { EventRecorder } from '../../../client/event-recorder.ts';
+import { Informer } from '../../../client/informer.ts';
+import type { Logger } from '../../../client/logger.ts';
+import { endpointSlices as slicesResource, services as servicesResource } from '../../../client/resources.gen.ts';
+import type { ProxyBackend } from './backends/proxy-backend.ts';
+import { FamilySync } from './family-sync.ts';
+import { HealthChecks } from './health-checks.ts';
+import { KernelTuning } from './kernel-tuning.ts';
+import type { ServiceEntry } from './model/service-entry.ts';
+import { serviceEntry, serviceFacts, sliceFacts, type ServiceFacts, type SliceFacts } from './model/service-facts.ts';
+
+export interface ServiceProxyOptions {
+  readonly client: ApiClient;
+  readonly logger: Logger;
+  readonly events: Pick<EventRecorder, 'event'>;
+  readonly nodeName: string;
+  /** One for each IP family that this node has Services of. */
+  readonly backends: readonly ProxyBackend[];
+  /** The range that Services get their addresses from, as this host was told. */
+  readonly serviceCidr: Cidr | undefined;
+  /** The agent's, where the kernel's settings before are recorded. */
+  readonly dataDir: string;
+  /** The node may not see the endpoints of Services. */
+  readonly onForbidden?: () => void;
+  /** Called each time that rules were written or could not be. */
+  readonly synced?: (seconds: number, failed: boolean) => void;
+}
+
+const keyOf = ({ namespace, service }: SliceFacts): string => `${namespace}/${service}`;
+
+export class ServiceProxy {
+  readonly #options: ServiceProxyOptions;
+  readonly #families: readonly FamilySync[];
+  readonly #checks: HealthChecks;
+  readonly #services: Informer<Service, { readonly facts: ServiceFacts | undefined }>;
+  readonly #slices: Informer<EndpointSlice, SliceFacts>;
+  /** What was last logged of values that nothing can be made of. */
+  readonly #problems = new Map<string, string>();
+
+  constructor(options: ServiceProxyOptions) {
+    const { client, logger, nodeName, backends, serviceCidr, dataDir, onForbidden } = options;
+    this.#options = options;
+    this.#checks = new HealthChecks(logger);
+    const families = backends.map(({ family }) => family);
+    this.#services = new Informer({
+      ...{ client, logger, resource: servicesResource },
+      select: (service) => ({ facts: serviceFacts(service, families) }),
+    });
+    this.#slices = new Informer({
+      ...{ client, logger, resource: slicesResource, onForbidden },
+      select: (slice) => sliceFacts(slice, nodeName, families),
+      indexes: { service: (slice) => [keyOf(slice)] },
+    });
+    const tuning = new KernelTuning(dataDir, (error, consequence) => logger.warn({ err: error }, consequence));
+    this.#families = backends.map(
+      (backend) =>
+        new FamilySync({
+          ...options,
+          ...{ backend, tuning, checks: this.#checks },
+          serviceCidr: serviceCidr?.family === backend.family ? serviceCidr : undefined,
+          entryOf: (key) => this.#entryOf(key, backend.family),
+        }),
+    );
+  }
+
+  /** Until the signal is aborted; the rules stay in force then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const [services, slices] = [this.#services, this.#slices];
+    services.addHandlers({
+      onAdd: ({ facts }, key) => this.#serviceChanged(key, facts),
+      onUpdate: (_, { facts }, key) => this.#serviceChanged(key, facts),
+      onDelete: (_, key) => this.#serviceChanged(key, undefined),
+    });
+    slices.addHandlers({
+      onAdd: (slice) => this.#sliceChanged(slice),
+      onUpdate: (old, slice) => {
+        this.#sliceChanged(old);
+        this.#sliceChanged(slice);
+      },
+      onDelete: (slice) => this.#sliceChanged(slice),
+    });
+    const following = [services.run(signal), slices.run(signal)];
+    await Promise.all([services.hasSynced(), slices.hasSynced()]);
+    try {
+      await Promise.all(this.#families.map((family) => family.run(signal)));
+    } finally {
+      this.#checks[Symbol.dispose]();
+    }
+    await Promise.all(following);
+  }
+
+  #serviceChanged(key: string, facts: ServiceFacts | undefined): void {
+    this.#logProblems(key, facts);
+    for (const family of this.#families) family.changed(key);
+  }
+
+  #sliceChanged(slice: SliceFacts): void {
+    for (const family of this.#families) if (family.family === slice.family) family.changed(keyOf(slice));
+  }
+
+  #entryOf(key: string, family: IpFamily): ServiceEntry | undefined {
+    const facts = this.#services.getByKey(key)?.facts;
+    return facts && serviceEntry(facts, this.#slices.byIndex('service', key), family);
+  }
+
+  #logProblems(key: string, facts: ServiceFacts | undefined): void {
+    const problems = facts?.problems.join('; ') ?? '';
+    if (problems !== '' && problems !== this.#problems.get(key)) {
+      this.#options.logger.warn({ service: key, problems }, 'ignoring invalid values of Service');
+    }
+    if (problems === '') this.#problems.delete(key);
+    else this.#problems.set(key, problems);
+  }
+}

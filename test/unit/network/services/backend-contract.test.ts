@@ -1,0 +1,100 @@
+/** The contract of backends, with a fake that does as little as it allows, and with the real ones before tables in memory. */
+import t from 'tap';
+import { Netfilter } from '../../../../agent/network/netfilter/netfilter.ts';
+import type {
+  ProxyBackend,
+  ProxyChanges,
+  SyncResult,
+} from '../../../../agent/network/services/backends/proxy-backend.ts';
+import { proxyModes } from '../../../../agent/network/services/backends/proxy-modes.ts';
+import { socketText, usable, type ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
+import { MemoryTables } from '../../../support/memory-tables.ts';
+import { connectionsOf, testBackend, type BackendHost } from '../../../support/proxy-backend-contract.ts';
+import { CLUSTER_CIDR, IPV6_CLUSTER_CIDR } from '../../../support/service-entries.ts';
+
+/** What a kernel has, be it for one backend after the other. */
+interface FakeKernel {
+  services: Map<string, string[]>;
+  rejects: string | undefined;
+  isBroken: boolean;
+}
+
+const connectionsTo = ({ clusterIP, ports }: ServiceEntry): string[] =>
+  ports.flatMap(({ port, endpoints }) =>
+    usable(endpoints).map((each) => `${socketText(clusterIP, port)} -> ${socketText(each.ip, each.port)}`),
+  );
+
+/** Writes all Services each time that anything differs. */
+class FakeBackend implements ProxyBackend {
+  readonly family = 'IPv4';
+  readonly sysctls = [];
+  readonly #kernel: FakeKernel;
+  readonly #wanted = new Map<string, string[]>();
+  #written: Map<string, string[]> | undefined;
+
+  constructor(kernel: FakeKernel) {
+    this.#kernel = kernel;
+  }
+
+  async sync({ services }: ProxyChanges): Promise<SyncResult> {
+    for (const [key, service] of services) {
+      if (service) this.#wanted.set(key, connectionsTo(service));
+      else this.#wanted.delete(key);
+    }
+    const kernel = this.#access();
+    const rejected = new Map<string, Error>();
+    const next = new Map(this.#wanted);
+    for (const [key, lines] of next) {
+      if (kernel.rejects === undefined || !lines.join().includes(kernel.rejects)) continue;
+      rejected.set(key, new Error(`${kernel.rejects} is rejected`));
+      next.delete(key);
+    }
+    const text = (all: Map<string, string[]>): string => JSON.stringify([...all].sort());
+    const wrote = text(kernel.services) !== text(next);
+    if (wrote) kernel.services = next;
+    this.#written = kernel.services;
+    return { wrote, rejected };
+  }
+
+  async verify(): Promise<boolean> {
+    return this.#access().services === this.#written;
+  }
+
+  async remove(): Promise<void> {
+    this.#access().services = new Map();
+    this.#written = undefined;
+  }
+
+  #access(): FakeKernel {
+    if (this.#kernel.isBroken) throw new Error('no such kernel');
+    return this.#kernel;
+  }
+}
+
+testBackend(t, 'a fake', (): BackendHost => {
+  const kernel: FakeKernel = { services: new Map(), rejects: undefined, isBroken: false };
+  return {
+    family: 'IPv4',
+    start: () => new FakeBackend(kernel),
+    connections: async () => [...kernel.services.values()].flat().sort(),
+    flush: async () => void (kernel.services = new Map()),
+    reject: (text) => void (kernel.rejects = text),
+    breakDown: (isBroken) => void (kernel.isBroken = isBroken),
+  };
+});
+
+for (const [mode, backendOf] of Object.entries(proxyModes)) {
+  for (const clusterCidr of [CLUSTER_CIDR, IPV6_CLUSTER_CIDR]) {
+    testBackend(t, `${mode} before ${clusterCidr.family} tables in memory`, () => {
+      const tables = new MemoryTables(clusterCidr.family);
+      return {
+        family: clusterCidr.family,
+        start: () => backendOf({ clusterCidr, netfilter: new Netfilter(tables) }),
+        connections: async () => connectionsOf(await tables.save('nat')),
+        flush: async () => tables.flush(),
+        reject: (text) => void (tables.rejects = text && `--to-destination ${text}`),
+        breakDown: (isBroken) => void (tables.isBroken = isBroken),
+      };
+    });
+  }
+}
