@@ -26,9 +26,11 @@ class TableLedger {
   /** Chains to compare. */
   readonly touched = new Set<string>();
 
+  /** Units in a shared chain are sorted by key, so that the text does not depend on the order in which they came. */
   rules(chain: string): readonly string[] | undefined {
     const shared = this.shared.get(chain);
-    return shared ? [...shared.values()].flat() : this.own.get(chain);
+    if (!shared) return this.own.get(chain);
+    return [...shared.keys()].sort().flatMap((key) => shared.get(key) ?? []);
   }
 }
 

@@ -1,0 +1,165 @@
+/** Several owners of rules in the tables of one host. */
+import { glob, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test, type Test } from 'tap';
+import { Netfilter, type NetfilterOwner } from '../../../../agent/network/netfilter/netfilter.ts';
+import type { OwnerSpec, RuleUnit } from '../../../../agent/network/netfilter/rules.ts';
+import { eventually } from '../../../support/wait.ts';
+import { MemoryTables } from '../../../support/memory-tables.ts';
+
+/** An owner with one chain that its units share, and a jump there. */
+const spec = (name: string, frameRule = '-j RETURN'): OwnerSpec => ({
+  name,
+  prefix: `${name}-`,
+  jumps: [{ table: 'filter', chain: 'FORWARD', rule: `-m comment --comment "jump" -j ${name}-TOP` }],
+  frame: (table, shared) =>
+    new Map(table === 'filter' ? [[`${name}-TOP`, [...[...shared].map((chain) => `-j ${chain}`), frameRule]]] : []),
+});
+
+/** A unit with a chain of its own, and a rule in a chain that it shares. */
+const unit = (owner: string, name: string, rule = `-s ${name} -j DROP`): RuleUnit => ({
+  chains: { nat: new Map(), filter: new Map([[`${owner}-U-${name}`, [rule]]]) },
+  shared: [{ table: 'filter', chain: `${owner}-ALL`, rule: `-j ${owner}-U-${name}` }],
+});
+
+function makeOwners() {
+  const tables = new MemoryTables();
+  const netfilter = new Netfilter(tables);
+  const [services, policy] = [netfilter.register(spec('SVC')), netfilter.register(spec('POL'))];
+  const names = (owner: string): string[] =>
+    [...(tables.tables.get('filter')?.keys() ?? [])]
+      .filter((chain) => chain.startsWith(`${owner}-U-`))
+      .map((chain) => chain.slice(`${owner}-U-`.length))
+      .sort();
+  return { tables, netfilter, services, policy, names };
+}
+
+const unitsOf = (owner: string, ...names: string[]) => new Map(names.map((name) => [name, unit(owner, name)] as const));
+
+test('changes that come while a transaction is under way share the next one', async (t) => {
+  const { tables, services, policy, names } = makeOwners();
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  tables.gate = gate;
+  const first = services.apply(unitsOf('SVC', 'a'));
+  await eventually('the first transaction', () => tables.inputs.length === 1);
+  const rest = [
+    services.apply(unitsOf('SVC', 'b')),
+    policy.apply(unitsOf('POL', 'p')),
+    services.apply(unitsOf('SVC', 'c')),
+    policy.apply(unitsOf('POL', 'q')),
+  ];
+  open();
+  t.equal((await first).wrote, true);
+  for (const { wrote, rejected } of await Promise.all(rest)) t.match([wrote, rejected.size], [true, 0]);
+  t.same(
+    [names('SVC'), names('POL')],
+    [
+      ['a', 'b', 'c'],
+      ['p', 'q'],
+    ],
+  );
+  t.equal(tables.inputs.length, 2);
+  t.same(
+    tables.rules('filter', 'FORWARD')?.map((rule) => rule.split(' ').at(-1)),
+    ['POL-TOP', 'SVC-TOP'],
+    'each has its jump once',
+  );
+  t.equal((await services.apply(unitsOf('SVC', 'a'))).wrote, false);
+  t.equal(tables.inputs.length, 2, 'what is in force is not written again');
+});
+
+/** Has `services` and `policy` apply at the same time. */
+async function together(
+  services: NetfilterOwner,
+  policy: NetfilterOwner,
+  ...units: Parameters<NetfilterOwner['apply']>[0][]
+) {
+  const [mine = new Map(), other = new Map()] = units;
+  return Promise.allSettled([services.apply(mine), policy.apply(other)]);
+}
+const many = (prefix: string): string[] => Array.from({ length: 50 }, (_, index) => `${prefix}${index}`);
+
+test('a unit that is rejected is left out, in few transactions, whoever else has changes', async (t) => {
+  const { tables, services, policy, names } = makeOwners();
+  tables.rejects = '-s bad -j DROP';
+  const changes = [unitsOf('SVC', ...many('s'), 'bad'), unitsOf('POL', ...many('p'))];
+  const [mine, other] = await together(services, policy, ...changes);
+  t.match(mine, { status: 'fulfilled', value: { wrote: true } });
+  t.same(mine.status === 'fulfilled' && [...mine.value.rejected.keys()], ['bad']);
+  t.match(other, { status: 'fulfilled', value: { wrote: true, rejected: new Map() } });
+  t.same([names('SVC'), names('POL')], [many('s').sort(), many('p').sort()]);
+  t.ok(tables.inputs.length <= 2 * Math.ceil(Math.log2(101)) + 2, `${tables.inputs.length} transactions`);
+});
+
+test('an owner whose own rules are rejected fails alone, and has everything written once they are accepted', async (t) => {
+  const { tables, services, policy, names } = makeOwners();
+  tables.rejects = ':SVC-TOP';
+  const [mine, other] = await together(services, policy, unitsOf('SVC', 'a', 'b', 'c'), unitsOf('POL', 'p', 'q'));
+  t.match(mine, { status: 'rejected', reason: { name: 'ProgramError' } });
+  t.equal(other.status, 'fulfilled');
+  t.same([names('SVC'), names('POL')], [[], ['p', 'q']]);
+
+  const [again, next] = await together(services, policy, new Map(), unitsOf('POL', 'r'));
+  t.equal(again.status, 'rejected');
+  t.equal(next.status, 'fulfilled');
+  t.same(names('POL'), ['p', 'q', 'r']);
+
+  tables.rejects = undefined;
+  t.equal((await services.apply(new Map([['b', undefined]]))).wrote, true);
+  t.same(names('SVC'), ['a', 'c'], 'less what was removed meanwhile');
+});
+
+test('a program that cannot be run fails all, and nothing is forgotten', async (t) => {
+  const { tables, services, policy, names } = makeOwners();
+  await services.apply(unitsOf('SVC', 'a'));
+  tables.isBroken = true;
+  const settled = await together(services, policy, unitsOf('SVC', 'b'), unitsOf('POL', 'p'));
+  t.same(
+    settled.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  );
+  await t.rejects(services.remove());
+  tables.isBroken = false;
+  await together(services, policy);
+  t.same([names('SVC'), names('POL')], [['a', 'b'], ['p']]);
+});
+
+test('only what differs is written after a part was changed by another program', async (t) => {
+  const { tables, services, policy, names } = makeOwners();
+  await together(services, policy, unitsOf('SVC', ...many('s')), unitsOf('POL', 'p'));
+  tables.tables.get('filter')?.set('FORWARD', []);
+  tables.tables.get('filter')?.set('SVC-U-s7', ['-s elsewhere -j ACCEPT']);
+  t.same([await services.verify(), await policy.verify()], [false, false]);
+  tables.inputs.length = 0;
+  await together(services, policy);
+  const chains = tables.inputs.join('').match(/^:\S+/gm);
+  t.same(chains, [':SVC-U-s7']);
+  t.same(tables.rules('filter', 'SVC-U-s7'), ['-s s7 -j DROP']);
+  t.same(names('SVC'), many('s').sort());
+  t.same([await services.verify(), await policy.verify()], [true, true]);
+});
+
+test('an owner removes its rules and no others, those of earlier processes, too', async (t) => {
+  const { tables, services, policy, names } = makeOwners();
+  await together(services, policy, unitsOf('SVC', 'a'), unitsOf('POL', 'p'));
+  tables.tables.get('filter')?.get('FORWARD')?.push('-s 192.0.2.99 -j DROP', '-j SVC-ALL');
+  await new Netfilter(tables).register(spec('SVC')).remove();
+  t.same([names('SVC'), names('POL')], [[], ['p']]);
+  t.same(tables.rules('filter', 'FORWARD'), ['-m comment --comment "jump" -j POL-TOP', '-s 192.0.2.99 -j DROP']);
+});
+
+test('owners whose chains could not be told apart are refused', async (t: Test) => {
+  const { netfilter } = makeOwners();
+  t.throws(() => netfilter.register(spec('SVC')), /SVC-\* of SVC overlap/);
+  t.throws(() => netfilter.register({ ...spec('X'), prefix: 'PO' }), /overlap with POL-\* of POL/);
+});
+
+test('nothing but agent/network/netfilter runs the programs of netfilter', async (t) => {
+  const root = path.join(import.meta.dirname, '../../../..');
+  const found: string[] = [];
+  for await (const file of glob('{agent,cli,daemon}/**/*.ts', { cwd: root })) {
+    const source = await readFile(path.join(root, file), 'utf8');
+    if (/['"`](ip6?tables|nft|ipset)(-save|-restore)?['"`]/.test(source)) found.push(path.dirname(file));
+  }
+  t.same(found, ['agent/network/netfilter']);
+});
