@@ -98,12 +98,10 @@ function compilePort(
   const cluster = usable(port.endpoints);
   const local = usable(port.endpoints.filter((endpoint) => endpoint.local));
   const internal = service.internalPolicyLocal ? local : cluster;
-  const toAddress = (ip: IpAddress, table: Table, action: string): void => {
-    shared.push({
-      table,
-      chain: addressChain(ip),
-      rule: `-d ${host(ip)} ${match(port, port.port)} ${comment(port.label)} ${action}`,
-    });
+  const toAddress = (ip: IpAddress, table: Table, action: string, source?: Cidr): void => {
+    const from = source ? `-s ${source.text} ` : '';
+    const rule = `${from}-d ${host(ip)} ${match(port, port.port)} ${comment(port.label)} ${action}`;
+    shared.push({ table, chain: addressChain(ip), rule });
   };
   if (internal.length) {
     const chain = `KUBE-SVC-${id}`;
@@ -158,7 +156,7 @@ function compilePort(
   for (const ip of service.loadBalancerIPs) {
     const sources = service.loadBalancerSources;
     if (sources === undefined) toAddress(ip, 'nat', `-j ${chain}`);
-    for (const source of sources ?? []) toAddress(ip, 'nat', `-s ${source.text} -j ${chain}`);
+    for (const source of sources ?? []) toAddress(ip, 'nat', `-j ${chain}`, source);
     if (sources !== undefined) toAddress(ip, 'filter', '-j DROP');
   }
   if (port.nodePort) {
