@@ -1,26 +1,26 @@
-/** The CNI configuration of the pods' network, which the container runtime reads from its conf dir (containernetworking/cni). */
+/** The CNI configuration of the pod network, which the container runtime reads. https://www.cni.dev/docs/spec/ */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readTextIfThere, writeFileAtomically } from '../host/files.ts';
 
 export interface CniNetwork {
-  /** The node's part of the pods' addresses. */
+  /** The node's podCIDR. */
   readonly podCidr: string;
   readonly bridgeName: string;
   /** 0: the kernel's default. */
   readonly mtu: number;
-  /** Where host-local keeps which addresses are taken. */
+  /** Where host-local records allocated addresses. */
   readonly stateDir: string;
 }
 
-/** The newest version that the plugins of Debian 12 (1.1.1) and containerd 1.6 both speak. */
+/** The newest version that the plugins of Debian 12 (1.1.1) and containerd 1.6 both support. */
 const CNI_VERSION = '1.0.0';
 const FILE = '10-kedge.conflist';
 const NAME = 'kedge';
 
 /**
- * A bridge that is the pods' gateway, addresses from the node's range, and hostPorts. Masquerading is left to the agent's
- * own rules, which know the whole cluster's range. The loopback is brought up by the runtime itself.
+ * A bridge that is the pods' gateway, addresses from the podCIDR, and hostPorts. Masquerading is left to the agent's own
+ * rules, which know the cluster CIDR. The runtime itself brings loopback up.
  */
 export function cniConfig({ podCidr, bridgeName, mtu, stateDir }: CniNetwork): string {
   const bridge = {
@@ -42,7 +42,7 @@ export function cniConfig({ podCidr, bridgeName, mtu, stateDir }: CniNetwork): s
   return `${JSON.stringify({ cniVersion: CNI_VERSION, name: NAME, plugins: [bridge, portmap] }, null, 2)}\n`;
 }
 
-/** Writes it when it says something else than before. Resolves to whether it did. */
+/** Writes it when it differs from the file that is there. Resolves to whether it did. */
 export async function writeCniConfig(confDir: string, network: CniNetwork): Promise<boolean> {
   const path = join(confDir, FILE);
   const text = cniConfig(network);

@@ -1,18 +1,18 @@
-/** What the kernel must be told so that it routes for pods. */
+/** Kernel settings that the host needs to route for pods. */
 import type { Logger } from '../../client/logger.ts';
 import { run } from '../host/run.ts';
 import { readSysctl, writeSysctl } from '../host/sysctl.ts';
 
 const SETTINGS: Readonly<Record<string, string>> = {
   'net.ipv4.ip_forward': '1',
-  // Frames between pods on one bridge pass the Service rules too.
+  // Frames between pods on one bridge pass the rules of Services, too.
   'net.bridge.bridge-nf-call-iptables': '1',
 };
 
-/** The module that brings a setting where the kernel is not built with it. */
+/** The module that provides a setting where the kernel is not built with it. */
 const MODULES: ReadonlyMap<string, string> = new Map([['net.bridge.bridge-nf-call-iptables', 'br_netfilter']]);
 
-/** Problems in words, for the Node's Ready condition; empty when all is as it should be. */
+/** Does not throw. Returns problems as sentences, for the Node's Ready condition; empty when all settings are made. */
 export async function applyKernelSettings(logger: Logger): Promise<string[]> {
   const problems: string[] = [];
   for (const [key, value] of Object.entries(SETTINGS)) {

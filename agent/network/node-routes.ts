@@ -5,14 +5,14 @@ import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
 import { deleteRoute, isOnLink, listRoutes, replaceRoute, type Route } from '../host/links.ts';
 
-/** What routes need of a Node. */
+/** What is kept of a Node for routes. */
 export interface NodePlace {
   readonly name: string;
   readonly podCidr: string;
   readonly address: string;
 }
 
-/** Marks the routes that are ours; the kernel and iproute2 give the number no meaning of their own. */
+/** The protocol number of the agent's routes; the kernel and iproute2 give it no meaning of their own. */
 export const ROUTE_PROTOCOL = 107;
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
 
@@ -21,7 +21,7 @@ export interface RouteChanges {
   readonly remove: readonly string[];
 }
 
-/** What to change so that exactly the wanted routes are there; those of others are left alone. */
+/** What to change so that exactly the wanted routes exist; those of other programs are left alone. */
 export function routeChanges(wanted: ReadonlyMap<string, string>, present: readonly Route[]): RouteChanges {
   const ours = new Map(
     present.filter(({ protocol }) => protocol === String(ROUTE_PROTOCOL)).map(({ dst, gateway }) => [dst, gateway]),
@@ -34,7 +34,7 @@ export function routeChanges(wanted: ReadonlyMap<string, string>, present: reado
   };
 }
 
-/** Pods' ranges of the other nodes, each with the node that leads there. */
+/** The podCIDRs of the other nodes, each with its node's address. */
 export const wantedRoutes = (nodes: readonly NodePlace[], self: string): Map<string, string> =>
   new Map(
     nodes
@@ -51,7 +51,7 @@ export interface NodeRoutesOptions {
 export class NodeRoutes {
   readonly #options: NodeRoutesOptions;
   #wake = Promise.withResolvers<void>();
-  /** Gateways that were found to lie behind a router, so that it is said once. */
+  /** Gateways that were found to be behind a router, so that it is logged once. */
   readonly #unreachable = new Set<string>();
 
   constructor(options: NodeRoutesOptions) {
@@ -63,7 +63,7 @@ export class NodeRoutes {
     this.#wake.resolve();
   }
 
-  /** Keeps the routes true until the signal is aborted; they stay in force then. */
+  /** Keeps the routes in sync until the signal is aborted; they stay in force then. */
   async run(signal: AbortSignal): Promise<void> {
     const outage = new Outage(this.#options);
     const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

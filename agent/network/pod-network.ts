@@ -1,6 +1,6 @@
 /**
- * Follows the Nodes: this one's podCIDR makes the pods' network here, the others' make routes. Every node may see its own Node; where
- * it may not see the others, it has no routes to their pods and a network for its own all the same.
+ * Follows the Nodes: this one's podCIDR is written to the CNI configuration, the others' become routes. Every node may read its own
+ * Node; where it may not list the others, it has no routes to their pods, and still a network for its own.
  */
 import { Cidr } from '../../api/domain/address.ts';
 import type { ApiClient } from '../../client/api-client.ts';
@@ -15,15 +15,15 @@ export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
   readonly client: ApiClient;
   readonly nodeName: string;
   readonly cniConfDir: string;
-  /** Where the pods of all nodes are, as this node was told. */
+  /** The range of the pods of all nodes, as configured on this node. */
   readonly clusterCidr: Cidr;
   /** Whether routes to the other nodes' pods are set on this host. */
   readonly hostRoutes: boolean;
-  /** The CNI configuration has been written: the runtime is about to have a network. */
+  /** Called when the CNI configuration has been written: the runtime is about to have a network. */
   readonly onConfigured: () => void;
-  /** Somebody deleted this host's Node. */
+  /** Called when this host's Node was deleted. */
   readonly onNodeDeleted: () => void;
-  /** The node may not see the other nodes. */
+  /** Called when the node may not list the other nodes. */
   readonly onForbidden: () => void;
   readonly logger: Logger;
 }
@@ -41,14 +41,14 @@ export class PodNetwork {
   readonly #options: PodNetworkOptions;
   readonly #configured = Promise.withResolvers<void>();
   #podCidr = '';
-  /** Writes follow each other; the last one says what the last Node said. */
+  /** Writes follow each other; the last one has the podCIDR of the latest Node. */
   #writing: Promise<void> = Promise.resolve();
 
   constructor(options: PodNetworkOptions) {
     this.#options = options;
   }
 
-  /** Resolves when the pods' network is written down for the first time since the agent started. */
+  /** Resolves when the CNI configuration is written for the first time since the agent started. */
   get configured(): Promise<void> {
     return this.#configured.promise;
   }
@@ -104,7 +104,7 @@ export class PodNetwork {
   }
 }
 
-/** A sentence for the operator when the cluster gives this node's pods other addresses than `clusterCidr`. */
+/** A sentence for the operator when the cluster assigned this node a podCIDR outside of `clusterCidr`. */
 export function rangeWarning(clusterCidr: Cidr, podCidr: string): string | undefined {
   const own = Cidr.parse(podCidr);
   if (!own || clusterCidr.contains(own.network)) return undefined;

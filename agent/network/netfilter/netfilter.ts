@@ -60,7 +60,7 @@ export class Netfilter {
     return this.#iptables.family;
   }
 
-  /** Throws when the owner's chains could not be told from those of another. */
+  /** Throws when chains of the owner could be taken for those of another. */
   register(spec: OwnerSpec): NetfilterOwner {
     for (const { spec: other } of this.#owners) {
       if (other.prefix.startsWith(spec.prefix) || spec.prefix.startsWith(other.prefix))

@@ -109,7 +109,8 @@ export class FamilySync {
     const seconds = (): number => process.uptime() - startedAt;
     try {
       const { wrote, rejected } = await backend.sync({ services: changes, serviceRange: this.#knownRange() });
-      if (wrote) synced?.(seconds(), false);
+      // Rules that were found in force are synced, too.
+      if (wrote || !this.#tuned) synced?.(seconds(), false);
       logger.debug(
         { ipFamily: this.family, services: changes.size, wrote, seconds: seconds() },
         'service rules synced',

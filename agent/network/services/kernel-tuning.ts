@@ -42,7 +42,7 @@ export class KernelTuning {
 
   /**
    * @param dataDir where the record of the values before is kept.
-   * @param warn told of each setting that could not be made, with what follows from that.
+   * @param warn called for each setting that could not be made, with the consequence.
    */
   constructor(dataDir: string, warn: (error: Error, consequence: string) => void) {
     this.#dataDir = dataDir;

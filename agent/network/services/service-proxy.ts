@@ -24,7 +24,7 @@ export interface ServiceProxyOptions {
   readonly nodeName: string;
   /** One for each IP family that this node has Services of. */
   readonly backends: readonly ProxyBackend[];
-  /** The range that Services get their addresses from, as this host was told. */
+  /** The range that Services get their addresses from, as configured on this node. */
   readonly serviceCidr: Cidr | undefined;
   /** The agent's, where the kernel's settings before are recorded. */
   readonly dataDir: string;

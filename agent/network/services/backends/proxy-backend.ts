@@ -1,6 +1,6 @@
 /**
- * The contract of a proxy mode (iptables, nftables, IPVS): how the kernel is told of the Services of one IP family. Every backend
- * has to pass `test/support/proxy-backend-contract.ts`.
+ * The contract of a proxy mode: how the Services of one IP family are programmed into the kernel. Every backend has to pass
+ * `test/support/proxy-backend-contract.ts`.
  */
 import type { Cidr, IpFamily } from '../../../../api/domain/address.ts';
 import type { Sysctl } from '../kernel-tuning.ts';
@@ -14,7 +14,7 @@ export interface ProxyChanges {
 }
 
 export interface SyncResult {
-  /** Whether the kernel had to be told anything. */
+  /** Whether the kernel had to be changed. */
   readonly wrote: boolean;
   /** Services that are left out because the kernel rejects their rules: key -> why. All others are in force. */
   readonly rejected: ReadonlyMap<string, Error>;
@@ -26,10 +26,10 @@ export interface ProxyBackend {
   readonly sysctls: readonly Sysctl[];
   /**
    * Brings the kernel from what the calls before asked for to what this one asks for. No Service can keep another out. Throws
-   * when the kernel cannot be told at all; the changes are kept then, and the next call makes them.
+   * when the kernel cannot be changed at all; the changes are kept then, and the next call makes them.
    */
   sync(changes: ProxyChanges): Promise<SyncResult>;
-  /** Whether the kernel still has what was written; otherwise the next `sync` restores it. Throws when that cannot be told. */
+  /** Whether the kernel still has what was written; otherwise the next `sync` restores it. Throws when the kernel cannot be read. */
   verify(): Promise<boolean>;
   /** Removes everything from the kernel, what earlier processes have written, too. */
   remove(): Promise<void>;

@@ -1,7 +1,7 @@
 /**
- * UDP has no connections that end: the kernel keeps sending a flow where it first went. What Services want is compared with
- * the flows that the kernel has, so that neither a restart nor a change that nobody saw leaves a flow at the wrong endpoint.
- * A flow to an endpoint that serves stays, whatever else changes: terminating, too, and by whatever policy it came.
+ * UDP has no connections that end: the kernel keeps sending a flow where its first packet went. The endpoints of Services are
+ * compared with the kernel's flows, so that neither a restart nor a missed change leaves a flow at the wrong endpoint. A flow to
+ * an endpoint that serves is kept, whatever else changes: also while it terminates, and under either traffic policy.
  * Pure: conntrack.ts reads and deletes.
  */
 import { IpAddress, type IpFamily } from '../../../../api/domain/address.ts';

@@ -1,5 +1,5 @@
 /**
- * A Service of one IP family joined with its endpoints: what every backend is told, without how a kernel is told.
+ * A Service of one IP family joined with its endpoints: what a backend programs, in whatever way.
  * https://kubernetes.io/docs/reference/networking/virtual-ips/
  */
 import type { Cidr, IpAddress, IpFamily } from '../../../../api/domain/address.ts';
@@ -30,12 +30,12 @@ export interface ServiceEntry {
   readonly name: string;
   readonly uid: string;
   readonly clusterIP: IpAddress;
-  /** Addresses from outside that lead here: externalIPs, and the load balancer's. */
+  /** Addresses outside of the cluster: externalIPs, and the load balancer's. */
   readonly externalIPs: readonly IpAddress[];
   readonly loadBalancerIPs: readonly IpAddress[];
-  /** Who may come to the load balancer's addresses; everybody when undefined. */
+  /** Clients that may connect to the load balancer's addresses; all when undefined. */
   readonly loadBalancerSources: readonly Cidr[] | undefined;
-  /** How long a client stays with an endpoint; undefined for no affinity. */
+  /** How long a client keeps its endpoint; undefined for no affinity. */
   readonly affinitySeconds: AffinitySeconds | undefined;
   readonly externalPolicyLocal: boolean;
   readonly internalPolicyLocal: boolean;

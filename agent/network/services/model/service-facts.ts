@@ -14,7 +14,7 @@ import type { AffinitySeconds, Port, Protocol } from './service-values.ts';
 export interface ServiceFacts {
   /** One for each IP family that the Service has a cluster IP of. */
   readonly services: readonly Omit<ServiceEntry, 'ports'>[];
-  /** With the names by which slices mean them. */
+  /** With the names by which slices refer to them. */
   readonly ports: readonly { readonly name: string; readonly port: Omit<ServicePort, 'endpoints'> }[];
   /** Values that nothing can be made of, as sentences; the rest of the Service is served. */
   readonly problems: readonly string[];
@@ -32,7 +32,7 @@ export interface SliceFacts {
 
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 
-/** By these labels, whatever they say, a Service is left to another proxy, or has no address that a proxy serves. */
+/** With these labels, whatever their values, a Service belongs to another proxy, or has no address that a proxy serves. */
 const NOT_OURS = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless'];
 
 /**

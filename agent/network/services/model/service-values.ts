@@ -1,6 +1,6 @@
 /**
- * The values of which rules are made, each parsed once from what an object says. Compilers take these types and nothing else,
- * so that no text of an object can reach a kernel's rules in a form that nobody has judged.
+ * The values that rules are made of, each parsed once from a field of an object. Backends accept these types only, so that no text
+ * of an object can reach the kernel's rules unparsed.
  */
 import { IpAddress } from '../../../../api/domain/address.ts';
 
@@ -30,7 +30,7 @@ export const asAffinitySeconds = (value: unknown): AffinitySeconds | undefined =
 
 export const asProtocol = (value: unknown): Protocol | undefined => PROTOCOLS.find((protocol) => protocol === value);
 
-/** Undefined where a name is none that the API gives: there are no rules for such a Service. */
+/** Undefined for a name that the API does not allow: there are no rules for such a Service. */
 export function asLabel(namespace: string, name: string, port: string): Label | undefined {
   const label = `${namespace}/${name}${port && `:${port}`}`;
   return LABEL.test(label) ? (label as Label) : undefined;
