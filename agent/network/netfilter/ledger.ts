@@ -2,7 +2,7 @@
  * The rules that one owner wants, beside what the kernel is known to have: the difference is what has to be written. Pure state:
  * nothing here accesses the kernel.
  */
-import { TABLES, type Chains, type OwnerSpec, type RuleUnit, type RuleUnits, type Table } from './rules.ts';
+import { TABLES, type Chains, type OwnerSpec, type Rule, type RuleUnit, type RuleUnits, type Table } from './rules.ts';
 
 /** What to do to one table: chains to (re)write with their rules, and chains to remove. */
 export interface TableChange {
@@ -53,11 +53,6 @@ export class Ledger {
       if (next) this.#add(key, next);
     }
     return before;
-  }
-
-  /** Removes all units and returns them. */
-  clear(): RuleUnits {
-    return this.put(new Map([...this.#units.keys()].map((key) => [key, undefined])));
   }
 
   #remove(key: string, unit: RuleUnit): void {
@@ -138,8 +133,27 @@ export class Ledger {
     }
   }
 
-  /** @param saved the owner's chains as they were read from the kernel, each as one text: what differs from them is pending. */
-  adopt(table: Table, saved: ReadonlyMap<string, string>): void {
+  /**
+   * Learns what the kernel has: what differs from it is pending.
+   * @param saved the owner's chains as they were read, each as one text.
+   * @returns the units that the kernel does not have, or has otherwise.
+   */
+  adopt(saved: Readonly<Record<Table, ReadonlyMap<string, string>>>): RuleUnits {
+    for (const table of TABLES) this.#adoptTable(table, saved[table]);
+    const lines = new Map<string, ReadonlySet<string>>();
+    const isSaved = ({ table, chain, rule }: Rule): boolean => {
+      const key = `${table} ${chain}`;
+      const known = lines.get(key) ?? new Set(saved[table].get(chain)?.split('\n'));
+      lines.set(key, known);
+      return known.has(rule);
+    };
+    const isInForce = ({ chains, shared }: RuleUnit): boolean =>
+      TABLES.every((table) => [...chains[table].keys()].every((chain) => this.#tables[table].inForce.has(chain))) &&
+      shared.every(isSaved);
+    return new Map([...this.#units].filter(([, unit]) => !isInForce(unit)));
+  }
+
+  #adoptTable(table: Table, saved: ReadonlyMap<string, string>): void {
     const ledger = this.#tables[table];
     const { inForce, doubtful, touched, own, shared } = ledger;
     inForce.clear();

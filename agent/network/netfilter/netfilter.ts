@@ -95,13 +95,20 @@ export class Netfilter {
     this.#queue.clear();
     const outcome: Outcome = { wrote: new Set(), rejected: new Map(), failed: new Map() };
     const items: Item[] = [];
+    const unknown: Owner[] = [];
     for (const [owner, { units }] of queue) {
-      // Units that were accepted before are on trial again when it is not known what the kernel has of them.
-      const batch = owner.isKnown ? units : new Map([...owner.ledger.clear(), ...units]);
-      for (const [key, unit] of batch) items.push({ owner, key, unit });
-      if (batch.size === 0) items.push({ owner, key: undefined, unit: undefined });
+      if (owner.isKnown) for (const item of itemsOf(owner, units)) items.push(item);
+      else {
+        owner.ledger.put(units);
+        unknown.push(owner);
+      }
     }
     try {
+      // All units are on trial of which the kernel may not have the rules; those that it has stay in force meanwhile.
+      for (const [owner, missing] of await this.#read(unknown)) {
+        for (const key of missing.keys()) owner.ledger.put(new Map([[key, undefined]]));
+        for (const item of itemsOf(owner, missing)) items.push(item);
+      }
       await this.#admit(items, outcome);
     } catch (error) {
       for (const owner of queue.keys()) outcome.failed.set(owner, error as Error);
@@ -156,34 +163,38 @@ export class Netfilter {
 
   /** One transaction with all that is pending of the owners. Throws ProgramError. */
   async #write(owners: ReadonlySet<Owner>, outcome: Outcome): Promise<void> {
-    const missing = await this.#read([...owners].filter(({ isKnown }) => !isKnown));
+    await this.#read([...owners].filter(({ isKnown }) => !isKnown));
     const changes = new Map<Owner, OwnerChange>();
-    for (const owner of owners) changes.set(owner, { change: owner.ledger.pending(), jumps: missing.get(owner) ?? [] });
+    for (const owner of owners) changes.set(owner, { change: owner.ledger.pending(), jumps: owner.missingJumps });
     try {
       const input = restoreInput([...changes.values()]);
       if (input !== '') await this.#iptables.restore(input);
     } catch (error) {
-      for (const [{ ledger }, { change }] of changes) ledger.failed(change);
+      for (const [owner, { change, jumps }] of changes) {
+        owner.ledger.failed(change);
+        // One table may have been written all the same: no jump must be there twice.
+        if (jumps.length > 0) owner.isKnown = false;
+      }
       throw error;
     }
     for (const [owner, { change, jumps }] of changes) {
-      owner.isKnown = true;
       owner.ledger.written(change);
+      owner.missingJumps = [];
       if (jumps.length > 0 || !isEmpty(change)) outcome.wrote.add(owner);
     }
   }
 
-  /** Learns what the kernel has of the owners' chains. Returns the jumps that it lacks. */
-  async #read(owners: readonly Owner[]): Promise<ReadonlyMap<Owner, readonly Rule[]>> {
-    const missing = new Map<Owner, Rule[]>(owners.map((owner) => [owner, []]));
+  /** Learns what the kernel has of the owners' chains. Returns the units of each that the kernel lacks. */
+  async #read(owners: readonly Owner[]): Promise<ReadonlyMap<Owner, RuleUnits>> {
+    const missing = new Map<Owner, RuleUnits>();
     if (owners.length === 0) return missing;
-    for (const table of TABLES) {
-      const text = await this.#iptables.save(table);
-      for (const [{ spec, ledger }, jumps] of missing) {
-        const saved = readSaved(text, spec.prefix);
-        ledger.adopt(table, saved.chains);
-        for (const jump of spec.jumps) if (jump.table === table && isMissing(jump, saved)) jumps.push(jump);
-      }
+    const [nat, filter] = [await this.#iptables.save('nat'), await this.#iptables.save('filter')];
+    for (const owner of owners) {
+      const { spec, ledger } = owner;
+      const saved = { nat: readSaved(nat, spec.prefix), filter: readSaved(filter, spec.prefix) };
+      missing.set(owner, ledger.adopt({ nat: saved.nat.chains, filter: saved.filter.chains }));
+      owner.missingJumps = spec.jumps.filter((jump) => isMissing(jump, saved[jump.table]));
+      owner.isKnown = true;
     }
     return missing;
   }
@@ -227,11 +238,19 @@ class Owner {
   readonly ledger: Ledger;
   /** Whether the ledger knows what the kernel has. */
   isKnown = false;
+  /** Those that the kernel does not have. */
+  missingJumps: readonly Rule[] = [];
 
   constructor(spec: OwnerSpec) {
     this.spec = spec;
     this.ledger = new Ledger(spec.frame);
   }
+}
+
+/** Never empty: the frame of an owner is written, too. */
+function itemsOf(owner: Owner, units: RuleUnits): Item[] {
+  if (units.size === 0) return [{ owner, key: undefined, unit: undefined }];
+  return Array.from(units, ([key, unit]) => ({ owner, key, unit }));
 }
 
 /** Returns the items as they were before, in the same order. */

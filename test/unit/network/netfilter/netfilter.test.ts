@@ -124,6 +124,19 @@ test('a program that cannot be run fails all, and nothing is forgotten', async (
   t.same([names('SVC'), names('POL')], [['a', 'b'], ['p']]);
 });
 
+test('an owner that starts anew beside a unit that is rejected leaves all others in force meanwhile', async (t) => {
+  const { tables, services } = makeOwners();
+  await services.apply(unitsOf('SVC', ...many('s')));
+  tables.rejects = '-s bad -j DROP';
+  tables.inputs.length = 0;
+  const next = new Netfilter(tables).register(spec('SVC'));
+  const { rejected } = await next.apply(unitsOf('SVC', 'bad', ...many('s')));
+  t.same([...rejected.keys()], ['bad']);
+  t.equal(tables.inputs.length, 2, 'with it and without it');
+  t.same(tables.inputs.join('').match(/^-X .*$/gm), ['-X SVC-U-bad']);
+  t.equal((await next.apply(new Map())).wrote, false);
+});
+
 test('only what differs is written after a part was changed by another program', async (t) => {
   const { tables, services, policy, names } = makeOwners();
   await together(services, policy, unitsOf('SVC', ...many('s')), unitsOf('POL', 'p'));
