@@ -42,7 +42,7 @@ export class ServiceProxy {
   readonly #checks: HealthChecks;
   readonly #services: Informer<Service, { readonly facts: ServiceFacts | undefined }>;
   readonly #slices: Informer<EndpointSlice, SliceFacts>;
-  /** What was last logged of values that nothing can be made of. */
+  /** The invalid values of Services that were last logged. */
   readonly #problems = new Map<string, string>();
 
   constructor(options: ServiceProxyOptions) {

@@ -1,6 +1,6 @@
 /**
- * What is kept of Services and EndpointSlices, and how they are joined. Every value is parsed here, once: what nothing can be made of is left out alone, with a
- * sentence about it. https://kubernetes.io/docs/reference/networking/virtual-ips/
+ * What is kept of Services and EndpointSlices, and how they are joined. Every value is parsed here, once: a value that is invalid is
+ * ignored alone, and reported. https://kubernetes.io/docs/reference/networking/virtual-ips/
  */
 import { Cidr, type IpFamily } from '../../../../api/domain/address.ts';
 import { own } from '../../../../api/machinery/own.ts';
@@ -16,7 +16,7 @@ export interface ServiceFacts {
   readonly services: readonly Omit<ServiceEntry, 'ports'>[];
   /** With the names by which slices refer to them. */
   readonly ports: readonly { readonly name: string; readonly port: Omit<ServicePort, 'endpoints'> }[];
-  /** Values that nothing can be made of, as sentences; the rest of the Service is served. */
+  /** Invalid values, as sentences; the rest of the Service is served. */
   readonly problems: readonly string[];
 }
 

@@ -111,7 +111,7 @@ function compilePort(
     ]);
     toAddress(service.clusterIP, 'nat', `-j ${chain}`);
   } else if (cluster.length) {
-    // No endpoint on this node under a Local policy: the sender is to try another node. Without any endpoint no rule is needed: it is as no such port.
+    // No endpoint on this node under a Local policy: the sender is to try again. Without any endpoint the address is rejected anyway.
     toAddress(service.clusterIP, 'filter', '-j DROP');
   }
 
