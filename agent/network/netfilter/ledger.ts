@@ -157,6 +157,7 @@ export class Ledger {
     const ledger = this.#tables[table];
     const { inForce, doubtful, touched, own, shared } = ledger;
     inForce.clear();
+    doubtful.clear();
     for (const chain of saved.keys()) doubtful.add(chain);
     const frame = this.#frame(table, shared.keys());
     for (const chain of [...own.keys(), ...shared.keys(), ...frame.keys()]) {
