@@ -3,6 +3,7 @@ import { request as httpRequest, type Agent, type IncomingMessage, type Outgoing
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { DeadlineError, withDeadline } from './deadline.ts';
 
@@ -46,15 +47,29 @@ export async function requestUpgrade(request: UpgradeRequest, limitMs = ANSWER_L
   }
 }
 
+/** The same for a client that waits: when its connection closes, the request is given up, and the promise rejects. */
+export async function requestUpgradeFor(client: Duplex, request: UpgradeRequest): Promise<UpgradeAnswer> {
+  const gone = new AbortController();
+  const leave = (): void => gone.abort(new Error('the client has closed its connection'));
+  client.once('close', leave);
+  if (client.destroyed) leave();
+  try {
+    return await requestUpgrade({ ...request, signal: gone.signal });
+  } finally {
+    client.removeListener('close', leave);
+  }
+}
+
 function upgrade(
   { url, method, headers, tls, agent, lookup }: UpgradeRequest,
   signal: AbortSignal,
 ): Promise<UpgradeAnswer> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    // The signal is of the answer alone: it is never aborted once that is there.
+    // The signal is of the answer alone: it is never aborted once the caller has that.
     const outgoing = send(url, { method, headers, agent, lookup, signal, ...tls });
     outgoing.on('upgrade', (response, socket, head) => {
+      signal.addEventListener('abort', () => socket.destroy());
       // Until its new owner listens; what goes wrong with it closes it.
       socket.on('error', () => socket.destroy());
       resolve({ upgraded: true, response, socket, head });
@@ -65,17 +80,55 @@ function upgrade(
   });
 }
 
-/** The head of a response as it came, for a client that is to see it unchanged. */
-export function responseHead({ statusCode, statusMessage, rawHeaders }: IncomingMessage): string {
+/** Those of an ordinary response that concern the connection it came by (RFC 9112, 6 and 9). */
+const OF_CONNECTION = /^(connection|keep-alive|transfer-encoding)$/i;
+
+/** The head of an upgrade's answer as it came, for a client that is to see it unchanged. */
+export function responseHead({
+  statusCode,
+  statusMessage,
+  rawHeaders,
+}: Pick<IncomingMessage, 'statusCode' | 'statusMessage' | 'rawHeaders'>): Buffer {
   let head = `HTTP/1.1 ${statusCode} ${statusMessage}\r\n`;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) head += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`;
-  return `${head}\r\n`;
+  // Node reads headers as Latin-1.
+  return Buffer.from(`${head}\r\n`, 'latin1');
+}
+
+/**
+ * Gives a client that asked for an upgrade the ordinary response that came instead, whose end is that of the connection. When
+ * the response breaks off or the client leaves, both connections are closed: there is nothing more to tell anybody.
+ */
+export async function relayResponse(response: IncomingMessage, socket: Duplex): Promise<void> {
+  const { statusCode, statusMessage } = response;
+  const rawHeaders = ['Connection', 'close'];
+  for (let i = 0; i + 1 < response.rawHeaders.length; i += 2)
+    if (!OF_CONNECTION.test(response.rawHeaders[i]!)) rawHeaders.push(...response.rawHeaders.slice(i, i + 2));
+  socket.write(responseHead({ statusCode, statusMessage, rawHeaders }));
+  try {
+    await pipeline(response, socket, { end: false });
+    endConnection(socket);
+  } catch {
+    socket.destroy();
+  }
+}
+
+/** How long a client may take to read the last that it is told and to close its connection. */
+const FAREWELL_MS = 5000;
+
+/** Ends a connection that has left its HTTP server, which no longer watches over it: the client need not close it ever. */
+export function endConnection(socket: Duplex, last: string | Buffer = ''): void {
+  const timer = setTimeout(() => socket.destroy(), FAREWELL_MS);
+  socket.once('close', () => clearTimeout(timer));
+  socket.end(last);
+  // What the client has sent after its request would otherwise have the kernel reset the connection.
+  socket.resume();
 }
 
 /** kubelet's and upstream's idle limit of a streaming connection. */
 export const STREAM_IDLE_MS = 4 * 3600 * 1000;
 
-/** How long the side that outlives the other may stand still while it takes the last of the output. */
+/** How long the side that outlives the other may take nothing of what is still to be sent to it. */
 export const LINGER_IDLE_MS = 15 * 60_000;
 /** When a silent connection is probed by the kernel: a peer that vanished is noticed. */
 const TCP_KEEP_ALIVE_MS = 30_000;
@@ -90,33 +143,50 @@ export function holdOpen(socket: SocketLike): void {
 }
 
 /** What goes one way passes through these; nothing where they are left out. */
-export interface Through {
+export interface JoinOptions {
   readonly toOne?: Transform;
   readonly toOther?: Transform;
+  /** LINGER_IDLE_MS. */
+  readonly lingerMs?: number;
 }
 
 /**
- * Joins two connections until both have ended. Each is read only as fast as the other takes it. What one has sent before it
- * ended still reaches the other: closing that one at once would let the kernel throw away what is on its way.
+ * Joins two connections until both have ended; one that is closed already counts as ended. Each is read only as fast as the
+ * other takes it. What one has sent before it ended still reaches the other: closing that one at once would let the kernel throw
+ * away what is on its way.
  */
-export function joinConnections(one: SocketLike, other: SocketLike, { toOne, toOther }: Through = {}): Promise<void> {
+export function joinConnections(
+  one: SocketLike,
+  other: SocketLike,
+  { toOne, toOther, lingerMs = LINGER_IDLE_MS }: JoinOptions = {},
+): Promise<void> {
   return new Promise((resolve) => {
     let open = 2;
     const carry = (from: SocketLike, to: SocketLike, through: Transform | undefined): void => {
+      const ended = (): void => {
+        (through ?? to).end();
+        to.unpipe();
+        to.resume();
+        closeWhenStalled(to, lingerMs);
+        if (--open === 0) resolve();
+      };
       holdOpen(from);
       from.pipe(through ?? to);
       through?.pipe(to);
       // A connection that fails closes; that is all that there is to say about it.
       from.on('error', () => from.destroy());
-      from.on('close', () => {
-        (through ?? to).end();
-        to.unpipe();
-        to.resume();
-        to.setTimeout?.(LINGER_IDLE_MS, () => to.destroy());
-        if (--open === 0) resolve();
-      });
+      if (from.closed) ended();
+      else from.on('close', ended);
     };
     carry(one, other, toOther);
     carry(other, one, toOne);
   });
+}
+
+/** What the peer itself sends, and nobody is left to read, is no reason to keep it. */
+function closeWhenStalled(socket: Duplex, limitMs: number): void {
+  if (socket.closed) return;
+  const timer = setTimeout(() => socket.destroy(), limitMs);
+  socket.on('drain', () => timer.refresh());
+  socket.once('close', () => clearTimeout(timer));
 }

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { guarded } from '../../client/guard.ts';
 import type { Logger } from '../../client/logger.ts';
-import { LONGEST_HEAD_BYTES } from '../../client/upgrade.ts';
+import { endConnection, LONGEST_HEAD_BYTES } from '../../client/upgrade.ts';
 import { accessOf, CallerAuthorization, type AccessReviews } from './access.ts';
 import { CallerAuthentication, type TokenReviews } from './caller.ts';
 import { findPod, findRunningContainer } from './container-lookup.ts';
@@ -185,7 +185,8 @@ export class NodeServer {
       await serveStream(this.#options, path, query, { request, socket, head });
     } catch (error) {
       const { code, message } = this.#failure(request, error);
-      socket.end(
+      endConnection(
+        socket,
         `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? ''}\r\n` +
           'Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n' +
           `Content-Length: ${Buffer.byteLength(message)}\r\n\r\n${message}`,

@@ -4,15 +4,16 @@
  */
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { createWebSocketStream } from 'ws';
 import { readStreamOptions, type StreamOptions } from '../../api/kinds/core/pod-stream-options.ts';
 import {
   joinConnections,
-  requestUpgrade,
+  relayResponse,
+  requestUpgradeFor,
   responseHead,
   type Upgraded,
   type UpgradeAnswer,
+  type UpgradeRequest,
 } from '../../client/upgrade.ts';
 import { containerOf } from '../pods/sync/plan.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
@@ -118,9 +119,9 @@ async function passThrough(url: URL, { request, socket, head }: ClientConnection
     const values = own(request.headersDistinct, name);
     if (values !== undefined) setOwn(headers, name, values);
   }
-  const answer = await reachRuntime(requestUpgrade({ url, method: request.method ?? 'POST', headers, agent: false }));
+  const answer = await reachRuntime(socket, { url, method: request.method ?? 'POST', headers });
+  if (!answer.upgraded) return relayResponse(answer.response, socket);
   socket.write(responseHead(answer.response));
-  if (!answer.upgraded) return pipeline(answer.response, socket);
   if (isSpdy(answer.response)) return joinSpdy(socket, head, answer);
   if (answer.head.length > 0) socket.write(answer.head);
   if (head.length > 0) answer.socket.write(head);
@@ -128,14 +129,14 @@ async function passThrough(url: URL, { request, socket, head }: ClientConnection
 }
 
 async function serveV5(url: URL, options: CommandOptions, client: ClientConnection): Promise<void> {
-  const runtime = await upgradeToSpdy(url, RUNTIME_PROTOCOL);
+  const runtime = await upgradeToSpdy(url, RUNTIME_PROTOCOL, client);
   const webSocket = await acceptWebSocket(client, V5_PROTOCOL);
   if (webSocket === undefined) runtime.socket.destroy();
   else await new WebSocketCommand(webSocket, runtime.socket, runtime.head, options).run();
 }
 
 async function serveTunnel(url: URL, protocol: string, client: ClientConnection): Promise<void> {
-  const runtime = await upgradeToSpdy(url, protocol.slice(TUNNEL_PREFIX.length));
+  const runtime = await upgradeToSpdy(url, protocol.slice(TUNNEL_PREFIX.length), client);
   const webSocket = await acceptWebSocket(client, protocol);
   if (webSocket === undefined) {
     runtime.socket.destroy();
@@ -156,17 +157,17 @@ async function joinSpdy(client: Duplex, head: Buffer, runtime: Upgraded): Promis
   await joinConnections(client, runtime.socket, { toOne: toClient, toOther: toRuntime });
 }
 
-async function upgradeToSpdy(url: URL, protocol: string): Promise<Upgraded> {
+async function upgradeToSpdy(url: URL, protocol: string, { socket }: ClientConnection): Promise<Upgraded> {
   const headers = { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': protocol };
-  const answer = await reachRuntime(requestUpgrade({ url, method: 'POST', headers, agent: false }));
+  const answer = await reachRuntime(socket, { url, method: 'POST', headers });
   if (answer.upgraded) return answer;
   const text = (await answer.response.toArray()).join('');
   throw new NodeApiError(answer.response.statusCode ?? 500, text || 'container runtime did not upgrade the connection');
 }
 
-async function reachRuntime(answer: Promise<UpgradeAnswer>): Promise<UpgradeAnswer> {
+async function reachRuntime(client: Duplex, request: UpgradeRequest): Promise<UpgradeAnswer> {
   try {
-    return await answer;
+    return await requestUpgradeFor(client, { ...request, agent: false });
   } catch (error) {
     throw new NodeApiError(
       500,

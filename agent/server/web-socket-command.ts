@@ -52,6 +52,7 @@ export function acceptWebSocket(client: ClientConnection, protocol: string): Pro
   return new Promise((resolve) => {
     server.on('wsClientError', () => client.socket.destroy());
     client.socket.once('close', () => resolve(undefined));
+    holdOpen(client.socket);
     server.handleUpgrade(client.request, client.socket, client.head, (webSocket) => {
       // Nothing may be read before there is a listener.
       webSocket.pause();

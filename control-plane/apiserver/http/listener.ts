@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { methodNotAllowed } from '../../../api/machinery/status-error.ts';
 import { guarded } from '../../../client/guard.ts';
 import type { Logger } from '../../../client/logger.ts';
-import { LONGEST_HEAD_BYTES } from '../../../client/upgrade.ts';
+import { endConnection, LONGEST_HEAD_BYTES } from '../../../client/upgrade.ts';
 import { limitConnections, LISTENER_OPTIONS } from './listener-limits.ts';
 import type { Request, Response } from './message.ts';
 import { RequestTurns } from './request-turns.ts';
@@ -67,9 +67,11 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   /** A tunnel through this server to somewhere else. */
   const refuseTunnel = (_request: Request, connection: Duplex | Http2ServerResponse): void => {
     const { status } = methodNotAllowed();
-    if ('writeHead' in connection) connection.writeHead(405, { 'Content-Type': 'application/json' });
     connection.on('error', onStreamError);
-    connection.end('writeHead' in connection ? JSON.stringify(status) : rawAnswer(status));
+    if ('writeHead' in connection) {
+      connection.writeHead(405, { 'Content-Type': 'application/json' });
+      connection.end(JSON.stringify(status));
+    } else endConnection(connection, rawAnswer(status));
   };
 
   const server = http2.createSecureServer({

@@ -2,6 +2,7 @@
 import { ServerResponse, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { endConnection } from '../../../client/upgrade.ts';
 
 const SWITCHING_PROTOCOLS = 101;
 
@@ -27,7 +28,7 @@ export class Upgrade {
     this.response.assignSocket(socket as Socket);
     this.response.once('finish', () => {
       this.response.detachSocket(socket as Socket);
-      socket.end(() => socket.destroy());
+      endConnection(socket);
     });
   }
 

@@ -5,7 +5,7 @@ import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { badRequest, StatusError } from '../../../api/machinery/status-error.ts';
 import { withDeadline } from '../../../client/deadline.ts';
-import { joinConnections, requestUpgrade, responseHead } from '../../../client/upgrade.ts';
+import { joinConnections, relayResponse, requestUpgradeFor, responseHead } from '../../../client/upgrade.ts';
 import type { Request, Response } from '../http/message.ts';
 import type { Upgrade } from '../http/upgrade.ts';
 import { dialFailure, type Backend } from './backend.ts';
@@ -145,29 +145,20 @@ export async function giveBack(
  */
 export async function joinUpgrade(upgrade: Upgrade, backend: Backend, url: URL): Promise<void> {
   const { request, socket, head } = upgrade;
-  const gone = new AbortController();
-  const leave = (): void => gone.abort();
-  socket.once('close', leave);
-  const answer = await requestUpgrade({
+  const answer = await requestUpgradeFor(socket, {
     url,
     method: request.method ?? 'GET',
     headers: upgradeHeaders(request),
     tls: backend.tls,
     agent: false,
     lookup: backend.lookup,
-    signal: gone.signal,
   }).catch((error: unknown) => {
     if (error instanceof AddressNotAllowedError) throw badRequest(error.message);
     throw dialError(`error dialing backend: ${dialFailure(backend, error)}`);
   });
-  socket.removeListener('close', leave);
   upgrade.take(answer.response.statusCode);
+  if (!answer.upgraded) return relayResponse(answer.response, socket);
   socket.write(responseHead(answer.response));
-  if (!answer.upgraded) {
-    answer.response.pipe(socket);
-    answer.response.on('error', () => socket.destroy());
-    return;
-  }
   if (answer.head.length > 0) socket.write(answer.head);
   if (head.length > 0) answer.socket.write(head);
   await joinConnections(socket, answer.socket);

@@ -4,6 +4,7 @@ import tls from 'node:tls';
 import t from 'tap';
 import type { Connector, Stream } from '../../../control-plane/apiserver/verbs/handlers.ts';
 import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
+import { heldUntilClosed } from '../../support/half-open-client.ts';
 import { CONFIG_MAPS, configMap, TestServer, type Json } from './server.ts';
 
 const ADMIN = 'Bearer admin/system:masters';
@@ -209,6 +210,24 @@ t.test('whatever a handler throws is answered, and takes nobody else along', asy
   t.equal((await server.call('GET', `${pod}/proxy`)).text, 'all');
   await t.rejects(overHttp2(server, { ':path': `${pod}/proxy`, authorization: ADMIN }), 'what was wrong is cut off');
   t.equal((await server.call('GET', CONFIG_MAPS)).status, 200);
+});
+
+t.test('a client that is refused an upgrade or a tunnel cannot hold its connection', async (t) => {
+  const never = async (): Promise<never> => {
+    throw new Error('not asked for');
+  };
+  const connector: Connector = { methods: new Set(['GET']), takesPath: false, serve: never, upgrade: never };
+  const connectors = new Map([['pods/exec', connector]]);
+  await using server = await TestServer.start({ actions: { actions: new Map(), connectors } });
+  const to = { port: server.server.port, ca: server.ca };
+  const upgrade =
+    '/api/v1/namespaces/default/pods/p/exec HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n';
+  const [refused, tunnel] = await Promise.all([
+    heldUntilClosed(to, `GET ${upgrade}`),
+    heldUntilClosed(to, 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n'),
+  ]);
+  t.match(refused, /^HTTP\/1\.1 403 /);
+  t.match(tunnel, /^HTTP\/1\.1 405 /);
 });
 
 t.test('a client cannot make new series of metrics', async (t) => {
