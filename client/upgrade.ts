@@ -47,7 +47,7 @@ export async function requestUpgrade(request: UpgradeRequest, limitMs = ANSWER_L
   }
 }
 
-/** The same for a client that waits: when its connection closes, the request is given up, and the promise rejects. */
+/** The same on behalf of a client: rejects, and closes the connection to the server, when that of the client closes. */
 export async function requestUpgradeFor(client: Duplex, request: UpgradeRequest): Promise<UpgradeAnswer> {
   const gone = new AbortController();
   const leave = (): void => gone.abort(new Error('the client has closed its connection'));
@@ -104,21 +104,25 @@ export async function relayResponse(response: IncomingMessage, socket: Duplex): 
   const rawHeaders = ['Connection', 'close'];
   for (let i = 0; i + 1 < response.rawHeaders.length; i += 2)
     if (!OF_CONNECTION.test(response.rawHeaders[i]!)) rawHeaders.push(...response.rawHeaders.slice(i, i + 2));
+  holdOpen(socket);
   socket.write(responseHead({ statusCode, statusMessage, rawHeaders }));
   try {
     await pipeline(response, socket, { end: false });
-    endConnection(socket);
+    endConnection(socket, '', LINGER_IDLE_MS);
   } catch {
     socket.destroy();
   }
 }
 
-/** How long a client may take to read the last that it is told and to close its connection. */
+/** How long a client may take to read a few lines and to close its connection. */
 const FAREWELL_MS = 5000;
 
-/** Ends a connection that has left its HTTP server, which no longer watches over it: the client need not close it ever. */
-export function endConnection(socket: Duplex, last: string | Buffer = ''): void {
-  const timer = setTimeout(() => socket.destroy(), FAREWELL_MS);
+/**
+ * Sends the last bytes of a connection that has left its HTTP server, and closes it: at the latest after `limitMs`, since that
+ * server no longer watches over it and its client need not close it ever.
+ */
+export function endConnection(socket: Duplex, last: string | Buffer, limitMs = FAREWELL_MS): void {
+  const timer = setTimeout(() => socket.destroy(), limitMs);
   socket.once('close', () => clearTimeout(timer));
   socket.end(last);
   // What the client has sent after its request would otherwise have the kernel reset the connection.

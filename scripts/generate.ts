@@ -141,7 +141,7 @@ class TypesModule {
       return `import { ${[...names].sort().join(', ')} } from '${specifier}.gen.ts';\n`;
     });
     const vocabulary = [...this.#vocabulary].sort().join(', ');
-    return `${HEADER}import { ${vocabulary} } from '../api/machinery/schema.ts';\n${imports.sort().join('')}\n${structs}`;
+    return `${HEADER}import { ${vocabulary} } from '../../machinery/schema.ts';\n${imports.sort().join('')}\n${structs}`;
   }
 
   #word(name: string): string {

@@ -3,6 +3,7 @@
  * (kubectl 1.22 and later sends one every five seconds). A runtime closes its connection when a command ends, while the last of
  * the output may still wait for a slow client; a ping that arrives after that makes the kernel reset the connection and throw
  * that output away, and the client takes the early end for a success: https://github.com/kubernetes/kubernetes/issues/60140.
+ * Input that arrives after that does the same, as upstream. It cannot be held back while output waits: a Ctrl-C has to pass.
  */
 import { Transform, type TransformCallback } from 'node:stream';
 import { FRAME_HEAD_BYTES, FrameType, parseFrameHead, streamIdAt } from './spdy-frames.ts';
