@@ -124,6 +124,8 @@ class ToClient extends Transform {
 
   override _read(size: number): void {
     this.#sendAnswers();
+    // The runtime had to wait until now, and more of its output may come.
+    if (this.writableLength > 0) this.#heardAt = this.#now();
     super._read(size);
   }
 

@@ -199,4 +199,10 @@ t.test("a client's pings keep the runtime from closing an idle connection", asyn
   minutes = 60;
   toRuntime.write(ping(9));
   t.strictSame(toRuntimeCame, [], 'where output waits, the runtime may have closed');
+  t.notOk(toClient.write(data(Buffer.alloc(256 * 1024))));
+  minutes = 90;
+  toClient.resume();
+  await once(toClient, 'drain');
+  toRuntime.write(ping(11));
+  t.strictSame(toRuntimeCame, [], 'and where it has just been taken, more may be on its way');
 });
