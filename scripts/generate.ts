@@ -279,7 +279,7 @@ function resourcesText(packages: readonly PackageFacts[]): string {
   }
   return (
     `${HEADER}// Kinds carry shapes, validation and columns, which only the api-server needs: without them an agent, and each thread of\n` +
-    `// a server, takes 13 MB less.\n${imports.sort().join('')}import type { Resource } from '../client/resource.ts';\n\n${lines.join('')}`
+    `// a server, takes 13 MB less.\n${imports.sort().join('')}import type { Resource } from './resource.ts';\n\n${lines.join('')}`
   );
 }
 

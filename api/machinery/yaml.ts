@@ -86,7 +86,7 @@ class BoundedParser extends Parser {
 
   override *next(source: string): Generator<CST.Token, void> {
     if (++this.#tokens > MAX_YAML_TOKENS) {
-      throw tooLarge(`YAML of more than ${MAX_YAML_TOKENS} tokens is not accepted: use JSON instead`);
+      throw tooLarge(`YAML of more than ${MAX_YAML_TOKENS} tokens is not read, JSON of the same size is`);
     }
     // Open collections cost time at each further level; a level takes two entries at most.
     if (this.stack.length > 2 * MAX_DEPTH) throw new YamlError(TOO_DEEP);

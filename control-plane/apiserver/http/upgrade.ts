@@ -28,7 +28,7 @@ export class Upgrade {
     this.response.assignSocket(socket as Socket);
     this.response.once('finish', () => {
       this.response.detachSocket(socket as Socket);
-      endConnection(socket);
+      endConnection(socket, '');
     });
   }
 

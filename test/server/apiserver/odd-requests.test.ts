@@ -218,7 +218,7 @@ t.test('a client that is refused an upgrade or a tunnel cannot hold its connecti
   };
   const connector: Connector = { methods: new Set(['GET']), takesPath: false, serve: never, upgrade: never };
   const connectors = new Map([['pods/exec', connector]]);
-  await using server = await TestServer.start({ actions: { actions: new Map(), connectors } });
+  await using server = await TestServer.start({ handlers: { connectors } });
   const to = { port: server.server.port, ca: server.ca };
   const upgrade =
     '/api/v1/namespaces/default/pods/p/exec HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n';

@@ -159,7 +159,7 @@ t.test('a caller that is refused an upgrade cannot hold its connection', async (
     pods,
     statistics: { metrics: never },
     configuration: never,
-    unwell: () => undefined,
+    unhealthy: () => undefined,
     logDirectory: '/nowhere',
     logger: { debug() {}, info() {}, warn() {}, error() {} },
   });
