@@ -1,5 +1,5 @@
 /** `kedge reset`: terminates every pod of this host and removes what the agent created on it. The agent must not be running. */
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { readRange, type AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
