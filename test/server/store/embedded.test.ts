@@ -6,7 +6,11 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test, type Test } from 'tap';
 import { openDataDirectory } from '../../../control-plane/store/embedded/data-directory.ts';
-import { EmbeddedStore, openEmbeddedStore, type EmbeddedStoreOptions } from '../../../control-plane/store/embedded/embedded-store.ts';
+import {
+  EmbeddedStore,
+  openEmbeddedStore,
+  type EmbeddedStoreOptions,
+} from '../../../control-plane/store/embedded/embedded-store.ts';
 import { StoreUnavailableError } from '../../../control-plane/store/store.ts';
 import { eventually } from '../../support/wait.ts';
 import { collect } from '../../support/store-events.ts';
