@@ -6,8 +6,8 @@ import { requireRoot, runDaemon } from './daemon.ts';
 import { settingsFlags } from './settings.ts';
 
 /**
- * An agent waits for most of its life: what the compilers of V8 would make faster is not worth the memory that they and
- * their code take (103 MB with 60 pods instead of 90, for the same CPU time).
+ * An agent is idle most of the time: what V8's optimizing compilers would gain is not worth the memory that they and their
+ * code take (103 MB with 60 pods instead of 90, for the same CPU time).
  */
 const V8_FLAGS = ['--optimize-for-size', '--no-opt', '--no-maglev', '--no-sparkplug'];
 

@@ -1,4 +1,4 @@
-/** Tokens that hosts join with, as Secrets: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
+/** Bootstrap tokens as Secrets: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
 import { randomInt } from 'node:crypto';
 import { own } from '../api/machinery/own.ts';
 import type { Secret } from '../api/types/core/v1.gen.ts';
@@ -6,7 +6,7 @@ import type { Secret } from '../api/types/core/v1.gen.ts';
 export const TOKEN_NAMESPACE = 'kube-system';
 const SECRET_PREFIX = 'bootstrap-token-';
 const SECRET_TYPE = 'bootstrap.kubernetes.io/token';
-/** The group to which the default policy gives the right to join. */
+/** The group that the default policy allows to request a node certificate. */
 const JOINING_NODES_GROUP = 'system:bootstrappers:kubeadm:default-node-token';
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
@@ -20,12 +20,12 @@ export interface BootstrapToken {
   readonly id: string;
   readonly secret: string;
   readonly description: string;
-  /** Milliseconds since the epoch; undefined: never. */
+  /** Milliseconds since the epoch; undefined means that the token never expires. */
   readonly expiresAt: number | undefined;
   readonly groups: readonly string[];
 }
 
-/** A new token for one or more hosts to join with. */
+/** Returns a new random token. `expiresAt` is in milliseconds since the epoch; undefined means never. */
 export const newBootstrapToken = (description: string, expiresAt: number | undefined): BootstrapToken => ({
   id: randomText(ID_LENGTH),
   secret: randomText(SECRET_LENGTH),
@@ -36,7 +36,7 @@ export const newBootstrapToken = (description: string, expiresAt: number | undef
 
 export const tokenText = ({ id, secret }: BootstrapToken): string => `${id}.${secret}`;
 
-/** The name of the Secret of a token, given as `ID` or `ID.SECRET`; undefined when it is neither. */
+/** The name of a token's Secret. `token` is `ID` or `ID.SECRET`; undefined when it is neither. */
 export function secretNameOf(token: string): string | undefined {
   const [, id] = /^([a-z0-9]{6})(?:\.[a-z0-9]{16})?$/.exec(token) ?? [];
   return id === undefined ? undefined : `${SECRET_PREFIX}${id}`;
@@ -62,7 +62,7 @@ export function secretOf(token: BootstrapToken): Secret {
   };
 }
 
-/** Reads a Secret back; undefined when it is not a bootstrap token's. */
+/** Reads a Secret back; undefined when it is not a bootstrap token. */
 export function tokenOf({ type, data }: Secret): BootstrapToken | undefined {
   if (type !== SECRET_TYPE) return undefined;
   const text = (key: string): string => Buffer.from(own(data, key) ?? '', 'base64').toString();

@@ -1,4 +1,4 @@
-/** How the commands of an administrator reach the cluster. */
+/** How the administrator's commands connect to the cluster. */
 import { access } from 'node:fs/promises';
 import { delimiter } from 'node:path';
 import { parse } from 'yaml';
@@ -10,7 +10,7 @@ import type { ConfigMap } from '../api/types/core/v1.gen.ts';
 
 const ADMIN_KUBECONFIG = '/etc/kedge/admin.kubeconfig';
 
-/** What `--kubeconfig` says of itself. */
+/** Help text of the `--kubeconfig` flag. */
 export const KUBECONFIG_HELP = `an administrator's kubeconfig (default: the first file of $KUBECONFIG that exists, or ${ADMIN_KUBECONFIG})`;
 
 const exists = (path: string): Promise<boolean> =>
@@ -19,7 +19,7 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** The kubeconfig of a command that was given none, or `given`: $KUBECONFIG lists files, as for kubectl. */
+/** Returns `given`, or else the kubeconfig to use by default. $KUBECONFIG is a list of files, as for kubectl. */
 export async function kubeconfigFile(given: string | undefined, environment: NodeJS.ProcessEnv): Promise<string> {
   if (given !== undefined) return given;
   for (const path of (environment['KUBECONFIG'] ?? '').split(delimiter))
@@ -33,7 +33,7 @@ export interface ClusterAccess extends AsyncDisposable {
   readonly ca: string;
 }
 
-/** Opens the api of a kubeconfig, `given` or found; the caller disposes of it. Throws SettingsError. */
+/** Opens a client for the given kubeconfig or the default one; the caller disposes of it. Throws SettingsError. */
 export async function openCluster(given: string | undefined): Promise<ClusterAccess> {
   const file = await kubeconfigFile(given, process.env);
   try {
@@ -47,7 +47,7 @@ export async function openCluster(given: string | undefined): Promise<ClusterAcc
   }
 }
 
-/** Where other hosts reach the api-server, as the cluster publishes it. */
+/** The api-server's address as published in kube-public/cluster-info. Throws SettingsError when there is none. */
 export async function advertisedServer(client: ApiClient): Promise<string> {
   const info = await client.get<ConfigMap>(configMaps, 'kube-public', 'cluster-info');
   const published = parse(info.data?.['kubeconfig'] ?? '') as { clusters?: { cluster?: { server?: string } }[] } | null;

@@ -1,17 +1,17 @@
-/** The settings of a daemon as this process was started, with a word to whoever has misspelled one in the environment. */
+/** Loads the settings of a daemon, and warns of misspelled settings in the environment. */
 import { agentSettings } from '../agent/config.ts';
 import { serverSettings } from '../control-plane/config.ts';
 import { nearest } from './nearest.ts';
 import { environmentKey } from './setting-names.ts';
 import { loadSettings, type Settings, type SettingsDeclaration } from './settings.ts';
 
-/** One host has both daemons, and one environment may be meant for both. */
+/** The settings of both daemons: they may share one environment on a host. */
 const VARIABLES: ReadonlySet<string> = new Set([
   'KEDGE_CONFIG',
   ...[agentSettings, serverSettings].flatMap(({ defaults }) => Object.keys(defaults).map(environmentKey)),
 ]);
 
-/** A sentence for each variable that looks like a setting and is none. */
+/** One warning for each `KEDGE_` variable that is not a setting. */
 export const misspelledVariables = (environment: NodeJS.ProcessEnv): string[] =>
   Object.keys(environment)
     .filter((name) => name.startsWith('KEDGE_') && !VARIABLES.has(name))

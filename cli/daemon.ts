@@ -1,19 +1,19 @@
-/** What the daemons share: a log on stdout, and an end on SIGTERM or SIGINT. */
+/** What both daemons share: logging to stdout, and shutdown on SIGTERM or SIGINT. */
 import type { Logger } from 'pino';
 import { daemonLogger } from '../daemon/daemon-logger.ts';
 import { sentenceOf } from './plain-errors.ts';
 import { SettingsError, type Settings } from './settings.ts';
 
-/** After a signal a daemon has this long to end by itself. */
+/** How long a daemon may take to shut down after a signal before the process exits. */
 const SHUTDOWN_LIMIT_MS = 15_000;
 
-/** Throws SettingsError where a command that works on the whole host is run by somebody else than root. */
+/** Throws SettingsError unless run as root. `why` completes the sentence "kedge COMMAND ...". */
 export function requireRoot(command: string, why: string): void {
   if (process.getuid?.() !== 0)
     throw new SettingsError(`kedge ${command} ${why}: run it as root (sudo kedge ${command})`);
 }
 
-/** Runs until `body` ends; its signal is aborted when the process is told to stop. */
+/** Runs `body` to completion; its signal is aborted on SIGTERM or SIGINT. */
 export async function runDaemon(
   name: string,
   settings: Settings & { readonly logLevel: string },

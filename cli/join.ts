@@ -7,7 +7,7 @@ import { settingsFlags } from './settings.ts';
 const say = (_: object, message: string): void => console.error(`kedge: ${message}`);
 const logger: Logger = { debug() {}, info() {}, warn: say, error: say };
 
-/** `kedge join`: what a script runs before it starts an agent, so that it can say why a cluster does not take the host. */
+/** `kedge join`: installation scripts run it before the agent is started, so that a rejected join is reported at once. */
 export const joinCommand = (): Command =>
   settingsFlags(
     new Command('join').description("request this host's node certificate with a token, without starting the agent"),

@@ -48,7 +48,7 @@ async function print(options: KubeconfigCommandOptions): Promise<void> {
   }
 }
 
-/** `kedge kubeconfig`: prints a kubeconfig with a new client certificate. It needs the CA's key, so it runs on the server. */
+/** `kedge kubeconfig`: prints a kubeconfig with a new client certificate. Runs on the server, since it needs the CA's key. */
 export const kubeconfigCommand = (): Command =>
   new Command('kubeconfig')
     .description("print a kubeconfig; without --user and --group an administrator's")

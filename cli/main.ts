@@ -1,11 +1,11 @@
 /**
- * Where every process and thread of Kedge begins. What it is decides what is loaded: the server's threads and the agent's
- * helpers, which live for milliseconds, need nothing of the command line.
+ * Entry point of every process and thread of Kedge. Only what the process needs is loaded: the server's threads and the
+ * agent's short-lived helpers never load the command line.
  */
 import { isMainThread, workerData } from 'node:worker_threads';
 import type { RoleOptions } from '../control-plane/role-thread.ts';
 
-/** Runs one of the agent's helpers; false when the command line names none. */
+/** Runs one of the agent's helpers; returns false when `name` is not one. */
 async function runHelper(name: string | undefined): Promise<boolean> {
   if (name === 'volume-helper') {
     const { runVolumeHelper } = await import('../agent/host/volume-helper/main.ts');

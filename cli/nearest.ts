@@ -1,6 +1,6 @@
-/** What somebody has probably meant who wrote a word that nobody knows. */
+/** Suggestions for misspelled words. */
 
-/** How many single-character edits apart two words are. */
+/** Levenshtein distance: the number of single-character edits between two words. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
@@ -15,6 +15,6 @@ function distance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** Of the words that are known, which are some. */
+/** The known word with the smallest distance. `known` must not be empty. */
 export const nearest = (word: string, known: readonly string[]): string =>
   known.reduce((best, candidate) => (distance(word, candidate) < distance(word, best) ? candidate : best));

@@ -12,7 +12,7 @@ import { StoreUnavailableError } from '../control-plane/store/store.ts';
 import { SettingsError, type Settings } from './settings.ts';
 import { isSystemError, systemSentence } from './system-error.ts';
 
-/** Failures that say everything in their one sentence. */
+/** Errors whose message is all that an operator needs. */
 const PLAIN = [
   SettingsError,
   SettingValueError,
@@ -29,8 +29,8 @@ const PLAIN = [
 ];
 
 /**
- * The one sentence that tells the operator of a failure; undefined for any that nobody has foreseen, which is a defect and is
- * shown with where it happened. `settings` are those of the daemon that has failed.
+ * The message to show to the operator for an expected failure; undefined for an unexpected one, which is a bug and is shown
+ * with its stack. `settings` are those of the failed daemon.
  */
 export function sentenceOf(error: unknown, settings: Settings = {}): string | undefined {
   if (PLAIN.some((plain) => error instanceof plain)) return (error as Error).message;

@@ -1,4 +1,4 @@
-/** The `kedge` command. Each subcommand is a file; the daemons are loaded only when they are asked for. */
+/** The `kedge` command. One file per subcommand; the daemons are loaded only when they are run. */
 import { Command } from 'commander';
 import { agentCommand } from './agent.ts';
 import { joinCommand } from './join.ts';
@@ -22,7 +22,7 @@ async function runCommand(): Promise<void> {
   await program.parseAsync();
 }
 
-/** Runs what the command line asks for. A failure is told on stderr and in the exit code. */
+/** Runs the command line. A failure is printed to stderr and sets the exit code. */
 export async function runProgram(): Promise<void> {
   try {
     await runCommand();

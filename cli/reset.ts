@@ -4,7 +4,7 @@ import { daemonSettings } from './daemon-settings.ts';
 import { requireRoot, runDaemon } from './daemon.ts';
 import { settingsFlags } from './settings.ts';
 
-/** `kedge reset`: ends this host's pods and removes what the agent made. */
+/** `kedge reset`: stops this host's pods and removes what the agent created on the host. */
 export const resetCommand = (): Command =>
   settingsFlags(
     new Command('reset').description(

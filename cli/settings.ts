@@ -1,7 +1,7 @@
 /**
- * Settings of the daemons: a flag, the same key in the YAML file, and `KEDGE_...` in the environment, in that order of
- * precedence. A daemon declares them once as a plain object of defaults with a line of help for each, and rules for their
- * values; the type of a default is the type of its setting.
+ * Settings of the daemons, in order of precedence: a flag, the same key in the YAML file, `KEDGE_...` in the environment, the
+ * default. A daemon declares its settings as a plain object of defaults, a line of help for each, and validation rules; the
+ * type of a setting is the type of its default.
  */
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
@@ -15,7 +15,7 @@ import { reasonOf } from './system-error.ts';
 
 export type SettingValue = string | number | boolean | readonly string[];
 export type Settings = Readonly<Record<string, SettingValue>>;
-/** A line of help for every setting, by its camelCase name. */
+/** A line of help per setting, keyed by its camelCase name. */
 export type SettingsHelp<S extends Settings> = Readonly<Record<keyof S, string>>;
 
 export interface SettingsDeclaration<S extends Settings> {
@@ -24,12 +24,12 @@ export interface SettingsDeclaration<S extends Settings> {
   readonly rules: SettingRules<S>;
 }
 
-/** What the user has asked for cannot be done; the message says what, where and what to do. */
+/** Invalid usage; the message says what is wrong, where, and how to fix it. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
 
-/** The value of a setting given as text or YAML, in the type of its default. */
+/** Converts a value from a flag, YAML or the environment to the type of the setting's default. Throws SettingsError. */
 function coerce(where: string, given: unknown, fallback: SettingValue): SettingValue {
   if (typeof fallback === 'string' && (typeof given === 'string' || typeof given === 'number')) return String(given);
   if (typeof fallback === 'number') {
@@ -50,7 +50,7 @@ function coerce(where: string, given: unknown, fallback: SettingValue): SettingV
   throw new SettingsError(`${where} must be a string, not ${JSON.stringify(given)}`);
 }
 
-/** Adds a flag for every setting, and `--config FILE`. */
+/** Adds a flag per setting, and `--config FILE`. */
 export function settingsFlags<S extends Settings>(
   command: Command,
   { defaults, help }: SettingsDeclaration<S>,
@@ -87,15 +87,15 @@ async function readSettingsFile(file: string): Promise<Record<string, unknown>> 
   return document as Record<string, unknown>;
 }
 
-/** A setting with where its value comes from, spelled as it is there. */
+/** A value, and where it was given as the user spells it there. */
 interface Given {
   readonly where: string;
   readonly value: unknown;
 }
 
 /**
- * Puts the settings together: flags (as commander parsed them), then the file, then the environment, then the defaults. Throws
- * SettingsError, also for a value that breaks a rule and when one of the `required` settings is empty.
+ * Merges flags (as parsed by commander), file, environment and defaults. Throws SettingsError when a value breaks its rule or
+ * one of the `required` settings is empty.
  */
 export async function loadSettings<S extends Settings>(
   { defaults, rules }: SettingsDeclaration<S>,
@@ -131,7 +131,7 @@ export async function loadSettings<S extends Settings>(
   for (const name of required) {
     if (settings[name] === '') throw new SettingsError(`${kebab(name)} is not set: ${howToSet(name, file)}`);
   }
-  // Each rule is of its own setting's type.
+  // `rules` maps each setting to a rule of its own type; Object.entries loses that.
   for (const [name, rule] of Object.entries(rules) as [string, SettingRule<SettingValue, S>][]) {
     const problem = rule(own(settings, name) ?? '', settings);
     if (problem !== undefined) throw new SettingsError(`${sources.get(name)?.where ?? `--${kebab(name)}`} ${problem}`);

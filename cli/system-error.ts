@@ -1,8 +1,8 @@
-/** Failures of the outside world - files, ports, programs - told in a sentence with what, where and what to do. */
+/** Failed system calls (files, ports, programs) as messages that say what failed, where, and how to fix it. */
 import { dirname, resolve } from 'node:path';
 import { kebab } from './setting-names.ts';
 
-/** What Node.js says of a failed system call. */
+/** The error that Node.js throws for a failed system call. */
 interface SystemError extends NodeJS.ErrnoException {
   readonly syscall: string;
   readonly address?: string;
@@ -25,13 +25,13 @@ const REASONS: ReadonlyMap<string | undefined, string> = new Map([
 ]);
 const NOT_ALLOWED: ReadonlySet<string | undefined> = new Set(['EACCES', 'EPERM']);
 
-/** Why a system call failed, without its arguments. */
+/** The reason of a failed system call, without its arguments. */
 export function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return REASONS.get(code) ?? message;
 }
 
-/** The setting that a path comes from: it is the setting's value, lies below it, or is the folder to make it in. */
+/** The setting that a path derives from: the path is its value, is below it, or is its parent folder. */
 function settingOf(path: string, settings: Readonly<Record<string, unknown>>): string | undefined {
   const wanted = resolve(path);
   const [found] = Object.entries(settings)
@@ -42,7 +42,7 @@ function settingOf(path: string, settings: Readonly<Record<string, unknown>>): s
   return found && kebab(found.name);
 }
 
-/** `settings` are those of the daemon that has failed. */
+/** The message for a failed system call. `settings` are those of the failed daemon. */
 export function systemSentence(error: SystemError, settings: Readonly<Record<string, unknown>>): string {
   const { syscall, path, address, port, code } = error;
   const reason = reasonOf(error);
@@ -54,7 +54,7 @@ export function systemSentence(error: SystemError, settings: Readonly<Record<str
     return `cannot listen on ${where}: ${reason}; ${isPrivileged ? 'run this as root (sudo)' : remedy}`;
   }
   if (path === undefined) return error.message;
-  if (syscall.startsWith('spawn')) return `the program ${path} cannot be started: ${reason}; install it`;
+  if (syscall.startsWith('spawn')) return `the program ${path} failed to start: ${reason}; install it`;
   const setting = settingOf(path, settings);
   const subject = setting === undefined ? path : `${setting}: ${path}`;
   const other = setting === undefined ? '' : `, or choose another --${setting}`;

@@ -26,7 +26,10 @@ interface CreateOptions extends TokenOptions {
   readonly printJoinCommand?: true;
 }
 
-/** When a token that lives for `ttl` ends; undefined for `0`, a token without end. */
+/**
+ * When a token created at `now` expires, in milliseconds since the epoch; undefined for the ttl `0`: never. Throws
+ * SettingsError.
+ */
 function expiryOf(ttl: string, now: number): number | undefined {
   const ms = parseDuration(ttl);
   if (ms === undefined || ms < 0) throw new SettingsError(`--ttl must be a duration such as 24h or 90m, not "${ttl}"`);
@@ -85,13 +88,13 @@ async function remove(token: string, { kubeconfig }: TokenOptions): Promise<void
     await cluster.client.delete(secrets, TOKEN_NAMESPACE, name);
   } catch (error) {
     if (error instanceof StatusError && error.code === 404)
-      throw new SettingsError(`there is no token ${id}: kedge token list shows those that there are`, { cause: error });
+      throw new SettingsError(`token ${id} does not exist; kedge token list shows the tokens`, { cause: error });
     throw error;
   }
   console.log(`bootstrap token "${id}" deleted`);
 }
 
-/** `kedge token`: the tokens that hosts join the cluster with. */
+/** `kedge token`: manages bootstrap tokens. */
 export function tokenCommand(): Command {
   const subcommand = (name: string, description: string): Command =>
     new Command(name).description(description).option('--kubeconfig <file>', KUBECONFIG_HELP);

@@ -1,4 +1,4 @@
-/** The Kubernetes API as typed calls. What the server turns down is thrown as StatusError, silence as ConnectionError. */
+/** A typed Kubernetes API client. Throws StatusError for error responses, ConnectionError when there is no valid response. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import type { KubeObject } from '../api/machinery/kind.ts';
@@ -14,13 +14,13 @@ import { Transport, type Credentials, type TransportOptions } from './transport.
 import type { DeleteOptions, ListMeta, Status } from '../api/types/meta/v1.gen.ts';
 
 export interface ApiClientOptions extends TransportOptions {
-  /** Where it is logged that the server does not answer; callers log it themselves when absent. */
+  /** Logs outages of the server, once per outage; without it every caller has to log its own failures. */
   readonly logger?: Logger;
 }
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
-  /** How long the server may stay silent; its whole answer may take WHOLE_ANSWER times as long. */
+  /** Milliseconds without a byte after which the request fails; the whole response may take WHOLE_ANSWER times as long. */
   readonly timeoutMs?: number;
 }
 
@@ -34,7 +34,7 @@ export interface ListCallOptions extends CallOptions, Selection {
   readonly continue?: string;
   readonly resourceVersion?: string;
   readonly resourceVersionMatch?: 'Exact' | 'NotOlderThan';
-  /** Ask for PartialObjectMetadata instead of whole objects. */
+  /** Requests PartialObjectMetadata instead of whole objects. */
   readonly metadataOnly?: boolean;
 }
 
@@ -48,17 +48,17 @@ export interface KubeList<T> {
 export type PatchType = 'json' | 'merge' | 'strategic' | 'apply';
 
 export interface PatchOptions extends WriteOptions {
-  /** Merge patch when absent. */
+  /** Default: merge. */
   readonly type?: PatchType;
   readonly subresource?: string;
-  /** Of an apply: take fields over from other managers. */
+  /** Server-side apply: take over fields from other managers. */
   readonly force?: boolean;
 }
 
 export interface DeleteCallOptions extends CallOptions {
   readonly gracePeriodSeconds?: number;
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
-  /** Preconditions: the delete fails with a Conflict when the object is another one by now. */
+  /** Preconditions: the delete fails with Conflict when the object has another uid or resourceVersion. */
   readonly uid?: string;
   readonly resourceVersion?: string;
 }
@@ -73,17 +73,17 @@ export interface WatchOptions extends Selection {
   readonly resourceVersion?: string;
   readonly allowWatchBookmarks?: boolean;
   readonly sendInitialEvents?: boolean;
-  /** After how long the server ends the watch; one that does not is cut a little later. */
+  /** When the server ends the watch; the client closes it WATCH_MARGIN_MS later if it does not. */
   readonly timeoutSeconds?: number;
   readonly metadataOnly?: boolean;
-  /** A watch that is silent for so long is taken for dead; none when absent. */
+  /** Milliseconds without a byte after which the watch fails; no limit when absent. */
   readonly silenceLimitMs?: number;
 }
 
 export interface RawOptions extends CallOptions {
   readonly query?: Query;
   readonly headers?: Record<string, string>;
-  /** Sent as it is when it is text or bytes, as JSON otherwise. */
+  /** Strings and Buffers are sent as they are, anything else as JSON. */
   readonly body?: unknown;
   readonly contentType?: string;
   readonly accept?: string;
@@ -97,12 +97,12 @@ export interface Answer {
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const WHOLE_ANSWER = 10;
-/** client-go restarts watches after 5 to 10 minutes, spread so that clients do not come back at once. */
+/** client-go restarts watches after 5 to 10 minutes, randomized so that clients do not reconnect all at once. */
 const WATCH_TIMEOUT_SECONDS = 300;
 const WATCH_MARGIN_MS = 30_000;
-/** A server that says "come back later" is asked again after this at the latest. */
+/** Upper limit for the server's Retry-After. */
 const MAX_RETRY_AFTER_MS = 60_000;
-/** client-go gives up on a server that keeps saying "too many requests" after so many answers. */
+/** client-go gives up after this many responses with Retry-After. */
 const MAX_THROTTLED_ATTEMPTS = 10;
 const PAGE_SIZE = 500;
 const PARTIAL_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
@@ -133,7 +133,7 @@ export class ApiClient implements AsyncDisposable {
     return this.#transport.server;
   }
 
-  /** Puts other credentials in force: a rotated client certificate, another token. Watches reconnect. */
+  /** Replaces the credentials, for example with a rotated client certificate. Watches reconnect. */
   replaceCredentials(credentials: Credentials): Promise<void> {
     return this.#transport.replaceCredentials(credentials);
   }
@@ -148,7 +148,7 @@ export class ApiClient implements AsyncDisposable {
     return this.#json('GET', withQuery(path, { resourceVersion: options.resourceVersion }), options);
   }
 
-  /** One page when `limit` is given; otherwise all, in one answer. */
+  /** Returns one page when `limit` is given, otherwise the whole list in one response. */
   list<T extends KubeObject>(resource: Resource<T>, options: ListCallOptions = {}): Promise<KubeList<T>> {
     const { signal, timeoutMs, namespace, metadataOnly, ...query } = options;
     const path = withQuery(resourcePath(resource, namespace), query);
@@ -156,8 +156,8 @@ export class ApiClient implements AsyncDisposable {
   }
 
   /**
-   * All objects, fetched page by page. `onPage` gets each page as it comes; the answer is the resourceVersion of the list.
-   * A StatusError with code 410 means that the list has to be started again.
+   * Lists page by page and passes each page to `onPage`. Returns the resourceVersion of the list. A StatusError with code 410
+   * means that the continue token has expired: list again from the start.
    */
   async listPages<T extends KubeObject>(
     resource: Resource<T>,
@@ -167,7 +167,7 @@ export class ApiClient implements AsyncDisposable {
     let page = await this.list(resource, { limit: PAGE_SIZE, ...options });
     onPage(page.items);
     while (page.metadata.continue) {
-      // A continue token stands for the resourceVersion of the first page; naming one as well is an error.
+      // A continue token implies the resourceVersion of the first page; the server rejects requests with both.
       page = await this.list(resource, {
         limit: PAGE_SIZE,
         ...options,
@@ -180,20 +180,20 @@ export class ApiClient implements AsyncDisposable {
     return page.metadata.resourceVersion ?? '';
   }
 
-  /** All objects, fetched page by page. */
+  /** Lists page by page and returns all objects. */
   async listAll<T extends KubeObject>(resource: Resource<T>, options: ListCallOptions = {}): Promise<T[]> {
     const all: T[] = [];
     await this.listPages(resource, (items) => all.push(...items), options);
     return all;
   }
 
-  /** In the namespace that the object names. */
+  /** Creates the object in the namespace of its metadata. */
   create<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions = {}): Promise<T> {
     const path = withQuery(resourcePath(resource, object.metadata?.namespace), writeQuery(options));
     return this.#json('POST', path, { ...options, body: object });
   }
 
-  /** Replaces the object; with a resourceVersion in its metadata only when it has not changed since. */
+  /** Replaces the object. A resourceVersion in its metadata is a precondition (optimistic concurrency). */
   update<T extends KubeObject>(resource: Resource<T>, object: T, options: WriteOptions = {}): Promise<T> {
     return this.updateSubresource(resource, '', object, options);
   }
@@ -202,7 +202,7 @@ export class ApiClient implements AsyncDisposable {
     return this.updateSubresource(resource, 'status', object, options);
   }
 
-  /** A PUT to `status`, `approval`, `finalize`, `scale`, ... of the object that `object` names. */
+  /** PUTs a subresource (`status`, `approval`, `finalize`, `scale`, ...) of the object named by `object`. */
   updateSubresource<T extends KubeObject, S extends KubeObject>(
     resource: Resource<T>,
     subresource: string,
@@ -229,7 +229,7 @@ export class ApiClient implements AsyncDisposable {
     });
   }
 
-  /** Answers the object when it is still there (finalizers, grace), a Status of success when it is gone. */
+  /** Returns the object while finalizers or its grace period keep it, otherwise a Status with `status: Success`. */
   delete(
     resource: Resource,
     namespace: string,
@@ -246,7 +246,7 @@ export class ApiClient implements AsyncDisposable {
     return this.#json('DELETE', path, { ...options, body: deleteOptions({ ...options, resourceVersion: undefined }) });
   }
 
-  /** A POST to `binding`, `eviction`, `token`, ...; `R` is what the server answers with. */
+  /** POSTs a subresource (`binding`, `eviction`, `token`, ...); `R` is the type of the response. */
   createSubresource<R extends KubeObject>(
     resource: Resource,
     namespace: string,
@@ -259,7 +259,7 @@ export class ApiClient implements AsyncDisposable {
     return this.#json('POST', path, { ...options, body });
   }
 
-  /** Any request. Throws StatusError for an answer of 400 and more. */
+  /** Sends any request. Throws StatusError for status codes of 400 and above; 429 and 503 with Retry-After are retried. */
   async request(method: Dispatcher.HttpMethod, path: string, options: RawOptions = {}): Promise<Answer> {
     const { body, query = {}, accept = 'application/json', contentType = 'application/json' } = options;
     const encoded =
@@ -285,7 +285,7 @@ export class ApiClient implements AsyncDisposable {
           return { status: response.statusCode, headers: response.headers, body };
         });
       } catch (error) {
-        // A kept-alive connection may be closed by the server in the moment in which a request is sent on it.
+        // The server may close a kept-alive connection just as a request is sent on it.
         if (attempt === 1 && method === 'GET' && isStaleConnection(error)) continue;
         if (error instanceof ConnectionError) this.#reachability?.failed(startedAtMs, error);
         throw error;
@@ -299,7 +299,7 @@ export class ApiClient implements AsyncDisposable {
     }
   }
 
-  /** As `withDeadline`; a server that does not come to an end in time is one that does not answer. */
+  /** As `withDeadline`, but a timeout is a ConnectionError: the server does not respond. */
   async #within<R>(limit: Deadline, run: (signal: AbortSignal) => Promise<R>): Promise<R> {
     try {
       return await withDeadline(limit, run);
@@ -313,7 +313,7 @@ export class ApiClient implements AsyncDisposable {
     return this.#parse<R>(body);
   }
 
-  /** What answers with something else than JSON is not an api-server: a proxy, a login page. */
+  /** A success response that is not JSON does not come from an api-server but from a proxy or login page. */
   #parse<R>(text: string): R {
     try {
       return JSON.parse(text) as R;
@@ -331,8 +331,8 @@ export class ApiClient implements AsyncDisposable {
   }
 
   /**
-   * Calls back with each event until the server ends the watch, then resolves. An ERROR event (such as 410 Expired, when the
-   * resourceVersion is too old) is thrown as StatusError, a broken connection as ConnectionError.
+   * Calls `onEvent` for each event until the server ends the watch, then resolves. Throws StatusError for an ERROR event
+   * (such as 410 Expired when the resourceVersion is too old), ConnectionError when the connection breaks.
    */
   async watch<T extends KubeObject>(
     resource: Resource<T>,
@@ -377,7 +377,7 @@ export class ApiClient implements AsyncDisposable {
     }
     const onLine = (line: string): void => {
       if (!line) return;
-      // What comes after the caller was told of the end is no news to anybody.
+      // Deliver nothing after the watch was aborted.
       signal.throwIfAborted();
       const event = this.#parse<WatchEvent<T> | { type: 'ERROR'; object: Status }>(line);
       if (event.type === 'ERROR') throw new StatusError(event.object);
@@ -386,7 +386,7 @@ export class ApiClient implements AsyncDisposable {
     await forEachLine(response.body, onLine, (error) => this.#transport.failure(error, signal));
   }
 
-  /** Cuts every connection. */
+  /** Closes all connections; requests in flight reject. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport[Symbol.asyncDispose]();
   }

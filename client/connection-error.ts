@@ -1,11 +1,11 @@
 import { DeadlineError } from './deadline.ts';
 
-/** The api-server did not answer: nobody there, a name that does not resolve, TLS that fails, silence. */
+/** The api-server could not be reached: connection refused, DNS or TLS failure, timeout. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
-  /** Node's, OpenSSL's or undici's code of the cause, such as `ECONNREFUSED`. */
+  /** The cause's error code from Node.js, OpenSSL or undici, such as `ECONNREFUSED`. */
   readonly code: string;
-  /** The log has it that the server does not answer: what fails for that reason need not be logged as well. */
+  /** Set when the outage that caused it has been logged, so that callers need not log it again. */
   wasLogged = false;
   constructor(server: string, cause: unknown) {
     const code = codeOf(cause);
@@ -55,6 +55,6 @@ function wordsFor(code: string, cause: unknown): string {
   const message = cause instanceof Error ? cause.message : String(cause);
   const sentence = SENTENCES.get(code);
   if (!sentence) return message || code;
-  // undici says more than its code in one case worth keeping: what the other side did.
+  // Keep undici's detail for UND_ERR_SOCKET: it says what the peer did.
   return code === 'UND_ERR_SOCKET' && message ? `${sentence} (${message})` : sentence;
 }

@@ -1,15 +1,16 @@
 /**
- * Waiting for somebody else with a limit of one's own. A callee may hang whatever it was told: a peer that switches protocols,
- * a library that misses an event, a process parked in the kernel. So a signal alone is no limit, only a request to stop.
+ * Deadlines for calls to something that may hang, whatever its own options promise: a peer that switches protocols, a library
+ * that misses an event, a process stuck in the kernel. An AbortSignal is only a request to stop, so the caller stops waiting
+ * by itself.
  */
 
-/** `setTimeout` takes no more (24 days); a longer wait would end at once. */
+/** The longest `setTimeout` (24 days); it fires longer ones at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** What was waited for did not come in time. */
+/** Thrown when the deadline is exceeded. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
-  /** What has timed out: `ListContainers`, `GET /api/v1/pods`, ... */
+  /** The operation that timed out: `ListContainers`, `GET /api/v1/pods`, ... */
   readonly what: string;
   readonly limitMs: number;
   constructor(what: string, limitMs: number) {
@@ -19,21 +20,21 @@ export class DeadlineError extends Error {
   }
 }
 
-/** How long somebody is willing to wait. */
+/** How long a caller waits. */
 export interface TimeLimit {
   readonly limitMs: number;
-  /** The caller's own wish to stop. */
+  /** Cancels the wait. */
   readonly signal?: AbortSignal;
 }
 
 export interface Deadline extends TimeLimit {
-  /** Names the wait in the error. */
+  /** The operation, for the error message. */
   readonly what: string;
 }
 
 /**
- * Settles as `run` does, and at the latest when the limit has passed (DeadlineError) or the caller's signal is aborted (its
- * reason), whether or not `run` heeds the signal that it is given. How a callee ends after that is of no interest any more.
+ * Settles as `run` does. Rejects with DeadlineError when the limit is exceeded, or with the signal's reason when it is aborted,
+ * whether or not `run` stops on the signal that it is given. Its late result is ignored.
  */
 export function withDeadline<T>(
   { what, limitMs, signal }: Deadline,
@@ -51,7 +52,7 @@ export function withDeadline<T>(
     };
     const giveUp = (reason: Error): void => {
       settled();
-      // First, so that whatever the callee does on its signal cannot decide the outcome.
+      // Reject before aborting, so that the callee's reaction to the abort cannot decide the outcome.
       reject(reason);
       callee.abort(reason);
     };
@@ -60,7 +61,7 @@ export function withDeadline<T>(
     };
     const timer = setTimeout(() => giveUp(new DeadlineError(what, limitMs)), Math.min(limitMs, MAX_TIMER_MS));
     signal?.addEventListener('abort', abandon, { once: true });
-    // After `giveUp` these do nothing: a late failure is swallowed here, on purpose.
+    // No-ops once the deadline has rejected: a late failure is ignored on purpose.
     const succeed = (value: T): void => {
       settled();
       resolve(value);

@@ -1,6 +1,6 @@
 /**
- * Writes Events about objects, as client-go's `record.EventRecorder` does: repeats are counted on the Event that is there,
- * a flood about one object is thinned out, and whoever records never waits and never fails.
+ * Records Events, as client-go's `record.EventRecorder` does: repeated Events are counted in one object, floods are
+ * aggregated and rate-limited per object, and recording never blocks and never throws.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,22 +19,22 @@ export interface EventRecorderOptions {
   readonly client: ApiClient;
   /** `kubelet`, `default-scheduler`, `replicaset-controller`, ... */
   readonly component: string;
-  /** The node, for components that run on one. */
+  /** The node's name, for components that run on a node. */
   readonly host?: string;
   readonly logger: Logger;
-  /** Ends attempts to reach a server that does not answer. */
+  /** Aborts writes in flight. */
   readonly signal?: AbortSignal;
 }
 
 export type EventType = 'Normal' | 'Warning';
 
-/** client-go's EventCorrelator: so many like ones within the interval become one combined Event. */
+/** client-go's EventCorrelator: this many similar Events within the interval are combined into one. */
 const AGGREGATE_AFTER = 10;
 const AGGREGATE_INTERVAL_MS = 600_000;
-/** client-go's spam filter: so many Events about one object at once, then one every five minutes. */
+/** client-go's spam filter: the burst of Events per object; after it one every five minutes. */
 const BURST = 25;
 const REFILL_MS = 300_000;
-/** Entries that are remembered, and Events that wait to be sent, at most. */
+/** The most entries in each cache, and the most Events in the queue. */
 const MEMORY = 1024;
 const MAX_QUEUED = 1000;
 const MAX_MESSAGE_BYTES = 1024;
@@ -55,7 +55,7 @@ interface Bucket {
   at: number;
 }
 
-/** Names an object in an Event. Objects out of lists carry no kind, so it is given here. */
+/** The reference of an object in an Event. List items have no kind, so the caller gives it. */
 export const referenceTo = (apiVersion: string, kind: string, { metadata }: KubeObject): ObjectReference => ({
   apiVersion,
   kind,
@@ -81,7 +81,7 @@ export class EventRecorder {
     this.#overflow = new Outage(options);
   }
 
-  /** Records what happened to the object that `regarding` names (with its kind, name and uid). Returns at once. */
+  /** Records an Event about the object that `regarding` identifies (kind, name and uid). Enqueues it and returns at once. */
   event(regarding: ObjectReference, type: EventType, reason: string, message: string): void {
     const { logger } = this.#options;
     const now = Date.now();
@@ -101,7 +101,7 @@ export class EventRecorder {
     this.#tail = this.#tail.then(() => this.#deliver(regarding, type, reason, truncate(message), now));
   }
 
-  /** Resolves when everything recorded so far has been sent or given up. */
+  /** Resolves when every Event recorded so far has been sent or dropped. */
   async flush(): Promise<void> {
     await this.#tail;
   }
@@ -132,7 +132,7 @@ export class EventRecorder {
     ].join('\0');
     const combined = this.#isFlood(about, message, at);
     const text = combined ? `(combined from similar events): ${message}` : message;
-    // A combined Event is one Event, whatever the latest message says.
+    // A combined Event is one series, whatever its latest message.
     const key = combined ? about : `${about}\0${message}`;
     try {
       await this.#write(key, { regarding, type, reason, message: text, at });
@@ -172,7 +172,7 @@ export class EventRecorder {
         remember(this.#sent, key, sent);
         return;
       } catch (error) {
-        // Events expire; the next occurrence starts a new one.
+        // The Event has expired: create a new one below.
         if (!isNotFound(error)) throw error;
       }
     }
@@ -191,7 +191,7 @@ export class EventRecorder {
     return {
       apiVersion: 'v1',
       kind: 'Event',
-      // Names of other kinds may be longer than an Event's, or have other letters.
+      // Names of other kinds may be longer than an Event's name, or contain invalid characters.
       metadata: { name: validateSubdomainName(named).length === 0 ? named : randomUUID(), namespace },
       involvedObject: regarding,
       reason,
@@ -212,7 +212,7 @@ interface Occurrence {
   readonly type: EventType;
   readonly reason: string;
   readonly message: string;
-  /** ms since the epoch. */
+  /** Milliseconds since the epoch. */
   readonly at: number;
 }
 
@@ -225,7 +225,7 @@ function truncate(message: string): string {
     : bytes.subarray(0, MAX_MESSAGE_BYTES - 3).toString('utf8') + '...';
 }
 
-/** The server may be restarting: a few attempts, then the Event is given up. */
+/** The server may be restarting: retry a few times, then drop the Event. */
 async function retried(attempt: () => Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   for (let failures = 1; ; failures++) {
     try {
@@ -238,7 +238,7 @@ async function retried(attempt: () => Promise<unknown>, signal: AbortSignal | un
   }
 }
 
-/** Puts the entry last in the order of age and forgets the oldest. */
+/** Inserts the entry as the newest, and evicts the oldest when the cache is full. */
 function remember<V>(map: Map<string, V>, key: string, value: V): void {
   map.delete(key);
   map.set(key, value);

@@ -1,6 +1,6 @@
-/** Listeners and timer callbacks: nobody is there to catch what they throw, and an exception that leaves one ends the process. */
+/** Event listeners and timer callbacks: an exception or rejection that leaves one ends the process. */
 
-/** `act` as a listener. Whatever it throws, or rejects with, is handed to `failed`, which must not throw itself. */
+/** Wraps a listener. What `act` throws or rejects with is passed to `failed`, which must not throw. */
 export const guarded =
   <A extends readonly unknown[]>(
     act: (...args: A) => void | Promise<void>,

@@ -1,6 +1,6 @@
 /**
- * A local cache of one resource, kept in sync by list and watch, resumed where the watch ended. What is kept of each object is
- * what `select` makes of it, so that 10,000 pods cost what their readers need and no more.
+ * A local cache of one resource, kept in sync by list and watch; a watch that ended is resumed from the last resourceVersion.
+ * `select` reduces each object to the fields that its readers need, so that a cache of 10,000 pods stays small.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../api/machinery/kind.ts';
@@ -17,44 +17,44 @@ export interface InformerOptions<T extends KubeObject, S> extends Selection {
   readonly resource: Resource<T>;
   readonly logger: Logger;
   /**
-   * What to keep of an object; the whole object when absent. It must not keep a reference to the object when it wants to
-   * save memory: copy the fields.
+   * The part of an object to cache; the whole object when absent. To save memory it must copy fields and not keep a reference
+   * to the object.
    */
   readonly select?: (object: T) => S;
-  /** Named functions from what is kept to the values under which `byIndex` finds it. */
+  /** Index functions by name, as client-go's `Indexers`: the values under which `byIndex` finds an item. */
   readonly indexes?: Readonly<Record<string, (item: S) => readonly string[]>>;
-  /** Ask the server for PartialObjectMetadata only. */
+  /** Requests PartialObjectMetadata only. */
   readonly metadataOnly?: boolean;
-  /** Told, in place of the log, each time that the server forbids to follow the resource. It is tried again all the same. */
+  /** Called instead of logging whenever the server forbids the list or watch, which is retried all the same. */
   readonly onForbidden?: () => void;
 }
 
-/** Called after the cache has changed, in order. `key` is `namespace/name`, or `name` for kinds of the cluster. */
+/** Called in order, after the cache has been updated. `key` is `namespace/name`, or `name` for cluster-scoped kinds. */
 export interface InformerHandlers<S> {
   onAdd?(item: S, key: string): void;
   onUpdate?(old: S, item: S, key: string): void;
-  /** `item` is the last state there was. */
+  /** `item` is the last known state. */
   onDelete?(item: S, key: string): void;
-  /** After the first list has been delivered through `onAdd`. */
+  /** Called once the first list has been delivered through `onAdd`. */
   onSynced?(): void;
 }
 
-/** Bookmarks come every minute or so; a watch that misses two of them has lost its server. */
+/** Bookmarks come every minute or so; a watch without two of them has lost its server. */
 const SILENCE_LIMIT_MS = 150_000;
-/** Answers that say nothing about the resourceVersion: unauthorized, forbidden, throttled, starting up. */
+/** Responses that do not invalidate the resourceVersion: unauthorized, forbidden, throttled, starting up. */
 const RESUMABLE: ReadonlySet<number> = new Set([401, 403, 429, 503]);
 const RETRY = { initialMs: 200, maxMs: 10_000 };
 
 export const objectKey = (namespace: string | undefined, name: string): string =>
   namespace ? `${namespace}/${name}` : name;
 
-/** Splits what `objectKey` has joined. */
+/** The inverse of `objectKey`. */
 export function splitKey(key: string): { namespace: string; name: string } {
   const slash = key.indexOf('/');
   return { namespace: slash < 0 ? '' : key.slice(0, slash), name: key.slice(slash + 1) };
 }
 
-/** The keys of the items that have a value. */
+/** The keys of the items by index value. */
 interface Index<S> {
   readonly valuesOf: (item: S) => readonly string[];
   readonly byValue: Map<string, Set<string>>;
@@ -72,16 +72,16 @@ export class Informer<T extends KubeObject, S = T> {
 
   constructor(options: InformerOptions<T, S>) {
     this.#options = options;
-    // Without a projection S is T: what is kept is the object itself.
+    // Without `select`, S is T.
     this.#select = options.select ?? ((object) => object as unknown as S);
     for (const [name, valuesOf] of Object.entries(options.indexes ?? {})) {
       this.#indexes.set(name, { valuesOf, byValue: new Map() });
     }
-    // Whoever does not wait for the first list is not to be told of its failure.
+    // A rejection is not unhandled when nobody waits for the sync.
     this.#synced.promise.catch(() => undefined);
   }
 
-  /** Resolves when the first list is in; rejects when the informer is stopped before. */
+  /** Resolves when the first list is in the cache; rejects when the informer is stopped before that. */
   hasSynced(): Promise<void> {
     return this.#synced.promise;
   }
@@ -94,7 +94,7 @@ export class Informer<T extends KubeObject, S = T> {
     return this.#items.size;
   }
 
-  /** `namespace` is '' for kinds of the cluster. */
+  /** `namespace` is '' for cluster-scoped kinds. */
   get(namespace: string, name: string): S | undefined {
     return this.#items.get(objectKey(namespace, name));
   }
@@ -124,7 +124,7 @@ export class Informer<T extends KubeObject, S = T> {
     return found;
   }
 
-  /** Tells of what is there already through `onAdd`, then of each change, until the returned function is called. */
+  /** Replays the cache through `onAdd`, then reports each change. Returns a function that removes the handlers. */
   addHandlers(handlers: InformerHandlers<S>): () => void {
     this.#handlers.add(handlers);
     for (const [key, item] of this.#items) handlers.onAdd?.(item, key);
@@ -132,14 +132,14 @@ export class Informer<T extends KubeObject, S = T> {
     return () => this.#handlers.delete(handlers);
   }
 
-  /** Follows the server until the signal is aborted; then resolves. */
+  /** Lists and watches until the signal is aborted; then resolves. */
   async run(signal: AbortSignal): Promise<void> {
     const { logger, resource, onForbidden } = this.#options;
     const outage = new Outage({ logger });
     const about = { resource: resource.plural };
     let failures = 0;
     let compactions = 0;
-    // A watch that is refused is no success: only what it tells, or its orderly end, forgets earlier failures.
+    // Only a delivered event or an orderly end of the watch resets the backoff: a watch that is refused is not a success.
     const succeeded = (): void => {
       failures = 0;
       compactions = 0;
@@ -153,8 +153,8 @@ export class Informer<T extends KubeObject, S = T> {
       } catch (error) {
         if (signal.aborted) break;
         if (isGone(error)) {
-          // The history up to here has been compacted away, which a server tells that has been away, too: it is there now. Look at
-          // everything afresh, at once, unless that was just done.
+          // The resourceVersion has been compacted (410 Gone), and the server is back if it was away: relist at once,
+          // unless the list itself was just rejected.
           this.#resourceVersion = '';
           failures = compactions++;
           if (failures === 0) continue;

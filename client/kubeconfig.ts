@@ -1,17 +1,17 @@
-/** Reads a kubeconfig: which server, which CA, who we are. https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig */
+/** Loads kubeconfig files: https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/ */
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { parse } from 'yaml';
 import type { TransportOptions } from './transport.ts';
 import { yamlProblem } from './yaml-problem.ts';
 
-/** What a context of a kubeconfig says; goes into `new ApiClient({ ...kubeconfig, userAgent })`. */
+/** A resolved kubeconfig context; pass it as `new ApiClient({ ...kubeconfig, userAgent })`. */
 export type Kubeconfig = Omit<TransportOptions, 'userAgent' | 'maxConnections'> & {
-  /** The context's namespace, `default` when it names none. */
+  /** The context's namespace; `default` when it sets none. */
   readonly namespace: string;
 };
 
-/** The message says which file, and what is wrong with it. */
+/** An invalid or unreadable kubeconfig. The message names the file and the problem. */
 export class KubeconfigError extends Error {
   override readonly name = 'KubeconfigError';
 }
@@ -47,35 +47,37 @@ interface File {
   readonly contexts?: readonly Entry<'context', Context>[];
 }
 
-/** Reads the current context, or the named one. Throws KubeconfigError. */
+/** Loads the current context, or the named one. Throws KubeconfigError. */
 export async function loadKubeconfig(path: string, contextName?: string): Promise<Kubeconfig> {
   return parseKubeconfig(await read(path, `kubeconfig ${path}`), path, contextName);
 }
 
-/** `path` is for messages, and relative file names count from its folder. */
+/** `path` appears in error messages; relative file names are resolved against its folder. Throws KubeconfigError. */
 export async function parseKubeconfig(text: string, path: string, contextName?: string): Promise<Kubeconfig> {
   const fail = (what: string): KubeconfigError => new KubeconfigError(`kubeconfig ${path}: ${what}`);
   let file: File | null;
   try {
     file = parse(text) as File | null;
   } catch (error) {
-    throw fail(`is not YAML: ${yamlProblem(error)}`);
+    throw fail(`is not valid YAML: ${yamlProblem(error)}`);
   }
   if (typeof file !== 'object' || file === null) throw fail('is empty');
   const wanted = contextName ?? file['current-context'];
-  if (!wanted) throw fail('names no current-context');
+  if (!wanted) throw fail('has no current-context');
   const context = file.contexts?.find(({ name }) => name === wanted)?.context;
   if (!context) throw fail(`has no context ${JSON.stringify(wanted)}`);
   const cluster = file.clusters?.find(({ name }) => name === context.cluster)?.cluster;
   if (!cluster)
     throw fail(
-      `context ${JSON.stringify(wanted)} names the cluster ${JSON.stringify(context.cluster)}, which is not there`,
+      `context ${JSON.stringify(wanted)} names the cluster ${JSON.stringify(context.cluster)}, which does not exist`,
     );
   if (!cluster.server) throw fail(`cluster ${JSON.stringify(context.cluster)} has no server`);
   if (!URL.canParse(cluster.server)) throw fail(`the server ${JSON.stringify(cluster.server)} is not a URL`);
   const user = context.user ? file.users?.find(({ name }) => name === context.user)?.user : {};
   if (!user)
-    throw fail(`context ${JSON.stringify(wanted)} names the user ${JSON.stringify(context.user)}, who is not there`);
+    throw fail(
+      `context ${JSON.stringify(wanted)} names the user ${JSON.stringify(context.user)}, which does not exist`,
+    );
   if (user.exec || user['auth-provider']) {
     throw fail(
       `user ${JSON.stringify(context.user)} gets credentials from a plugin, which is not supported: use a certificate or a token`,

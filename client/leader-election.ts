@@ -1,4 +1,4 @@
-/** One of several servers acts at a time: the holder of a Lease that it keeps renewing. As client-go's `leaderelection`. */
+/** Leader election through a Lease, as client-go's `tools/leaderelection`. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
 import type { ApiClient } from './api-client.ts';
@@ -14,22 +14,23 @@ export interface LeaderElectionOptions {
   readonly name: string;
   /** Unique among the candidates. */
   readonly identity: string;
-  /** client-go's defaults when absent. */
+  /** Default: those of kube-controller-manager. */
   readonly timing?: ElectionTiming;
   readonly logger: Logger;
   readonly signal: AbortSignal;
   /**
-   * Runs while this one leads; its signal is aborted when leadership is lost or the election is stopped. What has not ended by
-   * the time at which another may lead fails the election: whoever runs it has to end the thread or the process.
+   * Runs while this candidate leads; its signal is aborted when leadership is lost or the election is stopped. It must have
+   * ended by the time at which another candidate may lead, or else the election rejects: the caller must then end the
+   * thread or process.
    */
   lead(signal: AbortSignal): Promise<void>;
 }
 
 export interface ElectionTiming {
-  /** How long the others wait for a sign of life. */
+  /** How long other candidates wait for a renewal before they take over. */
   readonly leaseSeconds: number;
   readonly renewMs: number;
-  /** Without a renewal for so long the holder stops acting: well before the others take over. */
+  /** Renew deadline: without a renewal for this long the leader stops, well before the others take over. */
   readonly deadlineMs: number;
 }
 
@@ -38,7 +39,7 @@ const DEFAULT_TIMING: ElectionTiming = { leaseSeconds: 15, renewMs: 2_000, deadl
 const RETRY_PERIOD_MS = 2_000;
 const ATTEMPT_LIMIT_MS = 10_000;
 
-/** What a candidate does about the Lease it sees. `observedForMs`: how long the Lease has looked as it does now. */
+/** Decides what to do about the observed Lease. `observedForMs`: how long the Lease has not changed, by the local clock. */
 export function planElection(
   lease: Lease | undefined,
   identity: string,
@@ -48,13 +49,13 @@ export function planElection(
   const { holderIdentity, leaseDurationSeconds = DEFAULT_TIMING.leaseSeconds } = lease.spec ?? {};
   if (holderIdentity === identity) return 'renew';
   if (!holderIdentity) return 'take over';
-  // Other machines' clocks are not to be trusted: what counts is how long nothing has changed here.
+  // Clocks of other machines are not compared: what counts is how long the Lease has not changed by the local clock.
   return observedForMs > leaseDurationSeconds * 1000 ? 'take over' : 'wait';
 }
 
 /**
- * Stands for election until the signal is aborted; leads again after every loss. Gives the Lease up at the end. Rejects when
- * `lead` does, or does not end in time (DeadlineError).
+ * Takes part in the election until the signal is aborted, again after each loss of leadership, and releases the Lease at
+ * the end. Rejects when `lead` rejects, or with DeadlineError when it does not end in time.
  */
 export async function runLeaderElection(options: LeaderElectionOptions): Promise<void> {
   const { signal, logger, identity, timing = DEFAULT_TIMING } = options;
@@ -83,14 +84,14 @@ class Candidate {
   readonly #options: LeaderElectionOptions;
   #observed = { version: '', at: 0 };
   #held: Lease | undefined;
-  /** The holder that has been waited for, as has been logged. */
-  #toldOf: string | undefined;
+  /** The holder that was last logged. */
+  #loggedHolder: string | undefined;
 
   constructor(options: LeaderElectionOptions) {
     this.#options = options;
   }
 
-  /** Creates, renews or takes over the Lease. False when another holds it, got ahead, or the server does not answer. */
+  /** Creates, renews or takes over the Lease. Returns false when another candidate holds it or the request fails. */
   async tryToHold(signal: AbortSignal): Promise<boolean> {
     const { name, logger } = this.#options;
     try {
@@ -116,8 +117,9 @@ class Candidate {
     const plan = planElection(lease, identity, Date.now() - this.#observed.at);
     if (plan === 'wait') {
       const holder = lease?.spec?.holderIdentity;
-      if (holder !== this.#toldOf) logger.info({ identity, lease: name, holder }, 'lease is held by another candidate');
-      this.#toldOf = holder;
+      if (holder !== this.#loggedHolder)
+        logger.info({ identity, lease: name, holder }, 'lease is held by another candidate');
+      this.#loggedHolder = holder;
       return false;
     }
     const wanted = holding(lease, identity, timing.leaseSeconds, new Date());
@@ -127,7 +129,7 @@ class Candidate {
     return true;
   }
 
-  /** Renews until that has failed for the renew deadline, or the signal is aborted. */
+  /** Renews until the renew deadline is exceeded or the signal is aborted. */
   async keep(signal: AbortSignal): Promise<void> {
     const { renewMs, deadlineMs } = this.#options.timing ?? DEFAULT_TIMING;
     let renewedAt = Date.now();
@@ -141,7 +143,7 @@ class Candidate {
     }
   }
 
-  /** So that the next candidate need not wait for the Lease to run out. */
+  /** Releases the Lease, so that the next candidate need not wait until it expires. */
   async release(): Promise<void> {
     const { client, identity, logger } = this.#options;
     if (this.#held?.spec?.holderIdentity !== identity) return;
@@ -159,7 +161,7 @@ class Candidate {
 }
 
 function holding(lease: Lease | undefined, identity: string, leaseSeconds: number, now: Date): Lease {
-  // Leases carry microseconds.
+  // MicroTime has six decimals.
   const time = now.toISOString().replace('Z', '000Z');
   const same = lease?.spec?.holderIdentity === identity;
   return {

@@ -1,7 +1,8 @@
 import { StringDecoder } from 'node:string_decoder';
 
 /**
- * Cuts a stream of UTF-8 into lines. `asFailure` says what to throw when reading fails; what `onLine` throws is passed on as it is.
+ * Splits a stream of UTF-8 into lines. A read error is thrown as what `asFailure` returns for it; errors of `onLine` are
+ * rethrown.
  */
 export async function forEachLine(
   body: AsyncIterable<Buffer>,
@@ -9,7 +10,7 @@ export async function forEachLine(
   asFailure: (error: unknown) => Error,
 ): Promise<void> {
   const decoder = new StringDecoder('utf8');
-  // An event that spans many chunks is put together once, not at every chunk.
+  // A line that spans many chunks is joined once, not at every chunk.
   let pieces: string[] = [];
   for await (const chunk of readable(body, asFailure)) {
     const text = decoder.write(chunk);

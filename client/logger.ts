@@ -1,4 +1,4 @@
-/** What the client and those who use it log to; a pino logger is one. */
+/** The logger interface of the client and its users; a pino logger implements it. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

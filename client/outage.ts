@@ -1,15 +1,15 @@
 /**
- * Failures that repeat until their cause is gone, logged without a flood: a warning when they begin, one per minute while they
- * last, and one line when they are over. Everything between is logged at debug level.
+ * Rate-limits the log of a repeating failure: one warning when it begins, one per minute while it lasts, and one line when
+ * it is over. Everything in between is logged at debug level.
  */
 import { ConnectionError } from './connection-error.ts';
 import type { Logger } from './logger.ts';
 
 export interface OutageOptions {
   readonly logger: Logger;
-  /** `warn` when absent. */
+  /** Default: warn. */
   readonly level?: 'warn' | 'error';
-  /** Milliseconds on a clock that never goes back. */
+  /** Monotonic clock, in milliseconds. */
   readonly now?: () => number;
 }
 
@@ -21,7 +21,7 @@ export class Outage {
   readonly #now: () => number;
   #failures = 0;
   #sinceMs = 0;
-  /** Kept after the end: what fails and recovers all the time is logged once per minute, too. */
+  /** Survives the end of an outage: a flapping failure is logged once per minute, too. */
   #loggedAtMs = -Infinity;
   #isLogged = false;
 
@@ -35,7 +35,7 @@ export class Outage {
     const now = this.#now();
     if (this.#failures++ === 0) this.#sinceMs = now;
     const said = { ...fields, err: error, failures: this.#failures };
-    // A connection that fails once is nothing to warn of: the server may be restarting, or a proxy on the way.
+    // A single connection error is not worth a warning: the server or a proxy may be restarting.
     const isFirst = error instanceof ConnectionError && this.#failures === 1;
     if (isFirst || wasLogged(error) || now - this.#loggedAtMs < REPEAT_MS) {
       this.#logger.debug(said, message);
@@ -46,7 +46,7 @@ export class Outage {
     this.#logger[this.#level](said, message);
   }
 
-  /** Does nothing when nothing has failed since the last call. */
+  /** Logs the end of the outage; does nothing when nothing has failed since the last call. */
   ended(fields: object, message: string): void {
     if (this.#failures === 0) return;
     const said = { ...fields, failures: this.#failures, durationMs: Math.round(this.#now() - this.#sinceMs) };
@@ -56,7 +56,7 @@ export class Outage {
   }
 }
 
-/** Logs a failure that is handled one by one; at debug level when its cause is an outage that the log has already. */
+/** Logs a single failure; at debug level when it is part of an outage that has been logged. */
 export function logFailure(logger: Logger, error: Error, fields: object, message: string): void {
   logger[wasLogged(error) ? 'debug' : 'warn']({ ...fields, err: error }, message);
 }

@@ -1,4 +1,4 @@
-/** Whether a server answers at all, as the requests of one client show: its outage is one in the log, however many fail by it. */
+/** Tracks whether a server responds at all, from the requests of one client: an outage is logged once, not once per request. */
 import type { ConnectionError } from './connection-error.ts';
 import type { Logger } from './logger.ts';
 import { Outage } from './outage.ts';
@@ -15,7 +15,7 @@ export class Reachability {
     this.#now = now;
   }
 
-  /** The time at which a request starts, for `failed`. */
+  /** The start time of a request, to pass to `failed`. */
   now(): number {
     return this.#now();
   }
@@ -25,7 +25,7 @@ export class Reachability {
     this.#outage.ended({ server: this.#server }, 'api-server reachable again');
   }
 
-  /** Marks the error as logged, unless the server has answered since the request started: then it is that request's own. */
+  /** Marks the error as logged, unless the server has responded since the request started: then only that request failed. */
   failed(startedAtMs: number, error: ConnectionError): void {
     if (startedAtMs < this.#answeredAtMs) return;
     this.#outage.failed(error, { server: this.#server }, 'api-server unreachable');

@@ -1,18 +1,18 @@
-/** Where the objects of a kind are found: the paths and queries of the Kubernetes API. */
+/** Paths and queries of the Kubernetes API. */
 import type { KubeObject } from '../api/machinery/kind.ts';
 
-/** What the client needs to know of a kind: every `Kind<T>` is a `Resource<T>`, and so is a short literal. */
+/** What the client needs to know of a kind. Every `Kind<T>` is a `Resource<T>`; an object literal will do, too. */
 export interface Resource<T extends KubeObject = KubeObject> {
   readonly group: string;
   readonly version: string;
   readonly plural: string;
   readonly namespaced: boolean;
   readonly kind: string;
-  /** Never called here; it ties the resource to the type of its objects. */
+  /** Never called; ties the resource to the type of its objects. */
   applyDefaults?(object: T): void;
 }
 
-/** Narrows a list, a watch or a deletecollection. Absent or empty fields do not narrow. */
+/** Selects objects for a list, watch or deletecollection. Absent and empty fields select everything. */
 export interface Selection {
   readonly namespace?: string;
   readonly labelSelector?: string;
@@ -22,8 +22,8 @@ export interface Selection {
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /**
- * The path of one object, of a collection (without `name`) or of a subresource. An empty namespace of a namespaced kind
- * means all namespaces.
+ * The path of an object, a collection (without `name`) or a subresource. An empty namespace of a namespaced kind means all
+ * namespaces.
  */
 export function resourcePath(
   { group, version, plural, namespaced }: Resource,
@@ -39,7 +39,7 @@ export function resourcePath(
   return path;
 }
 
-/** Appends what is there of a query to a path. */
+/** Appends the defined parameters of a query to a path. */
 export function withQuery(path: string, query: Query): string {
   let separator = path.includes('?') ? '&' : '?';
   let result = path;

@@ -1,13 +1,13 @@
 import { StatusError } from '../api/machinery/status-error.ts';
 import type { Status } from '../api/types/meta/v1.gen.ts';
 
-/** The failure that an answer of 400 and more stands for. */
+/** The StatusError for a response with a status code of 400 or above. */
 export function toStatusError({ status, body }: { readonly status: number; readonly body: string }): StatusError {
   if (body.startsWith('{')) {
     const parsed = parseStatus(body);
     if (parsed) return new StatusError({ ...parsed, code: parsed.code ?? status });
   }
-  // Something that is not an api-server answered: a proxy, a load balancer.
+  // Not from an api-server but from a proxy or load balancer.
   return new StatusError({
     kind: 'Status',
     apiVersion: 'v1',

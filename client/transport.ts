@@ -1,6 +1,6 @@
 /**
  * HTTP/1.1 over TLS to one api-server. Short requests share a few kept-alive connections; each watch has a connection of its
- * own. Credentials can be replaced while requests are under way.
+ * own. Credentials can be replaced while requests are in flight.
  */
 import { readFileSync, statSync } from 'node:fs';
 /* eslint-disable kedge/deadlines -- ApiClient races every request that it sends through here. */
@@ -9,26 +9,26 @@ import send from 'undici/lib/api/api-request.js';
 import type { Dispatcher, Pool as UndiciPool } from 'undici';
 import { ConnectionError } from './connection-error.ts';
 
-/** PEM texts. A key that is replaced takes effect for the next request. */
+/** PEM texts. Replaced credentials apply from the next request on. */
 export interface Credentials {
-  /** The CA (one or several certificates) that the server's certificate must come from; the system's when absent. */
+  /** CA certificates to verify the server's certificate against; the system's when absent. */
   readonly ca?: string | Buffer;
   readonly cert?: string | Buffer;
   readonly key?: string | Buffer;
   readonly token?: string;
-  /** A file that holds the token and may be rewritten at any time. */
+  /** A file with the token, which may be rewritten at any time. */
   readonly tokenFile?: string;
 }
 
 export interface TransportOptions extends Credentials {
   /** `https://host:6443`; `http:` is for tests. */
   readonly server: string;
-  /** The name that the server's certificate is checked for, when it is not the host in `server`. */
+  /** The name to verify the server's certificate for; default: the host of `server`. */
   readonly serverName?: string;
-  /** Accepts any server certificate: for the moment of joining, when the CA is not known yet. */
+  /** Accepts any server certificate: for the discovery step of a join, when the CA is not known yet. */
   readonly insecureSkipTlsVerify?: boolean;
   readonly userAgent?: string;
-  /** How many connections short requests may use. */
+  /** The most connections for short requests. */
   readonly maxConnections?: number;
 }
 
@@ -37,22 +37,22 @@ export interface TransportRequest {
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body?: string | Buffer;
-  /** Limit for the first byte of the answer and for each silence after it, in ms; 0 is none. */
+  /** Limit for the response headers, and for each pause within the body, in milliseconds; 0 means none. */
   readonly headersTimeoutMs: number;
   readonly bodyTimeoutMs: number;
   readonly signal?: AbortSignal;
-  /** A stream without end gets a connection of its own. */
+  /** Long-running requests (watches) get a connection of their own. */
   readonly longRunning: boolean;
 }
 
-/** Enough to keep a durable store's group commit busy; more only costs handshakes. */
+/** Enough to fill the store's group commits; more only costs TLS handshakes. */
 const DEFAULT_MAX_CONNECTIONS = 8;
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Longer than the 10 s between an agent's heartbeats, so that they find their connection open. */
+/** Longer than the 10 s between an agent's heartbeats, so that they reuse the connection. */
 const KEEP_ALIVE_TIMEOUT_MS = 60_000;
-/** When a quiet connection is probed by the kernel: a host that vanished is noticed. */
+/** Idle time after which the kernel probes the connection, to detect a peer that is gone. */
 const TCP_KEEP_ALIVE_DELAY_MS = 15_000;
-/** client-go reads a token file again after this long. */
+/** client-go rereads a token file after this long. */
 const TOKEN_FILE_PERIOD_MS = 10_000;
 
 export class Transport implements AsyncDisposable {
@@ -92,8 +92,8 @@ export class Transport implements AsyncDisposable {
   }
 
   /**
-   * Puts other credentials in force. Short requests under way finish on the old connections; watches are cut, so that they
-   * come back under the new identity.
+   * Replaces the credentials. Short requests in flight finish on the old connections; watches are closed, so that they
+   * reconnect with the new identity.
    */
   async replaceCredentials(credentials: Credentials): Promise<void> {
     const requests = this.#requests;
@@ -105,7 +105,7 @@ export class Transport implements AsyncDisposable {
     await Promise.all([requests.close(), streams.destroy()]);
   }
 
-  /** Throws ConnectionError, or the signal's reason. The caller reads or dumps the body. */
+  /** Throws ConnectionError, or the signal's reason. The caller must consume the body. */
   async send(request: TransportRequest): Promise<Dispatcher.ResponseData> {
     const { signal } = request;
     signal?.throwIfAborted();
@@ -131,7 +131,7 @@ export class Transport implements AsyncDisposable {
     }
   }
 
-  /** What to throw for a failure of a request or of the reading of its body. */
+  /** The error to throw when a request, or reading its body, has failed. */
   failure(error: unknown, signal: AbortSignal | undefined): Error {
     if (signal?.aborted) return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));
     return new ConnectionError(this.server, error);

@@ -1,6 +1,6 @@
 /**
- * The two modules of undici that the client needs. The package's own entry loads fetch, WebSocket, caches and mocks with
- * them, which costs another 10 MB of resident memory in every process and worker thread.
+ * The two modules of undici that the client needs. The package's entry also loads fetch, WebSocket, caches and mocks, which
+ * costs another 10 MB of resident memory in every process and worker thread.
  */
 declare module 'undici/lib/dispatcher/pool.js' {
   import type { Pool } from 'undici';

@@ -1,4 +1,4 @@
-/** Connections that stop being HTTP: asks a server to upgrade one (SPDY/3.1, WebSocket) and joins two of them byte for byte. */
+/** HTTP upgrades (SPDY/3.1, WebSocket): requests one, and relays bytes between two upgraded connections. */
 import { request as httpRequest, type Agent, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction, Socket } from 'node:net';
@@ -10,33 +10,33 @@ import { DeadlineError, withDeadline } from './deadline.ts';
 export interface UpgradeRequest {
   readonly url: URL;
   readonly method: string;
-  /** `Connection` and `Upgrade` are among them. */
+  /** Includes `Connection` and `Upgrade`. */
   readonly headers: OutgoingHttpHeaders;
   readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'>;
   readonly agent?: Agent | false;
   readonly lookup?: LookupFunction;
-  /** Gives up connecting and waiting for the answer. */
+  /** Aborts connecting and waiting for the response. */
   readonly signal?: AbortSignal;
 }
 
-/** The server's answer: upgraded, or an ordinary response. */
+/** The server's response: upgraded, or an ordinary response. */
 export type UpgradeAnswer = Upgraded | { readonly upgraded: false; readonly response: IncomingMessage };
 
 export interface Upgraded {
   readonly upgraded: true;
   readonly response: IncomingMessage;
   readonly socket: Duplex;
-  /** What was read past the response's headers. */
+  /** Bytes read past the response's headers. */
   readonly head: Buffer;
 }
 
-/** The longest head of a request that a server takes, as Go's do: a command and its arguments travel in the URL. Node's is 16 KiB. */
+/** Maximum size of a request's headers, as in Go's net/http: exec puts a command in the URL. Node.js's default is 16 KiB. */
 export const LONGEST_HEAD_BYTES = 1024 * 1024;
 
-/** How long a server may take to accept the connection and to answer: it answers before it does what is asked. */
+/** How long connecting and the response may take. The server responds before it runs the requested command. */
 const ANSWER_LIMIT_MS = 30_000;
 
-/** Rejects when the server cannot be reached, with ETIMEDOUT when it does not answer. */
+/** Rejects when the server cannot be reached; with the code ETIMEDOUT when it does not respond in time. */
 export async function requestUpgrade(request: UpgradeRequest, limitMs = ANSWER_LIMIT_MS): Promise<UpgradeAnswer> {
   try {
     const what = `the upgrade at ${request.url.host}`;
@@ -66,11 +66,11 @@ function upgrade(
 ): Promise<UpgradeAnswer> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    // The signal is of the answer alone: it is never aborted once the caller has that.
+    // The signal covers the response only: it is never aborted afterwards.
     const outgoing = send(url, { method, headers, agent, lookup, signal, ...tls });
     outgoing.on('upgrade', (response, socket, head) => {
       signal.addEventListener('abort', () => socket.destroy());
-      // Until its new owner listens; what goes wrong with it closes it.
+      // Until the new owner adds its own listener; the error closes the socket.
       socket.on('error', () => socket.destroy());
       resolve({ upgraded: true, response, socket, head });
     });
@@ -129,24 +129,24 @@ export function endConnection(socket: Duplex, last: string | Buffer, limitMs = F
   socket.resume();
 }
 
-/** kubelet's and upstream's idle limit of a streaming connection. */
+/** Idle timeout of a streaming connection: kubelet's `streamingConnectionIdleTimeout`. */
 export const STREAM_IDLE_MS = 4 * 3600 * 1000;
 
-/** How long the side that outlives the other may take nothing of what is still to be sent to it. */
+/** Idle timeout of the remaining side while it takes the last output, once the other side has closed. */
 export const LINGER_IDLE_MS = 15 * 60_000;
-/** When a silent connection is probed by the kernel: a peer that vanished is noticed. */
+/** Idle time after which the kernel probes the connection, to detect a peer that is gone. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 
 type SocketLike = Duplex & Partial<Pick<Socket, 'setTimeout' | 'setNoDelay' | 'setKeepAlive'>>;
 
-/** Prepares a connection that carries a stream: no delays, dead peers noticed, closed after STREAM_IDLE_MS without a byte. */
+/** Sets TCP options of a streaming connection: no delay, keep-alive, closed after STREAM_IDLE_MS without a byte. */
 export function holdOpen(socket: SocketLike): void {
   socket.setNoDelay?.(true);
   socket.setKeepAlive?.(true, TCP_KEEP_ALIVE_MS);
   socket.setTimeout?.(STREAM_IDLE_MS, () => socket.destroy());
 }
 
-/** What goes one way passes through these; nothing where they are left out. */
+/** Optional transforms per direction. */
 export interface JoinOptions {
   readonly toOne?: Transform;
   readonly toOther?: Transform;
@@ -155,9 +155,8 @@ export interface JoinOptions {
 }
 
 /**
- * Joins two connections until both have ended; one that is closed already counts as ended. Each is read only as fast as the
- * other takes it. What one has sent before it ended still reaches the other: closing that one at once would let the kernel throw
- * away what is on its way.
+ * Relays bytes between two connections, with back-pressure; resolves when both have closed. When one closes, the other is only
+ * half-closed, since destroying it at once would make the kernel discard data in flight.
  */
 export function joinConnections(
   one: SocketLike,
@@ -177,7 +176,7 @@ export function joinConnections(
       holdOpen(from);
       from.pipe(through ?? to);
       through?.pipe(to);
-      // A connection that fails closes; that is all that there is to say about it.
+      // The error itself does not matter: the connection closes.
       from.on('error', () => from.destroy());
       if (from.closed) ended();
       else from.on('close', ended);

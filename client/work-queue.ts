@@ -1,30 +1,30 @@
 /**
- * Keys of things to look at again. A key waits in the queue once, is worked on by one worker at a time, and comes back after
- * a growing wait when its worker fails.
+ * A rate-limited work queue of keys, as client-go's `util/workqueue`: a key is queued once, processed by one worker at a time,
+ * and requeued with backoff when its worker fails.
  */
 import { backoffMs } from './backoff.ts';
 import { MAX_TIMER_MS } from './deadline.ts';
 
 export interface WorkQueueOptions {
-  /** How many keys are worked on at the same time. */
+  /** How many keys are processed at the same time. */
   readonly concurrency?: number;
-  /** The wait after the first failure of a key; doubles with each. */
+  /** Backoff after the first failure of a key; doubles with each. */
   readonly initialBackoffMs?: number;
   readonly maxBackoffMs?: number;
-  /** Told of each failure of a worker; the key is retried in any case. */
+  /** Called for each failure of a worker; the key is requeued in any case. */
   readonly onError: (key: string, error: unknown, retryMs: number) => void;
 }
 
-/** client-go's default rate limiter starts at 5 ms; its 1000 s at the end would leave an object alone for too long. */
+/** client-go's default rate limiter starts at 5 ms; its maximum of 1000 s would leave an object alone for too long. */
 const INITIAL_BACKOFF_MS = 5;
 const MAX_BACKOFF_MS = 60_000;
 
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
-  /** Keys to be worked on, in order. */
+  /** Queued keys, in order. */
   readonly #waiting = new Set<string>();
   readonly #working = new Set<string>();
-  /** Keys that were added while they were being worked on. */
+  /** Keys added while they were being processed. */
   readonly #again = new Set<string>();
   readonly #timers = new Map<string, { at: number; timer: NodeJS.Timeout }>();
   readonly #failures = new Map<string, number>();
@@ -36,7 +36,7 @@ export class WorkQueue {
     this.#options = options;
   }
 
-  /** How many keys wait to be worked on now. */
+  /** How many keys are queued, not counting delayed ones. */
   get size(): number {
     return this.#waiting.size;
   }
@@ -51,7 +51,7 @@ export class WorkQueue {
     this.#pump();
   }
 
-  /** Adds the key after so many milliseconds; of several such adds the earliest counts. */
+  /** Adds the key after a delay in milliseconds; of several delayed adds the earliest wins. */
   addAfter(key: string, ms: number): void {
     if (ms <= 0) return this.add(key);
     if (this.#signal?.aborted) return;
@@ -70,7 +70,7 @@ export class WorkQueue {
     this.#timers.set(key, { at, timer });
   }
 
-  /** Adds the key after a wait that grows with each call until `forget`; returns the wait in ms. */
+  /** Adds the key after a backoff that grows with each call until `forget`; returns the backoff in milliseconds. */
   addRateLimited(key: string): number {
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
@@ -80,19 +80,19 @@ export class WorkQueue {
     return wait;
   }
 
-  /** The key is well again: its next failure starts with the shortest wait. */
+  /** Resets the key's backoff. */
   forget(key: string): void {
     this.#failures.delete(key);
   }
 
-  /** How often the key has failed in a row. */
+  /** The number of consecutive failures of the key. */
   failuresOf(key: string): number {
     return this.#failures.get(key) ?? 0;
   }
 
   /**
-   * Hands each key to the worker until the signal is aborted; resolves when the workers under way have ended. A key whose
-   * worker rejects comes back after its wait.
+   * Passes each key to the worker until the signal is aborted; resolves when the workers in flight have ended. A key whose
+   * worker rejects is requeued with backoff.
    */
   async run(worker: (key: string, signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
     if (this.#worker) throw new Error('the queue is already running');

@@ -1,7 +1,7 @@
-/** The log of a daemon, and of its threads: one JSON object per line on stdout. */
+/** The logger of a daemon and its threads: one JSON object per line on stdout. */
 import { destination, pino, stdTimeFunctions, type Logger } from 'pino';
 
-/** Levels are written as their names, times in RFC 3339 with milliseconds. */
+/** Levels are logged by name, times in RFC 3339 with milliseconds. */
 export const daemonLogger = (name: string, level: string): Logger =>
   pino(
     {

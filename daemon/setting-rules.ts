@@ -1,7 +1,7 @@
 /**
- * What values settings may have. A rule returns what is wrong with a value as the rest of a sentence that begins with the
- * setting, spelled as the user gave it ("--port must be ..."); undefined: nothing. The other settings are handed to it as
- * they were given: a rule says nothing because of one that has a rule of its own.
+ * Validation rules for settings. A rule returns the problem as the rest of a sentence that begins with the setting as the user
+ * spells it ("--port must be ..."), or undefined. The other settings are passed to it unvalidated: it must not report a problem
+ * that another setting's own rule reports.
  */
 import { Cidr, IpAddress, rangeFlaws } from '../api/domain/address.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
@@ -9,14 +9,14 @@ import { validateSubdomainName } from '../api/machinery/names.ts';
 export type SettingRule<T, S = unknown> = (value: T, settings: S) => string | undefined;
 export type SettingRules<S> = { readonly [K in keyof S]?: SettingRule<S[K], S> };
 
-/** Part of a setting's value has not the form that it must have; the message quotes it and says which form that is. */
+/** A value has the wrong format; the message quotes it and says which format is expected. */
 export class SettingValueError extends Error {
   override readonly name = 'SettingValueError';
 }
 
 const shown = (value: unknown): string => JSON.stringify(value);
 
-/** The rule of a setting whose values are what `parse` accepts: it throws SettingValueError for anything else. */
+/** A rule for values that `parse` accepts; `parse` throws SettingValueError for all others. */
 export const readableBy =
   <T>(parse: (value: T) => unknown): SettingRule<T> =>
   (value) => {
@@ -29,7 +29,7 @@ export const readableBy =
     }
   };
 
-/** An empty value is fine too: it asks for the default that the help tells of. */
+/** Also accepts an empty value, which selects the default. */
 export const orEmpty =
   <S>(rule: SettingRule<string, S>): SettingRule<string, S> =>
   (value, settings) =>
@@ -61,7 +61,7 @@ export const logLevelRule = oneOf('trace', 'debug', 'info', 'warn', 'error', 'fa
 export const ipAddress: SettingRule<string> = (value) =>
   IpAddress.parse(value)?.text === value ? undefined : `must be an IP address such as 10.0.0.1, not ${shown(value)}`;
 
-/** An address that other hosts reach this one at. IPv6 is not routed yet. */
+/** An IPv4 address at which other hosts can reach this one. IPv6 is not supported yet. */
 export const hostAddress: SettingRule<string> = (value) => {
   const address = IpAddress.parse(value);
   if (address?.family !== 'IPv4' || address.text !== value)
@@ -71,7 +71,7 @@ export const hostAddress: SettingRule<string> = (value) => {
     : undefined;
 };
 
-/** A range of IPv4, with a prefix of so many bits. IPv6 is not routed yet. */
+/** An IPv4 CIDR whose prefix length is within the limits. IPv6 is not supported yet. */
 export const ipv4Range =
   (shortest: number, longest: number): SettingRule<string> =>
   (value) => {
@@ -83,7 +83,7 @@ export const ipv4Range =
       : `must have a prefix of /${shortest} to /${longest}, not ${value}`;
   };
 
-/** False also for what is no range. */
+/** Whether two CIDRs overlap; false when one is invalid. */
 export function overlap(a: string, b: string): boolean {
   const [left, right] = [Cidr.parse(a), Cidr.parse(b)];
   return left !== undefined && right !== undefined && (left.contains(right.network) || right.contains(left.network));
@@ -94,7 +94,7 @@ export const dnsDomain: SettingRule<string> = (value) =>
     ? undefined
     : `must be a DNS domain of lower-case letters, digits, "-" and ".", not ${shown(value)}`;
 
-/** Names and addresses that a certificate may be for. */
+/** DNS names and IP addresses for a certificate. */
 export const certificateNames: SettingRule<readonly string[]> = (names) => {
   const odd = names.find(
     (name) => !IpAddress.parse(name) && validateSubdomainName(name.toLowerCase().replace(/^\*\./, '')).length > 0,

@@ -163,7 +163,7 @@ test('kedge token makes, lists and deletes tokens that hosts join with', async (
   t.match(table, '<forever>');
   t.match(await kedge('delete', text), 'deleted');
   t.equal((await refusal(fixture.client({ token: text }).create(selfSubjectReviews, {}))).code, 401);
-  await t.rejects(kedge('delete', 'abcdef'), { message: /^there is no token abcdef: / });
+  await t.rejects(kedge('delete', 'abcdef'), { message: /^token abcdef does not exist; / });
   t.equal((await fixture.client({ token: 'admin-token' }).list(secrets, { namespace: 'kube-system' })).items.length, 1);
   await t.rejects(kedge('delete', 'not a token'), { message: /token must be ID or ID.SECRET/ });
   await t.rejects(kedge('create', '--ttl', 'soon'), { message: /--ttl must be a duration such as 24h/ });

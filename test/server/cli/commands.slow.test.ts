@@ -55,13 +55,13 @@ t.test('wrong words, values and files are refused in a sentence', async (t) => {
   });
   await refused(t, /^kedge: server is not set: give --server, KEDGE_SERVER/, ['agent', '--data-dir', folder]);
   await refused(t, /^kedge: --node-name must be a name/, ['join', '--server', 'https://x', '--node-name', 'Bad_Name']);
-  await refused(t, /^kedge: kubeconfig \S+kubeconfig: is not YAML: /, [
+  await refused(t, /^kedge: kubeconfig \S+kubeconfig: is not valid YAML: /, [
     'token',
     'list',
     '--kubeconfig',
     at('kubeconfig'),
   ]);
-  await refused(t, /^kedge: kubeconfig \S+: is not YAML/, ['token', 'list'], {
+  await refused(t, /^kedge: kubeconfig \S+: is not valid YAML/, ['token', 'list'], {
     KUBECONFIG: `${at('no')}:${at('kubeconfig')}`,
   });
   await refused(t, /^kedge: kubeconfig \S+none: there is no file/, ['kubeconfig', '--kubeconfig', at('none')]);

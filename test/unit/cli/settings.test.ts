@@ -188,7 +188,7 @@ t.test('a failed system call names the setting that it comes from, and what to d
   );
   t.match(failed('EADDRNOTAVAIL', 'listen', listen), /no interface .* choose another with --bind-address$/);
   t.match(failed('EACCES', 'listen', listen), /permission denied; run this as root/);
-  t.match(failed('ENOENT', 'spawn flock', { path: 'flock' }), 'the program flock cannot be started');
+  t.match(failed('ENOENT', 'spawn flock', { path: 'flock' }), 'the program flock failed to start');
   t.end();
 });
 

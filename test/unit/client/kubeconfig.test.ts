@@ -41,13 +41,13 @@ t.test('inline data, files beside the kubeconfig and tokens are all read', async
 t.test('what is wrong is said in a sentence that names the file', async (t) => {
   const wrong = async (text: string, message: string | RegExp, context?: string) =>
     t.rejects(parseKubeconfig(text, '/k', context), { name: KubeconfigError.name, message });
-  await wrong('a: [', /is not YAML/);
+  await wrong('a: [', /is not valid YAML/);
   await wrong('', 'kubeconfig /k: is empty');
-  await wrong('clusters: []', 'kubeconfig /k: names no current-context');
+  await wrong('clusters: []', 'kubeconfig /k: has no current-context');
   await wrong(file({}, {}), 'kubeconfig /k: has no context "other"', 'other');
   await wrong(
     file({}, {}, { clusters: [] }),
-    'kubeconfig /k: context "main" names the cluster "c", which is not there',
+    'kubeconfig /k: context "main" names the cluster "c", which does not exist',
   );
   await wrong(file({ server: 'nonsense' }, {}), 'kubeconfig /k: the server "nonsense" is not a URL');
   await wrong(
