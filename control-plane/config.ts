@@ -77,9 +77,9 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   logLevel: 'trace, debug, info, warn, error or fatal',
 };
 
-/** Prefixes of the range of Services: upstream's largest, and the smallest that has the address of the cluster's DNS. */
+/** Limits of the service range's prefix length: upstream's largest range, and the smallest that has the DNS address. */
 const SERVICE_PREFIX = { shortest: 12, longest: 28 };
-/** Prefixes of a range that has addresses for pods beside those of the network, of its gateway and of broadcast. */
+/** The smallest pod subnet that has an address for a pod besides the network, gateway and broadcast addresses. */
 const LONGEST_POD_PREFIX = 30;
 
 function rolesProblem(roles: readonly string[]): string | undefined {
@@ -119,7 +119,7 @@ const serverConfigRules: SettingRules<ServerConfig> = {
 
 export const serverSettings = { defaults: defaultServerConfig, help: serverConfigHelp, rules: serverConfigRules };
 
-/** `30000-32767`. Throws SettingValueError for anything else. */
+/** Parses `30000-32767`. Throws SettingValueError. */
 export function readPortRange(text: string): { first: number; last: number } {
   const [, first, last] = /^(\d+)-(\d+)$/.exec(text)?.map(Number) ?? [];
   if (first === undefined || last === undefined || first < 1 || last < first || last > MAX_PORT)

@@ -1,7 +1,7 @@
 /**
- * Gives memory back after a burst of work. V8 collects garbage when it needs the room, not when there is time: a server that
- * has taken thousands of writes would keep a hundred megabytes of what is left of them until the next burst. What V8 then lets
- * go of, the C library keeps; see `process-memory.ts`.
+ * Releases memory after a burst of work. V8 collects garbage when it needs room, not when it is idle: a server that has handled
+ * thousands of writes would keep a hundred megabytes of garbage until the next burst. What V8 frees, the C library keeps; see
+ * `process-memory.ts`.
  */
 import { PerformanceObserver, performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
@@ -9,27 +9,28 @@ import { runInNewContext } from 'node:vm';
 import { isMainThread } from 'node:worker_threads';
 import { memoryRelease } from './process-memory.ts';
 
-/** How long a thread has to be quiet before it collects. */
+/** How long a thread must be idle before it collects garbage. */
 const QUIET_MS = 3_000;
-/** And before V8 moves together what is left, and lets go of the pages that it keeps in reserve: that takes twice as long. */
+/** How long before V8 also compacts the heap and frees its reserve pages, which takes twice as long. */
 const LONG_QUIET_MS = 30_000;
-/** A thread that is busy for less of that time than this is quiet. */
+/** A thread is idle while its event loop utilization is below this. */
 const QUIET_UTILIZATION = 0.1;
-/** It is not worth a pause of some 50 ms to look for less than this. */
+/** Less garbage than this is not worth a pause of some 50 ms. */
 const WORTHWHILE_BYTES = 16 * 2 ** 20;
-/** What a thread may keep of its start: in a small cluster there is nothing to give back. */
+/** The part of the heap that a thread may keep from its start: a small cluster has nothing to release. */
 const SMALL_BYTES = 32 * 2 ** 20;
 
 /**
- * What connections held is freed when they end, without a collection of V8's: a process of this size is looked at every so often,
- * by its main thread. That takes some ten milliseconds.
+ * Memory of connections is freed when they close, without a garbage collection: the main thread of a process of this size
+ * checks periodically. That takes some ten milliseconds.
  */
 const LARGE_BYTES = 200 * 2 ** 20;
 const LOOK_MS = 30_000;
 
 /**
- * Of the calling thread, until the signal is aborted. Costs nothing while nothing is allocated: V8's own collections wake it.
- * @param mappedFile of which pages that were read are let go of, too
+ * Collects garbage of the calling thread while it is idle, until the signal is aborted. Free of cost while nothing is allocated:
+ * it is triggered by V8's own collections.
+ * @param mappedFile a memory-mapped file whose resident pages are released, too
  */
 export function collectWhenIdle(signal: AbortSignal, mappedFile?: string): void {
   setFlagsFromString('--expose-gc');

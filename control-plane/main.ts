@@ -1,4 +1,4 @@
-/** `kedge server`, put together: certificates, store, api-server, and the scheduler and controllers on threads of their own. */
+/** Assembles `kedge server`: certificates, store, api-server, and a thread each for the scheduler and the controllers. */
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { writeFile } from 'node:fs/promises';
@@ -22,16 +22,16 @@ import type { RoleMessage, RoleOptions } from './role-thread.ts';
 import { hasStore } from './store/embedded/data-directory.ts';
 import { openEmbeddedStore } from './store/embedded/embedded-store.ts';
 
-/** Certificates are looked at once a day and renewed a month before their end. */
+/** Certificates are checked once a day and renewed a month before they expire. */
 const CERTIFICATE_CHECK_MS = 24 * 3600 * 1000;
-/** A server that listens on all addresses is reached by its own process on the loopback. */
+/** When the server listens on all addresses, its own process connects to the loopback. */
 const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
-/** A role that fails is started again. */
+/** Backoff between restarts of a failed role. */
 const RESTART = { initialMs: 1_000, maxMs: 60_000 };
-/** The young generation of a thread: it allocates little between events, and what it keeps is judged by its size. */
+/** Size of a thread's young generation: threads allocate little between events, and a larger one is only resident memory. */
 const THREAD_YOUNG_GENERATION_MB = 4;
 
-/** Runs until the signal is aborted. */
+/** Runs `kedge server` until the signal is aborted. */
 export async function runServer(config: ServerConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const roles = new Set(config.roles);
   await using stack = new AsyncDisposableStack();
@@ -43,12 +43,12 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, logge
   await Promise.all([stopped, ...running]);
 }
 
-/** The api-server of this process, as its other roles reach it. */
+/** How the other roles reach the api-server of this process. */
 interface Access {
   readonly server: string;
-  /** Renewed ones take the place of those that are about to expire. */
+  /** Replaced when certificates are renewed. */
   pki: ClusterPki;
-  /** `renewed` is emitted then. */
+  /** Emits `renewed` after a renewal. */
   readonly changes: EventEmitter;
 }
 
@@ -85,7 +85,7 @@ async function runApiServer(
     pkiOptions()
       .then(openPki)
       .then(async (renewed) => {
-        // An operator's own files are read again, too.
+        // Reread the operator's own files, too.
         kubeletIdentity = await readKubeletIdentity(config, renewed);
         if (isDeepStrictEqual(renewed, access.pki)) return;
         access.pki = renewed;
@@ -124,7 +124,7 @@ async function roleOptions(
     nodeCidrMaskSize,
     nodeMonitorGracePeriodSeconds,
     isBesideApiServer: access !== undefined,
-    identity: access ? BESIDE_THE_STORE : STANDING_ALONE,
+    identity: access ? COLOCATED_IDENTITY : STANDING_ALONE,
   };
   if (access) {
     const { certificate: cert, key } = role === 'scheduler' ? access.pki.scheduler : access.pki.controllerManager;
@@ -134,7 +134,7 @@ async function roleOptions(
   return { ...common, server, credentials: { ca, cert, key, token, tokenFile } };
 }
 
-/** A thread that ends by itself is a defect: it is logged and the role starts again, while the others go on. */
+/** Restarts a role whose thread has failed; the other roles are not affected. */
 async function keepRunning(
   current: () => Promise<RoleOptions>,
   access: Access | undefined,
@@ -146,7 +146,7 @@ async function keepRunning(
     if (signal.aborted) return;
     const options = await current();
     const thread = new Worker(process.argv[1] ?? '', {
-      // Debuggers and `ps -L` show it.
+      // Shown by debuggers and `ps -L`.
       name: options.role,
       workerData: options,
       resourceLimits: { maxYoungGenerationSizeMb: THREAD_YOUNG_GENERATION_MB },
@@ -166,10 +166,10 @@ async function keepRunning(
 }
 
 /**
- * Who stands for election. One process at a time has the store: started anew, on whatever host, it is the same candidate and
- * need not wait for its own Lease to run out.
+ * The election identity beside the embedded store. Only one process at a time can open the store: after a restart, on whatever
+ * host, it is the same candidate and need not wait until its own Lease expires.
  */
-const BESIDE_THE_STORE = 'kedge-server';
+const COLOCATED_IDENTITY = 'kedge-server';
 const STANDING_ALONE = `${os.hostname()}_${randomUUID()}`;
 
 const pkiDirectory = ({ dataDir }: ServerConfig): string => path.join(dataDir, 'pki');

@@ -1,21 +1,21 @@
 /**
- * Gives the kernel back memory that this process holds and does not use. glibc keeps what was freed between blocks that are in
- * use, for ever if nobody asks; and of a file that is mapped, every page that was once read counts as the process's own.
+ * Returns unused memory of this process to the kernel. glibc keeps freed memory that lies between blocks in use until it is
+ * trimmed; and every page of a mapped file that was once read counts as resident.
  */
 import { readFileSync } from 'node:fs';
 import { dlopen } from 'node:ffi';
 
-/** `MADV_DONTNEED`: of a shared file mapping the pages stay in the page cache, and come back when they are read. */
+/** `MADV_DONTNEED`: for a shared file mapping, pages stay in the page cache and are mapped again when they are read. */
 const MADV_DONTNEED = 4;
 
 export interface MemoryRelease {
-  /** What was freed, of all threads: malloc_trim(3). */
+  /** Releases freed heap memory of all threads: malloc_trim(3). */
   readonly freed: () => void;
-  /** Mapped pages of the file at this path: madvise(2). */
+  /** Releases resident pages of a mapped file: madvise(2). */
   readonly mapped: (path: string) => void;
 }
 
-/** Nothing is released where the C library is another one. */
+/** The functions do nothing when the C library is not glibc. */
 export function memoryRelease(): MemoryRelease {
   let functions;
   try {
@@ -36,7 +36,7 @@ export function memoryRelease(): MemoryRelease {
   };
 }
 
-/** `START-END MODE OFFSET DEVICE INODE PATH`: proc_pid_maps(5). */
+/** Parses `START-END MODE OFFSET DEVICE INODE PATH`: proc_pid_maps(5). */
 function* mappingsOf(path: string): Generator<{ readonly address: bigint; readonly bytes: bigint }> {
   for (const line of readFileSync('/proc/self/maps', 'utf8').split('\n')) {
     const match = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+\s+(.*)$/.exec(line);

@@ -1,4 +1,4 @@
-/** The scheduler and the controllers on a thread of their own: they know the api-server by its address alone. */
+/** Runs the scheduler or the controllers on a thread of their own; they know nothing of the api-server but its address. */
 import { parentPort } from 'node:worker_threads';
 import { ApiClient } from '../client/api-client.ts';
 import { daemonLogger } from '../daemon/daemon-logger.ts';
@@ -8,38 +8,38 @@ import type { Credentials } from '../client/transport.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { readAuthority, readServiceAccountKey } from './pki/cluster-pki.ts';
 
-/** What a role is handed; it crosses a thread boundary. */
+/** A role's options, passed to its thread by structured clone. */
 export interface RoleOptions {
   readonly role: 'scheduler' | 'controllers';
   readonly server: string;
   readonly credentials: Credentials;
-  /** Who stands for election. */
+  /** The candidate's identity in the leader election. */
   readonly identity: string;
-  /** The api-server is of this process: nobody acts without it. */
+  /** Whether the api-server runs in this process: then no other process can lead. */
   readonly isBesideApiServer: boolean;
   readonly logLevel: string;
-  /** Where the cluster's CA and the key of service account tokens are, for signing. */
+  /** The PKI folder with the CA and the service account key, for signing. */
   readonly pkiDirectory: string;
   readonly clusterCidr: string;
   readonly nodeCidrMaskSize: number;
   readonly nodeMonitorGracePeriodSeconds: number;
 }
 
-/** Upstream's names: its scheduler and controller manager, run beside ours, are candidates too. */
+/** Upstream's lease names: its scheduler and controller manager can take part in the election. */
 const LEASES: Readonly<Record<RoleOptions['role'], string>> = {
   scheduler: 'kube-scheduler',
   controllers: 'kube-controller-manager',
 };
 /**
- * While the api-server of this process is away nobody else can act either, so that its roles need not hurry: a write every 20 s
- * costs an idle server nothing that can be measured.
+ * Election timing beside the api-server: while it is down no other candidate can act either, so that failover need not be fast.
+ * A write every 20 s costs an idle server nothing measurable.
  */
-const UNHURRIED: ElectionTiming = { leaseSeconds: 60, renewMs: 20_000, deadlineMs: 40_000 };
+const COLOCATED_TIMING: ElectionTiming = { leaseSeconds: 60, renewMs: 20_000, deadlineMs: 40_000 };
 
-/** What the main thread tells a running role: to stop, or who it is from now on. */
+/** A message of the main thread to a running role: stop, or replace the credentials. */
 export type RoleMessage = 'stop' | Credentials;
 
-/** Runs the role, while it is the one of its kind that leads, until the main thread says to stop. */
+/** Runs the role whenever it leads, until the main thread sends `stop`. */
 export async function runRoleThread(options: RoleOptions): Promise<void> {
   const stopping = new AbortController();
   collectWhenIdle(stopping.signal);
@@ -60,7 +60,7 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
       ...{ client, logger, identity, signal: stopping.signal },
       namespace: 'kube-system',
       name: LEASES[role],
-      ...(isBesideApiServer && { timing: UNHURRIED }),
+      ...(isBesideApiServer && { timing: COLOCATED_TIMING }),
       lead: (term) => runRole(options, client, logger, term),
     });
   } finally {
@@ -82,7 +82,7 @@ async function runRole(options: RoleOptions, client: ApiClient, logger: Logger, 
     logger,
     signal,
     rootCa: ca.certificate,
-    // Loaded when a node joins, and not before: it weighs 12 MB.
+    // Loaded on demand, when the first node joins: it takes 12 MB.
     sign: async (request, { usages, durationSeconds }) => {
       const { signCertificateRequest } = await import('./pki/signing.ts');
       return signCertificateRequest(request, { ca, usages, durationSeconds });

@@ -1,7 +1,8 @@
 /**
- * The cluster's keys and certificates, in one folder, named as kubeadm names them: made at first start, checked and used again
- * afterwards. One CA signs for servers and clients. Certificates of the control plane are renewed when they are close to their
- * end; the CA and the service account key are never touched once they are there, and for a cluster that exists never made anew.
+ * The cluster's keys and certificates, in one folder with kubeadm's file names: created at the first start, validated and
+ * reused afterwards. One CA signs server and client certificates. The control plane's certificates are renewed before they
+ * expire; the CA and the service account key are never changed, and never created for a cluster that already exists.
+ * https://kubernetes.io/docs/setup/best-practices/certificates/
  */
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
@@ -26,9 +27,9 @@ const RENEWED_BEFORE_END_MS = 30 * DAY_MS;
 export interface PkiOptions {
   /** `/var/lib/kedge/server/pki` */
   readonly directory: string;
-  /** What the serving certificate is for; see `serverNames`. */
+  /** Names and addresses for the serving certificate; see `serverNames`. */
   readonly serverNames: readonly string[];
-  /** The store of the cluster whose keys these are; undefined for a cluster that is about to be made. */
+  /** The folder of the cluster's store; undefined when the cluster is new. */
   readonly store?: string;
   /** Milliseconds since the epoch. */
   readonly now?: number;
@@ -41,7 +42,7 @@ export interface ClusterPki {
   readonly caHash: string;
   /** The api-server's serving certificate. */
   readonly serving: KeyPair;
-  /** With which the api-server calls the nodes' API. */
+  /** The client certificate of the api-server for the kubelet API. */
   readonly kubeletClient: KeyPair;
   readonly admin: KeyPair;
   readonly controllerManager: KeyPair;
@@ -71,7 +72,7 @@ async function openAuthority(directory: string, now: number, store: string | und
     }
     return there;
   }
-  // A key that is there is used again: what was issued and what was pinned by its hash stay good.
+  // Reuse an existing key: issued certificates and pinned hashes remain valid.
   const key = await readIfThere(keyPath);
   if (key !== undefined) parsePrivateKey(key, keyPath);
   else if (store !== undefined) {
@@ -95,7 +96,7 @@ function namesIn(certificate: X509Certificate): string[] {
     .sort();
 }
 
-/** IPv6 addresses are spelled differently by different programs. */
+/** Normalizes IPv6 addresses, which programs spell differently. */
 const canonicalName = (name: string): string =>
   name.includes(':') ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name.toLowerCase();
 
@@ -141,7 +142,7 @@ async function readServiceAccountKeyAt(path: string): Promise<string | undefined
   return there;
 }
 
-/** ES256: a token is 200 bytes shorter than with upstream's customary RSA 2048, and signing it thirty times faster. */
+/** ES256: tokens are 200 bytes shorter than with upstream's customary RSA 2048, and signing is thirty times faster. */
 async function openServiceAccountKey(directory: string, store: string | undefined): Promise<string> {
   const path = serviceAccountKeyPath(directory);
   const there = await readServiceAccountKeyAt(path);
@@ -159,8 +160,8 @@ async function openServiceAccountKey(directory: string, store: string | undefine
 }
 
 /**
- * Opens the PKI, making what is missing and can be made. A server that runs for months calls it again once a day: it answers what is there
- * and costs a few file reads unless something is to be renewed. Throws PkiError.
+ * Opens the PKI; creates what is missing and renews what is about to expire. A running server calls it once a day: it costs a
+ * few file reads when nothing is to be renewed. Throws PkiError.
  */
 export async function openPki({ directory, serverNames, store, now = Date.now() }: PkiOptions): Promise<ClusterPki> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -186,14 +187,14 @@ export async function openPki({ directory, serverNames, store, now = Date.now() 
   };
 }
 
-/** The CA of a PKI folder: what signs certificate signing requests. Throws PkiError when it is not there. */
+/** Reads the CA of a PKI folder. Throws PkiError when it does not exist. */
 export async function readAuthority(directory: string): Promise<KeyPair> {
   const pair = await readKeyPair(join(directory, 'ca.crt'), join(directory, 'ca.key'));
   if (!pair) throw new PkiError(`${join(directory, 'ca.crt')} is missing: there is no cluster CA on this host`);
   return pair;
 }
 
-/** The key of a PKI folder that signs service account tokens. Throws PkiError when it is not there. */
+/** Reads the key that signs service account tokens. Throws PkiError when it does not exist. */
 export async function readServiceAccountKey(directory: string): Promise<string> {
   const path = serviceAccountKeyPath(directory);
   const key = await readServiceAccountKeyAt(path);

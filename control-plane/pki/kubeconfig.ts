@@ -17,7 +17,7 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 /** A JSON string is a YAML scalar. */
 const quoted = (text: string): string => JSON.stringify(text);
 
-/** The text of a kubeconfig with one cluster, one user and one context. */
+/** Serializes a kubeconfig with one cluster, one user and one context. */
 export function kubeconfig({ server, caCertificate, user, credentials, cluster = 'kedge' }: KubeconfigOptions): string {
   const userLines =
     'token' in credentials
@@ -47,7 +47,7 @@ export function kubeconfig({ server, caCertificate, user, credentials, cluster =
   ].join('\n')}\n`;
 }
 
-/** The text of a kubeconfig that says where a cluster is and nothing about users, as kubeadm's cluster-info holds it. */
+/** Serializes a kubeconfig without users, as in kubeadm's cluster-info ConfigMap. */
 export const clusterKubeconfig = (server: string, caCertificate: string): string =>
   `${[
     'apiVersion: v1',
@@ -62,7 +62,7 @@ export const clusterKubeconfig = (server: string, caCertificate: string): string
     'current-context: ""',
   ].join('\n')}\n`;
 
-/** Writes the kubeconfig, for its owner's eyes alone, unless the file says the same already. */
+/** Writes the kubeconfig, readable by its owner only, unless the file has this content already. */
 export async function writeKubeconfig(path: string, options: KubeconfigOptions): Promise<void> {
   const text = kubeconfig(options);
   if ((await readIfThere(path)) === text) return;

@@ -1,4 +1,7 @@
-/** As whom the api-server comes to the nodes' API, and by what it knows the nodes: the cluster's own PKI unless told otherwise. */
+/**
+ * The api-server's client certificate for the kubelet API, and the CA of the kubelets: by default from the cluster's own
+ * PKI.
+ */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { ServerConfig } from '../config.ts';
 import type { ClusterPki } from './cluster-pki.ts';
@@ -6,10 +9,10 @@ import { PkiError, readIfThere } from './pem-files.ts';
 
 /** PEM texts. */
 export interface KubeletIdentity {
-  /** What the api-server shows to nodes. */
+  /** The api-server's client certificate and its key. */
   readonly cert: string;
   readonly key: string;
-  /** The CA that nodes' serving certificates come from; undefined: nobody verifies them. */
+  /** The CA of the kubelets' serving certificates; undefined: they are not verified. */
   readonly ca: string | undefined;
 }
 
@@ -18,7 +21,7 @@ export type KubeletSettings = Pick<
   'kubeletClientCertificate' | 'kubeletClientKey' | 'kubeletCertificateAuthority' | 'kubeletVerifyServingCertificates'
 >;
 
-/** Throws PkiError when the settings contradict each other or a file cannot be used. */
+/** Throws PkiError when the settings contradict each other or a file is invalid. */
 export async function readKubeletIdentity(
   settings: KubeletSettings,
   pki: Pick<ClusterPki, 'ca' | 'kubeletClient'>,

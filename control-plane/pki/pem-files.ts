@@ -1,4 +1,4 @@
-/** The files of the PKI folder: read with errors that say what to do, written so that a crash leaves the old or the new one. */
+/** PEM files of the PKI folder: read with actionable errors, written atomically. */
 import { X509Certificate, createPrivateKey, randomBytes, type KeyObject } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 export const CERTIFICATE_MODE = 0o644;
 export const KEY_MODE = 0o600;
 
-/** A file of the PKI cannot be used; the message names the file and what the operator can do. */
+/** A PKI file is unusable; the message names the file and says how to fix it. */
 export class PkiError extends Error {
   override readonly name = 'PkiError';
 }
@@ -20,7 +20,7 @@ export interface KeyPair {
 const codeOf = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
-/** The file's text; undefined when there is no such file. */
+/** The file's text; undefined when there is no such file. Throws PkiError. */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
@@ -33,7 +33,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Writes through a file beside it, flushed and renamed over, and flushes the folder. */
+/** Writes to a temporary file beside it, syncs, renames it over the target, and syncs the folder. Throws PkiError. */
 export async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}`;
   try {
@@ -78,7 +78,7 @@ export function parsePrivateKey(pem: string, path: string): KeyObject {
   }
 }
 
-/** Reads a certificate and its key; undefined when there is no certificate. */
+/** Reads a certificate and its key; undefined when there is no certificate. Throws PkiError. */
 export async function readKeyPair(certificatePath: string, keyPath: string): Promise<KeyPair | undefined> {
   const [certificate, key] = await Promise.all([readIfThere(certificatePath), readIfThere(keyPath)]);
   if (certificate === undefined) return undefined;
@@ -91,7 +91,7 @@ export async function readKeyPair(certificatePath: string, keyPath: string): Pro
   return { certificate, key };
 }
 
-/** The key first: a crash between the two writes leaves a certificate to be made, never one without its key. */
+/** Writes the key first: a crash in between leaves a missing certificate, never a certificate without its key. */
 export async function writeKeyPair(certificatePath: string, keyPath: string, pair: KeyPair): Promise<void> {
   await writeAtomically(keyPath, pair.key, KEY_MODE);
   await writeAtomically(certificatePath, pair.certificate, CERTIFICATE_MODE);

@@ -1,7 +1,7 @@
 import { X509Certificate, createHash } from 'node:crypto';
 
 /**
- * `sha256:` and the hex digest of a certificate's SubjectPublicKeyInfo: what a joining node pins the cluster's CA by, the same
+ * `sha256:` and the hex digest of a certificate's SubjectPublicKeyInfo, by which a joining node pins the cluster's CA: the same
  * value as kubeadm's --discovery-token-ca-cert-hash.
  */
 export function publicKeyHash(certificatePem: string): string {

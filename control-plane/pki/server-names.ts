@@ -3,21 +3,21 @@ import { Cidr, IpAddress } from '../../api/domain/address.ts';
 
 export interface ServerNamesOptions {
   readonly hostname: string;
-  /** As `os.networkInterfaces()` answers. */
+  /** As returned by `os.networkInterfaces()`. */
   readonly interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>;
   /** `cluster.local` */
   readonly clusterDomain: string;
   /** The cluster IP of the `kubernetes` service: the first address of the service range. */
   readonly kubernetesServiceIp: string;
-  /** The range of pod addresses: the host's own addresses in it come and go with the pod bridge, and nobody dials them. */
+  /** The pod CIDR: the host's addresses in it come and go with the pod bridge, and no client uses them. */
   readonly podCidr: string;
   readonly extra?: readonly string[];
 }
 
-/** Every DNS name and address under which clients may reach the api-server, sorted: what its serving certificate is for. */
+/** Every DNS name and address at which clients may reach the api-server, sorted: the serving certificate's subjectAltName. */
 export function serverNames(options: ServerNamesOptions): string[] {
   const pods = Cidr.parse(options.podCidr);
-  // Nobody dials an IPv6 address that means another host on each link.
+  // Clients cannot use link-local IPv6 addresses.
   const isDialled = (address: IpAddress): boolean =>
     !pods?.contains(address) && !(address.family === 'IPv6' && address.isLinkLocalUnicast);
   const hostAddresses = Object.values(options.interfaces)

@@ -1,6 +1,6 @@
 /**
- * Everything that signs X.509. Importing it costs 12 MB of resident memory, so who signs seldom (all but the certificate
- * controller's worker, and they only at first start and at renewals) imports it at the moment of need: `await import()`.
+ * Signs X.509 certificates. Importing this module costs 12 MB of resident memory, so everything except the certificate
+ * controller's worker, which signs often, loads it on demand: `await import()`.
  */
 import 'reflect-metadata';
 import {
@@ -26,10 +26,10 @@ import type { KeyPair } from './pem-files.ts';
 
 const SECOND_MS = 1000;
 const DAY_MS = 24 * 3600 * SECOND_MS;
-/** For clocks that run a little behind ours; upstream's signer does the same. */
+/** Tolerates peers whose clock is behind; upstream's signer backdates as much. */
 const BACKDATED_MS = 5 * 60 * SECOND_MS;
 const AUTHORITY_LIFETIME_MS = 10 * 365 * DAY_MS;
-/** The longest a certificate signing request may ask for: upstream's --cluster-signing-duration. */
+/** The longest lifetime of a signed request: upstream's --cluster-signing-duration. */
 export const LONGEST_SIGNED_SECONDS = (365 * DAY_MS) / SECOND_MS;
 
 export interface CertificateSubject {
@@ -40,7 +40,7 @@ export interface CertificateSubject {
 export interface CertificateTemplate extends CertificateSubject {
   /** DNS names and IP addresses. */
   readonly names?: readonly string[];
-  /** As a CertificateSigningRequest spells them: `client auth`, `server auth`, ... */
+  /** As in a CertificateSigningRequest: `client auth`, `server auth`, ... */
   readonly usages: readonly string[];
   readonly lifetimeMs: number;
   readonly now: number;
@@ -86,7 +86,7 @@ function usageExtensions(usages: readonly string[]): Extension[] {
 const generalName = (name: string): JsonGeneralName =>
   isIP(name) ? { type: 'ip', value: name } : { type: 'dns', value: name };
 
-/** O before CN, each in a set of its own, as upstream's tools order them. */
+/** O before CN, each in an RDN of its own, in the order of upstream's tools. */
 const distinguishedName = ({ commonName, organizations = [] }: CertificateSubject): Name =>
   new Name([...organizations.map((organization) => ({ O: [organization] })), { CN: [commonName] }]);
 
@@ -96,7 +96,7 @@ const CURVES: ReadonlyMap<string, { namedCurve: string; hash: string }> = new Ma
   ['secp521r1', { namedCurve: 'P-521', hash: 'SHA-512' }],
 ]);
 
-/** The Web Crypto algorithm of a CA's key; an operator's own CA may be RSA. */
+/** The Web Crypto algorithm of a CA's key. An operator's own CA may be RSA. */
 function algorithmOf(key: KeyObject): { name: string; hash: string; namedCurve?: string } {
   if (key.asymmetricKeyType === 'rsa') return { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
   const curve = CURVES.get(key.asymmetricKeyDetails?.namedCurve ?? '');
@@ -104,7 +104,7 @@ function algorithmOf(key: KeyObject): { name: string; hash: string; namedCurve?:
   throw new Error(`a certificate authority's key must be RSA or ECDSA, not ${key.asymmetricKeyType}`);
 }
 
-/** A positive 128-bit number without a leading zero byte. */
+/** A positive 128-bit number without a leading zero byte: RFC 5280 section 4.1.2.2. */
 function serialNumber(): string {
   const bytes = randomBytes(16);
   bytes.writeUInt8((bytes.readUInt8(0) & 0x7f) | 0x40, 0);
@@ -131,7 +131,7 @@ async function sign(authority: KeyPair, signed: Signed): Promise<string> {
     subject: signed.subject,
     issuer: issuer.subjectName,
     notBefore: new Date(signed.notBefore),
-    // What outlives its CA could not be verified anyway.
+    // A certificate that outlives its CA cannot be verified.
     notAfter: new Date(Math.min(signed.notAfter, issuer.notAfter.getTime())),
     publicKey: signed.publicKey,
     signingKey: key.toCryptoKey(algorithm, false, ['sign']),
@@ -148,7 +148,7 @@ async function sign(authority: KeyPair, signed: Signed): Promise<string> {
 
 const newKey = (): KeyObject => generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
 
-/** A self-signed CA for ten years, of the given private key (PEM) or of a new one (ECDSA P-256). */
+/** Creates a self-signed CA, valid for ten years, with the given private key (PEM) or a new one (ECDSA P-256). */
 export async function createAuthority(commonName: string, now: number, keyPem?: string): Promise<KeyPair> {
   const key = keyPem === undefined ? newKey() : createPrivateKey(keyPem);
   const algorithm = algorithmOf(key);
@@ -172,7 +172,7 @@ export async function createAuthority(commonName: string, now: number, keyPem?: 
   return { certificate: pem(certificate), key: pkcs8(key) };
 }
 
-/** A new key (ECDSA P-256) with a certificate of the CA. */
+/** Issues a certificate of the CA for a new key (ECDSA P-256). */
 export async function issueCertificate(authority: KeyPair, template: CertificateTemplate): Promise<KeyPair> {
   const key = newKey();
   const names = (template.names ?? []).map(generalName);
@@ -193,7 +193,7 @@ export interface SigningOptions {
   readonly ca: KeyPair;
   /** As in the CertificateSigningRequest's spec. */
   readonly usages: readonly string[];
-  /** What the request asks for; a year when it asks for nothing or more. */
+  /** The requested lifetime; default and maximum: LONGEST_SIGNED_SECONDS. */
   readonly durationSeconds?: number;
   readonly now?: number;
 }
@@ -201,14 +201,14 @@ export interface SigningOptions {
 const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
 
 /**
- * Makes the certificate (PEM) of a request's subject, key and alternative names: whether these are fit for the signer is the
- * caller's to check before. Throws CertificateRequestError for usages that are not signed.
+ * Signs a request and returns the certificate (PEM) with its subject, key and alternative names; the caller has checked that
+ * these are allowed. Throws CertificateRequestError for unsupported usages.
  */
 export async function signCertificateRequest(request: CertificateRequest, options: SigningOptions): Promise<string> {
   const now = options.now ?? Date.now();
   const { subject, publicKey, alternativeNames, commonName, organizations } = request;
   const seconds = Math.min(options.durationSeconds ?? LONGEST_SIGNED_SECONDS, LONGEST_SIGNED_SECONDS);
-  // RFC 5280: critical where nothing else says whose certificate it is.
+  // RFC 5280 section 4.2.1.6: critical when the subject is empty.
   const critical = commonName === '' && organizations.length === 0;
   return sign(options.ca, {
     subject: new Name(subject),

@@ -1,20 +1,20 @@
 export interface CompactionPolicy {
-  /** History younger than this is kept, unless there is too much of it. */
+  /** Milliseconds of history to keep, within the limit of `keepRevisions`. */
   readonly keepMilliseconds?: number;
-  /** At most about this many revisions of history are kept, however young. */
+  /** The most revisions of history, however young; exceeded by up to a tenth. */
   readonly keepRevisions?: number;
 }
 
-/** Upstream's api-server has its store compacted every five minutes. */
+/** kube-apiserver's `--etcd-compaction-interval`. */
 const DEFAULT_KEEP_MS = 5 * 60_000;
-/** 2.7 KB a pod: some 800 MB of history at most. */
+/** With 2.7 KB per pod, at most some 800 MB of history. */
 const DEFAULT_KEEP_REVISIONS = 200_000;
-/** How finely the age of history is known: one note of time and revision in so many parts of the time kept. */
-const NOTES = 10;
+/** Resolution of the age of history: samples of time and revision per retention period. */
+const SAMPLES_PER_PERIOD = 10;
 
 /**
- * Decides when history is compacted, and up to where. Notes now and then which revision it is; what was the latest when the
- * time to keep began is what may go. The timer runs only while there is history that will have to go.
+ * Decides when to compact and up to which revision. Samples the current revision periodically and compacts up to the sample
+ * that is as old as the retention period. The timer runs only while there is history to compact.
  */
 export class CompactionSchedule {
   readonly #keepMs: number;
@@ -22,13 +22,13 @@ export class CompactionSchedule {
   readonly #compact: (revision: number) => Promise<void>;
   readonly #failed: (error: unknown) => void;
   /** Oldest first. */
-  readonly #notes: { readonly at: number; readonly revision: number }[] = [];
+  readonly #samples: { readonly at: number; readonly revision: number }[] = [];
   #timer: NodeJS.Timeout | undefined;
   #requested = 0;
   #latest = 0;
   #stopped = false;
 
-  /** `failed` is told of a compaction that failed; it is tried again with the next one that is due. */
+  /** `failed` is called when a compaction has failed; it is retried with the next one. */
   constructor(
     policy: CompactionPolicy,
     compact: (revision: number) => Promise<void>,
@@ -40,11 +40,11 @@ export class CompactionSchedule {
     this.#failed = failed;
   }
 
-  /** Tells of a commit, and of the history there was when the store was opened. */
+  /** To be called after each commit, and after opening a store that has history. */
   wrote(revision: number, compactedRevision: number): void {
     if (this.#stopped || revision <= compactedRevision) return;
     this.#latest = revision;
-    // A tenth more than is kept, so that it is done in runs and not at each commit.
+    // The slack makes compaction run in batches instead of at every commit.
     if (revision - Math.max(compactedRevision, this.#requested) > this.#keepRevisions * 1.1) {
       this.#request(revision - this.#keepRevisions);
     }
@@ -57,15 +57,16 @@ export class CompactionSchedule {
   }
 
   #arm(): NodeJS.Timeout {
-    return setTimeout(() => this.#due(), this.#keepMs / NOTES).unref();
+    return setTimeout(() => this.#due(), this.#keepMs / SAMPLES_PER_PERIOD).unref();
   }
 
   #due(): void {
     const now = performance.now();
-    if (this.#latest > (this.#notes.at(-1)?.revision ?? 0)) this.#notes.push({ at: now, revision: this.#latest });
+    if (this.#latest > (this.#samples.at(-1)?.revision ?? 0)) this.#samples.push({ at: now, revision: this.#latest });
     let oldEnough = 0;
-    while (this.#notes[0] && now - this.#notes[0].at >= this.#keepMs) oldEnough = this.#notes.shift()?.revision ?? 0;
-    this.#timer = this.#notes.length > 0 ? this.#arm() : undefined;
+    while (this.#samples[0] && now - this.#samples[0].at >= this.#keepMs)
+      oldEnough = this.#samples.shift()?.revision ?? 0;
+    this.#timer = this.#samples.length > 0 ? this.#arm() : undefined;
     if (oldEnough > this.#requested) this.#request(oldEnough);
   }
 
@@ -75,7 +76,7 @@ export class CompactionSchedule {
       if (this.#stopped) return;
       this.#failed(error);
       this.#requested = 0;
-      this.#notes.unshift({ at: performance.now() - this.#keepMs, revision });
+      this.#samples.unshift({ at: performance.now() - this.#keepMs, revision });
       this.#timer ??= this.#arm();
     });
   }

@@ -7,32 +7,32 @@ import { checkDataFile, FileDamagedError } from './file-check.ts';
 import { RevisionLog } from './revision-log.ts';
 import { StoreUnavailableError } from '../store.ts';
 
-/** Says that there is a store here, and of which format; without it an emptied data file would pass for a new store. */
+/** Marks a store and its format; without it a deleted data file would look like a new store. */
 const MARKER_FILE = 'format';
 const MARKER = 'kedge-store 1\n';
 const DATA_FILE = 'data.mdb';
-/** Only the server's user may look into the directory. */
+/** Only the server's user may access the directory. */
 const DIRECTORY_MODE = 0o700;
 /**
- * What must stay free, in bytes, besides room for the writes. A commit on a disk without room fails too, but lmdb 3.5 writes
- * its error text past the end of a buffer of 100 bytes then (mdb_page_flush), so it is not let come to that.
+ * Bytes that must stay free on the disk besides the writes. A commit without enough space fails, but lmdb 3.5 then writes its
+ * error text past the end of a 100-byte buffer (mdb_page_flush), so a commit must not run out of space.
  */
 const RESERVE_BYTES = 8 * 2 ** 20;
-/** Pages that a value takes at most, and those of the trees above it, in parts of the value's size. */
+/** The most space that a value takes, as a multiple of its size: its pages and those of the trees above it. */
 const OVERHEAD = 2;
-/** Directories in which a data file is made anew. */
+/** Prefix of directories in which the data file is rewritten. */
 const COPY_PREFIX = 'compacted-';
 const PROBE_FILE = 'probe';
 const PROBE_BYTES = 4096;
 
-/** LMDB's words for a file that is not what it wrote. */
+/** LMDB error names that mean a damaged file. */
 const DAMAGE = /MDB_(CORRUPTED|INVALID|PAGE_NOTFOUND|VERSION_MISMATCH|PANIC)/;
-/** A directory that this process alone has open as a store. */
+/** A directory that this process has exclusively opened as a store. */
 export class DataDirectory {
   readonly path: string;
   readonly log: RevisionLog;
   readonly #lock: FileHandle;
-  /** LMDB knows an open file by its directory, so that each copy has one of its own for as long as it is open. */
+  /** LMDB identifies an open file by its directory, so each copy needs a directory of its own while it is open. */
   #copies = 0;
 
   constructor(path: string, log: RevisionLog, lock: FileHandle) {
@@ -45,7 +45,7 @@ export class DataDirectory {
     return join(this.path, DATA_FILE);
   }
 
-  /** The error to give to writes of so many bytes when the disk has no room for them. */
+  /** Returns the error for writes of this many bytes when the disk has too little space for them. */
   fullFor(bytes: number): StoreUnavailableError | undefined {
     let free: number;
     try {
@@ -62,7 +62,7 @@ export class DataDirectory {
     );
   }
 
-  /** Whether the disk takes a write at all, tried on a file that nothing depends on. */
+  /** Tests whether the disk accepts a write, with a scratch file. */
   async tryWrite(): Promise<StoreUnavailableError | undefined> {
     const probe = join(this.path, PROBE_FILE);
     try {
@@ -80,7 +80,7 @@ export class DataDirectory {
     }
   }
 
-  /** Says what a failed write means to the operator. */
+  /** The operator's error for a failed write. */
   failure(cause: unknown): StoreUnavailableError {
     return new StoreUnavailableError(
       `the store failed to write to ${this.path}: ${messageOf(cause)}; check the disk: reads continue, and writes are retried`,
@@ -88,15 +88,14 @@ export class DataDirectory {
     );
   }
 
-  /** Says that what is on disk is not what was written. */
+  /** The operator's error for data that is not what was written. */
   damaged(cause: unknown): StoreUnavailableError {
     return damaged(this.path, messageOf(cause), cause);
   }
 
   /**
-   * Puts a data file without the free pages in the place of the present one, and returns it opened. Nothing may be written
-   * meanwhile; reads go on, of the log that is handed in, which the caller closes. Whenever the process ends in the middle, one
-   * whole file is there.
+   * Rewrites the data file without its free pages, replaces the old file and returns the new one opened. No write may run
+   * meanwhile; reads continue on the given log, which the caller closes. A crash leaves either the old or the new file.
    */
   async compact(log: RevisionLog): Promise<RevisionLog> {
     const { usedBytes } = log.usage;
@@ -119,25 +118,25 @@ export class DataDirectory {
     }
   }
 
-  /** Closes what has failed for good and opens the files again. */
+  /** Closes a log that has failed permanently and opens the files again. */
   async reopen(failed: RevisionLog): Promise<RevisionLog> {
     await failed.close();
     return openLog(this.path);
   }
 
-  /** Closes the files and lets other processes have the directory. */
+  /** Closes the files and releases the lock. */
   async close(log: RevisionLog): Promise<void> {
     await log.close();
     await this.#lock.close();
   }
 }
 
-/** Whether a store has been made there, be it whole or not. */
+/** Whether the directory has a store, even a damaged one. */
 export async function hasStore(path: string): Promise<boolean> {
   return (await contentOf(join(path, MARKER_FILE))) !== undefined || (await sizeOf(join(path, DATA_FILE))) > 0;
 }
 
-/** Throws StoreUnavailableError, whatever the reason is. */
+/** Opens and locks the directory. Throws StoreUnavailableError for every failure. */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   try {
     await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
@@ -156,7 +155,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
   }
 }
 
-/** What is left of copies when a process ended in the middle, or had one open. */
+/** Removes copies left by a process that crashed during a rewrite or had one open. */
 async function removeCopies(path: string): Promise<void> {
   for (const name of await readdir(path))
     if (name.startsWith(COPY_PREFIX)) await rm(join(path, name), { recursive: true });
@@ -171,7 +170,7 @@ async function sync(path: string): Promise<void> {
   }
 }
 
-/** Only for whoever has the directory locked: the data file may be written to. */
+/** Requires the lock: may write to the data file. */
 async function openLog(path: string): Promise<RevisionLog> {
   const short = await checkFiles(path);
   const log = await openFiles(path);
@@ -195,8 +194,8 @@ async function openFiles(path: string): Promise<RevisionLog> {
 }
 
 /**
- * Looks at the data file before LMDB maps it: reading a mapped page that is not there kills the process. Says whether the
- * file was shorter than its last page.
+ * Validates the data file before LMDB maps it: reading a mapped page beyond the end of the file kills the process. Returns
+ * whether the file was shorter than its last page.
  */
 async function checkFiles(path: string): Promise<boolean> {
   const marker = await contentOf(join(path, MARKER_FILE));
@@ -210,14 +209,14 @@ async function checkFiles(path: string): Promise<boolean> {
   if (marker === undefined && size === 0) return false;
   if (size === 0) throw damaged(path, `${DATA_FILE} is empty or gone`);
   const needed = await neededBytes(path, dataPath, size);
-  // LMDB leaves free pages at the end unwritten, so a short file may be whole. The pages that are missing are made zeros,
-  // which LMDB and the checksums tell from data.
+  // LMDB does not write free pages at the end, so a short file may be complete. It is extended with zeros, which LMDB and the
+  // checksums distinguish from data.
   if (size >= needed) return false;
   await truncate(dataPath, needed);
   return true;
 }
 
-/** How long the file must be to be mapped. */
+/** The file size that LMDB needs to map the file. */
 async function neededBytes(path: string, dataPath: string, size: number): Promise<number> {
   const file = await open(dataPath, 'r');
   try {
@@ -230,7 +229,7 @@ async function neededBytes(path: string, dataPath: string, size: number): Promis
   }
 }
 
-/** Reads everything, where there is reason to doubt that it is all there. */
+/** Reads all data, when the file may be incomplete. */
 function verify(path: string, log: RevisionLog): void {
   try {
     for (const { type, revision } of log.entries(1, log.lastRevision)) if (type === 'put') log.value(revision);
@@ -240,8 +239,8 @@ function verify(path: string, log: RevisionLog): void {
 }
 
 /**
- * Written once, whole or not at all, so that a store opens on a full disk too. A start that was killed before leaves a data file
- * without entries; entries without a marker are what somebody has copied or deleted a part of.
+ * Written once and atomically, so that a store also opens on a full disk. A first start that was killed leaves a data file
+ * without entries; entries without a marker mean that the directory was copied or deleted in part.
  */
 async function ensureMarker(path: string, log: RevisionLog): Promise<void> {
   const marker = join(path, MARKER_FILE);
@@ -255,7 +254,7 @@ async function ensureMarker(path: string, log: RevisionLog): Promise<void> {
     await file.close();
   }
   await rename(`${marker}.new`, marker);
-  // A power failure must not take it back while it keeps entries.
+  // A power failure must not lose the marker but keep entries.
   await sync(path);
 }
 

@@ -1,7 +1,7 @@
 /**
- * A directory that one process at a time works in. The lock is flock(2)'s, on the directory itself: it needs no file, so it is
- * to be had on a full disk, and the kernel drops it with the process, however that ends. Node.js has no call for it: flock(1)
- * locks what it is handed open, and the lock stays with that open file.
+ * Locks a directory for one process, with flock(2) on the directory itself: it needs no file, so it works on a full disk,
+ * and the kernel releases it when the process ends. Node.js has no API for it: flock(1) locks the file descriptor that it
+ * inherits, and the lock stays with the open file description.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,32 +9,32 @@ import { constants, open, readdir, readlink, type FileHandle } from 'node:fs/pro
 import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
 import { StoreUnavailableError } from '../store.ts';
 
-/** It does not wait for a lock; what takes longer is a file system that does not answer. */
+/** flock(1) is called without waiting; longer means that the file system does not respond. */
 const LOCK_LIMIT_MS = 10_000;
-/** flock(1)'s exit code when somebody else has the lock. */
+/** Exit code of flock(1) when another process holds the lock. */
 const HELD = 1;
 
-/** Resolves to what holds the lock until it is closed. Throws StoreUnavailableError, and has changed nothing then. */
+/** Returns the handle that holds the lock until it is closed. Throws StoreUnavailableError, without side effects. */
 export async function lockDirectory(path: string): Promise<FileHandle> {
   const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  let outcome: { code: number | null; words: string } | undefined;
+  let outcome: { code: number | null; output: string } | undefined;
   try {
     outcome = await flock(directory);
   } finally {
     if (outcome?.code !== 0) await directory.close();
   }
-  const { code, words } = outcome;
+  const { code, output } = outcome;
   if (code === 0) return directory;
-  // It is closed by now: whoever has the directory open is the other one.
+  // This process has closed its handle: any process found is the other one.
   throw new StoreUnavailableError(
-    code === HELD && words === '' ? await inUse(path) : `failed to lock ${path}: ${words}; use a local disk`,
+    code === HELD && output === '' ? await inUse(path) : `failed to lock ${path}: ${output}; use a local disk`,
   );
 }
 
-async function flock({ fd }: FileHandle): Promise<{ code: number | null; words: string }> {
+async function flock({ fd }: FileHandle): Promise<{ code: number | null; output: string }> {
   const child = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
-  let words = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (words += text));
+  let output = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (output += text));
   const [code, signal] = (await withDeadline({ what: 'flock', limitMs: LOCK_LIMIT_MS }, (signal) =>
     once(child, 'close', { signal }),
   ).catch((error: unknown) => {
@@ -42,7 +42,7 @@ async function flock({ fd }: FileHandle): Promise<{ code: number | null; words: 
     child.kill('SIGKILL');
     return [null, error.message];
   })) as [number | null, string | null];
-  return { code, words: signal === null ? words.trim() : `flock was ended by ${signal}` };
+  return { code, output: signal === null ? output.trim() : `flock was killed by ${signal}` };
 }
 
 async function inUse(path: string): Promise<string> {
@@ -52,7 +52,7 @@ async function inUse(path: string): Promise<string> {
   return `the store in ${path} is in use by ${who}: stop that server, or give this one a directory of its own`;
 }
 
-/** A process that has the directory open, as far as this one may look. */
+/** The id of another process that has the directory open, as far as /proc shows it. */
 async function holderOf(path: string): Promise<number | undefined> {
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
@@ -65,7 +65,7 @@ async function holderOf(path: string): Promise<number | undefined> {
   return undefined;
 }
 
-/** The process or its file is gone by now, or another user's. */
+/** Undefined when the process or its file is gone, or belongs to another user. */
 function unlessHidden(error: unknown): undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code !== 'ENOENT' && code !== 'ESRCH' && code !== 'EACCES') throw error;

@@ -20,27 +20,27 @@ import {
 import { WatchHub } from './watch-hub.ts';
 
 export interface EmbeddedStoreOptions {
-  /** The directory of the store; made when it is not there. One server at a time. */
+  /** The store's directory, created when missing. Only one process can open it. */
   readonly path: string;
   readonly logger?: Logger;
-  /** How much history is kept; `false`: all of it, until `compact` is called. */
+  /** How much history to keep; `false`: all of it, until `compact` is called. */
   readonly compaction?: CompactionPolicy | false;
-  /** When the data file is made anew without its free pages: from this length on, when no more than this part is in use. */
+  /** When to rewrite the data file without its free pages: from this size on, with at most this fraction in use. */
   readonly fileCompaction?: { readonly fromBytes: number; readonly maxUse: number };
-  /** How long a write waits for the disk; CALL_LIMIT_MS when absent. */
+  /** Milliseconds that a write waits for the disk; default: CALL_LIMIT_MS. */
   readonly callLimitMs?: number;
 }
 
-/** Bytes of values in one commit at most, so that a flood of large writes does not become one commit of gigabytes. */
+/** The most bytes of values per commit, so that a flood of large writes does not become one commit of gigabytes. */
 const MAX_COMMIT_BYTES = 16 * 2 ** 20;
 const FILE_COMPACTION = { fromBytes: 64 * 2 ** 20, maxUse: 0.4 };
-/** Writes wait while a file is made anew, some 5 ms for each MB that is in use: no longer than for this much. */
+/** The most used bytes for which the file is rewritten, since writes wait meanwhile: some 5 ms per MB. */
 const MAX_COPY_BYTES = 256 * 2 ** 20;
-/** After a commit that failed, how long writes are refused before the files are touched again. */
+/** Backoff after a failed commit, while writes are rejected without touching the disk. */
 const RETRY_AFTER_MS = 1000;
 
 interface PendingWrite extends NewLogEntry {
-  /** What watchers are shown: the value written, or for a delete the value that it takes away. */
+  /** The value in watch events: the value written, or for a delete the last value. */
   readonly eventValue: Buffer;
   readonly note: object | undefined;
   readonly done: PromiseWithResolvers<number>;
@@ -52,8 +52,8 @@ interface Compaction {
 }
 
 /**
- * Opens the store of a directory. Throws StoreUnavailableError with a sentence for the operator when another process has it
- * open, or when its data file is damaged, cut short or gone.
+ * Opens the store in a directory. Throws StoreUnavailableError, with a message for the operator, when another process has
+ * it open or its data file is damaged, truncated or missing.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
   const directory = await openDataDirectory(options.path);
@@ -69,12 +69,12 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
  * The store on LMDB. Each write is one entry of a revision log; the keys with their latest revisions are held in memory, the
  * values are not.
  *
- * A write is checked at once against the latest write asked for, be it on disk or not, gets its revision, and joins the
- * next commit; one commit runs at a time, so writers that come meanwhile share the one after it. Nothing of a write shows
- * (get, list, watch, `revision`) until its commit is on disk: what a reader has seen no crash takes back. When a commit
- * fails, it and everything that was checked against it is rejected, and memory is again what is on disk.
+ * A write is checked against the latest requested write of its key, committed or pending, gets its revision, and joins the next
+ * commit. One commit runs at a time, so writes requested meanwhile share the next one. A write becomes visible (get, list,
+ * watch, `revision`) only when its commit is on disk: no crash takes back what a reader has seen. When a commit fails, its
+ * writes and all that were checked against them are rejected, and memory is rolled back to the state on disk.
  *
- * A value handed to `put` must not be changed afterwards: its bytes go to the disk, and on to the watchers, as they are.
+ * The Buffer passed to `put` must not be changed afterwards: the store does not copy it.
  */
 export class EmbeddedStore implements Store {
   readonly #directory: DataDirectory;
@@ -84,7 +84,7 @@ export class EmbeddedStore implements Store {
   readonly #callLimitMs: number;
   readonly #watchers: WatchHub;
   readonly #state: StoredState;
-  /** The latest writes that are not on disk yet, by key. */
+  /** The latest uncommitted write per key. */
   readonly #pending = new Map<string, PendingWrite>();
   #queue: PendingWrite[] = [];
   #lastAssigned: number;
@@ -95,7 +95,7 @@ export class EmbeddedStore implements Store {
   /** Set while writes fail. */
   #failure: { readonly error: StoreUnavailableError; readonly retryAt: number } | undefined;
   #commits = 0;
-  /** The file is to be made anew before the next commit. */
+  /** Rewrite the file before the next commit. */
   #wasteful = false;
 
   constructor(directory: DataDirectory, options: EmbeddedStoreOptions) {
@@ -120,7 +120,7 @@ export class EmbeddedStore implements Store {
     }
   }
 
-  /** The latest revision that is on disk. */
+  /** The latest revision on disk. */
   get revision(): number {
     return this.#state.revision;
   }
@@ -134,12 +134,12 @@ export class EmbeddedStore implements Store {
     return this.#state.compactedRevision;
   }
 
-  /** How many commits there have been since the store was opened: a commit is a flush. */
+  /** Commits, that is flushes, since the store was opened. */
   get commits(): number {
     return this.#commits;
   }
 
-  /** The file that is mapped. */
+  /** The memory-mapped file. */
   get dataFile(): string {
     return this.#directory.dataFile;
   }
@@ -176,10 +176,10 @@ export class EmbeddedStore implements Store {
   }
 
   requestProgress(): void {
-    this.#watchers.tellProgress();
+    this.#watchers.notifyProgress();
   }
 
-  /** A revision that does not exist yet is refused with a RangeError; one that is compacted already is fine. */
+  /** Throws RangeError for a future revision; does nothing when the revision is compacted already. */
   async compact(revision: number, { signal }: CallOptions = {}): Promise<void> {
     this.#mustBeOpen();
     if (revision > this.#state.revision)
@@ -205,7 +205,7 @@ export class EmbeddedStore implements Store {
     await this.#directory.close(this.#state.log);
   }
 
-  /** Everything up to the queue happens in the caller's turn: this is what makes concurrent compare-and-writes exact. */
+  /** Runs synchronously until the write is queued: this makes concurrent compare-and-write operations exact. */
   async #write(
     type: 'put' | 'delete',
     key: string,
@@ -223,7 +223,7 @@ export class EmbeddedStore implements Store {
       : this.#state.entry(key);
     const current = previous && !previous.deleted ? previous.revision : 0;
     if ((expected !== undefined && expected !== current) || (type === 'delete' && current === 0)) {
-      // What stands in the way may itself not be on disk: then this is a conflict only if it gets there.
+      // The conflicting write may be pending: it is a conflict only if that write is committed.
       if (pending) await unlessAborted(pending.done.promise, signal);
       if (current === 0) throw new ConflictError(key, undefined, this.#state.revision);
       const value = pending?.value ?? this.#state.valueOf(current);
@@ -253,10 +253,10 @@ export class EmbeddedStore implements Store {
     this.#worked = this.#workOff();
   }
 
-  /** Runs while there is anything to commit. Never rejects: each failure goes to those whose work it was. */
+  /** Runs while there is work. Never rejects: each failure is reported to the callers concerned. */
   async #workOff(): Promise<void> {
     while (this.#queue.length > 0 || this.#compaction || this.#wasteful) {
-      await nextTurn(); // all who write in this turn of the event loop share the commit
+      await nextTurn(); // all writes of this event-loop turn share the commit
       if (this.#wasteful) await this.#compactFile();
       const batch = this.#takeBatch();
       const refusal = await this.#refusal(batch);
@@ -277,7 +277,7 @@ export class EmbeddedStore implements Store {
     this.#busy = false;
   }
 
-  /** The disk takes as long as it takes; those who wait for it are told in time, and the commit goes on. */
+  /** Commits take as long as the disk takes; waiting callers time out, and the commit continues. */
   async #commitInTime(batch: readonly PendingWrite[], trim: Trim | undefined): Promise<void> {
     const overdue = setInterval(() => this.#overdue(batch), this.#callLimitMs);
     try {
@@ -290,7 +290,7 @@ export class EmbeddedStore implements Store {
   #overdue(batch: readonly PendingWrite[]): void {
     const slow = `the disk of ${this.#directory.path} has not finished a write within ${this.#callLimitMs} ms`;
     for (const write of batch) write.done.reject(new StoreTimeoutError(`${slow}; whether it takes place is unknown`));
-    // Nothing of what waits behind that commit has been handed to the disk.
+    // None of the writes queued behind that commit has been passed to LMDB.
     this.#rejectQueue(this.#failing(new StoreUnavailableError(slow), undefined, 0), batch);
   }
 
@@ -346,7 +346,7 @@ export class EmbeddedStore implements Store {
     }
   }
 
-  /** Why these writes had better not be tried, if so: what LMDB does not begin cannot fail half-way. */
+  /** Returns why these writes must be refused: a commit that LMDB never begins cannot fail halfway. */
   async #refusal(batch: readonly PendingWrite[]): Promise<StoreUnavailableError | undefined> {
     const bytes = batch.reduce((sum, write) => sum + (write.value?.length ?? 0), 0);
     const full = this.#directory.fullFor(bytes);
@@ -369,7 +369,7 @@ export class EmbeddedStore implements Store {
       this.#state.log.probe();
       this.#state.trimFailed();
     } catch (probeError) {
-      // LMDB refuses everything once it could not undo a commit: what is on disk has to be read afresh.
+      // LMDB refuses all further operations when it could not roll back a commit: reopen and reload from disk.
       this.#logger?.warn({ err: probeError, path: this.#directory.path }, 'reopening store');
       await this.#reopen();
     }
@@ -385,7 +385,7 @@ export class EmbeddedStore implements Store {
       this.#logger?.error({ err: error, path: this.#directory.path }, 'failed to reopen store');
       return;
     }
-    // A commit that failed on its very last step may be there after all; then it is there for everyone.
+    // A commit that failed on its very last step may be on disk after all; then it becomes visible.
     const { revision } = this.#state;
     this.#watchers.publish([...this.#state.eventsOf(before + 1, revision, '')], revision);
   }
@@ -395,7 +395,7 @@ export class EmbeddedStore implements Store {
     this.#rejectQueue(error, []);
   }
 
-  /** Gives up what has not been handed to the disk, as if it had never been asked for; `begun` is with the disk. */
+  /** Rolls back all writes except those of the commit in flight (`begun`). */
   #rejectQueue(error: StoreUnavailableError, begun: readonly PendingWrite[]): void {
     const queued = this.#queue;
     this.#queue = [];

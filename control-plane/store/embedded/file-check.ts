@@ -1,8 +1,8 @@
 /**
- * Whether an LMDB data file (format version 2) can be mapped without harm. LMDB trusts its file: a page number with one wrong bit
- * makes it read where there is nothing, which kills the process without a word, or write over pages that are in use. So the file
- * is read here first, as a file: both meta pages, every page that a tree reaches, and the list of free pages. What the pages
- * hold is the business of the checksums of `revision-log.ts`.
+ * Checks whether an LMDB data file (format version 2) is safe to map. LMDB trusts its file: one flipped bit in a page
+ * number makes it read unmapped memory, which kills the process, or overwrite pages in use. So the file is read here first:
+ * both meta pages, every page that a tree reaches, and the list of free pages. The content of values is covered by the
+ * checksums of `revision-log.ts`.
  */
 import { readSync } from 'node:fs';
 
@@ -15,7 +15,7 @@ const VERSION = 2;
 const META_PAGES = 2;
 const HEADER_BYTES = 24;
 const NODE_HEADER_BYTES = 8;
-/** `struct MDB_meta` behind the page header, and `struct MDB_db` within it. */
+/** Offsets in `struct MDB_meta`, which follows the page header, and in `struct MDB_db` within it. */
 const META = {
   magic: 0,
   version: 4,
@@ -32,7 +32,7 @@ const BRANCH = 0x01;
 const LEAF = 0x02;
 const OVERFLOW = 0x04;
 const META_PAGE = 0x08;
-/** The flags that say what a page is; others are LMDB's notes to itself. */
+/** The page-type flags; other flags are LMDB's bookkeeping. */
 const KINDS = 0x6f;
 const BIG_DATA = 0x01;
 const SUB_DATABASE = 0x02;
@@ -40,7 +40,7 @@ const PAGE_SIZES = new Set([4096, 8192, 16384, 32768, 65536]);
 const NO_PAGE = 0xffffffffffffffffn;
 /** LMDB's `CURSOR_STACK`. */
 const MAX_DEPTH = 32;
-/** Pages at the end of the file that are free may never have been written; more than these are not taken for such. */
+/** Free pages at the end of the file may never have been written; a larger gap is taken as damage. */
 const MAX_UNWRITTEN_BYTES = 2 ** 32;
 
 interface Tree {
@@ -58,7 +58,7 @@ interface Meta {
 
 type Compare = (a: Buffer, b: Buffer) => number;
 
-/** In the order of their bytes, as LMDB keeps keys unless told otherwise. */
+/** LMDB's default key order: memcmp. */
 const byBytes: Compare = (a, b) => a.compare(b);
 const byInteger: Compare = (a, b) => {
   const [one, other] = [a.readBigUInt64LE(), b.readBigUInt64LE()];
@@ -67,7 +67,7 @@ const byInteger: Compare = (a, b) => {
 
 /**
  * @param size of the file in bytes
- * @returns how many bytes the file must have to be mapped. Throws FileDamagedError.
+ * @returns the size in bytes that the file needs to be mapped. Throws FileDamagedError.
  */
 export function checkDataFile(fd: number, size: number): number {
   const first = readMeta(fd, 0n);
@@ -106,7 +106,7 @@ function readMeta(fd: number, position: bigint): Meta {
     meta.readBigUInt64LE(META.mapSize) <= BigInt(Number.MAX_SAFE_INTEGER) &&
     lastPage >= BigInt(META_PAGES - 1) &&
     lastPage * BigInt(pageSize) <= meta.readBigUInt64LE(META.mapSize) &&
-    // Transactions write the two pages in turn.
+    // Transactions alternate between the two meta pages.
     Number(transaction & 1n) === (transaction === 0n ? 0 : index);
   if (!sound) throw new FileDamagedError(`${where} has invalid values`);
   return {
@@ -126,7 +126,7 @@ function readTree(bytes: Buffer, at: number, where: string): Tree {
   return { root, depth };
 }
 
-/** Reads the trees of one meta page. */
+/** Checks the trees of one meta page. */
 class FileCheck {
   readonly #fd: number;
   readonly #size: number;
@@ -144,7 +144,7 @@ class FileCheck {
 
   check(): void {
     const { free, main, transaction } = this.#meta;
-    // Each commit of the store writes the main tree's root: a meta page that tells of another transaction is not what was written.
+    // Each commit of the store rewrites the root of the main tree: a root of another transaction is not what was written.
     if (main.root !== NO_PAGE && this.#page(main.root, 'the root').readBigUInt64LE(PAGE.transaction) !== transaction)
       throw new FileDamagedError(`transaction ${transaction} points to the data of another transaction`);
     this.#walk(main, byBytes, (flags, data) => {
@@ -210,7 +210,7 @@ class FileCheck {
     }
   }
 
-  /** Notes the pages of a value that has some of its own; `whole`: reads it. */
+  /** Marks the overflow pages of a value as used; `whole`: also reads them. */
   #dataOf(flags: number, data: Buffer, bytes: number, whole: boolean): Buffer {
     if (!(flags & BIG_DATA)) return data;
     const number = data.readBigUInt64LE(0);
@@ -229,7 +229,7 @@ class FileCheck {
     return value;
   }
 
-  /** A count, then page numbers; one that follows a negative number is the first of that many; 0 is an empty place. */
+  /** A count, then page numbers; a negative number is the length of the run that starts at the next number; 0 is unused. */
   #checkFree(list: Buffer): void {
     const bad = (): FileDamagedError => new FileDamagedError('the free page list is invalid');
     if (list.length < 8 || list.length % 8 !== 0) throw bad();
@@ -264,7 +264,7 @@ class FileCheck {
 
   readonly #buffer = Buffer.alloc(65536);
 
-  /** Valid until the next call. */
+  /** The returned buffer is valid until the next call. */
   #page(number: bigint, of: string): Buffer {
     const { pageSize } = this.#meta;
     if (number < BigInt(META_PAGES) || number > BigInt(this.#meta.lastPage))

@@ -1,10 +1,10 @@
-/** How many keys a chunk holds before it is split: moving 512 entries for an insert costs well under a microsecond. */
+/** Maximum number of keys in a chunk: moving 512 entries for an insert costs well under a microsecond. */
 const MAX_CHUNK_KEYS = 512;
 
 interface Chunk {
   readonly keys: string[];
   readonly revisions: number[];
-  /** How many of the keys are there. */
+  /** How many of the keys exist, that is, are not deleted. */
   live: number;
 }
 
@@ -15,15 +15,15 @@ export interface IndexEntry {
 }
 
 /**
- * Keys in order, each with the revision of its latest write: what the store has to hold in memory to check a write and to
- * find what a prefix covers. A sorted list in chunks, without a hash map beside it: 16 bytes a key and the key itself. A
- * deleted key stays, with its revision negated, until compaction passes its deletion, since older revisions still have it.
+ * All keys in order, each with the revision of its latest write: what the store needs in memory to check preconditions and to
+ * scan a prefix. A sorted list in chunks without a hash map beside it costs 16 bytes per key plus the key itself. A deleted key
+ * stays, with its revision negated, until its deletion is compacted, since older revisions still have it.
  */
 export class KeyIndex {
   #chunks: Chunk[] = [{ keys: [], revisions: [], live: 0 }];
   #live = 0;
 
-  /** How many keys are there, deleted ones not counted. */
+  /** The number of keys, without deleted ones. */
   get liveKeys(): number {
     return this.#live;
   }
@@ -56,7 +56,7 @@ export class KeyIndex {
     this.#live += change;
   }
 
-  /** Forgets a deleted key whose deletion is the given revision. A key that was written again since stays. */
+  /** Removes a deleted key if its deletion has the given revision; a key written again since then stays. */
   forgetDeleted(key: string, revision: number): void {
     const chunkIndex = this.#chunkIndexFor(key);
     const chunk = this.#chunkAt(chunkIndex);
@@ -67,7 +67,7 @@ export class KeyIndex {
     if (chunk.keys.length === 0 && this.#chunks.length > 1) this.#chunks.splice(chunkIndex, 1);
   }
 
-  /** The entries under a prefix in key order, deleted ones too, after a key when one is given. */
+  /** The entries under a prefix in key order, including deleted ones; starts after the key `after` when given. */
   *under(prefix: string, after?: string): Generator<IndexEntry> {
     const from = after !== undefined && after >= prefix ? after : prefix;
     let chunkIndex = this.#chunkIndexFor(from);
@@ -83,7 +83,7 @@ export class KeyIndex {
     }
   }
 
-  /** How many keys are there under a prefix after a key. Costs a step for each chunk, not for each key. */
+  /** The number of keys under a prefix after a key, without deleted ones. Takes one step per chunk, not per key. */
   countLive(prefix: string, after: string): number {
     const first = this.#chunkIndexFor(after);
     const isWithin = (key: string | undefined): boolean => key !== undefined && key > after && key.startsWith(prefix);
@@ -120,7 +120,7 @@ export class KeyIndex {
     return chunk;
   }
 
-  /** Keys that arrive in order leave full chunks behind; others are split in the middle. */
+  /** When keys arrive in order, full chunks are left behind; otherwise the chunk is split in the middle. */
   #split(index: number, chunk: Chunk, appended: boolean): void {
     const keep = appended ? chunk.keys.length - 1 : chunk.keys.length >>> 1;
     const revisions = chunk.revisions.splice(keep);
@@ -147,7 +147,7 @@ function entryAt(chunk: Chunk, at: number): IndexEntry {
   return { key, revision: Math.abs(stored), deleted: stored < 0 };
 }
 
-/** The first place whose key is not before `key`. */
+/** The first index whose key is not before `key`. */
 function lowerBound(keys: readonly string[], key: string): number {
   let low = 0;
   let high = keys.length;

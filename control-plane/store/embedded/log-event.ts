@@ -2,8 +2,8 @@ import type { LogEntry, NewLogEntry } from './revision-log.ts';
 import type { StoreEvent } from '../store.ts';
 
 /**
- * The event of a log entry. `value` is the one written, or for a delete the one that it took away; `valueOf` reads the value
- * of a revision, and throws when compaction has taken it; `note` is the writer's.
+ * The watch event of a log entry. `value` is the written value, or for a delete the last value; `valueOf` reads the value of a
+ * revision, and throws when it is compacted; `note` is the one passed to `put`.
  */
 export function eventOf(
   { type, key, revision, previousRevision, replaces }: LogEntry | NewLogEntry,
@@ -16,7 +16,10 @@ export function eventOf(
   return new UpdateEvent(key, revision, value, () => valueOf(previousRevision), note);
 }
 
-/** The event of a put on a key that was there. The value before it is read when it is asked for, which few do; CompactedError when it is too late. */
+/**
+ * A put on an existing key. The previous value is read on demand, which is rare; throws CompactedError when it is
+ * compacted.
+ */
 class UpdateEvent implements StoreEvent {
   readonly type = 'put';
   readonly key: string;

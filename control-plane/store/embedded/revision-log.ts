@@ -2,14 +2,14 @@ import { crc32 } from 'node:zlib';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { StoreUnavailableError } from '../store.ts';
 
-/** One write, as the log keeps it. */
+/** One write. */
 export interface LogEntry {
   readonly revision: number;
   readonly type: 'put' | 'delete';
   readonly key: string;
-  /** The revision of the key's entry before this one, a deletion too; 0 when there was none. */
+  /** The revision of the key's previous entry, put or delete; 0 when there was none. */
   readonly previousRevision: number;
-  /** Whether the key was there before this write. */
+  /** Whether the key existed before this write. */
   readonly replaces: boolean;
   readonly checksum: number;
 }
@@ -20,11 +20,11 @@ export interface NewLogEntry {
   readonly key: string;
   readonly previousRevision: number;
   readonly replaces: boolean;
-  /** The bytes themselves are handed to the disk, not a copy: nobody may change them after the write was asked for. */
+  /** Written to disk without a copy: it must not be changed. */
   readonly value: Buffer | undefined;
 }
 
-/** What a commit takes away: entries nothing can ask for any more, and the revision that says so. */
+/** What a commit removes: superseded entries, and the new compacted revision. */
 export interface LogTrim {
   readonly compactedRevision: number;
   readonly revisions: readonly number[];
@@ -35,7 +35,7 @@ export interface FileUsage {
   readonly usedBytes: number;
 }
 
-/** What lmdb says of a tree, and of the whole file; its types leave it out. */
+/** lmdb's statistics of a tree and of the whole file, which its types omit. */
 interface TreeStats {
   readonly treeBranchPageCount: number;
   readonly treeLeafPageCount: number;
@@ -52,39 +52,39 @@ const META_PAGES = 2;
 const pagesOf = ({ treeBranchPageCount, treeLeafPageCount, overflowPages }: TreeStats): number =>
   treeBranchPageCount + treeLeafPageCount + overflowPages;
 
-/** Address space set aside for the file, in bytes. It costs nothing until used, and a map that never grows never moves. */
+/** Reserved address space for the file, in bytes. It costs nothing until used, and the map never has to be moved. */
 const MAP_SIZE_BYTES = 256 * 2 ** 30;
 /**
- * Places for readers in the lock file. So few, this file is a single page, there from the first open on: a page more that
- * comes into use on a full disk would kill the process, since the file is mapped for writing.
+ * Maximum number of LMDB readers. With so few, the lock file is a single page, allocated when it is first opened: allocating
+ * another page of this writable mapping on a full disk would kill the process with SIGBUS.
  */
 const MAX_READERS = 32;
-/** The file holds secrets: only its owner may read it. */
+/** The file holds secrets: readable by its owner only. */
 const FILE_MODE = 0o600;
 const COMPACTED_KEY = 'compactedRevision';
-/** Entries of stores that were made before headers had a checksum are of these types, and of these plus `CHECKED` since. */
+/** Entry types of stores from before headers had a checksum; newer entries have these plus `CHECKED`. */
 const TYPE_CREATE = 1;
 const TYPE_UPDATE = 2;
 const TYPE_DELETE = 3;
 const CHECKED = 3;
-/** type (1), checksum of the value (4), previous revision (6), checksum of the header itself (4), then the key. */
+/** Layout: type (1), checksum of the value (4), previous revision (6), checksum of the header (4), then the key. */
 const HEADER_BYTES = 15;
 const HEADER_CHECKSUM_AT = 11;
-/** Bytes of a key at most: a header shall fit well into a page. */
+/** Maximum size of a key, so that a header fits well into a page. */
 export const MAX_KEY_BYTES = 1024;
 
-/** Something on disk is not what was written. */
+/** Data on disk is not what was written. */
 export class DamagedStoreError extends StoreUnavailableError {
   override readonly name = 'DamagedStoreError';
 }
 
 /**
- * The log on disk: `revision -> header` and, apart from it, `revision -> value`, so that headers can be read through at
- * start and by compaction without bringing a single value into memory. Both grow at their end, which is what makes a commit
- * of many writes a few dozen pages.
+ * The log on disk: `revision -> header` and, separately, `revision -> value`, so that startup and compaction scan headers
+ * without reading any value. Both are append-only in key order, so a commit of many writes touches only a few dozen pages.
  *
- * LMDB is used in its plain mode (no `overlappingSync`): a commit writes its pages, syncs, and only then writes the meta page
- * that makes them count. What is visible is on disk, so the commit's promise is the flush, and a failed commit leaves nothing.
+ * LMDB runs in its default mode (no `overlappingSync`): a commit writes its pages, syncs, and only then writes the meta
+ * page that makes them visible. Visible data is on disk, the commit's promise includes the flush, and a failed commit
+ * leaves nothing.
  */
 export class RevisionLog {
   readonly #root: RootDatabase<Buffer, string>;
@@ -93,9 +93,9 @@ export class RevisionLog {
   readonly #meta: Database<Buffer, string>;
   #closed = false;
 
-  /** Throws what lmdb throws: its message begins with LMDB's name of the error, or with the system's words. */
+  /** Throws lmdb's errors: their message begins with LMDB's name of the error, or with the system's message. */
   static async open(path: string): Promise<RevisionLog> {
-    // A value of its own, since lmdb's types leave `permissionsMode` out.
+    // A separate variable, since lmdb's types omit `permissionsMode`.
     const options = {
       path,
       noSubdir: false,
@@ -104,7 +104,7 @@ export class RevisionLog {
       maxDbs: 3,
       maxReaders: MAX_READERS,
       overlappingSync: false,
-      // Batches are made here, one commit at a time; left to itself lmdb-js would open others by event turn.
+      // Batches are made here, one commit at a time; lmdb-js must not start others per event-loop turn.
       eventTurnBatching: false,
       permissionsMode: FILE_MODE,
     };
@@ -129,13 +129,13 @@ export class RevisionLog {
     return stored ? stored.readUIntBE(0, 6) : 0;
   }
 
-  /** The revision of the latest write; it outlives the entry itself, which compaction may have taken. */
+  /** The revision of the latest write; kept even when compaction has removed its entry. */
   get lastRevision(): number {
     for (const revision of this.#headers.getKeys({ reverse: true, limit: 1 })) return revision;
     return this.compactedRevision;
   }
 
-  /** Entries in revision order, from one revision up to and including another. */
+  /** Entries in revision order, both bounds inclusive. */
   *entries(from: number, to: number): Generator<LogEntry> {
     for (const { key: revision, value } of this.#headers.getRange({ start: from, end: to + 1 })) {
       yield decodeHeader(revision, value);
@@ -147,7 +147,7 @@ export class RevisionLog {
     return header && decodeHeader(revision, header);
   }
 
-  /** The revision of a key's value as it was at `at`, following the log back from its latest write; 0: it was not there. */
+  /** The revision of a key's value as of `at`, found by following the log back from its latest write; 0: it did not exist. */
   revisionAt({ revision, deleted }: { readonly revision: number; readonly deleted: boolean }, at: number): number {
     while (revision > at) {
       const entry = this.entry(revision);
@@ -158,7 +158,7 @@ export class RevisionLog {
     return deleted ? 0 : revision;
   }
 
-  /** The value written at a revision. Throws DamagedStoreError when it is not what was written. */
+  /** The value written at a revision. Throws DamagedStoreError when its checksum does not match. */
   value(revision: number): Buffer | undefined {
     const header = this.#headers.get(revision);
     if (!header) return undefined;
@@ -174,10 +174,10 @@ export class RevisionLog {
     return value;
   }
 
-  /** All or nothing; resolves once it is on disk. One commit at a time. */
+  /** Commits atomically; resolves once it is on disk. One commit at a time. */
   async commit(entries: readonly NewLogEntry[], trim: LogTrim | undefined): Promise<void> {
     try {
-      // What counts is the promise of the batch; those of the writes in it never reject.
+      // Only the promise of the batch matters; those of its writes never reject.
       await this.#root.batch(() => {
         for (const entry of entries) {
           void this.#headers.put(entry.revision, encodeHeader(entry));
@@ -197,7 +197,7 @@ export class RevisionLog {
     }
   }
 
-  /** How much of the file is in use. */
+  /** The size of the file and how much of it is in use. */
   get usage(): FileUsage {
     const stats = this.#root.getStats() as EnvironmentStats;
     const pages = [this.#headers, this.#values, this.#meta].map((database) => database.getStats() as TreeStats);
@@ -206,8 +206,8 @@ export class RevisionLog {
   }
 
   /**
-   * Writes what is in use to a new data file in a directory, leaves out what is free, and returns the copy opened. It is as if
-   * it had been written to from the start: LMDB leaves one of the two beginnings of a copy empty until the next commit.
+   * Copies the used pages to a new data file in a directory, without free ones, and returns it opened. Also writes the
+   * second meta page, which LMDB leaves empty in a copy until its next commit.
    */
   async copyTo(directory: string): Promise<RevisionLog> {
     await this.#root.backup(directory, true);
@@ -221,7 +221,7 @@ export class RevisionLog {
     }
   }
 
-  /** Throws when the environment refuses everything after a failure it could not undo; it has to be opened anew then. */
+  /** Throws when LMDB refuses all operations after a failure that it could not roll back; then the log must be reopened. */
   probe(): void {
     this.#root.transactionSync(() => undefined);
   }
@@ -233,7 +233,7 @@ export class RevisionLog {
   }
 }
 
-/** lmdb-js rejects with "Commit failed" and keeps the reason in a promise of its own, which has to be taken up as well. */
+/** lmdb-js rejects with "Commit failed" and keeps the reason in a separate promise, which has to be handled as well. */
 async function commitFailure(error: unknown): Promise<unknown> {
   if (!(error instanceof Error) || !('commitError' in error)) return error;
   try {
@@ -254,7 +254,7 @@ function encodeHeader(entry: NewLogEntry): Buffer {
   return header;
 }
 
-/** Of the revision that the header stands under, too: a key of the tree may be damaged like anything else. */
+/** Covers the revision, which is the header's key in the tree: it may be damaged like anything else. */
 function headerChecksum(revision: number, header: Buffer): number {
   return crc32(header.subarray(HEADER_BYTES), crc32(header.subarray(0, HEADER_CHECKSUM_AT), revision >>> 0));
 }

@@ -4,35 +4,35 @@ import { KeyIndex, type IndexEntry } from './key-index.ts';
 import { eventOf } from './log-event.ts';
 import type { LogEntry, LogTrim, NewLogEntry, RevisionLog } from './revision-log.ts';
 
-/** Log entries that one commit compacts at most: about a millisecond's work, so that writers do not notice. */
+/** The most log entries that one commit compacts: about a millisecond of work, so that writers do not notice. */
 const COMPACTION_SLICE = 256;
-/** Values that a list reads before it lets others have their turn. */
+/** Values that a list reads before it yields to the event loop. */
 const LIST_SLICE = 256;
 
-/** What a commit compacts, with the entries of deleted keys that the index forgets then. */
+/** What a commit compacts, and the deleted keys that the index then removes. */
 export interface Trim extends LogTrim {
   readonly deletions: readonly LogEntry[];
 }
 
-/** The place of a value that a list returns. */
+/** The location of a value in a list. */
 interface ValueRef {
   readonly key: string;
   readonly revision: number;
 }
 
 /**
- * What is on disk, as readers see it: the revision log, and in memory the keys with their latest revisions. It changes only when
- * a commit has reached the disk.
+ * The committed state, as readers see it: the revision log, and in memory the keys with their latest revisions. It changes only
+ * when a commit is on disk.
  */
 export class StoredState {
   #log: RevisionLog;
   #index = new KeyIndex();
   #revision = 0;
   #compactedRevision = 0;
-  /** Lists that are being read: compaction stays behind the revisions that they show. */
+  /** Lists being read: compaction stays behind their revisions. */
   readonly #lists = new Set<{ readonly at: number; readonly items: Promise<StoredValue[]> }>();
 
-  /** Reads the headers of the log. Throws what the log throws when it is damaged. */
+  /** Loads the headers of the log. Throws the log's error when it is damaged. */
   constructor(log: RevisionLog) {
     this.#log = log;
     this.#load();
@@ -51,12 +51,12 @@ export class StoredState {
     return this.#compactedRevision;
   }
 
-  /** Goes on with the same entries in another file. */
+  /** Switches to another file with the same entries. */
   moveTo(log: RevisionLog): void {
     this.#log = log;
   }
 
-  /** Goes on with whatever this log says. */
+  /** Replaces the state with that of the given log. */
   reload(log: RevisionLog): void {
     this.#log = log;
     this.#load();
@@ -82,7 +82,7 @@ export class StoredState {
     return { key, revision: entry.revision, value: this.valueOf(entry.revision) };
   }
 
-  /** As `Store.list`; what is listed is settled before this returns, the values are read afterwards. */
+  /** As `Store.list`: the set of keys is determined before this returns, the values are read afterwards. */
   async list(
     prefix: string,
     { revision: at = this.#revision, after, limit = Infinity, count, signal }: ListOptions,
@@ -115,7 +115,7 @@ export class StoredState {
     }
   }
 
-  /** Resolves when no list that has been begun is still being read. */
+  /** Resolves when the lists in flight have been read. */
   async listsRead(): Promise<void> {
     await Promise.allSettled([...this.#lists].map((list) => list.items));
   }
@@ -131,12 +131,12 @@ export class StoredState {
     return items;
   }
 
-  /** Throws CompactedError when what came after a revision is not all there any more. */
+  /** Throws CompactedError when the events after a revision are no longer complete. */
   mustHaveSince(revision: number): void {
     if (revision < this.#compactedRevision) throw new CompactedError(revision, this.#compactedRevision);
   }
 
-  /** The events of the log under a prefix, from a revision up to and including another. */
+  /** Watch events under a prefix; both revisions are inclusive. */
   *eventsOf(from: number, to: number, prefix: string): Generator<StoreEvent> {
     for (const entry of this.#log.entries(from, to)) {
       if (!entry.key.startsWith(prefix)) continue;
@@ -151,7 +151,7 @@ export class StoredState {
     return value;
   };
 
-  /** A commit has reached the disk. */
+  /** Applies a commit that is on disk. */
   committed(batch: readonly NewLogEntry[], trim: Trim | undefined): void {
     for (const { key, revision } of trim?.deletions ?? []) this.#index.forgetDeleted(key, revision);
     for (const { key, revision, type } of batch) {
@@ -160,14 +160,14 @@ export class StoredState {
     }
   }
 
-  /** A commit has failed, and taken nothing away. */
+  /** Handles a failed commit, which has removed nothing. */
   trimFailed(): void {
     this.#compactedRevision = this.#log.compactedRevision;
   }
 
   /**
-   * What the next commit compacts on the way to a revision, if anything: the superseded part of the next entries of the log, and
-   * nothing that a list, or a watch that has come to `stillRead`, has yet to read. From here on nobody starts reading it.
+   * The next slice of compaction towards a revision, if any: superseded entries, except those that a list, or a watch that has
+   * caught up to `stillRead`, has yet to read. From here on no new reader may start below it.
    */
   nextTrim(target: number, stillRead: number): Trim | undefined {
     const from = this.#compactedRevision + 1;

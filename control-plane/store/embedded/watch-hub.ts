@@ -1,24 +1,24 @@
 import type { Logger } from '../../../client/logger.ts';
 import { WatchInterruptedError, type StoreEvent, type WatchBatch } from '../store.ts';
 
-/** How many events a watcher that catches up gets at a time, so that years of history do not stall the others. */
+/** Batch size for a watcher that catches up, so that a long history does not block the event loop. */
 const CATCH_UP_EVENTS = 500;
 
-/** Reads the events of the log under a prefix, from a revision up to and including another. */
+/** Reads the log's events under a prefix; both revisions are inclusive. */
 export type ReadEvents = (from: number, to: number, prefix: string) => Iterable<StoreEvent>;
 
 interface Watcher {
   readonly prefix: string;
   readonly onBatch: (batch: WatchBatch) => void;
   readonly ended: PromiseWithResolvers<void>;
-  /** Every event up to this revision has been delivered. */
+  /** All events up to this revision have been delivered. */
   position: number;
   live: boolean;
 }
 
 /**
- * The watches of a store. A watcher starts behind, reads the log up to what is on disk, and is live from then on; each step of
- * it and each commit's events are one turn of the event loop, so no event can be missed in between.
+ * The watchers of a store. A new watcher reads the log until it has caught up, and then gets the events of each commit. Each
+ * step runs within one turn of the event loop, so no event is lost in between.
  */
 export class WatchHub {
   readonly #watchers = new Set<Watcher>();
@@ -36,7 +36,7 @@ export class WatchHub {
     return this.#watchers.size > 0;
   }
 
-  /** The lowest revision that a watcher still has to read from; what lies after it must not be compacted. */
+  /** The lowest revision that a watcher still has to read from; later history must not be compacted. */
   get lowestCatchUp(): number {
     let lowest = Infinity;
     for (const watcher of this.#watchers) if (!watcher.live) lowest = Math.min(lowest, watcher.position);
@@ -63,7 +63,7 @@ export class WatchHub {
     }
   }
 
-  /** The events of one commit, in revision order; up to `revision` there are no others. */
+  /** Delivers the events of one commit, in revision order; there are no others up to `revision`. */
   publish(events: readonly StoreEvent[], revision: number): void {
     this.#revision = revision;
     for (const watcher of this.#watchers) {
@@ -74,8 +74,8 @@ export class WatchHub {
     }
   }
 
-  /** Tells each watcher how far it is; one that catches up is told anyway. */
-  tellProgress(): void {
+  /** Sends a progress notification to each watcher that has caught up; the others get their revision with the next batch. */
+  notifyProgress(): void {
     for (const watcher of this.#watchers) {
       if (watcher.live && watcher.position <= this.#revision) this.#deliver(watcher, [], this.#revision);
     }
@@ -92,7 +92,7 @@ export class WatchHub {
     try {
       events = [...this.#read(watcher.position + 1, to, watcher.prefix)];
     } catch (error) {
-      // Going on would leave a gap that nobody sees.
+      // Skipping the unreadable history would be a silent gap.
       this.#logger?.error({ err: error, prefix: watcher.prefix }, 'watch ended: failed to read history');
       this.#end(watcher, error);
       return;
@@ -107,7 +107,7 @@ export class WatchHub {
     try {
       watcher.onBatch({ events, revision });
     } catch (error) {
-      // One watcher's failure must not keep the events from the others.
+      // A failing watcher must not affect the others.
       this.#end(watcher, error);
     }
   }
