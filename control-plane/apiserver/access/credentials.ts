@@ -6,11 +6,11 @@ import type { Request } from '../http/message.ts';
 
 type ClientCertificate = NonNullable<Credentials['clientCertificate']>;
 
-/** Client certificates are read once per connection. */
+/** Client certificates are parsed once per connection. */
 export class ConnectionCredentials {
   readonly #certificates = new WeakMap<object, { readonly certificate: Presented }>();
 
-  /** Throws a 401 StatusError for a client whose certificate is its only word and is not valid. */
+  /** Throws a 401 StatusError for a client whose only credential is an invalid certificate. */
   of(request: Request): Credentials {
     const { headers } = request;
     const clientCertificate = this.#certificate(request);
@@ -34,7 +34,7 @@ export class ConnectionCredentials {
 
 type Presented = ClientCertificate | 'invalid' | undefined;
 
-/** Only a certificate that the client CA has signed, and that has not run out, says anything. */
+/** Only an unexpired certificate that the client CA has signed is a credential. */
 function read(socket: TLSSocket): Presented {
   const certificate = socket.getPeerX509Certificate();
   if (!certificate) return undefined;

@@ -40,7 +40,7 @@ function whenUnknown({ headers }: Credentials): User {
   return ANONYMOUS;
 }
 
-/** Throws a 403 StatusError unless the user may. */
+/** Throws a 403 StatusError unless the user is allowed to. */
 export function authorize({ authorizer }: Gate, user: User, attributes: Attributes): void {
   const { allowed, reason } = authorizer.authorize(user, attributes);
   if (!allowed) throw refusal(user, attributes, reason);

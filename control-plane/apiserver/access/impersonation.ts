@@ -12,7 +12,7 @@ const EXTRA_PREFIX = 'impersonate-extra-';
 
 const isImpersonation = (header: string): boolean => HEADERS.has(header) || header.startsWith(EXTRA_PREFIX);
 
-/** Keys travel percent-encoded. One that is not is taken as it stands, as upstream does. */
+/** Keys are percent-encoded. An invalid encoding is used verbatim, as upstream does. */
 function extraKey(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -21,7 +21,7 @@ function extraKey(text: string): string {
   }
 }
 
-/** The user that the headers name, or the user itself without them. Throws a 403 StatusError. */
+/** The impersonated user, or the user itself without such headers. Throws a 403 StatusError. */
 export function impersonatedUser(
   authorizer: Authorizer,
   user: User,
@@ -52,8 +52,8 @@ export function impersonatedUser(
 }
 
 /**
- * The values of the headers, by their names in lower case. They are read as they came: Node joins what comes several times with
- * commas, which a group's name may hold itself.
+ * The values of the headers, by lower-case name, from the raw headers: Node.js joins repeated headers with commas, which
+ * the name of a group may contain.
  */
 function impersonationHeaders(rawHeaders: readonly string[]): Map<string, string[]> {
   const asked = new Map<string, string[]>();
@@ -62,7 +62,7 @@ function impersonationHeaders(rawHeaders: readonly string[]): Map<string, string
     if (!isImpersonation(header)) continue;
     const value = rawHeaders[at + 1] ?? '';
     const values = asked.get(header);
-    // There may be thousands of one name.
+    // Append: a header may be repeated thousands of times.
     if (values) values.push(value);
     else asked.set(header, [value]);
   }

@@ -2,8 +2,8 @@ import { StatusError } from '../../../api/machinery/status-error.ts';
 import type { Registry } from './registry.ts';
 
 /**
- * Lets a request wait until the caches show a revision, or without one everything that has been written so far. Undefined when
- * they do. Rejects with the 504 StatusError that sends clients back when they do not in time.
+ * Waits until the caches have reached a revision, by default that of the latest write. Returns undefined when they have
+ * already. Rejects with a 504 StatusError, on which clients retry, when they do not in time.
  */
 export function waitUntilFresh(registry: Registry, revision: number | undefined): Promise<void> | undefined {
   const wanted = revision ?? registry.store.latestRevision();

@@ -1,15 +1,15 @@
 /**
- * The API as the api-server's own parts use it (authorizers, admission, bootstrap, token issuing): straight to the cache and
- * the write path, without HTTP, authentication or authorization.
+ * The API for the api-server's own parts (authorizers, admission, bootstrap, token issuing): reads from the cache and writes
+ * through the write path, without HTTP, authentication or authorization.
  */
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 
 export interface LocalApi {
-  /** Decoded afresh at each call: yours to change. `namespace` is '' for kinds of the cluster. */
+  /** Decoded anew by each call: the caller may change it. `namespace` is '' for cluster-scoped kinds. */
   get<T extends KubeObject>(kind: Kind<T>, namespace: string, name: string): T | undefined;
   has(kind: Kind, namespace: string, name: string): boolean;
-  /** All of a kind, in one namespace when `namespace` is not ''. */
+  /** All objects of a kind; restricted to `namespace` unless it is ''. */
   list<T extends KubeObject>(kind: Kind<T>, namespace?: string): T[];
   /** Runs defaulting, validation and the store, but no admission. Throws StatusError. */
   create<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
@@ -17,9 +17,9 @@ export interface LocalApi {
   updateStatus<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
   delete(kind: Kind, namespace: string, name: string, options?: DeleteOptions): Promise<void>;
   /**
-   * Calls back with every object that there is, then with each change (`object` is undefined after a delete), on the same
-   * turn in which readers of the cache see it. The objects are shared: not to be changed. One that was just written here
-   * may lack its resourceVersion.
+   * Replays every object, then reports each change (`object` is undefined after a delete), in the event-loop turn in which
+   * readers of the cache see it. The objects are shared and must not be changed. An object just written by this server may
+   * lack its resourceVersion.
    */
   subscribe<T extends KubeObject>(kind: Kind<T>, onChange: (change: LocalChange<T>) => void): void;
 }

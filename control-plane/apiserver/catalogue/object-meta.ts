@@ -1,4 +1,4 @@
-/** Metadata, which is the same for every kind: what the server fills in, what clients may not change. */
+/** Metadata of all kinds: the fields that the server sets, and those that clients may not change. */
 import { randomUUID, randomInt } from 'node:crypto';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { inheritMetadata } from '../../../api/machinery/metadata.ts';
@@ -8,7 +8,7 @@ import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
 
 export type Stored = KubeObject & { metadata: ObjectMeta; spec?: unknown; status?: unknown };
 
-/** Without vowels and look-alikes, so that no words come out: apimachinery's `rand.SafeEncodeString`. */
+/** No vowels or look-alikes, so that no words are formed: apimachinery's `rand.SafeEncodeString`. */
 const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 const SUFFIX_LENGTH = 5;
 const MAX_GENERATED_BASE = 63 - SUFFIX_LENGTH;
@@ -19,7 +19,7 @@ export function generateName(base: string): string {
   return base.slice(0, MAX_GENERATED_BASE) + suffix;
 }
 
-/** Puts the name and namespace of the URL into the object, or says where they contradict each other. */
+/** Sets the name and namespace of the URL in the object. Throws a 400 StatusError when they contradict the object's own. */
 export function placeObject(kind: Kind, object: KubeObject, namespace: string, name: string): Stored {
   const metadata: ObjectMeta = (object.metadata ??= {});
   if (kind.namespaced) {
@@ -39,7 +39,7 @@ export function placeObject(kind: Kind, object: KubeObject, namespace: string, n
   return object as Stored;
 }
 
-/** What a new object starts with. */
+/** Initializes the metadata of a new object. */
 export function beginLife(kind: Kind, object: Stored, now: number): void {
   const { metadata } = object;
   if (metadata.resourceVersion) {
@@ -63,7 +63,7 @@ export function beginLife(kind: Kind, object: Stored, now: number): void {
   delete metadata.managedFields;
 }
 
-/** What an object keeps through updates, whatever the client sent. */
+/** Restores the immutable metadata of an updated object. */
 export function continueLife(object: Stored, old: Stored): void {
   const { metadata } = object;
   const before = old.metadata;

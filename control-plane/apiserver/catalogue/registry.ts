@@ -1,7 +1,7 @@
 /**
- * Every kind that is served, with its cache. The registry lists the store once, then watches it: one stream of events feeds all
- * caches, so that one revision says how far all of them are. A watch that breaks is resumed where it broke off; when the history
- * after that has been compacted, the store is listed again. Kinds come, change and go meanwhile.
+ * All served kinds with their caches. The registry lists the store once, then watches it: one stream of events feeds all
+ * caches, so that one revision says how far all of them are in sync. A broken watch is resumed; when the history after it
+ * has been compacted, the store is listed again. Kinds can be added, replaced and removed meanwhile.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
@@ -24,14 +24,14 @@ import { ServedResource } from './served-resource.ts';
 import { ResourceCache } from '../storage/cache/resource-cache.ts';
 
 const ROOT = '/registry/';
-/** Objects listed at a time. */
+/** Page size of a list. */
 const LOAD_PAGE = 1000;
-/** How often a list is begun again whose revision is compacted before its last page. */
+/** Attempts of a list whose revision is compacted before its last page. */
 const LOAD_ATTEMPTS = 3;
 const RETRY: BackoffOptions = { initialMs: 100, maxMs: 5_000 };
 /** How long upstream's watch cache lets a request wait for a revision. */
 const FRESHNESS_WAIT_MS = 3_000;
-/** How often, while somebody waits, the store is asked how far the watch is; as upstream. */
+/** How often the store is asked for a progress notification while a request waits; as upstream. */
 const PROGRESS_INTERVAL_MS = 100;
 
 interface Waiter {
@@ -51,12 +51,12 @@ export interface RegistryOptions {
 export class Registry {
   readonly store: Store;
   readonly kinds = new ServedKinds();
-  /** Where the store's events go. */
+  /** Routes the store's events. */
   readonly #byPrefix = new Map<string, ServedResource>();
   readonly #outage: Outage;
-  /** What has happened below a prefix while its objects are listed for a new cache. */
+  /** Buffered events by prefix while the objects of a new cache are listed. */
   readonly #opening = new Map<string, StoreEvent[]>();
-  /** How often a listing of everything has begun or ended since the start: what was watched meanwhile may have a gap. */
+  /** Counts starts and ends of relists: a watch during which it changes may have a gap. */
   #relists = 0;
   #appliedRevision = 0;
   #lag: string | undefined;
@@ -79,7 +79,7 @@ export class Registry {
     return this.#appliedRevision;
   }
 
-  /** Why the caches may be behind the store; undefined while they follow it. */
+  /** Why the caches may be stale; undefined while the store is being watched. */
   get lag(): string | undefined {
     return this.#lag;
   }
@@ -91,7 +91,7 @@ export class Registry {
     return resource;
   }
 
-  /** Serves one more kind. Resolves when it is served, with what the store has of it. Throws when it is served already. */
+  /** Adds a kind. Resolves when it is served with its stored objects. Throws when it is served already. */
   async add(kind: Kind): Promise<void> {
     const { group, version, plural } = kind;
     if (this.kinds.find(group, version, plural)) throw new Error(`${prefixOf(kind)} is served already`);
@@ -99,8 +99,8 @@ export class Registry {
   }
 
   /**
-   * Serves a kind in a new form, under the same group, version and plural. Its watches end, as when upstream changes a
-   * CustomResourceDefinition. Throws when it is not served.
+   * Replaces a kind by a new form with the same group, version and plural. Its watches end, as when a
+   * CustomResourceDefinition is changed upstream. Throws when it is not served.
    */
   async replace(kind: Kind): Promise<void> {
     const previous = this.kinds.find(kind.group, kind.version, kind.plural);
@@ -112,7 +112,7 @@ export class Registry {
     });
   }
 
-  /** Serves a kind no longer: its watches end, its cache is dropped; what is stored stays. Throws when it is not served. */
+  /** Removes a kind: its watches end, its cache is dropped; stored objects stay. Throws when it is not served. */
   remove(kind: Kind): void {
     const resource = this.of(kind);
     this.#requireOwnStorage(kind);
@@ -121,7 +121,7 @@ export class Registry {
     resource.close();
   }
 
-  /** Throws for kinds that share a cache: the others would be left without. */
+  /** Throws for kinds that share a cache, which the other kinds still need. */
   #requireOwnStorage(kind: Kind): void {
     for (const { kind: other } of this.kinds.resources) {
       if (other !== kind && storedKind(other) === storedKind(kind))
@@ -130,8 +130,8 @@ export class Registry {
   }
 
   /**
-   * Fills a cache while the store is followed. `publish` is called in the turn in which the cache is at the registry's revision.
-   * Throws when this happens already, or the store cannot be listed.
+   * Fills a cache while the store is being watched. `publish` is called in the turn in which the cache reaches the registry's
+   * revision. Throws when the prefix is being opened already or the store cannot be listed.
    */
   async #open(kind: Kind, publish: (resource: ServedResource) => void): Promise<void> {
     if (kind.storedAs) return publish(resourceOf(kind, this.kinds.of(kind.storedAs.kind)?.cache));
@@ -145,7 +145,7 @@ export class Registry {
     }
   }
 
-  /** Brings the cache to the registry's revision and publishes it; false when the watch had a gap meanwhile. */
+  /** Syncs the cache to the registry's revision and publishes it; returns false when the watch had a gap meanwhile. */
   async #fill(resource: ServedResource, prefix: string, publish: (resource: ServedResource) => void): Promise<boolean> {
     const { cache } = resource;
     const relists = this.#relists;
@@ -163,7 +163,10 @@ export class Registry {
     return true;
   }
 
-  /** Resolves with true when the caches have seen this revision, with false when that takes too long; undefined when they have. */
+  /**
+   * Resolves with true when the caches have reached the revision, with false after a timeout; undefined when they have
+   * already.
+   */
   caughtUp(revision: number): Promise<boolean> | undefined {
     if (revision <= this.#appliedRevision) return undefined;
     this.#ticker ??= setInterval(() => this.#tick(), PROGRESS_INTERVAL_MS);
@@ -171,13 +174,13 @@ export class Registry {
     return new Promise((wake) => this.#waiters.push({ revision, giveUpAt, wake }));
   }
 
-  /** Lists what exists, then follows the store until the signal is aborted. */
+  /** Lists the store, then watches it until the signal is aborted. */
   async open(signal: AbortSignal): Promise<void> {
     await this.#relist(signal);
     void this.#follow(signal);
   }
 
-  /** Fills every cache with what there is at one revision. */
+  /** Fills every cache from a list at one revision. */
   async #relist(signal: AbortSignal): Promise<void> {
     this.#relists++;
     const { items, revision } = await this.#list(ROOT, signal);
@@ -193,7 +196,7 @@ export class Registry {
     this.#advance(revision);
   }
 
-  /** Everything below a prefix, page by page at one revision. */
+  /** Lists everything under a prefix, page by page at one revision. */
   async #list(prefix: string, signal?: AbortSignal): Promise<{ items: StoredValue[]; revision: number }> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -216,7 +219,7 @@ export class Registry {
     return { items, revision };
   }
 
-  /** Never rejects: whatever ends the watch, the store is followed again. */
+  /** Never rejects: whatever ends the watch, it is started again. */
   async #follow(signal: AbortSignal): Promise<void> {
     let failures = 0;
     let hasGap = false;
@@ -225,7 +228,7 @@ export class Registry {
       if (failures === 0) return;
       failures = 0;
       this.#lag = undefined;
-      this.#outage.ended({ revision: batch.revision }, 'following the store again');
+      this.#outage.ended({ revision: batch.revision }, 'watch of the store recovered');
     };
     while (!signal.aborted) {
       try {
@@ -237,7 +240,7 @@ export class Registry {
       } catch (error) {
         if (signal.aborted) break;
         hasGap ||= !isResumable(error);
-        this.#lag = 'the caches do not follow the store at the moment';
+        this.#lag = 'the caches are not in sync with the store';
         this.#outage.failed(error, { revision: this.#appliedRevision, hasGap }, 'watch of the store ended, retrying');
         await delay(backoffMs(RETRY, ++failures), undefined, { signal, ref: false }).catch(() => undefined);
       }
@@ -265,7 +268,10 @@ export class Registry {
     if (this.#waiters.length > 0) this.#wake(0);
   }
 
-  /** An event that comes by itself ends most waits; where the awaited revision has none under the prefix, this does. */
+  /**
+   * Most waits end with an ordinary event; when the awaited revision has none under the prefix, a progress notification
+   * ends them.
+   */
   #tick(): void {
     this.#wake(performance.now());
     if (this.#waiters.length > 0) this.store.requestProgress();
@@ -294,16 +300,16 @@ function resourceOf(kind: Kind, cache: ResourceCache | undefined): ServedResourc
 /** What the keys of a kind's objects begin with. */
 const prefixOf = ({ group, plural }: Kind): string => `${ROOT}${group || 'core'}/${plural}/`;
 
-/** The part of an object's key that is its kind's. */
+/** The kind's prefix of an object's key. */
 const prefixIn = (key: string): string => key.slice(0, key.indexOf('/', key.indexOf('/', ROOT.length) + 1) + 1);
 
-/** Whether all that was delivered before it stands, and nothing is missing but what comes after. */
+/** Whether delivered events remain valid and only later ones are missing. */
 const isResumable = (error: unknown): boolean =>
   error instanceof WatchInterruptedError ||
   error instanceof StoreUnavailableError ||
   error instanceof StoreTimeoutError;
 
-/** The registry over a store, filled and following it. Throws when the store cannot be listed. */
+/** Opens the registry of a store, in sync with it. Throws when the store cannot be listed. */
 export async function openRegistry({ store, kinds, logger, signal }: RegistryOptions): Promise<Registry> {
   const registry = new Registry(store, kinds, logger);
   await registry.open(signal);

@@ -5,7 +5,7 @@
 import type { Kind } from '../../../api/machinery/kind.ts';
 import type { ServedResource } from './served-resource.ts';
 
-/** `resource` is served from now on, `previous` no longer. One is undefined where the kind is new, or gone. */
+/** `resource` is served from now on, `previous` no longer. Undefined for a kind that is removed or new, respectively. */
 export interface KindsChange {
   readonly resource: ServedResource | undefined;
   readonly previous: ServedResource | undefined;
@@ -14,7 +14,7 @@ export interface KindsChange {
 const nameOf = (group: string, version: string, plural: string): string => `${group}/${version}/${plural}`;
 
 export class ServedKinds {
-  /** In the order of discovery; a kind that is replaced keeps its place. */
+  /** In discovery order; a replaced kind keeps its place. */
   readonly #byName = new Map<string, ServedResource>();
   readonly #byKind = new Map<Kind, ServedResource>();
   readonly #listeners = new Set<(change: KindsChange) => void>();
@@ -36,7 +36,7 @@ export class ServedKinds {
     return this.#byKind.get(kind);
   }
 
-  /** By what its objects call themselves. */
+  /** Finds a kind by the `kind` of its objects. */
   findKind(group: string, version: string, name: string): Kind | undefined {
     for (const kind of this.#byKind.keys()) {
       if (kind.kind === name && kind.group === group && kind.version === version) return kind;
@@ -59,7 +59,7 @@ export class ServedKinds {
     this.#announce({ resource, previous: undefined });
   }
 
-  /** Throws unless `previous` is served, and `resource` is called the same. */
+  /** Throws unless `previous` is served and `resource` has the same group, version and plural. */
   replace(previous: ServedResource, resource: ServedResource): void {
     const name = this.#nameOfServed(previous);
     const { group, version, plural } = resource.kind;
@@ -78,7 +78,7 @@ export class ServedKinds {
     this.#announce({ resource: undefined, previous });
   }
 
-  /** Calls back with each change, when readers see it. */
+  /** Calls back with each change once readers see it. */
   onChange(listener: (change: KindsChange) => void): void {
     this.#listeners.add(listener);
   }

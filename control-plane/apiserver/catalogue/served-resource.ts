@@ -1,4 +1,4 @@
-/** A kind as it is served: its cache, and how its objects are read from and written to the form in which they are stored. */
+/** A served kind: its cache, and the conversion of its objects from and to the stored form. */
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind, KubeObject, StoredAs } from '../../../api/machinery/kind.ts';
 import { own } from '../../../api/machinery/own.ts';
@@ -28,7 +28,7 @@ export class ServedResource {
     this.#bytes = kind.storedAs ? new ObjectBytes(kind) : cache.bytes;
   }
 
-  /** Aborted when this is served no longer, or in another form. The cache follows the store no longer then. */
+  /** Aborted when this is removed or replaced. The cache is then no longer in sync with the store. */
   get closed(): AbortSignal {
     return this.#closing.signal;
   }
@@ -37,12 +37,12 @@ export class ServedResource {
     this.#closing.abort();
   }
 
-  /** Whether what `serve` returns is not what the cache holds. */
+  /** Whether `serve` returns other bytes than the cache holds. */
   get converts(): boolean {
     return this.#conversion !== undefined;
   }
 
-  /** How list items and metadata are cut out of what `serve` answers. */
+  /** Slices list items and metadata out of what `serve` returns. */
   get bytes(): ObjectBytes {
     return this.#bytes;
   }
@@ -51,22 +51,22 @@ export class ServedResource {
     return this.#storagePrefix + entryKey(namespace, name);
   }
 
-  /** A fresh object, in this kind's form, of bytes that the cache serves. */
+  /** Decodes bytes from the cache into a new object of this kind. */
   parse(served: Buffer): Stored {
     const object = JSON.parse(served.toString()) as KubeObject;
     if (!this.#conversion) return object as Stored;
-    // Decoding completes what this form always has.
+    // Decoding adds this version's defaults.
     return this.decode(this.#conversion.fromStored(object)).object;
   }
 
-  /** Bytes of the cache, in this kind's form. */
+  /** Converts bytes from the cache to this kind's version. */
   serve(cached: Buffer): Buffer {
     if (!this.#conversion) return cached;
     const object = this.parse(cached);
     return this.#bytes.serve(this.#bytes.encode(object), Number(object.metadata.resourceVersion ?? 0));
   }
 
-  /** The bytes to store, and for the cache what is in them. */
+  /** The bytes to store, and the object for the cache. */
   encode(object: KubeObject): EncodedObject {
     const stored = this.#conversion ? this.#conversion.toStored(object) : object;
     return { bytes: this.cache.bytes.encode(stored), written: new WrittenObject(stored, this.cache.index(stored)) };
@@ -77,7 +77,7 @@ export class ServedResource {
     return { object: object as Stored, problems };
   }
 
-  /** Where the cache's index has a field of this kind that selectors may name; -1: nowhere. */
+  /** The index of a selectable field in the cache's entries; -1 when there is none. */
   fieldIndex(field: string): number {
     const stored = this.#conversion ? own(this.#conversion.fields, field) : field;
     return stored === undefined ? -1 : this.cache.fieldNames.indexOf(stored);

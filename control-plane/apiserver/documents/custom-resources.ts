@@ -4,8 +4,8 @@ import type { PathHandler } from '../verbs/handlers.ts';
 const PATH = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 
 /**
- * The list of custom resource definitions, which is empty. Discovery does not name it, since none can be made. But kubectl asks
- * for it before it says that a kind of a served version is unknown, and refuses the whole file when there is no answer.
+ * Discovery does not list customresourcedefinitions, since none can be created. But kubectl lists them before it reports that a
+ * kind of a served version is unknown, and rejects the whole file when the request fails.
  */
 export const noCustomResources =
   (revision: () => number): PathHandler =>

@@ -6,11 +6,11 @@ import type { APIGroup, APIGroupList, APIResource, APIResourceList } from '../..
 
 export interface GroupKinds {
   readonly group: string;
-  /** The preferred one first. */
+  /** The preferred version first. */
   readonly versions: ReadonlyMap<string, readonly Kind[]>;
 }
 
-/** In the order in which the registry names them. */
+/** In the registry's order. */
 export function groupKinds(kinds: readonly Kind[]): GroupKinds[] {
   const groups = new Map<string, Map<string, Kind[]>>();
   for (const kind of kinds) {
@@ -50,7 +50,7 @@ export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
       name: `${kind.plural}/${subresource.name}`,
       singularName: '',
       namespaced: kind.namespaced,
-      // Named only where they are not those of the list.
+      // Only when they differ from the list's.
       ...(subresource.group !== undefined &&
         subresource.group !== kind.group && { group: subresource.group, version: subresource.version }),
       kind: subresource.kind ?? kind.kind,
@@ -72,7 +72,7 @@ function storageVersionHash(served: Kind): string {
   return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64');
 }
 
-/** `apidiscovery.k8s.io/v2` and, in the same shape, `v2beta1`. */
+/** `apidiscovery.k8s.io/v2` and, in the same form, `v2beta1`. */
 export const aggregatedDiscovery = (groups: readonly GroupKinds[], version: string): object => ({
   kind: 'APIGroupDiscoveryList',
   apiVersion: `apidiscovery.k8s.io/${version}`,

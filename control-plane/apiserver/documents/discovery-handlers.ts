@@ -1,4 +1,4 @@
-/** `/api`, `/apis` and below: which groups, versions and resources there are. */
+/** Discovery: `/api`, `/apis` and the groups and versions below. */
 import { createHash } from 'node:crypto';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import {
@@ -65,7 +65,7 @@ function send(exchange: Exchange, document: object): true {
   return true;
 }
 
-/** The version of the aggregated document that the client would rather have than the plain one. */
+/** The version of the aggregated document that the client prefers over the unaggregated one; undefined when it does not. */
 function aggregatedVersion(accept: string | undefined): string | undefined {
   for (const clause of (accept ?? '').split(',')) {
     const { type, parameters } = parseMediaType(clause);

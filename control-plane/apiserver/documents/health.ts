@@ -1,11 +1,14 @@
-/** `/healthz`, `/livez` and `/readyz`, as upstream answers them: `?verbose`, `?exclude=`, and each check under its own path. */
+/**
+ * `/healthz`, `/livez` and `/readyz`, with `?verbose`, `?exclude=` and a path per check:
+ * https://kubernetes.io/docs/reference/using-api/health-checks/
+ */
 import type { Registry } from '../catalogue/registry.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
 
 interface Check {
   readonly name: string;
-  /** What is wrong, or undefined. */
+  /** The reason of a failure; undefined when the check passes. */
   failure(): string | undefined;
 }
 

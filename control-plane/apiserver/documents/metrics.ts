@@ -1,4 +1,4 @@
-/** `/metrics`, under upstream's names. */
+/** `/metrics`, with upstream's names: https://kubernetes.io/docs/reference/instrumentation/metrics/ */
 import { readdirSync } from 'node:fs';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
@@ -8,9 +8,9 @@ import type { MaxInFlight } from '../http/max-in-flight.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import type { WatchServer } from '../verbs/watch.ts';
 
-/** Upstream's buckets for apiserver_request_duration_seconds, thinned out. */
+/** A subset of upstream's buckets for apiserver_request_duration_seconds. */
 const DURATION_BUCKETS_SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10, 30, 60];
-/** What a verb is called in a label. Others are one: a client must not be able to make new series. */
+/** The `verb` label. All other verbs share one value: a client must not be able to create new series. */
 const VERBS: ReadonlyMap<string, string> = new Map([
   ...['get', 'list', 'watch', 'patch', 'delete', 'deletecollection', 'post', 'put', 'head', 'options', 'connect'].map(
     (verb) => [verb, verb.toUpperCase()] as const,
@@ -30,20 +30,20 @@ export class ApiServerMetrics {
     const registers = [this.#registry];
     this.#requests = new Counter({
       name: 'apiserver_request_total',
-      help: 'Requests by verb, resource and answer.',
+      help: 'Requests by verb, resource and response code.',
       labelNames: ['verb', 'dry_run', 'group', 'version', 'resource', 'subresource', 'scope', 'component', 'code'],
       registers,
     });
     this.#durations = new Histogram({
       name: 'apiserver_request_duration_seconds',
-      help: 'Time from a request to its answer.',
+      help: 'Response latency in seconds.',
       labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
       buckets: DURATION_BUCKETS_SECONDS,
       registers,
     });
     this.#longRunning = new Gauge({
       name: 'apiserver_longrunning_requests',
-      help: 'Watches, streams and proxied requests that are going on.',
+      help: 'Watches, streams and proxied requests in flight.',
       labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
       registers,
     });
@@ -53,7 +53,7 @@ export class ApiServerMetrics {
     this.#addProcess();
   }
 
-  /** A request was answered. @param seconds how long it took; undefined for long-running ones. */
+  /** Counts a response. @param seconds its latency; undefined for long-running requests. */
   answered(exchange: Exchange, seconds: number | undefined): void {
     const labels = labelsOf(exchange);
     const dryRun = exchange.info.query.size > 0 ? (exchange.info.query.get('dryRun') ?? '') : '';
@@ -78,7 +78,7 @@ export class ApiServerMetrics {
   #addInFlight(inFlight: Pick<MaxInFlight, 'counts'>): void {
     const gauge: Gauge = new Gauge({
       name: 'apiserver_current_inflight_requests',
-      help: 'Requests that are being worked on, without the long-running ones.',
+      help: 'Requests in flight, without long-running ones.',
       labelNames: ['request_kind'],
       registers: [this.#registry],
       collect: () => {
@@ -133,7 +133,7 @@ export class ApiServerMetrics {
   }
 }
 
-/** Only what there is gets a label of its own, not all that a path may say. */
+/** Only served resources become labels, not arbitrary paths. */
 function labelsOf({ info, resource }: Exchange) {
   const { namespace, name } = info;
   const { group, version, plural } = resource?.kind ?? { group: '', version: '', plural: '' };

@@ -1,4 +1,4 @@
-/** Paths that are not resources: what there is and in which version. */
+/** Non-resource paths: the index, and constant documents. */
 import { methodNotAllowed } from '../../../api/machinery/status-error.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
@@ -6,7 +6,7 @@ import { kubernetesVersion } from '../../../api/version.ts';
 import type { RequestInfo } from '../http/request-info.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
 
-/** Throws a 405 StatusError for paths that upstream routes by method; others take any. */
+/** Throws a 405 StatusError for other methods on paths that upstream routes by method. */
 export function requireGet({ method }: RequestInfo): void {
   if (method !== 'GET') throw methodNotAllowed();
 }
@@ -26,7 +26,7 @@ export const versionHandler: PathHandler = (exchange) => {
   return true;
 };
 
-/** What `/` says: where to look further. */
+/** `/`: lists the served paths. */
 export function indexHandler(kinds: ServedKinds, documents: ReadonlyMap<string, PublicDocument>): PathHandler {
   const paths = kinds.derived((all) => indexedPaths(all, documents));
   return (exchange) => {
@@ -55,13 +55,13 @@ function indexedPaths(kinds: readonly Kind[], documents: ReadonlyMap<string, Pub
   return [...new Set([...fixed, ...groups, ...documents.keys()])].sort();
 }
 
-/** A document that never changes. */
+/** A constant document. */
 export interface PublicDocument {
   readonly contentType: string;
   readonly content: object;
 }
 
-/** Upstream's `keyserver`: what verifiers of tokens read, they may keep for a while. */
+/** Clients that verify tokens may cache the keys: upstream's `keyserver` sends the same header. */
 const CACHE_FOR_AN_HOUR = 'public, max-age=3600';
 
 /** Documents by path. */

@@ -1,4 +1,4 @@
-/** Writes to a response that wait while the client is slow, so that a bounded number of bytes waits for it. */
+/** Writes to a response with back-pressure, so that a bounded number of bytes is buffered per client. */
 import type { Request, Response } from './message.ts';
 
 /** Whether the client is disconnected. HTTP/2's response has no `destroyed` of its own; its stream has. */
@@ -12,12 +12,12 @@ export function abandonRequest(request: Request, response: Response): void {
   else response.once('finish', () => request.destroy());
 }
 
-/** Returns false when the client is slow: then wait for `drained`. */
+/** Returns false when the client cannot keep up: then wait for `drained`. */
 export const writeTo = (response: Response, chunk: Buffer): boolean =>
   // The overloads of the two responses differ in types alone.
   (response as { write(chunk: Buffer): boolean }).write(chunk);
 
-/** Resolves when the bytes are on their way, and their memory may be used again; rejects when the client is gone. */
+/** Resolves when the bytes have been passed on and their memory can be reused; rejects when the client is gone. */
 export function written(response: Response, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const onClose = (): void => reject(new ClientGoneError());
@@ -32,13 +32,13 @@ export function written(response: Response, chunk: Buffer): Promise<void> {
   });
 }
 
-/** Resolves when the client has the whole answer, or is gone. */
+/** Resolves when the client has received the whole response or is gone. */
 export function ended(response: Response): Promise<void> {
   if (isClosed(response)) return Promise.resolve();
   return new Promise((resolve) => response.once('close', resolve));
 }
 
-/** Resolves when the response takes more; rejects when the client is gone. */
+/** Resolves when the response accepts more; rejects with ClientGoneError when the client is gone. */
 export function drained(response: Response): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => () => {
@@ -55,8 +55,8 @@ export function drained(response: Response): Promise<void> {
 }
 
 /**
- * Writes pieces of any size: small ones are put together, long ones are cut, and the next chunk is written when the client has
- * taken the one before. What waits for a client that does not read is `maxPendingBytes` at most.
+ * Writes pieces of any size: small pieces are combined, long ones are split, and a chunk is written when the client has
+ * taken the previous one. At most `maxPendingBytes` are buffered for a slow client.
  */
 export class ChunkedWriter {
   readonly #response: Response;
@@ -66,11 +66,11 @@ export class ChunkedWriter {
 
   constructor(response: Response, maxPendingBytes: number) {
     this.#response = response;
-    // The last of the pieces that are put together may itself be a chunk.
+    // The last of the combined pieces may itself be as long as a chunk.
     this.#chunkBytes = maxPendingBytes / 2;
   }
 
-  /** The promise, if any, is to be awaited before more is added. It rejects with ClientGoneError. */
+  /** A returned promise must be awaited before more is added. It rejects with ClientGoneError. */
   add(piece: Buffer): Promise<void> | undefined {
     if (piece.length > this.#chunkBytes) return this.#addLong(piece);
     this.#pieces.push(piece);

@@ -1,20 +1,20 @@
 import { PRIVILEGED_GROUP, type User } from './user.ts';
 
 /**
- * How many bytes of bodies there may be, of all requests that are being worked on. A body counts until its request has been
- * answered, since what is parsed of it, several times its size, lives as long.
+ * Limit for the bodies of all requests in flight, in bytes. A body counts until its request has been answered, since the parsed
+ * body, several times its size, lives as long.
  */
 const MAX_BYTES = 64 * 2 ** 20;
 /** What one user may take of it: a client that sends bodies slowly must not keep all others from writing. */
 const MAX_USER_BYTES = MAX_BYTES / 2;
 
-/** The memory that bodies of requests take. */
+/** Accounts for the memory of request bodies. */
 export class BodyMemory {
   #bytes = 0;
-  /** By the name of the user, of those that have any. */
+  /** By user name; only users with bodies in flight. */
   readonly #ofUsers = new Map<string, number>();
 
-  /** Returns false when there is not so much left, for anybody or for this user. */
+  /** Returns false when the limit or the user's share would be exceeded. */
   take(user: User, bytes: number): boolean {
     const own = (this.#ofUsers.get(user.name) ?? 0) + bytes;
     if (this.#bytes + bytes > MAX_BYTES) return false;

@@ -18,11 +18,11 @@ import { Warnings } from './warnings.ts';
 
 /** Upstream's limit for request bodies: 3 MiB. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
-/** An answer from this length on is under way until the client has taken it: the kernel would not hold it all. */
+/** A response of this size is in flight until the client has taken it: the kernel's buffers would not hold it. */
 const LONG_ANSWER_BYTES = 64 * 1024;
-/** Programs that show their user what comes: those that upstream takes for such. */
+/** User agents that show responses to people, as upstream's `isPrettyPrint` recognizes them. */
 const SHOWS_ANSWERS = /^(curl|Wget|Mozilla\/5\.0)/;
-/** What goes back in a header as it came. */
+/** Values that may be returned verbatim in a header. */
 const PLAIN_TEXT = /^[\x21-\x7e]{1,256}$/;
 const TRUE = /^(1|t|T|true|TRUE|True)$/;
 
@@ -31,17 +31,20 @@ export class Exchange {
   readonly response: Response;
   readonly info: RequestInfo;
   readonly auditId: string;
-  /** Where the client wants the connection for another protocol. */
+  /** Set when the client requests an upgrade of the connection. */
   readonly upgrade: Upgrade | undefined;
   /** Set by authentication and impersonation (`admission/pipeline.ts`). */
   user: User = ANONYMOUS;
-  /** Where the object is stored: '' for kinds of the cluster, also for a namespace, which is in itself to authorization. */
+  /**
+   * The namespace of the stored object: '' for cluster-scoped kinds, and for a namespace, whose authorization namespace is
+   * itself.
+   */
   namespace: string;
-  /** What the path names, where it names one that is served. */
+  /** The served resource that the path names, if any. */
   resource: ServedResource | undefined;
-  /** What the answer looks like. */
+  /** The negotiated form of the response. */
   accepted: Accepted = JSON_OBJECT;
-  /** Until the client has taken all of a long answer. */
+  /** Pending until the client has received all of a long response. */
   underWay: Promise<void> | undefined;
   readonly #bodies: BodyParser;
   #warnings: Warnings | undefined;
@@ -67,7 +70,7 @@ export class Exchange {
     this.auditId = typeof given === 'string' && PLAIN_TEXT.test(given) ? given : randomUUID();
   }
 
-  /** Adds a `Warning` header to the answer; the same text once. */
+  /** Adds a `Warning` header to the response; duplicates are dropped. */
   readonly warn = (message: string): void => {
     this.#warnings ??= new Warnings();
     this.#warnings.add(message);
@@ -78,7 +81,10 @@ export class Exchange {
     return typeof value === 'string' ? value : value?.[0];
   }
 
-  /** The whole body, when it may be parsed. Throws a StatusError: 413 past the limit, 429 while others' bodies take all the memory there is. */
+  /**
+   * Reads the whole body and waits for its turn to be parsed. Throws a StatusError: 413 past the size limit, 429 past the
+   * memory limit of all bodies.
+   */
   readBody(): Promise<Buffer> {
     const { request } = this;
     const announced = Number(this.header('content-length') ?? 0);
@@ -107,19 +113,19 @@ export class Exchange {
   #refuse(bytes: number): StatusError | undefined {
     if (this.#bodyBytes + bytes > MAX_BODY_BYTES) return bodyTooLarge();
     if (!this.#memory.take(this.user, bytes))
-      return tooManyRequests('the bodies of requests take too much memory at the moment', 1);
+      return tooManyRequests('request bodies exceed the memory limit of the server', 1);
     this.#bodyBytes += bytes;
     return undefined;
   }
 
-  /** For when the request has been answered, and nothing of its body is needed any more. */
+  /** Releases the body's memory; to be called when the request has been answered. */
   forgetBody(): void {
     if (this.#bodyBytes === 0) return;
     this.#memory.giveBack(this.user, this.#bodyBytes);
     this.#bodyBytes = 0;
   }
 
-  /** What a body of this request says, by its Content-Type. Throws StatusError: 400 and 415. */
+  /** Parses a body by the request's Content-Type. Throws StatusError: 400 and 415. */
   parseBody(body: Buffer, findDuplicates: boolean): Body {
     return this.#bodies.parse(body, this.header('content-type') ?? '', findDuplicates);
   }
@@ -130,7 +136,7 @@ export class Exchange {
     return asked ? TRUE.test(asked) : SHOWS_ANSWERS.test(this.header('user-agent') ?? '');
   }
 
-  /** JSON bytes, as the client's encoding. */
+  /** Sends JSON bytes in the negotiated encoding. */
   send(code: number, json: Buffer): void {
     if (this.accepted.encoding === 'yaml') {
       this.write(code, 'application/yaml', writeYaml(JSON.parse(json.toString())));
@@ -152,7 +158,7 @@ export class Exchange {
     if (length >= LONG_ANSWER_BYTES) this.underWay = ended(this.response);
   }
 
-  /** The head of the answer; what follows is written to `response`. */
+  /** Sends the response headers; the body is written to `response`. */
   start(code: number, contentType: string, headers: Record<string, string | string[]> = {}): void {
     // The request has timed out and was answered then.
     if (this.response.headersSent) throw new ClientGoneError();
@@ -163,7 +169,7 @@ export class Exchange {
       ...headers,
     };
     if (this.#warnings) all.Warning = this.#warnings.headers();
-    // The two responses type their overloads differently; both take a plain object.
+    // The overloads of the two responses differ; both take a plain object.
     (this.response as ServerResponse).writeHead(code, all);
   }
 }

@@ -14,13 +14,16 @@ import { RequestTurns } from './request-turns.ts';
 import { rawAnswer } from './status-answers.ts';
 import { Upgrade } from './upgrade.ts';
 
-/** Upstream bounds their bytes alone. A proxy that acts for users sends one for each group; Node takes 1,000, and 128 of HTTP/2. */
+/**
+ * Upstream limits only their bytes. An impersonating proxy sends a header per group; Node.js's limit is 1,000, and 128 for
+ * HTTP/2.
+ */
 const MOST_HEADERS = 10_000;
 
 export interface ListenerOptions {
-  /** PEM. `clientCA` signs the certificates of clients. */
+  /** PEM. `clientCA` signs client certificates. */
   readonly tls: { readonly cert: string | Buffer; readonly key: string | Buffer; readonly clientCA: string | Buffer };
-  /** 127.0.0.1 and the like; all addresses when absent. */
+  /** Default: all addresses. */
   readonly address?: string;
   /** 0: any free port. */
   readonly port: number;
@@ -32,14 +35,14 @@ export interface ListenerOptions {
 
 export interface Listener {
   readonly port: number;
-  /** Takes new serving certificates into use, for connections from now on. */
+  /** Replaces the serving certificate, for new connections. */
   setCertificate(cert: string | Buffer, key: string | Buffer): void;
-  /** Takes no more connections; resolves when the last one has ended. */
+  /** Stops accepting connections; resolves when the last one has closed. */
   close(): Promise<void>;
   destroyConnections(): void;
 }
 
-/** Resolves when it listens. */
+/** Resolves when the server is listening. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { tls, logger } = options;
   const turns = new RequestTurns();
@@ -53,7 +56,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     } else if (response.socket) {
       options.onRequest(request, response, upgrade);
     } else {
-      // Pipelined: the socket is still another response's.
+      // Pipelined: another response still owns the socket.
       turns.wait(request.socket, () => options.onRequest(request, response));
     }
   };
@@ -64,7 +67,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     onRequest(request, upgrade.response, upgrade);
   };
 
-  /** A tunnel through this server to somewhere else. */
+  /** CONNECT is not supported. */
   const refuseTunnel = (_request: Request, connection: Duplex | Http2ServerResponse): void => {
     const { status } = methodNotAllowed();
     connection.on('error', onStreamError);
@@ -87,7 +90,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     maxHeaderListPairs: MOST_HEADERS,
   } as http2.SecureServerOptions);
   limitConnections(server);
-  // Of HTTP/1.1, in which commands come. Node reads them off the server; there are no such options.
+  // Limits for HTTP/1.1 headers (exec puts its command in the URL). Node.js has no options for them, only properties.
   Object.assign(server, {
     maxHeaderSize: LONGEST_HEAD_BYTES,
     maxHeadersCount: MOST_HEADERS,

@@ -1,14 +1,14 @@
-/** How many requests are worked on at a time: upstream's `--max-requests-inflight` and `--max-mutating-requests-inflight`. */
+/** Limits requests in flight: upstream's `--max-requests-inflight` and `--max-mutating-requests-inflight`. */
 import type { Exchange } from './exchange.ts';
 import { isLongRunning } from './request-timeout.ts';
 
-/** 0: as many as come. */
+/** 0: no limit. */
 export interface InFlightLimits {
   readonly maxRequestsInflight: number;
   readonly maxMutatingRequestsInflight: number;
 }
 
-/** Upstream's. */
+/** Upstream's defaults. */
 export const DEFAULT_IN_FLIGHT_LIMITS: InFlightLimits = {
   maxRequestsInflight: 400,
   maxMutatingRequestsInflight: 200,
@@ -19,14 +19,14 @@ export type RequestKind = 'readOnly' | 'mutating';
 const READ_ONLY_VERBS: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
 const EXEMPT_GROUP = 'system:masters';
 const RETRY_AFTER_SECONDS = 1;
-/** What one user may take of a limit: slow readers of one user must not keep all others out. */
+/** A user's share of a limit, so that slow readers of one user cannot block all others. */
 const USER_SHARE = 0.5;
-/** What the long-running requests of one user may weigh. One that weighs 1 takes some 20 KB for as long as it goes on. */
+/** Limit for the weights of a user's long-running requests. A weight of 1 is some 20 KB for as long as the request runs. */
 const MOST_LONG_RUNNING = 20_000;
-/** So many characters of a selector weigh 1: read, they take many times as much. */
+/** Characters of a selector per weight of 1: parsed, they take many times as much memory. */
 const SELECTOR_UNIT = 256;
 
-/** Each watch of tables holds its own of the object that its client does not read, of up to 1.5 MiB and more. */
+/** A watch of tables buffers its own copy of an object that its client does not read, 1.5 MiB and more. */
 const TABLES_WEIGHT = 100;
 const WANTS_TABLES = /;\s*as=table/i;
 
@@ -44,7 +44,7 @@ function weightOf(exchange: Exchange): number {
 export class MaxInFlight {
   readonly #limits: Readonly<Record<RequestKind, number>>;
   readonly #counts: Record<RequestKind, number> = { readOnly: 0, mutating: 0 };
-  /** By user, of those that have any. */
+  /** Total weight by user; only users with long-running requests. */
   readonly #longRunning = new Map<string, number>();
   readonly #ofUsers: Readonly<Record<RequestKind, Map<string, number>>> = { readOnly: new Map(), mutating: new Map() };
 
@@ -55,12 +55,12 @@ export class MaxInFlight {
     };
   }
 
-  /** How many requests of each kind are being worked on. */
+  /** Requests in flight by kind. */
   get counts(): Readonly<Record<RequestKind, number>> {
     return this.#counts;
   }
 
-  /** Has the request served, or answers it with 429. For an exchange whose user is known. */
+  /** Serves the request or responds with 429. Requires an authenticated user. */
   run(exchange: Exchange, serve: (exchange: Exchange) => void | Promise<void>): void | Promise<void> {
     const { info, user } = exchange;
     if (isLongRunning(info)) return this.#runLong(exchange, serve);
@@ -108,7 +108,7 @@ export class MaxInFlight {
   }
 }
 
-/** In upstream's words; it sends no Status here. */
+/** Upstream's plain-text response, which is not a Status. */
 function turnAway(exchange: Exchange): void {
   exchange.write(429, 'text/plain; charset=utf-8', 'Too many requests, please try again later.\n', {
     'Retry-After': String(RETRY_AFTER_SECONDS),

@@ -1,4 +1,4 @@
-/** Content negotiation: what form and encoding of an object the client wants. */
+/** Content negotiation: the form and encoding of a response. https://kubernetes.io/docs/reference/using-api/api-concepts/ */
 import { notAcceptable } from '../../../api/machinery/status-error.ts';
 
 /** `metadata` is PartialObjectMetadata. */
@@ -21,7 +21,7 @@ const META_VERSIONS: ReadonlyMap<string, MetaVersion> = new Map([
   ['v1beta1', 'meta.k8s.io/v1beta1'],
 ]);
 
-/** The first of the client's choices that is there, with or without `tables`. Throws a 406 StatusError when none is. */
+/** The client's first supported choice; tables only if `tables`. Throws a 406 StatusError when there is none. */
 export function negotiate(accept: string | undefined, tables = true): Accepted {
   if (!accept || accept === 'application/json' || accept === '*/*') return JSON_OBJECT;
   for (const clause of accept.split(',')) {
@@ -41,7 +41,7 @@ export function negotiate(accept: string | undefined, tables = true): Accepted {
 
 const JSON_TYPES = new Set(['application/json', '*/*', 'application/*']);
 
-/** One clause of an Accept header, or a Content-Type. */
+/** Parses one clause of an Accept header, or a Content-Type. */
 export function parseMediaType(clause: string): { type: string; parameters: Map<string, string> } {
   const [type = '', ...rest] = clause.split(';');
   const parameters = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** Bodies of requests to the values that they say: JSON, YAML, or Kubernetes' protobuf, which newer kubectl sends. */
+/** Parses request bodies: JSON, YAML, and Kubernetes' protobuf encoding, which newer kubectl sends. */
 import { parseBody, type Body } from '../../../api/machinery/body.ts';
 import { travellingKinds } from '../../../api/registry.ts';
 import { ProtobufDecoder, type SchemaLookup } from '../../../api/machinery/protobuf/decode.ts';
@@ -27,7 +27,7 @@ const PROTOBUF = /^\s*application\/vnd\.kubernetes\.protobuf\s*(;|$)/i;
 export class BodyParser {
   readonly turns = new BodyTurns();
   readonly #kinds: ServedKinds;
-  /** It compiles the messages that come. */
+  /** Compiles the decoders of messages on first use. */
   readonly #protobuf: () => ProtobufDecoder;
 
   constructor(kinds: ServedKinds) {
@@ -35,7 +35,10 @@ export class BodyParser {
     this.#protobuf = kinds.derived(() => new ProtobufDecoder());
   }
 
-  /** @param findDuplicates for fieldValidation Strict and Warn. Throws StatusError: 400 for malformed bodies, 415 for other types. */
+  /**
+   * @param findDuplicates for fieldValidation Strict and Warn. Throws StatusError: 400 for malformed bodies, 415 for other
+   * types.
+   */
   parse(body: Buffer, contentType: string, findDuplicates: boolean): Body {
     if (!PROTOBUF.test(contentType)) return parseBody(body.toString(), contentType, findDuplicates);
     return { value: this.#protobuf().decode(body, this.#schemaOf), problems: [] };
@@ -44,7 +47,7 @@ export class BodyParser {
   readonly #schemaOf: SchemaLookup = (apiVersion, kind) => {
     const [version = '', group = ''] = apiVersion.split('/').reverse();
     const served = this.#kinds.findKind(group, version, kind);
-    // Delete options travel under the version of what is deleted.
+    // DeleteOptions are sent with the apiVersion of the deleted object.
     return (served ?? travellingKinds.find((known) => known.kind === kind))?.schema;
   };
 }

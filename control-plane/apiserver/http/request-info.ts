@@ -1,16 +1,19 @@
-/** What a request asks for, read off its method and path: upstream's `RequestInfo`. */
+/** What a request asks for, from its method and path: upstream's `request.RequestInfo`. */
 import { unescape } from 'node:querystring';
 import { isTrue } from '../../../api/machinery/query-flag.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import { parseFieldSelector, requiredValue, SelectorError } from '../../../api/machinery/selectors.ts';
 
 /**
- * Read once, and all that authorization and the handlers know of method and target: what is allowed is what is served.
+ * Parsed once; the only source for authorization and handlers, so that what is authorized is what is served.
  */
 export interface RequestInfo {
-  /** The HTTP method as it came. */
+  /** The HTTP method, unchanged. */
   readonly method: string;
-  /** Of a resource: `get`, `list`, ..., and '' for methods that mean nothing to one. Of any other path the method in lower case. */
+  /**
+   * For a resource: `get`, `list`, ..., or '' for methods that it does not have. For any other path the method in lower
+   * case.
+   */
   readonly verb: string;
   /** The path without the query, decoded. */
   readonly path: string;
@@ -23,11 +26,11 @@ export interface RequestInfo {
   readonly subresource: string;
   readonly namespace: string;
   readonly name: string;
-  /** The path as it was written, up to and with the subresource, and what follows from the next slash on. */
+  /** The undecoded path up to and including the subresource, and the rest from the next slash on. */
   readonly written: string;
   readonly rest: string;
   readonly query: URLSearchParams;
-  /** Selects among the objects of a list, watch or deletecollection, beside `name`. */
+  /** Selects objects of a list, watch or deletecollection. */
   readonly fieldSelector: string;
   readonly labelSelector: string;
 }
@@ -44,7 +47,7 @@ const VERBS_IN_PATH = new Set(['watch', 'proxy']);
 const SELECTING_VERBS = new Set(['list', 'watch', 'deletecollection']);
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize']);
 
-/** Reads method and target as upstream's `RequestInfoFactory` does. Throws a 400 StatusError for escapes that are none. */
+/** Parses method and target as upstream's `RequestInfoFactory` does. Throws a 400 StatusError for invalid escapes. */
 export function parseRequestInfo(method: string, target: string): RequestInfo {
   const [written, queryText] = splitTarget(target);
   const query = parseQuery(queryText);
@@ -74,7 +77,7 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
     return nonResource;
 
   let used = 0;
-  /** Where the segments that were read end. */
+  /** Where the parsed segments end. */
   let end = 0;
   /** The next segment, as one name: an encoded slash in it would make it two segments for a proxy or backend. */
   const next = (): string => {
@@ -140,14 +143,14 @@ function parseQuery(text: string): URLSearchParams {
   return new URLSearchParams(text);
 }
 
-/** Path and query; what a client puts in front of them is for proxies. */
+/** Splits into path and query; drops scheme and host of an absolute URL, which is the form for proxies. */
 function splitTarget(target: string): [path: string, query: string] {
   const local = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?]*/i, '') || '/';
   const question = local.indexOf('?');
   return question < 0 ? [local, ''] : [local.slice(0, question), local.slice(question + 1)];
 }
 
-/** '' where no one object is meant. Selectors that make no sense are refused when they are used. */
+/** '' unless the selector names a single object. Invalid selectors are rejected when they are used. */
 function nameInFieldSelector(selector: string): string {
   if (selector === '') return '';
   try {
@@ -165,6 +168,6 @@ const BAD_ESCAPE = /%(?![0-9a-f]{2})/i;
 
 function decode(text: string): string {
   if (!text.includes('%')) return text;
-  if (BAD_ESCAPE.test(text)) throw badRequest(`the path ${JSON.stringify(text)} holds an escape that is none`);
+  if (BAD_ESCAPE.test(text)) throw badRequest(`the path ${JSON.stringify(text)} has an invalid escape`);
   return unescape(text);
 }

@@ -2,17 +2,17 @@ import { parseDuration } from '../../../api/machinery/duration.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import type { RequestInfo } from './request-info.ts';
 
-/** Upstream's `--request-timeout`: no request that is not long-running may take longer. */
+/** Upstream's `--request-timeout`, for requests that are not long-running. */
 const MAX_MS = 60_000;
 const LONG_RUNNING = new Set(['exec', 'attach', 'portforward', 'proxy', 'log']);
 
-/** Whether a request goes on for as long as it likes. */
+/** Whether a request has no time limit. */
 export const isLongRunning = ({ verb, subresource }: RequestInfo): boolean =>
   verb === 'watch' || LONG_RUNNING.has(subresource);
 
 /**
- * How long a request may take: what its parameter `timeout` says (a duration as `32s`; 0 is no wish), up to the server's own
- * limit. Undefined for one that goes on for as long as it likes. Throws a 400 StatusError.
+ * The time limit of a request in milliseconds: its parameter `timeout` (a duration such as `32s`; 0 is ignored), up to the
+ * server's own limit. Undefined for long-running requests. Throws a 400 StatusError.
  */
 export function requestTimeoutMs(info: RequestInfo): number | undefined {
   if (isLongRunning(info)) return undefined;

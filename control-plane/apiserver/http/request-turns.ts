@@ -1,19 +1,19 @@
-/** Starts requests so that those of one connection do not hold up those of others. */
+/** Schedules requests fairly, so that those of one connection do not delay those of others. */
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 
 export type Connection = Http2Session | Socket;
 const isSocket = (connection: Connection): connection is Socket => 'pause' in connection;
 
-/** How long requests that had to wait are started before others' packets are looked at again. */
+/** How long queued requests are started before the event loop polls for I/O again. */
 const SLICE_MS = 5;
-/** Of an HTTP/1.1 connection; more is not read from it. HTTP/2 has its own limit of streams. */
+/** Per HTTP/1.1 connection; beyond that it is paused. HTTP/2 limits its streams itself. */
 const MOST_WAITING = 32;
 
 /**
- * A client may send hundreds of requests in one packet, all of which are read within one turn of the event loop: streams of
- * HTTP/2, and requests that it pipelines. Of each connection one is started at once; the others wait for the next turns, in which
- * the connections take turns, too.
+ * A client may send hundreds of requests in one packet, as HTTP/2 streams or pipelined, and all would be started within one
+ * turn of the event loop. Here one per connection is started at once; the others are queued for the next turns and served
+ * round-robin across connections.
  */
 export class RequestTurns {
   /** Sessions of which a stream was started in this turn. */
@@ -23,7 +23,7 @@ export class RequestTurns {
   #scheduled = false;
   readonly #forget = (): void => this.#served.clear();
 
-  /** Has a stream of the session started: now, or when it is its turn. `start` must not throw. */
+  /** Starts a stream of the session, now or when it is its turn. `start` must not throw. */
   take(session: Http2Session, start: () => void): void {
     if (this.#waiting.has(session) || this.#served.has(session)) return this.wait(session, start);
     if (this.#served.size === 0) setImmediate(this.#forget);
@@ -31,7 +31,7 @@ export class RequestTurns {
     start();
   }
 
-  /** Has a request of the connection started when it is its turn. */
+  /** Queues a request of the connection. */
   wait(connection: Connection, start: () => void): void {
     const waiting = this.#waiting.get(connection) ?? [];
     waiting.push(start);
@@ -49,7 +49,7 @@ export class RequestTurns {
   readonly #turn = (): void => {
     this.#scheduled = false;
     const end = performance.now() + SLICE_MS;
-    // A connection of which more waits goes to the end of the map, and comes again in this very loop.
+    // A connection with more requests moves to the end of the map, and is visited again by this loop.
     for (const [connection, waiting] of this.#waiting) {
       this.#waiting.delete(connection);
       const start = waiting.shift();

@@ -15,16 +15,16 @@ import { UnreadAnswers } from './unread-answers.ts';
 import type { Upgrade } from './upgrade.ts';
 
 export interface RequestMetrics {
-  /** A request was answered. @param seconds how long it took; undefined for long-running ones. */
+  /** Counts a response. @param seconds its latency; undefined for long-running requests. */
   answered(exchange: Exchange, seconds: number | undefined): void;
-  /** Returns what ends the count. */
+  /** Counts a long-running request; returns a function that ends it. */
   longRunning(exchange: Exchange): () => void;
 }
 
 export interface ResponderOptions {
   /** Serves a request. Throws or rejects with the error that the client gets. */
   readonly route: (exchange: Exchange) => void | Promise<void>;
-  /** Those that bodies may be of. */
+  /** The kinds that bodies may be of. */
   readonly kinds: ServedKinds;
   readonly metrics: RequestMetrics;
   readonly logger: Logger;
@@ -48,7 +48,7 @@ export class Responder {
     );
   }
 
-  /** Resolves when no request is being answered any more, at the latest after so long. Upgraded connections are not waited for. */
+  /** Resolves when no request is in flight, at the latest after `limitMs`. Upgraded connections are not waited for. */
   async settled(limitMs: number): Promise<void> {
     const deadline = performance.now() + limitMs;
     while (this.#answering.size > 0 && performance.now() < deadline) {
@@ -85,7 +85,7 @@ export class Responder {
     this.#unread.add(request, response);
   }
 
-  /** A request without a time limit is a long-running one. */
+  /** Without a time limit, the request is long-running. */
   async #follow(
     exchange: Exchange,
     done: Promise<void>,
@@ -136,7 +136,7 @@ export class Responder {
     else sendStatus(exchange, status);
   }
 
-  /** The last resort, where even the answer to a failure has failed. */
+  /** Last resort, when sending the error response has failed, too. */
   #abandon(error: unknown, { method, url }: Request, response: Response): void {
     this.#options.logger.error({ err: error, method, path: url }, 'failed to respond to request');
     response.destroy();

@@ -1,14 +1,14 @@
-/** Failures as the Status that clients are answered with. */
+/** Errors as Status responses. */
 import { internalError, serviceUnavailable, StatusError, timeout } from '../../../api/machinery/status-error.ts';
 import { StoreTimeoutError, StoreUnavailableError } from '../../store/store.ts';
 import { indented, type Exchange } from './exchange.ts';
 import type { Status } from '../../../api/types/meta/v1.gen.ts';
 
-/** The Status of a failure. Undefined for one that nobody foresaw: its words belong in the log. */
+/** The Status for an error; undefined for an unexpected one, whose message is for the log only. */
 export function statusOf(error: unknown): Status | undefined {
   if (error instanceof StatusError) return error.status;
   if (error instanceof StoreUnavailableError) {
-    return serviceUnavailable(`the store cannot take writes at the moment: ${error.message}`).status;
+    return serviceUnavailable(`the store cannot be written to: ${error.message}`).status;
   }
   if (error instanceof StoreTimeoutError) return timeout(`Timeout: ${error.message}`, 1).status;
   return undefined;
@@ -17,7 +17,7 @@ export function statusOf(error: unknown): Status | undefined {
 export const unforeseen = (error: unknown): Status =>
   internalError(error instanceof Error ? error.message : String(error)).status;
 
-/** Status bodies are JSON whatever form was asked for. */
+/** Status bodies are JSON whatever the client accepts. */
 export function sendStatus(exchange: Exchange, status: Status): void {
   const code = status.code ?? 500;
   const retryAfter = status.details?.retryAfterSeconds;
@@ -26,7 +26,7 @@ export function sendStatus(exchange: Exchange, status: Status): void {
   exchange.write(code, 'application/json', exchange.indents ? indented(json) : `${json}\n`, headers);
 }
 
-/** A whole HTTP/1.1 response, for a connection that has none of Node's responses. */
+/** A whole HTTP/1.1 response, for a socket without a ServerResponse. */
 export function rawAnswer(status: Status): string {
   const body = `${JSON.stringify(status)}\n`;
   return (

@@ -2,16 +2,16 @@
 import type { Request, Response } from './message.ts';
 import { isClosed } from './back-pressure.ts';
 
-/** Upstream's limit for a whole request; it is the time that a client has for reading. */
+/** Upstream's limit for a whole request: how long a client may take to read. */
 const READING_LIMIT_MS = 60_000;
 const SWEEP_INTERVAL_MS = 5_000;
-/** What all of them may hold. */
+/** Limit for all unread responses together. */
 const MAX_BYTES = 128 * 2 ** 20;
-/** A stream or connection, without what is to be sent. */
+/** Overhead of a stream or connection, without its body. */
 const ANSWER_BYTES = 16 * 1024;
-/** The target of the request is kept as it came and as it was read. */
+/** The request target is kept raw and parsed. */
 const COPIES_OF_TARGET = 2;
-/** A connection of HTTP/1.1 has one answer at a time. The kernel takes a small one, whether it is read or not. */
+/** Responses that fit into the kernel's socket buffer. An HTTP/1.1 connection has one response at a time. */
 const SMALL_BYTES = 16 * 1024;
 
 interface Unread {
@@ -36,7 +36,7 @@ export class UnreadAnswers {
     this.#timer.unref();
   }
 
-  /** For a response that nothing more will be written to. */
+  /** To be called when nothing more will be written to the response. */
   add({ url = '' }: Pick<Request, 'url'>, response: Response): void {
     if (isClosed(response) || this.#answers.has(response)) return;
     const isStream = 'stream' in response;

@@ -1,4 +1,4 @@
-/** A connection that its client wants to use for another protocol: WebSocket or SPDY/3.1. */
+/** A connection whose client requests an upgrade to WebSocket or SPDY/3.1. */
 import { ServerResponse, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -7,14 +7,14 @@ import { endConnection } from '../../../client/upgrade.ts';
 const SWITCHING_PROTOCOLS = 101;
 
 /**
- * Until a handler takes the connection, the request is answered like any other: Node leaves a request that upgrades without a
- * response, so that it gets one here. A refusal goes out through it and ends the connection.
+ * Until a handler takes over the connection, the request is answered like any other: Node.js creates no response for an upgrade
+ * request, so this does. An error response is sent through it and closes the connection.
  */
 export class Upgrade {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly socket: Duplex;
-  /** What was read past the headers. */
+  /** Bytes read past the headers. */
   readonly head: Buffer;
   #taken = false;
 
@@ -24,7 +24,7 @@ export class Upgrade {
     this.head = head;
     this.response = new ServerResponse(request);
     this.response.shouldKeepAlive = false;
-    // Whatever the listener hands out is a socket; Node types it as the stream that a test may use instead.
+    // The listener always passes a net.Socket; Node.js types it as a Duplex.
     this.response.assignSocket(socket as Socket);
     this.response.once('finish', () => {
       this.response.detachSocket(socket as Socket);
@@ -36,7 +36,7 @@ export class Upgrade {
     return this.#taken;
   }
 
-  /** From now on the caller answers, on `socket`. @param code of its answer, for the metrics. */
+  /** Hands `socket` over to the caller, which responds itself. @param code of its response, for the metrics. */
   take(code = SWITCHING_PROTOCOLS): void {
     this.#taken = true;
     this.response.statusCode = code;

@@ -9,7 +9,7 @@ export interface User {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** What authentication looks at. */
+/** The input of authentication. */
 export interface Credentials {
   readonly headers: IncomingHttpHeaders;
   /** The client certificate in DER, when TLS has verified it against the client CA. */
@@ -36,12 +36,12 @@ export const serviceAccountGroups = (namespace: string): string[] => [
   `${SERVICE_ACCOUNTS_GROUP}:${namespace}`,
 ];
 
-/** The user of a credential that has been verified. */
+/** Adds the group system:authenticated. */
 export function authenticated(user: User): User {
   return user.groups.includes(AUTHENTICATED_GROUP) ? user : { ...user, groups: [...user.groups, AUTHENTICATED_GROUP] };
 }
 
-/** The node that a user is: its name, '' when it is in the nodes' group under a name that is no node's, else undefined. */
+/** The node that a user is: its name; '' for a member of system:nodes without a node's user name; undefined for other users. */
 export function nodeNameOf(user: User): string | undefined {
   if (!user.name.startsWith(NODE_PREFIX) || !user.groups.includes(NODES_GROUP)) return undefined;
   return user.name.slice(NODE_PREFIX.length);

@@ -1,7 +1,7 @@
-/** The `Warning` headers of one answer, with upstream's limits: more of them than clients take is shortened, then left out. */
+/** The `Warning` headers of a response. As upstream, too many for clients are truncated first, then dropped. */
 
 const WARNING_CODE = 299;
-/** Characters of all warnings together; what passes it has each of them shortened. */
+/** Limit for the characters of all warnings; above it each warning is truncated. */
 const MAX_TOTAL = 4096;
 const MAX_SHORTENED = 256;
 
@@ -26,16 +26,16 @@ export class Warnings {
   }
 
   #lengthOf(text: string): number {
-    // Of a longer text all that counts is that it is longer.
+    // A longer text need not be counted to the end.
     const { length } = [...text.slice(0, 2 * (MAX_TOTAL + 1))];
     return this.#shortens ? Math.min(length, MAX_SHORTENED) : length;
   }
 }
 
-/** A character beyond the first 65,536 is two units of a string, so that these many always hold the first 256. */
+/** Two UTF-16 units per character beyond the BMP: this slice always holds the first 256 characters. */
 const shortened = (text: string): string =>
   text.length <= MAX_SHORTENED ? text : [...text.slice(0, 2 * MAX_SHORTENED)].slice(0, MAX_SHORTENED).join('');
 
-/** A header's quoted-string: no control characters, quotes and backslashes escaped. */
+/** A quoted-string (RFC 9110 section 5.6.4) without control characters. */
 const quoted = (text: string): string =>
   `"${text.replace(/[^\x20-\x7e\x80-\xff]/g, ' ').replace(/[\\"]/g, (special) => `\\${special}`)}"`;

@@ -8,7 +8,7 @@ import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 import type { ObjectWriter } from './write.ts';
 
-/** The API of the api-server's own parts, over the registry's caches and the write path. */
+/** The `LocalApi` over the registry's caches and the write path. */
 export class CachedApi implements LocalApi {
   readonly #registry: Registry;
   readonly #writer: ObjectWriter;
@@ -76,7 +76,7 @@ export class CachedApi implements LocalApi {
   }
 }
 
-/** The object of a caller, as if it had come over HTTP: defaulted, and nobody else's. */
+/** Copies and defaults a caller's object, as if it had been received over HTTP. */
 function decode(resource: ServedResource, object: KubeObject): Stored {
   const decoded = resource.decode(object).object;
   decoded.metadata ??= {};

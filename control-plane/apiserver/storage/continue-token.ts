@@ -1,20 +1,20 @@
 /**
- * Where a list that is shown in pages goes on, as a text for the client: upstream's `storage/continue.go`. It names a key below the
- * prefix that is listed, so that whatever a client writes into it, the list goes on inside of what the client may see.
+ * The continue token of a paginated list: upstream's `storage/continue.go`. It holds a key relative to the listed prefix,
+ * so that a forged token cannot leave the prefix.
  */
 import { badRequest } from '../../../api/machinery/status-error.ts';
 
 export interface ContinueToken {
-  /** The revision of the list that is continued; below 0: whatever is there now. */
+  /** The revision of the list; below 0: the latest. */
   readonly revision: number;
-  /** The list goes on behind this key, which begins with the prefix that is listed. */
+  /** The list continues after this key, which includes the prefix. */
   readonly after: string;
-  /** How many objects were left at that revision, where it is known: what has changed since need not be counted over for each page. */
+  /** The number of remaining objects, if known, so that they need not be counted again for each page. */
   readonly left?: number;
 }
 
 const VERSION = 'meta.k8s.io/v1';
-/** What upstream puts behind the last key that was shown: the first key that may come next. */
+/** Appended by upstream to the last returned key: the first key that may follow it. */
 const NEXT = '\0';
 
 export function writeToken({ revision, after, left }: ContinueToken, prefix: string): string {
@@ -22,7 +22,7 @@ export function writeToken({ revision, after, left }: ContinueToken, prefix: str
   return Buffer.from(JSON.stringify({ v: VERSION, rv: revision, start, left })).toString('base64url');
 }
 
-/** Throws a 400 StatusError for what no server has handed out. `newest` is the revision up to which there are lists. */
+/** Throws a 400 StatusError for an invalid token. `newest` is the latest revision that can be listed. */
 export function readToken(text: string, prefix: string, newest: number): ContinueToken {
   const { v, rv, start, left } = decode(text);
   if (v !== VERSION) throw invalid(`server does not recognize this encoded version ${typeof v === 'string' ? v : ''}`);
@@ -35,7 +35,7 @@ export function readToken(text: string, prefix: string, newest: number): Continu
   return {
     revision: rv,
     after: prefix + (relative.endsWith(NEXT) ? relative.slice(0, -NEXT.length) : relative),
-    // Only its bearer is shown what it says.
+    // A forged value misleads only the client that forged it.
     left: typeof left === 'number' && Number.isSafeInteger(left) && left > 0 ? left : undefined,
   };
 }
@@ -57,7 +57,7 @@ function decode(text: string): { v?: unknown; rv?: unknown; start?: unknown; lef
   return token;
 }
 
-/** Nothing in it leads upwards, or is there twice. */
+/** Whether the path has no `.`, `..` or empty segments. */
 function isCleanPath(path: string): boolean {
   const parts = (path.startsWith('/') ? path.slice(1) : path).split('/');
   return parts.every((part) => part !== '' && part !== '.' && part !== '..');

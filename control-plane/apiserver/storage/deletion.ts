@@ -1,4 +1,4 @@
-/** What a delete does to an object, decided from the object, the options and the time: upstream's `rest.BeforeDelete`. */
+/** Decides what a delete does, from the object, the options and the time: upstream's `rest.BeforeDelete`. */
 import { deleteOptions } from '../../../api/kinds/meta/delete-options.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { conflict, invalidObject } from '../../../api/machinery/status-error.ts';
@@ -7,17 +7,17 @@ import type { Stored } from '../catalogue/object-meta.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 
 export type Deletion =
-  /** Goes at once. */
+  /** Removed at once. */
   | { readonly action: 'remove' }
-  /** Stays, marked with a deletionTimestamp, until its finalizers or its grace period are done. */
+  /** Marked with a deletionTimestamp; stays until its finalizers are removed and its grace period is over. */
   | { readonly action: 'mark'; readonly object: Stored }
-  /** Is being deleted already, and this request changes nothing about it. */
+  /** Already being deleted, and unchanged by this request. */
   | { readonly action: 'keep' };
 
 const ORPHAN = 'orphan';
 const FOREGROUND = 'foregroundDeletion';
 
-/** Throws a 422 Invalid StatusError for options that contradict each other, or that there are not. */
+/** Throws a 422 Invalid StatusError for contradictory or unknown options. */
 export function validateDeleteOptions(options: DeleteOptions): void {
   const errors = deleteOptions.validate(options);
   if (errors.length > 0) throw invalidObject({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', errors);
@@ -52,7 +52,7 @@ export function planDeletion(kind: Kind, current: Stored, options: DeleteOptions
   return { action: 'mark', object };
 }
 
-/** Whether an update has taken the last thing away that kept a deleted object. */
+/** Whether an update has removed the last reason to keep an object that is being deleted. */
 export function isDeletedBy(kind: Kind, updated: Stored): boolean {
   const { deletionTimestamp, deletionGracePeriodSeconds } = updated.metadata;
   return deletionTimestamp !== undefined && (deletionGracePeriodSeconds ?? 0) === 0 && !isHeld(kind, updated);
@@ -79,7 +79,7 @@ function checkPreconditions(kind: Kind, { metadata }: Stored, { preconditions }:
   }
 }
 
-/** The garbage collector's finalizers say how dependents are dealt with. */
+/** The garbage collector's finalizers encode the propagation policy. */
 function finalizersFor({ metadata }: Stored, options: DeleteOptions): string[] {
   const finalizers = metadata.finalizers ?? [];
   const policy =

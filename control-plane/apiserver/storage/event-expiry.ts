@@ -1,4 +1,4 @@
-/** Events are for looking at what happened lately: they go an hour after they were last written, as upstream. */
+/** Events expire an hour after their last write, as upstream. */
 import type { Logger } from '../../../client/logger.ts';
 import { ConflictError, StoreUnavailableError, type Store } from '../../store/store.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
@@ -6,16 +6,16 @@ import type { Entry } from './cache/entry.ts';
 
 /** Upstream's `--event-ttl`. */
 export const DEFAULT_EVENT_TTL_MS = 3600_000;
-/** Events are swept together, so that an idle server wakes rarely. */
+/** Events are deleted in batches, so that an idle server wakes up rarely. */
 const SWEEPS_PER_TTL = 60;
-/** Deletions at the same time, which share flushes of the store. */
+/** Concurrent deletions, which share flushes of the store. */
 const SWEEP_SLICE = 100;
 
 interface Written {
   readonly namespace: string;
   readonly name: string;
   readonly revision: number;
-  /** ms of a monotonic clock. */
+  /** Milliseconds of a monotonic clock. */
   readonly at: number;
 }
 
@@ -27,10 +27,10 @@ export interface EventExpiryOptions {
   readonly signal: AbortSignal;
 }
 
-/** Follows the events from now on; those that are there count as written now. Sleeps while there are none. */
+/** Expires events until the signal is aborted; existing events count as written now. Has no timer while there are none. */
 export function expireEvents(options: EventExpiryOptions): void {
   const { events, ttlMs, logger, signal } = options;
-  /** Oldest first. An event that was written again is in it twice, and its older place says nothing. */
+  /** Oldest first. An event that was written again is in it twice; the older entry is ignored. */
   let written: Written[] = [];
   let timer: NodeJS.Timeout | undefined;
 
@@ -74,7 +74,7 @@ async function remove(
   } catch (error) {
     // Written or deleted meanwhile.
     if (error instanceof ConflictError) return;
-    // A full disk takes deletions neither; the event stays until the server starts again.
+    // A full disk rejects deletions, too; the event stays until the server is restarted.
     if (!(error instanceof StoreUnavailableError)) throw error;
     logger.warn({ err: error, namespace, name }, 'failed to remove expired event');
   }

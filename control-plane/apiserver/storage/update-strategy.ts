@@ -1,22 +1,22 @@
-/** What an update may change and how it is checked, by the subresource that it comes through. */
+/** What an update may change and how it is validated, by subresource. */
 import { validateFixedAnnotations } from '../../../api/kinds/core/pod-update-validation.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject, StoredSubresource, UpdateRules } from '../../../api/machinery/kind.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 
-/** Through what an object is updated, by the name that admission and audit know. */
+/** What is updated; `name` is the subresource as admission and audit know it. */
 export type UpdatedPart = WholeObject | StoredSubresource<KubeObject>;
 
-/** The object itself, or what the server makes of it when it serves `scale`. */
+/** The object itself, or the object as changed by the server for `scale`. */
 export interface WholeObject {
   readonly name: '' | 'scale';
 }
 
 export const WHOLE: WholeObject = { name: '' };
-/** Whoever scales sends no object: the server has changed the number of replicas, and nothing else. */
+/** An update of `scale` carries no object: the server changes the number of replicas only. */
 export const SCALE: WholeObject = { name: 'scale' };
 
-/** A binding is put together by the server itself, but for the annotations that it brings. */
+/** A binding is applied by the server itself; only its annotations come from the client. */
 export const BINDING: StoredSubresource<KubeObject> = {
   name: 'binding',
   verbs: ['create'],
@@ -30,7 +30,7 @@ export const BINDING: StoredSubresource<KubeObject> = {
 export const updateRules = (kind: Kind, part: UpdatedPart): UpdateRules<KubeObject> =>
   'update' in part ? part.update : wholeRules(kind);
 
-/** The status of a kind that has one as a subresource. */
+/** The status subresource of a kind. Throws when it has none. */
 export function statusPart({ kind, subresources }: Kind): UpdatedPart {
   const status = subresources.find(({ name }) => name === 'status');
   if (!status || !('update' in status)) throw new Error(`${kind} has no status subresource`);
@@ -39,7 +39,7 @@ export function statusPart({ kind, subresources }: Kind): UpdatedPart {
 
 const hasStatus = ({ subresources }: Kind): boolean => subresources.some(({ name }) => name === 'status');
 
-/** The status is changed through its subresource alone. */
+/** The status is changed through its subresource only. */
 const wholeRules = (kind: Kind): UpdateRules<Stored> => ({
   merge(wanted, old) {
     if (!hasStatus(kind)) return wanted;

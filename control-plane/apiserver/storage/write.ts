@@ -1,6 +1,6 @@
 /**
- * The write path: admission, preparation, validation, one serialization, one compare-and-write. Answers after the write is on
- * disk and the caches have it, so that who wrote reads what was written.
+ * The write path: admission, preparation, validation, one serialization, one compare-and-write. Resolves when the write is
+ * on disk and in the caches, so that clients read their own writes.
  */
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import { invalid } from '../../../api/machinery/field-error.ts';
@@ -19,15 +19,15 @@ import type { HookContext } from '../../../api/machinery/kind.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 import { waitUntilFresh } from '../catalogue/freshness.ts';
 
-/** Upstream's store retries a colliding generated name, and a patch that met a conflict, this often. */
+/** Upstream retries as often after a collision of a generated name, and after a conflict of a patch. */
 const MAX_NAME_ATTEMPTS = 8;
 const MAX_CONFLICT_ATTEMPTS = 5;
-/** As much as upstream's store takes: what many small patches make of an object is bounded, as each of them is. */
+/** Upstream's limit for a stored object: without it, repeated small patches could grow an object without bound. */
 const MAX_STORED_BYTES = 1.5 * 1024 * 1024;
 const STALE = 'the object has been modified; please apply your changes to the latest version and try again';
 
 export interface Written {
-  /** What is there now, as served. */
+  /** The current object, as served. */
   readonly bytes: Buffer;
   readonly outcome: 'created' | 'updated' | 'unchanged' | 'deleted';
 }
@@ -37,32 +37,32 @@ export interface UpdateRequest {
   readonly name: string;
   readonly part: UpdatedPart;
   /**
-   * Makes the wanted object from the present one (undefined when there is none and a PUT may create it), which it must
-   * not change: `reparse` answers a copy that it may. Called again after a conflict. The answer shares nothing with the
-   * present object, and its resourceVersion, when it has one, must be the present one.
+   * Returns the new object. `old` (undefined when a PUT may create the object) must not be changed: `reparse` returns a
+   * copy that may. Called again after a conflict. The result shares nothing with `old`, and its resourceVersion, if any,
+   * must be that of `old`.
    */
   readonly change: (old: Stored | undefined, reparse: () => Stored) => Stored | Promise<Stored>;
 }
 
-/** Takes things that only one object may have (addresses, ports) while an object is written. */
+/** Reserves unique resources (addresses, ports) while an object is written. */
 export interface Reserver {
-  /** Fills in what the object lacks. Throws StatusError when what it asks for is taken. A dry run takes nothing. */
+  /** Sets what the object lacks. Throws StatusError when a requested resource is taken. A dry run reserves nothing. */
   reserve(object: Stored, old: Stored | undefined, dryRun: boolean): Promise<Reservation>;
-  /** The object is gone. Never rejects. */
+  /** Called when the object has been deleted. Never rejects. */
   release(object: Stored): Promise<void>;
 }
 
 export interface Reservation {
-  /** The write is there: lets go of what only the old object had. */
+  /** Called after the write: releases what only the old object had. Never rejects. */
   commit(): Promise<void>;
-  /** There was no write: lets go of what was taken. Neither ever rejects. */
+  /** Called when nothing was written: releases what was reserved. Never rejects. */
   rollback(): Promise<void>;
 }
 
 export class ObjectWriter {
   readonly #registry: Registry;
   readonly #reservers: ReadonlyMap<string, Reserver>;
-  /** One write per object at a time, so that patches in a row do not conflict among themselves. */
+  /** One write per object at a time, so that consecutive patches do not conflict with each other. */
   readonly #inFlight = new Map<string, Promise<unknown>>();
 
   /** @param reservers keyed by the plural of core kinds. */
@@ -100,7 +100,7 @@ export class ObjectWriter {
     await admit(context.admission, 'mutate', request);
     kind.applyDefaults(object);
     kind.prepareForCreate(object, hookContext(context));
-    // The kind may have named what came without a name.
+    // The kind's `prepare` may have set a name.
     const name = object.metadata.name ?? '';
     const errors = [...validateObjectMeta(object.metadata, kind), ...kind.validate(object)];
     if (errors.length > 0) throw invalidObject(kind, name, errors);
@@ -143,7 +143,7 @@ export class ObjectWriter {
     if (!current) {
       if (!kind.createOnUpdate || subresource) throw notFound(kind, name);
       const wanted = placeObject(kind, await request.change(undefined, () => ({ metadata: {} })), namespace, name);
-      // A resourceVersion says that the object was there when the client looked.
+      // A resourceVersion means that the client expects the object to exist.
       if (wanted.metadata.resourceVersion) throw notFound(kind, name);
       context.authorizeCreate();
       return this.create(resource, namespace, wanted, context);
@@ -198,12 +198,12 @@ export class ObjectWriter {
     });
   }
 
-  /** What another server has acknowledged is there for this one, too. */
+  /** Waits until the caches have the acknowledged writes of other servers. */
   #fresh(): Promise<void> | undefined {
     return waitUntilFresh(this.#registry, undefined);
   }
 
-  /** Writes `object` over `current`; removes it when nothing keeps the deleted object any more. */
+  /** Writes `object` over `current`; deletes it instead when nothing keeps an object that is being deleted. */
   async #replace(
     resource: ServedResource,
     current: Entry,
@@ -240,7 +240,7 @@ export class ObjectWriter {
       await reservation.commit();
       return bytes;
     } catch (error) {
-      // The write may have taken place, or may yet: what it needs stays reserved until that shows.
+      // The write may have taken place, or may yet: keep the reservation; a leak is found by the repair.
       if (!(error instanceof StoreTimeoutError)) await reservation.rollback();
       throw error;
     }
@@ -294,7 +294,7 @@ export class ObjectWriter {
   }
 }
 
-/** How long JSON is when its `\uXXXX` are counted as the one byte that upstream stores: a file of zeros is six times as long. */
+/** The length of JSON with `\uXXXX` counted as one byte, as upstream stores it: a file of zeros is six times as long. */
 function unescapedLength(json: Buffer): number {
   let { length } = json;
   for (let at = json.indexOf('\\u'); at >= 0; at = json.indexOf('\\u', at + 6)) length -= 5;
@@ -318,7 +318,7 @@ function admissionRequest(
   return { operation, kind, subresource, namespace, name, object, old, user, dryRun, warn };
 }
 
-/** The wanted object must be based on what is there. */
+/** Checks the preconditions of an update: uid and resourceVersion. */
 function checkBase({ kind }: ServedResource, wanted: Stored, old: Stored): void {
   const name = old.metadata.name ?? '';
   const { uid, resourceVersion } = wanted.metadata;
@@ -339,7 +339,7 @@ function checkBase({ kind }: ServedResource, wanted: Stored, old: Stored): void 
   }
 }
 
-/** Whether `stored` says what is there already, be it in another order. */
+/** Whether `stored` equals the current object, apart from the order of fields. */
 function isUnchanged({ cache }: ServedResource, current: Entry, stored: Buffer): boolean {
   if (cache.bytes.sameAs(current.bytes, stored)) return true;
   if (cache.bytes.storedLength(current.bytes) !== stored.length) return false;

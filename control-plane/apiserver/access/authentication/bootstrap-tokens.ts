@@ -21,7 +21,7 @@ function sameSecret(left: string, right: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** The groups that a token's Secret adds; undefined when one of them is not a bootstrappers' group. */
+/** The extra groups in a token's Secret; undefined when one of them lacks the prefix system:bootstrappers:. */
 function extraGroups(secret: Secret): string[] | undefined {
   const groups = text(secret, 'auth-extra-groups')
     .split(',')
@@ -30,12 +30,12 @@ function extraGroups(secret: Secret): string[] | undefined {
   return groups.every((group) => EXTRA_GROUP.test(group)) ? groups : undefined;
 }
 
-/** What is wrong with the token's Secret at this moment; undefined: it may be used to authenticate. */
+/** Why the token cannot be used to authenticate at `now` (milliseconds since the epoch); undefined when it can. */
 function fault(secret: Secret, id: string, now: number): string | undefined {
   if (secret.type !== BOOTSTRAP_TOKEN_TYPE || text(secret, 'token-id') !== id) return 'is not a bootstrap token';
   if (secret.metadata?.deletionTimestamp) return 'is being deleted';
   const expiration = text(secret, 'expiration');
-  // An expiration that cannot be read counts as past.
+  // An unparsable expiration counts as expired.
   if (expiration !== '' && !(Date.parse(expiration) > now)) return 'has expired';
   if (text(secret, 'usage-bootstrap-authentication') !== 'true') return 'is not for authentication';
   return undefined;

@@ -1,4 +1,4 @@
-/** What service account tokens may be bound to, and whether it is still there. */
+/** Looks up the objects that service account tokens are bound to. */
 import { nodes } from '../../../../api/kinds/core/node.ts';
 import { secrets } from '../../../../api/kinds/core/secret.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';

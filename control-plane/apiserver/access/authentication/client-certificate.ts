@@ -19,18 +19,19 @@ function readIdentity(der: Buffer): Identity {
   const expiresAt = certificate.validToDate.getTime();
   const usages = certificate.keyUsage as readonly string[] | undefined;
   if (usages && !usages.includes(CLIENT_AUTH) && !usages.includes(ANY_USAGE)) return { user: undefined, expiresAt };
-  // The legacy object has the values apart and unescaped; the text of `subject` would have to be taken apart again.
+  // The legacy object has the values separate and unescaped; the text of `subject` would have to be parsed.
   const subject = certificate.toLegacyObject().subject as Record<string, string | string[] | undefined>;
   const name = values(subject['CN']).at(-1);
   return { user: name ? authenticated({ name, groups: values(subject['O']) }) : undefined, expiresAt };
 }
 
 /**
- * Users by client certificate: the common name is the user, the organizations are the groups. That the CA has issued the
- * certificate is TLS' affair; that it is still valid is looked at with every request, since connections live long.
+ * Users by client certificate: the common name is the user, the organizations are the groups. TLS has verified that the CA
+ * issued it; its validity period is checked with every request, since connections are long-lived.
+ * https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates
  */
 export class ClientCertificateAuthenticator implements Authenticator {
-  /** By the connection's one buffer of the certificate, so that it is read once a connection. */
+  /** Keyed by the connection's Buffer of the certificate, so that it is parsed once per connection. */
   readonly #identities = new WeakMap<Buffer, Identity>();
   readonly #now: () => number;
 

@@ -1,16 +1,16 @@
 /**
- * Signed JSON (RFC 7515, compact form) with ES256 and nothing else: synchronously, since verification is on the path of
- * requests and must not wait for the thread pool behind Web Crypto.
+ * JSON Web Signatures (RFC 7515, compact form) with ES256 only. Synchronous, since verification is on the path of requests and
+ * must not queue in the thread pool behind Web Crypto.
  */
 import { createHash, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 
 const ALGORITHM = 'ES256';
-/** JOSE writes an ECDSA signature as the two numbers, not as DER. */
+/** JOSE encodes an ECDSA signature as r and s concatenated, not as DER: RFC 7518 section 3.4. */
 const ENCODING = 'ieee-p1363';
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** The key's id, as upstream derives it: the hash of its public half. */
+/** The key id as upstream derives it: the SHA-256 of the public key. */
 export function keyId(key: KeyObject): string {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key;
   return createHash('sha256')
@@ -33,13 +33,13 @@ function parse(part: string): Record<string, unknown> | undefined {
   }
 }
 
-/** The payload, not verified; undefined when this is no JWS of JSON. */
+/** The payload, not verified; undefined when the token is not a JWS with a JSON payload. */
 export function peekJws(token: string): Record<string, unknown> | undefined {
   const parts = token.split('.');
   return parts.length === 3 && parts[1] ? parse(parts[1]) : undefined;
 }
 
-/** Whether one of the keys (by id) has signed the token. */
+/** Whether the token is signed by one of the keys (by id). */
 export function verifyJws(token: string, keys: ReadonlyMap<string, KeyObject>): boolean {
   const end = token.lastIndexOf('.');
   const header = parse(token.slice(0, token.indexOf('.')));

@@ -1,5 +1,5 @@
 /**
- * What a token says that is kept in a Secret of type kubernetes.io/service-account-token: it names its Secret and never expires.
+ * The claims of a token in a Secret of type kubernetes.io/service-account-token: it names its Secret and never expires.
  * https://kubernetes.io/docs/concepts/configuration/secret/#serviceaccount-token-secrets
  */
 import { createPrivateKey } from 'node:crypto';
@@ -11,7 +11,7 @@ export const LEGACY_ISSUER = 'kubernetes/serviceaccount';
 
 const CLAIM = 'kubernetes.io/serviceaccount/';
 
-/** Whose token it is, and which Secret keeps it. */
+/** The service account of the token, and the Secret that holds it. */
 export interface LegacySubject {
   readonly namespace: string;
   readonly account: string;
@@ -19,7 +19,7 @@ export interface LegacySubject {
   readonly secret: string;
 }
 
-/** Answers a function that signs such tokens with the PKI's `serviceAccountKey`. */
+/** Returns a function that signs such tokens with the PKI's `serviceAccountKey`. */
 export function legacyTokenSigner(privateKeyPem: string): (subject: LegacySubject) => string {
   const key = createPrivateKey(privateKeyPem);
   const kid = keyId(key);
@@ -36,7 +36,7 @@ export function legacyTokenSigner(privateKeyPem: string): (subject: LegacySubjec
   };
 }
 
-/** Undefined when a claim is missing, or `sub` says something else than the others. */
+/** Undefined when a claim is missing or contradicts `sub`. */
 export function readLegacySubject(claims: Readonly<Record<string, unknown>>): LegacySubject | undefined {
   const claim = (name: string): string => {
     const value = own(claims, `${CLAIM}${name}`);

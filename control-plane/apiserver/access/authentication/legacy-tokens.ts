@@ -7,18 +7,18 @@ import type { ServiceAccountIndex } from './service-account-index.ts';
 import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
 
-/** Set on a Secret whose token is to be let in no longer. */
+/** Label on a Secret whose token is no longer accepted. */
 const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since';
 
 export interface LegacyTokenOptions {
   readonly publicKeys: ReadonlyMap<string, KeyObject>;
-  /** The server's own: what these tokens, which name none, are meant for. */
+  /** The server's own audiences: these tokens, which name none, are valid for them. */
   readonly audiences: readonly string[];
   readonly api: Pick<LocalApi, 'get'>;
   readonly accounts: Pick<ServiceAccountIndex, 'get'>;
 }
 
-/** Verifies the tokens of Secrets: each is good while its Secret keeps it and its account is there. */
+/** Verifies tokens of Secrets: a token is valid while its Secret holds it and its service account exists. */
 export class LegacyTokenAuthenticator implements TokenAuthenticator {
   readonly #options: LegacyTokenOptions;
   readonly #verified: VerifiedTokens<LegacyToken>;
@@ -42,7 +42,7 @@ export class LegacyTokenAuthenticator implements TokenAuthenticator {
     return { user: verified.user, audiences: matching };
   }
 
-  /** What is wrong with the token at this moment. */
+  /** Why the token is invalid at this time; undefined when it is valid. */
   #fault(token: string, { namespace, account, accountUid, secret: name }: LegacySubject): string | undefined {
     const { api, accounts } = this.#options;
     const secret = api.get(secrets, namespace, name);

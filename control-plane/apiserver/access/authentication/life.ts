@@ -1,6 +1,6 @@
 import type { ObjectMeta } from '../../../../api/types/meta/v1.gen.ts';
 
-/** An object as a token's binding sees it. */
+/** What matters of an object that a token is bound to. */
 export interface Life {
   readonly uid: string;
   /** When its deletion was requested (plus grace), in ms since the epoch; undefined while it is to stay. */

@@ -5,10 +5,10 @@ import type { ClientCertificateAuthenticator } from './client-certificate.ts';
 import { InvalidTokenError, type TokenAuthenticator } from './token-authenticator.ts';
 
 const BEARER = /^bearer +([^ ]+)$/i;
-/** How browsers' WebSockets, which cannot set headers, carry a token. */
+/** The subprotocol in which WebSockets of browsers, which cannot set headers, carry a token. */
 const WEBSOCKET_BEARER = /(?:^|,)\s*base64url\.bearer\.authorization\.k8s\.io\.([A-Za-z0-9_-]+)\s*(?:,|$)/;
 
-/** The bearer token of a request; undefined when it carries none. */
+/** The bearer token of a request; undefined when there is none. */
 export function bearerToken({ headers }: Credentials): string | undefined {
   const header = headers.authorization;
   if (header !== undefined) return BEARER.exec(header.trim())?.[1];
@@ -20,9 +20,9 @@ export function bearerToken({ headers }: Credentials): string | undefined {
 export interface RequestAuthenticatorOptions {
   readonly clientCertificates: ClientCertificateAuthenticator;
   readonly tokens: TokenAuthenticator;
-  /** What tokens must be meant for to be let in. */
+  /** The audiences that tokens must be valid for. */
   readonly audiences: readonly string[];
-  /** Whether requests without credentials are let in as system:anonymous. */
+  /** Whether requests without credentials are accepted as system:anonymous. */
   readonly anonymous: boolean;
 }
 

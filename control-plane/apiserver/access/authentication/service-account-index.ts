@@ -2,11 +2,11 @@ import { serviceAccounts } from '../../../../api/kinds/core/service-account.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import { lifeOf, type Life } from './life.ts';
 
-/** What authentication and admission need to know of a service account. */
+/** What authentication and admission need of a service account. */
 export interface ServiceAccountEntry extends Life {
   readonly automount: boolean;
   readonly imagePullSecrets: readonly string[];
-  /** The secrets that its pods may use, when the account holds them to that; undefined: any. */
+  /** The secrets that its pods may mount, when the account enforces that; undefined: any. */
   readonly mountableSecrets: readonly string[] | undefined;
 }
 
@@ -17,7 +17,7 @@ const names = (references: readonly { readonly name?: string }[] | undefined): s
 
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
 
-/** Follows the service accounts. */
+/** An index of the service accounts. */
 export class ServiceAccountIndex {
   readonly #accounts = new Map<string, ServiceAccountEntry>();
   readonly #waiting = new Map<string, Set<() => void>>();
@@ -44,7 +44,7 @@ export class ServiceAccountIndex {
     return this.#accounts.get(keyOf(namespace, name));
   }
 
-  /** Answers the account as soon as it is there, and undefined when it is not within `timeoutMs`. */
+  /** Returns the account as soon as it exists; undefined when it does not within `timeoutMs`. */
   async appearing(namespace: string, name: string, timeoutMs: number): Promise<ServiceAccountEntry | undefined> {
     const key = keyOf(namespace, name);
     const there = this.#accounts.get(key);

@@ -1,11 +1,11 @@
-/** Service account tokens as they are issued: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/ */
+/** Issues service account tokens: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/ */
 import { createPrivateKey, createPublicKey, randomUUID, type KeyObject } from 'node:crypto';
 import { keyId, signJws } from './jws.ts';
 import { serviceAccountUserName } from '../../http/user.ts';
 
 /**
- * What the projected volume of every pod asks for. Such tokens live for a year, as upstream's do by default, for programs that
- * never read the file again; their binding to the pod ends them with it.
+ * The lifetime that every pod's projected volume requests. As upstream's by default, such tokens are valid for a year, for
+ * programs that never reread the file; they become invalid anyway once the pod they are bound to is deleted.
  */
 export const POD_TOKEN_SECONDS = 3607;
 
@@ -14,14 +14,14 @@ export interface ObjectIdentity {
   readonly uid: string;
 }
 
-/** What a token is bound to, in the claim `kubernetes.io`. */
+/** The claim `kubernetes.io`: what a token is bound to. */
 export interface KubernetesClaims {
   readonly namespace: string;
   readonly serviceaccount: ObjectIdentity;
   readonly pod?: ObjectIdentity;
   readonly secret?: ObjectIdentity;
   readonly node?: ObjectIdentity;
-  /** Seconds since the epoch, on a token whose life was extended: when it should have been replaced. */
+  /** Seconds since the epoch: when a token with an extended lifetime should have been refreshed. */
   readonly warnafter?: number;
 }
 
@@ -76,7 +76,7 @@ export class ServiceAccountTokenIssuer {
     return signJws(claims, this.#key, this.#keyId);
   }
 
-  /** The document at `/.well-known/openid-configuration`. */
+  /** The OpenID Connect discovery document at `/.well-known/openid-configuration`. */
   discoveryDocument(): object {
     return {
       issuer: this.issuer,
@@ -87,7 +87,7 @@ export class ServiceAccountTokenIssuer {
     };
   }
 
-  /** The document at `/openid/v1/jwks`. */
+  /** The JSON Web Key Set (RFC 7517) at `/openid/v1/jwks`. */
   keySet(): object {
     return {
       keys: [...this.publicKeys].map(([kid, key]) => ({

@@ -7,9 +7,9 @@ import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } f
 import { VerifiedTokens } from './verified-tokens.ts';
 
 const SECOND_MS = 1000;
-/** For another server's clock: go-jose's leeway, which upstream goes by. */
+/** Tolerated clock skew between servers: go-jose's leeway, which upstream uses. */
 const CLOCK_LEEWAY_MS = 60 * SECOND_MS;
-/** A token is good for this long after its object's deletion was due, so that pods can shut down in order: upstream's 60 s. */
+/** How long a token stays valid after its object's deletionTimestamp, so that pods can shut down in order: upstream's 60 s. */
 const DELETION_LEEWAY_MS = 60 * SECOND_MS;
 
 interface VerifiedToken {
@@ -78,8 +78,8 @@ export interface ServiceAccountTokenOptions {
 }
 
 /**
- * Verifies service account tokens. A signature is verified once a token; that the token is in its time and that the account
- * and the object it is bound to are still the same is looked at every time.
+ * Verifies service account tokens. A token's signature is verified once; its validity period, and that its service account and
+ * the object it is bound to still exist unchanged, are checked with every request.
  */
 export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
   readonly #options: ServiceAccountTokenOptions;

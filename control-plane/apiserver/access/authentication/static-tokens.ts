@@ -1,12 +1,12 @@
 import { authenticated, type User } from '../../http/user.ts';
 import type { AuthenticatedToken, TokenAuthenticator } from './token-authenticator.ts';
 
-/** A line of the token file does not say whose token it is. The message names the line and never the token. */
+/** A line of the token file is invalid. The message names the line and never contains the token. */
 export class TokenFileError extends Error {
   override readonly name = 'TokenFileError';
 }
 
-/** Takes a line of comma-separated values apart; a value in double quotes may hold commas, and `""` for a quote. */
+/** Splits a line of comma-separated values; a value in double quotes may contain commas, and `""` for a quote. */
 function csvFields(line: string): string[] {
   const fields: string[] = [];
   const field = /\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(,|$)/y;
@@ -20,7 +20,7 @@ function csvFields(line: string): string[] {
 }
 
 /**
- * Reads upstream's --token-auth-file: lines of `token,user,uid,"group1,group2"`, the groups optional, `#` comments. Throws
+ * Parses upstream's --token-auth-file: lines of `token,user,uid,"group1,group2"`, with optional groups and `#` comments. Throws
  * TokenFileError.
  */
 export function parseTokenFile(text: string): Map<string, User> {
@@ -42,7 +42,7 @@ export function parseTokenFile(text: string): Map<string, User> {
   return users;
 }
 
-/** Tokens of the token file; good for every audience. */
+/** Tokens of the token file; valid for every audience. */
 export class StaticTokenAuthenticator implements TokenAuthenticator {
   readonly #users: ReadonlyMap<string, User>;
 

@@ -9,18 +9,18 @@ export interface AuthenticatedToken {
 /** Authenticates bearer tokens. Synchronous: it is on the path of every request. */
 export interface TokenAuthenticator {
   /**
-   * Answers undefined for a token that is not of its kind or not known to it; throws InvalidTokenError for one of its kind
-   * that is not good. `audiences` are those that the asking server goes by.
+   * Returns undefined for a token that is not of its kind or unknown; throws InvalidTokenError for an invalid one of its kind.
+   * `audiences` are those of the server that asks.
    */
   authenticateToken(token: string, audiences: readonly string[]): AuthenticatedToken | undefined;
 }
 
-/** Says why a token is not good, for the error of a TokenReview; never part of a 401. */
+/** Says why a token is invalid, for the status of a TokenReview; never part of a 401. */
 export class InvalidTokenError extends Error {
   override readonly name = 'InvalidTokenError';
 }
 
-/** Asks one authenticator after the other. */
+/** Tries several authenticators in order. */
 export class TokenAuthenticators implements TokenAuthenticator {
   readonly #authenticators: readonly TokenAuthenticator[];
 

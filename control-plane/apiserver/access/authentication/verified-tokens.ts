@@ -2,7 +2,7 @@ import { hash, type KeyObject } from 'node:crypto';
 import { peekJws, verifyJws } from './jws.ts';
 import { InvalidTokenError } from './token-authenticator.ts';
 
-/** Some 600 bytes each. A cluster has about as many live tokens as pods. */
+/** Some 600 bytes per token. A cluster has about as many live tokens as pods. */
 const MAX_TOKENS = 8192;
 /** Clients choose the audiences of their tokens, up to megabytes of them. Such a token is verified each time it comes. */
 const LONGEST_KEPT = 4096;
@@ -10,21 +10,21 @@ const LONGEST_KEPT = 4096;
 export interface VerifiedTokensOptions<T> {
   readonly issuer: string;
   readonly publicKeys: ReadonlyMap<string, KeyObject>;
-  /** Makes of a token's claims what is kept of it; throws InvalidTokenError. */
+  /** Converts a token's claims to the cached value; throws InvalidTokenError. */
   readonly read: (claims: Record<string, unknown>) => T;
 }
 
-/** Tokens of one issuer. The signature of each is verified once. */
+/** A cache of the tokens of one issuer, so that each signature is verified once. */
 export class VerifiedTokens<T> {
   readonly #options: VerifiedTokensOptions<T>;
-  /** By the token's hash, oldest first. */
+  /** Keyed by the token's hash, oldest first. */
   readonly #tokens = new Map<string, T>();
 
   constructor(options: VerifiedTokensOptions<T>) {
     this.#options = options;
   }
 
-  /** Answers undefined for a token of another issuer; throws InvalidTokenError for one that is not good. */
+  /** Returns undefined for a token of another issuer; throws InvalidTokenError for an invalid one. */
   get(token: string): T | undefined {
     if (token.length > LONGEST_KEPT) return this.#verify(token);
     const key = hash('sha256', token, 'base64');

@@ -5,7 +5,7 @@ import { clusterRoles } from '../../../../api/kinds/rbac/cluster-role.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { ClusterRole, PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
-/** The rules that an aggregated role should have: those of the roles it selects, in the order of their names, each once. */
+/** The rules of an aggregated role: those of the roles it selects, in the order of their names, without duplicates. */
 export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]): PolicyRule[] {
   const selectors = (role.aggregationRule?.clusterRoleSelectors ?? []).map(selectorFrom);
   const rules = new Map<string, PolicyRule>();
@@ -17,7 +17,7 @@ export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]):
   return [...rules.values()];
 }
 
-/** Keeps the rules of aggregated ClusterRoles what their parts make them: upstream's clusterrole-aggregation-controller. */
+/** Keeps the rules of aggregated ClusterRoles in sync: upstream's clusterrole-aggregation-controller. */
 export class ClusterRoleAggregation {
   readonly #api: LocalApi;
   readonly #onError: (error: unknown) => void;
@@ -30,14 +30,14 @@ export class ClusterRoleAggregation {
     api.subscribe(clusterRoles, () => this.#wake());
   }
 
-  /** Resolves when all that is known by now is aggregated. */
+  /** Resolves when everything known so far is aggregated. */
   async settled(): Promise<void> {
     while (this.#running) await this.#running;
   }
 
   #wake(): void {
     this.#again = true;
-    // The first changes come in a row, before anybody else's turn.
+    // Coalesce the changes of this turn.
     this.#running ??= Promise.resolve()
       .then(() => this.#run())
       .catch(this.#onError)

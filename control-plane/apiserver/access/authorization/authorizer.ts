@@ -6,19 +6,19 @@ export type Attributes = Pick<
   RequestInfo,
   'path' | 'isResource' | 'group' | 'version' | 'resource' | 'subresource' | 'namespace' | 'name'
 > & {
-  /** Verbs beyond those of HTTP (`bind`, `impersonate`, ...) come from access reviews. */
+  /** Access reviews also use verbs that are not derived from HTTP: `bind`, `impersonate`, ... */
   readonly verb: string;
-  /** Narrows a list or watch. */
+  /** The field selector of a list or watch. */
   readonly fieldSelector?: string;
 };
 
 export interface Decision {
   readonly allowed: boolean;
-  /** Says why, for the message of a 403 and for access reviews. */
+  /** For the message of a 403 and for access reviews. */
   readonly reason: string;
 }
 
-/** Synchronous: it works on an index that follows the RBAC objects. */
+/** Synchronous: decides from an index of the RBAC objects. */
 export interface Authorizer {
   authorize(user: User, attributes: Attributes): Decision;
 }

@@ -13,12 +13,12 @@ const ALLOWED: Decision = { allowed: true, reason: '' };
 const denied = (reason: string): Decision => ({ allowed: false, reason });
 const NO_OPINION = denied('');
 
-/** The value that a field selector ties the field to; undefined when it does not. */
+/** The value that a field selector requires of the field; undefined when it requires none. */
 function selectedValue({ fieldSelector = '' }: Attributes, field: string): string | undefined {
   try {
     return requiredValue(parseFieldSelector(fieldSelector), field);
   } catch (error) {
-    // Nothing is served for a selector that cannot be read.
+    // An invalid selector is rejected later.
     if (error instanceof SelectorError) return undefined;
     throw error;
   }
@@ -29,8 +29,8 @@ const nameOf = (attributes: Attributes): string =>
   attributes.name || (selectedValue(attributes, 'metadata.name') ?? '');
 
 /**
- * What an agent may do under its node's identity: read what the pods bound to it need, report on them and on itself. See
- * https://kubernetes.io/docs/reference/access-authn-authz/node/ . What it writes is looked at by NodeRestriction.
+ * The Node authorizer: an agent may read what the pods bound to its node need, and report their status and its own. Its writes
+ * are checked further by NodeRestriction. https://kubernetes.io/docs/reference/access-authn-authz/node/
  */
 export class NodeAuthorizer implements Authorizer {
   readonly #graph: PodGraph;
@@ -72,7 +72,7 @@ export class NodeAuthorizer implements Authorizer {
         return this.#node(node, attributes);
       case 'pods':
         return this.#pod(node, attributes);
-      // No kind that leads from a pod to these is served yet, so no node has a claim on one.
+      // No served kind leads from a pod to these yet, so they are related to no node.
       case 'persistentvolumes':
       case 'resourceclaims.resource.k8s.io':
       case 'volumeattachments.storage.k8s.io':
@@ -124,7 +124,7 @@ export class NodeAuthorizer implements Authorizer {
     if (namespace !== NODE_LEASE_NAMESPACE) {
       return denied(`can only access leases in the ${JSON.stringify(NODE_LEASE_NAMESPACE)} system namespace`);
     }
-    // A create's name is in its body alone: NodeRestriction looks at it.
+    // The name of a create is only in its body: NodeRestriction checks it.
     if (verb !== 'create' && name !== node) {
       return denied('can only access node lease with the same name as the requesting node');
     }

@@ -7,7 +7,7 @@ import type { Pod } from '../../../../api/types/core/v1.gen.ts';
 
 export type ReferencedKind = 'secret' | 'configmap' | 'serviceaccount' | 'persistentvolumeclaim';
 
-/** An object that pods refer to, and how many pods of each node do. */
+/** A referenced object, and the number of pods per node that refer to it. */
 interface Vertex {
   readonly key: string;
   readonly nodes: Map<string, number>;
@@ -20,8 +20,8 @@ interface PodEntry extends Life {
 }
 
 /**
- * Follows the pods: which node each is bound to, and which objects a node may therefore read. A pod costs some 300 bytes; a
- * change that concerns neither its node nor its references, as nearly all do, costs a look.
+ * An index of the pods: the node each is bound to, and the objects that a node may therefore read. A pod costs some 300 bytes;
+ * a change to neither its node nor its references, the common case, costs a comparison.
  */
 export class PodGraph {
   readonly #pods = new Map<string, PodEntry>();
@@ -35,7 +35,7 @@ export class PodGraph {
     return this.#pods.get(`${namespace}/${name}`);
   }
 
-  /** The node that a pod is bound to; '' while it is not; undefined when there is no such pod. */
+  /** The node that a pod is bound to; '' while it is unscheduled; undefined when the pod does not exist. */
   nodeOf(namespace: string, name: string): string | undefined {
     return this.#pods.get(`${namespace}/${name}`)?.nodeName;
   }
@@ -67,7 +67,7 @@ export class PodGraph {
   }
 
   #verticesOf(namespace: string, name: string, pod: Pod): Vertex[] {
-    // A mirror pod is what its node says it is: it opens nothing.
+    // A mirror pod is written by its node: its references must not grant access.
     if (pod.metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined) return [];
     const { secrets, configMaps, persistentVolumeClaims } = podReferences(name, pod.spec);
     const account = pod.spec?.serviceAccountName;

@@ -1,4 +1,4 @@
-/** What a rule of a role allows: RBAC's semantics, without the roles and bindings around it. */
+/** Evaluates the rules of roles: https://kubernetes.io/docs/reference/access-authn-authz/rbac/ */
 import type { Attributes } from './authorizer.ts';
 import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
@@ -44,7 +44,7 @@ export function ruleAllows(rule: PolicyRule, attributes: Attributes): boolean {
   );
 }
 
-/** A rule taken apart into ones of a single verb, group and resource (and name), or a single verb and URL. */
+/** Breaks a rule down into rules of a single verb, group and resource (and name), or of a single verb and URL. */
 function* singlesOf(rule: PolicyRule): Generator<PolicyRule> {
   for (const verb of rule.verbs) {
     for (const group of rule.apiGroups ?? []) {
@@ -67,7 +67,7 @@ const hasResource = (allowed: readonly string[] | undefined, resource: string): 
   return slash >= 0 && (allowed ?? []).includes(`*${resource.slice(slash)}`);
 };
 
-/** Whether the owner's rule allows all that the other does. */
+/** Whether `owner` allows everything that `rule` does. */
 function ruleCovers(owner: PolicyRule, rule: PolicyRule): boolean {
   if (!hasAll(owner.verbs, rule.verbs)) return false;
   if (!(rule.nonResourceURLs ?? []).every((url) => matchesUrl(owner.nonResourceURLs, url))) return false;
@@ -83,12 +83,12 @@ function ruleCovers(owner: PolicyRule, rule: PolicyRule): boolean {
   );
 }
 
-/** A rule of a few hundred words may be millions of single ones: what is not looked at counts as missing. */
+/** A rule of a few hundred words may break down into millions: beyond this limit the rest counts as missing. */
 const MAX_COMPARISONS = 200_000;
-/** No answer needs to name more. */
+/** The most missing rules to report. */
 const MAX_MISSING = 1_000;
 
-/** What `wanted` allows and `owned` does not, in single rules: who grants rights must have them. */
+/** The broken-down rules of `wanted` that `owned` does not cover: upstream's escalation check. */
 export function missingRights(owned: readonly PolicyRule[], wanted: readonly PolicyRule[]): PolicyRule[] {
   const missing: PolicyRule[] = [];
   let comparisons = 0;
@@ -105,7 +105,7 @@ export function missingRights(owned: readonly PolicyRule[], wanted: readonly Pol
 
 const quoteAll = (values: readonly string[]): string => `[${values.map((value) => JSON.stringify(value)).join(' ')}]`;
 
-/** Single rules that differ in their verb alone as one, in upstream's notation, sorted. */
+/** Formats rules in upstream's notation, sorted; rules that differ in their verb only are combined. */
 export function describeRules(singles: readonly PolicyRule[]): string[] {
   const byTarget = new Map<string, { target: PolicyRule; verbs: string[] }>();
   for (const single of singles) {

@@ -6,7 +6,7 @@ import type { PolicyRule, RoleRef } from '../../../../api/types/rbac/v1.gen.ts';
 
 export interface ResolvedRules {
   readonly rules: readonly PolicyRule[];
-  /** Roles that are bound and not there, in upstream's words. */
+  /** Missing roles of bindings, in upstream's wording. */
   readonly errors: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export class RbacAuthorizer implements Authorizer {
     return { allowed: false, reason: `RBAC: ${errors.length === 1 ? errors[0] : `[${errors.join(', ')}]`}` };
   }
 
-  /** All that the user may do in the namespace (and the cluster). */
+  /** All rules of the user in the namespace and in the cluster. */
   rulesFor(user: User, namespace: string): ResolvedRules {
     const rules: PolicyRule[] = [];
     const errors: string[] = [];

@@ -13,16 +13,16 @@ import type {
   Subject,
 } from '../../../../api/types/rbac/v1.gen.ts';
 
-/** That a binding gives a role to one subject. */
+/** A role granted to one subject by a binding. */
 export interface Grant {
   readonly role: RoleRef;
-  /** Where the binding stands; '' for the whole cluster. */
+  /** The binding's namespace; '' for the whole cluster. */
   readonly namespace: string;
   /** The decision when the role allows the request, made once. */
   readonly decision: Decision;
 }
 
-/** The grants of a subject are a set: a binding may have tens of thousands of subjects, and each goes in and out alone. */
+/** Sets, since a binding may have tens of thousands of subjects, and each grant is added and removed separately. */
 type Subjects = Map<string, Set<Grant>>;
 
 interface Grants {
@@ -30,7 +30,7 @@ interface Grants {
   readonly groups: Subjects;
 }
 
-/** A grant's place in the index, to take it out again. */
+/** The location of a grant in the index, to remove it. */
 interface Placed {
   readonly subjects: Subjects;
   readonly subject: string;
@@ -68,7 +68,7 @@ export class RbacIndex {
     api.subscribe(roleBindings, ({ namespace, name, object }) => this.#bind(namespace, name, object));
   }
 
-  /** The rules of a role; undefined when there is no such role. `namespace` is the binding's. */
+  /** The rules of a role; undefined when it does not exist. `namespace` is the binding's. */
   rulesOf(role: RoleRef, namespace: string): readonly PolicyRule[] | undefined {
     return role.kind === 'ClusterRole'
       ? this.#clusterRoles.get(role.name)
@@ -122,7 +122,7 @@ export class RbacIndex {
   }
 }
 
-/** One that is named again gets nothing more, and is not to be looked at again with every request. */
+/** Drops duplicate subjects, which grant nothing more and would cost time with every request. */
 function distinct(subjects: readonly Subject[]): Subject[] {
   const known = new Map<string, Subject>();
   for (const subject of subjects) {

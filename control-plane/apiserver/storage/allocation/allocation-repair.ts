@@ -1,8 +1,8 @@
 /**
- * Holds allocations against the services that there are. A service whose address or port is not allocated (written before
- * allocations were objects, or somebody has deleted its IPAddress) gets it allocated; an allocation whose service was never
- * written, because its server ended between the two writes, is removed. As upstream's `ipallocator` and `portallocator`
- * repair controllers.
+ * Reconciles allocations with the existing Services, as upstream's `ipallocator` and `portallocator` repair controllers. A
+ * Service whose address or port is not allocated (written before allocations were objects, or its IPAddress was deleted)
+ * gets it allocated; an allocation whose Service was never written, because the server ended between the two writes, is
+ * removed.
  */
 import type { Logger } from '../../../../client/logger.ts';
 import { services } from '../../../../api/kinds/core/service.ts';
@@ -13,10 +13,10 @@ import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { NodePorts } from './node-ports.ts';
 import type { ServiceHoldings } from './service-holdings.ts';
 
-/** So long a request goes on at most, upstream: after that, the service of an allocation is not going to be written. */
+/** Upstream's maximum request time: after it, the Service of an allocation will not be written any more. */
 const DEFAULT_GRACE_MS = 60_000;
 const CHECKS_PER_GRACE = 2;
-/** Addresses allocated at the same time, which share flushes of the store. */
+/** Concurrent allocations, which share flushes of the store. */
 const CLAIM_SLICE = 100;
 
 export interface AllocationRepairOptions {
@@ -24,9 +24,9 @@ export interface AllocationRepairOptions {
   readonly holdings: ServiceHoldings;
   readonly addresses: ClusterIPs;
   readonly ports: NodePorts;
-  /** Resolves when `api` shows everything that has been written so far. */
+  /** Resolves when `api` reflects all writes so far. */
   readonly fresh: () => Promise<void> | undefined;
-  /** DEFAULT_GRACE_MS when absent. */
+  /** Default: DEFAULT_GRACE_MS. */
   readonly graceMs?: number | undefined;
   readonly logger: Logger;
   readonly signal: AbortSignal;
@@ -35,9 +35,9 @@ export interface AllocationRepairOptions {
 export class AllocationRepair {
   readonly #options: AllocationRepairOptions;
   readonly #graceMs: number;
-  /** Since when (ms of a monotonic clock of this server) allocations have been seen without a service. */
+  /** Orphaned allocations and when they were first seen (milliseconds of this server's monotonic clock). */
   #orphans = new Map<string, number>();
-  /** What several services hold, as far as that has been logged. */
+  /** Duplicate allocations that have been logged. */
   readonly #duplicates = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -46,11 +46,11 @@ export class AllocationRepair {
     this.#graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
   }
 
-  /** Resolves after the first check; later ones come after changes, and while there are orphans. */
+  /** Resolves after the first check; further checks follow changes, and recur while there are orphans. */
   async start(): Promise<void> {
     const { signal } = this.#options;
     await this.#run();
-    // A server that ends between two writes has told of one of them.
+    // The objects of either write may be left behind by a server that ended in between.
     for (const kind of [services, ipAddresses]) this.#options.api.subscribe<KubeObject>(kind, () => this.#arm());
     signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true });
   }
@@ -60,7 +60,7 @@ export class AllocationRepair {
     this.#timer ??= setTimeout(() => void this.#run(), this.#graceMs / CHECKS_PER_GRACE).unref();
   }
 
-  /** Never rejects: what failed is tried again at the next check. */
+  /** Never rejects: failures are retried with the next check. */
   async #run(): Promise<void> {
     const { signal, logger } = this.#options;
     this.#timer = undefined;
@@ -108,7 +108,7 @@ export class AllocationRepair {
     const before = this.#orphans;
     this.#orphans = new Map();
     const now = performance.now();
-    /** Whether it has been an orphan for long enough. */
+    /** Whether it has been orphaned for longer than the grace period. */
     const isLeaked = (key: string): boolean => {
       const since = before.get(key) ?? now;
       this.#orphans.set(key, since);

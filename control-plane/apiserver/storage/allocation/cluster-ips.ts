@@ -1,7 +1,6 @@
 /**
- * Cluster IPs: an address is whose IPAddress object was created first, so that two api-servers never allocate the same one.
- * Addresses are IPv4 numbers here. Who allocates and does not get to write its Service leaves an object that the repair of
- * `allocation-repair.ts` removes.
+ * Allocates cluster IPs: creating the IPAddress object claims the address, so two api-servers never allocate the same one.
+ * Addresses are IPv4 numbers here. An allocation whose Service is then not written is removed by `allocation-repair.ts`.
  */
 import { isAlreadyExists, isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
 import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
@@ -10,7 +9,7 @@ import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { Owner, ServiceHoldings } from './service-holdings.ts';
 import type { ServiceRanges } from './service-ranges.ts';
 
-/** Labels of upstream's allocator, by which it knows its own objects. */
+/** Labels by which upstream's allocator identifies its objects. */
 const MANAGED_BY = 'ipaddress.kubernetes.io/managed-by';
 const FAMILY = 'ipaddress.kubernetes.io/ip-family';
 const ALLOCATOR = 'ipallocator.k8s.io';
@@ -19,7 +18,7 @@ export interface ClusterIPsOptions {
   readonly api: LocalApi;
   readonly ranges: ServiceRanges;
   readonly holdings: ServiceHoldings;
-  /** Resolves when `api` shows everything that has been written so far. */
+  /** Resolves when `api` reflects all writes so far. */
   readonly fresh: () => Promise<void> | undefined;
 }
 
@@ -28,7 +27,7 @@ export class ClusterIPs {
   readonly #api: LocalApi;
   readonly #holdings: ServiceHoldings;
   readonly #fresh: ClusterIPsOptions['fresh'];
-  /** Being taken at the moment: of two requests to this server only one need ask the store. */
+  /** Addresses being claimed: of two requests to this server only one needs to try the store. */
   readonly #taking = new Set<number>();
 
   constructor({ api, ranges, holdings, fresh }: ClusterIPsOptions) {
@@ -40,18 +39,18 @@ export class ClusterIPs {
 
   isTaken(ip: string): boolean {
     if (this.#taking.has(toNumber(ip)) || this.#api.has(ipAddresses, '', ip)) return true;
-    // A service from before there were such objects, until the repair has made its own.
+    // Of a Service from before IPAddress objects, until the repair has created its object.
     return this.#holdings.addresses.has(ip);
   }
 
-  /** False when somebody else has the address. */
+  /** Claims an address for the owner; returns false when it is taken. */
   async take(ip: string, owner: Owner): Promise<boolean> {
     // Another server may have released it.
     if (this.isTaken(ip)) await this.#fresh();
     return !this.isTaken(ip) && this.claim(ip, owner);
   }
 
-  /** The same for an address that the owner holds already. */
+  /** As `take`, for an address that the owner uses already. */
   async claim(ip: string, owner: Owner): Promise<boolean> {
     const number = toNumber(ip);
     this.#taking.add(number);
@@ -66,7 +65,7 @@ export class ClusterIPs {
     }
   }
 
-  /** An address of the owner's own; undefined when all are taken. */
+  /** Claims any free address; undefined when all are taken. */
   async takeAny(owner: Owner): Promise<string | undefined> {
     const lost = new Set<number>();
     for (;;) {
@@ -76,7 +75,7 @@ export class ClusterIPs {
     }
   }
 
-  /** An address that is free at the moment, but for these. */
+  /** A free address that is not in `except`; undefined when there is none. */
   pick(except: ReadonlySet<number> = new Set()): string | undefined {
     for (const range of this.ranges.numbers()) {
       const number = range.pick((candidate) => except.has(candidate) || this.isTaken(fromNumber(candidate)));
@@ -85,7 +84,7 @@ export class ClusterIPs {
     return undefined;
   }
 
-  /** Does nothing when the address is not the owner's any more. */
+  /** Does nothing when the address no longer belongs to the owner. */
   async release(ip: string, owner: Owner): Promise<void> {
     const present = this.#api.get(ipAddresses, '', ip);
     const { resource, namespace, name } = present?.spec?.parentRef ?? {};
@@ -94,7 +93,7 @@ export class ClusterIPs {
     }
   }
 
-  /** Removes this very object, and none that has come in its place. */
+  /** Deletes this object only, by its uid, not one created in its place. */
   async remove({ metadata }: IPAddress): Promise<void> {
     try {
       await this.#api.delete(ipAddresses, '', metadata?.name ?? '', { preconditions: { uid: metadata?.uid } });
@@ -104,7 +103,7 @@ export class ClusterIPs {
   }
 }
 
-/** Whether the object was made by an allocator of cluster IPs, here or upstream's. */
+/** Whether the object was created by an allocator of cluster IPs, this one or upstream's. */
 export const isAllocated = ({ metadata }: IPAddress): boolean => metadata?.labels?.[MANAGED_BY] === ALLOCATOR;
 
 const addressObject = (ip: string, { namespace, name }: Owner): IPAddress => ({

@@ -1,6 +1,6 @@
 /**
- * Node ports: one stored object says which are taken, as upstream's RangeAllocation does. It changes by compare-and-write
- * alone, so that two api-servers never allocate the same port; changes that come while one is being written share the next.
+ * Allocates node ports in one stored object, as upstream's RangeAllocation. It is updated by compare-and-write only, so two
+ * api-servers never allocate the same port; changes requested during a write share the next one.
  */
 import { ConflictError, type Store, type StoredValue } from '../../../store/store.ts';
 import { NumberRange, type Bands } from './number-range.ts';
@@ -13,10 +13,10 @@ export interface PortRange {
   readonly last: number;
 }
 
-/** The ports while they are being changed. */
+/** The ports during a change. */
 export interface PortDraft {
   readonly taken: ReadonlySet<number>;
-  /** False when somebody has it. */
+  /** Returns false when the port is taken. */
   take(port: number): boolean;
   /** Undefined when all are taken. */
   takeAny(): number | undefined;
@@ -24,7 +24,7 @@ export interface PortDraft {
 }
 
 interface PendingChange {
-  /** Repeated, on a new draft, when another server has been faster. */
+  /** Repeated with a new draft after a conflict with another server. */
   readonly run: (draft: PortDraft) => void;
   readonly done: PromiseWithResolvers<void>;
 }
@@ -38,7 +38,7 @@ export class NodePorts {
   readonly #store: Store;
   readonly #range: PortRange;
   readonly #numbers: NumberRange;
-  /** What is stored, as far as this server knows; undefined when it has to be read. */
+  /** The stored object as last seen; undefined when it must be read. */
   #stored: Stored | undefined;
   #queue: PendingChange[] = [];
   #isWriting = false;
@@ -58,8 +58,8 @@ export class NodePorts {
   }
 
   /**
-   * Writes what `plan` makes of the ports, and returns what it returned then. It is repeated when another server has been
-   * faster, so it must only change the draft. When it throws, nothing of it is written.
+   * Applies `plan` to the ports, writes the result and returns what `plan` returned. After a conflict with another server
+   * `plan` is called again, so it must only change the draft. When it throws, nothing of it is written.
    */
   async change<T>(plan: (draft: PortDraft) => T): Promise<T> {
     const result: { value?: T } = {};
@@ -70,18 +70,18 @@ export class NodePorts {
     return result.value as T;
   }
 
-  /** What `plan` would make of the ports that are stored, without writing it. */
+  /** Applies `plan` to the stored ports without writing the result, for a dry run. */
   async preview<T>(plan: (draft: PortDraft) => T): Promise<T> {
     return plan(this.#draftOf((await this.#read()).taken));
   }
 
-  /** The ports that are taken, read anew. */
+  /** The allocated ports, reread from the store. */
   async taken(): Promise<ReadonlySet<number>> {
     this.#stored = undefined;
     return (await this.#read()).taken;
   }
 
-  /** Never rejects: a failure goes to those whose changes have failed. */
+  /** Never rejects: failures reject the changes concerned. */
   async #writeAll(): Promise<void> {
     this.#isWriting = true;
     while (this.#queue.length > 0) {
@@ -115,7 +115,7 @@ export class NodePorts {
         }
       }
       if (failed.length > 0 && !isFresh) {
-        // Another server may have released what they asked for.
+        // Another server may have released the requested ports.
         this.#stored = undefined;
         continue;
       }
@@ -154,7 +154,7 @@ export class NodePorts {
     return (this.#stored ??= this.#decode(await this.#store.get(KEY)));
   }
 
-  /** In the form of upstream's RangeAllocation: bit `i` of the big-endian number in `data` is port `first + i`. */
+  /** In the format of upstream's RangeAllocation: bit `i` of the big-endian number in `data` is port `first + i`. */
   #encode(taken: ReadonlySet<number>): Buffer {
     const { first, last } = this.#range;
     const bits = Buffer.alloc(Math.ceil((last - first + 1) / 8));

@@ -1,18 +1,18 @@
 import { randomInt } from 'node:crypto';
 
-/** Random tries before the range is searched in order: in a range that is half full one succeeds within a few. */
+/** Random attempts before the range is searched in order: in a half-full range one succeeds within a few. */
 const RANDOM_TRIES = 32;
 
 export interface Bands {
   readonly min: number;
   readonly max: number;
-  /** One number in so many is in the lower band. */
+  /** The size of the range per number of the lower band. */
   readonly step: number;
 }
 
 /**
- * Numbers that are allocated: cluster IPs, node ports. Automatic ones come from the upper band at random, so that a number is
- * not reused right after it was released; the lower band is for those who choose, and is used up last.
+ * A range of numbers to allocate from: cluster IPs, node ports. Automatic allocations come from the upper band at random,
+ * so that a number is not reused right after its release; the lower band is for explicit allocations, and is used last.
  * https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/
  */
 export class NumberRange {
@@ -21,7 +21,7 @@ export class NumberRange {
   readonly #upper: number;
   readonly #reserved: ReadonlySet<number>;
 
-  /** @param reserved never allocated automatically. */
+  /** @param reserved numbers that are never allocated automatically. */
   constructor(first: number, last: number, { min, max, step }: Bands, reserved: readonly number[] = []) {
     this.#first = first;
     this.#last = last;
@@ -34,7 +34,7 @@ export class NumberRange {
     return number >= this.#first && number <= this.#last;
   }
 
-  /** A number that is not taken; undefined when there is none. */
+  /** A free number; undefined when there is none. */
   pick(isTaken: (number: number) => boolean): number | undefined {
     const isFree = (number: number): boolean => !this.#reserved.has(number) && !isTaken(number);
     for (let tries = 0; tries < RANDOM_TRIES && this.#upper <= this.#last; tries++) {

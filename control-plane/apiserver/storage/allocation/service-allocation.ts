@@ -1,4 +1,4 @@
-/** Gives services their cluster IP and node ports while they are written. */
+/** Allocates cluster IPs and node ports of Services while they are written. */
 import { isIPv4 } from 'node:net';
 import type { Service, ServicePort, ServiceSpec } from '../../../../api/types/core/v1.gen.ts';
 import { needsClusterIP, needsHealthCheckPort, needsNodePort } from '../../../../api/kinds/core/service-rules.ts';
@@ -13,7 +13,7 @@ import { settleIPFamilies } from './service-ip-families.ts';
 import type { Reservation, Reserver } from '../write.ts';
 
 export interface ServiceNetwork {
-  /** As `10.43.0.0/16`. */
+  /** Such as `10.43.0.0/16`. */
   readonly serviceCIDR: string;
   readonly nodePorts: PortRange;
 }
@@ -31,7 +31,7 @@ export interface ServiceAllocatorOptions {
   readonly logger: Logger;
 }
 
-/** What a service gets of ports; it is told of them once they are its own. */
+/** Planned node ports of a Service; its spec is changed once they have been allocated. */
 interface PortPlan {
   readonly taken: readonly number[];
   readonly nodePorts: ReadonlyMap<ServicePort, number>;
@@ -82,7 +82,7 @@ export class ServiceAllocator implements Reserver {
     await this.#release(ownerOf(service), addressesOf(service), portsOf(service));
   }
 
-  /** Never rejects: what has been written stands, and what is not released now is found by the repair. */
+  /** Never rejects: the Service has been written, and allocations that are not released now are found by the repair. */
   async #release(owner: Owner, addresses: readonly string[], ports: readonly number[]): Promise<void> {
     try {
       for (const ip of addresses) await this.#addresses.release(ip, owner);
@@ -95,7 +95,7 @@ export class ServiceAllocator implements Reserver {
     }
   }
 
-  /** Returns the addresses that were taken. */
+  /** Returns the newly allocated addresses. */
   async #reserveAddress(service: Service, before: Service | undefined, dryRun: boolean): Promise<readonly string[]> {
     const { spec } = service;
     if (!spec || !needsClusterIP(spec)) return [];
@@ -136,7 +136,7 @@ export class ServiceAllocator implements Reserver {
     return ip;
   }
 
-  /** Returns the ports that were taken. */
+  /** Returns the newly allocated ports. */
   async #reservePorts(service: Service, before: Service | undefined, dryRun: boolean): Promise<readonly number[]> {
     const { spec } = service;
     const own = before ? portsOf(before) : [];
@@ -169,7 +169,7 @@ export class ServiceAllocator implements Reserver {
       return port;
     };
     const nodePorts = new Map<ServicePort, number>();
-    // TCP and UDP of one port number share a node port where nothing else is asked for.
+    // TCP and UDP of the same port number share a node port unless specified otherwise, as upstream.
     const byNumber = new Map<number, { readonly nodePort: number; readonly protocols: Set<string> }>();
     for (const [index, port] of needsNodePort(spec) ? (spec.ports ?? []).entries() : []) {
       const protocol = port.protocol ?? 'TCP';
@@ -190,7 +190,7 @@ export class ServiceAllocator implements Reserver {
   }
 }
 
-/** Whether there is anything to allocate. */
+/** Whether a node port has to be allocated. */
 function lacksPorts(spec: ServiceSpec, own: readonly number[]): boolean {
   const isOwn = (port: number | undefined): boolean => port !== undefined && own.includes(port);
   if (needsNodePort(spec) && (spec.ports ?? []).some(({ nodePort }) => !isOwn(nodePort))) return true;

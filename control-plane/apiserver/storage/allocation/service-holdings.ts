@@ -1,4 +1,4 @@
-/** What the stored services hold: which address and node port is whose. */
+/** An index of the stored Services' addresses and node ports. */
 import { isIPv4 } from 'node:net';
 import { services } from '../../../../api/kinds/core/service.ts';
 import type { Service } from '../../../../api/types/core/v1.gen.ts';
@@ -18,7 +18,7 @@ interface Holding {
 
 export class ServiceHoldings {
   readonly #byService = new Map<string, Holding>();
-  /** More than one owner has what was written before allocations were objects. */
+  /** Several owners are possible for Services written before allocations were objects. */
   readonly #byAddress = new Map<string, Owner[]>();
   readonly #byPort = new Map<number, Owner[]>();
 
@@ -61,11 +61,11 @@ function removeOwner<K>(owners: Map<K, Owner[]>, key: K, owner: Owner): void {
   else owners.delete(key);
 }
 
-/** The cluster IPs of the service that this server allocates. */
+/** The Service's cluster IPs that this server allocates. */
 export const addressesOf = ({ spec }: Service): string[] =>
   spec?.type === 'ExternalName' ? [] : [spec?.clusterIP ?? ''].filter((ip) => isIPv4(ip));
 
-/** Every node port of the service, once. */
+/** The Service's node ports, without duplicates. */
 export function portsOf({ spec }: Service): number[] {
   const ports = (spec?.ports ?? []).map(({ nodePort }) => nodePort ?? 0);
   ports.push(spec?.healthCheckNodePort ?? 0);

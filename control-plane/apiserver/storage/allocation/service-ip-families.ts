@@ -1,4 +1,4 @@
-/** Which IP families a service has on a cluster whose services are of IPv4 alone. */
+/** IP families of Services on a cluster whose service network is IPv4 only. */
 import { isIPv6 } from 'node:net';
 import { isHeadless } from '../../../../api/kinds/core/service-rules.ts';
 import { addErrors, invalid, type FieldError } from '../../../../api/machinery/field-error.ts';
@@ -10,8 +10,8 @@ const CLUSTER_FAMILY = 'IPv4';
 const POLICY_FIELD = 'spec.ipFamilyPolicy';
 
 /**
- * Fills in `ipFamilyPolicy` and `ipFamilies` of a valid service that has cluster IPs or is headless, and gives what this
- * cluster refuses of them. `old` is undefined on create.
+ * Defaults `ipFamilyPolicy` and `ipFamilies` of a valid Service that has cluster IPs or is headless, and returns the errors
+ * of what this cluster does not support. `old` is undefined on create.
  * https://kubernetes.io/docs/concepts/services-networking/dual-stack/#services
  */
 export function settleIPFamilies(spec: ServiceSpec, old: ServiceSpec | undefined): FieldError[] {
@@ -25,7 +25,7 @@ export function settleIPFamilies(spec: ServiceSpec, old: ServiceSpec | undefined
   if (errors.length > 0) return errors;
   const families = spec.ipFamilies?.length ? spec.ipFamilies : [CLUSTER_FAMILY as Family];
   if (takesAnyEndpoints) {
-    // It has no address, and whoever writes its endpoints may know of networks that the cluster does not.
+    // It has no address, and its endpoints may be written for networks that the cluster does not know.
     const [first = CLUSTER_FAMILY] = families;
     const other = first === 'IPv4' ? 'IPv6' : 'IPv4';
     spec.ipFamilies = policy === 'SingleStack' ? [first] : [first, other];
@@ -45,7 +45,7 @@ export function settleIPFamilies(spec: ServiceSpec, old: ServiceSpec | undefined
 const isForAnyEndpoints = (spec: ServiceSpec): boolean =>
   isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0;
 
-/** What was given out stays: the cluster may have had other families then, and the service may still be changed or deleted. */
+/** Existing families are kept: the cluster may have had others before, and the Service must remain updatable. */
 const asksTheSameAs = (spec: ServiceSpec, old: ServiceSpec): boolean =>
   spec.type === old.type &&
   isForAnyEndpoints(spec) === isForAnyEndpoints(old) &&
@@ -54,7 +54,7 @@ const asksTheSameAs = (spec: ServiceSpec, old: ServiceSpec): boolean =>
   same(spec.clusterIPs, old.clusterIPs) &&
   same(spec.ipFamilies, old.ipFamilies);
 
-/** A second family goes when the policy says so, and by no other way. */
+/** The second family is released through the policy only. */
 function shrink(spec: ServiceSpec, old: ServiceSpec): FieldError[] {
   const { ipFamilies: families = [], ipFamilyPolicy: policy } = spec;
   if (policy === 'SingleStack') {

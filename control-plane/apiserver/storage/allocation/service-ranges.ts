@@ -1,7 +1,7 @@
 /**
- * The ranges that cluster IPs come from: the server's own, and those of further ServiceCIDRs. Also what upstream's controller
- * does for these: Ready in the status, and a finalizer that keeps a range for as long as it alone has addresses in use.
- * https://kubernetes.io/docs/tasks/network/extend-service-ip-ranges/
+ * The ranges that cluster IPs are allocated from: the server's own and those of further ServiceCIDRs. Also upstream's
+ * controller for ServiceCIDRs: the condition Ready, and a finalizer that keeps a range while addresses in use are in no
+ * other range. https://kubernetes.io/docs/tasks/network/extend-service-ip-ranges/
  */
 import { Cidr, IpAddress } from '../../../../api/domain/address.ts';
 import { isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
@@ -15,23 +15,23 @@ import { timeOf } from '../../../../api/machinery/time.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import { NumberRange, type Bands } from './number-range.ts';
 
-/** Upstream's name for the ServiceCIDR of the servers' own settings. */
+/** Upstream's name for the ServiceCIDR of the servers' own configuration. */
 export const DEFAULT_SERVICE_CIDR = 'kubernetes';
 const FINALIZER = 'networking.k8s.io/service-cidr-finalizer';
-/** So long other servers may not know of a deletion yet, and allocate from the range. */
+/** How long other servers may not have seen a deletion, and still allocate from the range. */
 const DELETION_GRACE_MS = 10_000;
-/** The tenth address of the cluster's own range is the cluster's DNS. */
+/** The tenth address of the server's own range belongs to the cluster DNS. */
 const DNS_OFFSET = 10;
 const BANDS: Bands = { min: 16, max: 256, step: 16 };
 
 export class ServiceRanges {
   readonly #default: { readonly cidr: Cidr; readonly numbers: NumberRange };
-  /** By the name of the ServiceCIDR, those that are ready. */
+  /** Ready ranges by the name of their ServiceCIDR. */
   readonly #others = new Map<string, { readonly cidr: Cidr; readonly numbers: NumberRange }>();
 
   constructor(serviceCIDR: string, api: LocalApi) {
     const cidr = Cidr.parse(serviceCIDR);
-    if (cidr?.family !== 'IPv4') throw new RangeError(`${serviceCIDR} is not a range of IPv4 addresses`);
+    if (cidr?.family !== 'IPv4') throw new RangeError(`${serviceCIDR} is not an IPv4 CIDR`);
     this.#default = { cidr, numbers: numbersOf(cidr, [DNS_OFFSET]) };
     api.subscribe(serviceCIDRs, ({ name, object }) => {
       const other = object && isReady(object) ? ipv4RangeOf(object) : undefined;
@@ -40,7 +40,7 @@ export class ServiceRanges {
     });
   }
 
-  /** The numbers of addresses that may be allocated, in the order in which ranges are used. */
+  /** The ranges to allocate from, in order of use. */
   *numbers(): Generator<NumberRange> {
     yield this.#default.numbers;
     for (const { numbers } of this.#others.values()) yield numbers;
@@ -56,7 +56,7 @@ export class ServiceRanges {
   }
 }
 
-/** The network's own address and the last one are not for services. */
+/** Excludes the network address and the last address. */
 function numbersOf(cidr: Cidr, reserved: readonly number[] = []): NumberRange {
   const base = Number(cidr.network.value);
   const size = 2 ** (32 - cidr.length);
@@ -83,7 +83,7 @@ export interface ServiceCIDRKeeperOptions {
   readonly signal: AbortSignal;
 }
 
-/** Looks after every ServiceCIDR until the signal is aborted. */
+/** Reconciles ServiceCIDRs until the signal is aborted. */
 export async function keepServiceCIDRs({ api, logger, signal }: ServiceCIDRKeeperOptions): Promise<void> {
   const queue = new WorkQueue({
     onError: (name, error, retryMs) =>
@@ -94,7 +94,7 @@ export async function keepServiceCIDRs({ api, logger, signal }: ServiceCIDRKeepe
     if (object?.metadata?.deletionTimestamp) deleting.add(name);
     else deleting.delete(name);
     queue.add(name);
-    // Another range may hold what a range that is being deleted has kept.
+    // A deleted range may be covered by this one now.
     for (const other of deleting) queue.add(other);
   });
   api.subscribe(ipAddresses, ({ object }) => {
@@ -105,13 +105,13 @@ export async function keepServiceCIDRs({ api, logger, signal }: ServiceCIDRKeepe
       const again = await sync(api, name);
       if (again !== undefined) queue.addAfter(name, again);
     } catch (error) {
-      // Another server does the same; what it has written brings the key back.
+      // Another server reconciles the same object; its write requeues the key.
       if (!isConflict(error) && !isNotFound(error)) throw error;
     }
   }, signal);
 }
 
-/** Returns after how long, in milliseconds, the range has to be looked at again by itself. */
+/** Returns after how many milliseconds to requeue the range; undefined: only on changes. */
 async function sync(api: LocalApi, name: string): Promise<number | undefined> {
   const range = api.get(serviceCIDRs, '', name);
   if (!range) return undefined;
@@ -157,7 +157,7 @@ async function setReady(
   await api.updateStatus(serviceCIDRs, { ...range, status: { ...range.status, conditions: [...others, ready] } });
 }
 
-/** Whether an address is in use that no other range contains. */
+/** Whether an address in use is in no other range. */
 function isNeeded(api: LocalApi, range: ServiceCIDR): boolean {
   const rangesOf = ({ spec }: ServiceCIDR): Cidr[] => (spec?.cidrs ?? []).flatMap((text) => Cidr.parse(text) ?? []);
   const own = rangesOf(range);

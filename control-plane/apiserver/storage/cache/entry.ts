@@ -1,16 +1,16 @@
-/** An object in the cache, and the keys by which it is found. */
+/** A cached object and its keys. */
 import type { KubeObject } from '../../../../api/machinery/kind.ts';
 
-/** What selectors look at. */
+/** What selectors match. */
 export interface EntryIndex {
   readonly labels: Readonly<Record<string, string>>;
-  /** Values of the kind's selectable fields, in the order in which the kind names them. */
+  /** The values of the kind's selectable fields, in the order of its definition. */
   readonly fields: readonly string[];
 }
 
 /**
- * What a write of this server knows of the bytes that it stores, so that they need not be parsed when they come back from the
- * store. The object has no resourceVersion yet, and is shared: not to be changed.
+ * The parsed object of a write by this server, so that its bytes need not be parsed again when they come back from the
+ * store. It lacks its resourceVersion, and is shared: it must not be changed.
  */
 export class WrittenObject implements EntryIndex {
   readonly object: KubeObject;
@@ -24,15 +24,15 @@ export class WrittenObject implements EntryIndex {
 }
 
 export interface Entry extends EntryIndex {
-  /** `namespace/name`, or the name alone for kinds of the cluster. */
+  /** `namespace/name`, or `name` for cluster-scoped kinds. */
   readonly key: string;
   readonly namespace: string;
   readonly name: string;
-  /** The served bytes. Shared by everybody who reads: not to be changed. */
+  /** The served bytes, shared by all readers: they must not be changed. */
   readonly bytes: Buffer;
   readonly revision: number;
 }
 
 export const entryKey = (namespace: string, name: string): string => (namespace ? `${namespace}/${name}` : name);
-/** What the keys of a namespace begin with; '' for all namespaces. */
+/** The key prefix of a namespace; '' for all namespaces. */
 export const keyPrefix = (namespace: string): string => (namespace ? `${namespace}/` : '');

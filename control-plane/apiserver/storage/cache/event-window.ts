@@ -1,9 +1,9 @@
-/** The latest changes of a kind, from which watches resume. Bounded by count and by bytes. */
+/** The recent changes of a kind, from which watches resume. Bounded by count and by bytes. */
 import type { Entry } from './entry.ts';
 
 export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
-/** One change of an object. Of a deletion, `entry` is the last state under the revision of the deletion. */
+/** A change of an object. For a delete, `entry` is the last state with the revision of the delete. */
 export interface Change {
   readonly type: ChangeType;
   readonly revision: number;
@@ -11,13 +11,13 @@ export interface Change {
   readonly previous: Entry | undefined;
 }
 
-/** Upstream's watch cache holds between 100 and 102,400 events a resource; clients that are further behind list again. */
+/** Upstream's watch cache holds 100 to 102,400 events per resource; clients that are further behind must relist. */
 const MAX_CHANGES = 8192;
-/** Most of these bytes are shared with the cache; what is superseded is what costs. */
+/** Most of these bytes are shared with the cache; only superseded entries take additional memory. */
 const MAX_BYTES = 12 * 1024 * 1024;
-/** However big the objects, a watcher that blinks must not lose its place. */
+/** Kept even for large objects, so that a short interruption does not force a relist. */
 const MIN_CHANGES = 100;
-/** Shifting an array costs its length, so what is dropped stays in it until it is this part of it. */
+/** Shifting an array takes time by its length, so dropped entries stay in it up to this share. */
 const DROPPED_SHARE = 1 / 8;
 
 export class EventWindow {
@@ -26,12 +26,12 @@ export class EventWindow {
   #bytes = 0;
   #since: number;
 
-  /** @param since the revision after which every change is known. */
+  /** @param since the revision after which all changes are recorded. */
   constructor(since: number) {
     this.#since = since;
   }
 
-  /** Watches may resume from this revision on. */
+  /** The oldest revision that watches may resume from. */
   get since(): number {
     return this.#since;
   }
@@ -46,7 +46,7 @@ export class EventWindow {
     }
   }
 
-  /** The changes after `revision`, which must not be before `since`. At most `limit`. */
+  /** At most `limit` changes after `revision`, which must not be before `since`. */
   after(revision: number, limit: number): readonly Change[] {
     let low = this.#start;
     let high = this.#changes.length;

@@ -1,7 +1,7 @@
 /**
- * How objects lie in bytes. An object is serialized once, when it is written: `{"kind":...,"apiVersion":...,"metadata":{` comes
- * first, so that what has to be changed later lies at a known place. The store assigns revisions, so stored bytes lack
- * `metadata.resourceVersion`; the served bytes are made from them by one splice, and no object is serialized twice.
+ * The byte layout of objects. An object is serialized once, when it is written, and begins with
+ * `{"kind":...,"apiVersion":...,"metadata":{`, so that the part to be changed later is at a known offset. The store assigns
+ * revisions, so stored bytes lack `metadata.resourceVersion`; served bytes get it spliced in.
  */
 import { apiVersionOf } from '../../../../api/machinery/define-kind.ts';
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
@@ -15,9 +15,9 @@ const CLOSE_BRACE = 0x7d;
 export class ObjectBytes {
   readonly #kind: string;
   readonly #apiVersion: string;
-  /** Where the first field of metadata begins. */
+  /** The offset of the first field of metadata. */
   readonly #metadataStart: number;
-  /** What comes before `"metadata"`; items of a list go without it. */
+  /** The length of what precedes `"metadata"`, which list items omit. */
   readonly #typeLength: number;
 
   constructor(kind: Pick<Kind, 'group' | 'version' | 'kind'>) {
@@ -30,7 +30,7 @@ export class ObjectBytes {
 
   /** The bytes to store: without a resourceVersion. */
   encode(object: KubeObject): Buffer {
-    // Keys keep the place at which they are first named.
+    // Properties keep the order of their first assignment.
     const fields: KubeObject = { kind: '', apiVersion: '', metadata: {}, ...object };
     fields.kind = this.#kind;
     fields.apiVersion = this.#apiVersion;
@@ -38,17 +38,17 @@ export class ObjectBytes {
     return Buffer.from(JSON.stringify(fields));
   }
 
-  /** The bytes to serve: stored bytes with the revision of their write. The answer has memory of its own. */
+  /** The bytes to serve: stored bytes with the revision of their write, in a new Buffer. */
   serve(stored: Buffer, revision: number): Buffer {
     return this.#splice(stored, this.#metadataStart, revision);
   }
 
-  /** Served bytes under another revision, as a deleted object is shown under that of its deletion. */
+  /** Served bytes with another revision: a deleted object is shown with that of its deletion. */
   atRevision(served: Buffer, revision: number): Buffer {
     return this.#splice(served, this.#afterRevision(served), revision);
   }
 
-  /** Whether served bytes say the same as stored ones. */
+  /** Whether served and stored bytes are equal apart from the revision. */
   sameAs(served: Buffer, stored: Buffer): boolean {
     const after = this.#afterRevision(served);
     return (
@@ -57,12 +57,12 @@ export class ObjectBytes {
     );
   }
 
-  /** The length that `served` has without its revision: different lengths are different objects. */
+  /** The length of `served` without its revision: objects of different lengths differ. */
   storedLength(served: Buffer): number {
     return served.length - this.#afterRevision(served) + this.#metadataStart;
   }
 
-  /** An object as an item of its list: `{"metadata":...`, kind and apiVersion being those of the list. */
+  /** Writes an object as a list item: `{"metadata":...`, without kind and apiVersion. */
   writeItem(served: Buffer, target: Buffer, at: number): number {
     target[at] = OPEN_BRACE;
     return at + 1 + served.copy(target, at + 1, this.#typeLength);
@@ -72,7 +72,7 @@ export class ObjectBytes {
     return served.length - this.#typeLength + 1;
   }
 
-  /** What comes after the first brace of an item of a list. */
+  /** What follows the opening brace of a list item. */
   fields(served: Buffer): Buffer {
     return served.subarray(this.#typeLength);
   }
@@ -95,7 +95,7 @@ export class ObjectBytes {
   #splice(from: Buffer, rest: number, revision: number): Buffer {
     const revisionField = `${REVISION_KEY}${revision}",`;
     const start = this.#metadataStart;
-    // Memory of its own: a slice of a shared pool would keep its neighbours alive for as long as the object lives.
+    // A Buffer of its own: a slice of a pool would keep the whole pool alive.
     const served = Buffer.allocUnsafeSlow(start + revisionField.length + from.length - rest);
     from.copy(served, 0, 0, start);
     served.write(revisionField, start, 'latin1');

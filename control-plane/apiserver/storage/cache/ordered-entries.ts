@@ -1,6 +1,6 @@
 /**
- * Things with a key, in key order: a list of short sorted runs, so that an insertion moves a few hundred pointers at most
- * and reading a range walks arrays.
+ * Entries sorted by key: a list of short sorted runs, so that an insertion moves a few hundred pointers at most and a range
+ * scan walks arrays.
  */
 const MAX_RUN_LENGTH = 512;
 
@@ -12,7 +12,7 @@ export class OrderedEntries<T extends { readonly key: string }> {
     return this.#size;
   }
 
-  /** Puts the entry in its place, over one of the same key. */
+  /** Inserts the entry, or replaces the one with the same key. */
   set(entry: T): void {
     const runIndex = this.#runFor(entry.key);
     const run = this.#runs[runIndex];
@@ -29,7 +29,7 @@ export class OrderedEntries<T extends { readonly key: string }> {
     run.splice(at, 0, entry);
     this.#size++;
     if (run.length > MAX_RUN_LENGTH) {
-      // Keys mostly come in rising order, so a full last run stays full instead of being halved.
+      // Keys mostly arrive in ascending order, so a full last run is kept full instead of being split in half.
       const keep = at === run.length - 1 ? MAX_RUN_LENGTH : run.length >> 1;
       this.#runs.splice(runIndex + 1, 0, run.splice(keep));
     }
@@ -46,7 +46,7 @@ export class OrderedEntries<T extends { readonly key: string }> {
     if (run.length === 0) this.#runs.splice(runIndex, 1);
   }
 
-  /** Those whose key is `from` or after it and before `to`, in order. */
+  /** Entries with keys from `from` (inclusive) to `to` (exclusive), in order. */
   *range(from: string, to?: string): Generator<T> {
     for (let runIndex = this.#runFor(from); runIndex < this.#runs.length; runIndex++) {
       const run = this.#runs[runIndex] ?? [];
@@ -58,12 +58,12 @@ export class OrderedEntries<T extends { readonly key: string }> {
     }
   }
 
-  /** How many `range` would give. Looks into two runs; of the others it takes the lengths. */
+  /** The number of entries of `range`. Searches two runs and adds up the lengths of the others. */
   count(from: string, to?: string): number {
     return Math.max(0, (to === undefined ? this.#size : this.#rank(to)) - this.#rank(from));
   }
 
-  /** How many keys come before this one. */
+  /** The number of smaller keys. */
   #rank(key: string): number {
     const runIndex = this.#runFor(key);
     let rank = lowerBound(this.#runs[runIndex] ?? [], key);
@@ -71,7 +71,7 @@ export class OrderedEntries<T extends { readonly key: string }> {
     return rank;
   }
 
-  /** The run that holds the key or should hold it: the last one that begins at or before it. */
+  /** The run that does or should contain the key: the last one that begins at or before it. */
   #runFor(key: string): number {
     let low = 0;
     let high = this.#runs.length;

@@ -1,6 +1,6 @@
 /**
- * The objects of one storage in memory: the served bytes of each, and beside them the little that selectors ask for. It
- * follows the store's events and nothing else, so it is the same whoever wrote. Parsed objects are not kept.
+ * The objects of one storage in memory: the served bytes of each, with labels and selectable fields. It applies the store's
+ * events only, so it is the same whoever wrote. Parsed objects are not kept.
  */
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import type { StoredValue, StoreEvent } from '../../../store/store.ts';
@@ -10,21 +10,21 @@ import { ObjectBytes } from './object-bytes.ts';
 import { OrderedEntries } from './ordered-entries.ts';
 
 /**
- * Told of each change by itself, in the moment in which readers see it. `written` is the object that this server has just written, where it was this server: it has no resourceVersion yet, and
- * it is shared, so not to be changed.
+ * Called for each change, at the moment in which readers see it. `written` is the object when this server has just written
+ * it: it lacks its resourceVersion and is shared, so it must not be changed.
  */
 export type ChangeFollower = (change: Change, written: KubeObject | undefined) => void;
 
-/** Who is told of changes in the order of their revisions, after readers can see them. */
+/** Notified of changes in revision order, after readers can see them. */
 export interface ChangeListener {
   changed(changes: readonly Change[]): void;
-  /** Changes were missed: from here on the cache knows them only from the window's new start. */
+  /** Changes were missed: the window now starts at a later revision. */
   replaced(): void;
 }
 
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
-/** The character after `/`, which ends the range of a namespace's keys. */
+/** The character after `/`: the exclusive end of a namespace's keys. */
 const AFTER_SLASH = '0';
 const endOf = (namespace: string): string | undefined => (namespace ? `${namespace}${AFTER_SLASH}` : undefined);
 
@@ -65,13 +65,13 @@ export class ResourceCache {
     return this.#byKey.get(entryKey(namespace, name));
   }
 
-  /** In key order, from the entry after `after` on; all namespaces when `namespace` is ''. */
+  /** In key order, after the key `after` when given; all namespaces when `namespace` is ''. */
   *entries(namespace: string, after?: string): Generator<Entry> {
     const from = after === undefined ? keyPrefix(namespace) : `${after}\0`;
     yield* this.#ordered.range(from, endOf(namespace));
   }
 
-  /** How many entries come after a key, at a cost that hardly grows with their number. */
+  /** The number of entries after a key, in nearly constant time. */
   countAfter(namespace: string, key: string): number {
     return this.#ordered.count(`${key}\0`, endOf(namespace));
   }
@@ -85,8 +85,8 @@ export class ResourceCache {
   }
 
   /**
-   * Takes in everything that exists at a revision, whatever was known before. Followers are told of what differs; listeners have
-   * missed how it came to that, and so have those who resume from before.
+   * Replaces the content with a list at a revision. Followers are called for the differences; listeners, and watches that
+   * resume from an earlier revision, have missed the changes in between.
    */
   replace(stored: ReadonlyMap<string, StoredValue>, revision: number): void {
     for (const entry of [...this.#byKey.values()]) {
@@ -101,7 +101,7 @@ export class ResourceCache {
     for (const listener of [...this.#listeners]) listener.replaced();
   }
 
-  /** Readers see the change at once; listeners are told by `announce`. */
+  /** Readers see the change at once; listeners are notified by `announce`. */
   apply(key: string, event: StoreEvent): void {
     this.#changedAt = event.revision;
     if (event.type === 'put') {
@@ -140,7 +140,7 @@ export class ResourceCache {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Told of each change by itself, in the moment in which readers see it. */
+  /** Calls the follower for each change, at the moment in which readers see it. */
   follow(follower: ChangeFollower): void {
     this.#followers.push(follower);
   }
@@ -155,7 +155,7 @@ export class ResourceCache {
     for (const follower of this.#followers) follower(change, written);
   }
 
-  /** What the cache would hold of these stored bytes. */
+  /** The cache entry for these stored bytes. */
   entryOf(
     key: string,
     stored: Buffer,
