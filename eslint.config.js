@@ -6,7 +6,7 @@ import fixedWaits from './eslint/fixed-waits.js';
 import loggedErrors from './eslint/logged-errors.js';
 import ownKeys from './eslint/own-keys.js';
 
-/** Imports run one way: api <- client <- daemon <- agent, control-plane <- cli. agent and control-plane meet in the API alone. */
+/** Imports run one way: api <- client <- daemon <- agent, control-plane <- cli. agent and control-plane share only the API. */
 const mayNotImport = (files, rooms) => ({
   files: files.map((room) => `${room}/**/*.ts`),
   rules: {
@@ -67,13 +67,13 @@ export default defineConfig(
         'error',
         {
           selector: 'CallExpression[callee.property.name=/^(push|unshift)$/] > SpreadElement',
-          message: 'What a client sends may be longer than the stack is deep: append in a loop, as addErrors does.',
+          message: 'Client input may have more items than fit on the stack: append in a loop, as addErrors does.',
         },
       ],
     },
   },
   {
-    // The paths in security-context.ts are hidden from containers; nobody opens them here.
+    // The paths in security-context.ts are masked in containers; the agent does not open them.
     files: ['agent/**/*.ts'],
     ignores: ['agent/host/**', 'agent/pods/containers/security-context.ts'],
     rules: {
@@ -85,7 +85,7 @@ export default defineConfig(
           'TemplateElement[value.raw=/^\\u002f(proc|sys)\\u002f/]',
         ].map((selector) => ({
           selector,
-          message: 'Programs and the kernel are asked in agent/host/: see docs/architecture.md.',
+          message: 'Only agent/host/ may run programs and access the kernel: see docs/architecture.md.',
         })),
       ],
     },

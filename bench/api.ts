@@ -1,4 +1,4 @@
-/** What the server takes and gives, alone: creates, gets, lists, watch events and status patches, over TLS. */
+/** Throughput of the server alone, over TLS: creates, gets, lists, watch events and status patches. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
 import { ask, connect, Connection, load, requestBytes, type Rate, type Target } from './http.ts';
@@ -11,20 +11,20 @@ export const COLLECTION = `/api/v1/namespaces/${NAMESPACE}/pods`;
 export const CONNECTIONS = 32;
 const WATCHERS = 500;
 const WATCH_EVENTS = 100;
-/** Of the writer, before the slowest watcher. */
+/** How far the writer may be ahead of the slowest watcher. */
 const EVENTS_AHEAD = 4;
 const RUNS = 3;
 const GETS = 30_000;
 const LISTS = 20;
 const PATCHES = 6_000;
-/** Pods are created in runs of so many. */
+/** Pods are created in batches of this size. */
 const BATCH = 2_000;
 
 const NEEDS_14000 = [
   ...(['createPods', 'createPodCpu', 'list14000', 'list14000Bytes', 'list14000Cpu'] as const),
   ...(['server14000Memory', 'serverPeakMemory', 'serverAfterMemory'] as const),
 ] as const;
-/** How long memory may take to be given back. */
+/** How long the server may take to release memory. */
 const AFTERWARDS_MS = 60_000;
 
 export async function measureApi(
@@ -45,7 +45,7 @@ export async function measureApi(
 
   if (report.wants('serverIdleMemory')) report.add('serverIdleMemory', tellMemory('idle', await settledMemory(pid)));
   await createNamespace(target, NAMESPACE);
-  // Not counted: the server's code is compiled while it runs.
+  // Warm-up, not counted: the server's code is compiled while it runs.
   await createPods(target, 0, BATCH);
   let pods = BATCH;
   const growTo = (count: number) =>
@@ -103,7 +103,7 @@ export async function measureApi(
   }
 }
 
-/** How much CPU the server used for each, with all its threads: it says more than the rate where others use the machine. */
+/** Adds the server's CPU time per operation, over all its threads: it says more than the rate when the machine is shared. */
 async function counted(pid: number, running: Promise<Rate>): Promise<Rate & { readonly cpuMicros: number }> {
   const before = await cpuSecondsOf(pid);
   const rate = await running;
@@ -124,7 +124,7 @@ function getPods(target: Target, pods: number, count: number): Promise<Rate> {
   return load(target, CONNECTIONS, 200, requests);
 }
 
-/** Two at a time, so that one is sent while the other is made. */
+/** Two at a time, so that one is sent while the next is generated. */
 export function listPods(target: Target, count: number): Promise<Rate> {
   return load(target, 2, 200, new Array<Buffer>(count).fill(requestBytes(target, 'GET', COLLECTION)));
 }
@@ -140,13 +140,13 @@ const statusPatch = (target: Target, pod: number, message: string): Buffer =>
 
 let patchRound = 0;
 export function patchStatus(target: Target, pods: number, count: number): Promise<Rate> {
-  // A message of its own each time: a patch that changes nothing is not written.
+  // A new message each time: a patch that changes nothing is not written.
   const round = patchRound++;
   const requests = Array.from({ length: count }, (_, index) => statusPatch(target, index % pods, `m${round}.${index}`));
   return load(target, CONNECTIONS, 200, requests);
 }
 
-/** Events that arrive at all watchers together, while one pod's status is patched again and again. */
+/** Events received by all watchers together, while one pod's status is patched repeatedly. */
 export async function watchEvents(target: Target): Promise<Rate> {
   using stack = new DisposableStack();
   const { metadata } = await ask<{ metadata: { resourceVersion: string } }>(target, 'GET', `${COLLECTION}?limit=1`);
@@ -163,7 +163,7 @@ export async function watchEvents(target: Target): Promise<Rate> {
     let endsOpen = false;
     socket.on('data', (data: Buffer) => {
       isReady();
-      // An event is a line that ends an object; the line's end may come in the next piece.
+      // An event is a line that ends an object; the newline may be in the next chunk.
       if (endsOpen && data[0] === 10) arrived++;
       for (let at = data.indexOf('}\n'); at >= 0; at = data.indexOf('}\n', at + 2)) arrived++;
       endsOpen = data.at(-1) === 125;
@@ -172,7 +172,7 @@ export async function watchEvents(target: Target): Promise<Rate> {
     });
     return ready;
   });
-  /** A writer that ran away from the watchers would measure how much the server keeps for them. */
+  /** Waits for the watchers: a writer far ahead of them would measure the server's buffers. */
   const allHave = (events: number): Promise<void> =>
     new Promise((resolve) => {
       wake = () => {

@@ -1,4 +1,4 @@
-/** The server that is measured. */
+/** The server under test. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -13,11 +13,11 @@ export interface BenchServerOptions {
   readonly nodeOptions?: string;
 }
 
-/** Users who may what RBAC gives; each one's token is the name. The limits that hold for users do not for administrators. */
+/** Users with RBAC roles, whose token equals their name. Limits that apply to users do not apply to administrators. */
 export const ORDINARY_USERS = ['flooding', 'well-behaved'] as const;
 export type OrdinaryUser = (typeof ORDINARY_USERS)[number];
 
-/** `kedge server` with a folder and a port of its own. */
+/** `kedge server` with a directory and a port of its own. */
 export class BenchServer implements AsyncDisposable {
   readonly target: Target;
   readonly #daemon: Daemon;
@@ -76,7 +76,7 @@ export class BenchServer implements AsyncDisposable {
     return this.#daemon.pid;
   }
 
-  /** Ends one that may not listen to signals any more. */
+  /** Kills a server that may no longer react to SIGTERM. */
   kill(): Promise<void> {
     return this.#daemon.end('SIGKILL');
   }
@@ -87,7 +87,7 @@ export class BenchServer implements AsyncDisposable {
   }
 }
 
-/** With its ServiceAccount, without which it takes no pods. */
+/** Also creates the default ServiceAccount, without which pods are rejected. */
 export async function createNamespace(target: Target, name: string): Promise<void> {
   await ask(target, 'POST', '/api/v1/namespaces', {
     apiVersion: 'v1',
@@ -99,7 +99,7 @@ export async function createNamespace(target: Target, name: string): Promise<voi
   );
 }
 
-/** Lets a user do in the namespace what `edit` may. */
+/** Binds the ClusterRole `edit` to the user in the namespace. */
 export async function allowOrdinary(target: Target, user: OrdinaryUser, namespace: string): Promise<Target> {
   const apiGroup = 'rbac.authorization.k8s.io';
   await ask(target, 'POST', `/apis/${apiGroup}/v1/namespaces/${namespace}/rolebindings`, {

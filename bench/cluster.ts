@@ -1,4 +1,4 @@
-/** What a node does: rollouts and Services, and what its daemons take while 60 pods run on a real containerd. */
+/** Measures a node: rollouts, Services, and the memory and CPU of its daemons with 60 pods on a real containerd. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -15,11 +15,11 @@ const ROLLOUTS_1 = 5;
 const ROLLOUTS_60 = 3;
 const LATENCIES = 7;
 const IDLE_SECONDS = 30;
-/** After a rollout: until the last status is written and the last event told. */
+/** After a rollout: until the last status and the last Event are written. */
 const CALM_SECONDS = 10;
 const FEW_SERVICES = 10;
 const MANY_SERVICES = 5_000;
-/** The Deployment that Services stand before. */
+/** The Deployment behind the Services. */
 const WEB = 'web';
 
 export async function measureCluster(report: Report, running: AsyncDisposableStack): Promise<void> {
@@ -81,7 +81,7 @@ class ClusterBench {
     return this.#inCluster('rollout', this.#cluster.kubeconfig, name, String(replicas));
   }
 
-  /** The Deployments are deleted, and their pods gone, before the next one. */
+  /** Repeats a rollout; waits until its pods are gone before the next one. */
   async rollouts(
     whole: 'rollout1' | 'rollout60',
     after: 'afterApply1' | 'afterApply60',
@@ -124,7 +124,7 @@ class ClusterBench {
     return resident;
   }
 
-  /** Memory and CPU while nothing happens but heartbeats. */
+  /** Memory and CPU while there are only heartbeats. */
   async idle(): Promise<void> {
     const { server, host } = this.#cluster;
     await delay(CALM_SECONDS * 1000);
@@ -142,7 +142,7 @@ class ClusterBench {
     this.#report.add('nodeMemory', agentMemory + serverMemory);
   }
 
-  /** Until there are so many Services, and the node's rules know them. */
+  /** Creates Services up to this number, and waits until they are in the node's rules. */
   async services(count: number): Promise<void> {
     const more = count - this.#services;
     this.#services = count;

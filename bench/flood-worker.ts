@@ -1,7 +1,7 @@
 /**
- * A thread that floods the server with one kind of request until it is ended: its own event loop, so that the clients whose
- * latency is measured do not wait for it. What the server refuses, closes or never answers is sent again; how it defends
- * itself is its own affair.
+ * A thread that floods the server with one kind of request until it is terminated. It has its own event loop, so that it
+ * does not delay the clients whose latency is measured. Requests that the server rejects, closes or never answers are
+ * repeated; how the server defends itself is not checked.
  */
 import { once } from 'node:events';
 import http2 from 'node:http2';
@@ -13,18 +13,18 @@ import { connect, Connection, requestBytes, type Target } from './http.ts';
 export interface FloodWork {
   readonly flood: FloodName;
   readonly target: Target;
-  /** With large objects in it. */
+  /** A namespace with large objects. */
   readonly namespace: string;
 }
 
 const { flood, target, namespace } = workerData as FloodWork;
 const CONFIG_MAPS = `/api/v1/namespaces/${namespace}/configmaps`;
 const PODS = `/api/v1/namespaces/${namespace}/pods`;
-/** Before a client that was turned away comes again. */
+/** Pause of a rejected client. */
 const AGAIN_MS = 50;
 const MiB = 2 ** 20;
 
-/** Sends the same request again and again over one connection; opens another when that ends. */
+/** Repeats the same request over one connection; reconnects when it closes. */
 async function repeat(request: Buffer): Promise<never> {
   for (;;) {
     try {
@@ -39,7 +39,7 @@ async function repeat(request: Buffer): Promise<never> {
 const together = (count: number, client: (index: number) => Promise<unknown>): Promise<unknown> =>
   Promise.all(Array.from({ length: count }, (_, index) => client(index)));
 
-/** Opens a connection, sends a request and reads nothing of the answer, until `read` does. */
+/** Connects and sends a request; `read` decides how the response is read, if at all. */
 async function unread(request: Buffer, read: (socket: TLSSocket) => Promise<void>): Promise<never> {
   for (;;) {
     const socket = connect(target, () => socket.write(request));
@@ -80,7 +80,7 @@ async function slowWatchers(): Promise<unknown> {
 const RESET_SESSIONS = 4;
 const RESETS_TOGETHER = 100;
 
-/** Lists over HTTP/2 that are given up before they are answered (CVE-2023-44487). */
+/** Lists over HTTP/2 that are reset before they are answered (CVE-2023-44487). */
 const rapidReset = (): Promise<unknown> =>
   together(RESET_SESSIONS, async () => {
     for (;;) {
@@ -103,7 +103,7 @@ const DRIPPING_CONNECTIONS = 200;
 const HANDSHAKES_TOGETHER = 20;
 const DRIP_MS = 1_000;
 
-/** Connections that say nothing, and some that send a letter of a header a second. */
+/** Idle connections, some of which send one byte of a header per second. */
 async function idleConnections(): Promise<unknown> {
   const open = async (index: number): Promise<void> => {
     const socket = connect(target, () => undefined);
@@ -124,7 +124,7 @@ async function idleConnections(): Promise<unknown> {
 const BOMBS_TOGETHER = 4;
 const JSON_PATCH_DOUBLINGS = 16;
 
-/** A JSON patch each of whose operations doubles what is there. */
+/** A JSON patch of operations that each double the object. */
 function jsonPatchBomb(): Promise<unknown> {
   const start = { op: 'add', path: '/data/a', value: 'x'.repeat(64 * 1024) };
   const copies = Array.from({ length: 2_000 }, (_, index) => ({
@@ -160,7 +160,7 @@ function deepJson(): Promise<unknown> {
 const SLOW_READERS = 400;
 const READ_MS = 250;
 
-/** Long lists that are read a little at a time. */
+/** Long lists that are read slowly. */
 const slowLists = (): Promise<unknown> =>
   together(SLOW_READERS, () =>
     unread(requestBytes(target, 'GET', PODS), async (socket) => {
@@ -173,7 +173,7 @@ const slowLists = (): Promise<unknown> =>
 
 const NOBODIES = 32;
 
-/** Half of them with a token that nobody knows, half without one. */
+/** Half of the requests with an invalid token, half without one. */
 const anonymous = (): Promise<unknown> =>
   together(NOBODIES, (index) => {
     const header = index % 2 ? 'Authorization: Bearer not-a-token\r\n' : '';

@@ -1,4 +1,7 @@
-/** What one client can do to the others: their latency, and the server's memory, while it is flooded and a minute later. */
+/**
+ * Isolation between clients: the latency of others, and the server's memory, during a flood of one client and a minute
+ * later.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { allowOrdinary, BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
@@ -8,7 +11,7 @@ import { memoryOf } from './process-usage.ts';
 import type { Report } from './report.ts';
 import { podBody } from './workload.ts';
 
-/** How many there are of what is counted here is said in `flood-worker.ts`. */
+/** The numbers are defined in `flood-worker.ts`. */
 const FLOODS: Readonly<Record<FloodName, Flood>> = {
   slowWatchers: { name: '50 watchers that do not read, large changes', of: 'connections' },
   rapidReset: { name: 'lists over HTTP/2, reset at once', of: 'connections' },
@@ -22,7 +25,7 @@ const FLOODS: Readonly<Record<FloodName, Flood>> = {
 
 interface Flood {
   readonly name: string;
-  /** Bodies are read by the thread that serves everybody: one is all that others wait for. */
+  /** Bodies are parsed by the thread that serves all requests: others may have to wait for one body. */
   readonly of: 'connections' | 'bodies';
 }
 
@@ -31,21 +34,21 @@ const WELL_BEHAVED = 'well-behaved';
 const PODS = 2_000;
 const CALM_MS = 8_000;
 const FLOOD_MS = 15_000;
-/** Of the flood, before the others are measured: it is under way by then. */
+/** Warm-up of a flood before the others are measured. */
 const RAMP_MS = 3_000;
 const AFTER_MS = 60_000;
 const GET_EVERY_MS = 20;
 const CREATE_EVERY_MS = 50;
 const LOOK_MS = 100;
-/** What a refused client waits; it counts as its latency. */
+/** Backoff of a rejected client; it is added to its latency. */
 const RETRY_MS = 1_000;
-/** Whoever waits longer for an answer gives up, and the measurement with it. */
+/** When a response takes longer, the measurement fails. */
 const LONGEST_MS = 60_000;
 
 interface Latencies {
   readonly get: readonly number[];
   readonly create: readonly number[];
-  /** How often the client was answered with a 429. */
+  /** The number of 429 responses. */
   readonly refused: number;
 }
 
@@ -62,7 +65,7 @@ export async function measureFloods(
   running: AsyncDisposableStack,
 ): Promise<void> {
   if (!report.wants('floodsCalmGet', 'floodsGet', 'floodsBodiesGet', 'floodsPeakMemory', 'floodsAfterMemory')) return;
-  // The minute after a flood passes while the next is measured, on a server of its own.
+  // The minute after a flood overlaps with the next flood, which has a server of its own.
   const results: Promise<FloodResult>[] = [];
   const failures: unknown[] = [];
   for (const [flood, kind] of Object.entries(FLOODS) as [FloodName, Flood][]) {
@@ -162,7 +165,7 @@ async function measureFlood(
   }
 }
 
-/** What is listed and watched, and the namespace of the others. */
+/** Creates the objects to be listed and watched, and the namespace of the other clients. */
 async function fill(target: Target): Promise<void> {
   await createNamespace(target, FLOODED);
   await createNamespace(target, WELL_BEHAVED);
@@ -176,7 +179,7 @@ async function fill(target: Target): Promise<void> {
 
 let created = 0;
 
-/** Gets and creates at a steady pace. */
+/** Gets and creates at a constant rate. */
 async function behaveWell(target: Target, durationMs: number): Promise<Latencies> {
   const collection = `/api/v1/namespaces/${WELL_BEHAVED}/configmaps`;
   const create = (): Buffer =>
@@ -189,7 +192,7 @@ async function behaveWell(target: Target, durationMs: number): Promise<Latencies
   return { get: gets.latencies, create: creates.latencies, refused: gets.refused + creates.refused };
 }
 
-/** Latencies of requests that come at this pace. Those that come while one is waited for wait for the same as long as it lasts. */
+/** Latencies at a constant request rate. A request that is due while one is in flight adds the rest of its latency. */
 async function paced(
   target: Target,
   durationMs: number,

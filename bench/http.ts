@@ -1,6 +1,6 @@
 /**
- * A load generator's HTTP/1.1 over TLS: keep-alive connections that send prepared bytes and count what comes back. It does as
- * little as it can per answer, since it shares the machine with the server that it measures.
+ * The load generator's HTTP/1.1 client over TLS: keep-alive connections that send prepared bytes and count responses. It
+ * does as little as possible per response, since it shares the machine with the server under test.
  */
 import tls from 'node:tls';
 
@@ -12,12 +12,12 @@ export interface Target {
 
 export interface Answer {
   readonly status: number;
-  /** Of the body. */
+  /** Size of the body. */
   readonly bytes: number;
 }
 
 const HEADERS_END = Buffer.from('\r\n\r\n');
-/** The end of a chunked body. */
+/** Terminates a chunked body. */
 const LAST_CHUNK = '0\r\n\r\n';
 
 export const requestBytes = (
@@ -33,17 +33,17 @@ export const requestBytes = (
       `\r\n${body}`,
   );
 
-/** Who the server is does not matter here: it was started by the measurement. */
+/** The certificate is not verified: the benchmark has started the server itself. */
 export const connect = ({ host, port }: Target, connected: () => void): tls.TLSSocket =>
   tls.connect({ host, port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }, connected).setNoDelay(true);
 
-/** One connection; one request at a time. */
+/** One connection with one request at a time. */
 export class Connection implements Disposable {
   readonly #socket: tls.TLSSocket;
   readonly #keepBody: boolean;
   #head: Buffer | undefined;
   #status = 0;
-  /** Bytes of the body; undefined while the head is read, -1 for a chunked one. */
+  /** Length of the body; undefined while the headers are read, -1 for a chunked body. */
   #expected: number | undefined;
   #tail = '';
   #bytes = 0;
@@ -77,7 +77,7 @@ export class Connection implements Disposable {
     });
   }
 
-  /** The last answer's body, as it came over the wire. */
+  /** The last response's body, undecoded. */
   get body(): string {
     return Buffer.concat(this.#body).toString();
   }
@@ -120,14 +120,14 @@ export class Connection implements Disposable {
 }
 
 export interface Rate {
-  /** Answers. */
+  /** The number of responses. */
   readonly count: number;
   readonly bytes: number;
   readonly seconds: number;
   readonly perSecond: number;
 }
 
-/** Sends all requests over so many connections; every answer must have the status. */
+/** Sends all requests over this many connections. Throws when a response has another status. */
 export async function load(
   target: Target,
   connections: number,
@@ -152,7 +152,7 @@ export async function load(
   return { count: requests.length, bytes, seconds, perSecond: requests.length / seconds };
 }
 
-/** One request of its own, and the JSON object that answers it. */
+/** Sends a single request and parses the JSON object of the response. */
 export async function ask<T>(target: Target, method: string, path: string, body?: object): Promise<T> {
   using connection = await Connection.open(target, { keepBody: true });
   const { status } = await connection.send(requestBytes(target, method, path, body && JSON.stringify(body)));

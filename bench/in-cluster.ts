@@ -1,8 +1,8 @@
 /**
- * Runs on a node, in its network namespace, and prints what it measured there as JSON:
- *   rollout KUBECONFIG NAME REPLICAS                  apply a Deployment with kubectl and wait until it is rolled out
- *   service-latency PORT TOKEN NAME DEPLOYMENT        create a Service before a Deployment's pods and connect to it
- *   create-services PORT TOKEN DEPLOYMENT PREFIX COUNT       create so many Services, and one that is connected to
+ * Runs on a node, in its network namespace, and prints its measurements as JSON:
+ *   rollout KUBECONFIG NAME REPLICAS                         apply a Deployment with kubectl and wait for its rollout
+ *   service-latency PORT TOKEN NAME DEPLOYMENT               create a Service for a Deployment's pods and connect to it
+ *   create-services PORT TOKEN DEPLOYMENT PREFIX COUNT       create this many Services, and one more to connect to
  */
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,7 +13,7 @@ import { deployment, service } from './workload.ts';
 export interface RolloutTimes {
   /** Seconds from the start of `kubectl apply` to the end of `kubectl rollout status`. */
   readonly rolledOut: number;
-  /** Seconds of these after `kubectl apply` had ended. */
+  /** The part of it after `kubectl apply` has ended, in seconds. */
   readonly afterApply: number;
 }
 
@@ -24,7 +24,7 @@ export interface ServiceLatency {
 const CONNECTIONS = 16;
 const BETWEEN_ATTEMPTS_MS = 2;
 const GIVE_UP_MS = 20_000;
-/** Until thousands of Services have been taken in. */
+/** Interval of connection attempts while thousands of Services are synced. */
 const SETTLE_ATTEMPTS_MS = 250;
 const SETTLE_MS = 120_000;
 const ROLLOUT_LIMIT_MS = 180_000;
@@ -51,13 +51,13 @@ async function serviceLatency(target: Target, name: string, before: string): Pro
   return { milliseconds };
 }
 
-/** Many attempts, since one that comes before the rules gets no answer. */
+/** Makes many overlapping attempts, since one that precedes the rules gets no response. */
 async function firstConnect(host: string, betweenMs: number, giveUpMs: number): Promise<void> {
   using attempts = new DisposableStack();
   const { promise: connected, resolve } = Promise.withResolvers<void>();
   const attempt = (): void => {
     const socket = net.connect({ host, port: 80 }, resolve);
-    // It was too early; a later one will do.
+    // Too early: a later attempt will succeed.
     socket.on('error', () => socket.destroy());
     attempts.defer(() => socket.destroy());
   };

@@ -1,4 +1,4 @@
-/** What the machine can do by itself: the figures of another machine, or of a busy one, are read against these. */
+/** Baselines of the machine itself, to compare results of different or busy machines. */
 import { createCipheriv, randomBytes } from 'node:crypto';
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
@@ -13,7 +13,7 @@ const SYNCS = 200;
 const CIPHER_BYTES = 400e6;
 const REQUESTS = 20_000;
 const CONNECTIONS = 32;
-/** As long as a list of 14,000 pods. */
+/** The size of a list of 14,000 pods. */
 const LONG_BODY_BYTES = 40e6;
 const LONG_BODIES = 20;
 const RUNS = 3;
@@ -24,7 +24,7 @@ export async function describeMachine(): Promise<string> {
   return `${cpu?.model.trim()}, ${os.cpus().length} cores, ${memory} GiB, Linux ${os.release()}, Node.js ${process.version}`;
 }
 
-/** 1-minute load average: above 0, others are at work. */
+/** 1-minute load average: above 0, other programs are running. */
 export const loadAverage = async (): Promise<string> => (await readFile('/proc/loadavg', 'utf8')).split(' ')[0] ?? '';
 
 export async function measureMachine(report: Report): Promise<void> {

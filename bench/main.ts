@@ -1,4 +1,7 @@
-/** `make bench`: measures what docs/performance.md shows. `--only REGEX` for some of it, `--json FILE` for the figures. */
+/**
+ * `make bench`: produces the figures of docs/performance.md. `--only REGEX` selects some, `--json FILE` writes them as
+ * JSON.
+ */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -22,7 +25,7 @@ const report = new Report(new RegExp(values.only, 'i'));
 const program = path.resolve(import.meta.dirname, '../dist/kedge');
 const [machine, loadBefore, date] = [await describeMachine(), await loadAverage(), new Date().toISOString()];
 
-// What runs for the measurements ends with them, also when they are interrupted.
+// The stack stops everything that was started, also when interrupted.
 for (const measure of [
   () => measureMachine(report),
   (running) => measureApi(report, { program, nodeOptions: values['server-node-options'] }, running),
@@ -37,7 +40,7 @@ for (const measure of [
   try {
     await measure(running);
   } catch (error) {
-    // What has been measured is told all the same.
+    // Report the results so far.
     console.error(error);
     process.exitCode = 1;
   }

@@ -1,9 +1,9 @@
-/** What is measured, with what it should be and what Kubernetes' own components need on a machine of the same kind. */
+/** All measurements, with their targets and the figures of upstream's components on a machine of the same kind. */
 
 export interface Measure {
   readonly name: string;
   readonly unit: string;
-  /** A value that is good is at least, or at most, this. */
+  /** Targets: minimum or maximum. */
   readonly atLeast?: number;
   readonly atMost?: number;
   /** Kubernetes v1.36.2 on a 2-core machine of the same kind. */
@@ -11,7 +11,7 @@ export interface Measure {
   readonly digits?: number;
 }
 
-/** In the table's order. */
+/** In the order of the table. */
 export const MEASURES = {
   tlsRequests: { name: 'machine: trivial TLS answers, 32 connections', unit: '/s' },
   tlsThroughput: { name: 'machine: TLS to this load generator', unit: 'MB/s' },

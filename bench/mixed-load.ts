@@ -1,4 +1,7 @@
-/** What a server keeps of work that is over: everything is created, changed, listed, watched and deleted, and then it is quiet. */
+/**
+ * Memory that a server keeps after a mixed load: objects are created, changed, listed, watched and deleted, then it is
+ * idle.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { COLLECTION, CONNECTIONS, NAMESPACE, createPods, listPods, patchStatus, watchEvents } from './api.ts';
 import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
@@ -35,7 +38,7 @@ export async function measureMixedLoad(
 }
 
 function deletePods(target: Target, count: number): Promise<Rate> {
-  // Nobody runs them: there is nothing to wait for.
+  // No agent runs them: delete without a grace period.
   const options = JSON.stringify({ gracePeriodSeconds: 0 });
   const requests = Array.from({ length: count }, (_, index) =>
     requestBytes(target, 'DELETE', `${COLLECTION}/pod-${index}`, options),

@@ -1,4 +1,4 @@
-/** Lists in pages, of few and of many objects: what a page costs must not depend on how many others there are. */
+/** Paginated lists of few and of many objects: the cost of a page must not depend on the number of objects. */
 import { CONNECTIONS } from './api.ts';
 import { BenchServer, type BenchServerOptions } from './bench-server.ts';
 import { load, requestBytes } from './http.ts';

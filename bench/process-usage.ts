@@ -1,9 +1,9 @@
-/** What processes take of the machine, from /proc. */
+/** Memory and CPU usage of processes, from /proc. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Memory {
-  /** MB, as all of these. */
+  /** In MB, as all fields. */
   readonly resident: number;
   readonly anonymous: number;
   readonly file: number;
@@ -24,12 +24,12 @@ export async function memoryOf(pid: number): Promise<Memory> {
   };
 }
 
-/** Memory counts as settled when it has not shrunk by so much for so long. */
+/** Memory has settled when it has shrunk by less than this within the interval. */
 const SHRINKS_MB = 2;
 const SETTLED_MS = 8_000;
 const LOOK_MS = 1_000;
 
-/** Waits until the process gives no more memory back, at most so long. */
+/** Waits until the process's memory has settled, at most `limitMs`. */
 export async function settledMemory(pid: number, limitMs = 45_000): Promise<Memory> {
   const deadline = performance.now() + limitMs;
   let lowest = await memoryOf(pid);
@@ -42,7 +42,7 @@ export async function settledMemory(pid: number, limitMs = 45_000): Promise<Memo
   return memoryOf(pid);
 }
 
-/** Tells on stderr what the memory is made of; answers the whole. */
+/** Prints the composition of the memory to stderr; returns the resident size in MB. */
 export function tellMemory(whose: string, { resident, anonymous, file, shared }: Memory): number {
   const parts = Object.entries({ anonymous, file, shared }).map(([name, value]) => `${name} ${value.toFixed(0)}`);
   console.error(`memory, ${whose}: ${resident.toFixed(0)} MB (${parts.join(', ')})`);
@@ -52,7 +52,7 @@ export function tellMemory(whose: string, { resident, anonymous, file, shared }:
 /** USER_HZ: fixed in the kernel's interface. */
 const TICKS_PER_SECOND = 100;
 
-/** Seconds of CPU that the process has used, in user mode and in the kernel. */
+/** CPU time of the process in user and kernel mode, in seconds. */
 export async function cpuSecondsOf(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -61,13 +61,13 @@ export async function cpuSecondsOf(pid: number): Promise<number> {
 
 export interface CpuUse {
   readonly at: number;
-  /** Seconds, of the whole machine. */
+  /** CPU time of the whole machine, in seconds. */
   readonly busy: number;
-  /** Seconds, of the processes that belong to the measurement. */
+  /** CPU time of the benchmark's own processes, in seconds. */
   readonly own: number;
 }
 
-/** What others do on the machine while something is measured: it is often shared. */
+/** CPU time used by other programs during a measurement, since the machine may be shared. */
 export const foreignLoad = {
   async read(own: readonly number[]): Promise<CpuUse> {
     const [total = ''] = (await readFile('/proc/stat', 'utf8')).split('\n');
@@ -80,7 +80,7 @@ export const foreignLoad = {
     };
   },
 
-  /** Cores kept busy by others. */
+  /** The number of cores kept busy by other programs. */
   between(before: CpuUse, after: CpuUse): number {
     const seconds = (after.at - before.at) / 1000;
     return Math.max(0, (after.busy - before.busy - (after.own - before.own)) / seconds);

@@ -1,10 +1,10 @@
-/** Collects what was measured and prints it as one table. */
+/** Collects results and formats them as a table. */
 import { foreignLoad, type CpuUse } from './process-usage.ts';
 import { MEASURES, type Measure, type MeasureId } from './measures.ts';
 
 interface Sample {
   readonly value: number;
-  /** Cores that other programs kept busy meanwhile. */
+  /** The number of cores kept busy by other programs meanwhile. */
   readonly foreignCores: number;
 }
 
@@ -20,10 +20,10 @@ export interface Result {
   readonly met: boolean | undefined;
 }
 
-/** A run beside which others kept more than this much of the machine busy counts only where there is no better one. */
+/** Above this a run counts as disturbed: it is used only when there is no undisturbed one. */
 const DISTURBED_CORES = 0.2;
 
-/** Markdown; the first line is the head. */
+/** Formats a Markdown table; the first line is the header. */
 export function drawTable(lines: readonly (readonly string[])[]): string {
   const [head = [], ...body] = lines;
   const widths = head.map((_, column) => Math.max(3, ...lines.map((line) => line[column]?.length ?? 0)));
@@ -41,7 +41,7 @@ export class Report {
     this.#only = only;
   }
 
-  /** Whether any of these is asked for, by its id or its name. */
+  /** Whether any of these was selected, by its id or name. */
   wants(...ids: readonly MeasureId[]): boolean {
     return ids.some((id) => this.#only.test(id) || this.#only.test(MEASURES[id].name));
   }
@@ -56,12 +56,12 @@ export class Report {
     );
   }
 
-  /** A table of its own, below that of the measures. */
+  /** Adds a separate table below the main one. */
   detail(lines: readonly (readonly string[])[]): void {
     this.#details.push(drawTable(lines));
   }
 
-  /** Runs `once` so often and adds what it answers, with what the rest of the machine did meanwhile. */
+  /** Runs `once` this often and adds its results, with the load of other programs meanwhile. */
   async repeat(
     runs: number,
     own: readonly number[],
@@ -95,7 +95,7 @@ export class Report {
     });
   }
 
-  /** Markdown. */
+  /** The Markdown table. */
   table(): string {
     const rows = this.results().map((result) => {
       const measure: Measure = MEASURES[result.id];

@@ -1,4 +1,4 @@
-/** A thread with a TLS server that does nothing but answer: what the load generator reaches at most. */
+/** A thread with a TLS server that only sends constant responses: the maximum of the load generator. */
 import tls from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
 
@@ -8,7 +8,7 @@ export interface TrivialServer {
   readonly longBodyBytes: number;
 }
 
-/** As long as a pod. */
+/** The size of a pod. */
 const SHORT_BODY_BYTES = 2_700;
 
 const { cert, key, longBodyBytes } = workerData as TrivialServer;
@@ -16,7 +16,7 @@ const head = (length: number): string => `HTTP/1.1 200 OK\r\nContent-Length: ${l
 const short = Buffer.from(head(SHORT_BODY_BYTES) + 'x'.repeat(SHORT_BODY_BYTES));
 const long = Buffer.alloc(longBodyBytes, 'x');
 
-// A request comes in one piece: the load generator writes it as one.
+// A request arrives in one chunk: the load generator writes it as one.
 const server = tls.createServer({ cert, key, noDelay: true }, (socket) => {
   socket.on('data', (request: Buffer) => {
     if (request.indexOf('/long') < 0) {

@@ -1,4 +1,4 @@
-/** The objects of the measurements. What is rolled out is the web server that the package carries, so that no image is pulled. */
+/** Objects for the benchmarks. Deployments run the web server that the package carries, so that no image is pulled. */
 export const HELLO_PORT = 8080;
 
 const labelsOf = (name: string): Record<string, string> => ({ app: name });
@@ -27,7 +27,7 @@ export const deployment = (name: string, replicas: number): object => ({
   },
 });
 
-/** Before the pods of the deployment of that name. */
+/** A Service for the pods of the Deployment. */
 export const service = (name: string, deploymentName: string): object => ({
   apiVersion: 'v1',
   kind: 'Service',
@@ -35,7 +35,7 @@ export const service = (name: string, deploymentName: string): object => ({
   spec: { selector: labelsOf(deploymentName), ports: [{ port: 80, targetPort: HELLO_PORT }] },
 });
 
-/** A pod as a Deployment makes it: 2.7 KB once it is stored. Nobody schedules it. */
+/** A pod like those of a Deployment: 2.7 KB when stored. It is never scheduled. */
 export const podBody = (name: string): string =>
   JSON.stringify({
     apiVersion: 'v1',

@@ -1,10 +1,10 @@
 /**
- * Whoever calls out has a deadline of their own. What is imported here waits for a peer, a child process or the runtime for as long
- * as these please: a file that does so races it with `withDeadline` (client/deadline.ts), which this rule asks for, or says in a
- * comment why nobody waits there.
+ * Every call to something outside of the process needs a deadline. The imports listed here wait for a peer, a child process
+ * or the runtime without a limit: a file that uses them must race them with `withDeadline` (client/deadline.ts), or explain
+ * in a comment why nothing waits for them.
  */
 
-/** What starts waiting for somebody else, by module; `*` is everything that is a value. */
+/** Names that start waiting for something outside, by module; `*` is every value. */
 const CALLS_OUT = new Map(
   Object.entries({
     'node:http': ['get', 'request', 'ClientRequest'],
@@ -25,15 +25,15 @@ const deadlines = {
     docs: { description: 'Demand withDeadline wherever something waits for a peer or a child process' },
     schema: [],
     messages: {
-      endless: '{{ what }} of {{ module }} may never come to an end: race it with withDeadline of client/deadline.ts.',
-      timeout: 'A signal is no limit, only a wish: race the call with withDeadline of client/deadline.ts.',
+      endless: '{{ what }} of {{ module }} may never settle: race it with withDeadline of client/deadline.ts.',
+      timeout: 'A signal is only a request, not a limit: race the call with withDeadline of client/deadline.ts.',
     },
   },
   create(context) {
     let hasDeadline = false;
     /** @type {{ node: import('estree').Node, module: string, what: string }[]} */
     const found = [];
-    /** Names by which whole modules are known here. @type {Map<string, string>} */
+    /** Local names of whole modules. @type {Map<string, string>} */
     const modules = new Map();
 
     /** @param {import('estree').Node} node @param {string} module @param {string} what */

@@ -1,6 +1,6 @@
 /**
- * A test waits for a condition or an event and never for a fixed time, which is too short on a busy machine and too long on an idle
- * one: `eventually` of test/support/wait.ts polls with a limit. A timer that limits something else is no wait.
+ * Tests wait for a condition or an event, never for a fixed time, which is too short on a busy machine and too long on an
+ * idle one: `eventually` of test/support/wait.ts polls with a limit. A timer that limits something else is allowed.
  */
 
 const MODULES = new Set(['node:timers/promises', 'timers/promises']);
@@ -11,10 +11,12 @@ const fixedWaits = {
     type: 'problem',
     docs: { description: 'Forbid waiting for a fixed time' },
     schema: [],
-    messages: { wait: 'Wait for a condition or an event, not for time: see eventually() in test/support/wait.ts.' },
+    messages: {
+      wait: 'Wait for a condition or an event, not for a fixed time: see eventually() in test/support/wait.ts.',
+    },
   },
   create(context) {
-    /** Local names of what waits. @type {Set<string>} */
+    /** Local names of waiting functions. @type {Set<string>} */
     const waits = new Set();
     /** Local names of the whole module, or of its `scheduler`. @type {Set<string>} */
     const modules = new Set();

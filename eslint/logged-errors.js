@@ -1,6 +1,6 @@
 /**
- * An error is logged whole: its stack says where it comes from, and its causes why. `{ err: error }` is all that it takes; the
- * logger writes type, message and stack.
+ * Errors are logged whole, as `{ err: error }`: the stack says where an error comes from, and its causes why. The logger
+ * writes type, message and stack.
  */
 
 /** @type {import('eslint').Rule.RuleModule} */

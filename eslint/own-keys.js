@@ -1,9 +1,9 @@
 /**
- * Keys that come from outside name properties of plain objects only through `api/machinery/own.ts`. A computed key that may be
- * any string may be `constructor` or `__proto__`, too: reading it finds what every object inherits, `in` says yes, and writing
- * `__proto__` changes what the object inherits. Constant tables are Maps; keys that are a union of literals are the compiler's
- * affair, and keys enumerated off the same object are its own; `delete`, computed keys of object literals and spreads only ever
- * touch own properties.
+ * Keys from outside access properties of plain objects only through `api/machinery/own.ts`. A computed key that may be any
+ * string may also be `constructor` or `__proto__`: reading it finds inherited properties, `in` returns true, and writing
+ * `__proto__` replaces the prototype. Constant tables are Maps. Keys that are a union of literals are checked by the
+ * compiler, keys enumerated from the same object are its own; `delete`, computed keys of object literals and spreads affect
+ * own properties only.
  */
 import ts from 'typescript';
 
@@ -19,7 +19,7 @@ const SAFE_KEY_FLAGS =
 const ASSERTIONS = new Set(['TSAsExpression', 'TSTypeAssertion', 'TSNonNullExpression', 'TSSatisfiesExpression']);
 
 /**
- * Whether a key of this type may be any text at all.
+ * Whether a key of this type may be any string.
  * @param {ts.Type} type
  * @param {ts.TypeChecker} checker
  * @returns {boolean}
@@ -28,7 +28,7 @@ function mayBeAnyString(type, checker) {
   if (type.isUnion()) return type.types.some((member) => mayBeAnyString(member, checker));
   if (type.isIntersection()) return type.types.every((member) => mayBeAnyString(member, checker));
   if (type.flags & (SAFE_KEY_FLAGS | ts.TypeFlags.Index)) return false;
-  // As it was declared: the checker's own answer makes any string of `keyof T`.
+  // The declared constraint: the checker resolves `keyof T` to string.
   const declared = type.symbol?.declarations?.find(ts.isTypeParameterDeclaration)?.constraint;
   return declared === undefined || mayBeAnyString(checker.getTypeFromTypeNode(declared), checker);
 }
@@ -52,7 +52,10 @@ const ownKeys = {
     const services = /** @type {TypeServices} */ (context.sourceCode.parserServices);
     const checker = services.program.getTypeChecker();
 
-    /** What an assertion says of a key is a wish: its own type counts. @param {import('estree').Node} key */
+    /**
+     * A type assertion on a key proves nothing: the type of the asserted expression counts. @param {import('estree').Node}
+     * key
+     */
     const isOutside = (key) => {
       let node = key;
       while ('expression' in node && ASSERTIONS.has(node.type)) node = /** @type {Node} */ (node.expression);
@@ -71,7 +74,7 @@ const ownKeys = {
     };
 
     /**
-     * Whether the key was enumerated off this very object, whose own it is therefore: `for (const key in object)`.
+     * Whether the key was enumerated from this very object: `for (const key in object)`.
      * @param {import('estree').MemberExpression} node
      */
     const isEnumerated = (node) => {

@@ -1,22 +1,22 @@
-/** Which tests a change concerns, by what they import or start. */
+/** Finds the tests affected by a change, by what they import or start. */
 import { glob, readFile, watch } from 'node:fs/promises';
 import path from 'node:path';
 
-/** A path to another source file: of an import, or of a program that a test starts. */
+/** A relative path to a source file: an import, or a program that a test starts. */
 const REFERENCE = /['"](\.{1,2}\/[^'"\n]+\.(?:ts|js))['"]/g;
-/** Editors write a file in several steps. */
+/** Debounce: editors write a file in several steps. */
 const QUIET_MS = 100;
 
 async function referencesOf(file: string): Promise<string[]> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    // A file that is gone, or a path that is one of a test's own data.
+    // The file was deleted, or the path is test data.
     if (error.code === 'ENOENT') return '';
     throw error;
   });
   return [...text.matchAll(REFERENCE)].map(([, to = '']) => path.join(path.dirname(file), to));
 }
 
-/** Those of the tests that lead to one of the changed files; all paths are relative to the checkout. */
+/** The tests that depend on one of the changed files. All paths are relative to the checkout. */
 export async function affectedTests(tests: readonly string[], changed: ReadonlySet<string>): Promise<string[]> {
   const references = new Map<string, Promise<string[]>>();
   const reaches = async (test: string): Promise<boolean> => {
@@ -33,7 +33,7 @@ export async function affectedTests(tests: readonly string[], changed: ReadonlyS
   return tests.filter((_, index) => found[index]);
 }
 
-/** Sets of source files that have changed, for as long as they are asked for. */
+/** Yields sets of changed source files until the consumer stops. */
 export async function* changes(rooms: readonly string[]): AsyncGenerator<ReadonlySet<string>> {
   let pending = new Set<string>();
   let wake = Promise.withResolvers<void>();
@@ -56,7 +56,7 @@ export async function* changes(rooms: readonly string[]): AsyncGenerator<Readonl
   }
 }
 
-/** The folders of the checkout that hold source files. */
+/** Top-level folders with source files. */
 export async function sourceRooms(): Promise<string[]> {
   const rooms = new Set<string>();
   for await (const file of glob('*/**/*.{ts,js}', { exclude: ['node_modules', 'dist', '.tap', '.git'] }))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the measurements need, builds, measures and prints the table of docs/performance.md. Run as root.
+# Installs the benchmark's dependencies, builds, measures and prints the table of docs/performance.md. Run as root.
 # Usage: bench.sh [--only REGEX] [--json FILE]
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."

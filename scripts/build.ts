@@ -1,6 +1,6 @@
 /**
- * Builds what is installed on a host into `dist/`: the bundle, its one native module (lmdb), the Node.js that runs it and
- * the images that every node carries. `dist/` runs from wherever it is copied to.
+ * Builds the package to install into `dist/`: the bundle, its native module (lmdb), the Node.js that runs it and the images
+ * that every node carries. `dist/` is relocatable.
  */
 import { build } from 'esbuild';
 import { chmod, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -11,10 +11,10 @@ import { buildImages } from './images.ts';
 const root = path.resolve(import.meta.dirname, '..');
 const dist = path.join(root, 'dist');
 
-/** Loaded from node_modules at run time, since they find their native part beside themselves; with all that they import. */
+/** Not bundled, since they locate their native part relative to themselves; copied to node_modules with their dependencies. */
 const NATIVE_PACKAGES = ['lmdb'];
 
-/** The packages that `name` needs at run time, itself included, as folders below node_modules. */
+/** The folders of the packages and their dependencies, by path below node_modules. */
 function packageClosure(names: readonly string[]): Map<string, string> {
   const found = new Map<string, string>();
   const visit = (name: string, from: string): void => {

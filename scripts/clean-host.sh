@@ -1,12 +1,12 @@
 #!/bin/sh
-# Removes everything that Kedge has put on this host: pods, daemons, data, configuration, rules, links, cgroups. Debian's packages
-# stay.
+# Removes everything that Kedge has created on this host: pods, daemons, data, configuration, rules, links, cgroups. Debian
+# packages stay installed.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 . "$here/host.sh"
 [ "$(id -u)" -eq 0 ] || fail "make clean-host removes files and rules: run it as root (sudo make clean-host)"
 
-# still_listed: says what is left of this host in the cluster of another one.
+# still_listed: says what remains of this host in another host's cluster.
 still_listed() {
   has_joined && [ -s "$(agent_setting data-dir)/pki/client.pem" ] || return 0
   node=$(agent_setting node-name)
@@ -23,13 +23,13 @@ if with_systemd; then
   for unit in $units; do rm -f "/etc/systemd/system/$unit.service"; done
   systemctl daemon-reload
 fi
-# What is mounted below comes off first, the deepest first.
+# Unmount what is below first, deepest first.
 awk -v data="$data/" -v run="$runtime/" 'index($5, data) == 1 || index($5, run) == 1 { print $5 }' /proc/self/mountinfo |
   sort -r | while read -r mount_point; do umount -l "$mount_point"; done
 own_directories=$(tac "$made" 2>/dev/null || true)
 rm -rf --one-file-system "$data" "$runtime" "$logs" "$config" "$prefix" "$prefix.new" "$prefix.old" \
   /var/lib/cni/networks/kedge
-# Of what is shared with others of their kind, the directories that Kedge has made go where nobody else is in them by now.
+# Remove shared directories that Kedge has created, unless others have files in them by now.
 for directory in $own_directories; do
   [ ! -d "$directory" ] || mountpoint -q "$directory" || [ -n "$(find "$directory" ! -type d -print -quit)" ] ||
     find "$directory" -depth -type d -delete

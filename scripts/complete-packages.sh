@@ -1,8 +1,8 @@
 #!/bin/sh
-# Completes what npm has installed in node_modules; npm ci runs it.
+# Completes node_modules after an installation; run by npm ci.
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/../node_modules"
-# npm 9, which Debian 12 has, leaves out the link to the Node.js that is the package of one architecture only.
+# npm 9 of Debian 12 does not link the binary of an architecture-specific package (Node.js).
 [ -e .bin/node ] || (cd .bin && ln -s ../node-linux-*/bin/node node)
-# tap is put together from the plugins that .taprc names: Node.js runs TypeScript by itself.
+# tap is assembled from the plugins in .taprc: Node.js runs TypeScript by itself.
 [ ! -e .bin/tap ] || (cd .. && PATH="$PWD/node_modules/.bin:$PATH" tap build >/dev/null)

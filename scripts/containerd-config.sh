@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the configuration of Kedge's own containerd, fitted to this host and to the containerd that is installed.
+# Prints the configuration of Kedge's own containerd for this host and the installed containerd version.
 # Usage: containerd-config.sh ROOT STATE SOCKET CNI_CONF_DIR
 set -eu
 root=$1 state=$2 socket=$3 cni_conf=$4
@@ -7,7 +7,7 @@ root=$1 state=$2 socket=$3 cni_conf=$4
 cni_bin=/usr/lib/cni
 [ -x "$cni_bin/bridge" ] || cni_bin=/opt/cni/bin
 
-# Without CAP_SYS_RESOURCE (bit 24) nobody may lower an oom_score_adj, and runc dies trying.
+# Without CAP_SYS_RESOURCE (bit 24) oom_score_adj cannot be lowered, and runc fails.
 restrict_oom=false
 effective=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
 [ $((0x$effective >> 24 & 1)) -eq 1 ] || restrict_oom=true
@@ -15,13 +15,13 @@ effective=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
 disable_apparmor=true
 [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] && command -v apparmor_parser >/dev/null && disable_apparmor=false
 
-# systemd owns the cgroups where it is PID 1 and the unified hierarchy is in use.
+# systemd manages the cgroups when it is PID 1 and the unified hierarchy is in use.
 systemd_cgroup=false
 [ -d /run/systemd/system ] && [ -e /sys/fs/cgroup/cgroup.controllers ] && systemd_cgroup=true
 
 pause=kedge.local/pause:1.0
 
-# netns_mounts_under_state_dir: in /run/netns the first `ip netns add` of this host would mount over the pods' namespaces.
+# netns_mounts_under_state_dir: in /run/netns the first `ip netns add` on the host would mount over the pods' namespaces.
 
 case $(containerd --version) in
 *" 2."* | *" v2."*)

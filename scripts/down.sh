@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stops the daemons and every pod of this host. Data stays: `make up` starts it all again.
+# Stops the daemons and all pods of this host. Data is kept: `make up` starts everything again.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 . "$here/host.sh"
@@ -7,7 +7,7 @@ here=$(dirname "$(readlink -f "$0")")
 
 stop kedge-agent
 stop kedge-server
-# Pods outlive the agent; they end with the host's part in the cluster.
+# Pods keep running without the agent; reset stops them.
 if [ -x "$prefix/kedge" ] && [ -s "$config/containerd.toml" ] && [ -s "$config/agent.yaml" ]; then
   start kedge-containerd
   "$prefix/kedge" reset --config "$config/agent.yaml"

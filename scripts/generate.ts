@@ -1,7 +1,7 @@
 /**
- * Generates code from the facts about the Kubernetes API in `api/types/facts.txt` (its header describes the format): the types and
- * shapes of every group version in `api/types`, and the client's resources in `client/resources.gen.ts`. With `--check` nothing is
- * written: it fails when a generated file is stale.
+ * Generates code from the facts about the Kubernetes API in `api/types/facts.txt` (its header describes the format): the types
+ * and shapes of every group version in `api/types`, and the resources of the client in `client/resources.gen.ts`. With
+ * `--check` it writes nothing and fails when a generated file is stale.
  */
 import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -62,7 +62,7 @@ function parseFacts(text: string): PackageFacts[] {
   return packages;
 }
 
-/** By the name in the facts: the name of the shape in `api/machinery/schema.ts`, and the TypeScript type. */
+/** By the type's name in the facts: the shape's name in `api/machinery/schema.ts`, and the TypeScript type. */
 const SCALARS: ReadonlyMap<string, readonly [shape: string, type: string]> = new Map([
   ['string', ['string', 'string']],
   ['boolean', ['boolean', 'boolean']],
@@ -94,7 +94,7 @@ const quoted = (text: string): string => `'${text}'`;
 const isIdentifier = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name);
 const keyOf = (name: string): string => (isIdentifier(name) ? name : quoted(name));
 
-/** The keywords of `Constraints` for a flag; none for other flags. */
+/** Converts a validation flag to keywords of `Constraints`. */
 function constraintKeywords(flag: string, value: string, words: () => string[]): string[] {
   switch (flag) {
     case 'nonempty':
@@ -123,7 +123,7 @@ class TypesModule {
   readonly #packages: ReadonlyMap<string, PackageFacts>;
   readonly #own: ReadonlySet<string>;
   readonly #vocabulary = new Set<string>();
-  /** Of other modules: folder -> names. */
+  /** Imported names by folder of the module. */
   readonly #imports = new Map<string, Set<string>>();
 
   constructor(facts: PackageFacts, packages: ReadonlyMap<string, PackageFacts>) {
@@ -197,7 +197,7 @@ class TypesModule {
     return scalar ? this.#word(scalar[0]) : this.#named(type);
   }
 
-  /** `always` fields that are not set are null. Of required ones only times can be: validation rejects the others. */
+  /** Fields that are serialized even when unset may be null. Required fields are checked by validation, except times. */
   #fieldType({ type, flags }: FieldFacts): string {
     const isTime = type === 'time' || type === 'micro-time';
     const zeroIsNull = isTime || type === 'bytes' || type.startsWith('[') || type.startsWith('{');
@@ -215,7 +215,7 @@ class TypesModule {
     return SCALARS.get(type)?.[1] ?? this.#named(type);
   }
 
-  /** The values of an enum, or of a list of enums. */
+  /** The values of an enum or a list of enums. */
   #words(type: string): string[] {
     return type
       .replace(/^\[(.*)\]$/, '$1')
@@ -223,7 +223,7 @@ class TypesModule {
       .map((word) => JSON.parse(word) as string);
   }
 
-  /** A struct: `ObjectMeta` of the same package, or `meta.v1.ObjectMeta`. */
+  /** Resolves a struct: `ObjectMeta` of the same package, or `meta.v1.ObjectMeta`. */
   #named(type: string): string {
     const parts = type.split('.');
     const name = parts.pop() ?? '';
@@ -241,7 +241,7 @@ class TypesModule {
   }
 }
 
-/** `networkPolicies` of NetworkPolicy and networkpolicies. */
+/** `networkPolicies` for NetworkPolicy and networkpolicies. */
 function camelPlural({ kind, plural }: ResourceFacts): string {
   const lower = kind.toLowerCase();
   let same = 0;
@@ -255,7 +255,7 @@ function resourcesText(packages: readonly PackageFacts[]): string {
   const imports: string[] = [];
   const lines: string[] = [];
   const taken = new Set<string>();
-  // The core group comes first: its events are `events`, those of events.k8s.io are `eventsEventsV1`.
+  // The core group first: its events are `events`, those of events.k8s.io `eventsEventsV1`.
   const sorted = packages.toSorted(
     (one, other) => Number(other.groupVersion?.group === '') - Number(one.groupVersion?.group === ''),
   );
@@ -301,8 +301,7 @@ for (const [file, text] of wanted) {
   if (present !== text) stale.push(file);
 }
 if (values.check) {
-  if (stale.length > 0)
-    console.error(`these files are not what \`npm run generate\` makes of the facts: ${stale.join(', ')}`);
+  if (stale.length > 0) console.error(`generated files are stale, run \`npm run generate\`: ${stale.join(', ')}`);
   process.exitCode = stale.length > 0 ? 1 : 0;
 } else {
   for (const file of stale) {

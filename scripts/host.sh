@@ -1,4 +1,4 @@
-# What install.sh, down.sh and clean-host.sh share: where things are, and how daemons are started and stopped. Sourced.
+# Shared by install.sh, down.sh and clean-host.sh: paths, and how daemons are started and stopped. Sourced.
 # shellcheck shell=sh
 
 prefix=/usr/local/lib/kedge
@@ -8,8 +8,8 @@ runtime=/run/kedge
 logs=/var/log/kedge
 kubeconfig=$config/admin.kubeconfig
 units='kedge-containerd kedge-server kedge-agent'
-# Directories that Kedge's pods, containerd and its shims, and the CNI plugins share with others of their kind; a directory comes
-# before those in it. Which of them are Kedge's own, install.sh writes into $made.
+# Directories that Kedge's pods, containerd and its shims, and the CNI plugins share with other programs; parents first. install.sh
+# records in $made which of them Kedge has created.
 shared='/run/containerd /run/containerd/fifo /run/containerd/s /var/lib/cni /var/lib/cni/networks /var/lib/cni/results
   /var/log/pods /var/log/containers'
 made=$data/made-directories
@@ -22,25 +22,25 @@ fail() {
 
 with_systemd() { [ -d /run/systemd/system ]; }
 
-# wait_for UNIT WHAT COMMAND...: returns when the command succeeds; fails when the daemon ends before, or takes too long.
+# wait_for UNIT WHAT COMMAND...: returns when the command succeeds; fails when the daemon ends before, or after a timeout.
 wait_for() {
   unit=$1
   what=$2
   shift 2
   deadline=$(($(date +%s) + 120))
   until "$@" >/dev/null 2>&1; do
-    # systemd starts what has ended again.
+    # systemd restarts a unit that has failed.
     with_systemd || running "$unit" >/dev/null || fail "$unit has ended: $(last_words "$unit")"
     [ "$(date +%s)" -lt "$deadline" ] || fail "gave up waiting for $what: $(last_words "$unit")"
     sleep 0.2
   done
 }
 
-# last_words UNIT: the last sentence in a daemon's log, and where there is more.
+# last_words UNIT: the last message in a daemon's log, and where to find more.
 last_words() {
   if with_systemd; then
     more="journalctl -u $1"
-    # Not with -u, which tells also what systemd says of it.
+    # _SYSTEMD_UNIT instead of -u, which includes systemd's own messages about the unit.
     words=$(journalctl --quiet -n 1 -o cat "_SYSTEMD_UNIT=$1.service")
   else
     more=$logs/$1.log
@@ -50,20 +50,20 @@ last_words() {
   echo "${sentence:-$words} ($more)"
 }
 
-# running UNIT: prints the process id of a daemon that start() made and that is alive.
+# running UNIT: prints the process id of a daemon started by start(), if it is alive.
 running() {
   pid=$(cat "$runtime/$1.pid" 2>/dev/null) || return 1
-  # The id may have been given to another process since, which began at another time.
+  # The id may have been reused by another process, with another start time.
   began=$(began "$pid")
   [ -n "$began" ] && [ "$began" = "$(cat "$runtime/$1.began" 2>/dev/null)" ] && echo "$pid"
 }
 
-# began PID: when the process began, in clock ticks since boot (proc(5), field 22 of stat); empty when it has ended.
+# began PID: the process's start time in clock ticks since boot (proc(5), field 22 of stat); empty when it has ended.
 began() {
   { sed -n 's/.*) \([^ZX]\)/\1/p' "/proc/$1/stat" | cut -d ' ' -f 20; } 2>/dev/null || true
 }
 
-# start UNIT: through systemd, else as a daemon with a pid file and a log. Restarts a kedge daemon that runs, for upgrades.
+# start UNIT: through systemd, else as a daemon with a pid file and a log. Restarts a running kedge daemon, for upgrades.
 start() {
   if with_systemd; then
     systemctl enable --quiet "$1"
@@ -83,7 +83,7 @@ start() {
   echo "$pid" >"$runtime/$1.pid"
 }
 
-# stop UNIT: ends it and waits for its end.
+# stop UNIT: stops it and waits until it has ended.
 stop() {
   if with_systemd; then
     systemctl stop "$1" 2>/dev/null || true
@@ -99,15 +99,15 @@ stop() {
   rm -f "$runtime/$1.pid" "$runtime/$1.began"
 }
 
-# has_joined: is this host a node of a cluster whose server is elsewhere?
+# has_joined: is this host a node of another host's cluster?
 has_joined() { [ -s "$config/agent.yaml" ] && [ ! -s "$config/server.yaml" ]; }
 
 agent_setting() { sed -n "s/^$1:[[:space:]]*//p" "$config/agent.yaml"; }
 
-# kubectl WORD...: without a cache in root's home.
+# kubectl WORD...: without a cache in root's home directory.
 kubectl() { command kubectl --cache-dir "$runtime/kubectl" "$@"; }
 
-# as_node WORD...: kubectl as this host's node, which may read what is its own.
+# as_node WORD...: kubectl with this node's identity.
 as_node() {
   pki=$(agent_setting data-dir)/pki
   kubectl --kubeconfig /dev/null --server "$(agent_setting server)" --certificate-authority "$pki/ca.crt" \

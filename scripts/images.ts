@@ -1,6 +1,6 @@
 /**
- * Makes the images that every node carries, so that a host with no way out still starts pods: `pause` (the sandbox) and
- * `hello` (busybox, with a page for its httpd). Each is an OCI image layout in a tar, as `ctr images import` reads it.
+ * Builds the images that every node carries, so that a host without network access can start pods: `pause` (the sandbox) and
+ * `hello` (busybox, with a page for its httpd). Each is an OCI image layout in a tar archive, for `ctr images import`.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -26,7 +26,7 @@ interface Blob {
   readonly size: number;
 }
 
-/** Packs a folder the same way each time: same bytes for the same content. */
+/** Reproducible archives: same bytes for the same content. */
 const tar = (folder: string, file: string) =>
   execute('tar', [
     '--sort=name',
@@ -41,7 +41,7 @@ const tar = (folder: string, file: string) =>
     '.',
   ]);
 
-/** Writes `<name>.tar` into `folder`: one layer of what is in `rootfs`. */
+/** Writes `<name>.tar` into `folder`, with `rootfs` as the only layer. */
 async function packImage(folder: string, reference: string, rootfs: string, config: ImageConfig): Promise<void> {
   const layout = await mkdtemp(path.join(os.tmpdir(), 'kedge-image-'));
   try {
@@ -126,14 +126,14 @@ async function helloImage(folder: string, work: string): Promise<void> {
   await writeFile(path.join(rootfs, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n');
   await writeFile(path.join(rootfs, 'www/index.html'), HELLO_PAGE);
   await packImage(folder, HELLO_IMAGE, rootfs, {
-    // The first process of a container ends on SIGTERM only when it says so.
+    // The first process of a container ignores SIGTERM unless it handles it.
     Cmd: ['/bin/sh', '-c', "trap 'exit 0' TERM; httpd -f -v -p 8080 -h /www & wait"],
     Env: ['PATH=/bin'],
     WorkingDir: '/',
   });
 }
 
-/** Builds every image into `folder`. Needs gcc with a static libc, and busybox. */
+/** Builds all images into `folder`. Needs gcc with a static libc, and busybox. */
 export async function buildImages(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const work = await mkdtemp(path.join(os.tmpdir(), 'kedge-rootfs-'));

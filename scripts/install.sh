@@ -1,18 +1,18 @@
 #!/bin/sh
 # Installs the built package of dist/ on this host, starts containerd, server and agent, and returns when the node is Ready.
-# Needs no compiler and no npm: dist/, scripts/ and systemd/ are enough. Run as root; running it again upgrades what is there
-# and leaves pods running.
+# Needs no compiler and no npm: dist/, scripts/ and systemd/ are enough. Run as root; running it again upgrades the installation
+# and keeps pods running.
 #
-# Usage: install.sh                                            a cluster of this host's own
-#        install.sh --server URL --token TOKEN --ca-hash HASH  this host joins a cluster: the words that
-#                                                              `kedge token create --print-join-command` prints
+# Usage: install.sh                                            creates a single-node cluster
+#        install.sh --server URL --token TOKEN --ca-hash HASH  joins a cluster, with the arguments printed by
+#                                                              `kedge token create --print-join-command`
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(dirname "$here")
 . "$here/host.sh"
 
 usage='joining needs --server URL, --token TOKEN and --ca-hash HASH: kedge token create --print-join-command prints all three'
-# read_join_words WORD...: sets $server, $token and $hash; fails unless the words name all three.
+# read_join_words WORD...: sets $server, $token and $hash; fails unless all three are given.
 read_join_words() {
   server='' token='' hash=''
   while [ $# -gt 0 ]; do
@@ -20,9 +20,9 @@ read_join_words() {
     --server) server=${2:-} ;;
     --token) token=${2:-} ;;
     --ca-hash) hash=${2:-} ;;
-    *) fail "there is no use for \"$1\" here; $usage" ;;
+    *) fail "unknown argument \"$1\"; $usage" ;;
     esac
-    [ $# -gt 1 ] || fail "$1 is not followed by its value; $usage"
+    [ $# -gt 1 ] || fail "$1 has no value; $usage"
     shift 2
   done
   [ -n "$server" ] && [ -n "$token" ] && [ -n "$hash" ] || fail "$usage"
@@ -32,7 +32,7 @@ read_join_words() {
 install_files() {
   mkdir -p "$config" "$data" "$runtime" "$logs"
   [ -e "$made" ] || for directory in $shared; do [ -e "$directory" ] || echo "$directory"; done >"$made"
-  # Beside the old one and swapped by rename, so that a daemon that starts meanwhile finds one or the other whole.
+  # Installed beside the old version and swapped by rename, so that a daemon that starts meanwhile finds a complete version.
   rm -rf "$prefix.new" "$prefix.old"
   cp -a "$checkout/dist" "$prefix.new"
   cp -a "$checkout/systemd" "$prefix.new/systemd"
@@ -48,9 +48,8 @@ install_files() {
     "$runtime/containerd.sock" "$config/cni/net.d" >"$config/containerd.toml"
 }
 
-# join PACKAGE: makes this host a node of $server's cluster, then writes down that it is one. What else is set in agent.yaml
-# stays; the token is written nowhere, since the node has its certificate then. Fails when the cluster does not take the host, and
-# leaves everything as it was.
+# join PACKAGE: joins this host to $server's cluster, then records that in agent.yaml, whose other settings are kept. The token is
+# not saved, since the node has its certificate then. When the join fails, everything is left unchanged.
 join() {
   mkdir -p "$config" "$data"
   (
@@ -87,7 +86,7 @@ is_alive() {
     'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]
 }
 
-# drop_token: deletes the token in this host's own cluster that this host has joined with.
+# drop_token: deletes the token that this host has joined its own cluster with.
 drop_token() { "$prefix/kedge" token delete --kubeconfig "$kubeconfig" "${token%%.*}" >/dev/null; }
 
 joining=false
@@ -97,12 +96,12 @@ if [ $# -gt 0 ]; then
 fi
 
 [ "$(id -u)" -eq 0 ] || fail "installing starts daemons: run it as root"
-[ -x "$checkout/dist/kedge" ] || fail "there is nothing built in $checkout/dist: run make build, or make up"
+[ -x "$checkout/dist/kedge" ] || fail "$checkout/dist is missing: run make build or make up"
 if $joining && [ -s "$config/server.yaml" ]; then
-  fail "this host has a cluster of its own, which scripts/clean-host.sh would take off it: it cannot join another one"
+  fail "this host runs a cluster of its own: remove it with scripts/clean-host.sh before joining another one"
 fi
 "$here/prepare-host.sh" --no-build
-"$checkout/dist/kedge" version >/dev/null || fail "what is built in $checkout/dist does not run on this host"
+"$checkout/dist/kedge" version >/dev/null || fail "the program in $checkout/dist does not run on this host"
 
 if $joining; then
   say "joining $server"
@@ -131,12 +130,12 @@ if ! has_joined; then
   fi
 fi
 
-# What the Lease said before an upgrade or a stop it still says.
+# Before an upgrade or a stop, the old Lease is still there: only a renewal counts.
 since=$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ)
 start kedge-agent
 node=$(agent_setting node-name)
 wait_for kedge-agent "node $node to be Ready" is_alive "$node" "$since"
-# The node has its certificate: a token that is still in its settings would only be there to be stolen.
+# The node has its certificate: a token left in its settings is only a risk.
 sed -i '/^token:/d' "$config/agent.yaml"
 if has_joined; then
   say "node $node of $(agent_setting server) is Ready"

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Boots a Debian 12 machine of its own (systemd, cgroup v2, Debian's kernel) under QEMU's emulation, copies what is built
-# into it and runs a command there as root, in a folder with dist/, scripts/, systemd/ and examples/. Ends with the command's
-# exit code; the machine and its disk are gone then. Needs root, not KVM; everything in it is ten times slower.
+# Boots a Debian 12 machine (systemd, cgroup v2, Debian's kernel) under QEMU emulation, copies the built package into it and runs
+# a command there as root, in a folder with dist/, scripts/, systemd/ and examples/. Exits with the command's exit code; the
+# machine and its disk are then removed. Needs root, but not KVM; everything in it is ten times slower.
 # Usage: lab.sh COMMAND     such as  lab.sh 'scripts/install.sh && kubectl apply -f examples/hello.yaml'
-# KEDGE_LAB is where the Debian tree is kept for the next time (default /var/tmp/kedge-lab).
+# KEDGE_LAB: where the Debian tree is cached (default /var/tmp/kedge-lab).
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
 [ "$(id -u)" -eq 0 ] || {
@@ -11,7 +11,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
   exit 2
 }
 [ -x dist/kedge ] || {
-  echo "there is nothing built in dist/: run make build" >&2
+  echo "dist/ is missing: run make build" >&2
   exit 2
 }
 for program in mmdebstrap qemu-system-x86_64 mke2fs ssh; do
@@ -32,7 +32,7 @@ if [ ! -e "$lab/complete" ]; then
   echo lab >"$tree/etc/hostname"
   printf '127.0.0.1 localhost\n127.0.1.1 lab\n' >"$tree/etc/hosts"
   printf '/dev/vda / ext4 defaults 0 1\n' >"$tree/etc/fstab"
-  # The machine sees nothing but itself; the node's address is that of its default route.
+  # The machine has no network besides itself; the node's address is that of its default route.
   printf '[Match]\nName=en*\n[Network]\nDHCP=ipv4\nGateway=10.0.2.2\n' >"$tree/etc/systemd/network/10-lab.network"
   install -d -m 0700 "$tree/root/.ssh"
   touch "$lab/complete"
@@ -46,7 +46,7 @@ cp "$work/key.pub" "$tree/root/.ssh/authorized_keys"
 truncate -s 6G "$work/disk"
 mke2fs -q -t ext4 -d "$tree" "$work/disk"
 
-# A port that the kernel has just given out is free for the moment that it takes to be used.
+# A port that the kernel has just assigned is free for a moment.
 port=$(dist/bin/node -e 'const s = require("net").createServer().listen(0, () => { console.log(s.address().port); s.close(); })')
 qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 2560 \
   -kernel "$tree"/boot/vmlinuz-* -initrd "$tree"/boot/initrd.img-* -append 'root=/dev/vda console=ttyS0 quiet' \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the packages of package-lock.json into node_modules, the pinned Node.js among them, unless that is done already.
+# Installs the packages of package-lock.json, including the pinned Node.js, into node_modules, unless they are up to date.
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
 stamp=node_modules/.installed-lock

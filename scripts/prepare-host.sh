@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what Kedge needs from Debian's packages, only where it is missing. Run as root.
+# Installs the Debian packages that Kedge needs, if they are missing. Run as root.
 # Usage: prepare-host.sh [--no-build] [PACKAGE...]
 set -eu
 
@@ -9,7 +9,7 @@ if [ "${1:-}" = --no-build ]; then
   shift
 fi
 
-# have COMMAND: is it there, also where root's PATH does not look?
+# have COMMAND: is it installed, including directories that are not on root's PATH?
 have() {
   command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]
 }
@@ -29,21 +29,21 @@ need kubectl kubernetes-client
 # Node.js is linked against it.
 ldconfig -p | grep -q libatomic.so.1 || missing="$missing libatomic1"
 if $building; then
-  # npm fetches the pinned Node.js, gcc makes the pause image, busybox is the hello image.
+  # npm downloads the pinned Node.js, gcc builds the pause image, busybox is the hello image.
   need npm npm
   need gcc gcc
   [ -f /usr/lib/x86_64-linux-gnu/libc.a ] || [ -f /usr/lib/aarch64-linux-gnu/libc.a ] || missing="$missing libc6-dev"
   [ -x /bin/busybox ] || missing="$missing busybox-static"
   need openssl openssl
   need curl curl
-  # The tests set up network namespaces.
+  # The tests create network namespaces.
   need sysctl procps
 fi
 
 for package in "$@"; do missing="$missing $package"; done
 [ -n "$missing" ] || exit 0
 
-# A package that starts its daemon on installation must not touch the host: Kedge runs a containerd of its own.
+# Packages must not start their daemons on installation: Kedge runs a containerd of its own.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' >"$policy"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Plays recorded API conversations against a server of its own and fails when fewer pass than the floor says.
+# Replays recorded API conversations against a new server and fails when fewer pass than the floor.
 # Usage: replay.sh REPLAY.mjs CONVERSATIONS.jsonl FLOOR-FILE
 set -eu
 replay=$1 conversations=$2 floor=$(cat "$3")
@@ -10,7 +10,7 @@ work=$(mktemp -d /tmp/kedge-replay.XXXXXX)
 token=$(openssl rand -hex 16)
 umask 077
 echo "$token,admin,admin,\"system:masters\"" >"$work/tokens.csv"
-# The api-server alone, as the conversations were recorded: no controller adds objects of its own.
+# Only the api-server, as in the recordings: no controller adds objects.
 dist/kedge server --data-dir "$work/data" --bind-address 127.0.0.1 --port 0 --roles apiserver --port-file "$work/port" \
   --admin-kubeconfig "$work/admin.kubeconfig" --token-auth-file "$work/tokens.csv" >"$work/log" 2>&1 &
 server=$!
@@ -32,5 +32,5 @@ passed=$(tail -n 1 "$work/out" | sed -n 's/^\([0-9]*\) passed.*/\1/p')
   echo "only ${passed:-0} conversations pass; the floor is $floor" >&2
   exit 1
 }
-# Some conversations belong to kinds that are still to come: above the floor nothing has failed.
+# Some conversations use kinds that are not served yet; at the floor or above none has regressed.
 echo "replay: $passed conversations agree, the floor is $floor"

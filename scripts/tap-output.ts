@@ -1,15 +1,15 @@
-/** What a test file says in the Test Anything Protocol (https://testanything.org), read for people. */
+/** Parses the output of test files in the Test Anything Protocol: https://testanything.org */
 
 export interface TestResult {
   readonly passed: number;
   readonly failed: number;
-  /** Each failure in full, and whatever the file printed beside its results; empty when all is well. */
+  /** Each failure in full, and everything else that the file printed; empty when all tests passed. */
   readonly failures: string;
 }
 
 const RESULT = /^(?<indent> *)(?<not>not )?ok \d+(?: - (?<name>.*?))?(?: # .*)?(?: \{)?$/;
 const SUBTEST = /^(?<indent> *)# Subtest: (?<name>.*)$/;
-/** What tells of a failure nothing that the failure itself does not. */
+/** Lines that add nothing to a failure. */
 const STRUCTURE = /^ *(?:TAP version \d+|1\.\.\d+.*|#.*|\}|)$/;
 /** tap's count of assertions at the end of a file: `# { total: 3, pass: 1, fail: 2 }`. */
 const TOTALS = /^# \{ total: .*\}$/;
@@ -17,7 +17,7 @@ const TOTALS = /^# \{ total: .*\}$/;
 const countOf = (totals: string, name: string): number =>
   Number(new RegExp(`\\b${name}: (\\d+)`).exec(totals)?.[1] ?? 0);
 
-/** `ended` says how the process went, where that was not with exit code 0. */
+/** `ended` says how the process ended, unless with exit code 0. */
 export function readTap(output: string, ended: string | undefined): TestResult {
   const lines = output.split('\n');
   const totals = lines.findLast((line) => TOTALS.test(line)) ?? '';
@@ -29,10 +29,10 @@ export function readTap(output: string, ended: string | undefined): TestResult {
   return { passed, failed: Math.max(1, counted), failures: found.join('\n') };
 }
 
-/** The failed assertions with the names of their tests, their diagnostics, and all that is no TAP, in the order of the output. */
+/** Failed assertions with the names of their tests and their diagnostics, and all lines that are not TAP, in output order. */
 function failuresIn(lines: readonly string[]): string[] {
   const found: string[] = [];
-  /** The tests around the current line, outermost first, with how many failures there were when they began. */
+  /** The enclosing tests, outermost first, with the number of failures at their start. */
   const open: { readonly name: string; readonly depth: number; readonly failures: number }[] = [];
   let failures = 0;
   let isShown = false;
@@ -61,7 +61,7 @@ function failuresIn(lines: readonly string[]): string[] {
     const depth = result['indent']?.length ?? 0;
     const own = open.findIndex((test) => test.depth >= depth);
     const [ended] = own < 0 ? [] : open.splice(own);
-    // A test that has failed because of one in it has been told of.
+    // A test that failed because of a subtest has been reported with it.
     isShown = result['not'] !== undefined && (ended === undefined || ended.failures === failures);
     if (!isShown) continue;
     failures++;

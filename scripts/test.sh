@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need, builds, runs every test and ends with the line "N passed, N failed". Run as root.
+# Installs the tests' dependencies, builds, runs all tests and prints "N passed, N failed". Run as root.
 # Usage: test.sh [FILE...]
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."

@@ -1,10 +1,10 @@
 /**
- * Runs test files, each as a process of its own, and prints one line per file, every failure in full, and at last
+ * Runs test files, each as a process of its own, and prints one line per file, every failure in full, and finally
  * `N passed, N failed`. `test/` is sorted by what a test needs; CONTRIBUTING.md describes the folders.
  *
  * Usage: test.ts [--rootless] [--watch] [FILE|FOLDER...]
- *   --rootless  where no file is named, only what an ordinary user can run, without what is slow (npm test)
- *   --watch     stay, and run again what a change concerns
+ *   --rootless  by default run only tests that need no root, without slow ones (npm test)
+ *   --watch     keep running, and rerun the tests affected by a change
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,19 +18,19 @@ import { affectedTests, changes, sourceRooms } from './affected-tests.ts';
 import { readTap, type TestResult } from './tap-output.ts';
 
 const ROOTLESS = ['test/unit/', 'test/server/'];
-/** What runs together, in this order, two files at a time. Tests of the host start a containerd each. */
+/** Groups of folders, run in this order, two files at a time. Tests of the host start a containerd each. */
 const TOGETHER = [ROOTLESS, ['test/host/']];
-/** These measure time, or use the whole machine. */
+/** Run one at a time: these measure time or use the whole machine. */
 const ALONE = ['test/e2e/'];
-/** While one file waits, another may use the processors; `npm test` has none that measures time. */
+/** One more than there are processors, since files also wait; `npm test` measures no times. */
 const ROOTLESS_JOBS = os.availableParallelism() + 1;
-/** What takes more than five seconds of CPU time by itself. */
+/** Suffix of tests that take more than five seconds of CPU time. */
 const SLOW = '.slow.test.ts';
 
-/** A file that takes longer is ended: tap says on SIGALRM what it waits for. */
+/** Timeout of a file: on SIGALRM tap reports what it is waiting for. */
 const FILE_LIMIT_SECONDS = 900;
 const END_LIMIT_MS = 10_000;
-/** Node.js keeps here what it has made of source files: a third of the time of a small test. */
+/** Node.js's compile cache: it saves a third of the time of a small test. */
 const COMPILE_CACHE = '.tap/compile-cache';
 
 interface Totals {
@@ -54,7 +54,7 @@ async function runFile(file: string, env: NodeJS.ProcessEnv): Promise<TestResult
   return readTap(output, code === 0 ? undefined : `ended by ${signal ?? `exit code ${code}`}`);
 }
 
-/** Prints one line per file as it ends, and what has failed in it. */
+/** Prints one line per file as it ends, and its failures. */
 async function runAll(files: readonly string[], jobs: number, env: NodeJS.ProcessEnv, totals: Totals): Promise<void> {
   const queue = files.values();
   const work = async (): Promise<void> => {
@@ -89,7 +89,7 @@ async function run(files: readonly string[], searchPath: string, isRootless: boo
     await openTestPki(pki);
     for (const folders of TOGETHER) await runAll(below(folders), isRootless ? ROOTLESS_JOBS : 2, env, totals);
     await runAll(below(ALONE), 1, env, totals);
-    // What clusters of tests that have failed were at.
+    // Diagnostics of clusters whose test has failed.
     for await (const account of glob(path.join(accounts, '*.txt')))
       console.log(`\n${account}\n${await readFile(account, 'utf8')}`);
   } finally {
@@ -99,7 +99,7 @@ async function run(files: readonly string[], searchPath: string, isRootless: boo
   return totals;
 }
 
-/** The test files that were named, themselves or by a folder; when none was, all of them or those for ordinary users. */
+/** The test files given by name or folder; by default all, or those that need no root. */
 async function chosen(named: readonly string[], isRootless: boolean): Promise<string[]> {
   const files: string[] = [];
   for (const name of named.length ? named : ['test']) {
@@ -110,7 +110,7 @@ async function chosen(named: readonly string[], isRootless: boolean): Promise<st
   return (isRootless && named.length === 0 ? files.filter(fits) : files).sort();
 }
 
-/** Programs of node_modules run with this Node.js, and tests find a kubectl that they can use. */
+/** A PATH with the programs of node_modules, which run with this Node.js, and a kubectl that is new enough. */
 async function searchPathOfTests(isRootless: boolean): Promise<string> {
   const own = [path.dirname(process.execPath), process.env['PATH'] ?? ''].join(path.delimiter);
   try {
@@ -122,7 +122,7 @@ async function searchPathOfTests(isRootless: boolean): Promise<string> {
   }
 }
 
-/** Throws where root has run tests: tap makes the folders of tests in `.tap`. */
+/** Throws when root has run tests before: tap creates test folders in `.tap`. */
 async function requireTapFolder(): Promise<void> {
   for (const folder of ['.tap', '.tap/fixtures']) {
     await access(folder, constants.W_OK).catch((error: NodeJS.ErrnoException) => {

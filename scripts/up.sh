@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes this host a cluster of its own: installs what is missing, builds, starts containerd, server and agent, and returns
-# when the node is Ready. Run as root from the checkout; running it again upgrades what is there and leaves pods running.
+# Makes this host a single-node cluster: installs dependencies, builds, starts containerd, server and agent, and returns when the
+# node is Ready. Run as root from the checkout; running it again upgrades the installation and keeps pods running.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(dirname "$here")

@@ -82,8 +82,8 @@ t.test('a host that cannot join says why in a sentence, and stays as it was', as
   const good = await joinWords();
   const { server, token, ...hash } = good;
   t.match(await refusal(t, second, '--server', server), /joining needs --server URL, --token TOKEN and --ca-hash HASH/);
-  t.match(await refusal(t, second, ...flags({ server, ...hash }), '--token'), '--token is not followed by its value');
-  t.match(await refusal(t, second, ...flags(good), '--force', 'yes'), 'there is no use for "--force" here');
+  t.match(await refusal(t, second, ...flags({ server, ...hash }), '--token'), '--token has no value');
+  t.match(await refusal(t, second, ...flags(good), '--force', 'yes'), 'unknown argument "--force"');
   const refusalOf = (wrong: Partial<JoinWords>) => refusal(t, second, ...flags({ ...good, ...wrong }));
   const wrongSecret = token.replace(/\..*/, '.0123456789abcdef');
   t.match(await refusalOf({ token: wrongSecret }), /does not accept the token .{6}: it is invalid or has expired/);
@@ -102,7 +102,7 @@ t.test('a host that cannot join says why in a sentence, and stays as it was', as
   await second.run('hostname', [second.name]);
   t.strictSame(await second.traces(), untouched[1], 'nothing is left of all that');
   const before = await membership(first);
-  t.match(await refusal(t, first, ...flags(good)), 'this host has a cluster of its own');
+  t.match(await refusal(t, first, ...flags(good)), 'this host runs a cluster of its own');
   t.equal(await membership(first), before);
   t.equal((await nodes()).length, 1, 'no node was made');
 });

@@ -1,6 +1,6 @@
 /**
- * A whole cluster of the built package, in network namespaces: the first node is a host with server and agent, the others are
- * hosts of their own, joined by a bridge. Every node has a containerd of its own. Nothing touches the host's network.
+ * A cluster of the built package, in network namespaces: the first node runs server and agent, the others are separate hosts,
+ * joined by a bridge. Every node has a containerd of its own. The host's network is not touched.
  */
 import { glob, mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -15,12 +15,12 @@ const BUILT = path.join(ROOT, 'dist');
 const NETWORK = '10.77.0';
 
 export interface ClusterOptions {
-  /** Short and unique among tests that run at the same time: it names network namespaces and cgroups. */
+  /** Short and unique among concurrent tests: it names network namespaces and cgroups. */
   readonly name: string;
   readonly nodes?: number;
-  /** More settings of the server. */
+  /** Additional settings of the server. */
   readonly server?: Readonly<Record<string, string>>;
-  /** More settings of the agents. */
+  /** Additional settings of the agents. */
   readonly agent?: Readonly<Record<string, string>>;
 }
 
@@ -28,7 +28,7 @@ export class Cluster implements AsyncDisposable {
   readonly name: string;
   readonly directory: string;
   readonly nodes: ClusterNode[] = [];
-  /** More settings of every agent. */
+  /** Additional settings of every agent. */
   readonly agentSettings: Readonly<Record<string, string>>;
   readonly #settings: Readonly<Record<string, string>>;
   #server: Daemon | undefined;
@@ -54,7 +54,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   async #start(nodes: number): Promise<void> {
-    // Links instead of a copy: a build meanwhile makes new files and leaves these as they are.
+    // Hard links instead of a copy: a concurrent build creates new files and leaves these unchanged.
     await run('cp', ['-al', BUILT, path.dirname(this.kedge)]);
     const first = await ClusterNode.create(this, 0);
     this.nodes.push(first);
@@ -67,7 +67,7 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  /** The last lines of every log, for a test that fails. */
+  /** The last lines of all logs, for a failed test. */
   async #logs(lines: number): Promise<string> {
     const files = ['server.log'];
     for (const { name } of this.nodes) files.push(path.join(name, 'agent.log'), path.join(name, 'containerd.log'));
@@ -77,7 +77,7 @@ export class Cluster implements AsyncDisposable {
     return (await Promise.all(tails)).join('\n');
   }
 
-  /** What the cluster shows and has said, for a test that has failed. */
+  /** The cluster's state and logs, for a failed test. */
   async #account(): Promise<string> {
     const shown = [
       said('--- pods', this.kubectl('get', 'pods', '--all-namespaces', '-o', 'wide')),
@@ -87,7 +87,7 @@ export class Cluster implements AsyncDisposable {
     return (await Promise.all(shown)).join('\n');
   }
 
-  /** Ends with the test. Where that has failed, what the cluster was at is kept for `scripts/test.ts` to print. */
+  /** Stops the cluster with the test. When the test has failed, saves diagnostics for `scripts/test.ts` to print. */
   endWith(test: Test): void {
     test.teardown(async () => {
       const folder = process.env['KEDGE_TEST_ACCOUNTS'];
@@ -121,7 +121,7 @@ export class Cluster implements AsyncDisposable {
     return path.join(this.directory, 'server');
   }
 
-  /** Starts the server, again after it has ended; resolves when it is ready. */
+  /** Starts or restarts the server; resolves when it is ready. */
   async startServer(): Promise<void> {
     const settings = {
       'data-dir': this.dataDirectory,
@@ -140,7 +140,7 @@ export class Cluster implements AsyncDisposable {
     });
   }
 
-  /** Runs kubectl on the first node. Rejects with a ProgramError that holds its words. */
+  /** Runs kubectl on the first node. Rejects with a ProgramError that has its output. */
   kubectl(...args: string[]): Promise<RunResult> {
     return this.kubectlWith({}, ...args);
   }
@@ -157,7 +157,7 @@ export class Cluster implements AsyncDisposable {
     );
   }
 
-  /** What `kubectl get ... -o json` answers. */
+  /** The object of `kubectl get ... -o json`. */
   async get<T>(...args: string[]): Promise<T> {
     return JSON.parse((await this.kubectl('get', '-o', 'json', ...args)).stdout) as T;
   }
@@ -171,7 +171,7 @@ export class Cluster implements AsyncDisposable {
     );
   }
 
-  /** A fresh token and what goes with it, as `kedge token create --print-join-command` says it. */
+  /** A new token and the other join settings, from `kedge token create --print-join-command`. */
   async joinSettings(...args: string[]): Promise<{ server: string; token: string; caHash: string }> {
     const { stdout } = await this.host.run(this.kedge, [
       'token',
@@ -257,7 +257,7 @@ export class ClusterNode {
     return this.#agent;
   }
 
-  /** The arguments that lead `ctr` to this node's pods. */
+  /** Arguments for `ctr` to access this node's pods. */
   get ctr(): string[] {
     return ['-a', this.socket, '-n', 'k8s.io'];
   }
@@ -272,7 +272,7 @@ export class ClusterNode {
     return run(env, [...without, 'nsenter', `--net=/run/netns/${this.netns}`, program, ...args], options);
   }
 
-  /** What HTTP answers at a URL, as seen from this node. */
+  /** The response body of a URL, requested from this node. */
   async curl(url: string): Promise<string> {
     return (await this.run('curl', ['-sS', '--max-time', '5', url])).stdout;
   }
@@ -296,7 +296,7 @@ export class ClusterNode {
     await eventually('containerd to answer', () => run('ctr', ['-a', this.socket, 'version']));
   }
 
-  /** Starts the agent; `join` is needed the first time only. */
+  /** Starts the agent; `join` is needed for the first start only. */
   async startAgent(
     join?: { server: string; token: string; caHash: string },
     more: Readonly<Record<string, string>> = {},
@@ -340,12 +340,12 @@ export class ClusterNode {
     await this.#agent?.end(signal);
   }
 
-  /** The containers go on: their shims are processes of their own. */
+  /** Containers keep running: their shims are separate processes. */
   async stopContainerd(signal?: NodeJS.Signals): Promise<void> {
     await this.#containerd?.end(signal);
   }
 
-  /** Ends every pod and containerd, and takes the node's traces off this machine. */
+  /** Stops all pods and containerd, and removes everything that the node has created on this machine. */
   async remove(): Promise<void> {
     try {
       if (this.#agent) {

@@ -1,6 +1,6 @@
 /**
- * A containerd of the test's own: its own root, state and socket, a network namespace with a pod bridge, the images that
- * every node carries, a cgroup parent. Disposing of it ends what still runs in it and removes every trace.
+ * A containerd per test: its own root, state and socket, a network namespace with a pod bridge, the images that every node
+ * carries, a parent cgroup. Disposing of it kills what still runs in it and removes everything.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -14,37 +14,37 @@ import { isRunning, thisProcess } from './processes.ts';
 import { eventually } from './wait.ts';
 
 export interface ContainerdOptions {
-  /** Prefix of everything that is made: the test's room. */
+  /** Prefix of all names: the tested room. */
   readonly name: string;
-  /** Puts the streaming server where the test's own process reaches it: on the namespace's end of a veth pair. */
+  /** Makes the streaming server reachable from the test's process: on the namespace's end of a veth pair. */
   readonly reachable?: boolean;
-  /** Keeps the pods' network namespaces where `ip netns` keeps its own, as containerd does by itself. */
+  /** Keeps the pods' network namespaces where `ip netns` does, as containerd does by default. */
   readonly sharesNetns?: boolean;
 }
 
 export interface TestContainerd extends AsyncDisposable {
   readonly socket: string;
-  /** The network namespace that containerd and the pods' bridge are in; enter it with `nsenter --net=<path>`. */
+  /** The network namespace of containerd and the pods' bridge; enter it with `nsenter --net=<path>`. */
   readonly netns: string;
-  /** The test's own address on the link to it, where there is one (`reachable`). */
+  /** The test's own address on the link to it (`reachable`). */
   readonly hostAddress: string;
   /** For the agent's `cgroup-root` setting. */
   readonly cgroupParent: string;
-  /** A directory of the test's own, removed in the end. */
+  /** A directory for the test, removed at the end. */
   readonly directory: string;
   /** The archives of the carried images: `pause.tar`, `hello.tar`. */
   readonly imageDirectory: string;
   importImage(archive: string): Promise<void>;
-  /** Runs `ctr` against it, in the namespace of the CRI. */
+  /** Runs `ctr` against it, in the CRI's namespace. */
   ctr(...args: string[]): Promise<string>;
-  /** Ends containerd (its containers go on) and starts it again. */
+  /** Restarts containerd; its containers keep running. */
   restart(): Promise<void>;
 }
 
 const READY_LIMIT_SECONDS = 60;
 /** The kernel frees a cgroup some time after its last process has ended. */
 const REMOVAL_LIMIT_SECONDS = 2;
-/** In the directory of each, a link that is there at once or not at all: it leads to the process whose it is. */
+/** A symbolic link in each directory, created atomically: it identifies the owning process. */
 const OWNER = 'test-process';
 const CNI_BIN = '/usr/lib/cni';
 const POD_SUBNET = '10.88.0.0/16';
@@ -149,14 +149,14 @@ async function removeTraces(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
 }
 
-/** Those of tests that were killed: nobody else removes them. */
+/** Removes what killed tests have left behind. */
 async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const directory = path.join(tmpdir(), name);
     const owner = path.join(directory, OWNER);
     try {
       if (await isRunning(await readlink(owner))) continue;
-      // Of several that look at the same time one removes it.
+      // Of several concurrent tests only one succeeds.
       await unlink(owner);
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
@@ -167,9 +167,12 @@ async function removeAbandoned(): Promise<void> {
   }
 }
 
-/** Joins the namespace to the host by a veth pair, which goes when the namespace goes; answers the addresses of its ends. */
+/**
+ * Connects the namespace to the host by a veth pair, which is removed with the namespace; returns the addresses of both
+ * ends.
+ */
 async function linkToHost(netns: string): Promise<{ outside: string; inside: string }> {
-  // A /30 of 198.18.0.0/15, which is set aside for tests.
+  // A /30 of 198.18.0.0/15, which is reserved for benchmarks and tests (RFC 2544).
   const network = `198.${randomInt(18, 20)}.${randomInt(256)}`;
   const first = randomInt(64) * 4;
   const [outside, inside] = [`${network}.${first + 1}`, `${network}.${first + 2}`];
@@ -206,13 +209,13 @@ async function end(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** The shims of a containerd: they are given its socket. */
+/** The shims of a containerd: their command line has its socket. */
 const shimsOf =
   (socket: string) =>
   (words: readonly string[]): boolean =>
     (words[0]?.includes('containerd-shim') ?? false) && words.includes(socket);
 
-/** Kills those with such a command line, and what they have started. */
+/** Kills processes with a matching command line, and their descendants. */
 async function endProcesses(isOne: (words: readonly string[]) => boolean): Promise<void> {
   const parents = new Map<number, number[]>();
   const found: number[] = [];
@@ -238,7 +241,7 @@ async function endProcesses(isOne: (words: readonly string[]) => boolean): Promi
   }
 }
 
-/** Root file systems and shared memory of containers below the directory; and the pods' network namespaces. */
+/** Unmounts root file systems and shared memory of containers below the directory, and the pods' network namespaces. */
 async function unmountBelow(directory: string): Promise<void> {
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' ')[4] ?? '');
   for (const mount of mounts.filter((point) => point.startsWith(`${directory}/`)).reverse()) {

@@ -1,22 +1,22 @@
-/** A program that runs beside a test: in a network namespace, with its output in a file. */
+/** A program that runs beside a test, optionally in a network namespace, with its output in a file. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 export interface DaemonOptions {
-  /** Of `ip netns`; this process's own when absent. */
+  /** A name of `ip netns`; default: this process's namespace. */
   readonly netns?: string;
   readonly log: string;
-  /** In addition to this process's own. */
+  /** In addition to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** What the tests tell each other. The daemons warn of variables like these that are none of their settings. */
+/** Variables between test processes. The daemons would warn that they are not settings. */
 const OF_TESTS = Object.keys(process.env).filter((name) => name.startsWith('KEDGE_TEST_'));
 /**
- * Runs the program under test as it is: tap makes every Node.js below it load a part of tap, and the tests have variables of their
- * own.
+ * Runs the program under test unmodified: tap preloads modules into every Node.js process below it, and the tests have
+ * environment variables of their own.
  */
 export const WITHOUT_TAP: readonly [string, ...string[]] = [
   'env',
@@ -33,7 +33,7 @@ export class Daemon implements AsyncDisposable {
   constructor(program: string, args: readonly string[], { netns, log, env = {} }: DaemonOptions) {
     this.log = log;
     const output = openSync(log, 'a');
-    // Each of them replaces itself by the next: the process id is the program's.
+    // Each program replaces itself by the next, so the process id is that of the last one.
     const enter = netns ? ['nsenter', `--net=/run/netns/${netns}`] : [];
     const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     this.#child = spawn(WITHOUT_TAP[0], [...WITHOUT_TAP.slice(1), ...settings, ...enter, program, ...args], {
@@ -49,7 +49,7 @@ export class Daemon implements AsyncDisposable {
     return this.#child.pid ?? 0;
   }
 
-  /** Null while the program runs, and when a signal ended it. */
+  /** Null while the program runs, and when a signal killed it. */
   get exitCode(): number | null {
     return this.#child.exitCode;
   }

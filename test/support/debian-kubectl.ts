@@ -9,10 +9,10 @@ const MIRROR = 'http://deb.debian.org/debian';
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const PACKAGES = { bookworm: 'kubernetes-client', trixie: 'kubectl' };
 const FETCH_LIMIT_MS = 180_000;
-/** The first that has all of what the tests ask for: `kubectl wait --for=create` came last. */
+/** The first version with everything that the tests use; the newest feature is `kubectl wait --for=create`. */
 const MINIMUM_MINOR = 31;
 
-/** Answers the folder of the program `kubectl`; fetched once a machine, and checked against Debian's keys. */
+/** Returns the folder of `kubectl`; downloaded once per machine, and verified with Debian's keys. */
 export async function debianKubectl(suite: keyof typeof PACKAGES): Promise<string> {
   const folder = path.join(os.tmpdir(), `kedge-test-kubectl-${suite}`);
   const bin = path.join(folder, 'usr/bin');
@@ -27,7 +27,7 @@ export async function debianKubectl(suite: keyof typeof PACKAGES): Promise<strin
       'Dir::Etc::SourceList': sources,
       'Dir::Etc::SourceParts': '-',
       'Dir::State::Lists': lists,
-      // What the host has installed is not to be asked.
+      // Ignore the packages installed on the host.
       'Dir::State::Status': '/dev/null',
       'Dir::Cache::pkgcache': '',
       'Dir::Cache::srcpkgcache': '',
@@ -35,7 +35,7 @@ export async function debianKubectl(suite: keyof typeof PACKAGES): Promise<strin
     }).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
     const limits = { timeoutMs: FETCH_LIMIT_MS };
     await run('apt-get', [...options, '-qq', 'update'], limits);
-    // It downloads to where it is run.
+    // It downloads to the working directory.
     await run('env', ['-C', work, 'apt-get', ...options, '-qq', 'download', PACKAGES[suite]], limits);
     const [deb = ''] = (await readdir(work)).filter((name) => name.endsWith('.deb'));
     await run('dpkg-deb', ['-x', path.join(work, deb), work]);
@@ -48,7 +48,7 @@ export async function debianKubectl(suite: keyof typeof PACKAGES): Promise<strin
   return bin;
 }
 
-/** A PATH on which `kubectl` is the host's own where that is new enough for the tests, Debian 13's elsewhere. */
+/** A PATH on which `kubectl` is the host's own if it is new enough for the tests, otherwise Debian 13's. */
 export async function pathWithKubectl(searchPath: string): Promise<string> {
   const { stdout } = await run('kubectl', ['version', '--client', '-o', 'json']);
   const { clientVersion } = JSON.parse(stdout) as { clientVersion: { major: string; minor: string } };

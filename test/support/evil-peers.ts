@@ -1,11 +1,11 @@
-/** Servers that do what no server should, and count the connections that are open to them. */
+/** Misbehaving servers that count their open connections. */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import type { Issued } from './https-server.ts';
 
 const DRIP_MS = 20;
 
-/** What a peer does with a connection; `drip` and `flood` go on for as long as it is open. */
+/** What a peer does with a connection; `drip` and `flood` continue while it is open. */
 export type Behaviour = (socket: Socket) => void;
 
 function drip(socket: Socket, bytes: Iterable<string>): void {
@@ -80,7 +80,7 @@ export const evilPeers: Readonly<Record<string, Behaviour>> = {
 };
 
 export class Peer implements AsyncDisposable {
-  /** 0 for one that listens on a path. */
+  /** 0 when listening on a path. */
   readonly port: number;
   readonly sockets = new Set<Socket>();
   readonly requests: string[] = [];

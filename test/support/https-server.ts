@@ -1,4 +1,4 @@
-/** A real HTTPS server on a free port of this machine, with a CA of its own: what the client is tested against. */
+/** A real HTTPS server on a free port of this machine, with a CA of its own, for tests of the client. */
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
@@ -19,7 +19,7 @@ export interface Issued {
   readonly key: string;
 }
 
-/** A certificate authority that signs for whom the test names. */
+/** A certificate authority for tests. */
 export class TestCa {
   readonly cert: string;
   readonly #keys: webcrypto.CryptoKeyPair;
@@ -64,7 +64,7 @@ export interface TestServer extends AsyncDisposable {
   readonly server: Server;
 }
 
-/** Asks for client certificates of its CA without insisting on one. */
+/** Requests client certificates of its CA, but does not require one. */
 export async function startServer(listener: RequestListener): Promise<TestServer> {
   const ca = await TestCa.create();
   const { cert, key } = await ca.issue('CN=server');

@@ -9,11 +9,11 @@ import type { Event, Pod } from '../../api/types/core/v1.gen.ts';
 type Json = Record<string, unknown>;
 
 export class MemoryApi implements AsyncDisposable {
-  /** By collection path and name: `/api/v1/namespaces/default/pods/web`. */
+  /** Keyed by collection path and name: `/api/v1/namespaces/default/pods/web`. */
   readonly objects = new Map<string, KubeObject>();
-  /** Why an object may not be created; undefined when it may. */
+  /** The error for a rejected create; undefined to accept it. */
   refuse: (object: KubeObject) => { code: number; message: string } | undefined = () => undefined;
-  /** How many were not created. */
+  /** The number of rejected creates. */
   refused = 0;
   readonly #watchers = new Set<{
     plural: string;
@@ -64,7 +64,7 @@ export class MemoryApi implements AsyncDisposable {
       .filter(({ involvedObject }) => involvedObject.name === podName);
   }
 
-  /** As the api-server does it: a pod that runs is marked, the agent deletes it in the end. */
+  /** As the api-server does: a running pod gets a deletionTimestamp, and the agent deletes it in the end. */
   deletePod(name: string, graceSeconds: number): void {
     const pod = this.pod(name);
     if (!pod) return;
@@ -90,7 +90,7 @@ export class MemoryApi implements AsyncDisposable {
     const answer = (code: number, object: object) =>
       response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(object));
     const missing = () => answer(404, { kind: 'Status', status: 'Failure', code: 404, reason: 'NotFound' });
-    // `PLURAL[/NAME]`, of a namespace or of the cluster.
+    // `PLURAL[/NAME]`, namespaced or cluster-scoped.
     const parts = url.pathname.split('/').slice(url.pathname.startsWith('/apis/') ? 4 : 3);
     const [plural = '', name] = parts[0] === 'namespaces' && parts.length > 2 ? parts.slice(2) : parts;
     const wanted = /metadata\.name=([^,]+)/.exec(url.searchParams.get('fieldSelector') ?? '')?.[1];

@@ -1,9 +1,9 @@
-/** Pods for end-to-end tests: of the image that every node carries, and quick to end. */
+/** Pods for end-to-end tests: of an image that every node carries, and quick to terminate. */
 import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
 export const HELLO_IMAGE = 'kedge.local/hello:1.0';
 
-/** A pod that ends as soon as it is told to, of one container that sleeps unless it is given something to do. */
+/** A pod with one container that terminates immediately on deletion; it sleeps by default. */
 export const pod = (
   name: string,
   container: Partial<Container> = {},
@@ -26,7 +26,7 @@ export interface Running {
 }
 
 /**
- * Whether no process of the pod was started twice. A container whose start was broken off, which the runtime reports as
+ * Whether no process of the pod was started twice. A container whose start was aborted, which the runtime reports as
  * StartError, never ran.
  */
 export const ranOnce = ({ status }: Pod): boolean =>
@@ -34,7 +34,7 @@ export const ranOnce = ({ status }: Pod): boolean =>
     ({ restartCount, lastState }) => restartCount === 0 || lastState?.terminated?.reason === 'StartError',
   );
 
-/** The lives of a pod's containers: two that are the same are the same processes. */
+/** Identifies the processes of a pod's containers: equal values mean that none was restarted. */
 export const lives = ({ status }: Pod): Running[] =>
   (status?.containerStatuses ?? []).map(({ containerID, restartCount, state }) => ({
     containerID,

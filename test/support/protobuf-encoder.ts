@@ -1,4 +1,4 @@
-/** Objects to Kubernetes' protobuf, by the same numbers that the decoder reads with. */
+/** Encodes objects in Kubernetes' protobuf encoding, with the field numbers that the decoder uses. */
 import type { Shape } from '../../api/machinery/schema.ts';
 
 type Json = Record<string, unknown>;

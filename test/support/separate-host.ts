@@ -1,7 +1,7 @@
 /**
- * A host to install Kedge on with its own scripts, on this machine's kernel: processes, mounts, network and name are its own,
- * and what it writes to /etc, /opt, /run, /usr/local and /var nobody else sees. It ends, with all that runs on it, when it is
- * disposed of or when the test's process ends.
+ * A separate host to install Kedge on with its own scripts, on this machine's kernel: it has its own processes, mounts, network
+ * and host name, and its writes to /etc, /opt, /run, /usr/local and /var are private. It ends with everything on it when it is
+ * disposed of or the test's process ends.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,13 +9,13 @@ import { glob } from 'node:fs/promises';
 import { run, type RunOptions, type RunResult } from '../../agent/host/run.ts';
 import { WITHOUT_TAP } from './daemon.ts';
 
-/** Where the host finds what was copied to it. */
+/** The mount point of the package on the host. */
 const PACKAGE = '/mnt/package';
 const HOME = '/mnt/home';
 
 /**
- * The host's first process: arranges its mounts, prints its own process id and waits for the end of its input. It is a shell,
- * which reaps the processes that lose their parents.
+ * The host's first process: sets up its mounts, prints its process id and waits for the end of its input. It is a shell, which
+ * reaps orphaned processes.
  */
 const FIRST_PROCESS = `
 set -eu
@@ -43,7 +43,7 @@ cat >/dev/null
 exit
 `;
 
-/** All that an installation could leave on the host, a line each. */
+/** Lists everything that an installation could leave on the host, one per line. */
 const LIST_TRACES = `
 set -eu
 ps -eo pid=,ppid=,args= | awk -v own="$$" '$1 != own && $2 != own { $1 = $2 = ""; print "process", $0 }'
@@ -59,13 +59,13 @@ done
 `;
 
 export interface SeparateHostOptions {
-  /** The host's name; short and unique among tests that run at the same time: it names cgroups too. */
+  /** The host name; short and unique among concurrent tests: it names cgroups too. */
   readonly name: string;
-  /** Address in the network that the hosts share. */
+  /** Address in the hosts' shared network. */
   readonly ip: string;
   /** A folder with dist/, scripts/ and systemd/. */
   readonly package: string;
-  /** The host whose network this one is plugged into; the first has none. */
+  /** The host whose bridge this one connects to; undefined for the first. */
   readonly hub?: SeparateHost;
 }
 
@@ -98,7 +98,7 @@ export class SeparateHost implements AsyncDisposable {
     return host;
   }
 
-  /** Runs `ip` in this host's network. */
+  /** Runs `ip` in this host's network namespace. */
   #ip(...args: string[]): Promise<RunResult> {
     return run('nsenter', ['--target', this.#pid, '--net', 'ip', ...args]);
   }
@@ -135,13 +135,13 @@ export class SeparateHost implements AsyncDisposable {
     return this.run(`${PACKAGE}/scripts/${name}`, args);
   }
 
-  /** What the administrator of this host's cluster gets from kubectl. */
+  /** Output of kubectl with the administrator's kubeconfig of this host's cluster. */
   async kubectl(args: readonly string[], options: RunOptions = {}): Promise<string> {
     const settings = ['--kubeconfig=/etc/kedge/admin.kubeconfig', '--cache-dir=/mnt/cache'];
     return (await this.run('kubectl', [...settings, ...args], options)).stdout;
   }
 
-  /** Its processes, files where an installation puts some, mounts, links, rules and cgroups. */
+  /** The host's processes, installed files, mounts, links, rules and cgroups. */
   async traces(): Promise<string[]> {
     const { stdout } = await this.run('sh', ['-c', LIST_TRACES, 'sh', this.cgroupRoot]);
     return stdout.trim().split('\n').sort();

@@ -1,4 +1,4 @@
-/** Services as the proxy knows them, made from what the api-server and the EndpointSlice controller would have. */
+/** Services as the proxy represents them, built from Service and EndpointSlice objects. */
 import { Cidr } from '../../api/domain/address.ts';
 import type { ServiceEntry } from '../../agent/network/services/model/service-entry.ts';
 import { serviceEntry, serviceFacts, sliceFacts } from '../../agent/network/services/model/service-facts.ts';
@@ -6,7 +6,7 @@ import type { ServiceSpec } from '../../api/types/core/v1.gen.ts';
 
 export const CLUSTER_CIDR = Cidr.parse('10.42.0.0/16')!;
 export const SERVICE_CIDR = Cidr.parse('10.43.0.0/16')!;
-/** The node that all tests look from. */
+/** The node of all tests. */
 export const NODE_NAME = 'node-0';
 
 export interface EndpointShape {

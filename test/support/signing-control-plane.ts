@@ -1,4 +1,4 @@
-/** A real api-server in this process, with its store on disk, and a signer of certificate requests that the test controls. */
+/** A real api-server in this process, with its store on disk, and a signer of certificate requests controlled by the test. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,16 +19,16 @@ import { openTestPki } from './test-pki.ts';
 export interface ControlPlane extends AsyncDisposable {
   readonly server: string;
   readonly pki: ClusterPki;
-  /** As cluster-admin. */
+  /** Authenticated as cluster-admin. */
   readonly admin: ApiClient;
   readonly directory: string;
-  /** `ID.SECRET`, good until then. */
+  /** Creates a token `ID.SECRET`; `expiresAt` is in milliseconds since the epoch. */
   token(expiresAt: number): Promise<string>;
-  /** What becomes of requests from now on. */
+  /** How future requests are handled. */
   verdict: 'sign' | 'deny' | 'wait';
-  /** Gives the verdict about a request that is there. */
+  /** Applies the verdict to an existing request. */
   judge(name: string): Promise<void>;
-  /** Of the certificates that are signed. */
+  /** Lifetime of signed certificates. */
   lifetimeSeconds: number;
 }
 

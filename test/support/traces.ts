@@ -1,9 +1,9 @@
-/** What a cluster leaves on this machine: asked while it runs, looked for when it is gone. */
+/** What a cluster creates on this machine: recorded while it runs, checked after it has been removed. */
 import { access, glob, readFile } from 'node:fs/promises';
 import { run } from '../../agent/host/run.ts';
 import type { Cluster } from './cluster.ts';
 
-/** Answers a function that lists network namespaces, mounts, cgroups and processes that are (still) there. */
+/** Returns a function that lists the cluster's remaining network namespaces, mounts, cgroups and processes. */
 export async function traces(cluster: Cluster): Promise<() => Promise<string[]>> {
   const namespaces = new Set(cluster.nodes.map(({ netns }) => `/run/netns/${netns}`));
   for (const { socket } of cluster.nodes) for (const path of await podNamespaces(socket)) namespaces.add(path);
@@ -25,7 +25,7 @@ export async function traces(cluster: Cluster): Promise<() => Promise<string[]>>
   };
 }
 
-/** The network namespaces of the pods that a containerd runs. */
+/** The network namespaces of a containerd's pods. */
 async function podNamespaces(socket: string): Promise<string[]> {
   const ctr = async (...args: string[]) => (await run('ctr', ['-a', socket, '-n', 'k8s.io', ...args])).stdout;
   const ids = (await ctr('containers', 'list', '-q')).split('\n').filter(Boolean);

@@ -1,15 +1,15 @@
-/** Waits for conditions, never for time: the only poller of the tests (`eslint/fixed-waits.js` holds them to it). */
+/** Waits for conditions, never for a fixed time: the only poller of the tests (enforced by `eslint/fixed-waits.js`). */
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** The pause between two looks: short at first, for what is about to happen, and longer for what costs a process to look at. */
+/** Poll interval: short at first, for what happens immediately, then longer for conditions that cost a process to check. */
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 50;
 
 type Truthy<T> = Exclude<T, null | undefined | false | 0 | ''>;
 
 /**
- * Returns what `look` returns once it is truthy; throws, saying for what it waited and what it saw last, when that takes longer
- * than `seconds`. What `look` throws counts as "not yet".
+ * Returns what `look` returns once it is truthy. Throws after `seconds`, with what it waited for and the last result. Errors of
+ * `look` count as "not yet".
  */
 export async function eventually<T>(what: string, look: () => T | Promise<T>, seconds = 60): Promise<Truthy<T>> {
   const deadline = performance.now() + seconds * 1000;

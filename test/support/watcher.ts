@@ -1,4 +1,7 @@
-/** Follows the configMaps of a cluster and prints the name of each, and of each that is labelled `changed`, as it comes. */
+/**
+ * Watches the ConfigMaps of a cluster and prints the name of each, and of each that is labelled `changed`, as events
+ * arrive.
+ */
 import { pino } from 'pino';
 import { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
