@@ -1,20 +1,20 @@
-# Kedge's main jobs. `make help` lists them.
+# Main targets; `make help` lists them.
 SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: packages help up down clean-host test bench check build format
 
-help: ## list what there is
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-up: ## make this host a cluster of its own (as root)
+up: ## create a single-node cluster on this host (as root)
 	@scripts/up.sh
 
-down: ## stop pods and daemons; data stays (as root)
+down: ## stop pods and daemons; data is kept (as root)
 	@scripts/down.sh
 
-clean-host: ## take every trace of Kedge off this host (as root)
+clean-host: ## remove everything that Kedge has created on this host (as root)
 	@scripts/clean-host.sh
 
 packages:
@@ -24,14 +24,14 @@ packages:
 build: packages ## build the package into dist/
 	@npm run --silent build
 
-check: packages ## types, lint and format
+check: packages ## check types, lint and formatting
 	@npm run --silent check
 
-format: packages ## put every file into format
+format: packages ## format every file
 	@npm run --silent format
 
-test: ## install what the tests need and run all of them (as root)
+test: ## install test dependencies and run all tests (as root)
 	@scripts/test.sh
 
-bench: ## measure, and print the table of docs/performance.md (as root)
+bench: ## run the benchmarks of docs/performance.md (as root)
 	@scripts/bench.sh
