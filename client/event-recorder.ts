@@ -93,7 +93,8 @@ export class EventRecorder {
       return;
     }
     if (this.#queued >= MAX_QUEUED) {
-      this.#overflow.failed(`${MAX_QUEUED} events are waiting to be sent`, { reason }, 'event dropped: queue is full');
+      const error = new Error(`${MAX_QUEUED} events are waiting to be sent`);
+      this.#overflow.failed(error, { reason }, 'event dropped: queue is full');
       return;
     }
     this.#overflow.ended({}, 'event queue recovered');

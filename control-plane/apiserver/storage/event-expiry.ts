@@ -76,6 +76,6 @@ async function remove(
     if (error instanceof ConflictError) return;
     // A full disk rejects deletions, too; the event stays until the server is restarted.
     if (!(error instanceof StoreUnavailableError)) throw error;
-    logger.warn({ err: error, namespace, name }, 'failed to remove expired event');
+    logger.warn({ err: error, event: `${namespace}/${name}` }, 'failed to remove expired event');
   }
 }

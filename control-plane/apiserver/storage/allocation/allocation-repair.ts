@@ -11,7 +11,7 @@ import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
 import { isAllocated, toNumber, type ClusterIPs } from './cluster-ips.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { NodePorts } from './node-ports.ts';
-import type { ServiceHoldings } from './service-holdings.ts';
+import { nameOf, type Owner, type ServiceHoldings } from './service-holdings.ts';
 
 /** Upstream's maximum request time: after it, the Service of an allocation will not be written any more. */
 const DEFAULT_GRACE_MS = 60_000;
@@ -84,7 +84,7 @@ export class AllocationRepair {
       if (owners.length > 1) this.#tellOfDuplicate('cluster IP', ip, owners);
       if (!owner || !addresses.ranges.includes(toNumber(ip)) || api.has(ipAddresses, '', ip)) continue;
       missing.push(async () => {
-        logger.info({ ...owner, ip }, 'allocating cluster IP of existing Service');
+        logger.info({ service: nameOf(owner), ip }, 'allocating cluster IP of existing Service');
         await addresses.claim(ip, owner);
       });
     }
@@ -130,10 +130,11 @@ export class AllocationRepair {
     for (const port of leaked) this.#orphans.delete(`port ${port}`);
   }
 
-  #tellOfDuplicate(what: string, value: string, owners: readonly object[]): void {
+  #tellOfDuplicate(what: string, value: string, owners: readonly Owner[]): void {
     const key = `${what} ${value}`;
     if (this.#duplicates.has(key)) return;
     this.#duplicates.add(key);
-    this.#options.logger.warn({ services: owners }, `${key} is assigned to several Services: recreate all but one`);
+    const services = owners.map(nameOf);
+    this.#options.logger.warn({ services }, `${key} is assigned to several Services: recreate all but one`);
   }
 }

@@ -7,7 +7,7 @@ import { internalError, invalidObject } from '../../../../api/machinery/status-e
 import type { Logger } from '../../../../client/logger.ts';
 import { toNumber, type ClusterIPs } from './cluster-ips.ts';
 import type { NodePorts, PortDraft, PortRange } from './node-ports.ts';
-import { addressesOf, portsOf, type Owner } from './service-holdings.ts';
+import { addressesOf, nameOf, portsOf, type Owner } from './service-holdings.ts';
 import type { Stored } from '../../catalogue/object-meta.ts';
 import { settleIPFamilies } from './service-ip-families.ts';
 import type { Reservation, Reserver } from '../write.ts';
@@ -91,7 +91,8 @@ export class ServiceAllocator implements Reserver {
         for (const port of ports) draft.release(port);
       });
     } catch (error) {
-      this.#logger.warn({ err: error, ...owner, addresses, ports }, 'failed to release allocations of Service');
+      const service = nameOf(owner);
+      this.#logger.warn({ err: error, service, addresses, ports }, 'failed to release allocations of Service');
     }
   }
 

@@ -61,6 +61,9 @@ function removeOwner<K>(owners: Map<K, Owner[]>, key: K, owner: Owner): void {
   else owners.delete(key);
 }
 
+/** `namespace/name`, for logs. */
+export const nameOf = ({ namespace, name }: Owner): string => `${namespace}/${name}`;
+
 /** The Service's cluster IPs that this server allocates. */
 export const addressesOf = ({ spec }: Service): string[] =>
   spec?.type === 'ExternalName' ? [] : [spec?.clusterIP ?? ''].filter((ip) => isIPv4(ip));
