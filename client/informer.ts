@@ -77,7 +77,7 @@ export class Informer<T extends KubeObject, S = T> {
     for (const [name, valuesOf] of Object.entries(options.indexes ?? {})) {
       this.#indexes.set(name, { valuesOf, byValue: new Map() });
     }
-    // A rejection is not unhandled when nobody waits for the sync.
+    // Nothing may be waiting for the sync: mark the rejection as handled.
     this.#synced.promise.catch(() => undefined);
   }
 
@@ -153,8 +153,8 @@ export class Informer<T extends KubeObject, S = T> {
       } catch (error) {
         if (signal.aborted) break;
         if (isGone(error)) {
-          // The resourceVersion has been compacted (410 Gone), and the server is back if it was away: relist at once,
-          // unless the list itself was just rejected.
+          // The resourceVersion has been compacted (410 Gone), and the server is back if it was away: relist at once, with
+          // backoff when that happens again.
           this.#resourceVersion = '';
           failures = compactions++;
           if (failures === 0) continue;

@@ -124,7 +124,7 @@ async function roleOptions(
     nodeCidrMaskSize,
     nodeMonitorGracePeriodSeconds,
     isBesideApiServer: access !== undefined,
-    identity: access ? COLOCATED_IDENTITY : STANDING_ALONE,
+    identity: access ? COLOCATED_IDENTITY : STANDALONE_IDENTITY,
   };
   if (access) {
     const { certificate: cert, key } = role === 'scheduler' ? access.pki.scheduler : access.pki.controllerManager;
@@ -170,6 +170,6 @@ async function keepRunning(
  * host, it is the same candidate and need not wait until its own Lease expires.
  */
 const COLOCATED_IDENTITY = 'kedge-server';
-const STANDING_ALONE = `${os.hostname()}_${randomUUID()}`;
+const STANDALONE_IDENTITY = `${os.hostname()}_${randomUUID()}`;
 
 const pkiDirectory = ({ dataDir }: ServerConfig): string => path.join(dataDir, 'pki');

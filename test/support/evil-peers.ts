@@ -57,7 +57,7 @@ export const evilPeers: Readonly<Record<string, Behaviour>> = {
     'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
     nothing,
   ),
-  'says 100 Continue for ever': (socket) => flood(socket, '', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(64)),
+  'says 100 Continue forever': (socket) => flood(socket, '', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(64)),
   'drips its status line': (socket) => drip(socket, forever('HTTP/1.1 200 ', 'O')),
   'drips its headers': (socket) => drip(socket, forever('HTTP/1.1 200 OK\r\n', 'a: b\r\n')),
   'drips its body': (socket) => drip(socket, forever('HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n', 'x')),
@@ -72,7 +72,7 @@ export const evilPeers: Readonly<Record<string, Behaviour>> = {
   'closes in the middle of its body': after('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n123', (socket) =>
     socket.end(),
   ),
-  'redirects to itself for ever': after('HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n', nothing),
+  'redirects to itself forever': after('HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n', nothing),
   'sends garbage': (socket) => flood(socket, '', '\0\x01\xff\r\n'.repeat(1024)),
   'speaks HTTP/2': (socket) => socket.write(Buffer.from('000000040000000000', 'hex')),
   'speaks HTTP/2 and drips pings': (socket) =>

@@ -6,7 +6,7 @@ import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 
 export interface LocalApi {
-  /** Decoded anew by each call: the caller may change it. `namespace` is '' for cluster-scoped kinds. */
+  /** Decoded by each call: the caller may change it. `namespace` is '' for cluster-scoped kinds. */
   get<T extends KubeObject>(kind: Kind<T>, namespace: string, name: string): T | undefined;
   has(kind: Kind, namespace: string, name: string): boolean;
   /** All objects of a kind; restricted to `namespace` unless it is ''. */
