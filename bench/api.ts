@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
 import { ask, connect, Connection, load, requestBytes, type Rate, type Target } from './http.ts';
-import { cpuSecondsOf, memoryOf, settledMemory, tellMemory } from './process-usage.ts';
+import { cpuSecondsOf, memoryOf, settledMemory, printMemory } from './process-usage.ts';
 import type { Report } from './report.ts';
 import { podBody } from './workload.ts';
 
@@ -43,7 +43,7 @@ export async function measureApi(
   const { target, pid } = server;
   const own = [process.pid, pid];
 
-  if (report.wants('serverIdleMemory')) report.add('serverIdleMemory', tellMemory('idle', await settledMemory(pid)));
+  if (report.wants('serverIdleMemory')) report.add('serverIdleMemory', printMemory('idle', await settledMemory(pid)));
   await createNamespace(target, NAMESPACE);
   // Warm-up, not counted: the server's code is compiled while it runs.
   await createPods(target, 0, BATCH);
@@ -57,7 +57,7 @@ export async function measureApi(
   await growTo(10_000);
 
   if (report.wants('server10000Memory'))
-    report.add('server10000Memory', tellMemory('10,000 pods', await settledMemory(pid)));
+    report.add('server10000Memory', printMemory('10,000 pods', await settledMemory(pid)));
   if (report.wants('getPod', 'getPodCpu')) {
     await getPods(target, pods, GETS / 3);
     await report.repeat(RUNS, own, async () => {
@@ -86,20 +86,20 @@ export async function measureApi(
   if (!report.wants(...NEEDS_14000)) return;
   await growTo(14_000);
   if (report.wants('server14000Memory'))
-    report.add('server14000Memory', tellMemory('14,000 pods', await settledMemory(pid)));
+    report.add('server14000Memory', printMemory('14,000 pods', await settledMemory(pid)));
   if (report.wants('list14000', 'list14000Bytes', 'list14000Cpu'))
     await report.repeat(RUNS, own, async () => {
       const { perSecond, bytes, seconds, cpuMicros } = await counted(pid, listPods(target, LISTS));
       return { list14000: perSecond, list14000Bytes: bytes / seconds / 1e6, list14000Cpu: cpuMicros / 1000 };
     });
   if (report.wants('serverPeakMemory')) {
-    tellMemory('after all', await settledMemory(pid));
+    printMemory('after all', await settledMemory(pid));
     report.add('serverPeakMemory', (await memoryOf(pid)).peak);
   }
   if (report.wants('serverAfterMemory')) {
     await ask(target, 'DELETE', COLLECTION);
     await delay(AFTERWARDS_MS);
-    report.add('serverAfterMemory', tellMemory('afterwards', await memoryOf(pid)));
+    report.add('serverAfterMemory', printMemory('afterwards', await memoryOf(pid)));
   }
 }
 

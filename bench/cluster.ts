@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster } from '../test/support/cluster.ts';
 import { eventually } from '../test/support/wait.ts';
 import type { RolloutTimes, ServiceLatency } from './in-cluster.ts';
-import { cpuSecondsOf, settledMemory, tellMemory } from './process-usage.ts';
+import { cpuSecondsOf, settledMemory, printMemory } from './process-usage.ts';
 import type { Report } from './report.ts';
 
 const TOKEN = 'bench';
@@ -119,7 +119,7 @@ class ClusterBench {
   }
 
   async memory(id: 'agentIdleMemory' | 'agentMemory', when: string, pid: number): Promise<number> {
-    const resident = tellMemory(when, await settledMemory(pid));
+    const resident = printMemory(when, await settledMemory(pid));
     this.#report.add(id, resident);
     return resident;
   }
@@ -138,7 +138,7 @@ class ClusterBench {
     this.#report.add('agentIdleCpu', agent);
     this.#report.add('serverIdleCpu', control);
     const agentMemory = await this.memory('agentMemory', 'agent, 60 pods', host.agent.pid);
-    const serverMemory = tellMemory('server, 60 pods', await settledMemory(server.pid));
+    const serverMemory = printMemory('server, 60 pods', await settledMemory(server.pid));
     this.#report.add('nodeMemory', agentMemory + serverMemory);
   }
 

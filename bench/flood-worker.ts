@@ -21,7 +21,7 @@ const { flood, target, namespace } = workerData as FloodWork;
 const CONFIG_MAPS = `/api/v1/namespaces/${namespace}/configmaps`;
 const PODS = `/api/v1/namespaces/${namespace}/pods`;
 /** Pause of a rejected client. */
-const AGAIN_MS = 50;
+const BACKOFF_MS = 50;
 const MiB = 2 ** 20;
 
 /** Repeats the same request over one connection; reconnects when it closes. */
@@ -31,7 +31,7 @@ async function repeat(request: Buffer): Promise<never> {
       using connection = await Connection.open(target);
       for (;;) await connection.send(request);
     } catch {
-      await delay(AGAIN_MS);
+      await delay(BACKOFF_MS);
     }
   }
 }
@@ -48,7 +48,7 @@ async function unread(request: Buffer, read: (socket: TLSSocket) => Promise<void
     const closed = once(socket, 'close');
     await Promise.race([closed, read(socket)]);
     socket.destroy();
-    await delay(AGAIN_MS);
+    await delay(BACKOFF_MS);
   }
 }
 
@@ -70,7 +70,7 @@ async function slowWatchers(): Promise<unknown> {
           await connection.send(requestBytes(target, 'PATCH', `${CONFIG_MAPS}/changing`, body, type));
         }
       } catch {
-        await delay(AGAIN_MS);
+        await delay(BACKOFF_MS);
       }
     }
   };
@@ -94,7 +94,7 @@ const rapidReset = (): Promise<unknown> =>
         }
         await new Promise((resume) => setImmediate(resume));
       }
-      await delay(AGAIN_MS);
+      await delay(BACKOFF_MS);
     }
   });
 
@@ -171,11 +171,11 @@ const slowLists = (): Promise<unknown> =>
     }),
   );
 
-const NOBODIES = 32;
+const ANONYMOUS_CLIENTS = 32;
 
 /** Half of the requests with an invalid token, half without one. */
 const anonymous = (): Promise<unknown> =>
-  together(NOBODIES, (index) => {
+  together(ANONYMOUS_CLIENTS, (index) => {
     const header = index % 2 ? 'Authorization: Bearer not-a-token\r\n' : '';
     return repeat(Buffer.from(`GET ${PODS} HTTP/1.1\r\nHost: x\r\n${header}Accept: application/json\r\n\r\n`));
   });

@@ -79,7 +79,7 @@ export async function measureFloods(
       failures.push(new Error(`the server did not stand the flood: ${kind.name}`, { cause: error }));
     }
   }
-  tell(report, await Promise.all(results));
+  printResults(report, await Promise.all(results));
   if (failures.length > 0) throw new AggregateError(failures);
 }
 
@@ -90,7 +90,7 @@ async function afterMemory(server: BenchServer): Promise<number> {
   return resident;
 }
 
-function tell(report: Report, results: readonly FloodResult[]): void {
+function printResults(report: Report, results: readonly FloodResult[]): void {
   const worst = (of: (result: FloodResult) => number): number => Math.max(...results.map(of));
   report.add(
     'floodsCalmGet',

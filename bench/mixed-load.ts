@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { COLLECTION, CONNECTIONS, NAMESPACE, createPods, listPods, patchStatus, watchEvents } from './api.ts';
 import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
 import { load, requestBytes, type Rate, type Target } from './http.ts';
-import { memoryOf, tellMemory } from './process-usage.ts';
+import { memoryOf, printMemory } from './process-usage.ts';
 import type { Report } from './report.ts';
 
 const LOAD_MS = 2 * 60_000;
@@ -32,9 +32,9 @@ export async function measureMixedLoad(
     await watchEvents(target);
     await deletePods(target, PODS);
   }
-  tellMemory('when the load ends', await memoryOf(pid));
+  printMemory('when the load ends', await memoryOf(pid));
   await delay(QUIET_MS);
-  report.add('afterMixedMemory', tellMemory('a minute later', await memoryOf(pid)));
+  report.add('afterMixedMemory', printMemory('a minute later', await memoryOf(pid)));
 }
 
 function deletePods(target: Target, count: number): Promise<Rate> {

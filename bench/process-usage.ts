@@ -43,7 +43,7 @@ export async function settledMemory(pid: number, limitMs = 45_000): Promise<Memo
 }
 
 /** Prints the composition of the memory to stderr; returns the resident size in MB. */
-export function tellMemory(whose: string, { resident, anonymous, file, shared }: Memory): number {
+export function printMemory(whose: string, { resident, anonymous, file, shared }: Memory): number {
   const parts = Object.entries({ anonymous, file, shared }).map(([name, value]) => `${name} ${value.toFixed(0)}`);
   console.error(`memory, ${whose}: ${resident.toFixed(0)} MB (${parts.join(', ')})`);
   return resident;

@@ -15,7 +15,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
 export const misspelledVariables = (environment: NodeJS.ProcessEnv): string[] =>
   Object.keys(environment)
     .filter((name) => name.startsWith('KEDGE_') && !VARIABLES.has(name))
-    .map((name) => `there is no setting ${name}, which is ignored; the nearest is ${nearest(name, [...VARIABLES])}`);
+    .map((name) => `ignoring unknown setting ${name}; did you mean ${nearest(name, [...VARIABLES])}?`);
 
 /** Throws SettingsError. */
 export async function daemonSettings<S extends Settings>(

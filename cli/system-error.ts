@@ -13,15 +13,15 @@ export const isSystemError = (error: unknown): error is SystemError =>
   error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 
 const REASONS: ReadonlyMap<string | undefined, string> = new Map([
-  ['ENOENT', 'there is no such file or folder'],
+  ['ENOENT', 'no such file or directory'],
   ['EACCES', 'permission denied'],
-  ['EPERM', 'the operation is not permitted'],
-  ['ENOTDIR', 'a part of this path is not a folder'],
-  ['EISDIR', 'it is a folder'],
+  ['EPERM', 'operation not permitted'],
+  ['ENOTDIR', 'a part of the path is not a directory'],
+  ['EISDIR', 'is a directory'],
   ['EROFS', 'the file system is read-only'],
   ['ENOSPC', 'the disk is full'],
-  ['EADDRINUSE', 'another program has it in use'],
-  ['EADDRNOTAVAIL', 'no interface of this host has this address'],
+  ['EADDRINUSE', 'address already in use'],
+  ['EADDRNOTAVAIL', 'the address is not assigned to this host'],
 ]);
 const NOT_ALLOWED: ReadonlySet<string | undefined> = new Set(['EACCES', 'EPERM']);
 
@@ -48,7 +48,9 @@ export function systemSentence(error: SystemError, settings: Readonly<Record<str
   const reason = reasonOf(error);
   if (syscall === 'listen' || syscall === 'bind') {
     const remedy =
-      code === 'EADDRNOTAVAIL' ? 'choose another with --bind-address' : 'stop that program, or choose another --port';
+      code === 'EADDRNOTAVAIL'
+        ? 'choose another with --bind-address'
+        : 'stop the program that uses it, or choose another --port';
     const isPrivileged = NOT_ALLOWED.has(code);
     const where = port === undefined ? address : `${address}:${port}`;
     return `cannot listen on ${where}: ${reason}; ${isPrivileged ? 'run this as root (sudo)' : remedy}`;

@@ -9,7 +9,7 @@ export class ConnectionError extends Error {
   wasLogged = false;
   constructor(server: string, cause: unknown) {
     const code = codeOf(cause);
-    super(`failed to connect to ${server}: ${wordsFor(code, cause)}`, { cause });
+    super(`failed to connect to ${server}: ${describe(code, cause)}`, { cause });
     this.code = code;
   }
 }
@@ -51,7 +51,7 @@ function codeOf(cause: unknown): string {
   return 'UNKNOWN';
 }
 
-function wordsFor(code: string, cause: unknown): string {
+function describe(code: string, cause: unknown): string {
   const message = cause instanceof Error ? cause.message : String(cause);
   const sentence = SENTENCES.get(code);
   if (!sentence) return message || code;

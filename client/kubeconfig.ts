@@ -112,9 +112,9 @@ export async function parseKubeconfig(text: string, path: string, contextName?: 
 }
 
 const REASONS: ReadonlyMap<string, (path: string) => string> = new Map([
-  ['ENOENT', (path) => `there is no file ${path}`],
-  ['EACCES', (path) => `this user may not read ${path}: run this as root (sudo), or name another kubeconfig`],
-  ['EISDIR', (path) => `${path} is a folder`],
+  ['ENOENT', (path) => `${path} does not exist`],
+  ['EACCES', (path) => `permission denied for ${path}: run this as root (sudo), or name another kubeconfig`],
+  ['EISDIR', (path) => `${path} is a directory`],
 ]);
 
 async function read(path: string, what: string): Promise<string> {

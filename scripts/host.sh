@@ -30,14 +30,14 @@ wait_for() {
   deadline=$(($(date +%s) + 120))
   until "$@" >/dev/null 2>&1; do
     # systemd restarts a unit that has failed.
-    with_systemd || running "$unit" >/dev/null || fail "$unit has ended: $(last_words "$unit")"
-    [ "$(date +%s)" -lt "$deadline" ] || fail "gave up waiting for $what: $(last_words "$unit")"
+    with_systemd || running "$unit" >/dev/null || fail "$unit has ended: $(last_log_message "$unit")"
+    [ "$(date +%s)" -lt "$deadline" ] || fail "gave up waiting for $what: $(last_log_message "$unit")"
     sleep 0.2
   done
 }
 
-# last_words UNIT: the last message in a daemon's log, and where to find more.
-last_words() {
+# last_log_message UNIT: the last message in a daemon's log, and where to find more.
+last_log_message() {
   if with_systemd; then
     more="journalctl -u $1"
     # _SYSTEMD_UNIT instead of -u, which includes systemd's own messages about the unit.

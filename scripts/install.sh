@@ -12,8 +12,8 @@ checkout=$(dirname "$here")
 . "$here/host.sh"
 
 usage='joining needs --server URL, --token TOKEN and --ca-hash HASH: kedge token create --print-join-command prints all three'
-# read_join_words WORD...: sets $server, $token and $hash; fails unless all three are given.
-read_join_words() {
+# read_join_arguments ARGUMENT...: sets $server, $token and $hash; fails unless all three are given.
+read_join_arguments() {
   server='' token='' hash=''
   while [ $# -gt 0 ]; do
     case $1 in
@@ -92,7 +92,7 @@ drop_token() { "$prefix/kedge" token delete --kubeconfig "$kubeconfig" "${token%
 joining=false
 if [ $# -gt 0 ]; then
   joining=true
-  read_join_words "$@"
+  read_join_arguments "$@"
 fi
 
 [ "$(id -u)" -eq 0 ] || fail "installing starts daemons: run it as root"
@@ -122,7 +122,7 @@ if ! has_joined; then
     words=$("$prefix/kedge" token create --kubeconfig "$kubeconfig" --ttl 1h --description "make up on $(hostname)" \
       --print-join-command)
     # shellcheck disable=SC2086 # a list of words
-    read_join_words ${words#* }
+    read_join_arguments ${words#* }
     trap drop_token EXIT
     join "$prefix"
     trap - EXIT

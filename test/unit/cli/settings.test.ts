@@ -43,11 +43,11 @@ t.test('what cannot be used is one sentence that says where', async (t) => {
   await t.rejects(load('type'), new SettingsError(`${folder}/type: port must be a number, not "many"`));
   await t.rejects(
     load('missing'),
-    new SettingsError(`failed to read configuration file ${folder}/missing: there is no such file or folder`),
+    new SettingsError(`failed to read configuration file ${folder}/missing: no such file or directory`),
   );
   await t.rejects(
     loadSettings(declaration, { config: folder }, {}),
-    new SettingsError(`failed to read configuration file ${folder}: it is a folder`),
+    new SettingsError(`failed to read configuration file ${folder}: is a directory`),
   );
   await t.rejects(
     loadSettings(declaration, {}, { KEDGE_PORT: '' }),
@@ -163,7 +163,7 @@ t.test('every setting of the daemons that has a form is refused by one sentence 
 t.test('a variable that names no setting is told of with the nearest that does', (t) => {
   t.same(misspelledVariables({ KEDGE_CONFIG: '', KEDGE_NODE_NAME: 'a', KEDGE_TLS_SAN: 'b', HOME: '/' }), []);
   t.same(misspelledVariables({ KEDGE_CLUSTR_CIDR: '10.0.0.0/8' }), [
-    'there is no setting KEDGE_CLUSTR_CIDR, which is ignored; the nearest is KEDGE_CLUSTER_CIDR',
+    'ignoring unknown setting KEDGE_CLUSTR_CIDR; did you mean KEDGE_CLUSTER_CIDR?',
   ]);
   t.end();
 });
@@ -180,13 +180,13 @@ t.test('a failed system call names the setting that it comes from, and what to d
     failed('EROFS', 'mkdir', { path: '/etc/kedge' }),
     /^admin-kubeconfig: \/etc\/kedge: the file system is read-only/,
   );
-  t.equal(failed('ENOENT', 'open', { path: '/x' }), '/x: there is no such file or folder (open)');
+  t.equal(failed('ENOENT', 'open', { path: '/x' }), '/x: no such file or directory (open)');
   const listen = { address: '0.0.0.0', port: 6443 };
   t.equal(
     failed('EADDRINUSE', 'listen', listen),
-    'cannot listen on 0.0.0.0:6443: another program has it in use; stop that program, or choose another --port',
+    'cannot listen on 0.0.0.0:6443: address already in use; stop the program that uses it, or choose another --port',
   );
-  t.match(failed('EADDRNOTAVAIL', 'listen', listen), /no interface .* choose another with --bind-address$/);
+  t.match(failed('EADDRNOTAVAIL', 'listen', listen), /not assigned .* choose another with --bind-address$/);
   t.match(failed('EACCES', 'listen', listen), /permission denied; run this as root/);
   t.match(failed('ENOENT', 'spawn flock', { path: 'flock' }), 'the program flock failed to start');
   t.end();

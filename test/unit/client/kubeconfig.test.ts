@@ -52,7 +52,7 @@ t.test('what is wrong is said in a sentence that names the file', async (t) => {
   await wrong(file({ server: 'nonsense' }, {}), 'kubeconfig /k: the server "nonsense" is not a URL');
   await wrong(
     file({ 'certificate-authority': '/nope' }, {}),
-    'certificate-authority of kubeconfig /k: there is no file /nope',
+    'certificate-authority of kubeconfig /k: /nope does not exist',
   );
   await wrong(
     file({ 'certificate-authority-data': 'AAAA' }, {}),
@@ -63,6 +63,6 @@ t.test('what is wrong is said in a sentence that names the file', async (t) => {
     'kubeconfig /k: user "u" has a client key without a certificate',
   );
   await t.rejects(loadKubeconfig('/nope/config'), {
-    message: 'kubeconfig /nope/config: there is no file /nope/config',
+    message: 'kubeconfig /nope/config: /nope/config does not exist',
   });
 });
