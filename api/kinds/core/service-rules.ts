@@ -5,8 +5,11 @@ const DEFAULT_AFFINITY_SECONDS = 10_800;
 const NONE = 'None';
 
 export const needsClusterIP = ({ type }: ServiceSpec): boolean => type !== 'ExternalName';
-export const needsNodePort = ({ type, allocateLoadBalancerNodePorts }: ServiceSpec): boolean =>
-  type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts !== false);
+/** Whether its ports may have node ports. Those that it asks for are its own even where it gets no others. */
+export const mayHaveNodePorts = ({ type }: ServiceSpec): boolean => type === 'NodePort' || type === 'LoadBalancer';
+/** Whether each port that asks for no node port gets one. */
+export const allocatesNodePorts = (spec: ServiceSpec): boolean =>
+  mayHaveNodePorts(spec) && (spec.type === 'NodePort' || spec.allocateLoadBalancerNodePorts !== false);
 export const needsHealthCheckPort = ({ type, externalTrafficPolicy }: ServiceSpec): boolean =>
   type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
 export const isHeadless = ({ clusterIP, clusterIPs }: ServiceSpec): boolean => (clusterIPs?.[0] ?? clusterIP) === NONE;
@@ -56,7 +59,7 @@ function keepAllocations(spec: ServiceSpec, old: ServiceSpec): void {
     if (!spec.clusterIP) spec.clusterIP = old.clusterIP;
     if (!spec.clusterIPs?.length && spec.clusterIP === old.clusterIP) spec.clusterIPs = old.clusterIPs;
   }
-  if (needsNodePort(old) && needsNodePort(spec)) {
+  if (allocatesNodePorts(old) && allocatesNodePorts(spec)) {
     const known = new Map(old.ports?.map((port) => [portKey(port), port.nodePort]));
     const used = new Set(spec.ports?.map((port) => `${port.protocol}/${port.nodePort ?? 0}`));
     for (const port of spec.ports ?? []) {
@@ -85,7 +88,7 @@ function dropTypeDependentFields(spec: ServiceSpec, old: ServiceSpec): void {
     if (spec.ipFamilies?.join() === old.ipFamilies?.join()) delete spec.ipFamilies;
     if (spec.ipFamilyPolicy === old.ipFamilyPolicy) delete spec.ipFamilyPolicy;
   }
-  if (needsNodePort(old) && !needsNodePort(spec) && nodePortsOf(spec) === nodePortsOf(old)) {
+  if (mayHaveNodePorts(old) && !mayHaveNodePorts(spec) && nodePortsOf(spec) === nodePortsOf(old)) {
     for (const port of spec.ports ?? []) delete port.nodePort;
   }
   if (

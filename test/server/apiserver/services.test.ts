@@ -119,6 +119,42 @@ t.test('a service keeps what it was given, and gives back what its type no longe
   t.equal(taker.status, 201, 'its node port is free');
 });
 
+t.test(
+  'a load balancer without node ports of its own takes none of others, nor any outside of the range',
+  async (t) => {
+    await using server = await TestServer.start();
+    const post = (name: string, spec: object, query = '') =>
+      server.call('POST', `${SERVICES}${query}`, { body: service(name, spec) });
+    const asking = (nodePort?: number) => ({ ports: [{ port: 80, ...(nodePort && { nodePort }) }] });
+    const balancer = (nodePort?: number) => ({
+      ...{ type: 'LoadBalancer', allocateLoadBalancerNodePorts: false },
+      ...asking(nodePort),
+    });
+    const patch = (name: string, spec: object) =>
+      server.call('PATCH', `${SERVICES}/${name}`, { type: MERGE, body: { spec } });
+    t.equal((await post('victim', { type: 'NodePort', ...asking(30500) })).status, 201);
+    const taken = { code: 422, message: /spec.ports\[0\].nodePort: .* provided port is already allocated/ };
+    const outside = { code: 422, message: /spec.ports\[0\].nodePort: .* valid ports is 30000-32767/ };
+    for (const query of ['', '?dryRun=All']) {
+      t.match((await post('thief', balancer(30500), query)).body, taken);
+      t.match((await post('thief', balancer(22), query)).body, outside);
+    }
+    const none = await post('balancer', balancer());
+    t.equal(specOf(none).ports[0]?.nodePort, undefined);
+    t.match((await patch('balancer', balancer(30500))).body, taken);
+    t.match((await patch('balancer', balancer(6443))).body, outside);
+    t.equal(specOf(await patch('balancer', balancer(30501))).ports[0]?.nodePort, 30501);
+    t.match((await post('other', { type: 'NodePort', ...asking(30501) })).body, taken);
+    t.equal(specOf(await patch('balancer', balancer())).ports[0]?.nodePort, undefined, 'given back as upstream does');
+    t.equal((await post('other', { type: 'NodePort', ...asking(30501) })).status, 201);
+
+    const allocated = specOf(await post('kept', { type: 'LoadBalancer' })).ports[0]?.nodePort;
+    const switched = await patch('kept', { allocateLoadBalancerNodePorts: false });
+    t.equal(specOf(switched).ports[0]?.nodePort, allocated, 'what was allocated stays until it is removed');
+    t.match((await post('third', { type: 'NodePort', ...asking(allocated) })).body, taken);
+  },
+);
+
 const NO_DUAL_STACK =
   'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services';
 const notHere = (index: number) => `spec.ipFamilies[${index}]: Invalid value: "IPv6": not configured on this cluster`;

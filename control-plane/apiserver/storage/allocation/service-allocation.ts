@@ -1,7 +1,12 @@
 /** Allocates cluster IPs and node ports of Services while they are written. */
 import { isIPv4 } from 'node:net';
 import type { Service, ServicePort, ServiceSpec } from '../../../../api/types/core/v1.gen.ts';
-import { needsClusterIP, needsHealthCheckPort, needsNodePort } from '../../../../api/kinds/core/service-rules.ts';
+import {
+  allocatesNodePorts,
+  mayHaveNodePorts,
+  needsClusterIP,
+  needsHealthCheckPort,
+} from '../../../../api/kinds/core/service-rules.ts';
 import { invalid } from '../../../../api/machinery/field-error.ts';
 import { internalError, invalidObject } from '../../../../api/machinery/status-error.ts';
 import type { Logger } from '../../../../client/logger.ts';
@@ -172,7 +177,8 @@ export class ServiceAllocator implements Reserver {
     const nodePorts = new Map<ServicePort, number>();
     // TCP and UDP of the same port number share a node port unless specified otherwise, as upstream.
     const byNumber = new Map<number, { readonly nodePort: number; readonly protocols: Set<string> }>();
-    for (const [index, port] of needsNodePort(spec) ? (spec.ports ?? []).entries() : []) {
+    for (const [index, port] of (spec.ports ?? []).entries()) {
+      if (!wantsNodePort(spec, port)) continue;
       const protocol = port.protocol ?? 'TCP';
       const sibling = byNumber.get(port.port);
       let { nodePort } = port;
@@ -191,10 +197,14 @@ export class ServiceAllocator implements Reserver {
   }
 }
 
-/** Whether a node port has to be allocated. */
+/** Whether the port has to have a node port: one that it asks for is taken even where none would be allocated. */
+const wantsNodePort = (spec: ServiceSpec, { nodePort }: ServicePort): boolean =>
+  allocatesNodePorts(spec) || (mayHaveNodePorts(spec) && Boolean(nodePort));
+
+/** Whether there is anything to allocate. */
 function lacksPorts(spec: ServiceSpec, own: readonly number[]): boolean {
   const isOwn = (port: number | undefined): boolean => port !== undefined && own.includes(port);
-  if (needsNodePort(spec) && (spec.ports ?? []).some(({ nodePort }) => !isOwn(nodePort))) return true;
+  if (spec.ports?.some((port) => wantsNodePort(spec, port) && !isOwn(port.nodePort))) return true;
   return needsHealthCheckPort(spec) && !isOwn(spec.healthCheckNodePort);
 }
 
