@@ -126,4 +126,6 @@ export const isNotFound = (error: unknown): boolean => error instanceof StatusEr
 export const isConflict = (error: unknown): boolean => error instanceof StatusError && error.reason === 'Conflict';
 export const isAlreadyExists = (error: unknown): boolean =>
   error instanceof StatusError && error.reason === 'AlreadyExists';
+export const isInvalid = (error: unknown): boolean => error instanceof StatusError && error.reason === 'Invalid';
+export const isTooLarge = (error: unknown): boolean => error instanceof StatusError && error.code === 413;
 export const isGone = (error: unknown): boolean => error instanceof StatusError && error.code === 410;

@@ -1,7 +1,5 @@
-import { configMaps } from '../../../api/kinds/core/config-map.ts';
-import { isAlreadyExists, isConflict } from '../../../api/machinery/status-error.ts';
 import { kubernetesVersion } from '../../../api/version.ts';
-import type { LocalApi } from '../catalogue/local-api.ts';
+import { publishConfigMap, type PublishApi } from './published-config-map.ts';
 
 const NAMESPACE = 'kube-system';
 /** kubeadm's names, which network add-ons read, too; the Role kubeadm:nodes-kubeadm-config lets nodes read it. */
@@ -23,7 +21,7 @@ export interface ClusterNetwork {
  * The server's settings are authoritative: other values are overwritten when the server starts.
  */
 export async function publishClusterConfiguration(
-  api: Pick<LocalApi, 'get' | 'create' | 'update'>,
+  api: PublishApi,
   { podCidr, serviceCidr, dnsDomain }: ClusterNetwork,
 ): Promise<void> {
   const text = `apiVersion: kubeadm.k8s.io/v1beta4
@@ -34,14 +32,5 @@ networking:
   podSubnet: ${podCidr}
   serviceSubnet: ${serviceCidr}
 `;
-  const present = api.get(configMaps, NAMESPACE, NAME);
-  if (present?.data?.[KEY] === text) return;
-  const data = { ...present?.data, [KEY]: text };
-  const written = present
-    ? api.update(configMaps, { ...present, data })
-    : api.create(configMaps, { metadata: { namespace: NAMESPACE, name: NAME }, data });
-  await written.catch((error: unknown) => {
-    // Another server that starts at the same time publishes the same.
-    if (!isAlreadyExists(error) && !isConflict(error)) throw error;
-  });
+  await publishConfigMap(api, NAMESPACE, NAME, () => ({ [KEY]: text }));
 }

@@ -1,9 +1,8 @@
-import { configMaps } from '../../../api/kinds/core/config-map.ts';
-import { isAlreadyExists } from '../../../api/machinery/status-error.ts';
-import type { LocalApi } from '../catalogue/local-api.ts';
+import { own } from '../../../api/machinery/own.ts';
+import { publishConfigMap, type PublishApi } from './published-config-map.ts';
 
 const NAMESPACE = 'kube-system';
-const NAME = 'extension-apiserver-authentication';
+export const CLIENT_CA_CONFIG_MAP = 'extension-apiserver-authentication';
 const CLIENT_CA = 'client-ca-file';
 
 /**
@@ -11,19 +10,11 @@ const CLIENT_CA = 'client-ca-file';
  * ConfigMap, which the Role extension-apiserver-authentication-reader lets them read. CAs that somebody else has put there
  * stay. There are no `requestheader-*` keys, since this server stands in front of no other one.
  */
-export async function publishClientCa(
-  api: Pick<LocalApi, 'get' | 'create' | 'update'>,
-  clientCa: string,
-): Promise<void> {
-  const present = api.get(configMaps, NAMESPACE, NAME);
-  const bundle = present?.data?.[CLIENT_CA] ?? '';
-  if (bundle.includes(clientCa.trim())) return;
-  const data = { ...present?.data, [CLIENT_CA]: bundle === '' ? clientCa : `${bundle.trimEnd()}\n${clientCa}` };
-  if (present) {
-    await api.update(configMaps, { ...present, data });
-    return;
-  }
-  await api.create(configMaps, { metadata: { namespace: NAMESPACE, name: NAME }, data }).catch((error: unknown) => {
-    if (!isAlreadyExists(error)) throw error;
+export async function publishClientCa(api: PublishApi, clientCa: string): Promise<void> {
+  await publishConfigMap(api, NAMESPACE, CLIENT_CA_CONFIG_MAP, (present) => {
+    const bundle = own(present, CLIENT_CA) ?? '';
+    const isThere = bundle.includes(clientCa.trim());
+    const whole = bundle === '' ? clientCa : `${bundle.trimEnd()}\n${clientCa}`;
+    return { [CLIENT_CA]: isThere ? bundle : whole };
   });
 }

@@ -10,10 +10,10 @@ import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { kubernetesServiceIp } from '../../../api/domain/address.ts';
 import { validateEndpointIP } from '../../../api/machinery/names.ts';
-import { isAlreadyExists } from '../../../api/machinery/status-error.ts';
+import { isAlreadyExists, StatusError } from '../../../api/machinery/status-error.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import type { Logger } from '../../../client/logger.ts';
-import { publishClientCa } from './extension-authentication.ts';
+import { CLIENT_CA_CONFIG_MAP, publishClientCa } from './extension-authentication.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
 import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
@@ -38,7 +38,11 @@ export interface BootstrapOptions {
   readonly signal: AbortSignal;
 }
 
-/** Resolves when the objects are there; keeps them there until the signal is aborted. */
+/**
+ * Resolves when the objects are there; keeps them there until the signal is aborted. One that cannot be, because somebody has put
+ * another in its place (a Service with the address of `kubernetes`), is logged and tried again: whoever may write in a namespace
+ * of the system must not be able to keep servers from starting.
+ */
 export async function bootstrapCluster(options: BootstrapOptions): Promise<void> {
   if (!isReachable(options.advertiseAddress)) {
     options.logger.warn(
@@ -55,25 +59,42 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<void>
   options.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
 }
 
-async function ensureAll({ api, advertiseAddress, port, serviceCIDR, clientCa }: BootstrapOptions): Promise<void> {
-  for (const name of NAMESPACES) await ensure(api, namespaces, { metadata: { name } });
-  await publishClientCa(api, clientCa);
-  await ensure(api, priorityClasses, {
+async function ensureAll({
+  api,
+  advertiseAddress,
+  port,
+  serviceCIDR,
+  clientCa,
+  logger,
+}: BootstrapOptions): Promise<void> {
+  const attempt = async (work: Promise<void>, kind: string, name: string): Promise<void> => {
+    try {
+      await work;
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+      logger.warn({ err: error, kind, name }, 'failed to reconcile bootstrap object');
+    }
+  };
+  const keep = <T extends KubeObject>(kind: Kind<T>, wanted: T, part?: (object: T) => unknown): Promise<void> =>
+    attempt(ensure(api, kind, wanted, part), kind.kind, wanted.metadata?.name ?? '');
+  for (const name of NAMESPACES) await keep(namespaces, { metadata: { name } });
+  await attempt(publishClientCa(api, clientCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
+  await keep(priorityClasses, {
     metadata: { name: 'system-cluster-critical' },
     value: SYSTEM_CRITICAL_PRIORITY,
     description:
       'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
   });
-  await ensure(api, priorityClasses, {
+  await keep(priorityClasses, {
     metadata: { name: 'system-node-critical' },
     value: SYSTEM_CRITICAL_PRIORITY + 1000,
     description: 'Used for system critical pods that must not be moved from their current node.',
   });
-  await ensure(api, serviceCIDRs, { metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: [serviceCIDR] } });
-  await ensure(api, services, kubernetesService(serviceCIDR, port), ({ spec }) => spec?.ports);
+  await keep(serviceCIDRs, { metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: [serviceCIDR] } });
+  await keep(services, kubernetesService(serviceCIDR, port), ({ spec }) => spec?.ports);
   if (!isReachable(advertiseAddress)) return;
-  await ensure(api, endpoints, kubernetesEndpoints(advertiseAddress, port), ({ subsets }) => subsets);
-  await ensure(api, endpointSlices, kubernetesEndpointSlice(advertiseAddress, port), (slice) => [
+  await keep(endpoints, kubernetesEndpoints(advertiseAddress, port), ({ subsets }) => subsets);
+  await keep(endpointSlices, kubernetesEndpointSlice(advertiseAddress, port), (slice) => [
     slice.endpoints,
     slice.ports,
   ]);

@@ -1,0 +1,72 @@
+/** Who may write in a namespace of the system cannot keep servers from starting. */
+import { test } from 'tap';
+import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { endpoints } from '../../../api/kinds/core/endpoints.ts';
+import { services } from '../../../api/kinds/core/service.ts';
+import type { ConfigMap, Service } from '../../../api/types/core/v1.gen.ts';
+import { publishClusterConfiguration } from '../../../control-plane/apiserver/bootstrap/cluster-configuration.ts';
+import { publishClusterInfo } from '../../../control-plane/apiserver/bootstrap/cluster-info.ts';
+import { publishClientCa } from '../../../control-plane/apiserver/bootstrap/extension-authentication.ts';
+import { bootstrapCluster } from '../../../control-plane/apiserver/bootstrap/system-objects.ts';
+import type { PublishApi } from '../../../control-plane/apiserver/bootstrap/published-config-map.ts';
+import { createAll, startServer } from './fixture.ts';
+
+const CA = '-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n';
+const NETWORK = { podCidr: '10.9.0.0/16', serviceCidr: '10.8.0.0/16', dnsDomain: 'rack.example' };
+const PUBLISHED: readonly [
+  namespace: string,
+  name: string,
+  key: string,
+  publish: (api: PublishApi) => Promise<void>,
+][] = [
+  ['kube-system', 'kubeadm-config', 'ClusterConfiguration', (api) => publishClusterConfiguration(api, NETWORK)],
+  ['kube-system', 'extension-apiserver-authentication', 'client-ca-file', (api) => publishClientCa(api, CA)],
+  ['kube-public', 'cluster-info', 'kubeconfig', (api) => publishClusterInfo(api, 'https://192.0.2.1:6443', CA)],
+];
+
+test('a published ConfigMap that cannot be updated is replaced, and one that can be keeps the keys of others', async (t) => {
+  const { api } = (await startServer(t)).core;
+  for (const [namespace, name, key, publish] of PUBLISHED) {
+    const read = (): ConfigMap | undefined => api.get(configMaps, namespace, name);
+    await publish(api);
+    const published = read()?.data?.[key];
+    t.ok(published, name);
+    const spoilt: readonly Partial<ConfigMap>[] = [
+      { data: { [key]: 'nonsense' }, immutable: true },
+      { data: { filler: 'x'.repeat(1024 * 1024) } },
+    ];
+    for (const change of spoilt) {
+      await api.update(configMaps, { ...read(), ...change });
+      await publish(api);
+      t.equal(read()?.data?.[key], published, `${name} is back`);
+      t.notOk(read()?.immutable);
+    }
+    const { metadata } = read() ?? {};
+    await api.update(configMaps, { metadata, data: { [key]: '', other: 'kept' } });
+    await Promise.all([publish(api), publish(api)]);
+    t.strictSame(read()?.data, { [key]: published, other: 'kept' });
+    await api.delete(configMaps, namespace, name);
+    await Promise.all([publish(api), publish(api)]);
+    t.strictSame(read()?.data, { [key]: published });
+  }
+});
+
+test('a server starts although somebody has the address of its Service', async (t) => {
+  const { core, pki } = await startServer(t);
+  const thief: Service = {
+    metadata: { namespace: 'default', name: 'thief' },
+    spec: { clusterIP: '10.43.0.1', ports: [{ port: 443 }] },
+  };
+  await createAll(core, services, thief);
+  const end = new AbortController();
+  t.teardown(() => end.abort());
+  const logged: object[] = [];
+  const log = (fields: object): void => void logged.push(fields);
+  await bootstrapCluster({
+    ...{ api: core.api, clientCa: pki.ca.certificate, advertiseAddress: '192.0.2.1', port: 6443 },
+    ...{ serviceCIDR: '10.43.0.0/16', signal: end.signal },
+    logger: { debug: log, info: log, warn: log, error: log },
+  });
+  t.match(logged, [{ kind: 'Service', name: 'kubernetes', err: { code: 422, message: /already allocated/ } }]);
+  t.ok(core.api.get(endpoints, 'default', 'kubernetes'), 'what comes after it is there');
+});
