@@ -91,10 +91,15 @@ export class Registry {
     return resource;
   }
 
-  /** Adds a kind. Resolves when it is served with its stored objects. Throws when it is served already. */
+  /**
+   * Serves one more kind. Resolves when it is served, with what the store has of it. Throws when it is served already, or another
+   * version of it is stored and this one is not `storedAs` that: one cache follows what is below a prefix.
+   */
   async add(kind: Kind): Promise<void> {
     const { group, version, plural } = kind;
     if (this.kinds.find(group, version, plural)) throw new Error(`${prefixOf(kind)} is served already`);
+    const stored = kind.storedAs ? undefined : this.#byPrefix.get(prefixOf(kind));
+    if (stored) throw new Error(`${groupResource(kind)} is stored already, as ${stored.kind.version}`);
     await this.#open(kind, (resource) => this.kinds.add(resource));
   }
 
@@ -105,8 +110,11 @@ export class Registry {
   async replace(kind: Kind): Promise<void> {
     const previous = this.kinds.find(kind.group, kind.version, kind.plural);
     if (!previous) throw new Error(`${prefixOf(kind)} is not served`);
-    for (const one of [previous.kind, kind]) this.#requireOwnStorage(one);
+    const check = (): void => [previous.kind, kind].forEach((one) => this.#requireOwnStorage(one));
+    check();
     await this.#open(kind, (resource) => {
+      // A kind that shares the cache may have come meanwhile.
+      check();
       this.kinds.replace(previous, resource);
       previous.close();
     });

@@ -191,3 +191,37 @@ t.test('a kind that is removed is gone, with its watches and the memory of its c
   await t.rejects(registry.replace({ ...SMALL }), { message: /is not served/ });
   t.equal(registry.of(configMaps).kind, configMaps);
 });
+
+t.test('no kind is left with a cache that follows nothing, whatever happens at once', async (t) => {
+  await using server = await TestServer.start();
+  const { registry } = server.core;
+  const other = (more: Partial<Kind<Widget>>): Kind<Widget> => widgets({ size: int32 }, { version: 'v2', ...more });
+  const as = (version: string) => (one: KubeObject) => ({ ...one, apiVersion: `example.com/${version}` });
+  await registry.add(SMALL);
+  await t.rejects(registry.add(other({})), { message: 'widgets.example.com is stored already, as v1' });
+  await server.call('POST', WIDGETS, { body: widget('a') });
+  t.strictSame((await server.call('GET', WIDGETS)).body.items?.length, 1, 'the cache of v1 still follows the store');
+
+  const shared = other({ storedAs: { kind: SMALL, toStored: as('v1'), fromStored: as('v2'), fields: {} } });
+  const replaced = registry.replace(COLORED);
+  await registry.add(shared);
+  await t.rejects(replaced, { message: /shares its storage/ });
+  await server.call('POST', WIDGETS, { body: widget('b') });
+  for (const version of ['v1', 'v2']) {
+    const { body } = await server.call('GET', WIDGETS.replace('v1', version));
+    t.equal(body.items?.length, 2, version);
+  }
+});
+
+t.test('a kind that is removed while its new form is read stays removed', async (t) => {
+  await using server = await TestServer.start();
+  const { registry } = server.core;
+  await registry.add(SMALL);
+  const replaced = registry.replace(COLORED);
+  registry.remove(SMALL);
+  await t.rejects(replaced, { message: /not served/ });
+  t.equal((await server.call('GET', ALL_WIDGETS)).status, 404);
+  const [first, second] = await Promise.allSettled([registry.add(SMALL), registry.add(COLORED)]);
+  t.strictSame([first.status, second.status], ['fulfilled', 'rejected']);
+  t.equal((await server.call('POST', WIDGETS, { body: widget('a') })).status, 201);
+});
