@@ -6,8 +6,8 @@
  *     <staging>/<id>/record.json           a volume staged on the node, at <staging>/<id>/mount
  *
  * A record is renamed into place, so a killed agent leaves a whole one or none. It is not flushed: no mount outlives the kernel
- * either. What a power loss, a full disk or a hand has truncated is logged and ignored; `VolumeRunner` copes with mounts that have
- * no record.
+ * either. What a power loss, a full disk or a hand has truncated is logged and ignored, as is a record of another place than the one
+ * that it is in: what it names is unmounted as root. `VolumeRunner` copes with mounts that have no record.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
@@ -64,7 +64,13 @@ export class MountRecords {
   async published(podUid: string): Promise<PublishRecord[]> {
     const directory = this.#publishDirectory(podUid);
     const names = (await namesIn(directory)).filter((name) => name.endsWith(SUFFIX));
-    const records = names.map((name) => this.#read(join(directory, name), publishRecord));
+    const records = names.map((name) =>
+      this.#read(join(directory, name), (value) => {
+        const record = publishRecord(value);
+        if (record.podUID === podUid && `${record.volume}${SUFFIX}` === name) return record;
+        throw new SyntaxError(`volume ${record.volume} of pod ${record.podUID} has its record elsewhere`);
+      }),
+    );
     return (await Promise.all(records)).filter((record) => record !== undefined);
   }
 
@@ -89,7 +95,11 @@ export class MountRecords {
 
   /** Undefined when it cannot be read, too. */
   staged(id: string): Promise<StageRecord | undefined> {
-    return this.#read(join(this.#options.stagingDirectory, id, 'record.json'), stageRecord);
+    return this.#read(join(this.#options.stagingDirectory, id, 'record.json'), (value) => {
+      const record = stageRecord(value);
+      if (this.stageId(record.type, record.key) === id) return record;
+      throw new SyntaxError(`${record.type} volume ${record.key} is staged elsewhere`);
+    });
   }
 
   writeStaged(record: StageRecord): Promise<void> {

@@ -199,6 +199,39 @@ test('a staged volume whose own record is truncated is swept by its directory', 
   t.same(await readdir(join(root, 'staging')), []);
 });
 
+test('a record that names the place of another is no record of that one', async (t) => {
+  for (const stolen of [
+    { podUID: 'b', volume: 'data' },
+    { podUID: 'a', volume: '../../../b/volumes/kubernetes.io~nfs/data' },
+    { podUID: '../pods/b', volume: 'data' },
+  ]) {
+    const root = await rootOf(t);
+    const logged: object[] = [];
+    const { runner, steps } = sharedVolume({ root, log: (fields) => logged.push(fields) });
+    for (const uid of ['a', 'b']) await publish(runner, uid, `/export-${uid}`);
+    const before = (await worldOf(root)).filter((name) => name.includes('_pods_b_'));
+    const path = join(root, 'pods/a/mounts/data.json');
+    const record = JSON.parse(await readFile(path, 'utf8')) as object;
+    await writeFile(path, JSON.stringify({ ...record, ...stolen }));
+    await runner.unpublish('a', at);
+    t.notOk(steps.includes('unpublish'));
+    t.match(logged, [{ path, err: { name: 'SyntaxError', message: /has its record elsewhere/ } }]);
+    t.same(
+      (await worldOf(root)).filter((name) => name.includes('_pods_b_')),
+      before,
+    );
+
+    const [, other = ''] = await readdir(join(root, 'staging'));
+    const stage = join(root, 'staging', other, 'record.json');
+    await writeFile(stage, JSON.stringify({ type: 'nfs', key: '/export', attributes: {} }));
+    for (const uid of ['a', 'b']) await rm(join(root, 'pods', uid), { recursive: true });
+    await runner.unstageUnused(ask, signal);
+    t.equal(steps.filter((step) => step === 'unstage').length, 1);
+    t.match(logged[1], { path: stage, err: { message: 'nfs volume /export is staged elsewhere' } });
+    t.same(await readdir(join(root, 'staging')), []);
+  }
+});
+
 test('a volume grows when it is to hold more, once', async (t) => {
   const root = await rootOf(t);
   let capacity = 1024;
