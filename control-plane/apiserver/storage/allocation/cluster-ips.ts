@@ -2,6 +2,7 @@
  * Allocates cluster IPs: creating the IPAddress object claims the address, so two api-servers never allocate the same one.
  * Addresses are IPv4 numbers here. An allocation whose Service is then not written is removed by `allocation-repair.ts`.
  */
+import { isIPv4 } from 'node:net';
 import { isAlreadyExists, isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
 import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
 import type { IPAddress } from '../../../../api/types/networking/v1.gen.ts';
@@ -27,7 +28,9 @@ export class ClusterIPs {
   readonly #api: LocalApi;
   readonly #holdings: ServiceHoldings;
   readonly #fresh: ClusterIPsOptions['fresh'];
-  /** Addresses being claimed: of two requests to this server only one needs to try the store. */
+  /** As the IPAddress objects say. Kept as numbers: a range that is nearly full is searched number by number. */
+  readonly #allocated = new Set<number>();
+  /** Being taken at the moment: of two requests to this server only one need ask the store. */
   readonly #taking = new Set<number>();
 
   constructor({ api, ranges, holdings, fresh }: ClusterIPsOptions) {
@@ -35,12 +38,21 @@ export class ClusterIPs {
     this.#holdings = holdings;
     this.#fresh = fresh;
     this.ranges = ranges;
+    api.subscribe(ipAddresses, ({ name, object }) => {
+      if (!isIPv4(name)) return;
+      if (object) this.#allocated.add(toNumber(name));
+      else this.#allocated.delete(toNumber(name));
+    });
   }
 
   isTaken(ip: string): boolean {
-    if (this.#taking.has(toNumber(ip)) || this.#api.has(ipAddresses, '', ip)) return true;
-    // Of a Service from before IPAddress objects, until the repair has created its object.
-    return this.#holdings.addresses.has(ip);
+    return this.#isTaken(toNumber(ip));
+  }
+
+  #isTaken(number: number): boolean {
+    if (this.#allocated.has(number) || this.#taking.has(number)) return true;
+    // A service from before there were such objects, until the repair has made its own.
+    return this.#holdings.addresses.has(fromNumber(number));
   }
 
   /** Claims an address for the owner; returns false when it is taken. */
@@ -78,7 +90,7 @@ export class ClusterIPs {
   /** A free address that is not in `except`; undefined when there is none. */
   pick(except: ReadonlySet<number> = new Set()): string | undefined {
     for (const range of this.ranges.numbers()) {
-      const number = range.pick((candidate) => except.has(candidate) || this.isTaken(fromNumber(candidate)));
+      const number = range.pick((candidate) => except.has(candidate) || this.#isTaken(candidate));
       if (number !== undefined) return fromNumber(number);
     }
     return undefined;
