@@ -14,7 +14,7 @@ import { withDeadline } from '../../client/deadline.ts';
 import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
 import { configMaps } from '../../client/resources.gen.ts';
-import { dnsDomain } from '../../daemon/setting-rules.ts';
+import { dnsDomain, overlap } from '../../daemon/setting-rules.ts';
 import { readTextIfThere, writeFileAtomically } from '../host/files.ts';
 import type { ConfigMap } from '../../api/types/core/v1.gen.ts';
 
@@ -25,6 +25,8 @@ export interface LearnedNetwork {
   readonly clusterDomain?: string;
 }
 
+/** The DNS Service has the 10th address of the Services' range: kubeadm's convention. */
+export const DNS_INDEX = 10n;
 /** How long a start waits for the api-server before it uses the copy on disk. */
 const START_LIMIT_MS = 3_000;
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
@@ -78,7 +80,7 @@ export class ClusterConfiguration {
     }
   }
 
-  /** Undefined when the cluster does not publish it or does not let nodes read it. */
+  /** Undefined when the cluster does not publish a valid one, or does not let nodes read it: what is on disk counts then. */
   async #read(signal: AbortSignal): Promise<string | undefined> {
     let text: string | undefined;
     try {
@@ -88,8 +90,10 @@ export class ClusterConfiguration {
       if (!(error instanceof StatusError) || (error.code !== 404 && error.code !== 403)) throw error;
       this.#logger.debug({ err: error }, 'cluster does not publish its configuration');
     }
-    if (text !== undefined) await this.#save(text);
     this.#isConfirmed = true;
+    if (text === undefined || this.#parse(text, { configMap: 'kube-system/kubeadm-config' }) === undefined)
+      return undefined;
+    await this.#save(text);
     return text;
   }
 
@@ -101,19 +105,22 @@ export class ClusterConfiguration {
     }
   }
 
-  /** Empty for an invalid configuration, which is logged. */
   #parsed(text: string | undefined): LearnedNetwork {
-    if (text === undefined) return {};
+    return (text !== undefined && this.#parse(text, { path: this.#file })) || {};
+  }
+
+  /** Undefined for an invalid configuration, which is logged. */
+  #parse(text: string, from: object): LearnedNetwork | undefined {
     try {
       return parseClusterConfiguration(text);
     } catch (error) {
-      this.#logger.warn({ err: error, path: this.#file }, 'ignoring invalid cluster configuration');
-      return {};
+      this.#logger.warn({ err: error, ...from }, 'ignoring invalid cluster configuration');
+      return undefined;
     }
   }
 }
 
-/** Of dual-stack ranges, which are separated by a comma, the one of IPv4. Throws for invalid values. */
+/** Of dual-stack ranges, which are separated by a comma, the one of IPv4. Throws for invalid values, and ranges that contradict each other. */
 export function parseClusterConfiguration(text: string): LearnedNetwork {
   const root: unknown = parse(text);
   const networking = fieldOf(root, 'networking');
@@ -127,7 +134,12 @@ export function parseClusterConfiguration(text: string): LearnedNetwork {
   const clusterDomain = textOf(networking, 'dnsDomain');
   const problem = clusterDomain === undefined ? undefined : dnsDomain(clusterDomain, undefined);
   if (problem !== undefined) throw new Error(`networking.dnsDomain ${problem}`);
-  return { clusterCidr: range('podSubnet'), serviceCidr: range('serviceSubnet'), clusterDomain };
+  const [clusterCidr, serviceCidr] = [range('podSubnet'), range('serviceSubnet')];
+  if (clusterCidr !== undefined && serviceCidr !== undefined && overlap(clusterCidr, serviceCidr))
+    throw new Error(`networking.podSubnet ${clusterCidr} overlaps with serviceSubnet ${serviceCidr}`);
+  if (serviceCidr !== undefined && Cidr.parse(serviceCidr)?.at(DNS_INDEX) === undefined)
+    throw new Error(`networking.serviceSubnet ${serviceCidr} has no address for the DNS Service`);
+  return { clusterCidr, serviceCidr, clusterDomain };
 }
 
 const fieldOf = (value: unknown, name: string): unknown =>

@@ -1,10 +1,10 @@
 /** The network of this node: its own settings, else the cluster's configuration, else Kedge's defaults. */
-import { type Cidr, IpAddress } from '../../api/domain/address.ts';
+import type { Cidr } from '../../api/domain/address.ts';
 import type { Logger } from '../../client/logger.ts';
 import { overlap, SettingValueError } from '../../daemon/setting-rules.ts';
 import { NONE, readRange, type AgentConfig } from '../config.ts';
 import type { ClusterDns } from '../pods/sandbox/dns.ts';
-import type { LearnedNetwork } from './cluster-configuration.ts';
+import { DNS_INDEX, type LearnedNetwork } from './cluster-configuration.ts';
 
 export interface ClusterNetwork {
   readonly clusterCidr: Cidr;
@@ -15,8 +15,6 @@ export interface ClusterNetwork {
 
 /** For a cluster that publishes no configuration. */
 const DEFAULTS = { clusterCidr: '10.42.0.0/16', serviceCidr: '10.43.0.0/16', clusterDomain: 'cluster.local' };
-/** The DNS Service has the 10th address of the Services' range: kubeadm's convention. */
-const DNS_INDEX = 10n;
 
 type Settings = Pick<AgentConfig, 'clusterCidr' | 'serviceCidr' | 'clusterDomain' | 'clusterDns'>;
 const FLAGS: Readonly<Record<keyof Settings, string>> = {
@@ -26,7 +24,7 @@ const FLAGS: Readonly<Record<keyof Settings, string>> = {
   clusterDns: 'cluster-dns',
 };
 
-/** Logs each setting that differs from the cluster. Throws SettingValueError when the ranges overlap. */
+/** Logs each setting that differs from the cluster. Throws SettingValueError when the ranges overlap, or leave DNS no address. */
 export function clusterNetwork(settings: Settings, learned: LearnedNetwork, logger: Logger): ClusterNetwork {
   const ofCluster: Partial<Settings> = {
     ...learned,
@@ -53,6 +51,7 @@ export function clusterNetwork(settings: Settings, learned: LearnedNetwork, logg
 }
 
 function dnsAddress(serviceCidr: string): string {
-  const { family, network } = readRange(serviceCidr);
-  return IpAddress.of(family, network.value + DNS_INDEX).text;
+  const address = readRange(serviceCidr).at(DNS_INDEX);
+  if (!address) throw new SettingValueError(`the range of Services ${serviceCidr} is too small, set cluster-dns`);
+  return address.text;
 }

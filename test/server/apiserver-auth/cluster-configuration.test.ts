@@ -111,6 +111,30 @@ test('a node keeps what it learned when the cluster stops publishing it, until i
   t.same(await start(node).configuration.learn(signal), {});
 });
 
+test('an invalid configuration neither keeps agents from starting nor replaces what they have learned', async (t) => {
+  const fixture = await startServer(t);
+  const { api } = fixture.core;
+  await publishClusterConfiguration(api, NETWORK);
+  const node = await nodeClient(fixture);
+  const { start } = await agentIn(t);
+  await start(node).configuration.learn(signal);
+  for (const networking of [
+    '{',
+    '{serviceSubnet: 0.0.0.0/0, podSubnet: 10.9.0.0/16}',
+    '{dnsDomain: "a\\nb"}',
+    '[',
+    '7: [',
+  ]) {
+    const present = api.get(configMaps, 'kube-system', 'kubeadm-config');
+    await api.update(configMaps, { ...present, data: { ClusterConfiguration: `networking: ${networking}` } });
+    const { configuration, lines } = start(node);
+    t.strictSame(await configuration.learn(signal), LEARNED, networking);
+    await configuration.confirm(signal);
+    t.same(lines, ['ignoring invalid cluster configuration']);
+    t.strictSame(await start(nobody(t)).configuration.learn(signal), LEARNED);
+  }
+});
+
 test('a copy that cannot be saved does not keep the agent from starting', async (t) => {
   const fixture = await startServer(t);
   await publishClusterConfiguration(fixture.core.api, NETWORK);

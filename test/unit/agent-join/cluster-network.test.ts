@@ -51,6 +51,11 @@ test('ranges of pods and Services that overlap are refused, whoever gave them', 
     name: 'SettingValueError',
     message: 'the range of pods 10.96.7.0/24 overlaps with that of Services 10.96.0.0/12',
   });
+  t.throws(() => networkOf({ serviceCidr: '10.2.0.0/29' }, {}), {
+    name: 'SettingValueError',
+    message: 'the range of Services 10.2.0.0/29 is too small, set cluster-dns',
+  });
+  t.match(networkOf({ serviceCidr: '10.2.0.0/29', clusterDns: '10.2.0.2' }, {}), { dns: '10.2.0.2 cluster.local' });
   t.end();
 });
 
@@ -67,5 +72,8 @@ test('the configuration of a kubeadm cluster is read, with one or two families, 
   t.throws(() => read('networking: {podSubnet: 7}'), /podSubnet is not a string/);
   t.throws(() => read('networking: {dnsDomain: Not_A_Domain}'), /dnsDomain must be a DNS domain/);
   t.throws(() => read('networking: {'), /./);
+  t.throws(() => read('networking: {serviceSubnet: 255.255.255.255/32}'), /has no address for the DNS Service/);
+  const overlapping = 'networking: {podSubnet: 10.0.0.0/8, serviceSubnet: 10.96.0.0/12}';
+  t.throws(() => read(overlapping), /podSubnet 10.0.0.0\/8 overlaps with serviceSubnet 10.96.0.0\/12/);
   t.end();
 });
