@@ -188,7 +188,7 @@ export class ObjectWriter {
         try {
           if (plan.action === 'keep') return { bytes: resource.serve(current.bytes), outcome: 'unchanged' };
           if (plan.action === 'mark') return await this.#replace(resource, current, old, plan.object, context.dryRun);
-          return await this.#remove(resource, current, old, context.dryRun);
+          return await this.#remove(resource, current, old, old, context.dryRun);
         } catch (error) {
           if (!(error instanceof ConflictError)) throw error;
           if (attempt === MAX_CONFLICT_ATTEMPTS) throw conflict(resource.kind, name, STALE);
@@ -211,7 +211,7 @@ export class ObjectWriter {
     object: Stored,
     dryRun: boolean,
   ): Promise<Written> {
-    if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, object, dryRun);
+    if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, old, object, dryRun);
     const reserver = this.#reservers.get(reserverKey(resource));
     const reservation = reserver && (await reserver.reserve(object, old, dryRun));
     const encoded = resource.encode(object);
@@ -263,14 +263,21 @@ export class ObjectWriter {
     return resource.serve(entry?.revision === revision ? entry.bytes : resource.cache.bytes.serve(stored, revision));
   }
 
-  async #remove(resource: ServedResource, current: Entry, object: Stored, dryRun: boolean): Promise<Written> {
+  /** @param old as it is stored, which is what it holds. @param object the last state, as clients are told it. */
+  async #remove(
+    resource: ServedResource,
+    current: Entry,
+    old: Stored,
+    object: Stored,
+    dryRun: boolean,
+  ): Promise<Written> {
     const { namespace, name, revision } = current;
     if (dryRun) return { bytes: resource.serve(current.bytes), outcome: 'deleted' };
     const deletedAt = await this.#registry.store.delete(resource.storeKey(namespace, name), { revision });
     const behind = this.#registry.caughtUp(deletedAt);
     if (behind) await behind;
     const reserver = this.#reservers.get(reserverKey(resource));
-    if (reserver) await reserver.release(object);
+    if (reserver) await reserver.release(old);
     const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(deletedAt) } };
     return {
       bytes: resource.serve(resource.cache.bytes.serve(resource.encode(last).bytes, deletedAt)),

@@ -155,6 +155,26 @@ t.test(
   },
 );
 
+t.test('a service that goes with an update releases what it had, and nothing that the update names', async (t) => {
+  await using server = await TestServer.start();
+  const nodePort = (port: number) => ({ type: 'NodePort', ports: [{ port: 80, nodePort: port }] });
+  const post = (name: string, port: number) => server.call('POST', SERVICES, { body: service(name, nodePort(port)) });
+  t.equal((await post('victim', 30500)).status, 201);
+  const created = await server.call('POST', SERVICES, {
+    body: { ...service('thief', nodePort(30501)), metadata: { name: 'thief', finalizers: ['example.com/wait'] } },
+  });
+  t.equal(created.status, 201);
+  t.equal((await server.call('DELETE', `${SERVICES}/thief`)).status, 200);
+  const last = await server.call('PATCH', `${SERVICES}/thief`, {
+    type: MERGE,
+    body: { metadata: { finalizers: null }, spec: nodePort(30500) },
+  });
+  t.equal(last.status, 200, last.text);
+  t.equal((await server.call('GET', `${SERVICES}/thief`)).status, 404);
+  t.match((await post('heir', 30500)).body, { code: 422, message: /30500: provided port is already allocated/ });
+  t.equal((await post('heir', 30501)).status, 201);
+});
+
 const NO_DUAL_STACK =
   'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services';
 const notHere = (index: number) => `spec.ipFamilies[${index}]: Invalid value: "IPv6": not configured on this cluster`;
