@@ -60,7 +60,7 @@ export async function openCore({
     const ranges = new ServiceRanges(network.serviceCIDR, api);
     const addresses = new ClusterIPs({ api, ranges, holdings, fresh });
     const ports = new NodePorts(store, network.nodePorts);
-    reservers.set('services', new ServiceAllocator({ addresses, ports, logger }));
+    reservers.set('services', new ServiceAllocator({ addresses, ports, holdings, logger }));
     const graceMs = allocationGraceMs;
     await new AllocationRepair({ api, holdings, addresses, ports, fresh, graceMs, logger, signal }).start();
     void keepServiceCIDRs({ api, logger, signal });

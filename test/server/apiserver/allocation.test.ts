@@ -127,6 +127,21 @@ t.test('services from before allocations were objects keep what they have', asyn
   }
 });
 
+t.test('a node port that several services have from before is free when the last of them is gone', async (t) => {
+  await using server = await TestServer.start();
+  const ports = [{ port: 80, nodePort: 30510 }];
+  t.equal((await create(server, 'a', { ports })).status, 201);
+  const stored = await server.store.get('/registry/core/services/default/a');
+  if (!stored) throw new Error('nothing is stored');
+  const copy = Buffer.from(stored.value.toString().replace('"name":"a"', '"name":"b"'));
+  const revision = await server.store.put('/registry/core/services/default/b', copy, { revision: 0 });
+  await server.core.registry.caughtUp(revision);
+  t.equal((await server.call('DELETE', `${SERVICES}/a`)).status, 200);
+  t.match((await create(server, 'c', { ports })).body, { code: 422, message: /already allocated/ });
+  t.equal((await server.call('DELETE', `${SERVICES}/b`)).status, 200);
+  t.equal((await create(server, 'c', { ports })).status, 201);
+});
+
 /** The answer to the write of a service is lost. */
 class SilencedStore extends RemoteStore {
   readonly #remote: RemoteServer;

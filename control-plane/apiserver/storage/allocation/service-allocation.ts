@@ -12,7 +12,7 @@ import { internalError, invalidObject } from '../../../../api/machinery/status-e
 import type { Logger } from '../../../../client/logger.ts';
 import { toNumber, type ClusterIPs } from './cluster-ips.ts';
 import type { NodePorts, PortDraft, PortRange } from './node-ports.ts';
-import { addressesOf, nameOf, portsOf, type Owner } from './service-holdings.ts';
+import { addressesOf, portsOf, type Owner, type ServiceHoldings } from './service-holdings.ts';
 import type { Stored } from '../../catalogue/object-meta.ts';
 import { settleIPFamilies } from './service-ip-families.ts';
 import type { Reservation, Reserver } from '../write.ts';
@@ -33,6 +33,7 @@ const KIND = { group: '', kind: 'Service' };
 export interface ServiceAllocatorOptions {
   readonly addresses: ClusterIPs;
   readonly ports: NodePorts;
+  readonly holdings: ServiceHoldings;
   readonly logger: Logger;
 }
 
@@ -46,11 +47,13 @@ interface PortPlan {
 export class ServiceAllocator implements Reserver {
   readonly #addresses: ClusterIPs;
   readonly #ports: NodePorts;
+  readonly #holdings: ServiceHoldings;
   readonly #logger: Logger;
 
-  constructor({ addresses, ports, logger }: ServiceAllocatorOptions) {
+  constructor({ addresses, ports, holdings, logger }: ServiceAllocatorOptions) {
     this.#addresses = addresses;
     this.#ports = ports;
+    this.#holdings = holdings;
     this.#logger = logger;
   }
 
@@ -91,9 +94,11 @@ export class ServiceAllocator implements Reserver {
   async #release(owner: Owner, addresses: readonly string[], ports: readonly number[]): Promise<void> {
     try {
       for (const ip of addresses) await this.#addresses.release(ip, owner);
-      if (ports.length === 0) return;
+      // Several Services may have one from before it was allocated.
+      const free = ports.filter((port) => !this.#holdings.isHeldByOther(port, owner));
+      if (free.length === 0) return;
       await this.#ports.change((draft) => {
-        for (const port of ports) draft.release(port);
+        for (const port of free) draft.release(port);
       });
     } catch (error) {
       const service = nameOf(owner);

@@ -34,6 +34,12 @@ export class ServiceHoldings {
     return this.#byPort;
   }
 
+  /** Whether the node port is another Service's, too. */
+  isHeldByOther(port: number, { namespace, name }: Owner): boolean {
+    const owners = this.#byPort.get(port) ?? [];
+    return owners.some((owner) => owner.namespace !== namespace || owner.name !== name);
+  }
+
   #set({ namespace, name }: Owner, service: Service | undefined): void {
     const key = `${namespace}/${name}`;
     const before = this.#byService.get(key);
