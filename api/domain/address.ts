@@ -170,6 +170,11 @@ export class Cidr {
     return this.network.family;
   }
 
+  /** How many addresses there are, the network's own and the last one among them. */
+  get size(): bigint {
+    return 1n << this.#rest;
+  }
+
   /** The address at `index`, counted from the network address; undefined beyond the end of the range. */
   at(index: bigint): IpAddress | undefined {
     return index >= 0n && index >> this.#rest === 0n

@@ -2,6 +2,7 @@
  * The node IPAM controller: gives each node a part of the cluster's pod addresses, for as long as the node is there. Upstream:
  * pkg/controller/nodeipam.
  */
+import { Cidr, IpAddress } from '../../../api/domain/address.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { nodes as nodeResource } from '../../../client/resources.gen.ts';
 import { nodeCache } from '../caches/definitions.ts';
@@ -15,33 +16,25 @@ export interface PodCidrOptions {
   readonly nodeMaskSize: number;
 }
 
-const toNumber = (address: string): number => address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-const toAddress = (value: number): string =>
-  [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
-
-interface Range {
-  readonly first: number;
-  readonly size: number;
-}
-
-function parseRange(cidr: string): Range {
-  const [address = '', prefix = '32'] = cidr.split('/');
-  const size = 2 ** (32 - Number(prefix));
-  return { first: Math.floor(toNumber(address) / size) * size, size };
-}
-
-/** The first part that overlaps none of the used ranges; undefined when all are taken. */
+/**
+ * The first part that overlaps none of the used ranges; undefined when all are taken. Used ranges may be of any size and family, and
+ * those that cannot be parsed take nothing: users may have written them.
+ */
 export function nextPodCidr(used: Iterable<string>, { clusterCidr, nodeMaskSize }: PodCidrOptions): string | undefined {
-  const cluster = parseRange(clusterCidr);
-  const size = 2 ** (32 - nodeMaskSize);
-  const taken = new Set<number>();
-  for (const cidr of used) {
-    const range = parseRange(cidr);
-    const from = Math.floor(range.first / size) * size;
-    for (let part = from; part < range.first + range.size; part += size) taken.add(part);
+  const cluster = Cidr.parse(clusterCidr);
+  const first = Cidr.parse(`${cluster?.network.text}/${nodeMaskSize}`);
+  if (!cluster || !first) throw new RangeError(`${clusterCidr} has no parts of /${nodeMaskSize}`);
+  const taken = new Set<bigint>();
+  for (const text of used) {
+    const range = Cidr.parse(text);
+    if (range?.contains(cluster.network) && range.length <= cluster.length) return undefined;
+    if (!range || !cluster.contains(range.network)) continue;
+    const start = range.network.value - (range.network.value % first.size);
+    for (let part = start; part < range.network.value + range.size; part += first.size) taken.add(part);
   }
-  for (let part = cluster.first; part < cluster.first + cluster.size; part += size) {
-    if (!taken.has(part)) return `${toAddress(part)}/${nodeMaskSize}`;
+  const end = cluster.network.value + cluster.size;
+  for (let part = cluster.network.value; part < end; part += first.size) {
+    if (!taken.has(part)) return `${IpAddress.of(cluster.family, part).text}/${nodeMaskSize}`;
   }
   return undefined;
 }

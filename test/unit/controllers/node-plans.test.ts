@@ -166,6 +166,13 @@ t.test('each node gets a part of the pod addresses of its own, the first that is
   const all = Array.from({ length: 256 }, (_, index) => `10.42.${index}.0/24`);
   t.equal(nextPodCidr(all, options), undefined);
   t.equal(nextPodCidr(['10.200.1.0/26'], { clusterCidr: '10.200.1.0/25', nodeMaskSize: 26 }), '10.200.1.64/26');
+  t.equal(nextPodCidr(['10.42.0.64/26'], options), '10.42.1.0/24', 'a smaller range takes the part that contains it');
+  t.equal(nextPodCidr(['10.0.0.0/8'], options), undefined, 'a range around the cluster takes all of it');
+  t.equal(
+    nextPodCidr(['192.168.0.0/16', 'fd00::/8', '::/0', 'nonsense'], options),
+    '10.42.0.0/24',
+    'others take nothing',
+  );
 });
 
 t.test('ended pods beyond the limit go, oldest first', async (t) => {

@@ -8,7 +8,7 @@ import type { Logger } from '../../../../client/logger.ts';
 import { services } from '../../../../api/kinds/core/service.ts';
 import type { KubeObject } from '../../../../api/machinery/kind.ts';
 import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
-import { isAllocated, toNumber, type ClusterIPs } from './cluster-ips.ts';
+import { isAllocated, type ClusterIPs } from './cluster-ips.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { NodePorts } from './node-ports.ts';
 import { nameOf, type Owner, type ServiceHoldings } from './service-holdings.ts';
@@ -82,7 +82,7 @@ export class AllocationRepair {
     for (const [ip, owners] of holdings.addresses) {
       const [owner] = owners;
       if (owners.length > 1) this.#tellOfDuplicate('cluster IP', ip, owners);
-      if (!owner || !addresses.ranges.includes(toNumber(ip)) || api.has(ipAddresses, '', ip)) continue;
+      if (!owner || !addresses.ranges.includes(ip) || api.has(ipAddresses, '', ip)) continue;
       missing.push(async () => {
         logger.info({ service: nameOf(owner), ip }, 'allocating cluster IP of existing Service');
         await addresses.claim(ip, owner);

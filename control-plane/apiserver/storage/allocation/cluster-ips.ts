@@ -1,8 +1,9 @@
 /**
- * Allocates cluster IPs: creating the IPAddress object claims the address, so two api-servers never allocate the same one.
- * Addresses are IPv4 numbers here. An allocation whose Service is then not written is removed by `allocation-repair.ts`.
+ * Cluster IPs: an address is whose IPAddress object was created first, so that two api-servers never allocate the same one.
+ * Addresses are IPv4 in their canonical form. Who allocates and does not get to write its Service leaves an object that the repair of
+ * `allocation-repair.ts` removes.
  */
-import { isIPv4 } from 'node:net';
+import { IpAddress } from '../../../../api/domain/address.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
 import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
 import type { IPAddress } from '../../../../api/types/networking/v1.gen.ts';
@@ -31,7 +32,7 @@ export class ClusterIPs {
   /** As the IPAddress objects say. Kept as numbers: a range that is nearly full is searched number by number. */
   readonly #allocated = new Set<number>();
   /** Being taken at the moment: of two requests to this server only one need ask the store. */
-  readonly #taking = new Set<number>();
+  readonly #taking = new Set<string>();
 
   constructor({ api, ranges, holdings, fresh }: ClusterIPsOptions) {
     this.#api = api;
@@ -46,7 +47,9 @@ export class ClusterIPs {
   }
 
   isTaken(ip: string): boolean {
-    return this.#isTaken(toNumber(ip));
+    if (this.#taking.has(ip) || this.#api.has(ipAddresses, '', ip)) return true;
+    // A service from before there were such objects, until the repair has made its own.
+    return this.#holdings.addresses.has(ip);
   }
 
   #isTaken(number: number): boolean {
@@ -64,8 +67,7 @@ export class ClusterIPs {
 
   /** As `take`, for an address that the owner uses already. */
   async claim(ip: string, owner: Owner): Promise<boolean> {
-    const number = toNumber(ip);
-    this.#taking.add(number);
+    this.#taking.add(ip);
     try {
       await this.#api.create(ipAddresses, addressObject(ip, owner));
       return true;
@@ -73,25 +75,28 @@ export class ClusterIPs {
       if (isAlreadyExists(error)) return false;
       throw error;
     } finally {
-      this.#taking.delete(number);
+      this.#taking.delete(ip);
     }
   }
 
   /** Claims any free address; undefined when all are taken. */
   async takeAny(owner: Owner): Promise<string | undefined> {
-    const lost = new Set<number>();
+    const lost = new Set<string>();
     for (;;) {
       const ip = this.pick(lost);
       if (ip === undefined || (await this.take(ip, owner))) return ip;
-      lost.add(toNumber(ip));
+      lost.add(ip);
     }
   }
 
-  /** A free address that is not in `except`; undefined when there is none. */
-  pick(except: ReadonlySet<number> = new Set()): string | undefined {
+  /** An address that is free at the moment, but for these. */
+  pick(except: ReadonlySet<string> = new Set()): string | undefined {
     for (const range of this.ranges.numbers()) {
-      const number = range.pick((candidate) => except.has(candidate) || this.#isTaken(candidate));
-      if (number !== undefined) return fromNumber(number);
+      const number = range.pick((candidate) => {
+        const ip = addressOf(candidate);
+        return except.has(ip) || this.isTaken(ip);
+      });
+      if (number !== undefined) return addressOf(number);
     }
     return undefined;
   }
@@ -123,5 +128,4 @@ const addressObject = (ip: string, { namespace, name }: Owner): IPAddress => ({
   spec: { parentRef: { group: '', resource: 'services', namespace, name } },
 });
 
-export const toNumber = (ip: string): number => ip.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-const fromNumber = (number: number): string => [24, 16, 8, 0].map((shift) => (number >>> shift) & 0xff).join('.');
+const addressOf = (number: number): string => IpAddress.of('IPv4', BigInt(number)).text;

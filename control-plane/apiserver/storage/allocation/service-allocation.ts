@@ -10,7 +10,7 @@ import {
 import { invalid } from '../../../../api/machinery/field-error.ts';
 import { internalError, invalidObject } from '../../../../api/machinery/status-error.ts';
 import type { Logger } from '../../../../client/logger.ts';
-import { toNumber, type ClusterIPs } from './cluster-ips.ts';
+import type { ClusterIPs } from './cluster-ips.ts';
 import type { NodePorts, PortDraft, PortRange } from './node-ports.ts';
 import { addressesOf, portsOf, type Owner, type ServiceHoldings } from './service-holdings.ts';
 import type { Stored } from '../../catalogue/object-meta.ts';
@@ -127,7 +127,7 @@ export class ServiceAllocator implements Reserver {
   async #takeAddress(service: Service, ip: string, dryRun: boolean): Promise<string> {
     const { ranges } = this.#addresses;
     const why = `failed to allocate IP ${ip}: `;
-    if (!isIPv4(ip) || !ranges.includes(toNumber(ip))) {
+    if (!isIPv4(ip) || !ranges.includes(ip)) {
       const valid = `The range of valid IPs is ${ranges.toString()}`;
       throw refusal(
         service,

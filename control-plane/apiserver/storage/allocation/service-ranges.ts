@@ -46,8 +46,10 @@ export class ServiceRanges {
     for (const { numbers } of this.#others.values()) yield numbers;
   }
 
-  includes(number: number): boolean {
-    for (const range of this.numbers()) if (range.includes(number)) return true;
+  includes(ip: string): boolean {
+    const address = IpAddress.parse(ip);
+    if (address?.family !== 'IPv4') return false;
+    for (const range of this.numbers()) if (range.includes(Number(address.value))) return true;
     return false;
   }
 
@@ -59,7 +61,7 @@ export class ServiceRanges {
 /** Excludes the network address and the last address. */
 function numbersOf(cidr: Cidr, reserved: readonly number[] = []): NumberRange {
   const base = Number(cidr.network.value);
-  const size = 2 ** (32 - cidr.length);
+  const size = Number(cidr.size);
   return new NumberRange(
     base + 1,
     base + size - 2,
