@@ -1,6 +1,7 @@
 /** Settings of `kedge agent`. */
 import { hostname } from 'node:os';
 import { Cidr } from '../api/domain/address.ts';
+import { MAX_PORT } from '../api/domain/port-number.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 import {
   dnsDomain,
@@ -9,7 +10,6 @@ import {
   ipAddress,
   ipv4Range,
   logLevelRule,
-  MAX_PORT,
   notEmpty,
   orEmpty,
   overlap,

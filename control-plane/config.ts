@@ -1,5 +1,6 @@
 /** Settings of `kedge server`. */
 import { Cidr } from '../api/domain/address.ts';
+import { MAX_PORT } from '../api/domain/port-number.ts';
 import {
   aboveZero,
   certificateNames,
@@ -8,7 +9,6 @@ import {
   ipAddress,
   ipv4Range,
   logLevelRule,
-  MAX_PORT,
   notEmpty,
   orEmpty,
   overlap,

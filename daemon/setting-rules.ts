@@ -45,8 +45,6 @@ export const integerFrom =
     return `must be a whole number ${limits}, not ${value}`;
   };
 
-export const MAX_PORT = 65_535;
-
 export const aboveZero: SettingRule<number> = (value) =>
   value > 0 ? undefined : `must be greater than 0, not ${value}`;
 

@@ -5,6 +5,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream } from 'ws';
+import { parsePortNumber } from '../../api/domain/port-number.ts';
 import { readStreamOptions, type StreamOptions } from '../../api/kinds/core/pod-stream-options.ts';
 import {
   joinConnections,
@@ -106,8 +107,8 @@ function readPorts(query: URLSearchParams): number[] {
   return texts
     .flatMap((text) => text.split(','))
     .map((text) => {
-      const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-      if (port < 1 || port > 65535) throw new NodeApiError(400, `unable to parse ${JSON.stringify(text)} as a port`);
+      const port = parsePortNumber(text);
+      if (port === undefined) throw new NodeApiError(400, `unable to parse ${JSON.stringify(text)} as a port`);
       return port;
     });
 }

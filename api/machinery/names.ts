@@ -4,6 +4,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { type AddressFlaw, addressFlaws, IpAddress, type RangeFlaw, rangeFlaws } from '../domain/address.ts';
+import { isPortNumber, MAX_PORT } from '../domain/port-number.ts';
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const LABEL_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
@@ -26,7 +27,6 @@ const PERCENT_SYNTAX = /^[0-9]+%$/;
 const MAX_LABEL = 63;
 const MAX_SUBDOMAIN = 253;
 const MAX_PORT_NAME = 15;
-const MAX_PORT = 65_535;
 
 const tooLong = (max: number): string => `must be no more than ${max} characters`;
 const NOTHING: string[] = [];
@@ -140,7 +140,7 @@ export function validatePortName(name: string): string[] {
 }
 
 export const validatePortNumber = (port: number): string[] =>
-  port >= 1 && port <= MAX_PORT ? NOTHING : [`must be between 1 and ${MAX_PORT}, inclusive`];
+  isPortNumber(port) ? NOTHING : [`must be between 1 and ${MAX_PORT}, inclusive`];
 
 /** The name of an environment variable: any printable ASCII but `=`. */
 export function validateEnvName(name: string): string[] {

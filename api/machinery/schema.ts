@@ -4,6 +4,7 @@
  * know the shape of an object (decoding, pruning, validation, OpenAPI, strategic merge patch, protobuf) walks these shapes.
  * `api/types` has them, generated.
  */
+import { MAX_PORT } from '../domain/port-number.ts';
 
 /** How a list merges: `x-kubernetes-list-type`, `-list-map-keys`, `-patch-merge-key` and `-patch-strategy`. */
 export interface ListMerge {
@@ -95,7 +96,7 @@ export const quantity: Shape = { type: 'string', format: 'quantity' };
 /** A port number or name, a count or a percentage. */
 export const intOrString: Shape = { format: 'int-or-string' };
 /** A port number of TCP, UDP or SCTP. */
-export const port: Shape = { ...int32, minimum: 1, maximum: 65_535 };
+export const port: Shape = { ...int32, minimum: 1, maximum: MAX_PORT };
 /** The id of a user or group. */
 export const linuxId: Shape = { ...int64, minimum: 0, maximum: MAX_INT32 };
 /** A DNS label (RFC 1123). */

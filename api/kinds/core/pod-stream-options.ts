@@ -1,4 +1,5 @@
 /** The queries of `pods/{name}/exec`, `attach` and `portforward`, as the api-server and the node API both read them. */
+import { MAX_PORT } from '../../domain/port-number.ts';
 import type { ConnectSubresource, KubeObject } from '../../machinery/kind.ts';
 import { isTrue } from '../../machinery/query-flag.ts';
 import { badRequest } from '../../machinery/status-error.ts';
@@ -45,12 +46,10 @@ export interface PodPortForwardOptions extends KubeObject {
   readonly ports: readonly number[];
 }
 
-const LARGEST_PORT = 65_535;
-
 /** Throws a 400 StatusError in the words of Go's strconv, as upstream's `Convert_Slice_string_To_Slice_int32`. */
 function readPort(text: string): number {
   const isNumber = /^\d+$/.test(text);
-  if (isNumber && Number(text) <= LARGEST_PORT) return Number(text);
+  if (isNumber && Number(text) <= MAX_PORT) return Number(text);
   const why = isNumber ? 'value out of range' : 'invalid syntax';
   throw badRequest(`cannot convert to []int32: strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`);
 }

@@ -1,4 +1,5 @@
 /** What `pods/proxy`, `services/proxy` and `nodes/proxy` lead to. */
+import { parsePortNumber } from '../../../api/domain/port-number.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { services } from '../../../api/kinds/core/service.ts';
 import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
@@ -31,8 +32,8 @@ const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 
 function portNumber(text: string): number {
   if (text === '') return 0;
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65535) throw badRequest(`invalid port ${JSON.stringify(text)}`);
+  const port = parsePortNumber(text);
+  if (port === undefined) throw badRequest(`invalid port ${JSON.stringify(text)}`);
   return port;
 }
 

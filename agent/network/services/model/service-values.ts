@@ -3,6 +3,7 @@
  * of an object can reach the kernel's rules unparsed.
  */
 import { IpAddress } from '../../../../api/domain/address.ts';
+import { isPortNumber } from '../../../../api/domain/port-number.ts';
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 export const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
@@ -15,18 +16,16 @@ export type AffinitySeconds = number & { readonly [brand]: 'AffinitySeconds' };
 /** `namespace/name:port`: of DNS names alone, so that it needs no quoting in a comment. */
 export type Label = string & { readonly [brand]: 'Label' };
 
-const MAX_PORT = 65_535;
 /** The API's limit, a day. */
 const MAX_AFFINITY_SECONDS = 86_400;
 const LABEL = /^[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}(:[a-z0-9-]{1,63})?$/;
 
-const isWithin = (value: unknown, max: number): value is number =>
-  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max;
-
-export const asPort = (value: unknown): Port | undefined => (isWithin(value, MAX_PORT) ? (value as Port) : undefined);
+export const asPort = (value: unknown): Port | undefined => (isPortNumber(value) ? (value as Port) : undefined);
 
 export const asAffinitySeconds = (value: unknown): AffinitySeconds | undefined =>
-  isWithin(value, MAX_AFFINITY_SECONDS) ? (value as AffinitySeconds) : undefined;
+  Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_AFFINITY_SECONDS
+    ? (value as AffinitySeconds)
+    : undefined;
 
 export const asProtocol = (value: unknown): Protocol | undefined => PROTOCOLS.find((protocol) => protocol === value);
 
