@@ -10,7 +10,7 @@ import {
   parseImageReference,
   type ImageReference,
 } from '../../api/domain/image-reference.ts';
-import { Semaphore } from './semaphore.ts';
+import { Semaphore } from '../../client/semaphore.ts';
 import type { Container, Secret } from '../../api/types/core/v1.gen.ts';
 
 export interface ImageRequest {

@@ -5,7 +5,7 @@ import type { Logger } from '../../client/logger.ts';
 import type { CriClient } from '../cri/client.ts';
 import type { AgentConfig } from '../config.ts';
 import type { ImageService } from '../images/image-service.ts';
-import { Semaphore } from '../images/semaphore.ts';
+import { Semaphore } from '../../client/semaphore.ts';
 import type { Pressure } from '../node/pressure.ts';
 import type { ResourceHost } from '../resources/compute.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';

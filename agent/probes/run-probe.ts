@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js';
 import type { TimeLimit } from '../../client/deadline.ts';
 import { CriError, type CriClient } from '../cri/client.ts';
 import type { AnyContainer } from '../pods/sync/actions.ts';
-import { expand } from '../pods/containers/expansion.ts';
+import { expand } from '../../api/domain/expansion.ts';
 import { portNumber } from '../pods/containers/ports.ts';
 import { checkGrpcHealth } from './grpc-health.ts';
 import { httpGet } from './http.ts';

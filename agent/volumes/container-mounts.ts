@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { own } from '../../api/machinery/own.ts';
 import { bindSubPath } from '../host/volume-helper/sub-path.ts';
 import type { AskVolumeHelper } from '../host/volume-helper/requests.ts';
-import { expandWith } from '../pods/containers/expansion.ts';
+import { expandWith } from '../../api/domain/expansion.ts';
 import type { VolumeRunner } from './framework/volume-runner.ts';
-import { VolumeError, type ContainerMount } from './pod-volumes.ts';
+import { VolumeError } from './framework/volume-type.ts';
+import type { ContainerMount } from './pod-volumes.ts';
 import type { Container, Pod, VolumeMount } from '../../api/types/core/v1.gen.ts';
 
 const PROPAGATION = { None: 'private', HostToContainer: 'host-to-container', Bidirectional: 'bidirectional' } as const;

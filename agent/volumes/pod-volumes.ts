@@ -36,7 +36,3 @@ export interface PodVolumes {
   /** `<data dir>/pods/<uid>`: /etc/hosts, termination messages and volumes live below it. */
   podDirectory(podUid: string): string;
 }
-
-export class VolumeError extends Error {
-  override readonly name = 'VolumeError';
-}

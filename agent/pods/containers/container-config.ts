@@ -4,7 +4,7 @@ import { containerResources, type ResourceHost } from '../../resources/compute.t
 import type { ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { bytesOf, byteText, soundText } from './byte-text.ts';
-import { expand } from './expansion.ts';
+import { expand } from '../../../api/domain/expansion.ts';
 import { containerLogPath } from '../logs/log-paths.ts';
 import { containerAnnotations, containerLabels } from '../labels.ts';
 import { containerSecurity } from './security-context.ts';

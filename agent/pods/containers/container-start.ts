@@ -2,7 +2,8 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
-import { VolumeError, type ContainerMount } from '../../volumes/pod-volumes.ts';
+import { VolumeError } from '../../volumes/framework/volume-type.ts';
+import type { ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { ActionOf, AnyContainer } from '../sync/actions.ts';
 import { containerConfig } from './container-config.ts';
 import { containerLogPath, podLogDirectory } from '../logs/log-paths.ts';

@@ -4,7 +4,7 @@ import { containerResource, podField } from '../../volumes/written/downward-valu
 import type { ObjectSource } from '../../volumes/written/object-source.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { bytesOf, byteText, soundText } from './byte-text.ts';
-import { expand } from './expansion.ts';
+import { expand } from '../../../api/domain/expansion.ts';
 import { containerOf } from '../sync/plan.ts';
 import { serviceVariables } from './service-env.ts';
 import { configError } from './start-error.ts';

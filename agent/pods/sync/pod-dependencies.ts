@@ -2,7 +2,7 @@
 import type { Logger } from '../../../client/logger.ts';
 import type { CriClient } from '../../cri/client.ts';
 import type { ImageService } from '../../images/image-service.ts';
-import type { Semaphore } from '../../images/semaphore.ts';
+import type { Semaphore } from '../../../client/semaphore.ts';
 import type { ResourceHost } from '../../resources/compute.ts';
 import type { PodCgroups } from '../../resources/pod-cgroups.ts';
 import type { PodVolumes } from '../../volumes/pod-volumes.ts';

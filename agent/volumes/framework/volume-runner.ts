@@ -8,10 +8,9 @@ import { withDeadline } from '../../../client/deadline.ts';
 import { Outage } from '../../../client/outage.ts';
 import { mountPointsBelow, readMounts, unmount } from '../../host/mounts.ts';
 import type { AskVolumeHelper } from '../../host/volume-helper/requests.ts';
-import { Semaphore } from '../../images/semaphore.ts';
-import { VolumeError } from '../pod-volumes.ts';
+import { Semaphore } from '../../../client/semaphore.ts';
 import { MountRecords, type MountRecordsOptions, type PublishRecord } from './mount-records.ts';
-import type { MountTarget, PublishTarget, VolumeType, VolumeUsage } from './volume-type.ts';
+import { VolumeError, type MountTarget, type PublishTarget, type VolumeType, type VolumeUsage } from './volume-type.ts';
 import type { Pod, Volume } from '../../../api/types/core/v1.gen.ts';
 
 export interface VolumeRunnerOptions extends MountRecordsOptions {

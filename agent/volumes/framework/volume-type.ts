@@ -17,6 +17,11 @@
 import type { AskVolumeHelper } from '../../host/volume-helper/requests.ts';
 import type { Pod, Volume } from '../../../api/types/core/v1.gen.ts';
 
+/** A volume cannot be made ready, or taken down, now. The message is that of the pod's event. */
+export class VolumeError extends Error {
+  override readonly name = 'VolumeError';
+}
+
 export interface ResolvedVolume {
   /** What the later steps need to know. Kept in the volume's record, because those steps run without the pod's object, too. */
   readonly attributes: Readonly<Record<string, string>>;

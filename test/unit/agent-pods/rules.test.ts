@@ -9,7 +9,7 @@ import { matchesGlob } from '../../../agent/images/glob.ts';
 import { defaultPullPolicy, imageName, parseImageReference } from '../../../api/domain/image-reference.ts';
 import { admission as admissionOf, type NodeView } from '../../../agent/pods/sync/admission.ts';
 import { podDns, parseResolvConf } from '../../../agent/pods/sandbox/dns.ts';
-import { expand } from '../../../agent/pods/containers/expansion.ts';
+import { expand } from '../../../api/domain/expansion.ts';
 import { hostsFile } from '../../../agent/pods/sandbox/hosts-file.ts';
 import { logLinkName } from '../../../agent/pods/logs/container-log-links.ts';
 import { podHostName } from '../../../agent/pods/sandbox/sandbox-config.ts';
