@@ -165,3 +165,87 @@ test('an import between rooms of the controllers, or of a controller, is found',
   t.strictSame(of('main.ts', 'nodes/b.ts', 'framework/runner.ts'), []);
   t.end();
 });
+
+/** For areas with a contract and parts that keep it: which files may import which, both below the area. The first match counts. */
+const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: RegExp])[]> = new Map([
+  [
+    'control-plane/scheduler/',
+    [
+      [/^framework\//, /^framework\//],
+      [/^plugins\/index\.ts$/, /^(framework|plugins)\//],
+      [/^plugins\//, /^framework\//],
+      // What calls the plugins is handed a list of them.
+      [/^[^/]+$/, /^([^/]+|framework\/.*|plugins\/index\.ts)$/],
+    ],
+  ],
+  [
+    'agent/volumes/',
+    [
+      [/^framework\//, /^framework\//],
+      [/^local\//, /^framework\//],
+      [/^written\//, /^(framework|written)\//],
+      [/^[^/]+$/, /./],
+    ],
+  ],
+  [
+    'agent/network/',
+    [
+      [/^netfilter\//, /^netfilter\//],
+      [/^services\/model\//, /^services\/model\//],
+      [/^services\/conntrack\//, /^services\/(conntrack|model)\//],
+      [/^services\/backends\/proxy-backend\.ts$/, /^services\/(model\/.*|kernel-tuning\.ts)$/],
+      [/^services\/backends\/proxy-modes\.ts$/, /^services\/backends\//],
+      [
+        /^services\/backends\/iptables\//,
+        /^(netfilter\/.*|services\/(backends\/(iptables\/.*|proxy-backend\.ts)|model\/.*|kernel-tuning\.ts))$/,
+      ],
+      // The proxy knows backends by their contract only.
+      [/^services\/[^/]+$/, /^services\/([^/]+|(model|conntrack)\/.*|backends\/proxy-backend\.ts)$/],
+      [/^[^/]+$/, /^[^/]+$/],
+    ],
+  ],
+]);
+
+/** What a file imports of its area that it may not. */
+function contractBreaks(file: string, imported: readonly string[]): string[] {
+  for (const [area, rules] of CONTRACTS) {
+    if (!file.startsWith(area)) continue;
+    const allowed = rules.find(([files]) => files.test(file.slice(area.length)))?.[1];
+    if (!allowed) return [`${file} is in no room`];
+    const own = imported.filter((name) => name.startsWith(area));
+    return own.filter((name) => !allowed.test(name.slice(area.length))).map((name) => `${file} imports ${name}`);
+  }
+  return [];
+}
+
+test('plugins, volume types and proxy modes know their contracts, and nobody knows them but who lists them', async (t) => {
+  const imports = await readImports();
+  t.strictSame(
+    [...imports].flatMap(([file, imported]) => contractBreaks(file, imported)),
+    [],
+  );
+  const files = [...imports.keys()];
+  for (const [area, rules] of CONTRACTS)
+    for (const [pattern] of rules)
+      t.ok(
+        files.some((file) => file.startsWith(area) && pattern.test(file.slice(area.length))),
+        `${area} has files that match ${pattern.source}`,
+      );
+});
+
+test('an import past a contract is found', (t) => {
+  const breaks: readonly (readonly [file: string, imported: string])[] = [
+    ['control-plane/scheduler/plugins/a.ts', 'control-plane/scheduler/plugins/b.ts'],
+    ['control-plane/scheduler/framework/a.ts', 'control-plane/scheduler/queue.ts'],
+    ['control-plane/scheduler/queue.ts', 'control-plane/scheduler/plugins/a.ts'],
+    ['agent/volumes/local/a.ts', 'agent/volumes/local/b.ts'],
+    ['agent/volumes/framework/a.ts', 'agent/volumes/pod-volumes.ts'],
+    ['agent/network/netfilter/a.ts', 'agent/network/services/model/b.ts'],
+    ['agent/network/services/family-sync.ts', 'agent/network/services/backends/iptables/b.ts'],
+    ['agent/network/services/backends/ipvs/a.ts', 'agent/network/services/model/b.ts'],
+  ];
+  for (const [file, imported] of breaks) t.equal(contractBreaks(file, [imported]).length, 1, `${file}: ${imported}`);
+  t.strictSame(contractBreaks('control-plane/scheduler/plugins/a.ts', ['control-plane/scheduler/framework/b.ts']), []);
+  t.strictSame(contractBreaks('agent/main.ts', ['agent/network/services/service-proxy.ts']), []);
+  t.end();
+});
