@@ -85,9 +85,3 @@ export const travellingKinds: readonly Kind[] = [scales, evictions, tokenRequest
 export function findKind(group: string, version: string, plural: string): Kind | undefined {
   return kinds.find((kind) => kind.plural === plural && kind.group === group && kind.version === version);
 }
-
-/** Finds a kind by its name; also one that is not a resource. */
-export function findByKind(group: string, version: string, kind: string): Kind | undefined {
-  const named = (known: Kind) => known.kind === kind && known.group === group && known.version === version;
-  return kinds.find(named) ?? travellingKinds.find(named);
-}

@@ -17,7 +17,7 @@ import {
   type SettingRules,
 } from '../daemon/setting-rules.ts';
 
-export const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
+const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
 
 export const defaultServerConfig = {
   dataDir: '/var/lib/kedge/server',

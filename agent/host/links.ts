@@ -25,7 +25,7 @@ async function ip<T>(args: readonly string[], signal?: AbortSignal): Promise<T[]
 export const listRoutes = (signal?: AbortSignal): Promise<Route[]> => ip<Route>(['-4', 'route', 'show'], signal);
 
 /** The IPv4 addresses of this host's links, by link name. */
-export async function listAddresses(signal?: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
+async function listAddresses(signal?: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
   const links = await ip<Link>(['-4', 'address', 'show'], signal);
   return new Map(links.map(({ ifname, addr_info }) => [ifname, addr_info.map(({ local }) => local)]));
 }

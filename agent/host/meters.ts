@@ -10,7 +10,7 @@ export interface MemoryMeter {
 }
 
 /** /proc/meminfo (proc(5)); its numbers are in KiB. */
-export function parseMeminfo(text: string): MemoryMeter {
+function parseMeminfo(text: string): MemoryMeter {
   const bytes = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0) * 1024;
   return { totalBytes: bytes('MemTotal'), availableBytes: bytes('MemAvailable') };
 }

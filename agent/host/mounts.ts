@@ -16,7 +16,7 @@ export interface Mount {
 const unescape = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
-export function parseMountInfo(text: string): Mount[] {
+function parseMountInfo(text: string): Mount[] {
   const mounts: Mount[] = [];
   for (const line of text.split('\n')) {
     const [before = '', after = ''] = line.split(' - ', 2);

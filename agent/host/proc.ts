@@ -88,7 +88,7 @@ export async function readHostUsage(): Promise<HostUsage> {
 
 type HostTexts = Readonly<Record<'stat' | 'meminfo' | 'vmstat' | 'loadavg' | 'pidMax', string | undefined>>;
 
-export function hostUsage({ stat = '', meminfo = '', vmstat = '', loadavg = '', pidMax = '' }: HostTexts): HostUsage {
+function hostUsage({ stat = '', meminfo = '', vmstat = '', loadavg = '', pidMax = '' }: HostTexts): HostUsage {
   const bytes = (name: string): number => field(meminfo, `${name}:`) * KIB;
   const memoryTotalBytes = bytes('MemTotal');
   const memoryUsedBytes = memoryTotalBytes - bytes('MemFree');

@@ -38,7 +38,7 @@ export interface Identity {
 
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
 const GROUP = 'system:nodes';
-export const nodeUser = (nodeName: string): string => `system:node:${nodeName}`;
+const nodeUser = (nodeName: string): string => `system:node:${nodeName}`;
 
 export const clientCertificate = (nodeName: string): RequestedCertificate => ({
   commonName: nodeUser(nodeName),

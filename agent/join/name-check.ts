@@ -7,7 +7,7 @@ import type { Lease } from '../../api/types/coordination/v1.gen.ts';
 import type { Node } from '../../api/types/core/v1.gen.ts';
 
 /** Whether the Node is kept alive by another machine: its heartbeat is fresh and its address or machine is not ours. */
-export function isTakenBy(
+function isTakenBy(
   node: Node,
   lease: Lease | undefined,
   self: { machineId: string; address: string },

@@ -25,7 +25,7 @@ const LATEST = 0.9;
 const RETRY = { initialMs: 5_000, maxMs: 10 * 60_000 };
 
 /** When to renew, in ms since the epoch. */
-export const renewalTime = ({ validFromMs, validToMs }: CertifiedKey, random = Math.random()): number =>
+const renewalTime = ({ validFromMs, validToMs }: CertifiedKey, random = Math.random()): number =>
   validFromMs + (validToMs - validFromMs) * (EARLIEST + (LATEST - EARLIEST) * random);
 
 /** Renews before each expiry until the signal is aborted. `apply` puts the new certificate into use. */

@@ -22,7 +22,7 @@ const NAME = 'kedge';
  * A bridge that is the pods' gateway, addresses from the podCIDR, and hostPorts. Masquerading is left to the agent's own
  * rules, which know the cluster CIDR. The runtime itself brings loopback up.
  */
-export function cniConfig({ podCidr, bridgeName, mtu, stateDir }: CniNetwork): string {
+function cniConfig({ podCidr, bridgeName, mtu, stateDir }: CniNetwork): string {
   const bridge = {
     type: 'bridge',
     bridge: bridgeName,

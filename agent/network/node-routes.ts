@@ -22,7 +22,7 @@ export interface RouteChanges {
 }
 
 /** What to change so that exactly the wanted routes exist; those of other programs are left alone. */
-export function routeChanges(wanted: ReadonlyMap<string, string>, present: readonly Route[]): RouteChanges {
+function routeChanges(wanted: ReadonlyMap<string, string>, present: readonly Route[]): RouteChanges {
   const ours = new Map(
     present.filter(({ protocol }) => protocol === String(ROUTE_PROTOCOL)).map(({ dst, gateway }) => [dst, gateway]),
   );
@@ -35,7 +35,7 @@ export function routeChanges(wanted: ReadonlyMap<string, string>, present: reado
 }
 
 /** The podCIDRs of the other nodes, each with its node's address. */
-export const wantedRoutes = (nodes: readonly NodePlace[], self: string): Map<string, string> =>
+const wantedRoutes = (nodes: readonly NodePlace[], self: string): Map<string, string> =>
   new Map(
     nodes
       .filter(({ name, podCidr, address }) => name !== self && podCidr !== '' && address !== '')

@@ -2,7 +2,7 @@
 import { canonicalQuantity, QuantityError, quantityValue } from '../../api/machinery/quantity.ts';
 import { SettingValueError } from '../../daemon/setting-rules.ts';
 
-export const SIGNALS = [
+const SIGNALS = [
   'memory.available',
   'nodefs.available',
   'nodefs.inodesFree',

@@ -11,7 +11,7 @@ export const CONTAINER_HASH = 'io.kubernetes.container.hash';
 export const RESTART_COUNT = 'io.kubernetes.container.restartCount';
 export const TERMINATION_MESSAGE_PATH = 'io.kubernetes.container.terminationMessagePath';
 export const TERMINATION_MESSAGE_POLICY = 'io.kubernetes.container.terminationMessagePolicy';
-export const PRE_STOP_HANDLER = 'io.kubernetes.container.preStopHandler';
+const PRE_STOP_HANDLER = 'io.kubernetes.container.preStopHandler';
 export const GRACE_PERIOD = 'io.kubernetes.pod.terminationGracePeriod';
 /** Seconds to wait after this container has ended before the next attempt: back-off survives a restart of the agent. */
 export const BACK_OFF = 'kedge.io/container.backOffSeconds';

@@ -23,7 +23,7 @@ export function allProblems({ problems, text }: Body, unknown: readonly string[]
 }
 
 /** Whether `parseBody` accepts this Content-Type; the default is JSON. */
-export function isParsable(contentType: string): boolean {
+function isParsable(contentType: string): boolean {
   const type = mediaType(contentType);
   return (
     type === '' ||

@@ -13,8 +13,7 @@ export interface Quantity {
 }
 
 /** Upstream's message for an invalid quantity. */
-export const QUANTITY_SYNTAX =
-  "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+const QUANTITY_SYNTAX = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 export class QuantityError extends Error {
   override readonly name = 'QuantityError';
 }

@@ -6,8 +6,8 @@ import type { ServiceSpec } from '../../api/types/core/v1.gen.ts';
 
 export const CLUSTER_CIDR = Cidr.parse('10.42.0.0/16')!;
 export const SERVICE_CIDR = Cidr.parse('10.43.0.0/16')!;
-/** The node of all tests. */
-export const NODE_NAME = 'node-0';
+/** The node that all tests look from. */
+const NODE_NAME = 'node-0';
 
 export interface EndpointShape {
   readonly ip: string;

@@ -2,7 +2,7 @@ import { run } from '../run.ts';
 import type { AskVolumeHelper, VolumeResponse } from './requests.ts';
 
 /** A helper that takes longer is blocked by a file system that does not respond. */
-export const HELPER_TIMEOUT_MS = 20_000;
+const HELPER_TIMEOUT_MS = 20_000;
 
 /**
  * Sends requests to a helper process of their own. `command` is the program and the arguments that lead to `runVolumeHelper`.

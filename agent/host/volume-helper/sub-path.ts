@@ -33,7 +33,7 @@ const openAt = (directory: number, name: string): number =>
  * Opens `subPath` inside `volume`; a missing directory is made with the mode of the volume's root. Links are followed
  * within the volume only. The caller closes the descriptor. Throws when the path would leave the volume.
  */
-export function openInVolume(volume: string, subPath: string): number {
+function openInVolume(volume: string, subPath: string): number {
   const escape = (): Error => new Error(`subPath ${JSON.stringify(subPath)} points outside the volume`);
   if (subPath.startsWith('/') || subPath.split('/').includes('..')) throw escape();
   const root = openSync(volume, O_PATH);

@@ -68,8 +68,8 @@ const DEFAULT_GRACE_SECONDS = 30;
 /** The kubelet gives a container at least this long, even past the pod's grace period. */
 const MIN_GRACE_SECONDS = 2;
 /** The kubelet's container back-off: from 10 s, doubling, to 5 min. */
-export const INITIAL_BACK_OFF_SECONDS = 10;
-export const MAX_BACK_OFF_SECONDS = 300;
+const INITIAL_BACK_OFF_SECONDS = 10;
+const MAX_BACK_OFF_SECONDS = 300;
 /** A container that ran for so long starts without waiting, and with a fresh back-off. */
 const BACK_OFF_RESET_MS = 2 * MAX_BACK_OFF_SECONDS * 1000;
 /** How many dead containers of each name are kept for `kubectl logs --previous`. */
@@ -245,7 +245,7 @@ function planEnd(view: PodView, ending: Ending, now: number): PodPlan {
 }
 
 /** Whether every container has finished, or an init container has failed for good. */
-export function hasFinished(pod: Pod, runtime: PodRuntime): boolean {
+function hasFinished(pod: Pod, runtime: PodRuntime): boolean {
   const policy = pod.spec?.restartPolicy ?? 'Always';
   if (policy === 'Always' && !(pod.spec?.containers ?? []).every((container) => container.restartPolicy)) return false;
   const isDone = (container: AnyContainer): boolean => {
@@ -347,5 +347,5 @@ export function containerOf(pod: Pod, name: string): AnyContainer | undefined {
 export const podFullName = ({ metadata }: Pod): string => `${metadata?.name}_${metadata?.namespace}(${metadata?.uid})`;
 
 /** Whole seconds as Go prints a duration: 10s, 1m20s, 5m0s. */
-export const goDuration = (seconds: number): string =>
+const goDuration = (seconds: number): string =>
   seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;

@@ -31,7 +31,7 @@ const LONG_TAG = 0x1f;
 const MAX_LENGTH_BYTES = 4;
 
 /** The consecutive elements in `bytes`. Throws DerError unless they fill it. */
-export function readElements(bytes: Buffer): DerElement[] {
+function readElements(bytes: Buffer): DerElement[] {
   const found: DerElement[] = [];
   for (let at = 0; at < bytes.length;) {
     const start = at;

@@ -54,7 +54,7 @@ function validateFieldRequirement(requirement: NodeSelectorRequirement, path: st
   if (key !== 'metadata.name') errors.push(invalid(`${path}.key`, key, 'not a valid field selector key'));
 }
 
-export function validateNodeSelectorTerm(term: NodeSelectorTerm, path: string, errors: FieldError[]): void {
+function validateNodeSelectorTerm(term: NodeSelectorTerm, path: string, errors: FieldError[]): void {
   for (const [index, requirement] of (term.matchExpressions ?? []).entries()) {
     validateRequirement(requirement, `${path}.matchExpressions[${index}]`, errors);
   }

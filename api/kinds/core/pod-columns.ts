@@ -62,7 +62,7 @@ function initializationOf(pod: Pod, sidecars: ReadonlySet<string>): Initializati
 }
 
 /** What the columns Ready, Status and Restarts show, by the rules of upstream's printer. */
-export function summarizePod(pod: Pod): Summary {
+function summarizePod(pod: Pod): Summary {
   const { spec, status, metadata } = pod;
   const sidecars = new Set(
     spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name),

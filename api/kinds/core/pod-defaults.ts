@@ -8,7 +8,7 @@ import type { Container, Pod, PodSpec, PodTemplateSpec, ResourceRequirements } f
 const DEFAULT_GRACE_SECONDS = 30;
 
 /** Defaults that pods and templates share. */
-export function applyPodSpecDefaults(spec: PodSpec): void {
+function applyPodSpecDefaults(spec: PodSpec): void {
   spec.restartPolicy ||= 'Always';
   spec.dnsPolicy ||= 'ClusterFirst';
   spec.schedulerName ||= 'default-scheduler';

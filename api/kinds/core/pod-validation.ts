@@ -91,7 +91,7 @@ function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void
 }
 
 /** Validation that pods and templates share. */
-export function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[]): void {
+function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[]): void {
   if (spec.volumes) validateVolumes(spec.volumes, `${path}.volumes`, errors);
   validateContainers(spec, path, errors);
   validateDns(spec, path, errors);

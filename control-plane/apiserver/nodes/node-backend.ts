@@ -14,7 +14,7 @@ const DEFAULT_PORT = 10250;
 /** How many idle connections to one node are kept; each saves a TLS handshake. */
 const MOST_IDLE_CONNECTIONS = 4;
 
-export function nodeAddress(node: Node): { host: string; port: number } | undefined {
+function nodeAddress(node: Node): { host: string; port: number } | undefined {
   const addresses = node.status?.addresses ?? [];
   for (const type of ADDRESS_TYPES) {
     const host = addresses.find((address) => address.type === type)?.address;

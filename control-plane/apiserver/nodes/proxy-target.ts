@@ -19,7 +19,7 @@ export interface ProxyName {
   readonly port: string;
 }
 
-export function parseProxyName(text: string, resource: string): ProxyName {
+function parseProxyName(text: string, resource: string): ProxyName {
   const parts = text.split(':');
   const [scheme = '', name = '', port = ''] = parts.length === 3 ? parts : ['', ...parts];
   if (parts.length > 3 || name === '' || !['', 'http', 'https'].includes(scheme))

@@ -38,7 +38,7 @@ export function forwardedHeaders(message: Pick<Request, 'headers'>): OutgoingHtt
 }
 
 /** The same for a request that upgrades, where values on lines of their own mean something. */
-export function upgradeHeaders(request: IncomingMessage): OutgoingHttpHeaders {
+function upgradeHeaders(request: IncomingMessage): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
   for (const [name, values] of Object.entries(request.headersDistinct))
     if (UPGRADE_HEADERS.includes(name) || !NOT_FORWARDED.test(name)) setOwn(headers, name, values);

@@ -49,7 +49,7 @@ function operationProblems(patch: unknown, repeated: readonly string[]): string[
   return [...unknown, ...repeated].slice(0, MAX_PROBLEMS).map((problem) => `json patch ${problem}`);
 }
 
-export class PatchRequest {
+class PatchRequest {
   readonly #type: PatchType;
   readonly #patch: unknown;
   readonly #text: string;

@@ -16,7 +16,7 @@ const DEFAULT_COLUMNS: readonly Column<KubeObject>[] = [
   },
 ];
 
-export const columnsOf = (kind: Kind): readonly Column<KubeObject>[] =>
+const columnsOf = (kind: Kind): readonly Column<KubeObject>[] =>
   kind.columns.length > 0 ? kind.columns : DEFAULT_COLUMNS;
 
 export const columnDefinitions = (kind: Kind) =>

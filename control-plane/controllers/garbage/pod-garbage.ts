@@ -29,7 +29,7 @@ export function surplusTerminated(pods: Iterable<PodView>, limit: number): PodVi
 }
 
 /** Deleted before it was bound to a node: no agent will ever confirm that it has gone. */
-export const isUnscheduledAndDeleting = (pod: PodView): boolean => pod.deleting && pod.nodeName === '';
+const isUnscheduledAndDeleting = (pod: PodView): boolean => pod.deleting && pod.nodeName === '';
 
 const TERMINATED = 'terminated';
 const nodeKey = (name: string): string => `node ${name}`;

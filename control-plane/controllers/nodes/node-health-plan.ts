@@ -4,7 +4,7 @@ import type { NodeView } from '../caches/node-view.ts';
 import type { NodeCondition, Taint } from '../../../api/types/core/v1.gen.ts';
 
 /** How long a new node may take until its first status: upstream's --node-startup-grace-period. */
-export const STARTUP_GRACE_MS = 60_000;
+const STARTUP_GRACE_MS = 60_000;
 /** Upstream's --unhealthy-zone-threshold, and how many nodes have to be lost for it to be a sign of anything. */
 const UNHEALTHY_ZONE_THRESHOLD = 0.55;
 const MIN_DISRUPTED_NODES = 3;

@@ -6,7 +6,7 @@ import type { PodControlFailure } from './pod-control.ts';
 import type { ReplicaSet, ReplicaSetStatus } from '../../../api/types/apps/v1.gen.ts';
 
 /** At most so many pods are created or deleted in one round. */
-export const BURST_REPLICAS = 500;
+const BURST_REPLICAS = 500;
 
 export interface ReplicaSetState {
   readonly replicaSet: ReplicaSet;

@@ -24,7 +24,7 @@ export interface Attacked extends AsyncDisposable {
 }
 
 /** Reads a log of pino's lines from where it stopped the last time. */
-export class FailureLog {
+class FailureLog {
   readonly #file: string;
   #read = 0;
 

@@ -14,7 +14,6 @@ const TYPES = {
 } as const;
 export const END_STREAM = 1;
 export const END_HEADERS = 4;
-export const PADDED = 8;
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 export function frame(type: keyof typeof TYPES, flags: number, stream: number, payload: Buffer | string = ''): Buffer {

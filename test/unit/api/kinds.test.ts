@@ -12,7 +12,8 @@ import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
 import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
 import { roles } from '../../../api/kinds/rbac/role.ts';
-import { findByKind, findKind, kinds } from '../../../api/registry.ts';
+import { findKind, kinds } from '../../../api/registry.ts';
+import { findByKind } from '../../support/kinds.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import { CONTEXT } from './updates.ts';
 

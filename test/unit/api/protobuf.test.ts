@@ -7,7 +7,8 @@ import type { Kind } from '../../../api/machinery/kind.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import { StatusError } from '../../../api/machinery/status-error.ts';
 import { ProtobufDecoder } from '../../../api/machinery/protobuf/decode.ts';
-import { findByKind, kinds, travellingKinds } from '../../../api/registry.ts';
+import { kinds, travellingKinds } from '../../../api/registry.ts';
+import { findByKind } from '../../support/kinds.ts';
 import { bytes, encodeObject, text, varint } from '../../support/protobuf-encoder.ts';
 import type { Deployment } from '../../../api/types/apps/v1.gen.ts';
 

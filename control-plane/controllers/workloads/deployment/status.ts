@@ -10,7 +10,7 @@ import type {
 } from '../../../../api/types/apps/v1.gen.ts';
 
 export const PROGRESSING = 'Progressing';
-export const NEW_REPLICA_SET_AVAILABLE = 'NewReplicaSetAvailable';
+const NEW_REPLICA_SET_AVAILABLE = 'NewReplicaSetAvailable';
 const TIMED_OUT = 'ProgressDeadlineExceeded';
 const PAUSED = 'DeploymentPaused';
 /** kubectl and upstream take the largest 32-bit number for "no deadline". */
