@@ -36,7 +36,7 @@ interface Envelope {
 export async function followRuntimeEvents(options: RuntimeEventsOptions, signal: AbortSignal): Promise<void> {
   const { cri, logger } = options;
   const proto = loadProto(descriptor);
-  const subscribe = proto.service('containerd.services.events.v1.Events').method('Subscribe');
+  const events = proto.service('containerd.services.events.v1.Events');
   const exit = proto.decoder('containerd.services.events.v1.TaskExit');
   const reference = proto.decoder('containerd.services.events.v1.ContainerReference');
 
@@ -52,7 +52,7 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions, signal:
     }
   };
   const containerdStream = (): ClientReadableStream<unknown> =>
-    cri.channel.makeServerStreamRequest(subscribe.path, subscribe.requestSerialize, subscribe.responseDeserialize, {
+    cri.channel.stream(events, 'Subscribe', {
       filters: TOPICS.map((topic) => `namespace==${CRI_NAMESPACE},topic=="${topic}"`),
     });
 

@@ -5,7 +5,9 @@
  */
 import { status } from '@grpc/grpc-js';
 import descriptor from '../../proto/containerd-tasks-v1.json' with { type: 'json' };
-import { CriError, type CallOptions, type CriClient } from './client.ts';
+import type { CallOptions } from './channel.ts';
+import type { CriClient } from './client.ts';
+import { CriError } from './rpc-error.ts';
 import { CRI_NAMESPACE } from './events.ts';
 import { loadProto } from './service.ts';
 import { removeMountedFile } from '../host/mounted-file.ts';

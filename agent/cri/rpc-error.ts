@@ -9,3 +9,25 @@ export function rpcErrorText(code: number, message: string): string {
   const name = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('') || `Code(${code})`;
   return `rpc error: code = ${name === 'Cancelled' ? 'Canceled' : name} desc = ${message}`;
 }
+
+/** A failed call. The message is the runtime's own; `code` is gRPC's status code. */
+export class CriError extends Error {
+  override readonly name = 'CriError';
+  readonly code: status;
+  constructor(call: string, code: status, message: string) {
+    super(message);
+    this.code = code;
+    this.call = call;
+  }
+  readonly call: string;
+  get notFound(): boolean {
+    return this.code === status.NOT_FOUND;
+  }
+  /** As Go prints the failure of a call: what people search for. */
+  get rpcText(): string {
+    return rpcErrorText(this.code, this.message);
+  }
+  get unimplemented(): boolean {
+    return this.code === status.UNIMPLEMENTED;
+  }
+}

@@ -10,7 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import eventsDescriptor from '../../proto/containerd-events-v1.json' with { type: 'json' };
 import tasksDescriptor from '../../proto/containerd-tasks-v1.json' with { type: 'json' };
 import type { Logger } from '../../client/logger.ts';
-import { CriError, type CriClient } from './client.ts';
+import type { CriClient } from './client.ts';
+import { CriError } from './rpc-error.ts';
 import { CRI_NAMESPACE } from './events.ts';
 import { loadProto } from './service.ts';
 
@@ -23,22 +24,20 @@ const EMPTY_CHECK_MS = 50;
 const FIFO_BYTES = 64 * 1024;
 
 const tasks = loadProto(tasksDescriptor).service('containerd.services.tasks.v1.Tasks');
-const events = loadProto(eventsDescriptor);
-const subscribe = events.service('containerd.services.events.v1.Events').method('Subscribe');
-const decodeExit = events.decoder('containerd.services.events.v1.TaskExit');
+const proto = loadProto(eventsDescriptor);
+const events = proto.service('containerd.services.events.v1.Events');
+const decodeExit = proto.decoder('containerd.services.events.v1.TaskExit');
 
 type Containerd = Pick<CriClient, 'channel' | 'callContainerd'>;
 
 /** Drains the input of all commands that are run in the container, until it is disposed of. */
 export function dropUnreadInput(containerd: Containerd, containerId: string, logger: Logger): Disposable {
   const over = new AbortController();
-  const exits = containerd.channel.makeServerStreamRequest(
-    subscribe.path,
-    subscribe.requestSerialize,
-    subscribe.responseDeserialize,
-    { filters: [`namespace==${CRI_NAMESPACE},topic=="/tasks/exit",event.container_id=="${containerId}"`] },
-  );
-  exits.on('data', ({ event }: { event: { value: Buffer } | null }) => {
+  const exits = containerd.channel.stream(events, 'Subscribe', {
+    filters: [`namespace==${CRI_NAMESPACE},topic=="/tasks/exit",event.container_id=="${containerId}"`],
+  });
+  exits.on('data', (message) => {
+    const { event } = message as { readonly event: { readonly value: Buffer } | null };
     if (event === null) return;
     const { id } = decodeExit(event.value) as { id: string };
     if (id === containerId) return;

@@ -1,5 +1,6 @@
 /** Ensures that a container's image is on this host, by its pull policy. */
-import { CriError, type CriClient } from '../cri/client.ts';
+import type { CriClient } from '../cri/client.ts';
+import { CriError } from '../cri/rpc-error.ts';
 import type { AuthConfig, Image, PodSandboxConfig } from '../cri/types.ts';
 import { StartError } from '../pods/containers/start-error.ts';
 import { credentialsFor } from './credentials.ts';

@@ -1,7 +1,8 @@
 /** Runs one probe once: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes */
 import { status } from '@grpc/grpc-js';
 import type { TimeLimit } from '../../client/deadline.ts';
-import { CriError, type CriClient } from '../cri/client.ts';
+import type { CriClient } from '../cri/client.ts';
+import { CriError } from '../cri/rpc-error.ts';
 import type { AnyContainer } from '../pods/sync/actions.ts';
 import { expand } from '../../api/domain/expansion.ts';
 import { portNumber } from '../pods/containers/ports.ts';

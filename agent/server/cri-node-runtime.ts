@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamOptions } from '../../api/kinds/core/pod-stream-options.ts';
 import type { Logger } from '../../client/logger.ts';
 import { STREAM_IDLE_MS } from '../../client/upgrade.ts';
-import { CriError, type CriClient } from '../cri/client.ts';
+import type { CriClient } from '../cri/client.ts';
+import { CriError } from '../cri/rpc-error.ts';
 import { dropUnreadInput } from '../cri/unread-input.ts';
 import type { CommandResult, ContainerLogState, NodeRuntime } from './node-runtime.ts';
 

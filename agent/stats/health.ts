@@ -1,5 +1,6 @@
 /** Health of the agent, for `/healthz` of the node API. */
-import { CriError, type CriClient } from '../cri/client.ts';
+import type { CriClient } from '../cri/client.ts';
+import { CriError } from '../cri/rpc-error.ts';
 
 export interface HealthOptions {
   readonly cri: Pick<CriClient, 'status' | 'socket'>;

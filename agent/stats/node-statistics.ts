@@ -1,7 +1,8 @@
 /** The monitoring documents of the node API. Nothing is sampled: each is computed on request. */
 import path from 'node:path';
 import type { Logger } from '../../client/logger.ts';
-import { CriError, type CriClient } from '../cri/client.ts';
+import type { CriClient } from '../cri/client.ts';
+import { CriError } from '../cri/rpc-error.ts';
 import type { ContainerStats } from '../cri/types.ts';
 import { countProcessors, readDisk } from '../host/meters.ts';
 import { findListener, readDefaultInterface, readHostUsage, readInterfaces, readProcess } from '../host/proc.ts';

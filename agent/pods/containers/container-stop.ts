@@ -1,6 +1,6 @@
 /** Stops one container: the preStop hook first, within the same grace period. */
 import type { ActionOf } from '../sync/actions.ts';
-import { CriError } from '../../cri/client.ts';
+import { CriError } from '../../cri/rpc-error.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import { liveSandbox, type PodRuntime } from '../sync/observed.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';

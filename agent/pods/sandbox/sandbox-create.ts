@@ -1,6 +1,6 @@
 /** Creates the sandbox of a pod, after its DNS configuration, its cgroup and its log directory. */
 import { mkdir, readFile } from 'node:fs/promises';
-import { CriError } from '../../cri/client.ts';
+import { CriError } from '../../cri/rpc-error.ts';
 import { stopSandbox } from '../../cri/remove.ts';
 import { podLogDirectory } from '../logs/log-paths.ts';
 import type { ActionOf } from '../sync/actions.ts';

@@ -1,6 +1,7 @@
 /** Observes one pod in the runtime. The status of what cannot change any more is read once. */
 import path from 'node:path';
-import { CriError, type CriClient } from '../../cri/client.ts';
+import type { CriClient } from '../../cri/client.ts';
+import { CriError } from '../../cri/rpc-error.ts';
 import type { Container, ContainerStatus, PodSandbox } from '../../cri/types.ts';
 import { TERMINATION_MESSAGE_POLICY } from '../labels.ts';
 import {

@@ -1,0 +1,112 @@
+/** The connection to the container runtime: calls of gRPC services over its unix socket, each with a limit. */
+import { Client, credentials, Metadata, status, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
+import type { MethodDefinition } from '@grpc/proto-loader';
+import { DeadlineError, withDeadline } from '../../client/deadline.ts';
+import { CriError } from './rpc-error.ts';
+import type { Service } from './service.ts';
+
+/** kubelet's `--runtime-request-timeout`. */
+export const CALL_LIMIT_MS = 2 * 60_000;
+/** containerd returns long lists of containers; this is the kubelet's limit for a CRI message. */
+const MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024;
+/** The longest back-off between attempts to reconnect. */
+const RECONNECT_LIMIT_MS = 2_000;
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** Every call has a limit, whatever the runtime does. */
+  readonly limitMs?: number;
+}
+
+/** Called at the end of every call, for metrics. */
+export type CallObserver = (call: string, seconds: number, failed: boolean) => void;
+
+export class RuntimeChannel {
+  readonly socket: string;
+  readonly #client: Client;
+  readonly #called: CallObserver | undefined;
+
+  /** Connects on the first call, and again whenever the runtime has been away. */
+  constructor(socket: string, called?: CallObserver) {
+    this.socket = socket;
+    this.#called = called;
+    this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': MESSAGE_LIMIT_BYTES,
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': RECONNECT_LIMIT_MS,
+      'grpc.service_config_disable_resolution': 1,
+      'grpc.enable_channelz': 0,
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  /** A stream of what the runtime sends; it ends with an `error` event, of gRPC's ServiceError, when the runtime goes away. */
+  stream(service: Service, name: string, request: object): ClientReadableStream<unknown> {
+    const method = service.method(name);
+    return this.#client.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+    );
+  }
+
+  /** `T` is what the descriptor says of the response. Throws CriError. */
+  async call<T>(
+    service: Service,
+    name: string,
+    request: object,
+    { signal, limitMs = CALL_LIMIT_MS }: CallOptions = {},
+    metadata = new Metadata(),
+  ): Promise<T> {
+    const method = service.method(name);
+    const startedAt = process.uptime();
+    let failed = true;
+    try {
+      const response = await withDeadline({ what: name, limitMs, signal }, (within) =>
+        this.#unary(method, request, metadata, limitMs, within),
+      );
+      failed = false;
+      return response as T;
+    } catch (error) {
+      if (error instanceof DeadlineError) throw new CriError(name, status.DEADLINE_EXCEEDED, error.message);
+      if (signal?.aborted) throw new CriError(name, status.CANCELLED, `${name}: ${String(signal.reason)}`);
+      throw this.#errorOf(name, error as ServiceError);
+    } finally {
+      this.#called?.(name, process.uptime() - startedAt, failed);
+    }
+  }
+
+  /** The limit also travels with the call, so that the runtime aborts calls that have timed out. */
+  #unary(
+    method: MethodDefinition<object, object>,
+    request: object,
+    metadata: Metadata,
+    limitMs: number,
+    signal: AbortSignal,
+  ): Promise<object | undefined> {
+    return new Promise((resolve, reject) => {
+      const call = this.#client.makeUnaryRequest<object, object>(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        metadata,
+        { deadline: Date.now() + limitMs },
+        (error, response) => (error ? reject(error) : resolve(response)),
+      );
+      signal.addEventListener('abort', () => call.cancel(), { once: true });
+    });
+  }
+
+  #errorOf(call: string, error: ServiceError): CriError {
+    if (error.code === status.UNAVAILABLE) {
+      const reason = /connect \w+ \S+\w/.exec(error.details)?.[0] ?? error.details;
+      return new CriError(call, error.code, `${reason}: is the container runtime running?`);
+    }
+    return new CriError(call, error.code, error.details);
+  }
+}
