@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
+import { podLimit } from '../../../api/domain/pod-resources.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
 import { mountTmpfs } from '../../host/mounts.ts';
 import { modeFor } from '../../host/volume-helper/ownership.ts';
 import { DISK_MODE, makeVolumeDirectory, TMPFS_MODE } from '../framework/volume-directory.ts';
 import type { VolumeType } from '../framework/volume-type.ts';
-import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 /**
  * emptyDir: a directory on the node's disk, or a tmpfs with `medium: Memory`:
@@ -22,7 +22,7 @@ export const emptyDir: VolumeType = {
     if (medium !== '' && medium !== 'Memory') throw new Error(`unknown storage medium ${JSON.stringify(medium)}`);
     if (medium === '') return { attributes: { medium } };
     const sizeLimit = wanted?.sizeLimit === undefined ? Infinity : quantityValue(wanted.sizeLimit);
-    const sizeBytes = Math.min(sizeLimit || Infinity, memoryLimitOf(pod));
+    const sizeBytes = Math.min(sizeLimit || Infinity, podLimit(pod.spec, 'memory') || Infinity);
     return { attributes: { medium, ...(sizeBytes !== Infinity && { sizeBytes: String(sizeBytes) }) } };
   },
   async publish({ pod, path, attributes, isMounted, signal }) {
@@ -41,14 +41,3 @@ export const emptyDir: VolumeType = {
     return bytes === undefined || inodes === undefined ? undefined : { bytes, inodes };
   },
 };
-
-/** Bytes that the pod's containers may use together. */
-function memoryLimitOf(pod: Pod): number {
-  let total = 0;
-  for (const container of pod.spec?.containers ?? []) {
-    const limit = container.resources?.limits?.['memory'];
-    if (limit === undefined) return Infinity;
-    total += quantityValue(limit);
-  }
-  return total || Infinity;
-}
