@@ -41,6 +41,9 @@ export function parseImageReference(image: string): ImageReference | undefined {
 export const imageName = ({ registry, repository, tag, digest }: ImageReference): string =>
   `${registry}/${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
 
-/** https://kubernetes.io/docs/concepts/containers/images/#imagepullpolicy-defaulting */
+/**
+ * `Always` for an image that may change under its name: without tag and digest, or tagged `latest`.
+ * https://kubernetes.io/docs/concepts/containers/images/#imagepullpolicy-defaulting
+ */
 export const defaultPullPolicy = (image: string): 'Always' | 'IfNotPresent' =>
-  parseImageReference(image)?.tag === DEFAULT_TAG && !image.includes('@') ? 'Always' : 'IfNotPresent';
+  parseImageReference(image)?.tag === DEFAULT_TAG ? 'Always' : 'IfNotPresent';

@@ -1,16 +1,8 @@
 /** Defaults of one container of a pod. */
+import { defaultPullPolicy } from '../../domain/image-reference.ts';
 import type { Container, EphemeralContainer, HTTPGetAction, LifecycleHandler, Probe } from '../../types/core/v1.gen.ts';
 
 const TERMINATION_MESSAGE_PATH = '/dev/termination-log';
-const TAGGED_OR_PINNED = /(?::([\w][\w.-]*))?(@[^/]*)?$/;
-
-/** `Always` for an image that may change under its name: without tag and digest, or tagged `latest`. */
-export function defaultPullPolicy(image: string): 'Always' | 'IfNotPresent' {
-  if (image === '') return 'IfNotPresent';
-  const name = image.slice(image.lastIndexOf('/') + 1);
-  const [, tag, digest] = TAGGED_OR_PINNED.exec(name) ?? [];
-  return tag === 'latest' || (!tag && !digest) ? 'Always' : 'IfNotPresent';
-}
 
 function applyHttpDefaults(action: HTTPGetAction | undefined): void {
   if (!action) return;

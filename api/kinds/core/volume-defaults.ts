@@ -1,4 +1,4 @@
-import { defaultPullPolicy } from './container-defaults.ts';
+import { defaultPullPolicy } from '../../domain/image-reference.ts';
 import type { DownwardAPIVolumeFile, ProjectedVolumeSource, Volume } from '../../types/core/v1.gen.ts';
 
 const DEFAULT_FILE_MODE = 0o644;
