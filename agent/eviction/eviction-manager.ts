@@ -1,4 +1,5 @@
 /** Evicts pods: under node pressure, and when a pod exceeds its limits of local storage. */
+import { isPodTerminal } from '../../api/domain/pod-lifecycle.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
@@ -41,7 +42,6 @@ const END_LIMIT_MS = 30_000;
 /** The kubelet measures volumes once a minute. */
 const LIMITS_PERIOD_MS = 60_000;
 
-const isFinished = ({ status }: LivePod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
 const uidOf = ({ metadata }: Pod): string => metadata?.uid ?? '';
 
 export class EvictionManager {
@@ -128,7 +128,7 @@ export class EvictionManager {
 
   #candidates(): Pod[] {
     return [...this.#options.pods]
-      .filter((live) => !isCritical(live) && !isFinished(live))
+      .filter((live) => !isCritical(live) && !isPodTerminal(live.status))
       .map(({ pod, status }) => ({ ...pod, status }));
   }
 

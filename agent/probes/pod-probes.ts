@@ -1,8 +1,9 @@
 /** The probes of one pod's containers, and their results: which containers have started, are ready, or are to be restarted. */
+import { isSidecar } from '../../api/domain/pod-lifecycle.ts';
 import type { CriClient } from '../cri/client.ts';
 import type { AnyContainer } from '../pods/sync/actions.ts';
 import { liveSandbox, type ObservedContainer, type PodRuntime } from '../pods/sync/observed.ts';
-import { containerOf, isSidecar, type RestartOrder } from '../pods/sync/plan.ts';
+import { containerOf, type RestartOrder } from '../pods/sync/plan.ts';
 import type { PodMetrics } from '../pods/sync/pod-metrics.ts';
 import type { RecordEvent } from '../pods/sync/pod-dependencies.ts';
 import { ProbeLoop } from './probe-loop.ts';

@@ -1,4 +1,5 @@
 /** The cgroup settings of pods and containers, computed as by the kubelet. Pure. */
+import { isSidecar } from '../../api/domain/pod-lifecycle.ts';
 import {
   containerLimit,
   containerRequest,
@@ -9,7 +10,6 @@ import {
 } from '../../api/domain/pod-resources.ts';
 import type { LinuxContainerResources } from '../cri/types.ts';
 import type { CgroupLimits } from '../host/cgroup-tree.ts';
-import { isSidecar } from '../pods/sync/plan.ts';
 import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
 /** The range of cpu.shares in cgroup v1. */

@@ -201,6 +201,9 @@ export function kubernetesServiceIp(serviceCidr: string): string {
   return address.text;
 }
 
+/** Where in the range of Services the cluster's DNS is: kubeadm's convention. */
+export const CLUSTER_DNS_INDEX = 10n;
+
 function readRange(text: string): (Written & { readonly length: number; readonly digits: string }) | undefined {
   const slash = text.indexOf('/');
   const digits = text.slice(slash + 1);

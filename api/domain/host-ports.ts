@@ -1,4 +1,5 @@
 /** The host ports of a pod: scheduler and agent decide with them whether two pods can run on the same node. */
+import { isSidecar } from './pod-lifecycle.ts';
 import type { PodSpec } from '../types/core/v1.gen.ts';
 
 export interface HostPort {
@@ -12,7 +13,7 @@ const ALL_ADDRESSES = '0.0.0.0';
 const NONE: readonly HostPort[] = Object.freeze([]);
 
 export function hostPorts({ containers, initContainers = [] }: PodSpec): readonly HostPort[] {
-  const sidecars = initContainers.filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const sidecars = initContainers.filter(isSidecar);
   const ports = [...containers, ...sidecars].flatMap(({ ports = [] }) =>
     ports.flatMap(({ hostPort, hostIP, protocol = 'TCP' }) =>
       hostPort ? [{ ip: hostIP || ALL_ADDRESSES, protocol, port: hostPort }] : [],

@@ -2,6 +2,7 @@
  * What each object uses of the resources that quotas limit, and which quotas match it by their scopes.
  * https://kubernetes.io/docs/concepts/policy/resource-quotas/
  */
+import { isPodTerminal } from './pod-lifecycle.ts';
 import { groupResource } from '../machinery/define-kind.ts';
 import type { KubeObject } from '../machinery/kind.ts';
 import { own } from '../machinery/own.ts';
@@ -115,7 +116,7 @@ function hasCrossNamespaceAffinity({ spec }: Pod): boolean {
 function measurePod(pod: Pod): Measure {
   const { metadata, spec, status } = pod;
   const { deletionTimestamp, deletionGracePeriodSeconds } = metadata ?? {};
-  const hasEnded = status?.phase === 'Failed' || status?.phase === 'Succeeded';
+  const hasEnded = isPodTerminal(status);
   const isBestEffort = (status?.qosClass ?? qosClassOf(spec)) === 'BestEffort';
   const scopes = new Map<string, boolean | readonly string[]>([
     ['Terminating', hasDeadline(pod)],

@@ -1,4 +1,5 @@
 /** The PodSandboxConfig of a pod. Pure. */
+import { isSidecar } from '../../../api/domain/pod-lifecycle.ts';
 import type { DNSConfig, NamespaceOption, PodSandboxConfig, PortMapping } from '../../cri/types.ts';
 import { podLimits } from '../../resources/compute.ts';
 import { podLogDirectory } from '../logs/log-paths.ts';
@@ -36,7 +37,7 @@ export function namespaceOptions(pod: Pod): NamespaceOption {
 /** Host ports of every container that keeps running. */
 function portMappings(pod: Pod): PortMapping[] {
   if (pod.spec?.hostNetwork) return [];
-  const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const sidecars = (pod.spec?.initContainers ?? []).filter(isSidecar);
   return [...(pod.spec?.containers ?? []), ...sidecars].flatMap(({ ports = [] }) =>
     ports.map(({ protocol = 'TCP', containerPort, hostPort = 0, hostIP = '' }) => ({
       protocol,

@@ -1,10 +1,11 @@
 /**
  * The status of one container of a pod: its current and last state, and a substitute for containers that the runtime has lost.
  */
+import { isSidecar } from '../../../api/domain/pod-lifecycle.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { isAlive, type ObservedContainer } from '../sync/observed.ts';
-import { isSidecar, type WaitingReason } from '../sync/plan.ts';
+import type { WaitingReason } from '../sync/plan.ts';
 import type { StatusInput } from './status-input.ts';
 import type { ContainerState, ContainerStatus, Pod } from '../../../api/types/core/v1.gen.ts';
 

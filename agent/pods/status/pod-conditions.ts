@@ -2,9 +2,9 @@
  * The conditions of a pod that the agent owns.
  * https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
  */
+import { isPodTerminal, isSidecar } from '../../../api/domain/pod-lifecycle.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { liveSandbox } from '../sync/observed.ts';
-import { isSidecar } from '../sync/plan.ts';
 import type { StatusInput } from './status-input.ts';
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../../api/types/core/v1.gen.ts';
 
@@ -17,7 +17,7 @@ export function conditionsOf(
   now: number,
 ): PodCondition[] {
   const { pod, previous, runtime } = input;
-  const isFinished = phase === 'Succeeded' || phase === 'Failed';
+  const isFinished = isPodTerminal({ phase });
   const unready = containers.filter((status) => !status.ready).map(({ name }) => name);
   const sidecars = new Set((pod.spec?.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
   unready.push(...inits.filter(({ name, ready }) => sidecars.has(name) && !ready).map(({ name }) => name));

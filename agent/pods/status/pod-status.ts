@@ -1,10 +1,11 @@
 /** A pod's status as kubectl shows it: a pure function of its spec, what is observed and the previous status. */
+import { isPodTerminal, isSidecar } from '../../../api/domain/pod-lifecycle.ts';
 import { qosClassOf } from '../../../api/domain/pod-resources.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { containerStatus } from './container-status.ts';
 import { liveSandbox } from '../sync/observed.ts';
-import { isSidecar, restarts } from '../sync/plan.ts';
+import { restarts } from '../sync/plan.ts';
 import { conditionsOf } from './pod-conditions.ts';
 import type { StatusInput } from './status-input.ts';
 import type { ContainerStatus, PodStatus } from '../../../api/types/core/v1.gen.ts';
@@ -30,7 +31,7 @@ export function podStatus(input: StatusInput, now: number): PodStatus {
   );
   const phase = phaseOf(input, initContainerStatuses, containerStatuses, initialized);
   const podIPs = podIPsOf(input);
-  const isFinished = phase === 'Succeeded' || phase === 'Failed';
+  const isFinished = isPodTerminal({ phase });
   const said = verdict ?? (isFinished ? previous : undefined);
   return {
     phase,
@@ -98,7 +99,7 @@ function phaseOf(
 ): Phase {
   const { pod, previous, verdict } = input;
   if (verdict) return 'Failed';
-  if (previous?.phase === 'Succeeded' || previous?.phase === 'Failed') return previous.phase;
+  if (previous?.phase && isPodTerminal(previous)) return previous.phase;
   const policy = pod.spec?.restartPolicy ?? 'Always';
 
   const failedInit = inits.some(({ state }, index) => {

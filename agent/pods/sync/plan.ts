@@ -2,6 +2,7 @@
  * What to do next for a pod: a pure function of its spec, what is observed and the time. No state is kept from
  * one plan to the next except in the runtime.
  */
+import { isSidecar } from '../../../api/domain/pod-lifecycle.ts';
 import type { AnyContainer, ContainerRole, PodAction } from './actions.ts';
 import { containerHash } from '../labels.ts';
 import {
@@ -334,8 +335,6 @@ function nextRestartCount(pod: Pod, name: string, observed: ObservedContainer | 
   const ran = known.state?.running ?? known.state?.terminated ?? known.lastState?.terminated;
   return ran ? known.restartCount + 1 : known.restartCount;
 }
-
-export const isSidecar = (container: AnyContainer): boolean => container.restartPolicy === 'Always';
 
 export const graceOf = (pod: Pod): number => pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
 

@@ -1,4 +1,5 @@
 /** The pods of this host: starts a worker for each, and removes orphaned ones. */
+import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { PodLogs } from '../logs/pod-logs.ts';
 import type { ApiPods } from '../sources/api-pods.ts';
@@ -15,7 +16,7 @@ import type { PodMetrics } from './pod-metrics.ts';
 import { PodWorker } from './pod-worker.ts';
 import type { PodWorkers } from './pod-workers.ts';
 import { podFields } from '../log-fields.ts';
-import type { Pod, PodStatus } from '../../../api/types/core/v1.gen.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodManagerOptions {
   /** Empty: the manager is the one who fills it. */
@@ -205,12 +206,12 @@ export class PodManager {
   #admit(worker: PodWorker): void {
     const { workers, apiPods, node, dependencies, logger } = this.#options;
     const { pod, status } = worker;
-    if (pod.metadata?.deletionTimestamp || isFinished(status)) return;
+    if (pod.metadata?.deletionTimestamp || isPodTerminal(status)) return;
     // The scheduler does not count pods that are deleted from the API, so neither does the node.
     const isInApi = ({ metadata: { uid = '' } = {} }: Pod) => !this.#done.has(uid) && apiPods.byUid(uid) !== undefined;
     const others = [...workers]
       .filter(
-        (other) => other !== worker && !isFinished(other.status) && (other.source === 'file' || isInApi(other.pod)),
+        (other) => other !== worker && !isPodTerminal(other.status) && (other.source === 'file' || isInApi(other.pod)),
       )
       .map((other) => other.pod);
     const verdict = admission(worker, others, node());
@@ -271,6 +272,3 @@ export class PodManager {
     }, BALANCE_MS).unref();
   }
 }
-
-const isFinished = (status: PodStatus | undefined): boolean =>
-  status?.phase === 'Succeeded' || status?.phase === 'Failed';

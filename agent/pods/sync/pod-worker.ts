@@ -2,6 +2,7 @@
  * Owns the state of one pod: observes what runs, plans, reports the status, executes the plan, and observes again. It is
  * level-triggered: a wake-up says that something may have changed, never what.
  */
+import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import { Outage } from '../../../client/outage.ts';
 import { PodProbes } from '../../probes/pod-probes.ts';
 import { RETRY_MAX_MS } from './action-failures.ts';
@@ -238,7 +239,7 @@ export class PodWorker implements SourcedPod {
   }
 
   #isFinished(): boolean {
-    return this.#status?.phase === 'Succeeded' || this.#status?.phase === 'Failed';
+    return isPodTerminal(this.#status);
   }
 
   #enforceDeadline(now: number): void {

@@ -1,4 +1,5 @@
 /** Preparation of pods for create, update and delete: upstream's pod strategy. */
+import { isPodTerminal } from '../../domain/pod-lifecycle.ts';
 import { qosClassOf } from '../../domain/pod-resources.ts';
 import type { Pod, PodSpec } from '../../types/core/v1.gen.ts';
 import type { DeleteOptions } from '../../types/meta/v1.gen.ts';
@@ -10,7 +11,7 @@ export function podGraceSeconds({ metadata, spec, status }: Pod, { gracePeriodSe
   const running = metadata?.deletionTimestamp ? metadata.deletionGracePeriodSeconds : undefined;
   // A second delete without a period does not change the current one.
   if (running !== undefined && gracePeriodSeconds === undefined && spec?.nodeName) return running;
-  if (!spec?.nodeName || status?.phase === 'Failed' || status?.phase === 'Succeeded') return 0;
+  if (!spec?.nodeName || isPodTerminal(status)) return 0;
   const asked = gracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
   return asked < 0 ? 1 : asked;
 }

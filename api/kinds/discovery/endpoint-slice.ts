@@ -20,6 +20,8 @@ const ADDRESS_CHECKS: ReadonlyMap<string, { readonly isAddress: Check; readonly 
   ['IPv4', { isAddress: validateIP, isOfFamily: validateIPv4 }],
   ['IPv6', { isAddress: validateCanonicalIP, isOfFamily: validateIPv6 }],
 ]);
+/** The label by which a slice says whose endpoints it has. */
+export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 const MAX_SHOWN = 3;
 
 function shown(values: readonly string[]): string {

@@ -5,7 +5,7 @@
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { services } from '../../../api/kinds/core/service.ts';
-import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { endpointSlices, SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { kubernetesServiceIp } from '../../../api/domain/address.ts';
@@ -156,7 +156,7 @@ const kubernetesEndpoints = (address: string, port: number): Endpoints => ({
 });
 
 const kubernetesEndpointSlice = (address: string, port: number): EndpointSlice => ({
-  metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+  metadata: { name: 'kubernetes', namespace: 'default', labels: { [SERVICE_NAME_LABEL]: 'kubernetes' } },
   addressType: address.includes(':') ? 'IPv6' : 'IPv4',
   endpoints: [{ addresses: [address], conditions: { ready: true } }],
   ports: [{ name: 'https', port, protocol: 'TCP' }],

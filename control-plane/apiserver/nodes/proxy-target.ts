@@ -2,7 +2,7 @@
 import { parsePortNumber } from '../../../api/domain/port-number.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { services } from '../../../api/kinds/core/service.ts';
-import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { endpointSlices, SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { badRequest, notFound, serviceUnavailable } from '../../../api/machinery/status-error.ts';
 import type { RequestInfo } from '../http/request-info.ts';
@@ -26,9 +26,6 @@ function parseProxyName(text: string, resource: string): ProxyName {
     throw badRequest(`invalid ${resource} request ${JSON.stringify(text)}`);
   return { scheme: scheme === 'https' ? 'https' : 'http', name, port };
 }
-
-/** The label by which a slice says whose it is. */
-const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 
 function portNumber(text: string): number {
   if (text === '') return 0;

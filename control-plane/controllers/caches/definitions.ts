@@ -1,4 +1,5 @@
 /** The caches that several controllers read: what is kept of each kind, and by what it is found. */
+import { SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { wholeObjects, type InformerDefinition } from '../framework/informer-factory.ts';
 import { byController, claimable, ownedView, type Owned } from '../framework/owner-references.ts';
@@ -49,7 +50,7 @@ export const namespaceCache = wholeObjects(resources.namespaces);
 export const serviceCache = wholeObjects(resources.services, { namespace: byNamespace });
 export const endpointsCache = wholeObjects(resources.endpoints);
 export const endpointSliceCache = wholeObjects(resources.endpointSlices, {
-  service: ({ metadata }) => [`${metadata?.namespace}/${metadata?.labels?.['kubernetes.io/service-name'] ?? ''}`],
+  service: ({ metadata }) => [`${metadata?.namespace}/${metadata?.labels?.[SERVICE_NAME_LABEL] ?? ''}`],
 });
 export const deploymentCache = wholeObjects(resources.deployments, { namespace: byNamespace });
 export const replicaSetCache = wholeObjects(resources.replicaSets, {

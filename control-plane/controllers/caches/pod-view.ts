@@ -1,4 +1,5 @@
 /** What the controllers keep of a pod. */
+import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { Interner } from '../framework/interner.ts';
@@ -67,7 +68,7 @@ export function podView(pod: Pod, interner: Interner): PodView {
   };
 }
 
-export const isTerminated = ({ phase }: PodView): boolean => phase === 'Succeeded' || phase === 'Failed';
+export const isTerminated: (pod: PodView) => boolean = isPodTerminal;
 
 /** Counts towards the replicas of its controller. */
 export const isActive = (pod: PodView): boolean => !pod.deleting && !isTerminated(pod);

@@ -1,10 +1,11 @@
 /** Which EndpointSlices a Service needs, and how to get there from those it has with as little rewriting as possible. */
+import { SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { isIPv6 } from 'node:net';
 import { services } from '../../../client/resources.gen.ts';
 import { isTerminated, type PodView } from '../caches/pod-view.ts';
 import { controllerReference } from '../framework/owner-references.ts';
-import { MANAGED_BY, SERVICE_NAME, type SlicePlan } from './endpoint-slices.ts';
+import { MANAGED_BY, type SlicePlan } from './endpoint-slices.ts';
 import type { Service, ServicePort } from '../../../api/types/core/v1.gen.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
@@ -176,13 +177,14 @@ function place(
   return { kept, added };
 }
 
-const isReserved = (label: string): boolean => label === SERVICE_NAME || label === MANAGED_BY || label === HEADLESS;
+const isReserved = (label: string): boolean =>
+  label === SERVICE_NAME_LABEL || label === MANAGED_BY || label === HEADLESS;
 
 function labelsFor({ metadata, spec }: Service): Record<string, string> {
   const own = Object.entries(metadata?.labels ?? {}).filter(([label]) => !isReserved(label));
   return {
     ...Object.fromEntries(own),
-    [SERVICE_NAME]: metadata?.name ?? '',
+    [SERVICE_NAME_LABEL]: metadata?.name ?? '',
     [MANAGED_BY]: CONTROLLER_NAME,
     ...(spec?.clusterIP === 'None' && { [HEADLESS]: '' }),
   };

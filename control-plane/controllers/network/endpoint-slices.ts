@@ -1,4 +1,5 @@
 /** EndpointSlices as their two controllers share them: who manages a slice, for which Service, and how a plan is carried out. */
+import { SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { objectKey } from '../../../client/informer.ts';
 import { endpointSlices } from '../../../client/resources.gen.ts';
@@ -9,7 +10,6 @@ import type { InformerHandlers } from '../../../client/informer.ts';
 import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
-export const SERVICE_NAME = 'kubernetes.io/service-name';
 
 export interface SlicePlan {
   readonly create: readonly EndpointSlice[];
@@ -42,7 +42,7 @@ export function sliceHandlers(
 }
 
 const serviceKeyOf = ({ metadata }: Labelled): string =>
-  objectKey(metadata?.namespace, metadata?.labels?.[SERVICE_NAME] ?? '');
+  objectKey(metadata?.namespace, metadata?.labels?.[SERVICE_NAME_LABEL] ?? '');
 
 /** Creations are expected under the key of the Service. */
 export async function applySlicePlan(

@@ -2,11 +2,12 @@
  * What the EndpointSlices of Endpoints look like that somebody wrote by hand, for a Service without a selector: proxies read
  * slices alone. The rules are those of upstream's `endpointslicemirroring`.
  */
+import { SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { isIPv6 } from 'node:net';
 import { endpoints as endpointsResource } from '../../../client/resources.gen.ts';
 import { controllerReference } from '../framework/owner-references.ts';
-import { MANAGED_BY, SERVICE_NAME, type SlicePlan } from './endpoint-slices.ts';
+import { MANAGED_BY, type SlicePlan } from './endpoint-slices.ts';
 import type { EndpointAddress, Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
@@ -106,7 +107,7 @@ function emptySlice(endpoints: Endpoints) {
     metadata: {
       namespace,
       generateName: `${name}-`,
-      labels: { ...labels, [SERVICE_NAME]: name, [MANAGED_BY]: MIRROR_NAME },
+      labels: { ...labels, [SERVICE_NAME_LABEL]: name, [MANAGED_BY]: MIRROR_NAME },
       annotations: Object.fromEntries(Object.entries(annotations).filter(([key]) => !NOT_COPIED.has(key))),
       ownerReferences: [controllerReference(endpointsResource, endpoints)],
     },

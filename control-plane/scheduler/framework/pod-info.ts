@@ -1,4 +1,5 @@
 /** What the scheduler caches of a pod: a handful of numbers, and until it is bound the rules that decide where it may go. */
+import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import { hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
 import { podRequests, type Resources } from './resources.ts';
 import type { NodeSelector, Pod, PreferredSchedulingTerm, Toleration } from '../../../api/types/core/v1.gen.ts';
@@ -51,7 +52,7 @@ export function podInfo(pod: Pod): PodInfo {
     nodeName: spec.nodeName ?? '',
     requests: podRequests(spec),
     hostPorts: hostPorts(spec),
-    terminated: status?.phase === 'Succeeded' || status?.phase === 'Failed',
+    terminated: isPodTerminal(status),
     pending: spec.nodeName
       ? undefined
       : {

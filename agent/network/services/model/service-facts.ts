@@ -2,6 +2,7 @@
  * What is kept of Services and EndpointSlices, and how they are joined. Every value is parsed here, once: a value that is invalid is
  * ignored alone, and reported. https://kubernetes.io/docs/reference/networking/virtual-ips/
  */
+import { SERVICE_NAME_LABEL } from '../../../../api/kinds/discovery/endpoint-slice.ts';
 import { Cidr, type IpFamily } from '../../../../api/domain/address.ts';
 import { own } from '../../../../api/machinery/own.ts';
 import type { Service } from '../../../../api/types/core/v1.gen.ts';
@@ -135,7 +136,7 @@ export function sliceFacts(slice: EndpointSlice, nodeName: string, families: rea
   const family = families.find((each) => each === addressType);
   return {
     namespace: metadata?.namespace ?? '',
-    service: metadata?.labels?.['kubernetes.io/service-name'] ?? '',
+    service: metadata?.labels?.[SERVICE_NAME_LABEL] ?? '',
     family,
     ports: (slice.ports ?? []).flatMap(({ name, protocol: text = 'TCP', port: number }) => {
       const [protocol, port] = [asProtocol(text), asPort(number)];

@@ -3,7 +3,7 @@
  * controller for ServiceCIDRs: the condition Ready, and a finalizer that keeps a range while addresses in use are in no
  * other range. https://kubernetes.io/docs/tasks/network/extend-service-ip-ranges/
  */
-import { Cidr, IpAddress } from '../../../../api/domain/address.ts';
+import { Cidr, CLUSTER_DNS_INDEX, IpAddress } from '../../../../api/domain/address.ts';
 import { isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
 import type { Condition } from '../../../../api/types/meta/v1.gen.ts';
 import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
@@ -20,8 +20,6 @@ export const DEFAULT_SERVICE_CIDR = 'kubernetes';
 const FINALIZER = 'networking.k8s.io/service-cidr-finalizer';
 /** How long other servers may not have seen a deletion, and still allocate from the range. */
 const DELETION_GRACE_MS = 10_000;
-/** The tenth address of the server's own range belongs to the cluster DNS. */
-const DNS_OFFSET = 10;
 const BANDS: Bands = { min: 16, max: 256, step: 16 };
 
 export class ServiceRanges {
@@ -31,8 +29,8 @@ export class ServiceRanges {
 
   constructor(serviceCIDR: string, api: LocalApi) {
     const cidr = Cidr.parse(serviceCIDR);
-    if (cidr?.family !== 'IPv4') throw new RangeError(`${serviceCIDR} is not an IPv4 CIDR`);
-    this.#default = { cidr, numbers: numbersOf(cidr, [DNS_OFFSET]) };
+    if (cidr?.family !== 'IPv4') throw new RangeError(`${serviceCIDR} is not a range of IPv4 addresses`);
+    this.#default = { cidr, numbers: numbersOf(cidr, [Number(CLUSTER_DNS_INDEX)]) };
     api.subscribe(serviceCIDRs, ({ name, object }) => {
       const other = object && isReady(object) ? ipv4RangeOf(object) : undefined;
       if (!other || other.text === cidr.text) this.#others.delete(name);
