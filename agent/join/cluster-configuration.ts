@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parse } from 'yaml';
-import { Cidr } from '../../api/domain/address.ts';
+import { Cidr, CLUSTER_DNS_INDEX } from '../../api/domain/address.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
@@ -25,8 +25,6 @@ export interface LearnedNetwork {
   readonly clusterDomain?: string;
 }
 
-/** The DNS Service has the 10th address of the Services' range: kubeadm's convention. */
-export const DNS_INDEX = 10n;
 /** How long a start waits for the api-server before it uses the copy on disk. */
 const START_LIMIT_MS = 3_000;
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
@@ -137,7 +135,7 @@ export function parseClusterConfiguration(text: string): LearnedNetwork {
   const [clusterCidr, serviceCidr] = [range('podSubnet'), range('serviceSubnet')];
   if (clusterCidr !== undefined && serviceCidr !== undefined && overlap(clusterCidr, serviceCidr))
     throw new Error(`networking.podSubnet ${clusterCidr} overlaps with serviceSubnet ${serviceCidr}`);
-  if (serviceCidr !== undefined && Cidr.parse(serviceCidr)?.at(DNS_INDEX) === undefined)
+  if (serviceCidr !== undefined && Cidr.parse(serviceCidr)?.at(CLUSTER_DNS_INDEX) === undefined)
     throw new Error(`networking.serviceSubnet ${serviceCidr} has no address for the DNS Service`);
   return { clusterCidr, serviceCidr, clusterDomain };
 }

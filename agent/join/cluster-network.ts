@@ -1,10 +1,10 @@
 /** The network of this node: its own settings, else the cluster's configuration, else Kedge's defaults. */
-import { type Cidr, CLUSTER_DNS_INDEX, IpAddress } from '../../api/domain/address.ts';
+import { type Cidr, CLUSTER_DNS_INDEX } from '../../api/domain/address.ts';
 import type { Logger } from '../../client/logger.ts';
 import { overlap, SettingValueError } from '../../daemon/setting-rules.ts';
 import { NONE, readRange, type AgentConfig } from '../config.ts';
 import type { ClusterDns } from '../pods/sandbox/dns.ts';
-import { DNS_INDEX, type LearnedNetwork } from './cluster-configuration.ts';
+import type { LearnedNetwork } from './cluster-configuration.ts';
 
 export interface ClusterNetwork {
   readonly clusterCidr: Cidr;
@@ -51,6 +51,7 @@ export function clusterNetwork(settings: Settings, learned: LearnedNetwork, logg
 }
 
 function dnsAddress(serviceCidr: string): string {
-  const { family, network } = readRange(serviceCidr);
-  return IpAddress.of(family, network.value + CLUSTER_DNS_INDEX).text;
+  const address = readRange(serviceCidr).at(CLUSTER_DNS_INDEX);
+  if (!address) throw new SettingValueError(`the range of Services ${serviceCidr} is too small, set cluster-dns`);
+  return address.text;
 }

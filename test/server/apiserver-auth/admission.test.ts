@@ -285,6 +285,7 @@ test("plugins are asked in upstream's order", async (t) => {
       'CertificateSigning',
       'CertificateSubjectRestriction',
       'RBACEscalation',
+      'ResourceQuota',
     ],
   );
 });

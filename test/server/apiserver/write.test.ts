@@ -276,7 +276,7 @@ t.test('a store that takes no writes is told of in a Status, and reads go on', a
   await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
   await server.store.close();
   const refused = await server.call('POST', CONFIG_MAPS, { body: configMap('b') });
-  t.match(refused.body, { code: 503, reason: 'ServiceUnavailable', message: /the store cannot take writes/ });
+  t.match(refused.body, { code: 503, reason: 'ServiceUnavailable', message: /the store cannot be written to/ });
   t.equal((await server.call('DELETE', `${CONFIG_MAPS}/a`)).status, 503);
   const list = await server.call('GET', CONFIG_MAPS);
   t.strictSame(

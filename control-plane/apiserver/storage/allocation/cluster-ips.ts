@@ -1,8 +1,8 @@
 /**
- * Cluster IPs: an address is whose IPAddress object was created first, so that two api-servers never allocate the same one.
- * Addresses are IPv4 in their canonical form. Who allocates and does not get to write its Service leaves an object that the repair of
- * `allocation-repair.ts` removes.
+ * Allocates cluster IPs: creating the IPAddress object claims the address, so two api-servers never allocate the same one.
+ * Addresses are IPv4 in their canonical form. An allocation whose Service is then not written is removed by `allocation-repair.ts`.
  */
+import { isIPv4 } from 'node:net';
 import { IpAddress } from '../../../../api/domain/address.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../../../api/machinery/status-error.ts';
 import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
@@ -31,8 +31,8 @@ export class ClusterIPs {
   readonly #fresh: ClusterIPsOptions['fresh'];
   /** As the IPAddress objects say. Kept as numbers: a range that is nearly full is searched number by number. */
   readonly #allocated = new Set<number>();
-  /** Being taken at the moment: of two requests to this server only one need ask the store. */
-  readonly #taking = new Set<string>();
+  /** Being claimed at the moment: of two requests to this server only one has to ask the store. */
+  readonly #taking = new Set<number>();
 
   constructor({ api, ranges, holdings, fresh }: ClusterIPsOptions) {
     this.#api = api;
@@ -41,21 +41,19 @@ export class ClusterIPs {
     this.ranges = ranges;
     api.subscribe(ipAddresses, ({ name, object }) => {
       if (!isIPv4(name)) return;
-      if (object) this.#allocated.add(toNumber(name));
-      else this.#allocated.delete(toNumber(name));
+      if (object) this.#allocated.add(numberOf(name));
+      else this.#allocated.delete(numberOf(name));
     });
   }
 
   isTaken(ip: string): boolean {
-    if (this.#taking.has(ip) || this.#api.has(ipAddresses, '', ip)) return true;
-    // A service from before there were such objects, until the repair has made its own.
-    return this.#holdings.addresses.has(ip);
+    return this.#isTaken(numberOf(ip));
   }
 
   #isTaken(number: number): boolean {
     if (this.#allocated.has(number) || this.#taking.has(number)) return true;
     // A service from before there were such objects, until the repair has made its own.
-    return this.#holdings.addresses.has(fromNumber(number));
+    return this.#holdings.addresses.has(addressOf(number));
   }
 
   /** Claims an address for the owner; returns false when it is taken. */
@@ -67,7 +65,8 @@ export class ClusterIPs {
 
   /** As `take`, for an address that the owner uses already. */
   async claim(ip: string, owner: Owner): Promise<boolean> {
-    this.#taking.add(ip);
+    const number = numberOf(ip);
+    this.#taking.add(number);
     try {
       await this.#api.create(ipAddresses, addressObject(ip, owner));
       return true;
@@ -75,27 +74,24 @@ export class ClusterIPs {
       if (isAlreadyExists(error)) return false;
       throw error;
     } finally {
-      this.#taking.delete(ip);
+      this.#taking.delete(number);
     }
   }
 
   /** Claims any free address; undefined when all are taken. */
   async takeAny(owner: Owner): Promise<string | undefined> {
-    const lost = new Set<string>();
+    const lost = new Set<number>();
     for (;;) {
       const ip = this.pick(lost);
       if (ip === undefined || (await this.take(ip, owner))) return ip;
-      lost.add(ip);
+      lost.add(numberOf(ip));
     }
   }
 
-  /** An address that is free at the moment, but for these. */
-  pick(except: ReadonlySet<string> = new Set()): string | undefined {
+  /** A free address that is not in `except`; undefined when there is none. */
+  pick(except: ReadonlySet<number> = new Set()): string | undefined {
     for (const range of this.ranges.numbers()) {
-      const number = range.pick((candidate) => {
-        const ip = addressOf(candidate);
-        return except.has(ip) || this.isTaken(ip);
-      });
+      const number = range.pick((candidate) => except.has(candidate) || this.#isTaken(candidate));
       if (number !== undefined) return addressOf(number);
     }
     return undefined;
@@ -128,4 +124,10 @@ const addressObject = (ip: string, { namespace, name }: Owner): IPAddress => ({
   spec: { parentRef: { group: '', resource: 'services', namespace, name } },
 });
 
+/** @param ip one that validation has accepted; throws RangeError for others. */
+function numberOf(ip: string): number {
+  const address = IpAddress.parse(ip);
+  if (!address) throw new RangeError(`${ip} is not an IP address`);
+  return Number(address.value);
+}
 const addressOf = (number: number): string => IpAddress.of('IPv4', BigInt(number)).text;

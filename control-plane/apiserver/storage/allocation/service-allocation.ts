@@ -12,7 +12,7 @@ import { internalError, invalidObject } from '../../../../api/machinery/status-e
 import type { Logger } from '../../../../client/logger.ts';
 import type { ClusterIPs } from './cluster-ips.ts';
 import type { NodePorts, PortDraft, PortRange } from './node-ports.ts';
-import { addressesOf, portsOf, type Owner, type ServiceHoldings } from './service-holdings.ts';
+import { addressesOf, nameOf, portsOf, type Owner, type ServiceHoldings } from './service-holdings.ts';
 import type { Stored } from '../../catalogue/object-meta.ts';
 import { settleIPFamilies } from './service-ip-families.ts';
 import type { Reservation, Reserver } from '../write.ts';

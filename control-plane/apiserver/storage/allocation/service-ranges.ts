@@ -29,7 +29,7 @@ export class ServiceRanges {
 
   constructor(serviceCIDR: string, api: LocalApi) {
     const cidr = Cidr.parse(serviceCIDR);
-    if (cidr?.family !== 'IPv4') throw new RangeError(`${serviceCIDR} is not a range of IPv4 addresses`);
+    if (cidr?.family !== 'IPv4') throw new RangeError(`${serviceCIDR} is not an IPv4 CIDR`);
     this.#default = { cidr, numbers: numbersOf(cidr, [Number(CLUSTER_DNS_INDEX)]) };
     api.subscribe(serviceCIDRs, ({ name, object }) => {
       const other = object && isReady(object) ? ipv4RangeOf(object) : undefined;
