@@ -35,6 +35,20 @@ t.test('a Service that nobody serves is refused at once', async (t) => {
   t.ok(dispatch.every(({ rule }) => rule.endsWith('-j REJECT --reject-with icmp-port-unreachable')));
 });
 
+t.test('a Service leads nothing to itself that is sent to addresses of other Services', async (t) => {
+  const named = ['10.43.0.1', '10.43.255.254', '192.0.2.1'];
+  for (const endpoints of [[], ['10.42.0.1']]) {
+    const entry = entryOf({ endpoints, spec: { type: 'LoadBalancer', externalIPs: named }, ingress: named });
+    const { dispatch } = compile(entry);
+    const targets = dispatch.flatMap(({ rule }) => /-d (\S+)/.exec(rule)?.[1] ?? []);
+    t.strictSame(
+      [...new Set(targets)].sort(),
+      endpoints.length > 0 ? ['10.43.0.5/32', '192.0.2.1/32'] : ['192.0.2.1/32'],
+    );
+    t.equal(entry.externalIPs.length, named.length);
+  }
+});
+
 t.test('an externalTrafficPolicy of Local keeps to this node and drops where it has no endpoint', async (t) => {
   const elsewhere = { ip: '10.42.1.1', node: 'node-1' };
   const at = (...endpoints: (string | typeof elsewhere)[]) =>

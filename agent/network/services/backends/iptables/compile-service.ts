@@ -77,7 +77,13 @@ const NO_CHAINS: Chains = new Map();
 export function compileService(service: ServiceEntry, ranges: Ranges): RuleUnit {
   const nat = new Map<string, string[]>();
   const shared: Rule[] = [];
-  for (const port of service.ports) compilePort(service, port, ranges.cluster, nat, shared);
+  // In the Services' range an address is whose cluster IP it is: nobody takes over another Service by naming it as its own.
+  const isOutside = (ip: IpAddress): boolean => !ranges.services?.contains(ip);
+  const outside = {
+    externalIPs: service.externalIPs.filter(isOutside),
+    loadBalancerIPs: service.loadBalancerIPs.filter(isOutside),
+  };
+  for (const port of service.ports) compilePort({ ...service, ...outside }, port, ranges.cluster, nat, shared);
   const { clusterIP } = service;
   if (!ranges.services?.contains(clusterIP)) {
     const why = `no such port or no endpoints at ${clusterIP.text}`;
