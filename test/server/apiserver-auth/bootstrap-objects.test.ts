@@ -35,9 +35,11 @@ test('a published ConfigMap that cannot be updated is replaced, and one that can
       { data: { [key]: 'nonsense' }, immutable: true },
       { data: { filler: 'x'.repeat(1024 * 1024) } },
     ];
-    for (const change of spoilt) {
-      await api.update(configMaps, { ...read(), ...change });
-      await publish(api);
+    for (const [change, isDeleted] of spoilt.flatMap((each) => [[each, false] as const, [each, true] as const])) {
+      const metadata = { ...read()?.metadata, finalizers: ['example.com/hold'] };
+      await api.update(configMaps, { ...read(), ...change, metadata });
+      if (isDeleted) await api.delete(configMaps, namespace, name);
+      await Promise.all([publish(api), publish(api)]);
       t.equal(read()?.data?.[key], published, `${name} is back`);
       t.notOk(read()?.immutable);
     }
