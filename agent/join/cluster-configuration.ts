@@ -118,7 +118,10 @@ export class ClusterConfiguration {
   }
 }
 
-/** Of dual-stack ranges, which are separated by a comma, the one of IPv4. Throws for invalid values, and ranges that contradict each other. */
+/**
+ * Of dual-stack ranges, which are separated by a comma, the one of IPv4. Throws for invalid values, for ranges that overlap, and for
+ * one of Services that leaves DNS no address.
+ */
 export function parseClusterConfiguration(text: string): LearnedNetwork {
   const root: unknown = parse(text);
   const networking = fieldOf(root, 'networking');

@@ -8,8 +8,8 @@ export type PublishApi = Pick<LocalApi, 'get' | 'create' | 'update' | 'delete'>;
 
 /**
  * Brings some keys of a ConfigMap up to date; those that others have added stay. One that cannot be updated, because somebody has
- * made it immutable or as large as one may be, is replaced, whatever finalizers it has, as upstream's `clusterauthenticationtrust` controller does: who may
- * write it must not be able to keep servers from starting. Throws StatusError.
+ * made it immutable or as large as one may be, is replaced, whatever finalizers it has: who may write it must not be able to keep
+ * servers from starting. Upstream's `clusterauthenticationtrust` controller deletes it then, too. Throws StatusError.
  * @param keysOf the wanted keys, given those that are there.
  */
 export async function publishConfigMap(
