@@ -2,7 +2,7 @@ import type { Logger } from '../../../client/logger.ts';
 import { CompactionSchedule, type CompactionPolicy } from './compaction-schedule.ts';
 import { openDataDirectory, type DataDirectory } from './data-directory.ts';
 import { eventOf } from './log-event.ts';
-import { MAX_KEY_BYTES, type FileUsage, type NewLogEntry } from './revision-log.ts';
+import { MAX_KEY_BYTES, type FileUsage } from './revision-log.ts';
 import { StoredState, type Trim } from './stored-state.ts';
 import {
   CALL_LIMIT_MS,
@@ -18,6 +18,7 @@ import {
   type WriteOptions,
 } from '../store.ts';
 import { WatchHub } from './watch-hub.ts';
+import { WriteQueue, type PendingWrite } from './write-queue.ts';
 
 export interface EmbeddedStoreOptions {
   /** The store's directory, created when missing. Only one process can open it. */
@@ -31,20 +32,11 @@ export interface EmbeddedStoreOptions {
   readonly callLimitMs?: number;
 }
 
-/** The most bytes of values per commit, so that a flood of large writes does not become one commit of gigabytes. */
-const MAX_COMMIT_BYTES = 16 * 2 ** 20;
 const FILE_COMPACTION = { fromBytes: 64 * 2 ** 20, maxUse: 0.4 };
 /** The most used bytes for which the file is rewritten, since writes wait meanwhile: some 5 ms per MB. */
 const MAX_COPY_BYTES = 256 * 2 ** 20;
 /** Backoff after a failed commit, while writes are rejected without touching the disk. */
 const RETRY_AFTER_MS = 1000;
-
-interface PendingWrite extends NewLogEntry {
-  /** The value in watch events: the value written, or for a delete the last value. */
-  readonly eventValue: Buffer;
-  readonly note: object | undefined;
-  readonly done: PromiseWithResolvers<number>;
-}
 
 interface Compaction {
   readonly target: number;
@@ -84,10 +76,7 @@ export class EmbeddedStore implements Store {
   readonly #callLimitMs: number;
   readonly #watchers: WatchHub;
   readonly #state: StoredState;
-  /** The latest uncommitted write per key. */
-  readonly #pending = new Map<string, PendingWrite>();
-  #queue: PendingWrite[] = [];
-  #lastAssigned: number;
+  readonly #queue: WriteQueue;
   #compaction: Compaction | undefined;
   #busy = false;
   #worked: Promise<void> = Promise.resolve();
@@ -102,7 +91,7 @@ export class EmbeddedStore implements Store {
     this.#directory = directory;
     this.#logger = options.logger;
     this.#state = new StoredState(directory.log);
-    this.#lastAssigned = this.#state.revision;
+    this.#queue = new WriteQueue(this.#state.revision);
     this.#fileCompaction = options.fileCompaction ?? FILE_COMPACTION;
     this.#callLimitMs = options.callLimitMs ?? CALL_LIMIT_MS;
     this.#watchers = new WatchHub(
@@ -217,7 +206,7 @@ export class EmbeddedStore implements Store {
     if (key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES) {
       throw new RangeError(`a key must have 1 to ${MAX_KEY_BYTES} bytes, not ${Buffer.byteLength(key)}`);
     }
-    const pending = this.#pending.get(key);
+    const pending = this.#queue.latest(key);
     const previous = pending
       ? { revision: pending.revision, deleted: pending.type === 'delete' }
       : this.#state.entry(key);
@@ -230,19 +219,8 @@ export class EmbeddedStore implements Store {
       throw new ConflictError(key, { key, revision: current, value }, this.#state.revision);
     }
     const eventValue = value ?? pending?.value ?? this.#state.valueOf(current);
-    const write: PendingWrite = {
-      revision: ++this.#lastAssigned,
-      type,
-      key,
-      previousRevision: previous?.revision ?? 0,
-      replaces: current > 0,
-      value,
-      eventValue,
-      note,
-      done: Promise.withResolvers(),
-    };
-    this.#pending.set(key, write);
-    this.#queue.push(write);
+    const previousRevision = previous?.revision ?? 0;
+    const write = this.#queue.add({ type, key, previousRevision, replaces: current > 0, value, eventValue, note });
     this.#work();
     return unlessAborted(write.done.promise, signal);
   }
@@ -255,10 +233,10 @@ export class EmbeddedStore implements Store {
 
   /** Runs while there is work. Never rejects: each failure is reported to the callers concerned. */
   async #workOff(): Promise<void> {
-    while (this.#queue.length > 0 || this.#compaction || this.#wasteful) {
+    while (!this.#queue.isEmpty || this.#compaction || this.#wasteful) {
       await nextTurn(); // all writes of this event-loop turn share the commit
       if (this.#wasteful) await this.#compactFile();
-      const batch = this.#takeBatch();
+      const batch = this.#queue.takeBatch();
       const refusal = await this.#refusal(batch);
       if (refusal) {
         this.#rejectAll(refusal, batch);
@@ -294,22 +272,6 @@ export class EmbeddedStore implements Store {
     this.#rejectQueue(this.#failing(new StoreUnavailableError(slow), undefined, 0), batch);
   }
 
-  #takeBatch(): PendingWrite[] {
-    let bytes = 0;
-    let count = 0;
-    for (const write of this.#queue) {
-      bytes += write.value?.length ?? 0;
-      if (count > 0 && bytes > MAX_COMMIT_BYTES) break;
-      count++;
-    }
-    if (count === this.#queue.length) {
-      const all = this.#queue;
-      this.#queue = [];
-      return all;
-    }
-    return this.#queue.splice(0, count);
-  }
-
   #committed(batch: readonly PendingWrite[], trim: Trim | undefined): void {
     this.#commits++;
     if (this.#failure) {
@@ -323,8 +285,7 @@ export class EmbeddedStore implements Store {
       this.#wasteful = isWasteful(this.#state.log.usage, this.#fileCompaction);
     }
     if (batch.length === 0) return;
-    for (const write of batch) if (this.#pending.get(write.key) === write) this.#pending.delete(write.key);
-    for (const write of batch) write.done.resolve(write.revision);
+    this.#queue.committed(batch);
     const events = this.#watchers.any
       ? batch.map((write) => eventOf(write, write.eventValue, this.#state.valueOf, write.note))
       : [];
@@ -380,7 +341,6 @@ export class EmbeddedStore implements Store {
     const before = this.#state.revision;
     try {
       this.#state.reload(await this.#directory.reopen(this.#state.log));
-      this.#lastAssigned = this.#state.revision;
     } catch (error) {
       this.#logger?.error({ err: error, path: this.#directory.path }, 'failed to reopen store');
       return;
@@ -397,14 +357,9 @@ export class EmbeddedStore implements Store {
 
   /** Rolls back all writes except those of the commit in flight (`begun`). */
   #rejectQueue(error: StoreUnavailableError, begun: readonly PendingWrite[]): void {
-    const queued = this.#queue;
-    this.#queue = [];
-    this.#pending.clear();
-    for (const write of begun) this.#pending.set(write.key, write);
-    this.#lastAssigned = begun.at(-1)?.revision ?? this.#state.revision;
     this.#compaction?.done.reject(error);
     this.#compaction = undefined;
-    for (const write of queued) write.done.reject(error);
+    this.#queue.rollBack(error, this.#state.revision, begun);
   }
 
   #nextTrim(): Trim | undefined {
