@@ -31,7 +31,8 @@ export interface AdmissionOptions {
 
 /**
  * Admission, in upstream's order (`pkg/kubeapiserver/options/plugins.go`, `AllOrderedPlugins`): every `mutate` in this order, then
- * every `validate`. What upstream checks outside of plugins, before a write, stands at the end.
+ * every `validate`. What upstream checks outside of plugins, before a write, comes before ResourceQuota, which charges a request that
+ * nothing else has rejected.
  */
 export const admissionPlugins = ({
   api,
