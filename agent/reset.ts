@@ -22,6 +22,8 @@ import { volumeDirectories } from './volumes/main.ts';
 
 /** Sandboxes that are removed at the same time. */
 const CONCURRENCY = 8;
+/** The pods' addresses have no part in the removal of rules, and the node may never have learned their range. */
+const ANY_ADDRESS = readRange('0.0.0.0/0');
 
 /** Throws a HostError with the first failure, after everything has been tried. */
 export async function resetHost(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
@@ -61,10 +63,9 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   });
   if (config.serviceProxy) {
     await attempt('restore kernel settings', () => restoreKernel(resolve(config.dataDir)));
-    const clusterCidr = readRange(config.clusterCidr);
     for (const [mode, backendOf] of Object.entries(proxyModes)) {
-      const netfilter = new Netfilter(new Iptables(clusterCidr.family, signal));
-      await attempt(`remove service rules of mode ${mode}`, () => backendOf({ clusterCidr, netfilter }).remove());
+      const netfilter = new Netfilter(new Iptables(ANY_ADDRESS.family, signal));
+      await attempt(`remove service rules of mode ${mode}`, () => backendOf({ clusterCidr: ANY_ADDRESS, netfilter }).remove());
     }
   }
   await attempt('remove routes to other nodes', async () => {
