@@ -72,8 +72,8 @@ t.test('a host that cannot join says why in a sentence and leaves nothing behind
   t.match(await refusal(deleted), 'does not accept the token');
   await t.rejects(
     token('delete', deleted.token),
-    /there is no token/,
-    'deleting a token again says that it is not there',
+    /does not exist/,
+    'deleting a token again says that it does not exist',
   );
 
   t.strictSame(await nodeNames(), [cluster.host.name], 'no node was made');
