@@ -65,7 +65,9 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
     await attempt('restore kernel settings', () => restoreKernel(resolve(config.dataDir)));
     for (const [mode, backendOf] of Object.entries(proxyModes)) {
       const netfilter = new Netfilter(new Iptables(ANY_ADDRESS.family, signal));
-      await attempt(`remove service rules of mode ${mode}`, () => backendOf({ clusterCidr: ANY_ADDRESS, netfilter }).remove());
+      await attempt(`remove service rules of mode ${mode}`, () =>
+        backendOf({ clusterCidr: ANY_ADDRESS, netfilter }).remove(),
+      );
     }
   }
   await attempt('remove routes to other nodes', async () => {
