@@ -45,5 +45,8 @@ export const imageName = ({ registry, repository, tag, digest }: ImageReference)
  * `Always` for an image that may change under its name: without tag and digest, or tagged `latest`.
  * https://kubernetes.io/docs/concepts/containers/images/#imagepullpolicy-defaulting
  */
-export const defaultPullPolicy = (image: string): 'Always' | 'IfNotPresent' =>
-  parseImageReference(image)?.tag === DEFAULT_TAG ? 'Always' : 'IfNotPresent';
+export function defaultPullPolicy(image: string): 'Always' | 'IfNotPresent' {
+  // Nearly every image has another tag. A colon after the last slash begins a tag or a digest, not the port of a registry.
+  if (image.includes(':', image.lastIndexOf('/') + 1) && !image.includes(`:${DEFAULT_TAG}`)) return 'IfNotPresent';
+  return parseImageReference(image)?.tag === DEFAULT_TAG ? 'Always' : 'IfNotPresent';
+}

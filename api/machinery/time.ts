@@ -1,4 +1,5 @@
 /** Times of the API: `metav1.Time` (RFC 3339, whole seconds, UTC) and `metav1.MicroTime` (with six digits). */
+import { inOnePiece } from './sequential-text.ts';
 
 const SECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 const MICROS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
@@ -20,8 +21,15 @@ export function canonicalMicroTime(text: string): string | undefined {
   return `${new Date(ms).toISOString().slice(0, 19)}.${micros}Z`;
 }
 
+/** The time that was asked for last: a busy server asks for the same second again and again. */
+let last = { second: NaN, text: '' };
+
 /** `ms` since the epoch as a `metav1.Time`. */
-export const timeOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+export function timeOf(ms: number): string {
+  const second = Math.floor(ms / 1000);
+  if (second !== last.second) last = { second, text: inOnePiece(`${new Date(ms).toISOString().slice(0, 19)}Z`) };
+  return last.text;
+}
 
 /** `ms` since the epoch as a `metav1.MicroTime`. */
 export const microTimeOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 23)}000Z`;

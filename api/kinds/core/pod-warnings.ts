@@ -1,5 +1,5 @@
 /** Warnings about pods that are valid, but probably contain a mistake. */
-import type { PodSpec } from '../../types/core/v1.gen.ts';
+import type { ContainerPort, PodSpec } from '../../types/core/v1.gen.ts';
 
 const renamed = (since: string, key: string): string => `deprecated since ${since}; use "${key}" instead`;
 
@@ -18,16 +18,24 @@ const DEPRECATED_NODE_LABELS: ReadonlyMap<string, string> = new Map([
 /** The warning about selecting nodes by this label, if it is deprecated. */
 export const deprecatedNodeLabel = (key: string): string | undefined => DEPRECATED_NODE_LABELS.get(key);
 
-function duplicates(names: readonly string[]): Map<number, number> {
+const NONE: ReadonlyMap<number, number> = new Map();
+
+/** The indexes of items that have the name of an earlier one, and the index of that. */
+function duplicates<T>(items: readonly T[], nameOf: (item: T) => string): ReadonlyMap<number, number> {
+  if (items.length < 2) return NONE;
   const first = new Map<string, number>();
   const found = new Map<number, number>();
-  for (const [index, name] of names.entries()) {
+  for (const [index, item] of items.entries()) {
+    const name = nameOf(item);
     const before = first.get(name);
     if (before === undefined) first.set(name, index);
     else found.set(index, before);
   }
   return found;
 }
+
+const portKey = ({ containerPort, hostPort, protocol }: ContainerPort): string =>
+  `${containerPort}/${protocol}/${hostPort ?? 0}`;
 
 export function podWarnings(spec: PodSpec | undefined, path: string): string[] {
   const warnings: string[] = [];
@@ -38,16 +46,13 @@ export function podWarnings(spec: PodSpec | undefined, path: string): string[] {
   for (const field of ['initContainers', 'containers'] as const) {
     for (const [index, { env = [], ports = [] }] of (spec?.[field] ?? []).entries()) {
       const at = `${path}.${field}[${index}]`;
-      for (const [place] of duplicates(env.map(({ name }) => name))) {
+      for (const [place] of duplicates(env, ({ name }) => name)) {
         const name = env[place]?.name;
         warnings.push(
           `${at}.env[${place}]: hides previous definition of "${name}", which may be dropped when using apply`,
         );
       }
-      const numbers = ports.map(
-        ({ containerPort, hostPort, protocol }) => `${containerPort}/${protocol}/${hostPort ?? 0}`,
-      );
-      for (const [place, before] of duplicates(numbers)) {
+      for (const [place, before] of duplicates(ports, portKey)) {
         warnings.push(`${at}.ports[${place}]: duplicate port definition with ${at}.ports[${before}]`);
       }
     }

@@ -190,26 +190,19 @@ function validateDownwardFiles(
 function validateProjected({ defaultMode, sources }: ProjectedVolumeSource, path: string, errors: FieldError[]): void {
   validateMode(defaultMode, `${path}.defaultMode`, errors);
   const paths = new Set<string>();
+  const add = ({ path: file }: { readonly path: string }): void => {
+    if (file === '') return;
+    if (paths.has(file)) errors.push(invalid(path, file, 'conflicting duplicate paths'));
+    paths.add(file);
+  };
   for (const [index, source] of (sources ?? []).entries()) {
-    const at = `${path}.sources[${index}]`;
-    validateProjection(source, at, errors);
-    for (const file of projectedPaths(source)) {
-      if (paths.has(file)) errors.push(invalid(path, file, 'conflicting duplicate paths'));
-      paths.add(file);
-    }
+    validateProjection(source, `${path}.sources[${index}]`, errors);
+    source.secret?.items?.forEach(add);
+    source.configMap?.items?.forEach(add);
+    source.downwardAPI?.items?.forEach(add);
+    if (source.serviceAccountToken) add(source.serviceAccountToken);
+    if (source.clusterTrustBundle) add(source.clusterTrustBundle);
   }
-}
-
-function projectedPaths(source: VolumeProjection): string[] {
-  const { secret, configMap, downwardAPI, serviceAccountToken, clusterTrustBundle } = source;
-  const items = [...(secret?.items ?? []), ...(configMap?.items ?? []), ...(downwardAPI?.items ?? [])];
-  return [
-    ...items,
-    ...(serviceAccountToken ? [serviceAccountToken] : []),
-    ...(clusterTrustBundle ? [clusterTrustBundle] : []),
-  ]
-    .map((item) => item.path)
-    .filter((file) => file !== '');
 }
 
 function validateProjection(source: VolumeProjection, path: string, errors: FieldError[]): void {

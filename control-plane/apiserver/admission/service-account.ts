@@ -1,8 +1,8 @@
-import { randomInt } from 'node:crypto';
 import { MIRROR_ANNOTATION } from '../../../api/kinds/core/pod-update-validation.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import type { ServiceAccountEntry, ServiceAccountIndex } from '../access/authentication/service-account-index.ts';
 import { POD_TOKEN_SECONDS } from '../access/authentication/service-account-issuer.ts';
+import { generateName } from '../catalogue/object-meta.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { podOf } from './pod-request.ts';
 import type { Container, Pod, PodSpec, Volume } from '../../../api/types/core/v1.gen.ts';
@@ -10,17 +10,13 @@ import type { Container, Pod, PodSpec, Volume } from '../../../api/types/core/v1
 const DEFAULT_ACCOUNT = 'default';
 const TOKEN_MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
 const VOLUME_PREFIX = 'kube-api-access-';
-/** Upstream's alphabet of generated names: no vowels, no digits that look like letters. */
-const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
-const SUFFIX_LENGTH = 5;
 const DEFAULT_MODE = 0o644;
 /** A new namespace gets its account from a controller: wait that long for it, as upstream does. */
 const DEFAULT_ACCOUNT_WAIT_MS = 1000;
 
 function volumeName(volumes: readonly Volume[]): string {
   for (;;) {
-    let name = VOLUME_PREFIX;
-    for (let i = 0; i < SUFFIX_LENGTH; i++) name += SUFFIX_ALPHABET.charAt(randomInt(SUFFIX_ALPHABET.length));
+    const name = generateName(VOLUME_PREFIX);
     if (!volumes.some((volume) => volume.name === name)) return name;
   }
 }

@@ -198,6 +198,9 @@ test('images are named as Docker names them', (t) => {
   for (const bad of ['', 'App', 'a b', 'a:', 'http://a/b', 'a//b', ':1']) t.equal(full(bad), undefined, bad);
   t.equal(defaultPullPolicy('app'), 'Always');
   t.equal(defaultPullPolicy('app:1'), 'IfNotPresent');
+  t.equal(defaultPullPolicy('app:latest'), 'Always');
+  t.equal(defaultPullPolicy('app:latest-1'), 'IfNotPresent');
+  t.equal(defaultPullPolicy('registry:5000/app:1'), 'IfNotPresent');
   t.equal(defaultPullPolicy('registry:5000/app'), 'Always', 'the port of a registry is no tag');
   t.equal(defaultPullPolicy(`app@${digest}`), 'IfNotPresent');
   t.equal(defaultPullPolicy(`app:latest@${digest}`), 'Always', 'upstream looks at the tag first');

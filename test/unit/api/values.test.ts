@@ -19,6 +19,7 @@ import {
   selectorFrom,
   validateLabelSelector,
 } from '../../../api/machinery/selectors.ts';
+import { timeOf } from '../../../api/machinery/time.ts';
 
 t.test('a quantity is written with the largest suffix of its family that loses nothing', async (t) => {
   const canonical = {
@@ -174,4 +175,13 @@ t.test('a name that is generated may end in a dash before its suffix', async (t)
   t.strictSame(validateSubdomainName('web-', true), []);
   t.equal(validateSubdomainName('web-', false).length, 1);
   t.strictSame(validateLabelName('a.b'), ['must not contain dots']);
+});
+
+t.test('times are those of the second that they are in, whichever was asked for before', async (t) => {
+  const second = Date.UTC(2026, 1, 3, 4, 5, 6);
+  for (const ms of [second, second + 999, second]) t.equal(timeOf(ms), '2026-02-03T04:05:06Z');
+  t.equal(timeOf(second - 1), '2026-02-03T04:05:05Z');
+  t.equal(timeOf(second + 1000), '2026-02-03T04:05:07Z');
+  t.equal(timeOf(-1), '1969-12-31T23:59:59Z');
+  t.throws(() => timeOf(NaN), RangeError);
 });
