@@ -83,6 +83,8 @@ export type SubresourceVerb = 'create' | 'get' | 'patch' | 'update' | 'delete';
 
 /** What an update may change, and its validation. */
 export interface UpdateRules<T> {
+  /** The top-level fields that `merge` takes from `wanted`, besides metadata; all of them when not given. */
+  readonly takes?: readonly string[];
   /** Returns the object to store when a client sends `wanted`; may be `wanted` itself, but not `old`. */
   merge(wanted: T, old: T): T;
   /** Runs after admission; changes the object. */

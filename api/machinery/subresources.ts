@@ -9,6 +9,7 @@ export const statusSubresource = <T extends WithStatus>(
   name: 'status',
   verbs: ['get', 'patch', 'update'],
   update: {
+    takes: ['status'],
     merge(wanted, old) {
       const object: T = { ...old, metadata: wanted.metadata, status: wanted.status };
       if (wanted.status === undefined) delete object.status;

@@ -184,6 +184,7 @@ export const certificateSigningRequests = defineKind<CertificateSigningRequest>(
       name: 'approval',
       verbs: ['get', 'patch', 'update'],
       update: {
+        takes: ['status'],
         merge: (wanted, old) => ({ ...old, metadata: wanted.metadata, status: wanted.status }),
         prepare: (request, old, { now }) => {
           request.status = { ...old.status, conditions: stamped(request, old, timeOf(now)) };

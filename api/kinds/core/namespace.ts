@@ -51,6 +51,7 @@ export const namespaces = defineKind<Namespace>({
       verbs: ['update'],
       // Called by the namespace controller when the namespace is empty.
       update: {
+        takes: ['spec'],
         merge: (wanted, old) => ({ ...old, metadata: wanted.metadata, spec: wanted.spec }),
         prepare: () => undefined,
         validate: validateFinalizers,

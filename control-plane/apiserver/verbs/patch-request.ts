@@ -7,10 +7,12 @@ import { MAX_PROBLEMS } from '../../../api/machinery/limits.ts';
 import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
+import { own } from '../../../api/machinery/own.ts';
 import { badRequest, unsupportedMediaType } from '../../../api/machinery/status-error.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { parseMediaType } from '../http/negotiate.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
+import { WHOLE, type UpdatedPart } from '../storage/update-strategy.ts';
 import { reportProblems, type FieldValidation } from './write-options.ts';
 
 type PatchType = 'json' | 'merge' | 'strategic';
@@ -65,16 +67,24 @@ class PatchRequest {
   }
 
   /**
-   * Makes the patched object of the present one, which stays as it is; `reparse` answers a copy to work on. Throws
-   * StatusError: 422 for a result that is not of the kind, or that has fields that strict validation refuses.
+   * Returns the patched object; `old` is not changed, and `reparse` returns a copy that may be. Of fields that an update of `part`
+   * does not take, the object has only those that the patch changes. Throws a 422 StatusError for a result that is not of the kind,
+   * or that has fields that strict validation rejects.
    */
-  apply<T extends KubeObject>(kind: Patchable<T>, old: Stored, reparse: () => Stored, exchange: Exchange): T {
+  apply<T extends KubeObject>(
+    kind: Patchable<T>,
+    old: Stored,
+    reparse: () => Stored,
+    exchange: Exchange,
+    part: UpdatedPart = WHOLE,
+  ): T {
     const patched = this.#patched(kind, old, reparse);
-    // Upstream quotes what the patch made; it shows a strategic patch itself.
+    // Upstream quotes the patched object, but of a strategic patch the patch itself.
     const strategic = this.#type === 'strategic';
     const shown = () => (strategic ? this.#text : JSON.stringify(patched));
-    const { object, problems } = decodePatched(kind, patched, shown, strategic ? 'ofMap' : 'message');
-    // What a patch has made is looked at in the order of its keys.
+    const taken = withoutUntaken(patched, old, part);
+    const { object, problems } = decodePatched(kind, taken, shown, strategic ? 'ofMap' : 'message');
+    // Fields of the patched object are reported in the order of their keys.
     reportProblems([...this.#problems, ...problems.sort()], this.#validation, exchange, (message) =>
       invalidPatch(shown(), message),
     );
@@ -99,4 +109,19 @@ class PatchRequest {
       `error decoding patch: json: cannot unmarshal ${type} into Go value of type map[string]interface {}`,
     );
   }
+}
+
+const ALWAYS_TAKEN: readonly string[] = ['apiVersion', 'kind', 'metadata'];
+
+/**
+ * Without the fields that the patch has left as they are and that the update does not take: a status patch need not decode the spec,
+ * which is most of a pod.
+ */
+function withoutUntaken(patched: unknown, old: object, part: UpdatedPart): unknown {
+  const takes = 'update' in part ? part.update.takes : undefined;
+  if (!takes || typeof patched !== 'object' || patched === null) return patched;
+  const before: Readonly<Record<string, unknown>> = { ...old };
+  const isUntaken = ([field, value]: [string, unknown]): boolean =>
+    !ALWAYS_TAKEN.includes(field) && !takes.some((taken) => taken === field) && own(before, field) === value;
+  return Object.fromEntries(Object.entries(patched).filter((entry) => !isUntaken(entry)));
 }

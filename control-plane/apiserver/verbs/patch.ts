@@ -19,7 +19,7 @@ export const patchVerb =
     const patch = await readPatch(request, validation);
     const change = (old: Stored | undefined, reparse: () => Stored): Stored => {
       if (!old) throw notFound(resource.kind, name);
-      const object = patch.apply(resource.kind, old, reparse, request) as Stored;
+      const object = patch.apply(resource.kind, old, reparse, request, part) as Stored;
       resource.kind.applyDefaults(object);
       return object;
     };

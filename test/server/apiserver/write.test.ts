@@ -68,6 +68,34 @@ t.test('status is changed through its subresource and nothing else is', async (t
   t.match(spec.body, { metadata: { labels: { a: 'b' } }, status: { phase: 'Running' } });
 });
 
+t.test('status patches of all types leave the spec alone, and what they say of it is validated', async (t) => {
+  await using server = await TestServer.start();
+  const created = await server.call('POST', PODS, { body: pod('p') });
+  const types = {
+    [MERGE]: { status: { message: 'one' } },
+    'application/strategic-merge-patch+json': { status: { message: 'two' } },
+    'application/json-patch+json': [{ op: 'add', path: '/status/message', value: 'three' }],
+  };
+  for (const [type, body] of Object.entries(types)) {
+    const { status, body: patched } = await server.call('PATCH', `${PODS}/p/status`, { type, body });
+    t.equal(status, 200, type);
+    t.same(patched.spec, created.body.spec, type);
+    t.match(patched.status, { phase: 'Pending' }, type);
+  }
+  const { body: patched } = await server.call('GET', `${PODS}/p`);
+  t.match(patched.status, { message: 'three' });
+  t.equal(patched.metadata?.generation, created.body.metadata?.generation);
+  const wrong = await server.call('PATCH', `${PODS}/p/status`, { type: MERGE, body: { spec: { containers: 'none' } } });
+  t.equal(wrong.status, 422);
+  t.match(wrong.body.message, /cannot unmarshal string into Go struct field PodSpec.spec.containers/);
+  const unknown = await server.call('PATCH', `${PODS}/p/status?fieldValidation=Strict`, {
+    type: MERGE,
+    body: { spec: { colour: 'red' } },
+  });
+  t.equal(unknown.status, 422);
+  t.match(unknown.body.message, /unknown field "spec.colour"/);
+});
+
 t.test('a dry run answers as if and leaves no trace', async (t) => {
   await using server = await TestServer.start();
   const created = await server.call('POST', `${CONFIG_MAPS}?dryRun=All`, { body: configMap('a') });
