@@ -14,7 +14,7 @@ import { createEvictions } from './eviction/main.ts';
 import { readHostFacts } from './host/host-facts.ts';
 import { lowestOomScoreAdj } from './host/oom-score.ts';
 import { ownCommand } from './host/own-command.ts';
-import { HELLO_IMAGE, PAUSE_IMAGE } from './images/carried.ts';
+import { HELLO_IMAGE, PAUSE_IMAGE } from './images/bundled.ts';
 import { importImageArchives, retryImageArchives } from './images/image-archives.ts';
 import { ImageCollection } from './images/image-collection.ts';
 import { ImageService } from './images/image-service.ts';
@@ -33,7 +33,7 @@ import { ServiceProxy } from './network/services/service-proxy.ts';
 import { createNode } from './node/main.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseThresholds } from './node/pressure.ts';
-import { untilRuntimeAnswers } from './node/runtime-ready.ts';
+import { waitForRuntime } from './node/runtime-ready.ts';
 import { linkedServices } from './pods/containers/service-env.ts';
 import { createPodManager, podSettings } from './pods/main.ts';
 import { PodWorkers } from './pods/sync/pod-workers.ts';
@@ -64,7 +64,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   const [membership, facts, runtime] = await Promise.all([
     joinCluster(config, async () => (await reading).machineId, signal, logger),
     reading,
-    untilRuntimeAnswers(cri, logger, signal),
+    waitForRuntime(cri, logger, signal),
   ]);
   const { name, address, certificates, identity } = membership;
   await using client = new ApiClient({

@@ -9,7 +9,7 @@ import { readCgroupTree } from './host/cgroup-tree.ts';
 import { HostError } from './host/host-error.ts';
 import { deleteLink, deleteRoute, listRoutes } from './host/links.ts';
 import { mountPointsBelow, readMounts, unmount } from './host/mounts.ts';
-import { endForgottenShims } from './host/shims.ts';
+import { stopOrphanedShims } from './host/shims.ts';
 import { Iptables } from './network/netfilter/iptables.ts';
 import { Netfilter } from './network/netfilter/netfilter.ts';
 import { ROUTE_PROTOCOL } from './network/node-routes.ts';
@@ -51,7 +51,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
     });
     await attempt('stop orphaned shims', async () => {
       const sandboxes = new Set((await cri.listPodSandboxes({}, { signal })).map(({ id }) => id));
-      await endForgottenShims({ socket: config.containerdSocket, namespace: CRI_NAMESPACE, sandboxes }, signal);
+      await stopOrphanedShims({ socket: config.containerdSocket, namespace: CRI_NAMESPACE, sandboxes }, signal);
     });
   } finally {
     cri.close();

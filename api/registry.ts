@@ -79,7 +79,7 @@ export const kinds: readonly Kind[] = [
 ];
 
 /** Kinds that are not resources, but the bodies of subresources and deletes. */
-export const travellingKinds: readonly Kind[] = [scales, evictions, tokenRequests, deleteOptions];
+export const bodyKinds: readonly Kind[] = [scales, evictions, tokenRequests, deleteOptions];
 
 /** Finds a kind by its path. */
 export function findKind(group: string, version: string, plural: string): Kind | undefined {

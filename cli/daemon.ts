@@ -1,7 +1,7 @@
 /** What both daemons share: logging to stdout, and shutdown on SIGTERM or SIGINT. */
 import type { Logger } from 'pino';
 import { daemonLogger } from '../daemon/daemon-logger.ts';
-import { sentenceOf } from './plain-errors.ts';
+import { userMessage } from './plain-errors.ts';
 import { SettingsError, type Settings } from './settings.ts';
 
 /** How long a daemon may take to shut down after a signal before the process exits. */
@@ -35,7 +35,7 @@ export async function runDaemon(
     await body(controller.signal, logger);
   } catch (error) {
     if (controller.signal.aborted) return;
-    const sentence = sentenceOf(error, settings);
+    const sentence = userMessage(error, settings);
     if (sentence !== undefined) logger.fatal(sentence);
     else logger.fatal({ err: error }, 'unexpected error');
     process.exitCode = 1;

@@ -10,7 +10,7 @@ import { TokenFileError } from '../control-plane/apiserver/access/authentication
 import { PkiError } from '../control-plane/pki/pem-files.ts';
 import { StoreUnavailableError } from '../control-plane/store/store.ts';
 import { SettingsError, type Settings } from './settings.ts';
-import { isSystemError, systemSentence } from './system-error.ts';
+import { isSystemError, systemErrorMessage } from './system-error.ts';
 
 /** Errors whose message is all that an operator needs. */
 const PLAIN = [
@@ -32,7 +32,7 @@ const PLAIN = [
  * The message to show to the operator for an expected failure; undefined for an unexpected one, which is a bug and is shown
  * with its stack. `settings` are those of the failed daemon.
  */
-export function sentenceOf(error: unknown, settings: Settings = {}): string | undefined {
+export function userMessage(error: unknown, settings: Settings = {}): string | undefined {
   if (PLAIN.some((plain) => error instanceof plain)) return (error as Error).message;
-  return isSystemError(error) ? systemSentence(error, settings) : undefined;
+  return isSystemError(error) ? systemErrorMessage(error, settings) : undefined;
 }

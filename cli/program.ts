@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { agentCommand } from './agent.ts';
 import { joinCommand } from './join.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
-import { sentenceOf } from './plain-errors.ts';
+import { userMessage } from './plain-errors.ts';
 import { resetCommand } from './reset.ts';
 import { serverCommand } from './server.ts';
 import { tokenCommand } from './token.ts';
@@ -27,7 +27,7 @@ export async function runProgram(): Promise<void> {
   try {
     await runCommand();
   } catch (error) {
-    const sentence = sentenceOf(error);
+    const sentence = userMessage(error);
     console.error(sentence === undefined ? error : `kedge: ${sentence}`);
     process.exitCode = 1;
   }

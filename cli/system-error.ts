@@ -43,7 +43,7 @@ function settingOf(path: string, settings: Readonly<Record<string, unknown>>): s
 }
 
 /** The message for a failed system call. `settings` are those of the failed daemon. */
-export function systemSentence(error: SystemError, settings: Readonly<Record<string, unknown>>): string {
+export function systemErrorMessage(error: SystemError, settings: Readonly<Record<string, unknown>>): string {
   const { syscall, path, address, port, code } = error;
   const reason = reasonOf(error);
   if (syscall === 'listen' || syscall === 'bind') {

@@ -20,7 +20,7 @@ export interface UpgradeRequest {
 }
 
 /** The server's response: upgraded, or an ordinary response. */
-export type UpgradeAnswer = Upgraded | { readonly upgraded: false; readonly response: IncomingMessage };
+export type UpgradeResponse = Upgraded | { readonly upgraded: false; readonly response: IncomingMessage };
 
 export interface Upgraded {
   readonly upgraded: true;
@@ -31,13 +31,13 @@ export interface Upgraded {
 }
 
 /** Maximum size of a request's headers, as in Go's net/http: exec puts a command in the URL. Node.js's default is 16 KiB. */
-export const LONGEST_HEAD_BYTES = 1024 * 1024;
+export const MAX_HEADER_BYTES = 1024 * 1024;
 
 /** How long connecting and the response may take. The server responds before it runs the requested command. */
-const ANSWER_LIMIT_MS = 30_000;
+const RESPONSE_TIMEOUT_MS = 30_000;
 
 /** Rejects when the server cannot be reached; with the code ETIMEDOUT when it does not respond in time. */
-export async function requestUpgrade(request: UpgradeRequest, limitMs = ANSWER_LIMIT_MS): Promise<UpgradeAnswer> {
+export async function requestUpgrade(request: UpgradeRequest, limitMs = RESPONSE_TIMEOUT_MS): Promise<UpgradeResponse> {
   try {
     const what = `the upgrade at ${request.url.host}`;
     return await withDeadline({ what, limitMs, signal: request.signal }, (signal) => upgrade(request, signal));
@@ -48,7 +48,7 @@ export async function requestUpgrade(request: UpgradeRequest, limitMs = ANSWER_L
 }
 
 /** The same on behalf of a client: rejects, and closes the connection to the server, when that of the client closes. */
-export async function requestUpgradeFor(client: Duplex, request: UpgradeRequest): Promise<UpgradeAnswer> {
+export async function requestUpgradeFor(client: Duplex, request: UpgradeRequest): Promise<UpgradeResponse> {
   const gone = new AbortController();
   const leave = (): void => gone.abort(new Error('the client has closed its connection'));
   client.once('close', leave);
@@ -63,7 +63,7 @@ export async function requestUpgradeFor(client: Duplex, request: UpgradeRequest)
 function upgrade(
   { url, method, headers, tls, agent, lookup }: UpgradeRequest,
   signal: AbortSignal,
-): Promise<UpgradeAnswer> {
+): Promise<UpgradeResponse> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
     // The signal covers the response only: it is never aborted afterwards.
@@ -115,13 +115,13 @@ export async function relayResponse(response: IncomingMessage, socket: Duplex): 
 }
 
 /** How long a client may take to read a few lines and to close its connection. */
-const FAREWELL_MS = 5000;
+const CLOSE_TIMEOUT_MS = 5000;
 
 /**
  * Sends the last bytes of a connection that has left its HTTP server, and closes it: at the latest after `limitMs`, since that
  * server no longer watches over it and its client need not close it ever.
  */
-export function endConnection(socket: Duplex, last: string | Buffer, limitMs = FAREWELL_MS): void {
+export function endConnection(socket: Duplex, last: string | Buffer, limitMs = CLOSE_TIMEOUT_MS): void {
   const timer = setTimeout(() => socket.destroy(), limitMs);
   socket.once('close', () => clearTimeout(timer));
   socket.end(last);

@@ -80,7 +80,7 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
 /** Limits of the service range's prefix length: upstream's largest range, and the smallest that has the DNS address. */
 const SERVICE_PREFIX = { shortest: 12, longest: 28 };
 /** The smallest pod subnet that has an address for a pod besides the network, gateway and broadcast addresses. */
-const LONGEST_POD_PREFIX = 30;
+const MAX_POD_PREFIX = 30;
 
 function rolesProblem(roles: readonly string[]): string | undefined {
   const unknown = roles.find((role) => !ROLES.some((known) => known === role));
@@ -100,10 +100,10 @@ const serverConfigRules: SettingRules<ServerConfig> = {
   clusterCidr: (range, { serviceCidr }) => {
     if (overlap(range, serviceCidr))
       return `must not overlap with the Services' range ${serviceCidr}, as ${range} does`;
-    return ipv4Range(0, LONGEST_POD_PREFIX)(range, undefined);
+    return ipv4Range(0, MAX_POD_PREFIX)(range, undefined);
   },
   nodeCidrMaskSize: (size, { clusterCidr }) =>
-    integerFrom(Cidr.parse(clusterCidr)?.length ?? 0, LONGEST_POD_PREFIX)(size, undefined),
+    integerFrom(Cidr.parse(clusterCidr)?.length ?? 0, MAX_POD_PREFIX)(size, undefined),
   clusterDomain: dnsDomain,
   serviceNodePortRange: readableBy(readPortRange),
   maxRequestsInflight: integerFrom(0),

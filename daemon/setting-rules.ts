@@ -3,7 +3,7 @@
  * spells it ("--port must be ..."), or undefined. The other settings are passed to it unvalidated: it must not report a problem
  * that another setting's own rule reports.
  */
-import { Cidr, IpAddress, rangeFlaws } from '../api/domain/address.ts';
+import { Cidr, IpAddress, cidrProblems } from '../api/domain/address.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 
 export type SettingRule<T, S = unknown> = (value: T, settings: S) => string | undefined;
@@ -75,7 +75,7 @@ export const ipv4Range =
   (value) => {
     const range = Cidr.parse(value);
     if (range?.family !== 'IPv4') return `must be a range of IPv4 addresses such as 10.42.0.0/16, not ${shown(value)}`;
-    if (rangeFlaws(value)?.length !== 0) return `must be written as ${range.text}, not ${value}`;
+    if (cidrProblems(value)?.length !== 0) return `must be written as ${range.text}, not ${value}`;
     return range.length >= shortest && range.length <= longest
       ? undefined
       : `must have a prefix of /${shortest} to /${longest}, not ${value}`;

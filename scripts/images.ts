@@ -8,7 +8,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/pr
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { HELLO_IMAGE, PAUSE_IMAGE } from '../agent/images/carried.ts';
+import { HELLO_IMAGE, PAUSE_IMAGE } from '../agent/images/bundled.ts';
 
 const execute = promisify(execFile);
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };

@@ -8,7 +8,7 @@ import { isCritical, type SourcedPod } from '../pods/sources/pod-source.ts';
 import type { Meter } from './meter.ts';
 import { evictionOrder, starvedOf, type Starved } from './ranking.ts';
 import { exceededLimit } from './storage-limits.ts';
-import { binaryQuantity, nodeWasLow } from './messages.ts';
+import { binaryQuantity, evictionMessage } from './messages.ts';
 import { podFields } from '../pods/log-fields.ts';
 import type { Pod, PodStatus } from '../../api/types/core/v1.gen.ts';
 
@@ -16,13 +16,13 @@ import type { Pod, PodStatus } from '../../api/types/core/v1.gen.ts';
 export type Evict = (podUid: string, graceSeconds: number, message: string) => void;
 
 /** A pod of this node, with what the agent sees of it now. */
-export interface LivePod extends SourcedPod {
+export interface ActivePod extends SourcedPod {
   readonly status: PodStatus | undefined;
 }
 
 export interface EvictionManagerOptions {
   readonly meter: Pick<Meter, 'measure' | 'measureLimited'>;
-  readonly pods: Iterable<LivePod>;
+  readonly pods: Iterable<ActivePod>;
   readonly evict: Evict;
   readonly thresholds: readonly Threshold[];
   /** What is available now. */
@@ -119,7 +119,7 @@ export class EvictionManager {
       return;
     }
     const quantity = 'text' in threshold ? threshold.text : binaryQuantity(limitOf(threshold, level));
-    const message = nodeWasLow(what, quantity, level.available, first);
+    const message = evictionMessage(what, quantity, level.available, first);
     const podUid = uidOf(first.pod);
     logger.info({ ...podFields(first.pod), message }, 'evicting pod: node is under resource pressure');
     this.#ending = { podUid, untilMs: Date.now() + END_LIMIT_MS };

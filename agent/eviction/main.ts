@@ -5,12 +5,12 @@ import type { Logger } from '../../client/logger.ts';
 import type { ImageCollection } from '../images/image-collection.ts';
 import type { LocalNode } from '../node/main.ts';
 import type { Threshold } from '../node/pressure.ts';
-import { EvictionManager, type Evict, type LivePod } from './eviction-manager.ts';
+import { EvictionManager, type Evict, type ActivePod } from './eviction-manager.ts';
 import { Meter, type MeterOptions } from './meter.ts';
 
 export interface EvictionsOptions extends MeterOptions {
   readonly node: LocalNode;
-  readonly pods: Iterable<LivePod>;
+  readonly pods: Iterable<ActivePod>;
   readonly evict: Evict;
   readonly images: ImageCollection;
   readonly thresholds: readonly Threshold[];

@@ -9,7 +9,7 @@ export const binaryQuantity = (value: number): string =>
   formatQuantity({ nano: BigInt(Math.floor(value)) * NANO_PER_UNIT, format: 'BinarySI' });
 
 /** `threshold` and `available` as quantities. */
-export function nodeWasLow(
+export function evictionMessage(
   what: Starved,
   threshold: string,
   available: number,

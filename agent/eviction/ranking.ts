@@ -25,15 +25,15 @@ export const usedOf = (used: Used | undefined, what: Starved): number | undefine
         ? used?.inodes
         : used?.processes;
 
-const canBeAskedFor = (what: Starved): boolean => what === 'memory' || what === 'ephemeral-storage';
+const isRequestable = (what: Starved): boolean => what === 'memory' || what === 'ephemeral-storage';
 
 /** A container's request; there are none for inodes and processes. */
 export const requestOf = ({ resources }: Pick<Container, 'resources'>, what: Starved): number =>
-  canBeAskedFor(what) ? containerRequest(resources, what) : 0;
+  isRequestable(what) ? containerRequest(resources, what) : 0;
 
 /** The pod's request. */
 export const podRequestOf = ({ spec }: Pod, what: Starved): number =>
-  canBeAskedFor(what) ? podRequest(spec, what) : 0;
+  isRequestable(what) ? podRequest(spec, what) : 0;
 
 /**
  * The pods in the order in which they are evicted: those first that exceed their requests, then by the lowest

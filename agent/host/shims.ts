@@ -22,7 +22,7 @@ export interface ShimOwner {
  * Ends the shims of a containerd that have no child and are of no sandbox that it knows. Those of containers with process ids
  * of their own are not this host's. Throws when one does not end.
  */
-export async function endForgottenShims(
+export async function stopOrphanedShims(
   { socket, namespace, sandboxes }: ShimOwner,
   signal: AbortSignal,
 ): Promise<void> {

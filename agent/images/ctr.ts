@@ -3,7 +3,7 @@
  * newer one uses services that the runtime does not have yet.
  */
 import path from 'node:path';
-import { isThere } from '../host/files.ts';
+import { fileExists } from '../host/files.ts';
 import { run } from '../host/run.ts';
 import { containerdServing } from '../host/containerd-program.ts';
 
@@ -25,7 +25,7 @@ export class Ctr {
   static async find(socket: string): Promise<Ctr> {
     const containerd = await containerdServing(socket);
     const beside = containerd === undefined ? undefined : path.join(path.dirname(containerd), 'ctr');
-    return new Ctr([...(beside !== undefined && (await isThere(beside)) ? [beside] : []), 'ctr'], socket);
+    return new Ctr([...(beside !== undefined && (await fileExists(beside)) ? [beside] : []), 'ctr'], socket);
   }
 
   /** Tries each variant; throws the error of the first. Returns the output. */

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../client/logger.ts';
 import type { CriClient } from '../cri/client.ts';
 import { hasCode, readTextIfThere, writeFileAtomically } from '../host/files.ts';
-import { PAUSE_IMAGE } from './carried.ts';
+import { PAUSE_IMAGE } from './bundled.ts';
 import { Ctr } from './ctr.ts';
 
 export interface ImageArchivesOptions {

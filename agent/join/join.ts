@@ -144,20 +144,20 @@ function sentenceFor(error: unknown, server: string, token: string): unknown {
 }
 
 /** Why the node API has no certificate, as in the condition. */
-export interface ServingTrouble {
+export interface ServingCertificateProblem {
   readonly reason: 'NodeAPIStarting' | 'ServingCertificatePending' | 'ServingCertificateUnavailable';
   readonly message: string;
 }
 
 /** For a certificate request that is pending approval. */
-export const pendingApproval = (request: string): ServingTrouble => ({
+export const pendingApproval = (request: string): ServingCertificateProblem => ({
   reason: 'ServingCertificatePending',
   message: `certificate signing request ${request} is pending approval (kubectl certificate approve ${request})`,
 });
 
 /**
  * The serving certificate of the node API, requested with the node's own identity. Retries until it has one: pods run
- * without it. `onTrouble` is called with the reason why there is none yet.
+ * without it. `onProblem` is called with the reason why there is none yet.
  */
 export async function obtainServingCertificate(
   client: ApiClient,
@@ -166,7 +166,7 @@ export async function obtainServingCertificate(
   address: string,
   logger: Logger,
   signal: AbortSignal,
-  onTrouble?: (trouble: ServingTrouble) => void,
+  onProblem?: (problem: ServingCertificateProblem) => void,
 ): Promise<CertifiedKey> {
   const there = await certificates.read('serving');
   if (there && there.validToMs > Date.now() && there.names.includes(address) && there.names.includes(nodeName))
@@ -175,11 +175,11 @@ export async function obtainServingCertificate(
   for (let failures = 1; ; failures++) {
     try {
       const wanted = servingCertificate(nodeName, address);
-      const onWaiting = (request: string): void => onTrouble?.(pendingApproval(request));
+      const onWaiting = (request: string): void => onProblem?.(pendingApproval(request));
       return await renew(client, 'serving', certificates, wanted, logger, signal, onWaiting);
     } catch (error) {
       signal.throwIfAborted();
-      onTrouble?.({ reason: 'ServingCertificateUnavailable', message: (error as Error).message });
+      onProblem?.({ reason: 'ServingCertificateUnavailable', message: (error as Error).message });
       const retryMs = Math.round(backoffMs(RETRY, failures));
       outage.failed(error, { retryMs }, 'failed to obtain serving certificate for node API');
       await delay(retryMs, undefined, { signal });

@@ -6,7 +6,7 @@ import { Outage } from '../../client/outage.ts';
 import { deleteRoute, isOnLink, listRoutes, replaceRoute, type Route } from '../host/links.ts';
 
 /** What is kept of a Node for routes. */
-export interface NodePlace {
+export interface NodeAddressing {
   readonly name: string;
   readonly podCidr: string;
   readonly address: string;
@@ -35,7 +35,7 @@ function routeChanges(wanted: ReadonlyMap<string, string>, present: readonly Rou
 }
 
 /** The podCIDRs of the other nodes, each with its node's address. */
-const wantedRoutes = (nodes: readonly NodePlace[], self: string): Map<string, string> =>
+const wantedRoutes = (nodes: readonly NodeAddressing[], self: string): Map<string, string> =>
   new Map(
     nodes
       .filter(({ name, podCidr, address }) => name !== self && podCidr !== '' && address !== '')
@@ -44,7 +44,7 @@ const wantedRoutes = (nodes: readonly NodePlace[], self: string): Map<string, st
 
 export interface NodeRoutesOptions {
   readonly nodeName: string;
-  readonly nodes: () => readonly NodePlace[];
+  readonly nodes: () => readonly NodeAddressing[];
   readonly logger: Logger;
 }
 

@@ -8,7 +8,7 @@ import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { nodes } from '../../client/resources.gen.ts';
 import { writeCniConfig, type CniNetwork } from './cni-config.ts';
-import { NodeRoutes, type NodePlace } from './node-routes.ts';
+import { NodeRoutes, type NodeAddressing } from './node-routes.ts';
 import type { Node } from '../../api/types/core/v1.gen.ts';
 
 export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
@@ -29,13 +29,13 @@ export interface PodNetworkOptions extends Omit<CniNetwork, 'podCidr'> {
 }
 
 /** What is kept of a Node. */
-const placeOf = ({ metadata, spec, status }: Node): NodePlace => ({
+const addressingOf = ({ metadata, spec, status }: Node): NodeAddressing => ({
   name: metadata?.name ?? '',
   podCidr: spec?.podCIDR ?? '',
   address: status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? '',
 });
 
-const isSame = (a: NodePlace, b: NodePlace): boolean => a.podCidr === b.podCidr && a.address === b.address;
+const isSame = (a: NodeAddressing, b: NodeAddressing): boolean => a.podCidr === b.podCidr && a.address === b.address;
 
 export class PodNetwork {
   readonly #options: PodNetworkOptions;
@@ -57,7 +57,7 @@ export class PodNetwork {
   async run(signal: AbortSignal): Promise<void> {
     const { client, nodeName, hostRoutes, logger, onNodeDeleted } = this.#options;
     const own = new Informer({
-      ...{ client, resource: nodes, logger, select: placeOf },
+      ...{ client, resource: nodes, logger, select: addressingOf },
       fieldSelector: `metadata.name=${nodeName}`,
     });
     own.addHandlers({
@@ -71,7 +71,7 @@ export class PodNetwork {
 
   async #routeToOthers(signal: AbortSignal): Promise<void> {
     const { client, nodeName, logger, onForbidden } = this.#options;
-    const all = new Informer({ client, resource: nodes, logger, select: placeOf, onForbidden });
+    const all = new Informer({ client, resource: nodes, logger, select: addressingOf, onForbidden });
     const routes = new NodeRoutes({ nodeName, nodes: () => all.list(), logger });
     all.addHandlers({
       onAdd: () => routes.wake(),

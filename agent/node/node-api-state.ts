@@ -1,11 +1,11 @@
 /** Whether this node's own API (logs, exec, port-forward, metrics) can be reached, for the Node's condition. */
-import type { ServingTrouble } from '../join/join.ts';
+import type { ServingCertificateProblem } from '../join/join.ts';
 import type { ConditionVerdict } from './node-status.ts';
 
 const CONSEQUENCE = 'logs, exec, attach, port-forward and metrics of this node are unavailable';
 
 export class NodeApiState {
-  #trouble: ServingTrouble = { reason: 'NodeAPIStarting', message: 'the node API is not ready yet' };
+  #problem: ServingCertificateProblem = { reason: 'NodeAPIStarting', message: 'the node API is not ready yet' };
   #validToMs = 0;
   #isAwaited: boolean;
   readonly #listeners: (() => void)[] = [];
@@ -40,15 +40,15 @@ export class NodeApiState {
   }
 
   /** Why the API has no new certificate; its current one may still be valid. */
-  troubled(trouble: ServingTrouble): void {
-    this.#trouble = trouble;
+  setProblem(problem: ServingCertificateProblem): void {
+    this.#problem = problem;
     this.#changed();
   }
 
   /** Of the condition NodeAPIUnavailable: as NetworkUnavailable, it is True when something is wrong. */
   verdict(nowMs: number): ConditionVerdict {
     if (nowMs < this.#validToMs) return { status: 'False', reason: 'NodeAPIServed', message: 'the node API is ready' };
-    const { reason, message } = this.#trouble;
+    const { reason, message } = this.#problem;
     return { status: 'True', reason, message: `${CONSEQUENCE}: ${message}` };
   }
 

@@ -8,7 +8,7 @@ import {
   PRESSURES,
   type Levels,
   type Pressure,
-  type PressureSeen,
+  type PressureObservation,
   type Threshold,
 } from './pressure.ts';
 import type { ContainerImage, NodeFeatures } from '../../api/types/core/v1.gen.ts';
@@ -30,7 +30,7 @@ const RUNTIME_LIMIT_MS = 10_000;
 export class NodeObserver {
   readonly #options: NodeObserverOptions;
   readonly #levelListeners: ((levels: Levels) => void)[] = [];
-  #pressure: PressureSeen = {};
+  #pressure: PressureObservation = {};
   #features: NodeFeatures = { supplementalGroupsPolicy: false };
   #images: readonly ContainerImage[] = [];
   #imagesAtMs = -Infinity;

@@ -12,7 +12,7 @@ import { SettingValueError } from '../../daemon/setting-rules.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import { goArchitecture } from './node-labels.ts';
 import type { ResourceList } from '../resources/resource-list.ts';
-import { isUnderPressure, type Pressure, type PressureSeen } from './pressure.ts';
+import { isUnderPressure, type Pressure, type PressureObservation } from './pressure.ts';
 import { own, setOwn } from '../../api/machinery/own.ts';
 import type { ContainerImage, Node, NodeCondition, NodeFeatures, NodeStatus } from '../../api/types/core/v1.gen.ts';
 
@@ -32,7 +32,7 @@ export interface NodeDescription {
 export interface NodeObservation {
   /** Why the node cannot run pods; empty when it can. */
   readonly problems: readonly string[];
-  readonly pressure: PressureSeen;
+  readonly pressure: PressureObservation;
   readonly images: readonly ContainerImage[];
   readonly features: NodeFeatures;
   /** Of the condition NodeAPIUnavailable. */
@@ -97,7 +97,9 @@ export interface ConditionVerdict {
 }
 
 /** Upstream's reasons and messages: people and programs search for them. */
-const PRESSURE_WORDS: Readonly<Record<Pressure, { yes: readonly [string, string]; no: readonly [string, string] }>> = {
+const PRESSURE_CONDITIONS: Readonly<
+  Record<Pressure, { yes: readonly [string, string]; no: readonly [string, string] }>
+> = {
   MemoryPressure: {
     yes: ['KubeletHasInsufficientMemory', 'kubelet has insufficient memory available'],
     no: ['KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
@@ -113,9 +115,9 @@ const PRESSURE_WORDS: Readonly<Record<Pressure, { yes: readonly [string, string]
 };
 
 function verdicts({ problems, pressure, nodeApi }: NodeObservation, nowMs: number): [string, ConditionVerdict][] {
-  const found: [string, ConditionVerdict][] = (Object.keys(PRESSURE_WORDS) as Pressure[]).map((type) => {
+  const found: [string, ConditionVerdict][] = (Object.keys(PRESSURE_CONDITIONS) as Pressure[]).map((type) => {
     const has = isUnderPressure(pressure, type, nowMs);
-    const [reason, message] = PRESSURE_WORDS[type][has ? 'yes' : 'no'];
+    const [reason, message] = PRESSURE_CONDITIONS[type][has ? 'yes' : 'no'];
     return [type, { status: has ? 'True' : 'False', reason, message }];
   });
   const ready: ConditionVerdict =

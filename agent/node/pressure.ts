@@ -61,7 +61,7 @@ const PRESSURE_OF: Readonly<Record<Signal, Pressure>> = {
 export const PRESSURE_HOLD_MS = 5 * 60_000;
 
 /** When each pressure was last observed, in ms since the epoch. */
-export type PressureSeen = Readonly<Partial<Record<Pressure, number>>>;
+export type PressureObservation = Readonly<Partial<Record<Pressure, number>>>;
 
 /** A threshold that the level is below. */
 export interface Shortage {
@@ -81,13 +81,13 @@ export const shortages = (thresholds: readonly Threshold[], levels: Levels): Sho
 export function observePressure(
   thresholds: readonly Threshold[],
   levels: Levels,
-  seen: PressureSeen,
+  seen: PressureObservation,
   nowMs: number,
-): PressureSeen {
+): PressureObservation {
   const next: Partial<Record<Pressure, number>> = { ...seen };
   for (const { threshold } of shortages(thresholds, levels)) next[PRESSURE_OF[threshold.signal]] = nowMs;
   return next;
 }
 
-export const isUnderPressure = (seen: PressureSeen, pressure: Pressure, nowMs: number): boolean =>
+export const isUnderPressure = (seen: PressureObservation, pressure: Pressure, nowMs: number): boolean =>
   nowMs - (seen[pressure] ?? -Infinity) < PRESSURE_HOLD_MS;

@@ -9,7 +9,7 @@ const RETRY = { initialMs: 100, maxMs: 5_000 };
 const CALL_LIMIT_MS = 5_000;
 
 /** The version of the runtime, once it responds: agent and runtime may be started in any order. */
-export async function untilRuntimeAnswers(
+export async function waitForRuntime(
   cri: Pick<CriClient, 'version' | 'socket'>,
   logger: Logger,
   signal: AbortSignal,

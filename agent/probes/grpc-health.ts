@@ -12,17 +12,17 @@ import {
   unframe,
 } from './grpc-health-messages.ts';
 import { bracketed } from './http-target.ts';
-import { CONNECT_WORDS } from './tcp.ts';
+import { CONNECT_ERRORS } from './tcp.ts';
 
 /** A response is one number; a server that sends more than this is not a health service. */
 const MAX_RESPONSE_BYTES = 64 * 1024;
 const USER_AGENT = `kube-probe/${kubernetesVersion.major}.${kubernetesVersion.minor}`;
 
-type AnswerHeaders = IncomingHttpHeaders & IncomingHttpStatusHeader;
+type ResponseHeaders = IncomingHttpHeaders & IncomingHttpStatusHeader;
 
-interface RpcAnswer {
+interface RpcResponse {
   /** With the trailers. */
-  readonly headers: AnswerHeaders;
+  readonly headers: ResponseHeaders;
   readonly body: Buffer;
 }
 
@@ -65,7 +65,7 @@ function check(address: string, service: string, limitMs: number, signal: AbortS
   return promise;
 }
 
-function call(session: ClientHttp2Session, service: string, limitMs: number): Promise<RpcAnswer> {
+function call(session: ClientHttp2Session, service: string, limitMs: number): Promise<RpcResponse> {
   return new Promise((resolve, reject) => {
     const stream = session.request({
       ':method': 'POST',
@@ -77,7 +77,7 @@ function call(session: ClientHttp2Session, service: string, limitMs: number): Pr
     });
     const chunks: Buffer[] = [];
     let responseBytes = 0;
-    let headers: AnswerHeaders = {};
+    let headers: ResponseHeaders = {};
     stream.on('response', (response) => (headers = response));
     stream.on('trailers', (trailers) => (headers = { ...headers, ...trailers }));
     stream.on('data', (chunk: Buffer) => {
@@ -92,7 +92,7 @@ function call(session: ClientHttp2Session, service: string, limitMs: number): Pr
   });
 }
 
-function servingStatus({ headers, body }: RpcAnswer): number {
+function servingStatus({ headers, body }: RpcResponse): number {
   const grpcStatus = headers['grpc-status'];
   if (grpcStatus === undefined) {
     const status = headers[':status'];
@@ -124,7 +124,7 @@ function failureWords(error: Error, address: string, limitMs: number): string {
       return `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${error.message}`;
     return `error: health rpc probe failed: ${rpcErrorText(error.code, error.message)}`;
   }
-  const words = CONNECT_WORDS.get((error as NodeJS.ErrnoException).code ?? '');
-  const why = words === undefined ? error.message : `dial tcp ${address}: ${words}`;
+  const message = CONNECT_ERRORS.get((error as NodeJS.ErrnoException).code ?? '');
+  const why = message === undefined ? error.message : `dial tcp ${address}: ${message}`;
   return `error: failed to connect service at "${address}": ${why}`;
 }

@@ -7,11 +7,11 @@ import { portNumber } from '../pods/containers/ports.ts';
 import { headerLines } from './http-headers.ts';
 import { HttpResponseReader, type HttpResponse } from './http-response.ts';
 import { bracketed, requestTarget, urlOf, type HttpTarget } from './http-target.ts';
-import { CONNECT_WORDS } from './tcp.ts';
+import { CONNECT_ERRORS } from './tcp.ts';
 import type { HTTPGetAction } from '../../api/types/core/v1.gen.ts';
 
 /** Also of a redirect that was not followed: one to another host, or to nowhere. */
-export type HttpAnswer = Pick<HttpResponse, 'status' | 'body'>;
+export type HttpGetResponse = Pick<HttpResponse, 'status' | 'body'>;
 
 export interface HttpRequest {
   readonly action: HTTPGetAction;
@@ -40,7 +40,7 @@ export class HttpGetError extends Error {
 }
 
 /** Follows redirects on the same host. Certificates are not verified, as with the kubelet. */
-export async function httpGet(request: HttpRequest, limit: TimeLimit): Promise<HttpAnswer> {
+export async function httpGet(request: HttpRequest, limit: TimeLimit): Promise<HttpGetResponse> {
   const { action, container, podIP } = request;
   const first: HttpTarget = {
     scheme: action.scheme === 'HTTPS' ? 'https' : 'http',
@@ -53,8 +53,8 @@ export async function httpGet(request: HttpRequest, limit: TimeLimit): Promise<H
     return await withDeadline({ ...limit, what: urlOf(first) }, (signal) => follow(asked, request, signal));
   } catch (error) {
     limit.signal?.throwIfAborted();
-    const words = `Get "${urlOf(asked.target)}": ${wording(error as NodeJS.ErrnoException, asked.target)}`;
-    throw new HttpGetError(words, error);
+    const message = `Get "${urlOf(asked.target)}": ${errorMessage(error as NodeJS.ErrnoException, asked.target)}`;
+    throw new HttpGetError(message, error);
   }
 }
 
@@ -63,7 +63,7 @@ async function follow(
   asked: { target: HttpTarget },
   { action, purpose }: HttpRequest,
   signal: AbortSignal,
-): Promise<HttpAnswer> {
+): Promise<HttpGetResponse> {
   const { host } = asked.target;
   let keepsHost = true;
   for (let redirects = 0; ; redirects++) {
@@ -132,11 +132,11 @@ function exchange({ scheme, host, port }: HttpTarget, head: string, signal: Abor
 }
 
 /** Go's error texts for the common failures, which people search for. */
-function wording(error: NodeJS.ErrnoException, { host, port }: HttpTarget): string {
+function errorMessage(error: NodeJS.ErrnoException, { host, port }: HttpTarget): string {
   if (error instanceof DeadlineError)
     return 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)';
-  const words = CONNECT_WORDS.get(error.code ?? '');
-  if (words !== undefined) return `dial tcp ${bracketed(host)}:${port}: ${words}`;
+  const reason = CONNECT_ERRORS.get(error.code ?? '');
+  if (reason !== undefined) return `dial tcp ${bracketed(host)}:${port}: ${reason}`;
   if (NO_TLS.test(error.message)) return 'http: server gave HTTP response to HTTPS client';
   return error.code === 'ECONNRESET' ? 'EOF' : error.message;
 }

@@ -8,7 +8,7 @@ import { expand } from '../../api/domain/expansion.ts';
 import { portNumber } from '../pods/containers/ports.ts';
 import { checkGrpcHealth } from './grpc-health.ts';
 import { httpGet } from './http.ts';
-import { touchTcp } from './tcp.ts';
+import { checkTcp } from './tcp.ts';
 import type { EnvVar, Probe } from '../../api/types/core/v1.gen.ts';
 
 export interface ProbeTarget {
@@ -44,7 +44,7 @@ export async function runProbe(
         return { is: 'failure', output: `HTTP probe failed with statuscode: ${status}` };
       if (status >= 300) return { is: 'success', warning: `Probe terminated redirects, Response body: ${body}` };
     } else if (probe.tcpSocket) {
-      await touchTcp(probe.tcpSocket.host || podIP, portNumber(probe.tcpSocket.port, container), limit);
+      await checkTcp(probe.tcpSocket.host || podIP, portNumber(probe.tcpSocket.port, container), limit);
     } else if (probe.grpc) {
       await checkGrpcHealth(podIP, probe.grpc.port, probe.grpc.service ?? '', limit);
     }

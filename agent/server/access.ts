@@ -11,7 +11,7 @@ export interface AccessReviews {
 /** kubelet's authorization.webhook.cacheAuthorizedTTL and cacheUnauthorizedTTL. */
 const ALLOWED_TTL_MS = 300_000;
 const DENIED_TTL_MS = 30_000;
-const MOST_DECISIONS = 1000;
+const MAX_CACHED_DECISIONS = 1000;
 
 /** A request as a verb on subresources of this node: it is allowed when it is for any one of them. */
 export interface NodeAccess {
@@ -96,7 +96,7 @@ export class CallerAuthorization {
     const allowed = status?.allowed === true;
     this.#decisions.delete(key);
     for (const oldest of this.#decisions.keys()) {
-      if (this.#decisions.size < MOST_DECISIONS) break;
+      if (this.#decisions.size < MAX_CACHED_DECISIONS) break;
       this.#decisions.delete(oldest);
     }
     this.#decisions.set(key, { allowed, until: Date.now() + (allowed ? ALLOWED_TTL_MS : DENIED_TTL_MS) });

@@ -18,7 +18,7 @@ export interface Caller {
 
 /** How long a valid token is cached (kubelet's authentication.webhook.cacheTTL). */
 const TOKEN_TTL_MS = 120_000;
-const MOST_TOKENS = 1000;
+const MAX_CACHED_TOKENS = 1000;
 
 export class CallerAuthentication {
   readonly #reviews: TokenReviews;
@@ -72,7 +72,7 @@ export class CallerAuthentication {
       extra: status.user?.extra,
     };
     for (const oldest of this.#tokens.keys()) {
-      if (this.#tokens.size < MOST_TOKENS) break;
+      if (this.#tokens.size < MAX_CACHED_TOKENS) break;
       this.#tokens.delete(oldest);
     }
     this.#tokens.set(key, { caller, until: Date.now() + TOKEN_TTL_MS });

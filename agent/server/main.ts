@@ -9,7 +9,7 @@ import {
   pendingApproval,
   renew,
   servingCertificate,
-  type ServingTrouble,
+  type ServingCertificateProblem,
 } from '../join/join.ts';
 import type { Membership } from '../join/join-cluster.ts';
 import type { CertifiedKey } from '../join/node-certificates.ts';
@@ -36,8 +36,8 @@ export interface NodeApiOptions extends Omit<DocumentSources, 'configuration'> {
 export async function serveNodeApi(options: NodeApiOptions, signal: AbortSignal): Promise<void> {
   const { config, membership, client, cri, state, pods, statistics, metrics, logger } = options;
   const { name, address, certificates, identity } = membership;
-  const troubled = (trouble: ServingTrouble): void => state.troubled(trouble);
-  const serving = await obtainServingCertificate(client, certificates, name, address, logger, signal, troubled);
+  const setProblem = (problem: ServingCertificateProblem): void => state.setProblem(problem);
+  const serving = await obtainServingCertificate(client, certificates, name, address, logger, signal, setProblem);
   const { ca } = identity;
   const certificate = (pair: CertifiedKey): ServingCertificate => ({ cert: pair.certificate, key: pair.key, ca });
   const server = new NodeServer({
@@ -59,7 +59,7 @@ export async function serveNodeApi(options: NodeApiOptions, signal: AbortSignal)
   state.served(serving.validToMs);
   metrics.certified('serving', serving.validToMs);
   const wanted = servingCertificate(name, address);
-  const pending = (request: string): void => troubled(pendingApproval(request));
+  const pending = (request: string): void => setProblem(pendingApproval(request));
   try {
     await keepRenewed(
       'serving',

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { guarded } from '../../client/guard.ts';
 import type { Logger } from '../../client/logger.ts';
-import { endConnection, LONGEST_HEAD_BYTES } from '../../client/upgrade.ts';
+import { endConnection, MAX_HEADER_BYTES } from '../../client/upgrade.ts';
 import { accessOf, CallerAuthorization, type AccessReviews } from './access.ts';
 import { CallerAuthentication, type TokenReviews } from './caller.ts';
 import { findPod, findRunningContainer } from './container-lookup.ts';
@@ -65,7 +65,7 @@ export class NodeServer {
       ...tlsOptions(options.certificate),
       requestCert: true,
       rejectUnauthorized: false,
-      maxHeaderSize: LONGEST_HEAD_BYTES,
+      maxHeaderSize: MAX_HEADER_BYTES,
       shouldUpgradeCallback: upgrades,
     });
     // A followed log and a port-forward last as long as their clients want.

@@ -18,7 +18,7 @@ import {
 } from './spdy-frames.ts';
 
 /** No control frame that a streaming server sends comes near this. */
-const LONGEST_CONTROL_FRAME_BYTES = 64 * 1024;
+const MAX_CONTROL_FRAME_BYTES = 64 * 1024;
 
 export interface SpdyStreamEvents {
   /** The bytes are only good until the call returns unless they are copied or written on. */
@@ -139,7 +139,7 @@ export class SpdyClient {
         if (head.length === 0 && fin) this.#end(head.streamId);
         continue;
       }
-      if (head.length > LONGEST_CONTROL_FRAME_BYTES) {
+      if (head.length > MAX_CONTROL_FRAME_BYTES) {
         this.#socket.destroy();
         return;
       }

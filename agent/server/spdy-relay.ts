@@ -10,7 +10,7 @@ import { FRAME_HEAD_BYTES, FrameType, parseFrameHead, streamIdAt } from './spdy-
 
 const PING_BYTES = FRAME_HEAD_BYTES + 4;
 /** A client with more unsent replies than this does not read them. */
-const MOST_WAITING_ANSWERS = 64;
+const MAX_PENDING_PINGS = 64;
 /**
  * A ping that comes after so long without a byte is passed on: the runtime closes what is idle for some hours (containerd's
  * `stream_idle_timeout`), and clients ping so that it does not. Where nothing moves, no output waits that could be lost.
@@ -106,7 +106,7 @@ class ToClient extends Transform {
     const sent = pings.subarray(0, Math.max(0, Math.ceil(room / PING_BYTES) * PING_BYTES));
     if (sent.length > 0) this.push(sent);
     const waiting = Buffer.concat([this.#answers, pings.subarray(sent.length)]);
-    this.#answers = Buffer.from(waiting.subarray(0, MOST_WAITING_ANSWERS * PING_BYTES));
+    this.#answers = Buffer.from(waiting.subarray(0, MAX_PENDING_PINGS * PING_BYTES));
   }
 
   override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {

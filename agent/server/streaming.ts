@@ -13,7 +13,7 @@ import {
   requestUpgradeFor,
   responseHead,
   type Upgraded,
-  type UpgradeAnswer,
+  type UpgradeResponse,
   type UpgradeRequest,
 } from '../../client/upgrade.ts';
 import { containerOf } from '../pods/sync/plan.ts';
@@ -166,7 +166,7 @@ async function upgradeToSpdy(url: URL, protocol: string, { socket }: ClientConne
   throw new NodeApiError(answer.response.statusCode ?? 500, text || 'container runtime did not upgrade the connection');
 }
 
-async function reachRuntime(client: Duplex, request: UpgradeRequest): Promise<UpgradeAnswer> {
+async function reachRuntime(client: Duplex, request: UpgradeRequest): Promise<UpgradeResponse> {
   try {
     return await requestUpgradeFor(client, { ...request, agent: false });
   } catch (error) {

@@ -16,11 +16,11 @@ export const V5_PROTOCOL = 'v5.channel.k8s.io';
 const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 
 /** How much output is buffered for a slow client before the runtime has to wait. */
-const MOST_UNSENT_BYTES = 1024 * 1024;
+const MAX_UNSENT_BYTES = 1024 * 1024;
 /** client-go sends 32 KiB at a time; no sensible client comes near this. */
-const LONGEST_MESSAGE_BYTES = 16 * 1024 * 1024;
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** A Status is a few hundred bytes. */
-const LONGEST_STATUS_BYTES = 64 * 1024;
+const MAX_STATUS_BYTES = 64 * 1024;
 /** In the JSON of a Status that is no failure; quotes in a failure's message are escaped. */
 const SUCCESS = '"status":"Success"';
 
@@ -43,7 +43,7 @@ export function acceptWebSocket(client: ClientConnection, protocol: string): Pro
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: LONGEST_MESSAGE_BYTES,
+    maxPayload: MAX_MESSAGE_BYTES,
     // Counted from when the command has ended; a slow client still reads its output then.
     closeTimeout: LINGER_IDLE_MS,
     handleProtocols: () => protocol,
@@ -143,14 +143,14 @@ export class WebSocketCommand {
     message[0] = channel;
     chunk.copy(message, 1);
     this.#webSocket.send(message, () => {
-      if (this.#socket.isPaused() && this.#webSocket.bufferedAmount < MOST_UNSENT_BYTES / 2) this.#socket.resume();
+      if (this.#socket.isPaused() && this.#webSocket.bufferedAmount < MAX_UNSENT_BYTES / 2) this.#socket.resume();
     });
-    if (this.#webSocket.bufferedAmount > MOST_UNSENT_BYTES) this.#socket.pause();
+    if (this.#webSocket.bufferedAmount > MAX_UNSENT_BYTES) this.#socket.pause();
   }
 
   #keepStatus(chunk: Buffer): void {
     this.#statusBytes += chunk.length;
-    if (this.#statusBytes <= LONGEST_STATUS_BYTES) this.#status.push(Buffer.from(chunk));
+    if (this.#statusBytes <= MAX_STATUS_BYTES) this.#status.push(Buffer.from(chunk));
   }
 
   /** All output has been sent: sends the exit status to the client. */

@@ -1,6 +1,6 @@
 /** `/metrics/cadvisor`: the series of cAdvisor that dashboards and alerts use, with its names and labels. */
 import type { HostUsage, InterfaceCounters } from '../host/proc.ts';
-import { PAUSE_IMAGE } from '../images/carried.ts';
+import { PAUSE_IMAGE } from '../images/bundled.ts';
 import type { CgroupLimits } from '../host/cgroup-tree.ts';
 import { containerLimits, podLimits } from '../resources/compute.ts';
 import { Exposition, labelText, type Labels } from './exposition.ts';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { own } from '../../api/machinery/own.ts';
 import { bindSubPath } from '../host/volume-helper/sub-path.ts';
-import type { AskVolumeHelper } from '../host/volume-helper/requests.ts';
+import type { VolumeHelper } from '../host/volume-helper/requests.ts';
 import { expandWith } from '../../api/domain/expansion.ts';
 import type { VolumeRunner } from './framework/volume-runner.ts';
 import { VolumeError } from './framework/volume-type.ts';
@@ -19,7 +19,7 @@ export interface MountsOptions {
   readonly podDirectory: string;
   /** The container's environment, which `subPathExpr` may name. */
   readonly env: Readonly<Record<string, string>>;
-  readonly ask: AskVolumeHelper;
+  readonly helper: VolumeHelper;
   readonly signal: AbortSignal;
 }
 
@@ -56,14 +56,14 @@ async function bindIfSubPath(
   isAgentWritten: boolean,
   source: string,
   target: string,
-  { env, ask, signal }: MountsOptions,
+  { env, helper, signal }: MountsOptions,
 ): Promise<string> {
   try {
     const subPath = mount.subPathExpr ? expandSubPath(mount.subPathExpr, env) : mount.subPath;
     if (!subPath) return source;
     if (isAgentWritten) await bindSubPath(source, subPath, target, signal);
     else {
-      const [response] = await ask([{ do: 'bind-sub-path', volume: source, subPath, target }], signal);
+      const [response] = await helper([{ do: 'bind-sub-path', volume: source, subPath, target }], signal);
       if (response?.error) throw new Error(response.error);
     }
     return target;

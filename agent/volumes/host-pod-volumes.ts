@@ -2,11 +2,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_TIMER_MS } from '../../client/deadline.ts';
-import { isThere, namesIn } from '../host/files.ts';
+import { fileExists, namesIn } from '../host/files.ts';
 import { mountPointsBelow, readMounts } from '../host/mounts.ts';
 import { run } from '../host/run.ts';
-import { inOneHelper } from '../host/volume-helper/batch.ts';
-import type { AskVolumeHelper } from '../host/volume-helper/requests.ts';
+import { batchRequests } from '../host/volume-helper/batch.ts';
+import type { VolumeHelper } from '../host/volume-helper/requests.ts';
 import { containerMounts, SUB_PATHS } from './container-mounts.ts';
 import type { PublishRecord } from './framework/mount-records.ts';
 import type { VolumeRunner } from './framework/volume-runner.ts';
@@ -22,7 +22,7 @@ export interface HostPodVolumesOptions {
   readonly runner: VolumeRunner;
   readonly objects: PodObjectSource;
   readonly tokens: ServiceAccountTokens;
-  readonly ask: AskVolumeHelper;
+  readonly helper: VolumeHelper;
   /** A token of the pod is due: `refresh` it. */
   readonly onStale: (podUid: string) => void;
 }
@@ -36,7 +36,7 @@ const uidOf = (pod: Pod): string => pod.metadata?.uid ?? '';
 interface PodState {
   /** The records of the volumes that are ready, by name. */
   readonly ready: Map<string, PublishRecord>;
-  readonly ask: AskVolumeHelper;
+  readonly helper: VolumeHelper;
   tokenTimer?: NodeJS.Timeout;
 }
 
@@ -44,11 +44,11 @@ export class HostPodVolumes implements PodVolumes, Disposable {
   readonly #options: HostPodVolumesOptions;
   readonly #pods = new Map<string, PodState>();
   /** One helper for the emptyDirs of all pods: they are on the node's own disk, which does not hang. */
-  readonly #measure: AskVolumeHelper;
+  readonly #measure: VolumeHelper;
 
   constructor(options: HostPodVolumesOptions) {
     this.#options = options;
-    this.#measure = inOneHelper(options.ask);
+    this.#measure = batchRequests(options.helper);
   }
 
   /** Throws for a uid that is not the name of a directory: it comes from the api-server or a file. */
@@ -64,7 +64,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
   #stateOf(podUid: string): PodState {
     const known = this.#pods.get(podUid);
     if (known) return known;
-    const state: PodState = { ready: new Map(), ask: inOneHelper(this.#options.ask) };
+    const state: PodState = { ready: new Map(), helper: batchRequests(this.#options.helper) };
     this.#pods.set(podUid, state);
     return state;
   }
@@ -73,7 +73,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     const { objects, runner } = this.#options;
     const uid = uidOf(pod);
     const state = this.#stateOf(uid);
-    const { ready, ask } = state;
+    const { ready, helper } = state;
     objects.follow(pod);
     const pending = (pod.spec?.volumes ?? []).filter(({ name }) => !ready.has(name));
     const isNew = (await mkdir(this.podDirectory(uid), { recursive: true, mode: POD_DIRECTORY_MODE })) !== undefined;
@@ -83,7 +83,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     const mounted = new Set(isNew ? [] : (await readMounts()).map(({ mountPoint }) => mountPoint));
     const records = isNew ? new Map<string, never>() : await runner.published(uid);
     await forEach(pending, signal, async (volume) => {
-      const at = { ask, mounted, signal };
+      const at = { helper, mounted, signal };
       ready.set(volume.name, await runner.publish(pod, volume, records.get(volume.name), at));
     });
     this.#awaitToken(uid, state);
@@ -92,11 +92,11 @@ export class HostPodVolumes implements PodVolumes, Disposable {
   async refresh(pod: Pod, signal: AbortSignal): Promise<void> {
     const uid = uidOf(pod);
     const state = this.#stateOf(uid);
-    const { ready, ask } = state;
+    const { ready, helper } = state;
     try {
       await forEach(pod.spec?.volumes ?? [], signal, async (volume) => {
         const record = ready.get(volume.name);
-        const at = { ask, mounted: new Set<string>(), signal };
+        const at = { helper, mounted: new Set<string>(), signal };
         if (record) ready.set(volume.name, await this.#options.runner.refresh(pod, volume, record, at));
       });
     } finally {
@@ -119,9 +119,15 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     signal: AbortSignal,
     env: Readonly<Record<string, string>> = {},
   ): Promise<ContainerMount[]> {
-    const { ask } = this.#stateOf(uidOf(pod));
+    const { helper } = this.#stateOf(uidOf(pod));
     const { runner } = this.#options;
-    return containerMounts(pod, container, { runner, podDirectory: this.podDirectory(uidOf(pod)), env, ask, signal });
+    return containerMounts(pod, container, {
+      runner,
+      podDirectory: this.podDirectory(uidOf(pod)),
+      env,
+      helper,
+      signal,
+    });
   }
 
   /** The usage of the pod's volumes of these names; those that are not published yet, or cannot be measured, are left out. */
@@ -131,7 +137,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     const volumes = (pod.spec?.volumes ?? []).filter(({ name }) => names.includes(name));
     await forEach(volumes, signal, async (volume) => {
       const record = ready?.get(volume.name);
-      const at = { ask: this.#measure, mounted: new Set<string>(), signal };
+      const at = { helper: this.#measure, mounted: new Set<string>(), signal };
       const usage = record && (await this.#options.runner.stats(volume, record, at));
       if (usage) found.set(volume.name, usage);
     });
@@ -141,7 +147,7 @@ export class HostPodVolumes implements PodVolumes, Disposable {
   async tearDown(podUid: string, signal: AbortSignal): Promise<void> {
     const { objects, tokens, runner } = this.#options;
     const directory = this.podDirectory(podUid);
-    const { ask } = this.#stateOf(podUid);
+    const { helper } = this.#stateOf(podUid);
     objects.unfollow(podUid);
     tokens.forget(podUid);
     clearTimeout(this.#pods.get(podUid)?.tokenTimer);
@@ -152,16 +158,16 @@ export class HostPodVolumes implements PodVolumes, Disposable {
     const subPaths = join(directory, SUB_PATHS);
     if (mountPointsBelow(mounts, subPaths).length > 0) await runner.unmountBelow(subPaths, signal);
     const mounted = new Set(mounts.map(({ mountPoint }) => mountPoint));
-    await runner.unpublish(podUid, { ask, mounted, signal });
+    await runner.unpublish(podUid, { helper, mounted, signal });
     // Mounts without a record, and those over volumes. Removing the directory would reach into them.
     await runner.unmountBelow(directory, signal);
     // rm(1) walks by open directories, follows no link and does not leave the file system.
-    if (await isThere(directory))
+    if (await fileExists(directory))
       await run('rm', ['-rf', '--one-file-system', '--', directory], { signal, timeoutMs: REMOVE_TIMEOUT_MS });
   }
 
   unstageUnused(signal: AbortSignal): Promise<void> {
-    return this.#options.runner.unstageUnused(this.#options.ask, signal);
+    return this.#options.runner.unstageUnused(this.#options.helper, signal);
   }
 
   [Symbol.dispose](): void {

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { ApiClient } from '../../client/api-client.ts';
 import type { Logger } from '../../client/logger.ts';
 import { ownCommand } from '../host/own-command.ts';
-import { volumeHelper } from '../host/volume-helper/ask.ts';
-import type { AskVolumeHelper } from '../host/volume-helper/requests.ts';
+import { volumeHelper } from '../host/volume-helper/client.ts';
+import type { VolumeHelper } from '../host/volume-helper/requests.ts';
 import type { ResourceList } from '../resources/resource-list.ts';
 import { VolumeRunner } from './framework/volume-runner.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
@@ -26,7 +26,7 @@ export interface VolumesOptions {
   readonly onStale: (podUid: string) => void;
   readonly logger: Logger;
   /** A helper process of the agent's own program when absent. */
-  readonly ask?: AskVolumeHelper;
+  readonly helper?: VolumeHelper;
 }
 
 export interface Volumes extends Disposable {
@@ -41,14 +41,14 @@ export const volumeDirectories = (dataDir: string) => ({
 });
 
 export function createVolumes({ client, dataDir, allocatable, onStale, logger, ...options }: VolumesOptions): Volumes {
-  const { ask = volumeHelper(ownCommand('volume-helper')) } = options;
+  const { helper = volumeHelper(ownCommand('volume-helper')) } = options;
   const objects = new ApiObjectSource({ client, logger, onChange: onStale });
   const tokens = new ServiceAccountTokens(client);
   const written = [configMap, secret, downwardApi, projected].map((type) => type({ objects, tokens, allocatable }));
   const directories = volumeDirectories(dataDir);
   const runner = new VolumeRunner({ ...directories, types: [emptyDir, hostPath, ...written], logger });
   const { podsDirectory } = directories;
-  const volumes = new HostPodVolumes({ podsDirectory, runner, objects, tokens, ask, onStale });
+  const volumes = new HostPodVolumes({ podsDirectory, runner, objects, tokens, helper, onStale });
   return {
     ...{ objects, volumes },
     [Symbol.dispose]: () => {

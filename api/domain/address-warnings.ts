@@ -1,5 +1,5 @@
 /** Warnings about the form of addresses and CIDRs that are accepted nevertheless: stored ones, and IPv6 that is not canonical. */
-import { addressFlaws, Cidr, IpAddress, rangeFlaws } from './address.ts';
+import { addressProblems, Cidr, IpAddress, cidrProblems } from './address.ts';
 
 const quoted = (text: string): string => JSON.stringify(text);
 
@@ -7,7 +7,7 @@ export function ipWarnings(field: string, text: string): string[] {
   const address = IpAddress.parse(text);
   if (!address) return [];
   const canonical = quoted(address.text);
-  if (addressFlaws(text)?.length) {
+  if (addressProblems(text)?.length) {
     return [`${field}: non-standard IP address ${quoted(text)} is invalid: use ${canonical}`];
   }
   return address.family === 'IPv6' && address.text !== text
@@ -27,7 +27,7 @@ export function cidrWarnings(field: string, text: string): string[] {
       `${field}: CIDR value ${quoted(text)} is ambiguous in this context (should be ${canonical} or ${host}?)`,
     );
   }
-  if (rangeFlaws(text)?.some((flaw) => flaw !== 'bits beyond the length')) {
+  if (cidrProblems(text)?.some((problem) => problem !== 'bits beyond the length')) {
     warnings.push(`${field}: non-standard CIDR value ${quoted(text)} is invalid: use ${canonical}`);
   }
   if (warnings.length === 0 && range.family === 'IPv6' && range.text !== text) {

@@ -4,7 +4,7 @@
  *
  * What is accepted is what upstream accepts in fields that are older than its strict checks (`ParseIPSloppy`,
  * `ParseCIDRSloppy` of k8s.io/utils/net): leading zeros are decimal, an IPv4-mapped IPv6 address is the IPv4 address, zones are
- * rejected. `addressFlaws` and `rangeFlaws` return what is merely tolerated.
+ * rejected. `addressProblems` and `cidrProblems` return what is merely tolerated.
  */
 import { isIP } from 'node:net';
 
@@ -212,20 +212,20 @@ function readRange(text: string): (Written & { readonly length: number; readonly
   return { ...written, digits, length: Number(digits) };
 }
 
-export type AddressFlaw = 'leading zeros' | 'IPv4-mapped';
+export type AddressProblem = 'leading zeros' | 'IPv4-mapped';
 
 /** Why a strict parser would reject an address that `IpAddress.parse` accepts; undefined for what it does not accept. */
-export function addressFlaws(text: string): readonly AddressFlaw[] | undefined {
+export function addressProblems(text: string): readonly AddressProblem[] | undefined {
   const written = read(text);
   if (!written) return undefined;
   if (written.leadingZeros) return ['leading zeros'];
   return written.family === 'IPv6' && isMapped(written.value) ? ['IPv4-mapped'] : [];
 }
 
-export type RangeFlaw = AddressFlaw | 'bits beyond the length';
+export type CidrProblem = AddressProblem | 'bits beyond the length';
 
-/** As `addressFlaws`, for CIDRs. */
-export function rangeFlaws(text: string): readonly RangeFlaw[] | undefined {
+/** As `addressProblems`, for CIDRs. */
+export function cidrProblems(text: string): readonly CidrProblem[] | undefined {
   const written = readRange(text);
   if (!written) return undefined;
   const { family, value, length, digits, leadingZeros } = written;

@@ -23,5 +23,5 @@ export function hostPorts({ containers, initContainers = [] }: PodSpec): readonl
 }
 
 /** Whether two use the same port and protocol on the same address, or one of them on all addresses. */
-export const clash = (a: HostPort, b: HostPort): boolean =>
+export const hostPortsConflict = (a: HostPort, b: HostPort): boolean =>
   a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === ALL_ADDRESSES || b.ip === ALL_ADDRESSES);

@@ -22,7 +22,7 @@ export function quantitiesOf(amounts: Amounts): Record<string, string> {
   return quantities;
 }
 
-export function plus(a: Amounts, b: Amounts): Amounts {
+export function addAmounts(a: Amounts, b: Amounts): Amounts {
   const sum = new Map(a);
   for (const [name, amount] of b) {
     const other = sum.get(name);
@@ -51,7 +51,7 @@ export function excess(a: Amounts, b: Amounts): Amounts {
   return more;
 }
 
-export const only = (amounts: Amounts, isWanted: (name: string) => boolean): Amounts =>
+export const filterAmounts = (amounts: Amounts, isWanted: (name: string) => boolean): Amounts =>
   new Map([...amounts].filter(([name]) => isWanted(name)));
 
 export function areEqual(a: Amounts, b: Amounts): boolean {

@@ -1,5 +1,5 @@
 /** Parsing of request bodies, JSON or YAML, with the duplicate keys that field validation reports. */
-import { fieldProblems, mayRepeatKeys, withSoundEscapes } from './json-text.ts';
+import { fieldProblems, mayRepeatKeys, replaceLoneSurrogates } from './json-text.ts';
 import { Extent } from './extent.ts';
 import { StatusError, badRequest, unsupportedMediaType } from './status-error.ts';
 import { YamlError, parseYaml } from './yaml.ts';
@@ -50,7 +50,7 @@ export function parseBody(text: string, contentType: string, findDuplicates: boo
 const isYaml = (contentType: string): boolean => mediaType(contentType).endsWith('yaml');
 
 function jsonBody(given: string, findDuplicates: boolean): Body {
-  const text = withSoundEscapes(given);
+  const text = replaceLoneSurrogates(given);
   let value: unknown;
   let keys: number;
   try {

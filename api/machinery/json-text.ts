@@ -16,7 +16,7 @@ const PAIR_LENGTH = '\\ud800\\udc00'.length;
 const REPLACEMENT = '\\ufffd';
 
 /** Replaces escapes of unpaired surrogates, which UTF-8 cannot encode, by U+FFFD, as upstream does. */
-export function withSoundEscapes(text: string): string {
+export function replaceLoneSurrogates(text: string): string {
   // A cheap test first: hardly any body has such escapes.
   if (!text.includes('\\u') || !/\\u[dD][89a-fA-F]/.test(text)) return text;
   return text.replace(SURROGATE_ESCAPES, (escape) =>

@@ -3,7 +3,7 @@
  * violations in upstream's words, or none for a valid string.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { type AddressFlaw, addressFlaws, IpAddress, type RangeFlaw, rangeFlaws } from '../domain/address.ts';
+import { type AddressProblem, addressProblems, IpAddress, type CidrProblem, cidrProblems } from '../domain/address.ts';
 import { isPortNumber, MAX_PORT } from '../domain/port-number.ts';
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
@@ -177,11 +177,11 @@ export const validateHttpHeaderName = (name: string): string[] =>
         `a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '${HTTP_HEADER}')`,
       ];
 
-const ADDRESS_PROBLEMS: Readonly<Record<AddressFlaw, string>> = {
+const ADDRESS_PROBLEMS: Readonly<Record<AddressProblem, string>> = {
   'leading zeros': 'must not have leading 0s',
   'IPv4-mapped': 'must not be an IPv4-mapped IPv6 address',
 };
-const RANGE_PROBLEMS: Readonly<Record<RangeFlaw, string>> = {
+const CIDR_PROBLEMS: Readonly<Record<CidrProblem, string>> = {
   'leading zeros': 'must not have leading 0s in IP or prefix length',
   'IPv4-mapped': 'must not have an IPv4-mapped IPv6 address',
   'bits beyond the length': 'must not have bits set beyond the prefix length',
@@ -193,9 +193,9 @@ const RANGE_PROBLEMS: Readonly<Record<RangeFlaw, string>> = {
  */
 export function validateIP(text: string, stored: readonly string[] = []): string[] {
   if (stored.includes(text)) return NOTHING;
-  const flaws = addressFlaws(text);
-  if (!flaws) return ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
-  return orNothing(flaws.map((flaw) => ADDRESS_PROBLEMS[flaw]));
+  const problems = addressProblems(text);
+  if (!problems) return ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
+  return orNothing(problems.map((problem) => ADDRESS_PROBLEMS[problem]));
 }
 
 /** For newer fields, which require the canonical form. */
@@ -229,9 +229,9 @@ export const validateIPv6 = (text: string): string[] => (isIPv6(text) ? NOTHING 
  */
 export function validateCIDR(text: string, stored: readonly string[] = []): string[] {
   if (stored.includes(text)) return NOTHING;
-  const flaws = rangeFlaws(text);
-  if (!flaws) return ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'];
-  return orNothing(flaws.map((flaw) => RANGE_PROBLEMS[flaw]));
+  const problems = cidrProblems(text);
+  if (!problems) return ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'];
+  return orNothing(problems.map((problem) => CIDR_PROBLEMS[problem]));
 }
 
 export const validatePercent = (text: string): string[] =>

@@ -8,7 +8,7 @@ const UINT64_MAX = 2n ** 64n - 1n;
 const SURE_DIGITS = 15;
 
 /** Why a string is not a 64-bit integer, in the words of Go's function `parse`; undefined for a valid one. */
-function flawOf(parse: string, text: string, shape: RegExp, min: bigint, max: bigint): string | undefined {
+function syntaxErrorOf(parse: string, text: string, shape: RegExp, min: bigint, max: bigint): string | undefined {
   const because = (why: string): string => `strconv.${parse}: parsing ${JSON.stringify(text)}: ${why}`;
   if (!shape.test(text)) return because('invalid syntax');
   if (text.length <= SURE_DIGITS) return undefined;
@@ -20,10 +20,11 @@ function flawOf(parse: string, text: string, shape: RegExp, min: bigint, max: bi
 
 /** Throws a 400 StatusError unless it is a 64-bit integer. */
 export function parseInt64(text: string): number {
-  const flaw = flawOf('ParseInt', text, /^[+-]?\d+$/, INT64_MIN, INT64_MAX);
-  if (flaw !== undefined) throw badRequest(flaw);
+  const error = syntaxErrorOf('ParseInt', text, /^[+-]?\d+$/, INT64_MIN, INT64_MAX);
+  if (error !== undefined) throw badRequest(error);
   return Number(text);
 }
 
 /** Why a string is not an unsigned 64-bit integer; undefined for a valid one. */
-export const uint64Flaw = (text: string): string | undefined => flawOf('ParseUint', text, /^\d+$/, 0n, UINT64_MAX);
+export const uint64Error = (text: string): string | undefined =>
+  syntaxErrorOf('ParseUint', text, /^\d+$/, 0n, UINT64_MAX);

@@ -1,5 +1,5 @@
 /** Times of the API: `metav1.Time` (RFC 3339, whole seconds, UTC) and `metav1.MicroTime` (with six digits). */
-import { inOnePiece } from './sequential-text.ts';
+import { flatString } from './flat-string.ts';
 
 const SECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 const MICROS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
@@ -27,7 +27,7 @@ let last = { second: NaN, text: '' };
 /** `ms` since the epoch as a `metav1.Time`. */
 export function timeOf(ms: number): string {
   const second = Math.floor(ms / 1000);
-  if (second !== last.second) last = { second, text: inOnePiece(`${new Date(ms).toISOString().slice(0, 19)}Z`) };
+  if (second !== last.second) last = { second, text: flatString(`${new Date(ms).toISOString().slice(0, 19)}Z`) };
   return last.text;
 }
 

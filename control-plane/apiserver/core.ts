@@ -19,7 +19,7 @@ import { AllocationRepair } from './storage/allocation/allocation-repair.ts';
 import { ClusterIPs } from './storage/allocation/cluster-ips.ts';
 import { waitUntilFresh } from './catalogue/freshness.ts';
 import { NodePorts } from './storage/allocation/node-ports.ts';
-import { ServiceHoldings } from './storage/allocation/service-holdings.ts';
+import { AllocationIndex } from './storage/allocation/allocation-index.ts';
 import { keepServiceCIDRs, ServiceRanges } from './storage/allocation/service-ranges.ts';
 
 export interface CoreOptions {
@@ -55,14 +55,14 @@ export async function openCore({
   const writer = new ObjectWriter(registry, reservers);
   const api = new CachedApi(registry, writer);
   if (kinds.includes(services)) {
-    const holdings = new ServiceHoldings(api);
+    const allocations = new AllocationIndex(api);
     const fresh = (): Promise<void> | undefined => waitUntilFresh(registry, undefined);
     const ranges = new ServiceRanges(network.serviceCIDR, api);
-    const addresses = new ClusterIPs({ api, ranges, holdings, fresh });
+    const addresses = new ClusterIPs({ api, ranges, allocations, fresh });
     const ports = new NodePorts(store, network.nodePorts);
-    reservers.set('services', new ServiceAllocator({ addresses, ports, holdings, logger }));
+    reservers.set('services', new ServiceAllocator({ addresses, ports, allocations, logger }));
     const graceMs = allocationGraceMs;
-    await new AllocationRepair({ api, holdings, addresses, ports, fresh, graceMs, logger, signal }).start();
+    await new AllocationRepair({ api, allocations, addresses, ports, fresh, graceMs, logger, signal }).start();
     void keepServiceCIDRs({ api, logger, signal });
   }
   if (kinds.includes(events)) {

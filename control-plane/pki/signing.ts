@@ -30,7 +30,7 @@ const DAY_MS = 24 * 3600 * SECOND_MS;
 const BACKDATED_MS = 5 * 60 * SECOND_MS;
 const AUTHORITY_LIFETIME_MS = 10 * 365 * DAY_MS;
 /** The longest lifetime of a signed request: upstream's --cluster-signing-duration. */
-export const LONGEST_SIGNED_SECONDS = (365 * DAY_MS) / SECOND_MS;
+export const MAX_SIGNED_SECONDS = (365 * DAY_MS) / SECOND_MS;
 
 export interface CertificateSubject {
   readonly commonName: string;
@@ -193,7 +193,7 @@ export interface SigningOptions {
   readonly ca: KeyPair;
   /** As in the CertificateSigningRequest's spec. */
   readonly usages: readonly string[];
-  /** The requested lifetime; default and maximum: LONGEST_SIGNED_SECONDS. */
+  /** The requested lifetime; default and maximum: MAX_SIGNED_SECONDS. */
   readonly durationSeconds?: number;
   readonly now?: number;
 }
@@ -207,7 +207,7 @@ const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
 export async function signCertificateRequest(request: CertificateRequest, options: SigningOptions): Promise<string> {
   const now = options.now ?? Date.now();
   const { subject, publicKey, alternativeNames, commonName, organizations } = request;
-  const seconds = Math.min(options.durationSeconds ?? LONGEST_SIGNED_SECONDS, LONGEST_SIGNED_SECONDS);
+  const seconds = Math.min(options.durationSeconds ?? MAX_SIGNED_SECONDS, MAX_SIGNED_SECONDS);
   // RFC 5280 section 4.2.1.6: critical when the subject is empty.
   const critical = commonName === '' && organizations.length === 0;
   return sign(options.ca, {

@@ -7,7 +7,7 @@ import { randomInt } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { PAUSE_IMAGE } from '../../agent/images/carried.ts';
+import { PAUSE_IMAGE } from '../../agent/images/bundled.ts';
 import { run } from '../../agent/host/run.ts';
 import { buildImages } from '../../scripts/images.ts';
 import { isRunning, thisProcess } from './processes.ts';

@@ -2,7 +2,7 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { isThere } from '../../agent/host/files.ts';
+import { fileExists } from '../../agent/host/files.ts';
 import { run } from '../../agent/host/run.ts';
 
 const MIRROR = 'http://deb.debian.org/debian';
@@ -16,7 +16,7 @@ const MINIMUM_MINOR = 31;
 export async function debianKubectl(suite: keyof typeof PACKAGES): Promise<string> {
   const folder = path.join(os.tmpdir(), `kedge-test-kubectl-${suite}`);
   const bin = path.join(folder, 'usr/bin');
-  if (await isThere(path.join(bin, 'kubectl'))) return bin;
+  if (await fileExists(path.join(bin, 'kubectl'))) return bin;
   const work = `${folder}.${process.pid}`;
   const lists = path.join(work, 'lists');
   const sources = path.join(work, 'sources.list');

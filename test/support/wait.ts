@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** Poll interval: short at first, for what happens immediately, then longer for conditions that cost a process to check. */
 const FIRST_PAUSE_MS = 5;
-const LONGEST_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 50;
 
 type Truthy<T> = Exclude<T, null | undefined | false | 0 | ''>;
 
@@ -13,7 +13,7 @@ type Truthy<T> = Exclude<T, null | undefined | false | 0 | ''>;
  */
 export async function eventually<T>(what: string, look: () => T | Promise<T>, seconds = 60): Promise<Truthy<T>> {
   const deadline = performance.now() + seconds * 1000;
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
     let seen: unknown;
     try {
       const value = await look();

@@ -1,4 +1,4 @@
-import type { AskVolumeHelper, VolumeResponse, VolumeRequest } from './requests.ts';
+import type { VolumeHelper, VolumeResponse, VolumeRequest } from './requests.ts';
 
 interface Waiting {
   readonly requests: readonly VolumeRequest[];
@@ -9,12 +9,12 @@ interface Waiting {
  * Batches the requests of one turn of the event loop into one helper: starting a process costs 40 ms. A caller that stops
  * waiting does not affect the others; the helper is aborted when no caller waits any more.
  */
-export function inOneHelper(ask: AskVolumeHelper): AskVolumeHelper {
+export function batchRequests(helper: VolumeHelper): VolumeHelper {
   let batch: Batch | undefined;
   return (requests, signal) => {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     if (batch === undefined) {
-      const begun = (batch = new Batch(ask));
+      const begun = (batch = new Batch(helper));
       setImmediate(() => {
         batch = undefined;
         void begun.send();
@@ -25,13 +25,13 @@ export function inOneHelper(ask: AskVolumeHelper): AskVolumeHelper {
 }
 
 class Batch {
-  readonly #ask: AskVolumeHelper;
+  readonly #helper: VolumeHelper;
   readonly #abandoned = new AbortController();
   readonly #waiting = new Set<Waiting>();
   #sent = false;
 
-  constructor(ask: AskVolumeHelper) {
-    this.#ask = ask;
+  constructor(helper: VolumeHelper) {
+    this.#helper = helper;
   }
 
   async add(requests: readonly VolumeRequest[], signal: AbortSignal): Promise<VolumeResponse[]> {
@@ -56,7 +56,7 @@ class Batch {
     const asked = [...this.#waiting];
     if (asked.length === 0) return;
     try {
-      const responses = await this.#ask(
+      const responses = await this.#helper(
         asked.flatMap(({ requests }) => requests),
         this.#abandoned.signal,
       );

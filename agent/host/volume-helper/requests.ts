@@ -30,4 +30,4 @@ export interface VolumeResponse {
   readonly inodes?: number;
 }
 
-export type AskVolumeHelper = (requests: readonly VolumeRequest[], signal: AbortSignal) => Promise<VolumeResponse[]>;
+export type VolumeHelper = (requests: readonly VolumeRequest[], signal: AbortSignal) => Promise<VolumeResponse[]>;

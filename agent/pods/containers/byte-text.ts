@@ -10,4 +10,4 @@ export const byteText = (value: string | Buffer): string =>
 export const bytesOf = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 /** The bytes as UTF-8; undefined where they are invalid. */
-export const soundText = (bytes: Buffer): string | undefined => (isUtf8(bytes) ? bytes.toString() : undefined);
+export const decodeUtf8 = (bytes: Buffer): string | undefined => (isUtf8(bytes) ? bytes.toString() : undefined);

@@ -3,7 +3,7 @@ import type { ContainerConfig, Image, Mount } from '../../cri/types.ts';
 import { containerResources, type ResourceHost } from '../../resources/compute.ts';
 import type { ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { AnyContainer } from '../sync/actions.ts';
-import { bytesOf, byteText, soundText } from './byte-text.ts';
+import { bytesOf, byteText, decodeUtf8 } from './byte-text.ts';
 import { expand } from '../../../api/domain/expansion.ts';
 import { containerLogPath } from '../logs/log-paths.ts';
 import { containerAnnotations, containerLabels } from '../labels.ts';
@@ -61,7 +61,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
 /** The runtime accepts UTF-8 only. */
 function expandWord(word: string, variables: ReadonlyMap<string, string>): string {
   if (!word.includes('$')) return word;
-  const expanded = soundText(bytesOf(expand(byteText(word), variables)));
+  const expanded = decodeUtf8(bytesOf(expand(byteText(word), variables)));
   if (expanded === undefined) throw configError(`${JSON.stringify(word)} refers to a value that is not valid UTF-8`);
   return expanded;
 }

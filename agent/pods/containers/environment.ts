@@ -3,7 +3,7 @@ import type { ResourceList } from '../../resources/resource-list.ts';
 import { containerResource, podField } from '../../volumes/written/downward-values.ts';
 import type { ObjectSource } from '../../volumes/written/object-source.ts';
 import type { AnyContainer } from '../sync/actions.ts';
-import { bytesOf, byteText, soundText } from './byte-text.ts';
+import { bytesOf, byteText, decodeUtf8 } from './byte-text.ts';
 import { expand } from '../../../api/domain/expansion.ts';
 import { containerOf } from '../sync/plan.ts';
 import { serviceVariables } from './service-env.ts';
@@ -51,7 +51,7 @@ export async function containerEnvironment(
 
 /** The variables with values in UTF-8, for `subPathExpr`. */
 export function environmentText(environment: ReadonlyMap<string, Buffer>): Record<string, string> {
-  const entries = [...environment].map(([name, value]) => [name, soundText(value)] as const);
+  const entries = [...environment].map(([name, value]) => [name, decodeUtf8(value)] as const);
   return Object.fromEntries(entries.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
 }
 
@@ -60,7 +60,7 @@ export function environmentText(environment: ReadonlyMap<string, Buffer>): Recor
  * which has U+FFFD in place of invalid bytes.
  */
 export const variablesWithoutText = (environment: ReadonlyMap<string, Buffer>): string[] =>
-  [...environment].filter(([, value]) => soundText(value) === undefined).map(([name]) => name);
+  [...environment].filter(([, value]) => decodeUtf8(value) === undefined).map(([name]) => name);
 
 async function allOf(
   source: EnvFromSource,

@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_TIMER_MS, withDeadline, type TimeLimit } from '../../../client/deadline.ts';
 import type { CriClient } from '../../cri/client.ts';
-import { httpGet, HttpGetError, type HttpAnswer } from '../../probes/http.ts';
-import { touchTcp } from '../../probes/tcp.ts';
+import { httpGet, HttpGetError, type HttpGetResponse } from '../../probes/http.ts';
+import { checkTcp } from '../../probes/tcp.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { portNumber } from './ports.ts';
 import type { HTTPGetAction, LifecycleHandler } from '../../../api/types/core/v1.gen.ts';
@@ -35,11 +35,11 @@ export async function runHook(
         );
       }
     } else if (http) {
-      const { status } = await askHook(http, target, within);
+      const { status } = await callHook(http, target, within);
       // As with the kubelet any response counts, except an informational one.
       if (status < 200) throw new Error(`HTTP hook was answered with statuscode: ${status}`);
     } else if (tcpSocket) {
-      await touchTcp(tcpSocket.host || podIP, portNumber(tcpSocket.port, container), within);
+      await checkTcp(tcpSocket.host || podIP, portNumber(tcpSocket.port, container), within);
     } else if (pause) {
       await sleep(Math.min(pause.seconds * 1000, MAX_TIMER_MS), undefined, { signal });
     }
@@ -47,7 +47,11 @@ export async function runHook(
 }
 
 /** Falls back to plain HTTP as the kubelet does, without credentials. */
-async function askHook(action: HTTPGetAction, { container, podIP }: HookTarget, limit: TimeLimit): Promise<HttpAnswer> {
+async function callHook(
+  action: HTTPGetAction,
+  { container, podIP }: HookTarget,
+  limit: TimeLimit,
+): Promise<HttpGetResponse> {
   const request = { action, container, podIP, purpose: 'lifecycle' };
   try {
     return await httpGet(request, limit);

@@ -2,7 +2,7 @@
 import { mkdir, readdir, readlink, rm, stat, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { hasCode } from '../../host/files.ts';
-import { fittingFileName } from './log-paths.ts';
+import { truncatedFileName } from './log-paths.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 const SUFFIX = '.log';
@@ -12,7 +12,7 @@ const SURE_PREFIX = 32;
 
 /** POD_NAMESPACE_CONTAINER-ID.log; a long pod's name is cut, so that no two containers have the same link. */
 export const logLinkName = ({ metadata }: Pod, container: string, containerId: string): string =>
-  fittingFileName('', metadata?.name ?? '', `_${metadata?.namespace}_${container}-${containerId}${SUFFIX}`);
+  truncatedFileName('', metadata?.name ?? '', `_${metadata?.namespace}_${container}-${containerId}${SUFFIX}`);
 
 export class ContainerLogLinks {
   readonly #directory: string;

@@ -9,7 +9,7 @@ import type { Pod } from '../../../api/types/core/v1.gen.ts';
 const MAX_FILE_NAME_BYTES = 255;
 
 /** `before` + `name` + `after`, with as much of the end of `name` cut as necessary. They are ASCII, as names in the API are. */
-export function fittingFileName(before: string, name: string, after: string): string {
+export function truncatedFileName(before: string, name: string, after: string): string {
   const room = MAX_FILE_NAME_BYTES - before.length - after.length;
   if (room < 0) throw new Error(`no room for a name between ${before} and ${after}`);
   return `${before}${name.slice(0, room)}${after}`;
@@ -17,7 +17,7 @@ export function fittingFileName(before: string, name: string, after: string): st
 
 /** NAMESPACE_POD_UID; the UID distinguishes pods whose long names are cut. */
 export const podLogDirectory = (logDirectory: string, { metadata }: Pod): string =>
-  path.join(logDirectory, fittingFileName(`${metadata?.namespace}_`, metadata?.name ?? '', `_${metadata?.uid}`));
+  path.join(logDirectory, truncatedFileName(`${metadata?.namespace}_`, metadata?.name ?? '', `_${metadata?.uid}`));
 
 /** Below the sandbox's log directory. */
 export const containerLogPath = (name: string, restartCount: number): string => `${name}/${restartCount}.log`;

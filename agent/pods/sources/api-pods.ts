@@ -3,7 +3,7 @@ import type { ApiClient } from '../../../client/api-client.ts';
 import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { pods } from '../../../client/resources.gen.ts';
-import { mirrors } from './mirror-pods.ts';
+import { isMirrorOf } from './mirror-pods.ts';
 import type { SourcedPod } from './pod-source.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
@@ -46,7 +46,7 @@ export class ApiPods {
   mirrorOf(staticPod: Pod): Pod | undefined {
     const { namespace = '', name = '' } = staticPod.metadata ?? {};
     const mirror = this.#informer.get(namespace, name);
-    return mirror && mirrors(mirror, staticPod) ? mirror : undefined;
+    return mirror && isMirrorOf(mirror, staticPod) ? mirror : undefined;
   }
 
   /** The object of a pod in the API: its mirror when it is static. */

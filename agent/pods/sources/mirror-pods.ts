@@ -26,7 +26,7 @@ const RETRY = { initialMs: 500, maxMs: 30_000 };
 export const isMirror = ({ metadata }: Pod): boolean => metadata?.annotations?.[CONFIG_MIRROR] !== undefined;
 
 /** Whether an object of the API is the mirror of this static pod. */
-export const mirrors = (mirror: Pod, staticPod: Pod): boolean =>
+export const isMirrorOf = (mirror: Pod, staticPod: Pod): boolean =>
   keyOf(mirror) === keyOf(staticPod) && mirror.metadata?.annotations?.[CONFIG_MIRROR] === staticPod.metadata?.uid;
 
 const keyOf = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?.name}`;
@@ -103,7 +103,7 @@ export class MirrorPods {
     const pod = wanted.get(key);
     const mirror = this.#present.get(key);
     if (mirror) {
-      const isRight = pod !== undefined && mirrors(mirror, pod) && mirror.metadata?.deletionTimestamp === undefined;
+      const isRight = pod !== undefined && isMirrorOf(mirror, pod) && mirror.metadata?.deletionTimestamp === undefined;
       return isRight ? undefined : { kind: 'delete', pod: mirror };
     }
     return pod && { kind: 'create', pod };

@@ -21,7 +21,7 @@ export const isCritical = ({ pod, source }: SourcedPod): boolean =>
   source === 'file' || (pod.spec?.priority ?? 0) >= SYSTEM_CRITICAL_PRIORITY;
 
 /** The pod with its source as an annotation, for tools that read the runtime. */
-export const marked = (pod: Pod, source: PodSource): Pod => ({
+export const withSourceAnnotation = (pod: Pod, source: PodSource): Pod => ({
   ...pod,
   metadata: { ...pod.metadata, annotations: { ...pod.metadata?.annotations, [CONFIG_SOURCE]: source } },
 });

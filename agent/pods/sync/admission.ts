@@ -1,5 +1,5 @@
 /** Pods that the node rejects although they are bound to it, with the kubelet's reasons and messages. */
-import { clash, hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
+import { hostPortsConflict, hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
 import { amountOf, podRequest, qosClassOf, requestedResources } from '../../../api/domain/pod-resources.ts';
 import { isExtendedResource } from '../../../api/domain/resource-names.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
@@ -124,7 +124,7 @@ function withoutRoom(sourced: SourcedPod, others: readonly Pod[], { allocatable 
   }
   const portsOf = ({ spec }: Pod): readonly HostPort[] => (spec ? hostPorts(spec) : []);
   const taken = others.flatMap(portsOf);
-  if (portsOf(pod).some((wanted) => taken.some((port) => clash(port, wanted)))) {
+  if (portsOf(pod).some((wanted) => taken.some((port) => hostPortsConflict(port, wanted)))) {
     const why = "node(s) didn't have free ports for the requested pod ports";
     return { reason: 'NodePorts', message: `Predicate NodePorts failed: ${why}` };
   }

@@ -3,8 +3,8 @@ import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { PodLogs } from '../logs/pod-logs.ts';
 import type { ApiPods } from '../sources/api-pods.ts';
-import { isMirror, mirrors, type MirrorPods } from '../sources/mirror-pods.ts';
-import { marked, type PodSource } from '../sources/pod-source.ts';
+import { isMirror, isMirrorOf, type MirrorPods } from '../sources/mirror-pods.ts';
+import { withSourceAnnotation, type PodSource } from '../sources/pod-source.ts';
 import type { StaticPods } from '../sources/static-pods.ts';
 import type { StatusManager } from '../status/status-manager.ts';
 import { admission, type NodeView } from './admission.ts';
@@ -48,7 +48,7 @@ export class PodManager {
   #balancing: NodeJS.Timeout | undefined;
   #staticPods: readonly Pod[] = [];
   /** API and static pods have been read, both: all other pods that run are orphaned. */
-  #knowsWanted = false;
+  #sourcesReady = false;
 
   /** @param signal aborted when the agent stops; containers go on running. */
   constructor(options: PodManagerOptions, signal: AbortSignal) {
@@ -64,7 +64,7 @@ export class PodManager {
         for (const worker of options.workers) worker.wake();
       },
       relisted: async () => {
-        if (this.#knowsWanted) await this.#cleanUp();
+        if (this.#sourcesReady) await this.#cleanUp();
       },
     });
   }
@@ -94,7 +94,7 @@ export class PodManager {
     });
     Promise.all([apiPods.hasSynced(), filesRead.promise])
       .then(() => {
-        this.#knowsWanted = true;
+        this.#sourcesReady = true;
         return this.#cleanUp();
       })
       .catch((error: unknown) => {
@@ -125,7 +125,7 @@ export class PodManager {
       this.#mirrorSeen(seen);
       return;
     }
-    const pod = marked(seen, 'api');
+    const pod = withSourceAnnotation(seen, 'api');
     if (worker) {
       const { labels, annotations } = worker.pod.metadata ?? {};
       const shown = JSON.stringify([labels, annotations]);
@@ -141,7 +141,7 @@ export class PodManager {
   #mirrorSeen(mirror: Pod): void {
     const { workers, mirrorPods } = this.#options;
     const worker = workers.get(mirrorPods.staticUid(mirror));
-    if (worker?.source !== 'file' || !mirrors(mirror, worker.pod)) return;
+    if (worker?.source !== 'file' || !isMirrorOf(mirror, worker.pod)) return;
     if (mirror.status?.startTime !== undefined) worker.startedBy(mirror.status.startTime);
     worker.wake();
   }

@@ -1,7 +1,7 @@
 /** Creates the directories of volumes, with upstream's modes. */
 import { chmod, chown, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isThere } from '../../host/files.ts';
+import { fileExists } from '../../host/files.ts';
 
 export const DISK_MODE = 0o777;
 /** The kernel's default of a tmpfs. */
@@ -9,7 +9,7 @@ export const TMPFS_MODE = 0o1777;
 
 /** Atomic: an existing directory has its mode and group, and belongs to the pod. */
 export async function makeVolumeDirectory(directory: string, mode: number, group: number): Promise<void> {
-  if (await isThere(directory)) return;
+  if (await fileExists(directory)) return;
   const unfinished = join(dirname(directory), `..${basename(directory)}.new`);
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished);

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { withDeadline } from '../../../client/deadline.ts';
 import { Outage } from '../../../client/outage.ts';
 import { mountPointsBelow, readMounts, unmount } from '../../host/mounts.ts';
-import type { AskVolumeHelper } from '../../host/volume-helper/requests.ts';
+import type { VolumeHelper } from '../../host/volume-helper/requests.ts';
 import { Semaphore } from '../../../client/semaphore.ts';
 import { MountRecords, type MountRecordsOptions, type PublishRecord } from './mount-records.ts';
 import { VolumeError, type MountTarget, type PublishTarget, type VolumeType, type VolumeUsage } from './volume-type.ts';
@@ -21,7 +21,7 @@ export interface VolumeRunnerOptions extends MountRecordsOptions {
 
 /** What several steps that run at the same time share. */
 export interface StepContext {
-  readonly ask: AskVolumeHelper;
+  readonly helper: VolumeHelper;
   /** The mount points of the host. */
   readonly mounted: ReadonlySet<string>;
   readonly signal: AbortSignal;
@@ -165,14 +165,14 @@ export class VolumeRunner {
     return { type: type.source, podUID: pod.metadata?.uid ?? '', volume: volume.name, ...resolved };
   }
 
-  async #stage(type: VolumeType, record: PublishRecord, { ask, signal }: StepContext): Promise<void> {
+  async #stage(type: VolumeType, record: PublishRecord, { helper, signal }: StepContext): Promise<void> {
     const { staging } = type;
     if (!staging || record.stageKey === undefined) return;
     const { stageKey, attributes } = record;
     const id = this.#records.stageId(type.source, stageKey);
     await this.#inTurn(id, signal, async () => {
       await this.#records.writeStaged({ type: type.source, key: stageKey, attributes });
-      const target = await this.#stagingTarget(id, attributes, ask, signal);
+      const target = await this.#stagingTarget(id, attributes, helper, signal);
       await this.#step('MountVolume.MountDevice', record.volume, signal, (step) =>
         staging.stage({ ...target, signal: step }),
       );
@@ -180,10 +180,10 @@ export class VolumeRunner {
   }
 
   /** Unstages the volumes that no pod of this host has published or is about to. A failure is logged; the next call tries again. */
-  async unstageUnused(ask: AskVolumeHelper, signal: AbortSignal): Promise<void> {
+  async unstageUnused(helper: VolumeHelper, signal: AbortSignal): Promise<void> {
     for (const id of await this.#records.stagedIds()) {
       try {
-        await this.#unstageIfUnused(id, { ask, signal });
+        await this.#unstageIfUnused(id, { helper, signal });
         this.#unstaging.ended({}, 'unstaged unused volumes');
       } catch (error) {
         signal.throwIfAborted();
@@ -202,7 +202,7 @@ export class VolumeRunner {
    * A pod writes its record before it waits for its turn to stage. So the volume is either seen to be in use here, or staged again
    * afterwards. Does not wait for a turn while the volume is in use: staging it for another pod may hang.
    */
-  async #unstageIfUnused(id: string, { ask, signal }: Pick<StepContext, 'ask' | 'signal'>): Promise<void> {
+  async #unstageIfUnused(id: string, { helper, signal }: Pick<StepContext, 'helper' | 'signal'>): Promise<void> {
     if (await this.#isUsed(id)) return;
     await this.#inTurn(id, signal, async () => {
       if (await this.#isUsed(id)) return;
@@ -210,7 +210,7 @@ export class VolumeRunner {
       this.#options.logger.debug({ path: this.#records.stagingPath(id), ...record }, 'unstaging volume');
       const staging = record && this.#types.get(record.type)?.staging;
       if (staging) {
-        const target = await this.#stagingTarget(id, record.attributes, ask, signal);
+        const target = await this.#stagingTarget(id, record.attributes, helper, signal);
         await this.#step('UnmountVolume.UnmountDevice', record.key, signal, (step) =>
           staging.unstage({ ...target, signal: step }),
         );
@@ -238,35 +238,35 @@ export class VolumeRunner {
     if (how === 'detached') this.#options.logger.warn({ mountPoint }, 'unmounted busy volume lazily');
   }
 
-  #target(type: VolumeType, record: PublishRecord, { ask, mounted, signal }: StepContext): PublishTarget {
+  #target(type: VolumeType, record: PublishRecord, { helper, mounted, signal }: StepContext): PublishTarget {
     const { podUID, volume, attributes, stageKey } = record;
     const stagingPath =
       type.staging && stageKey !== undefined
         ? this.#records.stagingPath(this.#records.stageId(type.source, stageKey))
         : undefined;
-    return { ...this.#mountTarget(this.path(podUID, volume, type), attributes, ask, mounted, signal), stagingPath };
+    return { ...this.#mountTarget(this.path(podUID, volume, type), attributes, helper, mounted, signal), stagingPath };
   }
 
   async #stagingTarget(
     id: string,
     attributes: Readonly<Record<string, string>>,
-    ask: AskVolumeHelper,
+    helper: VolumeHelper,
     signal: AbortSignal,
   ): Promise<MountTarget> {
     const mounted = new Set((await readMounts()).map(({ mountPoint }) => mountPoint));
-    return this.#mountTarget(this.#records.stagingPath(id), attributes, ask, mounted, signal);
+    return this.#mountTarget(this.#records.stagingPath(id), attributes, helper, mounted, signal);
   }
 
   #mountTarget(
     path: string,
     attributes: Readonly<Record<string, string>>,
-    ask: AskVolumeHelper,
+    helper: VolumeHelper,
     mounted: ReadonlySet<string>,
     signal: AbortSignal,
   ): MountTarget {
     const isMounted = mounted.has(path);
     const unmountPath = async (): Promise<void> => (isMounted ? this.#unmount(path, signal) : undefined);
-    return { path, attributes, isMounted, unmount: unmountPath, ask, signal };
+    return { path, attributes, isMounted, unmount: unmountPath, helper, signal };
   }
 
   /** `operation` is what upstream calls the step in its events. */

@@ -14,7 +14,7 @@
  * No step accesses the contents of a volume in this process: `ask` a volume helper, which may hang instead of the agent. All
  * throw an Error whose message is the reason alone; it reaches the pod's event FailedMount.
  */
-import type { AskVolumeHelper } from '../../host/volume-helper/requests.ts';
+import type { VolumeHelper } from '../../host/volume-helper/requests.ts';
 import type { Pod, Volume } from '../../../api/types/core/v1.gen.ts';
 
 /** A volume cannot be made ready, or taken down, now. The message is that of the pod's event. */
@@ -41,7 +41,7 @@ export interface MountTarget {
   /** Unmounts `path`; lazily when it is busy or does not respond. Does nothing when nothing is mounted there. */
   readonly unmount: () => Promise<void>;
   /** Requests that are made at the same time share one helper process. */
-  readonly ask: AskVolumeHelper;
+  readonly helper: VolumeHelper;
   readonly signal: AbortSignal;
 }
 

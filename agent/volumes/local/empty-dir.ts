@@ -35,8 +35,8 @@ export const emptyDir: VolumeType = {
     await mountTmpfs(path, { mode: modeFor(group, TMPFS_MODE, true, false), group, sizeBytes, swap: true }, signal);
   },
   unpublish: ({ unmount }) => unmount(),
-  async stats({ path, ask, signal }) {
-    const [response] = await ask([{ do: 'measure', path }], signal);
+  async stats({ path, helper, signal }) {
+    const [response] = await helper([{ do: 'measure', path }], signal);
     const { bytes, inodes } = response ?? {};
     return bytes === undefined || inodes === undefined ? undefined : { bytes, inodes };
   },

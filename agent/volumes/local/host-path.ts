@@ -10,10 +10,10 @@ export const hostPath: VolumeType = {
   agentWritten: false,
   hostPath: (volume) => volume.hostPath?.path ?? '',
   resolve: () => ({ attributes: {} }),
-  async publish({ volume, ask, signal }) {
+  async publish({ volume, helper, signal }) {
     const { path = '', type = '' } = volume.hostPath ?? {};
     if (type === '') return;
-    const [response] = await ask([{ do: 'check-host-path', path, type }], signal);
+    const [response] = await helper([{ do: 'check-host-path', path, type }], signal);
     if (response?.error) throw new Error(response.error);
   },
 };

@@ -18,7 +18,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hasCode, isThere } from '../../host/files.ts';
+import { hasCode, fileExists } from '../../host/files.ts';
 import { modeFor } from '../../host/volume-helper/ownership.ts';
 
 export interface VolumeFile {
@@ -86,7 +86,7 @@ async function linkTarget(path: string): Promise<string | undefined> {
 export async function writeVolume(directory: string, files: VolumeFiles, group?: number): Promise<boolean> {
   for (const path of files.keys()) checkPath(path);
   const current = await linkTarget(join(directory, DATA));
-  if (current !== undefined && (await isThere(join(directory, current)))) {
+  if (current !== undefined && (await fileExists(join(directory, current)))) {
     if (await holds(join(directory, current), files, group)) return false;
   }
 

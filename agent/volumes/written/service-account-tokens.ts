@@ -4,7 +4,7 @@ import { serviceAccounts } from '../../../client/resources.gen.ts';
 import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
 
 /** The parameters of a TokenRequest. */
-export interface TokenWanted {
+export interface TokenParameters {
   readonly namespace: string;
   readonly podName: string;
   readonly podUid: string;
@@ -27,7 +27,7 @@ const MAX_AGE_MS = 24 * 3600 * 1000;
 /** How long a token that could not be refreshed is used before the next try. */
 const RETRY_MS = 30_000;
 
-const keyOf = (wanted: TokenWanted): string =>
+const keyOf = (wanted: TokenParameters): string =>
   [wanted.podUid, wanted.serviceAccount, wanted.audience, wanted.expirationSeconds].join('/');
 
 const dueAt = (issuedAtMs: number, expiresAtMs: number): number =>
@@ -62,7 +62,7 @@ export class ServiceAccountTokens {
    * keeps using. Throws the api-server's error when there is no valid one.
    */
   async tokenFor(
-    wanted: TokenWanted,
+    wanted: TokenParameters,
     existing: () => Promise<string | undefined>,
     signal: AbortSignal,
   ): Promise<string> {
@@ -74,7 +74,7 @@ export class ServiceAccountTokens {
       return known.text;
     }
     try {
-      const fresh = await this.#ask(wanted, signal);
+      const fresh = await this.#request(wanted, signal);
       this.#tokens.set(key, fresh);
       return fresh.text;
     } catch (error) {
@@ -84,7 +84,7 @@ export class ServiceAccountTokens {
     }
   }
 
-  async #ask(wanted: TokenWanted, signal: AbortSignal): Promise<Token> {
+  async #request(wanted: TokenParameters, signal: AbortSignal): Promise<Token> {
     const { namespace, podName, podUid, serviceAccount, audience, expirationSeconds } = wanted;
     const request: TokenRequest = {
       apiVersion: 'authentication.k8s.io/v1',

@@ -7,16 +7,16 @@ export interface OpenApiSource {
   /** The served kinds. */
   readonly kinds: readonly Kind[];
   /** Kinds in requests and responses of subresources. */
-  readonly travelling: readonly Kind[];
+  readonly bodyKinds: readonly Kind[];
   /** As in `/version`, e.g. `v1.36.2`. */
   readonly serverVersion: string;
 }
 
 function build(source: OpenApiSource, kinds: readonly Kind[], version: OpenApiVersion): { schemas: Json; paths: Json } {
-  const { travelling } = source;
+  const { bodyKinds } = source;
   const definitions = new Definitions(version);
   const writer = new PathWriter(version);
-  const known = new Map([...kinds, ...travelling].map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]));
+  const known = new Map([...kinds, ...bodyKinds].map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]));
   const definitionOf = (group: string, of: string, name: string) => {
     const kind = known.get(`${group}/${of}/${name}`);
     if (!kind) return undefined;

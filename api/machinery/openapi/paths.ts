@@ -31,7 +31,7 @@ const VALIDATION = parameter(
   'What to do about unknown and repeated fields: Ignore, Warn or Strict.',
 );
 const FORCE = parameter('force', 'boolean', 'Takes over fields that others own.');
-const PRETTY = parameter('pretty', 'string', 'With "true" the answer is indented.');
+const PRETTY = parameter('pretty', 'string', 'With "true" the response is indented.');
 const LISTING = [
   parameter('allowWatchBookmarks', 'boolean', 'Asks for bookmark events.'),
   parameter('continue', 'string', 'Goes on where the last page ended.'),
@@ -59,7 +59,7 @@ interface Operation {
   readonly parameters: readonly Parameter[];
   /** Definition names. */
   readonly body?: string;
-  readonly answer: string;
+  readonly response: string;
   readonly consumes?: readonly string[];
 }
 
@@ -81,11 +81,11 @@ export class PathWriter {
     const scope = kind.namespaced ? 'Namespaced' : '';
     const can = (verb: Kind['verbs'][number]) => kind.verbs.includes(verb);
     const list = listDefinition(kind);
-    const listing: Operation = { action: 'list', verb: 'list', parameters: LISTING, answer: list };
+    const listing: Operation = { action: 'list', verb: 'list', parameters: LISTING, response: list };
     this.#add(home, kind, `${scope}${kind.kind}`, kind, {
       ...(can('list') && { get: listing }),
       ...(can('create') && {
-        post: { action: 'post', verb: 'create', parameters: WRITING, body: definition, answer: definition },
+        post: { action: 'post', verb: 'create', parameters: WRITING, body: definition, response: definition },
       }),
       ...(can('deletecollection') && {
         delete: {
@@ -93,7 +93,7 @@ export class PathWriter {
           verb: 'deleteCollection',
           parameters: [...LISTING, ...DELETING],
           body: `${META}.DeleteOptions`,
-          answer: `${META}.Status`,
+          response: `${META}.Status`,
         },
       }),
     });
@@ -101,9 +101,9 @@ export class PathWriter {
       this.#add(`${root}/${kind.plural}`, kind, `${kind.kind}ForAllNamespaces`, kind, { get: listing });
     }
     this.#add(`${home}/{name}`, kind, `${scope}${kind.kind}`, kind, {
-      ...(can('get') && { get: { action: 'get', verb: 'read', parameters: [], answer: definition } }),
+      ...(can('get') && { get: { action: 'get', verb: 'read', parameters: [], response: definition } }),
       ...(can('update') && {
-        put: { action: 'put', verb: 'replace', parameters: WRITING, body: definition, answer: definition },
+        put: { action: 'put', verb: 'replace', parameters: WRITING, body: definition, response: definition },
       }),
       ...(can('patch') && { patch: this.#patch(definition) }),
       ...(can('delete') && {
@@ -112,15 +112,15 @@ export class PathWriter {
           verb: 'delete',
           parameters: DELETING,
           body: `${META}.DeleteOptions`,
-          answer: `${META}.Status`,
+          response: `${META}.Status`,
         },
       }),
     });
     for (const subresource of kind.subresources) {
-      const travelling = subresource.kind
+      const body = subresource.kind
         ? definitionOf(subresource.group ?? '', subresource.version ?? 'v1', subresource.kind)
         : definition;
-      if (travelling) this.#addSubresource(`${home}/{name}`, kind, subresource, travelling);
+      if (body) this.#addSubresource(`${home}/{name}`, kind, subresource, body);
     }
   }
 
@@ -130,7 +130,7 @@ export class PathWriter {
       verb: 'patch',
       parameters: PATCHING,
       body: `${META}.Patch`,
-      answer: definition,
+      response: definition,
       consumes: PATCH_TYPES,
     };
   }
@@ -139,18 +139,18 @@ export class PathWriter {
     const can = (verb: Subresource<KubeObject>['verbs'][number]) => subresource.verbs.includes(verb);
     const { name } = subresource;
     const title = `${kind.namespaced ? 'Namespaced' : ''}${kind.kind}${name[0]?.toUpperCase() ?? ''}${name.slice(1)}`;
-    const travelling: GroupVersionKind = {
+    const body: GroupVersionKind = {
       group: subresource.group ?? kind.group,
       version: subresource.version ?? kind.version,
       kind: subresource.kind ?? kind.kind,
     };
-    this.#add(`${home}/${name}`, kind, title, travelling, {
-      ...(can('get') && { get: { action: 'get', verb: 'read', parameters: [], answer: definition } }),
+    this.#add(`${home}/${name}`, kind, title, body, {
+      ...(can('get') && { get: { action: 'get', verb: 'read', parameters: [], response: definition } }),
       ...(can('create') && {
-        post: { action: 'post', verb: 'create', parameters: WRITING, body: definition, answer: definition },
+        post: { action: 'post', verb: 'create', parameters: WRITING, body: definition, response: definition },
       }),
       ...(can('update') && {
-        put: { action: 'put', verb: 'replace', parameters: WRITING, body: definition, answer: definition },
+        put: { action: 'put', verb: 'replace', parameters: WRITING, body: definition, response: definition },
       }),
       ...(can('patch') && { patch: this.#patch(definition) }),
     });
@@ -188,7 +188,7 @@ export class PathWriter {
   }
 
   #written(operation: Operation, operationId: string, tag: string, { group, version, kind }: GroupVersionKind): Json {
-    const { action, parameters, body, answer, consumes = ['*/*'] } = operation;
+    const { action, parameters, body, response, consumes = ['*/*'] } = operation;
     const common = {
       tags: [tag],
       description: `${operation.verb} ${kind}`,
@@ -199,7 +199,7 @@ export class PathWriter {
     const query = parameters.map((known) => this.#query(known));
     const description = action === 'post' ? 'Created' : 'OK';
     const code = action === 'post' ? '201' : '200';
-    const answered = refOf(answer, this.#version);
+    const responseRef = refOf(response, this.#version);
     if (this.#version === 2) {
       const inBody = body && [{ name: 'body', in: 'body', required: true, schema: refOf(body, 2) }];
       return {
@@ -208,7 +208,7 @@ export class PathWriter {
         produces: MEDIA_TYPES,
         schemes: ['https'],
         parameters: [...(inBody || []), ...query],
-        responses: { [code]: { description, schema: answered }, 401: { description: 'Unauthorized' } },
+        responses: { [code]: { description, schema: responseRef }, 401: { description: 'Unauthorized' } },
       };
     }
     const contentOf = (types: readonly string[], schema: Json) =>
@@ -218,7 +218,7 @@ export class PathWriter {
       parameters: query,
       ...(body && { requestBody: { content: contentOf(consumes, refOf(body, 3)) } }),
       responses: {
-        [code]: { description, content: contentOf(MEDIA_TYPES, answered) },
+        [code]: { description, content: contentOf(MEDIA_TYPES, responseRef) },
         401: { description: 'Unauthorized' },
       },
     };

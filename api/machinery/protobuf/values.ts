@@ -1,5 +1,5 @@
 /** Messages of apimachinery that are a single value in JSON: quantities, times, int-or-strings, embedded JSON. */
-import { withSoundEscapes } from '../json-text.ts';
+import { replaceLoneSurrogates } from '../json-text.ts';
 import { WireError, type WireReader } from './wire.ts';
 
 /** The range of RFC 3339, in seconds since the epoch. */
@@ -55,7 +55,7 @@ export function readJson(wire: WireReader): unknown {
   const text = firstText(wire, '');
   if (text === '') return undefined;
   try {
-    return JSON.parse(withSoundEscapes(text)) as unknown;
+    return JSON.parse(replaceLoneSurrogates(text)) as unknown;
   } catch (error) {
     throw new WireError(`embedded JSON: ${error instanceof Error ? error.message : ''}`);
   }

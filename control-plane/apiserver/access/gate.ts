@@ -2,7 +2,7 @@
 import { unauthorized } from '../../../api/machinery/status-error.ts';
 import type { Authenticator } from './authentication/authenticator.ts';
 import type { Attributes, Authorizer } from './authorization/authorizer.ts';
-import { refusal } from './refusal.ts';
+import { forbiddenError } from './forbidden-error.ts';
 import { ANONYMOUS, type Credentials, type User } from '../http/user.ts';
 
 export interface Gate {
@@ -43,5 +43,5 @@ function whenUnknown({ headers }: Credentials): User {
 /** Throws a 403 StatusError unless the user is allowed to. */
 export function authorize({ authorizer }: Gate, user: User, attributes: Attributes): void {
   const { allowed, reason } = authorizer.authorize(user, attributes);
-  if (!allowed) throw refusal(user, attributes, reason);
+  if (!allowed) throw forbiddenError(user, attributes, reason);
 }

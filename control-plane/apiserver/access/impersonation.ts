@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import type { Attributes, Authorizer } from './authorization/authorizer.ts';
-import { refusal } from './refusal.ts';
+import { forbiddenError } from './forbidden-error.ts';
 import type { User } from '../http/user.ts';
 import { setOwn } from '../../../api/machinery/own.ts';
 
@@ -94,5 +94,5 @@ function allow(authorizer: Authorizer, user: User, asked: Partial<Omit<Attribute
     ...asked,
   };
   const { allowed, reason } = authorizer.authorize(user, attributes);
-  if (!allowed) throw refusal(user, attributes, reason);
+  if (!allowed) throw forbiddenError(user, attributes, reason);
 }

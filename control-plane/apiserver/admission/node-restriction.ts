@@ -170,7 +170,7 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
       return 'node requested token not bound to a pod';
     }
     if (!reference.uid) return 'node requested token with a pod binding without a uid';
-    const life = graph.life(namespace, reference.name);
+    const life = graph.lifetime(namespace, reference.name);
     if (!life) throw notFound(pods, reference.name);
     if (life.uid !== reference.uid) {
       return `the UID in the bound object reference (${reference.uid}) does not match the UID in record. The object might have been deleted and then recreated`;

@@ -8,7 +8,7 @@ import {
   usageAt,
   type QuotaEvaluator,
 } from '../../../api/domain/quota.ts';
-import { amountsOf, excess, only, plus, type Amounts } from '../../../api/domain/quota-amounts.ts';
+import { amountsOf, excess, filterAmounts, addAmounts, type Amounts } from '../../../api/domain/quota-amounts.ts';
 import { compareQuantities } from '../../../api/machinery/quantity.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import type { Pod, ResourceQuota, ResourceRequirements } from '../../../api/types/core/v1.gen.ts';
@@ -81,16 +81,16 @@ export function charge(
     const hard = amountsOf(quota.status?.hard);
     // An update that moves the object into the quota's scopes is charged its whole usage.
     const isNewToQuota = before && !isInScopes(quota.spec ?? {}, before);
-    const requested = only(isNewToQuota ? usage : delta, (name) => hard.has(name));
-    const charged = only(requested, (name) => compareQuantities(requested.get(name) ?? '0', '0') > 0);
+    const requested = filterAmounts(isNewToQuota ? usage : delta, (name) => hard.has(name));
+    const charged = filterAmounts(requested, (name) => compareQuantities(requested.get(name) ?? '0', '0') > 0);
     if (charged.size === 0) return entry;
-    const after = plus(used, charged);
+    const after = addAmounts(used, charged);
     const isExceeded = (name: string): boolean =>
       charged.has(name) && compareQuantities(after.get(name) ?? '0', hard.get(name) ?? '0') > 0;
     // A status reports what has happened already.
     const exceeded = subresource === 'status' ? [] : [...charged.keys()].filter(isExceeded);
     if (exceeded.length > 0) {
-      const shown = [charged, used, hard].map((amounts) => shownAmounts(only(amounts, isExceeded)));
+      const shown = [charged, used, hard].map((amounts) => shownAmounts(filterAmounts(amounts, isExceeded)));
       throw refuse(
         `exceeded quota: ${quota.metadata?.name}, requested: ${shown[0]}, used: ${shown[1]}, limited: ${shown[2]}`,
       );

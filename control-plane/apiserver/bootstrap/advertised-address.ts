@@ -9,11 +9,11 @@ export async function advertisedAddress(): Promise<string> {
     if (error.code === 'ENOENT') return '';
     throw error;
   });
-  return outwardAddress(routes, os.networkInterfaces()) ?? '127.0.0.1';
+  return defaultRouteAddress(routes, os.networkInterfaces()) ?? '127.0.0.1';
 }
 
 /** @param routes the text of `/proc/net/route`. */
-export function outwardAddress(
+export function defaultRouteAddress(
   routes: string,
   interfaces: NodeJS.Dict<readonly os.NetworkInterfaceInfo[]>,
 ): string | undefined {

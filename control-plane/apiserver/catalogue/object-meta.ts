@@ -2,7 +2,7 @@
 import { randomUUID, randomInt } from 'node:crypto';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { inheritMetadata } from '../../../api/machinery/metadata.ts';
-import { inOnePiece } from '../../../api/machinery/sequential-text.ts';
+import { flatString } from '../../../api/machinery/flat-string.ts';
 import { badRequest, StatusError } from '../../../api/machinery/status-error.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
@@ -17,7 +17,7 @@ const MAX_GENERATED_BASE = 63 - SUFFIX_LENGTH;
 export function generateName(base: string): string {
   let suffix = '';
   for (let i = 0; i < SUFFIX_LENGTH; i++) suffix += SUFFIX_ALPHABET[randomInt(SUFFIX_ALPHABET.length)];
-  return inOnePiece(base.slice(0, MAX_GENERATED_BASE) + suffix);
+  return flatString(base.slice(0, MAX_GENERATED_BASE) + suffix);
 }
 
 /** Sets the name and namespace of the URL in the object. Throws a 400 StatusError when they contradict the object's own. */
@@ -41,7 +41,7 @@ export function placeObject(kind: Kind, object: KubeObject, namespace: string, n
 }
 
 /** Initializes the metadata of a new object. */
-export function beginLife(kind: Kind, object: Stored, now: number): void {
+export function fillSystemFields(kind: Kind, object: Stored, now: number): void {
   const { metadata } = object;
   if (metadata.resourceVersion) {
     throw new StatusError({
@@ -53,7 +53,7 @@ export function beginLife(kind: Kind, object: Stored, now: number): void {
       code: 500,
     });
   }
-  metadata.uid = inOnePiece(randomUUID());
+  metadata.uid = flatString(randomUUID());
   metadata.creationTimestamp = timeOf(now);
   if (kind.hasGeneration) metadata.generation = 1;
   else delete metadata.generation;
@@ -65,7 +65,7 @@ export function beginLife(kind: Kind, object: Stored, now: number): void {
 }
 
 /** Restores the immutable metadata of an updated object. */
-export function continueLife(object: Stored, old: Stored): void {
+export function keepSystemFields(object: Stored, old: Stored): void {
   const { metadata } = object;
   const before = old.metadata;
   if (!before.deletionTimestamp) {

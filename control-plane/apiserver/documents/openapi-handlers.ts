@@ -9,7 +9,7 @@ import {
   type OpenApiSource,
 } from '../../../api/machinery/openapi/documents.ts';
 import { acceptsProtobuf, OPENAPI_V2_PROTOBUF, openApiV2Protobuf } from '../../../api/machinery/openapi/protobuf.ts';
-import { travellingKinds } from '../../../api/registry.ts';
+import { bodyKinds } from '../../../api/registry.ts';
 import { kubernetesVersion } from '../../../api/version.ts';
 import { sendTagged } from './discovery-handlers.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -19,9 +19,7 @@ const V3_ROOT = '/openapi/v3';
 
 export function openApiHandler(kinds: ServedKinds): PathHandler {
   const serverVersion = kubernetesVersion.gitVersion;
-  const current = kinds.derived(
-    (all) => new OpenApiDocuments({ kinds: all, travelling: travellingKinds, serverVersion }),
-  );
+  const current = kinds.derived((all) => new OpenApiDocuments({ kinds: all, bodyKinds, serverVersion }));
   return (exchange) => {
     const { path } = exchange.info;
     if (!path.startsWith('/openapi/')) return false;

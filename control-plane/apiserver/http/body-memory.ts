@@ -24,7 +24,7 @@ export class BodyMemory {
     return true;
   }
 
-  giveBack(user: User, bytes: number): void {
+  release(user: User, bytes: number): void {
     this.#bytes -= bytes;
     const left = (this.#ofUsers.get(user.name) ?? 0) - bytes;
     if (left > 0) this.#ofUsers.set(user.name, left);

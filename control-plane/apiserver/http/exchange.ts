@@ -21,7 +21,7 @@ const MAX_BODY_BYTES = 3 * 1024 * 1024;
 /** A response of this size is in flight until the client has taken it: the kernel's buffers would not hold it. */
 const LONG_ANSWER_BYTES = 64 * 1024;
 /** User agents that show responses to people, as upstream's `isPrettyPrint` recognizes them. */
-const SHOWS_ANSWERS = /^(curl|Wget|Mozilla\/5\.0)/;
+const READABLE_CLIENTS = /^(curl|Wget|Mozilla\/5\.0)/;
 /** Values that may be returned verbatim in a header. */
 const PLAIN_TEXT = /^[\x21-\x7e]{1,256}$/;
 const TRUE = /^(1|t|T|true|TRUE|True)$/;
@@ -102,7 +102,7 @@ export class Exchange {
         }
       });
       request.on('end', () => {
-        resolve(this.#bodies.turns.whenItsTurn(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+        resolve(this.#bodies.queue.enqueue(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
       });
       request.on('error', reject);
       request.on('aborted', () => reject(badRequest('the client went away')));
@@ -121,7 +121,7 @@ export class Exchange {
   /** Releases the body's memory; to be called when the request has been answered. */
   forgetBody(): void {
     if (this.#bodyBytes === 0) return;
-    this.#memory.giveBack(this.user, this.#bodyBytes);
+    this.#memory.release(this.user, this.#bodyBytes);
     this.#bodyBytes = 0;
   }
 
@@ -133,7 +133,7 @@ export class Exchange {
   /** Whether JSON is indented: by `?pretty`, or else by the user agent. */
   get indents(): boolean {
     const asked = this.info.query.get('pretty');
-    return asked ? TRUE.test(asked) : SHOWS_ANSWERS.test(this.header('user-agent') ?? '');
+    return asked ? TRUE.test(asked) : READABLE_CLIENTS.test(this.header('user-agent') ?? '');
   }
 
   /** Sends JSON bytes in the negotiated encoding. */

@@ -7,18 +7,18 @@ import type { Duplex } from 'node:stream';
 import { methodNotAllowed } from '../../../api/machinery/status-error.ts';
 import { guarded } from '../../../client/guard.ts';
 import type { Logger } from '../../../client/logger.ts';
-import { endConnection, LONGEST_HEAD_BYTES } from '../../../client/upgrade.ts';
+import { endConnection, MAX_HEADER_BYTES } from '../../../client/upgrade.ts';
 import { limitConnections, LISTENER_OPTIONS } from './listener-limits.ts';
 import type { Request, Response } from './message.ts';
-import { RequestTurns } from './request-turns.ts';
-import { rawAnswer } from './status-answers.ts';
+import { RequestQueue } from './request-queue.ts';
+import { rawResponse } from './status-responses.ts';
 import { Upgrade } from './upgrade.ts';
 
 /**
  * Upstream limits only their bytes. An impersonating proxy sends a header per group; Node.js's limit is 1,000, and 128 for
  * HTTP/2.
  */
-const MOST_HEADERS = 10_000;
+const MAX_HEADERS = 10_000;
 
 export interface ListenerOptions {
   /** PEM. `clientCA` signs client certificates. */
@@ -45,19 +45,19 @@ export interface Listener {
 /** Resolves when the server is listening. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { tls, logger } = options;
-  const turns = new RequestTurns();
+  const requests = new RequestQueue();
   const onStreamError = (error: Error): void => logger.debug({ err: error }, 'request or response interrupted');
   const onRequest = (request: Request, response: Response, upgrade?: Upgrade): void => {
     // An emitter without an error listener throws its errors. A client that disconnects is noticed by 'close'.
     request.on('error', onStreamError);
     response.on('error', onStreamError);
     if ('stream' in request) {
-      if (request.stream.session) turns.take(request.stream.session, () => options.onRequest(request, response));
+      if (request.stream.session) requests.take(request.stream.session, () => options.onRequest(request, response));
     } else if (response.socket) {
       options.onRequest(request, response, upgrade);
     } else {
       // Pipelined: another response still owns the socket.
-      turns.wait(request.socket, () => options.onRequest(request, response));
+      requests.wait(request.socket, () => options.onRequest(request, response));
     }
   };
 
@@ -74,7 +74,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     if ('writeHead' in connection) {
       connection.writeHead(405, { 'Content-Type': 'application/json' });
       connection.end(JSON.stringify(status));
-    } else endConnection(connection, rawAnswer(status));
+    } else endConnection(connection, rawResponse(status));
   };
 
   const server = http2.createSecureServer({
@@ -86,14 +86,14 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
     ...LISTENER_OPTIONS,
-    settings: { ...LISTENER_OPTIONS.settings, maxHeaderListSize: LONGEST_HEAD_BYTES },
-    maxHeaderListPairs: MOST_HEADERS,
+    settings: { ...LISTENER_OPTIONS.settings, maxHeaderListSize: MAX_HEADER_BYTES },
+    maxHeaderListPairs: MAX_HEADERS,
   } as http2.SecureServerOptions);
   limitConnections(server);
   // Limits for HTTP/1.1 headers (exec puts its command in the URL). Node.js has no options for them, only properties.
   Object.assign(server, {
-    maxHeaderSize: LONGEST_HEAD_BYTES,
-    maxHeadersCount: MOST_HEADERS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    maxHeadersCount: MAX_HEADERS,
     shouldUpgradeCallback: options.upgrades,
   });
   const sockets = new Set<Socket>();

@@ -22,7 +22,7 @@ const RETRY_AFTER_SECONDS = 1;
 /** A user's share of a limit, so that slow readers of one user cannot block all others. */
 const USER_SHARE = 0.5;
 /** Limit for the weights of a user's long-running requests. A weight of 1 is some 20 KB for as long as the request runs. */
-const MOST_LONG_RUNNING = 20_000;
+const MAX_LONG_RUNNING = 20_000;
 /** Characters of a selector per weight of 1: parsed, they take many times as much memory. */
 const SELECTOR_UNIT = 256;
 
@@ -65,7 +65,7 @@ export class MaxInFlight {
     const { info, user } = exchange;
     if (isLongRunning(info)) return this.#runLong(exchange, serve);
     const kind: RequestKind = READ_ONLY_VERBS.has(info.verb) ? 'readOnly' : 'mutating';
-    if (this.#isFull(kind, user.name) && !user.groups.includes(EXEMPT_GROUP)) return turnAway(exchange);
+    if (this.#isFull(kind, user.name) && !user.groups.includes(EXEMPT_GROUP)) return rejectRequest(exchange);
     const done = serve(exchange) ?? exchange.underWay;
     return done && this.#count(kind, exchange, done);
   }
@@ -74,7 +74,7 @@ export class MaxInFlight {
     const { user } = exchange;
     const weight = weightOf(exchange);
     const others = this.#longRunning.get(user.name) ?? 0;
-    if (others + weight > MOST_LONG_RUNNING && !user.groups.includes(EXEMPT_GROUP)) return turnAway(exchange);
+    if (others + weight > MAX_LONG_RUNNING && !user.groups.includes(EXEMPT_GROUP)) return rejectRequest(exchange);
     this.#longRunning.set(user.name, others + weight);
     try {
       await serve(exchange);
@@ -109,7 +109,7 @@ export class MaxInFlight {
 }
 
 /** Upstream's plain-text response, which is not a Status. */
-function turnAway(exchange: Exchange): void {
+function rejectRequest(exchange: Exchange): void {
   exchange.write(429, 'text/plain; charset=utf-8', 'Too many requests, please try again later.\n', {
     'Retry-After': String(RETRY_AFTER_SECONDS),
     'X-Content-Type-Options': 'nosniff',

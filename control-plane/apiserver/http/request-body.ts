@@ -1,6 +1,6 @@
 /** Parses request bodies: JSON, YAML, and Kubernetes' protobuf encoding, which newer kubectl sends. */
 import { parseBody, type Body } from '../../../api/machinery/body.ts';
-import { travellingKinds } from '../../../api/registry.ts';
+import { bodyKinds } from '../../../api/registry.ts';
 import { ProtobufDecoder, type SchemaLookup } from '../../../api/machinery/protobuf/decode.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 
@@ -11,11 +11,11 @@ const LONG_BYTES = 64 * 1024;
  * Parses long bodies one per turn of the event loop: other requests wait for one of them at most, not for all that arrived
  * together.
  */
-export class BodyTurns {
+export class BodyQueue {
   #last: Promise<void> = Promise.resolve();
 
   /** Resolves with the body when it may be parsed. */
-  whenItsTurn(body: Buffer): Buffer | Promise<Buffer> {
+  enqueue(body: Buffer): Buffer | Promise<Buffer> {
     if (body.length < LONG_BYTES) return body;
     this.#last = this.#last.then(() => new Promise((resume) => setImmediate(resume)));
     return this.#last.then(() => body);
@@ -25,7 +25,7 @@ export class BodyTurns {
 const PROTOBUF = /^\s*application\/vnd\.kubernetes\.protobuf\s*(;|$)/i;
 
 export class BodyParser {
-  readonly turns = new BodyTurns();
+  readonly queue = new BodyQueue();
   readonly #kinds: ServedKinds;
   /** Compiles the decoders of messages on first use. */
   readonly #protobuf: () => ProtobufDecoder;
@@ -48,6 +48,6 @@ export class BodyParser {
     const [version = '', group = ''] = apiVersion.split('/').reverse();
     const served = this.#kinds.findKind(group, version, kind);
     // DeleteOptions are sent with the apiVersion of the deleted object.
-    return (served ?? travellingKinds.find((known) => known.kind === kind))?.schema;
+    return (served ?? bodyKinds.find((known) => known.kind === kind))?.schema;
   };
 }

@@ -133,13 +133,13 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
 }
 
 /** A command may be long. Parsing some hundreds of thousands blocks the event loop for seconds. */
-const MOST_PARAMETERS = 10_000;
+const MAX_PARAMETERS = 10_000;
 
 /** Throws a 400 StatusError for more parameters than any client needs: they are parsed before the client is authenticated. */
 function parseQuery(text: string): URLSearchParams {
   let separators = 0;
   for (let at = text.indexOf('&'); at >= 0; at = text.indexOf('&', at + 1))
-    if (++separators >= MOST_PARAMETERS) throw badRequest(`more than ${MOST_PARAMETERS} query parameters`);
+    if (++separators >= MAX_PARAMETERS) throw badRequest(`more than ${MAX_PARAMETERS} query parameters`);
   return new URLSearchParams(text);
 }
 

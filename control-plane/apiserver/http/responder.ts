@@ -10,8 +10,8 @@ import type { Request, Response } from './message.ts';
 import { BodyParser } from './request-body.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { requestTimeoutMs } from './request-timeout.ts';
-import { sendStatus, statusOf, unforeseen } from './status-answers.ts';
-import { UnreadAnswers } from './unread-answers.ts';
+import { sendStatus, statusOf, unexpectedError } from './status-responses.ts';
+import { UnreadResponses } from './unread-responses.ts';
 import type { Upgrade } from './upgrade.ts';
 
 export interface RequestMetrics {
@@ -35,7 +35,7 @@ export class Responder {
   readonly #bodies: BodyParser;
   readonly #memory = new BodyMemory();
   readonly #answering = new Set<Response>();
-  readonly #unread = new UnreadAnswers();
+  readonly #unread = new UnreadResponses();
   /** Never throws or rejects. */
   readonly respond: (request: Request, response: Response, upgrade?: Upgrade) => void;
 
@@ -125,7 +125,7 @@ export class Responder {
     if (error instanceof ClientGoneError || isClosed(response)) return;
     let status = statusOf(error);
     if (!status) {
-      status = unforeseen(error);
+      status = unexpectedError(error);
       this.#options.logger.error(
         { err: error, verb: info.verb, path: info.path, auditId: exchange.auditId },
         'request failed',

@@ -39,9 +39,9 @@ const RAW_TEXT: ReadonlySet<string> = new Set([
   'title',
 ]);
 /** The longest end of raw text, `</textarea`, less one: so much of it may have come yet. */
-const LONGEST_END = 9;
+const MAX_END_CHARS = 9;
 /** A longer tag passes as it is, so that a page that never ends one fills no memory. */
-const LONGEST_TAG = 16 * 1024;
+const MAX_TAG_CHARS = 16 * 1024;
 
 const COMMENT = '<!--';
 const TAG_NAME = /<([a-z][^\s/>]*)/iy;
@@ -76,7 +76,7 @@ export class HtmlLinks extends Transform {
     while (at < text.length) {
       if (this.#end) {
         const found = text.slice(at).search(this.#end);
-        const next = found < 0 ? Math.max(at, text.length - LONGEST_END) : at + found;
+        const next = found < 0 ? Math.max(at, text.length - MAX_END_CHARS) : at + found;
         out += text.slice(at, next);
         at = next;
         if (found < 0) break;
@@ -92,7 +92,7 @@ export class HtmlLinks extends Transform {
       at = tag.next;
     }
     this.#rest = text.slice(at);
-    if (this.#rest.length <= LONGEST_TAG) return out;
+    if (this.#rest.length <= MAX_TAG_CHARS) return out;
     out += this.#rest;
     this.#rest = '';
     return out;

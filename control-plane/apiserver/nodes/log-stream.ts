@@ -16,10 +16,10 @@ import type { ReadApi, Stream } from '../verbs/handlers.ts';
 import { backendUrl, dialFailure } from './backend.ts';
 import type { NodeBackends } from './node-backend.ts';
 import { chooseContainer } from './pod-container.ts';
-import { ask, clientGone, dialError, giveBack } from './relay.ts';
+import { sendRequest, clientGone, dialError, copyResponse } from './relay.ts';
 
 /** As much of a node's words as goes into a Status. */
-const LONGEST_REFUSAL_BYTES = 50_000;
+const MAX_ERROR_BYTES = 50_000;
 
 export class LogStream implements Stream {
   readonly methods = new Set(['GET']);
@@ -41,7 +41,12 @@ export class LogStream implements Stream {
       response.end();
       return;
     }
-    await giveBack(answer, response, { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' }, signal);
+    await copyResponse(
+      answer,
+      response,
+      { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' },
+      signal,
+    );
   }
 
   async upgrade({ info }: AuthorizedRequest, upgrade: Upgrade): Promise<void> {
@@ -69,12 +74,12 @@ export class LogStream implements Stream {
     const backend = this.#nodes.find(pod.spec.nodeName, options.insecureSkipTLSVerifyBackend);
     const path = `/containerLogs/${info.namespace}/${info.name}/${container}`;
     const url = backendUrl(backend, path, podLogQuery(options).toString());
-    const answer = await ask({ backend, url, method: 'GET', headers: {}, signal }).catch((error: unknown) => {
+    const answer = await sendRequest({ backend, url, method: 'GET', headers: {}, signal }).catch((error: unknown) => {
       throw dialError(`Get ${JSON.stringify(url.href)}: ${dialFailure(backend, error)}`);
     });
     const code = answer.statusCode ?? 500;
     if (code < 200 || code > 206) {
-      const text = Buffer.concat(await answer.toArray()).toString('utf8', 0, LONGEST_REFUSAL_BYTES);
+      const text = Buffer.concat(await answer.toArray()).toString('utf8', 0, MAX_ERROR_BYTES);
       throw refusal(code, text, info.name);
     }
     return answer;

@@ -12,7 +12,7 @@ import type { Node } from '../../../api/types/core/v1.gen.ts';
 const ADDRESS_TYPES = ['InternalIP', 'ExternalIP', 'InternalDNS', 'ExternalDNS', 'Hostname'];
 const DEFAULT_PORT = 10250;
 /** How many idle connections to one node are kept; each saves a TLS handshake. */
-const MOST_IDLE_CONNECTIONS = 4;
+const MAX_IDLE_CONNECTIONS = 4;
 
 function nodeAddress(node: Node): { host: string; port: number } | undefined {
   const addresses = node.status?.addresses ?? [];
@@ -53,7 +53,7 @@ export class NodeBackends implements Disposable {
     const identity = this.#identity();
     if (this.#current === undefined || !isDeepStrictEqual(this.#current.identity, identity)) {
       this.#current?.agent.destroy();
-      const agent = new Agent({ keepAlive: true, maxFreeSockets: MOST_IDLE_CONNECTIONS });
+      const agent = new Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS });
       this.#current = { identity, agent };
     }
     return this.#current;

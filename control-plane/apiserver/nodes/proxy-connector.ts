@@ -11,7 +11,7 @@ import type { Connector } from '../verbs/handlers.ts';
 import { backendUrl, dialFailure, type Backend } from './backend.ts';
 import { HtmlLinks } from './html-links.ts';
 import { AddressNotAllowedError } from './proxyable.ts';
-import { ask, clientGone, forwardedHeaders, giveBack, joinUpgrade } from './relay.ts';
+import { sendRequest, clientGone, forwardedHeaders, copyResponse, joinUpgrade } from './relay.ts';
 
 /** Returns where a request goes. Throws a StatusError when there is nothing to proxy to. */
 export type FindBackend = (info: RequestInfo) => Backend;
@@ -37,7 +37,7 @@ export class ProxyConnector implements Connector {
     }
     const url = backendUrl(backend, rest || '/', queryOf(request));
     const signal = clientGone(response);
-    const answer = await ask({
+    const answer = await sendRequest({
       backend,
       url,
       method,
@@ -53,7 +53,7 @@ export class ProxyConnector implements Connector {
     if (answer.headers.location !== undefined) headers['location'] = rewrite(answer.headers.location);
     const through = method === 'HEAD' ? [] : pageTransforms(answer, rewrite);
     if (through.length > 0) delete headers['content-length'];
-    await giveBack(answer, response, headers, signal, through);
+    await copyResponse(answer, response, headers, signal, through);
   }
 
   async upgrade({ request: { info } }: AdmittedConnect, upgrade: Upgrade): Promise<void> {

@@ -61,7 +61,7 @@ export function clientGone(response: Response): AbortSignal {
   return gone.signal;
 }
 
-export interface Outgoing {
+export interface OutgoingRequest {
   readonly backend: Backend;
   readonly url: URL;
   readonly method: string;
@@ -75,7 +75,7 @@ export interface Outgoing {
 const CONNECT_LIMIT_MS = 30_000;
 
 /** Sends the request and gives the answer's head. Rejects with what kept it from getting there. */
-export function ask(request: Outgoing): Promise<IncomingMessage> {
+export function sendRequest(request: OutgoingRequest): Promise<IncomingMessage> {
   const { backend, url, method, headers, body, signal } = request;
   return new Promise((resolve, reject) => {
     const send = backend.scheme === 'https' ? httpsRequest : httpRequest;
@@ -104,7 +104,7 @@ export function ask(request: Outgoing): Promise<IncomingMessage> {
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       // A kept connection that the other side closed at the same moment: the request never got there.
       const stale = outgoing.reusedSocket && error.code === 'ECONNRESET' && body === undefined && !signal.aborted;
-      if (stale) resolve(ask(request));
+      if (stale) resolve(sendRequest(request));
       else reject(error);
     });
     if (body === undefined) outgoing.end();
@@ -113,7 +113,7 @@ export function ask(request: Outgoing): Promise<IncomingMessage> {
 }
 
 /** Gives the client the answer as it comes, changed by what it passes `through`. */
-export async function giveBack(
+export async function copyResponse(
   answer: IncomingMessage,
   response: Response,
   headers: OutgoingHttpHeaders,

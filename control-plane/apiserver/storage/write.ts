@@ -10,7 +10,13 @@ import { ConflictError, StoreTimeoutError } from '../../store/store.ts';
 import type { WriteContext } from '../admission/pipeline.ts';
 import { admit, type AdmissionRequest } from '../admission/plugin.ts';
 import { isDeletedBy, planDeletion } from './deletion.ts';
-import { beginLife, continueLife, generateName, placeObject, type Stored } from '../catalogue/object-meta.ts';
+import {
+  fillSystemFields,
+  keepSystemFields,
+  generateName,
+  placeObject,
+  type Stored,
+} from '../catalogue/object-meta.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { EncodedObject, ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from './cache/entry.ts';
@@ -76,7 +82,7 @@ export class ObjectWriter {
     const object = placeObject(kind, decoded, namespace, '');
     const { generateName: base } = object.metadata;
     const generated = !object.metadata.name && base !== undefined && base !== '';
-    beginLife(kind, object, Date.now());
+    fillSystemFields(kind, object, Date.now());
     for (let attempt = 1; ; attempt++) {
       if (generated) object.metadata.name = generateName(base);
       try {
@@ -154,7 +160,7 @@ export class ObjectWriter {
     checkBase(resource, wanted, old);
     const rules = updateRules(kind, part);
     const object = rules.merge(wanted, old) as Stored;
-    continueLife(object, old);
+    keepSystemFields(object, old);
 
     const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, object, old, context);
     await admit(context.admission, 'mutate', admission);

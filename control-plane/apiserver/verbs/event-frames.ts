@@ -11,7 +11,7 @@ import { columnDefinitions, tableRow, type IncludeObject } from './table.ts';
 export const MAX_PENDING_BYTES = 128 * 1024;
 
 /** What has been made in this turn of the event loop, for other watchers of the same: dropped when the turn ends. */
-export class TurnMap<K, V> {
+export class TickCache<K, V> {
   readonly #values = new Map<K, V>();
 
   getOrMake(key: K, make: () => V): V {
@@ -47,9 +47,9 @@ export class EventFrames {
   #objectBytes = 0;
   readonly #count: EventCount;
   /** By the bytes that are stored. */
-  readonly #shown = new TurnMap<Buffer, Buffer>();
+  readonly #shown = new TickCache<Buffer, Buffer>();
   /** Objects that no longer match a selection, by the change since which they do not. */
-  readonly #departed: TurnMap<Change, Buffer>;
+  readonly #departed: TickCache<Change, Buffer>;
 
   /**
    * `departed` is shared with others that tell of the same changes in other forms; `count` grows by the events of everything
@@ -59,7 +59,7 @@ export class EventFrames {
     resource: ServedResource,
     show: Show,
     count: EventCount = { events: 0 },
-    departed = new TurnMap<Change, Buffer>(),
+    departed = new TickCache<Change, Buffer>(),
   ) {
     this.#departed = departed;
     this.#resource = resource;
@@ -179,7 +179,7 @@ export function tableShow(
   resource: ServedResource,
   include: IncludeObject,
   apiVersion: MetaVersion,
-  rows: TurnMap<Buffer, TableRow>,
+  rows: TickCache<Buffer, TableRow>,
 ): Show {
   let columns: object[] | undefined = columnDefinitions(resource.kind);
   return (served) => {

@@ -1,6 +1,6 @@
 /** `limit`, `continue`, `resourceVersion` and their kin: how upstream reads and refuses them. */
 import { forbidden, invalid, notSupported, type FieldError } from '../../../api/machinery/field-error.ts';
-import { parseInt64, uint64Flaw } from '../../../api/machinery/query-integer.ts';
+import { parseInt64, uint64Error } from '../../../api/machinery/query-integer.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import { readToken, type ContinueToken } from '../storage/continue-token.ts';
 import { isTrue } from '../../../api/machinery/query-flag.ts';
@@ -92,10 +92,10 @@ export function parseWatchOptions(query: URLSearchParams): WatchOptions {
 
 export function parseRevision(text: string): number | undefined {
   if (text === '') return undefined;
-  const flaw = uint64Flaw(text);
-  if (flaw !== undefined) {
+  const error = uint64Error(text);
+  if (error !== undefined) {
     throw badRequest(
-      `Invalid value for resourceVersion: resourceVersion: Invalid value: ${JSON.stringify(text)}: ${flaw}`,
+      `Invalid value for resourceVersion: resourceVersion: Invalid value: ${JSON.stringify(text)}: ${error}`,
     );
   }
   return Number(text);

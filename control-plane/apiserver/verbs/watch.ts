@@ -24,7 +24,7 @@ import {
   eventFrame,
   MAX_PENDING_BYTES,
   tableShow,
-  TurnMap,
+  TickCache,
   type EventCount,
   type Show,
   type TableRow,
@@ -45,8 +45,8 @@ export class WatchServer {
   /** By what the client wants: the object, or a version of its metadata. */
   readonly #frames = new WeakMap<ServedResource, Map<string, EventFrames>>();
   /** Rows of tables, by what of the object they include and the version. */
-  readonly #rows = new WeakMap<ServedResource, Map<string, TurnMap<Buffer, TableRow>>>();
-  readonly #departed = new TurnMap<Change, Buffer>();
+  readonly #rows = new WeakMap<ServedResource, Map<string, TickCache<Buffer, TableRow>>>();
+  readonly #departed = new TickCache<Change, Buffer>();
   readonly #sent = new WeakMap<ServedResource, EventCount>();
 
   /** @param signal aborted when the server stops: watches end. */
@@ -85,8 +85,8 @@ export class WatchServer {
     const { form, metaVersion } = exchange.accepted;
     if (form === 'table') {
       const include = parseIncludeObject(exchange.info.query);
-      const forms = ensure(this.#rows, resource, () => new Map<string, TurnMap<Buffer, TableRow>>());
-      const rows = ensure(forms, `${include}/${metaVersion}`, () => new TurnMap<Buffer, TableRow>());
+      const forms = ensure(this.#rows, resource, () => new Map<string, TickCache<Buffer, TableRow>>());
+      const rows = ensure(forms, `${include}/${metaVersion}`, () => new TickCache<Buffer, TableRow>());
       return new EventFrames(resource, tableShow(resource, include, metaVersion, rows), count, this.#departed);
     }
     const frames = ensure(this.#frames, resource, () => new Map<string, EventFrames>());

@@ -32,16 +32,16 @@ export const readyStatus = ({ conditions }: Pick<NodeView, 'conditions'>): strin
 
 /**
  * The conditions that say that nothing has been heard of the node for too long, or undefined while it is within its grace.
- * `heardAt`: ms since the epoch of the last sign of life.
+ * `lastSeenAt`: ms since the epoch of the last sign of life.
  */
-export function silentConditions(
+export function unknownConditions(
   node: NodeView,
-  heardAt: number,
+  lastSeenAt: number,
   graceMs: number,
   now: number,
 ): readonly NodeCondition[] | undefined {
   const grace = readyStatus(node) === '' ? Math.max(graceMs, STARTUP_GRACE_MS) : graceMs;
-  if (now - heardAt <= grace) return undefined;
+  if (now - lastSeenAt <= grace) return undefined;
   const time = timeOf(now);
   const changed = WATCHED_CONDITIONS.flatMap((type): NodeCondition[] => {
     const current = node.conditions.find((condition) => condition.type === type);
@@ -94,7 +94,7 @@ export function evictionMode(node: NodeView, nodes: readonly NodeView[]): Evicti
 }
 
 /** The node is lost, and its pods are not on their way yet. */
-export const needsTurn = (node: NodeView): boolean => lostKeys(node).length > 0 && !isLeaving(node);
+export const needsEviction = (node: NodeView): boolean => lostKeys(node).length > 0 && !isLeaving(node);
 
 const isLeaving = ({ taints }: NodeView): boolean =>
   taints.some(({ key, effect }) => effect === 'NoExecute' && OWN_NO_EXECUTE.has(key));

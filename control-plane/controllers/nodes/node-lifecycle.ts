@@ -11,8 +11,15 @@ import type { NodeView } from '../caches/node-view.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
 import { unlessNotFound } from '../framework/outcomes.ts';
 import { watch } from '../framework/watch.ts';
-import { EvictionPace } from './eviction-pace.ts';
-import { desiredTaints, evictionMode, needsTurn, readyStatus, silentConditions, zoneOf } from './node-health-plan.ts';
+import { EvictionRateLimiter } from './eviction-rate-limiter.ts';
+import {
+  desiredTaints,
+  evictionMode,
+  needsEviction,
+  readyStatus,
+  unknownConditions,
+  zoneOf,
+} from './node-health-plan.ts';
 
 /** Where agents renew their Leases. */
 const LEASE_NAMESPACE = 'kube-node-lease';
@@ -32,10 +39,10 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
   const pods = informer(podCache);
   const events = recorder('node-controller');
   /** By node, when this process last saw a sign of life: clocks of other hosts are not compared with ours. */
-  const heardAt = new Map<string, number>();
+  const lastSeenAt = new Map<string, number>();
   /** Nodes that have ceased to be ready, and whose pods have not been told yet. */
   const ceased = new Set<string>();
-  const pace = new EvictionPace();
+  const limiter = new EvictionRateLimiter();
 
   async function reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
     const node = nodes.get('', name);
@@ -46,7 +53,7 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
     ceased.delete(name);
     const now = Date.now();
     const mode = evictionMode(node, nodes.list());
-    const waitMs = needsTurn(node) ? pace.take(zoneOf(node), name, mode, now) : 0;
+    const waitMs = needsEviction(node) ? limiter.take(zoneOf(node), name, mode, now) : 0;
     const taints = desiredTaints(node, waitMs > 0 ? 'hold' : mode, now);
     if (taints !== node.taints) {
       const patch = { metadata: { resourceVersion: node.resourceVersion }, spec: { taints } };
@@ -56,7 +63,7 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
   }
 
   async function reportSilence(node: NodeView, signal: AbortSignal): Promise<void> {
-    const conditions = silentConditions(node, heardAt.get(node.name) ?? Date.now(), graceMs, Date.now());
+    const conditions = unknownConditions(node, lastSeenAt.get(node.name) ?? Date.now(), graceMs, Date.now());
     if (!conditions) return;
     const patch = { status: { conditions } };
     const options = { type: 'strategic', subresource: 'status', signal } as const;
@@ -88,25 +95,29 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
       return [
         watch(nodes, {
           onAdd: ({ name }) => {
-            heardAt.set(name, Date.now());
+            lastSeenAt.set(name, Date.now());
             wakeAll();
           },
           onUpdate: (old, node) => {
-            if (heartbeat(old) !== heartbeat(node)) heardAt.set(node.name, Date.now());
+            if (heartbeat(old) !== heartbeat(node)) lastSeenAt.set(node.name, Date.now());
             if (readyStatus(old) === 'True' && readyStatus(node) !== 'True') ceased.add(node.name);
             if (readyStatus(old) !== readyStatus(node)) wakeAll();
             else queue.add(node.name);
           },
           onDelete: ({ name }) => {
-            heardAt.delete(name);
+            lastSeenAt.delete(name);
             ceased.delete(name);
             wakeAll();
           },
         }),
         watch(leases, {
           onUpdate: (old, lease) => {
-            if (lease.namespace === LEASE_NAMESPACE && lease.renewTime !== old.renewTime && heardAt.has(lease.name)) {
-              heardAt.set(lease.name, Date.now());
+            if (
+              lease.namespace === LEASE_NAMESPACE &&
+              lease.renewTime !== old.renewTime &&
+              lastSeenAt.has(lease.name)
+            ) {
+              lastSeenAt.set(lease.name, Date.now());
             }
           },
         }),
@@ -115,11 +126,11 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
     reconcile,
     background: async ({ signal }) => {
       // Who was silent before this process started gets a full grace from now.
-      for (const name of heardAt.keys()) heardAt.set(name, Date.now());
+      for (const name of lastSeenAt.keys()) lastSeenAt.set(name, Date.now());
       const monitor = setInterval(() => {
         const now = Date.now();
         for (const node of nodes.values()) {
-          if (silentConditions(node, heardAt.get(node.name) ?? now, graceMs, now)) queue.add(node.name);
+          if (unknownConditions(node, lastSeenAt.get(node.name) ?? now, graceMs, now)) queue.add(node.name);
         }
       }, MONITOR_PERIOD_MS);
       if (!signal.aborted) await once(signal, 'abort');

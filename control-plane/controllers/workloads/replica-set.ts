@@ -12,7 +12,7 @@ import { writeStatus } from '../framework/status.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
 import { PodControl, podOfTemplate } from './pod-control.ts';
 import { claimCandidates, reconcileReplicaSet, replicaSetStatus } from './replica-set-plan.ts';
-import { StatusPace } from './status-pace.ts';
+import { StatusThrottle } from './status-throttle.ts';
 import type { ReplicaSet, ReplicaSetStatus } from '../../../api/types/apps/v1.gen.ts';
 
 export const replicaSetController: ControllerDescriptor = { name: 'replicaset-controller', workers: 10, create };
@@ -21,7 +21,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
   const replicaSets = informer(replicaSetCache);
   const pods = informer(podCache);
   const expectations = new Expectations();
-  const pace = new StatusPace();
+  const throttle = new StatusThrottle();
   const podControl = new PodControl({
     ...{ client, expectations, ownerResource: resource },
     recorder: recorder('replicaset-controller'),
@@ -47,8 +47,8 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     if (!failure && (plan.create > 0 || plan.remove.length > 0)) return undefined;
     const now = Date.now();
     const { status, availabilityInMs } = replicaSetStatus(replicaSet, plan.active, failure, now);
-    const waitMs = isOnTheWay(replicaSet, status) ? pace.waitMs(key, now) : 0;
-    if (waitMs === 0 && (await writeStatus(resource, replicaSet, status, { client, signal }))) pace.wrote(key, now);
+    const waitMs = isOnTheWay(replicaSet, status) ? throttle.waitMs(key, now) : 0;
+    if (waitMs === 0 && (await writeStatus(resource, replicaSet, status, { client, signal }))) throttle.wrote(key, now);
     if (failure) throw failure.error;
     const againInMs = waitMs > 0 ? Math.min(waitMs, availabilityInMs) : availabilityInMs;
     return againInMs === Infinity ? undefined : againInMs;
@@ -77,7 +77,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
         ...ownKeys(queue),
         onDelete: ({ metadata }: ReplicaSet, key) => {
           expectations.forget(metadata?.uid ?? '');
-          pace.forget(key);
+          throttle.forget(key);
         },
       }),
       watch(

@@ -1,5 +1,5 @@
 /** A node as the scheduler sees it: its resources, what of them is taken by which pods, its labels and taints. */
-import { clash, type HostPort } from '../../../api/domain/host-ports.ts';
+import { hostPortsConflict, type HostPort } from '../../../api/domain/host-ports.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
 import type { PodInfo } from './pod-info.ts';
 import { addResources, parseResources, subtractResources, type Resources } from './resources.ts';
@@ -95,7 +95,8 @@ export class NodeInfo {
 
   /** Whether a pod on the node has a host port that excludes this one. */
   portTaken(wanted: HostPort): boolean {
-    for (const { hostPorts } of this.#pods.values()) if (hostPorts.some((taken) => clash(taken, wanted))) return true;
+    for (const { hostPorts } of this.#pods.values())
+      if (hostPorts.some((taken) => hostPortsConflict(taken, wanted))) return true;
     return false;
   }
 }

@@ -1,4 +1,4 @@
-import { clash } from '../../../api/domain/host-ports.ts';
+import { hostPortsConflict } from '../../../api/domain/host-ports.ts';
 import type { PluginOf } from '../framework/plugin.ts';
 import { unschedulable } from '../framework/rejection.ts';
 
@@ -10,7 +10,7 @@ export const nodePorts: PluginOf = {
   queueingHints: {
     NodeAdd: () => true,
     AssignedPodDelete: (pod, { pod: deleted }) =>
-      pod.hostPorts.some((wanted) => deleted.hostPorts.some((freed) => clash(freed, wanted))),
+      pod.hostPorts.some((wanted) => deleted.hostPorts.some((freed) => hostPortsConflict(freed, wanted))),
   },
   preFilter: (pod) => (pod.hostPorts.length === 0 ? 'skip' : { state: undefined }),
   filter: (pod, node) => (pod.hostPorts.some((port) => node.portTaken(port)) ? TAKEN : undefined),

@@ -146,7 +146,7 @@ test('a node whose serving certificate nobody approves says so in a condition', 
   const warnings: string[] = [];
   const logger = { ...silent, warn: (_: object, message: string) => void warnings.push(message) };
   const obtaining = obtainServingCertificate(client, certificates, 'self', '10.9.0.1', logger, signal, (trouble) => {
-    state.troubled(trouble);
+    state.setProblem(trouble);
     registration.wake();
   });
   const condition = (type: string, reason: string) =>

@@ -10,7 +10,7 @@ import { detectNodeIp, listRoutes } from '../../../agent/host/links.ts';
 import { readSysctl } from '../../../agent/host/sysctl.ts';
 import { writeCniConfig } from '../../../agent/network/cni-config.ts';
 import { applyKernelSettings } from '../../../agent/network/kernel-settings.ts';
-import { NodeRoutes, type NodePlace } from '../../../agent/network/node-routes.ts';
+import { NodeRoutes, type NodeAddressing } from '../../../agent/network/node-routes.ts';
 import { eventually } from '../../support/wait.ts';
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -81,7 +81,7 @@ test('routes follow the nodes, and those of others are left alone', async (t) =>
   ip('route', 'add', '10.42.60.0/24', 'via', '10.9.0.60', 'proto', '107');
   t.equal(await detectNodeIp(), '10.9.0.1');
 
-  let nodes: NodePlace[] = [
+  let nodes: NodeAddressing[] = [
     { name: 'self', podCidr: '10.42.0.0/24', address: '10.9.0.1' },
     { name: 'near', podCidr: '10.42.1.0/24', address: '10.9.0.2' },
     { name: 'far', podCidr: '10.42.2.0/24', address: '172.31.0.2' },

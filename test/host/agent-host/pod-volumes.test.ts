@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type Test } from 'tap';
 import { mountPointsBelow, readMounts } from '../../../agent/host/mounts.ts';
-import { volumeHelper } from '../../../agent/host/volume-helper/ask.ts';
+import { volumeHelper } from '../../../agent/host/volume-helper/client.ts';
 import type { HostPodVolumes } from '../../../agent/volumes/host-pod-volumes.ts';
 import { createVolumes } from '../../../agent/volumes/main.ts';
 import { ApiClient } from '../../../client/api-client.ts';
@@ -37,7 +37,7 @@ async function makeWorld(t: Test): Promise<World> {
     const made = createVolumes({
       client,
       dataDir: root,
-      ask: volumeHelper(HELPER),
+      helper: volumeHelper(HELPER),
       allocatable: () => ({ cpu: '2', memory: '1Gi' }),
       onStale: (uid) => stale.push(uid),
       logger,
@@ -435,7 +435,7 @@ test('a volume that is in use is detached rather than waited for', async (t) => 
 
 test('a helper that stands before a file system that does not answer is left behind', async (t) => {
   const started = performance.now();
-  const ask = volumeHelper(['sleep', '60'], 200);
-  await t.rejects(ask([{ do: 'measure', path: '/' }], signal), /sleep 60: .*limit 200 ms/);
+  const helper = volumeHelper(['sleep', '60'], 200);
+  await t.rejects(helper([{ do: 'measure', path: '/' }], signal), /sleep 60: .*limit 200 ms/);
   t.ok(performance.now() - started < 5_000);
 });

@@ -5,7 +5,7 @@ import { CriClient } from '../../../agent/cri/client.ts';
 import { EvictionManager } from '../../../agent/eviction/eviction-manager.ts';
 import { Meter } from '../../../agent/eviction/meter.ts';
 import { readTextIfThere } from '../../../agent/host/files.ts';
-import { volumeHelper } from '../../../agent/host/volume-helper/ask.ts';
+import { volumeHelper } from '../../../agent/host/volume-helper/client.ts';
 import { ImageService } from '../../../agent/images/image-service.ts';
 import { parseThresholds, type Levels } from '../../../agent/node/pressure.ts';
 import { createPodManager } from '../../../agent/pods/main.ts';
@@ -54,7 +54,7 @@ const { objects, volumes } = createVolumes({
   allocatable,
   onStale: (uid) => workers.refreshVolumes(uid),
   logger,
-  ask: volumeHelper([process.execPath, path.join(import.meta.dirname, '../agent-host/volume-helper-process.ts')]),
+  helper: volumeHelper([process.execPath, path.join(import.meta.dirname, '../agent-host/volume-helper-process.ts')]),
 });
 const serviceInformer = new Informer({ client, resource: services, logger });
 const events = new EventRecorder({ client, component: 'kubelet', host: NODE, logger, signal });

@@ -3,7 +3,7 @@ import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import { test } from 'tap';
 import { CriClient } from '../../../agent/cri/client.ts';
-import { HELLO_IMAGE, PAUSE_IMAGE } from '../../../agent/images/carried.ts';
+import { HELLO_IMAGE, PAUSE_IMAGE } from '../../../agent/images/bundled.ts';
 import { digestNames, importImageArchives, retryImageArchives } from '../../../agent/images/image-archives.ts';
 import { containerdServing } from '../../../agent/host/containerd-program.ts';
 import { startContainerd } from '../../support/containerd.ts';

@@ -7,7 +7,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { CriClient } from '../../../agent/cri/client.ts';
 import { rotateLogs } from '../../../agent/pods/logs/log-rotation.ts';
-import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
+import { HELLO_IMAGE } from '../../../agent/images/bundled.ts';
 import { run } from '../../../agent/host/run.ts';
 import { evilPeers, Peer } from '../../support/evil-peers.ts';
 import { eventually } from '../../support/wait.ts';

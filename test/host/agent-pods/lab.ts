@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { run } from '../../../agent/host/run.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
-import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
+import { HELLO_IMAGE } from '../../../agent/images/bundled.ts';
 import { startContainerd } from '../../support/containerd.ts';
 import { eventually } from '../../support/wait.ts';
 import type { AgentSettings } from './agent-process.ts';

@@ -1,7 +1,7 @@
 /** Pods on a real containerd: what the kubelet's users rely on. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
+import { HELLO_IMAGE } from '../../../agent/images/bundled.ts';
 import { eventually } from '../../support/wait.ts';
 import { insideLab, isReady, Lab, shell } from './lab.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';

@@ -1,6 +1,6 @@
 /** What monitoring reads from a node through the api-server, of pods that really run. */
 import t from 'tap';
-import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
+import { HELLO_IMAGE } from '../../../agent/images/bundled.ts';
 import { Cluster } from '../../support/cluster.ts';
 import { eventually } from '../../support/wait.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';

@@ -1,7 +1,7 @@
 /** Pods made straight through the CRI, without an agent. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { HELLO_IMAGE } from '../../../agent/images/carried.ts';
+import { HELLO_IMAGE } from '../../../agent/images/bundled.ts';
 import { CriClient } from '../../../agent/cri/client.ts';
 import type { ContainerConfig, PodSandboxConfig } from '../../../agent/cri/types.ts';
 import { startContainerd } from '../../support/containerd.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { settleIPFamilies } from '../../../control-plane/apiserver/storage/allocation/service-ip-families.ts';
+import { initIPFamilies } from '../../../control-plane/apiserver/storage/allocation/service-ip-families.ts';
 import { SERVICES, TestServer, type Answer } from './server.ts';
 import type { ServiceSpec } from '../../../api/types/core/v1.gen.ts';
 
@@ -302,8 +302,8 @@ t.test(
       ipFamilyPolicy: 'RequireDualStack',
       ipFamilies: ['IPv4'],
     };
-    t.strictSame(settleIPFamilies({ ...stored, selector: { app: 'x' } }, stored), []);
-    t.strictSame(settleIPFamilies({ ...stored, ipFamilyPolicy: 'SingleStack' }, stored), []);
-    t.equal(settleIPFamilies({ ...stored, type: 'NodePort' }, stored).length, 1, 'asked for anew it is refused');
+    t.strictSame(initIPFamilies({ ...stored, selector: { app: 'x' } }, stored), []);
+    t.strictSame(initIPFamilies({ ...stored, ipFamilyPolicy: 'SingleStack' }, stored), []);
+    t.equal(initIPFamilies({ ...stored, type: 'NodePort' }, stored).length, 1, 'asked for anew it is refused');
   },
 );

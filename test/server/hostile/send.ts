@@ -19,7 +19,7 @@ export interface Answer {
 }
 
 /** No request may be left without an answer for longer. */
-const ANSWER_LIMIT_MS = 10_000;
+const RESPONSE_TIMEOUT_MS = 10_000;
 const HOST = '127.0.0.1';
 /** The certificate is not what is under attack here. */
 const trusting = ({ identity }: Target) => ({ host: HOST, rejectUnauthorized: false, ...identity });
@@ -43,7 +43,7 @@ function headersOf(row: HostileRequest, body: string | Buffer | undefined): Reco
 async function inTime<T>(answer: Promise<T>, giveUp: () => void): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_LIMIT_MS} ms`)), ANSWER_LIMIT_MS);
+    timer = setTimeout(() => reject(new Error(`no answer within ${RESPONSE_TIMEOUT_MS} ms`)), RESPONSE_TIMEOUT_MS);
   });
   try {
     return await Promise.race([answer, late]);

@@ -14,7 +14,7 @@ import { crashValue } from './crash-value.ts';
 const KILLS = 100;
 const DIRECTORIES = 4;
 /** A life goes on this long at most after its first acknowledged write, in milliseconds. */
-const LONGEST_LIFE_MS = 60;
+const MAX_LIFETIME_MS = 60;
 
 /** Ten seconds on an idle machine of two cores; a busy one starts processes several times as slowly. */
 t.setTimeout(180_000);
@@ -69,7 +69,7 @@ async function liveAndDie(path: string, life: number): Promise<Acknowledged[]> {
   await Promise.race([once(writer.stdout, 'readable'), exited]);
   // The moment of the kill is what is tried here; there is no condition to wait for.
   // eslint-disable-next-line kedge/fixed-waits
-  await sleep(Math.random() * LONGEST_LIFE_MS);
+  await sleep(Math.random() * MAX_LIFETIME_MS);
   writer.kill('SIGKILL');
   const [, signal] = (await exited) as [number | null, string | null];
   if (signal !== 'SIGKILL') throw new Error(`the writer ended by itself in life ${life} of ${path}`);

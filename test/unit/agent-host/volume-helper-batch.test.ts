@@ -1,6 +1,6 @@
 import t from 'tap';
-import { inOneHelper } from '../../../agent/host/volume-helper/batch.ts';
-import type { AskVolumeHelper, VolumeResponse, VolumeRequest } from '../../../agent/host/volume-helper/requests.ts';
+import { batchRequests } from '../../../agent/host/volume-helper/batch.ts';
+import type { VolumeHelper, VolumeResponse, VolumeRequest } from '../../../agent/host/volume-helper/requests.ts';
 
 const measure = (path: string): VolumeRequest => ({ do: 'measure', path });
 const gone = new Error('the pod is gone');
@@ -9,7 +9,7 @@ const gone = new Error('the pod is gone');
 function slowHelper() {
   const calls: { paths: string[]; signal: AbortSignal; answer: (failure?: Error) => void }[] = [];
   const asked = Promise.withResolvers<void>();
-  const ask: AskVolumeHelper = (requests, signal) => {
+  const helper: VolumeHelper = (requests, signal) => {
     const { promise, resolve, reject } = Promise.withResolvers<VolumeResponse[]>();
     const answer = (failure?: Error): void =>
       failure ? reject(failure) : resolve(requests.map((_, index) => ({ bytes: index })));
@@ -18,13 +18,13 @@ function slowHelper() {
     asked.resolve();
     return promise;
   };
-  return { calls, asked: asked.promise, ask: inOneHelper(ask) };
+  return { calls, asked: asked.promise, helper: batchRequests(helper) };
 }
 
 t.test('what is asked at once is asked of one helper, and each gets the answers to their own requests', async (t) => {
-  const { calls, asked, ask } = slowHelper();
+  const { calls, asked, helper } = slowHelper();
   const { signal } = new AbortController();
-  const answers = [ask([measure('/a'), measure('/b')], signal), ask([], signal), ask([measure('/c')], signal)];
+  const answers = [helper([measure('/a'), measure('/b')], signal), helper([], signal), helper([measure('/c')], signal)];
   await asked;
   calls[0]?.answer();
   t.strictSame(await Promise.all(answers), [[{ bytes: 0 }, { bytes: 1 }], [], [{ bytes: 2 }]]);
@@ -32,17 +32,17 @@ t.test('what is asked at once is asked of one helper, and each gets the answers 
     calls.map(({ paths }) => paths),
     [['/a', '/b', '/c']],
   );
-  const later = ask([measure('/d')], signal);
+  const later = helper([measure('/d')], signal);
   await new Promise((resolve) => setImmediate(resolve));
   calls[1]?.answer();
   t.strictSame(await later, [{ bytes: 0 }]);
 });
 
 t.test('who asked first and leaves fails nobody else', async (t) => {
-  const { calls, asked, ask } = slowHelper();
+  const { calls, asked, helper } = slowHelper();
   const [first, second] = [new AbortController(), new AbortController()];
-  const left = ask([measure('/a')], first.signal);
-  const stays = ask([measure('/b')], second.signal);
+  const left = helper([measure('/a')], first.signal);
+  const stays = helper([measure('/b')], second.signal);
   await asked;
   first.abort(gone);
   await t.rejects(left, gone);
@@ -52,13 +52,13 @@ t.test('who asked first and leaves fails nobody else', async (t) => {
 });
 
 t.test('who leaves before the helper is asked is not asked for, and whoever joins then is served', async (t) => {
-  const { calls, asked, ask } = slowHelper();
+  const { calls, asked, helper } = slowHelper();
   const [first, second] = [new AbortController(), new AbortController()];
-  const left = ask([measure('/a')], first.signal);
+  const left = helper([measure('/a')], first.signal);
   first.abort(gone);
-  const stays = ask([measure('/b')], second.signal);
+  const stays = helper([measure('/b')], second.signal);
   await t.rejects(left, gone);
-  await t.rejects(ask([measure('/c')], first.signal), gone);
+  await t.rejects(helper([measure('/c')], first.signal), gone);
   await asked;
   calls[0]?.answer();
   t.strictSame(await stays, [{ bytes: 0 }]);
@@ -66,9 +66,9 @@ t.test('who leaves before the helper is asked is not asked for, and whoever join
 });
 
 t.test('a helper that nobody waits for any more is given up', async (t) => {
-  const { calls, asked, ask } = slowHelper();
+  const { calls, asked, helper } = slowHelper();
   const [first, second] = [new AbortController(), new AbortController()];
-  const answers = [ask([measure('/a')], first.signal), ask([measure('/b')], second.signal)];
+  const answers = [helper([measure('/a')], first.signal), helper([measure('/b')], second.signal)];
   await asked;
   for (const controller of [first, second]) controller.abort(gone);
   for (const answer of answers) await t.rejects(answer, gone);
@@ -76,9 +76,9 @@ t.test('a helper that nobody waits for any more is given up', async (t) => {
 });
 
 t.test('a helper that fails fails all who wait', async (t) => {
-  const { calls, asked, ask } = slowHelper();
+  const { calls, asked, helper } = slowHelper();
   const { signal } = new AbortController();
-  const answers = [ask([measure('/a')], signal), ask([measure('/b')], signal)];
+  const answers = [helper([measure('/a')], signal), helper([measure('/b')], signal)];
   await asked;
   calls[0]?.answer(new Error('killed'));
   for (const answer of answers) await t.rejects(answer, { message: 'killed' });

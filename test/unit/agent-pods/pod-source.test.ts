@@ -1,11 +1,11 @@
 /** What a pod is comes from where the agent got it; what is written on it gives it no privilege. */
 import pino from 'pino';
 import { test } from 'tap';
-import { EvictionManager, type LivePod } from '../../../agent/eviction/eviction-manager.ts';
+import { EvictionManager, type ActivePod } from '../../../agent/eviction/eviction-manager.ts';
 import { parseThresholds } from '../../../agent/node/pressure.ts';
 import { admission, type NodeView } from '../../../agent/pods/sync/admission.ts';
 import { HostInventory } from '../../../agent/pods/sync/host-inventory.ts';
-import { isCritical, marked } from '../../../agent/pods/sources/pod-source.ts';
+import { isCritical, withSourceAnnotation } from '../../../agent/pods/sources/pod-source.ts';
 import type { CriClient } from '../../../agent/cri/client.ts';
 import type { PodCgroups } from '../../../agent/resources/pod-cgroups.ts';
 import type { PodVolumes } from '../../../agent/volumes/pod-volumes.ts';
@@ -49,14 +49,14 @@ test('a pod from a file and one with a system priority are critical', (t) => {
 
 test('the agent writes the source itself, over what the author of a pod has written', (t) => {
   const pod = forger({ [SOURCE]: 'file', other: 'stays' });
-  t.same(marked(pod, 'api').metadata?.annotations, { [SOURCE]: 'api', other: 'stays' });
+  t.same(withSourceAnnotation(pod, 'api').metadata?.annotations, { [SOURCE]: 'api', other: 'stays' });
   t.equal(pod.metadata?.annotations?.[SOURCE], 'file', 'the object of the informer is left alone');
   t.end();
 });
 
 test('a node that runs short evicts a pod of the API that calls itself static, and no static one', async (t) => {
   const evicted: string[] = [];
-  const live = (uid: string, source: 'api' | 'file'): LivePod => ({
+  const live = (uid: string, source: 'api' | 'file'): ActivePod => ({
     pod: { metadata: { ...forger({ [SOURCE]: 'file', [MIRROR]: 'x' }).metadata, uid }, spec: { containers: [] } },
     source,
     status: { phase: 'Running' },

@@ -9,6 +9,6 @@ const { runner } = sharedVolume({
   },
 });
 const { signal } = new AbortController();
-const at = { ask: async () => [], mounted: new Set<string>(), signal };
+const at = { helper: async () => [], mounted: new Set<string>(), signal };
 await runner.publish(podOf('killed', '/export'), volumeOf('/export'), undefined, at);
 await runner.unpublish('killed', at);

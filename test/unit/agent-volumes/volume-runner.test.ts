@@ -9,8 +9,8 @@ import { eventually } from '../../support/wait.ts';
 import { podOf, sharedVolume, volumeOf, worldOf, type Step } from './shared-volume.ts';
 
 const { signal } = new AbortController();
-const ask = async () => [];
-const at = { ask, mounted: new Set<string>(), signal };
+const helper = async () => [];
+const at = { helper, mounted: new Set<string>(), signal };
 
 async function rootOf(t: Test): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'agent-volumes-'));
@@ -66,7 +66,7 @@ for (const step of ['resolve', 'stage', 'publish', 'unpublish', 'unstage'] as co
     // The pod is gone meanwhile.
     const { runner, steps } = sharedVolume({ root });
     await runner.unpublish('killed', at);
-    await runner.unstageUnused(ask, signal);
+    await runner.unstageUnused(helper, signal);
     t.same(await worldOf(root), []);
     t.same(await readdir(join(root, 'staging')).catch(() => []), []);
     t.notOk(steps.includes('resolve'), 'the pod and the API are not needed for that');
@@ -74,7 +74,7 @@ for (const step of ['resolve', 'stage', 'publish', 'unpublish', 'unstage'] as co
     // The pod is still there.
     if (step !== 'stage' && step !== 'publish') return;
     const next = sharedVolume({ root: wanted });
-    await next.runner.unstageUnused(ask, signal);
+    await next.runner.unstageUnused(helper, signal);
     t.same(next.steps, [], 'its record says that the volume is in use');
     await publish(next.runner, 'killed', '/export');
     t.same(next.steps, ['stage', 'publish'], 'and what was resolved');
@@ -146,11 +146,11 @@ test('what cannot be unstaged is logged once and tried again', async (t) => {
       if (isBroken) throw new Error('device is busy');
     },
   });
-  await runner.unstageUnused(ask, signal);
-  await runner.unstageUnused(ask, signal);
+  await runner.unstageUnused(helper, signal);
+  await runner.unstageUnused(helper, signal);
   t.same(logged, ['failed to unstage unused volume']);
   isBroken = false;
-  await runner.unstageUnused(ask, signal);
+  await runner.unstageUnused(helper, signal);
   t.same(await readdir(join(root, 'staging')), []);
 });
 
@@ -179,7 +179,7 @@ test('a truncated record is logged in one line, and neither stops the agent nor 
     await runner.unpublish('a', at);
     await rm(join(root, 'pods/a'), { recursive: true });
     const [staged = ''] = await readdir(join(root, 'staging'));
-    await runner.unstageUnused(ask, signal);
+    await runner.unstageUnused(helper, signal);
     t.same(
       (await worldOf(root)).filter((name) => name.startsWith('staged')),
       [],
@@ -195,7 +195,7 @@ test('a staged volume whose own record is truncated is swept by its directory', 
   const [staged = ''] = await readdir(join(root, 'staging'));
   await truncate(join(root, 'staging', staged, 'record.json'), 5);
   await rm(join(root, 'pods/a'), { recursive: true });
-  await runner.unstageUnused(ask, signal);
+  await runner.unstageUnused(helper, signal);
   t.same(await readdir(join(root, 'staging')), []);
 });
 
@@ -225,7 +225,7 @@ test('a record that names the place of another is no record of that one', async 
     const stage = join(root, 'staging', other, 'record.json');
     await writeFile(stage, JSON.stringify({ type: 'nfs', key: '/export', attributes: {} }));
     for (const uid of ['a', 'b']) await rm(join(root, 'pods', uid), { recursive: true });
-    await runner.unstageUnused(ask, signal);
+    await runner.unstageUnused(helper, signal);
     t.equal(steps.filter((step) => step === 'unstage').length, 1);
     t.match(logged[1], { path: stage, err: { message: 'nfs volume /export is staged elsewhere' } });
     t.same(await readdir(join(root, 'staging')), []);

@@ -1,9 +1,9 @@
 import t from 'tap';
 import { openApiV2, openApiV3, openApiV3Index, openApiV3Names } from '../../../api/machinery/openapi/documents.ts';
 import { acceptsProtobuf, openApiV2Protobuf } from '../../../api/machinery/openapi/protobuf.ts';
-import { kinds, travellingKinds } from '../../../api/registry.ts';
+import { kinds, bodyKinds } from '../../../api/registry.ts';
 
-const source = { kinds, travelling: travellingKinds, serverVersion: 'v1.36.0' };
+const source = { kinds, bodyKinds, serverVersion: 'v1.36.0' };
 
 function referencesOf(value: unknown, found: Set<string>): void {
   if (typeof value !== 'object' || value === null) return;

@@ -2,7 +2,7 @@
 import { test } from 'tap';
 import { admission } from '../../../agent/pods/sync/admission.ts';
 import { evictionOrder, podRequestOf } from '../../../agent/eviction/ranking.ts';
-import { nodeWasLow } from '../../../agent/eviction/messages.ts';
+import { evictionMessage } from '../../../agent/eviction/messages.ts';
 import { containerLimits, containerResources, podLimits } from '../../../agent/resources/compute.ts';
 import { containerResource } from '../../../agent/volumes/written/downward-values.ts';
 import { podLimit, podRequest, qosClassOf } from '../../../api/domain/pod-resources.ts';
@@ -287,7 +287,7 @@ test('a node that runs short goes by what a pod asks for as a whole', (t) => {
   t.equal(podRequestOf(within.pod, 'memory'), 100 * MI);
   t.same(evictionOrder([within, above], 'memory'), [above, within]);
   t.match(
-    nodeWasLow('memory', '100Mi', 1, using(within.pod, 120)),
+    evictionMessage('memory', '100Mi', 1, using(within.pod, 120)),
     /Pod web was using 120Mi, request is 100Mi, has larger consumption of memory\. Container a was using 120Mi, request is 10Mi/,
   );
   t.end();

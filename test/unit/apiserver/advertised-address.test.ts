@@ -1,5 +1,5 @@
 import t from 'tap';
-import { outwardAddress } from '../../../control-plane/apiserver/bootstrap/advertised-address.ts';
+import { defaultRouteAddress } from '../../../control-plane/apiserver/bootstrap/advertised-address.ts';
 
 const card = (address: string, internal = false) => [{ family: 'IPv4', address, internal }] as never;
 const interfaces = { lo: card('127.0.0.1', true), eth0: card('192.0.2.7'), eth1: card('198.51.100.7') };
@@ -9,8 +9,8 @@ const route = (name: string, metric: number): string => `${name}\t00000000\t0102
 t.test(
   'a server is advertised at the address that its host leaves by, or at any other that is not the loopback',
   async (t) => {
-    t.equal(outwardAddress(HEAD + route('eth0', 200) + route('eth1', 100), interfaces), '198.51.100.7');
-    t.equal(outwardAddress(HEAD, interfaces), '192.0.2.7', 'no default route');
-    t.equal(outwardAddress('', { lo: card('127.0.0.1', true) }), undefined);
+    t.equal(defaultRouteAddress(HEAD + route('eth0', 200) + route('eth1', 100), interfaces), '198.51.100.7');
+    t.equal(defaultRouteAddress(HEAD, interfaces), '192.0.2.7', 'no default route');
+    t.equal(defaultRouteAddress('', { lo: card('127.0.0.1', true) }), undefined);
   },
 );

@@ -2,7 +2,7 @@ import { test } from 'tap';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { LocalApi, LocalChange } from '../../../control-plane/apiserver/catalogue/local-api.ts';
 import { ClusterIPs } from '../../../control-plane/apiserver/storage/allocation/cluster-ips.ts';
-import { ServiceHoldings } from '../../../control-plane/apiserver/storage/allocation/service-holdings.ts';
+import { AllocationIndex } from '../../../control-plane/apiserver/storage/allocation/allocation-index.ts';
 import { ServiceRanges } from '../../../control-plane/apiserver/storage/allocation/service-ranges.ts';
 
 const SEARCHES = 20;
@@ -22,7 +22,7 @@ test('who asks for addresses of a range that is full does not hold up everybody 
   const addresses = new ClusterIPs({
     api,
     ranges: new ServiceRanges('10.43.0.0/16', api),
-    holdings: new ServiceHoldings(api),
+    allocations: new AllocationIndex(api),
     fresh: () => undefined,
   });
   const before = process.cpuUsage();

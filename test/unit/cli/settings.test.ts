@@ -6,7 +6,7 @@ import { rangeWarning } from '../../../agent/network/pod-network.ts';
 import { kubeconfigFile } from '../../../cli/cluster-access.ts';
 import { misspelledVariables } from '../../../cli/daemon-settings.ts';
 import { loadSettings, SettingsError } from '../../../cli/settings.ts';
-import { systemSentence } from '../../../cli/system-error.ts';
+import { systemErrorMessage } from '../../../cli/system-error.ts';
 import { serverSettings } from '../../../control-plane/config.ts';
 
 const defaults = { dataDir: '/var/lib/x', port: 6443, tlsSan: [] as readonly string[], verbose: false };
@@ -171,7 +171,7 @@ t.test('a variable that names no setting is told of with the nearest that does',
 t.test('a failed system call names the setting that it comes from, and what to do', (t) => {
   const settings = { dataDir: '/var/lib/kedge', adminKubeconfig: '/etc/kedge/admin', port: 1 };
   const failed = (code: string, syscall: string, more: object) =>
-    systemSentence(Object.assign(new Error('raw'), { code, syscall, ...more }), settings);
+    systemErrorMessage(Object.assign(new Error('raw'), { code, syscall, ...more }), settings);
   t.equal(
     failed('EACCES', 'mkdir', { path: '/var/lib/kedge/pki' }),
     'data-dir: /var/lib/kedge/pki: permission denied (mkdir); run this as root (sudo), or choose another --data-dir',

@@ -1,10 +1,10 @@
 import t from 'tap';
-import { EvictionPace } from '../../../control-plane/controllers/nodes/eviction-pace.ts';
+import { EvictionRateLimiter } from '../../../control-plane/controllers/nodes/eviction-rate-limiter.ts';
 import {
   desiredTaints,
   evictionMode,
-  needsTurn,
-  silentConditions,
+  needsEviction,
+  unknownConditions,
   type EvictionMode,
 } from '../../../control-plane/controllers/nodes/node-health-plan.ts';
 import type { NodeView } from '../../../control-plane/controllers/caches/node-view.ts';
@@ -36,8 +36,8 @@ const node = (more: Partial<NodeView> = {}): NodeView => ({
 const lost = node({ conditions: [condition('Ready', 'Unknown')] });
 
 t.test('a node that is silent for longer than its grace is of unknown condition, with upstream’s words', async (t) => {
-  t.equal(silentConditions(node(), NOW - 40_000, 40_000, NOW), undefined);
-  const conditions = silentConditions(node(), NOW - 40_001, 40_000, NOW);
+  t.equal(unknownConditions(node(), NOW - 40_000, 40_000, NOW), undefined);
+  const conditions = unknownConditions(node(), NOW - 40_001, 40_000, NOW);
   t.match(conditions, [
     {
       type: 'Ready',
@@ -50,10 +50,10 @@ t.test('a node that is silent for longer than its grace is of unknown condition,
     { type: 'DiskPressure', reason: 'NodeStatusNeverUpdated', message: 'Kubelet never posted node status.' },
     { type: 'PIDPressure', reason: 'NodeStatusNeverUpdated' },
   ]);
-  t.equal(silentConditions(node({ conditions: [...conditions!] }), 0, 40_000, NOW), undefined, 'said once');
+  t.equal(unknownConditions(node({ conditions: [...conditions!] }), 0, 40_000, NOW), undefined, 'said once');
   const ahead = { ...condition('Ready', 'True'), lastTransitionTime: '2026-01-01T00:10:05Z' };
   t.match(
-    silentConditions(node({ conditions: [ahead] }), 0, 40_000, NOW)?.[0],
+    unknownConditions(node({ conditions: [ahead] }), 0, 40_000, NOW)?.[0],
     { status: 'Unknown', lastTransitionTime: '2026-01-01T00:10:05Z' },
     'no earlier than it turned the last time, by whatever clock',
   );
@@ -61,8 +61,8 @@ t.test('a node that is silent for longer than its grace is of unknown condition,
 
 t.test('a new node gets a minute until its first status', async (t) => {
   const newcomer = node({ conditions: [] });
-  t.equal(silentConditions(newcomer, NOW - 60_000, 40_000, NOW), undefined);
-  t.ok(silentConditions(newcomer, NOW - 60_001, 40_000, NOW));
+  t.equal(unknownConditions(newcomer, NOW - 60_000, 40_000, NOW), undefined);
+  t.ok(unknownConditions(newcomer, NOW - 60_001, 40_000, NOW));
 });
 
 t.test('conditions and cordoning become taints, other taints stay, and what is over goes', async (t) => {
@@ -108,17 +108,17 @@ t.test('nobody is evicted while no node is well, and evictions pause while most 
 });
 
 t.test('the nodes of a zone lose their pods one after the other', async (t) => {
-  const pace = new EvictionPace();
-  t.equal(pace.take('a', 'n1', 'evict', NOW), 0);
-  t.equal(pace.take('a', 'n1', 'evict', NOW + 1), 0, 'a try that failed is made again');
-  t.equal(pace.take('a', 'n2', 'evict', NOW + 1_000), 9_000);
-  t.equal(pace.take('b', 'n3', 'evict', NOW + 1_000), 0, 'another zone has a pace of its own');
-  t.equal(pace.take('a', 'n2', 'hold', NOW + 2_000), 0, 'nobody goes, nobody waits');
-  t.equal(pace.take('a', 'n2', 'evict', NOW + 10_000), 0);
-  t.equal(pace.take('a', 'n4', 'evict slowly', NOW + 20_000), 90_000);
-  t.notOk(needsTurn(node()));
-  t.ok(needsTurn(lost));
-  t.notOk(needsTurn({ ...lost, taints: desiredTaints(lost, 'evict', NOW) }));
+  const limiter = new EvictionRateLimiter();
+  t.equal(limiter.take('a', 'n1', 'evict', NOW), 0);
+  t.equal(limiter.take('a', 'n1', 'evict', NOW + 1), 0, 'a try that failed is made again');
+  t.equal(limiter.take('a', 'n2', 'evict', NOW + 1_000), 9_000);
+  t.equal(limiter.take('b', 'n3', 'evict', NOW + 1_000), 0, 'each zone has its own limit');
+  t.equal(limiter.take('a', 'n2', 'hold', NOW + 2_000), 0, 'nobody goes, nobody waits');
+  t.equal(limiter.take('a', 'n2', 'evict', NOW + 10_000), 0);
+  t.equal(limiter.take('a', 'n4', 'evict slowly', NOW + 20_000), 90_000);
+  t.notOk(needsEviction(node()));
+  t.ok(needsEviction(lost));
+  t.notOk(needsEviction({ ...lost, taints: desiredTaints(lost, 'evict', NOW) }));
 });
 
 t.test('a pause of evictions leaves those that have begun', async (t) => {

@@ -4,14 +4,14 @@ import type { IpFamily } from '../../../../api/domain/address.ts';
 import { ProgramError, run } from '../../../host/run.ts';
 import type { ServiceEntry } from '../model/service-entry.ts';
 import {
-  eitherOf,
+  unionOf,
   isEmpty,
   isLocalAddress,
   isStale,
   parseFlow,
-  wantedFlows,
+  expectedFlows,
   type UdpFlow,
-  type WantedFlows,
+  type ExpectedFlows,
 } from './udp-flows.ts';
 
 /** A table of a million entries is printed in a few seconds. */
@@ -22,7 +22,7 @@ const MAX_PASSES = 10;
 /** Longer than any entry: what has no line end by then is none. */
 const MAX_LINE = 4096;
 
-const NOTHING: WantedFlows = { addresses: new Map(), nodePorts: new Map() };
+const NOTHING: ExpectedFlows = { addresses: new Map(), nodePorts: new Map() };
 
 /** Of one IP family. */
 export class UdpFlows {
@@ -36,8 +36,8 @@ export class UdpFlows {
 
   /** The table is only read where a Service has or had UDP ports. Throws ProgramError; nothing is forgotten then. */
   async reconcile(services: Iterable<ServiceEntry>, signal: AbortSignal): Promise<void> {
-    const wanted = wantedFlows(services);
-    this.#before = eitherOf(this.#before, wanted);
+    const wanted = expectedFlows(services);
+    this.#before = unionOf(this.#before, wanted);
     const isNeeded = !isEmpty(this.#before);
     for (let pass = 0; isNeeded && pass < MAX_PASSES; pass++) {
       const stale = await this.#staleFlows(wanted, signal);
@@ -48,7 +48,7 @@ export class UdpFlows {
   }
 
   /** One flow for each pair of frontend and endpoint. */
-  async #staleFlows(wanted: WantedFlows, signal: AbortSignal): Promise<UdpFlow[]> {
+  async #staleFlows(wanted: ExpectedFlows, signal: AbortSignal): Promise<UdpFlow[]> {
     const addresses = new Set(
       Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((each) => each.address)),
     );

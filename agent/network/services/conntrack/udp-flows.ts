@@ -30,12 +30,12 @@ export function parseFlow(line: string, family: IpFamily): UdpFlow | undefined {
 }
 
 /** Where flows to Services may lead: frontend -> the endpoints that serve it, as `address:port`. */
-export interface WantedFlows {
+export interface ExpectedFlows {
   readonly addresses: ReadonlyMap<string, ReadonlySet<string>>;
   readonly nodePorts: ReadonlyMap<number, ReadonlySet<string>>;
 }
 
-export function wantedFlows(services: Iterable<ServiceEntry>): WantedFlows {
+export function expectedFlows(services: Iterable<ServiceEntry>): ExpectedFlows {
   const addresses = new Map<string, ReadonlySet<string>>();
   const nodePorts = new Map<number, ReadonlySet<string>>();
   for (const { clusterIP, externalIPs, loadBalancerIPs, ports } of services) {
@@ -52,7 +52,7 @@ export function wantedFlows(services: Iterable<ServiceEntry>): WantedFlows {
 }
 
 /** Where flows to Services may have led while one thing was wanted, or the other. */
-export const eitherOf = (one: WantedFlows, other: WantedFlows): WantedFlows => ({
+export const unionOf = (one: ExpectedFlows, other: ExpectedFlows): ExpectedFlows => ({
   addresses: new Map([...one.addresses, ...other.addresses]),
   nodePorts: new Map([...one.nodePorts, ...other.nodePorts]),
 });
@@ -60,11 +60,11 @@ export const eitherOf = (one: WantedFlows, other: WantedFlows): WantedFlows => (
 /** What of a Service decides about its flows: as long as this text stays the same, no flow can become stale. */
 export const flowsOf = (service: ServiceEntry | undefined): string => {
   if (!service?.ports.some(({ protocol }) => protocol === 'UDP')) return '';
-  const { addresses, nodePorts } = wantedFlows([service]);
+  const { addresses, nodePorts } = expectedFlows([service]);
   return [...addresses, ...nodePorts].map(([frontend, endpoints]) => `${frontend}>${[...endpoints].join()}`).join(';');
 };
 
-export const isEmpty = ({ addresses, nodePorts }: WantedFlows): boolean => addresses.size + nodePorts.size === 0;
+export const isEmpty = ({ addresses, nodePorts }: ExpectedFlows): boolean => addresses.size + nodePorts.size === 0;
 
 /**
  * @param before what was wanted since flows were last compared: a frontend that is gone since leads nowhere.
@@ -72,8 +72,8 @@ export const isEmpty = ({ addresses, nodePorts }: WantedFlows): boolean => addre
  */
 export function isStale(
   flow: UdpFlow,
-  wanted: WantedFlows,
-  before: WantedFlows,
+  wanted: ExpectedFlows,
+  before: ExpectedFlows,
   isLocal: (address: string) => boolean,
 ): boolean {
   const { family, destination, destinationPort, replySource, replySourcePort } = flow;

@@ -60,7 +60,7 @@ export const localReadyCount = ({ ports }: ServiceEntry): number =>
 /**
  * The endpoints that get new connections: the ready ones; where there are none, those that still serve while they terminate.
  */
-export function usable(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+export function usableEndpoints(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const ready = endpoints.filter((endpoint) => endpoint.ready);
   return ready.length ? ready : endpoints.filter((endpoint) => endpoint.serving && endpoint.terminating);
 }

@@ -1,9 +1,9 @@
 import { serviceAccounts } from '../../../../api/kinds/core/service-account.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
-import { lifeOf, type Life } from './life.ts';
+import { lifetimeOf, type ObjectLifetime } from './object-lifetime.ts';
 
 /** What authentication and admission need of a service account. */
-export interface ServiceAccountEntry extends Life {
+export interface ServiceAccountEntry extends ObjectLifetime {
   readonly automount: boolean;
   readonly imagePullSecrets: readonly string[];
   /** The secrets that its pods may mount, when the account enforces that; undefined: any. */
@@ -31,7 +31,7 @@ export class ServiceAccountIndex {
       }
       const enforced = object.metadata?.annotations?.[ENFORCE_MOUNTABLE_SECRETS] === 'true';
       this.#accounts.set(key, {
-        ...lifeOf(object.metadata),
+        ...lifetimeOf(object.metadata),
         automount: object.automountServiceAccountToken ?? true,
         imagePullSecrets: names(object.imagePullSecrets),
         mountableSecrets: enforced ? names(object.secrets) : undefined,

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { authenticated, serviceAccountGroups, serviceAccountUserName, type User } from '../../http/user.ts';
 import type { BoundObjects } from './bound-objects.ts';
-import type { Life } from './life.ts';
+import type { ObjectLifetime } from './object-lifetime.ts';
 import type { KubernetesClaims, ObjectIdentity } from './service-account-issuer.ts';
 import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } from './token-authenticator.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
@@ -112,7 +112,7 @@ export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
 
   #checkBinding({ namespace, serviceaccount, pod, secret, node }: KubernetesClaims, now: number): void {
     const { objects } = this.#options;
-    const check = (identity: ObjectIdentity, life: Life | undefined): void => {
+    const check = (identity: ObjectIdentity, life: ObjectLifetime | undefined): void => {
       const ended = life?.endsAt !== undefined && life.endsAt + DELETION_LEEWAY_MS < now;
       if (life?.uid !== identity.uid || ended)
         throw new InvalidTokenError('service account token has been invalidated');

@@ -1,7 +1,7 @@
 import { pods } from '../../../../api/kinds/core/pod.ts';
 import { podReferences } from '../../../../api/domain/pod-references.ts';
 import { MIRROR_ANNOTATION } from '../../../../api/kinds/core/pod-update-validation.ts';
-import { lifeOf, type Life } from '../authentication/life.ts';
+import { lifetimeOf, type ObjectLifetime } from '../authentication/object-lifetime.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { Pod } from '../../../../api/types/core/v1.gen.ts';
 
@@ -13,7 +13,7 @@ interface Vertex {
   readonly nodes: Map<string, number>;
 }
 
-interface PodEntry extends Life {
+interface PodEntry extends ObjectLifetime {
   readonly nodeName: string;
   readonly ephemeralContainers: number;
   readonly vertices: readonly Vertex[];
@@ -31,7 +31,7 @@ export class PodGraph {
     api.subscribe(pods, ({ namespace, name, object }) => this.#follow(namespace, name, object));
   }
 
-  life(namespace: string, name: string): Life | undefined {
+  lifetime(namespace: string, name: string): ObjectLifetime | undefined {
     return this.#pods.get(`${namespace}/${name}`);
   }
 
@@ -53,17 +53,21 @@ export class PodGraph {
       this.#pods.delete(key);
       return;
     }
-    const life = lifeOf(pod.metadata);
+    const lifetime = lifetimeOf(pod.metadata);
     const nodeName = pod.spec?.nodeName ?? '';
     const ephemeralContainers = pod.spec?.ephemeralContainers?.length ?? 0;
-    if (known?.uid === life.uid && known.nodeName === nodeName && known.ephemeralContainers === ephemeralContainers) {
-      if (known.endsAt !== life.endsAt) this.#pods.set(key, { ...known, endsAt: life.endsAt });
+    if (
+      known?.uid === lifetime.uid &&
+      known.nodeName === nodeName &&
+      known.ephemeralContainers === ephemeralContainers
+    ) {
+      if (known.endsAt !== lifetime.endsAt) this.#pods.set(key, { ...known, endsAt: lifetime.endsAt });
       return;
     }
     if (known) this.#release(known);
     const vertices = nodeName === '' ? [] : this.#verticesOf(namespace, name, pod);
     for (const { nodes } of vertices) nodes.set(nodeName, (nodes.get(nodeName) ?? 0) + 1);
-    this.#pods.set(key, { ...life, nodeName, ephemeralContainers, vertices });
+    this.#pods.set(key, { ...lifetime, nodeName, ephemeralContainers, vertices });
   }
 
   #verticesOf(namespace: string, name: string, pod: Pod): Vertex[] {

@@ -11,7 +11,7 @@ import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
 import { isAllocated, type ClusterIPs } from './cluster-ips.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { NodePorts } from './node-ports.ts';
-import { nameOf, type Owner, type ServiceHoldings } from './service-holdings.ts';
+import { nameOf, type Owner, type AllocationIndex } from './allocation-index.ts';
 
 /** Upstream's maximum request time: after it, the Service of an allocation will not be written any more. */
 const DEFAULT_GRACE_MS = 60_000;
@@ -21,7 +21,7 @@ const CLAIM_SLICE = 100;
 
 export interface AllocationRepairOptions {
   readonly api: LocalApi;
-  readonly holdings: ServiceHoldings;
+  readonly allocations: AllocationIndex;
   readonly addresses: ClusterIPs;
   readonly ports: NodePorts;
   /** Resolves when `api` reflects all writes so far. */
@@ -76,10 +76,10 @@ export class AllocationRepair {
   }
 
   async #claimMissing(): Promise<void> {
-    const { api, holdings, addresses, ports, fresh, logger } = this.#options;
+    const { api, allocations, addresses, ports, fresh, logger } = this.#options;
     await fresh();
     const missing: (() => Promise<void>)[] = [];
-    for (const [ip, owners] of holdings.addresses) {
+    for (const [ip, owners] of allocations.addresses) {
       const [owner] = owners;
       if (owners.length > 1) this.#tellOfDuplicate('cluster IP', ip, owners);
       if (!owner || !addresses.ranges.includes(ip) || api.has(ipAddresses, '', ip)) continue;
@@ -92,17 +92,17 @@ export class AllocationRepair {
       await Promise.all(missing.slice(first, first + CLAIM_SLICE).map((claim) => claim()));
     }
     const taken = await ports.taken();
-    for (const [port, owners] of holdings.ports) {
+    for (const [port, owners] of allocations.ports) {
       if (owners.length > 1) this.#tellOfDuplicate('node port', `${port}`, owners);
     }
-    if (![...holdings.ports.keys()].some((port) => ports.includes(port) && !taken.has(port))) return;
+    if (![...allocations.ports.keys()].some((port) => ports.includes(port) && !taken.has(port))) return;
     await ports.change((draft) => {
-      for (const port of holdings.ports.keys()) if (ports.includes(port)) draft.take(port);
+      for (const port of allocations.ports.keys()) if (ports.includes(port)) draft.take(port);
     });
   }
 
   async #removeOrphans(): Promise<void> {
-    const { api, holdings, addresses, ports, fresh, logger } = this.#options;
+    const { api, allocations, addresses, ports, fresh, logger } = this.#options;
     const taken = await ports.taken();
     await fresh();
     const before = this.#orphans;
@@ -116,16 +116,16 @@ export class AllocationRepair {
     };
     for (const object of api.list(ipAddresses)) {
       const { name: ip = '', uid = '' } = object.metadata ?? {};
-      if (!isAllocated(object) || holdings.addresses.has(ip) || !isLeaked(uid)) continue;
+      if (!isAllocated(object) || allocations.addresses.has(ip) || !isLeaked(uid)) continue;
       logger.warn({ ip, parent: object.spec?.parentRef }, 'removing cluster IP allocation without a Service');
       await addresses.remove(object);
       this.#orphans.delete(uid);
     }
-    const leaked = [...taken].filter((port) => !holdings.ports.has(port) && isLeaked(`port ${port}`));
+    const leaked = [...taken].filter((port) => !allocations.ports.has(port) && isLeaked(`port ${port}`));
     if (leaked.length === 0) return;
     logger.warn({ ports: leaked }, 'removing node port allocations without a Service');
     await ports.change((draft) => {
-      for (const port of leaked) if (!holdings.ports.has(port)) draft.release(port);
+      for (const port of leaked) if (!allocations.ports.has(port)) draft.release(port);
     });
     for (const port of leaked) this.#orphans.delete(`port ${port}`);
   }

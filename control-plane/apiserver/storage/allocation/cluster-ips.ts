@@ -8,7 +8,7 @@ import { isAlreadyExists, isConflict, isNotFound } from '../../../../api/machine
 import { ipAddresses } from '../../../../api/kinds/networking/ip-address.ts';
 import type { IPAddress } from '../../../../api/types/networking/v1.gen.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
-import type { Owner, ServiceHoldings } from './service-holdings.ts';
+import type { Owner, AllocationIndex } from './allocation-index.ts';
 import type { ServiceRanges } from './service-ranges.ts';
 
 /** Labels by which upstream's allocator identifies its objects. */
@@ -19,7 +19,7 @@ const ALLOCATOR = 'ipallocator.k8s.io';
 export interface ClusterIPsOptions {
   readonly api: LocalApi;
   readonly ranges: ServiceRanges;
-  readonly holdings: ServiceHoldings;
+  readonly allocations: AllocationIndex;
   /** Resolves when `api` reflects all writes so far. */
   readonly fresh: () => Promise<void> | undefined;
 }
@@ -27,16 +27,16 @@ export interface ClusterIPsOptions {
 export class ClusterIPs {
   readonly ranges: ServiceRanges;
   readonly #api: LocalApi;
-  readonly #holdings: ServiceHoldings;
+  readonly #allocations: AllocationIndex;
   readonly #fresh: ClusterIPsOptions['fresh'];
   /** As the IPAddress objects say. Kept as numbers: a range that is nearly full is searched number by number. */
   readonly #allocated = new Set<number>();
   /** Being claimed at the moment: of two requests to this server only one has to ask the store. */
   readonly #taking = new Set<number>();
 
-  constructor({ api, ranges, holdings, fresh }: ClusterIPsOptions) {
+  constructor({ api, ranges, allocations, fresh }: ClusterIPsOptions) {
     this.#api = api;
-    this.#holdings = holdings;
+    this.#allocations = allocations;
     this.#fresh = fresh;
     this.ranges = ranges;
     api.subscribe(ipAddresses, ({ name, object }) => {
@@ -53,7 +53,7 @@ export class ClusterIPs {
   #isTaken(number: number): boolean {
     if (this.#allocated.has(number) || this.#taking.has(number)) return true;
     // A service from before there were such objects, until the repair has made its own.
-    return this.#holdings.addresses.has(addressOf(number));
+    return this.#allocations.addresses.has(addressOf(number));
   }
 
   /** Claims an address for the owner; returns false when it is taken. */

@@ -12,9 +12,9 @@ import { internalError, invalidObject } from '../../../../api/machinery/status-e
 import type { Logger } from '../../../../client/logger.ts';
 import type { ClusterIPs } from './cluster-ips.ts';
 import type { NodePorts, PortDraft, PortRange } from './node-ports.ts';
-import { addressesOf, nameOf, portsOf, type Owner, type ServiceHoldings } from './service-holdings.ts';
+import { addressesOf, nameOf, portsOf, type Owner, type AllocationIndex } from './allocation-index.ts';
 import type { Stored } from '../../catalogue/object-meta.ts';
-import { settleIPFamilies } from './service-ip-families.ts';
+import { initIPFamilies } from './service-ip-families.ts';
 import type { Reservation, Reserver } from '../write.ts';
 
 export interface ServiceNetwork {
@@ -33,7 +33,7 @@ const KIND = { group: '', kind: 'Service' };
 export interface ServiceAllocatorOptions {
   readonly addresses: ClusterIPs;
   readonly ports: NodePorts;
-  readonly holdings: ServiceHoldings;
+  readonly allocations: AllocationIndex;
   readonly logger: Logger;
 }
 
@@ -47,13 +47,13 @@ interface PortPlan {
 export class ServiceAllocator implements Reserver {
   readonly #addresses: ClusterIPs;
   readonly #ports: NodePorts;
-  readonly #holdings: ServiceHoldings;
+  readonly #allocations: AllocationIndex;
   readonly #logger: Logger;
 
-  constructor({ addresses, ports, holdings, logger }: ServiceAllocatorOptions) {
+  constructor({ addresses, ports, allocations, logger }: ServiceAllocatorOptions) {
     this.#addresses = addresses;
     this.#ports = ports;
-    this.#holdings = holdings;
+    this.#allocations = allocations;
     this.#logger = logger;
   }
 
@@ -95,7 +95,7 @@ export class ServiceAllocator implements Reserver {
     try {
       for (const ip of addresses) await this.#addresses.release(ip, owner);
       // Several Services may have one from before it was allocated.
-      const free = ports.filter((port) => !this.#holdings.isHeldByOther(port, owner));
+      const free = ports.filter((port) => !this.#allocations.isAllocatedToOther(port, owner));
       if (free.length === 0) return;
       await this.#ports.change((draft) => {
         for (const port of free) draft.release(port);
@@ -110,7 +110,7 @@ export class ServiceAllocator implements Reserver {
   async #reserveAddress(service: Service, before: Service | undefined, dryRun: boolean): Promise<readonly string[]> {
     const { spec } = service;
     if (!spec || !needsClusterIP(spec)) return [];
-    const problems = settleIPFamilies(spec, before?.spec);
+    const problems = initIPFamilies(spec, before?.spec);
     if (problems.length > 0) throw invalidObject(KIND, service.metadata?.name ?? '', problems);
     if (spec.clusterIP === 'None') {
       spec.clusterIPs = ['None'];

@@ -14,8 +14,8 @@ const POLICY_FIELD = 'spec.ipFamilyPolicy';
  * of what this cluster does not support. `old` is undefined on create.
  * https://kubernetes.io/docs/concepts/services-networking/dual-stack/#services
  */
-export function settleIPFamilies(spec: ServiceSpec, old: ServiceSpec | undefined): FieldError[] {
-  if (old && asksTheSameAs(spec, old)) return [];
+export function initIPFamilies(spec: ServiceSpec, old: ServiceSpec | undefined): FieldError[] {
+  if (old && requestsSameFamilies(spec, old)) return [];
   const takesAnyEndpoints = isForAnyEndpoints(spec);
   const policy = spec.ipFamilyPolicy ?? old?.ipFamilyPolicy ?? (takesAnyEndpoints ? 'RequireDualStack' : 'SingleStack');
   spec.ipFamilyPolicy = policy;
@@ -46,7 +46,7 @@ const isForAnyEndpoints = (spec: ServiceSpec): boolean =>
   isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0;
 
 /** Existing families are kept: the cluster may have had others before, and the Service must remain updatable. */
-const asksTheSameAs = (spec: ServiceSpec, old: ServiceSpec): boolean =>
+const requestsSameFamilies = (spec: ServiceSpec, old: ServiceSpec): boolean =>
   spec.type === old.type &&
   isForAnyEndpoints(spec) === isForAnyEndpoints(old) &&
   spec.ipFamilyPolicy !== undefined &&

@@ -13,7 +13,7 @@ import { isNamespaceTerminating, unlessNotFound } from '../../framework/outcomes
 import { apiVersionOf, claimable, controllerOf, orphansOf } from '../../framework/owner-references.ts';
 import { writeStatus } from '../../framework/status.ts';
 import { ownKeys, watch } from '../../framework/watch.ts';
-import { StatusPace } from '../status-pace.ts';
+import { StatusThrottle } from '../status-throttle.ts';
 import { isRolling, replicasOf } from './numbers.ts';
 import { reconcileDeployment, type DeploymentAction, type DeploymentPlan } from './plan.ts';
 import { REVISION, isSameTemplate } from './revision.ts';
@@ -27,7 +27,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
   const replicaSets = informer(replicaSetCache);
   const pods = informer(podCache);
   const events = recorder('deployment-controller');
-  const pace = new StatusPace();
+  const throttle = new StatusThrottle();
 
   const record = (deployment: Deployment, type: 'Normal' | 'Warning', reason: string, message: string): void =>
     events.event(referenceTo(apiVersionOf(resource), resource.kind, deployment), type, reason, message);
@@ -138,15 +138,15 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     const now = Date.now();
     const isOnTheWay =
       !isComplete(deployment, status) && status.observedGeneration === deployment.status?.observedGeneration;
-    const waitMs = isOnTheWay ? pace.waitMs(key, now) : 0;
+    const waitMs = isOnTheWay ? throttle.waitMs(key, now) : 0;
     if (waitMs > 0) return Math.min(waitMs, againInMs ?? Infinity);
-    if (await writeStatus(resource, deployment, status, { client, signal })) pace.wrote(key, now);
+    if (await writeStatus(resource, deployment, status, { client, signal })) throttle.wrote(key, now);
     return againInMs;
   }
 
   return {
     watches: () => [
-      watch(deployments, { ...ownKeys(queue), onDelete: (_, key) => pace.forget(key) }),
+      watch(deployments, { ...ownKeys(queue), onDelete: (_, key) => throttle.forget(key) }),
       watch(
         replicaSets,
         dependentHandlers<ReplicaSet>({

@@ -28,7 +28,7 @@ import {
 } from './revision.ts';
 import {
   PROGRESSING,
-  countedStatus,
+  calculateStatus,
   deadlineInMs,
   isComplete,
   pausedConditions,
@@ -118,7 +118,7 @@ class Rollout {
   }
 
   #counted(): DeploymentStatus {
-    return countedStatus(this.#deployment, this.#all, this.#new, this.#state.now);
+    return calculateStatus(this.#deployment, this.#all, this.#new, this.#state.now);
   }
 
   /** That a new ReplicaSet was made or found again is the first progress of a rollout. */

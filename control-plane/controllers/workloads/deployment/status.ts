@@ -32,7 +32,7 @@ export function progressing(
 }
 
 /** Counts and the Available condition; the other conditions as they are. */
-export function countedStatus(
+export function calculateStatus(
   deployment: Deployment,
   replicaSets: readonly ReplicaSet[],
   newReplicaSet: ReplicaSet | undefined,
@@ -97,7 +97,7 @@ export function rolloutStatus(
   newReplicaSet: ReplicaSet | undefined,
   now: number,
 ): DeploymentStatus {
-  const status = countedStatus(deployment, replicaSets, newReplicaSet, now);
+  const status = calculateStatus(deployment, replicaSets, newReplicaSet, now);
   const deadlineMs = progressDeadlineMs(deployment);
   const current = findCondition(status.conditions, PROGRESSING);
   let conditions: readonly DeploymentCondition[] = status.conditions ?? [];

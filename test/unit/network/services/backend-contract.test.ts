@@ -7,7 +7,11 @@ import type {
   SyncResult,
 } from '../../../../agent/network/services/backends/proxy-backend.ts';
 import { proxyModes } from '../../../../agent/network/services/backends/proxy-modes.ts';
-import { socketText, usable, type ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
+import {
+  socketText,
+  usableEndpoints,
+  type ServiceEntry,
+} from '../../../../agent/network/services/model/service-entry.ts';
 import { MemoryTables } from '../../../support/memory-tables.ts';
 import { connectionsOf, testBackend, type BackendHost } from '../../../support/proxy-backend-contract.ts';
 import { CLUSTER_CIDR, IPV6_CLUSTER_CIDR } from '../../../support/service-entries.ts';
@@ -21,7 +25,7 @@ interface FakeKernel {
 
 const connectionsTo = ({ clusterIP, ports }: ServiceEntry): string[] =>
   ports.flatMap(({ port, endpoints }) =>
-    usable(endpoints).map((each) => `${socketText(clusterIP, port)} -> ${socketText(each.ip, each.port)}`),
+    usableEndpoints(endpoints).map((each) => `${socketText(clusterIP, port)} -> ${socketText(each.ip, each.port)}`),
   );
 
 /** Writes all Services each time that anything differs. */

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { test, type Test } from 'tap';
-import { parseFlow, isStale, wantedFlows } from '../../../../agent/network/services/conntrack/udp-flows.ts';
+import { parseFlow, isStale, expectedFlows } from '../../../../agent/network/services/conntrack/udp-flows.ts';
 import type { ProxyBackend, ProxyChanges } from '../../../../agent/network/services/backends/proxy-backend.ts';
 import { compileService } from '../../../../agent/network/services/backends/iptables/compile-service.ts';
 import { dispatchChains } from '../../../../agent/network/services/backends/iptables/shared-chains.ts';
@@ -100,7 +100,7 @@ test('a UDP flow of IPv6 is read, and stale once its endpoint is gone', async (t
   const flow = parseFlow(line, 'IPv6')!;
   const service = (endpoint: string) =>
     entryOf({ clusterIP: 'fd00:43::10', protocol: 'UDP', port: 53, targetPort: 5353, endpoints: [endpoint] });
-  const stale = (endpoint: string) => isStale(flow, wantedFlows([service(endpoint)]), wantedFlows([]), () => false);
+  const stale = (endpoint: string) => isStale(flow, expectedFlows([service(endpoint)]), expectedFlows([]), () => false);
   t.notOk(stale('fd00:42::2'));
   t.ok(stale('fd00:42::3'));
 });

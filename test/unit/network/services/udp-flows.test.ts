@@ -3,13 +3,13 @@ import {
   flowsOf,
   isStale,
   parseFlow,
-  wantedFlows,
+  expectedFlows,
   type UdpFlow,
 } from '../../../../agent/network/services/conntrack/udp-flows.ts';
 import type { ServiceEntry } from '../../../../agent/network/services/model/service-entry.ts';
 import { entryOf, type Shape } from '../../../support/service-entries.ts';
 
-const NOTHING = wantedFlows([]);
+const NOTHING = expectedFlows([]);
 const NODE = '192.0.2.1';
 const dns = (shape: Shape): ServiceEntry =>
   entryOf({ name: 'dns', clusterIP: '10.43.0.10', protocol: 'UDP', port: 53, targetPort: 5353, ...shape });
@@ -24,7 +24,7 @@ const flow = (to: string, from: string): UdpFlow => {
   };
 };
 const stale = (one: UdpFlow, services: ServiceEntry[], before: ServiceEntry[] = []): boolean =>
-  isStale(one, wantedFlows(services), wantedFlows(before), (address) => address === NODE);
+  isStale(one, expectedFlows(services), expectedFlows(before), (address) => address === NODE);
 
 t.test("a line of conntrack's list is read, in whatever form it is printed", async (t) => {
   const expected = flow('10.43.0.10:53', '10.42.0.2:5353');
@@ -102,5 +102,5 @@ t.test('only what decides about UDP flows makes anybody look at them', async (t)
   t.not(flowsOf(dns({ endpoints: ['10.42.0.3'] })), flowsOf(ready));
   t.not(flowsOf(undefined), flowsOf(ready));
   t.equal(flowsOf(entryOf({ endpoints: ['10.42.0.2'] })), flowsOf(undefined), 'a Service of TCP alone');
-  t.strictSame(wantedFlows([entryOf({ endpoints: ['10.42.0.2'] })]), NOTHING);
+  t.strictSame(expectedFlows([entryOf({ endpoints: ['10.42.0.2'] })]), NOTHING);
 });

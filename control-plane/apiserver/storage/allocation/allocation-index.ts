@@ -16,7 +16,7 @@ interface Holding {
   readonly ports: readonly number[];
 }
 
-export class ServiceHoldings {
+export class AllocationIndex {
   readonly #byService = new Map<string, Holding>();
   /** Several owners are possible for Services written before allocations were objects. */
   readonly #byAddress = new Map<string, Owner[]>();
@@ -35,7 +35,7 @@ export class ServiceHoldings {
   }
 
   /** Whether the node port is another Service's, too. */
-  isHeldByOther(port: number, { namespace, name }: Owner): boolean {
+  isAllocatedToOther(port: number, { namespace, name }: Owner): boolean {
     const owners = this.#byPort.get(port) ?? [];
     return owners.some((owner) => owner.namespace !== namespace || owner.name !== name);
   }

@@ -1,5 +1,5 @@
 import { run } from '../run.ts';
-import type { AskVolumeHelper, VolumeResponse } from './requests.ts';
+import type { VolumeHelper, VolumeResponse } from './requests.ts';
 
 /** A helper that takes longer is blocked by a file system that does not respond. */
 const HELPER_TIMEOUT_MS = 20_000;
@@ -9,7 +9,7 @@ const HELPER_TIMEOUT_MS = 20_000;
  * Rejects with a ProgramError when the helper does not respond in time; the responses are in the order of the requests.
  */
 export const volumeHelper =
-  (command: readonly string[], timeoutMs = HELPER_TIMEOUT_MS): AskVolumeHelper =>
+  (command: readonly string[], timeoutMs = HELPER_TIMEOUT_MS): VolumeHelper =>
   async (requests, signal) => {
     if (requests.length === 0) return [];
     const [program = process.execPath, ...args] = command;

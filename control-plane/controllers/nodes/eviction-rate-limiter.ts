@@ -7,7 +7,7 @@ import type { EvictionMode } from './node-health-plan.ts';
 /** Upstream's --node-eviction-rate, 0.1 a second, and --secondary-node-eviction-rate, 0.01. */
 const INTERVAL_MS: Readonly<Partial<Record<EvictionMode, number>>> = { evict: 10_000, 'evict slowly': 100_000 };
 
-export class EvictionPace {
+export class EvictionRateLimiter {
   /** By zone, the node whose turn was last. */
   readonly #last = new Map<string, { readonly node: string; readonly at: number }>();
 

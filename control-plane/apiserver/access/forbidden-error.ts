@@ -11,7 +11,7 @@ const ENTITIES: ReadonlyMap<string, string> = new Map([
 /** A browser must not take the message for a page. */
 const withoutMarkup = (text: string): string => text.replace(/[&<>]/g, (letter) => ENTITIES.get(letter) ?? '');
 
-export function refusal(user: User, attributes: Attributes, reason: string) {
+export function forbiddenError(user: User, attributes: Attributes, reason: string) {
   const who = `User ${JSON.stringify(user.name)} cannot`;
   const why = reason ? `: ${reason}` : '';
   if (!attributes.isResource) {

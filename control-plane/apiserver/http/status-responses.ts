@@ -14,7 +14,7 @@ export function statusOf(error: unknown): Status | undefined {
   return undefined;
 }
 
-export const unforeseen = (error: unknown): Status =>
+export const unexpectedError = (error: unknown): Status =>
   internalError(error instanceof Error ? error.message : String(error)).status;
 
 /** Status bodies are JSON whatever the client accepts. */
@@ -27,7 +27,7 @@ export function sendStatus(exchange: Exchange, status: Status): void {
 }
 
 /** A whole HTTP/1.1 response, for a socket without a ServerResponse. */
-export function rawAnswer(status: Status): string {
+export function rawResponse(status: Status): string {
   const body = `${JSON.stringify(status)}\n`;
   return (
     `HTTP/1.1 ${status.code ?? 500} \r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +

@@ -3,7 +3,7 @@ import http2 from 'node:http2';
 import { Socket } from 'node:net';
 import tls from 'node:tls';
 import t from 'tap';
-import { RequestTurns } from '../../../control-plane/apiserver/http/request-turns.ts';
+import { RequestQueue } from '../../../control-plane/apiserver/http/request-queue.ts';
 import { eventually } from '../../support/wait.ts';
 import { CONFIG_MAPS, TestServer } from './server.ts';
 
@@ -16,44 +16,44 @@ const session = (): http2.Http2Session => Object.create(null) as http2.Http2Sess
 const turn = (): Promise<void> => new Promise((resume) => setImmediate(resume));
 
 t.test('a stream is started at once, and those that come with it later', async (t) => {
-  const turns = new RequestTurns();
+  const queue = new RequestQueue();
   const [one, other] = [session(), session()];
   const started: string[] = [];
-  turns.take(one, () => started.push('one 1'));
-  turns.take(one, () => started.push('one 2'));
-  turns.take(one, () => started.push('one 3'));
-  turns.take(other, () => started.push('other 1'));
-  turns.take(other, () => started.push('other 2'));
+  queue.take(one, () => started.push('one 1'));
+  queue.take(one, () => started.push('one 2'));
+  queue.take(one, () => started.push('one 3'));
+  queue.take(other, () => started.push('other 1'));
+  queue.take(other, () => started.push('other 2'));
   t.same(started, ['one 1', 'other 1']);
   await eventually('all to be started', () => started.length === 5);
   t.same(started.slice(2), ['one 2', 'other 2', 'one 3'], 'the connections take turns');
-  turns.take(one, () => started.push('one 4'));
+  queue.take(one, () => started.push('one 4'));
   t.equal(started.at(-1), 'one 4', 'in another turn');
 });
 
 t.test('whoever comes while many wait is started before them', async (t) => {
-  const turns = new RequestTurns();
+  const queue = new RequestQueue();
   const [many, late] = [session(), session()];
   const MANY = 50;
   let started = 0;
   for (let index = 0; index < MANY; index++) {
-    turns.take(many, () => {
+    queue.take(many, () => {
       started++;
       spin(1);
     });
   }
   await turn();
   let before = -1;
-  turns.take(late, () => (before = started));
+  queue.take(late, () => (before = started));
   t.ok(before >= 1 && before < MANY / 2, `${before} of ${MANY} had been started`);
   await eventually('all to be started', () => started === MANY);
 });
 
 t.test('no more is read from a connection of HTTP/1.1 on which many requests wait', async (t) => {
-  const turns = new RequestTurns();
+  const queue = new RequestQueue();
   const socket = new Socket();
   let started = 0;
-  for (let index = 0; index < 100; index++) turns.wait(socket, () => started++);
+  for (let index = 0; index < 100; index++) queue.wait(socket, () => started++);
   t.ok(socket.isPaused());
   await eventually('all to be started', () => started === 100);
   t.notOk(socket.isPaused());

@@ -4,4 +4,4 @@
  */
 
 /** A copy of the same characters in one piece. */
-export const inOnePiece = (text: string): string => Buffer.from(text).toString();
+export const flatString = (text: string): string => Buffer.from(text).toString();

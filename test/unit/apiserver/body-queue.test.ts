@@ -1,5 +1,5 @@
 import t from 'tap';
-import { BodyTurns } from '../../../control-plane/apiserver/http/request-body.ts';
+import { BodyQueue } from '../../../control-plane/apiserver/http/request-body.ts';
 
 /** Counts turns of the event loop until it is disposed. */
 function countTurns(): Disposable & { readonly count: number } {
@@ -20,10 +20,10 @@ function countTurns(): Disposable & { readonly count: number } {
 
 t.test('long bodies that come together are read a turn of the event loop apart', async (t) => {
   using turns = countTurns();
-  const bodies = new BodyTurns();
+  const bodies = new BodyQueue();
   const read = await Promise.all(
     [1, 2, 3].map(async () => {
-      await bodies.whenItsTurn(Buffer.alloc(200_000));
+      await bodies.enqueue(Buffer.alloc(200_000));
       return turns.count;
     }),
   );
@@ -32,6 +32,6 @@ t.test('long bodies that come together are read a turn of the event loop apart',
 
 t.test('a short body waits for nobody', (t) => {
   const body = Buffer.from('{}');
-  t.equal(new BodyTurns().whenItsTurn(body), body);
+  t.equal(new BodyQueue().enqueue(body), body);
   t.end();
 });

@@ -1,7 +1,7 @@
 /** How often the status of a workload is written while its pods are still on their way: not once per pod. */
 const PERIOD_MS = 100;
 
-export class StatusPace {
+export class StatusThrottle {
   /** By key of the workload, in ms since the epoch. */
   readonly #wroteAt = new Map<string, number>();
 

@@ -8,14 +8,14 @@ const isSocket = (connection: Connection): connection is Socket => 'pause' in co
 /** How long queued requests are started before the event loop polls for I/O again. */
 const SLICE_MS = 5;
 /** Per HTTP/1.1 connection; beyond that it is paused. HTTP/2 limits its streams itself. */
-const MOST_WAITING = 32;
+const MAX_QUEUED = 32;
 
 /**
  * A client may send hundreds of requests in one packet, as HTTP/2 streams or pipelined, and all would be started within one
  * turn of the event loop. Here one per connection is started at once; the others are queued for the next turns and served
  * round-robin across connections.
  */
-export class RequestTurns {
+export class RequestQueue {
   /** Sessions of which a stream was started in this turn. */
   readonly #served = new Set<Http2Session>();
   readonly #waiting = new Map<Connection, (() => void)[]>();
@@ -36,7 +36,7 @@ export class RequestTurns {
     const waiting = this.#waiting.get(connection) ?? [];
     waiting.push(start);
     this.#waiting.set(connection, waiting);
-    if (waiting.length === MOST_WAITING && isSocket(connection)) this.#paused.add(connection.pause());
+    if (waiting.length === MAX_QUEUED && isSocket(connection)) this.#paused.add(connection.pause());
     this.#schedule();
   }
 
