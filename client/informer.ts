@@ -5,7 +5,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../api/machinery/kind.ts';
 import { StatusError, isGone } from '../api/machinery/status-error.ts';
-import type { ApiClient, WatchEvent } from './api-client.ts';
+import type { WatchEvent } from './api-calls.ts';
+import type { ApiClient } from './api-client.ts';
 import { backoffMs } from './backoff.ts';
 import { ConnectionError } from './connection-error.ts';
 import type { Logger } from './logger.ts';

@@ -17,7 +17,8 @@ import { pods } from '../../../api/kinds/core/pod.ts';
 import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { deleteOptions } from '../../../api/kinds/meta/delete-options.ts';
-import type { ApiClient, RawOptions } from '../../../client/api-client.ts';
+import type { RawOptions } from '../../../client/api-calls.ts';
+import type { ApiClient } from '../../../client/api-client.ts';
 import { encodeObject } from '../../support/protobuf-encoder.ts';
 import { startServer, type ServedFixture } from '../apiserver-auth/fixture.ts';
 

@@ -1,7 +1,7 @@
 /** Answers reads with one object and writes as the test says; remembers the patches. */
 import type { KubeObject } from '../../../../api/machinery/kind.ts';
 import { notFound, type StatusError } from '../../../../api/machinery/status-error.ts';
-import type { PatchOptions } from '../../../../client/api-client.ts';
+import type { PatchOptions } from '../../../../client/api-calls.ts';
 import type { Resource } from '../../../../client/resource.ts';
 
 export interface Patched {
