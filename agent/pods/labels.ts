@@ -1,4 +1,5 @@
 /** Labels and annotations of pods and containers in the runtime: the kubelet's, which other tools read, too. */
+import { fnvHash } from '../../api/machinery/fnv-hash.ts';
 import type { StringMap } from '../cri/types.ts';
 import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
@@ -55,12 +56,6 @@ export function containerAnnotations(
   };
 }
 
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
-
-/** Changes with the fields that need another container: the image. FNV-1a, 32 bits, in hex. */
-export function containerHash({ name, image }: Pick<Container, 'name' | 'image'>): string {
-  let hash = FNV_OFFSET;
-  for (const byte of Buffer.from(JSON.stringify({ name, image }))) hash = Math.imul(hash ^ byte, FNV_PRIME);
-  return (hash >>> 0).toString(16);
-}
+/** Changes with the fields that need another container: the image. In hex. */
+export const containerHash = ({ name, image }: Pick<Container, 'name' | 'image'>): string =>
+  fnvHash(JSON.stringify({ name, image })).toString(16);

@@ -5,6 +5,7 @@
  */
 import type { Json } from './definitions.ts';
 import { own } from '../own.ts';
+import { integerField, lengthDelimited } from '../protobuf/wire-writer.ts';
 
 /** The Content-Type of the response. Clients also request it with an `@` before `v1.0`, which Go does not parse in responses. */
 export const OPENAPI_V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
@@ -12,25 +13,10 @@ export const OPENAPI_V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2
 export const acceptsProtobuf = (accept: string): boolean =>
   /application\/com\.github\.proto-openapi\.spec\.v2[@.]v1\.0\+protobuf/.test(accept);
 
-const LENGTH_DELIMITED = 2;
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest > 0x7f) {
-    bytes.push((rest & 0x7f) | 0x80);
-    rest >>>= 7;
-  }
-  bytes.push(rest);
-  return Buffer.from(bytes);
-}
-
 /** A field of a message: its number and value. */
-const field = (number: number, content: Buffer | string): Buffer => {
-  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-  return Buffer.concat([varint((number << 3) | LENGTH_DELIMITED), varint(bytes.length), bytes]);
-};
-const flag = (number: number): Buffer => Buffer.concat([varint(number << 3), varint(1)]);
+const field = (number: number, content: Buffer | string): Buffer =>
+  lengthDelimited(number, typeof content === 'string' ? Buffer.from(content) : content);
+const flag = (number: number): Buffer => integerField(number, 1);
 const message = (...parts: readonly (Buffer | undefined)[]): Buffer =>
   Buffer.concat(parts.filter((part): part is Buffer => part !== undefined));
 const text = (number: number, value: unknown): Buffer | undefined =>

@@ -1,6 +1,7 @@
 /** How the ReplicaSets of a Deployment are told apart and counted: template hash and revision annotations. */
 import { isDeepStrictEqual } from 'node:util';
 import { oldestFirst } from './numbers.ts';
+import { fnvHash } from '../../../../api/machinery/fnv-hash.ts';
 import { setOwn } from '../../../../api/machinery/own.ts';
 import type { Deployment, ReplicaSet } from '../../../../api/types/apps/v1.gen.ts';
 import type { PodTemplateSpec } from '../../../../api/types/core/v1.gen.ts';
@@ -22,15 +23,11 @@ const NOT_INHERITED: ReadonlySet<string> = new Set([
 
 /** Letters and digits that spell no words: upstream's `rand.SafeEncodeString`. */
 const SAFE_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 
 /** Names a template; `collisionCount` makes another name for the same template when the first one is taken. */
 export function templateHash(template: PodTemplateSpec | undefined, collisionCount: number | undefined): string {
-  const text = `${canonicalJson(template)}${collisionCount ?? ''}`;
-  let hash = FNV_OFFSET;
-  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, FNV_PRIME);
-  return Array.from(String(hash >>> 0), (digit) => SAFE_ALPHABET[digit.charCodeAt(0) % SAFE_ALPHABET.length]).join('');
+  const hash = fnvHash(`${canonicalJson(template)}${collisionCount ?? ''}`);
+  return Array.from(String(hash), (digit) => SAFE_ALPHABET[digit.charCodeAt(0) % SAFE_ALPHABET.length]).join('');
 }
 
 /** The order of keys is no difference. */
