@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../api/machinery/kind.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
+import { timeOf } from '../api/machinery/time.ts';
 import type { ApiClient } from './api-client.ts';
 import { backoffMs } from './backoff.ts';
 import { ConnectionError } from './connection-error.ts';
@@ -163,7 +164,7 @@ export class EventRecorder {
     const sent = this.#sent.get(key);
     if (sent) {
       const count = sent.count + 1;
-      const patch = { count, message: occurrence.message, lastTimestamp: seconds(occurrence.at) };
+      const patch = { count, message: occurrence.message, lastTimestamp: timeOf(occurrence.at) };
       try {
         await retried(
           () => client.patch(events, sent.namespace, sent.name, patch, { type: 'strategic', signal }),
@@ -199,8 +200,8 @@ export class EventRecorder {
       message,
       type,
       source: { component, ...(host && { host }) },
-      firstTimestamp: seconds(at),
-      lastTimestamp: seconds(at),
+      firstTimestamp: timeOf(at),
+      lastTimestamp: timeOf(at),
       count: 1,
       reportingComponent: component,
       reportingInstance: host ?? '',
@@ -216,8 +217,6 @@ interface Occurrence {
   /** Milliseconds since the epoch. */
   readonly at: number;
 }
-
-const seconds = (at: number): string => new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
 
 function truncate(message: string): string {
   const bytes = Buffer.from(message);

@@ -1,6 +1,7 @@
 /** Leader election through a Lease, as client-go's `tools/leaderelection`. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
+import { microTimeOf } from '../api/machinery/time.ts';
 import type { ApiClient } from './api-client.ts';
 import { ConnectionError } from './connection-error.ts';
 import { DeadlineError, withDeadline } from './deadline.ts';
@@ -122,7 +123,7 @@ class Candidate {
       this.#loggedHolder = holder;
       return false;
     }
-    const wanted = holding(lease, identity, timing.leaseSeconds, new Date());
+    const wanted = holding(lease, identity, timing.leaseSeconds, Date.now());
     this.#held = lease
       ? await client.update(leases, wanted, { signal: limit })
       : await client.create(leases, { ...wanted, metadata: { namespace, name } }, { signal: limit });
@@ -160,9 +161,8 @@ class Candidate {
   }
 }
 
-function holding(lease: Lease | undefined, identity: string, leaseSeconds: number, now: Date): Lease {
-  // MicroTime has six decimals.
-  const time = now.toISOString().replace('Z', '000Z');
+function holding(lease: Lease | undefined, identity: string, leaseSeconds: number, nowMs: number): Lease {
+  const time = microTimeOf(nowMs);
   const same = lease?.spec?.holderIdentity === identity;
   return {
     ...lease,

@@ -1,4 +1,5 @@
 /** Resource usage of a node and its pods: `stats.k8s.io/v1alpha1` Summary, which the kubelet serves at `/stats/summary`. */
+import { timeOf } from '../../api/machinery/time.ts';
 import type { DiskMeter } from '../host/meters.ts';
 import type { HostUsage, InterfaceCounters, ProcessUsage } from '../host/proc.ts';
 import { containerLimits } from '../resources/compute.ts';
@@ -38,8 +39,6 @@ export interface SummaryInput {
   readonly rate: Rate;
 }
 
-const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+/, '');
-
 /** Pure, except for the state of `rate`. */
 export function summary(input: SummaryInput): object {
   return { node: nodeStats(input), pods: input.pods.map((usage) => podStats(usage, input)) };
@@ -47,14 +46,14 @@ export function summary(input: SummaryInput): object {
 
 function nodeStats(input: SummaryInput): object {
   const { nodeName, atMs, host, disks, all, rate } = input;
-  const at = time(atMs);
+  const at = timeOf(atMs);
   return {
     nodeName,
     systemContainers: [
       ...input.processes.map((of) => processStats(of, input)),
-      ...(all ? [{ name: 'pods', startTime: time(host.bootedAtMs), ...cgroupStats(all, rate) }] : []),
+      ...(all ? [{ name: 'pods', startTime: timeOf(host.bootedAtMs), ...cgroupStats(all, rate) }] : []),
     ],
-    startTime: time(host.bootedAtMs),
+    startTime: timeOf(host.bootedAtMs),
     cpu: cpuStats('/', host.cpuNanoseconds, atMs, rate),
     memory: {
       time: at,
@@ -105,7 +104,7 @@ function containerStats(
   const log = logs.get(container.id);
   return {
     name: container.name,
-    startTime: time(container.startedAtMs),
+    startTime: timeOf(container.startedAtMs),
     ...cgroupStats(container, rate, spec && containerLimits(pod, spec).memoryBytes),
     ...(layer && { rootfs: fsStats(disks.images ?? disks.node, layer, atMs) }),
     ...(log && { logs: fsStats(disks.node, log, atMs) }),
@@ -117,18 +116,18 @@ function cgroupStats({ cgroup, atMs, usage }: Measured, rate: Rate, limitBytes =
   return {
     cpu: cpuStats(cgroup, usage.cpuNanoseconds, atMs, rate),
     memory: memoryStats(usage, atMs, limitBytes),
-    swap: { time: time(atMs), swapUsageBytes: usage.swapBytes },
+    swap: { time: timeOf(atMs), swapUsageBytes: usage.swapBytes },
   };
 }
 
 const cpuStats = (key: string, nanoseconds: number, atMs: number, rate: Rate): object => ({
-  time: time(atMs),
+  time: timeOf(atMs),
   usageNanoCores: rate(key, nanoseconds, atMs),
   usageCoreNanoSeconds: nanoseconds,
 });
 
 const memoryStats = (usage: CgroupUsage, atMs: number, limitBytes: number): object => ({
-  time: time(atMs),
+  time: timeOf(atMs),
   ...(limitBytes > 0 && { availableBytes: Math.max(0, limitBytes - usage.workingSetBytes) }),
   usageBytes: usage.memoryBytes,
   workingSetBytes: usage.workingSetBytes,
@@ -140,10 +139,10 @@ const memoryStats = (usage: CgroupUsage, atMs: number, limitBytes: number): obje
 /** Of a single process, which has no cgroup of its own everywhere. */
 const processStats = (of: SystemProcess, { rate, atMs }: SummaryInput): object => ({
   name: of.name,
-  startTime: time(of.startedAtMs),
+  startTime: timeOf(of.startedAtMs),
   cpu: cpuStats(`process:${of.name}`, of.cpuNanoseconds, atMs, rate),
   memory: {
-    time: time(atMs),
+    time: timeOf(atMs),
     usageBytes: of.rssBytes,
     workingSetBytes: of.rssBytes,
     rssBytes: of.rssBytes,
@@ -156,14 +155,14 @@ function networkStats(interfaces: readonly InterfaceCounters[], main: string | u
   const all = interfaces.map(({ name, rxBytes, rxErrors, txBytes, txErrors }) => {
     return { name, rxBytes, rxErrors, txBytes, txErrors };
   });
-  return { time: time(atMs), ...all.find(({ name }) => name === main), interfaces: all };
+  return { time: timeOf(atMs), ...all.find(({ name }) => name === main), interfaces: all };
 }
 
 const usedBytes = ({ totalBytes, freeBytes }: DiskMeter): number => totalBytes - freeBytes;
 const usedInodes = ({ totalInodes, availableInodes }: DiskMeter): number => totalInodes - availableInodes;
 
 const fsStats = (disk: DiskMeter, held: DiskUsage, atMs: number): object => ({
-  time: time(atMs),
+  time: timeOf(atMs),
   availableBytes: disk.availableBytes,
   capacityBytes: disk.totalBytes,
   usedBytes: held.usedBytes,

@@ -1,5 +1,6 @@
 /** Says on a pod what became of it: Events and the PodScheduled condition, as upstream words them. */
 import { isNotFound } from '../../api/machinery/status-error.ts';
+import { timeOf } from '../../api/machinery/time.ts';
 import type { ObjectReference } from '../../api/types/core/v1.gen.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { EventRecorder } from '../../client/event-recorder.ts';
@@ -63,7 +64,7 @@ export class PodReporter {
       message,
       observedGeneration: generation,
       lastProbeTime: null,
-      lastTransitionTime: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+      lastTransitionTime: timeOf(Date.now()),
     };
     const patch = { metadata: { uid }, status: { conditions: [condition], nominatedNodeName } };
     await this.#client.patch(podsResource, namespace, name, patch, { type: 'strategic', subresource: 'status' });

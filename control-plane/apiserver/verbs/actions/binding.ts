@@ -1,6 +1,7 @@
 /** `pods/binding`, and the older `bindings`: give a pod its node, once. Upstream's `BindingREST`. */
 import { pods } from '../../../../api/kinds/core/pod.ts';
 import { badRequest, conflict, notFound } from '../../../../api/machinery/status-error.ts';
+import { timeOf } from '../../../../api/machinery/time.ts';
 import type { Binding, Pod } from '../../../../api/types/core/v1.gen.ts';
 import { placeObject, type Stored } from '../../catalogue/object-meta.ts';
 import type { Registry } from '../../catalogue/registry.ts';
@@ -51,7 +52,7 @@ function checkUnbound({ metadata, spec }: Stored & Pod, name: string, uid: strin
 
 function withScheduled({ metadata, status }: Pod): NonNullable<NonNullable<Pod['status']>['conditions']> {
   const others = (status?.conditions ?? []).filter(({ type }) => type !== 'PodScheduled');
-  const now = `${new Date().toISOString().slice(0, 19)}Z`;
+  const now = timeOf(Date.now());
   const observedGeneration = metadata?.generation;
   return [...others, { type: 'PodScheduled', status: 'True', observedGeneration, lastTransitionTime: now }];
 }
