@@ -18,7 +18,7 @@ import {
   type SettingRule,
   type SettingRules,
 } from '../daemon/setting-rules.ts';
-import { CA_HASH, SERVER } from './join/join-format.ts';
+import { caHashProblem, serverProblem } from './join/join-format.ts';
 import { parseLabels, parseTaints } from './node/node-labels.ts';
 import { parseReserved } from './node/node-status.ts';
 import { parseThresholds } from './node/pressure.ts';
@@ -128,12 +128,8 @@ const orNone = (rule: SettingRule<string, AgentConfig>): SettingRule<string, Age
   orEmpty((value, settings) => (value === NONE ? undefined : rule(value, settings)));
 
 const agentConfigRules: SettingRules<AgentConfig> = {
-  server: orEmpty((server) =>
-    SERVER.test(server) ? undefined : `must be like https://10.0.0.1:6443, not ${JSON.stringify(server)}`,
-  ),
-  caHash: orEmpty((hash) =>
-    CA_HASH.test(hash) ? undefined : `must be "sha256:" and 64 hexadecimal digits, not ${JSON.stringify(hash)}`,
-  ),
+  server: orEmpty(serverProblem),
+  caHash: orEmpty(caHashProblem),
   nodeName: nodeNameProblem,
   nodeIp: orEmpty(hostAddress),
   nodeLabels: readableBy(parseLabels),

@@ -1,13 +1,14 @@
 /** Bootstrap tokens as Secrets: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
 import { randomInt } from 'node:crypto';
+import {
+  BOOTSTRAP_TOKEN_NAMESPACE,
+  BOOTSTRAP_TOKEN_TYPE,
+  bootstrapSecretName,
+  JOINING_NODES_GROUP,
+} from '../api/domain/bootstrap-token.ts';
 import { own } from '../api/machinery/own.ts';
+import { timeOf } from '../api/machinery/time.ts';
 import type { Secret } from '../api/types/core/v1.gen.ts';
-
-export const TOKEN_NAMESPACE = 'kube-system';
-const SECRET_PREFIX = 'bootstrap-token-';
-const SECRET_TYPE = 'bootstrap.kubernetes.io/token';
-/** The group that the default policy allows to request a node certificate. */
-const JOINING_NODES_GROUP = 'system:bootstrappers:kubeadm:default-node-token';
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const ID_LENGTH = 6;
@@ -39,7 +40,7 @@ export const tokenText = ({ id, secret }: BootstrapToken): string => `${id}.${se
 /** The name of a token's Secret. `token` is `ID` or `ID.SECRET`; undefined when it is neither. */
 export function secretNameOf(token: string): string | undefined {
   const [, id] = /^([a-z0-9]{6})(?:\.[a-z0-9]{16})?$/.exec(token) ?? [];
-  return id === undefined ? undefined : `${SECRET_PREFIX}${id}`;
+  return id === undefined ? undefined : bootstrapSecretName(id);
 }
 
 const encode = (text: string): string => Buffer.from(text).toString('base64');
@@ -52,19 +53,19 @@ export function secretOf(token: BootstrapToken): Secret {
     'auth-extra-groups': token.groups.join(','),
     ...(token.description && { description: token.description }),
     ...(token.expiresAt !== undefined && {
-      expiration: new Date(token.expiresAt).toISOString().replace(/\.\d+Z$/, 'Z'),
+      expiration: timeOf(token.expiresAt),
     }),
   };
   return {
-    metadata: { namespace: TOKEN_NAMESPACE, name: `${SECRET_PREFIX}${token.id}` },
-    type: SECRET_TYPE,
+    metadata: { namespace: BOOTSTRAP_TOKEN_NAMESPACE, name: bootstrapSecretName(token.id) },
+    type: BOOTSTRAP_TOKEN_TYPE,
     data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, encode(value)])),
   };
 }
 
 /** Reads a Secret back; undefined when it is not a bootstrap token. */
 export function tokenOf({ type, data }: Secret): BootstrapToken | undefined {
-  if (type !== SECRET_TYPE) return undefined;
+  if (type !== BOOTSTRAP_TOKEN_TYPE) return undefined;
   const text = (key: string): string => Buffer.from(own(data, key) ?? '', 'base64').toString();
   const expiration = text('expiration');
   return {

@@ -1,13 +1,14 @@
 import { Command } from 'commander';
 import { secrets } from '../api/kinds/core/secret.ts';
+import { BOOTSTRAP_TOKEN_NAMESPACE } from '../api/domain/bootstrap-token.ts';
+import { publicKeyHash } from '../api/domain/public-key-hash.ts';
 import { humanDuration, parseDuration } from '../api/machinery/duration.ts';
 import { StatusError } from '../api/machinery/status-error.ts';
-import { publicKeyHash } from '../control-plane/pki/public-key-hash.ts';
+import { timeOf } from '../api/machinery/time.ts';
 import {
   newBootstrapToken,
   secretNameOf,
   secretOf,
-  TOKEN_NAMESPACE,
   tokenOf,
   tokenText,
   type BootstrapToken,
@@ -64,7 +65,7 @@ function printTable(rows: readonly (readonly string[])[]): void {
 
 async function list({ kubeconfig }: TokenOptions): Promise<void> {
   await using cluster = await openCluster(kubeconfig);
-  const found = await cluster.client.listAll<Secret>(secrets, { namespace: TOKEN_NAMESPACE });
+  const found = await cluster.client.listAll<Secret>(secrets, { namespace: BOOTSTRAP_TOKEN_NAMESPACE });
   const now = Date.now();
   const rows = found
     .map((secret) => tokenOf(secret))
@@ -72,7 +73,7 @@ async function list({ kubeconfig }: TokenOptions): Promise<void> {
     .map((token) => [
       tokenText(token),
       remaining(token, now),
-      token.expiresAt === undefined ? '<never>' : new Date(token.expiresAt).toISOString().replace(/\.\d+Z$/, 'Z'),
+      token.expiresAt === undefined ? '<never>' : timeOf(token.expiresAt),
       token.description || '<none>',
       token.groups.join(','),
     ]);
@@ -85,7 +86,7 @@ async function remove(token: string, { kubeconfig }: TokenOptions): Promise<void
   await using cluster = await openCluster(kubeconfig);
   const [id] = token.split('.');
   try {
-    await cluster.client.delete(secrets, TOKEN_NAMESPACE, name);
+    await cluster.client.delete(secrets, BOOTSTRAP_TOKEN_NAMESPACE, name);
   } catch (error) {
     if (error instanceof StatusError && error.code === 404)
       throw new SettingsError(`token ${id} does not exist; kedge token list shows the tokens`, { cause: error });

@@ -1,26 +1,21 @@
 /** Reads the cluster's CA from a server that is not trusted yet, and trusts it when its public key has the expected hash. */
-import { createHash, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { parse } from 'yaml';
+import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { configMaps } from '../../client/resources.gen.ts';
 import { JoinError } from './join-error.ts';
-import { CA_HASH } from './join-format.ts';
+import { caHashProblem } from './join-format.ts';
 import type { ConfigMap } from '../../api/types/core/v1.gen.ts';
-
-/** `sha256:` and the digest of the SubjectPublicKeyInfo, as kubeadm's --discovery-token-ca-cert-hash. */
-export const publicKeyHash = (certificate: X509Certificate): string =>
-  `sha256:${createHash('sha256')
-    .update(certificate.publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('hex')}`;
 
 /**
  * The CA's certificate in PEM, from the ConfigMap that is published for joining nodes (kube-public/cluster-info). Throws
  * JoinError when its key does not match `hash`, ConnectionError when the server cannot be reached.
  */
 export async function fetchClusterCa(server: string, hash: string, signal: AbortSignal): Promise<string> {
-  if (!CA_HASH.test(hash))
-    throw new JoinError(`ca-hash must be "sha256:" and 64 hexadecimal digits, not ${JSON.stringify(hash)}`);
+  const problem = caHashProblem(hash);
+  if (problem !== undefined) throw new JoinError(`ca-hash ${problem}`);
   const text = await readClusterInfo(server, signal);
   const ca = certificateIn(server, text);
   const found = publicKeyHash(ca);

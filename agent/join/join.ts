@@ -1,6 +1,7 @@
 /** How a node obtains its identity: its existing certificate, or a new one requested with a bootstrap token. */
 import { X509Certificate, type KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { NODES_GROUP, nodeUserName } from '../../api/domain/node-identity.ts';
 import { ApiClient } from '../../client/api-client.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import { backoffMs } from '../../client/backoff.ts';
@@ -9,7 +10,7 @@ import { Outage } from '../../client/outage.ts';
 import { fetchClusterCa } from './cluster-ca.ts';
 import type { RequestedCertificate } from './certificate-request.ts';
 import { JoinError } from './join-error.ts';
-import { SERVER, TOKEN } from './join-format.ts';
+import { serverProblem, tokenProblem } from './join-format.ts';
 import { checkNameIsFree } from './name-check.ts';
 import type { CertifiedKey, NodeCertificates } from './node-certificates.ts';
 import { requestCertificate } from './signing.ts';
@@ -37,17 +38,15 @@ export interface Identity {
 }
 
 const RETRY = { initialMs: 1_000, maxMs: 60_000 };
-const GROUP = 'system:nodes';
-const nodeUser = (nodeName: string): string => `system:node:${nodeName}`;
 
 export const clientCertificate = (nodeName: string): RequestedCertificate => ({
-  commonName: nodeUser(nodeName),
-  organization: GROUP,
+  commonName: nodeUserName(nodeName),
+  organization: NODES_GROUP,
 });
 
 export const servingCertificate = (nodeName: string, address: string): RequestedCertificate => ({
-  commonName: nodeUser(nodeName),
-  organization: GROUP,
+  commonName: nodeUserName(nodeName),
+  organization: NODES_GROUP,
   dnsNames: [nodeName],
   ipAddresses: [address],
 });
@@ -55,14 +54,14 @@ export const servingCertificate = (nodeName: string, address: string): Requested
 /** Throws JoinError or ConnectionError with a sentence for the operator. */
 export async function obtainIdentity(options: JoinOptions, signal: AbortSignal): Promise<Identity> {
   const { server, token, caHash, nodeName, certificates, logger } = options;
-  if (!SERVER.test(server))
-    throw new JoinError(`server must be like https://10.0.0.1:6443, not ${JSON.stringify(server)}`);
+  const serverFlaw = serverProblem(server);
+  if (serverFlaw !== undefined) throw new JoinError(`server ${serverFlaw}`);
 
   const pair = await certificates.read('client');
   const ca = await certificates.ca();
   const isOfAnother = ca !== undefined && !(await certificates.isOfCluster(caHash));
   if (pair && ca && !isOfAnother) {
-    if (pair.user !== nodeUser(nodeName)) {
+    if (pair.user !== nodeUserName(nodeName)) {
       if (!token)
         throw new JoinError(
           `this host has joined as ${pair.user}; to join as node ${nodeName} a token is required (kedge token create)`,
@@ -82,7 +81,8 @@ export async function obtainIdentity(options: JoinOptions, signal: AbortSignal):
     );
   if (!token)
     throw new JoinError('this node has not joined yet: --token and --ca-hash are required (kedge token create)');
-  if (!TOKEN.test(token)) throw new JoinError('token must be ID.SECRET, with 6 and 16 lower-case letters and digits');
+  const tokenFlaw = tokenProblem(token);
+  if (tokenFlaw !== undefined) throw new JoinError(`token ${tokenFlaw}`);
   if (!caHash) throw new JoinError('--ca-hash is required with --token, to verify the identity of the server');
   return join(options, signal);
 }
@@ -97,7 +97,7 @@ async function join(options: JoinOptions, signal: AbortSignal): Promise<Identity
   const key = await certificates.pendingKey('client');
   let certificate: string;
   try {
-    certificate = await admission(options, ca, key, signal);
+    certificate = await usableCertificate(options, ca, key, signal);
   } catch (error) {
     if (!signal.aborted) await certificates.dropPendingKey('client');
     throw sentenceFor(error, server, token);
@@ -110,7 +110,7 @@ async function join(options: JoinOptions, signal: AbortSignal): Promise<Identity
 }
 
 /** The certificate that the cluster issues to this host, once it is verified that the host can use it. */
-async function admission(
+async function usableCertificate(
   { server, token, nodeName, self, logger }: JoinOptions,
   ca: string,
   key: KeyObject,

@@ -1,4 +1,5 @@
 /** Keeps two hosts from being the same Node: the second one to join under a name is rejected while the first one is alive. */
+import { NODE_LEASE_NAMESPACE } from '../../api/domain/node-identity.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { leases, nodes } from '../../client/resources.gen.ts';
@@ -29,7 +30,7 @@ export async function checkNameIsFree(
 ): Promise<void> {
   const [node, lease] = await Promise.all([
     find(() => client.get<Node>(nodes, '', nodeName, { signal })),
-    find(() => client.get<Lease>(leases, 'kube-node-lease', nodeName, { signal })),
+    find(() => client.get<Lease>(leases, NODE_LEASE_NAMESPACE, nodeName, { signal })),
   ]);
   if (!node || !isTakenBy(node, lease, self, Date.now())) return;
   const address = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? 'another host';

@@ -5,9 +5,9 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import type { Credentials } from '../../client/transport.ts';
 import { readTextIfThere, writeFileAtomically } from '../host/files.ts';
-import { publicKeyHash } from './cluster-ca.ts';
 import { JoinError } from './join-error.ts';
 import type { Purpose } from './signing.ts';
 
@@ -115,7 +115,7 @@ export class NodeCertificates {
   /** Whether the CA on disk has the hash; an empty hash matches any. */
   async isOfCluster(hash: string): Promise<boolean> {
     const ca = await this.ca();
-    return ca !== undefined && (hash === '' || publicKeyHash(new X509Certificate(ca)) === hash);
+    return ca !== undefined && (hash === '' || publicKeyHash(ca) === hash);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Obtains a certificate from the cluster: creates a CertificateSigningRequest and waits for its certificate. */
 import { createHash, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from '../../api/domain/signer-names.ts';
 import { isAlreadyExists, StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { backoffMs } from '../../client/backoff.ts';
@@ -14,8 +15,8 @@ import type { CertificateSigningRequest } from '../../api/types/certificates/v1.
 export type Purpose = 'client' | 'serving';
 
 const SIGNER = {
-  client: 'kubernetes.io/kube-apiserver-client-kubelet',
-  serving: 'kubernetes.io/kubelet-serving',
+  client: KUBELET_CLIENT_SIGNER,
+  serving: KUBELET_SERVING_SIGNER,
 } as const;
 /** An ECDSA key cannot encipher keys, so there are only these two usages. */
 const USAGES = {

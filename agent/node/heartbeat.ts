@@ -1,5 +1,6 @@
 /** The node's Lease: renewed every ten seconds, the control plane takes the node for alive as long as it is. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { NODE_LEASE_NAMESPACE } from '../../api/domain/node-identity.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
 import { microTimeOf } from '../../api/machinery/time.ts';
 import type { ApiClient } from '../../client/api-client.ts';
@@ -17,7 +18,6 @@ export interface HeartbeatOptions {
   readonly logger: Logger;
 }
 
-const NAMESPACE = 'kube-node-lease';
 /** kubelet's `nodeLeaseDurationSeconds`. */
 const LEASE_SECONDS = 40;
 /** A quarter of it, as the kubelet does. */
@@ -74,7 +74,7 @@ export class Heartbeat {
   async #find(signal: AbortSignal): Promise<Lease | undefined> {
     const { client, nodeName } = this.#options;
     try {
-      return await client.get(leases, NAMESPACE, nodeName, { signal, timeoutMs: CALL_TIMEOUT_MS });
+      return await client.get(leases, NODE_LEASE_NAMESPACE, nodeName, { signal, timeoutMs: CALL_TIMEOUT_MS });
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -89,7 +89,7 @@ export class Heartbeat {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
       metadata: {
-        ...(lease?.metadata ?? { name: nodeName, namespace: NAMESPACE }),
+        ...(lease?.metadata ?? { name: nodeName, namespace: NODE_LEASE_NAMESPACE }),
         // The owner reference makes the lease go with its Node.
         ...(uid && { ownerReferences: [owner] }),
       },

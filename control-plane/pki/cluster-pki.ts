@@ -7,6 +7,7 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import {
   KEY_MODE,
   PkiError,
@@ -18,7 +19,6 @@ import {
   writeKeyPair,
   type KeyPair,
 } from './pem-files.ts';
-import { publicKeyHash } from './public-key-hash.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const LIFETIME_MS = 365 * DAY_MS;

@@ -1,4 +1,5 @@
 /** Who may approve and sign certificate requests, and what they may ask for: three of upstream's plugins. */
+import { CLIENT_SIGNER } from '../../../api/domain/signer-names.ts';
 import {
   CertificateRequestError,
   parseCertificateRequest,
@@ -12,7 +13,6 @@ import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
 
 const GROUP = 'certificates.k8s.io';
-const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client';
 
 const isRequestFor = ({ kind, subresource }: AdmissionRequest, wanted: string): boolean =>
   kind.kind === 'CertificateSigningRequest' && kind.group === GROUP && subresource === wanted;

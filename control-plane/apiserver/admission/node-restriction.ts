@@ -1,4 +1,6 @@
 /** What an agent may write under its node's identity: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction */
+import { NODE_LEASE_NAMESPACE } from '../../../api/domain/node-identity.ts';
+import { KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from '../../../api/domain/signer-names.ts';
 import {
   CertificateRequestError,
   parseCertificateRequest,
@@ -20,8 +22,7 @@ import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
 import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
 import type { Node, Pod } from '../../../api/types/core/v1.gen.ts';
 
-const NODE_LEASE_NAMESPACE = 'kube-node-lease';
-const NODE_SIGNERS = new Set(['kubernetes.io/kubelet-serving', 'kubernetes.io/kube-apiserver-client-kubelet']);
+const NODE_SIGNERS = new Set([KUBELET_SERVING_SIGNER, KUBELET_CLIENT_SIGNER]);
 
 /** Why the request is refused; undefined when it is not. */
 type Verdict = string | undefined;

@@ -1,5 +1,6 @@
 /** The user of a request, the credentials that authentication reads, and upstream's names of users and groups. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { NODES_GROUP, NODE_USER_PREFIX } from '../../../api/domain/node-identity.ts';
 
 /** The user of a request: upstream's `user.Info`. */
 export interface User {
@@ -19,12 +20,10 @@ export interface Credentials {
 export const AUTHENTICATED_GROUP = 'system:authenticated';
 export const UNAUTHENTICATED_GROUP = 'system:unauthenticated';
 export const PRIVILEGED_GROUP = 'system:masters';
-export const NODES_GROUP = 'system:nodes';
 export const BOOTSTRAPPERS_GROUP = 'system:bootstrappers';
 export const SERVICE_ACCOUNTS_GROUP = 'system:serviceaccounts';
 
 const SERVICE_ACCOUNT_PREFIX = 'system:serviceaccount:';
-const NODE_PREFIX = 'system:node:';
 
 export const ANONYMOUS: User = { name: 'system:anonymous', groups: [UNAUTHENTICATED_GROUP] };
 
@@ -43,6 +42,6 @@ export function authenticated(user: User): User {
 
 /** The node that a user is: its name; '' for a member of system:nodes without a node's user name; undefined for other users. */
 export function nodeNameOf(user: User): string | undefined {
-  if (!user.name.startsWith(NODE_PREFIX) || !user.groups.includes(NODES_GROUP)) return undefined;
-  return user.name.slice(NODE_PREFIX.length);
+  if (!user.name.startsWith(NODE_USER_PREFIX) || !user.groups.includes(NODES_GROUP)) return undefined;
+  return user.name.slice(NODE_USER_PREFIX.length);
 }

@@ -1,4 +1,5 @@
 /** The token cleaner: deletes bootstrap tokens that have expired. Upstream: pkg/controller/bootstrap/tokencleaner.go. */
+import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from '../../../api/domain/bootstrap-token.ts';
 import { splitKey } from '../../../client/informer.ts';
 import { secrets } from '../../../client/resources.gen.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
@@ -6,9 +7,6 @@ import type { InformerDefinition } from '../framework/informer-factory.ts';
 import { unlessGone } from '../framework/outcomes.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
 import type { Secret } from '../../../api/types/core/v1.gen.ts';
-
-const NAMESPACE = 'kube-system';
-const TYPE = 'bootstrap.kubernetes.io/token';
 
 interface TokenView {
   readonly uid: string;
@@ -25,8 +23,8 @@ function tokenView({ metadata, data }: Secret): TokenView {
 
 const bootstrapTokens: InformerDefinition<Secret, TokenView> = {
   resource: secrets,
-  namespace: NAMESPACE,
-  fieldSelector: `type=${TYPE}`,
+  namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+  fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
   select: tokenView,
 };
 

@@ -1,4 +1,6 @@
 /** What the built-in signers sign, and what is approved without a human. https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests */
+import { NODE_USER_PREFIX, NODES_GROUP } from '../../../api/domain/node-identity.ts';
+import { CLIENT_SIGNER, KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER } from '../../../api/domain/signer-names.ts';
 import type { CertificateRequest } from '../../../api/kinds/certificates/certificate-request.ts';
 import type {
   CertificateSigningRequest,
@@ -6,19 +8,13 @@ import type {
 } from '../../../api/types/certificates/v1.gen.ts';
 import type { NodeAddress } from '../../../api/types/core/v1.gen.ts';
 
-export const KUBELET_CLIENT = 'kubernetes.io/kube-apiserver-client-kubelet';
-export const KUBELET_SERVING = 'kubernetes.io/kubelet-serving';
-export const CLIENT = 'kubernetes.io/kube-apiserver-client';
-export const SIGNERS: ReadonlySet<string> = new Set([KUBELET_CLIENT, KUBELET_SERVING, CLIENT]);
+export const SIGNERS: ReadonlySet<string> = new Set([KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER, CLIENT_SIGNER]);
 
 /** What a signer goes by. */
 export type RequestedNames = Pick<
   CertificateRequest,
   'commonName' | 'organizations' | 'dnsNames' | 'ipAddresses' | 'otherNames'
 >;
-
-const NODES_GROUP = 'system:nodes';
-const NODE_PREFIX = 'system:node:';
 
 const usesOnly = (usages: readonly string[], required: readonly string[], allowed: readonly string[]): boolean =>
   required.every((usage) => usages.includes(usage)) &&
@@ -30,25 +26,25 @@ export function signerObjection(
   content: RequestedNames,
 ): string | undefined {
   const { commonName, organizations, dnsNames, ipAddresses, otherNames } = content;
-  const isNode = commonName.startsWith(NODE_PREFIX) && commonName.length > NODE_PREFIX.length;
+  const isNode = commonName.startsWith(NODE_USER_PREFIX) && commonName.length > NODE_USER_PREFIX.length;
   const isOfNodes = organizations.length === 1 && organizations[0] === NODES_GROUP;
   switch (signerName) {
-    case CLIENT:
+    case CLIENT_SIGNER:
       return usesOnly(usages, ['client auth'], ['digital signature', 'key encipherment'])
         ? undefined
         : 'usages must be client auth, and at most digital signature and key encipherment besides';
-    case KUBELET_CLIENT:
+    case KUBELET_CLIENT_SIGNER:
       if (!isOfNodes) return `subject organization is not ${NODES_GROUP}`;
       if (dnsNames.length + ipAddresses.length + otherNames > 0) return 'subject alternative names are not allowed';
-      if (!isNode) return `subject common name does not begin with ${NODE_PREFIX}`;
+      if (!isNode) return `subject common name does not begin with ${NODE_USER_PREFIX}`;
       return usesOnly(usages, ['client auth', 'digital signature'], ['key encipherment'])
         ? undefined
         : 'usages must be digital signature and client auth, and at most key encipherment besides';
-    case KUBELET_SERVING:
+    case KUBELET_SERVING_SIGNER:
       if (!isOfNodes) return `subject organization is not ${NODES_GROUP}`;
       if (dnsNames.length + ipAddresses.length === 0) return 'DNS names or IP addresses are required';
       if (otherNames > 0) return 'mail addresses and URIs are not allowed';
-      if (!isNode) return `subject common name does not begin with ${NODE_PREFIX}`;
+      if (!isNode) return `subject common name does not begin with ${NODE_USER_PREFIX}`;
       return usesOnly(usages, ['server auth', 'digital signature'], ['key encipherment'])
         ? undefined
         : 'usages must be digital signature and server auth, and at most key encipherment besides';
@@ -75,7 +71,7 @@ export function planApproval(
 ): Approval {
   if (signerObjection(spec, content) !== undefined) return { type: 'none' };
   const isSelf = spec.username === content.commonName;
-  if (spec.signerName === KUBELET_CLIENT) {
+  if (spec.signerName === KUBELET_CLIENT_SIGNER) {
     return isSelf
       ? {
           type: 'if allowed',
@@ -88,8 +84,9 @@ export function planApproval(
           message: 'Auto approving kubelet client certificate after SubjectAccessReview.',
         };
   }
-  if (spec.signerName !== KUBELET_SERVING || !isSelf || !spec.groups?.includes(NODES_GROUP)) return { type: 'none' };
-  const addresses = addressesOf(content.commonName.slice(NODE_PREFIX.length));
+  if (spec.signerName !== KUBELET_SERVING_SIGNER || !isSelf || !spec.groups?.includes(NODES_GROUP))
+    return { type: 'none' };
+  const addresses = addressesOf(content.commonName.slice(NODE_USER_PREFIX.length));
   const own = new Set(addresses?.map(({ address }) => address));
   const isOwn = [...content.dnsNames, ...content.ipAddresses].every((name) => own.has(name));
   return isOwn

@@ -3,6 +3,7 @@
  * pkg/controller/nodelifecycle.
  */
 import { once } from 'node:events';
+import { NODE_LEASE_NAMESPACE } from '../../../api/domain/node-identity.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { referenceTo } from '../../../client/event-recorder.ts';
 import { nodes as nodeResource, pods as podResource } from '../../../client/resources.gen.ts';
@@ -21,8 +22,6 @@ import {
   zoneOf,
 } from './node-health-plan.ts';
 
-/** Where agents renew their Leases. */
-const LEASE_NAMESPACE = 'kube-node-lease';
 /** Upstream's --node-monitor-period. */
 const MONITOR_PERIOD_MS = 5_000;
 
@@ -113,7 +112,7 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
         watch(leases, {
           onUpdate: (old, lease) => {
             if (
-              lease.namespace === LEASE_NAMESPACE &&
+              lease.namespace === NODE_LEASE_NAMESPACE &&
               lease.renewTime !== old.renewTime &&
               lastSeenAt.has(lease.name)
             ) {

@@ -1,5 +1,11 @@
 /** Bootstrap tokens: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
 import { timingSafeEqual } from 'node:crypto';
+import {
+  BOOTSTRAP_TOKEN,
+  BOOTSTRAP_TOKEN_NAMESPACE,
+  BOOTSTRAP_TOKEN_TYPE,
+  bootstrapSecretName,
+} from '../../../../api/domain/bootstrap-token.ts';
 import { secrets } from '../../../../api/kinds/core/secret.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import { AUTHENTICATED_GROUP, BOOTSTRAPPERS_GROUP } from '../../http/user.ts';
@@ -7,11 +13,6 @@ import { InvalidTokenError, type AuthenticatedToken, type TokenAuthenticator } f
 import { own } from '../../../../api/machinery/own.ts';
 import type { Secret } from '../../../../api/types/core/v1.gen.ts';
 
-export const BOOTSTRAP_TOKEN_TYPE = 'bootstrap.kubernetes.io/token';
-export const BOOTSTRAP_TOKEN_NAMESPACE = 'kube-system';
-export const BOOTSTRAP_TOKEN_SECRET_PREFIX = 'bootstrap-token-';
-
-const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
 const EXTRA_GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
 
 const text = (secret: Secret, key: string): string => Buffer.from(own(secret.data, key) ?? '', 'base64').toString();
@@ -51,9 +52,9 @@ export class BootstrapTokenAuthenticator implements TokenAuthenticator {
   }
 
   authenticateToken(token: string, audiences: readonly string[]): AuthenticatedToken | undefined {
-    const [, id, given] = TOKEN.exec(token) ?? [];
+    const [, id, given] = BOOTSTRAP_TOKEN.exec(token) ?? [];
     if (id === undefined || given === undefined) return undefined;
-    const secret = this.#api.get(secrets, BOOTSTRAP_TOKEN_NAMESPACE, `${BOOTSTRAP_TOKEN_SECRET_PREFIX}${id}`);
+    const secret = this.#api.get(secrets, BOOTSTRAP_TOKEN_NAMESPACE, bootstrapSecretName(id));
     if (!secret || !sameSecret(text(secret, 'token-secret'), given)) return undefined;
     const wrong = fault(secret, id, this.#now());
     if (wrong) throw new InvalidTokenError(`bootstrap token ${id} ${wrong}`);

@@ -1,3 +1,4 @@
+import { NODE_LEASE_NAMESPACE } from '../../../../api/domain/node-identity.ts';
 import { parseFieldSelector, requiredValue, SelectorError } from '../../../../api/machinery/selectors.ts';
 import { nodeNameOf, type User } from '../../http/user.ts';
 import type { Attributes, Authorizer, Decision } from './authorizer.ts';
@@ -5,7 +6,6 @@ import type { PodGraph, ReferencedKind } from './pod-graph.ts';
 import { ruleAllows } from './policy-rule.ts';
 import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 
-const NODE_LEASE_NAMESPACE = 'kube-node-lease';
 const READ_VERBS = new Set(['get', 'list', 'watch']);
 const OWN_OBJECT_VERBS = new Set(['get', 'create', 'update', 'patch', 'delete']);
 

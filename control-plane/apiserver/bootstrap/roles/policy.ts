@@ -2,10 +2,10 @@
  * The roles and bindings that every cluster has: upstream's, and those that let the parts of this one work. See
  * https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings
  */
+import { JOINING_NODES_GROUP } from '../../../../api/domain/bootstrap-token.ts';
+import { NODES_GROUP } from '../../../../api/domain/node-identity.ts';
 import {
   AUTHENTICATED_GROUP,
-  BOOTSTRAPPERS_GROUP,
-  NODES_GROUP,
   PRIVILEGED_GROUP,
   SERVICE_ACCOUNTS_GROUP,
   UNAUTHENTICATED_GROUP,
@@ -38,8 +38,6 @@ const SCHEDULER = 'system:kube-scheduler';
 const NODE_CLIENT_APPROVAL = 'system:certificates.k8s.io:certificatesigningrequests:nodeclient';
 const NODE_RENEWAL_APPROVAL = 'system:certificates.k8s.io:certificatesigningrequests:selfnodeclient';
 const SERVING_APPROVAL = 'kedge:approve-node-serving-certificates';
-/** The group of tokens that `kedge token create` makes, as kubeadm names it. */
-export const JOINING_NODES_GROUP = `${BOOTSTRAPPERS_GROUP}:kubeadm:default-node-token`;
 
 const metadata = (name: string, labels: Record<string, string> = {}, namespace?: string) => ({
   name,

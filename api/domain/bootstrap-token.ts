@@ -1,0 +1,13 @@
+/** Bootstrap tokens and their Secrets: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/ */
+
+export const BOOTSTRAP_TOKEN_NAMESPACE = 'kube-system';
+/** The type of their Secrets. */
+export const BOOTSTRAP_TOKEN_TYPE = 'bootstrap.kubernetes.io/token';
+/** The group that the default policy allows to request a node certificate, besides the group of every token. */
+export const JOINING_NODES_GROUP = 'system:bootstrappers:kubeadm:default-node-token';
+
+/** `ID.SECRET`, with the two as groups. */
+export const BOOTSTRAP_TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
+
+/** The name of a token's Secret. */
+export const bootstrapSecretName = (id: string): string => `bootstrap-token-${id}`;
