@@ -21,7 +21,6 @@ export const BACK_OFF = 'kedge.io/container.backOffSeconds';
 export const CONFIG_SOURCE = 'kubernetes.io/config.source';
 export const CONFIG_SEEN = 'kubernetes.io/config.seen';
 export const CONFIG_HASH = 'kubernetes.io/config.hash';
-export const CONFIG_MIRROR = 'kubernetes.io/config.mirror';
 
 export const podLabels = (pod: Pod): StringMap => ({
   ...pod.metadata?.labels,

@@ -8,6 +8,7 @@ import {
   qosClassOf,
   unclaimedMemory,
 } from '../../api/domain/pod-resources.ts';
+import { NODE_CRITICAL } from '../../api/domain/system-priority.ts';
 import type { LinuxContainerResources } from '../cri/types.ts';
 import type { CgroupLimits } from '../host/cgroup-tree.ts';
 import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
@@ -23,8 +24,6 @@ const MIN_QUOTA_US = 1_000;
 
 const GUARANTEED_OOM_SCORE_ADJ = -997;
 const BEST_EFFORT_OOM_SCORE_ADJ = 1000;
-/** From this priority on a pod is node-critical (system-node-critical). */
-const NODE_CRITICAL_PRIORITY = 2_000_001_000;
 
 export interface ResourceHost {
   readonly memoryCapacityBytes: number;
@@ -78,7 +77,7 @@ export function oomScoreAdj(pod: Pod, container: Container, host: ResourceHost):
 }
 
 function wantedOomScoreAdj(pod: Pod, container: Container, capacityBytes: number): number {
-  if ((pod.spec?.priority ?? 0) >= NODE_CRITICAL_PRIORITY) return GUARANTEED_OOM_SCORE_ADJ;
+  if ((pod.spec?.priority ?? 0) >= NODE_CRITICAL.value) return GUARANTEED_OOM_SCORE_ADJ;
   switch (qosClassOf(pod.spec)) {
     case 'Guaranteed':
       return GUARANTEED_OOM_SCORE_ADJ;

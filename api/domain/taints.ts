@@ -2,6 +2,12 @@
 import { deepEqual } from '../machinery/deep-equal.ts';
 import type { Taint, Toleration } from '../types/core/v1.gen.ts';
 
+/** The keys of the taints that the control plane sets by a node's state. */
+export const NOT_READY_TAINT = 'node.kubernetes.io/not-ready';
+export const UNREACHABLE_TAINT = 'node.kubernetes.io/unreachable';
+export const UNSCHEDULABLE_TAINT = 'node.kubernetes.io/unschedulable';
+export const MEMORY_PRESSURE_TAINT = 'node.kubernetes.io/memory-pressure';
+
 /** Whether a toleration tolerates a taint. */
 export function toleratesTaint(toleration: Toleration, taint: Pick<Taint, 'key' | 'value' | 'effect'>): boolean {
   if (toleration.effect && toleration.effect !== taint.effect) return false;

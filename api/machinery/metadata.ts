@@ -1,4 +1,5 @@
 /** Validation of `metadata`, which is the same for every kind. */
+import { FOREGROUND_FINALIZER, NAMESPACE_FINALIZER, ORPHAN_FINALIZER } from './finalizers.ts';
 import { addErrors, type FieldError, forbidden, invalid, required, tooLong } from './field-error.ts';
 import { MAX_ERRORS } from './limits.ts';
 import { validateLabelName, validateLabelValue, validateQualifiedName } from './names.ts';
@@ -8,7 +9,7 @@ import type { ObjectMeta } from '../types/meta/v1.gen.ts';
 const MAX_ANNOTATIONS_BYTES = 262_144;
 const MAX_LABEL_MANAGER = 128;
 /** The only finalizers without a domain. */
-const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+const STANDARD_FINALIZERS = new Set([NAMESPACE_FINALIZER, ORPHAN_FINALIZER, FOREGROUND_FINALIZER]);
 const UNQUALIFIED_FINALIZER = 'name is neither a standard finalizer name nor is it fully qualified';
 const IMMUTABLE = 'field is immutable';
 
@@ -83,7 +84,7 @@ function validateFinalizers(meta: ObjectMeta, path: string): FieldError[] {
     if (finalizer.includes('/') || STANDARD_FINALIZERS.has(finalizer)) continue;
     errors.push(invalid(`${at}[${index}]`, finalizer, UNQUALIFIED_FINALIZER));
   }
-  if (meta.finalizers?.includes('orphan') && meta.finalizers.includes('foregroundDeletion')) {
+  if (meta.finalizers?.includes(ORPHAN_FINALIZER) && meta.finalizers.includes(FOREGROUND_FINALIZER)) {
     errors.push(invalid(at, meta.finalizers, 'finalizers orphan and foregroundDeletion cannot be both set'));
   }
   return errors;

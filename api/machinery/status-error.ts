@@ -59,6 +59,13 @@ export const conflict = (resource: ResourceName, name: string, why: string) =>
     `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`,
     about(resource, name),
   );
+/** A conflict with another write. */
+export const staleObject = (resource: ResourceName, name: string) =>
+  conflict(
+    resource,
+    name,
+    'the object has been modified; please apply your changes to the latest version and try again',
+  );
 export const forbidden = (resource: ResourceName, name: string, why: string) =>
   failure(
     403,

@@ -3,12 +3,10 @@ import type { ActionOf } from '../sync/actions.ts';
 import { CriError } from '../../cri/rpc-error.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import { liveSandbox, type PodRuntime } from '../sync/observed.ts';
+import { graceLeft } from '../sync/plan.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';
 import { podFields } from '../log-fields.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
-
-/** The least that a preStop hook leaves the container of the grace period. */
-const MIN_GRACE_SECONDS = 2;
 
 export async function stopContainer(
   pod: Pod,
@@ -22,9 +20,8 @@ export async function stopContainer(
   const startedAt = Date.now();
   await preStop(pod, runtime, action, dependencies, signal);
   const usedSeconds = Math.floor((Date.now() - startedAt) / 1000);
-  const graceSeconds = action.graceSeconds === 0 ? 0 : Math.max(MIN_GRACE_SECONDS, action.graceSeconds - usedSeconds);
   try {
-    await dependencies.cri.stopContainer(observed.id, graceSeconds, { signal });
+    await dependencies.cri.stopContainer(observed.id, graceLeft(action.graceSeconds, usedSeconds), { signal });
   } catch (error) {
     if (!(error instanceof CriError && error.notFound)) throw error;
   }

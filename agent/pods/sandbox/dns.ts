@@ -1,4 +1,5 @@
 /** The resolver configuration of a pod: https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/ */
+import { MAX_NAMESERVERS, MAX_SEARCHES } from '../../../api/domain/pod-dns.ts';
 import type { DNSConfig } from '../../cri/types.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
@@ -8,10 +9,6 @@ export interface ClusterDns {
   /** `cluster.local` */
   readonly domain: string;
 }
-
-/** glibc's and the kubelet's limits. */
-const MAX_NAMESERVERS = 3;
-const MAX_SEARCHES = 32;
 
 /** Reads `resolv.conf(5)`. */
 export function parseResolvConf(text: string): DNSConfig {

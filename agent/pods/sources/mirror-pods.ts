@@ -3,13 +3,14 @@
  * that the api-server rejects is retried and logged, and does not block the others.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MIRROR_ANNOTATION } from '../../../api/domain/mirror-annotation.ts';
 import { StatusError } from '../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { backoffMs } from '../../../client/backoff.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { logFailure } from '../../../client/outage.ts';
 import { pods } from '../../../client/resources.gen.ts';
-import { CONFIG_HASH, CONFIG_MIRROR } from '../labels.ts';
+import { CONFIG_HASH } from '../labels.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface MirrorPodsOptions {
@@ -23,11 +24,11 @@ export interface MirrorPodsOptions {
 const RETRY = { initialMs: 500, maxMs: 30_000 };
 
 /** Whether an object of the API claims to be a mirror pod. The agent never runs it, so the claim grants nothing. */
-export const isMirror = ({ metadata }: Pod): boolean => metadata?.annotations?.[CONFIG_MIRROR] !== undefined;
+export const isMirror = ({ metadata }: Pod): boolean => metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined;
 
 /** Whether an object of the API is the mirror of this static pod. */
 export const isMirrorOf = (mirror: Pod, staticPod: Pod): boolean =>
-  keyOf(mirror) === keyOf(staticPod) && mirror.metadata?.annotations?.[CONFIG_MIRROR] === staticPod.metadata?.uid;
+  keyOf(mirror) === keyOf(staticPod) && mirror.metadata?.annotations?.[MIRROR_ANNOTATION] === staticPod.metadata?.uid;
 
 const keyOf = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?.name}`;
 
@@ -76,7 +77,7 @@ export class MirrorPods {
 
   /** The uid of the static pod of a mirror. */
   staticUid(mirror: Pod): string {
-    return mirror.metadata?.annotations?.[CONFIG_MIRROR] ?? '';
+    return mirror.metadata?.annotations?.[MIRROR_ANNOTATION] ?? '';
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -168,7 +169,7 @@ export class MirrorPods {
         name,
         namespace,
         labels,
-        annotations: { ...annotations, [CONFIG_MIRROR]: annotations?.[CONFIG_HASH] ?? '' },
+        annotations: { ...annotations, [MIRROR_ANNOTATION]: annotations?.[CONFIG_HASH] ?? '' },
         // The Node owns its mirrors: they go when it goes, and NodeRestriction insists.
         ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid, controller: true }],
       },

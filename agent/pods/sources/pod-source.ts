@@ -2,6 +2,7 @@
  * Where a pod comes from, and what follows from that. The source is a separate value: what is written on
  * the pod's object is its author's, and grants no privilege.
  */
+import { CLUSTER_CRITICAL } from '../../../api/domain/system-priority.ts';
 import { CONFIG_SOURCE } from '../labels.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
@@ -13,12 +14,12 @@ export interface SourcedPod {
   readonly source: PodSource;
 }
 
-/** From here on a pod is critical to the system: the value of `system-cluster-critical`. The api-server resolves priorities. */
-const SYSTEM_CRITICAL_PRIORITY = 2_000_000_000;
-
-/** Whether the agent may neither turn the pod away nor evict it: it would not come back elsewhere, or the node needs it. */
+/**
+ * Whether the agent may neither turn the pod away nor evict it: it would not come back elsewhere, or the system needs it. The
+ * api-server resolves priorities.
+ */
 export const isCritical = ({ pod, source }: SourcedPod): boolean =>
-  source === 'file' || (pod.spec?.priority ?? 0) >= SYSTEM_CRITICAL_PRIORITY;
+  source === 'file' || (pod.spec?.priority ?? 0) >= CLUSTER_CRITICAL.value;
 
 /** The pod with its source as an annotation, for tools that read the runtime. */
 export const withSourceAnnotation = (pod: Pod, source: PodSource): Pod => ({

@@ -1,7 +1,8 @@
 /** Static pods from a directory of manifests: they run without the api-server, where mirror pods represent them. */
 import { createHash } from 'node:crypto';
+import { MIRROR_ANNOTATION } from '../../../api/domain/mirror-annotation.ts';
 import type { Logger } from '../../../client/logger.ts';
-import { CONFIG_HASH, CONFIG_MIRROR, CONFIG_SEEN, CONFIG_SOURCE } from '../labels.ts';
+import { CONFIG_HASH, CONFIG_SEEN, CONFIG_SOURCE } from '../labels.ts';
 import { ManifestFolder, type ManifestFile } from './manifest-folder.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
@@ -130,7 +131,7 @@ export class StaticPods {
       labels,
       annotations: { ...annotations, [CONFIG_HASH]: uid, [CONFIG_SEEN]: seen, [CONFIG_SOURCE]: 'file' },
     };
-    delete pod.metadata.annotations?.[CONFIG_MIRROR];
+    delete pod.metadata.annotations?.[MIRROR_ANNOTATION];
     if (!pod.spec) return;
     pod.spec.nodeName = nodeName;
     // Static pods tolerate all NoExecute taints.

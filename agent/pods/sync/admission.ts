@@ -1,4 +1,5 @@
 /** Pods that the node rejects although they are bound to it, with the kubelet's reasons and messages. */
+import { MEMORY_PRESSURE_TAINT } from '../../../api/domain/taints.ts';
 import { hostPortsConflict, hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
 import { amountOf, podRequest, qosClassOf, requestedResources } from '../../../api/domain/pod-resources.ts';
 import { isExtendedResource } from '../../../api/domain/resource-names.ts';
@@ -65,8 +66,7 @@ function underPressure(sourced: SourcedPod, pressures: readonly Pressure[]): Ref
 const toleratesMemoryPressure = ({ spec }: Pod): boolean =>
   (spec?.tolerations ?? []).some(
     ({ key, operator, effect }) =>
-      (key === 'node.kubernetes.io/memory-pressure' || (!key && operator === 'Exists')) &&
-      (!effect || effect === 'NoSchedule'),
+      (key === MEMORY_PRESSURE_TAINT || (!key && operator === 'Exists')) && (!effect || effect === 'NoSchedule'),
   );
 
 function withSysctls({ spec }: Pod): Refusal | undefined {

@@ -2,7 +2,7 @@
  * What to do next for a pod: a pure function of its spec, what is observed and the time. No state is kept from
  * one plan to the next except in the runtime.
  */
-import { isSidecar } from '../../../api/domain/pod-lifecycle.ts';
+import { DEFAULT_GRACE_SECONDS, isSidecar } from '../../../api/domain/pod-lifecycle.ts';
 import type { AnyContainer, ContainerRole, PodAction } from './actions.ts';
 import { containerHash } from '../labels.ts';
 import {
@@ -65,7 +65,6 @@ export interface PodPlan {
   readonly isGone: boolean;
 }
 
-const DEFAULT_GRACE_SECONDS = 30;
 /** The kubelet gives a container at least this long, even past the pod's grace period. */
 const MIN_GRACE_SECONDS = 2;
 /** The kubelet's container back-off: from 10 s, doubling, to 5 min. */
@@ -220,8 +219,7 @@ function planEnd(view: PodView, ending: Ending, now: number): PodPlan {
     const last = sidecars.findLast((name) => alive.some((observed) => observed.name === name));
     const next = others.length > 0 ? others : alive.filter(({ name }) => name === last);
     const elapsedSeconds = Math.max(0, Math.floor((now - ending.since) / 1000));
-    const graceSeconds =
-      ending.graceSeconds === 0 ? 0 : Math.max(MIN_GRACE_SECONDS, ending.graceSeconds - elapsedSeconds);
+    const graceSeconds = graceLeft(ending.graceSeconds, elapsedSeconds);
     for (const observed of next) {
       draft.actions.push({
         kind: 'stopContainer',
@@ -336,6 +334,9 @@ function nextRestartCount(pod: Pod, name: string, observed: ObservedContainer | 
   return ran ? known.restartCount + 1 : known.restartCount;
 }
 
+/** What is left of a grace period after `usedSeconds` of it. */
+export const graceLeft = (graceSeconds: number, usedSeconds: number): number =>
+  graceSeconds === 0 ? 0 : Math.max(MIN_GRACE_SECONDS, graceSeconds - usedSeconds);
 export const graceOf = (pod: Pod): number => pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
 
 export function containerOf(pod: Pod, name: string): AnyContainer | undefined {

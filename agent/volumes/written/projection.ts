@@ -1,4 +1,5 @@
 /** The content of written volumes: files from configMaps, secrets, tokens and the pod's own fields. */
+import { DEFAULT_TOKEN_SECONDS } from '../../../api/domain/service-accounts.ts';
 import type { VolumeFile, VolumeFiles } from './atomic-writer.ts';
 import type { ResourceList } from '../../resources/resource-list.ts';
 import { containerResource, podField } from './downward-values.ts';
@@ -31,12 +32,8 @@ export interface Projecting {
   current(path: string): Promise<string | undefined>;
 }
 
-/** A volume's mode when its object leaves it out (the api-server fills it in). */
-export const DEFAULT_MODE = 0o644;
 /** Mode of tokens in pods with an fsGroup or a single user. */
 const TOKEN_MODE = 0o600;
-/** The api-server's default for a projected token. */
-const TOKEN_SECONDS = 3600;
 
 function pick(
   what: string,
@@ -115,7 +112,7 @@ function userOf({ spec }: Pod): number | undefined {
 }
 
 async function tokenFile(
-  { path, audience = '', expirationSeconds = TOKEN_SECONDS }: ServiceAccountTokenProjection,
+  { path, audience = '', expirationSeconds = DEFAULT_TOKEN_SECONDS }: ServiceAccountTokenProjection,
   { tokens }: ProjectionSources,
   projecting: Projecting,
 ): Promise<VolumeFiles> {

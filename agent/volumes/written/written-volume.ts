@@ -1,13 +1,14 @@
 /** The volumes whose files the agent writes: they differ in where the files come from and in the medium. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DEFAULT_FILE_MODE } from '../../../api/kinds/core/volume-defaults.ts';
 import { readTextIfThere } from '../../host/files.ts';
 import { mountTmpfs } from '../../host/mounts.ts';
 import { modeFor } from '../../host/volume-helper/ownership.ts';
 import { DISK_MODE, makeVolumeDirectory, TMPFS_MODE } from '../framework/volume-directory.ts';
 import type { PodVolume, VolumeType } from '../framework/volume-type.ts';
 import { writeVolume, type VolumeFiles } from './atomic-writer.ts';
-import { DEFAULT_MODE, type Projecting } from './projection.ts';
+import { type Projecting } from './projection.ts';
 import type { Volume } from '../../../api/types/core/v1.gen.ts';
 
 export interface WrittenVolume {
@@ -24,7 +25,7 @@ export function writtenVolume(kind: WrittenVolume): VolumeType {
     const files = await kind.files(volume, {
       pod,
       signal,
-      defaultMode: kind.defaultMode(volume) ?? DEFAULT_MODE,
+      defaultMode: kind.defaultMode(volume) ?? DEFAULT_FILE_MODE,
       current: (path) => readTextIfThere(join(directory, '..data', path)),
     });
     await writeVolume(directory, files, pod.spec?.securityContext?.fsGroup);

@@ -1,3 +1,4 @@
+import { NAMESPACE_FINALIZER } from '../../machinery/finalizers.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
@@ -7,8 +8,6 @@ import { Namespace } from '../../types/core/v1.gen.ts';
 
 /** Has the namespace's name as its value, so that selectors can match it. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
-/** Keeps a deleted namespace until its contents are deleted. */
-const FINALIZER = 'kubernetes';
 
 function labelWithName({ metadata }: Namespace): void {
   if (metadata?.name) (metadata.labels ??= {})[NAME_LABEL] = metadata.name;
@@ -18,7 +17,7 @@ function validateFinalizers({ spec }: Namespace): FieldError[] {
   const errors: FieldError[] = [];
   for (const finalizer of spec?.finalizers ?? []) {
     for (const problem of validateQualifiedName(finalizer)) errors.push(invalid('spec.finalizers', finalizer, problem));
-    if (finalizer !== FINALIZER && !finalizer.includes('/')) {
+    if (finalizer !== NAMESPACE_FINALIZER && !finalizer.includes('/')) {
       errors.push(
         invalid('spec.finalizers', finalizer, 'name is neither a standard finalizer name nor is it fully qualified'),
       );
@@ -75,7 +74,9 @@ export const namespaces = defineKind<Namespace>({
     // A generated name does not exist before.
     labelWithName(namespace);
     const finalizers = namespace.spec?.finalizers ?? [];
-    namespace.spec = { finalizers: finalizers.includes(FINALIZER) ? finalizers : [...finalizers, FINALIZER] };
+    namespace.spec = {
+      finalizers: finalizers.includes(NAMESPACE_FINALIZER) ? finalizers : [...finalizers, NAMESPACE_FINALIZER],
+    };
     namespace.status = { phase: 'Active' };
   },
   prepareForUpdate: (namespace, old) => {

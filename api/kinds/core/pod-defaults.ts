@@ -1,11 +1,10 @@
 /** Defaults of pods and pod templates: upstream's `core/v1` defaulting. */
+import { DEFAULT_GRACE_SECONDS } from '../../domain/pod-lifecycle.ts';
 import { applyContainerDefaults } from './container-defaults.ts';
 import { containersQuantity, isPodLevelResource } from '../../domain/pod-resources.ts';
 import { applyVolumeDefaults } from './volume-defaults.ts';
 import { own, setOwn } from '../../machinery/own.ts';
 import type { Container, Pod, PodSpec, PodTemplateSpec, ResourceRequirements } from '../../types/core/v1.gen.ts';
-
-const DEFAULT_GRACE_SECONDS = 30;
 
 /** Defaults that pods and templates share. */
 function applyPodSpecDefaults(spec: PodSpec): void {

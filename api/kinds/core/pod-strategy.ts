@@ -1,10 +1,8 @@
 /** Preparation of pods for create, update and delete: upstream's pod strategy. */
-import { isPodTerminal } from '../../domain/pod-lifecycle.ts';
+import { DEFAULT_GRACE_SECONDS, isPodTerminal } from '../../domain/pod-lifecycle.ts';
 import { qosClassOf } from '../../domain/pod-resources.ts';
 import type { Pod, PodSpec } from '../../types/core/v1.gen.ts';
 import type { DeleteOptions } from '../../types/meta/v1.gen.ts';
-
-const DEFAULT_GRACE_SECONDS = 30;
 
 /** How long a pod may take to terminate, in seconds; 0 when no node runs it. */
 export function podGraceSeconds({ metadata, spec, status }: Pod, { gracePeriodSeconds }: DeleteOptions): number {

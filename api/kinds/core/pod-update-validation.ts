@@ -1,4 +1,5 @@
 /** Validation of updates of pods, most fields of which cannot change. */
+import { MIRROR_ANNOTATION } from '../../domain/mirror-annotation.ts';
 import { semanticallyEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
 import { IpAddress } from '../../domain/address.ts';
@@ -68,8 +69,6 @@ function gatedFields(spec: PodSpec, old: PodSpec, errors: FieldError[]): Partial
 const withImages = (containers: PodSpec['containers'], old: PodSpec['containers']): PodSpec['containers'] =>
   containers.map((container, index) => ({ ...container, image: old[index]?.image }));
 
-/** Only the node sets it on its own pods, and only when it creates them. */
-export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 const APPARMOR_PREFIX = 'container.apparmor.security.beta.kubernetes.io/';
 
 /** Annotations that no update may change, through whichever subresource, because they decide how the node treats the pod. */

@@ -1,4 +1,6 @@
 /** Validation of pods and pod templates: upstream's `ValidatePodSpec`. */
+import { MIRROR_ANNOTATION } from '../../domain/mirror-annotation.ts';
+import { MAX_NAMESERVERS, MAX_SEARCHES } from '../../domain/pod-dns.ts';
 import {
   addErrors,
   type FieldError,
@@ -12,14 +14,11 @@ import { validateAnnotations, validateLabels } from '../../machinery/metadata.ts
 import { validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
 import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
 import { validateContainers } from './container-validation.ts';
-import { MIRROR_ANNOTATION } from './pod-update-validation.ts';
 import { validatePodResources, validateResources } from './resource-validation.ts';
 import { validatePodSecurityContext } from './security-context-validation.ts';
 import { validateVolumes } from './volume-validation.ts';
 import type { Pod, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
 
-const MAX_NAMESERVERS = 3;
-const MAX_SEARCHES = 32;
 const MAX_SEARCHES_LENGTH = 2048;
 
 function validateDns({ dnsPolicy, dnsConfig }: PodSpec, path: string, errors: FieldError[]): void {

@@ -1,3 +1,4 @@
+import { ACCOUNT_NAME_ANNOTATION, TOKEN_SECRET_TYPE } from '../../domain/service-accounts.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
@@ -12,7 +13,6 @@ const NEEDED_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['kubernetes.io/ssh-auth', ['ssh-privatekey']],
   ['kubernetes.io/tls', ['tls.crt', 'tls.key']],
 ]);
-const SERVICE_ACCOUNT_NAME = 'kubernetes.io/service-account.name';
 
 function applyDefaults(secret: Secret): void {
   secret.type ||= 'Opaque';
@@ -44,8 +44,8 @@ function validate({ type = '', data = {}, metadata }: Secret): FieldError[] {
   if (type === 'kubernetes.io/basic-auth' && data.username === undefined && data.password === undefined) {
     errors.push(required('data[username]'), required('data[password]'));
   }
-  if (type === 'kubernetes.io/service-account-token' && !metadata?.annotations?.[SERVICE_ACCOUNT_NAME]) {
-    errors.push(required(`metadata.annotations[${SERVICE_ACCOUNT_NAME}]`));
+  if (type === TOKEN_SECRET_TYPE && !metadata?.annotations?.[ACCOUNT_NAME_ANNOTATION]) {
+    errors.push(required(`metadata.annotations[${ACCOUNT_NAME_ANNOTATION}]`));
   }
   return errors;
 }

@@ -1,7 +1,7 @@
 /** Defaults of Services, and their preparation for create and update. Addresses and ports are allocated by the api-server. */
+import { DEFAULT_AFFINITY_SECONDS } from '../../domain/session-affinity.ts';
 import type { Service, ServicePort, ServiceSpec } from '../../types/core/v1.gen.ts';
 
-const DEFAULT_AFFINITY_SECONDS = 10_800;
 const NONE = 'None';
 
 export const needsClusterIP = ({ type }: ServiceSpec): boolean => type !== 'ExternalName';

@@ -1,4 +1,5 @@
 /** Validation of services. */
+import { MAX_AFFINITY_SECONDS } from '../../domain/session-affinity.ts';
 import { addErrors, type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateLabels } from '../../machinery/metadata.ts';
 import { validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
@@ -12,7 +13,6 @@ import {
 import { isExternallyAccessible, isHeadless, needsClusterIP, needsHealthCheckPort } from './service-rules.ts';
 import type { Service, ServicePort, ServiceSpec } from '../../types/core/v1.gen.ts';
 
-const MAX_AFFINITY_SECONDS = 86_400;
 const KUBELET_PORT = 10_250;
 
 function validatePort(port: ServicePort, needsName: boolean, path: string, errors: FieldError[]): void {

@@ -1,8 +1,9 @@
 import { defaultPullPolicy } from '../../domain/image-reference.ts';
+import { DEFAULT_TOKEN_SECONDS } from '../../domain/service-accounts.ts';
 import type { DownwardAPIVolumeFile, ProjectedVolumeSource, Volume } from '../../types/core/v1.gen.ts';
 
-const DEFAULT_FILE_MODE = 0o644;
-const DEFAULT_TOKEN_SECONDS = 3600;
+/** The mode of a volume's files when the volume does not set one. */
+export const DEFAULT_FILE_MODE = 0o644;
 
 function applyFieldRefDefaults(items: readonly DownwardAPIVolumeFile[] | undefined): void {
   for (const { fieldRef } of items ?? []) if (fieldRef) fieldRef.apiVersion ||= 'v1';

@@ -1,4 +1,5 @@
 /** Validation of a pod's volumes. */
+import { DEFAULT_TOKEN_SECONDS, tokenSecondsProblem } from '../../domain/service-accounts.ts';
 import { type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateSubdomainName } from '../../machinery/names.ts';
 import { isNegativeQuantity } from '../../machinery/quantity.ts';
@@ -14,8 +15,6 @@ import type {
 } from '../../types/core/v1.gen.ts';
 
 const MAX_MODE = 0o777;
-const MIN_TOKEN_SECONDS = 600;
-const MAX_TOKEN_SECONDS = 2 ** 32;
 const DOWNWARD_FIELDS = new Set([
   'metadata.name',
   'metadata.namespace',
@@ -223,13 +222,9 @@ function validateProjection(source: VolumeProjection, path: string, errors: Fiel
   if (downwardAPI) validateDownwardFiles(downwardAPI.items, `${path}.downwardAPI`, errors);
   if (!serviceAccountToken) return;
   const at = `${path}.serviceAccountToken`;
-  const seconds = serviceAccountToken.expirationSeconds ?? MIN_TOKEN_SECONDS;
-  if (seconds < MIN_TOKEN_SECONDS) {
-    errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration less than 10 minutes'));
-  }
-  if (seconds > MAX_TOKEN_SECONDS) {
-    errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds'));
-  }
+  const { expirationSeconds = DEFAULT_TOKEN_SECONDS } = serviceAccountToken;
+  const problem = tokenSecondsProblem(expirationSeconds);
+  if (problem !== undefined) errors.push(invalid(`${at}.expirationSeconds`, expirationSeconds, problem));
   validateFilePath(serviceAccountToken.path, `${at}.path`, errors);
 }
 

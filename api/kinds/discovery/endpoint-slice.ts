@@ -22,6 +22,10 @@ const ADDRESS_CHECKS: ReadonlyMap<string, { readonly isAddress: Check; readonly 
 ]);
 /** The label by which a slice says whose endpoints it has. */
 export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
+/** Marks the endpoints of a Service without an address of its own. */
+export const HEADLESS_LABEL = 'service.kubernetes.io/headless';
+/** Keeps Endpoints from being mirrored as slices. */
+export const SKIP_MIRROR_LABEL = 'endpointslice.kubernetes.io/skip-mirror';
 const MAX_SHOWN = 3;
 
 function shown(values: readonly string[]): string {

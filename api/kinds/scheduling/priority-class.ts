@@ -1,14 +1,14 @@
+import { CLUSTER_CRITICAL, NODE_CRITICAL } from '../../domain/system-priority.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, integer, nameColumn, text } from '../../machinery/columns.ts';
 import { type FieldError, forbidden } from '../../machinery/field-error.ts';
 import { PriorityClass } from '../../types/scheduling/v1.gen.ts';
 
 const MAX_USER_PRIORITY = 1_000_000_000;
-/** The classes that every cluster has. */
-export const SYSTEM_CLASSES: ReadonlyMap<string, number> = new Map([
-  ['system-node-critical', 2_000_001_000],
-  ['system-cluster-critical', 2_000_000_000],
-]);
+/** The classes that every cluster has, by name. */
+export const SYSTEM_CLASSES: ReadonlyMap<string, number> = new Map(
+  [NODE_CRITICAL, CLUSTER_CRITICAL].map(({ name, value }) => [name, value]),
+);
 
 export const priorityClasses = defineKind<PriorityClass>({
   group: 'scheduling.k8s.io',

@@ -1,10 +1,11 @@
+import { NOT_READY_TAINT, UNREACHABLE_TAINT } from '../../../api/domain/taints.ts';
 import type { AdmissionPlugin } from './plugin.ts';
 import { podOf } from './pod-request.ts';
 import type { Toleration } from '../../../api/types/core/v1.gen.ts';
 
 /** How long pods stay on a node that does not report: upstream's --default-not-ready-toleration-seconds. */
 const TOLERATION_SECONDS = 300;
-const TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
+const TAINTS = [NOT_READY_TAINT, UNREACHABLE_TAINT];
 
 const tolerates = ({ key, effect }: Toleration, taint: string): boolean =>
   (!key || key === taint) && (!effect || effect === 'NoExecute');

@@ -8,7 +8,7 @@ import {
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { apiReference } from '../../../api/domain/pod-references.ts';
-import { MIRROR_ANNOTATION } from '../../../api/kinds/core/pod-update-validation.ts';
+import { MIRROR_ANNOTATION } from '../../../api/domain/mirror-annotation.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';

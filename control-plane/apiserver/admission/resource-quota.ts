@@ -1,14 +1,13 @@
 import type { QuotaEvaluator } from '../../../api/domain/quota.ts';
 import { amountsOf, quantitiesOf } from '../../../api/domain/quota-amounts.ts';
 import { resourceQuotas } from '../../../api/kinds/core/resource-quota.ts';
-import { conflict, isConflict, isNotFound } from '../../../api/machinery/status-error.ts';
+import { isConflict, isNotFound, staleObject } from '../../../api/machinery/status-error.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { charge, evaluatorFor, type QuotaUsage } from './quota-check.ts';
 
 /** How often a charge is retried after a conflict with another server or the controller. */
 const MAX_ATTEMPTS = 10;
-const STALE = 'the object has been modified; please apply your changes to the latest version and try again';
 
 type Api = Pick<LocalApi, 'list' | 'subscribe' | 'updateStatus'>;
 
@@ -79,7 +78,7 @@ async function decide(api: Api, namespace: string, waiters: readonly Waiter[]): 
       open = allowed;
       names = await writeUsage(api, quotas, charged);
       if (names.size === 0) break;
-      if (attempt === MAX_ATTEMPTS) throw conflict(resourceQuotas, [...names].join(), STALE);
+      if (attempt === MAX_ATTEMPTS) throw staleObject(resourceQuotas, [...names].join());
     }
     for (const { done } of open) done.resolve();
   } catch (error) {

@@ -1,4 +1,6 @@
-import { MIRROR_ANNOTATION } from '../../../api/kinds/core/pod-update-validation.ts';
+import { MIRROR_ANNOTATION } from '../../../api/domain/mirror-annotation.ts';
+import { DEFAULT_ACCOUNT } from '../../../api/domain/service-accounts.ts';
+import { DEFAULT_FILE_MODE } from '../../../api/kinds/core/volume-defaults.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import type { ServiceAccountEntry, ServiceAccountIndex } from '../access/authentication/service-account-index.ts';
 import { POD_TOKEN_SECONDS } from '../access/authentication/service-account-issuer.ts';
@@ -7,10 +9,8 @@ import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { podOf } from './pod-request.ts';
 import type { Container, Pod, PodSpec, Volume } from '../../../api/types/core/v1.gen.ts';
 
-const DEFAULT_ACCOUNT = 'default';
 const TOKEN_MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
 const VOLUME_PREFIX = 'kube-api-access-';
-const DEFAULT_MODE = 0o644;
 /** A new namespace gets its account from a controller: wait that long for it, as upstream does. */
 const DEFAULT_ACCOUNT_WAIT_MS = 1000;
 
@@ -34,7 +34,7 @@ const accessVolume = (name: string): Volume => ({
         },
       },
     ],
-    defaultMode: DEFAULT_MODE,
+    defaultMode: DEFAULT_FILE_MODE,
   },
 });
 

@@ -5,10 +5,12 @@
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { services } from '../../../api/kinds/core/service.ts';
-import { endpointSlices, SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { endpointSlices, SERVICE_NAME_LABEL, SKIP_MIRROR_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { kubernetesServiceIp } from '../../../api/domain/address.ts';
+import { NODE_LEASE_NAMESPACE } from '../../../api/domain/node-identity.ts';
+import { CLUSTER_CRITICAL, NODE_CRITICAL } from '../../../api/domain/system-priority.ts';
 import { validateEndpointIP } from '../../../api/machinery/names.ts';
 import { isAlreadyExists, StatusError } from '../../../api/machinery/status-error.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
@@ -22,8 +24,7 @@ import { DEFAULT_SERVICE_CIDR } from '../storage/allocation/service-ranges.ts';
 
 /** How often it is made sure that nobody has taken these objects away, as upstream. */
 const RECONCILE_INTERVAL_MS = 10_000;
-const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
-const SYSTEM_CRITICAL_PRIORITY = 2_000_000_000;
+const NAMESPACES = ['default', 'kube-system', 'kube-public', NODE_LEASE_NAMESPACE];
 
 export interface BootstrapOptions {
   readonly api: LocalApi;
@@ -80,14 +81,14 @@ async function ensureAll({
   for (const name of NAMESPACES) await keep(namespaces, { metadata: { name } });
   await attempt(publishClientCa(api, clientCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
   await keep(priorityClasses, {
-    metadata: { name: 'system-cluster-critical' },
-    value: SYSTEM_CRITICAL_PRIORITY,
+    metadata: { name: CLUSTER_CRITICAL.name },
+    value: CLUSTER_CRITICAL.value,
     description:
       'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
   });
   await keep(priorityClasses, {
-    metadata: { name: 'system-node-critical' },
-    value: SYSTEM_CRITICAL_PRIORITY + 1000,
+    metadata: { name: NODE_CRITICAL.name },
+    value: NODE_CRITICAL.value,
     description: 'Used for system critical pods that must not be moved from their current node.',
   });
   await keep(serviceCIDRs, { metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: [serviceCIDR] } });
@@ -150,7 +151,7 @@ const kubernetesEndpoints = (address: string, port: number): Endpoints => ({
   metadata: {
     name: 'kubernetes',
     namespace: 'default',
-    labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' },
+    labels: { [SKIP_MIRROR_LABEL]: 'true' },
   },
   subsets: [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' }] }],
 });

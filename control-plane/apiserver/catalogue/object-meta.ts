@@ -1,5 +1,6 @@
 /** Metadata of all kinds: the fields that the server sets, and those that clients may not change. */
 import { randomUUID, randomInt } from 'node:crypto';
+import { SAFE_ALPHABET } from '../../../api/machinery/safe-alphabet.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { inheritMetadata } from '../../../api/machinery/metadata.ts';
 import { flatString } from '../../../api/machinery/flat-string.ts';
@@ -10,13 +11,12 @@ import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
 export type Stored = KubeObject & { metadata: ObjectMeta; spec?: unknown; status?: unknown };
 
 /** No vowels or look-alikes, so that no words are formed: apimachinery's `rand.SafeEncodeString`. */
-const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 const SUFFIX_LENGTH = 5;
 const MAX_GENERATED_BASE = 63 - SUFFIX_LENGTH;
 
 export function generateName(base: string): string {
   let suffix = '';
-  for (let i = 0; i < SUFFIX_LENGTH; i++) suffix += SUFFIX_ALPHABET[randomInt(SUFFIX_ALPHABET.length)];
+  for (let i = 0; i < SUFFIX_LENGTH; i++) suffix += SAFE_ALPHABET[randomInt(SAFE_ALPHABET.length)];
   return flatString(base.slice(0, MAX_GENERATED_BASE) + suffix);
 }
 

@@ -1,4 +1,5 @@
 /** Decides what a delete does, from the object, the options and the time: upstream's `rest.BeforeDelete`. */
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '../../../api/machinery/finalizers.ts';
 import { deleteOptions } from '../../../api/kinds/meta/delete-options.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { conflict, invalidObject } from '../../../api/machinery/status-error.ts';
@@ -13,9 +14,6 @@ export type Deletion =
   | { readonly action: 'mark'; readonly object: Stored }
   /** Already being deleted, and unchanged by this request. */
   | { readonly action: 'keep' };
-
-const ORPHAN = 'orphan';
-const FOREGROUND = 'foregroundDeletion';
 
 /** Throws a 422 Invalid StatusError for contradictory or unknown options. */
 export function validateDeleteOptions(options: DeleteOptions): void {
@@ -86,7 +84,7 @@ function finalizersFor({ metadata }: Stored, options: DeleteOptions): string[] {
     options.propagationPolicy ??
     (options.orphanDependents === undefined ? undefined : options.orphanDependents ? 'Orphan' : 'Background');
   if (!policy) return finalizers;
-  const others = finalizers.filter((finalizer) => finalizer !== ORPHAN && finalizer !== FOREGROUND);
-  if (policy === 'Orphan') return [...others, ORPHAN];
-  return policy === 'Foreground' ? [...others, FOREGROUND] : others;
+  const others = finalizers.filter((finalizer) => finalizer !== ORPHAN_FINALIZER && finalizer !== FOREGROUND_FINALIZER);
+  if (policy === 'Orphan') return [...others, ORPHAN_FINALIZER];
+  return policy === 'Foreground' ? [...others, FOREGROUND_FINALIZER] : others;
 }

@@ -5,7 +5,14 @@
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
 import { invalid } from '../../../api/machinery/field-error.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
-import { alreadyExists, conflict, invalidObject, notFound, tooLarge } from '../../../api/machinery/status-error.ts';
+import {
+  alreadyExists,
+  conflict,
+  invalidObject,
+  notFound,
+  staleObject,
+  tooLarge,
+} from '../../../api/machinery/status-error.ts';
 import { ConflictError, StoreTimeoutError } from '../../store/store.ts';
 import type { WriteContext } from '../admission/pipeline.ts';
 import { admit, type AdmissionRequest } from '../admission/plugin.ts';
@@ -30,7 +37,6 @@ const MAX_NAME_ATTEMPTS = 8;
 const MAX_CONFLICT_ATTEMPTS = 5;
 /** Upstream's limit for a stored object: without it, repeated small patches could grow an object without bound. */
 const MAX_STORED_BYTES = 1.5 * 1024 * 1024;
-const STALE = 'the object has been modified; please apply your changes to the latest version and try again';
 
 export interface Written {
   /** The current object, as served. */
@@ -134,7 +140,7 @@ export class ObjectWriter {
           return await this.#updateOnce(resource, request, context);
         } catch (error) {
           if (!(error instanceof ConflictError)) throw error;
-          if (attempt === MAX_CONFLICT_ATTEMPTS) throw conflict(resource.kind, request.name, STALE);
+          if (attempt === MAX_CONFLICT_ATTEMPTS) throw staleObject(resource.kind, request.name);
           await this.#registry.caughtUp(error.revision);
         }
       }
@@ -197,7 +203,7 @@ export class ObjectWriter {
           return await this.#remove(resource, current, old, old, context.dryRun);
         } catch (error) {
           if (!(error instanceof ConflictError)) throw error;
-          if (attempt === MAX_CONFLICT_ATTEMPTS) throw conflict(resource.kind, name, STALE);
+          if (attempt === MAX_CONFLICT_ATTEMPTS) throw staleObject(resource.kind, name);
           await this.#registry.caughtUp(error.revision);
         }
       }
@@ -339,7 +345,7 @@ function checkBase({ kind }: ServedResource, wanted: Stored, old: Stored): void 
     if (!/^\d+$/.test(resourceVersion)) {
       throw invalidObject(kind, name, [invalid('metadata.resourceVersion', resourceVersion, 'must be an integer')]);
     }
-    if (resourceVersion !== old.metadata.resourceVersion) throw conflict(kind, name, STALE);
+    if (resourceVersion !== old.metadata.resourceVersion) throw staleObject(kind, name);
   } else if (!kind.unconditionalUpdate) {
     throw invalidObject(kind, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')]);
   }

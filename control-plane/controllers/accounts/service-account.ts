@@ -2,6 +2,7 @@
  * The service account controller: gives each namespace its ServiceAccount `default`. Upstream:
  * pkg/controller/serviceaccount/serviceaccounts_controller.go.
  */
+import { DEFAULT_ACCOUNT } from '../../../api/domain/service-accounts.ts';
 import { serviceAccounts } from '../../../client/resources.gen.ts';
 import { namespaceCache, serviceAccountCache } from '../caches/definitions.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
@@ -14,21 +15,19 @@ export const serviceAccountController: ControllerDescriptor = {
   create,
 };
 
-const ACCOUNT = 'default';
-
 function create({ client, informer, queue }: ControllerContext): Controller {
   const namespaces = informer(namespaceCache);
   const accounts = informer(serviceAccountCache);
 
   async function reconcile(namespace: string, signal: AbortSignal): Promise<undefined> {
-    if (!isActiveNamespace(namespaces.getByKey(namespace)) || accounts.get(namespace, ACCOUNT)) return;
-    await ensureCreated(client.create(serviceAccounts, { metadata: { namespace, name: ACCOUNT } }, { signal }));
+    if (!isActiveNamespace(namespaces.getByKey(namespace)) || accounts.get(namespace, DEFAULT_ACCOUNT)) return;
+    await ensureCreated(client.create(serviceAccounts, { metadata: { namespace, name: DEFAULT_ACCOUNT } }, { signal }));
   }
 
   return {
     watches: () => [
       watch(namespaces, ownKeys(queue)),
-      watch(accounts, { onDelete: ({ namespace, name }) => void (name === ACCOUNT && queue.add(namespace)) }),
+      watch(accounts, { onDelete: ({ namespace, name }) => void (name === DEFAULT_ACCOUNT && queue.add(namespace)) }),
     ],
     reconcile,
   };

@@ -1,9 +1,7 @@
 /** What a Secret with a service account's token must hold. */
+import { ACCOUNT_NAME_ANNOTATION } from '../../../api/domain/service-accounts.ts';
 import type { Secret } from '../../../api/types/core/v1.gen.ts';
 
-export const TOKEN_SECRET_TYPE = 'kubernetes.io/service-account-token';
-
-const ACCOUNT_NAME = 'kubernetes.io/service-account.name';
 const ACCOUNT_UID = 'kubernetes.io/service-account.uid';
 
 /** Makes the token of an account that is kept in this Secret. */
@@ -37,14 +35,14 @@ export function tokenSecretView({ metadata = {}, data = {} }: Secret, rootCa: st
   const { namespace = '', name = '', uid = '', annotations = {} } = metadata;
   const accountUid = annotations[ACCOUNT_UID] ?? '';
   const complete = accountUid !== '' && !!data['token'] && !!data['namespace'] && data['ca.crt'] === base64(rootCa);
-  return { namespace, name, uid, account: annotations[ACCOUNT_NAME] ?? '', accountUid, complete };
+  return { namespace, name, uid, account: annotations[ACCOUNT_NAME_ANNOTATION] ?? '', accountUid, complete };
 }
 
 /** The Secret with all that a token of this account consists of. A token that is there stays. */
 export function filledTokenSecret(secret: Secret, accountUid: string, options: TokenSecretOptions): Secret {
   const { metadata = {}, data = {} } = secret;
   const { namespace = '', name = '', annotations = {} } = metadata;
-  const account = annotations[ACCOUNT_NAME] ?? '';
+  const account = annotations[ACCOUNT_NAME_ANNOTATION] ?? '';
   return {
     ...secret,
     metadata: { ...metadata, annotations: { ...annotations, [ACCOUNT_UID]: accountUid } },

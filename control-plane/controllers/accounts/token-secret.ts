@@ -2,6 +2,7 @@
  * The token controller: fills the Secrets of type kubernetes.io/service-account-token, and deletes them when their account is
  * gone. Upstream: pkg/controller/serviceaccount/tokens_controller.go.
  */
+import { TOKEN_SECRET_TYPE } from '../../../api/domain/service-accounts.ts';
 import { objectKey } from '../../../client/informer.ts';
 import { secrets, serviceAccounts } from '../../../client/resources.gen.ts';
 import { serviceAccountCache } from '../caches/definitions.ts';
@@ -10,7 +11,6 @@ import { unlessGone, unlessNotFound } from '../framework/outcomes.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
 import {
   filledTokenSecret,
-  TOKEN_SECRET_TYPE,
   tokenSecretView,
   type TokenSecretOptions,
   type TokenSecretView,

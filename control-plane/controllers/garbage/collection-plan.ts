@@ -1,6 +1,7 @@
 /** What becomes of an object, given what is known of its owners and dependents. The rules are upstream's `attemptToDeleteItem`. */
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '../../../api/machinery/finalizers.ts';
 import type { Owned } from '../framework/owner-references.ts';
-import { FOREGROUND, ORPHAN, isDeletingDependents } from './object-graph.ts';
+import { isDeletingDependents } from './object-graph.ts';
 import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
 
 /** `waiting`: it is being deleted in the foreground, and its dependents have to go first. */
@@ -31,12 +32,12 @@ export function planCollection({ item, dependents, ...state }: CollectionState):
   const gone = states.filter(({ state }) => state !== 'present').map(({ owner }) => owner.uid);
   if (gone.length === 0) return { type: 'keep' };
   if (gone.length < states.length) return { type: 'drop owners', uids: gone };
-  if (item.finalizers.includes(ORPHAN)) return { type: 'delete', propagationPolicy: 'Orphan' };
+  if (item.finalizers.includes(ORPHAN_FINALIZER)) return { type: 'delete', propagationPolicy: 'Orphan' };
   const isAwaited = states.some(({ state }) => state === 'waiting');
   // A dependent that waits for its own dependents may be waiting for this object: in a circle somebody has to yield.
   const isCircle = isAwaited && dependents.some(isDeletingDependents);
   if (isCircle && item.owners.some(({ blockOwnerDeletion }) => blockOwnerDeletion)) return { type: 'unblock owners' };
-  const isForeground = item.finalizers.includes(FOREGROUND) || (isAwaited && dependents.length > 0);
+  const isForeground = item.finalizers.includes(FOREGROUND_FINALIZER) || (isAwaited && dependents.length > 0);
   return { type: 'delete', propagationPolicy: isForeground ? 'Foreground' : 'Background' };
 }
 
@@ -44,7 +45,7 @@ function planForeground(item: Owned, dependents: readonly Owned[]): Collection {
   const blocking = dependents.filter(({ owners }) =>
     owners.some(({ uid, blockOwnerDeletion }) => uid === item.uid && blockOwnerDeletion === true),
   );
-  if (blocking.length === 0) return { type: 'remove finalizer', finalizer: FOREGROUND };
+  if (blocking.length === 0) return { type: 'remove finalizer', finalizer: FOREGROUND_FINALIZER };
   const uids = blocking.filter((dependent) => !isDeletingDependents(dependent)).map(({ uid }) => uid);
   return uids.length > 0 ? { type: 'collect dependents', uids } : { type: 'keep' };
 }

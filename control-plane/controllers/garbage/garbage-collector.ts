@@ -4,6 +4,7 @@
  * https://kubernetes.io/docs/concepts/architecture/garbage-collection/
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { ORPHAN_FINALIZER } from '../../../api/machinery/finalizers.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import { Outage } from '../../../client/outage.ts';
@@ -15,7 +16,7 @@ import { watch, type Watch } from '../framework/watch.ts';
 import { planCollection, type Collection, type OwnerState } from './collection-plan.ts';
 import { discoverResources, resourceId, type DiscoveredResource } from '../framework/discovery.ts';
 import { MetadataClient } from './metadata-client.ts';
-import { ORPHAN, ObjectGraph, isDeletingDependents, isOrphaningDependents } from './object-graph.ts';
+import { ObjectGraph, isDeletingDependents, isOrphaningDependents } from './object-graph.ts';
 import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
 
 /** How often the served resources are discovered. */
@@ -232,7 +233,7 @@ class GarbageCollector implements Controller {
       }),
     );
     const live = await api.read(resource, owner.namespace, owner.name);
-    if (live?.metadata?.uid === owner.uid) await api.removeFinalizer(resource, live, ORPHAN);
+    if (live?.metadata?.uid === owner.uid) await api.removeFinalizer(resource, live, ORPHAN_FINALIZER);
   }
 }
 

@@ -2,6 +2,7 @@
  * The Namespace controller: empties a namespace that is being deleted, pods before all else, and then finalizes it. Upstream:
  * pkg/controller/namespace.
  */
+import { NAMESPACE_FINALIZER } from '../../../api/machinery/finalizers.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { StatusError, isNotFound } from '../../../api/machinery/status-error.ts';
@@ -17,7 +18,6 @@ import type { Namespace, NamespaceCondition } from '../../../api/types/core/v1.g
 
 export const namespaceController: ControllerDescriptor = { name: 'namespace-controller', workers: 5, create };
 
-const FINALIZER = 'kubernetes';
 /** How soon a namespace with content that is still terminating is looked at again, when no grace period says more. */
 const AGAIN_MS = 1_000;
 const MAX_AGAIN_MS = 15_000;
@@ -109,7 +109,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
   async function reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
     const namespace = namespaces.getByKey(name);
     if (!namespace?.metadata?.deletionTimestamp) return undefined;
-    if (!namespace.spec?.finalizers?.includes(FINALIZER)) return undefined;
+    if (!namespace.spec?.finalizers?.includes(NAMESPACE_FINALIZER)) return undefined;
     const { content, againInMs } = await removeContent(name, signal);
     if (isEmpty(content)) {
       await finalize(namespace, signal);
@@ -174,7 +174,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
   }
 
   async function finalize(namespace: Namespace, signal: AbortSignal): Promise<void> {
-    const finalizers = namespace.spec?.finalizers?.filter((finalizer) => finalizer !== FINALIZER);
+    const finalizers = namespace.spec?.finalizers?.filter((finalizer) => finalizer !== NAMESPACE_FINALIZER);
     const finalized: Namespace = { ...namespace, spec: { ...namespace.spec, finalizers } };
     await unlessNotFound(client.updateSubresource(resource, 'finalize', finalized, { signal }));
   }

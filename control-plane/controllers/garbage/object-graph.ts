@@ -1,9 +1,7 @@
 /** Who owns whom in the whole cluster. It knows objects by uid and keeps nothing of them but what `Owned` says. */
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '../../../api/machinery/finalizers.ts';
 import type { Resource } from '../../../client/resource.ts';
 import type { Owned } from '../framework/owner-references.ts';
-
-export const FOREGROUND = 'foregroundDeletion';
-export const ORPHAN = 'orphan';
 
 export interface GraphNode {
   readonly resource: Resource;
@@ -12,10 +10,10 @@ export interface GraphNode {
 
 /** Being deleted, and waiting for its dependents to go first. */
 export const isDeletingDependents = ({ deleting, finalizers }: Owned): boolean =>
-  deleting && finalizers.includes(FOREGROUND);
+  deleting && finalizers.includes(FOREGROUND_FINALIZER);
 /** Being deleted, and waiting for its dependents to be let go first. */
 export const isOrphaningDependents = ({ deleting, finalizers }: Owned): boolean =>
-  deleting && finalizers.includes(ORPHAN);
+  deleting && finalizers.includes(ORPHAN_FINALIZER);
 
 export class ObjectGraph {
   readonly #nodes = new Map<string, GraphNode>();

@@ -1,5 +1,5 @@
 /** Which EndpointSlices a Service needs, and how to get there from those it has with as little rewriting as possible. */
-import { SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { HEADLESS_LABEL, SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { isIPv6 } from 'node:net';
 import { services } from '../../../client/resources.gen.ts';
@@ -10,7 +10,6 @@ import type { Service, ServicePort } from '../../../api/types/core/v1.gen.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 export const CONTROLLER_NAME = 'endpointslice-controller.k8s.io';
-export const HEADLESS = 'service.kubernetes.io/headless';
 const LAST_CHANGE = 'endpoints.kubernetes.io/last-change-trigger-time';
 /** Upstream's --max-endpoints-per-slice. */
 const MAX_ENDPOINTS = 100;
@@ -178,7 +177,7 @@ function place(
 }
 
 const isReserved = (label: string): boolean =>
-  label === SERVICE_NAME_LABEL || label === MANAGED_BY || label === HEADLESS;
+  label === SERVICE_NAME_LABEL || label === MANAGED_BY || label === HEADLESS_LABEL;
 
 function labelsFor({ metadata, spec }: Service): Record<string, string> {
   const own = Object.entries(metadata?.labels ?? {}).filter(([label]) => !isReserved(label));
@@ -186,7 +185,7 @@ function labelsFor({ metadata, spec }: Service): Record<string, string> {
     ...Object.fromEntries(own),
     [SERVICE_NAME_LABEL]: metadata?.name ?? '',
     [MANAGED_BY]: CONTROLLER_NAME,
-    ...(spec?.clusterIP === 'None' && { [HEADLESS]: '' }),
+    ...(spec?.clusterIP === 'None' && { [HEADLESS_LABEL]: '' }),
   };
 }
 

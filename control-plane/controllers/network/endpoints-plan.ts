@@ -1,7 +1,8 @@
 /** The Endpoints object of a Service: the same addresses as in its EndpointSlices, in the older shape. */
 import { isIPv6 } from 'node:net';
+import { HEADLESS_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { isTerminated, type PodView } from '../caches/pod-view.ts';
-import { HEADLESS, resolveTargetPort } from './endpoint-slice-plan.ts';
+import { resolveTargetPort } from './endpoint-slice-plan.ts';
 import type {
   EndpointAddress,
   EndpointPort,
@@ -29,7 +30,7 @@ export function desiredEndpoints(service: Service, pods: readonly PodView[]): En
       labels: {
         ...metadata?.labels,
         [ENDPOINTS_MANAGED_BY]: 'endpoint-controller',
-        ...(spec.clusterIP === 'None' && { [HEADLESS]: '' }),
+        ...(spec.clusterIP === 'None' && { [HEADLESS_LABEL]: '' }),
       },
       ...(isTruncated && { annotations: { [OVER_CAPACITY]: 'truncated' } }),
     },

@@ -2,7 +2,7 @@
  * What the EndpointSlices of Endpoints look like that somebody wrote by hand, for a Service without a selector: proxies read
  * slices alone. The rules are those of upstream's `endpointslicemirroring`.
  */
-import { SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { SERVICE_NAME_LABEL, SKIP_MIRROR_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { isIPv6 } from 'node:net';
 import { endpoints as endpointsResource } from '../../../client/resources.gen.ts';
@@ -12,7 +12,6 @@ import type { EndpointAddress, Endpoints, Service } from '../../../api/types/cor
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 export const MIRROR_NAME = 'endpointslicemirroring-controller.k8s.io';
-const SKIP_MIRROR = 'endpointslice.kubernetes.io/skip-mirror';
 const LEADER = 'control-plane.alpha.kubernetes.io/leader';
 const NOT_COPIED = new Set([
   'endpoints.kubernetes.io/last-change-trigger-time',
@@ -25,7 +24,7 @@ const MAX_ENDPOINTS_PER_SUBSET = 1000;
 export function isMirrored(endpoints: Endpoints | undefined, service: Service | undefined): endpoints is Endpoints {
   if (!endpoints || !service || service.spec?.selector || endpoints.metadata?.deletionTimestamp) return false;
   const { labels, annotations } = endpoints.metadata ?? {};
-  return labels?.[SKIP_MIRROR] !== 'true' && annotations?.[LEADER] === undefined;
+  return labels?.[SKIP_MIRROR_LABEL] !== 'true' && annotations?.[LEADER] === undefined;
 }
 
 /** @param slices those that this controller manages for a Service of that name. */

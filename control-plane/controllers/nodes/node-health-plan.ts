@@ -1,4 +1,10 @@
 /** What the control plane says about a node that stays silent, and which taints go with a node's conditions. */
+import {
+  MEMORY_PRESSURE_TAINT,
+  NOT_READY_TAINT,
+  UNREACHABLE_TAINT,
+  UNSCHEDULABLE_TAINT,
+} from '../../../api/domain/taints.ts';
 import { laterTime, timeOf } from '../../../api/machinery/time.ts';
 import type { NodeView } from '../caches/node-view.ts';
 import type { NodeCondition, Taint } from '../../../api/types/core/v1.gen.ts';
@@ -12,20 +18,20 @@ const MIN_DISRUPTED_NODES = 3;
 const LARGE_ZONE_NODES = 50;
 const WATCHED_CONDITIONS = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'];
 
-const NOT_READY = 'node.kubernetes.io/not-ready';
-const UNREACHABLE = 'node.kubernetes.io/unreachable';
 /** The conditions that keep pods off a node, by the status that does. */
 const CONDITION_TAINTS: readonly [type: string, status: string, key: string][] = [
-  ['Ready', 'False', NOT_READY],
-  ['Ready', 'Unknown', UNREACHABLE],
-  ['MemoryPressure', 'True', 'node.kubernetes.io/memory-pressure'],
+  ['Ready', 'False', NOT_READY_TAINT],
+  ['Ready', 'Unknown', UNREACHABLE_TAINT],
+  ['MemoryPressure', 'True', MEMORY_PRESSURE_TAINT],
   ['DiskPressure', 'True', 'node.kubernetes.io/disk-pressure'],
   ['PIDPressure', 'True', 'node.kubernetes.io/pid-pressure'],
   ['NetworkUnavailable', 'True', 'node.kubernetes.io/network-unavailable'],
 ];
-const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable';
-const OWN_NO_SCHEDULE: ReadonlySet<string> = new Set([...CONDITION_TAINTS.map(([, , key]) => key), UNSCHEDULABLE]);
-const OWN_NO_EXECUTE: ReadonlySet<string> = new Set([NOT_READY, UNREACHABLE]);
+const OWN_NO_SCHEDULE: ReadonlySet<string> = new Set([
+  ...CONDITION_TAINTS.map(([, , key]) => key),
+  UNSCHEDULABLE_TAINT,
+]);
+const OWN_NO_EXECUTE: ReadonlySet<string> = new Set([NOT_READY_TAINT, UNREACHABLE_TAINT]);
 
 export const readyStatus = ({ conditions }: Pick<NodeView, 'conditions'>): string =>
   conditions.find(({ type }) => type === 'Ready')?.status ?? '';
@@ -101,7 +107,7 @@ const isLeaving = ({ taints }: NodeView): boolean =>
 
 function lostKeys(node: NodeView): string[] {
   const ready = readyStatus(node);
-  return ready === 'False' ? [NOT_READY] : ready === 'Unknown' ? [UNREACHABLE] : [];
+  return ready === 'False' ? [NOT_READY_TAINT] : ready === 'Unknown' ? [UNREACHABLE_TAINT] : [];
 }
 
 /** The taints that a node is to have; the same list when they are right. Taints of others are left alone. */
@@ -109,7 +115,7 @@ export function desiredTaints(node: NodeView, mode: EvictionMode, now: number): 
   const noSchedule = CONDITION_TAINTS.filter(([type, status]) =>
     node.conditions.some((condition) => condition.type === type && condition.status === status),
   ).map(([, , key]) => key);
-  if (node.unschedulable) noSchedule.push(UNSCHEDULABLE);
+  if (node.unschedulable) noSchedule.push(UNSCHEDULABLE_TAINT);
   const stays = mode === 'cancel' || (mode === 'hold' && !isLeaving(node));
   const noExecute = stays ? [] : lostKeys(node);
   const wanted: Taint[] = [

@@ -1,8 +1,8 @@
-import { tolerates } from '../../../api/domain/taints.ts';
+import { tolerates, UNSCHEDULABLE_TAINT } from '../../../api/domain/taints.ts';
 import type { PluginOf } from '../framework/plugin.ts';
 import { unresolvable } from '../framework/rejection.ts';
 
-const CORDON_TAINT = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' } as const;
+const CORDON_TAINT = { key: UNSCHEDULABLE_TAINT, effect: 'NoSchedule' } as const;
 const UNSCHEDULABLE = unresolvable('node(s) were unschedulable');
 
 /** Nodes under `kubectl cordon` take only pods that tolerate it. */

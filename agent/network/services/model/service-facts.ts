@@ -2,8 +2,9 @@
  * What is kept of Services and EndpointSlices, and how they are joined. Every value is parsed here, once: a value that is invalid is
  * ignored alone, and reported. https://kubernetes.io/docs/reference/networking/virtual-ips/
  */
-import { SERVICE_NAME_LABEL } from '../../../../api/kinds/discovery/endpoint-slice.ts';
+import { HEADLESS_LABEL, SERVICE_NAME_LABEL } from '../../../../api/kinds/discovery/endpoint-slice.ts';
 import { Cidr, type IpFamily } from '../../../../api/domain/address.ts';
+import { DEFAULT_AFFINITY_SECONDS } from '../../../../api/domain/session-affinity.ts';
 import { own } from '../../../../api/machinery/own.ts';
 import type { Service } from '../../../../api/types/core/v1.gen.ts';
 import type { EndpointSlice } from '../../../../api/types/discovery/v1.gen.ts';
@@ -31,10 +32,8 @@ export interface SliceFacts {
   readonly endpoints: readonly Omit<Endpoint, 'port'>[];
 }
 
-const DEFAULT_AFFINITY_SECONDS = 10_800;
-
 /** With these labels, whatever their values, a Service belongs to another proxy, or has no address that a proxy serves. */
-const NOT_OURS = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless'];
+const NOT_OURS = ['service.kubernetes.io/service-proxy-name', HEADLESS_LABEL];
 
 /**
  * Undefined for Services that have no rules: headless, ExternalName, another proxy's, of other IP families.

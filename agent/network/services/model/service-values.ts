@@ -4,6 +4,7 @@
  */
 import { IpAddress } from '../../../../api/domain/address.ts';
 import { isPortNumber } from '../../../../api/domain/port-number.ts';
+import { MAX_AFFINITY_SECONDS } from '../../../../api/domain/session-affinity.ts';
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 export const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
@@ -16,8 +17,6 @@ export type AffinitySeconds = number & { readonly [brand]: 'AffinitySeconds' };
 /** `namespace/name:port`: of DNS names alone, so that it needs no quoting in a comment. */
 export type Label = string & { readonly [brand]: 'Label' };
 
-/** The API's limit, a day. */
-const MAX_AFFINITY_SECONDS = 86_400;
 const LABEL = /^[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}(:[a-z0-9-]{1,63})?$/;
 
 export const asPort = (value: unknown): Port | undefined => (isPortNumber(value) ? (value as Port) : undefined);

@@ -1,6 +1,6 @@
 import { pods } from '../../../../api/kinds/core/pod.ts';
 import { podReferences } from '../../../../api/domain/pod-references.ts';
-import { MIRROR_ANNOTATION } from '../../../../api/kinds/core/pod-update-validation.ts';
+import { MIRROR_ANNOTATION } from '../../../../api/domain/mirror-annotation.ts';
 import { lifetimeOf, type ObjectLifetime } from '../authentication/object-lifetime.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { Pod } from '../../../../api/types/core/v1.gen.ts';

@@ -1,4 +1,5 @@
 /** `serviceaccounts/token`: a token for a service account, bound to a pod, a Secret or a Node if the request says so. */
+import { DEFAULT_TOKEN_SECONDS } from '../../../../api/domain/service-accounts.ts';
 import { nodes } from '../../../../api/kinds/core/node.ts';
 import { pods } from '../../../../api/kinds/core/pod.ts';
 import { secrets } from '../../../../api/kinds/core/secret.ts';
@@ -21,7 +22,6 @@ import type {
 
 const CREATED = 201;
 const SECOND_MS = 1000;
-const DEFAULT_SECONDS = 3600;
 /** How long a token for a pod lives that is asked for with POD_TOKEN_SECONDS. */
 const EXTENDED_SECONDS = 365 * 24 * 3600;
 
@@ -103,7 +103,7 @@ export function issueToken(
   spec: TokenRequestSpec,
 ): TokenRequest {
   const { api, issuer, audiences, now = Date.now } = options;
-  const seconds = spec.expirationSeconds ?? DEFAULT_SECONDS;
+  const seconds = spec.expirationSeconds ?? DEFAULT_TOKEN_SECONDS;
   const account = api.get(serviceAccounts, namespace, name);
   if (!account) throw notFound(serviceAccounts, name);
   const asked = spec.audiences?.length ? spec.audiences : [...audiences];

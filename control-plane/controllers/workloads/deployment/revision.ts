@@ -1,7 +1,8 @@
 /** How the ReplicaSets of a Deployment are told apart and counted: template hash and revision annotations. */
 import { isDeepStrictEqual } from 'node:util';
-import { oldestFirst } from './numbers.ts';
+import { DESIRED_REPLICAS, MAX_REPLICAS, oldestFirst } from './numbers.ts';
 import { fnvHash } from '../../../../api/machinery/fnv-hash.ts';
+import { SAFE_ALPHABET } from '../../../../api/machinery/safe-alphabet.ts';
 import { setOwn } from '../../../../api/machinery/own.ts';
 import type { Deployment, ReplicaSet } from '../../../../api/types/apps/v1.gen.ts';
 import type { PodTemplateSpec } from '../../../../api/types/core/v1.gen.ts';
@@ -16,13 +17,10 @@ const NOT_INHERITED: ReadonlySet<string> = new Set([
   'kubectl.kubernetes.io/last-applied-configuration',
   REVISION,
   REVISION_HISTORY,
-  'deployment.kubernetes.io/desired-replicas',
-  'deployment.kubernetes.io/max-replicas',
+  DESIRED_REPLICAS,
+  MAX_REPLICAS,
   'deprecated.deployment.rollback.to',
 ]);
-
-/** Letters and digits that spell no words: upstream's `rand.SafeEncodeString`. */
-const SAFE_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 
 /** Names a template; `collisionCount` makes another name for the same template when the first one is taken. */
 export function templateHash(template: PodTemplateSpec | undefined, collisionCount: number | undefined): string {

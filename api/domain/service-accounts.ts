@@ -1,0 +1,20 @@
+/** ServiceAccounts and their tokens: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/ */
+
+/** The account of a namespace's pods that name no other. */
+export const DEFAULT_ACCOUNT = 'default';
+
+/** The type of Secrets that hold a token without an end. */
+export const TOKEN_SECRET_TYPE = 'kubernetes.io/service-account-token';
+/** Their annotation that names the account. */
+export const ACCOUNT_NAME_ANNOTATION = 'kubernetes.io/service-account.name';
+
+/** How long a requested token lives, in seconds, when its request does not say. */
+export const DEFAULT_TOKEN_SECONDS = 3600;
+const MIN_TOKEN_SECONDS = 600;
+const MAX_TOKEN_SECONDS = 2 ** 32;
+
+/** Why a token cannot be requested for so long; undefined when it can. */
+export function tokenSecondsProblem(seconds: number): string | undefined {
+  if (seconds < MIN_TOKEN_SECONDS) return 'may not specify a duration less than 10 minutes';
+  return seconds > MAX_TOKEN_SECONDS ? 'may not specify a duration larger than 2^32 seconds' : undefined;
+}
