@@ -1,5 +1,5 @@
 import { constraintsOf, immutabilityOf } from './constraints.ts';
-import { decoderOf } from './decode.ts';
+import { decoderOf } from './schema-decoder.ts';
 import { addErrors, type FieldError } from './field-error.ts';
 import {
   isStoredSubresource,

@@ -4,6 +4,10 @@
  * `kedge/own-keys` requires these functions for such keys. Tables of our own are Maps instead.
  */
 
+/** Whether parsed JSON is an object. */
+export const isJsonObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /** The object's own property of this name; undefined when it has none. */
 export function own<T>(object: { readonly [key: string]: T } | undefined, key: string): T | undefined {
   if (object === undefined) return undefined;

@@ -78,7 +78,7 @@ export type TextFormat =
   | 'ip'
   | 'cidr';
 
-const MAX_INT32 = 2_147_483_647;
+export const MAX_INT32 = 2_147_483_647;
 
 export const string: Shape = { type: 'string' };
 export const boolean: Shape = { type: 'boolean' };

@@ -1,6 +1,7 @@
 /** Patches as they come in requests: read once, applied to what is there, again after a conflict. */
 import { parseBody } from '../../../api/machinery/body.ts';
-import { decodePatched, invalidPatch, jsonType, type Decodable } from '../../../api/machinery/decode.ts';
+import { decodePatched, invalidPatch, type Decodable } from '../../../api/machinery/decode.ts';
+import { jsonType } from '../../../api/machinery/schema-decoder.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import { MAX_PROBLEMS } from '../../../api/machinery/limits.ts';

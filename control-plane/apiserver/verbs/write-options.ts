@@ -1,6 +1,7 @@
 /** The query parameters of writes, and the decoding of their bodies. */
 import { allProblems, type Body } from '../../../api/machinery/body.ts';
-import { cannotHandle, decoderOf, DecodeError } from '../../../api/machinery/decode.ts';
+import { cannotHandle } from '../../../api/machinery/decode.ts';
+import { decoderOf, DecodeError } from '../../../api/machinery/schema-decoder.ts';
 import { notSupported } from '../../../api/machinery/field-error.ts';
 import { parseInt64 } from '../../../api/machinery/query-integer.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';

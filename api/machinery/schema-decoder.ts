@@ -1,0 +1,338 @@
+/**
+ * Decoding of parsed JSON by a schema, for which a walker is compiled once. It checks types, drops unknown fields and nulls, makes
+ * quantities and times canonical, and omits or adds empty fields as upstream's serializer does (`pointer` and `always` in the schema),
+ * so that the result is what is stored and served.
+ */
+import { unknownField } from './json-text.ts';
+import type { Decoder } from './kind.ts';
+import { MAX_PROBLEMS } from './limits.ts';
+import { MAX_INT32, type Shape } from './schema.ts';
+import { QuantityError, canonicalQuantity, roundUpToMilli } from './quantity.ts';
+import { canonicalMicroTime, canonicalTime } from './time.ts';
+import { isJsonObject, own, setOwn } from './own.ts';
+
+/** A value has the wrong type. The message is that of upstream's JSON decoder. */
+export class DecodeError extends Error {
+  override readonly name = 'DecodeError';
+  /** The message where upstream converts from a map instead of JSON, as for the result of a strategic merge patch. */
+  readonly ofMap: string;
+
+  constructor(message: string, ofMap = message) {
+    super(message);
+    this.ofMap = ofMap;
+  }
+}
+
+type Json = Record<string, unknown>;
+/** Decodes one value; `owner` is the Go name of the struct that the field is in, for messages. */
+type Walk = (value: unknown, state: State, owner: string) => unknown;
+
+/** Where the walk is. */
+interface State {
+  readonly path: (string | number)[];
+  readonly problems: string[];
+}
+
+interface Compiled {
+  readonly walk: Walk;
+  /** Replaces null in a list, and a missing value in an `always` field. */
+  readonly zero: () => unknown;
+  /** Whether a value is omitted from an optional field; undefined: never. */
+  readonly vanishes?: (value: unknown) => boolean;
+  readonly goType: string;
+}
+
+interface Field {
+  readonly name: string;
+  readonly compiled: Compiled;
+  readonly omitEmpty: boolean;
+  readonly always: boolean;
+}
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/** What a value is called in JSON. */
+export const jsonType = (value: unknown): string =>
+  Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+
+/** @param ofMap undefined for types that unmarshal themselves from JSON in both cases */
+function mismatch(what: string, goType: string, state: State, owner: string, ofMap?: string): DecodeError {
+  const path = state.path.filter((part) => typeof part === 'string').join('.');
+  const place = path ? `Go struct field ${owner}.${path}` : 'Go value';
+  return new DecodeError(`json: cannot unmarshal ${what} into ${place} of type ${goType}`, ofMap);
+}
+
+/** Go's name for the type of a parsed value. */
+function goKind(value: unknown): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
+  if (typeof value === 'object') return Array.isArray(value) ? 'slice' : 'map';
+  return typeof value === 'boolean' ? 'bool' : 'string';
+}
+
+const noMap = (value: unknown): string => `cannot restore map from ${goKind(value)}`;
+const noSlice = (value: unknown): string => `cannot restore slice from ${goKind(value)}`;
+
+function unconvertible(value: unknown, goType: string): string {
+  const given = goKind(value);
+  // Go can convert an integer to a string of one letter.
+  const toString = given === 'int64' && goType === 'string';
+  const toNumber = typeof value === 'number' && /^(int|float)/.test(goType);
+  return toString || toNumber ? `cannot convert ${given} to ${goType}` : `unrecognized type: ${goType}`;
+}
+
+function writtenPath(path: readonly (string | number)[], last: string): string {
+  let text = '';
+  for (const part of path) text += typeof part === 'number' ? `[${part}]` : text ? `.${part}` : part;
+  return text ? `${text}.${last}` : last;
+}
+
+const scalar = (goType: string, zero: unknown, walk: Walk, vanishes?: (value: unknown) => boolean): Compiled => ({
+  walk,
+  zero: () => zero,
+  vanishes,
+  goType,
+});
+
+const text: Compiled = scalar(
+  'string',
+  '',
+  (value, state, owner) => {
+    if (typeof value === 'string') return value;
+    throw mismatch(jsonType(value), 'string', state, owner, unconvertible(value, 'string'));
+  },
+  (value) => value === '',
+);
+
+const truth: Compiled = scalar(
+  'bool',
+  false,
+  (value, state, owner) => {
+    if (typeof value === 'boolean') return value;
+    throw mismatch(jsonType(value), 'bool', state, owner, unconvertible(value, 'bool'));
+  },
+  (value) => value === false,
+);
+
+const number = (goType: 'int32' | 'int64' | 'float64'): Compiled =>
+  scalar(
+    goType,
+    0,
+    (value, state, owner) => {
+      if (typeof value !== 'number')
+        throw mismatch(jsonType(value), goType, state, owner, unconvertible(value, goType));
+      const fits =
+        goType === 'float64' ||
+        (Number.isInteger(value) && (goType === 'int64' || (value <= MAX_INT32 && value >= -MAX_INT32 - 1)));
+      if (!fits) throw mismatch(`number ${value}`, goType, state, owner, unconvertible(value, goType));
+      return value;
+    },
+    (value) => value === 0,
+  );
+
+const time = (canonical: (text: string) => string | undefined, goType: string, layout: string): Compiled =>
+  scalar(goType, null, (value, state, owner) => {
+    if (typeof value !== 'string') throw mismatch(jsonType(value), goType, state, owner);
+    const known = canonical(value);
+    if (known === undefined) {
+      const quoted = JSON.stringify(value);
+      throw new DecodeError(`parsing time ${quoted} as "${layout}": cannot parse ${quoted} as "2006"`);
+    }
+    return known;
+  });
+
+const quantityOf = (canonical: (text: string) => string): Compiled =>
+  scalar('resource.Quantity', '0', (value, state, owner) => {
+    if (typeof value !== 'string' && typeof value !== 'number') {
+      throw mismatch(jsonType(value), 'resource.Quantity', state, owner);
+    }
+    try {
+      return canonical(typeof value === 'number' ? String(value) : value.trim());
+    } catch (error) {
+      if (error instanceof QuantityError) throw new DecodeError(error.message);
+      throw error;
+    }
+  });
+const quantity = quantityOf(canonicalQuantity);
+/** In a ResourceList: upstream's defaulting rounds its quantities. */
+const resource = quantityOf(roundUpToMilli);
+
+const base64: Compiled = scalar(
+  '[]uint8',
+  null,
+  (value, state, owner) => {
+    if (typeof value !== 'string') throw mismatch(jsonType(value), '[]uint8', state, owner, noSlice(value));
+    const packed = /[\r\n]/.test(value) ? value.replace(/[\r\n]/g, '') : value;
+    if (packed.length % 4 === 0 && BASE64.test(packed)) return packed;
+    const bad = packed.search(/[^A-Za-z0-9+/]/);
+    throw new DecodeError(`illegal base64 data at input byte ${bad < 0 ? packed.length : bad}`);
+  },
+  (value) => value === '',
+);
+
+const intOrString: Compiled = scalar('intstr.IntOrString', 0, (value, state, owner) => {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'number') throw mismatch(jsonType(value), 'intstr.IntOrString', state, owner);
+  if (!Number.isInteger(value) || Math.abs(value) > MAX_INT32) {
+    throw mismatch(`number ${value}`, 'int32', state, owner);
+  }
+  return value;
+});
+
+const anything: Compiled = scalar('interface {}', null, (value) => value);
+const anyStruct: Compiled = scalar('map[string]interface {}', null, (value, state, owner) => {
+  if (isJsonObject(value)) return value;
+  throw mismatch(jsonType(value), 'map[string]interface {}', state, owner, noMap(value));
+});
+
+const FORMATS: ReadonlyMap<string, Compiled> = new Map([
+  ['int32', number('int32')],
+  ['int64', number('int64')],
+  ['double', number('float64')],
+  ['byte', base64],
+  ['date-time', time(canonicalTime, 'v1.Time', '2006-01-02T15:04:05Z07:00')],
+  ['micro-time', time(canonicalMicroTime, 'v1.MicroTime', '2006-01-02T15:04:05.000000Z07:00')],
+  ['quantity', quantity],
+  ['int-or-string', intOrString],
+]);
+
+function listOf(item: Compiled): Compiled {
+  const goType = `[]${item.goType}`;
+  return {
+    goType,
+    zero: () => null,
+    vanishes: (value) => (value as unknown[]).length === 0,
+    walk: (value, state, owner) => {
+      if (!Array.isArray(value)) throw mismatch(jsonType(value), goType, state, owner, noSlice(value));
+      const out = new Array<unknown>(value.length);
+      const { path } = state;
+      const depth = path.length;
+      for (let index = 0; index < value.length; index++) {
+        const entry: unknown = value[index];
+        path[depth] = index;
+        out[index] = entry === null ? item.zero() : item.walk(entry, state, owner);
+        path.length = depth;
+      }
+      return out;
+    },
+  };
+}
+
+function mapOf(value: Compiled): Compiled {
+  const goType = value === resource ? 'v1.ResourceList' : `map[string]${value.goType}`;
+  return {
+    goType,
+    zero: () => null,
+    vanishes: (map) => {
+      for (const _ in map as Json) return false;
+      return true;
+    },
+    walk: (map, state, owner) => {
+      if (!isJsonObject(map)) throw mismatch(jsonType(map), goType, state, owner, noMap(map));
+      const out: Json = {};
+      for (const key in map) {
+        const entry = map[key];
+        setOwn(out, key, entry === null ? value.zero() : value.walk(entry, state, owner));
+      }
+      return out;
+    },
+  };
+}
+
+/** Compiles the structs of one schema; each struct once, however often it is used. */
+class Compiler {
+  readonly #structs = new Map<string, Compiled>();
+
+  compile(shape: Shape): Compiled {
+    if (shape.properties) return this.#struct(shape);
+    if (shape.items) return listOf(this.compile(shape.items));
+    if (shape.additionalProperties) {
+      return mapOf(
+        shape.additionalProperties.format === 'quantity' ? resource : this.compile(shape.additionalProperties),
+      );
+    }
+    const formatted = shape.format === undefined ? undefined : FORMATS.get(shape.format);
+    if (formatted) return formatted;
+    switch (shape.type) {
+      case 'string':
+        return text;
+      case 'boolean':
+        return truth;
+      case 'object':
+        return anyStruct;
+      default:
+        return anything;
+    }
+  }
+
+  #struct(shape: Shape): Compiled {
+    const definition = shape.definition ?? '';
+    const known = this.#structs.get(definition);
+    if (known) return known;
+    const fields = new Map<string, Field>();
+    const standing: Field[] = [];
+    for (const [name, property] of Object.entries(shape.properties ?? {})) {
+      const required = shape.required?.includes(name) ?? false;
+      const always = required || property.always === true;
+      const field = { name, compiled: this.compile(property), omitEmpty: !always && property.pointer !== true, always };
+      fields.set(name, field);
+      if (always) standing.push(field);
+    }
+    const compiled = structOf(definition, fields, standing);
+    this.#structs.set(definition, compiled);
+    return compiled;
+  }
+}
+
+function structOf(definition: string, fields: ReadonlyMap<string, Field>, standing: readonly Field[]): Compiled {
+  const name = definition.slice(definition.lastIndexOf('.') + 1);
+  const goType = `v1.${name}`;
+  const complete = (out: Json): Json => {
+    for (const field of standing) {
+      if (own(out, field.name) === undefined) setOwn(out, field.name, field.compiled.zero());
+    }
+    return out;
+  };
+  return {
+    goType,
+    zero: () => complete({}),
+    walk: (value, state, owner) => {
+      if (!isJsonObject(value)) {
+        throw mismatch(jsonType(value), goType, state, owner, `cannot restore struct from: ${goKind(value)}`);
+      }
+      const out: Json = {};
+      const { path } = state;
+      const depth = path.length;
+      for (const key in value) {
+        const entry = value[key];
+        const field = fields.get(key);
+        if (field === undefined) {
+          if (state.problems.length < MAX_PROBLEMS) state.problems.push(unknownField(writtenPath(path, key)));
+          continue;
+        }
+        if (entry === null || entry === undefined) {
+          if (field.always) setOwn(out, key, field.compiled.zero());
+          continue;
+        }
+        path[depth] = key;
+        const { compiled } = field;
+        const known = compiled.walk(entry, state, name);
+        path.length = depth;
+        if (field.omitEmpty && compiled.vanishes?.(known)) continue;
+        // eslint-disable-next-line kedge/own-keys -- the names of fields are a schema's, and this is the hottest line of all
+        out[field.name] = known;
+      }
+      return complete(out);
+    },
+  };
+}
+
+/** Returns a decoder for a schema, which is compiled at its first use and throws DecodeError. */
+export function decoderOf<T>(schema: Shape): Decoder<T> {
+  let compiled: Compiled | undefined;
+  return (value) => {
+    compiled ??= new Compiler().compile(schema);
+    const state: State = { path: [], problems: [] };
+    const object = compiled.walk(value, state, '') as T;
+    return { object, problems: state.problems };
+  };
+}
