@@ -20,7 +20,7 @@ import {
   validateQualifiedName,
   validateSubdomainName,
 } from './names.ts';
-import { own } from './own.ts';
+import { isJsonObject, own } from './own.ts';
 import type { Field, Shape, TextFormat } from './schema.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -68,9 +68,6 @@ function written({ path, depth }: State, ...more: readonly Step[]): string {
   }
   return text;
 }
-
-const isStruct = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === null || value === '' || value === 0 || (Array.isArray(value) && value.length === 0);
@@ -141,7 +138,7 @@ class Compiler {
     const check = this.compile(values);
     if (!check) return undefined;
     return (value, state) => {
-      if (!isStruct(value)) return;
+      if (!isJsonObject(value)) return;
       const { path, errors } = state;
       const depth = state.depth++;
       for (const key in value) {
@@ -175,7 +172,7 @@ class Compiler {
     const inOrder = [...checks.values()];
     const needed = inOrder.filter(({ nonEmpty }) => nonEmpty).length;
     return (value, state) => {
-      if (!isStruct(value)) return;
+      if (!isJsonObject(value)) return;
       const depth = state.depth++;
       if (state.inOrder) {
         for (const { name, nonEmpty, check } of inOrder) {
@@ -242,7 +239,7 @@ function updateCheck(fields: Fields, outer: readonly Fields[]): UpdateCheck | un
     }
     for (const [name, check] of inner) {
       const [now, before] = [own(value, name), own(old, name)];
-      if (isStruct(now) && isStruct(before)) check(now, before, `${path}${name}.`, errors);
+      if (isJsonObject(now) && isJsonObject(before)) check(now, before, `${path}${name}.`, errors);
     }
   };
 }

@@ -4,7 +4,7 @@
  * Responses are omitted: no client of this encoding uses them.
  */
 import type { Json } from './definitions.ts';
-import { own } from '../own.ts';
+import { isJsonObject, own } from '../own.ts';
 import { integerField, lengthDelimited } from '../protobuf/wire-writer.ts';
 
 /** The Content-Type of the response. Clients also request it with an `@` before `v1.0`, which Go does not parse in responses. */
@@ -24,8 +24,7 @@ const text = (number: number, value: unknown): Buffer | undefined =>
 const texts = (number: number, values: unknown): Buffer =>
   message(...(Array.isArray(values) ? values : []).map((value) => text(number, value)));
 
-const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
-const entriesOf = (value: unknown): [string, unknown][] => (isJson(value) ? Object.entries(value) : []);
+const entriesOf = (value: unknown): [string, unknown][] => (isJsonObject(value) ? Object.entries(value) : []);
 
 /** `Any`: YAML, of which JSON is a subset. */
 const any = (value: unknown): Buffer => field(2, JSON.stringify(value));
@@ -38,7 +37,7 @@ const extensions = (number: number, value: Json): Buffer =>
   );
 
 function schema(value: unknown): Buffer {
-  if (!isJson(value)) return Buffer.alloc(0);
+  if (!isJsonObject(value)) return Buffer.alloc(0);
   const { additionalProperties, items, properties, type } = value;
   return message(
     text(1, value.$ref),
@@ -80,7 +79,7 @@ function parameter(value: Json): Buffer {
 }
 
 const parameters = (number: number, value: unknown): Buffer =>
-  message(...(Array.isArray(value) ? value : []).filter(isJson).map((known) => field(number, parameter(known))));
+  message(...(Array.isArray(value) ? value : []).filter(isJsonObject).map((known) => field(number, parameter(known))));
 
 const operation = (value: Json): Buffer =>
   message(
@@ -98,11 +97,11 @@ const operation = (value: Json): Buffer =>
 const METHODS = { get: 2, put: 3, post: 4, delete: 5, patch: 8 } as const;
 
 const pathItem = (value: unknown): Buffer =>
-  isJson(value)
+  isJsonObject(value)
     ? message(
         ...Object.entries(METHODS).map(([method, number]) => {
           const known = own(value, method);
-          return isJson(known) ? field(number, operation(known)) : undefined;
+          return isJsonObject(known) ? field(number, operation(known)) : undefined;
         }),
         parameters(9, value.parameters),
       )
@@ -110,7 +109,7 @@ const pathItem = (value: unknown): Buffer =>
 
 /** Encodes the document that `openApiV2` returns. */
 export function openApiV2Protobuf(document: Json): Buffer {
-  const info = isJson(document.info) ? document.info : {};
+  const info = isJsonObject(document.info) ? document.info : {};
   return message(
     text(1, document.swagger),
     field(2, message(text(1, info.title), text(2, info.version))),

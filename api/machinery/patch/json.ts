@@ -2,7 +2,7 @@
 import { deepEqual } from '../deep-equal.ts';
 import { Extent } from '../extent.ts';
 import { badRequest, tooLarge, unprocessable } from '../status-error.ts';
-import { own, setOwn } from '../own.ts';
+import { isJsonObject, own, setOwn } from '../own.ts';
 
 /** Upstream's `maxJSONPatchOperations`. */
 const MAX_OPERATIONS = 10_000;
@@ -21,7 +21,6 @@ interface Operation {
 }
 
 const isContainer = (value: unknown): value is Container => typeof value === 'object' && value !== null;
-const isObject = (value: unknown): value is Record<string, unknown> => isContainer(value) && !Array.isArray(value);
 
 function checkedOperations(patch: unknown): Operation[] {
   if (!Array.isArray(patch)) {
@@ -112,7 +111,7 @@ class PatchedDocument {
 
   #child(container: unknown, part: string): unknown {
     if (Array.isArray(container)) return container[indexOf(part, container.length, container.length - 1)];
-    if (!isObject(container) || !Object.hasOwn(container, part)) throw unprocessable();
+    if (!isJsonObject(container) || !Object.hasOwn(container, part)) throw unprocessable();
     return own(container, part);
   }
 
@@ -126,7 +125,7 @@ class PatchedDocument {
     const last = parts.pop();
     if (last === undefined) return this.root;
     const container = parts.reduce((value, part) => this.#child(value, part), this.root);
-    if (isObject(container) && !Object.hasOwn(container, last)) return undefined;
+    if (isJsonObject(container) && !Object.hasOwn(container, last)) return undefined;
     return this.#child(container, last);
   }
 

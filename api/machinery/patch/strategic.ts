@@ -4,7 +4,7 @@
  */
 import type { Shape } from '../schema.ts';
 import { badRequest, unclassified } from '../status-error.ts';
-import { own, setOwn } from '../own.ts';
+import { isJsonObject, own, setOwn } from '../own.ts';
 
 type Json = Record<string, unknown>;
 
@@ -13,15 +13,12 @@ const RETAIN_KEYS = '$retainKeys';
 const DELETE_FROM_LIST = '$deleteFromPrimitiveList/';
 const SET_ORDER = '$setElementOrder/';
 
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /**
  * Returns a new object that may share parts with `target` and `patch`; neither is changed.
  * Throws StatusError: 400 for a patch that is not an object, 500 (as upstream) for a wrong directive or a missing merge key.
  */
 export function applyStrategicPatch(target: Json, patch: unknown, schema: Shape): Json {
-  if (!isObject(patch)) throw badRequest('json: cannot unmarshal into Go value of type map[string]interface {}');
+  if (!isJsonObject(patch)) throw badRequest('json: cannot unmarshal into Go value of type map[string]interface {}');
   return mergeMap(target, patch, schema);
 }
 
@@ -57,8 +54,8 @@ function mergeMap(original: Json, patch: Json, shape: Shape | undefined): Json {
 }
 
 function mergeValue(original: unknown, value: unknown, shape: Shape | undefined): unknown {
-  if (isObject(value)) {
-    return isObject(original) && shape?.patchStrategy !== 'replace'
+  if (isJsonObject(value)) {
+    return isJsonObject(original) && shape?.patchStrategy !== 'replace'
       ? mergeMap(original, value, shape)
       : withoutDirectives(value);
   }
@@ -132,7 +129,7 @@ function mergeInOrder(merged: Json, patch: Json, name: string, order: unknown, s
 function checkOrder(items: readonly unknown[], order: readonly unknown[], key: string | undefined): void {
   let at = 0;
   for (const item of items) {
-    if (isObject(item) && DIRECTIVE in item) continue;
+    if (isJsonObject(item) && DIRECTIVE in item) continue;
     while (at < order.length && !sameItem(order[at], item, key)) at++;
     if (at === order.length) {
       throw unclassified(
@@ -143,7 +140,7 @@ function checkOrder(items: readonly unknown[], order: readonly unknown[], key: s
 }
 
 const sameItem = (a: unknown, b: unknown, key: string | undefined): boolean =>
-  key !== undefined && isObject(a) && isObject(b) ? own(a, key) === own(b, key) : a === b;
+  key !== undefined && isJsonObject(a) && isJsonObject(b) ? own(a, key) === own(b, key) : a === b;
 
 /** The index of each item of a list; of equal items, that of the first. */
 class Places {
@@ -168,7 +165,7 @@ class Places {
   }
 
   #find(item: unknown): [places: Map<unknown, number>, identity: unknown] {
-    return this.#key !== undefined && isObject(item) ? [this.#byKey, own(item, this.#key)] : [this.#bySelf, item];
+    return this.#key !== undefined && isJsonObject(item) ? [this.#byKey, own(item, this.#key)] : [this.#bySelf, item];
   }
 }
 
@@ -221,10 +218,10 @@ function mergeItems(original: readonly unknown[], patch: readonly unknown[], sha
   const list = [...before];
   const places = new Places(list, key);
   for (const item of items) {
-    if (!isObject(item) || own(item, key) === undefined) throw noMergeKey(item, key);
+    if (!isJsonObject(item) || own(item, key) === undefined) throw noMergeKey(item, key);
     const place = places.of(item);
     const present = list[place];
-    if (isObject(present)) {
+    if (isJsonObject(present)) {
       list[place] = mergeMap(present, item, shape.items);
     } else {
       places.add(item, list.length);
@@ -243,7 +240,7 @@ function applyItemDirectives(
   const deleted: Json[] = [];
   let replaced = false;
   for (const item of patch) {
-    if (!isObject(item)) throw unclassified('invalid value for the list of maps');
+    if (!isJsonObject(item)) throw unclassified('invalid value for the list of maps');
     const directive = item[DIRECTIVE];
     switch (directive) {
       case undefined:
@@ -270,9 +267,9 @@ function applyItemDirectives(
 /** A value of the patch without directives, which have nothing to apply to in a new value. */
 function withoutDirectives(value: unknown): unknown {
   if (Array.isArray(value)) {
-    return value.filter((item) => !(isObject(item) && DIRECTIVE in item)).map(withoutDirectives);
+    return value.filter((item) => !(isJsonObject(item) && DIRECTIVE in item)).map(withoutDirectives);
   }
-  if (!isObject(value)) return value;
+  if (!isJsonObject(value)) return value;
   const out: Json = {};
   for (const key of Object.keys(value)) {
     if (key.startsWith('$') && isDirective(key)) continue;

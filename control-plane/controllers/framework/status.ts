@@ -1,4 +1,5 @@
 /** Writing the status of an object: only when it has changed, and guarded by the version that it was computed from. */
+import { isJsonObject } from '../../../api/machinery/own.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { own, setOwn } from '../../../api/machinery/own.ts';
@@ -57,9 +58,6 @@ export const isSameStatus = (a: object | undefined, b: object | undefined): bool
 const withoutZeros = (status: object | undefined): object =>
   Object.fromEntries(Object.entries(status ?? {}).filter(([, value]) => value));
 
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** The merge patch that leaves nothing of `old` but what `next` says. */
 function replacing(old: JsonObject = {}, next: JsonObject): JsonObject {
   const patch: Record<string, unknown> = {};
@@ -67,7 +65,7 @@ function replacing(old: JsonObject = {}, next: JsonObject): JsonObject {
   for (const [key, value] of Object.entries(next)) {
     if (value === undefined) continue;
     const before = own(old, key);
-    setOwn(patch, key, isObject(before) && isObject(value) ? replacing(before, value) : value);
+    setOwn(patch, key, isJsonObject(before) && isJsonObject(value) ? replacing(before, value) : value);
   }
   return patch;
 }

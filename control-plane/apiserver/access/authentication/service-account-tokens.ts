@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { isJsonObject } from '../../../../api/machinery/own.ts';
 import { authenticated, serviceAccountGroups, serviceAccountUserName, type User } from '../../http/user.ts';
 import type { BoundObjects } from './bound-objects.ts';
 import type { ObjectLifetime } from './object-lifetime.ts';
@@ -20,17 +21,14 @@ interface VerifiedToken {
   readonly bound: KubernetesClaims;
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 function readIdentity(value: unknown): ObjectIdentity | undefined {
-  if (!isRecord(value) || typeof value['name'] !== 'string' || typeof value['uid'] !== 'string') return undefined;
+  if (!isJsonObject(value) || typeof value['name'] !== 'string' || typeof value['uid'] !== 'string') return undefined;
   return { name: value['name'], uid: value['uid'] };
 }
 
 function readBinding(value: unknown): KubernetesClaims | undefined {
-  const serviceaccount = isRecord(value) ? readIdentity(value['serviceaccount']) : undefined;
-  if (!isRecord(value) || typeof value['namespace'] !== 'string' || !serviceaccount) return undefined;
+  const serviceaccount = isJsonObject(value) ? readIdentity(value['serviceaccount']) : undefined;
+  if (!isJsonObject(value) || typeof value['namespace'] !== 'string' || !serviceaccount) return undefined;
   return {
     namespace: value['namespace'],
     serviceaccount,
