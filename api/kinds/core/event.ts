@@ -3,6 +3,17 @@ import { type FieldError, invalid, required } from '../../machinery/field-error.
 import { eventColumns } from './event-columns.ts';
 import { Event } from '../../types/core/v1.gen.ts';
 
+/** The fields of the reference to its object that events can be selected by, in both versions. */
+export const REFERENCE_FIELDS = [
+  'kind',
+  'namespace',
+  'name',
+  'uid',
+  'apiVersion',
+  'resourceVersion',
+  'fieldPath',
+] as const;
+
 /** The namespaces of events about cluster-scoped objects. */
 const CLUSTER_EVENT_NAMESPACES = ['default', 'kube-system'];
 
@@ -35,13 +46,12 @@ export const events = defineKind<Event>({
   createOnUpdate: true,
   columns: eventColumns<Event>((event) => event),
   selectableFields: {
-    'involvedObject.kind': ({ involvedObject }) => involvedObject.kind ?? '',
-    'involvedObject.namespace': ({ involvedObject }) => involvedObject.namespace ?? '',
-    'involvedObject.name': ({ involvedObject }) => involvedObject.name ?? '',
-    'involvedObject.uid': ({ involvedObject }) => involvedObject.uid ?? '',
-    'involvedObject.apiVersion': ({ involvedObject }) => involvedObject.apiVersion ?? '',
-    'involvedObject.resourceVersion': ({ involvedObject }) => involvedObject.resourceVersion ?? '',
-    'involvedObject.fieldPath': ({ involvedObject }) => involvedObject.fieldPath ?? '',
+    ...Object.fromEntries(
+      REFERENCE_FIELDS.map((field) => [
+        `involvedObject.${field}`,
+        ({ involvedObject }: Event) => involvedObject[field] ?? '',
+      ]),
+    ),
     reason: ({ reason }) => reason ?? '',
     reportingComponent: ({ reportingComponent }) => reportingComponent ?? '',
     source: ({ source, reportingComponent }) => source?.component || reportingComponent || '',

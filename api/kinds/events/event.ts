@@ -1,6 +1,6 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { eventColumns } from '../core/event-columns.ts';
-import { events as coreEvents, validateEvent } from '../core/event.ts';
+import { events as coreEvents, REFERENCE_FIELDS, validateEvent } from '../core/event.ts';
 import { storedAs } from '../../machinery/stored-as.ts';
 import type { Event as CoreEvent } from '../../types/core/v1.gen.ts';
 import { Event } from '../../types/events/v1.gen.ts';
@@ -50,8 +50,6 @@ export function fromCoreEvent(event: CoreEvent): Event {
     deprecatedCount: event.count,
   };
 }
-
-const REFERENCE_FIELDS = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'];
 
 export const events = defineKind<Event>({
   group: 'events.k8s.io',
