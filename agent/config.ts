@@ -1,6 +1,5 @@
 /** Settings of `kedge agent`. */
 import { hostname } from 'node:os';
-import { Cidr } from '../api/domain/address.ts';
 import { MAX_PORT } from '../api/domain/port-number.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
 import {
@@ -14,7 +13,6 @@ import {
   orEmpty,
   overlap,
   readableBy,
-  SettingValueError,
   type SettingRule,
   type SettingRules,
 } from '../daemon/setting-rules.ts';
@@ -158,10 +156,3 @@ const agentConfigRules: SettingRules<AgentConfig> = {
 };
 
 export const agentSettings = { defaults: defaultAgentConfig, help: agentConfigHelp, rules: agentConfigRules };
-
-/** Throws SettingValueError for what the settings' rules refuse. */
-export function readRange(text: string): Cidr {
-  const range = Cidr.parse(text);
-  if (range?.family === 'IPv4') return range;
-  throw new SettingValueError(`${JSON.stringify(text)} is not a range of IPv4 addresses`);
-}

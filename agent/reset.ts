@@ -1,7 +1,8 @@
 /** `kedge reset`: terminates every pod of this host and removes what the agent created on it. The agent must not be running. */
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { readRange, type AgentConfig } from './config.ts';
+import { ipv4Cidr } from '../daemon/setting-rules.ts';
+import type { AgentConfig } from './config.ts';
 import { CriClient } from './cri/client.ts';
 import { CRI_NAMESPACE } from './cri/events.ts';
 import { removeSandbox, stopSandbox } from './cri/remove.ts';
@@ -23,7 +24,7 @@ import { volumeDirectories } from './volumes/main.ts';
 /** Sandboxes that are removed at the same time. */
 const CONCURRENCY = 8;
 /** The pods' addresses have no part in the removal of rules, and the node may never have learned their range. */
-const ANY_ADDRESS = readRange('0.0.0.0/0');
+const ANY_ADDRESS = ipv4Cidr('0.0.0.0/0');
 
 /** Throws a HostError with the first failure, after everything has been tried. */
 export async function resetHost(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {

@@ -74,12 +74,19 @@ export const ipv4Range =
   (shortest: number, longest: number): SettingRule<string> =>
   (value) => {
     const range = Cidr.parse(value);
-    if (range?.family !== 'IPv4') return `must be a range of IPv4 addresses such as 10.42.0.0/16, not ${shown(value)}`;
+    if (range?.family !== 'IPv4') return `must be an IPv4 CIDR such as 10.42.0.0/16, not ${shown(value)}`;
     if (cidrProblems(value)?.length !== 0) return `must be written as ${range.text}, not ${value}`;
     return range.length >= shortest && range.length <= longest
       ? undefined
       : `must have a prefix of /${shortest} to /${longest}, not ${value}`;
   };
+
+/** The CIDR of a setting that `ipv4Range` accepts. Throws SettingValueError for others. */
+export function ipv4Cidr(text: string): Cidr {
+  const range = Cidr.parse(text);
+  if (range?.family === 'IPv4') return range;
+  throw new SettingValueError(`${JSON.stringify(text)} is not an IPv4 CIDR`);
+}
 
 /** Whether two CIDRs overlap; false when one is invalid. */
 export function overlap(a: string, b: string): boolean {

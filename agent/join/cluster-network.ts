@@ -1,8 +1,8 @@
 /** The network of this node: its own settings, else the cluster's configuration, else Kedge's defaults. */
 import { type Cidr, CLUSTER_DNS_INDEX } from '../../api/domain/address.ts';
 import type { Logger } from '../../client/logger.ts';
-import { overlap, SettingValueError } from '../../daemon/setting-rules.ts';
-import { NONE, readRange, type AgentConfig } from '../config.ts';
+import { ipv4Cidr, overlap, SettingValueError } from '../../daemon/setting-rules.ts';
+import { NONE, type AgentConfig } from '../config.ts';
 import type { ClusterDns } from '../pods/sandbox/dns.ts';
 import type { LearnedNetwork } from './cluster-configuration.ts';
 
@@ -44,14 +44,14 @@ export function clusterNetwork(settings: Settings, learned: LearnedNetwork, logg
   const range = learned.serviceCidr ?? (serviceCidr === NONE ? DEFAULTS.serviceCidr : serviceCidr);
   const server = settings.clusterDns || dnsAddress(range);
   return {
-    clusterCidr: readRange(clusterCidr),
-    serviceCidr: serviceCidr === NONE ? undefined : readRange(serviceCidr),
+    clusterCidr: ipv4Cidr(clusterCidr),
+    serviceCidr: serviceCidr === NONE ? undefined : ipv4Cidr(serviceCidr),
     dns: { servers: server === NONE ? [] : [server], domain: chosen('clusterDomain') },
   };
 }
 
 function dnsAddress(serviceCidr: string): string {
-  const address = readRange(serviceCidr).at(CLUSTER_DNS_INDEX);
+  const address = ipv4Cidr(serviceCidr).at(CLUSTER_DNS_INDEX);
   if (!address) throw new SettingValueError(`the range of Services ${serviceCidr} is too small, set cluster-dns`);
   return address.text;
 }

@@ -13,7 +13,7 @@ import { JoinError } from './join-error.ts';
 import { serverProblem, tokenProblem } from './join-format.ts';
 import { checkNameIsFree } from './name-check.ts';
 import type { CertifiedKey, NodeCertificates } from './node-certificates.ts';
-import { requestCertificate } from './signing.ts';
+import { requestCertificate } from './issuance.ts';
 
 export interface JoinOptions {
   /** `https://HOST:6443` */

@@ -9,7 +9,7 @@ import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import type { Credentials } from '../../client/transport.ts';
 import { readTextIfThere, writeFileAtomically } from '../host/files.ts';
 import { JoinError } from './join-error.ts';
-import type { Purpose } from './signing.ts';
+import type { Purpose } from './issuance.ts';
 
 const SECRET_MODE = 0o600;
 const PUBLIC_MODE = 0o644;

@@ -7,12 +7,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type Test } from 'tap';
+import { ipv4Cidr } from '../../../daemon/setting-rules.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { clusterRoleBindings } from '../../../api/kinds/rbac/cluster-role-binding.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { Informer } from '../../../client/informer.ts';
-import { readRange } from '../../../agent/config.ts';
 import { listRoutes } from '../../../agent/host/links.ts';
 import { obtainIdentity, obtainServingCertificate } from '../../../agent/join/join.ts';
 import { clientCredentials, NodeCertificates } from '../../../agent/join/node-certificates.ts';
@@ -83,7 +83,7 @@ test('a node that may not see the others has a network for its pods, and is told
   const cniConfDir = join(directory, 'net.d');
   const network = new PodNetwork({
     ...{ client, nodeName: 'self', cniConfDir, bridgeName: 'kt0', mtu: 0, stateDir: directory, hostRoutes: true },
-    clusterCidr: readRange('10.42.0.0/16'),
+    clusterCidr: ipv4Cidr('10.42.0.0/16'),
     onConfigured: () => undefined,
     onNodeDeleted: () => void deleted++,
     onForbidden: () => {

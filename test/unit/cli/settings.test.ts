@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
-import { agentSettings, readRange } from '../../../agent/config.ts';
+import { ipv4Cidr } from '../../../daemon/setting-rules.ts';
+import { agentSettings } from '../../../agent/config.ts';
 import { rangeWarning } from '../../../agent/network/pod-network.ts';
 import { kubeconfigFile } from '../../../cli/cluster-access.ts';
 import { misspelledVariables } from '../../../cli/daemon-settings.ts';
@@ -96,8 +97,8 @@ const AGENT_REFUSALS: readonly [flags: Record<string, string>, sentence: RegExp]
   [{ dataDir: '' }, /^--data-dir must not be empty$/],
   [{ clusterDns: 'dns' }, /^--cluster-dns must be an IP address/],
   [{ clusterDomain: 'Cluster' }, /^--cluster-domain must be a DNS domain of lower-case letters/],
-  [{ clusterCidr: '10.42.0.0' }, /^--cluster-cidr must be a range of IPv4 addresses such as 10\.42\.0\.0\/16/],
-  [{ clusterCidr: 'fd00::/64' }, /^--cluster-cidr must be a range of IPv4 addresses/],
+  [{ clusterCidr: '10.42.0.0' }, /^--cluster-cidr must be an IPv4 CIDR such as 10\.42\.0\.0\/16/],
+  [{ clusterCidr: 'fd00::/64' }, /^--cluster-cidr must be an IPv4 CIDR/],
   [{ serviceCidr: '10.43.0.1/16' }, /^--service-cidr must be written as 10\.43\.0\.0\/16, not 10\.43\.0\.1\/16$/],
   [
     { serviceCidr: '10.42.7.0/24', clusterCidr: '10.42.0.0/16' },
@@ -121,9 +122,9 @@ const SERVER_REFUSALS: readonly [flags: Record<string, string>, sentence: RegExp
     /^--tls-san must list DNS names and IP addresses, and "not ok" is neither$/,
   ],
   [{ serviceCidr: '10.0.0.0/8' }, /^--service-cidr must have a prefix of \/12 to \/28, not 10\.0\.0\.0\/8$/],
-  [{ serviceCidr: 'all' }, /^--service-cidr must be a range of IPv4 addresses/],
+  [{ serviceCidr: 'all' }, /^--service-cidr must be an IPv4 CIDR/],
   [{ clusterCidr: '10.43.0.0/17' }, /^--cluster-cidr must not overlap with the Services' range 10\.43\.0\.0\/16/],
-  [{ clusterCidr: 'bad' }, /^--cluster-cidr must be a range of IPv4 addresses/],
+  [{ clusterCidr: 'bad' }, /^--cluster-cidr must be an IPv4 CIDR/],
   [{ nodeCidrMaskSize: '8' }, /^--node-cidr-mask-size must be a whole number from 16 to 30, not 8$/],
   [{ clusterDomain: '' }, /^--cluster-domain must be a DNS domain/],
   [{ serviceNodePortRange: '30000' }, /^--service-node-port-range cannot be used: "30000" is not a range of ports/],
@@ -202,7 +203,7 @@ t.test('without --kubeconfig the first file of $KUBECONFIG that exists is taken,
 });
 
 t.test("an agent whose range of pods is not the cluster's names the setting and both values", (t) => {
-  const range = readRange('10.42.0.0/16');
+  const range = ipv4Cidr('10.42.0.0/16');
   t.equal(rangeWarning(range, '10.42.7.0/24'), undefined);
   t.match(rangeWarning(range, '10.50.7.0/24'), /^cluster-cidr is 10\.42\.0\.0\/16 here, .* 10\.50\.7\.0\/24: set it/);
   t.end();
