@@ -1,7 +1,7 @@
 /** Collects the part of a Node's status that does not change while the agent runs. */
 import { countProcessors, readDisk, readHugePages, readMemory } from '../host/meters.ts';
 import type { HostFacts } from '../host/host-facts.ts';
-import type { ResourceList } from '../resources/resource-list.ts';
+import type { ResourceList } from '../../api/domain/resource-names.ts';
 import { allocatableOf, capacityOf, parseReserved, type NodeDescription } from './node-status.ts';
 import type { Threshold } from './pressure.ts';
 

@@ -11,7 +11,7 @@ import { kubernetesVersion } from '../../api/version.ts';
 import { SettingValueError } from '../../daemon/setting-rules.ts';
 import type { HostFacts } from '../host/host-facts.ts';
 import { goArchitecture } from './node-labels.ts';
-import type { ResourceList } from '../resources/resource-list.ts';
+import type { ResourceList } from '../../api/domain/resource-names.ts';
 import { isUnderPressure, type Pressure, type PressureObservation } from './pressure.ts';
 import { own, setOwn } from '../../api/machinery/own.ts';
 import type { ContainerImage, Node, NodeCondition, NodeFeatures, NodeStatus } from '../../api/types/core/v1.gen.ts';

@@ -9,7 +9,7 @@ import { Semaphore } from '../../client/semaphore.ts';
 import type { Pressure } from '../node/pressure.ts';
 import type { ResourceHost } from '../resources/compute.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
-import type { ResourceList } from '../resources/resource-list.ts';
+import type { ResourceList } from '../../api/domain/resource-names.ts';
 import type { ObjectSource } from '../volumes/written/object-source.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { RuntimeHandlers } from './sandbox/runtime-handlers.ts';

@@ -5,7 +5,7 @@ import type { Logger } from '../../client/logger.ts';
 import { ownCommand } from '../host/own-command.ts';
 import { volumeHelper } from '../host/volume-helper/client.ts';
 import type { VolumeHelper } from '../host/volume-helper/requests.ts';
-import type { ResourceList } from '../resources/resource-list.ts';
+import type { ResourceList } from '../../api/domain/resource-names.ts';
 import { VolumeRunner } from './framework/volume-runner.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
 import { emptyDir } from './local/empty-dir.ts';

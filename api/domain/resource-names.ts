@@ -1,5 +1,8 @@
-/** The names of compute resources: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ */
+/** Compute resources and their names: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ */
 import { validateQualifiedName } from '../machinery/names.ts';
+
+/** Quantities by the name of the resource, as upstream's type of this name. */
+export type ResourceList = Readonly<Record<string, string>>;
 
 /** What a quota puts before the name of a resource that it counts requests of. */
 export const REQUESTS_PREFIX = 'requests.';

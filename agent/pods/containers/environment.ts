@@ -1,5 +1,5 @@
 /** The environment of a container, from all its sources. */
-import type { ResourceList } from '../../resources/resource-list.ts';
+import type { ResourceList } from '../../../api/domain/resource-names.ts';
 import { containerResource, podField } from '../../volumes/written/downward-values.ts';
 import type { ObjectSource } from '../../volumes/written/object-source.ts';
 import type { AnyContainer } from '../sync/actions.ts';

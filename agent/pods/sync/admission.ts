@@ -2,10 +2,9 @@
 import { MEMORY_PRESSURE_TAINT } from '../../../api/domain/taints.ts';
 import { hostPortsConflict, hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
 import { amountOf, podRequest, qosClassOf, requestedResources } from '../../../api/domain/pod-resources.ts';
-import { isExtendedResource } from '../../../api/domain/resource-names.ts';
+import { isExtendedResource, type ResourceList } from '../../../api/domain/resource-names.ts';
 import { quantityValue } from '../../../api/machinery/quantity.ts';
 import type { Pressure } from '../../node/pressure.ts';
-import type { ResourceList } from '../../resources/resource-list.ts';
 import { isCritical, type SourcedPod } from '../sources/pod-source.ts';
 import type { Verdict } from '../status/status-input.ts';
 import { own } from '../../../api/machinery/own.ts';

@@ -2,7 +2,7 @@
 import { containerLimit } from '../../../api/domain/pod-resources.ts';
 import { parseQuantity } from '../../../api/machinery/quantity.ts';
 import { own } from '../../../api/machinery/own.ts';
-import type { ResourceList } from '../../resources/resource-list.ts';
+import type { ResourceList } from '../../../api/domain/resource-names.ts';
 import type { Container, Pod, ResourceFieldSelector } from '../../../api/types/core/v1.gen.ts';
 
 /** Text in double quotes with Go's escapes, as upstream's `%q`. */

@@ -1,7 +1,7 @@
 /** The content of written volumes: files from configMaps, secrets, tokens and the pod's own fields. */
 import { DEFAULT_TOKEN_SECONDS } from '../../../api/domain/service-accounts.ts';
 import type { VolumeFile, VolumeFiles } from './atomic-writer.ts';
-import type { ResourceList } from '../../resources/resource-list.ts';
+import type { ResourceList } from '../../../api/domain/resource-names.ts';
 import { containerResource, podField } from './downward-values.ts';
 import type { ObjectSource } from './object-source.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';

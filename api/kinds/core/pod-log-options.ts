@@ -1,8 +1,7 @@
 /** The query of `pods/{name}/log` (PodLogOptions), as both the api-server and the node API parse it. */
 import { forbidden, invalid, notSupported, type FieldError } from '../../machinery/field-error.ts';
-import { parseInt64 } from '../../machinery/query-integer.ts';
+import { isTrue, parseInt64 } from '../../machinery/query-values.ts';
 import { badRequest } from '../../machinery/status-error.ts';
-import { isTrue } from '../../machinery/query-flag.ts';
 
 export type LogStream = 'All' | 'Stdout' | 'Stderr';
 

@@ -1,7 +1,7 @@
 /** The queries of `pods/{name}/exec`, `attach` and `portforward`, as the api-server and the node API both read them. */
 import { MAX_PORT } from '../../domain/port-number.ts';
 import type { ConnectSubresource, KubeObject } from '../../machinery/kind.ts';
-import { isTrue } from '../../machinery/query-flag.ts';
+import { isTrue } from '../../machinery/query-values.ts';
 import { badRequest } from '../../machinery/status-error.ts';
 
 /** Which of a command's streams are wanted. `stderr` is off with a terminal: the terminal carries both. */

@@ -1,4 +1,5 @@
 /** https://kubernetes.io/docs/concepts/policy/resource-quotas/ */
+import type { ResourceList } from '../../domain/resource-names.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
@@ -8,8 +9,6 @@ import { compareQuantities } from '../../machinery/quantity.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { ResourceQuota, type ResourceQuotaSpec, type ScopeSelector } from '../../types/core/v1.gen.ts';
 import { isStandardQuotaResource, validateQuotaResourceName, validateResourceAmount } from './resource-validation.ts';
-
-type Amounts = Readonly<Record<string, string>>;
 
 const COMPUTE = ['cpu', 'memory'].flatMap((name) => [name, `requests.${name}`, `limits.${name}`]);
 const OF_PODS: ReadonlySet<string> = new Set(['pods', ...COMPUTE]);
@@ -34,7 +33,7 @@ const WITHOUT_VALUES: ReadonlySet<string> = new Set([...CONTRADICTIONS.flat(), '
 const COMPARED = ['cpu', 'memory', 'storage', 'ephemeral-storage'] as const;
 const BARE: ReadonlySet<string> = new Set(['cpu', 'memory']);
 
-function validateAmounts(amounts: Amounts | undefined, path: string, errors: FieldError[]): void {
+function validateAmounts(amounts: ResourceList | undefined, path: string, errors: FieldError[]): void {
   for (const name in amounts) {
     if (errors.length >= MAX_ERRORS) return;
     const at = `${path}[${name}]`;

@@ -1,3 +1,4 @@
+import type { ResourceList } from '../../../api/domain/resource-names.ts';
 import { limitRanges } from '../../../api/kinds/core/limit-range.ts';
 import { containersQuantity, type Side } from '../../../api/domain/pod-resources.ts';
 import { MAX_ERRORS } from '../../../api/machinery/limits.ts';
@@ -13,7 +14,6 @@ const ANNOTATION = 'kubernetes.io/limit-ranger';
 /** What a pod can say for itself as a whole, in place of its containers' sum. */
 const POD_LEVEL = new Set(['cpu', 'memory']);
 
-type Amounts = Readonly<Record<string, string>> | undefined;
 /** The request or limit of one resource. */
 type AmountOf = (side: Side, resource: string) => string | undefined;
 
@@ -85,7 +85,7 @@ function aboveRatio(of: AmountOf, name: string, max: string, type: string): stri
 
 /** The violated rules, each once. */
 function checkItem(item: LimitRangeItem, of: AmountOf, broken: Set<string>): void {
-  const check = (amounts: Amounts, breaks: typeof belowMinimum): void => {
+  const check = (amounts: ResourceList | undefined, breaks: typeof belowMinimum): void => {
     for (const [name, amount] of Object.entries(amounts ?? {})) {
       if (broken.size >= MAX_ERRORS) return;
       const problem = breaks(of, name, amount, item.type);

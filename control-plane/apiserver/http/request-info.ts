@@ -1,6 +1,6 @@
 /** What a request asks for, from its method and path: upstream's `request.RequestInfo`. */
 import { unescape } from 'node:querystring';
-import { isTrue } from '../../../api/machinery/query-flag.ts';
+import { isTrue } from '../../../api/machinery/query-values.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import { parseFieldSelector, requiredValue, SelectorError } from '../../../api/machinery/selectors.ts';
 

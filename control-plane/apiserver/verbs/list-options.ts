@@ -1,9 +1,8 @@
 /** `limit`, `continue`, `resourceVersion` and their kin: how upstream reads and refuses them. */
 import { forbidden, invalid, notSupported, type FieldError } from '../../../api/machinery/field-error.ts';
-import { parseInt64, uint64Error } from '../../../api/machinery/query-integer.ts';
+import { isTrue, parseInt64, uint64Error } from '../../../api/machinery/query-values.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import { readToken, type ContinueToken } from '../storage/continue-token.ts';
-import { isTrue } from '../../../api/machinery/query-flag.ts';
 
 export interface ListOptions {
   /** 0: all. */

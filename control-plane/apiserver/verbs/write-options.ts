@@ -3,12 +3,11 @@ import { allProblems, type Body } from '../../../api/machinery/body.ts';
 import { cannotHandle } from '../../../api/machinery/decode.ts';
 import { decoderOf, DecodeError } from '../../../api/machinery/schema-decoder.ts';
 import { notSupported } from '../../../api/machinery/field-error.ts';
-import { parseInt64 } from '../../../api/machinery/query-integer.ts';
+import { isTrue, parseInt64 } from '../../../api/machinery/query-values.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
-import { isTrue } from '../../../api/machinery/query-flag.ts';
 import { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';

@@ -1,4 +1,4 @@
-/** Integers in query parameters, with the errors of Go's `strconv`. */
+/** Values of query parameters: booleans as apimachinery parses them, integers with the errors of Go's `strconv`. */
 import { badRequest } from './status-error.ts';
 
 const INT64_MIN = -(2n ** 63n);
@@ -28,3 +28,7 @@ export function parseInt64(text: string): number {
 /** Why a string is not an unsigned 64-bit integer; undefined for a valid one. */
 export const uint64Error = (text: string): string | undefined =>
   syntaxErrorOf('ParseUint', text, /^\d+$/, 0n, UINT64_MAX);
+
+/** A flag: true when it is present and neither `0` nor `false`. */
+export const isTrue = (value: string | null): boolean =>
+  value !== null && value !== '0' && value.toLowerCase() !== 'false';
