@@ -1,6 +1,7 @@
 /** The kernel's cgroup tree, version 1 (one hierarchy per controller) or 2 (one): creates, limits and removes cgroups. */
 import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { hasCode } from './files.ts';
 import { HostError } from './host-error.ts';
 
 export type CgroupVersion = 1 | 2;
@@ -171,14 +172,12 @@ class CgroupV2 implements CgroupTree {
 const set = (directory: string, file: string, value: string | number): Promise<void> =>
   writeFile(path.join(directory, file), String(value));
 
-const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
-
 async function directories(directory: string): Promise<string[]> {
   try {
     const entries = await readdir(directory, { withFileTypes: true });
     return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
+    if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
 }
@@ -193,8 +192,8 @@ async function removeTree(directory: string): Promise<boolean> {
   try {
     await rmdir(directory);
   } catch (error) {
-    if (codeOf(error) === 'EBUSY') return false;
-    if (codeOf(error) !== 'ENOENT') throw error;
+    if (hasCode(error, 'EBUSY')) return false;
+    if (!hasCode(error, 'ENOENT')) throw error;
   }
   return true;
 }
@@ -202,7 +201,7 @@ async function removeTree(directory: string): Promise<boolean> {
 async function killTree(directory: string): Promise<void> {
   for (const name of await directories(directory)) await killTree(path.join(directory, name));
   const processes = await readFile(path.join(directory, 'cgroup.procs'), 'utf8').catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENODEV') return '';
+    if (hasCode(error, 'ENOENT', 'ENODEV')) return '';
     throw error;
   });
   for (const line of processes.split('\n')) {
@@ -212,7 +211,7 @@ async function killTree(directory: string): Promise<void> {
     try {
       process.kill(pid, 'SIGKILL');
     } catch (error) {
-      if (codeOf(error) !== 'ESRCH') throw error;
+      if (!hasCode(error, 'ESRCH')) throw error;
     }
   }
 }

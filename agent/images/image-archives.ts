@@ -5,9 +5,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeFileAtomically } from '../../daemon/atomic-file.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { CriClient } from '../cri/client.ts';
-import { hasCode, readTextIfThere, writeFileAtomically } from '../host/files.ts';
+import { hasCode, readTextIfThere } from '../host/files.ts';
 import { PAUSE_IMAGE } from './bundled.ts';
 import { Ctr } from './ctr.ts';
 

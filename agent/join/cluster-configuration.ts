@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parse } from 'yaml';
+import { writeFileAtomically } from '../../daemon/atomic-file.ts';
 import { Cidr, CLUSTER_DNS_INDEX } from '../../api/domain/address.ts';
 import { StatusError } from '../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../client/api-client.ts';
@@ -15,7 +16,7 @@ import type { Logger } from '../../client/logger.ts';
 import { Outage } from '../../client/outage.ts';
 import { configMaps } from '../../client/resources.gen.ts';
 import { dnsDomain, overlap } from '../../daemon/setting-rules.ts';
-import { readTextIfThere, writeFileAtomically } from '../host/files.ts';
+import { readTextIfThere } from '../host/files.ts';
 import type { ConfigMap } from '../../api/types/core/v1.gen.ts';
 
 /** By the names of the agent's settings; what the cluster does not state is absent. */

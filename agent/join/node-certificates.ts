@@ -5,9 +5,10 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomically } from '../../daemon/atomic-file.ts';
 import { publicKeyHash } from '../../api/domain/public-key-hash.ts';
 import type { Credentials } from '../../client/transport.ts';
-import { readTextIfThere, writeFileAtomically } from '../host/files.ts';
+import { readTextIfThere } from '../host/files.ts';
 import { JoinError } from './join-error.ts';
 import type { Purpose } from './issuance.ts';
 

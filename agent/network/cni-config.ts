@@ -1,7 +1,8 @@
 /** The CNI configuration of the pod network, which the container runtime reads. https://www.cni.dev/docs/spec/ */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readTextIfThere, writeFileAtomically } from '../host/files.ts';
+import { writeFileAtomically } from '../../daemon/atomic-file.ts';
+import { readTextIfThere } from '../host/files.ts';
 
 export interface CniNetwork {
   /** The node's podCIDR. */

@@ -3,13 +3,12 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ContainerStats } from '../cri/types.ts';
 import { hasCode } from '../host/files.ts';
+import { BLOCK_BYTES } from '../host/volume-helper/measure.ts';
 
 export interface DiskUsage {
   readonly usedBytes: number;
   readonly inodesUsed: number;
 }
-
-const BLOCK_BYTES = 512;
 
 /** A directory of logs: files on the host's own disk, and nothing below. */
 export async function diskUsageOf(directory: string): Promise<DiskUsage> {

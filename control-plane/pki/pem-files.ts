@@ -1,7 +1,8 @@
 /** PEM files of the PKI folder: read with actionable errors, written atomically. */
-import { X509Certificate, createPrivateKey, randomBytes, type KeyObject } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { X509Certificate, createPrivateKey, type KeyObject } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { writeFileAtomically } from '../../daemon/atomic-file.ts';
 
 export const CERTIFICATE_MODE = 0o644;
 export const KEY_MODE = 0o600;
@@ -33,21 +34,11 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Writes to a temporary file beside it, syncs, renames it over the target, and syncs the folder. Throws PkiError. */
+/** Returns once the file will survive a crash. Throws PkiError. */
 export async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
-  const temporary = `${path}.${randomBytes(4).toString('hex')}`;
   try {
-    const file = await open(temporary, 'wx', mode);
-    try {
-      await file.chmod(mode);
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
+    await writeFileAtomically(path, text, mode);
   } catch (error) {
-    await rm(temporary, { force: true });
     throw new PkiError(`failed to write ${path}: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
     });

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 
-const BLOCK_BYTES = 512;
+/** The unit of `blocks` in stat(2). */
+export const BLOCK_BYTES = 512;
 
 /** What a directory holds, as du(1) counts: blocks on disk, a file with several links once, no other file systems. */
 export function measure(root: string): { bytes: number; inodes: number } {

@@ -1,7 +1,8 @@
 /** Kernel settings that Services need beside their rules, and what they were before: `kedge reset` restores that. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readTextIfThere, writeFileAtomically } from '../../host/files.ts';
+import { writeFileAtomically } from '../../../daemon/atomic-file.ts';
+import { readTextIfThere } from '../../host/files.ts';
 import { readSysctl, writeSysctl } from '../../host/sysctl.ts';
 
 export interface Sysctl {
