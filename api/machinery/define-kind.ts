@@ -77,7 +77,6 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     shortNames: [],
     categories: [],
     verbs: ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'],
-    persisted: true,
     subresources: [],
     columns: [],
     selectableFields: storedAs ? readersOf(storedAs) : {},

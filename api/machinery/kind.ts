@@ -79,6 +79,28 @@ export interface DeletionRules<T> {
   markDeleted(object: T): void;
 }
 
+/**
+ * Creates that store no object of the kind of their body, as RBAC names the resource. Only these can be declared by a kind or a
+ * subresource, and an api-server that lacks a handler for one does not compile (`Handlers` in `apiserver/verbs/handlers.ts`). So
+ * for connections and streams.
+ */
+export type ActionName =
+  | 'bindings'
+  | 'localsubjectaccessreviews.authorization.k8s.io'
+  | 'pods/binding'
+  | 'pods/eviction'
+  | 'selfsubjectaccessreviews.authorization.k8s.io'
+  | 'selfsubjectreviews.authentication.k8s.io'
+  | 'selfsubjectrulesreviews.authorization.k8s.io'
+  | 'serviceaccounts/token'
+  | 'subjectaccessreviews.authorization.k8s.io'
+  | 'tokenreviews.authentication.k8s.io';
+
+export type ConnectionName =
+  'nodes/proxy' | 'pods/attach' | 'pods/exec' | 'pods/portforward' | 'pods/proxy' | 'services/proxy';
+
+export type StreamName = 'pods/log';
+
 export type SubresourceVerb = 'create' | 'get' | 'patch' | 'update' | 'delete';
 
 /** What an update may change, and its validation. */
@@ -105,7 +127,8 @@ export interface StoredSubresource<T> {
 
 /** A create whose body is of a kind of its own, and which stores no object of that kind: `binding`, `eviction`, `token`. */
 export interface ActionSubresource {
-  readonly name: 'binding' | 'eviction' | 'token';
+  readonly name: string;
+  readonly action: ActionName;
   readonly verbs: readonly SubresourceVerb[];
   readonly group: string;
   readonly version: string;
@@ -115,7 +138,8 @@ export interface ActionSubresource {
 
 /** A connection to what the object stands for: `exec`, `proxy`. Admission is asked about its options, as operation CONNECT. */
 export interface ConnectSubresource {
-  readonly name: 'attach' | 'exec' | 'portforward' | 'proxy';
+  readonly name: string;
+  readonly connection: ConnectionName;
   readonly verbs: readonly SubresourceVerb[];
   readonly group: string;
   readonly version: string;
@@ -133,34 +157,40 @@ export interface ConnectSubresource {
   takesCreate(options: KubeObject): boolean;
 }
 
-/** Served in ways of their own: the number of replicas as a Scale, and what a container has written. */
-export type ServedSubresource =
-  | {
-      readonly name: 'scale';
-      readonly verbs: readonly SubresourceVerb[];
-      readonly group: 'autoscaling';
-      readonly version: 'v1';
-      readonly kind: 'Scale';
-    }
-  | {
-      readonly name: 'log';
-      readonly verbs: readonly SubresourceVerb[];
-      readonly group?: undefined;
-      readonly version?: undefined;
-      readonly kind?: undefined;
-    };
+/** A read of something that is no object, for as long as it is written: `log`. */
+export interface StreamSubresource {
+  readonly name: string;
+  readonly stream: StreamName;
+  readonly verbs: readonly SubresourceVerb[];
+  readonly group?: undefined;
+  readonly version?: undefined;
+  readonly kind?: undefined;
+}
+
+/** Served in a way of its own: the number of replicas as a Scale. */
+export interface ServedSubresource {
+  readonly name: 'scale';
+  readonly verbs: readonly SubresourceVerb[];
+  readonly group: 'autoscaling';
+  readonly version: 'v1';
+  readonly kind: 'Scale';
+}
 
 /** There are no others: what nobody serves is not announced, and what has no rules is never updated as a whole object. */
-export type Subresource<T> = StoredSubresource<T> | ActionSubresource | ConnectSubresource | ServedSubresource;
+export type Subresource<T> =
+  StoredSubresource<T> | ActionSubresource | ConnectSubresource | StreamSubresource | ServedSubresource;
 
 export const isStoredSubresource = <T>(subresource: Subresource<T>): subresource is StoredSubresource<T> =>
   'update' in subresource;
 
 export const isActionSubresource = <T>(subresource: Subresource<T>): subresource is ActionSubresource =>
-  'body' in subresource;
+  'action' in subresource;
 
 export const isConnectSubresource = <T>(subresource: Subresource<T>): subresource is ConnectSubresource =>
-  'readOptions' in subresource;
+  'connection' in subresource;
+
+export const isStreamSubresource = <T>(subresource: Subresource<T>): subresource is StreamSubresource =>
+  'stream' in subresource;
 
 /**
  * One kind, in one version. The hooks are pure functions over decoded objects (of the schema's static type); they run in this order:
@@ -186,8 +216,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** Decodes parsed JSON; most callers use `decodeObject`. Throws DecodeError. */
   readonly decode: Decoder<T>;
   readonly verbs: readonly Verb[];
-  /** False for kinds whose `create` is answered and stores nothing (reviews, Binding): the api-server has an action for each. */
-  readonly persisted: boolean;
+  /** Set for kinds whose `create` is answered and stores nothing: reviews, Binding. */
+  readonly action?: ActionName;
   readonly subresources: readonly Subresource<T>[];
   readonly columns: readonly Column<T>[];
   /** Fields that field selectors support, besides `metadata.name` and `metadata.namespace`. */
@@ -222,7 +252,6 @@ type Defaulted =
   | 'shortNames'
   | 'categories'
   | 'verbs'
-  | 'persisted'
   | 'subresources'
   | 'columns'
   | 'selectableFields'

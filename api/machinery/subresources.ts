@@ -1,4 +1,4 @@
-import type { ActionSubresource, Kind, KubeObject, StoredSubresource, UpdateRules } from './kind.ts';
+import type { ActionName, ActionSubresource, Kind, KubeObject, StoredSubresource, UpdateRules } from './kind.ts';
 
 type WithStatus = KubeObject & { status?: unknown };
 
@@ -21,9 +21,10 @@ export const statusSubresource = <T extends WithStatus>(
   },
 });
 
-/** A create of `body` at an object: `actionSubresource('eviction', evictions)`. */
-export const actionSubresource = (name: ActionSubresource['name'], body: Kind): ActionSubresource => ({
-  name,
+/** A create of `body` at an object: `actionSubresource('pods/eviction', evictions)`. */
+export const actionSubresource = (action: ActionName, body: Kind): ActionSubresource => ({
+  name: action.slice(action.indexOf('/') + 1),
+  action,
   verbs: ['create'],
   group: body.group,
   version: body.version,

@@ -3,6 +3,8 @@ import {
   isActionSubresource,
   isConnectSubresource,
   isStoredSubresource,
+  isStreamSubresource,
+  type ActionName,
   type Kind,
   type KubeObject,
   type Subresource,
@@ -16,14 +18,7 @@ import type { Exchange } from './http/exchange.ts';
 import { negotiate } from './http/negotiate.ts';
 import type { RequestInfo } from './http/request-info.ts';
 import { act } from './verbs/act.ts';
-import {
-  handlerKey,
-  type Connector,
-  type Handlers,
-  type PathHandler,
-  type VerbHandler,
-  type VerbHandlers,
-} from './verbs/handlers.ts';
+import type { Connector, Handlers, PathHandler, VerbHandler, VerbHandlers } from './verbs/handlers.ts';
 
 /** What may be done to all namespaces at once. */
 const COLLECTION_VERBS = new Set(['list', 'watch']);
@@ -100,13 +95,13 @@ export class Router {
 
   #door(kind: Kind, subresource: Subresource<KubeObject>): Door | undefined {
     const { pipeline, handlers } = this.#parts;
-    const key = handlerKey(kind, subresource.name);
     if (isConnectSubresource(subresource)) {
-      const connector = handlers.connectors.get(key);
-      return connector && doorTo(connector, (request) => pipeline.admitConnect(request, kind, subresource));
+      const connector = handlers.connectors[subresource.connection];
+      return doorTo(connector, (request) => pipeline.admitConnect(request, kind, subresource));
     }
-    const stream = handlers.streams.get(key);
-    return stream && doorTo(stream, (request) => request);
+    return isStreamSubresource(subresource)
+      ? doorTo(handlers.streams[subresource.stream], (request) => request)
+      : undefined;
   }
 
   #serveVerb(request: AuthorizedRequest, resource: ServedResource): void | Promise<void> {
@@ -114,7 +109,7 @@ export class Router {
     const { kind } = resource;
     const known = kind.verbs.find((one) => one === verb);
     if (!known || (known === 'create' ? name : NAMED_VERBS.has(known) && !name)) throw methodNotAllowed();
-    if (!kind.persisted) return this.#act(request, kind, kind);
+    if (kind.action) return this.#act(request, kind, kind, kind.action);
     return this.#parts.verbs[known](request, resource);
   }
 
@@ -124,7 +119,7 @@ export class Router {
     const part = kind.subresources.find(({ name }) => name === subresource);
     if (!part) throw noSuchPath();
     if (!part.verbs.some((allowed) => allowed === verb)) throw methodNotAllowed();
-    if (isActionSubresource(part)) return this.#act(request, kind, part.body, part.name);
+    if (isActionSubresource(part)) return this.#act(request, kind, part.body, part.action);
     if (isStoredSubresource(part)) {
       if (verb !== 'get' && verb !== 'update' && verb !== 'patch') throw methodNotAllowed();
       return this.#parts.verbs[verb](request, resource, part);
@@ -134,11 +129,9 @@ export class Router {
     throw noSuchPath();
   }
 
-  #act(request: AuthorizedRequest, kind: Kind, bodyKind: Kind, subresource?: string): Promise<void> {
+  #act(request: AuthorizedRequest, kind: Kind, bodyKind: Kind, name: ActionName): Promise<void> {
     const { pipeline, handlers } = this.#parts;
-    const action = handlers.actions.get(handlerKey(kind, subresource));
-    if (!action) throw noSuchPath();
-    return act(pipeline, request, kind, bodyKind, action);
+    return act(pipeline, request, kind, bodyKind, handlers.actions[name]);
   }
 }
 

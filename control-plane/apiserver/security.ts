@@ -27,7 +27,7 @@ import type { LocalApi } from './catalogue/local-api.ts';
 import { accessReviewActions } from './verbs/actions/access-reviews.ts';
 import { identityReviewActions } from './verbs/actions/identity-reviews.ts';
 import { tokenRequestAction } from './verbs/actions/token-request.ts';
-import type { Action } from './verbs/handlers.ts';
+import type { Handlers, PodAction } from './verbs/handlers.ts';
 
 export interface SecurityOptions {
   readonly api: LocalApi;
@@ -45,8 +45,8 @@ export interface Security {
   readonly authenticator: RequestAuthenticator;
   readonly authorizer: Authorizer;
   readonly admission: readonly AdmissionPlugin[];
-  /** Reviews and `serviceaccounts/token`, keyed as `Handlers` wants them. */
-  readonly actions: ReadonlyMap<string, Action>;
+  /** Reviews and `serviceaccounts/token`. */
+  readonly actions: Omit<Handlers['actions'], PodAction>;
   /** The JSON documents by path: `/.well-known/openid-configuration` and `/openid/v1/jwks`. */
   readonly documents: ReadonlyMap<string, PublicDocument>;
   /**
@@ -96,11 +96,11 @@ export function createSecurity(options: SecurityOptions): Security {
       accounts,
       allowPrivileged: options.allowPrivileged,
     }),
-    actions: new Map([
+    actions: {
       ...accessReviewActions(authorizer, rbac),
       ...identityReviewActions(tokens, audiences),
-      ['serviceaccounts/token', tokenRequestAction({ api, issuer, audiences })],
-    ]),
+      'serviceaccounts/token': tokenRequestAction({ api, issuer, audiences }),
+    },
     documents: new Map([
       ['/.well-known/openid-configuration', { contentType: 'application/json', content: issuer.discoveryDocument() }],
       ['/openid/v1/jwks', { contentType: 'application/jwk-set+json', content: issuer.keySet() }],

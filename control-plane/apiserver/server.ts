@@ -24,7 +24,7 @@ import { createVerb } from './verbs/create.ts';
 import { deleteCollectionVerb } from './verbs/delete-collection.ts';
 import { deleteVerb } from './verbs/delete.ts';
 import { getVerb } from './verbs/get.ts';
-import type { Action, Handlers, VerbHandlers } from './verbs/handlers.ts';
+import type { Handlers, PodAction, VerbHandlers } from './verbs/handlers.ts';
 import { ListServer } from './verbs/list.ts';
 import { patchVerb } from './verbs/patch.ts';
 import { scaleVerb } from './verbs/scale.ts';
@@ -39,7 +39,7 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly authenticators: readonly Authenticator[];
   readonly authorizer: Authorizer;
   readonly admission: readonly AdmissionPlugin[];
-  readonly handlers: Handlers;
+  readonly handlers: Omit<Handlers, 'actions'> & { readonly actions: Omit<Handlers['actions'], PodAction> };
   /** More JSON documents, by path. */
   readonly documents?: ReadonlyMap<string, PublicDocument>;
   /** Upstream's, when absent. */
@@ -68,14 +68,9 @@ function createVerbs({ registry, writer }: ApiCore, pipeline: Pipeline, watches:
   };
 }
 
-/** What is done to pods by kinds that are not stored. */
-function podActions({ registry, writer }: ApiCore): Map<string, Action> {
+function podActions({ registry, writer }: ApiCore): Pick<Handlers['actions'], PodAction> {
   const bind = bindPod(registry, writer);
-  return new Map([
-    ['bindings', bind],
-    ['pods/binding', bind],
-    ['pods/eviction', evictPod(registry, writer)],
-  ]);
+  return { bindings: bind, 'pods/binding': bind, 'pods/eviction': evictPod(registry, writer) };
 }
 
 /** Resolves when the server listens. */
@@ -109,7 +104,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     pipeline,
     verbs: createVerbs(core, pipeline, watches),
     scale: scaleVerb(pipeline, core.writer),
-    handlers: { ...handlers, actions: new Map([...podActions(core), ...handlers.actions]) },
+    handlers: { ...handlers, actions: { ...handlers.actions, ...podActions(core) } },
     paths,
   });
   const responder = new Responder({ route: (exchange) => router.route(exchange), kinds, metrics, logger });

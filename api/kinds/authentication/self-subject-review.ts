@@ -9,5 +9,5 @@ export const selfSubjectReviews = defineKind<SelfSubjectReview>({
   namespaced: false,
   schema: SelfSubjectReview,
   verbs: ['create'],
-  persisted: false,
+  action: 'selfsubjectreviews.authentication.k8s.io',
 });

@@ -9,5 +9,5 @@ export const tokenReviews = defineKind<TokenReview>({
   namespaced: false,
   schema: TokenReview,
   verbs: ['create'],
-  persisted: false,
+  action: 'tokenreviews.authentication.k8s.io',
 });

@@ -10,6 +10,6 @@ export const localSubjectAccessReviews = defineKind<LocalSubjectAccessReview>({
   namespaced: true,
   schema: LocalSubjectAccessReview,
   verbs: ['create'],
-  persisted: false,
+  action: 'localsubjectaccessreviews.authorization.k8s.io',
   validate: ({ spec, metadata }) => validateLocal(spec, metadata?.namespace),
 });

@@ -10,6 +10,6 @@ export const selfSubjectAccessReviews = defineKind<SelfSubjectAccessReview>({
   namespaced: false,
   schema: SelfSubjectAccessReview,
   verbs: ['create'],
-  persisted: false,
+  action: 'selfsubjectaccessreviews.authorization.k8s.io',
   validate: ({ spec }) => validateAttributes(spec),
 });

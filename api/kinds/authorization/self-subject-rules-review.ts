@@ -9,5 +9,5 @@ export const selfSubjectRulesReviews = defineKind<SelfSubjectRulesReview>({
   namespaced: false,
   schema: SelfSubjectRulesReview,
   verbs: ['create'],
-  persisted: false,
+  action: 'selfsubjectrulesreviews.authorization.k8s.io',
 });

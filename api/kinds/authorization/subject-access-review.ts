@@ -10,6 +10,6 @@ export const subjectAccessReviews = defineKind<SubjectAccessReview>({
   namespaced: false,
   schema: SubjectAccessReview,
   verbs: ['create'],
-  persisted: false,
+  action: 'subjectaccessreviews.authorization.k8s.io',
   validate: ({ spec }) => validateSubject(spec),
 });

@@ -9,5 +9,5 @@ export const bindings = defineKind<Binding>({
   namespaced: true,
   schema: Binding,
   verbs: ['create'],
-  persisted: false,
+  action: 'bindings',
 });

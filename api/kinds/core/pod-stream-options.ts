@@ -59,6 +59,7 @@ const connection = { verbs: ['create', 'get'], group: '', version: 'v1', takesCr
 export const podAttach: ConnectSubresource = {
   ...connection,
   name: 'attach',
+  connection: 'pods/attach',
   kind: 'PodAttachOptions',
   readOptions: (query): PodAttachOptions => ({
     apiVersion: 'v1',
@@ -71,6 +72,7 @@ export const podAttach: ConnectSubresource = {
 export const podExec: ConnectSubresource = {
   ...connection,
   name: 'exec',
+  connection: 'pods/exec',
   kind: 'PodExecOptions',
   readOptions: (query): PodExecOptions => ({
     apiVersion: 'v1',
@@ -84,6 +86,7 @@ export const podExec: ConnectSubresource = {
 export const podPortForward: ConnectSubresource = {
   ...connection,
   name: 'portforward',
+  connection: 'pods/portforward',
   kind: 'PodPortForwardOptions',
   readOptions: (query): PodPortForwardOptions => ({
     apiVersion: 'v1',

@@ -35,7 +35,7 @@ export const pods: Kind<Pod> = defineKind<Pod>({
   returnDeletedObject: true,
   subresources: [
     podAttach,
-    actionSubresource('binding', bindings),
+    actionSubresource('pods/binding', bindings),
     {
       name: 'ephemeralcontainers',
       verbs: ['get', 'patch', 'update'],
@@ -46,9 +46,9 @@ export const pods: Kind<Pod> = defineKind<Pod>({
         validate: (pod, old) => [...pods.validate(pod, old), ...validateEphemeralContainersUpdate(pod, old)],
       },
     },
-    actionSubresource('eviction', evictions),
+    actionSubresource('pods/eviction', evictions),
     podExec,
-    { name: 'log', verbs: ['get'] },
+    { name: 'log', stream: 'pods/log', verbs: ['get'] },
     podPortForward,
     podProxy,
     statusSubresource({ prepare: preparePodForStatusUpdate, validate: validatePodStatusUpdate }),

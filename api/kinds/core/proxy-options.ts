@@ -1,6 +1,6 @@
 /** `proxy` of pods, services and nodes: plain HTTP to what the object stands for. */
 import { unescape } from 'node:querystring';
-import type { ConnectSubresource, KubeObject } from '../../machinery/kind.ts';
+import type { ConnectionName, ConnectSubresource, KubeObject } from '../../machinery/kind.ts';
 
 export interface ProxyOptions extends KubeObject {
   /** The path for the proxied server, decoded and without dot segments; '' where the URL ends with `proxy`. */
@@ -16,8 +16,13 @@ function readPath(written: string): string {
   return unescape(url.pathname);
 }
 
-const proxyOf = (kind: string, takesCreate: (path: string) => boolean): ConnectSubresource => ({
+const proxyOf = (
+  connection: ConnectionName,
+  kind: string,
+  takesCreate: (path: string) => boolean,
+): ConnectSubresource => ({
   name: 'proxy',
+  connection,
   verbs: ['create', 'delete', 'get', 'patch', 'update'],
   group: '',
   version: 'v1',
@@ -26,10 +31,10 @@ const proxyOf = (kind: string, takesCreate: (path: string) => boolean): ConnectS
   takesCreate: (options) => takesCreate((options as ProxyOptions).path),
 });
 
-export const podProxy = proxyOf('PodProxyOptions', () => false);
-export const serviceProxy = proxyOf('ServiceProxyOptions', () => false);
+export const podProxy = proxyOf('pods/proxy', 'PodProxyOptions', () => false);
+export const serviceProxy = proxyOf('services/proxy', 'ServiceProxyOptions', () => false);
 
 /** What of the node's API runs something in a pod, or connects to it. The node sees the api-server's own rights only. */
 const COMMANDS = /^\/+(exec|attach|run|portForward)(\/|$)/i;
 
-export const nodeProxy = proxyOf('NodeProxyOptions', (path) => COMMANDS.test(path));
+export const nodeProxy = proxyOf('nodes/proxy', 'NodeProxyOptions', (path) => COMMANDS.test(path));

@@ -13,6 +13,6 @@ export const serviceAccounts = defineKind<ServiceAccount>({
   namespaced: true,
   schema: ServiceAccount,
   returnDeletedObject: true,
-  subresources: [actionSubresource('token', tokenRequests)],
+  subresources: [actionSubresource('serviceaccounts/token', tokenRequests)],
   columns: [nameColumn(), ageColumn()],
 });

@@ -1,6 +1,6 @@
 /** The subresources that lead to a node, a pod or a service. */
 import type { KubeletIdentity } from '../../pki/kubelet-identity.ts';
-import type { Connector, Handlers, ReadApi } from '../verbs/handlers.ts';
+import type { Handlers, ReadApi } from '../verbs/handlers.ts';
 import { LogStream } from './log-stream.ts';
 import { NodeBackends } from './node-backend.ts';
 import { ProxyConnector } from './proxy-connector.ts';
@@ -16,14 +16,14 @@ export interface NodeProxyOptions {
 export function createNodeHandlers({ api, identity }: NodeProxyOptions): Pick<Handlers, 'connectors' | 'streams'> {
   const nodes = new NodeBackends(api, identity);
   return {
-    connectors: new Map<string, Connector>([
-      ['pods/exec', new StreamConnector(execTarget, api, nodes)],
-      ['pods/attach', new StreamConnector(attachTarget, api, nodes)],
-      ['pods/portforward', new StreamConnector(portForwardTarget, api, nodes)],
-      ['pods/proxy', new ProxyConnector((info) => podBackend(api, info))],
-      ['services/proxy', new ProxyConnector((info) => serviceBackend(api, info))],
-      ['nodes/proxy', new ProxyConnector((info) => nodeBackend(api, nodes, info))],
-    ]),
-    streams: new Map([['pods/log', new LogStream(api, nodes)]]),
+    connectors: {
+      'pods/exec': new StreamConnector(execTarget, api, nodes),
+      'pods/attach': new StreamConnector(attachTarget, api, nodes),
+      'pods/portforward': new StreamConnector(portForwardTarget, api, nodes),
+      'pods/proxy': new ProxyConnector((info) => podBackend(api, info)),
+      'services/proxy': new ProxyConnector((info) => serviceBackend(api, info)),
+      'nodes/proxy': new ProxyConnector((info) => nodeBackend(api, nodes, info)),
+    },
+    streams: { 'pods/log': new LogStream(api, nodes) },
   };
 }

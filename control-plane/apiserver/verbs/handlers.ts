@@ -1,6 +1,5 @@
 /** The handlers of requests, which have passed the stages before them (`admission/pipeline.ts`). */
-import { groupResource } from '../../../api/machinery/define-kind.ts';
-import type { Kind, KubeObject, Verb } from '../../../api/machinery/kind.ts';
+import type { ActionName, ConnectionName, KubeObject, StreamName, Verb } from '../../../api/machinery/kind.ts';
 import type { AdmittedConnect, AdmittedCreate, AuthorizedRequest } from '../admission/pipeline.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
@@ -48,13 +47,15 @@ export interface Connector<R = AdmittedConnect> {
 /** A read: admission does not run. */
 export type Stream = Connector<AuthorizedRequest>;
 
-/** Keyed as RBAC names them: `pods/exec`, `serviceaccounts/token`, `subjectaccessreviews.authorization.k8s.io`. */
+/** A handler for each name that a kind can declare. */
 export interface Handlers {
-  readonly actions: ReadonlyMap<string, Action>;
-  readonly connectors: ReadonlyMap<string, Connector>;
-  /** `pods/log` */
-  readonly streams: ReadonlyMap<string, Stream>;
+  readonly actions: Readonly<Record<ActionName, Action>>;
+  readonly connectors: Readonly<Record<ConnectionName, Connector>>;
+  readonly streams: Readonly<Record<StreamName, Stream>>;
 }
+
+/** What is done to pods by creates; it needs the write path, as the verbs do, so `serve` makes these itself. */
+export type PodAction = 'bindings' | 'pods/binding' | 'pods/eviction';
 
 /** The result of an action that returns no object. */
 export const SUCCESS: KubeObject & Status = {
@@ -64,9 +65,3 @@ export const SUCCESS: KubeObject & Status = {
   status: 'Success',
   code: 201,
 };
-
-export const NO_HANDLERS: Handlers = { actions: new Map(), connectors: new Map(), streams: new Map() };
-
-/** The key of a kind, or of a subresource of it. */
-export const handlerKey = (kind: Kind, subresource = ''): string =>
-  subresource ? `${groupResource(kind)}/${subresource}` : groupResource(kind);

@@ -20,6 +20,7 @@ import { writeKubeconfig } from '../../../control-plane/pki/kubeconfig.ts';
 import { createAuthority, issueCertificate } from '../../../control-plane/pki/signing.ts';
 import type { KeyPair } from '../../../control-plane/pki/pem-files.ts';
 import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
+import { handlersWith } from '../../support/handlers.ts';
 import { startRuntime, type TestPod, type TestRuntime } from './runtime.ts';
 import type { ContainerState, Pod } from '../../../api/types/core/v1.gen.ts';
 
@@ -169,7 +170,7 @@ export async function startCluster(): Promise<TestCluster> {
     authenticators: [new ClientCertificateAuthenticator()],
     authorizer,
     admission: [],
-    handlers: { actions: new Map(), ...handlers },
+    handlers: handlersWith(handlers),
     tls: { cert: serving.certificate, key: serving.key, clientCA: ca.certificate },
     address: '127.0.0.1',
     port: 0,

@@ -11,10 +11,10 @@ import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import { createSecurity, type Security } from '../../../control-plane/apiserver/security.ts';
-import { NO_HANDLERS } from '../../../control-plane/apiserver/verbs/handlers.ts';
 import { serve } from '../../../control-plane/apiserver/server.ts';
 import type { ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
 import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
+import { handlersWith } from '../../support/handlers.ts';
 import { openTestPki } from '../../support/test-pki.ts';
 
 export interface Fixture {
@@ -74,7 +74,7 @@ export async function startServer(t: Test): Promise<ServedFixture> {
     authenticators: [security.authenticator],
     authorizer: security.authorizer,
     admission: security.admission,
-    handlers: { ...NO_HANDLERS, actions: security.actions },
+    handlers: handlersWith({ actions: security.actions }),
     tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
     address: '127.0.0.1',
     port: 0,

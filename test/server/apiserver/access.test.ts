@@ -143,7 +143,7 @@ t.test('an upgrade is led to its connector after authentication and authorizatio
       socket.end(`${user.name} ${info.verb} ${info.resource}/${info.subresource} ${info.name}`);
     },
   };
-  await using server = await TestServer.start({ handlers: { connectors: new Map([['pods/exec', connector]]) } });
+  await using server = await TestServer.start({ handlers: { connectors: { 'pods/exec': connector } } });
   const upgrade = async (user: string, path: string) => {
     const socket = tls.connect({ port: server.server.port, host: '127.0.0.1', ca: server.ca });
     socket.write(

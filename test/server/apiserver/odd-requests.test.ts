@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import tls from 'node:tls';
 import t from 'tap';
+import type { AdmittedConnect } from '../../../control-plane/apiserver/admission/pipeline.ts';
 import type { Connector, Stream } from '../../../control-plane/apiserver/verbs/handlers.ts';
 import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import { heldUntilClosed } from '../../support/half-open-client.ts';
@@ -115,7 +116,7 @@ t.test('paths that upstream has no route for are not found', async (t) => {
     },
   };
   await using other = await TestServer.start({
-    handlers: { streams: new Map([['pods/log', stream]]) },
+    handlers: { streams: { 'pods/log': stream } },
   });
   await server.call('POST', CONFIG_MAPS, { body: configMap('m') });
   const cases: readonly (readonly [status: number, method: string, target: string])[] = [
@@ -184,18 +185,15 @@ t.test('whatever a handler throws is answered, and takes nobody else along', asy
   const log: Stream = failing(() => {
     throw new TypeError('at once');
   });
-  const connectors = new Map<string, Connector>([
-    ['pods/exec', failing(() => Promise.reject(new TypeError('later')))],
-    [
-      'pods/proxy',
-      failing(async ({ request: { response } }) => {
-        response.end('all');
-        // Emits an error on the response.
-        (response as import('node:http').ServerResponse).write('more');
-      }),
-    ],
-  ]);
-  await using server = await TestServer.start({ handlers: { connectors, streams: new Map([['pods/log', log]]) } });
+  const connectors = {
+    'pods/exec': failing<AdmittedConnect>(() => Promise.reject(new TypeError('later'))),
+    'pods/proxy': failing<AdmittedConnect>(async ({ request: { response } }) => {
+      response.end('all');
+      // Emits an error on the response.
+      (response as import('node:http').ServerResponse).write('more');
+    }),
+  };
+  await using server = await TestServer.start({ handlers: { connectors, streams: { 'pods/log': log } } });
   const pod = '/api/v1/namespaces/default/pods/p';
   for (const subresource of ['log', 'exec']) {
     const target = `${pod}/${subresource}`;
@@ -217,8 +215,7 @@ t.test('a client that is refused an upgrade or a tunnel cannot hold its connecti
     throw new Error('not asked for');
   };
   const connector: Connector = { methods: new Set(['GET']), takesPath: false, serve: never, upgrade: never };
-  const connectors = new Map([['pods/exec', connector]]);
-  await using server = await TestServer.start({ handlers: { connectors } });
+  await using server = await TestServer.start({ handlers: { connectors: { 'pods/exec': connector } } });
   const to = { port: server.server.port, ca: server.ca };
   const upgrade =
     '/api/v1/namespaces/default/pods/p/exec HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n';

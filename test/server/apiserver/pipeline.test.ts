@@ -5,7 +5,8 @@ import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
-import type { Connector, Handlers } from '../../../control-plane/apiserver/verbs/handlers.ts';
+import type { Connector } from '../../../control-plane/apiserver/verbs/handlers.ts';
+import type { SomeHandlers } from '../../support/handlers.ts';
 import { configMap, CONFIG_MAPS, pod, PODS, SERVICES, TestServer } from './server.ts';
 
 const NODES = '/api/v1/nodes';
@@ -46,11 +47,15 @@ const connector = (reached: string[], takesPath = false): Connector => ({
   },
 });
 
-const connectors = (reached: string[]): Pick<Handlers, 'connectors'> => ({
-  connectors: new Map([
-    ...['exec', 'attach', 'portforward'].map((name) => [`pods/${name}`, connector(reached)] as const),
-    ...['pods', 'services', 'nodes'].map((plural) => [`${plural}/proxy`, connector(reached, true)] as const),
-  ]),
+const connectors = (reached: string[]): SomeHandlers => ({
+  connectors: {
+    'pods/exec': connector(reached),
+    'pods/attach': connector(reached),
+    'pods/portforward': connector(reached),
+    'pods/proxy': connector(reached, true),
+    'services/proxy': connector(reached, true),
+    'nodes/proxy': connector(reached, true),
+  },
 });
 
 type Door = 'WebSocket' | 'SPDY/3.1' | 'HTTP';
@@ -159,10 +164,10 @@ t.test('admission is asked about what is created and not stored, once', async (t
   await using server = await TestServer.start({
     admission: [recorder],
     handlers: {
-      actions: new Map([
-        ['serviceaccounts/token', ({ object }) => ({ code: 201, object })],
-        ['subjectaccessreviews.authorization.k8s.io', ({ object }) => ({ code: 201, object })],
-      ]),
+      actions: {
+        'serviceaccounts/token': ({ object }) => ({ code: 201, object }),
+        'subjectaccessreviews.authorization.k8s.io': ({ object }) => ({ code: 201, object }),
+      },
     },
   });
   const post = async (path: string, body: object) => (await server.call('POST', path, { body })).status;

@@ -6,7 +6,6 @@ import os from 'node:os';
 import path from 'node:path';
 import { kinds } from '../../../api/registry.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
-import { NO_HANDLERS, type Handlers } from '../../../control-plane/apiserver/verbs/handlers.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
 import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts';
@@ -14,6 +13,7 @@ import type { Authenticator } from '../../../control-plane/apiserver/access/auth
 import type { InFlightLimits } from '../../../control-plane/apiserver/http/max-in-flight.ts';
 import { serve, type ApiServer } from '../../../control-plane/apiserver/server.ts';
 import { EmbeddedStore, openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
+import { handlersWith, type SomeHandlers } from '../../support/handlers.ts';
 import { openTestPki } from '../../support/test-pki.ts';
 import type { Store } from '../../../control-plane/store/store.ts';
 
@@ -52,7 +52,7 @@ export interface TestServerOptions {
   /** Instead of an embedded one in the directory. */
   readonly store?: Store;
   readonly kinds?: readonly Kind[];
-  readonly handlers?: Partial<Handlers>;
+  readonly handlers?: SomeHandlers;
   readonly admission?: readonly AdmissionPlugin[];
   readonly authorizer?: Authorizer;
   readonly eventTtlMs?: number;
@@ -118,7 +118,7 @@ export class TestServer implements AsyncDisposable {
         authorize: ({ groups }) => ({ allowed: groups.includes('system:masters'), reason: '' }),
       },
       admission: options.admission ?? [],
-      handlers: { ...NO_HANDLERS, ...options.handlers },
+      handlers: handlersWith(options.handlers),
       tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
       address: '127.0.0.1',
       port: 0,

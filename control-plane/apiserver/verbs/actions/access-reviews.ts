@@ -4,7 +4,7 @@ import type { Attributes, Authorizer } from '../../access/authorization/authoriz
 import type { RbacAuthorizer } from '../../access/authorization/rbac-authorizer.ts';
 import type { AdmittedCreate } from '../../admission/pipeline.ts';
 import { nodeNameOf, type User } from '../../http/user.ts';
-import type { Action, ActionResult } from '../handlers.ts';
+import type { ActionResult, Handlers } from '../handlers.ts';
 import type {
   LocalSubjectAccessReview,
   NonResourceAttributes,
@@ -79,8 +79,8 @@ function rulesStatus(rbac: RbacAuthorizer, user: User, namespace: string): Subje
   };
 }
 
-/** The actions of authorization.k8s.io, keyed as `Handlers` wants them. */
-export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer): Map<string, Action> {
+/** The actions of authorization.k8s.io. */
+export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer) {
   const decide = (user: User, asked: Asked): SubjectAccessReviewStatus => {
     const { allowed, reason } = authorizer.authorize(user, attributesOf(asked));
     return { allowed, ...(reason && { reason }) };
@@ -108,10 +108,10 @@ export function accessReviewActions(authorizer: Authorizer, rbac: RbacAuthorizer
     return answer(review, rulesStatus(rbac, request.user, namespace));
   };
 
-  return new Map<string, Action>([
-    ['subjectaccessreviews.authorization.k8s.io', reviewSubject],
-    ['localsubjectaccessreviews.authorization.k8s.io', reviewSubject],
-    ['selfsubjectaccessreviews.authorization.k8s.io', reviewSelf],
-    ['selfsubjectrulesreviews.authorization.k8s.io', reviewRules],
-  ]);
+  return {
+    'subjectaccessreviews.authorization.k8s.io': reviewSubject,
+    'localsubjectaccessreviews.authorization.k8s.io': reviewSubject,
+    'selfsubjectaccessreviews.authorization.k8s.io': reviewSelf,
+    'selfsubjectrulesreviews.authorization.k8s.io': reviewRules,
+  } satisfies Partial<Handlers['actions']>;
 }

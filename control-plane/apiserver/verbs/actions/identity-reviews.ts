@@ -2,7 +2,7 @@
 import { badRequest } from '../../../../api/machinery/status-error.ts';
 import { InvalidTokenError, type TokenAuthenticator } from '../../access/authentication/token-authenticator.ts';
 import type { User } from '../../http/user.ts';
-import type { Action } from '../handlers.ts';
+import type { Handlers } from '../handlers.ts';
 import type {
   SelfSubjectReview,
   TokenReview,
@@ -34,26 +34,20 @@ function reviewToken(tokens: TokenAuthenticator, token: string, audiences: reado
 }
 
 /** The actions of authentication.k8s.io. `audiences` are the api-server's own, for reviews that name none. */
-export function identityReviewActions(tokens: TokenAuthenticator, audiences: readonly string[]): Map<string, Action> {
-  return new Map<string, Action>([
-    [
-      'tokenreviews.authentication.k8s.io',
-      ({ object: body }) => {
-        const review = body as TokenReview;
-        if (!review.spec.token) throw badRequest('token is required for TokenReview in authentication');
-        const asked = review.spec.audiences?.length ? review.spec.audiences : audiences;
-        const status = reviewToken(tokens, review.spec.token, asked);
-        const object: TokenReview = { metadata: {}, ...review, status };
-        return { code: CREATED, object };
-      },
-    ],
-    [
-      'selfsubjectreviews.authentication.k8s.io',
-      ({ request, object: body }) => {
-        const review = body as SelfSubjectReview;
-        const object: SelfSubjectReview = { metadata: {}, ...review, status: { userInfo: userInfo(request.user) } };
-        return { code: CREATED, object };
-      },
-    ],
-  ]);
+export function identityReviewActions(tokens: TokenAuthenticator, audiences: readonly string[]) {
+  return {
+    'tokenreviews.authentication.k8s.io': ({ object: body }) => {
+      const review = body as TokenReview;
+      if (!review.spec.token) throw badRequest('token is required for TokenReview in authentication');
+      const asked = review.spec.audiences?.length ? review.spec.audiences : audiences;
+      const status = reviewToken(tokens, review.spec.token, asked);
+      const object: TokenReview = { metadata: {}, ...review, status };
+      return { code: CREATED, object };
+    },
+    'selfsubjectreviews.authentication.k8s.io': ({ request, object: body }) => {
+      const review = body as SelfSubjectReview;
+      const object: SelfSubjectReview = { metadata: {}, ...review, status: { userInfo: userInfo(request.user) } };
+      return { code: CREATED, object };
+    },
+  } satisfies Partial<Handlers['actions']>;
 }
