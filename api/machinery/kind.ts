@@ -5,6 +5,7 @@
  */
 import type { Shape } from './schema.ts';
 import type { FieldError } from './field-error.ts';
+import type { Scale } from '../types/autoscaling/v1.gen.ts';
 import type { DeleteOptions, ObjectMeta } from '../types/meta/v1.gen.ts';
 
 /** Any API object. */
@@ -167,18 +168,22 @@ export interface StreamSubresource {
   readonly kind?: undefined;
 }
 
-/** Served in a way of its own: the number of replicas as a Scale. */
-export interface ServedSubresource {
-  readonly name: 'scale';
+/** How many replicas an object has and wants, as an autoscaling/v1 Scale: `scale`. */
+export interface ScaleSubresource<T> {
+  readonly name: string;
   readonly verbs: readonly SubresourceVerb[];
-  readonly group: 'autoscaling';
-  readonly version: 'v1';
-  readonly kind: 'Scale';
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly body: Kind<Scale>;
+  /** Returns a new Scale, with the resourceVersion of the object. */
+  scaleOf(object: T): Scale;
+  setReplicas(object: T, replicas: number): void;
 }
 
 /** There are no others: what nobody serves is not announced, and what has no rules is never updated as a whole object. */
 export type Subresource<T> =
-  StoredSubresource<T> | ActionSubresource | ConnectSubresource | StreamSubresource | ServedSubresource;
+  StoredSubresource<T> | ActionSubresource | ConnectSubresource | StreamSubresource | ScaleSubresource<T>;
 
 export const isStoredSubresource = <T>(subresource: Subresource<T>): subresource is StoredSubresource<T> =>
   'update' in subresource;
@@ -188,6 +193,9 @@ export const isActionSubresource = <T>(subresource: Subresource<T>): subresource
 
 export const isConnectSubresource = <T>(subresource: Subresource<T>): subresource is ConnectSubresource =>
   'connection' in subresource;
+
+export const isScaleSubresource = <T>(subresource: Subresource<T>): subresource is ScaleSubresource<T> =>
+  'scaleOf' in subresource;
 
 export const isStreamSubresource = <T>(subresource: Subresource<T>): subresource is StreamSubresource =>
   'stream' in subresource;

@@ -2,6 +2,7 @@
 import {
   isActionSubresource,
   isConnectSubresource,
+  isScaleSubresource,
   isStoredSubresource,
   isStreamSubresource,
   type ActionName,
@@ -18,7 +19,7 @@ import type { Exchange } from './http/exchange.ts';
 import { negotiate } from './http/negotiate.ts';
 import type { RequestInfo } from './http/request-info.ts';
 import { act } from './verbs/act.ts';
-import type { Connector, Handlers, PathHandler, VerbHandler, VerbHandlers } from './verbs/handlers.ts';
+import type { Connector, Handlers, PathHandler, ScaleHandler, VerbHandlers } from './verbs/handlers.ts';
 
 /** What may be done to all namespaces at once. */
 const COLLECTION_VERBS = new Set(['list', 'watch']);
@@ -29,7 +30,7 @@ export interface RouterParts {
   readonly kinds: ServedKinds;
   readonly pipeline: Pipeline;
   readonly verbs: VerbHandlers;
-  readonly scale: VerbHandler;
+  readonly scale: ScaleHandler;
   readonly handlers: Handlers;
   readonly paths: readonly PathHandler[];
 }
@@ -124,7 +125,7 @@ export class Router {
       if (verb !== 'get' && verb !== 'update' && verb !== 'patch') throw methodNotAllowed();
       return this.#parts.verbs[verb](request, resource, part);
     }
-    if (part.name === 'scale') return this.#parts.scale(request, resource);
+    if (isScaleSubresource(part)) return this.#parts.scale(request, resource, part);
     // Nothing leads to a node here: `#doorOf` would have found it.
     throw noSuchPath();
   }

@@ -1,5 +1,6 @@
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
+import { scaleSubresource } from '../autoscaling/scale.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { podWarnings } from '../core/pod-warnings.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
@@ -99,7 +100,7 @@ export const deployments = defineKind<Deployment>({
   namespaced: true,
   schema: Deployment,
   subresources: [
-    { name: 'scale', verbs: ['get', 'patch', 'update'], group: 'autoscaling', version: 'v1', kind: 'Scale' },
+    scaleSubresource(),
     statusSubresource({
       prepare: (deployment, old) => {
         deployment.spec = old.spec;

@@ -1,5 +1,6 @@
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
+import { scaleSubresource } from '../autoscaling/scale.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { podWarnings } from '../core/pod-warnings.ts';
 import { ageColumn, integer, nameColumn } from '../../machinery/columns.ts';
@@ -28,10 +29,7 @@ export const replicaSets = defineKind<ReplicaSet>({
   categories: ['all'],
   namespaced: true,
   schema: ReplicaSet,
-  subresources: [
-    { name: 'scale', verbs: ['get', 'patch', 'update'], group: 'autoscaling', version: 'v1', kind: 'Scale' },
-    statusSubresource({ validate: validateStatusUpdate }),
-  ],
+  subresources: [scaleSubresource(), statusSubresource({ validate: validateStatusUpdate })],
   hasGeneration: true,
   selectableFields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
   columns: [

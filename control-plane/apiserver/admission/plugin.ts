@@ -10,10 +10,11 @@ export interface AdmissionRequest {
   readonly namespace: string;
   readonly name: string;
   /**
-   * The object to be stored, the body of an action (Binding, Eviction, TokenRequest), or the options of a connection
-   * (PodExecOptions); a mutating plugin changes it in place. Undefined for a delete.
+   * The object to be stored, for `scale` the Scale of it, the body of an action (Binding, Eviction, TokenRequest), or the options of a
+   * connection (PodExecOptions); a mutating plugin changes it in place. Undefined for a delete.
    */
   readonly object: KubeObject | undefined;
+  /** Of the same kind as `object`. */
   readonly old: KubeObject | undefined;
   readonly user: User;
   readonly dryRun: boolean;

@@ -1,20 +1,27 @@
 /** What an update may change and how it is validated, by subresource. */
 import { validateFixedAnnotations } from '../../../api/kinds/core/pod-update-validation.ts';
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
-import type { Kind, KubeObject, StoredSubresource, UpdateRules } from '../../../api/machinery/kind.ts';
+import type {
+  Kind,
+  KubeObject,
+  ScaleSubresource,
+  StoredSubresource,
+  UpdateRules,
+} from '../../../api/machinery/kind.ts';
+import { invalidObject } from '../../../api/machinery/status-error.ts';
+import type { Scale } from '../../../api/types/autoscaling/v1.gen.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
+import type { ServedResource } from '../catalogue/served-resource.ts';
+import type { Entry } from './cache/entry.ts';
 
 /** What is updated; `name` is the subresource as admission and audit know it. */
-export type UpdatedPart = WholeObject | StoredSubresource<KubeObject>;
+export type UpdatedPart = WholeObject | StoredSubresource<KubeObject> | ScaleSubresource<KubeObject>;
 
-/** The object itself, or the object as changed by the server for `scale`. */
 export interface WholeObject {
-  readonly name: '' | 'scale';
+  readonly name: '';
 }
 
 export const WHOLE: WholeObject = { name: '' };
-/** An update of `scale` carries no object: the server changes the number of replicas only. */
-export const SCALE: WholeObject = { name: 'scale' };
 
 /** A binding is applied by the server itself; only its annotations come from the client. */
 export const BINDING: StoredSubresource<KubeObject> = {
@@ -29,6 +36,28 @@ export const BINDING: StoredSubresource<KubeObject> = {
 
 export const updateRules = (kind: Kind, part: UpdatedPart): UpdateRules<KubeObject> =>
   'update' in part ? part.update : wholeRules(kind);
+
+/** What travels for an object, and what admission is asked about: a Scale for `scale`, else the object. */
+export interface View {
+  of(object: Stored): Stored;
+  /** Returns the object to store instead of `current`, for a view as admission has left it. Throws a 422 StatusError. */
+  applied(view: Stored, resource: ServedResource, current: Entry): Stored;
+}
+
+const ITSELF: View = { of: (object) => object, applied: (object) => object };
+
+export const viewOf = (part: UpdatedPart): View => ('scaleOf' in part ? scaleView(part) : ITSELF);
+
+const scaleView = (part: ScaleSubresource<KubeObject>): View => ({
+  of: (object) => part.scaleOf(object) as Stored,
+  applied: (scale: Stored & Scale, resource, current) => {
+    const errors = part.body.validate(scale);
+    if (errors.length > 0) throw invalidObject(part.body, scale.metadata.name ?? '', errors);
+    const object = resource.parse(current.bytes);
+    part.setReplicas(object, scale.spec?.replicas ?? 0);
+    return object;
+  },
+});
 
 /** The status subresource of a kind. Throws when it has none. */
 export function statusPart({ kind, subresources }: Kind): UpdatedPart {

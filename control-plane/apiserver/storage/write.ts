@@ -27,7 +27,7 @@ import {
 import type { Registry } from '../catalogue/registry.ts';
 import type { EncodedObject, ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from './cache/entry.ts';
-import { updateRules, type UpdatedPart } from './update-strategy.ts';
+import { updateRules, viewOf, type UpdatedPart } from './update-strategy.ts';
 import type { HookContext } from '../../../api/machinery/kind.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 import { waitUntilFresh } from '../catalogue/freshness.ts';
@@ -49,9 +49,9 @@ export interface UpdateRequest {
   readonly name: string;
   readonly part: UpdatedPart;
   /**
-   * Returns the new object. `old` (undefined when a PUT may create the object) must not be changed: `reparse` returns a
-   * copy that may. Called again after a conflict. The result shares nothing with `old`, and its resourceVersion, if any,
-   * must be that of `old`.
+   * Returns the new object, or the new Scale of it where `part` is `scale`. `old` (undefined when a PUT may create the object) must
+   * not be changed: `reparse` returns a copy that may. Called again after a conflict. The result shares nothing with `old`, and its
+   * resourceVersion, if any, must be that of `old`.
    */
   readonly change: (old: Stored | undefined, reparse: () => Stored) => Stored | Promise<Stored>;
 }
@@ -161,21 +161,25 @@ export class ObjectWriter {
       return this.create(resource, namespace, wanted, context);
     }
     const old = resource.parse(current.bytes);
-    const reparse = () => resource.parse(current.bytes);
-    const wanted = placeObject(kind, await request.change(old, reparse), namespace, name);
+    const view = viewOf(part);
+    const before = view.of(old);
+    const reparse = () => view.of(resource.parse(current.bytes));
+    const wanted = placeObject(kind, await request.change(before, reparse), namespace, name);
     checkBase(resource, wanted, old);
     const rules = updateRules(kind, part);
-    const object = rules.merge(wanted, old) as Stored;
-    keepSystemFields(object, old);
+    const merged = rules.merge(wanted, before) as Stored;
+    keepSystemFields(merged, before);
 
-    const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, object, old, context);
+    const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, merged, before, context);
     await admit(context.admission, 'mutate', admission);
+    const object = view.applied(merged, resource, current);
     kind.applyDefaults(object);
     rules.prepare(object, old, hookContext(context));
     const errors = [...validateObjectMetaUpdate(object.metadata, old.metadata), ...rules.validate(object, old)];
     if (errors.length > 0) throw invalidObject(kind, name, errors);
     for (const warning of subresource ? [] : kind.warnings(object)) context.warn(warning);
-    await admit(context.admission, 'validate', admission);
+    const shown = view.of(object);
+    await admit(context.admission, 'validate', shown === object ? admission : { ...admission, object: shown });
     return this.#replace(resource, current, old, object, context.dryRun);
   }
 

@@ -1,5 +1,12 @@
 /** The handlers of requests, which have passed the stages before them (`admission/pipeline.ts`). */
-import type { ActionName, ConnectionName, KubeObject, StreamName, Verb } from '../../../api/machinery/kind.ts';
+import type {
+  ActionName,
+  ConnectionName,
+  KubeObject,
+  ScaleSubresource,
+  StreamName,
+  Verb,
+} from '../../../api/machinery/kind.ts';
 import type { AdmittedConnect, AdmittedCreate, AuthorizedRequest } from '../admission/pipeline.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
@@ -18,6 +25,13 @@ export type VerbHandler = (
 ) => void | Promise<void>;
 
 export type VerbHandlers = Readonly<Record<Verb, VerbHandler>>;
+
+/** Serves all verbs of a `scale` subresource. Throws StatusError. */
+export type ScaleHandler = (
+  request: AuthorizedRequest,
+  resource: ServedResource,
+  scale: ScaleSubresource<KubeObject>,
+) => Promise<void>;
 
 /** Serves a path outside of the resources. Returns false for paths of other handlers. */
 export type PathHandler = (request: AuthorizedRequest) => boolean | Promise<boolean>;

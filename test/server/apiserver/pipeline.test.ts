@@ -3,6 +3,7 @@ import tls from 'node:tls';
 import t from 'tap';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
+import type { Scale } from '../../../api/types/autoscaling/v1.gen.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
 import type { Connector } from '../../../control-plane/apiserver/verbs/handlers.ts';
@@ -198,6 +199,61 @@ t.test('admission is asked about what is created and not stored, once', async (t
   const nodeOf = async (name: string) => ((await server.call('GET', `${PODS}/${name}`)).body as Pod).spec?.nodeName;
   t.strictSame([await nodeOf('a'), await nodeOf('b')], [undefined, 'n']);
   t.equal((await server.call('GET', `${PODS}/c`)).status, 404);
+});
+
+t.test('admission is asked about the Scale of an object, before and after', async (t) => {
+  const asked: object[] = [];
+  const specs: unknown[] = [];
+  let limit = Infinity;
+  const recorder = (step: 'mutate' | 'validate'): AdmissionPlugin['mutate'] => {
+    return ({ operation, kind, subresource, name, object, old }) => {
+      if (subresource !== 'scale') return;
+      asked.push(structuredClone({ step, operation, resource: kind.plural, name, object, old }));
+      const { spec = {} } = object as Scale;
+      specs.push({ ...spec });
+      if (step === 'mutate') spec.replicas = Math.min(spec.replicas ?? 0, limit);
+      else if (spec.replicas === 7) throw forbidden(kind, name, 'not seven');
+    };
+  };
+  const plugin = { name: 'Recorder', mutate: recorder('mutate'), validate: recorder('validate') };
+  await using server = await TestServer.start({ admission: [plugin] });
+  const template = { metadata: { labels: { a: 'b' } }, spec: pod('x').spec };
+  const deployments = '/apis/apps/v1/namespaces/default/deployments';
+  const body = { metadata: { name: 'web' }, spec: { replicas: 2, selector: { matchLabels: { a: 'b' } }, template } };
+  const created = (await server.call('POST', deployments, { body })).body;
+  const web = `${deployments}/web`;
+  const scale = (more: object, metadata: object = {}) => ({ metadata: { name: 'web', ...metadata }, ...more });
+  const shown = (replicas: number, more: object = {}) => ({
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: { name: 'web', namespace: 'default', uid: created.metadata?.['uid'] },
+    spec: { replicas },
+    status: { replicas: 0, selector: 'a=b' },
+    ...more,
+  });
+
+  limit = 4;
+  const put = await server.call('PUT', `${web}/scale`, {
+    body: scale({ spec: { replicas: 9 } }, { labels: { x: 'y' } }),
+  });
+  t.match(put, { status: 200, body: shown(4) });
+  const request = { operation: 'UPDATE', resource: 'deployments', name: 'web', old: shown(2) };
+  t.match(asked, [
+    { ...request, step: 'mutate', object: { kind: 'Scale', apiVersion: 'autoscaling/v1', spec: { replicas: 9 } } },
+    { ...request, step: 'validate', object: shown(4) },
+  ]);
+  t.strictSame(specs, [{ replicas: 9 }, { replicas: 4 }], 'nothing of the Deployment');
+  t.match((await server.call('GET', web)).body, { metadata: { generation: 2 }, spec: { replicas: 4 } });
+
+  limit = Infinity;
+  const patch = (replicas: number) =>
+    server.call('PATCH', `${web}/scale`, { body: { spec: { replicas } }, type: 'application/merge-patch+json' });
+  t.match(await patch(7), { status: 403, body: { message: 'deployments.apps "web" is forbidden: not seven' } });
+  t.match(await patch(-1), { status: 422, body: { message: /^Scale.autoscaling "web" is invalid: spec.replicas: / } });
+  const stale = scale({ spec: { replicas: 1 } }, { resourceVersion: '1' });
+  t.equal((await server.call('PUT', `${web}/scale`, { body: stale })).status, 409);
+  t.match((await server.call('GET', `${web}/scale`)).body, shown(4));
+  t.match(await patch(0), { status: 200, body: shown(0, { spec: {} }) });
 });
 
 t.test('an object is defaulted again after plugins have changed it, and validated then', async (t) => {
