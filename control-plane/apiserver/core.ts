@@ -51,7 +51,7 @@ export async function openCore({
   signal,
 }: CoreOptions): Promise<ApiCore> {
   const registry = await openRegistry({ store, kinds, logger, signal });
-  const reservers = new Map<string, Reserver>();
+  const reservers = new Map<Kind, Reserver>();
   const writer = new ObjectWriter(registry, reservers);
   const api = new CachedApi(registry, writer);
   if (kinds.includes(services)) {
@@ -60,7 +60,7 @@ export async function openCore({
     const ranges = new ServiceRanges(network.serviceCIDR, api);
     const addresses = new ClusterIPs({ api, ranges, allocations, fresh });
     const ports = new NodePorts(store, network.nodePorts);
-    reservers.set('services', new ServiceAllocator({ addresses, ports, allocations, logger }));
+    reservers.set(services, new ServiceAllocator({ addresses, ports, allocations, logger }));
     const graceMs = allocationGraceMs;
     await new AllocationRepair({ api, allocations, addresses, ports, fresh, graceMs, logger, signal }).start();
     void keepServiceCIDRs({ api, logger, signal });

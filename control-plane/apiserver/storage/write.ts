@@ -28,7 +28,7 @@ import type { Registry } from '../catalogue/registry.ts';
 import type { EncodedObject, ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from './cache/entry.ts';
 import { updateRules, viewOf, type UpdatedPart } from './update-strategy.ts';
-import type { HookContext } from '../../../api/machinery/kind.ts';
+import type { HookContext, Kind } from '../../../api/machinery/kind.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 import { waitUntilFresh } from '../catalogue/freshness.ts';
 
@@ -56,7 +56,7 @@ export interface UpdateRequest {
   readonly change: (old: Stored | undefined, reparse: () => Stored) => Stored | Promise<Stored>;
 }
 
-/** Reserves unique resources (addresses, ports) while an object is written. */
+/** Reserves unique resources (addresses, ports) while an object of its kind is written. */
 export interface Reserver {
   /** Sets what the object lacks. Throws StatusError when a requested resource is taken. A dry run reserves nothing. */
   reserve(object: Stored, old: Stored | undefined, dryRun: boolean): Promise<Reservation>;
@@ -71,14 +71,16 @@ export interface Reservation {
   rollback(): Promise<void>;
 }
 
+/** By the kinds of the objects, which must be the served ones: a kind that has a reserver is not replaced while the server runs. */
+export type Reservers = ReadonlyMap<Kind, Reserver>;
+
 export class ObjectWriter {
   readonly #registry: Registry;
-  readonly #reservers: ReadonlyMap<string, Reserver>;
+  readonly #reservers: Reservers;
   /** One write per object at a time, so that consecutive patches do not conflict with each other. */
   readonly #inFlight = new Map<string, Promise<unknown>>();
 
-  /** @param reservers keyed by the plural of core kinds. */
-  constructor(registry: Registry, reservers: ReadonlyMap<string, Reserver>) {
+  constructor(registry: Registry, reservers: Reservers) {
     this.#registry = registry;
     this.#reservers = reservers;
   }
@@ -122,7 +124,7 @@ export class ObjectWriter {
       await this.#fresh();
       if (resource.cache.get(namespace, name)) throw new ConflictError(name, undefined, this.#registry.revision);
     }
-    const reserver = this.#reservers.get(reserverKey(resource));
+    const reserver = this.#reservers.get(resource.kind);
     const reservation = reserver && (await reserver.reserve(object, undefined, context.dryRun));
     const encoded = resource.encode(object);
     if (context.dryRun) return { bytes: encoded.bytes, outcome: 'created' };
@@ -228,7 +230,7 @@ export class ObjectWriter {
     dryRun: boolean,
   ): Promise<Written> {
     if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, old, object, dryRun);
-    const reserver = this.#reservers.get(reserverKey(resource));
+    const reserver = this.#reservers.get(resource.kind);
     const reservation = reserver && (await reserver.reserve(object, old, dryRun));
     const encoded = resource.encode(object);
     if (isUnchanged(resource, current, encoded.bytes)) {
@@ -292,7 +294,7 @@ export class ObjectWriter {
     const deletedAt = await this.#registry.store.delete(resource.storeKey(namespace, name), { revision });
     const behind = this.#registry.caughtUp(deletedAt);
     if (behind) await behind;
-    const reserver = this.#reservers.get(reserverKey(resource));
+    const reserver = this.#reservers.get(resource.kind);
     if (reserver) await reserver.release(old);
     const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(deletedAt) } };
     return {
@@ -325,8 +327,6 @@ function unescapedLength(json: Buffer): number {
 }
 
 const hookContext = ({ user }: WriteContext): HookContext => ({ user, now: Date.now() });
-
-const reserverKey = ({ kind }: ServedResource): string => (kind.group ? '' : kind.plural);
 
 function admissionRequest(
   operation: AdmissionRequest['operation'],
