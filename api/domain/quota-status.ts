@@ -42,19 +42,23 @@ export interface StatusPlan {
 
 /**
  * The status that the quota should have. Admission charges objects before they are written, so that a charged object may not have
- * been counted yet: the usage of a resource is lowered only when `isSettled` says that it has not been charged lately.
+ * been counted yet: `floorOf` returns down to which amount the usage of a resource may be lowered, undefined for no limit.
  */
-export function planStatus(quota: ResourceQuota, counted: Amounts, isSettled: (name: string) => boolean): StatusPlan {
+export function planStatus(
+  quota: ResourceQuota,
+  counted: Amounts,
+  floorOf: (name: string, used: string) => string | undefined,
+): StatusPlan {
   const hard = quota.spec?.hard ?? {};
   const before = amountsOf(quota.status?.used);
   const used = new Map<string, string>();
   let waits = false;
   for (const name of Object.keys(hard)) {
     const [was, now] = [before.get(name), counted.get(name)];
-    const isLess = was !== undefined && now !== undefined && compareQuantities(now, was) < 0;
-    const mustWait = isLess && !isSettled(name);
+    const floor = was === undefined ? undefined : floorOf(name, was);
+    const mustWait = now !== undefined && floor !== undefined && compareQuantities(now, floor) < 0;
     if (mustWait) waits = true;
-    const amount = mustWait ? was : (now ?? was);
+    const amount = mustWait ? floor : (now ?? was);
     if (amount !== undefined) used.set(name, amount);
   }
   const isCurrent = areEqual(amountsOf(quota.status?.hard), amountsOf(hard)) && areEqual(before, used);

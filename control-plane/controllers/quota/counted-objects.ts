@@ -15,6 +15,14 @@ export const DISCOVERY_PERIOD_MS = 60_000;
 
 export const idOf = ({ resource }: { readonly resource: GroupResource }): string => groupResource(resource);
 
+/** Called when an object uses other amounts than before; `now` is undefined when it is gone. */
+export type OnReplenish = (
+  evaluator: QuotaEvaluator,
+  namespace: string,
+  old: Measure,
+  now: Measure | undefined,
+) => void;
+
 /** What is kept of an object that quotas count. */
 interface Counted {
   readonly namespace: string;
@@ -30,7 +38,7 @@ interface Followed {
 export class CountedObjects {
   readonly #context: ControllerContext;
   readonly #run: ControllerRun;
-  readonly #onReplenish: (evaluator: QuotaEvaluator, namespace: string) => void;
+  readonly #onReplenish: OnReplenish;
   readonly #followed = new Map<string, Followed>();
   readonly #running = new Set<Promise<void>>();
   readonly #failure = Promise.withResolvers<never>();
@@ -40,12 +48,7 @@ export class CountedObjects {
   #discovering: Promise<void> | undefined;
   #discoveredAt = -Infinity;
 
-  /** @param onReplenish called when a namespace uses less of what this evaluator counts. */
-  constructor(
-    context: ControllerContext,
-    run: ControllerRun,
-    onReplenish: (evaluator: QuotaEvaluator, namespace: string) => void,
-  ) {
+  constructor(context: ControllerContext, run: ControllerRun, onReplenish: OnReplenish) {
     this.#context = context;
     this.#run = run;
     this.#onReplenish = onReplenish;
@@ -118,9 +121,9 @@ export class CountedObjects {
       watch(informer, {
         // Admission has charged what is added.
         onUpdate: (old, { namespace, measure }) => {
-          if (!countsAlike(old.measure, measure)) this.#onReplenish(evaluator, namespace);
+          if (!countsAlike(old.measure, measure)) this.#onReplenish(evaluator, namespace, old.measure, measure);
         },
-        onDelete: ({ namespace }) => this.#onReplenish(evaluator, namespace),
+        onDelete: ({ namespace, measure }) => this.#onReplenish(evaluator, namespace, measure, undefined),
       }),
     );
     const followed = { informer, stop };

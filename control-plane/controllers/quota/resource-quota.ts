@@ -3,29 +3,29 @@
  * https://kubernetes.io/docs/concepts/policy/resource-quotas/
  */
 import { isNotFound } from '../../../api/machinery/status-error.ts';
-import { evaluatorsOf, isBuiltIn, type QuotaEvaluator } from '../../../api/domain/quota.ts';
+import { evaluatorsOf, isBuiltIn, type Measure } from '../../../api/domain/quota.ts';
 import { amountsOf, areEqual, excess, type Amounts } from '../../../api/domain/quota-amounts.ts';
 import { countUsage, planStatus } from '../../../api/domain/quota-status.ts';
 import type { ResourceQuota } from '../../../api/types/core/v1.gen.ts';
-import type { Informer } from '../../../client/informer.ts';
+import { objectKey, type Informer } from '../../../client/informer.ts';
 import { resourceQuotas } from '../../../client/resources.gen.ts';
 import type { Controller, ControllerContext, ControllerDescriptor, ControllerRun } from '../framework/controller.ts';
 import { wholeObjects } from '../framework/informer-factory.ts';
 import { watch, type Watch } from '../framework/watch.ts';
-import { CountedObjects, DISCOVERY_PERIOD_MS, idOf } from './counted-objects.ts';
+import { CountedObjects, DISCOVERY_PERIOD_MS, idOf, type OnReplenish } from './counted-objects.ts';
+import { UsageLedger, WRITE_LIMIT_MS } from './usage-ledger.ts';
 
 /** How often each quota is recalculated in any case; upstream's default. */
 const RESYNC_MS = 5 * 60_000;
 /** When a quota is recalculated after a charge: the write that was charged for may have failed. */
 const RECHECK_MS = 30_000;
-/** How long after a charge the charged object may not be in the informer's cache yet: usage is not lowered meanwhile. */
-const SETTLE_MS = 2_000;
 /** Deletes within this time cause one recalculation. */
 const BATCH_MS = 50;
 
 const quotasByNamespace = wholeObjects(resourceQuotas, { namespace: ({ metadata }) => [metadata?.namespace ?? ''] });
 
 const limitedBy = ({ spec }: ResourceQuota): string[] => Object.keys(spec?.hard ?? {});
+const keyOf = ({ metadata }: ResourceQuota): string => objectKey(metadata?.namespace, metadata?.name ?? '');
 const usedOf = ({ status }: ResourceQuota): Amounts => amountsOf(status?.used);
 
 export const resourceQuotaController: ControllerDescriptor = {
@@ -38,8 +38,7 @@ class ResourceQuotaController implements Controller {
   readonly #context: ControllerContext;
   readonly #quotas: Informer<ResourceQuota>;
   #objects: CountedObjects | undefined;
-  /** By key of the quota and name of the resource: until when (ms since the epoch) its usage is not lowered. */
-  readonly #unsettled = new Map<string, Map<string, number>>();
+  readonly #ledger = new UsageLedger();
 
   constructor(context: ControllerContext) {
     this.#context = context;
@@ -55,16 +54,15 @@ class ResourceQuotaController implements Controller {
           queue.add(key);
         },
         onUpdate: (old, quota, key) => {
-          this.#noteCharges(key, excess(usedOf(quota), usedOf(old)));
-          const isSame =
-            old.metadata?.uid === quota.metadata?.uid &&
-            areEqual(amountsOf(old.spec?.hard), amountsOf(quota.spec?.hard));
-          if (isSame) return;
+          const isReplaced = old.metadata?.uid !== quota.metadata?.uid;
+          if (isReplaced) this.#ledger.forget(key);
+          this.#noteCharges(key, isReplaced ? usedOf(quota) : excess(usedOf(quota), usedOf(old)));
+          if (!isReplaced && areEqual(amountsOf(old.spec?.hard), amountsOf(quota.spec?.hard))) return;
           this.#followWanted();
           queue.add(key);
         },
         onDelete: (_, key) => {
-          this.#unsettled.delete(key);
+          this.#ledger.forget(key);
           this.#followWanted();
         },
       }),
@@ -72,23 +70,25 @@ class ResourceQuotaController implements Controller {
   }
 
   async background(run: ControllerRun): Promise<void> {
-    this.#objects = new CountedObjects(this.#context, run, (...change) => this.#onReplenish(...change));
+    this.#objects = new CountedObjects(this.#context, run, this.#onReplenish);
     await this.#objects.stopped();
   }
 
-  #onReplenish(evaluator: QuotaEvaluator, namespace: string): void {
+  readonly #onReplenish: OnReplenish = (evaluator, namespace, old, now) => {
+    const at = Date.now();
     for (const quota of this.#quotas.byIndex('namespace', namespace)) {
       if (!limitedBy(quota).some(evaluator.counts)) continue;
-      this.#context.queue.addAfter(`${namespace}/${quota.metadata?.name}`, BATCH_MS);
+      const key = keyOf(quota);
+      const usageOf = (measure: Measure | undefined): Amounts =>
+        countUsage(quota.spec ?? {}, (each) => (measure && idOf(each) === idOf(evaluator) ? [measure] : []), at);
+      this.#ledger.free(key, excess(usageOf(old), usageOf(now)));
+      this.#context.queue.addAfter(key, BATCH_MS);
     }
-  }
+  };
 
   #noteCharges(key: string, charged: Amounts): void {
     if (charged.size === 0) return;
-    const until = Date.now() + SETTLE_MS;
-    const ofQuota = this.#unsettled.get(key) ?? new Map<string, number>();
-    for (const name of charged.keys()) ofQuota.set(name, until);
-    this.#unsettled.set(key, ofQuota);
+    this.#ledger.charge(key, charged, Date.now());
     this.#context.queue.addAfter(key, RECHECK_MS);
   }
 
@@ -112,21 +112,24 @@ class ResourceQuotaController implements Controller {
     const isUnserved = evaluators.some((each) => !isBuiltIn(each) && !measures.get(idOf(each)));
     const now = Date.now();
     const counted = countUsage(quota.spec ?? {}, (evaluator) => measures.get(idOf(evaluator)), now);
-    const isSettled = (name: string): boolean => (this.#unsettled.get(key)?.get(name) ?? 0) <= now;
-    const { status, waits } = planStatus(quota, counted, isSettled);
-    const isWritten = status !== undefined && (await this.#writeStatus({ ...quota, status }, signal));
+    const freed = this.#ledger.takeFreed(key);
+    const { status, waits } = planStatus(quota, counted, (name, used) =>
+      this.#ledger.floor(key, name, used, freed, now),
+    );
+    const isWritten = status !== undefined && (await this.#writeStatus({ ...quota, status }, freed, signal));
     // Requests that were admitted before the status was written are finished by then.
-    if (waits || isWritten) return SETTLE_MS;
+    if (waits || isWritten) return WRITE_LIMIT_MS;
     return isUnserved ? DISCOVERY_PERIOD_MS : RESYNC_MS;
   }
 
-  /** False when the quota is gone. */
-  async #writeStatus(quota: ResourceQuota, signal: AbortSignal): Promise<boolean> {
+  /** False when the quota is gone. @param freed what the status leaves out; it is kept when the write fails. */
+  async #writeStatus(quota: ResourceQuota, freed: Amounts, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#context.client.updateStatus(resourceQuotas, quota, { signal });
       return true;
     } catch (error) {
       if (isNotFound(error)) return false;
+      this.#ledger.free(keyOf(quota), freed);
       throw error;
     }
   }

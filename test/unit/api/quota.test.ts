@@ -292,11 +292,9 @@ t.test('what is used of a quota is counted', async (t) => {
 });
 
 t.test('a status is changed when it does not say what is so', async (t) => {
-  const plan = (status: object, counted: Record<string, string>, ...unsettled: string[]) =>
-    planStatus(
-      { spec: { hard: { pods: '5', cpu: '2' } }, status },
-      amountsOf(counted),
-      (name) => !unsettled.includes(name),
+  const plan = (status: object, counted: Record<string, string>, floors: Record<string, string> = {}) =>
+    planStatus({ spec: { hard: { pods: '5', cpu: '2' } }, status }, amountsOf(counted), (name) =>
+      amountsOf(floors).get(name),
     );
   const hard = { pods: '5', cpu: '2' };
   const used = { pods: '1', cpu: '1' };
@@ -316,12 +314,23 @@ t.test('a status is changed when it does not say what is so', async (t) => {
       { hard, used },
       false,
     ],
-    ['more', plan({ hard, used }, { ...used, pods: '2' }, 'pods'), { hard, used: { ...used, pods: '2' } }, false],
+    [
+      'more',
+      plan({ hard, used }, { ...used, pods: '2' }, { pods: '1' }),
+      { hard, used: { ...used, pods: '2' } },
+      false,
+    ],
     ['less', plan({ hard, used }, { ...used, pods: '0' }), { hard, used: { ...used, pods: '0' } }, false],
-    ['less, but charged just now', plan({ hard, used }, { ...used, pods: '0' }, 'pods'), undefined, true],
+    ['less, but charged just now', plan({ hard, used }, { ...used, pods: '0' }, { pods: '1' }), undefined, true],
+    [
+      'less, of which a part was charged just now',
+      plan({ hard, used: { pods: '3', cpu: '1' } }, { pods: '0', cpu: '1' }, { pods: '2' }),
+      { hard, used: { pods: '2', cpu: '1' } },
+      true,
+    ],
     [
       'less of one that has settled',
-      plan({ hard, used }, { pods: '0', cpu: '0' }, 'pods'),
+      plan({ hard, used }, { pods: '0', cpu: '0' }, { pods: '1' }),
       { hard, used: { pods: '1', cpu: '0' } },
       true,
     ],
