@@ -16,6 +16,12 @@ export const isNamespaceTerminating = (error: unknown): boolean =>
   error instanceof StatusError &&
   (error.status.details?.causes ?? []).some(({ reason }) => reason === 'NamespaceTerminating');
 
+/**
+ * The api-server understands the request and declines it: a quota is exceeded, admission or RBAC forbids it. It is the answer of
+ * a working cluster, which users see in events and conditions, and no defect of the controller.
+ */
+export const isRefusal = (error: unknown): error is StatusError => error instanceof StatusError && error.code === 403;
+
 async function unless<T>(isDone: (error: unknown) => boolean, request: Promise<T>): Promise<T | undefined> {
   try {
     return await request;

@@ -8,6 +8,7 @@ import { logFailure } from '../../../client/outage.ts';
 import { WorkQueue } from '../../../client/work-queue.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from './controller.ts';
 import { InformerFactory } from './informer-factory.ts';
+import { isRefusal } from './outcomes.ts';
 import type { Guard } from './watch.ts';
 
 /** pino's loggers are such. */
@@ -20,6 +21,9 @@ export interface RunnerOptions {
   readonly logger: ParentLogger;
   readonly signal: AbortSignal;
 }
+
+/** A key that keeps being refused is logged at first, and then when its backoff has grown to this: at most once per minute. */
+const REFUSAL_REPEAT_MS = 60_000;
 
 /** What a controller has done so far; logged when it stops. */
 interface ControllerCounts {
@@ -130,14 +134,21 @@ class Run {
   }
 
   /**
-   * Conflicts and a server that is away are to be expected; what is no answer of the API is a defect. The error is logged with its
-   * stack either way.
+   * Conflicts and a server that is away are to be expected, and so are refusals: of these only the API's answer is logged. What is
+   * no answer of the API is a defect.
    */
   #onFailure(key: string, error: unknown, retryMs: number): void {
     const failures = ++this.#counts.failures;
     const fields = { key, retryMs };
     if (isConflict(error)) this.#logger.debug({ ...fields, err: error }, 'object was modified, retrying');
-    else if (error instanceof StatusError || error instanceof ConnectionError) {
+    else if (isRefusal(error)) {
+      const isRepeated = this.#queue.failuresOf(key) > 1 && retryMs < REFUSAL_REPEAT_MS;
+      const { code, reason, message } = error.status;
+      this.#logger[isRepeated ? 'debug' : 'info'](
+        { ...fields, status: { code, reason, message } },
+        'refused, retrying',
+      );
+    } else if (error instanceof StatusError || error instanceof ConnectionError) {
       logFailure(this.#logger, error, fields, 'sync failed, retrying');
     } else this.#logger.error({ ...fields, err: error, failures }, 'unexpected error, retrying');
   }

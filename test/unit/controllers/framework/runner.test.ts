@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { KubeObject } from '../../../../api/machinery/kind.ts';
+import { forbidden, internalError, StatusError } from '../../../../api/machinery/status-error.ts';
 import { ApiClient } from '../../../../client/api-client.ts';
 import type { Resource } from '../../../../client/resource.ts';
 import { configMaps, pods, secrets } from '../../../../client/resources.gen.ts';
@@ -152,6 +153,34 @@ t.test('a key comes back when its reconciliation fails, and when it says so', as
   bench.stop.abort();
   await bench.running;
   t.match(bench.said('controller stopped'), [{ controller: 'flaky', reconciles: 4, failures: 1, handlerErrors: 0 }]);
+});
+
+t.test('a refusal by quota or admission is one line without a stack, and its retries are debug lines', async (t) => {
+  await using bench = await Bench.start();
+  bench.api.put('pods', { metadata: { name: 'a' } });
+  bench.api.put('pods', { metadata: { name: 'b' } });
+  const tries = new Map<string, number>();
+  const refused = controller('refused', ({ informer, queue }) => {
+    const all = informer(podCache);
+    return {
+      watches: () => [watch(all, ownKeys(queue))],
+      reconcile: async (key) => {
+        tries.set(key, (tries.get(key) ?? 0) + 1);
+        throw key === 'default/a' ? forbidden(pods, 'web-1', 'exceeded quota: few') : internalError('disk full');
+      },
+    };
+  });
+  bench.run(refused);
+  await eventually('retries of both', () => [...tries.values()].every((each) => each > 4) && tries.size === 2);
+  const lines = bench.said('refused, retrying');
+  const [first] = lines;
+  const message = 'pods "web-1" is forbidden: exceeded quota: few';
+  t.match(first, { level: 'info', key: 'default/a', status: { code: 403, reason: 'Forbidden', message } });
+  t.ok(lines.every((line) => line.err === undefined));
+  t.strictSame(new Set(lines.slice(1).map(({ level }) => level)), new Set(['debug']));
+  const failed = bench.said('sync failed, retrying');
+  t.ok(failed.length >= 4);
+  t.ok(failed.every(({ level, err }) => level === 'warn' && err instanceof StatusError));
 });
 
 t.test('controllers stop when the signal is aborted, once their reconciliations have ended', async (t) => {
