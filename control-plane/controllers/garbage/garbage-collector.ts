@@ -7,11 +7,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ORPHAN_FINALIZER } from '../../../api/machinery/finalizers.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { Informer, type InformerHandlers } from '../../../client/informer.ts';
+import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
 import type { Controller, ControllerContext, ControllerDescriptor, ControllerRun } from '../framework/controller.ts';
 import { Interner } from '../framework/interner.ts';
 import { groupOf, ownedView, type Owned } from '../framework/owner-references.ts';
+import { RunningInformers } from '../framework/running-informers.ts';
 import { watch, type Watch } from '../framework/watch.ts';
 import { planCollection, type Collection, type OwnerState } from './collection-plan.ts';
 import { discoverResources, resourceId, type DiscoveredResource } from '../framework/discovery.ts';
@@ -23,6 +25,8 @@ import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
 const DISCOVERY_PERIOD_MS = 60_000;
 /** While discovery fails, for some groups or all. */
 const DISCOVERY_RETRY_MS = 5_000;
+/** How long the first sync of all kinds is waited for: upstream's initialSyncTimeout. */
+const INITIAL_SYNC_MS = 30_000;
 /** How many uids are remembered of owners that do not exist; upstream's size. */
 const MAX_ABSENT = 500;
 /** Events neither own nor are owned; upstream leaves them out as well. */
@@ -40,8 +44,16 @@ class GarbageCollector implements Controller {
   readonly #graph = new ObjectGraph();
   readonly #interner = new Interner();
   readonly #absent = new Set<string>();
-  readonly #followed = new Map<string, AbortController | undefined>();
+  /** The resources that other controllers' caches hold. */
+  readonly #shared = new Set<string>();
+  /**
+   * Resolved when everything that was served at the start is in the graph: until then an owner seems to have no dependents, and
+   * would be released before they are deleted or orphaned.
+   */
+  readonly #started = Promise.withResolvers<void>();
   #resources = new Map<string, DiscoveredResource>();
+  /** Uids of objects with an owner of a kind that is not served: they are looked at again when it is. */
+  #unresolved = new Set<string>();
 
   constructor(context: ControllerContext) {
     this.#context = context;
@@ -49,31 +61,39 @@ class GarbageCollector implements Controller {
 
   watches(): Watch[] {
     return this.#context.ownedSources().map((source) => {
-      this.#followed.set(resourceId(source.resource), undefined);
+      this.#shared.add(resourceId(source.resource));
       return source.watch(this.#handlersOf(source.resource));
     });
   }
 
-  /** Keeps an informer for each kind that is served, as kinds come and go. */
   async background(run: ControllerRun): Promise<void> {
+    const informers = new RunningInformers<Informer<KubeObject, Owned>>(run.signal);
+    await Promise.all([informers.stopped(), this.#followServed(run, informers)]);
+  }
+
+  /** Keeps an informer for each kind that is served, as kinds come and go. */
+  async #followServed(run: ControllerRun, informers: RunningInformers<Informer<KubeObject, Owned>>): Promise<void> {
     const { client, logger } = this.#context;
     const { signal } = run;
     const outage = new Outage({ logger });
-    const running = new Set<Promise<void>>();
+    let isFirst = true;
     while (!signal.aborted) {
       let wait = DISCOVERY_PERIOD_MS;
       try {
         const { resources, failed } = await discoverResources(client, signal);
         if (failed.length > 0) wait = DISCOVERY_RETRY_MS;
         outage.ended({}, 'resource discovery recovered');
-        this.#resources = new Map(resources.map((resource) => [kindId(resource.group, resource.kind), resource]));
         for (const resource of resources) {
-          if (this.#followed.has(resourceId(resource)) || !isCollectable(resource)) continue;
-          const done = this.#follow(resource, run);
-          running.add(done);
-          void done.finally(() => running.delete(done));
+          const id = resourceId(resource);
+          if (informers.has(id) || this.#shared.has(id) || !isCollectable(resource)) continue;
+          const informer = this.#newInformer(resource);
+          run.watch(watch(informer, this.#handlersOf(resource)));
+          informers.start(id, informer);
         }
-        if (failed.length === 0) this.#unfollowAllBut(new Set(resources.map(resourceId)));
+        if (failed.length === 0) informers.stopAllBut(new Set(resources.map(resourceId)));
+        this.#setResources(resources);
+        if (isFirst) await this.#waitForSync(informers, signal);
+        isFirst = false;
       } catch (error) {
         if (signal.aborted) break;
         wait = DISCOVERY_RETRY_MS;
@@ -81,30 +101,37 @@ class GarbageCollector implements Controller {
       }
       await delay(wait, undefined, { signal }).catch(() => undefined);
     }
-    await Promise.all(running);
+    this.#started.resolve();
   }
 
-  async #follow(resource: DiscoveredResource, { signal, watch: attach }: ControllerRun): Promise<void> {
+  #newInformer(resource: DiscoveredResource): Informer<KubeObject, Owned> {
     const { client, logger } = this.#context;
-    const stop = new AbortController();
-    this.#followed.set(resourceId(resource), stop);
-    const informer = new Informer<KubeObject, Owned>({
-      client,
-      logger,
-      resource,
-      metadataOnly: true,
-      select: (object) => ownedView(object, this.#interner),
-    });
-    attach(watch(informer, this.#handlersOf(resource)));
-    await informer.run(AbortSignal.any([signal, stop.signal]));
+    const select = (object: KubeObject): Owned => ownedView(object, this.#interner);
+    return new Informer({ client, logger, resource, metadataOnly: true, select });
   }
 
-  #unfollowAllBut(served: ReadonlySet<string>): void {
-    for (const [id, stop] of this.#followed) {
-      if (!stop || served.has(id)) continue;
-      stop.abort(new Error(`${id} is no longer served`));
-      this.#followed.delete(id);
+  #setResources(resources: readonly DiscoveredResource[]): void {
+    const before = this.#resources;
+    this.#resources = new Map(resources.map((resource) => [kindId(resource.group, resource.kind), resource]));
+    if ([...this.#resources.keys()].every((kind) => before.has(kind))) return;
+    for (const uid of this.#unresolved) this.#context.queue.add(uid);
+    this.#unresolved = new Set();
+  }
+
+  /** A kind that cannot be listed must not keep the others from being collected. */
+  async #waitForSync(informers: RunningInformers<Informer<KubeObject, Owned>>, signal: AbortSignal): Promise<void> {
+    const deadline = { what: 'sync of the garbage collector', limitMs: INITIAL_SYNC_MS, signal };
+    try {
+      await withDeadline(deadline, () => Promise.all(informers.all().map((informer) => informer.hasSynced())));
+    } catch (error) {
+      if (!(error instanceof DeadlineError)) throw error;
+      const missing = informers.ids().filter((id) => !informers.get(id)?.isSynced);
+      this.#context.logger.warn(
+        { err: error, missing },
+        'not all kinds could be listed, collecting garbage all the same',
+      );
     }
+    this.#started.resolve();
   }
 
   #handlersOf(resource: Resource): InformerHandlers<Owned> {
@@ -139,6 +166,7 @@ class GarbageCollector implements Controller {
   #onGone(view: Owned): void {
     const dependents = this.#graph.dependentsOf(view.uid);
     this.#graph.remove(view);
+    this.#unresolved.delete(view.uid);
     if (dependents.length > 0) this.#rememberAbsent(view.uid);
     for (const dependent of dependents) this.#context.queue.add(dependent.view.uid);
     this.#wakeWaiting(view.owners);
@@ -162,6 +190,8 @@ class GarbageCollector implements Controller {
   }
 
   async reconcile(uid: string, signal: AbortSignal): Promise<undefined> {
+    await this.#started.promise;
+    signal.throwIfAborted();
     const node = this.#graph.get(uid);
     if (!node) return;
     const { resource, view } = node;
@@ -193,7 +223,10 @@ class GarbageCollector implements Controller {
     if (this.#absent.has(owner.uid)) return 'absent';
     const resource = this.#resources.get(kindId(groupOf(owner.apiVersion), owner.kind));
     // A kind that is not known may come back, with its objects: nothing is deleted on a guess.
-    if (!resource) return 'present';
+    if (!resource) {
+      if (this.#graph.get(dependent.uid)) this.#unresolved.add(dependent.uid);
+      return 'present';
+    }
     const live = await api.read(resource, resource.namespaced ? dependent.namespace : '', owner.name);
     if (live?.metadata?.uid === owner.uid)
       return isDeletingDependents(ownedView(live, this.#interner)) ? 'waiting' : 'present';

@@ -8,6 +8,7 @@ import { areEqual } from '../../../api/domain/quota-amounts.ts';
 import { Informer } from '../../../client/informer.ts';
 import type { ControllerContext, ControllerRun } from '../framework/controller.ts';
 import { discoverResources, type DiscoveredResource } from '../framework/discovery.ts';
+import { RunningInformers } from '../framework/running-informers.ts';
 import { watch } from '../framework/watch.ts';
 
 /** How often discovery is asked for a kind that a quota counts and that was not served. */
@@ -29,19 +30,14 @@ interface Counted {
   readonly measure: Measure;
 }
 
-interface Followed {
-  readonly informer: Informer<KubeObject, Counted>;
-  readonly stop: AbortController;
-}
+type Followed = Informer<KubeObject, Counted>;
 
 /** Informers for the kinds that some quota counts, and for no others. */
 export class CountedObjects {
   readonly #context: ControllerContext;
   readonly #run: ControllerRun;
   readonly #onReplenish: OnReplenish;
-  readonly #followed = new Map<string, Followed>();
-  readonly #running = new Set<Promise<void>>();
-  readonly #failure = Promise.withResolvers<never>();
+  readonly #followed: RunningInformers<Followed>;
   #served = new Map<string, DiscoveredResource>();
   /** The paths of groups for which the last discovery failed. */
   #failed: readonly string[] = [];
@@ -52,25 +48,22 @@ export class CountedObjects {
     this.#context = context;
     this.#run = run;
     this.#onReplenish = onReplenish;
+    this.#followed = new RunningInformers(run.signal);
   }
 
   /** Resolves when every informer has stopped, after the signal of the run is aborted. Rejects when one fails. */
-  async stopped(): Promise<void> {
-    const { signal } = this.#run;
-    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-    if (!signal.aborted) await Promise.race([aborted, this.#failure.promise]);
-    await Promise.all(this.#running);
+  stopped(): Promise<void> {
+    return this.#followed.stopped();
   }
 
   /** Resolves when the cache has synced, or the kind is not served. Throws StatusError when discovery has failed. */
   async follow(evaluator: QuotaEvaluator): Promise<void> {
     const followed = this.#followed.get(idOf(evaluator)) ?? (await this.#followServed(evaluator));
-    if (!followed) return;
     try {
-      await followed.informer.hasSynced();
+      await followed?.hasSynced();
     } catch (error) {
-      // Stopped, because no quota counts the kind any more.
-      if (!followed.stop.signal.aborted) throw error;
+      // Otherwise it was stopped, because no quota counts the kind any more.
+      if (this.#followed.get(idOf(evaluator)) === followed) throw error;
     }
   }
 
@@ -85,30 +78,23 @@ export class CountedObjects {
   /** Whether the cache has synced, or the kind is not served. */
   isKnown(evaluator: QuotaEvaluator): boolean {
     const followed = this.#followed.get(idOf(evaluator));
-    return followed ? followed.informer.isSynced : this.#failed.length === 0 && !this.#served.has(idOf(evaluator));
+    return followed ? followed.isSynced : this.#failed.length === 0 && !this.#served.has(idOf(evaluator));
   }
 
   /** Undefined for kinds that are not served. */
   measuresIn(evaluator: QuotaEvaluator, namespace: string): Measure[] | undefined {
     return this.#followed
       .get(idOf(evaluator))
-      ?.informer.byIndex('namespace', namespace)
+      ?.byIndex('namespace', namespace)
       .map(({ measure }) => measure);
   }
 
   followOnly(evaluators: readonly QuotaEvaluator[]): void {
-    const wanted = new Set(evaluators.map(idOf));
-    for (const [id, { stop }] of this.#followed) {
-      if (wanted.has(id)) continue;
-      stop.abort(new Error(`no quota counts ${id} any more`));
-      this.#followed.delete(id);
-    }
+    this.#followed.stopAllBut(new Set(evaluators.map(idOf)));
   }
 
   #start(evaluator: QuotaEvaluator, resource: DiscoveredResource): Followed {
     const { client, logger } = this.#context;
-    const { signal, watch: attach } = this.#run;
-    const stop = new AbortController();
     const informer = new Informer<KubeObject, Counted>({
       client,
       logger,
@@ -117,7 +103,7 @@ export class CountedObjects {
       select: (object) => ({ namespace: object.metadata?.namespace ?? '', measure: evaluator.measure(object) }),
       indexes: { namespace: ({ namespace }) => [namespace] },
     });
-    attach(
+    this.#run.watch(
       watch(informer, {
         // Admission has charged what is added.
         onUpdate: (old, { namespace, measure }) => {
@@ -126,12 +112,8 @@ export class CountedObjects {
         onDelete: ({ namespace, measure }) => this.#onReplenish(evaluator, namespace, measure, undefined),
       }),
     );
-    const followed = { informer, stop };
-    this.#followed.set(idOf(evaluator), followed);
-    const running = informer.run(AbortSignal.any([signal, stop.signal])).catch(this.#failure.reject);
-    this.#running.add(running);
-    void running.finally(() => this.#running.delete(running));
-    return followed;
+    this.#followed.start(idOf(evaluator), informer);
+    return informer;
   }
 
   /** Reads which kinds are served, unless this one is known to be, or that was read lately. */
