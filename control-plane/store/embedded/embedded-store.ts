@@ -269,7 +269,7 @@ export class EmbeddedStore implements Store {
     const slow = `the disk of ${this.#directory.path} has not finished a write within ${this.#callLimitMs} ms`;
     for (const write of batch) write.done.reject(new StoreTimeoutError(`${slow}; whether it takes place is unknown`));
     // None of the writes queued behind that commit has been passed to LMDB.
-    this.#rejectQueue(this.#failing(new StoreUnavailableError(slow), undefined, 0), batch);
+    this.#rejectQueue(this.#failing(new StoreUnavailableError(slow), 0), batch);
   }
 
   #committed(batch: readonly PendingWrite[], trim: Trim | undefined): void {
@@ -311,21 +311,21 @@ export class EmbeddedStore implements Store {
   async #refusal(batch: readonly PendingWrite[]): Promise<StoreUnavailableError | undefined> {
     const bytes = batch.reduce((sum, write) => sum + (write.value?.length ?? 0), 0);
     const full = this.#directory.fullFor(bytes);
-    if (full) return this.#failing(full, undefined, 0);
+    if (full) return this.#failing(full, 0);
     if (!this.#failure) return undefined;
     if (performance.now() < this.#failure.retryAt) return this.#failure.error;
     const error = await this.#directory.tryWrite();
-    return error && this.#failing(error, undefined, RETRY_AFTER_MS);
+    return error && this.#failing(error, RETRY_AFTER_MS);
   }
 
-  #failing(error: StoreUnavailableError, cause: unknown, retryAfterMs: number): StoreUnavailableError {
-    if (!this.#failure) this.#logger?.error({ err: cause, path: this.#directory.path }, error.message);
+  #failing(error: StoreUnavailableError, retryAfterMs: number): StoreUnavailableError {
+    if (!this.#failure) this.#logger?.error({ err: error, path: this.#directory.path }, 'store refuses writes');
     this.#failure = { error, retryAt: performance.now() + retryAfterMs };
     return error;
   }
 
   async #commitFailed(batch: readonly PendingWrite[], cause: unknown): Promise<void> {
-    const error = this.#failing(this.#directory.failure(cause), cause, RETRY_AFTER_MS);
+    const error = this.#failing(this.#directory.failure(cause), RETRY_AFTER_MS);
     try {
       this.#state.log.probe();
       this.#state.trimFailed();

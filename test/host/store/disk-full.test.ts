@@ -19,7 +19,8 @@ test('a full disk: writes are refused with a sentence, reads and watches go on, 
   const filler = join(disk, 'filler');
   await writeFile(filler, Buffer.alloc(20 * 2 ** 20));
   const logged: string[] = [];
-  const log = (_fields: object, message: string): void => void logged.push(message);
+  const log = ({ err }: { err?: unknown }, message: string): void =>
+    void logged.push(err instanceof Error ? `${message}: ${err.message}` : message);
   let store = await openEmbeddedStore({
     path,
     logger: { debug: log, info: log, warn: log, error: log },
