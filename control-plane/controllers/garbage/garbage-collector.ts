@@ -6,19 +6,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ORPHAN_FINALIZER } from '../../../api/machinery/finalizers.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
+import { type EventRecorder, referenceTo } from '../../../client/event-recorder.ts';
 import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
 import type { Controller, ControllerContext, ControllerDescriptor, ControllerRun } from '../framework/controller.ts';
 import { Interner } from '../framework/interner.ts';
-import { groupOf, ownedView, type Owned } from '../framework/owner-references.ts';
+import { apiVersionOf, groupOf, ownedView, type Owned } from '../framework/owner-references.ts';
 import { RunningInformers } from '../framework/running-informers.ts';
 import { watch, type Watch } from '../framework/watch.ts';
 import { planCollection, type Collection, type OwnerState } from './collection-plan.ts';
 import { discoverResources, resourceId, type DiscoveredResource } from '../framework/discovery.ts';
 import { MetadataClient } from './metadata-client.ts';
-import { ObjectGraph, isDeletingDependents, isOrphaningDependents } from './object-graph.ts';
+import {
+  ObjectGraph,
+  type GraphNode,
+  identityOf,
+  isDeletingDependents,
+  isElsewhere,
+  isOrphaningDependents,
+  isOwner,
+} from './object-graph.ts';
 import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
 
 /** How often the served resources are discovered. */
@@ -27,7 +36,7 @@ const DISCOVERY_PERIOD_MS = 60_000;
 const DISCOVERY_RETRY_MS = 5_000;
 /** How long the first sync of all kinds is waited for: upstream's initialSyncTimeout. */
 const INITIAL_SYNC_MS = 30_000;
-/** How many uids are remembered of owners that do not exist; upstream's size. */
+/** How many owners that do not exist are remembered; upstream's size. */
 const MAX_ABSENT = 500;
 /** Events neither own nor are owned; upstream leaves them out as well. */
 const IGNORED: ReadonlySet<string> = new Set(['events.', 'events.events.k8s.io']);
@@ -41,8 +50,10 @@ export const garbageCollector: ControllerDescriptor = {
 /** Follows every kind: those that other controllers follow through their caches, the rest by metadata alone. */
 class GarbageCollector implements Controller {
   readonly #context: ControllerContext;
+  readonly #events: EventRecorder;
   readonly #graph = new ObjectGraph();
   readonly #interner = new Interner();
+  /** By their identities. */
   readonly #absent = new Set<string>();
   /** The resources that other controllers' caches hold. */
   readonly #shared = new Set<string>();
@@ -57,6 +68,7 @@ class GarbageCollector implements Controller {
 
   constructor(context: ControllerContext) {
     this.#context = context;
+    this.#events = context.recorder('garbage-collector-controller');
   }
 
   watches(): Watch[] {
@@ -138,10 +150,10 @@ class GarbageCollector implements Controller {
     return {
       onAdd: (view) => this.#onObject(resource, view, undefined),
       onUpdate: (old, view) => {
-        if (old.uid !== view.uid) this.#onGone(old);
+        if (old.uid !== view.uid) this.#onGone(resource, old);
         this.#onObject(resource, view, old);
       },
-      onDelete: (view) => this.#onGone(view),
+      onDelete: (view) => this.#onGone(resource, view),
     };
   }
 
@@ -149,7 +161,8 @@ class GarbageCollector implements Controller {
     this.#graph.put(resource, view);
     if (old && old.owners === view.owners && old.deleting === view.deleting && old.finalizers === view.finalizers)
       return;
-    this.#absent.delete(view.uid);
+    if (this.#absent.size > 0) this.#absent.delete(identityOf(resource, view));
+    if (!old) this.#wakeMistaken({ resource, view });
     if (old && old.owners !== view.owners) this.#wakeWaiting(old.owners);
     if (isOrphaningDependents(view)) this.#context.queue.add(view.uid);
     if (isDeletingDependents(view)) {
@@ -158,16 +171,26 @@ class GarbageCollector implements Controller {
     }
     const isSuspect = (owner: OwnerReference): boolean => {
       const node = this.#graph.get(owner.uid);
-      return !node || isDeletingDependents(node.view);
+      return !node || isDeletingDependents(node.view) || !isOwner(node, owner, view);
     };
     if (view.owners.some(isSuspect)) this.#context.queue.add(view.uid);
   }
 
-  #onGone(view: Owned): void {
+  /** Dependents that refer to the object by its uid, but take it for another one. */
+  #wakeMistaken(node: GraphNode): void {
+    const { uid } = node.view;
+    if (!this.#graph.hasDependents(uid)) return;
+    for (const { view } of this.#graph.dependentsOf(uid)) {
+      const isMistaken = view.owners.some((owner) => owner.uid === uid && !isOwner(node, owner, view));
+      if (isMistaken) this.#context.queue.add(view.uid);
+    }
+  }
+
+  #onGone(resource: Resource, view: Owned): void {
     const dependents = this.#graph.dependentsOf(view.uid);
     this.#graph.remove(view);
     this.#unresolved.delete(view.uid);
-    if (dependents.length > 0) this.#rememberAbsent(view.uid);
+    if (dependents.length > 0) this.#rememberAbsent(identityOf(resource, view));
     for (const dependent of dependents) this.#context.queue.add(dependent.view.uid);
     this.#wakeWaiting(view.owners);
   }
@@ -180,8 +203,8 @@ class GarbageCollector implements Controller {
     }
   }
 
-  #rememberAbsent(uid: string): void {
-    this.#absent.add(uid);
+  #rememberAbsent(identity: string): void {
+    this.#absent.add(identity);
     if (this.#absent.size <= MAX_ABSENT) return;
     for (const oldest of this.#absent) {
       this.#absent.delete(oldest);
@@ -203,7 +226,10 @@ class GarbageCollector implements Controller {
     const item = ownedView(live, this.#interner);
     const states = new Map<string, OwnerState>();
     if (!item.deleting) {
-      for (const owner of item.owners) states.set(owner.uid, await this.#ownerState(owner, item, api));
+      for (const owner of item.owners) {
+        states.set(owner.uid, await this.#ownerState(owner, item, api));
+        this.#reportElsewhere(owner, resource, live);
+      }
     }
     const plan = planCollection({
       item,
@@ -213,25 +239,38 @@ class GarbageCollector implements Controller {
     await this.#carryOut(plan, resource, live, api);
   }
 
+  /** Only what the reference names by uid, kind, name and the dependent's namespace is its owner, whatever else has the uid. */
   async #ownerState(owner: OwnerReference, dependent: Owned, api: MetadataClient): Promise<OwnerState> {
     const node = this.#graph.get(owner.uid);
-    if (node) {
-      const isElsewhere = node.resource.namespaced && node.view.namespace !== dependent.namespace;
-      if (isElsewhere) return 'absent';
-      return isDeletingDependents(node.view) ? 'waiting' : 'present';
-    }
-    if (this.#absent.has(owner.uid)) return 'absent';
-    const resource = this.#resources.get(kindId(groupOf(owner.apiVersion), owner.kind));
+    if (node && isOwner(node, owner, dependent)) return isDeletingDependents(node.view) ? 'waiting' : 'present';
+    const group = groupOf(owner.apiVersion);
+    const named = (namespace: string): string => identityOf({ group, kind: owner.kind }, { ...owner, namespace });
+    if (this.#absent.has(named('')) || this.#absent.has(named(dependent.namespace))) return 'absent';
+    const resource = this.#resources.get(kindId(group, owner.kind));
     // A kind that is not known may come back, with its objects: nothing is deleted on a guess.
     if (!resource) {
       if (this.#graph.get(dependent.uid)) this.#unresolved.add(dependent.uid);
       return 'present';
     }
-    const live = await api.read(resource, resource.namespaced ? dependent.namespace : '', owner.name);
+    // Its namespace cannot be known.
+    if (resource.namespaced && dependent.namespace === '') return 'present';
+    const namespace = resource.namespaced ? dependent.namespace : '';
+    const live = await api.read(resource, namespace, owner.name);
     if (live?.metadata?.uid === owner.uid)
       return isDeletingDependents(ownedView(live, this.#interner)) ? 'waiting' : 'present';
-    this.#rememberAbsent(owner.uid);
+    this.#rememberAbsent(named(namespace));
     return 'absent';
+  }
+
+  #reportElsewhere(owner: OwnerReference, resource: Resource, live: KubeObject): void {
+    const node = this.#graph.get(owner.uid);
+    const namespace = live.metadata?.namespace ?? '';
+    if (!node || !isElsewhere(node, namespace)) return;
+    const { apiVersion, kind, name, uid } = owner;
+    const shown = `[${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}]`;
+    const message = `ownerRef ${shown} does not exist in namespace "${namespace}"`;
+    const about = referenceTo(apiVersionOf(resource), resource.kind, live);
+    this.#events.event(about, 'Warning', 'OwnerRefInvalidNamespace', message);
   }
 
   async #carryOut(plan: Collection, resource: Resource, live: KubeObject, api: MetadataClient): Promise<void> {
