@@ -1,5 +1,6 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
+import { validateQualifiedName } from '../../machinery/names.ts';
 import { eventColumns } from './event-columns.ts';
 import { Event } from '../../types/core/v1.gen.ts';
 
@@ -14,24 +15,40 @@ export const REFERENCE_FIELDS = [
   'fieldPath',
 ] as const;
 
-/** The namespaces of events about cluster-scoped objects. */
-const CLUSTER_EVENT_NAMESPACES = ['default', 'kube-system'];
+/** Events about cluster-scoped objects are in the first namespace; those with `eventTime` may be in the second. */
+const CLUSTER_EVENT_NAMESPACES = ['default', 'kube-system'] as const;
+const MAX_NAME_BYTES = 128;
+const MAX_MESSAGE_BYTES = 1024;
 
-/** An event is in the namespace of its object; one with `eventTime` names its reporter. */
-export function validateEvent(event: Event): FieldError[] {
+/** What messages call the reporter, which depends on the version of the request. */
+type ReporterField = 'reportingComponent' | 'reportingController';
+
+/**
+ * What holds in every version: one with `eventTime` says who reports what; one without is in the namespace of its object.
+ * Upstream: `legacyValidateEvent`.
+ */
+export function validateEvent(event: Event, reporter: ReporterField): FieldError[] {
   const { involvedObject, metadata, eventTime } = event;
   const namespace = metadata.namespace ?? '';
   const about = involvedObject.namespace ?? '';
-  const errors: FieldError[] = [];
-  if (about === '' ? !CLUSTER_EVENT_NAMESPACES.includes(namespace) : about !== namespace) {
-    errors.push(invalid('involvedObject.namespace', about, 'does not match event.namespace'));
+  const homes = eventTime ? CLUSTER_EVENT_NAMESPACES : CLUSTER_EVENT_NAMESPACES.slice(0, 1);
+  const isAtHome = about === '' ? homes.some((home) => home === namespace) : Boolean(eventTime) || about === namespace;
+  const errors = isAtHome ? [] : [invalid('involvedObject.namespace', about, 'does not match event.namespace')];
+  if (!eventTime) return errors;
+  const { reportingComponent = '' } = event;
+  if (!reportingComponent) errors.push(required(reporter));
+  for (const problem of validateQualifiedName(reportingComponent)) {
+    errors.push(invalid(reporter, reportingComponent, problem));
   }
-  if (eventTime) {
-    for (const field of ['reportingComponent', 'reportingInstance', 'action', 'reason'] as const) {
-      const name = field === 'reportingComponent' ? 'reportingController' : field;
-      if (!event[field]) errors.push(required(name));
-    }
+  const limit = (field: 'reportingInstance' | 'action' | 'reason' | 'message', maxBytes: number): void => {
+    if (Buffer.byteLength(event[field] ?? '') <= maxBytes) return;
+    errors.push(invalid(field, '', `can have at most ${maxBytes} characters`));
+  };
+  for (const field of ['reportingInstance', 'action', 'reason'] as const) {
+    if (!event[field]) errors.push(required(field));
+    limit(field, MAX_NAME_BYTES);
   }
+  limit('message', MAX_MESSAGE_BYTES);
   return errors;
 }
 
@@ -57,5 +74,5 @@ export const events = defineKind<Event>({
     source: ({ source, reportingComponent }) => source?.component || reportingComponent || '',
     type: ({ type }) => type ?? '',
   },
-  validate: validateEvent,
+  validate: (event) => validateEvent(event, 'reportingComponent'),
 });

@@ -4,7 +4,7 @@
  * have shown are known amounts and free their part at once; the remainder is freed when every write it was charged for has ended.
  */
 import { compareQuantities, subtractQuantities } from '../../../api/machinery/quantity.ts';
-import { NOTHING, plus, type Amounts } from '../../../api/domain/quota-amounts.ts';
+import { NOTHING, addAmounts, type Amounts } from '../../../api/domain/quota-amounts.ts';
 
 /**
  * Within this time after its charge an object is written and in the caches, or will never be: the api-server gives up on a write
@@ -29,7 +29,7 @@ export class UsageLedger {
 
   free(quota: string, freed: Amounts): void {
     const entry = this.#entry(quota);
-    entry.freed = plus(entry.freed, freed);
+    entry.freed = addAmounts(entry.freed, freed);
   }
 
   /** Returns what has been freed since the last call. It is to be given back to `free` when it could not be applied. */

@@ -166,8 +166,10 @@ t.test('an event of events.k8s.io is complete in the core group, and the other w
     firstTimestamp: null,
     lastTimestamp: null,
   });
-  const bare = { metadata: { name: 'bare' }, regarding: { kind: 'Pod', name: 'p', namespace: 'default' } };
-  t.equal((await server.call('POST', path('apis/events.k8s.io/v1'), { body: bare })).status, 201);
+  const bare = { metadata: { name: 'bare' }, involvedObject: { kind: 'Pod', name: 'p', namespace: 'default' } };
+  t.equal((await server.call('POST', path('api/v1'), { body: bare })).status, 201);
+  const label = { body: { metadata: { labels: { a: 'b' } } }, type: 'application/merge-patch+json' };
+  t.equal((await server.call('PATCH', `${path('apis/events.k8s.io/v1')}/bare`, label)).status, 200);
   const completed = await server.call('GET', `${path('api/v1')}/bare`);
   t.match(completed.body, { reportingComponent: '', reportingInstance: '', eventTime: null, source: {} });
 });

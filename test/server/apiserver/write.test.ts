@@ -224,8 +224,8 @@ t.test('an event is one object in two groups', { skip: !kinds.includes(events) }
   const found = async (group: string, selector: string) =>
     (await server.call('GET', `/${group}/namespaces/default/events?fieldSelector=${encodeURIComponent(selector)}`)).body
       .items?.length;
-  const patch = { body: { reportingController: 'c.example/c' }, type: 'application/merge-patch+json' };
-  await server.call('PATCH', '/apis/events.k8s.io/v1/namespaces/default/events/e', patch);
+  const patch = { body: { reportingComponent: 'c.example/c' }, type: 'application/merge-patch+json' };
+  await server.call('PATCH', '/api/v1/namespaces/default/events/e', patch);
   t.equal(await found('apis/events.k8s.io/v1', 'regarding.name=p,reportingController=c.example/c'), 1);
   t.equal(await found('apis/events.k8s.io/v1', 'regarding.kind!=Pod'), 0);
   t.equal(await found('api/v1', 'involvedObject.name=p,reportingComponent=c.example/c'), 1);

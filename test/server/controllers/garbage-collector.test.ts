@@ -2,7 +2,8 @@
 import t from 'tap';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
-import { ApiClient, type WatchEvent, type WatchOptions } from '../../../client/api-client.ts';
+import type { WatchEvent, WatchOptions } from '../../../client/api-calls.ts';
+import { ApiClient } from '../../../client/api-client.ts';
 import type { Resource } from '../../../client/resource.ts';
 import { configMaps, secrets } from '../../../client/resources.gen.ts';
 import { runDescriptors } from '../../../control-plane/controllers/framework/runner.ts';

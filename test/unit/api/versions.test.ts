@@ -77,3 +77,71 @@ t.test('a version that is not stored names a version that is, and selects by its
   t.equal(own(events.selectableFields, 'reportingController')?.(event), 'c');
   t.equal(own(events.selectableFields, 'involvedObject.name'), undefined);
 });
+
+const EVENT = {
+  metadata: { name: 'e', namespace: POD.namespace },
+  eventTime: MICRO,
+  regarding: POD,
+  reportingController: 'example.com/c',
+  reportingInstance: 'c-0',
+  action: 'A',
+  reason: 'R',
+  note: 'm',
+  type: 'Normal',
+};
+
+t.test('a new event of events.k8s.io is complete, and has nothing that is deprecated', async (t) => {
+  const problems = (change: object) => events.validate(asGrouped({ ...EVENT, ...change })).map(({ field }) => field);
+  const rows: [object, string[]][] = [
+    [{}, []],
+    [{ eventTime: null }, ['eventTime']],
+    [{ type: 'Odd' }, ['type']],
+    [{ series: { count: 1, lastObservedTime: MICRO } }, ['series.count']],
+    [{ series: { count: 2, lastObservedTime: MICRO } }, []],
+    [{ deprecatedCount: 1, deprecatedSource: { host: 'h' } }, ['count', 'source']],
+    [{ deprecatedFirstTimestamp: '2026-01-02T03:04:05Z' }, ['firstTimestamp']],
+    [{ reportingController: 'a/b/c' }, ['reportingController']],
+    [{ reportingInstance: 'x'.repeat(129), action: 'x'.repeat(129) }, ['reportingInstance', 'action']],
+    [{ reason: 'x'.repeat(128), note: 'x'.repeat(1025) }, ['message']],
+  ];
+  for (const [change, fields] of rows) t.strictSame(problems(change), fields, JSON.stringify(change).slice(0, 80));
+});
+
+t.test('by way of events.k8s.io only the series and the metadata of an event change', async (t) => {
+  const old = asGrouped(EVENT);
+  const problems = (change: object) =>
+    events.validate(asGrouped({ ...EVENT, ...change }), old).map(({ field }) => field);
+  t.strictSame(problems({ series: { count: 2, lastObservedTime: MICRO } }), []);
+  t.strictSame(problems({ series: { count: 1 } }), ['series.count', 'series.lastObservedTime']);
+  t.strictSame(problems({ metadata: { ...EVENT.metadata, labels: { a: 'b' } } }), []);
+  t.strictSame(problems({ note: 'other', type: 'Warning' }), ['message', 'type']);
+  t.strictSame(problems({ eventTime: '2027-01-02T03:04:05.000006Z' }), ['eventTime']);
+  const before = asCore({ metadata: EVENT.metadata, involvedObject: POD, reason: 'R', count: 1, type: 'Normal' });
+  const served = fromCoreEvent(before);
+  t.strictSame(
+    events.validate({ ...served, deprecatedCount: 2 }, served).map(({ field }) => field),
+    ['count'],
+  );
+  t.strictSame(coreEvents.validate({ ...before, count: 2, message: 'm' }, before), [], 'core/v1 allows it');
+});
+
+t.test(
+  'an event of core/v1 with a time names its reporter; without one it is in the namespace of its object',
+  async (t) => {
+    const problems = (namespace: string, about: string, change: object = {}) =>
+      coreEvents
+        .validate(asCore({ metadata: { name: 'e', namespace }, involvedObject: { namespace: about }, ...change }))
+        .map(({ field }) => field);
+    const reported = { eventTime: MICRO, reportingComponent: 'c', reportingInstance: 'i', action: 'A', reason: 'R' };
+    t.strictSame(problems('default', ''), []);
+    t.strictSame(problems('kube-system', ''), ['involvedObject.namespace']);
+    t.strictSame(problems('a', 'b'), ['involvedObject.namespace']);
+    t.strictSame(problems('kube-system', '', reported), []);
+    t.strictSame(problems('a', 'b', reported), []);
+    t.strictSame(problems('a', '', reported), ['involvedObject.namespace']);
+    t.strictSame(
+      [...new Set(problems('a', 'a', { eventTime: MICRO }))],
+      ['reportingComponent', 'reportingInstance', 'action', 'reason'],
+    );
+  },
+);
