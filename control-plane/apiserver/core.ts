@@ -17,7 +17,6 @@ import {
 import { ObjectWriter, type Reserver } from './storage/write.ts';
 import { AllocationRepair } from './storage/allocation/allocation-repair.ts';
 import { ClusterIPs } from './storage/allocation/cluster-ips.ts';
-import { waitUntilFresh } from './catalogue/freshness.ts';
 import { NodePorts } from './storage/allocation/node-ports.ts';
 import { AllocationIndex } from './storage/allocation/allocation-index.ts';
 import { keepServiceCIDRs, ServiceRanges } from './storage/allocation/service-ranges.ts';
@@ -55,8 +54,8 @@ export async function openCore({
   const writer = new ObjectWriter(registry, reservers);
   const api = new CachedApi(registry, writer);
   if (kinds.includes(services)) {
-    const allocations = new AllocationIndex(api);
-    const fresh = (): Promise<void> | undefined => waitUntilFresh(registry, undefined);
+     new ServiceHoldings(api)=const allocations = new AllocationIndex(api)= new ServiceHoldings(api);
+    const fresh = (): Promise<void> | undefined => api.fresh();
     const ranges = new ServiceRanges(network.serviceCIDR, api);
     const addresses = new ClusterIPs({ api, ranges, allocations, fresh });
     const ports = new NodePorts(store, network.nodePorts);

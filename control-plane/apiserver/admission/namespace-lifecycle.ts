@@ -1,17 +1,17 @@
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
-import { groupResource } from '../../../api/machinery/define-kind.ts';
+import type { ActionName } from '../../../api/machinery/kind.ts';
 import { forbidden, notFound, StatusError } from '../../../api/machinery/status-error.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 
 const IMMORTAL = new Set(['default', 'kube-system', 'kube-public']);
-/** Asking whether something is allowed works in every namespace, also in one that is not there. */
-const ACCESS_REVIEWS = 'localsubjectaccessreviews.authorization.k8s.io';
+/** The answer must not tell who asks whether a namespace exists. */
+const ACCESS_REVIEWS: ActionName = 'localsubjectaccessreviews.authorization.k8s.io';
 
 function terminating({ kind, name }: AdmissionRequest, namespace: string): StatusError {
   const { status } = forbidden(
     kind,
-    name,
+    name || 'Unknown',
     `unable to create new content in namespace ${namespace} because it is being terminated`,
   );
   const cause = {
@@ -22,17 +22,22 @@ function terminating({ kind, name }: AdmissionRequest, namespace: string): Statu
   return new StatusError({ ...status, details: { ...status.details, causes: [cause] } });
 }
 
-/** Nothing is created in a namespace that does not exist or is terminating; the system's namespaces cannot be deleted. */
-export function namespaceLifecycle(api: Pick<LocalApi, 'subscribe'>): AdmissionPlugin {
-  const isTerminating = new Map<string, boolean>();
+/**
+ * Nothing is created or updated in a namespace that does not exist, nor created in one that is terminating; the system's namespaces
+ * cannot be deleted. Upstream's `k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle`.
+ */
+export function namespaceLifecycle(api: Pick<LocalApi, 'subscribe' | 'fresh'>): AdmissionPlugin {
+  const phases = new Map<string, string>();
   api.subscribe(namespaces, ({ name, object }) => {
-    if (!object) isTerminating.delete(name);
-    else
-      isTerminating.set(
-        name,
-        object.metadata?.deletionTimestamp !== undefined || object.status?.phase === 'Terminating',
-      );
+    if (object) phases.set(name, object.status?.phase ?? '');
+    else phases.delete(name);
   });
+  const checkNamespace = (request: AdmissionRequest): void => {
+    const { namespace } = request;
+    const phase = phases.get(namespace);
+    if (phase === undefined) throw notFound(namespaces, namespace);
+    if (phase === 'Terminating' && request.operation === 'CREATE') throw terminating(request, namespace);
+  };
   return {
     name: 'NamespaceLifecycle',
     mutate(request) {
@@ -43,10 +48,12 @@ export function namespaceLifecycle(api: Pick<LocalApi, 'subscribe'>): AdmissionP
         }
         return;
       }
-      if (operation !== 'CREATE' || !kind.namespaced || groupResource(kind) === ACCESS_REVIEWS) return;
-      const state = isTerminating.get(namespace);
-      if (state === undefined) throw notFound(namespaces, namespace);
-      if (state) throw terminating(request, namespace);
+      if (!kind.namespaced || kind.action === ACCESS_REVIEWS) return;
+      if (operation !== 'CREATE' && operation !== 'UPDATE') return;
+      // Another server may have just created it.
+      const stale = phases.has(namespace) ? undefined : api.fresh();
+      if (stale) return stale.then(() => checkNamespace(request));
+      checkNamespace(request);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { ownWriteContext } from '../admission/pipeline.ts';
 import { statusPart, WHOLE, type UpdatedPart } from './update-strategy.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { waitUntilFresh } from '../catalogue/freshness.ts';
 import type { LocalApi, LocalChange } from '../catalogue/local-api.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
 import type { Registry } from '../catalogue/registry.ts';
@@ -34,6 +35,10 @@ export class CachedApi implements LocalApi {
     const objects: T[] = [];
     for (const { bytes } of resource.cache.entries(namespace)) objects.push(resource.parse(bytes) as unknown as T);
     return objects;
+  }
+
+  fresh(): Promise<void> | undefined {
+    return waitUntilFresh(this.#registry, undefined);
   }
 
   async create<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T> {
