@@ -82,8 +82,8 @@ export interface DeletionRules<T> {
 
 /**
  * Creates that store no object of the kind of their body, as RBAC names the resource. Only these can be declared by a kind or a
- * subresource, and an api-server that lacks a handler for one does not compile (`Handlers` in `apiserver/verbs/handlers.ts`). So
- * for connections and streams.
+ * subresource, and an api-server that lacks a handler for one does not compile (`Handlers` in `apiserver/verbs/handlers.ts`). The
+ * same holds for connections and streams.
  */
 export type ActionName =
   | 'bindings'
@@ -206,6 +206,7 @@ export const isStreamSubresource = <T>(subresource: Subresource<T>): subresource
  *   update: decode (or patch) -> applyDefaults -> mutating admission -> applyDefaults -> prepareForUpdate -> validate -> validateUpdate
  *   subresource: decode (or patch) -> applyDefaults -> merge -> mutating admission -> applyDefaults -> prepare -> validate,
  *     the last two of its `update`
+ *   scale: decode (or patch) -> mutating admission -> validate, of the Scale; then setReplicas, and on as for an update, from defaults
  *   action: decode -> applyDefaults -> mutating admission -> applyDefaults -> validate, of the kind of its body
  * Validating admission comes after them.
  * Hooks change the object that they are handed and never keep it. Metadata (names, labels, uid, timestamps, generation

@@ -15,7 +15,7 @@ export const scales = defineKind<Scale>({
 });
 
 interface Scalable extends KubeObject {
-  readonly spec?: { replicas?: number; readonly selector?: LabelSelector };
+  spec?: { replicas?: number; readonly selector?: LabelSelector };
   readonly status?: { readonly replicas?: number };
 }
 
@@ -40,7 +40,7 @@ export const scaleSubresource = <T extends Scalable>(): ScaleSubresource<T> => (
       },
     };
   },
-  setReplicas: ({ spec }, replicas) => {
-    if (spec) spec.replicas = replicas;
+  setReplicas: (object: Scalable, replicas) => {
+    (object.spec ??= {}).replicas = replicas;
   },
 });

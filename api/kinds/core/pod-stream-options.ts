@@ -54,10 +54,10 @@ function readPort(text: string): number {
   throw badRequest(`cannot convert to []int32: strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`);
 }
 
-const connection = { verbs: ['create', 'get'], group: '', version: 'v1', takesCreate: () => true } as const;
+const common = { verbs: ['create', 'get'], group: '', version: 'v1', takesCreate: () => true } as const;
 
 export const podAttach: ConnectSubresource = {
-  ...connection,
+  ...common,
   name: 'attach',
   connection: 'pods/attach',
   kind: 'PodAttachOptions',
@@ -70,7 +70,7 @@ export const podAttach: ConnectSubresource = {
 };
 
 export const podExec: ConnectSubresource = {
-  ...connection,
+  ...common,
   name: 'exec',
   connection: 'pods/exec',
   kind: 'PodExecOptions',
@@ -84,7 +84,7 @@ export const podExec: ConnectSubresource = {
 };
 
 export const podPortForward: ConnectSubresource = {
-  ...connection,
+  ...common,
   name: 'portforward',
   connection: 'pods/portforward',
   kind: 'PodPortForwardOptions',
