@@ -54,7 +54,8 @@ export function configuredCgroupDriver(config: string): CgroupDriver {
   return handler?.options?.SystemdCgroup === true ? 'systemd' : 'cgroupfs';
 }
 
-const POD_UID_LABEL = 'io.kubernetes.pod.uid';
+/** The kubelet's label for a pod's uid, by which its containers are found. */
+export const POD_UID_LABEL = 'io.kubernetes.pod.uid';
 
 export class CriClient {
   readonly #channel: RuntimeChannel;

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { CriClient } from '../cri/client.ts';
 import { podLogDirectory } from '../pods/logs/log-paths.ts';
+import { runtimeIdOf } from '../pods/status/container-id.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import { countProcesses, readUsage } from '../host/cgroup-usage.ts';
 import { diskUsageOf, writableLayers, type DiskUsage } from '../stats/disk-usage.ts';
@@ -109,6 +110,6 @@ export class Meter {
 function runningContainers({ status }: Pod): { name: string; id: string }[] {
   const { initContainerStatuses = [], containerStatuses = [] } = status ?? {};
   return [...initContainerStatuses, ...containerStatuses].flatMap(({ name, state, containerID }) =>
-    state?.running && containerID ? [{ name, id: containerID.replace(/^[^:]*:\/\//, '') }] : [],
+    state?.running && containerID ? [{ name, id: runtimeIdOf(containerID) }] : [],
   );
 }

@@ -1,11 +1,12 @@
 /** Labels and annotations of pods and containers in the runtime: the kubelet's, which other tools read, too. */
+import { DEFAULT_TERMINATION_MESSAGE_PATH } from '../../api/kinds/core/container-defaults.ts';
 import { fnvHash } from '../../api/machinery/fnv-hash.ts';
+import { POD_UID_LABEL } from '../cri/client.ts';
 import type { StringMap } from '../cri/types.ts';
 import type { Container, Pod } from '../../api/types/core/v1.gen.ts';
 
 export const POD_NAME = 'io.kubernetes.pod.name';
 export const POD_NAMESPACE = 'io.kubernetes.pod.namespace';
-export const POD_UID = 'io.kubernetes.pod.uid';
 export const CONTAINER_NAME = 'io.kubernetes.container.name';
 
 export const CONTAINER_HASH = 'io.kubernetes.container.hash';
@@ -26,14 +27,14 @@ export const podLabels = (pod: Pod): StringMap => ({
   ...pod.metadata?.labels,
   [POD_NAME]: pod.metadata?.name ?? '',
   [POD_NAMESPACE]: pod.metadata?.namespace ?? '',
-  [POD_UID]: pod.metadata?.uid ?? '',
+  [POD_UID_LABEL]: pod.metadata?.uid ?? '',
 });
 
 export const containerLabels = (pod: Pod, container: Container): StringMap => ({
   [CONTAINER_NAME]: container.name,
   [POD_NAME]: pod.metadata?.name ?? '',
   [POD_NAMESPACE]: pod.metadata?.namespace ?? '',
-  [POD_UID]: pod.metadata?.uid ?? '',
+  [POD_UID_LABEL]: pod.metadata?.uid ?? '',
 });
 
 export function containerAnnotations(
@@ -47,7 +48,7 @@ export function containerAnnotations(
   return {
     [CONTAINER_HASH]: containerHash(container),
     [RESTART_COUNT]: String(restartCount),
-    [TERMINATION_MESSAGE_PATH]: container.terminationMessagePath ?? '/dev/termination-log',
+    [TERMINATION_MESSAGE_PATH]: container.terminationMessagePath ?? DEFAULT_TERMINATION_MESSAGE_PATH,
     [TERMINATION_MESSAGE_POLICY]: container.terminationMessagePolicy ?? 'File',
     [BACK_OFF]: String(backOffSeconds),
     ...(terminationGracePeriodSeconds !== undefined && { [GRACE_PERIOD]: String(terminationGracePeriodSeconds) }),

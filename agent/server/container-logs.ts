@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { containerIDOf } from '../pods/status/container-id.ts';
 import {
   readPodLogOptions,
   validatePodLogOptions,
@@ -59,7 +60,7 @@ export async function serveContainerLogs(
   const containerId = findLoggedContainer(pod, target.container, options.previous);
   const state = await parts.runtime.logState(containerId, signal).catch(() => undefined);
   if (state === undefined || state.logPath === '')
-    throw new NodeApiError(400, `unable to retrieve container logs for containerd://${containerId}`);
+    throw new NodeApiError(400, `unable to retrieve container logs for ${containerIDOf(containerId)}`);
 
   // A missing file is an error; one that is removed later only ends the log.
   await access(state.logPath, constants.R_OK).catch((error: Error) => {

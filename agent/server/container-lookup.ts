@@ -1,11 +1,9 @@
 /** Finds the container of a request, with the kubelet's error messages. */
 import { containerOf } from '../pods/sync/plan.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
+import { runtimeIdOf } from '../pods/status/container-id.ts';
 import { NodeApiError } from './node-api-error.ts';
 import type { ContainerStatus, Pod } from '../../api/types/core/v1.gen.ts';
-
-/** `containerd://ID` -> `ID`. */
-const withoutScheme = (id: string | undefined): string => id?.replace(/^[^:]*:\/\//, '') ?? '';
 
 /** The pod, or a 404. `uid`, when not '', must be its own. */
 export function findPod(pods: PodDirectory, namespace: string, name: string, uid: string): Pod {
@@ -35,13 +33,13 @@ export function findLoggedContainer(pod: Pod, containerName: string, previous: b
     );
   const status = statusOf(pod, containerName);
   if (status === undefined) throw new NodeApiError(400, `${about} is not available`);
-  const ended = withoutScheme(status.lastState?.terminated?.containerID);
+  const ended = runtimeIdOf(status.lastState?.terminated?.containerID);
   if (previous) {
     if (ended === '') throw new NodeApiError(400, `previous terminated ${about} not found`);
     return ended;
   }
   const { running, terminated } = status.state ?? {};
-  const id = running ? withoutScheme(status.containerID) : withoutScheme(terminated?.containerID) || ended;
+  const id = running ? runtimeIdOf(status.containerID) : runtimeIdOf(terminated?.containerID) || ended;
   if (id !== '') return id;
   throw new NodeApiError(400, `${about} is ${whyNone(status)}`);
 }
@@ -59,7 +57,7 @@ export function findRunningContainer(pods: PodDirectory, pod: Pod, containerName
   const { terminated, waiting } = statusOf(pod, containerName)?.state ?? {};
   const id = terminated || waiting ? undefined : pods.containerId(pod.metadata?.uid ?? '', containerName);
   if (id === undefined) throw new NodeApiError(500, `container not found (${JSON.stringify(containerName)})`);
-  return withoutScheme(id);
+  return runtimeIdOf(id);
 }
 
 /** The runtime's id of the pod's sandbox. Throws when there is none. */

@@ -1,5 +1,6 @@
 /** Usage of the pods on this host, read from their cgroups, for the summary and the metrics. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { runtimeIdOf } from '../pods/status/container-id.ts';
 import { readInterfaces, type InterfaceCounters } from '../host/proc.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
@@ -118,7 +119,7 @@ interface RunningContainer {
 function runningContainers({ status }: Pod): RunningContainer[] {
   const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = status ?? {};
   return [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses].flatMap((of) => {
-    const id = of.containerID?.replace(/^[^:]*:\/\//, '');
+    const id = runtimeIdOf(of.containerID);
     const startedAt = of.state?.running?.startedAt;
     return id && startedAt ? [{ status: of, id, startedAtMs: Date.parse(startedAt) }] : [];
   });

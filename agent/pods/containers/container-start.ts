@@ -1,6 +1,7 @@
 /** Starts one container: image, environment, mounts, creation, start, postStart. */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { DEFAULT_TERMINATION_MESSAGE_PATH } from '../../../api/kinds/core/container-defaults.ts';
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import { VolumeError } from '../../volumes/framework/volume-type.ts';
 import type { ContainerMount } from '../../volumes/pod-volumes.ts';
@@ -190,7 +191,7 @@ async function ownMounts(
     await writeFile(file, hostsFile(pod, podIPs, sandbox.clusterDomain, ofHost), { mode: HOSTS_FILE_MODE });
     show(file, '/etc/hosts');
   }
-  const messagePath = container.terminationMessagePath ?? '/dev/termination-log';
+  const messagePath = container.terminationMessagePath ?? DEFAULT_TERMINATION_MESSAGE_PATH;
   if (messagePath) {
     const file = terminationMessageFile(directory, container.name, restartCount);
     await mkdir(path.dirname(file), { recursive: true });

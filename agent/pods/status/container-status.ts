@@ -6,10 +6,10 @@ import { timeOf } from '../../../api/machinery/time.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { isAlive, type ObservedContainer } from '../sync/observed.ts';
 import type { WaitingReason } from '../sync/plan.ts';
+import { containerIDOf } from './container-id.ts';
 import type { StatusInput } from './status-input.ts';
 import type { ContainerState, ContainerStatus, Pod } from '../../../api/types/core/v1.gen.ts';
 
-const RUNTIME_PREFIX = 'containerd://';
 const NEVER_FOUND = {
   terminated: {
     exitCode: 137,
@@ -48,7 +48,7 @@ export function containerStatus(
     name: container.name,
     image: newest.image || (container.image ?? ''),
     imageID: newest.imageId,
-    containerID: RUNTIME_PREFIX + newest.id,
+    containerID: containerIDOf(newest.id),
     restartCount: newest.restartCount,
   };
   const before = older.find(({ state }) => state === 'exited');
@@ -56,7 +56,7 @@ export function containerStatus(
     ? { terminated: terminated(before, messageBytes) }
     : previous?.lastState &&
         previous.restartCount === newest.restartCount &&
-        previous.lastState.terminated?.containerID !== RUNTIME_PREFIX + newest.id
+        previous.lastState.terminated?.containerID !== containerIDOf(newest.id)
       ? previous.lastState
       : {};
   switch (newest.state) {
@@ -147,7 +147,7 @@ function terminated(observed: ObservedContainer, messageBytes = MAX_MESSAGES_BYT
     ...(observed.message && { message: firstBytes(observed.message, messageBytes) }),
     startedAt: observed.startedAt ? timeOf(observed.startedAt) : timeOf(0),
     finishedAt: timeOf(observed.finishedAt),
-    containerID: RUNTIME_PREFIX + observed.id,
+    containerID: containerIDOf(observed.id),
   };
 }
 

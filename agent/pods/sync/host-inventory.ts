@@ -1,10 +1,10 @@
 /** All pods on this host, orphaned or not: read back from the runtime, the disk and the cgroups. */
 import type { Logger } from '../../../client/logger.ts';
-import type { CriClient } from '../../cri/client.ts';
+import { POD_UID_LABEL, type CriClient } from '../../cri/client.ts';
 import type { Container, PodSandbox } from '../../cri/types.ts';
 import type { PodCgroups } from '../../resources/pod-cgroups.ts';
 import type { PodVolumes } from '../../volumes/pod-volumes.ts';
-import { GRACE_PERIOD, POD_NAME, POD_NAMESPACE, POD_UID } from '../labels.ts';
+import { GRACE_PERIOD, POD_NAME, POD_NAMESPACE } from '../labels.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface HostInventoryOptions {
@@ -39,7 +39,7 @@ export class HostInventory {
     ]);
     const found = new Map<string, Known>();
     const note = ({ id, state, labels }: PodSandbox | Container): Known | undefined => {
-      const uid = labels[POD_UID];
+      const uid = labels[POD_UID_LABEL];
       if (uid === undefined) return undefined;
       const pod = found.get(uid) ?? {
         name: labels[POD_NAME] ?? '',

@@ -2,7 +2,7 @@
 import { defaultPullPolicy } from '../../domain/image-reference.ts';
 import type { Container, EphemeralContainer, HTTPGetAction, LifecycleHandler, Probe } from '../../types/core/v1.gen.ts';
 
-const TERMINATION_MESSAGE_PATH = '/dev/termination-log';
+export const DEFAULT_TERMINATION_MESSAGE_PATH = '/dev/termination-log';
 
 function applyHttpDefaults(action: HTTPGetAction | undefined): void {
   if (!action) return;
@@ -24,7 +24,7 @@ const applyHandlerDefaults = (handler: LifecycleHandler | undefined): void => ap
 
 export function applyContainerDefaults(container: Container | EphemeralContainer): void {
   container.imagePullPolicy ||= defaultPullPolicy(container.image ?? '');
-  container.terminationMessagePath ||= TERMINATION_MESSAGE_PATH;
+  container.terminationMessagePath ||= DEFAULT_TERMINATION_MESSAGE_PATH;
   container.terminationMessagePolicy ||= 'File';
   for (const port of container.ports ?? []) port.protocol ||= 'TCP';
   for (const { valueFrom } of container.env ?? []) {
