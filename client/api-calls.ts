@@ -1,5 +1,6 @@
 /** What calls of the API client take and return. */
 import type { Dispatcher } from 'undici';
+import type { PatchType } from '../api/machinery/patch/media-types.ts';
 import type { ListMeta } from '../api/types/meta/v1.gen.ts';
 import type { Query, Selection } from './resource.ts';
 
@@ -30,11 +31,9 @@ export interface KubeList<T> {
   readonly items: T[];
 }
 
-export type PatchType = 'json' | 'merge' | 'strategic' | 'apply';
-
 export interface PatchOptions extends WriteOptions {
   /** Default: merge. */
-  readonly type?: PatchType;
+  readonly type?: PatchType | 'apply';
   readonly subresource?: string;
   /** Server-side apply: take over fields from other managers. */
   readonly force?: boolean;

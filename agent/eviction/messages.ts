@@ -1,12 +1,10 @@
 /** Eviction messages, worded as upstream's: people and programs search for them. */
-import { formatQuantity } from '../../api/machinery/quantity.ts';
+import { formatQuantity, NANO } from '../../api/machinery/quantity.ts';
 import type { Consumption } from './consumption.ts';
 import { requestOf, usedOf, type Starved } from './ranking.ts';
 
-const NANO_PER_UNIT = 1_000_000_000n;
-
 export const binaryQuantity = (value: number): string =>
-  formatQuantity({ nano: BigInt(Math.floor(value)) * NANO_PER_UNIT, format: 'BinarySI' });
+  formatQuantity({ nano: BigInt(Math.floor(value)) * NANO, format: 'BinarySI' });
 
 /** `threshold` and `available` as quantities. */
 export function evictionMessage(

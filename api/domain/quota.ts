@@ -6,7 +6,7 @@ import { isPodTerminal } from './pod-lifecycle.ts';
 import { groupResource } from '../machinery/define-kind.ts';
 import type { KubeObject } from '../machinery/kind.ts';
 import { own } from '../machinery/own.ts';
-import { compareQuantities, formatQuantity, parseQuantity } from '../machinery/quantity.ts';
+import { compareQuantities, formatQuantity, NANO, parseQuantity } from '../machinery/quantity.ts';
 import type {
   PersistentVolumeClaim,
   Pod,
@@ -45,7 +45,6 @@ export interface QuotaEvaluator {
 }
 
 const COUNT = 'count/';
-const ONE = 1_000_000_000n;
 const DEVICE_CLASS = 'deviceclass.resource.kubernetes.io/';
 const STORAGE_CLASS = '.storageclass.storage.k8s.io/';
 const COMPUTE: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage']);
@@ -169,8 +168,8 @@ const CLAIM_RESOURCES = ['persistentvolumeclaims', `${REQUESTS_PREFIX}storage`];
 /** To whole bytes. */
 function roundedUp(quantity: string): string {
   const { nano, format } = parseQuantity(quantity);
-  const rest = nano % ONE;
-  return rest === 0n ? quantity : formatQuantity({ nano: nano - rest + ONE, format });
+  const rest = nano % NANO;
+  return rest === 0n ? quantity : formatQuantity({ nano: nano - rest + NANO, format });
 }
 
 /** Also counts per storage class. While a claim is expanded, it uses what is allocated. */

@@ -22,7 +22,8 @@ const SYNTAX = /^([+-]?)(\d*)(?:\.(\d*))?(?:([KMGTPE]i)|([numkMGTPE]?)|[eE]([+-]
 /** What most quantities look like: they are canonical, positive, and can be computed with numbers. */
 const PLAIN = /^([1-9]\d{0,2})(m|k|M|G|T|Ki|Mi|Gi|Ti|)$/;
 
-const NANO = 1_000_000_000n;
+/** One, in the unit of `nano`. */
+export const NANO = 1_000_000_000n;
 /** 2^63-1, the largest value: larger ones are capped. */
 const MAX = 9_223_372_036_854_775_807n * NANO;
 const DECIMAL_SUFFIXES = ['n', 'u', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E'] as const;

@@ -54,7 +54,7 @@ export async function openCore({
   const writer = new ObjectWriter(registry, reservers);
   const api = new CachedApi(registry, writer);
   if (kinds.includes(services)) {
-     new ServiceHoldings(api)=const allocations = new AllocationIndex(api)= new ServiceHoldings(api);
+    const allocations = new AllocationIndex(api);
     const fresh = (): Promise<void> | undefined => api.fresh();
     const ranges = new ServiceRanges(network.serviceCIDR, api);
     const addresses = new ClusterIPs({ api, ranges, allocations, fresh });

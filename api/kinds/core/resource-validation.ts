@@ -1,7 +1,7 @@
 /** Validation of resource requests and limits. */
 import { type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { validateQualifiedName } from '../../machinery/names.ts';
-import { compareQuantities, isNegativeQuantity, parseQuantity } from '../../machinery/quantity.ts';
+import { compareQuantities, isNegativeQuantity, NANO, parseQuantity } from '../../machinery/quantity.ts';
 import { containersQuantity, isPodLevelResource } from '../../domain/pod-resources.ts';
 import {
   isExtendedResource,
@@ -33,7 +33,6 @@ const STANDARD_RESOURCES = new Set([
   ...[...CONTAINER_RESOURCES].flatMap((name) => [`requests.${name}`, `limits.${name}`]),
   ...['storage', 'requests.storage'],
 ]);
-const ONE = 1_000_000_000n;
 
 /** Huge pages of one size, as pods ask for them or as quotas count the requests. */
 const isQuotaHugePages = (name: string): boolean =>
@@ -73,7 +72,7 @@ export function validateQuotaResourceName(name: string, path: string, errors: Fi
 export function validateResourceAmount(name: string, amount: string, path: string, errors: FieldError[]): void {
   if (isNegativeQuantity(amount)) errors.push(invalid(path, amount, 'must be greater than or equal to 0'));
   const counted = OBJECT_COUNTS.has(name) || isExtendedResource(name);
-  if (counted && parseQuantity(amount).nano % ONE !== 0n) {
+  if (counted && parseQuantity(amount).nano % NANO !== 0n) {
     errors.push(invalid(path, amount, 'must be an integer'));
   }
 }

@@ -2,13 +2,9 @@
 import type { Kind, KubeObject, Subresource } from '../kind.ts';
 import { type GroupVersionKind, type Json, type OpenApiVersion, listDefinition, refOf } from './definitions.ts';
 import { setOwn } from '../own.ts';
+import { PATCH_MEDIA_TYPES } from '../patch/media-types.ts';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
-const PATCH_TYPES = [
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
-];
 const MEDIA_TYPES = ['application/json', 'application/yaml'];
 
 interface Parameter {
@@ -131,7 +127,7 @@ export class PathWriter {
       parameters: PATCHING,
       body: `${META}.Patch`,
       response: definition,
-      consumes: PATCH_TYPES,
+      consumes: Object.values(PATCH_MEDIA_TYPES),
     };
   }
 

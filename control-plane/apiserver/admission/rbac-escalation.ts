@@ -2,6 +2,7 @@ import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
 import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
+import { RBAC_GROUP } from '../../../api/kinds/rbac/rbac-validation.ts';
 import { roles } from '../../../api/kinds/rbac/role.ts';
 import { PRIVILEGED_GROUP, type User } from '../http/user.ts';
 import type { Authorizer } from '../access/authorization/authorizer.ts';
@@ -10,8 +11,6 @@ import type { RbacAuthorizer } from '../access/authorization/rbac-authorizer.ts'
 import type { RbacIndex } from '../access/authorization/rbac-index.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import type { ClusterRole, PolicyRule, RoleBinding } from '../../../api/types/rbac/v1.gen.ts';
-
-const GROUP = 'rbac.authorization.k8s.io';
 
 const EVERYTHING: readonly PolicyRule[] = [
   { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
@@ -44,7 +43,7 @@ export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOption
   const may = (user: User, verb: string, resource: string, namespace: string, name: string): boolean =>
     authorizer.authorize(user, {
       ...{ isResource: true, path: '', verb, name, namespace },
-      ...{ group: GROUP, version: '*', resource, subresource: '' },
+      ...{ group: RBAC_GROUP, version: '*', resource, subresource: '' },
     }).allowed;
 
   /** What is missing of the rules, as the message of a refusal; undefined when nothing is. */
@@ -85,7 +84,7 @@ export function rbacEscalation({ authorizer, rbac, index }: RbacEscalationOption
     // Before validation, as upstream: a user that may not grant the role does not learn what else is wrong with it.
     mutate(request) {
       const { kind, operation, user, object, old } = request;
-      if (kind.group !== GROUP || (operation !== 'CREATE' && operation !== 'UPDATE')) return;
+      if (kind.group !== RBAC_GROUP || (operation !== 'CREATE' && operation !== 'UPDATE')) return;
       if (user.groups.includes(PRIVILEGED_GROUP)) return;
       if (object && old && changesNothingButCollection(object, old)) return;
       if (kind.kind === 'Role' || kind.kind === 'ClusterRole') checkRole(request);

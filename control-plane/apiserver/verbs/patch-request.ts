@@ -6,6 +6,7 @@ import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import { MAX_PROBLEMS } from '../../../api/machinery/limits.ts';
 import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
+import { PATCH_MEDIA_TYPES, type PatchType } from '../../../api/machinery/patch/media-types.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
 import { own } from '../../../api/machinery/own.ts';
@@ -16,12 +17,7 @@ import type { Stored } from '../catalogue/object-meta.ts';
 import { WHOLE, type UpdatedPart } from '../storage/update-strategy.ts';
 import { reportProblems, type FieldValidation } from './write-options.ts';
 
-type PatchType = 'json' | 'merge' | 'strategic';
-const PATCH_TYPES: ReadonlyMap<string, PatchType> = new Map([
-  ['application/json-patch+json', 'json'],
-  ['application/merge-patch+json', 'merge'],
-  ['application/strategic-merge-patch+json', 'strategic'],
-]);
+const PATCH_TYPES = new Map(Object.entries(PATCH_MEDIA_TYPES).map(([type, media]) => [media, type as PatchType]));
 
 const OPERATION_FIELDS = new Set(['op', 'path', 'from', 'value']);
 

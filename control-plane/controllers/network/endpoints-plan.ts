@@ -1,5 +1,6 @@
 /** The Endpoints object of a Service: the same addresses as in its EndpointSlices, in the older shape. */
 import { isIPv6 } from 'node:net';
+import { compareText } from '../../../api/machinery/compare-text.ts';
 import { HEADLESS_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { isTerminated, type PodView } from '../caches/pod-view.ts';
 import { resolveTargetPort } from './endpoint-slice-plan.ts';
@@ -62,7 +63,7 @@ function subsetsOf(service: Service, pods: readonly PodView[]): EndpointSubset[]
       ...(nodeName && { nodeName }),
       targetRef: { kind: 'Pod', namespace, name, uid },
     };
-    const sorted = ports.sort((a, b) => compare(`${a.name ?? ''}/${a.port}`, `${b.name ?? ''}/${b.port}`));
+    const sorted = ports.sort((a, b) => compareText(`${a.name ?? ''}/${a.port}`, `${b.name ?? ''}/${b.port}`));
     const key = JSON.stringify(sorted);
     const subset = byPorts.get(key) ?? { ports: sorted, ready: [], notReady: [] };
     byPorts.set(key, subset);
@@ -70,7 +71,7 @@ function subsetsOf(service: Service, pods: readonly PodView[]): EndpointSubset[]
     else subset.notReady.push(address);
   }
   return [...byPorts.entries()]
-    .sort(([a], [b]) => compare(a, b))
+    .sort(([a], [b]) => compareText(a, b))
     .map(([, { ports, ready, notReady }]) => ({
       ...(ready.length > 0 && { addresses: ready.sort(byIp) }),
       ...(notReady.length > 0 && { notReadyAddresses: notReady.sort(byIp) }),
@@ -78,8 +79,7 @@ function subsetsOf(service: Service, pods: readonly PodView[]): EndpointSubset[]
     }));
 }
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-const byIp = (a: EndpointAddress, b: EndpointAddress): number => compare(a.ip, b.ip);
+const byIp = (a: EndpointAddress, b: EndpointAddress): number => compareText(a.ip, b.ip);
 
 /** Ready addresses go before those that are not. */
 function truncated(subsets: EndpointSubset[]): { subsets: EndpointSubset[]; isTruncated: boolean } {

@@ -2,6 +2,7 @@
  * What is kept of Services and EndpointSlices, and how they are joined. Every value is parsed here, once: a value that is invalid is
  * ignored alone, and reported. https://kubernetes.io/docs/reference/networking/virtual-ips/
  */
+import { compareText } from '../../../../api/machinery/compare-text.ts';
 import { HEADLESS_LABEL, SERVICE_NAME_LABEL } from '../../../../api/kinds/discovery/endpoint-slice.ts';
 import { Cidr, type IpFamily } from '../../../../api/domain/address.ts';
 import { DEFAULT_AFFINITY_SECONDS } from '../../../../api/domain/session-affinity.ts';
@@ -185,10 +186,8 @@ export function serviceEntry(
       }
       return {
         ...port,
-        endpoints: [...endpoints.values()].sort((a, b) => compare(a.ip.text, b.ip.text) || a.port - b.port),
+        endpoints: [...endpoints.values()].sort((a, b) => compareText(a.ip.text, b.ip.text) || a.port - b.port),
       };
     }),
   };
 }
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

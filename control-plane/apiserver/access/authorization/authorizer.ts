@@ -18,6 +18,8 @@ export interface Decision {
   readonly reason: string;
 }
 
+export const ALLOWED: Decision = { allowed: true, reason: '' };
+
 /** Synchronous: decides from an index of the RBAC objects. */
 export interface Authorizer {
   authorize(user: User, attributes: Attributes): Decision;

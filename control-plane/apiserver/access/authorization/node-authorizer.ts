@@ -1,7 +1,7 @@
 import { NODE_LEASE_NAMESPACE } from '../../../../api/domain/node-identity.ts';
 import { parseFieldSelector, requiredValue, SelectorError } from '../../../../api/machinery/selectors.ts';
 import { nodeNameOf, type User } from '../../http/user.ts';
-import type { Attributes, Authorizer, Decision } from './authorizer.ts';
+import { ALLOWED, type Attributes, type Authorizer, type Decision } from './authorizer.ts';
 import type { PodGraph, ReferencedKind } from './pod-graph.ts';
 import { ruleAllows } from './policy-rule.ts';
 import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
@@ -9,7 +9,6 @@ import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
 const READ_VERBS = new Set(['get', 'list', 'watch']);
 const OWN_OBJECT_VERBS = new Set(['get', 'create', 'update', 'patch', 'delete']);
 
-const ALLOWED: Decision = { allowed: true, reason: '' };
 const denied = (reason: string): Decision => ({ allowed: false, reason });
 const NO_OPINION = denied('');
 

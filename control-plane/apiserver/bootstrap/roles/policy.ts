@@ -2,6 +2,7 @@
  * The roles and bindings that every cluster has: upstream's, and those that let the parts of this one work. See
  * https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings
  */
+import { RBAC_GROUP } from '../../../../api/kinds/rbac/rbac-validation.ts';
 import { JOINING_NODES_GROUP } from '../../../../api/domain/bootstrap-token.ts';
 import { NODES_GROUP } from '../../../../api/domain/node-identity.ts';
 import {
@@ -32,7 +33,6 @@ export interface Policy {
 
 export const AUTOUPDATE_ANNOTATION = 'rbac.authorization.kubernetes.io/autoupdate';
 
-const RBAC_GROUP = 'rbac.authorization.k8s.io';
 const CONTROLLER_MANAGER = 'system:kube-controller-manager';
 const SCHEDULER = 'system:kube-scheduler';
 const NODE_CLIENT_APPROVAL = 'system:certificates.k8s.io:certificatesigningrequests:nodeclient';

@@ -1,4 +1,5 @@
 /** The words in which the default policy is written. Lists are space-separated text. */
+import { RBAC_GROUP } from '../../../../api/kinds/rbac/rbac-validation.ts';
 import type { ClusterRole, PolicyRule, Subject } from '../../../../api/types/rbac/v1.gen.ts';
 
 export const READ = 'get list watch';
@@ -25,8 +26,6 @@ export const urls = (verbs: string, paths: string): PolicyRule => ({
 });
 
 export const recordEvents = (): PolicyRule => rule('create patch update', ['', 'events.k8s.io'], 'events');
-
-const RBAC_GROUP = 'rbac.authorization.k8s.io';
 
 export const user = (name: string): Subject => ({ apiGroup: RBAC_GROUP, kind: 'User', name });
 export const group = (name: string): Subject => ({ apiGroup: RBAC_GROUP, kind: 'Group', name });

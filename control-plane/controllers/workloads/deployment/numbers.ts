@@ -1,4 +1,5 @@
 /** The arithmetic of a Deployment: how many pods more or fewer than asked for there may be, and how growth is shared out. */
+import { compareText } from '../../../../api/machinery/compare-text.ts';
 import { scaledValue } from '../../../../api/machinery/int-or-string.ts';
 import { own } from '../../../../api/machinery/own.ts';
 import type { Deployment, ReplicaSet } from '../../../../api/types/apps/v1.gen.ts';
@@ -41,7 +42,6 @@ export function newReplicaSetSize(
 const byAge = (a: ReplicaSet, b: ReplicaSet): number =>
   compareText(a.metadata?.creationTimestamp ?? '', b.metadata?.creationTimestamp ?? '') ||
   compareText(a.metadata?.name ?? '', b.metadata?.name ?? '');
-const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 export const oldestFirst = (replicaSets: readonly ReplicaSet[]): ReplicaSet[] => [...replicaSets].sort(byAge);
 
 const annotatedNumber = ({ metadata }: ReplicaSet, annotation: string): number | undefined => {

@@ -1,0 +1,8 @@
+export type PatchType = 'json' | 'merge' | 'strategic';
+
+/** The media types of the patches that change an object field by field: https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply */
+export const PATCH_MEDIA_TYPES: Readonly<Record<PatchType, string>> = {
+  json: 'application/json-patch+json',
+  merge: 'application/merge-patch+json',
+  strategic: 'application/strategic-merge-patch+json',
+};
