@@ -3,7 +3,7 @@ import { connect as connectTcp, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { DeadlineError, withDeadline, type TimeLimit } from '../../client/deadline.ts';
 import type { AnyContainer } from '../pods/sync/actions.ts';
-import { portNumber } from '../pods/containers/ports.ts';
+import { portNumber } from './container-port.ts';
 import { headerLines } from './http-headers.ts';
 import { HttpResponseReader, type HttpResponse } from './http-response.ts';
 import { bracketed, requestTarget, urlOf, type HttpTarget } from './http-target.ts';

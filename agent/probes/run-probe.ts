@@ -5,7 +5,7 @@ import type { CriClient } from '../cri/client.ts';
 import { CriError } from '../cri/rpc-error.ts';
 import type { AnyContainer } from '../pods/sync/actions.ts';
 import { expand } from '../../api/domain/expansion.ts';
-import { portNumber } from '../pods/containers/ports.ts';
+import { portNumber } from './container-port.ts';
 import { checkGrpcHealth } from './grpc-health.ts';
 import { httpGet } from './http.ts';
 import { checkTcp } from './tcp.ts';

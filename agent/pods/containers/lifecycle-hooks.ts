@@ -5,7 +5,7 @@ import type { CriClient } from '../../cri/client.ts';
 import { httpGet, HttpGetError, type HttpGetResponse } from '../../probes/http.ts';
 import { checkTcp } from '../../probes/tcp.ts';
 import type { AnyContainer } from '../sync/actions.ts';
-import { portNumber } from './ports.ts';
+import { portNumber } from '../../probes/container-port.ts';
 import type { HTTPGetAction, LifecycleHandler } from '../../../api/types/core/v1.gen.ts';
 
 export interface HookTarget {

@@ -3,7 +3,7 @@ import type { Image, LinuxContainerSecurityContext } from '../../cri/types.ts';
 import type { AnyContainer } from '../sync/actions.ts';
 import { podFullName } from '../sync/plan.ts';
 import { namespaceOptions } from '../sandbox/sandbox-config.ts';
-import { apparmorProfile, seccompProfile } from './security-profiles.ts';
+import { apparmorProfile, seccompProfile } from '../sandbox/security-profiles.ts';
 import { configError } from './start-error.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 

@@ -4,7 +4,7 @@ import type { DNSConfig, NamespaceOption, PodSandboxConfig, PortMapping } from '
 import { podLimits } from '../../resources/compute.ts';
 import { podLogDirectory } from '../logs/log-paths.ts';
 import { podLabels } from '../labels.ts';
-import { apparmorProfile, seccompProfile } from '../containers/security-profiles.ts';
+import { apparmorProfile, seccompProfile } from './security-profiles.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 
 export interface SandboxSettings {

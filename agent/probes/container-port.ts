@@ -1,6 +1,6 @@
 /** Ports of containers, by number or by name. */
-import { isPortNumber } from '../../../api/domain/port-number.ts';
-import type { Container } from '../../../api/types/core/v1.gen.ts';
+import { isPortNumber } from '../../api/domain/port-number.ts';
+import type { Container } from '../../api/types/core/v1.gen.ts';
 
 /** Throws when the container has no such port. */
 export function portNumber(port: number | string, container: Pick<Container, 'name' | 'ports'>): number {
