@@ -6,7 +6,7 @@
  * A check is compiled once per schema, and only visits fields with constraints.
  */
 import { deepEqual } from './deep-equal.ts';
-import { type FieldError, invalid, notSupported, required, tooLong, tooMany } from './field-error.ts';
+import { type FieldError, immutableField, invalid, notSupported, required, tooLong, tooMany } from './field-error.ts';
 import { MAX_ERRORS } from './limits.ts';
 import {
   validateCIDR,
@@ -235,7 +235,7 @@ function updateCheck(fields: Fields, outer: readonly Fields[]): UpdateCheck | un
   return (value, old, path, errors) => {
     for (const name of immutable) {
       const [now, before] = [own(value, name), own(old, name)];
-      if (!deepEqual(now ?? '', before ?? '')) errors.push(invalid(path + name, now, 'field is immutable'));
+      if (!deepEqual(now ?? '', before ?? '')) errors.push(immutableField(path + name, now));
     }
     for (const [name, check] of inner) {
       const [now, before] = [own(value, name), own(old, name)];

@@ -43,6 +43,9 @@ export const required = (field: string, detail = ''): FieldError =>
   fieldError('FieldValueRequired', field, () => (detail ? `Required value: ${detail}` : 'Required value'));
 export const invalid = (field: string, value: unknown, detail: string): FieldError =>
   fieldError('FieldValueInvalid', field, () => `Invalid value: ${shown(value)}: ${detail}`);
+/** The field has another value than before, and must not. */
+export const immutableField = (field: string, value: unknown): FieldError =>
+  invalid(field, value, 'field is immutable');
 export const duplicate = (field: string, value: unknown): FieldError =>
   fieldError('FieldValueDuplicate', field, () => `Duplicate value: ${shown(value)}`);
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError =>

@@ -1,6 +1,6 @@
 /** Validation of `metadata`, which is the same for every kind. */
 import { FOREGROUND_FINALIZER, NAMESPACE_FINALIZER, ORPHAN_FINALIZER } from './finalizers.ts';
-import { addErrors, type FieldError, forbidden, invalid, required, tooLong } from './field-error.ts';
+import { addErrors, type FieldError, forbidden, immutableField, invalid, required, tooLong } from './field-error.ts';
 import { MAX_ERRORS } from './limits.ts';
 import { validateLabelName, validateLabelValue, validateQualifiedName } from './names.ts';
 import type { ObjectMeta } from '../types/meta/v1.gen.ts';
@@ -11,7 +11,6 @@ const MAX_LABEL_MANAGER = 128;
 /** The only finalizers without a domain. */
 const STANDARD_FINALIZERS = new Set([NAMESPACE_FINALIZER, ORPHAN_FINALIZER, FOREGROUND_FINALIZER]);
 const UNQUALIFIED_FINALIZER = 'name is neither a standard finalizer name nor is it fully qualified';
-const IMMUTABLE = 'field is immutable';
 
 /** What validation needs to know of a kind. */
 export interface Named {
@@ -188,7 +187,7 @@ export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path
     'deletionGracePeriodSeconds',
   ];
   for (const field of immutable as (keyof ObjectMeta)[]) {
-    if ((meta[field] ?? '') !== (old[field] ?? '')) errors.push(invalid(`${path}.${field}`, meta[field], IMMUTABLE));
+    if ((meta[field] ?? '') !== (old[field] ?? '')) errors.push(immutableField(`${path}.${field}`, meta[field]));
   }
   return errors;
 }

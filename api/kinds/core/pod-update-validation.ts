@@ -1,7 +1,7 @@
 /** Validation of updates of pods, most fields of which cannot change. */
 import { MIRROR_ANNOTATION } from '../../domain/mirror-annotation.ts';
 import { semanticallyEqual } from '../../machinery/deep-equal.ts';
-import { addErrors, type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
+import { addErrors, type FieldError, forbidden, immutableField, invalid } from '../../machinery/field-error.ts';
 import { IpAddress } from '../../domain/address.ts';
 import { tolerationIdentity } from '../../domain/taints.ts';
 import { validateIP } from '../../machinery/names.ts';
@@ -165,7 +165,7 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
     errors.push(forbidden('status.nodeName', 'may not be changed directly'));
   }
   if (old.status?.qosClass && pod.status?.qosClass !== old.status.qosClass) {
-    errors.push(invalid('status.qosClass', pod.status?.qosClass ?? '', 'field is immutable'));
+    errors.push(immutableField('status.qosClass', pod.status?.qosClass ?? ''));
   }
   const { restartPolicy } = old.spec ?? {};
   const restarts = old.spec?.containers?.some((container) => container.restartPolicy ?? container.restartPolicyRules);

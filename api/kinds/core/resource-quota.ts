@@ -2,7 +2,7 @@
 import type { ResourceList } from '../../domain/resource-names.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
-import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
+import { type FieldError, immutableField, invalid, required } from '../../machinery/field-error.ts';
 import { MAX_ERRORS } from '../../machinery/limits.ts';
 import { own } from '../../machinery/own.ts';
 import { compareQuantities } from '../../machinery/quantity.ts';
@@ -156,7 +156,7 @@ function validateUnchangedScopes({ spec }: ResourceQuota, old: ResourceQuota): F
   const before = new Set<string>(old.spec?.scopes);
   const after = new Set<string>(spec?.scopes);
   if (before.size === after.size && before.isSubsetOf(after)) return [];
-  return [invalid('spec.scopes', spec?.scopes ?? null, 'field is immutable')];
+  return [immutableField('spec.scopes', spec?.scopes ?? null)];
 }
 
 /** Warns of requests that exceed limits, as upstream does on create. */

@@ -1,7 +1,7 @@
 import { nameColumn, text } from '../../machinery/columns.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
-import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
+import { type FieldError, immutableField, invalid, required } from '../../machinery/field-error.ts';
 import { validateCanonicalIP, validatePathSegmentName, validateSubdomainName } from '../../machinery/names.ts';
 import { IPAddress, type ParentReference } from '../../types/networking/v1.gen.ts';
 
@@ -46,5 +46,5 @@ export const ipAddresses = defineKind<IPAddress>({
   validateName: (name) => validateCanonicalIP(name),
   validate: ({ spec }) => (spec?.parentRef ? parentErrors(spec.parentRef) : [required(PARENT)]),
   validateUpdate: ({ spec }, old) =>
-    deepEqual(spec?.parentRef, old.spec?.parentRef) ? [] : [invalid(PARENT, spec?.parentRef, 'field is immutable')],
+    deepEqual(spec?.parentRef, old.spec?.parentRef) ? [] : [immutableField(PARENT, spec?.parentRef)],
 });

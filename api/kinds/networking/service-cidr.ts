@@ -1,13 +1,12 @@
 import { Cidr } from '../../domain/address.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
-import { addErrors, type FieldError, invalid, required } from '../../machinery/field-error.ts';
+import { addErrors, type FieldError, immutableField, invalid, required } from '../../machinery/field-error.ts';
 import { validateCIDR } from '../../machinery/names.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { ServiceCIDR } from '../../types/networking/v1.gen.ts';
 
 const FIELD = 'spec.cidrs';
-const IMMUTABLE = 'field is immutable';
 
 function rangeErrors(cidrs: readonly string[]): FieldError[] {
   if (cidrs.length === 0) return [required(FIELD, 'at least one CIDR required')];
@@ -33,10 +32,10 @@ function canonicalProblems(cidr: string): string[] {
 /** A second family may be added; whatever is there stays. */
 function changeErrors(cidrs: readonly string[], old: readonly string[]): FieldError[] {
   const isExtended = old.length === 1 && cidrs.length === 2;
-  if (cidrs.length !== old.length && !isExtended) return [invalid(FIELD, cidrs, IMMUTABLE)];
+  if (cidrs.length !== old.length && !isExtended) return [immutableField(FIELD, cidrs)];
   const errors: FieldError[] = [];
   for (const [index, cidr] of old.entries()) {
-    if (cidr !== cidrs[index]) errors.push(invalid(`${FIELD}[${index}]`, cidrs[index], IMMUTABLE));
+    if (cidr !== cidrs[index]) errors.push(immutableField(`${FIELD}[${index}]`, cidrs[index]));
   }
   if (isExtended) addErrors(errors, rangeErrors(cidrs));
   return errors;
