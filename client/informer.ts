@@ -41,7 +41,7 @@ export interface InformerHandlers<S> {
 }
 
 /** Bookmarks come every minute or so; a watch without two of them has lost its server. */
-const SILENCE_LIMIT_MS = 150_000;
+export const WATCH_SILENCE_LIMIT_MS = 150_000;
 /** Responses that do not invalidate the resourceVersion: unauthorized, forbidden, throttled, starting up. */
 const RESUMABLE: ReadonlySet<number> = new Set([401, 403, 429, 503]);
 const RETRY = { initialMs: 200, maxMs: 10_000 };
@@ -204,7 +204,7 @@ export class Informer<T extends KubeObject, S = T> {
         metadataOnly,
         resourceVersion: this.#resourceVersion,
         allowWatchBookmarks: true,
-        silenceLimitMs: SILENCE_LIMIT_MS,
+        silenceLimitMs: WATCH_SILENCE_LIMIT_MS,
         signal,
       },
       (event) => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { CgroupTree } from './cgroup-tree.ts';
 import { hasCode } from './files.ts';
+import { NS_PER_TICK } from './proc.ts';
 
 export interface CgroupUsage {
   /** CPU time since the cgroup was created. */
@@ -27,9 +28,6 @@ export interface CpuUsage {
   readonly throttledPeriods: number;
   readonly throttledNanoseconds: number;
 }
-
-/** cgroup v1 counts user and system time in USER_HZ. */
-const NS_PER_TICK = 10_000_000;
 
 /** Undefined when the cgroup is gone. */
 export const readUsage = (tree: CgroupTree, cgroup: string): Promise<CgroupUsage | undefined> =>
@@ -108,6 +106,7 @@ async function readCpuV1(tree: CgroupTree, cgroup: string): Promise<CpuUsage> {
     flatKeys(path.join(tree.cpuLimitDirectory(cgroup), 'cpu.stat')),
   ]);
   return {
+    // cgroup v1 counts them in USER_HZ.
     userNanoseconds: (times.get('user') ?? 0) * NS_PER_TICK,
     systemNanoseconds: (times.get('system') ?? 0) * NS_PER_TICK,
     periods: limit.get('nr_periods') ?? 0,

@@ -5,7 +5,7 @@ import { hasCode, readTextIfThere } from './files.ts';
 
 /** USER_HZ, the unit of CPU time in /proc; 100 on every architecture that Linux' containers run on. */
 const TICKS_PER_SECOND = 100;
-const NS_PER_TICK = 1e9 / TICKS_PER_SECOND;
+export const NS_PER_TICK = 1e9 / TICKS_PER_SECOND;
 const KIB = 1024;
 const PAGE_BYTES = 4096;
 

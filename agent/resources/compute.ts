@@ -18,7 +18,7 @@ const MIN_SHARES = 2;
 const MAX_SHARES = 262_144;
 const SHARES_PER_CORE = 1024;
 /** The kubelet's cpuCFSQuotaPeriod. */
-const QUOTA_PERIOD_US = 100_000;
+export const CPU_PERIOD_US = 100_000;
 /** The kernel's minimum. */
 const MIN_QUOTA_US = 1_000;
 
@@ -37,7 +37,7 @@ export const cpuShares = (milliCpu: number): number =>
     ? MIN_SHARES
     : Math.min(MAX_SHARES, Math.max(MIN_SHARES, Math.floor((milliCpu * SHARES_PER_CORE) / 1000)));
 
-const cpuQuota = (milliCpu: number): number => Math.max(MIN_QUOTA_US, Math.floor((milliCpu * QUOTA_PERIOD_US) / 1000));
+const cpuQuota = (milliCpu: number): number => Math.max(MIN_QUOTA_US, Math.floor((milliCpu * CPU_PERIOD_US) / 1000));
 
 export const podCpuRequestMilli = ({ spec }: Pod): number => podRequest(spec, 'cpu');
 
@@ -47,7 +47,7 @@ export function podLimits({ spec }: Pod): CgroupLimits {
   const memoryBytes = podLimit(spec, 'memory');
   return {
     cpuShares: cpuShares(podRequest(spec, 'cpu')),
-    cpuPeriod: QUOTA_PERIOD_US,
+    cpuPeriod: CPU_PERIOD_US,
     ...(quotaMilli !== undefined && { cpuQuota: cpuQuota(quotaMilli) }),
     ...(memoryBytes !== undefined && { memoryBytes }),
   };
@@ -64,7 +64,7 @@ export function containerLimits({ spec }: Pod, { resources }: Pick<Container, 'r
   const shares = resources?.requests?.['cpu'] === undefined ? quotaMilli : containerRequest(resources, 'cpu');
   return {
     cpuShares: cpuShares(shares),
-    cpuPeriod: QUOTA_PERIOD_US,
+    cpuPeriod: CPU_PERIOD_US,
     ...(quotaMilli > 0 && { cpuQuota: cpuQuota(quotaMilli) }),
     ...(memoryBytes > 0 && { memoryBytes }),
   };

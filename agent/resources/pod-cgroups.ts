@@ -15,7 +15,7 @@ import {
   topCgroup,
   type CgroupName,
 } from './cgroup-names.ts';
-import { cpuShares, podCpuRequestMilli, podLimits } from './compute.ts';
+import { CPU_PERIOD_US, cpuShares, podCpuRequestMilli, podLimits } from './compute.ts';
 import type { Pod } from '../../api/types/core/v1.gen.ts';
 
 export interface PodCgroupsOptions {
@@ -26,7 +26,6 @@ export interface PodCgroupsOptions {
 }
 
 const QOS_CLASSES: readonly QosClass[] = ['Guaranteed', 'Burstable', 'BestEffort'];
-const CPU_PERIOD_US = 100_000;
 /** The last processes of a pod leave its cgroup shortly after the runtime has reported their exit. */
 const REMOVE_ATTEMPTS = 20;
 const REMOVE_RETRY_MS = 50;
@@ -168,4 +167,4 @@ export class PodCgroups {
   }
 }
 
-const idle: CgroupLimits = { cpuShares: 2, cpuPeriod: CPU_PERIOD_US };
+const idle: CgroupLimits = { cpuShares: cpuShares(0), cpuPeriod: CPU_PERIOD_US };

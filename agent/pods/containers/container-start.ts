@@ -7,7 +7,7 @@ import { VolumeError } from '../../volumes/framework/volume-type.ts';
 import type { ContainerMount } from '../../volumes/pod-volumes.ts';
 import type { ActionOf, AnyContainer } from '../sync/actions.ts';
 import { containerConfig } from './container-config.ts';
-import { containerLogPath, podLogDirectory } from '../logs/log-paths.ts';
+import { LOG_DIRECTORY_MODE, containerLogPath, podLogDirectory } from '../logs/log-paths.ts';
 import { containerEnvironment, environmentText, variablesWithoutText } from './environment.ts';
 import { hostsFile } from '../sandbox/hosts-file.ts';
 import { runHook } from './lifecycle-hooks.ts';
@@ -23,7 +23,6 @@ import type { Pod, Secret } from '../../../api/types/core/v1.gen.ts';
 const HOSTS_FILE_MODE = 0o644;
 /** Any user of the container may write the termination message. */
 const TERMINATION_FILE_MODE = 0o666;
-const LOG_DIRECTORY_MODE = 0o755;
 /** The kubelet waits forever; after this long it is better to create the container anew. */
 const POST_START_LIMIT_MS = 60 * 60_000;
 const HOOK_FAILED = 'PostStartHookError';

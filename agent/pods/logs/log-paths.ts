@@ -15,6 +15,9 @@ export function truncatedFileName(before: string, name: string, after: string): 
   return `${before}${name.slice(0, room)}${after}`;
 }
 
+/** Of pods' and containers' log directories: collectors read them. */
+export const LOG_DIRECTORY_MODE = 0o755;
+
 /** NAMESPACE_POD_UID; the UID distinguishes pods whose long names are cut. */
 export const podLogDirectory = (logDirectory: string, { metadata }: Pod): string =>
   path.join(logDirectory, truncatedFileName(`${metadata?.namespace}_`, metadata?.name ?? '', `_${metadata?.uid}`));

@@ -2,14 +2,12 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { CriError } from '../../cri/rpc-error.ts';
 import { stopSandbox } from '../../cri/remove.ts';
-import { podLogDirectory } from '../logs/log-paths.ts';
+import { LOG_DIRECTORY_MODE, podLogDirectory } from '../logs/log-paths.ts';
 import type { ActionOf } from '../sync/actions.ts';
 import type { PodDependencies } from '../sync/pod-dependencies.ts';
 import { parseResolvConf, podDns } from './dns.ts';
 import { sandboxConfig } from './sandbox-config.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
-
-const LOG_DIRECTORY_MODE = 0o755;
 
 export async function createSandbox(
   pod: Pod,

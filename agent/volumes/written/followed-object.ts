@@ -8,6 +8,7 @@ import { isGone, StatusError } from '../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { backoffMs } from '../../../client/backoff.ts';
 import { ConnectionError } from '../../../client/connection-error.ts';
+import { WATCH_SILENCE_LIMIT_MS } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
@@ -23,8 +24,6 @@ export interface FollowOptions<T extends KubeObject> {
 }
 
 const RETRY = { initialMs: 1000, maxMs: 60_000 };
-/** Bookmarks come every minute or so; a watch that misses two of them has lost its server. */
-const SILENCE_LIMIT_MS = 150_000;
 
 export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
   readonly #options: FollowOptions<T>;
@@ -93,7 +92,7 @@ export class FollowedObject<T extends KubeObject & { immutable?: boolean }> {
             fieldSelector: `metadata.name=${name}`,
             resourceVersion,
             allowWatchBookmarks: true,
-            silenceLimitMs: SILENCE_LIMIT_MS,
+            silenceLimitMs: WATCH_SILENCE_LIMIT_MS,
             signal,
           },
           ({ type, object }) => {
