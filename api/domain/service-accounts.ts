@@ -3,6 +3,9 @@
 /** The account of a namespace's pods that name no other. */
 export const DEFAULT_ACCOUNT = 'default';
 
+/** The ConfigMap of each namespace by which its pods trust the api-server. */
+export const ROOT_CA_CONFIG_MAP = 'kube-root-ca.crt';
+
 /** The type of Secrets that hold a token without an end. */
 export const TOKEN_SECRET_TYPE = 'kubernetes.io/service-account-token';
 /** Their annotation that names the account. */

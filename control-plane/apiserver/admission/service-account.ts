@@ -1,5 +1,5 @@
 import { MIRROR_ANNOTATION } from '../../../api/domain/mirror-annotation.ts';
-import { DEFAULT_ACCOUNT } from '../../../api/domain/service-accounts.ts';
+import { DEFAULT_ACCOUNT, ROOT_CA_CONFIG_MAP } from '../../../api/domain/service-accounts.ts';
 import { DEFAULT_FILE_MODE } from '../../../api/kinds/core/volume-defaults.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
 import type { ServiceAccountEntry, ServiceAccountIndex } from '../access/authentication/service-account-index.ts';
@@ -27,7 +27,7 @@ const accessVolume = (name: string): Volume => ({
   projected: {
     sources: [
       { serviceAccountToken: { expirationSeconds: POD_TOKEN_SECONDS, path: 'token' } },
-      { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+      { configMap: { name: ROOT_CA_CONFIG_MAP, items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
       {
         downwardAPI: {
           items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],

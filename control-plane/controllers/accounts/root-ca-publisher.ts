@@ -2,6 +2,7 @@
  * The root CA publisher: gives each namespace the ConfigMap by which its pods trust the api-server. Upstream:
  * pkg/controller/certificates/rootcacertpublisher.
  */
+import { ROOT_CA_CONFIG_MAP } from '../../../api/domain/service-accounts.ts';
 import { splitKey } from '../../../client/informer.ts';
 import { configMaps } from '../../../client/resources.gen.ts';
 import { namespaceCache } from '../caches/definitions.ts';
@@ -18,7 +19,6 @@ export const rootCaPublisher = (rootCa: string): ControllerDescriptor => ({
   create: (context) => create(context, rootCa),
 });
 
-const CONFIG_MAP = 'kube-root-ca.crt';
 const DESCRIPTION =
   'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal ' +
   'service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.';
@@ -26,7 +26,7 @@ const DESCRIPTION =
 /** The certificates of each namespace's ConfigMap, PEM. */
 const bundleCache: InformerDefinition<ConfigMap, string> = {
   resource: configMaps,
-  fieldSelector: `metadata.name=${CONFIG_MAP}`,
+  fieldSelector: `metadata.name=${ROOT_CA_CONFIG_MAP}`,
   select: ({ data }) => data?.['ca.crt'] ?? '',
 };
 
@@ -36,15 +36,15 @@ function create({ client, informer, queue }: ControllerContext, rootCa: string):
 
   async function reconcile(namespace: string, signal: AbortSignal): Promise<undefined> {
     if (!isActiveNamespace(namespaces.getByKey(namespace))) return;
-    const bundle = bundles.get(namespace, CONFIG_MAP);
+    const bundle = bundles.get(namespace, ROOT_CA_CONFIG_MAP);
     if (bundle === rootCa) return;
     const data = { 'ca.crt': rootCa };
     if (bundle !== undefined) {
-      await client.patch(configMaps, namespace, CONFIG_MAP, { data }, { signal });
+      await client.patch(configMaps, namespace, ROOT_CA_CONFIG_MAP, { data }, { signal });
       return;
     }
     const annotations = { 'kubernetes.io/description': DESCRIPTION };
-    const object = { metadata: { namespace, name: CONFIG_MAP, annotations }, data };
+    const object = { metadata: { namespace, name: ROOT_CA_CONFIG_MAP, annotations }, data };
     await ensureCreated(client.create(configMaps, object, { signal }));
   }
 

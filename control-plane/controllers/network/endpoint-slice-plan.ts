@@ -5,12 +5,11 @@ import { isIPv6 } from 'node:net';
 import { services } from '../../../client/resources.gen.ts';
 import { isTerminated, type PodView } from '../caches/pod-view.ts';
 import { controllerReference } from '../framework/owner-references.ts';
-import { MANAGED_BY, type SlicePlan } from './endpoint-slices.ts';
+import { MANAGED_BY, NOT_COPIED, type SlicePlan } from './endpoint-slices.ts';
 import type { Service, ServicePort } from '../../../api/types/core/v1.gen.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 export const CONTROLLER_NAME = 'endpointslice-controller.k8s.io';
-const LAST_CHANGE = 'endpoints.kubernetes.io/last-change-trigger-time';
 /** Upstream's --max-endpoints-per-slice. */
 const MAX_ENDPOINTS = 100;
 
@@ -190,9 +189,7 @@ function labelsFor({ metadata, spec }: Service): Record<string, string> {
 }
 
 function annotationsFor({ metadata }: Service): Record<string, string> {
-  const own = Object.entries(metadata?.annotations ?? {}).filter(
-    ([key]) => key !== LAST_CHANGE && key !== 'kubectl.kubernetes.io/last-applied-configuration',
-  );
+  const own = Object.entries(metadata?.annotations ?? {}).filter(([key]) => !NOT_COPIED.has(key));
   return Object.fromEntries(own);
 }
 

@@ -10,6 +10,11 @@ import type { InformerHandlers } from '../../../client/informer.ts';
 import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
+/** Annotations of a Service or of Endpoints that say nothing about their slices. */
+export const NOT_COPIED: ReadonlySet<string> = new Set([
+  'endpoints.kubernetes.io/last-change-trigger-time',
+  'kubectl.kubernetes.io/last-applied-configuration',
+]);
 
 export interface SlicePlan {
   readonly create: readonly EndpointSlice[];

@@ -7,16 +7,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { isIPv6 } from 'node:net';
 import { endpoints as endpointsResource } from '../../../client/resources.gen.ts';
 import { controllerReference } from '../framework/owner-references.ts';
-import { MANAGED_BY, type SlicePlan } from './endpoint-slices.ts';
+import { MANAGED_BY, NOT_COPIED, type SlicePlan } from './endpoint-slices.ts';
 import type { EndpointAddress, Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
 
 export const MIRROR_NAME = 'endpointslicemirroring-controller.k8s.io';
 const LEADER = 'control-plane.alpha.kubernetes.io/leader';
-const NOT_COPIED = new Set([
-  'endpoints.kubernetes.io/last-change-trigger-time',
-  'kubectl.kubernetes.io/last-applied-configuration',
-]);
 /** Upstream's --mirroring-max-endpoints-per-subset. */
 const MAX_ENDPOINTS_PER_SUBSET = 1000;
 
