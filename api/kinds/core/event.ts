@@ -15,8 +15,10 @@ export const REFERENCE_FIELDS = [
   'fieldPath',
 ] as const;
 
-/** Events about cluster-scoped objects are in the first namespace; those with `eventTime` may be in the second. */
-const CLUSTER_EVENT_NAMESPACES = ['default', 'kube-system'] as const;
+/** The namespaces of events about cluster-scoped objects. */
+const CLUSTER_EVENT_NAMESPACES = ['default', 'kube-system'];
+/** Those of events without `eventTime`. */
+const OLD_CLUSTER_EVENT_NAMESPACES = ['default'];
 const MAX_NAME_BYTES = 128;
 const MAX_MESSAGE_BYTES = 1024;
 
@@ -31,8 +33,8 @@ export function validateEvent(event: Event, reporter: ReporterField): FieldError
   const { involvedObject, metadata, eventTime } = event;
   const namespace = metadata.namespace ?? '';
   const about = involvedObject.namespace ?? '';
-  const homes = eventTime ? CLUSTER_EVENT_NAMESPACES : CLUSTER_EVENT_NAMESPACES.slice(0, 1);
-  const isAtHome = about === '' ? homes.some((home) => home === namespace) : Boolean(eventTime) || about === namespace;
+  const homes = eventTime ? CLUSTER_EVENT_NAMESPACES : OLD_CLUSTER_EVENT_NAMESPACES;
+  const isAtHome = about === '' ? homes.includes(namespace) : Boolean(eventTime) || about === namespace;
   const errors = isAtHome ? [] : [invalid('involvedObject.namespace', about, 'does not match event.namespace')];
   if (!eventTime) return errors;
   const { reportingComponent = '' } = event;

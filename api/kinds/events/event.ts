@@ -1,11 +1,10 @@
-import { semanticallyEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
-import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
 import { eventColumns } from '../core/event-columns.ts';
 import { events as coreEvents, REFERENCE_FIELDS, validateEvent } from '../core/event.ts';
 import { storedAs } from '../../machinery/stored-as.ts';
 import type { Event as CoreEvent } from '../../types/core/v1.gen.ts';
 import { Event } from '../../types/events/v1.gen.ts';
+import { validateChangedEvent, validateNewEvent } from './event-validation.ts';
 
 /** Converts to core/v1, in which events are stored: upstream's `events/v1` conversion. */
 export function toCoreEvent(event: Event): CoreEvent {
@@ -53,48 +52,6 @@ export function fromCoreEvent(event: CoreEvent): Event {
   };
 }
 
-function validateSeries({ series }: CoreEvent): FieldError[] {
-  const errors: FieldError[] = [];
-  if (!series) return errors;
-  if ((series.count ?? 0) < 2) errors.push(invalid('series.count', '', 'should be at least 2'));
-  if (!series.lastObservedTime) errors.push(required('series.lastObservedTime'));
-  return errors;
-}
-
-/** What this version requires of a new event beyond core/v1, by the names of core/v1. Upstream: `ValidateEventCreate`. */
-function validateNew(event: CoreEvent): FieldError[] {
-  const errors = validateSeries(event);
-  const { eventTime, type = '', source } = event;
-  if (!eventTime) errors.push(required('eventTime'));
-  if (!TYPES.has(type)) errors.push(invalid('type', '', `has invalid value: ${type}`));
-  const isSet = {
-    firstTimestamp: event.firstTimestamp,
-    lastTimestamp: event.lastTimestamp,
-    count: event.count,
-    source: source?.component || source?.host,
-  };
-  for (const [field, value] of Object.entries(isSet)) {
-    if (value) errors.push(invalid(field, '', 'needs to be unset'));
-  }
-  return errors;
-}
-
-/** In this version only the series and the metadata of an event change. Upstream: `ValidateEventUpdate`. */
-function validateChange(event: CoreEvent, old: CoreEvent): FieldError[] {
-  const errors = semanticallyEqual(event.series, old.series) ? [] : validateSeries(event);
-  for (const field of FIXED_FIELDS) {
-    if (semanticallyEqual(event[field], old[field])) continue;
-    const name = field === 'reportingComponent' ? 'reportingController' : field;
-    errors.push(invalid(name, event[field] ?? '', 'field is immutable'));
-  }
-  return errors;
-}
-
-const TYPES: ReadonlySet<string> = new Set(['Normal', 'Warning']);
-const FIXED_FIELDS = [
-  ...(['involvedObject', 'reason', 'message', 'source', 'firstTimestamp', 'lastTimestamp', 'count', 'type'] as const),
-  ...(['eventTime', 'action', 'related', 'reportingComponent', 'reportingInstance'] as const),
-];
 
 export const events = defineKind<Event>({
   group: 'events.k8s.io',
@@ -118,7 +75,7 @@ export const events = defineKind<Event>({
   columns: eventColumns<Event>(toCoreEvent),
   validate: (event, old) => {
     const core = toCoreEvent(event);
-    const rules = old ? validateChange(core, toCoreEvent(old)) : validateNew(core);
+    const rules = old ? validateChangedEvent(core, toCoreEvent(old)) : validateNewEvent(core);
     return [...validateEvent(core, 'reportingController'), ...rules];
   },
 });
