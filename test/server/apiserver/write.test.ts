@@ -371,3 +371,24 @@ t.test('an object is as long as what it says, however that is escaped', async (t
   const answer = await server.call('PATCH', `${PODS}/long/status`, { type: MERGE, body: { status } });
   t.match(answer, { status: 413, body: { message: 'Request entity too large: limit is 1572864' } });
 });
+
+t.test('a binding is for the pod that it names, as it is, once nothing gates its scheduling', async (t) => {
+  await using server = await TestServer.start();
+  const url = '/api/v1/namespaces/default/pods';
+  const spec = { containers: [{ name: 'c', image: 'i:1' }], schedulingGates: [{ name: 'example.com/quota' }] };
+  const { body: made } = await server.call('POST', url, { body: { metadata: { name: 'p' }, spec } });
+  const bind = async (metadata: object) => {
+    const body = { metadata: { name: 'p', ...metadata }, target: { kind: 'Node', name: 'n' } };
+    return (await server.call('POST', `${url}/p/binding`, { body })).body;
+  };
+  t.match(await bind({}), { code: 409, message: /"p": pod p has non-empty .spec.schedulingGates$/ });
+  await server.call('PATCH', `${url}/p`, { body: { spec: { schedulingGates: null } }, type: MERGE });
+  await server.call('PATCH', `${url}/p/status`, { body: { status: { nominatedNodeName: 'other' } }, type: MERGE });
+  const { resourceVersion } = made.metadata ?? {};
+  t.match(await bind({ resourceVersion }), { code: 409, message: /ResourceVersion in precondition: / });
+  t.match(await bind({ uid: 'another' }), { code: 409, message: /UID in precondition: another/ });
+  t.match(await bind({ uid: made.metadata?.uid }), { status: 'Success' });
+  const { body: bound } = await server.call('GET', `${url}/p`);
+  t.match(bound, { spec: { nodeName: 'n' }, status: { phase: 'Pending' } });
+  t.notOk(Object.hasOwn(bound['status'] as object, 'nominatedNodeName'), 'it was for those who did not know the node');
+});
