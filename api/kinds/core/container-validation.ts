@@ -9,6 +9,7 @@ import { validateDescendingPath } from './volume-validation.ts';
 import type {
   Container,
   ContainerPort,
+  ContainerResizePolicy,
   EphemeralContainer,
   PodSpec,
   Volume,
@@ -129,8 +130,25 @@ function validateContainer(
   if (container.volumeMounts) validateMounts(container, around, devices, `${path}.volumeMounts`, errors);
   if (container.volumeDevices) validateDevices(container.volumeDevices, around, `${path}.volumeDevices`, errors);
   if (container.resources) validateResources(container.resources, `${path}.resources`, errors);
+  if (container.resizePolicy) validateResizePolicy(container.resizePolicy, around.spec, `${path}.resizePolicy`, errors);
   if (container.securityContext) {
     validateSecurityContext(container.securityContext, around.spec.hostUsers, `${path}.securityContext`, errors);
+  }
+}
+
+/** A container of a pod that restarts none is not restarted to be resized. */
+function validateResizePolicy(
+  policies: readonly ContainerResizePolicy[],
+  { restartPolicy: ofPod }: PodSpec,
+  path: string,
+  errors: FieldError[],
+): void {
+  const names = new Set<string>();
+  for (const [index, { resourceName, restartPolicy }] of policies.entries()) {
+    if (names.has(resourceName)) errors.push(duplicate(`${path}[${index}]`, resourceName));
+    names.add(resourceName);
+    if (ofPod !== 'Never' || restartPolicy === 'NotRequired') continue;
+    errors.push(invalid(path, restartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"));
   }
 }
 

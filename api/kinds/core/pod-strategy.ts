@@ -51,5 +51,7 @@ export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {
   const ephemeralContainers = pod.spec?.ephemeralContainers;
   pod.status = old.status;
   pod.spec = old.spec && { ...old.spec, ephemeralContainers };
-  if (pod.metadata?.generation !== undefined) pod.metadata.generation++;
+  // Those that are there cannot change.
+  const isAddition = (ephemeralContainers?.length ?? 0) > (old.spec?.ephemeralContainers?.length ?? 0);
+  if (isAddition && pod.metadata?.generation !== undefined) pod.metadata.generation++;
 }

@@ -4,9 +4,9 @@ import { semanticallyEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, forbidden, immutableField, invalid } from '../../machinery/field-error.ts';
 import { IpAddress } from '../../domain/address.ts';
 import { tolerationIdentity } from '../../domain/taints.ts';
-import { validateIP } from '../../machinery/names.ts';
+import { validateIP, validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
 import { own } from '../../machinery/own.ts';
-import type { ContainerStatus, Pod, PodIP, PodSpec } from '../../types/core/v1.gen.ts';
+import type { ContainerStatus, HostIP, Pod, PodIP, PodSpec } from '../../types/core/v1.gen.ts';
 
 const CHANGEABLE =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,' +
@@ -172,20 +172,44 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
   if (restartPolicy === 'Never' && !restarts) {
     validateStates(pod.status?.containerStatuses, old.status?.containerStatuses, 'status.containerStatuses', errors);
   }
-  addErrors(errors, validatePodIPs(pod.status?.podIPs, old.status?.podIPs));
+  addErrors(errors, validateAddresses('podIPs', pod.status?.podIPs, old.status?.podIPs));
+  addErrors(errors, validateAddresses('hostIPs', pod.status?.hostIPs, old.status?.hostIPs));
+  validateConditionTypes(pod, errors);
+  validateNomination(pod, old, errors);
   return errors;
 }
 
-/** Services and proxies connect to these addresses. Stored ones are accepted. */
-function validatePodIPs(podIPs: readonly PodIP[] = [], old: readonly PodIP[] = []): FieldError[] {
-  if (podIPs.every(({ ip }, index) => ip === old[index]?.ip)) return [];
+function validateConditionTypes({ status }: Pod, errors: FieldError[]): void {
+  for (const [index, { type }] of (status?.conditions ?? []).entries()) {
+    for (const problem of validateQualifiedName(type)) {
+      errors.push(invalid(`status.conditions[${index}].Type`, type, problem));
+    }
+  }
+}
+
+/** A node is nominated for pods that have none. */
+function validateNomination({ status }: Pod, old: Pod, errors: FieldError[]): void {
+  const path = 'status.nominatedNodeName';
+  const name = status?.nominatedNodeName;
+  if (!name || name === old.status?.nominatedNodeName) return;
+  for (const problem of validateSubdomainName(name)) errors.push(invalid(path, name, problem));
+  if (old.spec?.nodeName) errors.push(forbidden(path, 'may not be set on pods that are already bound to a node'));
+}
+
+/** Services, proxies and clients connect to these addresses. Stored ones are accepted. */
+function validateAddresses(
+  field: 'podIPs' | 'hostIPs',
+  addresses: readonly (PodIP | HostIP)[] = [],
+  old: readonly (PodIP | HostIP)[] = [],
+): FieldError[] {
+  if (addresses.every(({ ip }, index) => ip === old[index]?.ip)) return [];
   const before = old.map(({ ip = '' }) => ip);
-  const errors = podIPs.flatMap(({ ip = '' }, index) =>
-    validateIP(ip, before).map((problem) => invalid(`status.podIPs[${index}]`, ip, problem)),
+  const errors = addresses.flatMap(({ ip = '' }, index) =>
+    validateIP(ip, before).map((problem) => invalid(`status.${field}[${index}]`, ip, problem)),
   );
-  const families = new Set(podIPs.map(({ ip = '' }) => IpAddress.parse(ip)?.family));
-  if (families.size < podIPs.length) {
-    errors.push(invalid('status.podIPs', podIPs, 'may specify no more than one IP for each IP family'));
+  const families = new Set(addresses.map(({ ip = '' }) => IpAddress.parse(ip)?.family));
+  if (families.size < addresses.length) {
+    errors.push(invalid(`status.${field}`, addresses, 'may specify no more than one IP for each IP family'));
   }
   return errors;
 }

@@ -13,6 +13,7 @@ import {
 import { validateAnnotations, validateLabels } from '../../machinery/metadata.ts';
 import { validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
 import { validateAffinity, validateTolerations, validateTopologySpread } from './affinity-validation.ts';
+import { isSidecar } from '../../domain/pod-lifecycle.ts';
 import { validateContainers } from './container-validation.ts';
 import { validatePodResources, validateResources } from './resource-validation.ts';
 import { validatePodSecurityContext } from './security-context-validation.ts';
@@ -117,11 +118,23 @@ export function validatePod(pod: Pod): FieldError[] {
     const why = 'must set spec.nodeName if mirror pod annotation is set';
     errors.push(invalid(`metadata.annotations[${MIRROR_ANNOTATION}]`, mirror, why));
   }
-  // Without a resourceVersion it is being created; ephemeral containers are added later, through their subresource.
-  if (spec.ephemeralContainers?.length && !pod.metadata?.resourceVersion) {
-    errors.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'));
-  }
+  // Without a resourceVersion it is being created.
+  if (!pod.metadata?.resourceVersion) validateNewSpec(spec, errors);
   return errors;
+}
+
+/** Ephemeral containers are added later, through their subresource; the rest was accepted once and may be stored. */
+function validateNewSpec({ initContainers, ephemeralContainers }: PodSpec, errors: FieldError[]): void {
+  if (ephemeralContainers?.length) errors.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'));
+  for (const [index, container] of (initContainers ?? []).entries()) {
+    if (isSidecar(container)) continue;
+    for (const [place, { restartPolicy }] of (container.resizePolicy ?? []).entries()) {
+      if (restartPolicy !== 'RestartContainer') continue;
+      const problem = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+      const field = `spec.initContainers[${index}].resizePolicy[${place}].restartPolicy`;
+      errors.push(invalid(field, restartPolicy, problem));
+    }
+  }
 }
 
 /** The template of a workload. Of its metadata, only labels and annotations are validated. */

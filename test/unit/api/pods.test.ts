@@ -406,6 +406,54 @@ t.test('a status update leaves the spec alone and does not bring the dead back',
   t.strictSame(causes(status.validate(pod, old)), ['Forbidden status.containerStatuses[0].state']);
 });
 
+t.test('the status of a pod is of known form, and nominates a node only while there is none', async (t) => {
+  const rules = updateThrough(pods, 'status');
+  const problems = (status: object, spec: object = {}): string[] =>
+    causes(rules.validate(made({ ...withContainer({}), ...spec }, status), made({ ...withContainer({}), ...spec })));
+  const condition = (type: string) => ({ type, status: 'True' });
+  t.strictSame(problems({ conditions: [condition('Ready'), condition('example.com/gate')] }), []);
+  t.strictSame(problems({ conditions: [condition('not a name')] }), ['Invalid status.conditions[0].Type']);
+  t.strictSame(problems({ nominatedNodeName: 'n' }), []);
+  t.strictSame(problems({ nominatedNodeName: 'Not_A_Node' }), ['Invalid status.nominatedNodeName']);
+  t.strictSame(problems({ nominatedNodeName: 'n' }, { nodeName: 'm' }), ['Forbidden status.nominatedNodeName']);
+  t.strictSame(problems({ hostIPs: [{ ip: '192.0.2.1' }, { ip: '2001:db8::1' }] }), []);
+  t.strictSame(problems({ hostIPs: [{ ip: 'x' }] }), ['Invalid status.hostIPs[0]']);
+  t.strictSame(problems({ hostIPs: [{ ip: '192.0.2.1' }, { ip: '192.0.2.2' }] }), ['Invalid status.hostIPs']);
+});
+
+t.test('only an additional ephemeral container is a new generation of the pod', async (t) => {
+  const rules = updateThrough(pods, 'ephemeralcontainers');
+  const old = made(withContainer({}));
+  const generationOf = (ephemeralContainers: object[]): number | undefined => {
+    const pod = made({ ...withContainer({ image: 'ignored' }), ephemeralContainers });
+    Object.assign(pod.metadata ?? {}, { generation: 1 });
+    rules.prepare(pod, old, CONTEXT);
+    return pod.metadata?.generation;
+  };
+  t.equal(generationOf([]), 1);
+  t.equal(generationOf([{ name: 'debug', image: 'i' }]), 2);
+});
+
+t.test('containers that nothing restarts are not restarted to be resized', async (t) => {
+  const restart = { resizePolicy: [{ resourceName: 'cpu', restartPolicy: 'RestartContainer' }] };
+  const problems = (spec: object): string[] => causes(pods.validate(made({ ...withContainer({}), ...spec })));
+  const init = (fields: object) => [{ name: 'i', image: 'i', ...restart, ...fields }];
+  t.strictSame(problems(withContainer(restart)), []);
+  t.strictSame(problems({ ...withContainer(restart), restartPolicy: 'Never' }), [
+    'Invalid spec.containers[0].resizePolicy',
+  ]);
+  t.strictSame(problems(withContainer({ resizePolicy: [...restart.resizePolicy, ...restart.resizePolicy] })), [
+    'Duplicate spec.containers[0].resizePolicy[1]',
+  ]);
+  t.strictSame(problems({ initContainers: init({ restartPolicy: 'Always' }) }), []);
+  t.strictSame(problems({ initContainers: init({}) }), [
+    'Invalid spec.initContainers[0].resizePolicy[0].restartPolicy',
+  ]);
+  const stored = made({ ...withContainer({}), initContainers: init({}) });
+  Object.assign(stored.metadata ?? {}, { resourceVersion: '1' });
+  t.strictSame(causes(pods.validate(stored)), [], 'it may have been accepted by an older server');
+});
+
 const NOW = Date.parse('2026-01-01T01:00:00Z');
 function shown(spec: object, status: object, metadata: object = {}): (string | number | boolean | undefined)[] {
   const pod = made(spec, status);
