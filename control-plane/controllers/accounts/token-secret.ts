@@ -52,8 +52,10 @@ function create({ client, informer, queue }: ControllerContext, options: TokenSe
     return live?.metadata?.uid;
   }
 
-  async function fill({ namespace, name }: TokenSecretView, accountUid: string, signal: AbortSignal): Promise<void> {
-    const secret = await client.get(secrets, namespace, name, { signal });
+  async function fill(token: TokenSecretView, accountUid: string, signal: AbortSignal): Promise<void> {
+    const secret = await client.get(secrets, token.namespace, token.name, { signal });
+    // Another Secret of that name need not be for a token.
+    if (secret.metadata?.uid !== token.uid) return;
     await client.update(secrets, filledTokenSecret(secret, accountUid, options), { signal });
   }
 

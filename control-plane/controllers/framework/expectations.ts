@@ -10,8 +10,11 @@ interface Entry {
   startedAt: number;
 }
 
-/** An event that has not come after so long never will: upstream's ExpectationsTimeout. */
-const TIMEOUT_MS = 5 * 60_000;
+/**
+ * An event that has not come after so long never will: upstream's ExpectationsTimeout. Who is not satisfied has to look again then,
+ * since no event may come that wakes it.
+ */
+export const EXPECTATIONS_TIMEOUT_MS = 5 * 60_000;
 
 const created = (key: string): string => `+${key}`;
 const deleted = (key: string): string => `-${key}`;
@@ -23,7 +26,7 @@ export class Expectations {
   isSatisfied(owner: string, now: number): boolean {
     const entry = this.#entries.get(owner);
     if (!entry) return true;
-    if (entry.awaited.size > 0 && now - entry.startedAt < TIMEOUT_MS) return false;
+    if (entry.awaited.size > 0 && now - entry.startedAt < EXPECTATIONS_TIMEOUT_MS) return false;
     this.#entries.delete(owner);
     return true;
   }

@@ -22,6 +22,15 @@ export const isNamespaceTerminating = (error: unknown): boolean =>
  */
 export const isRefusal = (error: unknown): error is StatusError => error instanceof StatusError && error.code === 403;
 
+/**
+ * Waits for every request, then throws the first failure: a reconciliation that is retried while requests of its last attempt are
+ * in flight would repeat them.
+ */
+export async function allOrFirstFailure(requests: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(requests)).find((outcome) => outcome.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
 async function unless<T>(isDone: (error: unknown) => boolean, request: Promise<T>): Promise<T | undefined> {
   try {
     return await request;

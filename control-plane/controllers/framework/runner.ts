@@ -77,6 +77,7 @@ class Run {
   readonly #controller: Controller;
   readonly #queue: WorkQueue;
   #isCreated = false;
+  #isQueueRunning = false;
   readonly #used = new Set<{ hasSynced(): Promise<void> }>();
   readonly #counts: ControllerCounts = { reconciles: 0, failures: 0, handlerErrors: 0 };
 
@@ -110,9 +111,12 @@ class Run {
       const watches = this.#controller.watches();
       for (const watch of watches) watch.attach(this.#guard);
       await Promise.all([...this.#used, ...watches].map((source) => source.hasSynced()));
+      this.#isQueueRunning = true;
       const beside = this.#controller.background?.({ signal, watch: (each) => each.attach(this.#guard) });
       await Promise.all([this.#queue.run((key) => this.#reconcile(key), signal), beside]);
     } finally {
+      // Stopped before its caches were in sync: this clears the timers that events have set already.
+      if (!this.#isQueueRunning) await this.#queue.run(async () => undefined, AbortSignal.abort());
       this.#logger.debug(this.#counts, 'controller stopped');
     }
   }

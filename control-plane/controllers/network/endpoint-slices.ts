@@ -4,7 +4,7 @@ import type { ApiClient } from '../../../client/api-client.ts';
 import { objectKey } from '../../../client/informer.ts';
 import { endpointSlices } from '../../../client/resources.gen.ts';
 import type { Expectations } from '../framework/expectations.ts';
-import { unlessNotFound, unlessTerminating } from '../framework/outcomes.ts';
+import { allOrFirstFailure, unlessGone, unlessTerminating } from '../framework/outcomes.ts';
 import type { KeyQueue } from '../framework/watch.ts';
 import type { InformerHandlers } from '../../../client/informer.ts';
 import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
@@ -63,7 +63,9 @@ export async function applySlicePlan(
   });
   const updating = plan.update.map((slice) => client.update(endpointSlices, slice, { signal }));
   const removing = plan.remove.map(({ metadata = {} }) =>
-    unlessNotFound(client.delete(endpointSlices, metadata.namespace ?? '', metadata.name ?? '', { signal })),
+    unlessGone(
+      client.delete(endpointSlices, metadata.namespace ?? '', metadata.name ?? '', { uid: metadata.uid, signal }),
+    ),
   );
-  await Promise.all([...creating, ...updating, ...removing]);
+  await allOrFirstFailure([...creating, ...updating, ...removing]);
 }

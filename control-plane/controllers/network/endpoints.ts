@@ -10,8 +10,8 @@ import { endpoints as endpointsResource } from '../../../client/resources.gen.ts
 import { endpointSliceCache, endpointsCache, nodeCache, podCache, serviceCache } from '../caches/definitions.ts';
 import { matchesLabels, type PodView } from '../caches/pod-view.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
-import { Expectations } from '../framework/expectations.ts';
-import { unlessGone, unlessTerminating } from '../framework/outcomes.ts';
+import { Expectations, EXPECTATIONS_TIMEOUT_MS } from '../framework/expectations.ts';
+import { allOrFirstFailure, unlessGone, unlessTerminating } from '../framework/outcomes.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
 import { CONTROLLER_NAME, reconcileEndpointSlices } from './endpoint-slice-plan.ts';
 import { applySlicePlan, isManagedBy, sliceHandlers } from './endpoint-slices.ts';
@@ -30,11 +30,17 @@ function create({ client, informer, queue }: ControllerContext): Controller {
   const slicesOfAll = informer(endpointSliceCache);
   const expectations = new Expectations();
 
-  async function reconcile(key: string, signal: AbortSignal): Promise<undefined> {
+  async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     const service = services.getByKey(key);
     if (!service) return await removeEndpoints(key, signal);
     const selected = podsOf(service);
-    await Promise.all([syncSlices(key, service, selected, signal), syncEndpoints(key, service, selected, signal)]);
+    // Otherwise the cache lags behind what was created last: another look follows when it has caught up.
+    const isCurrent = expectations.isSatisfied(key, Date.now());
+    await allOrFirstFailure([
+      ...(isCurrent ? [syncSlices(key, service, selected, signal)] : []),
+      syncEndpoints(key, service, selected, signal),
+    ]);
+    return isCurrent ? undefined : EXPECTATIONS_TIMEOUT_MS;
   }
 
   function podsOf({ metadata, spec }: Service): PodView[] {
@@ -49,8 +55,6 @@ function create({ client, informer, queue }: ControllerContext): Controller {
     selected: readonly PodView[],
     signal: AbortSignal,
   ): Promise<void> {
-    // The cache lags behind what was created last: another look follows when it has caught up.
-    if (!expectations.isSatisfied(key, Date.now())) return;
     const slices = slicesOfAll
       .byIndex('service', key)
       .filter((slice) => isManagedBy(slice, CONTROLLER_NAME) && !slice.metadata?.deletionTimestamp);

@@ -4,7 +4,7 @@
  */
 import { endpointSliceCache, endpointsCache, serviceCache } from '../caches/definitions.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
-import { Expectations } from '../framework/expectations.ts';
+import { Expectations, EXPECTATIONS_TIMEOUT_MS } from '../framework/expectations.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
 import { applySlicePlan, isManagedBy, sliceHandlers, type SlicePlan } from './endpoint-slices.ts';
 import { isMirrored, MIRROR_NAME, mirrorEndpoints } from './slice-mirror-plan.ts';
@@ -21,9 +21,9 @@ function create({ client, informer, queue }: ControllerContext): Controller {
   const slicesOfAll = informer(endpointSliceCache);
   const expectations = new Expectations();
 
-  async function reconcile(key: string, signal: AbortSignal): Promise<undefined> {
+  async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     // The cache lags behind what was created last: another look follows when it has caught up.
-    if (!expectations.isSatisfied(key, Date.now())) return;
+    if (!expectations.isSatisfied(key, Date.now())) return EXPECTATIONS_TIMEOUT_MS;
     const endpoints = allEndpoints.getByKey(key);
     const slices = slicesOfAll
       .byIndex('service', key)
@@ -32,6 +32,7 @@ function create({ client, informer, queue }: ControllerContext): Controller {
       ? mirrorEndpoints(endpoints, slices)
       : { create: [], update: [], remove: slices };
     await applySlicePlan(key, plan, expectations, { client, signal });
+    return undefined;
   }
 
   return {

@@ -3,7 +3,7 @@
  * pkg/controller/nodeipam.
  */
 import { Cidr, IpAddress } from '../../../api/domain/address.ts';
-import { isNotFound } from '../../../api/machinery/status-error.ts';
+import { StatusError, isNotFound } from '../../../api/machinery/status-error.ts';
 import { nodes as nodeResource } from '../../../client/resources.gen.ts';
 import { nodeCache } from '../caches/definitions.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
@@ -47,30 +47,36 @@ export const nodeIpamController = (options: PodCidrOptions): ControllerDescripto
   create: (context) => create(context, options),
 });
 
-function create({ client, informer, recorder, queue }: ControllerContext, options: PodCidrOptions): Controller {
+/** How soon a node is looked at again for which no part is left, though no other node has gone. */
+const EXHAUSTED_RETRY_MS = 60_000;
+
+function create({ client, informer, logger, recorder, queue }: ControllerContext, options: PodCidrOptions): Controller {
   const nodes = informer(nodeCache);
   const events = recorder('cidrAllocator');
   /** Allocated, and perhaps not in the cache of the nodes yet: by node name. */
   const allocated = new Map<string, string>();
 
-  async function reconcile(name: string, signal: AbortSignal): Promise<undefined> {
+  async function reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
     const node = nodes.get('', name);
-    if (!node || node.podCIDR || node.deleting) return;
+    if (!node || node.podCIDR || node.deleting) return undefined;
     const used = nodes.list().flatMap(({ podCIDR }) => podCIDR || []);
     const podCIDR = allocated.get(name) ?? nextPodCidr([...used, ...allocated.values()], options);
     if (podCIDR === undefined) {
       const regarding = { kind: 'Node', apiVersion: 'v1', name, uid: node.uid };
       events.event(regarding, 'Normal', 'CIDRNotAvailable', `Node ${name} status is now: CIDRNotAvailable`);
-      throw new Error(`no free /${options.nodeMaskSize} left in ${options.clusterCidr} for node ${name}`);
+      logger.warn({ node: name, ...options }, 'no pod CIDR left');
+      return EXHAUSTED_RETRY_MS;
     }
     allocated.set(name, podCIDR);
     const patch = { metadata: { uid: node.uid }, spec: { podCIDR, podCIDRs: [podCIDR] } };
     try {
       await client.patch(nodeResource, '', name, patch, { signal });
     } catch (error) {
-      allocated.delete(name);
+      // After a timeout it may have been written: another node must not get it then.
+      if (error instanceof StatusError && error.code < 500) allocated.delete(name);
       if (!isNotFound(error)) throw error;
     }
+    return undefined;
   }
 
   return {

@@ -64,7 +64,7 @@ function create({ client, informer, recorder, queue }: ControllerContext, graceM
   async function reportSilence(node: NodeView, signal: AbortSignal): Promise<void> {
     const conditions = unknownConditions(node, lastSeenAt.get(node.name) ?? Date.now(), graceMs, Date.now());
     if (!conditions) return;
-    const patch = { status: { conditions } };
+    const patch = { metadata: { uid: node.uid }, status: { conditions } };
     const options = { type: 'strategic', subresource: 'status', signal } as const;
     await unlessNotFound(client.patch(nodeResource, '', node.name, patch, options));
     const regarding = { kind: 'Node', name: node.name, uid: node.uid, apiVersion: 'v1' };

@@ -6,7 +6,7 @@ import { isActive, type PodView } from '../caches/pod-view.ts';
 import { claim } from '../framework/claim.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
 import { dependentHandlers } from '../framework/dependents.ts';
-import { Expectations } from '../framework/expectations.ts';
+import { Expectations, EXPECTATIONS_TIMEOUT_MS } from '../framework/expectations.ts';
 import { controllerOf, orphansOf } from '../framework/owner-references.ts';
 import { writeStatus } from '../framework/status.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
@@ -29,14 +29,17 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
 
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     const replicaSet = replicaSets.getByKey(key);
-    if (!replicaSet) return undefined;
+    if (!replicaSet) {
+      pace.forget(key);
+      return undefined;
+    }
     const { uid = '' } = replicaSet.metadata ?? {};
     // Asked together with the cache: what is observed later, while others are waited for, is not in what is read here.
     const isCurrent = expectations.isSatisfied(uid, Date.now());
     const relatedPods = relatedTo(replicaSet);
     const claimed = await claimPods(replicaSet, signal);
     // A cache that lags behind what was done last counts too few or too many pods: the status may wait for it as well.
-    if (!isCurrent) return undefined;
+    if (!isCurrent) return EXPECTATIONS_TIMEOUT_MS;
     const plan = reconcileReplicaSet({ replicaSet, pods: claimed, relatedPods, now: Date.now() });
     let failure;
     if (plan.create > 0) {
@@ -77,7 +80,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
         ...ownKeys(queue),
         onDelete: ({ metadata }: ReplicaSet, key) => {
           expectations.forget(metadata?.uid ?? '');
-          throttle.forget(key);
+          queue.add(key);
         },
       }),
       watch(

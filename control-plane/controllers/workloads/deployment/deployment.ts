@@ -34,7 +34,10 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
 
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     const deployment = deployments.getByKey(key);
-    if (!deployment) return undefined;
+    if (!deployment) {
+      pace.forget(key);
+      return undefined;
+    }
     if (selectorFrom(deployment.spec?.selector ?? {}).empty) {
       const message = 'This deployment is selecting all pods. A non-empty selector is required.';
       record(deployment, 'Warning', 'SelectingAll', message);
@@ -122,8 +125,8 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     signal: AbortSignal,
   ): Promise<Deployment> {
     if (revision === undefined) return deployment;
-    const { namespace = '', name = '' } = deployment.metadata ?? {};
-    const patch = { metadata: { annotations: { [REVISION]: String(revision) } } };
+    const { namespace = '', name = '', uid } = deployment.metadata ?? {};
+    const patch = { metadata: { uid, annotations: { [REVISION]: String(revision) } } };
     const { metadata } = await client.patch(resource, namespace, name, patch, { signal });
     return { ...deployment, metadata: { ...deployment.metadata, resourceVersion: metadata?.resourceVersion } };
   }
@@ -146,7 +149,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
 
   return {
     watches: () => [
-      watch(deployments, { ...ownKeys(queue), onDelete: (_, key) => throttle.forget(key) }),
+      watch(deployments, ownKeys(queue)),
       watch(
         replicaSets,
         dependentHandlers<ReplicaSet>({

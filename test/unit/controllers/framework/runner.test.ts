@@ -28,8 +28,19 @@ interface Line {
 /** Remembers which resources were listed. */
 class RecordingClient extends ApiClient {
   readonly listed: string[] = [];
-  override listPages<T extends KubeObject>(resource: Resource<T>, onPage: (items: T[]) => void, options = {}) {
+  /** The resource whose list never comes. */
+  withheld = '';
+  override listPages<T extends KubeObject>(
+    resource: Resource<T>,
+    onPage: (items: T[]) => void,
+    options: { signal?: AbortSignal } = {},
+  ) {
     this.listed.push(resource.plural);
+    if (resource.plural === this.withheld) {
+      return new Promise<string>((_, reject) =>
+        options.signal?.addEventListener('abort', () => reject(new Error('stopped')), { once: true }),
+      );
+    }
     return super.listPages(resource, onPage, options);
   }
 }
@@ -205,6 +216,31 @@ t.test('controllers stop when the signal is aborted, once their reconciliations 
   bench.stop.abort();
   await bench.running;
   t.strictSame(log, ['begun', 'ended']);
+});
+
+t.test('a controller that is stopped before its caches are in sync leaves no timers', async (t) => {
+  await using bench = await Bench.start();
+  bench.api.put('pods', { metadata: { name: 'a' } });
+  const timers = (): number => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
+  const before = timers();
+  const seen: string[] = [];
+  bench.client.withheld = 'configmaps';
+  bench.run(
+    controller('early', ({ informer, queue }) => {
+      const all = informer(podCache);
+      informer(configMapCache);
+      const onAdd = (_: KubeObject, key: string): void => {
+        for (let index = 0; index < 20; index++) queue.addAfter(`${key}-${index}`, 3_600_000);
+        seen.push(key);
+      };
+      return { watches: () => [watch(all, { onAdd })], reconcile: async () => undefined };
+    }),
+  );
+  await eventually('the event', () => seen.length === 1);
+  t.ok(timers() >= before + 20);
+  bench.stop.abort();
+  await bench.running;
+  t.ok(timers() < before + 20, 'those of the queue are gone');
 });
 
 t.test('what fails as a whole stops all, and its error is the reason', async (t) => {
