@@ -30,7 +30,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     const replicaSet = replicaSets.getByKey(key);
     if (!replicaSet) {
-      pace.forget(key);
+      throttle.forget(key);
       return undefined;
     }
     const { uid = '' } = replicaSet.metadata ?? {};

@@ -3,7 +3,7 @@ import t from 'tap';
 import { Cidr, IpAddress, kubernetesServiceIp } from '../../../api/domain/address.ts';
 import { validateCIDR, validateEndpointIP, validateIP } from '../../../api/machinery/names.ts';
 
-t.test('every spelling of an address is read as the one address', async (t) => {
+t.test('parses every notation of an address to the same address', async (t) => {
   const canonical = {
     '10.9.8.7': '10.9.8.7',
     '010.009.8.0007': '10.9.8.7',
@@ -20,13 +20,13 @@ t.test('every spelling of an address is read as the one address', async (t) => {
   for (const [text, expected] of Object.entries(canonical)) t.equal(IpAddress.parse(text)?.text, expected, text);
 });
 
-t.test('what is no address is none, whatever it looks like', async (t) => {
+t.test('rejects invalid addresses', async (t) => {
   const texts = ['', ' ', '10.0.0.1 ', '10.0.0.1\n', '10.0.0', '10.0.0.256', '10.0.0.0x1', '1e1.0.0.1', '10.0.0.1/32'];
   for (const text of [...texts, ':', ':::', '1::2::3', '::1%lo', 'fe80::1%eth0', '::g', '1:2:3:4:5:6:7:8:9', '[::1]'])
     t.equal(IpAddress.parse(text), undefined, JSON.stringify(text));
 });
 
-t.test('a range is its network and length, whatever bits are set beyond', async (t) => {
+t.test('a CIDR is its network and prefix length, whatever host bits are set', async (t) => {
   const canonical = {
     '10.1.2.3/8': '10.0.0.0/8',
     '10.0.0.0/008': '10.0.0.0/8',
@@ -50,17 +50,17 @@ t.test('a range is its network and length, whatever bits are set beyond', async 
     t.equal(Cidr.parse(text), undefined, JSON.stringify(text));
 });
 
-t.test('a range contains the addresses of its family that share its first bits', async (t) => {
+t.test('a CIDR contains the addresses of its family with its prefix', async (t) => {
   const isIn = (range: string, address: string) => Cidr.parse(range)!.contains(IpAddress.parse(address)!);
   t.ok(isIn('10.43.0.0/16', '10.43.255.255'));
   t.notOk(isIn('10.43.0.0/16', '10.44.0.0'));
-  t.ok(isIn('10.43.0.0/16', '::ffff:10.43.0.1'), 'a mapped address is the IPv4 address');
+  t.ok(isIn('10.43.0.0/16', '::ffff:10.43.0.1'), 'an IPv4-mapped address is the IPv4 address');
   t.notOk(isIn('0.0.0.0/0', '::1'));
   t.ok(isIn('::/0', '2001:db8::1'));
   t.ok(Cidr.host(IpAddress.parse('10.0.0.1')!).contains(IpAddress.parse('10.0.0.1')!));
 });
 
-t.test('addresses that mean another host everywhere are known in every spelling', async (t) => {
+t.test('recognizes loopback, unspecified, link-local and multicast addresses in every notation', async (t) => {
   const loopback = ['127.0.0.1', '127.255.0.1', '0::1', '::ffff:127.0.0.1', '::ffff:7f00:1', '127.000.0.1'];
   for (const text of loopback) t.ok(IpAddress.parse(text)?.isLoopback, text);
   for (const text of ['169.254.169.254', 'fe80::1', 'febf::1']) t.ok(IpAddress.parse(text)?.isLinkLocalUnicast, text);
@@ -72,7 +72,7 @@ t.test('addresses that mean another host everywhere are known in every spelling'
   t.notOk(isLoopback || isLinkLocalUnicast || isMulticast || isUnspecified);
 });
 
-t.test('an address or a range that programs read differently is refused, unless it is stored already', async (t) => {
+t.test('ambiguous addresses and CIDRs are rejected unless they are stored already', async (t) => {
   t.same(validateIP('2001:DB8::0:1'), []);
   t.same(validateIP('010.0.0.1'), ['must not have leading 0s']);
   t.same(validateIP('::ffff:10.0.0.1'), ['must not be an IPv4-mapped IPv6 address']);
@@ -87,7 +87,7 @@ t.test('an address or a range that programs read differently is refused, unless 
   t.same(validateEndpointIP('0.0.0.0'), ['may not be unspecified (0.0.0.0)']);
 });
 
-/** The same numbers at each run (a linear congruential generator of 32 bits). */
+/** The same numbers in each run (a 32-bit linear congruential generator). */
 function numbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -96,14 +96,14 @@ function numbers(seed: number): (below: number) => number {
   };
 }
 
-t.test('any address of either family is what other readers take it for', async (t) => {
+t.test('parses random addresses of both families as other parsers do', async (t) => {
   const next = numbers(1);
   for (let round = 0; round < 2_000; round++) {
     const groups = Array.from({ length: 8 }, () => (next(2) ? 0 : next(65_536)));
     if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) continue;
     const written = groups.map((group) => group.toString(16)).join(':');
     const address = IpAddress.parse(written)!;
-    // The URL standard writes them by the rules of RFC 5952, too.
+    // The URL standard uses the format of RFC 5952, too.
     t.equal(`[${address.text}]`, new URL(`http://[${written}]`).hostname);
     t.equal(isIP(address.text), 6);
     const again = IpAddress.parse(address.text)!;
@@ -113,13 +113,13 @@ t.test('any address of either family is what other readers take it for', async (
   }
 });
 
-t.test('a range of either family contains what the runtime says that it contains', async (t) => {
+t.test('CIDR containment agrees with node:net for random CIDRs of both families', async (t) => {
   const next = numbers(2);
   const hex = () => Array.from({ length: 8 }, () => next(65_536).toString(16));
   for (let round = 0; round < 1_000; round++) {
     const length = next(129);
     const [network, other] = [hex(), hex()];
-    // Alike at the beginning, for otherwise hardly any would be within.
+    // With a common prefix, since hardly any would be contained otherwise.
     const address = [...network.slice(0, next(9)), ...other].slice(0, 8).join(':');
     const list = new BlockList();
     list.addSubnet(network.join(':'), length, 'ipv6');
@@ -135,7 +135,7 @@ t.test('a range of either family contains what the runtime says that it contains
   }
 });
 
-t.test('the addresses of a range are counted from the network, and end where it ends', async (t) => {
+t.test('addresses of a CIDR are counted from the network address and end with the CIDR', async (t) => {
   const at = (range: string, index: bigint) => Cidr.parse(range)!.at(index)?.text;
   t.equal(at('10.43.0.0/16', 0n), '10.43.0.0');
   t.equal(at('10.43.0.7/16', 256n), '10.43.1.0');

@@ -1,4 +1,4 @@
-/** The one reader of certificate requests, held against openssl's. */
+/** The parser of certificate requests, compared with openssl. */
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -29,7 +29,7 @@ function objection(pem: string): string {
   return 'accepted';
 }
 
-/** As openssl prints them; undefined when it refuses. */
+/** As openssl prints them; undefined when it rejects the request. */
 async function opensslView(pem: string): Promise<Pick<CertificateRequest, 'commonName' | 'organizations'> | undefined> {
   const openssl = promisify(execFile)('openssl', [
     'req',
@@ -50,7 +50,7 @@ async function opensslView(pem: string): Promise<Pick<CertificateRequest, 'commo
   }
 }
 
-t.test('what openssl asks for is read as it is', async (t) => {
+t.test('parses the requests that openssl creates', async (t) => {
   const request = await opensslRequest(
     '-subj',
     '/O=system:nodes/CN=system:node:n1',
@@ -66,7 +66,7 @@ t.test('what openssl asks for is read as it is', async (t) => {
   });
 });
 
-t.test('requests are signed with RSA, ECDSA or Ed25519 keys', async (t) => {
+t.test('accepts signatures by RSA, ECDSA and Ed25519 keys', async (t) => {
   const openssl = async (...key: string[]): Promise<string> => {
     const options = ['req', '-new', '-nodes', '-keyout', '/dev/null', '-subj', '/CN=carol', ...key];
     return (await promisify(execFile)('openssl', options)).stdout;
@@ -78,34 +78,27 @@ t.test('requests are signed with RSA, ECDSA or Ed25519 keys', async (t) => {
   t.match(objection(await openssl('-newkey', 'rsa:2048', '-sha1')), /signature algorithm .* is not supported/);
 });
 
-t.test(
-  'a request is one PEM block, with nothing in it or around it that another reader could take for the request',
-  async (t) => {
-    const harmless = requestOf('testers', 'carol');
-    const root = requestOf('system:masters', 'root');
-    const one = /must be a single PEM block without headers, and nothing around it/;
-    const label = /PEM block type must be CERTIFICATE REQUEST/;
-    t.equal(objection(harmless), 'accepted');
-    t.equal(objection(harmless.replaceAll('\n', '\r\n')), 'accepted', 'line ends of another system');
-    t.equal(objection(harmless.trimEnd()), 'accepted', 'no line end after it');
-    t.match(objection(harmless + root), one, 'two requests');
-    t.match(objection(`${harmless}more`), one, 'text after it');
-    t.match(objection(`text\n${harmless}`), label, 'text before it');
-    t.match(objection(`\n${harmless}`), label, 'an empty line before it');
-    t.match(objection(harmless.replace('\n', '\nProc-Type: 4,CLEAR\n\n')), one, 'a header');
-    t.match(objection(harmless.replaceAll('CERTIFICATE', 'NEW CERTIFICATE')), label, 'the older label');
-    t.match(objection(harmless.replace('END CERTIFICATE', 'END NEW CERTIFICATE')), one, 'labels that differ');
-    t.match(
-      objection(root.replaceAll('CERTIFICATE REQUEST', 'X') + harmless),
-      label,
-      'a block of another label before it',
-    );
-    t.match(objection('-----BEGIN nothing'), label);
-    t.match(objection(''), label);
-  },
-);
+t.test('rejects PEM that other parsers could read differently', async (t) => {
+  const harmless = requestOf('testers', 'carol');
+  const root = requestOf('system:masters', 'root');
+  const one = /must be a single PEM block without headers, and nothing around it/;
+  const label = /PEM block type must be CERTIFICATE REQUEST/;
+  t.equal(objection(harmless), 'accepted');
+  t.equal(objection(harmless.replaceAll('\n', '\r\n')), 'accepted', 'CRLF line endings');
+  t.equal(objection(harmless.trimEnd()), 'accepted', 'no newline at the end');
+  t.match(objection(harmless + root), one, 'two requests');
+  t.match(objection(`${harmless}more`), one, 'trailing text');
+  t.match(objection(`text\n${harmless}`), label, 'leading text');
+  t.match(objection(`\n${harmless}`), label, 'leading empty line');
+  t.match(objection(harmless.replace('\n', '\nProc-Type: 4,CLEAR\n\n')), one, 'a header');
+  t.match(objection(harmless.replaceAll('CERTIFICATE', 'NEW CERTIFICATE')), label, 'legacy label');
+  t.match(objection(harmless.replace('END CERTIFICATE', 'END NEW CERTIFICATE')), one, 'mismatched labels');
+  t.match(objection(root.replaceAll('CERTIFICATE REQUEST', 'X') + harmless), label, 'leading block with another label');
+  t.match(objection('-----BEGIN nothing'), label);
+  t.match(objection(''), label);
+});
 
-t.test('the DER of a request is read to its end, and has one meaning', async (t) => {
+t.test('rejects DER with trailing or ambiguous content', async (t) => {
   const harmless = requestOf('testers', 'carol');
   const der = Buffer.from(harmless.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64');
   const wrap = (bytes: Buffer): string =>
@@ -125,9 +118,9 @@ t.test('the DER of a request is read to its end, and has one meaning', async (t)
   t.equal(await subject('/O=a+OU=b/CN=carol'), 'accepted');
 });
 
-t.test('whatever is done to a request: it is refused, or openssl reads the same subject in it', async (t) => {
+t.test('mutated requests are rejected, or openssl reads the same subject', async (t) => {
   const seeds = [requestOf('testers', 'carol'), requestOf('system:masters', 'root')];
-  // A small generator of its own, so that a failure comes again.
+  // A generator of its own, so that failures can be reproduced.
   let state = 20_260_101;
   const below = (limit: number): number => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
@@ -167,7 +160,7 @@ t.test('whatever is done to a request: it is refused, or openssl reads the same 
   };
   let accepted = 0;
   for (let round = 0; round < 300; round++) {
-    // Every tenth stays as it is, so that something is accepted.
+    // Every tenth stays unchanged, so that some are accepted.
     let pem = seeds[round % seeds.length] ?? '';
     for (let times = round % 10 === 0 ? 0 : 1 + below(2); times > 0; times--) pem = mutate(pem);
     if (objection(pem) !== 'accepted') continue;
@@ -178,7 +171,7 @@ t.test('whatever is done to a request: it is refused, or openssl reads the same 
   t.ok(accepted >= 30, `${accepted} were accepted`);
 });
 
-t.test('a CertificateSigningRequest is refused with what is wrong with its request', async (t) => {
+t.test('reports why the request of a CertificateSigningRequest is invalid', async (t) => {
   const harmless = requestOf('testers', 'carol');
   const errors = (pem: string, signerName = 'example.com/signer') =>
     certificateSigningRequests.validate({
@@ -194,7 +187,7 @@ t.test('a CertificateSigningRequest is refused with what is wrong with its reque
   ]);
 });
 
-t.test('a CertificateSigningRequest is named as a path segment may be, as kubelets name theirs', (t) => {
+t.test('the name of a CertificateSigningRequest may be any path segment, as kubelets use', (t) => {
   t.same(certificateSigningRequests.validateName('node-csr-Japb3zjo9OcOdVV_x', false), []);
   t.same(certificateSigningRequests.validateName('csr:with:colons', false), []);
   t.match(certificateSigningRequests.validateName('a/b', false), [/may not contain '\/'/]);

@@ -26,7 +26,7 @@ const everything = () => true;
 const problems = (schema: Shape, object: object): string[] =>
   (constraintsOf(schema, everything)?.(object) ?? []).map(({ field, message }) => `${field}: ${message}`);
 
-t.test('each constraint is told in the words of upstream, and holds at its border', async (t) => {
+t.test("each constraint has upstream's message and holds at its boundary", async (t) => {
   const rows: readonly [Shape, valid: readonly unknown[], wrong: readonly (readonly [unknown, string])[]][] = [
     [{ ...int32, minimum: 0 }, [0, 5], [[-1, 'Invalid value: -1: must be greater than or equal to 0']]],
     [
@@ -70,7 +70,7 @@ t.test('each constraint is told in the words of upstream, and holds at its borde
   t.strictSame(problems(nonEmpty, { f: 'a' }), []);
 });
 
-t.test('errors have the path of their value in structs, lists and maps, within themselves as well', async (t) => {
+t.test('errors have the field path of their value in structs, lists and maps', async (t) => {
   const tree: Shape = struct('x.Tree', () => ({
     name: required(1, shortName, { nonEmpty: true }),
     branches: optional(2, list(tree)),
@@ -98,7 +98,7 @@ t.test('errors have the path of their value in structs, lists and maps, within t
   );
 });
 
-t.test('a schema without constraints costs nothing, and a list full of mistakes ends', async (t) => {
+t.test('a schema without constraints costs nothing, and the number of errors is limited', async (t) => {
   t.equal(constraintsOf(shapeOf(string), everything), undefined);
   t.equal(
     constraintsOf(shapeOf(port), (field) => field !== 'f'),
@@ -108,7 +108,7 @@ t.test('a schema without constraints costs nothing, and a list full of mistakes 
   t.equal(problems(shapeOf(list(port)), { f: new Array<number>(5 * MAX_ERRORS).fill(0) }).length, MAX_ERRORS);
 });
 
-t.test('what is immutable stays as it is, in whatever order it is given', async (t) => {
+t.test('immutable fields are compared regardless of key order', async (t) => {
   const inner = struct('x.Inner', () => ({
     fixed: optional(1, anyObject, { immutable: true }),
     free: optional(2, string),
@@ -127,7 +127,7 @@ t.test('what is immutable stays as it is, in whatever order it is given', async 
   t.strictSame(changed({}, { spec: { fixed: { a: 1 } } }), []);
 });
 
-t.test('a kind checks what its schema says, and the status where it is written', async (t) => {
+t.test('a kind validates by its schema, and its status on status updates', async (t) => {
   const priorityClass = { metadata: { name: 'x' }, value: 1, preemptionPolicy: '' };
   t.strictSame(
     priorityClasses.validate(decodeObject(priorityClasses, priorityClass).object).map(({ message }) => message),

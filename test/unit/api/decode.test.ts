@@ -18,7 +18,7 @@ const statusOf = (work: () => unknown): StatusError => {
   throw new Error('nothing was thrown');
 };
 
-t.test('what the schema does not know is dropped and named with its place', async (t) => {
+t.test('unknown fields are dropped and reported with their path', async (t) => {
   const { object, problems } = decodeObject(pods, {
     metadata: { name: 'p', shoeSize: 43 },
     spec: { containers: [{ name: 'c' }, { name: 'd', ports: [{ containerPort: 1, colour: 'red' }] }] },
@@ -33,7 +33,7 @@ t.test('what the schema does not know is dropped and named with its place', asyn
   t.strictSame(object.spec?.containers[1]?.ports, [{ containerPort: 1 }]);
 });
 
-t.test('empty values vanish where upstream omits them and stay where a pointer tells them apart', async (t) => {
+t.test('empty values are omitted where upstream has omitempty, and kept for pointers', async (t) => {
   const { object } = decodeObject(pods, {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -61,7 +61,7 @@ t.test('empty values vanish where upstream omits them and stay where a pointer t
   });
 });
 
-t.test('fields that upstream always serializes are there without being given', async (t) => {
+t.test('fields without omitempty are always present', async (t) => {
   t.strictSame(decodeObject(roles, {}).object, {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'Role',
@@ -73,7 +73,7 @@ t.test('fields that upstream always serializes are there without being given', a
   t.match(object, { eventTime: null, firstTimestamp: null, source: {}, reportingInstance: '', involvedObject: {} });
 });
 
-t.test('quantities and times come out canonical, whatever JSON type they came in', async (t) => {
+t.test('quantities and times are canonicalized whatever their JSON type', async (t) => {
   const resources = { limits: { cpu: 0.25, memory: '2048Mi' }, requests: { cpu: '0.0001', 'example.com/gpu': 2000 } };
   const { object } = decodeObject(pods, {
     metadata: { creationTimestamp: '2026-02-03T04:05:06.789+02:00' },
@@ -86,7 +86,7 @@ t.test('quantities and times come out canonical, whatever JSON type they came in
   });
 });
 
-t.test('a field of a wrong type is a bad request that names it as upstream does', async (t) => {
+t.test("a field with the wrong type is a bad request with upstream's message", async (t) => {
   const message = (body: unknown) => statusOf(() => decodeObject(pods, body)).message;
   t.match(
     message({ spec: { containers: [{ name: 'c', ports: [{ containerPort: '80' }] }] } }),
@@ -103,7 +103,7 @@ t.test('a field of a wrong type is a bad request that names it as upstream does'
   t.equal(patched.status.details?.causes?.[0]?.field, 'patch');
 });
 
-t.test("what a strategic patch made is read in the words of upstream's other reader", (t) => {
+t.test("errors in strategically merged objects have the messages of upstream's converter", (t) => {
   const words = (body: unknown): unknown => statusOf(() => decodePatched(pods, body, () => '', 'ofMap')).message;
   const container = (fields: object) => ({ spec: { containers: [fields] } });
   const cases: [unknown, string][] = [
@@ -122,7 +122,7 @@ t.test("what a strategic patch made is read in the words of upstream's other rea
   t.end();
 });
 
-t.test('keys that a plain object has by itself are data like others', async (t) => {
+t.test('keys such as __proto__ are ordinary data', async (t) => {
   const { value } = parseBody('{"data":{"__proto__":"a","constructor":"b"},"constructor":1}', 'application/json', true);
   const { object, problems } = decodeObject(configMaps, value);
   t.strictSame(Object.entries(object.data ?? {}), [
@@ -132,7 +132,7 @@ t.test('keys that a plain object has by itself are data like others', async (t) 
   t.strictSame(problems, ['unknown field "constructor"']);
 });
 
-t.test('repeated keys are found in JSON and YAML, and strings that look like keys are not', async (t) => {
+t.test('duplicate keys are found in JSON and YAML, but not within strings', async (t) => {
   const repeated = '{"spec":{"ports":[{"port":1,"port" : 2}],"a\\"b":"x\\":y"},"kind":"A","kind":"B"}';
   t.strictSame(parseBody(repeated, 'application/json', true).problems, [
     'duplicate field "spec.ports[0].port"',
@@ -151,7 +151,7 @@ t.test('repeated keys are found in JSON and YAML, and strings that look like key
   });
 });
 
-t.test('bodies that are malformed or of another media type are turned down', async (t) => {
+t.test('malformed bodies and unsupported media types are rejected', async (t) => {
   t.equal(statusOf(() => parseBody('{"a":', 'application/json', true)).code, 400);
   t.equal(statusOf(() => parseBody('', 'application/json', true)).code, 400);
   t.equal(statusOf(() => parseBody('a: [', 'application/yaml', true)).code, 400);

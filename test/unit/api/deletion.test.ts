@@ -8,7 +8,7 @@ import { decodeObject } from '../../../api/machinery/decode.ts';
 const pod = (spec: object, status: object = {}, metadata: object = {}) =>
   decodeObject(pods, { metadata, spec: { containers: [], ...spec }, status }).object;
 
-t.test('a pod on a node gets the time to end that it or the delete says', async (t) => {
+t.test('the grace period of a scheduled pod comes from the pod or the delete options', async (t) => {
   const onNode = { nodeName: 'n', terminationGracePeriodSeconds: 20 };
   const ending = { deletionTimestamp: '2026-01-02T03:04:05Z', deletionGracePeriodSeconds: 10 };
   for (const [what, object, gracePeriodSeconds, wanted] of [
@@ -16,20 +16,20 @@ t.test('a pod on a node gets the time to end that it or the delete says', async 
     ['the default', pod({ nodeName: 'n' }), undefined, 30],
     ["the delete's", pod(onNode), 5, 5],
     ['at once', pod(onNode), 0, 0],
-    ['a negative period is the shortest', pod(onNode), -3, 1],
-    ['without a node', pod({ terminationGracePeriodSeconds: 20 }), 7, 0],
-    ['what has ended', pod(onNode, { phase: 'Succeeded' }), 7, 0],
+    ['a negative grace period becomes the minimum', pod(onNode), -3, 1],
+    ['not scheduled', pod({ terminationGracePeriodSeconds: 20 }), 7, 0],
+    ['terminated', pod(onNode, { phase: 'Succeeded' }), 7, 0],
     ['deleted again', pod(onNode, {}, ending), undefined, 10],
-    ['deleted again, though it has ended', pod(onNode, { phase: 'Failed' }, ending), undefined, 10],
-    ['deleted again in less time', pod(onNode, {}, ending), 2, 2],
-    ['deleted again without a node', pod({}, {}, ending), undefined, 0],
+    ['deleted again after it has terminated', pod(onNode, { phase: 'Failed' }, ending), undefined, 10],
+    ['deleted again with a shorter grace period', pod(onNode, {}, ending), 2, 2],
+    ['deleted again while not scheduled', pod({}, {}, ending), undefined, 0],
   ] as const) {
     t.equal(pods.deletion.graceSeconds(object, { gracePeriodSeconds }), wanted, what);
   }
   t.equal(configMaps.deletion.graceSeconds({}, { gracePeriodSeconds: 5 }), 0);
 });
 
-t.test('a namespace is kept by the finalizers of its spec, and says that it is going', async (t) => {
+t.test('a namespace with finalizers in its spec becomes Terminating', async (t) => {
   const { object } = decodeObject(namespaces, {
     metadata: { name: 'n', deletionGracePeriodSeconds: 0 },
     spec: { finalizers: ['kubernetes'] },
@@ -42,7 +42,7 @@ t.test('a namespace is kept by the finalizers of its spec, and says that it is g
   t.equal(object.metadata?.deletionGracePeriodSeconds, undefined);
 });
 
-t.test('options of a delete that there are not are refused in the words of upstream', async (t) => {
+t.test("invalid delete options are rejected with upstream's messages", async (t) => {
   for (const [options, message] of [
     [{ propagationPolicy: 'Orphan', dryRun: ['All'] }, undefined],
     [

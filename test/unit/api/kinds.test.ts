@@ -36,7 +36,7 @@ function changed<T extends KubeObject>(kind: Kind<T>, before: object, after: obj
 const cells = <T extends KubeObject>(kind: Kind<T>, object: T) =>
   kind.columns.map((column) => column.cell(object, Date.now()));
 
-t.test('every kind is found by its path and its name, and starts from nothing without an exception', async (t) => {
+t.test('every kind is found by path and name, and accepts an empty object', async (t) => {
   for (const kind of kinds) {
     t.equal(findKind(kind.group, kind.version, kind.plural), kind);
     t.equal(findByKind(kind.group, kind.version, kind.kind), kind);
@@ -53,7 +53,7 @@ t.test('every kind is found by its path and its name, and starts from nothing wi
 const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } };
 const selector = { matchLabels: { a: 'b' } };
 
-t.test('a deployment is defaulted, checked with its template and keeps its selector', async (t) => {
+t.test('deployments: defaults, validation of the template, immutable selector', async (t) => {
   const deployment = created(deployments, { spec: { selector, template }, status: { replicas: 9 } });
   t.match(deployment, {
     spec: {
@@ -89,7 +89,7 @@ t.test('a deployment is defaulted, checked with its template and keeps its selec
   ]);
 });
 
-t.test('a service is defaulted by its type and keeps what it was given', async (t) => {
+t.test('services: defaults per type, allocated values are kept', async (t) => {
   const service = created(services, { spec: { type: 'NodePort', ports: [{ port: 80 }], sessionAffinity: 'ClientIP' } });
   t.match(service.spec, {
     externalTrafficPolicy: 'Cluster',
@@ -110,7 +110,7 @@ t.test('a service is defaulted by its type and keeps what it was given', async (
   ]);
 });
 
-t.test('a service that contradicts itself is turned down', async (t) => {
+t.test('services: contradicting fields are rejected', async (t) => {
   const ports = [{ port: 80 }];
   t.strictSame(invalid(services, { spec: { type: 'ExternalName', externalName: 'UP' } }), [
     'Invalid spec.externalName',
@@ -130,7 +130,7 @@ t.test('a service that contradicts itself is turned down', async (t) => {
   ]);
 });
 
-t.test('a secret takes text for data, and what is immutable stays', async (t) => {
+t.test('secrets: stringData, immutable secrets', async (t) => {
   const secret = created(secrets, { data: { a: 'MQ==' }, stringData: { b: 'é' } });
   t.strictSame(secret.data, { a: 'MQ==', b: 'w6k=' });
   t.equal(secret.stringData, undefined);
@@ -143,7 +143,7 @@ t.test('a secret takes text for data, and what is immutable stays', async (t) =>
   t.strictSame(invalid(configMaps, { data: { a: '' }, binaryData: { a: '' } }), ['Invalid data[a]']);
 });
 
-t.test('a namespace is labelled with its name and held by its finalizer', async (t) => {
+t.test('namespaces: name label and finalizer', async (t) => {
   const namespace = created(namespaces, { metadata: { name: 'team' }, status: { phase: 'Terminating' } });
   t.match(namespace, {
     metadata: { labels: { 'kubernetes.io/metadata.name': 'team' } },
@@ -152,7 +152,7 @@ t.test('a namespace is labelled with its name and held by its finalizer', async 
   });
 });
 
-t.test('a node keeps its podCIDR and shows its roles and state', async (t) => {
+t.test('nodes: immutable podCIDR, columns for roles and state', async (t) => {
   const node = created(nodes, {
     metadata: { name: 'n1', labels: { 'node-role.kubernetes.io/worker': '', 'kubernetes.io/role': 'db' } },
     spec: { unschedulable: true, podCIDR: '10.42.0.0/24' },
@@ -180,7 +180,7 @@ t.test('a node keeps its podCIDR and shows its roles and state', async (t) => {
   ]);
 });
 
-t.test('endpoint slices check their addresses by their type', async (t) => {
+t.test('endpoint slices: validation per addressType', async (t) => {
   const slice = (more: object) => ({ addressType: 'IPv4', ports: [{ port: 80 }], ...more });
   t.strictSame(invalid(endpointSlices, slice({ endpoints: [{ addresses: ['::1'] }, { addresses: [] }] })), [
     'Invalid endpoints[0].addresses',
@@ -208,7 +208,7 @@ t.test('endpoint slices check their addresses by their type', async (t) => {
   ]);
 });
 
-t.test('roles say what they allow, and bindings stay bound', async (t) => {
+t.test('roles and bindings: columns, immutable roleRef', async (t) => {
   t.strictSame(invalid(roles, { rules: [{ verbs: [], nonResourceURLs: ['/x'] }] }), [
     'Invalid rules[0].nonResourceURLs',
     'Required rules[0].verbs',
@@ -224,7 +224,7 @@ t.test('roles say what they allow, and bindings stay bound', async (t) => {
   t.ok(changed(roleBindings, bound('r'), bound('s')).errors.includes('Invalid roleRef'));
 });
 
-t.test('certificate requests and priority classes keep to their limits', async (t) => {
+t.test('certificate signing requests and priority classes: limits', async (t) => {
   const spec = { request: '', signerName: 'nobody', usages: ['flying'], expirationSeconds: 5 };
   t.strictSame(invalid(certificateSigningRequests, { spec }), [
     'Invalid spec.expirationSeconds',

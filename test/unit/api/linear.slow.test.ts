@@ -1,6 +1,6 @@
 /**
- * What reads and checks the bodies of requests takes time in proportion to their size, or refuses them. While one is read
- * nobody else is served.
+ * Decoding and validating a request body takes time linear in its size, or the body is rejected: meanwhile no other request
+ * is served.
  */
 import t from 'tap';
 import { kinds, bodyKinds } from '../../../api/registry.ts';
@@ -24,15 +24,15 @@ import { CONTEXT } from './updates.ts';
 import { isStoredSubresource } from '../../../api/machinery/kind.ts';
 
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
-/** Eight times the input: linear is 8, quadratic 64. Half of the way leaves room for a busy machine. */
+/** Eight times the input: linear is 8, quadratic 64. Halfway leaves room for a busy machine. */
 const SMALL = 2_000;
 const LARGE = 8 * SMALL;
 const MAX_RATIO = 32;
-/** What is over in this time is never quadratic at this size, however the small case was measured. */
+/** What takes less than this is not quadratic at this size, however the small case was measured. */
 const SOON_MS = 150;
-/** An attempt of several may meet a quiet moment of the machine. */
+/** One of several attempts may find the machine idle. */
 const ATTEMPTS = 4;
-/** No request holds the others up for longer on a machine that is not busy with other things. */
+/** No request blocks the event loop for longer on an idle machine. */
 const MAX_HOLD_MS = 1_500;
 
 t.setTimeout(180_000);
@@ -44,7 +44,7 @@ const msOf = (run: () => void): number => {
   return (user + system) / 1000;
 };
 
-/** Whether `run` takes eight times the input in about eight times the time. The words say what was measured. */
+/** Whether `run` takes about eight times as long for eight times the input. The message has the measurements. */
 function grows(run: (size: number) => void): { linear: boolean; words: string } {
   let words = '';
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -77,19 +77,19 @@ const parse = (type: string, text: string) => {
   return allProblems(body, unknown);
 };
 
-t.test('bodies are read in time that grows with their size alone', async (t) => {
+t.test('decoding takes time linear in the size of the body', async (t) => {
   const bodies: [name: string, type: string, body: (size: number) => string][] = [
-    ['repeated JSON keys', JSON_TYPE, (size) => `{"data":{${listOf(size, () => '"a":"1"')}}}`],
-    ['many repeated JSON keys', JSON_TYPE, (size) => `{"data":{${listOf(size, (i) => `"a${i}":"","a${i}":""`)}}}`],
+    ['duplicate JSON keys', JSON_TYPE, (size) => `{"data":{${listOf(size, () => '"a":"1"')}}}`],
+    ['many duplicate JSON keys', JSON_TYPE, (size) => `{"data":{${listOf(size, (i) => `"a${i}":"","a${i}":""`)}}}`],
     ['unknown JSON fields', JSON_TYPE, (size) => `{${listOf(size, (i) => `"a${i}":1`)},"a0":2}`],
     [
-      'repeated keys below a long one',
+      'duplicate keys below a long one',
       JSON_TYPE,
       (size) => `{"${'k'.repeat(size)}":{${listOf(size, (i) => `"a${i}":1`)},"a0":2}}`,
     ],
     ['quotes and blanks', JSON_TYPE, (size) => `{"data":{"a" :"${'\\"  '.repeat(size)}"}}`],
-    ['halves of pairs', JSON_TYPE, (size) => `{"data":{"a":"${'\\ud800'.repeat(size)}"}}`],
-    ['repeated YAML keys', YAML_TYPE, (size) => `data:\n${times(size, () => '  a: b\n')}`],
+    ['unpaired surrogates', JSON_TYPE, (size) => `{"data":{"a":"${'\\ud800'.repeat(size)}"}}`],
+    ['duplicate YAML keys', YAML_TYPE, (size) => `data:\n${times(size, () => '  a: b\n')}`],
     ['many YAML keys', YAML_TYPE, (size) => `data:\n${times(size, (i) => `  a${i}: b\n`)}`],
     ['anchors and aliases', YAML_TYPE, (size) => `x:\n${times(size / 4, (i) => `- &a${i} b\n- *a${i}\n`)}`],
     ['lines of text', YAML_TYPE, (size) => `data:\n  a: >\n${times(size, () => '    b\n')}`],
@@ -101,7 +101,7 @@ t.test('bodies are read in time that grows with their size alone', async (t) => 
   }
 });
 
-t.test('patches are applied in time that grows with their size alone', async (t) => {
+t.test('applying patches takes time linear in their size', async (t) => {
   const containers = (size: number, from = 0) =>
     Array.from({ length: size }, (_, index) => ({ name: `c${index + from}`, image: 'i' }));
   const strings = (size: number) => Array.from({ length: size }, (_, index) => `a/${index}`);
@@ -161,25 +161,25 @@ t.test('patches are applied in time that grows with their size alone', async (t)
   }
 });
 
-t.test('JSON patches that copy, move or nest without end are refused at once', async (t) => {
+t.test('JSON patches that copy, move or nest without bound are rejected quickly', async (t) => {
   const refused: [name: string, target: unknown, patch: object[]][] = [
     [
-      'copies of copies',
+      'nested copies',
       { data: { a: 'x'.repeat(1000) } },
       Array.from({ length: 60 }, (_, i) => ({ op: 'copy', from: '/data', path: `/data/k${i}` })),
     ],
     [
-      'a large value a thousand times',
+      'a large value copied a thousand times',
       { data: { a: 'x'.repeat(100_000) } },
       Array.from({ length: 1000 }, (_, i) => ({ op: 'copy', from: '/data/a', path: `/data/k${i}` })),
     ],
     [
-      'insertions at the front',
+      'insertions at the start',
       { list: new Array<number>(100_000).fill(0) },
       Array.from({ length: 10_000 }, () => ({ op: 'add', path: '/list/0', value: 0 })),
     ],
     [
-      'removals at the front',
+      'removals at the start',
       { list: new Array<number>(100_000).fill(0) },
       Array.from({ length: 10_000 }, () => ({ op: 'remove', path: '/list/0' })),
     ],
@@ -193,7 +193,7 @@ t.test('JSON patches that copy, move or nest without end are refused at once', a
       ]).flat(),
     ],
     [
-      'a thing copied into itself',
+      'a value copied into itself',
       { a: {} },
       Array.from({ length: 40 }, () => [
         { op: 'copy', from: '/a', path: '/a/b' },
@@ -219,7 +219,7 @@ t.test('JSON patches that copy, move or nest without end are refused at once', a
   );
 });
 
-t.test('what is nested too deep or expands too far is the fault of the client', async (t) => {
+t.test('bodies that are too deep or expand too far are client errors', async (t) => {
   const deep = (open: string, inner: string, close: string, depth: number) =>
     open.repeat(depth) + inner + close.repeat(depth);
   const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]'];
@@ -251,7 +251,7 @@ t.test('what is nested too deep or expands too far is the fault of the client', 
   });
 });
 
-t.test('three megabytes of the smallest parts are read or refused before others notice', async (t) => {
+t.test('three megabytes of minimal elements are decoded or rejected quickly', async (t) => {
   const fill = (part: string) => part.repeat(Math.floor(MAX_BODY_BYTES / part.length) - 100);
   const pod = (spec: string) => `{"metadata":{"name":"a"},"spec":{${spec}}}`;
   const bodies: [type: string, text: string, code: string][] = [
@@ -275,7 +275,7 @@ t.test('three megabytes of the smallest parts are read or refused before others 
   }
 });
 
-/** The steps of a create, and those of an update that changes nothing. */
+/** The steps of a create, and of an update that changes nothing. */
 function validateCreate(kind: Kind, value: unknown): void {
   const { object } = decodeObject(kind, value);
   const old = structuredClone(object);
@@ -316,7 +316,7 @@ function scalarOf({ enum: words, format, type }: Shape, index: number): unknown 
 
 const MAX_LEVELS = 12;
 
-/** An object with every field of its schema; of each list one item. */
+/** An object with every field of its schema, and one item in each list. */
 function sampleOf(shape: Shape, index: number, level: number): unknown {
   if (level > MAX_LEVELS) return undefined;
   if (shape.properties) {
@@ -330,7 +330,7 @@ function sampleOf(shape: Shape, index: number, level: number): unknown {
   return shape.items ? [value] : { [`k${index}`]: value };
 }
 
-/** Where a schema has lists and maps. */
+/** Paths of the lists and maps of a schema. */
 function* collectionsOf(shape: Shape, path: Path = []): Generator<{ path: Path; shape: Shape }> {
   if (path.length > MAX_LEVELS) return;
   for (const [name, field] of Object.entries(shape.properties ?? {})) yield* collectionsOf(field, [...path, name]);
@@ -346,7 +346,7 @@ function put(root: unknown, path: Path, value: unknown): void {
 
 const FILLINGS: Readonly<Record<string, (inner: Shape, index: number) => unknown>> = {
   'all different': (inner, index) => sampleOf(inner, index, MAX_LEVELS - 2),
-  'all the same': (inner) => sampleOf(inner, 1, MAX_LEVELS - 2),
+  'all equal': (inner) => sampleOf(inner, 1, MAX_LEVELS - 2),
 };
 
 function bodyWith(sample: unknown, path: Path, { items, additionalProperties }: Shape, values: unknown[]): unknown {
@@ -358,14 +358,14 @@ function bodyWith(sample: unknown, path: Path, { items, additionalProperties }: 
   return body;
 }
 
-t.test('every list and map of every kind is checked in time that grows with its length alone', async (t) => {
+t.test('every list and map of every kind is validated in linear time', async (t) => {
   const large = 2_000;
   const tooSlow: string[] = [];
   let checked = 0;
   for (const kind of [...kinds, ...bodyKinds]) {
     const sample = sampleOf(kind.schema, 1, 0);
     for (const { path, shape } of collectionsOf(kind.schema)) {
-      // A pod's template is checked by what checks a pod, and metadata is the same for all.
+      // A pod template is validated by the code for pods, and metadata is the same everywhere.
       if (path.includes('template') || (path[0] === 'metadata' && kind.kind !== 'Pod')) continue;
       for (const [fill, valueOf] of Object.entries(FILLINGS)) {
         checked++;
@@ -388,7 +388,7 @@ t.test('every list and map of every kind is checked in time that grows with its 
   t.ok(checked > 200, `${checked} lists and maps`);
 });
 
-t.test('selectors, quantities and durations are read in time that grows with their length alone', async (t) => {
+t.test('selectors, quantities and durations are parsed in linear time', async (t) => {
   const texts: [name: string, read: (size: number) => void][] = [
     ['label selectors', (size) => parseLabelSelector(listOf(size, (i) => `k${i}=v`))],
     ['sets of values', (size) => parseLabelSelector(`k in (${listOf(size, (i) => `v${i}`)})`)],

@@ -9,7 +9,7 @@ const place = (pod: Pod) => {
 const read = (text: string) => readManifest(text, pods, place);
 const HEAD = 'apiVersion: v1\nkind: Pod\nmetadata: {name: odd}\nspec:\n';
 
-t.test('a manifest is read as YAML 1.1 with merge keys, decoded, defaulted and prepared', async (t) => {
+t.test('a manifest is parsed as YAML 1.1 with merge keys, decoded, defaulted and prepared', async (t) => {
   const { object, problems } = read(`${HEAD}
   hostNetwork: no
   containers:
@@ -43,19 +43,19 @@ t.test('a manifest is read as YAML 1.1 with merge keys, decoded, defaulted and p
   t.strictSame(problems, []);
 });
 
-t.test('a manifest may be JSON, and of several documents the first is read', async (t) => {
+t.test('a manifest may be JSON; only the first YAML document is used', async (t) => {
   const json =
     '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"j"},"spec":{"containers":[{"name":"a","image":"i"}]}}';
   t.equal(read(json).object.metadata?.name, 'j');
   t.equal(read(`---\n${json}\n---\nkind: [\n`).object.metadata?.name, 'j');
 });
 
-t.test('fields that are unknown or given twice are passed over and told of', async (t) => {
+t.test('unknown and duplicate fields are ignored and reported', async (t) => {
   const { problems } = read(`${HEAD}  nodename: a\n  containers: [{name: a, image: i, image: j}]\n`);
   t.strictSame(problems, ['line 6: key "image" already set in map', 'unknown field "spec.nodename"']);
 });
 
-t.test('what is not a valid object of the kind is refused in a sentence', async (t) => {
+t.test('an invalid manifest is rejected with a message', async (t) => {
   const cases: [manifest: string, message: RegExp][] = [
     [
       `${HEAD}  containers: [{name: a, image: i, env: [{name: PORT, value: 8080}]}]\n`,

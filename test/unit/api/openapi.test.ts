@@ -13,7 +13,7 @@ function referencesOf(value: unknown, found: Set<string>): void {
   }
 }
 
-t.test('every reference of every document leads to a definition', async (t) => {
+t.test('every reference in every document resolves to a definition', async (t) => {
   const v2 = openApiV2(source);
   const found = new Set<string>();
   referencesOf(v2, found);
@@ -34,7 +34,7 @@ t.test('every reference of every document leads to a definition', async (t) => {
   );
 });
 
-t.test('merge metadata and group, version and kind are where clients look for them', async (t) => {
+t.test('has the merge keys and group-version-kinds that clients look for', async (t) => {
   t.match(openApiV2(source), {
     definitions: {
       'io.k8s.api.core.v1.Pod': { 'x-kubernetes-group-version-kind': [{ group: '', kind: 'Pod', version: 'v1' }] },
@@ -60,7 +60,7 @@ t.test('merge metadata and group, version and kind are where clients look for th
   });
 });
 
-/** Reads the fields of one protobuf message: their number and content. */
+/** Parses the fields of a protobuf message: number and content. */
 function fieldsOf(bytes: Buffer): { number: number; content: Buffer }[] {
   const fields: { number: number; content: Buffer }[] = [];
   let at = 0;
@@ -82,7 +82,7 @@ function fieldsOf(bytes: Buffer): { number: number; content: Buffer }[] {
   return fields;
 }
 
-t.test('the protobuf form of version 2 holds the same definitions and paths', async (t) => {
+t.test('the protobuf form of version 2 has the same definitions and paths', async (t) => {
   const document = openApiV2(source);
   const fields = fieldsOf(openApiV2Protobuf(document));
   const inside = (number: number) =>

@@ -21,7 +21,7 @@ type PodLike = ReturnType<typeof pod>;
 const patchPod = (patch: object): PodLike => applyStrategicPatch(pod(), patch, pods.schema) as PodLike;
 const names = ({ spec }: PodLike) => spec.containers.map(({ name }) => name);
 
-t.test('a strategic patch merges lists by their key, appends what is new and replaces the other lists', async (t) => {
+t.test('a strategic patch merges lists by key, appends new items and replaces atomic lists', async (t) => {
   const patched = patchPod({
     spec: {
       containers: [
@@ -36,7 +36,7 @@ t.test('a strategic patch merges lists by their key, appends what is new and rep
   t.strictSame(patched.spec.containers[0], {
     name: 'two',
     image: 'b',
-    // What the patch names comes first where nothing says how it stands to the rest.
+    // Items of the patch come first where no order is given.
     env: [
       { name: 'B', value: '2' },
       { name: 'A', value: '1' },
@@ -47,7 +47,7 @@ t.test('a strategic patch merges lists by their key, appends what is new and rep
   t.strictSame(patched.spec.tolerations, [{ key: 'other' }]);
 });
 
-t.test('directives delete, replace, order and retain', async (t) => {
+t.test('applies the $patch, $deleteFromPrimitiveList, $setElementOrder and $retainKeys directives', async (t) => {
   t.strictSame(names(patchPod({ spec: { containers: [{ name: 'two', $patch: 'delete' }] } })), ['one', 'three']);
   t.strictSame(names(patchPod({ spec: { containers: [{ $patch: 'replace' }, { name: 'new' }] } })), ['new']);
   const order = { '$setElementOrder/containers': [{ name: 'three' }, { name: 'one' }] };
@@ -68,7 +68,7 @@ t.test('directives delete, replace, order and retain', async (t) => {
   });
 });
 
-t.test('a strategic patch leaves its inputs as they are', async (t) => {
+t.test('a strategic patch does not modify its inputs', async (t) => {
   const target = pod();
   const patch = {
     spec: { containers: [{ name: 'one', image: 'new', ports: [{ containerPort: 80, $patch: 'delete' }] }] },
@@ -80,7 +80,7 @@ t.test('a strategic patch leaves its inputs as they are', async (t) => {
 });
 
 t.test(
-  'a wrong directive, a missing key and an order that contradicts itself are server errors, as upstream',
+  'an invalid directive, a missing merge key and a contradicting order are server errors, as upstream',
   async (t) => {
     const wrong = [
       { spec: { containers: [{ name: 'one', $patch: 'twist' }] } },

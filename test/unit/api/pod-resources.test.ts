@@ -1,4 +1,4 @@
-/** The arithmetic of what pods ask for and may use, which api-server, scheduler and agent share, against a table of upstream's rules. */
+/** Requests and limits of pods, as api-server, scheduler and agent compute them, compared with a table of upstream's rules. */
 import { test } from 'tap';
 import { admission } from '../../../agent/pods/sync/admission.ts';
 import { evictionOrder, podRequestOf } from '../../../agent/eviction/ranking.ts';
@@ -23,7 +23,7 @@ const named = (name: string, requests?: Amounts, limits?: Amounts, more: Partial
 const sidecar = (requests: Amounts, limits?: Amounts): Container =>
   named('sidecar', requests, limits, { restartPolicy: 'Always' });
 
-/** A pod as it is after its defaults. */
+/** A pod after defaulting. */
 function made(spec: Partial<PodSpec>): Pod & { spec: PodSpec } {
   const pod: Pod & { spec: PodSpec } = { metadata: { name: 'web' }, spec: { containers: [named('a')], ...spec } };
   pods.applyDefaults(pod);
@@ -34,7 +34,7 @@ const whole = (requests?: Amounts, limits?: Amounts): Partial<PodSpec> => ({
 });
 
 const cpu = (amount: string): Amounts => ({ cpu: amount });
-/** What a spec asks for of CPU, what it is held to, in thousandths; and its class. */
+/** A pod's CPU request and limit in millicores, and its QoS class. */
 const TABLE: [string, Partial<PodSpec>, number, number | undefined, string][] = [
   ['nothing', {}, 0, undefined, 'BestEffort'],
   [
@@ -45,14 +45,14 @@ const TABLE: [string, Partial<PodSpec>, number, number | undefined, string][] = 
     'Burstable',
   ],
   [
-    'a limit holds where every container has one',
+    'a pod has a limit when every container has one',
     { containers: [named('a', cpu('1'), cpu('2')), named('b', cpu('1'), cpu('1'))] },
     2000,
     3000,
     'Burstable',
   ],
   [
-    'one container without a limit frees the pod',
+    'no limit when one container has none',
     { containers: [named('a', cpu('1'), cpu('2')), named('b', cpu('1'))] },
     2000,
     undefined,
@@ -66,7 +66,7 @@ const TABLE: [string, Partial<PodSpec>, number, number | undefined, string][] = 
     'Burstable',
   ],
   [
-    'an init container beside the sidecars before it',
+    'an init container plus the sidecars before it',
     { containers: [named('a', cpu('1'))], initContainers: [sidecar(cpu('500m')), named('i', cpu('3'))] },
     3500,
     undefined,
@@ -80,44 +80,50 @@ const TABLE: [string, Partial<PodSpec>, number, number | undefined, string][] = 
     'Burstable',
   ],
   [
-    'sidecars beside the containers',
+    'sidecars plus containers',
     { containers: [named('a', cpu('2'), cpu('2'))], initContainers: [sidecar(cpu('1'), cpu('1'))] },
     3000,
     3000,
     'Burstable',
   ],
   [
-    'the overhead on top of both',
+    'overhead is added to both',
     { containers: [named('a', cpu('1'), cpu('2'))], overhead: cpu('100m') },
     1100,
     2100,
     'Burstable',
   ],
-  ['the pod as a whole', { ...whole(cpu('2'), cpu('3')), containers: [named('a', cpu('1'))] }, 2000, 3000, 'Burstable'],
-  ['the pod as a whole, limited alone', whole(undefined, cpu('3')), 3000, 3000, 'Burstable'],
   [
-    'the pod limited, its containers asking',
+    'pod-level resources',
+    { ...whole(cpu('2'), cpu('3')), containers: [named('a', cpu('1'))] },
+    2000,
+    3000,
+    'Burstable',
+  ],
+  ['pod-level limits only', whole(undefined, cpu('3')), 3000, 3000, 'Burstable'],
+  [
+    'pod-level limits, container requests',
     { ...whole(undefined, cpu('3')), containers: [named('a', cpu('1')), named('b')] },
     1000,
     3000,
     'Burstable',
   ],
   [
-    'the pod asking, its containers limited',
+    'pod-level requests, container limits',
     { ...whole(cpu('3')), containers: [named('a', undefined, cpu('1'))] },
     3000,
     1000,
     'Burstable',
   ],
   [
-    'the pod as a whole with overhead',
+    'pod-level resources plus overhead',
     { ...whole(cpu('2'), cpu('3')), overhead: cpu('100m') },
     2100,
     3100,
     'Burstable',
   ],
   [
-    'guaranteed as a whole, whatever the containers say',
+    'Guaranteed by pod-level resources',
     {
       ...whole(undefined, { cpu: '2', memory: '1Gi' }),
       containers: [named('a'), named('b', { memory: '1Mi' }, { memory: '2Mi' })],
@@ -128,14 +134,14 @@ const TABLE: [string, Partial<PodSpec>, number, number | undefined, string][] = 
     'Guaranteed',
   ],
   [
-    'guaranteed in every container',
+    'Guaranteed by container resources',
     { containers: [named('a', undefined, { cpu: '2', memory: '1Gi' })] },
     2000,
     2000,
     'Guaranteed',
   ],
   [
-    'a request of nothing is none',
+    'a zero request is no request',
     { containers: [named('a', { cpu: '0', memory: '0' }, { cpu: '1', memory: '1Gi' })] },
     0,
     1000,
@@ -143,7 +149,7 @@ const TABLE: [string, Partial<PodSpec>, number, number | undefined, string][] = 
   ],
 ];
 
-test('what a pod asks for, what it is held to and its class follow from one table', (t) => {
+test('request, limit and QoS class of a pod', (t) => {
   for (const [what, spec, request, limit, qos] of TABLE) {
     const pod = made(spec);
     t.equal(podRequest(pod.spec, 'cpu'), request, what);
@@ -156,7 +162,7 @@ test('what a pod asks for, what it is held to and its class follow from one tabl
   t.end();
 });
 
-test('a node admits by the same figures as the scheduler binds by', (t) => {
+test('the agent admits by the same requests as the scheduler', (t) => {
   for (const [what, spec, request] of TABLE) {
     if (request === 0) continue;
     const refusal = (milli: number) =>
@@ -171,7 +177,7 @@ test('a node admits by the same figures as the scheduler binds by', (t) => {
   t.end();
 });
 
-test('what a pod asks for as a whole is completed as upstream completes it', (t) => {
+test('pod-level resources are defaulted as upstream', (t) => {
   const resourcesOf = (spec: Partial<PodSpec>) => made(spec).spec.resources;
   t.same(resourcesOf(whole(undefined, { cpu: '2', memory: '1Gi' })), {
     requests: { cpu: '2', memory: '1Gi' },
@@ -180,12 +186,12 @@ test('what a pod asks for as a whole is completed as upstream completes it', (t)
   t.same(
     resourcesOf({ ...whole(undefined, cpu('2')), containers: [named('a', { cpu: '1', memory: '1Gi' })] })?.requests,
     { cpu: '1', memory: '1Gi' },
-    'what the containers ask for together',
+    'sum of the container requests',
   );
   t.same(
     resourcesOf({ ...whole(cpu('2')), containers: [named('a', { memory: '1Gi' })] })?.requests,
     { cpu: '2' },
-    'a pod that is not limited is left alone',
+    'a pod without pod-level limits is not defaulted',
   );
   const huge = { 'hugepages-2Mi': '4Mi' };
   t.same(
@@ -197,7 +203,7 @@ test('what a pod asks for as a whole is completed as upstream completes it', (t)
   t.end();
 });
 
-test('a pod as a whole has no less than its containers have together', (t) => {
+test('validates pod-level resources against those of the containers', (t) => {
   const problems = (spec: Partial<PodSpec>) =>
     pods.validate(made(spec)).map(({ field, message }) => `${field}: ${message}`);
   t.same(
@@ -228,7 +234,7 @@ const limited = made({
   containers: [named('a'), named('b', { memory: '10Mi' }, { memory: '20Mi' })],
 });
 
-test('the kernel holds a pod to what it is limited to as a whole, and a container without a limit of its own too', (t) => {
+test("pod-level limits apply to the pod's cgroup and to containers without limits", (t) => {
   t.same(podLimits(limited), { cpuShares: 204, cpuPeriod: 100_000, cpuQuota: 20_000, memoryBytes: 40 * MI });
   const [a, b] = limited.spec.containers as [Container, Container];
   t.match(containerLimits(limited, a), { cpuQuota: 20_000, memoryBytes: 40 * MI });
@@ -237,32 +243,32 @@ test('the kernel holds a pod to what it is limited to as a whole, and a containe
     ...whole(undefined, cpu('1')),
     containers: [named('a', undefined, { memory: '8Mi' }), named('b')],
   });
-  t.same(podLimits(partly), { cpuShares: 1024, cpuPeriod: 100_000, cpuQuota: 100_000 }, "memory is nobody's to limit");
+  t.same(podLimits(partly), { cpuShares: 1024, cpuPeriod: 100_000, cpuQuota: 100_000 }, 'no memory limit');
   t.end();
 });
 
-test('memory that a pod asks for as a whole spares its containers alike', (t) => {
+test('the OOM score accounts for pod-level memory requests', (t) => {
   const host = { memoryCapacityBytes: 1000 * MI, lowestOomScoreAdj: -1000, cgroupVersion: 2 } as const;
   const scores = (pod: Pod) =>
     [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(
       (container) => containerResources(pod, container, host).oomScoreAdj,
     );
-  t.same(scores(limited), [-997, -997], 'guaranteed as a whole');
+  t.same(scores(limited), [-997, -997], 'Guaranteed by pod-level resources');
   const burstable = made({
     ...whole({ memory: '400Mi' }),
     containers: [named('a', { memory: '100Mi' }), named('b', { memory: '200Mi' })],
   });
-  t.same(scores(burstable), [850, 750], 'each is credited with half of what nobody has asked for');
+  t.same(scores(burstable), [850, 750], 'each container gets half of the unclaimed memory');
   const beside = made({
     initContainers: [sidecar({ memory: '10Mi' })],
     containers: [named('a', { memory: '100Mi' }), named('b', { memory: '200Mi' })],
   });
-  t.same(scores(beside), [900, 900, 800], 'a sidecar is spared as those that it serves');
+  t.same(scores(beside), [900, 900, 800], 'a sidecar has the score of the main containers');
   t.same(scores(made({ containers: [named('a', { memory: '1' })] })), [999]);
   t.end();
 });
 
-test("what a container is told of its limit is the pod's where it has none", (t) => {
+test('resourceFieldRef falls back to the pod-level limit', (t) => {
   const [a, b] = limited.spec.containers as [Container, Container];
   const allocatable = { cpu: '4', memory: '1Gi' };
   const told = (container: Container, resource: string) =>
@@ -275,7 +281,7 @@ test("what a container is told of its limit is the pod's where it has none", (t)
   t.end();
 });
 
-test('a node that runs short goes by what a pod asks for as a whole', (t) => {
+test('eviction compares usage with pod-level requests', (t) => {
   const using = (pod: Pod, mib: number) => ({
     pod,
     total: { memoryBytes: mib * MI },

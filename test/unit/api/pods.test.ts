@@ -6,7 +6,7 @@ import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
 import { CONTEXT, updateThrough } from './updates.ts';
 
-/** As it is before validation; `spec` is JSON as a client would send it. */
+/** The pod before validation; `spec` is JSON as sent by a client. */
 function made(spec: object, status: object = {}): Pod & { spec: PodSpec } {
   const { object } = decodeObject(pods, { metadata: { name: 'p', namespace: 'n' }, spec, status });
   pods.applyDefaults(object);
@@ -18,7 +18,7 @@ const causes = (errors: readonly { type: string; field: string }[]) =>
   errors.map(({ type, field }) => `${type.replace('FieldValue', '')} ${field}`).sort();
 const invalid = (spec: object) => causes(pods.validate(made(spec)));
 
-t.test('a pod that says only what it must is completed as upstream does', async (t) => {
+t.test('a minimal pod is defaulted as upstream', async (t) => {
   const { spec } = made({
     containers: [
       { name: 'a', image: 'registry:5000/x' },
@@ -54,12 +54,12 @@ t.test('a pod that says only what it must is completed as upstream does', async 
   t.strictSame(pods.validate(made({ containers: [container()] })), []);
 });
 
-t.test('ports of a pod in the network of its host are ports of the host', async (t) => {
+t.test('container ports of hostNetwork pods become host ports', async (t) => {
   const { spec } = made({ hostNetwork: true, ...withContainer({ ports: [{ containerPort: 80 }] }) });
   t.equal(spec.containers[0]?.ports?.[0]?.hostPort, 80);
 });
 
-t.test('the quality of service follows from requests and limits of all containers', async (t) => {
+t.test('the QoS class follows from the requests and limits of all containers', async (t) => {
   const of = (...resources: object[]) =>
     qosClassOf(
       made({ containers: resources.map((amounts, i) => container({ name: `c${i}`, resources: amounts })) }).spec,
@@ -71,7 +71,7 @@ t.test('the quality of service follows from requests and limits of all container
   t.equal(of({}, { limits: { 'example.com/gpu': '1' } }), 'BestEffort');
 });
 
-t.test('a created pod is pending, whatever status came with it', async (t) => {
+t.test('a created pod is Pending, whatever its status was', async (t) => {
   const pod = made(
     { ...withContainer({}), terminationGracePeriodSeconds: -5, schedulingGates: [{ name: 'a/b' }] },
     { phase: 'Running' },
@@ -81,7 +81,7 @@ t.test('a created pod is pending, whatever status came with it', async (t) => {
   t.equal(pod.spec.terminationGracePeriodSeconds, 1);
 });
 
-t.test('every mistake is a cause with the path of its field', async (t) => {
+t.test('every error is a cause with its field path', async (t) => {
   const cases: [object, string[]][] = [
     [{}, ['Required spec.containers']],
     [
@@ -137,7 +137,7 @@ t.test('every mistake is a cause with the path of its field', async (t) => {
     [
       withContainer({ resources: { limits: { cpu: '1', 'my-thing': '1' }, requests: { cpu: '2', 'a.io/b': '1.5' } } }),
       [
-        // It is neither a standard resource nor one for containers: upstream says both.
+        // Neither a standard resource nor one for containers: upstream reports both.
         'Invalid spec.containers[0].resources.limits[my-thing]',
         'Invalid spec.containers[0].resources.limits[my-thing]',
         'Invalid spec.containers[0].resources.requests',
@@ -296,12 +296,12 @@ t.test('every mistake is a cause with the path of its field', async (t) => {
   for (const [spec, wanted] of cases) t.strictSame(invalid(spec), wanted, wanted.join());
 });
 
-t.test('only an api-server that forbids privileged containers turns them down', async (t) => {
+t.test('privileged containers are rejected only when the api-server forbids them', async (t) => {
   const { spec } = made(withContainer({ securityContext: { privileged: true } }));
   t.strictSame(causes(validateUnprivileged(spec, 'spec')), ['Forbidden spec.containers[0].securityContext.privileged']);
 });
 
-t.test('an update may change images, the deadline and add tolerations, and nothing else', async (t) => {
+t.test('an update may change images and activeDeadlineSeconds and add tolerations only', async (t) => {
   const old = made({
     ...withContainer({}),
     activeDeadlineSeconds: 60,
@@ -325,7 +325,7 @@ t.test('an update may change images, the deadline and add tolerations, and nothi
   t.strictSame(
     change((spec) => (spec.terminationGracePeriodSeconds = -1)),
     [],
-    'which is 1, as when the pod was made',
+    '1, as when the pod was created',
   );
   t.strictSame(
     change((spec) => (spec.hostNetwork = true)),
@@ -345,7 +345,7 @@ t.test('an update may change images, the deadline and add tolerations, and nothi
   );
 });
 
-t.test('what is not set in a pod is not the same as false or 0', async (t) => {
+t.test('an unset field differs from false and 0', async (t) => {
   const old = made(withContainer({ securityContext: { allowPrivilegeEscalation: false } }));
   const change = (securityContext: object | undefined): string[] => {
     const pod = structuredClone(old);
@@ -358,7 +358,7 @@ t.test('what is not set in a pod is not the same as false or 0', async (t) => {
   t.strictSame(change(undefined), ['Forbidden spec']);
 });
 
-t.test('the annotations that make a pod what it is to its node stay, by whatever it is updated', async (t) => {
+t.test('mirror and AppArmor annotations are immutable through every subresource', async (t) => {
   const annotated = (annotations: Record<string, string>) => {
     const pod = made(withContainer({}));
     Object.assign(pod.metadata ?? {}, { annotations });
@@ -389,7 +389,7 @@ t.test('the annotations that make a pod what it is to its node stay, by whatever
   ]);
 });
 
-t.test('a status update leaves the spec alone and does not bring the dead back', async (t) => {
+t.test('a status update does not change the spec, and does not revive terminated containers', async (t) => {
   const ended = {
     containerStatuses: [
       { name: 'c', image: '', imageID: '', ready: false, restartCount: 0, state: { terminated: { exitCode: 1 } } },
@@ -461,7 +461,7 @@ function shown(spec: object, status: object, metadata: object = {}): (string | n
   return pods.columns.filter(({ priority }) => priority === 0).map((column) => column.cell(pod, NOW));
 }
 
-t.test('kubectl shows the state that matters most', async (t) => {
+t.test('the STATUS column has the most relevant state', async (t) => {
   const status = (state: object, more: object = {}) => ({
     name: 'c',
     image: '',

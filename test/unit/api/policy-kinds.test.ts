@@ -1,4 +1,4 @@
-/** The kinds that hold others to rules, by table: what a manifest becomes, and why it is turned down. */
+/** Policy kinds, by table: defaults and validation errors. */
 import t from 'tap';
 import { controllerRevisions } from '../../../api/kinds/apps/controller-revision.ts';
 import { limitRanges } from '../../../api/kinds/core/limit-range.ts';
@@ -30,15 +30,15 @@ const cells = <T extends KubeObject>(kind: Kind<T>, manifest: object) =>
 t.test('limit ranges', async (t) => {
   const container = (limit: object) => ({ spec: { limits: [{ type: 'Container', ...limit }] } });
   for (const [what, limit, wanted] of [
-    ['nothing stays nothing', {}, {}],
+    ['empty stays empty', {}, {}],
     [
-      'the maximum is the limit and is asked for',
+      'max becomes the default limit and request',
       { max: { cpu: '1' } },
       { default: { cpu: '1' }, defaultRequest: { cpu: '1' } },
     ],
-    ['the minimum is asked for', { min: { cpu: '50m' } }, { defaultRequest: { cpu: '50m' } }],
+    ['min becomes the default request', { min: { cpu: '50m' } }, { defaultRequest: { cpu: '50m' } }],
     [
-      'what is said stays',
+      'specified values are kept',
       { max: { cpu: '1' }, default: { cpu: '500m', memory: '1Gi' }, defaultRequest: { cpu: '100m' } },
       { default: { cpu: '500m', memory: '1Gi' }, defaultRequest: { cpu: '100m', memory: '1Gi' } },
     ],
@@ -361,7 +361,7 @@ t.test('resource quotas', async (t) => {
   ]);
   const created = decoded(resourceQuotas, { ...hard({ pods: '1' }), status });
   resourceQuotas.prepareForCreate(created, CONTEXT);
-  t.strictSame(created.status, {}, 'nobody says at the start what is used');
+  t.strictSame(created.status, {}, 'usage is empty on create');
   const warned = { cpu: '2', 'limits.cpu': '1', 'requests.memory': '2Gi', 'limits.memory': '2048Mi' };
   t.strictSame(resourceQuotas.warnings(decoded(resourceQuotas, hard(warned))), [
     'ResourceQuota cpu (2) should be less than limits.cpu (1)',

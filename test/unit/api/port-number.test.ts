@@ -7,7 +7,7 @@ t.test('a port is an integer from 1 to 65535', async (t) => {
     t.notOk(isPortNumber(other), `${other}`);
 });
 
-t.test('a port in a text is its decimal digits alone', async (t) => {
+t.test('a port in a string has decimal digits only', async (t) => {
   t.equal(parsePortNumber('1'), 1);
   t.equal(parsePortNumber('00080'), 80);
   t.equal(parsePortNumber('65535'), 65_535);

@@ -1,5 +1,5 @@
 /**
- * The numbers of fields against those that kubectl was built with: a Go program carries, compressed, the descriptors of its
+ * Compares field numbers with those in kubectl: a Go program contains the compressed descriptors of its
  * protobuf messages (https://github.com/protocolbuffers/protobuf/blob/main/src/google/protobuf/descriptor.proto).
  */
 import { access, glob, readFile } from 'node:fs/promises';
@@ -9,15 +9,15 @@ import t from 'tap';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import { WireError, WireReader } from '../../../api/machinery/protobuf/wire.ts';
 
-/** For each message the names of its fields by number; of a field that is a message also that message's name. */
+/** For each message, the field names by number; for a message field, also the message's name. */
 type Messages = Map<string, Map<number, { name: string; type: string }>>;
 
 const GZIP = Buffer.from([0x1f, 0x8b, 0x08]);
-/** More than the largest descriptor, of core/v1, takes. */
+/** More than the size of core/v1, the largest descriptor. */
 const MAX_COMPRESSED_BYTES = 512 * 1024;
 const OPENAPI_PACKAGE = /^io\.k8s\.(api|apimachinery\.pkg\.apis)\./;
 const PACKAGE = /^\.?k8s\.io\.(api|apimachinery\.pkg\.apis)\./;
-/** Where the field is in a descriptor. */
+/** The field's number in a descriptor. */
 const FILE = { package: 2, message: 4 };
 const MESSAGE = { name: 1, field: 2 };
 const FIELD = { name: 1, number: 3, type: 6 };
@@ -40,10 +40,10 @@ async function findKubectl(): Promise<string> {
     );
     if (found) return candidate;
   }
-  throw new Error('there is no kubectl on the PATH');
+  throw new Error('no kubectl on the PATH');
 }
 
-/** What unpacks in the program; the three bytes stand in other places as well. */
+/** What decompresses in the program; the three magic bytes occur elsewhere as well. */
 function* unpacked(program: Buffer): Generator<Buffer> {
   for (let at = program.indexOf(GZIP); at >= 0; at = program.indexOf(GZIP, at + GZIP.length)) {
     try {
@@ -54,7 +54,7 @@ function* unpacked(program: Buffer): Generator<Buffer> {
   }
 }
 
-/** The values of a message's field that are messages or text. */
+/** Values of a message's length-delimited field. */
 function values(message: Buffer, field: number): Buffer[] {
   const found: Buffer[] = [];
   const wire = new WireReader(message);
@@ -91,20 +91,20 @@ function addMessages(file: Buffer, messages: Messages): void {
   }
 }
 
-t.test('the numbers of fields are those that kubectl was built with', async (t) => {
+t.test('field numbers are equal to those in kubectl', async (t) => {
   const messages: Messages = new Map();
   for (const file of unpacked(await readFile(await findKubectl()))) {
     try {
       addMessages(file, messages);
     } catch (error) {
-      // Something else that is compressed.
+      // Other compressed data.
       if (!(error instanceof WireError)) throw error;
     }
   }
   const wrong: string[] = [];
   let compared = 0;
   const compare = (message: string, number: number, name: string): void => {
-    // What kubectl does not know came after it.
+    // Fields newer than kubectl.
     const known = messages.get(message)?.get(number);
     if (!known) return;
     compared++;

@@ -14,9 +14,9 @@ import type { Deployment } from '../../../api/types/apps/v1.gen.ts';
 
 type Json = Record<string, unknown>;
 
-/** Fields that do not travel in protobuf. */
+/** Fields without a protobuf encoding. */
 const WITHOUT_NUMBER = new Set([
-  // What an object is stands in the envelope, and nowhere for one within another.
+  // apiVersion and kind are in the envelope, and absent in nested objects.
   'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions.apiVersion',
   'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions.kind',
 ]);
@@ -29,7 +29,7 @@ const schemaOf = (apiVersion: string, kind: string) => {
 const decode = (message: Buffer): Json => decoder.decode(message, schemaOf);
 const apiVersionOf = ({ group, version }: Kind) => (group ? `${group}/${version}` : version);
 
-/** What kubectl 1.32 sent. */
+/** Requests of kubectl 1.32. */
 const KUBECTL = {
   // create deployment web --image=example.com/app:1 --port=8080 --replicas=2
   deployment:
@@ -86,7 +86,7 @@ t.test('every field of every kind has a number', (t) => {
   t.end();
 });
 
-t.test('what kubectl sends is what it would have said in JSON', (t) => {
+t.test("decodes kubectl's protobuf to the equivalent JSON", (t) => {
   const { object } = decodeObject(deployments, decode(recorded('deployment')));
   const labels = { app: 'web' };
   const expected: Deployment = {
@@ -144,7 +144,7 @@ t.test('what kubectl sends is what it would have said in JSON', (t) => {
   t.end();
 });
 
-t.test('an object of every kind with every field set comes back as it was', (t) => {
+t.test('an object of every kind with every field set survives a round trip', (t) => {
   for (const kind of [...kinds, ...bodyKinds]) {
     const object = { ...(sampleOf(kind.schema) as Json), apiVersion: apiVersionOf(kind), kind: kind.kind };
     t.strictSame(decode(encodeObject(kind.schema, object)), object, kind.kind);
@@ -152,7 +152,7 @@ t.test('an object of every kind with every field set comes back as it was', (t) 
   t.end();
 });
 
-t.test('values at the edges of their types are kept', (t) => {
+t.test('minimum and maximum values survive a round trip', (t) => {
   const spec = (...fields: Buffer[]) =>
     decode(message('v1', 'Pod', bytes(2, Buffer.concat(fields)))).spec as { [name: string]: unknown };
   t.equal(spec(varint(5, -1n)).activeDeadlineSeconds, -1);
@@ -175,14 +175,14 @@ t.test('values at the edges of their types are kept', (t) => {
 
   const unknown = Buffer.concat([
     ...[varint(1000, 7n), text(1001, 'later'), Buffer.from([0xd1, 0x3e]), Buffer.alloc(8), Buffer.from([0xd5, 0x3e])],
-    // A group within a group.
+    // A group in a group.
     ...[Buffer.alloc(4), Buffer.from([0xdb, 0x3e, 0xdb, 0x3e, 0xdc, 0x3e, 0xdc, 0x3e]), text(10, 'node-1')],
   ]);
-  t.strictSame(spec(unknown), { nodeName: 'node-1' }, 'fields of a later version are passed over');
+  t.strictSame(spec(unknown), { nodeName: 'node-1' }, 'unknown fields are skipped');
   t.end();
 });
 
-t.test('three megabytes of the smallest fields are refused before they are read', (t) => {
+t.test('three megabytes of minimal fields are rejected before decoding', (t) => {
   const MANY = 1_500_000;
   const metadata = (fields: Buffer) => message('v1', 'Pod', bytes(1, fields));
   const spec = (fields: Buffer) => message('v1', 'Pod', bytes(2, fields));
@@ -190,7 +190,7 @@ t.test('three megabytes of the smallest fields are refused before they are read'
     ['empty containers', spec(Buffer.alloc(2 * MANY, Buffer.from([0x12, 0x00])))],
     ['empty labels', metadata(Buffer.alloc(2 * MANY, Buffer.from([0x5a, 0x00])))],
     ['empty finalizers', metadata(Buffer.alloc(3 * MANY, Buffer.from([0xf2, 0x01, 0x00])).subarray(0, 2 * MANY))],
-    ['fields of a later version', metadata(Buffer.alloc(2 * MANY, Buffer.from([0x78, 0x00])))],
+    ['unknown fields', metadata(Buffer.alloc(2 * MANY, Buffer.from([0x78, 0x00])))],
     ['deep JSON', metadata(bytes(17, bytes(7, text(1, '['.repeat(20_000) + ']'.repeat(20_000)))))],
   ];
   for (const [name, body] of cases) {
@@ -201,7 +201,7 @@ t.test('three megabytes of the smallest fields are refused before they are read'
   t.end();
 });
 
-t.test('a malformed body is the fault of the client', (t) => {
+t.test('a malformed body is a client error', (t) => {
   const refusal = (body: Buffer): string => {
     try {
       decode(body);
@@ -224,9 +224,9 @@ t.test('a malformed body is the fault of the client', (t) => {
   const managed = bytes(1, bytes(17, bytes(7, text(1, '{"f:metadata"'))));
   t.match(refusal(message('v1', 'Pod', managed)), /embedded JSON/);
   const groups = Buffer.alloc(3_000_000, Buffer.from([0xdb, 0x3e]));
-  t.match(refusal(message('v1', 'Pod', groups)), /unexpected EOF/, 'groups nested a million deep');
+  t.match(refusal(message('v1', 'Pod', groups)), /unexpected EOF/, 'a million nested groups');
 
-  // Cut anywhere, or with any bit another one: an object or a refusal, never another error.
+  // Truncated or with a flipped bit: an object or a rejection, never another error.
   const whole = encodeObject(nodes.schema, { ...(sampleOf(nodes.schema) as Json), apiVersion: 'v1', kind: 'Node' });
   let refused = 0;
   for (let at = 0; at < whole.length; at++) {
@@ -244,7 +244,7 @@ function message(apiVersion: string, kind: string, raw: Buffer): Buffer {
   return Buffer.concat([Buffer.from('k8s\0'), bytes(1, type), bytes(2, raw)]);
 }
 
-/** A value with every field set that has a number. */
+/** A value with every numbered field set. */
 function sampleOf(shape: Shape): unknown {
   if (shape.properties) {
     const fields = Object.entries(shape.properties).filter(([, { number }]) => number !== undefined);

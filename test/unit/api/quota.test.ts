@@ -1,4 +1,4 @@
-/** What counts against quotas, by table, as upstream's evaluators have it. */
+/** What quotas count, by table, compared with upstream's evaluators. */
 import t from 'tap';
 import { evaluatorOf, evaluatorsOf, isInScopes, usageAt } from '../../../api/domain/quota.ts';
 import { amountsOf, quantitiesOf } from '../../../api/domain/quota-amounts.ts';
@@ -30,11 +30,11 @@ const pod = (spec: Partial<PodSpec>, more: Partial<Pod> = {}): Pod => ({ spec: {
 const asking = (requests: Record<string, string>, limits?: Record<string, string>) =>
   pod({ containers: [container({ requests, ...(limits && { limits }) })] });
 
-t.test('what a pod uses', async (t) => {
+t.test('usage of a pod', async (t) => {
   const one = { 'count/pods': '1', pods: '1' };
   const cpu = (amount: string) => ({ ...one, cpu: amount, 'requests.cpu': amount });
   const table: [what: string, pod: Pod, wanted: Record<string, string>][] = [
-    ['nothing but itself', pod({ containers: [container({})] }), one],
+    ['a pod without requests counts as one pod', pod({ containers: [container({})] }), one],
     ['CPU', asking({ cpu: '1m' }, { cpu: '2m' }), { ...cpu('1m'), 'limits.cpu': '2m' }],
     [
       'memory',
@@ -52,23 +52,23 @@ t.test('what a pod uses', async (t) => {
       },
     ],
     [
-      'huge pages, of which requests alone are counted',
+      'huge pages: requests only',
       asking({ 'hugepages-2Mi': '100Mi' }, { 'hugepages-2Mi': '100Mi' }),
       { ...one, 'hugepages-2Mi': '100Mi', 'requests.hugepages-2Mi': '100Mi' },
     ],
     [
-      'extended resources, under their name with the prefix alone',
+      'extended resources: with the requests. prefix only',
       asking({ 'example.com/dongle': '3' }, { 'example.com/dongle': '3' }),
       { ...one, 'requests.example.com/dongle': '3' },
     ],
     [
-      'what of the name of a device class is asked for',
+      'device classes: requests by class name',
       asking({ 'deviceclass.resource.kubernetes.io/gpu': '1' }),
       { ...one, 'requests.deviceclass.resource.kubernetes.io/gpu': '1' },
     ],
     ['containers together', pod({ containers: [container({ requests: { cpu: '1' } }), container({})] }), cpu('1')],
     [
-      'an init container that needs more',
+      'larger init container',
       pod({
         initContainers: [container({ requests: { cpu: '3' } }), container({ requests: { cpu: '2' } })],
         containers: [container({ requests: { cpu: '1' } }), container({ requests: { cpu: '1' } })],
@@ -76,7 +76,7 @@ t.test('what a pod uses', async (t) => {
       cpu('3'),
     ],
     [
-      'a sidecar beside the containers',
+      'sidecar plus containers',
       pod({
         initContainers: [{ ...container({ requests: { cpu: '500m' } }), restartPolicy: 'Always' }],
         containers: [container({ requests: { cpu: '1' } })],
@@ -84,12 +84,12 @@ t.test('what a pod uses', async (t) => {
       cpu('1500m'),
     ],
     [
-      'the pod as a whole',
+      'pod-level resources',
       pod({ resources: { requests: { cpu: '4' } }, containers: [container({ requests: { cpu: '1' } })] }),
       cpu('4'),
     ],
     [
-      'overhead, which raises limits only where there are some',
+      'overhead, added to existing limits only',
       pod({
         overhead: { cpu: '1', memory: '1Gi' },
         containers: [container({ requests: { cpu: '1' }, limits: { cpu: '2' } })],
@@ -103,11 +103,11 @@ t.test('what a pod uses', async (t) => {
 
   const deleted = (deletionTimestamp: string) =>
     pod({}, { metadata: { deletionTimestamp, deletionGracePeriodSeconds: 30 } });
-  t.strictSame(usage('pods', deleted('2026-01-02T03:03:35Z')), one, 'until twice its grace period is over');
-  t.strictSame(usage('pods', deleted('2026-01-02T03:03:34Z')), { 'count/pods': '1' }, 'stuck on a lost node');
+  t.strictSame(usage('pods', deleted('2026-01-02T03:03:35Z')), one, 'until twice the grace period has passed');
+  t.strictSame(usage('pods', deleted('2026-01-02T03:03:34Z')), { 'count/pods': '1' }, 'stuck on an unreachable node');
 });
 
-t.test('what a service uses', async (t) => {
+t.test('usage of a service', async (t) => {
   const ports = [{ port: 80, nodePort: 30080 }, { port: 443 }];
   const table: [spec: ServiceSpec, nodePorts: string, balancers: string][] = [
     [{ type: 'ClusterIP', ports }, '0', '0'],
@@ -128,7 +128,7 @@ t.test('what a service uses', async (t) => {
   }
 });
 
-t.test('what a claim uses', async (t) => {
+t.test('usage of a persistent volume claim', async (t) => {
   const claim = (more: Partial<PersistentVolumeClaim>, storage = '10Gi'): PersistentVolumeClaim => ({
     spec: { resources: { requests: { storage } } },
     ...more,
@@ -157,7 +157,7 @@ t.test('what a claim uses', async (t) => {
   }
 });
 
-t.test('everything else is counted by its name, and some by a shorter one as well', async (t) => {
+t.test('other kinds are counted by count/NAME, and some by a short name as well', async (t) => {
   t.strictSame(usage('configmaps', {}), { 'count/configmaps': '1', configmaps: '1' });
   t.strictSame(usage('serviceaccounts', {}), { 'count/serviceaccounts': '1' });
   const deployments = evaluatorOf({ group: 'apps', plural: 'deployments' });
@@ -172,7 +172,7 @@ t.test('everything else is counted by its name, and some by a shorter one as wel
   }
 });
 
-t.test('a quota watches what its resources are used by', async (t) => {
+t.test('a quota watches the kinds that its resources count', async (t) => {
   const table: [name: string, resource: string | undefined][] = [
     ['cpu', 'pods'],
     ['limits.memory', 'pods'],
@@ -241,7 +241,7 @@ t.test('scopes', async (t) => {
     for (const object of inside) t.ok(isInScopes(spec, measured('pods', object)), JSON.stringify([spec, object]));
     for (const object of outside) t.notOk(isInScopes(spec, measured('pods', object)), JSON.stringify([spec, object]));
   }
-  t.notOk(isInScopes({ scopes: ['NotTerminating'] }, measured('configmaps', {})), 'objects without scopes are in none');
+  t.notOk(isInScopes({ scopes: ['NotTerminating'] }, measured('configmaps', {})), 'objects without scopes match none');
   const claim: PersistentVolumeClaim = { spec: { volumeAttributesClassName: 'fast' } };
   const attributes = (value: string): ResourceQuotaSpec => ({
     scopeSelector: { matchExpressions: [{ scopeName: 'VolumeAttributesClass', operator: 'In', values: [value] }] },
@@ -250,7 +250,7 @@ t.test('scopes', async (t) => {
   t.notOk(isInScopes(attributes('slow'), measured('persistentvolumeclaims', claim)));
 });
 
-t.test('what is used of a quota is counted', async (t) => {
+t.test('usage is summed over the objects that match', async (t) => {
   const objects = new Map<string, KubeObject[]>([
     [
       'pods',
@@ -285,13 +285,13 @@ t.test('what is used of a quota is counted', async (t) => {
   t.strictSame(
     counted({ hard: quota('persistentvolumeclaims', 'gold.storageclass.storage.k8s.io/requests.storage') }),
     { persistentvolumeclaims: '0', 'gold.storageclass.storage.k8s.io/requests.storage': '0' },
-    'nothing is used of what is not served',
+    'kinds that are not served have no usage',
   );
-  t.strictSame(counted({ hard: quota('count/widgets.example.com') }), {}, 'nothing is known of what nobody knows');
+  t.strictSame(counted({ hard: quota('count/widgets.example.com') }), {}, 'usage of an unknown resource is unknown');
   t.equal(evaluatorOf(PODS)?.needsWholeObject, true);
 });
 
-t.test('a status is changed when it does not say what is so', async (t) => {
+t.test('the status is written only when it changes', async (t) => {
   const plan = (status: object, counted: Record<string, string>, floors: Record<string, string> = {}) =>
     planStatus({ spec: { hard: { pods: '5', cpu: '2' } }, status }, amountsOf(counted), (name) =>
       amountsOf(floors).get(name),
@@ -300,9 +300,9 @@ t.test('a status is changed when it does not say what is so', async (t) => {
   const used = { pods: '1', cpu: '1' };
   for (const [what, { status, waits }, wanted, mustWait] of [
     ['new', plan({}, used), { hard, used }, false],
-    ['as it is', plan({ hard, used }, used), undefined, false],
+    ['unchanged', plan({ hard, used }, used), undefined, false],
     [
-      'as it is, in other words',
+      'equal quantities in another notation',
       plan({ hard: { ...hard, cpu: '2000m' }, used }, { ...used, cpu: '1000m' }),
       undefined,
       false,
@@ -334,7 +334,7 @@ t.test('a status is changed when it does not say what is so', async (t) => {
       { hard, used: { pods: '1', cpu: '0' } },
       true,
     ],
-    ['what cannot be counted stays', plan({ hard, used }, { pods: '1' }), undefined, false],
+    ['usage that cannot be counted is kept', plan({ hard, used }, { pods: '1' }), undefined, false],
   ] as const) {
     t.strictSame(status, wanted, what);
     t.equal(waits, mustWait, what);

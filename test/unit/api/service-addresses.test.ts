@@ -12,7 +12,7 @@ const balancer = (spec: ServiceSpec, more: Partial<Service> = {}): Service => {
   return service;
 };
 
-t.test('source ranges are validated without the blanks around them', async (t) => {
+t.test('loadBalancerSourceRanges are trimmed before validation', async (t) => {
   const ranges = (...loadBalancerSourceRanges: string[]) =>
     told(services.validate(balancer({ loadBalancerSourceRanges })));
   t.strictSame(ranges('10.0.0.0/8', ' 2001:db8::/32 ', '192.0.2.0/24\n'), []);
@@ -32,16 +32,16 @@ t.test('source ranges are validated without the blanks around them', async (t) =
   );
 });
 
-t.test('the annotation that came before source ranges is validated where they are not set', async (t) => {
+t.test('the source ranges annotation is validated when the field is unset', async (t) => {
   const key = 'service.beta.kubernetes.io/load-balancer-source-ranges';
   const of = (value: string): Service => balancer({}, { metadata: { annotations: { [key]: value } } });
   t.strictSame(told(services.validate(of('10.0.0.0/8, 192.0.2.0/24 '))), []);
   t.strictSame(told(services.validate(of(' '))), []);
   t.match(told(services.validate(of('10.0.0.0/8,x')))[0], /^metadata\.annotations\[.*\]: Invalid value: "x": must be/);
-  t.strictSame(told(services.validate(of('x'), of('x'))), [], 'as it is stored');
+  t.strictSame(told(services.validate(of('x'), of('x'))), [], 'unchanged on update');
 });
 
-t.test('external IPs are addresses of one meaning, and none that every host has', async (t) => {
+t.test('external IPs are validated as unambiguous, non-local addresses', async (t) => {
   const externalIPs = (values: string[], old?: Service) =>
     told(services.validate(balancer({ externalIPs: values }), old));
   t.strictSame(externalIPs(['192.0.2.1', '2001:DB8::1']), []);
@@ -51,10 +51,10 @@ t.test('external IPs are addresses of one meaning, and none that every host has'
     'spec.externalIPs[2]: Invalid value: "::ffff:10.0.0.1": must not be an IPv4-mapped IPv6 address',
     'spec.externalIPs[3]: Invalid value: " 10.0.0.1": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
   ]);
-  t.strictSame(externalIPs(['010.0.0.1'], balancer({ externalIPs: ['010.0.0.1'] })), [], 'as it is stored');
+  t.strictSame(externalIPs(['010.0.0.1'], balancer({ externalIPs: ['010.0.0.1'] })), [], 'unchanged on update');
 });
 
-t.test('cluster IPs are validated the same way, and by family', async (t) => {
+t.test('cluster IPs are validated like external IPs, and per family', async (t) => {
   const clusterIPs = (...values: string[]) =>
     told(services.validate(balancer({ clusterIP: values[0], clusterIPs: values, ipFamilies: ['IPv4'] })));
   t.strictSame(clusterIPs('10.43.0.5'), []);
@@ -67,7 +67,7 @@ t.test('cluster IPs are validated the same way, and by family', async (t) => {
   t.match(clusterIPs('10.43.0.5', '10.43.0.6').join(), 'may specify no more than one IP for each IP family');
 });
 
-t.test("a load balancer's own words are validated when it updates the status", async (t) => {
+t.test('the load balancer status is validated on status updates', async (t) => {
   type Ingress = NonNullable<NonNullable<NonNullable<Service['status']>['loadBalancer']>['ingress']>;
   const withIngress = (ingress: Ingress, spec: ServiceSpec = {}): Service => {
     const service = balancer(spec);
@@ -96,7 +96,7 @@ t.test("a load balancer's own words are validated when it updates the status", a
   ]);
 });
 
-t.test('a Service that is no longer a load balancer has none in its status', async (t) => {
+t.test('the load balancer status is cleared when the type changes', async (t) => {
   const old = balancer({});
   old.status = { loadBalancer: { ingress: [{ ip: '10.0.0.1', ipMode: 'VIP' }] } };
   const next = balancer({ type: 'ClusterIP' });
@@ -104,7 +104,7 @@ t.test('a Service that is no longer a load balancer has none in its status', asy
   t.strictSame(next.status, { loadBalancer: {} });
 });
 
-t.test('addresses in a form to avoid, and fields of no use, are warned of', async (t) => {
+t.test('warns about non-canonical addresses and ineffective fields', async (t) => {
   t.strictSame(services.warnings(balancer({ clusterIP: '10.43.0.5', clusterIPs: ['10.43.0.5'] })), []);
   const stored = {
     externalIPs: ['010.0.0.1', '2001:db8:0::1'],

@@ -11,9 +11,10 @@ export const CONTEXT: HookContext = {
   now: Date.parse('2026-01-02T03:04:05Z'),
 };
 
-/** The rules of an update through a subresource of the kind. */
+/** The update rules of a subresource of the kind. */
 export function updateThrough<T extends KubeObject>(kind: Kind<T>, name: string): UpdateRules<T> {
   const subresource = kind.subresources.find((each) => each.name === name);
-  if (!subresource || !isStoredSubresource(subresource)) throw new Error(`${kind.plural} have no rules for ${name}`);
+  if (!subresource || !isStoredSubresource(subresource))
+    throw new Error(`${kind.plural} have no update rules for ${name}`);
   return subresource.update;
 }

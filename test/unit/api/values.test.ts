@@ -21,7 +21,7 @@ import {
 } from '../../../api/machinery/selectors.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 
-t.test('a quantity is written with the largest suffix of its family that loses nothing', async (t) => {
+t.test('a quantity is formatted with the largest exact suffix of its format', async (t) => {
   const canonical = {
     '1000m': '1',
     '0.5': '500m',
@@ -47,7 +47,7 @@ t.test('a quantity is written with the largest suffix of its family that loses n
   t.equal(roundUpToMilli('1n'), '1m');
 });
 
-t.test('quantities compare and add across families, and turn into numbers rounded up', async (t) => {
+t.test('quantities are compared and added across formats, and rounded up to integers', async (t) => {
   t.equal(compareQuantities('1Gi', '1024Mi'), 0);
   t.equal(compareQuantities('999m', '1'), -1);
   t.equal(addQuantities('1Gi', '1M'), '1074741824');
@@ -60,7 +60,7 @@ t.test('quantities compare and add across families, and turn into numbers rounde
   t.equal(quantityMilliValue('1u'), 1);
 });
 
-t.test('durations are read in Go notation and ages shown as kubectl does', async (t) => {
+t.test("durations are parsed in Go's notation, and ages printed as kubectl does", async (t) => {
   t.equal(parseDuration('1h2m3.5s'), 3_723_500);
   t.equal(parseDuration('5 minutes'), undefined);
   const ages = [
@@ -78,14 +78,14 @@ t.test('durations are read in Go notation and ages shown as kubectl does', async
   for (const [seconds, shown] of ages) t.equal(humanDuration(seconds * 1000), shown);
 });
 
-t.test('percentages are rounded the way that is asked for', async (t) => {
+t.test('percentages are rounded up or down as requested', async (t) => {
   t.equal(scaledValue('25%', 10, 'up'), 3);
   t.equal(scaledValue('25%', 10, 'down'), 2);
   t.equal(scaledValue(7, 10, 'up'), 7);
   t.throws(() => scaledValue('x', 10, 'up'));
 });
 
-t.test('label selectors match, fail and are written back as upstream does', async (t) => {
+t.test('label selectors match, are rejected and are formatted as upstream', async (t) => {
   const selector = parseLabelSelector('b in (y, x),!gone, tier!=db,a==1,n>5');
   t.equal(formatSelector(selector), 'a=1,b in (x,y),!gone,n>5,tier!=db');
   t.ok(selector.matches({ a: '1', b: 'y', n: '6' }));
@@ -100,7 +100,7 @@ t.test('label selectors match, fail and are written back as upstream does', asyn
   }
 });
 
-t.test('a selector object without terms matches everything, no selector nothing', async (t) => {
+t.test('an empty selector matches everything, a missing one nothing', async (t) => {
   t.ok(selectorFrom({}).matches({ a: 'b' }));
   t.notOk(selectorFrom(undefined).matches({}));
   const expression = { key: 'a', operator: 'NotIn', values: ['x'] };
@@ -112,7 +112,7 @@ t.test('a selector object without terms matches everything, no selector nothing'
   );
 });
 
-t.test('field selectors know equality, its opposite and escapes', async (t) => {
+t.test('field selectors support =, ==, != and escapes', async (t) => {
   t.strictSame(parseFieldSelector('a=b,c!=d\\,e,f=='), [
     { field: 'a', equal: true, value: 'b' },
     { field: 'c', equal: false, value: 'd,e' },
@@ -125,7 +125,7 @@ const kind = { namespaced: true, validateName: validateSubdomainName };
 const fields = (errors: readonly { type: string; field: string }[]) =>
   errors.map(({ type, field }) => `${type} ${field}`);
 
-t.test('metadata is checked field by field on create', async (t) => {
+t.test('metadata is validated on create', async (t) => {
   const meta = {
     name: 'Upper',
     namespace: 'a.b',
@@ -148,14 +148,14 @@ t.test('metadata is checked field by field on create', async (t) => {
     'FieldValueInvalid metadata.ownerReferences[1].uid',
     'FieldValueInvalid metadata.ownerReferences',
     'FieldValueInvalid metadata.finalizers[0]',
-    // Neither a qualified name nor one that Kubernetes knows.
+    // Neither a qualified name nor one that Kubernetes defines.
     'FieldValueInvalid metadata.finalizers[0]',
   ]);
   t.strictSame(fields(validateObjectMeta({ namespace: 'n' }, kind)), ['FieldValueRequired metadata.name']);
   t.strictSame(validateObjectMeta({ name: 'a-', generateName: 'a-', namespace: 'n' }, kind).length, 1);
 });
 
-t.test('an update keeps what the server gave and may not change who the object is', async (t) => {
+t.test('an update keeps system fields and rejects changed identity', async (t) => {
   const old = { name: 'a', namespace: 'n', uid: 'u', creationTimestamp: '2026-01-01T00:00:00Z', resourceVersion: '5' };
   const same = { name: 'a', namespace: 'n', resourceVersion: '5' };
   inheritMetadata(same, old);
@@ -171,13 +171,13 @@ t.test('an update keeps what the server gave and may not change who the object i
   ]);
 });
 
-t.test('a name that is generated may end in a dash before its suffix', async (t) => {
+t.test('a generateName may end in a dash', async (t) => {
   t.strictSame(validateSubdomainName('web-', true), []);
   t.equal(validateSubdomainName('web-', false).length, 1);
   t.strictSame(validateLabelName('a.b'), ['must not contain dots']);
 });
 
-t.test('times are those of the second that they are in, whichever was asked for before', async (t) => {
+t.test('times have second precision whichever was formatted before', async (t) => {
   const second = Date.UTC(2026, 1, 3, 4, 5, 6);
   for (const ms of [second, second + 999, second]) t.equal(timeOf(ms), '2026-02-03T04:05:06Z');
   t.equal(timeOf(second - 1), '2026-02-03T04:05:05Z');

@@ -1,4 +1,4 @@
-/** Kinds in several versions: what one version says, the other says as well. */
+/** Kinds served in several versions: conversion in both directions. */
 import t from 'tap';
 import { events as coreEvents } from '../../../api/kinds/core/event.ts';
 import { events, fromCoreEvent, toCoreEvent } from '../../../api/kinds/events/event.ts';
@@ -18,7 +18,7 @@ const POD = {
   fieldPath: 'f',
 };
 
-/** The field of core/v1, the field of events.k8s.io/v1, and a value of it. */
+/** The field in core/v1, the field in events.k8s.io/v1, and a value. */
 const ROWS: readonly (readonly [core: string, grouped: string, value: unknown])[] = [
   ['metadata', 'metadata', { name: 'e', namespace: 'n', labels: { a: 'b' } }],
   ['involvedObject', 'regarding', POD],
@@ -39,13 +39,13 @@ const ROWS: readonly (readonly [core: string, grouped: string, value: unknown])[
 
 const asCore = (fields: object) => decodeObject(coreEvents, fields).object;
 const asGrouped = (fields: object) => decodeObject(events, fields).object;
-/** As they are served: complete, and without what is undefined. */
+/** As served: complete, without undefined fields. */
 const stored = (event: Parameters<typeof toCoreEvent>[0]) =>
   asCore(JSON.parse(JSON.stringify(toCoreEvent(event))) as object);
 const served = (event: Parameters<typeof fromCoreEvent>[0]) =>
   asGrouped(JSON.parse(JSON.stringify(fromCoreEvent(event))) as object);
 
-t.test('every field of an event has its counterpart in the other version, both ways', async (t) => {
+t.test('every field of an event converts in both directions', async (t) => {
   for (const [core, grouped, value] of ROWS) {
     const [one, other] = [asCore({ [core]: value }), asGrouped({ [grouped]: value })];
     t.strictSame(served(one), other, `${core} -> ${grouped}`);
@@ -56,16 +56,16 @@ t.test('every field of an event has its counterpart in the other version, both w
   t.strictSame(names(1), Object.keys(events.schema.properties ?? {}).sort());
 });
 
-t.test('an event comes back from the other version as it was', async (t) => {
+t.test('an event survives a round trip through the other version', async (t) => {
   const whole = asCore(Object.fromEntries(ROWS.map(([core, , value]) => [core, value])));
   for (const event of [whole, asCore({})]) t.strictSame(stored(served(event)), event);
   const grouped = asGrouped(Object.fromEntries(ROWS.map(([, name, value]) => [name, value])));
   for (const event of [grouped, asGrouped({})]) t.strictSame(served(stored(event)), event);
-  // A series of the core group may lack what the other version requires.
+  // A series in the core group may lack fields that the other version requires.
   t.strictSame(served(asCore({ series: {} })).series, { count: 0, lastObservedTime: null });
 });
 
-t.test('a version that is not stored names a version that is, and selects by its fields', async (t) => {
+t.test('a version that is not stored names its storage version, and its field selectors', async (t) => {
   for (const kind of kinds) {
     if (!kind.storedAs) continue;
     t.ok(kinds.includes(kind.storedAs.kind));

@@ -3,7 +3,7 @@ import { parse } from 'yaml';
 import { parseYaml } from '../../../api/machinery/yaml.ts';
 import { writeYaml } from '../../../api/machinery/yaml-writer.ts';
 
-t.test('what is written reads back the same, as YAML 1.1 and 1.2', async (t) => {
+t.test('written YAML reads back the same as YAML 1.1 and 1.2', async (t) => {
   const strings = [
     ...[
       '',

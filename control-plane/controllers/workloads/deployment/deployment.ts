@@ -35,7 +35,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
     const deployment = deployments.getByKey(key);
     if (!deployment) {
-      pace.forget(key);
+      throttle.forget(key);
       return undefined;
     }
     if (selectorFrom(deployment.spec?.selector ?? {}).empty) {
