@@ -11,7 +11,7 @@ import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission
 import { openPki } from '../../../control-plane/pki/cluster-pki.ts';
 import { CONFIG_MAPS, configMap, pod, PODS, TestServer } from './server.ts';
 
-t.test('who may not is told in the words of upstream, and who is unknown is asked to say', async (t) => {
+t.test("403 and 401 responses have upstream's messages", async (t) => {
   await using server = await TestServer.start({
     authorizer: {
       authorize: ({ name, groups }, { verb, resource, path }) => ({
@@ -46,7 +46,7 @@ t.test('who may not is told in the words of upstream, and who is unknown is aske
   });
 });
 
-t.test('who acts as somebody else names a user, and groups whose names may hold commas', async (t) => {
+t.test('impersonation of users and groups; group names may contain commas', async (t) => {
   await using server = await TestServer.start({
     authorizer: { authorize: (_, { resource }) => ({ allowed: resource !== 'groups', reason: '' }) },
   });
@@ -59,7 +59,7 @@ t.test('who acts as somebody else names a user, and groups whose names may hold 
   t.match(await as({ 'Impersonate-User': 'jane', 'Impersonate-Extra-Scope': 'a' }), { kind: 'NodeList' });
 });
 
-t.test('several groups to act for come each in a header, over HTTP/1.1 and HTTP/2', async (t) => {
+t.test('several impersonated groups have one header each, over HTTP/1.1 and HTTP/2', async (t) => {
   const acted: (readonly string[])[] = [];
   await using server = await TestServer.start({
     authorizer: {
@@ -79,7 +79,7 @@ t.test('several groups to act for come each in a header, over HTTP/1.1 and HTTP/
   t.strictSame(acted, [groups, groups]);
 });
 
-t.test('a client certificate that another CA has signed is no credential', async (t) => {
+t.test('client certificates of other CAs are rejected', async (t) => {
   await using server = await TestServer.start();
   const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-other-ca-'));
   t.teardown(() => rm(directory, { recursive: true, force: true }));
@@ -95,10 +95,10 @@ t.test('a client certificate that another CA has signed is no credential', async
     });
   t.equal(await status(stranger.admin.certificate, stranger.admin.key), 401);
   const own = await openPki({ directory: path.join(server.directory, 'pki'), serverNames: ['127.0.0.1', 'localhost'] });
-  t.equal(await status(own.admin.certificate, own.admin.key), 403, 'known, though nobody in this test looks at it');
+  t.equal(await status(own.admin.certificate, own.admin.key), 403, 'authenticated, but not authorized');
 });
 
-t.test('a request may say how long it will wait', async (t) => {
+t.test('the timeout parameter of a request', async (t) => {
   const never: AdmissionPlugin = { name: 'never', mutate: () => new Promise(() => undefined) };
   await using server = await TestServer.start({ admission: [never] });
   const late = await server.call('POST', `${CONFIG_MAPS}?timeout=20ms`, { body: configMap('m') });
@@ -131,7 +131,7 @@ t.test('HTTP/2 serves many requests over one connection', async (t) => {
   t.equal((JSON.parse(list) as { items: unknown[] }).items.length, 30);
 });
 
-t.test('an upgrade is led to its connector after authentication and authorization', async (t) => {
+t.test('an upgrade reaches its connector after authentication and authorization', async (t) => {
   const connector: Connector = {
     methods: new Set(['POST']),
     takesPath: false,
@@ -161,7 +161,7 @@ t.test('an upgrade is led to its connector after authentication and authorizatio
   t.match(await upgrade('admin/system:masters', `${PODS}/p/nope`), /^HTTP\/1.1 404 /);
 });
 
-t.test('a server that stops says so, ends its watches and finishes what it has begun', async (t) => {
+t.test('graceful shutdown: not ready, watches end, requests in flight complete', async (t) => {
   const entered = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   await using server = await TestServer.start({
@@ -184,13 +184,13 @@ t.test('a server that stops says so, ends its watches and finishes what it has b
   const creating = server.call('POST', PODS, { body: pod('p') });
   await entered.promise;
   const closing = server.server.close();
-  t.ok((await ended).done, 'the watch has ended');
+  t.ok((await ended).done, 'the watch ends');
   release.resolve();
   t.equal((await creating).status, 201);
   await closing;
 });
 
-t.test('what the server does can be measured', async (t) => {
+t.test('request metrics', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
   await server.call('GET', `${CONFIG_MAPS}/b`);

@@ -1,4 +1,4 @@
-/** Cluster IPs and node ports as stored objects: shared by servers, and held against the services that there are. */
+/** Cluster IPs and node ports as stored objects: shared by several servers, and reconciled with existing Services. */
 import t from 'tap';
 import { eventually } from '../../support/wait.ts';
 import { StoreUnavailableError, type WriteOptions } from '../../../control-plane/store/store.ts';
@@ -28,7 +28,7 @@ const create = (server: TestServer, name: string, spec: object = {}) =>
 const addressesIn = async (server: TestServer): Promise<unknown[]> =>
   ((await server.call('GET', ADDRESSES)).body.items ?? []).map(({ metadata }) => metadata?.name);
 
-t.test('an address in use is an object that names its service, and goes with it', async (t) => {
+t.test('an allocated address is an IPAddress object that references its Service and is deleted with it', async (t) => {
   await using server = await TestServer.start();
   const { clusterIP } = specOf(await create(server, 'a'));
   t.match((await server.call('GET', `${ADDRESSES}/${clusterIP}`)).body, {
@@ -39,16 +39,16 @@ t.test('an address in use is an object that names its service, and goes with it'
   t.match(table.body, { rows: [{ cells: [clusterIP, 'services/default/a'] }] });
   t.equal((await create(server, 'dry', {})).status, 201);
   await server.call('POST', `${SERVICES}?dryRun=All`, { body: service('b') });
-  t.equal((await addressesIn(server)).length, 2, 'a dry run takes nothing');
+  t.equal((await addressesIn(server)).length, 2, 'a dry run allocates nothing');
   await server.call('POST', ADDRESSES, {
     body: { metadata: { name: '10.43.0.77' }, spec: { parentRef: { resource: 'gateways', name: 'g' } } },
   });
   t.match((await create(server, 'c', { clusterIP: '10.43.0.77' })).body, { message: /already allocated/ });
   for (const name of ['a', 'dry']) await server.call('DELETE', `${SERVICES}/${name}`);
-  t.strictSame(await addressesIn(server), ['10.43.0.77'], 'what others have reserved stays');
+  t.strictSame(await addressesIn(server), ['10.43.0.77'], 'reservations of others are kept');
 });
 
-t.test('two servers never allocate the same address or port, and know what the other has released', async (t) => {
+t.test('two servers never allocate the same address or port, and see what the other releases', async (t) => {
   const remote = new RemoteServer();
   await using one = await TestServer.start({ store: new RemoteStore(remote) });
   await using other = await TestServer.start({ store: new RemoteStore(remote) });
@@ -73,27 +73,27 @@ t.test('two servers never allocate the same address or port, and know what the o
     await servers[owner]?.call('DELETE', `${SERVICES}/r${round}-${owner}`);
     const loser = servers[1 - owner];
     const again = loser && (await create(loser, `again${round}`, { clusterIP, ports: [{ port: 80, nodePort }] }));
-    t.equal(again?.status, 201, 'what one released the other may have');
+    t.equal(again?.status, 201, 'released by one server, allocated by the other');
   }
 });
 
-/** Its server ends, as by SIGKILL, when it comes to write a service: nothing that it asks for after that takes place. */
+/** The server dies, as by SIGKILL, when it is about to write a Service: later writes of it have no effect. */
 class DyingStore extends RemoteStore {
   isDead = false;
 
   override put(key: string, value: Buffer, options?: WriteOptions): Promise<number> {
     if (key.startsWith('/registry/core/services/')) this.isDead = true;
-    if (this.isDead) return Promise.reject(new StoreUnavailableError('the server is gone'));
+    if (this.isDead) return Promise.reject(new StoreUnavailableError('the server has died'));
     return super.put(key, value, options);
   }
 
   override delete(key: string, options?: WriteOptions): Promise<number> {
-    if (this.isDead) return Promise.reject(new StoreUnavailableError('the server is gone'));
+    if (this.isDead) return Promise.reject(new StoreUnavailableError('the server has died'));
     return super.delete(key, options);
   }
 }
 
-t.test('what a server had allocated when it ended before it wrote the service is released', async (t) => {
+t.test('allocations of a server that died before it wrote the Service are released', async (t) => {
   const remote = new RemoteServer();
   const asked = { clusterIP: '10.43.0.50', ports: [{ port: 80, nodePort: 30050 }] };
   {
@@ -102,14 +102,18 @@ t.test('what a server had allocated when it ended before it wrote the service is
   }
   await using server = await TestServer.start({ store: new RemoteStore(remote), allocationGraceMs: GRACE_MS });
   const kept = await create(server, 'kept');
-  t.match((await create(server, 'early', asked)).body, { code: 422, message: /already allocated/ }, 'it may come yet');
+  t.match(
+    (await create(server, 'early', asked)).body,
+    { code: 422, message: /already allocated/ },
+    'within the grace period',
+  );
   await eventually('the address to be released', async () => (await addressesIn(server)).length === 1);
   await eventually('the Service to be created', async () => (await create(server, 'late', asked)).status === 201);
   t.strictSame((await addressesIn(server)).sort(), ['10.43.0.50', specOf(kept).clusterIP].sort());
   t.match((await create(server, 'b', { ports: [{ port: 80, nodePort: portOf(kept) }] })).body, { code: 422 });
 });
 
-t.test('services from before allocations were objects keep what they have', async (t) => {
+t.test('Services from before allocations were objects keep theirs', async (t) => {
   const first = await TestServer.start();
   const specs = [];
   for (const name of ['a', 'b', 'c']) specs.push(await create(first, name));
@@ -127,7 +131,7 @@ t.test('services from before allocations were objects keep what they have', asyn
   }
 });
 
-t.test('a node port that several services have from before is free when the last of them is gone', async (t) => {
+t.test('a node port that several older Services share is released with the last of them', async (t) => {
   await using server = await TestServer.start();
   const ports = [{ port: 80, nodePort: 30510 }];
   t.equal((await create(server, 'a', { ports })).status, 201);
@@ -142,7 +146,7 @@ t.test('a node port that several services have from before is free when the last
   t.equal((await create(server, 'c', { ports })).status, 201);
 });
 
-/** The answer to the write of a service is lost. */
+/** The response to the write of a Service is lost. */
 class SilencedStore extends RemoteStore {
   readonly #remote: RemoteServer;
 
@@ -157,7 +161,7 @@ class SilencedStore extends RemoteStore {
   }
 }
 
-t.test('a service that was written although its server got no answer keeps its address', async (t) => {
+t.test('a Service whose write succeeded without a response keeps its address', async (t) => {
   const remote = new RemoteServer();
   await using server = await TestServer.start({
     store: new SilencedStore(remote, 400),
@@ -165,39 +169,46 @@ t.test('a service that was written although its server got no answer keeps its a
   });
   t.equal((await create(server, 'a', { clusterIP: '10.43.0.60' })).status, 504);
   remote.comeBack();
-  // An allocation that nobody will use: once it is gone, the repair has looked at the other one, too.
+  // A leaked allocation: once it is released, the repair has checked the other one, too.
   const labels = { 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' };
   const parentRef = { resource: 'services', namespace: 'default', name: 'ghost' };
   const ghost = { metadata: { name: '10.43.0.61', labels }, spec: { parentRef } };
   t.equal((await server.call('POST', ADDRESSES, { body: ghost })).status, 201);
   await eventually(
-    'the address of nobody to be released',
+    'the leaked address to be released',
     async () => !(await addressesIn(server)).includes('10.43.0.61'),
   );
   t.equal((await server.call('GET', `${ADDRESSES}/10.43.0.60`)).status, 200);
   t.match((await create(server, 'c', { clusterIP: '10.43.0.60' })).body, { code: 422, message: /already allocated/ });
 });
 
-t.test('a further range is used, and kept while it alone has an address in use', async (t) => {
-  await using server = await TestServer.start();
-  const elsewhere = { clusterIP: '10.99.0.5' };
-  t.equal((await create(server, 'a', elsewhere)).status, 422);
-  const extra = { metadata: { name: 'extra' }, spec: { cidrs: ['10.99.0.0/28'] } };
-  t.equal((await server.call('POST', RANGES, { body: extra })).status, 201);
-  const conditionOf = async () => {
-    const { status } = (await server.call('GET', `${RANGES}/extra`)).body as {
-      status?: { conditions?: { status: string; reason: string }[] };
+t.test(
+  'an additional ServiceCIDR is used, and protected while it is the only one with an allocated address',
+  async (t) => {
+    await using server = await TestServer.start();
+    const elsewhere = { clusterIP: '10.99.0.5' };
+    t.equal((await create(server, 'a', elsewhere)).status, 422);
+    const extra = { metadata: { name: 'extra' }, spec: { cidrs: ['10.99.0.0/28'] } };
+    t.equal((await server.call('POST', RANGES, { body: extra })).status, 201);
+    const conditionOf = async () => {
+      const { status } = (await server.call('GET', `${RANGES}/extra`)).body as {
+        status?: { conditions?: { status: string; reason: string }[] };
+      };
+      return status?.conditions?.[0];
     };
-    return status?.conditions?.[0];
-  };
-  await eventually('the ServiceCIDR to be ready', async () => (await conditionOf())?.status === 'True');
-  t.equal((await create(server, 'a', elsewhere)).status, 201);
-  await server.call('DELETE', `${RANGES}/extra`);
-  await eventually('the ServiceCIDR to be terminating', async () => (await conditionOf())?.reason === 'Terminating');
-  t.match((await create(server, 'b', { clusterIP: '10.99.0.6' })).body, { code: 422 }, 'none is allocated from it');
-  const wrong = { metadata: { name: 'wrong' }, spec: { cidrs: ['10.99.0.1/28', '10.98.0.0/28'] } };
-  t.match((await server.call('POST', RANGES, { body: wrong })).body, {
-    code: 422,
-    details: { causes: [{ field: 'spec.cidrs[0]' }, { field: 'spec.cidrs' }] },
-  });
-});
+    await eventually('the ServiceCIDR to be ready', async () => (await conditionOf())?.status === 'True');
+    t.equal((await create(server, 'a', elsewhere)).status, 201);
+    await server.call('DELETE', `${RANGES}/extra`);
+    await eventually('the ServiceCIDR to be terminating', async () => (await conditionOf())?.reason === 'Terminating');
+    t.match(
+      (await create(server, 'b', { clusterIP: '10.99.0.6' })).body,
+      { code: 422 },
+      'no allocation from a terminating ServiceCIDR',
+    );
+    const wrong = { metadata: { name: 'wrong' }, spec: { cidrs: ['10.99.0.1/28', '10.98.0.0/28'] } };
+    t.match((await server.call('POST', RANGES, { body: wrong })).body, {
+      code: 422,
+      details: { causes: [{ field: 'spec.cidrs[0]' }, { field: 'spec.cidrs' }] },
+    });
+  },
+);

@@ -4,7 +4,7 @@ import { CONFIG_MAPS, configMap, TestServer } from './server.ts';
 const encode = (token: unknown): string => Buffer.from(JSON.stringify(token)).toString('base64url');
 const V1 = 'meta.k8s.io/v1';
 
-t.test('a forged token leads nowhere outside of what is listed', async (t) => {
+t.test('a forged continue token cannot reach outside of the listed resource', async (t) => {
   await using server = await TestServer.start();
   const other = CONFIG_MAPS.replace('default', 'zoo');
   for (const [target, name] of [
@@ -15,7 +15,7 @@ t.test('a forged token leads nowhere outside of what is listed', async (t) => {
     t.equal((await server.call('POST', target, { body: configMap(name) })).status, 201);
   }
   const newest = server.core.registry.revision;
-  // Later changes make lists of that revision come from the history.
+  // With later changes, a list at that revision is read from the history.
   for (const revision of [-1, newest, newest - 1]) {
     if (revision === newest - 1) await server.call('POST', other, { body: configMap('later') });
     for (const start of ['!', '\0', 'a', 'zoo', '0', 'zoo/a', '~']) {
@@ -30,7 +30,7 @@ t.test('a forged token leads nowhere outside of what is listed', async (t) => {
   }
 });
 
-t.test('a token that no server has handed out is refused', async (t) => {
+t.test('invalid continue tokens are rejected', async (t) => {
   await using server = await TestServer.start();
   const cases: readonly (readonly [token: string, why: RegExp])[] = [
     ['!!!', /^invalid continue token: continue key is not valid: illegal base64 data at input byte 0$/],
@@ -57,7 +57,7 @@ t.test('a token that no server has handed out is refused', async (t) => {
   }
 });
 
-t.test('the pages of one namespace and of all follow each other, now and in the past', async (t) => {
+t.test('pages of one namespace and of all namespaces are complete, at the latest and at past revisions', async (t) => {
   await using server = await TestServer.start();
   const homes = ['a', 'b', 'b-c'];
   for (const home of homes) {

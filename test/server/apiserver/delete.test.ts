@@ -3,7 +3,7 @@ import { CONFIG_MAPS, configMap, pod, PODS, TestServer } from './server.ts';
 
 const MERGE = 'application/merge-patch+json';
 
-t.test('a pod that runs on a node goes in its own time, which a second delete may only shorten', async (t) => {
+t.test('a scheduled pod is deleted gracefully, and a second delete can only shorten the grace period', async (t) => {
   await using server = await TestServer.start();
   const remove = async (body?: object) => (await server.call('DELETE', `${PODS}/p`, { body })).body;
   await server.call('POST', PODS, { body: pod('p', { nodeName: 'n1', terminationGracePeriodSeconds: 50 }) });
@@ -22,10 +22,10 @@ t.test('a pod that runs on a node goes in its own time, which a second delete ma
 
   await server.call('POST', PODS, { body: pod('unscheduled') });
   await server.call('DELETE', `${PODS}/unscheduled`);
-  t.equal((await server.call('GET', `${PODS}/unscheduled`)).status, 404, 'without a node it goes at once');
+  t.equal((await server.call('GET', `${PODS}/unscheduled`)).status, 404, 'an unscheduled pod is deleted at once');
 });
 
-t.test('an object with finalizers stays until the last one is taken away', async (t) => {
+t.test('an object with finalizers is deleted with the last finalizer', async (t) => {
   await using server = await TestServer.start();
   const url = `${CONFIG_MAPS}/a`;
   await server.call('POST', CONFIG_MAPS, { body: configMap('a', { finalizers: ['example.com/x', 'example.com/y'] }) });
@@ -42,7 +42,7 @@ t.test('an object with finalizers stays until the last one is taken away', async
   t.equal((await server.call('GET', url)).status, 404);
 });
 
-t.test('how dependents are dealt with is left to the garbage collector as a finalizer', async (t) => {
+t.test('propagation policies become finalizers for the garbage collector', async (t) => {
   await using server = await TestServer.start();
   const finalizersAfter = async (name: string, body: object) => {
     await server.call('POST', CONFIG_MAPS, { body: configMap(name) });
@@ -55,7 +55,7 @@ t.test('how dependents are dealt with is left to the garbage collector as a fina
   t.equal((await server.call('DELETE', `${CONFIG_MAPS}/a`, { body: { propagationPolicy: 'Nope' } })).status, 422);
 });
 
-t.test('a delete holds to its preconditions, and says what it deleted', async (t) => {
+t.test('a delete checks preconditions, and returns what was deleted', async (t) => {
   await using server = await TestServer.start();
   const { body } = await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
   const remove = (preconditions: object) =>
@@ -70,7 +70,7 @@ t.test('a delete holds to its preconditions, and says what it deleted', async (t
   t.match((await remove({})).body, { code: 404, message: 'configmaps "a" not found' });
 });
 
-t.test('a collection is deleted by selector', async (t) => {
+t.test('deletecollection with a selector', async (t) => {
   await using server = await TestServer.start();
   for (const [name, app] of Object.entries({ a: 'x', b: 'y', c: 'x' })) {
     await server.call('POST', CONFIG_MAPS, { body: configMap(name, { labels: { app } }) });
@@ -84,7 +84,7 @@ t.test('a collection is deleted by selector', async (t) => {
   );
 });
 
-t.test('a namespace is Terminating until its contents are gone and it is finalized', async (t) => {
+t.test('a namespace is Terminating until it is empty and finalized', async (t) => {
   await using server = await TestServer.start();
   const url = '/api/v1/namespaces/x';
   await server.call('POST', '/api/v1/namespaces', {
@@ -98,7 +98,7 @@ t.test('a namespace is Terminating until its contents are gone and it is finaliz
   t.equal((await server.call('GET', url)).status, 404);
 });
 
-t.test('a pod is bound to one node once, and evicted as it is deleted', async (t) => {
+t.test('a pod can be bound once, and eviction deletes it', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', PODS, { body: pod('p') });
   const bind = (node: string) =>

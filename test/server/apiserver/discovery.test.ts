@@ -3,7 +3,7 @@ import { TestServer } from './server.ts';
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
 
-t.test('what is served can be found out, plainly and all at once, and is not sent twice', async (t) => {
+t.test('discovery, aggregated and not, with ETags', async (t) => {
   await using server = await TestServer.start();
   t.match((await server.call('GET', '/api')).body, { kind: 'APIVersions', versions: ['v1'] });
   const groups = (await server.call('GET', '/apis')).body.groups as { name: string }[];
@@ -18,7 +18,7 @@ t.test('what is served can be found out, plainly and all at once, and is not sen
   t.match(
     (await server.call('GET', '/apis/apps/v1')).text,
     '"shortNames":["deploy"],"categories":["all"],"storageVersionHash":"8aSe+NMegvE="',
-    'in the order of upstream, which tests of kubectl read as text',
+    "in upstream's order, which kubectl's tests compare as text",
   );
 
   const all = await server.call('GET', '/apis', { accept: `${AGGREGATED},application/json` });
@@ -36,7 +36,7 @@ t.test('what is served can be found out, plainly and all at once, and is not sen
   t.equal((await server.call('GET', '/apis', { accept: AGGREGATED, headers })).status, 304);
 });
 
-t.test('of custom resources there is nothing but the list of their definitions, which is empty', async (t) => {
+t.test('the list of CustomResourceDefinitions is empty', async (t) => {
   await using server = await TestServer.start();
   const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
   const { status, body } = await server.call('GET', path);
@@ -53,12 +53,12 @@ t.test('of custom resources there is nothing but the list of their definitions, 
   t.notMatch((await server.call('GET', '/apis')).text, 'apiextensions');
 });
 
-t.test('the schemas can be read as OpenAPI', async (t) => {
+t.test('OpenAPI documents are served', async (t) => {
   await using server = await TestServer.start();
   const v2 = await server.call('GET', '/openapi/v2');
   t.ok((v2.body.definitions as Record<string, unknown>)['io.k8s.api.core.v1.Pod']);
   for (const words of ['list of returned', 'List of services', 'Watch for changes to the described resources'])
-    t.match(v2.text, words, "upstream's tests of kubectl look for these words");
+    t.match(v2.text, words, "upstream's tests of kubectl look for these texts");
   const index = (await server.call('GET', '/openapi/v3')).body.paths as Record<string, { serverRelativeURL: string }>;
   const url = index['apis/apps/v1']?.serverRelativeURL ?? '';
   const v3 = (await server.call('GET', url)).body.components as { schemas: Record<string, unknown> };

@@ -5,49 +5,52 @@ import { CONFIG_MAPS, PODS, configMap, TestServer, type Answer } from './server.
 const YAML = 'application/yaml';
 const DRY = '?dryRun=All';
 
-t.test('bodies that nest, expand or copy without end are refused with a Status, and the server goes on', async (t) => {
-  await using server = await TestServer.start();
-  await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
-  const deep = '{"a":'.repeat(50_000) + '1' + '}'.repeat(50_000);
-  const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]'];
-  for (const [index, name] of [...'bcdefgh'].entries()) {
-    const before = `*${'abcdefg'[index]}`;
-    bomb.push(`${name}: &${name} [${Array<string>(9).fill(before).join(',')}]`);
-  }
-  const copies = Array.from({ length: 1000 }, (_, i) => ({ op: 'copy', from: '/data', path: `/data/k${i}` }));
-  const many = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[${'{},'.repeat(60_000)}{}]}}`;
-  const cases: [method: string, path: string, type: string, body: unknown, code: number, message: RegExp][] = [
-    ['POST', CONFIG_MAPS, '', deep, 400, /^couldn't get version\/kind; json parse error: exceeded max depth$/],
-    ['PATCH', `${CONFIG_MAPS}/a`, 'application/merge-patch+json', deep, 400, /exceeded max depth/],
-    ['PATCH', `${CONFIG_MAPS}/a`, 'application/strategic-merge-patch+json', deep, 400, /exceeded max depth/],
-    [
-      'POST',
-      CONFIG_MAPS,
-      YAML,
-      `a: ${'['.repeat(20_000)}`,
-      400,
-      /^error converting YAML to JSON: yaml: exceeded max depth/,
-    ],
-    ['POST', CONFIG_MAPS, YAML, bomb.join('\n'), 400, /yaml: document contains excessive aliasing$/],
-    ['POST', CONFIG_MAPS, YAML, `a:\n${'- b: 1\n'.repeat(100_000)}`, 413, /^YAML of more than 150000 tokens/],
-    ['POST', PODS, 'application/json', many, 413, /^Request entity too large: limit is 50000 objects$/],
-    [
-      'PATCH',
-      `${CONFIG_MAPS}/a`,
-      'application/json-patch+json',
-      copies,
-      422,
-      /^the server rejected our request due to an error in our request$/,
-    ],
-  ];
-  for (const [method, path, type, body, code, message] of cases) {
-    const answer = await server.call(method, path, { body, type });
-    t.match(answer.body, { kind: 'Status', code, message }, message.source);
-  }
-  t.equal((await server.call('GET', `${CONFIG_MAPS}/a`)).status, 200);
-});
+t.test(
+  'bodies that nest, expand or copy without bound are rejected with a Status, and the server stays up',
+  async (t) => {
+    await using server = await TestServer.start();
+    await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
+    const deep = '{"a":'.repeat(50_000) + '1' + '}'.repeat(50_000);
+    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]'];
+    for (const [index, name] of [...'bcdefgh'].entries()) {
+      const before = `*${'abcdefg'[index]}`;
+      bomb.push(`${name}: &${name} [${Array<string>(9).fill(before).join(',')}]`);
+    }
+    const copies = Array.from({ length: 1000 }, (_, i) => ({ op: 'copy', from: '/data', path: `/data/k${i}` }));
+    const many = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[${'{},'.repeat(60_000)}{}]}}`;
+    const cases: [method: string, path: string, type: string, body: unknown, code: number, message: RegExp][] = [
+      ['POST', CONFIG_MAPS, '', deep, 400, /^couldn't get version\/kind; json parse error: exceeded max depth$/],
+      ['PATCH', `${CONFIG_MAPS}/a`, 'application/merge-patch+json', deep, 400, /exceeded max depth/],
+      ['PATCH', `${CONFIG_MAPS}/a`, 'application/strategic-merge-patch+json', deep, 400, /exceeded max depth/],
+      [
+        'POST',
+        CONFIG_MAPS,
+        YAML,
+        `a: ${'['.repeat(20_000)}`,
+        400,
+        /^error converting YAML to JSON: yaml: exceeded max depth/,
+      ],
+      ['POST', CONFIG_MAPS, YAML, bomb.join('\n'), 400, /yaml: document contains excessive aliasing$/],
+      ['POST', CONFIG_MAPS, YAML, `a:\n${'- b: 1\n'.repeat(100_000)}`, 413, /^YAML of more than 150000 tokens/],
+      ['POST', PODS, 'application/json', many, 413, /^Request entity too large: limit is 50000 objects$/],
+      [
+        'PATCH',
+        `${CONFIG_MAPS}/a`,
+        'application/json-patch+json',
+        copies,
+        422,
+        /^the server rejected our request due to an error in our request$/,
+      ],
+    ];
+    for (const [method, path, type, body, code, message] of cases) {
+      const answer = await server.call(method, path, { body, type });
+      t.match(answer.body, { kind: 'Status', code, message }, message.source);
+    }
+    t.equal((await server.call('GET', `${CONFIG_MAPS}/a`)).status, 200);
+  },
+);
 
-t.test('YAML with many aliases of small values is taken', async (t) => {
+t.test('YAML with many aliases of small values is accepted', async (t) => {
   await using server = await TestServer.start();
   const variables = Array.from({ length: 200 }, (_, index) => `    - {name: V${index}, value: *i}\n`).join('');
   const body = `apiVersion: v1\nkind: Pod\nmetadata: {name: many}\nspec:\n  containers:\n  - name: c\n    image: &i a/b:1.0\n    env:\n${variables}`;
@@ -60,7 +63,7 @@ const warningsOf = ({ headers }: Answer): string[] => [
     .map(([, text]) => text ?? ''),
 ];
 
-t.test('of thousands of unknown or repeated fields as many are told of as clients can take', async (t) => {
+t.test('the number of reported unknown and duplicate fields is limited', async (t) => {
   await using server = await TestServer.start();
   const json = (fields: string) => `{"metadata":{"name":"a"},${fields}}`;
   const list = (text: (index: number) => string) => Array.from({ length: 20_000 }, (_, i) => text(i)).join(',');
@@ -83,7 +86,7 @@ t.test('of thousands of unknown or repeated fields as many are told of as client
   }
 });
 
-t.test('warnings are shortened once all together are too long, and then left out', async (t) => {
+t.test('warnings are truncated when they are too long in total, and then dropped', async (t) => {
   const few = new Warnings();
   for (const text of ['one', '', 'two "quoted"', 'one']) few.add(text);
   t.strictSame(few.headers(), ['299 - "one"', '299 - "two \\"quoted\\""']);
@@ -96,12 +99,12 @@ t.test('warnings are shortened once all together are too long, and then left out
   t.ok(headers.every((header) => header.length <= 256 + '299 - ""'.length));
 });
 
-t.test('half of a UTF-16 pair becomes U+FFFD, in values and keys, and whole pairs stay', async (t) => {
+t.test('unpaired surrogates become U+FFFD in values and keys, pairs are kept', async (t) => {
   await using server = await TestServer.start();
   const body = '{"metadata":{"name":"a","annotations":{"k":"\\ud800x\\ud83d\\ude00\\\\ud800"}},"data":{"k":"\\udc00"}}';
   t.equal((await server.call('POST', CONFIG_MAPS, { body, type: 'application/json' })).status, 201);
   const { text, body: list } = await server.call('GET', CONFIG_MAPS);
-  t.notMatch(text, /[^\\]\\ud/, 'what is served has no escapes that only JavaScript reads');
+  t.notMatch(text, /[^\\]\\ud/, 'responses have no escapes that only JavaScript can read');
   t.match(list.items?.[0], {
     metadata: { annotations: { k: '\ufffdx\u{1f600}\\ud800' } },
     data: { k: '\ufffd' },
@@ -113,7 +116,7 @@ t.test('half of a UTF-16 pair becomes U+FFFD, in values and keys, and whole pair
   t.match((await server.call('POST', CONFIG_MAPS, { body: yaml, type: YAML })).body, { code: 400 });
 });
 
-t.test('an object grows to one and a half megabytes and no further, whatever the steps', async (t) => {
+t.test('objects are limited to 1.5 MiB, however they grow', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', PODS, {
     body: { metadata: { name: 'a' }, spec: { containers: [{ name: 'a', image: 'b' }] } },

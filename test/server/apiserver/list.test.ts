@@ -3,14 +3,14 @@ import t from 'tap';
 import { parse as parseYaml } from 'yaml';
 import { CONFIG_MAPS, configMap, PODS, pod, TestServer, type Json } from './server.ts';
 
-// Hundreds of durable writes, which take their time where the machine is busy.
+// Hundreds of durable writes, which are slow on a busy machine.
 t.setTimeout(120_000);
 
 const names = (list: Json) => (list.items ?? []).map(({ metadata }) => String(metadata?.name));
 const METADATA = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io';
 const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
 
-t.test('a list in pages shows one moment, whatever is written between the pages', async (t) => {
+t.test('a paginated list is consistent despite concurrent writes', async (t) => {
   await using server = await TestServer.start();
   const expected: string[] = [];
   for (let index = 0; index < 25; index++) {
@@ -28,7 +28,7 @@ t.test('a list in pages shows one moment, whatever is written between the pages'
     seen.push(...names(body));
     remaining.push(body.metadata?.remainingItemCount);
     revision ??= body.metadata?.resourceVersion;
-    t.equal(body.metadata?.resourceVersion, revision, 'all pages are of one revision');
+    t.equal(body.metadata?.resourceVersion, revision, 'all pages have the same revision');
     token = (body.metadata?.continue as string | undefined) ?? '';
     await server.call('POST', CONFIG_MAPS, { body: configMap(`m-between-${remaining.length}`) });
     await server.call('DELETE', `${CONFIG_MAPS}/m2${remaining.length}`);
@@ -40,7 +40,7 @@ t.test('a list in pages shows one moment, whatever is written between the pages'
     'GET',
     `${CONFIG_MAPS}?limit=3&labelSelector=even%3Dtrue&resourceVersion=${String(revision)}&resourceVersionMatch=Exact`,
   );
-  t.strictSame(names(even.body), ['m00', 'm02', 'm04'], 'the past is selected from as well');
+  t.strictSame(names(even.body), ['m00', 'm02', 'm04'], 'selectors apply to past revisions');
 
   const first = await server.call('GET', `${CONFIG_MAPS}?limit=2`);
   await server.call('POST', CONFIG_MAPS, { body: configMap('zzz') });
@@ -49,20 +49,16 @@ t.test('a list in pages shows one moment, whatever is written between the pages'
   t.match(expired.body, { code: 410, reason: 'Expired' });
   const inconsistent = String(expired.body.metadata?.continue);
   const rest = await server.call('GET', `${CONFIG_MAPS}?continue=${inconsistent}`);
-  t.ok(names(rest.body).includes('zzz'), 'the token of the 410 goes on with what is there now');
+  t.ok(names(rest.body).includes('zzz'), 'the token in the 410 continues at the latest revision');
 
   const quiet = await server.call('GET', `${CONFIG_MAPS}?limit=2`);
   await server.call('POST', PODS, { body: pod('of-another-kind') });
   await server.store.compact(server.store.revision);
   const alsoExpired = await server.call('GET', `${CONFIG_MAPS}?continue=${String(quiet.body.metadata?.continue)}`);
-  t.match(
-    alsoExpired.body,
-    { code: 410, reason: 'Expired' },
-    'a token expires where nothing has changed since as well',
-  );
+  t.match(alsoExpired.body, { code: 410, reason: 'Expired' }, 'a token expires even if nothing has changed since');
 });
 
-t.test('what is asked for of a revision is held to', async (t) => {
+t.test('resourceVersion and resourceVersionMatch are honoured', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
   await server.call('POST', CONFIG_MAPS, { body: configMap('b') });
@@ -82,13 +78,13 @@ t.test('what is asked for of a revision is held to', async (t) => {
   t.equal(await at('fieldSelector=metadata.name!%3Da'), 'b');
   const late = server.call('GET', `${CONFIG_MAPS}?resourceVersion=3`);
   await server.call('POST', CONFIG_MAPS, { body: configMap('c') });
-  t.strictSame(names((await late).body), ['a', 'b', 'c'], 'a revision that is about to come is waited for');
+  t.strictSame(names((await late).body), ['a', 'b', 'c'], 'waits for a future revision');
 });
 
-t.test('lists come whole, as tables and as metadata, in one namespace and in all', async (t) => {
+t.test('lists as objects, tables and metadata, in one namespace and in all', async (t) => {
   await using server = await TestServer.start();
   const tricky = 'braces } { and "quotes" \\ and ünïcödé';
-  // Enough for several chunks.
+  // Several chunks.
   const filler = 'x'.repeat(100_000);
   for (let index = 0; index < 20; index++) {
     await server.call('POST', PODS, { body: pod(`p${index}`, {}, { annotations: { tricky, filler } }) });
@@ -97,9 +93,9 @@ t.test('lists come whole, as tables and as metadata, in one namespace and in all
   const all = await server.call('GET', '/api/v1/pods');
   t.equal(names(all.body).length, 21);
   t.equal(all.body.kind, 'PodList');
-  t.notOk(all.body.items?.[0]?.kind, 'items leave their kind to the list, as upstream');
+  t.notOk(all.body.items?.[0]?.kind, 'items have no kind, as upstream');
   t.match(all.body.items?.at(-1), { metadata: { annotations: { tricky } }, spec: { containers: [{ name: 'c' }] } });
-  t.equal(names((await server.call('GET', PODS)).body).length, 20, 'a namespace is not the one whose name it begins');
+  t.equal(names((await server.call('GET', PODS)).body).length, 20, 'not the namespace that has this one as a prefix');
 
   const metadata = await server.call('GET', PODS, { accept: METADATA });
   t.equal(metadata.body.kind, 'PartialObjectMetadataList');
@@ -115,7 +111,7 @@ t.test('lists come whole, as tables and as metadata, in one namespace and in all
     ['PartialObjectMetadata', `${PODS}/p1`],
   ] as const) {
     const older = await server.call('GET', path, { accept: `application/json;as=${form};v=v1beta1;g=meta.k8s.io` });
-    t.match(older.body, { kind: form, apiVersion: 'meta.k8s.io/v1beta1' }, 'the version that the client knows');
+    t.match(older.body, { kind: form, apiVersion: 'meta.k8s.io/v1beta1' }, "the client's version of the meta API");
     t.notMatch(older.text, '"meta.k8s.io/v1"');
   }
   const yaml = await server.call('GET', `${PODS}/p1`, { accept: 'application/yaml' });
@@ -123,14 +119,14 @@ t.test('lists come whole, as tables and as metadata, in one namespace and in all
   t.equal((await server.call('GET', PODS, { accept: 'text/html' })).status, 406);
 });
 
-t.test('JSON is indented where it is asked for, and for programs that show it', async (t) => {
+t.test('JSON is indented on request and for programs such as curl', async (t) => {
   await using server = await TestServer.start();
   for (const name of ['a', 'c', 'd'])
     await server.call('POST', CONFIG_MAPS, { body: { ...configMap(name), data: { k: 'v\n\u2028'.repeat(200_000) } } });
   const isIndented = async (target: string, agent: string): Promise<boolean> => {
     const { text } = await server.call('GET', target, { headers: { 'user-agent': agent } });
-    // A difference in texts of this length would take minutes to be shown.
-    t.ok(isDeepStrictEqual(JSON.parse(text), (await server.call('GET', target)).body), 'with the same content');
+    // Printing a difference of texts this long would take minutes.
+    t.ok(isDeepStrictEqual(JSON.parse(text), (await server.call('GET', target)).body), 'same content');
     return text === JSON.stringify(JSON.parse(text), null, 2);
   };
   for (const target of [CONFIG_MAPS, `${CONFIG_MAPS}/a`, `${CONFIG_MAPS}/b`]) {
@@ -141,10 +137,10 @@ t.test('JSON is indented where it is asked for, and for programs that show it', 
   }
 });
 
-t.test('a page reads no more than it shows, however large the collection is', async (t) => {
+t.test('a page reads only its own objects, however large the collection is', async (t) => {
   await using server = await TestServer.start();
   const resource = server.core.registry.kinds.find('', 'v1', 'configmaps');
-  if (!resource) throw new Error('there are no configmaps');
+  if (!resource) throw new Error('configmaps are not served');
   const many = 5_000;
   const revisions = Array.from({ length: many }, (_, index) => {
     const metadata = {
@@ -169,7 +165,7 @@ t.test('a page reads no more than it shows, however large the collection is', as
   };
   const first = await server.call('GET', '/api/v1/namespaces/many/configmaps?limit=2');
   t.equal(first.body.metadata?.remainingItemCount, many - 2);
-  t.equal(read, 3, 'the page and whether there is more');
+  t.equal(read, 3, 'the page and whether more follow');
 
   await server.call('DELETE', '/api/v1/namespaces/many/configmaps/m10');
   const list = server.store.list.bind(server.store);
@@ -181,10 +177,10 @@ t.test('a page reads no more than it shows, however large the collection is', as
   const next = `continue=${String(first.body.metadata?.continue)}`;
   const second = await server.call('GET', `/api/v1/namespaces/many/configmaps?limit=2&${next}`);
   t.equal(second.body.metadata?.remainingItemCount, many - 4);
-  t.match(asked, [{ limit: 2, count: false }], 'nothing of the past is counted over');
+  t.match(asked, [{ limit: 2, count: false }], 'no counting in the history');
 });
 
-t.test('long lists say the same in every form and encoding', async (t) => {
+t.test('long lists have the same content in every form and encoding', async (t) => {
   await using server = await TestServer.start();
   const EVENTS = '/api/v1/namespaces/default/events';
   const text = 'a long line, '.repeat(20) + '\n\n  "quoted": {\n\tin: [it]}\n';
@@ -218,7 +214,7 @@ t.test('long lists say the same in every form and encoding', async (t) => {
   const prettyTable = await server.call('GET', `${CONFIG_MAPS}?pretty=true`, { accept: TABLE });
   t.strictSame(prettyTable.body.rows, table.body.rows);
 
-  // Kept in the form of the core group.
+  // Stored in the form of the core group.
   const events = '/apis/events.k8s.io/v1/namespaces/default/events';
   const converted = await server.call('GET', events);
   t.equal(converted.body.items?.length, 150);

@@ -1,4 +1,4 @@
-/** Kinds come, change and go while the server runs, as custom resources do, and clients of other kinds notice nothing. */
+/** Kinds are added, replaced and removed while the server runs, as for custom resources, without disturbing clients of other kinds. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
@@ -58,7 +58,7 @@ async function specFields(server: TestServer): Promise<string[]> {
   return Object.keys(definitions['com.example.v1.WidgetSpec']?.properties ?? {}).sort();
 }
 
-t.test('a kind that is added is served like any other', async (t) => {
+t.test('an added kind is served like any other', async (t) => {
   await using server = await TestServer.start();
   const { registry } = server.core;
   t.equal((await server.call('GET', ALL_WIDGETS)).status, 404);
@@ -91,7 +91,7 @@ t.test('a kind that is added is served like any other', async (t) => {
   await t.rejects(registry.add(SMALL), { message: /served already/ });
 });
 
-t.test('objects of a kind are there when it comes back, and changes while it is read are not lost', async (t) => {
+t.test('stored objects are served when their kind is added again, including changes made meanwhile', async (t) => {
   await using server = await TestServer.start();
   const { registry } = server.core;
   await registry.add(SMALL);
@@ -118,7 +118,7 @@ t.test('objects of a kind are there when it comes back, and changes while it is 
   t.equal((await server.call('PUT', `${WIDGETS}/a`, { body: widget('a', { size: 7 }) })).status, 200);
 });
 
-t.test('a kind that is replaced has its new form everywhere, and its watches end', async (t) => {
+t.test('a replaced kind is served in its new form, and its watches end', async (t) => {
   await using server = await TestServer.start();
   const { registry } = server.core;
   await registry.add(SMALL);
@@ -131,7 +131,7 @@ t.test('a kind that is replaced has its new form everywhere, and its watches end
   await server.call('POST', CONFIG_MAPS, { body: configMap('before') });
   await registry.replace(COLORED);
   await server.call('POST', CONFIG_MAPS, { body: configMap('after') });
-  t.strictSame(await watch.next(), { done: true, value: undefined }, 'it has ended, and claims to know nothing more');
+  t.strictSame(await watch.next(), { done: true, value: undefined }, 'it has ended, without a 410');
 
   t.strictSame(await specFields(server), ['color', 'size']);
   t.equal((await server.call('POST', WIDGETS, { body: widget('b', { color: 'red' }) })).status, 201);
@@ -153,16 +153,16 @@ t.test('a kind that is replaced has its new form everywhere, and its watches end
   t.strictSame(
     (await configMapEvents).map(({ object }) => object.metadata.name),
     ['before', 'after', 'last'],
-    'who watches another kind misses nothing',
+    'watches of other kinds miss nothing',
   );
 });
 
-/** In a function of its own, so that no variable of the test holds the cache. */
+/** In a function of its own, so that no variable of the test refers to the cache. */
 function cacheOf(server: TestServer, kind: Kind): WeakRef<object> {
   return new WeakRef(server.core.registry.of(kind).cache);
 }
 
-t.test('a kind that is removed is gone, with its watches and the memory of its cache', async (t) => {
+t.test('removing a kind removes its paths, its watches and its cache', async (t) => {
   await using server = await TestServer.start();
   const { registry } = server.core;
   await registry.add(SMALL);
@@ -179,10 +179,10 @@ t.test('a kind that is removed is gone, with its watches and the memory of its c
   t.strictSame([await discovered(server), await specFields(server)], [[], []]);
   t.notMatch((await server.call('GET', '/metrics')).text, /apiserver_storage_objects\{resource="widgets/);
   t.equal((await server.call('GET', CONFIG_MAPS)).status, 200);
-  t.ok(await server.store.get('/registry/example.com/widgets/default/a'), 'what is stored stays');
+  t.ok(await server.store.get('/registry/example.com/widgets/default/a'), 'stored objects are kept');
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
-  await eventually('the cache is collected', () => {
+  await eventually('the cache is garbage-collected', () => {
     collect();
     return cache.deref() === undefined;
   });
@@ -192,7 +192,7 @@ t.test('a kind that is removed is gone, with its watches and the memory of its c
   t.equal(registry.of(configMaps).kind, configMaps);
 });
 
-t.test('no kind is left with a cache that follows nothing, whatever happens at once', async (t) => {
+t.test('no served kind has a cache that follows nothing, however changes interleave', async (t) => {
   await using server = await TestServer.start();
   const { registry } = server.core;
   const other = (more: Partial<Kind<Widget>>): Kind<Widget> => widgets({ size: int32 }, { version: 'v2', ...more });
@@ -213,7 +213,7 @@ t.test('no kind is left with a cache that follows nothing, whatever happens at o
   }
 });
 
-t.test('a kind that is removed while its new form is read stays removed', async (t) => {
+t.test('a kind that is removed while it is being replaced stays removed', async (t) => {
   await using server = await TestServer.start();
   const { registry } = server.core;
   await registry.add(SMALL);

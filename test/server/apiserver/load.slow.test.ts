@@ -1,4 +1,4 @@
-/** What one client may take of the server: memory, time and turns of others. */
+/** Limits of what one client can take from the server: memory, time and other clients' requests. */
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import https from 'node:https';
@@ -9,14 +9,14 @@ import t from 'tap';
 import { eventually } from '../../support/wait.ts';
 import { CONFIG_MAPS, configMap, TestServer } from './server.ts';
 
-// Large objects, written durably one by one: they take their time where the machine is busy.
+// Large durable writes, which are slow on a busy machine.
 t.setTimeout(120_000);
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 const MEGABYTE = 1e6;
 
-/** Bytes outside of the JavaScript heap that are in use: buffers, and what waits to be sent. */
+/** Bytes in use outside of the JavaScript heap: buffers, and what waits to be sent. */
 function bytesHeld(): number {
   collect();
   return process.memoryUsage().external;
@@ -28,7 +28,7 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-/** The longest turn of the event loop until it is disposed, in CPU time. */
+/** Measures the longest turn of the event loop until it is disposed, in CPU time. */
 function longestTurn(): Disposable & { readonly ms: number } {
   let ms = 0;
   let last = cpuMs();
@@ -48,7 +48,7 @@ function longestTurn(): Disposable & { readonly ms: number } {
 const HEADERS = { authorization: 'Bearer admin/system:masters' };
 const anyone = { authorize: () => ({ allowed: true, reason: '' }) };
 
-/** An answer over a connection of its own that nobody reads. */
+/** A response over its own connection that nobody reads. */
 function unread(server: TestServer, target: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     https
@@ -73,7 +73,7 @@ async function inFlight(server: TestServer): Promise<{ requests: number; longRun
   };
 }
 
-t.test('what waits for watchers that do not read is little, however large the objects', async (t) => {
+t.test('slow watchers hold little memory, however large the objects are', async (t) => {
   await using server = await TestServer.start();
   const OBJECTS = 30;
   const WATCHERS = 20;
@@ -87,23 +87,23 @@ t.test('what waits for watchers that do not read is little, however large the ob
   const session = http2.connect(server.url(''), { ca: server.ca });
   session.on('error', () => undefined);
   const answers: IncomingMessage[] = [];
-  // From the beginning, and from the window of latest changes.
+  // From the start, and from the window of latest changes.
   for (const query of ['?watch=1', '?watch=1&resourceVersion=1']) {
     for (let index = 0; index < WATCHERS; index++) {
       answers.push(await unread(server, `${CONFIG_MAPS}${query}`));
       session.request({ ':path': `${CONFIG_MAPS}${query}`, ...HEADERS }).on('error', () => undefined);
     }
   }
-  await eventually('all of them to watch', async () => (await inFlight(server)).longRunning === 4 * WATCHERS);
+  await eventually('all watches to start', async () => (await inFlight(server)).longRunning === 4 * WATCHERS);
   const held = (bytesHeld() - before) / MEGABYTE;
   t.ok(held < 4 * WATCHERS * 0.4, `${held.toFixed(0)} MB for ${4 * WATCHERS} watchers`);
   for (const answer of answers) answer.destroy();
   session.destroy();
-  await eventually('all of them to be gone', async () => (await inFlight(server)).longRunning === 0);
-  await eventually('the memory to be given back', () => bytesHeld() - before < 10 * MEGABYTE);
+  await eventually('all watches to end', async () => (await inFlight(server)).longRunning === 0);
+  await eventually('the memory to be released', () => bytesHeld() - before < 10 * MEGABYTE);
 });
 
-t.test('initial events that are sent slowly tell what changes meanwhile, and miss nothing', async (t) => {
+t.test('initial events that are sent slowly include concurrent changes', async (t) => {
   await using server = await TestServer.start();
   const filler = 'x'.repeat(100_000);
   const names = Array.from({ length: 60 }, (_, index) => `m${String(index).padStart(2, '0')}`);
@@ -111,7 +111,7 @@ t.test('initial events that are sent slowly tell what changes meanwhile, and mis
   const query = 'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
   const response = await unread(server, `${CONFIG_MAPS}?${query}`);
 
-  // While the client does not read: of what it has been told, of what is still to come, and new.
+  // While the client does not read: changes of objects already sent, of objects still to be sent, and new ones.
   for (const name of ['m00', 'm59']) {
     await server.call('PATCH', `${CONFIG_MAPS}/${name}`, {
       body: { data: { k: 'changed' } },
@@ -152,7 +152,7 @@ t.test('initial events that are sent slowly tell what changes meanwhile, and mis
   );
 });
 
-t.test('watches and lists that are reset at once leave nothing behind', async (t) => {
+t.test('watches and lists that are reset at once leak nothing', async (t) => {
   await using server = await TestServer.start({ authenticatesLater: true });
   const filler = 'x'.repeat(200_000);
   for (let index = 0; index < 5; index++) {
@@ -170,8 +170,8 @@ t.test('watches and lists that are reset at once leave nothing behind', async (t
     }
   }
   await new Promise((resolve) => session.ping(() => resolve(undefined)));
-  // The request for the metrics is in flight itself.
-  await eventually('nothing to be worked on', async () => {
+  // The request for the metrics is itself in flight.
+  await eventually('no requests in flight', async () => {
     const { requests, longRunning } = await inFlight(server);
     return longRunning === 0 && requests <= 1;
   });
@@ -180,7 +180,7 @@ t.test('watches and lists that are reset at once leave nothing behind', async (t
   session.destroy();
 });
 
-t.test('a connection that opens and resets streams without end is closed', async (t) => {
+t.test('a connection that opens and resets streams rapidly is closed', async (t) => {
   await using server = await TestServer.start();
   const session = http2.connect(server.url(''), { ca: server.ca });
   session.on('error', () => undefined);
@@ -200,7 +200,7 @@ t.test('a connection that opens and resets streams without end is closed', async
   session.destroy();
 });
 
-t.test('requests past the limit are turned away as upstream does it, administrators and watches never', async (t) => {
+t.test('requests beyond max-in-flight get 429, except watches and administrators', async (t) => {
   const limits = { maxRequestsInflight: 1, maxMutatingRequestsInflight: 1 };
   await using server = await TestServer.start({ limits, authorizer: anyone });
   const user = 'dev/developers';
@@ -214,22 +214,26 @@ t.test('requests past the limit are turned away as upstream does it, administrat
     slow.once('response', (r) => resolve(r.resume().statusCode)),
   );
   slow.write('{"metadata":');
-  await eventually('it to be worked on', async () => (await inFlight(server)).requests === 2);
+  await eventually('the request to be in flight', async () => (await inFlight(server)).requests === 2);
 
   const refused = await server.call('POST', CONFIG_MAPS, { user, body: configMap('a') });
   t.match(refused, { status: 429, text: 'Too many requests, please try again later.\n' });
   t.match(refused.headers, { 'retry-after': '1', 'content-type': 'text/plain; charset=utf-8' });
-  t.equal((await server.call('GET', CONFIG_MAPS, { user })).status, 200, 'reading is counted by itself');
+  t.equal(
+    (await server.call('GET', CONFIG_MAPS, { user })).status,
+    200,
+    'read and write requests are limited separately',
+  );
   t.equal((await server.call('POST', CONFIG_MAPS, { body: configMap('b') })).status, 201, 'an administrator');
   t.equal((await server.call('GET', `${CONFIG_MAPS}?watch=1&timeoutSeconds=1`, { user })).status, 200);
 
   slow.end('{"name":"c"}}');
   t.equal(await answered, 201);
-  await eventually('the place to be free', async () => (await inFlight(server)).requests <= 1);
+  await eventually('a slot to be free', async () => (await inFlight(server)).requests <= 1);
   t.equal((await server.call('POST', CONFIG_MAPS, { user, body: configMap('d') })).status, 201);
 });
 
-t.test('a long answer that nobody takes counts as a request in flight', async (t) => {
+t.test('an unread long response counts as a request in flight', async (t) => {
   const limits = { maxRequestsInflight: 2, maxMutatingRequestsInflight: 0 };
   await using server = await TestServer.start({ limits, authorizer: anyone });
   for (let index = 0; index < 30; index++) {
@@ -239,12 +243,12 @@ t.test('a long answer that nobody takes counts as a request in flight', async (t
   const answers = [await unread(server, CONFIG_MAPS), await unread(server, CONFIG_MAPS)];
   t.equal((await server.call('GET', CONFIG_MAPS, { user: 'dev/developers' })).status, 429);
   for (const answer of answers) answer.destroy();
-  await eventually('the places to be free', async () => {
+  await eventually('the slots to be free', async () => {
     return (await server.call('GET', `${CONFIG_MAPS}?limit=1`, { user: 'dev/developers' })).status === 200;
   });
 });
 
-t.test('no user takes all the places of requests in flight', async (t) => {
+t.test('one user cannot take all slots of requests in flight', async (t) => {
   const limits = { maxRequestsInflight: 4, maxMutatingRequestsInflight: 0 };
   await using server = await TestServer.start({ limits, authorizer: anyone });
   for (let index = 0; index < 30; index++) {
@@ -252,12 +256,12 @@ t.test('no user takes all the places of requests in flight', async (t) => {
     await server.call('POST', CONFIG_MAPS, { body });
   }
   const answers = [await unread(server, CONFIG_MAPS), await unread(server, CONFIG_MAPS)];
-  t.equal((await server.call('GET', CONFIG_MAPS, { user: 'admin/developers' })).status, 429, 'who has his share');
+  t.equal((await server.call('GET', CONFIG_MAPS, { user: 'admin/developers' })).status, 429, 'a user at the limit');
   t.equal((await server.call('GET', CONFIG_MAPS, { user: 'dev/developers' })).status, 200, 'somebody else');
   for (const answer of answers) answer.destroy();
 });
 
-t.test('bodies that are never finished take a bounded amount of memory, for a bounded time', async (t) => {
+t.test('incomplete bodies take bounded memory for a bounded time', async (t) => {
   await using server = await TestServer.start({ authorizer: anyone });
   const before = bytesHeld();
   const post = (target: string) =>
@@ -275,11 +279,11 @@ t.test('bodies that are never finished take a bounded amount of memory, for a bo
     request.on('response', (response) => statuses.push(response.resume().statusCode));
     request.write(`{"metadata":{"name":"${'x'.repeat(2_900_000)}`);
   }
-  await eventually('some to be turned away', () => statuses.length >= 7);
+  await eventually('some requests to be rejected', () => statuses.length >= 7);
   t.ok(statuses.every((status) => status === 429));
   t.ok(bytesHeld() - before < 300 * MEGABYTE);
   for (const request of pending) request.destroy();
-  await eventually('the memory to be free', async () => {
+  await eventually('the memory to be released', async () => {
     return (await server.call('POST', CONFIG_MAPS, { body: configMap(`m-${Math.random()}`) })).status === 201;
   });
 
@@ -288,10 +292,10 @@ t.test('bodies that are never finished take a bounded amount of memory, for a bo
   drip.once('response', (response) => t.equal(response.resume().statusCode, 504));
   drip.write('{');
   await closed;
-  t.pass('the connection is closed with the answer');
+  t.pass('the connection is closed with the response');
 });
 
-t.test('no user takes all the memory for bodies', async (t) => {
+t.test('one user cannot take all the memory for bodies', async (t) => {
   await using server = await TestServer.start({ authorizer: anyone });
   const statuses: unknown[] = [];
   const pending = Array.from({ length: 24 }, () => {
@@ -306,18 +310,18 @@ t.test('no user takes all the memory for bodies', async (t) => {
     request.write(`{"metadata":{"name":"${'x'.repeat(2_900_000)}`);
     return request;
   });
-  await eventually('some to be turned away', () => statuses.length >= 12);
+  await eventually('some requests to be rejected', () => statuses.length >= 12);
   t.ok(statuses.every((status) => status === 429));
   const body = { ...configMap('others'), data: { filler: 'x'.repeat(900_000) } };
   t.equal((await server.call('POST', CONFIG_MAPS, { user: 'ops/operators', body })).status, 201, 'somebody else');
   for (const request of pending) request.destroy();
-  await eventually('the memory to be free', async () => {
+  await eventually('the memory to be released', async () => {
     const again = { ...body, metadata: { name: `m-${Math.random()}` } };
     return (await server.call('POST', CONFIG_MAPS, { user: 'dev/developers', body: again })).status === 201;
   });
 });
 
-t.test('answers that nobody reads hold a bounded amount of memory, also those of who is not known', async (t) => {
+t.test('unread responses take bounded memory, also those of unauthenticated clients', async (t) => {
   await using server = await TestServer.start();
   const CONNECTIONS = 12;
   const STREAMS = 240;
@@ -345,17 +349,17 @@ t.test('answers that nobody reads hold a bounded amount of memory, also those of
         () => settled++,
       );
     }
-    await eventually('all to be answered', () => settled >= upTo);
+    await eventually('all requests to have responses', () => settled >= upTo);
   }
-  await eventually('the oldest to be ended', () => ended > 1_000);
-  t.equal((await server.call('GET', '/livez')).status, 200, 'who reads is served');
+  await eventually('the oldest responses to be ended', () => ended > 1_000);
+  t.equal((await server.call('GET', '/livez')).status, 200, 'clients that read are served');
   for (const session of sessions) session.destroy();
-  await eventually('the memory to be given back', () => bytesHeld() - before < 20 * MEGABYTE);
+  await eventually('the memory to be released', () => bytesHeld() - before < 20 * MEGABYTE);
 });
 
-t.test('the watches of one user are not without end, and those with long selectors count for more', async (t) => {
+t.test('the number of watches per user is limited, and long selectors weigh more', async (t) => {
   await using server = await TestServer.start({ authorizer: anyone });
-  // Each weighs a sixth of what a user may have.
+  // Each weighs a sixth of the user's limit.
   const selector = '!a,'.repeat(290_000) + '!a';
   const watch = (user: string): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
@@ -365,21 +369,21 @@ t.test('the watches of one user are not without end, and those with long selecto
   const watches: IncomingMessage[] = [];
   for (let index = 0; index < 5; index++) watches.push(await watch('dev/developers'));
   t.ok(watches.every(({ statusCode }) => statusCode === 200));
-  t.equal((await watch('dev/developers')).resume().statusCode, 429, 'who has his share');
+  t.equal((await watch('dev/developers')).resume().statusCode, 429, 'a user at the limit');
   watches.push(await watch('ops/operators'), await watch('admin/system:masters'));
   t.ok(
     watches.every(({ statusCode }) => statusCode === 200),
     'somebody else',
   );
   for (const response of watches) response.destroy();
-  await eventually('the share to be free', async () => {
+  await eventually('a slot to be free', async () => {
     const again = await watch('dev/developers');
     again.destroy();
     return again.statusCode === 200;
   });
 });
 
-t.test('what a large object looks like to many watchers of tables or metadata is made once', async (t) => {
+t.test('a large object is converted once for many watchers of tables or metadata', async (t) => {
   await using server = await TestServer.start();
   const WATCHERS = 150;
   const labels = { shown: 'yes' };
@@ -399,7 +403,7 @@ t.test('what a large object looks like to many watchers of tables or metadata is
   for (let index = 0; index < WATCHERS; index++) {
     const stream = session.request({ ':path': path, ...HEADERS, accept });
     stream.on('error', () => undefined);
-    // An event is a line; what it tells stands at its beginning or at its end.
+    // An event is a line; its type is at the start or at the end.
     let line = '';
     stream.setEncoding('latin1').on('data', (text: string) => {
       const [end = '', ...begun] = text.split('\n');
@@ -411,7 +415,7 @@ t.test('what a large object looks like to many watchers of tables or metadata is
       }
     });
   }
-  await eventually('all to be told what is there', () => told.tables >= WATCHERS);
+  await eventually('all watchers to have the initial events', () => told.tables >= WATCHERS);
   for (const [shown, done] of [
     ['still', () => told.tables >= 2 * WATCHERS],
     [null, () => told.deleted >= WATCHERS],
@@ -419,7 +423,7 @@ t.test('what a large object looks like to many watchers of tables or metadata is
     using longest = longestTurn();
     const body = { metadata: { labels: { shown } } };
     await server.call('PATCH', `${CONFIG_MAPS}/large`, { type: 'application/merge-patch+json', body });
-    await eventually('all to be told', done);
+    await eventually('all watchers to have the event', done);
     t.ok(
       longest.ms < (WATCHERS * rowMs) / 2,
       `${(longest.ms / rowMs).toFixed(1)} rows in which nobody else was served`,

@@ -1,4 +1,4 @@
-/** Keys that every plain object inherits, wherever a client may name something. */
+/** Keys that every plain object inherits, in every place where clients choose names. */
 import t from 'tap';
 import { expandSubPath } from '../../../agent/volumes/container-mounts.ts';
 import { podField } from '../../../agent/volumes/written/downward-values.ts';
@@ -13,11 +13,11 @@ import { matchesLabels } from '../../../control-plane/controllers/caches/pod-vie
 import { CONFIG_MAPS, pod, PODS, TestServer } from './server.ts';
 
 const KEYS = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'isPrototypeOf'];
-/** Those that are valid as names of labels and annotations. */
+/** Those that are valid names of labels and annotations. */
 const NAMES = KEYS.filter((key) => key !== '__proto__');
 const json = (value: string): unknown => JSON.parse(value);
 
-t.test('an object has only what is its own', async (t) => {
+t.test('own() returns own properties only', async (t) => {
   for (const key of KEYS) {
     t.equal(own({}, key), undefined, key);
     const object: Record<string, string> = {};
@@ -28,7 +28,7 @@ t.test('an object has only what is its own', async (t) => {
   }
 });
 
-t.test('a ConfigMap keeps any key, however it comes and changes', async (t) => {
+t.test('a ConfigMap keeps any key through create, update and patch', async (t) => {
   await using server = await TestServer.start();
   for (const [index, key] of KEYS.entries()) {
     const target = `${CONFIG_MAPS}/m${index}`;
@@ -52,7 +52,7 @@ t.test('a ConfigMap keeps any key, however it comes and changes', async (t) => {
   }
 });
 
-t.test('labels, annotations and selectors take them as names like any other', async (t) => {
+t.test('labels, annotations and selectors accept such keys', async (t) => {
   await using server = await TestServer.start();
   for (const [index, key] of NAMES.entries()) {
     const named = { labels: { [key]: 'yes' }, annotations: { [key]: 'yes' } };
@@ -78,7 +78,7 @@ t.test('labels, annotations and selectors take them as names like any other', as
     t.notOk(matchesTerm(term('Exists'), { name: 'n', labels: {} }), key);
     t.ok(matchesTerm(term('DoesNotExist'), { name: 'n', labels: {} }), key);
   }
-  // None of these is a value that upstream knows, and none of them is a failure of the server's.
+  // None is a value that upstream defines, and none may cause a server error.
   for (const key of KEYS) {
     for (const [what, body] of [
       ['resource', pod('q', { containers: [{ name: 'c', image: 'x', resources: { limits: { [key]: '1' } } }] })],
@@ -120,7 +120,7 @@ t.test('labels, annotations and selectors take them as names like any other', as
   }
 });
 
-t.test('patches make no object inherit anything', async (t) => {
+t.test("patches cannot change an object's prototype", async (t) => {
   const attack = json('{"__proto__":{"polluted":"yes"},"constructor":{"prototype":{"polluted":"yes"}}}');
   const target = () => ({ metadata: { name: 'm' }, data: { k: 'v' } });
   const results = [
@@ -138,7 +138,7 @@ t.test('patches make no object inherit anything', async (t) => {
   }
 });
 
-t.test('the node finds none of them where nobody has set them', async (t) => {
+t.test('the agent finds none of these keys where they are not set', async (t) => {
   for (const key of KEYS) {
     t.throws(() => expandSubPath(`$(${key})`, {}), { message: `missing value for ${key}` });
     t.equal(podField({ metadata: { annotations: {} } }, `metadata.annotations['${key}']`), '');

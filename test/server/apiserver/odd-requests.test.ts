@@ -25,14 +25,14 @@ async function overHttp2(
   }
 }
 
-/** Everything that comes back until the server closes the connection. */
+/** Everything received until the server closes the connection. */
 async function raw(server: TestServer, text: string): Promise<string> {
   const socket = tls.connect({ port: server.server.port, host: '127.0.0.1', ca: server.ca });
   socket.write(text);
   return Buffer.concat(await socket.toArray()).toString();
 }
 
-t.test('methods that mean nothing to a resource get a 405, and the server goes on', async (t) => {
+t.test('unsupported methods get a 405, and the server stays up', async (t) => {
   await using server = await TestServer.start();
   const notAllowed = { code: 405, body: { kind: 'Status', reason: 'MethodNotAllowed' } };
   for (const method of ['constructor', 'toString', '__proto__', 'valueOf', 'FOO', 'OPTIONS', 'TRACE', 'HEAD']) {
@@ -52,7 +52,7 @@ t.test('methods that mean nothing to a resource get a 405, and the server goes o
   t.equal((await server.call('GET', CONFIG_MAPS)).status, 200);
 });
 
-t.test('what is served is what was authorized', async (t) => {
+t.test('the served resource is the authorized one', async (t) => {
   const asked: string[] = [];
   const authorizer: Authorizer = {
     authorize: ({ groups }, { verb, namespace, resource, subresource, name }) => {
@@ -93,14 +93,14 @@ t.test('what is served is what was authorized', async (t) => {
   t.equal((await jane('DELETE', `${CONFIG_MAPS}?fieldSelector=metadata.name=mine`)).status, 403);
   t.equal((await jane('GET', '/api/v1/watch/namespaces/default/configmaps')).status, 403);
 
-  // A namespace is not in another, and is not there by any other name.
+  // A namespace is not in another one, and cannot be reached by another name.
   t.equal((await admin('GET', '/api/v1/namespaces/default/namespaces/elsewhere')).status, 404);
   t.equal((await admin('DELETE', '/api/v1/namespaces/default/namespaces/elsewhere')).status, 404);
   t.equal((await admin('GET', '/api/v1/namespaces/default/namespaces')).status, 404);
   t.equal((await admin('GET', '/api/v1/namespaces/elsewhere')).status, 200);
 });
 
-t.test('paths that upstream has no route for are not found', async (t) => {
+t.test('paths without a route get a 404', async (t) => {
   await using server = await TestServer.start();
   const served: string[] = [];
   const stream: Stream = {
@@ -156,7 +156,7 @@ t.test('paths that upstream has no route for are not found', async (t) => {
   t.strictSame(served, []);
 });
 
-t.test('headers that make no sense are void, or told so', async (t) => {
+t.test('invalid headers are ignored or rejected', async (t) => {
   await using server = await TestServer.start();
   const call = (headers: Record<string, string>, target = CONFIG_MAPS) => server.call('GET', target, { headers });
   t.equal((await call({ connection: 'Upgrade', upgrade: 'websocket' })).status, 200);
@@ -173,7 +173,7 @@ t.test('headers that make no sense are void, or told so', async (t) => {
   t.match(await raw(server, `${expecting}Expect: magic\r\n\r\n`), /^HTTP\/1.1 417 /);
 });
 
-t.test('whatever a handler throws is answered, and takes nobody else along', async (t) => {
+t.test('whatever a handler throws gets a response and affects no other request', async (t) => {
   const failing = <R>(serve: Connector<R>['serve']): Connector<R> => ({
     methods: new Set(['GET']),
     takesPath: false,
@@ -206,13 +206,16 @@ t.test('whatever a handler throws is answered, and takes nobody else along', asy
     t.match(await raw(server, upgrade), /^HTTP\/1.1 500 [^]*"kind":"Status"/);
   }
   t.equal((await server.call('GET', `${pod}/proxy`)).text, 'all');
-  await t.rejects(overHttp2(server, { ':path': `${pod}/proxy`, authorization: ADMIN }), 'what was wrong is cut off');
+  await t.rejects(
+    overHttp2(server, { ':path': `${pod}/proxy`, authorization: ADMIN }),
+    'the partial response is cut off',
+  );
   t.equal((await server.call('GET', CONFIG_MAPS)).status, 200);
 });
 
-t.test('a client that is refused an upgrade or a tunnel cannot hold its connection', async (t) => {
+t.test('a client whose upgrade or CONNECT is rejected cannot keep its connection', async (t) => {
   const never = async (): Promise<never> => {
-    throw new Error('not asked for');
+    throw new Error('not requested');
   };
   const connector: Connector = { methods: new Set(['GET']), takesPath: false, serve: never, upgrade: never };
   await using server = await TestServer.start({ handlers: { connectors: { 'pods/exec': connector } } });
@@ -227,7 +230,7 @@ t.test('a client that is refused an upgrade or a tunnel cannot hold its connecti
   t.match(tunnel, /^HTTP\/1\.1 405 /);
 });
 
-t.test('a client cannot make new series of metrics', async (t) => {
+t.test('clients cannot create new metric series', async (t) => {
   await using server = await TestServer.start();
   for (const target of ['/apis/mine/v1/things', '/api/v1/things/x/constructor', `${CONFIG_MAPS}?dryRun=mine`]) {
     await server.call('GET', target);

@@ -1,4 +1,4 @@
-/** Every door of the api-server leads through the same stages: what a request asks for, and how it came, makes no difference. */
+/** Every way into the api-server passes the same stages, whatever is requested and over whichever protocol. */
 import tls from 'node:tls';
 import t from 'tap';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
@@ -13,12 +13,12 @@ import { configMap, CONFIG_MAPS, pod, PODS, SERVICES, TestServer } from './serve
 const NODES = '/api/v1/nodes';
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
-/** What admission was asked, as one line per request. */
+/** The admission requests, one line each. */
 class Recorder implements AdmissionPlugin {
   readonly name = 'Recorder';
   readonly asked: string[] = [];
   readonly objects: (KubeObject | undefined)[] = [];
-  /** What is refused. */
+  /** What the plugin rejects. */
   refuses: (line: string) => boolean = () => false;
 
   readonly mutate: AdmissionPlugin['mutate'] = ({ operation, kind, subresource, name, object }) => {
@@ -33,7 +33,7 @@ class Recorder implements AdmissionPlugin {
   };
 }
 
-/** Tells what has come through to it. */
+/** Records what has reached it. */
 const connector = (reached: string[], takesPath = false): Connector => ({
   methods: new Set(METHODS),
   takesPath,
@@ -61,7 +61,7 @@ const connectors = (reached: string[]): SomeHandlers => ({
 
 type Door = 'WebSocket' | 'SPDY/3.1' | 'HTTP';
 
-/** The first line of the response, and its body. */
+/** The status line of the response, and its body. */
 async function knock(server: TestServer, door: Door, path: string, headers = '', user = 'admin/system:masters') {
   if (door === 'HTTP') {
     const { status, text } = await server.call('POST', path, { user });
@@ -78,7 +78,7 @@ async function knock(server: TestServer, door: Door, path: string, headers = '',
 
 const DOORS: readonly Door[] = ['WebSocket', 'SPDY/3.1', 'HTTP'];
 
-t.test('admission is asked about connections, with their options', async (t) => {
+t.test('admission sees connections with their options', async (t) => {
   const reached: string[] = [];
   const recorder = new Recorder();
   await using server = await TestServer.start({ admission: [recorder], handlers: connectors(reached) });
@@ -119,7 +119,7 @@ t.test('admission is asked about connections, with their options', async (t) => 
   t.strictSame([recorder.asked, reached], [[], []]);
 });
 
-t.test('what admission refuses is refused at every door', async (t) => {
+t.test('admission can reject requests of every kind', async (t) => {
   const reached: string[] = [];
   const recorder = new Recorder();
   recorder.refuses = (line) => line.startsWith('CONNECT pods/exec');
@@ -131,7 +131,11 @@ t.test('what admission refuses is refused at every door', async (t) => {
   t.strictSame(reached, []);
   t.match(await knock(server, 'WebSocket', `${PODS}/p/attach`), /^HTTP\/1.1 101 /);
   const { text } = await server.call('GET', '/metrics');
-  t.match(text, /apiserver_request_total\{[^}]*subresource="exec"[^}]*code="403"\} /, 'upgrades are counted');
+  t.match(
+    text,
+    /apiserver_request_total\{[^}]*subresource="exec"[^}]*code="403"\} /,
+    'upgrades are counted in the metrics',
+  );
   t.match(text, /apiserver_request_total\{[^}]*subresource="attach"[^}]*code="101"\} 1/);
 });
 
@@ -153,14 +157,14 @@ t.test('upgrades are impersonated and authorized like other requests', async (t)
     t.match(await knock(server, door, exec, 'Authorization: Basic x\r\n', ''), /^HTTP\/1.1 40[13] /);
   }
   const refused = /^HTTP\/1.1 403 [^]*User \\"reader\\" cannot create resource \\"(pods\/exec|nodes\/proxy)\\"/;
-  t.match(await knock(server, 'WebSocket', exec, '', 'reader'), refused, 'who may get is not to run commands');
+  t.match(await knock(server, 'WebSocket', exec, '', 'reader'), refused, 'get does not permit exec');
   t.match(await knock(server, 'WebSocket', `${NODES}/n/proxy/%65xec/x`, '', 'reader'), refused);
   t.match(await knock(server, 'WebSocket', `${NODES}/n/proxy/a/../run/x`, '', 'reader'), refused);
   t.strictSame(reached, []);
   t.match(await knock(server, 'WebSocket', `${NODES}/n/proxy/metrics`, '', 'reader'), /^HTTP\/1.1 101 /);
 });
 
-t.test('admission is asked about what is created and not stored, once', async (t) => {
+t.test('admission sees creates that store nothing, once each', async (t) => {
   const recorder = new Recorder();
   await using server = await TestServer.start({
     admission: [recorder],
@@ -256,7 +260,7 @@ t.test('admission is asked about the Scale of an object, before and after', asyn
   t.match(await patch(0), { status: 200, body: shown(0, { spec: {} }) });
 });
 
-t.test('an object is defaulted again after plugins have changed it, and validated then', async (t) => {
+t.test('an object is defaulted and validated after mutating plugins have run', async (t) => {
   const sidecar: AdmissionPlugin = {
     name: 'Sidecar',
     mutate: ({ kind, subresource, object }) => {
@@ -279,7 +283,7 @@ t.test('an object is defaulted again after plugins have changed it, and validate
   t.equal((await server.call('POST', PODS, { body: pod('bad') })).status, 422);
 });
 
-t.test('a stage is not skipped by sending an upgrade where there is none', async (t) => {
+t.test('an upgrade header cannot bypass a stage', async (t) => {
   const recorder = new Recorder();
   recorder.refuses = (line) => line.startsWith('CREATE');
   await using server = await TestServer.start({ admission: [recorder] });
@@ -287,18 +291,15 @@ t.test('a stage is not skipped by sending an upgrade where there is none', async
   t.equal((await server.call('POST', CONFIG_MAPS, { body: configMap('m'), headers })).status, 403);
 });
 
-t.test(
-  'an upgrade that is pipelined behind a request without a response ends its connection, and nothing else',
-  async (t) => {
-    const reached: string[] = [];
-    await using server = await TestServer.start({ handlers: connectors(reached) });
-    const socket = tls.connect({ port: server.server.port, host: '127.0.0.1', ca: server.ca });
-    const line = (target: string) =>
-      `GET ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin/system:masters\r\n`;
-    const upgrade = `${line(`${PODS}/p/exec`)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
-    socket.write(`${line(`${CONFIG_MAPS}?watch=1`)}\r\n${upgrade}`);
-    for await (const chunk of socket) t.notMatch(String(chunk), / 101 /);
-    t.strictSame(reached, []);
-    t.equal((await server.call('GET', CONFIG_MAPS)).status, 200);
-  },
-);
+t.test('an upgrade pipelined behind a pending request ends only its own connection', async (t) => {
+  const reached: string[] = [];
+  await using server = await TestServer.start({ handlers: connectors(reached) });
+  const socket = tls.connect({ port: server.server.port, host: '127.0.0.1', ca: server.ca });
+  const line = (target: string) =>
+    `GET ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin/system:masters\r\n`;
+  const upgrade = `${line(`${PODS}/p/exec`)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  socket.write(`${line(`${CONFIG_MAPS}?watch=1`)}\r\n${upgrade}`);
+  for await (const chunk of socket) t.notMatch(String(chunk), / 101 /);
+  t.strictSame(reached, []);
+  t.equal((await server.call('GET', CONFIG_MAPS)).status, 200);
+});

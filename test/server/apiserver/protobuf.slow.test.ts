@@ -1,4 +1,4 @@
-/** Clients that talk protobuf, kubectl 1.32 before all, against a real api-server with all its security. */
+/** Clients that use protobuf, such as kubectl 1.32, against a real api-server with authentication and authorization. */
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -24,7 +24,7 @@ import { startServer, type ServedFixture } from '../apiserver-auth/fixture.ts';
 
 const run = promisify(execFile);
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
-/** What client-go's typed clients accept. */
+/** The Accept header of client-go's typed clients. */
 const ACCEPT = `${PROTOBUF},application/json`;
 const KUBECTL_TIMEOUT_MS = 30_000;
 const DEFAULT = '/api/v1/namespaces/default';
@@ -45,7 +45,7 @@ async function kubectlFor(t: Test, { url, pki }: ServedFixture, token = 'admin-t
   return async (...args) => (await run('kubectl', [...access, ...args], { env, timeout: KUBECTL_TIMEOUT_MS })).stdout;
 }
 
-/** What the server makes of an object that is not in it: without what differs from one creation to the next. */
+/** The response for an object without the fields that differ per creation. */
 function lasting(text: string): unknown {
   const object = JSON.parse(text) as { metadata: Record<string, unknown>; spec?: Record<string, unknown> };
   for (const field of ['uid', 'resourceVersion', 'creationTimestamp', 'managedFields']) delete object.metadata[field];
@@ -53,7 +53,7 @@ function lasting(text: string): unknown {
   return object;
 }
 
-t.test('what kubectl creates in protobuf is what it would have created in JSON', async (t) => {
+t.test('objects that kubectl creates in protobuf are equal to those created in JSON', async (t) => {
   const server = await startServer(t);
   const client = server.client({ token: 'admin-token' });
   const kubectl = await kubectlFor(t, server);
@@ -95,7 +95,7 @@ t.test('what kubectl creates in protobuf is what it would have created in JSON',
   );
 });
 
-t.test('kubectl gets its tokens, reviews, approvals, evictions and errors', async (t) => {
+t.test('kubectl creates tokens, reviews, approvals and evictions, and gets errors', async (t) => {
   const server = await startServer(t);
   const client = server.client({ token: 'admin-token' });
   const kubectl = await kubectlFor(t, server);
@@ -113,7 +113,7 @@ t.test('kubectl gets its tokens, reviews, approvals, evictions and errors', asyn
   const reviews = async () => {
     t.equal(await kubectl('auth', 'can-i', 'create', 'pods'), 'yes\n');
     t.equal(await kubectl('auth', 'can-i', 'get', '/healthz'), 'yes\n');
-    // A no is an exit code of 1.
+    // `no` has exit code 1.
     const no = await alice('auth', 'can-i', 'delete', 'nodes', '--all-namespaces').catch((error: unknown) => error);
     t.match(no, { code: 1, stdout: /^no/ });
     t.match(await alice('auth', 'can-i', '--list'), /selfsubjectreviews\.authentication\.k8s\.io/);
@@ -169,7 +169,7 @@ t.test('kubectl exposes, scales, runs, labels, explains and deletes', async (t) 
   await t.rejects(kubectl('get', 'deployment', 'web'), /deployments\.apps "web" not found/);
 });
 
-t.test('a typed client deletes with its preconditions and scales', async (t) => {
+t.test('a typed client deletes with preconditions and scales', async (t) => {
   const server = await startServer(t);
   const client = server.client({ token: 'admin-token' });
   await client.create(deployments, {
@@ -186,14 +186,14 @@ t.test('a typed client deletes with its preconditions and scales', async (t) => 
   const scale = { apiVersion: 'autoscaling/v1', kind: 'Scale', metadata: { name: 'web', namespace: 'default' } };
   await send('PUT', `${web}/scale`, scales, { ...scale, spec: { replicas: 5 } });
   t.equal((await client.get(deployments, 'default', 'web')).spec?.replicas, 5);
-  // Delete options travel under the version of what is deleted.
+  // DeleteOptions are sent with the apiVersion of the deleted object.
   const options = { apiVersion: 'apps/v1', kind: 'DeleteOptions', propagationPolicy: 'Background' };
   await t.rejects(send('DELETE', web, deleteOptions, { ...options, preconditions: { uid: 'other' } }), { code: 409 });
   await send('DELETE', web, deleteOptions, options);
   await t.rejects(client.get(deployments, 'default', 'web'), { code: 404 });
 });
 
-t.test('a client that prefers protobuf is answered in JSON, one that takes nothing else is told so', async (t) => {
+t.test('a client that prefers protobuf gets JSON, one that accepts nothing else a 406', async (t) => {
   const server = await startServer(t);
   const client = server.client({ token: 'admin-token' });
   const configMaps = `${DEFAULT}/configmaps`;
@@ -208,11 +208,11 @@ t.test('a client that prefers protobuf is answered in JSON, one that takes nothi
   await t.rejects(post(Buffer.from('{}')), { code: 400, message: /does not appear to be a protobuf message/ });
   await t.rejects(post(Buffer.from('{}'), 'application/cbor'), { code: 415, message: /vnd\.kubernetes\.protobuf/ });
   await t.rejects(post(Buffer.alloc(3 * 1024 * 1024 + 1)), { code: 413 });
-  // A secret where a config map belongs: `kubectl create secret generic s` as it was sent.
+  // A Secret sent to configmaps: `kubectl create secret generic s` as it was sent.
   const secret =
     '6b3873000a0c0a027631120653656372657412240a180a017312001a0764656661756c7422002a0032003800420012060a016b1201761a001a002200';
   await t.rejects(post(Buffer.from(secret, 'hex')), { code: 400, message: /cannot be handled as a ConfigMap/ });
-  await t.rejects(patch(client), { code: 415 }, 'a patch is never protobuf');
+  await t.rejects(patch(client), { code: 415 }, 'patches cannot be protobuf');
 });
 
 const patch = (client: ApiClient) =>

@@ -1,4 +1,4 @@
-/** Quotas hold, however many write at once, on one server or on several. The controller is not there: a test says what is used. */
+/** Quotas hold under concurrent writes, on one server or on several. No controller runs: the tests set the usage. */
 import t from 'tap';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { resourceQuotas } from '../../../api/kinds/core/resource-quota.ts';
@@ -22,7 +22,7 @@ t.setTimeout(120_000);
 
 const QUOTAS = '/api/v1/namespaces/default/resourcequotas';
 
-/** With quotas enforced; the plugin is built over the server that it stands in. */
+/** With quotas enforced; the plugin uses the server that it is part of. */
 async function start(options: TestServerOptions = {}): Promise<TestServer> {
   const built: { plugin?: AdmissionPlugin } = {};
   const enforced: AdmissionPlugin = { name: 'ResourceQuota', validate: (request) => built.plugin?.validate?.(request) };
@@ -43,7 +43,7 @@ const usedOf = async (server: TestServer, name: string) => {
 };
 const codes = (answers: readonly Answer[], code: number): Answer[] => answers.filter(({ status }) => status === code);
 
-t.test('of many creates at once as many succeed as the quota allows', async (t) => {
+t.test('concurrent creates succeed up to the quota', async (t) => {
   await using server = await start();
   await limit(server, 'few', { pods: '50', 'requests.cpu': '100' });
   const body = (index: number) =>
@@ -67,7 +67,7 @@ t.test('of many creates at once as many succeed as the quota allows', async (t) 
   t.equal(
     (await server.call('POST', CONFIG_MAPS, { body: configMap('a') })).status,
     201,
-    'others count for themselves',
+    'each quota counts separately',
   );
   const elsewhere = CONFIG_MAPS.replace('default', 'elsewhere');
   t.equal((await server.call('POST', CONFIG_MAPS, { body: configMap('b') })).status, 403);
@@ -76,7 +76,7 @@ t.test('of many creates at once as many succeed as the quota allows', async (t) 
   t.equal((await server.call('POST', CONFIG_MAPS, { body: configMap('b') })).status, 201, 'no quota, no limit');
 });
 
-t.test('requests that come together are charged together', async (t) => {
+t.test('concurrent requests are charged together', async (t) => {
   await using server = await start();
   await limit(server, 'few', { pods: '60' });
   const plugin = resourceQuota(server.core.api);
@@ -89,11 +89,11 @@ t.test('requests that come together are charged together', async (t) => {
   const outcomes = await Promise.allSettled(Array.from({ length: 100 }, async () => plugin.validate?.(request)));
   t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 60);
   t.ok(outcomes.every((outcome) => outcome.status === 'fulfilled' || outcome.reason instanceof StatusError));
-  t.equal(writes, 2, 'the first by itself, all others that came meanwhile together');
+  t.equal(writes, 2, 'the first alone, then all that arrived meanwhile together');
   t.strictSame(await usedOf(server, 'few'), { pods: '60' });
 });
 
-t.test('a dry run is held to the quota and charged nothing', async (t) => {
+t.test('a dry run is checked but not charged', async (t) => {
   await using server = await start();
   await limit(server, 'few', { pods: '1' });
   t.equal((await server.call('POST', `${PODS}?dryRun=All`, { body: pod('a') })).status, 201);
@@ -105,7 +105,7 @@ t.test('a dry run is held to the quota and charged nothing', async (t) => {
   t.strictSame(await usedOf(server, 'few'), { pods: '1' });
 });
 
-t.test('what an update uses more is charged', async (t) => {
+t.test('an update is charged for the increase', async (t) => {
   await using server = await start();
   await limit(server, 'few', { services: '2', 'services.nodeports': '1' });
   const create = (name: string) =>
@@ -125,7 +125,7 @@ t.test('what an update uses more is charged', async (t) => {
   t.strictSame(await usedOf(server, 'few'), { services: '2', 'services.nodeports': '1' });
 });
 
-t.test('two servers together allow no more than one would', async (t) => {
+t.test('two servers together allow no more than one', async (t) => {
   const remote = new RemoteServer();
   await using one = await start({ store: new RemoteStore(remote) });
   await using other = await start({ store: new RemoteStore(remote) });

@@ -1,4 +1,4 @@
-/** The api-server over a store that is not in its process: late, breaking, and shared with another api-server. */
+/** The api-server over a store in another process: slow, failing, and shared with another api-server. */
 import t from 'tap';
 import { eventually } from '../../support/wait.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
@@ -25,7 +25,7 @@ function rewrite(remote: RemoteServer, name: string, value: string): number {
   return remote.write(KEY + name, Buffer.from(bytes.toString().replace(/"k":"[^"]*"/, `"k":"${value}"`)), undefined);
 }
 
-t.test('watchers see every change once, in order, however often the watch of the store breaks', async (t) => {
+t.test("watchers see every change once, in order, however often the store's watch breaks", async (t) => {
   const remote = new RemoteServer();
   await using server = await start(remote);
   await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
@@ -48,7 +48,7 @@ t.test('watchers see every change once, in order, however often the watch of the
   );
 });
 
-t.test('when history was compacted under it, it lists again, and its watchers have to', async (t) => {
+t.test('after compaction the server relists, and its watches end', async (t) => {
   const remote = new RemoteServer();
   await using server = await start(remote);
   for (const name of ['kept', 'changed', 'deleted']) await server.call('POST', CONFIG_MAPS, { body: configMap(name) });
@@ -74,7 +74,7 @@ t.test('when history was compacted under it, it lists again, and its watchers ha
   );
   t.match(events[1]?.object, { kind: 'Status', code: 410, reason: 'Expired' });
   t.equal(server.core.registry.revision, last);
-  t.strictSame(told, ['kept:v1', 'deleted:undefined', 'changed:v3'], 'parts of the server are told of what differs');
+  t.strictSame(told, ['kept:v1', 'deleted:undefined', 'changed:v3'], 'internal subscribers get the differences');
   const list = await server.call('GET', CONFIG_MAPS);
   t.strictSame(
     list.body.items?.map(({ metadata }) => metadata?.name),
@@ -89,7 +89,7 @@ t.test('when history was compacted under it, it lists again, and its watchers ha
   t.equal((await take(resumed, 1)).map(revisionOf)[0], next);
 });
 
-t.test('a list is begun again when its revision is compacted between two pages', async (t) => {
+t.test('a list restarts when its revision is compacted between two pages', async (t) => {
   const remote = new RemoteServer();
   {
     await using server = await start(remote);
@@ -112,39 +112,36 @@ t.test('a list is begun again when its revision is compacted between two pages',
   t.equal((await server.call('GET', CONFIG_MAPS)).body.items?.length, 2501);
 });
 
-t.test(
-  'a kind that comes while the store is lost, compacted and written to is served with all that the store has',
-  async (t) => {
-    const remote = new RemoteServer();
-    const secretKey = (i: number): string => `/registry/core/secrets/default/s${i}`;
-    const stored = (name: string): Buffer => Buffer.from(JSON.stringify({ metadata: { name, namespace: 'default' } }));
-    await using server = await TestServer.start({ store: new RemoteStore(remote), kinds: [namespaces, configMaps] });
-    for (let i = 0; i < 1500; i++) remote.write(secretKey(i), stored(`s${i}`), 0);
-    const { registry } = server.core;
-    for (let round = 0; round < 8; round++) {
-      const adding = registry.add(secrets);
-      for (let i = 0; i < 12; i++) {
-        await new Promise((resolve) => setImmediate(resolve));
-        remote.write(secretKey(i + round), stored(`s${i + round}`), undefined);
-        if (i % 3 === round % 3) remote.disconnect();
-        if (i % 4 === round % 4) remote.compact(remote.revision);
-      }
-      remote.write(secretKey(1000 + round), undefined, undefined);
-      await adding;
-      const { cache } = registry.of(secrets);
-      await eventually('the caches to be up to date', () => registry.revision === remote.revision);
-      const kept = remote.list('/registry/core/secrets/', {}).items;
-      t.equal(cache.size, kept.length);
-      const wrong = kept.filter(
-        ({ key, revision }) => cache.get('default', key.slice(key.lastIndexOf('/') + 1))?.revision !== revision,
-      );
-      t.strictSame(wrong, []);
-      registry.remove(secrets);
+t.test('a kind added during a store outage, compaction and writes is served with all stored objects', async (t) => {
+  const remote = new RemoteServer();
+  const secretKey = (i: number): string => `/registry/core/secrets/default/s${i}`;
+  const stored = (name: string): Buffer => Buffer.from(JSON.stringify({ metadata: { name, namespace: 'default' } }));
+  await using server = await TestServer.start({ store: new RemoteStore(remote), kinds: [namespaces, configMaps] });
+  for (let i = 0; i < 1500; i++) remote.write(secretKey(i), stored(`s${i}`), 0);
+  const { registry } = server.core;
+  for (let round = 0; round < 8; round++) {
+    const adding = registry.add(secrets);
+    for (let i = 0; i < 12; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      remote.write(secretKey(i + round), stored(`s${i + round}`), undefined);
+      if (i % 3 === round % 3) remote.disconnect();
+      if (i % 4 === round % 4) remote.compact(remote.revision);
     }
-  },
-);
+    remote.write(secretKey(1000 + round), undefined, undefined);
+    await adding;
+    const { cache } = registry.of(secrets);
+    await eventually('the caches to be up to date', () => registry.revision === remote.revision);
+    const kept = remote.list('/registry/core/secrets/', {}).items;
+    t.equal(cache.size, kept.length);
+    const wrong = kept.filter(
+      ({ key, revision }) => cache.get('default', key.slice(key.lastIndexOf('/') + 1))?.revision !== revision,
+    );
+    t.strictSame(wrong, []);
+    registry.remove(secrets);
+  }
+});
 
-t.test('what one server has answered another one knows', async (t) => {
+t.test('a write through one server is visible on the other', async (t) => {
   const remote = new RemoteServer();
   await using one = await start(remote);
   await using other = await start(remote);
@@ -159,7 +156,7 @@ t.test('what one server has answered another one knows', async (t) => {
     const read = await one.call('GET', object);
     t.match(read.body, { data: { k: 'other' } });
     const put = await other.call('PUT', object, { body: read.body });
-    t.equal(put.status, 200, 'what was read from one is not stale to the other');
+    t.equal(put.status, 200, 'a revision from one server is not stale on the other');
     const patched = await Promise.all([patch(one, 'a'), patch(other, 'b')]);
     t.strictSame(
       patched.map(({ status }) => status),
@@ -173,7 +170,7 @@ t.test('what one server has answered another one knows', async (t) => {
   }
 });
 
-t.test('a store that is away or silent is answered for, and said by the health checks', async (t) => {
+t.test('an unavailable or unresponsive store yields errors and fails the readiness check', async (t) => {
   const remote = new RemoteServer();
   await using server = await start(remote, 300);
   server.server.setReady();
@@ -183,15 +180,15 @@ t.test('a store that is away or silent is answered for, and said by the health c
   remote.goOffline();
   t.match(await create('a'), { status: 503, body: { reason: 'ServiceUnavailable' } });
   t.match(await server.call('GET', CONFIG_MAPS), { status: 503 });
-  t.match(await server.call('GET', `${CONFIG_MAPS}?resourceVersion=0`), { status: 200 }, 'what is known');
-  await eventually('the server to be unready', async () => (await readyz()) === 500);
+  t.match(await server.call('GET', `${CONFIG_MAPS}?resourceVersion=0`), { status: 200 }, 'served from the cache');
+  await eventually('the server not to be ready', async () => (await readyz()) === 500);
   remote.comeBack();
   await eventually('the server to be ready', async () => (await readyz()) === 200);
   t.equal((await create('a')).status, 201);
 
   remote.isSilent = true;
   t.match(await create('b'), { status: 504, body: { reason: 'Timeout' } });
-  await eventually('the server to be unready again', async () => (await readyz()) === 500);
+  await eventually('the server not to be ready again', async () => (await readyz()) === 500);
   remote.comeBack();
   await eventually('the server to be ready again', async () => (await readyz()) === 200);
   t.equal((await create('b')).status, 409, 'the write had taken place');

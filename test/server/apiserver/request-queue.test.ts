@@ -15,7 +15,7 @@ const spin = (ms: number): void => {
 const session = (): http2.Http2Session => Object.create(null) as http2.Http2Session;
 const turn = (): Promise<void> => new Promise((resume) => setImmediate(resume));
 
-t.test('a stream is started at once, and those that come with it later', async (t) => {
+t.test('the first stream starts at once, others of the same turn later', async (t) => {
   const queue = new RequestQueue();
   const [one, other] = [session(), session()];
   const started: string[] = [];
@@ -25,13 +25,13 @@ t.test('a stream is started at once, and those that come with it later', async (
   queue.take(other, () => started.push('other 1'));
   queue.take(other, () => started.push('other 2'));
   t.same(started, ['one 1', 'other 1']);
-  await eventually('all to be started', () => started.length === 5);
-  t.same(started.slice(2), ['one 2', 'other 2', 'one 3'], 'the connections take turns');
+  await eventually('all requests to start', () => started.length === 5);
+  t.same(started.slice(2), ['one 2', 'other 2', 'one 3'], 'round-robin across connections');
   queue.take(one, () => started.push('one 4'));
   t.equal(started.at(-1), 'one 4', 'in another turn');
 });
 
-t.test('whoever comes while many wait is started before them', async (t) => {
+t.test('a new connection is served before the queued requests of another', async (t) => {
   const queue = new RequestQueue();
   const [many, late] = [session(), session()];
   const MANY = 50;
@@ -45,23 +45,23 @@ t.test('whoever comes while many wait is started before them', async (t) => {
   await turn();
   let before = -1;
   queue.take(late, () => (before = started));
-  t.ok(before >= 1 && before < MANY / 2, `${before} of ${MANY} had been started`);
-  await eventually('all to be started', () => started === MANY);
+  t.ok(before >= 1 && before < MANY / 2, `${before} of ${MANY} had started`);
+  await eventually('all requests to start', () => started === MANY);
 });
 
-t.test('no more is read from a connection of HTTP/1.1 on which many requests wait', async (t) => {
+t.test('an HTTP/1.1 connection with many queued requests is not read further', async (t) => {
   const queue = new RequestQueue();
   const socket = new Socket();
   let started = 0;
   for (let index = 0; index < 100; index++) queue.wait(socket, () => started++);
   t.ok(socket.isPaused());
-  await eventually('all to be started', () => started === 100);
+  await eventually('all requests to start', () => started === 100);
   t.notOk(socket.isPaused());
 });
 
 const AUTHORIZATION = { authorization: 'Bearer admin/system:masters' };
 
-t.test('lists that are reset before their turn are not made', async (t) => {
+t.test('lists that are reset while queued are not served', async (t) => {
   await using server = await TestServer.start();
   const session = http2.connect(server.url(''), { ca: server.ca });
   try {
@@ -84,7 +84,7 @@ t.test('lists that are reset before their turn are not made', async (t) => {
   }
 });
 
-t.test('requests that are pipelined are answered in order, all of them', async (t) => {
+t.test('pipelined requests are all served in order', async (t) => {
   await using server = await TestServer.start();
   const { port } = new URL(server.url(''));
   const socket = tls.connect({ host: '127.0.0.1', port: Number(port), ca: server.ca, servername: 'localhost' });

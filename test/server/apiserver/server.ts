@@ -1,4 +1,4 @@
-/** A real api-server over a real store, in a directory of its own, and a small HTTP client for it. */
+/** A real api-server over a real store in its own directory, and a small HTTP client for it. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
@@ -58,7 +58,7 @@ export interface TestServerOptions {
   readonly eventTtlMs?: number;
   readonly allocationGraceMs?: number;
   readonly limits?: InFlightLimits;
-  /** Whether it takes a turn of the event loop to know a user, as it does with tokens of service accounts. */
+  /** Whether authentication is asynchronous, as with service account tokens. */
   readonly authenticatesLater?: boolean;
 }
 
@@ -69,7 +69,7 @@ const bearer: Authenticator = {
   },
 };
 
-/** Any bearer token `name/group,group` is that user. */
+/** Any bearer token `name/group,group` authenticates that user. */
 export class TestServer implements AsyncDisposable {
   readonly directory: string;
   readonly core: ApiCore;
@@ -158,7 +158,7 @@ export class TestServer implements AsyncDisposable {
     });
   }
 
-  /** Events as they come; ends when the server ends the watch. Closing the iterator closes the connection. */
+  /** Events as they arrive; ends when the server ends the watch. Closing the iterator closes the connection. */
   async *watch(target: string, accept = 'application/json'): AsyncGenerator<WatchEvent> {
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
       const headers = { authorization: 'Bearer admin/system:masters', accept };
@@ -180,7 +180,7 @@ export class TestServer implements AsyncDisposable {
     return `https://127.0.0.1:${this.server.port}${target}`;
   }
 
-  /** Stops the server and leaves its data. */
+  /** Stops the server and keeps its data. */
   async stop(): Promise<void> {
     this.#agent.destroy();
     await this.server.close();
@@ -205,7 +205,7 @@ export const pod = (name: string, spec: object = {}, metadata: object = {}) => (
   spec: { containers: [{ name: 'c', image: 'example.com/app:1' }], ...spec },
 });
 
-/** The first events that the predicate wants. */
+/** Reads events up to the first that matches the predicate. */
 export async function take<T>(events: AsyncIterable<T>, count: number): Promise<T[]> {
   const taken: T[] = [];
   if (count > 0) {

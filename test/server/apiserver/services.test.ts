@@ -16,7 +16,7 @@ interface Spec {
 }
 const specOf = ({ body }: Answer) => body.spec as Spec;
 
-t.test('no two services get the same address or port, at the same time and over restarts', async (t) => {
+t.test('no two Services get the same address or port, concurrently and across restarts', async (t) => {
   const first = await TestServer.start();
   const create = (server: TestServer, count: number, prefix: string) =>
     Promise.all(
@@ -33,7 +33,10 @@ t.test('no two services get the same address or port, at the same time and over 
   t.equal(new Set(specs.map(({ ports }) => ports[0]?.nodePort)).size, 120);
   for (const { clusterIP, ports } of specs) {
     const [, , third = 0, fourth = 0] = clusterIP.split('.').map(Number);
-    t.ok(clusterIP.startsWith('10.43.') && third * 256 + fourth > 255, 'the lower band is left to those who choose');
+    t.ok(
+      clusterIP.startsWith('10.43.') && third * 256 + fourth > 255,
+      'the lower band is reserved for static allocation',
+    );
     const port = ports[0]?.nodePort ?? 0;
     t.ok(port >= 30086 && port <= 32767);
   }
@@ -50,14 +53,14 @@ t.test('no two services get the same address or port, at the same time and over 
       ports: [{ port: 80, nodePort: taken?.ports[0]?.nodePort }],
     }),
   });
-  t.equal(again.status, 201, 'what a deleted service had is free');
+  t.equal(again.status, 201, 'a deleted Service releases its allocations');
 });
 
-t.test('what a load balancer writes to the status is checked, and what is stored stays', async (t) => {
+t.test('the load balancer status is validated on update, stored values are kept', async (t) => {
   await using server = await TestServer.start();
   const ranges = ['10.0.0.0/8', '2001:db8::/32', ' 192.0.2.0/24\n'];
   const body = service('lb', { type: 'LoadBalancer', loadBalancerSourceRanges: ranges });
-  t.equal((await server.call('POST', SERVICES, { body })).status, 201, 'blanks around ranges are part of the API');
+  t.equal((await server.call('POST', SERVICES, { body })).status, 201, 'blanks around ranges are kept');
   const update = (ip: string) =>
     server.call('PATCH', `${SERVICES}/lb/status`, {
       type: MERGE,
@@ -85,7 +88,7 @@ t.test('what a load balancer writes to the status is checked, and what is stored
   });
 });
 
-t.test('what is asked for is checked, and a refused service leaves nothing taken', async (t) => {
+t.test('a rejected Service leaves nothing allocated', async (t) => {
   await using server = await TestServer.start();
   const post = (name: string, spec: object) => server.call('POST', SERVICES, { body: service(name, spec) });
   t.match((await post('a', { clusterIP: '10.44.0.1' })).body, { code: 422, message: /valid IPs is 10.43.0.0\/16/ });
@@ -99,7 +102,7 @@ t.test('what is asked for is checked, and a refused service leaves nothing taken
   t.strictSame(specOf(await post('headless', { clusterIP: 'None' })).clusterIPs, ['None']);
 });
 
-t.test('a service keeps what it was given, and gives back what its type no longer has', async (t) => {
+t.test('a Service keeps its allocations, and releases those that its type no longer has', async (t) => {
   await using server = await TestServer.start();
   const created = await server.call('POST', SERVICES, {
     body: service('a', { type: 'LoadBalancer', externalTrafficPolicy: 'Local' }),
@@ -116,11 +119,11 @@ t.test('a service keeps what it was given, and gives back what its type no longe
   const taker = await server.call('POST', SERVICES, {
     body: service('b', { type: 'NodePort', ports: [{ port: 80, nodePort: ports[0]?.nodePort }] }),
   });
-  t.equal(taker.status, 201, 'its node port is free');
+  t.equal(taker.status, 201, 'its node port is released');
 });
 
 t.test(
-  'a load balancer without node ports of its own takes none of others, nor any outside of the range',
+  'a load balancer without allocated node ports takes none of others, and none outside of the range',
   async (t) => {
     await using server = await TestServer.start();
     const post = (name: string, spec: object, query = '') =>
@@ -145,17 +148,17 @@ t.test(
     t.match((await patch('balancer', balancer(6443))).body, outside);
     t.equal(specOf(await patch('balancer', balancer(30501))).ports[0]?.nodePort, 30501);
     t.match((await post('other', { type: 'NodePort', ...asking(30501) })).body, taken);
-    t.equal(specOf(await patch('balancer', balancer())).ports[0]?.nodePort, undefined, 'given back as upstream does');
+    t.equal(specOf(await patch('balancer', balancer())).ports[0]?.nodePort, undefined, 'released as upstream');
     t.equal((await post('other', { type: 'NodePort', ...asking(30501) })).status, 201);
 
     const allocated = specOf(await post('kept', { type: 'LoadBalancer' })).ports[0]?.nodePort;
     const switched = await patch('kept', { allocateLoadBalancerNodePorts: false });
-    t.equal(specOf(switched).ports[0]?.nodePort, allocated, 'what was allocated stays until it is removed');
+    t.equal(specOf(switched).ports[0]?.nodePort, allocated, 'allocated ports are kept until they are removed');
     t.match((await post('third', { type: 'NodePort', ...asking(allocated) })).body, taken);
   },
 );
 
-t.test('a service that goes with an update releases what it had, and nothing that the update names', async (t) => {
+t.test('a Service deleted by an update releases its own allocations only', async (t) => {
   await using server = await TestServer.start();
   const nodePort = (port: number) => ({ type: 'NodePort', ports: [{ port: 80, nodePort: port }] });
   const post = (name: string, port: number) => server.call('POST', SERVICES, { body: service(name, nodePort(port)) });
@@ -190,7 +193,7 @@ const familiesOf = ({ body }: Answer) => {
   return [ipFamilyPolicy, ...ipFamilies];
 };
 
-t.test('a cluster of IPv4 refuses services that need IPv6, and none that would only like it', async (t) => {
+t.test('an IPv4 cluster rejects Services that require IPv6, and accepts those that prefer it', async (t) => {
   await using server = await TestServer.start();
   const post = (name: string, spec: object) => server.call('POST', SERVICES, { body: service(name, spec) });
   const selector = { app: 'x' };
@@ -254,7 +257,7 @@ t.test('a cluster of IPv4 refuses services that need IPv6, and none that would o
   }
 });
 
-t.test('an update is held to the families of the cluster too, and what it leaves out stays', async (t) => {
+t.test("an update is validated against the cluster's IP families, and keeps omitted fields", async (t) => {
   await using server = await TestServer.start();
   const post = (name: string, spec: object) => server.call('POST', SERVICES, { body: service(name, spec) });
   const put = (name: string, spec: object) => server.call('PUT', `${SERVICES}/${name}`, { body: service(name, spec) });
@@ -274,7 +277,7 @@ t.test('an update is held to the families of the cluster too, and what it leaves
     'spec.clusterIPs[0]: Invalid value: ["10.43.0.99"]: may not change once set',
   ]);
   const named = await patch('a', { type: 'ExternalName', externalName: 'a.b', clusterIP: null });
-  t.strictSame(familiesOf(named), [undefined], 'a name has no families');
+  t.strictSame(familiesOf(named), [undefined], 'ExternalName has no families');
   const again = await patch('a', { type: 'ClusterIP', externalName: null });
   t.strictSame(familiesOf(again), ['SingleStack', 'IPv4']);
   t.ok(specOf(again).clusterIP);
@@ -292,18 +295,15 @@ t.test('an update is held to the families of the cluster too, and what it leaves
   t.strictSame(familiesOf(await patch('headless', { ipFamilyPolicy: 'SingleStack' })), ['SingleStack', 'IPv6']);
 });
 
-t.test(
-  'a service that was given families before the cluster refused them may still be changed and deleted',
-  async (t) => {
-    const stored: ServiceSpec = {
-      type: 'ClusterIP',
-      clusterIP: '10.43.0.30',
-      clusterIPs: ['10.43.0.30'],
-      ipFamilyPolicy: 'RequireDualStack',
-      ipFamilies: ['IPv4'],
-    };
-    t.strictSame(initIPFamilies({ ...stored, selector: { app: 'x' } }, stored), []);
-    t.strictSame(initIPFamilies({ ...stored, ipFamilyPolicy: 'SingleStack' }, stored), []);
-    t.equal(initIPFamilies({ ...stored, type: 'NodePort' }, stored).length, 1, 'asked for anew it is refused');
-  },
-);
+t.test('a stored Service with unsupported families can still be updated and deleted', async (t) => {
+  const stored: ServiceSpec = {
+    type: 'ClusterIP',
+    clusterIP: '10.43.0.30',
+    clusterIPs: ['10.43.0.30'],
+    ipFamilyPolicy: 'RequireDualStack',
+    ipFamilies: ['IPv4'],
+  };
+  t.strictSame(initIPFamilies({ ...stored, selector: { app: 'x' } }, stored), []);
+  t.strictSame(initIPFamilies({ ...stored, ipFamilyPolicy: 'SingleStack' }, stored), []);
+  t.equal(initIPFamilies({ ...stored, type: 'NodePort' }, stored).length, 1, 'rejected when requested anew');
+});

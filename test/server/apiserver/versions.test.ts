@@ -1,4 +1,4 @@
-/** A kind in two versions, of one group as in autoscaling or of two as events: stored in one version and served in both. */
+/** A kind in two versions, of one group (autoscaling) or of two (events): stored in one version and served in both. */
 import t from 'tap';
 import { defineKind } from '../../../api/machinery/define-kind.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
@@ -25,7 +25,7 @@ const TargetSchema = struct('example.v2.Target', () => ({ name: required(1, stri
 const SpecV2 = struct('example.v2.ScalerSpec', () => ({ targets: optional(1, list(TargetSchema)) }));
 const SchemaV2 = struct('example.v2.Scaler', () => ({ ...typeFields, spec: optional(2, SpecV2, { always: true }) }));
 
-/** The targets that v1 has no field for. */
+/** The targets that have no field in v1. */
 const OTHERS = 'example.com/targets';
 const names = { group: 'example.com', kind: 'Scaler', plural: 'scalers', namespaced: true } as const;
 
@@ -68,7 +68,7 @@ const QUEUE = { name: 'queue', value: 7 };
 const merge = 'application/merge-patch+json';
 
 t.test(
-  'what is written in one version is read, listed, patched and watched in the other, and nothing is lost',
+  'objects written in one version can be read, listed, patched and watched in the other without loss',
   async (t) => {
     await using server = await TestServer.start({ kinds: [namespaces, scalersV1, scalersV2] });
     const call = async (method: string, target: string, body?: object, type?: string) => {
@@ -101,7 +101,7 @@ t.test(
     t.equal(
       unchanged.metadata?.resourceVersion,
       patched.metadata?.resourceVersion,
-      'the same object is not written again',
+      'an unchanged object is not written',
     );
 
     const listed = await call('GET', `${at('v1')}?fieldSelector=spec.count%3D1`);
@@ -141,7 +141,7 @@ t.test(
   },
 );
 
-t.test('an event of events.k8s.io is complete in the core group, and the other way round', async (t) => {
+t.test('an event of events.k8s.io is complete in the core group, and vice versa', async (t) => {
   await using server = await TestServer.start({ kinds: [namespaces, coreEvents, events] });
   const path = (group: string) => `/${group}/namespaces/default/events`;
   const body = {

@@ -5,11 +5,11 @@ import { CONFIG_MAPS, configMap, pod, PODS, take, TestServer, type WatchEvent } 
 const nameOf = ({ object }: WatchEvent) => String(object.metadata.name);
 const revisionOf = ({ object }: WatchEvent) => Number(object.metadata.resourceVersion);
 
-t.test('a watch that is resumed over and over under concurrent writes sees every change once, in order', async (t) => {
+t.test('a watch that is resumed repeatedly during concurrent writes sees every change once, in order', async (t) => {
   await using server = await TestServer.start();
   const WRITERS = 8;
   const WRITES_EACH = 60;
-  // A watch from revision 0 would begin with what is there.
+  // A watch from revision 0 would start with the existing objects.
   await server.call('POST', PODS, { body: pod('first') });
   const { body } = await server.call('GET', CONFIG_MAPS);
   const start = Number(body.metadata?.resourceVersion);
@@ -27,7 +27,7 @@ t.test('a watch that is resumed over and over under concurrent writes sees every
   const seen: WatchEvent[] = [];
   let position = start;
   while (seen.length < WRITERS * WRITES_EACH) {
-    // Few events at a time, so that the watch is resumed in the middle of the writes.
+    // Few events at a time, so that the watch resumes in the middle of the writes.
     const wanted = Math.min(7, WRITERS * WRITES_EACH - seen.length);
     const events = await take(server.watch(`${CONFIG_MAPS}?watch=1&resourceVersion=${position}`), wanted);
     seen.push(...events);
@@ -38,7 +38,7 @@ t.test('a watch that is resumed over and over under concurrent writes sees every
   t.strictSame(
     seen.map(revisionOf),
     Array.from({ length: WRITERS * WRITES_EACH }, (_, index) => start + index + 1),
-    'no revision is missing, none comes twice',
+    'no revision is missing or repeated',
   );
   const present = new Set<string>();
   for (const event of seen) {
@@ -49,7 +49,7 @@ t.test('a watch that is resumed over and over under concurrent writes sees every
   t.strictSame([...present].sort(), after.body.items?.map(({ metadata }) => metadata?.name).sort());
 });
 
-t.test('to a watch with a selector, objects come and go as they match', async (t) => {
+t.test('a watch with a selector sends ADDED and DELETED as objects start and stop matching', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', CONFIG_MAPS, { body: configMap('a', { labels: { app: 'x' } }) });
   await server.call('POST', CONFIG_MAPS, { body: configMap('b', { labels: { app: 'y' } }) });
@@ -67,14 +67,14 @@ t.test('to a watch with a selector, objects come and go as they match', async (t
   await server.call('DELETE', `${CONFIG_MAPS}/a`);
   await server.call('DELETE', `${CONFIG_MAPS}/b`);
   const events = await resumed;
-  t.match(events[1]?.object.metadata.labels, { app: 'x' }, 'it is shown as it last matched');
+  t.match(events[1]?.object.metadata.labels, { app: 'x' }, 'as it last matched');
   t.strictSame(
     events.map((event) => `${event.type} ${nameOf(event)} ${revisionOf(event)}`),
     ['ADDED b 3', 'DELETED a 4', 'DELETED b 6'],
   );
 });
 
-t.test('a watch list sends what there is, then a bookmark that says so, then changes', async (t) => {
+t.test('a watch list sends existing objects, then a bookmark, then changes', async (t) => {
   await using server = await TestServer.start();
   for (const name of ['a', 'b']) await server.call('POST', CONFIG_MAPS, { body: configMap(name) });
   const query = 'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
@@ -103,7 +103,7 @@ t.test('a watch list sends what there is, then a bookmark that says so, then cha
   t.match(plain, { object: { kind: 'ConfigMap' } });
 });
 
-t.test('a watch from before the window of changes is told that its revision is gone', async (t) => {
+t.test('a watch from before the window of changes gets a 410', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
   await server.call('PUT', `${CONFIG_MAPS}/a`, { body: { ...configMap('a'), data: { k: 'w' } } });
@@ -112,10 +112,10 @@ t.test('a watch from before the window of changes is told that its revision is g
   const [event] = await take(again.watch(`${CONFIG_MAPS}?watch=1&resourceVersion=1`), 1);
   t.match(event, { type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } });
   const [kept] = await take(again.watch(`${CONFIG_MAPS}?watch=1&timeoutSeconds=1&resourceVersion=2`), 1);
-  t.equal(kept, undefined, 'the revision at which the server started is known');
+  t.equal(kept, undefined, "the server's first revision is in the window");
 });
 
-t.test('a watcher that does not read is cut off, and others do not notice', async (t) => {
+t.test('a slow watcher is disconnected without affecting others', async (t) => {
   await using server = await TestServer.start();
   const stuck = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
     const headers = { authorization: 'Bearer admin/system:masters' };
@@ -136,10 +136,10 @@ t.test('a watcher that does not read is cut off, and others do not notice', asyn
   t.equal((await reader).length, WRITES);
   stuck.resume();
   await closed;
-  t.pass('the connection was closed by the server');
+  t.pass('the server closed the connection');
 });
 
-t.test('watches come as tables and as metadata too', async (t) => {
+t.test('watches as tables and as metadata', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
   const asTable = 'application/json;as=Table;v=v1;g=meta.k8s.io';

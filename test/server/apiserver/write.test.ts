@@ -8,7 +8,7 @@ import { CONFIG_MAPS, configMap, pod, PODS, SERVICES, take, TestServer, type Ans
 const MERGE = 'application/merge-patch+json';
 
 t.test(
-  'an update that is based on an old revision is refused, and one that changes nothing writes nothing',
+  'an update with an old resourceVersion is a conflict, and an update without changes writes nothing',
   async (t) => {
     await using server = await TestServer.start();
     const created = await server.call('POST', CONFIG_MAPS, { body: configMap('a', { labels: { x: '1', y: '2' } }) });
@@ -38,7 +38,7 @@ t.test(
   },
 );
 
-t.test('patches of one object at the same time are all there in the end', async (t) => {
+t.test('concurrent patches of one object are all applied', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
   const answers = await Promise.all(
@@ -54,7 +54,7 @@ t.test('patches of one object at the same time are all there in the end', async 
   t.equal((await server.call('PATCH', `${CONFIG_MAPS}/a`, { type: 'text/plain', body: {} })).status, 415);
 });
 
-t.test('status is changed through its subresource and nothing else is', async (t) => {
+t.test('the status changes through its subresource only, and nothing else does there', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', PODS, { body: pod('p') });
   const body = { spec: { nodeName: 'n1' }, status: { phase: 'Running' } };
@@ -114,7 +114,7 @@ t.test('a dry run answers as if and leaves no trace', async (t) => {
   t.equal((await server.call('POST', `${CONFIG_MAPS}?dryRun=Some`, { body: configMap('b') })).status, 422);
 });
 
-t.test('what a body or a patch says beyond the schema is told in the order of the text', async (t) => {
+t.test('unknown and duplicate fields of bodies and patches are reported in textual order', async (t) => {
   await using server = await TestServer.start();
   const service = (name: string) =>
     `{"metadata":{"name":"${name}"},"spec":{"nope":{"a":1,"a":2},"type":"ClusterIP","type":"ExternalName",` +
@@ -168,7 +168,7 @@ t.test('what a body or a patch says beyond the schema is told in the order of th
   t.match(ofMap.body, { code: 422, reason: 'Invalid', message: /cannot restore map from string$/ });
 });
 
-t.test('bodies that cannot be are refused in words', async (t) => {
+t.test('invalid bodies are rejected with a message', async (t) => {
   await using server = await TestServer.start();
   const post = (body: unknown, query = '', type = 'application/json') =>
     server.call('POST', `${CONFIG_MAPS}${query}`, { body, type });
@@ -195,7 +195,7 @@ t.test('bodies that cannot be are refused in words', async (t) => {
   t.equal((await server.call('GET', '/apis/nope.io/v1')).text, '404 page not found\n');
 });
 
-t.test('names are made up where only their beginning is given, at the same time too', async (t) => {
+t.test('generateName yields unique names, concurrently too', async (t) => {
   await using server = await TestServer.start();
   const body = { metadata: { generateName: 'job-' }, data: {} };
   const answers = await Promise.all(Array.from({ length: 50 }, () => server.call('POST', CONFIG_MAPS, { body })));
@@ -229,10 +229,14 @@ t.test('an event is one object in two groups', { skip: !kinds.includes(events) }
   t.equal(await found('apis/events.k8s.io/v1', 'regarding.name=p,reportingController=c.example/c'), 1);
   t.equal(await found('apis/events.k8s.io/v1', 'regarding.kind!=Pod'), 0);
   t.equal(await found('api/v1', 'involvedObject.name=p,reportingComponent=c.example/c'), 1);
-  t.equal(await found('apis/events.k8s.io/v1', 'involvedObject.name=p'), undefined, 'each form has names of its own');
+  t.equal(
+    await found('apis/events.k8s.io/v1', 'involvedObject.name=p'),
+    undefined,
+    'each form has its own field names',
+  );
 });
 
-t.test('what has been decided about a certificate request stays decided, and it gets certificates alone', async (t) => {
+t.test('approval of a certificate request is immutable, and its certificate is validated', async (t) => {
   await using server = await TestServer.start();
   const url = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -269,7 +273,7 @@ t.test('what has been decided about a certificate request stays decided, and it 
   });
 });
 
-t.test('a namespace is labelled with its name, also when that is generated', async (t) => {
+t.test('a namespace gets its name as a label, generated names included', async (t) => {
   await using server = await TestServer.start();
   const { metadata } = (
     await server.call('POST', '/api/v1/namespaces', { body: { metadata: { generateName: 'e2e-' } } })
@@ -278,14 +282,14 @@ t.test('a namespace is labelled with its name, also when that is generated', asy
   t.match(metadata?.labels, { 'kubernetes.io/metadata.name': metadata?.name });
 });
 
-t.test('who asks for a kind whose time is over is told so', async (t) => {
+t.test('deprecated kinds return a warning', async (t) => {
   await using server = await TestServer.start();
   const { status, headers } = await server.call('GET', '/api/v1/endpoints');
   t.equal(status, 200);
   t.match(headers.warning, /^299 - "v1 Endpoints is deprecated in v1.33\+/);
 });
 
-t.test('events go a while after they were last written', async (t) => {
+t.test('events expire after their last write', async (t) => {
   await using server = await TestServer.start({ eventTtlMs: 600 });
   const url = '/api/v1/namespaces/default/events';
   const event = (name: string) => ({
@@ -299,7 +303,7 @@ t.test('events go a while after they were last written', async (t) => {
   t.equal((await server.call('GET', `${url}/e`)).status, 404);
 });
 
-t.test('a store that takes no writes is told of in a Status, and reads go on', async (t) => {
+t.test('a read-only store yields a Status for writes, and reads continue', async (t) => {
   await using server = await TestServer.start();
   await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
   await server.store.close();
@@ -313,7 +317,7 @@ t.test('a store that takes no writes is told of in a Status, and reads go on', a
   );
 });
 
-t.test('a subresource changes what it is for, and what nobody serves is not announced', async (t) => {
+t.test('a subresource changes its own part only, and unserved ones are not in discovery', async (t) => {
   await using server = await TestServer.start();
   const url = '/api/v1/namespaces/default/pods';
   const containers = [{ name: 'c', image: 'i:1' }];
@@ -362,7 +366,7 @@ t.test('a subresource changes what it is for, and what nobody serves is not anno
   t.match((await server.call('GET', `${url}/p`)).body, { metadata: { labels: { a: 'b' } }, spec: { containers } });
 });
 
-t.test('an object is as long as what it says, however that is escaped', async (t) => {
+t.test('the size limit counts the unescaped object', async (t) => {
   await using server = await TestServer.start();
   const zeros = { metadata: { name: 'zeros' }, data: { file: '\0'.repeat(400_000) } };
   t.equal((await server.call('POST', CONFIG_MAPS, { body: zeros })).status, 201);

@@ -6,11 +6,8 @@ const interfaces = { lo: card('127.0.0.1', true), eth0: card('192.0.2.7'), eth1:
 const HEAD = 'Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n';
 const route = (name: string, metric: number): string => `${name}\t00000000\t01020304\t3\t0\t0\t${metric}\t00000000\n`;
 
-t.test(
-  'a server is advertised at the address that its host leaves by, or at any other that is not the loopback',
-  async (t) => {
-    t.equal(defaultRouteAddress(HEAD + route('eth0', 200) + route('eth1', 100), interfaces), '198.51.100.7');
-    t.equal(defaultRouteAddress(HEAD, interfaces), '192.0.2.7', 'no default route');
-    t.equal(defaultRouteAddress('', { lo: card('127.0.0.1', true) }), undefined);
-  },
-);
+t.test('advertises the address of the default route, or else any that is not loopback', async (t) => {
+  t.equal(defaultRouteAddress(HEAD + route('eth0', 200) + route('eth1', 100), interfaces), '198.51.100.7');
+  t.equal(defaultRouteAddress(HEAD, interfaces), '192.0.2.7', 'no default route');
+  t.equal(defaultRouteAddress('', { lo: card('127.0.0.1', true) }), undefined);
+});

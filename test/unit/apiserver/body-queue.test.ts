@@ -18,7 +18,7 @@ function countTurns(): Disposable & { readonly count: number } {
   };
 }
 
-t.test('long bodies that come together are read a turn of the event loop apart', async (t) => {
+t.test('long bodies are parsed one per turn of the event loop', async (t) => {
   using turns = countTurns();
   const bodies = new BodyQueue();
   const read = await Promise.all(
@@ -30,7 +30,7 @@ t.test('long bodies that come together are read a turn of the event loop apart',
   t.equal(new Set(read).size, 3);
 });
 
-t.test('a short body waits for nobody', (t) => {
+t.test('a short body does not wait', (t) => {
   const body = Buffer.from('{}');
   t.equal(new BodyQueue().enqueue(body), body);
   t.end();

@@ -7,7 +7,7 @@ import { ServiceRanges } from '../../../control-plane/apiserver/storage/allocati
 
 const SEARCHES = 20;
 
-test('who asks for addresses of a range that is full does not hold up everybody else', (t) => {
+test('requests to a full range do not block other requests', (t) => {
   const names = Array.from({ length: 2 ** 16 }, (_, index) => `10.43.${index >> 8}.${index & 255}`);
   const present = new Set(names);
   const tellAll: ((change: LocalChange<KubeObject>) => void)[] = [];
@@ -32,7 +32,7 @@ test('who asks for addresses of a range that is full does not hold up everybody 
 
   present.delete('10.43.77.7');
   for (const tell of tellAll) tell({ namespace: '', name: '10.43.77.7', object: undefined });
-  t.equal(addresses.pick(), '10.43.77.7', 'the one that is free is found');
+  t.equal(addresses.pick(), '10.43.77.7', 'the only free address is found');
   t.notOk(addresses.isTaken('10.43.77.7'));
   t.end();
 });

@@ -1,4 +1,4 @@
-/** What a write is charged, and in which words it is turned down: upstream's. */
+/** What a write is charged, and upstream's messages when it is rejected. */
 import t from 'tap';
 import { amountsOf, quantitiesOf } from '../../../api/domain/quota-amounts.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
@@ -32,7 +32,7 @@ const quota = (
   spec: ResourceQuota['spec'] = {},
 ): ResourceQuota => ({ metadata: { name }, spec: { hard, ...spec }, status: { hard, used } });
 
-/** What is used of each quota afterwards, or why the write may not take place. */
+/** The usage of each quota afterwards, or why the write is rejected. */
 function decided(asked: AdmissionRequest, ...quotas: ResourceQuota[]) {
   const evaluator = evaluatorFor(asked);
   if (!evaluator) return 'not charged';
@@ -53,7 +53,7 @@ const service = (type: 'ClusterIP' | 'NodePort' | 'LoadBalancer', ...ports: numb
   spec: { type, ports: ports.map((port) => ({ port })) },
 });
 
-t.test('a create is charged to every quota that it falls under, or to none', async (t) => {
+t.test('a create is charged to every quota that it matches, or to none', async (t) => {
   const few = quota('few', { pods: '2' }, { pods: '1' });
   const cpu = quota('cpu', { 'requests.cpu': '1', memory: '1Gi' }, { 'requests.cpu': '500m', memory: '0' });
   const best = quota('best', { pods: '1' }, { pods: '1' }, { scopes: ['BestEffort'] });
@@ -106,7 +106,7 @@ t.test('a create is charged to every quota that it falls under, or to none', asy
   );
 });
 
-t.test('where a quota limits CPU or memory, containers have to say what they need', async (t) => {
+t.test('containers must specify CPU and memory where a quota limits them', async (t) => {
   const names = ['cpu', 'requests.memory', 'limits.cpu', 'limits.memory', 'limits.ephemeral-storage'];
   const all = Object.fromEntries(names.map((name) => [name, '1Gi']));
   const limits = quota('limits', all, Object.fromEntries(names.map((name) => [name, '0'])));
@@ -133,7 +133,7 @@ t.test('where a quota limits CPU or memory, containers have to say what they nee
   }
 });
 
-t.test('an update is charged by how much more it uses', async (t) => {
+t.test('an update is charged for its increase', async (t) => {
   const names = { services: '5', 'services.nodeports': '2', 'services.loadbalancers': '0' };
   const some = quota('some', names, { services: '1', 'services.nodeports': '1', 'services.loadbalancers': '0' });
   const used = (nodePorts: string) => [
@@ -171,11 +171,11 @@ t.test('an update is charged by how much more it uses', async (t) => {
   t.strictSame(
     decided(request(pods, pod({ activeDeadlineSeconds: 5 }), pod()), ending, lasting),
     [{ pods: '1' }, { pods: '1' }],
-    'who comes into a scope is charged there; who leaves one is counted later',
+    'entering a scope is charged; leaving one is counted by the controller',
   );
 });
 
-t.test("most writes are no quota's affair", async (t) => {
+t.test('most writes match no quota', async (t) => {
   for (const asked of [
     request(pods, pod(), pod()),
     request(pods, pod(), pod(), { subresource: 'status' }),

@@ -4,7 +4,7 @@ import type { RequestInfo } from '../../../control-plane/apiserver/http/request-
 
 const NS = '/api/v1/namespaces/x';
 
-t.test('a path says what is asked of which resource', async (t) => {
+t.test('resource and verb are parsed from the path', async (t) => {
   const cases: readonly (readonly [method: string, target: string, is: Partial<RequestInfo>])[] = [
     ['GET', `${NS}/pods`, { verb: 'list', resource: 'pods', namespace: 'x', name: '' }],
     ['GET', `${NS}/pods/`, { verb: 'list', resource: 'pods', name: '' }],
@@ -31,7 +31,7 @@ t.test('a path says what is asked of which resource', async (t) => {
   for (const [method, target, is] of cases) t.match(parseRequestInfo(method, target), is, `${method} ${target}`);
 });
 
-t.test('the deprecated forms with the verb in the path are about the same objects', async (t) => {
+t.test('the deprecated watch/ paths refer to the same objects', async (t) => {
   t.match(parseRequestInfo('GET', '/api/v1/watch/namespaces/x/secrets/s'), {
     ...{ verb: 'watch', verbInPath: true, namespace: 'x', resource: 'secrets', name: 's', subresource: '' },
   });
@@ -39,37 +39,37 @@ t.test('the deprecated forms with the verb in the path are about the same object
   t.match(parseRequestInfo('GET', '/api/v1/proxy/nodes/n'), { verb: 'proxy', resource: 'nodes', name: 'n' });
 });
 
-t.test('a field selector names one object as the selector itself is read', async (t) => {
+t.test('a field selector for metadata.name sets the name', async (t) => {
   const named = (selector: string, verb = 'GET') =>
     parseRequestInfo(verb, `${NS}/secrets?fieldSelector=${encodeURIComponent(selector)}`).name;
   t.equal(named('metadata.name=s'), 's');
   t.equal(named('metadata.name==s,type=Opaque'), 's');
   t.equal(named('metadata.name!=s'), '');
   t.equal(named('xmetadata.name=s'), '');
-  t.equal(named('type=Opaque\\,metadata.name=s'), '', 'an escaped comma is part of a value');
+  t.equal(named('type=Opaque\\,metadata.name=s'), '', 'an escaped comma is part of the value');
   t.equal(named('metadata.name=a\\,b'), 'a,b');
-  t.equal(named('metadata.name=a/b'), '', 'no name of a path');
+  t.equal(named('metadata.name=a/b'), '', 'invalid as a path segment');
   t.equal(named('metadata.name=..'), '');
-  t.equal(named('metadata.name=s', 'DELETE'), '', 'a deletecollection is of all, as with upstream');
+  t.equal(named('metadata.name=s', 'DELETE'), '', 'deletecollection has no name, as upstream');
 });
 
-t.test('what follows a subresource is kept as it was written', async (t) => {
+t.test('the rest after a subresource is kept as sent', async (t) => {
   const proxied = parseRequestInfo('GET', `${NS}/services/s/proxy/a%2Fb/%FF/?q`);
   t.match(proxied, { subresource: 'proxy', name: 's', written: `${NS}/services/s/proxy`, rest: '/a%2Fb/%FF/' });
   t.equal(parseRequestInfo('GET', `${NS}/services/s/proxy`).rest, '');
   t.equal(parseRequestInfo('GET', `${NS}/services/s/proxy/`).rest, '/');
 });
 
-t.test('escapes that are none, and slashes within a name, are refused', async (t) => {
+t.test('invalid escapes and slashes within names are rejected', async (t) => {
   for (const target of [`${NS}/pods/%zz`, '/%', '/api/v1/pods/x%2Fp/exec', '/api/v1/namespaces/x%2fpods']) {
     t.throws(() => parseRequestInfo('GET', target), { code: 400, reason: 'BadRequest' }, target);
   }
 });
 
-t.test('more parameters than anybody needs are refused before they are read', async (t) => {
+t.test('too many query parameters are rejected before parsing', async (t) => {
   const command = Array.from({ length: 9_000 }, (_, index) => `command=${index}`).join('&');
   const { query } = parseRequestInfo('GET', `${NS}/pods/p/exec?${command}`);
-  t.equal(query.getAll('command').length, 9_000, 'a long command is taken');
+  t.equal(query.getAll('command').length, 9_000, 'a long command is accepted');
   t.throws(() => parseRequestInfo('GET', `/api?${'a&'.repeat(10_000)}`), {
     message: /^more than 10000 query parameters$/,
   });

@@ -9,7 +9,7 @@ import { ResourceCache } from '../../../control-plane/apiserver/storage/cache/re
 const serve = (kind: Kind): ServedResource =>
   new ServedResource(kind, new ResourceCache(kind), `/registry/core/${kind.plural}/`);
 
-test('readers of the served kinds see each change, and keep what they made until then', async (t) => {
+test('derived values are recomputed after each change of the served kinds, and cached until then', async (t) => {
   const kinds = new ServedKinds([serve(configMaps)]);
   const names = kinds.derived((all) => all.map(({ kind }) => kind));
   const changes: KindsChange[] = [];
