@@ -51,14 +51,14 @@ const clientOf = (t: Test, { ca, client }: Awaited<ReturnType<typeof obtainIdent
   return api;
 };
 
-test('a node joins with a token, and needs it no more afterwards', async (t) => {
+test('a node joins with a token, and does not need it afterwards', async (t) => {
   const { certificates, identity } = await joining(t, 'one', await plane.token(Date.now() + HOUR_MS));
   const first = await identity();
   t.equal(first.isNew, true);
   const leaf = new X509Certificate(first.client.certificate);
   t.equal(leaf.subject, 'O=system:nodes\nCN=system:node:one');
   t.equal((await stat(join(certificates.directory, 'client.pem'))).mode & 0o777, 0o600);
-  t.same((await readdir(certificates.directory)).sort(), ['ca.crt', 'client.pem'], 'nothing half-made is left');
+  t.same((await readdir(certificates.directory)).sort(), ['ca.crt', 'client.pem'], 'no partial files are left');
 
   const again = await identity({ token: '', caHash: '' });
   t.equal(again.isNew, false);
@@ -68,7 +68,7 @@ test('a node joins with a token, and needs it no more afterwards', async (t) => 
   await t.rejects(identity({ token: '', nodeName: 'other' }), /has joined as system:node:one; .* a token is required/);
 });
 
-test('what stands in the way of joining is said in one sentence', async (t) => {
+test('obstacles to joining are reported in one sentence', async (t) => {
   const good = await plane.token(Date.now() + HOUR_MS);
   const { certificates, identity } = await joining(t, 'two', good);
   const fails = (more: object, message: RegExp): Promise<unknown> => t.rejects(identity(more), { message });
@@ -88,11 +88,11 @@ test('what stands in the way of joining is said in one sentence', async (t) => {
   plane.verdict = 'deny';
   await fails({}, /node-csr-client-\w+ was denied: the test says so/);
   plane.verdict = 'sign';
-  t.same(await readdir(certificates.directory), [], 'nothing is kept of what failed');
-  t.equal((await identity()).isNew, true, 'and after all that it joins');
+  t.same(await readdir(certificates.directory), [], 'nothing is kept of a failed attempt');
+  t.equal((await identity()).isNew, true, 'joining succeeds after the failed attempts');
 });
 
-test('a node that belonged to another cluster joins the one that it is told to', async (t) => {
+test('a node of another cluster joins the cluster that it is told to join', async (t) => {
   const { certificates, identity } = await joining(t, 'three', await plane.token(Date.now() + HOUR_MS));
   const warnings: string[] = [];
   const listening = { ...logger, warn: (_: object, message: string) => void warnings.push(message) };
@@ -100,18 +100,18 @@ test('a node that belonged to another cluster joins the one that it is told to',
   const mistyped = { caHash: `sha256:${'0'.repeat(64)}`, logger: listening };
   await t.rejects(identity(mistyped), /it is another cluster, or the connection is intercepted/);
   await t.rejects(identity({ ...mistyped, token: '' }), /has joined another cluster than the one given by ca-hash/);
-  t.same(warnings, [], 'nothing is said of another cluster that nobody has seen');
+  t.same(warnings, [], 'another cluster is not mentioned unless it was seen');
   await certificates.writeCa(plane.pki.serving.certificate);
   const before = await certificates.read('client');
   await t.rejects(identity({ token: 'aaaaaa.bbbbbbbbbbbbbbbb', logger: listening }), /does not accept the token/);
   t.match(warnings, [/node certificate is from another cluster/]);
-  t.same(await certificates.read('client'), before, 'until it is taken in, it stays what it was');
+  t.same(await certificates.read('client'), before, 'it keeps its identity until it has joined');
   t.equal((await identity()).isNew, true);
   await writeFile(join(certificates.directory, 'client.pem'), 'cut short');
   await t.rejects(identity(), /has no valid certificate and key .* remove it and join again/);
 });
 
-test('a certificate is renewed before it ends, and the client goes on with the new one', async (t) => {
+test('a certificate is renewed before it expires, and the client switches to the new one', async (t) => {
   plane.lifetimeSeconds = 2;
   const { certificates, identity } = await joining(t, 'four', await plane.token(Date.now() + HOUR_MS));
   const first = await identity();
@@ -119,7 +119,7 @@ test('a certificate is renewed before it ends, and the client goes on with the n
   const stop = new AbortController();
   const renewed = Promise.withResolvers<string>();
   plane.lifetimeSeconds = 3600;
-  // Signed with its start in the past: it is due at once.
+  // Issued in the past, so that its renewal is due at once.
   const running = keepRenewed(
     'client',
     first.client,
@@ -136,8 +136,8 @@ test('a certificate is renewed before it ends, and the client goes on with the n
   await running;
   t.not(certificate, first.client.certificate);
   t.equal((await certificates.read('client'))?.certificate, certificate);
-  await eventually('the end of the first certificate', () => Date.now() > first.client.validToMs);
-  await t.resolves(client.list(nodes), 'the first certificate has expired by now');
+  await eventually('the first certificate to expire', () => Date.now() > first.client.validToMs);
+  await t.resolves(client.list(nodes), 'the first certificate has expired');
 });
 
 const description: NodeDescription = {
@@ -150,7 +150,7 @@ const description: NodeDescription = {
   allocatable: { cpu: '2', memory: '1Gi', pods: '110' },
 };
 
-test('the node registers, says how it is, comes back when it is deleted, and guards its name', async (t) => {
+test('the node registers, updates its status, registers again when deleted, and detects name conflicts', async (t) => {
   const { identity } = await joining(t, 'five', await plane.token(Date.now() + HOUR_MS));
   const client = clientOf(t, await identity());
   let observation: NodeObservation = {
@@ -193,7 +193,7 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
   await eventually('the event', () => recorded.some(([reason]) => reason === 'NodeReady'));
   t.notOk(
     recorded.some(([reason]) => reason === 'NodeNotReady'),
-    'that it was not ready before is no news',
+    'an initial NotReady causes no event',
   );
   const lease = await eventually('the Lease', () => plane.admin.get(leases, 'kube-node-lease', 'five'));
   t.match(lease, {
@@ -209,12 +209,12 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
   const twin = await joining(t, 'six', await plane.token(Date.now() + HOUR_MS));
   const before = await twin.identity();
   await t.rejects(twin.identity({ nodeName: 'five' }), /the name five is in use/);
-  t.same(await twin.certificates.read('client'), before.client, 'what the second one was it still is');
+  t.same(await twin.certificates.read('client'), before.client, 'the second heartbeat keeps the transition time');
   t.same((await readdir(twin.certificates.directory)).sort(), ['ca.crt', 'client.pem']);
 
   await plane.admin.delete(nodes, '', 'five');
   registration.forget();
-  const second = await eventually('the node to come back', async () => {
+  const second = await eventually('the node to register again', async () => {
     const node = await get();
     return node.metadata?.uid !== first.metadata?.uid && node;
   });
@@ -229,7 +229,7 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
     },
     { type: 'strategic', subresource: 'status' },
   );
-  // As the control plane does when it has not heard of the node for long, by a clock that is ahead of this one.
+  // As the node lifecycle controller does after missing heartbeats, with a clock that is ahead of this one.
   const aheadMs = Date.now() + HOUR_MS;
   const unknown = { type: 'Ready', status: 'Unknown', lastTransitionTime: timeOf(aheadMs) };
   const { status: lostStatus } = await plane.admin.patch<Node>(
@@ -247,12 +247,12 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
   t.equal(
     found.status?.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime,
     timeOf(aheadMs),
-    'the node is ready again at once, and no earlier than it was lost',
+    'ready again at once, but no earlier than it became unknown',
   );
 
   observation = { ...observation, problems: ['trouble'] };
   registration.wake();
-  const last = await eventually('the node to be unready', async () => {
+  const last = await eventually('the node not to be ready', async () => {
     const node = await get();
     return readiness(node) === 'False' && node;
   });
@@ -264,4 +264,4 @@ test('the node registers, says how it is, comes back when it is deleted, and gua
   await running;
 });
 
-test('the api-server ends', () => plane[Symbol.asyncDispose]());
+test('stops the api-server', () => plane[Symbol.asyncDispose]());

@@ -25,7 +25,7 @@ const pod = (name: string, spec: Partial<Pod['spec']> = {}, namespace = 'apps'):
   spec: { containers: [{ name: 'c', image: 'c' }], ...spec },
 });
 
-test('a pod gets its account, access to the API, tolerations and a priority', async (t) => {
+test('a pod gets its ServiceAccount, API token, tolerations and priority', async (t) => {
   const fixture = await startServer(t);
   const admin = fixture.client({ token: 'admin-token' });
   await withAccount(fixture, 'apps', { imagePullSecrets: [{ name: 'registry' }] });
@@ -86,11 +86,11 @@ test('a pod gets its account, access to the API, tolerations and a priority', as
   t.same(
     own.spec?.volumes?.map(({ name }) => name),
     ['v'],
-    'what is mounted there stays',
+    'existing mounts are kept',
   );
 });
 
-test('a pod whose account or priority class is not there is turned down; a new default account is waited for', async (t) => {
+test('an unknown ServiceAccount or PriorityClass is rejected; a new default ServiceAccount is waited for', async (t) => {
   const fixture = await startServer(t);
   const admin = fixture.client({ token: 'admin-token' });
   await withAccount(fixture, 'apps');
@@ -103,7 +103,7 @@ test('a pod whose account or priority class is not there is turned down; a new d
     message: 'Pod "p" is invalid: spec.containers: Required value',
   });
   const bare = { metadata: { namespace: 'apps', name: 'p' }, spec: {} } as Pod;
-  t.match(await refusal(admin.create(pods, bare)), { code: 422 }, 'what is not there at all is no list either');
+  t.match(await refusal(admin.create(pods, bare)), { code: 422 }, 'absent lists stay absent');
   t.same(await refusal(admin.create(pods, pod('p', { priorityClassName: 'gone' }))), {
     code: 403,
     message: 'pods "p" is forbidden: no PriorityClass with name gone was found',
@@ -132,7 +132,7 @@ test('a pod whose account or priority class is not there is turned down; a new d
   t.equal((await waiting).spec?.serviceAccountName, 'default');
 });
 
-test('nothing is made in a namespace that is not there or goes away, and the system keeps its own', async (t) => {
+test('creates in absent or terminating namespaces are rejected, and system namespaces cannot be deleted', async (t) => {
   const fixture = await startServer(t);
   const admin = fixture.client({ token: 'admin-token' });
   await withAccount(fixture, 'going');
@@ -152,7 +152,7 @@ test('nothing is made in a namespace that is not there or goes away, and the sys
   }
 });
 
-test('nobody grants what they do not have, unless they may escalate or bind', async (t) => {
+test('granting permissions requires holding them, or escalate or bind', async (t) => {
   const fixture = await startServer(t);
   const { core } = fixture;
   await withAccount(fixture, 'apps');
@@ -164,7 +164,7 @@ test('nobody grants what they do not have, unless they may escalate or bind', as
   await createAll(
     core,
     roles,
-    // `*` would hold escalate and bind too.
+    // `*` would include escalate and bind.
     {
       metadata: { namespace: 'apps', name: 'dev' },
       rules: [readPods, { ...manage, verbs: ['create', 'update', 'get', 'patch'] }],
@@ -183,7 +183,7 @@ test('nobody grants what they do not have, unless they may escalate or bind', as
   });
   const wider = { rules: [readPods, { ...readPods, verbs: ['delete'] }] };
   t.equal((await refusal(alice.patch(roles, 'apps', 'same', wider))).code, 403);
-  t.ok(await alice.patch(roles, 'apps', 'same', { metadata: { labels: { a: 'b' } } }), 'the rules stay as they are');
+  t.ok(await alice.patch(roles, 'apps', 'same', { metadata: { labels: { a: 'b' } } }), 'unchanged rules');
 
   const binding = (name: string, kind: string, roleName: string) => ({
     ...{ metadata: { namespace: 'apps', name }, roleRef: { apiGroup: RBAC, kind, name: roleName } },
@@ -206,10 +206,10 @@ test('nobody grants what they do not have, unless they may escalate or bind', as
   await createAll(core, roles, role('granter', rights));
   const grant = { ...binding('granter', 'Role', 'granter'), subjects };
   await createAll(core, roleBindings, grant);
-  t.ok(await alice.create(roleBindings, binding('power', 'ClusterRole', 'power')), 'may bind it');
+  t.ok(await alice.create(roleBindings, binding('power', 'ClusterRole', 'power')), 'with bind');
   t.ok(await alice.patch(roles, 'apps', 'same', { metadata: { labels: { a: 'c' } } }));
   t.equal((await refusal(alice.create(roles, role('other', { ...readPods, verbs: ['delete'] })))).code, 403);
-  t.ok(await alice.create(roles, role('trusted', { ...readPods, verbs: ['delete'] })), 'may escalate it');
+  t.ok(await alice.create(roles, role('trusted', { ...readPods, verbs: ['delete'] })), 'with escalate');
 
   const wide = { metadata: { name: 'agg' }, rules: [{ ...manage, verbs: ['create'], resources: ['clusterroles'] }] };
   await createAll(core, clusterRoles, wide);
@@ -222,7 +222,7 @@ test('nobody grants what they do not have, unless they may escalate or bind', as
   });
 });
 
-test('certificate requests are approved by who may, and make no administrators', async (t) => {
+test('certificate approval requires approve on the signer, and requests for system:masters are rejected', async (t) => {
   const fixture = await startServer(t);
   const { core } = fixture;
   const alice = fixture.client({ token: 'alice-token' });
@@ -268,7 +268,7 @@ test('certificate requests are approved by who may, and make no administrators',
   t.ok(await admin.create(nodes, { metadata: { name: 'by-admin' } }));
 });
 
-test("plugins are asked in upstream's order", async (t) => {
+test("plugins run in upstream's order", async (t) => {
   const { security } = await startServer(t);
   t.strictSame(
     security.admission.map(({ name }) => name),

@@ -1,4 +1,4 @@
-/** Who may write in a namespace of the system cannot keep servers from starting. */
+/** Write access to a system namespace does not suffice to keep servers from starting. */
 import { test } from 'tap';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
@@ -24,7 +24,7 @@ const PUBLISHED: readonly [
   ['kube-public', 'cluster-info', 'kubeconfig', (api) => publishClusterInfo(api, 'https://192.0.2.1:6443', CA)],
 ];
 
-test('a published ConfigMap that cannot be updated is replaced, and one that can be keeps the keys of others', async (t) => {
+test('an immutable published ConfigMap is replaced, otherwise the keys of others are kept', async (t) => {
   const { api } = (await startServer(t)).core;
   for (const [namespace, name, key, publish] of PUBLISHED) {
     const read = (): ConfigMap | undefined => api.get(configMaps, namespace, name);
@@ -53,7 +53,7 @@ test('a published ConfigMap that cannot be updated is replaced, and one that can
   }
 });
 
-test('a server starts although somebody has the address of its Service', async (t) => {
+test('a server starts although another Service has its cluster IP', async (t) => {
   const { core, pki } = await startServer(t);
   const thief: Service = {
     metadata: { namespace: 'default', name: 'thief' },
@@ -70,5 +70,5 @@ test('a server starts although somebody has the address of its Service', async (
     logger: { debug: log, info: log, warn: log, error: log },
   });
   t.match(logged, [{ kind: 'Service', name: 'kubernetes', err: { code: 422, message: /already allocated/ } }]);
-  t.ok(core.api.get(endpoints, 'default', 'kubernetes'), 'what comes after it is there');
+  t.ok(core.api.get(endpoints, 'default', 'kubernetes'), 'bootstrap continues after the conflict');
 });

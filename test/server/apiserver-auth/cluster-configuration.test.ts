@@ -22,7 +22,7 @@ async function nodeClient(fixture: ServedFixture): Promise<ApiClient> {
   return fixture.client({ cert, key });
 }
 
-/** What an agent learns that has just been started over `directory`, and what it logs at info and above. */
+/** What a newly started agent learns with `directory`, and what it logs at info and above. */
 async function agentIn(t: Test): Promise<{
   readonly directory: string;
   readonly start: (client: ApiClient) => { readonly configuration: ClusterConfiguration; readonly lines: string[] };
@@ -40,14 +40,14 @@ async function agentIn(t: Test): Promise<{
   };
 }
 
-/** A server that is down. */
+/** An unreachable server. */
 function nobody(t: Test): ApiClient {
   const client = new ApiClient({ server: 'https://127.0.0.1:1' });
   t.teardown(() => client[Symbol.asyncDispose]());
   return client;
 }
 
-test('nodes learn the network of the cluster, and keep what they learned for a start without the server', async (t) => {
+test("nodes learn the cluster's network, and cache it for starts without the server", async (t) => {
   const fixture = await startServer(t);
   await publishClusterConfiguration(fixture.core.api, NETWORK);
   const node = await nodeClient(fixture);
@@ -65,13 +65,13 @@ test('nodes learn the network of the cluster, and keep what they learned for a s
   const [file = ''] = await readdir(directory);
   for (const damaged of ['', 'networking: {podSubnet: 10.9.0', 'networking: {podSubnet: 7}', '[]']) {
     await writeFile(join(directory, file), damaged);
-    t.match(await start(nobody(t)).configuration.learn(signal), {}, 'a damaged copy ends nothing');
+    t.match(await start(nobody(t)).configuration.learn(signal), {}, 'a corrupt copy is not fatal');
   }
   t.strictSame(await start(node).configuration.learn(signal), LEARNED, 'and is replaced');
   t.match(await readFile(join(directory, file), 'utf8'), /podSubnet: 10\.9\.0\.0\/16/);
 });
 
-test('an agent that was started without the server says when the cluster is another than it thought', async (t) => {
+test("an agent started without the server logs when the cluster's network differs from the copy", async (t) => {
   const fixture = await startServer(t);
   const { api } = fixture.core;
   await publishClusterConfiguration(api, NETWORK);
@@ -92,7 +92,7 @@ test('an agent that was started without the server says when the cluster is anot
   t.match(await start(down).configuration.learn(signal), { clusterCidr: '10.7.0.0/16' });
 });
 
-test('a node keeps what it learned when the cluster stops publishing it, until it joins another one', async (t) => {
+test('a node keeps the copy when the cluster publishes nothing, until it joins another cluster', async (t) => {
   const fixture = await startServer(t);
   const { api } = fixture.core;
   const node = await nodeClient(fixture);
@@ -100,7 +100,7 @@ test('a node keeps what it learned when the cluster stops publishing it, until i
   t.same(await start(node).configuration.learn(signal), {}, 'nothing is published');
   await publishClusterConfiguration(api, NETWORK);
   const alice = fixture.client({ token: 'alice-token' });
-  t.same(await start(alice).configuration.learn(signal), {}, 'nodes of a cluster may not read it');
+  t.same(await start(alice).configuration.learn(signal), {}, 'nodes of this cluster may not read it');
   await start(node).configuration.learn(signal);
   await api.delete(configMaps, 'kube-system', 'kubeadm-config');
   const { configuration, lines } = start(node);
@@ -111,7 +111,7 @@ test('a node keeps what it learned when the cluster stops publishing it, until i
   t.same(await start(node).configuration.learn(signal), {});
 });
 
-test('an invalid configuration neither keeps agents from starting nor replaces what they have learned', async (t) => {
+test('an invalid configuration neither stops agents nor replaces their copy', async (t) => {
   const fixture = await startServer(t);
   const { api } = fixture.core;
   await publishClusterConfiguration(api, NETWORK);
@@ -135,7 +135,7 @@ test('an invalid configuration neither keeps agents from starting nor replaces w
   }
 });
 
-test('a copy that cannot be saved does not keep the agent from starting', async (t) => {
+test('an agent starts although its copy cannot be saved', async (t) => {
   const fixture = await startServer(t);
   await publishClusterConfiguration(fixture.core.api, NETWORK);
   const { directory, start } = await agentIn(t);
@@ -145,14 +145,14 @@ test('a copy that cannot be saved does not keep the agent from starting', async 
   t.same(lines, ['failed to save cluster configuration']);
 });
 
-test('nodes may read the configuration of the cluster and no other ConfigMap, and nobody else may', async (t) => {
+test('nodes may read the cluster configuration and no other ConfigMap, and no one else may', async (t) => {
   const fixture = await startServer(t);
   const { api } = fixture.core;
   await publishClusterConfiguration(api, NETWORK);
   const read = () => api.get(configMaps, 'kube-system', 'kubeadm-config');
   const version = read()?.metadata?.resourceVersion;
   await publishClusterConfiguration(api, NETWORK);
-  t.equal(read()?.metadata?.resourceVersion, version, 'what is there is not written again');
+  t.equal(read()?.metadata?.resourceVersion, version, 'no write without a change');
 
   const node = await nodeClient(fixture);
   await node.get(configMaps, 'kube-system', 'kubeadm-config');

@@ -1,4 +1,4 @@
-/** Rights do not grow by the back door: labels of roles, and updates that create. */
+/** No privilege escalation by labels of roles, or by updates that create. */
 import { test } from 'tap';
 import { leases } from '../../../api/kinds/coordination/lease.ts';
 import { endpoints } from '../../../api/kinds/core/endpoints.ts';
@@ -17,7 +17,7 @@ import type { ClusterRole, PolicyRule } from '../../../api/types/rbac/v1.gen.ts'
 
 const RBAC = 'rbac.authorization.k8s.io';
 
-/** Gives the user alice these rights. */
+/** Grants the user alice these rules. */
 async function grant({ core }: ServedFixture, name: string, ...rules: PolicyRule[]): Promise<void> {
   await createAll(core, clusterRoles, { metadata: { name }, rules });
   await createAll(core, clusterRoleBindings, {
@@ -30,7 +30,7 @@ async function grant({ core }: ServedFixture, name: string, ...rules: PolicyRule
 const NOT_HELD =
   /is forbidden: user "alice" \(groups=\[.*\]\) is attempting to grant RBAC permissions not currently held:\n/;
 
-test('a label makes no role part of an aggregate unless its rights are held', async (t) => {
+test('aggregating a role by a label requires holding its rules', async (t) => {
   const fixture = await startServer(t);
   const { core } = fixture;
   await grant(fixture, 'labeller', {
@@ -48,7 +48,7 @@ test('a label makes no role part of an aggregate unless its rights are held', as
     });
   t.match(await refusal(label(labels)), refused);
   t.match(await refusal(label(labels, '?dryRun=All')), refused, 'nor in a dry run');
-  t.match(await refusal(label({ empty: '' })), refused, 'a label without a value is one, too');
+  t.match(await refusal(label({ empty: '' })), refused, 'a label without a value counts');
   const role = await alice.get<ClusterRole>(clusterRoles, '', 'cluster-admin');
   const labelled = { ...role, metadata: { ...role.metadata, labels: { ...role.metadata?.labels, ...labels } } };
   t.match(await refusal(alice.update(clusterRoles, labelled)), refused);
@@ -58,7 +58,7 @@ test('a label makes no role part of an aggregate unless its rights are held', as
   t.notMatch(view, '"*"');
 
   const collected = { ...role, metadata: { ...role.metadata, finalizers: ['example.com/f'] } };
-  t.ok(await alice.update(clusterRoles, collected), 'the garbage collector must be able to work on any role');
+  t.ok(await alice.update(clusterRoles, collected), 'the garbage collector must be able to update any role');
 
   const bound = await alice.get(clusterRoleBindings, '', 'cluster-admin');
   const relabelled = { ...bound, metadata: { ...bound.metadata, labels: { a: 'b' } } };
@@ -71,7 +71,7 @@ test('a label makes no role part of an aggregate unless its rights are held', as
   );
 });
 
-test('an aggregation rule is set, changed and taken away by cluster administrators alone', async (t) => {
+test('only cluster administrators may set, change or remove an aggregation rule', async (t) => {
   const fixture = await startServer(t);
   const everything = { verbs: ['get', 'create', 'update', 'patch'], apiGroups: [RBAC], resources: ['clusterroles'] };
   await grant(fixture, 'roles', everything);
@@ -91,10 +91,13 @@ test('an aggregation rule is set, changed and taken away by cluster administrato
     refused('made'),
     'nor by an update that creates',
   );
-  t.ok(await alice.patch(clusterRoles, '', 'plain', { metadata: { labels: { a: 'c' } } }), 'what one holds is free');
+  t.ok(
+    await alice.patch(clusterRoles, '', 'plain', { metadata: { labels: { a: 'c' } } }),
+    'rules that are held may be granted',
+  );
 });
 
-test('an update that would create its object asks for the right to create', async (t) => {
+test('an update that would create its object requires the create permission', async (t) => {
   const fixture = await startServer(t);
   const { core } = fixture;
   await createAll(core, namespaces, { metadata: { name: 'apps' } });
@@ -133,7 +136,7 @@ test('an update that would create its object asks for the right to create', asyn
   t.match(
     await refusal(put(priorityClasses, { value: 1 })),
     { code: 404, message: 'priorityclasses.scheduling.k8s.io "new" not found' },
-    'the others are not created by updates at all',
+    'other kinds cannot be created by updates',
   );
 
   await grant(fixture, 'creator', { verbs: ['create'], ...all });
@@ -147,6 +150,6 @@ test('an update that would create its object asks for the right to create', asyn
   t.match(
     await refusal(put(services, { spec: { ports: [{ port: 80 }] } })),
     { code: 403, message: /unable to create new content in namespace apps because it is being terminated/ },
-    'admission takes it for the create that it is',
+    'admission sees a create',
   );
 });

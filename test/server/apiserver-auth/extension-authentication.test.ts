@@ -7,7 +7,7 @@ import { publishClientCa } from '../../../control-plane/apiserver/bootstrap/exte
 import { createAll, refusal, startServer } from './fixture.ts';
 import type { ConfigMap } from '../../../api/types/core/v1.gen.ts';
 
-test('servers that extend the cluster read the CA of its clients, as far as a role lets them', async (t) => {
+test('extension API servers can read the client CA with the reader role', async (t) => {
   const fixture = await startServer(t);
   const { core, pki } = fixture;
   const { certificate: ca } = pki.ca;
@@ -22,7 +22,7 @@ test('servers that extend the cluster read the CA of its clients, as far as a ro
   t.same(read()?.data, { 'client-ca-file': ca });
   const version = read()?.metadata?.resourceVersion;
   await publishClientCa(core.api, ca);
-  t.equal(read()?.metadata?.resourceVersion, version, 'what is there is not written again');
+  t.equal(read()?.metadata?.resourceVersion, version, 'no write without a change');
 
   const alice = fixture.client({ token: 'alice-token' });
   const asAlice = () => alice.get<ConfigMap>(configMaps, 'kube-system', 'extension-apiserver-authentication');
@@ -40,10 +40,10 @@ test('servers that extend the cluster read the CA of its clients, as far as a ro
   t.same(read()?.data, { 'client-ca-file': `of another server\n${ca}`, other: 'kept' });
   await core.api.delete(configMaps, 'kube-system', 'extension-apiserver-authentication');
   await publishClientCa(core.api, ca);
-  t.same(read()?.data, { 'client-ca-file': ca }, 'it comes back');
+  t.same(read()?.data, { 'client-ca-file': ca }, 'it is restored');
 });
 
-test('an answer in protobuf is refused with what there is instead', async (t) => {
+test('a request for protobuf gets a 406', async (t) => {
   const fixture = await startServer(t);
   const admin = fixture.client({ token: 'admin-token' });
   const path = '/api/v1/namespaces/default';

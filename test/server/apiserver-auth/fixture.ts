@@ -1,4 +1,4 @@
-/** A real api-server, with its security, over a real store, for each test its own. */
+/** A real api-server with authentication and authorization over a real store, one per test. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ export interface Fixture {
 
 export const TOKEN_FILE = 'admin-token,admin,,system:masters\nalice-token,alice,uid-a,"developers,testers"\n';
 
-/** Everything under the listener. */
+/** Everything below the listener. */
 export async function startSecurity(t: Test): Promise<Fixture> {
   const directory = mkdtempSync(join(tmpdir(), 'kedge-auth-'));
   const stopping = new AbortController();
@@ -61,7 +61,7 @@ export async function startSecurity(t: Test): Promise<Fixture> {
 
 export interface ServedFixture extends Fixture {
   readonly url: string;
-  /** A client with these credentials beside the CA. */
+  /** A client with these credentials. */
   client(credentials: { token?: string; cert?: string; key?: string }): ApiClient;
 }
 
@@ -97,7 +97,7 @@ export async function startServer(t: Test): Promise<ServedFixture> {
   };
 }
 
-/** The Status that a call is turned down with. */
+/** The Status of a rejected call. */
 export async function refusal(call: Promise<unknown> | (() => unknown)): Promise<{ code: number; message: string }> {
   try {
     await (typeof call === 'function' ? call() : call);
@@ -105,10 +105,10 @@ export async function refusal(call: Promise<unknown> | (() => unknown)): Promise
     if (error instanceof StatusError) return { code: error.code, message: error.message };
     throw error;
   }
-  return { code: 0, message: 'it was allowed' };
+  return { code: 0, message: 'the call succeeded' };
 }
 
-/** Creates objects of one kind, past admission. */
+/** Creates objects of one kind, bypassing admission. */
 export async function createAll<T extends KubeObject>(core: ApiCore, kind: Kind<T>, ...objects: T[]): Promise<T[]> {
   return Promise.all(objects.map((object) => core.api.create(kind, object)));
 }

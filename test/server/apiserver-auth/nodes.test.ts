@@ -32,7 +32,7 @@ const runningOn = (nodeName: string, name: string, spec: Partial<Pod['spec']> = 
   spec: { containers: [container], nodeName, serviceAccountName: 'web', ...spec },
 });
 
-test('a node reads what its pods need, and loses it with them', async (t) => {
+test('a node can read what its pods reference, until they are deleted', async (t) => {
   const fixture = await startServer(t);
   const { core } = fixture;
   const names = ['volume', 'env', 'envfrom', 'pull', 'projected', 'foreign', 'unused'];
@@ -86,7 +86,7 @@ test('a node reads what its pods need, and loses it with them', async (t) => {
   t.equal((await refusal(a.list(pods, { fieldSelector: 'spec.nodeName=b' }))).code, 403);
   t.ok(await a.get(pods, 'apps', 'mine'));
   t.equal((await refusal(a.get(pods, 'apps', 'theirs'))).code, 403);
-  t.ok(await a.list(services), 'services are for every node');
+  t.ok(await a.list(services), 'nodes may read all Services');
   t.equal((await refusal(a.delete(namespaces, '', 'default'))).code, 403);
 
   const bound = (name: string, uid?: string, audiences?: string[]): TokenRequest => ({
@@ -103,7 +103,7 @@ test('a node reads what its pods need, and loses it with them', async (t) => {
     message: /bound to a pod scheduled on a different node/,
   });
   t.equal((await refusal(token(bound('mine', pod?.metadata?.uid), 'other'))).code, 403);
-  t.ok((await token(bound('mine', pod?.metadata?.uid, ['vault']))).status?.token, 'for whom the pod asks');
+  t.ok((await token(bound('mine', pod?.metadata?.uid, ['vault']))).status?.token, "for the pod's audience");
   t.match(await refusal(token(bound('mine', pod?.metadata?.uid, ['bank']))), {
     code: 403,
     message:
@@ -114,14 +114,14 @@ test('a node reads what its pods need, and loses it with them', async (t) => {
     message: /node may only request 0 or 1 audiences/,
   });
   const asPod = fixture.client({ token: issued.status?.token });
-  t.equal((await refusal(asPod.list(pods))).code, 403, 'the token is let in, and may do nothing');
+  t.equal((await refusal(asPod.list(pods))).code, 403, 'authenticated, but not authorized');
 
   await a.delete(pods, 'apps', 'mine', { gracePeriodSeconds: 0 });
-  t.equal((await refusal(a.get(secrets, 'apps', 'volume'))).code, 403, 'its reason is gone');
-  t.equal((await refusal(asPod.list(pods))).code, 401, 'so is the token');
+  t.equal((await refusal(a.get(secrets, 'apps', 'volume'))).code, 403, 'the pod is deleted');
+  t.equal((await refusal(asPod.list(pods))).code, 401, 'its token is rejected');
 });
 
-test('a node writes about itself and its pods alone', async (t) => {
+test('a node may write its own Node and its own pods only', async (t) => {
   const fixture = await startServer(t);
   const { core } = fixture;
   await createAll(core, namespaces, { metadata: { name: 'apps' } });
@@ -148,7 +148,7 @@ test('a node writes about itself and its pods alone', async (t) => {
   t.match(await patched({ spec: { taints: [] } }), 'node "a" is not allowed to modify taints');
   const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'gone', uid: 'gone' };
   t.match(await patched({ metadata: { ownerReferences: [owner] } }), 'is not allowed to modify ownerReferences');
-  t.equal(await patched({ metadata: { labels: { 'example.com/rack': '2' } } }), 'it was allowed');
+  t.equal(await patched({ metadata: { labels: { 'example.com/rack': '2' } } }), 'the call succeeded');
   t.ok(await a.updateStatus(nodes, { ...(await a.get<Node>(nodes, '', 'a')), status: { phase: 'Running' } }));
   await createAll(core, nodes, { metadata: { name: 'b' } });
   t.match(await says(a.patch(nodes, '', 'b', { metadata: { labels: { x: 'y' } } })), 'not allowed to modify node "b"');
@@ -161,7 +161,7 @@ test('a node writes about itself and its pods alone', async (t) => {
 
   const status = (name: string, change: object = {}) =>
     says(a.patch(pods, 'apps', name, { status: { phase: 'Running' }, ...change }, { subresource: 'status' }));
-  t.equal(await status('mine'), 'it was allowed');
+  t.equal(await status('mine'), 'the call succeeded');
   t.match(await status('theirs'), 'node "a" can only update pod status for pods with spec.nodeName set to itself');
   t.match(await status('mine', { metadata: { labels: { app: 'other' } } }), 'cannot update labels through pod status');
   t.match(
@@ -194,7 +194,7 @@ test('a node writes about itself and its pods alone', async (t) => {
     ],
   ];
   for (const [spec, refusal] of notForMirrorPods) t.match(await mirror(spec), `a mirror pod ${refusal}`);
-  t.equal(await mirror({}), 'it was allowed');
+  t.equal(await mirror({}), 'the call succeeded');
 
   const request = (commonName: string): Promise<string> => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -207,5 +207,5 @@ test('a node writes about itself and its pods alone', async (t) => {
     return says(a.create(certificateSigningRequests, { metadata: { generateName: 'csr-' }, spec }));
   };
   t.match(await request('system:node:b'), 'can only create a node CSR with CN=system:node:a');
-  t.equal(await request('system:node:a'), 'it was allowed');
+  t.equal(await request('system:node:a'), 'the call succeeded');
 });

@@ -1,4 +1,4 @@
-/** What LimitRanges and RuntimeClasses make of new pods. */
+/** How LimitRanges and RuntimeClasses change new pods. */
 import { test, type Test } from 'tap';
 import { limitRanges } from '../../../api/kinds/core/limit-range.ts';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
@@ -26,7 +26,7 @@ const range = (name: string, ...limits: LimitRangeItem[]) => ({
   spec: { limits },
 });
 
-test('containers that do not say get what their namespace has for them', async (t) => {
+test("containers get the defaults of their namespace's LimitRange", async (t) => {
   const admin = await startApps(t);
   const limit = { type: 'Container', default: { cpu: '500m', memory: '64Mi' }, defaultRequest: { cpu: '100m' } };
   await admin.create(limitRanges, range('limits', limit));
@@ -50,7 +50,7 @@ test('containers that do not say get what their namespace has for them', async (
   t.same(free.spec?.containers[0]?.resources, {});
 });
 
-test('a pod outside the limits of its namespace is turned down', async (t) => {
+test("a pod outside its namespace's limits is rejected", async (t) => {
   const admin = await startApps(t);
   const cpu = (request: string | undefined, limit: string | undefined): ResourceRequirements => ({
     ...(request && { requests: { cpu: request } }),
@@ -70,7 +70,7 @@ test('a pod outside the limits of its namespace is turned down', async (t) => {
     ],
     [[asking(cpu('50m', '100m'))], `minimum ${Container} 100m, but request is 50m`],
     [[asking(cpu('100m', '300m'))], `${ratio} 3.000000`],
-    // What is wrong with each of them is said once.
+    // Each violation is reported once.
     [[asking(cpu('10m', '20m'), 'a'), asking(cpu('10m', '20m'), 'b')], `minimum ${Container} 100m, but request is 10m`],
     [[asking(cpu('1', '1'), 'a'), asking(cpu('1', '1'), 'b')], 'maximum cpu usage per Pod is 1500m, but limit is 2'],
   ] as const) {
@@ -79,7 +79,7 @@ test('a pod outside the limits of its namespace is turned down', async (t) => {
     t.same(
       await refusal(admin.create(pods, wrong)),
       wanted === undefined
-        ? { code: 0, message: 'it was allowed' }
+        ? { code: 0, message: 'the call succeeded' }
         : { code: 403, message: `pods "${name}" is forbidden: ${wanted}` },
     );
   }
@@ -100,7 +100,7 @@ test('a pod outside the limits of its namespace is turned down', async (t) => {
   });
 });
 
-test('a pod costs what its RuntimeClass says, and runs where the class does', async (t) => {
+test('a pod gets the overhead and the scheduling constraints of its RuntimeClass', async (t) => {
   const admin = await startApps(t);
   const tainted = { key: 'sandboxed', operator: 'Exists' as const, effect: 'NoSchedule' as const };
   await admin.create(runtimeClasses, {

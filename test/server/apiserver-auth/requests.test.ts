@@ -22,7 +22,7 @@ import type { ConfigMap } from '../../../api/types/core/v1.gen.ts';
 
 const run = promisify(execFile);
 
-/** What a command prints. */
+/** Runs the command and returns its output. */
 async function printed(t: Test, command: ReturnType<typeof tokenCommand>, ...args: string[]): Promise<string> {
   const capture = t.capture(console, 'log');
   await command.parseAsync(args, { from: 'user' });
@@ -31,7 +31,7 @@ async function printed(t: Test, command: ReturnType<typeof tokenCommand>, ...arg
   return text.join('\n');
 }
 
-test('wrong credentials are a 401, none are anonymous, right ones are their user', async (t) => {
+test('invalid credentials get a 401, none are anonymous, valid ones their user', async (t) => {
   const fixture = await startServer(t);
   const whoAmI = async (credentials: { token?: string; cert?: string; key?: string }) => {
     const review = await fixture.client(credentials).create<SelfSubjectReview>(selfSubjectReviews, {});
@@ -48,7 +48,7 @@ test('wrong credentials are a 401, none are anonymous, right ones are their user
   t.match(
     await whoAmI({ cert, key, token: 'nonsense' }),
     { username: 'kubernetes-admin' },
-    'the certificate has the say',
+    'the certificate takes precedence',
   );
 
   t.same(await refusal(whoAmI({ token: 'nonsense' })), { code: 401, message: 'Unauthorized' });
@@ -78,7 +78,7 @@ test('wrong credentials are a 401, none are anonymous, right ones are their user
   );
 });
 
-test('reviews answer what requests would meet', async (t) => {
+test('access reviews agree with requests', async (t) => {
   const fixture = await startServer(t);
   const admin = fixture.client({ token: 'admin-token' });
   const resourceAttributes = { namespace: 'kube-public', verb: 'get', resource: 'configmaps', name: 'cluster-info' };
@@ -119,7 +119,7 @@ test('reviews answer what requests would meet', async (t) => {
   t.equal((await refusal(token(''))).code, 400);
 });
 
-test('a kubeconfig of kedge kubeconfig works for kubectl, and what its user may do is listed', async (t) => {
+test("kubectl works with a kubeconfig of `kedge kubeconfig`, and lists its user's permissions", async (t) => {
   const fixture = await startServer(t);
   const path = join(fixture.directory, 'bob.kubeconfig');
   const command = ['--user', 'bob', '--group', 'a', '--group', 'b', '--server', fixture.url];
@@ -143,7 +143,7 @@ test('a kubeconfig of kedge kubeconfig works for kubectl, and what its user may 
   t.equal(status?.incomplete, false);
 });
 
-test('kedge token makes, lists and deletes tokens that hosts join with', async (t) => {
+test('kedge token creates, lists and deletes bootstrap tokens', async (t) => {
   const fixture = await startServer(t);
   const path = join(fixture.directory, 'admin.kubeconfig');
   const { ca, admin } = fixture.pki;

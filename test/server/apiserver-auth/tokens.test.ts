@@ -26,7 +26,7 @@ import type { TokenRequest, TokenRequestSpec } from '../../../api/types/authenti
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 const HOUR_MS = 3_600_000;
 
-/** Issuing and verifying over the fixture's objects, at a time of the test's choosing. */
+/** Issues and verifies tokens with the fixture's objects, at a time set by the test. */
 function tokenParts({ core, pki }: Fixture) {
   const clock = { now: Date.now() };
   const issuer = new ServiceAccountTokenIssuer(ISSUER, pki.serviceAccountKey);
@@ -46,7 +46,7 @@ const pod = (name: string, serviceAccountName = 'web') => ({
   spec: { serviceAccountName, nodeName: 'node-a', containers: [{ name: 'c', image: 'c' }] },
 });
 
-test('a token of a service account tells its user, until it expires or what it is bound to is gone', async (t) => {
+test('a ServiceAccount token authenticates until it expires or its bound object is deleted', async (t) => {
   const fixture = await startSecurity(t);
   const { api } = fixture.core;
   const { clock, verifier, request, token } = tokenParts(fixture);
@@ -65,7 +65,7 @@ test('a token of a service account tells its user, until it expires or what it i
   const wide = token('web', { audiences: [ISSUER, 'x'.repeat(10_000)] });
   const twice = [1, 2].map(() => verifier.authenticateToken(wide, [ISSUER])?.user);
   t.same(twice[0]?.name, user?.name);
-  t.not(twice[0], twice[1], 'of a token as long as its owner likes, nothing is kept');
+  t.not(twice[0], twice[1], 'oversized tokens are not cached');
 
   const podToken = token('web', { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'web-1', uid } });
   const extra = verifier.authenticateToken(podToken, [ISSUER])?.user.extra;
@@ -93,7 +93,7 @@ test('a token of a service account tells its user, until it expires or what it i
   t.throws(
     () => verifier.authenticateToken(podToken, [ISSUER]),
     { message: /invalidated/ },
-    'another pod of that name',
+    'another pod with that name',
   );
 
   const fresh = token('web', {});
@@ -102,7 +102,7 @@ test('a token of a service account tells its user, until it expires or what it i
   t.throws(() => verifier.authenticateToken(fresh, [ISSUER]), { message: /invalidated/ });
 });
 
-test('a token request is refused as upstream does', async (t) => {
+test('invalid token requests are rejected as upstream', async (t) => {
   const fixture = await startServer(t);
   await createAll(fixture.core, namespaces, { metadata: { name: 'apps' } });
   await createAll(fixture.core, serviceAccounts, { metadata: { namespace: 'apps', name: 'web' } });
@@ -127,7 +127,7 @@ test('a token request is refused as upstream does', async (t) => {
   t.match(await refused('web', { boundObjectRef: { apiVersion: 'v1', kind: 'ConfigMap', name: 'x' } }), { code: 400 });
 });
 
-test('a token that others have signed, or signed in another way, is nobody', async (t) => {
+test('tokens with another issuer, key or algorithm are rejected', async (t) => {
   const fixture = await startSecurity(t);
   const { issuer, verifier, clock } = tokenParts(fixture);
   const [account] = await createAll(fixture.core, serviceAccounts, { metadata: { namespace: 'apps', name: 'web' } });
@@ -157,7 +157,11 @@ test('a token that others have signed, or signed in another way, is nobody', asy
     t.throws(() => verifier.authenticateToken(bad, [ISSUER]), { message: 'invalid signature' });
   }
   const elsewhere = new ServiceAccountTokenIssuer('https://elsewhere', fixture.pki.serviceAccountKey).issue(options);
-  t.equal(verifier.authenticateToken(elsewhere, [ISSUER]), undefined, 'another issuer is not ours to judge');
+  t.equal(
+    verifier.authenticateToken(elsewhere, [ISSUER]),
+    undefined,
+    "another issuer's token is left to other authenticators",
+  );
   for (const junk of ['', '.', '..', 'a.b.c', `${header}.${payload}`]) {
     t.equal(verifier.authenticateToken(junk, [ISSUER]), undefined);
   }
@@ -165,7 +169,7 @@ test('a token that others have signed, or signed in another way, is nobody', asy
   t.throws(() => verifier.authenticateToken(early, [ISSUER]), { message: /not valid yet/ });
 });
 
-test("a Secret's token tells its account's user, while the Secret keeps it, lets it in and the account is there", async (t) => {
+test("a Secret's token authenticates while the Secret has it, it is not invalidated and the ServiceAccount exists", async (t) => {
   const { core, pki } = await startSecurity(t);
   const { publicKeys } = new ServiceAccountTokenIssuer(ISSUER, pki.serviceAccountKey);
   const accounts = new ServiceAccountIndex(core.api);
@@ -216,7 +220,7 @@ test("a Secret's token tells its account's user, while the Secret keeps it, lets
   reject('service account token has been invalidated');
 });
 
-test('a bootstrap token joins until it expires; a wrong secret, a wrong kind of Secret or a foreign group does not', async (t) => {
+test('a bootstrap token authenticates until it expires, with the right secret, type and groups', async (t) => {
   const { core } = await startSecurity(t);
   const clock = { now: Date.now() };
   const authenticator = new BootstrapTokenAuthenticator(core.api, () => clock.now);
@@ -254,7 +258,7 @@ test('a bootstrap token joins until it expires; a wrong secret, a wrong kind of 
   t.equal(authenticator.authenticateToken(endless.text, []), undefined);
 });
 
-test('the token file is read as upstream reads it, and a bad line is named without its token', (t) => {
+test('the token file is parsed as upstream, and errors do not contain tokens', (t) => {
   const users = parseTokenFile('# comment\nt1,alice,uid-1,"dev, ""ops"""\n\nt2,bob\n t3 ,carol,,admins\r\n');
   t.same(users.get('t1'), { name: 'alice', uid: 'uid-1', groups: ['dev', '"ops"', 'system:authenticated'] });
   t.same(users.get('t2'), { name: 'bob', groups: ['system:authenticated'] });
@@ -268,7 +272,7 @@ test('the token file is read as upstream reads it, and a bad line is named witho
   t.end();
 });
 
-test('a client certificate is its user while it is valid, and a server certificate is nobody', async (t) => {
+test('a client certificate authenticates while it is valid, a server certificate never', async (t) => {
   const { pki } = await startSecurity(t);
   const clock = { now: Date.now() };
   const authenticator = new ClientCertificateAuthenticator(() => clock.now);
@@ -282,7 +286,7 @@ test('a client certificate is its user while it is valid, and a server certifica
   };
   const credentials = await issue('client auth');
   const groups = ['dev', 'a=b,O=system:masters\nO=system:masters', 'system:authenticated'];
-  t.same(authenticator.authenticate(credentials), { name: 'alice', groups }, 'no value becomes two');
+  t.same(authenticator.authenticate(credentials), { name: 'alice', groups }, 'one value stays one');
   const server = await issue('server auth');
   t.same(await refusal(() => authenticator.authenticate(server)), { code: 401, message: 'Unauthorized' });
   clock.now += HOUR_MS + 1000;

@@ -1,4 +1,4 @@
-/** The `kedge` command as a process: what cannot be done ends with one sentence on stderr and exit code 1. */
+/** The `kedge` command as a process: failures end with one sentence on stderr and exit code 1. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod } from 'node:fs/promises';
@@ -30,7 +30,7 @@ async function kedge(args: readonly string[], env: NodeJS.ProcessEnv = {}, user?
   return { code: Number(closed[0]), stdout, stderr };
 }
 
-/** Fails unless the command ends with one sentence; a daemon that has begun tells it in its log. */
+/** Fails unless the command ends with one sentence, which a daemon that has started logs. */
 async function refused(t: Test, message: RegExp, ...run: Parameters<typeof kedge>): Promise<void> {
   const { code, stdout, stderr } = await kedge(...run);
   const lines = `${stdout}${stderr}`.trim().split('\n');
@@ -43,7 +43,7 @@ async function refused(t: Test, message: RegExp, ...run: Parameters<typeof kedge
 
 t.setTimeout(3 * 60_000);
 
-t.test('wrong words, values and files are refused in a sentence', async (t) => {
+t.test('invalid arguments, values and files are rejected with one sentence', async (t) => {
   const folder = t.testdir({ 'broken.yaml': 'a: [1\nb: "x\n  y: }', kubeconfig: 'a: [' });
   const at = (name: string): string => path.join(folder, name);
   await refused(t, /^kedge: --roles must list some of/, ['server', '--roles', 'foo']);
@@ -69,7 +69,7 @@ t.test('wrong words, values and files are refused in a sentence', async (t) => {
   await refused(t, /^kedge: \S+ca\.crt is missing/, ['kubeconfig', '--server', 'https://x', '--data-dir', folder]);
 });
 
-t.test('a server that the host does not let start says what is in the way', async (t) => {
+t.test('a server that cannot start on this host says why', async (t) => {
   const folder = t.testdir({ file: '' });
   const at = (name: string): string => path.join(folder, name);
   const server = (...args: string[]): string[] => [
@@ -94,7 +94,7 @@ t.test('a server that the host does not let start says what is in the way', asyn
   await refused(t, /^data-dir: \S+file\S*: a part of the path is not a directory/, server('--data-dir', at('file')));
 });
 
-t.test('who is not root is told so', async (t) => {
+t.test('commands that need root say so', async (t) => {
   const user = process.getuid?.() === 0 ? NOBODY : undefined;
   await refused(t, /^kedge: kedge agent .*: run it as root \(sudo kedge agent\)$/, ['agent'], {}, user);
   await refused(t, /^kedge: kedge reset .*: run it as root \(sudo kedge reset\)$/, ['reset'], {}, user);
@@ -104,7 +104,7 @@ t.test('who is not root is told so', async (t) => {
   await refused(t, /^data-dir: .*: permission denied \(mkdir\); run this as root/, ['server', ...data], {}, user);
 });
 
-t.test('a misspelled variable is warned of, and the command goes on', async (t) => {
+t.test('a misspelled variable is a warning only', async (t) => {
   const { stderr } = await kedge(['server', '--roles', 'foo'], { KEDGE_CLUSTR_CIDR: '10.0.0.0/8' });
   t.match(stderr, /^kedge: ignoring unknown setting KEDGE_CLUSTR_CIDR; .* KEDGE_CLUSTER_CIDR\?\nkedge: --roles must/);
 });

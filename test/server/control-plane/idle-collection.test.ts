@@ -10,13 +10,13 @@ async function residentBytes(pid: number): Promise<number> {
   return Number(kilobytes) * 1024;
 }
 
-t.test('what a burst has taken is given back to the kernel once the process is quiet', async (t) => {
+t.test('memory freed after a burst is returned to the kernel once the process is idle', async (t) => {
   const env = { ...process.env, NODE_OPTIONS: '' };
   const child = fork(path.join(import.meta.dirname, 'burst.ts'), { env });
   try {
     const [{ resident }] = (await once(child, 'message')) as [{ resident: number }];
     const most = resident - 120e6;
-    await eventually('the memory to be given back', async () => (await residentBytes(child.pid ?? 0)) < most);
+    await eventually('the memory to be returned', async () => (await residentBytes(child.pid ?? 0)) < most);
     child.send('kept');
     t.same(await once(child, 'message').then(([answer]: { kept: number }[]) => answer), { kept: 400 });
   } finally {

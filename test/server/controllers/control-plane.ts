@@ -1,4 +1,4 @@
-/** A real api-server on a free port with its store in a temporary folder, the controllers beside it, and pretended nodes. */
+/** A real api-server on a free port with its store in a temporary directory, the controllers, and simulated nodes. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,7 +76,7 @@ export class ControlPlane implements AsyncDisposable {
     return new ControlPlane(client, directory, stop, Promise.all([server, controllers]));
   }
 
-  /** A client that acts as this node. */
+  /** A client with the identity of this node. */
   async clientOfNode(name: string): Promise<ApiClient> {
     const { certificate: cert, key } = await issueCertificate(await readAuthority(join(this.#directory, 'pki')), {
       ...{ commonName: `system:node:${name}`, organizations: ['system:nodes'] },
@@ -93,7 +93,7 @@ export class ControlPlane implements AsyncDisposable {
   }
 }
 
-/** Does of an agent's work what the controllers can see: a Ready node, its Lease, pods that run at once and end when told. */
+/** Does the part of an agent's work that controllers see: a Ready node, its Lease, pods that run at once and terminate when deleted. */
 export class PretendedNode implements AsyncDisposable {
   readonly name: string;
   readonly #client: ApiClient;
@@ -179,7 +179,7 @@ export class PretendedNode implements AsyncDisposable {
     this.#attempt(this.#client.patch(pods, namespace, name, { status: running }, options));
   }
 
-  /** The host loses its power. */
+  /** Simulates a power failure of the host. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#heartbeat);
     this.#stop.abort(new Error('power lost'));

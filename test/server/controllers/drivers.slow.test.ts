@@ -32,7 +32,7 @@ const deployment = (namespace: string, replicas: number, image = 'v1', node = 'n
     template: {
       metadata: { labels: { app: 'web' } },
       spec: {
-        // Bound by hand: these tests are about controllers, not about the scheduler.
+        // Bound by the tests: no scheduler runs.
         nodeName: node,
         terminationGracePeriodSeconds: 0,
         containers: [{ name: 'c', image, ports: [{ name: 'http', containerPort: 8080 }] }],
@@ -53,7 +53,7 @@ async function find<T extends KubeObject>(client: ApiClient, resource: Resource<
 const newNamespace = async (client: ApiClient, name: string): Promise<void> => {
   await client.create(namespaces, { metadata: { name } });
   await eventually(
-    `the account of ${name}`,
+    `the ServiceAccount of ${name}`,
     async () => (await find(client, serviceAccounts, name, 'default')) !== undefined,
   );
   await eventually(
@@ -89,7 +89,7 @@ const gone = (client: ApiClient, resource: Resource, namespace: string) =>
     async () => (await client.listAll(resource, { namespace })).length === 0,
   );
 
-t.test('the controllers and a real api-server', async (t) => {
+t.test('controllers against a real api-server', async (t) => {
   const plane = await ControlPlane.start(2);
   const { client } = plane;
   const node = await PretendedNode.join(client, 'n1');
@@ -99,14 +99,14 @@ t.test('the controllers and a real api-server', async (t) => {
   });
 
   await t.test(
-    'each namespace gets its account and the CA bundle, and gets them again when they are deleted',
+    'each namespace gets the default ServiceAccount and the CA bundle, which are recreated when deleted',
     async (t) => {
       await newNamespace(client, 'accounts');
       const bundle = await client.get(configMaps, 'accounts', 'kube-root-ca.crt');
       t.match(bundle.data?.['ca.crt'], /^-----BEGIN CERTIFICATE-----/);
       await client.delete(serviceAccounts, 'accounts', 'default');
       await client.patch(configMaps, 'accounts', 'kube-root-ca.crt', { data: { 'ca.crt': 'forged' } });
-      await eventually('the bundle to be put right', async () => {
+      await eventually('the bundle to be restored', async () => {
         const healed = await client.get(configMaps, 'accounts', 'kube-root-ca.crt');
         return healed.data?.['ca.crt'] === bundle.data?.['ca.crt'];
       });
@@ -117,51 +117,57 @@ t.test('the controllers and a real api-server', async (t) => {
     },
   );
 
-  await t.test("a Secret for an account's token is filled and kept whole, and goes with the account", async (t) => {
-    await newNamespace(client, 'tokens');
-    const metadata = { namespace: 'tokens', name: 'builder' };
-    const account = await client.create(serviceAccounts, { metadata });
-    const annotations = { 'kubernetes.io/service-account.name': 'builder' };
-    const type = 'kubernetes.io/service-account-token';
-    await client.create(secrets, { metadata: { ...metadata, annotations }, type, data: { more: 'eA==' } });
-    const filled = async () => {
-      let secret: Secret | undefined;
-      await eventually('the Secret to be filled', async () => {
-        secret = await client.get(secrets, 'tokens', 'builder');
-        return Object.keys(secret.data ?? {}).length === 4;
+  await t.test(
+    'a ServiceAccount token Secret is populated and repaired, and deleted with its ServiceAccount',
+    async (t) => {
+      await newNamespace(client, 'tokens');
+      const metadata = { namespace: 'tokens', name: 'builder' };
+      const account = await client.create(serviceAccounts, { metadata });
+      const annotations = { 'kubernetes.io/service-account.name': 'builder' };
+      const type = 'kubernetes.io/service-account-token';
+      await client.create(secrets, { metadata: { ...metadata, annotations }, type, data: { more: 'eA==' } });
+      const filled = async () => {
+        let secret: Secret | undefined;
+        await eventually('the Secret to be populated', async () => {
+          secret = await client.get(secrets, 'tokens', 'builder');
+          return Object.keys(secret.data ?? {}).length === 4;
+        });
+        return secret?.data ?? {};
+      };
+      const first = await filled();
+      const bundle = await client.get(configMaps, 'tokens', 'kube-root-ca.crt');
+      t.equal(atob(first['ca.crt'] ?? ''), bundle.data?.['ca.crt']);
+      t.equal(atob(first['namespace'] ?? ''), 'tokens');
+      t.match(await client.get(secrets, 'tokens', 'builder'), {
+        metadata: { annotations: { 'kubernetes.io/service-account.uid': account.metadata?.uid } },
       });
-      return secret?.data ?? {};
-    };
-    const first = await filled();
-    const bundle = await client.get(configMaps, 'tokens', 'kube-root-ca.crt');
-    t.equal(atob(first['ca.crt'] ?? ''), bundle.data?.['ca.crt']);
-    t.equal(atob(first['namespace'] ?? ''), 'tokens');
-    t.match(await client.get(secrets, 'tokens', 'builder'), {
-      metadata: { annotations: { 'kubernetes.io/service-account.uid': account.metadata?.uid } },
-    });
-    await using itself = new ApiClient({
-      ...(await loadKubeconfig(plane.kubeconfig)),
-      ...{ cert: undefined, key: undefined, token: atob(first['token'] ?? '') },
-    });
-    t.match(await itself.create(selfSubjectReviews, {}), {
-      status: { userInfo: { username: 'system:serviceaccount:tokens:builder' } },
-    });
+      await using itself = new ApiClient({
+        ...(await loadKubeconfig(plane.kubeconfig)),
+        ...{ cert: undefined, key: undefined, token: atob(first['token'] ?? '') },
+      });
+      t.match(await itself.create(selfSubjectReviews, {}), {
+        status: { userInfo: { username: 'system:serviceaccount:tokens:builder' } },
+      });
 
-    await client.patch(secrets, 'tokens', 'builder', { data: { namespace: null, 'ca.crt': 'eA==' } });
-    await eventually('what is wrong to be put right', async () => isDeepStrictEqual(await filled(), first));
+      await client.patch(secrets, 'tokens', 'builder', { data: { namespace: null, 'ca.crt': 'eA==' } });
+      await eventually('the Secret to be repaired', async () => isDeepStrictEqual(await filled(), first));
 
-    await client.delete(serviceAccounts, 'tokens', 'builder');
-    await eventually('the Secret to go', async () => (await find(client, secrets, 'tokens', 'builder')) === undefined);
-    await client.create(serviceAccounts, { metadata });
-    const stale = { ...annotations, 'kubernetes.io/service-account.uid': account.metadata?.uid ?? '' };
-    await client.create(secrets, { metadata: { ...metadata, annotations: stale }, type });
-    await eventually(
-      "the old one's to go",
-      async () => (await find(client, secrets, 'tokens', 'builder')) === undefined,
-    );
-  });
+      await client.delete(serviceAccounts, 'tokens', 'builder');
+      await eventually(
+        'the Secret to be deleted',
+        async () => (await find(client, secrets, 'tokens', 'builder')) === undefined,
+      );
+      await client.create(serviceAccounts, { metadata });
+      const stale = { ...annotations, 'kubernetes.io/service-account.uid': account.metadata?.uid ?? '' };
+      await client.create(secrets, { metadata: { ...metadata, annotations: stale }, type });
+      await eventually(
+        'the Secret of the deleted ServiceAccount to be deleted',
+        async () => (await find(client, secrets, 'tokens', 'builder')) === undefined,
+      );
+    },
+  );
 
-  await t.test('a Deployment is rolled out, updated, undone and scaled, and its Service follows', async (t) => {
+  await t.test('a Deployment rolls out, updates, rolls back and scales, and its Service follows', async (t) => {
     await newNamespace(client, 'rollout');
     await client.create(services, {
       metadata: { namespace: 'rollout', name: 'web' },
@@ -196,87 +202,75 @@ t.test('the controllers and a real api-server', async (t) => {
     await rolledOut(client, 'rollout', 3, 3);
     await client.patch(deployments, 'rollout', 'web', { spec: { replicas: 40 } });
     await rolledOut(client, 'rollout', 40, 3);
-    t.equal((await client.listAll(pods, { namespace: 'rollout' })).length, 40, 'not one too many');
+    t.equal((await client.listAll(pods, { namespace: 'rollout' })).length, 40, 'no surplus pods');
     t.equal((await client.listAll(replicaSets, { namespace: 'rollout' })).length, 2);
     await client.patch(deployments, 'rollout', 'web', { spec: { replicas: 1 } });
     await rolledOut(client, 'rollout', 1, 3);
     await eventually('the endpoints after the last change', followed);
   });
 
-  await t.test(
-    'a ReplicaSet replaces pods that go, adopts pods that match and releases pods that do not',
-    async (t) => {
-      await newNamespace(client, 'adoption');
-      const { spec } = deployment('adoption', 2);
-      const orphan: Pod = {
-        metadata: { namespace: 'adoption', name: 'orphan', labels: { app: 'web' } },
-        spec: spec!.template.spec,
-      };
-      await client.create(pods, orphan);
-      await client.create(replicaSets, { metadata: { namespace: 'adoption', name: 'web' }, spec });
-      const ready = async (count: number) =>
-        eventually(
-          `${count} ready`,
-          async () => (await client.get(replicaSets, 'adoption', 'web')).status?.readyReplicas === count,
-        );
-      await ready(2);
-      const adopted = await client.get(pods, 'adoption', 'orphan');
-      t.match(adopted.metadata?.ownerReferences, [{ kind: 'ReplicaSet', name: 'web', controller: true }]);
-      t.equal((await client.listAll(pods, { namespace: 'adoption' })).length, 2);
-
-      await client.patch(pods, 'adoption', 'orphan', { metadata: { labels: { app: 'other' } } });
-      await eventually(
-        'a replacement',
-        async () => (await client.listAll(pods, { namespace: 'adoption' })).length === 3,
+  await t.test('a ReplicaSet replaces deleted pods, adopts matching pods and releases others', async (t) => {
+    await newNamespace(client, 'adoption');
+    const { spec } = deployment('adoption', 2);
+    const orphan: Pod = {
+      metadata: { namespace: 'adoption', name: 'orphan', labels: { app: 'web' } },
+      spec: spec!.template.spec,
+    };
+    await client.create(pods, orphan);
+    await client.create(replicaSets, { metadata: { namespace: 'adoption', name: 'web' }, spec });
+    const ready = async (count: number) =>
+      eventually(
+        `${count} ready`,
+        async () => (await client.get(replicaSets, 'adoption', 'web')).status?.readyReplicas === count,
       );
-      await ready(2);
-      t.notOk((await client.get(pods, 'adoption', 'orphan')).metadata?.ownerReferences?.length);
-      const [victim] = await client.listAll(pods, { namespace: 'adoption', labelSelector: 'app=web' });
-      await client.delete(pods, 'adoption', victim?.metadata?.name ?? '');
-      await eventually('another pod in its place', async () => {
-        const there = await client.listAll(pods, { namespace: 'adoption', labelSelector: 'app=web' });
-        return there.length === 2 && there.every(({ metadata }) => metadata?.uid !== victim?.metadata?.uid);
-      });
-    },
-  );
+    await ready(2);
+    const adopted = await client.get(pods, 'adoption', 'orphan');
+    t.match(adopted.metadata?.ownerReferences, [{ kind: 'ReplicaSet', name: 'web', controller: true }]);
+    t.equal((await client.listAll(pods, { namespace: 'adoption' })).length, 2);
+
+    await client.patch(pods, 'adoption', 'orphan', { metadata: { labels: { app: 'other' } } });
+    await eventually('a replacement', async () => (await client.listAll(pods, { namespace: 'adoption' })).length === 3);
+    await ready(2);
+    t.notOk((await client.get(pods, 'adoption', 'orphan')).metadata?.ownerReferences?.length);
+    const [victim] = await client.listAll(pods, { namespace: 'adoption', labelSelector: 'app=web' });
+    await client.delete(pods, 'adoption', victim?.metadata?.name ?? '');
+    await eventually('a replacement pod', async () => {
+      const there = await client.listAll(pods, { namespace: 'adoption', labelSelector: 'app=web' });
+      return there.length === 2 && there.every(({ metadata }) => metadata?.uid !== victim?.metadata?.uid);
+    });
+  });
+
+  await t.test('dependents are deleted in the background or foreground, or orphaned', async (t) => {
+    await newNamespace(client, 'garbage');
+    const create = async (propagationPolicy: 'Background' | 'Foreground' | 'Orphan') => {
+      await client.create(deployments, deployment('garbage', 2));
+      await rolledOut(client, 'garbage', 2, 1);
+      await client.delete(deployments, 'garbage', 'web', { propagationPolicy });
+    };
+    await create('Background');
+    await gone(client, pods, 'garbage');
+    await gone(client, replicaSets, 'garbage');
+    await create('Foreground');
+    await gone(client, deployments, 'garbage');
+    t.equal((await client.listAll(replicaSets, { namespace: 'garbage' })).length, 0, 'the owner is deleted last');
+    await create('Orphan');
+    await gone(client, deployments, 'garbage');
+    const [left] = await client.listAll(replicaSets, { namespace: 'garbage' });
+    t.notOk(left?.metadata?.ownerReferences?.length);
+    t.equal((await client.listAll(pods, { namespace: 'garbage' })).length, 2);
+
+    const owner = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      name: 'never-was',
+      uid: '00000000-0000-4000-8000-000000000000',
+    };
+    await client.create(configMaps, { metadata: { namespace: 'garbage', name: 'lost', ownerReferences: [owner] } });
+    await eventually('an absent owner', async () => (await find(client, configMaps, 'garbage', 'lost')) === undefined);
+  });
 
   await t.test(
-    'what is owned goes with its owner, stays when it is orphaned, and goes first in the foreground',
-    async (t) => {
-      await newNamespace(client, 'garbage');
-      const create = async (propagationPolicy: 'Background' | 'Foreground' | 'Orphan') => {
-        await client.create(deployments, deployment('garbage', 2));
-        await rolledOut(client, 'garbage', 2, 1);
-        await client.delete(deployments, 'garbage', 'web', { propagationPolicy });
-      };
-      await create('Background');
-      await gone(client, pods, 'garbage');
-      await gone(client, replicaSets, 'garbage');
-      await create('Foreground');
-      await gone(client, deployments, 'garbage');
-      t.equal((await client.listAll(replicaSets, { namespace: 'garbage' })).length, 0, 'the owner goes last');
-      await create('Orphan');
-      await gone(client, deployments, 'garbage');
-      const [left] = await client.listAll(replicaSets, { namespace: 'garbage' });
-      t.notOk(left?.metadata?.ownerReferences?.length);
-      t.equal((await client.listAll(pods, { namespace: 'garbage' })).length, 2);
-
-      const owner = {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        name: 'never-was',
-        uid: '00000000-0000-4000-8000-000000000000',
-      };
-      await client.create(configMaps, { metadata: { namespace: 'garbage', name: 'lost', ownerReferences: [owner] } });
-      await eventually(
-        'an owner that never was',
-        async () => (await find(client, configMaps, 'garbage', 'lost')) === undefined,
-      );
-    },
-  );
-
-  await t.test(
-    'a namespace loses its pods first, then the rest, and goes when everything in it has gone',
+    'namespace deletion deletes pods first, then the rest, and finishes when the namespace is empty',
     async (t) => {
       await newNamespace(client, 'doomed');
       await client.create(deployments, deployment('doomed', 3));
@@ -301,18 +295,21 @@ t.test('the controllers and a real api-server', async (t) => {
       await remain('configmaps.');
       t.equal((await client.listAll(deployments, { namespace: 'doomed' })).length, 0);
       await client.patch(configMaps, 'doomed', 'held', { metadata: { finalizers: [] } });
-      await eventually('the namespace to go', async () => (await find(client, namespaces, '', 'doomed')) === undefined);
+      await eventually(
+        'the namespace to be deleted',
+        async () => (await find(client, namespaces, '', 'doomed')) === undefined,
+      );
       t.equal((await client.listAll(pods, { namespace: 'doomed' })).length, 0);
     },
   );
 
   await t.test(
-    'nodes get pod addresses of their own; a lost one is tainted, its pods are not ready and then evicted',
+    'nodes get pod CIDRs; an unreachable one is tainted, and its pods become not ready and are evicted',
     async (t) => {
       await newNamespace(client, 'lost');
       const doomed = await PretendedNode.join(client, 'n2');
       const cidrOf = async (name: string) => (await client.get(nodes, '', name)).spec?.podCIDR;
-      await eventually('a part of the pod addresses', async () => (await cidrOf('n2')) !== undefined);
+      await eventually('a pod CIDR', async () => (await cidrOf('n2')) !== undefined);
       t.not(await cidrOf('n2'), await cidrOf('n1'));
       const { spec } = deployment('lost', 1, 'v1', 'n2').spec!.template;
       const toleration = (tolerationSeconds?: number) => ({
@@ -367,7 +364,7 @@ t.test('the controllers and a real api-server', async (t) => {
     },
   );
 
-  await t.test('a joining node gets its certificate, and expired tokens are cleared away', async (t) => {
+  await t.test('a joining node gets its certificate, and expired bootstrap tokens are deleted', async (t) => {
     const spec = {
       request: await opensslRequest('-subj', '/O=system:nodes/CN=system:node:n9'),
       signerName: 'kubernetes.io/kube-apiserver-client-kubelet',
@@ -398,48 +395,45 @@ t.test('the controllers and a real api-server', async (t) => {
     await eventually('the token to be deleted', async () => (await token()) === undefined);
   });
 
-  await t.test(
-    'a serving certificate asked for before the addresses of the node are known comes with them',
-    async (t) => {
-      await using itself = await plane.clientOfNode('n7');
-      const request = async (
-        name: string,
-        signerName: string,
-        usage: 'server auth' | 'client auth',
-        ...options: string[]
-      ) => {
-        const encoded = await opensslRequest('-subj', '/O=system:nodes/CN=system:node:n7', ...options);
-        const spec = { request: encoded, signerName, usages: ['digital signature' as const, usage] };
-        await itself.create(certificateSigningRequests, { metadata: { name }, spec });
-      };
-      const requestServing = (name: string, address: string) =>
-        request(name, 'kubernetes.io/kubelet-serving', 'server auth', '-addext', `subjectAltName=IP:${address}`);
-      const statusOf = async (name: string) => (await client.get(certificateSigningRequests, '', name)).status;
-      const isSigned = (name: string) =>
-        eventually(`the certificate of ${name}`, async () => (await statusOf(name))?.certificate !== undefined);
+  await t.test('a serving certificate requested before the node has addresses is issued once it has', async (t) => {
+    await using itself = await plane.clientOfNode('n7');
+    const request = async (
+      name: string,
+      signerName: string,
+      usage: 'server auth' | 'client auth',
+      ...options: string[]
+    ) => {
+      const encoded = await opensslRequest('-subj', '/O=system:nodes/CN=system:node:n7', ...options);
+      const spec = { request: encoded, signerName, usages: ['digital signature' as const, usage] };
+      await itself.create(certificateSigningRequests, { metadata: { name }, spec });
+    };
+    const requestServing = (name: string, address: string) =>
+      request(name, 'kubernetes.io/kubelet-serving', 'server auth', '-addext', `subjectAltName=IP:${address}`);
+    const statusOf = async (name: string) => (await client.get(certificateSigningRequests, '', name)).status;
+    const isSigned = (name: string) =>
+      eventually(`the certificate of ${name}`, async () => (await statusOf(name))?.certificate !== undefined);
 
-      await requestServing('n7-serving', '192.0.2.7');
-      await requestServing('n7-moved', '192.0.2.77');
-      // Requests are looked at one after the other: when this one is signed, those before it have been left alone.
-      await request('n7-client', 'kubernetes.io/kube-apiserver-client-kubelet', 'client auth');
-      await isSigned('n7-client');
-      t.notOk((await statusOf('n7-serving'))?.conditions);
+    await requestServing('n7-serving', '192.0.2.7');
+    await requestServing('n7-moved', '192.0.2.77');
+    // Requests are processed in order: once this one is signed, those before it have been skipped.
+    await request('n7-client', 'kubernetes.io/kube-apiserver-client-kubelet', 'client auth');
+    await isSigned('n7-client');
+    t.notOk((await statusOf('n7-serving'))?.conditions);
 
-      const at = (address: string) => ({ status: { addresses: [{ type: 'InternalIP' as const, address }] } });
-      await client.create(nodes, { metadata: { name: 'n7' }, ...at('192.0.2.7') });
-      await isSigned('n7-serving');
-      t.notOk((await statusOf('n7-moved'))?.conditions, 'not an address of the node');
+    const at = (address: string) => ({ status: { addresses: [{ type: 'InternalIP' as const, address }] } });
+    await client.create(nodes, { metadata: { name: 'n7' }, ...at('192.0.2.7') });
+    await isSigned('n7-serving');
+    t.notOk((await statusOf('n7-moved'))?.conditions, 'not an address of the node');
 
-      await client.patch(nodes, '', 'n7', at('192.0.2.77'), { subresource: 'status' });
-      await isSigned('n7-moved');
-      await client.delete(nodes, '', 'n7');
-    },
-  );
+    await client.patch(nodes, '', 'n7', at('192.0.2.77'), { subresource: 'status' });
+    await isSigned('n7-moved');
+    await client.delete(nodes, '', 'n7');
+  });
 
   t.strictSame(node.failures, []);
 });
 
-t.test('Endpoints written by hand become slices, follow them and go with them', async (t) => {
+t.test('manual Endpoints are mirrored to EndpointSlices, which follow them and are deleted with them', async (t) => {
   await using plane = await ControlPlane.start();
   const { client } = plane;
   await newNamespace(client, 'by-hand');
@@ -474,7 +468,7 @@ t.test('Endpoints written by hand become slices, follow them and go with them', 
   await client.update(endpoints, { ...made, subsets: moved });
   await becomes([{ addressType: 'IPv4', addresses: ['192.0.2.9 true'], ports: [8080] }]);
   const [rewritten] = (await client.list(endpointSlices, { namespace: 'by-hand' })).items;
-  t.equal(rewritten?.metadata?.uid, slice?.metadata?.uid, 'the slice is rewritten, not replaced');
+  t.equal(rewritten?.metadata?.uid, slice?.metadata?.uid, 'the slice is updated, not replaced');
 
   await client.delete(services, 'by-hand', 'outside');
   await becomes([]);

@@ -11,7 +11,7 @@ import { Daemon } from '../../support/daemon.ts';
 import { eventually } from '../../support/wait.ts';
 import { ControlPlane } from './control-plane.ts';
 
-t.test('one of two candidates leads, and the other takes over as soon as it steps down', async (t) => {
+t.test('one of two candidates leads, and the other takes over when it releases the Lease', async (t) => {
   await using plane = await ControlPlane.start();
   const { client } = plane;
   const leading = new Set<string>();
@@ -47,10 +47,10 @@ t.test('one of two candidates leads, and the other takes over as soon as it step
   t.equal((await client.get(leases, 'kube-system', 'test-leader')).spec?.leaseTransitions, 1);
   second.stop.abort();
   await second.ended;
-  t.notOk(await holder(), 'nobody holds it');
+  t.notOk(await holder(), 'the Lease is released');
 });
 
-t.test('who loses the Lease ends its work, and fails when its work does not end', async (t) => {
+t.test('losing the Lease stops the work, and is an error when the work does not stop', async (t) => {
   await using plane = await ControlPlane.start();
   const { client } = plane;
   for (const heeds of [true, false]) {
@@ -75,7 +75,7 @@ t.test('who loses the Lease ends its work, and fails when its work does not end'
       (error: unknown) => error,
     );
     await eventually('it to lead', () => terms.length > 0);
-    await eventually('another to take the Lease', async () => {
+    await eventually('another candidate to take the Lease', async () => {
       const lease = await client.get(leases, 'kube-system', name);
       const taken = { ...lease, spec: { ...lease.spec, holderIdentity: 'other', leaseDurationSeconds: 60 } };
       return client.update(leases, taken).then(
@@ -83,17 +83,21 @@ t.test('who loses the Lease ends its work, and fails when its work does not end'
         () => false,
       );
     });
-    await eventually('its work to be ended', () => terms[0]?.aborted === true);
+    await eventually('its work to be aborted', () => terms[0]?.aborted === true);
     if (heeds) stop.abort();
     const error = await outcome;
     if (heeds) t.equal(error, undefined);
-    else t.match(error, { name: 'DeadlineError' }, 'so that its thread is ended');
-    t.equal((await client.get(leases, 'kube-system', name)).spec?.holderIdentity, 'other', 'it is held by the other');
+    else t.match(error, { name: 'DeadlineError' }, 'the caller terminates the thread');
+    t.equal(
+      (await client.get(leases, 'kube-system', name)).spec?.holderIdentity,
+      'other',
+      'the other candidate holds the Lease',
+    );
     t.equal(terms.length, 1);
   }
 });
 
-/** `kedge server` as a process; its data and what it says are in the folder. */
+/** `kedge server` as a process; its data and log are in the directory. */
 function server(folder: string, ...args: string[]): Daemon {
   const program = path.join(import.meta.dirname, '../../../cli/main.ts');
   const all = [program, 'server', `--data-dir=${folder}`, '--bind-address=127.0.0.1', '--advertise-address=192.0.2.1'];
@@ -102,27 +106,31 @@ function server(folder: string, ...args: string[]): Daemon {
 
 const leads = async ({ log }: Daemon): Promise<boolean> => (await readFile(log, 'utf8')).includes('became leader');
 
-t.test('of schedulers that stand alone one acts, and another when that one ends', { timeout: 120_000 }, async (t) => {
-  const folders = await Promise.all([1, 2].map(() => mkdtemp(path.join(tmpdir(), 'election-'))));
-  t.teardown(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
-  await using plane = await ControlPlane.start();
-  const start = (folder = ''): Daemon => server(folder, '--roles=scheduler', `--kubeconfig=${plane.kubeconfig}`);
-  await using first = start(folders[0]);
-  await eventually('the first to lead', () => leads(first));
-  const leaseOf = async () => (await plane.client.get(leases, 'kube-system', 'kube-scheduler')).spec;
-  const holder = (await leaseOf())?.holderIdentity;
-  await using second = start(folders[1]);
-  await eventually('the second to wait', async () =>
-    (await readFile(second.log, 'utf8')).includes('lease is held by another candidate'),
-  );
-  t.notOk(await leads(second));
-  t.equal((await leaseOf())?.holderIdentity, holder);
-  await first.end();
-  await eventually('the second to lead', () => leads(second));
-  t.not((await leaseOf())?.holderIdentity, holder);
-});
+t.test(
+  'of two scheduler processes one is active, and the other takes over when it exits',
+  { timeout: 120_000 },
+  async (t) => {
+    const folders = await Promise.all([1, 2].map(() => mkdtemp(path.join(tmpdir(), 'election-'))));
+    t.teardown(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+    await using plane = await ControlPlane.start();
+    const start = (folder = ''): Daemon => server(folder, '--roles=scheduler', `--kubeconfig=${plane.kubeconfig}`);
+    await using first = start(folders[0]);
+    await eventually('the first to lead', () => leads(first));
+    const leaseOf = async () => (await plane.client.get(leases, 'kube-system', 'kube-scheduler')).spec;
+    const holder = (await leaseOf())?.holderIdentity;
+    await using second = start(folders[1]);
+    await eventually('the second to wait', async () =>
+      (await readFile(second.log, 'utf8')).includes('lease is held by another candidate'),
+    );
+    t.notOk(await leads(second));
+    t.equal((await leaseOf())?.holderIdentity, holder);
+    await first.end();
+    await eventually('the second to lead', () => leads(second));
+    t.not((await leaseOf())?.holderIdentity, holder);
+  },
+);
 
-t.test('a server that was killed acts at once when it comes back', { timeout: 120_000 }, async (t) => {
+t.test('a killed server leads at once after its restart', { timeout: 120_000 }, async (t) => {
   const folder = await mkdtemp(path.join(tmpdir(), 'election-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const kubeconfig = path.join(folder, 'admin.kubeconfig');
@@ -130,13 +138,13 @@ t.test('a server that was killed acts at once when it comes back', { timeout: 12
   const leaderships = async ({ log }: Daemon) => (await readFile(log, 'utf8')).split('became leader').length - 1;
   {
     await using killed = start();
-    await eventually('both roles to act', async () => (await leaderships(killed)) === 2);
+    await eventually('both roles to be active', async () => (await leaderships(killed)) === 2);
     await killed.end('SIGKILL');
   }
   await using again = start();
   const startedAt = Date.now();
-  await eventually('both roles to act again', async () => (await leaderships(again)) === 4);
-  t.ok(Date.now() - startedAt < 30_000, 'without waiting for its own Lease to run out');
+  await eventually('both roles to be active again', async () => (await leaderships(again)) === 4);
+  t.ok(Date.now() - startedAt < 30_000, 'it does not wait until its own Lease expires');
   await using client = new ApiClient({ ...(await loadKubeconfig(kubeconfig)) });
   for (const name of ['kube-scheduler', 'kube-controller-manager'])
     t.equal((await client.get(leases, 'kube-system', name)).spec?.holderIdentity, 'kedge-server');

@@ -1,4 +1,4 @@
-/** The quota controller beside a real api-server that holds requests to the quotas. */
+/** The quota controller with a real api-server that enforces quotas. */
 import t from 'tap';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { pods as podKind } from '../../../api/kinds/core/pod.ts';
@@ -17,7 +17,7 @@ import { pod, silent, TestServer } from '../apiserver/server.ts';
 
 t.setTimeout(120_000);
 
-/** Knows what is being watched through it. */
+/** Records what is watched through it. */
 class WatchingClient extends ApiClient {
   readonly #watched = new Map<string, number>();
 
@@ -73,14 +73,14 @@ class Cluster implements AsyncDisposable {
 
   async limit(name: string, hard: Record<string, string>): Promise<void> {
     await this.client.create(resourceQuotas, { metadata: { namespace: 'apps', name }, spec: { hard } });
-    await eventually(`${name} to be counted`, async () => (await this.status(name))?.used !== undefined);
+    await eventually(`the usage of ${name}`, async () => (await this.status(name))?.used !== undefined);
   }
 
   async status(name: string): Promise<ResourceQuotaStatus | undefined> {
     return (await this.client.get(resourceQuotas, 'apps', name)).status;
   }
 
-  /** Waits until so much is used. */
+  /** Waits for this usage. */
   async uses(name: string, wanted: Record<string, string>): Promise<void> {
     await eventually(`${name} to use ${JSON.stringify(wanted)}`, async () => {
       const { used = {} } = (await this.status(name)) ?? {};
@@ -106,7 +106,7 @@ class Cluster implements AsyncDisposable {
 
 const inApps = (name: string) => ({ metadata: { namespace: 'apps', name } });
 
-t.test('what is there is counted, and a quota is counted again when its limits change', async (t) => {
+t.test('usage is calculated for existing objects, and recalculated when limits change', async (t) => {
   await using cluster = await Cluster.start();
   const { client } = cluster;
   await cluster.createPod('a');
@@ -142,7 +142,7 @@ t.test('what is there is counted, and a quota is counted again when its limits c
   });
 });
 
-t.test('what is deleted or has ended frees its part, and so does what was charged and never written', async (t) => {
+t.test('deleted and terminated objects and unused charges release quota', async (t) => {
   await using cluster = await Cluster.start();
   const { client } = cluster;
   await cluster.limit('few', { pods: '2', 'count/pods': '4', configmaps: '2' });
@@ -150,7 +150,7 @@ t.test('what is deleted or has ended frees its part, and so does what was charge
   await cluster.uses('few', { pods: '2', 'count/pods': '2' });
   await t.rejects(cluster.createPod('c'), { code: 403 });
   await client.delete(pods, 'apps', 'a');
-  await eventually('room for another pod', () => cluster.createPod('c').then(() => true));
+  await eventually('quota for another pod', () => cluster.createPod('c').then(() => true));
 
   await client.patch(pods, 'apps', 'b', { status: { phase: 'Succeeded' } }, { subresource: 'status' });
   await cluster.uses('few', { pods: '1', 'count/pods': '2' });
@@ -162,7 +162,7 @@ t.test('what is deleted or has ended frees its part, and so does what was charge
   await cluster.uses('few', { configmaps: '1', 'count/pods': '1' });
 });
 
-t.test('while objects come and go, there are never more than the quota allows', async (t) => {
+t.test('concurrent creates and deletes never exceed the quota', async (t) => {
   await using cluster = await Cluster.start();
   await cluster.limit('few', { pods: '3' });
   const there = new Set<string>();
@@ -183,7 +183,7 @@ t.test('while objects come and go, there are never more than the quota allows', 
   await cluster.uses('few', { pods: '0' });
 });
 
-t.test('only what some quota counts is watched', async (t) => {
+t.test('only kinds that some quota counts are watched', async (t) => {
   await using cluster = await Cluster.start();
   const { client } = cluster;
   const watched = async (...wanted: string[]): Promise<void> => {
@@ -199,5 +199,5 @@ t.test('only what some quota counts is watched', async (t) => {
   await watched('pods', 'resourcequotas');
   await client.delete(resourceQuotas, 'apps', 'both');
   await watched('resourcequotas');
-  t.pass('and nothing else when there is no quota');
+  t.pass('nothing is watched without quotas');
 });

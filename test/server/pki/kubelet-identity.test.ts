@@ -15,7 +15,7 @@ const DEFAULTS: KubeletSettings = {
   kubeletVerifyServingCertificates: true,
 };
 
-test("nodes are called with the cluster's own certificate unless an operator names another, and are verified", async (t) => {
+test("the api-server connects to nodes with the cluster's client certificate or a configured one, and verifies them", async (t) => {
   const directory = t.testdir({});
   const now = Date.now();
   const ca = await createAuthority('ours', now);
@@ -63,7 +63,7 @@ test("nodes are called with the cluster's own certificate unless an operator nam
   );
 });
 
-test('a node is verified against the CA that is set, and never when verification is turned off', async (t) => {
+test('nodes are verified with the configured CA, and never when verification is disabled', async (t) => {
   const { core, pki } = await startSecurity(t);
   await createAll(core, nodes, {
     metadata: { name: 'n' },
@@ -78,5 +78,5 @@ test('a node is verified against the CA that is set, and never when verification
   const before = backends.find('n').agent;
   ca = undefined;
   t.match(tls(), { rejectUnauthorized: false });
-  t.not(backends.find('n').agent, before, 'connections that were made under other rules are not used again');
+  t.not(backends.find('n').agent, before, 'connections with other TLS settings are not reused');
 });

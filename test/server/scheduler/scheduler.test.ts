@@ -1,4 +1,4 @@
-/** The scheduler at an api-server: what it binds, what it says on pods, and how plugins take part. */
+/** The scheduler with an api-server: bindings, conditions and events of pods, and plugins. */
 import t, { type Test } from 'tap';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
@@ -21,7 +21,7 @@ class Cluster {
     this.client = client;
   }
 
-  /** An api-server with a scheduler that has these plugins, too. */
+  /** An api-server with a scheduler that also runs these plugins. */
   static async start(t: Test, plugins: readonly Plugin[] = []): Promise<Cluster> {
     const server = await TestServer.start();
     const client = new ApiClient({ server: server.url(''), ca: server.ca, token: 'admin/system:masters' });
@@ -48,7 +48,7 @@ class Cluster {
     await this.client.create(pods, { metadata: { namespace: 'default', name }, spec: { containers, ...spec } });
   }
 
-  /** The pod, once it is as it is expected. */
+  /** Waits until the pod matches. */
   podWith(name: string, what: string, expected: (pod: Pod) => boolean): Promise<Pod> {
     return eventually(`${name} ${what}`, async () => {
       const pod = await this.client.get(pods, 'default', name);
@@ -75,7 +75,7 @@ class Cluster {
   }
 }
 
-t.test('a pod is bound to a node as soon as one can take it, and says so', async (t) => {
+t.test('a pod is bound as soon as a node fits, with an event', async (t) => {
   const cluster = await Cluster.start(t);
   const nowhere = 'no nodes available to schedule pods';
   await cluster.addPod('web');
@@ -90,7 +90,7 @@ t.test('a pod is bound to a node as soon as one can take it, and says so', async
   });
 });
 
-t.test('a pod waits for room until another is deleted', async (t) => {
+t.test('an unschedulable pod is retried when another one is deleted', async (t) => {
   const cluster = await Cluster.start(t);
   await cluster.addNode('n1', '1');
   await cluster.addPod('first');
@@ -102,7 +102,7 @@ t.test('a pod waits for room until another is deleted', async (t) => {
 });
 
 t.test(
-  'a pod with a scheduling gate is bound once the gate is removed, others of other schedulers never',
+  'a pod with a scheduling gate is bound once the gate is removed, pods of other schedulers are ignored',
   async (t) => {
     const cluster = await Cluster.start(t);
     await cluster.addNode('n1');
@@ -120,7 +120,7 @@ t.test(
   },
 );
 
-t.test('a pod that permit holds back keeps its room, until it is rejected or deleted', async (t) => {
+t.test('a pod waiting on permit keeps its reservation until it is rejected or deleted', async (t) => {
   const decisions = new Map<string, (rejection: Rejection | undefined) => void>();
   const unreserved: string[] = [];
   const group: Plugin = {
@@ -152,7 +152,7 @@ t.test('a pod that permit holds back keeps its room, until it is rejected or del
   t.same(unreserved, ['held-1', 'held-2']);
 });
 
-t.test('a pod that permit lets go on is bound', async (t) => {
+t.test('a pod that permit allows is bound', async (t) => {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   const permit = () => {
     setImmediate(resolve, undefined);
@@ -164,7 +164,7 @@ t.test('a pod that permit lets go on is bound', async (t) => {
   await cluster.bound('web', 'n1');
 });
 
-t.test('when pre-bind or reserve fails, reserve is undone and the pod is tried again', async (t) => {
+t.test('when reserve or pre-bind fails, the pod is unreserved and retried', async (t) => {
   const calls: string[] = [];
   const fails = new Set(['reserve', 'pre-bind']);
   const attempt = (point: string): void => {
@@ -185,7 +185,7 @@ t.test('when pre-bind or reserve fails, reserve is undone and the pod is tried a
   t.match(await cluster.event('web', 'FailedScheduling'), { message: /^(reserve|pre-bind) failed$/ });
 });
 
-t.test('a plugin that throws holds up only the pod that it throws for', async (t) => {
+t.test('a plugin that throws affects only the pod that it throws for', async (t) => {
   const broken: Plugin = {
     name: 'Broken',
     filter: ({ name }) => {
@@ -201,7 +201,7 @@ t.test('a plugin that throws holds up only the pod that it throws for', async (t
   await cluster.unscheduled('odd', 'filter failed', 'SchedulerError');
 });
 
-t.test('a node that post-filter nominates is in the status of the pod', async (t) => {
+t.test("the node nominated by post-filter is in the pod's status", async (t) => {
   const preemption: Plugin = {
     name: 'Preemption',
     postFilter: (_pod, [node]) => ({

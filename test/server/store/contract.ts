@@ -17,7 +17,7 @@ export interface StoreUnderTest {
   readonly store: Store;
   /** Closes the store and opens it again, as a restart of the server does. */
   readonly reopen: () => Promise<Store>;
-  /** From now on what the store depends on does not answer, until `resume` is called. */
+  /** From now on the store's backend does not respond, until `resume` is called. */
   readonly stall: () => { readonly resume: () => void };
 }
 
@@ -25,9 +25,9 @@ export interface OpenOptions {
   readonly callLimitMs?: number;
 }
 
-/** What every implementation of the store has to keep. `open` gives an empty store and cleans up with the test. */
+/** The contract of every store. `open` returns an empty store that is closed with the test. */
 export function storeContract(name: string, open: (t: Test, options?: OpenOptions) => Promise<StoreUnderTest>): void {
-  test(`${name}: each write gets the next revision, and shows in get, list and latestRevision`, async (t) => {
+  test(`${name}: each write gets the next revision, and is visible to get, list and latestRevision`, async (t) => {
     const { store } = await open(t);
     const first = await store.latestRevision();
     t.equal(await store.get('/pods/a'), undefined);
@@ -42,7 +42,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     t.same(picture((await store.list('/pods/')).items), { '/pods/b': '' });
   });
 
-  test(`${name}: a write whose precondition does not hold changes nothing and says what is there`, async (t) => {
+  test(`${name}: a write with a failed precondition changes nothing and returns the current value`, async (t) => {
     const { store } = await open(t);
     const created = await store.put('/k', Buffer.from('1'), { revision: 0 });
     const conflict = async (write: Promise<number>): Promise<StoredValue | undefined> => {
@@ -68,7 +68,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     );
   });
 
-  test(`${name}: of many who compare and write at once exactly one wins each round`, async (t) => {
+  test(`${name}: of many concurrent compare-and-writes exactly one succeeds per round`, async (t) => {
     const { store } = await open(t);
     let revision = await store.put('/counter', Buffer.from('0'));
     for (let round = 1; round <= 20; round++) {
@@ -93,7 +93,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     const increment = async (): Promise<void> => {
       for (;;) {
         const current = await store.get('/sum');
-        if (!current) throw new Error('the counter is gone');
+        if (!current) throw new Error('the counter does not exist');
         try {
           const next = Buffer.from(String(Number(current.value.toString()) + 1));
           await store.put('/sum', next, { revision: current.revision });
@@ -111,7 +111,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     t.equal((await store.get('/sum'))?.value.toString(), '1000');
   });
 
-  test(`${name}: a list comes in key order, in parts, and as it was at an older revision`, async (t) => {
+  test(`${name}: lists are in key order, paginated, and can be read at an older revision`, async (t) => {
     const { store } = await open(t);
     const history = new Map<number, Record<string, string>>();
     const model: Record<string, string> = {};
@@ -158,11 +158,11 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
       const left = present.filter((key) => after === undefined || key > after).length;
       const part = await store.list('/pods/', { limit: 3, after, count: true });
       t.equal(part.remaining, Math.max(0, left - 3), `after ${after}`);
-      t.equal((await store.list('/pods/', { limit: 3, after })).remaining, undefined, 'only where it is asked for');
+      t.equal((await store.list('/pods/', { limit: 3, after })).remaining, undefined, 'only on request');
     }
   });
 
-  test(`${name}: watchers get every event once and in order, from wherever they start, while 50 write`, async (t) => {
+  test(`${name}: watchers get every event once and in order, from any revision, during 50 writes`, async (t) => {
     const { store } = await open(t);
     const start = await store.latestRevision();
     for (let i = 0; i < 1200; i += 100) {
@@ -213,8 +213,8 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
         Reflect.deleteProperty(state, event.key);
       }
     }
-    t.equal(wrong, 0, 'each event carries the value before it');
-    t.same(state, picture((await store.list('/w/')).items), 'events add up to what is listed');
+    t.equal(wrong, 0, 'each event has the previous value');
+    t.same(state, picture((await store.list('/w/')).items), 'the events sum up to the list');
     first?.stop();
     await first?.ended;
     const before = first?.events.length;
@@ -224,7 +224,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     t.equal(first?.events.length, before, 'no event after the abort');
   });
 
-  test(`${name}: a note goes with the event of its put, or with none`, async (t) => {
+  test(`${name}: a note is delivered with the event of its put, or not at all`, async (t) => {
     const { store } = await open(t);
     const live = collect(t, store, '/n/', 0);
     const notes = new Map<string, object>();
@@ -246,7 +246,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     t.equal(live.events.length, 21);
   });
 
-  test(`${name}: a watch tells of revisions without events when it is asked to`, async (t) => {
+  test(`${name}: a watch reports progress without events on request`, async (t) => {
     const { store } = await open(t);
     const aside = await store.put('/aside/1', Buffer.from('x'));
     const watches = [0, aside].map((after) => collect(t, store, '/w/', after));
@@ -255,12 +255,12 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     const last = await store.latestRevision();
     t.equal(last, aside + 6);
     store.requestProgress();
-    await eventually('both watches to be told of the last revision', () =>
+    await eventually('both watches to report the last revision', () =>
       watches.every(({ revision }) => revision >= last),
     );
     const fresh = collect(t, store, '/none/', last - 1);
     store.requestProgress();
-    await eventually('the new watch to be told of the last revision', () => fresh.revision >= last);
+    await eventually('the new watch to report the last revision', () => fresh.revision >= last);
     for (const { events } of watches) {
       t.same(
         events.map(({ key }) => key),
@@ -269,7 +269,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     }
   });
 
-  test(`${name}: what a watcher throws ends its watch and no other`, async (t) => {
+  test(`${name}: an exception in a watcher ends its watch only`, async (t) => {
     const { store } = await open(t);
     const other = collect(t, store, '/', 0);
     const failing = store.watch('/', 0, () => {
@@ -280,7 +280,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     t.equal(other.events.length, 1);
   });
 
-  test(`${name}: a call whose signal is aborted rejects with its reason, and a watch resolves`, async (t) => {
+  test(`${name}: an aborted call rejects with the signal's reason, and an aborted watch resolves`, async (t) => {
     const { store } = await open(t);
     await store.put('/k', Buffer.from('x'));
     const reason = new Error('enough');
@@ -291,7 +291,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
       store.delete('/k', { revision: 1, signal }),
     ];
     for (const call of calls(AbortSignal.abort(reason))) await t.rejects(call, reason);
-    t.ok(await store.get('/k'), 'nothing was begun');
+    t.ok(await store.get('/k'), 'nothing was written');
     t.notOk(await store.get('/aborted'));
     await store.watch('/', 0, () => t.fail('an aborted watch delivers nothing'), { signal: AbortSignal.abort(reason) });
 
@@ -299,10 +299,10 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     const writes = [1, 2].map((i) => store.put(`/w/${i}`, Buffer.from('x'), { signal: aborting.signal }));
     aborting.abort(reason);
     for (const write of writes) await t.rejects(write, reason);
-    t.type(await store.put('/w/1', Buffer.from('y')), 'number', 'others are not concerned');
+    t.type(await store.put('/w/1', Buffer.from('y')), 'number', 'others are not affected');
   });
 
-  test(`${name}: a write that is not finished in time ends, and the store goes on when it can`, async (t) => {
+  test(`${name}: an unfinished write times out, and the store continues when it can`, async (t) => {
     const { store, stall } = await open(t, { callLimitMs: 50 });
     await store.put('/k', Buffer.from('old'));
     const { resume } = stall();
@@ -312,7 +312,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     const second = store.put('/other', Buffer.from('x'));
     const outcomes = await Promise.allSettled([first, second]);
     const errors = outcomes.map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as unknown) : undefined));
-    t.type(errors[0], StoreTimeoutError, 'it may take place yet');
+    t.type(errors[0], StoreTimeoutError, 'it may still be applied');
     t.ok(errors[1] instanceof StoreTimeoutError || errors[1] instanceof StoreUnavailableError);
     resume();
     const written = await store.put('/k', Buffer.from('newer'));
@@ -340,7 +340,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     );
   });
 
-  test(`${name}: compaction takes the history and leaves what is current`, async (t) => {
+  test(`${name}: compaction removes history and keeps the latest values`, async (t) => {
     const { store, reopen } = await open(t);
     for (let i = 0; i < 1000; i++) void store.put(`/c/${i % 10}`, Buffer.from(`${i}`));
     await store.delete('/c/3');
@@ -364,7 +364,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     t.same(picture(applied(old, events)), now);
   });
 
-  test(`${name}: revisions go on after a restart, also when everything was deleted and compacted`, async (t) => {
+  test(`${name}: revisions continue after a restart, even after everything was deleted and compacted`, async (t) => {
     const { store, reopen } = await open(t);
     for (const key of ['/a', '/b']) await store.put(key, Buffer.from(key));
     for (const key of ['/a', '/b']) await store.delete(key);
@@ -376,7 +376,7 @@ export function storeContract(name: string, open: (t: Test, options?: OpenOption
     t.equal(await again.put('/a', Buffer.from('new'), { revision: 0 }), last + 1);
   });
 
-  test(`${name}: compaction under way keeps neither writers nor lists from being exact, and no watch skips anything`, async (t) => {
+  test(`${name}: during compaction, writes and lists stay correct and watches skip nothing`, async (t) => {
     const { store } = await open(t);
     for (let i = 0; i < 3000; i++) void store.put(`/m/${i % 500}`, Buffer.from(`${i}`));
     await store.put('/m/last', Buffer.from('x'));
@@ -413,7 +413,7 @@ function applied(from: Record<string, string>, events: readonly StoreEvent[]): {
   return [...state].map(([key, value]) => ({ key, value: Buffer.from(value) }));
 }
 
-/** A repeatable sequence of numbers below a bound. */
+/** A reproducible sequence of numbers below a bound. */
 function randomNumbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {

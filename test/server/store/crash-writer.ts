@@ -1,6 +1,6 @@
 /**
- * Writes under load until it is killed, and says each acknowledged write on stdout, one line a write:
- * `put|delete KEY REVISION CONTENT`, and `compacted` when the data file has been made anew. Arguments: directory, life, writers.
+ * Writes under load until it is killed, and prints each acknowledged write on stdout, one per line:
+ * `put|delete KEY REVISION CONTENT`, and `compacted` when the data file was rewritten. Arguments: directory, life, writers.
  */
 import { writeSync } from 'node:fs';
 import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';

@@ -10,10 +10,10 @@ import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedde
 import type { StoreEvent, WatchBatch } from '../../../control-plane/store/store.ts';
 import { crashValue } from './crash-value.ts';
 
-/** Kills in all, and the directories that they are spread over, which are worked at the same time. */
+/** Number of kills, and of directories that they are distributed over, which run concurrently. */
 const KILLS = 100;
 const DIRECTORIES = 4;
-/** A life goes on this long at most after its first acknowledged write, in milliseconds. */
+/** Maximum runtime after the first acknowledged write, in milliseconds. */
 const MAX_LIFETIME_MS = 60;
 
 /** Ten seconds on an idle machine of two cores; a busy one starts processes several times as slowly. */
@@ -27,13 +27,13 @@ interface Acknowledged {
 }
 
 t.test(
-  `after each of ${KILLS} kills under load every acknowledged write is there, and none is half-written`,
+  `after each of ${KILLS} kills under load every acknowledged write is present, and none is partial`,
   async (t) => {
     const totals = await Promise.all(
       Array.from({ length: DIRECTORIES }, async () => {
         const path = await mkdtemp(join(tmpdir(), 'kedge-store-crash-'));
         t.teardown(() => rm(path, { recursive: true, force: true }));
-        /** What each key's last acknowledged write was, over all lives. */
+        /** Each key's last acknowledged write, over all lives. */
         const latest = new Map<string, Acknowledged>();
         let acknowledged = 0;
         let compacted = 0;
@@ -52,7 +52,7 @@ t.test(
     const sums = totals.map((total) => total.acknowledged);
     t.ok(Math.min(...sums) > KILLS, `${sums.join(' + ')} acknowledged writes`);
     const files = totals.reduce((sum, total) => sum + total.compacted, 0);
-    t.ok(files > 0, `the data file was made anew ${files} times`);
+    t.ok(files > 0, `the data file was rewritten ${files} times`);
   },
 );
 
@@ -67,13 +67,13 @@ async function liveAndDie(path: string, life: number): Promise<Acknowledged[]> {
   const output = text(writer.stdout);
   const exited = once(writer, 'exit');
   await Promise.race([once(writer.stdout, 'readable'), exited]);
-  // The moment of the kill is what is tried here; there is no condition to wait for.
+  // The time of the kill is what is varied; there is no condition to wait for.
   // eslint-disable-next-line kedge/fixed-waits
   await sleep(Math.random() * MAX_LIFETIME_MS);
   writer.kill('SIGKILL');
   const [, signal] = (await exited) as [number | null, string | null];
-  if (signal !== 'SIGKILL') throw new Error(`the writer ended by itself in life ${life} of ${path}`);
-  // What comes after the last line break was being said when the kill came.
+  if (signal !== 'SIGKILL') throw new Error(`the writer exited by itself in life ${life} of ${path}`);
+  // An incomplete last line was interrupted by the kill.
   return (await output)
     .split('\n')
     .slice(0, -1)
@@ -83,7 +83,7 @@ async function liveAndDie(path: string, life: number): Promise<Acknowledged[]> {
     });
 }
 
-/** Opens what the kill left and holds it against what was acknowledged. Gives the latest revision. */
+/** Opens the store after the kill and compares it with the acknowledged writes. Returns the latest revision. */
 async function inspect(
   path: string,
   writes: readonly Acknowledged[],
@@ -99,7 +99,7 @@ async function inspect(
     for (const { key, value } of items) mustBeWhole(key, value);
     for (const write of latest.values()) {
       const item = found.get(write.key);
-      // A later write of the key may be there that was not said any more; an earlier one may not.
+      // A later, unacknowledged write of the key may be present; an earlier one may not.
       if (item && item.revision < write.revision)
         throw new Error(`${write.key}: the write of ${write.revision} is lost`);
       if (item?.revision === write.revision && !item.value.equals(crashValue(write.name))) {
@@ -122,7 +122,7 @@ async function inspect(
   }
 }
 
-/** All events there still are; their revisions have no gap. */
+/** All events that are left; their revisions have no gap. */
 async function history(store: Awaited<ReturnType<typeof openEmbeddedStore>>): Promise<StoreEvent[]> {
   const events: StoreEvent[] = [];
   const end = new AbortController();
@@ -138,7 +138,7 @@ async function history(store: Awaited<ReturnType<typeof openEmbeddedStore>>): Pr
   return events;
 }
 
-/** A put that was acknowledged and is not there: then a delete came after it, unsaid. */
+/** An acknowledged put that is absent: an unacknowledged delete came after it. */
 async function mustBeDeletedAfter(
   store: Awaited<ReturnType<typeof openEmbeddedStore>>,
   write: Acknowledged,

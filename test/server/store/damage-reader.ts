@@ -1,6 +1,6 @@
 /**
- * Opens copies of a store, each damaged in one way, and prints how each went: `damaged` with the sentence, or `sound` with a
- * fingerprint of what is in it. A process of its own, since LMDB ends the process that maps what it should not.
+ * Opens copies of a store, each corrupted in one way, and prints the results: `damaged` with the message, or `sound` with a
+ * fingerprint of its content. A separate process, since LMDB crashes the process that maps a corrupt file.
  */
 import { createHash } from 'node:crypto';
 import { cp, open, rm } from 'node:fs/promises';
@@ -48,7 +48,7 @@ async function outcome(directory: string): Promise<Omit<Outcome, 'damage'>> {
     const opened = await openEmbeddedStore({ path: directory, compaction: false });
     store = opened;
     const sound = await fingerprint(opened);
-    // Pages that are taken into use again must not have been in use.
+    // Pages that are reused must have been free.
     const written = await Promise.all(
       Array.from({ length: 50 }, async (_, index) => opened.put(`/probe/${index}`, Buffer.alloc(6000, 'p'))),
     );

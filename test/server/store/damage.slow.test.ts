@@ -9,11 +9,11 @@ import type { Damage, Outcome } from './damage-reader.ts';
 
 const run = promisify(execFile);
 const PAGE_BYTES = 4096;
-/** Both beginnings of the file: every byte that means something there. */
+/** Both meta pages of the file: every byte that is used. */
 const META_BYTES = 24 + 144;
 const READER = path.resolve(import.meta.dirname, 'damage-reader.ts');
 
-/** The same numbers in each run, so that a failure can be looked at again. */
+/** The same numbers in each run, so that failures can be reproduced. */
 function* numbers(seed: number): Generator<number, never> {
   for (let state = seed; ;) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -21,7 +21,7 @@ function* numbers(seed: number): Generator<number, never> {
   }
 }
 
-test('one wrong bit or one empty page anywhere in the store never ends the server without a word', async (t) => {
+test('one flipped bit or one zeroed page anywhere in the store never crashes the server', async (t) => {
   const parent = await mkdtemp(path.join(tmpdir(), 'kedge-damage-'));
   t.teardown(() => rm(parent, { recursive: true }));
   const source = path.join(parent, 'store');
@@ -47,7 +47,7 @@ test('one wrong bit or one empty page anywhere in the store never ends the serve
   const damages: Damage[] = [
     { kind: 'none' },
     ...flips(60, () => upTo(2) * PAGE_BYTES + upTo(META_BYTES)),
-    // Page headers and the places of entries, where one bit leads astray.
+    // Page headers and entry offsets, where one bit leads to other memory.
     ...flips(80, () => upTo(pages) * PAGE_BYTES + upTo(64)),
     ...flips(40, () => upTo(size)),
     ...Array.from({ length: Math.min(pages, 30) }, (_, index): Damage => ({
@@ -59,7 +59,7 @@ test('one wrong bit or one empty page anywhere in the store never ends the serve
     maxBuffer: 2 ** 24,
   }).catch((error: Error & { stdout?: string; signal?: string }) => {
     const last = error.stdout?.trim().split('\n').at(-1);
-    throw new Error(`the reader was ended by ${error.signal ?? error.message}; its last words: ${last}`);
+    throw new Error(`the reader was ended by ${error.signal ?? error.message}; last output: ${last}`);
   });
   const outcomes = stdout
     .trim()
@@ -68,10 +68,10 @@ test('one wrong bit or one empty page anywhere in the store never ends the serve
     .filter((line): line is Outcome => line.damage !== undefined);
   t.equal(outcomes.length, damages.length);
   const intact = outcomes[0]?.sound;
-  t.ok(intact, 'the store without damage is sound');
+  t.ok(intact, 'the intact store is sound');
   for (const { damage, sound, damaged } of outcomes) {
     const what = JSON.stringify(damage);
-    if (damaged === undefined) t.equal(sound, intact, `${what}: everything is there`);
+    if (damaged === undefined) t.equal(sound, intact, `${what}: all objects are present`);
     else t.match(damaged, /damaged|restore|does not match what|backup/, `${what}: ${damaged}`);
   }
   for (const page of [0, 1]) {

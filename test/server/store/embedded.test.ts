@@ -23,7 +23,7 @@ storeContract('embedded', async (t, options) => {
   t.teardown(() => store.close());
   return {
     store,
-    /** The disk does not finish a commit. */
+    /** Commits never finish. */
     stall: () => {
       const { log } = dataDirectory;
       const finished = Promise.withResolvers<void>();
@@ -42,7 +42,7 @@ storeContract('embedded', async (t, options) => {
   };
 });
 
-test('compaction under way keeps neither writers nor lists nor watchers from being exact', async (t) => {
+test('during compaction, writes, lists and watches stay correct', async (t) => {
   const store = await openEmbeddedStore({ path: await directory(t), compaction: false });
   t.teardown(() => store.close());
   for (let i = 0; i < 3000; i++) void store.put(`/m/${i % 500}`, Buffer.from(`${i}`));
@@ -63,7 +63,7 @@ test('compaction under way keeps neither writers nor lists nor watchers from bei
   );
 });
 
-test('1,000 concurrent writers share a handful of flushes', async (t) => {
+test('1,000 concurrent writers share a few flushes', async (t) => {
   const store = await openEmbeddedStore({ path: await directory(t) });
   t.teardown(() => store.close());
   const revisions = await Promise.all(
@@ -87,7 +87,7 @@ test('1,000 concurrent writers share a handful of flushes', async (t) => {
   t.ok(written / (store.commits - before) >= 100, `${written} writes in ${store.commits - before} commits`);
 });
 
-test('history goes by itself once it is old enough', async (t) => {
+test('history is compacted once it is old enough', async (t) => {
   const store = await openEmbeddedStore({ path: await directory(t), compaction: { keepMilliseconds: 100 } });
   t.teardown(() => store.close());
   for (let i = 0; i < 50; i++) await store.put('/k', Buffer.from(`${i}`));
@@ -95,7 +95,7 @@ test('history goes by itself once it is old enough', async (t) => {
   t.equal((await store.get('/k'))?.value.toString(), '49');
 });
 
-test('too much history goes however young it is, and the file is used again instead of growing', async (t) => {
+test('excess history is compacted whatever its age, and the file is reused instead of growing', async (t) => {
   const path = await directory(t);
   const store = await openEmbeddedStore({ path, compaction: { keepRevisions: 500 } });
   t.teardown(() => store.close());
@@ -112,7 +112,7 @@ test('too much history goes however young it is, and the file is used again inst
   t.ok(store.revision - store.compactedRevision < 1500);
 });
 
-test('a data file that is mostly free is made anew while others read and write, and no write is lost', async (t) => {
+test('a mostly free data file is rewritten during reads and writes without losing writes', async (t) => {
   const path = await directory(t);
   const file = join(path, 'data.mdb');
   let store = await openEmbeddedStore({ path, compaction: false, fileCompaction: { fromBytes: 2 ** 20, maxUse: 0.4 } });
@@ -137,7 +137,11 @@ test('a data file that is mostly free is made anew while others read and write, 
   );
   stop();
   await store.close();
-  t.strictSame((await readdir(path)).filter((name) => name.startsWith('compacted-')).length, 1, 'where it was made');
+  t.strictSame(
+    (await readdir(path)).filter((name) => name.startsWith('compacted-')).length,
+    1,
+    'the temporary directory',
+  );
 
   store = await openEmbeddedStore({ path, compaction: false });
   t.equal(store.revision, revision);
@@ -146,11 +150,11 @@ test('a data file that is mostly free is made anew while others read and write, 
   t.same(
     (await readdir(path)).filter((name) => name.startsWith('compacted-')),
     [],
-    'what is left of it goes at the next start',
+    'leftovers are removed at the next start',
   );
 });
 
-test('a data file that was made anew and not written to since opens again', async (t) => {
+test('a rewritten data file without later writes can be opened', async (t) => {
   const path = await directory(t);
   let store = await openEmbeddedStore({ path, compaction: false, fileCompaction: { fromBytes: 1, maxUse: 0.4 } });
   t.teardown(() => store.close());
@@ -163,7 +167,7 @@ test('a data file that was made anew and not written to since opens again', asyn
   t.equal((await store.get('/k'))?.value.toString(), '9'.repeat(3000));
 });
 
-test('a directory is open in one process at a time, and is free again when that is killed', async (t) => {
+test('a directory is locked by one process, and unlocked when that is killed', async (t) => {
   const path = await directory(t);
   const child = spawn(process.execPath, [new URL('crash-writer.ts', import.meta.url).pathname, path, '0', '16'], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -173,7 +177,7 @@ test('a directory is open in one process at a time, and is free again when that 
   child.stdout.resume();
   const inUse = { name: 'StoreUnavailableError', message: new RegExp(`in use by process ${child.pid}:`) };
   for (let i = 0; i < 10; i++) await t.rejects(openEmbeddedStore({ path }), inUse);
-  // Nothing of a store in use is mended, however it looks at the moment: its process would lose what it writes meanwhile.
+  // A store in use is never repaired, whatever its state: its process would lose later writes.
   child.kill('SIGSTOP');
   const data = join(path, 'data.mdb');
   const whole = await readFile(data);
@@ -190,7 +194,7 @@ test('a directory is open in one process at a time, and is free again when that 
   await store.close();
 });
 
-test('a damaged, cut short or emptied data file is said at open, or at the read that meets it', async (t) => {
+test('a corrupt, truncated or empty data file is reported at open, or at the read that finds it', async (t) => {
   const options: EmbeddedStoreOptions = { path: await directory(t) };
   const data = join(options.path, 'data.mdb');
   const store = await openEmbeddedStore(options);
@@ -206,7 +210,7 @@ test('a damaged, cut short or emptied data file is said at open, or at the read 
     await t.rejects(openEmbeddedStore(options), damaged, `${part * 100} % of the file`);
   }
   await truncate(data, 0);
-  await t.rejects(openEmbeddedStore(options), damaged, 'an emptied file');
+  await t.rejects(openEmbeddedStore(options), damaged, 'an empty file');
   await rm(data);
   await t.rejects(openEmbeddedStore(options), damaged, 'no file');
   await writeFile(data, Buffer.alloc(whole.length, 0xff));
@@ -223,26 +227,26 @@ test('a damaged, cut short or emptied data file is said at open, or at the read 
   t.equal((await again.get('/d/last'))?.value.toString(), 'last');
 });
 
-test('a store whose marker is gone is refused, unless nothing has been written yet', async (t) => {
+test('a store without its marker is rejected, unless nothing has been written yet', async (t) => {
   const options: EmbeddedStoreOptions = { path: await directory(t) };
   const marker = join(options.path, 'format');
   await (await openEmbeddedStore(options)).close();
   await rm(marker);
   const store = await openEmbeddedStore(options);
-  t.match(await readFile(marker, 'utf8'), 'kedge-store', 'a first start that was killed is gone on with');
+  t.match(await readFile(marker, 'utf8'), 'kedge-store', 'an interrupted first start continues');
   await store.put('/k', Buffer.from('v'));
   await store.close();
   await rm(marker);
   const refused = { name: 'StoreUnavailableError', message: /is damaged: its file "format" is gone.* backup/ };
   await t.rejects(openEmbeddedStore(options), refused);
-  await t.rejects(openEmbeddedStore(options), refused, 'and it is not made by the attempt');
+  await t.rejects(openEmbeddedStore(options), refused, 'the attempt does not create it');
 });
 
-test('a closed store says so', async (t) => {
+test('a closed store rejects calls', async (t) => {
   const store = await openEmbeddedStore({ path: await directory(t) });
   const last = store.put('/k', Buffer.from('v'));
   await Promise.all([store.close(), store.close()]);
-  t.equal(await last, 1, 'close waits for the writes before it');
+  t.equal(await last, 1, 'close waits for earlier writes');
   await t.rejects(store.put('/k', Buffer.from('v')), StoreUnavailableError);
   await t.rejects(store.get('/k'), StoreUnavailableError);
 });

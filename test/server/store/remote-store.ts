@@ -1,7 +1,7 @@
 /**
- * A store as a remote one behaves, at its worst: every call takes turns of the event loop, both ways; watches get few events at a
- * time, late, and are told of progress only when they ask; connections break, the other end falls silent, and history is
- * compacted under those who are behind. Several clients may share one server.
+ * A worst-case remote store: every call takes turns of the event loop in both directions; watches get few events at a
+ * time, late, and progress only on request; connections break, the server stops responding, and history is
+ * compacted under clients that are behind. Several clients may share one server.
  */
 import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
 import {
@@ -21,15 +21,15 @@ import {
   type WriteOptions,
 } from '../../../control-plane/store/store.ts';
 
-/** Turns of the event loop that a request, and its answer, are under way. */
+/** Turns of the event loop that a request, and its response, take. */
 const LATENCY_TURNS = 2;
 const EVENTS_AT_A_TIME = 3;
 
-/** The other end: what is stored, and what is wrong with it at the moment. */
+/** The server: its data, and its current failures. */
 export class RemoteServer {
-  /** Refuses every call and breaks every watch. */
+  /** Rejects every call and breaks every watch. */
   #isOffline = false;
-  /** Carries out what it is asked for and never answers. */
+  /** Executes requests but never responds. */
   isSilent = false;
   revision = 0;
   compactedRevision = 0;
@@ -53,7 +53,7 @@ export class RemoteServer {
     this.isSilent = false;
   }
 
-  /** Breaks every watch, wherever it is. */
+  /** Breaks every watch. */
   disconnect(): void {
     for (const stream of [...this.streams]) stream.end(new WatchInterruptedError('connection reset'));
   }
@@ -91,7 +91,7 @@ export class RemoteServer {
     return revision;
   }
 
-  /** The next events after a revision; when there are none, the second is how far the search went. */
+  /** The next events after a revision; when there are none, the second value is the revision searched up to. */
   eventsAfter(position: number, prefix: string): readonly StoreEvent[] {
     if (position < this.compactedRevision) throw new CompactedError(position, this.compactedRevision);
     const events: StoreEvent[] = [];
@@ -116,7 +116,7 @@ export class RemoteServer {
   }
 }
 
-/** A watch, at the end of the server. */
+/** The server's side of a watch. */
 class Stream {
   readonly #server: RemoteServer;
   readonly #prefix: string;
@@ -141,14 +141,14 @@ class Stream {
     this.wake();
   }
 
-  /** With an error the watch fails, without one it is over. */
+  /** Fails the watch with the error, or ends it without one. */
   end(error?: Error): void {
     this.#end ??= { error };
     this.#server.streams.delete(this);
     this.wake();
   }
 
-  /** Undefined when the watch is over. */
+  /** Undefined when the watch has ended. */
   async next(): Promise<WatchBatch | undefined> {
     for (;;) {
       await turns(LATENCY_TURNS);

@@ -7,7 +7,7 @@ import { RemoteServer, RemoteStore } from './remote-store.ts';
 
 t.setTimeout(120_000);
 
-/** That the contract can be kept by a store in another process; and that the double which others are tested with keeps it. */
+/** The contract can be kept by a store in another process, and the double used in other tests keeps it. */
 storeContract('remote', async (t, options) => {
   const server = new RemoteServer();
   let store = new RemoteStore(server, options?.callLimitMs);
@@ -26,7 +26,7 @@ storeContract('remote', async (t, options) => {
   };
 });
 
-test('a watch whose connection breaks or falls silent is interrupted, and loses nothing when it is resumed', async (t) => {
+test('a watch whose connection breaks or stalls is interrupted, and can be resumed without loss', async (t) => {
   const server = new RemoteServer();
   const store = new RemoteStore(server, 1000);
   t.teardown(() => store.close());

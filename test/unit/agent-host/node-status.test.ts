@@ -34,7 +34,7 @@ const description: NodeDescription = {
   allocatable: capacity,
 };
 
-test('pods may have what is neither reserved, nor held free by eviction, nor in huge pages', async (t) => {
+test('allocatable excludes reservations, eviction thresholds and huge pages', async (t) => {
   t.same(capacity, {
     cpu: '2',
     'ephemeral-storage': '104857600Ki',
@@ -47,7 +47,7 @@ test('pods may have what is neither reserved, nor held free by eviction, nor in 
     memory: '100Mi',
   });
   t.match(allocatable, { cpu: '1800m', memory: '3480Mi', pods: '110', 'hugepages-2Mi': '4Mi' });
-  t.equal(allocatableOf(capacity, { cpu: '3' }, {})['cpu'], '0', 'never less than nothing');
+  t.equal(allocatableOf(capacity, { cpu: '3' }, {})['cpu'], '0', 'never negative');
   t.throws(() => parseReserved(['cpu']), /is not RESOURCE=QUANTITY/);
 });
 
@@ -59,7 +59,7 @@ const calm: NodeObservation = {
   nodeApi: { status: 'False', reason: 'NodeAPIServed', message: '' },
 };
 
-test('conditions use upstream’s words, keep the time at which they turned, and leave others’ alone', async (t) => {
+test("conditions have upstream's messages and keep lastTransitionTime; conditions of others are kept", async (t) => {
   const first = nodeStatus(description, calm, undefined, 1_000_000);
   t.same(
     first.conditions?.map(({ type, status, reason }) => [type, status, reason]),
@@ -79,11 +79,11 @@ test('conditions use upstream’s words, keep the time at which they turned, and
   const broken = nodeStatus(description, { ...calm, problems: ['one', 'two'] }, node, 2_000_000);
   t.ok(statusHasChanged(broken, first));
   const able = nodeStatus(description, { ...calm, features: { supplementalGroupsPolicy: true } }, node, 2_000_000);
-  t.ok(statusHasChanged(able, first), 'another runtime can do more');
+  t.ok(statusHasChanged(able, first), 'another runtime with more features');
   t.match(broken.conditions?.at(-1), { status: 'False', reason: 'KubeletNotReady', message: '[one, two]' });
 });
 
-test('a condition never turns before it did the last time, and one that others have turned is said again', async (t) => {
+test('lastTransitionTime never goes back, and conditions overwritten by others are restored', async (t) => {
   const said = nodeStatus(description, calm, undefined, 2_000_000);
   const unknown = (type: string) => ({ type, status: 'Unknown', lastTransitionTime: '2001-01-01T00:00:00Z' });
   const lost: Node = { status: { conditions: said.conditions?.map(({ type }) => unknown(type)) } };
@@ -95,7 +95,7 @@ test('a condition never turns before it did the last time, and one that others h
   t.notOk(conditionsWereChanged(said, { conditions: [others, ...(said.conditions ?? [])] }));
 });
 
-test('pressure begins below a threshold and stays for a while', async (t) => {
+test('pressure starts below the threshold and is held for a while', async (t) => {
   const thresholds = parseThresholds(['memory.available<100Mi', 'nodefs.available<10%']);
   const Mi = 1024 ** 2;
   const low = { 'memory.available': { available: 99 * Mi, capacity: 1000 * Mi } };
@@ -114,7 +114,7 @@ test('pressure begins below a threshold and stays for a while', async (t) => {
     t.throws(() => parseThresholds([wrong]), { name: 'SettingValueError', message: new RegExp(`^"${wrong}"`) });
 });
 
-test('taints are read as kubectl writes them', async (t) => {
+test("taints are parsed in kubectl's format", async (t) => {
   t.same(parseTaints(['a=b:NoSchedule', 'c:NoExecute']), [
     { key: 'a', value: 'b', effect: 'NoSchedule' },
     { key: 'c', effect: 'NoExecute' },

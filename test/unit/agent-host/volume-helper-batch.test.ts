@@ -5,7 +5,7 @@ import type { VolumeHelper, VolumeResponse, VolumeRequest } from '../../../agent
 const measure = (path: string): VolumeRequest => ({ do: 'measure', path });
 const gone = new Error('the pod is gone');
 
-/** A helper that is answered by hand: by default with the number of each request. */
+/** A helper whose responses the test decides: by default the index of each request. */
 function slowHelper() {
   const calls: { paths: string[]; signal: AbortSignal; answer: (failure?: Error) => void }[] = [];
   const asked = Promise.withResolvers<void>();
@@ -21,7 +21,7 @@ function slowHelper() {
   return { calls, asked: asked.promise, helper: batchRequests(helper) };
 }
 
-t.test('what is asked at once is asked of one helper, and each gets the answers to their own requests', async (t) => {
+t.test('concurrent requests share one helper, and each caller gets its own responses', async (t) => {
   const { calls, asked, helper } = slowHelper();
   const { signal } = new AbortController();
   const answers = [helper([measure('/a'), measure('/b')], signal), helper([], signal), helper([measure('/c')], signal)];
@@ -38,7 +38,7 @@ t.test('what is asked at once is asked of one helper, and each gets the answers 
   t.strictSame(await later, [{ bytes: 0 }]);
 });
 
-t.test('who asked first and leaves fails nobody else', async (t) => {
+t.test('aborting the first call does not fail the others', async (t) => {
   const { calls, asked, helper } = slowHelper();
   const [first, second] = [new AbortController(), new AbortController()];
   const left = helper([measure('/a')], first.signal);
@@ -51,7 +51,7 @@ t.test('who asked first and leaves fails nobody else', async (t) => {
   t.strictSame(await stays, [{ bytes: 1 }]);
 });
 
-t.test('who leaves before the helper is asked is not asked for, and whoever joins then is served', async (t) => {
+t.test('a call aborted before the helper starts is left out, and later calls join', async (t) => {
   const { calls, asked, helper } = slowHelper();
   const [first, second] = [new AbortController(), new AbortController()];
   const left = helper([measure('/a')], first.signal);
@@ -65,7 +65,7 @@ t.test('who leaves before the helper is asked is not asked for, and whoever join
   t.strictSame(calls[0]?.paths, ['/b']);
 });
 
-t.test('a helper that nobody waits for any more is given up', async (t) => {
+t.test('a helper whose callers have all aborted is aborted', async (t) => {
   const { calls, asked, helper } = slowHelper();
   const [first, second] = [new AbortController(), new AbortController()];
   const answers = [helper([measure('/a')], first.signal), helper([measure('/b')], second.signal)];
@@ -75,7 +75,7 @@ t.test('a helper that nobody waits for any more is given up', async (t) => {
   t.ok(calls[0]?.signal.aborted);
 });
 
-t.test('a helper that fails fails all who wait', async (t) => {
+t.test('a failing helper fails all its callers', async (t) => {
   const { calls, asked, helper } = slowHelper();
   const { signal } = new AbortController();
   const answers = [helper([measure('/a')], signal), helper([measure('/b')], signal)];

@@ -13,7 +13,7 @@ function networkOf(settings: Partial<typeof NOTHING>, learned: Partial<typeof KU
   return { pods: clusterCidr.text, services: serviceCidr?.text, dns: `${dns.servers.join()} ${dns.domain}`, warnings };
 }
 
-test('a node goes by its settings, else by the cluster, else by the defaults', (t) => {
+test("settings of the node take precedence over the cluster's, and these over the defaults", (t) => {
   t.strictSame(networkOf({}, {}), {
     ...{ pods: '10.42.0.0/16', services: '10.43.0.0/16', dns: '10.43.0.10 cluster.local', warnings: [] },
   });
@@ -23,11 +23,11 @@ test('a node goes by its settings, else by the cluster, else by the defaults', (
   const own = { clusterCidr: '10.1.0.0/16', serviceCidr: '10.2.0.0/16', clusterDomain: 'a.b', clusterDns: '10.9.9.9' };
   t.match(networkOf(own, {}), { pods: '10.1.0.0/16', services: '10.2.0.0/16', dns: '10.9.9.9 a.b', warnings: [] });
   t.match(networkOf({ serviceCidr: '10.2.0.0/16' }, {}), { dns: '10.2.0.10 cluster.local' });
-  t.match(networkOf(KUBEADM, KUBEADM), { warnings: [] }, 'settings that say the same as the cluster');
+  t.match(networkOf(KUBEADM, KUBEADM), { warnings: [] }, "settings equal to the cluster's");
   t.end();
 });
 
-test('a setting that differs from the cluster counts, and is logged with both values', (t) => {
+test("a setting that differs from the cluster's is used, and logged with both values", (t) => {
   const { pods, services, dns, warnings } = networkOf({ clusterCidr: '10.1.0.0/16', clusterDns: '10.1.1.1' }, KUBEADM);
   t.strictSame([pods, services, dns], ['10.1.0.0/16', '10.96.0.0/12', '10.1.1.1 cluster.example']);
   t.strictSame(warnings, [
@@ -37,7 +37,7 @@ test('a setting that differs from the cluster counts, and is logged with both va
   t.end();
 });
 
-test('none switches off what is learned otherwise', (t) => {
+test('"none" disables what the cluster provides', (t) => {
   t.match(networkOf({ serviceCidr: 'none' }, KUBEADM), {
     ...{ services: undefined, dns: '10.96.0.10 cluster.example', warnings: [] },
   });
@@ -46,7 +46,7 @@ test('none switches off what is learned otherwise', (t) => {
   t.end();
 });
 
-test('ranges of pods and Services that overlap are refused, whoever gave them', (t) => {
+test('overlapping pod and Service CIDRs are rejected, whatever their source', (t) => {
   t.throws(() => networkOf({ clusterCidr: '10.96.7.0/24' }, KUBEADM), {
     name: 'SettingValueError',
     message: 'the range of pods 10.96.7.0/24 overlaps with that of Services 10.96.0.0/12',
@@ -59,7 +59,7 @@ test('ranges of pods and Services that overlap are refused, whoever gave them', 
   t.end();
 });
 
-test('the configuration of a kubeadm cluster is read, with one or two families, whole or in part', (t) => {
+test('parses the kubeadm ClusterConfiguration: single-stack, dual-stack, partial', (t) => {
   const read = (networking: string) =>
     parseClusterConfiguration(`apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n${networking}`);
   t.same(read('networking: {podSubnet: "fd00:1::/56,10.244.0.0/16", serviceSubnet: 10.96.0.0/12, dnsDomain: a.b}'), {
@@ -67,7 +67,7 @@ test('the configuration of a kubeadm cluster is read, with one or two families, 
   });
   for (const nothing of ['', 'networking:', 'networking: {podSubnet: "", dnsDomain: null}', 'networking: [1]'])
     t.same(read(nothing), {}, nothing);
-  t.same(read('networking: {serviceSubnet: "fd00::/112"}'), {}, 'a cluster of IPv6 alone');
+  t.same(read('networking: {serviceSubnet: "fd00::/112"}'), {}, 'IPv6 single-stack');
   t.throws(() => read('networking: {podSubnet: everything}'), /podSubnet is not a range of addresses: everything/);
   t.throws(() => read('networking: {podSubnet: 7}'), /podSubnet is not a string/);
   t.throws(() => read('networking: {dnsDomain: Not_A_Domain}'), /dnsDomain must be a DNS domain/);

@@ -1,4 +1,4 @@
-/** Static pods as the API shows them: each for itself. */
+/** Mirror pods of static pods are independent of each other. */
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { test, type Test } from 'tap';
@@ -15,7 +15,7 @@ const staticPod = (name: string, uid: string, namespace = 'default'): Pod => ({
   spec: { containers: [{ name: 'main', image: 'hello' }] },
 });
 
-/** An API that has one namespace, and a part of the agent that shows pods there. */
+/** An API with one namespace, and the agent's mirror pods. */
 async function start(t: Test) {
   const api = await MemoryApi.start();
   api.refuse = ({ metadata }) =>
@@ -42,10 +42,10 @@ async function start(t: Test) {
   return { api, mirrors, lines };
 }
 
-test('a mirror that the API refuses holds up no other, is reported once and retried', async (t) => {
+test('a mirror pod rejected by the API blocks no other, is logged once and retried', async (t) => {
   const { api, mirrors, lines } = await start(t);
   mirrors.want([staticPod('first', 'u1', 'no-such-namespace'), staticPod('good', 'u2')]);
-  const good = await eventually('the other one', () => api.pod('good'));
+  const good = await eventually('the other mirror pod', () => api.pod('good'));
   t.match(good.metadata, { annotations: { [MIRROR]: 'u2' }, ownerReferences: [{ kind: 'Node', uid: 'node-uid' }] });
   await eventually('a second attempt', () => api.refused > 1);
   t.equal(lines.length, 1, 'said once');
@@ -54,10 +54,10 @@ test('a mirror that the API refuses holds up no other, is reported once and retr
     err: { message: /namespaces "no-such-namespace" not found/ },
   });
   api.refuse = () => undefined;
-  await eventually('the refused one', () => api.objects.has('/api/v1/namespaces/no-such-namespace/pods/first'));
+  await eventually('the rejected mirror pod', () => api.objects.has('/api/v1/namespaces/no-such-namespace/pods/first'));
 });
 
-test('stale mirrors go and are replaced, also beside one that cannot be', async (t) => {
+test('stale mirror pods are deleted and recreated, despite a failing one', async (t) => {
   const { api, mirrors } = await start(t);
   const mirrorOf = (name: string, hash: string): Pod =>
     api.put('pods', { metadata: { name, annotations: { [MIRROR]: hash } }, spec: { containers: [] } });
@@ -65,12 +65,15 @@ test('stale mirrors go and are replaced, also beside one that cannot be', async 
     mirrors.seen(mirror);
   const same = api.pod('same')?.metadata?.uid;
   mirrors.want([staticPod('bad', 'u1', 'no-such-namespace'), staticPod('changed', 'new'), staticPod('same', 'u3')]);
-  await eventually('the stale one to be replaced', () => api.pod('changed')?.metadata?.annotations?.[MIRROR] === 'new');
-  await eventually('the one that shows nothing to go', () => api.pod('left') === undefined);
+  await eventually(
+    'the stale mirror pod to be recreated',
+    () => api.pod('changed')?.metadata?.annotations?.[MIRROR] === 'new',
+  );
+  await eventually('the orphaned mirror pod to be deleted', () => api.pod('left') === undefined);
   t.equal(api.pod('same')?.metadata?.uid, same);
 });
 
-test('a mirror that somebody deletes comes back', async (t) => {
+test('a deleted mirror pod is recreated', async (t) => {
   const { api, mirrors } = await start(t);
   mirrors.want([staticPod('shown', 'u1')]);
   const first = await eventually('the mirror', () => api.pod('shown'));
@@ -84,11 +87,11 @@ test('a mirror that somebody deletes comes back', async (t) => {
   t.equal(second.metadata?.deletionTimestamp, undefined);
 });
 
-test('a name that another pod of the API has is waited for', async (t) => {
+test('waits for a name that another pod of the API has', async (t) => {
   const { api, mirrors, lines } = await start(t);
   api.put('pods', { metadata: { name: 'taken' }, spec: { containers: [] } } satisfies Pod);
   mirrors.want([staticPod('taken', 'u1'), staticPod('free', 'u2')]);
-  await eventually('the other mirror', () => api.pod('free'));
+  await eventually('the other mirror pod', () => api.pod('free'));
   await eventually('the report', () => lines.some((line) => line.includes('default/taken')));
   t.equal(api.pod('taken')?.metadata?.annotations, undefined);
   api.objects.delete('/api/v1/namespaces/default/pods/taken');

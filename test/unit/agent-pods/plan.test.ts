@@ -1,4 +1,4 @@
-/** What the agent decides to do for a pod, without a runtime. */
+/** The agent's decisions for a pod, without a runtime. */
 import { test } from 'tap';
 import type { PodAction } from '../../../agent/pods/sync/actions.ts';
 import { containerHash } from '../../../agent/pods/labels.ts';
@@ -56,7 +56,7 @@ const viewOf = (pod: Pod, containers: ObservedContainer[], more: Partial<PodView
   started: new Set(),
   ...more,
 });
-/** Actions in short: their kind and what they are about. */
+/** Actions in short: kind and subject. */
 const brief = (action: PodAction): string => {
   switch (action.kind) {
     case 'startContainer':
@@ -78,31 +78,27 @@ const brief = (action: PodAction): string => {
 };
 const plan = (view: PodView): string[] => planPod(view, NOW).actions.map(brief);
 
-test('a new pod gets its volumes and its sandbox at the same time, then its containers', (t) => {
+test('a new pod gets volumes and sandbox concurrently, then its containers', (t) => {
   const pod = podOf({ containers: [named('a'), named('b')] });
   t.same(plan(viewOf(pod, [], { isSetUp: false, runtime: { sandboxes: [], containers: [] } })), ['setUp', 'sandbox#0']);
-  t.same(plan(viewOf(pod, [], { isSetUp: false })), ['setUp'], 'nothing starts before the volumes are there');
+  t.same(plan(viewOf(pod, [], { isSetUp: false })), ['setUp'], 'nothing starts before the volumes are mounted');
   t.same(plan(viewOf(pod, [])), ['start a#0', 'start b#0']);
-  t.same(plan(viewOf(pod, [observed('a'), observed('b')])), [], 'what runs is left alone');
-  t.same(plan(viewOf(pod, [observed('a'), observed('b')], { isSetUp: false })), ['setUp'], 'so it is after a restart');
+  t.same(plan(viewOf(pod, [observed('a'), observed('b')])), [], 'running containers are kept');
+  t.same(plan(viewOf(pod, [observed('a'), observed('b')], { isSetUp: false })), ['setUp'], 'the same after a restart');
   t.end();
 });
 
-test('init containers run one by one, sidecars stay, a failed one is tried again with back-off', (t) => {
+test('init containers run in order, sidecars keep running, failed ones are retried with back-off', (t) => {
   const pod = podOf({ initContainers: [named('one'), named('side', { restartPolicy: 'Always' }), named('two')] });
   t.same(plan(viewOf(pod, [])), ['start one#0']);
   t.same(plan(viewOf(pod, [observed('one')])), []);
   t.same(plan(viewOf(pod, [ended('one', 0)])), ['start side#0']);
-  t.same(
-    plan(viewOf(pod, [ended('one', 0), observed('side')])),
-    [],
-    'a sidecar that has not started holds the others up',
-  );
+  t.same(plan(viewOf(pod, [ended('one', 0), observed('side')])), [], 'an unstarted sidecar blocks the next containers');
   const started = new Set(['side-0']);
   t.same(plan(viewOf(pod, [ended('one', 0), observed('side')], { started })), ['start two#0']);
   const done = [ended('one', 0), observed('side'), ended('two', 0)];
   t.same(plan(viewOf(pod, done, { started })), ['start main#0']);
-  t.same(plan(viewOf(pod, [ended('one', 1)])), ['start one#1'], 'the first failure is followed at once');
+  t.same(plan(viewOf(pod, [ended('one', 1)])), ['start one#1'], 'the first failure is retried at once');
   const again = planPod(viewOf(pod, [ended('one', 1, { restartCount: 1, backOffSeconds: 10 })]), NOW);
   t.same(again.actions, []);
   t.equal(again.wakeAt, NOW + 9 * SECOND);
@@ -112,12 +108,12 @@ test('init containers run one by one, sidecars stay, a failed one is tried again
   t.same(
     plan(viewOf(pod, [observed('main'), ended('side', 1)])),
     ['start side#1'],
-    'init containers of a pod that runs are done',
+    'init containers of a running pod are complete',
   );
   t.end();
 });
 
-test('back-off doubles to five minutes and is forgotten after ten good ones, or with another image', (t) => {
+test('back-off doubles up to five minutes and is reset after ten minutes of success, or by another image', (t) => {
   const pod = podOf({});
   const start = (last: ObservedContainer) => {
     const { actions, wakeAt } = planPod(viewOf(pod, [last]), NOW);
@@ -152,7 +148,7 @@ const statusOf = (pod: Pod, containers: ObservedContainer[], more: Partial<Param
     NOW,
   );
 
-test('rules decide whether a container comes back, then its own policy, then that of the pod', (t) => {
+test("restart policy rules take precedence over the container's policy, and that over the pod's", (t) => {
   const restartPolicyRules = [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }];
   const butFor = [{ action: 'Restart', exitCodes: { operator: 'NotIn', values: [42] } }];
   for (const [restartPolicy, own, exitCode, phase] of [
@@ -176,7 +172,7 @@ test('rules decide whether a container comes back, then its own policy, then tha
   t.end();
 });
 
-test('restart policies decide what comes back, and when the pod is over', (t) => {
+test('restart policies decide what is restarted, and when the pod is complete', (t) => {
   const containers = [named('a'), named('b')];
   for (const [restartPolicy, exits, expected] of [
     ['Always', [0, 0], ['start a#1', 'start b#1']],
@@ -191,12 +187,12 @@ test('restart policies decide what comes back, and when the pod is over', (t) =>
   t.same(
     plan(viewOf(pod, [ended('main', 0), observed('side')])),
     ['stop side 30s'],
-    'sidecars go when the work is done',
+    'sidecars stop when the containers are complete',
   );
   t.end();
 });
 
-test('what runs is replaced when its probe fails or its image changes', (t) => {
+test('containers are replaced when their liveness probe fails or their image changes', (t) => {
   const restartOrders = new Map([['main-0', { probe: 'liveness', graceSeconds: 3 } as const]]);
   const { actions } = planPod(viewOf(podOf({}), [observed('main')], { restartOrders }), NOW);
   t.match(actions, [
@@ -209,12 +205,12 @@ test('what runs is replaced when its probe fails or its image changes', (t) => {
   t.same(
     plan(viewOf(podOf({}), [observed('main', { state: 'created' })])),
     ['remove main-0'],
-    'half-made containers go',
+    'containers that never started are removed',
   );
   t.end();
 });
 
-test('a sandbox that has died is replaced, and everything in it starts again', (t) => {
+test('a dead sandbox is replaced, and its containers are restarted', (t) => {
   const pod = podOf({
     initContainers: [named('one')],
     restartPolicy: 'OnFailure',
@@ -226,11 +222,15 @@ test('a sandbox that has died is replaced, and everything in it starts again', (
   const sandboxes = [sandbox({ id: 's1', attempt: 1 }), sandbox({ ready: false })];
   t.same(plan({ ...replaced, runtime: { sandboxes, containers: dead } }), ['start one#1']);
   const initialized = [ended('one', 0, { restartCount: 1, sandboxId: 's1' }), ...dead];
-  t.same(plan({ ...replaced, runtime: { sandboxes, containers: initialized } }), ['start main#1'], 'done stays done');
+  t.same(
+    plan({ ...replaced, runtime: { sandboxes, containers: initialized } }),
+    ['start main#1'],
+    'completed containers stay completed',
+  );
   t.end();
 });
 
-test('dead containers beyond the last one go, and with them empty sandboxes', (t) => {
+test('dead containers except the last are removed, and so are empty sandboxes', (t) => {
   const containers = [
     observed('main', { restartCount: 3, sandboxId: 's1' }),
     ended('main', 1, { restartCount: 2 }),
@@ -241,7 +241,7 @@ test('dead containers beyond the last one go, and with them empty sandboxes', (t
   t.end();
 });
 
-test('a pod ends in order: containers, sidecars from the last, sandbox, the rest', (t) => {
+test('termination order: containers, sidecars in reverse, sandbox, the rest', (t) => {
   const pod = podOf({
     initContainers: [named('s1', { restartPolicy: 'Always' }), named('s2', { restartPolicy: 'Always' })],
   });
@@ -268,7 +268,7 @@ test('a pod ends in order: containers, sidecars from the last, sandbox, the rest
   t.end();
 });
 
-test('the status says what kubectl shows', (t) => {
+test('pod status and conditions', (t) => {
   const conditions = (status: ReturnType<typeof statusOf>) =>
     Object.fromEntries((status.conditions ?? []).map((condition) => [condition.type, condition.status]));
 
@@ -326,11 +326,11 @@ test('the status says what kubectl shows', (t) => {
   const transition = (type: string) =>
     later.conditions?.find((condition) => condition.type === type)?.lastTransitionTime;
   t.equal(transition('Ready'), '2026-01-01T12:01:00Z');
-  t.equal(transition('Initialized'), '2026-01-01T12:00:00Z', 'what has not changed keeps its time');
+  t.equal(transition('Initialized'), '2026-01-01T12:00:00Z', 'an unchanged condition keeps its lastTransitionTime');
   t.end();
 });
 
-test('a status patch carries what has changed and leaves alone what others have said', (t) => {
+test('a status patch has the changes only and keeps conditions of others', (t) => {
   const before = {
     phase: 'Pending',
     podIP: '',

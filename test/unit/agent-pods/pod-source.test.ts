@@ -1,4 +1,4 @@
-/** What a pod is comes from where the agent got it; what is written on it gives it no privilege. */
+/** A pod's source is where the agent got it from; annotations grant no privileges. */
 import pino from 'pino';
 import { test } from 'tap';
 import { EvictionManager, type ActivePod } from '../../../agent/eviction/eviction-manager.ts';
@@ -15,7 +15,7 @@ const SOURCE = 'kubernetes.io/config.source';
 const MIRROR = 'kubernetes.io/config.mirror';
 const logger = pino({ level: 'silent' });
 
-/** A pod that asks for more than the node has, and says whatever might make it a static one. */
+/** A pod that requests more than the node has, with every annotation of a static pod. */
 const forger = (annotations: Record<string, string>): Pod => ({
   metadata: { name: 'forger', namespace: 'default', uid: 'forger', annotations },
   spec: { containers: [{ name: 'main', resources: { requests: { cpu: '64' } } }] },
@@ -28,7 +28,7 @@ const FORGERIES: Record<string, string>[] = [
 ];
 const node: NodeView = { allocatable: { cpu: '1' }, pressures: [], features: { supplementalGroupsPolicy: false } };
 
-test('a pod of the API that calls itself static is admitted as every other', (t) => {
+test('a pod of the API with annotations of a static pod is admitted like any other', (t) => {
   for (const annotations of FORGERIES) {
     const pod = forger(annotations);
     t.notOk(isCritical({ pod, source: 'api' }), JSON.stringify(annotations));
@@ -39,7 +39,7 @@ test('a pod of the API that calls itself static is admitted as every other', (t)
   t.end();
 });
 
-test('a pod from a file and one with a system priority are critical', (t) => {
+test('static pods and pods with a system priority are critical', (t) => {
   t.equal(admission({ pod: forger({}), source: 'file' }, [], node), undefined);
   const pod: Pod = { spec: { ...forger({}).spec!, priority: 2_000_000_000 } };
   t.equal(admission({ pod, source: 'api' }, [], node), undefined);
@@ -47,14 +47,14 @@ test('a pod from a file and one with a system priority are critical', (t) => {
   t.end();
 });
 
-test('the agent writes the source itself, over what the author of a pod has written', (t) => {
+test('the agent overwrites the source annotation', (t) => {
   const pod = forger({ [SOURCE]: 'file', other: 'stays' });
   t.same(withSourceAnnotation(pod, 'api').metadata?.annotations, { [SOURCE]: 'api', other: 'stays' });
-  t.equal(pod.metadata?.annotations?.[SOURCE], 'file', 'the object of the informer is left alone');
+  t.equal(pod.metadata?.annotations?.[SOURCE], 'file', "the informer's object is not modified");
   t.end();
 });
 
-test('a node that runs short evicts a pod of the API that calls itself static, and no static one', async (t) => {
+test('node-pressure eviction ignores the source annotation, and never evicts static pods', async (t) => {
   const evicted: string[] = [];
   const live = (uid: string, source: 'api' | 'file'): ActivePod => ({
     pod: { metadata: { ...forger({ [SOURCE]: 'file', [MIRROR]: 'x' }).metadata, uid }, spec: { containers: [] } },
@@ -82,7 +82,7 @@ test('a node that runs short evicts a pod of the API that calls itself static, a
   t.same(evicted, ['forger']);
 });
 
-test('an annotation of a pod is not its grace once its object has gone', async (t) => {
+test('the grace period of an orphaned pod does not come from its annotations', async (t) => {
   const GRACE = 'io.kubernetes.pod.terminationGracePeriod';
   const labels = {
     'io.kubernetes.pod.uid': 'u',

@@ -1,4 +1,4 @@
-/** The arithmetic and the rules by which pods are translated for the runtime. */
+/** How pods are translated for the runtime. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import protobuf from 'protobufjs';
@@ -30,7 +30,7 @@ const asking = (requests?: Record<string, string>, limits?: Record<string, strin
   resources: { requests, limits },
 });
 
-test('the compiled descriptors are those of the .proto files', async (t) => {
+test('the compiled descriptors match the .proto files', async (t) => {
   for (const name of ['runtime-v1', 'containerd-events-v1']) {
     const file = path.join(import.meta.dirname, '../../../proto', name);
     const compiled: unknown = JSON.parse(await readFile(`${file}.json`, 'utf8'));
@@ -38,7 +38,7 @@ test('the compiled descriptors are those of the .proto files', async (t) => {
   }
 });
 
-test('pods are classed by what they ask for', (t) => {
+test('QoS classes follow from requests and limits', (t) => {
   const all = { cpu: '1', memory: '1Gi' };
   t.equal(qosClassOf(podOf({ containers: [asking()] }).spec), 'BestEffort');
   t.equal(qosClassOf(podOf({ containers: [asking({ cpu: '1m' })] }).spec), 'Burstable');
@@ -57,14 +57,14 @@ const nodeOf = (allocatable: Record<string, string>) => ({
   features: { supplementalGroupsPolicy: false },
 });
 
-test('a pod that must have no groups but its own needs a runtime that sees to it', (t) => {
+test('supplementalGroupsPolicy Strict requires support by the runtime', (t) => {
   const pod = podOf({ containers: [], securityContext: { supplementalGroupsPolicy: 'Strict' } });
   t.equal(admission(pod, [], nodeOf({}))?.reason, 'SupplementalGroupsPolicyNotSupported');
   t.equal(admission(pod, [], { ...nodeOf({}), features: { supplementalGroupsPolicy: true } }), undefined);
   t.end();
 });
 
-test('a pod for another operating system is turned away', (t) => {
+test('a pod for another operating system is rejected', (t) => {
   const node = nodeOf({});
   const reason = (pod: Pod) => admission(pod, [], node)?.reason;
   t.equal(reason(podOf({ os: { name: 'linux' } })), undefined);
@@ -74,7 +74,7 @@ test('a pod for another operating system is turned away', (t) => {
   t.end();
 });
 
-test('containerd before 2.0 tells its cgroup driver by its configuration', (t) => {
+test('the cgroup driver of containerd before 2.0 is read from its configuration', (t) => {
   const config = (options: object | null, handler = 'runc') =>
     JSON.stringify({ containerd: { defaultRuntimeName: handler, runtimes: { [handler]: { options } } } });
   t.equal(configuredCgroupDriver(config({ SystemdCgroup: true })), 'systemd');
@@ -85,7 +85,7 @@ test('containerd before 2.0 tells its cgroup driver by its configuration', (t) =
   t.end();
 });
 
-test('resources become shares, quotas, limits and an OOM score', (t) => {
+test('resources become CPU shares, quotas, memory limits and an OOM score', (t) => {
   const host = { memoryCapacityBytes: 4 * 2 ** 30, lowestOomScoreAdj: -1000, cgroupVersion: 1 } as const;
   const container = asking({ cpu: '250m', memory: '1Gi' }, { cpu: '1500m', memory: '2Gi' });
   const pod = podOf({ containers: [container], initContainers: [asking({ cpu: '1' })], overhead: { cpu: '100m' } });
@@ -106,7 +106,7 @@ test('resources become shares, quotas, limits and an OOM score', (t) => {
   t.end();
 });
 
-test('a node turns away what it has no room for, and leaves to the scheduler what others have put on the Node', (t) => {
+test('admission checks node resources, and ignores resources that others have added to the Node', (t) => {
   const node = nodeOf({ cpu: '1', pods: '10' });
   const refusal = (requests: Record<string, string>) =>
     admission(podOf({ containers: [asking(requests, requests)] }), [], node)?.reason;
@@ -116,7 +116,7 @@ test('a node turns away what it has no room for, and leaves to the scheduler wha
   t.end();
 });
 
-test('a port of the node is for one pod, on one address or on all', (t) => {
+test('a host port belongs to one pod, per address or for all', (t) => {
   const taking = (hostIP?: string, protocol?: 'TCP' | 'UDP'): Pod =>
     podOf({ containers: [{ name: 'main', ports: [{ containerPort: 80, hostPort: 8080, hostIP, protocol }] }] });
   const refusal = (pod: Pod) => admission(pod, [taking('10.0.0.1')], nodeOf({}))?.reason;
@@ -124,11 +124,11 @@ test('a port of the node is for one pod, on one address or on all', (t) => {
   t.equal(refusal(taking('10.0.0.2')), undefined);
   t.equal(refusal(taking('10.0.0.1', 'UDP')), undefined);
   const sidecar: Container = { ...taking().spec!.containers[0]!, restartPolicy: 'Always' };
-  t.equal(refusal(podOf({ initContainers: [sidecar] })), 'NodePorts', 'a sidecar takes its ports for good');
+  t.equal(refusal(podOf({ initContainers: [sidecar] })), 'NodePorts', 'a sidecar keeps its host ports');
   t.end();
 });
 
-test('cgroups have the names that each driver wants', (t) => {
+test('cgroups have the names of each driver', (t) => {
   const name = podCgroup('/kedge', 'Burstable', 'a-b');
   t.equal(cgroupPath('cgroupfs', name), '/kedge/kubepods/burstable/poda-b');
   t.equal(
@@ -139,11 +139,15 @@ test('cgroups have the names that each driver wants', (t) => {
   t.end();
 });
 
-test('resolver settings follow the DNS policy', (t) => {
+test('resolver options follow the DNS policy', (t) => {
   const cluster = { servers: ['10.43.0.10'], domain: 'cluster.local' };
   const host = parseResolvConf('# comment\nnameserver 192.0.2.53\nsearch example.com.\noptions ndots:2 rotate\n');
   const several = 'options timeout:1\noptions attempts:2 ndots:2\nnameserver 192.0.2.53\noptions rotate timeout:3\n';
-  t.same(parseResolvConf(several).options, ['timeout:3', 'attempts:2', 'ndots:2', 'rotate'], 'lines add up');
+  t.same(
+    parseResolvConf(several).options,
+    ['timeout:3', 'attempts:2', 'ndots:2', 'rotate'],
+    'options lines are merged',
+  );
   t.same(podDns(podOf({}), cluster, host), {
     servers: ['10.43.0.10'],
     searches: ['shop.svc.cluster.local', 'svc.cluster.local', 'cluster.local', 'example.com'],
@@ -167,7 +171,7 @@ test('resolver settings follow the DNS policy', (t) => {
   t.end();
 });
 
-test('host names, hosts files and references are written as upstream does', (t) => {
+test("host names, hosts files and references have upstream's format", (t) => {
   const pod = podOf({
     hostname: 'h',
     subdomain: 'sub',
@@ -184,7 +188,7 @@ test('host names, hosts files and references are written as upstream does', (t) 
   t.end();
 });
 
-test('images are named as Docker names them', (t) => {
+test('image names are normalized as in Docker', (t) => {
   const full = (image: string) => {
     const reference = parseImageReference(image);
     return reference && imageName(reference);
@@ -201,14 +205,14 @@ test('images are named as Docker names them', (t) => {
   t.equal(defaultPullPolicy('app:latest'), 'Always');
   t.equal(defaultPullPolicy('app:latest-1'), 'IfNotPresent');
   t.equal(defaultPullPolicy('registry:5000/app:1'), 'IfNotPresent');
-  t.equal(defaultPullPolicy('registry:5000/app'), 'Always', 'the port of a registry is no tag');
+  t.equal(defaultPullPolicy('registry:5000/app'), 'Always', "a registry's port is not a tag");
   t.equal(defaultPullPolicy(`app@${digest}`), 'IfNotPresent');
   t.equal(defaultPullPolicy(`app:latest@${digest}`), 'Always', 'upstream looks at the tag first');
   for (const bad of ['', 'App', 'a b']) t.equal(defaultPullPolicy(bad), 'IfNotPresent', bad);
   t.end();
 });
 
-test('pull secrets are used where they fit, the most specific first', (t) => {
+test('pull secrets that match are used, the most specific first', (t) => {
   const auth = (user: string) => ({ auth: Buffer.from(`${user}:pass:word`).toString('base64') });
   const auths = {
     'https://index.docker.io/v1/': auth('hub'),
@@ -230,7 +234,7 @@ test('pull secrets are used where they fit, the most specific first', (t) => {
   t.end();
 });
 
-test('each part of the host of a pull secret is a pattern, its port and path are taken as they are', (t) => {
+test("labels of a pull secret's host are globs, port and path are literal", (t) => {
   const used = (pattern: string, image: string): boolean => {
     const text = JSON.stringify({ auths: { [pattern]: { username: 'u', password: 'p' } } });
     const reference = parseImageReference(image);
@@ -276,7 +280,7 @@ test('each part of the host of a pull secret is a pattern, its port and path are
   t.end();
 });
 
-test('a glob is matched as Go matches it, in no more time than its length allows', (t) => {
+test('globs match as in Go, in linear time', (t) => {
   const letters = ['a', 'b', '*', '?', '-'];
   for (let round = 0; round < 3000; round++) {
     const word = (set: string[], size: number) =>
@@ -294,7 +298,7 @@ test('a glob is matched as Go matches it, in no more time than its length allows
   t.end();
 });
 
-test('a reference reaches to the first parenthesis, and its value is not looked at again', (t) => {
+test('a reference ends at the first parenthesis, and its value is not expanded again', (t) => {
   const variables = new Map([
     ['A', '1'],
     ['B', '$(A)'],
@@ -323,11 +327,11 @@ test('a reference reaches to the first parenthesis, and its value is not looked 
   const startedAt = performance.now();
   const long = '$('.repeat(500_000);
   t.equal(expand(long, variables), long);
-  t.ok(performance.now() - startedAt < 1000, 'a megabyte of it takes no time');
+  t.ok(performance.now() - startedAt < 1000, 'a megabyte is expanded quickly');
   t.end();
 });
 
-/** As the documentation tells it, letter by letter. */
+/** Written after the documentation. */
 function slowly(text: string, variables: ReadonlyMap<string, string>): string {
   if (text === '') return '';
   if (text.startsWith('$$')) return `$${slowly(text.slice(2), variables)}`;
@@ -337,7 +341,7 @@ function slowly(text: string, variables: ReadonlyMap<string, string>): string {
   return (variables.get(name) ?? `$(${name})`) + slowly(text.slice(end + 1), variables);
 }
 
-test('the images that go first are those that nothing has used for longest', (t) => {
+test('least recently used images are removed first', (t) => {
   const now = 1_000_000_000;
   const use = (id: string, lastUsedAt: number, pinned = false, detectedAt = 0) => ({
     image: { id, repoTags: [`${id}:1`], repoDigests: [], size: 100, uid: null, username: '', pinned },
@@ -359,7 +363,7 @@ test('the images that go first are those that nothing has used for longest', (t)
   t.end();
 });
 
-test('names that are made of others fit into the file system, and tell pods and containers apart', (t) => {
+test('composed names fit into the file system and stay unique', (t) => {
   const long = 'p'.repeat(252);
   const pod = (last: string): Pod => ({
     metadata: { name: `${long}${last}`, namespace: 'n'.repeat(63), uid: '8d4f7d2e-0000-4000-8000-00000000000' + last },

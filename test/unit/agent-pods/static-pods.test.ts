@@ -1,4 +1,4 @@
-/** Manifests as people leave them in the folder of static pods: copies, links, half-written files, pipes. */
+/** Manifests found in practice in a static pod directory: copies, links, partial writes, pipes. */
 import { spawnSync } from 'node:child_process';
 import { mkdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -13,7 +13,7 @@ interface Line {
   readonly msg: string;
   readonly file: string;
   readonly pod?: string;
-  /** Why a manifest was rejected, or what of it is ignored. */
+  /** Why a manifest was rejected, or what was ignored. */
   readonly err?: { readonly message: string };
   readonly problem?: string;
 }
@@ -23,7 +23,7 @@ interface Folder {
   readonly lines: Line[];
   readonly warnings: string[];
   wanted(): readonly Pod[];
-  /** Waits for the names of the pods that are wanted. */
+  /** Waits for these pods. */
   shows(...names: string[]): Promise<readonly Pod[]>;
   write(name: string, text: string): Promise<void>;
 }
@@ -52,7 +52,7 @@ async function follow(
     end.abort();
     await running;
   });
-  await eventually('the folder to be read', () => last !== undefined);
+  await eventually('the directory to be read', () => last !== undefined);
   const names = () => (last ?? []).map(({ metadata }) => metadata?.name).join();
   return {
     directory,
@@ -61,7 +61,7 @@ async function follow(
     wanted: () => last ?? [],
     shows: async (...expected) => {
       await eventually(
-        `${expected.join() || 'nothing'} to be wanted`,
+        `pods ${expected.join() || 'none'}`,
         () => {
           if (names() === expected.join()) return true;
           throw new Error(`${names()}; ${warnings.join('; ')}`);
@@ -78,18 +78,18 @@ const manifest = (name: string, image = 'i', more = ''): string =>
   `apiVersion: v1\nkind: Pod\nmetadata: {name: ${name}}\nspec:\n  containers: [{name: a, image: ${image}}]\n${more}`;
 const imageOf = (pod: Pod | undefined): string | undefined => pod?.spec?.containers[0]?.image;
 
-test('a copy of a manifest does not take the place of its original', async (t) => {
+test('a copy of a manifest does not replace its original', async (t) => {
   const folder = await follow(t);
   await folder.write('a.yaml-bak', manifest('a', 'old'));
   await folder.write('a.yaml', manifest('a', 'new'));
-  const pods = await eventually('the copy to be refused', () =>
+  const pods = await eventually('the copy to be rejected', () =>
     imageOf(folder.wanted()[0]) === 'new' && folder.warnings.length > 0 ? folder.wanted() : undefined,
   );
   t.equal(pods.length, 1);
   t.match(folder.warnings, [/^pod default\/a-node-1 is already defined in .*\/a\.yaml$/]);
 });
 
-test('a manifest that is edited into nonsense leaves its pod as it was for a while, until the file goes', async (t) => {
+test('an invalid edit keeps the pod for a while, until the file is deleted', async (t) => {
   const folder = await follow(t);
   await folder.write('a.yaml', manifest('a'));
   await folder.write('b.yaml', manifest('b'));
@@ -97,16 +97,16 @@ test('a manifest that is edited into nonsense leaves its pod as it was for a whi
   for (const broken of ['', 'apiVersion: v1\nkind: Pod\nmeta', manifest('Bad_Name'), 'x'.repeat(11 * 1024 * 1024)]) {
     const told = folder.warnings.length;
     await folder.write('a.yaml', broken);
-    await eventually('the manifest to be refused', () => folder.warnings.length > told, 15);
+    await eventually('the manifest to be rejected', () => folder.warnings.length > told, 15);
     await folder.shows('a-node-1', 'b-node-1');
   }
   await folder.write('a.yaml', manifest('a', 'other'));
-  await eventually('the mended manifest to count', () => imageOf(folder.wanted()[0]) === 'other', 15);
+  await eventually('the corrected manifest to be applied', () => imageOf(folder.wanted()[0]) === 'other', 15);
   await rm(path.join(folder.directory, 'a.yaml'));
   await folder.shows('b-node-1');
 });
 
-test('a manifest that stays invalid loses its pod, as it would when the agent restarts, until it is corrected', async (t) => {
+test('a manifest that stays invalid loses its pod until it is corrected', async (t) => {
   const folder = await follow(t, undefined, 300);
   await folder.write('a.yaml', manifest('a'));
   await folder.write('b.yaml', manifest('b'));
@@ -124,17 +124,17 @@ test('a manifest that stays invalid loses its pod, as it would when the agent re
     },
     { msg: 'removing static pod: its manifest is still invalid', file, pod: 'default/a-node-1' },
   ]);
-  t.equal(folder.lines.length, 2, 'each is said once');
+  t.equal(folder.lines.length, 2, 'each is logged once');
   await folder.write('a.yaml', manifest('a'));
   await folder.shows('a-node-1', 'b-node-1');
 });
 
-test('the log tells a manifest that is rejected from one of which a part is ignored', async (t) => {
+test('the log distinguishes rejected manifests from partly ignored ones', async (t) => {
   const folder = await follow(t);
   const told = async (name: string, text: string): Promise<Line | undefined> => {
     const before = folder.lines.length;
     await folder.write(name, text);
-    await eventually(`${name} to be told of`, () => folder.lines.length > before, 15);
+    await eventually(`${name} in the log`, () => folder.lines.length > before, 15);
     t.equal(folder.lines.length, before + 1);
     return folder.lines[before];
   };
@@ -161,10 +161,10 @@ test('the log tells a manifest that is rejected from one of which a part is igno
   await folder.shows('b-node-1', 'c-node-1');
   await folder.write('e.yaml', `---\n${manifest('e')}---\n# the end\n...\n`);
   await folder.shows('b-node-1', 'c-node-1', 'e-node-1');
-  t.equal(folder.lines.length, 3, 'a document that says nothing is no second one');
+  t.equal(folder.lines.length, 3, 'an empty document is not a second one');
 });
 
-test('a pod keeps its uid while only comments, blanks and the order of fields change', async (t) => {
+test("comments, blanks and the order of fields do not change a pod's uid", async (t) => {
   const folder = await follow(t);
   await folder.write('a.yaml', manifest('a'));
   const [first] = await folder.shows('a-node-1');
@@ -176,10 +176,10 @@ test('a pod keeps its uid while only comments, blanks and the order of fields ch
   const [second] = await folder.shows('a-node-1', 'b-node-1');
   t.equal(second?.metadata?.uid, first?.metadata?.uid);
   await folder.write('a.yaml', manifest('a', 'other'));
-  await eventually('another pod to be wanted', () => folder.wanted()[0]?.metadata?.uid !== first?.metadata?.uid, 15);
+  await eventually('another pod', () => folder.wanted()[0]?.metadata?.uid !== first?.metadata?.uid, 15);
 });
 
-test('links to manifests are followed; pipes, folders and links to nothing hold up nobody', async (t) => {
+test('symbolic links are followed; pipes, directories and broken links block no other manifest', async (t) => {
   const folder = await follow(t, async (directory) => {
     await mkdir(path.join(directory, 'folder'), { recursive: true });
     await symlink('/nowhere', path.join(directory, 'dangling.yaml'));
@@ -195,7 +195,7 @@ test('links to manifests are followed; pipes, folders and links to nothing hold 
   await folder.write('#z.yaml#', manifest('z', 'unsaved'));
   await folder.write('z.yaml', manifest('z'));
   const [, z] = await folder.shows('linked-node-1', 'z-node-1');
-  t.equal(imageOf(z), 'i', 'what is being edited is not what is saved');
+  t.equal(imageOf(z), 'i', 'a file being edited is not the saved one');
   t.match(folder.warnings.sort(), [
     'broken symbolic link: its target /nowhere does not exist',
     /^cannot read the file: ELOOP: too many symbolic links/,
@@ -213,7 +213,7 @@ test('links to manifests are followed; pipes, folders and links to nothing hold 
   await folder.shows('w-node-1', 'z-node-1');
 });
 
-test('what a manifest says of its own identity counts for nothing', async (t) => {
+test('uid and other identity fields of a manifest are ignored', async (t) => {
   const folder = await follow(t);
   const forged =
     '{name: f, uid: ../../x, finalizers: [a.io/b], annotations: {kubernetes.io/config.mirror: x, mine: own}}';
@@ -228,10 +228,10 @@ test('what a manifest says of its own identity counts for nothing', async (t) =>
     'mine',
   ]);
   t.equal(pod?.metadata?.finalizers, undefined);
-  t.equal(pod?.spec?.priority, 2_000_001_000, 'as the api-server resolves it');
+  t.equal(pod?.spec?.priority, 2_000_001_000, 'as resolved by the api-server');
 });
 
-test('a manifest is read as the api-server reads a request: YAML 1.1, defaults, checks', async (t) => {
+test('a manifest is decoded like a request: YAML 1.1, defaults, validation', async (t) => {
   const folder = await follow(t);
   const spec = [
     '  hostNetwork: no',
@@ -252,7 +252,7 @@ test('a manifest is read as the api-server reads a request: YAML 1.1, defaults, 
   await eventually('three refusals', () => folder.warnings.length === 3);
 });
 
-test('a folder that is replaced is followed in its new place', async (t) => {
+test('a replaced directory is watched again', async (t) => {
   const folder = await follow(t);
   await folder.write('a.yaml', manifest('a'));
   await folder.shows('a-node-1');
@@ -267,20 +267,20 @@ test('a folder that is replaced is followed in its new place', async (t) => {
   await folder.shows('b-node-1', 'c-node-1');
 });
 
-test('a folder that cannot be had is waited for, and what it may hold is not taken for gone', async (t) => {
+test('an unreadable directory removes no pods', async (t) => {
   const directory = path.join(t.testdir({ file: '' }), 'file', 'manifests');
   const warnings: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line: string) => warnings.push(line) });
   const end = new AbortController();
   let calls = 0;
   const running = new StaticPods({ directory, nodeName: 'n', logger }).run(() => calls++, end.signal);
-  await eventually('the failure to be told', () => warnings.length > 0);
+  await eventually('the failure in the log', () => warnings.length > 0);
   end.abort();
   await running;
   t.equal(calls, 0);
 });
 
-test('pods that need objects of the API are refused', async (t) => {
+test('pods that reference API objects are rejected', async (t) => {
   const folder = await follow(t);
   const volume = (source: string) => manifest('a', 'i', `  volumes: [{name: v, ${source}}]\n`);
   const cases: [text: string, resource: string][] = [

@@ -1,4 +1,4 @@
-/** Whatever the peer does, a probe, a hook and a call of the runtime end in time, and close their connections. */
+/** Probes, hooks and CRI calls end within their deadlines and close their connections, whatever the peer does. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,7 +13,7 @@ import { evilPeers, Peer } from '../../support/evil-peers.ts';
 import type { LifecycleHandler, Probe } from '../../../api/types/core/v1.gen.ts';
 
 const LIMIT_SECONDS = 0.5;
-/** This machine has other things to do, too. */
+/** Slack for a busy machine. */
 const MARGIN_SECONDS = 1.5;
 const { signal } = new AbortController();
 const cri = { execSync: () => Promise.reject(new Error('no command is run here')) };
@@ -31,7 +31,7 @@ async function hookOf(handler: LifecycleHandler): Promise<string> {
   }
 }
 
-/** Does it against every peer at the same time; each has to be over in time, with its connections closed. */
+/** Runs it against every peer concurrently; each has to end in time, with its connections closed. */
 async function againstAll(
   t: Test,
   tls: Issued | undefined,
@@ -47,12 +47,12 @@ async function againstAll(
         took < LIMIT_SECONDS + MARGIN_SECONDS,
         `one that ${name}: over after ${took} s (${JSON.stringify(outcome)})`,
       );
-      await eventually(`the connection to one that ${name} to be closed`, () => peer.sockets.size === 0);
+      await eventually(`the connection of the peer that ${name} to be closed`, () => peer.sockets.size === 0);
     }),
   );
 }
 
-/** Whose answer is one, or begins as one. */
+/** Peers whose response is valid, or starts valid. */
 const ANSWERING: ReadonlySet<string> = new Set(['has a body without end']);
 
 test('an HTTP probe ends in time', (t) =>
@@ -62,7 +62,7 @@ test('an HTTP probe ends in time', (t) =>
     return result;
   }));
 
-test('an HTTPS probe ends in time, also of a server that speaks plain HTTP', async (t) => {
+test('an HTTPS probe ends in time, also against a plain HTTP server', async (t) => {
   const ca = await TestCa.create();
   const issued = await ca.issue('CN=server');
   await againstAll(t, issued, (port) => probeOf({ httpGet: { port, scheme: 'HTTPS' } }));
@@ -83,14 +83,14 @@ test('a gRPC probe ends in time', (t) =>
     return result;
   }));
 
-test('a hook ends in time, whatever its kind', async (t) => {
+test('every kind of hook ends in time', async (t) => {
   await againstAll(t, undefined, (port) => hookOf({ httpGet: { port } }));
   await againstAll(t, undefined, (port) => hookOf({ httpGet: { port, scheme: 'HTTPS' } }));
   await againstAll(t, undefined, (port) => hookOf({ tcpSocket: { port } }));
   t.match(await hookOf({ sleep: { seconds: 3600 } }), /timed out after 500 ms/);
 });
 
-test('a probe that nobody wants any more ends at once', async (t) => {
+test('an aborted probe ends at once', async (t) => {
   await using peer = await Peer.start(evilPeers['accepts and stays silent']!);
   for (const probe of [{ httpGet: { port: peer.port } }, { grpc: { port: peer.port } }] satisfies Probe[]) {
     const stop = new AbortController();
@@ -101,7 +101,7 @@ test('a probe that nobody wants any more ends at once', async (t) => {
   }
 });
 
-test('a runtime that hangs holds up no call, no command and no pull', async (t) => {
+test('an unresponsive runtime blocks no call, exec or pull for longer than its deadline', async (t) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'kedge-runtime-'));
   t.teardown(() => rm(directory, { recursive: true }));
   const silent = ['accepts and stays silent', 'speaks HTTP/2', 'speaks HTTP/2 and drips pings'];

@@ -1,4 +1,4 @@
-/** What probes and hooks ask, and which answers they take, against real servers. */
+/** The requests of probes and hooks, and the responses they accept, with real servers. */
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { test } from 'tap';
@@ -44,7 +44,7 @@ async function requestOf(action: Omit<HTTPGetAction, 'port'>, hook = false): Pro
 
 const success = { is: 'success' };
 
-test('what Go takes for an answer is one', async (t) => {
+test('accepts the responses that Go accepts', async (t) => {
   t.same(
     await probeAnswered('HTTP/1.1 200 OK\n\nbody'.replace('\n\n', '\nContent-Length: 4\n\n')),
     success,
@@ -59,11 +59,11 @@ test('what Go takes for an answer is one', async (t) => {
   const early = 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n';
   t.same(await probeAnswered(early.replace(/\r\n\r\n$/, '\r\nContent-Length: 0\r\n\r\n')), success, '1xx before it');
   const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nTrailer: x\r\n\r\n';
-  t.same(await probeAnswered(chunked), success, 'chunks on a connection that stays open');
+  t.same(await probeAnswered(chunked), success, 'chunked, on a connection that stays open');
   t.same(await probeAnswered(`HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n${'x'.repeat(20_000)}`), success);
 });
 
-test('what Go does not take for an answer is a failure that says why', async (t) => {
+test('responses that Go rejects are failures with a reason', async (t) => {
   const output = async (answer: string): Promise<string> => {
     const result = await probeAnswered(answer);
     return result.is === 'failure' ? result.output.replace(/^Get "[^"]*": /, '') : result.is;
@@ -83,7 +83,7 @@ test('what Go does not take for an answer is a failure that says why', async (t)
   t.match(await output('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n'), /invalid byte in chunk length/);
 });
 
-test('an answer is the same however it is cut, and no head or framing is read without end', (t) => {
+test('parsing does not depend on how a response is split, and heads and framing are limited', (t) => {
   const answers = [
     'HTTP/1.1 100 Continue\n\nHTTP/1.1 302 Found\r\nLocation: /caf\u00e9\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwiki\r\n5;a\r\npedia\r\n0\r\n\r\n',
     'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello',
@@ -96,7 +96,7 @@ test('an answer is the same however it is cut, and no head or framing is read wi
       const reader = new HttpResponseReader();
       let response;
       for (let at = 0; at < bytes.length; at += size) response ??= reader.push(bytes.subarray(at, at + size));
-      t.same(response, whole, `in pieces of ${size}`);
+      t.same(response, whole, `in chunks of ${size}`);
     }
   }
   t.match(new HttpResponseReader().push(Buffer.from(answers[0]!)), { location: '/café', body: 'wikipedia' });
@@ -117,7 +117,7 @@ test('an answer is the same however it is cut, and no head or framing is read wi
   t.end();
 });
 
-test('a path is sent as the kubelet sends it', async (t) => {
+test('the path is sent as by the kubelet', async (t) => {
   const expected: Record<string, string> = {
     '': '/',
     '/': '/',
@@ -148,7 +148,7 @@ test('a path is sent as the kubelet sends it', async (t) => {
   t.equal(is, 'failure');
 });
 
-test("headers are the kubelet's, or those that were asked for, and cannot bring others with them", async (t) => {
+test("headers are the kubelet's or the probe's, and cannot inject others", async (t) => {
   t.equal(
     await requestOf({}),
     'GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nUser-Agent: kube-probe/1.36\r\nAccept: */*\r\nConnection: close\r\n\r\n',
@@ -170,7 +170,7 @@ test("headers are the kubelet's, or those that were asked for, and cannot bring 
   t.match(evil, { is: 'failure', output: /invalid header field value for "X"/ });
 });
 
-test('redirects are followed on the same host, and to no other', async (t) => {
+test('redirects are followed on the same host only', async (t) => {
   const there = 'HTTP/1.1 302 Found\r\nLocation: /there?x\r\nContent-Length: 0\r\n\r\n';
   await using peer = await Peer.start(answering(there, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
   t.same(await probe({ httpGet: { port: peer.port, httpHeaders: [{ name: 'Host', value: 'web' }] } }), success);
@@ -183,7 +183,7 @@ test('redirects are followed on the same host, and to no other', async (t) => {
   t.match(await probeAnswered(gopher), { is: 'failure', output: /unsupported protocol scheme "gopher"/ });
 });
 
-test('an HTTPS probe trusts any certificate, and an HTTPS hook asks a plain server again without credentials', async (t) => {
+test('HTTPS probes accept any certificate, and HTTPS hooks fall back to HTTP without credentials', async (t) => {
   const ca = await TestCa.create();
   const ok = answering('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
   await using secure = await Peer.start(ok, { tls: await ca.issue('CN=nobody') });
@@ -197,7 +197,7 @@ test('an HTTPS probe trusts any certificate, and an HTTPS hook asks a plain serv
   t.notMatch(plain.requests.at(-1), /Authorization/);
 });
 
-test('a command sees the environment that the spec says, and nothing else of it', async (t) => {
+test("an exec probe runs with the container's environment only", async (t) => {
   const container = {
     name: 'main',
     env: [
@@ -238,7 +238,7 @@ async function health(
   });
 }
 
-/** What a protobuf library would read: a tag, a varint, a string. */
+/** The fields of protobuf that the test needs: tag, varint, string. */
 function serviceIn(framed: Buffer): string {
   const message = framed.subarray(5);
   let length = 0;
@@ -251,7 +251,7 @@ function serviceIn(framed: Buffer): string {
   return message.toString('utf8', at, at + length);
 }
 
-test('a gRPC health service is asked by its name, however long, and its answer read whatever else is in it', async (t) => {
+test('gRPC health checks: the service name is sent whole, unknown response fields are skipped', async (t) => {
   const longName = `shop.${'x'.repeat(300)}.Health`;
   const services: string[] = [];
   await using server = await health((service) => {
@@ -279,7 +279,7 @@ test('a gRPC health service is asked by its name, however long, and its answer r
   });
 });
 
-test('health messages survive every length of name, and no bytes make the reader run away', (t) => {
+test('health messages with service names of every length, and arbitrary bytes', (t) => {
   for (let length = 0; length < 70_000; length = Math.ceil((length + 1) * 1.3)) {
     const name = 's'.repeat(length);
     t.equal(serviceIn(Buffer.concat([Buffer.alloc(5), encodeHealthRequest(name)])), name);

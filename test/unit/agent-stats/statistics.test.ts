@@ -1,4 +1,4 @@
-/** The parts of the statistics that need no cluster: the kernel's tables, both versions of cgroups, and what is written of them. */
+/** The parts of the statistics that need no cluster: files of /proc, cgroup v1 and v2, and the exposition format. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import { CpuRates } from '../../../agent/stats/cpu-rates.ts';
 import { Exposition } from '../../../agent/stats/exposition.ts';
 import { Counter, Histogram } from '../../../agent/stats/series.ts';
 
-t.test('the process behind a socket is found', async (t) => {
+t.test('finds the process that listens on a socket', async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'agent-stats-'));
   const server = createServer().listen(path.join(directory, 's'));
   await once(server, 'listening');
@@ -22,7 +22,7 @@ t.test('the process behind a socket is found', async (t) => {
   await rm(directory, { recursive: true });
 });
 
-t.test('cgroup v2 is read as cgroup v1 is', async (t) => {
+t.test('cgroup v2 has the same usage as cgroup v1', async (t) => {
   const root = await mkdtemp(path.join(os.tmpdir(), 'agent-stats-'));
   t.teardown(() => rm(root, { recursive: true }));
   await mkdir(path.join(root, 'kubepods'));
@@ -57,7 +57,7 @@ t.test('cgroup v2 is read as cgroup v1 is', async (t) => {
   t.equal(await readUsage(tree, '/kubepods/gone'), undefined);
 });
 
-t.test('a rate of CPU use needs two samples that lie apart, of the same container', async (t) => {
+t.test('a CPU rate needs two samples of the same container that lie apart', async (t) => {
   const rates = new CpuRates();
   const take = (nanoseconds: number, atMs: number) => {
     const taking = rates.begin();
@@ -67,14 +67,14 @@ t.test('a rate of CPU use needs two samples that lie apart, of the same containe
   };
   t.equal(take(1e9, 0), undefined);
   t.equal(take(2e9, 2000), 5e8, 'half a core');
-  t.equal(take(2.9e9, 2100), 5e8, 'too soon to tell anything new');
-  t.equal(take(3e9, 4000), 5e8, 'the next rate is since the last one that was told');
-  t.equal(take(1e9, 6000), undefined, 'another container under the same name');
+  t.equal(take(2.9e9, 2100), 5e8, 'too soon for a new rate');
+  t.equal(take(3e9, 4000), 5e8, 'the next rate is since the last reported sample');
+  t.equal(take(1e9, 6000), undefined, 'another container with the same name');
   rates.begin().end();
-  t.equal(take(2e9, 8000), undefined, 'what was not asked for has been forgotten');
+  t.equal(take(2e9, 8000), undefined, 'samples of containers no longer listed are dropped');
 });
 
-t.test("the kernel's tables are understood", async (t) => {
+t.test('parses files of /proc', async (t) => {
   const heads = 'Inter-|   Receive\n face |bytes packets errs drop fifo frame compressed multicast|bytes packets\n';
   t.same(parseNetDev(`${heads}    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n  eth0:10 2 3 4 0 0 0 0 50 6 7 8 0 0 0 0\n`), [
     {
@@ -97,7 +97,7 @@ t.test("the kernel's tables are understood", async (t) => {
   });
 });
 
-t.test('what is counted is written as Prometheus reads it', async (t) => {
+t.test('metrics have the Prometheus exposition format', async (t) => {
   const to = new Exposition();
   const counter = new Counter('calls_total', 'Calls\nof "x".', ['call', 'pod']);
   counter.increase('a"b\\c\n', 'p');

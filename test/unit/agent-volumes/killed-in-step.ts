@@ -1,4 +1,4 @@
-/** An agent that is killed when half of a step is done: `node killed-in-step.ts ROOT STEP`. */
+/** An agent that is killed in the middle of a step: `node killed-in-step.ts ROOT STEP`. */
 import { podOf, sharedVolume, volumeOf, type Step } from './shared-volume.ts';
 
 const [root = '', fatal = ''] = process.argv.slice(2);

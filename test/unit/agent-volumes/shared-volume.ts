@@ -1,6 +1,6 @@
 /**
- * A volume type with every step. Instead of mounting it leaves marks: directories in a `world`, two per step, so that a step can
- * end half done. Pods whose volumes name the same path share it staged.
+ * A volume type with every step. Instead of mounting it creates directories in a `world`, two per step, so that a step can
+ * be interrupted halfway. Pods whose volumes have the same path share the staged volume.
  */
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -12,9 +12,9 @@ export type Step = 'resolve' | 'stage' | 'publish' | 'expand' | 'unpublish' | 'u
 
 export interface SharedVolumeOptions {
   readonly root: string;
-  /** Called when half of a step is done. */
+  /** Called in the middle of a step. */
   readonly half?: (step: Step, signal: AbortSignal) => void | Promise<void>;
-  /** What a volume is to hold. */
+  /** The requested size of a volume. */
   readonly capacityBytes?: () => number;
   readonly log?: (fields: object, message: string) => void;
   readonly stepLimitMs?: number;
@@ -22,7 +22,7 @@ export interface SharedVolumeOptions {
 
 export interface SharedVolume {
   readonly runner: VolumeRunner;
-  /** The steps that were begun, in order. */
+  /** The steps that were started, in order. */
   readonly steps: readonly string[];
 }
 
@@ -31,7 +31,7 @@ const marks = (root: string, kind: 'staged' | 'published', name: string): [strin
   return [`${path}.half`, path];
 };
 
-/** What is staged and published, half or whole. */
+/** What is staged and published, complete or not. */
 export async function worldOf(root: string): Promise<string[]> {
   const found = await readdir(join(root, 'world'), { recursive: true }).catch(() => []);
   return found.filter((name) => name.includes('/')).sort();
@@ -69,7 +69,7 @@ export function sharedVolume({ root, half, capacityBytes, log, stepLimitMs }: Sh
       unstage: (target) => undo('unstage', staged(target), target.signal),
     },
     async publish(volume) {
-      // As a bind mount of what is staged would.
+      // As a bind mount of the staged volume would.
       await stat(staged(volume)[1]);
       await make('publish', published(volume), volume.signal);
     },

@@ -1,4 +1,4 @@
-/** The steps of volume types that stage, with a type made for the test: what today's types do not use is proved here. */
+/** Staging and expansion, which no current volume type uses, with a type made for the test. */
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ async function rootOf(t: Test): Promise<string> {
 const publish = async (runner: VolumeRunner, uid: string, path: string) =>
   runner.publish(podOf(uid, path), volumeOf(path), (await runner.published(uid)).get('data'), at);
 
-/** Ends the agent with SIGKILL when half of the step is done. */
+/** Kills the agent with SIGKILL in the middle of the step. */
 const killedIn = (root: string, step: Step): Promise<NodeJS.Signals | null> =>
   new Promise((resolve, reject) => {
     const program = join(import.meta.dirname, 'killed-in-step.ts');
@@ -30,7 +30,7 @@ const killedIn = (root: string, step: Step): Promise<NodeJS.Signals | null> =>
     );
   });
 
-test('pods that use the same export share it staged, and the last one to go unstages it', async (t) => {
+test('pods with the same export share the staged volume, and the last one unstages it', async (t) => {
   const root = await rootOf(t);
   const { runner, steps } = sharedVolume({ root });
   await Promise.all(['a', 'b'].map((uid) => publish(runner, uid, '/export')));
@@ -40,7 +40,7 @@ test('pods that use the same export share it staged, and the last one to go unst
   t.match(JSON.parse(await readFile(join(root, 'staging', staged, 'record.json'), 'utf8')), { type: 'nfs' });
 
   await runner.unpublish('a', at);
-  t.notOk(steps.includes('unstage'), 'a pod still uses it');
+  t.notOk(steps.includes('unstage'), 'still used by a pod');
   t.match(
     await worldOf(root),
     ['published/_pods_b', 'published/_pods_b', 'published/_pods_c'].map((name) => new RegExp(name)),
@@ -50,11 +50,11 @@ test('pods that use the same export share it staged, and the last one to go unst
   t.same(await worldOf(root), []);
   t.same(await readdir(join(root, 'staging')), []);
   await runner.unpublish('a', at);
-  t.same(await runner.published('a'), new Map(), 'nothing is left to undo');
+  t.same(await runner.published('a'), new Map(), 'nothing is left');
 });
 
 for (const step of ['resolve', 'stage', 'publish', 'unpublish', 'unstage'] as const)
-  test(`an agent killed in the middle of ${step} leaves nothing that the next one does not undo or adopt`, async (t) => {
+  test(`an agent killed in the middle of ${step} leaves nothing that the next one does not clean up or adopt`, async (t) => {
     const root = await rootOf(t);
     t.equal(await killedIn(root, step), 'SIGKILL');
     const left = await worldOf(root);
@@ -63,25 +63,25 @@ for (const step of ['resolve', 'stage', 'publish', 'unpublish', 'unstage'] as co
     const wanted = await rootOf(t);
     await cp(root, wanted, { recursive: true });
 
-    // The pod is gone meanwhile.
+    // The pod was deleted meanwhile.
     const { runner, steps } = sharedVolume({ root });
     await runner.unpublish('killed', at);
     await runner.unstageUnused(helper, signal);
     t.same(await worldOf(root), []);
     t.same(await readdir(join(root, 'staging')).catch(() => []), []);
-    t.notOk(steps.includes('resolve'), 'the pod and the API are not needed for that');
+    t.notOk(steps.includes('resolve'), 'neither the pod nor the API is needed');
 
-    // The pod is still there.
+    // The pod still exists.
     if (step !== 'stage' && step !== 'publish') return;
     const next = sharedVolume({ root: wanted });
     await next.runner.unstageUnused(helper, signal);
     t.same(next.steps, [], 'its record says that the volume is in use');
     await publish(next.runner, 'killed', '/export');
-    t.same(next.steps, ['stage', 'publish'], 'and what was resolved');
+    t.same(next.steps, ['stage', 'publish'], 'and the resolved attributes');
     t.equal((await worldOf(wanted)).filter((name) => !name.endsWith('.half')).length, 2);
   });
 
-test('a volume whose staging fails midway is named with the reason, and is staged or undone later', async (t) => {
+test('a volume whose staging fails is reported with the reason, and staged or unstaged later', async (t) => {
   const root = await rootOf(t);
   let isBroken = true;
   const { runner, steps } = sharedVolume({
@@ -109,7 +109,7 @@ test('a volume whose staging fails midway is named with the reason, and is stage
   );
 });
 
-test('a step that never ends holds up neither its caller nor other volumes, and ends with its pod', async (t) => {
+test('a hanging step blocks neither its caller nor other volumes, and ends with its pod', async (t) => {
   const root = await rootOf(t);
   const hang = new Promise<void>(() => undefined);
   const options = { root, half: (step: Step) => (step === 'stage' ? hang : undefined) };
@@ -122,19 +122,20 @@ test('a step that never ends holds up neither its caller nor other volumes, and 
     runner.publish(podOf(uid, '/dead'), volumeOf('/dead'), undefined, { ...at, signal: stop.signal }),
   );
   stop.abort(new Error('pod is terminating'));
-  for (const pod of waiting) await t.rejects(pod, /pod is terminating/, 'the one that stages, and the one behind it');
+  for (const pod of waiting)
+    await t.rejects(pod, /pod is terminating/, 'the volume that stages, and the one waiting for it');
 
   await publish(sharedVolume({ root }).runner, 'c', '/dead');
   const hanging = new AbortController();
   const staging = runner.publish(podOf('d', '/dead'), volumeOf('/dead'), undefined, { ...at, signal: hanging.signal });
-  await eventually('the record of d', async () => (await runner.published('d')).size === 1);
+  await eventually('the record of volume d', async () => (await runner.published('d')).size === 1);
   await runner.unpublish('c', at);
-  t.same(await runner.published('c'), new Map(), 'a pod that goes does not wait for one that comes');
+  t.same(await runner.published('c'), new Map(), 'terminating does not wait for a pod that starts');
   hanging.abort(new Error('pod is terminating'));
   await t.rejects(staging, /pod is terminating/);
 });
 
-test('what cannot be unstaged is logged once and tried again', async (t) => {
+test('a failing unstage is logged once and retried', async (t) => {
   const root = await rootOf(t);
   await killedIn(root, 'unstage');
   const logged: string[] = [];
@@ -154,7 +155,7 @@ test('what cannot be unstaged is logged once and tried again', async (t) => {
   t.same(await readdir(join(root, 'staging')), []);
 });
 
-test('a truncated record is logged in one line, and neither stops the agent nor loses what is staged', async (t) => {
+test('a truncated record is logged once; the agent continues and the staged volume is kept', async (t) => {
   for (const content of [
     '',
     '{"type":"nf',
@@ -171,7 +172,7 @@ test('a truncated record is logged in one line, and neither stops the agent nor 
     const logged: object[] = [];
     const { runner, steps } = sharedVolume({ root, log: (fields) => logged.push(fields) });
     await publish(runner, 'a', '/export');
-    t.same(steps, ['resolve', 'stage', 'publish'], 'the volume is resolved again, and its record written');
+    t.same(steps, ['resolve', 'stage', 'publish'], 'the volume is resolved again, and its record is written');
     t.match(logged, [{ path: record, err: { name: 'SyntaxError' } }]);
     t.equal((await runner.published('a')).size, 1);
 
@@ -188,7 +189,7 @@ test('a truncated record is logged in one line, and neither stops the agent nor 
   }
 });
 
-test('a staged volume whose own record is truncated is swept by its directory', async (t) => {
+test('a staged volume with a truncated record is unstaged by its directory', async (t) => {
   const root = await rootOf(t);
   const { runner } = sharedVolume({ root });
   await publish(runner, 'a', '/export');
@@ -199,7 +200,7 @@ test('a staged volume whose own record is truncated is swept by its directory', 
   t.same(await readdir(join(root, 'staging')), []);
 });
 
-test('a record that names the place of another is no record of that one', async (t) => {
+test('a record with the path of another volume is invalid', async (t) => {
   for (const stolen of [
     { podUID: 'b', volume: 'data' },
     { podUID: 'a', volume: '../../../b/volumes/kubernetes.io~nfs/data' },
@@ -232,7 +233,7 @@ test('a record that names the place of another is no record of that one', async 
   }
 });
 
-test('a volume grows when it is to hold more, once', async (t) => {
+test('a volume is expanded once when its requested size grows', async (t) => {
   const root = await rootOf(t);
   let capacity = 1024;
   const options = { root, capacityBytes: () => capacity };
@@ -255,7 +256,7 @@ test('a volume grows when it is to hold more, once', async (t) => {
   await second.runner.refresh(pod, volume, known, at);
   t.notOk(
     second.steps.some((step) => step.startsWith('expand')),
-    'its record holds the new size',
+    'its record has the new size',
   );
   t.same(await second.runner.stats(volume, known, at), { bytes: 4096, inodes: 1 });
 });

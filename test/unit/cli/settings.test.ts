@@ -17,7 +17,7 @@ const declaration = {
   rules: { port: (port: number) => (port < 65536 ? undefined : `must be less, not ${port}`) },
 };
 
-t.test('a flag wins over the file, the file over the environment, the environment over the default', async (t) => {
+t.test('precedence: flag, file, environment, default', async (t) => {
   const file = path.join(t.testdir({}), 's.yaml');
   await writeFile(file, 'port: 2\ndata-dir: /file\ntls-san: [a, b]\n');
   const environment = { KEDGE_PORT: '3', KEDGE_DATA_DIR: '/env', KEDGE_VERBOSE: 'true' };
@@ -30,7 +30,7 @@ t.test('a flag wins over the file, the file over the environment, the environmen
   t.same(await loadSettings(declaration, {}, {}), defaults);
 });
 
-t.test('what cannot be used is one sentence that says where', async (t) => {
+t.test('an unusable setting is one sentence that says where it is', async (t) => {
   const folder = t.testdir({ unknown: 'data-dri: /x\n', list: '- a\n', broken: 'a: [', type: 'port: many\n' });
   const load = (name: string) => loadSettings(declaration, { config: path.join(folder, name) }, {});
   await t.rejects(
@@ -56,7 +56,7 @@ t.test('what cannot be used is one sentence that says where', async (t) => {
   );
 });
 
-t.test('a value that breaks a rule is told of as it was given: a flag, a line of the file, a variable', async (t) => {
+t.test('an invalid value is reported with its source: flag, line of the file, variable', async (t) => {
   const config = path.join(t.testdir({ 's.yaml': 'port: 65536\n' }), 's.yaml');
   const sentence = (where: string): SettingsError => new SettingsError(`${where} must be less, not 65536`);
   await t.rejects(loadSettings(declaration, { port: '65536', config }, {}), sentence('--port'));
@@ -64,7 +64,7 @@ t.test('a value that breaks a rule is told of as it was given: a flag, a line of
   await t.rejects(loadSettings(declaration, {}, { KEDGE_PORT: '65536' }), sentence('KEDGE_PORT'));
 });
 
-t.test('a setting that must be given says how to give it', async (t) => {
+t.test('a missing required setting is reported with the ways to set it', async (t) => {
   const config = path.join(t.testdir({ 's.yaml': 'port: 1\n' }), 's.yaml');
   const load = (flags: object) => loadSettings(agentSettings, { ...flags }, {}, ['server']);
   const ways = 'give --server, KEDGE_SERVER, or a line "server: ..." in';
@@ -73,7 +73,7 @@ t.test('a setting that must be given says how to give it', async (t) => {
   await t.resolves(loadSettings(agentSettings, {}, {}), 'kedge reset asks no server');
 });
 
-/** What is said of each flag when it has the value. */
+/** The error for each flag with the value. */
 const AGENT_REFUSALS: readonly [flags: Record<string, string>, sentence: RegExp][] = [
   [{ server: '10.0.0.1' }, /^--server must be like https:\/\/10\.0\.0\.1:6443, not "10\.0\.0\.1"$/],
   [{ caHash: 'abc' }, /^--ca-hash must be "sha256:" and 64 hexadecimal digits, not "abc"$/],
@@ -140,7 +140,7 @@ const SERVER_REFUSALS: readonly [flags: Record<string, string>, sentence: RegExp
   [{ logLevel: 'foo' }, /^--log-level must be one of/],
 ];
 
-t.test('every setting of the daemons that has a form is refused by one sentence when it has another', async (t) => {
+t.test('every setting with a format rejects other values with one sentence', async (t) => {
   for (const [flags, message] of AGENT_REFUSALS)
     await t.rejects(loadSettings(agentSettings, flags, {}), { name: 'SettingsError', message }, JSON.stringify(flags));
   for (const [flags, message] of SERVER_REFUSALS)
@@ -161,7 +161,7 @@ t.test('every setting of the daemons that has a form is refused by one sentence 
   );
 });
 
-t.test('a variable that names no setting is told of with the nearest that does', (t) => {
+t.test('an unknown variable is reported with the nearest known one', (t) => {
   t.same(misspelledVariables({ KEDGE_CONFIG: '', KEDGE_NODE_NAME: 'a', KEDGE_TLS_SAN: 'b', HOME: '/' }), []);
   t.same(misspelledVariables({ KEDGE_CLUSTR_CIDR: '10.0.0.0/8' }), [
     'ignoring unknown setting KEDGE_CLUSTR_CIDR; did you mean KEDGE_CLUSTER_CIDR?',
@@ -169,7 +169,7 @@ t.test('a variable that names no setting is told of with the nearest that does',
   t.end();
 });
 
-t.test('a failed system call names the setting that it comes from, and what to do', (t) => {
+t.test('a failed system call is reported with the setting that it comes from, and a remedy', (t) => {
   const settings = { dataDir: '/var/lib/kedge', adminKubeconfig: '/etc/kedge/admin', port: 1 };
   const failed = (code: string, syscall: string, more: object) =>
     systemErrorMessage(Object.assign(new Error('raw'), { code, syscall, ...more }), settings);
@@ -193,7 +193,7 @@ t.test('a failed system call names the setting that it comes from, and what to d
   t.end();
 });
 
-t.test('without --kubeconfig the first file of $KUBECONFIG that exists is taken, as by kubectl', async (t) => {
+t.test('without --kubeconfig the first existing file of $KUBECONFIG is used, as by kubectl', async (t) => {
   const folder = t.testdir({ second: '' });
   const second = path.join(folder, 'second');
   t.equal(await kubeconfigFile('/given', { KUBECONFIG: second }), '/given');
@@ -202,7 +202,7 @@ t.test('without --kubeconfig the first file of $KUBECONFIG that exists is taken,
     t.equal(await kubeconfigFile(undefined, environment), '/etc/kedge/admin.kubeconfig');
 });
 
-t.test("an agent whose range of pods is not the cluster's names the setting and both values", (t) => {
+t.test("an agent whose pod CIDR differs from the cluster's reports the setting and both values", (t) => {
   const range = ipv4Cidr('10.42.0.0/16');
   t.equal(rangeWarning(range, '10.42.7.0/24'), undefined);
   t.match(rangeWarning(range, '10.50.7.0/24'), /^cluster-cidr is 10\.42\.0\.0\/16 here, .* 10\.50\.7\.0\/24: set it/);

@@ -17,7 +17,7 @@ function answer(response: ServerResponse, code: number, body: unknown, headers: 
 
 const pod = (name: string): Pod => ({ metadata: { namespace: 'default', name } });
 
-t.test('calls go to the paths of the Kubernetes API and carry bodies, queries and content types', async (t) => {
+t.test('calls use the paths of the Kubernetes API, with bodies, queries and content types', async (t) => {
   const seen: string[] = [];
   await using server = await startServer((request, response) => {
     void bodyOf(request).then((body) => {
@@ -44,7 +44,7 @@ t.test('calls go to the paths of the Kubernetes API and carry bodies, queries an
   ]);
 });
 
-t.test('requests share kept-alive connections and show the client certificate in force', async (t) => {
+t.test('requests reuse keep-alive connections and present the current client certificate', async (t) => {
   const connections = new Set<unknown>();
   const subjects: (string | undefined)[] = [];
   await using server = await startServer((request, response) => {
@@ -55,14 +55,14 @@ t.test('requests share kept-alive connections and show the client certificate in
   const first = await server.ca.issue('CN=first');
   await using client = new ApiClient({ server: server.url, ca: server.ca.cert, ...first });
   for (let i = 0; i < 10; i++) await client.get(pods, 'default', 'a');
-  t.ok(connections.size <= 2, 'ten requests in a row');
+  t.ok(connections.size <= 2, 'ten sequential requests');
   await client.replaceCredentials(await server.ca.issue('CN=second'));
   await client.get(pods, 'default', 'a');
   t.equal(subjects[0], 'first');
   t.equal(subjects.at(-1), 'second');
 });
 
-t.test('a Status is thrown as StatusError, and an answer without one becomes a Status', async (t) => {
+t.test('a Status is thrown as StatusError, and other error responses are converted to one', async (t) => {
   await using server = await startServer((request, response) => {
     if (request.url?.endsWith('/a')) answer(response, 404, notFound(pods, 'a').status);
     else if (request.url?.endsWith('/page')) response.writeHead(200).end('<html>please log in</html>');
@@ -75,7 +75,7 @@ t.test('a Status is thrown as StatusError, and an answer without one becomes a S
   await t.rejects(client.get(pods, 'default', 'page'), { name: 'ConnectionError', message: /is not valid JSON/ });
 });
 
-t.test('a server that says when to come back is asked again', async (t) => {
+t.test('Retry-After is honoured', async (t) => {
   let asked = 0;
   await using server = await startServer((_, response) => {
     if (++asked < 3) answer(response, 429, { kind: 'Status', code: 429, message: 'slow down' }, { 'retry-after': '0' });
@@ -86,7 +86,7 @@ t.test('a server that says when to come back is asked again', async (t) => {
   t.equal(asked, 3);
 });
 
-t.test('what goes wrong below HTTP is said in a sentence that names the server', async (t) => {
+t.test('connection failures are reported in a sentence that names the server', async (t) => {
   await using server = await startServer(() => undefined);
   const other = await TestCa.create('CN=other');
   const call = async (options: ConstructorParameters<typeof ApiClient>[0], signal?: AbortSignal) => {
@@ -104,7 +104,7 @@ t.test('what goes wrong below HTTP is said in a sentence that names the server',
   t.equal(await call({ server: server.url, ca: server.ca.cert }, AbortSignal.abort(why)), why);
 });
 
-t.test('a list is fetched page by page', async (t) => {
+t.test('a list is read page by page', async (t) => {
   await using server = await startServer((request, response) => {
     const page = Number(new URL(request.url!, 'https://host').searchParams.get('continue') ?? 0);
     answer(response, 200, {
@@ -120,7 +120,7 @@ t.test('a list is fetched page by page', async (t) => {
   );
 });
 
-t.test('a watch delivers events however they are cut into chunks, and throws the ERROR event', async (t) => {
+t.test('a watch delivers events however they are chunked, and throws the ERROR event', async (t) => {
   const big = { type: 'ADDED', object: { ...pod('größe'), data: 'ü'.repeat(300_000) } };
   await using server = await startServer((_, response) => {
     const bytes = Buffer.from(
@@ -128,7 +128,7 @@ t.test('a watch delivers events however they are cut into chunks, and throws the
         `${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } })}\n`,
     );
     response.writeHead(200);
-    // Odd sizes cut characters of two bytes.
+    // Odd sizes split characters of two bytes.
     for (let at = 0; at < bytes.length; at += 7777) response.write(bytes.subarray(at, at + 7777));
   });
   await using client = new ApiClient({ server: server.url, ca: server.ca.cert });
@@ -138,7 +138,7 @@ t.test('a watch delivers events however they are cut into chunks, and throws the
   t.strictSame(events, [big, { type: 'MODIFIED', object: pod('b') }]);
 });
 
-t.test('watches do not take the connections of short requests, and end with their signal', async (t) => {
+t.test('watches have connections of their own, and end with their signal', async (t) => {
   let watches = 0;
   await using server = await startServer((request, response) => {
     if (!request.url?.includes('watch=')) return answer(response, 200, pod('a'));
@@ -155,5 +155,5 @@ t.test('watches do not take the connections of short requests, and end with thei
   t.match(await client.get(pods, 'default', 'a'), pod('a'));
   stop.abort(new Error('enough'));
   for (const outcome of await Promise.all(running)) t.match(outcome, { message: 'enough' });
-  await eventually('the watches to be gone from the server', () => watches === 0);
+  await eventually('the server to have no watches', () => watches === 0);
 });

@@ -6,7 +6,7 @@ import { eventually } from '../../support/wait.ts';
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
-t.test('what comes in time is the outcome, and leaves neither timer nor listener behind', async (t) => {
+t.test('a result in time is returned, and leaves neither timer nor listener', async (t) => {
   const { signal } = new AbortController();
   const limit = { what: 'the work', limitMs: 60_000, signal };
   t.equal(await withDeadline(limit, async () => 7), 7);
@@ -24,7 +24,7 @@ t.test('what comes in time is the outcome, and leaves neither timer nor listener
   t.notOk(process.getActiveResourcesInfo().includes('Timeout'));
 });
 
-t.test('a callee that heeds nothing is left behind, and told so', async (t) => {
+t.test('a callee that ignores its signal is abandoned after it was aborted', async (t) => {
   let told: AbortSignal | undefined;
   const waiting = withDeadline({ what: 'ListContainers', limitMs: 20 }, (signal) => {
     told = signal;
@@ -43,11 +43,11 @@ t.test("the caller's signal ends the wait with its own reason, before or during 
   let ran = false;
   const late = withDeadline({ what: 'x', limitMs: 60_000, signal: stop.signal }, async () => (ran = true));
   await t.rejects(late, { message: 'the pod is gone' });
-  t.notOk(ran, 'nothing is begun any more');
+  t.notOk(ran, 'the callee is not called');
   t.equal(getEventListeners(stop.signal, 'abort').length, 0);
 });
 
-t.test('a failure that comes too late disturbs nobody', async (t) => {
+t.test('a late rejection is ignored', async (t) => {
   const unhandled: unknown[] = [];
   const listen = (error: unknown): void => void unhandled.push(error);
   process.on('unhandledRejection', listen);
@@ -58,20 +58,20 @@ t.test('a failure that comes too late disturbs nobody', async (t) => {
     DeadlineError,
   );
   reject(new Error('late'));
-  // Node.js tells of rejections that nobody handles before the next turn of its event loop.
+  // Node.js reports unhandled rejections before the next turn of its event loop.
   await nextTurn();
   t.same(unhandled, []);
 });
 
-t.test('a callee that ends because it was told to does not decide the outcome', async (t) => {
+t.test('a callee that ends because it was aborted does not decide the outcome', async (t) => {
   const obedient = (signal: AbortSignal): Promise<string> =>
     new Promise((resolve) => signal.addEventListener('abort', () => resolve('done')));
   await t.rejects(withDeadline({ what: 'x', limitMs: 5 }, obedient), DeadlineError);
 });
 
-t.test('a limit beyond what a timer holds is a long one, not none at all', async (t) => {
-  // A timer takes what it cannot hold for one millisecond.
+t.test("a limit beyond a timer's maximum is a long one, not none", async (t) => {
+  // A timer replaces what it cannot hold by one millisecond.
   const start = performance.now();
-  const someTime = (): Promise<boolean> => eventually('20 ms to be over', () => performance.now() > start + 20);
+  const someTime = (): Promise<boolean> => eventually('20 ms to pass', () => performance.now() > start + 20);
   t.ok(await withDeadline({ what: 'x', limitMs: 1e15 }, someTime));
 });

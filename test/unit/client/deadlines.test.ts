@@ -1,4 +1,4 @@
-/** Whatever a server does, calls, watches and upgrades end in time. */
+/** Calls, watches and upgrades end in time, whatever the server does. */
 import t from 'tap';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { ApiClient } from '../../../client/api-client.ts';
@@ -7,7 +7,7 @@ import { evilPeers, Peer } from '../../support/evil-peers.ts';
 import { eventually } from '../../support/wait.ts';
 
 const SILENCE_MS = 100;
-/** Ten times the silence that is borne, and this machine has other things to do. */
+/** Ten times the tolerated silence, with slack for a busy machine. */
 const WHOLE_MS = 1000 + 3000;
 
 t.test('a call ends, whatever the server does', (t) =>
@@ -26,7 +26,7 @@ t.test('a call ends, whatever the server does', (t) =>
   ),
 );
 
-t.test('a watch of a server that never ends it is cut, and tells of nothing after that', async (t) => {
+t.test('a watch that the server never ends is closed, without events after that', async (t) => {
   const bookmark = '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1"}}}\n';
   let isClosed = false;
   await using peer = await Peer.start((socket) => {
@@ -41,7 +41,7 @@ t.test('a watch of a server that never ends it is cut, and tells of nothing afte
   });
   await using client = new ApiClient({ server: `http://127.0.0.1:${peer.port}` });
   let heard = 0;
-  // The server has thirty seconds beyond its own limit.
+  // The server may exceed its own limit by thirty seconds.
   const watching = client.watch(pods, { timeoutSeconds: -29 }, () => heard++);
   await t.rejects(watching, { name: 'ConnectionError', code: 'DEADLINE' });
   t.ok(heard > 0);
@@ -50,7 +50,7 @@ t.test('a watch of a server that never ends it is cut, and tells of nothing afte
   t.equal(heard, before);
 });
 
-t.test('an upgrade that is never answered to the end is given up, with its connection', async (t) => {
+t.test('an upgrade without a complete response times out and closes its connection', async (t) => {
   for (const name of ['accepts and stays silent', 'drips its status line', 'drips its headers']) {
     await using peer = await Peer.start(evilPeers[name]!);
     const url = new URL(`http://127.0.0.1:${peer.port}/`);

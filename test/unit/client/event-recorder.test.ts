@@ -20,7 +20,7 @@ async function recording(run: (recorder: EventRecorder, collection: WatchedColle
   });
 }
 
-t.test('an event carries what kubectl describe shows, and repeats are counted on it', async (t) => {
+t.test('events have the fields of kubectl describe, and repeats increment the count', async (t) => {
   const writes = await recording(async (recorder) => {
     for (let i = 0; i < 3; i++) recorder.event(pod('a'), 'Warning', 'BackOff', 'Back-off restarting failed container');
     recorder.event(pod('a'), 'Normal', 'Pulled', 'Successfully pulled image');
@@ -45,7 +45,7 @@ t.test('an event carries what kubectl describe shows, and repeats are counted on
   ]);
 });
 
-t.test('an event about an object whose name is no name of an Event has a random one', async (t) => {
+t.test("an event gets a random name when the object's name is not valid in it", async (t) => {
   const names = ['x'.repeat(253), 'x'.repeat(237), 'system:node:n1', 'Upper', 'x'.repeat(236)];
   const writes = await recording(async (recorder) => {
     for (const name of names) recorder.event(pod(name), 'Normal', 'Scheduled', 'Successfully assigned');
@@ -55,10 +55,10 @@ t.test('an event about an object whose name is no name of an Event has a random 
     names,
   );
   for (const { body } of writes) t.same(validateSubdomainName(body.metadata?.name ?? ''), []);
-  t.match(writes.at(-1)?.body.metadata?.name, /^x{236}\.[0-9a-f]{16}$/, 'one that just fits is kept');
+  t.match(writes.at(-1)?.body.metadata?.name, /^x{236}\.[0-9a-f]{16}$/, 'the longest name that fits');
 });
 
-t.test('an event that has expired meanwhile is written anew', async (t) => {
+t.test('an expired event is created again', async (t) => {
   const writes = await recording(async (recorder, collection) => {
     recorder.event(pod('a'), 'Normal', 'Pulled', 'x');
     await recorder.flush();
@@ -71,19 +71,19 @@ t.test('an event that has expired meanwhile is written anew', async (t) => {
   );
 });
 
-t.test('many like events become one, and a flood about one object is cut', async (t) => {
+t.test('similar events are aggregated, and floods about one object are rate-limited', async (t) => {
   const writes = await recording(async (recorder) => {
     for (let i = 0; i < 100; i++) recorder.event(pod('a'), 'Warning', 'Failed', `message ${i}`);
-    recorder.event(pod('b'), 'Warning', 'Failed', 'of another object');
+    recorder.event(pod('b'), 'Warning', 'Failed', 'about another object');
   });
   const aboutA = writes.slice(0, -1);
   t.equal(aboutA.length, 25, 'no more than the burst');
   t.equal(aboutA.filter(({ method }) => method === 'POST').length, 10);
   t.match(aboutA.at(-1)?.body.message, '(combined from similar events): message 24');
-  t.match(writes.at(-1)?.body, { message: 'of another object' });
+  t.match(writes.at(-1)?.body, { message: 'about another object' });
 });
 
-t.test('a server that refuses events disturbs nobody', async (t) => {
+t.test('a server that rejects events affects nothing else', async (t) => {
   const writes = await recording(async (recorder, collection) => {
     collection.broken = true;
     recorder.event(pod('a'), 'Normal', 'Pulled', 'lost');

@@ -39,7 +39,7 @@ async function start(t: Test, collection: WatchedCollection, logger: Logger = si
   return { informer, told, stop, running };
 }
 
-t.test('an informer keeps a projection of what there is and tells its handlers of every change', async (t) => {
+t.test('an informer caches a projection of the objects and calls its handlers for every change', async (t) => {
   const collection = await WatchedCollection.start();
   collection.put('a', { app: 'web' });
   const { informer, told } = await start(t, collection);
@@ -62,10 +62,10 @@ t.test('an informer keeps a projection of what there is and tells its handlers o
 
   const late: string[] = [];
   informer.addHandlers({ onAdd: (_, key) => late.push(key), onSynced: () => late.push('synced') });
-  t.strictSame(late, ['default/a', 'synced'], 'who comes late is told what there is');
+  t.strictSame(late, ['default/a', 'synced'], 'a late handler gets the existing objects');
 });
 
-t.test('a broken watch is resumed where it broke off, without a new list', async (t) => {
+t.test('a broken watch is resumed without a new list', async (t) => {
   const collection = await WatchedCollection.start();
   const { informer } = await start(t, collection);
   await informer.hasSynced();
@@ -89,11 +89,11 @@ t.test('a watch resumed from a bookmark survives compaction', async (t) => {
   collection.put('a');
   await eventually('the event after the bookmark', () => informer.size === 1);
   collection.cutWatches();
-  await eventually('the watch to come back', () => collection.watches === 2);
+  await eventually('the watch to be resumed', () => collection.watches === 2);
   t.equal(collection.lists, 1);
 });
 
-t.test('history that is gone means a new list, and the handlers hear of the difference', async (t) => {
+t.test('a 410 means a new list, and handlers get the difference', async (t) => {
   const collection = await WatchedCollection.start();
   collection.put('stays');
   collection.put('goes');
@@ -106,13 +106,13 @@ t.test('history that is gone means a new list, and the handlers hear of the diff
   collection.put('comes');
   collection.compact();
   collection.broken = false;
-  await eventually('the list to be read again', () => told.includes('add default/comes '));
+  await eventually('another list', () => told.includes('add default/comes '));
   t.ok(told.includes('delete default/goes '));
   t.equal(told.filter((line) => line === 'synced').length, 1);
   t.strictSame([...informer.keys()].sort(), ['default/comes', 'default/stays']);
 });
 
-t.test('a server that comes back without its history is listed at once, however long it was away', async (t) => {
+t.test('a server that has lost its history is relisted at once, however long it was away', async (t) => {
   const collection = await WatchedCollection.start();
   const failures: string[] = [];
   const failed = ({ err }: { err?: Error }) => void failures.push(err?.message ?? '');
@@ -122,7 +122,7 @@ t.test('a server that comes back without its history is listed at once, however 
   await eventually('the watch', () => collection.watches === 1);
   collection.broken = true;
   collection.cutWatches();
-  await eventually('the waits to grow', () => failures.length >= 3);
+  await eventually('the back-off to grow', () => failures.length >= 3);
   collection.put('a');
   collection.compact();
   collection.broken = false;
@@ -130,12 +130,12 @@ t.test('a server that comes back without its history is listed at once, however 
   t.strictSame(
     failures.filter((text) => text.includes('too old')),
     [],
-    'nobody waited for that',
+    'no back-off before the list',
   );
   t.equal(collection.lists, 2);
 });
 
-t.test('an informer waits for a server that is not there yet, and stops when told', async (t) => {
+t.test('an informer retries until the server is up, and stops when its signal is aborted', async (t) => {
   const collection = await WatchedCollection.start();
   collection.broken = true;
   collection.put('a');

@@ -16,7 +16,7 @@ const file = (cluster: object, user: object, more: object = {}): string =>
     ...more,
   });
 
-t.test('inline data, files beside the kubeconfig and tokens are all read', async (t) => {
+t.test('reads inline data, files relative to the kubeconfig, and tokens', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'client-kubeconfig-'));
   t.teardown(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, 'ca.crt'), pem);
@@ -38,7 +38,7 @@ t.test('inline data, files beside the kubeconfig and tokens are all read', async
   });
 });
 
-t.test('what is wrong is said in a sentence that names the file', async (t) => {
+t.test('errors are one sentence with the name of the file', async (t) => {
   const wrong = async (text: string, message: string | RegExp, context?: string) =>
     t.rejects(parseKubeconfig(text, '/k', context), { name: KubeconfigError.name, message });
   await wrong('a: [', /is not valid YAML/);

@@ -1,4 +1,4 @@
-/** What the log says while the api-server is away, or answers with errors: when it begins, once per minute, and when it is over. */
+/** The log during an outage of the api-server: when it begins, once per minute, and when it is over. */
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -29,7 +29,7 @@ class Log implements Logger {
       void this.lines.push({ level, message, fields: fields as Record<string, unknown> });
   }
 
-  /** What an operator reads. */
+  /** The log at the default level. */
   get shown(): string[] {
     return this.lines.filter(({ level }) => level !== 'debug').map(({ level, message }) => `${level}: ${message}`);
   }
@@ -39,7 +39,7 @@ class Log implements Logger {
   }
 }
 
-/** An api-server without objects, on one port, that comes and goes. */
+/** An api-server without objects that can stop and start on one port. */
 class RestlessServer implements AsyncDisposable {
   readonly watches = new Set<ServerResponse>();
   readonly written: string[] = [];
@@ -95,7 +95,7 @@ async function startServer(t: Test): Promise<RestlessServer> {
   return server;
 }
 
-t.test('a server that goes away is one line, and one when it is back, whoever fails by it', async (t) => {
+t.test('an outage is one line, and its end another, whatever fails because of it', async (t) => {
   const server = await startServer(t);
   const log = new Log();
   const stop = new AbortController();
@@ -122,7 +122,7 @@ t.test('a server that goes away is one line, and one when it is back, whoever fa
     recorder.event({ kind: 'Pod', ...metadata }, 'Normal', 'Started', 'Started container');
   }
   const failing = ['watch failed, retrying', 'failed to renew node lease', 'failed to update pod status'];
-  await eventually('every part to fail again and again', () => failing.every((each) => log.count(each) >= 4));
+  await eventually('every part to fail repeatedly', () => failing.every((each) => log.count(each) >= 4));
   t.strictSame(log.shown, ['warn: api-server unreachable']);
   t.match(log.lines.find(({ level }) => level === 'warn')?.fields, {
     server: server.url,
@@ -136,12 +136,12 @@ t.test('a server that goes away is one line, and one when it is back, whoever fa
   t.strictSame(log.shown, ['warn: api-server unreachable', 'info: api-server reachable again']);
   const back = log.lines.find(({ level }) => level === 'info')?.fields;
   t.match(back, { server: server.url, failures: Number, durationMs: Number });
-  t.ok(Number(back?.['failures']) >= 12, 'it says how many requests have failed');
+  t.ok(Number(back?.['failures']) >= 12, 'with the number of failed requests');
   stop.abort(new Error('enough'));
   await Promise.all(parts);
 });
 
-t.test('a watch that is refused again and again is one line, and one when it works again', async (t) => {
+t.test('a watch that is rejected repeatedly is one line, and one when it works again', async (t) => {
   await using collection = await WatchedCollection.start();
   const log = new Log();
   await using client = new ApiClient({ ...collection.clientOptions, logger: log });
@@ -159,7 +159,7 @@ t.test('a watch that is refused again and again is one line, and one when it wor
   await running;
 });
 
-t.test('a watch whose connection ends once is nothing to warn of', async (t) => {
+t.test('a single broken watch connection is no warning', async (t) => {
   await using collection = await WatchedCollection.start();
   const log = new Log();
   await using client = new ApiClient({ ...collection.clientOptions, logger: log });
@@ -167,14 +167,14 @@ t.test('a watch whose connection ends once is nothing to warn of', async (t) => 
   const running = new Informer({ client, resource: pods, logger: log }).run(stop.signal);
   await eventually('the watch', () => collection.watches === 1);
   collection.cutWatches();
-  await eventually('the watch to come back', () => collection.watches === 2);
-  t.equal(log.count('watch failed, retrying'), 1, 'it is there for debugging');
+  await eventually('the watch to be resumed', () => collection.watches === 2);
+  t.equal(log.count('watch failed, retrying'), 1, 'logged at debug level');
   t.strictSame(log.shown, []);
   stop.abort(new Error('enough'));
   await running;
 });
 
-t.test('events that the server cannot take are one line, and one when it takes them again', async (t) => {
+t.test('events that the server cannot store are one line, and one when it stores them again', async (t) => {
   await using collection = await WatchedCollection.start();
   const log = new Log();
   await using client = new ApiClient({ ...collection.clientOptions, logger: log });
@@ -196,7 +196,7 @@ t.test('an outage is logged when it begins, once per minute while it lasts, and 
   const outage = new Outage({ logger: log, now: () => now });
   const fail = () => outage.failed(new Error('no'), { resource: 'pods' }, 'failed');
   outage.ended({}, 'over');
-  t.strictSame(log.lines, [], 'what has not failed does not recover');
+  t.strictSame(log.lines, [], 'no recovery without a failure');
   for (now = 0; now < 150_000; now += 10_000) fail();
   t.strictSame(log.shown, ['warn: failed', 'warn: failed', 'warn: failed']);
   t.match(log.lines[6], { level: 'warn', fields: { resource: 'pods', err: { message: 'no' }, failures: 7 } });
@@ -213,15 +213,11 @@ t.test('an outage is logged when it begins, once per minute while it lasts, and 
     fail();
     outage.ended({}, 'over');
   }
-  t.strictSame(
-    log.shown.slice(4),
-    ['warn: failed', 'info: over'],
-    'also what comes and goes is logged once per minute',
-  );
+  t.strictSame(log.shown.slice(4), ['warn: failed', 'info: over'], 'flapping is logged once per minute, too');
   t.end();
 });
 
-t.test('a request that fails while the server answers others is its own failure', (t) => {
+t.test('a failing request is logged by itself while the server serves others', (t) => {
   const log = new Log();
   let now = 0;
   const server = new Reachability('https://api:6443', log, () => now);
@@ -239,6 +235,6 @@ t.test('a request that fails while the server answers others is its own failure'
     logFailure(log, together, {}, 'failed to list');
   }
   t.strictSame(log.shown, ['warn: failed to list', 'warn: api-server unreachable']);
-  t.equal(log.count('failed to list'), 4, 'the others are there for debugging');
+  t.equal(log.count('failed to list'), 4, 'the others are logged at debug level');
   t.end();
 });

@@ -1,4 +1,4 @@
-/** Connections that stop being HTTP, and what becomes of them when one side leaves early, stands still or never leaves. */
+/** Upgraded connections when one side leaves early, stalls or never leaves. */
 import { once } from 'node:events';
 import { Agent, createServer as createHttpServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
@@ -16,7 +16,7 @@ import { eventually } from '../../support/wait.ts';
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: SPDY/3.1\r\nConnection: Upgrade\r\n\r\n';
 const ASK = { Connection: 'Upgrade', Upgrade: 'SPDY/3.1' };
 
-/** Two ends of one TCP connection, of which none closes because the other does. */
+/** Two ends of one TCP connection that close independently. */
 async function connection(t: Test): Promise<[Socket, Socket]> {
   const server = createServer({ allowHalfOpen: true });
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -29,7 +29,7 @@ async function connection(t: Test): Promise<[Socket, Socket]> {
   return [dialed, accepted];
 }
 
-/** A server that is asked for upgrades, and hands their connections out or answers as to any other request. */
+/** A server for upgrade requests, which passes connections to the test or sends ordinary responses. */
 async function serve(t: Test, act: { upgrade: (socket: Duplex) => void } | { answer: RequestListener }): Promise<URL> {
   const server = createHttpServer();
   if ('answer' in act) server.on('request', act.answer);
@@ -46,7 +46,7 @@ async function serve(t: Test, act: { upgrade: (socket: Duplex) => void } | { ans
   return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
 }
 
-t.test('a connection that closed before it was joined ends the other', async (t) => {
+t.test('joining a closed connection ends the other', async (t) => {
   const [, one] = await connection(t);
   const [other, runtime] = await connection(t);
   one.destroy();
@@ -59,13 +59,13 @@ t.test('a connection that closed before it was joined ends the other', async (t)
   t.ok(other.destroyed);
 });
 
-t.test('a runtime that takes no more of the input is not kept by the output that nobody reads', async (t) => {
+t.test('a runtime that stops reading input is not kept open by unread output', async (t) => {
   const [client, one] = await connection(t);
   const [other, runtime] = await connection(t);
   const joined = joinConnections(one, other, { lingerMs: 300 });
-  // More than the connections hold between them, and the runtime reads none of it.
+  // More than the connections can buffer, and the runtime reads none of it.
   client.write(Buffer.alloc(64 * 1024 * 1024));
-  await eventually('the input to stand still', () => other.writableNeedDrain);
+  await eventually('the input to stall', () => other.writableNeedDrain);
   const ticks = setInterval(() => runtime.write('tick\n'), 20);
   t.teardown(() => clearInterval(ticks));
   one.destroy();
@@ -73,7 +73,7 @@ t.test('a runtime that takes no more of the input is not kept by the output that
   t.ok(other.destroyed);
 });
 
-t.test('a client that takes its time gets all of the output', async (t) => {
+t.test('a slow client gets all of the output', async (t) => {
   let bytes = 0;
   const client = new Duplex({
     read: () => undefined,
@@ -88,14 +88,14 @@ t.test('a client that takes its time gets all of the output', async (t) => {
   });
   const runtime = new PassThrough();
   const waiting = new PassThrough({ highWaterMark: 8 * 1024 * 1024 });
-  // Taking it takes 1.2 seconds, three times as long as it may stand still.
+  // Reading takes 1.2 seconds, three times the stall limit.
   for (let i = 0; i < 30; i++) waiting.write(Buffer.alloc(128 * 1024));
   runtime.destroy();
   await joinConnections(client, runtime, { toOne: waiting, lingerMs: 400 });
   t.equal(bytes, 30 * 128 * 1024);
 });
 
-t.test('a client that leaves takes its request for an upgrade along', async (t) => {
+t.test('a client that leaves aborts its upgrade request', async (t) => {
   let asked: Duplex | undefined;
   const url = await serve(t, { upgrade: (socket) => (asked = socket.resume()) });
   const [, accepted] = await connection(t);
@@ -105,17 +105,17 @@ t.test('a client that leaves takes its request for an upgrade along', async (t) 
   accepted.destroy();
   await failed;
   await eventually('the connection to be closed', () => asked?.readableEnded || asked?.destroyed);
-  await t.rejects(requestUpgradeFor(accepted, request), /client has closed/, 'nor is another one made');
+  await t.rejects(requestUpgradeFor(accepted, request), /client has closed/, 'no other one is opened');
 });
 
-t.test('an upgraded connection that comes at the moment of giving up is closed', async (t) => {
+t.test('an upgraded connection that arrives during the abort is closed', async (t) => {
   const url = await serve(t, { upgrade: (socket) => socket.write(SWITCH) });
   const giveUp = new AbortController();
   const agent = new Agent();
   let socket: Socket | undefined;
   agent.createConnection = (options) => {
     socket = connect({ host: '127.0.0.1', port: Number((options as { port: unknown }).port) });
-    // Comes after Node's own listener, which reports the upgrade.
+    // Called after Node's own listener, which reports the upgrade.
     socket.once('connect', () => socket?.on('data', () => giveUp.abort()));
     return socket;
   };
@@ -123,7 +123,7 @@ t.test('an upgraded connection that comes at the moment of giving up is closed',
   await eventually('the connection to be closed', () => socket?.destroyed);
 });
 
-/** What a client gets that asked for an upgrade and is given this response instead. */
+/** What a client receives whose upgrade request gets this response. */
 async function relayed(t: Test, listener: RequestListener): Promise<{ client: Socket; accepted: Socket }> {
   const url = await serve(t, { answer: listener });
   const [client, accepted] = await connection(t);
@@ -133,7 +133,7 @@ async function relayed(t: Test, listener: RequestListener): Promise<{ client: So
   return { client, accepted };
 }
 
-t.test('a response that comes instead of an upgrade is one that the client can read', async (t) => {
+t.test('an ordinary response to an upgrade request is readable by the client', async (t) => {
   const { client } = await relayed(t, (_request, response) => {
     response.writeHead(403, 'Forbidd\xe9n', { 'Content-Type': 'text/plain', 'X-Name': '\xe9' });
     response.write('no ');
@@ -141,11 +141,11 @@ t.test('a response that comes instead of an upgrade is one that the client can r
   });
   const text = Buffer.concat(await client.toArray()).toString('latin1');
   t.match(text, /^HTTP\/1\.1 403 Forbidd\xe9n\r\nConnection: close\r\nContent-Type: text\/plain\r\nX-Name: \xe9\r\n/);
-  t.match(text, /\r\n\r\nno entry$/, 'and is not cut into chunks any more');
+  t.match(text, /\r\n\r\nno entry$/, 'without chunked encoding');
   t.notMatch(text, /chunked/i);
 });
 
-t.test('a response without end ends with its client', async (t) => {
+t.test('an endless response ends with its client', async (t) => {
   let request: IncomingMessage | undefined;
   const { client } = await relayed(t, (incoming, response) => {
     request = incoming;
@@ -160,7 +160,7 @@ t.test('a response without end ends with its client', async (t) => {
   await eventually('the connection to the backend to be closed', () => request?.socket.destroyed);
 });
 
-t.test('a client that never closes its connection loses it once it has been told the last', async (t) => {
+t.test('a client that never closes its connection is disconnected after the response', async (t) => {
   const [client, accepted] = await connection(t);
   client.write('more of its request');
   endConnection(accepted, 'no');

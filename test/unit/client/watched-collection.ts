@@ -1,4 +1,4 @@
-/** A collection of one kind that speaks list and watch over HTTPS as an api-server does, with its history in memory. */
+/** A collection of one kind with list and watch over HTTPS like an api-server's, with its history in memory. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { gone, notFound } from '../../../api/machinery/status-error.ts';
@@ -13,7 +13,7 @@ export class WatchedCollection implements AsyncDisposable {
   readonly objects = new Map<string, KubeObject>();
   lists = 0;
   watches = 0;
-  /** Requests are answered with 503 while this is set. */
+  /** While set, requests get a 503. */
   broken = false;
   readonly writes: string[] = [];
   #revision = 10;
@@ -56,7 +56,7 @@ export class WatchedCollection implements AsyncDisposable {
     for (const watcher of this.#watchers) watcher.write(`${line}\n`);
   }
 
-  /** Forgets all history: whoever resumes from before gets 410. */
+  /** Drops all history: resuming from before gets a 410. */
   compact(): void {
     this.#oldest = this.#revision;
     this.#history = [];

@@ -6,7 +6,7 @@ const fail = (key: string, error: unknown): void => {
   throw new Error(`${key} failed`, { cause: error });
 };
 
-t.test('a key is worked on once for many adds, never twice at a time, and again when added meanwhile', async (t) => {
+t.test('a key is deduplicated, never processed concurrently, and processed again when added meanwhile', async (t) => {
   const queue = new WorkQueue({ concurrency: 4, onError: fail });
   const stop = new AbortController();
   const runs: string[] = [];
@@ -23,7 +23,7 @@ t.test('a key is worked on once for many adds, never twice at a time, and again 
   t.strictSame(runs, ['a', 'b', 'c', 'd'], 'four at a time');
   queue.add('a');
   queue.add('a');
-  t.equal(runs.length, 4, 'a is not worked on twice at a time');
+  t.equal(runs.length, 4, 'a is not processed concurrently');
   gates.get('a')!();
   await eventually('the next', () => runs.length === 5);
   gates.get('b')!();
@@ -36,7 +36,7 @@ t.test('a key is worked on once for many adds, never twice at a time, and again 
   t.equal(atOnce, 0, 'run resolves after its workers');
 });
 
-t.test('a key whose worker fails comes back after growing waits, and starts over once it went well', async (t) => {
+t.test('a failing key is retried with growing back-off, which is reset on success', async (t) => {
   const waits: number[] = [];
   const queue = new WorkQueue({ initialBackoffMs: 1, onError: (_key, _error, retryMs) => waits.push(retryMs) });
   const stop = new AbortController();
@@ -47,13 +47,13 @@ t.test('a key whose worker fails comes back after growing waits, and starts over
   queue.add('a');
   await eventually('the fifth attempt', () => attempts === 5);
   t.equal(waits.length, 4);
-  t.ok(waits[3]! >= 8 && waits[3]! <= 12, 'the fourth wait is eight times the first');
-  await eventually('the failures to be forgotten', () => queue.failuresOf('a') === 0);
+  t.ok(waits[3]! >= 8 && waits[3]! <= 12, 'the fourth delay is eight times the first');
+  await eventually('the failures to be reset', () => queue.failuresOf('a') === 0);
   stop.abort();
   await running;
 });
 
-t.test('of several delayed adds the earliest counts, and stopping drops those that wait', async (t) => {
+t.test('the earliest of several delayed adds counts, and stopping drops delayed keys', async (t) => {
   const queue = new WorkQueue({ onError: fail });
   const stop = new AbortController();
   const runs: string[] = [];

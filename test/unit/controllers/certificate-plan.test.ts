@@ -31,7 +31,7 @@ const addressesOf = (node: string) =>
       ]
     : undefined;
 
-t.test('a signer signs only what it stands for', async (t) => {
+t.test('a signer signs only what its policy allows', async (t) => {
   const objection = (signerName: string, usages: Usages, more: Partial<RequestedNames> = {}) =>
     signerObjection({ signerName, usages }, content(more));
   t.equal(objection(KUBELET_CLIENT_SIGNER, CLIENT_USAGES), undefined);
@@ -55,7 +55,7 @@ t.test('a signer signs only what it stands for', async (t) => {
 });
 
 t.test(
-  'a node’s client certificates are approved as far as RBAC allows, its serving certificate for its own addresses',
+  'client certificates of a node are approved as RBAC allows, its serving certificate for its own addresses',
   async (t) => {
     const bootstrap = { username: 'system:bootstrap:abcdef', groups: ['system:bootstrappers'] };
     const itself = { username: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] };
@@ -81,7 +81,7 @@ t.test(
   },
 );
 
-t.test('requests are forgotten an hour after the decision, a day after nobody decided', async (t) => {
+t.test('requests are deleted an hour after a decision, or after a day without one', async (t) => {
   const pending = request(CLIENT_SIGNER, ['client auth']);
   t.equal(expiryOf(pending), Date.parse('2026-01-02T00:00:00Z'));
   const conditions = [{ type: 'Approved', status: 'True', lastUpdateTime: '2026-01-01T05:00:00Z' }];

@@ -33,7 +33,7 @@ const templateOf = (image: string) => ({
   spec: { containers: [{ name: 'c', image }] },
 });
 
-/** The Deployment with what the plans have made of it so far, and a ReplicaSet controller that is told how fast pods come. */
+/** The Deployment with the plans applied so far, and a ReplicaSet controller whose pods become available as the test says. */
 class World {
   deployment: Deployment;
   replicaSets: ReplicaSet[] = [];
@@ -41,7 +41,7 @@ class World {
   readonly broken = new Set<string>();
   now = NOW;
   #made = 0;
-  /** The most pods and the fewest available ones that were ever there. */
+  /** The maximum of pods and the minimum of available pods so far. */
   most = 0;
   fewest = Infinity;
 
@@ -58,7 +58,7 @@ class World {
     });
   }
 
-  /** Decides once and carries it out; false when nothing was to be done. */
+  /** Plans once and applies the plan; false when there was nothing to do. */
   step(): boolean {
     const plan = this.plan();
     for (const action of plan.actions) {
@@ -90,7 +90,7 @@ class World {
     return plan.actions.length > 0 || JSON.stringify(this.deployment) !== before;
   }
 
-  /** The pods of one ReplicaSet come or go by one. */
+  /** One pod of a ReplicaSet is created or deleted. */
   advance(): boolean {
     for (const [index, replicaSet] of this.replicaSets.entries()) {
       const wanted = replicaSet.spec?.replicas ?? 0;
@@ -98,7 +98,7 @@ class World {
       const { replicas = 0, availableReplicas = 0 } = replicaSet.status ?? { replicas: 0 };
       const status =
         replicas > wanted
-          ? // Pods that are not available are the first to go.
+          ? // Unavailable pods are deleted first.
             { replicas: replicas - 1, availableReplicas: Math.min(availableReplicas, replicas - 1) }
           : replicas < wanted
             ? { replicas: replicas + 1, availableReplicas }
@@ -146,7 +146,7 @@ class World {
   }
 }
 
-t.test('a rolling update never leaves the bounds of maxSurge and maxUnavailable, and always ends', async (t) => {
+t.test('a rolling update never exceeds maxSurge and maxUnavailable, and always completes', async (t) => {
   const limits: [strategy: Strategy, surge: number, unavailable: number][] = [
     [{ replicas: 10, maxSurge: '25%', maxUnavailable: '25%' }, 3, 2],
     [{ replicas: 3 }, 1, 0],
@@ -175,7 +175,7 @@ t.test('a rolling update never leaves the bounds of maxSurge and maxUnavailable,
 });
 
 t.test(
-  'pods that never become ready stop a rollout with enough of the old ones left, until the deadline',
+  'a rollout with pods that never become ready stops within maxUnavailable, until the progress deadline',
   async (t) => {
     const world = new World({ replicas: 4, maxSurge: 1, maxUnavailable: 1 });
     world.settle();
@@ -185,7 +185,7 @@ t.test(
     t.strictSame(world.sizes(), { v1: 3, bad: 2 });
     t.match(world.condition('Progressing'), { status: 'True', reason: 'ReplicaSetUpdated' });
     const waitMs = world.plan().againInMs ?? 0;
-    t.equal(waitMs, 601_000, 'it is looked at again when the deadline is over');
+    t.equal(waitMs, 601_000, 'requeued for the deadline');
     world.now += waitMs;
     world.settle();
     const message = /^ReplicaSet "web-[a-z0-9]+" has timed out progressing\.$/;
@@ -194,32 +194,28 @@ t.test(
 
     world.change({ template: templateOf('v1') });
     world.settle();
-    t.strictSame(world.sizes(), { v1: 4, bad: 0 }, 'going back heals it');
+    t.strictSame(world.sizes(), { v1: 4, bad: 0 }, 'a rollback completes');
   },
 );
 
-t.test(
-  'going back to an older template gives its ReplicaSet the next revision and remembers the former one',
-  async (t) => {
-    const world = new World({ replicas: 2 });
-    for (const image of ['v1', 'v2', 'v1']) {
-      world.change({ template: templateOf(image) });
-      world.settle();
-    }
-    t.equal(world.replicaSets.length, 2);
-    const annotationsOf = (image: string) =>
-      world.replicaSets.find((each) => each.spec?.template?.spec?.containers[0]?.image === image)?.metadata
-        ?.annotations;
-    t.match(annotationsOf('v1'), {
-      'deployment.kubernetes.io/revision': '3',
-      'deployment.kubernetes.io/revision-history': '1',
-    });
-    t.match(annotationsOf('v2'), { 'deployment.kubernetes.io/revision': '2' });
-    t.match(world.deployment.metadata?.annotations, { 'deployment.kubernetes.io/revision': '3' });
-  },
-);
+t.test('a rollback gives the old ReplicaSet the next revision and keeps the revision history', async (t) => {
+  const world = new World({ replicas: 2 });
+  for (const image of ['v1', 'v2', 'v1']) {
+    world.change({ template: templateOf(image) });
+    world.settle();
+  }
+  t.equal(world.replicaSets.length, 2);
+  const annotationsOf = (image: string) =>
+    world.replicaSets.find((each) => each.spec?.template?.spec?.containers[0]?.image === image)?.metadata?.annotations;
+  t.match(annotationsOf('v1'), {
+    'deployment.kubernetes.io/revision': '3',
+    'deployment.kubernetes.io/revision-history': '1',
+  });
+  t.match(annotationsOf('v2'), { 'deployment.kubernetes.io/revision': '2' });
+  t.match(world.deployment.metadata?.annotations, { 'deployment.kubernetes.io/revision': '3' });
+});
 
-t.test('the revision that follows one of 64 bits is the next one exactly', async (t) => {
+t.test('64-bit revisions are incremented exactly', async (t) => {
   const world = new World({ replicas: 1 });
   world.settle();
   const [adopted] = world.replicaSets;
@@ -237,7 +233,7 @@ t.test('the revision that follows one of 64 bits is the next one exactly', async
   t.match(world.deployment.metadata?.annotations, { 'deployment.kubernetes.io/revision': '3546343826724305833' });
 });
 
-t.test('scaling in the middle of a rollout shares the change out in proportion', async (t) => {
+t.test('scaling during a rollout is proportional', async (t) => {
   const world = new World({ replicas: 10, maxSurge: 3, maxUnavailable: 2 });
   world.settle();
   world.broken.add('bad');
@@ -253,7 +249,7 @@ t.test('scaling in the middle of a rollout shares the change out in proportion',
   t.ok(v1 + bad <= 8 && v1 >= 3, `${v1} old and ${bad} new pods`);
 });
 
-t.test('a paused Deployment is scaled but not rolled out, and goes on when it is resumed', async (t) => {
+t.test('a paused Deployment is scaled but not rolled out, and continues when resumed', async (t) => {
   const world = new World({ replicas: 2 });
   world.settle();
   world.change({ paused: true, template: templateOf('v2') });
@@ -270,7 +266,7 @@ t.test('a paused Deployment is scaled but not rolled out, and goes on when it is
   t.strictSame(world.sizes(), { v1: 0, v2: 4 });
 });
 
-t.test('Recreate starts nothing new while anything old is there', async (t) => {
+t.test('Recreate creates no new pods while old ones exist', async (t) => {
   const world = new World({ replicas: 3, recreate: true });
   world.settle();
   world.change({ template: templateOf('v2') });
@@ -280,7 +276,7 @@ t.test('Recreate starts nothing new while anything old is there', async (t) => {
   t.equal(world.most, 3);
 });
 
-t.test('old ReplicaSets beyond the history limit are deleted, lowest revisions first', async (t) => {
+t.test('old ReplicaSets beyond revisionHistoryLimit are deleted, lowest revisions first', async (t) => {
   const world = new World({ replicas: 1 });
   world.change({ revisionHistoryLimit: 2 });
   for (const image of ['v1', 'v2', 'v3', 'v4', 'v5']) {
@@ -290,7 +286,7 @@ t.test('old ReplicaSets beyond the history limit are deleted, lowest revisions f
   t.strictSame(Object.keys(world.sizes()).sort(), ['v3', 'v4', 'v5']);
 });
 
-t.test('a settled Deployment has nothing to do', async (t) => {
+t.test('a complete Deployment needs no action', async (t) => {
   const world = new World({ replicas: 3 });
   world.settle();
   const { actions, revision, status, againInMs } = world.plan();
@@ -300,7 +296,7 @@ t.test('a settled Deployment has nothing to do', async (t) => {
   t.strictSame(status, world.deployment.status);
 });
 
-t.test('templates are told apart by their content, whatever the order of keys and the hash label', async (t) => {
+t.test('templates are compared by content, whatever the order of keys and the hash label', async (t) => {
   const labelled = { ...templateOf('v1'), metadata: { labels: { 'pod-template-hash': 'x', app: 'web' } } };
   t.ok(isSameTemplate(templateOf('v1'), labelled));
   t.notOk(isSameTemplate(templateOf('v1'), templateOf('v2')));

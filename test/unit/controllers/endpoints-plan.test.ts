@@ -30,12 +30,12 @@ const plan = (pods: PodView[], slices: EndpointSlice[] = [], spec: object = {}) 
     slices,
     zoneOf: (node) => (node === 'n1' ? 'zone-a' : undefined),
   });
-/** As the api-server would keep what was created. */
+/** As the api-server would store created slices. */
 const stored = (slices: readonly EndpointSlice[]): EndpointSlice[] =>
   slices.map((slice, index) => ({ ...slice, metadata: { ...slice.metadata, name: `web-${index}` } }));
 const addresses = ({ endpoints }: EndpointSlice): string[] => (endpoints ?? []).flatMap((each) => each.addresses);
 
-t.test("a named port may be a sidecar's, and is the app's where both have the name", (t) => {
+t.test("a named port may be a sidecar's; a main container takes precedence", (t) => {
   const adm = (containerPort: number) => [{ name: 'adm', containerPort }];
   const portOf = (spec: Pod['spec']): number | undefined => {
     const view = podView({ metadata: { namespace: 'default', name: 'side' }, spec }, new Interner());
@@ -48,12 +48,12 @@ t.test("a named port may be a sidecar's, and is the app's where both have the na
   t.equal(
     portOf({ initContainers: [init], containers: [{ name: 'c' }] }),
     undefined,
-    'one that runs to its end has none',
+    'other init containers have none',
   );
   t.end();
 });
 
-t.test('an endpoint says where its pod is and whether it serves, and the slice whose it is', async (t) => {
+t.test('endpoints have node, conditions and targetRef, slices their Service', async (t) => {
   const { create } = plan([pod(1), pod(2, { ready: false, nodeName: '' }), pod(3, { deleting: true })]);
   t.match(create, [
     {
@@ -84,7 +84,7 @@ t.test('an endpoint says where its pod is and whether it serves, and the slice w
 });
 
 t.test(
-  'pods without address or that have ended are left out, and a Service without endpoints has an empty slice',
+  'pods without an address and terminated pods are left out; a Service without endpoints has an empty slice',
   async (t) => {
     const { create } = plan([pod(1, { ips: [] }), pod(2, { phase: 'Failed' })]);
     t.match(create, [{ endpoints: [], ports: [] }]);
@@ -92,7 +92,7 @@ t.test(
   },
 );
 
-t.test('publishNotReadyAddresses makes every address ready, and a headless Service names its pods', async (t) => {
+t.test('publishNotReadyAddresses makes every address ready, and headless Services have hostnames', async (t) => {
   const named = pod(1, { ready: false, hostname: 'db-0', subdomain: 'web' });
   const { create } = plan([named], [], { clusterIP: 'None', publishNotReadyAddresses: true });
   t.match(create, [
@@ -103,14 +103,14 @@ t.test('publishNotReadyAddresses makes every address ready, and a headless Servi
   ]);
 });
 
-t.test('a slice holds a hundred endpoints, and a change touches one slice only', async (t) => {
+t.test('a slice has at most a hundred endpoints, and a change updates one slice only', async (t) => {
   const pods = Array.from({ length: 250 }, (_, index) => pod(index));
   const slices = stored(plan(pods).create);
   t.strictSame(
     slices.map((slice) => slice.endpoints?.length),
     [100, 100, 50],
   );
-  t.strictSame(plan(pods, slices), { create: [], update: [], remove: [] }, 'nothing changes for nothing');
+  t.strictSame(plan(pods, slices), { create: [], update: [], remove: [] }, 'no change, no update');
 
   const readiness = pods.map((each, index) => (index === 120 ? { ...each, ready: false } : each));
   const changed = plan(readiness, slices);
@@ -124,7 +124,7 @@ t.test('a slice holds a hundred endpoints, and a change touches one slice only',
   t.strictSame(
     replaced.update.map(({ metadata }) => metadata?.name),
     ['web-0'],
-    'a new endpoint takes the place of the one that went',
+    'a new endpoint fills the gap',
   );
   t.equal(addresses(replaced.update[0]!).includes('10.42.0.251'), true);
 
@@ -133,7 +133,7 @@ t.test('a slice holds a hundred endpoints, and a change touches one slice only',
   t.equal(fewer.remove.length, 2);
 });
 
-t.test('pods that give a named port different numbers are in slices of their own', async (t) => {
+t.test('pods that resolve a named port differently are in different slices', async (t) => {
   const { create } = plan([pod(1), pod(2, { ports: http(9090) }), pod(3, { ports: [] })]);
   t.strictSame(
     create.map(({ ports }) => ports?.map(({ port }) => port)),
@@ -141,20 +141,20 @@ t.test('pods that give a named port different numbers are in slices of their own
   );
 });
 
-t.test('a slice that is not needed is rewritten for one that is', async (t) => {
+t.test('an unneeded slice is reused', async (t) => {
   const slices = stored(plan([pod(1)]).create);
   const { create, update, remove } = plan([pod(1, { ports: http(9090) })], slices);
   t.match({ create, remove }, { create: [], remove: [] });
   t.match(update, [{ metadata: { name: 'web-0' }, ports: [{ port: 9090 }] }]);
 });
 
-t.test('Services without selector and external names are nobody else’s affair', async (t) => {
+t.test('Services without a selector and ExternalName Services are ignored', async (t) => {
   t.strictSame(plan([pod(1)], [], { selector: undefined }), { create: [], update: [], remove: [] });
   t.equal(desiredEndpoints(service({ selector: undefined }), []), undefined);
   t.equal(desiredEndpoints(service({ type: 'ExternalName' }), []), undefined);
 });
 
-t.test('the Endpoints object has ready and other addresses apart, and says when it was cut off', async (t) => {
+t.test('the Endpoints object separates ready and not ready addresses, and is annotated when truncated', async (t) => {
   const wanted = desiredEndpoints(service(), [pod(2), pod(1), pod(3, { ready: false }), pod(4, { deleting: true })]);
   t.match(wanted, {
     metadata: { name: 'web', labels: { team: 'a', 'endpoints.kubernetes.io/managed-by': 'endpoint-controller' } },

@@ -4,7 +4,7 @@ import { isEmpty, namespaceConditions } from '../../../control-plane/controllers
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const nothing = { remaining: new Map(), finalizers: new Map(), discoveryFailures: [], deletionFailures: [] };
 
-t.test('what holds a namespace up is said in its conditions, and a later look brings them up to date', async (t) => {
+t.test('the conditions of a namespace say what blocks its deletion, and are updated', async (t) => {
   const content = {
     remaining: new Map([
       ['pods.', 2],

@@ -35,7 +35,7 @@ const node = (more: Partial<NodeView> = {}): NodeView => ({
 });
 const lost = node({ conditions: [condition('Ready', 'Unknown')] });
 
-t.test('a node that is silent for longer than its grace is of unknown condition, with upstream’s words', async (t) => {
+t.test("a node without heartbeats beyond the grace period becomes Unknown, with upstream's messages", async (t) => {
   t.equal(unknownConditions(node(), NOW - 40_000, 40_000, NOW), undefined);
   const conditions = unknownConditions(node(), NOW - 40_001, 40_000, NOW);
   t.match(conditions, [
@@ -55,17 +55,17 @@ t.test('a node that is silent for longer than its grace is of unknown condition,
   t.match(
     unknownConditions(node({ conditions: [ahead] }), 0, 40_000, NOW)?.[0],
     { status: 'Unknown', lastTransitionTime: '2026-01-01T00:10:05Z' },
-    'no earlier than it turned the last time, by whatever clock',
+    'never earlier than the last transition',
   );
 });
 
-t.test('a new node gets a minute until its first status', async (t) => {
+t.test('a new node has a minute until its first status', async (t) => {
   const newcomer = node({ conditions: [] });
   t.equal(unknownConditions(newcomer, NOW - 60_000, 40_000, NOW), undefined);
   t.ok(unknownConditions(newcomer, NOW - 60_001, 40_000, NOW));
 });
 
-t.test('conditions and cordoning become taints, other taints stay, and what is over goes', async (t) => {
+t.test('conditions and unschedulable become taints; foreign taints are kept, outdated ones removed', async (t) => {
   const keys = (view: NodeView, mode: EvictionMode = 'evict') =>
     desiredTaints(view, mode, NOW).map(({ key, effect }) => `${key}:${effect}`);
   t.strictSame(keys(lost), ['node.kubernetes.io/unreachable:NoSchedule', 'node.kubernetes.io/unreachable:NoExecute']);
@@ -87,33 +87,33 @@ t.test('conditions and cordoning become taints, other taints stay, and what is o
     ['node.kubernetes.io/disk-pressure:NoSchedule', 'node.kubernetes.io/unschedulable:NoSchedule'],
   );
   const settled = node({ taints: [own] });
-  t.equal(desiredTaints(settled, 'evict', NOW), settled.taints, 'the very list when nothing is to be done');
+  t.equal(desiredTaints(settled, 'evict', NOW), settled.taints, 'the same array when nothing changes');
 });
 
-t.test('nobody is evicted while no node is well, and evictions pause while most of a zone is lost', async (t) => {
+t.test('nothing is evicted while no node is ready, and evictions pause in a disrupted zone', async (t) => {
   const nodes = (ready: number, silent: number, labels: NodeView['labels'] = {}): NodeView[] => [
     ...Array.from({ length: ready }, () => node({ labels })),
     ...Array.from({ length: silent }, () => ({ ...lost, labels })),
   ];
   t.equal(evictionMode(lost, nodes(1, 1)), 'evict');
-  t.equal(evictionMode(lost, nodes(0, 1)), 'cancel', 'nowhere to go');
+  t.equal(evictionMode(lost, nodes(0, 1)), 'cancel', 'no other node');
   t.equal(evictionMode(lost, nodes(0, 3)), 'cancel');
   t.equal(evictionMode(lost, nodes(1, 2)), 'evict', 'two nodes are no disruption');
   t.equal(evictionMode(lost, nodes(2, 3)), 'hold');
   t.equal(evictionMode(lost, nodes(3, 3)), 'evict');
-  t.equal(evictionMode(lost, nodes(20, 31)), 'evict slowly', 'a large zone goes on');
+  t.equal(evictionMode(lost, nodes(20, 31)), 'evict slowly', 'a large zone continues slowly');
   const elsewhere = { 'topology.kubernetes.io/zone': 'b' };
-  t.equal(evictionMode(lost, [...nodes(10, 0, elsewhere), ...nodes(2, 3)]), 'hold', 'each zone is judged alone');
-  t.equal(evictionMode(lost, [...nodes(1, 0, elsewhere), ...nodes(0, 3)]), 'evict', 'another zone can take the pods');
+  t.equal(evictionMode(lost, [...nodes(10, 0, elsewhere), ...nodes(2, 3)]), 'hold', 'zones are judged separately');
+  t.equal(evictionMode(lost, [...nodes(1, 0, elsewhere), ...nodes(0, 3)]), 'evict', 'another zone has ready nodes');
 });
 
-t.test('the nodes of a zone lose their pods one after the other', async (t) => {
+t.test('nodes of a zone are evicted one after the other', async (t) => {
   const limiter = new EvictionRateLimiter();
   t.equal(limiter.take('a', 'n1', 'evict', NOW), 0);
-  t.equal(limiter.take('a', 'n1', 'evict', NOW + 1), 0, 'a try that failed is made again');
+  t.equal(limiter.take('a', 'n1', 'evict', NOW + 1), 0, 'a retry of the same node is not limited');
   t.equal(limiter.take('a', 'n2', 'evict', NOW + 1_000), 9_000);
   t.equal(limiter.take('b', 'n3', 'evict', NOW + 1_000), 0, 'each zone has its own limit');
-  t.equal(limiter.take('a', 'n2', 'hold', NOW + 2_000), 0, 'nobody goes, nobody waits');
+  t.equal(limiter.take('a', 'n2', 'hold', NOW + 2_000), 0, 'no eviction, no limit');
   t.equal(limiter.take('a', 'n2', 'evict', NOW + 10_000), 0);
   t.equal(limiter.take('a', 'n4', 'evict slowly', NOW + 20_000), 90_000);
   t.notOk(needsEviction(node()));
@@ -121,7 +121,7 @@ t.test('the nodes of a zone lose their pods one after the other', async (t) => {
   t.notOk(needsEviction({ ...lost, taints: desiredTaints(lost, 'evict', NOW) }));
 });
 
-t.test('a pause of evictions leaves those that have begun', async (t) => {
+t.test('a pause keeps the taints of evictions in progress', async (t) => {
   const leaving = { ...lost, taints: desiredTaints(lost, 'evict', NOW) };
   t.equal(desiredTaints(leaving, 'hold', NOW), leaving.taints);
   t.strictSame(
@@ -135,7 +135,7 @@ t.test('a pause of evictions leaves those that have begun', async (t) => {
 });
 
 t.test(
-  'a pod goes when the shortest of its tolerations is over, at once without one, never with one for good',
+  'a pod is evicted at its shortest tolerationSeconds, at once without a toleration, never without tolerationSeconds',
   async (t) => {
     const taint = {
       key: 'node.kubernetes.io/unreachable',
@@ -150,32 +150,32 @@ t.test(
     t.equal(evictionTime([taint], [forMinutes], since), NOW + 300_000);
     t.equal(evictionTime([taint], [{ ...forMinutes, tolerationSeconds: 0 }], since), NOW);
     t.equal(evictionTime([taint], [{ operator: 'Exists' }], since), Infinity);
-    t.equal(evictionTime([taint, other], [forMinutes], since), 0, 'one that it does not tolerate is enough');
+    t.equal(evictionTime([taint, other], [forMinutes], since), 0, 'one untolerated taint is enough');
     const both = [forMinutes, { key: 'other', value: 'x', tolerationSeconds: 60 }];
-    t.equal(evictionTime([taint, other], both, since), since.noticedAt + 60_000, 'a taint of unknown age is new');
+    t.equal(evictionTime([taint, other], both, since), since.noticedAt + 60_000, 'a taint without timeAdded is new');
     const young = { createdAt: NOW + 9_000, noticedAt: NOW + 10_000 };
     t.equal(evictionTime([taint], [forMinutes], young), young.createdAt + 300_000);
   },
 );
 
-t.test('each node gets a part of the pod addresses of its own, the first that is free', async (t) => {
+t.test('each node gets the first free pod CIDR', async (t) => {
   const options = { clusterCidr: '10.42.0.0/16', nodeMaskSize: 24 };
   t.equal(nextPodCidr([], options), '10.42.0.0/24');
   t.equal(nextPodCidr(['10.42.0.0/24', '10.42.2.0/24'], options), '10.42.1.0/24');
-  t.equal(nextPodCidr(['10.42.0.0/22'], options), '10.42.4.0/24', 'larger parts given by hand are respected');
+  t.equal(nextPodCidr(['10.42.0.0/22'], options), '10.42.4.0/24', 'larger CIDRs assigned manually are respected');
   const all = Array.from({ length: 256 }, (_, index) => `10.42.${index}.0/24`);
   t.equal(nextPodCidr(all, options), undefined);
   t.equal(nextPodCidr(['10.200.1.0/26'], { clusterCidr: '10.200.1.0/25', nodeMaskSize: 26 }), '10.200.1.64/26');
-  t.equal(nextPodCidr(['10.42.0.64/26'], options), '10.42.1.0/24', 'a smaller range takes the part that contains it');
-  t.equal(nextPodCidr(['10.0.0.0/8'], options), undefined, 'a range around the cluster takes all of it');
+  t.equal(nextPodCidr(['10.42.0.64/26'], options), '10.42.1.0/24', 'a smaller CIDR occupies the one that contains it');
+  t.equal(nextPodCidr(['10.0.0.0/8'], options), undefined, "a CIDR around the cluster's occupies all");
   t.equal(
     nextPodCidr(['192.168.0.0/16', 'fd00::/8', '::/0', 'nonsense'], options),
     '10.42.0.0/24',
-    'others take nothing',
+    'others occupy nothing',
   );
 });
 
-t.test('ended pods beyond the limit go, oldest first', async (t) => {
+t.test('terminated pods beyond the threshold are deleted, oldest first', async (t) => {
   const ended = [3, 1, 2].map((createdAt) => podViewOf(`e${createdAt}`, { phase: 'Succeeded', createdAt }));
   const pods = [...ended, podViewOf('running')];
   t.strictSame(

@@ -36,7 +36,7 @@ function controlWith(refusal?: Error) {
   return { control, events, deleted, expectations, isSatisfied };
 }
 
-t.test('each pod that is created or deleted is expected and told of', async (t) => {
+t.test('each created or deleted pod is expected and has an event', async (t) => {
   const { control, events, deleted, expectations, isSatisfied } = controlWith();
   t.equal(await control.create(owner, 2, pod, signal), undefined);
   t.notOk(isSatisfied());
@@ -54,7 +54,7 @@ t.test('each pod that is created or deleted is expected and told of', async (t) 
   ]);
 });
 
-t.test('what is refused is the failure, with its event, and nothing is expected of it', async (t) => {
+t.test('a rejected create is a failure with an event, without an expectation', async (t) => {
   const refusal = forbidden(pods, 'web', 'exceeded quota');
   const { control, events, isSatisfied } = controlWith(refusal);
   const failure = await control.create(owner, 5, pod, signal);
@@ -66,7 +66,7 @@ t.test('what is refused is the failure, with its event, and nothing is expected 
   t.match(other.events, [/^ReplicaSet Warning FailedDelete Error deleting: /]);
 });
 
-t.test('a namespace that is being deleted, and a pod that is gone, are no failures', async (t) => {
+t.test('a terminating namespace and a deleted pod are no failures', async (t) => {
   const { status } = forbidden(pods, 'web', 'the namespace is being terminated');
   const causes = [{ reason: 'NamespaceTerminating', message: '', field: 'metadata.namespace' }];
   const terminating = controlWith(new StatusError({ ...status, details: { ...status.details, causes } }));
@@ -77,7 +77,7 @@ t.test('a namespace that is being deleted, and a pod that is gone, are no failur
   t.ok(gone.isSatisfied());
 });
 
-t.test('a pod of a template is named after its owner and controlled by it', async (t) => {
+t.test('a pod from a template is named after its owner and controlled by it', async (t) => {
   t.strictSame(pod.metadata, {
     namespace: 'default',
     generateName: 'web-',

@@ -1,6 +1,6 @@
 import type { PodView } from '../../../control-plane/controllers/caches/pod-view.ts';
 
-/** A pod as the controllers see it, for the tests of their decisions. */
+/** A pod as the controllers' caches have it, for tests of their decisions. */
 export const podViewOf = (name: string, more: Partial<PodView> = {}): PodView => ({
   namespace: 'default',
   name,

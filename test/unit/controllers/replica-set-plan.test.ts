@@ -25,46 +25,40 @@ const plan = (replicas: number, pods: PodView[], more: object = {}) =>
   reconcileReplicaSet({ replicaSet: replicaSet(replicas, more), pods, relatedPods: pods, now: NOW });
 const names = (pods: readonly PodView[]): string[] => pods.map(({ name }) => name);
 
-t.test(
-  'pods are created and deleted to the number asked for, and those that end or have ended do not count',
-  async (t) => {
-    t.equal(plan(3, []).create, 3);
-    t.equal(plan(3, [own('a'), own('b', { deleting: true }), own('c', { phase: 'Failed' })]).create, 2);
-    t.equal(plan(2000, []).create, 500, 'no more than a burst at once');
-    t.equal(plan(1, [own('a'), own('b')]).remove.length, 1);
-    t.match(plan(3, [], { deletionTimestamp: '2026-01-01T00:00:00Z' }), { create: 0, remove: [] });
-  },
-);
+t.test('pods are created and deleted up to spec.replicas; terminating and terminated ones do not count', async (t) => {
+  t.equal(plan(3, []).create, 3);
+  t.equal(plan(3, [own('a'), own('b', { deleting: true }), own('c', { phase: 'Failed' })]).create, 2);
+  t.equal(plan(2000, []).create, 500, 'at most a burst at once');
+  t.equal(plan(1, [own('a'), own('b')]).remove.length, 1);
+  t.match(plan(3, [], { deletionTimestamp: '2026-01-01T00:00:00Z' }), { create: 0, remove: [] });
+});
 
-t.test(
-  'orphans that match are adopted and count, own pods that match no more are released, others are left alone',
-  async (t) => {
-    const orphan = podViewOf('orphan', { controllerUid: '' });
-    const ended = podViewOf('ended', { controllerUid: '', phase: 'Succeeded' });
-    const controlledBy = (uid: string) => [
-      { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'x', uid, controller: true },
-    ];
-    const stray = own('stray', { owners: controlledBy('rs'), labels: { app: 'other' } });
-    const foreign = podViewOf('foreign', { owners: controlledBy('other') });
-    const kept = own('a', { owners: controlledBy('rs') });
-    const claims = new Map<string, string[]>();
-    for (const pod of claimCandidates([stray, foreign, kept], [orphan, ended])) {
-      const claim = planClaim(pod, replicaSet(3), pod.labels['app'] === 'web');
-      claims.set(claim, [...(claims.get(claim) ?? []), pod.name]);
-    }
-    t.strictSame(Object.fromEntries(claims), {
-      release: ['stray'],
-      ignore: ['foreign'],
-      own: ['a'],
-      adopt: ['orphan'],
-    });
-    const result = plan(3, [orphan, kept]);
-    t.strictSame(names(result.active), ['orphan', 'a']);
-    t.equal(result.create, 1);
-  },
-);
+t.test('matching orphans are adopted, own pods that no longer match are released, others are ignored', async (t) => {
+  const orphan = podViewOf('orphan', { controllerUid: '' });
+  const ended = podViewOf('ended', { controllerUid: '', phase: 'Succeeded' });
+  const controlledBy = (uid: string) => [
+    { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'x', uid, controller: true },
+  ];
+  const stray = own('stray', { owners: controlledBy('rs'), labels: { app: 'other' } });
+  const foreign = podViewOf('foreign', { owners: controlledBy('other') });
+  const kept = own('a', { owners: controlledBy('rs') });
+  const claims = new Map<string, string[]>();
+  for (const pod of claimCandidates([stray, foreign, kept], [orphan, ended])) {
+    const claim = planClaim(pod, replicaSet(3), pod.labels['app'] === 'web');
+    claims.set(claim, [...(claims.get(claim) ?? []), pod.name]);
+  }
+  t.strictSame(Object.fromEntries(claims), {
+    release: ['stray'],
+    ignore: ['foreign'],
+    own: ['a'],
+    adopt: ['orphan'],
+  });
+  const result = plan(3, [orphan, kept]);
+  t.strictSame(names(result.active), ['orphan', 'a']);
+  t.equal(result.create, 1);
+});
 
-t.test('what is missed least goes first', async (t) => {
+t.test('deletion order of surplus pods', async (t) => {
   const old = NOW - 3_600_000;
   const ranked: PodView[] = [
     own('unscheduled', { nodeName: '', phase: 'Pending', ready: false }),
@@ -87,7 +81,7 @@ t.test('what is missed least goes first', async (t) => {
   t.strictSame(names(removed), names(ranked).slice(0, -1));
 });
 
-t.test('the status counts labels, readiness and availability, and says when availability will change', async (t) => {
+t.test('the status counts labels, readiness and availability, and when availability will change', async (t) => {
   const set = replicaSet(3);
   const withDelay = { ...set, spec: { ...set.spec!, minReadySeconds: 10 } };
   const pods = [
@@ -111,7 +105,7 @@ t.test('the status counts labels, readiness and availability, and says when avai
   t.strictSame(healed.conditions, []);
 });
 
-t.test('creation starts slowly, doubles, and stops at the first batch that fails', async (t) => {
+t.test('slow start: batches double, and stop at the first failing batch', async (t) => {
   const batches: number[] = [];
   let inFlight = 0;
   const ten = await slowStart(10, async () => {

@@ -10,7 +10,7 @@ const empty: Secret = {
 };
 const without = (secret: Secret, key: string): Secret => ({ ...secret, data: { ...secret.data, [key]: '' } });
 
-t.test('a Secret for a token is complete once it is filled, and no longer when any part is missing', async (t) => {
+t.test('a token Secret is complete only with all its parts', async (t) => {
   const filled = filledTokenSecret(empty, 'account-1', options);
   t.strictSame(tokenSecretView(filled, CA), {
     ...{ namespace: 'apps', name: 'ci', uid: 'u1' },
@@ -21,12 +21,12 @@ t.test('a Secret for a token is complete once it is filled, and no longer when a
     ...{ namespace: 'apps', account: 'web', accountUid: 'account-1', secret: 'ci' },
   });
   t.match(tokenSecretView(empty, CA), { accountUid: '', complete: false });
-  t.notOk(tokenSecretView({ ...filled, metadata: empty.metadata }, CA).complete, 'whose it is');
-  t.notOk(tokenSecretView(filled, 'another CA').complete, 'the CA has been renewed');
+  t.notOk(tokenSecretView({ ...filled, metadata: empty.metadata }, CA).complete, 'for another ServiceAccount');
+  t.notOk(tokenSecretView(filled, 'another CA').complete, 'the CA was renewed');
   for (const key of ['token', 'namespace', 'ca.crt']) t.notOk(tokenSecretView(without(filled, key), CA).complete, key);
 });
 
-t.test('filling a Secret keeps the token that it has, and what else somebody has put into it', async (t) => {
+t.test('populating a Secret keeps its token and foreign data', async (t) => {
   const data = { token: btoa('given'), namespace: btoa('elsewhere'), 'ca.crt': btoa('old'), more: btoa('x') };
   const labels = { team: 'a' };
   const filled = filledTokenSecret({ ...empty, metadata: { ...empty.metadata, labels }, data }, 'account-1', options);

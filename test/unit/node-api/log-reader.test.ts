@@ -23,7 +23,7 @@ async function read(path: string, options: Partial<LogSource> = {}): Promise<str
   return Buffer.concat(pieces).toString();
 }
 
-/** Collects a followed log; `seen` waits until so much of it has come. */
+/** Collects a followed log; `seen` waits for this much of it. */
 function follow(path: string, options: Partial<LogSource> = {}) {
   const { promise, resolve: stop } = Promise.withResolvers<void>();
   let text = '';
@@ -47,7 +47,7 @@ function follow(path: string, options: Partial<LogSource> = {}) {
 const line = (second: number, rest: string): string =>
   `2026-01-01T00:00:${String(second).padStart(2, '0')}.5Z ${rest}\n`;
 
-t.test('a line that was written in parts is given whole, and its time once', async (t) => {
+t.test('a line in parts (P, F) is joined, with one timestamp', async (t) => {
   const file = await logFile(
     t,
     line(1, 'stdout P one ') + line(2, 'stdout P two ') + line(3, 'stdout F three') + line(4, 'stderr F four'),
@@ -66,7 +66,7 @@ t.test('a line that was written in parts is given whole, and its time once', asy
   t.equal(await read(file, { format: { ...ALL, sinceMs: Date.parse('2026-01-01T00:00:04Z') } }), 'four\n');
 });
 
-t.test('empty lines, text of any bytes and a last line without an end survive', async (t) => {
+t.test('empty lines, arbitrary bytes and an incomplete last line are preserved', async (t) => {
   const file = await logFile(
     t,
     line(1, 'stdout F ') + line(2, 'stdout F  a  b ') + '2026-01-01T00:00:03Z stdout F cut',
@@ -75,7 +75,7 @@ t.test('empty lines, text of any bytes and a last line without an end survive', 
   t.equal(await read(file, { tailLines: 1 }), 'cut');
 });
 
-t.test('the tail of a large log is found from its end, whatever the block boundaries', async (t) => {
+t.test('tailLines is found from the end, whatever the block boundaries', async (t) => {
   const lines = Array.from({ length: 20_000 }, (_, i) => line(i % 60, `stdout F ${i} ${'x'.repeat(i % 97)}`));
   const file = await logFile(t, lines.join(''));
   const handle = await open(file);
@@ -87,29 +87,26 @@ t.test('the tail of a large log is found from its end, whatever the block bounda
   }
 });
 
-t.test(
-  'without following the log ends where it was when it was asked for, whatever is written meanwhile',
-  async (t) => {
-    const lines = Array.from({ length: 4000 }, (_, index) => `line ${index} ${'x'.repeat(40)}`);
-    for (const tailLines of [undefined, 3000]) {
-      const file = await logFile(t, lines.map((text) => line(1, `stdout F ${text}`)).join(''));
-      const reading = readLog({ path: file, format: ALL, signal: never, tailLines });
-      // The reader has given its first piece, and looked how long the file is before that.
-      let text = String((await reading.next()).value);
-      await appendFile(file, line(2, 'stdout F more') + line(3, 'stdout F and more'));
-      for await (const piece of reading) text += piece.toString();
-      t.equal(text, `${lines.slice(-(tailLines ?? lines.length)).join('\n')}\n`);
-    }
-  },
-);
+t.test('without follow the log ends where it was at the request', async (t) => {
+  const lines = Array.from({ length: 4000 }, (_, index) => `line ${index} ${'x'.repeat(40)}`);
+  for (const tailLines of [undefined, 3000]) {
+    const file = await logFile(t, lines.map((text) => line(1, `stdout F ${text}`)).join(''));
+    const reading = readLog({ path: file, format: ALL, signal: never, tailLines });
+    // The reader has sent its first chunk, and has read the file's size before that.
+    let text = String((await reading.next()).value);
+    await appendFile(file, line(2, 'stdout F more') + line(3, 'stdout F and more'));
+    for await (const piece of reading) text += piece.toString();
+    t.equal(text, `${lines.slice(-(tailLines ?? lines.length)).join('\n')}\n`);
+  }
+});
 
-t.test('a followed log goes on across rotation, in order, and ends with its container', async (t) => {
+t.test('follow continues across rotation, in order, and ends with the container', async (t) => {
   const file = await logFile(t, line(1, 'stdout F before'));
   const { done, seen, stop } = follow(file);
   await seen('before\n');
   const old = await open(file, 'a');
   await rename(file, `${file}.20260101-000000`);
-  // The runtime goes on with the old file until it is told to open the new one.
+  // The runtime writes to the old file until it reopens the log.
   await old.write(line(2, 'stdout F late'));
   await seen('late\n');
   await writeFile(file, line(3, 'stdout F after'));
@@ -126,7 +123,7 @@ t.test('a followed log goes on across rotation, in order, and ends with its cont
   t.equal(await done, 'before\nlate\nafter\nhalf whole\nagain\nlast words\n');
 });
 
-t.test('following starts at the tail and stops at once when nobody reads any more', async (t) => {
+t.test('follow starts at the tail and stops at once when the client leaves', async (t) => {
   const file = await logFile(t, line(1, 'stdout F one') + line(2, 'stdout F two'));
   const reader = new AbortController();
   const { done, seen } = follow(file, { tailLines: 1, signal: reader.signal });

@@ -1,4 +1,4 @@
-/** Whatever frames come, however they are cut and however slowly they are read: the relay against what it is meant to do. */
+/** The relay against a model: any frames, split anywhere, read at any speed. */
 import type { Transform } from 'node:stream';
 import t from 'tap';
 import {
@@ -13,7 +13,7 @@ import { spdyRelay } from '../../../agent/server/spdy-relay.ts';
 import { eventually } from '../../support/wait.ts';
 
 const SEEDS = 150;
-/** The runtime's own odd pings, which are answers to such as were passed on, begin here. */
+/** Odd ping ids from here on are the runtime's own; lower ones are replies to forwarded pings. */
 const FIRST_OF_RUNTIME = 1_000_001;
 
 /** A linear congruential generator (Numerical Recipes): the same numbers for the same seed. */
@@ -44,7 +44,7 @@ function controlFrame(type: number, payload: Buffer): Buffer {
   return Buffer.concat([head, payload]);
 }
 
-/** Bytes that look like the beginning, the middle or the whole of pings. */
+/** Bytes that look like the start, the middle or the whole of a ping. */
 function disguise(dice: Dice): Buffer {
   const pings = Buffer.concat(Array.from({ length: 1 + dice.below(4) }, () => ping(1 + dice.below(8))));
   return pings.subarray(dice.below(12), pings.length - dice.below(12));
@@ -64,7 +64,7 @@ function anyFrame(dice: Dice, pingId: number): Sent {
     case 2:
       return { bytes: ping(2 * (1 + dice.below(100))) };
     case 3:
-      // Nobody knows what it means, and it is nobody's answer.
+      // An unsolicited reply of unknown meaning.
       return { bytes: controlFrame(FrameType.ping, Buffer.concat([uint32(1), uint32(1), disguise(dice)])) };
     case 4:
       return { bytes: controlFrame(FrameType.goAway, Buffer.concat([uint32(7), uint32(0)])) };
@@ -88,7 +88,7 @@ function anyFrames(dice: Dice, firstPing: number): Sent[] {
 
 const bytesOf = (frames: readonly Sent[]): Buffer => Buffer.concat(frames.map(({ bytes }) => bytes));
 
-/** The bytes in pieces, most of them short. */
+/** Splits the bytes, mostly into short chunks. */
 function* cut(dice: Dice, bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length;) {
     const size = 1 + dice.below(dice.chance(4) ? 70_000 : 30);
@@ -97,7 +97,7 @@ function* cut(dice: Dice, bytes: Buffer): Generator<Buffer> {
   }
 }
 
-/** What comes out, read in fits and starts. */
+/** Reads the output at irregular speed. */
 function reader(dice: Dice, stream: Transform): { bytes(): Buffer; ended(): boolean } {
   const chunks: Buffer[] = [];
   stream.on('data', (chunk: Buffer) => {
@@ -113,7 +113,7 @@ async function write(stream: Transform, bytes: Buffer): Promise<void> {
   await new Promise((resolve) => stream.write(bytes, resolve));
 }
 
-/** The client's frames without the answers that the relay has put between them, and the ids of those. */
+/** The client's output without the replies that the relay has inserted, and the ids of those. */
 function withoutAnswers(bytes: Buffer): { rest: Buffer; answered: number[] } {
   const kept: Buffer[] = [];
   const answered: number[] = [];
@@ -130,13 +130,13 @@ function withoutAnswers(bytes: Buffer): { rest: Buffer; answered: number[] } {
   return { rest: Buffer.concat(kept), answered };
 }
 
-t.test('every byte passes in its order but the pings of the client, and each of those is answered once', async (t) => {
+t.test("every byte is forwarded in order except the client's pings, each of which has one reply", async (t) => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     const dice = new Dice(seed);
     const { toClient, toRuntime } = spdyRelay();
     const [atClient, atRuntime] = [reader(dice, toClient), reader(dice, toRuntime)];
     const [up, down] = [anyFrames(dice, 1), anyFrames(dice, FIRST_OF_RUNTIME)];
-    // An end in the middle of a frame passes as it is.
+    // A truncated last frame is forwarded as it is.
     const stump = dice.chance(2) ? ping(1).subarray(0, dice.below(12)) : Buffer.alloc(0);
     const [ups, downs] = [cut(dice, bytesOf(up)), cut(dice, bytesOf(down))];
     const pings = up.flatMap((frame) => frame.ping ?? []);
@@ -151,7 +151,7 @@ t.test('every byte passes in its order but the pings of the client, and each of 
       }
     }
     await eventually(
-      `the answers of seed ${seed}`,
+      `the replies of seed ${seed}`,
       () => withoutAnswers(atClient.bytes()).answered.length >= pings.length,
     );
     toRuntime.end(stump);

@@ -14,7 +14,7 @@ const ping = (id: number): Buffer => {
   return pingFrame(payload);
 };
 const data = (bytes: Buffer): Buffer => Buffer.concat([dataFrameHead(1, bytes.length, false), bytes]);
-/** A data frame whose bytes look like a ping. */
+/** A data frame whose content looks like a ping. */
 const likePing = data(ping(7));
 const syn = synStreamFrame(1, new HeaderBlockWriter().write({ streamtype: 'stdout' }));
 
@@ -33,7 +33,7 @@ async function connection(t: Test): Promise<[Socket, Socket]> {
   return [dialed, accepted];
 }
 
-/** A client and a runtime joined over the relay. */
+/** A client and a runtime connected by the relay. */
 async function joined(t: Test): Promise<{ client: Socket; runtime: Socket }> {
   const [client, one] = await connection(t);
   const [other, runtime] = await connection(t);
@@ -42,7 +42,7 @@ async function joined(t: Test): Promise<{ client: Socket; runtime: Socket }> {
   return { client, runtime };
 }
 
-/** Writes the bytes in pieces of any size. */
+/** Writes the bytes in chunks of any size. */
 async function dribble(socket: Socket, bytes: Buffer, seed: number): Promise<void> {
   socket.setNoDelay(true);
   for (let at = 0, turn = seed; at < bytes.length; turn++) {
@@ -52,21 +52,21 @@ async function dribble(socket: Socket, bytes: Buffer, seed: number): Promise<voi
   }
 }
 
-/** What the socket receives, as it comes. */
+/** What the socket receives. */
 function received(socket: Socket): () => Buffer {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   return () => Buffer.concat(chunks);
 }
 
-/** What comes out, piece by piece. */
+/** The output, chunk by chunk. */
 function piecesOf(stream: Transform): Buffer[] {
   const pieces: Buffer[] = [];
   stream.on('data', (piece: Buffer) => pieces.push(piece));
   return pieces;
 }
 
-t.test("the client's pings are answered here, and all else passes", async (t) => {
+t.test("the client's pings get replies from the relay, everything else is forwarded", async (t) => {
   for (const seed of [1, 2, 3, 4, 5]) {
     const { client, runtime } = await joined(t);
     const [atClient, atRuntime] = [received(client), received(runtime)];
@@ -82,7 +82,7 @@ t.test("the client's pings are answered here, and all else passes", async (t) =>
   }
 });
 
-t.test('bytes of a frame that look like a ping pass, wherever the frame is cut', async (t) => {
+t.test('content that looks like a ping is forwarded, wherever the frame is split', async (t) => {
   for (let cut = 1; cut < likePing.length; cut++) {
     const { toClient, toRuntime } = spdyRelay();
     const passed: Buffer[] = [];
@@ -95,7 +95,7 @@ t.test('bytes of a frame that look like a ping pass, wherever the frame is cut',
   }
 });
 
-t.test('an answer waits for the end of a frame that is under way', async (t) => {
+t.test('a reply waits for the end of the current frame', async (t) => {
   const { client, runtime } = await joined(t);
   const frame = data(Buffer.from('first half, second half'));
   runtime.write(frame.subarray(0, 20));
@@ -109,9 +109,9 @@ t.test('an answer waits for the end of a frame that is under way', async (t) => 
   await eventually('the answer', () => rest().equals(Buffer.concat([frame.subarray(20), ping(1)])));
 });
 
-t.test('output that waits for a slow client survives its pings after the runtime has closed', async (t) => {
+t.test('buffered output for a slow client survives its pings after the runtime has closed', async (t) => {
   const { client, runtime } = await joined(t);
-  // As much as the connections hold between them.
+  // As much as the connections can buffer.
   const block = data(randomBytes(1024 * 1024));
   let blocks = 0;
   const written = (): Promise<boolean> =>
@@ -125,7 +125,7 @@ t.test('output that waits for a slow client survives its pings after the runtime
     });
   while (await written()) t.ok(blocks < 500);
   runtime.end();
-  // Both of the runtime's directions are closed as soon as the kernel has the last of the output.
+  // Both directions of the runtime close as soon as the kernel has the last output.
   runtime.on('finish', () => runtime.destroy());
   for (let id = 1; id < 400; id += 2) client.write(ping(id));
   let bytes = 0;
@@ -138,7 +138,7 @@ t.test('output that waits for a slow client survives its pings after the runtime
   t.ok(bytes >= blocks * block.length, `${bytes} of ${blocks * block.length}`);
 });
 
-t.test('a client that reads no answers costs nothing', async (t) => {
+t.test('a client that does not read replies takes bounded memory', async (t) => {
   const { toClient, toRuntime } = spdyRelay();
   const many = Buffer.concat(Array.from({ length: 10_000 }, (_, i) => ping(2 * i + 1)));
   for (let round = 0; round < 20; round++) toRuntime.write(many);
@@ -147,7 +147,7 @@ t.test('a client that reads no answers costs nothing', async (t) => {
   t.equal(toRuntime.readableLength, 0);
 });
 
-t.test('frames that come together go on together', async (t) => {
+t.test('frames that arrive together are forwarded together', async (t) => {
   const many = Buffer.concat(Array.from({ length: 1000 }, () => data(Buffer.from('a line\n'))));
   const input = Buffer.concat([many, ping(1), ping(3), many]);
   const { toClient, toRuntime } = spdyRelay();
@@ -161,7 +161,7 @@ t.test('frames that come together go on together', async (t) => {
   t.strictSame(answers.slice(1), [frame.subarray(0, 50), frame.subarray(50), many]);
 });
 
-t.test('the longest frame passes as it comes, and pings are found behind it', async (t) => {
+t.test('a frame of maximum size is forwarded as it arrives, and pings after it are found', async (t) => {
   const longest = data(Buffer.alloc(2 ** 24 - 1, ping(1)));
   const { toClient, toRuntime } = spdyRelay();
   const [pieces, answers] = [piecesOf(toRuntime), piecesOf(toClient)];
@@ -185,7 +185,7 @@ t.test("a client's pings keep the runtime from closing an idle connection", asyn
   toRuntime.write(ping(3));
   t.strictSame([toRuntimeCame.splice(0), toClientCame.splice(0)], [[ping(3)], []], 'passed on');
   toClient.write(ping(3));
-  t.strictSame(toClientCame.splice(0), [ping(3)], "the runtime's answer");
+  t.strictSame(toClientCame.splice(0), [ping(3)], "the runtime's reply");
   toRuntime.write(ping(5));
   t.strictSame([toRuntimeCame.splice(0), toClientCame.splice(0)], [[], [ping(5)]]);
 
@@ -195,14 +195,14 @@ t.test("a client's pings keep the runtime from closing an idle connection", asyn
   toRuntime.write(ping(7));
   t.strictSame([toRuntimeCame.splice(0), toClientCame.splice(0).at(-1)], [[], ping(7)], 'output counts');
   toClient.pause();
-  toClient.write(data(Buffer.from('output that waits')));
+  toClient.write(data(Buffer.from('buffered output')));
   minutes = 60;
   toRuntime.write(ping(9));
-  t.strictSame(toRuntimeCame, [], 'where output waits, the runtime may have closed');
+  t.strictSame(toRuntimeCame, [], 'with buffered output, the runtime may have closed');
   t.notOk(toClient.write(data(Buffer.alloc(256 * 1024))));
   minutes = 90;
   toClient.resume();
   await once(toClient, 'drain');
   toRuntime.write(ping(11));
-  t.strictSame(toRuntimeCame, [], 'and where it has just been taken, more may be on its way');
+  t.strictSame(toRuntimeCame, [], 'and right after it was read, more may be on its way');
 });

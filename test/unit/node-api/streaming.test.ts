@@ -1,4 +1,4 @@
-/** exec, attach and port-forward of clients that come and go, over a streaming server that the test plays. */
+/** exec, attach and port-forward with clients that come and go, over a fake streaming server. */
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -39,7 +39,7 @@ const pods = {
 };
 const path = { namespace: 'default', pod: 'web', uid: '', container: 'main' };
 
-/** A runtime whose streaming server hands over what asks it for an upgrade. */
+/** A runtime whose streaming server passes upgrade requests to the test. */
 async function startRuntime(t: Test): Promise<{ runtime: NodeRuntime; asked: Duplex[]; held: Set<symbol> }> {
   const asked: Duplex[] = [];
   const held = new Set<symbol>();
@@ -55,7 +55,7 @@ async function startRuntime(t: Test): Promise<{ runtime: NodeRuntime; asked: Dup
   });
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/token`);
   const never = (): never => {
-    throw new Error('not asked for');
+    throw new Error('not requested');
   };
   const runtime: NodeRuntime = {
     exec: async () => url,
@@ -73,7 +73,7 @@ async function startRuntime(t: Test): Promise<{ runtime: NodeRuntime; asked: Dup
   return { runtime, asked, held };
 }
 
-/** A client's request for an upgrade, as the node's server gets it. */
+/** A client's upgrade request, as the node's server receives it. */
 async function startClient(t: Test, headers: Readonly<Record<string, string>>): Promise<ClientConnection> {
   const server = createServer();
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -95,7 +95,7 @@ for (const [how, headers] of Object.entries(CLIENTS)) {
     how === 'through a tunnel' ? ({ ...path, at: 'portForward' } as const) : ({ ...path, at: 'exec' } as const);
   const query = new URLSearchParams('stdin=true&stdout=true&command=sh&input=1&output=1&port=80');
 
-  t.test(`${how}, a client that leaves before the runtime is ready leaves nothing behind`, async (t) => {
+  t.test(`${how}, a client that leaves before the runtime is ready leaks nothing`, async (t) => {
     const { runtime, asked, held } = await startRuntime(t);
     const client = await startClient(t, headers);
     const ready = Promise.withResolvers<void>();
@@ -111,7 +111,7 @@ for (const [how, headers] of Object.entries(CLIENTS)) {
     t.strictSame([asked.length, held.size], [0, 0]);
   });
 
-  t.test(`${how}, a client that leaves while the runtime answers takes its connection along`, async (t) => {
+  t.test(`${how}, a client that leaves while the runtime responds closes the runtime's connection`, async (t) => {
     const { runtime, asked, held } = await startRuntime(t);
     const client = await startClient(t, headers);
     const served = serveStream({ pods, runtime }, at, query, client);
@@ -123,7 +123,7 @@ for (const [how, headers] of Object.entries(CLIENTS)) {
     t.equal(held.size, 0);
   });
 
-  t.test(`${how}, the kernel is asked to notice when either peer vanishes`, async (t) => {
+  t.test(`${how}, TCP keep-alive is enabled towards both peers`, async (t) => {
     const { runtime, asked } = await startRuntime(t);
     const client = await startClient(t, headers);
     const probed: unknown[] = [];
@@ -142,12 +142,12 @@ for (const [how, headers] of Object.entries(CLIENTS)) {
   });
 }
 
-t.test('a caller that is refused an upgrade cannot hold its connection', async (t) => {
+t.test('a client whose upgrade is rejected cannot keep its connection', async (t) => {
   const ca = await TestCa.create();
   const { cert, key } = await ca.issue('CN=node');
   const { runtime } = await startRuntime(t);
   const never = (): never => {
-    throw new Error('not asked for');
+    throw new Error('not requested');
   };
   const server = new NodeServer({
     nodeName: 'node',

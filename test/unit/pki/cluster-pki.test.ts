@@ -56,7 +56,7 @@ async function requestFor(subject: string, san?: string): Promise<CertificateReq
   return parseCertificateRequest(Buffer.from(request.toString('pem')).toString('base64'));
 }
 
-test('the PKI is made once, with private keys for their owner alone, and used again after a restart', async (t) => {
+test('the PKI is created once, with private keys readable by their owner only, and reused after a restart', async (t) => {
   const directory = folder(t);
   const first = await openPki({ directory, serverNames: names });
   const files = contents(directory);
@@ -72,7 +72,7 @@ test('the PKI is made once, with private keys for their owner alone, and used ag
   t.equal(await readServiceAccountKey(directory), first.serviceAccountKey);
 });
 
-test('openssl, which shares no code with us, verifies the chain, the purposes and the hash of the CA', async (t) => {
+test('openssl verifies the chain, the key usages and the CA hash', async (t) => {
   const directory = folder(t);
   const pki = await openPki({ directory, serverNames: names });
   const verify = (purpose: string, file: string): string =>
@@ -87,7 +87,7 @@ test('openssl, which shares no code with us, verifies the chain, the purposes an
   t.equal(pki.caHash, `sha256:${createHash('sha256').update(der).digest('hex')}`);
 });
 
-test('a TLS server with the serving certificate accepts the admin certificate and nobody else', async (t) => {
+test('a TLS server with the serving certificate accepts the admin certificate only', async (t) => {
   const pki = await openPki({ directory: folder(t), serverNames: names });
   const stranger = await openPki({ directory: folder(t), serverNames: names });
   const options = { cert: pki.serving.certificate, key: pki.serving.key, ca: pki.ca.certificate, requestCert: true };
@@ -112,7 +112,7 @@ test('a TLS server with the serving certificate accepts the admin certificate an
   t.match(await ask(stranger), /^false/);
 });
 
-test('the serving certificate is issued again when its names change or its end is near, under the same CA', async (t) => {
+test('the serving certificate is reissued by the same CA when its names change or it expires soon', async (t) => {
   const directory = folder(t);
   const first = await openPki({ directory, serverNames: names });
   const moved = await openPki({ directory, serverNames: [...names, '192.0.2.7'] });
@@ -126,7 +126,7 @@ test('the serving certificate is issued again when its names change or its end i
   t.equal(later.serviceAccountKey, first.serviceAccountKey);
 });
 
-test('a damaged PKI is refused with the name of the file and what to do', async (t) => {
+test("a corrupt PKI is rejected with the file's name and a remedy", async (t) => {
   const damage = async (harm: (directory: string) => void, message: RegExp, now?: number): Promise<void> => {
     const directory = folder(t);
     await openPki({ directory, serverNames: names });
@@ -144,7 +144,7 @@ test('a damaged PKI is refused with the name of the file and what to do', async 
   t.rejects(readServiceAccountKey(folder(t)), PkiError);
 });
 
-test('the keys of a cluster that exists are never made anew', async (t) => {
+test('the keys of an existing cluster are never regenerated', async (t) => {
   const directory = folder(t);
   const options = { directory, serverNames: names, store: '/var/lib/kedge/server/store' };
   const refused = async (...messages: RegExp[]): Promise<void> => {
@@ -162,15 +162,15 @@ test('the keys of a cluster that exists are never made anew', async (t) => {
     ...['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', join(directory, 'sa.key')],
   ]);
   const second = await openPki(options);
-  t.not(second.serviceAccountKey, first.serviceAccountKey, 'a key that the operator has made is taken');
+  t.not(second.serviceAccountKey, first.serviceAccountKey, 'a key provided by the operator is used');
   unlinkSync(join(directory, 'ca.crt'));
-  t.equal((await openPki(options)).caHash, first.caHash, 'the CA certificate can be made from its key');
+  t.equal((await openPki(options)).caHash, first.caHash, 'the CA certificate can be created from its key');
   unlinkSync(join(directory, 'scheduler.key'));
   unlinkSync(join(directory, 'scheduler.crt'));
-  await t.resolves(openPki(options), 'what the CA signs is made anew');
+  await t.resolves(openPki(options), 'certificates signed by the CA are reissued');
 });
 
-test('a start that was killed between key and certificate goes on with the key', async (t) => {
+test('a start killed between key and certificate continues with the key', async (t) => {
   const directory = folder(t);
   const first = await openPki({ directory, serverNames: names });
   unlinkSync(join(directory, 'ca.crt'));
@@ -180,7 +180,7 @@ test('a start that was killed between key and certificate goes on with the key',
   t.equal(second.admin.certificate, first.admin.certificate);
 });
 
-test('a signing request becomes a client certificate with its subject, for as long as it asks and at most a year', async (t) => {
+test('a signing request becomes a client certificate with its subject, for the requested duration up to a year', async (t) => {
   const { ca } = await openPki({ directory: folder(t), serverNames: names });
   const request = await requestFor('O=system:nodes,CN=system:node:a', 'a.example');
   const usages = ['digital signature', 'client auth'];
@@ -195,7 +195,7 @@ test('a signing request becomes a client certificate with its subject, for as lo
   await t.rejects(signCertificateRequest(request, { ca, usages: ['cert sign'] }), /usage "cert sign"/);
 });
 
-test('the server is named after the host, the service and every address but the pod bridge', async (t) => {
+test("the server certificate has the host name, the Service's names and every address but the pod bridge's", async (t) => {
   const address = (a: string) => [
     { address: a, netmask: '', mac: '', internal: false, cidr: null, family: 'IPv4' as const },
   ];
@@ -221,7 +221,7 @@ test('the server is named after the host, the service and every address but the 
   ]);
 });
 
-test('kubectl reads the kubeconfig, and the file is for its owner alone', async (t) => {
+test('kubectl reads the kubeconfig, which only its owner can read', async (t) => {
   const directory = folder(t);
   const pki = await openPki({ directory: join(directory, 'pki'), serverNames: names });
   const path = join(directory, 'etc', 'admin.kubeconfig');

@@ -1,4 +1,4 @@
-/** What the documents name is there. */
+/** What the documents name exists. */
 import { glob, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'tap';
@@ -49,7 +49,7 @@ test('files and functions that the documents name exist', async (t) => {
   }
 });
 
-test('README names every kind that is stored and every type of volume that is mounted, and as missing none of them', async (t) => {
+test('README lists every stored kind and every supported volume type, and none of them as missing', async (t) => {
   const rows = (await read('README.md')).split('\n').filter((line) => /^\| [a-zA-Z]* \|.*\|.*\|$/.test(line));
   const column = (index: number): string[] =>
     rows.flatMap((row) => (row.split('|')[index] ?? '').match(/[A-Za-z]+/g) ?? []);
@@ -62,6 +62,6 @@ test('README names every kind that is stored and every type of volume that is mo
   t.ok(stored.length > 15 && volumes.length > 5);
   for (const name of [...stored, ...volumes]) {
     t.ok(there.includes(name), `${name} is there`);
-    t.notOk(missing.includes(name), `${name} is not missing`);
+    t.notOk(missing.includes(name), `${name} is supported`);
   }
 });

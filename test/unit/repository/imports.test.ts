@@ -47,7 +47,7 @@ test('no file imports itself by way of others', async (t) => {
   );
 });
 
-test('a circle is found wherever its search begins', (t) => {
+test('a cycle is found wherever the search starts', (t) => {
   const graph = { a: ['b'], b: ['c', 'd'], c: ['b'], d: [], e: ['a', 'd'] };
   t.strictSame(circlesIn(new Map(Object.entries(graph))), [['b', 'c', 'b']]);
   t.strictSame(circlesIn(new Map(Object.entries(graph).reverse())), [['b', 'c', 'b']]);
@@ -99,7 +99,7 @@ test('the rooms of the api-server import each other in one direction', async (t)
   t.strictSame(found, []);
 });
 
-test("nothing but the local API writes in the server's own name, past admission", async (t) => {
+test("only the local API writes under the server's own identity, bypassing admission", async (t) => {
   const users: string[] = [];
   for await (const file of glob(`${APISERVER}**/*.ts`, { cwd: ROOT })) {
     if ((await readFile(path.join(ROOT, file), 'utf8')).includes('ownWriteContext')) users.push(file);
@@ -135,7 +135,7 @@ test('the rooms of the controllers import framework and caches, and no controlle
     const text = await readFile(path.join(ROOT, file), 'utf8');
     if (/^export const \w+(: ControllerDescriptor| = .*: ControllerDescriptor =>)/m.test(text)) descriptors.add(file);
   }
-  t.ok(descriptors.size >= 18, 'the controllers are recognized');
+  t.ok(descriptors.size >= 18, 'controllers are recognized');
   t.strictSame(
     files.flatMap((file) => strayImports(file, imports.get(file)!, descriptors)),
     [],
@@ -145,11 +145,11 @@ test('the rooms of the controllers import framework and caches, and no controlle
   t.strictSame(
     entered.filter((name) => name !== `${CONTROLLERS}main.ts`),
     [],
-    'the rest of the server knows their main.ts alone',
+    'the rest of the server imports their main.ts only',
   );
 });
 
-test('an import between rooms of the controllers, or of a controller, is found', (t) => {
+test('an import between rooms of the controllers, or of a controller, is detected', (t) => {
   const of = (file: string, ...imported: string[]) =>
     strayImports(
       `${CONTROLLERS}${file}`,
@@ -218,7 +218,7 @@ function contractBreaks(file: string, imported: readonly string[]): string[] {
   return [];
 }
 
-test('plugins, volume types and proxy modes know their contracts, and nobody knows them but who lists them', async (t) => {
+test('plugins, volume types and proxy modes import their contracts, and are imported by their lists only', async (t) => {
   const imports = await readImports();
   t.strictSame(
     [...imports].flatMap(([file, imported]) => contractBreaks(file, imported)),
@@ -233,7 +233,7 @@ test('plugins, volume types and proxy modes know their contracts, and nobody kno
       );
 });
 
-test('an import past a contract is found', (t) => {
+test('an import that bypasses a contract is detected', (t) => {
   const breaks: readonly (readonly [file: string, imported: string])[] = [
     ['control-plane/scheduler/plugins/a.ts', 'control-plane/scheduler/plugins/b.ts'],
     ['control-plane/scheduler/framework/a.ts', 'control-plane/scheduler/queue.ts'],

@@ -1,4 +1,4 @@
-/** What package.json asks for and what the daemons can be told is used. */
+/** Dependencies and settings are used. */
 import { glob, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'tap';
@@ -20,13 +20,13 @@ interface Manifest {
 }
 const manifest = async (file: string): Promise<Manifest> => JSON.parse(await read(file)) as Manifest;
 
-test('every package that the product depends on is imported by it', async (t) => {
+test('every dependency of the product is imported by it', async (t) => {
   const { dependencies = {} } = await manifest('package.json');
   const product = await textOf('{api,client,agent,control-plane,cli}/**/*.ts');
   for (const name of Object.keys(dependencies)) t.ok(imports(product, name), `${name} is imported`);
 });
 
-test('every package for developers is imported, run by a script, describes an import or is asked for by another', async (t) => {
+test('every development dependency is imported, run by a script, types an import or is a peer of another', async (t) => {
   const { dependencies = {}, devDependencies = {}, scripts = {} } = await manifest('package.json');
   const code = await textOf('{scripts,eslint,bench,test}/**/*.{ts,js}', '*.js');
   const commands = Object.values(scripts).flatMap((script) => script.split(' '));

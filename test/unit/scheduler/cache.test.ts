@@ -12,7 +12,7 @@ const cacheOf = (...names: string[]): SchedulingCache => {
   return cache;
 };
 
-t.test('an assumed pod takes its room until it is forgotten', async (t) => {
+t.test("an assumed pod uses its node's resources until it is forgotten", async (t) => {
   const cache = cacheOf('a');
   const pod = pending(CORE);
   cache.assume(pod, 'a');
@@ -24,19 +24,19 @@ t.test('an assumed pod takes its room until it is forgotten', async (t) => {
   t.throws(() => cache.assume(pod, 'unknown'), /unknown node/);
 });
 
-t.test('an assumed pod that is bound is counted once, where it is bound', async (t) => {
+t.test('an assumed pod that is bound counts once, on the node that it is bound to', async (t) => {
   const cache = cacheOf('a', 'b');
   cache.assume(pending(CORE, 'one'), 'a');
   cache.assume(pending(CORE, 'two'), 'a');
   cache.setPod(bound('one', 'a', CORE));
   cache.setPod(bound('two', 'b', CORE));
   t.same(takenOf(cache), { a: 1000, b: 1000 });
-  t.notOk(cache.forget('uid-one'), 'it is not assumed any more');
+  t.notOk(cache.forget('uid-one'), 'no longer assumed');
   cache.setPod(bound('one', 'a', requesting({ cpu: '500m' })));
   t.same(takenOf(cache), { a: 500, b: 1000 }, 'an update replaces it');
 });
 
-t.test('a removed pod gives back its room, assumed or bound', async (t) => {
+t.test('a removed pod frees its resources, assumed or bound', async (t) => {
   const cache = cacheOf('a');
   cache.assume(pending(CORE, 'one'), 'a');
   cache.setPod(bound('two', 'a', CORE));
@@ -46,7 +46,7 @@ t.test('a removed pod gives back its room, assumed or bound', async (t) => {
   t.same(takenOf(cache), { a: 0 });
 });
 
-t.test('pods are counted on a node that is seen after them, or comes back', async (t) => {
+t.test('pods count on a node that is added after them, or added again', async (t) => {
   const cache = cacheOf('a');
   cache.setPod(bound('early', 'late', CORE));
   cache.setPod(bound('kept', 'a', CORE));

@@ -1,4 +1,4 @@
-/** Every extension point of the framework, by plugins made for the test. */
+/** Every extension point of the framework, with plugins made for the test. */
 import t from 'tap';
 import { decide } from '../../../control-plane/scheduler/decide.ts';
 import { Cycle } from '../../../control-plane/scheduler/framework/cycle.ts';
@@ -11,7 +11,7 @@ import { bound, nodeOf, pending, podOf, requesting } from './objects.ts';
 const first = (): number => 0;
 const never = new AbortController().signal;
 
-/** Spreads pods as topology spread would: at most so many on all nodes of a zone. */
+/** Limits pods per zone, as topology spread would. */
 interface ZoneCounts {
   readonly byZone: Map<string, number>;
 }
@@ -42,7 +42,7 @@ const inZone = (name: string, zone: string, pods: readonly string[]): NodeInfo =
     pods.map((pod) => podOf(pod)),
   );
 
-t.test('what pre-filter computes for a pod is handed to filter, for each pod anew', async (t) => {
+t.test('the state of pre-filter is passed to filter, anew for each pod', async (t) => {
   const nodes = [inZone('a1', 'a', ['one']), inZone('a2', 'a', []), inZone('b1', 'b', [])];
   const plugins = [atMostPerZone(1)];
   t.equal(decide(pending(), nodes, plugins, first).node, 'b1');
@@ -53,7 +53,7 @@ t.test('what pre-filter computes for a pod is handed to filter, for each pod ane
   });
 });
 
-t.test('post-filter can try which pods are in the way, and changes nothing by it', async (t) => {
+t.test('post-filter can simulate the removal of pods without side effects', async (t) => {
   /** As preemption does: one victim after the other, until the pod fits. */
   const preemption: Plugin = {
     name: 'Preemption',
@@ -69,7 +69,7 @@ t.test('post-filter can try which pods are in the way, and changes nothing by it
         }
         if (!copy.filter()) return { nominatedNodeName: node.facts.name, message: `victims: ${victims.join(', ')}` };
       }
-      return { message: 'nobody is in the way' };
+      return { message: 'no victims' };
     },
   };
   const full = inZone('full', 'a', ['one', 'two', 'three']);
@@ -84,12 +84,12 @@ t.test('post-filter can try which pods are in the way, and changes nothing by it
   t.equal(full.podCount, 3);
   t.match(
     decide(pod, [small], plugins, first),
-    { message: '0/1 nodes are available: 1 Insufficient cpu. nobody is in the way', nominatedNodeName: undefined },
-    'no pod is tried where removing pods cannot help',
+    { message: '0/1 nodes are available: 1 Insufficient cpu. no victims', nominatedNodeName: undefined },
+    'nothing is simulated where removing pods cannot help',
   );
 });
 
-t.test('a pod that is put back in a what-if counts again', async (t) => {
+t.test('a pod that is added back in a simulation counts again', async (t) => {
   const answers: boolean[] = [];
   const probe: Plugin = {
     name: 'Probe',
@@ -107,10 +107,10 @@ t.test('a pod that is put back in a what-if counts again', async (t) => {
     },
   };
   decide(pending(), [inZone('a1', 'a', ['one'])], [atMostPerZone(1), probe], first);
-  t.same(answers, [true, false, false], 'copies are independent of each other');
+  t.same(answers, [true, false, false], 'clones are independent of each other');
 });
 
-t.test('pre-filter can reject a pod for all nodes, and no what-if changes that', async (t) => {
+t.test('pre-filter can reject a pod for all nodes, which no simulation changes', async (t) => {
   let rejection: Rejection | undefined;
   const unclaimed: Plugin = { name: 'Unclaimed', preFilter: () => ({ rejection: unresolvable('the claim is gone') }) };
   const probe: Plugin = {
@@ -128,7 +128,7 @@ t.test('pre-filter can reject a pod for all nodes, and no what-if changes that',
   t.match(rejection, { unresolvable: true });
 });
 
-t.test('a plugin that skips a pod is handed none of its nodes', async (t) => {
+t.test('a plugin that skips a pod is not called for nodes', async (t) => {
   const called: string[] = [];
   const skipping: Plugin = {
     name: 'Skipping',
@@ -150,7 +150,7 @@ t.test('a plugin that skips a pod is handed none of its nodes', async (t) => {
   t.same(called, []);
 });
 
-t.test('plugins that narrow the nodes narrow them together', async (t) => {
+t.test('several pre-filter results are intersected', async (t) => {
   const narrowing = (name: string, ...names: string[]): Plugin => ({
     name,
     preFilter: () => ({ state: undefined, nodeNames: new Set(names) }),
@@ -163,7 +163,7 @@ t.test('plugins that narrow the nodes narrow them together', async (t) => {
   });
 });
 
-t.test('scores are normalized, weighted and added up', async (t) => {
+t.test('scores are normalized, weighted and summed', async (t) => {
   const scoring: PluginOf<undefined, ReadonlyMap<string, number>> = {
     name: 'Scoring',
     preScore: (_pod, feasible, nodes) => ({
@@ -180,7 +180,7 @@ t.test('scores are normalized, weighted and added up', async (t) => {
   t.throws(() => new Cycle([tooHigh], pending(), nodes).score(nodes), /plugin TooHigh returned the score 101/);
 });
 
-/** A plugin that writes down what it is called for, with the state that its pre-filter made. */
+/** A plugin that records its calls, with the state of its pre-filter. */
 function recorder(name: string, calls: string[], reserve?: () => Rejection | undefined): PluginOf<{ id: string }> {
   return {
     name,
@@ -216,7 +216,7 @@ t.test('a rejection by reserve ends reserve, and all plugins unreserve in revers
   ]);
 });
 
-/** A plugin that has every pod wait until the test decides. */
+/** A plugin that makes every pod wait until the test decides. */
 function permitting(name: string, timeoutMs = 60_000) {
   const { promise, resolve, reject } = Promise.withResolvers<Rejection | undefined>();
   const plugin: Plugin = { name, permit: () => ({ timeoutMs, decided: promise }) };
@@ -228,7 +228,7 @@ const permitted = (plugins: readonly Plugin[], signal = never) => {
   return cycle.permit('n', signal);
 };
 
-t.test('permit lets a pod go on, rejects it, or has it wait for all that say so', async (t) => {
+t.test('permit allows a pod, rejects it, or makes it wait for all plugins that said so', async (t) => {
   t.equal(permitted([{ name: 'Yes', permit: () => undefined }]), undefined);
   t.match(permitted([{ name: 'No', permit: () => unschedulable('no') }]), { plugin: 'No' });
 
@@ -240,8 +240,8 @@ t.test('permit lets a pod go on, rejects it, or has it wait for all that say so'
   t.equal(await allowed, undefined);
 
   const [forgotten, no] = [permitting('Forgotten'), { name: 'No', permit: () => unschedulable('no') }];
-  t.match(permitted([forgotten.plugin, no]), { plugin: 'No' }, 'another plugin decides before the wait has begun');
-  forgotten.reject(new Error('nobody waits for this any more'));
+  t.match(permitted([forgotten.plugin, no]), { plugin: 'No' }, 'another plugin decides before the wait starts');
+  forgotten.reject(new Error('no pod is waiting'));
 
   const [slow, strict] = [permitting('Slow'), permitting('Strict')];
   const refused = permitted([slow.plugin, strict.plugin]);
@@ -249,7 +249,7 @@ t.test('permit lets a pod go on, rejects it, or has it wait for all that say so'
   t.match(await refused, { plugin: 'Strict', rejection: { reasons: ['the group is incomplete'] } });
 });
 
-t.test('a pod does not wait for permit longer than the plugin says, nor after it was deleted', async (t) => {
+t.test("a pod waits on permit no longer than the plugin's timeout, or its own deletion", async (t) => {
   t.match(await permitted([permitting('Slow', 1).plugin]), {
     plugin: 'Slow',
     rejection: { reasons: ['rejected due to timeout after waiting 0.001s at plugin Slow'] },
@@ -263,7 +263,7 @@ t.test('a pod does not wait for permit longer than the plugin says, nor after it
   await t.rejects(async () => permitted([broken.plugin]), { message: 'broken' });
 });
 
-t.test('pre-bind runs one plugin after the other, with their states', async (t) => {
+t.test('pre-bind runs the plugins in order, with their states', async (t) => {
   const calls: string[] = [];
   const binding = (name: string): PluginOf<string> => ({
     name,
@@ -277,7 +277,7 @@ t.test('pre-bind runs one plugin after the other, with their states', async (t) 
   t.same(calls, ['state of One for p on n']);
 });
 
-t.test('the compiler holds the contract', async (t) => {
+t.test('the contract is checked at compile time', async (t) => {
   // @ts-expect-error filter takes a state that no pre-filter makes
   const stateless: PluginOf<number> = { name: 'Stateless', filter: () => undefined };
   // @ts-expect-error score takes a state that no pre-score makes

@@ -8,12 +8,12 @@ import { nodeOf, pending, podOf, requesting } from './objects.ts';
 const first = (): number => 0;
 const message = (decision: Decision): string => ('message' in decision ? decision.message : `went to ${decision.node}`);
 
-t.test('a pod goes to the node that has most room left', async (t) => {
+t.test('a pod is assigned to the node with the most free resources', async (t) => {
   const busy = nodeOf('busy', {}, [podOf('other', requesting({ cpu: '1', memory: '2Gi' }))]);
   t.equal(decide(pending(requesting({ cpu: '100m' })), [busy, nodeOf('empty')], defaultPlugins, first).node, 'empty');
 });
 
-t.test('what no node can take is refused with the count of each reason', async (t) => {
+t.test("an unschedulable pod's message counts each reason", async (t) => {
   const nodes = [
     nodeOf('small', { status: { allocatable: { cpu: '1', memory: '1Gi', pods: '110' } } }),
     nodeOf('cordoned', { spec: { unschedulable: true } }),
@@ -28,11 +28,11 @@ t.test('what no node can take is refused with the count of each reason', async (
   t.match(decision, { rejectedBy: new Set(['NodeResourcesFit', 'NodeUnschedulable', 'TaintToleration']) });
 });
 
-t.test('a cluster without nodes says so', async (t) => {
+t.test('no nodes', async (t) => {
   t.equal(message(decide(pending(), [], defaultPlugins, first)), 'no nodes available to schedule pods');
 });
 
-t.test('node selectors and required affinity pick nodes by label', async (t) => {
+t.test('nodeSelector and required node affinity filter nodes', async (t) => {
   const ssd = nodeOf('ssd', { metadata: { name: 'ssd', labels: { disk: 'ssd', cores: '8' } } });
   const nodes = [nodeOf('plain'), ssd];
   t.equal(decide(pending({ nodeSelector: { disk: 'ssd' } }), nodes, defaultPlugins, first).node, 'ssd');
@@ -45,7 +45,7 @@ t.test('node selectors and required affinity pick nodes by label', async (t) => 
   t.equal(message(refused), "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.");
 });
 
-t.test('tolerations let a pod onto tainted nodes, and PreferNoSchedule only costs score', async (t) => {
+t.test('tolerations permit tainted nodes, and PreferNoSchedule lowers the score', async (t) => {
   const tainted = nodeOf('tainted', { spec: { taints: [{ key: 'dedicated', value: 'db', effect: 'NoSchedule' }] } });
   t.equal(
     decide(pending({ tolerations: [{ key: 'dedicated', value: 'db' }] }), [tainted], defaultPlugins, first).node,
@@ -57,7 +57,7 @@ t.test('tolerations let a pod onto tainted nodes, and PreferNoSchedule only cost
   t.equal(decide(pending(), [avoided], defaultPlugins, first).node, 'a');
 });
 
-t.test('a host port is given out once per node', async (t) => {
+t.test('a host port is used once per node', async (t) => {
   const withPort: Partial<PodSpec> = {
     containers: [{ name: 'c', ports: [{ containerPort: 80, hostPort: 8080, protocol: 'TCP' }] }],
   };
@@ -70,14 +70,14 @@ t.test('a host port is given out once per node', async (t) => {
   t.equal(decide(pending(udp), [taken], defaultPlugins, first).node, 'taken');
 });
 
-t.test('a node that has the image is preferred when nothing else differs', async (t) => {
+t.test('a node that has the image is preferred, other things being equal', async (t) => {
   const images = [{ names: ['docker.io/library/web:1'], sizeBytes: 900 * 1024 * 1024 }];
   const allocatable = { cpu: '2', memory: '4Gi', pods: '110' };
   const having = nodeOf('having', { status: { allocatable, images } });
   t.equal(decide(pending(), [nodeOf('other'), having], defaultPlugins, first).node, 'having');
 });
 
-t.test('an image is found on a node whatever way the pod writes its name', async (t) => {
+t.test('images match whichever way the pod writes their names', async (t) => {
   const images = [{ names: ['docker.io/library/web:latest'], sizeBytes: 900 * 1024 * 1024 }];
   const allocatable = { cpu: '2', memory: '4Gi', pods: '110' };
   const nodes = [nodeOf('other'), nodeOf('having', { status: { allocatable, images } })];
@@ -89,7 +89,7 @@ t.test('an image is found on a node whatever way the pod writes its name', async
     );
 });
 
-t.test('a pod requests the most it needs at any moment', async (t) => {
+t.test("a pod's request is its maximum over init and main containers", async (t) => {
   const requests = podRequests({
     initContainers: [
       { name: 'sidecar', restartPolicy: 'Always', resources: { requests: { cpu: '100m' } } },
@@ -101,11 +101,11 @@ t.test('a pod requests the most it needs at any moment', async (t) => {
     ],
     overhead: { cpu: '50m' },
   });
-  t.equal(requests.milliCpu, 2150, 'the init container beside the sidecar, and the overhead');
+  t.equal(requests.milliCpu, 2150, 'the init container plus the sidecar, and the overhead');
   t.equal(requests.memory, 1024 ** 3);
 });
 
-t.test("a DaemonSet's pod is filtered on the node that its affinity names, and only there", async (t) => {
+t.test('a DaemonSet pod is filtered on the one node that its affinity names', async (t) => {
   const onNode = (...values: string[]): Partial<PodSpec> => {
     const named = values.map((value) => ({
       matchFields: [{ key: 'metadata.name', operator: 'In' as const, values: [value] }],
@@ -117,7 +117,7 @@ t.test("a DaemonSet's pod is filtered on the node that its affinity names, and o
   const small = { status: { allocatable: { cpu: '1', memory: '4Gi', pods: '110' } } };
   const nodes = [nodeOf('a'), nodeOf('b', small), nodeOf('c')];
   t.equal(decide(pending(onNode('b')), nodes, defaultPlugins, first).node, 'b');
-  t.equal(decide(pending(onNode('gone', 'c')), nodes, defaultPlugins, first).node, 'c', 'terms are alternatives');
+  t.equal(decide(pending(onNode('gone', 'c')), nodes, defaultPlugins, first).node, 'c', 'terms are ORed');
   const refused = decide(pending({ ...onNode('b'), ...requesting({ cpu: '2' }) }), nodes, defaultPlugins, first);
   t.equal(
     message(refused),
@@ -126,7 +126,7 @@ t.test("a DaemonSet's pod is filtered on the node that its affinity names, and o
   t.match(refused, { rejectedBy: new Set(['NodeAffinity', 'NodeResourcesFit']) });
 });
 
-t.test('node affinity that contradicts itself is rejected before any node is looked at', async (t) => {
+t.test('conflicting node affinity is rejected by pre-filter', async (t) => {
   const matchFields = ['a', 'b'].map((name) => ({ key: 'metadata.name', operator: 'In' as const, values: [name] }));
   const affinity = {
     nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields }] } },

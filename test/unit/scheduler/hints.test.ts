@@ -1,4 +1,4 @@
-/** Which events make the queue try a pod again, by the plugin that rejected it. */
+/** Which events requeue a pod, by the plugin that rejected it. */
 import t from 'tap';
 import type { Node, PodSpec } from '../../../api/types/core/v1.gen.ts';
 import {
@@ -33,7 +33,7 @@ const cases: [plugin: string, what: string, pod: Partial<PodSpec>, events: Clust
   ['NodeUnschedulable', 'a node is cordoned', {}, updated({}, cordoned), false],
   ['NodeName', 'a node is added', {}, added(), true],
   ['TaintToleration', 'a taint is removed', {}, updated(tainted('a'), {}), true],
-  ['TaintToleration', 'one taint takes the place of another', {}, updated(tainted('a'), tainted('b')), false],
+  ['TaintToleration', 'one taint replaces another', {}, updated(tainted('a'), tainted('b')), false],
   [
     'TaintToleration',
     'a taint is replaced by a tolerated one',
@@ -45,14 +45,14 @@ const cases: [plugin: string, what: string, pod: Partial<PodSpec>, events: Clust
   ['TaintToleration', 'a node is added', {}, added(), true],
   [
     'NodeAffinity',
-    'the label appears',
+    'the label is added',
     { nodeSelector: { disk: 'ssd' } },
     updated(labelled('hdd'), labelled('ssd')),
     true,
   ],
   [
     'NodeAffinity',
-    'the label goes',
+    'the label is removed',
     { nodeSelector: { disk: 'ssd' } },
     updated(labelled('ssd'), labelled('hdd')),
     false,
@@ -69,18 +69,18 @@ const cases: [plugin: string, what: string, pod: Partial<PodSpec>, events: Clust
   ['NodeResourcesFit', 'a node grows too little', requesting({ cpu: '3' }), updated(sized('1'), sized('2')), false],
   [
     'NodeResourcesFit',
-    'a node grows in what is not asked for',
+    'a node grows in another resource',
     requesting({ cpu: '1' }),
     updated(sized('2'), sized('2', '8Gi')),
     false,
   ],
-  ['NodeResourcesFit', 'a node takes more pods', {}, updated(sized('2', '4Gi', '1'), sized('2', '4Gi', '2')), true],
+  ['NodeResourcesFit', 'a node allows more pods', {}, updated(sized('2', '4Gi', '1'), sized('2', '4Gi', '2')), true],
   ['NodeResourcesFit', 'a node is labelled', {}, updated({}, labelled('ssd')), false],
   ['ImageLocality', 'a node is added', {}, added(), false],
 ];
 
 for (const [name, what, spec, events, helps] of cases) {
-  t.test(`${name}: ${what}: the pod is ${helps ? '' : 'not '}tried again`, async (t) => {
+  t.test(`${name}: ${what}: the pod is ${helps ? '' : 'not '}requeued`, async (t) => {
     const plugin = defaultPlugins.find((one) => one.name === name);
     const hints = plugin?.queueingHints ?? {};
     t.equal(
@@ -90,7 +90,7 @@ for (const [name, what, spec, events, helps] of cases) {
   });
 }
 
-t.test('an update of a node that changes nothing for scheduling is no event', async (t) => {
+t.test('a node update that is irrelevant for scheduling is no event', async (t) => {
   const images = [{ names: ['web:1'], sizeBytes: 1 }];
   const allocatable = { cpu: '2', memory: '4Gi', pods: '110' };
   t.same(updated({}, { status: { allocatable, images } }), []);

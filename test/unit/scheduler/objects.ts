@@ -1,4 +1,4 @@
-/** Nodes and pods as the scheduler's tests need them. */
+/** Nodes and pods for the scheduler's tests. */
 import { NodeInfo, nodeFacts, type NodeFacts } from '../../../control-plane/scheduler/framework/node-info.ts';
 import { podInfo, type PendingPod, type PodInfo } from '../../../control-plane/scheduler/framework/pod-info.ts';
 import type { Node, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';

@@ -29,7 +29,7 @@ function queueAt(t: Test, plugins: readonly Plugin[] = defaultPlugins) {
   return { queue, clock, logged, woken: () => count };
 }
 
-t.test('the highest priority is tried first, then the oldest', async (t) => {
+t.test('pods are popped by priority, then age', async (t) => {
   const { queue } = queueAt(t);
   for (const pending of [pod('a'), pod('b', { priority: 10 }), pod('c'), pod('d', { priority: 10 })])
     queue.add(pending);
@@ -39,16 +39,16 @@ t.test('the highest priority is tried first, then the oldest', async (t) => {
   );
 });
 
-t.test('a rejected pod waits for an event that can help it', async (t) => {
+t.test('a rejected pod waits for an event that can make it schedulable', async (t) => {
   const { queue, clock, woken } = queueAt(t);
   queue.add(pod('a', { nodeSelector: { disk: 'ssd' } }));
   const entry = queue.pop();
-  if (!entry) return t.fail('nothing was queued');
+  if (!entry) return t.fail('the queue is empty');
   queue.rejected(entry, new Set(['NodeAffinity']));
   clock.now += 60_000;
   const before = woken();
   queue.moveAll(deletion('other'));
-  t.equal(queue.pop(), undefined, 'room on a node does not help a pod that asks for a label');
+  t.equal(queue.pop(), undefined, 'free resources do not help a pod that needs a label');
   queue.moveAll({ type: 'UpdateNodeLabel', old: node(), node: node({ disk: 'tape' }) });
   t.equal(queue.pop(), undefined, 'nor does another label');
   t.equal(woken(), before);
@@ -57,38 +57,38 @@ t.test('a rejected pod waits for an event that can help it', async (t) => {
   t.equal(woken(), before + 1);
 });
 
-t.test('a pod that no plugin has rejected is tried again after any event', async (t) => {
+t.test('a pod rejected by no plugin is requeued after any event', async (t) => {
   const { queue, clock } = queueAt(t);
   queue.add(pod('a'));
   const entry = queue.pop();
-  if (!entry) return t.fail('nothing was queued');
+  if (!entry) return t.fail('the queue is empty');
   queue.rejected(entry, new Set());
   clock.now += 60_000;
   queue.moveAll({ type: 'NodeAdd', node: node() });
   t.equal(queue.pop()?.pod.name, 'a');
 });
 
-t.test('an event during the attempt is not missed', async (t) => {
+t.test('an event during a scheduling attempt is not missed', async (t) => {
   const { queue } = queueAt(t);
   queue.add(pod('a'));
   const entry = queue.pop();
-  if (!entry) return t.fail('nothing was queued');
+  if (!entry) return t.fail('the queue is empty');
   queue.moveAll(deletion('other'));
   queue.rejected(entry, new Set(['NodeResourcesFit']));
   t.match(queue.sizes, { backoff: 1, unschedulable: 0 });
 });
 
-t.test('what a pod itself gives back does not help it', async (t) => {
+t.test("the pod's own unreserve does not requeue it", async (t) => {
   const { queue } = queueAt(t);
   queue.add(pod('a'));
   const entry = queue.pop();
-  if (!entry) return t.fail('nothing was queued');
+  if (!entry) return t.fail('the queue is empty');
   queue.rejected(entry, new Set(['NodeResourcesFit']));
   queue.moveAll(deletion('a'));
   t.match(queue.sizes, { backoff: 0, unschedulable: 1 });
 });
 
-t.test('a queueing hint that throws is logged, and the pod is tried again', async (t) => {
+t.test('a queueing hint that throws is logged, and the pod is requeued', async (t) => {
   const broken: Plugin = {
     name: 'Broken',
     queueingHints: {
@@ -100,7 +100,7 @@ t.test('a queueing hint that throws is logged, and the pod is tried again', asyn
   const { queue, logged } = queueAt(t, [broken]);
   queue.add(pod('a'));
   const entry = queue.pop();
-  if (!entry) return t.fail('nothing was queued');
+  if (!entry) return t.fail('the queue is empty');
   queue.rejected(entry, new Set(['Broken']));
   queue.moveAll({ type: 'NodeAdd', node: node() });
   t.match(queue.sizes, { backoff: 1 });
@@ -117,11 +117,11 @@ t.test('a pod whose pre-enqueue throws is logged and gated', async (t) => {
   t.same(logged, ['pre-enqueue failed, pod is gated']);
 });
 
-t.test('a pod that changes is tried at once, one whose rules stay the same is not', async (t) => {
+t.test('an updated pod is requeued at once, unless nothing relevant has changed', async (t) => {
   const { queue } = queueAt(t);
   queue.add(pod('a'));
   const entry = queue.pop();
-  if (!entry) return t.fail('nothing was queued');
+  if (!entry) return t.fail('the queue is empty');
   queue.rejected(entry, new Set(['NodeAffinity']));
   queue.add(pod('a'));
   t.equal(queue.pop(), undefined);
@@ -129,7 +129,7 @@ t.test('a pod that changes is tried at once, one whose rules stay the same is no
   t.equal(queue.pop()?.pod.pending.priority, 5);
 });
 
-t.test('a pod with scheduling gates is not tried until the last is removed', async (t) => {
+t.test('a pod with scheduling gates is queued when the last is removed', async (t) => {
   const { queue, clock, woken } = queueAt(t);
   queue.add(pod('a', { schedulingGates: [{ name: 'example.com/one' }, { name: 'example.com/two' }] }));
   queue.add(pod('a', { schedulingGates: [{ name: 'example.com/two' }] }));
@@ -143,7 +143,7 @@ t.test('a pod with scheduling gates is not tried until the last is removed', asy
   t.equal(woken(), 1);
 });
 
-t.test('a pod that pre-enqueue rejects is looked at again after an event that its plugin names', async (t) => {
+t.test('a pod rejected by pre-enqueue is checked again after an event that its plugin registers', async (t) => {
   let open = false;
   const gate: Plugin = {
     name: 'Gate',
@@ -161,12 +161,12 @@ t.test('a pod that pre-enqueue rejects is looked at again after an event that it
   t.match(queue.sizes, { active: 1, gated: 0 });
 });
 
-t.test('a closed queue hands out nothing, and takes back what is on its way', async (t) => {
+t.test('a closed queue pops nothing, and accepts pods in flight', async (t) => {
   const { queue, clock } = queueAt(t);
   queue.add(pod('a'));
   queue.add(pod('b'));
   const entry = queue.pop();
-  if (!entry) return t.fail('nothing was queued');
+  if (!entry) return t.fail('the queue is empty');
   queue.close();
   queue.failed(entry);
   clock.now += 60_000;

@@ -2,7 +2,7 @@ import path from 'node:path';
 import t from 'tap';
 import { affectedTests } from '../../../scripts/affected-tests.ts';
 
-t.test('a change concerns the tests that import the file or start it, by whatever way, and no others', async (t) => {
+t.test('a change affects the tests that import or start the file, directly or not, and no others', async (t) => {
   const folder = path.relative(
     process.cwd(),
     t.testdir({
@@ -21,7 +21,7 @@ t.test('a change concerns the tests that import the file or start it, by whateve
     const found = await affectedTests(tests, new Set(changed.map((name) => path.join(folder, name))));
     return found.map((file) => path.basename(file));
   };
-  t.same(await affectedBy('deep.ts'), ['a.test.ts', 'b.test.ts'], 'also through a circle');
+  t.same(await affectedBy('deep.ts'), ['a.test.ts', 'b.test.ts'], 'also through a cycle');
   t.same(await affectedBy('c.test.ts'), ['c.test.ts']);
   t.same(await affectedBy('lib/gone.ts'), ['c.test.ts']);
   t.same(await affectedBy('other.ts'), []);

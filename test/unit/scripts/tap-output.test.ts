@@ -4,7 +4,7 @@ import path from 'node:path';
 import t, { type Test } from 'tap';
 import { readTap, type TestResult } from '../../../scripts/tap-output.ts';
 
-/** Runs a test file as the runner does; it lies where the packages are found. */
+/** Runs a test file as the runner does, in a directory where packages are found. */
 async function resultOf(t: Test, code: string): Promise<TestResult> {
   const file = path.join(t.testdir({}), 'x.test.mjs');
   await writeFile(file, `import t from 'tap';\n${code}`);
@@ -15,13 +15,13 @@ async function resultOf(t: Test, code: string): Promise<TestResult> {
   });
 }
 
-t.test('a file without failures is two numbers, whatever it prints', async (t) => {
+t.test('a passing file is two numbers, whatever it prints', async (t) => {
   const code =
     "t.test('outer', async (t) => { console.log('said'); t.ok(1); t.test('inner', async (t) => t.ok(1)); });";
   t.same(await resultOf(t, code), { passed: 2, failed: 0, failures: '' });
 });
 
-t.test('a failure is told once, with the tests that it is in and its difference', async (t) => {
+t.test('a failure is printed once, with its enclosing tests and its diff', async (t) => {
   const code = `
     t.test('outer', async (t) => {
       t.test('inner', async (t) => { t.ok(1); t.same({ a: 1 }, { a: 2 }, 'is it?'); });
@@ -35,7 +35,7 @@ t.test('a failure is told once, with the tests that it is in and its difference'
   t.notMatch(failures, /not ok: .*sound/);
 });
 
-t.test('what is thrown, in a test and beside it, is told', async (t) => {
+t.test('exceptions within and outside of tests are printed', async (t) => {
   const inside = await resultOf(t, "t.test('outer', async () => { throw new Error('broken'); });");
   t.equal(inside.failed, 1);
   t.match(inside.failures, /^not ok: outer > broken\n/);

@@ -28,13 +28,13 @@ const claimAll = (client: ScriptedClient, candidates: Claimable[], metadata: Kub
   });
 const DELETED = { deletionTimestamp: '2026-01-01T00:00:00Z' };
 
-t.test("what becomes of a candidate is as upstream's ControllerRefManager has it", async (t) => {
+t.test("decisions per candidate match upstream's ControllerRefManager", async (t) => {
   const own = { owners: controlledBy('rs') };
   const plans: [what: string, Partial<Claimable>, KubeObject['metadata'], isMatch: boolean, string][] = [
     ['its own', own, {}, true, 'own'],
-    ['its own that does not match', own, {}, false, 'release'],
-    ['its own, of an owner that is being deleted', own, DELETED, true, 'own'],
-    ['its own that does not match, of an owner that is being deleted', own, DELETED, false, 'ignore'],
+    ['own, does not match', own, {}, false, 'release'],
+    ['own, owner being deleted', own, DELETED, true, 'own'],
+    ['own, does not match, owner being deleted', own, DELETED, false, 'ignore'],
     ["another's", { owners: controlledBy('other') }, {}, true, 'ignore'],
     ['an orphan', {}, {}, true, 'adopt'],
     [
@@ -44,56 +44,53 @@ t.test("what becomes of a candidate is as upstream's ControllerRefManager has it
       true,
       'adopt',
     ],
-    ['an orphan that does not match', {}, {}, false, 'ignore'],
-    ['an orphan that is being deleted', { deleting: true }, {}, true, 'ignore'],
-    ['an orphan, of an owner that is being deleted', {}, DELETED, true, 'ignore'],
-    ['an orphan of another namespace', { namespace: 'other' }, {}, true, 'ignore'],
-    ['an orphan, of an owner of the cluster', {}, { namespace: undefined }, true, 'adopt'],
+    ['orphaned, does not match', {}, {}, false, 'ignore'],
+    ['orphaned, being deleted', { deleting: true }, {}, true, 'ignore'],
+    ['orphaned, owner being deleted', {}, DELETED, true, 'ignore'],
+    ['orphaned, in another namespace', { namespace: 'other' }, {}, true, 'ignore'],
+    ['orphaned, cluster-scoped owner', {}, { namespace: undefined }, true, 'adopt'],
   ];
   for (const [what, more, metadata, isMatch, wanted] of plans)
     t.equal(planClaim(candidate('pod', more), owner(metadata), isMatch), wanted, what);
 });
 
-t.test(
-  'objects are adopted and released by their uid, and the owner is read once before the first adoption',
-  async (t) => {
-    const client = new ScriptedClient();
-    client.stored = owner();
-    const leaving = candidate('leaving', { ...stray, owners: controlledBy('rs') });
-    const kept = candidate('kept', { owners: controlledBy('rs') });
-    const claimed = await claimAll(client, [candidate('a'), leaving, kept, candidate('b')]);
-    t.strictSame(
-      claimed.map(({ name }) => name),
-      ['a', 'kept', 'b'],
-    );
-    t.equal(client.reads, 1);
-    const reference = {
-      ...{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: 'rs' },
-      ...{ controller: true, blockOwnerDeletion: true },
-    };
-    t.strictSame(
-      client.patches.map(({ name, patch, options }) => ({ name, patch, type: options?.type })),
-      [
-        { name: 'a', patch: { metadata: { uid: 'uid-a', ownerReferences: [reference] } }, type: 'strategic' },
-        {
-          name: 'leaving',
-          patch: { metadata: { uid: 'uid-leaving', ownerReferences: [{ $patch: 'delete', uid: 'rs' }] } },
-          type: 'strategic',
-        },
-        { name: 'b', patch: { metadata: { uid: 'uid-b', ownerReferences: [reference] } }, type: 'strategic' },
-      ],
-    );
-  },
-);
+t.test('objects are adopted and released by uid, and the owner is read once before the first adoption', async (t) => {
+  const client = new ScriptedClient();
+  client.stored = owner();
+  const leaving = candidate('leaving', { ...stray, owners: controlledBy('rs') });
+  const kept = candidate('kept', { owners: controlledBy('rs') });
+  const claimed = await claimAll(client, [candidate('a'), leaving, kept, candidate('b')]);
+  t.strictSame(
+    claimed.map(({ name }) => name),
+    ['a', 'kept', 'b'],
+  );
+  t.equal(client.reads, 1);
+  const reference = {
+    ...{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: 'rs' },
+    ...{ controller: true, blockOwnerDeletion: true },
+  };
+  t.strictSame(
+    client.patches.map(({ name, patch, options }) => ({ name, patch, type: options?.type })),
+    [
+      { name: 'a', patch: { metadata: { uid: 'uid-a', ownerReferences: [reference] } }, type: 'strategic' },
+      {
+        name: 'leaving',
+        patch: { metadata: { uid: 'uid-leaving', ownerReferences: [{ $patch: 'delete', uid: 'rs' }] } },
+        type: 'strategic',
+      },
+      { name: 'b', patch: { metadata: { uid: 'uid-b', ownerReferences: [reference] } }, type: 'strategic' },
+    ],
+  );
+});
 
-t.test('an owner that has nothing to adopt is not read', async (t) => {
+t.test('the owner is not read when there is nothing to adopt', async (t) => {
   const client = new ScriptedClient();
   await claimAll(client, [candidate('kept', { owners: controlledBy('rs') }), candidate('other', stray)]);
   t.equal(client.reads, 0);
   t.strictSame(client.patches, []);
 });
 
-t.test('an owner that is gone, replaced or being deleted, whatever the cache says, adopts nothing', async (t) => {
+t.test('an owner that is absent, replaced or being deleted adopts nothing, whatever the cache has', async (t) => {
   for (const stored of [undefined, owner({ uid: 'another' }), owner(DELETED)]) {
     const client = new ScriptedClient();
     client.stored = stored;
@@ -103,7 +100,7 @@ t.test('an owner that is gone, replaced or being deleted, whatever the cache say
   }
 });
 
-t.test('each candidate is attempted before a failure is thrown, and one that is gone is no failure', async (t) => {
+t.test('all candidates are attempted before a failure is thrown, and absent ones are no failure', async (t) => {
   const client = new ScriptedClient();
   client.stored = owner();
   const failure = internalError('disk full');
@@ -126,7 +123,7 @@ t.test('each candidate is attempted before a failure is thrown, and one that is 
   );
 });
 
-t.test('an object that was replaced by another of its name is not adopted', async (t) => {
+t.test('an object that was replaced by another with its name is not adopted', async (t) => {
   const client = new ScriptedClient();
   client.stored = owner();
   client.refusals.set('a', [conflict(pods, 'a', 'Precondition failed: UID in precondition')]);

@@ -27,7 +27,7 @@ function handlers(concerns?: () => boolean) {
   return { handlers, wokenBy, expectations };
 }
 
-t.test('an object wakes the owner that controls it, and an orphan all that would adopt it', async (t) => {
+t.test('an event enqueues the controlling owner, and for orphans all matching owners', async (t) => {
   const { handlers: on, wokenBy } = handlers();
   t.strictSame(
     wokenBy(() => on.onAdd?.(owned('ReplicaSet', 'web'), 'default/pod')),
@@ -51,11 +51,11 @@ t.test('an object wakes the owner that controls it, and an orphan all that would
   t.strictSame(
     wokenBy(() => on.onAdd?.(foreign, 'default/pod')),
     [],
-    "another group's kind of that name",
+    'the same kind in another group',
   );
 });
 
-t.test('who loses an object is woken as well, and a change that concerns nobody wakes nobody', async (t) => {
+t.test('a former owner is enqueued as well, and an irrelevant change enqueues nothing', async (t) => {
   const { handlers: on, wokenBy } = handlers(() => false);
   const [before, after] = [owned('ReplicaSet', 'before'), owned('ReplicaSet', 'after')];
   t.strictSame(
@@ -72,7 +72,7 @@ t.test('who loses an object is woken as well, and a change that concerns nobody 
   );
 });
 
-t.test('creations and deletions are observed for the owner, a deletion when it begins', async (t) => {
+t.test('creations and deletions are observed for the owner, a deletion when it starts', async (t) => {
   const { handlers: on, expectations } = handlers();
   const pod = owned('ReplicaSet', 'web');
   const isSatisfied = () => expectations.isSatisfied('uid-web', NOW);

@@ -3,7 +3,7 @@ import { Expectations } from '../../../../control-plane/controllers/framework/ex
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 
-t.test('nothing is done on a cache that lags behind, whichever of response and event comes first', async (t) => {
+t.test('a stale cache is not acted on, whichever of response and event comes first', async (t) => {
   const expectations = new Expectations();
   t.ok(expectations.isSatisfied('rs', NOW));
   expectations.begin('rs', NOW);
@@ -12,16 +12,16 @@ t.test('nothing is done on a cache that lags behind, whichever of response and e
   expectations.expectCreation('rs', 'b');
   t.notOk(expectations.isSatisfied('rs', NOW));
   expectations.observeDeletion('rs', 'b');
-  t.notOk(expectations.isSatisfied('rs', NOW), 'a deletion is no creation');
+  t.notOk(expectations.isSatisfied('rs', NOW), 'a deletion is not a creation');
   expectations.observeCreation('rs', 'b');
   t.ok(expectations.isSatisfied('rs', NOW));
   expectations.begin('rs', NOW);
   expectations.expectCreation('rs', 'lost');
   t.notOk(expectations.isSatisfied('rs', NOW + 299_000));
-  t.ok(expectations.isSatisfied('rs', NOW + 300_000), 'an event that never comes does not stop it for good');
+  t.ok(expectations.isSatisfied('rs', NOW + 300_000), 'a missing event does not block forever');
 });
 
-t.test('deletions are awaited as creations are, and an owner that is gone awaits nothing', async (t) => {
+t.test('deletions are expected like creations, and a deleted owner expects nothing', async (t) => {
   const expectations = new Expectations();
   expectations.begin('rs', NOW);
   expectations.expectDeletion('rs', 'a');

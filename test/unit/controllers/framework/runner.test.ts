@@ -25,7 +25,7 @@ interface Line {
   readonly failures?: number;
 }
 
-/** Remembers which resources were listed. */
+/** Records which resources were listed. */
 class RecordingClient extends ApiClient {
   readonly listed: string[] = [];
   /** The resource whose list never comes. */
@@ -45,7 +45,7 @@ class RecordingClient extends ApiClient {
   }
 }
 
-/** An API, and what runs controllers against it until the end of the test. */
+/** An API, and controllers that run until the end of the test. */
 class Bench implements AsyncDisposable {
   readonly api: MemoryApi;
   readonly client: RecordingClient;
@@ -90,7 +90,7 @@ const controller = (
   workers = 1,
 ): ControllerDescriptor => ({ name, workers, create });
 
-/** A controller that notes the keys of pods that it reconciles. */
+/** A controller that records the keys of pods that it reconciles. */
 const noting = (name: string, keys: string[], reconcile: (key: string) => number | undefined = () => undefined) =>
   controller(name, ({ informer, queue }) => {
     const all = informer(podCache);
@@ -103,7 +103,7 @@ const noting = (name: string, keys: string[], reconcile: (key: string) => number
     };
   });
 
-t.test('the caches that are asked for are started, once for all who ask, and no others', async (t) => {
+t.test('requested caches are started, once for all controllers, and no others', async (t) => {
   await using bench = await Bench.start();
   bench.api.put('pods', { metadata: { name: 'a' } });
   const [first, second]: [string[], string[]] = [[], []];
@@ -112,7 +112,7 @@ t.test('the caches that are asked for are started, once for all who ask, and no 
     return {
       watches: () => [],
       reconcile: async () => undefined,
-      background: async () => void t.ok(maps.isSynced, 'a cache that is only read is in sync, too'),
+      background: async () => void t.ok(maps.isSynced, 'a cache without handlers is synced, too'),
     };
   });
   bench.run(noting('first', first), noting('second', second), asks);
@@ -121,7 +121,7 @@ t.test('the caches that are asked for are started, once for all who ask, and no 
   t.strictSame(bench.client.listed.sort(), ['configmaps', 'pods']);
 });
 
-t.test('a handler that throws is logged with its stack and counted, and stops nobody', async (t) => {
+t.test('a handler that throws is logged with its stack and counted, and affects no other handler', async (t) => {
   await using bench = await Bench.start();
   const keys: string[] = [];
   const others: string[] = [];
@@ -148,7 +148,7 @@ t.test('a handler that throws is logged with its stack and counted, and stops no
   t.match((logged[0]?.err as Error).stack, /cannot read default\/bad[^]*runner\.test\.ts/);
 });
 
-t.test('a key comes back when its reconciliation fails, and when it says so', async (t) => {
+t.test('a key is requeued when its reconciliation fails or asks for it', async (t) => {
   await using bench = await Bench.start();
   bench.api.put('pods', { metadata: { name: 'a' } });
   const keys: string[] = [];
@@ -194,7 +194,7 @@ t.test('a refusal by quota or admission is one line without a stack, and its ret
   t.ok(failed.every(({ level, err }) => level === 'warn' && err instanceof StatusError));
 });
 
-t.test('controllers stop when the signal is aborted, once their reconciliations have ended', async (t) => {
+t.test('controllers stop when the signal is aborted, after their reconciliations have ended', async (t) => {
   await using bench = await Bench.start();
   bench.api.put('pods', { metadata: { name: 'a' } });
   const log: string[] = [];
@@ -212,7 +212,7 @@ t.test('controllers stop when the signal is aborted, once their reconciliations 
       };
     }),
   );
-  await eventually('the reconciliation to begin', () => log.length === 1);
+  await eventually('the reconciliation to start', () => log.length === 1);
   bench.stop.abort();
   await bench.running;
   t.strictSame(log, ['begun', 'ended']);
@@ -243,7 +243,7 @@ t.test('a controller that is stopped before its caches are in sync leaves no tim
   t.ok(timers() < before + 20, 'those of the queue are gone');
 });
 
-t.test('what fails as a whole stops all, and its error is the reason', async (t) => {
+t.test('a controller that fails as a whole stops all, with its error', async (t) => {
   await using bench = await Bench.start();
   const broken = controller('broken', () => ({
     watches: () => [],
@@ -258,7 +258,7 @@ t.test('what fails as a whole stops all, and its error is the reason', async (t)
   );
 });
 
-t.test('a cache that is asked for too late is an error, not a cache that nobody fills', async (t) => {
+t.test('requesting a cache too late is an error', async (t) => {
   await using bench = await Bench.start();
   const late = controller('late', ({ informer, queue }) => ({
     watches: () => [watch(informer(podCache), ownKeys(queue))],
@@ -268,7 +268,7 @@ t.test('a cache that is asked for too late is an error, not a cache that nobody 
   await t.rejects(bench.running, new Error('late: caches are asked for when a controller is created'));
 });
 
-t.test('ownership is read from the whole caches of others, whichever was created first', async (t) => {
+t.test('ownership is read from complete caches, whichever was created first', async (t) => {
   await using bench = await Bench.start();
   bench.api.put('pods', {
     metadata: { name: 'a', ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: 'rs' }] },

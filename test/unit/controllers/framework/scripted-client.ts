@@ -1,4 +1,4 @@
-/** Answers reads with one object and writes as the test says; remembers the patches. */
+/** Returns one object for reads, and for writes what the test says; records the patches. */
 import type { KubeObject } from '../../../../api/machinery/kind.ts';
 import { notFound, type StatusError } from '../../../../api/machinery/status-error.ts';
 import type { PatchOptions } from '../../../../client/api-calls.ts';
@@ -13,9 +13,9 @@ export interface Patched {
 export class ScriptedClient {
   readonly patches: Patched[] = [];
   reads = 0;
-  /** What reads find; a 404 when undefined. */
+  /** The object that reads return; 404 when undefined. */
   stored: KubeObject | undefined;
-  /** What the next patches of an object of this name are refused with, in order. */
+  /** The errors of the next patches of an object with this name, in order. */
   readonly refusals = new Map<string, StatusError[]>();
 
   async get<T extends KubeObject>(resource: Resource<T>, _namespace: string, name: string): Promise<T> {

@@ -19,17 +19,17 @@ const modified = () => conflict(replicaSets, 'web', 'the object has been modifie
 const versions = ({ patches }: ScriptedClient) =>
   patches.map(({ patch }) => (patch as ReplicaSet).metadata?.resourceVersion);
 
-t.test('a status that has not changed is not written, and absent counts are 0', async (t) => {
+t.test('an unchanged status is not written, and absent counts are 0', async (t) => {
   const client = new ScriptedClient();
   const next = { replicas: 2, readyReplicas: 0, conditions: [] };
   t.notOk(await write(client, replicaSet({ replicas: 2 }), next));
   t.notOk(await write(client, replicaSet(), { replicas: 0, conditions: [] }));
   t.strictSame(client.patches, []);
   t.notOk(isSameStatus({ replicas: 2 }, { replicas: 1 }));
-  t.notOk(isSameStatus({ replicas: 2, readyReplicas: 1 }, { replicas: 2 }), 'a count that goes');
+  t.notOk(isSameStatus({ replicas: 2, readyReplicas: 1 }, { replicas: 2 }), 'a removed count');
 });
 
-t.test('a status is replaced whole, for the object and the version that it was computed from', async (t) => {
+t.test('a status is replaced as a whole, for the object and version that it was computed from', async (t) => {
   const client = new ScriptedClient();
   const type = 'ReplicaFailure';
   const old = { replicas: 2, readyReplicas: 1, conditions: [{ type, status: 'True' as const }] };
@@ -41,7 +41,7 @@ t.test('a status is replaced whole, for the object and the version that it was c
   t.strictSame(applyMergePatch({ status: old }, { status: (patch as ReplicaSet).status }), { status: next });
 });
 
-t.test('fields that go are removed at any depth', async (t) => {
+t.test('removed fields are removed at any depth', async (t) => {
   const client = new ScriptedClient();
   const old: ServiceStatus = { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] }, conditions: [] };
   const service: Service = { metadata: { namespace: 'default', name: 'web' }, status: old };
@@ -51,7 +51,7 @@ t.test('fields that go are removed at any depth', async (t) => {
   t.strictSame(applyMergePatch(old, (patch as Service).status), next);
 });
 
-t.test('an object that was modified beside its spec and status gets the same status in its new version', async (t) => {
+t.test('an object modified outside of spec and status gets the same status in its new version', async (t) => {
   const client = new ScriptedClient();
   client.refusals.set('web', [modified(), modified()]);
   client.stored = replicaSet({ replicas: 1 }, { resourceVersion: '9', labels: { more: 'labels' } });
@@ -59,11 +59,11 @@ t.test('an object that was modified beside its spec and status gets the same sta
   t.strictSame(versions(client), ['7', '9', '9']);
 });
 
-t.test('a status that was computed from what has changed since is not written', async (t) => {
+t.test('a status computed from an outdated object is not written', async (t) => {
   const changes: [what: string, ReplicaSet][] = [
     ['the spec', replicaSet({ replicas: 1 }, { resourceVersion: '9', generation: 3 })],
     ['the status', replicaSet({ replicas: 5 }, { resourceVersion: '9' })],
-    ['all: it is another object', replicaSet({ replicas: 1 }, { resourceVersion: '9', uid: 'another' })],
+    ['all: another object', replicaSet({ replicas: 1 }, { resourceVersion: '9', uid: 'another' })],
   ];
   for (const [what, stored] of changes) {
     const client = new ScriptedClient();
@@ -74,7 +74,7 @@ t.test('a status that was computed from what has changed since is not written', 
   }
 });
 
-t.test('conflicts without end are thrown, and an object that is gone needs no status', async (t) => {
+t.test('repeated conflicts are thrown, and a deleted object needs no status', async (t) => {
   const client = new ScriptedClient();
   client.refusals.set('web', Array.from({ length: 9 }, modified));
   client.stored = replicaSet({ replicas: 1 });

@@ -7,7 +7,7 @@ import type { OwnerSpec, RuleUnit } from '../../../../agent/network/netfilter/ru
 import { eventually } from '../../../support/wait.ts';
 import { MemoryTables } from '../../../support/memory-tables.ts';
 
-/** An owner with one chain that its units share, and a jump there. */
+/** An owner with one chain shared by its units, and a jump to it. */
 const spec = (name: string, frameRule = '-j RETURN'): OwnerSpec => ({
   name,
   prefix: `${name}-`,
@@ -16,7 +16,7 @@ const spec = (name: string, frameRule = '-j RETURN'): OwnerSpec => ({
     new Map(table === 'filter' ? [[`${name}-TOP`, [...[...shared].map((chain) => `-j ${chain}`), frameRule]]] : []),
 });
 
-/** A unit with a chain of its own, and a rule in a chain that it shares. */
+/** A unit with its own chain, and a rule in a shared chain. */
 const unit = (owner: string, name: string, rule = `-s ${name} -j DROP`): RuleUnit => ({
   chains: { nat: new Map(), filter: new Map([[`${owner}-U-${name}`, [rule]]]) },
   shared: [{ table: 'filter', chain: `${owner}-ALL`, rule: `-j ${owner}-U-${name}` }],
@@ -36,7 +36,7 @@ function makeOwners() {
 
 const unitsOf = (owner: string, ...names: string[]) => new Map(names.map((name) => [name, unit(owner, name)] as const));
 
-test('changes that come while a transaction is under way share the next one', async (t) => {
+test('changes that arrive during a transaction are batched in the next one', async (t) => {
   const { tables, services, policy, names } = makeOwners();
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   tables.gate = gate;
@@ -62,13 +62,13 @@ test('changes that come while a transaction is under way share the next one', as
   t.same(
     tables.rules('filter', 'FORWARD')?.map((rule) => rule.split(' ').at(-1)),
     ['POL-TOP', 'SVC-TOP'],
-    'each has its jump once',
+    'each owner has one jump',
   );
   t.equal((await services.apply(unitsOf('SVC', 'a'))).wrote, false);
-  t.equal(tables.inputs.length, 2, 'what is in force is not written again');
+  t.equal(tables.inputs.length, 2, 'applied rules are not written again');
 });
 
-/** Has `services` and `policy` apply at the same time. */
+/** Makes `services` and `policy` apply concurrently. */
 async function together(
   services: NetfilterOwner,
   policy: NetfilterOwner,
@@ -79,7 +79,7 @@ async function together(
 }
 const many = (prefix: string): string[] => Array.from({ length: 50 }, (_, index) => `${prefix}${index}`);
 
-test('a unit that is rejected is left out, in few transactions, whoever else has changes', async (t) => {
+test('a rejected unit is left out in few transactions, whoever else has changes', async (t) => {
   const { tables, services, policy, names } = makeOwners();
   tables.rejects = '-s bad -j DROP';
   const changes = [unitsOf('SVC', ...many('s'), 'bad'), unitsOf('POL', ...many('p'))];
@@ -91,7 +91,7 @@ test('a unit that is rejected is left out, in few transactions, whoever else has
   t.ok(tables.inputs.length <= 2 * Math.ceil(Math.log2(101)) + 2, `${tables.inputs.length} transactions`);
 });
 
-test('an owner whose own rules are rejected fails alone, and has everything written once they are accepted', async (t) => {
+test('an owner with rejected base chains fails alone, and is written completely once they are accepted', async (t) => {
   const { tables, services, policy, names } = makeOwners();
   tables.rejects = ':SVC-TOP';
   const [mine, other] = await together(services, policy, unitsOf('SVC', 'a', 'b', 'c'), unitsOf('POL', 'p', 'q'));
@@ -106,10 +106,10 @@ test('an owner whose own rules are rejected fails alone, and has everything writ
 
   tables.rejects = undefined;
   t.equal((await services.apply(new Map([['b', undefined]]))).wrote, true);
-  t.same(names('SVC'), ['a', 'c'], 'less what was removed meanwhile');
+  t.same(names('SVC'), ['a', 'c'], 'without what was removed meanwhile');
 });
 
-test('a program that cannot be run fails all, and nothing is forgotten', async (t) => {
+test('a program that cannot be run fails all owners, and nothing is lost', async (t) => {
   const { tables, services, policy, names } = makeOwners();
   await services.apply(unitsOf('SVC', 'a'));
   tables.isBroken = true;
@@ -124,7 +124,7 @@ test('a program that cannot be run fails all, and nothing is forgotten', async (
   t.same([names('SVC'), names('POL')], [['a', 'b'], ['p']]);
 });
 
-test('an owner that starts anew beside a unit that is rejected leaves all others in force meanwhile', async (t) => {
+test('an owner that starts again with a rejected unit keeps all others applied meanwhile', async (t) => {
   const { tables, services } = makeOwners();
   await services.apply(unitsOf('SVC', ...many('s')));
   tables.rejects = '-s bad -j DROP';
@@ -137,7 +137,7 @@ test('an owner that starts anew beside a unit that is rejected leaves all others
   t.equal((await next.apply(new Map())).wrote, false);
 });
 
-test('only what differs is written after a part was changed by another program', async (t) => {
+test('only the difference is written after another program has changed rules', async (t) => {
   const { tables, services, policy, names } = makeOwners();
   await together(services, policy, unitsOf('SVC', ...many('s')), unitsOf('POL', 'p'));
   tables.tables.get('filter')?.set('FORWARD', []);
@@ -152,7 +152,7 @@ test('only what differs is written after a part was changed by another program',
   t.same([await services.verify(), await policy.verify()], [true, true]);
 });
 
-test('an owner removes its rules and no others, those of earlier processes, too', async (t) => {
+test('an owner removes its own rules only, including those of earlier processes', async (t) => {
   const { tables, services, policy, names } = makeOwners();
   await together(services, policy, unitsOf('SVC', 'a'), unitsOf('POL', 'p'));
   tables.tables.get('filter')?.get('FORWARD')?.push('-s 192.0.2.99 -j DROP', '-j SVC-ALL');
@@ -161,13 +161,13 @@ test('an owner removes its rules and no others, those of earlier processes, too'
   t.same(tables.rules('filter', 'FORWARD'), ['-m comment --comment "jump" -j POL-TOP', '-s 192.0.2.99 -j DROP']);
 });
 
-test('owners whose chains could not be told apart are refused', async (t: Test) => {
+test('owners with chains that could be confused are rejected', async (t: Test) => {
   const { netfilter } = makeOwners();
   t.throws(() => netfilter.register(spec('SVC')), /SVC-\* of SVC overlap/);
   t.throws(() => netfilter.register({ ...spec('X'), prefix: 'PO' }), /overlap with POL-\* of POL/);
 });
 
-test('nothing but agent/network/netfilter runs the programs of netfilter', async (t) => {
+test('only agent/network/netfilter runs the programs of netfilter', async (t) => {
   const root = path.join(import.meta.dirname, '../../../..');
   const found: string[] = [];
   for await (const file of glob('{agent,cli,daemon}/**/*.ts', { cwd: root })) {

@@ -1,4 +1,4 @@
-/** The contract of backends, with a fake that does as little as it allows, and with the real ones before tables in memory. */
+/** The contract of backends, with a minimal fake, and with the real ones over tables in memory. */
 import t from 'tap';
 import { Netfilter } from '../../../../agent/network/netfilter/netfilter.ts';
 import type {
@@ -16,7 +16,7 @@ import { MemoryTables } from '../../../support/memory-tables.ts';
 import { connectionsOf, testBackend, type BackendHost } from '../../../support/proxy-backend-contract.ts';
 import { CLUSTER_CIDR, IPV6_CLUSTER_CIDR } from '../../../support/service-entries.ts';
 
-/** What a kernel has, be it for one backend after the other. */
+/** The state of a kernel, which outlives backends. */
 interface FakeKernel {
   services: Map<string, string[]>;
   rejects: string | undefined;
@@ -28,7 +28,7 @@ const connectionsTo = ({ clusterIP, ports }: ServiceEntry): string[] =>
     usableEndpoints(endpoints).map((each) => `${socketText(clusterIP, port)} -> ${socketText(each.ip, each.port)}`),
   );
 
-/** Writes all Services each time that anything differs. */
+/** Writes all Services whenever anything differs. */
 class FakeBackend implements ProxyBackend {
   readonly family = 'IPv4';
   readonly sysctls = [];
@@ -89,7 +89,7 @@ testBackend(t, 'a fake', (): BackendHost => {
 
 for (const [mode, backendOf] of Object.entries(proxyModes)) {
   for (const clusterCidr of [CLUSTER_CIDR, IPV6_CLUSTER_CIDR]) {
-    testBackend(t, `${mode} before ${clusterCidr.family} tables in memory`, () => {
+    testBackend(t, `${mode} with ${clusterCidr.family} tables in memory`, () => {
       const tables = new MemoryTables(clusterCidr.family);
       return {
         family: clusterCidr.family,

@@ -10,11 +10,11 @@ import type { Service, ServiceSpec } from '../../../../api/types/core/v1.gen.ts'
 
 const RANGES: Ranges = { cluster: CLUSTER_CIDR, services: SERVICE_CIDR };
 const FAMILIES = ['IPv4', 'IPv6'] as const;
-/** Rules of the Service's own chains, and of those that it shares. */
+/** Rules of the Service's own chains, and in those that it shares. */
 const parts = ({ chains, shared }: ReturnType<typeof compileService>) => ({ nat: chains.nat, dispatch: shared });
 const compile = (entry: ServiceEntry) => parts(compileService(entry, RANGES));
 
-t.test('connections are spread evenly over the ready endpoints', async (t) => {
+t.test('connections are distributed evenly over the ready endpoints', async (t) => {
   const { nat } = compile(entryOf({ endpoints: ['10.42.0.1', '10.42.0.2', '10.42.0.3'] }));
   const spread = [...nat].find(([name]) => name.startsWith('KUBE-SVC-'))?.[1] ?? [];
   t.match(spread[0], /^! -s 10\.42\.0\.0\/16 -d 10\.43\.0\.5\/32 -p tcp .*KUBE-MARK-MASQ$/);
@@ -24,18 +24,18 @@ t.test('connections are spread evenly over the ready endpoints', async (t) => {
   );
 });
 
-t.test('a Service that nobody serves is refused at once', async (t) => {
+t.test('a Service without endpoints is rejected at once', async (t) => {
   const { nat, dispatch } = compile(entryOf({ nodePort: 30080 }));
   t.equal(nat.size, 0);
   t.same(
     dispatch.map(({ table, chain }) => `${table} ${chain}`),
-    // Its address is refused as all of the range that leads nowhere, without a rule of its own.
+    // Its address is rejected with the rest of the range, without its own rule.
     ['filter KUBE-NODEPORTS-30080'],
   );
   t.ok(dispatch.every(({ rule }) => rule.endsWith('-j REJECT --reject-with icmp-port-unreachable')));
 });
 
-t.test('a Service leads nothing to itself that is sent to addresses of other Services', async (t) => {
+t.test('a Service cannot claim addresses of the service CIDR as external addresses', async (t) => {
   const named = ['10.43.0.1', '10.43.255.254', '192.0.2.1'];
   for (const endpoints of [[], ['10.42.0.1']]) {
     const entry = entryOf({ endpoints, spec: { type: 'LoadBalancer', externalIPs: named }, ingress: named });
@@ -49,7 +49,7 @@ t.test('a Service leads nothing to itself that is sent to addresses of other Ser
   }
 });
 
-t.test('an externalTrafficPolicy of Local keeps to this node and drops where it has no endpoint', async (t) => {
+t.test('externalTrafficPolicy: Local uses local endpoints only and drops without any', async (t) => {
   const elsewhere = { ip: '10.42.1.1', node: 'node-1' };
   const at = (...endpoints: (string | typeof elsewhere)[]) =>
     compile(entryOf({ nodePort: 30080, endpoints, spec: { externalTrafficPolicy: 'Local' } }));
@@ -59,7 +59,7 @@ t.test('an externalTrafficPolicy of Local keeps to this node and drops where it 
   t.ok(at(elsewhere).dispatch.some(({ table, rule }) => table === 'filter' && rule.endsWith('-j DROP')));
 });
 
-t.test('endpoints that terminate serve on while no other is ready, but no load balancer is sent there', async (t) => {
+t.test('terminating endpoints serve while no other is ready, but fail the health check', async (t) => {
   const facts = serviceFacts(
     {
       metadata: { namespace: 'd', name: 'w' },
@@ -84,36 +84,30 @@ t.test('endpoints that terminate serve on while no other is ready, but no load b
   t.equal(localReadyCount(entryOf({ endpoints: ['10.42.0.1', { ip: '10.42.1.1', node: 'node-1' }] })), 1);
 });
 
-t.test(
-  'headless and ExternalName Services have no rules, and neither have those that a label leaves to others',
-  async (t) => {
-    for (const label of ['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'])
-      t.equal(
-        serviceFacts({ metadata: { name: 'a', labels: { [label]: '' } }, spec: { clusterIP: '10.43.0.5' } }, FAMILIES),
-        undefined,
-      );
-
-    t.equal(serviceFacts({ metadata: { name: 'a' }, spec: { clusterIP: 'None' } }, FAMILIES), undefined);
+t.test('headless, ExternalName and Services with service-proxy-name have no rules', async (t) => {
+  for (const label of ['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'])
     t.equal(
-      serviceFacts({ metadata: { name: 'a' }, spec: { type: 'ExternalName', externalName: 'example.com' } }, FAMILIES),
+      serviceFacts({ metadata: { name: 'a', labels: { [label]: '' } }, spec: { clusterIP: '10.43.0.5' } }, FAMILIES),
       undefined,
     );
-  },
-);
 
-t.test(
-  'what belongs to no connection is dropped, and what Services refuse refused, before pods are let through',
-  async (t) => {
-    const rules = baseChains(CLUSTER_CIDR).filter.get('KUBE-FORWARD') ?? [];
-    const at = (part: string): number => rules.findIndex((rule) => rule.includes(part));
-    t.match(rules[0], /--ctstate INVALID .*-j DROP$/);
-    t.ok(
-      at('-j KUBE-SERVICES') < at(`-s ${CLUSTER_CIDR.text}`) && at('-j KUBE-SERVICES') < at(`-d ${CLUSTER_CIDR.text}`),
-    );
-  },
-);
+  t.equal(serviceFacts({ metadata: { name: 'a' }, spec: { clusterIP: 'None' } }, FAMILIES), undefined);
+  t.equal(
+    serviceFacts({ metadata: { name: 'a' }, spec: { type: 'ExternalName', externalName: 'example.com' } }, FAMILIES),
+    undefined,
+  );
+});
 
-t.test('a change of one Service among thousands writes a handful of chains', async (t) => {
+t.test('invalid packets are dropped and rejects come before pods are allowed', async (t) => {
+  const rules = baseChains(CLUSTER_CIDR).filter.get('KUBE-FORWARD') ?? [];
+  const at = (part: string): number => rules.findIndex((rule) => rule.includes(part));
+  t.match(rules[0], /--ctstate INVALID .*-j DROP$/);
+  t.ok(
+    at('-j KUBE-SERVICES') < at(`-s ${CLUSTER_CIDR.text}`) && at('-j KUBE-SERVICES') < at(`-d ${CLUSTER_CIDR.text}`),
+  );
+});
+
+t.test('a change of one Service among thousands writes a few chains', async (t) => {
   const ledger = new Ledger((table, shared) =>
     frameChains(table, shared, { cluster: CLUSTER_CIDR, services: undefined }),
   );
@@ -130,14 +124,14 @@ t.test('a change of one Service among thousands writes a handful of chains', asy
   write(new Map(Array.from({ length: 5000 }, (_, index) => one(index, '10.42.0.1', '10.42.0.2'))));
   const change = write(new Map([one(7, '10.42.0.2', '10.42.0.3')]));
   t.ok(change.nat.write.size <= 3, `${change.nat.write.size} chains`);
-  t.equal(change.nat.remove.size, 1, 'the chain of the endpoint that has gone');
+  t.equal(change.nat.remove.size, 1, 'the chain of the removed endpoint');
   t.ok(isEmpty(write(new Map([one(7, '10.42.0.2', '10.42.0.3')]))));
   const gone = write(new Map([['default/s7', undefined]]));
   t.same([...gone.nat.write.keys()], ['KUBE-SERVICES-10-43-1']);
   t.equal(gone.nat.remove.size, 3);
 });
 
-t.test('what the kernel has refused is written again with the next change', async (t) => {
+t.test('rules rejected by the kernel are written again with the next change', async (t) => {
   const ledger = new Ledger((table, shared) =>
     frameChains(table, shared, { cluster: CLUSTER_CIDR, services: undefined }),
   );
@@ -152,7 +146,7 @@ t.test('what the kernel has refused is written again with the next change', asyn
     [...without.nat.remove].sort(),
     [...web.get('default/web')!.chains.nat.keys(), 'KUBE-SERVICES-10-43-0'].sort(),
   );
-  t.same([...without.nat.write.keys()], ['KUBE-SERVICES'], 'a table may have been written though another was refused');
+  t.same([...without.nat.write.keys()], ['KUBE-SERVICES'], 'one table may be written though another was rejected');
   ledger.written(without);
   ledger.put(web);
   const again = [...ledger.pending().nat.write.keys()];
@@ -169,7 +163,7 @@ const facts = (changes: Partial<Service>): ReturnType<typeof serviceFacts> =>
     FAMILIES,
   );
 
-t.test('values of a Service are read once, and what cannot be read is left out alone', async (t) => {
+t.test('fields of a Service are parsed once, and invalid ones are left out', async (t) => {
   const lb = facts({
     spec: {
       loadBalancerSourceRanges: ['10.0.0.0/008\n', ' 192.0.2.77/24', '2001:db8::/32', 'x', ''],
@@ -187,7 +181,7 @@ t.test('values of a Service are read once, and what cannot be read is left out a
   t.same(
     lb.services[0]?.loadBalancerSources?.map(({ text }) => text),
     ['10.0.0.0/8', '192.0.2.0/24'],
-    'as the kernel would print them',
+    'as the kernel prints them',
   );
   t.same(
     lb.services[0]?.externalIPs.map(({ text }) => text),
@@ -214,40 +208,37 @@ t.test('values of a Service are read once, and what cannot be read is left out a
   ]);
 });
 
-t.test(
-  'a load balancer whose source ranges are all of another family lets nobody in, one that names everybody all',
-  async (t) => {
-    const sources = (...loadBalancerSourceRanges: string[]) =>
-      facts({ spec: { loadBalancerSourceRanges } })?.services[0]?.loadBalancerSources;
-    t.equal(sources(), undefined);
-    t.equal(sources(' '), undefined);
-    t.equal(sources('10.0.0.0/8', '0.0.0.0/0'), undefined);
-    t.same(sources('2001:db8::/32'), []);
-    const spec: ServiceSpec = { type: 'LoadBalancer', loadBalancerSourceRanges: ['2001:db8::/32'] };
-    const { dispatch } = compile(entryOf({ ingress: ['203.0.113.7'], endpoints: ['10.42.0.1'], spec }));
-    t.same(
-      dispatch
-        .filter(({ rule }) => rule.includes('203.0.113.7'))
-        .map(({ table, rule }) => `${table} ${rule.split(' ').at(-1)}`),
-      ['filter DROP'],
-    );
-  },
-);
+t.test('loadBalancerSourceRanges of another family only admit nobody, /0 admits everybody', async (t) => {
+  const sources = (...loadBalancerSourceRanges: string[]) =>
+    facts({ spec: { loadBalancerSourceRanges } })?.services[0]?.loadBalancerSources;
+  t.equal(sources(), undefined);
+  t.equal(sources(' '), undefined);
+  t.equal(sources('10.0.0.0/8', '0.0.0.0/0'), undefined);
+  t.same(sources('2001:db8::/32'), []);
+  const spec: ServiceSpec = { type: 'LoadBalancer', loadBalancerSourceRanges: ['2001:db8::/32'] };
+  const { dispatch } = compile(entryOf({ ingress: ['203.0.113.7'], endpoints: ['10.42.0.1'], spec }));
+  t.same(
+    dispatch
+      .filter(({ rule }) => rule.includes('203.0.113.7'))
+      .map(({ table, rule }) => `${table} ${rule.split(' ').at(-1)}`),
+    ['filter DROP'],
+  );
+});
 
-t.test('no packet is led to an address that means each host itself', async (t) => {
+t.test('no packet is forwarded to loopback, link-local and other non-routable addresses', async (t) => {
   for (const ip of ['127.0.0.1', '169.254.169.254', '0.0.0.0', '224.0.0.1', '::ffff:127.0.0.1', 'x'])
     t.same(entryOf({ endpoints: [ip] }).ports[0]?.endpoints, [], ip);
   t.equal(entryOf({ endpoints: ['010.42.0.7'] }).ports[0]?.endpoints[0]?.ip.text, '10.42.0.7');
 });
 
-t.test('what is sent to an address or a port that no Service has is refused', async (t) => {
+t.test('unassigned addresses and ports of the service range are rejected', async (t) => {
   const last = (range: Ranges['services']) => dispatchChains('filter', [], range).get('KUBE-SERVICES')?.at(-1);
   t.match(last(SERVICE_CIDR), /^-d 10\.43\.0\.0\/16 -m addrtype ! --dst-type LOCAL .* -j REJECT/);
   t.equal(last(undefined), undefined);
   t.same(dispatchChains('nat', [], SERVICE_CIDR).get('KUBE-SERVICES'), []);
   const rules = ({ shared }: ReturnType<typeof compileService>) => shared.filter(({ table }) => table === 'filter');
   const entry = entryOf({ endpoints: ['10.42.0.1'] });
-  t.same(rules(compileService(entry, RANGES)), [], 'the range has a rule for all of them');
+  t.same(rules(compileService(entry, RANGES)), [], 'the range has one rule for all of them');
   t.match(rules(compileService(entry, { ...RANGES, services: undefined })), [
     { chain: 'KUBE-SERVICES-10-43-0', rule: /^-d 10\.43\.0\.5\/32 -m addrtype ! --dst-type LOCAL .* -j REJECT/ },
   ]);

@@ -1,4 +1,4 @@
-/** One Service in both IP families: the model, and the proxy with a backend of each. */
+/** One Service in both IP families: the model, and the proxy with a backend per family. */
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { test, type Test } from 'tap';
@@ -38,7 +38,7 @@ const slice = (addressType: 'IPv4' | 'IPv6' | 'FQDN', ...addresses: string[]) =>
   endpoints: addresses.map((address) => ({ addresses: [address], nodeName: 'n' })),
 });
 
-test('each family has the addresses and endpoints that are its own', async (t) => {
+test('each family has its own addresses and endpoints', async (t) => {
   const facts = serviceFacts(SERVICE, BOTH)!;
   t.same(facts.problems, []);
   const slices = [slice('IPv4', '10.42.0.2', 'fd00:42::66'), slice('IPv6', 'fd00:42::2'), slice('FQDN', 'a.example')];
@@ -69,21 +69,17 @@ test('each family has the addresses and endpoints that are its own', async (t) =
   const single = serviceFacts({ ...SERVICE, spec: { ...SERVICE.spec, clusterIPs: ['fd00:43::5'] } }, BOTH)!;
   t.equal(serviceEntry(single, [], 'IPv4'), undefined);
   t.equal(serviceFacts({ ...SERVICE, spec: { ...SERVICE.spec, clusterIPs: ['fd00:43::5'] } }, ['IPv4']), undefined);
-  t.same(
-    sliceFacts(slice('IPv6', 'fd00:42::2'), 'n', ['IPv4']).endpoints,
-    [],
-    'a family that the node has no rules of',
-  );
+  t.same(sliceFacts(slice('IPv6', 'fd00:42::2'), 'n', ['IPv4']).endpoints, [], 'a family without a backend');
 });
 
-test('256 IPv6 addresses share a chain, whose name says which they are', async (t) => {
+test('256 IPv6 addresses share a chain that is named after them', async (t) => {
   const chainOf = (clusterIP: string): string =>
     compileService(entryOf({ clusterIP, endpoints: ['fd00:42::2'] }), {
       cluster: IPV6_CLUSTER_CIDR,
       services: IPV6_SERVICE_CIDR,
     }).shared.map(({ chain }) => chain)[0] ?? '';
   const chain = chainOf('fd00:43::5');
-  t.equal(chain.length, 28, 'as long as the kernel allows');
+  t.equal(chain.length, 28, "the kernel's maximum length");
   t.equal(chainOf('fd00:43::ff'), chain);
   t.not(chainOf('fd00:43::100'), chain);
   const networks = ['fd00:43::5', 'fd00:43::17:0', '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff'].map(chainOf);
@@ -94,7 +90,7 @@ test('256 IPv6 addresses share a chain, whose name says which they are', async (
   ]);
 });
 
-test('a UDP flow of IPv6 is read, and stale once its endpoint is gone', async (t) => {
+test('IPv6 UDP flows are parsed, and stale once their endpoint is removed', async (t) => {
   const line =
     'udp      17 25 src=fd00:42::9 dst=fd00:43::10 sport=40000 dport=53 src=fd00:42::2 dst=fd00:42::9 sport=5353 dport=40000 mark=0';
   const flow = parseFlow(line, 'IPv6')!;
@@ -105,7 +101,7 @@ test('a UDP flow of IPv6 is read, and stale once its endpoint is gone', async (t
   t.ok(stale('fd00:42::3'));
 });
 
-/** Remembers what it is told, and fails as long as it is told to. */
+/** Records its calls, and fails while the test says so. */
 class RecordingBackend implements ProxyBackend {
   readonly family: IpFamily;
   readonly sysctls = [];
@@ -154,7 +150,7 @@ async function startProxy(t: Test) {
   return { api, start, ipv4: ipv4!, ipv6: ipv6! };
 }
 
-test('a family that cannot be written does not stop the other', async (t) => {
+test('a failing family does not block the other', async (t) => {
   const { api, start, ipv4, ipv6 } = await startProxy(t);
   ipv6.isBroken = true;
   api.put('services', SERVICE);
@@ -174,11 +170,11 @@ test('a family that cannot be written does not stop the other', async (t) => {
     'the IPv6 Service with its endpoint',
     () => ipv6.services.get('default/web')?.ports[0]?.endpoints[0],
   );
-  t.equal(ipv6.range, undefined, 'the range is of IPv4');
-  t.equal(ipv4.calls, calls, 'endpoints of IPv6 are nothing to IPv4');
+  t.equal(ipv6.range, undefined, 'an IPv4 range');
+  t.equal(ipv4.calls, calls, 'IPv6 endpoints do not concern IPv4');
 });
 
-test('a load balancer is told of the endpoints of either family', async (t) => {
+test('the health check for load balancers counts endpoints of both families', async (t) => {
   const free = createServer().listen(0);
   await once(free, 'listening');
   const { port } = free.address() as AddressInfo;
@@ -207,5 +203,5 @@ test('a load balancer is told of the endpoints of either family', async (t) => {
   checks.update('default/web', 'IPv4', undefined);
   t.same(await ask(), [200, told(1)]);
   checks.update('default/web', 'IPv6', undefined);
-  await eventually('the end of the server', async () => (await ask()) === 'refused');
+  await eventually('the server to close', async () => (await ask()) === 'refused');
 });

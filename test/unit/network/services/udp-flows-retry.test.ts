@@ -1,4 +1,4 @@
-/** Ending stale flows with a conntrack that fails: a script in its place, ahead of all others in PATH. */
+/** Deleting stale flows with a failing conntrack: a script that is first in PATH. */
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'tap';
@@ -16,7 +16,7 @@ esac
 const FLOW =
   'udp 17 25 src=10.42.0.9 dst=10.43.0.10 sport=40000 dport=53 [UNREPLIED] src=10.42.0.2 dst=10.42.0.9 sport=5353 dport=40000\n';
 
-test('flows of a Service that came and went while the table could not be read are ended when it can', async (t) => {
+test('flows of a Service that existed only while conntrack failed are deleted when it works again', async (t) => {
   const directory = t.testdir({ conntrack: SCRIPT, table: FLOW, fail: '', deleted: '' });
   await chmod(path.join(directory, 'conntrack'), 0o755);
   const { PATH = '' } = process.env;
@@ -35,5 +35,5 @@ test('flows of a Service that came and went while the table could not be read ar
 
   await writeFile(deleted, '');
   await flows.reconcile([], signal);
-  t.equal(await readFile(deleted, 'utf8'), '', 'what has been compared is forgotten');
+  t.equal(await readFile(deleted, 'utf8'), '', 'compared Services are forgotten');
 });

@@ -26,7 +26,7 @@ const flow = (to: string, from: string): UdpFlow => {
 const stale = (one: UdpFlow, services: ServiceEntry[], before: ServiceEntry[] = []): boolean =>
   isStale(one, expectedFlows(services), expectedFlows(before), (address) => address === NODE);
 
-t.test("a line of conntrack's list is read, in whatever form it is printed", async (t) => {
+t.test('parses the formats of conntrack -L', async (t) => {
   const expected = flow('10.43.0.10:53', '10.42.0.2:5353');
   const reply = 'src=10.42.0.2 dst=10.42.0.9 sport=5353 dport=40000';
   const line = `src=10.42.0.9 dst=10.43.0.10 sport=40000 dport=53 [UNREPLIED] ${reply} mark=0 use=1`;
@@ -48,23 +48,23 @@ t.test("a line of conntrack's list is read, in whatever form it is printed", asy
     t.equal(parseFlow(other, 'IPv4'), undefined);
 });
 
-t.test('a flow stays with an endpoint that serves, terminating or not, and with no other', async (t) => {
+t.test('a flow is kept while its endpoint serves, even terminating, and is stale otherwise', async (t) => {
   const toFirst = flow('10.43.0.10:53', '10.42.0.2:5353');
   const terminating = { ready: false, serving: true, terminating: true };
   t.notOk(stale(toFirst, [dns({ endpoints: ['10.42.0.2', '10.42.0.3'] })]));
   t.notOk(stale(toFirst, [dns({ endpoints: [{ ip: '10.42.0.2', conditions: terminating }, '10.42.0.3'] })]));
   t.ok(stale(toFirst, [dns({ endpoints: [{ ip: '10.42.0.2', conditions: { ...terminating, serving: false } }] })]));
-  t.ok(stale(toFirst, [dns({ endpoints: ['10.42.0.3'] })]), 'the endpoint has gone');
+  t.ok(stale(toFirst, [dns({ endpoints: ['10.42.0.3'] })]), 'the endpoint was removed');
   t.ok(stale(toFirst, [dns({ endpoints: ['10.42.0.2'], targetPort: 5354 })]), 'its port has changed');
   t.ok(stale(toFirst, [dns({})]), 'nobody serves');
   t.notOk(stale(toFirst, [dns({ endpoints: ['10.42.0.2'], spec: { internalTrafficPolicy: 'Local' } })]));
 });
 
-t.test('a flow that began before its Service had endpoints is stale once it has', async (t) => {
+t.test('a flow from before its Service had endpoints is stale once it has', async (t) => {
   t.ok(stale(flow('10.43.0.10:53', '10.43.0.10:53'), [dns({ endpoints: ['10.42.0.2'] })]));
 });
 
-t.test('flows to a frontend that has gone are stale where they were led on', async (t) => {
+t.test('flows to a removed frontend are stale where they were forwarded', async (t) => {
   const old = dns({
     endpoints: ['10.42.0.2'],
     nodePort: 30053,
@@ -73,11 +73,11 @@ t.test('flows to a frontend that has gone are stale where they were led on', asy
   for (const frontend of ['10.43.0.10:53', '198.51.100.1:53', `${NODE}:30053`]) {
     t.ok(stale(flow(frontend, '10.42.0.2:5353'), [], [old]), frontend);
     t.notOk(stale(flow(frontend, frontend), [], [old]), `${frontend} itself`);
-    t.notOk(stale(flow(frontend, '10.42.0.2:5353'), []), `${frontend}, of which nobody knows`);
+    t.notOk(stale(flow(frontend, '10.42.0.2:5353'), []), `${frontend}, of no Service`);
   }
 });
 
-t.test("a node port is this node's alone, and external addresses may have several Services", async (t) => {
+t.test('node ports are per node, and external addresses may have several Services', async (t) => {
   const one = dns({
     endpoints: ['10.42.0.2'],
     nodePort: 30053,
@@ -90,17 +90,17 @@ t.test("a node port is this node's alone, and external addresses may have severa
     spec: { externalIPs: ['198.51.100.1'] },
   });
   t.ok(stale(flow(`${NODE}:30053`, '10.42.0.9:5353'), [one]));
-  t.notOk(stale(flow('198.51.100.9:30053', '198.51.100.9:30053'), [one]), 'another host that has the same port');
+  t.notOk(stale(flow('198.51.100.9:30053', '198.51.100.9:30053'), [one]), 'another host with the same port');
   for (const endpoint of ['10.42.0.2:5353', '10.42.0.3:5353'])
     t.notOk(stale(flow('198.51.100.1:53', endpoint), [one, two]));
 });
 
-t.test('only what decides about UDP flows makes anybody look at them', async (t) => {
+t.test('only changes that concern UDP flows trigger a comparison', async (t) => {
   const ready = dns({ endpoints: ['10.42.0.2'] });
   const terminating = { ready: false, serving: true, terminating: true };
   t.equal(flowsOf(dns({ endpoints: [{ ip: '10.42.0.2', conditions: terminating }] })), flowsOf(ready));
   t.not(flowsOf(dns({ endpoints: ['10.42.0.3'] })), flowsOf(ready));
   t.not(flowsOf(undefined), flowsOf(ready));
-  t.equal(flowsOf(entryOf({ endpoints: ['10.42.0.2'] })), flowsOf(undefined), 'a Service of TCP alone');
+  t.equal(flowsOf(entryOf({ endpoints: ['10.42.0.2'] })), flowsOf(undefined), 'a TCP Service');
   t.strictSame(expectedFlows([entryOf({ endpoints: ['10.42.0.2'] })]), NOTHING);
 });
