@@ -46,7 +46,7 @@ async function remains({ metadata }: Pod): Promise<string[]> {
   return [...stdout.split('\n').filter(Boolean), ...(await held({ metadata })).all];
 }
 
-t.test('an agent that is killed and upgraded finds its pods as it left them', async (t) => {
+t.test('pods survive an agent that is killed and upgraded', async (t) => {
   await cluster.kubectl('create', 'configmap', 'settings', '--from-literal=colour=red');
   await cluster.apply(
     pod('server', { command: ['nc', '-ll', '-p', '7000', '-e', 'sh', '-c', 'while sleep 0.1; do date; done'] }),
@@ -65,10 +65,10 @@ t.test('an agent that is killed and upgraded finds its pods as it left them', as
     await writeFile(path.join(manifests, `${name}.json`), JSON.stringify(pod(name)));
   for (const name of ['deleted', 'forced']) await cluster.apply(pod(name));
   await ready('server', 'deleted', 'forced');
-  await eventually('the Service to answer', () =>
+  await eventually('the Service to respond', () =>
     node.run('sh', ['-c', `timeout 1 busybox nc ${spec?.clusterIP} 80 | grep 20`]).catch(() => undefined),
   );
-  // The connection is the life of the container: it does not come back.
+  // The container exits with the connection, and is not restarted.
   await cluster.apply(
     pod(
       'client',
@@ -122,7 +122,10 @@ t.test('an agent that is killed and upgraded finds its pods as it left them', as
   await ready('late');
   for (const name of ['deleted', goes]) await eventually(`${name} to be gone`, () => isGone(name));
   for (const gone of lost)
-    await eventually(`nothing to remain of ${gone.metadata?.name}`, async () => (await remains(gone)).length === 0);
+    await eventually(
+      `everything to be removed of ${gone.metadata?.name}`,
+      async () => (await remains(gone)).length === 0,
+    );
   const after = await Promise.all(survivors.map(get));
   t.strictSame(after.map(lives), before.pods.map(lives), 'no container has been started again');
   const identity = ({ metadata, status }: Pod) => [metadata?.uid, status?.podIP, status?.phase, status?.startTime];
@@ -166,7 +169,7 @@ t.test('an agent that is killed and upgraded finds its pods as it left them', as
   t.pass('logs are followed again');
 });
 
-t.test('an agent that is killed between sandbox and container starts the pod once', async (t) => {
+t.test('an agent killed between sandbox and container starts the pod once', async (t) => {
   for (const [round, wanted] of [1, 2].entries()) {
     const name = `start-${round}`;
     const known = new Set(await ctr('containers', 'list', '-q'));
@@ -187,14 +190,14 @@ t.test('an agent that is killed between sandbox and container starts the pod onc
   }
 });
 
-t.test('an agent that is killed while a pod ends lets it end as it was promised', async (t) => {
+t.test('an agent killed during termination respects the grace period', async (t) => {
   const script = "trap 'echo asked; sleep 4; echo done; sleep 2; exit 0' TERM; echo up; while :; do sleep 0.1; done";
   await cluster.apply(pod('slow', { command: ['sh', '-c', script] }, { terminationGracePeriodSeconds: 30 }));
   await ready('slow');
   const slow = await get('slow');
   const log = () => node.run('sh', ['-c', `cat ${node.directory}/pod-logs/default_slow_*/c/0.log`]);
   await cluster.kubectl('delete', 'pod', 'slow', '--wait=false');
-  await eventually('the container to be asked', async () => (await log()).stdout.includes('asked'));
+  await eventually('the container to get SIGTERM', async () => (await log()).stdout.includes('asked'));
   await node.stopAgent('SIGKILL');
   await node.startAgent();
   const seen: string[] = [];
@@ -209,12 +212,12 @@ t.test('an agent that is killed while a pod ends lets it end as it was promised'
   t.equal(
     seen.some((text) => text.split('asked').length > 2),
     false,
-    'and was asked once',
+    'and got SIGTERM once',
   );
   await eventually('nothing to remain', async () => (await remains(slow)).length === 0);
 });
 
-t.test('an agent that is killed again and again under load ends with what was asked for', async (t) => {
+t.test('an agent killed repeatedly under load converges to the desired state', async (t) => {
   const names = Array.from({ length: 12 }, (_, i) => `load-${i}`);
   await cluster.apply({ apiVersion: 'v1', kind: 'List', items: names.map((name) => pod(name)) });
   for (let kills = 0; kills < 3; kills++) {

@@ -1,4 +1,4 @@
-/** The disks below the server and the agent fill up, and are given room again. */
+/** The disks of the server and the agent fill up, and get free space again. */
 import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { lives, pod } from '../support/pods.ts';
 import { eventually } from '../support/wait.ts';
 import type { ConfigMap, Pod, Service } from '../../api/types/core/v1.gen.ts';
 
-/** A small disk of its own, that goes when the test has ended. */
+/** A small disk that is removed after the test. */
 class Disk {
   readonly directory: string;
   constructor(directory: string) {
@@ -58,7 +58,7 @@ t.teardown(async () => {
 const cluster = await Cluster.start({
   name: 'e2e-disk',
   server: { 'data-dir': path.join(serverDisk.directory, 'data') },
-  // What is under test is the disk that has no room at all, not that pods go before it comes to that.
+  // The test needs a full disk, so eviction must not free space first.
   agent: { 'data-dir': path.join(agentDisk.directory, 'data'), 'eviction-hard': 'memory.available<1Mi' },
 });
 cluster.endWith(t);
@@ -84,10 +84,10 @@ await cluster.apply({
 await cluster.kubectl('wait', '--for=condition=Ready', '--timeout=30s', 'pod/web');
 const { spec } = await cluster.get<Service>('service', 'web');
 const page = () => node.curl(`http://${spec?.clusterIP}/`);
-await eventually('the Service to answer', page);
+await eventually('the Service to respond', page);
 const web = await get('web');
 
-t.test('a full disk under the store: writes are refused, all else goes on, and nothing is lost', async (t) => {
+t.test('full disk of the store: writes are rejected, everything else continues, nothing is lost', async (t) => {
   const large = path.join(cluster.directory, 'large');
   await run('dd', ['if=/dev/zero', `of=${large}`, 'bs=1024', 'count=900']);
   const acknowledged: string[] = [];
@@ -137,14 +137,14 @@ t.test('a full disk under the store: writes are refused, all else goes on, and n
 
   await serverDisk.free();
   await cluster.kubectl('delete', 'configmap', ...acknowledged.slice(1));
-  await eventually('writes to be taken again', () => cluster.kubectl('create', 'configmap', 'small'));
+  await eventually('writes to succeed again', () => cluster.kubectl('create', 'configmap', 'small'));
   t.strictSame(await maps(), ['map-0']);
   await cluster.apply(pod('after'));
   await cluster.kubectl('wait', '--for=condition=Ready', '--timeout=40s', 'pod/after', `node/${node.name}`);
   t.strictSame(lives(await get('web')), lives(web), 'no container has been started again');
 });
 
-t.test('a full disk under the agent: new pods say what is missing, and start when there is room', async (t) => {
+t.test('full disk of the agent: new pods report it, and start when there is space', async (t) => {
   await cluster.kubectl('create', 'configmap', 'settings', '--from-literal=colour=red');
   await agentDisk.fill();
   await cluster.apply(

@@ -43,7 +43,7 @@ const deployment = (image: string, version: string) => ({
 });
 const page = (url: string) => node.curl(url).catch(() => '');
 
-/** A writer of its own: makes one object after the other, and answers those that were acknowledged. */
+/** A writer that creates objects one after the other, and returns the acknowledged ones. */
 async function write(writer: number, signal: AbortSignal): Promise<string[]> {
   const acknowledged: string[] = [];
   for (let i = 0; !signal.aborted; i++) {
@@ -60,7 +60,7 @@ async function write(writer: number, signal: AbortSignal): Promise<string[]> {
   return acknowledged;
 }
 
-t.test('a server that is killed under load has lost nothing and goes on', async (t) => {
+t.test('a server killed under load loses no acknowledged write and recovers', async (t) => {
   await cluster.apply(deployment(HELLO_IMAGE, 'one'));
   const ports = [{ port: 80, targetPort: 8080 }];
   await cluster.apply({
@@ -73,7 +73,7 @@ t.test('a server that is killed under load has lost nothing and goes on', async 
   const service = await cluster.get<Service>('service', 'web');
   const url = `http://${service.spec?.clusterIP}/`;
   const nodePort = `http://${node.ip}:${service.spec?.ports?.[0]?.nodePort}/`;
-  await eventually('the Service to answer', async () => (await page(url)) === 'one\n');
+  await eventually('the Service to respond', async () => (await page(url)) === 'one\n');
 
   const seen = new Set<string>();
   const watching = spawn(
@@ -95,7 +95,7 @@ t.test('a server that is killed under load has lost nothing and goes on', async 
   const writers = [0, 1, 2, 3].map((writer) => write(writer, stop.signal));
   for (let kills = 0; kills < 3; kills++) {
     const before = seen.size;
-    await eventually('writes to come through', () => seen.size >= before + 8);
+    await eventually('writes to succeed', () => seen.size >= before + 8);
     await cluster.server.end('SIGKILL');
     t.equal(await page(url), 'one\n', 'cluster IPs go on without the server');
     t.equal(await page(nodePort), 'one\n', 'and so do node ports');
@@ -120,7 +120,7 @@ t.test('a server that is killed under load has lost nothing and goes on', async 
   await eventually('the watch to have seen all of them', () => acknowledged.every((write) => seen.has(write)));
 });
 
-t.test('a rollout that the server died in completes, and Services keep their addresses', async (t) => {
+t.test('a rollout during which the server died completes, and Services keep their addresses', async (t) => {
   const before = await cluster.get<Service>('service', 'web');
   await cluster.apply(deployment(HELLO_IMAGE, 'two'));
   await eventually('the rollout to be half done', async () => {
@@ -133,7 +133,7 @@ t.test('a rollout that the server died in completes, and Services keep their add
   const after = await cluster.get<Service>('service', 'web');
   t.strictSame([after.spec, after.metadata?.uid], [before.spec, before.metadata?.uid]);
   const url = `http://${after.spec?.clusterIP}/`;
-  await eventually('the new version to answer', async () => (await page(url)) === 'two\n');
+  await eventually('the new version to respond', async () => (await page(url)) === 'two\n');
   await eventually(
     'the old pods to be gone',
     async () => (await out('get', 'pods', '-o', 'name')).trim().split('\n').length === 3,
@@ -150,12 +150,12 @@ t.test('a rollout that the server died in completes, and Services keep their add
     spec: { ports: before.spec?.ports?.map(({ port }) => ({ port })), type: 'NodePort' },
   });
   const other = await cluster.get<Service>('service', 'other');
-  t.not(other.spec?.clusterIP, after.spec?.clusterIP, 'what is taken is not given out again');
+  t.not(other.spec?.clusterIP, after.spec?.clusterIP, 'allocated addresses are not allocated again');
   t.not(other.spec?.ports?.[0]?.nodePort, after.spec?.ports?.[0]?.nodePort);
   t.match(await out('exec', 'deploy/web', '--', 'hostname'), /^web-/, 'the way to the nodes is open again');
 });
 
-t.test('a server that is killed at its first start begins again, and says which file is damaged', async (t) => {
+t.test('a server killed during its first start starts again, and names a corrupt file', async (t) => {
   const data = path.join(cluster.directory, 'second');
   const kubeconfig = path.join(cluster.directory, 'second.kubeconfig');
   const portFile = path.join(cluster.directory, 'second.port');
@@ -205,7 +205,7 @@ t.test('a server that is killed at its first start begins again, and says which 
     await refused.ended();
     const lines = (await refused.output()).slice(from).trim().split('\n');
     t.equal(refused.exitCode, 1);
-    t.equal(lines.length, 1, 'it says one thing');
+    t.equal(lines.length, 1, 'one message');
     t.match(JSON.parse(lines[0] ?? ''), { level: 'fatal', err: undefined, msg: message });
   };
   const text = await readFile(key);

@@ -23,7 +23,7 @@ const second = stack.use(
   await SeparateHost.create({ name: 'e2e-host-1', ip: '10.78.0.2', package: folder, hub: first }),
 );
 const hosts = [first, second];
-// What others have made, and what they have left empty, is theirs.
+// Files and empty directories of others are not Kedge's to remove.
 await second.run('mkdir', ['-p', '/opt/containerd/bin', '/var/lib/cni/networks/of-others', '/var/log/pods']);
 const untouched = await Promise.all(hosts.map((host) => host.traces()));
 
@@ -70,7 +70,7 @@ async function membership(host: SeparateHost): Promise<string> {
   return (await host.run('find', [...files, '-type', 'f', '-exec', 'sha256sum', '{}', '+'])).stdout;
 }
 
-t.test('a host becomes a cluster of its own', async (t) => {
+t.test('a host becomes a single-node cluster', async (t) => {
   const { stdout } = await first.script('install.sh');
   t.match(stdout, 'node e2e-host-0 is Ready: export KUBECONFIG=/etc/kedge/admin.kubeconfig');
   t.strictSame((await nodes()).map(readiness), [['e2e-host-0', '10.78.0.1', 'True']]);
@@ -78,7 +78,7 @@ t.test('a host becomes a cluster of its own', async (t) => {
   t.equal((await first.run('kedge', ['token', 'list'])).stdout.trim().split('\n').length, 1, 'and has been deleted');
 });
 
-t.test('a host that cannot join says why in a sentence, and stays as it was', async (t) => {
+t.test('a host that cannot join says why in a sentence, and is not changed', async (t) => {
   const good = await joinWords();
   const { server, token, ...hash } = good;
   t.match(await refusal(t, second, '--server', server), /joining needs --server URL, --token TOKEN and --ca-hash HASH/);
@@ -100,14 +100,14 @@ t.test('a host that cannot join says why in a sentence, and stays as it was', as
   await second.run('hostname', [first.name]);
   t.match(await refusalOf({}), `the name ${first.name} is in use by a running node at ${first.ip}`);
   await second.run('hostname', [second.name]);
-  t.strictSame(await second.traces(), untouched[1], 'nothing is left of all that');
+  t.strictSame(await second.traces(), untouched[1], 'nothing is left of the attempts');
   const before = await membership(first);
   t.match(await refusal(t, first, ...flags(good)), 'this host runs a cluster of its own');
   t.equal(await membership(first), before);
   t.equal((await nodes()).length, 1, 'no node was made');
 });
 
-t.test('a host joins with the words that the server printed', async (t) => {
+t.test('a host joins with the command printed by the server', async (t) => {
   const { stdout } = await second.script('install.sh', ...flags(await joinWords()));
   t.match(stdout, 'node e2e-host-1 of https://10.78.0.1:6443 is Ready');
   t.strictSame((await nodes()).map(readiness), [
@@ -119,10 +119,10 @@ t.test('a host joins with the words that the server printed', async (t) => {
   const before = await membership(second);
   const other = { ...(await joinWords()), server: 'https://10.78.0.1:6444' };
   t.match(await refusal(t, second, ...flags(other)), 'connection refused');
-  t.equal(await membership(second), before, 'it stays with the server that it has');
+  t.equal(await membership(second), before, 'it keeps its server');
 });
 
-t.test('an upgrade leaves the pods of both hosts running', async (t) => {
+t.test('an upgrade keeps the pods of both hosts running', async (t) => {
   const manifest = {
     apiVersion: 'v1',
     kind: 'List',
@@ -134,7 +134,7 @@ t.test('an upgrade leaves the pods of both hosts running', async (t) => {
   const agents = () =>
     Promise.all(hosts.map(async (host) => (await host.run('cat', ['/run/kedge/kedge-agent.pid'])).stdout));
   const before = { pods: await pods(), agents: await agents() };
-  // As an installation of before has left it.
+  // As left by an earlier installation.
   await second.run('sed', ['-i', `1i token: ${(await joinWords()).token}`, '/etc/kedge/agent.yaml']);
   for (const host of hosts) t.match((await host.script('install.sh')).stdout, `node ${host.name}`);
   t.notMatch(await settings(second), /token/);
@@ -142,7 +142,7 @@ t.test('an upgrade leaves the pods of both hosts running', async (t) => {
   t.strictSame(await pods(), before.pods);
 });
 
-/** Leaves a shim without a child, as a sandbox does whose start is broken off; answers its process id. */
+/** Leaves a shim without a child, as an interrupted sandbox start does; returns its process id. */
 async function leaveShim(host: SeparateHost, address: string): Promise<string> {
   const script = `
     mkdir "$1" && cd "$1" && echo '{}' >config.json && mkfifo log
@@ -156,7 +156,7 @@ async function leaveShim(host: SeparateHost, address: string): Promise<string> {
   ).stdout.trim();
 }
 
-t.test('clean-host leaves nothing, also where containerd has ended and has forgotten shims', async (t) => {
+t.test('clean-host removes everything, including orphaned shims of a stopped containerd', async (t) => {
   const isThere = (pid: string) =>
     second.run('kill', ['-0', pid]).then(
       () => true,
@@ -172,7 +172,7 @@ t.test('clean-host leaves nothing, also where containerd has ended and has forgo
   t.strictSame(await Promise.all([forgotten, ofOthers].map(isThere)), [false, true], 'others keep their shims');
   await second.run('kill', [ofOthers]);
   await eventually("the others' shim to end", async () => !(await isThere(ofOthers)));
-  // Which was in it when Kedge left.
+  // In the directory when Kedge was removed.
   await second.run('rm', ['-r', '/run/containerd']);
 
   // It is no node of the cluster that its settings name.

@@ -1,4 +1,4 @@
-/** Hosts that join: with a good token, and with everything that can be wrong with one. */
+/** Hosts that join: with a valid token, and with every kind of invalid one. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
@@ -19,7 +19,7 @@ const token = (...args: string[]) =>
 const nodeNames = async (): Promise<string[]> =>
   (await cluster.get<{ items: Node[] }>('nodes')).items.map(({ metadata }) => metadata?.name ?? '');
 
-/** Starts the second node's agent and answers the sentence with which it gives up. */
+/** Starts the second node's agent and returns the sentence with which it fails. */
 async function refusal(
   settings: { server: string; token: string; caHash: string },
   more?: Record<string, string>,
@@ -80,7 +80,7 @@ t.test('a host that cannot join says why in a sentence and leaves nothing behind
   t.strictSame(await certificates(), [], 'and no certificate kept');
 });
 
-t.test('tokens are listed with what is left of their time', async (t) => {
+t.test('tokens are listed with their remaining lifetime', async (t) => {
   const { stdout: forever } = await token('create', '--ttl', '0', '--description', 'for ever');
   const { stdout } = await token('list');
   t.match(stdout, /^TOKEN +TTL +EXPIRES +DESCRIPTION +EXTRA GROUPS\n/);
@@ -89,7 +89,7 @@ t.test('tokens are listed with what is left of their time', async (t) => {
   await token('delete', forever.trim());
 });
 
-t.test('a second host joins with the printed command, and pods and Services reach across', async (t) => {
+t.test('a second host joins with the printed command, and pods and Services are reachable across hosts', async (t) => {
   const { stdout } = await token('create', '--print-join-command');
   t.match(stdout, /^scripts\/install\.sh --server https:\/\/10\.77\.0\.1:6443 --token \S+ --ca-hash sha256:\S+\n$/);
   const words = stdout.trim().split(' ');
@@ -135,20 +135,20 @@ t.test('a second host joins with the printed command, and pods and Services reac
       const where = `from ${from.name} to ${to.name}`;
       t.equal((await fetch(from, `http://${pod.status?.podIP}:8080/`)).stdout, `${to.name}\n`, `pods reach ${where}`);
       await eventually(
-        `the cluster IP to answer ${where}`,
+        `the cluster IP to respond ${where}`,
         async () => (await fetch(from, `http://${service.spec?.clusterIP}/`)).stdout === `${to.name}\n`,
       );
       await eventually(
-        `the node port to answer ${where}`,
+        `the node port to respond ${where}`,
         async () => (await from.curl(`http://${to.ip}:${port?.nodePort}/`)) === `${to.name}\n`,
       );
       await eventually(
-        `any node's port to answer ${where}`,
+        `any node's port to respond ${where}`,
         async () => (await from.curl(`http://${from.ip}:${port?.nodePort}/`)) === `${to.name}\n`,
       );
     }
   }
-  t.match((await cluster.kubectl('logs', `on-${second.name}`)).stdout, '', 'the node API of the second node answers');
+  t.match((await cluster.kubectl('logs', `on-${second.name}`)).stdout, '', 'the node API of the second node responds');
 
   await second.stopAgent('SIGKILL');
   await second.startAgent();
@@ -163,12 +163,12 @@ t.test('a second host joins with the printed command, and pods and Services reac
     },
   });
   await cluster.kubectl('wait', '--for=condition=Ready', '--timeout=30s', 'pod/afterwards');
-  t.pass('a node that has its certificate comes back though its token is deleted');
+  t.pass('a node with a certificate restarts after its token is deleted');
 });
 
-t.test('a cluster that ends leaves no trace on the machine', async (t) => {
+t.test('a stopped cluster leaves nothing on the machine', async (t) => {
   const look = await traces(cluster);
   await cluster[Symbol.asyncDispose]();
-  await eventually('the traces to be gone', async () => (await look()).length === 0, 10).catch(() => undefined);
+  await eventually('everything to be removed', async () => (await look()).length === 0, 10).catch(() => undefined);
   t.strictSame(await look(), []);
 });

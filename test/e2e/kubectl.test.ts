@@ -16,7 +16,7 @@ const cluster = await Cluster.start({ name: 'e2e-user' });
 cluster.endWith(t);
 
 const out = async (...args: string[]): Promise<string> => (await cluster.kubectl(...args)).stdout;
-/** The words of a kubectl that fails. */
+/** The error output of kubectl. */
 const refusal = async (...args: string[]): Promise<string> => {
   try {
     await cluster.kubectl(...args);
@@ -32,109 +32,106 @@ const programs = [
 ] as const;
 
 for (const [version, program] of programs) {
-  t.test(
-    `kubectl ${version}: a deployment is rolled out, reached, looked into, changed, undone and deleted`,
-    async (t) => {
-      const kubectl = (...args: string[]) => cluster.kubectlWith({ program }, ...args);
-      const say = async (...args: string[]): Promise<string> => (await kubectl(...args)).stdout;
+  t.test(`kubectl ${version}: create, expose, inspect, update, roll back and delete a Deployment`, async (t) => {
+    const kubectl = (...args: string[]) => cluster.kubectlWith({ program }, ...args);
+    const say = async (...args: string[]): Promise<string> => (await kubectl(...args)).stdout;
 
-      t.match(await say('get', 'nodes', '-o', 'wide'), /e2e-user-0\s+Ready .*containerd:/);
-      t.match(await say('apply', '-f', HELLO), /deployment.apps\/hello created\nservice\/hello created/);
-      t.match(await say('rollout', 'status', 'deploy/hello', '--timeout=60s'), 'successfully rolled out');
-      const service = await cluster.get<Service>('svc', 'hello');
-      const clusterIP = service.spec?.clusterIP ?? '';
-      await eventually('the cluster IP to answer', () => cluster.host.curl(`http://${clusterIP}/`));
-      t.equal(await cluster.host.curl(`http://${clusterIP}/`), 'Hello from Kedge\n');
-      t.equal(
-        await cluster.host.curl(`http://${cluster.host.ip}:30080/`),
-        'Hello from Kedge\n',
-        'the node port answers',
-      );
+    t.match(await say('get', 'nodes', '-o', 'wide'), /e2e-user-0\s+Ready .*containerd:/);
+    t.match(await say('apply', '-f', HELLO), /deployment.apps\/hello created\nservice\/hello created/);
+    t.match(await say('rollout', 'status', 'deploy/hello', '--timeout=60s'), 'successfully rolled out');
+    const service = await cluster.get<Service>('svc', 'hello');
+    const clusterIP = service.spec?.clusterIP ?? '';
+    await eventually('the cluster IP to respond', () => cluster.host.curl(`http://${clusterIP}/`));
+    t.equal(await cluster.host.curl(`http://${clusterIP}/`), 'Hello from Kedge\n');
+    t.equal(
+      await cluster.host.curl(`http://${cluster.host.ip}:30080/`),
+      'Hello from Kedge\n',
+      'the node port responds',
+    );
 
-      t.match(
-        await say('get', 'pods', '-l', 'app=hello'),
-        /NAME\s+READY\s+STATUS\s+RESTARTS\s+AGE\nhello-\S+\s+1\/1\s+Running\s+0 /,
-      );
-      const pods = await cluster.get<{ items: Pod[] }>('pods', '-l', 'app=hello');
-      t.equal(pods.items.length, 3);
-      const pod = pods.items[0]?.metadata?.name ?? '';
-      t.match(await say('describe', 'pod', pod), /Normal\s+Started\s.*kubelet/);
-      t.match(await say('logs', pod), 'response:200');
-      t.match(await say('logs', 'deploy/hello', '--tail=1', '--timestamps'), /^\d{4}-\d\d-\d\dT\S+Z .*response:200\n$/);
+    t.match(
+      await say('get', 'pods', '-l', 'app=hello'),
+      /NAME\s+READY\s+STATUS\s+RESTARTS\s+AGE\nhello-\S+\s+1\/1\s+Running\s+0 /,
+    );
+    const pods = await cluster.get<{ items: Pod[] }>('pods', '-l', 'app=hello');
+    t.equal(pods.items.length, 3);
+    const pod = pods.items[0]?.metadata?.name ?? '';
+    t.match(await say('describe', 'pod', pod), /Normal\s+Started\s.*kubelet/);
+    t.match(await say('logs', pod), 'response:200');
+    t.match(await say('logs', 'deploy/hello', '--tail=1', '--timestamps'), /^\d{4}-\d\d-\d\dT\S+Z .*response:200\n$/);
 
-      t.equal(await say('exec', pod, '--', 'cat', '/www/index.html'), 'Hello from Kedge\n');
-      const piped = await cluster.kubectlWith({ program, input: 'through the pipe' }, 'exec', '-i', pod, '--', 'cat');
-      t.equal(piped.stdout, 'through the pipe', 'stdin arrives, and its end');
-      await t.rejects(kubectl('exec', pod, '--', 'sh', '-c', 'exit 7'), /exit code 7/);
+    t.equal(await say('exec', pod, '--', 'cat', '/www/index.html'), 'Hello from Kedge\n');
+    const piped = await cluster.kubectlWith({ program, input: 'through the pipe' }, 'exec', '-i', pod, '--', 'cat');
+    t.equal(piped.stdout, 'through the pipe', 'stdin arrives, and its end');
+    await t.rejects(kubectl('exec', pod, '--', 'sh', '-c', 'exit 7'), /exit code 7/);
 
-      const local = path.join(cluster.directory, `copied-${version}`);
-      await writeFile(local, 'x'.repeat(300_000));
-      await kubectl('cp', local, `${pod}:/tmp/copied`);
-      await kubectl('cp', `${pod}:/tmp/copied`, `${local}.back`);
-      t.equal(await readFile(`${local}.back`, 'utf8'), 'x'.repeat(300_000), 'a file comes back as it went');
+    const local = path.join(cluster.directory, `copied-${version}`);
+    await writeFile(local, 'x'.repeat(300_000));
+    await kubectl('cp', local, `${pod}:/tmp/copied`);
+    await kubectl('cp', `${pod}:/tmp/copied`, `${local}.back`);
+    t.equal(await readFile(`${local}.back`, 'utf8'), 'x'.repeat(300_000), 'a file is copied there and back unchanged');
 
-      const forward = spawn(
-        'nsenter',
-        [
-          `--net=/run/netns/${cluster.host.netns}`,
-          program,
-          '--kubeconfig',
-          cluster.kubeconfig,
-          'port-forward',
-          pod,
-          ':8080',
-        ],
-        { stdio: ['ignore', 'pipe', 'inherit'] },
-      );
-      const [line] = (await once(forward.stdout, 'data')) as [Buffer];
-      const port = /127\.0\.0\.1:(\d+)/.exec(String(line))?.[1];
-      t.equal(await cluster.host.curl(`http://127.0.0.1:${port}/`), 'Hello from Kedge\n', 'a forwarded port answers');
-      forward.kill();
+    const forward = spawn(
+      'nsenter',
+      [
+        `--net=/run/netns/${cluster.host.netns}`,
+        program,
+        '--kubeconfig',
+        cluster.kubeconfig,
+        'port-forward',
+        pod,
+        ':8080',
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const [line] = (await once(forward.stdout, 'data')) as [Buffer];
+    const port = /127\.0\.0\.1:(\d+)/.exec(String(line))?.[1];
+    t.equal(await cluster.host.curl(`http://127.0.0.1:${port}/`), 'Hello from Kedge\n', 'a forwarded port responds');
+    forward.kill();
 
-      await kubectl('scale', 'deploy/hello', '--replicas=5');
-      t.match(await say('rollout', 'status', 'deploy/hello', '--timeout=60s'), 'successfully rolled out');
-      t.match(await say('get', 'deploy', 'hello'), /hello\s+5\/5\s+5\s+5/);
+    await kubectl('scale', 'deploy/hello', '--replicas=5');
+    t.match(await say('rollout', 'status', 'deploy/hello', '--timeout=60s'), 'successfully rolled out');
+    t.match(await say('get', 'deploy', 'hello'), /hello\s+5\/5\s+5\s+5/);
 
-      await kubectl('set', 'image', 'deploy/hello', 'web=kedge.local/hello:2.0');
-      await eventually('a pod that waits for its image', async () =>
-        /ErrImagePull|ImagePullBackOff/.test(await out('get', 'pods', '-l', 'app=hello')),
-      );
-      t.equal(
-        await cluster.host.curl(`http://${clusterIP}/`),
-        'Hello from Kedge\n',
-        'a bad image does not take the service down',
-      );
-      t.match(await say('rollout', 'undo', 'deploy/hello'), 'rolled back');
-      t.match(await say('rollout', 'status', 'deploy/hello', '--timeout=60s'), 'successfully rolled out');
-      t.match(await say('rollout', 'history', 'deploy/hello'), /REVISION.*\n2 .*\n3 /);
+    await kubectl('set', 'image', 'deploy/hello', 'web=kedge.local/hello:2.0');
+    await eventually('a pod that waits for its image', async () =>
+      /ErrImagePull|ImagePullBackOff/.test(await out('get', 'pods', '-l', 'app=hello')),
+    );
+    t.equal(
+      await cluster.host.curl(`http://${clusterIP}/`),
+      'Hello from Kedge\n',
+      'a bad image does not take the service down',
+    );
+    t.match(await say('rollout', 'undo', 'deploy/hello'), 'rolled back');
+    t.match(await say('rollout', 'status', 'deploy/hello', '--timeout=60s'), 'successfully rolled out');
+    t.match(await say('rollout', 'history', 'deploy/hello'), /REVISION.*\n2 .*\n3 /);
 
-      await kubectl('label', 'pod', pod, 'colour=blue');
-      await kubectl('annotate', 'pod', pod, 'note=seen');
-      t.match(await say('get', 'pods', '-l', 'colour=blue', '-o', 'name'), `pod/${pod}`);
-      await cluster.kubectlWith(
-        { program, env: { ...process.env, KUBE_EDITOR: 'sed -i s/replicas:.5/replicas:\\ 2/' } },
-        'edit',
-        'deploy/hello',
-      );
-      await eventually('the edit to take effect', async () => {
-        const { spec, status } = await cluster.get<Deployment>('deploy', 'hello');
-        return spec?.replicas === 2 && status?.readyReplicas === 2;
-      });
-      t.match(await say('explain', 'pod.spec.containers'), /containers/i);
-      t.match(await say('api-resources'), /deployments\s+deploy/);
+    await kubectl('label', 'pod', pod, 'colour=blue');
+    await kubectl('annotate', 'pod', pod, 'note=seen');
+    t.match(await say('get', 'pods', '-l', 'colour=blue', '-o', 'name'), `pod/${pod}`);
+    await cluster.kubectlWith(
+      { program, env: { ...process.env, KUBE_EDITOR: 'sed -i s/replicas:.5/replicas:\\ 2/' } },
+      'edit',
+      'deploy/hello',
+    );
+    await eventually('the edit to take effect', async () => {
+      const { spec, status } = await cluster.get<Deployment>('deploy', 'hello');
+      return spec?.replicas === 2 && status?.readyReplicas === 2;
+    });
+    t.match(await say('explain', 'pod.spec.containers'), /containers/i);
+    t.match(await say('api-resources'), /deployments\s+deploy/);
 
-      await kubectl('delete', '-f', HELLO);
-      await eventually(
-        'the pods to be gone',
-        async () => (await out('get', 'pods', '-l', 'app=hello', '-o', 'name')) === '',
-        60,
-      );
-      await t.rejects(cluster.host.curl(`http://${clusterIP}/`), 'nobody answers for a deleted service');
-    },
-  );
+    await kubectl('delete', '-f', HELLO);
+    await eventually(
+      'the pods to be gone',
+      async () => (await out('get', 'pods', '-l', 'app=hello', '-o', 'name')) === '',
+      60,
+    );
+    await t.rejects(cluster.host.curl(`http://${clusterIP}/`), 'a deleted Service is unreachable');
+  });
 }
 
-t.test('logs -f follows a container to its end', async (t) => {
+t.test('logs -f follows a container until it exits', async (t) => {
   await cluster.kubectl(
     'run',
     'counter',
@@ -151,20 +148,20 @@ t.test('logs -f follows a container to its end', async (t) => {
   t.match(await out('get', 'pod', 'counter'), /0\/1\s+Completed/);
 });
 
-t.test('a terminal is a terminal', async (t) => {
+t.test('exec -t allocates a terminal', async (t) => {
   await cluster.kubectl('run', 'shell', '--image=kedge.local/hello:1.0', '--', 'sleep', '1000');
   await cluster.kubectl('wait', '--for=condition=Ready', 'pod/shell', '--timeout=30s');
   const command = `kubectl --kubeconfig ${cluster.kubeconfig} exec -it shell -- sh`;
   const { stdout } = await cluster.host
     .run('script', ['-qec', command, '/dev/null'], { input: 'tty; exit 4\n' })
     .catch((error: { stdout?: string; exitCode: number }) => {
-      t.equal(error.exitCode, 4, 'the exit code comes through');
+      t.equal(error.exitCode, 4, 'the exit code is returned');
       return { stdout: error.stdout ?? '/dev/pts/0' };
     });
   t.match(stdout, '/dev/pts/');
 });
 
-t.test('configMaps and secrets come in as files and variables, and files follow their changes', async (t) => {
+t.test('ConfigMaps and Secrets as files and variables, with file updates', async (t) => {
   await cluster.kubectl('create', 'configmap', 'settings', '--from-literal=colour=red');
   await cluster.kubectl('create', 'secret', 'generic', 'key', '--from-literal=password=hunter2');
   await cluster.apply({
@@ -209,7 +206,7 @@ t.test('configMaps and secrets come in as files and variables, and files follow 
   await eventually('the file to follow', async () => (await sh('cat /settings/colour')) === 'green', 90);
 });
 
-t.test('a container that crashes is started again, later each time, and says why', async (t) => {
+t.test('a crashing container is restarted with back-off, with the reason in its status', async (t) => {
   await cluster.kubectl(
     'run',
     'crash',
@@ -231,7 +228,7 @@ t.test('a container that crashes is started again, later each time, and says why
   );
 });
 
-t.test('a pod that does not fit says so', async (t) => {
+t.test('a pod that does not fit is unschedulable', async (t) => {
   await cluster.apply({
     apiVersion: 'v1',
     kind: 'Pod',
@@ -247,7 +244,7 @@ t.test('a pod that does not fit says so', async (t) => {
   });
 });
 
-t.test('of a file with kinds that are not served, kubectl applies the others and names those', async (t) => {
+t.test('apply creates the served kinds of a file and reports the others', async (t) => {
   const file = path.join(cluster.directory, 'mixed.yaml');
   const unserved: readonly [apiVersion: string, kind: string][] = [
     ['apps/v1', 'StatefulSet'],
@@ -268,7 +265,7 @@ t.test('of a file with kinds that are not served, kubectl applies the others and
   }
 });
 
-t.test("a user's mistakes are answered in a sentence", async (t) => {
+t.test('user errors are reported in a sentence', async (t) => {
   const bad = path.join(cluster.directory, 'bad.yaml');
   await writeFile(bad, 'apiVersion: v1\nkind: Pod\nmetadata: {name: bad\n');
   t.match(await refusal('apply', '-f', bad), /error parsing|yaml/i);

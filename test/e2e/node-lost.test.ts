@@ -1,4 +1,4 @@
-/** A node stops and comes back; a node is emptied and used again. */
+/** A node is lost and returns; a node is drained and uncordoned. */
 import t from 'tap';
 import { Cluster } from '../support/cluster.ts';
 import { HELLO_IMAGE, lives, pod } from '../support/pods.ts';
@@ -72,7 +72,7 @@ await cluster.kubectl('rollout', 'status', 'deploy/web', '--timeout=60s');
 await cluster.kubectl('wait', '--for=condition=Ready', '--timeout=30s', 'pod/patient');
 const { spec } = await cluster.get<Service>('service', 'web');
 
-t.test('the pods of a node that stops move away, and it is cleaned up when it comes back', async (t) => {
+t.test('pods of a lost node are rescheduled, and cleaned up when it returns', async (t) => {
   t.ok((await running('web', second.name)).length > 0, 'the scheduler uses both nodes');
   const patient = await cluster.get<Pod>('pod', 'patient');
   await second.stopAgent('SIGKILL');
@@ -87,7 +87,7 @@ t.test('the pods of a node that stops move away, and it is cleaned up when it co
   });
   t.match(await out('describe', 'node', second.name), /NodeNotReady .*status is now: NodeNotReady/);
   await eventually(
-    'all pods to run on the node that is left',
+    'all pods to run on the remaining node',
     async () => (await running('web', first.name)).length === 4,
   );
   await eventually('the Service to lead to them alone', async () => {
@@ -102,12 +102,12 @@ t.test('the pods of a node that stops move away, and it is cleaned up when it co
   });
   for (let i = 0; i < 10; i++) t.equal(await first.curl(`http://${spec?.clusterIP}/`), 'Hello from Kedge\n');
   const stays = await cluster.get<Pod>('pod', 'patient');
-  t.equal(stays.metadata?.deletionTimestamp, undefined, 'a pod that tolerates the loss for longer is left alone');
+  t.equal(stays.metadata?.deletionTimestamp, undefined, 'a pod with a longer toleration is kept');
   t.match(
     stays.status?.conditions?.find(({ type }) => type === 'Ready'),
     { status: 'False' },
   );
-  t.match(await out('get', 'pods', '-l', 'app=web'), 'Terminating', 'evicted pods wait for the word of their node');
+  t.match(await out('get', 'pods', '-l', 'app=web'), 'Terminating', 'evicted pods terminate until their node confirms');
 
   await second.startContainerd();
   await second.startAgent();
@@ -122,7 +122,7 @@ t.test('the pods of a node that stops move away, and it is cleaned up when it co
   t.strictSame(lives(await cluster.get<Pod>('pod', 'patient')), lives(patient), 'the one that stayed ran all the time');
 });
 
-t.test('a node is drained and used again', async (t) => {
+t.test('a node is drained and uncordoned', async (t) => {
   await cluster.kubectl('delete', 'pod', '-l', 'app=web', '--wait=false');
   await eventually('pods on both nodes', async () => {
     const [here, there] = [await running('web', first.name), await running('web', second.name)];

@@ -1,6 +1,6 @@
 /**
- * A node of a control plane that gives it what upstream gives a kubelet and no more. Run by foreign-cluster.test.ts in a network
- * namespace of its own: the routes that it sets are gone with it.
+ * A node of a control plane that grants a kubelet's permissions as upstream and no more. Run by foreign-cluster.test.ts in a network
+ * namespace of its own: its routes are deleted with it.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -65,7 +65,7 @@ const nodeObject = (name: string, podCIDR: string, address: string): Node => ({
   status: { addresses: [{ type: 'InternalIP', address }] },
 });
 
-test('a node that may not see the others has a network for its pods, and is told once what it lacks', async (t) => {
+test('a node that may not list Nodes has a network for its pods, and logs the missing permission once', async (t) => {
   const { plane, client, directory } = await joinForeign(t, 'self');
   ip('link', 'add', 'lan0', 'type', 'bridge');
   ip('addr', 'add', '10.9.0.1/24', 'dev', 'lan0');
@@ -129,7 +129,7 @@ const description: NodeDescription = {
   ...{ capacity: { pods: '110' }, allocatable: { pods: '110' } },
 };
 
-test('a node whose serving certificate nobody approves says so in a condition', async (t) => {
+test('a node whose serving certificate is not approved reports it in a condition', async (t) => {
   const { plane, client, certificates } = await joinForeign(t, 'self');
   plane.verdict = 'wait';
   const state = new NodeApiState();

@@ -1,4 +1,4 @@
-/** Run by network.test.ts in a network namespace of its own: what it changes there is gone with it. */
+/** Run by network.test.ts in a network namespace of its own: its changes are dropped with it. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
@@ -22,7 +22,7 @@ interface ConfigList {
   readonly plugins: readonly (Record<string, unknown> & { readonly type: string })[];
 }
 
-test('the CNI configuration plugs a pod into the bridge with an address of the node’s range', async (t) => {
+test("the CNI configuration connects a pod to the bridge with an address of the node's pod CIDR", async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'agent-host-cni-'));
   const pod = basename(directory);
   ip('netns', 'add', pod);
@@ -61,18 +61,18 @@ test('the CNI configuration plugs a pod into the bridge with an address of the n
   t.match(ip('-n', pod, 'route'), /default via 10\.42\.7\.1/);
   t.match(ip('-n', pod, 'link', 'show', 'eth0'), /mtu 1400/);
   const [refusal] = (await once(connect(80, '10.42.7.2'), 'error').catch((error: unknown) => [error])) as [Error];
-  t.match(refusal, { code: 'ECONNREFUSED' }, 'the pod itself answers that nothing listens there');
+  t.match(refusal, { code: 'ECONNREFUSED' }, 'the pod itself rejects the connection');
   t.match(ip('-details', 'link', 'show', 'master', 'kt0'), /hairpin on/, 'a pod reaches itself through a Service');
   run('DEL');
 });
 
-test('the kernel is told to forward, and what it lacks is said', async (t) => {
+test('IP forwarding is enabled, and missing kernel features are logged', async (t) => {
   t.same(await applyKernelSettings(logger), []);
   t.equal(await readSysctl('net.ipv4.ip_forward'), '1');
   t.equal(await readSysctl('net.bridge.bridge-nf-call-iptables'), '1');
 });
 
-test('routes follow the nodes, and those of others are left alone', async (t) => {
+test('routes follow the Nodes, and foreign routes are kept', async (t) => {
   ip('link', 'add', 'lan0', 'type', 'bridge');
   ip('addr', 'add', '10.9.0.1/24', 'dev', 'lan0');
   ip('link', 'set', 'lan0', 'up');
@@ -105,7 +105,7 @@ test('routes follow the nodes, and those of others are left alone', async (t) =>
   };
   const foreign: [string, string] = ['10.42.50.0/24', '10.9.0.250'];
   await routed(['10.42.1.0/24', '10.9.0.2'], foreign);
-  t.pass('a neighbour is routed to, what an earlier agent left is gone');
+  t.pass('neighbours have routes, leftover routes are deleted');
   await eventually('a warning', () => warnings.length > 0);
   t.match(warnings, [{ gateway: '172.31.0.2' }], 'a node behind a router is named once');
 

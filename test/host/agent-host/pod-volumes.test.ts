@@ -61,7 +61,7 @@ const podOf = (uid: string, spec: Partial<Pod['spec']>, metadata: Pod['metadata'
   spec: { containers: [{ name: 'main' }], serviceAccountName: 'default', ...spec },
 });
 
-/** Until the volumes of a pod are told to be out of date. */
+/** Waits until the volumes of a pod are reported as outdated. */
 const outdated = (stale: readonly string[], uid: string): Promise<boolean> =>
   eventually(`the volumes of ${uid} to be stale`, () => stale.includes(uid));
 
@@ -71,7 +71,7 @@ const execLoop = (script: string): ChildProcess =>
 
 const modeOf = async (path: string): Promise<string> => ((await stat(path)).mode & 0o7777).toString(8);
 
-test('every kind of volume that the agent makes is laid out, filled and mounted as the kubelet does it', async (t) => {
+test('every supported volume type is created, populated and mounted as by the kubelet', async (t) => {
   const { root, api, volumes } = await makeWorld(t);
   api.put(CONFIG_MAPS, { metadata: { name: 'settings' }, data: { a: '1', b: '2' } } as object);
   api.put(SECRETS, { metadata: { name: 'keys' }, data: { key: Buffer.from('hush').toString('base64') } } as object);
@@ -170,7 +170,7 @@ test('every kind of volume that the agent makes is laid out, filled and mounted 
   ]);
 });
 
-test('a volume that cannot be made ready is named in one sentence', async (t) => {
+test('a volume that cannot be mounted is reported in one sentence', async (t) => {
   const { root, api, volumes } = await makeWorld(t);
   api.put(CONFIG_MAPS, { metadata: { name: 'there' } });
   await writeFile(join(root, 'file'), '');
@@ -201,7 +201,7 @@ test('a volume that cannot be made ready is named in one sentence', async (t) =>
   await t.resolves(volumes.setUp(optional, signal));
 });
 
-test('a changed configMap is swapped in whole, and a reader never sees half of it', async (t) => {
+test('an updated ConfigMap is swapped atomically', async (t) => {
   const { root, api, volumes, stale } = await makeWorld(t);
   const put = (n: number): void =>
     api.put(CONFIG_MAPS, { metadata: { name: 'c' }, data: { a: `${n}`, b: `${n}` } } as object);
@@ -213,7 +213,7 @@ test('a changed configMap is swapped in whole, and a reader never sees half of i
   let reading = true;
   const reader = (async () => {
     while (reading) {
-      // A reader that wants both files of one version goes through ..data once, as is documented.
+      // A reader that needs both files of one version resolves ..data once, as documented.
       const version = await readlink(join(directory, '..data'));
       try {
         const [a, b] = await Promise.all(['a', 'b'].map((name) => readFile(join(directory, version, name), 'utf8')));
@@ -233,14 +233,14 @@ test('a changed configMap is swapped in whole, and a reader never sees half of i
   reading = false;
   await reader;
   t.equal(torn, 0);
-  t.equal((await readdir(directory)).length, 4, 'nothing of the old versions is left');
+  t.equal((await readdir(directory)).length, 4, 'the old versions are removed');
   api.remove(CONFIG_MAPS, 'c');
   await eventually('the removal to be seen', () => stale.length > 1);
   await t.rejects(volumes.refresh(pod, signal), /configmap "c" not found/);
-  t.equal(await readFile(join(directory, 'a'), 'utf8'), '20', 'what was shown last stays');
+  t.equal(await readFile(join(directory, 'a'), 'utf8'), '20', 'the last content is kept');
 });
 
-test('a secret that a pod can do without is shown when it comes', async (t) => {
+test('an optional Secret appears when it is created', async (t) => {
   const { root, api, volumes, stale } = await makeWorld(t);
   const pod = podOf('uid-late', { volumes: [{ name: 's', secret: { secretName: 'late', optional: true } }] });
   await volumes.setUp(pod, signal);
@@ -251,7 +251,7 @@ test('a secret that a pod can do without is shown when it comes', async (t) => {
   t.equal(await readFile(join(directory, 'a'), 'utf8'), '1');
 });
 
-test('only what pods use is watched, once, and no longer than they use it', async (t) => {
+test('only referenced objects are watched, once each, and no longer than needed', async (t) => {
   const { api, volumes } = await makeWorld(t);
   api.put(CONFIG_MAPS, { metadata: { name: 'shared' }, data: { a: '1' } } as object);
   const spec = { volumes: [{ name: 'c', configMap: { name: 'shared' } }] };
@@ -265,7 +265,7 @@ test('only what pods use is watched, once, and no longer than they use it', asyn
   await eventually('no watch', () => api.watchers() === 0);
 });
 
-test('a configMap that is older than the history of the api-server is followed all the same', async (t) => {
+test("a ConfigMap older than the api-server's history is watched nevertheless", async (t) => {
   const { api, volumes, stale } = await makeWorld(t);
   api.put(CONFIG_MAPS, { metadata: { name: 'c' }, data: { a: '1' } } as object);
   api.compact();
@@ -279,7 +279,7 @@ test('a configMap that is older than the history of the api-server is followed a
   await outdated(stale, 'p1');
 });
 
-test('a token is asked for once, survives a restart of the agent and is renewed when four fifths of its life are over', async (t) => {
+test('a token is requested once, survives an agent restart and is renewed after 80 % of its lifetime', async (t) => {
   const { root, api, volumes, stale, ...world } = await makeWorld(t);
   const asked = (): number =>
     api.requests.filter((request) => request.endsWith('/serviceaccounts/default/token')).length;
@@ -291,7 +291,7 @@ test('a token is asked for once, survives a restart of the agent and is renewed 
   const first = await readFile(path, 'utf8');
   const after = world.restarted();
   await after.setUp(pod, signal);
-  t.equal(asked(), 1, 'the agent that was restarted goes on with the token on the tmpfs');
+  t.equal(asked(), 1, 'the restarted agent reuses the token on the tmpfs');
   t.equal(await readFile(path, 'utf8'), first);
   t.equal(mountPointsBelow(await readMounts(), join(root, 'pods/uid-3')).length, 1, 'nothing is mounted twice');
   await after.tearDown('uid-3', signal);
@@ -305,7 +305,7 @@ test('a token is asked for once, survives a restart of the agent and is renewed 
   t.not(await readFile(path.replace('uid-3', 'uid-4'), 'utf8'), early);
 });
 
-test('a subPath stays inside its volume, whatever the pod has put there', async (t) => {
+test('a subPath cannot leave its volume, whatever the pod has written there', async (t) => {
   const { root, api, volumes } = await makeWorld(t);
   api.put(CONFIG_MAPS, { metadata: { name: 'c' }, data: { 'nginx.conf': 'one' } } as object);
   const pod = podOf('uid-5', {
@@ -358,7 +358,7 @@ test('a subPath stays inside its volume, whatever the pod has put there', async 
     await t.rejects(mountOf(subPath), { name: 'VolumeError' }, subPath);
   const expression = { volumeMounts: [{ name: 'data', mountPath: '/d', subPathExpr: 'logs/$(POD)' }] };
   await mountOf('', expression, { POD: 'web-0' });
-  t.ok((await stat(join(data, 'logs/web-0'))).isDirectory(), 'a subPath that is not there is made');
+  t.ok((await stat(join(data, 'logs/web-0'))).isDirectory(), 'an absent subPath is created');
   t.equal(await modeOf(join(data, 'logs/web-0')), '777', 'with the mode of the volume');
   for (const env of [{}, { POD: '' }] as Record<string, string>[])
     await t.rejects(mountOf('', expression, env), /missing value for POD/);
@@ -368,7 +368,7 @@ test('a subPath stays inside its volume, whatever the pod has put there', async 
   t.equal(await readFile(file?.hostPath ?? '', 'utf8'), 'one', 'one file of a configMap');
 });
 
-test('a subPath that is swapped for a link while it is being resolved never leads out', async (t) => {
+test('a subPath replaced by a symlink while it is being resolved cannot leave its volume', async (t) => {
   const { root, volumes } = await makeWorld(t);
   const pod = podOf('uid-6', { volumes: [{ name: 'data', emptyDir: {} }] });
   await volumes.setUp(pod, signal);
@@ -391,7 +391,7 @@ test('a subPath that is swapped for a link while it is being resolved never lead
   }
 });
 
-test('what a killed agent left mounted is found and removed, and nothing outside the pod is touched', async (t) => {
+test('mounts of a killed agent are found and unmounted, and nothing outside of the pod is touched', async (t) => {
   const { root, volumes, ...world } = await makeWorld(t);
   const pod = podOf('uid-7', {
     volumes: [
@@ -423,7 +423,7 @@ test('what a killed agent left mounted is found and removed, and nothing outside
   await t.rejects(after.tearDown('../precious', signal), /invalid pod uid/);
 });
 
-test('a volume that is in use is detached rather than waited for', async (t) => {
+test('a busy volume is unmounted lazily', async (t) => {
   const { root, volumes } = await makeWorld(t);
   await volumes.setUp(podOf('uid-8', { volumes: [{ name: 'm', emptyDir: { medium: 'Memory' } }] }), signal);
   const busy = execLoop(`cd '${root}/pods/uid-8/volumes/kubernetes.io~empty-dir/m' && echo in && exec sleep 60`);
@@ -433,7 +433,7 @@ test('a volume that is in use is detached rather than waited for', async (t) => 
   t.same(await volumes.podsOnDisk(), []);
 });
 
-test('a helper that stands before a file system that does not answer is left behind', async (t) => {
+test('a volume helper blocked by an unresponsive file system is abandoned', async (t) => {
   const started = performance.now();
   const helper = volumeHelper(['sleep', '60'], 200);
   await t.rejects(helper([{ do: 'measure', path: '/' }], signal), /sleep 60: .*limit 200 ms/);

@@ -17,7 +17,7 @@ export interface SmallApi extends AsyncDisposable {
   tokenSeconds: number;
   put(collection: string, object: KubeObject): void;
   remove(collection: string, name: string): void;
-  /** Forgets the history, as a server does that is started anew, and ends all watches. */
+  /** Drops the history, as a restarted server does, and ends all watches. */
   compact(): void;
   watchers(): number;
 }

@@ -89,7 +89,7 @@ const manager = createPodManager(
   signal,
 );
 
-// How much this machine has left is not the test's to change: it says so in a file.
+// The test sets the node's available resources in a file.
 const levels = async (): Promise<Levels> =>
   JSON.parse((await readTextIfThere(path.join(settings.directory, 'levels.json'))) ?? '{}') as Levels;
 const evictions = new EvictionManager({

@@ -1,4 +1,4 @@
-/** Pods that a node does not take, and pods that it gives up: on a real containerd, with what the kernel says that they use. */
+/** Pods that a node rejects or evicts, on a real containerd, with usage measured by the kernel. */
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { eventually } from '../../support/wait.ts';
@@ -14,14 +14,14 @@ await insideLab(import.meta.filename, async (address) => {
       .events(name)
       .filter((event) => event.reason === reason)
       .map(({ message }) => message);
-  /** How much the node has left of something, of 100 MiB to 10 GiB. */
+  /** The available amount of a resource, of 100 MiB to 10 GiB. */
   const left = async (levels: object) => {
     const draft = path.join(await mkdtemp(path.join(address.directory, 'levels-')), 'levels.json');
     await writeFile(draft, JSON.stringify(levels));
     await rename(draft, path.join(address.directory, 'levels.json'));
   };
 
-  test('a pod over a limit of its local storage is evicted, one that keeps to it is not', async (t) => {
+  test('a pod that exceeds a local storage limit is evicted, others are not', async (t) => {
     const volumes = [{ name: 'scratch', emptyDir: { sizeLimit: '2Mi' } }];
     const writing = (bytes: string) =>
       shell('main', `head -c ${bytes} /dev/zero > /scratch/file; exec sleep 1000`, {
@@ -49,7 +49,7 @@ await insideLab(import.meta.filename, async (address) => {
     t.match(await lab.pod('modest', 'to stay', isReady), { status: { phase: 'Running' } });
   });
 
-  test('a node that runs out of memory gives up the pod that is furthest above its request, and no other', async (t) => {
+  test('under memory pressure the pod that exceeds its request most is evicted, and no other', async (t) => {
     const hold = (mib: number, request: string) =>
       shell('main', `head -c ${mib}m /dev/zero > /memory/file; exec sleep 1000`, {
         volumeMounts: [{ name: 'memory', mountPath: '/memory' }],
@@ -73,7 +73,7 @@ await insideLab(import.meta.filename, async (address) => {
       t.equal((await lab.pod(name, 'to stay', isReady)).status?.phase, 'Running');
   });
 
-  test('what a node has no room for, or does not allow, is turned away at once', async (t) => {
+  test('pods that do not fit the node or are not allowed are rejected at once', async (t) => {
     lab.create('large', { containers: [shell('main', 'true', { resources: { requests: { cpu: '64' } } })] });
     lab.create('unsafe', {
       securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '65536' }] },
@@ -112,7 +112,7 @@ await insideLab(import.meta.filename, async (address) => {
     await lab.pod('second', 'to run', isReady);
   });
 
-  test('every log has a link by the names of pod and container, which goes with it', async (t) => {
+  test('each log has a symlink with the names of pod and container, which is removed with it', async (t) => {
     const directory = path.join(address.directory, 'log-links');
     const links = async () => (await readdir(directory)).filter((name) => name.startsWith('linked_default_'));
     lab.create('linked', { containers: [shell('main', 'echo out; exec sleep 1000')] });
@@ -127,7 +127,7 @@ await insideLab(import.meta.filename, async (address) => {
     await eventually('the link to go', async () => (await links()).length === 0);
   });
 
-  test('the words of a hook that fails stay out of events', async (t) => {
+  test('the output of a failed hook is not in events', async (t) => {
     lab.create('hook', {
       containers: [
         shell('main', 'exec sleep 1000', {
@@ -142,7 +142,7 @@ await insideLab(import.meta.filename, async (address) => {
     );
   });
 
-  test('the lab', async () => {
+  test('stops the lab', async () => {
     const pods = [
       'modest',
       'greedy',

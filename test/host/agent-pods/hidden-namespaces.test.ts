@@ -60,7 +60,7 @@ t.test('a mount point is removed from below another mount, and nothing else is t
   await t.rejects(free(own), /no such file/i, 'what is not there cannot be removed');
 });
 
-t.test('a pod from before somebody’s first `ip netns add` can be stopped and removed', async (t) => {
+t.test('a pod from before the first `ip netns add` can be stopped and removed', async (t) => {
   await using containerd = await startContainerd({ name: 'hidden', sharesNetns: true });
   const cri = new CriClient(containerd.socket);
   t.teardown(() => cri.close());
@@ -77,7 +77,7 @@ t.test('a pod from before somebody’s first `ip netns add` can be stopped and r
       sysctls: {},
     },
   };
-  // Nobody has used `ip netns` yet, which shares the mounts of the directory: what is unmounted above goes below as well then.
+  // Before the first `ip netns add`, which makes the directory a shared mount: unmounting then propagates below.
   await run('mount', ['--make-private', NETNS]);
   const sandboxId = await cri.runPodSandbox(config, '');
   const [name = ''] = (await readdir(NETNS)).filter((file) => file.startsWith('cni-'));
@@ -91,7 +91,7 @@ t.test('a pod from before somebody’s first `ip netns add` can be stopped and r
   await run('umount', ['--lazy', NETNS]);
 });
 
-t.test('what cannot be freed is named together with what helps', async (t) => {
+t.test('what cannot be removed is named with a remedy', async (t) => {
   const busy = 'failed to remove netns: unlinkat /var/run/netns/cni-12ab: device or resource busy';
   const stuck = (message: string) => ({
     stopPodSandbox: () => Promise.reject(new CriError('StopPodSandbox', 2, message)),
@@ -101,5 +101,5 @@ t.test('what cannot be freed is named together with what helps', async (t) => {
     message: `${busy}; /run/netns/cni-12ab is a mount point hidden by another mount; reboot to release it (not permitted)`,
   });
   const others = 'unlinkat /run/netns/../../etc/passwd: device or resource busy';
-  await t.rejects(stopSandbox(stuck(others), 'id', undefined, free), { message: others }, 'other files are left alone');
+  await t.rejects(stopSandbox(stuck(others), 'id', undefined, free), { message: others }, 'other files are kept');
 });

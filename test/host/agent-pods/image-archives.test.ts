@@ -11,7 +11,7 @@ import { eventually } from '../../support/wait.ts';
 
 const { signal } = new AbortController();
 
-test('images are named by digest once, whatever their registry', (t) => {
+test('images get one digest name, whatever their registry', (t) => {
   const digest = `sha256:${'a'.repeat(64)}`;
   const listing = [
     'REF TYPE DIGEST SIZE PLATFORMS LABELS',
@@ -29,7 +29,7 @@ test('images are named by digest once, whatever their registry', (t) => {
   t.end();
 });
 
-test('carried images are found by tag and digest, and what cannot be imported stops nothing', async (t) => {
+test('bundled images are found by tag and digest, and failed imports do not stop the others', async (t) => {
   await using containerd = await startContainerd({ name: 'image-archives' });
   const cri = new CriClient(containerd.socket);
   t.teardown(() => cri.close());
@@ -44,7 +44,7 @@ test('carried images are found by tag and digest, and what cannot be imported st
   await writeFile(path.join(directory, 'broken.tar'), 'no archive');
   const options = { cri, directory, recordFile: path.join(containerd.directory, 'imported.json'), logger, retryMs: 50 };
 
-  // One of another version on the PATH: it asks for what this containerd does not have.
+  // A ctr of another version on the PATH: it needs services that this containerd does not have.
   const bin = path.join(containerd.directory, 'bin');
   await mkdir(bin);
   await writeFile(
@@ -59,7 +59,7 @@ test('carried images are found by tag and digest, and what cannot be imported st
   await using cleanUp = new AsyncDisposableStack();
   cleanUp.defer(async () => void (process.env.PATH = before));
 
-  t.equal(await importImageArchives(options, signal), false, 'one archive is none');
+  t.equal(await importImageArchives(options, signal), false, 'one file is no archive');
   t.match(warnings.join('\n'), /failed to import images.*broken\.tar/);
   for (const image of [PAUSE_IMAGE, HELLO_IMAGE]) {
     const line = listing.split('\n').find((each) => each.startsWith(`${image} `));
@@ -76,7 +76,7 @@ test('carried images are found by tag and digest, and what cannot be imported st
   t.equal(await readFile(options.recordFile, 'utf8'), record, 'nothing is imported twice');
 });
 
-test('a host without ctr and a directory that cannot be read are warned of', async (t) => {
+test('a missing ctr and an unreadable directory are warnings', async (t) => {
   const warnings: string[] = [];
   const note = (_fields: object, message: string): void => void warnings.push(message);
   const logger = { debug: () => undefined, info: () => undefined, warn: note, error: note };

@@ -31,13 +31,15 @@ await insideLab(import.meta.filename, async (address) => {
       });
       await lab.pod('stubborn', 'to be ready', isReady);
       lab.api.deletePod('stubborn', 300);
-      await eventually('it to be asked', () => lab.api.events('stubborn').some(({ reason }) => reason === 'Killing'));
+      await eventually('the Killing event', () =>
+        lab.api.events('stubborn').some(({ reason }) => reason === 'Killing'),
+      );
       t.ok(lab.api.pod('stubborn'));
       lab.api.deletePod('stubborn', 0);
       await lab.gone('stubborn');
     });
 
-    t.test('a pod whose image never comes can be deleted', async () => {
+    t.test('a pod whose image cannot be pulled can be deleted', async () => {
       const silent = createServer().listen(0, '127.0.0.1');
       await once(silent, 'listening');
       const { port } = silent.address() as AddressInfo;
@@ -48,17 +50,20 @@ await insideLab(import.meta.filename, async (address) => {
       silent.close();
     });
 
-    t.test('a pod that vanishes from the API goes from the host', async (t) => {
+    t.test('an orphaned pod is removed from the host', async (t) => {
       const pod = lab.create('vanishing', { containers: [shell('main', 'exec sleep 1000')] });
       await lab.pod('vanishing', 'to be ready', isReady);
       const { status } = await fetch(`${lab.api.url}/api/v1/namespaces/default/pods/vanishing`, { method: 'DELETE' });
       t.equal(status, 200);
       const isThere = async (directory: string) =>
         (await readdir(`${address.directory}/${directory}`)).some((name) => name.includes(pod.metadata?.uid ?? ''));
-      await eventually('its traces to be gone', async () => !(await isThere('pods')) && !(await isThere('logs')));
+      await eventually(
+        'everything of it to be removed',
+        async () => !(await isThere('pods')) && !(await isThere('logs')),
+      );
     });
 
-    t.test('limits of a pod are those of its cgroup, which goes with it', async (t) => {
+    t.test("a pod's limits are set in its cgroup, which is removed with it", async (t) => {
       const pod = lab.create('limited', {
         containers: [
           shell('main', 'exec sleep 1000', {
@@ -93,7 +98,7 @@ await insideLab(import.meta.filename, async (address) => {
       await t.rejects(read('memory', 'cgroup.procs'), { code: 'ENOENT' });
     });
 
-    t.test('what a pod is limited to as a whole holds all of its containers', async (t) => {
+    t.test('pod-level limits apply to all of its containers', async (t) => {
       const amounts = { memory: '40Mi', cpu: '200m' };
       const pod = lab.create('whole', {
         resources: { limits: amounts, requests: amounts },
@@ -125,7 +130,7 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('whole');
     });
 
-    t.test('logs that cannot be removed keep nobody from hearing that their pod has gone', async (t) => {
+    t.test("logs that cannot be removed do not delay the deletion of the pod's object", async (t) => {
       const pod = lab.create('kept', { containers: [shell('main', 'echo said; exec sleep 1000')] });
       const uid = pod.metadata?.uid ?? '';
       await lab.pod('kept', 'to be ready', isReady);
@@ -145,7 +150,7 @@ await insideLab(import.meta.filename, async (address) => {
       );
     });
 
-    t.test('an ephemeral container joins a running pod', async (t) => {
+    t.test('an ephemeral container is added to a running pod', async (t) => {
       const pod = lab.create('debugged', {
         shareProcessNamespace: true,
         containers: [shell('main', 'exec sleep 1000')],
@@ -171,7 +176,7 @@ await insideLab(import.meta.filename, async (address) => {
     });
   });
 
-  test('a container that the runtime shows as ended while its task lives can be removed', async (t) => {
+  test('a container that the runtime reports as exited while its task lives can be removed', async (t) => {
     const containers = [shell('main', 'test -e /began && exec sleep 1000; touch /began'), shell('other', 'sleep 1000')];
     lab.create('lost', { restartPolicy: 'Never', containers });
     const pod = await lab.pod('lost', 'to have ended', (seen) => statusOf(seen)?.state?.terminated !== undefined);
@@ -183,7 +188,7 @@ await insideLab(import.meta.filename, async (address) => {
     t.notMatch(await lab.ctr('tasks', 'list'), id);
   });
 
-  test('what is ready stays ready while the agent is replaced', async (t) => {
+  test('readiness is kept while the agent is replaced', async (t) => {
     lab.create('ready', {
       containers: [
         shell('main', 'touch /ok; exec sleep 1000', {
@@ -204,7 +209,7 @@ await insideLab(import.meta.filename, async (address) => {
     await Promise.all([lab.gone('ready'), lab.gone('later')]);
   });
 
-  test('a log that grows too long is moved aside and goes on in a new file', async (t) => {
+  test('a log that exceeds its maximum size is rotated', async (t) => {
     lab.create('chatty', { containers: [shell('main', 'while true; do echo 0123456789; usleep 2000; done')] });
     const pod = await lab.pod('chatty', 'to be ready', isReady);
     const directory = `${address.directory}/logs/default_chatty_${pod.metadata?.uid}/main`;
@@ -235,7 +240,7 @@ await insideLab(import.meta.filename, async (address) => {
     await lab.gone('chatty');
   });
 
-  test('preStop hooks that get no answer take no more than the grace period, also when the agent starts anew', async (t) => {
+  test('preStop hooks without a response are limited by the grace period, across agent restarts', async (t) => {
     await using silent = await Peer.start(evilPeers['drips its headers']!);
     await using switching = await Peer.start(evilPeers['switches protocols']!);
     const hooked = (name: string, { port }: Peer) =>
@@ -248,13 +253,13 @@ await insideLab(import.meta.filename, async (address) => {
     });
     await lab.pod('hooked', 'to be ready', isReady);
     lab.api.deletePod('hooked', 4);
-    await eventually('the hooks to be asked', () => silent.requests.length > 0 && switching.requests.length > 0);
+    await eventually('the hooks to be called', () => silent.requests.length > 0 && switching.requests.length > 0);
     await lab.stopAgent('SIGKILL');
     // Of a pod whose logs it was removing: the last test looks for them.
     await mkdir(`${address.directory}/logs/default_gone_${randomUUID()}/main`, { recursive: true });
     lab.startAgent();
     await lab.gone('hooked');
-    t.equal(silent.requests.length, 2, 'asked again by the next agent');
+    t.equal(silent.requests.length, 2, 'called again by the next agent');
     const [failed] = lab.api.events('hooked').filter(({ reason }) => reason === 'FailedPreStopHook');
     t.equal(failed?.message, 'PreStopHook failed');
   });

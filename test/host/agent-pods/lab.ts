@@ -97,7 +97,7 @@ export class Lab implements AsyncDisposable {
     return this.api.put('pods', pod);
   }
 
-  /** Waits for a pod to be as it is described. */
+  /** Waits until a pod matches. */
   pod(name: string, what: string, is: (pod: Pod) => boolean | undefined, seconds = 60): Promise<Pod> {
     return eventually(
       `pod ${name} ${what}`,
@@ -114,7 +114,7 @@ export class Lab implements AsyncDisposable {
     return eventually(`pod ${name} to be gone`, () => this.api.pod(name) === undefined, seconds);
   }
 
-  /** What `ctr` prints, asked about the containers of pods. */
+  /** The output of `ctr` for the containers of pods. */
   async ctr(...args: string[]): Promise<string> {
     return (await run('ctr', ['--address', this.address.socket, '--namespace', 'k8s.io', ...args])).stdout;
   }

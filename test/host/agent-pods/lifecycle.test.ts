@@ -19,7 +19,7 @@ await insideLab(import.meta.filename, async (address) => {
   const reasons = (name: string) => lab.api.events(name).map(({ reason }) => reason);
 
   test('pods', { jobs: 8 }, async (t) => {
-    t.test('a pod runs, shows its status and goes without a trace', async (t) => {
+    t.test('a pod runs, reports its status and is removed completely', async (t) => {
       lab.create('web', { containers: [shell('main', 'trap "exit 0" TERM; echo hello; sleep 1000 & wait')] });
       const pod = await lab.pod('web', 'to be ready', isReady);
       t.match(pod.status, { phase: 'Running', qosClass: 'BestEffort', podIP: /^10\.88\./, hostIP: '192.0.2.1' });
@@ -38,7 +38,7 @@ await insideLab(import.meta.filename, async (address) => {
       );
     });
 
-    t.test('what others say of a pod that runs is set right', async (t) => {
+    t.test("foreign changes of a running pod's status are reverted", async (t) => {
       lab.create('slandered', { containers: [shell('main', 'sleep 1000')] });
       const pod = await lab.pod('slandered', 'to be ready', isReady);
       const others = { type: 'example.com/gate', status: 'True' };
@@ -46,12 +46,12 @@ await insideLab(import.meta.filename, async (address) => {
       lab.api.put('pods', { ...pod, status: { ...pod.status, phase: 'Pending', reason: 'Lost', conditions } });
       const restored = await lab.pod('slandered', 'to be ready again', isReady);
       t.match(restored.status, { phase: 'Running', reason: undefined });
-      t.match(conditionOf(restored, others.type), others, 'and their own conditions are left alone');
+      t.match(conditionOf(restored, others.type), others, 'and conditions of others are kept');
       lab.api.deletePod('slandered', 0);
       await lab.gone('slandered');
     });
 
-    t.test('a container that crashes comes back, at once and then after a growing wait', async (t) => {
+    t.test('a crashing container is restarted, at once and then with back-off', async (t) => {
       lab.create('crash', { containers: [shell('main', 'echo no >&2; exit 3')] });
       const pod = await lab.pod(
         'crash',
@@ -68,7 +68,7 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('crash');
     });
 
-    t.test('pods that run to their end succeed or fail, with their last words', async (t) => {
+    t.test('pods that run to completion succeed or fail, with their termination messages', async (t) => {
       lab.create('good', {
         restartPolicy: 'Never',
         containers: [shell('main', 'echo -n well > /dev/termination-log')],
@@ -86,7 +86,7 @@ await insideLab(import.meta.filename, async (address) => {
       await Promise.all([lab.gone('good'), lab.gone('bad')]);
     });
 
-    t.test('init containers run in order, sidecars beside the pod, and both before it', async (t) => {
+    t.test('init containers run in order, sidecars before and alongside the containers', async (t) => {
       lab.create('ordered', {
         restartPolicy: 'Never',
         volumes: [{ name: 'shared', emptyDir: {} }],
@@ -110,7 +110,7 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('ordered');
     });
 
-    t.test('a container finds its environment from every source', async (t) => {
+    t.test("a container's environment has variables from every source", async (t) => {
       lab.api.put('configmaps', { metadata: { name: 'settings' }, data: { COLOR: 'red', other: 'x' } });
       lab.api.put('secrets', {
         metadata: { name: 'keys' },
@@ -154,7 +154,7 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('env');
     });
 
-    t.test('what cannot be started says why', async (t) => {
+    t.test('failures to start are reported with their reason', async (t) => {
       lab.create('why', {
         containers: [
           shell('no-config', 'true', { envFrom: [{ configMapRef: { name: 'absent' } }] }),
@@ -166,7 +166,7 @@ await insideLab(import.meta.filename, async (address) => {
         ],
       });
       const waits = (pod: Pod, name: string) => statusOf(pod, name)?.state?.waiting;
-      const pod = await lab.pod('why', 'to say why', (pod) =>
+      const pod = await lab.pod('why', 'to report the reason', (pod) =>
         ['no-config', 'no-image', 'no-name', 'no-registry', 'no-root'].every((name) => {
           const { reason } = waits(pod, name) ?? {};
           return reason !== undefined && reason !== 'ContainerCreating' && reason !== 'ErrImagePull';
@@ -200,7 +200,7 @@ await insideLab(import.meta.filename, async (address) => {
       await Promise.all([lab.gone('of-class'), lab.gone('of-no-class')]);
     });
 
-    t.test('a pod that asks for a user namespace does not run without one', async (t) => {
+    t.test('a pod that requires a user namespace does not run without one', async (t) => {
       lab.create('isolated', { hostUsers: false, containers: [shell('main', 'true')] });
       await eventually('the refusal', () => reasons('isolated').includes('FailedCreatePodSandBox'));
       t.match(
@@ -212,7 +212,7 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('isolated');
     });
 
-    t.test('a container past its memory limit is OOMKilled', async (t) => {
+    t.test('a container that exceeds its memory limit is OOMKilled', async (t) => {
       lab.create('hungry', {
         restartPolicy: 'Never',
         // containerd's shim looks out for it only once the container runs, and misses what happens before.
@@ -234,7 +234,7 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('hungry');
     });
 
-    t.test('probes gate readiness and restart what does not answer', async (t) => {
+    t.test('readiness probes gate readiness, and failed liveness probes restart containers', async (t) => {
       lab.create('probed', {
         containers: [
           {
@@ -274,7 +274,7 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('probed');
     });
 
-    t.test('hooks run after the start and before the stop, within the grace period', async (t) => {
+    t.test('postStart and preStop hooks run within the grace period', async (t) => {
       lab.create('hooked', {
         terminationGracePeriodSeconds: 5,
         volumes: [{ name: 'host', hostPath: { path: address.directory } }],
@@ -302,7 +302,7 @@ await insideLab(import.meta.filename, async (address) => {
       );
     });
 
-    t.test('a pod on the host network, with aliases and a security context', async (t) => {
+    t.test('a pod with host network, host aliases and a security context', async (t) => {
       lab.create('host', {
         restartPolicy: 'Never',
         hostNetwork: true,
@@ -331,7 +331,7 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('host');
     });
 
-    t.test('a pod past its deadline fails', async (t) => {
+    t.test('a pod that exceeds its activeDeadlineSeconds fails', async (t) => {
       lab.create('late', { activeDeadlineSeconds: 3, containers: [shell('main', 'exec sleep 1000')] });
       const pod = await lab.pod(
         'late',
@@ -343,7 +343,7 @@ await insideLab(import.meta.filename, async (address) => {
       await lab.gone('late');
     });
 
-    t.test('a sandbox that dies is made again, with its containers', async (t) => {
+    t.test('a dead sandbox is recreated, with its containers', async (t) => {
       lab.create('fallen', { containers: [shell('main', 'exec sleep 1000')] });
       const before = await lab.pod('fallen', 'to be ready', isReady);
       const sandbox = (await lab.ctr('containers', 'list')).split('\n').map((line) => line.split(/\s+/)[0] ?? '');
@@ -364,7 +364,7 @@ await insideLab(import.meta.filename, async (address) => {
     });
   });
 
-  test('the agent may be killed: nothing restarts, what was missed is caught up with', async (t) => {
+  test('killing the agent restarts no container, and the next agent catches up', async (t) => {
     lab.create('stays', { containers: [shell('main', 'exec sleep 1000')] });
     lab.create('ends', { restartPolicy: 'Never', containers: [shell('main', 'sleep 1.5; exit 4')] });
     lab.create('leaves', { containers: [shell('main', 'exec sleep 1000')] });
@@ -383,14 +383,14 @@ await insideLab(import.meta.filename, async (address) => {
     t.equal(statusOf(after, 'main')?.restartCount, 0);
     t.equal(after.status?.startTime, before.status?.startTime);
     await eventually(
-      'the pod that nobody wants to be gone',
+      'the orphaned pod to be removed',
       async () => (await readdir(`${address.directory}/pods`)).length === 2,
     );
     for (const name of ['stays', 'ends']) lab.api.deletePod(name, 0);
     await Promise.all([lab.gone('stays'), lab.gone('ends')]);
   });
 
-  test('a static pod runs from its file, shows a mirror, and follows the file', async (t) => {
+  test('a static pod runs from its file, has a mirror pod, and follows the file', async (t) => {
     const file = `${address.directory}/manifests/still.yaml`;
     const manifest = (text: string) =>
       JSON.stringify({
@@ -412,7 +412,7 @@ await insideLab(import.meta.filename, async (address) => {
     await lab.gone('still-node-1');
   });
 
-  test('what users write on pods of the API neither makes them static nor stands in the way of static ones', async (t) => {
+  test('annotations on pods of the API neither make them static nor block static pods', async (t) => {
     const file = `${address.directory}/manifests/wanted.yaml`;
     const spec = { terminationGracePeriodSeconds: 0, containers: [shell('main', 'exec sleep 1000')] };
     const env = [
@@ -445,7 +445,7 @@ await insideLab(import.meta.filename, async (address) => {
     const mirror = await lab.pod('wanted-node-1', 'to be shown', (pod) => isReady(pod) && pod.metadata?.uid !== before);
     t.ok(mirror.metadata?.annotations?.['kubernetes.io/config.mirror']);
 
-    // A mirror annotation that comes later takes no pod from the API.
+    // A mirror annotation added later does not make a pod static.
     const running = lab.create('stays', spec);
     await lab.pod('stays', 'to be ready', isReady);
     const seen = lab.api.pod('stays');
@@ -460,7 +460,7 @@ await insideLab(import.meta.filename, async (address) => {
     await Promise.all([lab.gone('stays'), lab.gone('tells')]);
   });
 
-  test('a static pod outlives the agent, and started when the one before says', async (t) => {
+  test('a static pod survives the agent, and keeps its start time', async (t) => {
     const file = `${address.directory}/manifests/lasting.yaml`;
     const spec = { terminationGracePeriodSeconds: 0, containers: [shell('main', 'exec sleep 1000')] };
     await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'lasting' }, spec }));
@@ -469,12 +469,12 @@ await insideLab(import.meta.filename, async (address) => {
     const startTime = '2026-01-01T00:00:00Z';
     lab.api.put('pods', { ...before, status: { ...before.status, startTime, hostIP: undefined } });
     lab.startAgent();
-    const after = await lab.pod('lasting-node-1', 'to be told of', ({ status }) => status?.hostIP !== undefined);
+    const after = await lab.pod('lasting-node-1', 'to be reported', ({ status }) => status?.hostIP !== undefined);
     t.equal(after.status?.startTime, startTime);
     t.equal(statusOf(after, 'main')?.containerID, statusOf(before, 'main')?.containerID);
     await rm(file);
     await lab.gone('lasting-node-1');
   });
 
-  test('the end', async () => lab[Symbol.asyncDispose]());
+  test('stops the lab', async () => lab[Symbol.asyncDispose]());
 });

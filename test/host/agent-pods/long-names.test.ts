@@ -13,7 +13,7 @@ const PATH = `/api/v1/namespaces/${NAMESPACE}/pods/${NAME}`;
 await insideLab(import.meta.filename, async (address) => {
   const lab = await Lab.start(address);
 
-  test('a pod of the longest name runs, logs, restarts and goes, with all that it had', async (t) => {
+  test('a pod with the longest name runs, logs, restarts and is removed completely', async (t) => {
     t.equal(NAME.length, 253);
     const container = 'c'.repeat(63);
     lab.create(
@@ -42,5 +42,5 @@ await insideLab(import.meta.filename, async (address) => {
     });
   });
 
-  test('the lab', () => lab[Symbol.asyncDispose]());
+  test('stops the lab', () => lab[Symbol.asyncDispose]());
 });

@@ -69,7 +69,7 @@ interface Summary {
 const readSummary = async (): Promise<Summary> => JSON.parse(await read('stats/summary')) as Summary;
 const podOf = ({ pods }: Summary, name: string): PodPart | undefined => pods.find(({ podRef }) => podRef.name === name);
 
-/** The value of the one sample whose name and labels are these, whatever other labels it has. */
+/** The value of the one sample with this name and these labels, ignoring other labels. */
 function sample(text: string, name: string, labels: Record<string, string> = {}): number | undefined {
   const found = text.split('\n').filter((line) => {
     if (!line.startsWith(`${name}{`) && !line.startsWith(`${name} `)) return false;
@@ -106,7 +106,7 @@ t.before(async () => {
   await cluster.host.run('curl', ['-s', `http://${pod.status?.podIP}/`]);
 });
 
-t.test('the summary tells what the node, its pods and their containers use', async (t) => {
+t.test('the summary API reports usage of the node, its pods and their containers', async (t) => {
   const summary = await eventually('the rate of the CPU to be known', async () => {
     const seen = await readSummary();
     const worker = podOf(seen, 'busy')?.containers[0];
@@ -119,12 +119,15 @@ t.test('the summary tells what the node, its pods and their containers use', asy
   t.ok((busy?.cpu.usageCoreNanoSeconds ?? 0) >= (worker?.cpu.usageCoreNanoSeconds ?? Infinity), 'the pod has the sum');
   const { usageBytes = 0, workingSetBytes = 0, availableBytes, rssBytes = 0, pageFaults = 0 } = worker?.memory ?? {};
   t.ok(rssBytes > 0 && pageFaults > 0 && workingSetBytes <= usageBytes && usageBytes < 64 * MIB);
-  t.equal(availableBytes, 64 * MIB - workingSetBytes, 'what is left of the limit');
+  t.equal(availableBytes, 64 * MIB - workingSetBytes, 'the rest of the limit');
   t.equal(worker?.startTime, pod.status?.containerStatuses?.[0]?.state?.running?.startedAt);
   t.ok((worker?.logs.usedBytes ?? 0) > 0, 'its log is on disk');
   t.ok((busy?.['ephemeral-storage'].usedBytes ?? 0) >= (worker?.rootfs.usedBytes ?? Infinity));
   t.equal(busy?.network?.name, 'eth0');
-  t.ok((busy?.network?.rxBytes ?? 0) > 0 && (busy?.network?.txBytes ?? 0) > 0, 'a request went in and an answer out');
+  t.ok(
+    (busy?.network?.rxBytes ?? 0) > 0 && (busy?.network?.txBytes ?? 0) > 0,
+    'a request was received and a response sent',
+  );
 
   const { node } = summary;
   t.equal(node.nodeName, cluster.host.name);
@@ -143,7 +146,7 @@ t.test('the summary tells what the node, its pods and their containers use', asy
   t.ok(node.rlimit.curproc > 0 && node.rlimit.maxpid > node.rlimit.curproc);
 });
 
-t.test('metrics-server finds what containers, pods and the node use', async (t) => {
+t.test('metrics-server finds the usage of containers, pods and the node', async (t) => {
   const text = await read('metrics/resource');
   const container = { container: 'worker', namespace: 'default', pod: 'busy' };
   t.ok((sample(text, 'container_cpu_usage_seconds_total', container) ?? 0) > 0);
@@ -158,13 +161,13 @@ t.test('metrics-server finds what containers, pods and the node use', async (t) 
   t.equal(sample(text, 'resource_scrape_error'), 0);
 });
 
-t.test("dashboards find cAdvisor's series", async (t) => {
+t.test("cAdvisor's series are served", async (t) => {
   const text = await read('metrics/cadvisor');
   const id = pod.status?.containerStatuses?.[0]?.containerID?.replace('containerd://', '') ?? '';
   const labels = { container: 'worker', namespace: 'default', pod: 'busy', image: HELLO_IMAGE, name: id };
   t.ok((sample(text, 'container_cpu_usage_seconds_total', { ...labels, cpu: 'total' }) ?? 0) > 0);
   t.ok((sample(text, 'container_cpu_user_seconds_total', labels) ?? 0) > 0);
-  t.ok((sample(text, 'container_cpu_cfs_throttled_periods_total', labels) ?? 0) > 0, 'it is held back by its limit');
+  t.ok((sample(text, 'container_cpu_cfs_throttled_periods_total', labels) ?? 0) > 0, 'it is throttled by its limit');
   t.ok((sample(text, 'container_memory_working_set_bytes', labels) ?? 0) > 0);
   t.ok((sample(text, 'container_memory_cache', labels) ?? 0) > 0, 'what it wrote is cached');
   t.equal(sample(text, 'container_spec_memory_limit_bytes', labels), 64 * MIB);
@@ -176,7 +179,7 @@ t.test("dashboards find cAdvisor's series", async (t) => {
   t.ok((sample(text, 'machine_cpu_cores') ?? 0) > 0);
 });
 
-t.test('the agent counts what it does under the names of the kubelet and of kube-proxy', async (t) => {
+t.test("the agent's metrics have the names of the kubelet and of kube-proxy", async (t) => {
   const text = await read('metrics');
   t.equal(sample(text, 'kubelet_node_name', { node: cluster.host.name }), 1);
   t.equal(sample(text, 'kubelet_running_pods'), 1);
@@ -194,7 +197,7 @@ t.test('the agent counts what it does under the names of the kubelet and of kube
   t.ok((sample(text, 'process_start_time_seconds') ?? 0) > Date.now() / 1000 - 600);
 });
 
-t.test('probes are counted by result, until their pod is gone', async (t) => {
+t.test('probe results are counted until their pod is deleted', async (t) => {
   const labels = { probe_type: 'Readiness', result: 'successful', container: 'worker', pod: 'busy' };
   const count = async (): Promise<number> => sample(await read('metrics/probes'), 'prober_probe_total', labels) ?? 0;
   await eventually('two probes', async () => (await count()) >= 2);
@@ -204,6 +207,6 @@ t.test('probes are counted by result, until their pod is gone', async (t) => {
   t.notOk(podOf(summary, 'busy'), 'the summary has forgotten it too');
 });
 
-t.test('a node that is well says ok', async (t) => {
+t.test('a healthy node returns ok', async (t) => {
   t.equal(await read('healthz'), 'ok');
 });

@@ -3,7 +3,7 @@ import { CriClient } from '../../../agent/cri/client.ts';
 import { unhealthy } from '../../../agent/stats/health.ts';
 import { startContainerd } from '../../support/containerd.ts';
 
-t.test('the agent is unhealthy while its runtime is away or its workers are stuck, and says so', async (t) => {
+t.test('the agent is unhealthy, with a reason, while its runtime is down or its workers are stuck', async (t) => {
   let called: { call: string; failed: boolean } | undefined;
   let cri: CriClient;
   const stuck: string[] = [];

@@ -1,4 +1,4 @@
-/** Services of both IP families in a real kernel: how their rules are read back, and where IPv6 connections lead. */
+/** Services of both IP families in a real kernel: how their rules are read back, and where IPv6 connections are forwarded. */
 import net from 'node:net';
 import { once } from 'node:events';
 import t from 'tap';
@@ -25,7 +25,7 @@ const NODE = 'fd00:42::1';
 t.before(async () => {
   await ip('link', 'set', 'lo', 'up');
   for (const address of [POD, NODE]) await ip('addr', 'add', `${address}/128`, 'dev', 'lo', 'nodad');
-  // Locally made packets to a cluster IP need a route before they are redirected.
+  // Local packets to a cluster IP need a route before they are redirected.
   await ip('-6', 'route', 'add', IPV6_SERVICE_CIDR.text, 'dev', 'lo');
 });
 
@@ -82,7 +82,7 @@ for (const family of families) {
   );
 }
 
-/** What the server at the end says, or the error's code. */
+/** The server's output, or the error's code. */
 function ask(host: string, port: number): Promise<string> {
   return new Promise((resolve) => {
     const socket = net.connect({ host, port, timeout: 2000 }, () => undefined);
@@ -92,7 +92,7 @@ function ask(host: string, port: number): Promise<string> {
   });
 }
 
-t.test('IPv6 connections are led to endpoints, and rejected where there are none', async (t) => {
+t.test('IPv6 connections are forwarded to endpoints, and rejected without endpoints', async (t) => {
   const server = net.createServer((socket) => socket.end('pod')).listen(8080, POD);
   await once(server, 'listening');
   t.teardown(() => server.close());

@@ -76,7 +76,7 @@ t.afterEach(async () => {
   await run('conntrack', ['-F']);
 });
 
-t.test('a changed targetPort is where the next packet of a flow goes', async (t) => {
+t.test('a changed targetPort applies to the next packet of a flow', async (t) => {
   const put = startAgent();
   const ask = await client(t);
   await put(service([PODS[0]], 5001));
@@ -85,7 +85,7 @@ t.test('a changed targetPort is where the next packet of a flow goes', async (t)
   t.equal(await ask(), `${PODS[0]}:5002`);
 });
 
-t.test('flows stay where they are when the agent starts anew, and when other endpoints come', async (t) => {
+t.test('flows are kept when the agent restarts, and when endpoints are added', async (t) => {
   await startAgent()(service(PODS.slice(0, 2)));
   const all = await clients(t);
   const before = await answersOf(all);
@@ -96,7 +96,7 @@ t.test('flows stay where they are when the agent starts anew, and when other end
   t.same(await answersOf(all), before);
 });
 
-t.test('flows stay with an endpoint that terminates as long as it serves, and leave one that has gone', async (t) => {
+t.test('flows stay with a terminating endpoint while it serves, and leave a removed one', async (t) => {
   const put = startAgent();
   await put(service([PODS[0]]));
   const all = await clients(t);
@@ -104,15 +104,15 @@ t.test('flows stay with an endpoint that terminates as long as it serves, and le
   t.same(new Set(await answersOf(all)), new Set([`${PODS[0]}:5001`]));
   const terminating = { ready: false, serving: true, terminating: true };
   await put(service([{ ip: PODS[0], conditions: terminating }, PODS[1]]));
-  t.same(new Set(await answersOf(all)), new Set([`${PODS[0]}:5001`]), 'who has a flow keeps it');
-  t.equal(await (await client(t))(), `${PODS[1]}:5001`, 'who comes new gets another');
+  t.same(new Set(await answersOf(all)), new Set([`${PODS[0]}:5001`]), 'an existing flow is kept');
+  t.equal(await (await client(t))(), `${PODS[1]}:5001`, 'a new flow gets another endpoint');
   await put(service([PODS[1]]));
   t.same(new Set(await answersOf(all)), new Set([`${PODS[1]}:5001`]));
   await put(service([]));
   t.not(await ask?.(), `${PODS[1]}:5001`, 'nobody serves');
 });
 
-t.test('a flow that went nowhere, before the Service was there, is led to its endpoint', async (t) => {
+t.test('a flow from before the Service existed is forwarded to its endpoint', async (t) => {
   const ask = await client(t);
   // Where the range is not known, nothing refuses the packet.
   await startAgent({ knowsRange: false })(undefined);
@@ -122,7 +122,7 @@ t.test('a flow that went nowhere, before the Service was there, is led to its en
   t.equal(await ask(), `${PODS[0]}:5001`);
 });
 
-t.test('flows through a node port follow, and those to the same port of another host are left alone', async (t) => {
+t.test('flows through a node port are moved, and those to the same port of another host are kept', async (t) => {
   const put = startAgent();
   const [ask, other] = [await client(t), await client(t)];
   const nodePort = { host: NODE_ADDRESS, port: NODE_PORT };
@@ -133,11 +133,11 @@ t.test('flows through a node port follow, and those to the same port of another 
   t.equal(await ask(nodePort), `${PODS[1]}:5001`);
   await put(undefined);
   const left = (await run('conntrack', ['-L', '-p', 'udp'])).stdout;
-  t.notMatch(left, `src=${PODS[1]}`, 'a Service that has gone leaves no flow behind');
+  t.notMatch(left, `src=${PODS[1]}`, 'a deleted Service leaves no flow behind');
   t.match(left, `src=${PODS[2]}`);
 });
 
-t.test('thousands of flows are looked through, and those of one endpoint end at once', async (t) => {
+t.test('thousands of flows are scanned, and those of one endpoint deleted at once', async (t) => {
   const put = startAgent();
   await put(service(PODS.slice(0, 2)));
   const entries = Array.from({ length: 20_000 }, (_, index) => {

@@ -15,7 +15,7 @@ enterNamespace();
 
 const PODS = ['10.42.0.2', '10.42.0.3'] as const;
 
-/** A server in a pod's namespace that tells each client its own address and the client's. */
+/** A server in a pod's namespace that sends each client its own address and the client's. */
 const SERVER = `require('net').createServer((s) => s.end(process.argv[1] + ' ' + s.remoteAddress)).listen(8080, () => console.log('up'))`;
 
 t.before(async () => {
@@ -36,7 +36,7 @@ function backendOf() {
   return { backend, sync, put };
 }
 
-/** What the server says, or the error's code. */
+/** The server's output, or the error's code. */
 function ask(host: string, port: number): Promise<string> {
   return new Promise((resolve) => {
     const socket = net.connect({ host, port });
@@ -52,7 +52,7 @@ const askFrom = (index: number, host: string, port: number): Promise<string> => 
   return runInPod(index, client);
 };
 
-t.test('the kernel does what a Service says, change by change', async (t) => {
+t.test('the kernel follows each change of a Service', async (t) => {
   const { backend, sync, put } = backendOf();
   await sync([]);
   t.ok(await backend.verify());
@@ -61,13 +61,12 @@ t.test('the kernel does what a Service says, change by change', async (t) => {
   const answers = new Set<string>();
   for (let i = 0; i < 40; i++) answers.add((await ask('10.43.0.5', 80)).split(' ')[0] ?? '');
   t.same([...answers].sort(), [...PODS], 'both endpoints are used');
-  t.match(await ask(NODE, 30080), /^10\.42\.0\.[23] /, 'the node port answers');
-  t.match(await ask('127.0.0.1', 30080), /^10\.42\.0\.[23] /, 'the node port answers at loopback');
+  t.match(await ask(NODE, 30080), /^10\.42\.0\.[23] /, 'the node port responds');
+  t.match(await ask('127.0.0.1', 30080), /^10\.42\.0\.[23] /, 'the node port responds at loopback');
   t.match(await askFrom(0, '10.43.0.5', 80), /^10\.42\.0\.[23] /, 'a pod reaches the Service');
 
   await put(service([PODS[0]]));
-  for (let i = 0; i < 5; i++)
-    t.match(await ask('10.43.0.5', 80), PODS[0], 'an endpoint that has gone gets nothing more');
+  for (let i = 0; i < 5; i++) t.match(await ask('10.43.0.5', 80), PODS[0], 'a removed endpoint gets no connections');
   t.match(await askFrom(0, '10.43.0.5', 80), PODS[0], 'a pod reaches itself through its Service');
   t.equal(
     (await askFrom(1, '10.43.0.5', 80)).split(' ')[1]?.replace('::ffff:', ''),
@@ -96,10 +95,10 @@ t.test('the kernel does what a Service says, change by change', async (t) => {
 
   await put(undefined);
   const { stdout } = await run('iptables-save', ['-t', 'nat']);
-  t.notMatch(stdout, /KUBE-(SVC|SEP|EXT|SVE|SVL)-|10\.43\.0\.5/, 'nothing of a deleted Service is left');
+  t.notMatch(stdout, /KUBE-(SVC|SEP|EXT|SVE|SVL)-|10\.43\.0\.5/, 'the rules of a deleted Service are removed');
 });
 
-t.test('what is sent to an address or a port that no Service has is refused on the node', async (t) => {
+t.test('connections to unassigned addresses and ports of the service range are rejected on the node', async (t) => {
   const { backend, put } = backendOf();
   await put(service([PODS[0]]));
   t.match(await ask('10.43.0.5', 80), PODS[0]);
@@ -111,18 +110,18 @@ t.test('what is sent to an address or a port that no Service has is refused on t
     t.equal(await askFrom(0, host, 81), 'ECONNREFUSED', `${what}, from a pod`);
   }
   const udp = `const s = require('dgram').createSocket('udp4'); s.connect(53, '10.43.200.1', () => s.send('x')); s.on('error', (e) => { process.stdout.write(e.code); s.close(); })`;
-  t.equal(await runInPod(0, udp), 'ECONNREFUSED', 'UDP is told, too');
+  t.equal(await runInPod(0, udp), 'ECONNREFUSED', 'UDP clients get an ICMP error');
   await run('ip', ['addr', 'add', '10.43.200.2/32', 'dev', 'lo']);
   const host = net.createServer((socket) => socket.end('host')).listen(81, '10.43.200.2');
   t.equal(await ask('10.43.200.2', 81), 'host', 'an address that the host has itself is its own');
   host.close();
   await put(undefined);
-  t.equal(await ask('10.43.0.5', 80), 'ECONNREFUSED', 'the address of a Service that has gone');
+  t.equal(await ask('10.43.0.5', 80), 'ECONNREFUSED', 'the address of a deleted Service');
   await backend.remove();
   t.notMatch((await run('iptables-save', [])).stdout, 'REJECT', 'nothing is refused once the rules are removed');
 });
 
-t.test('a load balancer lets in whom its source ranges name, in whatever way they are written', async (t) => {
+t.test('a load balancer admits its source ranges, in any notation', async (t) => {
   const { backend, put } = backendOf();
   const to = (...loadBalancerSourceRanges: string[]) =>
     put(
@@ -140,13 +139,13 @@ t.test('a load balancer lets in whom its source ranges name, in whatever way the
   await backend.remove();
 });
 
-t.test('a proxy that starts anew takes over what is there, and repairs what a firewall reload took away', async (t) => {
+t.test('a restarted proxy adopts existing rules, and repairs those removed by a firewall reload', async (t) => {
   await backendOf().sync([['default/old', service([PODS[0]], { name: 'old', clusterIP: '10.43.7.7' })]]);
 
   const { backend, sync, put } = backendOf();
   await put(service([PODS[1]]));
   const { stdout } = await run('iptables-save', ['-t', 'nat']);
-  t.notMatch(stdout, '10.43.7.7', 'rules of Services that went while nobody looked are gone');
+  t.notMatch(stdout, '10.43.7.7', 'rules of Services deleted meanwhile are removed');
   t.equal(stdout.match(/-A PREROUTING .*-j KUBE-SERVICES/g)?.length, 1, 'the jump is there once');
 
   await run('iptables', ['-t', 'nat', '-F']);
@@ -167,30 +166,27 @@ t.test('a proxy that starts anew takes over what is there, and repairs what a fi
   await run('iptables', ['-A', 'FORWARD', '-s', '192.0.2.99', '-j', 'DROP']);
   await backend.remove();
   const left = (await run('iptables-save', [])).stdout;
-  t.notMatch(left, 'KUBE-', 'all of it can be taken away');
+  t.notMatch(left, 'KUBE-', 'all rules can be removed');
   t.match(left, '-A FORWARD -s 192.0.2.99/32 -j DROP', 'and nothing else');
   await t.resolves(backend.remove(), 'again, when nothing is there');
 });
 
-t.test(
-  'a connection that one side has closed is remembered for an hour, until the kernel has its own settings back',
-  async (t) => {
-    const dataDir = t.testdir();
-    const closeWait = () => readSysctl('net.netfilter.nf_conntrack_tcp_timeout_close_wait');
-    const before = await closeWait();
-    const warnings: Error[] = [];
-    const tune = () => new KernelTuning(dataDir, (error) => warnings.push(error)).apply([]);
-    await tune();
-    t.equal(await closeWait(), '3600');
-    await tune();
-    t.strictSame(warnings, []);
-    await restoreKernel(dataDir);
-    t.equal(await closeWait(), before, 'as it was before the first time');
-    await t.resolves(restoreKernel(dataDir), 'again, when nothing is to be put back');
-  },
-);
+t.test('kernel settings for half-closed connections are changed and restored', async (t) => {
+  const dataDir = t.testdir();
+  const closeWait = () => readSysctl('net.netfilter.nf_conntrack_tcp_timeout_close_wait');
+  const before = await closeWait();
+  const warnings: Error[] = [];
+  const tune = () => new KernelTuning(dataDir, (error) => warnings.push(error)).apply([]);
+  await tune();
+  t.equal(await closeWait(), '3600');
+  await tune();
+  t.strictSame(warnings, []);
+  await restoreKernel(dataDir);
+  t.equal(await closeWait(), before, 'as it was before the first time');
+  await t.resolves(restoreKernel(dataDir), 'again, with nothing to restore');
+});
 
-t.test('one Service among 5,000 changes without the others being written again', async (t) => {
+t.test('a change of one Service among 5,000 does not rewrite the others', async (t) => {
   const { backend, sync, put } = backendOf();
   const many = Array.from({ length: 5000 }, (_, index) => {
     const clusterIP = `10.43.${(index >> 8) + 1}.${index & 255}`;

@@ -29,19 +29,19 @@ export async function makeNode(): Promise<void> {
   await ip('link', 'add', 'cni0', 'type', 'bridge');
   await ip('addr', 'add', `${NODE_ADDRESS}/24`, 'dev', 'cni0');
   await ip('link', 'set', 'cni0', 'up');
-  // Locally made packets to a cluster IP need a route before they are redirected, as the default route is on a host.
+  // Local packets to a cluster IP need a route before they are redirected, as the default route is on a host.
   await ip('route', 'add', 'default', 'dev', 'cni0');
   await run('sysctl', [
     '-qw',
     'net.ipv4.ip_forward=1',
     'net.bridge.bridge-nf-call-iptables=1',
     'net.ipv4.conf.all.route_localnet=1',
-    // The way out is the way in here, of which pods are told by redirects: these use up what refusals may be sent.
+    // Packets leave by the interface that they arrived on, for which the kernel sends ICMP redirects: these use up the rate limit of ICMP errors.
     'net.ipv4.icmp_ratelimit=0',
   ]);
 }
 
-/** A pod of each address, where `program` (JavaScript, told the address) runs once it has said something. */
+/** A pod per address that runs `program` (JavaScript, with the address as argument). Resolves after its first output. */
 export async function makePods(t: Test, addresses: readonly string[], program: string): Promise<void> {
   for (const [index, address] of addresses.entries()) {
     const name = netns(index);
@@ -67,7 +67,7 @@ export async function makePods(t: Test, addresses: readonly string[], program: s
   }
 }
 
-/** What a program says that runs in a pod. */
+/** The output of a program in a pod. */
 export const runInPod = async (index: number, program: string): Promise<string> =>
   (await run('nsenter', [`--net=/run/netns/${netns(index)}`, process.execPath, '-e', program], { timeoutMs: 10_000 }))
     .stdout;

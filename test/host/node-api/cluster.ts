@@ -58,13 +58,13 @@ export interface TestCluster extends AsyncDisposable {
   readonly server: string;
   readonly kubeconfigPath: string;
   readonly api: ApiClient;
-  /** What the node has asked the api-server to allow, in order. */
+  /** The access reviews of the node, in order. */
   readonly asked: string[];
-  /** What nobody may, such as `create nodes/proxy`. */
+  /** Denied permissions, such as `create nodes/proxy`. */
   readonly forbidden: Set<string>;
   /** `address` is the loopback one where it is left out: a host name or an IP address. */
   addNode(name: string, port: number, address?: string): Promise<void>;
-  /** The pod as it was made, on the node under test. */
+  /** The created pod, on the node under test. */
   addPod(pod: TestPod): Promise<void>;
   /** What the node sees of a container. */
   setState(pod: TestPod, container: string, state: ContainerState, lastState?: ContainerState): void;

@@ -42,7 +42,7 @@ await run('ended', 'touch', '/end');
 const ended = async () => (await cluster.runtime.cri.containerStatus(idOf('ended'))).state === 'CONTAINER_EXITED';
 await eventually('the end', ended);
 
-t.test('a log is given whole, in part and with its times', async (t) => {
+t.test('a log is served whole, in part and with timestamps', async (t) => {
   const numbers = Array.from({ length: 200_000 }, (_, i) => `${i + 1}\n`).join('');
   t.equal(await logs('-c', 'ended'), `one\ntwo\nthree\n${numbers}`);
   t.equal(await logs('-c', 'ended', '--tail', '2'), '199999\n200000\n');
@@ -53,7 +53,7 @@ t.test('a log is given whole, in part and with its times', async (t) => {
   t.equal(await logs('-c', 'ended', '-f', '--tail=1'), '200000\n', 'following what has ended ends');
 });
 
-t.test('a followed log goes through rotation without a gap and ends with its container', async (t) => {
+t.test('a followed log continues across rotation and ends with its container', async (t) => {
   const file = path.join(pod.config.logDirectory, 'counter', '0.log');
   const following = cluster.startKubectl(['logs', '-f', 'demo', '-c', 'counter']);
   let text = '';
@@ -82,7 +82,7 @@ t.test('a followed log goes through rotation without a gap and ends with its con
   );
 });
 
-t.test('a line reaches a follower over HTTP/2 as soon as it is written', async (t) => {
+t.test('a follower over HTTP/2 receives a line as soon as it is written', async (t) => {
   const session = connect(cluster.server, {
     ca: cluster.ca.certificate,
     cert: cluster.client.certificate,
@@ -93,13 +93,13 @@ t.test('a line reaches a follower over HTTP/2 as soon as it is written', async (
     ':path': '/api/v1/namespaces/default/pods/demo/log?container=silent&follow=true',
   });
   const [headers] = (await once(stream, 'response')) as [Record<string, unknown>];
-  t.equal(headers[':status'], 200, 'the answer begins before there is a line');
+  t.equal(headers[':status'], 200, 'the response starts before there is a line');
   await run('silent', 'touch', '/go');
   const [line] = (await once(stream, 'data')) as [Buffer];
   t.equal(line.toString(), 'now\n');
 });
 
-t.test('a log comes over a WebSocket too, as bytes or as base64', async (t) => {
+t.test('logs over a WebSocket, binary or base64', async (t) => {
   const numbers = Array.from({ length: 200_000 }, (_, i) => `${i + 1}\n`).join('');
   const identity = { ca: cluster.ca.certificate, cert: cluster.client.certificate, key: cluster.client.key };
   const url = `${cluster.server.replace('https', 'wss')}/api/v1/namespaces/default/pods/demo/log?container=ended`;
@@ -112,7 +112,7 @@ t.test('a log comes over a WebSocket too, as bytes or as base64', async (t) => {
     const [code] = (await once(socket, 'close')) as [number];
     t.equal(code, 1000);
     t.equal(socket.protocol, protocol);
-    t.equal(text === `one\ntwo\nthree\n${numbers}`, true, `${protocol || 'no protocol'} gives the whole log`);
+    t.equal(text === `one\ntwo\nthree\n${numbers}`, true, `${protocol || 'no protocol'} returns the whole log`);
   }
   const [, refusal] = (await once(
     new WebSocket(`${url.replace('ended', 'absent')}`, identity),
@@ -122,7 +122,7 @@ t.test('a log comes over a WebSocket too, as bytes or as base64', async (t) => {
   refusal.destroy();
 });
 
-t.test('why there is no log is said as upstream says it', async (t) => {
+t.test("errors have upstream's messages", async (t) => {
   const terminated = { exitCode: 1, containerID: `containerd://${idOf('ended')}` };
   cluster.setState(pod, 'silent', { waiting: { reason: 'ContainerCreating' } });
   const about = (words: string): string => `Error from server (BadRequest): ${words}\n`;
@@ -132,7 +132,7 @@ t.test('why there is no log is said as upstream says it', async (t) => {
   cluster.setState(pod, 'silent', { waiting: { reason: 'ImagePullBackOff' } });
   t.equal(await logs('-c', 'silent'), about(`${silent} is waiting to start: trying and failing to pull image`));
   cluster.setState(pod, 'silent', { waiting: { reason: 'CrashLoopBackOff' } }, { terminated });
-  t.equal(await logs('-c', 'silent', '--limit-bytes=4'), 'one\n', 'a crashing container shows what it said last');
+  t.equal(await logs('-c', 'silent', '--limit-bytes=4'), 'one\n', 'a crashing container has its last log');
   cluster.setState(pod, 'silent', { running: {} }, { terminated });
   t.equal(await logs('-c', 'silent', '-p', '--limit-bytes=4'), 'one\n');
   await rename(path.join(pod.config.logDirectory, 'ended', '0.log'), path.join(cluster.directory, 'away.log'));
@@ -142,7 +142,7 @@ t.test('why there is no log is said as upstream says it', async (t) => {
   t.equal(await logs('-c', 'silent', '-p'), about('unable to retrieve container logs for containerd://gone'));
 });
 
-t.test('what is asked wrongly is refused by the api-server', async (t) => {
+t.test('invalid options are rejected by the api-server', async (t) => {
   const get = async (query: string): Promise<string> => {
     const at = `/api/v1/namespaces/default/pods/demo/log${query}`;
     return (await cluster.kubectl(['get', '--raw', at])).stderr;
@@ -162,7 +162,7 @@ t.test('what is asked wrongly is refused by the api-server', async (t) => {
   t.match(await get('?container=ended&tailLines=x'), /strconv.ParseInt: parsing "x": invalid syntax/);
 });
 
-t.test('a node that is down and a pod without a node are told apart', async (t) => {
+t.test('an unreachable node and an unscheduled pod have different errors', async (t) => {
   const port = 1;
   await cluster.addNode('dead', port);
   const containers = [{ name: 'main', image: 'kedge.local/hello:1.0' }];
@@ -180,7 +180,7 @@ t.test('a node that is down and a pod without a node are told apart', async (t) 
   t.match((await cluster.kubectl(['exec', 'nowhere', '--', 'ls'])).stderr, 'pod nowhere does not have a host assigned');
 });
 
-t.test("a node's certificate is verified, unless the client asks not to", async (t) => {
+t.test("a node's certificate is verified unless the client opts out", async (t) => {
   const forger = await createAuthority('forger', Date.now());
   const forged = await issueCertificate(forger, {
     commonName: 'system:node:forged',

@@ -33,7 +33,7 @@ async function get(target: string, tls: ConnectionOptions = identity, headers = 
   return { code: response.statusCode, text: Buffer.concat(await response.toArray()).toString() };
 }
 
-t.test('callers are known by a certificate of the CA or by a token of the api-server, or not let in', async (t) => {
+t.test('callers are authenticated by a client certificate or by token review', async (t) => {
   t.strictSame(await get('/healthz', {}), { code: 401, text: 'Unauthorized' });
   t.strictSame(await get('/healthz', {}, { authorization: 'Bearer bad' }), { code: 401, text: 'Unauthorized' });
   t.strictSame(await get('/healthz'), { code: 200, text: 'ok' });
@@ -48,7 +48,7 @@ t.test('callers are known by a certificate of the CA or by a token of the api-se
   t.equal((await get('/healthz', { cert: stranger.certificate, key: stranger.key })).code, 401);
 });
 
-t.test('what a caller may is asked of the api-server, once for each kind of access', async (t) => {
+t.test('callers are authorized by access review, once per kind of access', async (t) => {
   const monitor = { authorization: 'Bearer good' };
   cluster.asked.length = 0;
   t.strictSame(await get('/metrics', {}, monitor), { code: 200, text: 'kedge_up 1\n' });
@@ -67,9 +67,9 @@ t.test('what a caller may is asked of the api-server, once for each kind of acce
   ]);
 });
 
-t.test('paths and methods that are not the node API are refused', async (t) => {
+t.test('unknown paths and methods are rejected', async (t) => {
   t.equal((await get('/nothing')).code, 404);
-  t.equal((await get('/stats/summary')).code, 404, 'nobody hands it in here');
+  t.equal((await get('/stats/summary')).code, 404, 'write requests are not served');
   t.equal((await get('/containerLogs/default/demo')).code, 404);
   t.equal((await get('/containerLogs/default/demo/main', identity, {}, 'DELETE')).code, 405);
   t.strictSame(await get('/containerLogs/default/demo/main'), { code: 404, text: 'pod "demo" does not exist' });
@@ -81,7 +81,7 @@ t.test('paths and methods that are not the node API are refused', async (t) => {
   t.match(JSON.parse((await get('/pods')).text), { kind: 'PodList', items: [] });
 });
 
-t.test('a path is authorized as what is served there, however it is written', async (t) => {
+t.test('a path is authorized as the resource that it serves, in any notation', async (t) => {
   const looker = { authorization: 'Bearer look' };
   t.strictSame(await get('/metric%73', {}, looker), { code: 200, text: 'kedge_up 1\n' });
   for (const target of [
@@ -98,13 +98,13 @@ t.test('a path is authorized as what is served there, however it is written', as
   t.equal((await get('/exec%2fdefault/demo/main')).code, 404);
 });
 
-t.test('an offer to upgrade is void where there is nothing to upgrade to', async (t) => {
+t.test('an upgrade header is ignored where nothing can be upgraded', async (t) => {
   const headers = { connection: 'Upgrade', upgrade: 'websocket' };
   t.strictSame(await get('/healthz', identity, headers), { code: 200, text: 'ok' });
   t.equal((await get('/nothing', identity, headers)).code, 404);
 });
 
-t.test('files are shown from the log directory and from nowhere else', async (t) => {
+t.test('files are served from the log directory only', async (t) => {
   await mkdir(path.join(cluster.directory, 'sub'));
   await writeFile(path.join(cluster.directory, 'sub', 'a.log'), 'a line\n');
   await symlink('/etc/passwd', path.join(cluster.directory, 'sub', 'leak'));
@@ -120,7 +120,7 @@ t.test('files are shown from the log directory and from nowhere else', async (t)
     t.equal((await get(target)).code, 404, target);
 });
 
-t.test('a new serving certificate is shown to new connections and old ones stay', async (t) => {
+t.test('a renewed serving certificate is used for new connections, and old ones stay open', async (t) => {
   const options = { port: nodePort, ca: ca.certificate, host: '127.0.0.1', ...identity };
   const old = connect(options);
   await once(old, 'secureConnect');

@@ -28,7 +28,7 @@ const pages: Readonly<Record<string, { headers: Record<string, string>; body: st
   '/text': { headers: { 'content-type': 'text/plain' }, body: '<a href="/x">' },
 };
 
-/** What the backend tells of each request; `/moved` redirects within itself and `/away` to elsewhere. */
+/** The backend's description of each request; `/moved` redirects to itself and `/away` to another host. */
 async function echo(
   request: IncomingMessage,
 ): Promise<{ code: number; headers: Record<string, string>; body: string | Buffer }> {
@@ -116,7 +116,7 @@ async function ask(target: string, method = 'GET', body?: string, more = {}): Pr
   return { code: response.statusCode, location: response.headers.location, body: answer, text: answer.toString() };
 }
 
-t.test('a request reaches the pod with its path, query and body, and without its credentials', async (t) => {
+t.test('a request reaches the pod with its path, query and body, without credentials', async (t) => {
   const { code, text } = await ask('pods/web/proxy/a%20b/c?q=1&r', 'POST', 'the body');
   t.equal(code, 200);
   const seen = JSON.parse(text) as { headers: Record<string, string> };
@@ -126,16 +126,16 @@ t.test('a request reaches the pod with its path, query and body, and without its
   t.match(JSON.parse((await ask('pods/web/proxy/')).text), { method: 'GET', url: '/' });
 });
 
-t.test('redirects stay behind the proxy, and a missing slash is put there', async (t) => {
+t.test('redirects are rewritten to the proxy, and a missing slash is added', async (t) => {
   t.match(await ask('pods/web/proxy'), { code: 301, location: `${base}/pods/web/proxy/` });
   t.match(await ask('pods/web/proxy?a=1'), { code: 301, location: `${base}/pods/web/proxy/?a=1` });
   t.match(await ask('pods/web/proxy/moved'), { code: 302, location: `${base}/pods/web/proxy/to?x=1` });
-  t.match(await ask('pods/web/proxy/here'), { code: 302, location: 'there' }, 'a relative one is right as it is');
+  t.match(await ask('pods/web/proxy/here'), { code: 302, location: 'there' }, 'a relative redirect is unchanged');
   t.match(await ask('pods/web/proxy/prefixed'), { code: 302, location: `${base}/pods/web/proxy/to` });
   t.match(await ask('pods/web/proxy/away'), { code: 302, location: 'https://elsewhere.example/to' });
 });
 
-t.test('a body passes with every method, whether or not its length was said', async (t) => {
+t.test('bodies are forwarded with every method, with and without a length', async (t) => {
   for (const method of ['DELETE', 'GET', 'OPTIONS', 'PATCH', 'POST', 'PUT'])
     for (const framing of [{ 'content-length': 4 }, { 'transfer-encoding': 'chunked' }])
       t.match(
@@ -145,16 +145,16 @@ t.test('a body passes with every method, whether or not its length was said', as
       );
 });
 
-t.test('the links of a page lead through the proxy', async (t) => {
+t.test('links of a page are rewritten to the proxy', async (t) => {
   const prefix = `${base}/pods/web/proxy`;
   const expected = Buffer.from(`<title><a href="/x"></title><a href="${prefix}/x">\xe9</a>`, 'latin1');
   t.strictSame((await ask('pods/web/proxy/page')).body, expected);
   t.strictSame(gunzipSync((await ask('pods/web/proxy/zipped')).body), expected);
-  t.equal((await ask('pods/web/proxy/text')).text, '<a href="/x">', 'what is no page passes as it is');
+  t.equal((await ask('pods/web/proxy/text')).text, '<a href="/x">', 'other content types are unchanged');
   t.match(await ask('pods/web/proxy/page', 'HEAD'), { code: 200, text: '' });
 });
 
-t.test('links are found in a page however it comes, and nothing else is touched', async (t) => {
+t.test('links are found however a page is chunked, and nothing else is changed', async (t) => {
   const page = [
     `<A HREF='/up'>up</A><a href=/bare>bare</a><a\n  title="/no" href = "/spaced"/>`,
     '<img src="/i.png" alt="a > b"><script src="/s.js">if (a<b) "<a href=\\"/no\\">"</script>',
@@ -171,7 +171,7 @@ t.test('links are found in a page however it comes, and nothing else is touched'
   t.equal(Buffer.concat(await new HtmlLinks(() => 'no').end(unended).toArray()).toString(), unended);
 });
 
-t.test('schemes and ports are taken from the name', async (t) => {
+t.test('scheme and port are part of the name', async (t) => {
   t.equal((await ask(`pods/https:web:${securePort}/proxy/`)).text, 'secure');
   t.equal((await ask(`pods/http:web:${port}/proxy/x`)).code, 200);
   t.match(JSON.parse((await ask('pods/ftp:web:1/proxy/x')).text), {
@@ -186,7 +186,7 @@ t.test('schemes and ports are taken from the name', async (t) => {
   t.match(JSON.parse((await ask('pods/none/proxy/x')).text), { code: 404, message: 'pods "none" not found' });
 });
 
-t.test('a service is reached through an endpoint that is ready', async (t) => {
+t.test('a service is reached by a ready endpoint', async (t) => {
   for (const name of ['web:http', 'web:80', 'http:web:http'])
     t.match(JSON.parse((await ask(`services/${name}/proxy/s`)).text), { url: '/s' }, name);
   t.match(JSON.parse((await ask('services/web:none/proxy/s')).text), {
@@ -199,7 +199,7 @@ t.test('a service is reached through an endpoint that is ready', async (t) => {
   });
 });
 
-t.test('WebSockets pass, and so does HTTP/2', async (t) => {
+t.test('WebSockets and HTTP/2', async (t) => {
   const socket = new WebSocket(`${cluster.server.replace('https', 'wss')}${base}/pods/web/proxy/ws`, identity);
   await once(socket, 'open');
   socket.send('hello');
@@ -214,7 +214,7 @@ t.test('WebSockets pass, and so does HTTP/2', async (t) => {
   t.match(JSON.parse(body), { method: 'PUT', url: '/two', body: 'two' });
 });
 
-t.test("the node's own API is reached with the api-server's certificate", async (t) => {
+t.test("the node API is reached with the api-server's client certificate", async (t) => {
   const raw = async (target: string): Promise<string> => {
     const { stdout, stderr } = await cluster.kubectl(['get', '--raw', `/api/v1/nodes/${target}`]);
     return stdout.toString() + stderr;
@@ -224,7 +224,7 @@ t.test("the node's own API is reached with the api-server's certificate", async 
   t.match(await raw('none/proxy/healthz'), /nodes "none" not found/);
 });
 
-t.test("nobody is led to the api-server's own host, however its address is spelled", async (t) => {
+t.test("requests to the api-server's own host are rejected, however its address is written", async (t) => {
   const refused = { kind: 'Status', code: 400, reason: 'BadRequest', message: 'address not allowed' };
   const nodePath = (name: string): string => `${cluster.server}/api/v1/nodes/${name}/proxy/healthz`;
   const get = async (url: string): Promise<unknown> => {
@@ -264,7 +264,7 @@ t.test("nobody is led to the api-server's own host, however its address is spell
   await t.rejects(written, { message: /must not be an IPv4-mapped IPv6 address/ });
 });
 
-t.test('a service leads to nothing but its own pods', async (t) => {
+t.test('a service forwards to its own pods only', async (t) => {
   const { api } = cluster;
   await api.create(services, { metadata: { name: 'stray', namespace }, spec: { ports: [{ name: 'http', port: 80 }] } });
   const slice = await api.create(endpointSlices, {
@@ -280,7 +280,7 @@ t.test('a service leads to nothing but its own pods', async (t) => {
   t.match(JSON.parse((await ask('services/stray:http/proxy/x')).text), nobody, "with an address that is not the pod's");
 });
 
-t.test('a bearer token that comes as a WebSocket protocol stays here', async (t) => {
+t.test('a bearer token in a WebSocket protocol is not forwarded', async (t) => {
   const token = 'base64url.bearer.authorization.k8s.io.c2VjcmV0';
   const plainText = JSON.parse(
     (await ask('pods/web/proxy/x', 'GET', undefined, { 'sec-websocket-protocol': `${token}, chat` })).text,
@@ -298,7 +298,7 @@ t.test('a bearer token that comes as a WebSocket protocol stays here', async (t)
   socket.terminate();
 });
 
-t.test('an answer that cannot be passed on is a bad gateway', async (t) => {
+t.test('a response that cannot be forwarded is a bad gateway', async (t) => {
   const odd = createServer((_request, response) => response.writeHead(999).end());
   odd.listen(0, runtime.hostAddress);
   await once(odd, 'listening');
@@ -310,7 +310,7 @@ t.test('an answer that cannot be passed on is a bad gateway', async (t) => {
   t.match(JSON.parse(body), { kind: 'Status', code: 502 });
 });
 
-t.test('whoever may only look cannot run commands by way of a WebSocket', async (t) => {
+t.test('get permission does not suffice for exec over a WebSocket', async (t) => {
   cluster.forbidden.add('create nodes/proxy').add('create pods/exec');
   t.teardown(() => cluster.forbidden.clear());
   const command = 'exec/default/web/main?command=id&output=1';

@@ -1,4 +1,4 @@
-/** Pods made straight through the CRI, without an agent. */
+/** Pods created directly through the CRI, without an agent. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { HELLO_IMAGE } from '../../../agent/images/bundled.ts';
@@ -27,7 +27,7 @@ export interface TestPod {
 
 export interface TestRuntime extends AsyncDisposable {
   readonly cri: CriClient;
-  /** An address of this host that is none of its loopback ones. */
+  /** A non-loopback address of this host. */
   readonly hostAddress: string;
   startPod(name: string, containers: readonly TestContainer[]): Promise<TestPod>;
 }

@@ -29,7 +29,7 @@ for (const [protocol, env] of [
   ['WebSocket', {}],
   ['SPDY', SPDY],
 ] as const) {
-  t.test(`over ${protocol}, a command's output, errors and exit code come apart`, async (t) => {
+  t.test(`over ${protocol}, stdout, stderr and exit code are separate`, async (t) => {
     const command = ['sh', '-c', 'echo out; echo err >&2; exit 7'];
     const { code, stdout, stderr } = await kubectl(['exec', ...main, '--', ...command], { env });
     t.equal(code, 7);
@@ -42,14 +42,14 @@ for (const [protocol, env] of [
     t.strictSame([empty.code, empty.stdout.toString(), empty.stderr], [0, '', '']);
   });
 
-  t.test(`over ${protocol}, a command may be long`, async (t) => {
+  t.test(`over ${protocol}, commands may be long`, async (t) => {
     const long = 'a'.repeat(100_000);
     const { code, stdout, stderr } = await kubectl(['exec', ...main, '--', 'echo', long], { env });
     t.equal(code, 0, stderr);
     t.equal(stdout.toString(), `${long}\n`);
   });
 
-  t.test(`over ${protocol}, 100 MB go through a command and back unharmed`, async (t) => {
+  t.test(`over ${protocol}, 100 MB pass through a command and back intact`, async (t) => {
     const data = randomBytes(100 * MEGABYTE);
     const { code, stdout, stderr } = await kubectl(['exec', '-i', ...main, '--', 'cat'], { env, input: data });
     t.equal(code, 0, stderr);
@@ -57,7 +57,7 @@ for (const [protocol, env] of [
     t.equal(hash(stdout), hash(data));
   });
 
-  t.test(`over ${protocol}, the end of the input reaches a command that waits for it`, async (t) => {
+  t.test(`over ${protocol}, the end of stdin reaches the command`, async (t) => {
     const { stdout } = await kubectl(['exec', '-i', ...main, '--', 'sh', '-c', 'cat >/dev/null; echo over'], {
       env,
       input: 'some',
@@ -65,7 +65,7 @@ for (const [protocol, env] of [
     t.equal(stdout.toString(), 'over\n');
   });
 
-  t.test(`over ${protocol}, a command that leaves its input unread ends when it ends`, async (t) => {
+  t.test(`over ${protocol}, a command that does not read stdin ends when it exits`, async (t) => {
     const script = 'echo out; sleep 0.3; echo err >&2; exit 7';
     // Less than the connections hold between them, so that the client has sent it all, and more.
     for (const megabytes of [1, 100]) {
@@ -80,7 +80,7 @@ for (const [protocol, env] of [
     }
   });
 
-  t.test(`over ${protocol}, files are copied both ways`, async (t) => {
+  t.test(`over ${protocol}, files are copied in both directions`, async (t) => {
     const [there, back] = ['there', 'back'].map((name) => path.join(cluster.directory, `${protocol}-${name}`));
     const data = randomBytes(3 * MEGABYTE + 17);
     await writeFile(there ?? '', data);
@@ -89,7 +89,7 @@ for (const [protocol, env] of [
     t.equal(hash(await readFile(back ?? '')), hash(data));
   });
 
-  t.test(`over ${protocol}, a terminal has the size of the client's and follows it`, async (t) => {
+  t.test(`over ${protocol}, terminal size and resizes`, async (t) => {
     const script = `
 import fcntl, os, pty, select, signal, struct, sys, termios
 def size(rows, columns): fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
@@ -119,7 +119,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     t.equal(code, 5, stderr);
   });
 
-  t.test(`over ${protocol}, an attached client talks to the container's own process`, async () => {
+  t.test(`over ${protocol}, attach to the container's main process`, async () => {
     const client = cluster.startKubectl(['attach', '-i', 'demo', '-c', 'echo'], { env });
     let seen = '';
     client.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()));
@@ -131,7 +131,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     await once(client, 'close');
   });
 
-  t.test(`over ${protocol}, ports are forwarded for many connections at once`, async (t) => {
+  t.test(`over ${protocol}, port-forward with many concurrent connections`, async (t) => {
     await kubectl(['exec', ...main, '--', 'sh', '-c', 'head -c 50000000 /dev/zero >/www/zeros'], { env });
     const client = cluster.startKubectl(['port-forward', 'pod/demo', ':8080'], { env });
     const [line] = (await once(client.stdout, 'data')) as [Buffer];
@@ -157,7 +157,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     await once(client, 'close');
   });
 
-  t.test(`over ${protocol}, a command that reads its input ends when its client goes away`, async () => {
+  t.test(`over ${protocol}, a command that reads stdin ends when its client disconnects`, async () => {
     const client = cluster.startKubectl(['exec', '-i', ...main, '--', 'sh', '-c', 'echo on; cat; rm /tmp/mark'], {
       env,
     });
@@ -172,25 +172,25 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
   });
 }
 
-t.test('an attachment that has seen nothing of a container that ended says so', async (t) => {
+t.test('attach to a terminated container returns an error', async (t) => {
   const { code, stderr } = await kubectl(['attach', '-i', 'demo', '-c', 'quiet'], { input: 'end\n' });
   t.equal(code, 1);
   t.match(stderr, /the container has ended, and what it said before the attachment is in its log/);
 });
 
-t.test('an attachment that ends with its input says nothing of the container, which goes on', async (t) => {
+t.test('attach that ends with its stdin leaves the container running', async (t) => {
   const { code, stderr } = await kubectl(['attach', '-i', 'demo', '-c', 'echo'], { input: '' });
   t.equal(code, 0, stderr);
   t.notMatch(stderr, /the container has ended/);
 });
 
-t.test("an attachment to a container's terminal by a client without one is refused, and does not hang", async (t) => {
+t.test('attach to a terminal by a client without one is rejected', async (t) => {
   const { code, stderr } = await kubectl(['attach', '-i', 'demo', '-c', 'terminal'], { input: '' });
   t.equal(code, 1);
   t.match(stderr, /tty and stderr cannot both be true/);
 });
 
-t.test('a reader that stops makes the command wait and costs no memory', async (t) => {
+t.test('a client that stops reading blocks the command and takes bounded memory', async (t) => {
   const client = cluster.startKubectl(['exec', ...main, '--', 'cat', '/dev/zero']);
   client.stdout.pause();
   const before = process.memoryUsage().rss;
@@ -211,7 +211,7 @@ t.test('a reader that stops makes the command wait and costs no memory', async (
   await once(client, 'close');
 });
 
-/** Collects what comes on each channel until the server closes. */
+/** Collects the output of each channel until the server closes. */
 async function channels(webSocket: WebSocket, decode: (message: Buffer) => [number, Buffer]): Promise<string[]> {
   const seen: string[] = [];
   webSocket.on('message', (message: Buffer) => {
@@ -229,7 +229,7 @@ const open = (target: string, protocol: string): WebSocket =>
     key: cluster.client.key,
   });
 
-t.test('clients of the older WebSocket protocols are served too', async (t) => {
+t.test('older WebSocket protocols are supported', async (t) => {
   const command =
     'exec?container=main&stdout=true&stderr=true&command=sh&command=-c&command=echo+out;echo+err>%262;exit+3';
   const binary = (message: Buffer): [number, Buffer] => [message[0] ?? -1, message.subarray(1)];
@@ -258,7 +258,7 @@ t.test('clients of the older WebSocket protocols are served too', async (t) => {
   t.match((await answer)[0], /Hello from Kedge/);
 });
 
-t.test('what cannot be done is said before the connection is upgraded', async (t) => {
+t.test('errors are returned before the upgrade', async (t) => {
   const refusal = async (target: string): Promise<string> => {
     const webSocket = open(target, 'v5.channel.k8s.io');
     const [, response] = (await once(webSocket, 'unexpected-response')) as [unknown, AsyncIterable<Buffer>];

@@ -6,7 +6,7 @@ import { run } from '../../../agent/host/run.ts';
 
 const SCRIPT = path.join(import.meta.dirname, '../../../scripts/containerd-config.sh');
 
-test('network namespaces of pods are kept where `ip netns` mounts nothing over them', async (t) => {
+test('network namespaces of pods are kept where `ip netns` does not mount over them', async (t) => {
   const directory = t.testdir();
   const inside = (name: string): string => path.join(directory, name);
   const { stdout } = await run(SCRIPT, ['root', 'state', 'containerd.sock', 'cni'].map(inside));

@@ -12,7 +12,7 @@ import { collect } from '../../support/store-events.ts';
 const run = promisify(execFile);
 const value = Buffer.alloc(20_000, 'v');
 
-test('a full disk: writes are refused with a sentence, reads and watches go on, and room is enough to write again', async (t) => {
+test('full disk: writes are rejected with a message, reads and watches continue, and writes work again with free space', async (t) => {
   const disk = await mountDisk(t, 'tmpfs', ['-t', 'tmpfs', '-o', 'size=64m', 'kedge-store-test']);
   if (!disk) return;
   const path = join(disk, 'store');
@@ -42,7 +42,7 @@ test('a full disk: writes are refused with a sentence, reads and watches go on, 
   t.ok(await store.get(acknowledged[0] ?? ''));
 
   await writeFile(`${filler}2`, Buffer.alloc(2 ** 26)).catch(() => undefined);
-  t.equal((await statfs(disk)).bfree, 0, 'now not a block is left');
+  t.equal((await statfs(disk)).bfree, 0, 'no free block is left');
   await t.rejects(store.delete(acknowledged[0] ?? ''), StoreUnavailableError);
   await t.rejects(store.put('/more', value), StoreUnavailableError);
   stop();
@@ -58,11 +58,15 @@ test('a full disk: writes are refused with a sentence, reads and watches go on, 
 
   await Promise.all([rm(filler), rm(`${filler}2`)]);
   t.equal(await store.put('/more', value), acknowledged.length + 1, 'revisions go on without a gap');
-  t.equal(logged.filter((message) => message.includes('is full')).length, 3, 'said when it begins, not for each write');
+  t.equal(
+    logged.filter((message) => message.includes('is full')).length,
+    3,
+    'logged when it begins, not for each write',
+  );
   t.equal(logged.filter((message) => message.includes('writable again')).length, 2);
 });
 
-test('a disk that fails to flush: what was not flushed is rejected and not there', async (t) => {
+test('failing fsync: unflushed writes are rejected and absent', async (t) => {
   // A file system in a file on a disk that is too small for it: its writes go well, and its flushes fail.
   const outer = await mountDisk(t, 'outer', ['-t', 'tmpfs', '-o', 'size=24m', 'kedge-store-test']);
   if (!outer) return;
