@@ -7,7 +7,7 @@ import { API_SERVER_ROWS } from './rows/api-server.ts';
 let server = await AttackedProcess.apiServer();
 t.teardown(() => server[Symbol.asyncDispose]());
 
-/** The server; a new one when the last row has ended it. */
+/** The server; a new one when the last row has crashed it. */
 async function standing(): Promise<AttackedProcess> {
   if (server.alive) return server;
   await server[Symbol.asyncDispose]();
@@ -16,7 +16,7 @@ async function standing(): Promise<AttackedProcess> {
 }
 
 for (const [subject, rows] of Object.entries(API_SERVER_ROWS)) {
-  t.test(`the api-server answers hostile requests as it should: ${subject}`, async (t) => {
+  t.test(`api-server responses to hostile requests: ${subject}`, async (t) => {
     await attack(t, standing, rows);
     for (const over of [undefined, 'HTTP/2'] as const) {
       const row = {
@@ -25,7 +25,7 @@ for (const [subject, rows] of Object.entries(API_SERVER_ROWS)) {
         over,
         expect: { code: 200 },
       };
-      t.equal((await send((await standing()).target, row)).code, 200, 'and goes on to serve others');
+      t.equal((await send((await standing()).target, row)).code, 200, 'and serves other requests');
     }
   });
 }

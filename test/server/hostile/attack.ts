@@ -1,4 +1,4 @@
-/** Sends the rows of a table, one after the other, and looks after each whether the server still stands. */
+/** Sends the rows of a table one after the other, and checks after each whether the server is still up. */
 import type { Test } from 'tap';
 import type { Attacked } from './attacked-process.ts';
 import { send, sendBytes, type Answer } from './send.ts';
@@ -14,7 +14,7 @@ const shown = (text: string): string => (text.length > 600 ? `${text.slice(0, 60
 const fits = (value: string, wanted: string | RegExp): boolean =>
   typeof wanted === 'string' ? value === wanted : wanted.test(value);
 
-/** What is wrong with an answer; empty when it is the one that was expected. */
+/** How a response differs from the expected one; empty when it does not. */
 function differences({ code, headers, text }: Answer, expected: Expected): string[] {
   const found: string[] = [];
   const compare = (what: string, value: string, wanted: string | RegExp | undefined): void => {
@@ -43,7 +43,7 @@ const unanswered = (error: unknown): string[] => [
   `no answer: ${error instanceof Error ? error.message : String(error)}`,
 ];
 
-/** Asserts every row of a table. `started` is asked for a server before each row: one that answers nobody any more is replaced. */
+/** Asserts every row of a table. `started` is called for a server before each row: one that no longer responds is replaced. */
 export async function attack(
   t: Test,
   started: () => Promise<Attacked>,
@@ -52,7 +52,7 @@ export async function attack(
   for (const row of rows) {
     const server = await started();
     const found = 'bytes' in row ? await sendRawRow(server, row) : await sendRow(server, row);
-    if (!(await server.stands())) found.push('the server answers nobody any more');
+    if (!(await server.stands())) found.push('the server no longer responds');
     found.push(...(await server.failures()).map((line) => `the log says ${shown(line)}`));
     t.strictSame(found, [], row.name);
   }

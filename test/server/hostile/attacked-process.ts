@@ -1,4 +1,4 @@
-/** What is attacked, as a process of its own, so that whatever ends it ends nothing else. */
+/** The server under attack in its own process, so that a crash affects nothing else. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -17,9 +17,9 @@ const FAILURES: ReadonlySet<string> = new Set(['error', 'fatal']);
 export interface Attacked extends AsyncDisposable {
   readonly target: Target;
   readonly alive: boolean;
-  /** Whether it still answers. One that does not is ended. */
+  /** Whether it still responds. One that does not is killed. */
   stands(): Promise<boolean>;
-  /** What the log says of failures that nobody foresaw, since the last call. */
+  /** Unexpected errors in the log since the last call. */
   failures(): Promise<string[]>;
 }
 
@@ -40,7 +40,7 @@ class FailureLog {
   }
 }
 
-/** What is no line of the logger is the runtime's own: a warning, or the stack of what ended the process. */
+/** Lines that are not JSON come from the runtime: a warning, or the stack of a crash. */
 function isFailure(line: string): boolean {
   if (!line.startsWith('{')) return true;
   return FAILURES.has((JSON.parse(line) as { level: string }).level);
@@ -62,7 +62,7 @@ export class AttackedProcess implements Attacked {
     this.#log = new FailureLog(daemon.log);
   }
 
-  /** The real `kedge server`. Resolves when it is ready and the world is there. */
+  /** The real `kedge server`. Resolves when it is ready and the objects exist. */
   static async apiServer(): Promise<AttackedProcess> {
     const alive: HostileRequest = { name: 'alive', as: 'anonymous', request: 'GET /livez', expect: { code: 200 } };
     const server = await AttackedProcess.#start(alive, async (directory) => {
@@ -124,7 +124,7 @@ export class AttackedProcess implements Attacked {
       () => false,
     );
     if (await answers) return true;
-    // One that has not died is as good as dead.
+    // Unresponsive counts as crashed.
     await this.#daemon.end('SIGKILL');
     return false;
   }

@@ -1,4 +1,4 @@
-/** HTTP/2 by hand: frames that no library would send. https://www.rfc-editor.org/rfc/rfc9113 */
+/** Raw HTTP/2: frames that no library would send. https://www.rfc-editor.org/rfc/rfc9113 */
 
 const TYPES = {
   data: 0,
@@ -49,7 +49,7 @@ function integer(value: number): Buffer {
   return Buffer.from([...bytes, value]);
 }
 
-/** A connection that opens as it should, and goes on with these frames. */
+/** A connection with a valid preface, followed by these frames. */
 export const conversation = (...frames: readonly Buffer[]): Buffer =>
   Buffer.concat([PREFACE, frame('settings', 0, 0), ...frames]);
 

@@ -6,7 +6,7 @@ import { NODE_API_ROWS } from './rows/node-api.ts';
 let server = await AttackedProcess.nodeApi();
 t.teardown(() => server[Symbol.asyncDispose]());
 
-/** The server; a new one when the last row has ended it. */
+/** The server; a new one when the last row has crashed it. */
 async function standing(): Promise<AttackedProcess> {
   if (server.alive) return server;
   await server[Symbol.asyncDispose]();
@@ -15,7 +15,7 @@ async function standing(): Promise<AttackedProcess> {
 }
 
 for (const [subject, rows] of Object.entries(NODE_API_ROWS)) {
-  t.test(`a node answers hostile requests as it should: ${subject}`, async (t) => {
+  t.test(`node API responses to hostile requests: ${subject}`, async (t) => {
     await attack(t, standing, rows);
   });
 }

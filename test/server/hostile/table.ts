@@ -1,10 +1,10 @@
-/** How hostile requests are written down: a row says who sends what, and the answer that it must get. */
+/** The table of hostile requests: a row has the caller, the request and the expected response. */
 
-/** Who sends a request; `world.ts` says what each may do. */
+/** The caller of a request; `world.ts` grants the permissions. */
 export type Who =
   /** Without credentials. */
   | 'anonymous'
-  /** With a token that nobody knows. */
+  /** With an unknown token. */
   | 'stranger'
   | 'admin'
   /** A developer in the namespace `team`. */
@@ -18,15 +18,15 @@ export type Who =
   /** The kubelet of the node `node-a`. */
   | 'node';
 
-/** What the answer must be. What is left out is not looked at. */
+/** The expected response. Absent fields are not checked. */
 export interface Expected {
   readonly code: number;
   /** Of the Status. */
   readonly reason?: string;
   readonly message?: string | RegExp;
-  /** Of an answer that is no Status: the whole body. */
+  /** Of a response that is not a Status: the whole body. */
   readonly text?: string | RegExp;
-  /** Headers of the answer, by their names in lower case. */
+  /** Headers of the response, by their names in lower case. */
   readonly headers?: Readonly<Record<string, string | RegExp>>;
 }
 
