@@ -52,7 +52,6 @@ export function fromCoreEvent(event: CoreEvent): Event {
   };
 }
 
-
 export const events = defineKind<Event>({
   group: 'events.k8s.io',
   version: 'v1',
