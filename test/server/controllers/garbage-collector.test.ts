@@ -5,11 +5,12 @@ import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { WatchEvent, WatchOptions } from '../../../client/api-calls.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import type { Resource } from '../../../client/resource.ts';
-import { configMaps, secrets } from '../../../client/resources.gen.ts';
+import { configMaps, pods, secrets } from '../../../client/resources.gen.ts';
 import { runDescriptors } from '../../../control-plane/controllers/framework/runner.ts';
 import { garbageCollector } from '../../../control-plane/controllers/garbage/garbage-collector.ts';
+import { replicaSetController } from '../../../control-plane/controllers/workloads/replica-set.ts';
 import { eventually } from '../../support/wait.ts';
-import { silent, TestServer } from '../apiserver/server.ts';
+import { pod, silent, TestServer } from '../apiserver/server.ts';
 
 /** Holds the list of one resource back until it is told, and notes which Secrets have come by watch. */
 class SlowClient extends ApiClient {
@@ -83,6 +84,28 @@ t.test('nothing is collected or orphaned before all that is served has been list
   const { metadata } = await client.get(configMaps, 'apps', 'to-orphan');
   t.notOk(metadata?.ownerReferences?.length, 'it is orphaned, not collected');
   t.notOk(await isThere(client.get(configMaps, 'apps', 'to-foreground')), 'it went before its owner');
+  stop.abort(new Error('the test is over'));
+  await running;
+});
+
+t.test('what lost its owner while no controller ran is collected, though it is seen before discovery', async (t) => {
+  await using server = await TestServer.start();
+  const stop = new AbortController();
+  await using client = new ApiClient({ server: server.url(''), ca: server.ca, token: 'admin/system:masters' });
+  await server.core.api.create(namespaces, { metadata: { name: 'apps' } });
+  const owner = {
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    name: 'gone',
+    uid: '00000000-0000-4000-8000-000000000000',
+  };
+  await client.create(pods, { ...pod('left'), metadata: { ...inApps('left'), ownerReferences: [owner] } });
+  // The cache of pods is another controller's: it is in sync before the collector knows which kinds are served.
+  const running = runDescriptors([replicaSetController, garbageCollector], {
+    ...{ client, logger: silent, signal: stop.signal },
+  });
+  await eventually('the pod to go', async () => !(await isThere(client.get(pods, 'apps', 'left'))), 20);
+  t.pass('it has gone');
   stop.abort(new Error('the test is over'));
   await running;
 });
