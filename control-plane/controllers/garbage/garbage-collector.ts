@@ -6,29 +6,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ORPHAN_FINALIZER } from '../../../api/machinery/finalizers.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
-import { type EventRecorder, referenceTo } from '../../../client/event-recorder.ts';
+import type { EventRecorder } from '../../../client/event-recorder.ts';
 import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
 import { Outage } from '../../../client/outage.ts';
 import type { Resource } from '../../../client/resource.ts';
 import type { Controller, ControllerContext, ControllerDescriptor, ControllerRun } from '../framework/controller.ts';
 import { Interner } from '../framework/interner.ts';
-import { apiVersionOf, groupOf, ownedView, type Owned } from '../framework/owner-references.ts';
+import { groupOf, ownedView, type Owned } from '../framework/owner-references.ts';
 import { RunningInformers } from '../framework/running-informers.ts';
 import { watch, type Watch } from '../framework/watch.ts';
 import { planCollection, type Collection, type OwnerState } from './collection-plan.ts';
 import { discoverResources, resourceId, type DiscoveredResource } from '../framework/discovery.ts';
 import { MetadataClient } from './metadata-client.ts';
-import {
-  ObjectGraph,
-  type GraphNode,
-  identityOf,
-  isDeletingDependents,
-  isElsewhere,
-  isOrphaningDependents,
-  isOwner,
-} from './object-graph.ts';
+import { ObjectGraph, isDeletingDependents, isOrphaningDependents } from './object-graph.ts';
 import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
+import type { GraphNode } from './object-graph.ts';
+import { identityOf, invalidNamespace, isOwner, referenceOf } from './owner-identity.ts';
 
 /** How often the served resources are discovered. */
 const DISCOVERY_PERIOD_MS = 60_000;
@@ -36,7 +30,7 @@ const DISCOVERY_PERIOD_MS = 60_000;
 const DISCOVERY_RETRY_MS = 5_000;
 /** How long the first sync of all kinds is waited for: upstream's initialSyncTimeout. */
 const INITIAL_SYNC_MS = 30_000;
-/** How many owners that do not exist are remembered; upstream's size. */
+/** How many uids are remembered of owners that do not exist; upstream's size. */
 const MAX_ABSENT = 500;
 /** Events neither own nor are owned; upstream leaves them out as well. */
 const IGNORED: ReadonlySet<string> = new Set(['events.', 'events.events.k8s.io']);
@@ -53,7 +47,6 @@ class GarbageCollector implements Controller {
   readonly #events: EventRecorder;
   readonly #graph = new ObjectGraph();
   readonly #interner = new Interner();
-  /** By their identities. */
   readonly #absent = new Set<string>();
   /** The resources that other controllers' caches hold. */
   readonly #shared = new Set<string>();
@@ -150,10 +143,10 @@ class GarbageCollector implements Controller {
     return {
       onAdd: (view) => this.#onObject(resource, view, undefined),
       onUpdate: (old, view) => {
-        if (old.uid !== view.uid) this.#onGone(resource, old);
+        if (old.uid !== view.uid) this.#onGone(old);
         this.#onObject(resource, view, old);
       },
-      onDelete: (view) => this.#onGone(resource, view),
+      onDelete: (view) => this.#onGone(view),
     };
   }
 
@@ -161,8 +154,8 @@ class GarbageCollector implements Controller {
     this.#graph.put(resource, view);
     if (old && old.owners === view.owners && old.deleting === view.deleting && old.finalizers === view.finalizers)
       return;
-    if (this.#absent.size > 0) this.#absent.delete(identityOf(resource, view));
-    if (!old) this.#wakeMistaken({ resource, view });
+    this.#absent.delete(view.uid);
+    if (!old) this.#wakeMistaken(view.uid);
     if (old && old.owners !== view.owners) this.#wakeWaiting(old.owners);
     if (isOrphaningDependents(view)) this.#context.queue.add(view.uid);
     if (isDeletingDependents(view)) {
@@ -176,21 +169,21 @@ class GarbageCollector implements Controller {
     if (view.owners.some(isSuspect)) this.#context.queue.add(view.uid);
   }
 
-  /** Dependents that refer to the object by its uid, but take it for another one. */
-  #wakeMistaken(node: GraphNode): void {
-    const { uid } = node.view;
-    if (!this.#graph.hasDependents(uid)) return;
+  /** Dependents that came before the object and take it for another one. */
+  #wakeMistaken(uid: string): void {
+    const node = this.#graph.hasDependents(uid) ? this.#graph.get(uid) : undefined;
+    if (!node) return;
     for (const { view } of this.#graph.dependentsOf(uid)) {
       const isMistaken = view.owners.some((owner) => owner.uid === uid && !isOwner(node, owner, view));
       if (isMistaken) this.#context.queue.add(view.uid);
     }
   }
 
-  #onGone(resource: Resource, view: Owned): void {
+  #onGone(view: Owned): void {
     const dependents = this.#graph.dependentsOf(view.uid);
     this.#graph.remove(view);
     this.#unresolved.delete(view.uid);
-    if (dependents.length > 0) this.#rememberAbsent(identityOf(resource, view));
+    if (dependents.length > 0) this.#rememberAbsent(view.uid);
     for (const dependent of dependents) this.#context.queue.add(dependent.view.uid);
     this.#wakeWaiting(view.owners);
   }
@@ -203,8 +196,8 @@ class GarbageCollector implements Controller {
     }
   }
 
-  #rememberAbsent(identity: string): void {
-    this.#absent.add(identity);
+  #rememberAbsent(uid: string): void {
+    this.#absent.add(uid);
     if (this.#absent.size <= MAX_ABSENT) return;
     for (const oldest of this.#absent) {
       this.#absent.delete(oldest);
@@ -224,53 +217,49 @@ class GarbageCollector implements Controller {
     // Gone, or another object by now: an event tells of that.
     if (live?.metadata?.uid !== uid) return;
     const item = ownedView(live, this.#interner);
-    const states = new Map<string, OwnerState>();
+    const states = new Map<OwnerReference, OwnerState>();
     if (!item.deleting) {
-      for (const owner of item.owners) {
-        states.set(owner.uid, await this.#ownerState(owner, item, api));
-        this.#reportElsewhere(owner, resource, live);
-      }
+      for (const owner of item.owners) states.set(owner, await this.#ownerState(owner, item, api));
     }
     const plan = planCollection({
       item,
       dependents: this.#graph.dependentsOf(uid).map((dependent) => dependent.view),
-      ownerState: (owner) => states.get(owner.uid) ?? 'present',
+      ownerState: (owner) => states.get(owner) ?? 'present',
     });
     await this.#carryOut(plan, resource, live, api);
   }
 
-  /** Only what the reference names by uid, kind, name and the dependent's namespace is its owner, whatever else has the uid. */
   async #ownerState(owner: OwnerReference, dependent: Owned, api: MetadataClient): Promise<OwnerState> {
     const node = this.#graph.get(owner.uid);
     if (node && isOwner(node, owner, dependent)) return isDeletingDependents(node.view) ? 'waiting' : 'present';
-    const group = groupOf(owner.apiVersion);
-    const named = (namespace: string): string => identityOf({ group, kind: owner.kind }, { ...owner, namespace });
-    if (this.#absent.has(named('')) || this.#absent.has(named(dependent.namespace))) return 'absent';
-    const resource = this.#resources.get(kindId(group, owner.kind));
+    if (node) this.#reportMistake(node, owner, dependent);
+    // The namespace of the owner cannot be known.
+    if (dependent.namespace === '' && this.#isNamespaced(owner)) return 'present';
+    const identity = identityOf(owner, dependent.namespace);
+    if (this.#absent.has(owner.uid) || this.#absent.has(identity)) return 'absent';
+    const resource = this.#resources.get(kindId(groupOf(owner.apiVersion), owner.kind));
     // A kind that is not known may come back, with its objects: nothing is deleted on a guess.
     if (!resource) {
       if (this.#graph.get(dependent.uid)) this.#unresolved.add(dependent.uid);
       return 'present';
     }
-    // Its namespace cannot be known.
-    if (resource.namespaced && dependent.namespace === '') return 'present';
-    const namespace = resource.namespaced ? dependent.namespace : '';
-    const live = await api.read(resource, namespace, owner.name);
+    const live = await api.read(resource, resource.namespaced ? dependent.namespace : '', owner.name);
     if (live?.metadata?.uid === owner.uid)
       return isDeletingDependents(ownedView(live, this.#interner)) ? 'waiting' : 'present';
-    this.#rememberAbsent(named(namespace));
+    // Another reference may give the same uid, and name the object as it is.
+    this.#rememberAbsent(identity);
     return 'absent';
   }
 
-  #reportElsewhere(owner: OwnerReference, resource: Resource, live: KubeObject): void {
-    const node = this.#graph.get(owner.uid);
-    const namespace = live.metadata?.namespace ?? '';
-    if (!node || !isElsewhere(node, namespace)) return;
-    const { apiVersion, kind, name, uid } = owner;
-    const shown = `[${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}]`;
-    const message = `ownerRef ${shown} does not exist in namespace "${namespace}"`;
-    const about = referenceTo(apiVersionOf(resource), resource.kind, live);
-    this.#events.event(about, 'Warning', 'OwnerRefInvalidNamespace', message);
+  #isNamespaced({ apiVersion, kind }: OwnerReference): boolean {
+    return this.#resources.get(kindId(groupOf(apiVersion), kind))?.namespaced === true;
+  }
+
+  #reportMistake(node: GraphNode, owner: OwnerReference, { uid }: Owned): void {
+    const dependent = this.#graph.get(uid);
+    const message = dependent && invalidNamespace(node, owner, dependent.view);
+    if (!message) return;
+    this.#events.event(referenceOf(dependent), 'Warning', 'OwnerRefInvalidNamespace', message);
   }
 
   async #carryOut(plan: Collection, resource: Resource, live: KubeObject, api: MetadataClient): Promise<void> {

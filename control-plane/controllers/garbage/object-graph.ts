@@ -1,30 +1,12 @@
 /** Who owns whom in the whole cluster. It knows objects by uid and keeps nothing of them but what `Owned` says. */
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '../../../api/machinery/finalizers.ts';
 import type { Resource } from '../../../client/resource.ts';
-import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
-import { refersTo, type Owned } from '../framework/owner-references.ts';
+import type { Owned } from '../framework/owner-references.ts';
 
 export interface GraphNode {
   readonly resource: Resource;
   readonly view: Owned;
 }
-
-/** Names an object across versions; namespace '' of cluster-scoped ones. Upstream's `objectReference`. */
-export const identityOf = (
-  { group, kind }: Pick<Resource, 'group' | 'kind'>,
-  { namespace, name, uid }: Pick<Owned, 'namespace' | 'name' | 'uid'>,
-): string => [kind, group, namespace, name, uid].join('/');
-
-/** Whether objects of this namespace ('' for cluster-scoped ones) cannot have the node as their owner. */
-export const isElsewhere = ({ view }: GraphNode, namespace: string): boolean =>
-  view.namespace !== '' && view.namespace !== namespace;
-
-/**
- * Whether the reference of the dependent names the node, which has its uid.
- * https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/
- */
-export const isOwner = (node: GraphNode, owner: OwnerReference, { namespace }: Owned): boolean =>
-  owner.name === node.view.name && refersTo(owner, node.resource) && !isElsewhere(node, namespace);
 
 /** Being deleted, and waiting for its dependents to go first. */
 export const isDeletingDependents = ({ deleting, finalizers }: Owned): boolean =>
