@@ -78,6 +78,18 @@ t.test('a host becomes a single-node cluster', async (t) => {
   t.equal((await first.run('kedge', ['token', 'list'])).stdout.trim().split('\n').length, 1, 'and has been deleted');
 });
 
+t.test('a host is not reset while its agent runs', async (t) => {
+  const before = await membership(first);
+  const outcome = await first
+    .run('kedge', ['reset', '--config', '/etc/kedge/agent.yaml'])
+    .catch((error: ProgramError) => error);
+  t.match(outcome, {
+    exitCode: 1,
+    stderr: /^kedge: port 10250 is in use: stop the agent before kedge reset [^\n]+\n$/,
+  });
+  t.equal(await membership(first), before);
+});
+
 t.test('a host that cannot join says why in a sentence, and is not changed', async (t) => {
   const good = await joinWords();
   const { server, token, ...hash } = good;
