@@ -7,10 +7,13 @@ export interface TestResult {
   readonly failures: string;
 }
 
+/** A comment at the end of the output of a file in a process that runs more of them. */
+export const FILE_END = 'end of the test file';
+
 const RESULT = /^(?<indent> *)(?<not>not )?ok \d+(?: - (?<name>.*?))?(?: # .*)?(?: \{)?$/;
 const SUBTEST = /^(?<indent> *)# Subtest: (?<name>.*)$/;
 /** Lines that add nothing to a failure. */
-const STRUCTURE = /^ *(?:TAP version \d+|1\.\.\d+.*|#.*|\}|)$/;
+const STRUCTURE = /^ *(?:TAP version \d+|pragma .*|1\.\.\d+.*|#.*|\}|)$/;
 /** tap's count of assertions at the end of a file: `# { total: 3, pass: 1, fail: 2 }`. */
 const TOTALS = /^# \{ total: .*\}$/;
 

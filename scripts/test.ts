@@ -1,13 +1,12 @@
 /**
- * Runs test files, each as a process of its own, and prints one line per file, every failure in full, and finally
- * `N passed, N failed`. `test/` is sorted by what a test needs; CONTRIBUTING.md describes the folders.
+ * Runs test files and prints one line per file, every failure in full, and finally `N passed, N failed`. Files that need no
+ * root share one process per job, which loads what they import once; slow files and those of the host have one each.
+ * `test/` is sorted by what a test needs; CONTRIBUTING.md describes the folders.
  *
  * Usage: test.ts [--rootless] [--watch] [FILE|FOLDER...]
  *   --rootless  by default run only tests that need no root, without slow ones (npm test)
  *   --watch     keep running, and rerun the tests affected by a change
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { access, constants, glob, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -15,9 +14,10 @@ import { parseArgs } from 'node:util';
 import { pathWithKubectl } from '../test/support/debian-kubectl.ts';
 import { openTestPki, SHARED_PKI } from '../test/support/test-pki.ts';
 import { affectedTests, changes, sourceRooms } from './affected-tests.ts';
-import { readTap, type TestResult } from './tap-output.ts';
+import { TestProcess } from './test-process.ts';
 
-const ROOTLESS = ['test/unit/', 'test/server/'];
+/** Run in this order: the longest files are those of servers. */
+const ROOTLESS = ['test/server/', 'test/unit/'];
 /** Groups of folders, run in this order, two files at a time. Tests of the host start a containerd each. */
 const TOGETHER = [ROOTLESS, ['test/host/']];
 /** Run one at a time: these measure time or use the whole machine. */
@@ -27,9 +27,6 @@ const ROOTLESS_JOBS = os.availableParallelism() + 1;
 /** Suffix of tests that take more than five seconds of CPU time. */
 const SLOW = '.slow.test.ts';
 
-/** Timeout of a file: on SIGALRM tap reports what it is waiting for. */
-const FILE_LIMIT_SECONDS = 900;
-const END_LIMIT_MS = 10_000;
 /** Node.js's compile cache: it saves a third of the time of a small test. */
 const COMPILE_CACHE = '.tap/compile-cache';
 
@@ -38,35 +35,34 @@ interface Totals {
   failed: number;
 }
 
-async function runFile(file: string, env: NodeJS.ProcessEnv): Promise<TestResult> {
-  const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'pipe'], env });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const alarm = setTimeout(() => {
-    child.kill('SIGALRM');
-    kill = setTimeout(() => child.kill('SIGKILL'), END_LIMIT_MS);
-  }, FILE_LIMIT_SECONDS * 1000);
-  let kill: NodeJS.Timeout | undefined;
-  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-  clearTimeout(alarm);
-  clearTimeout(kill);
-  return readTap(output, code === 0 ? undefined : `ended by ${signal ?? `exit code ${code}`}`);
-}
+/** Whether it needs no root and little time; such files share processes. */
+const isQuick = (file: string): boolean => ROOTLESS.some((folder) => file.startsWith(folder)) && !file.endsWith(SLOW);
 
 /** Prints one line per file as it ends, and its failures. */
 async function runAll(files: readonly string[], jobs: number, env: NodeJS.ProcessEnv, totals: Totals): Promise<void> {
   const queue = files.values();
+  const end = async (tests: TestProcess): Promise<void> => {
+    const failure = await tests.end();
+    if (failure === undefined) return;
+    totals.failed++;
+    console.log(`FAIL the process of ${tests.files.join(' ')}\n\n${failure}\n`);
+  };
   const work = async (): Promise<void> => {
+    let shared: TestProcess | undefined;
     for (const file of queue) {
       const start = performance.now();
-      const { passed, failed, failures } = await runFile(file, env);
+      const shares = isQuick(file);
+      const tests = (shares && shared) || new TestProcess(env);
+      const { passed, failed, failures } = await tests.run(file);
       const seconds = ((performance.now() - start) / 1000).toFixed(1);
       totals.passed += passed;
       totals.failed += failed;
       console.log(`${failed ? 'FAIL' : 'ok  '} ${file}: ${passed} passed, ${failed} failed, ${seconds} s`);
       if (failed) console.log(`\n${failures}\n`);
+      if (shares) shared = tests.hasClosed ? undefined : tests;
+      else await end(tests);
     }
+    if (shared) await end(shared);
   };
   await Promise.all(Array.from({ length: jobs }, work));
 }
@@ -77,14 +73,13 @@ async function run(files: readonly string[], searchPath: string, isRootless: boo
   const env = {
     ...process.env,
     PATH: searchPath,
-    TAP_TIMEOUT: String(FILE_LIMIT_SECONDS),
     NODE_COMPILE_CACHE: path.resolve(COMPILE_CACHE),
     KEDGE_TEST_ACCOUNTS: accounts,
     [SHARED_PKI]: pki,
   };
   const totals: Totals = { passed: 0, failed: 0 };
   const below = (folders: readonly string[]): string[] =>
-    files.filter((file) => folders.some((folder) => file.startsWith(folder)));
+    folders.flatMap((folder) => files.filter((file) => file.startsWith(folder)));
   try {
     await openTestPki(pki);
     for (const folders of TOGETHER) await runAll(below(folders), isRootless ? ROOTLESS_JOBS : 2, env, totals);
@@ -106,8 +101,7 @@ async function chosen(named: readonly string[], isRootless: boolean): Promise<st
     if ((await stat(name)).isFile()) files.push(path.normalize(name));
     else for await (const file of glob(`${path.normalize(name)}/**/*.test.ts`)) files.push(file);
   }
-  const fits = (file: string): boolean => ROOTLESS.some((folder) => file.startsWith(folder)) && !file.endsWith(SLOW);
-  return (isRootless && named.length === 0 ? files.filter(fits) : files).sort();
+  return (isRootless && named.length === 0 ? files.filter(isQuick) : files).sort();
 }
 
 /** A PATH with the programs of node_modules, which run with this Node.js, and a kubectl that is new enough. */
