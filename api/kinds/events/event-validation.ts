@@ -1,6 +1,6 @@
 /** What events.k8s.io/v1 requires of events beyond core/v1, in which they are stored: errors have core/v1's names of fields. */
 import { semanticallyEqual } from '../../machinery/deep-equal.ts';
-import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
+import { type FieldError, immutableField, invalid, required } from '../../machinery/field-error.ts';
 import type { Event } from '../../types/core/v1.gen.ts';
 
 const TYPES: ReadonlySet<string> = new Set(['Normal', 'Warning']);
@@ -41,7 +41,7 @@ export function validateChangedEvent(event: Event, old: Event): FieldError[] {
   for (const field of FIXED_FIELDS) {
     if (semanticallyEqual(event[field], old[field])) continue;
     const name = field === 'reportingComponent' ? 'reportingController' : field;
-    errors.push(invalid(name, event[field] ?? '', 'field is immutable'));
+    errors.push(immutableField(name, event[field] ?? ''));
   }
   return errors;
 }

@@ -19,9 +19,8 @@ import { watch, type Watch } from '../framework/watch.ts';
 import { planCollection, type Collection, type OwnerState } from './collection-plan.ts';
 import { discoverResources, resourceId, type DiscoveredResource } from '../framework/discovery.ts';
 import { MetadataClient } from './metadata-client.ts';
-import { ObjectGraph, isDeletingDependents, isOrphaningDependents } from './object-graph.ts';
+import { ObjectGraph, isDeletingDependents, isOrphaningDependents, type GraphNode } from './object-graph.ts';
 import type { OwnerReference } from '../../../api/types/meta/v1.gen.ts';
-import type { GraphNode } from './object-graph.ts';
 import { identityOf, invalidNamespace, isOwner, referenceOf } from './owner-identity.ts';
 
 /** How often the served resources are discovered. */
