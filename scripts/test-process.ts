@@ -1,5 +1,5 @@
-/** A process that runs test files, one after the other, and what it reports about each. */
-import { fork, type ChildProcess } from 'node:child_process';
+/** Processes that run test files, one each or one after the other, and what they report about each. */
+import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +11,7 @@ const FILE_LIMIT_SECONDS = 900;
 /** From SIGALRM to SIGKILL, and from the end of the last file to SIGALRM. */
 const END_LIMIT_MS = 10_000;
 
+/** A process that test files share. */
 export class TestProcess {
   readonly #child: ChildProcess;
   /** Resolves to what ended the process. */
@@ -58,7 +59,11 @@ export class TestProcess {
     this.#fileEnd = Promise.withResolvers();
     this.#files.push(file);
     this.#send({ file });
-    const ended = await this.#within(FILE_LIMIT_SECONDS * 1000, Promise.race([this.#fileEnd.promise, this.#closed]));
+    const ended = await within(
+      FILE_LIMIT_SECONDS * 1000,
+      this.#child,
+      Promise.race([this.#fileEnd.promise, this.#closed]),
+    );
     const result = readTap(this.#lines.join('\n'), ended);
     this.#hasFailed ||= result.failed > 0;
     return result;
@@ -70,7 +75,7 @@ export class TestProcess {
     this.#lines = [];
     // Its own disconnect would keep `close` from being emitted.
     this.#send({});
-    const ended = await this.#within(END_LIMIT_MS, this.#closed);
+    const ended = await within(END_LIMIT_MS, this.#child, this.#closed);
     // After a failed test tap exits with 1.
     if (ended === 'ended by exit code 0' || (this.#hasFailed && ended === 'ended by exit code 1')) return undefined;
     return [...this.#lines, ended].join('\n');
@@ -80,19 +85,33 @@ export class TestProcess {
     // A closed channel belongs to a process that has ended, which #closed tells.
     this.#child.send(message, () => undefined);
   }
+}
 
-  /** Ends the process when the result takes longer. */
-  async #within<T>(ms: number, result: Promise<T>): Promise<T> {
-    let kill: NodeJS.Timeout | undefined;
-    const alarm = setTimeout(() => {
-      this.#child.kill('SIGALRM');
-      kill = setTimeout(() => this.#child.kill('SIGKILL'), END_LIMIT_MS);
-    }, ms);
-    try {
-      return await result;
-    } finally {
-      clearTimeout(alarm);
-      clearTimeout(kill);
-    }
+/** Ends the process when the result takes longer. */
+async function within<T>(ms: number, child: ChildProcess, result: Promise<T>): Promise<T> {
+  let kill: NodeJS.Timeout | undefined;
+  const alarm = setTimeout(() => {
+    child.kill('SIGALRM');
+    kill = setTimeout(() => child.kill('SIGKILL'), END_LIMIT_MS);
+  }, ms);
+  try {
+    return await result;
+  } finally {
+    clearTimeout(alarm);
+    clearTimeout(kill);
   }
+}
+
+/** Runs a file as the program of its own process: tests of the host start themselves again in namespaces. */
+export async function runAlone(file: string, env: NodeJS.ProcessEnv): Promise<TestResult> {
+  const child = spawn(process.execPath, [file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...env, TAP_TIMEOUT: String(FILE_LIMIT_SECONDS) },
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  const [code, signal] = await within(FILE_LIMIT_SECONDS * 1000, child, closed);
+  return readTap(output, code === 0 ? undefined : `ended by ${signal ?? `exit code ${code}`}`);
 }

@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { pathWithKubectl } from '../test/support/debian-kubectl.ts';
 import { openTestPki, SHARED_PKI } from '../test/support/test-pki.ts';
 import { affectedTests, changes, sourceRooms } from './affected-tests.ts';
-import { TestProcess } from './test-process.ts';
+import { runAlone, TestProcess } from './test-process.ts';
 
 /** Run in this order: the longest files are those of servers. */
 const ROOTLESS = ['test/server/', 'test/unit/'];
@@ -51,16 +51,14 @@ async function runAll(files: readonly string[], jobs: number, env: NodeJS.Proces
     let shared: TestProcess | undefined;
     for (const file of queue) {
       const start = performance.now();
-      const shares = isQuick(file);
-      const tests = (shares && shared) || new TestProcess(env);
-      const { passed, failed, failures } = await tests.run(file);
+      if (isQuick(file)) shared ??= new TestProcess(env);
+      const { passed, failed, failures } = await (isQuick(file) && shared ? shared.run(file) : runAlone(file, env));
       const seconds = ((performance.now() - start) / 1000).toFixed(1);
       totals.passed += passed;
       totals.failed += failed;
       console.log(`${failed ? 'FAIL' : 'ok  '} ${file}: ${passed} passed, ${failed} failed, ${seconds} s`);
       if (failed) console.log(`\n${failures}\n`);
-      if (shares) shared = tests.hasClosed ? undefined : tests;
-      else await end(tests);
+      if (shared?.hasClosed) shared = undefined;
     }
     if (shared) await end(shared);
   };
