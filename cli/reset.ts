@@ -14,6 +14,8 @@ async function requireStoppedAgent({ bindAddress, port }: AgentConfig): Promise<
   try {
     await once(server.listen(port, bindAddress), 'listening');
   } catch (error) {
+    // No agent can listen at an address that the host no longer has.
+    if (isSystemError(error) && error.code === 'EADDRNOTAVAIL') return;
     if (!isSystemError(error) || error.code !== 'EADDRINUSE') throw error;
     throw new HostError(
       `port ${port} is in use: stop the agent before kedge reset (systemctl stop kedge-agent, or make down, which does both)`,

@@ -350,7 +350,13 @@ export class ClusterNode {
     try {
       if (this.#agent) {
         const config = path.join(this.directory, 'agent.yaml');
-        await this.run(this.#cluster.kedge, ['reset', '--config', config], { timeoutMs: 120_000 });
+        let log = '';
+        const onStdout = (text: string): void => void (log += text);
+        await this.run(this.#cluster.kedge, ['reset', '--config', config], { timeoutMs: 120_000, onStdout }).catch(
+          (error: Error) => {
+            throw new Error(`${error.message}\n${log}`, { cause: error });
+          },
+        );
       }
     } finally {
       await this.#containerd?.end();

@@ -10,7 +10,7 @@ import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
 
 export type Stored = KubeObject & { metadata: ObjectMeta; spec?: unknown; status?: unknown };
 
-/** No vowels or look-alikes, so that no words are formed: apimachinery's `rand.SafeEncodeString`. */
+/** Upstream's `k8s.io/apiserver/pkg/storage/names`. */
 const SUFFIX_LENGTH = 5;
 const MAX_GENERATED_BASE = 63 - SUFFIX_LENGTH;
 

@@ -9,7 +9,7 @@ import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
 import { PATCH_MEDIA_TYPES, type PatchType } from '../../../api/machinery/patch/media-types.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
-import { own } from '../../../api/machinery/own.ts';
+import { isJsonObject, own } from '../../../api/machinery/own.ts';
 import { badRequest, unsupportedMediaType } from '../../../api/machinery/status-error.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { parseMediaType } from '../http/negotiate.ts';
@@ -116,7 +116,7 @@ const ALWAYS_TAKEN: readonly string[] = ['apiVersion', 'kind', 'metadata'];
  */
 function withoutUntaken(patched: unknown, old: object, part: UpdatedPart): unknown {
   const takes = 'update' in part ? part.update.takes : undefined;
-  if (!takes || typeof patched !== 'object' || patched === null) return patched;
+  if (!takes || !isJsonObject(patched)) return patched;
   const before: Readonly<Record<string, unknown>> = { ...old };
   const isUntaken = ([field, value]: [string, unknown]): boolean =>
     !ALWAYS_TAKEN.includes(field) && !takes.some((taken) => taken === field) && own(before, field) === value;

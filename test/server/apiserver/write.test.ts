@@ -94,6 +94,12 @@ t.test('status patches of all types leave the spec alone, and what they say of i
   });
   t.equal(unknown.status, 422);
   t.match(unknown.body.message, /unknown field "spec.colour"/);
+  const list = await server.call('PATCH', `${PODS}/p/status`, {
+    type: 'application/json-patch+json',
+    body: [{ op: 'replace', path: '', value: [] }],
+  });
+  t.equal(list.status, 422);
+  t.match(list.body.message, /cannot unmarshal array/);
 });
 
 t.test('a dry run answers as if and leaves no trace', async (t) => {

@@ -5,7 +5,7 @@ import { InvalidTokenError } from './token-authenticator.ts';
 /** Some 600 bytes per token. A cluster has about as many live tokens as pods. */
 const MAX_TOKENS = 8192;
 /** Clients choose the audiences of their tokens, up to megabytes of them. Such a token is verified each time it comes. */
-const MAX_TOKEN_CHARS = 4096;
+const MAX_CACHED_TOKEN_CHARS = 4096;
 
 export interface VerifiedTokensOptions<T> {
   readonly issuer: string;
@@ -26,7 +26,7 @@ export class VerifiedTokens<T> {
 
   /** Returns undefined for a token of another issuer; throws InvalidTokenError for an invalid one. */
   get(token: string): T | undefined {
-    if (token.length > MAX_TOKEN_CHARS) return this.#verify(token);
+    if (token.length > MAX_CACHED_TOKEN_CHARS) return this.#verify(token);
     const key = hash('sha256', token, 'base64');
     const known = this.#tokens.get(key);
     if (known) return known;
