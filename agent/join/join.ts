@@ -54,8 +54,8 @@ export const servingCertificate = (nodeName: string, address: string): Requested
 /** Throws JoinError or ConnectionError with a sentence for the operator. */
 export async function obtainIdentity(options: JoinOptions, signal: AbortSignal): Promise<Identity> {
   const { server, token, caHash, nodeName, certificates, logger } = options;
-  const serverFlaw = serverProblem(server);
-  if (serverFlaw !== undefined) throw new JoinError(`server ${serverFlaw}`);
+  const wrongServer = serverProblem(server);
+  if (wrongServer !== undefined) throw new JoinError(`server ${wrongServer}`);
 
   const pair = await certificates.read('client');
   const ca = await certificates.ca();
@@ -81,8 +81,8 @@ export async function obtainIdentity(options: JoinOptions, signal: AbortSignal):
     );
   if (!token)
     throw new JoinError('this node has not joined yet: --token and --ca-hash are required (kedge token create)');
-  const tokenFlaw = tokenProblem(token);
-  if (tokenFlaw !== undefined) throw new JoinError(`token ${tokenFlaw}`);
+  const wrongToken = tokenProblem(token);
+  if (wrongToken !== undefined) throw new JoinError(`token ${wrongToken}`);
   if (!caHash) throw new JoinError('--ca-hash is required with --token, to verify the identity of the server');
   return join(options, signal);
 }
