@@ -1,4 +1,5 @@
 /** `GET /containerLogs/{namespace}/{pod}/{container}`. */
+import type { Query } from '../../api/machinery/query-values.ts';
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
@@ -25,7 +26,8 @@ export interface LoggedContainer {
   readonly container: string;
 }
 
-function readOptions(query: URLSearchParams): PodLogOptions {
+function readOptions(given: Query): PodLogOptions {
+  const query = new URLSearchParams(given.toString());
   // The older name of `tailLines`; `all` is the same as leaving it out.
   const tail = query.get('tail');
   if (tail === 'all') query.delete('tailLines');
@@ -50,7 +52,7 @@ function sinceMs({ sinceSeconds, sinceTime }: PodLogOptions, now: number): numbe
 export async function serveContainerLogs(
   parts: { readonly pods: PodDirectory; readonly runtime: NodeRuntime },
   target: LoggedContainer,
-  query: URLSearchParams,
+  query: Query,
   response: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,5 +1,6 @@
 /** The part of the node API that responds to GET with one document. */
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
+import { EXPOSITION_TYPE } from '../../daemon/metrics/exposition.ts';
 import type { DocumentName } from './node-path.ts';
 import { NodeApiError } from './node-api-error.ts';
 import type { Pod } from '../../api/types/core/v1.gen.ts';
@@ -31,7 +32,7 @@ export interface Document {
 const json = (value: object): Document => ({ type: 'application/json', body: JSON.stringify(value) });
 const text = (body: string): Document => ({ type: 'text/plain; charset=utf-8', body });
 /** Prometheus' text exposition format. */
-const exposition = (body: string): Document => ({ type: 'text/plain; version=0.0.4; charset=utf-8', body });
+const exposition = (body: string): Document => ({ type: EXPOSITION_TYPE, body });
 
 const podList = (items: readonly Pod[]): Document => json({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items });
 

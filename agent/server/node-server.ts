@@ -1,4 +1,5 @@
 /** The node's HTTPS API: the other end of `kubectl logs`, `exec`, `attach` and `port-forward`, and of monitoring. */
+import type { Query } from '../../api/machinery/query-values.ts';
 import { once } from 'node:events';
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -44,7 +45,7 @@ const BASE = 'https://node';
 /** An authorized request. */
 interface Admitted {
   readonly path: NodePath;
-  readonly query: URLSearchParams;
+  readonly query: Query;
 }
 
 export class NodeServer {
@@ -159,12 +160,7 @@ export class NodeServer {
     }
   }
 
-  async #run(
-    path: ContainerPath,
-    query: URLSearchParams,
-    response: ServerResponse,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #run(path: ContainerPath, query: Query, response: ServerResponse, signal: AbortSignal): Promise<void> {
     const { pods, runtime } = this.#options;
     const container = findRunningContainer(pods, findPod(pods, path.namespace, path.pod, path.uid), path.container);
     const { output, exitCode } = await runtime.run(container, (query.get('cmd') ?? '').split(' '), signal);

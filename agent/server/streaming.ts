@@ -2,6 +2,7 @@
  * exec, attach and port-forward. The runtime's own streaming server does the work; it speaks SPDY/3.1 and the older WebSocket
  * protocols, so those clients are joined to it. Newer WebSocket protocols are translated.
  */
+import type { Query } from '../../api/machinery/query-values.ts';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream } from 'ws';
@@ -63,7 +64,7 @@ const HANDSHAKE_HEADERS = [
 export async function serveStream(
   parts: StreamParts,
   path: StreamPath,
-  query: URLSearchParams,
+  query: Query,
   client: ClientConnection,
 ): Promise<void> {
   const offered = webSocketProtocols(client);
@@ -101,7 +102,7 @@ function webSocketProtocols({ request }: ClientConnection): string[] | undefined
   return (request.headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim());
 }
 
-function readPorts(query: URLSearchParams): number[] {
+function readPorts(query: Query): number[] {
   const texts = [...query.getAll('port'), ...query.getAll('ports')];
   if (texts.length === 0) throw new NodeApiError(400, 'query parameter "port" is required');
   return texts

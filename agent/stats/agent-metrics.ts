@@ -8,8 +8,8 @@ import { readHostUsage, readOwnFiles, readProcess } from '../host/proc.ts';
 import type { CertificatePurpose, RenewalMetrics } from '../join/rotation.ts';
 import type { PodDirectory } from '../pods/sync/pod-directory.ts';
 import type { PodMetrics, PodOperation, ProbeOutcome } from '../pods/sync/pod-metrics.ts';
-import { Exposition } from './exposition.ts';
-import { Counter, Histogram } from './series.ts';
+import { Exposition } from '../../daemon/metrics/exposition.ts';
+import { Counter, Histogram } from '../../daemon/metrics/series.ts';
 import type { ContainerStatus, Pod } from '../../api/types/core/v1.gen.ts';
 
 /** `count` bounds, each `factor` times the one before. */

@@ -3,7 +3,7 @@ import type { HostUsage, InterfaceCounters } from '../host/proc.ts';
 import { PAUSE_IMAGE } from '../images/bundled.ts';
 import type { CgroupLimits } from '../host/cgroup-tree.ts';
 import { containerLimits, podLimits } from '../resources/compute.ts';
-import { Exposition, labelText, type Labels } from './exposition.ts';
+import { Exposition, labelText, type Labels } from '../../daemon/metrics/exposition.ts';
 import type { Measured, PodUsage } from './pod-usage.ts';
 import type { Pod } from '../../api/types/core/v1.gen.ts';
 

@@ -1,6 +1,6 @@
 /** `/metrics/resource`: what metrics-server reads. https://kubernetes.io/docs/reference/instrumenting/node-metrics/ */
 import type { HostUsage } from '../host/proc.ts';
-import { Exposition, type Labels } from './exposition.ts';
+import { Exposition, type Labels } from '../../daemon/metrics/exposition.ts';
 import type { ContainerUsage, Measured, PodUsage } from './pod-usage.ts';
 
 const seconds = (nanoseconds: number): number => nanoseconds / 1e9;

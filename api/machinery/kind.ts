@@ -3,6 +3,7 @@
  * defaulting, pruning, OpenAPI, tables, discovery and the REST verbs are all driven by it. To add a kind, add its file and a line in
  * `api/registry.ts`.
  */
+import type { Query } from './query-values.ts';
 import type { Shape } from './schema.ts';
 import type { FieldError } from './field-error.ts';
 import type { Scale } from '../types/autoscaling/v1.gen.ts';
@@ -150,7 +151,7 @@ export interface ConnectSubresource {
    * Reads the options. `path` is what follows the subresource in the URL, percent-encoded as it came. Throws a 400 StatusError for
    * values that are not of the field's type.
    */
-  readOptions(query: URLSearchParams, path: string): KubeObject;
+  readOptions(query: Query, path: string): KubeObject;
   /**
    * Whether the connection takes the right to `create`, whatever the method: a WebSocket comes as a GET, and who may read is not to
    * run commands. Upstream's `AuthorizePodWebsocketUpgradeCreatePermission`.

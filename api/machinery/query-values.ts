@@ -1,6 +1,11 @@
 /** Values of query parameters: booleans as apimachinery parses them, integers with the errors of Go's `strconv`. */
 import { badRequest } from './status-error.ts';
 
+/** The parameters of a request, to be read: requests without any share one object. */
+export interface Query extends Pick<URLSearchParams, 'get' | 'getAll' | 'has' | 'size' | 'keys'> {
+  toString(): string;
+}
+
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 const UINT64_MAX = 2n ** 64n - 1n;

@@ -85,7 +85,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     inFlight,
     admission,
   });
-  const metrics = new ApiServerMetrics(core.registry.kinds, watches, inFlight);
+  const metrics = new ApiServerMetrics({ kinds: core.registry.kinds, watches, inFlight });
   let ready = false;
   const { kinds } = core.registry;
   const documents = options.documents ?? new Map<string, PublicDocument>();

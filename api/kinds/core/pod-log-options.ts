@@ -1,6 +1,6 @@
 /** The query of `pods/{name}/log` (PodLogOptions), as both the api-server and the node API parse it. */
 import { forbidden, invalid, notSupported, type FieldError } from '../../machinery/field-error.ts';
-import { isTrue, parseInt64 } from '../../machinery/query-values.ts';
+import { isTrue, parseInt64, type Query } from '../../machinery/query-values.ts';
 import { badRequest } from '../../machinery/status-error.ts';
 
 export type LogStream = 'All' | 'Stdout' | 'Stderr';
@@ -21,13 +21,13 @@ export interface PodLogOptions {
 
 const STREAMS: readonly LogStream[] = ['All', 'Stdout', 'Stderr'];
 
-function integer(query: URLSearchParams, name: string): number | undefined {
+function integer(query: Query, name: string): number | undefined {
   const text = query.get(name);
   if (!text) return undefined;
   return parseInt64(text);
 }
 
-function time(query: URLSearchParams, name: string): string | undefined {
+function time(query: Query, name: string): string | undefined {
   const text = query.get(name);
   if (!text || text === 'null') return undefined;
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text) || Number.isNaN(Date.parse(text)))
@@ -38,7 +38,7 @@ function time(query: URLSearchParams, name: string): string | undefined {
 }
 
 /** Throws a 400 StatusError for a malformed query. */
-export function readPodLogOptions(query: URLSearchParams): PodLogOptions {
+export function readPodLogOptions(query: Query): PodLogOptions {
   return {
     container: query.get('container') ?? '',
     follow: isTrue(query.get('follow')),

@@ -1,7 +1,7 @@
 /** The queries of `pods/{name}/exec`, `attach` and `portforward`, as the api-server and the node API both read them. */
 import { MAX_PORT } from '../../domain/port-number.ts';
 import type { ConnectSubresource, KubeObject } from '../../machinery/kind.ts';
-import { isTrue } from '../../machinery/query-values.ts';
+import { isTrue, type Query } from '../../machinery/query-values.ts';
 import { badRequest } from '../../machinery/status-error.ts';
 
 /** Which of a command's streams are wanted. `stderr` is off with a terminal: the terminal carries both. */
@@ -12,7 +12,7 @@ export interface StreamOptions {
   readonly tty: boolean;
 }
 
-export function readStreamOptions(query: URLSearchParams): StreamOptions {
+export function readStreamOptions(query: Query): StreamOptions {
   const tty = isTrue(query.get('tty')) || isTrue(query.get('TTY'));
   return {
     stdin: isTrue(query.get('stdin')) || isTrue(query.get('input')),

@@ -1,7 +1,8 @@
 /** `/metrics`, with upstream's names: https://kubernetes.io/docs/reference/instrumentation/metrics/ */
 import { readdirSync } from 'node:fs';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
-import { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
+import { Exposition, EXPOSITION_TYPE } from '../../../daemon/metrics/exposition.ts';
+import { Counter, Gauge, Histogram } from '../../../daemon/metrics/series.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
 import type { MaxInFlight } from '../http/max-in-flight.ts';
@@ -19,38 +20,37 @@ const VERBS: ReadonlyMap<string, string> = new Map([
   ['update', 'PUT'],
 ]);
 
+/** The labels of every request. */
+const LABELS = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'] as const;
+
+export interface MetricsSources {
+  readonly kinds: ServedKinds;
+  readonly watches: Pick<WatchServer, 'eventsSent'>;
+  readonly inFlight: Pick<MaxInFlight, 'counts'>;
+}
+
 export class ApiServerMetrics {
-  readonly #registry = new MetricsRegistry();
-  readonly #requests: Counter;
-  readonly #durations: Histogram;
-  readonly #longRunning: Gauge;
+  readonly #sources: MetricsSources;
+  readonly #requests = new Counter('apiserver_request_total', 'Requests by verb, resource and response code.', [
+    ...LABELS,
+    'dry_run',
+    'code',
+  ]);
+  readonly #durations = new Histogram(
+    'apiserver_request_duration_seconds',
+    'Response latency in seconds.',
+    DURATION_BUCKETS_SECONDS,
+    LABELS,
+  );
+  readonly #longRunning = new Gauge(
+    'apiserver_longrunning_requests',
+    'Watches, streams and proxied requests in flight.',
+    LABELS,
+  );
   readonly #startedAt = Date.now() / 1000 - process.uptime();
 
-  constructor(kinds: ServedKinds, watches: Pick<WatchServer, 'eventsSent'>, inFlight: Pick<MaxInFlight, 'counts'>) {
-    const registers = [this.#registry];
-    this.#requests = new Counter({
-      name: 'apiserver_request_total',
-      help: 'Requests by verb, resource and response code.',
-      labelNames: ['verb', 'dry_run', 'group', 'version', 'resource', 'subresource', 'scope', 'component', 'code'],
-      registers,
-    });
-    this.#durations = new Histogram({
-      name: 'apiserver_request_duration_seconds',
-      help: 'Response latency in seconds.',
-      labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
-      buckets: DURATION_BUCKETS_SECONDS,
-      registers,
-    });
-    this.#longRunning = new Gauge({
-      name: 'apiserver_longrunning_requests',
-      help: 'Watches, streams and proxied requests in flight.',
-      labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
-      registers,
-    });
-    this.#addInFlight(inFlight);
-    this.#addStorageObjects(kinds);
-    this.#addWatchEvents(watches);
-    this.#addProcess();
+  constructor(sources: MetricsSources) {
+    this.#sources = sources;
   }
 
   /** Counts a response. @param seconds its latency; undefined for long-running requests. */
@@ -58,87 +58,72 @@ export class ApiServerMetrics {
     const labels = labelsOf(exchange);
     const dryRun = exchange.info.query.size > 0 ? (exchange.info.query.get('dryRun') ?? '') : '';
     const shown = dryRun === '' || dryRun === 'All' ? dryRun : 'invalid';
-    this.#requests.inc({ ...labels, dry_run: shown, code: exchange.response.statusCode });
-    if (seconds !== undefined) this.#durations.observe(labels, seconds);
+    this.#requests.increase(...labels, shown, String(exchange.response.statusCode));
+    if (seconds !== undefined) this.#durations.observe(seconds, ...labels);
   }
 
   /** Returns what ends the count. */
   longRunning(exchange: Exchange): () => void {
-    const labels = labelsOf(exchange);
-    this.#longRunning.inc(labels);
-    return () => this.#longRunning.dec(labels);
+    return this.#longRunning.count(...labelsOf(exchange));
   }
 
-  readonly handler: PathHandler = async (exchange) => {
+  readonly handler: PathHandler = (exchange) => {
     if (exchange.info.path !== '/metrics') return false;
-    exchange.write(200, this.#registry.contentType, await this.#registry.metrics());
+    exchange.write(200, EXPOSITION_TYPE, this.#text());
     return true;
   };
 
-  #addInFlight(inFlight: Pick<MaxInFlight, 'counts'>): void {
-    const gauge: Gauge = new Gauge({
-      name: 'apiserver_current_inflight_requests',
-      help: 'Requests in flight, without long-running ones.',
-      labelNames: ['request_kind'],
-      registers: [this.#registry],
-      collect: () => {
-        for (const [kind, count] of Object.entries(inFlight.counts)) gauge.set({ request_kind: kind }, count);
-      },
-    });
+  #text(): string {
+    const to = new Exposition();
+    this.#requests.write(to);
+    this.#durations.write(to);
+    this.#longRunning.write(to);
+    this.#writeInFlight(to);
+    this.#writeStorageObjects(to);
+    this.#writeWatchEvents(to);
+    this.#writeProcess(to);
+    return to.toString();
   }
 
-  #addWatchEvents(watches: Pick<WatchServer, 'eventsSent'>): void {
-    const counter: Counter = new Counter({
-      name: 'apiserver_watch_events_total',
-      help: 'Events sent to watchers.',
-      labelNames: ['group', 'version', 'resource'],
-      registers: [this.#registry],
-      collect: () => {
-        counter.reset();
-        for (const [{ kind }, events] of watches.eventsSent()) {
-          counter.inc({ group: kind.group, version: kind.version, resource: kind.plural }, events);
-        }
-      },
-    });
+  #writeInFlight(to: Exposition): void {
+    const name = 'apiserver_current_inflight_requests';
+    to.family(name, 'gauge', 'Requests in flight, without long-running ones.');
+    for (const [kind, count] of Object.entries(this.#sources.inFlight.counts))
+      to.sample(name, { request_kind: kind }, count);
   }
 
-  #addStorageObjects(kinds: ServedKinds): void {
-    const gauge = new Gauge({
-      name: 'apiserver_storage_objects',
-      help: 'Stored objects by resource.',
-      labelNames: ['resource'],
-      registers: [this.#registry],
-      collect: () => {
-        gauge.reset();
-        for (const { kind, cache } of kinds.resources) {
-          if (kind.verbs.includes('list') && !kind.storedAs) gauge.set({ resource: groupResource(kind) }, cache.size);
-        }
-      },
-    });
+  #writeStorageObjects(to: Exposition): void {
+    const name = 'apiserver_storage_objects';
+    to.family(name, 'gauge', 'Stored objects by resource.');
+    for (const { kind, cache } of this.#sources.kinds.resources) {
+      if (kind.verbs.includes('list') && !kind.storedAs) to.sample(name, { resource: groupResource(kind) }, cache.size);
+    }
   }
 
-  #addProcess(): void {
-    this.#processGauge('process_cpu_seconds_total', 'CPU time of the process.', () => {
-      const { user, system } = process.cpuUsage();
-      return (user + system) / 1e6;
-    });
-    this.#processGauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss());
-    this.#processGauge('process_start_time_seconds', 'Start of the process since the epoch.', () => this.#startedAt);
-    this.#processGauge('process_open_fds', 'Open file descriptors.', () => readdirSync('/proc/self/fd').length);
-    this.#processGauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', () => process.memoryUsage().heapUsed);
+  #writeWatchEvents(to: Exposition): void {
+    const name = 'apiserver_watch_events_total';
+    to.family(name, 'counter', 'Events sent to watchers.');
+    for (const [{ kind }, events] of this.#sources.watches.eventsSent())
+      to.sample(name, { group: kind.group, version: kind.version, resource: kind.plural }, events);
   }
 
-  #processGauge(name: string, help: string, read: () => number): void {
-    const gauge: Gauge = new Gauge({ name, help, registers: [this.#registry], collect: () => gauge.set(read()) });
+  #writeProcess(to: Exposition): void {
+    const { user, system } = process.cpuUsage();
+    const { rss, heapUsed } = process.memoryUsage();
+    to.single('process_cpu_seconds_total', 'counter', 'CPU time of the process.', (user + system) / 1e6);
+    to.single('process_resident_memory_bytes', 'gauge', 'Resident memory.', rss);
+    to.single('process_start_time_seconds', 'gauge', 'Start of the process since the epoch.', this.#startedAt);
+    to.single('process_open_fds', 'gauge', 'Open file descriptors.', readdirSync('/proc/self/fd').length);
+    to.single('nodejs_heap_size_used_bytes', 'gauge', 'JavaScript heap in use.', heapUsed);
   }
 }
 
-/** Only served resources become labels, not arbitrary paths. */
-function labelsOf({ info, resource }: Exchange) {
+/** The values of `LABELS`. Only served resources become labels, not arbitrary paths. */
+function labelsOf({ info, resource }: Exchange): readonly string[] {
   const { namespace, name } = info;
   const { group, version, plural } = resource?.kind ?? { group: '', version: '', plural: '' };
   const scope = !resource ? '' : name ? 'resource' : namespace ? 'namespace' : 'cluster';
   const subresource = resource?.hasSubresource(info.subresource) ? info.subresource : '';
   const verb = VERBS.get(info.verb) ?? 'other';
-  return { verb, group, version, resource: plural, subresource, scope, component: 'apiserver' };
+  return [verb, group, version, plural, subresource, scope, 'apiserver'];
 }

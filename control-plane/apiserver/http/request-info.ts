@@ -1,6 +1,6 @@
 /** What a request asks for, from its method and path: upstream's `request.RequestInfo`. */
 import { unescape } from 'node:querystring';
-import { isTrue } from '../../../api/machinery/query-values.ts';
+import { isTrue, type Query } from '../../../api/machinery/query-values.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import { parseFieldSelector, requiredValue, SelectorError } from '../../../api/machinery/selectors.ts';
 
@@ -29,7 +29,7 @@ export interface RequestInfo {
   /** The undecoded path up to and including the subresource, and the rest from the next slash on. */
   readonly written: string;
   readonly rest: string;
-  readonly query: URLSearchParams;
+  readonly query: Query;
   /** Selects objects of a list, watch or deletecollection. */
   readonly fieldSelector: string;
   readonly labelSelector: string;
@@ -51,30 +51,9 @@ const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize']);
 export function parseRequestInfo(method: string, target: string): RequestInfo {
   const [written, queryText] = splitTarget(target);
   const query = parseQuery(queryText);
-  const nonResource: RequestInfo = {
-    method,
-    verb: method.toLowerCase(),
-    path: decode(written),
-    isResource: false,
-    verbInPath: false,
-    group: '',
-    version: '',
-    resource: '',
-    subresource: '',
-    namespace: '',
-    name: '',
-    written,
-    rest: '',
-    query,
-    fieldSelector: '',
-    labelSelector: '',
-  };
   const segments = written.split('/').slice(1);
+  if (!isResourcePath(written, segments)) return nonResource(method, written, query);
   const grouped = segments[0] === 'apis';
-  const groupParts = grouped ? 3 : 2;
-  if ((!grouped && segments[0] !== 'api') || !written.startsWith('/')) return nonResource;
-  if ((grouped && segments[1] === '') || segments.slice(groupParts).every((segment) => segment === ''))
-    return nonResource;
 
   let used = 0;
   /** Where the parsed segments end. */
@@ -115,8 +94,9 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
   // A list of one object by name is authorized, and served, as that object.
   if (name === '' && (verb === 'list' || verb === 'watch')) name = nameInFieldSelector(fieldSelector);
   return {
-    ...nonResource,
+    method,
     verb,
+    path: decode(written),
     isResource: true,
     verbInPath,
     group,
@@ -127,16 +107,52 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
     name,
     written: written.slice(0, end),
     rest: written.slice(end),
+    query,
     fieldSelector,
     labelSelector: (selects && query.get('labelSelector')) || '',
   };
 }
 
+const ROOTS: ReadonlyMap<string, number> = new Map([
+  ['api', 2],
+  ['apis', 3],
+]);
+
+/** Whether something follows the version, which a group comes before under `/apis`. */
+function isResourcePath(path: string, segments: readonly string[]): boolean {
+  const start = ROOTS.get(segments[0] ?? '');
+  if (start === undefined || !path.startsWith('/') || (start === 3 && segments[1] === '')) return false;
+  for (let at = start; at < segments.length; at++) if (segments[at] !== '') return true;
+  return false;
+}
+
+const nonResource = (method: string, written: string, query: Query): RequestInfo => ({
+  method,
+  verb: method.toLowerCase(),
+  path: decode(written),
+  isResource: false,
+  verbInPath: false,
+  group: '',
+  version: '',
+  resource: '',
+  subresource: '',
+  namespace: '',
+  name: '',
+  written,
+  rest: '',
+  query,
+  fieldSelector: '',
+  labelSelector: '',
+});
+
+const NO_PARAMETERS: Query = new URLSearchParams();
+
 /** A command may be long. Parsing some hundreds of thousands blocks the event loop for seconds. */
 const MAX_PARAMETERS = 10_000;
 
 /** Throws a 400 StatusError for more parameters than any client needs: they are parsed before the client is authenticated. */
-function parseQuery(text: string): URLSearchParams {
+function parseQuery(text: string): Query {
+  if (text === '') return NO_PARAMETERS;
   let separators = 0;
   for (let at = text.indexOf('&'); at >= 0; at = text.indexOf('&', at + 1))
     if (++separators >= MAX_PARAMETERS) throw badRequest(`more than ${MAX_PARAMETERS} query parameters`);

@@ -1,6 +1,6 @@
 /** `limit`, `continue`, `resourceVersion` and their kin: how upstream reads and refuses them. */
 import { forbidden, invalid, notSupported, type FieldError } from '../../../api/machinery/field-error.ts';
-import { isTrue, parseInt64, uint64Error } from '../../../api/machinery/query-values.ts';
+import { isTrue, parseInt64, uint64Error, type Query } from '../../../api/machinery/query-values.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import { readToken, type ContinueToken } from '../storage/continue-token.ts';
 
@@ -15,7 +15,7 @@ export interface ListOptions {
 
 const LIST_OPTIONS = { group: 'meta.k8s.io', kind: 'ListOptions' };
 /** `prefix` is of the keys that are listed, `newest` the latest revision. */
-export function parseListOptions(query: URLSearchParams, prefix: string, newest: number): ListOptions {
+export function parseListOptions(query: Query, prefix: string, newest: number): ListOptions {
   const revisionText = query.get('resourceVersion') ?? '';
   const match = query.get('resourceVersionMatch') ?? '';
   const continueText = query.get('continue') ?? '';
@@ -60,7 +60,7 @@ export interface WatchOptions {
   readonly timeoutMs: number | undefined;
 }
 
-export function parseWatchOptions(query: URLSearchParams): WatchOptions {
+export function parseWatchOptions(query: Query): WatchOptions {
   const errors: FieldError[] = [];
   const match = query.get('resourceVersionMatch') ?? '';
   const initial = query.has('sendInitialEvents') ? isTrue(query.get('sendInitialEvents')) : undefined;

@@ -1,4 +1,5 @@
 /** Tables: what `kubectl get` shows, made by the server from the kind's columns. */
+import type { Query } from '../../../api/machinery/query-values.ts';
 import type { Column, Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { badRequest } from '../../../api/machinery/status-error.ts';
 import type { MetaVersion } from '../http/negotiate.ts';
@@ -28,7 +29,7 @@ export const columnDefinitions = (kind: Kind) =>
     priority,
   }));
 
-export function parseIncludeObject(query: URLSearchParams): IncludeObject {
+export function parseIncludeObject(query: Query): IncludeObject {
   const value = query.get('includeObject') || 'Metadata';
   if (value === 'None' || value === 'Metadata' || value === 'Object') return value;
   throw badRequest(`unrecognized includeObject value: ${JSON.stringify(value)}`);

@@ -3,7 +3,7 @@ import { allProblems, type Body } from '../../../api/machinery/body.ts';
 import { cannotHandle } from '../../../api/machinery/decode.ts';
 import { decoderOf, DecodeError } from '../../../api/machinery/schema-decoder.ts';
 import { notSupported } from '../../../api/machinery/field-error.ts';
-import { isTrue, parseInt64 } from '../../../api/machinery/query-values.ts';
+import { isTrue, parseInt64, type Query } from '../../../api/machinery/query-values.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
@@ -13,7 +13,7 @@ import { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 
 /** Whether `dryRun=All` is given. `kind` names the options in the error, as `CreateOptions`. */
-export function parseDryRun(query: URLSearchParams, kind: string): boolean {
+export function parseDryRun(query: Query, kind: string): boolean {
   if (query.size === 0) return false;
   const values = query.getAll('dryRun');
   const unknown = values.filter((value) => value !== 'All' && value !== '');
@@ -24,7 +24,7 @@ export function parseDryRun(query: URLSearchParams, kind: string): boolean {
   return values.includes('All');
 }
 
-export function parseFieldValidation(query: URLSearchParams, kind: string): FieldValidation {
+export function parseFieldValidation(query: Query, kind: string): FieldValidation {
   const value = (query.size > 0 && query.get('fieldValidation')) || 'Warn';
   if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value;
   const error = notSupported('fieldValidation', value, ['Ignore', 'Strict', 'Warn']);
@@ -98,7 +98,7 @@ function deleteOptionsFromBody(body: Buffer, exchange: Exchange): DeleteOptions 
   }
 }
 
-function deleteOptionsFromQuery(query: URLSearchParams): DeleteOptions {
+function deleteOptionsFromQuery(query: Query): DeleteOptions {
   const options: DeleteOptions = {};
   const grace = query.get('gracePeriodSeconds');
   if (grace) options.gracePeriodSeconds = parseInt64(grace);

@@ -9,8 +9,8 @@ import { findListener, parseDefaultInterface, parseNetDev, parseProcessStat } fr
 import { cgroupTree } from '../../../agent/host/cgroup-tree.ts';
 import { readCpuUsage, readUsage } from '../../../agent/host/cgroup-usage.ts';
 import { CpuRates } from '../../../agent/stats/cpu-rates.ts';
-import { Exposition } from '../../../agent/stats/exposition.ts';
-import { Counter, Histogram } from '../../../agent/stats/series.ts';
+import { Exposition } from '../../../daemon/metrics/exposition.ts';
+import { Counter, Histogram } from '../../../daemon/metrics/series.ts';
 
 t.test('finds the process that listens on a socket', async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'agent-stats-'));

@@ -1,5 +1,8 @@
 /** Prometheus' text format, written on request: https://prometheus.io/docs/instrumenting/exposition_formats/ */
 
+/** Its Content-Type. */
+export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
 export type Labels = Readonly<Record<string, string | number>>;
 export type MetricType = 'counter' | 'gauge' | 'histogram';
 
