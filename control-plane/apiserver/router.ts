@@ -82,7 +82,7 @@ export class Router {
       return door.open(request);
     }
     requireRoute(kind, info);
-    request.accepted = negotiate(request.header('accept'));
+    request.accepted = negotiate(request.header('accept'), kind.schema);
     return info.subresource ? this.#servePart(request, resource) : this.#serveVerb(request, resource);
   }
 

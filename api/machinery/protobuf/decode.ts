@@ -18,7 +18,7 @@ type Put = (out: Json, wire: WireReader) => void;
 type Message = readonly (Put | undefined)[];
 
 /** The magic bytes of every body: `k8s` and a zero. */
-const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00]);
+export const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00]);
 
 /** The list in which the values of a repeated field are collected. */
 function listIn(out: Json, name: string): unknown[] {

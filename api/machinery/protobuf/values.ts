@@ -1,6 +1,7 @@
-/** Messages of apimachinery that are a single value in JSON: quantities, times, int-or-strings, embedded JSON. */
+/** Messages of apimachinery that are a single value in JSON: quantities, times, int-or-strings, embedded JSON; read and written. */
 import { replaceLoneSurrogates } from '../json-text.ts';
 import { WireError, type WireReader } from './wire.ts';
+import type { WireBuilder } from './wire-builder.ts';
 
 /** The range of RFC 3339, in seconds since the epoch. */
 const FIRST_SECOND = -62_167_219_200;
@@ -70,4 +71,35 @@ function firstText(wire: WireReader, absent: string): string {
   }
   wire.leave(end);
   return text;
+}
+
+export function writeQuantity(to: WireBuilder, field: number, value: unknown): void {
+  const end = to.length;
+  to.text(1, String(value));
+  to.message(field, end);
+}
+
+export function writeIntOrString(to: WireBuilder, field: number, value: unknown): void {
+  const end = to.length;
+  to.text(3, typeof value === 'string' ? value : '');
+  to.integer(2, typeof value === 'number' ? value : 0);
+  to.integer(1, typeof value === 'string' ? 1 : 0);
+  to.message(field, end);
+}
+
+/** A time in RFC 3339, with or without a fraction. */
+export function writeTime(to: WireBuilder, field: number, value: unknown): void {
+  const text = value as string;
+  const seconds = Math.floor(Date.parse(text) / 1000);
+  const fraction = /\.(\d{1,9})/.exec(text)?.[1] ?? '';
+  const end = to.length;
+  to.integer(2, Number(fraction.padEnd(9, '0')));
+  to.integer(1, seconds);
+  to.message(field, end);
+}
+
+export function writeJson(to: WireBuilder, field: number, value: unknown): void {
+  const end = to.length;
+  to.text(1, JSON.stringify(value));
+  to.message(field, end);
 }

@@ -11,7 +11,7 @@ export class WireError extends Error {
 }
 
 export const VARINT = 0;
-const FIXED64 = 1;
+export const FIXED64 = 1;
 export const LENGTH_DELIMITED = 2;
 const START_GROUP = 3;
 const END_GROUP = 4;

@@ -5,6 +5,15 @@ import type { Request, Response } from './message.ts';
 export const isClosed = (response: Response): boolean =>
   'stream' in response ? response.stream.destroyed || response.stream.closed : response.destroyed;
 
+/**
+ * Throws ClientGoneError when the client has cancelled the request in the same breath: on HTTP/2 that costs it nothing, and the
+ * server a long response.
+ */
+export async function stillConnected(response: Response): Promise<void> {
+  if ('stream' in response) await new Promise((resume) => setImmediate(resume));
+  if (isClosed(response)) throw new ClientGoneError();
+}
+
 /** Ends a request whose body is incomplete together with its response, without waiting for the rest. */
 export function abandonRequest(request: Request, response: Response): void {
   if (request.complete) return;

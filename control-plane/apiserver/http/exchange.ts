@@ -4,7 +4,8 @@ import type { ServerResponse } from 'node:http';
 import type { Body } from '../../../api/machinery/body.ts';
 import { badRequest, tooLarge, tooManyRequests, type StatusError } from '../../../api/machinery/status-error.ts';
 import { writeYaml } from '../../../api/machinery/yaml-writer.ts';
-import { JSON_OBJECT, type Accepted } from './negotiate.ts';
+import { JSON_OBJECT, PROTOBUF_TYPE, type Accepted } from './negotiate.ts';
+import type { ProtobufBodies } from './protobuf-bodies.ts';
 import { ANONYMOUS, type User } from './user.ts';
 import type { RequestInfo } from './request-info.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
@@ -136,9 +137,15 @@ export class Exchange {
     return asked ? TRUE.test(asked) : READABLE_CLIENTS.test(this.header('user-agent') ?? '');
   }
 
+  get protobuf(): ProtobufBodies {
+    return this.#bodies.protobuf;
+  }
+
   /** Sends JSON bytes in the negotiated encoding. */
   send(code: number, json: Buffer): void {
-    if (this.accepted.encoding === 'yaml') {
+    if (this.accepted.encoding === 'protobuf') {
+      this.sendObject(code, JSON.parse(json.toString()) as object);
+    } else if (this.accepted.encoding === 'yaml') {
       this.write(code, 'application/yaml', writeYaml(JSON.parse(json.toString())));
     } else if (this.indents) {
       this.write(code, 'application/json', indented(json.toString()));
@@ -147,7 +154,8 @@ export class Exchange {
     }
   }
 
-  sendObject(code: number, object: unknown): void {
+  sendObject(code: number, object: object): void {
+    if (this.accepted.encoding === 'protobuf') return this.write(code, PROTOBUF_TYPE, this.protobuf.encode(object));
     this.send(code, Buffer.from(JSON.stringify(object)));
   }
 

@@ -1,5 +1,9 @@
 /** Content negotiation: the form and encoding of a response. https://kubernetes.io/docs/reference/using-api/api-concepts/ */
+import { hasProtobuf } from '../../../api/machinery/protobuf/encode.ts';
+import type { Shape } from '../../../api/machinery/schema.ts';
 import { notAcceptable } from '../../../api/machinery/status-error.ts';
+
+export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
 
 /** `metadata` is PartialObjectMetadata. */
 export type Form = 'object' | 'table' | 'metadata';
@@ -10,10 +14,24 @@ export type MetaVersion = 'meta.k8s.io/v1' | 'meta.k8s.io/v1beta1';
 export interface Accepted {
   readonly form: Form;
   readonly metaVersion: MetaVersion;
-  readonly encoding: 'json' | 'yaml';
+  readonly encoding: 'json' | 'yaml' | 'protobuf';
 }
 
-export const NOT_ACCEPTABLE = 'only the following media types are accepted: application/json, application/yaml';
+const TEXT_TYPES = 'application/json, application/yaml';
+
+/** The error for a client that accepts none of the encodings of an object of this shape. */
+export const noAcceptedType = (shape?: Shape) =>
+  notAcceptable(
+    `only the following media types are accepted: ${TEXT_TYPES}${hasProtobuf(shape) ? `, ${PROTOBUF_TYPE}` : ''}`,
+  );
+
+const ENCODINGS: ReadonlyMap<string, Accepted['encoding']> = new Map([
+  ['application/json', 'json'],
+  ['application/yaml', 'yaml'],
+  [PROTOBUF_TYPE, 'protobuf'],
+  ['*/*', 'json'],
+  ['application/*', 'json'],
+]);
 const OBJECT = { form: 'object', metaVersion: 'meta.k8s.io/v1' } as const;
 export const JSON_OBJECT: Accepted = { ...OBJECT, encoding: 'json' };
 const META_VERSIONS: ReadonlyMap<string, MetaVersion> = new Map([
@@ -21,25 +39,37 @@ const META_VERSIONS: ReadonlyMap<string, MetaVersion> = new Map([
   ['v1beta1', 'meta.k8s.io/v1beta1'],
 ]);
 
-/** The client's first supported choice; tables only if `tables`. Throws a 406 StatusError when there is none. */
-export function negotiate(accept: string | undefined, tables = true): Accepted {
+/**
+ * The client's first supported choice for an object of this shape, or a list of them; tables only if `tables`. Throws a 406 StatusError when
+ * there is none.
+ */
+export function negotiate(accept: string | undefined, shape?: Shape, tables = true): Accepted {
   if (!accept || accept === 'application/json' || accept === '*/*') return JSON_OBJECT;
   for (const clause of accept.split(',')) {
     const { type, parameters } = parseMediaType(clause);
-    const encoding = type === 'application/yaml' ? 'yaml' : JSON_TYPES.has(type) ? 'json' : undefined;
-    if (!encoding) continue;
+    const encoding = ENCODINGS.get(type);
+    if (!encoding || (encoding === 'protobuf' && !hasProtobuf(shape))) continue;
     const as = parameters.get('as');
     if (as === undefined) return { ...OBJECT, encoding };
     const metaVersion = META_VERSIONS.get(parameters.get('v') ?? '');
     if (parameters.get('g') !== 'meta.k8s.io' || !metaVersion) continue;
-    if (as === 'Table' && tables) return { form: 'table', metaVersion, encoding };
+    // Tables have no messages.
+    if (as === 'Table' && tables && encoding !== 'protobuf') return { form: 'table', metaVersion, encoding };
     if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList')
       return { form: 'metadata', metaVersion, encoding };
   }
-  throw notAcceptable(NOT_ACCEPTABLE);
+  throw noAcceptedType(shape);
 }
 
-const JSON_TYPES = new Set(['application/json', '*/*', 'application/*']);
+/** Whether a client gets errors in protobuf: known before it is known what they are about. */
+export function prefersProtobuf(accept: string | undefined): boolean {
+  if (!accept?.includes(PROTOBUF_TYPE)) return false;
+  for (const clause of accept.split(',')) {
+    const encoding = ENCODINGS.get(parseMediaType(clause).type);
+    if (encoding) return encoding === 'protobuf';
+  }
+  return false;
+}
 
 /** Parses one clause of an Accept header, or a Content-Type. */
 export function parseMediaType(clause: string): { type: string; parameters: Map<string, string> } {

@@ -1,7 +1,6 @@
 /** Parses request bodies: JSON, YAML, and Kubernetes' protobuf encoding, which newer kubectl sends. */
 import { parseBody, type Body } from '../../../api/machinery/body.ts';
-import { bodyKinds } from '../../../api/registry.ts';
-import { ProtobufDecoder, type SchemaLookup } from '../../../api/machinery/protobuf/decode.ts';
+import { ProtobufBodies } from './protobuf-bodies.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 
 /** Parsing bodies from this length on takes milliseconds, for which the event loop is blocked. */
@@ -26,13 +25,14 @@ const PROTOBUF = /^\s*application\/vnd\.kubernetes\.protobuf\s*(;|$)/i;
 
 export class BodyParser {
   readonly queue = new BodyQueue();
-  readonly #kinds: ServedKinds;
-  /** Compiles the decoders of messages on first use. */
-  readonly #protobuf: () => ProtobufDecoder;
+  readonly #protobuf: () => ProtobufBodies;
 
   constructor(kinds: ServedKinds) {
-    this.#kinds = kinds;
-    this.#protobuf = kinds.derived(() => new ProtobufDecoder());
+    this.#protobuf = kinds.derived((served) => new ProtobufBodies(served));
+  }
+
+  get protobuf(): ProtobufBodies {
+    return this.#protobuf();
   }
 
   /**
@@ -41,13 +41,6 @@ export class BodyParser {
    */
   parse(body: Buffer, contentType: string, findDuplicates: boolean): Body {
     if (!PROTOBUF.test(contentType)) return parseBody(body.toString(), contentType, findDuplicates);
-    return { value: this.#protobuf().decode(body, this.#schemaOf), problems: [] };
+    return { value: this.protobuf.decode(body), problems: [] };
   }
-
-  readonly #schemaOf: SchemaLookup = (apiVersion, kind) => {
-    const [version = '', group = ''] = apiVersion.split('/').reverse();
-    const served = this.#kinds.findKind(group, version, kind);
-    // DeleteOptions are sent with the apiVersion of the deleted object.
-    return (served ?? bodyKinds.find((known) => known.kind === kind))?.schema;
-  };
 }

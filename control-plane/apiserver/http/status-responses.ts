@@ -2,6 +2,7 @@
 import { internalError, serviceUnavailable, StatusError, timeout } from '../../../api/machinery/status-error.ts';
 import { StoreTimeoutError, StoreUnavailableError } from '../../store/store.ts';
 import { indented, type Exchange } from './exchange.ts';
+import { prefersProtobuf, PROTOBUF_TYPE } from './negotiate.ts';
 import type { Status } from '../../../api/types/meta/v1.gen.ts';
 
 /** The Status for an error; undefined for an unexpected one, whose message is for the log only. */
@@ -17,11 +18,13 @@ export function statusOf(error: unknown): Status | undefined {
 export const unexpectedError = (error: unknown): Status =>
   internalError(error instanceof Error ? error.message : String(error)).status;
 
-/** Status bodies are JSON whatever the client accepts. */
+/** Status bodies are JSON, except for clients that prefer protobuf. */
 export function sendStatus(exchange: Exchange, status: Status): void {
   const code = status.code ?? 500;
   const retryAfter = status.details?.retryAfterSeconds;
   const headers: Record<string, string> = retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) };
+  if (prefersProtobuf(exchange.header('accept')))
+    return exchange.write(code, PROTOBUF_TYPE, exchange.protobuf.encode(status), headers);
   const json = JSON.stringify(status);
   exchange.write(code, 'application/json', exchange.indents ? indented(json) : `${json}\n`, headers);
 }

@@ -1,10 +1,9 @@
 /** A create that is served by an action, from its body to its response. */
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
-import { notAcceptable } from '../../../api/machinery/status-error.ts';
 import type { AuthorizedRequest, Pipeline } from '../admission/pipeline.ts';
 import { placeObject } from '../catalogue/object-meta.ts';
-import { NOT_ACCEPTABLE } from '../http/negotiate.ts';
+import { noAcceptedType } from '../http/negotiate.ts';
 import type { Action } from './handlers.ts';
 import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
 
@@ -17,7 +16,7 @@ export async function act(
   action: Action,
 ): Promise<void> {
   // Only what is stored has rows and metadata to show.
-  if (request.accepted.form !== 'object') throw notAcceptable(NOT_ACCEPTABLE);
+  if (request.accepted.form !== 'object') throw noAcceptedType(kind.schema);
   const { query } = request.info;
   const asksForDryRun = parseDryRun(query, 'CreateOptions');
   const validation = parseFieldValidation(query, 'CreateOptions');

@@ -2,7 +2,9 @@
  * Events of watches in bytes: made once for all watchers of a resource that get the same changes in the same form.
  */
 import type { Change, ChangeType } from '../storage/cache/event-window.ts';
-import type { MetaVersion } from '../http/negotiate.ts';
+import { WireBuilder } from '../../../api/machinery/protobuf/wire-builder.ts';
+import { PROTOBUF_TYPE, type MetaVersion } from '../http/negotiate.ts';
+import type { ProtobufBodies } from '../http/protobuf-bodies.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Selection } from './selection.ts';
 import { columnDefinitions, tableRow, type IncludeObject } from './table.ts';
@@ -24,6 +26,21 @@ export class TickCache<K, V> {
   }
 }
 
+export type EventType = ChangeType | 'BOOKMARK' | 'ERROR';
+
+/** How events become bytes. */
+export interface Framing {
+  /** The Content-Type of the stream. */
+  readonly type: string;
+  /** The parts of an event; the bytes of the object are among them as they are. */
+  parts(type: EventType, object: Buffer): readonly Buffer[];
+  /** The bytes of an object that is not stored: a bookmark, a Status. */
+  encode(object: object): Buffer;
+}
+
+export const frameOf = (framing: Framing, type: EventType, object: Buffer): Buffer =>
+  Buffer.concat(framing.parts(type, object));
+
 /** Makes the bytes of an object in the form that the client wants. */
 export type Show = (served: Buffer) => Buffer;
 
@@ -40,6 +57,7 @@ export interface EventCount {
 export class EventFrames {
   readonly #resource: ServedResource;
   readonly #show: Show;
+  readonly #framing: Framing;
   #batch: readonly Change[] | undefined;
   #frames = new Map<Change, Map<ChangeType, Buffer>>();
   #whole: Buffer | undefined;
@@ -58,12 +76,14 @@ export class EventFrames {
   constructor(
     resource: ServedResource,
     show: Show,
+    framing: Framing = JSON_FRAMING,
     count: EventCount = { events: 0 },
     departed = new TickCache<Change, Buffer>(),
   ) {
     this.#departed = departed;
     this.#resource = resource;
     this.#show = show;
+    this.#framing = framing;
     this.#count = count;
   }
 
@@ -79,7 +99,10 @@ export class EventFrames {
     if (!type) return undefined;
     this.#count.events++;
     const bytes = this.#bytesOf(change, type);
-    return [FRAME_HEADS[type], this.#shown.getOrMake(bytes, () => this.#show(bytes)), FRAME_TAIL];
+    return this.#framing.parts(
+      type,
+      this.#shown.getOrMake(bytes, () => this.#show(bytes)),
+    );
   }
 
   /** The frames of those changes that the selection shows, in a row; undefined when it shows none. */
@@ -135,7 +158,7 @@ export class EventFrames {
     }
     let frame = frames.get(type);
     if (!frame) {
-      frame = eventFrame(type, this.#show(this.#bytesOf(change, type)));
+      frame = frameOf(this.#framing, type, this.#show(this.#bytesOf(change, type)));
       frames.set(type, frame);
     }
     return frame;
@@ -157,7 +180,7 @@ function seenAs({ type, entry, previous }: Change, selection: Selection): Change
 }
 
 const frameHead = (type: string) => Buffer.from(`{"type":"${type}","object":`);
-const FRAME_HEADS: Readonly<Record<ChangeType | 'BOOKMARK' | 'ERROR', Buffer>> = {
+const FRAME_HEADS: Readonly<Record<EventType, Buffer>> = {
   ADDED: frameHead('ADDED'),
   MODIFIED: frameHead('MODIFIED'),
   DELETED: frameHead('DELETED'),
@@ -166,8 +189,35 @@ const FRAME_HEADS: Readonly<Record<ChangeType | 'BOOKMARK' | 'ERROR', Buffer>> =
 };
 const FRAME_TAIL = Buffer.from('}\n');
 
-export const eventFrame = (type: keyof typeof FRAME_HEADS, object: Buffer): Buffer =>
-  Buffer.concat([FRAME_HEADS[type], object, FRAME_TAIL]);
+/** One JSON object per line. */
+export const JSON_FRAMING: Framing = {
+  type: 'application/json',
+  parts: (type, object) => [FRAME_HEADS[type], object, FRAME_TAIL],
+  encode: (object) => Buffer.from(JSON.stringify(object)),
+};
+
+const LENGTH_BYTES = 4;
+
+/**
+ * Messages `WatchEvent`, each after its length in four bytes, big-endian; the object in them is in its envelope
+ * (apimachinery: pkg/util/framer, pkg/runtime/serializer/protobuf).
+ */
+export const protobufFraming = (bodies: ProtobufBodies): Framing => ({
+  type: `${PROTOBUF_TYPE};stream=watch`,
+  parts: (type, object) => {
+    const event = new WireBuilder();
+    // `object` is a RawExtension, whose field 1 are the bytes.
+    event.header(1, object.length);
+    const rawLength = event.length + object.length;
+    event.header(2, rawLength);
+    event.text(1, type);
+    const head = event.take();
+    const length = Buffer.alloc(LENGTH_BYTES);
+    length.writeUInt32BE(head.length + object.length);
+    return [length, head, object];
+  },
+  encode: (object) => bodies.encode(object),
+});
 
 const ROWS_END = Buffer.from(']}');
 

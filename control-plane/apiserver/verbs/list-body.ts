@@ -1,10 +1,11 @@
 /** The bodies of lists: the buffers of the cache in a row, with a few bytes around them. */
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import { writeYaml } from '../../../api/machinery/yaml-writer.ts';
-import { ClientGoneError, isClosed, written } from '../http/back-pressure.ts';
+import { stillConnected, written } from '../http/back-pressure.ts';
 import { indented, type Exchange } from '../http/exchange.ts';
 import type { MetaVersion } from '../http/negotiate.ts';
 import { PARTIAL_HEADS } from './partial-metadata.ts';
+import { ProtobufLists } from './protobuf-list.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from '../storage/cache/entry.ts';
 import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
@@ -30,9 +31,11 @@ export interface Page {
 /** Sends the lists of one api-server; the memory for what is on its way is theirs together. */
 export class ListBodies {
   readonly #chunks = new ChunkPool();
+  readonly #protobuf = new ProtobufLists();
 
   async send(exchange: Exchange, resource: ServedResource, page: Page): Promise<void> {
     const { form, metaVersion, encoding } = exchange.accepted;
+    if (encoding === 'protobuf') return this.#protobuf.send(exchange, resource, page.entries, page.metadata);
     if (form === 'table') return sendElements(exchange, ...tableOf(exchange, resource, page));
     const items = form === 'metadata' ? metadataItems(resource, metaVersion) : objectItems(resource);
     const { kind, apiVersion } = items;
@@ -55,7 +58,7 @@ export class ListBodies {
     for (const { bytes } of entries) length += items.length(bytes);
     if (length <= SHORT_BYTES) return exchange.send(200, joined(length, head, entries, items, tail));
     const { response } = exchange;
-    await stillThere(exchange);
+    await stillConnected(exchange.response);
     exchange.start(200, 'application/json', { 'Content-Length': String(length) });
     // Lists of tens of megabytes in ever new memory would cost more in page faults and garbage than in writing.
     await this.#chunks.lend(async (chunk) => {
@@ -224,7 +227,7 @@ async function sendElements(
     const elements = entries.map((entry) => JSON.parse(elementOf(entry)) as unknown);
     return exchange.sendObject(200, { ...envelope, [field]: elements });
   }
-  await stillThere(exchange);
+  await stillConnected(exchange.response);
   exchange.start(200, layout.contentType);
   let text = layout.head(envelope, field);
   for (const [index, entry] of entries.entries()) {
@@ -234,10 +237,4 @@ async function sendElements(
     text = '';
   }
   exchange.response.end(text + layout.tail(envelope, field));
-}
-
-/** Throws when the client has cancelled the request in the same breath: on HTTP/2 that costs it nothing, and us a list. */
-async function stillThere({ response }: Exchange): Promise<void> {
-  if ('stream' in response) await new Promise((resume) => setImmediate(resume));
-  if (isClosed(response)) throw new ClientGoneError();
 }

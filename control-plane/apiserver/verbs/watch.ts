@@ -21,11 +21,14 @@ import { parseSelection, type Selection } from './selection.ts';
 import { parseIncludeObject } from './table.ts';
 import {
   EventFrames,
-  eventFrame,
+  frameOf,
+  JSON_FRAMING,
   MAX_PENDING_BYTES,
+  protobufFraming,
   tableShow,
   TickCache,
   type EventCount,
+  type Framing,
   type Show,
   type TableRow,
 } from './event-frames.ts';
@@ -62,12 +65,14 @@ export class WatchServer {
     const options = parseWatchOptions(query);
     const selection = parseSelection(resource, exchange.info);
     // The bookmark that ends the initial events is no row of a table.
-    if (options.sendInitialEvents) exchange.accepted = negotiate(exchange.header('accept'), false);
-    const frames = this.#framesFor(exchange, resource);
-    exchange.start(200, 'application/json');
+    if (options.sendInitialEvents)
+      exchange.accepted = negotiate(exchange.header('accept'), resource.kind.schema, false);
+    const framing = exchange.accepted.encoding === 'protobuf' ? protobufFraming(exchange.protobuf) : JSON_FRAMING;
+    const frames = this.#framesFor(exchange, resource, framing);
+    exchange.start(200, framing.type);
     // HTTP/2 sends the head at once; HTTP/1.1 would wait for the first event.
     if ('flushHeaders' in exchange.response) exchange.response.flushHeaders();
-    const watch = new Watch(exchange, this.#registry, resource, namespace, selection, frames, options);
+    const watch = new Watch(exchange, this.#registry, resource, namespace, selection, framing, frames, options);
     await watch.run(this.#signal);
   }
 
@@ -79,23 +84,26 @@ export class WatchServer {
     }
   }
 
-  #framesFor(exchange: Exchange, resource: ServedResource): EventFrames {
+  #framesFor(exchange: Exchange, resource: ServedResource, framing: Framing): EventFrames {
     const count = this.#sent.get(resource) ?? { events: 0 };
     this.#sent.set(resource, count);
-    const { form, metaVersion } = exchange.accepted;
+    const { form, metaVersion, encoding } = exchange.accepted;
     if (form === 'table') {
       const include = parseIncludeObject(exchange.info.query);
       const forms = ensure(this.#rows, resource, () => new Map<string, TickCache<Buffer, TableRow>>());
       const rows = ensure(forms, `${include}/${metaVersion}`, () => new TickCache<Buffer, TableRow>());
-      return new EventFrames(resource, tableShow(resource, include, metaVersion, rows), count, this.#departed);
+      return new EventFrames(resource, tableShow(resource, include, metaVersion, rows), framing, count, this.#departed);
     }
     const frames = ensure(this.#frames, resource, () => new Map<string, EventFrames>());
-    return ensure(frames, form === 'object' ? form : metaVersion, () => {
-      const show: Show =
+    const key = `${form === 'object' ? form : metaVersion} ${encoding}`;
+    return ensure(frames, key, () => {
+      const json: Show =
         form === 'object'
           ? (served) => resource.serve(served)
           : (served) => partialMetadata(resource, resource.serve(served), metaVersion);
-      return new EventFrames(resource, show, count, this.#departed);
+      const show: Show =
+        encoding === 'protobuf' ? (served) => framing.encode(JSON.parse(json(served).toString()) as object) : json;
+      return new EventFrames(resource, show, framing, count, this.#departed);
     });
   }
 }
@@ -120,6 +128,7 @@ class Watch {
   readonly #resource: ServedResource;
   readonly #namespace: string;
   readonly #selection: Selection;
+  readonly #framing: Framing;
   readonly #frames: EventFrames;
   readonly #options: WatchOptions;
   readonly #ended = Promise.withResolvers<void>();
@@ -134,9 +143,11 @@ class Watch {
     resource: ServedResource,
     namespace: string,
     selection: Selection,
+    framing: Framing,
     frames: EventFrames,
     options: WatchOptions,
   ) {
+    this.#framing = framing;
     this.#exchange = exchange;
     this.#registry = registry;
     this.#resource = resource;
@@ -303,7 +314,7 @@ class Watch {
         : form === 'metadata'
           ? { kind: 'PartialObjectMetadata', apiVersion: metaVersion, metadata }
           : { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };
-    this.#write(eventFrame('BOOKMARK', Buffer.from(JSON.stringify(object))));
+    this.#write(frameOf(this.#framing, 'BOOKMARK', this.#framing.encode(object)));
   }
 
   /** Writes at once. The client that is slow to take it gets nothing more until it has. */
@@ -324,7 +335,7 @@ class Watch {
 
   #refuse(revision: number): void {
     const { status } = gone(`too old resource version: ${revision} (${this.#resource.cache.window.since})`);
-    this.#write(eventFrame('ERROR', Buffer.from(JSON.stringify(status))));
+    this.#write(frameOf(this.#framing, 'ERROR', this.#framing.encode(status)));
     this.#live = false;
     this.#ended.resolve();
   }

@@ -32,6 +32,7 @@ export interface Answer {
   readonly headers: http.IncomingHttpHeaders;
   readonly body: Json;
   readonly text: string;
+  readonly bytes: Buffer;
 }
 
 export interface CallOptions {
@@ -147,10 +148,11 @@ export class TestServer implements AsyncDisposable {
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', reject);
         response.on('end', () => {
-          const text = Buffer.concat(chunks).toString();
+          const bytes = Buffer.concat(chunks);
+          const text = bytes.toString();
           const isJson = response.headers['content-type']?.startsWith('application/json');
           const parsed = isJson && text ? (JSON.parse(text) as Json) : {};
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: parsed, text });
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: parsed, text, bytes });
         });
       });
       request.on('error', reject);

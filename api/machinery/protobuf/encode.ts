@@ -1,0 +1,195 @@
+/**
+ * Encodes objects in Kubernetes' protobuf encoding. The shapes have the fields and their numbers. A writer is compiled once per
+ * message, at its first use. What JSON omits is omitted here, too: absent and zero are the same to who decodes a message, except
+ * where the field is a pointer upstream, and those are never omitted when they are set.
+ */
+import { compareText } from '../compare-text.ts';
+import { own } from '../own.ts';
+import type { Field, Shape } from '../schema.ts';
+import { MAGIC } from './decode.ts';
+import { writeIntOrString, writeJson, writeQuantity, writeTime } from './values.ts';
+import { WireBuilder } from './wire-builder.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+/** Writes a value as the field of this number. */
+type Put = (to: WireBuilder, field: number, value: unknown) => void;
+interface Member {
+  readonly name: string;
+  readonly number: number;
+  readonly put: Put;
+}
+/** A struct whose fields are inlined into its parent in JSON. */
+interface Embedded {
+  readonly number: number;
+  readonly embedded: readonly Member[];
+}
+/** In descending order of the numbers. */
+type Message = readonly (Member | Embedded)[];
+
+/** Fields of `runtime.Unknown`, the envelope; contentType and contentEncoding are empty. */
+const TYPE_META = 1;
+const RAW = 2;
+const ENVELOPE_TAIL = Buffer.from([0x1a, 0, 0x22, 0]);
+
+/** What the envelope says of the message. */
+export interface TypeMeta {
+  readonly apiVersion: string;
+  readonly kind: string;
+}
+
+/** Whether the objects of a kind can be encoded: custom resources have no numbers. */
+export const hasProtobuf = (shape: Shape | undefined): boolean => shape?.properties?.['metadata']?.number !== undefined;
+
+export class ProtobufEncoder {
+  readonly #messages = new Map<Shape['properties'], Message>();
+  readonly #builder = new WireBuilder();
+
+  /** An object of a kind, in its envelope. `shape` is that of the kind. Linear in the size of the object. */
+  encode(object: Json & TypeMeta, shape: Shape): Buffer {
+    const message = this.field(RAW, object, shape);
+    return Buffer.concat([this.#envelopeHead(object), message, ENVELOPE_TAIL]);
+  }
+
+  /** The message of an object as a field of the message around it. */
+  field(number: number, object: Json, shape: Shape): Buffer {
+    this.#put(shape)(this.#builder, number, object);
+    return this.#builder.take();
+  }
+
+  /** What precedes and what follows the message of an object, given its length in bytes. */
+  envelope(type: TypeMeta, length: number): { readonly head: Buffer; readonly tail: Buffer } {
+    this.#builder.header(RAW, length);
+    const header = this.#builder.take();
+    return { head: Buffer.concat([this.#envelopeHead(type), header]), tail: ENVELOPE_TAIL };
+  }
+
+  #envelopeHead({ apiVersion, kind }: TypeMeta): Buffer {
+    const to = this.#builder;
+    to.text(2, kind);
+    to.text(1, apiVersion);
+    to.message(TYPE_META, 0);
+    return Buffer.concat([MAGIC, to.take()]);
+  }
+
+  #message(shape: Shape): Message {
+    let message = this.#messages.get(shape.properties);
+    if (!message) {
+      message = this.#compile(shape);
+      this.#messages.set(shape.properties, message);
+    }
+    return message;
+  }
+
+  #compile(shape: Shape): Message {
+    const message: (Member | Embedded)[] = [];
+    const embedded = new Map<number, Member[]>();
+    for (const [name, field] of Object.entries(shape.properties ?? {})) {
+      if (field.number === undefined) continue;
+      if (typeof field.number === 'number') {
+        message.push({ name, number: field.number, put: this.#putField(field) });
+        continue;
+      }
+      const [outer, inner] = field.number;
+      const members = embedded.get(outer) ?? [];
+      members.push({ name, number: inner, put: this.#putField(field) });
+      embedded.set(outer, members);
+    }
+    for (const [number, members] of embedded) message.push({ number, embedded: members.toSorted(descending) });
+    return message.toSorted(descending);
+  }
+
+  #putField(shape: Field): Put {
+    if (shape.items) return this.#putList(shape.items);
+    if (shape.additionalProperties) return this.#putMap(shape.additionalProperties);
+    return this.#put(shape);
+  }
+
+  #putList(item: Shape): Put {
+    const put = this.#put(item);
+    return (to, field, value) => {
+      const list = value as readonly unknown[];
+      for (let index = list.length - 1; index >= 0; index--) put(to, field, list[index]);
+    };
+  }
+
+  /** A map is a repeated message of key and value. */
+  #putMap(shape: Shape): Put {
+    const put = shape.items ? wrapped(this.#putList(shape.items)) : this.#put(shape);
+    return (to, field, value) => {
+      const map = value as Json;
+      for (const key of Object.keys(map).toSorted((a, b) => compareText(b, a))) {
+        const end = to.length;
+        put(to, 2, own(map, key));
+        to.text(1, key);
+        to.message(field, end);
+      }
+    };
+  }
+
+  #put(shape: Shape): Put {
+    if (shape.properties) return this.#putStruct(shape);
+    switch (shape.format) {
+      case 'int32':
+      case 'int64':
+        return (to, field, value) => to.integer(field, value as number);
+      case 'double':
+        return (to, field, value) => to.double(field, value as number);
+      case 'byte':
+        return (to, field, value) => to.text(field, value as string, 'base64');
+      case 'date-time':
+      case 'micro-time':
+        return writeTime;
+      case 'quantity':
+        return writeQuantity;
+      case 'int-or-string':
+        return writeIntOrString;
+      default:
+        return plainWriter(shape);
+    }
+  }
+
+  #putStruct(shape: Shape): Put {
+    // Compiled at the first such message: most volume sources of a pod never occur.
+    let message: Message | undefined;
+    return (to, field, value) => {
+      message ??= this.#message(shape);
+      const end = to.length;
+      for (const member of message) {
+        if ('embedded' in member) putEmbedded(to, member, value as Json);
+        else putMember(to, member, value as Json);
+      }
+      to.message(field, end);
+    };
+  }
+}
+
+const descending = (a: { readonly number: number }, b: { readonly number: number }): number => b.number - a.number;
+
+function putMember(to: WireBuilder, { name, number, put }: Member, object: Json): boolean {
+  const value = own(object, name);
+  if (value === undefined || value === null) return false;
+  put(to, number, value);
+  return true;
+}
+
+function putEmbedded(to: WireBuilder, { number, embedded }: Embedded, object: Json): void {
+  const end = to.length;
+  let found = false;
+  for (const member of embedded) found = putMember(to, member, object) || found;
+  if (found) to.message(number, end);
+}
+
+function plainWriter(shape: Shape): Put {
+  if (shape.type === 'string') return (to, field, value) => to.text(field, value as string);
+  if (shape.type === 'boolean') return (to, field, value) => to.integer(field, value === true ? 1 : 0);
+  return writeJson;
+}
+
+/** Lists as values of a map are messages whose first field is the list. */
+const wrapped =
+  (put: Put): Put =>
+  (to, field, value) => {
+    const end = to.length;
+    put(to, 1, value);
+    to.message(field, end);
+  };
