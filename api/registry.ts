@@ -12,6 +12,7 @@ import { events } from './kinds/core/event.ts';
 import { limitRanges } from './kinds/core/limit-range.ts';
 import { resourceQuotas } from './kinds/core/resource-quota.ts';
 import { bindings } from './kinds/core/binding.ts';
+import { customResourceDefinitions } from './kinds/apiextensions/custom-resource-definition.ts';
 import { deployments } from './kinds/apps/deployment.ts';
 import { replicaSets } from './kinds/apps/replica-set.ts';
 import { controllerRevisions } from './kinds/apps/controller-revision.ts';
@@ -76,6 +77,7 @@ export const kinds: readonly Kind[] = [
   ingressClasses,
   runtimeClasses,
   priorityClasses,
+  customResourceDefinitions,
 ];
 
 /** Kinds that are not resources, but the bodies of subresources and deletes. */

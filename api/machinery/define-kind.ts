@@ -106,6 +106,9 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
 export const apiVersionOf = ({ group, version }: { group: string; version: string }): string =>
   group ? `${group}/${version}` : version;
 
+/** The kind of its lists. */
+export const listKindOf = ({ kind, listKind = `${kind}List` }: Pick<Kind, 'kind' | 'listKind'>): string => listKind;
+
 /** `deployments.apps`, or `pods` for the core group: how upstream's messages name a resource. */
 export const groupResource = ({ group, plural }: { group: string; plural: string }): string =>
   group ? `${plural}.${group}` : plural;

@@ -43,6 +43,8 @@ export const required = (field: string, detail = ''): FieldError =>
   fieldError('FieldValueRequired', field, () => (detail ? `Required value: ${detail}` : 'Required value'));
 export const invalid = (field: string, value: unknown, detail: string): FieldError =>
   fieldError('FieldValueInvalid', field, () => `Invalid value: ${shown(value)}: ${detail}`);
+export const typeInvalid = (field: string, value: unknown, detail: string): FieldError =>
+  fieldError('FieldValueTypeInvalid', field, () => `Invalid value: ${shown(value)}: ${detail}`);
 /** The field has another value than before, and must not. */
 export const immutableField = (field: string, value: unknown): FieldError =>
   invalid(field, value, 'field is immutable');

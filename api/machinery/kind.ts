@@ -201,6 +201,14 @@ export const isScaleSubresource = <T>(subresource: Subresource<T>): subresource 
 export const isStreamSubresource = <T>(subresource: Subresource<T>): subresource is StreamSubresource =>
   'stream' in subresource;
 
+/** What is particular to a kind that a CustomResourceDefinition has defined. */
+export interface CustomResource {
+  /** Its schema in OpenAPI v3, as it is published. */
+  readonly openApi: Readonly<Record<string, unknown>>;
+  /** Adds the defaults that the schema has got since an object was stored; undefined when it has none. */
+  readonly complete?: (stored: KubeObject) => void;
+}
+
 /**
  * One kind, in one version. The hooks are pure functions over decoded objects (of the schema's static type); they run in this order:
  *   create: decode -> applyDefaults -> mutating admission -> applyDefaults -> prepareForCreate -> validate
@@ -245,6 +253,10 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** Whether a delete returns the object instead of a Status. */
   readonly returnDeletedObject: boolean;
   readonly deletion: DeletionRules<T>;
+  /** Set for the kinds of CustomResourceDefinitions. */
+  readonly custom?: CustomResource;
+  /** The kind of its lists; the default is the kind's name and `List`. */
+  readonly listKind?: string;
   /** Set on the versions of a kind that are not stored. */
   readonly storedAs?: StoredAs<T>;
   applyDefaults(object: T): void;

@@ -270,6 +270,9 @@ class Compiler {
     if (known) return known;
     const fields = new Map<string, Field>();
     const standing: Field[] = [];
+    const compiled = structOf(definition, fields, standing);
+    // Before its fields: a schema may contain itself.
+    this.#structs.set(definition, compiled);
     for (const [name, property] of Object.entries(shape.properties ?? {})) {
       const required = shape.required?.includes(name) ?? false;
       const always = required || property.always === true;
@@ -277,8 +280,6 @@ class Compiler {
       fields.set(name, field);
       if (always) standing.push(field);
     }
-    const compiled = structOf(definition, fields, standing);
-    this.#structs.set(definition, compiled);
     return compiled;
   }
 }

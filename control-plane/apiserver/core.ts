@@ -1,6 +1,7 @@
 /** What is under the listener: the registry over the store, the write path, and the API of the server's own parts. */
 import type { Kind } from '../../api/machinery/kind.ts';
 import { events } from '../../api/kinds/core/event.ts';
+import { customResourceDefinitions } from '../../api/kinds/apiextensions/custom-resource-definition.ts';
 import { services } from '../../api/kinds/core/service.ts';
 import { kinds as allKinds } from '../../api/registry.ts';
 import type { Logger } from '../../client/logger.ts';
@@ -8,6 +9,7 @@ import type { Store } from '../store/store.ts';
 import { CachedApi } from './storage/cached-api.ts';
 import { DEFAULT_EVENT_TTL_MS, expireEvents } from './storage/event-expiry.ts';
 import type { LocalApi } from './catalogue/local-api.ts';
+import { CustomResources } from './catalogue/custom-resources.ts';
 import { openRegistry, type Registry } from './catalogue/registry.ts';
 import {
   DEFAULT_SERVICE_NETWORK,
@@ -67,5 +69,6 @@ export async function openCore({
   if (kinds.includes(events)) {
     expireEvents({ events: registry.of(events), store, ttlMs: eventTtlMs, logger, signal });
   }
+  if (kinds.includes(customResourceDefinitions)) await new CustomResources({ registry, api, logger, signal }).start();
   return { registry, writer, api };
 }

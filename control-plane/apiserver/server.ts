@@ -7,7 +7,6 @@ import { ConnectionCredentials } from './access/credentials.ts';
 import { Pipeline } from './admission/pipeline.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
 import type { ApiCore } from './core.ts';
-import { noCustomResources } from './documents/custom-resources.ts';
 import { discoveryHandler } from './documents/discovery-handlers.ts';
 import { healthHandler } from './documents/health.ts';
 import { ApiServerMetrics } from './documents/metrics.ts';
@@ -95,7 +94,6 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     openApiHandler(kinds),
     versionHandler,
     documentsHandler(documents),
-    noCustomResources(() => core.registry.revision),
     indexHandler(kinds, documents),
     metrics.handler,
   ];

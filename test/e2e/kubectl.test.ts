@@ -248,7 +248,6 @@ t.test('apply creates the served kinds of a file and reports the others', async 
   const file = path.join(cluster.directory, 'mixed.yaml');
   const unserved: readonly [apiVersion: string, kind: string][] = [
     ['apps/v1', 'StatefulSet'],
-    ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
     ['example.com/v1', 'Widget'],
   ];
   const object = (apiVersion: string, kind: string, name: string): string =>

@@ -1,9 +1,9 @@
 /** OpenAPI definitions, generated from the schemas of kinds. */
-import { apiVersionOf } from '../define-kind.ts';
+import { apiVersionOf, listKindOf } from '../define-kind.ts';
 import type { Kind } from '../kind.ts';
 import type { Shape } from '../schema.ts';
 import { describe, describeField } from './descriptions.ts';
-import { own, setOwn } from '../own.ts';
+import { isJsonObject, own, setOwn } from '../own.ts';
 import { DeleteOptions, ListMeta, Status } from '../../types/meta/v1.gen.ts';
 
 export type OpenApiVersion = 2 | 3;
@@ -41,6 +41,32 @@ function extensionsOf(shape: Shape): Json {
   return out;
 }
 
+const asObject = (value: unknown): Json => (isJsonObject(value) ? value : {});
+
+/** Keywords that Swagger 2.0 does not have. */
+const ONLY_VERSION_3: ReadonlySet<string> = new Set(['allOf', 'anyOf', 'oneOf', 'not', 'nullable']);
+
+/** A schema of a custom resource without what clients of OpenAPI v2 do not understand. Upstream's `ToStructuralOpenAPIV2`. */
+function asVersion2(schema: Json): Json {
+  const preserves = schema['x-kubernetes-preserve-unknown-fields'] === true;
+  const isOpen = schema['nullable'] === true || schema['x-kubernetes-int-or-string'] === true;
+  const out: Json = {};
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (ONLY_VERSION_3.has(keyword) || keyword === 'default') continue;
+    // kubectl would reject null, and unknown fields.
+    if (isOpen && (keyword === 'type' || keyword === 'properties' || keyword === 'items')) continue;
+    if (preserves && (keyword === 'properties' || keyword === 'items')) continue;
+    if (keyword === 'properties')
+      out[keyword] = Object.fromEntries(
+        Object.entries(asObject(value)).map(([name, one]) => [name, asVersion2(asObject(one))]),
+      );
+    else if ((keyword === 'items' || keyword === 'additionalProperties') && isJsonObject(value))
+      out[keyword] = asVersion2(value);
+    else setOwn(out, keyword, value);
+  }
+  return out;
+}
+
 /** Collects the definitions of some schemas and of all that they refer to. */
 export class Definitions {
   readonly schemas: Record<string, Json> = {};
@@ -53,8 +79,9 @@ export class Definitions {
   addKind(kind: Kind): void {
     const shape = kind.schema;
     this.#add(shape, [{ group: kind.group, version: kind.version, kind: kind.kind }]);
+    if (kind.custom) this.#addCustom(shape.definition ?? '', kind.custom.openApi);
     if (!kind.verbs.includes('list')) return;
-    const list = `${kind.kind}List`;
+    const list = listKindOf(kind);
     const definition: Json = {
       description: `A list of ${kind.kind} objects.`,
       type: 'object',
@@ -68,6 +95,14 @@ export class Definitions {
       'x-kubernetes-group-version-kind': [{ group: kind.group, kind: list, version: kind.version }],
     };
     setOwn(this.schemas, listDefinition(kind), definition);
+  }
+
+  /** What a CustomResourceDefinition says of its kind, besides the metadata of all. */
+  #addCustom(name: string, openApi: Json): void {
+    const known = own(this.schemas, name) ?? {};
+    const given = this.#version === 2 ? asVersion2(openApi) : openApi;
+    const properties = { ...asObject(given['properties']), ...asObject(known['properties']) };
+    setOwn(this.schemas, name, { ...known, ...given, properties });
   }
 
   /** Adds the definitions that every group version uses. */

@@ -37,8 +37,14 @@ export interface TypeMeta {
   readonly kind: string;
 }
 
-/** Whether the objects of a kind can be encoded: custom resources have no numbers. */
-export const hasProtobuf = (shape: Shape | undefined): boolean => shape?.properties?.['metadata']?.number !== undefined;
+/** Their schemas are what JSON Schema says in several ways (a list or a value, a schema or a boolean), each with a message of its own. */
+const WITHOUT_MESSAGES: ReadonlySet<string | undefined> = new Set([
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition',
+]);
+
+/** Whether the objects of a kind can be encoded and decoded: custom resources have no numbers. */
+export const hasProtobuf = (shape: Shape | undefined): boolean =>
+  shape?.properties?.['metadata']?.number !== undefined && !WITHOUT_MESSAGES.has(shape.definition);
 
 export class ProtobufEncoder {
   readonly #messages = new Map<Shape['properties'], Message>();

@@ -120,12 +120,17 @@ export class Registry {
     });
   }
 
-  /** Removes a kind: its watches end, its cache is dropped; stored objects stay. Throws when it is not served. */
+  /**
+   * Removes a kind: its watches end; its cache is dropped unless it is that of another version; stored objects stay. Throws when it
+   * is not served, or others that are served are stored as this one.
+   */
   remove(kind: Kind): void {
     const resource = this.of(kind);
-    this.#requireOwnStorage(kind);
+    if (!kind.storedAs) {
+      this.#requireOwnStorage(kind);
+      this.#byPrefix.delete(prefixOf(kind));
+    }
     this.kinds.remove(resource);
-    this.#byPrefix.delete(prefixOf(kind));
     resource.close();
   }
 

@@ -39,7 +39,7 @@ export class ServedResource {
 
   /** Whether `serve` returns other bytes than the cache holds. */
   get converts(): boolean {
-    return this.#conversion !== undefined;
+    return this.#conversion !== undefined || this.kind.custom?.complete !== undefined;
   }
 
   /** Slices list items and metadata out of what `serve` returns. */
@@ -53,15 +53,16 @@ export class ServedResource {
 
   /** Decodes bytes from the cache into a new object of this kind. */
   parse(served: Buffer): Stored {
-    const object = JSON.parse(served.toString()) as KubeObject;
-    if (!this.#conversion) return object as Stored;
+    const stored = JSON.parse(served.toString()) as KubeObject;
     // Decoding adds this version's defaults.
-    return this.decode(this.#conversion.fromStored(object)).object;
+    const object = this.#conversion ? this.decode(this.#conversion.fromStored(stored)).object : stored;
+    this.kind.custom?.complete?.(object);
+    return object as Stored;
   }
 
   /** Converts bytes from the cache to this kind's version. */
   serve(cached: Buffer): Buffer {
-    if (!this.#conversion) return cached;
+    if (!this.converts) return cached;
     const object = this.parse(cached);
     return this.#bytes.serve(this.#bytes.encode(object), Number(object.metadata.resourceVersion ?? 0));
   }

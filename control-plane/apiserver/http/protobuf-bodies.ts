@@ -1,6 +1,6 @@
 /** Kubernetes' protobuf encoding of request and response bodies: https://kubernetes.io/docs/reference/using-api/api-concepts/ */
 import { ProtobufDecoder } from '../../../api/machinery/protobuf/decode.ts';
-import { ProtobufEncoder, type TypeMeta } from '../../../api/machinery/protobuf/encode.ts';
+import { hasProtobuf, ProtobufEncoder, type TypeMeta } from '../../../api/machinery/protobuf/encode.ts';
 import { optional, struct, type Shape } from '../../../api/machinery/schema.ts';
 import { bodyKinds } from '../../../api/registry.ts';
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
@@ -20,7 +20,8 @@ export class ProtobufBodies {
   readonly #shapes = new Map<string, Shape>();
 
   constructor(kinds: readonly Kind[]) {
-    for (const kind of kinds) this.#shapes.set(`${apiVersionOf(kind)} ${kind.kind}`, kind.schema);
+    for (const kind of kinds)
+      if (hasProtobuf(kind.schema)) this.#shapes.set(`${apiVersionOf(kind)} ${kind.kind}`, kind.schema);
     this.#shapes.set('v1 Status', Status);
     for (const version of ['v1', 'v1beta1'])
       this.#shapes.set(`meta.k8s.io/${version} PartialObjectMetadata`, PartialObjectMetadata);

@@ -1,5 +1,5 @@
 /** The bodies of lists: the buffers of the cache in a row, with a few bytes around them. */
-import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
+import { apiVersionOf, listKindOf } from '../../../api/machinery/define-kind.ts';
 import { writeYaml } from '../../../api/machinery/yaml-writer.ts';
 import { stillConnected, written } from '../http/back-pressure.ts';
 import { indented, type Exchange } from '../http/exchange.ts';
@@ -127,7 +127,7 @@ const CLOSE_BRACE = Buffer.from('}');
 
 function objectItems({ kind, bytes }: ServedResource): ItemForm {
   return {
-    kind: `${kind.kind}List`,
+    kind: listKindOf(kind),
     apiVersion: apiVersionOf(kind),
     length: (served) => bytes.itemLength(served),
     write: (served, target, at) => bytes.writeItem(served, target, at),

@@ -27,9 +27,14 @@ type Patchable<T> = Decodable<T> & { readonly schema: Shape };
 export async function readPatch(exchange: Exchange, validation: FieldValidation): Promise<PatchRequest> {
   const { type } = parseMediaType(exchange.header('content-type') ?? '');
   const patchType = PATCH_TYPES.get(type);
-  if (!patchType) {
+  // How lists merge is said by the types of built-in kinds only.
+  const takesStrategic = exchange.resource?.kind.custom === undefined;
+  if (!patchType || (patchType === 'strategic' && !takesStrategic)) {
+    const accepted = [...PATCH_TYPES]
+      .filter(([, one]) => takesStrategic || one !== 'strategic')
+      .map(([media]) => media);
     throw unsupportedMediaType(
-      `the body of the request was in an unknown format - accepted media types include: ${[...PATCH_TYPES.keys()].join(', ')}`,
+      `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
     );
   }
   const text = (await exchange.readBody()).toString();

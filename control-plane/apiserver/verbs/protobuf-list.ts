@@ -2,7 +2,7 @@
  * Lists in protobuf. The message has its length in front, so that all items are encoded before the first is sent: a first pass adds
  * up their lengths and keeps what fits into the memory that all such lists share; the rest is encoded once more when its turn comes.
  */
-import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
+import { apiVersionOf, listKindOf } from '../../../api/machinery/define-kind.ts';
 import { ListMeta } from '../../../api/types/meta/v1.gen.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
@@ -94,7 +94,7 @@ function itemForm(exchange: Exchange, resource: ServedResource): ItemForm {
     return { apiVersion: metaVersion, kind: 'PartialObjectMetadataList', encode };
   }
   const encode = ({ bytes }: Entry): Buffer => item(resource.parse(bytes), kind.schema);
-  return { apiVersion: apiVersionOf(kind), kind: `${kind.kind}List`, encode };
+  return { apiVersion: apiVersionOf(kind), kind: listKindOf(kind), encode };
 }
 
 /** Shares the event loop while objects are encoded. */

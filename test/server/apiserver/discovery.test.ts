@@ -36,23 +36,6 @@ t.test('discovery, aggregated and not, with ETags', async (t) => {
   t.equal((await server.call('GET', '/apis', { accept: AGGREGATED, headers })).status, 304);
 });
 
-t.test('the list of CustomResourceDefinitions is empty', async (t) => {
-  await using server = await TestServer.start();
-  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
-  const { status, body } = await server.call('GET', path);
-  t.equal(status, 200);
-  t.match(body, { kind: 'CustomResourceDefinitionList', metadata: { resourceVersion: /^\d+$/ }, items: [] });
-  for (const other of [
-    `${path}/a`,
-    `${path}?watch=true`,
-    '/apis/apiextensions.k8s.io/v1',
-    '/apis/apiextensions.k8s.io/v1/x',
-  ])
-    t.equal((await server.call('GET', other)).status, 404, other);
-  t.equal((await server.call('POST', path, { body: {} })).status, 404);
-  t.notMatch((await server.call('GET', '/apis')).text, 'apiextensions');
-});
-
 t.test('OpenAPI documents are served', async (t) => {
   await using server = await TestServer.start();
   const v2 = await server.call('GET', '/openapi/v2');

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import { ProtobufDecoder } from '../../../api/machinery/protobuf/decode.ts';
-import { ProtobufEncoder } from '../../../api/machinery/protobuf/encode.ts';
+import { hasProtobuf, ProtobufEncoder } from '../../../api/machinery/protobuf/encode.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import { kinds, bodyKinds } from '../../../api/registry.ts';
 import { randomOf } from '../../support/random-objects.ts';
@@ -12,7 +12,7 @@ const roundTrip = (object: { apiVersion: string; kind: string }, shape: Shape) =
   decoder.decode(encoder.encode(object, shape), () => shape);
 
 t.test('random objects of every kind come back as they were', async (t) => {
-  for (const kind of [...kinds, ...bodyKinds]) {
+  for (const kind of [...kinds, ...bodyKinds].filter(({ schema }) => hasProtobuf(schema))) {
     const { schema } = kind;
     for (let seed = 1; seed <= 30; seed++) {
       const object = {

@@ -7,6 +7,7 @@ import type { Kind } from '../../../api/machinery/kind.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import { StatusError } from '../../../api/machinery/status-error.ts';
 import { ProtobufDecoder } from '../../../api/machinery/protobuf/decode.ts';
+import { hasProtobuf } from '../../../api/machinery/protobuf/encode.ts';
 import { kinds, bodyKinds } from '../../../api/registry.ts';
 import { findByKind } from '../../support/kinds.ts';
 import { bytes, encodeObject, text, varint } from '../../support/protobuf-encoder.ts';
@@ -145,7 +146,7 @@ t.test("decodes kubectl's protobuf to the equivalent JSON", (t) => {
 });
 
 t.test('an object of every kind with every field set survives a round trip', (t) => {
-  for (const kind of [...kinds, ...bodyKinds]) {
+  for (const kind of [...kinds, ...bodyKinds].filter(({ schema }) => hasProtobuf(schema))) {
     const object = { ...(sampleOf(kind.schema) as Json), apiVersion: apiVersionOf(kind), kind: kind.kind };
     t.strictSame(decode(encodeObject(kind.schema, object)), object, kind.kind);
   }

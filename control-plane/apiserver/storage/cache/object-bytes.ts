@@ -15,16 +15,18 @@ const CLOSE_BRACE = 0x7d;
 export class ObjectBytes {
   readonly #kind: string;
   readonly #apiVersion: string;
+  /** What precedes `"metadata"`, which list items omit. */
+  readonly #type: string;
   /** The offset of the first field of metadata. */
   readonly #metadataStart: number;
-  /** The length of what precedes `"metadata"`, which list items omit. */
+  /** Its length in bytes. */
   readonly #typeLength: number;
 
   constructor(kind: Pick<Kind, 'group' | 'version' | 'kind'>) {
     this.#kind = kind.kind;
     this.#apiVersion = apiVersionOf(kind);
-    const type = `{"kind":${JSON.stringify(this.#kind)},"apiVersion":${JSON.stringify(this.#apiVersion)},`;
-    this.#typeLength = Buffer.byteLength(type);
+    this.#type = `{"kind":${JSON.stringify(this.#kind)},"apiVersion":${JSON.stringify(this.#apiVersion)},`;
+    this.#typeLength = Buffer.byteLength(this.#type);
     this.#metadataStart = this.#typeLength + '"metadata":{'.length;
   }
 
@@ -36,6 +38,12 @@ export class ObjectBytes {
     fields.apiVersion = this.#apiVersion;
     fields.metadata = { ...object.metadata, resourceVersion: undefined };
     return Buffer.from(JSON.stringify(fields));
+  }
+
+  /** Stored bytes as this kind encodes them; what was stored under another version is encoded again. */
+  rebased(stored: Buffer): Buffer {
+    const isOwn = stored.toString('utf8', 0, this.#typeLength) === this.#type;
+    return isOwn ? stored : this.encode(JSON.parse(stored.toString()) as KubeObject);
   }
 
   /** The bytes to serve: stored bytes with the revision of their write, in a new Buffer. */

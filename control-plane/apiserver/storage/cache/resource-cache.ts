@@ -40,9 +40,12 @@ export class ResourceCache {
   #window = new EventWindow(0);
   #pending: Change[] = [];
   #changedAt = 0;
+  /** The version that a CustomResourceDefinition stores may change. */
+  readonly #mayBeOfOtherVersion: boolean;
 
   constructor(kind: Kind) {
     this.bytes = new ObjectBytes(kind);
+    this.#mayBeOfOtherVersion = kind.custom !== undefined;
     this.fieldNames = Object.keys(kind.selectableFields);
     this.#fieldReaders = Object.values(kind.selectableFields).map((read) => (object) => read(object));
     this.#namespaced = kind.namespaced;
@@ -162,12 +165,13 @@ export class ResourceCache {
     revision: number,
     index = this.index(JSON.parse(stored.toString()) as KubeObject),
   ): Entry {
+    const ofVersion = this.#mayBeOfOtherVersion ? this.bytes.rebased(stored) : stored;
     const slash = this.#namespaced ? key.indexOf('/') : -1;
     return {
       key,
       namespace: slash < 0 ? '' : key.slice(0, slash),
       name: key.slice(slash + 1),
-      bytes: this.bytes.serve(stored, revision),
+      bytes: this.bytes.serve(ofVersion, revision),
       revision,
       labels: index.labels,
       fields: index.fields,

@@ -1,0 +1,231 @@
+/** The kind that a version of a CustomResourceDefinition defines: its strategy, made of the definition. */
+import { ageColumn, nameColumn } from '../../machinery/columns.ts';
+import { deepEqual } from '../../machinery/deep-equal.ts';
+import { defineKind } from '../../machinery/define-kind.ts';
+import { ageOf } from '../../machinery/duration.ts';
+import type { FieldError } from '../../machinery/field-error.ts';
+import { type Step, parseJsonPath, valuesAt } from '../../machinery/json-path.ts';
+import type { Column, Kind, KubeObject, ScaleSubresource, StoredAs, Subresource } from '../../machinery/kind.ts';
+import { isJsonObject, own, setOwn } from '../../machinery/own.ts';
+import { optional, string, struct } from '../../machinery/schema.ts';
+import { applyStructuralDefaults } from '../../machinery/structural/defaults.ts';
+import { prune } from '../../machinery/structural/prune.ts';
+import { structuralOf } from '../../machinery/structural/structural.ts';
+import { compileSchema } from '../../machinery/structural/validate.ts';
+import { statusSubresource } from '../../machinery/subresources.ts';
+import type {
+  CustomResourceColumnDefinition,
+  CustomResourceDefinition,
+  CustomResourceDefinitionVersion,
+  CustomResourceSubresourceScale,
+} from '../../types/apiextensions/v1.gen.ts';
+import { ObjectMeta } from '../../types/meta/v1.gen.ts';
+import { scales } from '../autoscaling/scale.ts';
+
+type Custom = KubeObject & Record<string, unknown>;
+
+/** How clients name the schema: `com.example.stable.v1.CronTab`. */
+const definitionName = (group: string, version: string, kind: string): string =>
+  [...group.split('.').reverse(), version, kind].join('.');
+
+const stepsOf = (path: string): readonly Step[] => parseJsonPath(path) ?? [];
+
+/**
+ * Makes the kind of a version. @param stored of the version that is stored, for all others.
+ * @param isTerminating whether instances can no longer be created.
+ */
+export function customKind(
+  definition: CustomResourceDefinition,
+  version: CustomResourceDefinitionVersion,
+  stored: Kind | undefined,
+  isTerminating: boolean,
+): Kind {
+  const { group, scope } = definition.spec;
+  const names = definition.status?.acceptedNames ?? definition.spec.names;
+  const props = version.schema?.openAPIV3Schema ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  const schema = structuralOf(props);
+  const check = compileSchema(props);
+  const hasStatus = version.subresources?.status !== undefined;
+  const validate = (object: Custom, old?: Custom): FieldError[] => {
+    const errors: FieldError[] = [];
+    check(object, '', errors, old);
+    return errors;
+  };
+  const complete = (object: KubeObject): void => applyStructuralDefaults(object, schema);
+  const apiVersion = `${group}/${version.name}`;
+  const kind: Kind<Custom> = defineKind<Custom>({
+    group,
+    version: version.name,
+    kind: names.kind,
+    plural: names.plural,
+    ...(names.singular && { singular: names.singular }),
+    ...(names.listKind && { listKind: names.listKind }),
+    shortNames: names.shortNames ?? [],
+    categories: names.categories ?? [],
+    namespaced: scope === 'Namespaced',
+    schema: struct(definitionName(group, version.name, names.kind), () => ({
+      apiVersion: optional(undefined, string),
+      kind: optional(undefined, string),
+      metadata: optional(undefined, ObjectMeta),
+    })),
+    verbs: [
+      'delete',
+      'deletecollection',
+      'get',
+      'list',
+      'patch',
+      ...(isTerminating ? [] : (['create'] as const)),
+      'update',
+      'watch',
+    ],
+    subresources: subresourcesOf(version, validate),
+    columns: columnsOf(version.additionalPrinterColumns ?? []),
+    ...(stored ? { storedAs: conversion(apiVersion, stored, version) } : { selectableFields: readersOf(version) }),
+    custom: { openApi: { ...props }, ...(schema.hasDefaults && { complete }) },
+    hasGeneration: true,
+    ...(version.deprecated && {
+      deprecation: version.deprecationWarning ?? `${apiVersion} ${names.kind} is deprecated`,
+    }),
+    applyDefaults: complete,
+    prepareForCreate: (object) => {
+      if (hasStatus) delete object['status'];
+    },
+    prepareForUpdate: (object, old) => {
+      const changed = !deepEqual(desired(object, hasStatus), desired(old, hasStatus));
+      if (changed && object.metadata) object.metadata.generation = (old.metadata?.generation ?? 0) + 1;
+    },
+    validate,
+  });
+  const decode = (value: unknown) => prune(isJsonObject(value) ? value : {}, schema);
+  return { ...kind, decode };
+}
+
+/** What counts for `metadata.generation`: everything but metadata, and but the status where that is a subresource. */
+function desired({ metadata: _, ...fields }: Custom, hasStatus: boolean): Record<string, unknown> {
+  return hasStatus ? { ...fields, status: undefined } : fields;
+}
+
+const conversion = (
+  apiVersion: string,
+  stored: Kind,
+  { selectableFields = [] }: CustomResourceDefinitionVersion,
+): StoredAs<Custom> => ({
+  kind: stored,
+  toStored: (object) => ({ ...object, apiVersion: `${stored.group}/${stored.version}` }),
+  fromStored: (object) => ({ ...object, apiVersion }),
+  fields: Object.fromEntries(
+    selectableFields
+      .map(({ jsonPath }) => fieldName(jsonPath))
+      .filter((name) => Object.hasOwn(stored.selectableFields, name))
+      .map((name) => [name, name]),
+  ),
+});
+
+/** `.spec.color` is selected by as `spec.color`. */
+const fieldName = (jsonPath: string): string => jsonPath.replace(/^\./, '');
+
+const readersOf = ({ selectableFields = [] }: CustomResourceDefinitionVersion): Kind<Custom>['selectableFields'] =>
+  Object.fromEntries(
+    selectableFields.map(({ jsonPath }) => {
+      const steps = stepsOf(jsonPath);
+      return [fieldName(jsonPath), (object: Custom) => shown(valuesAt(object, steps)[0] ?? '')];
+    }),
+  );
+
+const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+
+function columnsOf(definitions: readonly CustomResourceColumnDefinition[]): Column<Custom>[] {
+  if (definitions.length === 0) return [nameColumn(), ageColumn()];
+  return [nameColumn(), ...definitions.map(columnOf)];
+}
+
+function columnOf(column: CustomResourceColumnDefinition): Column<Custom> {
+  const { name, type, format = '', priority = 0, description = '', jsonPath } = column;
+  const steps = stepsOf(jsonPath);
+  return {
+    name,
+    type: type as Column<Custom>['type'],
+    format,
+    priority,
+    description: description || `Custom resource definition column (in JSONPath format): ${jsonPath}`,
+    cell: (object, now) => {
+      const [value] = valuesAt(object, steps);
+      return value === undefined ? undefined : cellOf(type, value, now);
+    },
+  };
+}
+
+/** Values of another type than the column's are not shown. Upstream's `cellForJSONValue`. */
+function cellOf(type: string, value: unknown, now: number): string | number | boolean | undefined {
+  switch (type) {
+    case 'string':
+      return shown(value);
+    case 'integer':
+      return typeof value === 'number' ? Math.trunc(value) : undefined;
+    case 'number':
+      return typeof value === 'number' ? value : undefined;
+    case 'boolean':
+      return typeof value === 'boolean' ? value : undefined;
+    case 'date':
+      return typeof value === 'string' && !Number.isNaN(Date.parse(value)) ? ageOf(value, now) : '<invalid>';
+    default:
+      return undefined;
+  }
+}
+
+function subresourcesOf(
+  { subresources }: CustomResourceDefinitionVersion,
+  validate: (object: Custom, old: Custom) => FieldError[],
+): Subresource<Custom>[] {
+  const status = statusSubresource<Custom>({ validate });
+  // Of metadata, an update of the status changes nothing.
+  const merge = (wanted: Custom, old: Custom): Custom => ({
+    ...status.update.merge(wanted, old),
+    metadata: { ...old.metadata },
+  });
+  return [
+    ...(subresources?.status ? [{ ...status, update: { ...status.update, merge } }] : []),
+    ...(subresources?.scale ? [scaleOf(subresources.scale)] : []),
+  ];
+}
+
+function scaleOf(paths: CustomResourceSubresourceScale): ScaleSubresource<Custom> {
+  const wanted = stepsOf(paths.specReplicasPath);
+  const current = stepsOf(paths.statusReplicasPath);
+  const selector = paths.labelSelectorPath ? stepsOf(paths.labelSelectorPath) : undefined;
+  const count = (object: Custom, steps: readonly Step[]): number => {
+    const [value] = valuesAt(object, steps);
+    return typeof value === 'number' ? value : 0;
+  };
+  return {
+    name: 'scale',
+    verbs: ['get', 'patch', 'update'],
+    group: scales.group,
+    version: scales.version,
+    kind: scales.kind,
+    body: scales,
+    scaleOf: (object) => {
+      const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata ?? {};
+      const [text] = selector ? valuesAt(object, selector) : [];
+      return {
+        kind: 'Scale',
+        apiVersion: 'autoscaling/v1',
+        metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+        spec: count(object, wanted) ? { replicas: count(object, wanted) } : {},
+        status: { replicas: count(object, current), ...(typeof text === 'string' && { selector: text }) },
+      };
+    },
+    setReplicas: (object, replicas) => {
+      const names = wanted.filter((step) => typeof step === 'string');
+      const last = names.pop();
+      let at: Record<string, unknown> = object;
+      for (const name of names) {
+        const below = own(at, name);
+        const next = isJsonObject(below) ? below : {};
+        setOwn(at, name, next);
+        at = next;
+      }
+      if (last !== undefined) setOwn(at, last, replicas);
+    },
+  };
+}

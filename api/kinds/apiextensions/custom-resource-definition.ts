@@ -1,0 +1,98 @@
+import { deepEqual } from '../../machinery/deep-equal.ts';
+import { createdColumn, nameColumn } from '../../machinery/columns.ts';
+import { defineKind } from '../../machinery/define-kind.ts';
+import { isJsonObject, own } from '../../machinery/own.ts';
+import { statusSubresource } from '../../machinery/subresources.ts';
+import { timeOf } from '../../machinery/time.ts';
+import { CustomResourceDefinition, type CustomResourceDefinitionCondition } from '../../types/apiextensions/v1.gen.ts';
+import { validateDefinition } from './definition-validation.ts';
+
+/** While the definition has it, there may be instances. */
+export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
+
+/** Sets a condition; its time changes with its status. */
+export function setCondition(
+  definition: CustomResourceDefinition,
+  condition: Pick<CustomResourceDefinitionCondition, 'type' | 'status' | 'reason' | 'message'>,
+  now: number,
+): void {
+  const status = (definition.status ??= {});
+  const conditions = (status.conditions ??= []);
+  const known = conditions.find(({ type }) => type === condition.type);
+  const lastTransitionTime = known?.status === condition.status ? known.lastTransitionTime : timeOf(now);
+  const next: CustomResourceDefinitionCondition = { ...condition, lastTransitionTime };
+  if (known) conditions[conditions.indexOf(known)] = next;
+  else conditions.push(next);
+}
+
+const orEmpty = <T>(list: T[] | null): T[] => list ?? [];
+
+/** Whether a schema has rules in CEL, at any depth. */
+function hasRules(schema: unknown): boolean {
+  if (Array.isArray(schema)) return schema.some(hasRules);
+  if (!isJsonObject(schema)) return false;
+  return own(schema, 'x-kubernetes-validations') !== undefined || Object.values(schema).some(hasRules);
+}
+
+/** https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/ */
+export const customResourceDefinitions = defineKind<CustomResourceDefinition>({
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  shortNames: ['crd', 'crds'],
+  categories: ['api-extensions'],
+  namespaced: false,
+  schema: CustomResourceDefinition,
+  subresources: [statusSubresource()],
+  columns: [nameColumn(), createdColumn()],
+  hasGeneration: true,
+  applyDefaults: ({ spec, status = {} }) => {
+    const { names } = spec;
+    // A required list that is absent is decoded as null.
+    spec.versions = orEmpty(spec.versions);
+    names.singular ||= names.kind.toLowerCase();
+    if (names.kind) names.listKind ||= `${names.kind}List`;
+    spec.conversion ??= { strategy: 'None' };
+    const stored = spec.versions.find(({ storage }) => storage);
+    if (!status.storedVersions?.length && stored) status.storedVersions = [stored.name];
+  },
+  prepareForCreate: (definition) => {
+    const stored = definition.spec.versions.find(({ storage }) => storage);
+    definition.status = {
+      acceptedNames: { kind: '', plural: '' },
+      conditions: [],
+      storedVersions: stored ? [stored.name] : [],
+    };
+  },
+  prepareForUpdate: (definition, old) => {
+    const stored = definition.spec.versions.find(({ storage }) => storage)?.name;
+    const before = definition.status?.storedVersions ?? [];
+    if (stored !== undefined && !before.includes(stored) && !deepEqual(definition.spec, old.spec))
+      (definition.status ??= {}).storedVersions = [...before, stored];
+  },
+  validate: (definition, old) => validateDefinition(definition, old),
+  warnings: ({ spec }) =>
+    spec.versions
+      .filter(({ schema }) => schema?.openAPIV3Schema && hasRules(schema.openAPIV3Schema))
+      .map(({ name }) => `version ${name}: x-kubernetes-validations are stored, but not evaluated`),
+  deletion: {
+    // The first delete marks it: instances are deleted before it goes.
+    isHeld: ({ metadata }) => metadata?.deletionTimestamp === undefined,
+    markDeleted: (definition) => {
+      const { metadata = {} } = definition;
+      const finalizers = (metadata.finalizers ??= []);
+      if (!finalizers.includes(CLEANUP_FINALIZER)) finalizers.push(CLEANUP_FINALIZER);
+      setCondition(
+        definition,
+        {
+          type: 'Terminating',
+          status: 'True',
+          reason: 'InstanceDeletionPending',
+          message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
+        },
+        Date.now(),
+      );
+    },
+  },
+});

@@ -1,0 +1,25 @@
+/**
+ * Patterns of schemas, in RE2's syntax and matched in linear time: with a backtracking engine, whoever may create a
+ * CustomResourceDefinition could stop the server for everybody. https://github.com/google/re2/wiki/Syntax
+ */
+import { createRequire } from 'node:module';
+
+type Re2 = typeof import('re2js');
+interface Matcher {
+  matches(text: string): boolean;
+}
+
+// Loaded when the first pattern is compiled: most servers have none.
+const load = (): Re2 => createRequire(import.meta.url)('re2js') as Re2;
+
+/** Returns undefined for an invalid pattern. */
+export function compilePattern(pattern: string): Matcher | undefined {
+  const { RE2JS, RE2JSException } = load();
+  try {
+    const compiled = RE2JS.compile(pattern);
+    return { matches: (text) => compiled.matcher(text).find() };
+  } catch (error) {
+    if (error instanceof RE2JSException) return undefined;
+    throw error;
+  }
+}
