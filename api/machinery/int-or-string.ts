@@ -1,11 +1,13 @@
 /** Values that are an integer or a percentage, such as `maxSurge`. */
 
+import { MAX_INT32 } from './schema.ts';
+
 const PERCENT = /^(\d+)%$/;
 
-/** The percentage, or undefined when `value` is none. */
+/** The percentage, or undefined when `value` is none. As many digits as a client likes are still a number to calculate with. */
 export function percentOf(value: number | string): number | undefined {
   const match = typeof value === 'string' ? PERCENT.exec(value) : undefined;
-  return match ? Number(match[1]) : undefined;
+  return match ? Math.min(Number(match[1]), MAX_INT32) : undefined;
 }
 
 /** The integer itself, or the percentage of `total`, rounded. Throws RangeError for a string that is no percentage. */

@@ -305,3 +305,37 @@ t.test('templates are compared by content, whatever the order of keys and the ha
   t.not(templateHash(templateOf('v1'), undefined), templateHash(templateOf('v1'), 1));
   t.match(templateHash(templateOf('v1'), undefined), /^[bcdfghjklmnpqrstvwxz2456789]{5,10}$/);
 });
+
+const MAX = 2_147_483_647;
+for (const [replicas, maxSurge] of [
+  [MAX, '100%'],
+  [MAX, 1],
+  [1, MAX],
+  [0, `${'9'.repeat(400)}%`],
+  [10, `${'9'.repeat(400)}%`],
+] as const)
+  t.test(
+    `${replicas} replicas and a surge of ${String(maxSurge).slice(0, 12)} make numbers that the API holds`,
+    async (t) => {
+      const world = new World({ replicas, maxSurge });
+      world.step();
+      world.change({ template: templateOf('v2') });
+      // As after a rollback to a template whose ReplicaSet was left large.
+      world.replicaSets = world.replicaSets.map((each) => ({ ...each, spec: { ...each.spec!, replicas: MAX } }));
+      for (let round = 0; round < 3; round++) world.step();
+      const { status = {} } = world.deployment;
+      const counts = [
+        'replicas',
+        'updatedReplicas',
+        'readyReplicas',
+        'availableReplicas',
+        'unavailableReplicas',
+      ] as const;
+      const sizes = world.replicaSets.map((each) => each.spec?.replicas ?? 0);
+      const annotated = world.replicaSets.map((each) =>
+        Number(each.metadata?.annotations?.['deployment.kubernetes.io/max-replicas']),
+      );
+      for (const number of [...counts.map((count) => status[count] ?? 0), ...sizes, ...annotated])
+        t.ok(Number.isInteger(number) && number >= 0 && number <= MAX, String(number));
+    },
+  );

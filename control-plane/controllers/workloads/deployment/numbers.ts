@@ -2,6 +2,7 @@
 import { compareText } from '../../../../api/machinery/compare-text.ts';
 import { scaledValue } from '../../../../api/machinery/int-or-string.ts';
 import { own } from '../../../../api/machinery/own.ts';
+import { MAX_INT32 } from '../../../../api/machinery/schema.ts';
 import type { Deployment, ReplicaSet } from '../../../../api/types/apps/v1.gen.ts';
 
 export const DESIRED_REPLICAS = 'deployment.kubernetes.io/desired-replicas';
@@ -16,12 +17,15 @@ export const totalOf = (
 ): number => replicaSets.reduce((sum, { status }) => sum + (status?.[count] ?? 0), 0);
 export const isRolling = ({ spec }: Deployment): boolean => spec?.strategy?.type !== 'Recreate';
 
-/** How far a rolling update may go above and below the number asked for; never 0 both, or nothing could move. */
+/**
+ * How far a rolling update may go above and below the number asked for; never 0 both, or nothing could move. What may be there in
+ * total is a number that the API can hold.
+ */
 export function fenceposts(deployment: Deployment): { readonly maxSurge: number; readonly maxUnavailable: number } {
   if (!isRolling(deployment)) return { maxSurge: 0, maxUnavailable: 0 };
   const wanted = replicasOf(deployment);
   const { maxSurge = '25%', maxUnavailable = '25%' } = deployment.spec?.strategy?.rollingUpdate ?? {};
-  const surge = scaledValue(maxSurge, wanted, 'up');
+  const surge = Math.min(scaledValue(maxSurge, wanted, 'up'), MAX_INT32 - wanted);
   const unavailable = scaledValue(maxUnavailable, wanted, 'down');
   const atLeastOne = surge === 0 && unavailable === 0 ? 1 : unavailable;
   return { maxSurge: surge, maxUnavailable: Math.min(atLeastOne, wanted) };

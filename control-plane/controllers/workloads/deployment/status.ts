@@ -1,4 +1,5 @@
 /** The status of a Deployment: counts, and the conditions Available, Progressing and ReplicaFailure with upstream's reasons. */
+import { MAX_INT32 } from '../../../../api/machinery/schema.ts';
 import { timeOf } from '../../../../api/machinery/time.ts';
 import { findCondition, withCondition, withoutCondition } from '../../framework/conditions.ts';
 import { fenceposts, replicasOf, totalOf, totalReplicas } from './numbers.ts';
@@ -14,7 +15,7 @@ const NEW_REPLICA_SET_AVAILABLE = 'NewReplicaSetAvailable';
 const TIMED_OUT = 'ProgressDeadlineExceeded';
 const PAUSED = 'DeploymentPaused';
 /** kubectl and upstream take the largest 32-bit number for "no deadline". */
-const NO_DEADLINE = 2 ** 31 - 1;
+const NO_DEADLINE = MAX_INT32;
 
 export const progressDeadlineMs = ({ spec }: Deployment): number | undefined => {
   const seconds = spec?.progressDeadlineSeconds;
@@ -30,6 +31,9 @@ export function progressing(
   const time = timeOf(now);
   return { type: PROGRESSING, status, reason, message, lastUpdateTime: time, lastTransitionTime: time };
 }
+
+/** ReplicaSets may have more replicas together than the API can hold; a status that it rejects would show nothing. */
+const shownCount = (count: number): number => Math.min(count, MAX_INT32);
 
 /** Counts and the Available condition; the other conditions as they are. */
 export function calculateStatus(
@@ -51,11 +55,11 @@ export function calculateStatus(
   });
   return {
     observedGeneration: deployment.metadata?.generation ?? 0,
-    replicas: totalOf(replicaSets, 'replicas'),
+    replicas: shownCount(totalOf(replicaSets, 'replicas')),
     updatedReplicas: newReplicaSet?.status?.replicas ?? 0,
-    readyReplicas: totalOf(replicaSets, 'readyReplicas'),
-    availableReplicas,
-    unavailableReplicas: Math.max(0, totalReplicas(replicaSets) - availableReplicas),
+    readyReplicas: shownCount(totalOf(replicaSets, 'readyReplicas')),
+    availableReplicas: shownCount(availableReplicas),
+    unavailableReplicas: shownCount(Math.max(0, totalReplicas(replicaSets) - availableReplicas)),
     collisionCount: deployment.status?.collisionCount,
     conditions: [...conditions],
   };
