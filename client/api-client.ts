@@ -69,7 +69,7 @@ export class ApiClient implements AsyncDisposable {
     return this.#transport.replaceCredentials(credentials);
   }
 
-  get<T extends KubeObject>(
+  async get<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string,
     name: string,
@@ -134,7 +134,7 @@ export class ApiClient implements AsyncDisposable {
   }
 
   /** PUTs a subresource (`status`, `approval`, `finalize`, `scale`, ...) of the object named by `object`. */
-  updateSubresource<T extends KubeObject, S extends KubeObject>(
+  async updateSubresource<T extends KubeObject, S extends KubeObject>(
     resource: Resource<T>,
     subresource: string,
     object: S,
@@ -145,7 +145,7 @@ export class ApiClient implements AsyncDisposable {
     return this.#json('PUT', path, { ...options, body: object });
   }
 
-  patch<T extends KubeObject>(
+  async patch<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string,
     name: string,
@@ -161,7 +161,7 @@ export class ApiClient implements AsyncDisposable {
   }
 
   /** Returns the object while finalizers or its grace period keep it, otherwise a Status with `status: Success`. */
-  delete(
+  async delete(
     resource: Resource,
     namespace: string,
     name: string,
@@ -178,7 +178,7 @@ export class ApiClient implements AsyncDisposable {
   }
 
   /** POSTs a subresource (`binding`, `eviction`, `token`, ...); `R` is the type of the response. */
-  createSubresource<R extends KubeObject>(
+  async createSubresource<R extends KubeObject>(
     resource: Resource,
     namespace: string,
     name: string,

@@ -1,5 +1,7 @@
 /** Paths and queries of the Kubernetes API. */
 import type { KubeObject } from '../api/machinery/kind.ts';
+import { validatePathSegmentName } from '../api/machinery/names.ts';
+import { notFound } from '../api/machinery/status-error.ts';
 
 /** What the client needs to know of a kind. Every `Kind<T>` is a `Resource<T>`; an object literal will do, too. */
 export interface Resource<T extends KubeObject = KubeObject> {
@@ -23,18 +25,23 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 
 /**
  * The path of an object, a collection (without `name`) or a subresource. An empty namespace of a namespaced kind means all
- * namespaces.
+ * namespaces. Throws the 404 StatusError of an object that is not there for a name that none can have: it comes from a reference in
+ * another object, and the api-server would call the request invalid, as if it were wrong to ask.
  */
 export function resourcePath(
-  { group, version, plural, namespaced }: Resource,
+  resource: Resource,
   namespace: string | undefined,
   name?: string,
   subresource?: string,
 ): string {
+  const { group, version, plural, namespaced } = resource;
   let path = group ? `/apis/${group}/${version}` : `/api/${version}`;
   if (namespaced && namespace) path += `/namespaces/${encodeURIComponent(namespace)}`;
   path += `/${plural}`;
-  if (name !== undefined) path += `/${encodeURIComponent(name)}`;
+  if (name !== undefined) {
+    if (validatePathSegmentName(name).length > 0) throw notFound(resource, name);
+    path += `/${encodeURIComponent(name)}`;
+  }
   if (subresource) path += `/${subresource}`;
   return path;
 }
