@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { writeFileAtomically } from '../../daemon/atomic-file.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { CriClient } from '../cri/client.ts';
-import { hasCode, readTextIfThere } from '../host/files.ts';
+import { DamagedRecord, hasCode, readRecord } from '../host/files.ts';
 import { PAUSE_IMAGE } from './bundled.ts';
 import { Ctr } from './ctr.ts';
 
@@ -65,7 +65,7 @@ async function importNew(options: ImageArchivesOptions, signal: AbortSignal): Pr
   const { cri, directory, recordFile, logger } = options;
   const archives = await listArchives(directory);
   if (archives.length === 0) return true;
-  const known = (await cri.imageStatus(PAUSE_IMAGE, { signal })) ? await readRecord(recordFile) : [];
+  const known = (await cri.imageStatus(PAUSE_IMAGE, { signal })) ? await importedBefore(recordFile, logger) : [];
   const isKnown = (archive: Archive): boolean => known.some((each) => JSON.stringify(each) === JSON.stringify(archive));
   const fresh = archives.filter((archive) => !isKnown(archive));
   if (fresh.length === 0) return true;
@@ -87,14 +87,16 @@ async function importNew(options: ImageArchivesOptions, signal: AbortSignal): Pr
   return imported.length === archives.length;
 }
 
-async function readRecord(file: string): Promise<readonly Archive[]> {
-  const text = await readTextIfThere(file);
+/** Without a whole record everything is imported again. */
+async function importedBefore(file: string, logger: Logger): Promise<readonly unknown[]> {
   try {
-    const record = JSON.parse(text ?? '{}') as Partial<ImportRecord>;
-    return record.named === 'by tag and digest' ? (record.archives ?? []) : [];
+    const record = await readRecord(file);
+    const archives = record?.get('named') === 'by tag and digest' ? record.get('archives') : undefined;
+    return Array.isArray(archives) ? (archives as unknown[]) : [];
   } catch (error) {
-    if (error instanceof SyntaxError) return [];
-    throw error;
+    if (!(error instanceof DamagedRecord)) throw error;
+    logger.warn({ path: file, err: error }, 'importing images again, their record is unreadable');
+    return [];
   }
 }
 

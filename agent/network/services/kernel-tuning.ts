@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../../../daemon/atomic-file.ts';
-import { readTextIfThere } from '../../host/files.ts';
+import { DamagedRecord, readRecord } from '../../host/files.ts';
 import { readSysctl, writeSysctl } from '../../host/sysctl.ts';
 
 export interface Sysctl {
@@ -29,10 +29,14 @@ const CONNTRACK: readonly Sysctl[] = [
 const RECORD_MODE = 0o600;
 const recordFile = (dataDir: string): string => join(dataDir, 'kernel-settings.json');
 
-type Values = Readonly<Record<string, string>>;
-
-async function recorded(dataDir: string): Promise<Values> {
-  return JSON.parse((await readTextIfThere(recordFile(dataDir))) ?? '{}') as Values;
+/** Throws DamagedRecord. */
+async function recorded(dataDir: string): Promise<ReadonlyMap<string, string>> {
+  const values = new Map<string, string>();
+  for (const [key, value] of (await readRecord(recordFile(dataDir))) ?? []) {
+    if (typeof value !== 'string') throw new DamagedRecord(`${key} must be a string`);
+    values.set(key, value);
+  }
+  return values;
 }
 
 export class KernelTuning {
@@ -61,19 +65,28 @@ export class KernelTuning {
     try {
       const before = await readSysctl(key);
       if (before === value) return;
-      if (before !== undefined) {
-        const record = JSON.stringify({ ...(await recorded(this.#dataDir)), [key]: before });
-        await writeFileAtomically(recordFile(this.#dataDir), record, RECORD_MODE);
-      }
+      if (before !== undefined) await this.#record(key, before);
       await writeSysctl(key, value);
     } catch (error) {
       this.#warn(error as Error, without);
     }
   }
+
+  async #record(key: string, before: string): Promise<void> {
+    let values: ReadonlyMap<string, string> = new Map();
+    try {
+      values = await recorded(this.#dataDir);
+    } catch (error) {
+      if (!(error instanceof DamagedRecord)) throw error;
+      this.#warn(error, 'kedge reset does not restore kernel settings that were made before');
+    }
+    const record = JSON.stringify(Object.fromEntries(new Map([...values, [key, before]])));
+    await writeFileAtomically(recordFile(this.#dataDir), record, RECORD_MODE);
+  }
 }
 
 /** Before the rules are removed: loopback must not be reachable from elsewhere for a moment. */
 export async function restoreKernel(dataDir: string): Promise<void> {
-  for (const [key, value] of Object.entries(await recorded(dataDir))) await writeSysctl(key, value);
+  for (const [key, value] of await recorded(dataDir)) await writeSysctl(key, value);
   await rm(recordFile(dataDir), { force: true });
 }

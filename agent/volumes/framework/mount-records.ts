@@ -13,7 +13,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../../client/logger.ts';
-import { hasCode, namesIn, readTextIfThere } from '../../host/files.ts';
+import { DamagedRecord, fieldsOf, hasCode, namesIn, readRecord } from '../../host/files.ts';
 import type { ResolvedVolume } from './volume-type.ts';
 
 /** `type` is the `source` of the VolumeType. */
@@ -65,10 +65,10 @@ export class MountRecords {
     const directory = this.#publishDirectory(podUid);
     const names = (await namesIn(directory)).filter((name) => name.endsWith(SUFFIX));
     const records = names.map((name) =>
-      this.#read(join(directory, name), (value) => {
-        const record = publishRecord(value);
+      this.#read(join(directory, name), (fields) => {
+        const record = publishRecord(fields);
         if (record.podUID === podUid && `${record.volume}${SUFFIX}` === name) return record;
-        throw new SyntaxError(`volume ${record.volume} of pod ${record.podUID} has its record elsewhere`);
+        throw new DamagedRecord(`volume ${record.volume} of pod ${record.podUID} has its record elsewhere`);
       }),
     );
     return (await Promise.all(records)).filter((record) => record !== undefined);
@@ -95,10 +95,10 @@ export class MountRecords {
 
   /** Undefined when it cannot be read, too. */
   staged(id: string): Promise<StageRecord | undefined> {
-    return this.#read(join(this.#options.stagingDirectory, id, 'record.json'), (value) => {
-      const record = stageRecord(value);
+    return this.#read(join(this.#options.stagingDirectory, id, 'record.json'), (fields) => {
+      const record = stageRecord(fields);
       if (this.stageId(record.type, record.key) === id) return record;
-      throw new SyntaxError(`${record.type} volume ${record.key} is staged elsewhere`);
+      throw new DamagedRecord(`${record.type} volume ${record.key} is staged elsewhere`);
     });
   }
 
@@ -122,13 +122,12 @@ export class MountRecords {
     await rename(`${path}.tmp`, path);
   }
 
-  async #read<T>(path: string, decode: (value: unknown) => T): Promise<T | undefined> {
-    const text = await readTextIfThere(path);
-    if (text === undefined) return undefined;
+  async #read<T>(path: string, decode: (fields: ReadonlyMap<string, unknown>) => T): Promise<T | undefined> {
     try {
-      return decode(JSON.parse(text));
+      const fields = await readRecord(path);
+      return fields && decode(fields);
     } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
+      if (!(error instanceof DamagedRecord)) throw error;
       this.#options.logger.warn({ path, err: error }, 'ignoring unreadable mount record');
       return undefined;
     }
@@ -143,14 +142,9 @@ async function removeEmpty(directory: string): Promise<void> {
   }
 }
 
-function fieldsOf(value: unknown): Map<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new SyntaxError('not an object');
-  return new Map<string, unknown>(Object.entries(value));
-}
-
 function text(fields: ReadonlyMap<string, unknown>, name: string): string {
   const value = fields.get(name);
-  if (typeof value !== 'string') throw new SyntaxError(`${name} must be a string`);
+  if (typeof value !== 'string') throw new DamagedRecord(`${name} must be a string`);
   return value;
 }
 
@@ -159,12 +153,11 @@ function attributesIn(fields: ReadonlyMap<string, unknown>): Record<string, stri
   return Object.fromEntries([...attributes.keys()].map((name) => [name, text(attributes, name)]));
 }
 
-/** Throws SyntaxError, as the next one does. */
-function publishRecord(value: unknown): PublishRecord {
-  const fields = fieldsOf(value);
+/** Throws DamagedRecord, as the next one does. */
+function publishRecord(fields: ReadonlyMap<string, unknown>): PublishRecord {
   const capacityBytes = fields.get('capacityBytes');
   if (capacityBytes !== undefined && typeof capacityBytes !== 'number')
-    throw new SyntaxError('capacityBytes must be a number');
+    throw new DamagedRecord('capacityBytes must be a number');
   return {
     type: text(fields, 'type'),
     podUID: text(fields, 'podUID'),
@@ -175,7 +168,6 @@ function publishRecord(value: unknown): PublishRecord {
   };
 }
 
-function stageRecord(value: unknown): StageRecord {
-  const fields = fieldsOf(value);
+function stageRecord(fields: ReadonlyMap<string, unknown>): StageRecord {
   return { type: text(fields, 'type'), key: text(fields, 'key'), attributes: attributesIn(fields) };
 }

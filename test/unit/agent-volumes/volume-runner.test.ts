@@ -173,7 +173,7 @@ test('a truncated record is logged once; the agent continues and the staged volu
     const { runner, steps } = sharedVolume({ root, log: (fields) => logged.push(fields) });
     await publish(runner, 'a', '/export');
     t.same(steps, ['resolve', 'stage', 'publish'], 'the volume is resolved again, and its record is written');
-    t.match(logged, [{ path: record, err: { name: 'SyntaxError' } }]);
+    t.match(logged, [{ path: record, err: { name: 'DamagedRecord' } }]);
     t.equal((await runner.published('a')).size, 1);
 
     await truncate(record, 3);
@@ -216,7 +216,7 @@ test('a record with the path of another volume is invalid', async (t) => {
     await writeFile(path, JSON.stringify({ ...record, ...stolen }));
     await runner.unpublish('a', at);
     t.notOk(steps.includes('unpublish'));
-    t.match(logged, [{ path, err: { name: 'SyntaxError', message: /has its record elsewhere/ } }]);
+    t.match(logged, [{ path, err: { name: 'DamagedRecord', message: /has its record elsewhere/ } }]);
     t.same(
       (await worldOf(root)).filter((name) => name.includes('_pods_b_')),
       before,
