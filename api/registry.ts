@@ -10,6 +10,7 @@ import { secrets } from './kinds/core/secret.ts';
 import { serviceAccounts } from './kinds/core/service-account.ts';
 import { events } from './kinds/core/event.ts';
 import { limitRanges } from './kinds/core/limit-range.ts';
+import { replicationControllers } from './kinds/core/replication-controller.ts';
 import { resourceQuotas } from './kinds/core/resource-quota.ts';
 import { bindings } from './kinds/core/binding.ts';
 import { customResourceDefinitions } from './kinds/apiextensions/custom-resource-definition.ts';
@@ -53,6 +54,7 @@ export const kinds: readonly Kind[] = [
   serviceAccounts,
   events,
   limitRanges,
+  replicationControllers,
   resourceQuotas,
   bindings,
   deployments,

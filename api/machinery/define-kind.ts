@@ -91,7 +91,13 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     warnings: noErrors,
     decode: decoderOf(definition.schema),
     ...definition,
-    deletion: { graceSeconds: () => 0, isHeld: () => false, markDeleted: nothing, ...definition.deletion },
+    deletion: {
+      graceSeconds: () => 0,
+      isHeld: () => false,
+      markDeleted: nothing,
+      orphansDependents: false,
+      ...definition.deletion,
+    },
     ...(hasStatus && { subresources: subresources.map((subresource) => checkedStatus(schema, subresource)) }),
     validate: withConstraints<T>(schema, (field) => !hasStatus || field !== STATUS, definition.validate),
     validateUpdate: (object, old) => {

@@ -79,6 +79,8 @@ export interface DeletionRules<T> {
   isHeld(object: T): boolean;
   /** Changes an object whose deletionTimestamp has just been set. */
   markDeleted(object: T): void;
+  /** Whether its dependents are orphaned when neither the options nor its finalizers say what becomes of them. */
+  readonly orphansDependents: boolean;
 }
 
 /**
@@ -265,8 +267,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** @param old undefined on create; values that it has already may be exempt from newer rules */
   validate(object: T, old?: T): FieldError[];
   validateUpdate(object: T, old: T): FieldError[];
-  /** Warnings about a valid object (the `Warning` header), such as deprecated fields. */
-  warnings(object: T): string[];
+  /** Warnings about a valid object (the `Warning` header), such as deprecated fields. @param old undefined on create */
+  warnings(object: T, old?: T): string[];
 }
 
 /** The properties of a kind that have a default. */

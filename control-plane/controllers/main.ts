@@ -20,7 +20,7 @@ import { nodeIpamController } from './nodes/node-ipam.ts';
 import { nodeLifecycleController } from './nodes/node-lifecycle.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
 import { deploymentController } from './workloads/deployment/deployment.ts';
-import { replicaSetController } from './workloads/replica-set.ts';
+import { replicaSetController, replicationController } from './workloads/replica-set.ts';
 
 export interface ControllersOptions {
   /** As user `system:kube-controller-manager`, or another who may do everything that the controllers do. */
@@ -50,6 +50,7 @@ function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): Co
   return [
     deploymentController,
     replicaSetController,
+    replicationController,
     endpointsController,
     sliceMirrorController,
     namespaceController,

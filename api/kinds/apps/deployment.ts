@@ -2,12 +2,18 @@ import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { scaleSubresource } from '../autoscaling/scale.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
-import { podWarnings } from '../core/pod-warnings.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
 import { percentOf } from '../../machinery/int-or-string.ts';
 import { validatePercent } from '../../machinery/names.ts';
-import { templateColumns, validateSelectorAndTemplate } from './workload.ts';
+import {
+  nameWarnings,
+  templateColumns,
+  templateWarnings,
+  validateCollisionCount,
+  validateLastingTemplate,
+  validateSelector,
+} from './workload.ts';
 import { Deployment, DeploymentStrategy } from '../../types/apps/v1.gen.ts';
 
 const DEFAULT_HISTORY = 10;
@@ -64,7 +70,8 @@ function validateStrategy({ type, rollingUpdate }: DeploymentStrategy): FieldErr
 
 function validate({ spec }: Deployment): FieldError[] {
   const errors = [
-    ...validateSelectorAndTemplate(spec?.selector, spec?.template, 'deployment'),
+    ...validateSelector(spec?.selector, spec?.template, 'deployment'),
+    ...validateLastingTemplate(spec?.template, 'ReplicaSet'),
     ...validateStrategy(spec?.strategy ?? {}),
   ];
   const deadline = spec?.progressDeadlineSeconds;
@@ -84,10 +91,7 @@ function validateStatusUpdate({ status = {} }: Deployment, old: Deployment): Fie
   if ((status.availableReplicas ?? 0) > (status.readyReplicas ?? 0)) {
     errors.push(invalid('status.availableReplicas', status.availableReplicas, 'cannot be greater than readyReplicas'));
   }
-  if ((status.collisionCount ?? 0) < (old.status?.collisionCount ?? 0)) {
-    errors.push(invalid('status.collisionCount', status.collisionCount, 'cannot be decremented'));
-  }
-  return errors;
+  return [...errors, ...validateCollisionCount(status.collisionCount, old.status?.collisionCount)];
 }
 
 export const deployments = defineKind<Deployment>({
@@ -126,5 +130,8 @@ export const deployments = defineKind<Deployment>({
     deployment.status = old.status;
   },
   validate,
-  warnings: ({ spec }) => podWarnings(spec?.template.spec, 'spec.template.spec'),
+  warnings: (deployment, old) => [
+    ...nameWarnings(deployment, old),
+    ...templateWarnings(deployment.spec?.template, 'spec.template', deployment, old),
+  ],
 });

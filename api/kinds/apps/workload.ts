@@ -1,64 +1,124 @@
 /** Shared by the kinds that create pods from a template. */
 import { wide } from '../../machinery/columns.ts';
-import { addErrors, type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
+import { addErrors, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import type { Column, KubeObject } from '../../machinery/kind.ts';
+import { validateLabelName } from '../../machinery/names.ts';
 import { formatSelector, selectorFrom, validateLabelSelector } from '../../machinery/selectors.ts';
 import { validatePodTemplate } from '../core/pod-validation.ts';
+import { podWarnings } from '../core/pod-warnings.ts';
 import type { PodTemplateSpec } from '../../types/core/v1.gen.ts';
 import type { LabelSelector } from '../../types/meta/v1.gen.ts';
 
-/** The selector is required, must not be empty, and must match the template's labels. */
-export function validateSelectorAndTemplate(
+/** A selector that must not be empty, and must match the template's labels. `kind` is as messages name it. */
+export function validateSelector(
   selector: LabelSelector | undefined,
   template: PodTemplateSpec | undefined,
   kind: string,
 ): FieldError[] {
-  const errors: FieldError[] = [];
   const path = 'spec.selector';
-  if (!selector) {
-    errors.push(required(path));
-  } else {
-    const problems = validateLabelSelector(selector, path);
-    addErrors(errors, problems);
-    if (!Object.keys(selector.matchLabels ?? {}).length && !selector.matchExpressions?.length) {
-      errors.push(invalid(path, selector, `empty selector is invalid for ${kind}`));
-    }
-    const labels = template?.metadata?.labels;
-    if (!problems.length && !selectorFrom(selector).matches(labels)) {
-      errors.push(
-        invalid('spec.template.metadata.labels', labels ?? {}, '`selector` does not match template `labels`'),
-      );
-    }
+  if (!selector) return [required(path)];
+  const problems = validateLabelSelector(selector, path);
+  const errors = [...problems];
+  if (!Object.keys(selector.matchLabels ?? {}).length && !selector.matchExpressions?.length) {
+    errors.push(invalid(path, selector, `empty selector is invalid for ${kind}`));
   }
-  if (!template) return [...errors, required('spec.template')];
-  addErrors(errors, validatePodTemplate(template, 'spec.template'));
-  const restartPolicy = template.spec?.restartPolicy;
+  if (!problems.length) addErrors(errors, validateMatch(selector, template));
+  return errors;
+}
+
+/** The selector must match the pods that will be created. */
+export function validateMatch(selector: LabelSelector, template: PodTemplateSpec | undefined): FieldError[] {
+  const labels = template?.metadata?.labels;
+  if (selectorFrom(selector).matches(labels)) return [];
+  return [invalid('spec.template.metadata.labels', labels ?? {}, '`selector` does not match template `labels`')];
+}
+
+/** The template of pods that are always restarted. `kind` is as messages name it. */
+export function validateLastingTemplate(template: PodTemplateSpec | undefined, kind: string): FieldError[] {
+  const path = 'spec.template';
+  if (!template) return [required(path)];
+  const errors = validatePodTemplate(template, path);
+  const { restartPolicy, activeDeadlineSeconds } = template.spec ?? {};
   if (restartPolicy && restartPolicy !== 'Always') {
-    errors.push(notSupported('spec.template.spec.restartPolicy', restartPolicy, ['Always']));
+    errors.push(notSupported(`${path}.spec.restartPolicy`, restartPolicy, ['Always']));
   }
-  if (template.spec?.activeDeadlineSeconds !== undefined) {
-    errors.push(
-      invalid('spec.template.spec.activeDeadlineSeconds', template.spec.activeDeadlineSeconds, `must not be specified`),
-    );
+  if (activeDeadlineSeconds !== undefined) {
+    const problem = `activeDeadlineSeconds in ${kind} is not Supported`;
+    errors.push(forbidden(`${path}.spec.activeDeadlineSeconds`, problem));
   }
   return errors;
 }
 
-type Workload = KubeObject & { spec?: { selector?: LabelSelector; template?: PodTemplateSpec } };
+/** What the statuses of ReplicaSets and ReplicationControllers count. */
+interface ReplicaCounts {
+  readonly replicas?: number;
+  readonly fullyLabeledReplicas?: number;
+  readonly readyReplicas?: number;
+  readonly availableReplicas?: number;
+}
 
-const containersOf = ({ spec }: Workload) => spec?.template?.spec?.containers ?? [];
+export function validateReplicaCounts(status: ReplicaCounts | undefined): FieldError[] {
+  const { replicas = 0, fullyLabeledReplicas = 0, readyReplicas = 0, availableReplicas = 0 } = status ?? {};
+  const errors: FieldError[] = [];
+  for (const [field, count] of Object.entries({ fullyLabeledReplicas, readyReplicas, availableReplicas })) {
+    if (count > replicas) errors.push(invalid(`status.${field}`, count, 'cannot be greater than status.replicas'));
+  }
+  if (availableReplicas > readyReplicas) {
+    errors.push(invalid('status.availableReplicas', availableReplicas, 'cannot be greater than readyReplicas'));
+  }
+  return errors;
+}
 
-/** The columns of workloads that `-o wide` adds. */
-export const templateColumns = <T extends Workload>(): readonly Column<T>[] => [
+/** A counter that distinguishes names after collisions only grows. */
+export function validateCollisionCount(count = 0, old = 0): FieldError[] {
+  return count < old ? [invalid('status.collisionCount', count, 'cannot be decremented')] : [];
+}
+
+/** Updates warn of a template only when they change the spec. */
+export const templateWarnings = (
+  template: PodTemplateSpec | undefined,
+  path: string,
+  object: KubeObject,
+  old: KubeObject | undefined,
+): string[] =>
+  old && old.metadata?.generation === object.metadata?.generation ? [] : podWarnings(template?.spec, `${path}.spec`);
+
+/** New workloads are warned of names that cannot begin the hostname of a pod. */
+export function nameWarnings({ metadata }: KubeObject, old: KubeObject | undefined): string[] {
+  const problems = old ? [] : validateLabelName(metadata?.name ?? '');
+  if (problems.length === 0) return [];
+  const advice = `a DNS label is recommended: [${problems.join(' ')}]`;
+  return [`metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; ${advice}`];
+}
+
+type TemplateOf<T> = (object: T) => PodTemplateSpec | undefined;
+
+const containersOf = (template: PodTemplateSpec | undefined) => template?.spec?.containers ?? [];
+
+/** What `-o wide` adds for a template. */
+export const containerColumns = <T>(templateOf: TemplateOf<T>): readonly Column<T>[] => [
   wide('Containers', (object) =>
-    containersOf(object)
+    containersOf(templateOf(object))
       .map(({ name }) => name)
       .join(','),
   ),
   wide('Images', (object) =>
-    containersOf(object)
+    containersOf(templateOf(object))
       .map(({ image }) => image ?? '')
       .join(','),
   ),
-  wide('Selector', ({ spec }) => (spec?.selector && formatSelector(selectorFrom(spec.selector))) || '<none>'),
+];
+
+export const selectorColumn = <T>(selectorOf: (object: T) => LabelSelector | undefined): Column<T> =>
+  wide('Selector', (object) => {
+    const selector = selectorOf(object);
+    return (selector && formatSelector(selectorFrom(selector))) || '<none>';
+  });
+
+type Workload = KubeObject & { spec?: { selector?: LabelSelector; template?: PodTemplateSpec } };
+
+/** The columns of workloads that `-o wide` adds. */
+export const templateColumns = <T extends Workload>(): readonly Column<T>[] => [
+  ...containerColumns<T>(({ spec }) => spec?.template),
+  selectorColumn<T>(({ spec }) => spec?.selector),
 ];

@@ -15,19 +15,30 @@ export const scales = defineKind<Scale>({
 });
 
 interface Scalable extends KubeObject {
-  spec?: { replicas?: number; readonly selector?: LabelSelector };
+  spec?: { replicas?: number };
   readonly status?: { readonly replicas?: number };
 }
 
+interface Selecting extends Scalable {
+  spec?: { replicas?: number; readonly selector?: LabelSelector };
+}
+
 /** `scale` of a workload that has its replicas and its selector where Deployments have them. */
-export const scaleSubresource = <T extends Scalable>(): ScaleSubresource<T> => ({
+export const scaleSubresource = <T extends Selecting>(): ScaleSubresource<T> => scaleBy(({ spec }) => spec?.selector);
+
+/** `scale` of a workload that has its replicas where Deployments have them. */
+export const scaleBy = <T extends Scalable>(
+  selectorOf: (object: T) => LabelSelector | undefined,
+): ScaleSubresource<T> => ({
   name: 'scale',
   verbs: ['get', 'patch', 'update'],
   group: scales.group,
   version: scales.version,
   kind: scales.kind,
   body: scales,
-  scaleOf: ({ metadata = {}, spec, status }) => {
+  scaleOf: (object) => {
+    const { metadata = {}, spec, status } = object;
+    const selector = selectorOf(object);
     const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata;
     return {
       kind: 'Scale',
@@ -36,7 +47,7 @@ export const scaleSubresource = <T extends Scalable>(): ScaleSubresource<T> => (
       spec: spec?.replicas ? { replicas: spec.replicas } : {},
       status: {
         replicas: status?.replicas ?? 0,
-        ...(spec?.selector && { selector: formatSelector(selectorFrom(spec.selector)) }),
+        ...(selector && { selector: formatSelector(selectorFrom(selector)) }),
       },
     };
   },

@@ -2192,8 +2192,8 @@ export type ReplicationControllerCondition = {
 };
 
 export const ReplicationControllerSpec = struct('io.k8s.api.core.v1.ReplicationControllerSpec', () => ({
-  minReadySeconds: optional(4, int32),
-  replicas: optional(1, int32, { pointer: true }),
+  minReadySeconds: optional(4, int32, { minimum: 0 }),
+  replicas: optional(1, int32, { pointer: true, minimum: 0 }),
   selector: optional(2, mapOf(string), { mapType: 'atomic' }),
   template: optional(3, PodTemplateSpec),
 }));
@@ -2205,12 +2205,12 @@ export type ReplicationControllerSpec = {
 };
 
 export const ReplicationControllerStatus = struct('io.k8s.api.core.v1.ReplicationControllerStatus', () => ({
-  replicas: required(1, int32),
-  availableReplicas: optional(5, int32),
+  replicas: required(1, int32, { minimum: 0 }),
+  availableReplicas: optional(5, int32, { minimum: 0 }),
   conditions: optional(6, list(ReplicationControllerCondition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
-  fullyLabeledReplicas: optional(2, int32),
-  observedGeneration: optional(3, int64),
-  readyReplicas: optional(4, int32),
+  fullyLabeledReplicas: optional(2, int32, { minimum: 0 }),
+  observedGeneration: optional(3, int64, { minimum: 0 }),
+  readyReplicas: optional(4, int32, { minimum: 0 }),
 }));
 export type ReplicationControllerStatus = {
   replicas: number;

@@ -25,7 +25,7 @@ export function planDeletion(kind: Kind, current: Stored, options: DeleteOptions
   checkPreconditions(kind, current, options);
   const object: Stored = { ...current, metadata: { ...current.metadata } };
   const { metadata } = object;
-  const finalizers = finalizersFor(current, options);
+  const finalizers = finalizersFor(kind, current, options);
   const finalizersChanged = finalizers.join() !== (metadata.finalizers ?? []).join();
   if (finalizers.length > 0) metadata.finalizers = finalizers;
   else delete metadata.finalizers;
@@ -77,14 +77,20 @@ function checkPreconditions(kind: Kind, { metadata }: Stored, { preconditions }:
   }
 }
 
+const isPropagation = (finalizer: string): boolean =>
+  finalizer === ORPHAN_FINALIZER || finalizer === FOREGROUND_FINALIZER;
+
 /** The garbage collector's finalizers encode the propagation policy. */
-function finalizersFor({ metadata }: Stored, options: DeleteOptions): string[] {
+function finalizersFor(kind: Kind, { metadata }: Stored, options: DeleteOptions): string[] {
   const finalizers = metadata.finalizers ?? [];
   const policy =
     options.propagationPolicy ??
     (options.orphanDependents === undefined ? undefined : options.orphanDependents ? 'Orphan' : 'Background');
-  if (!policy) return finalizers;
-  const others = finalizers.filter((finalizer) => finalizer !== ORPHAN_FINALIZER && finalizer !== FOREGROUND_FINALIZER);
+  if (!policy) {
+    const orphans = kind.deletion.orphansDependents && !finalizers.some(isPropagation);
+    return orphans ? [...finalizers, ORPHAN_FINALIZER] : finalizers;
+  }
+  const others = finalizers.filter((finalizer) => !isPropagation(finalizer));
   if (policy === 'Orphan') return [...others, ORPHAN_FINALIZER];
   return policy === 'Foreground' ? [...others, FOREGROUND_FINALIZER] : others;
 }

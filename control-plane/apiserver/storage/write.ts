@@ -179,7 +179,7 @@ export class ObjectWriter {
     rules.prepare(object, old, hookContext(context));
     const errors = [...validateObjectMetaUpdate(object.metadata, old.metadata), ...rules.validate(object, old)];
     if (errors.length > 0) throw invalidObject(kind, name, errors);
-    for (const warning of subresource ? [] : kind.warnings(object)) context.warn(warning);
+    for (const warning of subresource ? [] : kind.warnings(object, old)) context.warn(warning);
     const shown = view.of(object);
     await admit(context.admission, 'validate', shown === object ? admission : { ...admission, object: shown });
     return this.#replace(resource, current, old, object, context.dryRun);

@@ -57,4 +57,8 @@ export const replicaSetCache = wholeObjects(resources.replicaSets, {
   controller: (replicaSet) => byController(claimable(replicaSet)),
   namespace: byNamespace,
 });
+export const replicationControllerCache = wholeObjects(resources.replicationControllers, {
+  controller: (controller) => byController(claimable(controller)),
+  namespace: byNamespace,
+});
 export const certificateSigningRequestCache = wholeObjects(resources.certificateSigningRequests);

@@ -1,15 +1,27 @@
 /** What a ReplicaSet has to do: how many pods to create or which to delete, and what its status is. */
+import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import { withCondition, withoutCondition } from '../framework/conditions.ts';
 import { availableInMs, isActive, matchesLabels, type PodView } from '../caches/pod-view.ts';
 import type { PodControlFailure } from './pod-control.ts';
-import type { ReplicaSet, ReplicaSetStatus } from '../../../api/types/apps/v1.gen.ts';
+import type { ReplicaSetStatus } from '../../../api/types/apps/v1.gen.ts';
+import type { PodTemplateSpec } from '../../../api/types/core/v1.gen.ts';
 
 /** At most so many pods are created or deleted in one round. */
 const BURST_REPLICAS = 500;
 
+/** What ReplicaSets and ReplicationControllers have in common; they differ in their selectors. */
+export interface ReplicaSetLike extends KubeObject {
+  readonly spec?: {
+    readonly replicas?: number;
+    readonly minReadySeconds?: number;
+    readonly template?: PodTemplateSpec;
+  };
+  status?: ReplicaSetStatus;
+}
+
 export interface ReplicaSetState {
-  readonly replicaSet: ReplicaSet;
+  readonly replicaSet: ReplicaSetLike;
   /** The pods that it controls. */
   readonly pods: readonly PodView[];
   /** Active pods of the ReplicaSets that have the same controller: how they spread over nodes ranks deletions. */
@@ -86,7 +98,7 @@ function ageDifference(a: number, b: number, now: number): number {
  * ready for minReadySeconds.
  */
 export function replicaSetStatus(
-  replicaSet: ReplicaSet,
+  replicaSet: ReplicaSetLike,
   active: readonly PodView[],
   failure: Pick<PodControlFailure, 'reason' | 'message'> | undefined,
   now: number,

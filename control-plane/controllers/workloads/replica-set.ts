@@ -1,7 +1,12 @@
-/** The ReplicaSet controller: keeps as many pods of a template as are asked for. Upstream: pkg/controller/replicaset. */
+/**
+ * The controllers of ReplicaSets and ReplicationControllers: as many pods of a template as are asked for. Upstream:
+ * pkg/controller/replicaset, and pkg/controller/replication, which runs the same controller.
+ */
+import { selectorOf as controllerSelector } from '../../../api/kinds/core/replication-controller.ts';
 import { selectorFrom } from '../../../api/machinery/selectors.ts';
-import { pods as podResource, replicaSets as resource } from '../../../client/resources.gen.ts';
-import { podCache, replicaSetCache } from '../caches/definitions.ts';
+import type { Resource } from '../../../client/resource.ts';
+import { pods as podResource, replicaSets, replicationControllers } from '../../../client/resources.gen.ts';
+import { podCache, replicaSetCache, replicationControllerCache } from '../caches/definitions.ts';
 import { isActive, type PodView } from '../caches/pod-view.ts';
 import { claim } from '../framework/claim.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
@@ -11,24 +16,60 @@ import { controllerOf, orphansOf } from '../framework/owner-references.ts';
 import { writeStatus } from '../framework/status.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
 import { PodControl, podOfTemplate } from './pod-control.ts';
-import { claimCandidates, reconcileReplicaSet, replicaSetStatus } from './replica-set-plan.ts';
+import { claimCandidates, reconcileReplicaSet, replicaSetStatus, type ReplicaSetLike } from './replica-set-plan.ts';
 import { StatusThrottle } from './status-throttle.ts';
-import type { ReplicaSet, ReplicaSetStatus } from '../../../api/types/apps/v1.gen.ts';
+import type { InformerDefinition } from '../framework/informer-factory.ts';
+import type { ReplicaSetStatus } from '../../../api/types/apps/v1.gen.ts';
+import type { LabelSelector } from '../../../api/types/meta/v1.gen.ts';
 
-export const replicaSetController: ControllerDescriptor = { name: 'replicaset-controller', workers: 10, create };
+/** A kind that the controller serves. */
+interface Variant<T extends ReplicaSetLike> {
+  readonly resource: Resource<T>;
+  readonly cache: InformerDefinition<T, T>;
+  readonly selectorOf: (object: T) => LabelSelector | undefined;
+  /** As its events name their source. */
+  readonly component: string;
+}
 
-function create({ client, informer, recorder, queue }: ControllerContext): Controller {
-  const replicaSets = informer(replicaSetCache);
+export const replicaSetController: ControllerDescriptor = {
+  name: 'replicaset-controller',
+  workers: 10,
+  create: (context) =>
+    create(context, {
+      resource: replicaSets,
+      cache: replicaSetCache,
+      selectorOf: ({ spec }) => spec?.selector,
+      component: 'replicaset-controller',
+    }),
+};
+
+export const replicationController: ControllerDescriptor = {
+  name: 'replicationcontroller-controller',
+  workers: 5,
+  create: (context) =>
+    create(context, {
+      resource: replicationControllers,
+      cache: replicationControllerCache,
+      selectorOf: controllerSelector,
+      component: 'replication-controller',
+    }),
+};
+
+function create<T extends ReplicaSetLike>(
+  { client, informer, recorder, queue }: ControllerContext,
+  { resource, cache, selectorOf, component }: Variant<T>,
+): Controller {
+  const sets = informer(cache);
   const pods = informer(podCache);
   const expectations = new Expectations();
   const throttle = new StatusThrottle();
   const podControl = new PodControl({
     ...{ client, expectations, ownerResource: resource },
-    recorder: recorder('replicaset-controller'),
+    recorder: recorder(component),
   });
 
   async function reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
-    const replicaSet = replicaSets.getByKey(key);
+    const replicaSet = sets.getByKey(key);
     if (!replicaSet) {
       throttle.forget(key);
       return undefined;
@@ -57,28 +98,28 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     return againInMs === Infinity ? undefined : againInMs;
   }
 
-  function claimPods(replicaSet: ReplicaSet, signal: AbortSignal): Promise<PodView[]> {
+  function claimPods(replicaSet: T, signal: AbortSignal): Promise<PodView[]> {
     const { namespace = '', uid = '' } = replicaSet.metadata ?? {};
     const orphans = pods.byIndex('controller', orphansOf(namespace));
     return claim(claimCandidates(pods.byIndex('controller', uid), orphans), {
       ...{ client, signal, owner: replicaSet, ownerResource: resource, resource: podResource },
-      selector: selectorFrom(replicaSet.spec?.selector),
+      selector: selectorFrom(selectorOf(replicaSet)),
       claimableOf: (pod) => pod,
     });
   }
 
-  function relatedTo({ metadata = {} }: ReplicaSet): PodView[] {
+  function relatedTo({ metadata = {} }: T): PodView[] {
     const owner = controllerOf(metadata.ownerReferences);
-    const family = owner ? replicaSets.byIndex('controller', owner.uid) : [];
+    const family = owner ? sets.byIndex('controller', owner.uid) : [];
     const uids = family.length > 0 ? family.map((each) => each.metadata?.uid ?? '') : [metadata.uid ?? ''];
     return uids.flatMap((uid) => pods.byIndex('controller', uid)).filter(isActive);
   }
 
   return {
     watches: () => [
-      watch(replicaSets, {
+      watch(sets, {
         ...ownKeys(queue),
-        onDelete: ({ metadata }: ReplicaSet, key) => {
+        onDelete: ({ metadata }: T, key) => {
           expectations.forget(metadata?.uid ?? '');
           queue.add(key);
         },
@@ -90,9 +131,9 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
           claimableOf: (pod) => pod,
           concerns: concernsReplicaSet,
           adopters: (namespace, labels) =>
-            replicaSets
+            sets
               .byIndex('namespace', namespace)
-              .filter(({ spec }) => selectorFrom(spec?.selector).matches(labels))
+              .filter((set) => selectorFrom(selectorOf(set)).matches(labels))
               .map(({ metadata }) => metadata?.name ?? ''),
         }),
       ),
@@ -111,7 +152,7 @@ const concernsReplicaSet = (old: PodView, pod: PodView): boolean =>
   old.readyChangedAt !== pod.readyChangedAt;
 
 /** Pods are still coming or going, so that a later status will say more: readers can wait a moment for it. */
-function isOnTheWay(replicaSet: ReplicaSet, status: ReplicaSetStatus): boolean {
+function isOnTheWay(replicaSet: ReplicaSetLike, status: ReplicaSetStatus): boolean {
   const wanted = replicaSet.spec?.replicas ?? 1;
   const settled = status.replicas === wanted && status.availableReplicas === wanted;
   return !settled && status.observedGeneration === replicaSet.status?.observedGeneration;
