@@ -16,7 +16,11 @@ import { bindings } from './kinds/core/binding.ts';
 import { customResourceDefinitions } from './kinds/apiextensions/custom-resource-definition.ts';
 import { deployments } from './kinds/apps/deployment.ts';
 import { replicaSets } from './kinds/apps/replica-set.ts';
+import { daemonSets } from './kinds/apps/daemon-set.ts';
+import { statefulSets } from './kinds/apps/stateful-set.ts';
 import { controllerRevisions } from './kinds/apps/controller-revision.ts';
+import { jobs } from './kinds/batch/job.ts';
+import { cronJobs } from './kinds/batch/cron-job.ts';
 import { roles } from './kinds/rbac/role.ts';
 import { roleBindings } from './kinds/rbac/role-binding.ts';
 import { clusterRoles } from './kinds/rbac/cluster-role.ts';
@@ -59,7 +63,11 @@ export const kinds: readonly Kind[] = [
   bindings,
   deployments,
   replicaSets,
+  daemonSets,
+  statefulSets,
   controllerRevisions,
+  jobs,
+  cronJobs,
   roles,
   roleBindings,
   clusterRoles,

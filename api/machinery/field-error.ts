@@ -45,6 +45,9 @@ export const invalid = (field: string, value: unknown, detail: string): FieldErr
   fieldError('FieldValueInvalid', field, () => `Invalid value: ${shown(value)}: ${detail}`);
 export const typeInvalid = (field: string, value: unknown, detail: string): FieldError =>
   fieldError('FieldValueTypeInvalid', field, () => `Invalid value: ${shown(value)}: ${detail}`);
+/** For values that are not shown, such as whole lists. */
+export const invalidUnshown = (field: string, detail: string): FieldError =>
+  fieldError('FieldValueInvalid', field, () => `Invalid value: ${detail}`);
 /** The field has another value than before, and must not. */
 export const immutableField = (field: string, value: unknown): FieldError =>
   invalid(field, value, 'field is immutable');

@@ -81,6 +81,8 @@ export interface DeletionRules<T> {
   markDeleted(object: T): void;
   /** Whether its dependents are orphaned when neither the options nor its finalizers say what becomes of them. */
   readonly orphansDependents: boolean;
+  /** The warning to a delete that says nothing of them. */
+  readonly orphanWarning?: string;
 }
 
 /**

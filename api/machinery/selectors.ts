@@ -258,6 +258,13 @@ export function formatSelector({ requirements }: Selector): string {
     .join(',');
 }
 
+/** Labels as tables show them: sorted, `<none>` for none. */
+export const formatLabels = (labels: Labels | undefined): string =>
+  Object.entries(labels ?? {})
+    .map(([key, value]) => `${key}=${value}`)
+    .sort()
+    .join(',') || '<none>';
+
 /** Validates a `LabelSelector` object. */
 export function validateLabelSelector(selector: LabelSelector, path: string): FieldError[] {
   const errors: FieldError[] = [];

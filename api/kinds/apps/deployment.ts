@@ -3,9 +3,8 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { scaleSubresource } from '../autoscaling/scale.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
-import { type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
-import { percentOf } from '../../machinery/int-or-string.ts';
-import { validatePercent } from '../../machinery/names.ts';
+import { addErrors, type FieldError, forbidden, invalid } from '../../machinery/field-error.ts';
+import { isNone, validateAtMostAll, validateIntOrPercent } from './int-or-percent.ts';
 import {
   nameWarnings,
   templateColumns,
@@ -35,11 +34,6 @@ function applyDefaults({ spec }: Deployment): void {
   applyPodTemplateDefaults(spec.template);
 }
 
-function validateShare(value: number | string | undefined, path: string): FieldError[] {
-  if (typeof value === 'string') return validatePercent(value).map((problem) => invalid(path, value, problem));
-  return value !== undefined && value < 0 ? [invalid(path, value, 'must be greater than or equal to 0')] : [];
-}
-
 function validateStrategy({ type, rollingUpdate }: DeploymentStrategy): FieldError[] {
   const path = 'spec.strategy';
   switch (type) {
@@ -51,16 +45,13 @@ function validateStrategy({ type, rollingUpdate }: DeploymentStrategy): FieldErr
       const at = `${path}.rollingUpdate`;
       const { maxUnavailable = 0, maxSurge = 0 } = rollingUpdate ?? {};
       const errors = [
-        ...validateShare(maxUnavailable, `${at}.maxUnavailable`),
-        ...validateShare(maxSurge, `${at}.maxSurge`),
+        ...validateIntOrPercent(maxUnavailable, `${at}.maxUnavailable`),
+        ...validateIntOrPercent(maxSurge, `${at}.maxSurge`),
       ];
-      const isZero = (value: number | string) => (percentOf(value) ?? value) === 0;
-      if (isZero(maxUnavailable) && isZero(maxSurge)) {
+      if (isNone(maxUnavailable) && isNone(maxSurge)) {
         errors.push(invalid(`${at}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
       }
-      if ((percentOf(maxUnavailable) ?? 0) > 100) {
-        errors.push(invalid(`${at}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%'));
-      }
+      addErrors(errors, validateAtMostAll(maxUnavailable, `${at}.maxUnavailable`));
       return errors;
     }
     default:

@@ -18,16 +18,21 @@ export function validateSelector(
   const path = 'spec.selector';
   if (!selector) return [required(path)];
   const problems = validateLabelSelector(selector, path);
-  const errors = [...problems];
-  if (!Object.keys(selector.matchLabels ?? {}).length && !selector.matchExpressions?.length) {
-    errors.push(invalid(path, selector, `empty selector is invalid for ${kind}`));
-  }
+  const errors = [...problems, ...validateNotEmpty(selector, kind)];
   if (!problems.length) addErrors(errors, validateMatch(selector, template));
   return errors;
 }
 
-/** The selector must match the pods that will be created. */
-export function validateMatch(selector: LabelSelector, template: PodTemplateSpec | undefined): FieldError[] {
+export function validateNotEmpty(selector: LabelSelector, kind: string): FieldError[] {
+  if (Object.keys(selector.matchLabels ?? {}).length || selector.matchExpressions?.length) return [];
+  return [invalid('spec.selector', selector, `empty selector is invalid for ${kind}`)];
+}
+
+/** The selector must match the pods that will be created; without one, none is. */
+export function validateMatch(
+  selector: LabelSelector | undefined,
+  template: PodTemplateSpec | undefined,
+): FieldError[] {
   const labels = template?.metadata?.labels;
   if (selectorFrom(selector).matches(labels)) return [];
   return [invalid('spec.template.metadata.labels', labels ?? {}, '`selector` does not match template `labels`')];

@@ -1,6 +1,7 @@
 import { nameColumn, text } from '../../machinery/columns.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
+import { formatLabels } from '../../machinery/selectors.ts';
 import { applyPodTemplateDefaults } from './pod-defaults.ts';
 import { validatePodTemplate } from './pod-validation.ts';
 import { podWarnings } from './pod-warnings.ts';
@@ -29,15 +30,7 @@ export const podTemplates = defineKind<PodTemplate>({
         .map(({ image }) => image ?? '')
         .join(','),
     ),
-    text('Pod Labels', ({ template }) => {
-      const labels = Object.entries(template?.metadata?.labels ?? {});
-      return (
-        labels
-          .map(([key, value]) => `${key}=${value}`)
-          .sort()
-          .join(',') || '<none>'
-      );
-    }),
+    text('Pod Labels', ({ template }) => formatLabels(template?.metadata?.labels)),
   ],
   applyDefaults: ({ template }) => applyPodTemplateDefaults(template),
   // It has no spec: the generation counts the changes of the template.

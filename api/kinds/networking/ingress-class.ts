@@ -1,25 +1,11 @@
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { addErrors, type FieldError, forbidden, invalid, required } from '../../machinery/field-error.ts';
-import { validateLabelName, validateSubdomainName } from '../../machinery/names.ts';
+import { validateDomainPrefixedPath } from '../../machinery/domain-prefixed-path.ts';
+import { validateLabelName } from '../../machinery/names.ts';
 import { IngressClass, type IngressClassParametersReference } from '../../types/networking/v1.gen.ts';
 
 const DEFAULT_ANNOTATION = 'ingressclass.kubernetes.io/is-default-class';
-
-const HTTP_PATH = String.raw`[A-Za-z0-9/\-._~%!$&'()*+,;=:]+`;
-const HTTP_PATH_SYNTAX = new RegExp(`^${HTTP_PATH}$`);
-
-/** `example.com/ingress` */
-function validateDomainPrefixedPath(text: string, at: string): FieldError[] {
-  const slash = text.indexOf('/');
-  const [host, path] = [text.slice(0, slash), text.slice(slash + 1)];
-  if (slash <= 0 || !path) return [invalid(at, text, 'must be a domain-prefixed path (such as "acme.io/foo")')];
-  const errors = validateSubdomainName(host).map((problem) => invalid(at, host, problem));
-  if (!HTTP_PATH_SYNTAX.test(path)) {
-    errors.push(invalid(at, path, `Invalid path (regex used for validation is '${HTTP_PATH}')`));
-  }
-  return errors;
-}
 
 function validateParameters(parameters: IngressClassParametersReference, path: string): FieldError[] {
   const errors: FieldError[] = [];

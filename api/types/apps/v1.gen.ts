@@ -49,10 +49,10 @@ export type DaemonSetCondition = {
 };
 
 export const DaemonSetSpec = struct('io.k8s.api.apps.v1.DaemonSetSpec', () => ({
-  selector: required(1, LabelSelector),
+  selector: required(1, LabelSelector, { immutable: true }),
   template: required(2, PodTemplateSpec),
-  minReadySeconds: optional(4, int32),
-  revisionHistoryLimit: optional(6, int32, { pointer: true }),
+  minReadySeconds: optional(4, int32, { minimum: 0 }),
+  revisionHistoryLimit: optional(6, int32, { pointer: true, minimum: 0 }),
   updateStrategy: optional(3, DaemonSetUpdateStrategy, { always: true }),
 }));
 export type DaemonSetSpec = {
@@ -64,16 +64,16 @@ export type DaemonSetSpec = {
 };
 
 export const DaemonSetStatus = struct('io.k8s.api.apps.v1.DaemonSetStatus', () => ({
-  currentNumberScheduled: required(1, int32),
-  desiredNumberScheduled: required(3, int32),
-  numberMisscheduled: required(2, int32),
-  numberReady: required(4, int32),
-  collisionCount: optional(9, int32, { pointer: true }),
+  currentNumberScheduled: required(1, int32, { minimum: 0 }),
+  desiredNumberScheduled: required(3, int32, { minimum: 0 }),
+  numberMisscheduled: required(2, int32, { minimum: 0 }),
+  numberReady: required(4, int32, { minimum: 0 }),
+  collisionCount: optional(9, int32, { pointer: true, minimum: 0 }),
   conditions: optional(10, list(DaemonSetCondition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
-  numberAvailable: optional(7, int32),
-  numberUnavailable: optional(8, int32),
-  observedGeneration: optional(5, int64),
-  updatedNumberScheduled: optional(6, int32),
+  numberAvailable: optional(7, int32, { minimum: 0 }),
+  numberUnavailable: optional(8, int32, { minimum: 0 }),
+  observedGeneration: optional(5, int64, { minimum: 0 }),
+  updatedNumberScheduled: optional(6, int32, { minimum: 0 }),
 }));
 export type DaemonSetStatus = {
   currentNumberScheduled: number;
@@ -264,7 +264,7 @@ export type RollingUpdateDeployment = {
 
 export const RollingUpdateStatefulSetStrategy = struct('io.k8s.api.apps.v1.RollingUpdateStatefulSetStrategy', () => ({
   maxUnavailable: optional(2, intOrString),
-  partition: optional(1, int32, { pointer: true }),
+  partition: optional(1, int32, { pointer: true, minimum: 0 }),
 }));
 export type RollingUpdateStatefulSetStrategy = {
   maxUnavailable?: number | string;
@@ -302,15 +302,15 @@ export type StatefulSetCondition = {
 };
 
 export const StatefulSetOrdinals = struct('io.k8s.api.apps.v1.StatefulSetOrdinals', () => ({
-  start: optional(1, int32, { always: true }),
+  start: optional(1, int32, { always: true, minimum: 0 }),
 }));
 export type StatefulSetOrdinals = {
   start?: number;
 };
 
 export const StatefulSetPersistentVolumeClaimRetentionPolicy = struct('io.k8s.api.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy', () => ({
-  whenDeleted: optional(1, string),
-  whenScaled: optional(2, string),
+  whenDeleted: optional(1, string, { supported: ['Retain', 'Delete'] }),
+  whenScaled: optional(2, string, { supported: ['Retain', 'Delete'] }),
 }));
 export type StatefulSetPersistentVolumeClaimRetentionPolicy = {
   whenDeleted?: string;
@@ -320,11 +320,11 @@ export type StatefulSetPersistentVolumeClaimRetentionPolicy = {
 export const StatefulSetSpec = struct('io.k8s.api.apps.v1.StatefulSetSpec', () => ({
   selector: required(2, LabelSelector),
   template: required(3, PodTemplateSpec),
-  minReadySeconds: optional(9, int32),
+  minReadySeconds: optional(9, int32, { minimum: 0 }),
   ordinals: optional(11, StatefulSetOrdinals),
   persistentVolumeClaimRetentionPolicy: optional(10, StatefulSetPersistentVolumeClaimRetentionPolicy),
   podManagementPolicy: optional(6, oneOf('OrderedReady', 'Parallel')),
-  replicas: optional(1, int32, { pointer: true }),
+  replicas: optional(1, int32, { pointer: true, minimum: 0 }),
   revisionHistoryLimit: optional(8, int32, { pointer: true }),
   serviceName: optional(5, string, { always: true }),
   updateStrategy: optional(7, StatefulSetUpdateStrategy, { always: true }),
@@ -345,16 +345,16 @@ export type StatefulSetSpec = {
 };
 
 export const StatefulSetStatus = struct('io.k8s.api.apps.v1.StatefulSetStatus', () => ({
-  replicas: required(2, int32),
-  availableReplicas: optional(11, int32, { always: true }),
-  collisionCount: optional(9, int32, { pointer: true }),
+  replicas: required(2, int32, { minimum: 0 }),
+  availableReplicas: optional(11, int32, { always: true, minimum: 0 }),
+  collisionCount: optional(9, int32, { pointer: true, minimum: 0 }),
   conditions: optional(10, list(StatefulSetCondition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
-  currentReplicas: optional(4, int32),
+  currentReplicas: optional(4, int32, { minimum: 0 }),
   currentRevision: optional(6, string),
-  observedGeneration: optional(1, int64),
-  readyReplicas: optional(3, int32),
+  observedGeneration: optional(1, int64, { minimum: 0 }),
+  readyReplicas: optional(3, int32, { minimum: 0 }),
   updateRevision: optional(7, string),
-  updatedReplicas: optional(5, int32),
+  updatedReplicas: optional(5, int32, { minimum: 0 }),
 }));
 export type StatefulSetStatus = {
   replicas: number;

@@ -20,11 +20,11 @@ export type CronJob = {
 
 export const CronJobSpec = struct('io.k8s.api.batch.v1.CronJobSpec', () => ({
   jobTemplate: required(5, JobTemplateSpec),
-  schedule: required(1, string),
-  concurrencyPolicy: optional(3, oneOf('Allow', 'Forbid', 'Replace')),
-  failedJobsHistoryLimit: optional(7, int32, { pointer: true }),
-  startingDeadlineSeconds: optional(2, int64, { pointer: true }),
-  successfulJobsHistoryLimit: optional(6, int32, { pointer: true }),
+  schedule: required(1, string, { nonEmpty: true }),
+  concurrencyPolicy: optional(3, oneOf('Allow', 'Forbid', 'Replace'), { supported: ['Allow', 'Forbid', 'Replace'] }),
+  failedJobsHistoryLimit: optional(7, int32, { pointer: true, minimum: 0 }),
+  startingDeadlineSeconds: optional(2, int64, { pointer: true, minimum: 0 }),
+  successfulJobsHistoryLimit: optional(6, int32, { pointer: true, minimum: 0 }),
   suspend: optional(4, boolean, { pointer: true }),
   timeZone: optional(8, string, { pointer: true }),
 }));
@@ -84,21 +84,21 @@ export type JobCondition = {
 
 export const JobSpec = struct('io.k8s.api.batch.v1.JobSpec', () => ({
   template: required(6, PodTemplateSpec),
-  activeDeadlineSeconds: optional(3, int64, { pointer: true }),
-  backoffLimit: optional(7, int32, { pointer: true }),
-  backoffLimitPerIndex: optional(12, int32, { pointer: true }),
-  completionMode: optional(9, oneOf('Indexed', 'NonIndexed'), { pointer: true }),
-  completions: optional(2, int32, { pointer: true }),
+  activeDeadlineSeconds: optional(3, int64, { pointer: true, minimum: 0 }),
+  backoffLimit: optional(7, int32, { pointer: true, minimum: 0 }),
+  backoffLimitPerIndex: optional(12, int32, { pointer: true, minimum: 0 }),
+  completionMode: optional(9, oneOf('Indexed', 'NonIndexed'), { pointer: true, supported: ['NonIndexed', 'Indexed'] }),
+  completions: optional(2, int32, { pointer: true, minimum: 0 }),
   managedBy: optional(15, string, { pointer: true }),
   manualSelector: optional(5, boolean, { pointer: true }),
-  maxFailedIndexes: optional(13, int32, { pointer: true }),
-  parallelism: optional(1, int32, { pointer: true }),
+  maxFailedIndexes: optional(13, int32, { pointer: true, minimum: 0 }),
+  parallelism: optional(1, int32, { pointer: true, minimum: 0 }),
   podFailurePolicy: optional(11, PodFailurePolicy),
   podReplacementPolicy: optional(14, oneOf('Failed', 'TerminatingOrFailed'), { pointer: true }),
   selector: optional(4, LabelSelector),
   successPolicy: optional(16, SuccessPolicy),
   suspend: optional(10, boolean, { pointer: true }),
-  ttlSecondsAfterFinished: optional(8, int32, { pointer: true }),
+  ttlSecondsAfterFinished: optional(8, int32, { pointer: true, minimum: 0 }),
 }));
 export type JobSpec = {
   template: PodTemplateSpec;
@@ -120,16 +120,16 @@ export type JobSpec = {
 };
 
 export const JobStatus = struct('io.k8s.api.batch.v1.JobStatus', () => ({
-  active: optional(4, int32),
+  active: optional(4, int32, { minimum: 0 }),
   completedIndexes: optional(7, string),
   completionTime: optional(3, time),
   conditions: optional(1, list(JobCondition), { listType: 'atomic', patchMergeKey: 'type', patchStrategy: 'merge' }),
-  failed: optional(6, int32),
+  failed: optional(6, int32, { minimum: 0 }),
   failedIndexes: optional(10, string, { pointer: true }),
-  ready: optional(9, int32, { pointer: true }),
+  ready: optional(9, int32, { pointer: true, minimum: 0 }),
   startTime: optional(2, time),
-  succeeded: optional(5, int32),
-  terminating: optional(11, int32, { pointer: true }),
+  succeeded: optional(5, int32, { minimum: 0 }),
+  terminating: optional(11, int32, { pointer: true, minimum: 0 }),
   uncountedTerminatedPods: optional(8, UncountedTerminatedPods),
 }));
 export type JobStatus = {

@@ -34,7 +34,7 @@ export const PodDisruptionBudgetSpec = struct('io.k8s.api.policy.v1.PodDisruptio
   maxUnavailable: optional(3, intOrString),
   minAvailable: optional(1, intOrString),
   selector: optional(2, LabelSelector, { patchStrategy: 'replace' }),
-  unhealthyPodEvictionPolicy: optional(4, oneOf('AlwaysAllow', 'IfHealthyBudget'), { pointer: true }),
+  unhealthyPodEvictionPolicy: optional(4, oneOf('AlwaysAllow', 'IfHealthyBudget'), { pointer: true, supported: ['AlwaysAllow', 'IfHealthyBudget'] }),
 }));
 export type PodDisruptionBudgetSpec = {
   maxUnavailable?: number | string;
@@ -45,11 +45,11 @@ export type PodDisruptionBudgetSpec = {
 
 export const PodDisruptionBudgetStatus = struct('io.k8s.api.policy.v1.PodDisruptionBudgetStatus', () => ({
   conditions: optional(7, list(Condition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
-  currentHealthy: optional(4, int32, { always: true }),
-  desiredHealthy: optional(5, int32, { always: true }),
+  currentHealthy: optional(4, int32, { always: true, minimum: 0 }),
+  desiredHealthy: optional(5, int32, { always: true, minimum: 0 }),
   disruptedPods: optional(2, mapOf(time)),
-  disruptionsAllowed: optional(3, int32, { always: true }),
-  expectedPods: optional(6, int32, { always: true }),
+  disruptionsAllowed: optional(3, int32, { always: true, minimum: 0 }),
+  expectedPods: optional(6, int32, { always: true, minimum: 0 }),
   observedGeneration: optional(1, int64),
 }));
 export type PodDisruptionBudgetStatus = {

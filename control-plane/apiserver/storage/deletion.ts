@@ -15,6 +15,12 @@ export type Deletion =
   /** Already being deleted, and unchanged by this request. */
   | { readonly action: 'keep' };
 
+/** The warning to a delete by these options, if any. */
+export const deletionWarning = ({ deletion }: Kind, options: DeleteOptions): string | undefined =>
+  options.propagationPolicy === undefined && options.orphanDependents === undefined
+    ? deletion.orphanWarning
+    : undefined;
+
 /** Throws a 422 Invalid StatusError for contradictory or unknown options. */
 export function validateDeleteOptions(options: DeleteOptions): void {
   const errors = deleteOptions.validate(options);

@@ -16,7 +16,7 @@ import {
 import { ConflictError, StoreTimeoutError } from '../../store/store.ts';
 import type { WriteContext } from '../admission/pipeline.ts';
 import { admit, type AdmissionRequest } from '../admission/plugin.ts';
-import { isDeletedBy, planDeletion } from './deletion.ts';
+import { deletionWarning, isDeletedBy, planDeletion } from './deletion.ts';
 import {
   fillSystemFields,
   keepSystemFields,
@@ -200,6 +200,8 @@ export class ObjectWriter {
         if (!current) throw notFound(resource.kind, name);
         const old = resource.parse(current.bytes);
         const plan = planDeletion(resource.kind, old, options, Date.now());
+        const warning = deletionWarning(resource.kind, options);
+        if (warning !== undefined && attempt === 1) context.warn(warning);
         const admission = admissionRequest('DELETE', resource, '', namespace, name, undefined, old, context);
         await admit(context.admission, 'mutate', admission);
         await admit(context.admission, 'validate', admission);
