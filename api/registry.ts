@@ -41,6 +41,7 @@ import { ingressClasses } from './kinds/networking/ingress-class.ts';
 import { runtimeClasses } from './kinds/node/runtime-class.ts';
 import { priorityClasses } from './kinds/scheduling/priority-class.ts';
 import { scales } from './kinds/autoscaling/scale.ts';
+import { podDisruptionBudgets } from './kinds/policy/pod-disruption-budget.ts';
 import { evictions } from './kinds/policy/eviction.ts';
 import { tokenRequests } from './kinds/authentication/token-request.ts';
 import { deleteOptions } from './kinds/meta/delete-options.ts';
@@ -88,6 +89,7 @@ export const kinds: readonly Kind[] = [
   runtimeClasses,
   priorityClasses,
   customResourceDefinitions,
+  podDisruptionBudgets,
 ];
 
 /** Kinds that are not resources, but the bodies of subresources and deletes. */

@@ -67,9 +67,9 @@ function createVerbs({ registry, writer }: ApiCore, pipeline: Pipeline, watches:
   };
 }
 
-function podActions({ registry, writer }: ApiCore): Pick<Handlers['actions'], PodAction> {
-  const bind = bindPod(registry, writer);
-  return { bindings: bind, 'pods/binding': bind, 'pods/eviction': evictPod(registry, writer) };
+function podActions(core: ApiCore): Pick<Handlers['actions'], PodAction> {
+  const bind = bindPod(core.registry, core.writer);
+  return { bindings: bind, 'pods/binding': bind, 'pods/eviction': evictPod(core) };
 }
 
 /** Resolves when the server listens. */

@@ -4,6 +4,7 @@ import { daemonSets } from '../../../api/kinds/apps/daemon-set.ts';
 import { deployments } from '../../../api/kinds/apps/deployment.ts';
 import { statefulSets } from '../../../api/kinds/apps/stateful-set.ts';
 import { replicationControllers } from '../../../api/kinds/core/replication-controller.ts';
+import { podDisruptionBudgets } from '../../../api/kinds/policy/pod-disruption-budget.ts';
 import { cells, decoded, refused, refusedChange, refusedStatus } from './kind-rules.ts';
 import { CONTEXT } from './updates.ts';
 
@@ -224,4 +225,39 @@ t.test('deployments compare shares as upstream does', async (t) => {
   ] as const) {
     t.strictSame(refused(deployments, { spec: { ...spec, strategy: { rollingUpdate } } }), wanted);
   }
+});
+
+t.test('disruption budgets', async (t) => {
+  for (const [spec, wanted] of [
+    [{}, []],
+    [{ minAvailable: 1, selector: {} }, []],
+    [
+      { minAvailable: 1, maxUnavailable: 1 },
+      [
+        'spec: Invalid value: {"minAvailable":1,"maxUnavailable":1}: minAvailable and maxUnavailable cannot be both set',
+      ],
+    ],
+    [{ minAvailable: -1 }, ['spec.minAvailable: Invalid value: -1: must be greater than or equal to 0']],
+    [{ maxUnavailable: '101%' }, ['spec.maxUnavailable: Invalid value: "101%": must not be greater than 100%']],
+    [
+      { unhealthyPodEvictionPolicy: 'Never' },
+      [
+        'spec.unhealthyPodEvictionPolicy: Unsupported value: "Never": supported values: "AlwaysAllow", "IfHealthyBudget"',
+      ],
+    ],
+    [{ selector: { matchLabels: { a: '-' } } }, 1],
+  ] as const) {
+    const errors = refused(podDisruptionBudgets, { spec });
+    if (typeof wanted === 'number') t.equal(errors.length, wanted);
+    else t.strictSame(errors, wanted, JSON.stringify(spec));
+  }
+  const condition = { type: 'a', status: 'Maybe', reason: '', message: '', lastTransitionTime: null };
+  t.strictSame(refusedStatus(podDisruptionBudgets, {}, { disruptionsAllowed: -1, conditions: [condition] }), [
+    'status.disruptionsAllowed: Invalid value: -1: must be greater than or equal to 0',
+    'status.conditions[0].status: Unsupported value: "Maybe": supported values: "False", "True", "Unknown"',
+    'status.conditions[0].lastTransitionTime: Required value',
+    'status.conditions[0].reason: Required value',
+  ]);
+  t.strictSame(cells(podDisruptionBudgets, { spec: { maxUnavailable: '10%' } }), ['x', 'N/A', '10%', 0, '<unknown>']);
+  t.equal(podDisruptionBudgets.unconditionalUpdate, false);
 });
