@@ -40,6 +40,8 @@ import { serviceCIDRs } from './kinds/networking/service-cidr.ts';
 import { ingressClasses } from './kinds/networking/ingress-class.ts';
 import { runtimeClasses } from './kinds/node/runtime-class.ts';
 import { priorityClasses } from './kinds/scheduling/priority-class.ts';
+import { horizontalPodAutoscalers } from './kinds/autoscaling/horizontal-pod-autoscaler.ts';
+import { horizontalPodAutoscalers as horizontalPodAutoscalersV1 } from './kinds/autoscaling/horizontal-pod-autoscaler-v1.ts';
 import { scales } from './kinds/autoscaling/scale.ts';
 import { podDisruptionBudgets } from './kinds/policy/pod-disruption-budget.ts';
 import { evictions } from './kinds/policy/eviction.ts';
@@ -90,6 +92,8 @@ export const kinds: readonly Kind[] = [
   priorityClasses,
   customResourceDefinitions,
   podDisruptionBudgets,
+  horizontalPodAutoscalers,
+  horizontalPodAutoscalersV1,
 ];
 
 /** Kinds that are not resources, but the bodies of subresources and deletes. */

@@ -42,8 +42,8 @@ export type HorizontalPodAutoscalerSpec = {
 };
 
 export const HorizontalPodAutoscalerStatus = struct('io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerStatus', () => ({
-  currentReplicas: required(3, int32),
-  desiredReplicas: required(4, int32),
+  currentReplicas: required(3, int32, { minimum: 0 }),
+  desiredReplicas: required(4, int32, { minimum: 0 }),
   currentCPUUtilizationPercentage: optional(5, int32, { pointer: true }),
   lastScaleTime: optional(2, time),
   observedGeneration: optional(1, int64, { pointer: true }),

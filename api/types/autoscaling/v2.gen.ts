@@ -132,10 +132,10 @@ export type HorizontalPodAutoscalerSpec = {
 };
 
 export const HorizontalPodAutoscalerStatus = struct('io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus', () => ({
-  desiredReplicas: required(4, int32),
+  desiredReplicas: required(4, int32, { minimum: 0 }),
   conditions: optional(6, list(HorizontalPodAutoscalerCondition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
   currentMetrics: optional(5, list(MetricStatus), { always: true, listType: 'atomic' }),
-  currentReplicas: optional(3, int32),
+  currentReplicas: optional(3, int32, { minimum: 0 }),
   lastScaleTime: optional(2, time),
   observedGeneration: optional(1, int64, { pointer: true }),
 }));
