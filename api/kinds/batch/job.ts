@@ -23,7 +23,8 @@ function applyDefaults({ metadata, spec }: Job): void {
   if (!spec) return;
   applyJobDefaults(spec);
   const labels = spec.template.metadata?.labels;
-  if (labels && metadata && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels };
+  // The same map, so that generated labels go into both, as upstream's do.
+  if (labels && metadata && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = labels;
 }
 
 /** Labels that no other Job's pods have, and the selector for them; what the client has set is left to validation. */
@@ -133,6 +134,8 @@ export const jobs = defineKind<Job>({
   applyDefaults,
   prepareForCreate: (job) => {
     generateSelector(job);
+    // The template has labels now in any case.
+    applyDefaults(job);
     job.status = {};
   },
   validate,

@@ -39,7 +39,7 @@ t.test('defaults of jobs', async (t) => {
     t.match(decoded(jobs, { spec: { template: template(), ...spec } }).spec, wanted, JSON.stringify(spec));
   }
   const job = created(jobs, { spec: { template: template({}, { labels: { app: 'x' } }) } });
-  t.strictSame(job.metadata?.labels, { app: 'x' }, 'labels default to those of the template, without generated ones');
+  t.strictSame(job.metadata?.labels, { app: 'x', ...generated }, 'labels default to those of the template');
   t.strictSame(job.spec?.template.metadata?.labels, { app: 'x', ...generated });
   t.strictSame(job.spec?.selector, { matchLabels: { 'batch.kubernetes.io/controller-uid': 'u' } });
 });
