@@ -5,7 +5,7 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { ageOf } from '../../machinery/duration.ts';
 import type { FieldError } from '../../machinery/field-error.ts';
 import { type Step, parseJsonPath, valuesAt } from '../../machinery/json-path.ts';
-import type { Column, Kind, KubeObject, ScaleSubresource, StoredAs, Subresource } from '../../machinery/kind.ts';
+import type { Column, Kind, KubeObject, ScaleSubresource, StoredAs, Subresource, Verb } from '../../machinery/kind.ts';
 import { isJsonObject, own, setOwn } from '../../machinery/own.ts';
 import { optional, string, struct } from '../../machinery/schema.ts';
 import { applyStructuralDefaults } from '../../machinery/structural/defaults.ts';
@@ -21,6 +21,8 @@ import type {
 } from '../../types/apiextensions/v1.gen.ts';
 import { ObjectMeta } from '../../types/meta/v1.gen.ts';
 import { scales } from '../autoscaling/scale.ts';
+
+const VERBS: readonly Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
 type Custom = KubeObject & Record<string, unknown>;
 
@@ -68,16 +70,7 @@ export function customKind(
       kind: optional(undefined, string),
       metadata: optional(undefined, ObjectMeta),
     })),
-    verbs: [
-      'delete',
-      'deletecollection',
-      'get',
-      'list',
-      'patch',
-      ...(isTerminating ? [] : (['create'] as const)),
-      'update',
-      'watch',
-    ],
+    verbs: VERBS.filter((verb) => verb !== 'create' || !isTerminating),
     subresources: subresourcesOf(version, validate),
     columns: columnsOf(version.additionalPrinterColumns ?? []),
     ...(stored ? { storedAs: conversion(apiVersion, stored, version) } : { selectableFields: readersOf(version) }),

@@ -2,6 +2,7 @@
  * Serves the kinds of CustomResourceDefinitions: a controller within the api-server, as upstream's apiextensions-apiserver (naming,
  * establishing and finalizing controllers). It is level-triggered: an event of a definition only puts its name into the queue.
  */
+import { createHash } from 'node:crypto';
 import { approvalOf, isProtectedGroup } from '../../../api/kinds/apiextensions/definition-validation.ts';
 import {
   CLEANUP_FINALIZER,
@@ -22,6 +23,9 @@ import { WorkQueue } from '../../../client/work-queue.ts';
 import type { LocalApi } from './local-api.ts';
 import type { Registry } from './registry.ts';
 
+/** Resources and kinds have names of their own. */
+type Named = 'resource' | 'kind';
+
 /** Until the instances of a definition that is being deleted are looked for again: their finalizers keep them. */
 const RECHECK_MS = 500;
 
@@ -33,16 +37,23 @@ export interface CustomResourcesOptions {
   readonly signal: AbortSignal;
 }
 
+interface Accepted {
+  readonly group: string;
+  readonly names: CustomResourceDefinitionNames;
+}
+
 /** The served kinds of a definition; the first is the one that is stored. */
 interface Served {
   readonly kinds: readonly Kind[];
-  /** Of what they were made. */
-  readonly made: unknown;
+  /** The hash of what they were made of; undefined while they are being changed. */
+  readonly made: string | undefined;
 }
 
 export class CustomResources {
   readonly #options: CustomResourcesOptions;
   readonly #served = new Map<string, Served>();
+  /** The accepted names of every definition, by its own. */
+  readonly #accepted = new Map<string, Accepted>();
   readonly #queue: WorkQueue;
 
   constructor(options: CustomResourcesOptions) {
@@ -66,8 +77,14 @@ export class CustomResources {
       if (conditionOf(definition, 'Established') === 'True') await this.#serve(definition);
     api.subscribe(customResourceDefinitions, ({ name, object }) => {
       this.#queue.add(name);
-      // Names that it no longer has are free for others.
-      if (!object) for (const other of api.list(customResourceDefinitions)) this.#queue.add(nameOf(other));
+      const names = object?.status?.acceptedNames;
+      if (object && names?.plural) this.#accepted.set(name, { group: object.spec.group, names });
+      if (object) return;
+      const freed = this.#accepted.get(name);
+      this.#accepted.delete(name);
+      // Names that it no longer has are free for others of its group.
+      for (const other of api.list(customResourceDefinitions))
+        if (other.spec.group === freed?.group) this.#queue.add(nameOf(other));
     });
     void this.#queue.run((name) => this.#sync(name), signal);
   }
@@ -89,16 +106,8 @@ export class CustomResources {
 
   /** Accepts the names that no other definition of the group has. Sets `NamesAccepted`. */
   #accept(definition: CustomResourceDefinition): void {
-    const { api } = this.#options;
     const { group, names } = definition.spec;
-    const taken = new Map<string, 'resource' | 'kind'>();
-    for (const other of api.list(customResourceDefinitions)) {
-      if (other.spec.group !== group || nameOf(other) === nameOf(definition)) continue;
-      const accepted = other.status?.acceptedNames;
-      if (!accepted?.plural) continue;
-      for (const name of resourceNames(accepted)) taken.set(`resource ${name}`, 'resource');
-      for (const name of kindNames(accepted)) taken.set(`kind ${name}`, 'kind');
-    }
+    const taken = this.#takenNames(group, nameOf(definition));
     const status = (definition.status ??= {});
     const accepted: CustomResourceDefinitionNames = {
       ...status.acceptedNames,
@@ -106,7 +115,7 @@ export class CustomResources {
       plural: status.acceptedNames?.plural ?? '',
     };
     const problems: { reason: string; message: string }[] = [];
-    const take = (reason: string, what: 'resource' | 'kind', name: string | undefined, accept: () => void): void => {
+    const take = (reason: string, what: Named, name: string | undefined, accept: () => void): void => {
       if (name && taken.has(`${what} ${name}`))
         problems.push({ reason, message: `${JSON.stringify(name)} is already in use` });
       else accept();
@@ -126,6 +135,19 @@ export class CustomResources {
       ? { status: 'False', ...problem }
       : { status: 'True', reason: 'NoConflicts', message: 'no conflicts found' };
     setCondition(definition, { type: 'NamesAccepted', ...condition }, Date.now());
+  }
+
+  /** The names of a group that others than this definition have, after what they name. */
+  #takenNames(group: string, except: string): ReadonlySet<string> {
+    const taken = new Set<string>();
+    const add = (names: CustomResourceDefinitionNames): void => {
+      for (const name of resourceNames(names)) taken.add(`resource ${name}`);
+      for (const name of kindNames(names)) taken.add(`kind ${name}`);
+    };
+    for (const [name, other] of this.#accepted) if (other.group === group && name !== except) add(other.names);
+    for (const { kind } of this.#options.registry.kinds.resources)
+      if (kind.group === group && !kind.custom) add({ ...kind, shortNames: [...kind.shortNames], categories: [] });
+    return taken;
   }
 
   #establish(definition: CustomResourceDefinition, isEstablished: boolean): void {
@@ -153,9 +175,10 @@ export class CustomResources {
     const name = nameOf(definition);
     const isTerminating = definition.metadata?.deletionTimestamp !== undefined;
     const { spec } = definition;
-    const made = structuredClone({ spec, names: definition.status?.acceptedNames, isTerminating });
+    const parts = [spec, definition.status?.acceptedNames, isTerminating];
+    const made = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
     const before = this.#served.get(name);
-    if (before && deepEqual(before.made, made)) return;
+    if (before?.made === made) return;
     const [first, ...others] = servedVersions(definition);
     if (!first) return this.#remove(name);
     const stored = customKind(definition, first, undefined, isTerminating);
