@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import type { KubeObject } from '../api/machinery/kind.ts';
-import { PATCH_MEDIA_TYPES } from '../api/machinery/patch/media-types.ts';
+import { APPLY_MEDIA_TYPE, PATCH_MEDIA_TYPES } from '../api/machinery/patch/media-types.ts';
 import { StatusError } from '../api/machinery/status-error.ts';
 import type {
   Answer,
@@ -43,7 +43,7 @@ const MAX_THROTTLED_ATTEMPTS = 10;
 const PAGE_SIZE = 500;
 const PARTIAL_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
 const PARTIAL = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
-const PATCH_CONTENT_TYPES = { ...PATCH_MEDIA_TYPES, apply: 'application/apply-patch+yaml' };
+const PATCH_CONTENT_TYPES = { ...PATCH_MEDIA_TYPES, apply: APPLY_MEDIA_TYPE };
 
 const writeQuery = ({ fieldManager, dryRun }: WriteOptions): Query => ({
   fieldManager,

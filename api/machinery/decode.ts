@@ -52,11 +52,19 @@ function decodeAs<T extends KubeObject>(
     const decoded = kind.decode(body);
     decoded.object.apiVersion = expected;
     decoded.object.kind = kind.kind;
+    keepReset(body, decoded.object);
     return decoded;
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     throw refuse(error);
   }
+}
+
+/** An empty list of managedFields is not the same as none: it asks for an object without managers. */
+function keepReset({ metadata }: Readonly<Record<string, unknown>>, object: KubeObject): void {
+  if (!isJsonObject(metadata) || !object.metadata) return;
+  const { managedFields } = metadata;
+  if (Array.isArray(managedFields) && managedFields.length === 0) object.metadata.managedFields = [];
 }
 
 /**

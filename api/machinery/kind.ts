@@ -113,6 +113,8 @@ export type SubresourceVerb = 'create' | 'get' | 'patch' | 'update' | 'delete';
 export interface UpdateRules<T> {
   /** The top-level fields that `merge` takes from `wanted`, besides metadata; all of them when not given. */
   readonly takes?: readonly string[];
+  /** Paths of fields that the update resets, so that nobody owns them by it: upstream's `GetResetFields`. */
+  readonly resets?: readonly string[];
   /** Returns the object to store when a client sends `wanted`; may be `wanted` itself, but not `old`. */
   merge(wanted: T, old: T): T;
   /** Runs after admission; changes the object. */
@@ -250,6 +252,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   validateName(name: string, prefix: boolean): string[];
   /** The warning to every request, when the kind is deprecated. */
   readonly deprecation?: string;
+  /** As `resets` of an update of the whole object; the default is `status` for kinds that have the subresource. */
+  readonly resets?: readonly string[];
   /** Whether a PUT creates an object that does not exist (events, leases, endpoints and a few more). */
   readonly createOnUpdate: boolean;
   /** Whether an update may omit the resourceVersion. */

@@ -4,12 +4,13 @@ type WithStatus = KubeObject & { status?: unknown };
 
 /** `status`: updates change the status and, within the rules of the kind, metadata. */
 export const statusSubresource = <T extends WithStatus>(
-  rules: Partial<Pick<UpdateRules<T>, 'prepare' | 'validate'>> = {},
+  rules: Partial<Pick<UpdateRules<T>, 'prepare' | 'validate' | 'resets'>> = {},
 ): StoredSubresource<T> => ({
   name: 'status',
   verbs: ['get', 'patch', 'update'],
   update: {
     takes: ['status'],
+    resets: ['spec'],
     merge(wanted, old) {
       const object: T = { ...old, metadata: wanted.metadata, status: wanted.status };
       if (wanted.status === undefined) delete object.status;

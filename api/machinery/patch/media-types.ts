@@ -6,3 +6,6 @@ export const PATCH_MEDIA_TYPES: Readonly<Record<PatchType, string>> = {
   merge: 'application/merge-patch+json',
   strategic: 'application/strategic-merge-patch+json',
 };
+
+/** Of a configuration that is applied on the server. */
+export const APPLY_MEDIA_TYPE = 'application/apply-patch+yaml';

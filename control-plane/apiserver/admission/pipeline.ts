@@ -19,6 +19,9 @@ import type { MaxInFlight } from '../http/max-in-flight.ts';
 import type { User } from '../http/user.ts';
 import { admit, type AdmissionPlugin, type AdmissionRequest } from './plugin.ts';
 
+/** Of a name of a manager. */
+const MAX_MANAGER_BYTES = 128;
+
 declare const AUTHORIZED: unique symbol;
 
 /** A request whose user is known and may do what it asks. */
@@ -32,6 +35,8 @@ class WriteContext {
   readonly warn: (message: string) => void;
   /** For an update that would create its object: throws a 403 StatusError unless the user may create it, too. */
   readonly authorizeCreate: () => void;
+  /** The name by which fields are owned that this changes. */
+  readonly manager: string;
   /** Keeps values of the same shape from being taken for one that was made here; so below. */
   declare protected readonly stage: 'write';
 
@@ -41,7 +46,9 @@ class WriteContext {
     admission: readonly AdmissionPlugin[],
     warn: (message: string) => void,
     authorizeCreate: () => void,
+    manager: string,
   ) {
+    this.manager = manager;
     this.user = user;
     this.dryRun = dryRun;
     this.admission = admission;
@@ -67,8 +74,8 @@ class AdmittedCreate {
    * @param dryRun whether the body asks for one; the request may do so, too.
    */
   writeContext(dryRun = false): WriteContext {
-    const { user, warn, authorizeCreate } = this.#context;
-    return new WriteContext(user, this.#context.dryRun || dryRun, [], warn, authorizeCreate);
+    const { user, warn, authorizeCreate, manager } = this.#context;
+    return new WriteContext(user, this.#context.dryRun || dryRun, [], warn, authorizeCreate, manager);
   }
 }
 
@@ -131,7 +138,7 @@ export class Pipeline {
     const { gate, admission } = this.#options;
     const { user, info, warn } = request;
     const authorizeCreate = (): void => authorize(gate, user, { ...info, verb: 'create' });
-    return new WriteContext(user, dryRun, admission, warn, authorizeCreate);
+    return new WriteContext(user, dryRun, admission, warn, authorizeCreate, managerOf(request));
   }
 
   /**
@@ -178,6 +185,29 @@ export class Pipeline {
   }
 }
 
+const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu;
+
+/** The option `fieldManager`, or what the user agent says before the first slash: upstream's `managerOrUserAgent`. */
+function managerOf(request: AuthorizedRequest): string {
+  const { query } = request.info;
+  const asked = query.size > 0 ? query.get('fieldManager') : null;
+  if (asked) return asked;
+  const [name = ''] = (request.header('user-agent') ?? '').split('/', 1);
+  const printable = name.replace(UNPRINTABLE, '');
+  return (printable.length > MAX_MANAGER_BYTES ? shortened(printable) : printable) || 'unknown';
+}
+
+/** The longest beginning of whole characters that fits. */
+function shortened(name: string): string {
+  let [length, bytes] = [0, 0];
+  for (const character of name) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > MAX_MANAGER_BYTES) break;
+    length += character.length;
+  }
+  return name.slice(0, length);
+}
+
 function admissionRequest(
   { info, namespace, user, warn }: AuthorizedRequest,
   operation: AdmissionRequest['operation'],
@@ -198,4 +228,5 @@ export const ownWriteContext = (): WriteContext =>
     [],
     () => undefined,
     () => undefined,
+    'kube-apiserver',
   );

@@ -53,11 +53,25 @@ export class ServedResource {
 
   /** Decodes bytes from the cache into a new object of this kind. */
   parse(served: Buffer): Stored {
-    const stored = JSON.parse(served.toString()) as KubeObject;
+    return this.#fromStored(JSON.parse(served.toString()) as KubeObject);
+  }
+
+  /** As `parse`, but without managedFields, whose text is `owners`: '' when there are none. */
+  parseOwned(served: Buffer): { readonly object: Stored; readonly owners: string } {
+    const { object, owners } = this.cache.bytes.parse(served);
+    return { object: this.#fromStored(object), owners };
+  }
+
+  #fromStored(stored: KubeObject): Stored {
     // Decoding adds this version's defaults.
     const object = this.#conversion ? this.decode(this.#conversion.fromStored(stored)).object : stored;
     this.kind.custom?.complete?.(object);
     return object as Stored;
+  }
+
+  /** Returns an object of this kind as `other`, which shares the cache, has it. */
+  convert(object: Stored, other: ServedResource): Stored {
+    return other.#fromStored(this.#conversion ? this.#conversion.toStored(object) : object);
   }
 
   /** Converts bytes from the cache to this kind's version. */
@@ -67,10 +81,16 @@ export class ServedResource {
     return this.#bytes.serve(this.#bytes.encode(object), Number(object.metadata.resourceVersion ?? 0));
   }
 
-  /** The bytes to store, and the object for the cache. */
-  encode(object: KubeObject): EncodedObject {
+  /**
+   * The bytes to store, and the object for the cache.
+   * @param owners the text of `metadata.managedFields`, instead of what the object has
+   */
+  encode(object: KubeObject, owners?: string): EncodedObject {
     const stored = this.#conversion ? this.#conversion.toStored(object) : object;
-    return { bytes: this.cache.bytes.encode(stored), written: new WrittenObject(stored, this.cache.index(stored)) };
+    return {
+      bytes: this.cache.bytes.encode(stored, owners),
+      written: new WrittenObject(stored, this.cache.index(stored)),
+    };
   }
 
   decode(body: unknown): { readonly object: Stored; readonly problems: string[] } {

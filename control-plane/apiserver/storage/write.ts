@@ -27,6 +27,7 @@ import {
 import type { Registry } from '../catalogue/registry.ts';
 import type { EncodedObject, ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from './cache/entry.ts';
+import { Ownership, sameOwners, type OwnedPart } from './ownership.ts';
 import { updateRules, viewOf, type UpdatedPart } from './update-strategy.ts';
 import type { HookContext, Kind } from '../../../api/machinery/kind.ts';
 import type { DeleteOptions } from '../../../api/types/meta/v1.gen.ts';
@@ -44,16 +45,35 @@ export interface Written {
   readonly outcome: 'created' | 'updated' | 'unchanged' | 'deleted';
 }
 
-export interface UpdateRequest {
+interface UpdateTarget {
   readonly namespace: string;
   readonly name: string;
   readonly part: UpdatedPart;
+}
+
+export interface ChangeRequest extends UpdateTarget {
   /**
    * Returns the new object, or the new Scale of it where `part` is `scale`. `old` (undefined when a PUT may create the object) must
    * not be changed: `reparse` returns a copy that may. Called again after a conflict. The result shares nothing with `old`, and its
    * resourceVersion, if any, must be that of `old`.
    */
   readonly change: (old: Stored | undefined, reparse: () => Stored) => Stored | Promise<Stored>;
+  readonly apply?: undefined;
+}
+
+export interface ApplyRequest extends UpdateTarget {
+  /**
+   * Applies a configuration. `live` is what travels for the part, undefined when there is no object, and `owners` the text of its
+   * managedFields. Called again after a conflict.
+   */
+  readonly apply: (live: Stored | undefined, owners: string, part: OwnedPart) => AppliedChange;
+}
+
+export type UpdateRequest = ChangeRequest | ApplyRequest;
+
+export interface AppliedChange {
+  readonly object: Stored;
+  readonly owners: string;
 }
 
 /** Reserves unique resources (addresses, ports) while an object of its kind is written. */
@@ -77,24 +97,35 @@ export type Reservers = ReadonlyMap<Kind, Reserver>;
 export class ObjectWriter {
   readonly #registry: Registry;
   readonly #reservers: Reservers;
+  readonly #ownership: Ownership;
   /** One write per object at a time, so that consecutive patches do not conflict with each other. */
   readonly #inFlight = new Map<string, Promise<unknown>>();
 
   constructor(registry: Registry, reservers: Reservers) {
     this.#registry = registry;
     this.#reservers = reservers;
+    this.#ownership = new Ownership(registry.kinds);
   }
 
-  async create(resource: ServedResource, namespace: string, decoded: Stored, context: WriteContext): Promise<Written> {
+  /** @param applied the owners of an object that an apply creates, as text */
+  async create(
+    resource: ServedResource,
+    namespace: string,
+    decoded: Stored,
+    context: WriteContext,
+    applied?: string,
+  ): Promise<Written> {
     const { kind } = resource;
     const object = placeObject(kind, decoded, namespace, '');
-    const { generateName: base } = object.metadata;
+    const { generateName: base, managedFields: sent } = object.metadata;
     const generated = !object.metadata.name && base !== undefined && base !== '';
     fillSystemFields(kind, object, Date.now());
+    // What admission and the kind add is nobody's.
+    const owners = applied ?? this.#ownership.ofNew(resource, object, sent, context);
     for (let attempt = 1; ; attempt++) {
       if (generated) object.metadata.name = generateName(base);
       try {
-        return await this.#createOnce(resource, namespace, object, context);
+        return await this.#createOnce(resource, namespace, object, owners, context);
       } catch (error) {
         if (!(error instanceof ConflictError)) throw error;
         if (!generated || attempt === MAX_NAME_ATTEMPTS) throw alreadyExists(kind, object.metadata.name ?? '');
@@ -106,6 +137,7 @@ export class ObjectWriter {
     resource: ServedResource,
     namespace: string,
     object: Stored,
+    owners: string,
     context: WriteContext,
   ): Promise<Written> {
     const { kind } = resource;
@@ -126,7 +158,7 @@ export class ObjectWriter {
     }
     const reserver = this.#reservers.get(resource.kind);
     const reservation = reserver && (await reserver.reserve(object, undefined, context.dryRun));
-    const encoded = resource.encode(object);
+    const encoded = encodeOwned(resource, object, owners);
     if (context.dryRun) return { bytes: encoded.bytes, outcome: 'created' };
     const bytes = await this.#putReserved(resource, namespace, name, encoded, 0, reservation);
     return { bytes, outcome: 'created' };
@@ -155,22 +187,29 @@ export class ObjectWriter {
     const subresource = part.name;
     const current = resource.cache.get(namespace, name);
     if (!current) {
-      if (!kind.createOnUpdate || subresource) throw notFound(kind, name);
+      if (subresource || !(request.apply || kind.createOnUpdate)) throw notFound(kind, name);
+      if (request.apply) return this.#createApplied(resource, request, context);
       const wanted = placeObject(kind, await request.change(undefined, () => ({ metadata: {} })), namespace, name);
       // A resourceVersion means that the client expects the object to exist.
       if (wanted.metadata.resourceVersion) throw notFound(kind, name);
       context.authorizeCreate();
       return this.create(resource, namespace, wanted, context);
     }
-    const old = resource.parse(current.bytes);
+    const { object: old, owners: oldOwners } = resource.parseOwned(current.bytes);
     const view = viewOf(part);
     const before = view.of(old);
     const reparse = () => view.of(resource.parse(current.bytes));
-    const wanted = placeObject(kind, await request.change(before, reparse), namespace, name);
+    const { object: changed, owners: applied } = request.apply
+      ? this.#apply(resource, request, before, oldOwners)
+      : { object: await request.change(before, reparse), owners: undefined };
+    const wanted = placeObject(kind, changed, namespace, name);
     checkBase(resource, wanted, old);
     const rules = updateRules(kind, part);
+    const { managedFields: sent } = wanted.metadata;
     const merged = rules.merge(wanted, before) as Stored;
     keepSystemFields(merged, before);
+    // What admission and the kind change is nobody's.
+    const owners = applied ?? this.#ownership.afterUpdate(resource, part, before, merged, oldOwners, sent, context);
 
     const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, merged, before, context);
     await admit(context.admission, 'mutate', admission);
@@ -182,7 +221,31 @@ export class ObjectWriter {
     for (const warning of subresource ? [] : kind.warnings(object, old)) context.warn(warning);
     const shown = view.of(object);
     await admit(context.admission, 'validate', shown === object ? admission : { ...admission, object: shown });
-    return this.#replace(resource, current, old, object, context.dryRun);
+    // A write that changes nothing does not change its time, either.
+    const isTimeOnly = owners !== oldOwners && deepEqual(object, old) && sameOwners(owners, oldOwners);
+    return this.#replace(resource, current, old, object, isTimeOnly ? oldOwners : owners, context.dryRun);
+  }
+
+  #apply(resource: ServedResource, { apply, part }: ApplyRequest, live: Stored, owners: string): AppliedChange {
+    const owned = this.#ownership.part(resource, part);
+    const applied = apply(live, owned.of(owners), owned);
+    return { object: applied.object, owners: owned.applied(owners, applied.owners) };
+  }
+
+  async #createApplied(
+    resource: ServedResource,
+    { namespace, name, part, apply }: ApplyRequest,
+    context: WriteContext,
+  ): Promise<Written> {
+    const { object, owners } = apply(undefined, '', this.#ownership.part(resource, part));
+    const placed = placeObject(resource.kind, object, namespace, name);
+    const { uid } = placed.metadata;
+    if (uid) {
+      const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: `;
+      throw conflict(resource.kind, name, why);
+    }
+    context.authorizeCreate();
+    return this.create(resource, namespace, placed, context, owners);
   }
 
   async delete(
@@ -198,7 +261,7 @@ export class ObjectWriter {
       for (let attempt = 1; ; attempt++) {
         const current = resource.cache.get(namespace, name);
         if (!current) throw notFound(resource.kind, name);
-        const old = resource.parse(current.bytes);
+        const { object: old, owners } = resource.parseOwned(current.bytes);
         const plan = planDeletion(resource.kind, old, options, Date.now());
         const warning = deletionWarning(resource.kind, options);
         if (warning !== undefined && attempt === 1) context.warn(warning);
@@ -207,8 +270,10 @@ export class ObjectWriter {
         await admit(context.admission, 'validate', admission);
         try {
           if (plan.action === 'keep') return { bytes: resource.serve(current.bytes), outcome: 'unchanged' };
-          if (plan.action === 'mark') return await this.#replace(resource, current, old, plan.object, context.dryRun);
-          return await this.#remove(resource, current, old, old, context.dryRun);
+          if (plan.action === 'mark') {
+            return await this.#replace(resource, current, old, plan.object, owners, context.dryRun);
+          }
+          return await this.#remove(resource, current, old, old, owners, context.dryRun);
         } catch (error) {
           if (!(error instanceof ConflictError)) throw error;
           if (attempt === MAX_CONFLICT_ATTEMPTS) throw staleObject(resource.kind, name);
@@ -229,12 +294,13 @@ export class ObjectWriter {
     current: Entry,
     old: Stored,
     object: Stored,
+    owners: string,
     dryRun: boolean,
   ): Promise<Written> {
-    if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, old, object, dryRun);
+    if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, old, object, owners, dryRun);
     const reserver = this.#reservers.get(resource.kind);
     const reservation = reserver && (await reserver.reserve(object, old, dryRun));
-    const encoded = resource.encode(object);
+    const encoded = encodeOwned(resource, object, owners);
     if (isUnchanged(resource, current, encoded.bytes)) {
       await reservation?.rollback();
       return { bytes: resource.serve(current.bytes), outcome: 'unchanged' };
@@ -273,8 +339,7 @@ export class ObjectWriter {
     { bytes: stored, written: note }: EncodedObject,
     base: number,
   ): Promise<Buffer> {
-    if (stored.length > MAX_STORED_BYTES && unescapedLength(stored) > MAX_STORED_BYTES)
-      throw tooLarge(`Request entity too large: limit is ${MAX_STORED_BYTES}`);
+    if (isTooLarge(stored)) throw tooLarge(`Request entity too large: limit is ${MAX_STORED_BYTES}`);
     const key = resource.storeKey(namespace, name);
     const revision = await this.#registry.store.put(key, stored, { revision: base, note });
     const behind = this.#registry.caughtUp(revision);
@@ -289,6 +354,7 @@ export class ObjectWriter {
     current: Entry,
     old: Stored,
     object: Stored,
+    owners: string,
     dryRun: boolean,
   ): Promise<Written> {
     const { namespace, name, revision } = current;
@@ -300,7 +366,7 @@ export class ObjectWriter {
     if (reserver) await reserver.release(old);
     const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(deletedAt) } };
     return {
-      bytes: resource.serve(resource.cache.bytes.serve(resource.encode(last).bytes, deletedAt)),
+      bytes: resource.serve(resource.cache.bytes.serve(resource.encode(last, owners).bytes, deletedAt)),
       outcome: 'deleted',
     };
   }
@@ -319,6 +385,15 @@ export class ObjectWriter {
       this.#inFlight.delete(key);
     }
   }
+}
+
+const isTooLarge = (stored: Buffer): boolean =>
+  stored.length > MAX_STORED_BYTES && unescapedLength(stored) > MAX_STORED_BYTES;
+
+/** An object that is too large for its owners loses them, as upstream, instead of being rejected. */
+function encodeOwned(resource: ServedResource, object: Stored, owners: string): EncodedObject {
+  const encoded = resource.encode(object, owners);
+  return owners && isTooLarge(encoded.bytes) ? resource.encode(object, '') : encoded;
 }
 
 /** The length of JSON with `\uXXXX` counted as one byte, as upstream stores it: a file of zeros is six times as long. */

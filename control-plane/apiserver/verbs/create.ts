@@ -3,12 +3,13 @@ import type { Pipeline } from '../admission/pipeline.ts';
 import type { ObjectWriter } from '../storage/write.ts';
 import { sendServed } from './response-writer.ts';
 import type { VerbHandler } from './handlers.ts';
-import { decodeBody, parseDryRun, parseFieldValidation } from './write-options.ts';
+import { checkManager, decodeBody, parseDryRun, parseFieldValidation } from './write-options.ts';
 
 export const createVerb =
   (pipeline: Pipeline, writer: ObjectWriter): VerbHandler =>
   async (request, resource) => {
     const { query } = request.info;
+    checkManager(query, 'CreateOptions');
     const dryRun = parseDryRun(query, 'CreateOptions');
     const validation = parseFieldValidation(query, 'CreateOptions');
     const body = await request.readBody();

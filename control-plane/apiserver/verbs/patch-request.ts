@@ -6,7 +6,7 @@ import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import { MAX_PROBLEMS } from '../../../api/machinery/limits.ts';
 import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
-import { PATCH_MEDIA_TYPES, type PatchType } from '../../../api/machinery/patch/media-types.ts';
+import { APPLY_MEDIA_TYPE, PATCH_MEDIA_TYPES, type PatchType } from '../../../api/machinery/patch/media-types.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
 import { isJsonObject, own } from '../../../api/machinery/own.ts';
@@ -34,7 +34,7 @@ export async function readPatch(exchange: Exchange, validation: FieldValidation)
       .filter(([, one]) => takesStrategic || one !== 'strategic')
       .map(([media]) => media);
     throw unsupportedMediaType(
-      `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
+      `the body of the request was in an unknown format - accepted media types include: ${[...accepted, APPLY_MEDIA_TYPE].join(', ')}`,
     );
   }
   const text = (await exchange.readBody()).toString();

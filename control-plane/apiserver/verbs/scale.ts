@@ -4,10 +4,11 @@ import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { notFound } from '../../../api/machinery/status-error.ts';
 import type { Pipeline } from '../admission/pipeline.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
-import type { ObjectWriter } from '../storage/write.ts';
+import type { ObjectWriter, Written } from '../storage/write.ts';
+import { isApply, readApply } from './apply.ts';
 import type { ScaleHandler } from './handlers.ts';
 import { readPatch } from './patch-request.ts';
-import { parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
+import { checkManager, parseDryRun, parseFieldValidation, reportBody } from './write-options.ts';
 
 export const scaleVerb =
   (pipeline: Pipeline, writer: ObjectWriter): ScaleHandler =>
@@ -19,8 +20,17 @@ export const scaleVerb =
     if (verb === 'get') return exchange.sendObject(200, part.scaleOf(resource.parse(entry.bytes)));
 
     const options = verb === 'patch' ? 'PatchOptions' : 'UpdateOptions';
+    const applies = verb === 'patch' && isApply(exchange);
+    checkManager(query, options, applies);
     const dryRun = parseDryRun(query, options);
     const validation = parseFieldValidation(query, options);
+    const send = ({ bytes }: Written): void =>
+      exchange.sendObject(200, part.scaleOf(JSON.parse(bytes.toString()) as KubeObject));
+    if (applies) {
+      const apply = await readApply(exchange, validation, part.body);
+      const context = pipeline.writeContext(exchange, dryRun);
+      return send(await writer.update(resource, { namespace, name, part, apply }, context));
+    }
     const patch = verb === 'patch' ? await readPatch(exchange, validation) : undefined;
     const body = patch ? undefined : await exchange.readBody();
     const change = (old: Stored | undefined, reparse: () => Stored): Stored => {
@@ -32,6 +42,5 @@ export const scaleVerb =
       return object as Stored;
     };
     const context = pipeline.writeContext(exchange, dryRun);
-    const { bytes } = await writer.update(resource, { namespace, name, part, change }, context);
-    exchange.sendObject(200, part.scaleOf(JSON.parse(bytes.toString()) as KubeObject));
+    send(await writer.update(resource, { namespace, name, part, change }, context));
   };

@@ -5,13 +5,14 @@ import { WHOLE } from '../storage/update-strategy.ts';
 import type { ObjectWriter } from '../storage/write.ts';
 import { sendServed } from './response-writer.ts';
 import type { VerbHandler } from './handlers.ts';
-import { decodeBody, parseDryRun, parseFieldValidation } from './write-options.ts';
+import { checkManager, decodeBody, parseDryRun, parseFieldValidation } from './write-options.ts';
 
 export const updateVerb =
   (pipeline: Pipeline, writer: ObjectWriter): VerbHandler =>
   async (request, resource, part = WHOLE) => {
     const { namespace } = request;
     const { query, name } = request.info;
+    checkManager(query, 'UpdateOptions');
     const dryRun = parseDryRun(query, 'UpdateOptions');
     const validation = parseFieldValidation(query, 'UpdateOptions');
     const body = await request.readBody();

@@ -2,7 +2,14 @@
 import { allProblems, type Body } from '../../../api/machinery/body.ts';
 import { cannotHandle } from '../../../api/machinery/decode.ts';
 import { decoderOf, DecodeError } from '../../../api/machinery/schema-decoder.ts';
-import { notSupported } from '../../../api/machinery/field-error.ts';
+import {
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+  tooLong,
+  type FieldError,
+} from '../../../api/machinery/field-error.ts';
 import { isTrue, parseInt64, type Query } from '../../../api/machinery/query-values.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -22,6 +29,28 @@ export function parseDryRun(query: Query, kind: string): boolean {
     throw invalidObject({ group: 'meta.k8s.io', kind }, '', [error]);
   }
   return values.includes('All');
+}
+
+const MAX_MANAGER_BYTES = 128;
+const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
+
+/**
+ * Checks `fieldManager`, and `force`, which are for the ownership of fields.
+ * @param kind names the options in the error @param applies whether this is a server-side apply
+ */
+export function checkManager(query: Query, kind: string, applies = false): void {
+  if (query.size === 0 && !applies) return;
+  const manager = query.get('fieldManager') ?? '';
+  const errors: FieldError[] = [];
+  if (applies && manager === '') errors.push(required('fieldManager', 'is required for apply patch'));
+  if (!applies && kind === 'PatchOptions' && query.has('force')) {
+    errors.push(forbidden('force', 'may not be specified for non-apply patch'));
+  }
+  if (Buffer.byteLength(manager) > MAX_MANAGER_BYTES) errors.push(tooLong('fieldManager', MAX_MANAGER_BYTES));
+  if (UNPRINTABLE.test(manager)) {
+    errors.push(invalid('fieldManager', manager, 'should only contain printable characters'));
+  }
+  if (errors.length > 0) throw invalidObject({ group: 'meta.k8s.io', kind }, '', errors);
 }
 
 export function parseFieldValidation(query: Query, kind: string): FieldValidation {

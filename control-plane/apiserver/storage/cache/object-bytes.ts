@@ -7,6 +7,9 @@ import { apiVersionOf } from '../../../../api/machinery/define-kind.ts';
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 
 const REVISION_KEY = '"resourceVersion":"';
+const OWNERS_KEY = Buffer.from('"managedFields":');
+/** What follows the owners. Quotes in strings are escaped, so that this is not found in one. */
+const OWNERS_END = '],"name":';
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const OPEN_BRACE = 0x7b;
@@ -30,14 +33,32 @@ export class ObjectBytes {
     this.#metadataStart = this.#typeLength + '"metadata":{'.length;
   }
 
-  /** The bytes to store: without a resourceVersion. */
-  encode(object: KubeObject): Buffer {
+  /**
+   * The bytes to store: without a resourceVersion.
+   * @param owners the text of `metadata.managedFields`, instead of what the object has
+   */
+  encode(object: KubeObject, owners = JSON.stringify(object.metadata?.managedFields) ?? ''): Buffer {
     // Properties keep the order of their first assignment.
     const fields: KubeObject = { kind: '', apiVersion: '', metadata: {}, ...object };
     fields.kind = this.#kind;
     fields.apiVersion = this.#apiVersion;
-    fields.metadata = { ...object.metadata, resourceVersion: undefined };
-    return Buffer.from(JSON.stringify(fields));
+    fields.metadata = { name: '', ...object.metadata, resourceVersion: undefined, managedFields: undefined };
+    const text = JSON.stringify(fields);
+    if (!owners) return Buffer.from(text);
+    const start = this.#metadataStart;
+    return Buffer.from(`${text.slice(0, start)}"managedFields":${owners},${text.slice(start)}`);
+  }
+
+  /** Parses served bytes without `metadata.managedFields`, whose text is `owners`: '' when there are none. */
+  parse(served: Buffer): { readonly object: KubeObject; readonly owners: string } {
+    const start = this.#afterRevision(served);
+    const from = start + OWNERS_KEY.length;
+    if (served.compare(OWNERS_KEY, 0, OWNERS_KEY.length, start, from) !== 0) {
+      return { object: JSON.parse(served.toString()) as KubeObject, owners: '' };
+    }
+    const end = served.indexOf(OWNERS_END, from) + 1;
+    const json = served.toString('utf8', 0, start) + served.toString('utf8', end + 1);
+    return { object: JSON.parse(json) as KubeObject, owners: served.toString('utf8', from, end) };
   }
 
   /** Stored bytes as this kind encodes them; what was stored under another version is encoded again. */

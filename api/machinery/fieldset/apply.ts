@@ -1,0 +1,122 @@
+/**
+ * Server-side apply: apimachinery's `FieldManager.Apply` and structured-merge-diff's `Updater.Apply` (KEP-555,
+ * https://kubernetes.io/docs/reference/using-api/server-side-apply/).
+ */
+import { deepEqual } from '../deep-equal.ts';
+import { StatusError } from '../status-error.ts';
+import { compare, type Changes } from './compare.ts';
+import { difference, differenceBelow, EMPTY, eachPath, union, type FieldSet } from './field-set.ts';
+import { fieldsOf } from './fields-of.ts';
+import { merge } from './merge.ts';
+import { managerId, Owner, type Manager, type Owners } from './owners.ts';
+import { prune } from './remove.ts';
+import { disown, NEVER_OWNED, updatedOwners, type Conflicts, type Ownable } from './track.ts';
+
+const BEFORE_FIRST_APPLY = 'before-first-apply';
+
+export interface Applied {
+  /** Undefined when the configuration changes nothing. */
+  readonly object: unknown;
+  readonly owners: Owners;
+}
+
+/** Fields of others that an apply would change. */
+export class ApplyConflict extends Error {
+  override readonly name = 'ApplyConflict';
+  readonly conflicts: Conflicts;
+  constructor(conflicts: Conflicts) {
+    super('conflicting fields');
+    this.conflicts = conflicts;
+  }
+}
+
+/**
+ * Merges a configuration into the live object, removes what the applier no longer states, and computes who owns what.
+ * @param live an empty object when there is none @param config which fits the type @param time now
+ * Throws ApplyConflict unless `force`.
+ */
+export function apply(
+  ownable: Ownable,
+  live: unknown,
+  config: unknown,
+  liveOwners: Owners,
+  by: Manager,
+  time: string,
+  force: boolean,
+): Applied {
+  const { type, resets } = ownable;
+  const owners: Owners = new Map(liveOwners);
+  if (owners.size === 0) {
+    updatedOwners(
+      ownable,
+      ownable.empty,
+      live,
+      owners,
+      { ...by, manager: BEFORE_FIRST_APPLY, operation: 'Update' },
+      time,
+    );
+  }
+  const id = managerId(by);
+  const last = owners.get(id);
+  const stated = differenceBelow(fieldsOf(type, config), resets);
+  owners.set(id, new Owner(by, last?.time, stated));
+  const merged = merge(type, live, config);
+  const object = last ? pruned(ownable, merged, last, owners, by.apiVersion) : merged;
+  const changes = withoutResets(compare(type, live, object), resets);
+  disown(ownable, owners, by.apiVersion, live, object, changes, id, (conflicts) => {
+    if (!force && conflicts.size > 0) throw new ApplyConflict(conflicts);
+  });
+  const isChanged = !deepEqual(live, object);
+  const fields = difference(stated, NEVER_OWNED);
+  if (fields.isEmpty) owners.delete(id);
+  else owners.set(id, new Owner(by, isChanged ? time : last?.time, fields));
+  return { object: isChanged ? object : undefined, owners };
+}
+
+function withoutResets(changes: Changes | undefined, resets: FieldSet): Changes | undefined {
+  if (!changes) return undefined;
+  return { changed: differenceBelow(changes.changed, resets), removed: differenceBelow(changes.removed, resets) };
+}
+
+/** Fields of other versions are taken as they are named there: a field that moved between versions keeps its old owner's value. */
+function pruned({ type }: Ownable, merged: unknown, last: Owner, owners: Owners, apiVersion: string): unknown {
+  if (last.apiVersion !== apiVersion) return merged;
+  let owned = EMPTY;
+  for (const { fields } of owners.values()) owned = union(owned, fields);
+  return prune(type, merged, last.fields, owned);
+}
+
+/** The 409 of a conflict, with a cause for each field: upstream's `NewConflictError`. */
+export function applyConflict(conflicts: Conflicts, owners: Owners): StatusError {
+  const causes: { reason: string; message: string; field: string }[] = [];
+  const messages: string[] = [];
+  for (const id of [...conflicts.keys()].sort()) {
+    const owner = owners.get(id);
+    const name = owner ? describe(owner) : id;
+    messages.push(`conflicts with ${name}:`);
+    eachPath(conflicts.get(id) ?? EMPTY, (field) => {
+      causes.push({ reason: 'FieldManagerConflict', message: `conflict with ${name}`, field });
+      messages.push(`- ${field}`);
+    });
+  }
+  const [only] = causes;
+  const message =
+    causes.length === 1 && only
+      ? `Apply failed with 1 conflict: ${only.message}: ${only.field}`
+      : `Apply failed with ${causes.length} conflicts: ${messages.join('\n')}`;
+  return new StatusError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    reason: 'Conflict',
+    details: { causes },
+    code: 409,
+  });
+}
+
+function describe({ manager, operation, apiVersion, subresource }: Manager): string {
+  const name = JSON.stringify(manager) + (subresource && ` with subresource ${JSON.stringify(subresource)}`);
+  return operation === 'Update' ? `${name} using ${apiVersion}` : name;
+}

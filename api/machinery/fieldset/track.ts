@@ -1,0 +1,165 @@
+/**
+ * What writes that are not applies do to ownership: apimachinery's `FieldManager.Update` and structured-merge-diff's
+ * `Updater.Update`. Whoever changes a field owns it from then on, and nobody else.
+ * https://kubernetes.io/docs/reference/using-api/server-side-apply/
+ */
+import { addedFieldsText } from './added-text.ts';
+import { compare, type Changes } from './compare.ts';
+import { difference, differenceBelow, EMPTY, FieldSet, intersection, isSubset, union } from './field-set.ts';
+import type { FieldType } from './field-type.ts';
+import { entryText, managerId, Owner, ownersText, parseOwners, type Manager, type Owners } from './owners.ts';
+
+/** Past that many, the oldest managers that update become one. */
+const MAX_UPDATE_MANAGERS = 10;
+const OLD_UPDATES_MANAGER = 'ancient-changes';
+
+/** The schema of what is written, and which of its fields are nobody's. */
+export interface Ownable {
+  readonly type: FieldType;
+  /** An object without values: what its fields are compared with when it is created. */
+  readonly empty: unknown;
+  /** What a write of this part of the object resets: upstream's `GetResetFields`. */
+  readonly resets: FieldSet;
+  /** Returns an object of the same kind in another version, with its type; undefined for a version that is not known. */
+  inVersion(apiVersion: string, object: unknown): { readonly type: FieldType; readonly object: unknown } | undefined;
+}
+
+/** Metadata that is never owned: upstream's `stripMetaManager`. */
+export const NEVER_OWNED = FieldSet.ofPaths([
+  'apiVersion',
+  'kind',
+  ...['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation'].map(inMetadata),
+  ...['managedFields', 'resourceVersion'].map(inMetadata),
+]);
+
+function inMetadata(field: string): string {
+  return `metadata.${field}`;
+}
+
+/** Owners of a new object, as text. @param time now */
+export function ownersOfNew(ownable: Ownable, object: unknown, by: Manager, time: string): string {
+  const excluded = union(NEVER_OWNED, ownable.resets);
+  const fields = addedFieldsText(ownable.type, ownable.empty, object, excluded);
+  return fields && `[${entryText(by, time, fields)}]`;
+}
+
+/** Owners after an update from `before` to `after`, as text. An object that nobody has owned stays so. */
+export function ownersAfterUpdate(
+  ownable: Ownable,
+  before: unknown,
+  after: unknown,
+  owners: string,
+  by: Manager,
+  time: string,
+): string {
+  if (!owners) return '';
+  const changes = changesOf(ownable, before, after);
+  if (!changes) return owners;
+  return ownersText(updatedOwners(ownable, before, after, parseOwners(owners), by, time, changes));
+}
+
+const changesOf = ({ type, resets }: Ownable, before: unknown, after: unknown): Changes | undefined => {
+  const found = compare(type, before, after);
+  if (!found || resets.isEmpty) return found;
+  const [changed, removed] = [differenceBelow(found.changed, resets), differenceBelow(found.removed, resets)];
+  return changed.isEmpty && removed.isEmpty ? undefined : { changed, removed };
+};
+
+/** @param changes what differs; computed when it is not given. Changes and returns `owners`. */
+export function updatedOwners(
+  ownable: Ownable,
+  before: unknown,
+  after: unknown,
+  owners: Owners,
+  by: Manager,
+  now: string,
+  changes = changesOf(ownable, before, after),
+): Owners {
+  const id = managerId(by);
+  disown(ownable, owners, by.apiVersion, before, after, changes, id);
+  if (!changes) return owners;
+  const previous = owners.get(id);
+  const kept = previous ? difference(previous.fields, changes.removed) : EMPTY;
+  const written = difference(changes.changed, NEVER_OWNED);
+  const time = written.isEmpty ? previous?.time : now;
+  // Fields that are written again leave the set, and its text, as they are.
+  const fields = isSubset(written, kept) ? kept : union(kept, written);
+  if (fields.isEmpty) owners.delete(id);
+  else if (previous && fields === previous.fields) owners.set(id, previous.at(time));
+  else owners.set(id, new Owner(by, time, fields));
+  return capUpdateManagers(owners);
+}
+
+export type Conflicts = Map<string, FieldSet>;
+
+/**
+ * Takes changed and removed fields from all owners but `except`, and drops those that have none left, or are of a version that is not
+ * known.
+ * @param onConflicts called before with the changed fields that others own
+ */
+export function disown(
+  ownable: Ownable,
+  owners: Owners,
+  apiVersion: string,
+  before: unknown,
+  after: unknown,
+  changes: Changes | undefined,
+  except?: string,
+  onConflicts?: (conflicts: Conflicts) => void,
+): void {
+  const conflicts: Conflicts = new Map();
+  const left: Owners = new Map();
+  const byVersion = new Map<string, Changes | undefined>([[apiVersion, changes]]);
+  for (const [id, owner] of owners) {
+    if (id === except) continue;
+    if (!byVersion.has(owner.apiVersion)) {
+      const [old, current] = [before, after].map((object) => ownable.inVersion(owner.apiVersion, object));
+      if (!old || !current) {
+        owners.delete(id);
+        continue;
+      }
+      const found = compare(current.type, old.object, current.object);
+      byVersion.set(owner.apiVersion, found);
+    }
+    const { changed = EMPTY, removed = EMPTY } = byVersion.get(owner.apiVersion) ?? {};
+    if (!owner.mayHave(changed) && !owner.mayHave(removed)) continue;
+    const lost = intersection(owner.fields, changed);
+    if (!lost.isEmpty) conflicts.set(id, lost);
+    const fields = difference(difference(owner.fields, changed), removed);
+    if (fields !== owner.fields) left.set(id, owner.with(fields));
+  }
+  onConflicts?.(conflicts);
+  for (const [id, owner] of left) {
+    if (owner.fields.isEmpty) owners.delete(id);
+    else owners.set(id, owner);
+  }
+}
+
+/** Upstream's `capManagersManager`: merges the oldest managers that update, per version. */
+function capUpdateManagers(owners: Owners): Owners {
+  const updaters = [...owners].filter(([, { operation }]) => operation === 'Update');
+  let count = updaters.length;
+  if (count <= MAX_UPDATE_MANAGERS) return owners;
+  const secondsOf = (time: string | undefined): number => (time === undefined ? 0 : Date.parse(time));
+  updaters.sort(
+    ([oneId, one], [otherId, other]) => secondsOf(one.time) - secondsOf(other.time) || (oneId < otherId ? -1 : 1),
+  );
+  const firstOf = new Map<string, string>();
+  for (const [id, owner] of updaters) {
+    if (count <= MAX_UPDATE_MANAGERS) break;
+    const { apiVersion } = owner;
+    const first = firstOf.get(apiVersion);
+    if (first === undefined) {
+      firstOf.set(apiVersion, id);
+      continue;
+    }
+    const bucket: Manager = { manager: OLD_UPDATES_MANAGER, operation: 'Update', apiVersion, subresource: '' };
+    const bucketId = managerId(bucket);
+    const known = owners.get(bucketId) ?? owners.get(first);
+    if (!owners.has(bucketId)) owners.delete(first);
+    owners.delete(id);
+    owners.set(bucketId, new Owner(bucket, owner.time, union(owner.fields, known?.fields ?? EMPTY)));
+    count--;
+  }
+  return owners;
+}
