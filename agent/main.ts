@@ -70,7 +70,8 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   await using client = new ApiClient({
     server: config.server,
     ...clientCredentials(identity.ca, identity.client),
-    userAgent: `kedge-agent/${kubernetesVersion.gitVersion}`,
+    // As upstream: managedFields name who writes by it.
+    userAgent: `kubelet/${kubernetesVersion.gitVersion}`,
     logger,
   });
   const events = new EventRecorder({ client, component: 'kubelet', host: name, logger, signal });

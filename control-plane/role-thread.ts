@@ -6,6 +6,7 @@ import { runLeaderElection, type ElectionTiming } from '../client/leader-electio
 import type { Logger } from 'pino';
 import type { Credentials } from '../client/transport.ts';
 import { collectWhenIdle } from './idle-collection.ts';
+import { kubernetesVersion } from '../api/version.ts';
 import { readAuthority, readServiceAccountKey } from './pki/cluster-pki.ts';
 
 /** A role's options, passed to its thread by structured clone. */
@@ -37,6 +38,8 @@ const LEASES: Readonly<Record<RoleOptions['role'], string>> = {
 const COLOCATED_TIMING: ElectionTiming = { leaseSeconds: 60, renewMs: 20_000, deadlineMs: 40_000 };
 
 /** A message of the main thread to a running role: stop, or replace the credentials. */
+const USER_AGENTS = { scheduler: 'kube-scheduler', controllers: 'kube-controller-manager' } as const;
+
 export type RoleMessage = 'stop' | Credentials;
 
 /** Runs the role whenever it leads, until the main thread sends `stop`. */
@@ -47,7 +50,8 @@ export async function runRoleThread(options: RoleOptions): Promise<void> {
   await using client = new ApiClient({
     server: options.server,
     ...options.credentials,
-    userAgent: `kedge-${options.role}`,
+    // As upstream: managedFields name those who write by it.
+    userAgent: `${USER_AGENTS[options.role]}/${kubernetesVersion.gitVersion}`,
     logger,
   });
   parentPort?.on('message', (message: RoleMessage) => {

@@ -29,15 +29,16 @@ export interface OwnedPart {
 
 export class Ownership {
   readonly #kinds: ServedKinds;
-  readonly #parts = new WeakMap<Kind, Map<string, OwnedPart>>();
+  /** By resource, so that nothing keeps one that is no longer served. */
+  readonly #parts = new WeakMap<ServedResource, Map<string, OwnedPart>>();
 
   constructor(kinds: ServedKinds) {
     this.#kinds = kinds;
   }
 
   part(resource: ServedResource, part: UpdatedPart): OwnedPart {
-    const parts = this.#parts.get(resource.kind) ?? new Map<string, OwnedPart>();
-    this.#parts.set(resource.kind, parts);
+    const parts = this.#parts.get(resource) ?? new Map<string, OwnedPart>();
+    this.#parts.set(resource, parts);
     const known = parts.get(part.name) ?? this.#part(resource, part);
     parts.set(part.name, known);
     return known;
