@@ -34,8 +34,20 @@ export function addedFieldsText(type: FieldType, before: unknown, after: unknown
 
 const wrapped = (text: string): string => (text ? `{${text}}` : '');
 
-const PLAIN = /^[\w./-]*$/;
-const fieldKey = (name: string): string => (PLAIN.test(name) ? `"f:${name}"` : JSON.stringify(`f:${name}`));
+/** The names of fields that were written lately: mostly a schema's. */
+const fieldKeys = new Map<string, string>();
+const MAX_FIELD_KEYS = 4096;
+const MAX_KEPT_CHARS = 64;
+
+function fieldKey(name: string): string {
+  const known = fieldKeys.get(name);
+  if (known !== undefined) return known;
+  const key = JSON.stringify(`f:${name}`);
+  if (name.length > MAX_KEPT_CHARS) return key;
+  if (fieldKeys.size >= MAX_FIELD_KEYS) fieldKeys.clear();
+  fieldKeys.set(name, key);
+  return key;
+}
 
 function allText(type: FieldType, value: unknown): string {
   if (typeof value !== 'object' || value === null) return LEAF;

@@ -2,6 +2,7 @@
  * Who owns which fields of an object: `metadata.managedFields`. On the write path it is text, of which only what a write may change is
  * parsed. The layout of the text is this file's own: `manager` comes first in an entry and `fieldsV1` last.
  */
+import { flatString } from '../flat-string.ts';
 import { isJsonObject } from '../own.ts';
 import { EMPTY, fieldSetOf, fieldsText, type FieldSet } from './field-set.ts';
 import { FieldsError } from './path-element.ts';
@@ -34,6 +35,7 @@ export class Owner implements Manager {
   readonly time: string | undefined;
   #fields: FieldSet | undefined;
   #text: string | undefined;
+  #id: string | undefined;
 
   constructor(by: Manager, time: string | undefined, fields: FieldSet | string) {
     this.manager = by.manager;
@@ -45,8 +47,12 @@ export class Owner implements Manager {
     else this.#fields = fields;
   }
 
+  get id(): string {
+    return (this.#id ??= managerId(this));
+  }
+
   get fields(): FieldSet {
-    return (this.#fields ??= fieldSetOf(JSON.parse(this.text)));
+    return (this.#fields ??= parsedSets.get(this.text));
   }
 
   /** As `FieldsV1`. */
@@ -88,13 +94,47 @@ export function parseOwners(text: string): Owners {
   const owners: Owners = new Map();
   if (!text) return owners;
   for (const entry of text.slice('[{"manager":'.length, -'}]'.length).split(ENTRIES_SEPARATOR)) {
-    const at = entry.indexOf(FIELDS_KEY);
-    const head = JSON.parse(`{"manager":${entry.slice(0, at)}}`) as Head;
-    const by = { ...head, apiVersion: head.apiVersion ?? '', subresource: head.subresource ?? '' };
-    owners.set(managerId(by), new Owner(by, head.time, entry.slice(at + FIELDS_KEY.length)));
+    const owner = parsedEntries.get(entry);
+    owners.set(owner.id, owner);
   }
   return owners;
 }
+
+function parseEntry(entry: string): Owner {
+  const at = entry.indexOf(FIELDS_KEY);
+  const head = JSON.parse(`{"manager":${entry.slice(0, at)}}`) as Head;
+  const by = { ...head, apiVersion: head.apiVersion ?? '', subresource: head.subresource ?? '' };
+  return new Owner(by, head.time, entry.slice(at + FIELDS_KEY.length));
+}
+
+/** What was parsed lately, by its text: objects of one workload have the same owners, and are written again and again. */
+class ParsedTexts<T> {
+  readonly #parse: (text: string) => T;
+  readonly #known = new Map<string, T>();
+
+  constructor(parse: (text: string) => T) {
+    this.#parse = parse;
+  }
+
+  get(text: string): T {
+    const known = this.#known.get(text);
+    if (known !== undefined) return known;
+    if (text.length > MAX_CACHED_CHARS) return this.#parse(text);
+    if (this.#known.size >= MAX_CACHED_TEXTS) this.#known.clear();
+    // A copy: a part of a longer text would keep all of that.
+    const kept = flatString(text);
+    const made = this.#parse(kept);
+    this.#known.set(kept, made);
+    return made;
+  }
+}
+
+/** Together at most 4 MB. */
+const MAX_CACHED_TEXTS = 256;
+const MAX_CACHED_CHARS = 4096;
+
+const parsedEntries = new ParsedTexts(parseEntry);
+const parsedSets = new ParsedTexts((text) => fieldSetOf(JSON.parse(text)));
 
 /** The JSON text of `metadata.managedFields`; '' when there are none. */
 export function ownersText(owners: Owners): string {
@@ -111,12 +151,10 @@ export function entryText(by: Manager, time: string | undefined, fields: string)
 }
 
 const compareText = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
-const secondOf = ({ time }: Owner): number => (time === undefined ? 0 : Math.floor(Date.parse(time) / 1000));
-
-/** Upstream's `sortEncodedManagedFields`. */
+/** Upstream's `sortEncodedManagedFields`. Times are canonical: they sort as text. */
 const compareOwners = (one: Owner, other: Owner): number =>
   compareText(one.operation, other.operation) ||
-  secondOf(one) - secondOf(other) ||
+  compareText(one.time ?? '', other.time ?? '') ||
   compareText(one.manager, other.manager) ||
   compareText(one.apiVersion, other.apiVersion) ||
   compareText(one.subresource, other.subresource);

@@ -148,14 +148,14 @@ t.test('random applies and updates leave the values and owners of the model', as
         const conflicts = model.apply(managerId(by), leavesOf(thing), force);
         try {
           const applied = apply(OWNABLE, live, thing, owners, by, TIME, force);
-          live = (applied.object ?? live) as Thing;
+          live = applied.object ?? live;
           owners = applied.owners;
           if (conflicts.length > 0 && !force) return t.fail(`seed ${seed}: expected conflicts ${conflicts.join()}`);
         } catch (error) {
           if (!(error instanceof ApplyConflict)) throw error;
           const found = new Set([...error.conflicts.values()].flatMap((fields) => ownedLeaves(fields)));
           if (sorted(found).join() !== sorted(new Set(conflicts)).join())
-            return t.fail(`seed ${seed}: ${sorted(found)}`);
+            return t.fail(`seed ${seed}: ${sorted(found).join()}`);
           if (JSON.stringify(live) !== before) return t.fail(`seed ${seed}: the live object was changed`);
         }
       }
