@@ -97,6 +97,7 @@ export const deployments = defineKind<Deployment>({
   subresources: [
     scaleSubresource(),
     statusSubresource({
+      resets: ['spec', 'metadata.labels'],
       prepare: (deployment, old) => {
         deployment.spec = old.spec;
         if (deployment.metadata) deployment.metadata.labels = old.metadata?.labels;

@@ -185,6 +185,7 @@ export const certificateSigningRequests = defineKind<CertificateSigningRequest>(
       verbs: ['get', 'patch', 'update'],
       update: {
         takes: ['status'],
+        resets: ['spec', 'status.certificate'],
         merge: (wanted, old) => ({ ...old, metadata: wanted.metadata, status: wanted.status }),
         prepare: (request, old, { now }) => {
           request.status = { ...old.status, conditions: stamped(request, old, timeOf(now)) };
@@ -192,8 +193,13 @@ export const certificateSigningRequests = defineKind<CertificateSigningRequest>(
         validate: (request, old) => [...validateConditions(request), ...validateConditionsUpdate(request, old)],
       },
     },
-    statusSubresource({ prepare: prepareStatusUpdate, validate: validateStatusUpdate }),
+    statusSubresource({
+      resets: ['spec', 'status.conditions'],
+      prepare: prepareStatusUpdate,
+      validate: validateStatusUpdate,
+    }),
   ],
+  resets: ['spec', 'status'],
   // Kubelets name theirs after a hash in mixed case.
   validateName: validatePathSegmentName,
   columns: [

@@ -51,6 +51,7 @@ export const namespaces = defineKind<Namespace>({
       // Called by the namespace controller when the namespace is empty.
       update: {
         takes: ['spec'],
+        resets: ['status'],
         merge: (wanted, old) => ({ ...old, metadata: wanted.metadata, spec: wanted.spec }),
         prepare: () => undefined,
         validate: validateFinalizers,

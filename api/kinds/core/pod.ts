@@ -42,6 +42,7 @@ export const pods: Kind<Pod> = defineKind<Pod>({
       update: {
         // The right to add such containers is not the right to relabel the pod or to remove its finalizers.
         merge: (wanted, old) => ({ ...wanted, metadata: { ...old.metadata } }),
+        owns: ['spec.ephemeralContainers'],
         prepare: prepareEphemeralContainersUpdate,
         validate: (pod, old) => [...pods.validate(pod, old), ...validateEphemeralContainersUpdate(pod, old)],
       },
@@ -51,7 +52,11 @@ export const pods: Kind<Pod> = defineKind<Pod>({
     { name: 'log', stream: 'pods/log', verbs: ['get'] },
     podPortForward,
     podProxy,
-    statusSubresource({ prepare: preparePodForStatusUpdate, validate: validatePodStatusUpdate }),
+    statusSubresource({
+      resets: ['spec', 'metadata.deletionTimestamp', 'metadata.ownerReferences'],
+      prepare: preparePodForStatusUpdate,
+      validate: validatePodStatusUpdate,
+    }),
   ],
   hasGeneration: true,
   deletion: { graceSeconds: podGraceSeconds },

@@ -49,7 +49,7 @@ export const serviceCIDRs = defineKind<ServiceCIDR>({
   plural: 'servicecidrs',
   namespaced: false,
   schema: ServiceCIDR,
-  subresources: [statusSubresource()],
+  subresources: [statusSubresource({ resets: ['metadata', 'spec'] })],
   columns: [nameColumn(), text('CIDRs', ({ spec }) => (spec?.cidrs ?? []).join(',')), ageColumn()],
   prepareForCreate: (range) => {
     range.status = {};

@@ -4,13 +4,12 @@
  */
 import { deepEqual } from '../deep-equal.ts';
 import { StatusError } from '../status-error.ts';
-import { compare, type Changes } from './compare.ts';
-import { difference, differenceBelow, EMPTY, eachPath, union, type FieldSet } from './field-set.ts';
+import { difference, EMPTY, eachPath, union } from './field-set.ts';
 import { fieldsOf } from './fields-of.ts';
 import { merge } from './merge.ts';
 import { managerId, Owner, type Manager, type Owners } from './owners.ts';
 import { prune } from './remove.ts';
-import { disown, NEVER_OWNED, updatedOwners, type Conflicts, type Ownable } from './track.ts';
+import { changesOf, disown, NEVER_OWNED, ownableFields, updatedOwners, type Conflicts, type Ownable } from './track.ts';
 
 const BEFORE_FIRST_APPLY = 'before-first-apply';
 
@@ -44,7 +43,7 @@ export function apply(
   time: string,
   force: boolean,
 ): Applied {
-  const { type, resets } = ownable;
+  const { type } = ownable;
   const owners: Owners = new Map(liveOwners);
   if (owners.size === 0) {
     updatedOwners(
@@ -58,11 +57,11 @@ export function apply(
   }
   const id = managerId(by);
   const last = owners.get(id);
-  const stated = differenceBelow(fieldsOf(type, config), resets);
+  const stated = ownableFields(ownable, fieldsOf(type, config));
   owners.set(id, new Owner(by, last?.time, stated));
   const merged = merge(type, live, config);
   const object = last ? pruned(ownable, merged, last, owners, by.apiVersion) : merged;
-  const changes = withoutResets(compare(type, live, object), resets);
+  const changes = changesOf(ownable, live, object);
   disown(ownable, owners, by.apiVersion, live, object, changes, id, (conflicts) => {
     if (!force && conflicts.size > 0) throw new ApplyConflict(conflicts);
   });
@@ -71,11 +70,6 @@ export function apply(
   if (fields.isEmpty) owners.delete(id);
   else owners.set(id, new Owner(by, isChanged ? time : last?.time, fields));
   return { object: isChanged ? object : undefined, owners };
-}
-
-function withoutResets(changes: Changes | undefined, resets: FieldSet): Changes | undefined {
-  if (!changes) return undefined;
-  return { changed: differenceBelow(changes.changed, resets), removed: differenceBelow(changes.removed, resets) };
 }
 
 /** Fields of other versions are taken as they are named there: a field that moved between versions keeps its old owner's value. */

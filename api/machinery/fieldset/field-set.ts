@@ -91,6 +91,17 @@ export function differenceBelow(one: FieldSet, other: FieldSet): FieldSet {
   );
 }
 
+/** What of `one` is in `other`, or below a field of it. */
+export function intersectionBelow(one: FieldSet, other: FieldSet): FieldSet {
+  const children = new Map<string, FieldSet>();
+  for (const [element, child] of one.children) {
+    const counterpart = other.children.get(element);
+    const common = counterpart?.member ? child : counterpart && intersectionBelow(child, counterpart);
+    if (common && !common.isEmpty) children.set(element, common);
+  }
+  return setOf(false, children);
+}
+
 function subtract(
   one: FieldSet,
   other: FieldSet,

@@ -5,7 +5,16 @@
  */
 import { addedFieldsText } from './added-text.ts';
 import { compare, type Changes } from './compare.ts';
-import { difference, differenceBelow, EMPTY, FieldSet, intersection, isSubset, union } from './field-set.ts';
+import {
+  difference,
+  differenceBelow,
+  EMPTY,
+  FieldSet,
+  intersection,
+  intersectionBelow,
+  isSubset,
+  union,
+} from './field-set.ts';
 import type { FieldType } from './field-type.ts';
 import { entryText, managerId, Owner, ownersText, parseOwners, type Manager, type Owners } from './owners.ts';
 
@@ -20,6 +29,8 @@ export interface Ownable {
   readonly empty: unknown;
   /** What a write of this part of the object resets: upstream's `GetResetFields`. */
   readonly resets: FieldSet;
+  /** Instead of `resets`: the only fields that such a write changes, each with all below it. */
+  readonly owns?: FieldSet;
   /** Returns an object of the same kind in another version, with its type; undefined for a version that is not known. */
   inVersion(apiVersion: string, object: unknown): { readonly type: FieldType; readonly object: unknown } | undefined;
 }
@@ -58,12 +69,18 @@ export function ownersAfterUpdate(
   return ownersText(updatedOwners(ownable, before, after, parseOwners(owners), by, time, changes));
 }
 
-const changesOf = ({ type, resets }: Ownable, before: unknown, after: unknown): Changes | undefined => {
-  const found = compare(type, before, after);
-  if (!found || resets.isEmpty) return found;
-  const [changed, removed] = [differenceBelow(found.changed, resets), differenceBelow(found.removed, resets)];
+/** What of the fields a write of this part can own: upstream's reset fields filter. */
+export const ownableFields = ({ resets, owns }: Ownable, fields: FieldSet): FieldSet =>
+  owns ? intersectionBelow(fields, owns) : differenceBelow(fields, resets);
+
+/** Undefined when nothing that can be owned differs. Throws FieldsError for list items without keys. */
+export function changesOf(ownable: Ownable, before: unknown, after: unknown): Changes | undefined {
+  const found = compare(ownable.type, before, after);
+  if (!found) return undefined;
+  const changed = ownableFields(ownable, found.changed);
+  const removed = ownableFields(ownable, found.removed);
   return changed.isEmpty && removed.isEmpty ? undefined : { changed, removed };
-};
+}
 
 /** @param changes what differs; computed when it is not given. Changes and returns `owners`. */
 export function updatedOwners(

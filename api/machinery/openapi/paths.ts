@@ -2,7 +2,7 @@
 import type { Kind, KubeObject, Subresource } from '../kind.ts';
 import { type GroupVersionKind, type Json, type OpenApiVersion, listDefinition, refOf } from './definitions.ts';
 import { setOwn } from '../own.ts';
-import { PATCH_MEDIA_TYPES } from '../patch/media-types.ts';
+import { APPLY_MEDIA_TYPE, PATCH_MEDIA_TYPES } from '../patch/media-types.ts';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const MEDIA_TYPES = ['application/json', 'application/yaml'];
@@ -127,7 +127,7 @@ export class PathWriter {
       parameters: PATCHING,
       body: `${META}.Patch`,
       response: definition,
-      consumes: Object.values(PATCH_MEDIA_TYPES),
+      consumes: [...Object.values(PATCH_MEDIA_TYPES), APPLY_MEDIA_TYPE],
     };
   }
 

@@ -100,6 +100,7 @@ export class Ownership {
         type: fieldTypeOf(kind.schema),
         empty: emptyObject(kind),
         resets: FieldSet.ofPaths(resets),
+        ...('update' in part && part.update.owns && { owns: FieldSet.ofPaths(part.update.owns) }),
         inVersion: (apiVersion, object) => this.#inVersion(resource, apiVersion, object as Stored),
       },
       apiVersion: apiVersionOf(kind),

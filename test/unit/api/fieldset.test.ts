@@ -11,9 +11,10 @@ import {
   fieldSetOf,
   fieldsText,
   intersection,
+  intersectionBelow,
   isSubset,
   union,
-  type FieldSet,
+  FieldSet,
 } from '../../../api/machinery/fieldset/field-set.ts';
 import { DEDUCED, fieldTypeOf, type FieldType } from '../../../api/machinery/fieldset/field-type.ts';
 import { fieldsOf, misfits } from '../../../api/machinery/fieldset/fields-of.ts';
@@ -174,4 +175,12 @@ t.test('removal takes items and maps, and prune leaves what others own or nobody
   t.strictSame(prune(POD, live, last, set(inContainer({ '.': {}, 'f:name': {} }))), {
     spec: { containers: [{ name: 'c', env: [{ name: 'A' }, { name: 'B' }] }] },
   });
+});
+
+t.test('only some fields can be owned through a subresource', async (t) => {
+  const fields = set({ 'f:metadata': { 'f:labels': {} }, 'f:spec': { 'f:x': { '.': {}, 'f:y': {} }, 'f:z': {} } });
+  t.strictSame(json(intersectionBelow(fields, FieldSet.ofPaths(['spec.x']))), {
+    'f:spec': { 'f:x': { '.': {}, 'f:y': {} } },
+  });
+  t.strictSame(json(differenceBelow(fields, FieldSet.ofPaths(['spec.x', 'metadata']))), { 'f:spec': { 'f:z': {} } });
 });
