@@ -47,10 +47,17 @@ function inMetadata(field: string): string {
   return `metadata.${field}`;
 }
 
+const exclusions = new WeakMap<Ownable, FieldSet>();
+
+function excludedFrom(ownable: Ownable): FieldSet {
+  const known = exclusions.get(ownable) ?? union(NEVER_OWNED, ownable.resets);
+  exclusions.set(ownable, known);
+  return known;
+}
+
 /** Owners of a new object, as text. @param time now */
 export function ownersOfNew(ownable: Ownable, object: unknown, by: Manager, time: string): string {
-  const excluded = union(NEVER_OWNED, ownable.resets);
-  const fields = addedFieldsText(ownable.type, ownable.empty, object, excluded);
+  const fields = addedFieldsText(ownable.type, ownable.empty, object, excludedFrom(ownable));
   return fields && `[${entryText(by, time, fields)}]`;
 }
 
