@@ -17,6 +17,9 @@ type Json = Record<string, unknown>;
 
 /** Fields without a protobuf encoding. */
 const WITHOUT_NUMBER = new Set([
+  // The type of a claim within a StatefulSet is known.
+  'io.k8s.api.core.v1.PersistentVolumeClaim.apiVersion',
+  'io.k8s.api.core.v1.PersistentVolumeClaim.kind',
   // apiVersion and kind are in the envelope, and absent in nested objects.
   'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions.apiVersion',
   'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions.kind',

@@ -159,6 +159,10 @@ t.test('usage of a persistent volume claim', async (t) => {
 
 t.test('other kinds are counted by count/NAME, and some by a short name as well', async (t) => {
   t.strictSame(usage('configmaps', {}), { 'count/configmaps': '1', configmaps: '1' });
+  t.strictSame(usage('replicationcontrollers', {}), {
+    'count/replicationcontrollers': '1',
+    replicationcontrollers: '1',
+  });
   t.strictSame(usage('serviceaccounts', {}), { 'count/serviceaccounts': '1' });
   const deployments = evaluatorOf({ group: 'apps', plural: 'deployments' });
   t.strictSame(quantitiesOf(deployments?.measure({}).usage ?? new Map()), { 'count/deployments.apps': '1' });
