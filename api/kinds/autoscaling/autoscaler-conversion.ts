@@ -62,13 +62,17 @@ function readList<T>(value: unknown, decode: Decoder<T>, convert: (item: Json) =
   return items.some((item) => item === undefined) ? undefined : (items as T[]);
 }
 
+/** Of a behavior: rules, their policies, and the fields of these. What is below comes from a client and is none. */
+const BEHAVIOR_DEPTH = 4;
+
 /** Upstream writes the field names of its own struct (`ScaleUp`), and reads them in any case. */
-function withKeys(value: unknown, first: (letter: string) => string): unknown {
-  if (Array.isArray(value)) return value.map((item) => withKeys(item, first));
+function withKeys(value: unknown, first: (letter: string) => string, depth = BEHAVIOR_DEPTH): unknown {
+  if (depth === 0) return value;
+  if (Array.isArray(value)) return value.map((item) => withKeys(item, first, depth - 1));
   if (!isJsonObject(value)) return value;
   const result: Record<string, unknown> = {};
   for (const [key, member] of Object.entries(value)) {
-    setOwn(result, first(key.slice(0, 1)) + key.slice(1), withKeys(member, first));
+    setOwn(result, first(key.slice(0, 1)) + key.slice(1), withKeys(member, first, depth - 1));
   }
   return result;
 }

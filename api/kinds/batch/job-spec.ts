@@ -15,7 +15,7 @@ const MANY_COMPLETIONS = 100_000;
 const MAX_WITH_MANY_COMPLETIONS = 10_000;
 const MAX_MANAGED_BY = 63;
 
-/** For the spec of a Job and for the template of a CronJob: what both have no default of, only Jobs have (`job.ts`). */
+/** The defaults that the template of a CronJob has, too. */
 export function applyTemplateDefaults(spec: JobSpec | undefined): void {
   applyPodTemplateDefaults(spec?.template);
   for (const rule of spec?.podFailurePolicy?.rules ?? []) {
@@ -23,6 +23,7 @@ export function applyTemplateDefaults(spec: JobSpec | undefined): void {
   }
 }
 
+/** The defaults of a Job: a CronJob's Jobs get them when they are created. */
 export function applyJobDefaults(spec: JobSpec): void {
   if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
   spec.parallelism ??= 1;

@@ -217,7 +217,15 @@ t.test('v1 keeps in annotations what it has no fields for, and loses nothing', a
 
 t.test('annotations that cannot be read count as absent, and none forges a status', async (t) => {
   const prefix = 'autoscaling.alpha.kubernetes.io';
-  for (const text of ['nope', '{}', '[1]', '[{"type":5}]', '[{"type":"Pods","pods":{"targetAverageValue":"much"}}]']) {
+  const deep = `{"scaleUp":${'['.repeat(50_000)}${']'.repeat(50_000)}}`;
+  for (const text of [
+    deep,
+    'nope',
+    '{}',
+    '[1]',
+    '[{"type":5}]',
+    '[{"type":"Pods","pods":{"targetAverageValue":"much"}}]',
+  ]) {
     const annotations = { [`${prefix}/metrics`]: text, [`${prefix}/behavior`]: text };
     t.match(
       toV2(decoded(v1, { metadata: { annotations }, spec })).spec?.metrics,

@@ -12,7 +12,7 @@ export function decoded<T extends KubeObject>(kind: Kind<T>, manifest: object): 
 const causes = (errors: readonly { field: string; message: string }[]): string[] =>
   errors.map(({ field, message }) => `${field}: ${message}`);
 
-/** The errors of a create, after what the server prepares. */
+/** The errors of an object as the client sends it. */
 export function refused<T extends KubeObject>(kind: Kind<T>, manifest: object): string[] {
   const object = decoded(kind, manifest);
   return causes(kind.validate(object));

@@ -6,26 +6,11 @@ import { podTemplates } from '../../../api/kinds/core/pod-template.ts';
 import { ingressClasses } from '../../../api/kinds/networking/ingress-class.ts';
 import { resourceQuotas } from '../../../api/kinds/core/resource-quota.ts';
 import { runtimeClasses } from '../../../api/kinds/node/runtime-class.ts';
-import { decodeObject } from '../../../api/machinery/decode.ts';
-import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { cells, decoded, refused, refusedChange } from './kind-rules.ts';
 import { CONTEXT, updateThrough } from './updates.ts';
 
-const decoded = <T extends KubeObject>(kind: Kind<T>, manifest: object): T => {
-  const { object } = decodeObject(kind, { metadata: { name: 'x', namespace: 'n' }, ...manifest });
-  kind.applyDefaults(object);
-  return object;
-};
-const causes = (errors: readonly { type: string; field: string; message: string }[]) =>
+const causes = (errors: readonly { field: string; message: string }[]) =>
   errors.map(({ field, message }) => `${field}: ${message}`);
-const refused = <T extends KubeObject>(kind: Kind<T>, manifest: object) =>
-  causes(kind.validate(decoded(kind, manifest)));
-function refusedChange<T extends KubeObject>(kind: Kind<T>, before: object, after: object): string[] {
-  const [old, object] = [decoded(kind, before), decoded(kind, after)];
-  kind.prepareForUpdate(object, old, CONTEXT);
-  return causes([...kind.validate(object, old), ...kind.validateUpdate(object, old)]);
-}
-const cells = <T extends KubeObject>(kind: Kind<T>, manifest: object) =>
-  kind.columns.map((column) => column.cell(decoded(kind, manifest), Date.now()));
 
 t.test('limit ranges', async (t) => {
   const container = (limit: object) => ({ spec: { limits: [{ type: 'Container', ...limit }] } });
