@@ -63,18 +63,25 @@ export function drained(response: Response): Promise<void> {
   });
 }
 
+/** Writes a chunk; resolves when the response accepts more, rejects with ClientGoneError. */
+export async function taken(response: Response, chunk: Buffer): Promise<void> {
+  if (isClosed(response) || response.writableEnded) throw new ClientGoneError();
+  if (!writeTo(response, chunk)) await drained(response);
+}
+
 /**
  * Writes pieces of any size: small pieces are combined, long ones are split, and a chunk is written when the client has
  * taken the previous one. At most `maxPendingBytes` are buffered for a slow client.
  */
 export class ChunkedWriter {
-  readonly #response: Response;
+  readonly #write: (chunk: Buffer) => Promise<void>;
   readonly #chunkBytes: number;
   #pieces: Buffer[] = [];
   #bytes = 0;
 
-  constructor(response: Response, maxPendingBytes: number) {
-    this.#response = response;
+  /** @param write resolves when the next chunk may be written; rejects with ClientGoneError. */
+  constructor(write: (chunk: Buffer) => Promise<void>, maxPendingBytes: number) {
+    this.#write = write;
     // The last of the combined pieces may itself be as long as a chunk.
     this.#chunkBytes = maxPendingBytes / 2;
   }
@@ -100,11 +107,6 @@ export class ChunkedWriter {
     for (let at = 0; at < piece.length; at += this.#chunkBytes) {
       await this.#write(piece.subarray(at, at + this.#chunkBytes));
     }
-  }
-
-  async #write(chunk: Buffer): Promise<void> {
-    if (isClosed(this.#response) || this.#response.writableEnded) throw new ClientGoneError();
-    if (!writeTo(this.#response, chunk)) await drained(this.#response);
   }
 }
 

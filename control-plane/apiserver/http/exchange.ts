@@ -11,6 +11,14 @@ import type { RequestInfo } from './request-info.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { BodyParser } from './request-body.ts';
 import { ClientGoneError, ended } from './back-pressure.ts';
+import {
+  acceptsGzip,
+  COMPRESSED_ABOVE_BYTES,
+  GzipBody,
+  PlainBody,
+  type Compressor,
+  type ResponseBody,
+} from './compression.ts';
 import type { Request, Response } from './message.ts';
 import type { BodyMemory } from './body-memory.ts';
 import type { Upgrade } from './upgrade.ts';
@@ -50,6 +58,7 @@ export class Exchange {
   readonly #bodies: BodyParser;
   #warnings: Warnings | undefined;
   readonly #memory: BodyMemory;
+  readonly #compressor: Compressor;
   #bodyBytes = 0;
 
   constructor(
@@ -58,11 +67,13 @@ export class Exchange {
     info: RequestInfo,
     bodies: BodyParser,
     memory: BodyMemory,
+    compressor: Compressor,
     upgrade?: Upgrade,
   ) {
     this.upgrade = upgrade;
     this.#bodies = bodies;
     this.#memory = memory;
+    this.#compressor = compressor;
     this.request = request;
     this.response = response;
     this.info = info;
@@ -146,17 +157,50 @@ export class Exchange {
     if (this.accepted.encoding === 'protobuf') {
       this.sendObject(code, JSON.parse(json.toString()) as object);
     } else if (this.accepted.encoding === 'yaml') {
-      this.write(code, 'application/yaml', writeYaml(JSON.parse(json.toString())));
+      this.sendBytes(code, 'application/yaml', Buffer.from(writeYaml(JSON.parse(json.toString()))));
     } else if (this.indents) {
-      this.write(code, 'application/json', indented(json.toString()));
+      this.sendBytes(code, 'application/json', Buffer.from(indented(json.toString())));
     } else {
-      this.write(code, 'application/json', json);
+      this.sendBytes(code, 'application/json', json);
     }
   }
 
   sendObject(code: number, object: object): void {
-    if (this.accepted.encoding === 'protobuf') return this.write(code, PROTOBUF_TYPE, this.protobuf.encode(object));
+    if (this.accepted.encoding === 'protobuf') return this.sendBytes(code, PROTOBUF_TYPE, this.protobuf.encode(object));
     this.send(code, Buffer.from(JSON.stringify(object)));
+  }
+
+  /** Sends an object that has been encoded: compressed, where it is long and the client accepts that. */
+  sendBytes(code: number, contentType: string, body: Buffer): void {
+    if (body.length <= COMPRESSED_ABOVE_BYTES || !this.#acceptsGzip) return this.write(code, contentType, body);
+    this.underWay = this.#sendWhole(this.startBody(code, contentType, body.length), body);
+  }
+
+  /** Never rejects: it is awaited by nobody while the request is still being served. */
+  async #sendWhole(body: ResponseBody, bytes: Buffer): Promise<void> {
+    try {
+      await body.end(bytes);
+      await ended(this.response);
+    } catch (error) {
+      if (!(error instanceof ClientGoneError)) this.response.destroy(error as Error);
+    }
+  }
+
+  /**
+   * Sends the response headers of an object that is written in chunks.
+   * @param length in bytes; undefined when it is not known, but longer than COMPRESSED_ABOVE_BYTES.
+   */
+  startBody(code: number, contentType: string, length: number | undefined): ResponseBody {
+    if ((length ?? Infinity) > COMPRESSED_ABOVE_BYTES && this.#acceptsGzip) {
+      this.start(code, contentType, { 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding' });
+      return new GzipBody(this.response, this.#compressor);
+    }
+    this.start(code, contentType, length === undefined ? {} : { 'Content-Length': String(length) });
+    return new PlainBody(this.response);
+  }
+
+  get #acceptsGzip(): boolean {
+    return acceptsGzip(this.header('accept-encoding'));
   }
 
   write(code: number, contentType: string, body: Buffer | string, headers: Record<string, string> = {}): void {

@@ -5,6 +5,7 @@ import type { Logger } from '../../../client/logger.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import { abandonRequest, ClientGoneError, isClosed } from './back-pressure.ts';
 import { BodyMemory } from './body-memory.ts';
+import { Compressor } from './compression.ts';
 import { Exchange } from './exchange.ts';
 import type { Request, Response } from './message.ts';
 import { BodyParser } from './request-body.ts';
@@ -34,6 +35,7 @@ export class Responder {
   readonly #options: ResponderOptions;
   readonly #bodies: BodyParser;
   readonly #memory = new BodyMemory();
+  readonly #compressor = new Compressor();
   readonly #answering = new Set<Response>();
   readonly #unread = new UnreadResponses();
   /** Never throws or rejects. */
@@ -65,9 +67,17 @@ export class Responder {
     let exchange: Exchange;
     try {
       const info = parseRequestInfo(request.method ?? 'GET', request.url ?? '/');
-      exchange = new Exchange(request, response, info, this.#bodies, this.#memory, upgrade);
+      exchange = new Exchange(request, response, info, this.#bodies, this.#memory, this.#compressor, upgrade);
     } catch (error) {
-      exchange = new Exchange(request, response, parseRequestInfo('GET', '/'), this.#bodies, this.#memory, upgrade);
+      exchange = new Exchange(
+        request,
+        response,
+        parseRequestInfo('GET', '/'),
+        this.#bodies,
+        this.#memory,
+        this.#compressor,
+        upgrade,
+      );
       this.#fail(exchange, error);
       return this.#unread.add(request, response);
     }

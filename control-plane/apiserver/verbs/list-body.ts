@@ -1,7 +1,8 @@
 /** The bodies of lists: the buffers of the cache in a row, with a few bytes around them. */
 import { apiVersionOf, listKindOf } from '../../../api/machinery/define-kind.ts';
 import { writeYaml } from '../../../api/machinery/yaml-writer.ts';
-import { stillConnected, written } from '../http/back-pressure.ts';
+import { stillConnected } from '../http/back-pressure.ts';
+import { COMPRESSED_ABOVE_BYTES, type ResponseBody } from '../http/compression.ts';
 import { indented, type Exchange } from '../http/exchange.ts';
 import type { MetaVersion } from '../http/negotiate.ts';
 import { PARTIAL_HEADS } from './partial-metadata.ts';
@@ -57,16 +58,15 @@ export class ListBodies {
     let length = head.length + tail.length + Math.max(0, entries.length - 1);
     for (const { bytes } of entries) length += items.length(bytes);
     if (length <= SHORT_BYTES) return exchange.send(200, joined(length, head, entries, items, tail));
-    const { response } = exchange;
     await stillConnected(exchange.response);
-    exchange.start(200, 'application/json', { 'Content-Length': String(length) });
+    const body = exchange.startBody(200, 'application/json', length);
     // Lists of tens of megabytes in ever new memory would cost more in page faults and garbage than in writing.
     await this.#chunks.lend(async (chunk) => {
       let end = head.copy(chunk);
       for (const [index, { bytes }] of entries.entries()) {
         const itemLength = items.length(bytes) + 1;
         if (end + itemLength > chunk.length) {
-          await written(response, chunk.subarray(0, end));
+          await body.write(chunk.subarray(0, end));
           end = 0;
         }
         if (index > 0) chunk[end++] = COMMA;
@@ -80,14 +80,14 @@ export class ListBodies {
             at += copied;
             end += copied;
             if (end < chunk.length) continue;
-            await written(response, chunk);
+            await body.write(chunk);
             end = 0;
           }
         }
       }
-      await written(response, chunk.subarray(0, end));
+      await body.write(chunk.subarray(0, end));
     });
-    response.end(tail);
+    await body.end(tail);
   }
 }
 
@@ -228,13 +228,17 @@ async function sendElements(
     return exchange.sendObject(200, { ...envelope, [field]: elements });
   }
   await stillConnected(exchange.response);
-  exchange.start(200, layout.contentType);
+  let body: ResponseBody | undefined;
   let text = layout.head(envelope, field);
   for (const [index, entry] of entries.entries()) {
     text += layout.element(elementOf(entry), index);
-    if (text.length < SMALL_CHUNK_BYTES) continue;
-    await written(exchange.response, Buffer.from(text));
+    // The first chunk is long enough to tell whether the whole is to be compressed.
+    if (text.length <= (body ? SMALL_CHUNK_BYTES : COMPRESSED_ABOVE_BYTES)) continue;
+    body ??= exchange.startBody(200, layout.contentType, undefined);
+    await body.write(Buffer.from(text));
     text = '';
   }
-  exchange.response.end(text + layout.tail(envelope, field));
+  const last = Buffer.from(text + layout.tail(envelope, field));
+  if (body) await body.end(last);
+  else exchange.sendBytes(200, layout.contentType, last);
 }

@@ -60,9 +60,8 @@ export class ProtobufLists {
         if (pause) await pause;
       }
       const { head, tail } = encoder.envelope(type, length);
-      const whole = String(head.length + length + tail.length);
-      exchange.start(200, PROTOBUF_TYPE, { 'Content-Length': whole });
-      const writer = new ChunkedWriter(exchange.response, MAX_PENDING_BYTES);
+      const body = exchange.startBody(200, PROTOBUF_TYPE, head.length + length + tail.length);
+      const writer = new ChunkedWriter((chunk) => body.write(chunk), MAX_PENDING_BYTES);
       const add = async (piece: Buffer): Promise<void> => writer.add(piece);
       await add(head);
       await add(first);
@@ -72,9 +71,8 @@ export class ProtobufLists {
         const taken = writer.add(kept[index] ?? encode(entry));
         if (taken) await taken;
       }
-      await add(tail);
       await writer.flush();
-      exchange.response.end();
+      await body.end(tail);
     } finally {
       this.#keptBytes -= mine;
     }

@@ -32,7 +32,7 @@ import {
   type Show,
   type TableRow,
 } from './event-frames.ts';
-import { ChunkedWriter, ClientGoneError, drained, isClosed, writeTo } from '../http/back-pressure.ts';
+import { ChunkedWriter, ClientGoneError, drained, isClosed, taken, writeTo } from '../http/back-pressure.ts';
 
 /** Upstream ends watches after 30 to 60 minutes, so that clients spread over servers. */
 const MIN_TIMEOUT_MS = 30 * 60_000;
@@ -264,13 +264,14 @@ class Watch {
 
   /** Resolves when the client has taken nearly all of it. */
   async #tell(changes: readonly Change[]): Promise<void> {
-    const writer = new ChunkedWriter(this.#exchange.response, MAX_PENDING_BYTES);
+    const { response } = this.#exchange;
+    const writer = new ChunkedWriter((chunk) => taken(response, chunk), MAX_PENDING_BYTES);
     for (const change of changes) {
       const parts = this.#frames.partsOf(change, this.#namespace, this.#selection);
       if (!parts) continue;
       for (const part of parts) {
-        const taken = writer.add(part);
-        if (taken) await taken;
+        const flushed = writer.add(part);
+        if (flushed) await flushed;
       }
     }
     await writer.flush();

@@ -150,7 +150,8 @@ export class TestServer implements AsyncDisposable {
         response.on('end', () => {
           const bytes = Buffer.concat(chunks);
           const text = bytes.toString();
-          const isJson = response.headers['content-type']?.startsWith('application/json');
+          const { 'content-type': sentType, 'content-encoding': encoding } = response.headers;
+          const isJson = sentType?.startsWith('application/json') && !encoding;
           const parsed = isJson && text ? (JSON.parse(text) as Json) : {};
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body: parsed, text, bytes });
         });
