@@ -37,6 +37,8 @@ import { endpointSlices } from './kinds/discovery/endpoint-slice.ts';
 import { events as eventsV1 } from './kinds/events/event.ts';
 import { ipAddresses } from './kinds/networking/ip-address.ts';
 import { serviceCIDRs } from './kinds/networking/service-cidr.ts';
+import { mutatingWebhookConfigurations } from './kinds/admissionregistration/mutating-webhook-configuration.ts';
+import { validatingWebhookConfigurations } from './kinds/admissionregistration/validating-webhook-configuration.ts';
 import { ingressClasses } from './kinds/networking/ingress-class.ts';
 import { runtimeClasses } from './kinds/node/runtime-class.ts';
 import { priorityClasses } from './kinds/scheduling/priority-class.ts';
@@ -94,6 +96,8 @@ export const kinds: readonly Kind[] = [
   podDisruptionBudgets,
   horizontalPodAutoscalers,
   horizontalPodAutoscalersV1,
+  mutatingWebhookConfigurations,
+  validatingWebhookConfigurations,
 ];
 
 /** Kinds that are not resources, but the bodies of subresources and deletes. */

@@ -10,6 +10,9 @@ import { publishClusterConfiguration } from './bootstrap/cluster-configuration.t
 import { bootstrapCluster } from './bootstrap/system-objects.ts';
 import { openCore } from './core.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
+import { WebhookMetrics } from './admission/webhooks/metrics.ts';
+import { WebhookClient } from './admission/webhooks/webhook-client.ts';
+import { serviceAddress } from './nodes/proxy-target.ts';
 import { createSecurity } from './security.ts';
 import { serve, type ApiServer } from './server.ts';
 
@@ -55,12 +58,16 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
   const network = { serviceCIDR, nodePorts: readPortRange(config.serviceNodePortRange) };
   const core = await openCore({ store, network, logger, signal: stopping.signal });
   const { api } = core;
+  const webhookMetrics = new WebhookMetrics();
+  const webhookClient = new WebhookClient((namespace, name, port) => serviceAddress(api, namespace, name, port));
+  stopping.signal.addEventListener('abort', () => webhookClient[Symbol.dispose](), { once: true });
   const security = createSecurity({
     api,
     pki,
     tokenFile: config.tokenAuthFile ? await readFile(config.tokenAuthFile, 'utf8') : '',
     clusterDomain: config.clusterDomain,
     allowPrivileged: config.allowPrivileged,
+    webhooks: { api, kinds: core.registry.kinds, client: webhookClient, metrics: webhookMetrics, logger },
     onError: (error) => logger.error({ err: error }, 'api-server background task failed'),
   });
   const server = await serve({
@@ -74,6 +81,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     address: config.bindAddress,
     port: config.port,
     limits: config,
+    metrics: [webhookMetrics.write],
     logger,
   });
   const close = async (): Promise<void> => {

@@ -24,6 +24,7 @@ import { RbacAuthorizer } from './access/authorization/rbac-authorizer.ts';
 import { RbacIndex } from './access/authorization/rbac-index.ts';
 import { publishClusterInfo } from './bootstrap/cluster-info.ts';
 import type { LocalApi } from './catalogue/local-api.ts';
+import type { WebhookOptions } from './admission/webhooks/dispatcher.ts';
 import { accessReviewActions } from './verbs/actions/access-reviews.ts';
 import { identityReviewActions } from './verbs/actions/identity-reviews.ts';
 import { tokenRequestAction } from './verbs/actions/token-request.ts';
@@ -35,6 +36,7 @@ export interface SecurityOptions {
   /** The text of the token file; '' for none. */
   readonly tokenFile: string;
   readonly allowPrivileged: boolean;
+  readonly webhooks: WebhookOptions;
   /** `cluster.local` */
   readonly clusterDomain: string;
   /** Called with what goes wrong in the background. */
@@ -95,6 +97,7 @@ export function createSecurity(options: SecurityOptions): Security {
       graph,
       accounts,
       allowPrivileged: options.allowPrivileged,
+      webhooks: options.webhooks,
     }),
     actions: {
       ...accessReviewActions(authorizer, rbac),

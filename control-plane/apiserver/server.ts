@@ -9,7 +9,7 @@ import type { AdmissionPlugin } from './admission/plugin.ts';
 import type { ApiCore } from './core.ts';
 import { discoveryHandler } from './documents/discovery-handlers.ts';
 import { healthHandler } from './documents/health.ts';
-import { ApiServerMetrics } from './documents/metrics.ts';
+import { ApiServerMetrics, type WriteMetrics } from './documents/metrics.ts';
 import { openApiHandler } from './documents/openapi-handlers.ts';
 import { documentsHandler, indexHandler, versionHandler, type PublicDocument } from './documents/paths.ts';
 import { listen, type Listener, type ListenerOptions } from './http/listener.ts';
@@ -43,6 +43,8 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly documents?: ReadonlyMap<string, PublicDocument>;
   /** Upstream's, when absent. */
   readonly limits?: InFlightLimits;
+  /** More of `/metrics`. */
+  readonly metrics?: readonly WriteMetrics[];
   readonly logger: Logger;
 }
 
@@ -84,7 +86,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     inFlight,
     admission,
   });
-  const metrics = new ApiServerMetrics({ kinds: core.registry.kinds, watches, inFlight });
+  const metrics = new ApiServerMetrics({ kinds: core.registry.kinds, watches, inFlight, more: options.metrics ?? [] });
   let ready = false;
   const { kinds } = core.registry;
   const documents = options.documents ?? new Map<string, PublicDocument>();

@@ -17,7 +17,7 @@ import { impersonatedUser } from '../access/impersonation.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { MaxInFlight } from '../http/max-in-flight.ts';
 import type { User } from '../http/user.ts';
-import { admit, type AdmissionPlugin, type AdmissionRequest } from './plugin.ts';
+import { admit, type AdmissionOrigin, type AdmissionPlugin, type AdmissionRequest, type ObjectKind } from './plugin.ts';
 
 /** Of a name of a manager. */
 const MAX_MANAGER_BYTES = 128;
@@ -37,6 +37,8 @@ class WriteContext {
   readonly authorizeCreate: () => void;
   /** The name by which fields are owned that this changes. */
   readonly manager: string;
+  /** Undefined for the server's own writes. */
+  readonly origin: AdmissionOrigin | undefined;
   /** Keeps values of the same shape from being taken for one that was made here; so below. */
   declare protected readonly stage: 'write';
 
@@ -47,6 +49,7 @@ class WriteContext {
     warn: (message: string) => void,
     authorizeCreate: () => void,
     manager: string,
+    origin?: AdmissionOrigin,
   ) {
     this.manager = manager;
     this.user = user;
@@ -54,6 +57,7 @@ class WriteContext {
     this.admission = admission;
     this.warn = warn;
     this.authorizeCreate = authorizeCreate;
+    this.origin = origin;
   }
 }
 
@@ -74,8 +78,8 @@ class AdmittedCreate {
    * @param dryRun whether the body asks for one; the request may do so, too.
    */
   writeContext(dryRun = false): WriteContext {
-    const { user, warn, authorizeCreate, manager } = this.#context;
-    return new WriteContext(user, this.#context.dryRun || dryRun, [], warn, authorizeCreate, manager);
+    const { user, warn, authorizeCreate, manager, origin } = this.#context;
+    return new WriteContext(user, this.#context.dryRun || dryRun, [], warn, authorizeCreate, manager, origin);
   }
 }
 
@@ -138,7 +142,7 @@ export class Pipeline {
     const { gate, admission } = this.#options;
     const { user, info, warn } = request;
     const authorizeCreate = (): void => authorize(gate, user, { ...info, verb: 'create' });
-    return new WriteContext(user, dryRun, admission, warn, authorizeCreate, managerOf(request));
+    return new WriteContext(user, dryRun, admission, warn, authorizeCreate, managerOf(request), request);
   }
 
   /**
@@ -155,7 +159,7 @@ export class Pipeline {
   ): Promise<AdmittedCreate> {
     const { admission } = this.#options;
     const name = request.info.name || (object.metadata?.name ?? '');
-    const attributes = admissionRequest(request, 'CREATE', kind, name, object, dryRun);
+    const attributes = admissionRequest(request, 'CREATE', kind, name, bodyKind, object, dryRun);
     await admit(admission, 'mutate', attributes);
     bodyKind.applyDefaults(object);
     const errors = bodyKind.validate(object);
@@ -178,7 +182,7 @@ export class Pipeline {
     if (info.query.has('dryRun')) throw badRequest('dryRun is not supported');
     const options = subresource.readOptions(info.query, info.rest);
     if (info.verb !== 'create' && subresource.takesCreate(options)) authorize(gate, user, { ...info, verb: 'create' });
-    const attributes = admissionRequest(request, 'CONNECT', kind, info.name, options, false);
+    const attributes = admissionRequest(request, 'CONNECT', kind, info.name, subresource, options, false);
     await admit(admission, 'mutate', attributes);
     await admit(admission, 'validate', attributes);
     return new AdmittedConnect(request, options);
@@ -209,15 +213,18 @@ function shortened(name: string): string {
 }
 
 function admissionRequest(
-  { info, namespace, user, warn }: AuthorizedRequest,
+  origin: AuthorizedRequest,
   operation: AdmissionRequest['operation'],
   kind: Kind,
   name: string,
+  objectKind: ObjectKind,
   object: KubeObject,
   dryRun: boolean,
 ): AdmissionRequest {
-  const { subresource } = info;
-  return { operation, kind, subresource, namespace, name, object, old: undefined, user, dryRun, warn };
+  const { namespace, user, warn } = origin;
+  const { subresource } = origin.info;
+  const old = undefined;
+  return { operation, kind, subresource, namespace, name, object, old, user, dryRun, warn, objectKind, origin };
 }
 
 /** For what the server's own parts write in their own name: no client has requested it, so that admission does not run. */

@@ -17,6 +17,9 @@ import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
 import { unprivileged } from './unprivileged.ts';
+import type { WebhookOptions } from './webhooks/dispatcher.ts';
+import { mutatingAdmissionWebhook } from './webhooks/mutating-admission-webhook.ts';
+import { validatingAdmissionWebhook } from './webhooks/validating-admission-webhook.ts';
 
 export interface AdmissionOptions {
   readonly api: LocalApi;
@@ -27,6 +30,7 @@ export interface AdmissionOptions {
   readonly accounts: ServiceAccountIndex;
   /** Whether pods may have privileged containers at all. */
   readonly allowPrivileged: boolean;
+  readonly webhooks: WebhookOptions;
 }
 
 /**
@@ -42,6 +46,7 @@ export const admissionPlugins = ({
   graph,
   accounts,
   allowPrivileged,
+  webhooks,
 }: AdmissionOptions): AdmissionPlugin[] => [
   namespaceLifecycle(api),
   limitRanger(api),
@@ -56,6 +61,8 @@ export const admissionPlugins = ({
   certificateSubjectRestriction,
   rbacEscalation({ authorizer, rbac, index }),
   ...(allowPrivileged ? [] : [unprivileged]),
+  mutatingAdmissionWebhook(webhooks),
+  validatingAdmissionWebhook(webhooks),
   // Last, as upstream: a charge is not rolled back when a later plugin rejects the request.
   resourceQuota(api),
 ];

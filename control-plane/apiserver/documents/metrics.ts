@@ -23,10 +23,14 @@ const VERBS: ReadonlyMap<string, string> = new Map([
 /** The labels of every request. */
 const LABELS = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'] as const;
 
+/** Writes some families. */
+export type WriteMetrics = (to: Exposition) => void;
+
 export interface MetricsSources {
   readonly kinds: ServedKinds;
   readonly watches: Pick<WatchServer, 'eventsSent'>;
   readonly inFlight: Pick<MaxInFlight, 'counts'>;
+  readonly more: readonly WriteMetrics[];
 }
 
 export class ApiServerMetrics {
@@ -81,6 +85,7 @@ export class ApiServerMetrics {
     this.#writeInFlight(to);
     this.#writeStorageObjects(to);
     this.#writeWatchEvents(to);
+    for (const write of this.#sources.more) write(to);
     this.#writeProcess(to);
     return to.toString();
   }

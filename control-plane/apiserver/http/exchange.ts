@@ -57,6 +57,8 @@ export class Exchange {
   underWay: Promise<void> | undefined;
   readonly #bodies: BodyParser;
   #warnings: Warnings | undefined;
+  #gone: AbortController | undefined;
+  #annotations: Map<string, string> | undefined;
   readonly #memory: BodyMemory;
   readonly #compressor: Compressor;
   #bodyBytes = 0;
@@ -87,6 +89,26 @@ export class Exchange {
     this.#warnings ??= new Warnings();
     this.#warnings.add(message);
   };
+
+  /** Aborted when the request has been answered, or its client has gone: nothing needs to be done for it any more. */
+  get gone(): AbortSignal {
+    if (!this.#gone) {
+      const gone = new AbortController();
+      this.response.once('close', () => gone.abort());
+      this.#gone = gone;
+    }
+    return this.#gone.signal;
+  }
+
+  /** Notes what admission has to say about the request: upstream's audit annotations. The first value of a key stays. */
+  readonly annotate = (key: string, value: string): void => {
+    this.#annotations ??= new Map();
+    if (!this.#annotations.has(key)) this.#annotations.set(key, value);
+  };
+
+  get annotations(): ReadonlyMap<string, string> | undefined {
+    return this.#annotations;
+  }
 
   header(name: string): string | undefined {
     const value = own(this.request.headers, name);

@@ -5,6 +5,7 @@ import { services } from '../../../api/kinds/core/service.ts';
 import { endpointSlices, SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { badRequest, notFound, serviceUnavailable } from '../../../api/machinery/status-error.ts';
+import type { LookupFunction } from 'node:net';
 import type { RequestInfo } from '../http/request-info.ts';
 import type { Backend } from './backend.ts';
 import type { NodeBackends } from './node-backend.ts';
@@ -54,7 +55,26 @@ function podAddress(api: ReadApi, namespace: string, { addresses, targetRef }: E
   return podIPs.some(({ ip }) => ip === address) ? address : undefined;
 }
 
-/** One of the service's ready endpoints, at random. */
+/** One of the ready endpoints of a service's port, at random. */
+function endpointOf(api: ReadApi, namespace: string, name: string, portName: string): { host: string; port: number } {
+  const reachable = api
+    .list(endpointSlices, namespace)
+    .filter((slice) => slice.metadata?.labels?.[SERVICE_NAME_LABEL] === name && slice.addressType !== 'FQDN')
+    .flatMap(({ ports, endpoints }) =>
+      (ports ?? [])
+        .filter((candidate) => (candidate.name ?? '') === portName && candidate.port)
+        .flatMap((candidate) =>
+          (endpoints ?? [])
+            .filter((endpoint) => endpoint.conditions?.ready !== false)
+            .flatMap((endpoint) => podAddress(api, namespace, endpoint) ?? [])
+            .map((host) => ({ host, port: candidate.port ?? 0 })),
+        ),
+    );
+  const chosen = reachable[Math.floor(Math.random() * reachable.length)];
+  if (chosen === undefined) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
+  return { host: proxyableAddress(chosen.host), port: chosen.port };
+}
+
 export function serviceBackend(api: ReadApi, info: RequestInfo): Backend {
   const { scheme, name, port } = parseProxyName(info.name, 'service');
   const service = api.get(services, info.namespace, name);
@@ -66,22 +86,27 @@ export function serviceBackend(api: ReadApi, info: RequestInfo): Backend {
       throw serviceUnavailable(`no service port ${port} found for service ${JSON.stringify(name)}`);
     portName = found.name ?? '';
   }
-  const reachable = api
-    .list(endpointSlices, info.namespace)
-    .filter((slice) => slice.metadata?.labels?.[SERVICE_NAME_LABEL] === name && slice.addressType !== 'FQDN')
-    .flatMap(({ ports, endpoints }) =>
-      (ports ?? [])
-        .filter((candidate) => (candidate.name ?? '') === portName && candidate.port)
-        .flatMap((candidate) =>
-          (endpoints ?? [])
-            .filter((endpoint) => endpoint.conditions?.ready !== false)
-            .flatMap((endpoint) => podAddress(api, info.namespace, endpoint) ?? [])
-            .map((host) => ({ host, port: candidate.port ?? 0 })),
-        ),
-    );
-  const chosen = reachable[Math.floor(Math.random() * reachable.length)];
-  if (chosen === undefined) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
-  return unverified({ scheme, host: proxyableAddress(chosen.host), port: chosen.port });
+  return unverified({ scheme, ...endpointOf(api, info.namespace, name, portName) });
+}
+
+/**
+ * Where webhooks and aggregated APIs of a service are reached: at an endpoint, as upstream with `--enable-aggregator-routing`, since
+ * this host need not have rules for cluster IPs. Throws a StatusError: 404 without the service, 503 without such a port or endpoint.
+ */
+export function serviceAddress(
+  api: ReadApi,
+  namespace: string,
+  name: string,
+  port: number,
+): { host: string; port: number; lookup?: LookupFunction | undefined } {
+  const service = api.get(services, namespace, name);
+  if (service === undefined) throw notFound(services, name);
+  const { type, externalName = '', ports = [] } = service.spec ?? {};
+  if (type === 'ExternalName') return { ...proxyableHost(externalName), port };
+  const found = ports.find((candidate) => candidate.port === port);
+  if (found === undefined)
+    throw serviceUnavailable(`no service port ${port} found for service ${JSON.stringify(name)}`);
+  return endpointOf(api, namespace, name, found.name ?? '');
 }
 
 /** The node's own API with the api-server's certificate, or any other port of the node without it. */

@@ -211,7 +211,17 @@ export class ObjectWriter {
     // What admission and the kind change is nobody's.
     const owners = applied ?? this.#ownership.afterUpdate(resource, part, before, merged, oldOwners, sent, context);
 
-    const admission = admissionRequest('UPDATE', resource, subresource, namespace, name, merged, before, context);
+    const admission = admissionRequest(
+      'UPDATE',
+      resource,
+      subresource,
+      namespace,
+      name,
+      merged,
+      before,
+      context,
+      'body' in part ? part.body : undefined,
+    );
     await admit(context.admission, 'mutate', admission);
     const object = view.applied(merged, resource, current);
     kind.applyDefaults(object);
@@ -265,7 +275,10 @@ export class ObjectWriter {
         const plan = planDeletion(resource.kind, old, options, Date.now());
         const warning = deletionWarning(resource.kind, options);
         if (warning !== undefined && attempt === 1) context.warn(warning);
-        const admission = admissionRequest('DELETE', resource, '', namespace, name, undefined, old, context);
+        const admission = {
+          ...admissionRequest('DELETE', resource, '', namespace, name, undefined, old, context),
+          deleteOptions: options,
+        };
         await admit(context.admission, 'mutate', admission);
         await admit(context.admission, 'validate', admission);
         try {
@@ -413,9 +426,10 @@ function admissionRequest(
   name: string,
   object: Stored | undefined,
   old: Stored | undefined,
-  { user, dryRun, warn }: WriteContext,
+  { user, dryRun, warn, origin }: WriteContext,
+  objectKind?: Kind,
 ): AdmissionRequest {
-  return { operation, kind, subresource, namespace, name, object, old, user, dryRun, warn };
+  return { operation, kind, subresource, namespace, name, object, old, user, dryRun, warn, objectKind, origin };
 }
 
 /** Checks the preconditions of an update: uid and resourceVersion. */

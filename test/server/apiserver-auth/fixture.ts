@@ -10,6 +10,8 @@ import { ApiClient } from '../../../client/api-client.ts';
 import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
+import { WebhookMetrics } from '../../../control-plane/apiserver/admission/webhooks/metrics.ts';
+import { WebhookClient } from '../../../control-plane/apiserver/admission/webhooks/webhook-client.ts';
 import { createSecurity, type Security } from '../../../control-plane/apiserver/security.ts';
 import { serve } from '../../../control-plane/apiserver/server.ts';
 import type { ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
@@ -40,11 +42,22 @@ export async function startSecurity(t: Test): Promise<Fixture> {
     rmSync(directory, { recursive: true });
   });
   const failures: unknown[] = [];
+  const webhooks = new WebhookClient(() => {
+    throw new Error('no services here');
+  });
+  t.teardown(() => webhooks[Symbol.dispose]());
   const security = createSecurity({
     api: core.api,
     pki,
     tokenFile: TOKEN_FILE,
     allowPrivileged: true,
+    webhooks: {
+      api: core.api,
+      kinds: core.registry.kinds,
+      client: webhooks,
+      metrics: new WebhookMetrics(),
+      logger,
+    },
     clusterDomain: 'cluster.local',
     onError: (error) => failures.push(error),
   });

@@ -209,7 +209,7 @@ t.test('admission is asked about the Scale of an object, before and after', asyn
   const asked: object[] = [];
   const specs: unknown[] = [];
   let limit = Infinity;
-  const recorder = (step: 'mutate' | 'validate'): AdmissionPlugin['mutate'] => {
+  const recorder = (step: 'mutate' | 'validate'): AdmissionPlugin['validate'] => {
     return ({ operation, kind, subresource, name, object, old }) => {
       if (subresource !== 'scale') return;
       asked.push(structuredClone({ step, operation, resource: kind.plural, name, object, old }));

@@ -54,7 +54,7 @@ export interface TestServerOptions {
   readonly store?: Store;
   readonly kinds?: readonly Kind[];
   readonly handlers?: SomeHandlers;
-  readonly admission?: readonly AdmissionPlugin[];
+  readonly admission?: readonly AdmissionPlugin[] | ((core: ApiCore) => readonly AdmissionPlugin[]);
   readonly authorizer?: Authorizer;
   readonly eventTtlMs?: number;
   readonly allocationGraceMs?: number;
@@ -118,7 +118,7 @@ export class TestServer implements AsyncDisposable {
       authorizer: options.authorizer ?? {
         authorize: ({ groups }) => ({ allowed: groups.includes('system:masters'), reason: '' }),
       },
-      admission: options.admission ?? [],
+      admission: (typeof options.admission === 'function' ? options.admission(core) : options.admission) ?? [],
       handlers: handlersWith(options.handlers),
       tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
       address: '127.0.0.1',

@@ -1,0 +1,23 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { MutatingWebhookConfiguration } from '../../types/admissionregistration/v1.gen.ts';
+import { applyWebhookDefaults, countGeneration, validateWebhooks, webhookColumns } from './webhook.ts';
+
+export const mutatingWebhookConfigurations = defineKind<MutatingWebhookConfiguration>({
+  group: 'admissionregistration.k8s.io',
+  version: 'v1',
+  kind: 'MutatingWebhookConfiguration',
+  plural: 'mutatingwebhookconfigurations',
+  categories: ['api-extensions'],
+  namespaced: false,
+  schema: MutatingWebhookConfiguration,
+  hasGeneration: true,
+  columns: webhookColumns,
+  applyDefaults({ webhooks = [] }) {
+    for (const webhook of webhooks) {
+      applyWebhookDefaults(webhook);
+      webhook.reinvocationPolicy ??= 'Never';
+    }
+  },
+  prepareForUpdate: countGeneration,
+  validate: ({ webhooks = [] }) => validateWebhooks(webhooks),
+});

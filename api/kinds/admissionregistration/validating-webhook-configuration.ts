@@ -1,0 +1,20 @@
+import { defineKind } from '../../machinery/define-kind.ts';
+import { ValidatingWebhookConfiguration } from '../../types/admissionregistration/v1.gen.ts';
+import { applyWebhookDefaults, countGeneration, validateWebhooks, webhookColumns } from './webhook.ts';
+
+export const validatingWebhookConfigurations = defineKind<ValidatingWebhookConfiguration>({
+  group: 'admissionregistration.k8s.io',
+  version: 'v1',
+  kind: 'ValidatingWebhookConfiguration',
+  plural: 'validatingwebhookconfigurations',
+  categories: ['api-extensions'],
+  namespaced: false,
+  schema: ValidatingWebhookConfiguration,
+  hasGeneration: true,
+  columns: webhookColumns,
+  applyDefaults({ webhooks = [] }) {
+    for (const webhook of webhooks) applyWebhookDefaults(webhook);
+  },
+  prepareForUpdate: countGeneration,
+  validate: ({ webhooks = [] }) => validateWebhooks(webhooks),
+});

@@ -1,0 +1,222 @@
+/** Calls of webhooks, and what becomes of their failures: what mutating and validating webhooks have in common. */
+import { randomUUID } from 'node:crypto';
+import { mutatingWebhookConfigurations } from '../../../../api/kinds/admissionregistration/mutating-webhook-configuration.ts';
+import { validatingWebhookConfigurations } from '../../../../api/kinds/admissionregistration/validating-webhook-configuration.ts';
+import { compareText } from '../../../../api/machinery/compare-text.ts';
+import { decodeObject } from '../../../../api/machinery/decode.ts';
+import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
+import { badRequest, internalError, StatusError, timeout } from '../../../../api/machinery/status-error.ts';
+import type {
+  MatchCondition,
+  MutatingWebhook,
+  ValidatingWebhook,
+} from '../../../../api/types/admissionregistration/v1.gen.ts';
+import type { Logger } from '../../../../client/logger.ts';
+import type { LocalApi } from '../../catalogue/local-api.ts';
+import type { ServedKinds } from '../../catalogue/served-kinds.ts';
+import type { AdmissionRequest } from '../plugin.ts';
+import { compileMatch, Matcher, type ResourceMatch } from './matching.ts';
+import type { RejectionType, WebhookMetrics, WebhookType } from './metrics.ts';
+import {
+  admissionReview,
+  refusal,
+  reviewVersion,
+  verifyReview,
+  type ReviewResponse,
+  type VersionedRequest,
+} from './review.ts';
+import { WebhookCallError, type WebhookClient } from './webhook-client.ts';
+
+const DEFAULT_TIMEOUT_SECONDS = 10;
+
+/** Whether all conditions hold, in CEL. Throws a StatusError when one cannot be evaluated and the policy is to fail. */
+export type MatchConditions = (
+  conditions: readonly MatchCondition[],
+  webhook: string,
+  failurePolicy: string,
+  request: AdmissionRequest,
+  asked: VersionedRequest,
+) => boolean;
+
+export interface WebhookOptions {
+  readonly api: Pick<LocalApi, 'get' | 'subscribe'>;
+  readonly kinds: ServedKinds;
+  readonly client: WebhookClient;
+  readonly metrics: WebhookMetrics;
+  readonly logger: Pick<Logger, 'warn'>;
+  /** Without it, conditions count as met. */
+  readonly matchConditions?: MatchConditions | undefined;
+}
+
+/** One webhook of a configuration. */
+export interface Hook<W extends ValidatingWebhook | MutatingWebhook> {
+  readonly configuration: string;
+  readonly webhook: W;
+  readonly match: ResourceMatch;
+}
+
+/** A webhook and the form of the request that it is to see. */
+export interface Invocation<W extends ValidatingWebhook | MutatingWebhook> {
+  readonly hook: Hook<W>;
+  readonly kind: Kind;
+}
+
+interface Configuration<W> extends KubeObject {
+  webhooks?: W[];
+}
+
+/** The webhooks of all configurations, by the names of these. Empty, a request pays nothing for them. */
+export class HookList<W extends ValidatingWebhook | MutatingWebhook> {
+  readonly #byName = new Map<string, readonly Hook<W>[]>();
+  #ordered: readonly Hook<W>[] = [];
+
+  constructor(api: Pick<LocalApi, 'subscribe'>, kind: Kind<Configuration<W>>) {
+    api.subscribe(kind, ({ name, object }) => {
+      if (object) this.#byName.set(name, hooksOf(name, object.webhooks ?? []));
+      else this.#byName.delete(name);
+      const names = [...this.#byName.keys()].sort(compareText);
+      this.#ordered = names.flatMap((known) => this.#byName.get(known) ?? []);
+    });
+  }
+
+  get all(): readonly Hook<W>[] {
+    return this.#ordered;
+  }
+}
+
+const hooksOf = <W extends ValidatingWebhook | MutatingWebhook>(
+  configuration: string,
+  webhooks: readonly W[],
+): Hook<W>[] => webhooks.map((webhook) => ({ configuration, webhook, match: compileMatch(webhook) }));
+
+export const mutatingHooks = (api: Pick<LocalApi, 'subscribe'>): HookList<MutatingWebhook> =>
+  new HookList(api, mutatingWebhookConfigurations);
+export const validatingHooks = (api: Pick<LocalApi, 'subscribe'>): HookList<ValidatingWebhook> =>
+  new HookList(api, validatingWebhookConfigurations);
+
+export class Dispatcher {
+  readonly type: WebhookType;
+  readonly #options: WebhookOptions;
+  readonly #matcher: Matcher;
+
+  constructor(type: WebhookType, options: WebhookOptions) {
+    this.type = type;
+    this.#options = options;
+    this.#matcher = new Matcher(options.api, options.kinds);
+  }
+
+  /** Undefined when the webhook is not to be called. Throws a StatusError. */
+  invocation<W extends ValidatingWebhook | MutatingWebhook>(
+    hook: Hook<W>,
+    request: AdmissionRequest,
+  ): Invocation<W> | undefined {
+    const kind = this.#matcher.match(hook.match, request);
+    if (!kind) return undefined;
+    const { name, matchConditions = [], failurePolicy = 'Fail' } = hook.webhook;
+    const { matchConditions: evaluate } = this.#options;
+    if (matchConditions.length > 0 && evaluate) {
+      if (!evaluate(matchConditions, name, failurePolicy, request, versioned(request, kind))) return undefined;
+    }
+    return { hook, kind };
+  }
+
+  /**
+   * Calls a webhook and hands its answer to `take`. Returns undefined when it fails and its policy is to ignore that.
+   * Throws a StatusError: the webhook's refusal, or a 500 for a failure.
+   */
+  async call<W extends ValidatingWebhook | MutatingWebhook, T>(
+    { hook, kind }: Invocation<W>,
+    request: AdmissionRequest,
+    failedOpenKey: string,
+    take: (response: ReviewResponse, asked: VersionedRequest) => T,
+  ): Promise<T | undefined> {
+    const { webhook } = hook;
+    const { operation, origin } = request;
+    const { metrics, logger } = this.#options;
+    const startedAt = performance.now();
+    const done = (code: number, rejected: boolean, why?: RejectionType): void => {
+      const seconds = (performance.now() - startedAt) / 1000;
+      metrics.called(webhook.name, this.type, operation, seconds, code, rejected);
+      if (why) metrics.rejected(webhook.name, this.type, operation, why, code);
+    };
+    try {
+      const asked = versioned(request, kind);
+      const response = await this.#review(webhook, request, asked);
+      if (!response.allowed) throw refusal(webhook.name, response.result);
+      const taken = take(response, asked);
+      done(200, false);
+      return taken;
+    } catch (error) {
+      if (origin?.gone.aborted) throw timeout('request did not complete within requested timeout', 0);
+      if (!(error instanceof WebhookCallError)) {
+        const code = error instanceof StatusError ? error.code : 0;
+        done(code, true, code === 0 ? 'apiserver_internal_error' : 'no_error');
+        throw error;
+      }
+      const ignored = webhook.failurePolicy === 'Ignore';
+      done(error.code || 503, !ignored, ignored ? undefined : 'calling_webhook_error');
+      logger.warn({ err: error, webhook: webhook.name, ignored }, 'failed to call webhook');
+      if (!ignored) throw internalError(error.message);
+      metrics.failedOpen(webhook.name, this.type);
+      origin?.annotate(failedOpenKey, webhook.name);
+      return undefined;
+    }
+  }
+
+  async #review(
+    webhook: ValidatingWebhook | MutatingWebhook,
+    request: AdmissionRequest,
+    asked: VersionedRequest,
+  ): Promise<ReviewResponse> {
+    const { name, sideEffects, clientConfig, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS } = webhook;
+    const { dryRun, origin, warn } = request;
+    if (dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun')
+      throw badRequest(`admission webhook ${JSON.stringify(name)} does not support dry run`);
+    const version = reviewVersion(webhook.admissionReviewVersions);
+    if (version === undefined)
+      throw failed(
+        name,
+        'could not create admission objects: webhook does not accept known AdmissionReview versions (v1, v1beta1)',
+      );
+    const uid = randomUUID();
+    const review = admissionReview(uid, version, asked, request);
+    let answer: unknown;
+    try {
+      answer = await this.#options.client.call(clientConfig, review, timeoutSeconds * 1000, origin?.gone);
+    } catch (error) {
+      if (!(error instanceof WebhookCallError)) throw error;
+      throw failed(name, `failed to call webhook: ${error.message}`, error);
+    }
+    let response: ReviewResponse;
+    try {
+      response = verifyReview(answer, uid, version, this.type === 'admit');
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw failed(name, `received invalid webhook response: ${why}`);
+    }
+    for (const [key, value] of response.auditAnnotations) origin?.annotate(`${name}/${key}`, value);
+    for (const warning of response.warnings) warn(warning);
+    return response;
+  }
+}
+
+/** In upstream's words: `failed calling webhook "x": failed to call webhook: WHY`. */
+export const failed = (webhook: string, why: string, cause?: WebhookCallError): WebhookCallError =>
+  new WebhookCallError(`failed calling webhook ${JSON.stringify(webhook)}: ${why}`, cause?.code ?? 0, { cause });
+
+/** The request in another version of its kind. */
+function versioned(request: AdmissionRequest, kind: Kind): VersionedRequest {
+  const { object, old } = request;
+  const objectKind = request.objectKind ?? kind;
+  if (kind === request.kind || request.objectKind) return { kind, objectKind, object, old };
+  const convert = (one: KubeObject | undefined) => one && converted(one, request.kind, kind);
+  return { kind, objectKind, object: convert(object), old: convert(old) };
+}
+
+/** Converts by way of the version that is stored. The result is complete, and may be changed. */
+export function converted(object: KubeObject, from: Kind, to: Kind): KubeObject {
+  const stored = from.storedAs ? from.storedAs.toStored(object) : object;
+  const shown = to.storedAs ? to.storedAs.fromStored(stored) : stored;
+  return decodeObject(to, { ...shown, apiVersion: to.group ? `${to.group}/${to.version}` : to.version, kind: to.kind })
+    .object;
+}

@@ -1,0 +1,180 @@
+/** The AdmissionReview that a webhook receives and answers: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/ */
+import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
+import { isJsonObject, own } from '../../../../api/machinery/own.ts';
+import { StatusError } from '../../../../api/machinery/status-error.ts';
+import type { Status } from '../../../../api/types/meta/v1.gen.ts';
+import type { AdmissionRequest } from '../plugin.ts';
+import { namespaceOf } from './matching.ts';
+
+const META = 'meta.k8s.io/v1';
+const GROUP = 'admission.k8s.io';
+const KNOWN_VERSIONS = ['v1', 'v1beta1'];
+
+type GroupVersionKind = Pick<Kind, 'group' | 'version' | 'kind'>;
+
+/** A request in the version that a webhook asks for. */
+export interface VersionedRequest {
+  readonly kind: Kind;
+  readonly objectKind: GroupVersionKind;
+  readonly object: KubeObject | undefined;
+  readonly old: KubeObject | undefined;
+}
+
+/** The first version that both sides know; undefined when there is none. */
+export const reviewVersion = (versions: readonly string[]): string | undefined =>
+  versions.find((version) => KNOWN_VERSIONS.includes(version));
+
+const typed = (object: KubeObject | undefined, { group, version, kind }: GroupVersionKind): object | null =>
+  object ? { ...object, apiVersion: group ? `${group}/${version}` : version, kind } : null;
+
+const plainKind = ({ group, version, kind }: GroupVersionKind) => ({ group, version, kind });
+const plainResource = ({ group, version, plural }: Kind) => ({ group, version, resource: plural });
+
+export function admissionReview(
+  uid: string,
+  version: string,
+  asked: VersionedRequest,
+  request: AdmissionRequest,
+): object {
+  const { user, subresource, operation, name, dryRun } = request;
+  const namespace = namespaceOf(request);
+  return {
+    kind: 'AdmissionReview',
+    apiVersion: `${GROUP}/${version}`,
+    request: {
+      uid,
+      kind: plainKind(asked.objectKind),
+      resource: plainResource(asked.kind),
+      ...(subresource && { subResource: subresource }),
+      requestKind: plainKind(request.objectKind ?? request.kind),
+      requestResource: plainResource(request.kind),
+      ...(subresource && { requestSubResource: subresource }),
+      ...(name && { name }),
+      ...(namespace && { namespace }),
+      operation,
+      userInfo: {
+        username: user.name,
+        ...(user.uid && { uid: user.uid }),
+        groups: user.groups,
+        ...(user.extra && Object.keys(user.extra).length > 0 && { extra: user.extra }),
+      },
+      object: typed(asked.object, asked.objectKind),
+      oldObject: typed(asked.old, asked.objectKind),
+      dryRun,
+      options: operationOptions(request),
+    },
+  };
+}
+
+function operationOptions({ operation, origin, dryRun, deleteOptions }: AdmissionRequest): object | null {
+  if (operation === 'CONNECT') return null;
+  if (operation === 'DELETE') return { ...deleteOptions, kind: 'DeleteOptions', apiVersion: META };
+  const given = (name: string): Record<string, string> => {
+    const value = origin?.info.query.get(name);
+    return value ? { [name]: value } : {};
+  };
+  return {
+    kind: operation === 'CREATE' ? 'CreateOptions' : 'UpdateOptions',
+    apiVersion: META,
+    ...(dryRun && { dryRun: ['All'] }),
+    ...given('fieldManager'),
+    ...given('fieldValidation'),
+  };
+}
+
+export interface ReviewResponse {
+  readonly allowed: boolean;
+  readonly result: Status | undefined;
+  /** A JSON patch; undefined for none. */
+  readonly patch: string | undefined;
+  readonly patchType: string;
+  readonly warnings: readonly string[];
+  readonly auditAnnotations: readonly (readonly [string, string])[];
+}
+
+/** Verifies an answer as upstream's `VerifyAdmissionResponse`. Throws an Error that says what is wrong with it. */
+export function verifyReview(answer: unknown, uid: string, version: string, mutating: boolean): ReviewResponse {
+  const review = isJsonObject(answer) ? answer : {};
+  const response = own(review, 'response');
+  if (!isJsonObject(response)) throw new Error('webhook response was absent');
+  if (version === 'v1') verifyIdentity(review, response, uid);
+  const patchText = text(own(response, 'patch'));
+  const patchType = own(response, 'patchType');
+  if (version === 'v1') verifyPatch(patchText !== '', patchType, mutating);
+  const patch = mutating && patchText !== '' ? Buffer.from(patchText, 'base64').toString() : undefined;
+  const result = own(response, 'status');
+  return {
+    allowed: own(response, 'allowed') === true,
+    result: isJsonObject(result) ? statusOf(result) : undefined,
+    patch,
+    patchType: version === 'v1' ? text(patchType) : 'JSONPatch',
+    warnings: texts(own(response, 'warnings')),
+    auditAnnotations: annotationsOf(own(response, 'auditAnnotations')),
+  };
+}
+
+function verifyIdentity(review: Record<string, unknown>, response: Record<string, unknown>, uid: string): void {
+  const answered = text(own(response, 'uid'));
+  if (answered !== uid)
+    throw new Error(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(answered)}`);
+  const apiVersion = text(own(review, 'apiVersion'));
+  const kind = text(own(review, 'kind'));
+  if (apiVersion === `${GROUP}/v1` && kind === 'AdmissionReview') return;
+  throw new Error(`expected webhook response of ${GROUP}/v1, Kind=AdmissionReview, got ${apiVersion}, Kind=${kind}`);
+}
+
+function verifyPatch(hasPatch: boolean, patchType: unknown, mutating: boolean): void {
+  const hasType = patchType !== undefined && patchType !== null;
+  if (!mutating) {
+    if (hasPatch) throw new Error('validating webhook may not return response.patch');
+    if (hasType) throw new Error('validating webhook may not return response.patchType');
+    return;
+  }
+  if (hasPatch && !hasType) throw new Error('webhook returned response.patch but not response.patchType');
+  if (!hasPatch && hasType) throw new Error('webhook returned response.patchType but not response.patch');
+  if (hasType && patchType === '') throw new Error('webhook returned invalid response.patchType of ""');
+}
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+const texts = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+
+function annotationsOf(value: unknown): [string, string][] {
+  if (!isJsonObject(value)) return [];
+  return Object.entries(value).flatMap(([key, note]): [string, string][] =>
+    typeof note === 'string' ? [[key, note]] : [],
+  );
+}
+
+/** What a client may be told of a webhook's status. */
+function statusOf(status: Record<string, unknown>): Status {
+  const details = own(status, 'details');
+  const code = own(status, 'code');
+  return {
+    status: text(own(status, 'status')),
+    message: text(own(status, 'message')),
+    reason: text(own(status, 'reason')),
+    ...(isJsonObject(details) && { details }),
+    code: typeof code === 'number' && Number.isInteger(code) ? code : 0,
+  };
+}
+
+const FIRST_ERROR_CODE = 400;
+const LAST_CODE = 599;
+
+/** The error of a refusal: upstream's `ToStatusErr`. */
+export function refusal(webhook: string, result: Status = {}): StatusError {
+  const deniedBy = `admission webhook ${JSON.stringify(webhook)} denied the request`;
+  const { message, reason, details, code = 0, status } = result;
+  const why = message || reason;
+  return new StatusError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: !status || status === 'Success' ? 'Failure' : status,
+    message: why ? `${deniedBy}: ${why}` : `${deniedBy} without explanation`,
+    ...(reason && { reason }),
+    ...(details && { details }),
+    code: code < FIRST_ERROR_CODE || code > LAST_CODE ? FIRST_ERROR_CODE : code,
+  });
+}
