@@ -37,6 +37,7 @@ import { endpointSlices } from './kinds/discovery/endpoint-slice.ts';
 import { events as eventsV1 } from './kinds/events/event.ts';
 import { ipAddresses } from './kinds/networking/ip-address.ts';
 import { serviceCIDRs } from './kinds/networking/service-cidr.ts';
+import { apiServices } from './kinds/apiregistration/api-service.ts';
 import { mutatingWebhookConfigurations } from './kinds/admissionregistration/mutating-webhook-configuration.ts';
 import { validatingWebhookConfigurations } from './kinds/admissionregistration/validating-webhook-configuration.ts';
 import { ingressClasses } from './kinds/networking/ingress-class.ts';
@@ -98,6 +99,7 @@ export const kinds: readonly Kind[] = [
   horizontalPodAutoscalersV1,
   mutatingWebhookConfigurations,
   validatingWebhookConfigurations,
+  apiServices,
 ];
 
 /** Kinds that are not resources, but the bodies of subresources and deletes. */

@@ -12,7 +12,7 @@ export interface UpgradeRequest {
   readonly method: string;
   /** Includes `Connection` and `Upgrade`. */
   readonly headers: OutgoingHttpHeaders;
-  readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'>;
+  readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>;
   readonly agent?: Agent | false;
   readonly lookup?: LookupFunction;
   /** Aborts connecting and waiting for the response. */

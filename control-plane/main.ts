@@ -76,8 +76,17 @@ async function runApiServer(
   stack.defer(() => store.close());
   collectWhenIdle(signal, store.dataFile);
   let kubeletIdentity = await readKubeletIdentity(config, pki);
+  let frontProxyClient = pki.frontProxyClient;
   if (!kubeletIdentity.ca) logger.warn({}, 'kubelet serving certificates are not verified');
-  const server = await startApiServer({ config, pki, kubeletIdentity: () => kubeletIdentity, store, logger, signal });
+  const server = await startApiServer({
+    config,
+    pki,
+    kubeletIdentity: () => kubeletIdentity,
+    frontProxyClient: () => frontProxyClient,
+    store,
+    logger,
+    signal,
+  });
   stack.defer(() => server.close());
   const host = WILDCARDS.has(config.bindAddress) ? '127.0.0.1' : config.bindAddress;
   const access: Access = { server: `https://${host}:${server.port}`, pki, changes: new EventEmitter() };
@@ -87,6 +96,7 @@ async function runApiServer(
       .then(async (renewed) => {
         // Reread the operator's own files, too.
         kubeletIdentity = await readKubeletIdentity(config, renewed);
+        frontProxyClient = renewed.frontProxyClient;
         if (isDeepStrictEqual(renewed, access.pki)) return;
         access.pki = renewed;
         server.setCertificate(renewed.serving.certificate, renewed.serving.key);

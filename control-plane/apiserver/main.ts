@@ -4,12 +4,16 @@ import type { Logger } from 'pino';
 import { readPortRange, type ServerConfig } from '../config.ts';
 import type { ClusterPki } from '../pki/cluster-pki.ts';
 import type { KubeletIdentity } from '../pki/kubelet-identity.ts';
+import type { KeyPair } from '../pki/pem-files.ts';
 import type { Store } from '../store/store.ts';
 import { advertisedAddress } from './bootstrap/advertised-address.ts';
 import { publishClusterConfiguration } from './bootstrap/cluster-configuration.ts';
 import { bootstrapCluster } from './bootstrap/system-objects.ts';
 import { openCore } from './core.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
+import { keepLocalApiServices } from './aggregation/auto-registration.ts';
+import { createAggregation } from './aggregation/main.ts';
+import type { ServiceAddress } from './admission/webhooks/webhook-client.ts';
 import { WebhookMetrics } from './admission/webhooks/metrics.ts';
 import { WebhookClient } from './admission/webhooks/webhook-client.ts';
 import { serviceAddress } from './nodes/proxy-target.ts';
@@ -34,6 +38,8 @@ export interface ApiServerOptions {
   readonly pki: ClusterPki;
   /** With which it calls the nodes' API; asked for each connection, since it is renewed. */
   readonly kubeletIdentity: () => KubeletIdentity;
+  /** With which it calls aggregated API servers; likewise. */
+  readonly frontProxyClient: () => KeyPair;
   readonly store: Store;
   readonly logger: Logger;
   /** Aborted: the start is given up. A started server is closed by `close`. */
@@ -53,13 +59,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 }
 
 async function start(options: ApiServerOptions, stopping: AbortController): Promise<ApiServer> {
-  const { config, pki, kubeletIdentity, store, logger, signal } = options;
+  const { config, pki, kubeletIdentity, frontProxyClient, store, logger, signal } = options;
   const serviceCIDR = config.serviceCidr;
   const network = { serviceCIDR, nodePorts: readPortRange(config.serviceNodePortRange) };
   const core = await openCore({ store, network, logger, signal: stopping.signal });
   const { api } = core;
   const webhookMetrics = new WebhookMetrics();
-  const webhookClient = new WebhookClient((namespace, name, port) => serviceAddress(api, namespace, name, port));
+  const resolve = (namespace: string, name: string, port: number): ServiceAddress =>
+    serviceAddress(api, namespace, name, port);
+  const webhookClient = new WebhookClient(resolve);
   stopping.signal.addEventListener('abort', () => webhookClient[Symbol.dispose](), { once: true });
   const security = createSecurity({
     api,
@@ -81,6 +89,13 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     address: config.bindAddress,
     port: config.port,
     limits: config,
+    aggregated: createAggregation({
+      api,
+      resolve,
+      identity: frontProxyClient,
+      logger,
+      signal: stopping.signal,
+    }),
     metrics: [webhookMetrics.write],
     logger,
   });
@@ -97,6 +112,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       port: server.port,
       serviceCIDR,
       clientCa: pki.ca.certificate,
+      frontProxyCa: pki.frontProxyCa.certificate,
       logger,
       signal: stopping.signal,
     });
@@ -105,6 +121,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       serviceCidr: serviceCIDR,
       dnsDomain: config.clusterDomain,
     });
+    await keepLocalApiServices({ api, kinds: core.registry.kinds, logger, signal: stopping.signal });
     await security.bootstrap(`https://${address}:${server.port}`);
     server.setReady();
     return { ...server, close };

@@ -33,6 +33,8 @@ export interface RouterParts {
   readonly scale: ScaleHandler;
   readonly handlers: Handlers;
   readonly paths: readonly PathHandler[];
+  /** Whether a path outside of the served kinds may take its connection for another protocol. */
+  readonly pathUpgrades: (info: RequestInfo) => boolean;
 }
 
 export class Router {
@@ -51,7 +53,8 @@ export class Router {
   /** Whether a request with this method and path may take its connection for another protocol. */
   upgrades(info: RequestInfo): boolean {
     const resource = this.#parts.kinds.find(info.group, info.version, info.resource);
-    if (!resource || !isPlaced(resource.kind, info)) return false;
+    if (!resource) return this.#parts.pathUpgrades(info);
+    if (!isPlaced(resource.kind, info)) return false;
     return this.#doorOf(resource.kind, info)?.methods.has(info.method) ?? false;
   }
 

@@ -11,10 +11,11 @@ import { discoveryHandler } from './documents/discovery-handlers.ts';
 import { healthHandler } from './documents/health.ts';
 import { ApiServerMetrics, type WriteMetrics } from './documents/metrics.ts';
 import { openApiHandler } from './documents/openapi-handlers.ts';
+import type { RemoteDiscovery } from './documents/remote-discovery.ts';
 import { documentsHandler, indexHandler, versionHandler, type PublicDocument } from './documents/paths.ts';
 import { listen, type Listener, type ListenerOptions } from './http/listener.ts';
 import { DEFAULT_IN_FLIGHT_LIMITS, MaxInFlight, type InFlightLimits } from './http/max-in-flight.ts';
-import { parseRequestInfo } from './http/request-info.ts';
+import { parseRequestInfo, type RequestInfo } from './http/request-info.ts';
 import { Responder } from './http/responder.ts';
 import { Router } from './router.ts';
 import { bindPod } from './verbs/actions/binding.ts';
@@ -23,7 +24,7 @@ import { createVerb } from './verbs/create.ts';
 import { deleteCollectionVerb } from './verbs/delete-collection.ts';
 import { deleteVerb } from './verbs/delete.ts';
 import { getVerb } from './verbs/get.ts';
-import type { Handlers, PodAction, VerbHandlers } from './verbs/handlers.ts';
+import type { Handlers, PathHandler, PodAction, VerbHandlers } from './verbs/handlers.ts';
 import { ListServer } from './verbs/list.ts';
 import { patchVerb } from './verbs/patch.ts';
 import { scaleVerb } from './verbs/scale.ts';
@@ -32,6 +33,15 @@ import { WatchServer } from './verbs/watch.ts';
 
 /** How long requests may go on when the server stops. */
 const SHUTDOWN_GRACE_MS = 10_000;
+
+/** What other servers serve behind this one. */
+export interface Aggregated {
+  readonly discovery: RemoteDiscovery;
+  readonly serve: PathHandler;
+  readonly takes: (info: RequestInfo) => boolean;
+}
+
+const NOT_AGGREGATED: Aggregated = { discovery: { versions: () => [] }, serve: () => false, takes: () => false };
 
 export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 'port'> {
   readonly core: ApiCore;
@@ -43,6 +53,8 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly documents?: ReadonlyMap<string, PublicDocument>;
   /** Upstream's, when absent. */
   readonly limits?: InFlightLimits;
+  /** Group versions of other servers. */
+  readonly aggregated?: Aggregated;
   /** More of `/metrics`. */
   readonly metrics?: readonly WriteMetrics[];
   readonly logger: Logger;
@@ -87,12 +99,14 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     admission,
   });
   const metrics = new ApiServerMetrics({ kinds: core.registry.kinds, watches, inFlight, more: options.metrics ?? [] });
+  const aggregated = options.aggregated ?? NOT_AGGREGATED;
   let ready = false;
   const { kinds } = core.registry;
   const documents = options.documents ?? new Map<string, PublicDocument>();
   const paths = [
     healthHandler(core.registry, stopping.signal, () => ready),
-    discoveryHandler(kinds),
+    aggregated.serve,
+    discoveryHandler(kinds, aggregated.discovery),
     openApiHandler(kinds),
     versionHandler,
     documentsHandler(documents),
@@ -106,6 +120,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     scale: scaleVerb(pipeline, core.writer),
     handlers: { ...handlers, actions: { ...handlers.actions, ...podActions(core) } },
     paths,
+    pathUpgrades: (info) => aggregated.takes(info),
   });
   const responder = new Responder({ route: (exchange) => router.route(exchange), kinds, metrics, logger });
   const upgrades = (request: IncomingMessage): boolean => {

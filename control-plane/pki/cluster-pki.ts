@@ -24,6 +24,9 @@ const DAY_MS = 24 * 3600 * 1000;
 const LIFETIME_MS = 365 * DAY_MS;
 const RENEWED_BEFORE_END_MS = 30 * DAY_MS;
 
+/** The name in the certificate by which aggregated API servers know the api-server. */
+export const FRONT_PROXY_CLIENT = 'front-proxy-client';
+
 export interface PkiOptions {
   /** `/var/lib/kedge/server/pki` */
   readonly directory: string;
@@ -44,6 +47,10 @@ export interface ClusterPki {
   readonly serving: KeyPair;
   /** The client certificate of the api-server for the kubelet API. */
   readonly kubeletClient: KeyPair;
+  /** Signs `frontProxyClient` alone, so that who has a certificate of the cluster's CA cannot speak for others. */
+  readonly frontProxyCa: KeyPair;
+  /** By which aggregated API servers know the api-server. */
+  readonly frontProxyClient: KeyPair;
   readonly admin: KeyPair;
   readonly controllerManager: KeyPair;
   readonly scheduler: KeyPair;
@@ -59,8 +66,14 @@ interface Leaf {
   readonly usage: 'client auth' | 'server auth';
 }
 
-async function openAuthority(directory: string, now: number, store: string | undefined): Promise<KeyPair> {
-  const [certificatePath, keyPath] = [join(directory, 'ca.crt'), join(directory, 'ca.key')];
+async function openAuthority(
+  directory: string,
+  now: number,
+  store: string | undefined,
+  file = 'ca',
+  commonName = 'kubernetes',
+): Promise<KeyPair> {
+  const [certificatePath, keyPath] = [join(directory, `${file}.crt`), join(directory, `${file}.key`)];
   const there = await readKeyPair(certificatePath, keyPath);
   if (there) {
     const certificate = parseCertificate(there.certificate, certificatePath);
@@ -82,7 +95,7 @@ async function openAuthority(directory: string, now: number, store: string | und
     );
   }
   const { createAuthority } = await import('./signing.ts');
-  const made = await createAuthority('kubernetes', now, key);
+  const made = await createAuthority(commonName, now, key);
   await writeKeyPair(certificatePath, keyPath, made);
   return made;
 }
@@ -166,6 +179,8 @@ async function openServiceAccountKey(directory: string, store: string | undefine
 export async function openPki({ directory, serverNames, store, now = Date.now() }: PkiOptions): Promise<ClusterPki> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const ca = await openAuthority(directory, now, store);
+  // No identity of the cluster hangs on this one: it is made anew when it is missing.
+  const frontProxyCa = await openAuthority(directory, now, undefined, 'front-proxy-ca', 'front-proxy-ca');
   const leaf = (file: string, commonName: string, ...organizations: string[]): Promise<KeyPair> =>
     openLeaf(directory, { file, commonName, organizations, usage: 'client auth' }, ca, now);
   return {
@@ -180,6 +195,13 @@ export async function openPki({ directory, serverNames, store, now = Date.now() 
     ),
     // Bound to system:kubelet-api-admin by the default policy, instead of to everything by system:masters.
     kubeletClient: await leaf('apiserver-kubelet-client', 'kube-apiserver-kubelet-client'),
+    frontProxyCa,
+    frontProxyClient: await openLeaf(
+      directory,
+      { file: 'front-proxy-client', commonName: FRONT_PROXY_CLIENT, usage: 'client auth' },
+      frontProxyCa,
+      now,
+    ),
     admin: await leaf('admin', 'kubernetes-admin', 'system:masters'),
     controllerManager: await leaf('controller-manager', 'system:kube-controller-manager'),
     scheduler: await leaf('scheduler', 'system:kube-scheduler'),

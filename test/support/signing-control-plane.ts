@@ -42,6 +42,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const config = { ...defaultServerConfig, port: 0, bindAddress: '127.0.0.1', advertiseAddress: '127.0.0.1' };
   const api = await startApiServer({
     ...{ config, pki, store, logger, signal: stop.signal },
+    frontProxyClient: () => pki.frontProxyClient,
     kubeletIdentity: () => ({
       cert: pki.kubeletClient.certificate,
       key: pki.kubeletClient.key,

@@ -5,9 +5,9 @@ import { ObjectMeta } from '../meta/v1.gen.ts';
 export const APIService = struct('io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService', () => ({
   apiVersion: optional(undefined, string),
   kind: optional(undefined, string),
-  metadata: optional(undefined, ObjectMeta, { always: true }),
-  spec: optional(undefined, APIServiceSpec, { always: true }),
-  status: optional(undefined, APIServiceStatus, { always: true }),
+  metadata: optional(1, ObjectMeta, { always: true }),
+  spec: optional(2, APIServiceSpec, { always: true }),
+  status: optional(3, APIServiceStatus, { always: true }),
 }));
 export type APIService = {
   apiVersion?: string;
@@ -18,11 +18,11 @@ export type APIService = {
 };
 
 export const APIServiceCondition = struct('io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition', () => ({
-  status: required(undefined, string),
-  type: required(undefined, string),
-  lastTransitionTime: optional(undefined, time),
-  message: optional(undefined, string),
-  reason: optional(undefined, string),
+  status: required(2, string),
+  type: required(1, string),
+  lastTransitionTime: optional(3, time),
+  message: optional(5, string),
+  reason: optional(4, string),
 }));
 export type APIServiceCondition = {
   status: string;
@@ -33,13 +33,13 @@ export type APIServiceCondition = {
 };
 
 export const APIServiceSpec = struct('io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec', () => ({
-  groupPriorityMinimum: required(undefined, int32),
-  versionPriority: required(undefined, int32),
-  caBundle: optional(undefined, bytes, { listType: 'atomic' }),
-  group: optional(undefined, string),
-  insecureSkipTLSVerify: optional(undefined, boolean),
-  service: optional(undefined, ServiceReference),
-  version: optional(undefined, string),
+  groupPriorityMinimum: required(7, int32),
+  versionPriority: required(8, int32),
+  caBundle: optional(5, bytes, { listType: 'atomic' }),
+  group: optional(2, string),
+  insecureSkipTLSVerify: optional(4, boolean),
+  service: optional(1, ServiceReference),
+  version: optional(3, string),
 }));
 export type APIServiceSpec = {
   groupPriorityMinimum: number;
@@ -52,16 +52,16 @@ export type APIServiceSpec = {
 };
 
 export const APIServiceStatus = struct('io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceStatus', () => ({
-  conditions: optional(undefined, list(APIServiceCondition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
+  conditions: optional(1, list(APIServiceCondition), { listType: 'map', listMapKeys: ['type'], patchMergeKey: 'type', patchStrategy: 'merge' }),
 }));
 export type APIServiceStatus = {
   conditions?: APIServiceCondition[];
 };
 
 export const ServiceReference = struct('io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference', () => ({
-  name: optional(undefined, string),
-  namespace: optional(undefined, string),
-  port: optional(undefined, int32),
+  name: optional(2, string),
+  namespace: optional(1, string),
+  port: optional(3, int32),
 }));
 export type ServiceReference = {
   name?: string;

@@ -15,7 +15,7 @@ import { validateEndpointIP } from '../../../api/machinery/names.ts';
 import { isAlreadyExists, StatusError } from '../../../api/machinery/status-error.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
 import type { Logger } from '../../../client/logger.ts';
-import { CLIENT_CA_CONFIG_MAP, publishClientCa } from './extension-authentication.ts';
+import { CLIENT_CA_CONFIG_MAP, publishClientCa, publishFrontProxyCa } from './extension-authentication.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { Endpoints, Service } from '../../../api/types/core/v1.gen.ts';
 import type { EndpointSlice } from '../../../api/types/discovery/v1.gen.ts';
@@ -35,6 +35,8 @@ export interface BootstrapOptions {
   readonly serviceCIDR: string;
   /** PEM: the CA that clients' certificates are verified against. */
   readonly clientCa: string;
+  /** PEM: the CA of the certificate that aggregated API servers are shown. */
+  readonly frontProxyCa: string;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -66,6 +68,7 @@ async function ensureAll({
   port,
   serviceCIDR,
   clientCa,
+  frontProxyCa,
   logger,
 }: BootstrapOptions): Promise<void> {
   const attempt = async (work: Promise<void>, kind: string, name: string): Promise<void> => {
@@ -80,6 +83,7 @@ async function ensureAll({
     attempt(ensure(api, kind, wanted, part), kind.kind, wanted.metadata?.name ?? '');
   for (const name of NAMESPACES) await keep(namespaces, { metadata: { name } });
   await attempt(publishClientCa(api, clientCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
+  await attempt(publishFrontProxyCa(api, frontProxyCa), 'ConfigMap', CLIENT_CA_CONFIG_MAP);
   await keep(priorityClasses, {
     metadata: { name: CLUSTER_CRITICAL.name },
     value: CLUSTER_CRITICAL.value,

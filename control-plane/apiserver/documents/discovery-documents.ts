@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import type { Kind, KubeObject, Subresource } from '../../../api/machinery/kind.ts';
+import type { RemoteVersion } from './remote-discovery.ts';
 import type { APIGroup, APIGroupList, APIResource, APIResourceList } from '../../../api/types/meta/v1.gen.ts';
 
 export interface GroupKinds {
@@ -23,16 +24,22 @@ export function groupKinds(kinds: readonly Kind[]): GroupKinds[] {
   return [...groups].map(([group, versions]) => ({ group, versions }));
 }
 
-export function apiGroup({ group, versions }: GroupKinds): APIGroup {
+function apiGroup({ group, versions }: GroupKinds): APIGroup {
   const served = [...versions.keys()].map((version) => ({ groupVersion: `${group}/${version}`, version }));
   return { name: group, versions: served, preferredVersion: served[0] };
 }
 
-export const apiGroupList = (groups: readonly GroupKinds[]): APIGroupList => ({
-  kind: 'APIGroupList',
-  apiVersion: 'v1',
-  groups: groups.map(apiGroup),
-});
+/** @param others versions of other servers, in groups of their own or of this one. */
+export function apiGroupList(groups: readonly GroupKinds[], others: readonly RemoteVersion[] = []): APIGroupList {
+  const all = new Map(groups.map((known) => [known.group, apiGroup(known)]));
+  for (const { group, version } of others) {
+    const served = { groupVersion: `${group}/${version}`, version };
+    const known = all.get(group);
+    if (!known) all.set(group, { name: group, versions: [served], preferredVersion: served });
+    else if (!known.versions.some((one) => one.version === version)) known.versions.push(served);
+  }
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups: [...all.values()] };
+}
 
 export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
   const resources = kinds.flatMap((kind): APIResource[] => [
@@ -73,17 +80,42 @@ function storageVersionHash(served: Kind): string {
 }
 
 /** `apidiscovery.k8s.io/v2` and, in the same form, `v2beta1`. */
-export const aggregatedDiscovery = (groups: readonly GroupKinds[], version: string): object => ({
-  kind: 'APIGroupDiscoveryList',
-  apiVersion: `apidiscovery.k8s.io/${version}`,
-  metadata: {},
-  items: groups.map(({ group, versions }) => ({
-    metadata: { ...(group && { name: group }), creationTimestamp: null },
-    versions: [...versions].map(([served, kinds]) => ({
-      version: served,
-      resources: kinds.map(aggregatedResource).sort((a, b) => (a.resource < b.resource ? -1 : 1)),
-      freshness: 'Current',
-    })),
+export function aggregatedDiscovery(
+  groups: readonly GroupKinds[],
+  version: string,
+  others: readonly RemoteVersion[] = [],
+): object {
+  const items = new Map(groups.map((known) => [known.group, groupDiscovery(known)]));
+  for (const { group, ...served } of others) {
+    const item = items.get(group) ?? { metadata: { name: group, creationTimestamp: null }, versions: [] };
+    items.set(group, item);
+    if (!item.versions.some((one) => one.version === served.version)) item.versions.push(served);
+  }
+  return {
+    kind: 'APIGroupDiscoveryList',
+    apiVersion: `apidiscovery.k8s.io/${version}`,
+    metadata: {},
+    items: [...items.values()],
+  };
+}
+
+interface VersionDiscovery {
+  readonly version: string;
+  readonly resources: readonly object[];
+  readonly freshness: string;
+}
+
+interface GroupDiscovery {
+  readonly metadata: object;
+  readonly versions: VersionDiscovery[];
+}
+
+const groupDiscovery = ({ group, versions }: GroupKinds): GroupDiscovery => ({
+  metadata: { ...(group && { name: group }), creationTimestamp: null },
+  versions: [...versions].map(([served, kinds]) => ({
+    version: served,
+    resources: kinds.map(aggregatedResource).sort((a, b) => (a.resource < b.resource ? -1 : 1)),
+    freshness: 'Current',
   })),
 });
 

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import {
   aggregatedDiscovery,
-  apiGroup,
   apiGroupList,
   apiResourceList,
   groupKinds,
@@ -13,11 +12,13 @@ import type { Exchange } from '../http/exchange.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
 import { negotiate, parseMediaType } from '../http/negotiate.ts';
 import { requireGet } from './paths.ts';
+import type { RemoteDiscovery, RemoteVersion } from './remote-discovery.ts';
 
 const AGGREGATED = 'APIGroupDiscoveryList';
 const AGGREGATED_VERSIONS = new Set(['v2', 'v2beta1']);
 
-export function discoveryHandler(kinds: ServedKinds): PathHandler {
+/** @param remote what other servers serve; kinds of a group version that they serve are not there. */
+export function discoveryHandler(kinds: ServedKinds, remote: RemoteDiscovery): PathHandler {
   const served = kinds.derived((all) => {
     const groups = groupKinds(all);
     return {
@@ -31,25 +32,34 @@ export function discoveryHandler(kinds: ServedKinds): PathHandler {
     if ((root !== 'api' && root !== 'apis') || more.length > 0) return false;
     const { core, named } = served();
     const groups = root === 'api' ? core : named;
-    if (first === undefined) return sendRoot(exchange, root, groups);
+    const others = root === 'apis' ? remote.versions() : [];
+    if (first === undefined) return sendRoot(exchange, root, groups, others);
     const group = root === 'api' ? groups[0] : groups.find((known) => known.group === first);
     const version = root === 'api' ? first : second;
-    if (!group || (root === 'api' && second !== undefined)) return false;
-    if (version === undefined) return send(exchange, { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group) });
+    if (version === undefined && root === 'apis') {
+      const found = apiGroupList(group ? [group] : [], others).groups.find(({ name }) => name === first);
+      return found ? send(exchange, { kind: 'APIGroup', apiVersion: 'v1', ...found }) : false;
+    }
+    if (!group || version === undefined || (root === 'api' && second !== undefined)) return false;
     const found = group.versions.get(version);
     return found ? send(exchange, apiResourceList(found)) : false;
   };
 }
 
-function sendRoot(exchange: Exchange, root: string, groups: readonly GroupKinds[]): true {
+function sendRoot(
+  exchange: Exchange,
+  root: string,
+  groups: readonly GroupKinds[],
+  others: readonly RemoteVersion[],
+): true {
   requireGet(exchange.info);
   const version = aggregatedVersion(exchange.header('accept'));
   if (version) {
-    const body = JSON.stringify(aggregatedDiscovery(groups, version));
+    const body = JSON.stringify(aggregatedDiscovery(groups, version, others));
     sendTagged(exchange, `application/json;g=apidiscovery.k8s.io;v=${version};as=${AGGREGATED}`, body);
     return true;
   }
-  if (root === 'apis') return send(exchange, apiGroupList(groups));
+  if (root === 'apis') return send(exchange, apiGroupList(groups, others));
   const serverAddress = exchange.header('host') ?? '';
   return send(exchange, {
     kind: 'APIVersions',

@@ -9,7 +9,7 @@ export interface Backend {
   readonly host: string;
   /** 0 is the scheme's own. */
   readonly port: number;
-  readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'>;
+  readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>;
   /** Resolves the host's name, where not just any address of it will do. */
   readonly lookup?: LookupFunction;
   /** Keeps connections for the next request. */

@@ -140,15 +140,20 @@ export async function copyResponse(
 }
 
 /**
- * Upgrades to the backend and joins the two connections, or passes the backend's refusal on. Resolves at the end of both;
+ * Upgrades to the backend, with `more` headers, and joins the two connections, or passes the backend's refusal on. Resolves at the end of both;
  * rejects only as long as the client has been answered nothing.
  */
-export async function joinUpgrade(upgrade: Upgrade, backend: Backend, url: URL): Promise<void> {
+export async function joinUpgrade(
+  upgrade: Upgrade,
+  backend: Backend,
+  url: URL,
+  more: OutgoingHttpHeaders = {},
+): Promise<void> {
   const { request, socket, head } = upgrade;
   const answer = await requestUpgradeFor(socket, {
     url,
     method: request.method ?? 'GET',
-    headers: upgradeHeaders(request),
+    headers: { ...upgradeHeaders(request), ...more },
     tls: backend.tls,
     agent: false,
     lookup: backend.lookup,

@@ -65,7 +65,13 @@ test('a server starts although another Service has its cluster IP', async (t) =>
   const logged: object[] = [];
   const log = (fields: object): void => void logged.push(fields);
   await bootstrapCluster({
-    ...{ api: core.api, clientCa: pki.ca.certificate, advertiseAddress: '192.0.2.1', port: 6443 },
+    ...{
+      api: core.api,
+      clientCa: pki.ca.certificate,
+      frontProxyCa: pki.ca.certificate,
+      advertiseAddress: '192.0.2.1',
+      port: 6443,
+    },
     ...{ serviceCIDR: '10.43.0.0/16', signal: end.signal },
     logger: { debug: log, info: log, warn: log, error: log },
   });

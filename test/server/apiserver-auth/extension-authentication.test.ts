@@ -15,11 +15,26 @@ test('extension API servers can read the client CA with the reader role', async 
   const end = new AbortController();
   t.teardown(() => end.abort());
   await bootstrapCluster({
-    ...{ api: core.api, clientCa: ca, advertiseAddress: '192.0.2.1', port: 6443, serviceCIDR: '10.43.0.0/16' },
+    ...{
+      api: core.api,
+      clientCa: ca,
+      frontProxyCa: ca,
+      advertiseAddress: '192.0.2.1',
+      port: 6443,
+      serviceCIDR: '10.43.0.0/16',
+    },
     logger: pino({ level: 'silent' }),
     signal: end.signal,
   });
-  t.same(read()?.data, { 'client-ca-file': ca });
+  t.same(read()?.data, {
+    'client-ca-file': ca,
+    'requestheader-allowed-names': '["front-proxy-client"]',
+    'requestheader-client-ca-file': ca,
+    'requestheader-extra-headers-prefix': '["X-Remote-Extra-"]',
+    'requestheader-group-headers': '["X-Remote-Group"]',
+    'requestheader-uid-headers': '["X-Remote-Uid"]',
+    'requestheader-username-headers': '["X-Remote-User"]',
+  });
   const version = read()?.metadata?.resourceVersion;
   await publishClientCa(core.api, ca);
   t.equal(read()?.metadata?.resourceVersion, version, 'no write without a change');

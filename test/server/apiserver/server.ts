@@ -11,7 +11,8 @@ import type { Authorizer } from '../../../control-plane/apiserver/access/authori
 import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts';
 import type { Authenticator } from '../../../control-plane/apiserver/access/authentication/authenticator.ts';
 import type { InFlightLimits } from '../../../control-plane/apiserver/http/max-in-flight.ts';
-import { serve, type ApiServer } from '../../../control-plane/apiserver/server.ts';
+import type { ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
+import { serve, type ApiServer, type ServeOptions } from '../../../control-plane/apiserver/server.ts';
 import { EmbeddedStore, openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { handlersWith, type SomeHandlers } from '../../support/handlers.ts';
 import { openTestPki } from '../../support/test-pki.ts';
@@ -56,6 +57,7 @@ export interface TestServerOptions {
   readonly handlers?: SomeHandlers;
   readonly admission?: readonly AdmissionPlugin[] | ((core: ApiCore) => readonly AdmissionPlugin[]);
   readonly authorizer?: Authorizer;
+  readonly aggregated?: (core: ApiCore, pki: ClusterPki, stopping: AbortSignal) => ServeOptions['aggregated'];
   readonly eventTtlMs?: number;
   readonly allocationGraceMs?: number;
   readonly limits?: InFlightLimits;
@@ -124,6 +126,7 @@ export class TestServer implements AsyncDisposable {
       address: '127.0.0.1',
       port: 0,
       ...(options.limits && { limits: options.limits }),
+      ...(options.aggregated && { aggregated: options.aggregated(core, pki, stopping.signal) }),
       logger: silent,
     });
     return new TestServer(directory, store, core, server, pki.ca.certificate, stopping);

@@ -68,6 +68,7 @@ const APISERVER_ROOMS: readonly (readonly string[])[] = [
   ['storage'],
   ['verbs'],
   ['documents', 'nodes', 'bootstrap'],
+  ['aggregation'],
 ];
 
 const isBelow = (file: string, room: string): boolean => file.startsWith(`${APISERVER}${room}/`);

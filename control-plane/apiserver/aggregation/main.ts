@@ -1,0 +1,25 @@
+/** Aggregation, put together: https://kubernetes.io/docs/concepts/extend-kubernetes/api-extension/apiserver-aggregation/ */
+import type { Logger } from '../../../client/logger.ts';
+import type { KeyPair } from '../../pki/pem-files.ts';
+import type { LocalApi } from '../catalogue/local-api.ts';
+import { AggregationProxy } from './aggregation-proxy.ts';
+import { Availability } from './availability.ts';
+import { RemoteApis, type ResolveService } from './remote-apis.ts';
+
+export interface AggregationOptions {
+  readonly api: LocalApi;
+  readonly resolve: ResolveService;
+  /** The front proxy's certificate, read for every connection. */
+  readonly identity: () => KeyPair;
+  readonly logger: Logger;
+  /** Ends the checks of availability. */
+  readonly signal: AbortSignal;
+}
+
+/** Starts to check which other servers are available. */
+export function createAggregation({ api, resolve, identity, logger, signal }: AggregationOptions) {
+  const apis = new RemoteApis(api);
+  const proxy = new AggregationProxy(apis, resolve, identity);
+  new Availability({ api, apis, resolve, identity, logger, signal }).start();
+  return { discovery: apis, serve: proxy.serve, takes: proxy.takes };
+}
