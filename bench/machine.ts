@@ -86,9 +86,20 @@ async function startTrivialServer(): Promise<AsyncDisposable & { readonly target
   };
 }
 
-async function selfSigned(): Promise<{ cert: string; key: string }> {
+/** @param more arguments of `openssl req`. */
+export async function selfSigned(...more: readonly string[]): Promise<{ cert: string; key: string }> {
   const request = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  const { stdout } = await run('openssl', ['req', ...request, '-subj', '/CN=bench', '-days', '1', '-keyout', '-']);
+  const { stdout } = await run('openssl', [
+    'req',
+    ...request,
+    '-subj',
+    '/CN=bench',
+    '-days',
+    '1',
+    '-keyout',
+    '-',
+    ...more,
+  ]);
   const at = stdout.indexOf('-----BEGIN CERTIFICATE');
   return { key: stdout.slice(0, at), cert: stdout.slice(at) };
 }

@@ -10,6 +10,7 @@ import { measureCluster } from './cluster.ts';
 import { measureFloods } from './floods.ts';
 import { describeMachine, loadAverage, measureMachine } from './machine.ts';
 import { measureMixedLoad } from './mixed-load.ts';
+import { measureWebhooks } from './webhooks.ts';
 import { measurePages } from './pages.ts';
 import { Report } from './report.ts';
 
@@ -29,6 +30,7 @@ const [machine, loadBefore, date] = [await describeMachine(), await loadAverage(
 for (const measure of [
   () => measureMachine(report),
   (running) => measureApi(report, { program, nodeOptions: values['server-node-options'] }, running),
+  (running) => measureWebhooks(report, { program }, running),
   (running) => measurePages(report, { program }, running),
   (running) => measureMixedLoad(report, { program }, running),
   (running) => measureFloods(report, { program, nodeOptions: values['server-node-options'] }, running),

@@ -27,6 +27,8 @@ export const MEASURES = {
   watchEvents: { name: 'watch events to 500 watchers', unit: '/s' },
   patchStatus: { name: 'merge-patch status, 32 connections', unit: '/s', atLeast: 4_000, upstream: 860 },
 
+  webhookRoundTrip: { name: 'webhook round trip, added to a create', unit: 'ms', digits: 2 },
+
   createPodCpu: { name: "server's CPU for a created pod, watched by its roles", unit: 'µs' },
   getPodCpu: { name: "server's CPU for a get", unit: 'µs' },
   list14000Cpu: { name: "server's CPU for a list of 14,000 pods", unit: 'ms' },

@@ -285,6 +285,8 @@ test("plugins run in upstream's order", async (t) => {
       'CertificateSigning',
       'CertificateSubjectRestriction',
       'RBACEscalation',
+      'MutatingAdmissionWebhook',
+      'ValidatingAdmissionWebhook',
       'ResourceQuota',
     ],
   );
