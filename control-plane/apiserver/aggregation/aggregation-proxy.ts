@@ -1,6 +1,6 @@
 /** `/apis/GROUP/VERSION` of other servers: authorized here, and carried there with the user's name. */
 import type { OutgoingHttpHeaders } from 'node:http';
-import { serviceUnavailable } from '../../../api/machinery/status-error.ts';
+import { badRequest, serviceUnavailable } from '../../../api/machinery/status-error.ts';
 import type { AuthorizedRequest } from '../admission/pipeline.ts';
 import type { RequestInfo } from '../http/request-info.ts';
 import type { User } from '../http/user.ts';
@@ -15,6 +15,9 @@ const NOT_OF_A_NAME = /[^!#$&'*+\-.^_`|~0-9a-z]/g;
 /** Values of headers are bytes; what cannot be one ends the request. */
 // eslint-disable-next-line no-control-regex -- they are what is looked for
 const NOT_OF_A_VALUE = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/;
+
+/** What a URL would resolve: the path that was authorized is the one that is asked for. */
+const RESOLVED = /\\|\/(\.|%2e){1,2}(\/|$)/i;
 
 const encoded = (key: string): string =>
   key
@@ -70,11 +73,13 @@ export class AggregationProxy {
   }
 
   async #carry({ request, response, info, user, upgrade }: AuthorizedRequest, remote: RemoteApi): Promise<void> {
+    const written = info.written + info.rest;
+    if (RESOLVED.test(written)) throw badRequest(`invalid path ${JSON.stringify(written)}`);
     if (!remote.isAvailable) throw serviceUnavailable('service unavailable');
     const backend = remoteBackend(remote, this.#resolve, this.#identity());
     const target = request.url ?? '/';
     const question = target.indexOf('?');
-    const url = backendUrl(backend, info.written + info.rest, question < 0 ? '' : target.slice(question + 1));
+    const url = backendUrl(backend, written, question < 0 ? '' : target.slice(question + 1));
     const identity = remoteUserHeaders(user);
     if (upgrade) return joinUpgrade(upgrade, backend, url, identity);
     const signal = clientGone(response);

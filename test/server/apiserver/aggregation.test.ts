@@ -145,6 +145,21 @@ const available = (garden: Garden, reason: string) =>
     return condition?.reason === reason ? condition : undefined;
   });
 
+/** Sends a path as it is written. */
+function rawGet(server: TestServer, target: string): Promise<{ status: number }> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: 'Bearer admin/system:masters' };
+    const { port } = server.server;
+    const options = { host: '127.0.0.1', port, path: target, headers, ca: server.ca, agent: false as const };
+    https
+      .get(options, (response) => {
+        response.resume();
+        resolve({ status: response.statusCode ?? 0 });
+      })
+      .on('error', reject);
+  });
+}
+
 t.test('an API of another server is served once it can be reached', async (t) => {
   const garden = await planted(t);
   const { server, asked, client, peer } = garden;
@@ -180,6 +195,17 @@ t.test('an API of another server is served once it can be reached', async (t) =>
   t.match(client.subject, /CN=front-proxy-client/);
 
   t.equal((await server.call('GET', FLOWERS, { user: 'bob/nobody' })).status, 403, 'the caller must be allowed to');
+  const path = '/apis/garden.example.com/v1';
+  for (const hostile of [
+    `${path}/../../../secret`,
+    `${path}/flowers/%2e%2e/%2E%2e`,
+    `${path}/x\\..\\..`,
+    `${path}/.`,
+  ]) {
+    const count = asked.length;
+    t.equal((await rawGet(server, hostile)).status, 400, hostile);
+    t.equal(asked.length, count, 'not carried');
+  }
   const echoed = await server.call('POST', FLOWERS, { body: FLOWER });
   t.strictSame(echoed.body, FLOWER);
   for await (const event of server.watch(`${FLOWERS}?watch=true`)) {
