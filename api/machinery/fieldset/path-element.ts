@@ -58,7 +58,7 @@ export function canonicalElement(element: string): string | undefined {
     case 'f':
       return element;
     case 'v':
-      return `v:${JSON.stringify(parsed(rest))}`;
+      return `v:${scalarText(parsed(rest))}`;
     case 'k':
       return `k:${keyText(parsed(rest))}`;
     case 'i':
@@ -78,9 +78,15 @@ function parsed(json: string): unknown {
   }
 }
 
+function scalarText(value: unknown): string {
+  if (isScalar(value)) return JSON.stringify(value);
+  throw new FieldsError('values of path elements must be scalars');
+}
+
 function keyText(keys: unknown): string {
   if (!isJsonObject(keys)) throw new FieldsError('keys must be an object');
-  return JSON.stringify(Object.fromEntries(Object.entries(keys).sort(([one], [other]) => (one < other ? -1 : 1))));
+  const sorted = Object.entries(keys).sort(([one], [other]) => (one < other ? -1 : 1));
+  return `{${sorted.map(([key, value]) => `${JSON.stringify(key)}:${scalarText(value)}`).join(',')}}`;
 }
 
 /** As messages write it: `.name`, `[name="x"]`, `[="v"]`, `[0]`. */

@@ -5,6 +5,7 @@ import { apply, ApplyConflict, applyConflict } from '../../../api/machinery/fiel
 import { misfits } from '../../../api/machinery/fieldset/fields-of.ts';
 import { withLastApplied } from '../../../api/machinery/fieldset/last-applied.ts';
 import { ownersText, parseOwners } from '../../../api/machinery/fieldset/owners.ts';
+import { FieldsError } from '../../../api/machinery/fieldset/path-element.ts';
 import type { Ownable } from '../../../api/machinery/fieldset/track.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { isJsonObject } from '../../../api/machinery/own.ts';
@@ -53,6 +54,7 @@ export async function readApply(
       return { object: decoded(kind, object), owners: ownersText(applied.owners) };
     } catch (error) {
       if (error instanceof ApplyConflict) throw applyConflict(error.conflicts, known);
+      if (error instanceof FieldsError) throw unclassified(`failed to create typed live object: ${error.message}`);
       throw error;
     }
   };

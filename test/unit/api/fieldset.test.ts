@@ -52,6 +52,7 @@ t.test('elements have one form, and are shown as upstream does', async (t) => {
   t.equal(canonicalElement('v: 3'), 'v:3');
   t.equal(canonicalElement('x:future'), undefined);
   t.throws(() => canonicalElement('k:{'));
+  t.throws(() => canonicalElement(`v:${'['.repeat(100_000)}${']'.repeat(100_000)}`));
   t.throws(() => canonicalElement('name'));
   t.strictSame(['f:a.b', 'k:{"name":"x","port":1}', 'v:"y"', 'i:2'].map(displayElement), [
     '.a.b',
