@@ -5,6 +5,7 @@
  */
 import type { Query } from './query-values.ts';
 import type { Shape } from './schema.ts';
+import type { FieldType } from './fieldset/field-type.ts';
 import type { FieldError } from './field-error.ts';
 import type { Scale } from '../types/autoscaling/v1.gen.ts';
 import type { DeleteOptions, ObjectMeta } from '../types/meta/v1.gen.ts';
@@ -211,6 +212,8 @@ export const isStreamSubresource = <T>(subresource: Subresource<T>): subresource
 
 /** What is particular to a kind that a CustomResourceDefinition has defined. */
 export interface CustomResource {
+  /** What ownership needs to know of its schema. */
+  readonly fields: FieldType;
   /** Its schema in OpenAPI v3, as it is published. */
   readonly openApi: Readonly<Record<string, unknown>>;
   /** Adds the defaults that the schema has got since an object was stored; undefined when it has none. */

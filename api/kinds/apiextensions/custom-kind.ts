@@ -9,6 +9,7 @@ import type { Column, Kind, KubeObject, ScaleSubresource, StoredAs, Subresource,
 import { isJsonObject, own, setOwn } from '../../machinery/own.ts';
 import { optional, string, struct } from '../../machinery/schema.ts';
 import { applyStructuralDefaults } from '../../machinery/structural/defaults.ts';
+import { resourceFieldType } from '../../machinery/structural/field-type.ts';
 import { prune } from '../../machinery/structural/prune.ts';
 import { structuralOf } from '../../machinery/structural/structural.ts';
 import { compileSchema } from '../../machinery/structural/validate.ts';
@@ -74,7 +75,7 @@ export function customKind(
     subresources: subresourcesOf(version, validate),
     columns: columnsOf(version.additionalPrinterColumns ?? []),
     ...(stored ? { storedAs: conversion(apiVersion, stored, version) } : { selectableFields: readersOf(version) }),
-    custom: { openApi: { ...props }, ...(schema.hasDefaults && { complete }) },
+    custom: { fields: resourceFieldType(schema), openApi: { ...props }, ...(schema.hasDefaults && { complete }) },
     hasGeneration: true,
     ...(version.deprecated && {
       deprecation: version.deprecationWarning ?? `${apiVersion} ${names.kind} is deprecated`,
@@ -177,7 +178,7 @@ function subresourcesOf(
     metadata: { ...old.metadata },
   });
   return [
-    ...(subresources?.status ? [{ ...status, update: { ...status.update, merge } }] : []),
+    ...(subresources?.status ? [{ ...status, update: { ...status.update, merge, owns: ['status'] } }] : []),
     ...(subresources?.scale ? [scaleOf(subresources.scale)] : []),
   ];
 }

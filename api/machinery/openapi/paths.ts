@@ -2,7 +2,7 @@
 import type { Kind, KubeObject, Subresource } from '../kind.ts';
 import { type GroupVersionKind, type Json, type OpenApiVersion, listDefinition, refOf } from './definitions.ts';
 import { setOwn } from '../own.ts';
-import { APPLY_MEDIA_TYPE, PATCH_MEDIA_TYPES } from '../patch/media-types.ts';
+import { APPLY_MEDIA_TYPE, patchTypesOf } from '../patch/media-types.ts';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const MEDIA_TYPES = ['application/json', 'application/yaml'];
@@ -101,7 +101,7 @@ export class PathWriter {
       ...(can('update') && {
         put: { action: 'put', verb: 'replace', parameters: WRITING, body: definition, response: definition },
       }),
-      ...(can('patch') && { patch: this.#patch(definition) }),
+      ...(can('patch') && { patch: this.#patch(kind, definition) }),
       ...(can('delete') && {
         delete: {
           action: 'delete',
@@ -120,14 +120,14 @@ export class PathWriter {
     }
   }
 
-  #patch(definition: string): Operation {
+  #patch(kind: Kind, definition: string): Operation {
     return {
       action: 'patch',
       verb: 'patch',
       parameters: PATCHING,
       body: `${META}.Patch`,
       response: definition,
-      consumes: [...Object.values(PATCH_MEDIA_TYPES), APPLY_MEDIA_TYPE],
+      consumes: [...patchTypesOf(kind), APPLY_MEDIA_TYPE],
     };
   }
 
@@ -148,7 +148,7 @@ export class PathWriter {
       ...(can('update') && {
         put: { action: 'put', verb: 'replace', parameters: WRITING, body: definition, response: definition },
       }),
-      ...(can('patch') && { patch: this.#patch(definition) }),
+      ...(can('patch') && { patch: this.#patch(kind, definition) }),
     });
   }
 

@@ -1,7 +1,7 @@
 /** Field ownership on the write path: what the parts of a kind's objects are, and who owns them after a write. */
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import { EMPTY, FieldSet } from '../../../api/machinery/fieldset/field-set.ts';
-import { fieldTypeOf } from '../../../api/machinery/fieldset/field-type.ts';
+import { fieldTypeOf, type FieldType } from '../../../api/machinery/fieldset/field-type.ts';
 import { isReset, ownersOf, ownersText, type Manager } from '../../../api/machinery/fieldset/owners.ts';
 import { FieldsError } from '../../../api/machinery/fieldset/path-element.ts';
 import { ownersOfScale, ownersWithScale } from '../../../api/machinery/fieldset/scale-owners.ts';
@@ -97,7 +97,7 @@ export class Ownership {
     const resets = 'update' in part ? (part.update.resets ?? []) : ofWhole;
     return {
       ownable: {
-        type: fieldTypeOf(kind.schema),
+        type: typeOf(kind),
         empty: emptyObject(kind),
         resets: FieldSet.ofPaths(resets),
         ...('update' in part && part.update.owns && { owns: FieldSet.ofPaths(part.update.owns) }),
@@ -112,11 +112,13 @@ export class Ownership {
   #inVersion(resource: ServedResource, apiVersion: string, object: Stored): ReturnType<Ownable['inVersion']> {
     for (const other of this.#kinds.resources) {
       if (other.cache !== resource.cache || apiVersionOf(other.kind) !== apiVersion) continue;
-      return { type: fieldTypeOf(other.kind.schema), object: resource.convert(object, other) };
+      return { type: typeOf(other.kind), object: resource.convert(object, other) };
     }
     return undefined;
   }
 }
+
+const typeOf = ({ schema, custom }: Kind): FieldType => custom?.fields ?? fieldTypeOf(schema);
 
 /** An object of the kind without values. */
 export const emptyObject = (kind: Kind): Stored => {

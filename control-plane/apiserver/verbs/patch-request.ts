@@ -6,7 +6,12 @@ import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import { MAX_PROBLEMS } from '../../../api/machinery/limits.ts';
 import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
-import { APPLY_MEDIA_TYPE, PATCH_MEDIA_TYPES, type PatchType } from '../../../api/machinery/patch/media-types.ts';
+import {
+  APPLY_MEDIA_TYPE,
+  patchTypesOf,
+  PATCH_MEDIA_TYPES,
+  type PatchType,
+} from '../../../api/machinery/patch/media-types.ts';
 import { applyMergePatch } from '../../../api/machinery/patch/merge.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
 import { isJsonObject, own } from '../../../api/machinery/own.ts';
@@ -27,12 +32,8 @@ type Patchable<T> = Decodable<T> & { readonly schema: Shape };
 export async function readPatch(exchange: Exchange, validation: FieldValidation): Promise<PatchRequest> {
   const { type } = parseMediaType(exchange.header('content-type') ?? '');
   const patchType = PATCH_TYPES.get(type);
-  // How lists merge is said by the types of built-in kinds only.
-  const takesStrategic = exchange.resource?.kind.custom === undefined;
-  if (!patchType || (patchType === 'strategic' && !takesStrategic)) {
-    const accepted = [...PATCH_TYPES]
-      .filter(([, one]) => takesStrategic || one !== 'strategic')
-      .map(([media]) => media);
+  const accepted = patchTypesOf(exchange.resource?.kind);
+  if (!patchType || !accepted.includes(type)) {
     throw unsupportedMediaType(
       `the body of the request was in an unknown format - accepted media types include: ${[...accepted, APPLY_MEDIA_TYPE].join(', ')}`,
     );

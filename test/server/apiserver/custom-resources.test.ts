@@ -426,6 +426,28 @@ t.test('names that are taken are not accepted until they are free', async (t) =>
   t.equal((await server.call('GET', `${GROUP}/v1/namespaces/default/others`)).status, 200);
 });
 
+t.test('instances are applied on the server by their schema', async (t) => {
+  await using server = await TestServer.start();
+  await establish(server);
+  const apply = (manager: string, spec: object, force = false) =>
+    server.call('PATCH', `${THINGS}/a?fieldManager=${manager}&force=${force}`, {
+      body: thing('a', spec),
+      type: 'application/apply-patch+yaml',
+    });
+  t.equal((await apply('one', { color: 'red', ports: [{ name: 'http', port: 80 }] })).status, 201);
+  const merged = await apply('two', { ports: [{ name: 'https', port: 443 }] });
+  t.match(merged.body['spec'], { color: 'red', ports: [{ name: 'http' }, { name: 'https' }] }, 'items have their keys');
+  const conflict = await apply('two', { color: 'blue', ports: [{ name: 'https', port: 443 }] });
+  t.equal(conflict.status, 409);
+  t.match(conflict.body['details'], { causes: [{ reason: 'FieldManagerConflict', field: '.spec.color' }] });
+  t.match((await apply('two', { color: 'blue' }, true)).body['spec'], { color: 'blue', ports: [{ name: 'http' }] });
+  const status = await server.call('PATCH', `${THINGS}/a/status`, { body: { status: { ok: true } }, type: MERGE });
+  const entries = status.body.metadata?.['managedFields'] as { subresource?: string; fieldsV1: object }[];
+  t.strictSame(entries.find(({ subresource }) => subresource === 'status')?.fieldsV1, {
+    'f:status': { '.': {}, 'f:ok': {} },
+  });
+});
+
 t.test('hostile definitions and instances are bounded', async (t) => {
   await using server = await TestServer.start();
   const evil = {
