@@ -1,6 +1,6 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ValidatingWebhookConfiguration } from '../../types/admissionregistration/v1.gen.ts';
-import { applyWebhookDefaults, countGeneration, validateWebhooks, webhookColumns } from './webhook.ts';
+import { applyWebhookDefaults, countGeneration, validateWebhooks, webhookColumns, webhookWarnings } from './webhook.ts';
 
 export const validatingWebhookConfigurations = defineKind<ValidatingWebhookConfiguration>({
   group: 'admissionregistration.k8s.io',
@@ -17,4 +17,5 @@ export const validatingWebhookConfigurations = defineKind<ValidatingWebhookConfi
   },
   prepareForUpdate: countGeneration,
   validate: ({ webhooks = [] }) => validateWebhooks(webhooks),
+  warnings: ({ webhooks = [] }) => webhookWarnings(webhooks),
 });

@@ -21,6 +21,12 @@ const DEFAULT_TIMEOUT_SECONDS = 10;
 const MAX_TIMEOUT_SECONDS = 30;
 const DEFAULT_PORT = 443;
 
+/** What is stored, but has no effect. */
+export const webhookWarnings = (webhooks: readonly Webhook[]): string[] =>
+  webhooks
+    .filter(({ matchConditions = [] }) => matchConditions.length > 0)
+    .map(({ name }) => `webhook ${name}: matchConditions are not evaluated and count as met`);
+
 export function applyWebhookDefaults(webhook: Webhook): void {
   webhook.failurePolicy ??= 'Fail';
   webhook.matchPolicy ??= 'Equivalent';

@@ -27,3 +27,15 @@ t.test('a daemon logs one JSON object per line, levels by name and times in RFC 
     });
   }
 });
+
+t.test('an error that quotes an object does not put it into the log', async (t) => {
+  const script = `
+    import { daemonLogger } from ${JSON.stringify(LOGGER)};
+    import { invalidPatch } from ${JSON.stringify(path.resolve(import.meta.dirname, '../../../api/machinery/decode.ts'))};
+    const secret = JSON.stringify({ data: 'x'.repeat(100_000) });
+    daemonLogger('kedge-server', 'info').error({ err: invalidPatch(secret, 'no') }, 'failed');`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  t.equal(stderr, '');
+  t.ok(stdout.length < 20_000, `${stdout.length} characters`);
+  t.match(JSON.parse(stdout), { err: { message: /^ ?.* is invalid: patch: .*\.\.\. \(\d+ characters\)$/s } });
+});
