@@ -35,6 +35,7 @@ import { selfSubjectReviews } from './kinds/authentication/self-subject-review.t
 import { leases } from './kinds/coordination/lease.ts';
 import { endpointSlices } from './kinds/discovery/endpoint-slice.ts';
 import { events as eventsV1 } from './kinds/events/event.ts';
+import { networkPolicies } from './kinds/networking/network-policy.ts';
 import { ipAddresses } from './kinds/networking/ip-address.ts';
 import { serviceCIDRs } from './kinds/networking/service-cidr.ts';
 import { apiServices } from './kinds/apiregistration/api-service.ts';
@@ -42,6 +43,11 @@ import { mutatingWebhookConfigurations } from './kinds/admissionregistration/mut
 import { validatingWebhookConfigurations } from './kinds/admissionregistration/validating-webhook-configuration.ts';
 import { ingressClasses } from './kinds/networking/ingress-class.ts';
 import { runtimeClasses } from './kinds/node/runtime-class.ts';
+import { csiDrivers } from './kinds/storage/csi-driver.ts';
+import { csiNodes } from './kinds/storage/csi-node.ts';
+import { csiStorageCapacities } from './kinds/storage/csi-storage-capacity.ts';
+import { storageClasses } from './kinds/storage/storage-class.ts';
+import { volumeAttributesClasses } from './kinds/storage/volume-attributes-class.ts';
 import { priorityClasses } from './kinds/scheduling/priority-class.ts';
 import { horizontalPodAutoscalers } from './kinds/autoscaling/horizontal-pod-autoscaler.ts';
 import { horizontalPodAutoscalers as horizontalPodAutoscalersV1 } from './kinds/autoscaling/horizontal-pod-autoscaler-v1.ts';
@@ -93,6 +99,12 @@ export const kinds: readonly Kind[] = [
   ingressClasses,
   runtimeClasses,
   priorityClasses,
+  networkPolicies,
+  storageClasses,
+  csiDrivers,
+  csiNodes,
+  csiStorageCapacities,
+  volumeAttributesClasses,
   customResourceDefinitions,
   podDisruptionBudgets,
   horizontalPodAutoscalers,

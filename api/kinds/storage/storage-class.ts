@@ -1,0 +1,98 @@
+import { ageColumn, text } from '../../machinery/columns.ts';
+import { deepEqual } from '../../machinery/deep-equal.ts';
+import { defineKind } from '../../machinery/define-kind.ts';
+import {
+  addErrors,
+  duplicate,
+  type FieldError,
+  immutableField,
+  invalid,
+  notSupported,
+  required,
+} from '../../machinery/field-error.ts';
+import type { Column } from '../../machinery/kind.ts';
+import { validateQualifiedName } from '../../machinery/names.ts';
+import { own } from '../../machinery/own.ts';
+import type { TopologySelectorTerm } from '../../types/core/v1.gen.ts';
+import { StorageClass } from '../../types/storage/v1.gen.ts';
+import { validateParameters, validateProvisioner } from './driver-parameters.ts';
+
+/** Of the class that claims get which name none; the second is its older name. */
+const DEFAULT_ANNOTATIONS = [
+  'storageclass.kubernetes.io/is-default-class',
+  'storageclass.beta.kubernetes.io/is-default-class',
+];
+
+export const isDefaultClass = ({ metadata }: StorageClass): boolean =>
+  DEFAULT_ANNOTATIONS.some((annotation) => own(metadata?.annotations, annotation) === 'true');
+
+function validateTopologies(terms: readonly TopologySelectorTerm[]): FieldError[] {
+  const errors: FieldError[] = [];
+  const seen: (readonly (readonly [string, readonly string[]])[])[] = [];
+  for (const [index, { matchLabelExpressions = [] }] of terms.entries()) {
+    const path = `allowedTopologies[${index}].matchLabelExpressions`;
+    const keys = new Set<string>();
+    for (const [at, { key, values }] of matchLabelExpressions.entries()) {
+      const here = `${path}[${at}]`;
+      if (values.length === 0) errors.push(required(`${here}.values`));
+      for (const [place, value] of values.entries())
+        if (values.indexOf(value) < place) errors.push(duplicate(`${here}.values[${place}]`, value));
+      for (const problem of validateQualifiedName(key)) errors.push(invalid(`${here}.key`, key, problem));
+      if (keys.has(key)) errors.push(duplicate(`${here}.key`, key));
+      keys.add(key);
+    }
+    const term = matchLabelExpressions.map(({ key, values }) => [key, [...values].sort()] as const).sort();
+    if (seen.some((other) => deepEqual(other, term))) errors.push(duplicate(path, ''));
+    seen.push(term);
+  }
+  return errors;
+}
+
+const nameColumn: Column<StorageClass> = {
+  name: 'Name',
+  type: 'string',
+  format: 'name',
+  priority: 0,
+  description: 'The name of the class; the default one is marked.',
+  cell: (storage) => `${storage.metadata?.name ?? ''}${isDefaultClass(storage) ? ' (default)' : ''}`,
+};
+
+/** https://kubernetes.io/docs/concepts/storage/storage-classes/ */
+export const storageClasses = defineKind<StorageClass>({
+  group: 'storage.k8s.io',
+  version: 'v1',
+  kind: 'StorageClass',
+  plural: 'storageclasses',
+  shortNames: ['sc'],
+  namespaced: false,
+  schema: StorageClass,
+  columns: [
+    nameColumn,
+    text('Provisioner', ({ provisioner }) => provisioner),
+    text('ReclaimPolicy', ({ reclaimPolicy }) => reclaimPolicy),
+    text('VolumeBindingMode', ({ volumeBindingMode }) => volumeBindingMode),
+    text('AllowVolumeExpansion', ({ allowVolumeExpansion = false }) => allowVolumeExpansion),
+    ageColumn(),
+  ],
+  applyDefaults: (storage) => {
+    storage.reclaimPolicy ??= 'Delete';
+    storage.volumeBindingMode ??= 'Immediate';
+  },
+  validate: ({ provisioner, parameters = {}, reclaimPolicy, volumeBindingMode, allowedTopologies = [] }, old) => {
+    // What an update may change needs no check.
+    if (old) return [];
+    const errors = validateProvisioner(provisioner, 'provisioner');
+    addErrors(errors, validateParameters(parameters, 'parameters'));
+    const words = { reclaimPolicy: ['Delete', 'Retain'], volumeBindingMode: ['Immediate', 'WaitForFirstConsumer'] };
+    if (reclaimPolicy && !words.reclaimPolicy.includes(reclaimPolicy))
+      errors.push(notSupported('reclaimPolicy', reclaimPolicy, words.reclaimPolicy));
+    if (volumeBindingMode && !words.volumeBindingMode.includes(volumeBindingMode))
+      errors.push(notSupported('volumeBindingMode', volumeBindingMode, words.volumeBindingMode));
+    addErrors(errors, validateTopologies(allowedTopologies));
+    return errors;
+  },
+  validateUpdate: (storage, old) =>
+    (['parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'] as const)
+      .filter((field) => !deepEqual(storage[field] ?? {}, old[field] ?? {}))
+      .map((field) => immutableField(field, storage[field])),
+});
