@@ -1,5 +1,5 @@
 /** `limit`, `continue`, `resourceVersion` and their kin: how upstream reads and refuses them. */
-import { forbidden, invalid, notSupported, type FieldError } from '../../../api/machinery/field-error.ts';
+import { forbidden, notSupported, type FieldError } from '../../../api/machinery/field-error.ts';
 import { isTrue, parseInt64, uint64Error, type Query } from '../../../api/machinery/query-values.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import { readToken, type ContinueToken } from '../storage/continue-token.ts';
@@ -10,9 +10,11 @@ export interface ListOptions {
   readonly continueFrom: ContinueToken | undefined;
   /** Undefined: the latest. */
   readonly revision: number | undefined;
-  readonly match: '' | 'Exact' | 'NotOlderThan';
+  /** Whether it is the list at the revision that is wanted, not one that is no older. */
+  readonly isExact: boolean;
 }
 
+/** The errors are upstream's, in its order (`ValidateListOptions` of apimachinery, then that of apiserver's storage). */
 const LIST_OPTIONS = { group: 'meta.k8s.io', kind: 'ListOptions' };
 /** `prefix` is of the keys that are listed, `newest` the latest revision. */
 export function parseListOptions(query: Query, prefix: string, newest: number): ListOptions {
@@ -21,19 +23,12 @@ export function parseListOptions(query: Query, prefix: string, newest: number): 
   const continueText = query.get('continue') ?? '';
   const errors: FieldError[] = [];
   if (match) {
-    if (continueText) {
-      errors.push(forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
-    } else if (!revisionText) {
-      errors.push(
-        forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'),
-      );
-    }
+    if (!revisionText) errors.push(forbiddenMatch('is forbidden unless resourceVersion is provided'));
+    if (continueText) errors.push(forbiddenMatch('is forbidden when continue is provided'));
     if (match !== 'Exact' && match !== 'NotOlderThan') {
       errors.push(notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan', '']));
     } else if (match === 'Exact' && revisionText === '0') {
-      errors.push(
-        forbidden('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),
-      );
+      errors.push(forbiddenMatch('"exact" is forbidden for resourceVersion "0"'));
     }
   }
   if (query.has('sendInitialEvents')) {
@@ -44,11 +39,14 @@ export function parseListOptions(query: Query, prefix: string, newest: number): 
   if (continueText && revisionText && revisionText !== '0') {
     throw badRequest('specifying resource version is not allowed when using continue');
   }
+  const revision = parseRevision(revisionText);
+  // Without a match, a revision is a lower bound for whole lists, and exact for pages: so it was before there were matches.
+  const isPageAt = match === '' && limit > 0 && revision !== undefined && revision > 0;
   return {
     limit: Math.max(0, limit),
     continueFrom: continueText ? readToken(continueText, prefix, newest) : undefined,
-    revision: parseRevision(revisionText),
-    match: match === 'Exact' || match === 'NotOlderThan' ? match : '',
+    revision,
+    isExact: match === 'Exact' || isPageAt,
   };
 }
 
@@ -56,35 +54,41 @@ export interface WatchOptions {
   /** Undefined: from what is there now. */
   readonly revision: number | undefined;
   readonly bookmarks: boolean;
-  readonly sendInitialEvents: boolean | undefined;
+  /** Whether the watch begins with the objects that are there. */
+  readonly sendInitialEvents: boolean;
+  /** Whether the client has asked for that, instead of a list. */
+  readonly isStreamedList: boolean;
   readonly timeoutMs: number | undefined;
 }
 
+/** Throws a 422 StatusError for options that contradict each other, and a 400 for values that cannot be read. */
 export function parseWatchOptions(query: Query): WatchOptions {
   const errors: FieldError[] = [];
-  const match = query.get('resourceVersionMatch') ?? '';
-  const initial = query.has('sendInitialEvents') ? isTrue(query.get('sendInitialEvents')) : undefined;
-  if (initial !== undefined && match !== 'NotOlderThan') {
+  const revisionText = query.get('resourceVersion') ?? '';
+  const givenMatch = query.get('resourceVersionMatch') ?? '';
+  const isGiven = query.has('sendInitialEvents');
+  // Watches that start anywhere have always begun with what is there.
+  const isLegacy = !isGiven && !givenMatch && (revisionText === '' || revisionText === '0');
+  const initial = isGiven ? isTrue(query.get('sendInitialEvents')) : isLegacy;
+  const match = isLegacy ? 'NotOlderThan' : givenMatch;
+  if (isGiven && match !== 'NotOlderThan') {
     errors.push(
       forbidden('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
     );
-  } else if (initial === undefined && match) {
-    errors.push(
-      forbidden(
-        'resourceVersionMatch',
-        'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
-      ),
-    );
   }
-  if (initial !== undefined && !isTrue(query.get('allowWatchBookmarks'))) {
-    errors.push(invalid('allowWatchBookmarks', false, 'sendInitialEvents requires allowWatchBookmarks'));
+  if (match) {
+    if (!isGiven && !isLegacy)
+      errors.push(forbiddenMatch('is forbidden for watch unless sendInitialEvents is provided'));
+    if (match !== 'NotOlderThan') errors.push(notSupported('resourceVersionMatch', match, ['NotOlderThan']));
+    if (query.get('continue')) errors.push(forbiddenMatch('is forbidden when continue is provided'));
   }
   if (errors.length > 0) throw invalidObject(LIST_OPTIONS, '', errors);
   const seconds = parseInt64(query.get('timeoutSeconds') || '0');
   return {
-    revision: parseRevision(query.get('resourceVersion') ?? ''),
+    revision: parseRevision(revisionText),
     bookmarks: isTrue(query.get('allowWatchBookmarks')),
     sendInitialEvents: initial,
+    isStreamedList: isGiven && initial,
     timeoutMs: seconds > 0 ? seconds * 1000 : undefined,
   };
 }
@@ -93,9 +97,9 @@ export function parseRevision(text: string): number | undefined {
   if (text === '') return undefined;
   const error = uint64Error(text);
   if (error !== undefined) {
-    throw badRequest(
-      `Invalid value for resourceVersion: resourceVersion: Invalid value: ${JSON.stringify(text)}: ${error}`,
-    );
+    throw badRequest(`invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: ${error}`);
   }
   return Number(text);
 }
+
+const forbiddenMatch = (why: string): FieldError => forbidden('resourceVersionMatch', `resourceVersionMatch ${why}`);

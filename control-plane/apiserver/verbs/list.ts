@@ -37,10 +37,10 @@ async function findPage(
   options: ListOptions,
   selection: Selection,
 ): Promise<Page> {
-  const { continueFrom, revision, match } = options;
+  const { continueFrom, revision, isExact } = options;
   const stale = waitUntilFresh(registry, continueFrom ? 0 : revision);
   if (stale) await stale;
-  const at = continueFrom ? continueFrom.revision : match === 'Exact' ? revision : undefined;
+  const at = continueFrom ? continueFrom.revision : isExact ? revision : undefined;
   if (at === undefined || at < 0) return presentPage(registry, resource, namespace, options, selection, at);
   try {
     if (resource.cache.changedAt <= at) {

@@ -5,7 +5,7 @@
  * not read is MAX_PENDING_BYTES at most, whatever the size and number of objects.
  */
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
-import { gone } from '../../../api/machinery/status-error.ts';
+import { gone, StatusError } from '../../../api/machinery/status-error.ts';
 import { guarded } from '../../../client/guard.ts';
 import type { Change } from '../storage/cache/event-window.ts';
 import type { AuthorizedRequest } from '../admission/pipeline.ts';
@@ -65,8 +65,7 @@ export class WatchServer {
     const options = parseWatchOptions(query);
     const selection = parseSelection(resource, exchange.info);
     // The bookmark that ends the initial events is no row of a table.
-    if (options.sendInitialEvents)
-      exchange.accepted = negotiate(exchange.header('accept'), resource.kind.schema, false);
+    if (options.isStreamedList) exchange.accepted = negotiate(exchange.header('accept'), resource.kind.schema, false);
     const framing = exchange.accepted.encoding === 'protobuf' ? protobufFraming(exchange.protobuf) : JSON_FRAMING;
     const frames = this.#framesFor(exchange, resource, framing);
     exchange.start(200, framing.type);
@@ -190,15 +189,23 @@ class Watch {
   }
 
   async #start(): Promise<void> {
-    const { revision, sendInitialEvents } = this.#options;
-    if (revision === undefined) await waitUntilFresh(this.#registry, undefined);
-    if (sendInitialEvents ?? (revision === undefined || revision === 0)) {
+    const { revision, sendInitialEvents, bookmarks } = this.#options;
+    if (sendInitialEvents || revision === undefined) {
+      try {
+        // Nothing older than a revision that is still to come is shown.
+        await waitUntilFresh(this.#registry, revision);
+      } catch (error) {
+        if (error instanceof StatusError) return this.#refuse(error);
+        throw error;
+      }
+    }
+    if (sendInitialEvents) {
       await this.#sendInitialEvents();
-      if (sendInitialEvents) this.#writeBookmark({ [INITIAL_EVENTS_END]: 'true' });
+      if (bookmarks) this.#writeBookmark({ [INITIAL_EVENTS_END]: 'true' });
     } else if (revision === undefined || revision === 0) {
       this.#position = this.#registry.revision;
     } else if (revision < this.#resource.cache.window.since) {
-      return this.#refuse(revision);
+      return this.#refuse(this.#tooOld(revision));
     }
     await this.#catchUp();
   }
@@ -208,11 +215,6 @@ class Watch {
    * the window before the next chunk is read: nothing is held for the watcher, and at the end it is up to date.
    */
   async #sendInitialEvents(): Promise<void> {
-    // A revision that is still to come is waited for by what follows: nothing older than it is shown then.
-    const { revision } = this.#options;
-    while (revision && (await this.#registry.caughtUp(revision)) === false) {
-      if (this.#exchange.response.writableEnded) throw new ClientGoneError();
-    }
     this.#position = this.#registry.revision;
     for (let told: string | undefined = ''; told !== undefined;) {
       const upTo: string = told;
@@ -329,14 +331,20 @@ class Watch {
 
   /** The cache has missed changes. Upstream ends such watches, too: the client lists, or resumes if it has missed nothing. */
   #expire(): void {
-    if (this.#live) this.#refuse(this.#position);
+    if (this.#live) this.#refuse(this.#tooOld(this.#position));
     // It may be in the middle of an event.
     else this.#cutOff();
   }
 
-  #refuse(revision: number): void {
-    const { status } = gone(`too old resource version: ${revision} (${this.#resource.cache.window.since})`);
-    this.#write(frameOf(this.#framing, 'ERROR', this.#framing.encode(status)));
+  #tooOld(revision: number): StatusError {
+    return gone(`too old resource version: ${revision} (${this.#resource.cache.window.since})`);
+  }
+
+  /** The response has begun: the error is an event. */
+  #refuse({ status }: StatusError): void {
+    const { response } = this.#exchange;
+    if (!isClosed(response) && !response.writableEnded)
+      this.#write(frameOf(this.#framing, 'ERROR', this.#framing.encode(status)));
     this.#live = false;
     this.#ended.resolve();
   }

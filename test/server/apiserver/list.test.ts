@@ -69,6 +69,10 @@ t.test('resourceVersion and resourceVersionMatch are honoured', async (t) => {
   t.equal(await at('resourceVersion=1&resourceVersionMatch=Exact'), 'a');
   t.equal(await at('resourceVersion=1&resourceVersionMatch=NotOlderThan'), 'a,b');
   t.equal(await at('resourceVersion=0'), 'a,b');
+  t.equal(await at('resourceVersion=1'), 'a,b');
+  t.equal(await at('resourceVersion=1&limit=5'), 'a', 'pages are of the revision itself');
+  t.equal(await at('resourceVersion=1&limit=5&resourceVersionMatch=NotOlderThan'), 'a,b');
+  t.equal(await at('resourceVersion=0&limit=5'), 'a,b');
   t.match(await at('resourceVersion=x'), /^400 .*invalid syntax/);
   t.match(await at('resourceVersionMatch=Exact'), /^422 .*forbidden unless resourceVersion is provided/);
   t.match(await at('resourceVersion=0&resourceVersionMatch=Exact'), /^422/);

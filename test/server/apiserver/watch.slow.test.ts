@@ -97,6 +97,33 @@ t.test('a watch list sends existing objects, then a bookmark, then changes', asy
 
   const without = await server.call('GET', `${CONFIG_MAPS}?watch=1&sendInitialEvents=true`);
   t.equal(without.status, 422);
+  const legacy = await take(server.watch(`${CONFIG_MAPS}?watch=1&allowWatchBookmarks=true`), 4);
+  t.match(legacy[3], {
+    type: 'BOOKMARK',
+    object: { metadata: { annotations: { 'k8s.io/initial-events-end': 'true' } } },
+  });
+  const unmarked = 'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1';
+  const whole: WatchEvent[] = [];
+  for await (const event of server.watch(`${CONFIG_MAPS}?${unmarked}`)) whole.push(event);
+  t.strictSame(
+    whole.map(({ type }) => type),
+    ['ADDED', 'ADDED', 'ADDED'],
+    'no bookmark for who has not asked for them',
+  );
+  const early: WatchEvent[] = [];
+  for await (const event of server.watch(`${CONFIG_MAPS}?${query}&resourceVersion=1000`)) early.push(event);
+  t.match(early, [
+    {
+      type: 'ERROR',
+      object: {
+        code: 504,
+        reason: 'Timeout',
+        message: 'Timeout: Too large resource version: 1000, current: 3',
+        details: { causes: [{ reason: 'ResourceVersionTooLarge' }], retryAfterSeconds: 1 },
+      },
+    },
+  ]);
+  t.equal(early.length, 1, 'and the watch ends');
   const asTable = 'application/json;as=Table;v=v1;g=meta.k8s.io';
   t.equal((await server.call('GET', `${CONFIG_MAPS}?${query}`, { accept: asTable })).status, 406);
   const [plain] = await take(server.watch(`${CONFIG_MAPS}?${query}`, `${asTable},application/json`), 1);
