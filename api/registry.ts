@@ -35,6 +35,7 @@ import { selfSubjectReviews } from './kinds/authentication/self-subject-review.t
 import { leases } from './kinds/coordination/lease.ts';
 import { endpointSlices } from './kinds/discovery/endpoint-slice.ts';
 import { events as eventsV1 } from './kinds/events/event.ts';
+import { ingresses } from './kinds/networking/ingress.ts';
 import { networkPolicies } from './kinds/networking/network-policy.ts';
 import { ipAddresses } from './kinds/networking/ip-address.ts';
 import { serviceCIDRs } from './kinds/networking/service-cidr.ts';
@@ -99,6 +100,7 @@ export const kinds: readonly Kind[] = [
   ingressClasses,
   runtimeClasses,
   priorityClasses,
+  ingresses,
   networkPolicies,
   storageClasses,
   csiDrivers,

@@ -1,12 +1,13 @@
-/** Kinds of storage and network policies, by table: defaults, validation errors and columns. */
+/** Kinds of storage, network policies and ingresses, by table: defaults, validation errors and columns. */
 import t from 'tap';
+import { ingresses } from '../../../api/kinds/networking/ingress.ts';
 import { networkPolicies } from '../../../api/kinds/networking/network-policy.ts';
 import { csiDrivers } from '../../../api/kinds/storage/csi-driver.ts';
 import { csiNodes } from '../../../api/kinds/storage/csi-node.ts';
 import { csiStorageCapacities } from '../../../api/kinds/storage/csi-storage-capacity.ts';
 import { storageClasses } from '../../../api/kinds/storage/storage-class.ts';
 import { volumeAttributesClasses } from '../../../api/kinds/storage/volume-attributes-class.ts';
-import { cells, decoded, refused, refusedChange } from './kind-rules.ts';
+import { cells, decoded, refused, refusedChange, refusedStatus } from './kind-rules.ts';
 
 t.test('storage classes', async (t) => {
   const plain = { provisioner: 'example.com/nfs' };
@@ -164,4 +165,46 @@ t.test('network policies', async (t) => {
     ],
   ] as const)
     t.strictSame(refused(networkPolicies, policy), errors, JSON.stringify(policy));
+});
+
+t.test('ingresses', async (t) => {
+  const backend = { service: { name: 's', port: { number: 80 } } };
+  const path = (more: object) => ({
+    spec: { rules: [{ http: { paths: [{ path: '/', pathType: 'Prefix', backend, ...more }] } }] },
+  });
+  const at = 'spec.rules[0].http.paths[0]';
+  for (const [ingress, errors] of [
+    [path({}), []],
+    [{ spec: { defaultBackend: backend } }, []],
+    [{ spec: {} }, ['spec: Invalid value: []: either `defaultBackend` or `rules` must be specified']],
+    [path({ path: 'a' }), [`${at}.path: Invalid value: "a": must be an absolute path`]],
+    [path({ path: '/a//b' }), [`${at}.path: Invalid value: "/a//b": must not contain '//'`]],
+    [path({ path: '/a/..' }), [`${at}.path: Invalid value: "/a/..": cannot end with '/..'`]],
+    [path({ pathType: 'ImplementationSpecific', path: '' }), []],
+    [path({ pathType: '' }), [`${at}.pathType: Required value: pathType must be specified`]],
+    [path({ backend: {} }), [`${at}.backend: Invalid value: "": resource or service backend is required`]],
+    [path({ backend: { service: { name: 's' } } }), [`${at}.backend: Required value: port name or number is required`]],
+    [
+      path({ backend: { service: { name: 's', port: { name: 'a', number: 1 } } } }),
+      [`${at}.backend: Invalid value: "": cannot set both port name & port number`],
+    ],
+    [
+      { spec: { rules: [{ host: '10.0.0.1' }] } },
+      ['spec.rules[0].host: Invalid value: "10.0.0.1": must be a DNS name, not an IP address'],
+    ],
+    [{ spec: { rules: [{ host: '*.example.com' }] } }, []],
+    [{ spec: { rules: [{ host: 'x' }], ingressClassName: 'a/b' } }, [/^spec.ingressClassName: Invalid value: "a\/b"/]],
+  ] as const)
+    t.match(refused(ingresses, ingress), errors, JSON.stringify(ingress));
+  t.strictSame(
+    cells(ingresses, {
+      metadata: { name: 'i' },
+      spec: { rules: ['a', 'b', 'c', 'd'].map((host) => ({ host })), tls: [{}] },
+    }).slice(0, 5),
+    ['i', '<none>', 'a,b,c + 1 more...', '', '80, 443'],
+  );
+  t.match(refusedStatus(ingresses, {}, { loadBalancer: { ingress: [{ ip: 'x', hostname: '10.0.0.1' }] } }), [
+    /^status.loadBalancer.ingress\[0\].ip: Invalid value: "x"/,
+    /^status.loadBalancer.ingress\[0\].hostname: Invalid value: "10.0.0.1": must be a DNS name, not an IP address/,
+  ]);
 });
