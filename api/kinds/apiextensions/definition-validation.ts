@@ -35,13 +35,14 @@ export const isEstablished = ({ status }: CustomResourceDefinition): boolean =>
   status?.conditions?.some(({ type, status: state }) => type === 'Established' && state === 'True') ?? false;
 
 /**
- * The path of a version's schema. Upstream moves what all versions have in common to the top before it validates, and names it there,
- * even though clients of v1 cannot.
+ * The schemas of the versions, by their paths. Upstream moves what all versions have in common to the top before it validates, and
+ * names it there, even though clients of v1 cannot.
  */
-function schemaPath({ versions }: CustomResourceDefinitionSpec, index: number): string {
+function schemasOf({ versions }: CustomResourceDefinitionSpec): Map<string, CustomResourceDefinitionVersion> {
   const [first] = versions;
   const isCommon = versions.every(({ schema }) => deepEqual(schema, first?.schema));
-  return isCommon ? 'spec.validation.openAPIV3Schema' : `spec.versions[${index}].schema.openAPIV3Schema`;
+  if (isCommon && first) return new Map([['spec.validation.openAPIV3Schema', first]]);
+  return new Map(versions.map((version, index) => [`spec.versions[${index}].schema.openAPIV3Schema`, version]));
 }
 
 export function validateDefinition(definition: CustomResourceDefinition, old?: CustomResourceDefinition): FieldError[] {
@@ -82,15 +83,11 @@ function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
         'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead',
       ),
     );
-  const paths = new Set<string>();
-  for (const [index, version] of versions.entries()) {
-    const path = schemaPath(spec, index);
+  for (const [index, version] of versions.entries())
     addErrors(errors, validateVersion(version, `spec.versions[${index}]`));
-    const { schema } = version;
-    if (!schema?.openAPIV3Schema || paths.has(path)) continue;
-    paths.add(path);
-    addErrors(errors, validateSchema(schema.openAPIV3Schema, path, version.subresources?.status !== undefined));
-  }
+  for (const [path, { schema, subresources }] of schemasOf(spec))
+    if (schema?.openAPIV3Schema)
+      addErrors(errors, validateSchema(schema.openAPIV3Schema, path, subresources?.status !== undefined));
   const names = versions.map(({ name }) => name);
   if (new Set(names).size < names.length)
     errors.push(invalid('spec.versions', versions, 'must contain unique version names'));
@@ -258,10 +255,12 @@ function validateStoredVersions(
   const path = 'status.storedVersions';
   if (stored.length === 0) return [invalid(path, stored, 'must have at least one stored version')];
   const errors: FieldError[] = [];
+  const known = new Set(stored);
+  const named = new Set(versions.map(({ name }) => name));
   for (const { name, storage } of versions)
-    if (storage && !stored.includes(name)) errors.push(invalid(path, stored, `must have the storage version ${name}`));
+    if (storage && !known.has(name)) errors.push(invalid(path, stored, `must have the storage version ${name}`));
   for (const [index, name] of stored.entries())
-    if (!versions.some((version) => version.name === name))
+    if (!named.has(name))
       errors.push(
         invalid(
           `${path}[${index}]`,

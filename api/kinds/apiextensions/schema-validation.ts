@@ -9,7 +9,7 @@ import { isJsonObject, own } from '../../machinery/own.ts';
 import { applyStructuralDefaults } from '../../machinery/structural/defaults.ts';
 import { compilePattern } from '../../machinery/structural/pattern.ts';
 import { pruneValue } from '../../machinery/structural/prune.ts';
-import { structuralOf } from '../../machinery/structural/structural.ts';
+import { type Structural, structuralOf } from '../../machinery/structural/structural.ts';
 import { compileSchema } from '../../machinery/structural/validate.ts';
 import type { JSONSchemaProps } from '../../types/apiextensions/v1.gen.ts';
 
@@ -62,7 +62,7 @@ export function validateSchema(schema: JSONSchemaProps, path: string, hasStatus:
   checkStructure(schema, 'root', path, errors);
   checkCompleteness(schema, schema, path, errors);
   checkKeywords(schema, path, true, errors);
-  if (errors.length === 0) checkDefaults(schema, path, errors);
+  if (errors.length === 0) checkDefaults(structuralOf(schema), path, errors);
   return errors;
 }
 
@@ -339,7 +339,9 @@ function checkMapKeys(
     );
     return;
   }
-  for (const [index, key] of keys.entries()) {
+  const seen = new Set<string>();
+  const needed = new Set(items.required);
+  for (const key of keys) {
     const property = own(items.properties, key);
     const propertyAt = `${path}.items.properties[${key}]`;
     if (!property) errors.push(invalid(at, keys, 'entries must all be names of item properties'));
@@ -351,9 +353,10 @@ function checkMapKeys(
           `must be a scalar type if parent array's x-kubernetes-list-type is map`,
         ),
       );
-    if (keys.indexOf(key) < index) errors.push(invalid(at, keys, 'must not contain duplicate entries'));
+    if (seen.has(key)) errors.push(invalid(at, keys, 'must not contain duplicate entries'));
+    seen.add(key);
     if (!property) continue;
-    if (!items.required?.includes(key) && property.default === undefined)
+    if (!needed.has(key) && property.default === undefined)
       errors.push(
         required(
           `${propertyAt}.default`,
@@ -368,22 +371,20 @@ function checkMapKeys(
 }
 
 /** Defaults are valid themselves, and have nothing that would be pruned. */
-function checkDefaults(schema: JSONSchemaProps, path: string, errors: FieldError[]): void {
-  if (errors.length >= MAX_ERRORS) return;
-  const value = schema.default;
+function checkDefaults(schema: Structural, path: string, errors: FieldError[]): void {
+  if (errors.length >= MAX_ERRORS || !schema.hasDefaults) return;
+  const { props, properties, items, additional } = schema;
+  const value = props.default;
   if (value !== undefined) {
     const at = `${path}.default`;
-    const structural = structuralOf(schema);
-    const copy = pruneValue(value, structural);
+    const copy = pruneValue(value, schema);
     if (!deepEqual(copy, value)) errors.push(invalid(at, value, 'must not have unknown fields'));
-    applyStructuralDefaults(copy, structural);
+    applyStructuralDefaults(copy, schema);
     const found: FieldError[] = [];
-    compileSchema(schema)(copy, at, found);
+    compileSchema(props)(copy, at, found);
     addErrors(errors, found);
   }
-  for (const [name, property] of propertiesOf(schema)) checkDefaults(property, `${path}.properties[${name}]`, errors);
-  for (const keyword of ['items', 'additionalProperties'] as const) {
-    const nested = schemaIn(schema[keyword]);
-    if (nested) checkDefaults(nested, `${path}.${keyword}`, errors);
-  }
+  for (const [name, property] of properties) checkDefaults(property, `${path}.properties[${name}]`, errors);
+  if (items) checkDefaults(items, `${path}.items`, errors);
+  if (additional && additional !== true) checkDefaults(additional, `${path}.additionalProperties`, errors);
 }

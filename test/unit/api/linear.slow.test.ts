@@ -331,11 +331,19 @@ function sampleOf(shape: Shape, index: number, level: number): unknown {
 }
 
 /** Paths of the lists and maps of a schema. */
-function* collectionsOf(shape: Shape, path: Path = []): Generator<{ path: Path; shape: Shape }> {
-  if (path.length > MAX_LEVELS) return;
-  for (const [name, field] of Object.entries(shape.properties ?? {})) yield* collectionsOf(field, [...path, name]);
+function* collectionsOf(
+  shape: Shape,
+  path: Path = [],
+  outer: readonly (string | undefined)[] = [],
+): Generator<{ path: Path; shape: Shape }> {
+  // What contains itself is validated by the same code at any depth.
+  const { definition } = shape;
+  if (path.length > MAX_LEVELS || (definition !== undefined && outer.includes(definition))) return;
+  const within = [...outer, definition];
+  for (const [name, field] of Object.entries(shape.properties ?? {}))
+    yield* collectionsOf(field, [...path, name], within);
   if (shape.items ?? shape.additionalProperties) yield { path, shape };
-  if (shape.items) yield* collectionsOf(shape.items, [...path, 0]);
+  if (shape.items) yield* collectionsOf(shape.items, [...path, 0], within);
 }
 
 function put(root: unknown, path: Path, value: unknown): void {
