@@ -50,11 +50,12 @@ export class Router {
     return this.#parts.pipeline.run(exchange, this.#serve);
   }
 
-  /** Whether a request with this method and path may take its connection for another protocol. */
-  upgrades(info: RequestInfo): boolean {
+  /** Whether a request with this method and path may take its connection for another protocol, given in lower case. */
+  upgrades(info: RequestInfo, protocol: string): boolean {
     const resource = this.#parts.kinds.find(info.group, info.version, info.resource);
     if (!resource) return this.#parts.pathUpgrades(info);
     if (!isPlaced(resource.kind, info)) return false;
+    if (info.verb === 'watch') return info.method === 'GET' && protocol === 'websocket';
     return this.#doorOf(resource.kind, info)?.methods.has(info.method) ?? false;
   }
 

@@ -125,7 +125,8 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const responder = new Responder({ route: (exchange) => router.route(exchange), kinds, metrics, logger });
   const upgrades = (request: IncomingMessage): boolean => {
     try {
-      return router.upgrades(parseRequestInfo(request.method ?? 'GET', request.url ?? '/'));
+      const info = parseRequestInfo(request.method ?? 'GET', request.url ?? '/');
+      return router.upgrades(info, request.headers.upgrade?.toLowerCase() ?? '');
     } catch (error) {
       // What is wrong with the request is told by the ordinary way of answering it.
       logger.debug({ err: error }, 'upgrade rejected');

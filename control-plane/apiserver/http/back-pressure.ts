@@ -1,9 +1,12 @@
 /** Writes to a response with back-pressure, so that a bounded number of bytes is buffered per client. */
-import type { Request, Response } from './message.ts';
+import type { Http2ServerResponse } from 'node:http2';
+import type { EventSink, Request, Response } from './message.ts';
+
+const isHttp2 = (response: EventSink): response is Http2ServerResponse => 'stream' in response;
 
 /** Whether the client is disconnected. HTTP/2's response has no `destroyed` of its own; its stream has. */
-export const isClosed = (response: Response): boolean =>
-  'stream' in response ? response.stream.destroyed || response.stream.closed : response.destroyed;
+export const isClosed = (response: EventSink): boolean =>
+  isHttp2(response) ? response.stream.destroyed || response.stream.closed : response.destroyed;
 
 /**
  * Throws ClientGoneError when the client has cancelled the request in the same breath: on HTTP/2 that costs it nothing, and the
@@ -22,7 +25,7 @@ export function abandonRequest(request: Request, response: Response): void {
 }
 
 /** Returns false when the client cannot keep up: then wait for `drained`. */
-export const writeTo = (response: Response, chunk: Buffer): boolean =>
+export const writeTo = (response: EventSink, chunk: Buffer): boolean =>
   // The overloads of the two responses differ in types alone.
   (response as { write(chunk: Buffer): boolean }).write(chunk);
 
@@ -48,7 +51,7 @@ export function ended(response: Response): Promise<void> {
 }
 
 /** Resolves when the response accepts more; rejects with ClientGoneError when the client is gone. */
-export function drained(response: Response): Promise<void> {
+export function drained(response: EventSink): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => () => {
       response.off('drain', onDrain);
@@ -64,7 +67,7 @@ export function drained(response: Response): Promise<void> {
 }
 
 /** Writes a chunk; resolves when the response accepts more, rejects with ClientGoneError. */
-export async function taken(response: Response, chunk: Buffer): Promise<void> {
+export async function taken(response: EventSink, chunk: Buffer): Promise<void> {
   if (isClosed(response) || response.writableEnded) throw new ClientGoneError();
   if (!writeTo(response, chunk)) await drained(response);
 }

@@ -13,7 +13,8 @@ import type { Exchange } from '../http/exchange.ts';
 import { partialMetadata } from './partial-metadata.ts';
 import { parseWatchOptions, type WatchOptions } from './list-options.ts';
 import { waitUntilFresh } from '../catalogue/freshness.ts';
-import { negotiate } from '../http/negotiate.ts';
+import type { EventSink } from '../http/message.ts';
+import { negotiate, noAcceptedType, type Accepted } from '../http/negotiate.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from '../storage/cache/entry.ts';
@@ -68,10 +69,18 @@ export class WatchServer {
     if (options.isStreamedList) exchange.accepted = negotiate(exchange.header('accept'), resource.kind.schema, false);
     const framing = exchange.accepted.encoding === 'protobuf' ? protobufFraming(exchange.protobuf) : JSON_FRAMING;
     const frames = this.#framesFor(exchange, resource, framing);
-    exchange.start(200, framing.type);
-    // HTTP/2 sends the head at once; HTTP/1.1 would wait for the first event.
-    if ('flushHeaders' in exchange.response) exchange.response.flushHeaders();
-    const watch = new Watch(exchange, this.#registry, resource, namespace, selection, framing, frames, options);
+    const { accepted } = exchange;
+    const response = await openSink(exchange, framing);
+    const watch = new Watch(
+      { accepted, response },
+      this.#registry,
+      resource,
+      namespace,
+      selection,
+      framing,
+      frames,
+      options,
+    );
     await watch.run(this.#signal);
   }
 
@@ -121,8 +130,28 @@ function ensure<K, V>(map: Table<K, V>, key: K, make: () => V): V {
   return value;
 }
 
+/** Who watches. */
+interface WatchClient {
+  readonly accepted: Accepted;
+  readonly response: EventSink;
+}
+
+/** Begins the response. Throws a 406 StatusError for what cannot be told over a WebSocket. */
+async function openSink(exchange: Exchange, framing: Framing): Promise<EventSink> {
+  if (exchange.upgrade) {
+    if (framing !== JSON_FRAMING) throw noAcceptedType();
+    // Rarely used: the code is loaded on demand.
+    const { openWatchSocket } = await import('./watch-socket.ts');
+    return openWatchSocket(exchange.upgrade);
+  }
+  exchange.start(200, framing.type);
+  // HTTP/2 sends the head at once; HTTP/1.1 would wait for the first event.
+  if ('flushHeaders' in exchange.response) exchange.response.flushHeaders();
+  return exchange.response;
+}
+
 class Watch {
-  readonly #exchange: Exchange;
+  readonly #client: WatchClient;
   readonly #registry: Registry;
   readonly #resource: ServedResource;
   readonly #namespace: string;
@@ -137,7 +166,7 @@ class Watch {
   #live = false;
 
   constructor(
-    exchange: Exchange,
+    client: WatchClient,
     registry: Registry,
     resource: ServedResource,
     namespace: string,
@@ -147,7 +176,7 @@ class Watch {
     options: WatchOptions,
   ) {
     this.#framing = framing;
-    this.#exchange = exchange;
+    this.#client = client;
     this.#registry = registry;
     this.#resource = resource;
     this.#namespace = namespace;
@@ -158,7 +187,7 @@ class Watch {
   }
 
   async run(serverStops: AbortSignal): Promise<void> {
-    const { response } = this.#exchange;
+    const { response } = this.#client;
     const { timeoutMs = MIN_TIMEOUT_MS * (1 + Math.random()), bookmarks } = this.#options;
     const end = () => this.#ended.resolve();
     const failed = (error: unknown) => this.#fail(error);
@@ -257,7 +286,7 @@ class Watch {
 
   /** The next changes after the client's position. When the window has moved past it, cuts the client off and throws. */
   #nextChanges(): readonly Change[] {
-    if (this.#exchange.response.writableEnded) throw new ClientGoneError();
+    if (this.#client.response.writableEnded) throw new ClientGoneError();
     const { window } = this.#resource.cache;
     if (this.#position >= window.since) return window.after(this.#position, CATCH_UP_CHANGES);
     this.#cutOff();
@@ -266,7 +295,7 @@ class Watch {
 
   /** Resolves when the client has taken nearly all of it. */
   async #tell(changes: readonly Change[]): Promise<void> {
-    const { response } = this.#exchange;
+    const { response } = this.#client;
     const writer = new ChunkedWriter((chunk) => taken(response, chunk), MAX_PENDING_BYTES);
     for (const change of changes) {
       const parts = this.#frames.partsOf(change, this.#namespace, this.#selection);
@@ -309,7 +338,7 @@ class Watch {
 
   #writeBookmark(annotations?: Record<string, string>): void {
     const { kind } = this.#resource;
-    const { form, metaVersion } = this.#exchange.accepted;
+    const { form, metaVersion } = this.#client.accepted;
     const metadata = { resourceVersion: String(this.#position), creationTimestamp: null, annotations };
     const object =
       form === 'table'
@@ -322,9 +351,9 @@ class Watch {
 
   /** Writes at once. The client that is slow to take it gets nothing more until it has. */
   #write(frame: Buffer): void {
-    if (writeTo(this.#exchange.response, frame) || !this.#live) return;
+    if (writeTo(this.#client.response, frame) || !this.#live) return;
     this.#live = false;
-    drained(this.#exchange.response)
+    drained(this.#client.response)
       .then(() => this.#catchUp())
       .catch((error: unknown) => this.#fail(error));
   }
@@ -342,7 +371,7 @@ class Watch {
 
   /** The response has begun: the error is an event. */
   #refuse({ status }: StatusError): void {
-    const { response } = this.#exchange;
+    const { response } = this.#client;
     if (!isClosed(response) && !response.writableEnded)
       this.#write(frameOf(this.#framing, 'ERROR', this.#framing.encode(status)));
     this.#live = false;
@@ -350,7 +379,7 @@ class Watch {
   }
 
   #cutOff(): void {
-    this.#exchange.response.destroy();
+    this.#client.response.destroy();
     this.#ended.resolve();
   }
 

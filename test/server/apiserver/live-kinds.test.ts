@@ -125,6 +125,7 @@ t.test('a replaced kind is served in its new form, and its watches end', async (
   await server.call('POST', WIDGETS, { body: widget('a') });
   const watch = server.watch(`${WIDGETS}?watch=1&allowWatchBookmarks=true`);
   t.match(await watch.next(), { value: { type: 'ADDED' } });
+  t.match(await watch.next(), { value: { type: 'BOOKMARK' } }, 'the end of the initial events');
   const others = server.watch(`${CONFIG_MAPS}?watch=1`);
   const configMapEvents = take(others, 3);
 
