@@ -1,6 +1,6 @@
 /** Leader election through a Lease, as client-go's `tools/leaderelection`. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
+import { StatusError, isConflict, isNotFound } from '../api/machinery/status-error.ts';
 import { microTimeOf } from '../api/machinery/time.ts';
 import type { ApiClient } from './api-client.ts';
 import { ConnectionError } from './connection-error.ts';
@@ -35,8 +35,11 @@ export interface ElectionTiming {
   readonly deadlineMs: number;
 }
 
-/** kube-controller-manager's and kube-scheduler's defaults. */
-const DEFAULT_TIMING: ElectionTiming = { leaseSeconds: 15, renewMs: 2_000, deadlineMs: 10_000 };
+/**
+ * kube-controller-manager's and kube-scheduler's defaults. A Lease that was renewed is renewed less often than one that was not: the
+ * deadline leaves time for two more attempts.
+ */
+const DEFAULT_TIMING: ElectionTiming = { leaseSeconds: 15, renewMs: 5_000, deadlineMs: 10_000 };
 const RETRY_PERIOD_MS = 2_000;
 const ATTEMPT_LIMIT_MS = 10_000;
 
@@ -109,6 +112,7 @@ class Candidate {
 
   async #tryToHoldWithin(limit: AbortSignal): Promise<boolean> {
     const { client, namespace, name, identity, logger, timing = DEFAULT_TIMING } = this.#options;
+    if (await this.#renewHeld(limit)) return true;
     const lease = await client.get(leases, namespace, name, { signal: limit }).catch((error: unknown) => {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -128,6 +132,23 @@ class Candidate {
       ? await client.update(leases, wanted, { signal: limit })
       : await client.create(leases, { ...wanted, metadata: { namespace, name } }, { signal: limit });
     return true;
+  }
+
+  /** Renews the Lease as it was last written, without reading it. Returns false when it is not held, or has changed since. */
+  async #renewHeld(limit: AbortSignal): Promise<boolean> {
+    const { client, identity, timing = DEFAULT_TIMING } = this.#options;
+    const held = this.#held;
+    if (held?.spec?.holderIdentity !== identity) return false;
+    try {
+      this.#held = await client.update(leases, holding(held, identity, timing.leaseSeconds, Date.now()), {
+        signal: limit,
+      });
+      return true;
+    } catch (error) {
+      if (!isConflict(error) && !isNotFound(error)) throw error;
+      this.#held = undefined;
+      return false;
+    }
   }
 
   /** Renews until the renew deadline is exceeded or the signal is aborted. */

@@ -23,8 +23,10 @@ lab=${KEDGE_LAB:-/var/tmp/kedge-lab}
 tree=$lab/tree
 packages=linux-image-cloud-amd64,systemd,systemd-sysv,dbus,udev,openssh-server,kmod,procps,curl,openssl,libatomic1
 packages=$packages,containerd,runc,containernetworking-plugins,iptables,conntrack,iproute2,kubernetes-client
+say() { echo "lab: $*" >&2; }
 mkdir -p "$lab"
 if [ ! -e "$lab/complete" ]; then
+  say "making the root file system in $lab, once; it takes minutes"
   rm -rf "$tree"
   mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$tree"
   chroot "$tree" systemctl --quiet mask containerd
@@ -59,6 +61,7 @@ inside() {
   ssh -q -i "$work/key" -p "$port" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 \
     root@127.0.0.1 "$@"
 }
+say "booting, within 5 minutes; the console is in $work/console"
 deadline=$(($(date +%s) + 300))
 until inside true; do
   kill -0 "$machine" 2>/dev/null && [ "$(date +%s)" -lt "$deadline" ] || {
@@ -69,4 +72,5 @@ until inside true; do
   sleep 1
 done
 tar c dist scripts systemd examples | inside 'mkdir -p /root/kedge && tar x -C /root/kedge'
+say "running the command"
 inside "cd /root/kedge && export KUBECONFIG=/etc/kedge/admin.kubeconfig && $*"
