@@ -11,6 +11,7 @@ import type { Change } from '../storage/cache/event-window.ts';
 import type { AuthorizedRequest } from '../admission/pipeline.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { partialMetadata } from './partial-metadata.ts';
+import { BookmarkClock } from './bookmark-clock.ts';
 import { parseWatchOptions, type WatchOptions } from './list-options.ts';
 import { waitUntilFresh } from '../catalogue/freshness.ts';
 import type { EventSink } from '../http/message.ts';
@@ -37,8 +38,6 @@ import { ChunkedWriter, ClientGoneError, drained, isClosed, taken, writeTo } fro
 
 /** Upstream ends watches after 30 to 60 minutes, so that clients spread over servers. */
 const MIN_TIMEOUT_MS = 30 * 60_000;
-/** How often clients that want bookmarks are told where they are. */
-const BOOKMARK_INTERVAL_MS = 60_000;
 const CATCH_UP_CHANGES = 256;
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 
@@ -51,6 +50,7 @@ export class WatchServer {
   /** Rows of tables, by what of the object they include and the version. */
   readonly #rows = new WeakMap<ServedResource, Map<string, TickCache<Buffer, TableRow>>>();
   readonly #departed = new TickCache<Change, Buffer>();
+  readonly #clock = new BookmarkClock();
   readonly #sent = new WeakMap<ServedResource, EventCount>();
 
   /** @param signal aborted when the server stops: watches end. */
@@ -80,6 +80,7 @@ export class WatchServer {
       framing,
       frames,
       options,
+      this.#clock,
     );
     await watch.run(this.#signal);
   }
@@ -152,6 +153,7 @@ async function openSink(exchange: Exchange, framing: Framing): Promise<EventSink
 
 class Watch {
   readonly #client: WatchClient;
+  readonly #clock: BookmarkClock;
   readonly #registry: Registry;
   readonly #resource: ServedResource;
   readonly #namespace: string;
@@ -174,7 +176,9 @@ class Watch {
     framing: Framing,
     frames: EventFrames,
     options: WatchOptions,
+    clock: BookmarkClock,
   ) {
+    this.#clock = clock;
     this.#framing = framing;
     this.#client = client;
     this.#registry = registry;
@@ -195,8 +199,7 @@ class Watch {
     const onChanges = guarded((changes: readonly Change[]) => this.#onChanges(changes), failed);
     const stopListening = this.#resource.cache.listen({ changed: onChanges, replaced: () => this.#expire() });
     const timeout = setTimeout(end, timeoutMs);
-    const onTick = guarded(() => this.#bookmark(), failed);
-    const ticker = bookmarks ? setInterval(onTick, BOOKMARK_INTERVAL_MS) : undefined;
+    const stopBookmarks = bookmarks ? this.#clock.each(guarded(() => this.#bookmark(), failed)) : undefined;
     response.on('close', end);
     const { closed } = this.#resource;
     for (const signal of [serverStops, closed]) signal.addEventListener('abort', end, { once: true });
@@ -210,7 +213,7 @@ class Watch {
       this.#live = false;
       stopListening();
       clearTimeout(timeout);
-      clearInterval(ticker);
+      stopBookmarks?.();
       response.off('close', end);
       for (const signal of [serverStops, closed]) signal.removeEventListener('abort', end);
       response.end();
