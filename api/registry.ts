@@ -1,4 +1,6 @@
 import type { Kind } from './machinery/kind.ts';
+import { persistentVolumeClaims } from './kinds/core/persistent-volume-claim.ts';
+import { persistentVolumes } from './kinds/core/persistent-volume.ts';
 import { pods } from './kinds/core/pod.ts';
 import { podTemplates } from './kinds/core/pod-template.ts';
 import { namespaces } from './kinds/core/namespace.ts';
@@ -48,6 +50,7 @@ import { csiDrivers } from './kinds/storage/csi-driver.ts';
 import { csiNodes } from './kinds/storage/csi-node.ts';
 import { csiStorageCapacities } from './kinds/storage/csi-storage-capacity.ts';
 import { storageClasses } from './kinds/storage/storage-class.ts';
+import { volumeAttachments } from './kinds/storage/volume-attachment.ts';
 import { volumeAttributesClasses } from './kinds/storage/volume-attributes-class.ts';
 import { priorityClasses } from './kinds/scheduling/priority-class.ts';
 import { horizontalPodAutoscalers } from './kinds/autoscaling/horizontal-pod-autoscaler.ts';
@@ -73,6 +76,8 @@ export const kinds: readonly Kind[] = [
   limitRanges,
   replicationControllers,
   resourceQuotas,
+  persistentVolumes,
+  persistentVolumeClaims,
   bindings,
   deployments,
   replicaSets,
@@ -107,6 +112,7 @@ export const kinds: readonly Kind[] = [
   csiNodes,
   csiStorageCapacities,
   volumeAttributesClasses,
+  volumeAttachments,
   customResourceDefinitions,
   podDisruptionBudgets,
   horizontalPodAutoscalers,

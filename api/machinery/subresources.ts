@@ -22,6 +22,14 @@ export const statusSubresource = <T extends WithStatus>(
   },
 });
 
+/**
+ * For the `prepare` of a status that comes with no metadata of its own (`resets` has `metadata`, too): upstream's
+ * `ResetObjectMetaForStatus`.
+ */
+export function keepMetadata(object: KubeObject, old: KubeObject): void {
+  object.metadata = { ...old.metadata };
+}
+
 /** A create of `body` at an object: `actionSubresource('pods/eviction', evictions)`. */
 export const actionSubresource = (action: ActionName, body: Kind): ActionSubresource => ({
   name: action.slice(action.indexOf('/') + 1),

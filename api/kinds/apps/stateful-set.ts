@@ -6,6 +6,8 @@ import { validateAnnotations, validateLabels } from '../../machinery/metadata.ts
 import { validateLabelName } from '../../machinery/names.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { scaleSubresource } from '../autoscaling/scale.ts';
+import { claimWarnings, validateClaimSpec } from '../core/claim-validation.ts';
+import { applyClaimDefaults } from '../core/persistent-volume-claim.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { isNone, validateAtMostAll, validateIntOrPercent } from './int-or-percent.ts';
 import {
@@ -52,8 +54,7 @@ function applyDefaults({ spec }: StatefulSet): void {
   for (const claim of spec.volumeClaimTemplates ?? []) {
     claim.apiVersion = 'v1';
     claim.kind = 'PersistentVolumeClaim';
-    (claim.spec ??= {}).volumeMode ??= 'Filesystem';
-    (claim.status ??= {}).phase ||= 'Pending';
+    applyClaimDefaults(claim);
   }
 }
 
@@ -97,7 +98,7 @@ function validateTemplate(spec: StatefulSetSpec): FieldError[] {
   ];
 }
 
-/** @param isNew older ones may have a serviceName that is no DNS label; it is immutable */
+/** @param isNew older ones may have a serviceName that is no DNS label, and invalid claims; they are immutable */
 function validateSpec(spec: StatefulSetSpec, isNew: boolean): FieldError[] {
   const errors: FieldError[] = [];
   const { podManagementPolicy, serviceName, updateStrategy = {} } = spec;
@@ -107,6 +108,9 @@ function validateSpec(spec: StatefulSetSpec, isNew: boolean): FieldError[] {
   addErrors(errors, validateStrategy(updateStrategy));
   for (const problem of isNew && serviceName ? validateLabelName(serviceName) : []) {
     errors.push(invalid('spec.serviceName', serviceName, problem));
+  }
+  for (const [index, claim] of (isNew ? (spec.volumeClaimTemplates ?? []) : []).entries()) {
+    addErrors(errors, validateClaimSpec(claim.spec ?? {}, `spec.volumeClaimTemplates[${index}].spec`));
   }
   addErrors(errors, validateSelector(spec.selector, spec.template, 'statefulset'));
   return errors;
@@ -148,6 +152,10 @@ function validateStatus({ status = { replicas: 0 } }: StatefulSet, old: Stateful
 
 function warnings(set: StatefulSet, old?: StatefulSet): string[] {
   const found = templateWarnings(set.spec?.template, 'spec.template', set, old);
+  for (const [index, claim] of (set.spec?.volumeClaimTemplates ?? []).entries()) {
+    const at = `spec.volumeClaimTemplates[${index}].${old ? 'Spec' : 'spec'}`;
+    for (const warning of claimWarnings(claim.spec ?? {}, at)) found.push(warning);
+  }
   if ((set.spec?.revisionHistoryLimit ?? 0) < 0) {
     found.push(
       'spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended',

@@ -54,20 +54,39 @@ function validateFieldRequirement(requirement: NodeSelectorRequirement, path: st
   if (key !== 'metadata.name') errors.push(invalid(`${path}.key`, key, 'not a valid field selector key'));
 }
 
-function validateNodeSelectorTerm(term: NodeSelectorTerm, path: string, errors: FieldError[]): void {
+function validateValues({ values = [] }: NodeSelectorRequirement, path: string, errors: FieldError[]): void {
+  for (const [index, value] of values.entries()) {
+    for (const problem of validateLabelValue(value)) errors.push(invalid(`${path}.values[${index}]`, value, problem));
+  }
+}
+
+function validateNodeSelectorTerm(
+  term: NodeSelectorTerm,
+  path: string,
+  errors: FieldError[],
+  checksValues = false,
+): void {
   for (const [index, requirement] of (term.matchExpressions ?? []).entries()) {
-    validateRequirement(requirement, `${path}.matchExpressions[${index}]`, errors);
+    const at = `${path}.matchExpressions[${index}]`;
+    validateRequirement(requirement, at, errors);
+    if (checksValues) validateValues(requirement, at, errors);
   }
   for (const [index, requirement] of (term.matchFields ?? []).entries()) {
     validateFieldRequirement(requirement, `${path}.matchFields[${index}]`, errors);
   }
 }
 
-function validateNodeSelector({ nodeSelectorTerms }: NodeSelector, path: string, errors: FieldError[]): void {
+/** @param checksValues whether the values have to be valid as those of labels */
+export function validateNodeSelector(
+  { nodeSelectorTerms }: NodeSelector,
+  path: string,
+  errors: FieldError[],
+  checksValues = false,
+): void {
   const at = `${path}.nodeSelectorTerms`;
   if (!nodeSelectorTerms?.length) errors.push(required(at, 'must have at least one node selector term'));
   for (const [index, term] of (nodeSelectorTerms ?? []).entries()) {
-    validateNodeSelectorTerm(term, `${at}[${index}]`, errors);
+    validateNodeSelectorTerm(term, `${at}[${index}]`, errors, checksValues);
   }
 }
 

@@ -5,7 +5,7 @@ import { validateEnv, validateEnvFrom } from './env-validation.ts';
 import { validateContainerLife } from './probe-validation.ts';
 import { validateResources } from './resource-validation.ts';
 import { validateSecurityContext } from './security-context-validation.ts';
-import { validateDescendingPath } from './volume-validation.ts';
+import { validateDescendingPath } from './volume-file-validation.ts';
 import type {
   Container,
   ContainerPort,

@@ -90,9 +90,12 @@ function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void
   }
 }
 
-/** Validation that pods and templates share. */
-function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[]): void {
-  if (spec.volumes) validateVolumes(spec.volumes, `${path}.volumes`, errors);
+/**
+ * Validation that pods and templates share.
+ * @param name of the pod, '' for a template
+ */
+function validatePodSpec(spec: PodSpec, name: string, path: string, errors: FieldError[]): void {
+  if (spec.volumes) validateVolumes(spec.volumes, name, `${path}.volumes`, errors);
   validateContainers(spec, path, errors);
   validateDns(spec, path, errors);
   if (spec.nodeSelector) addErrors(errors, validateLabels(spec.nodeSelector, `${path}.nodeSelector`));
@@ -109,7 +112,7 @@ function validatePodSpec(spec: PodSpec, path: string, errors: FieldError[]): voi
 export function validatePod(pod: Pod): FieldError[] {
   const errors: FieldError[] = [];
   const spec = pod.spec ?? { containers: [] };
-  validatePodSpec(spec, 'spec', errors);
+  validatePodSpec(spec, pod.metadata?.name ?? '', 'spec', errors);
   if (spec.nodeName && spec.schedulingGates?.length) {
     errors.push(forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'));
   }
@@ -144,7 +147,7 @@ export function validatePodTemplate(template: PodTemplateSpec, path: string): Fi
     ...validateAnnotations(template.metadata?.annotations, `${path}.metadata.annotations`),
   ];
   const spec = template.spec ?? { containers: [] };
-  validatePodSpec(spec, `${path}.spec`, errors);
+  validatePodSpec(spec, '', `${path}.spec`, errors);
   if (spec.ephemeralContainers?.length) {
     errors.push(forbidden(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'));
   }

@@ -1,4 +1,5 @@
 /** Warnings about pods that are valid, but probably contain a mistake. */
+import { claimWarnings } from './claim-validation.ts';
 import type { ContainerPort, PodSpec } from '../../types/core/v1.gen.ts';
 
 const renamed = (since: string, key: string): string => `deprecated since ${since}; use "${key}" instead`;
@@ -17,6 +18,19 @@ const DEPRECATED_NODE_LABELS: ReadonlyMap<string, string> = new Map([
 
 /** The warning about selecting nodes by this label, if it is deprecated. */
 export const deprecatedNodeLabel = (key: string): string | undefined => DEPRECATED_NODE_LABELS.get(key);
+
+/** Sources of volumes, what upstream calls them in the warning, and since when they are deprecated. */
+const DEPRECATED_SOURCES = [
+  ['photonPersistentDisk', 'photonPersistentDisk', 'v1.11, non-functional in v1.16+'],
+  ['gitRepo', 'gitRepo', 'v1.11, and disabled by default in v1.33+'],
+  ['scaleIO', 'scaleIO', 'v1.16, non-functional in v1.22+'],
+  ['flocker', 'flocker', 'v1.22, non-functional in v1.25+'],
+  ['storageos', 'storageOS', 'v1.22, non-functional in v1.25+'],
+  ['quobyte', 'quobyte', 'v1.22, non-functional in v1.25+'],
+  ['glusterfs', 'glusterfs', 'v1.25, non-functional in v1.26+'],
+  ['cephfs', 'cephfs', 'v1.28, non-functional in v1.31+'],
+  ['rbd', 'rbd', 'v1.28, non-functional in v1.31+'],
+] as const;
 
 const NONE: ReadonlyMap<number, number> = new Map();
 
@@ -58,7 +72,14 @@ export function podWarnings(spec: PodSpec | undefined, path: string): string[] {
     }
   }
   for (const [index, volume] of (spec?.volumes ?? []).entries()) {
-    if (volume.gitRepo) warnings.push(`${path}.volumes[${index}].gitRepo: deprecated in v1.11`);
+    const at = `${path}.volumes[${index}]`;
+    for (const [source, shown, since] of DEPRECATED_SOURCES) {
+      if (volume[source]) warnings.push(`${at}.${shown}: deprecated in ${since}`);
+    }
+    const template = volume.ephemeral?.volumeClaimTemplate;
+    if (!template) continue;
+    const ofClaim = claimWarnings(template.spec, `${at}.ephemeral.volumeClaimTemplate.spec`);
+    for (const warning of ofClaim) warnings.push(warning);
   }
   return warnings;
 }

@@ -1,6 +1,6 @@
 /** Validation of security contexts of containers and pods. */
 import { type FieldError, duplicate, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
-import { validateDescendingPath } from './volume-validation.ts';
+import { validateDescendingPath } from './volume-file-validation.ts';
 import type {
   AppArmorProfile,
   PodSecurityContext,

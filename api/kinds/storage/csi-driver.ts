@@ -53,6 +53,7 @@ export const csiDrivers = defineKind<CSIDriver>({
   kind: 'CSIDriver',
   plural: 'csidrivers',
   namespaced: false,
+  returnDeletedObject: true,
   schema: CSIDriver,
   hasGeneration: true,
   unconditionalUpdate: false,

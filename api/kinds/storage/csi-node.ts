@@ -44,6 +44,7 @@ export const csiNodes = defineKind<CSINode>({
   kind: 'CSINode',
   plural: 'csinodes',
   namespaced: false,
+  returnDeletedObject: true,
   schema: CSINode,
   unconditionalUpdate: false,
   columns: [nameColumn(), integer('Drivers', (node) => driversOf(node).length), ageColumn()],

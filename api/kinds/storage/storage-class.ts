@@ -65,6 +65,7 @@ export const storageClasses = defineKind<StorageClass>({
   plural: 'storageclasses',
   shortNames: ['sc'],
   namespaced: false,
+  returnDeletedObject: true,
   schema: StorageClass,
   columns: [
     nameColumn,

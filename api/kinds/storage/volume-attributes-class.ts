@@ -13,6 +13,7 @@ export const volumeAttributesClasses = defineKind<VolumeAttributesClass>({
   plural: 'volumeattributesclasses',
   shortNames: ['vac'],
   namespaced: false,
+  returnDeletedObject: true,
   schema: VolumeAttributesClass,
   columns: [nameColumn(), text('DriverName', ({ driverName }) => driverName), ageColumn()],
   validate: ({ driverName, parameters = {} }) => {

@@ -2531,7 +2531,7 @@ export type ServiceAccount = {
 };
 
 export const ServiceAccountTokenProjection = struct('io.k8s.api.core.v1.ServiceAccountTokenProjection', () => ({
-  path: required(3, string, { nonEmpty: true }),
+  path: required(3, string),
   audience: optional(1, string),
   expirationSeconds: optional(2, int64, { pointer: true }),
 }));

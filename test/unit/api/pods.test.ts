@@ -216,6 +216,7 @@ t.test('every error is a cause with its field path', async (t) => {
               sources: [
                 { serviceAccountToken: { path: 't', expirationSeconds: 1 } },
                 { configMap: { name: 'x', items: [{ key: 'k', path: 't' }] } },
+                { secret: { name: 'x', items: [{ key: 'k', path: 't' }] } },
               ],
             },
           },

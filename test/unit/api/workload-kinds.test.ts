@@ -125,6 +125,7 @@ t.test('daemon sets', async (t) => {
 });
 
 t.test('stateful sets', async (t) => {
+  const claim = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
   const spec = { selector, template: pods(), serviceName: 'web' };
   t.match(decoded(statefulSets, { spec: { ...spec, volumeClaimTemplates: [{ metadata: { name: 'data' } }] } }).spec, {
     replicas: 1,
@@ -144,7 +145,14 @@ t.test('stateful sets', async (t) => {
   const mounting = pods({ containers: [{ ...container, volumeMounts: [{ name: 'data', mountPath: '/data' }] }] });
   for (const [given, wanted] of [
     [spec, []],
-    [{ ...spec, template: mounting, volumeClaimTemplates: [{ metadata: { name: 'data' } }] }, []],
+    [{ ...spec, template: mounting, volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: claim }] }, []],
+    [
+      { ...spec, template: mounting, volumeClaimTemplates: [{ metadata: { name: 'data' } }] },
+      [
+        'spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required',
+        'spec.volumeClaimTemplates[0].spec.resources[storage]: Required value',
+      ],
+    ],
     [{ ...spec, template: mounting }, ['spec.template.spec.containers[0].volumeMounts[0].name: Not found: "data"']],
     [
       { ...spec, podManagementPolicy: 'Any' },
