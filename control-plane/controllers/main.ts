@@ -19,6 +19,9 @@ import { resourceQuotaController } from './quota/resource-quota.ts';
 import { nodeIpamController } from './nodes/node-ipam.ts';
 import { nodeLifecycleController } from './nodes/node-lifecycle.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
+import { attributesClassProtectionController } from './storage/attributes-class-protection.ts';
+import { claimProtectionController } from './storage/claim-protection.ts';
+import { volumeProtectionController } from './storage/volume-protection.ts';
 import { deploymentController } from './workloads/deployment/deployment.ts';
 import { replicaSetController, replicationController } from './workloads/replica-set.ts';
 
@@ -67,5 +70,8 @@ function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): Co
     certificateApprover,
     certificateSigner(sign),
     certificateCleaner,
+    claimProtectionController,
+    volumeProtectionController,
+    attributesClassProtectionController,
   ];
 }

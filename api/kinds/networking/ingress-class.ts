@@ -3,9 +3,14 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { addErrors, type FieldError, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateDomainPrefixedPath } from '../../machinery/domain-prefixed-path.ts';
 import { validateLabelName } from '../../machinery/names.ts';
+import { own } from '../../machinery/own.ts';
 import { IngressClass, type IngressClassParametersReference } from '../../types/networking/v1.gen.ts';
 
 const DEFAULT_ANNOTATION = 'ingressclass.kubernetes.io/is-default-class';
+
+/** Whether ingresses get it that name no class. */
+export const isDefaultIngressClass = ({ metadata }: IngressClass): boolean =>
+  own(metadata?.annotations, DEFAULT_ANNOTATION) === 'true';
 
 function validateParameters(parameters: IngressClassParametersReference, path: string): FieldError[] {
   const errors: FieldError[] = [];
@@ -39,7 +44,7 @@ export const ingressClasses = defineKind<IngressClass>({
     {
       ...nameColumn(),
       cell: ({ metadata }) => {
-        const isDefault = metadata?.annotations?.[DEFAULT_ANNOTATION] === 'true';
+        const isDefault = isDefaultIngressClass({ metadata });
         return `${metadata?.name ?? ''}${isDefault ? ' (default)' : ''}`;
       },
     },

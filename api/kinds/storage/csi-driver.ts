@@ -46,6 +46,9 @@ const flag = (name: string, cell: (spec: CSIDriver['spec']) => boolean | undefin
   cell: ({ spec }) => cell(spec) ?? false,
 });
 
+const TOKENS_IN_ATTRIBUTES =
+  'spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes';
+
 /** https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/csi-driver-v1/ */
 export const csiDrivers = defineKind<CSIDriver>({
   group: 'storage.k8s.io',
@@ -55,7 +58,6 @@ export const csiDrivers = defineKind<CSIDriver>({
   namespaced: false,
   returnDeletedObject: true,
   schema: CSIDriver,
-  hasGeneration: true,
   unconditionalUpdate: false,
   columns: [
     nameColumn(),
@@ -75,6 +77,22 @@ export const csiDrivers = defineKind<CSIDriver>({
     if (!spec.volumeLifecycleModes?.length) spec.volumeLifecycleModes = ['Persistent'];
     spec.requiresRepublish ??= false;
     spec.seLinuxMount ??= false;
+  },
+  prepareForCreate: ({ spec }) => {
+    // Alpha upstream: VolumeLimitScaling.
+    delete spec.preventPodSchedulingIfMissing;
+  },
+  prepareForUpdate: (driver, old) => {
+    delete driver.spec.preventPodSchedulingIfMissing;
+    // Unlike other kinds, a driver has no generation until it changes.
+    if (driver.metadata && !deepEqual(driver.spec, old.spec)) {
+      driver.metadata.generation = (old.metadata?.generation ?? 0) + 1;
+    }
+  },
+  warnings: ({ spec }, old) => {
+    const { tokenRequests = [], serviceAccountTokenInSecrets } = spec;
+    if (tokenRequests.length === 0 || serviceAccountTokenInSecrets !== undefined) return [];
+    return old && deepEqual(tokenRequests, old.spec.tokenRequests) ? [] : [TOKENS_IN_ATTRIBUTES];
   },
   validate: ({ spec }) => {
     const errors: FieldError[] = [];

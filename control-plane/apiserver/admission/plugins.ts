@@ -5,16 +5,21 @@ import type { RbacAuthorizer } from '../access/authorization/rbac-authorizer.ts'
 import type { RbacIndex } from '../access/authorization/rbac-index.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
+import { defaultIngressClass } from './default-ingress-class.ts';
+import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
+import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
 import type { AdmissionPlugin } from './plugin.ts';
+import { podTopologyLabels } from './pod-topology-labels.ts';
 import { priority } from './priority.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
+import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
 import { unprivileged } from './unprivileged.ts';
 import type { WebhookOptions } from './webhooks/dispatcher.ts';
@@ -55,10 +60,15 @@ export const admissionPlugins = ({
   taintNodesByCondition,
   priority(api),
   defaultTolerationSeconds,
+  defaultStorageClass(api),
+  storageObjectInUseProtection,
+  persistentVolumeClaimResize(api),
   runtimeClass(api),
   certificateApproval(authorizer),
   certificateSigning(authorizer),
   certificateSubjectRestriction,
+  defaultIngressClass(api),
+  podTopologyLabels(api),
   rbacEscalation({ authorizer, rbac, index }),
   ...(allowPrivileged ? [] : [unprivileged]),
   mutatingAdmissionWebhook(webhooks),

@@ -5,9 +5,17 @@ import { wholeObjects, type InformerDefinition } from '../framework/informer-fac
 import { byController, claimable, ownedView, type Owned } from '../framework/owner-references.ts';
 import { nodeView, type NodeView } from './node-view.ts';
 import { podView, type PodView } from './pod-view.ts';
+import { claimView, type ClaimView, volumeView, type VolumeView } from './storage-views.ts';
 import * as resources from '../../../client/resources.gen.ts';
 import type { Lease } from '../../../api/types/coordination/v1.gen.ts';
-import type { Node, Pod, ServiceAccount } from '../../../api/types/core/v1.gen.ts';
+import type {
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  ServiceAccount,
+} from '../../../api/types/core/v1.gen.ts';
+import type { VolumeAttributesClass } from '../../../api/types/storage/v1.gen.ts';
 
 /** What is kept of a Lease: node Leases change every ten seconds. */
 export interface LeaseView extends Owned {
@@ -42,6 +50,28 @@ export const leaseCache: InformerDefinition<Lease, LeaseView> = {
 
 export const serviceAccountCache: InformerDefinition<ServiceAccount, Owned> = {
   resource: resources.serviceAccounts,
+  select: ownedView,
+  ownedOf: itself,
+};
+
+const byAttributesClass = ({ attributesClasses }: ClaimView | VolumeView): readonly string[] => attributesClasses;
+
+export const claimCache: InformerDefinition<PersistentVolumeClaim, ClaimView> = {
+  resource: resources.persistentVolumeClaims,
+  select: claimView,
+  indexes: { attributesClass: byAttributesClass },
+  ownedOf: itself,
+};
+
+export const volumeCache: InformerDefinition<PersistentVolume, VolumeView> = {
+  resource: resources.persistentVolumes,
+  select: volumeView,
+  indexes: { attributesClass: byAttributesClass },
+  ownedOf: itself,
+};
+
+export const attributesClassCache: InformerDefinition<VolumeAttributesClass, Owned> = {
+  resource: resources.volumeAttributesClasses,
   select: ownedView,
   ownedOf: itself,
 };

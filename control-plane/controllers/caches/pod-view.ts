@@ -13,6 +13,12 @@ export interface PodPort {
   readonly protocol: string;
 }
 
+/** A claim that a pod names, or that is made for one of its ephemeral volumes. */
+export interface PodClaim {
+  readonly name: string;
+  readonly isEphemeral: boolean;
+}
+
 export interface PodView extends Owned {
   readonly labels: Labels;
   readonly controllerUid: string;
@@ -33,10 +39,17 @@ export interface PodView extends Owned {
   readonly ports: readonly PodPort[];
   /** Those that tolerate NoExecute taints. */
   readonly tolerations: readonly Toleration[];
+  readonly claims: readonly PodClaim[];
 }
 
 const NO_LABELS: Labels = Object.freeze({});
 const NONE: readonly never[] = Object.freeze([]);
+
+export const podClaims = ({ metadata, spec }: Pod): PodClaim[] =>
+  (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }): PodClaim[] => {
+    if (persistentVolumeClaim) return [{ name: persistentVolumeClaim.claimName, isEphemeral: false }];
+    return ephemeral ? [{ name: `${metadata?.name}-${name}`, isEphemeral: true }] : [];
+  });
 
 export function podView(pod: Pod, interner: Interner): PodView {
   const { metadata = {}, spec, status } = pod;
@@ -48,6 +61,7 @@ export function podView(pod: Pod, interner: Interner): PodView {
     ports.map(({ name = '', containerPort, protocol = 'TCP' }) => ({ name, port: containerPort, protocol })),
   );
   const tolerations = (spec?.tolerations ?? []).filter(({ effect }) => !effect || effect === 'NoExecute');
+  const claims = podClaims(pod);
   const ips = (status?.podIPs ?? []).flatMap(({ ip }) => (ip ? [ip] : []));
   return {
     ...owned,
@@ -65,6 +79,7 @@ export function podView(pod: Pod, interner: Interner): PodView {
     subdomain: spec?.subdomain ?? '',
     ports: ports.length > 0 ? interner.share(ports) : NONE,
     tolerations: tolerations.length > 0 ? interner.share(tolerations) : NONE,
+    claims: claims.length > 0 ? claims : NONE,
   };
 }
 

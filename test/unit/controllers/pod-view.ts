@@ -22,5 +22,6 @@ export const podViewOf = (name: string, more: Partial<PodView> = {}): PodView =>
   subdomain: '',
   ports: [],
   tolerations: [],
+  claims: [],
   ...more,
 });

@@ -34,6 +34,7 @@ export const bindPod =
       checkUnbound(pod, name, metadata);
       pod.spec = { ...(pod.spec ?? { containers: [] }), nodeName: target.name };
       if (metadata.annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...metadata.annotations };
+      if (metadata.labels) pod.metadata.labels = { ...pod.metadata.labels, ...metadata.labels };
       // The nomination is only for those who do not know the node yet.
       pod.status = { ...pod.status, nominatedNodeName: undefined, conditions: withScheduled(pod) };
       // Decoding completes what a condition always has.

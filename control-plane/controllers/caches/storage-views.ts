@@ -1,0 +1,37 @@
+/** What the controllers keep of claims and volumes. */
+import type { Interner } from '../framework/interner.ts';
+import { ownedView, type Owned } from '../framework/owner-references.ts';
+import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
+
+export interface ClaimView extends Owned {
+  /** The names of the VolumeAttributesClasses that it has, or is to get. */
+  readonly attributesClasses: readonly string[];
+}
+
+export interface VolumeView extends Owned {
+  readonly attributesClasses: readonly string[];
+  readonly phase: string;
+}
+
+const NONE: readonly never[] = Object.freeze([]);
+
+function named(names: readonly (string | undefined)[]): readonly string[] {
+  const given = names.filter((name): name is string => Boolean(name));
+  return given.length > 0 ? [...new Set(given)] : NONE;
+}
+
+export function claimView(claim: PersistentVolumeClaim, interner: Interner): ClaimView {
+  const { spec, status } = claim;
+  const attributesClasses = named([
+    spec?.volumeAttributesClassName,
+    status?.currentVolumeAttributesClassName,
+    status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
+  ]);
+  return { ...ownedView(claim, interner), attributesClasses };
+}
+
+export const volumeView = (volume: PersistentVolume, interner: Interner): VolumeView => ({
+  ...ownedView(volume, interner),
+  attributesClasses: named([volume.spec?.volumeAttributesClassName]),
+  phase: volume.status?.phase ?? 'Pending',
+});
