@@ -116,7 +116,7 @@ export interface UpdateRules<T> {
   readonly takes?: readonly string[];
   /** Paths of fields that the update resets, so that nobody owns them by it: upstream's `GetResetFields`. */
   readonly resets?: readonly string[];
-  /** Instead of `resets`: paths of the only fields that the update changes, each with all below it. */
+  /** Instead of `resets`: paths of the only fields that the update changes, each with all below it; `*` is any item of a list. */
   readonly owns?: readonly string[];
   /** Returns the object to store when a client sends `wanted`; may be `wanted` itself, but not `old`. */
   merge(wanted: T, old: T): T;

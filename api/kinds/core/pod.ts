@@ -6,6 +6,7 @@ import { bindings } from './binding.ts';
 import { podColumns } from './pod-columns.ts';
 import { applyPodDefaults } from './pod-defaults.ts';
 import { podAttach, podExec, podPortForward } from './pod-stream-options.ts';
+import { prepareResize, RESIZABLE, resizedPod, validateResize } from './pod-resize.ts';
 import {
   podGraceSeconds,
   prepareEphemeralContainersUpdate,
@@ -52,6 +53,16 @@ export const pods: Kind<Pod> = defineKind<Pod>({
     { name: 'log', stream: 'pods/log', verbs: ['get'] },
     podPortForward,
     podProxy,
+    {
+      name: 'resize',
+      verbs: ['get', 'patch', 'update'],
+      update: {
+        merge: resizedPod,
+        owns: RESIZABLE,
+        prepare: prepareResize,
+        validate: (pod, old) => validateResize(pod, old, pods.validate(pod, old)),
+      },
+    },
     statusSubresource({
       resets: ['spec', 'metadata.deletionTimestamp', 'metadata.ownerReferences'],
       prepare: preparePodForStatusUpdate,

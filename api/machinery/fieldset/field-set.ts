@@ -8,6 +8,8 @@ import { canonicalElement, compareElements, displayElement, FieldsError } from '
 type Children = ReadonlyMap<string, FieldSet>;
 
 const NONE: Children = new Map();
+/** In a set of paths: any element. No element of a field is written so. */
+const ANY = '*';
 /** Marks, in JSON, that a field is in the set itself, besides some below it. */
 const ITSELF = '.';
 
@@ -26,7 +28,7 @@ export class FieldSet {
     return !this.member && this.children.size === 0;
   }
 
-  /** A set of paths of field names: `metadata.labels`. */
+  /** A set of paths of field names, where `*` is any element: `metadata.labels`, `spec.containers.*.resources`. */
   static ofPaths(paths: readonly string[]): FieldSet {
     return paths.map((path) => pathSet(path.split('.'))).reduce(union, EMPTY);
   }
@@ -45,7 +47,7 @@ const setOf = (member: boolean, children: Map<string, FieldSet>): FieldSet =>
   children.size > 0 ? new FieldSet(member, children) : member ? LEAF : EMPTY;
 
 const pathSet = ([name, ...rest]: readonly string[]): FieldSet =>
-  name === undefined ? LEAF : new FieldSet(false, new Map([[`f:${name}`, pathSet(rest)]]));
+  name === undefined ? LEAF : new FieldSet(false, new Map([[name === ANY ? ANY : `f:${name}`, pathSet(rest)]]));
 
 export function union(one: FieldSet, other: FieldSet): FieldSet {
   if (other.isEmpty || one === other) return one;
@@ -91,11 +93,11 @@ export function differenceBelow(one: FieldSet, other: FieldSet): FieldSet {
   );
 }
 
-/** What of `one` is in `other`, or below a field of it. */
+/** What of `one` is in `other`, or below a field of it; `other` may have any element. */
 export function intersectionBelow(one: FieldSet, other: FieldSet): FieldSet {
   const children = new Map<string, FieldSet>();
   for (const [element, child] of one.children) {
-    const counterpart = other.children.get(element);
+    const counterpart = other.children.get(element) ?? other.children.get(ANY);
     const common = counterpart?.member ? child : counterpart && intersectionBelow(child, counterpart);
     if (common && !common.isEmpty) children.set(element, common);
   }

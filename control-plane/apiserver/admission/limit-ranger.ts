@@ -5,7 +5,8 @@ import { MAX_ERRORS } from '../../../api/machinery/limits.ts';
 import { own, setOwn } from '../../../api/machinery/own.ts';
 import { compareQuantities, quantityMilliValue } from '../../../api/machinery/quantity.ts';
 import { forbidden } from '../../../api/machinery/status-error.ts';
-import type { Container, LimitRangeItem, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
+import { persistentVolumeClaims } from '../../../api/kinds/core/persistent-volume-claim.ts';
+import type { Container, LimitRangeItem, PersistentVolumeClaim, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { podOf } from './pod-request.ts';
@@ -83,18 +84,44 @@ function aboveRatio(of: AmountOf, name: string, max: string, type: string): stri
   return ratio * 1000 > quantityMilliValue(max) ? `${rule}, but provided ratio is ${ratio.toFixed(6)}` : undefined;
 }
 
-/** The violated rules, each once. */
+function requestAboveMaximum(of: AmountOf, name: string, max: string, type: string): string | undefined {
+  const request = of('requests', name);
+  const rule = `maximum ${name} usage per ${type} is ${max}`;
+  if (request === undefined) return `${rule}.  No request is specified`;
+  return compareQuantities(request, max) > 0 ? `${rule}, but request is ${request}` : undefined;
+}
+
+/** Adds the rules of one sort that are violated, each once. */
+function check(
+  { type }: LimitRangeItem,
+  amounts: ResourceList | undefined,
+  breaks: typeof belowMinimum,
+  of: AmountOf,
+  broken: Set<string>,
+): void {
+  for (const [name, amount] of Object.entries(amounts ?? {})) {
+    if (broken.size >= MAX_ERRORS) return;
+    const problem = breaks(of, name, amount, type);
+    if (problem !== undefined) broken.add(problem);
+  }
+}
+
 function checkItem(item: LimitRangeItem, of: AmountOf, broken: Set<string>): void {
-  const check = (amounts: ResourceList | undefined, breaks: typeof belowMinimum): void => {
-    for (const [name, amount] of Object.entries(amounts ?? {})) {
-      if (broken.size >= MAX_ERRORS) return;
-      const problem = breaks(of, name, amount, item.type);
-      if (problem !== undefined) broken.add(problem);
-    }
-  };
-  check(item.min, belowMinimum);
-  check(item.max, aboveMaximum);
-  check(item.maxLimitRequestRatio, aboveRatio);
+  check(item, item.min, belowMinimum, of, broken);
+  check(item, item.max, aboveMaximum, of, broken);
+  check(item, item.maxLimitRequestRatio, aboveRatio, of, broken);
+}
+
+/** Claims have no limits. */
+function rulesBrokenByClaim({ spec }: PersistentVolumeClaim, items: readonly LimitRangeItem[]): Set<string> {
+  const broken = new Set<string>();
+  const of: AmountOf = (side, name) => (side === 'requests' ? own(spec?.resources?.requests, name) : undefined);
+  for (const item of items) {
+    if (item.type !== 'PersistentVolumeClaim') continue;
+    check(item, item.min, belowMinimum, of, broken);
+    check(item, item.max, requestAboveMaximum, of, broken);
+  }
+  return broken;
 }
 
 function brokenRules(spec: PodSpec, items: readonly LimitRangeItem[]): Set<string> {
@@ -113,9 +140,21 @@ function brokenRules(spec: PodSpec, items: readonly LimitRangeItem[]): Set<strin
   return broken;
 }
 
+/** The pod whose resources the request sets: a new one, or one that is resized. */
+const sizedPod = (request: AdmissionRequest): Pod | undefined => {
+  const { operation, subresource } = request;
+  if (operation === 'UPDATE') return subresource === 'resize' ? podOf({ ...request, subresource: '' }) : undefined;
+  return operation === 'CREATE' ? podOf(request) : undefined;
+};
+
+const claimOf = ({ operation, kind, subresource, object }: AdmissionRequest): PersistentVolumeClaim | undefined =>
+  kind === persistentVolumeClaims && subresource === '' && (operation === 'CREATE' || operation === 'UPDATE')
+    ? object
+    : undefined;
+
 /**
- * Holds new pods to the LimitRanges of their namespace: containers without requests and limits get the range's defaults, and pods
- * outside the range are refused. The resources of a pod that is there cannot change.
+ * Holds pods and claims to the LimitRanges of their namespace: containers without requests and limits get the range's defaults, and
+ * what is outside the range is refused.
  */
 export function limitRanger(api: Pick<LocalApi, 'subscribe'>): AdmissionPlugin {
   const namespaces = new Map<string, Map<string, readonly LimitRangeItem[]>>();
@@ -126,21 +165,24 @@ export function limitRanger(api: Pick<LocalApi, 'subscribe'>): AdmissionPlugin {
     if (ranges.size > 0) namespaces.set(namespace, ranges);
     else namespaces.delete(namespace);
   });
-  const rangesFor = ({ operation, namespace }: AdmissionRequest): Iterable<readonly LimitRangeItem[]> =>
-    operation === 'CREATE' ? (namespaces.get(namespace)?.values() ?? []) : [];
+  // What is being deleted may still change.
+  const rangesFor = ({ namespace, old }: AdmissionRequest): Iterable<readonly LimitRangeItem[]> =>
+    (old?.metadata?.deletionTimestamp ? undefined : namespaces.get(namespace)?.values()) ?? [];
 
   return {
     name: 'LimitRanger',
     mutate(request) {
-      const pod = podOf(request);
+      if (!namespaces.has(request.namespace)) return;
+      const pod = sizedPod(request);
       if (!pod?.spec) return;
       for (const items of rangesFor(request)) applyDefaults(pod, items);
     },
     validate(request) {
-      const spec = podOf(request)?.spec;
-      if (!spec) return;
+      if (!namespaces.has(request.namespace)) return;
+      const [spec, claim] = [sizedPod(request)?.spec, claimOf(request)];
+      if (!spec && !claim) return;
       for (const items of rangesFor(request)) {
-        const broken = [...brokenRules(spec, items)];
+        const broken = [...(spec ? brokenRules(spec, items) : rulesBrokenByClaim(claim ?? {}, items))];
         if (broken.length === 0) continue;
         const problem = broken.length === 1 ? broken.join() : `[${broken.join(', ')}]`;
         throw forbidden(request.kind, request.name, problem);

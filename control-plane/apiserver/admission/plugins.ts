@@ -13,6 +13,7 @@ import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
 import type { AdmissionPlugin } from './plugin.ts';
+import { podResizeValidator } from './pod-resize-validator.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
 import { priority } from './priority.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
@@ -69,6 +70,7 @@ export const admissionPlugins = ({
   certificateSubjectRestriction,
   defaultIngressClass(api),
   podTopologyLabels(api),
+  podResizeValidator(api),
   rbacEscalation({ authorizer, rbac, index }),
   ...(allowPrivileged ? [] : [unprivileged]),
   mutatingAdmissionWebhook(webhooks),

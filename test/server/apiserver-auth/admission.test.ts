@@ -289,6 +289,7 @@ test("plugins run in upstream's order", async (t) => {
       'CertificateSubjectRestriction',
       'DefaultIngressClass',
       'PodTopologyLabels',
+      'PodResizeValidator',
       'RBACEscalation',
       'MutatingAdmissionWebhook',
       'ValidatingAdmissionWebhook',

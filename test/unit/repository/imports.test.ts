@@ -113,7 +113,10 @@ const CONTROLLERS = 'control-plane/controllers/';
 const CONTROLLER_ROOMS: ReadonlyMap<string, readonly string[]> = new Map([
   ['framework', []],
   ['caches', ['framework']],
-  ['main.ts', ['accounts', 'certificates', 'framework', 'garbage', 'network', 'nodes', 'quota', 'storage', 'workloads']],
+  [
+    'main.ts',
+    ['accounts', 'certificates', 'framework', 'garbage', 'network', 'nodes', 'quota', 'storage', 'workloads'],
+  ],
 ]);
 const SHARED_ROOMS = ['framework', 'caches'];
 
