@@ -1,4 +1,5 @@
 import type { Kind } from './machinery/kind.ts';
+import { componentStatuses } from './kinds/core/component-status.ts';
 import { persistentVolumeClaims } from './kinds/core/persistent-volume-claim.ts';
 import { persistentVolumes } from './kinds/core/persistent-volume.ts';
 import { pods } from './kinds/core/pod.ts';
@@ -76,6 +77,7 @@ export const kinds: readonly Kind[] = [
   limitRanges,
   replicationControllers,
   resourceQuotas,
+  componentStatuses,
   persistentVolumes,
   persistentVolumeClaims,
   bindings,

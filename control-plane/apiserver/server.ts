@@ -1,5 +1,6 @@
 /** The parts that serve requests, put together: paths, verbs and connectors behind the router, the router behind the listener. */
 import type { IncomingMessage } from 'node:http';
+import { componentStatuses } from '../../api/kinds/core/component-status.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Authenticator } from './access/authentication/authenticator.ts';
 import type { Authorizer } from './access/authorization/authorizer.ts';
@@ -20,6 +21,7 @@ import { Responder } from './http/responder.ts';
 import { Router } from './router.ts';
 import { bindPod } from './verbs/actions/binding.ts';
 import { evictPod } from './verbs/actions/eviction.ts';
+import { ComponentStatuses } from './verbs/component-statuses.ts';
 import { createVerb } from './verbs/create.ts';
 import { deleteCollectionVerb } from './verbs/delete-collection.ts';
 import { deleteVerb } from './verbs/delete.ts';
@@ -67,11 +69,15 @@ export interface ApiServer extends Pick<Listener, 'port' | 'setCertificate'> {
   close(): Promise<void>;
 }
 
-function createVerbs({ registry, writer }: ApiCore, pipeline: Pipeline, watches: WatchServer): VerbHandlers {
+function createVerbs({ registry, writer, api }: ApiCore, pipeline: Pipeline, watches: WatchServer): VerbHandlers {
   const lists = new ListServer(registry);
+  const components = new ComponentStatuses(registry, api);
+  const [get, listComponents] = [getVerb(registry), components.list(lists)];
   return {
-    get: getVerb(registry),
-    list: (request, resource) => lists.serve(request, resource),
+    get: (request, resource, part) =>
+      resource.kind === componentStatuses ? components.get(request, resource) : get(request, resource, part),
+    list: (request, resource) =>
+      resource.kind === componentStatuses ? listComponents(request, resource) : lists.serve(request, resource),
     watch: (request, resource) => watches.serve(request, resource),
     create: createVerb(pipeline, writer),
     update: updateVerb(pipeline, writer),

@@ -26,7 +26,11 @@ export class ListServer {
     const options = parseListOptions(info.query, keyPrefix(namespace), this.#registry.revision);
     const selection = parseSelection(resource, info);
     const page = await findPage(this.#registry, resource, namespace, options, selection);
-    await this.#bodies.send(exchange, resource, page);
+    await this.send(exchange, resource, page);
+  }
+
+  send(exchange: AuthorizedRequest, resource: ServedResource, page: Page): Promise<void> {
+    return this.#bodies.send(exchange, resource, page);
   }
 }
 
