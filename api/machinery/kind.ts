@@ -210,8 +210,20 @@ export const isScaleSubresource = <T>(subresource: Subresource<T>): subresource 
 export const isStreamSubresource = <T>(subresource: Subresource<T>): subresource is StreamSubresource =>
   'stream' in subresource;
 
+/** How a webhook converts between the versions of a kind. What is stored may be of any of them. */
+export interface WebhookConversion {
+  /** The version whose cache holds the objects of all of them; undefined for itself. */
+  readonly cachedAs: Kind | undefined;
+  /** The version as which objects are written. */
+  readonly storageVersion: string;
+  /** Returns the objects, of any versions, in one version. Throws a 500 StatusError. */
+  convert(objects: readonly KubeObject[], version: string): Promise<KubeObject[]>;
+}
+
 /** What is particular to a kind that a CustomResourceDefinition has defined. */
 export interface CustomResource {
+  /** Set when a webhook converts between its versions, which are not `storedAs` each other then. */
+  readonly conversion?: WebhookConversion;
   /** What ownership needs to know of its schema. */
   readonly fields: FieldType;
   /** Its schema in OpenAPI v3, as it is published. */

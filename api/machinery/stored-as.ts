@@ -13,3 +13,6 @@ export const storedAs = <T extends KubeObject, S extends KubeObject>(
   fromStored: (stored) => conversion.fromStored(stored as S),
   fields: conversion.fields,
 });
+
+/** The version of a kind whose cache holds the objects: itself, unless it is a view of another one. */
+export const cachedKind = (kind: Kind): Kind => kind.storedAs?.kind ?? kind.custom?.conversion?.cachedAs ?? kind;

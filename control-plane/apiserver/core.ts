@@ -9,7 +9,10 @@ import type { Store } from '../store/store.ts';
 import { CachedApi } from './storage/cached-api.ts';
 import { DEFAULT_EVENT_TTL_MS, expireEvents } from './storage/event-expiry.ts';
 import type { LocalApi } from './catalogue/local-api.ts';
+import { WebhookClient, type ResolveService } from './admission/webhooks/webhook-client.ts';
+import type { CallWebhook } from './catalogue/conversion-webhook.ts';
 import { CustomResources } from './catalogue/custom-resources.ts';
+import { serviceAddress } from './nodes/proxy-target.ts';
 import { openRegistry, type Registry } from './catalogue/registry.ts';
 import {
   DEFAULT_SERVICE_NETWORK,
@@ -30,6 +33,8 @@ export interface CoreOptions {
   readonly eventTtlMs?: number;
   /** After how long an address or port is released whose service was never written. */
   readonly allocationGraceMs?: number;
+  /** Where webhooks of services are reached; by default at an endpoint of the service. */
+  readonly resolveService?: ResolveService;
   readonly logger: Logger;
   /** Aborted when the server stops: the store is followed no longer. */
   readonly signal: AbortSignal;
@@ -39,6 +44,8 @@ export interface ApiCore {
   readonly registry: Registry;
   readonly writer: ObjectWriter;
   readonly api: LocalApi;
+  /** Calls webhooks, those of admission and of conversion. */
+  readonly webhookClient: WebhookClient;
 }
 
 /** Reads the store. Authorizers and admission are built over `api` next, and then `serve` over it all. */
@@ -48,6 +55,7 @@ export async function openCore({
   network = DEFAULT_SERVICE_NETWORK,
   eventTtlMs = DEFAULT_EVENT_TTL_MS,
   allocationGraceMs,
+  resolveService,
   logger,
   signal,
 }: CoreOptions): Promise<ApiCore> {
@@ -69,6 +77,12 @@ export async function openCore({
   if (kinds.includes(events)) {
     expireEvents({ events: registry.of(events), store, ttlMs: eventTtlMs, logger, signal });
   }
-  if (kinds.includes(customResourceDefinitions)) await new CustomResources({ registry, api, logger, signal }).start();
-  return { registry, writer, api };
+  const webhookClient = new WebhookClient(
+    resolveService ?? ((namespace, name, port) => serviceAddress(api, namespace, name, port)),
+  );
+  signal.addEventListener('abort', () => webhookClient[Symbol.dispose](), { once: true });
+  const callWebhook: CallWebhook = (config, review, limitMs) => webhookClient.call(config, review, limitMs, signal);
+  if (kinds.includes(customResourceDefinitions))
+    await new CustomResources({ registry, api, callWebhook, logger, signal }).start();
+  return { registry, writer, api, webhookClient };
 }

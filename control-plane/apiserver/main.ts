@@ -15,7 +15,6 @@ import { keepLocalApiServices } from './aggregation/auto-registration.ts';
 import { createAggregation } from './aggregation/main.ts';
 import type { ServiceAddress } from './admission/webhooks/webhook-client.ts';
 import { WebhookMetrics } from './admission/webhooks/metrics.ts';
-import { WebhookClient } from './admission/webhooks/webhook-client.ts';
 import { serviceAddress } from './nodes/proxy-target.ts';
 import { createSecurity } from './security.ts';
 import { serve, type ApiServer } from './server.ts';
@@ -67,15 +66,13 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
   const webhookMetrics = new WebhookMetrics();
   const resolve = (namespace: string, name: string, port: number): ServiceAddress =>
     serviceAddress(api, namespace, name, port);
-  const webhookClient = new WebhookClient(resolve);
-  stopping.signal.addEventListener('abort', () => webhookClient[Symbol.dispose](), { once: true });
   const security = createSecurity({
     api,
     pki,
     tokenFile: config.tokenAuthFile ? await readFile(config.tokenAuthFile, 'utf8') : '',
     clusterDomain: config.clusterDomain,
     allowPrivileged: config.allowPrivileged,
-    webhooks: { api, kinds: core.registry.kinds, client: webhookClient, metrics: webhookMetrics, logger },
+    webhooks: { api, kinds: core.registry.kinds, client: core.webhookClient, metrics: webhookMetrics, logger },
     onError: (error) => logger.error({ err: error }, 'api-server background task failed'),
   });
   const server = await serve({

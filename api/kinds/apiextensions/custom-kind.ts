@@ -5,7 +5,16 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { ageOf } from '../../machinery/duration.ts';
 import type { FieldError } from '../../machinery/field-error.ts';
 import { type Step, parseJsonPath, valuesAt } from '../../machinery/json-path.ts';
-import type { Column, Kind, KubeObject, ScaleSubresource, StoredAs, Subresource, Verb } from '../../machinery/kind.ts';
+import type {
+  Column,
+  Kind,
+  KubeObject,
+  ScaleSubresource,
+  StoredAs,
+  Subresource,
+  Verb,
+  WebhookConversion,
+} from '../../machinery/kind.ts';
 import { isJsonObject, own, setOwn } from '../../machinery/own.ts';
 import { optional, string, struct } from '../../machinery/schema.ts';
 import { applyStructuralDefaults } from '../../machinery/structural/defaults.ts';
@@ -36,12 +45,14 @@ const stepsOf = (path: string): readonly Step[] => parseJsonPath(path) ?? [];
 /**
  * Makes the kind of a version. @param stored of the version that is stored, for all others.
  * @param isTerminating whether instances can no longer be created.
+ * @param convert when a webhook converts between the versions.
  */
 export function customKind(
   definition: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
   stored: Kind | undefined,
   isTerminating: boolean,
+  convert?: WebhookConversion['convert'],
 ): Kind {
   const { group, scope } = definition.spec;
   const names = definition.status?.acceptedNames ?? definition.spec.names;
@@ -74,8 +85,15 @@ export function customKind(
     verbs: VERBS.filter((verb) => verb !== 'create' || !isTerminating),
     subresources: subresourcesOf(version, validate),
     columns: columnsOf(version.additionalPrinterColumns ?? []),
-    ...(stored ? { storedAs: conversion(apiVersion, stored, version) } : { selectableFields: readersOf(version) }),
-    custom: { fields: resourceFieldType(schema), openApi: { ...props }, ...(schema.hasDefaults && { complete }) },
+    ...(stored && !convert
+      ? { storedAs: conversion(apiVersion, stored, version) }
+      : { selectableFields: readersOf(version) }),
+    custom: {
+      fields: resourceFieldType(schema),
+      openApi: { ...props },
+      ...(schema.hasDefaults && { complete }),
+      ...(convert && { conversion: { cachedAs: stored, storageVersion: storageVersionOf(definition), convert } }),
+    },
     hasGeneration: true,
     ...(version.deprecated && {
       deprecation: version.deprecationWarning ?? `${apiVersion} ${names.kind} is deprecated`,
@@ -93,6 +111,9 @@ export function customKind(
   const decode = (value: unknown) => prune(isJsonObject(value) ? value : {}, schema);
   return { ...kind, decode };
 }
+
+const storageVersionOf = ({ spec }: CustomResourceDefinition): string =>
+  spec.versions.find(({ storage }) => storage)?.name ?? '';
 
 /** What counts for `metadata.generation`: everything but metadata, and but the status where that is a subresource. */
 function desired({ metadata: _, ...fields }: Custom, hasStatus: boolean): Record<string, unknown> {

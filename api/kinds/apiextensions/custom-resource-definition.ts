@@ -54,6 +54,8 @@ export const customResourceDefinitions = defineKind<CustomResourceDefinition>({
     names.singular ||= names.kind.toLowerCase();
     if (names.kind) names.listKind ||= `${names.kind}List`;
     spec.conversion ??= { strategy: 'None' };
+    const { service } = spec.conversion.webhook?.clientConfig ?? {};
+    if (service) service.port ??= 443;
     const stored = spec.versions.find(({ storage }) => storage);
     if (!status.storedVersions?.length && stored) status.storedVersions = [stored.name];
   },

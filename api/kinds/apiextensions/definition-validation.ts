@@ -4,7 +4,6 @@ import {
   addErrors,
   duplicate,
   type FieldError,
-  forbidden,
   immutableField,
   invalid,
   notSupported,
@@ -16,7 +15,6 @@ import { validateLabel1035Name, validateSubdomainName } from '../../machinery/na
 import { propertyOf, structuralOf } from '../../machinery/structural/structural.ts';
 import type {
   CustomResourceColumnDefinition,
-  CustomResourceConversion,
   CustomResourceDefinition,
   CustomResourceDefinitionNames,
   CustomResourceDefinitionSpec,
@@ -24,15 +22,13 @@ import type {
   CustomResourceSubresources,
   JSONSchemaProps,
 } from '../../types/apiextensions/v1.gen.ts';
+import { isEstablished, validateConversion } from './conversion-validation.ts';
 import { validateSchema } from './schema-validation.ts';
 
 const COLUMN_TYPES = ['boolean', 'date', 'integer', 'number', 'string'];
 const COLUMN_FORMATS = ['byte', 'date', 'date-time', 'double', 'float', 'int32', 'int64', 'password'];
 const MAX_SELECTABLE_FIELDS = 8;
 const MAX_WARNING = 256;
-
-export const isEstablished = ({ status }: CustomResourceDefinition): boolean =>
-  status?.conditions?.some(({ type, status: state }) => type === 'Established' && state === 'True') ?? false;
 
 /**
  * The schemas of the versions, by their paths. Upstream moves what all versions have in common to the top before it validates, and
@@ -51,6 +47,7 @@ export function validateDefinition(definition: CustomResourceDefinition, old?: C
   if (!old && metadata.name !== `${spec.names.plural}.${spec.group}`)
     errors.push(invalid('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group'));
   addErrors(errors, validateSpec(spec));
+  addErrors(errors, validateConversion(spec.conversion, old));
   addErrors(errors, validateStoredVersions(status?.storedVersions ?? [], spec.versions));
   addErrors(errors, validateApproval(definition, old));
   if (!old) return errors;
@@ -94,7 +91,6 @@ function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
   if (versions.filter(({ storage }) => storage).length !== 1)
     errors.push(invalid('spec.versions', versions, 'must have exactly one version marked as storage version'));
   addErrors(errors, validateNames(spec.names));
-  addErrors(errors, validateConversion(spec.conversion));
   return errors;
 }
 
@@ -234,18 +230,6 @@ function validateNames({
     errors.push(invalid('spec.names.listKind', listKind, 'kind and listKind may not be the same'));
   for (const [index, name] of categories.entries()) check(`categories[${index}]`, name, false);
   return errors;
-}
-
-/** Versions differ in nothing but their name: no webhook is asked to convert. */
-function validateConversion(conversion: CustomResourceConversion | undefined): FieldError[] {
-  if (!conversion) return [];
-  const { strategy, webhook } = conversion;
-  const path = 'spec.conversion';
-  if (!strategy) return [required(`${path}.strategy`)];
-  if (strategy !== 'None') return [notSupported(`${path}.strategy`, strategy, ['None'])];
-  return webhook
-    ? [forbidden(`${path}.webhookClientConfig`, 'should not be set when strategy is not set to Webhook')]
-    : [];
 }
 
 function validateStoredVersions(

@@ -20,6 +20,7 @@ import type {
 } from '../../../api/types/apiextensions/v1.gen.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { WorkQueue } from '../../../client/work-queue.ts';
+import { ConversionWebhook, type CallWebhook } from './conversion-webhook.ts';
 import type { LocalApi } from './local-api.ts';
 import type { Registry } from './registry.ts';
 
@@ -32,6 +33,8 @@ const RECHECK_MS = 500;
 export interface CustomResourcesOptions {
   readonly registry: Registry;
   readonly api: LocalApi;
+  /** Calls the webhooks that convert between versions. */
+  readonly callWebhook: CallWebhook;
   readonly logger: Logger;
   /** Aborted when the server stops. */
   readonly signal: AbortSignal;
@@ -181,7 +184,9 @@ export class CustomResources {
     if (before?.made === made) return;
     const [first, ...others] = servedVersions(definition);
     if (!first) return this.#remove(name);
-    const stored = customKind(definition, first, undefined, isTerminating);
+    const isByWebhook = spec.conversion?.strategy === 'Webhook';
+    const convert = isByWebhook ? new ConversionWebhook(definition, this.#options.callWebhook).convert : undefined;
+    const stored = customKind(definition, first, undefined, isTerminating, convert);
     const [previous, ...shared] = before?.kinds ?? [];
     // Those that share the cache go first and come last.
     for (const kind of shared) registry.remove(kind);
@@ -194,7 +199,7 @@ export class CustomResources {
     this.#served.set(name, { kinds: [stored], made: undefined });
     const kinds = [stored];
     for (const version of others) {
-      const kind = customKind(definition, version, stored, isTerminating);
+      const kind = customKind(definition, version, stored, isTerminating, convert);
       await registry.add(kind);
       kinds.push(kind);
       this.#served.set(name, { kinds: [...kinds], made: undefined });

@@ -6,6 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
+import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import { backoffMs, type BackoffOptions } from '../../../client/backoff.ts';
 import type { Logger } from '../../../client/logger.ts';
 import { Outage } from '../../../client/outage.ts';
@@ -66,10 +67,10 @@ export class Registry {
   constructor(store: Store, kinds: readonly Kind[], logger: Logger) {
     this.store = store;
     this.#outage = new Outage({ logger });
-    const caches = new Map(kinds.filter((kind) => !kind.storedAs).map((kind) => [kind, new ResourceCache(kind)]));
+    const caches = new Map(kinds.filter(hasCache).map((kind) => [kind, new ResourceCache(kind)]));
     for (const kind of kinds) {
-      const resource = resourceOf(kind, caches.get(storedKind(kind)));
-      if (!kind.storedAs) this.#byPrefix.set(prefixOf(kind), resource);
+      const resource = resourceOf(kind, caches.get(cachedKind(kind)));
+      if (hasCache(kind)) this.#byPrefix.set(prefixOf(kind), resource);
       this.kinds.add(resource);
     }
   }
@@ -93,12 +94,12 @@ export class Registry {
 
   /**
    * Serves one more kind. Resolves when it is served, with what the store has of it. Throws when it is served already, or another
-   * version of it is stored and this one is not `storedAs` that: one cache follows what is below a prefix.
+   * version of it is stored and this one is no view of that: one cache follows what is below a prefix.
    */
   async add(kind: Kind): Promise<void> {
     const { group, version, plural } = kind;
     if (this.kinds.find(group, version, plural)) throw new Error(`${prefixOf(kind)} is served already`);
-    const stored = kind.storedAs ? undefined : this.#byPrefix.get(prefixOf(kind));
+    const stored = hasCache(kind) ? this.#byPrefix.get(prefixOf(kind)) : undefined;
     if (stored) throw new Error(`${groupResource(kind)} is stored already, as ${stored.kind.version}`);
     await this.#open(kind, (resource) => this.kinds.add(resource));
   }
@@ -126,7 +127,7 @@ export class Registry {
    */
   remove(kind: Kind): void {
     const resource = this.of(kind);
-    if (!kind.storedAs) {
+    if (hasCache(kind)) {
       this.#requireOwnStorage(kind);
       this.#byPrefix.delete(prefixOf(kind));
     }
@@ -137,7 +138,7 @@ export class Registry {
   /** Throws for kinds that share a cache, which the other kinds still need. */
   #requireOwnStorage(kind: Kind): void {
     for (const { kind: other } of this.kinds.resources) {
-      if (other !== kind && storedKind(other) === storedKind(kind))
+      if (other !== kind && cachedKind(other) === cachedKind(kind))
         throw new Error(`${groupResource(kind)} shares its storage with ${groupResource(other)}`);
     }
   }
@@ -147,7 +148,7 @@ export class Registry {
    * revision. Throws when the prefix is being opened already or the store cannot be listed.
    */
   async #open(kind: Kind, publish: (resource: ServedResource) => void): Promise<void> {
-    if (kind.storedAs) return publish(resourceOf(kind, this.kinds.of(kind.storedAs.kind)?.cache));
+    if (!hasCache(kind)) return publish(resourceOf(kind, this.kinds.of(cachedKind(kind))?.cache));
     const resource = resourceOf(kind, new ResourceCache(kind));
     const prefix = prefixOf(kind);
     if (this.#opening.has(prefix)) throw new Error(`${prefix} is being opened already`);
@@ -301,11 +302,12 @@ export class Registry {
   }
 }
 
-const storedKind = (kind: Kind): Kind => kind.storedAs?.kind ?? kind;
+/** Whether it has a cache of its own. */
+const hasCache = (kind: Kind): boolean => cachedKind(kind) === kind;
 
 /** @param cache of the kind as which it is stored. Throws when there is none. */
 function resourceOf(kind: Kind, cache: ResourceCache | undefined): ServedResource {
-  const stored = storedKind(kind);
+  const stored = cachedKind(kind);
   if (cache) return new ServedResource(kind, cache, prefixOf(stored));
   throw new Error(`${groupResource(kind)} is stored as ${groupResource(stored)}, which is not a kind of this registry`);
 }

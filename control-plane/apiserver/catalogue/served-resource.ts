@@ -2,6 +2,7 @@
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind, KubeObject, StoredAs } from '../../../api/machinery/kind.ts';
 import { own } from '../../../api/machinery/own.ts';
+import { ConvertedEntries } from './converted-entries.ts';
 import type { Stored } from './object-meta.ts';
 import { ObjectBytes } from '../storage/cache/object-bytes.ts';
 import type { ResourceCache } from '../storage/cache/resource-cache.ts';
@@ -18,6 +19,8 @@ export class ServedResource {
   readonly #storagePrefix: string;
   readonly #conversion: StoredAs<KubeObject> | undefined;
   readonly #bytes: ObjectBytes;
+  /** Set when a webhook converts between the versions: entries of the cache are to be handed to it first. */
+  readonly converted: ConvertedEntries | undefined;
   readonly #closing = new AbortController();
 
   constructor(kind: Kind, cache: ResourceCache, storagePrefix: string) {
@@ -25,7 +28,10 @@ export class ServedResource {
     this.cache = cache;
     this.#storagePrefix = storagePrefix;
     this.#conversion = kind.storedAs;
-    this.#bytes = kind.storedAs ? new ObjectBytes(kind) : cache.bytes;
+    const { conversion } = kind.custom ?? {};
+    const isOther = kind.storedAs !== undefined || (conversion && conversion.storageVersion !== kind.version);
+    this.#bytes = isOther ? new ObjectBytes(kind) : cache.bytes;
+    this.converted = conversion && new ConvertedEntries(kind, conversion, cache, this.#bytes);
   }
 
   /** Aborted when this is removed or replaced. The cache is then no longer in sync with the store. */
@@ -40,6 +46,11 @@ export class ServedResource {
   /** Whether `serve` returns other bytes than the cache holds. */
   get converts(): boolean {
     return this.#conversion !== undefined || this.kind.custom?.complete !== undefined;
+  }
+
+  /** The layout of the entries that `serve` and `parse` take. */
+  get entryBytes(): ObjectBytes {
+    return this.converted ? this.#bytes : this.cache.bytes;
   }
 
   /** Slices list items and metadata out of what `serve` returns. */
@@ -58,7 +69,7 @@ export class ServedResource {
 
   /** As `parse`, but without managedFields, whose text is `owners`: '' when there are none. */
   parseOwned(served: Buffer): { readonly object: Stored; readonly owners: string } {
-    const { object, owners } = this.cache.bytes.parse(served);
+    const { object, owners } = this.entryBytes.parse(served);
     return { object: this.#fromStored(object), owners };
   }
 
@@ -98,8 +109,9 @@ export class ServedResource {
     return { object: object as Stored, problems };
   }
 
-  /** The index of a selectable field in the cache's entries; -1 when there is none. */
+  /** The index of a selectable field in the entries; -1 when there is none. */
   fieldIndex(field: string): number {
+    if (this.converted) return this.converted.fieldNames.indexOf(field);
     const stored = this.#conversion ? own(this.#conversion.fields, field) : field;
     return stored === undefined ? -1 : this.cache.fieldNames.indexOf(stored);
   }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
 import type { Kind, KubeObject, Subresource } from '../../../api/machinery/kind.ts';
+import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import type { RemoteVersion } from './remote-discovery.ts';
 import type { APIGroup, APIGroupList, APIResource, APIResourceList } from '../../../api/types/meta/v1.gen.ts';
 
@@ -75,7 +76,8 @@ export function apiResourceList(kinds: readonly Kind[]): APIResourceList {
 
 /** Changes when objects are stored in another version; upstream's `discovery.StorageVersionHash`. */
 function storageVersionHash(served: Kind): string {
-  const { group, version, kind } = served.storedAs?.kind ?? served;
+  const { group, kind, version: cached } = cachedKind(served);
+  const version = served.custom?.conversion?.storageVersion ?? cached;
   return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64');
 }
 

@@ -1,6 +1,7 @@
 /** `/metrics`, with upstream's names: https://kubernetes.io/docs/reference/instrumentation/metrics/ */
 import { readdirSync } from 'node:fs';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
+import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import { Exposition, EXPOSITION_TYPE } from '../../../daemon/metrics/exposition.ts';
 import { Counter, Gauge, Histogram } from '../../../daemon/metrics/series.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -101,7 +102,8 @@ export class ApiServerMetrics {
     const name = 'apiserver_storage_objects';
     to.family(name, 'gauge', 'Stored objects by resource.');
     for (const { kind, cache } of this.#sources.kinds.resources) {
-      if (kind.verbs.includes('list') && !kind.storedAs) to.sample(name, { resource: groupResource(kind) }, cache.size);
+      if (kind.verbs.includes('list') && cachedKind(kind) === kind)
+        to.sample(name, { resource: groupResource(kind) }, cache.size);
     }
   }
 

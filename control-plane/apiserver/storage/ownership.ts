@@ -11,6 +11,7 @@ import { timeOf } from '../../../api/machinery/time.ts';
 import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
 import type { WriteContext } from '../admission/pipeline.ts';
 import type { Stored } from '../catalogue/object-meta.ts';
+import type { ConvertedEntries } from '../catalogue/converted-entries.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import { BINDING, WHOLE, type UpdatedPart } from './update-strategy.ts';
@@ -27,8 +28,27 @@ export interface OwnedPart {
   applied(owners: string, ofPart: string): string;
 }
 
+/** Owners are of a version to which a webhook has to convert the object first. */
+class NotConverted extends Error {
+  override readonly name = 'NotConverted';
+  readonly object: Stored;
+  readonly to: ConvertedEntries;
+  readonly key: string;
+  constructor(object: Stored, to: ConvertedEntries, key: string) {
+    super('not converted');
+    this.object = object;
+    this.to = to;
+    this.key = key;
+  }
+}
+
+/** The object before and after, in each version that owners may be of. */
+const MAX_CONVERSIONS = 64;
+
 export class Ownership {
   readonly #kinds: ServedKinds;
+  /** What webhooks have converted for what is being computed, by version and text; undefined when none is asked. */
+  #converted: ReadonlyMap<string, Stored> | undefined;
   /** By resource, so that nothing keeps one that is no longer served. */
   readonly #parts = new WeakMap<ServedResource, Map<string, OwnedPart>>();
 
@@ -42,6 +62,26 @@ export class Ownership {
     const known = parts.get(part.name) ?? this.#part(resource, part);
     parts.set(part.name, known);
     return known;
+  }
+
+  /**
+   * Returns what `compute` does with these owners. Where that takes objects in a version that a webhook converts to, they are
+   * converted, and `compute` is called again. Throws a 500 StatusError when the webhook fails.
+   */
+  async withConversions<T>(compute: () => T): Promise<T> {
+    const converted = new Map<string, Stored>();
+    for (;;) {
+      this.#converted = converted;
+      try {
+        return compute();
+      } catch (error) {
+        if (!(error instanceof NotConverted) || converted.size >= MAX_CONVERSIONS) throw error;
+        this.#converted = undefined;
+        converted.set(error.key, await error.to.object(error.object));
+      } finally {
+        this.#converted = undefined;
+      }
+    }
   }
 
   /** The owners of an object that a client creates, as text. @param sent managedFields that came with it */
@@ -90,6 +130,16 @@ export class Ownership {
     }
   }
 
+  /** As `ofNew`, for versions that a webhook converts. */
+  ofNewByWebhook(...args: Parameters<Ownership['ofNew']>): Promise<string> {
+    return this.withConversions(() => this.ofNew(...args));
+  }
+
+  /** As `afterUpdate`, for versions that a webhook converts. */
+  afterUpdateByWebhook(...args: Parameters<Ownership['afterUpdate']>): Promise<string> {
+    return this.withConversions(() => this.afterUpdate(...args));
+  }
+
   #part(resource: ServedResource, part: UpdatedPart): OwnedPart {
     const { kind } = resource;
     if ('scaleOf' in part) return scalePart(kind, part);
@@ -112,9 +162,19 @@ export class Ownership {
   #inVersion(resource: ServedResource, apiVersion: string, object: Stored): ReturnType<Ownable['inVersion']> {
     for (const other of this.#kinds.resources) {
       if (other.cache !== resource.cache || apiVersionOf(other.kind) !== apiVersion) continue;
-      return { type: typeOf(other.kind), object: resource.convert(object, other) };
+      const inOther = other.converted
+        ? this.#byWebhook(other.converted, apiVersion, object)
+        : resource.convert(object, other);
+      return { type: typeOf(other.kind), object: inOther };
     }
     return undefined;
+  }
+
+  #byWebhook(to: ConvertedEntries, apiVersion: string, object: Stored): Stored {
+    const key = `${apiVersion} ${JSON.stringify(object)}`;
+    const known = this.#converted?.get(key);
+    if (known) return known;
+    throw new NotConverted(object, to, key);
   }
 }
 

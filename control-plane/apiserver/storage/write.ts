@@ -25,8 +25,9 @@ import {
   type Stored,
 } from '../catalogue/object-meta.ts';
 import type { Registry } from '../catalogue/registry.ts';
+import type { ConvertedEntries } from '../catalogue/converted-entries.ts';
 import type { EncodedObject, ServedResource } from '../catalogue/served-resource.ts';
-import type { Entry } from './cache/entry.ts';
+import { entryKey, type Entry } from './cache/entry.ts';
 import { Ownership, sameOwners, type OwnedPart } from './ownership.ts';
 import { updateRules, viewOf, type UpdatedPart } from './update-strategy.ts';
 import type { HookContext, Kind } from '../../../api/machinery/kind.ts';
@@ -121,7 +122,11 @@ export class ObjectWriter {
     const generated = !object.metadata.name && base !== undefined && base !== '';
     fillSystemFields(kind, object, Date.now());
     // What admission and the kind add is nobody's.
-    const owners = applied ?? this.#ownership.ofNew(resource, object, sent, context);
+    const owners =
+      applied ??
+      (resource.converted
+        ? await this.#ownership.ofNewByWebhook(resource, object, sent, context)
+        : this.#ownership.ofNew(resource, object, sent, context));
     for (let attempt = 1; ; attempt++) {
       if (generated) object.metadata.name = generateName(base);
       try {
@@ -158,8 +163,9 @@ export class ObjectWriter {
     }
     const reserver = this.#reservers.get(resource.kind);
     const reservation = reserver && (await reserver.reserve(object, undefined, context.dryRun));
-    const encoded = encodeOwned(resource, object, owners);
-    if (context.dryRun) return { bytes: encoded.bytes, outcome: 'created' };
+    const encoding = encodeOwned(resource, object, owners);
+    const encoded = encoding instanceof Promise ? await encoding : encoding;
+    if (context.dryRun) return { bytes: ownBytes(resource, object, owners, encoded), outcome: 'created' };
     const bytes = await this.#putReserved(resource, namespace, name, encoded, 0, reservation);
     return { bytes, outcome: 'created' };
   }
@@ -185,7 +191,8 @@ export class ObjectWriter {
     const { kind } = resource;
     const { namespace, name, part } = request;
     const subresource = part.name;
-    const current = resource.cache.get(namespace, name);
+    const cached = resource.cache.get(namespace, name);
+    const current = cached && resource.converted ? await resource.converted.one(cached) : cached;
     if (!current) {
       if (subresource || !(request.apply || kind.createOnUpdate)) throw notFound(kind, name);
       if (request.apply) return this.#createApplied(resource, request, context);
@@ -200,7 +207,9 @@ export class ObjectWriter {
     const before = view.of(old);
     const reparse = () => view.of(resource.parse(current.bytes));
     const { object: changed, owners: applied } = request.apply
-      ? this.#apply(resource, request, before, oldOwners)
+      ? resource.converted
+        ? await this.#applyByWebhook(resource, request, before, oldOwners)
+        : this.#apply(resource, request, before, oldOwners)
       : { object: await request.change(before, reparse), owners: undefined };
     const wanted = placeObject(kind, changed, namespace, name);
     checkBase(resource, wanted, old);
@@ -209,7 +218,11 @@ export class ObjectWriter {
     const merged = rules.merge(wanted, before) as Stored;
     keepSystemFields(merged, before);
     // What admission and the kind change is nobody's.
-    const owners = applied ?? this.#ownership.afterUpdate(resource, part, before, merged, oldOwners, sent, context);
+    const owners =
+      applied ??
+      (resource.converted
+        ? await this.#ownership.afterUpdateByWebhook(resource, part, before, merged, oldOwners, sent, context)
+        : this.#ownership.afterUpdate(resource, part, before, merged, oldOwners, sent, context));
 
     const admission = admissionRequest(
       'UPDATE',
@@ -242,6 +255,15 @@ export class ObjectWriter {
     return { object: applied.object, owners: owned.applied(owners, applied.owners) };
   }
 
+  #applyByWebhook(
+    resource: ServedResource,
+    request: ApplyRequest,
+    live: Stored,
+    owners: string,
+  ): Promise<AppliedChange> {
+    return this.#ownership.withConversions(() => this.#apply(resource, request, live, owners));
+  }
+
   async #createApplied(
     resource: ServedResource,
     { namespace, name, part, apply }: ApplyRequest,
@@ -269,8 +291,9 @@ export class ObjectWriter {
       const stale = this.#fresh();
       if (stale) await stale;
       for (let attempt = 1; ; attempt++) {
-        const current = resource.cache.get(namespace, name);
-        if (!current) throw notFound(resource.kind, name);
+        const cached = resource.cache.get(namespace, name);
+        if (!cached) throw notFound(resource.kind, name);
+        const current = resource.converted ? await resource.converted.one(cached) : cached;
         const { object: old, owners } = resource.parseOwned(current.bytes);
         const plan = planDeletion(resource.kind, old, options, Date.now());
         const warning = deletionWarning(resource.kind, options);
@@ -313,14 +336,15 @@ export class ObjectWriter {
     if (isDeletedBy(resource.kind, object)) return this.#remove(resource, current, old, object, owners, dryRun);
     const reserver = this.#reservers.get(resource.kind);
     const reservation = reserver && (await reserver.reserve(object, old, dryRun));
-    const encoded = encodeOwned(resource, object, owners);
+    const encoding = encodeOwned(resource, object, owners);
+    const encoded = encoding instanceof Promise ? await encoding : encoding;
     if (isUnchanged(resource, current, encoded.bytes)) {
       await reservation?.rollback();
       return { bytes: resource.serve(current.bytes), outcome: 'unchanged' };
     }
     const { namespace, name, revision } = current;
     const bytes = dryRun
-      ? resource.serve(resource.cache.bytes.serve(encoded.bytes, revision))
+      ? resource.bytes.serve(ownBytes(resource, object, owners, encoded), revision)
       : await this.#putReserved(resource, namespace, name, encoded, revision, reservation);
     return { bytes, outcome: 'updated' };
   }
@@ -358,7 +382,12 @@ export class ObjectWriter {
     const behind = this.#registry.caughtUp(revision);
     if (behind) await behind;
     const entry = resource.cache.get(namespace, name);
-    return resource.serve(entry?.revision === revision ? entry.bytes : resource.cache.bytes.serve(stored, revision));
+    const isCurrent = entry?.revision === revision;
+    if (resource.converted) {
+      const written = isCurrent ? entry : resource.cache.entryOf(entryKey(namespace, name), stored, revision, note);
+      return resource.serve((await resource.converted.one(written)).bytes);
+    }
+    return resource.serve(isCurrent ? entry.bytes : resource.cache.bytes.serve(stored, revision));
   }
 
   /** @param old as it is stored, which is what it holds. @param object the last state, as clients are told it. */
@@ -378,10 +407,7 @@ export class ObjectWriter {
     const reserver = this.#reservers.get(resource.kind);
     if (reserver) await reserver.release(old);
     const last = { ...object, metadata: { ...object.metadata, resourceVersion: String(deletedAt) } };
-    return {
-      bytes: resource.serve(resource.cache.bytes.serve(resource.encode(last, owners).bytes, deletedAt)),
-      outcome: 'deleted',
-    };
+    return { bytes: resource.bytes.serve(resource.bytes.encode(last, owners), deletedAt), outcome: 'deleted' };
   }
 
   async #alone<T>(key: string, write: () => Promise<T>): Promise<T> {
@@ -404,10 +430,20 @@ const isTooLarge = (stored: Buffer): boolean =>
   stored.length > MAX_STORED_BYTES && unescapedLength(stored) > MAX_STORED_BYTES;
 
 /** An object that is too large for its owners loses them, as upstream, instead of being rejected. */
-function encodeOwned(resource: ServedResource, object: Stored, owners: string): EncodedObject {
+function encodeOwned(resource: ServedResource, object: Stored, owners: string): EncodedObject | Promise<EncodedObject> {
+  if (resource.converted) return encodeConverted(resource.converted, object, owners);
   const encoded = resource.encode(object, owners);
   return owners && isTooLarge(encoded.bytes) ? resource.encode(object, '') : encoded;
 }
+
+async function encodeConverted(entries: ConvertedEntries, object: Stored, owners: string): Promise<EncodedObject> {
+  const encoded = await entries.encode(object, owners);
+  return owners && isTooLarge(encoded.bytes) ? entries.encode(object, '') : encoded;
+}
+
+/** An object that has been encoded to be stored, in the version of the resource. */
+const ownBytes = (resource: ServedResource, object: Stored, owners: string, { bytes }: EncodedObject): Buffer =>
+  resource.bytes === resource.cache.bytes ? bytes : resource.bytes.encode(object, owners);
 
 /** The length of JSON with `\uXXXX` counted as one byte, as upstream stores it: a file of zeros is six times as long. */
 function unescapedLength(json: Buffer): number {
@@ -454,7 +490,10 @@ function checkBase({ kind }: ServedResource, wanted: Stored, old: Stored): void 
 }
 
 /** Whether `stored` equals the current object, apart from the order of fields. */
-function isUnchanged({ cache }: ServedResource, current: Entry, stored: Buffer): boolean {
+function isUnchanged({ cache }: ServedResource, shown: Entry, stored: Buffer): boolean {
+  const current = shown.cached ?? shown;
+  // What is stored as another version is written again as the one that is to be stored.
+  if (current.version !== undefined) return false;
   if (cache.bytes.sameAs(current.bytes, stored)) return true;
   if (!cache.bytes.mayBeReordered(current.bytes, stored)) return false;
   const served = cache.bytes.serve(stored, current.revision);

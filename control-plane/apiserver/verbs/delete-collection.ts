@@ -21,7 +21,9 @@ export const deleteCollectionVerb =
     const options = await readDeleteOptions(request);
     validateDeleteOptions(options);
     const context = pipeline.writeContext(request, options.dryRun?.includes('All') ?? false);
-    const entries = [...cache.entries(request.namespace)].filter((entry) => selection.matches(entry));
+    const present = [...cache.entries(request.namespace)];
+    const shown = resource.converted ? await resource.converted.all(present) : present;
+    const entries = shown.filter((entry) => selection.matches(entry));
     const deleteOne = async (entry: Entry): Promise<Buffer[]> => {
       try {
         const { bytes } = await writer.delete(resource, entry.namespace, entry.name, options, context);

@@ -147,7 +147,7 @@ export class EventFrames {
   #bytesOf(change: Change, seen: ChangeType): Buffer {
     const { type, entry, previous, revision } = change;
     if (seen !== 'DELETED' || type === 'DELETED' || !previous) return entry.bytes;
-    return this.#departed.getOrMake(change, () => this.#resource.cache.bytes.atRevision(previous.bytes, revision));
+    return this.#departed.getOrMake(change, () => this.#resource.entryBytes.atRevision(previous.bytes, revision));
   }
 
   #frame(change: Change, type: ChangeType): Buffer {

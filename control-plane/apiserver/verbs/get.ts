@@ -16,12 +16,16 @@ export const getVerb =
     const revision = query.size > 0 ? parseRevision(query.get('resourceVersion') ?? '') : undefined;
     const stale = waitUntilFresh(registry, revision);
     if (stale) return stale.then(() => sendObject(request, resource));
-    sendObject(request, resource);
+    return sendObject(request, resource);
   };
 
-function sendObject(exchange: Exchange, resource: ServedResource): void {
+function sendObject(exchange: Exchange, resource: ServedResource): void | Promise<void> {
   const { name } = exchange.info;
   const entry = resource.cache.get(exchange.namespace, name);
   if (!entry) throw notFound(resource.kind, name);
+  if (resource.converted)
+    return resource.converted
+      .one(entry)
+      .then(({ bytes }) => sendServed(exchange, resource, 200, resource.serve(bytes)));
   sendServed(exchange, resource, 200, resource.serve(entry.bytes));
 }

@@ -1,21 +1,28 @@
 /** Lists: which objects one shows. `list-body.ts` sends them. */
 import { gone, StatusError } from '../../../api/machinery/status-error.ts';
+import { Semaphore } from '../../../client/semaphore.ts';
 import { CompactedError } from '../../store/store.ts';
 import type { AuthorizedRequest } from '../admission/pipeline.ts';
 import { writeToken } from '../storage/continue-token.ts';
 import { ListBodies, type Page } from './list-body.ts';
 import { parseListOptions, type ListOptions } from './list-options.ts';
 import { waitUntilFresh } from '../catalogue/freshness.ts';
+import type { ConvertedEntries } from '../catalogue/converted-entries.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import { keyPrefix, type Entry } from '../storage/cache/entry.ts';
 import { parseSelection, type Selection } from './selection.ts';
 import type { ListMeta } from '../../../api/types/meta/v1.gen.ts';
 
+/** Lists of objects that a webhook has converted are in memory as a whole: so many at a time. */
+const MAX_CONVERTED_LISTS = 8;
+const CONVERTED_BATCH = 1000;
+
 /** Serves the lists of one api-server. */
 export class ListServer {
   readonly #registry: Registry;
   readonly #bodies = new ListBodies();
+  readonly #conversions = new Semaphore(MAX_CONVERTED_LISTS);
 
   constructor(registry: Registry) {
     this.#registry = registry;
@@ -25,8 +32,11 @@ export class ListServer {
     const { info, namespace } = exchange;
     const options = parseListOptions(info.query, keyPrefix(namespace), this.#registry.revision);
     const selection = parseSelection(resource, info);
-    const page = await findPage(this.#registry, resource, namespace, options, selection);
-    await this.send(exchange, resource, page);
+    const send = async (): Promise<void> => {
+      const page = await findPage(this.#registry, resource, namespace, options, selection);
+      await this.send(exchange, resource, page);
+    };
+    await (resource.converted ? this.#conversions.run(exchange.gone, send) : send());
   }
 
   send(exchange: AuthorizedRequest, resource: ServedResource, page: Page): Promise<void> {
@@ -69,8 +79,12 @@ function presentPage(
   { limit, continueFrom }: ListOptions,
   selection: Selection,
   at: number | undefined,
-): Page {
+): Page | Promise<Page> {
   const revision = at === undefined || at < 0 ? registry.revision : at;
+  if (resource.converted) {
+    const present = [...resource.cache.entries(namespace, continueFrom?.after)];
+    return convertedPage(resource.converted, present, limit, selection, revision, namespace);
+  }
   const entries: Entry[] = [];
   let more = false;
   for (const entry of resource.cache.entries(namespace, continueFrom?.after)) {
@@ -83,6 +97,30 @@ function presentPage(
   const remaining =
     more && selection.all && last !== undefined ? resource.cache.countAfter(namespace, last) : undefined;
   return { entries, metadata: pageMeta(revision, namespace, entries, { more, remaining }) };
+}
+
+/** Of entries that a webhook converts, a batch at a time: selectors are about what it makes of them. */
+async function convertedPage(
+  converted: ConvertedEntries,
+  present: readonly Entry[],
+  limit: number,
+  selection: Selection,
+  revision: number,
+  namespace: string,
+): Promise<Page> {
+  const entries: Entry[] = [];
+  const size = limit > 0 ? limit + 1 : CONVERTED_BATCH;
+  for (let from = 0; from < present.length; from += size) {
+    for (const [index, entry] of (await converted.all(present.slice(from, from + size))).entries()) {
+      if (!selection.matches(entry)) continue;
+      if (limit > 0 && entries.length === limit) {
+        const remaining = selection.all ? present.length - from - index : undefined;
+        return { entries, metadata: pageMeta(revision, namespace, entries, { more: true, remaining }) };
+      }
+      entries.push(entry);
+    }
+  }
+  return { entries, metadata: pageMeta(revision, namespace, entries, { more: false }) };
 }
 
 /** From the store's history. */
@@ -102,9 +140,11 @@ async function pastPage(
   for (;;) {
     const count = selection.all && left === undefined;
     const found = await registry.store.list(prefix, { revision, after, ...(limit > 0 && { limit, count }) });
-    for (const [index, { key, value, revision: written }] of found.items.entries()) {
-      after = key;
-      const entry = resource.cache.entryOf(key.slice(root.length), value, written);
+    after = found.items.at(-1)?.key ?? after;
+    const past = found.items.map(({ key, value, revision: written }) =>
+      resource.cache.entryOf(key.slice(root.length), value, written),
+    );
+    for (const [index, entry] of (resource.converted ? await resource.converted.all(past) : past).entries()) {
       if (selection.matches(entry)) entries.push(entry);
       if (limit > 0 && entries.length === limit) {
         const more = found.more || index < found.items.length - 1;

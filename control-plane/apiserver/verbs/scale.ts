@@ -17,7 +17,10 @@ export const scaleVerb =
     const { name, verb, query } = exchange.info;
     const entry = resource.cache.get(namespace, name);
     if (!entry) throw notFound(resource.kind, name);
-    if (verb === 'get') return exchange.sendObject(200, part.scaleOf(resource.parse(entry.bytes)));
+    if (verb === 'get') {
+      const { bytes } = resource.converted ? await resource.converted.one(entry) : entry;
+      return exchange.sendObject(200, part.scaleOf(resource.parse(bytes)));
+    }
 
     const options = verb === 'patch' ? 'PatchOptions' : 'UpdateOptions';
     const applies = verb === 'patch' && isApply(exchange);

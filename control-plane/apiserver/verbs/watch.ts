@@ -16,6 +16,7 @@ import { parseWatchOptions, type WatchOptions } from './list-options.ts';
 import { waitUntilFresh } from '../catalogue/freshness.ts';
 import type { EventSink } from '../http/message.ts';
 import { negotiate, noAcceptedType, type Accepted } from '../http/negotiate.ts';
+import type { ConvertedEntries } from '../catalogue/converted-entries.ts';
 import type { Registry } from '../catalogue/registry.ts';
 import type { ServedResource } from '../catalogue/served-resource.ts';
 import type { Entry } from '../storage/cache/entry.ts';
@@ -300,7 +301,9 @@ class Watch {
   async #tell(changes: readonly Change[]): Promise<void> {
     const { response } = this.#client;
     const writer = new ChunkedWriter((chunk) => taken(response, chunk), MAX_PENDING_BYTES);
-    for (const change of changes) {
+    for (const change of this.#resource.converted
+      ? await this.#converted(this.#resource.converted, changes)
+      : changes) {
       const parts = this.#frames.partsOf(change, this.#namespace, this.#selection);
       if (!parts) continue;
       for (const part of parts) {
@@ -311,6 +314,12 @@ class Watch {
     await writer.flush();
   }
 
+  #converted(entries: ConvertedEntries, changes: readonly Change[]): Promise<Change[]> {
+    const { all } = this.#selection;
+    const wanted = changes.filter(({ entry }) => this.#namespace === '' || entry.namespace === this.#namespace);
+    return entries.changes(wanted, !all);
+  }
+
   #onChanges(changes: readonly Change[]): void {
     if (!this.#live) {
       if (this.#position < this.#resource.cache.window.since && this.#position > 0) this.#cutOff();
@@ -318,7 +327,7 @@ class Watch {
     }
     const last = changes.at(-1);
     if (!last || last.revision <= this.#position) return;
-    if (!this.#frames.fit(changes)) return this.#resume();
+    if (this.#resource.converted || !this.#frames.fit(changes)) return this.#resume();
     const first = changes[0];
     const news =
       first && first.revision > this.#position ? changes : changes.filter(({ revision }) => revision > this.#position);
@@ -388,6 +397,7 @@ class Watch {
 
   #fail(error: unknown): void {
     if (error instanceof ClientGoneError) this.#ended.resolve();
+    else if (error instanceof StatusError) this.#refuse(error);
     else this.#ended.reject(error);
   }
 }

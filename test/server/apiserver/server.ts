@@ -7,6 +7,7 @@ import path from 'node:path';
 import { kinds } from '../../../api/registry.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
+import type { ResolveService } from '../../../control-plane/apiserver/admission/webhooks/webhook-client.ts';
 import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts';
 import type { Authenticator } from '../../../control-plane/apiserver/access/authentication/authenticator.ts';
@@ -60,6 +61,8 @@ export interface TestServerOptions {
   readonly aggregated?: (core: ApiCore, pki: ClusterPki, stopping: AbortSignal) => ServeOptions['aggregated'];
   readonly eventTtlMs?: number;
   readonly allocationGraceMs?: number;
+  /** Where webhooks of services are reached. */
+  readonly resolveService?: ResolveService;
   readonly limits?: InFlightLimits;
   /** Whether authentication is asynchronous, as with service account tokens. */
   readonly authenticatesLater?: boolean;
@@ -105,7 +108,7 @@ export class TestServer implements AsyncDisposable {
     const store =
       options.store ?? (await openEmbeddedStore({ path: path.join(directory, 'store'), compaction: false }));
     const stopping = new AbortController();
-    const { eventTtlMs, allocationGraceMs } = options;
+    const { eventTtlMs, allocationGraceMs, resolveService } = options;
     const core = await openCore({
       store,
       kinds: options.kinds ?? kinds,
@@ -113,6 +116,7 @@ export class TestServer implements AsyncDisposable {
       signal: stopping.signal,
       ...(eventTtlMs && { eventTtlMs }),
       ...(allocationGraceMs && { allocationGraceMs }),
+      ...(resolveService && { resolveService }),
     });
     const server = await serve({
       core,

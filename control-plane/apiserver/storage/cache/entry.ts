@@ -31,6 +31,10 @@ export interface Entry extends EntryIndex {
   /** The served bytes, shared by all readers: they must not be changed. */
   readonly bytes: Buffer;
   readonly revision: number;
+  /** The version as which it is stored, where that is another one than the cache's. */
+  readonly version?: string | undefined;
+  /** The cached entry of which a webhook made this one. */
+  readonly cached?: Entry | undefined;
 }
 
 export const entryKey = (namespace: string, name: string): string => (namespace ? `${namespace}/${name}` : name);

@@ -61,10 +61,9 @@ export class ObjectBytes {
     return { object: JSON.parse(json) as KubeObject, owners: served.toString('utf8', from, end) };
   }
 
-  /** Stored bytes as this kind encodes them; what was stored under another version is encoded again. */
-  rebased(stored: Buffer): Buffer {
-    const isOwn = stored.toString('utf8', 0, this.#typeLength) === this.#type;
-    return isOwn ? stored : this.encode(JSON.parse(stored.toString()) as KubeObject);
+  /** Whether bytes were encoded as this kind and version. */
+  areOwn(bytes: Buffer): boolean {
+    return bytes.toString('utf8', 0, this.#typeLength) === this.#type;
   }
 
   /** The bytes to serve: stored bytes with the revision of their write, in a new Buffer. */

@@ -44,7 +44,8 @@ export class ResourceCache {
   readonly #mayBeOfOtherVersion: boolean;
 
   constructor(kind: Kind) {
-    this.bytes = new ObjectBytes(kind);
+    const { conversion } = kind.custom ?? {};
+    this.bytes = new ObjectBytes(conversion ? { ...kind, version: conversion.storageVersion } : kind);
     this.#mayBeOfOtherVersion = kind.custom !== undefined;
     this.fieldNames = Object.keys(kind.selectableFields);
     this.#fieldReaders = Object.values(kind.selectableFields).map((read) => (object) => read(object));
@@ -165,16 +166,23 @@ export class ResourceCache {
     revision: number,
     index = this.index(JSON.parse(stored.toString()) as KubeObject),
   ): Entry {
-    const ofVersion = this.#mayBeOfOtherVersion ? this.bytes.rebased(stored) : stored;
+    if (this.#mayBeOfOtherVersion && !this.bytes.areOwn(stored)) return this.#renamed(key, stored, revision, index);
     const slash = this.#namespaced ? key.indexOf('/') : -1;
     return {
       key,
       namespace: slash < 0 ? '' : key.slice(0, slash),
       name: key.slice(slash + 1),
-      bytes: this.bytes.serve(ofVersion, revision),
+      bytes: this.bytes.serve(stored, revision),
       revision,
       labels: index.labels,
       fields: index.fields,
     };
+  }
+
+  /** What was stored as another version, with the cache's apiVersion. */
+  #renamed(key: string, stored: Buffer, revision: number, index: EntryIndex): Entry {
+    const object = JSON.parse(stored.toString()) as KubeObject;
+    const version = object.apiVersion?.split('/').at(-1);
+    return { ...this.entryOf(key, this.bytes.encode(object), revision, index), version };
   }
 }
