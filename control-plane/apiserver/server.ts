@@ -13,6 +13,7 @@ import { healthHandler } from './documents/health.ts';
 import { ApiServerMetrics, type WriteMetrics } from './documents/metrics.ts';
 import { openApiHandler } from './documents/openapi-handlers.ts';
 import type { RemoteDiscovery } from './documents/remote-discovery.ts';
+import type { RemoteOpenApi } from './documents/remote-openapi.ts';
 import { documentsHandler, indexHandler, versionHandler, type PublicDocument } from './documents/paths.ts';
 import { listen, type Listener, type ListenerOptions } from './http/listener.ts';
 import { DEFAULT_IN_FLIGHT_LIMITS, MaxInFlight, type InFlightLimits } from './http/max-in-flight.ts';
@@ -39,11 +40,17 @@ const SHUTDOWN_GRACE_MS = 10_000;
 /** What other servers serve behind this one. */
 export interface Aggregated {
   readonly discovery: RemoteDiscovery;
+  readonly openApi: RemoteOpenApi;
   readonly serve: PathHandler;
   readonly takes: (info: RequestInfo) => boolean;
 }
 
-const NOT_AGGREGATED: Aggregated = { discovery: { versions: () => [] }, serve: () => false, takes: () => false };
+const NOT_AGGREGATED: Aggregated = {
+  discovery: { versions: () => [] },
+  openApi: { revision: 0, specs: () => [], hashes: () => new Map(), document: () => undefined },
+  serve: () => false,
+  takes: () => false,
+};
 
 export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 'port'> {
   readonly core: ApiCore;
@@ -113,7 +120,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
     healthHandler(core.registry, stopping.signal, () => ready),
     aggregated.serve,
     discoveryHandler(kinds, aggregated.discovery),
-    openApiHandler(kinds),
+    openApiHandler(kinds, aggregated.openApi),
     versionHandler,
     documentsHandler(documents),
     indexHandler(kinds, documents),

@@ -18,6 +18,7 @@ import { remoteVersion, type RemoteVersion } from '../documents/remote-discovery
 import { backendUrl, dialFailure } from '../nodes/backend.ts';
 import { sendRequest } from '../nodes/relay.ts';
 import { remoteUserHeaders } from './aggregation-proxy.ts';
+import { boundedBody } from './bounded-body.ts';
 import { remoteBackend, type RemoteApi, type RemoteApis, type ResolveService } from './remote-apis.ts';
 
 /** Upstream's. */
@@ -25,8 +26,8 @@ const RECHECK_MS = 30_000;
 const DISCOVERY_LIMIT_MS = 5_000;
 const MAX_DISCOVERY_BYTES = 4 * 1024 * 1024;
 const DEFAULT_PORT = 443;
-/** As whom upstream asks for discovery. */
-const AGGREGATOR = { name: 'system:kube-aggregator', groups: ['system:masters'] };
+/** As whom upstream asks for discovery and OpenAPI. */
+export const AGGREGATOR = { name: 'system:kube-aggregator', groups: ['system:masters'] };
 
 type Verdict = Pick<APIServiceCondition, 'status' | 'reason' | 'message'>;
 
@@ -37,6 +38,8 @@ export interface AvailabilityOptions {
   readonly apis: RemoteApis;
   readonly resolve: ResolveService;
   readonly identity: () => KeyPair;
+  /** Called whenever a server has answered. */
+  readonly onPassed: (remote: RemoteApi) => void;
   readonly logger: Pick<Logger, 'error'>;
   /** Ends the checks. */
   readonly signal: AbortSignal;
@@ -166,6 +169,7 @@ export class Availability {
         }
       });
       apis.discovered(remote.name, document);
+      this.#options.onPassed(remote);
       return { status: 'True', reason: 'Passed', message: 'all checks passed' };
     } catch (error) {
       apis.discovered(remote.name, undefined);
@@ -206,17 +210,8 @@ async function readDiscovery(
     answer.destroy();
     throw new Error(`bad status from discovery: ${code}`);
   }
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_DISCOVERY_BYTES) {
-      answer.destroy();
-      throw new Error(`the discovery document is longer than ${MAX_DISCOVERY_BYTES} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  const document: unknown = JSON.parse(Buffer.concat(chunks).toString());
+  const body = await boundedBody(answer, MAX_DISCOVERY_BYTES, 'the discovery document');
+  const document: unknown = JSON.parse(body.toString());
   Extent.of(document);
   return remoteVersion(group, version, document);
 }

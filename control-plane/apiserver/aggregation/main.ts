@@ -4,7 +4,8 @@ import type { KeyPair } from '../../pki/pem-files.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import { AggregationProxy } from './aggregation-proxy.ts';
 import { Availability } from './availability.ts';
-import { RemoteApis, type ResolveService } from './remote-apis.ts';
+import { RemoteApis, type RemoteApi, type ResolveService } from './remote-apis.ts';
+import { RemoteDocuments } from './remote-documents.ts';
 
 export interface AggregationOptions {
   readonly api: LocalApi;
@@ -20,6 +21,8 @@ export interface AggregationOptions {
 export function createAggregation({ api, resolve, identity, logger, signal }: AggregationOptions) {
   const apis = new RemoteApis(api);
   const proxy = new AggregationProxy(apis, resolve, identity);
-  new Availability({ api, apis, resolve, identity, logger, signal }).start();
-  return { discovery: apis, serve: proxy.serve, takes: proxy.takes };
+  const openApi = new RemoteDocuments({ apis, resolve, identity, logger, signal });
+  const onPassed = (remote: RemoteApi): void => openApi.refresh(remote);
+  new Availability({ api, apis, resolve, identity, onPassed, logger, signal }).start();
+  return { discovery: apis, openApi, serve: proxy.serve, takes: proxy.takes };
 }

@@ -75,14 +75,13 @@ export class RemoteApis implements RemoteDiscovery {
 
   /** By priority; a version that has never been reached is announced as stale, without resources. */
   versions(): RemoteVersion[] {
-    const order = (a: RemoteApi, b: RemoteApi): number =>
-      b.groupPriority - a.groupPriority || b.versionPriority - a.versionPriority;
-    return this.all
-      .toSorted(order)
-      .map(
-        ({ name, group, version }) =>
-          this.#documents.get(name) ?? { group, version, resources: [], freshness: 'Stale' },
-      );
+    return this.byPriority().map(
+      ({ name, group, version }) => this.#documents.get(name) ?? { group, version, resources: [], freshness: 'Stale' },
+    );
+  }
+
+  byPriority(): RemoteApi[] {
+    return this.all.toSorted((a, b) => b.groupPriority - a.groupPriority || b.versionPriority - a.versionPriority);
   }
 }
 

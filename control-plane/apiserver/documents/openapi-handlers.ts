@@ -12,14 +12,16 @@ import { acceptsProtobuf, OPENAPI_V2_PROTOBUF, openApiV2Protobuf } from '../../.
 import { bodyKinds } from '../../../api/registry.ts';
 import { kubernetesVersion } from '../../../api/version.ts';
 import { sendTagged } from './discovery-handlers.ts';
+import { mergeSpecs, type RemoteOpenApi } from './remote-openapi.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
 
 const V3_ROOT = '/openapi/v3';
 
-export function openApiHandler(kinds: ServedKinds): PathHandler {
+/** @param remote what other servers serve */
+export function openApiHandler(kinds: ServedKinds, remote: RemoteOpenApi): PathHandler {
   const serverVersion = kubernetesVersion.gitVersion;
-  const current = kinds.derived((all) => new OpenApiDocuments({ kinds: all, bodyKinds, serverVersion }));
+  const current = kinds.derived((all) => new OpenApiDocuments({ kinds: all, bodyKinds, serverVersion }, remote));
   return (exchange) => {
     const { path } = exchange.info;
     if (!path.startsWith('/openapi/')) return false;
@@ -34,28 +36,39 @@ export function openApiHandler(kinds: ServedKinds): PathHandler {
       return true;
     }
     if (!path.startsWith(`${V3_ROOT}/`)) return false;
-    return sendVersion3(exchange, documents, path.slice(V3_ROOT.length + 1));
+    const name = path.slice(V3_ROOT.length + 1);
+    if (sendVersion3(exchange, documents, name)) return true;
+    return remote.document(name)?.then((document) => sendDocument(exchange, document)) ?? false;
   };
 }
 
 function sendVersion3(exchange: Exchange, documents: OpenApiDocuments, name: string): boolean {
   const document = documents.version3(name);
-  if (!document) return false;
+  return document ? sendDocument(exchange, document) : false;
+}
+
+function sendDocument(exchange: Exchange, document: Buffer): true {
   sendTagged(exchange, 'application/json', document);
   return true;
 }
 
 class OpenApiDocuments {
   readonly #source: OpenApiSource;
+  readonly #remote: RemoteOpenApi;
   readonly #bytes = new Map<string, Buffer>();
+  /** As of which documents of other servers those that contain them were written. */
+  #remoteRevision: number;
 
-  constructor(source: OpenApiSource) {
+  constructor(source: OpenApiSource, remote: RemoteOpenApi) {
     this.#source = source;
+    this.#remote = remote;
+    this.#remoteRevision = remote.revision;
   }
 
   version2(protobuf: boolean): Buffer {
+    this.#forgetStale();
     return this.#once(protobuf ? 'v2 protobuf' : 'v2', () => {
-      const document = openApiV2(this.#source);
+      const document = mergeSpecs(openApiV2(this.#source), this.#remote.specs());
       return protobuf ? openApiV2Protobuf(document) : Buffer.from(JSON.stringify(document));
     });
   }
@@ -65,15 +78,24 @@ class OpenApiDocuments {
     return this.#once(`v3 ${name}`, () => Buffer.from(JSON.stringify(openApiV3(this.#source, name))));
   }
 
+  #forgetStale(): void {
+    if (this.#remoteRevision === this.#remote.revision) return;
+    this.#remoteRevision = this.#remote.revision;
+    for (const name of ['v2', 'v2 protobuf', 'v3']) this.#bytes.delete(name);
+  }
+
   index(): Buffer {
+    this.#forgetStale();
     return this.#once('v3', () => {
       const names = openApiV3Names(this.#source.kinds);
-      const hashOf = (name: string) =>
-        createHash('sha512')
-          .update(this.version3(name) ?? '')
-          .digest('hex')
-          .toUpperCase();
-      return Buffer.from(JSON.stringify(openApiV3Index(names, hashOf)));
+      const others = this.#remote.hashes();
+      const added = [...others.keys()].filter((name) => !names.includes(name));
+      const hashOf = (name: string) => {
+        const document = this.version3(name);
+        if (!document) return others.get(name) ?? '';
+        return createHash('sha512').update(document).digest('hex').toUpperCase();
+      };
+      return Buffer.from(JSON.stringify(openApiV3Index([...names, ...added], hashOf)));
     });
   }
 

@@ -59,6 +59,10 @@ async function planted(t: Test): Promise<Garden> {
         response.statusCode = discovery.code;
         return sendJson(response, DISCOVERY);
       }
+      if (target.pathname.startsWith('/openapi/')) {
+        response.statusCode = 404;
+        return sendJson(response, {});
+      }
       asked.push(request);
       client.subject = new X509Certificate((request.socket as TLSSocket).getPeerCertificate().raw).subject;
       if (target.searchParams.get('watch')) {

@@ -1,7 +1,6 @@
 /** Which webhooks a request concerns: upstream's rule, namespace and object matchers. */
 import { namespaces } from '../../../../api/kinds/core/namespace.ts';
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
-import { cachedKind } from '../../../../api/machinery/stored-as.ts';
 import { selectorFrom, type Labels, type Selector } from '../../../../api/machinery/selectors.ts';
 import { notFound } from '../../../../api/machinery/status-error.ts';
 import type { RuleWithOperations } from '../../../../api/types/admissionregistration/v1.gen.ts';
@@ -66,11 +65,13 @@ const ruleMatches = (rule: RuleWithOperations, request: AdmissionRequest, kind: 
   has(rule.apiVersions, kind.version) &&
   hasResource(rule.resources, kind.plural, request.subresource);
 
+const storedKind = (kind: Kind): Kind => kind.storedAs?.kind ?? kind;
+
 /** The other groups and versions in which the objects of a kind are served. */
 export function equivalentKinds(kinds: ServedKinds, kind: Kind): Kind[] {
   const others: Kind[] = [];
   for (const { kind: other } of kinds.resources)
-    if (other !== kind && cachedKind(other) === cachedKind(kind)) others.push(other);
+    if (other !== kind && storedKind(other) === storedKind(kind)) others.push(other);
   return others;
 }
 
