@@ -7,7 +7,8 @@ import type { ObjectMeta } from '../types/meta/v1.gen.ts';
 
 /** 256 KiB, for the keys and values of all annotations of an object. */
 const MAX_ANNOTATIONS_BYTES = 262_144;
-const MAX_LABEL_MANAGER = 128;
+/** Of a field manager's name: upstream's `FieldManagerMaxLength`. */
+export const MAX_MANAGER_BYTES = 128;
 /** The only finalizers without a domain. */
 const STANDARD_FINALIZERS = new Set([NAMESPACE_FINALIZER, ORPHAN_FINALIZER, FOREGROUND_FINALIZER]);
 const UNQUALIFIED_FINALIZER = 'name is neither a standard finalizer name nor is it fully qualified';
@@ -100,7 +101,8 @@ function validateManagedFields(meta: ObjectMeta, path: string): FieldError[] {
     if (entry.fieldsType && entry.fieldsType !== 'FieldsV1') {
       errors.push(invalid(`${at}.fieldsType`, entry.fieldsType, 'must be `FieldsV1`'));
     }
-    if ((entry.manager?.length ?? 0) > MAX_LABEL_MANAGER) errors.push(tooLong(`${at}.manager`, MAX_LABEL_MANAGER));
+    if (Buffer.byteLength(entry.manager ?? '') > MAX_MANAGER_BYTES)
+      errors.push(tooLong(`${at}.manager`, MAX_MANAGER_BYTES));
   }
   return errors;
 }

@@ -4,12 +4,22 @@
  */
 import { deepEqual } from '../deep-equal.ts';
 import { StatusError } from '../status-error.ts';
-import { difference, EMPTY, eachPath, union } from './field-set.ts';
+import { difference, EMPTY, eachPath, isSubset, union, type FieldSet } from './field-set.ts';
 import { fieldsOf } from './fields-of.ts';
 import { merge } from './merge.ts';
 import { managerId, Owner, type Manager, type Owners } from './owners.ts';
+import { pruneAcrossVersions } from './prune-across-versions.ts';
 import { prune } from './remove.ts';
-import { changesOf, disown, NEVER_OWNED, ownableFields, updatedOwners, type Conflicts, type Ownable } from './track.ts';
+import {
+  changesOf,
+  disown,
+  NEVER_OWNED,
+  ownableFields,
+  reconcileOwners,
+  updatedOwners,
+  type Conflicts,
+  type Ownable,
+} from './track.ts';
 
 const BEFORE_FIRST_APPLY = 'before-first-apply';
 
@@ -45,6 +55,7 @@ export function apply(
 ): Applied {
   const { type } = ownable;
   const owners: Owners = new Map(liveOwners);
+  reconcileOwners(ownable, owners);
   if (owners.size === 0) {
     updatedOwners(
       ownable,
@@ -72,12 +83,15 @@ export function apply(
   return { object: isChanged ? object : undefined, owners };
 }
 
-/** Fields of other versions are taken as they are named there: a field that moved between versions keeps its old owner's value. */
-function pruned({ type }: Ownable, merged: unknown, last: Owner, owners: Owners, apiVersion: string): unknown {
-  if (last.apiVersion !== apiVersion) return merged;
-  let owned = EMPTY;
-  for (const { fields } of owners.values()) owned = union(owned, fields);
-  return prune(type, merged, last.fields, owned);
+/** Without what the applier stated last time, in whatever version, and what nobody states now. */
+function pruned(ownable: Ownable, merged: unknown, last: Owner, owners: Owners, apiVersion: string): unknown {
+  const owned = new Map<string, FieldSet>();
+  for (const { apiVersion: version, fields } of owners.values())
+    owned.set(version, union(owned.get(version) ?? EMPTY, fields));
+  const here = owned.get(apiVersion) ?? EMPTY;
+  if (last.apiVersion !== apiVersion || (owned.size > 1 && !isSubset(last.fields, here)))
+    return pruneAcrossVersions(ownable, merged, last, owned, apiVersion);
+  return prune(ownable.type, merged, last.fields, here);
 }
 
 /** The 409 of a conflict, with a cause for each field: upstream's `NewConflictError`. */

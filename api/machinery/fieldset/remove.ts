@@ -34,7 +34,7 @@ export function removeFields(type: FieldType, value: unknown, set: FieldSet): un
 }
 
 /** With the declared fields of structs on the way to a field of the set, which states only those that have a value. */
-function withStructs(set: FieldSet, type: FieldType | undefined): FieldSet {
+export function withStructs(set: FieldSet, type: FieldType | undefined): FieldSet {
   if (set.children.size === 0) return set;
   const children = new Map<string, FieldSet>();
   for (const [element, child] of set.children) {

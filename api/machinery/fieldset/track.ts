@@ -3,6 +3,7 @@
  * `Updater.Update`. Whoever changes a field owns it from then on, and nobody else.
  * https://kubernetes.io/docs/reference/using-api/server-side-apply/
  */
+import { flatString } from '../flat-string.ts';
 import { addedFieldsText } from './added-text.ts';
 import { compare, type Changes } from './compare.ts';
 import {
@@ -16,6 +17,7 @@ import {
   union,
 } from './field-set.ts';
 import type { FieldType } from './field-type.ts';
+import { reconciled } from './reconcile.ts';
 import { entryText, managerId, Owner, ownersText, parseOwners, type Manager, type Owners } from './owners.ts';
 
 /** Past that many, the oldest managers that update become one. */
@@ -31,8 +33,16 @@ export interface Ownable {
   readonly resets: FieldSet;
   /** Instead of `resets`: the only fields that such a write changes, each with all below it. */
   readonly owns?: FieldSet;
-  /** Returns an object of the same kind in another version, with its type; undefined for a version that is not known. */
-  inVersion(apiVersion: string, object: unknown): { readonly type: FieldType; readonly object: unknown } | undefined;
+  /** Returns an object of the kind, of any version, in a version, with its type; undefined for a version that is not known. */
+  inVersion(apiVersion: string, object: unknown): Versioned | undefined;
+  /** Set where the schema may change: the type of a version that is known. */
+  readonly mutableType?: (apiVersion: string) => FieldType | undefined;
+}
+
+/** An object in a version. */
+export interface Versioned {
+  readonly type: FieldType;
+  readonly object: unknown;
 }
 
 /** Metadata that is never owned: upstream's `stripMetaManager`. */
@@ -100,6 +110,7 @@ export function updatedOwners(
   changes = changesOf(ownable, before, after),
 ): Owners {
   const id = managerId(by);
+  reconcileOwners(ownable, owners);
   disown(ownable, owners, by.apiVersion, before, after, changes, id);
   if (!changes) return owners;
   const previous = owners.get(id);
@@ -156,6 +167,28 @@ export function disown(
   for (const [id, owner] of left) {
     if (owner.fields.isEmpty) owners.delete(id);
     else owners.set(id, owner);
+  }
+}
+
+/** What was reconciled lately with the types of an Ownable, by version and text: nearly all that is written is. */
+const reconciledTexts = new WeakMap<Ownable, Set<string>>();
+const MAX_RECONCILED_TEXTS = 256;
+const MAX_RECONCILED_CHARS = 4096;
+
+/** Makes sets of fields fit a schema that has changed since they were written: upstream's `reconcileManagedFieldsWithSchemaChanges`. */
+export function reconcileOwners(ownable: Ownable, owners: Owners): void {
+  const { mutableType } = ownable;
+  if (!mutableType) return;
+  const known = reconciledTexts.get(ownable) ?? new Set<string>();
+  reconciledTexts.set(ownable, known);
+  for (const [id, owner] of owners) {
+    const key = `${owner.apiVersion} ${owner.text}`;
+    if (known.has(key)) continue;
+    const type = mutableType(owner.apiVersion);
+    const fields = type && reconciled(type, owner.fields);
+    if (fields && fields !== owner.fields) owners.set(id, owner.with(fields));
+    if (known.size >= MAX_RECONCILED_TEXTS) known.clear();
+    if (fields === owner.fields && key.length <= MAX_RECONCILED_CHARS) known.add(flatString(key));
   }
 }
 

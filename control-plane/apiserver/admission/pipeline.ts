@@ -10,6 +10,7 @@
  * client without a WriteContext, with which `storage/write.ts` runs the stages that need the stored object.
  */
 import type { ConnectSubresource, Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { MAX_MANAGER_BYTES } from '../../../api/machinery/metadata.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import type { ConnectionCredentials } from '../access/credentials.ts';
 import { authenticate, authorize, type Gate } from '../access/gate.ts';
@@ -18,9 +19,6 @@ import type { Exchange } from '../http/exchange.ts';
 import type { MaxInFlight } from '../http/max-in-flight.ts';
 import type { User } from '../http/user.ts';
 import { admit, type AdmissionOrigin, type AdmissionPlugin, type AdmissionRequest, type ObjectKind } from './plugin.ts';
-
-/** Of a name of a manager. */
-const MAX_MANAGER_BYTES = 128;
 
 declare const AUTHORIZED: unique symbol;
 

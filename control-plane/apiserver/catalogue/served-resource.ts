@@ -80,9 +80,10 @@ export class ServedResource {
     return object as Stored;
   }
 
-  /** Returns an object of this kind as `other`, which shares the cache, has it. */
+  /** Returns an object of this kind as `other`, which shares the cache, has it: without defaults that it has got since. */
   convert(object: Stored, other: ServedResource): Stored {
-    return other.#fromStored(this.#conversion ? this.#conversion.toStored(object) : object);
+    const stored = this.#conversion ? this.#conversion.toStored(object) : object;
+    return other.#conversion ? other.decode(other.#conversion.fromStored(stored)).object : (stored as Stored);
   }
 
   /** Converts bytes from the cache to this kind's version. */

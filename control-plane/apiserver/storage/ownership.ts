@@ -5,7 +5,13 @@ import { fieldTypeOf, type FieldType } from '../../../api/machinery/fieldset/fie
 import { isReset, ownersOf, ownersText, type Manager } from '../../../api/machinery/fieldset/owners.ts';
 import { FieldsError } from '../../../api/machinery/fieldset/path-element.ts';
 import { ownersOfScale, ownersWithScale } from '../../../api/machinery/fieldset/scale-owners.ts';
-import { ownersAfterUpdate, ownersOfNew, updatedOwners, type Ownable } from '../../../api/machinery/fieldset/track.ts';
+import {
+  ownersAfterUpdate,
+  ownersOfNew,
+  updatedOwners,
+  type Ownable,
+  type Versioned,
+} from '../../../api/machinery/fieldset/track.ts';
 import type { Kind } from '../../../api/machinery/kind.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { ObjectMeta } from '../../../api/types/meta/v1.gen.ts';
@@ -152,6 +158,7 @@ export class Ownership {
         resets: FieldSet.ofPaths(resets),
         ...('update' in part && part.update.owns && { owns: FieldSet.ofPaths(part.update.owns) }),
         inVersion: (apiVersion, object) => this.#inVersion(resource, apiVersion, object as Stored),
+        ...(kind.custom && { mutableType: (apiVersion: string) => this.#typeIn(resource, apiVersion) }),
       },
       apiVersion: apiVersionOf(kind),
       of: (owners) => owners,
@@ -159,14 +166,27 @@ export class Ownership {
     };
   }
 
-  #inVersion(resource: ServedResource, apiVersion: string, object: Stored): ReturnType<Ownable['inVersion']> {
-    for (const other of this.#kinds.resources) {
-      if (other.cache !== resource.cache || apiVersionOf(other.kind) !== apiVersion) continue;
-      const inOther = other.converted
-        ? this.#byWebhook(other.converted, apiVersion, object)
-        : resource.convert(object, other);
-      return { type: typeOf(other.kind), object: inOther };
-    }
+  #inVersion(resource: ServedResource, apiVersion: string, object: Stored): Versioned | undefined {
+    const to = this.#version(resource, apiVersion);
+    if (!to) return undefined;
+    const type = typeOf(to.kind);
+    if (object.apiVersion === apiVersion) return { type, object };
+    const from = this.#version(resource, object.apiVersion ?? '') ?? resource;
+    return {
+      type,
+      object: to.converted ? this.#byWebhook(to.converted, apiVersion, object) : from.convert(object, to),
+    };
+  }
+
+  #typeIn(resource: ServedResource, apiVersion: string): FieldType | undefined {
+    const found = this.#version(resource, apiVersion);
+    return found && typeOf(found.kind);
+  }
+
+  /** The resource that shows the same objects in another version. */
+  #version({ cache }: ServedResource, apiVersion: string): ServedResource | undefined {
+    for (const other of this.#kinds.resources)
+      if (other.cache === cache && apiVersionOf(other.kind) === apiVersion) return other;
     return undefined;
   }
 

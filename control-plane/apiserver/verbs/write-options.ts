@@ -10,6 +10,7 @@ import {
   tooLong,
   type FieldError,
 } from '../../../api/machinery/field-error.ts';
+import { MAX_MANAGER_BYTES } from '../../../api/machinery/metadata.ts';
 import { isTrue, parseInt64, type Query } from '../../../api/machinery/query-values.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -31,7 +32,6 @@ export function parseDryRun(query: Query, kind: string): boolean {
   return values.includes('All');
 }
 
-const MAX_MANAGER_BYTES = 128;
 const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
 
 /**

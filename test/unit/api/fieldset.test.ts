@@ -20,6 +20,7 @@ import { DEDUCED, fieldTypeOf, type FieldType } from '../../../api/machinery/fie
 import { fieldsOf, misfits } from '../../../api/machinery/fieldset/fields-of.ts';
 import { merge } from '../../../api/machinery/fieldset/merge.ts';
 import { canonicalElement, displayElement } from '../../../api/machinery/fieldset/path-element.ts';
+import { reconciled } from '../../../api/machinery/fieldset/reconcile.ts';
 import { prune, removeFields } from '../../../api/machinery/fieldset/remove.ts';
 
 const set = (json: unknown): FieldSet => fieldSetOf(json);
@@ -185,3 +186,41 @@ t.test('only some fields can be owned through a subresource', async (t) => {
   });
   t.strictSame(json(differenceBelow(fields, FieldSet.ofPaths(['spec.x', 'metadata']))), { 'f:spec': { 'f:z': {} } });
 });
+
+/** Sets under a schema that has changed since they were written. */
+const ATOMIC_LIST: FieldType = { list: { atomic: true, items: DEDUCED } };
+const SET_LIST: FieldType = {
+  list: { atomic: false, items: { scalar: 'string' }, elementOf: (item) => `v:${JSON.stringify(item)}` },
+};
+const mapOf = (fields: Record<string, FieldType>, atomic = false, values?: FieldType): FieldType => {
+  const known = new Map(Object.entries(fields));
+  return { map: { atomic, field: (name) => known.get(name), ...(values && { values }) } };
+};
+const owned = { 'f:x': { '.': {}, 'v:"a"': {} }, 'f:y': { 'f:z': {} } };
+for (const [name, type, before, after] of [
+  [
+    'a list that has become atomic',
+    mapOf({ x: ATOMIC_LIST, y: mapOf({}) }),
+    owned,
+    { 'f:x': {}, 'f:y': { 'f:z': {} } },
+  ],
+  [
+    'a map that has become atomic',
+    mapOf({ x: SET_LIST, y: mapOf({}, true) }),
+    owned,
+    { 'f:x': { '.': {}, 'v:"a"': {} }, 'f:y': {} },
+  ],
+  ['what has become granular', mapOf({ x: SET_LIST }), { 'f:x': {} }, { 'f:x': {} }],
+  ['what was atomic and is', mapOf({ x: ATOMIC_LIST }), { 'f:x': {} }, { 'f:x': {} }],
+  ['fields that are not in the schema', mapOf({}), owned, owned],
+  ['values of a map', mapOf({}, false, ATOMIC_LIST), { 'f:k': { 'v:1': {} } }, { 'f:k': {} }],
+  ['values without a schema', DEDUCED, owned, owned],
+] as const) {
+  t.test(`a changed schema: ${name}`, async (t) => {
+    const given = set(before);
+    const found = reconciled(type, given);
+    t.strictSame(json(found), after);
+    if (before === after || JSON.stringify(before) === JSON.stringify(after))
+      t.equal(found, given, 'nothing is made anew');
+  });
+}
