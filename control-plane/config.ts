@@ -16,6 +16,8 @@ import {
   SettingValueError,
   type SettingRules,
 } from '../daemon/setting-rules.ts';
+import { validateLabelName, validateSubdomainName } from '../api/machinery/names.ts';
+import { readLevelVersion } from './apiserver/admission/pod-security/options.ts';
 
 const ROLES = ['apiserver', 'scheduler', 'controllers'] as const;
 
@@ -34,6 +36,12 @@ export const defaultServerConfig = {
   serviceNodePortRange: '30000-32767',
   tokenAuthFile: '',
   allowPrivileged: false,
+  podSecurityEnforce: 'privileged:latest',
+  podSecurityAudit: 'privileged:latest',
+  podSecurityWarn: 'privileged:latest',
+  podSecurityExemptUsernames: [] as readonly string[],
+  podSecurityExemptRuntimeClasses: [] as readonly string[],
+  podSecurityExemptNamespaces: [] as readonly string[],
   kubeletClientCertificate: '',
   kubeletClientKey: '',
   kubeletCertificateAuthority: '',
@@ -63,6 +71,13 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   serviceNodePortRange: 'ports of NodePort Services',
   tokenAuthFile: 'CSV file of bearer tokens: token,user,uid,"group1,group2"',
   allowPrivileged: 'allow privileged containers; `make up` sets it',
+  podSecurityEnforce:
+    'level and version of the Pod Security Standards, as baseline:latest, that pods have to meet in namespaces without a label',
+  podSecurityAudit: 'likewise: violations are noted in the audit annotations',
+  podSecurityWarn: 'likewise: users are warned of violations',
+  podSecurityExemptUsernames: 'users whose pods may violate the Pod Security Standards',
+  podSecurityExemptRuntimeClasses: 'RuntimeClasses whose pods may violate them',
+  podSecurityExemptNamespaces: 'namespaces whose pods may violate them',
   kubeletClientCertificate: "PEM file of the client certificate for connections to nodes; the cluster's own when empty",
   kubeletClientKey: 'PEM file of its private key',
   kubeletCertificateAuthority:
@@ -89,6 +104,14 @@ function rolesProblem(roles: readonly string[]): string | undefined {
   return `must list some of ${ROLES.join(', ')}${found}`;
 }
 
+/** Different names of one kind of thing. */
+const namesWhere =
+  (isName: (name: string) => boolean, things: string) =>
+  (names: readonly string[]): string | undefined => {
+    const odd = names.find((name, index) => !isName(name) || names.indexOf(name) !== index);
+    return odd === undefined ? undefined : `must list the names of ${things}, each once, not ${JSON.stringify(odd)}`;
+  };
+
 const serverConfigRules: SettingRules<ServerConfig> = {
   dataDir: notEmpty,
   bindAddress: orEmpty(ipAddress),
@@ -106,6 +129,12 @@ const serverConfigRules: SettingRules<ServerConfig> = {
     integerFrom(Cidr.parse(clusterCidr)?.length ?? 0, MAX_POD_PREFIX)(size, undefined),
   clusterDomain: dnsDomain,
   serviceNodePortRange: readableBy(readPortRange),
+  podSecurityEnforce: readableBy(readLevelVersion),
+  podSecurityAudit: readableBy(readLevelVersion),
+  podSecurityWarn: readableBy(readLevelVersion),
+  podSecurityExemptUsernames: namesWhere((name) => name !== '', 'users'),
+  podSecurityExemptRuntimeClasses: namesWhere((name) => validateSubdomainName(name).length === 0, 'RuntimeClasses'),
+  podSecurityExemptNamespaces: namesWhere((name) => validateLabelName(name).length === 0, 'namespaces'),
   maxRequestsInflight: integerFrom(0),
   maxMutatingRequestsInflight: integerFrom(0),
   roles: rolesProblem,

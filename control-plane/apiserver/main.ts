@@ -8,6 +8,7 @@ import type { KeyPair } from '../pki/pem-files.ts';
 import type { Store } from '../store/store.ts';
 import { advertisedAddress } from './bootstrap/advertised-address.ts';
 import { publishClusterConfiguration } from './bootstrap/cluster-configuration.ts';
+import { podSecurityOptions, type PodSecuritySettings } from './admission/pod-security/options.ts';
 import { bootstrapCluster } from './bootstrap/system-objects.ts';
 import { openCore } from './core.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
@@ -31,6 +32,7 @@ export interface ApiServerOptions {
     | 'clusterDomain'
     | 'tokenAuthFile'
     | 'allowPrivileged'
+    | keyof PodSecuritySettings
     | 'maxRequestsInflight'
     | 'maxMutatingRequestsInflight'
   >;
@@ -72,6 +74,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     tokenFile: config.tokenAuthFile ? await readFile(config.tokenAuthFile, 'utf8') : '',
     clusterDomain: config.clusterDomain,
     allowPrivileged: config.allowPrivileged,
+    podSecurity: podSecurityOptions(config),
     webhooks: { api, kinds: core.registry.kinds, client: core.webhookClient, metrics: webhookMetrics, logger },
     onError: (error) => logger.error({ err: error }, 'api-server background task failed'),
   });

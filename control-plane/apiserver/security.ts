@@ -1,6 +1,7 @@
 /** Who may do what on this server, put together: authentication, authorization, admission and the reviews about them. */
 import type { ClusterPki } from '../pki/cluster-pki.ts';
 import { admissionPlugins } from './admission/plugins.ts';
+import type { PodSecurityOptions } from './admission/pod-security/pod-security.ts';
 import type { PublicDocument } from './documents/paths.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
 import { BootstrapTokenAuthenticator } from './access/authentication/bootstrap-tokens.ts';
@@ -36,6 +37,7 @@ export interface SecurityOptions {
   /** The text of the token file; '' for none. */
   readonly tokenFile: string;
   readonly allowPrivileged: boolean;
+  readonly podSecurity: PodSecurityOptions;
   readonly webhooks: WebhookOptions;
   /** `cluster.local` */
   readonly clusterDomain: string;
@@ -97,6 +99,7 @@ export function createSecurity(options: SecurityOptions): Security {
       graph,
       accounts,
       allowPrivileged: options.allowPrivileged,
+      podSecurity: options.podSecurity,
       webhooks: options.webhooks,
     }),
     actions: {

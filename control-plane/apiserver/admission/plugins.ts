@@ -15,6 +15,7 @@ import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts
 import type { AdmissionPlugin } from './plugin.ts';
 import { podResizeValidator } from './pod-resize-validator.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
+import { podSecurity, type PodSecurityOptions } from './pod-security/pod-security.ts';
 import { priority } from './priority.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
 import { resourceQuota } from './resource-quota.ts';
@@ -36,6 +37,7 @@ export interface AdmissionOptions {
   readonly accounts: ServiceAccountIndex;
   /** Whether pods may have privileged containers at all. */
   readonly allowPrivileged: boolean;
+  readonly podSecurity: PodSecurityOptions;
   readonly webhooks: WebhookOptions;
 }
 
@@ -52,13 +54,17 @@ export const admissionPlugins = ({
   graph,
   accounts,
   allowPrivileged,
+  podSecurity: podSecurityOptions,
   webhooks,
 }: AdmissionOptions): AdmissionPlugin[] => [
+  // Upstream's validation, before any plugin's.
+  ...(allowPrivileged ? [] : [unprivileged]),
   namespaceLifecycle(api),
   limitRanger(api),
   serviceAccount(accounts),
   nodeRestriction(api, graph, authorizer),
   taintNodesByCondition,
+  podSecurity(api, podSecurityOptions),
   priority(api),
   defaultTolerationSeconds,
   defaultStorageClass(api),
@@ -72,7 +78,6 @@ export const admissionPlugins = ({
   podTopologyLabels(api),
   podResizeValidator(api),
   rbacEscalation({ authorizer, rbac, index }),
-  ...(allowPrivileged ? [] : [unprivileged]),
   mutatingAdmissionWebhook(webhooks),
   validatingAdmissionWebhook(webhooks),
   // Last, as upstream: a charge is not rolled back when a later plugin rejects the request.

@@ -11,6 +11,9 @@ export interface LocalApi {
   has(kind: Kind, namespace: string, name: string): boolean;
   /** All objects of a kind; restricted to `namespace` unless it is ''. */
   list<T extends KubeObject>(kind: Kind<T>, namespace?: string): T[];
+  /** Those that `list` would return now, each decoded when it is asked for. */
+  each<T extends KubeObject>(kind: Kind<T>, namespace: string): Iterable<T>;
+  count(kind: Kind, namespace: string): number;
   /** Waits until reads show the acknowledged writes of other servers; undefined when they do. Rejects with a 504 StatusError. */
   fresh(): Promise<void> | undefined;
   /** Runs defaulting, validation and the store, but no admission. Throws StatusError. */

@@ -37,6 +37,15 @@ export class CachedApi implements LocalApi {
     return objects;
   }
 
+  *each<T extends KubeObject>(kind: Kind<T>, namespace: string): Generator<T> {
+    const resource = this.#registry.of(kind);
+    for (const { bytes } of [...resource.cache.entries(namespace)]) yield resource.parse(bytes) as unknown as T;
+  }
+
+  count(kind: Kind, namespace: string): number {
+    return this.#registry.of(kind).cache.countAfter(namespace, namespace && `${namespace}/`);
+  }
+
   fresh(): Promise<void> | undefined {
     return waitUntilFresh(this.#registry, undefined);
   }

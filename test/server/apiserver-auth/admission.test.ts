@@ -278,6 +278,7 @@ test("plugins run in upstream's order", async (t) => {
       'ServiceAccount',
       'NodeRestriction',
       'TaintNodesByCondition',
+      'PodSecurity',
       'Priority',
       'DefaultTolerationSeconds',
       'DefaultStorageClass',

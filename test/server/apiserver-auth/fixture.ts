@@ -10,6 +10,8 @@ import { ApiClient } from '../../../client/api-client.ts';
 import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { priorityClasses } from '../../../api/kinds/scheduling/priority-class.ts';
+import { UNRESTRICTED } from '../../../control-plane/apiserver/admission/pod-security/policy.ts';
+import type { PodSecurityOptions } from '../../../control-plane/apiserver/admission/pod-security/pod-security.ts';
 import { WebhookMetrics } from '../../../control-plane/apiserver/admission/webhooks/metrics.ts';
 import { WebhookClient } from '../../../control-plane/apiserver/admission/webhooks/webhook-client.ts';
 import { createSecurity, type Security } from '../../../control-plane/apiserver/security.ts';
@@ -28,8 +30,15 @@ export interface Fixture {
 
 export const TOKEN_FILE = 'admin-token,admin,,system:masters\nalice-token,alice,uid-a,"developers,testers"\n';
 
+const UNRESTRICTED_PODS: PodSecurityOptions = {
+  defaults: UNRESTRICTED,
+  exemptUsernames: [],
+  exemptRuntimeClasses: [],
+  exemptNamespaces: [],
+};
+
 /** Everything below the listener. */
-export async function startSecurity(t: Test): Promise<Fixture> {
+export async function startSecurity(t: Test, podSecurity: Partial<PodSecurityOptions> = {}): Promise<Fixture> {
   const directory = mkdtempSync(join(tmpdir(), 'kedge-auth-'));
   const stopping = new AbortController();
   const logger = pino({ level: 'silent' });
@@ -51,6 +60,7 @@ export async function startSecurity(t: Test): Promise<Fixture> {
     pki,
     tokenFile: TOKEN_FILE,
     allowPrivileged: true,
+    podSecurity: { ...UNRESTRICTED_PODS, ...podSecurity },
     webhooks: {
       api: core.api,
       kinds: core.registry.kinds,
@@ -79,8 +89,8 @@ export interface ServedFixture extends Fixture {
 }
 
 /** With the listener. */
-export async function startServer(t: Test): Promise<ServedFixture> {
-  const fixture = await startSecurity(t);
+export async function startServer(t: Test, podSecurity?: Partial<PodSecurityOptions>): Promise<ServedFixture> {
+  const fixture = await startSecurity(t, podSecurity);
   const { pki, core, security } = fixture;
   const server = await serve({
     core,
