@@ -45,6 +45,8 @@ import { serviceCIDRs } from './kinds/networking/service-cidr.ts';
 import { apiServices } from './kinds/apiregistration/api-service.ts';
 import { mutatingWebhookConfigurations } from './kinds/admissionregistration/mutating-webhook-configuration.ts';
 import { validatingWebhookConfigurations } from './kinds/admissionregistration/validating-webhook-configuration.ts';
+import { flowSchemas } from './kinds/flowcontrol/flow-schema.ts';
+import { priorityLevelConfigurations } from './kinds/flowcontrol/priority-level-configuration.ts';
 import { ingressClasses } from './kinds/networking/ingress-class.ts';
 import { runtimeClasses } from './kinds/node/runtime-class.ts';
 import { csiDrivers } from './kinds/storage/csi-driver.ts';
@@ -122,6 +124,8 @@ export const kinds: readonly Kind[] = [
   mutatingWebhookConfigurations,
   validatingWebhookConfigurations,
   apiServices,
+  flowSchemas,
+  priorityLevelConfigurations,
 ];
 
 /** Kinds that are not resources, but the bodies of subresources and deletes. */
