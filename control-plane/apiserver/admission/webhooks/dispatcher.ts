@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { mutatingWebhookConfigurations } from '../../../../api/kinds/admissionregistration/mutating-webhook-configuration.ts';
 import { validatingWebhookConfigurations } from '../../../../api/kinds/admissionregistration/validating-webhook-configuration.ts';
 import { compareText } from '../../../../api/machinery/compare-text.ts';
-import { decodeObject } from '../../../../api/machinery/decode.ts';
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import { badRequest, internalError, StatusError, timeout } from '../../../../api/machinery/status-error.ts';
 import type {
@@ -14,17 +13,11 @@ import type {
 import type { Logger } from '../../../../client/logger.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { ServedKinds } from '../../catalogue/served-kinds.ts';
+import { versioned, type VersionedRequest } from '../mutated-object.ts';
 import type { AdmissionRequest } from '../plugin.ts';
 import { compileMatch, Matcher, type ResourceMatch } from './matching.ts';
 import type { RejectionType, WebhookMetrics, WebhookType } from './metrics.ts';
-import {
-  admissionReview,
-  refusal,
-  reviewVersion,
-  verifyReview,
-  type ReviewResponse,
-  type VersionedRequest,
-} from './review.ts';
+import { admissionReview, refusal, reviewVersion, verifyReview, type ReviewResponse } from './review.ts';
 import { WebhookCallError, type WebhookClient } from './webhook-client.ts';
 
 const DEFAULT_TIMEOUT_SECONDS = 10;
@@ -87,7 +80,12 @@ export class HookList<W extends ValidatingWebhook | MutatingWebhook> {
 const hooksOf = <W extends ValidatingWebhook | MutatingWebhook>(
   configuration: string,
   webhooks: readonly W[],
-): Hook<W>[] => webhooks.map((webhook) => ({ configuration, webhook, match: compileMatch(webhook) }));
+): Hook<W>[] =>
+  webhooks.map((webhook) => ({
+    configuration,
+    webhook,
+    match: compileMatch({ ...webhook, rules: webhook.rules ?? [] }),
+  }));
 
 export const mutatingHooks = (api: Pick<LocalApi, 'subscribe'>): HookList<MutatingWebhook> =>
   new HookList(api, mutatingWebhookConfigurations);
@@ -203,20 +201,3 @@ export class Dispatcher {
 /** In upstream's words: `failed calling webhook "x": failed to call webhook: WHY`. */
 export const failed = (webhook: string, why: string, cause?: WebhookCallError): WebhookCallError =>
   new WebhookCallError(`failed calling webhook ${JSON.stringify(webhook)}: ${why}`, cause?.code ?? 0, { cause });
-
-/** The request in another version of its kind. */
-function versioned(request: AdmissionRequest, kind: Kind): VersionedRequest {
-  const { object, old } = request;
-  const objectKind = request.objectKind ?? kind;
-  if (kind === request.kind || request.objectKind) return { kind, objectKind, object, old };
-  const convert = (one: KubeObject | undefined) => one && converted(one, request.kind, kind);
-  return { kind, objectKind, object: convert(object), old: convert(old) };
-}
-
-/** Converts by way of the version that is stored. The result is complete, and may be changed. */
-export function converted(object: KubeObject, from: Kind, to: Kind): KubeObject {
-  const stored = from.storedAs ? from.storedAs.toStored(object) : object;
-  const shown = to.storedAs ? to.storedAs.fromStored(stored) : stored;
-  return decodeObject(to, { ...shown, apiVersion: to.group ? `${to.group}/${to.version}` : to.version, kind: to.kind })
-    .object;
-}

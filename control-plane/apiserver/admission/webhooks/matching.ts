@@ -1,29 +1,37 @@
-/** Which webhooks a request concerns: upstream's rule, namespace and object matchers. */
+/** Which webhooks and policies a request concerns: upstream's rule, namespace and object matchers. */
 import { namespaces } from '../../../../api/kinds/core/namespace.ts';
 import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import { selectorFrom, type Labels, type Selector } from '../../../../api/machinery/selectors.ts';
 import { notFound } from '../../../../api/machinery/status-error.ts';
-import type { RuleWithOperations } from '../../../../api/types/admissionregistration/v1.gen.ts';
+import type { NamedRuleWithOperations } from '../../../../api/types/admissionregistration/v1.gen.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { ServedKinds } from '../../catalogue/served-kinds.ts';
 import type { AdmissionRequest } from '../plugin.ts';
 
+/** The rules of webhooks have no names. */
+type Rule = NamedRuleWithOperations;
+
 export interface ResourceMatch {
-  readonly rules: readonly RuleWithOperations[];
+  /** Undefined: every request matches. */
+  readonly rules: readonly Rule[] | undefined;
+  /** A request that one of these matches does not match, whatever `rules` say. */
+  readonly excluded: readonly Rule[];
   readonly matchPolicy: string;
   readonly namespaceSelector: Selector;
   readonly objectSelector: Selector;
 }
 
-export interface MatchSpec {
-  readonly rules?: readonly RuleWithOperations[];
+interface MatchSpec {
+  readonly rules?: readonly Rule[] | undefined;
+  readonly excluded?: readonly Rule[] | undefined;
   readonly matchPolicy?: string;
   readonly namespaceSelector?: Parameters<typeof selectorFrom>[0];
   readonly objectSelector?: Parameters<typeof selectorFrom>[0];
 }
 
 export const compileMatch = (spec: MatchSpec): ResourceMatch => ({
-  rules: spec.rules ?? [],
+  rules: spec.rules,
+  excluded: spec.excluded ?? [],
   matchPolicy: spec.matchPolicy ?? 'Equivalent',
   namespaceSelector: selectorFrom(spec.namespaceSelector ?? {}),
   objectSelector: selectorFrom(spec.objectSelector ?? {}),
@@ -58,8 +66,9 @@ function hasResource(resources: readonly string[] | undefined, plural: string, s
 }
 
 /** @param kind the request's own, or one of its other versions. */
-const ruleMatches = (rule: RuleWithOperations, request: AdmissionRequest, kind: Kind): boolean =>
+const ruleMatches = (rule: Rule, request: AdmissionRequest, kind: Kind): boolean =>
   isInScope(rule.scope, request) &&
+  (!rule.resourceNames?.length || rule.resourceNames.includes(request.name)) &&
   has(rule.operations, request.operation) &&
   has(rule.apiGroups, kind.group) &&
   has(rule.apiVersions, kind.version) &&
@@ -90,12 +99,14 @@ export class Matcher {
    */
   match(match: ResourceMatch, request: AdmissionRequest): Kind | undefined {
     if (!match.objectSelector.empty && !this.#objectMatches(match.objectSelector, request)) return undefined;
-    const kind = this.#ruleKind(match, request);
+    const { rules, excluded, matchPolicy } = match;
+    if (excluded.length > 0 && this.#ruleKind(excluded, matchPolicy, request)) return undefined;
+    const kind = rules ? this.#ruleKind(rules, matchPolicy, request) : request.kind;
     if (!kind || match.namespaceSelector.empty) return kind;
     return this.#namespaceMatches(match.namespaceSelector, request) ? kind : undefined;
   }
 
-  #ruleKind({ rules, matchPolicy }: ResourceMatch, request: AdmissionRequest): Kind | undefined {
+  #ruleKind(rules: readonly Rule[], matchPolicy: string, request: AdmissionRequest): Kind | undefined {
     if (rules.some((rule) => ruleMatches(rule, request, request.kind))) return request.kind;
     if (matchPolicy !== 'Equivalent') return undefined;
     const others = equivalentKinds(this.#kinds, request.kind);

@@ -3,6 +3,7 @@ import type { Kind, KubeObject } from '../../../../api/machinery/kind.ts';
 import { isJsonObject, own } from '../../../../api/machinery/own.ts';
 import { StatusError } from '../../../../api/machinery/status-error.ts';
 import type { Status } from '../../../../api/types/meta/v1.gen.ts';
+import type { VersionedRequest } from '../mutated-object.ts';
 import type { AdmissionRequest } from '../plugin.ts';
 import { namespaceOf } from './matching.ts';
 
@@ -12,20 +13,15 @@ const KNOWN_VERSIONS = ['v1', 'v1beta1'];
 
 type GroupVersionKind = Pick<Kind, 'group' | 'version' | 'kind'>;
 
-/** A request in the version that a webhook asks for. */
-export interface VersionedRequest {
-  readonly kind: Kind;
-  readonly objectKind: GroupVersionKind;
-  readonly object: KubeObject | undefined;
-  readonly old: KubeObject | undefined;
-}
-
 /** The first version that both sides know; undefined when there is none. */
 export const reviewVersion = (versions: readonly string[]): string | undefined =>
   versions.find((version) => KNOWN_VERSIONS.includes(version));
 
-const typed = (object: KubeObject | undefined, { group, version, kind }: GroupVersionKind): object | null =>
-  object ? { ...object, apiVersion: group ? `${group}/${version}` : version, kind } : null;
+/** With its version and kind, which an object in memory may lack. */
+const typedObject = (
+  object: KubeObject | undefined,
+  { group, version, kind }: GroupVersionKind,
+): KubeObject | undefined => object && { ...object, apiVersion: group ? `${group}/${version}` : version, kind };
 
 const plainKind = ({ group, version, kind }: GroupVersionKind) => ({ group, version, kind });
 const plainResource = ({ group, version, plural }: Kind) => ({ group, version, resource: plural });
@@ -36,33 +32,40 @@ export function admissionReview(
   asked: VersionedRequest,
   request: AdmissionRequest,
 ): object {
-  const { user, subresource, operation, name, dryRun } = request;
-  const namespace = namespaceOf(request);
   return {
     kind: 'AdmissionReview',
     apiVersion: `${GROUP}/${version}`,
     request: {
       uid,
-      kind: plainKind(asked.objectKind),
-      resource: plainResource(asked.kind),
-      ...(subresource && { subResource: subresource }),
-      requestKind: plainKind(request.objectKind ?? request.kind),
-      requestResource: plainResource(request.kind),
-      ...(subresource && { requestSubResource: subresource }),
-      ...(name && { name }),
-      ...(namespace && { namespace }),
-      operation,
-      userInfo: {
-        username: user.name,
-        ...(user.uid && { uid: user.uid }),
-        groups: user.groups,
-        ...(user.extra && Object.keys(user.extra).length > 0 && { extra: user.extra }),
-      },
-      object: typed(asked.object, asked.objectKind),
-      oldObject: typed(asked.old, asked.objectKind),
-      dryRun,
-      options: operationOptions(request),
+      ...requestAttributes(asked, request),
+      object: typedObject(asked.object, asked.objectKind) ?? null,
+      oldObject: typedObject(asked.old, asked.objectKind) ?? null,
     },
+  };
+}
+
+/** An AdmissionRequest without its uid and objects. */
+function requestAttributes(asked: Omit<VersionedRequest, 'object' | 'old'>, request: AdmissionRequest): object {
+  const { user, subresource, operation, name, dryRun } = request;
+  const namespace = namespaceOf(request);
+  return {
+    kind: plainKind(asked.objectKind),
+    resource: plainResource(asked.kind),
+    ...(subresource && { subResource: subresource }),
+    requestKind: plainKind(request.objectKind ?? request.kind),
+    requestResource: plainResource(request.kind),
+    ...(subresource && { requestSubResource: subresource }),
+    ...(name && { name }),
+    ...(namespace && { namespace }),
+    operation,
+    userInfo: {
+      username: user.name,
+      ...(user.uid && { uid: user.uid }),
+      groups: user.groups,
+      ...(user.extra && Object.keys(user.extra).length > 0 && { extra: user.extra }),
+    },
+    dryRun,
+    options: operationOptions(request),
   };
 }
 
