@@ -1,0 +1,69 @@
+/** The errors of expressions, with the messages of cel-go. */
+
+/** A problem at a place of an expression; `offset` is in UTF-16 units. */
+export interface Issue {
+  readonly offset: number;
+  readonly message: string;
+}
+
+const MAX_ISSUES = 100;
+/** Longer lines are not shown below a message. */
+const MAX_SNIPPET_BYTES = 16_384;
+const isWide = (character: string): boolean => (character.codePointAt(0) ?? 0) > 0x7f;
+
+/** An expression that is not well-formed, or whose types do not fit. The message names every problem and its place. */
+export class CelCompileError extends Error {
+  readonly issues: readonly Issue[];
+  constructor(expression: string, issues: readonly Issue[]) {
+    super(formatIssues(expression, issues));
+    this.name = 'CelCompileError';
+    this.issues = issues;
+  }
+}
+
+/**
+ * Why an evaluation has no result: `failed` for an error of the expression itself (`no such key: a`), `cost` when it cost more than one
+ * evaluation may.
+ */
+export class CelRuntimeError extends Error {
+  readonly reason: 'cost' | 'failed';
+  /** What the evaluation cost until then. */
+  readonly cost: number;
+  constructor(message: string, reason: 'cost' | 'failed', cost: number) {
+    super(message);
+    this.name = 'CelRuntimeError';
+    this.reason = reason;
+    this.cost = cost;
+  }
+}
+
+/** As cel-go shows them: every problem with its line and a mark below its place. */
+function formatIssues(expression: string, issues: readonly Issue[]): string {
+  const starts = lineStarts(expression);
+  const sorted = issues
+    .map((issue, index) => ({ issue, index }))
+    .sort((left, right) => left.issue.offset - right.issue.offset || left.index - right.index);
+  const lines = sorted.slice(0, MAX_ISSUES).map(({ issue }) => formatIssue(expression, starts, issue));
+  if (sorted.length > MAX_ISSUES) lines.push(`${sorted.length - MAX_ISSUES} more errors were truncated`);
+  return lines.join('\n');
+}
+
+function lineStarts(expression: string): number[] {
+  const starts = [0];
+  for (let at = expression.indexOf('\n'); at >= 0; at = expression.indexOf('\n', at + 1)) starts.push(at + 1);
+  return starts;
+}
+
+function formatIssue(expression: string, starts: readonly number[], { offset, message }: Issue): string {
+  let line = starts.findIndex((start) => start > offset);
+  line = line < 0 ? starts.length : line;
+  const start = starts[line - 1] ?? 0;
+  const end = starts[line] === undefined ? expression.length : (starts[line] ?? 0) - 1;
+  const before = [...expression.slice(start, offset)];
+  const head = `ERROR: <input>:${line}:${before.length + 1}: ${message}`;
+  const snippet = expression.slice(start, end).replaceAll('\t', ' ');
+  if (Buffer.byteLength(snippet) > MAX_SNIPPET_BYTES) return head;
+  const [at = ' '] = [...expression.slice(offset, end)];
+  const dots = before.map((character) => (isWide(character) ? '\uff0e' : '.')).join('');
+  return `${head}\n | ${snippet}\n | ${dots}${isWide(at) ? '\uff3e' : '^'}`;
+}

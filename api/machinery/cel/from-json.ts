@@ -1,0 +1,71 @@
+/** Plain values as values of CEL. */
+import { parseDuration, parseTimestamp } from './library/time-text.ts';
+import { viewOf } from './collections.ts';
+import type { DeclType } from './decl-type.ts';
+import { type CelValue, Duration, Extension, Failure, Optional, Timestamp, Uint } from './values.ts';
+
+/** The type of a value as errors of upstream's server name it. */
+const goType = (value: unknown): string => {
+  if (value === null || value === undefined) return '<nil>';
+  if (Array.isArray(value)) return '[]interface {}';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
+  if (typeof value === 'boolean') return 'bool';
+  return typeof value === 'object' ? 'map[string]interface {}' : 'string';
+};
+
+const unexpected = (expected: string, value: unknown): Failure =>
+  new Failure(`invalid data, expected ${expected}, got ${goType(value)}`);
+
+/**
+ * Converts a value of JSON. Without a type, whole numbers are ints, as JSON of the API is read. Values of CEL are returned as they are.
+ */
+export function fromJson(value: unknown, type?: DeclType): CelValue {
+  if (value === null || value === undefined) return null;
+  if (type && type.type.kind !== 'dyn') return typed(value, type);
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+    case 'bigint':
+      return value;
+    case 'number':
+      return Number.isSafeInteger(value) ? BigInt(value) : value;
+    default:
+      return isValue(value) ? value : (viewOf(value, type) ?? new Failure(`unsupported type: ${typeof value}`));
+  }
+}
+
+const isValue = (value: unknown): value is CelValue =>
+  value instanceof Extension ||
+  value instanceof Uint ||
+  value instanceof Timestamp ||
+  value instanceof Duration ||
+  value instanceof Optional ||
+  value instanceof Uint8Array;
+
+function typed(value: unknown, declared: DeclType): CelValue {
+  const { kind } = declared.type;
+  switch (kind) {
+    case 'string':
+      return typeof value === 'string' ? value : unexpected('string', value);
+    case 'bool':
+      return typeof value === 'boolean' ? value : unexpected('bool', value);
+    case 'int':
+      return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : unexpected('int', value);
+    case 'double':
+      return typeof value === 'number' ? value : unexpected('double', value);
+    case 'bytes':
+      return typeof value === 'string' ? Buffer.from(value, 'base64') : unexpected('byte', value);
+    case 'duration':
+      return typeof value === 'string' ? parseDuration(value) : unexpected('duration', value);
+    case 'timestamp':
+      return typeof value === 'string'
+        ? parseTimestamp(/^\d{4}-\d\d-\d\d$/.test(value) ? `${value}T00:00:00Z` : value)
+        : unexpected('timestamp', value);
+    case 'list':
+      return Array.isArray(value) ? (viewOf(value, declared) ?? null) : unexpected('array', value);
+    default:
+      return Array.isArray(value)
+        ? unexpected('object', value)
+        : (viewOf(value, declared) ?? unexpected('object', value));
+  }
+}

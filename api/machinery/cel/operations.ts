@@ -1,0 +1,221 @@
+/** What the operators do with values. Comparisons count their steps: lists may be nested deeper than their cost says. */
+import { compareText } from '../compare-text.ts';
+import { CelList, CelMap, JoinedList, JsonList, ValueList, ValueStruct } from './collections.ts';
+import type { Meter } from './meter.ts';
+import {
+  BOOL,
+  BYTES,
+  type CelType,
+  DOUBLE,
+  DYN,
+  ERROR,
+  INT,
+  listOf,
+  mapOf,
+  NULL,
+  optionalOf,
+  STRING,
+  typeOf as typeOfType,
+} from './types.ts';
+import {
+  type CelValue,
+  Duration,
+  Extension,
+  Failure,
+  NO_OVERLOAD,
+  Optional,
+  Timestamp,
+  TypeValue,
+  Uint,
+} from './values.ts';
+
+const ANY_LIST = listOf(DYN);
+const ANY_MAP = mapOf(DYN, DYN);
+
+/** The type of a value: what `type()` returns. */
+export function typeOfValue(value: CelValue): CelType {
+  if (value === null) return NULL;
+  switch (typeof value) {
+    case 'boolean':
+      return BOOL;
+    case 'bigint':
+      return INT;
+    case 'number':
+      return DOUBLE;
+    case 'string':
+      return STRING;
+    default:
+  }
+  if (value instanceof CelList) return ANY_LIST;
+  if (value instanceof ValueStruct) return value.celType;
+  if (value instanceof CelMap) return ANY_MAP;
+  if (value instanceof Uint8Array) return BYTES;
+  if (value instanceof Optional) return optionalOf(DYN);
+  if (value instanceof TypeValue) return typeOfType(DYN);
+  return value instanceof Failure ? ERROR : value.celType;
+}
+
+/** Whether a value may be passed where a type is declared. */
+export function isOfType(value: CelValue, type: CelType): boolean {
+  if (type.kind === 'dyn' || type.kind === 'param') return true;
+  if (type.kind === 'struct' && value instanceof CelMap && !(value instanceof ValueStruct)) return true;
+  const found = typeOfValue(value);
+  return found.kind === type.kind && (found.kind === 'type' || found.name === type.name);
+}
+
+/** The number that a value is, comparable with other numbers by `<` exactly; undefined for other values. */
+const numberOf = (value: CelValue): bigint | number | undefined =>
+  typeof value === 'bigint' || typeof value === 'number' ? value : value instanceof Uint ? value.value : undefined;
+
+function nanosOf(left: CelValue, right: CelValue): readonly [bigint, bigint] | undefined {
+  if (left instanceof Timestamp && right instanceof Timestamp) return [left.nanos, right.nanos];
+  return left instanceof Duration && right instanceof Duration ? [left.nanos, right.nanos] : undefined;
+}
+
+/** Whether two values are equal. Values of different types are not, except numbers. */
+export function equals(left: CelValue, right: CelValue, meter: Meter): boolean {
+  meter.step();
+  if (left === right) return true;
+  const number = numberOf(left);
+  if (number !== undefined) {
+    const other = numberOf(right);
+    // Numbers of different types compare by their values.
+    return other !== undefined && !(number < other) && !(number > other) && !isNan(number) && !isNan(other);
+  }
+  const nanos = nanosOf(left, right);
+  if (nanos) return nanos[0] === nanos[1];
+  if (left instanceof CelList) return right instanceof CelList && areListsEqual(left, right, meter);
+  if (left instanceof CelMap) return right instanceof CelMap && areMapsEqual(left, right, meter);
+  if (left instanceof Uint8Array) return right instanceof Uint8Array && Buffer.compare(left, right) === 0;
+  if (left instanceof Optional) return right instanceof Optional && areOptionalsEqual(left, right, meter);
+  if (left instanceof TypeValue) return right instanceof TypeValue && isSameName(left.type, right.type);
+  return left instanceof Extension && right instanceof Extension && left.celType.name === right.celType.name
+    ? left.equals(right)
+    : false;
+}
+
+const isNan = (value: bigint | number): boolean => typeof value === 'number' && Number.isNaN(value);
+const isSameName = (left: CelType, right: CelType): boolean => left.kind === right.kind && left.name === right.name;
+
+const areOptionalsEqual = (left: Optional, right: Optional, meter: Meter): boolean =>
+  left.value === undefined || right.value === undefined
+    ? left.value === right.value
+    : equals(left.value, right.value, meter);
+
+function areListsEqual(left: CelList, right: CelList, meter: Meter): boolean {
+  if (left.size !== right.size) return false;
+  const merged = left instanceof JsonList ? left.type?.list : undefined;
+  if (merged) return isSameSet(left as JsonList, right, merged.keys, meter);
+  for (let index = 0; index < left.size; index++) if (!equals(left.at(index), right.at(index), meter)) return false;
+  return true;
+}
+
+/** By what an item of a list that is a set or a map is known: itself, or its keys. */
+function itemKey(item: CelValue, keys: readonly string[], meter: Meter): string {
+  meter.step(1 + keys.length);
+  const parts = keys.length === 0 ? [item] : keys.map((key) => (item instanceof CelMap ? item.find(key) : undefined));
+  return JSON.stringify(parts.map((part) => (typeof part === 'bigint' ? `${part}n` : part)));
+}
+
+function isSameSet(left: JsonList, right: CelList, keys: readonly string[], meter: Meter): boolean {
+  const items = new Map<string, CelValue>();
+  for (const item of left) items.set(itemKey(item, keys, meter), item);
+  for (const item of right) {
+    const known = items.get(itemKey(item, keys, meter));
+    if (known === undefined || (keys.length > 0 && !equals(known, item, meter))) return false;
+  }
+  return true;
+}
+
+function areMapsEqual(left: CelMap, right: CelMap, meter: Meter): boolean {
+  if (left.size !== right.size) return false;
+  for (const key of left.keys()) {
+    const value = left.find(key);
+    const other = right.find(key);
+    if (value === undefined || other === undefined) {
+      if (value !== other) return false;
+    } else if (!equals(value, other, meter)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** Less than, equal or greater than zero; undefined for values without an order. */
+export function compare(left: CelValue, right: CelValue): number | undefined {
+  const number = numberOf(left);
+  const other = numberOf(right);
+  if (number !== undefined && other !== undefined) return number < other ? -1 : number > other ? 1 : 0;
+  const nanos = nanosOf(left, right);
+  if (nanos) return nanos[0] < nanos[1] ? -1 : nanos[0] > nanos[1] ? 1 : 0;
+  if (typeof left === 'string' && typeof right === 'string') return compareText(left, right);
+  if (typeof left === 'boolean' && typeof right === 'boolean') return Number(left) - Number(right);
+  if (left instanceof Uint8Array && right instanceof Uint8Array) return Buffer.compare(left, right);
+  return undefined;
+}
+
+/** `left + right`. Lists of JSON that are sets or maps merge, others are appended. */
+export function concatenate(left: CelList, right: CelList, meter: Meter): CelList {
+  const merged = left instanceof JsonList ? left.type?.list : undefined;
+  if (!merged) return new JoinedList(left, right);
+  const items = new Map<string, CelValue>();
+  for (const list of [left, right])
+    for (const item of list) {
+      const key = itemKey(item, merged.keys, meter);
+      if (merged.kind === 'map' || !items.has(key)) items.set(key, item);
+    }
+  return new ValueList([...items.values()]);
+}
+
+/** How messages show a key or an index. */
+export const shown = (value: CelValue): string => {
+  if (typeof value === 'string') return value;
+  const number = numberOf(value);
+  return number === undefined ? (typeof value === 'boolean' ? String(value) : typeOfValue(value).name) : String(number);
+};
+
+/** The value of a field or a key; undefined when there is none. */
+export function find(operand: CelValue, key: CelValue): CelValue | undefined {
+  if (operand instanceof CelMap) return operand.find(key);
+  if (!(operand instanceof CelList)) return NO_OVERLOAD;
+  const index = typeof key === 'number' && Number.isInteger(key) ? BigInt(key) : numberOf(key);
+  if (typeof index !== 'bigint') return new Failure(`unsupported index type '${typeOfValue(key).name}' in list`);
+  return index >= 0n && index < BigInt(operand.size) ? operand.at(Number(index)) : undefined;
+}
+
+/** `operand.field` and `operand[key]`; of an optional, the optional of it. */
+export function access(operand: CelValue, key: CelValue): CelValue {
+  if (operand instanceof Optional) return accessOptional(operand, key);
+  const value = find(operand, key);
+  if (value !== undefined) return value;
+  return new Failure(operand instanceof CelList ? `index out of bounds: ${shown(key)}` : `no such key: ${shown(key)}`);
+}
+
+/** `operand.?field` and `operand[?key]`. */
+export function accessOptional(operand: CelValue, key: CelValue): CelValue {
+  const inner = operand instanceof Optional ? operand.value : operand;
+  if (inner === undefined) return Optional.none;
+  const value = find(inner, key);
+  if (value instanceof Failure) return value;
+  return value === undefined ? Optional.none : new Optional(value);
+}
+
+/** `has(operand.field)`. */
+export function has(operand: CelValue, field: string): CelValue {
+  const inner = operand instanceof Optional ? operand.value : operand;
+  if (inner === undefined) return false;
+  if (!(inner instanceof CelMap)) return NO_OVERLOAD;
+  const value = inner.find(field);
+  return value instanceof Failure ? value : value !== undefined;
+}
+
+/** `item in container`. */
+export function contains(container: CelValue, item: CelValue, meter: Meter): CelValue {
+  if (container instanceof CelMap) {
+    const value = container.find(item);
+    return value instanceof Failure ? value : value !== undefined;
+  }
+  if (!(container instanceof CelList)) return NO_OVERLOAD;
+  for (const known of container) if (equals(known, item, meter)) return true;
+  return false;
+}

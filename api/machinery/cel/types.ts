@@ -1,0 +1,93 @@
+/**
+ * The static types of CEL: https://github.com/google/cel-spec/blob/master/doc/langdef.md#types, and how messages name them.
+ */
+
+export type Kind =
+  | 'bool'
+  | 'bytes'
+  | 'double'
+  | 'duration'
+  | 'dyn'
+  | 'error'
+  | 'int'
+  | 'list'
+  | 'map'
+  | 'null'
+  | 'opaque'
+  | 'param'
+  | 'string'
+  | 'struct'
+  | 'timestamp'
+  | 'type'
+  | 'uint';
+
+export interface CelType {
+  readonly kind: Kind;
+  readonly name: string;
+  /** Of a list its items, of a map its keys and values, of a type what it is the type of. */
+  readonly params: readonly CelType[];
+  /** Of a struct: the type of a field, undefined for one that it does not have. */
+  readonly field?: (name: string) => CelType | undefined;
+}
+
+const simple = (kind: Kind, name: string = kind): CelType => ({ kind, name, params: [] });
+
+export const BOOL = simple('bool');
+export const BYTES = simple('bytes');
+export const DOUBLE = simple('double');
+export const DURATION = simple('duration', 'google.protobuf.Duration');
+export const DYN = simple('dyn');
+export const ERROR = simple('error', '!error!');
+export const INT = simple('int');
+export const NULL = simple('null', 'null_type');
+export const STRING = simple('string');
+export const TIMESTAMP = simple('timestamp', 'google.protobuf.Timestamp');
+export const UINT = simple('uint');
+
+export const listOf = (items: CelType): CelType => ({ kind: 'list', name: 'list', params: [items] });
+export const mapOf = (keys: CelType, values: CelType): CelType => ({
+  kind: 'map',
+  name: 'map',
+  params: [keys, values],
+});
+export const typeOf = (type: CelType): CelType => ({ kind: 'type', name: 'type', params: [type] });
+export const opaque = (name: string, ...params: CelType[]): CelType => ({ kind: 'opaque', name, params });
+export const optionalOf = (type: CelType): CelType => opaque('optional_type', type);
+export const typeParam = (name: string): CelType => ({ kind: 'param', name, params: [] });
+
+/** An object with declared fields. Two structs are of the same type when they have the same name. */
+export const struct = (name: string, field: (name: string) => CelType | undefined): CelType => ({
+  kind: 'struct',
+  name,
+  params: [],
+  field,
+});
+
+export const isDyn = ({ kind }: CelType): boolean => kind === 'dyn';
+export const isDynOrError = ({ kind }: CelType): boolean => kind === 'dyn' || kind === 'error';
+export const isOptional = ({ kind, name }: CelType): boolean => kind === 'opaque' && name === 'optional_type';
+/** What an optional has; undefined for other types. */
+export const unwrapped = (type: CelType): CelType | undefined => (isOptional(type) ? type.params[0] : undefined);
+
+/** Whether two types are the same. */
+export const isSameType = (left: CelType, right: CelType): boolean =>
+  left === right ||
+  (left.kind === right.kind &&
+    left.name === right.name &&
+    left.params.length === right.params.length &&
+    left.params.every((param, index) => isSameType(param, right.params[index] ?? ERROR)));
+
+const SHORT_NAMES: Partial<Record<Kind, string>> = { duration: 'duration', null: 'null', timestamp: 'timestamp' };
+
+/** As compile errors name it: `map(string, int)`. */
+export function formatType(type: CelType): string {
+  const name = SHORT_NAMES[type.kind] ?? type.name;
+  return type.params.length === 0 ? name : `${name}(${type.params.map(formatType).join(', ')})`;
+}
+
+/** As compile errors name the arguments of a call: `string.(int, int)`. */
+export function formatArguments(types: readonly CelType[], hasReceiver: boolean): string {
+  const names = types.map(formatType);
+  const receiver = hasReceiver ? `${names.shift()}.` : '';
+  return `${receiver}(${names.join(', ')})`;
+}
