@@ -44,6 +44,10 @@ import { ipAddresses } from './kinds/networking/ip-address.ts';
 import { serviceCIDRs } from './kinds/networking/service-cidr.ts';
 import { apiServices } from './kinds/apiregistration/api-service.ts';
 import { mutatingWebhookConfigurations } from './kinds/admissionregistration/mutating-webhook-configuration.ts';
+import { mutatingAdmissionPolicies } from './kinds/admissionregistration/mutating-admission-policy.ts';
+import { mutatingAdmissionPolicyBindings } from './kinds/admissionregistration/mutating-admission-policy-binding.ts';
+import { validatingAdmissionPolicies } from './kinds/admissionregistration/validating-admission-policy.ts';
+import { validatingAdmissionPolicyBindings } from './kinds/admissionregistration/validating-admission-policy-binding.ts';
 import { validatingWebhookConfigurations } from './kinds/admissionregistration/validating-webhook-configuration.ts';
 import { flowSchemas } from './kinds/flowcontrol/flow-schema.ts';
 import { priorityLevelConfigurations } from './kinds/flowcontrol/priority-level-configuration.ts';
@@ -123,6 +127,10 @@ export const kinds: readonly Kind[] = [
   horizontalPodAutoscalersV1,
   mutatingWebhookConfigurations,
   validatingWebhookConfigurations,
+  mutatingAdmissionPolicies,
+  mutatingAdmissionPolicyBindings,
+  validatingAdmissionPolicies,
+  validatingAdmissionPolicyBindings,
   apiServices,
   flowSchemas,
   priorityLevelConfigurations,

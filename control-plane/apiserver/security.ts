@@ -38,7 +38,7 @@ export interface SecurityOptions {
   readonly tokenFile: string;
   readonly allowPrivileged: boolean;
   readonly podSecurity: PodSecurityOptions;
-  readonly webhooks: WebhookOptions;
+  readonly webhooks: Omit<WebhookOptions, 'matchConditions'>;
   /** `cluster.local` */
   readonly clusterDomain: string;
   /** Called with what goes wrong in the background. */

@@ -1,6 +1,6 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { MutatingWebhookConfiguration } from '../../types/admissionregistration/v1.gen.ts';
-import { applyWebhookDefaults, countGeneration, validateWebhooks, webhookColumns, webhookWarnings } from './webhook.ts';
+import { applyWebhookDefaults, countGeneration, validateWebhooks, webhookColumns } from './webhook.ts';
 
 export const mutatingWebhookConfigurations = defineKind<MutatingWebhookConfiguration>({
   group: 'admissionregistration.k8s.io',
@@ -11,6 +11,7 @@ export const mutatingWebhookConfigurations = defineKind<MutatingWebhookConfigura
   namespaced: false,
   schema: MutatingWebhookConfiguration,
   hasGeneration: true,
+  unconditionalUpdate: false,
   columns: webhookColumns,
   applyDefaults({ webhooks = [] }) {
     for (const webhook of webhooks) {
@@ -19,6 +20,5 @@ export const mutatingWebhookConfigurations = defineKind<MutatingWebhookConfigura
     }
   },
   prepareForUpdate: countGeneration,
-  validate: ({ webhooks = [] }) => validateWebhooks(webhooks),
-  warnings: ({ webhooks = [] }) => webhookWarnings(webhooks),
+  validate: ({ webhooks = [] }, old) => validateWebhooks(webhooks, old && (old.webhooks ?? [])),
 });

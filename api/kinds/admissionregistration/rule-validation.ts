@@ -1,4 +1,4 @@
-/** Which requests a webhook is called for: validation of its rules and of the form of its match conditions, as upstream's. */
+/** Which requests webhooks and policies are for: validation of their rules and match conditions, as upstream's. */
 import {
   addErrors,
   duplicate,
@@ -9,6 +9,7 @@ import {
   tooMany,
 } from '../../machinery/field-error.ts';
 import { validateQualifiedName } from '../../machinery/names.ts';
+import { expressionErrors, PolicyCompiler } from './expressions.ts';
 import type { MatchCondition, RuleWithOperations } from '../../types/admissionregistration/v1.gen.ts';
 
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
@@ -75,14 +76,21 @@ function validateResources(resources: readonly string[], path: string): FieldErr
   return errors;
 }
 
-/** The form of match conditions; what their expressions say is CEL's affair. */
-export function validateMatchConditionForm(conditions: readonly MatchCondition[], path: string): FieldError[] {
+/** @param params whether the expressions may refer to `params` */
+export function validateMatchConditions(
+  conditions: readonly MatchCondition[],
+  path: string,
+  params: boolean,
+): FieldError[] {
   if (conditions.length > MAX_MATCH_CONDITIONS) return [tooMany(path, conditions.length, MAX_MATCH_CONDITIONS)];
+  const compiler = new PolicyCompiler({ params, composes: false });
   const errors: FieldError[] = [];
   const names = new Set<string>();
-  for (const [index, { name, expression }] of conditions.entries()) {
+  for (const [index, { name = '', expression = '' }] of conditions.entries()) {
     const at = `${path}[${index}]`;
-    if (expression.trim() === '') errors.push(required(`${at}.expression`));
+    const trimmed = expression.trim();
+    if (trimmed === '') errors.push(required(`${at}.expression`));
+    else addErrors(errors, expressionErrors(compiler.condition(trimmed), trimmed, `${at}.expression`));
     if (name === '') {
       errors.push(required(`${at}.name`));
       continue;

@@ -1,6 +1,6 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ValidatingWebhookConfiguration } from '../../types/admissionregistration/v1.gen.ts';
-import { applyWebhookDefaults, countGeneration, validateWebhooks, webhookColumns, webhookWarnings } from './webhook.ts';
+import { applyWebhookDefaults, countGeneration, validateWebhooks, webhookColumns } from './webhook.ts';
 
 export const validatingWebhookConfigurations = defineKind<ValidatingWebhookConfiguration>({
   group: 'admissionregistration.k8s.io',
@@ -11,11 +11,11 @@ export const validatingWebhookConfigurations = defineKind<ValidatingWebhookConfi
   namespaced: false,
   schema: ValidatingWebhookConfiguration,
   hasGeneration: true,
+  unconditionalUpdate: false,
   columns: webhookColumns,
   applyDefaults({ webhooks = [] }) {
     for (const webhook of webhooks) applyWebhookDefaults(webhook);
   },
   prepareForUpdate: countGeneration,
-  validate: ({ webhooks = [] }) => validateWebhooks(webhooks),
-  warnings: ({ webhooks = [] }) => webhookWarnings(webhooks),
+  validate: ({ webhooks = [] }, old) => validateWebhooks(webhooks, old && (old.webhooks ?? [])),
 });

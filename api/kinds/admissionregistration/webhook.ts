@@ -6,7 +6,7 @@ import type { Column, KubeObject } from '../../machinery/kind.ts';
 import { validateLabel1035Name, validateSubdomainName } from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
 import type { MutatingWebhook, ValidatingWebhook } from '../../types/admissionregistration/v1.gen.ts';
-import { validateMatchConditionForm, validateRule } from './rule-validation.ts';
+import { validateMatchConditions, validateRule } from './rule-validation.ts';
 import { validateClientConfig } from './webhook-client-validation.ts';
 
 type Webhook = MutatingWebhook | ValidatingWebhook;
@@ -21,12 +21,6 @@ const DEFAULT_TIMEOUT_SECONDS = 10;
 const MAX_TIMEOUT_SECONDS = 30;
 const DEFAULT_PORT = 443;
 
-/** What is stored, but has no effect. */
-export const webhookWarnings = (webhooks: readonly Webhook[]): string[] =>
-  webhooks
-    .filter(({ matchConditions = [] }) => matchConditions.length > 0)
-    .map(({ name }) => `webhook ${name}: matchConditions are not evaluated and count as met`);
-
 export function applyWebhookDefaults(webhook: Webhook): void {
   webhook.failurePolicy ??= 'Fail';
   webhook.matchPolicy ??= 'Equivalent';
@@ -37,12 +31,14 @@ export function applyWebhookDefaults(webhook: Webhook): void {
   if (webhook.clientConfig?.service) webhook.clientConfig.service.port ??= DEFAULT_PORT;
 }
 
-export function validateWebhooks(webhooks: readonly Webhook[]): FieldError[] {
+/** @param old undefined on create */
+export function validateWebhooks(webhooks: readonly Webhook[], old: readonly Webhook[] | undefined): FieldError[] {
+  const areConditionsChecked = old !== undefined && haveSameConditions(webhooks, old);
   const errors: FieldError[] = [];
   const names = new Set<string>();
   for (const [index, webhook] of webhooks.entries()) {
     const path = `webhooks[${index}]`;
-    addErrors(errors, validateWebhook(webhook, path));
+    addErrors(errors, validateWebhook(webhook, path, areConditionsChecked));
     addErrors(errors, validateReviewVersions(webhook.admissionReviewVersions ?? [], `${path}.admissionReviewVersions`));
     if (names.has(webhook.name)) errors.push(duplicate(`${path}.name`, webhook.name));
     if (webhook.name) names.add(webhook.name);
@@ -50,7 +46,11 @@ export function validateWebhooks(webhooks: readonly Webhook[]): FieldError[] {
   return errors;
 }
 
-function validateWebhook(webhook: Webhook, path: string): FieldError[] {
+const haveSameConditions = (webhooks: readonly Webhook[], old: readonly Webhook[]): boolean =>
+  webhooks.length === old.length &&
+  webhooks.every(({ matchConditions }, index) => deepEqual(matchConditions, old[index]?.matchConditions));
+
+function validateWebhook(webhook: Webhook, path: string, areConditionsChecked: boolean): FieldError[] {
   const { failurePolicy, matchPolicy, sideEffects, timeoutSeconds, namespaceSelector, objectSelector } = webhook;
   const errors = validateName(webhook.name, `${path}.name`);
   for (const [index, rule] of (webhook.rules ?? []).entries())
@@ -71,7 +71,9 @@ function validateWebhook(webhook: Webhook, path: string): FieldError[] {
   if (objectSelector) addErrors(errors, validateLabelSelector(objectSelector, `${path}.objectSelector`));
   if ('reinvocationPolicy' in webhook) oneOf('reinvocationPolicy', webhook.reinvocationPolicy, REINVOCATION_POLICIES);
   addErrors(errors, validateClientConfig(webhook.clientConfig ?? {}, `${path}.clientConfig`));
-  addErrors(errors, validateMatchConditionForm(webhook.matchConditions ?? [], `${path}.matchConditions`));
+  const { matchConditions = [] } = webhook;
+  if (!areConditionsChecked)
+    addErrors(errors, validateMatchConditions(matchConditions, `${path}.matchConditions`, false));
   return errors;
 }
 

@@ -1,7 +1,7 @@
 /** JSON patch, RFC 6902, with upstream's limits and errors. */
 import { deepEqual } from '../deep-equal.ts';
 import { Extent } from '../extent.ts';
-import { badRequest, tooLarge, unprocessable } from '../status-error.ts';
+import { badRequest, StatusError, tooLarge, unprocessable } from '../status-error.ts';
 import { isJsonObject, own, setOwn } from '../own.ts';
 
 /** Upstream's `maxJSONPatchOperations`. */
@@ -10,6 +10,13 @@ const MAX_OPERATIONS = 10_000;
 const MAX_COPIED_BYTES = 3 * 1024 * 1024;
 /** Items that insertions and removals may move within lists, in total: about twenty milliseconds. */
 const MAX_MOVED_ITEMS = 50_000_000;
+
+/** A `test` operation has failed. */
+export class PatchTestError extends StatusError {
+  constructor() {
+    super(unprocessable().status);
+  }
+}
 
 type Container = Record<string, unknown> | unknown[];
 
@@ -83,7 +90,7 @@ class PatchedDocument {
         return this.#add(path, this.#copyOf(this.#get(from ?? this.#missing())));
       case 'test': {
         const found = this.#find(path);
-        if (!deepEqual(found ?? null, value ?? null)) throw unprocessable();
+        if (!deepEqual(found ?? null, value ?? null)) throw new PatchTestError();
         return;
       }
       default:

@@ -4,7 +4,8 @@ import type { Exchange } from '../http/exchange.ts';
 import type { User } from '../http/user.ts';
 
 /** The kind of `object`, where it is not that of the resource: Scale, Eviction, PodExecOptions. Options cannot be decoded. */
-export type ObjectKind = Pick<Kind, 'group' | 'version' | 'kind'> & Partial<Pick<Kind, 'decode' | 'applyDefaults'>>;
+export type ObjectKind = Pick<Kind, 'group' | 'version' | 'kind'> &
+  Partial<Pick<Kind, 'decode' | 'applyDefaults' | 'schema'>>;
 
 /** What admission may know of the client's request. */
 export type AdmissionOrigin = Pick<Exchange, 'info' | 'gone' | 'annotate'>;

@@ -16,6 +16,10 @@ import type { AdmissionPlugin } from './plugin.ts';
 import { podResizeValidator } from './pod-resize-validator.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
 import { podSecurity, type PodSecurityOptions } from './pod-security/pod-security.ts';
+import { webhookConditions } from './policies/match-conditions.ts';
+import { mutatingAdmissionPolicy } from './policies/mutating-admission-policy.ts';
+import { paramAccess } from './policies/param-access.ts';
+import { validatingAdmissionPolicy } from './policies/validating-admission-policy.ts';
 import { priority } from './priority.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
 import { resourceQuota } from './resource-quota.ts';
@@ -38,7 +42,7 @@ export interface AdmissionOptions {
   /** Whether pods may have privileged containers at all. */
   readonly allowPrivileged: boolean;
   readonly podSecurity: PodSecurityOptions;
-  readonly webhooks: WebhookOptions;
+  readonly webhooks: Omit<WebhookOptions, 'matchConditions'>;
 }
 
 /**
@@ -78,8 +82,11 @@ export const admissionPlugins = ({
   podTopologyLabels(api),
   podResizeValidator(api),
   rbacEscalation({ authorizer, rbac, index }),
-  mutatingAdmissionWebhook(webhooks),
-  validatingAdmissionWebhook(webhooks),
+  paramAccess({ api, kinds: webhooks.kinds, authorizer }),
+  mutatingAdmissionPolicy({ api, kinds: webhooks.kinds, authorizer }),
+  mutatingAdmissionWebhook({ ...webhooks, matchConditions: webhookConditions(authorizer) }),
+  validatingAdmissionPolicy({ api, kinds: webhooks.kinds, authorizer }),
+  validatingAdmissionWebhook({ ...webhooks, matchConditions: webhookConditions(authorizer) }),
   // Last, as upstream: a charge is not rolled back when a later plugin rejects the request.
   resourceQuota(api),
 ];

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
 import { Exposition } from '../../../daemon/metrics/exposition.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
-import type { MatchConditions } from '../../../control-plane/apiserver/admission/webhooks/dispatcher.ts';
+import { webhookConditions } from '../../../control-plane/apiserver/admission/policies/match-conditions.ts';
 import { WebhookMetrics } from '../../../control-plane/apiserver/admission/webhooks/metrics.ts';
 import { mutatingAdmissionWebhook } from '../../../control-plane/apiserver/admission/webhooks/mutating-admission-webhook.ts';
 import { validatingAdmissionWebhook } from '../../../control-plane/apiserver/admission/webhooks/validating-admission-webhook.ts';
@@ -93,16 +93,13 @@ const noService: ResolveService = () => {
   throw new Error('service "x" not found');
 };
 
-async function started(
-  t: Test,
-  more: { resolve?: ResolveService; matchConditions?: MatchConditions; before?: AdmissionPlugin[] } = {},
-) {
+async function started(t: Test, more: { resolve?: ResolveService; before?: AdmissionPlugin[] } = {}) {
   const client = new WebhookClient(more.resolve ?? noService);
   const metrics = new WebhookMetrics();
   const webhooks = await Webhooks.start();
   const server = await TestServer.start({
     admission: ({ api, registry }) => {
-      const { matchConditions } = more;
+      const matchConditions = webhookConditions({ authorize: () => ({ allowed: true, reason: '' }) });
       const options = { api, kinds: registry.kinds, client, metrics, logger: silent, matchConditions };
       return [...(more.before ?? []), mutatingAdmissionWebhook(options), validatingAdmissionWebhook(options)];
     },
@@ -406,19 +403,67 @@ t.test('a service is called where it is resolved to, under its own name', async 
 });
 
 t.test('match conditions decide whether a webhook is called', async (t) => {
-  const matchConditions: MatchConditions = ([first]) => first?.expression === 'true';
-  const { webhooks, configure, create } = await started(t, { matchConditions });
+  const { server, webhooks, configure, create } = await started(t);
   webhooks.on('deny', () => ({ allowed: false }));
   await configure(
     'validating',
     'a',
-    webhooks.at('deny', { matchConditions: [{ name: 'never', expression: 'false' }] }),
+    webhooks.at('deny', {
+      matchConditions: [
+        { name: 'not-system', expression: `request.userInfo.username != 'system'` },
+        { name: 'named', expression: `object.metadata.name.startsWith('deny')` },
+        { name: 'may', expression: `authorizer.requestResource.check('create').allowed()` },
+      ],
+    }),
   );
-  t.equal((await create('x')).status, 201);
-  await configure(
-    'validating',
-    'b',
-    webhooks.at('deny', { matchConditions: [{ name: 'always', expression: 'true' }] }),
-  );
-  t.equal((await create('y')).status, 400);
+  t.equal((await create('spared')).status, 201);
+  t.equal((await create('deny')).status, 400);
+  const asSystem = await server.call('POST', CONFIG_MAPS, { body: configMap('deny'), user: 'system/system:masters' });
+  t.equal(asSystem.status, 201);
+  t.strictSame(webhooks.paths(), ['deny']);
+});
+
+t.test('a match condition that cannot be evaluated follows the failure policy', async (t) => {
+  const { webhooks, configure, create } = await started(t);
+  const matchConditions = [
+    { name: 'met', expression: 'true' },
+    { name: 'broken', expression: 'object.data.missing == "x"' },
+    { name: 'worse', expression: 'oldObject.data.k == "x"' },
+  ];
+  await configure('validating', 'a', webhooks.at('ignored', { matchConditions, failurePolicy: 'Ignore' }));
+  t.equal((await create('a')).status, 201);
+  await configure('mutating', 'b', webhooks.at('failed', { matchConditions }));
+  t.match(await create('b'), {
+    status: 403,
+    body: {
+      reason: 'Forbidden',
+      message:
+        /^configmaps "b" is forbidden: \[expression 'object.data.missing == "x"' resulted in error: no such key: missing, expression 'oldObject.data.k == "x"' resulted in error: .*\]$/,
+    },
+  });
+  const unmet = [...matchConditions, { name: 'unmet', expression: 'false' }];
+  await configure('validating', 'c', webhooks.at('unmet', { matchConditions: unmet }));
+  t.strictSame(webhooks.paths(), []);
+});
+
+t.test('match conditions that do not compile are refused', async (t) => {
+  const { server, webhooks } = await started(t);
+  const configuration = (expression: string) => ({
+    metadata: { name: 'x' },
+    webhooks: [webhooks.at('x', { matchConditions: [{ name: 'c', expression }] })],
+  });
+  for (const [expression, wanted] of [
+    [
+      '... [bad',
+      /webhooks\[0\].matchConditions\[0\].expression: Invalid value: "... \[bad": compilation failed: ERROR: <input>:1:2: Syntax error/,
+    ],
+    ['params.x', /compilation failed: ERROR: <input>:1:1: undeclared reference to 'params' \(in container ''\)/],
+    ['request.name', /must evaluate to bool but got string$/],
+  ] as const)
+    for (const type of ['mutating', 'validating']) {
+      const answer = await server.call('POST', `${CONFIGURATIONS}/${type}webhookconfigurations`, {
+        body: configuration(expression),
+      });
+      t.match(answer, { status: 422, body: { message: wanted } });
+    }
 });

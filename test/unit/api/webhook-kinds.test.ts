@@ -162,8 +162,8 @@ for (const [what, more, wanted] of [
     {
       matchConditions: [
         { name: 'a', expression: ' ' },
-        { name: 'a', expression: 'x' },
-        { name: '', expression: 'x' },
+        { name: 'a', expression: 'true' },
+        { name: '', expression: 'true' },
       ],
     },
     [

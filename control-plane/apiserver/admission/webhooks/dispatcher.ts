@@ -25,7 +25,6 @@ const DEFAULT_TIMEOUT_SECONDS = 10;
 /** Whether all conditions hold, in CEL. Throws a StatusError when one cannot be evaluated and the policy is to fail. */
 export type MatchConditions = (
   conditions: readonly MatchCondition[],
-  webhook: string,
   failurePolicy: string,
   request: AdmissionRequest,
   asked: VersionedRequest,
@@ -37,8 +36,7 @@ export interface WebhookOptions {
   readonly client: WebhookClient;
   readonly metrics: WebhookMetrics;
   readonly logger: Pick<Logger, 'warn'>;
-  /** Without it, conditions count as met. */
-  readonly matchConditions?: MatchConditions | undefined;
+  readonly matchConditions: MatchConditions;
 }
 
 /** One webhook of a configuration. */
@@ -110,10 +108,10 @@ export class Dispatcher {
   ): Invocation<W> | undefined {
     const kind = this.#matcher.match(hook.match, request);
     if (!kind) return undefined;
-    const { name, matchConditions = [], failurePolicy = 'Fail' } = hook.webhook;
-    const { matchConditions: evaluate } = this.#options;
-    if (matchConditions.length > 0 && evaluate) {
-      if (!evaluate(matchConditions, name, failurePolicy, request, versioned(request, kind))) return undefined;
+    const { matchConditions = [], failurePolicy = 'Fail' } = hook.webhook;
+    if (matchConditions.length > 0) {
+      const { matchConditions: areMet } = this.#options;
+      if (!areMet(matchConditions, failurePolicy, request, versioned(request, kind))) return undefined;
     }
     return { hook, kind };
   }

@@ -18,7 +18,7 @@ export const reviewVersion = (versions: readonly string[]): string | undefined =
   versions.find((version) => KNOWN_VERSIONS.includes(version));
 
 /** With its version and kind, which an object in memory may lack. */
-const typedObject = (
+export const typedObject = (
   object: KubeObject | undefined,
   { group, version, kind }: GroupVersionKind,
 ): KubeObject | undefined => object && { ...object, apiVersion: group ? `${group}/${version}` : version, kind };
@@ -45,7 +45,7 @@ export function admissionReview(
 }
 
 /** An AdmissionRequest without its uid and objects. */
-function requestAttributes(asked: Omit<VersionedRequest, 'object' | 'old'>, request: AdmissionRequest): object {
+export function requestAttributes(asked: Omit<VersionedRequest, 'object' | 'old'>, request: AdmissionRequest): object {
   const { user, subresource, operation, name, dryRun } = request;
   const namespace = namespaceOf(request);
   return {

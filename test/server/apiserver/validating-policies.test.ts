@@ -1,0 +1,330 @@
+/** ValidatingAdmissionPolicies in a real api-server. */
+import t, { type Test } from 'tap';
+import type { AdmissionRequest } from '../../../control-plane/apiserver/admission/plugin.ts';
+import { validatingAdmissionPolicy } from '../../../control-plane/apiserver/admission/policies/validating-admission-policy.ts';
+import { configMap, CONFIG_MAPS, TestServer } from './server.ts';
+
+const GROUP = '/apis/admissionregistration.k8s.io/v1';
+const DEPLOYMENTS = '/apis/apps/v1/namespaces/default/deployments';
+const DEPLOYMENT_RULE = {
+  operations: ['CREATE', 'UPDATE'],
+  apiGroups: ['apps'],
+  apiVersions: ['v1'],
+  resources: ['deployments'],
+};
+const CONFIG_MAP_RULE = {
+  operations: ['CREATE', 'UPDATE'],
+  apiGroups: [''],
+  apiVersions: ['v1'],
+  resources: ['configmaps'],
+};
+
+const deployment = (name: string, replicas: number) => ({
+  metadata: { name },
+  spec: {
+    replicas,
+    selector: { matchLabels: { a: 'b' } },
+    template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'nginx' }] } },
+  },
+});
+
+async function started(t: Test) {
+  const annotations = new Map<string, string>();
+  const server = await TestServer.start({
+    admission: ({ api, registry }) => {
+      const authorizer = {
+        authorize: ({ name }: { name: string }, { verb }: { verb: string }) => ({
+          allowed: name === 'admin' && verb !== 'never',
+          reason: 'because',
+        }),
+      };
+      const plugin = validatingAdmissionPolicy({ api, kinds: registry.kinds, authorizer });
+      return [
+        {
+          name: plugin.name,
+          validate: (request: AdmissionRequest) => {
+            const origin = request.origin && {
+              ...request.origin,
+              info: request.origin.info,
+              gone: request.origin.gone,
+              annotate: (key: string, value: string) => void annotations.set(key, value),
+            };
+            return plugin.validate?.({ ...request, origin });
+          },
+        },
+      ];
+    },
+  });
+  t.teardown(() => server[Symbol.asyncDispose]());
+  await server.call('POST', '/api/v1/namespaces', { body: { metadata: { name: 'default' } } });
+  const create = async (plural: string, object: object) => {
+    const answer = await server.call('POST', `${GROUP}/${plural}`, { body: object });
+    t.equal(answer.status, 201, answer.text);
+    return answer;
+  };
+  /** A policy and a binding, both named `name`. */
+  const enforce = async (name: string, spec: object, binding: object = {}) => {
+    await create('validatingadmissionpolicies', {
+      metadata: { name },
+      spec: { matchConstraints: { resourceRules: [CONFIG_MAP_RULE] }, ...spec },
+    });
+    await create('validatingadmissionpolicybindings', {
+      metadata: { name },
+      spec: { policyName: name, validationActions: ['Deny'], ...binding },
+    });
+  };
+  const createMap = (name: string, metadata: object = {}, query = '') =>
+    server.call('POST', `${CONFIG_MAPS}${query}`, { body: configMap(name, metadata) });
+  return { server, create, enforce, createMap, annotations };
+}
+
+t.test('a policy validates against a Deployment', async (t) => {
+  const { server, enforce } = await started(t);
+  await enforce('replicas.example.com', {
+    matchConstraints: { resourceRules: [DEPLOYMENT_RULE] },
+    validations: [
+      {
+        expression: 'object.spec.replicas > 1',
+        messageExpression: `'wants replicas > 1, got ' + string(object.spec.replicas)`,
+      },
+      {
+        expression: `namespaceObject.metadata.name == 'default'`,
+        message: 'Internal error! Other namespace should not be allowed.',
+      },
+    ],
+  });
+  const refused = await server.call('POST', DEPLOYMENTS, { body: deployment('d', 1) });
+  const message =
+    "deployments.apps \"d\" is forbidden: ValidatingAdmissionPolicy 'replicas.example.com' with binding 'replicas.example.com' denied request: wants replicas > 1, got 1";
+  t.match(refused, {
+    status: 422,
+    body: {
+      reason: 'Invalid',
+      code: 422,
+      message,
+      details: {
+        name: 'd',
+        group: 'apps',
+        kind: 'deployments',
+        causes: [{ message: message.slice(message.indexOf('Validating')) }],
+      },
+    },
+  });
+  t.equal((await server.call('POST', DEPLOYMENTS, { body: deployment('d', 2) })).status, 201);
+  const patched = await server.call('PATCH', `${DEPLOYMENTS}/d`, {
+    body: { spec: { replicas: 0 } },
+    type: 'application/merge-patch+json',
+  });
+  t.match(patched, { status: 422, body: { message: /wants replicas > 1, got 0$/ } });
+});
+
+t.test('expressions refer to variables', async (t) => {
+  const { server, enforce } = await started(t);
+  await enforce('variables', {
+    matchConstraints: { resourceRules: [DEPLOYMENT_RULE] },
+    variables: [
+      { name: 'replicas', expression: 'object.spec.replicas' },
+      { name: 'oddReplicas', expression: 'variables.replicas % 2 == 1' },
+      { name: 'unused', expression: 'object.spec.nothing.here' },
+    ],
+    validations: [
+      { expression: 'variables.replicas > 1' },
+      { expression: 'variables.oddReplicas', messageExpression: `'got ' + string(variables.replicas)` },
+    ],
+  });
+  for (const [replicas, wanted] of [
+    [1, /denied request: failed expression: variables.replicas > 1$/],
+    [2, /denied request: got 2$/],
+  ] as const) {
+    const answer = await server.call('POST', DEPLOYMENTS, { body: deployment('d', replicas) });
+    t.match(answer, { status: 422, body: { message: wanted } });
+  }
+  t.equal((await server.call('POST', DEPLOYMENTS, { body: deployment('d', 3) })).status, 201);
+});
+
+t.test('actions, reasons and audit annotations', async (t) => {
+  const { enforce, createMap, annotations } = await started(t);
+  const validations = [{ expression: `!object.metadata.name.startsWith('bad')`, message: ' no ', reason: 'Forbidden' }];
+  await enforce('a', { validations }, { validationActions: ['Warn', 'Audit'] });
+  const warned = await createMap('bad-1');
+  t.match(warned, {
+    status: 201,
+    headers: { warning: `299 - "Validation failed for ValidatingAdmissionPolicy 'a' with binding 'a': no"` },
+  });
+  t.strictSame(JSON.parse(annotations.get('validation.policy.admission.k8s.io/validation_failure') ?? ''), [
+    { message: 'no', policy: 'a', binding: 'a', expressionIndex: 0, validationActions: ['Warn', 'Audit'] },
+  ]);
+  await enforce('b', {
+    validations,
+    auditAnnotations: [
+      { key: 'name', valueExpression: `'made ' + object.metadata.name` },
+      { key: 'nothing', valueExpression: 'null' },
+    ],
+  });
+  const denied = await createMap('bad-2');
+  t.match(denied, { status: 403, body: { reason: 'Forbidden', message: /'b' with binding 'b' denied request: no$/ } });
+  t.equal(annotations.get('b/name'), 'made bad-2');
+  t.notOk(annotations.has('b/nothing'));
+});
+
+t.test('the failure policy decides about errors', async (t) => {
+  const { enforce, createMap } = await started(t);
+  const validations = [{ expression: `object.data.missing == 'x'` }];
+  await enforce('ignored', { failurePolicy: 'Ignore', validations });
+  t.equal((await createMap('a')).status, 201);
+  await enforce('failed', { validations });
+  t.match(await createMap('b'), {
+    status: 422,
+    body: {
+      message:
+        "configmaps \"b\" is forbidden: ValidatingAdmissionPolicy 'failed' with binding 'failed' denied request: expression 'object.data.missing == 'x'' resulted in error: no such key: missing",
+    },
+  });
+});
+
+t.test('match conditions and selectors decide whether a policy applies', async (t) => {
+  const { enforce, createMap } = await started(t);
+  await enforce(
+    'a',
+    {
+      matchConditions: [
+        { name: 'not-system', expression: `request.userInfo.username != 'system'` },
+        { name: 'labelled', expression: `'team' in object.metadata.?labels.orValue({})` },
+      ],
+      matchConstraints: {
+        resourceRules: [CONFIG_MAP_RULE],
+        excludeResourceRules: [{ ...CONFIG_MAP_RULE, resourceNames: ['spared'] }],
+        objectSelector: { matchExpressions: [{ key: 'free', operator: 'DoesNotExist' }] },
+      },
+      validations: [{ expression: 'false', message: 'no' }],
+    },
+    { matchResources: { namespaceSelector: { matchExpressions: [{ key: 'out', operator: 'DoesNotExist' }] } } },
+  );
+  const labels = { team: 'x' };
+  t.equal((await createMap('a')).status, 201, 'a condition is not met');
+  t.equal((await createMap('b', { labels })).status, 422);
+  t.equal((await createMap('spared', { labels })).status, 201, 'excluded by name');
+  t.equal((await createMap('c', { labels: { ...labels, free: '' } })).status, 201, 'not selected');
+});
+
+t.test('a condition that cannot be evaluated follows the failure policy', async (t) => {
+  const { enforce, createMap } = await started(t);
+  const spec = {
+    matchConditions: [{ name: 'broken', expression: `object.data.missing == 'x'` }],
+    validations: [{ expression: 'false', message: 'no' }],
+  };
+  await enforce('ignored', { ...spec, failurePolicy: 'Ignore' });
+  t.equal((await createMap('a')).status, 201);
+  await enforce('failed', spec);
+  t.match(await createMap('b'), {
+    status: 422,
+    body: {
+      message: /denied request: expression 'object.data.missing == 'x'' resulted in error: no such key: missing$/,
+    },
+  });
+});
+
+t.test('parameters are objects of built-in kinds, by name or by selector', async (t) => {
+  const { server, enforce, create, createMap } = await started(t);
+  const validations = [
+    {
+      expression: `!has(object.data) || object.data.k != params.data.forbidden`,
+      messageExpression: `'not ' + params.data.forbidden`,
+    },
+  ];
+  const spec = {
+    paramKind: { apiVersion: 'v1', kind: 'ConfigMap' },
+    validations,
+    matchConditions: [{ name: 'checked', expression: `object.metadata.name.startsWith('checked')` }],
+  };
+  await enforce('p', spec, { paramRef: { name: 'limits', parameterNotFoundAction: 'Deny' } });
+  t.match(await createMap('checked-1'), {
+    status: 422,
+    body: {
+      message:
+        /'p' with binding 'p' denied request: failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction$/,
+    },
+  });
+  const { status } = await server.call('DELETE', `${GROUP}/validatingadmissionpolicybindings/p`);
+  t.equal(status, 200);
+  await server.call('POST', CONFIG_MAPS, {
+    body: { metadata: { name: 'limits', labels: { limits: '' } }, data: { forbidden: 'v' } },
+  });
+  await server.call('POST', CONFIG_MAPS, {
+    body: { metadata: { name: 'more', labels: { limits: '' } }, data: { forbidden: 'w' } },
+  });
+  const rebind = (paramRef: object) =>
+    create('validatingadmissionpolicybindings', {
+      metadata: { name: 'p' },
+      spec: { policyName: 'p', validationActions: ['Deny'], paramRef },
+    });
+  await rebind({ name: 'limits', parameterNotFoundAction: 'Deny' });
+  t.match(await createMap('checked-1'), { status: 422, body: { message: /denied request: not v$/ } });
+  await server.call('DELETE', `${GROUP}/validatingadmissionpolicybindings/p`);
+  await rebind({ selector: { matchLabels: { limits: '' } }, parameterNotFoundAction: 'Deny' });
+  t.match(await createMap('checked-1'), { status: 422, body: { message: /denied request: not v$/ } });
+  await server.call('DELETE', `${GROUP}/validatingadmissionpolicybindings/p`);
+  await rebind({ selector: { matchLabels: { nobody: '' } }, parameterNotFoundAction: 'Allow' });
+  t.equal((await createMap('checked-1')).status, 201);
+});
+
+t.test('a kind of parameters that is not served', async (t) => {
+  const { enforce, createMap } = await started(t);
+  const validations = [{ expression: 'true' }];
+  await enforce('p', { paramKind: { apiVersion: 'rules.example.com/v1', kind: 'Limit' }, validations });
+  t.match(await createMap('a'), {
+    status: 422,
+    body: {
+      message:
+        "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'p' denied request: failed to configure policy: failed to find resource referenced by paramKind: 'rules.example.com/v1, Kind=Limit'",
+    },
+  });
+});
+
+t.test('deletes and connections are validated', async (t) => {
+  const { server, enforce, createMap } = await started(t);
+  await createMap('kept', { labels: { keep: '' } });
+  await createMap('other');
+  await enforce('keep', {
+    matchConstraints: { resourceRules: [{ ...CONFIG_MAP_RULE, operations: ['DELETE'] }] },
+    validations: [
+      { expression: `object == null && !('keep' in oldObject.metadata.?labels.orValue({}))`, message: 'kept' },
+      { expression: `request.operation == 'DELETE' && request.options.kind == 'DeleteOptions'` },
+    ],
+  });
+  t.match(await server.call('DELETE', `${CONFIG_MAPS}/kept`), {
+    status: 422,
+    body: { message: /denied request: kept$/ },
+  });
+  t.equal((await server.call('DELETE', `${CONFIG_MAPS}/other`)).status, 200);
+});
+
+t.test('the authorizer answers for the user of the request', async (t) => {
+  const { enforce, createMap, server } = await started(t);
+  await enforce('a', {
+    validations: [
+      {
+        expression: `authorizer.group('apps').resource('deployments').namespace('default').check('create').allowed()`,
+        message: 'may not',
+      },
+      { expression: `authorizer.requestResource.check('create').reason() == 'because'` },
+      { expression: `!authorizer.path('/healthz').check('never').allowed()` },
+      { expression: `!authorizer.serviceAccount('default', 'x').requestResource.check('get').errored() || true` },
+    ].slice(0, 3),
+  });
+  t.equal((await createMap('a')).status, 201);
+  const answer = await server.call('POST', CONFIG_MAPS, { body: configMap('b'), user: 'jane/system:masters' });
+  t.match(answer, { status: 422, body: { message: /denied request: may not$/ } });
+});
+
+t.test('policies do not apply to policies, nor to reviews', async (t) => {
+  const { server, enforce, create } = await started(t);
+  const any = { operations: ['*'], apiGroups: ['*'], apiVersions: ['*'], resources: ['*/*'] };
+  await enforce('all', { matchConstraints: { resourceRules: [any] }, validations: [{ expression: 'false' }] });
+  await create('validatingadmissionpolicies', {
+    metadata: { name: 'other' },
+    spec: { matchConstraints: { resourceRules: [any] }, validations: [{ expression: 'true' }] },
+  });
+  t.equal((await server.call('DELETE', `${GROUP}/validatingadmissionpolicybindings/all`)).status, 200);
+  t.equal((await server.call('POST', CONFIG_MAPS, { body: configMap('a') })).status, 201);
+});
