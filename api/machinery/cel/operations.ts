@@ -174,10 +174,10 @@ export const shown = (value: CelValue): string => {
   return number === undefined ? (typeof value === 'boolean' ? String(value) : typeOfValue(value).name) : String(number);
 };
 
-/** The value of a field or a key; undefined when there is none. */
+/** The value of a field or a key; undefined when there is none, as in what has no fields: null. cel-go's `refQualify`. */
 export function find(operand: CelValue, key: CelValue): CelValue | undefined {
   if (operand instanceof CelMap) return operand.find(key);
-  if (!(operand instanceof CelList)) return NO_OVERLOAD;
+  if (!(operand instanceof CelList)) return operand instanceof Failure ? operand : undefined;
   const index = typeof key === 'number' && Number.isInteger(key) ? BigInt(key) : numberOf(key);
   if (typeof index !== 'bigint') return new Failure(`unsupported index type '${typeOfValue(key).name}' in list`);
   return index >= 0n && index < BigInt(operand.size) ? operand.at(Number(index)) : undefined;
@@ -204,8 +204,7 @@ export function accessOptional(operand: CelValue, key: CelValue): CelValue {
 export function has(operand: CelValue, field: string): CelValue {
   const inner = operand instanceof Optional ? operand.value : operand;
   if (inner === undefined) return false;
-  if (!(inner instanceof CelMap)) return NO_OVERLOAD;
-  const value = inner.find(field);
+  const value = find(inner, field);
   return value instanceof Failure ? value : value !== undefined;
 }
 

@@ -60,6 +60,8 @@ const RESULTS: readonly (readonly [string, unknown, string])[] = [
   ['optional.none().or(optional.of(2)).value()', 2, 'int'],
   ['any.namespace', 'n', 'dyn'],
   ['any.nothing == null', true, 'bool'],
+  ['has(any.nothing.field)', false, 'bool'],
+  ['any.nothing.?field.hasValue()', false, 'bool'],
   ['any.number == 1.0', true, 'bool'],
   ['any.list[1]', 'two', 'dyn'],
   ['has(any.number) && !has(any.missing)', true, 'bool'],
@@ -156,6 +158,7 @@ t.test('expressions that cannot be right are not compiled, and the message shows
 /** An expression, and what is wrong with it when it is evaluated. */
 const FAILURES: readonly (readonly [string, string])[] = [
   ['any.missing', 'no such key: missing'],
+  ['any.nothing.field', 'no such key: field'],
   ['self.items[2]', 'index out of bounds: 2'],
   ['1 / 0', 'division by zero'],
   ['1 % 0', 'modulus by zero'],
