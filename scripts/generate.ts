@@ -86,9 +86,11 @@ const SCALARS: ReadonlyMap<string, readonly [shape: string, type: string]> = new
   ['port-name', ['portName', 'string']],
   ['ip', ['ip', 'string']],
   ['cidr', ['cidr', 'string']],
-  ['any', ['anyJson', 'unknown']],
   ['object', ['anyObject', 'Record<string, unknown>']],
 ]);
+
+/** A type of any JSON value, with the name that OpenAPI publishes it by. */
+const ANY = 'any:';
 
 const quoted = (text: string): string => `'${text}'`;
 const isIdentifier = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name);
@@ -193,6 +195,8 @@ class TypesModule {
     if (type.startsWith('[')) return `${this.#word('list')}(${this.#shapeOf(type.slice(1, -1))})`;
     if (type.startsWith('{')) return `${this.#word('mapOf')}(${this.#shapeOf(type.slice(1, -1))})`;
     if (type.startsWith('"')) return `${this.#word('oneOf')}(${this.#words(type).map(quoted).join(', ')})`;
+    if (type.startsWith(ANY))
+      return `${this.#word('anyJson')}(${quoted(`${this.#package.prefix}.${type.slice(ANY.length)}`)})`;
     const scalar = SCALARS.get(type);
     return scalar ? this.#word(scalar[0]) : this.#named(type);
   }
@@ -212,6 +216,7 @@ class TypesModule {
     }
     if (type.startsWith('{')) return `Record<string, ${this.#typeOf(type.slice(1, -1))}>`;
     if (type.startsWith('"')) return this.#words(type).map(quoted).join(' | ');
+    if (type.startsWith(ANY)) return 'unknown';
     return SCALARS.get(type)?.[1] ?? this.#named(type);
   }
 

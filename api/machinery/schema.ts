@@ -40,8 +40,9 @@ export interface Shape extends ListMerge, Constraints {
   readonly format?: ScalarFormat | TextFormat;
   /** The values that OpenAPI publishes; `supported` has those that validation accepts. */
   readonly enum?: readonly string[];
-  /** For a struct: its OpenAPI definition name, its fields, and the names of the required ones. */
+  /** The OpenAPI definition name of a struct, or of any JSON value. */
   readonly definition?: string;
+  /** For a struct: its fields, and the names of the required ones. */
   readonly properties?: Readonly<Record<string, Field>>;
   readonly required?: readonly string[];
   readonly items?: Shape;
@@ -114,8 +115,8 @@ export const envName: Shape = { type: 'string', format: 'env-name' };
 export const portName: Shape = { type: 'string', format: 'port-name' };
 export const ip: Shape = { type: 'string', format: 'ip' };
 export const cidr: Shape = { type: 'string', format: 'cidr' };
-/** Any JSON value, kept as it is. */
-export const anyJson: Shape = {};
+/** Any JSON value, kept as it is. OpenAPI has a definition of this name for it, which says nothing of its type. */
+export const anyJson = (definition: string): Shape => ({ definition });
 /** Any JSON object, kept as it is. */
 export const anyObject: Shape = { type: 'object' };
 /** An enum. */

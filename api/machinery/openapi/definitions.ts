@@ -192,7 +192,7 @@ export class Definitions {
             : { format: 'int-or-string', oneOf: [{ type: 'integer' }, { type: 'string' }] },
         );
       default:
-        if (!shape.type) return {};
+        if (!shape.type) return shape.definition ? this.#shared(shape.definition, {}) : {};
         return shape.enum ? { type: shape.type, enum: shape.enum } : { type: shape.type };
     }
   }
