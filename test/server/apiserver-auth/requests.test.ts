@@ -133,6 +133,7 @@ test("kubectl works with a kubeconfig of `kedge kubeconfig`, and lists its user'
   };
   const who = await ask<SelfSubjectReview>('authentication.k8s.io selfsubjectreviews SelfSubjectReview');
   t.match(who.status?.userInfo, { username: 'bob', groups: ['a', 'b', 'system:authenticated'] });
+  t.match(who.metadata?.creationTimestamp, /^\d{4}-/);
   const rules = 'authorization.k8s.io selfsubjectrulesreviews SelfSubjectRulesReview';
   const { status } = await ask<SelfSubjectRulesReview>(rules, { namespace: 'kube-public' });
   t.match(status?.resourceRules, [

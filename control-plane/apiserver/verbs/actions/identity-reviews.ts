@@ -1,5 +1,6 @@
 /** The reviews of authentication.k8s.io/v1: the user of a token, and of the request. */
 import { badRequest } from '../../../../api/machinery/status-error.ts';
+import { timeOf } from '../../../../api/machinery/time.ts';
 import { InvalidTokenError, type TokenAuthenticator } from '../../access/authentication/token-authenticator.ts';
 import type { User } from '../../http/user.ts';
 import type { Handlers } from '../handlers.ts';
@@ -46,7 +47,8 @@ export function identityReviewActions(tokens: TokenAuthenticator, audiences: rea
     },
     'selfsubjectreviews.authentication.k8s.io': ({ request, object: body }) => {
       const review = body as SelfSubjectReview;
-      const object: SelfSubjectReview = { metadata: {}, ...review, status: { userInfo: userInfo(request.user) } };
+      const metadata = { creationTimestamp: timeOf(Date.now()) };
+      const object: SelfSubjectReview = { ...review, metadata, status: { userInfo: userInfo(request.user) } };
       return { code: CREATED, object };
     },
   } satisfies Partial<Handlers['actions']>;
