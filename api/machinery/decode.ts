@@ -10,6 +10,7 @@ export interface Decodable<T> {
   readonly group: string;
   readonly version: string;
   readonly kind: string;
+  readonly alsoAccepts?: readonly string[];
   readonly decode: Decoder<T>;
 }
 
@@ -38,7 +39,7 @@ function decodeAs<T extends KubeObject>(
     throw refuseWhole(`couldn't get version/kind; json parse error: ${detail}`);
   }
   const { apiVersion, kind: named } = body;
-  if ((apiVersion ?? '') !== '' && apiVersion !== expected) {
+  if ((apiVersion ?? '') !== '' && apiVersion !== expected && !kind.alsoAccepts?.some((each) => each === apiVersion)) {
     const given = typeof apiVersion === 'string' ? apiVersion : JSON.stringify(apiVersion);
     throw badRequest(`the API version in the data (${given}) does not match the expected API version (${expected})`);
   }

@@ -254,6 +254,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly categories: readonly string[];
   readonly namespaced: boolean;
   readonly schema: Shape;
+  /** Older apiVersions with the same fields, which bodies of requests may have: upstream's `GroupVersionAcceptor`. */
+  readonly alsoAccepts?: readonly string[];
   /** Decodes parsed JSON; most callers use `decodeObject`. Throws DecodeError. */
   readonly decode: Decoder<T>;
   readonly verbs: readonly Verb[];

@@ -8,5 +8,7 @@ export const evictions = defineKind<Eviction>({
   plural: 'evictions',
   namespaced: true,
   schema: Eviction,
+  // Clients before v1.22 have no other: `kubectl drain`.
+  alsoAccepts: ['policy/v1beta1'],
   verbs: [],
 });

@@ -27,6 +27,17 @@ const setStatus = (server: TestServer, name: string, status: object) =>
 const evict = (server: TestServer, name: string, deleteOptions?: object) =>
   server.call('POST', `${PODS}/${name}/eviction`, { body: { metadata: { name }, deleteOptions } });
 
+t.test('an eviction of policy/v1beta1 is accepted, as upstream accepts it from old clients', async (t) => {
+  await using server = await TestServer.start();
+  await runPod(server, 'a');
+  const body = (apiVersion: string) => ({ body: { apiVersion, kind: 'Eviction', metadata: { name: 'a' } } });
+  t.match((await server.call('POST', `${PODS}/a/eviction`, body('policy/v1beta2'))).body, {
+    code: 400,
+    message: 'the API version in the data (policy/v1beta2) does not match the expected API version (policy/v1)',
+  });
+  t.equal((await server.call('POST', `${PODS}/a/eviction`, body('policy/v1beta1'))).status, 201);
+});
+
 t.test('evictions are charged to the budget until it is exhausted', async (t) => {
   await using server = await TestServer.start();
   await makeBudget(server, 'web', { disruptionsAllowed: 1 });

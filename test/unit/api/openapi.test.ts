@@ -98,21 +98,24 @@ t.test('the protobuf form of version 2 has the same definitions and paths', asyn
   t.notOk(acceptsProtobuf('application/json'));
 });
 
-t.test('fields of any JSON value refer to a definition: kubectl explain rejects schemas that say nothing', async (t) => {
-  const empty = (value: unknown, at: string): string[] => {
-    if (typeof value !== 'object' || value === null) return [];
-    const entries = Object.entries(value);
-    if (entries.length === 0 && /\.(?:items|additionalProperties|properties\.[^.]+)$/.test(at)) return [at];
-    return entries.flatMap(([key, inner]) => empty(inner, `${at}.${key}`));
-  };
-  for (const name of openApiV3Names(kinds)) t.strictSame(empty(openApiV3(source, name), name), []);
-  t.match(openApiV2(source).definitions, {
-    'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps': {
-      properties: {
-        additionalItems: { $ref: /v1\.JSONSchemaPropsOrBool$/ },
-        items: { $ref: /v1\.JSONSchemaPropsOrArray$/ },
+t.test(
+  'fields of any JSON value refer to a definition: kubectl explain rejects schemas that say nothing',
+  async (t) => {
+    const empty = (value: unknown, at: string): string[] => {
+      if (typeof value !== 'object' || value === null) return [];
+      const entries = Object.entries(value);
+      if (entries.length === 0 && /\.(?:items|additionalProperties|properties\.[^.]+)$/.test(at)) return [at];
+      return entries.flatMap(([key, inner]) => empty(inner, `${at}.${key}`));
+    };
+    for (const name of openApiV3Names(kinds)) t.strictSame(empty(openApiV3(source, name), name), []);
+    t.match(openApiV2(source).definitions, {
+      'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps': {
+        properties: {
+          additionalItems: { $ref: /v1\.JSONSchemaPropsOrBool$/ },
+          items: { $ref: /v1\.JSONSchemaPropsOrArray$/ },
+        },
       },
-    },
-    'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool': { type: undefined },
-  });
-});
+      'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool': { type: undefined },
+    });
+  },
+);
