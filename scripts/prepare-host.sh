@@ -36,6 +36,8 @@ if $building; then
   [ -x /bin/busybox ] || missing="$missing busybox-static"
   need openssl openssl
   need curl curl
+  # The tests unpack released clients with it.
+  need unzip unzip
   # The tests create network namespaces.
   need sysctl procps
 fi
