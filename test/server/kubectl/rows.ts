@@ -2,7 +2,7 @@
  * Tables of kubectl's commands, which every stock version runs against a real api-server with the controllers and a simulated node.
  * One namespace per version, so that the versions run at the same time.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import t, { type Test } from 'tap';
@@ -30,6 +30,7 @@ export interface Place {
   /** 20 of 1.20. */
   readonly minor: number;
   readonly program: string;
+  /** Its namespace is this version's own. */
   readonly kubeconfig: string;
   readonly namespace: string;
   /** A Ready node of this version's own. */
@@ -43,15 +44,11 @@ const LIMIT_MS = 60_000;
 /** Runs kubectl; resolves with its output, or with its message when it fails. */
 async function outcome(place: Place, row: Row): Promise<{ output: string; failed: boolean }> {
   const args = typeof row.run === 'string' ? row.run.split(' ') : row.run;
-  const { kubeconfig, namespace, folder } = place;
+  const { kubeconfig, folder } = place;
   const env = { ...process.env, KUBECONFIG: kubeconfig, HOME: folder, ...row.env };
   const options = { env, timeoutMs: LIMIT_MS, ...(row.input !== undefined && { input: row.input }) };
   try {
-    // After the command's words: before them kubectl 1.20 takes an unknown command for a plugin.
-    const separator = args.indexOf('--');
-    const end = separator < 0 ? args.length : separator;
-    const all = [...args.slice(0, end), '--namespace', namespace, ...args.slice(end)];
-    const { stdout, stderr } = await run(place.program, all, options);
+    const { stdout, stderr } = await run(place.program, args, options);
     return { output: stdout + stderr, failed: false };
   } catch (error) {
     if (!(error instanceof ProgramError)) throw error;
@@ -85,9 +82,11 @@ export async function checkRows(area: string, rows: (place: Place) => readonly R
   for (const { version, minor, program } of kubectls) {
     t.test(`kubectl ${version}: ${area}`, { buffered: true }, async (t) => {
       await using node = await PretendedNode.join(plane.client, `node-${minor}`);
-      const { kubeconfig } = plane;
+      const kubeconfig = path.join(folder, `kubeconfig-${minor}`);
+      await copyFile(plane.kubeconfig, kubeconfig);
       const place = { minor, program, kubeconfig, namespace: `${area}-${minor}`, node: node.name, folder };
       await check(t, place, { run: `create namespace ${place.namespace}` });
+      await check(t, place, { run: `config set-context --current --namespace=${place.namespace}` });
       for (const row of rows(place)) {
         if (minor >= (row.from ?? 0) && minor <= (row.to ?? Infinity)) await check(t, place, row);
       }
