@@ -127,7 +127,10 @@ t.test('updates of claims', async (t) => {
       ],
     ],
   ] as const) {
-    const whole = (claim: { metadata?: object; spec?: object; status?: object }) => ({ ...claim, spec: { ...spec, ...claim.spec } });
+    const whole = (claim: { metadata?: object; spec?: object; status?: object }) => ({
+      ...claim,
+      spec: { ...spec, ...claim.spec },
+    });
     t.strictSame(refusedChange(persistentVolumeClaims, whole(before), whole(after)), errors, what);
   }
   for (const [status, errors] of [
