@@ -1,18 +1,15 @@
 /** Throughput of the server alone, over TLS: creates, gets, lists, watch events and status patches. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
-import { ask, connect, Connection, load, requestBytes, type Rate, type Target } from './http.ts';
+import { ask, load, requestBytes, type Rate, type Target } from './http.ts';
 import { cpuSecondsOf, memoryOf, settledMemory, printMemory } from './process-usage.ts';
 import type { Report } from './report.ts';
+import { watchEvents } from './watchers.ts';
 import { podBody } from './workload.ts';
 
 export const NAMESPACE = 'bench';
 export const COLLECTION = `/api/v1/namespaces/${NAMESPACE}/pods`;
 export const CONNECTIONS = 32;
-const WATCHERS = 500;
-const WATCH_EVENTS = 100;
-/** How far the writer may be ahead of the slowest watcher. */
-const EVENTS_AHEAD = 4;
 const RUNS = 3;
 const GETS = 30_000;
 const LISTS = 20;
@@ -36,7 +33,7 @@ export async function measureApi(
     ...(['createPods', 'getPod', 'list10000', 'list10000Bytes', 'list14000', 'list14000Bytes', 'watchEvents'] as const),
     ...(['createPodCpu', 'getPodCpu', 'list14000Cpu', 'watchEventCpu', 'patchStatusCpu'] as const),
     ...(['patchStatus', 'serverIdleMemory', 'server10000Memory', 'server14000Memory', 'serverPeakMemory'] as const),
-    'serverAfterMemory',
+    ...(['serverAfterMemory', 'watchEventsProtobuf'] as const),
   );
   if (!asked) return;
   const server = running.use(await BenchServer.start(options));
@@ -74,9 +71,13 @@ export async function measureApi(
   }
   if (report.wants('watchEvents', 'watchEventCpu'))
     await report.repeat(RUNS, own, async () => {
-      const { perSecond, cpuMicros } = await counted(pid, watchEvents(target));
+      const { perSecond, cpuMicros } = await counted(pid, watchEvents(target, 'json'));
       return { watchEvents: perSecond, watchEventCpu: cpuMicros };
     });
+  if (report.wants('watchEventsProtobuf'))
+    await report.repeat(RUNS, own, async () => ({
+      watchEventsProtobuf: (await watchEvents(target, 'protobuf')).perSecond,
+    }));
   if (report.wants('list10000', 'list10000Bytes'))
     await report.repeat(RUNS, own, async () => {
       const { perSecond, bytes, seconds } = await listPods(target, LISTS);
@@ -129,7 +130,7 @@ export function listPods(target: Target, count: number): Promise<Rate> {
   return load(target, 2, 200, new Array<Buffer>(count).fill(requestBytes(target, 'GET', COLLECTION)));
 }
 
-const statusPatch = (target: Target, pod: number, message: string): Buffer =>
+export const statusPatch = (target: Target, pod: number, message: string): Buffer =>
   requestBytes(
     target,
     'PATCH',
@@ -139,56 +140,11 @@ const statusPatch = (target: Target, pod: number, message: string): Buffer =>
   );
 
 let patchRound = 0;
+export const nextPatchRound = (): number => patchRound++;
+
 export function patchStatus(target: Target, pods: number, count: number): Promise<Rate> {
   // A new message each time: a patch that changes nothing is not written.
-  const round = patchRound++;
+  const round = nextPatchRound();
   const requests = Array.from({ length: count }, (_, index) => statusPatch(target, index % pods, `m${round}.${index}`));
   return load(target, CONNECTIONS, 200, requests);
-}
-
-/** Events received by all watchers together, while one pod's status is patched repeatedly. */
-export async function watchEvents(target: Target): Promise<Rate> {
-  using stack = new DisposableStack();
-  const { metadata } = await ask<{ metadata: { resourceVersion: string } }>(target, 'GET', `${COLLECTION}?limit=1`);
-  const path = `${COLLECTION}?watch=true&fieldSelector=metadata.name%3Dpod-0&resourceVersion=${metadata.resourceVersion}`;
-  let [arrived, bytes] = [0, 0];
-  let wake = (): void => undefined;
-  const { promise: failed, reject } = Promise.withResolvers<never>();
-  const open = Array.from({ length: WATCHERS }, () => {
-    const { promise: ready, resolve: isReady } = Promise.withResolvers<void>();
-    const socket = connect(target, () => socket.write(requestBytes(target, 'GET', path)));
-    stack.defer(() => socket.removeAllListeners('close').destroy());
-    socket.on('error', reject);
-    socket.on('close', () => reject(new Error('the server ended a watch')));
-    let endsOpen = false;
-    socket.on('data', (data: Buffer) => {
-      isReady();
-      // An event is a line that ends an object; the newline may be in the next chunk.
-      if (endsOpen && data[0] === 10) arrived++;
-      for (let at = data.indexOf('}\n'); at >= 0; at = data.indexOf('}\n', at + 2)) arrived++;
-      endsOpen = data.at(-1) === 125;
-      bytes += data.length;
-      wake();
-    });
-    return ready;
-  });
-  /** Waits for the watchers: a writer far ahead of them would measure the server's buffers. */
-  const allHave = (events: number): Promise<void> =>
-    new Promise((resolve) => {
-      wake = () => {
-        if (arrived >= events * WATCHERS) resolve();
-      };
-      wake();
-    });
-  await Promise.race([Promise.all(open), failed]);
-  using writer = await Connection.open(target);
-  const round = patchRound++;
-  const start = performance.now();
-  for (let event = 0; event < WATCH_EVENTS; event++) {
-    await Promise.race([allHave(event - EVENTS_AHEAD), failed]);
-    await writer.send(statusPatch(target, 0, `w${round}.${event}`));
-  }
-  await Promise.race([allHave(WATCH_EVENTS), failed]);
-  const [count, seconds] = [WATCHERS * WATCH_EVENTS, (performance.now() - start) / 1000];
-  return { count, bytes, seconds, perSecond: count / seconds };
 }

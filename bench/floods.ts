@@ -8,7 +8,7 @@ import { allowOrdinary, BenchServer, createNamespace, type BenchServerOptions } 
 import type { FloodName, FloodWork } from './flood-worker.ts';
 import { ask, Connection, load, requestBytes, type Target } from './http.ts';
 import { memoryOf } from './process-usage.ts';
-import type { Report } from './report.ts';
+import { percentile, type Report } from './report.ts';
 import { podBody } from './workload.ts';
 
 /** The numbers are defined in `flood-worker.ts`. */
@@ -133,11 +133,6 @@ function printResults(report: Report, results: readonly FloodResult[]): void {
       `${after.toFixed(0)} MB`,
     ]),
   ]);
-}
-
-function percentile(values: readonly number[], percent: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? NaN;
 }
 
 async function measureFlood(

@@ -26,9 +26,10 @@ export const requestBytes = (
   path: string,
   body = '',
   type = 'application/json',
+  accept = 'application/json',
 ): Buffer =>
   Buffer.from(
-    `${method} ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nAuthorization: Bearer ${token}\r\nAccept: application/json\r\n` +
+    `${method} ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nAuthorization: Bearer ${token}\r\nAccept: ${accept}\r\n` +
       (body ? `Content-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` : '') +
       `\r\n${body}`,
   );

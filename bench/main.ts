@@ -7,6 +7,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureApi } from './api.ts';
 import { measureCluster } from './cluster.ts';
+import { measureCollections } from './collections.ts';
 import { measureFloods } from './floods.ts';
 import { describeMachine, loadAverage, measureMachine } from './machine.ts';
 import { measureMixedLoad } from './mixed-load.ts';
@@ -31,6 +32,7 @@ for (const measure of [
   () => measureMachine(report),
   (running) => measureApi(report, { program, nodeOptions: values['server-node-options'] }, running),
   (running) => measureWebhooks(report, { program }, running),
+  (running) => measureCollections(report, { program }, running),
   (running) => measurePages(report, { program }, running),
   (running) => measureMixedLoad(report, { program }, running),
   (running) => measureFloods(report, { program, nodeOptions: values['server-node-options'] }, running),

@@ -25,8 +25,11 @@ export const MEASURES = {
   list14000: { name: 'list 14,000 pods', unit: '/s', atLeast: 15, upstream: 3.6, digits: 1 },
   list14000Bytes: { name: 'list 14,000 pods', unit: 'MB/s', upstream: 139 },
   watchEvents: { name: 'watch events to 500 watchers', unit: '/s' },
+  watchEventsProtobuf: { name: 'the same in protobuf', unit: '/s' },
   patchStatus: { name: 'merge-patch status, 32 connections', unit: '/s', atLeast: 4_000, upstream: 860 },
 
+  applyPods: { name: 'server-side applies to pods, 32 connections', unit: '/s' },
+  createCustom: { name: 'create custom resources, 32 connections', unit: '/s' },
   webhookRoundTrip: { name: 'webhook round trip, added to a create', unit: 'ms', digits: 2 },
 
   createPodCpu: { name: "server's CPU for a created pod, watched by its roles", unit: 'µs' },
@@ -38,6 +41,9 @@ export const MEASURES = {
   serverIdleMemory: { name: 'control plane resident, idle', unit: 'MB', atMost: 220, upstream: 546 },
   server10000Memory: { name: 'control plane resident, 10,000 pods', unit: 'MB' },
   server14000Memory: { name: 'control plane resident, 14,000 pods', unit: 'MB', atMost: 400, upstream: 1_300 },
+  server20000Memory: { name: 'control plane resident, 20,000 pods', unit: 'MB' },
+  listSelected: { name: 'list 200 of 20,000 pods by a label', unit: '/s', digits: 1 },
+  getBesideLists: { name: 'get of a pod while all 20,000 are listed, p99', unit: 'ms', digits: 1 },
   page10000: { name: 'pages of 500 of 10,000 objects', unit: '/s' },
   page100000: { name: 'pages of 500 of 100,000 objects', unit: '/s' },
   afterMixedMemory: { name: 'control plane resident, a minute after mixed load', unit: 'MB', atMost: 250 },

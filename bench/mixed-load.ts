@@ -3,7 +3,8 @@
  * idle.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { COLLECTION, CONNECTIONS, NAMESPACE, createPods, listPods, patchStatus, watchEvents } from './api.ts';
+import { COLLECTION, CONNECTIONS, NAMESPACE, createPods, listPods, patchStatus } from './api.ts';
+import { watchEvents } from './watchers.ts';
 import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
 import { load, requestBytes, type Rate, type Target } from './http.ts';
 import { memoryOf, printMemory } from './process-usage.ts';
@@ -29,7 +30,7 @@ export async function measureMixedLoad(
     await createPods(target, 0, PODS);
     await patchStatus(target, PODS, PATCHES);
     await listPods(target, LISTS);
-    await watchEvents(target);
+    await watchEvents(target, 'json');
     await deletePods(target, PODS);
   }
   printMemory('when the load ends', await memoryOf(pid));

@@ -36,13 +36,13 @@ export const service = (name: string, deploymentName: string): object => ({
 });
 
 /** A pod like those of a Deployment: 2.7 KB when stored. It is never scheduled. */
-export const podBody = (name: string): string =>
+export const podBody = (name: string, labels: Readonly<Record<string, string>> = {}): string =>
   JSON.stringify({
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
       name,
-      labels: { app: 'bench', tier: 'web', 'pod-template-hash': '7c5ddbdf54' },
+      labels: { app: 'bench', tier: 'web', 'pod-template-hash': '7c5ddbdf54', ...labels },
       annotations: {
         'example.com/checksum': 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
         note: 'x'.repeat(500),

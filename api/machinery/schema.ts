@@ -55,12 +55,12 @@ export interface Shape extends ListMerge, Constraints {
 }
 
 export interface Field extends Shape {
-  /** In protobuf; for a field of an embedded message, the numbers of the message and of the field in it. */
+  /** In protobuf; for a field of embedded messages, their numbers from the outermost one on, and that of the field in the last. */
   readonly number?: FieldNumber;
   readonly isRequired: boolean;
 }
 
-export type FieldNumber = number | readonly [embedded: number, field: number];
+export type FieldNumber = number | readonly [embedded: number, ...inner: number[], field: number];
 
 /** Scalars that are strings or numbers in JSON, but not plain ones; the walkers dispatch on it. */
 export type ScalarFormat =

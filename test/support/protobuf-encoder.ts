@@ -23,21 +23,31 @@ export function encodeObject(shape: Shape, object: Json): Buffer {
 }
 
 function struct(shape: Shape, object: Json): Buffer {
-  const parts: Buffer[] = [];
-  const embedded = new Map<number, Buffer[]>();
+  const root: Message = { parts: [], embedded: new Map() };
   for (const [name, property] of Object.entries(shape.properties ?? {})) {
     const { number } = property;
     const value = object[name];
     if (number === undefined || value === undefined) continue;
-    if (typeof number === 'number') {
-      parts.push(field(number, property, value));
-    } else {
-      const [outer, inner] = number;
-      embedded.set(outer, [...(embedded.get(outer) ?? []), field(inner, property, value)]);
+    const numbers = [number].flat();
+    let message = root;
+    for (const outer of numbers.slice(0, -1)) {
+      const inner: Message = message.embedded.get(outer) ?? { parts: [], embedded: new Map() };
+      message.embedded.set(outer, inner);
+      message = inner;
     }
+    message.parts.push(field(numbers.at(-1) ?? 0, property, value));
   }
-  return Buffer.concat([...parts, ...[...embedded].map(([number, inner]) => bytes(number, Buffer.concat(inner)))]);
+  return written(root);
 }
+
+interface Message {
+  readonly parts: Buffer[];
+  /** Those whose fields are inlined in JSON, by number. */
+  readonly embedded: Map<number, Message>;
+}
+
+const written = ({ parts, embedded }: Message): Buffer =>
+  Buffer.concat([...parts, ...[...embedded].map(([number, inner]) => bytes(number, written(inner)))]);
 
 function field(number: number, shape: Shape, value: unknown): Buffer {
   const { items, additionalProperties } = shape;

@@ -15,7 +15,8 @@ type Read = (wire: WireReader) => unknown;
 /** Reads the current field into the object of its message. */
 type Put = (out: Json, wire: WireReader) => void;
 /** The reader of each field, by number; unknown numbers are holes. */
-type Message = readonly (Put | undefined)[];
+type Fields = (Put | undefined)[];
+type Message = Readonly<Fields>;
 
 /** The magic bytes of every body: `k8s` and a zero. */
 export const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00]);
@@ -78,21 +79,22 @@ export class ProtobufDecoder {
   }
 
   #compile(shape: Shape): Message {
-    const message: (Put | undefined)[] = [];
-    const embedded = new Map<number, (Put | undefined)[]>();
+    const message: Fields = [];
+    const embedded = new Map<string, Fields>();
     for (const [name, field] of Object.entries(shape.properties ?? {})) {
       // The envelope has apiVersion and kind.
       if (field.number === undefined) continue;
-      const put = this.#put(name, field);
-      if (typeof field.number === 'number') {
-        message[field.number] = put;
-        continue;
+      const numbers = [field.number].flat();
+      const last = numbers.pop() ?? 0;
+      let fields = message;
+      for (const [depth, number] of numbers.entries()) {
+        const path = numbers.slice(0, depth + 1).join('.');
+        const inner: Fields = embedded.get(path) ?? [];
+        embedded.set(path, inner);
+        fields[number] ??= putEmbedded(inner);
+        fields = inner;
       }
-      const [outer, inner] = field.number;
-      const fields = embedded.get(outer) ?? [];
-      fields[inner] = put;
-      embedded.set(outer, fields);
-      message[outer] ??= putEmbedded(fields);
+      fields[last] = this.#put(name, field);
     }
     return message;
   }

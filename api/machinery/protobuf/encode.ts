@@ -21,7 +21,7 @@ interface Member {
 /** A struct whose fields are inlined into its parent in JSON. */
 interface Embedded {
   readonly number: number;
-  readonly embedded: readonly Member[];
+  readonly embedded: Message;
 }
 /** In descending order of the numbers. */
 type Message = readonly (Member | Embedded)[];
@@ -87,21 +87,12 @@ export class ProtobufEncoder {
   }
 
   #compile(shape: Shape): Message {
-    const message: (Member | Embedded)[] = [];
-    const embedded = new Map<number, Member[]>();
+    const members: NumberedMember[] = [];
     for (const [name, field] of Object.entries(shape.properties ?? {})) {
       if (field.number === undefined) continue;
-      if (typeof field.number === 'number') {
-        message.push({ name, number: field.number, put: this.#putField(field) });
-        continue;
-      }
-      const [outer, inner] = field.number;
-      const members = embedded.get(outer) ?? [];
-      members.push({ name, number: inner, put: this.#putField(field) });
-      embedded.set(outer, members);
+      members.push({ numbers: [field.number].flat(), name, put: this.#putField(field) });
     }
-    for (const [number, members] of embedded) message.push({ number, embedded: members.toSorted(descending) });
-    return message.toSorted(descending);
+    return inOrder(members);
   }
 
   #putField(shape: Field): Put {
@@ -160,13 +151,31 @@ export class ProtobufEncoder {
     return (to, field, value) => {
       message ??= this.#message(shape);
       const end = to.length;
-      for (const member of message) {
-        if ('embedded' in member) putEmbedded(to, member, value as Json);
-        else putMember(to, member, value as Json);
-      }
+      putMembers(to, message, value as Json);
       to.message(field, end);
     };
   }
+}
+
+/** A member, with the numbers of the embedded messages around it before its own. */
+interface NumberedMember {
+  readonly numbers: readonly number[];
+  readonly name: string;
+  readonly put: Put;
+}
+
+function inOrder(members: readonly NumberedMember[]): Message {
+  const message: (Member | Embedded)[] = [];
+  for (const [number = 0, same] of Map.groupBy(members, ({ numbers }) => numbers[0])) {
+    const inner = same.filter(({ numbers }) => numbers.length > 1);
+    for (const { name, put, numbers } of same) if (numbers.length === 1) message.push({ name, number, put });
+    if (inner.length > 0)
+      message.push({
+        number,
+        embedded: inOrder(inner.map((member) => ({ ...member, numbers: member.numbers.slice(1) }))),
+      });
+  }
+  return message.toSorted(descending);
 }
 
 const descending = (a: { readonly number: number }, b: { readonly number: number }): number => b.number - a.number;
@@ -178,11 +187,19 @@ function putMember(to: WireBuilder, { name, number, put }: Member, object: Json)
   return true;
 }
 
-function putEmbedded(to: WireBuilder, { number, embedded }: Embedded, object: Json): void {
-  const end = to.length;
+/** Returns whether one of them is set. */
+function putMembers(to: WireBuilder, message: Message, object: Json): boolean {
   let found = false;
-  for (const member of embedded) found = putMember(to, member, object) || found;
+  for (const member of message)
+    found = ('embedded' in member ? putEmbedded(to, member, object) : putMember(to, member, object)) || found;
+  return found;
+}
+
+function putEmbedded(to: WireBuilder, { number, embedded }: Embedded, object: Json): boolean {
+  const end = to.length;
+  const found = putMembers(to, embedded, object);
   if (found) to.message(number, end);
+  return found;
 }
 
 function plainWriter(shape: Shape): Put {

@@ -168,12 +168,12 @@ export type Mutation = {
 };
 
 export const NamedRuleWithOperations = struct('io.k8s.api.admissionregistration.v1.NamedRuleWithOperations', () => ({
-  apiGroups: optional([2, 2.1], list(string), { listType: 'atomic' }),
-  apiVersions: optional([2, 2.2], list(string), { listType: 'atomic' }),
+  apiGroups: optional([2, 2, 1], list(string), { listType: 'atomic' }),
+  apiVersions: optional([2, 2, 2], list(string), { listType: 'atomic' }),
   operations: optional([2, 1], list(oneOf('*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE')), { listType: 'atomic' }),
   resourceNames: optional(1, list(string), { listType: 'atomic' }),
-  resources: optional([2, 2.3], list(string), { listType: 'atomic' }),
-  scope: optional([2, 2.4], oneOf('*', 'Cluster', 'Namespaced'), { pointer: true }),
+  resources: optional([2, 2, 3], list(string), { listType: 'atomic' }),
+  scope: optional([2, 2, 4], oneOf('*', 'Cluster', 'Namespaced'), { pointer: true }),
 }), { mapType: 'atomic' });
 export type NamedRuleWithOperations = {
   apiGroups?: string[];

@@ -113,8 +113,10 @@ t.test('field numbers are equal to those in kubectl', async (t) => {
   for await (const { definition = '', properties = {} } of generatedShapes()) {
     const message = definition.replace(OPENAPI_PACKAGE, '');
     for (const [name, { number }] of Object.entries(properties)) {
-      if (typeof number === 'number') compare(message, number, name);
-      else if (number !== undefined) compare(messages.get(message)?.get(number[0])?.type ?? '', number[1], name);
+      if (number === undefined) continue;
+      const numbers = [number].flat();
+      const typeIn = (outer: string, embedded: number): string => messages.get(outer)?.get(embedded)?.type ?? '';
+      compare(numbers.slice(0, -1).reduce(typeIn, message), numbers.at(-1) ?? 0, name);
     }
   }
   t.strictSame(wrong, []);
