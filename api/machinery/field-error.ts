@@ -53,6 +53,9 @@ export const immutableField = (field: string, value: unknown): FieldError =>
   invalid(field, value, 'field is immutable');
 export const duplicate = (field: string, value: unknown): FieldError =>
   fieldError('FieldValueDuplicate', field, () => `Duplicate value: ${shown(value)}`);
+/** For values that are not shown, such as whole lists. */
+export const duplicateUnshown = (field: string): FieldError =>
+  fieldError('FieldValueDuplicate', field, () => 'Duplicate value');
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError =>
   fieldError(
     'FieldValueNotSupported',

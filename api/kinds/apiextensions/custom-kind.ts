@@ -1,9 +1,10 @@
 /** The kind that a version of a CustomResourceDefinition defines: its strategy, made of the definition. */
+import { compileSchemaRules } from '../../machinery/cel/schema-rules.ts';
 import { ageColumn, nameColumn } from '../../machinery/columns.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageOf } from '../../machinery/duration.ts';
-import type { FieldError } from '../../machinery/field-error.ts';
+import { addErrors, type FieldError, type FieldErrorType, invalid } from '../../machinery/field-error.ts';
 import { type Step, parseJsonPath, valuesAt } from '../../machinery/json-path.ts';
 import type {
   Column,
@@ -34,6 +35,17 @@ import { scales } from '../autoscaling/scale.ts';
 
 const VERBS: readonly Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
+/** With errors of these types, a value may not be what the types of rules say. */
+const BLOCKING: ReadonlySet<FieldErrorType> = new Set<FieldErrorType>([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+]);
+const UNCHECKED_RULES =
+  'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
+
 type Custom = KubeObject & Record<string, unknown>;
 
 /** How clients name the schema: `com.example.stable.v1.CronTab`. */
@@ -59,10 +71,14 @@ export function customKind(
   const props = version.schema?.openAPIV3Schema ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
   const schema = structuralOf(props);
   const check = compileSchema(props);
+  const checkRules = compileSchemaRules(schema);
   const hasStatus = version.subresources?.status !== undefined;
   const validate = (object: Custom, old?: Custom): FieldError[] => {
     const errors: FieldError[] = [];
     check(object, '', errors, old);
+    if (!checkRules) return errors;
+    if (errors.some(({ type }) => BLOCKING.has(type))) errors.push(invalid('<nil>', null, UNCHECKED_RULES));
+    else addErrors(errors, checkRules(object, old));
     return errors;
   };
   const complete = (object: KubeObject): void => applyStructuralDefaults(object, schema);

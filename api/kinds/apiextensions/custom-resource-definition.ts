@@ -1,7 +1,6 @@
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { createdColumn, nameColumn } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
-import { isJsonObject, own } from '../../machinery/own.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { timeOf } from '../../machinery/time.ts';
 import { CustomResourceDefinition, type CustomResourceDefinitionCondition } from '../../types/apiextensions/v1.gen.ts';
@@ -26,13 +25,6 @@ export function setCondition(
 }
 
 const orEmpty = <T>(list: T[] | null): T[] => list ?? [];
-
-/** Whether a schema has rules in CEL, at any depth. */
-function hasRules(schema: unknown): boolean {
-  if (Array.isArray(schema)) return schema.some(hasRules);
-  if (!isJsonObject(schema)) return false;
-  return own(schema, 'x-kubernetes-validations') !== undefined || Object.values(schema).some(hasRules);
-}
 
 /** https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/ */
 export const customResourceDefinitions = defineKind<CustomResourceDefinition>({
@@ -74,10 +66,6 @@ export const customResourceDefinitions = defineKind<CustomResourceDefinition>({
       (definition.status ??= {}).storedVersions = [...before, stored];
   },
   validate: (definition, old) => validateDefinition(definition, old),
-  warnings: ({ spec }) =>
-    spec.versions
-      .filter(({ schema }) => schema?.openAPIV3Schema && hasRules(schema.openAPIV3Schema))
-      .map(({ name }) => `version ${name}: x-kubernetes-validations are stored, but not evaluated`),
   deletion: {
     // The first delete marks it: instances are deleted before it goes.
     isHeld: ({ metadata }) => metadata?.deletionTimestamp === undefined,

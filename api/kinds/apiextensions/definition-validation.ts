@@ -46,7 +46,7 @@ export function validateDefinition(definition: CustomResourceDefinition, old?: C
   const errors: FieldError[] = [];
   if (!old && metadata.name !== `${spec.names.plural}.${spec.group}`)
     errors.push(invalid('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group'));
-  addErrors(errors, validateSpec(spec));
+  addErrors(errors, validateSpec(spec, old?.spec));
   addErrors(errors, validateConversion(spec.conversion, old));
   addErrors(errors, validateStoredVersions(status?.storedVersions ?? [], spec.versions));
   addErrors(errors, validateApproval(definition, old));
@@ -60,7 +60,7 @@ export function validateDefinition(definition: CustomResourceDefinition, old?: C
   return errors;
 }
 
-function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
+function validateSpec(spec: CustomResourceDefinitionSpec, old?: CustomResourceDefinitionSpec): FieldError[] {
   const errors: FieldError[] = [];
   const { group, scope, versions } = spec;
   if (!group) errors.push(required('spec.group'));
@@ -82,9 +82,12 @@ function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
     );
   for (const [index, version] of versions.entries())
     addErrors(errors, validateVersion(version, `spec.versions[${index}]`));
-  for (const [path, { schema, subresources }] of schemasOf(spec))
-    if (schema?.openAPIV3Schema)
-      addErrors(errors, validateSchema(schema.openAPIV3Schema, path, subresources?.status !== undefined));
+  for (const [path, { name, schema, subresources }] of schemasOf(spec)) {
+    if (!schema?.openAPIV3Schema) continue;
+    const before = old?.versions.find((version) => version.name === name)?.schema;
+    const hasStatus = subresources?.status !== undefined;
+    addErrors(errors, validateSchema(schema.openAPIV3Schema, path, hasStatus, deepEqual(schema, before)));
+  }
   const names = versions.map(({ name }) => name);
   if (new Set(names).size < names.length)
     errors.push(invalid('spec.versions', versions, 'must contain unique version names'));

@@ -2,6 +2,7 @@
  * Validation of the schemas in a CustomResourceDefinition: that they are structural, and what Kubernetes restricts of OpenAPI. Upstream's
  * `apiextensions-apiserver/pkg/apiserver/schema/validation.go` and `pkg/apis/apiextensions/validation`.
  */
+import { checkRuleFields, validateRuleDefinitions } from '../../machinery/cel/rule-definitions.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { MAX_ERRORS } from '../../machinery/limits.ts';
@@ -54,15 +55,26 @@ const isSet = (value: unknown): boolean =>
   value !== undefined && value !== '' && value !== false && !(Array.isArray(value) && value.length === 0);
 const propertiesOf = (schema: JSONSchemaProps): [string, JSONSchemaProps][] => Object.entries(schema.properties ?? {});
 
-/** @param path of the schema. @param hasStatus whether the version has a status subresource. */
-export function validateSchema(schema: JSONSchemaProps, path: string, hasStatus: boolean): FieldError[] {
+/**
+ * @param path of the schema. @param hasStatus whether the version has a status subresource.
+ * @param isUnchanged whether an update leaves the schema as it was.
+ */
+export function validateSchema(
+  schema: JSONSchemaProps,
+  path: string,
+  hasStatus: boolean,
+  isUnchanged: boolean,
+): FieldError[] {
   const errors: FieldError[] = [];
   if (hasStatus) checkRoot(schema, path, errors);
   if (schema.nullable) errors.push(forbidden(`${path}.nullable`, 'nullable cannot be true at the root'));
   checkStructure(schema, 'root', path, errors);
   checkCompleteness(schema, schema, path, errors);
   checkKeywords(schema, path, true, errors);
-  if (errors.length === 0) checkDefaults(structuralOf(schema), path, errors);
+  if (errors.length > 0) return errors;
+  const structural = structuralOf(schema);
+  checkDefaults(structural, path, errors);
+  if (errors.length === 0) addErrors(errors, validateRuleDefinitions(structural, path, isUnchanged));
   return errors;
 }
 
@@ -256,6 +268,7 @@ function checkKeywords(schema: JSONSchemaProps, path: string, isRoot: boolean, e
     errors.push(invalid(`${path}.x-kubernetes-preserve-unknown-fields`, false, 'must be true or undefined'));
   checkListType(schema, path, errors);
   checkMapType(schema, path, errors);
+  checkRuleFields(schema, path, errors);
   for (const [name, property] of propertiesOf(schema)) {
     const at = `${path}.properties[${name}]`;
     if (isRoot && META_FIELDS.has(name) && property.default !== undefined)

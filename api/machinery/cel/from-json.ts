@@ -1,8 +1,8 @@
 /** Plain values as values of CEL. */
 import { parseDuration, parseTimestamp } from './library/time-text.ts';
-import { viewOf } from './collections.ts';
+import { CelList, CelMap, viewOf } from './collections.ts';
 import type { DeclType } from './decl-type.ts';
-import { type CelValue, Duration, Extension, Failure, Optional, Timestamp, Uint } from './values.ts';
+import { type CelValue, Duration, Extension, Failure, Optional, Timestamp, TypeValue, Uint } from './values.ts';
 
 /** The type of a value as errors of upstream's server name it. */
 const goType = (value: unknown): string => {
@@ -36,6 +36,9 @@ export function fromJson(value: unknown, type?: DeclType): CelValue {
 
 const isValue = (value: unknown): value is CelValue =>
   value instanceof Extension ||
+  value instanceof CelList ||
+  value instanceof CelMap ||
+  value instanceof TypeValue ||
   value instanceof Uint ||
   value instanceof Timestamp ||
   value instanceof Duration ||

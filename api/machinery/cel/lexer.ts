@@ -18,6 +18,7 @@ const NUMBER_INT = /(?:0x[0-9a-fA-F]+|\d+)([uU])?/y;
 const IDENT = /[A-Za-z_][A-Za-z0-9_]*/y;
 const QUOTED_IDENT = /`[A-Za-z0-9_.\-/ ]+`/y;
 const SIGN = /==|!=|<=|>=|&&|\|\||[<>[\]{}().,\-!?:+*/%]/y;
+const HALF_SIGN = /[=&|][^]?/uy;
 /** The prefixes of strings, in either order and case, before a quote. */
 const STRING_START = /(?:[rR][bB]|[bB][rR]|[rR]|[bB])?(?:"""|'''|"|')/y;
 
@@ -70,9 +71,9 @@ function tokenAt(text: string, offset: number, report: (issue: Issue) => void): 
   const quoted = match(QUOTED_IDENT, text, offset);
   if (quoted !== undefined) return { kind: 'quoted', text: quoted.slice(1, -1), offset, source: quoted };
   const sign = match(SIGN, text, offset);
-  return sign === undefined
-    ? String.fromCodePoint(text.codePointAt(offset) ?? 0)
-    : { kind: 'sign', text: sign, offset, source: sign };
+  if (sign !== undefined) return { kind: 'sign', text: sign, offset, source: sign };
+  // The beginning of a sign is skipped with the character that does not continue it.
+  return match(HALF_SIGN, text, offset) ?? String.fromCodePoint(text.codePointAt(offset) ?? 0);
 }
 
 function stringAt(text: string, offset: number, start: string, report: (issue: Issue) => void): Token | string {

@@ -16,6 +16,8 @@ export interface Structural {
   readonly isEmbedded: boolean;
   /** Whether this or something below has a default. */
   readonly hasDefaults: boolean;
+  /** Whether this or something below has rules in CEL. */
+  readonly hasRules: boolean;
 }
 
 const asSchema = (value: unknown): JSONSchemaProps | undefined => (isJsonObject(value) ? value : undefined);
@@ -42,6 +44,7 @@ export function structuralOf(props: JSONSchemaProps): Structural {
     preservesUnknown: props['x-kubernetes-preserve-unknown-fields'] === true,
     isEmbedded: props['x-kubernetes-embedded-resource'] === true,
     hasDefaults: props.default !== undefined || below.some(({ hasDefaults }) => hasDefaults),
+    hasRules: (props['x-kubernetes-validations'] ?? []).length > 0 || below.some(({ hasRules }) => hasRules),
   };
 }
 
