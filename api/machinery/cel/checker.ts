@@ -228,14 +228,15 @@ class Checker {
     return inner ?? type;
   }
 
-  #join(offset: number, before: CelType | undefined, type: CelType): CelType {
+  /** Literals of values of different types are of dyn; where they are not allowed, `literal-checks.ts` finds them. */
+  #join(before: CelType | undefined, type: CelType): CelType {
     if (!before) return type;
-    return this.#types.isAssignable(before, type) ? mostGeneral(before, type) : this.#mismatch(offset, before, type);
+    return this.#types.isAssignable(before, type) ? mostGeneral(before, type) : DYN;
   }
 
   #list({ items }: ListExpr): CelType {
     let type: CelType | undefined;
-    for (const { value, isOptional } of items) type = this.#join(value.offset, type, this.#entry(value, isOptional));
+    for (const { value, isOptional } of items) type = this.#join(type, this.#entry(value, isOptional));
     return listOf(type ?? this.#types.fresh());
   }
 
@@ -243,8 +244,8 @@ class Checker {
     let keys: CelType | undefined;
     let values: CelType | undefined;
     for (const { key, value, isOptional } of entries) {
-      keys = this.#join(key.offset, keys, this.#check(key));
-      values = this.#join(value.offset, values, this.#entry(value, isOptional));
+      keys = this.#join(keys, this.#check(key));
+      values = this.#join(values, this.#entry(value, isOptional));
     }
     return mapOf(keys ?? this.#types.fresh(), values ?? this.#types.fresh());
   }

@@ -1,20 +1,6 @@
-/** Lists and maps of CEL: of values that expressions make, and views of JSON, whose values are converted when they are read. */
-import { isJsonObject, own } from '../own.ts';
-import type { DeclType } from './decl-type.ts';
-import { escapeName, unescapeName } from './escaping.ts';
-import { fromJson } from './from-json.ts';
+/** The lists, maps and structs that expressions make. */
 import type { CelType } from './types.ts';
-import { type CelValue, Uint } from './values.ts';
-
-export abstract class CelList {
-  abstract readonly size: number;
-  /** An item. @param index from 0 to less than `size`. */
-  abstract at(index: number): CelValue;
-
-  *[Symbol.iterator](): Generator<CelValue> {
-    for (let index = 0; index < this.size; index++) yield this.at(index);
-  }
-}
+import { CelList, CelMap, type CelValue, Uint } from './values.ts';
 
 /** A list that an expression makes. A comprehension appends to its own while nothing else has it. */
 export class ValueList extends CelList {
@@ -59,31 +45,6 @@ export class JoinedList extends CelList {
   }
 }
 
-/** An array of JSON. */
-export class JsonList extends CelList {
-  readonly items: readonly unknown[];
-  readonly type: DeclType | undefined;
-  constructor(items: readonly unknown[], type: DeclType | undefined) {
-    super();
-    this.items = items;
-    this.type = type;
-  }
-
-  get size(): number {
-    return this.items.length;
-  }
-
-  at(index: number): CelValue {
-    return fromJson(this.items[index], this.type?.items);
-  }
-}
-
-export abstract class CelMap {
-  abstract readonly size: number;
-  abstract find(key: CelValue): CelValue | undefined;
-  abstract keys(): Iterable<CelValue>;
-}
-
 /** Keys of the same value have the same text, whatever their numeric type. Undefined for what is no key. */
 function keyText(key: CelValue): string | undefined {
   switch (typeof key) {
@@ -125,50 +86,6 @@ export class ValueMap extends CelMap {
     this.#entries.set(text, [key, value]);
     return undefined;
   }
-}
-
-/**
- * An object of JSON. With declared fields, their names are escaped and null counts as absent; otherwise it is a map.
- */
-export class JsonMap extends CelMap {
-  readonly object: Readonly<Record<string, unknown>>;
-  readonly type: DeclType | undefined;
-  constructor(object: Readonly<Record<string, unknown>>, type: DeclType | undefined) {
-    super();
-    this.object = object;
-    this.type = type;
-  }
-
-  get size(): number {
-    return Object.keys(this.object).length;
-  }
-
-  find(key: CelValue): CelValue | undefined {
-    if (typeof key !== 'string') return undefined;
-    const fields = this.type?.fields;
-    if (!fields) {
-      const value = own(this.object, key);
-      return value === undefined ? undefined : fromJson(value, this.type?.items);
-    }
-    const field = fields.get(key);
-    const name = unescapeName(key);
-    const value = name === undefined ? undefined : own(this.object, name);
-    return !field || value === undefined || value === null ? undefined : fromJson(value, field);
-  }
-
-  *keys(): Generator<CelValue> {
-    const fields = this.type?.fields;
-    for (const name of Object.keys(this.object)) {
-      const escaped = fields ? escapeName(name) : name;
-      if (escaped !== undefined && (!fields || fields.has(escaped))) yield escaped;
-    }
-  }
-}
-
-/** Views of arrays and objects; undefined for other values. */
-export function viewOf(value: unknown, type: DeclType | undefined): CelList | CelMap | undefined {
-  if (Array.isArray(value)) return new JsonList(value, type);
-  return isJsonObject(value) ? new JsonMap(value, type) : undefined;
 }
 
 /** A struct that an expression makes: `Object{...}`. */

@@ -1,6 +1,5 @@
 /** What calls cost at run time, as cel-go's `interpreter/runtimecost.go` and upstream's `apiserver/pkg/cel/library/cost.go` count them. */
-import { CelList, CelMap } from './collections.ts';
-import { type CelValue, Extension, Optional } from './values.ts';
+import { CelList, CelMap, type CelValue, Extension, Optional } from './values.ts';
 
 export const SELECT_COST = 1;
 export const LIST_COST = 10;
@@ -23,7 +22,7 @@ export function sizeOf(value: CelValue | undefined): number {
 const traversal = (size: number, times = 1): number => Math.ceil(size * times * TRAVERSAL_FACTOR);
 const matching = (text: number, pattern: number): number => traversal(1 + text) * Math.ceil(pattern * REGEX_FACTOR);
 
-type CallCost = (args: readonly CelValue[], result: CelValue) => number;
+type CallCost = (args: readonly CelValue[]) => number;
 
 /** Of traversing a value with everything in it. */
 function traversalCost(value: CelValue): number {
@@ -41,7 +40,7 @@ const isTextOrBytes = (value: CelValue | undefined): boolean =>
   typeof value === 'string' || value instanceof Uint8Array;
 const ofSmaller: CallCost = ([left, right]) =>
   left instanceof Extension ? 1 : traversal(Math.min(sizeOf(left), sizeOf(right)));
-const ofOrder: CallCost = (args, result) => (isTextOrBytes(args[0]) ? ofSmaller(args, result) : 1);
+const ofOrder: CallCost = (args) => (isTextOrBytes(args[0]) ? ofSmaller(args) : 1);
 const ofRegex: CallCost = ([text, pattern]) => matching(sizeOf(text), sizeOf(pattern));
 /** Every item of the one list is compared with every item of the other. */
 const ofSets: CallCost = ([left, right]) => 1 + sizeOf(left) * sizeOf(right);
@@ -63,7 +62,7 @@ const CALL_COSTS: ReadonlyMap<string, CallCost> = new Map<string, CallCost>([
   ...['_==_', '_!=_'].map((name) => [name, ofSmaller] as const),
   ...['_<_', '_<=_', '_>_', '_>=_'].map((name) => [name, ofOrder] as const),
   ...['sets.contains', 'sets.equivalent', 'sets.intersects'].map((name) => [name, ofSets] as const),
-  ['join', (_, result) => traversal(sizeOf(result), 2)],
+  ['join', () => 0],
   ['ip', ([value]) => (isText(value) ? traversal(sizeOf(value)) : 1)],
   ['@in', ([, container]) => (container instanceof CelList ? container.size : 1)],
   ['_+_', ([left, right]) => (isTextOrBytes(left) ? traversal(sizeOf(left) + sizeOf(right)) : 1)],
@@ -77,15 +76,18 @@ const CALL_COSTS: ReadonlyMap<string, CallCost> = new Map<string, CallCost>([
   // A format is not asked for its pattern: it counts as a long one.
   ['validate', ([, text]) => matching(sizeOf(text), 128)],
   ['check', () => AUTHORIZATION_COST],
-  ['flatten', (_, result) => 1 + sizeOf(result)],
   ['distinct', ([list]) => 1 + sizeOf(list) ** 2],
   ['sort', ([list]) => 1 + sizeOf(list) ** 2],
   ['@sortByAssociatedKeys', ([list]) => 1 + sizeOf(list) ** 2],
   ['reverse', ([list]) => 1 + sizeOf(list)],
-  ['slice', (_, result) => 1 + sizeOf(result)],
-  ['lists.range', (_, result) => 1 + sizeOf(result)],
 ]);
 
-/** The cost of a call, without that of its arguments. */
-export const callCost = (name: string, args: readonly CelValue[], result: CelValue): number =>
-  CALL_COSTS.get(name)?.(args, result) ?? 1;
+/** What results cost that are large where the arguments are small. */
+const RESULT_COSTS: ReadonlyMap<string, (result: CelValue) => number> = new Map([
+  ['join', (result) => traversal(sizeOf(result), 2)],
+  ...['flatten', 'lists.range', 'slice'].map((name) => [name, sizeOf] as const),
+]);
+
+/** The cost of a call, without that of its arguments and what its result adds. */
+export const callCost = (name: string, args: readonly CelValue[]): number => CALL_COSTS.get(name)?.(args) ?? 1;
+export const resultCost = (name: string, result: CelValue): number => RESULT_COSTS.get(name)?.(result) ?? 0;

@@ -1,8 +1,20 @@
-/** Plain values as values of CEL. */
+/** Plain values as values of CEL. What is in lists and objects is converted when it is read. */
+import { isJsonObject, own } from '../own.ts';
 import { parseDuration, parseTimestamp } from './library/time-text.ts';
-import { CelList, CelMap, viewOf } from './collections.ts';
 import type { DeclType } from './decl-type.ts';
-import { type CelValue, Duration, Extension, Failure, Optional, Timestamp, TypeValue, Uint } from './values.ts';
+import { escapeName, unescapeName } from './escaping.ts';
+import {
+  CelList,
+  CelMap,
+  type CelValue,
+  Duration,
+  Extension,
+  Failure,
+  Optional,
+  Timestamp,
+  TypeValue,
+  Uint,
+} from './values.ts';
 
 /** The type of a value as errors of upstream's server name it. */
 const goType = (value: unknown): string => {
@@ -71,4 +83,67 @@ function typed(value: unknown, declared: DeclType): CelValue {
         ? unexpected('object', value)
         : (viewOf(value, declared) ?? unexpected('object', value));
   }
+}
+
+/** An array of JSON. */
+export class JsonList extends CelList {
+  readonly items: readonly unknown[];
+  readonly type: DeclType | undefined;
+  constructor(items: readonly unknown[], type: DeclType | undefined) {
+    super();
+    this.items = items;
+    this.type = type;
+  }
+
+  get size(): number {
+    return this.items.length;
+  }
+
+  at(index: number): CelValue {
+    return fromJson(this.items[index], this.type?.items);
+  }
+}
+
+/**
+ * An object of JSON. With declared fields, their names are escaped and null counts as absent; otherwise it is a map.
+ */
+export class JsonMap extends CelMap {
+  readonly object: Readonly<Record<string, unknown>>;
+  readonly type: DeclType | undefined;
+  constructor(object: Readonly<Record<string, unknown>>, type: DeclType | undefined) {
+    super();
+    this.object = object;
+    this.type = type;
+  }
+
+  get size(): number {
+    return Object.keys(this.object).length;
+  }
+
+  find(key: CelValue): CelValue | undefined {
+    if (typeof key !== 'string') return undefined;
+    const fields = this.type?.fields;
+    if (!fields) {
+      const value = own(this.object, key);
+      return value === undefined ? undefined : fromJson(value, this.type?.items);
+    }
+    const field = fields.get(key);
+    const name = unescapeName(key);
+    const value = name === undefined ? undefined : own(this.object, name);
+    return !field || value === undefined || value === null ? undefined : fromJson(value, field);
+  }
+
+  *keys(): Generator<CelValue> {
+    const fields = this.type?.fields;
+    for (const name of Object.keys(this.object)) {
+      const escaped = fields ? escapeName(name) : name;
+      if (escaped !== undefined && (!fields || fields.has(escaped))) yield escaped;
+    }
+  }
+}
+
+/** Views of arrays and objects; undefined for other values. */
+function viewOf(value: unknown, type: DeclType | undefined): CelList | CelMap | undefined {
+  if (Array.isArray(value)) return new JsonList(value, type);
+  return isJsonObject(value) ? new JsonMap(value, type) : undefined;
 }

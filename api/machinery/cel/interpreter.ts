@@ -2,14 +2,14 @@
  * Evaluation of checked expressions. Every node counts its cost before its result is used, so that no expression runs on after its limit.
  */
 import type { CallExpr, ComprehensionExpr, Expr, ListExpr, Literal, MapExpr, SelectExpr, StructExpr } from './ast.ts';
-import { CelList, CelMap, ValueList, ValueMap, ValueStruct } from './collections.ts';
-import { callCost, LIST_COST, MAP_COST, SELECT_COST, STRUCT_COST } from './cost.ts';
+import { ValueList, ValueMap, ValueStruct } from './collections.ts';
+import { callCost, LIST_COST, MAP_COST, resultCost, SELECT_COST, STRUCT_COST } from './cost.ts';
 import type { Environment, Overload } from './environment.ts';
 import { ACCUMULATOR } from './macros.ts';
 import type { Meter } from './meter.ts';
 import { access, accessOptional, has, isOfType, shown, typeOfValue } from './operations.ts';
 import { DYN } from './types.ts';
-import { type CelValue, Failure, NO_OVERLOAD, Optional, TypeValue, Uint } from './values.ts';
+import { CelList, CelMap, type CelValue, Failure, NO_OVERLOAD, Optional, TypeValue, Uint } from './values.ts';
 
 /** One evaluation. */
 export interface Frame {
@@ -139,8 +139,10 @@ class Planner {
         if (value instanceof Failure) return value;
         values.push(value);
       }
+      // Before the call: one call alone may take longer than everything else.
+      frame.meter.add(callCost(fullName, values));
       const result = dispatch(fullName, overloads, values, frame.meter);
-      frame.meter.add(callCost(fullName, values, result));
+      frame.meter.add(resultCost(fullName, result));
       return result;
     };
   }

@@ -1,8 +1,9 @@
-/** Literals that would fail at every evaluation are rejected when an expression is compiled, as cel-go's `validators.go` does. */
+/** What of literals is rejected after types have been checked: cel-go's `validators.go`, as far as Kubernetes has them. */
+import { compilePattern } from '../structural/pattern.ts';
 import { childrenOf, type Expr } from './ast.ts';
 import type { Issue } from './errors.ts';
-import { compilePattern } from '../structural/pattern.ts';
 import { parseDuration, parseTimestamp } from './library/time-text.ts';
+import { type CelType, DYN, formatType, isSameType, unwrapped } from './types.ts';
 import { Failure } from './values.ts';
 
 const isInvalid: ReadonlyMap<string, (text: string) => boolean> = new Map([
@@ -11,16 +12,46 @@ const isInvalid: ReadonlyMap<string, (text: string) => boolean> = new Map([
   ['matches', (text) => compilePattern(text) === undefined],
 ]);
 
+/** Literal arguments that would fail at every evaluation, and lists and maps of values of different types. */
 export function literalIssues(tree: Expr): Issue[] {
   const issues: Issue[] = [];
-  const visit = (expr: Expr): void => {
-    for (const child of childrenOf(expr)) visit(child);
-    if (expr.kind !== 'call') return;
-    const argument = expr.name === 'matches' && !expr.target ? expr.args[1] : expr.args[0];
-    if (argument?.kind !== 'literal' || typeof argument.value !== 'string') return;
-    if (isInvalid.get(expr.name)?.(argument.value))
-      issues.push({ offset: argument.offset, message: `invalid ${expr.name} argument` });
+  const visit = (expr: Expr, isFormatted: boolean): void => {
+    if (expr.kind === 'call') checkArgument(expr, issues);
+    if (!isFormatted) checkTypes(expr, issues);
+    const below = isFormatted || (expr.kind === 'call' && expr.name === 'format');
+    for (const child of childrenOf(expr)) visit(child, below);
   };
-  visit(tree);
+  visit(tree, false);
   return issues;
+}
+
+function checkArgument({ name, args }: Expr & { kind: 'call' }, issues: Issue[]): void {
+  const [argument] = args;
+  if (argument?.kind !== 'literal' || typeof argument.value !== 'string') return;
+  if (isInvalid.get(name)?.(argument.value))
+    issues.push({ offset: argument.offset, message: `invalid ${name} argument` });
+}
+
+/** Only what `format` is given may be mixed. */
+function checkTypes(expr: Expr, issues: Issue[]): void {
+  if (expr.kind === 'list') checkSame(expr.items, issues);
+  if (expr.kind !== 'map') return;
+  checkSame(
+    expr.entries.map(({ key }) => ({ value: key, isOptional: false })),
+    issues,
+  );
+  checkSame(expr.entries, issues);
+}
+
+function checkSame(entries: readonly { readonly value: Expr; readonly isOptional: boolean }[], issues: Issue[]): void {
+  let first: CelType | undefined;
+  for (const { value, isOptional } of entries) {
+    const given = value.type ?? DYN;
+    const type = isOptional ? (unwrapped(given) ?? given) : given;
+    first ??= type;
+    if (isSameType(first, type)) continue;
+    const message = `expected type '${formatType(first)}' but found '${formatType(type)}'`;
+    issues.push({ offset: value.offset, message });
+    return;
+  }
 }

@@ -1,6 +1,7 @@
 /** What the operators do with values. Comparisons count their steps: lists may be nested deeper than their cost says. */
 import { compareText } from '../compare-text.ts';
-import { CelList, CelMap, JoinedList, JsonList, ValueList, ValueStruct } from './collections.ts';
+import { JoinedList, ValueList, ValueStruct } from './collections.ts';
+import { JsonList } from './from-json.ts';
 import type { Meter } from './meter.ts';
 import {
   BOOL,
@@ -18,6 +19,8 @@ import {
   typeOf as typeOfType,
 } from './types.ts';
 import {
+  CelList,
+  CelMap,
   type CelValue,
   Duration,
   Extension,

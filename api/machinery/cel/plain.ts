@@ -1,11 +1,22 @@
 /** Values of CEL as plain values, as they are in JSON. */
 import { setOwn } from '../own.ts';
-import { CelList, CelMap, JsonList, JsonMap } from './collections.ts';
+import { JsonList, JsonMap } from './from-json.ts';
 import { unescapeName } from './escaping.ts';
 import { formatDuration, formatTimestamp } from './library/time-text.ts';
 import type { Meter } from './meter.ts';
 import { shown } from './operations.ts';
-import { type CelValue, Duration, Extension, Failure, Optional, Timestamp, TypeValue, Uint } from './values.ts';
+import {
+  CelList,
+  CelMap,
+  type CelValue,
+  Duration,
+  Extension,
+  Failure,
+  Optional,
+  Timestamp,
+  TypeValue,
+  Uint,
+} from './values.ts';
 
 /** Converts a result. Each value counts a step: what an expression repeats is written once each time. Throws LimitExceeded. */
 export function toPlain(value: CelValue, meter: Meter): unknown {

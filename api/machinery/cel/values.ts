@@ -2,7 +2,6 @@
  * The values of CEL: null, booleans and strings are themselves, an int is a bigint, a double a number, bytes a Uint8Array. What else
  * there is are the classes below. https://github.com/google/cel-spec/blob/master/doc/langdef.md#values
  */
-import type { CelList, CelMap } from './collections.ts';
 import { type CelType, DURATION, TIMESTAMP, UINT } from './types.ts';
 
 export class Uint {
@@ -50,10 +49,30 @@ export class TypeValue {
 export abstract class Extension {
   abstract readonly celType: CelType;
   /** What it counts for in costs, where it is not 1. */
-  readonly size?: number;
+  get size(): number | undefined {
+    return undefined;
+  }
   abstract equals(other: Extension): boolean;
   /** What the value is in JSON, for callers that take results out. */
   abstract toPlain(): unknown;
+}
+
+/** A list: one that an expression makes, or a view of JSON. */
+export abstract class CelList {
+  abstract readonly size: number;
+  /** An item. @param index from 0 to less than `size`. */
+  abstract at(index: number): CelValue;
+
+  *[Symbol.iterator](): Generator<CelValue> {
+    for (let index = 0; index < this.size; index++) yield this.at(index);
+  }
+}
+
+/** A map or an object with fields. */
+export abstract class CelMap {
+  abstract readonly size: number;
+  abstract find(key: CelValue): CelValue | undefined;
+  abstract keys(): Iterable<CelValue>;
 }
 
 /** An error as a result: `||` and `&&` may absorb it. Nothing throws them, exceptions would be slow. */

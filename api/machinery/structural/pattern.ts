@@ -5,8 +5,10 @@
 import { createRequire } from 'node:module';
 
 type Re2 = typeof import('re2js');
-interface Matcher {
+export interface Matcher {
   matches(text: string): boolean;
+  /** The matches that do not overlap, in their order; at most `limit` of them. */
+  findAll(text: string, limit: number): string[];
 }
 
 // Loaded when the first pattern is compiled: most servers have none.
@@ -17,7 +19,15 @@ export function compilePattern(pattern: string): Matcher | undefined {
   const { RE2JS, RE2JSException } = load();
   try {
     const compiled = RE2JS.compile(pattern);
-    return { matches: (text) => compiled.matcher(text).find() };
+    return {
+      matches: (text) => compiled.matcher(text).find(),
+      findAll: (text, limit) => {
+        const found: string[] = [];
+        const matcher = compiled.matcher(text);
+        while (found.length < limit && matcher.find()) found.push(matcher.group() ?? '');
+        return found;
+      },
+    };
   } catch (error) {
     if (error instanceof RE2JSException) return undefined;
     throw error;

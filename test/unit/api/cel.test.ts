@@ -118,6 +118,8 @@ const PROBLEMS: readonly (readonly [string, string])[] = [
   ['1 + 1.0', "1:3: found no matching overload for '_+_' applied to '(int, double)'"],
   ['1.0 == 1', "1:5: found no matching overload for '_==_' applied to '(double, int)'"],
   ["[1, 'a']", "1:5: expected type 'int' but found 'string'"],
+  ['[1, any]', "1:5: expected type 'int' but found 'dyn'"],
+  ['{1: 2, 3: true}', "1:11: expected type 'int' but found 'bool'"],
   ["true ? 1 : 'a'", "1:6: found no matching overload for '_?_:_' applied to '(bool, int, string)'"],
   ["true && 'x'", "1:9: expected type 'bool' but found 'string'"],
   ['self.name.size(1)', "1:15: found no matching overload for 'size' applied to 'string.(int)'"],

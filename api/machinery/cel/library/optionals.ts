@@ -1,7 +1,7 @@
 /** Optional values: https://pkg.go.dev/github.com/google/cel-go/cel#OptionalTypes */
-import { CelList, CelMap, ValueList } from '../collections.ts';
+import { ValueList } from '../collections.ts';
 import { overload, type Overload } from '../environment.ts';
-import { type CelValue, Duration, Failure, Optional, Timestamp, Uint } from '../values.ts';
+import { CelList, CelMap, type CelValue, Duration, Failure, Optional, Timestamp, Uint } from '../values.ts';
 
 /** Whether a value is the zero of its type: what `ofNonZeroValue` takes for absent. */
 function isZero(value: CelValue): boolean {

@@ -1,8 +1,7 @@
 /** The operators and functions of the language itself: https://github.com/google/cel-spec/blob/master/doc/langdef.md#list-of-standard-definitions */
-import { CelList, CelMap } from '../collections.ts';
 import { overload, type Overload } from '../environment.ts';
 import { compare, concatenate, contains, equals, typeOfValue } from '../operations.ts';
-import { type CelValue, Duration, Failure, intOf, TypeValue, Uint, uintOf } from '../values.ts';
+import { CelList, CelMap, type CelValue, Duration, Failure, intOf, TypeValue, Uint, uintOf } from '../values.ts';
 import { conversions } from './conversions.ts';
 
 type Arithmetic = (left: bigint, right: bigint) => bigint;

@@ -63,7 +63,7 @@ export const timeLibrary = (): Overload[] => [
     overload(`timestamp:${name}(string): int`, ([time, zone]) => partOf(time, zone, read)),
   ]),
   ...DURATION_PARTS.map(([name, unit]) => overload(`duration:${name}(): int`, ([value]) => nanos(value) / unit)),
-  overload('duration:getMilliseconds(): int', ([value]) => (nanos(value) / NANOS_PER_MILLI) % 1000n),
+  overload('duration:getMilliseconds(): int', ([value]) => nanos(value) / NANOS_PER_MILLI),
   overload('_+_(duration, duration): duration', ([left, right]) => durationOf(nanos(left) + nanos(right))),
   overload('_+_(timestamp, duration): timestamp', ([left, right]) => timestampOf(nanos(left) + nanos(right))),
   overload('_+_(duration, timestamp): timestamp', ([left, right]) => timestampOf(nanos(left) + nanos(right))),

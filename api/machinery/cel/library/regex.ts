@@ -1,0 +1,52 @@
+/** Regular expressions of RE2, which are matched in linear time: https://github.com/google/re2/wiki/Syntax */
+import { compilePattern, type Matcher } from '../../structural/pattern.ts';
+import { ValueList } from '../collections.ts';
+import { overload, type Overload } from '../environment.ts';
+import type { Meter } from '../meter.ts';
+import { type CelValue, Failure } from '../values.ts';
+
+const MAX_CACHED = 100;
+/** Patterns are mostly literals: the same few are used again and again. Short ones only are kept. */
+const MAX_CACHED_LENGTH = 1_000;
+const cache = new Map<string, Matcher>();
+
+function compiled(pattern: string): Matcher | Failure {
+  const known = cache.get(pattern);
+  if (known) return known;
+  const made = compilePattern(pattern);
+  if (!made) return new Failure(`error parsing regexp: invalid regular expression: \`${pattern}\``);
+  if (pattern.length > MAX_CACHED_LENGTH) return made;
+  const [oldest] = cache.keys();
+  if (cache.size >= MAX_CACHED && oldest !== undefined) cache.delete(oldest);
+  cache.set(pattern, made);
+  return made;
+}
+
+function matches([text, pattern]: readonly CelValue[]): CelValue {
+  const matcher = compiled(pattern as string);
+  return matcher instanceof Failure ? matcher : matcher.matches(text as string);
+}
+
+const illegal = ({ message }: Failure): Failure => new Failure(`Illegal regex: ${message}`);
+
+function find([text, pattern]: readonly CelValue[]): CelValue {
+  const matcher = compiled(pattern as string);
+  return matcher instanceof Failure ? illegal(matcher) : (matcher.findAll(text as string, 1)[0] ?? '');
+}
+
+function findAll([text, pattern, limit]: readonly CelValue[], meter: Meter): CelValue {
+  const matcher = compiled(pattern as string);
+  if (matcher instanceof Failure) return illegal(matcher);
+  const max = typeof limit === 'bigint' && limit >= 0n ? Number(limit) : Infinity;
+  const found = matcher.findAll(text as string, max);
+  meter.step(found.length);
+  return new ValueList(found);
+}
+
+export const regexLibrary = (): Overload[] => [
+  overload('matches(string, string): bool', matches),
+  overload('string:matches(string): bool', matches),
+  overload('string:find(string): string', find),
+  overload('string:findAll(string): list(string)', findAll),
+  overload('string:findAll(string, int): list(string)', findAll),
+];
