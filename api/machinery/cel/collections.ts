@@ -1,13 +1,15 @@
 /** The lists, maps and structs that expressions make. */
 import type { CelType } from './types.ts';
-import { CelList, CelMap, type CelValue, Uint } from './values.ts';
+import { CelList, CelMap, type CelValue, type ListIdentity, Uint } from './values.ts';
 
 /** A list that an expression makes. A comprehension appends to its own while nothing else has it. */
 export class ValueList extends CelList {
   readonly #items: CelValue[];
-  constructor(items: CelValue[] = []) {
+  override readonly identity: ListIdentity | undefined;
+  constructor(items: CelValue[] = [], identity?: ListIdentity) {
     super();
     this.#items = items;
+    this.identity = identity;
   }
 
   get size(): number {

@@ -1,5 +1,6 @@
 /** The types of JSON that expressions read: what a value is in CEL, and how large it can be. Upstream's `apiserver/pkg/cel/types.go`. */
 import type { CelType } from './types.ts';
+import type { ListIdentity } from './values.ts';
 
 export interface DeclType {
   readonly type: CelType;
@@ -12,6 +13,5 @@ export interface DeclType {
   readonly keys?: DeclType;
   /** Of objects, by their escaped names. */
   readonly fields?: ReadonlyMap<string, DeclType>;
-  /** Lists that are sets or maps are equal in any order, and `+` merges them. */
-  readonly list?: { readonly kind: 'map' | 'set'; readonly keys: readonly string[] };
+  readonly list?: ListIdentity;
 }

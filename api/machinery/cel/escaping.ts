@@ -15,6 +15,10 @@ const WORDS: ReadonlyMap<string, string> = new Map([
 ]);
 const SEQUENCES: ReadonlyMap<string, string> = new Map([...WORDS].map(([text, word]) => [word, text]));
 
+/** The field of a name: words of the language may be written as they are after a dot, since fields cannot be mistaken for them. */
+export const fieldNamed = <T>(fields: ReadonlyMap<string, T>, name: string): T | undefined =>
+  fields.get(name) ?? (RESERVED.has(name) ? fields.get(`__${name}__`) : undefined);
+
 /** Returns undefined for a name that no identifier stands for. */
 export function escapeName(name: string): string | undefined {
   if (RESERVED.has(name)) return `__${name}__`;

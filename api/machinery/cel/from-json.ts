@@ -2,7 +2,7 @@
 import { isJsonObject, own } from '../own.ts';
 import { parseDuration, parseTimestamp } from './library/time-text.ts';
 import type { DeclType } from './decl-type.ts';
-import { escapeName, unescapeName } from './escaping.ts';
+import { escapeName, fieldNamed, unescapeName } from './escaping.ts';
 import {
   CelList,
   CelMap,
@@ -10,6 +10,7 @@ import {
   Duration,
   Extension,
   Failure,
+  type ListIdentity,
   Optional,
   Timestamp,
   TypeValue,
@@ -77,11 +78,13 @@ function typed(value: unknown, declared: DeclType): CelValue {
         ? parseTimestamp(/^\d{4}-\d\d-\d\d$/.test(value) ? `${value}T00:00:00Z` : value)
         : unexpected('timestamp', value);
     case 'list':
-      return Array.isArray(value) ? (viewOf(value, declared) ?? null) : unexpected('array', value);
-    default:
       return Array.isArray(value)
-        ? unexpected('object', value)
-        : (viewOf(value, declared) ?? unexpected('object', value));
+        ? (viewOf(value, declared) ?? null)
+        : new Failure('invalid data, expected an array for the provided schema with type=array');
+    default:
+      return isJsonObject(value)
+        ? new JsonMap(value, declared)
+        : new Failure('invalid data, expected a map for the provided schema with type=object');
   }
 }
 
@@ -89,8 +92,10 @@ function typed(value: unknown, declared: DeclType): CelValue {
 export class JsonList extends CelList {
   readonly items: readonly unknown[];
   readonly type: DeclType | undefined;
+  override readonly identity: ListIdentity | undefined;
   constructor(items: readonly unknown[], type: DeclType | undefined) {
     super();
+    this.identity = type?.list;
     this.items = items;
     this.type = type;
   }
@@ -127,7 +132,7 @@ export class JsonMap extends CelMap {
       const value = own(this.object, key);
       return value === undefined ? undefined : fromJson(value, this.type?.items);
     }
-    const field = fields.get(key);
+    const field = fieldNamed(fields, key);
     const name = unescapeName(key);
     const value = name === undefined ? undefined : own(this.object, name);
     return !field || value === undefined || value === null ? undefined : fromJson(value, field);

@@ -2,7 +2,7 @@
 import { compilePattern } from '../structural/pattern.ts';
 import { childrenOf, type Expr } from './ast.ts';
 import type { Issue } from './errors.ts';
-import { parseDuration, parseTimestamp } from './library/time-text.ts';
+import { parseDuration, parseTimestamp, timestampOf } from './library/time-text.ts';
 import { type CelType, DYN, formatType, isSameType, unwrapped } from './types.ts';
 import { Failure } from './values.ts';
 
@@ -27,9 +27,13 @@ export function literalIssues(tree: Expr): Issue[] {
 
 function checkArgument({ name, args }: Expr & { kind: 'call' }, issues: Issue[]): void {
   const [argument] = args;
-  if (argument?.kind !== 'literal' || typeof argument.value !== 'string') return;
-  if (isInvalid.get(name)?.(argument.value))
-    issues.push({ offset: argument.offset, message: `invalid ${name} argument` });
+  if (argument?.kind !== 'literal') return;
+  const { value } = argument;
+  const isWrong =
+    typeof value === 'string'
+      ? isInvalid.get(name)?.(value)
+      : name === 'timestamp' && typeof value === 'bigint' && timestampOf(value * 1_000_000_000n) instanceof Failure;
+  if (isWrong) issues.push({ offset: argument.offset, message: `invalid ${name} argument` });
 }
 
 /** Only what `format` is given may be mixed. */

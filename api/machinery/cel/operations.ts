@@ -1,7 +1,10 @@
 /** What the operators do with values. Comparisons count their steps: lists may be nested deeper than their cost says. */
 import { compareText } from '../compare-text.ts';
+import { deepEqual } from '../deep-equal.ts';
+import { own } from '../own.ts';
+import { escapeName } from './escaping.ts';
 import { JoinedList, ValueList, ValueStruct } from './collections.ts';
-import { JsonList } from './from-json.ts';
+import { JsonMap } from './from-json.ts';
 import type { Meter } from './meter.ts';
 import {
   BOOL,
@@ -107,8 +110,7 @@ const areOptionalsEqual = (left: Optional, right: Optional, meter: Meter): boole
 
 function areListsEqual(left: CelList, right: CelList, meter: Meter): boolean {
   if (left.size !== right.size) return false;
-  const merged = left instanceof JsonList ? left.type?.list : undefined;
-  if (merged) return isSameSet(left as JsonList, right, merged.keys, meter);
+  if (left.identity) return isSameSet(left, right, left.identity.keys, meter);
   for (let index = 0; index < left.size; index++) if (!equals(left.at(index), right.at(index), meter)) return false;
   return true;
 }
@@ -120,7 +122,7 @@ function itemKey(item: CelValue, keys: readonly string[], meter: Meter): string 
   return JSON.stringify(parts.map((part) => (typeof part === 'bigint' ? `${part}n` : part)));
 }
 
-function isSameSet(left: JsonList, right: CelList, keys: readonly string[], meter: Meter): boolean {
+function isSameSet(left: CelList, right: CelList, keys: readonly string[], meter: Meter): boolean {
   const items = new Map<string, CelValue>();
   for (const item of left) items.set(itemKey(item, keys, meter), item);
   for (const item of right) {
@@ -130,8 +132,20 @@ function isSameSet(left: JsonList, right: CelList, keys: readonly string[], mete
   return true;
 }
 
+/** Whether two objects with declared fields have the same in those that expressions cannot read. */
+function hasSameUnknown({ object, type }: JsonMap, right: JsonMap): boolean {
+  if (!type?.fields) return true;
+  for (const [name, value] of Object.entries(object)) {
+    const other = own(right.object, name);
+    if (type.fields.has(escapeName(name) ?? '') || other === undefined) continue;
+    if (!deepEqual(value, other)) return false;
+  }
+  return true;
+}
+
 function areMapsEqual(left: CelMap, right: CelMap, meter: Meter): boolean {
   if (left.size !== right.size) return false;
+  if (left instanceof JsonMap && right instanceof JsonMap && !hasSameUnknown(left, right)) return false;
   for (const key of left.keys()) {
     const value = left.find(key);
     const other = right.find(key);
@@ -159,7 +173,7 @@ export function compare(left: CelValue, right: CelValue): number | undefined {
 
 /** `left + right`. Lists of JSON that are sets or maps merge, others are appended. */
 export function concatenate(left: CelList, right: CelList, meter: Meter): CelList {
-  const merged = left instanceof JsonList ? left.type?.list : undefined;
+  const merged = left.identity;
   if (!merged) return new JoinedList(left, right);
   const items = new Map<string, CelValue>();
   for (const list of [left, right])
@@ -167,7 +181,7 @@ export function concatenate(left: CelList, right: CelList, meter: Meter): CelLis
       const key = itemKey(item, merged.keys, meter);
       if (merged.kind === 'map' || !items.has(key)) items.set(key, item);
     }
-  return new ValueList([...items.values()]);
+  return new ValueList([...items.values()], merged);
 }
 
 /** How messages show a key or an index. */

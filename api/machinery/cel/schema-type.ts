@@ -5,7 +5,7 @@
 import type { JSONSchemaProps } from '../../types/apiextensions/v1.gen.ts';
 import type { Structural } from '../structural/structural.ts';
 import type { DeclType } from './decl-type.ts';
-import { escapeName } from './escaping.ts';
+import { escapeName, fieldNamed } from './escaping.ts';
 import {
   BOOL,
   BYTES,
@@ -94,12 +94,13 @@ function listType({ props, items }: Structural, name: string): DeclType | undefi
 function objectType(schema: Structural, isResource: boolean, name: string): DeclType | undefined {
   const { props, additional } = schema;
   if (additional !== undefined && additional !== true) return mapType(props, additional, name);
+  const isImplied = isResource && !hasResourceFields(schema);
   const fields = new Map<string, DeclType>();
   const required = new Set(props.required);
   // At least the braces.
   let minSize = 2;
   for (const [property, below] of schema.properties) {
-    if (isResource && RESOURCE_FIELDS.has(property)) continue;
+    if (isImplied && RESOURCE_FIELDS.has(property)) continue;
     const escaped = escapeName(property);
     const type = schemaType(below, below.isEmbedded, `${name}.${escaped ?? property}`);
     if (!type) continue;
@@ -107,17 +108,29 @@ function objectType(schema: Structural, isResource: boolean, name: string): Decl
     if (required.has(property) && below.props.default === undefined)
       minSize += Buffer.byteLength(property) + type.minSize + 4;
   }
-  if (isResource) {
+  if (isImplied) {
     fields.set('kind', TEXT_TYPE).set('apiVersion', TEXT_TYPE);
     fields.set('metadata', objectOf(`${name}.metadata`, new Map(METADATA), 2));
   }
   return objectOf(name, fields, minSize);
 }
 
+/** Whether the schema itself has what rules can read of any resource, and maybe more. */
+function hasResourceFields({ properties }: Structural): boolean {
+  const typeOf = (name: string): string | undefined => properties.get(name)?.props.type;
+  const metadata = properties.get('metadata')?.properties;
+  return (
+    typeOf('kind') === 'string' &&
+    typeOf('apiVersion') === 'string' &&
+    typeOf('metadata') === 'object' &&
+    METADATA.every(([name]) => metadata?.get(name)?.props.type === 'string')
+  );
+}
+
 const RESOURCE_FIELDS: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata']);
 
 const objectOf = (name: string, fields: ReadonlyMap<string, DeclType>, minSize: number): DeclType => ({
-  type: struct(name, (field) => fields.get(field)?.type),
+  type: struct(name, (field) => fieldNamed(fields, field)?.type),
   maxElements: 0,
   minSize,
   fields,

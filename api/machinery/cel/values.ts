@@ -12,12 +12,14 @@ export class Uint {
   }
 }
 
-/** A point in time, as nanoseconds since the epoch. */
+/** A point in time, as nanoseconds since the epoch, and the offset from UTC that it was written with, in minutes. */
 export class Timestamp {
   readonly nanos: bigint;
+  readonly offset: number;
   readonly celType = TIMESTAMP;
-  constructor(nanos: bigint) {
+  constructor(nanos: bigint, offset = 0) {
     this.nanos = nanos;
+    this.offset = offset;
   }
 }
 
@@ -57,8 +59,17 @@ export abstract class Extension {
   abstract toPlain(): unknown;
 }
 
+/** Lists that are sets or maps are equal in any order, and `+` merges them. */
+export interface ListIdentity {
+  readonly kind: 'map' | 'set';
+  /** Of items that are objects, by their escaped names; none for sets. */
+  readonly keys: readonly string[];
+}
+
 /** A list: one that an expression makes, or a view of JSON. */
 export abstract class CelList {
+  /** Of lists that are sets or maps: how their items are known. */
+  readonly identity: ListIdentity | undefined = undefined;
   abstract readonly size: number;
   /** An item. @param index from 0 to less than `size`. */
   abstract at(index: number): CelValue;

@@ -16,6 +16,12 @@ const load = (): Re2 => createRequire(import.meta.url)('re2js') as Re2;
 
 /** Returns undefined for an invalid pattern. */
 export function compilePattern(pattern: string): Matcher | undefined {
+  const compiled = compileOrExplain(pattern);
+  return typeof compiled === 'string' ? undefined : compiled;
+}
+
+/** Returns what is wrong with an invalid pattern, as Go says it. */
+export function compileOrExplain(pattern: string): Matcher | string {
   const { RE2JS, RE2JSException } = load();
   try {
     const compiled = RE2JS.compile(pattern);
@@ -29,7 +35,7 @@ export function compilePattern(pattern: string): Matcher | undefined {
       },
     };
   } catch (error) {
-    if (error instanceof RE2JSException) return undefined;
+    if (error instanceof RE2JSException) return error.message;
     throw error;
   }
 }

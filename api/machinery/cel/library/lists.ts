@@ -39,12 +39,12 @@ function add(left: CelValue, right: CelValue): CelValue {
 }
 
 function sum(list: CelList, zero: CelValue): CelValue {
-  let total = zero;
+  let total: CelValue | undefined;
   for (const item of list) {
-    total = add(total, item);
+    total = total === undefined ? item : add(total, item);
     if (total instanceof Failure) return total;
   }
-  return total;
+  return total ?? zero;
 }
 
 function indexOf(list: CelList, item: CelValue, isLast: boolean, meter: Meter): bigint {

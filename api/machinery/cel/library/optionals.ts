@@ -3,11 +3,15 @@ import { ValueList } from '../collections.ts';
 import { overload, type Overload } from '../environment.ts';
 import { CelList, CelMap, type CelValue, Duration, Failure, Optional, Timestamp, Uint } from '../values.ts';
 
+/** The zero of Go's times: the beginning of the year 1. */
+const ZERO_TIME = -62_135_596_800_000_000_000n;
+
 /** Whether a value is the zero of its type: what `ofNonZeroValue` takes for absent. */
 function isZero(value: CelValue): boolean {
   if (value instanceof CelList || value instanceof CelMap) return value.size === 0;
   if (value instanceof Uint) return value.value === 0n;
-  if (value instanceof Duration || value instanceof Timestamp) return value.nanos === 0n;
+  if (value instanceof Duration) return value.nanos === 0n;
+  if (value instanceof Timestamp) return value.nanos === ZERO_TIME;
   if (value instanceof Uint8Array) return value.length === 0;
   return value === null || value === false || value === '' || value === 0n || value === 0;
 }

@@ -1,5 +1,5 @@
 /** Regular expressions of RE2, which are matched in linear time: https://github.com/google/re2/wiki/Syntax */
-import { compilePattern, type Matcher } from '../../structural/pattern.ts';
+import { compileOrExplain, type Matcher } from '../../structural/pattern.ts';
 import { ValueList } from '../collections.ts';
 import { overload, type Overload } from '../environment.ts';
 import type { Meter } from '../meter.ts';
@@ -13,8 +13,8 @@ const cache = new Map<string, Matcher>();
 function compiled(pattern: string): Matcher | Failure {
   const known = cache.get(pattern);
   if (known) return known;
-  const made = compilePattern(pattern);
-  if (!made) return new Failure(`error parsing regexp: invalid regular expression: \`${pattern}\``);
+  const made = compileOrExplain(pattern);
+  if (typeof made === 'string') return new Failure(made);
   if (pattern.length > MAX_CACHED_LENGTH) return made;
   const [oldest] = cache.keys();
   if (cache.size >= MAX_CACHED && oldest !== undefined) cache.delete(oldest);

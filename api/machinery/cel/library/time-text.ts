@@ -7,10 +7,10 @@ const TIMESTAMP_TEXT = /^(\d{4}-\d\d-\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9
 const MIN_SECONDS = -62135596800n;
 const MAX_SECONDS = 253402300799n;
 
-export function timestampOf(nanos: bigint): CelValue {
+export function timestampOf(nanos: bigint, offset = 0): CelValue {
   return nanos < MIN_SECONDS * NANOS_PER_SECOND || nanos >= (MAX_SECONDS + 1n) * NANOS_PER_SECOND
     ? new Failure('timestamp overflow')
-    : new Timestamp(nanos);
+    : new Timestamp(nanos, offset);
 }
 
 /** Parses RFC 3339. */
@@ -21,7 +21,10 @@ export function parseTimestamp(text: string): CelValue {
   const day = Date.parse(`${date}T00:00:00Z`);
   const isReal = !Number.isNaN(milliseconds) && hours < '24' && new Date(day).toISOString().startsWith(date);
   if (!isReal) return new Failure(`parsing time "${text}" as "2006-01-02T15:04:05Z07:00": cannot parse "${text}"`);
-  return timestampOf(BigInt(milliseconds) * 1_000_000n + BigInt(fraction.padEnd(9, '0')));
+  const [, sign, offsetHours, offsetMinutes] = /^([+-])(\d\d):(\d\d)$/.exec(zone) ?? [];
+  const offset = Number(offsetHours ?? 0) * 60 + Number(offsetMinutes ?? 0);
+  const nanos = BigInt(milliseconds) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
+  return timestampOf(nanos, sign === '-' ? -offset : offset);
 }
 
 const UNITS: ReadonlyMap<string, bigint> = new Map([
@@ -61,10 +64,14 @@ const fractionOf = (nanos: bigint): string => {
   return digits === '' ? '' : `.${digits}`;
 };
 
-export function formatTimestamp({ nanos }: Timestamp): string {
+/** With the offset that it was written with. */
+export function formatTimestamp({ nanos, offset }: Timestamp): string {
   const seconds = nanos >= 0n ? nanos / NANOS_PER_SECOND : -((-nanos + NANOS_PER_SECOND - 1n) / NANOS_PER_SECOND);
-  const text = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
-  return `${text}${fractionOf(nanos - seconds * NANOS_PER_SECOND)}Z`;
+  const text = new Date(Number(seconds) * 1000 + offset * 60_000).toISOString().slice(0, 19);
+  const pad = (count: number): string => String(count).padStart(2, '0');
+  const size = Math.abs(offset);
+  const zone = offset === 0 ? 'Z' : `${offset < 0 ? '-' : '+'}${pad(Math.floor(size / 60))}:${pad(size % 60)}`;
+  return `${text}${fractionOf(nanos - seconds * NANOS_PER_SECOND)}${zone}`;
 }
 
 /** In seconds: `5400s`. */
