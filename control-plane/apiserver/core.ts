@@ -1,11 +1,13 @@
 /** What is under the listener: the registry over the store, the write path, and the API of the server's own parts. */
 import type { Kind } from '../../api/machinery/kind.ts';
 import { events } from '../../api/kinds/core/event.ts';
+import { validatingAdmissionPolicies } from '../../api/kinds/admissionregistration/validating-admission-policy.ts';
 import { customResourceDefinitions } from '../../api/kinds/apiextensions/custom-resource-definition.ts';
 import { services } from '../../api/kinds/core/service.ts';
 import { kinds as allKinds } from '../../api/registry.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Store } from '../store/store.ts';
+import { checkPolicyTypes } from './admission/policies/type-check-controller.ts';
 import { CachedApi } from './storage/cached-api.ts';
 import { DEFAULT_EVENT_TTL_MS, expireEvents } from './storage/event-expiry.ts';
 import type { LocalApi } from './catalogue/local-api.ts';
@@ -84,5 +86,6 @@ export async function openCore({
   const callWebhook: CallWebhook = (config, review, limitMs) => webhookClient.call(config, review, limitMs, signal);
   if (kinds.includes(customResourceDefinitions))
     await new CustomResources({ registry, api, callWebhook, logger, signal }).start();
+  if (kinds.includes(validatingAdmissionPolicies)) checkPolicyTypes({ api, kinds: registry.kinds, logger, signal });
   return { registry, writer, api, webhookClient };
 }

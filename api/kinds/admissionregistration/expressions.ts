@@ -10,8 +10,19 @@ import { NAMESPACE, REQUEST } from './expression-types.ts';
 
 /** A compiled expression, or why it cannot be compiled. */
 export type Compiled =
-  | { readonly expression: string; readonly program: Program; readonly problem?: undefined }
-  | { readonly expression: string; readonly program?: undefined; readonly problem: string };
+  | {
+      readonly expression: string;
+      readonly program: Program;
+      readonly problem?: undefined;
+      readonly issues?: undefined;
+    }
+  | {
+      readonly expression: string;
+      readonly program?: undefined;
+      readonly problem: string;
+      /** What the compiler has found; undefined when the result is of a wrong type. */
+      readonly issues?: string;
+    };
 
 /** The error of an expression, when it has not been compiled. @param written as it is in the object */
 export const expressionErrors = ({ problem }: Compiled, written: string, path: string): FieldError[] =>
@@ -121,7 +132,7 @@ function compiledTo(types: readonly CelType[], expression: string, environment: 
     return { expression, problem: `must evaluate to ${wanted} but got ${goType(program.type)}` };
   } catch (error) {
     if (!(error instanceof CelCompileError)) throw error;
-    return { expression, problem: `compilation failed: ${error.message}` };
+    return { expression, problem: `compilation failed: ${error.message}`, issues: error.message };
   }
 }
 

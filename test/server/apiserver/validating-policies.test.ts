@@ -2,7 +2,8 @@
 import t, { type Test } from 'tap';
 import type { AdmissionRequest } from '../../../control-plane/apiserver/admission/plugin.ts';
 import { validatingAdmissionPolicy } from '../../../control-plane/apiserver/admission/policies/validating-admission-policy.ts';
-import { configMap, CONFIG_MAPS, TestServer } from './server.ts';
+import { eventually } from '../../support/wait.ts';
+import { configMap, CONFIG_MAPS, TestServer, type Json } from './server.ts';
 
 const GROUP = '/apis/admissionregistration.k8s.io/v1';
 const DEPLOYMENTS = '/apis/apps/v1/namespaces/default/deployments';
@@ -327,4 +328,60 @@ t.test('policies do not apply to policies, nor to reviews', async (t) => {
   });
   t.equal((await server.call('DELETE', `${GROUP}/validatingadmissionpolicybindings/all`)).status, 200);
   t.equal((await server.call('POST', CONFIG_MAPS, { body: configMap('a') })).status, 201);
+});
+
+t.test('the expressions of a policy are checked against the kinds that it names', async (t) => {
+  const { server, create } = await started(t);
+  const statusOf = async (name: string) => {
+    let body: Json = {};
+    await eventually('the status of the policy', async () => {
+      ({ body } = await server.call('GET', `${GROUP}/validatingadmissionpolicies/${name}`));
+      return (body.status as { observedGeneration?: number }).observedGeneration === body.metadata?.generation;
+    });
+    return body.status;
+  };
+  const policy = (name: string, validations: object[], more: object = {}) => ({
+    metadata: { name },
+    spec: {
+      matchConstraints: { resourceRules: [{ ...DEPLOYMENT_RULE, resources: ['deployments', 'replicasets', 'x'] }] },
+      validations,
+      ...more,
+    },
+  });
+  await create('validatingadmissionpolicies', policy('good', [{ expression: 'object.spec.replicas > 1' }]));
+  t.strictSame(await statusOf('good'), { observedGeneration: 1, typeChecking: {} });
+  await create(
+    'validatingadmissionpolicies',
+    policy(
+      'bad',
+      [
+        { expression: `object.spec.replicas > '1'` },
+        { expression: 'variables.paused == true', messageExpression: `'got ' + object.spec.replicas` },
+        { expression: 'object.metadata.labels["a"] == params.data["a"] && object.metadata.generation > 1' },
+      ],
+      {
+        variables: [{ name: 'paused', expression: 'object.spec.paused' }],
+        paramKind: { apiVersion: 'v1', kind: 'ConfigMap' },
+      },
+    ),
+  );
+  const overload = (place: string, call: string) =>
+    `: ERROR: <input>:1:${place}: found no matching overload for ${call}`;
+  t.match(await statusOf('bad'), {
+    observedGeneration: 1,
+    typeChecking: {
+      expressionWarnings: [
+        {
+          fieldRef: 'spec.validations[0].expression',
+          warning: new RegExp(
+            `^apps/v1, Kind=Deployment${overload('22', `'_>_' applied to '\\(int, string\\)'`)}[^]*\n\napps/v1, Kind=ReplicaSet: ERROR`,
+          ),
+        },
+        {
+          fieldRef: 'spec.validations[1].messageExpression',
+          warning: new RegExp(overload('8', `'_\\+_' applied to '\\(string, int\\)'`)),
+        },
+      ],
+    },
+  });
 });
