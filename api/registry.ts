@@ -59,6 +59,10 @@ import { csiStorageCapacities } from './kinds/storage/csi-storage-capacity.ts';
 import { storageClasses } from './kinds/storage/storage-class.ts';
 import { volumeAttachments } from './kinds/storage/volume-attachment.ts';
 import { volumeAttributesClasses } from './kinds/storage/volume-attributes-class.ts';
+import { deviceClasses } from './kinds/resource/device-class.ts';
+import { resourceClaimTemplates } from './kinds/resource/resource-claim-template.ts';
+import { resourceClaims } from './kinds/resource/resource-claim.ts';
+import { resourceSlices } from './kinds/resource/resource-slice.ts';
 import { priorityClasses } from './kinds/scheduling/priority-class.ts';
 import { horizontalPodAutoscalers } from './kinds/autoscaling/horizontal-pod-autoscaler.ts';
 import { horizontalPodAutoscalers as horizontalPodAutoscalersV1 } from './kinds/autoscaling/horizontal-pod-autoscaler-v1.ts';
@@ -121,6 +125,10 @@ export const kinds: readonly Kind[] = [
   csiStorageCapacities,
   volumeAttributesClasses,
   volumeAttachments,
+  deviceClasses,
+  resourceClaims,
+  resourceClaimTemplates,
+  resourceSlices,
   customResourceDefinitions,
   podDisruptionBudgets,
   horizontalPodAutoscalers,

@@ -145,6 +145,19 @@ export function validateObjectMeta(meta: ObjectMeta, kind: Named, path = 'metada
   return errors;
 }
 
+/** The fields of the metadata that the template of an object may have. */
+const TEMPLATE_FIELDS = ['annotations', 'labels'];
+
+/** Of the template in a spec from which others make objects: only labels and annotations may be set. */
+export function validateTemplateMetadata(meta: ObjectMeta = {}, path: string): FieldError[] {
+  const errors = [...validateAnnotations(meta.annotations, `${path}.annotations`)];
+  addErrors(errors, validateLabels(meta.labels, `${path}.labels`));
+  for (const field of Object.keys(meta)) {
+    if (!TEMPLATE_FIELDS.includes(field)) errors.push(forbidden(`${path}.${field}`, 'cannot be set'));
+  }
+  return errors;
+}
+
 /**
  * Fills in what an update may omit: uid, timestamps and the grace period of the deletion. To be called before
  * `validateObjectMetaUpdate`.

@@ -1,6 +1,6 @@
 /** Validation of a pod's volumes. */
 import { addErrors, type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
-import { validateAnnotations, validateLabels } from '../../machinery/metadata.ts';
+import { validateTemplateMetadata } from '../../machinery/metadata.ts';
 import { validateSubdomainName } from '../../machinery/names.ts';
 import { isNegativeQuantity } from '../../machinery/quantity.ts';
 import type { CSIVolumeSource, EphemeralVolumeSource, StorageOSVolumeSource, Volume } from '../../types/core/v1.gen.ts';
@@ -30,21 +30,14 @@ function validateSecretName(source: StorageOSVolumeSource, path: string, errors:
   if (source.secretRef && !source.secretRef.name) errors.push(required(`${path}.secretRef.name`));
 }
 
-/** The fields of the metadata that the template of a claim may have. */
-const TEMPLATE_METADATA = ['annotations', 'labels'];
-
 function validateEphemeral({ volumeClaimTemplate }: EphemeralVolumeSource, path: string, errors: FieldError[]): void {
   const at = `${path}.volumeClaimTemplate`;
   if (!volumeClaimTemplate) {
     errors.push(required(at));
     return;
   }
-  const { metadata = {}, spec } = volumeClaimTemplate;
-  addErrors(errors, validateAnnotations(metadata.annotations, `${at}.metadata.annotations`));
-  addErrors(errors, validateLabels(metadata.labels, `${at}.metadata.labels`));
-  for (const field of Object.keys(metadata)) {
-    if (!TEMPLATE_METADATA.includes(field)) errors.push(forbidden(`${at}.metadata.${field}`, 'cannot be set'));
-  }
+  const { metadata, spec } = volumeClaimTemplate;
+  addErrors(errors, validateTemplateMetadata(metadata, `${at}.metadata`));
   addErrors(errors, validateClaimSpec(spec, `${at}.spec`));
 }
 
