@@ -4,7 +4,7 @@ import { mutatingAdmissionPolicies } from '../../../api/kinds/admissionregistrat
 import { mutatingAdmissionPolicyBindings } from '../../../api/kinds/admissionregistration/mutating-admission-policy-binding.ts';
 import { validatingAdmissionPolicies } from '../../../api/kinds/admissionregistration/validating-admission-policy.ts';
 import { validatingAdmissionPolicyBindings } from '../../../api/kinds/admissionregistration/validating-admission-policy-binding.ts';
-import { cells, decoded, refused, refusedStatus } from './kind-rules.ts';
+import { cells, decoded, refused, refusedChange, refusedStatus } from './kind-rules.ts';
 
 const RULE = { operations: ['CREATE'], apiGroups: ['apps'], apiVersions: ['v1'], resources: ['deployments'] };
 const MATCH = { resourceRules: [RULE] };
@@ -24,6 +24,11 @@ const MUTATION = {
 const mutating = (spec: object) => ({
   spec: { matchConstraints: MATCH, reinvocationPolicy: 'Never', mutations: [MUTATION], ...spec },
 });
+const configuration = (expression: string) => ({
+  patchType: 'ApplyConfiguration',
+  applyConfiguration: { expression },
+});
+const operations = (expression: string) => ({ patchType: 'JSONPatch', jsonPatch: { expression } });
 const bound = (spec: object) => ({ spec: { policyName: 'p', validationActions: ['Deny'], ...spec } });
 const boundMutating = (spec: object) => ({ spec: { policyName: 'p', ...spec } });
 
@@ -266,6 +271,166 @@ t.test('a MutatingAdmissionPolicyBinding matches no deletes', async (t) => {
   t.strictSame(refused(mutatingAdmissionPolicyBindings, boundMutating({ matchResources })), [
     'spec.matchResources.resourceRules.operations: Unsupported value: "DELETE": supported values: "*", "CONNECT", "CREATE", "UPDATE"',
   ]);
+});
+
+/** What is wrong with an expression, in the words of the compiler. */
+const compiled = (place: string, why: string, expression: string): string =>
+  `compilation failed: ERROR: <input>:1:${place}: ${why}\n | ${expression}\n | ${'.'.repeat(Number(place) - 1)}^`;
+const undeclared = (place: string, name: string, expression: string): string =>
+  compiled(place, `undeclared reference to '${name}' (in container '')`, expression);
+
+const PARAM_KIND = { paramKind: { apiVersion: 'v1', kind: 'ConfigMap' } };
+for (const [what, spec, wanted] of [
+  [
+    'params without a kind',
+    { validations: [{ expression: 'params.x == 1' }] },
+    { [at]: undeclared('1', 'params', 'params.x == 1') },
+  ],
+  ['params', { ...PARAM_KIND, validations: [{ expression: 'params.x == 1' }] }, {}],
+  [
+    'a result of another type',
+    { validations: [{ expression: 'object.x' }] },
+    { [at]: 'must evaluate to bool but got dyn' },
+  ],
+  [
+    'a message of another type',
+    { validations: [{ expression: 'true', messageExpression: '[1]' }] },
+    { 'spec.validations[0].messageExpression': 'must evaluate to string but got list(int)' },
+  ],
+  [
+    'the authorizer in a message',
+    { validations: [{ expression: 'true', messageExpression: 'authorizer' }] },
+    { 'spec.validations[0].messageExpression': undeclared('1', 'authorizer', 'authorizer') },
+  ],
+  [
+    'an audit annotation of another type',
+    { auditAnnotations: [{ key: 'a', valueExpression: 'true' }] },
+    { 'spec.auditAnnotations[0].valueExpression': 'must evaluate to one of [string null_type] but got bool' },
+  ],
+  ['an audit annotation that is null', { auditAnnotations: [{ key: 'a', valueExpression: 'null' }] }, {}],
+  [
+    'a variable before it is there',
+    {
+      variables: [
+        { name: 'a', expression: 'variables.b' },
+        { name: 'b', expression: '1' },
+      ],
+    },
+    { 'spec.variables[0].expression': compiled('10', "undefined field 'b'", 'variables.b') },
+  ],
+  [
+    'variables of known types',
+    {
+      variables: [
+        { name: 'a', expression: '[1]' },
+        { name: 'b', expression: 'variables.a[0]' },
+      ],
+      validations: [{ expression: 'variables.b == "x"' }],
+    },
+    {
+      [at]: compiled('13', "found no matching overload for '_==_' applied to '(int, string)'", 'variables.b == "x"'),
+    },
+  ],
+  [
+    'variables where there are none',
+    { validations: [{ expression: 'variables.a == 1' }] },
+    { [at]: undeclared('1', 'variables', 'variables.a == 1') },
+  ],
+  [
+    'variables in a match condition',
+    {
+      variables: [{ name: 'a', expression: '1' }],
+      matchConditions: [{ name: 'c', expression: 'variables.a == 1' }],
+    },
+    { 'spec.matchConditions[0].expression': undeclared('1', 'variables', 'variables.a == 1') },
+  ],
+  [
+    'an unknown field of the request',
+    { validations: [{ expression: 'request.user == "x"' }] },
+    { [at]: compiled('8', "undefined field 'user'", 'request.user == "x"') },
+  ],
+  [
+    'the request, its namespace and the authorizer',
+    {
+      validations: [
+        { expression: `request.userInfo.extra['a'][0] == 'b' && request.options.dryRun == []` },
+        { expression: `namespaceObject.metadata.labels['a'] == namespaceObject.status.phase` },
+        {
+          expression: `authorizer.group('').resource('pods').subresource('x').namespace('n').name('m').check('get').allowed()`,
+        },
+        { expression: `authorizer.serviceAccount('n', 'a').path('/x').check('get').reason() == ''` },
+        { expression: `authorizer.requestResource.fieldSelector('a=b').labelSelector('c=d').check('list').errored()` },
+      ],
+    },
+    {},
+  ],
+  [
+    'a check of nothing',
+    { validations: [{ expression: `authorizer.check('get').allowed()` }] },
+    {
+      [at]: compiled(
+        '17',
+        "found no matching overload for 'check' applied to 'kubernetes.authorization.Authorizer.(string)'",
+        `authorizer.check('get').allowed()`,
+      ),
+    },
+  ],
+  [
+    'types of patches',
+    { validations: [{ expression: 'Object{} == Object{}' }] },
+    {
+      [at]: `${undeclared('7', 'Object', 'Object{} == Object{}')}\n${undeclared('19', 'Object', 'Object{} == Object{}').replace('compilation failed: ', '')}`,
+    },
+  ],
+] as const)
+  t.test(`expressions of a ValidatingAdmissionPolicy with ${what}`, async (t) => {
+    const errors = Object.entries(wanted).map(([path, why]) => [path.endsWith(']') ? `${path}.expression` : path, why]);
+    const found = refused(validatingAdmissionPolicies, validating(spec));
+    t.equal(found.length, errors.length, found.join('\n'));
+    for (const [index, [path, why]] of errors.entries()) {
+      const error = found[index] ?? '';
+      t.ok(error.startsWith(`${path}: Invalid value: `), error);
+      t.ok(error.endsWith(`: ${why}`), error);
+    }
+  });
+
+for (const [what, mutation, wanted] of [
+  ['a configuration', configuration('Object{metadata: Object.metadata{?labels: optional.none()}}'), undefined],
+  ['a configuration of a part', configuration('Object.spec{}'), 'must evaluate to Object but got Object.spec'],
+  ['a map as a configuration', configuration('{}'), /^must evaluate to Object but got map\(/],
+  ['a patch', operations('[JSONPatch{op: "add", path: "/a", value: Object.a{b: 1}}]'), undefined],
+  [
+    'one operation',
+    operations('JSONPatch{op: "remove", path: "/a"}'),
+    'must evaluate to list(JSONPatch) but got JSONPatch',
+  ],
+  [
+    'an operation of a bad type',
+    operations('[JSONPatch{op: 1}]'),
+    /expected type of field 'op' is 'string' but provided type is 'int'/,
+  ],
+  ['an operation with an unknown field', operations('[JSONPatch{ip: "add"}]'), /undefined field 'ip'/],
+  ['an unknown type', configuration('Invalid{}'), /undeclared reference to 'Invalid' \(in container ''\)/],
+] as const)
+  t.test(`expressions of a MutatingAdmissionPolicy with ${what}`, async (t) => {
+    const found = refused(mutatingAdmissionPolicies, mutating({ mutations: [mutation] }));
+    if (wanted === undefined) t.strictSame(found, []);
+    else
+      t.match(
+        found.map((error) => error.replace(/^[^]*?Invalid value: "[^]*?(?<!\\)": /, '')),
+        [wanted],
+      );
+  });
+
+t.test('conditions that were there already are not compiled again', async (t) => {
+  const broken = { matchConditions: [{ name: 'c', expression: 'nonsense' }] };
+  t.equal(refused(validatingAdmissionPolicies, validating(broken)).length, 1);
+  t.strictSame(refusedChange(validatingAdmissionPolicies, validating(broken), validating(broken)), []);
+  t.equal(
+    refusedChange(validatingAdmissionPolicies, validating(broken), validating({ ...broken, ...PARAM_KIND })).length,
+    1,
+  );
+  t.strictSame(refusedChange(mutatingAdmissionPolicies, mutating(broken), mutating(broken)), []);
 });
 
 t.test('the status of a policy is validated', async (t) => {
