@@ -1,10 +1,11 @@
 /** What a MutatingAdmissionPolicy makes of an object: upstream's `policy/mutating/compilation.go` and `patch/`. */
 import { PolicyCompiler, type Compiled } from '../../../../api/kinds/admissionregistration/expressions.ts';
-import { CelList, CelMap, JsonList, JsonMap, ValueStruct } from '../../../../api/machinery/cel/collections.ts';
+import { ValueStruct } from '../../../../api/machinery/cel/collections.ts';
 import { CelRuntimeError } from '../../../../api/machinery/cel/errors.ts';
+import { JsonList, JsonMap } from '../../../../api/machinery/cel/from-json.ts';
 import { CostBudget } from '../../../../api/machinery/cel/meter.ts';
 import { plainValue } from '../../../../api/machinery/cel/program.ts';
-import type { CelValue } from '../../../../api/machinery/cel/values.ts';
+import { CelList, CelMap, type CelValue } from '../../../../api/machinery/cel/values.ts';
 import type { FieldType } from '../../../../api/machinery/fieldset/field-type.ts';
 import { MAX_ERRORS, MAX_VALUES } from '../../../../api/machinery/limits.ts';
 import { isJsonObject, own } from '../../../../api/machinery/own.ts';
