@@ -1,7 +1,7 @@
 /** Compiles the expressions of webhooks and policies, with upstream's errors: `plugin/cel/compile.go` and `composition.go`. */
 import type { Environment } from '../../machinery/cel/environment.ts';
 import { CelCompileError } from '../../machinery/cel/errors.ts';
-import { baseEnvironment } from '../../machinery/cel/library/base.ts';
+import { baseEnvironment, jsonPatchLibrary } from '../../machinery/cel/library/base.ts';
 import { compile, type Program } from '../../machinery/cel/program.ts';
 import { BOOL, DYN, isSameType, listOf, mapOf, NULL, STRING, struct, type CelType } from '../../machinery/cel/types.ts';
 import { type FieldError, invalid } from '../../machinery/field-error.ts';
@@ -118,7 +118,7 @@ export class PolicyCompiler {
   }
 
   #withPatches(): Environment {
-    return (this.#patching ??= this.#authorized.extend({ types: patchTypes }));
+    return (this.#patching ??= this.#authorized.extend({ types: patchTypes, functions: jsonPatchLibrary() }));
   }
 }
 

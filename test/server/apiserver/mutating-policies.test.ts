@@ -1,72 +1,13 @@
 /** MutatingAdmissionPolicies in a real api-server. */
-import t, { type Test } from 'tap';
-import { mutatingAdmissionPolicy } from '../../../control-plane/apiserver/admission/policies/mutating-admission-policy.ts';
-import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
-import { configMap, CONFIG_MAPS, TestServer } from './server.ts';
+import t from 'tap';
+import { configuration, deployment, DEPLOYMENT_RULE, DEPLOYMENTS, operations, startPolicies } from './policies.ts';
+import { CONFIG_MAPS } from './server.ts';
 
-const GROUP = '/apis/admissionregistration.k8s.io/v1';
-const DEPLOYMENTS = '/apis/apps/v1/namespaces/default/deployments';
-const rule = (group: string, resource: string) => ({
-  operations: ['CREATE', 'UPDATE'],
-  apiGroups: [group],
-  apiVersions: ['v1'],
-  resources: [resource],
-});
-const onDeployments = { matchConstraints: { resourceRules: [rule('apps', 'deployments')] } };
-
-const deployment = (name: string, more: object = {}) => ({
-  metadata: { name, ...more },
-  spec: {
-    replicas: 1,
-    selector: { matchLabels: { a: 'b' } },
-    template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'nginx' }] } },
-  },
-});
-
-const configuration = (expression: string) => ({
-  patchType: 'ApplyConfiguration',
-  applyConfiguration: { expression },
-});
-const operations = (expression: string) => ({ patchType: 'JSONPatch', jsonPatch: { expression } });
-
-async function started(t: Test, others: readonly AdmissionPlugin[] = []) {
-  const server = await TestServer.start({
-    admission: ({ api, registry }) => [
-      mutatingAdmissionPolicy({
-        api,
-        kinds: registry.kinds,
-        authorizer: { authorize: () => ({ allowed: true, reason: '' }) },
-      }),
-      ...others,
-    ],
-  });
-  t.teardown(() => server[Symbol.asyncDispose]());
-  await server.call('POST', '/api/v1/namespaces', { body: { metadata: { name: 'default' } } });
-  const create = async (plural: string, object: object) => {
-    const answer = await server.call('POST', `${GROUP}/${plural}`, { body: object });
-    t.equal(answer.status, 201, answer.text);
-  };
-  /** A policy and a binding, both named `name`. */
-  const enforce = async (name: string, mutations: object[], spec: object = {}, binding: object = {}) => {
-    await create('mutatingadmissionpolicies', {
-      metadata: { name },
-      spec: {
-        matchConstraints: { resourceRules: [rule('', 'configmaps')] },
-        reinvocationPolicy: 'Never',
-        mutations,
-        ...spec,
-      },
-    });
-    await create('mutatingadmissionpolicybindings', { metadata: { name }, spec: { policyName: name, ...binding } });
-  };
-  const createMap = (name: string, metadata: object = {}) =>
-    server.call('POST', CONFIG_MAPS, { body: configMap(name, metadata) });
-  return { server, enforce, createMap };
-}
+const onDeployments = { matchConstraints: { resourceRules: [DEPLOYMENT_RULE] } };
 
 t.test('a policy mutates a Deployment by a configuration', async (t) => {
-  const { server, enforce } = await started(t);
-  await enforce(
+  const { server, mutate } = await startPolicies(t);
+  await mutate(
     'replicas',
     [
       configuration(`Object{ spec: Object.spec{ replicas: object.spec.replicas + 100 } }`),
@@ -79,7 +20,7 @@ t.test('a policy mutates a Deployment by a configuration', async (t) => {
     ],
     onDeployments,
   );
-  const created = await server.call('POST', DEPLOYMENTS, { body: deployment('d', { labels: { own: 'x' } }) });
+  const created = await server.call('POST', DEPLOYMENTS, { body: deployment('d', 1, { labels: { own: 'x' } }) });
   t.match(created, {
     status: 201,
     body: {
@@ -95,28 +36,28 @@ t.test('a policy mutates a Deployment by a configuration', async (t) => {
 });
 
 t.test('a policy mutates a Deployment with annotations by a JSON patch', async (t) => {
-  const { server, enforce } = await started(t);
-  await enforce(
+  const { server, mutate } = await startPolicies(t);
+  await mutate(
     'annotations',
     [
       operations(`[
         JSONPatch{op: "test", path: "/spec/replicas", value: 1},
         JSONPatch{op: "add", path: "/metadata/annotations", value: {"a/b": "1"}},
-        JSONPatch{op: "add", path: "/metadata/annotations/c~1d", value: string(object.spec.replicas)},
+        JSONPatch{op: "add", path: "/metadata/annotations/" + jsonpatch.escapeKey("c/d"), value: string(object.spec.replicas)},
         JSONPatch{op: "add", path: "/spec/template/spec/nodeSelector", value: Object.spec.template.spec.nodeSelector{zone: "z"}}
       ]`),
     ],
     onDeployments,
   );
-  t.match(await server.call('POST', DEPLOYMENTS, { body: deployment('d') }), {
+  t.match(await server.call('POST', DEPLOYMENTS, { body: deployment('d', 1) }), {
     status: 201,
     body: { metadata: { annotations: { 'a/b': '1', 'c/d': '1' } } },
   });
 });
 
 t.test('a test that fails leaves the object as it is', async (t) => {
-  const { enforce, createMap } = await started(t);
-  await enforce('a', [
+  const { mutate, createMap } = await startPolicies(t);
+  await mutate('a', [
     operations(
       `[JSONPatch{op: "test", path: "/data/k", value: "w"}, JSONPatch{op: "add", path: "/data/x", value: "1"}]`,
     ),
@@ -146,12 +87,12 @@ t.test('what cannot be applied follows the failure policy', async (t) => {
       `expression 'Object{ metadata: Object.metadata{ labels: {"x": object.metadata.labels.missing} } }' resulted in error: no such key: labels`,
     ],
   ] as const) {
-    const { server, enforce } = await started(t);
-    await enforce('ignored', [mutation], { ...onDeployments, failurePolicy: 'Ignore' });
-    t.equal((await server.call('POST', DEPLOYMENTS, { body: deployment('a') })).status, 201);
-    await enforce('failed', [mutation], onDeployments);
+    const { server, mutate } = await startPolicies(t);
+    await mutate('ignored', [mutation], { ...onDeployments, failurePolicy: 'Ignore' });
+    t.equal((await server.call('POST', DEPLOYMENTS, { body: deployment('a', 1) })).status, 201);
+    await mutate('failed', [mutation], onDeployments);
     const message = `policy 'failed' with binding 'failed' denied request: ${why}`;
-    t.match(await server.call('POST', DEPLOYMENTS, { body: deployment('b') }), {
+    t.match(await server.call('POST', DEPLOYMENTS, { body: deployment('b', 1) }), {
       status: 403,
       body: { reason: 'Invalid', message, details: { name: 'b', causes: [{ message }] } },
     });
@@ -161,18 +102,18 @@ t.test('what cannot be applied follows the failure policy', async (t) => {
 t.test('a later mutation sees an earlier one, and policies are invoked again when they ask for it', async (t) => {
   const append = (letter: string) =>
     operations(`[JSONPatch{op: "replace", path: "/data/k", value: object.data.k + "${letter}"}]`);
-  const { enforce, createMap } = await started(t);
-  await enforce('a', [append('a'), append('b')]);
-  await enforce('b', [append('c')], { reinvocationPolicy: 'IfNeeded' });
-  await enforce('c', [append('d')]);
+  const { mutate, createMap } = await startPolicies(t);
+  await mutate('a', [append('a'), append('b')]);
+  await mutate('b', [append('c')], { reinvocationPolicy: 'IfNeeded' });
+  await mutate('c', [append('d')]);
   const created = await createMap('m');
   t.strictSame(created.body.data, { k: 'vabcdc' });
 });
 
 t.test('conditions, variables and parameters', async (t) => {
-  const { server, enforce, createMap } = await started(t);
+  const { server, mutate, createMap } = await startPolicies(t);
   await createMap('params');
-  await enforce(
+  await mutate(
     'a',
     [configuration(`Object{ metadata: Object.metadata{ labels: {"value": variables.value} } }`)],
     {
@@ -196,8 +137,8 @@ t.test('conditions, variables and parameters', async (t) => {
 });
 
 t.test('the identity of an object cannot be changed', async (t) => {
-  const { enforce, createMap } = await started(t);
-  await enforce('a', [operations(`[JSONPatch{op: "replace", path: "/metadata/namespace", value: "other"}]`)]);
+  const { mutate, createMap } = await startPolicies(t);
+  await mutate('a', [operations(`[JSONPatch{op: "replace", path: "/metadata/namespace", value: "other"}]`)]);
   t.match(await createMap('m'), {
     status: 400,
     body: { message: 'the namespace of the provided object does not match the namespace sent on the request' },
