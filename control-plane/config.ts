@@ -36,6 +36,7 @@ export const defaultServerConfig = {
   serviceNodePortRange: '30000-32767',
   tokenAuthFile: '',
   allowPrivileged: false,
+  enforceOwnerReferences: false,
   podSecurityEnforce: 'privileged:latest',
   podSecurityAudit: 'privileged:latest',
   podSecurityWarn: 'privileged:latest',
@@ -71,6 +72,8 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
   serviceNodePortRange: 'ports of NodePort Services',
   tokenAuthFile: 'CSV file of bearer tokens: token,user,uid,"group1,group2"',
   allowPrivileged: 'allow privileged containers; `make up` sets it',
+  enforceOwnerReferences:
+    'only who may delete an object may change its owners (the admission plugin OwnerReferencesPermissionEnforcement)',
   podSecurityEnforce:
     'level and version of the Pod Security Standards, as baseline:latest, that pods have to meet in namespaces without a label',
   podSecurityAudit: 'likewise: violations are noted in the audit annotations',

@@ -32,6 +32,7 @@ export interface ApiServerOptions {
     | 'clusterDomain'
     | 'tokenAuthFile'
     | 'allowPrivileged'
+    | 'enforceOwnerReferences'
     | keyof PodSecuritySettings
     | 'maxRequestsInflight'
     | 'maxMutatingRequestsInflight'
@@ -74,6 +75,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     tokenFile: config.tokenAuthFile ? await readFile(config.tokenAuthFile, 'utf8') : '',
     clusterDomain: config.clusterDomain,
     allowPrivileged: config.allowPrivileged,
+    enforceOwnerReferences: config.enforceOwnerReferences,
     podSecurity: podSecurityOptions(config),
     webhooks: { api, kinds: core.registry.kinds, client: core.webhookClient, metrics: webhookMetrics, logger },
     onError: (error) => logger.error({ err: error }, 'api-server background task failed'),

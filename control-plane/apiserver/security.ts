@@ -37,6 +37,7 @@ export interface SecurityOptions {
   /** The text of the token file; '' for none. */
   readonly tokenFile: string;
   readonly allowPrivileged: boolean;
+  readonly enforceOwnerReferences: boolean;
   readonly podSecurity: PodSecurityOptions;
   readonly webhooks: Omit<WebhookOptions, 'matchConditions'>;
   /** `cluster.local` */
@@ -99,6 +100,7 @@ export function createSecurity(options: SecurityOptions): Security {
       graph,
       accounts,
       allowPrivileged: options.allowPrivileged,
+      enforceOwnerReferences: options.enforceOwnerReferences,
       podSecurity: options.podSecurity,
       webhooks: options.webhooks,
     }),

@@ -11,6 +11,7 @@ import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
+import { ownerReferencesPermissionEnforcement } from './owner-references-permission-enforcement.ts';
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
 import type { AdmissionPlugin } from './plugin.ts';
 import { podResizeValidator } from './pod-resize-validator.ts';
@@ -41,6 +42,8 @@ export interface AdmissionOptions {
   readonly accounts: ServiceAccountIndex;
   /** Whether pods may have privileged containers at all. */
   readonly allowPrivileged: boolean;
+  /** Whether OwnerReferencesPermissionEnforcement is on. */
+  readonly enforceOwnerReferences: boolean;
   readonly podSecurity: PodSecurityOptions;
   readonly webhooks: Omit<WebhookOptions, 'matchConditions'>;
 }
@@ -58,6 +61,7 @@ export const admissionPlugins = ({
   graph,
   accounts,
   allowPrivileged,
+  enforceOwnerReferences,
   podSecurity: podSecurityOptions,
   webhooks,
 }: AdmissionOptions): AdmissionPlugin[] => [
@@ -73,6 +77,7 @@ export const admissionPlugins = ({
   defaultTolerationSeconds,
   defaultStorageClass(api),
   storageObjectInUseProtection,
+  ...(enforceOwnerReferences ? [ownerReferencesPermissionEnforcement({ authorizer, kinds: webhooks.kinds })] : []),
   persistentVolumeClaimResize(api),
   runtimeClass(api),
   certificateApproval(authorizer),

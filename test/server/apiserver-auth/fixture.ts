@@ -60,6 +60,7 @@ export async function startSecurity(t: Test, podSecurity: Partial<PodSecurityOpt
     pki,
     tokenFile: TOKEN_FILE,
     allowPrivileged: true,
+    enforceOwnerReferences: false,
     podSecurity: { ...UNRESTRICTED_PODS, ...podSecurity },
     webhooks: {
       api: core.api,
