@@ -21,7 +21,8 @@ import {
   ServiceAllocator,
   type ServiceNetwork,
 } from './storage/allocation/service-allocation.ts';
-import { ObjectWriter, type Reserver } from './storage/write.ts';
+import type { Reserver } from './storage/reserver.ts';
+import { ObjectWriter } from './storage/write.ts';
 import { AllocationRepair } from './storage/allocation/allocation-repair.ts';
 import { ClusterIPs } from './storage/allocation/cluster-ips.ts';
 import { NodePorts } from './storage/allocation/node-ports.ts';

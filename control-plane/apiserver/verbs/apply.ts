@@ -17,7 +17,7 @@ import type { Stored } from '../catalogue/object-meta.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { parseMediaType } from '../http/negotiate.ts';
 import type { OwnedPart } from '../storage/ownership.ts';
-import type { AppliedChange, ApplyRequest } from '../storage/write.ts';
+import type { AppliedChange, ApplyRequest } from '../storage/update-request.ts';
 import { reportProblems, type FieldValidation } from './write-options.ts';
 
 type Configuration = Record<string, unknown>;

@@ -15,7 +15,7 @@ import type { NodePorts, PortDraft, PortRange } from './node-ports.ts';
 import { addressesOf, nameOf, portsOf, type Owner, type AllocationIndex } from './allocation-index.ts';
 import type { Stored } from '../../catalogue/object-meta.ts';
 import { initIPFamilies } from './service-ip-families.ts';
-import type { Reservation, Reserver } from '../write.ts';
+import type { Reservation, Reserver } from '../reserver.ts';
 
 export interface ServiceNetwork {
   /** Such as `10.43.0.0/16`. */
