@@ -1,10 +1,16 @@
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { createdColumn, nameColumn } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
+import type { Kind } from '../../machinery/kind.ts';
 import { statusSubresource } from '../../machinery/subresources.ts';
 import { timeOf } from '../../machinery/time.ts';
-import { CustomResourceDefinition, type CustomResourceDefinitionCondition } from '../../types/apiextensions/v1.gen.ts';
+import {
+  CustomResourceDefinition,
+  type CustomResourceDefinitionCondition,
+  type CustomResourceDefinitionVersion,
+} from '../../types/apiextensions/v1.gen.ts';
 import { validateDefinition } from './definition-validation.ts';
+import { decodeNestedSchemas } from './nested-schemas.ts';
 
 /** While the definition has it, there may be instances. */
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
@@ -26,8 +32,7 @@ export function setCondition(
 
 const orEmpty = <T>(list: T[] | null): T[] => list ?? [];
 
-/** https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/ */
-export const customResourceDefinitions = defineKind<CustomResourceDefinition>({
+const kind = defineKind<CustomResourceDefinition>({
   group: 'apiextensions.k8s.io',
   version: 'v1',
   kind: 'CustomResourceDefinition',
@@ -86,3 +91,18 @@ export const customResourceDefinitions = defineKind<CustomResourceDefinition>({
     },
   },
 });
+
+/** https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/ */
+export const customResourceDefinitions: Kind<CustomResourceDefinition> = {
+  ...kind,
+  decode: (value) => {
+    const decoded = kind.decode(value);
+    // A required list that is absent is decoded as null.
+    const { versions } = decoded.object.spec as { versions: CustomResourceDefinitionVersion[] | null };
+    for (const [index, { schema }] of (versions ?? []).entries()) {
+      const path = `spec.versions[${index}].schema.openAPIV3Schema`;
+      if (schema?.openAPIV3Schema) decodeNestedSchemas(schema.openAPIV3Schema, path, decoded.problems);
+    }
+    return decoded;
+  },
+};

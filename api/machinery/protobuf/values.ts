@@ -51,10 +51,10 @@ function readTimestamp(wire: WireReader, withMicros: boolean): string | null {
   return withMicros ? `${text}.${String(Math.floor(nanos / 1000)).padStart(6, '0')}Z` : `${text}Z`;
 }
 
-/** `runtime.RawExtension` and `metav1.FieldsV1`: JSON text within a message. */
+/** `runtime.RawExtension` and `metav1.FieldsV1`: JSON text within a message; null when there is none. */
 export function readJson(wire: WireReader): unknown {
   const text = firstText(wire, '');
-  if (text === '') return undefined;
+  if (text === '') return null;
   try {
     return JSON.parse(replaceLoneSurrogates(text)) as unknown;
   } catch (error) {

@@ -448,6 +448,33 @@ t.test('instances are applied on the server by their schema', async (t) => {
   });
 });
 
+t.test('schemas within schemas are decoded', async (t) => {
+  await using server = await TestServer.start();
+  const withItems = (items: unknown) =>
+    definition([
+      version('v1', {
+        selectableFields: [],
+        subresources: {},
+        schema: { openAPIV3Schema: { type: 'object', properties: { list: { type: 'array', items } } } },
+      }),
+    ]);
+  const typeless = await server.call('POST', DEFINITIONS, {
+    body: withItems({ type: 'object', properties: { a: null } }),
+  });
+  t.equal(typeless.status, 422);
+  t.match(
+    messageOf(typeless),
+    /properties\[list\]\.items\.properties\[a\]\.type: Required value: must not be empty for specified object fields/,
+  );
+  const wrong = await server.call('POST', DEFINITIONS, { body: withItems({ type: 'object', maxProperties: 'many' }) });
+  t.equal(wrong.status, 400);
+  t.match(messageOf(wrong), /cannot unmarshal string into Go struct field JSONSchemaProps/);
+  const unknown = await server.call('POST', `${DEFINITIONS}?fieldValidation=Strict`, {
+    body: withItems({ type: 'string', colour: 'red' }),
+  });
+  t.match(messageOf(unknown), /unknown field "spec.versions\[0\].schema.openAPIV3Schema.properties.list.items.colour"/);
+});
+
 t.test('hostile definitions and instances are bounded', async (t) => {
   await using server = await TestServer.start();
   const evil = {
