@@ -1,18 +1,12 @@
 /** Random applies and updates against a plain model: values and owners by the paths of leaves. */
-import t from 'tap';
-import { apply, ApplyConflict } from '../../../api/machinery/fieldset/apply.ts';
-import { EMPTY, type FieldSet } from '../../../api/machinery/fieldset/field-set.ts';
-import { keyedList, type FieldType } from '../../../api/machinery/fieldset/field-type.ts';
-import {
-  managerId,
-  ownersText,
-  parseOwners,
-  type Manager,
-  type Owners,
-} from '../../../api/machinery/fieldset/owners.ts';
-import { updatedOwners, type Ownable } from '../../../api/machinery/fieldset/track.ts';
+import { apply, ApplyConflict } from '../../api/machinery/fieldset/apply.ts';
+import { EMPTY, type FieldSet } from '../../api/machinery/fieldset/field-set.ts';
+import { keyedList, type FieldType } from '../../api/machinery/fieldset/field-type.ts';
+import { managerId, ownersText, parseOwners, type Manager, type Owners } from '../../api/machinery/fieldset/owners.ts';
+import { updatedOwners, type Ownable } from '../../api/machinery/fieldset/track.ts';
+import { check, same, type Fuzzer } from './fuzzer.ts';
+import type { Random } from './random.ts';
 
-const ROUNDS = 300;
 const STEPS = 12;
 const TIME = '2026-01-01T00:00:00Z';
 const NAMES = ['a', 'b', 'c'];
@@ -28,17 +22,6 @@ const TYPE = struct({
   items: { list: keyedList(ITEM, ['name']) },
 });
 const OWNABLE: Ownable = { type: TYPE, empty: {}, resets: EMPTY, inVersion: () => undefined };
-
-/** A small generator of numbers that a seed repeats (mulberry32). */
-function generator(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 /** The leaves of an object: `data/KEY`, and of an item `items/NAME` (itself), `items/NAME/FIELD`. */
 type Leaves = Map<string, string>;
@@ -58,13 +41,13 @@ function leavesOf({ data, items }: Thing): Leaves {
   return leaves;
 }
 
-function thingOf(random: (below: number) => number): Thing {
+function thingOf(random: Random): Thing {
   const thing: Thing = {};
-  const value = (): string => String(random(2));
+  const value = (): string => String(random.below(2));
   for (const name of NAMES) {
-    if (random(2) === 0) thing.data = { ...thing.data, [name]: value() };
-    if (random(3) > 0) continue;
-    const item = { name, ...(random(2) && { x: value() }), ...(random(2) && { y: value() }) };
+    if (random.chance(2)) thing.data = { ...thing.data, [name]: value() };
+    if (!random.chance(3)) continue;
+    const item = { name, ...(!random.chance(2) && { x: value() }), ...(!random.chance(2) && { y: value() }) };
     (thing.items ??= []).push(item);
   }
   return thing;
@@ -121,59 +104,66 @@ class Model {
   }
 }
 
-const sorted = (paths: Iterable<string>): string[] => [...paths].sort();
+/** Writes as one manager, to the model and for real. */
+class Writes {
+  readonly #model = new Model();
+  #live: Thing = {};
+  #owners: Owners = new Map();
 
-t.test('random applies and updates leave the values and owners of the model', async (t) => {
-  for (let seed = 1; seed <= ROUNDS; seed++) {
-    const random = generator(seed);
-    const model = new Model();
-    let live: Thing = {};
-    let owners: Owners = new Map();
-    for (let step = 0; step < STEPS; step++) {
-      const thing = thingOf(random);
-      const by: Manager = {
-        manager: `m${random(3)}`,
-        // The first write makes the object, so that it is known who has owned it before the first apply.
-        operation: step > 0 && random(3) > 0 ? 'Apply' : 'Update',
-        apiVersion: 'v1',
-        subresource: '',
-      };
-      if (by.operation === 'Update') {
-        owners = updatedOwners(OWNABLE, live, thing, owners, by, TIME);
-        live = thing;
-        model.update(managerId(by), leavesOf(thing));
-      } else if (owners.size > 0) {
-        const force = random(2) === 0;
-        const before = JSON.stringify(live);
-        const conflicts = model.apply(managerId(by), leavesOf(thing), force);
-        try {
-          const applied = apply(OWNABLE, live, thing, owners, by, TIME, force);
-          live = applied.object ?? live;
-          owners = applied.owners;
-          if (conflicts.length > 0 && !force) return t.fail(`seed ${seed}: expected conflicts ${conflicts.join()}`);
-        } catch (error) {
-          if (!(error instanceof ApplyConflict)) throw error;
-          const found = new Set([...error.conflicts.values()].flatMap((fields) => ownedLeaves(fields)));
-          if (sorted(found).join() !== sorted(new Set(conflicts)).join())
-            return t.fail(`seed ${seed}: ${sorted(found).join()}`);
-          if (JSON.stringify(live) !== before) return t.fail(`seed ${seed}: the live object was changed`);
-        }
-      }
-      const text = ownersText(owners);
-      if (ownersText(parseOwners(text)) !== text) return t.fail(`seed ${seed}: the text of the owners changes`);
-      const values = [...leavesOf(live)].map((leaf) => leaf.join('=')).sort();
-      const expected = [...model.live].map((leaf) => leaf.join('=')).sort();
-      if (values.join() !== expected.join()) {
-        return t.strictSame(values, expected, `values at step ${step} of seed ${seed}`);
-      }
-      for (const [id, paths] of model.owners) {
-        const fields = owners.get(id)?.fields;
-        const own = fields ? sorted(ownedLeaves(fields)) : [];
-        if (own.join() !== sorted(paths).join()) {
-          return t.strictSame(own, sorted(paths), `owner ${id} at step ${step} of seed ${seed}`);
-        }
-      }
+  step(random: Random, isFirst: boolean): void {
+    const thing = thingOf(random);
+    const by: Manager = {
+      manager: `m${random.below(3)}`,
+      // The first write makes the object, so that it is known who has owned it before the first apply.
+      operation: !isFirst && !random.chance(3) ? 'Apply' : 'Update',
+      apiVersion: 'v1',
+      subresource: '',
+    };
+    if (by.operation === 'Update') {
+      this.#owners = updatedOwners(OWNABLE, this.#live, thing, this.#owners, by, TIME);
+      this.#live = thing;
+      this.#model.update(managerId(by), leavesOf(thing));
+    } else if (this.#owners.size > 0) this.#apply(thing, by, random.chance(2));
+    this.#compare();
+  }
+
+  #apply(thing: Thing, by: Manager, force: boolean): void {
+    const before = JSON.stringify(this.#live);
+    const conflicts = this.#model.apply(managerId(by), leavesOf(thing), force);
+    try {
+      const applied = apply(OWNABLE, this.#live, thing, this.#owners, by, TIME, force);
+      this.#live = applied.object ?? this.#live;
+      this.#owners = applied.owners;
+      check(conflicts.length === 0 || force, 'conflicts were expected', conflicts);
+    } catch (error) {
+      if (!(error instanceof ApplyConflict)) throw error;
+      const found = new Set([...error.conflicts.values()].flatMap((fields) => ownedLeaves(fields)));
+      check(same(inOrder(found), inOrder(new Set(conflicts))), 'the conflicts of an apply', inOrder(found), conflicts);
+      check(JSON.stringify(this.#live) === before, 'the live object was changed', before);
     }
   }
-  t.pass(`${ROUNDS * STEPS} writes`);
-});
+
+  #compare(): void {
+    const text = ownersText(this.#owners);
+    check(ownersText(parseOwners(text)) === text, 'the text of the owners changes', text);
+    const values = inOrder([...leavesOf(this.#live)].map((leaf) => leaf.join('=')));
+    const expected = inOrder([...this.#model.live].map((leaf) => leaf.join('=')));
+    check(same(values, expected), 'the values', values, expected);
+    for (const [id, paths] of this.#model.owners) {
+      const fields = this.#owners.get(id)?.fields;
+      const own = fields ? inOrder(ownedLeaves(fields)) : [];
+      check(same(own, inOrder(paths)), `what ${id} owns`, own, inOrder(paths));
+    }
+  }
+}
+
+const inOrder = (paths: Iterable<string>): string[] => [...paths].sort();
+
+export const applies: Fuzzer = {
+  name: 'applies',
+  cases: 300,
+  run(random) {
+    const writes = new Writes();
+    for (let step = 0; step < STEPS; step++) writes.step(random, step === 0);
+  },
+};
