@@ -132,7 +132,8 @@ class Writes {
     const conflicts = this.#model.apply(managerId(by), leavesOf(thing), force);
     try {
       const applied = apply(OWNABLE, this.#live, thing, this.#owners, by, TIME, force);
-      this.#live = applied.object ?? this.#live;
+      // Without kind and name, nothing may be left of an object.
+      if (applied.object !== undefined) this.#live = (applied.object ?? {}) as Thing;
       this.#owners = applied.owners;
       check(conflicts.length === 0 || force, 'conflicts were expected', conflicts);
     } catch (error) {
