@@ -87,8 +87,9 @@ const serverConfigHelp: Readonly<Record<keyof ServerConfig, string>> = {
     "PEM file of the CA that signs nodes' serving certificates; the cluster's own when empty",
   kubeletVerifyServingCertificates:
     "verify nodes' serving certificates; disable only for kubelets with self-signed ones: connections can then be intercepted",
-  maxRequestsInflight: 'maximum number of concurrent read-only requests, not counting watches; 0: no limit',
-  maxMutatingRequestsInflight: 'maximum number of concurrent mutating requests; 0: no limit',
+  maxRequestsInflight:
+    'with the next one, the seats for concurrent requests that priority levels divide; both 0: as many as anybody wants',
+  maxMutatingRequestsInflight: 'is added to it, as upstream',
   roles: 'components to run: apiserver, scheduler, controllers',
   kubeconfig: 'kubeconfig of the scheduler and controllers when the api-server is not in this process',
   nodeMonitorGracePeriodSeconds: 'seconds without a lease renewal after which a node is marked unhealthy',

@@ -10,6 +10,7 @@ import { advertisedAddress } from './bootstrap/advertised-address.ts';
 import { publishClusterConfiguration } from './bootstrap/cluster-configuration.ts';
 import { podSecurityOptions, type PodSecuritySettings } from './admission/pod-security/options.ts';
 import { bootstrapCluster } from './bootstrap/system-objects.ts';
+import { keepFlowControl } from './bootstrap/flow-control.ts';
 import { openCore } from './core.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
 import { keepLocalApiServices } from './aggregation/auto-registration.ts';
@@ -118,6 +119,7 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
       logger,
       signal: stopping.signal,
     });
+    await keepFlowControl({ api, logger, signal: stopping.signal });
     await publishClusterConfiguration(api, {
       podCidr: config.clusterCidr,
       serviceCidr: serviceCIDR,

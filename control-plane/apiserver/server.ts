@@ -1,6 +1,7 @@
 /** The parts that serve requests, put together: paths, verbs and connectors behind the router, the router behind the listener. */
 import type { IncomingMessage } from 'node:http';
 import { componentStatuses } from '../../api/kinds/core/component-status.ts';
+import { flowSchemas } from '../../api/kinds/flowcontrol/flow-schema.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Authenticator } from './access/authentication/authenticator.ts';
 import type { Authorizer } from './access/authorization/authorizer.ts';
@@ -15,8 +16,8 @@ import { openApiHandler } from './documents/openapi-handlers.ts';
 import type { RemoteDiscovery } from './documents/remote-discovery.ts';
 import type { RemoteOpenApi } from './documents/remote-openapi.ts';
 import { documentsHandler, indexHandler, versionHandler, type PublicDocument } from './documents/paths.ts';
+import { DEFAULT_IN_FLIGHT_LIMITS, RequestFairness, type InFlightLimits } from './fairness/request-fairness.ts';
 import { listen, type Listener, type ListenerOptions } from './http/listener.ts';
-import { DEFAULT_IN_FLIGHT_LIMITS, MaxInFlight, type InFlightLimits } from './http/max-in-flight.ts';
 import { parseRequestInfo, type RequestInfo } from './http/request-info.ts';
 import { Responder } from './http/responder.ts';
 import { Router } from './router.ts';
@@ -104,14 +105,20 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const { core, authenticators, authorizer, admission, handlers, tls, logger } = options;
   const stopping = new AbortController();
   const watches = new WatchServer(core.registry, stopping.signal);
-  const inFlight = new MaxInFlight(options.limits ?? DEFAULT_IN_FLIGHT_LIMITS);
+  const fairness = new RequestFairness(options.limits ?? DEFAULT_IN_FLIGHT_LIMITS);
+  if (core.registry.kinds.of(flowSchemas)) fairness.configuration.follow(core.api);
   const pipeline = new Pipeline({
     gate: { authenticators, authorizer },
     credentials: new ConnectionCredentials(),
-    inFlight,
+    fairness,
     admission,
   });
-  const metrics = new ApiServerMetrics({ kinds: core.registry.kinds, watches, inFlight, more: options.metrics ?? [] });
+  const metrics = new ApiServerMetrics({
+    kinds: core.registry.kinds,
+    watches,
+    inFlight: fairness,
+    more: [...(options.metrics ?? []), fairness.write],
+  });
   const aggregated = options.aggregated ?? NOT_AGGREGATED;
   let ready = false;
   const { kinds } = core.registry;
@@ -160,6 +167,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
       await responder.settled(SHUTDOWN_GRACE_MS);
       listener.destroyConnections();
       responder.close();
+      fairness[Symbol.dispose]();
       await closed;
     },
   };

@@ -2,7 +2,7 @@
  * The stages that every request passes, in this order, whatever it asks for (a verb, a subresource, a connection) and however it
  * came (HTTP/1.1, HTTP/2, an upgrade to WebSocket or SPDY); as upstream's `DefaultBuildHandlerChain` and its endpoint handlers:
  *
- *   limits of the connection (`http/`), authentication, impersonation, limits of requests, authorization,
+ *   limits of the connection (`http/`), authentication, impersonation, priority and fairness, authorization,
  *   decoding, defaulting, mutating admission, defaulting again, validation, validating admission, storage or connection
  *
  * The result of a stage is a value that only this file can make and that the next stage requires: no handler runs without an
@@ -16,7 +16,7 @@ import type { ConnectionCredentials } from '../access/credentials.ts';
 import { authenticate, authorize, type Gate } from '../access/gate.ts';
 import { impersonatedUser } from '../access/impersonation.ts';
 import type { Exchange } from '../http/exchange.ts';
-import type { MaxInFlight } from '../http/max-in-flight.ts';
+import type { RequestFairness } from '../fairness/request-fairness.ts';
 import type { User } from '../http/user.ts';
 import { admit, type AdmissionOrigin, type AdmissionPlugin, type AdmissionRequest, type ObjectKind } from './plugin.ts';
 
@@ -99,7 +99,7 @@ export type { AdmittedConnect, AdmittedCreate, WriteContext };
 export interface PipelineOptions {
   readonly gate: Gate;
   readonly credentials: ConnectionCredentials;
-  readonly inFlight: MaxInFlight;
+  readonly fairness: Pick<RequestFairness, 'run'>;
   /** In the order in which they run. */
   readonly admission: readonly AdmissionPlugin[];
 }
@@ -127,9 +127,9 @@ export class Pipeline {
     exchange: Exchange,
     serve: (request: AuthorizedRequest) => void | Promise<void>,
   ): void | Promise<void> {
-    const { gate, inFlight } = this.#options;
+    const { gate, fairness } = this.#options;
     exchange.user = impersonatedUser(gate.authorizer, user, exchange.request);
-    return inFlight.run(exchange, () => {
+    return fairness.run(exchange, () => {
       authorize(gate, exchange.user, exchange.info);
       return serve(exchange as AuthorizedRequest);
     });

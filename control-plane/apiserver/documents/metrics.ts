@@ -6,7 +6,7 @@ import { Exposition, EXPOSITION_TYPE } from '../../../daemon/metrics/exposition.
 import { Counter, Gauge, Histogram } from '../../../daemon/metrics/series.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { PathHandler } from '../verbs/handlers.ts';
-import type { MaxInFlight } from '../http/max-in-flight.ts';
+import type { RequestFairness } from '../fairness/request-fairness.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
 import type { WatchServer } from '../verbs/watch.ts';
 
@@ -30,7 +30,7 @@ export type WriteMetrics = (to: Exposition) => void;
 export interface MetricsSources {
   readonly kinds: ServedKinds;
   readonly watches: Pick<WatchServer, 'eventsSent'>;
-  readonly inFlight: Pick<MaxInFlight, 'counts'>;
+  readonly inFlight: Pick<RequestFairness, 'counts'>;
   readonly more: readonly WriteMetrics[];
 }
 

@@ -53,6 +53,8 @@ export class Exchange {
   resource: ServedResource | undefined;
   /** The negotiated form of the response. */
   accepted: Accepted = JSON_OBJECT;
+  /** Of the response: which flow the request is counted among (`fairness/`). */
+  flowHeaders: Readonly<Record<string, string>> | undefined;
   /** Pending until the client has received all of a long response. */
   underWay: Promise<void> | undefined;
   readonly #bodies: BodyParser;
@@ -240,6 +242,7 @@ export class Exchange {
       'Audit-Id': this.auditId,
       'Cache-Control': 'no-cache, private',
       'Content-Type': contentType,
+      ...this.flowHeaders,
       ...headers,
     };
     if (this.#warnings) all.Warning = this.#warnings.headers();

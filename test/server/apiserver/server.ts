@@ -11,7 +11,7 @@ import type { ResolveService } from '../../../control-plane/apiserver/admission/
 import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import { openCore, type ApiCore } from '../../../control-plane/apiserver/core.ts';
 import type { Authenticator } from '../../../control-plane/apiserver/access/authentication/authenticator.ts';
-import type { InFlightLimits } from '../../../control-plane/apiserver/http/max-in-flight.ts';
+import type { InFlightLimits } from '../../../control-plane/apiserver/fairness/request-fairness.ts';
 import type { ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
 import { serve, type ApiServer, type ServeOptions } from '../../../control-plane/apiserver/server.ts';
 import { EmbeddedStore, openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';

@@ -64,6 +64,7 @@ const APISERVER_ROOMS: readonly (readonly string[])[] = [
   ['catalogue'],
   ['http'],
   ['access'],
+  ['fairness'],
   ['admission'],
   ['storage'],
   ['verbs'],
