@@ -72,7 +72,8 @@ export class AggregationProxy {
     return this.#apis.find(group, version);
   }
 
-  async #carry({ request, response, info, user, upgrade }: AuthorizedRequest, remote: RemoteApi): Promise<void> {
+  async #carry(exchange: AuthorizedRequest, remote: RemoteApi): Promise<void> {
+    const { request, response, info, user, upgrade } = exchange;
     const written = info.written + info.rest;
     if (RESOLVED.test(written)) throw badRequest(`invalid path ${JSON.stringify(written)}`);
     if (!remote.isAvailable) throw serviceUnavailable('service unavailable');
@@ -93,6 +94,8 @@ export class AggregationProxy {
     }).catch((error: unknown) => {
       throw serviceUnavailable(`error trying to reach service: ${dialFailure(backend, error)}`);
     });
+    // A watch costs the other server more than this one.
+    exchange.initialized?.();
     await copyResponse(answer, response, forwardedHeaders(answer), signal);
   }
 }

@@ -33,6 +33,8 @@ const READ_ONLY_VERBS: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
 /** Of its time limit, how long a request may wait; a watch as others without a limit of their own. */
 const WAIT_FRACTION = 1 / 4;
 const WATCH_WAIT_MS = 15_000;
+/** A client that does not read its initial events keeps the seats of its watch for no longer. */
+const MAX_INITIALIZATION_MS = 15_000;
 
 /** A request with its seats. */
 interface Seated {
@@ -131,11 +133,13 @@ export class RequestFairness implements Disposable {
       flow.level.give(seats);
       end?.();
     });
-    if (verb === 'watch') release();
+    exchange.initialized = release;
+    const timer = verb === 'watch' ? setTimeout(release, MAX_INITIALIZATION_MS) : undefined;
     try {
       await done;
       await exchange.underWay;
     } finally {
+      clearTimeout(timer);
       release();
     }
   }

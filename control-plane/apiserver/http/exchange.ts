@@ -55,6 +55,8 @@ export class Exchange {
   accepted: Accepted = JSON_OBJECT;
   /** Of the response: which flow the request is counted among (`fairness/`). */
   flowHeaders: Readonly<Record<string, string>> | undefined;
+  /** To be called when a watch has sent its initial events: from then on it costs little. */
+  initialized: (() => void) | undefined;
   /** Pending until the client has received all of a long response. */
   underWay: Promise<void> | undefined;
   readonly #bodies: BodyParser;

@@ -73,7 +73,7 @@ export class WatchServer {
     const { accepted } = exchange;
     const response = await openSink(exchange, framing);
     const watch = new Watch(
-      { accepted, response },
+      { accepted, response, initialized: () => exchange.initialized?.() },
       this.#registry,
       resource,
       namespace,
@@ -136,6 +136,8 @@ function ensure<K, V>(map: Table<K, V>, key: K, make: () => V): V {
 interface WatchClient {
   readonly accepted: Accepted;
   readonly response: EventSink;
+  /** Called when it has been told of what is there. */
+  readonly initialized: () => void;
 }
 
 /** Begins the response. Throws a 406 StatusError for what cannot be told over a WebSocket. */
@@ -241,6 +243,7 @@ class Watch {
       return this.#refuse(this.#tooOld(revision));
     }
     await this.#catchUp();
+    this.#client.initialized();
   }
 
   /**

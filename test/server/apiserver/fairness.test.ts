@@ -36,10 +36,14 @@ async function fill(server: TestServer): Promise<void> {
   }
 }
 
-/** A list that its client does not read. */
-function unread(server: TestServer, user: string): { readonly response: Promise<IncomingMessage>; end(): void } {
+/** A list or watch that its client does not read. */
+function unread(
+  server: TestServer,
+  user: string,
+  query = '',
+): { readonly response: Promise<IncomingMessage>; end(): void } {
   const headers = { authorization: `Bearer ${user}` };
-  const request = https.get(server.url(CONFIG_MAPS), { headers, agent: false, ca: server.ca });
+  const request = https.get(server.url(`${CONFIG_MAPS}${query}`), { headers, agent: false, ca: server.ca });
   request.on('error', () => undefined);
   const response = new Promise<IncomingMessage>((resolve) => request.once('response', resolve));
   return { response, end: () => request.destroy() };
@@ -155,4 +159,20 @@ t.test('what fits into no queue is rejected, and so is what has waited for too l
   t.equal((await server.call('GET', CONFIG_MAPS, { user: ALICE })).status, 200, 'the schema is dangling');
   held.end();
   t.equal((await waiting).status, 200, 'what waits in a level that is gone is served');
+});
+
+t.test('a watch has seats until it has sent its initial events', async (t) => {
+  await using server = await start(30);
+  await fill(server);
+  const executing = () => metric(server, 'apiserver_flowcontrol_current_executing_requests', 'global-default');
+  const watch = unread(server, ALICE, '?watch=1');
+  const response = await watch.response;
+  t.equal(await executing(), 1);
+  let events = 0;
+  response.setEncoding('utf8').on('data', (text: string) => (events += text.split('\n').length - 1));
+  await eventually('the initial events to be read', () => events === 30);
+  await eventually('the seats to be free', async () => (await executing()) === 0);
+  await server.call('POST', CONFIG_MAPS, { body: configMap('another') });
+  await eventually('the watch to go on', () => events === 31);
+  watch.end();
 });
