@@ -4,7 +4,7 @@ import { BenchServer, createNamespace, type BenchServerOptions } from './bench-s
 import { ask, Connection, load, requestBytes, type Rate, type Target } from './http.ts';
 import { printMemory, settledMemory } from './process-usage.ts';
 import { percentile, type Report } from './report.ts';
-import { COLLECTION, CONNECTIONS, createPods, NAMESPACE } from './api.ts';
+import { COLLECTION, CONNECTIONS, createPods, NAMESPACE } from './pods.ts';
 import { podBody } from './workload.ts';
 
 const RUNS = 3;

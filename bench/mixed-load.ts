@@ -3,7 +3,7 @@
  * idle.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { COLLECTION, CONNECTIONS, NAMESPACE, createPods, listPods, patchStatus } from './api.ts';
+import { COLLECTION, CONNECTIONS, NAMESPACE, createPods, listPods, patchStatus } from './pods.ts';
 import { watchEvents } from './watchers.ts';
 import { BenchServer, createNamespace, type BenchServerOptions } from './bench-server.ts';
 import { load, requestBytes, type Rate, type Target } from './http.ts';

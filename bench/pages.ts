@@ -1,5 +1,5 @@
 /** Paginated lists of few and of many objects: the cost of a page must not depend on the number of objects. */
-import { CONNECTIONS } from './api.ts';
+import { CONNECTIONS } from './pods.ts';
 import { BenchServer, type BenchServerOptions } from './bench-server.ts';
 import { load, requestBytes } from './http.ts';
 import type { MeasureId } from './measures.ts';

@@ -1,5 +1,5 @@
 /** 500 watchers of one pod, whose status is patched repeatedly. */
-import { COLLECTION, nextPatchRound, statusPatch } from './api.ts';
+import { COLLECTION, nextPatchRound, statusPatch } from './pods.ts';
 import { ask, connect, Connection, requestBytes, type Rate, type Target } from './http.ts';
 
 const WATCHERS = 500;
