@@ -37,30 +37,33 @@ export function compileRules(schema: Structural, type: DeclType): CompiledRule[]
 function compileRule(rule: ValidationRule, schema: Structural, type: DeclType): CompiledRule {
   const oldSelf = rule.optionalOldSelf ? optionalOf(type.type) : type.type;
   const environment = baseEnvironment().extend({ variables: { self: type.type, oldSelf } });
-  const attempt = (expression: string, kind: 'bool' | 'string', failed: string, mistyped: string) => {
+  const attempt = (
+    expression: string,
+    kind: 'bool' | 'string',
+    [compiling, instantiating, mistyped]: readonly [string, string, string],
+  ) => {
     try {
       const program = compile(expression, environment);
       if (program.type.kind !== kind) return { error: mistyped };
       return { program, cost: estimateCost(program.tree, type).max };
     } catch (error) {
       if (!(error instanceof CelCompileError)) throw error;
-      return { error: `${failed}: ${error.message}` };
+      const what = error.stage === 'compilation' ? compiling : instantiating;
+      return { error: `${what} failed: ${error.message}` };
     }
   };
-  const { program, error, cost } = attempt(
-    rule.rule,
-    'bool',
-    'compilation failed',
+  const { program, error, cost } = attempt(rule.rule, 'bool', [
+    'compilation',
+    'program instantiation',
     'cel expression must evaluate to a bool',
-  );
+  ]);
   const message =
     program && rule.messageExpression
-      ? attempt(
-          rule.messageExpression,
-          'string',
-          'messageExpression compilation failed',
+      ? attempt(rule.messageExpression, 'string', [
+          'messageExpression compilation',
+          'messageExpression instantiation',
           'messageExpression must evaluate to a string',
-        )
+        ])
       : undefined;
   return {
     rule,

@@ -44,6 +44,13 @@ const ofOrder: CallCost = (args) => (isTextOrBytes(args[0]) ? ofSmaller(args) : 
 const ofRegex: CallCost = ([text, pattern]) => matching(sizeOf(text), sizeOf(pattern));
 /** Every item of the one list is compared with every item of the other. */
 const ofSets: CallCost = ([left, right]) => 1 + sizeOf(left) * sizeOf(right);
+/** Every item is compared with every other one, which takes longer for texts. */
+const ofSorting: CallCost = ([list, keys = list]) => {
+  const pairs = sizeOf(list) ** 2;
+  const [first] = keys instanceof CelList ? keys : [];
+  return 1 + LIST_COST + 2 * pairs + (isTextOrBytes(first) ? Math.trunc(pairs * TRAVERSAL_FACTOR) : 0);
+};
+
 const isText = (value: CelValue | undefined): boolean => typeof value === 'string';
 
 const CALL_COSTS: ReadonlyMap<string, CallCost> = new Map<string, CallCost>([
@@ -54,14 +61,15 @@ const CALL_COSTS: ReadonlyMap<string, CallCost> = new Map<string, CallCost>([
   ...['isCIDR', 'quantity', 'isQuantity', 'semver', 'isSemver', 'startsWith', 'endsWith', 'strings.quote'].map(
     (name) => [name, ofText] as const,
   ),
-  ...['format', 'string', 'bytes', 'duration', 'timestamp'].map(
-    (name) => [name, (args: readonly CelValue[]) => (isTextOrBytes(args[0]) ? traversal(sizeOf(args[0])) : 1)] as const,
-  ),
+  ['format', ofText],
+  ['bytes', ([value]) => (isText(value) ? traversal(sizeOf(value)) : 1)],
+  ['string', ([value]) => (value instanceof Uint8Array ? traversal(value.length) : 1)],
   ...['replace', 'split', 'ip.isCanonical'].map((name) => [name, ofTextTwice] as const),
   ...['find', 'findAll', 'matches'].map((name) => [name, ofRegex] as const),
   ...['_==_', '_!=_'].map((name) => [name, ofSmaller] as const),
   ...['_<_', '_<=_', '_>_', '_>=_'].map((name) => [name, ofOrder] as const),
-  ...['sets.contains', 'sets.equivalent', 'sets.intersects'].map((name) => [name, ofSets] as const),
+  ...['sets.contains', 'sets.intersects'].map((name) => [name, ofSets] as const),
+  ['sets.equivalent', ([left, right]) => 1 + 2 * sizeOf(left) * sizeOf(right)],
   ['join', () => 0],
   ['ip', ([value]) => (isText(value) ? traversal(sizeOf(value)) : 1)],
   ['@in', ([, container]) => (container instanceof CelList ? container.size : 1)],
@@ -76,16 +84,15 @@ const CALL_COSTS: ReadonlyMap<string, CallCost> = new Map<string, CallCost>([
   // A format is not asked for its pattern: it counts as a long one.
   ['validate', ([, text]) => matching(sizeOf(text), 128)],
   ['check', () => AUTHORIZATION_COST],
-  ['distinct', ([list]) => 1 + sizeOf(list) ** 2],
-  ['sort', ([list]) => 1 + sizeOf(list) ** 2],
-  ['@sortByAssociatedKeys', ([list]) => 1 + sizeOf(list) ** 2],
-  ['reverse', ([list]) => 1 + sizeOf(list)],
+  ...['distinct', 'sort', '@sortByAssociatedKeys'].map((name) => [name, ofSorting] as const),
 ]);
 
 /** What results cost that are large where the arguments are small. */
 const RESULT_COSTS: ReadonlyMap<string, (result: CelValue) => number> = new Map([
   ['join', (result) => traversal(sizeOf(result), 2)],
-  ...['flatten', 'lists.range', 'slice'].map((name) => [name, sizeOf] as const),
+  ...['flatten', 'lists.range', 'reverse', 'slice'].map(
+    (name) => [name, (result: CelValue) => LIST_COST + sizeOf(result)] as const,
+  ),
 ]);
 
 /** The cost of a call, without that of its arguments and what its result adds. */

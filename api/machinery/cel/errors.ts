@@ -14,10 +14,22 @@ const isWide = (character: string): boolean => (character.codePointAt(0) ?? 0) >
 /** An expression that is not well-formed, or whose types do not fit. The message names every problem and its place. */
 export class CelCompileError extends Error {
   readonly issues: readonly Issue[];
+  /** What upstream says has failed: `compilation failed: ...`. */
+  readonly stage: 'compilation' | 'instantiation' = 'compilation';
   constructor(expression: string, issues: readonly Issue[]) {
     super(formatIssues(expression, issues));
     this.name = 'CelCompileError';
     this.issues = issues;
+  }
+}
+
+/** An expression that is well-typed, but has a literal that no program can be made with. */
+export class CelInstantiationError extends CelCompileError {
+  override readonly stage = 'instantiation';
+  constructor(why: string) {
+    super('', []);
+    this.name = 'CelInstantiationError';
+    this.message = why;
   }
 }
 

@@ -75,11 +75,14 @@ class Estimator {
   }
 
   #select(expr: Expr & { kind: 'select' }): Range {
-    if (expr.qualified !== undefined) return fixed(SELECT_COST);
+    if (expr.qualified !== undefined) {
+      this.#paths.set(expr, [expr.qualified]);
+      return fixed(SELECT_COST);
+    }
     const operand = this.cost(expr.operand);
     if (expr.isTest) return operand;
     const kind = (expr.operand.type ?? DYN).kind;
-    this.#paths.set(expr, [...this.#path(expr.operand), expr.field]);
+    if (!expr.isOptional) this.#paths.set(expr, [...this.#path(expr.operand), expr.field]);
     return kind === 'map' || kind === 'struct' || expr.isOptional ? add(operand, fixed(SELECT_COST)) : operand;
   }
 
@@ -156,7 +159,7 @@ class Estimator {
   #track(expr: CallExpr, args: readonly Expr[]): void {
     const [first, second] = args;
     if (!first || !second) return;
-    if (expr.name === '_[_]' || expr.name === '_[?_]') {
+    if (expr.name === '_[_]') {
       const step = (first.type ?? DYN).kind === 'list' ? '@items' : '@values';
       const path = this.#path(first);
       if (path.length > 0) this.#paths.set(expr, [...path, step]);
@@ -272,7 +275,8 @@ class Estimator {
     const kind = sizes?.kind ?? (range.type ?? DYN).kind;
     const step = isValue ? (kind === 'list' ? '@items' : '@values') : '@keys';
     return {
-      path: path.length > 0 ? [...path, step] : [],
+      // Of a range that no path leads to, too: upstream takes its items for the root.
+      path: [...path, step],
       size: isValue ? sizes?.value : sizes?.key,
       entries: undefined,
     };

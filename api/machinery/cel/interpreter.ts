@@ -6,7 +6,7 @@ import { ValueList, ValueMap, ValueStruct } from './collections.ts';
 import { callCost, LIST_COST, MAP_COST, resultCost, SELECT_COST, STRUCT_COST } from './cost.ts';
 import type { Environment, Overload } from './environment.ts';
 import { ACCUMULATOR } from './macros.ts';
-import type { Meter } from './meter.ts';
+import { Meter } from './meter.ts';
 import { access, accessOptional, has, isOfType, shown, typeOfValue } from './operations.ts';
 import { DYN } from './types.ts';
 import { CelList, CelMap, type CelValue, Failure, NO_OVERLOAD, Optional, TypeValue, Uint } from './values.ts';
@@ -28,9 +28,15 @@ export const plan = (expr: Expr, environment: Environment): Step => new Planner(
 const literalValue = (value: Literal): CelValue =>
   value !== null && typeof value === 'object' && !(value instanceof Uint8Array) ? new Uint(value.uint) : value;
 
+/** Conversions whose results are constants where their arguments are: they cost nothing then. */
+const CONVERSIONS: ReadonlySet<string> = new Set([
+  ...['bool', 'bytes', 'double', 'duration', 'dyn', 'int', 'string', 'timestamp', 'type', 'uint'],
+]);
+
 class Planner {
   readonly #environment: Environment;
   readonly #locals: string[] = [];
+  readonly #constants = new Map<Step, CelValue>();
 
   constructor(environment: Environment) {
     this.#environment = environment;
@@ -39,8 +45,7 @@ class Planner {
   plan(expr: Expr): Step {
     switch (expr.kind) {
       case 'literal': {
-        const value = literalValue(expr.value);
-        return () => value;
+        return this.#constant(literalValue(expr.value));
       }
       case 'ident':
         return this.#name(expr.name);
@@ -71,11 +76,20 @@ class Planner {
         meter.add(SELECT_COST);
         return variable(name);
       };
-    const value = new TypeValue(this.#environment.typeNamed(name) ?? DYN);
-    return ({ meter }) => {
-      meter.add(SELECT_COST);
-      return value;
-    };
+    return this.#constant(new TypeValue(this.#environment.typeNamed(name) ?? DYN));
+  }
+
+  #constant(value: CelValue): Step {
+    const step: Step = () => value;
+    this.#constants.set(step, value);
+    return step;
+  }
+
+  /** What is made of constants only is made once. */
+  #folded(step: Step, parts: readonly Step[]): Step {
+    if (!parts.every((part) => this.#constants.has(part))) return step;
+    const value = step({ meter: new Meter(), variable: () => null, locals: [] });
+    return value instanceof Failure ? step : this.#constant(value);
   }
 
   #select({ operand, field, isTest, isOptional }: SelectExpr): Step {
@@ -85,8 +99,13 @@ class Planner {
       if (value instanceof Failure) return value;
       // Asking for presence costs nothing.
       if (isTest) return has(value, field);
-      frame.meter.add(SELECT_COST);
-      return isOptional ? accessOptional(value, field) : access(value, field);
+      if (!isOptional) {
+        frame.meter.add(SELECT_COST);
+        return access(value, field);
+      }
+      const found = accessOptional(value, field);
+      if (found !== Optional.none) frame.meter.add(SELECT_COST);
+      return found;
     };
   }
 
@@ -100,11 +119,7 @@ class Planner {
       case '_||_':
         return logical(first, second, true);
       case '_?_:_':
-        return (frame) => {
-          const condition = first(frame);
-          if (typeof condition !== 'boolean') return condition instanceof Failure ? condition : NO_OVERLOAD;
-          return condition ? second(frame) : third(frame);
-        };
+        return conditional(first, freeOfBase(second, args[1]), freeOfBase(third, args[2]));
       case '@not_strictly_false':
         return (frame) => {
           const value = first(frame);
@@ -112,16 +127,17 @@ class Planner {
           return value !== false;
         };
       case '_[_]':
-        return indexed(first, second, access);
+        return indexed(first, freeOfBase(second, args[1]), access);
       case '_[?_]':
-        return indexed(first, second, accessOptional);
+        return indexed(first, freeOfBase(second, args[1]), accessOptional);
       default:
     }
     if (isAccumulator(args[0])) {
       if (name === '_+_' && args[1]?.kind === 'list') return appended(first, second);
       if (name === 'cel.@mapInsert') return inserted(steps);
     }
-    return this.#function(expr, steps);
+    const step = this.#function(expr, steps);
+    return !expr.target && CONVERSIONS.has(name) ? this.#folded(step, steps) : step;
   }
 
   #function({ target, resolved, name }: CallExpr, args: readonly Step[]): Step {
@@ -132,15 +148,17 @@ class Planner {
     const overloads = (this.#environment.overloads(fullName) ?? []).filter(({ id }) => known.has(id));
     // `or` of an optional is not evaluated when the optional has a value.
     if (isMember && (fullName === 'or' || fullName === 'orValue')) return alternative(steps, fullName === 'or');
+    // Membership of a constant list is looked up.
+    const isFree = fullName === '@in' && args[1] !== undefined && this.#constants.has(args[1]);
     return (frame) => {
       const values: CelValue[] = [];
       for (const step of steps) {
         const value = step(frame);
-        if (value instanceof Failure) return value;
+        if (value instanceof Failure) return failed(value, steps.slice(values.length + 1), frame);
         values.push(value);
       }
       // Before the call: one call alone may take longer than everything else.
-      frame.meter.add(callCost(fullName, values));
+      frame.meter.add(isFree ? 0 : callCost(fullName, values));
       const result = dispatch(fullName, overloads, values, frame.meter);
       frame.meter.add(resultCost(fullName, result));
       return result;
@@ -149,7 +167,7 @@ class Planner {
 
   #list({ items }: ListExpr): Step {
     const steps = items.map(({ value, isOptional }) => ({ step: this.plan(value), isOptional }));
-    return (frame) => {
+    const make: Step = (frame) => {
       const values: CelValue[] = [];
       for (const { step, isOptional } of steps) {
         const value = step(frame);
@@ -161,6 +179,10 @@ class Planner {
       frame.meter.add(LIST_COST);
       return new ValueList(values);
     };
+    return this.#folded(
+      make,
+      steps.map(({ step }) => step),
+    );
   }
 
   #map({ entries }: MapExpr): Step {
@@ -169,7 +191,7 @@ class Planner {
       value: this.plan(value),
       isOptional,
     }));
-    return (frame) => {
+    const make: Step = (frame) => {
       const map = new ValueMap();
       for (const { key, value, isOptional } of steps) {
         const name = key(frame);
@@ -184,6 +206,10 @@ class Planner {
       frame.meter.add(MAP_COST);
       return map;
     };
+    return this.#folded(
+      make,
+      steps.flatMap(({ key, value }) => [key, value]),
+    );
   }
 
   #struct({ name, fields }: StructExpr): Step {
@@ -203,9 +229,16 @@ class Planner {
     };
   }
 
+  /** What a fold begins with. Empty lists and maps are new each time: the fold adds to them in place. */
+  #initial(expr: Expr): Step {
+    if (expr.kind === 'list' && expr.items.length === 0) return () => new ValueList();
+    if (expr.kind === 'map' && expr.entries.length === 0) return () => new ValueMap();
+    return this.plan(expr);
+  }
+
   #comprehension(expr: ComprehensionExpr): Step {
     const range = this.plan(expr.range);
-    const init = this.plan(expr.init);
+    const init = this.#initial(expr.init);
     const slot = this.#locals.length;
     this.#locals.push(expr.accumulator, expr.variable);
     if (expr.second !== undefined) this.#locals.push(expr.second);
@@ -233,6 +266,38 @@ class Planner {
       return result(frame);
     };
   }
+}
+
+/** Evaluates the other argument of an operator whose first one is an error, and counts the call, as upstream does. */
+function failed(failure: Failure, rest: readonly Step[], frame: Frame): Failure {
+  if (rest.length > 1) return failure;
+  for (const step of rest) step(frame);
+  frame.meter.add(1);
+  return failure;
+}
+
+const conditional =
+  (condition: Step, whenTrue: Step, whenFalse: Step): Step =>
+  (frame) => {
+    const holds = condition(frame);
+    if (typeof holds !== 'boolean') return holds instanceof Failure ? holds : NO_OVERLOAD;
+    return holds ? whenTrue(frame) : whenFalse(frame);
+  };
+
+/** Upstream counts a variable that is an operand of `?:` or an index with that: it costs nothing itself. */
+function freeOfBase(step: Step, expr: Expr | undefined): Step {
+  if (!expr || !isAttribute(expr)) return step;
+  return (frame) => {
+    const value = step(frame);
+    frame.meter.add(-SELECT_COST);
+    return value;
+  };
+}
+
+function isAttribute(expr: Expr): boolean {
+  if (expr.kind === 'select') return expr.qualified !== undefined || isAttribute(expr.operand);
+  if (expr.kind !== 'call') return expr.kind === 'ident';
+  return expr.name === '_[_]' && expr.args[0] !== undefined && isAttribute(expr.args[0]);
 }
 
 const isAccumulator = (expr: Expr | undefined): boolean => expr?.kind === 'ident' && expr.name === ACCUMULATOR;
@@ -311,7 +376,6 @@ const alternative =
   (frame) => {
     const value = receiver?.(frame) ?? null;
     if (value instanceof Failure) return value;
-    frame.meter.add(1);
     if (!(value instanceof Optional)) return NO_OVERLOAD;
     if (value.value !== undefined) return isOptional ? value : value.value;
     return other?.(frame) ?? null;

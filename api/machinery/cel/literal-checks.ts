@@ -1,5 +1,5 @@
 /** What of literals is rejected after types have been checked: cel-go's `validators.go`, as far as Kubernetes has them. */
-import { compilePattern } from '../structural/pattern.ts';
+import { compileOrExplain, compilePattern } from '../structural/pattern.ts';
 import { childrenOf, type Expr } from './ast.ts';
 import type { Issue } from './errors.ts';
 import { parseDuration, parseTimestamp, timestampOf } from './library/time-text.ts';
@@ -34,6 +34,21 @@ function checkArgument({ name, args }: Expr & { kind: 'call' }, issues: Issue[])
       ? isInvalid.get(name)?.(value)
       : name === 'timestamp' && typeof value === 'bigint' && timestampOf(value * 1_000_000_000n) instanceof Failure;
   if (isWrong) issues.push({ offset: argument.offset, message: `invalid ${name} argument` });
+}
+
+/** Why a literal pattern of `find` or `findAll` is none; upstream compiles these after everything else. */
+export function patternProblem(tree: Expr): string | undefined {
+  if (tree.kind === 'call' && (tree.name === 'find' || tree.name === 'findAll') && tree.target) {
+    const [pattern] = tree.args;
+    const text = pattern?.kind === 'literal' ? pattern.value : undefined;
+    const compiled = typeof text === 'string' ? compileOrExplain(text) : undefined;
+    if (typeof compiled === 'string') return compiled;
+  }
+  for (const child of childrenOf(tree)) {
+    const problem = patternProblem(child);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
 }
 
 /** Only what `format` is given may be mixed. */

@@ -142,6 +142,20 @@ const toMap = (hasKey: boolean): Expansion =>
     };
   });
 
+/** A name for a value within an expression: a fold over nothing, whose result is the expression. */
+const bind = (make: Maker, name: string, value: Expr, expression: Expr): Expr => ({
+  kind: 'comprehension',
+  range: list(make),
+  variable: '#unused',
+  second: undefined,
+  accumulator: name,
+  init: value,
+  condition: literal(make, false),
+  step: ident(make, name),
+  result: expression,
+  offset: make.offset,
+});
+
 /** `target.optMap(x, expression)`; with `isFlat`, the expression is an optional itself. */
 const optionalMap =
   (isFlat: boolean): Expansion =>
@@ -151,18 +165,7 @@ const optionalMap =
         name?.offset ?? make.offset,
         `${isFlat ? 'optFlatMap' : 'optMap'}() variable name must be a simple identifier`,
       );
-    const bound: Expr = {
-      kind: 'comprehension',
-      range: list(make),
-      variable: '#unused',
-      second: undefined,
-      accumulator: name.name,
-      init: member(make, 'value', target),
-      condition: literal(make, false),
-      step: ident(make, name.name),
-      result: expression,
-      offset: make.offset,
-    };
+    const bound = bind(make, name.name, member(make, 'value', target), expression);
     return call(
       make,
       '_?_:_',
@@ -199,14 +202,14 @@ const MACROS: ReadonlyMap<string, Expansion> = new Map([
 function sortBy(make: Maker, target: Expr, args: readonly Expr[]): Expr | undefined {
   const [name] = args;
   if (name?.kind !== 'ident') return make.fail(name?.offset ?? make.offset, 'argument must be a simple name');
-  const keys = toList(1)(make, target, args);
-  return keys && member(make, '@sortByAssociatedKeys', target, keys);
+  const input = ident(make, '@__sortBy_input__');
+  const keys = toList(1)(make, input, args);
+  return keys && bind(make, '@__sortBy_input__', target, member(make, '@sortByAssociatedKeys', input, keys));
 }
 
 /** The expansion of `target.name(args)`; undefined when it is no macro. */
-export function expandMember(make: Maker, name: string, target: Expr, args: readonly Expr[]): Expr | undefined {
-  return MACROS.get(`${name}/${args.length}`)?.(make, target, args);
-}
+export const expandMember = (make: Maker, name: string, target: Expr, args: readonly Expr[]): Expr | undefined =>
+  MACROS.get(`${name}/${args.length}`)?.(make, target, args);
 
 /** The expansion of `has(operand.field)`. */
 export function expandHas(make: Maker, args: readonly Expr[]): Expr {

@@ -7,10 +7,10 @@ import { own } from '../own.ts';
 import { childrenOf, type Expr } from './ast.ts';
 import { check } from './checker.ts';
 import type { Environment } from './environment.ts';
-import { CelCompileError, CelRuntimeError, type Issue } from './errors.ts';
+import { CelCompileError, CelInstantiationError, CelRuntimeError, type Issue } from './errors.ts';
 import { fromJson } from './from-json.ts';
 import { plan, type Step } from './interpreter.ts';
-import { literalIssues } from './literal-checks.ts';
+import { literalIssues, patternProblem } from './literal-checks.ts';
 import { type CostBudget, LimitExceeded, Meter, PER_CALL_LIMIT } from './meter.ts';
 import { parse } from './parser.ts';
 import { toPlain } from './plain.ts';
@@ -116,6 +116,8 @@ export function compile(expression: string, environment: Environment, expected: 
   if (issues.length > 0) throw new CelCompileError(expression, issues);
   const fits = expected.some((candidate) => isSameType(candidate, type) || isDyn(candidate));
   if (expected.length > 0 && !fits) throw new CelTypeError(expected);
+  const problem = patternProblem(tree);
+  if (problem !== undefined) throw new CelInstantiationError(problem);
   return new Program(expression, tree, type, plan(tree, environment));
 }
 
