@@ -72,13 +72,19 @@ export function customKind(
   const schema = structuralOf(props);
   const check = compileSchema(props);
   const checkRules = compileSchemaRules(schema);
+  /** By the object that was validated: its rules are not evaluated again for the warnings. */
+  const tolerated = new WeakMap<Custom, readonly FieldError[]>();
   const hasStatus = version.subresources?.status !== undefined;
   const validate = (object: Custom, old?: Custom): FieldError[] => {
     const errors: FieldError[] = [];
     check(object, '', errors, old);
     if (!checkRules) return errors;
     if (errors.some(({ type }) => BLOCKING.has(type))) errors.push(invalid('<nil>', null, UNCHECKED_RULES));
-    else addErrors(errors, checkRules(object, old));
+    else {
+      const found = checkRules(object, old);
+      addErrors(errors, found.errors);
+      if (found.tolerated.length > 0) tolerated.set(object, found.tolerated);
+    }
     return errors;
   };
   const complete = (object: KubeObject): void => applyStructuralDefaults(object, schema);
@@ -123,6 +129,7 @@ export function customKind(
       if (changed && object.metadata) object.metadata.generation = (old.metadata?.generation ?? 0) + 1;
     },
     validate,
+    warnings: (object) => (tolerated.get(object) ?? []).map(({ field, message }) => `${field}: ${message}`),
   });
   const decode = (value: unknown) => prune(isJsonObject(value) ? value : {}, schema);
   return { ...kind, decode };

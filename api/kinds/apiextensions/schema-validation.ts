@@ -7,12 +7,10 @@ import { deepEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { MAX_ERRORS } from '../../machinery/limits.ts';
 import { isJsonObject, own } from '../../machinery/own.ts';
-import { applyStructuralDefaults } from '../../machinery/structural/defaults.ts';
 import { compilePattern } from '../../machinery/structural/pattern.ts';
-import { pruneValue } from '../../machinery/structural/prune.ts';
-import { type Structural, structuralOf } from '../../machinery/structural/structural.ts';
-import { compileSchema } from '../../machinery/structural/validate.ts';
+import { structuralOf } from '../../machinery/structural/structural.ts';
 import type { JSONSchemaProps } from '../../types/apiextensions/v1.gen.ts';
+import { checkDefaults } from './default-validation.ts';
 
 type Level = 'root' | 'item' | 'field';
 
@@ -381,23 +379,4 @@ function checkMapKeys(
         forbidden(`${propertyAt}.nullable`, 'this property is in x-kubernetes-list-map-keys, so it cannot be nullable'),
       );
   }
-}
-
-/** Defaults are valid themselves, and have nothing that would be pruned. */
-function checkDefaults(schema: Structural, path: string, errors: FieldError[]): void {
-  if (errors.length >= MAX_ERRORS || !schema.hasDefaults) return;
-  const { props, properties, items, additional } = schema;
-  const value = props.default;
-  if (value !== undefined) {
-    const at = `${path}.default`;
-    const copy = pruneValue(value, schema);
-    if (!deepEqual(copy, value)) errors.push(invalid(at, value, 'must not have unknown fields'));
-    applyStructuralDefaults(copy, schema);
-    const found: FieldError[] = [];
-    compileSchema(props)(copy, at, found);
-    addErrors(errors, found);
-  }
-  for (const [name, property] of properties) checkDefaults(property, `${path}.properties[${name}]`, errors);
-  if (items) checkDefaults(items, `${path}.items`, errors);
-  if (additional && additional !== true) checkDefaults(additional, `${path}.additionalProperties`, errors);
 }

@@ -8,10 +8,11 @@ export const RUNTIME_BUDGET = 10_000_000;
 export const MATCH_CONDITIONS_BUDGET = 2_500_000;
 
 /**
- * Steps within single operations that upstream's costs leave out, as comparing items of lists in lists. More than any expression of a
- * sensible cost takes.
+ * Steps within single operations that upstream's costs leave out, as comparing items of lists in lists. So many are free, and so many more
+ * by each unit of cost; others cost as reading an item does.
  */
-const MAX_STEPS = 20_000_000;
+const FREE_STEPS = 1_000;
+const STEPS_PER_COST = 10;
 
 /** Ends an evaluation whose cost exceeds its limit. */
 export class LimitExceeded extends Error {}
@@ -32,12 +33,11 @@ export class Meter {
     if (this.cost > this.#limit) throw new LimitExceeded();
   }
 
-  /** Counts steps that cost nothing. Throws LimitExceeded. */
+  /** Counts steps, which cost something where there are many more than the cost says. Throws LimitExceeded. */
   step(count = 1): void {
     this.#steps += count;
-    if (this.#steps <= MAX_STEPS) return;
-    this.cost = this.#limit + 1;
-    throw new LimitExceeded();
+    const excess = this.#steps - FREE_STEPS - STEPS_PER_COST * this.cost;
+    if (excess > 0) this.add(Math.ceil(excess / STEPS_PER_COST));
   }
 }
 

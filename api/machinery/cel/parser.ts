@@ -51,7 +51,7 @@ export function parse(expression: string, report: (issue: Issue) => void): Expr 
 class Parser {
   readonly #tokens: readonly Token[];
   readonly #report: (issue: Issue) => void;
-  readonly #heights = new WeakMap<Expr, number>();
+  readonly #heights = new Map<Expr, number>();
   #at = 0;
   #depth = 0;
 

@@ -53,30 +53,38 @@ interface Correlation {
 type Check = (value: unknown, old: unknown, path: string, correlation: Correlation, run: Run) => void;
 
 /** The evaluation of all rules for one object. */
-interface Run {
+interface Run extends RuleResults {
   readonly errors: FieldError[];
+  readonly tolerated: FieldError[];
   readonly budget: CostBudget;
 }
 
+export interface RuleResults {
+  readonly errors: readonly FieldError[];
+  /** Errors of what an update leaves as it was: they are shown as warnings only. */
+  readonly tolerated: readonly FieldError[];
+}
+
+/** Evaluates all rules for a value, with the value before an update. @param path of the value; empty for a whole object. */
+export type EvaluateRules = (value: unknown, old?: unknown, path?: string) => RuleResults;
+
 /**
- * Returns a function that evaluates all rules of a schema for an object, with the object before an update; undefined when there are no rules.
- * They are compiled at the first use.
+ * The rules of a schema and of everything below it; undefined when there are none. They are compiled at the first use.
+ * @param isResource whether it is the schema of a resource.
  */
-export function compileSchemaRules(
-  schema: Structural,
-): ((object: Readonly<Record<string, unknown>>, old?: Readonly<Record<string, unknown>>) => FieldError[]) | undefined {
+export function compileSchemaRules(schema: Structural, isResource = true): EvaluateRules | undefined {
   if (!schema.hasRules) return undefined;
   let check: Check | undefined;
-  return (object, old) => {
-    check ??= checkOf(schema, schemaType(schema, true));
-    const run: Run = { errors: [], budget: new CostBudget() };
-    const current = old && { value: object, old };
+  return (value, old, path = '') => {
+    check ??= checkOf(schema, schemaType(schema, isResource));
+    const run: Run = { errors: [], tolerated: [], budget: new CostBudget() };
+    const current = old === undefined ? undefined : { value, old };
     try {
-      check?.(object, old, '', { current, parent: undefined }, run);
+      check?.(value, old, path, { current, parent: undefined }, run);
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
     }
-    return run.errors;
+    return run;
   };
 }
 
@@ -173,7 +181,7 @@ function evaluateRules(rules: readonly CompiledRule[], subject: Subject): void {
   const self = fromJson(value, type);
   const before = old === undefined ? undefined : fromJson(old, type);
   for (const compiled of rules) {
-    if (run.errors.length >= MAX_ERRORS) throw new Stopped();
+    if (run.errors.length + run.tolerated.length >= MAX_ERRORS) throw new Stopped();
     const { rule, program, error, usesOldSelf } = compiled;
     if (!program) {
       run.errors.push(invalid(at, kind, `rule compile error: ${error}`));
@@ -229,7 +237,7 @@ function fail(compiled: CompiledRule, variables: Variables, subject: Subject): v
   const { kind, value, path, correlation, run } = subject;
   const at = (fieldPath === undefined ? path : child(path, fieldPath)) || WHOLE;
   const add = (error: FieldError): void => {
-    if (usesOldSelf || !isUnchanged(correlation)) run.errors.push(error);
+    (!usesOldSelf && isUnchanged(correlation) ? run.tolerated : run.errors).push(error);
   };
   const given = (rule.message ?? '').trim();
   const fallback = given === '' ? `failed rule: ${rule.rule.trim()}` : given;

@@ -113,6 +113,10 @@ t.test('a definition is rejected when a rule cannot be right or may cost too muc
       { properties: { x: INTEGER }, ...rules({ rule: 'self.x' }) },
       `${AT}: Invalid value: ${shown('self.x')}: cel expression must evaluate to a bool`,
     ],
+    [
+      { properties: { x: { type: 'integer', default: 1, ...rules({ rule: 'self > 1' }) } } },
+      'spec.validation.openAPIV3Schema.properties[spec].properties[x].default: Invalid value: 1: failed rule: self > 1',
+    ],
     [{ properties: { x: INTEGER }, ...rules({ rule: ' ' }) }, `${AT}: Required value: rule is not specified`],
     [
       {
@@ -235,5 +239,7 @@ t.test('transition rules hold for updates, and what an update leaves as it was i
   const name = 'things.example.com';
   t.equal((await server.call('PATCH', `${DEFINITIONS}/${name}`, { body: { spec }, type: MERGE })).status, 200);
   await eventually('the new rules to be served', async () => (await patch({ other: -1 })).status === 422);
-  t.equal((await patch({ other: 1 })).status, 200);
+  const kept = await patch({ other: 1 });
+  t.equal(kept.status, 200);
+  t.match(kept.headers['warning'], /spec.fixed: Invalid value: \\"x\\": failed rule: self == 'z'/);
 });

@@ -22,19 +22,28 @@ function compiled(pattern: string): Matcher | Failure {
   return made;
 }
 
-function matches([text, pattern]: readonly CelValue[]): CelValue {
+/** Matching a long text takes longer than its cost says. */
+const LONG_TEXT = 1_000;
+function countMatching(text: string, pattern: string, meter: Meter): void {
+  if (text.length > LONG_TEXT) meter.step((text.length - LONG_TEXT) * (1 + pattern.length));
+}
+
+function matches([text, pattern]: readonly CelValue[], meter: Meter): CelValue {
+  countMatching(text as string, pattern as string, meter);
   const matcher = compiled(pattern as string);
   return matcher instanceof Failure ? matcher : matcher.matches(text as string);
 }
 
 const illegal = ({ message }: Failure): Failure => new Failure(`Illegal regex: ${message}`);
 
-function find([text, pattern]: readonly CelValue[]): CelValue {
+function find([text, pattern]: readonly CelValue[], meter: Meter): CelValue {
+  countMatching(text as string, pattern as string, meter);
   const matcher = compiled(pattern as string);
   return matcher instanceof Failure ? illegal(matcher) : (matcher.findAll(text as string, 1)[0] ?? '');
 }
 
 function findAll([text, pattern, limit]: readonly CelValue[], meter: Meter): CelValue {
+  countMatching(text as string, pattern as string, meter);
   const matcher = compiled(pattern as string);
   if (matcher instanceof Failure) return illegal(matcher);
   const max = typeof limit === 'bigint' && limit >= 0n ? Number(limit) : Infinity;
