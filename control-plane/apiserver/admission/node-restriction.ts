@@ -7,6 +7,7 @@ import {
 } from '../../../api/kinds/certificates/certificate-request.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
+import { csiDrivers } from '../../../api/kinds/storage/csi-driver.ts';
 import { apiReference } from '../../../api/domain/pod-references.ts';
 import { MIRROR_ANNOTATION } from '../../../api/domain/mirror-annotation.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
@@ -48,10 +49,7 @@ function judgeMirrorPod(node: string, { metadata, spec }: Pod): Verdict {
     return `pod does not have ${quoted(MIRROR_ANNOTATION)} annotation, node ${quoted(node)} can only create mirror pods`;
   }
   if (spec?.nodeName !== node) return `node ${quoted(node)} can only create pods with spec.nodeName set to itself`;
-  const owner = judgeMirrorPodOwner(node, metadata.ownerReferences);
-  if (owner !== undefined) return owner;
-  const reference = apiReference(spec);
-  return reference && `node ${quoted(node)} can not create pods that reference ${reference}`;
+  return judgeMirrorPodOwner(node, metadata.ownerReferences);
 }
 
 function judgePodStatus(node: string, { operation, object, old }: AdmissionRequest): Verdict {
@@ -63,6 +61,12 @@ function judgePodStatus(node: string, { operation, object, old }: AdmissionReque
   }
   if (!semanticallyEqual(before.metadata?.labels, after?.metadata?.labels)) {
     return `node ${quoted(node)} cannot update labels through pod status`;
+  }
+  if (!semanticallyEqual(before.status?.resourceClaimStatuses, after?.status?.resourceClaimStatuses)) {
+    return `node ${quoted(node)} cannot update resource claim statues`;
+  }
+  if (!semanticallyEqual(before.status?.extendedResourceClaimStatus, after?.status?.extendedResourceClaimStatus)) {
+    return `node ${quoted(node)} cannot update extended resource claim status`;
   }
   return undefined;
 }
@@ -121,6 +125,10 @@ const showsTokenFor = (pod: Pod | undefined, audience: string): boolean =>
     .flatMap(({ projected }) => projected?.sources ?? [])
     .some(({ serviceAccountToken }) => serviceAccountToken && (serviceAccountToken.audience ?? '') === audience);
 
+/** Drivers of CSI get tokens for the audiences that they ask for. */
+const driversOf = (pod: Pod | undefined): string[] =>
+  (pod?.spec?.volumes ?? []).flatMap(({ csi }) => csi?.driver ?? []);
+
 export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, authorizer: Authorizer): AdmissionPlugin {
   const judgePod = (node: string, { operation, object, old }: AdmissionRequest): Verdict => {
     if (operation === 'DELETE') {
@@ -130,7 +138,7 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
         : `node ${quoted(node)} can only delete pods with spec.nodeName set to itself`;
     }
     if (operation !== 'CREATE') {
-      return `unexpected pod operation ${quoted(operation)}, node ${quoted(node)} can only create and delete mirror pods`;
+      return `unexpected operation ${quoted(operation)}, node ${quoted(node)} can only create and delete mirror pods`;
     }
     const pod = object as Pod;
     const verdict = judgeMirrorPod(node, pod);
@@ -138,7 +146,9 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
     const self = api.get(nodes, '', node);
     if (!self) throw notFound(nodes, node);
     const [wanted, uid] = [pod.metadata?.ownerReferences?.[0]?.uid ?? '', self.metadata?.uid ?? ''];
-    return wanted === uid ? undefined : `node ${node} UID mismatch: expected ${wanted} got ${uid}`;
+    if (wanted !== uid) return `node ${node} UID mismatch: expected ${wanted} got ${uid}`;
+    const reference = apiReference(pod.spec);
+    return reference && `node ${quoted(node)} can not create pods that reference ${reference}`;
   };
 
   const judgeEviction = (node: string, { operation, namespace, name }: AdmissionRequest): Verdict => {
@@ -154,6 +164,14 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
     const [audience = '', ...others] = audiences;
     if (others.length > 0) return 'node may only request 0 or 1 audiences';
     if (showsTokenFor(pod, audience)) return undefined;
+    const drivers = driversOf(pod).map((driver) => ({ driver, object: api.get(csiDrivers, '', driver) }));
+    const asks = drivers.some(({ object }) => object?.spec.tokenRequests?.some((token) => token.audience === audience));
+    if (asks) return undefined;
+    const unknown = drivers.find(({ object }) => !object);
+    if (unknown) {
+      const missing = `csidriver.storage.k8s.io ${quoted(unknown.driver)} not found`;
+      return `error validating audience ${quoted(audience)}: ${missing}`;
+    }
     const { allowed } = authorizer.authorize(user, {
       ...{ isResource: true, path: '', verb: 'request-serviceaccounts-token-audience', name, namespace },
       ...{ group: '', version: 'v1', resource: audience, subresource: '' },

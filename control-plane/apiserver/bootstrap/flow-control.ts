@@ -14,6 +14,7 @@ import { flowSchemas } from '../../../api/kinds/flowcontrol/flow-schema.ts';
 import { priorityLevelConfigurations } from '../../../api/kinds/flowcontrol/priority-level-configuration.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { parseBool } from '../../../api/machinery/parse-bool.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../../api/machinery/status-error.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 import type { FlowSchema, PriorityLevelConfiguration } from '../../../api/types/flowcontrol/v1.gen.ts';
@@ -70,14 +71,8 @@ async function reconcile(api: LocalApi): Promise<void> {
 
 type Configuration = FlowSchema | PriorityLevelConfiguration;
 
-/** Go's `strconv.ParseBool`; undefined for what it rejects. */
-function booleanOf(text: string | undefined): boolean | undefined {
-  if (/^(1|t|T|true|TRUE|True)$/.test(text ?? '')) return true;
-  return /^(0|f|F|false|FALSE|False)$/.test(text ?? '') ? false : undefined;
-}
-
 const annotationOf = ({ metadata }: KubeObject): boolean | undefined =>
-  booleanOf(metadata?.annotations?.[AUTOUPDATE_ANNOTATION]);
+  parseBool(metadata?.annotations?.[AUTOUPDATE_ANNOTATION]);
 
 /** Creates what is missing. A suggested object is brought back to its default unless an operator has taken it over. */
 async function ensure<T extends Configuration>(

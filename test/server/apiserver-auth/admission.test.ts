@@ -90,6 +90,41 @@ test('a pod gets its ServiceAccount, API token, tolerations and priority', async
   );
 });
 
+test('an account can hold its pods to the secrets that it lists', async (t) => {
+  const fixture = await startServer(t);
+  const admin = fixture.client({ token: 'admin-token' });
+  await withAccount(fixture, 'apps', {
+    metadata: { namespace: 'apps', name: 'default', annotations: { 'kubernetes.io/enforce-mountable-secrets': '1' } },
+    secrets: [{ name: 'listed' }],
+    imagePullSecrets: [{ name: 'registry' }],
+  });
+  const env = (name: string) => [{ name: 'E', valueFrom: { secretKeyRef: { name, key: 'k' } } }];
+  const container = (name: string) => ({ name: 'c', image: 'c', env: env(name) });
+  const suffix = 'is not allowed because service account default does not reference that secret';
+  const rows: [spec: Partial<Pod['spec']>, problem: string][] = [
+    [{ volumes: [{ name: 'v', secret: { secretName: 'other' } }] }, `volume with secret.secretName="other" ${suffix}`],
+    [{ containers: [container('other')] }, `container c with envVar E referencing secret.secretName="other" ${suffix}`],
+    [
+      { imagePullSecrets: [{ name: 'registry' }, { name: 'other' }] },
+      'imagePullSecrets[1].name="other" is not allowed because service account default does not reference that imagePullSecret',
+    ],
+  ];
+  for (const [spec, problem] of rows) {
+    const refused = await refusal(admin.create(pods, pod('p', spec)));
+    t.same(refused, { code: 403, message: `pods "p" is forbidden: ${problem}` });
+  }
+  await admin.create(pods, pod('p', { containers: [container('listed')] }));
+  const debug = (name: string) => {
+    const ephemeralContainers = [{ ...container(name), name: 'debug' }];
+    return admin.patch(pods, 'apps', 'p', { spec: { ephemeralContainers } }, { subresource: 'ephemeralcontainers' });
+  };
+  t.same(await refusal(debug('other')), {
+    code: 500,
+    message: `ephemeral container debug with envVar E referencing secret.secretName="other" ${suffix}`,
+  });
+  t.equal((await refusal(debug('listed'))).message, 'the call succeeded');
+});
+
 test('an unknown ServiceAccount or PriorityClass is rejected; a new default ServiceAccount is waited for', async (t) => {
   const fixture = await startServer(t);
   const admin = fixture.client({ token: 'admin-token' });

@@ -10,6 +10,8 @@ import { secrets } from '../../../api/kinds/core/secret.ts';
 import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
 import { services } from '../../../api/kinds/core/service.ts';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
+import { csiDrivers } from '../../../api/kinds/storage/csi-driver.ts';
+import type { CSIDriver } from '../../../api/types/storage/v1.gen.ts';
 import { issueCertificate } from '../../../control-plane/pki/signing.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { createAll, refusal, startServer, type ServedFixture } from './fixture.ts';
@@ -60,6 +62,7 @@ test('a node can read what its pods reference, until they are deleted', async (t
             ],
           },
         },
+        { name: 'c', csi: { driver: 'csi.example.com' } },
       ],
     }),
     runningOn('b', 'theirs', { volumes: [{ name: 'v', secret: { secretName: 'foreign' } }] }),
@@ -104,6 +107,13 @@ test('a node can read what its pods reference, until they are deleted', async (t
   });
   t.equal((await refusal(token(bound('mine', pod?.metadata?.uid), 'other'))).code, 403);
   t.ok((await token(bound('mine', pod?.metadata?.uid, ['vault']))).status?.token, "for the pod's audience");
+  t.match(await refusal(token(bound('mine', pod?.metadata?.uid, ['bank']))), {
+    code: 403,
+    message: /error validating audience "bank": csidriver.storage.k8s.io "csi.example.com" not found$/,
+  });
+  const driver = { metadata: { name: 'csi.example.com' }, spec: { tokenRequests: [{ audience: 'disk' }] } };
+  await createAll<CSIDriver>(core, csiDrivers, driver);
+  t.ok((await token(bound('mine', pod?.metadata?.uid, ['disk']))).status?.token, "for its CSI driver's audience");
   t.match(await refusal(token(bound('mine', pod?.metadata?.uid, ['bank']))), {
     code: 403,
     message:
@@ -164,6 +174,8 @@ test('a node may write its own Node and its own pods only', async (t) => {
   t.equal(await status('mine'), 'the call succeeded');
   t.match(await status('theirs'), 'node "a" can only update pod status for pods with spec.nodeName set to itself');
   t.match(await status('mine', { metadata: { labels: { app: 'other' } } }), 'cannot update labels through pod status');
+  const claims = { status: { resourceClaimStatuses: [{ name: 'c', resourceClaimName: 'other' }] } };
+  t.match(await status('mine', claims), 'node "a" cannot update resource claim statues');
   t.match(
     await says(a.delete(pods, 'apps', 'theirs')),
     'node "a" can only delete pods with spec.nodeName set to itself',
@@ -178,6 +190,8 @@ test('a node may write its own Node and its own pods only', async (t) => {
   t.match(await mirror({}, { annotations: {} }), 'node "a" can only create mirror pods');
   t.match(await mirror({ nodeName: 'b' }), 'can only create pods with spec.nodeName set to itself');
   t.match(await mirror({}, { ownerReferences: [] }), 'with an owner reference set to itself');
+  const stranger = { apiVersion: 'v1', kind: 'Node', name: 'a', uid: 'other', controller: true };
+  t.match(await mirror({}, { ownerReferences: [stranger] }), 'node a UID mismatch: expected other got ');
   const references: [spec: object, resource: string][] = [
     [{ resourceClaims: [{ name: 'c', resourceClaimName: 'c' }] }, 'resourceclaims'],
     [{ volumes: [{ name: 'v', csi: { driver: 'd' } }] }, 'csidrivers (via CSI volumes)'],
@@ -188,6 +202,7 @@ test('a node may write its own Node and its own pods only', async (t) => {
   const notForMirrorPods: [spec: object, refusal: string][] = [
     [{ serviceAccountName: 'web' }, 'may not reference service accounts'],
     [{ volumes: [{ name: 'v', secret: { secretName: 's' } }] }, 'may not reference secrets'],
+    [{ imagePullSecrets: [{ name: 's' }] }, 'may not reference secrets'],
     [
       { volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] },
       'may not use ServiceAccountToken volume projections',

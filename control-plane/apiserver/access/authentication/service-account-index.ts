@@ -1,4 +1,5 @@
 import { serviceAccounts } from '../../../../api/kinds/core/service-account.ts';
+import { parseBool } from '../../../../api/machinery/parse-bool.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import { lifetimeOf, type ObjectLifetime } from './object-lifetime.ts';
 
@@ -29,7 +30,7 @@ export class ServiceAccountIndex {
         this.#accounts.delete(key);
         return;
       }
-      const enforced = object.metadata?.annotations?.[ENFORCE_MOUNTABLE_SECRETS] === 'true';
+      const enforced = parseBool(object.metadata?.annotations?.[ENFORCE_MOUNTABLE_SECRETS]);
       this.#accounts.set(key, {
         ...lifetimeOf(object.metadata),
         automount: object.automountServiceAccountToken ?? true,
