@@ -52,7 +52,7 @@ function setScheduling(request: AdmissionRequest, spec: PodSpec, scheduling: Sch
 }
 
 /** Sets the overhead and the scheduling constraints of a new pod's RuntimeClass. A pod's overhead is set by nothing else. */
-export function runtimeClass(api: Pick<LocalApi, 'subscribe'>): AdmissionPlugin {
+export function runtimeClass(api: Pick<LocalApi, 'subscribe' | 'fresh'>): AdmissionPlugin {
   const classes = new Map<string, Entry>();
   api.subscribe(runtimeClasses, ({ name, object }) => {
     if (object) classes.set(name, { overhead: object.overhead, scheduling: object.scheduling });
@@ -67,14 +67,22 @@ export function runtimeClass(api: Pick<LocalApi, 'subscribe'>): AdmissionPlugin 
   const newSpec = (request: AdmissionRequest): PodSpec | undefined =>
     request.operation === 'CREATE' ? podOf(request)?.spec : undefined;
 
+  const admit = (request: AdmissionRequest, spec: PodSpec): void => {
+    const entry = classOf(request, spec);
+    if (!entry) return;
+    setOverhead(request, spec, entry);
+    if (entry.scheduling) setScheduling(request, spec, entry.scheduling);
+  };
+
   return {
     name: 'RuntimeClass',
     mutate(request) {
       const spec = newSpec(request);
-      const entry = spec && classOf(request, spec);
-      if (!entry) return;
-      setOverhead(request, spec, entry);
-      if (entry.scheduling) setScheduling(request, spec, entry.scheduling);
+      if (!spec) return undefined;
+      const name = spec.runtimeClassName;
+      // Another server may have just created it.
+      const stale = name === undefined || classes.has(name) ? undefined : api.fresh();
+      return stale ? stale.then(() => admit(request, spec)) : admit(request, spec);
     },
     validate(request) {
       const spec = newSpec(request);
