@@ -18,8 +18,8 @@ export interface QueueSettings {
 
 /** A request that waits. */
 export interface Waiting {
-  /** The user or namespace that flows are distinguished by. */
-  readonly flow: string;
+  /** Whose it is. */
+  readonly user: string;
   readonly seats: number;
 }
 

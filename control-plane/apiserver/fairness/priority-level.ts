@@ -8,10 +8,10 @@ import { SeatDemand } from './seat-demand.ts';
 /** Of the nominal seats, how many one request may take: upstream's `priorityLevelMaxSeatsPercent`. */
 const MAX_SHARE_OF_REQUEST = 0.15;
 /**
- * Of the seats, how many one flow may take. Upstream has no such limit. Here a client that does not read a long list keeps its seats,
+ * Of the seats, how many one user may take. Upstream has no such limit. Here a client that does not read a long list keeps its seats,
  * and must not be able to keep all of them.
  */
-const MAX_SHARE_OF_FLOW = 0.5;
+const MAX_SHARE_OF_USER = 0.5;
 /** How long waiting requests are started before the event loop polls for I/O again. */
 const SLICE_MS = 5;
 
@@ -41,8 +41,8 @@ export class PriorityLevel {
   #inUse = 0;
   #executing = 0;
   #seatsWaiting = 0;
-  /** Of the flows with requests that take longer than a turn of the event loop. */
-  readonly #seatsOfFlows = new Map<string, number>();
+  /** Of the users with requests that take longer than a turn of the event loop. */
+  readonly #seatsOfUsers = new Map<string, number>();
   #queues: FlowQueues<WaitingRequest> | undefined;
   #isScheduled = false;
 
@@ -73,26 +73,26 @@ export class PriorityLevel {
   }
 
   /** Takes seats if they are free and nobody waits for them. */
-  take(flow: string, seats: number): boolean {
+  take(user: string, seats: number): boolean {
     if (!this.isExempt) {
       if (this.#queues !== undefined && this.#queues.length > 0) return false;
-      if (!this.#areFree(seats) || !this.#mayTake(flow, seats)) return false;
+      if (!this.#areFree(seats) || !this.#mayTake(user, seats)) return false;
     }
     this.#occupy(seats);
     return true;
   }
 
   /** Notes that a request takes longer than the present turn. */
-  hold(flow: string, seats: number): void {
-    this.#seatsOfFlows.set(flow, (this.#seatsOfFlows.get(flow) ?? 0) + seats);
+  hold(user: string, seats: number): void {
+    this.#seatsOfUsers.set(user, (this.#seatsOfUsers.get(user) ?? 0) + seats);
     this.#noteDemand();
   }
 
   /** Ends a `hold`. */
-  letGo(flow: string, seats: number): void {
-    const left = (this.#seatsOfFlows.get(flow) ?? 0) - seats;
-    if (left > 0) this.#seatsOfFlows.set(flow, left);
-    else this.#seatsOfFlows.delete(flow);
+  letGo(user: string, seats: number): void {
+    const left = (this.#seatsOfUsers.get(user) ?? 0) - seats;
+    if (left > 0) this.#seatsOfUsers.set(user, left);
+    else this.#seatsOfUsers.delete(user);
     this.#noteDemand();
   }
 
@@ -131,10 +131,10 @@ export class PriorityLevel {
     return seats > this.#limit ? this.#executing === 0 : this.#inUse + seats <= this.#limit;
   }
 
-  #mayTake(flow: string, seats: number): boolean {
-    if (this.#seatsOfFlows.size === 0) return true;
-    const held = this.#seatsOfFlows.get(flow);
-    return held === undefined || held + seats <= this.#limit * MAX_SHARE_OF_FLOW;
+  #mayTake(user: string, seats: number): boolean {
+    if (this.#seatsOfUsers.size === 0) return true;
+    const held = this.#seatsOfUsers.get(user);
+    return held === undefined || held + seats <= this.#limit * MAX_SHARE_OF_USER;
   }
 
   #occupy(seats: number): void {
@@ -160,7 +160,7 @@ export class PriorityLevel {
   #dispatch(): void {
     const end = performance.now() + SLICE_MS;
     while (this.#queues && this.#queues.length > 0 && this.#inUse < Math.max(1, this.#limit)) {
-      const next = this.#queues.next(({ flow, seats }) => this.#mayTake(flow, seats));
+      const next = this.#queues.next(({ user, seats }) => this.#mayTake(user, seats));
       if (!next || !this.#areFree(next.request.seats)) return;
       const { queue, request } = next;
       this.#queues.dispatch(queue);

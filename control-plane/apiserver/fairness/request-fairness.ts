@@ -40,7 +40,6 @@ const MAX_INITIALIZATION_MS = 15_000;
 interface Seated {
   readonly flow: Flow;
   readonly counts: FlowCounts;
-  readonly distinguisher: string;
   readonly seats: number;
 }
 
@@ -89,12 +88,10 @@ export class RequestFairness implements Disposable {
     const { info, user } = exchange;
     const flow = this.configuration.flowOf(user, info);
     exchange.flowHeaders = flow.responseHeaders;
-    const { level, spec } = flow;
-    const method = spec.distinguisherMethod?.type;
-    const distinguisher = method === 'ByUser' ? user.name : method === 'ByNamespace' ? info.namespace : '';
+    const { level } = flow;
     const seats = level.isExempt ? 1 : seatsOf(exchange, level.maxSeats);
-    const seated = { flow, counts: this.#metrics.of(flow), distinguisher, seats };
-    if (level.take(distinguisher, seats)) return this.#execute(seated, exchange, serve);
+    const seated = { flow, counts: this.#metrics.of(flow), seats };
+    if (level.take(user.name, seats)) return this.#execute(seated, exchange, serve);
     if (!level.isQueuing) return this.#reject(exchange, flow, 'concurrency-limit');
     return this.#wait(seated, exchange, serve);
   }
@@ -117,10 +114,11 @@ export class RequestFairness implements Disposable {
   }
 
   async #hold(seated: Seated, exchange: Exchange, done: Promise<void>, end?: () => void): Promise<void> {
-    const { flow, counts, distinguisher, seats } = seated;
+    const { flow, counts, seats } = seated;
+    const { user } = exchange;
     const { verb } = exchange.info;
     const kind = READ_ONLY_VERBS.has(verb) ? 'readOnly' : 'mutating';
-    flow.level.hold(distinguisher, seats);
+    flow.level.hold(user.name, seats);
     counts.executing++;
     counts.seatsExecuting += seats;
     if (verb !== 'watch') this.#inFlight[kind]++;
@@ -129,7 +127,7 @@ export class RequestFairness implements Disposable {
       counts.executing--;
       counts.seatsExecuting -= seats;
       if (verb !== 'watch') this.#inFlight[kind]--;
-      flow.level.letGo(distinguisher, seats);
+      flow.level.letGo(user.name, seats);
       flow.level.give(seats);
       end?.();
     });
@@ -145,7 +143,7 @@ export class RequestFairness implements Disposable {
   }
 
   #wait(seated: Seated, exchange: Exchange, serve: Serve): Promise<void> {
-    const { flow, counts, distinguisher, seats } = seated;
+    const { flow, counts, seats } = seated;
     const { level } = flow;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const since = performance.now();
@@ -158,7 +156,7 @@ export class RequestFairness implements Disposable {
       this.#metrics.waited(flow, secondsSince(since), execute);
     };
     const request: WaitingRequest = {
-      flow: distinguisher,
+      user: exchange.user.name,
       seats,
       start: (from) => {
         stopWaiting(true);
@@ -182,7 +180,7 @@ export class RequestFairness implements Disposable {
     counts.waiting++;
     counts.seatsWaiting += seats;
     this.#scheduleAdjustment();
-    const queue = level.wait(hashOfFlow(flow.schema, distinguisher), request);
+    const queue = level.wait(hashOfFlow(flow.schema, distinguisherOf(flow, exchange)), request);
     if (!queue) {
       stopWaiting(false);
       resolve(this.#reject(exchange, flow, 'queue-full'));
@@ -207,6 +205,18 @@ export class RequestFairness implements Disposable {
   [Symbol.dispose](): void {
     this.#isClosed = true;
     clearTimeout(this.#adjustment);
+  }
+}
+
+/** What sets the flows of a FlowSchema apart. */
+function distinguisherOf({ spec }: Flow, { user, info }: Exchange): string {
+  switch (spec.distinguisherMethod?.type) {
+    case 'ByUser':
+      return user.name;
+    case 'ByNamespace':
+      return info.namespace;
+    default:
+      return '';
   }
 }
 

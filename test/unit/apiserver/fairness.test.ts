@@ -18,11 +18,11 @@ function serveNext(queues: FlowQueues<Waiting>, seconds = 0.003): string {
   if (!next) return '';
   queues.dispatch(next.queue);
   queues.finished(next.queue, next.request.seats, seconds);
-  return next.request.flow;
+  return next.request.user;
 }
 
-const add = (queues: FlowQueues<Waiting>, flow: string, seats = 1): FlowQueue<Waiting> | undefined =>
-  queues.add(hashOfFlow('s', flow), { flow, seats });
+const add = (queues: FlowQueues<Waiting>, user: string, seats = 1): FlowQueue<Waiting> | undefined =>
+  queues.add(hashOfFlow('s', user), { user, seats });
 
 t.test('flows that wait take turns by virtual time, however many requests each has', async (t) => {
   const queues = new FlowQueues<Waiting>(SETTINGS);
@@ -38,14 +38,14 @@ t.test('flows that wait take turns by virtual time, however many requests each h
 t.test('what requests have really taken is charged to their queue', async (t) => {
   const queues = new FlowQueues<Waiting>({ ...SETTINGS, handSize: 1 });
   for (let index = 0; index < 20; index++) {
-    queues.add(1n, { flow: 'slow', seats: 1 });
-    queues.add(40n, { flow: 'fast', seats: 1 });
+    queues.add(1n, { user: 'slow', seats: 1 });
+    queues.add(40n, { user: 'fast', seats: 1 });
   }
   const served = { slow: 0, fast: 0 };
   for (let index = 0; index < 20; index++) {
     const next = queues.next(any);
     if (!next) break;
-    const flow = next.request.flow === 'slow' ? 'slow' : 'fast';
+    const flow = next.request.user === 'slow' ? 'slow' : 'fast';
     served[flow]++;
     queues.dispatch(next.queue);
     queues.finished(next.queue, 1, flow === 'slow' ? 0.03 : 0.003);
@@ -55,16 +55,16 @@ t.test('what requests have really taken is charged to their queue', async (t) =>
 
 t.test('a full queue takes no more; others do, and who leaves makes room', async (t) => {
   const queues = new FlowQueues<Waiting>({ queues: 8, handSize: 1, queueLengthLimit: 2 });
-  const request = { flow: 'a', seats: 1 };
+  const request = { user: 'a', seats: 1 };
   const queue = queues.add(3n, request);
-  t.ok(queue && queues.add(3n, { flow: 'a', seats: 1 }));
-  t.equal(queues.add(3n, { flow: 'a', seats: 1 }), undefined);
-  t.ok(queues.add(4n, { flow: 'b', seats: 1 }));
+  t.ok(queue && queues.add(3n, { user: 'a', seats: 1 }));
+  t.equal(queues.add(3n, { user: 'a', seats: 1 }), undefined);
+  t.ok(queues.add(4n, { user: 'b', seats: 1 }));
   if (queue) queues.remove(queue, request);
-  t.ok(queues.add(3n, { flow: 'a', seats: 1 }));
+  t.ok(queues.add(3n, { user: 'a', seats: 1 }));
   t.equal(queues.length, 3);
-  const onlyB = queues.next(({ flow }) => flow === 'b');
-  t.equal(onlyB?.request.flow, 'b', 'a flow that may not start is passed over');
+  const onlyB = queues.next(({ user }) => user === 'b');
+  t.equal(onlyB?.request.user, 'b', 'who may not start is passed over');
 });
 
 t.test('hands have different queues, and spread flows', async (t) => {
