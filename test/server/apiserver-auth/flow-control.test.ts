@@ -95,3 +95,19 @@ test('default objects are created, restored and kept as they are, unless an oper
   });
   t.strictSame((await level('exempt')).spec, lent);
 });
+
+test('a status is changed through its subresource, which changes nothing else', async (t) => {
+  const fixture = await startServer(t);
+  const admin = fixture.client({ token: 'admin-token' });
+  const spec = { priorityLevelConfiguration: { name: 'l' }, matchingPrecedence: 5000 };
+  const created = await admin.create<FlowSchema>(flowSchemas, { metadata: { name: 's' }, spec });
+  t.same(created.status, {});
+  t.equal(created.metadata?.generation, 1);
+  const conditions = [{ type: 'Odd', status: 'False', reason: 'test' }];
+  const patch = { metadata: { labels: { a: 'b' } }, spec: { matchingPrecedence: 1 }, status: { conditions } };
+  const patched = await admin.patch<FlowSchema>(flowSchemas, '', 's', patch, { subresource: 'status' });
+  t.match(patched, { metadata: { generation: 1, labels: undefined }, spec, status: { conditions } });
+  t.ok(Number(patched.metadata?.resourceVersion) > Number(created.metadata?.resourceVersion));
+  const changed = await admin.patch<FlowSchema>(flowSchemas, '', 's', { spec: { matchingPrecedence: 6000 } });
+  t.match(changed, { metadata: { generation: 2 }, spec: { matchingPrecedence: 6000 }, status: { conditions } });
+});
