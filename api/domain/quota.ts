@@ -15,6 +15,7 @@ import type {
   ScopedResourceSelectorRequirement,
   Service,
 } from '../types/core/v1.gen.ts';
+import type { DeviceRequest, DeviceSubRequest, ExactDeviceRequest, ResourceClaim } from '../types/resource/v1.gen.ts';
 import { podQuantity, qosClassOf, requestedResources, type Side } from './pod-resources.ts';
 import type { Amounts } from './quota-amounts.ts';
 import { isExtendedResource, isHugePages, isNative, REQUESTS_PREFIX } from './resource-names.ts';
@@ -201,12 +202,44 @@ const countsClaims = (name: string): boolean =>
   name === `${COUNT}persistentvolumeclaims` ||
   CLAIM_RESOURCES.some((resource) => name === resource || name.endsWith(`${STORAGE_CLASS}${resource}`));
 
+const RESOURCE_CLAIMS: GroupResource = { group: 'resource.k8s.io', plural: 'resourceclaims' };
+const COUNTED_CLAIMS = `${COUNT}resourceclaims.resource.k8s.io`;
+const DEVICES_OF_CLASS = '.deviceclass.resource.k8s.io/devices';
+/** The most devices that can be allocated to a claim: upstream's `AllocationResultsMaxSize`. */
+const MAX_DEVICES = 32;
+
+function devicesOf({ allocationMode, count = 0 }: ExactDeviceRequest | DeviceSubRequest): number {
+  if (allocationMode === 'All') return MAX_DEVICES;
+  return allocationMode === 'ExactCount' ? count : 0;
+}
+
+/** How many devices of each class the request takes; of its alternatives, the most. */
+function devicesByClass({ exactly, firstAvailable = [] }: DeviceRequest): Map<string, number> {
+  const devices = new Map<string, number>();
+  if (firstAvailable.length === 0 && exactly) return devices.set(exactly.deviceClassName, devicesOf(exactly));
+  for (const alternative of firstAvailable) {
+    const { deviceClassName } = alternative;
+    devices.set(deviceClassName, Math.max(devices.get(deviceClassName) ?? 0, devicesOf(alternative)));
+  }
+  return devices;
+}
+
+function measureResourceClaim({ spec }: ResourceClaim): Measure {
+  const devices = new Map<string, number>();
+  for (const request of spec.devices?.requests ?? []) {
+    for (const [name, count] of devicesByClass(request)) devices.set(name, (devices.get(name) ?? 0) + count);
+  }
+  const usage = new Map([[COUNTED_CLAIMS, '1']]);
+  for (const [name, count] of devices) usage.set(`${name}${DEVICES_OF_CLASS}`, String(count));
+  return constantMeasure(usage);
+}
+
 const evaluator = <T extends KubeObject>(
-  plural: string,
+  resource: GroupResource,
   counts: QuotaEvaluator['counts'],
   measure: (object: T) => Measure,
 ): QuotaEvaluator => ({
-  resource: { group: '', plural },
+  resource,
   counts,
   // Callers use the evaluator of the object's own resource.
   measure: (object) => measure(object as T),
@@ -224,9 +257,14 @@ const core = (plural: string): GroupResource => ({ group: '', plural });
 /** Resources that are limited under other names than `count/...`. */
 const EVALUATORS: ReadonlyMap<string, QuotaEvaluator> = new Map(
   [
-    evaluator('pods', countsPods, measurePod),
-    evaluator('services', (name) => SERVICE_RESOURCES.has(name), measureService),
-    evaluator('persistentvolumeclaims', countsClaims, measureClaim),
+    evaluator(core('pods'), countsPods, measurePod),
+    evaluator(core('services'), (name) => SERVICE_RESOURCES.has(name), measureService),
+    evaluator(core('persistentvolumeclaims'), countsClaims, measureClaim),
+    evaluator(
+      RESOURCE_CLAIMS,
+      (name) => name === COUNTED_CLAIMS || name.endsWith(DEVICES_OF_CLASS),
+      measureResourceClaim,
+    ),
     ...['configmaps', 'resourcequotas', 'replicationcontrollers', 'secrets'].map((plural) =>
       countEvaluator(core(plural), plural),
     ),

@@ -14,6 +14,7 @@ import type {
   Service,
   ServiceSpec,
 } from '../../../api/types/core/v1.gen.ts';
+import type { DeviceRequest, ResourceClaim } from '../../../api/types/resource/v1.gen.ts';
 
 const NOW = Date.parse('2026-01-02T03:04:05Z');
 const PODS = { group: '', plural: 'pods' };
@@ -126,6 +127,32 @@ t.test('usage of a service', async (t) => {
       'services.loadbalancers': balancers,
     });
   }
+});
+
+t.test('usage of a resource claim', async (t) => {
+  const devices = (name: string): string => `${name}.deviceclass.resource.k8s.io/devices`;
+  const exact = (deviceClassName: string, count: number) => ({
+    ...{ name: 'r', exactly: { deviceClassName, allocationMode: 'ExactCount' as const, count } },
+  });
+  const alternative = (deviceClassName: string, count: number) => ({
+    ...exact(deviceClassName, count).exactly,
+    name: 'a',
+  });
+  const all = { name: 'r', exactly: { deviceClassName: 'gpu', allocationMode: 'All' as const } };
+  const firstAvailable = [alternative('gpu', 1), alternative('gpu', 4), alternative('nic', 2)];
+  const rows: [requests: DeviceRequest[], wanted: Record<string, string>][] = [
+    [[], {}],
+    [[exact('gpu', 2), exact('gpu', 1), exact('nic', 1)], { [devices('gpu')]: '3', [devices('nic')]: '1' }],
+    [[all], { [devices('gpu')]: '32' }],
+    [[{ name: 'r', firstAvailable }], { [devices('gpu')]: '4', [devices('nic')]: '2' }],
+  ];
+  const evaluator = evaluatorOf({ group: 'resource.k8s.io', plural: 'resourceclaims' });
+  for (const [requests, wanted] of rows) {
+    const claim: ResourceClaim = { spec: { devices: { requests } } };
+    const used = evaluator && quantitiesOf(usageAt(evaluator.measure(claim), NOW));
+    t.same(used, { 'count/resourceclaims.resource.k8s.io': '1', ...wanted });
+  }
+  t.same(evaluatorsOf([devices('gpu')]), [evaluator]);
 });
 
 t.test('usage of a persistent volume claim', async (t) => {
