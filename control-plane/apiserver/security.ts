@@ -19,6 +19,7 @@ import type { Authorizer } from './access/authorization/authorizer.ts';
 import { Authorizers } from './access/authorization/authorizers.ts';
 import { componentRoles } from './bootstrap/roles/component-roles.ts';
 import { reconcileDefaultPolicy } from './bootstrap/roles/reconcile.ts';
+import { NodeObjects } from './access/authorization/node-objects.ts';
 import { NodeAuthorizer } from './access/authorization/node-authorizer.ts';
 import { PodGraph } from './access/authorization/pod-graph.ts';
 import { RbacAuthorizer } from './access/authorization/rbac-authorizer.ts';
@@ -71,7 +72,10 @@ export function createSecurity(options: SecurityOptions): Security {
   const graph = new PodGraph(api);
   const index = new RbacIndex(api);
   const rbac = new RbacAuthorizer(index);
-  const authorizer = new Authorizers([new NodeAuthorizer(graph, componentRoles()['system:node'] ?? []), rbac]);
+  const authorizer = new Authorizers([
+    new NodeAuthorizer(graph, new NodeObjects(api, graph), componentRoles()['system:node'] ?? []),
+    rbac,
+  ]);
   const tokens = new TokenAuthenticators([
     new StaticTokenAuthenticator(parseTokenFile(options.tokenFile)),
     new BootstrapTokenAuthenticator(api),

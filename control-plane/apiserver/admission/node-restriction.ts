@@ -19,6 +19,7 @@ import type { PodGraph } from '../access/authorization/pod-graph.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 import { forbiddenNodeLabels } from './node-labels.ts';
+import { judgeClaim, judgeCsiNode, judgeSlice } from './node-storage-restriction.ts';
 import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
 import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
 import type { Node, Pod } from '../../../api/types/core/v1.gen.ts';
@@ -213,6 +214,12 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
         return judgeToken(node, request);
       case 'leases.coordination.k8s.io':
         return judgeLease(node, request);
+      case 'persistentvolumeclaims':
+        return judgeClaim(node, request);
+      case 'csinodes.storage.k8s.io':
+        return judgeCsiNode(node, request);
+      case 'resourceslices.resource.k8s.io':
+        return judgeSlice(node, request);
       case 'certificatesigningrequests.certificates.k8s.io':
         return judgeCertificateRequest(request);
       default:

@@ -19,6 +19,7 @@ import { serve } from '../../../control-plane/apiserver/server.ts';
 import type { ClusterPki } from '../../../control-plane/pki/cluster-pki.ts';
 import { openEmbeddedStore } from '../../../control-plane/store/embedded/embedded-store.ts';
 import { handlersWith } from '../../support/handlers.ts';
+import { issueCertificate } from '../../../control-plane/pki/signing.ts';
 import { openTestPki } from '../../support/test-pki.ts';
 
 export interface Fixture {
@@ -119,6 +120,15 @@ export async function startServer(t: Test, podSecurity?: Partial<PodSecurityOpti
       return client;
     },
   };
+}
+
+/** A client with the identity of this node. */
+export async function nodeClient(fixture: ServedFixture, name: string): Promise<ApiClient> {
+  const { certificate: cert, key } = await issueCertificate(fixture.pki.ca, {
+    ...{ commonName: `system:node:${name}`, organizations: ['system:nodes'] },
+    ...{ usages: ['client auth'], lifetimeMs: 3_600_000, now: Date.now() },
+  });
+  return fixture.client({ cert, key });
 }
 
 /** The Status of a rejected call. */

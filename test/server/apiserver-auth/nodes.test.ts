@@ -12,21 +12,11 @@ import { services } from '../../../api/kinds/core/service.ts';
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import { csiDrivers } from '../../../api/kinds/storage/csi-driver.ts';
 import type { CSIDriver } from '../../../api/types/storage/v1.gen.ts';
-import { issueCertificate } from '../../../control-plane/pki/signing.ts';
-import type { ApiClient } from '../../../client/api-client.ts';
-import { createAll, refusal, startServer, type ServedFixture } from './fixture.ts';
+import { createAll, nodeClient, refusal, startServer } from './fixture.ts';
 import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
 import type { Node, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const MIRROR = { 'kubernetes.io/config.mirror': 'hash' };
-
-async function nodeClient(fixture: ServedFixture, name: string): Promise<ApiClient> {
-  const { certificate: cert, key } = await issueCertificate(fixture.pki.ca, {
-    ...{ commonName: `system:node:${name}`, organizations: ['system:nodes'] },
-    ...{ usages: ['client auth'], lifetimeMs: 3_600_000, now: Date.now() },
-  });
-  return fixture.client({ cert, key });
-}
 
 const container = { name: 'c', image: 'c' };
 const runningOn = (nodeName: string, name: string, spec: Partial<Pod['spec']> = {}): Pod => ({

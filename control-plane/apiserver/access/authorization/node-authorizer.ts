@@ -2,6 +2,7 @@ import { NODE_LEASE_NAMESPACE } from '../../../../api/domain/node-identity.ts';
 import { parseFieldSelector, requiredValue, SelectorError } from '../../../../api/machinery/selectors.ts';
 import { nodeNameOf, type User } from '../../http/user.ts';
 import { ALLOWED, type Attributes, type Authorizer, type Decision } from './authorizer.ts';
+import type { NodeObjects } from './node-objects.ts';
 import type { PodGraph, ReferencedKind } from './pod-graph.ts';
 import { ruleAllows } from './policy-rule.ts';
 import type { PolicyRule } from '../../../../api/types/rbac/v1.gen.ts';
@@ -33,11 +34,13 @@ const nameOf = (attributes: Attributes): string =>
  */
 export class NodeAuthorizer implements Authorizer {
   readonly #graph: PodGraph;
+  readonly #objects: NodeObjects;
   readonly #rules: readonly PolicyRule[];
 
   /** `rules` are those of the ClusterRole system:node, for the resources that do not depend on pods. */
-  constructor(graph: PodGraph, rules: readonly PolicyRule[]) {
+  constructor(graph: PodGraph, objects: NodeObjects, rules: readonly PolicyRule[]) {
     this.#graph = graph;
+    this.#objects = objects;
     this.#rules = rules;
   }
 
@@ -71,22 +74,21 @@ export class NodeAuthorizer implements Authorizer {
         return this.#node(node, attributes);
       case 'pods':
         return this.#pod(node, attributes);
-      // No served kind leads from a pod to these yet, so they are related to no node.
       case 'persistentvolumes':
+        return this.#get(node, attributes, (name) => this.#objects.isVolumeOf(node, name));
       case 'resourceclaims.resource.k8s.io':
+        return this.#get(node, attributes, (name) => this.#objects.isResourceClaimOf(node, attributes.namespace, name));
       case 'volumeattachments.storage.k8s.io':
-        return denied(`no relationship found between node '${node}' and this object`);
+        return this.#get(node, attributes, (name) => this.#objects.isAttachmentOf(node, name));
+      case 'resourceslices.resource.k8s.io':
+        return this.#slice(node, attributes);
       default:
         return undefined;
     }
   }
 
   #needed(node: string, kind: ReferencedKind, attributes: Attributes): Decision {
-    const name = nameOf(attributes);
-    if (name === '') return denied('No Object name found');
-    return this.#graph.isNeededBy(node, kind, attributes.namespace, name)
-      ? ALLOWED
-      : denied(`no relationship found between node '${node}' and this object`);
+    return this.#related(node, attributes, (name) => this.#graph.isNeededBy(node, kind, attributes.namespace, name));
   }
 
   #read(node: string, kind: ReferencedKind, attributes: Attributes): Decision {
@@ -102,9 +104,47 @@ export class NodeAuthorizer implements Authorizer {
         ? this.#needed(node, 'persistentvolumeclaim', attributes)
         : denied('can only get/update/patch this type');
     }
+    return this.#get(node, attributes, (name) =>
+      this.#graph.isNeededBy(node, 'persistentvolumeclaim', attributes.namespace, name),
+    );
+  }
+
+  #get(node: string, attributes: Attributes, isRelated: (name: string) => boolean): Decision {
     if (attributes.verb !== 'get') return denied('can only get individual resources of this type');
     if (attributes.subresource !== '') return denied('cannot get subresource');
-    return this.#needed(node, 'persistentvolumeclaim', attributes);
+    return this.#related(node, attributes, isRelated);
+  }
+
+  #related(node: string, attributes: Attributes, isRelated: (name: string) => boolean): Decision {
+    const name = nameOf(attributes);
+    if (name === '') return denied('No Object name found');
+    return isRelated(name) ? ALLOWED : denied(`no relationship found between node '${node}' and this object`);
+  }
+
+  /** The devices of the node, as its drivers publish them through its agent. */
+  #slice(node: string, attributes: Attributes): Decision {
+    const { verb, subresource } = attributes;
+    if (subresource !== '') return denied('cannot authorize ResourceSlice subresources');
+    switch (verb) {
+      // The node is only in the body: NodeRestriction checks it.
+      case 'create':
+        return ALLOWED;
+      case 'get':
+      case 'update':
+      case 'patch':
+      case 'delete':
+        return this.#related(node, attributes, (name) => this.#objects.isSliceOf(node, name));
+      case 'list':
+      case 'watch':
+      case 'deletecollection':
+        return selectedValue(attributes, 'spec.nodeName') === node
+          ? ALLOWED
+          : denied('can only list/watch/deletecollection resourceslices with nodeName field selector');
+      default:
+        return denied(
+          'only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection',
+        );
+    }
   }
 
   #serviceAccount(node: string, attributes: Attributes): Decision {

@@ -1,0 +1,47 @@
+/**
+ * Which objects of storage and of devices concern a node. Each is looked at when a node asks for it: the pods are what the graph
+ * follows, and nodes ask for these rarely.
+ */
+import { persistentVolumes } from '../../../../api/kinds/core/persistent-volume.ts';
+import { resourceClaims } from '../../../../api/kinds/resource/resource-claim.ts';
+import { resourceSlices } from '../../../../api/kinds/resource/resource-slice.ts';
+import { volumeAttachments } from '../../../../api/kinds/storage/volume-attachment.ts';
+import type { LocalApi } from '../../catalogue/local-api.ts';
+import type { PodGraph } from './pod-graph.ts';
+
+export class NodeObjects {
+  readonly #api: Pick<LocalApi, 'get'>;
+  readonly #graph: PodGraph;
+
+  constructor(api: Pick<LocalApi, 'get'>, graph: PodGraph) {
+    this.#api = api;
+    this.#graph = graph;
+  }
+
+  /** A volume that is bound to a claim of one of the node's pods. */
+  isVolumeOf(node: string, name: string): boolean {
+    const claim = this.#api.get(persistentVolumes, '', name)?.spec?.claimRef;
+    if (!claim?.namespace || !claim.name) return false;
+    return this.#graph.isNeededBy(node, 'persistentvolumeclaim', claim.namespace, claim.name);
+  }
+
+  isAttachmentOf(node: string, name: string): boolean {
+    return this.#api.get(volumeAttachments, '', name)?.spec.nodeName === node;
+  }
+
+  isSliceOf(node: string, name: string): boolean {
+    return this.#api.get(resourceSlices, '', name)?.spec.nodeName === node;
+  }
+
+  /** A claim that is reserved for one of the node's pods: no pod starts before. */
+  isResourceClaimOf(node: string, namespace: string, name: string): boolean {
+    const consumers = this.#api.get(resourceClaims, namespace, name)?.status?.reservedFor ?? [];
+    return consumers.some(
+      ({ apiGroup = '', resource, name: pod, uid }) =>
+        apiGroup === '' &&
+        resource === 'pods' &&
+        this.#graph.nodeOf(namespace, pod) === node &&
+        this.#graph.lifetime(namespace, pod)?.uid === uid,
+    );
+  }
+}
