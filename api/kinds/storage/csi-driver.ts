@@ -65,7 +65,7 @@ export const csiDrivers = defineKind<CSIDriver>({
     flag('PodInfoOnMount', ({ podInfoOnMount }) => podInfoOnMount),
     flag('StorageCapacity', ({ storageCapacity }) => storageCapacity),
     text('TokenRequests', ({ spec }) => spec.tokenRequests?.map(({ audience }) => audience).join(',') ?? '<unset>'),
-    { ...flag('RequiresRepublish', ({ requiresRepublish }) => requiresRepublish), type: 'string' },
+    flag('RequiresRepublish', ({ requiresRepublish }) => requiresRepublish),
     text('Modes', ({ spec }) => (spec.volumeLifecycleModes ?? []).join(',') || '<none>'),
     ageColumn(),
   ],

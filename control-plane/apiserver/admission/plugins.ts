@@ -8,6 +8,7 @@ import { certificateApproval, certificateSigning, certificateSubjectRestriction 
 import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
+import { deviceAdminAccess } from './device-admin-access.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
@@ -87,6 +88,7 @@ export const admissionPlugins = ({
   podTopologyLabels(api),
   podResizeValidator(api),
   rbacEscalation({ authorizer, rbac, index }),
+  deviceAdminAccess(api),
   paramAccess({ api, kinds: webhooks.kinds, authorizer }),
   mutatingAdmissionPolicy({ api, kinds: webhooks.kinds, authorizer }),
   mutatingAdmissionWebhook({ ...webhooks, matchConditions: webhookConditions(authorizer) }),

@@ -327,6 +327,7 @@ test("plugins run in upstream's order", async (t) => {
       'PodTopologyLabels',
       'PodResizeValidator',
       'RBACEscalation',
+      'DeviceAdminAccess',
       'PolicyParamAccess',
       'MutatingAdmissionPolicy',
       'MutatingAdmissionWebhook',
