@@ -6,6 +6,7 @@
 import { addErrors, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { MAX_ERRORS } from '../../machinery/limits.ts';
 import { validateLabelName } from '../../machinery/names.ts';
+import { own } from '../../machinery/own.ts';
 import type {
   AWSElasticBlockStoreVolumeSource,
   AzureDiskVolumeSource,
@@ -249,18 +250,17 @@ export const sourceTable = <T>(validators: SourceValidators<T>): SourceTable =>
 
 /** Validates the one source that `holder` should have: a volume of a pod, or the spec of a PersistentVolume. */
 export function validateOneSource(holder: object, table: SourceTable, path: string, errors: FieldError[]): void {
-  const fields = Object.entries(holder).filter(([field]) => table.has(field));
-  const values = new Map<string, unknown>(fields);
-  const given = fields.length < 2 ? values.keys() : [...table.keys()].filter((source) => values.has(source));
-  let count = 0;
-  for (const source of given) {
-    if (count++ === 0) {
-      table.get(source)?.(values.get(source), `${path}.${SOURCE_PATHS.get(source) ?? source}`, errors);
-    } else {
-      errors.push(
-        forbidden(`${path}.${EXCESS_PATHS.get(source) ?? source}`, 'may not specify more than 1 volume type'),
-      );
-    }
+  const given = Object.keys(holder).filter((field) => table.has(field));
+  const ordered = given.length < 2 ? given : [...table.keys()].filter((source) => given.includes(source));
+  const [first, ...others] = ordered;
+  if (first === undefined) {
+    errors.push(required(path, 'must specify a volume type'));
+    return;
   }
-  if (count === 0) errors.push(required(path, 'must specify a volume type'));
+  const source = own(holder as Readonly<Record<string, unknown>>, first);
+  table.get(first)?.(source, `${path}.${SOURCE_PATHS.get(first) ?? first}`, errors);
+  for (const other of others) {
+    const at = `${path}.${EXCESS_PATHS.get(other) ?? other}`;
+    errors.push(forbidden(at, 'may not specify more than 1 volume type'));
+  }
 }

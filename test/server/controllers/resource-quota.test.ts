@@ -6,7 +6,7 @@ import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { ResourceQuotaStatus } from '../../../api/types/core/v1.gen.ts';
 import type { WatchEvent, WatchOptions } from '../../../client/api-calls.ts';
 import { ApiClient } from '../../../client/api-client.ts';
-import { configMaps, pods, resourceQuotas, services } from '../../../client/resources.gen.ts';
+import { configMaps, persistentVolumeClaims, pods, resourceQuotas, services } from '../../../client/resources.gen.ts';
 import type { Resource } from '../../../client/resource.ts';
 import type { AdmissionPlugin } from '../../../control-plane/apiserver/admission/plugin.ts';
 import { resourceQuota } from '../../../control-plane/apiserver/admission/resource-quota.ts';
@@ -160,6 +160,38 @@ t.test('deleted and terminated objects and unused charges release quota', async 
   await cluster.uses('few', { configmaps: '2' });
   await client.delete(pods, 'apps', 'b');
   await cluster.uses('few', { configmaps: '1', 'count/pods': '1' });
+});
+
+t.test('claims are limited in number and size, together and per class', async (t) => {
+  await using cluster = await Cluster.start();
+  const { client } = cluster;
+  const ofGold = (name: string) => `gold.storageclass.storage.k8s.io/${name}`;
+  await cluster.limit('storage', {
+    ...{ 'requests.storage': '10Gi', 'count/persistentvolumeclaims': '3' },
+    ...{ [ofGold('requests.storage')]: '5Gi', [ofGold('persistentvolumeclaims')]: '1' },
+  });
+  const claim = (name: string, storage: string, storageClassName?: string) =>
+    client.create(persistentVolumeClaims, {
+      ...inApps(name),
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } }, storageClassName },
+    });
+  await t.rejects(claim('a', '6Gi', 'gold'), {
+    message: /exceeded quota: storage, requested: gold.storageclass.storage.k8s.io\/requests.storage=6Gi, used: /,
+  });
+  await claim('a', '4Gi', 'gold');
+  await t.rejects(claim('b', '1Gi', 'gold'), { message: /gold.storageclass.storage.k8s.io\/persistentvolumeclaims=1/ });
+  await claim('b', '5Gi');
+  await t.rejects(claim('c', '2Gi'), { message: /requested: requests.storage=2Gi, used: requests.storage=9Gi/ });
+  const bound = await client.get(persistentVolumeClaims, 'apps', 'a');
+  await client.updateStatus(persistentVolumeClaims, {
+    ...bound,
+    status: { phase: 'Bound', capacity: { storage: '4Gi' } },
+  });
+  const grow = { spec: { resources: { requests: { storage: '5Gi' } } } };
+  await client.patch(persistentVolumeClaims, 'apps', 'a', grow);
+  await cluster.uses('storage', { 'requests.storage': '10Gi', [ofGold('requests.storage')]: '5Gi' });
+  await client.delete(persistentVolumeClaims, 'apps', 'b');
+  await cluster.uses('storage', { 'requests.storage': '5Gi', 'count/persistentvolumeclaims': '1' });
 });
 
 t.test('concurrent creates and deletes never exceed the quota', async (t) => {
