@@ -11,10 +11,19 @@ const MAX_COPIED_BYTES = 3 * 1024 * 1024;
 /** Items that insertions and removals may move within lists, in total: about twenty milliseconds. */
 const MAX_MOVED_ITEMS = 50_000_000;
 
-/** A `test` operation has failed. */
-export class PatchTestError extends StatusError {
-  constructor() {
+/** An operation that cannot be applied. `detail` says why in the words of upstream's library; its server keeps them from clients. */
+export class PatchError extends StatusError {
+  readonly detail: string;
+  constructor(detail: string) {
     super(unprocessable().status);
+    this.detail = detail;
+  }
+}
+
+/** A `test` operation has failed. */
+export class PatchTestError extends PatchError {
+  constructor(path: string) {
+    super(`testing path ${path} failed: test failed`);
   }
 }
 
@@ -75,7 +84,48 @@ class PatchedDocument {
     this.root = root;
   }
 
-  apply({ op, path, from, value }: Operation): void {
+  apply(operation: Operation): void {
+    try {
+      this.#apply(operation);
+    } catch (error) {
+      if (!(error instanceof StatusError) || error instanceof PatchError) throw error;
+      throw new PatchError(this.#why(operation));
+    }
+  }
+
+  /** Why an operation does not apply. */
+  #why({ op, path, from }: Operation): string {
+    switch (op) {
+      case 'add':
+        return this.#hasPlace(path)
+          ? `error in add for path: '${path}'`
+          : `add operation does not apply: doc is missing path: ${JSON.stringify(path)}: missing value`;
+      case 'remove':
+        return this.#hasPlace(path)
+          ? `error in remove for path: '${path}': Unable to remove nonexistent key: ${pointerOf(path).pop()}: missing value`
+          : `remove operation does not apply: doc is missing path: ${JSON.stringify(path)}: missing value`;
+      case 'replace':
+        return `replace operation does not apply: doc is missing ${this.#hasPlace(path) ? 'key' : 'path'}: ${path}: missing value`;
+      case 'move':
+      case 'copy':
+        return `${op} operation does not apply: doc is missing from path: ${from ?? ''}: missing value`;
+      default:
+        return `Unexpected kind: ${op}`;
+    }
+  }
+
+  /** Whether there is a container of what a path points at. */
+  #hasPlace(path: string): boolean {
+    try {
+      this.#place(path);
+      return true;
+    } catch (error) {
+      if (error instanceof StatusError) return false;
+      throw error;
+    }
+  }
+
+  #apply({ op, path, from, value }: Operation): void {
     switch (op) {
       case 'add':
         return this.#add(path, structuredClone(value ?? null));
@@ -90,7 +140,7 @@ class PatchedDocument {
         return this.#add(path, this.#copyOf(this.#get(from ?? this.#missing())));
       case 'test': {
         const found = this.#find(path);
-        if (!deepEqual(found ?? null, value ?? null)) throw new PatchTestError();
+        if (!deepEqual(found ?? null, value ?? null)) throw new PatchTestError(path);
         return;
       }
       default:

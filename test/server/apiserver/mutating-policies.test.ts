@@ -79,6 +79,18 @@ t.test('what cannot be applied follows the failure policy', async (t) => {
       'type mismatch: unexpected type name "Object.spec.wrong", expected "Object.spec.template", which matches field name path from root Object type',
     ],
     [
+      operations(`[JSONPatch{op: "replace", path: "/spec/paused", value: true}]`),
+      'JSON Patch: replace operation does not apply: doc is missing key: /spec/paused: missing value',
+    ],
+    [
+      operations(`[JSONPatch{op: "add", path: "/metadata/annotations/x", value: "y"}]`),
+      'JSON Patch: add operation does not apply: doc is missing path: "/metadata/annotations/x": missing value',
+    ],
+    [
+      operations(`[JSONPatch{op: "remove", path: "/metadata/annotations"}]`),
+      "JSON Patch: error in remove for path: '/metadata/annotations': Unable to remove nonexistent key: annotations: missing value",
+    ],
+    [
       configuration(`Object{ spec: Object.spec{ replicaz: 1 } }`),
       'error applying patch: failed to convert patch object to typed object: .spec.replicaz: field not declared in schema',
     ],

@@ -44,6 +44,28 @@ t.test('a policy validates against a Deployment', async (t) => {
   t.match(patched, { status: 422, body: { message: /wants replicas > 1, got 0$/ } });
 });
 
+t.test('a message that cannot be evaluated is replaced', async (t) => {
+  const { server, validate } = await startPolicies(t);
+  const onDeployments = { matchConstraints: { resourceRules: [DEPLOYMENT_RULE] } };
+  // As upstream's conformance test has it: the sum has no overload for a number.
+  const messageExpression = `'wants replicas > 1, got ' + object.spec.replicas`;
+  await validate('a', {
+    ...onDeployments,
+    validations: [{ expression: ' object.spec.replicas > 1', messageExpression }],
+  });
+  t.match(await server.call('POST', DEPLOYMENTS, { body: deployment('d', 1) }), {
+    status: 422,
+    body: { message: /denied request: failed expression: object.spec.replicas > 1$/ },
+  });
+  await validate('0', {
+    ...onDeployments,
+    validations: [{ expression: 'false', messageExpression: `'two\\nlines'`, message: 'fixed' }],
+  });
+  t.match(await server.call('POST', DEPLOYMENTS, { body: deployment('d', 1) }), {
+    body: { message: /'0' with binding '0' denied request: fixed$/ },
+  });
+});
+
 t.test('expressions refer to variables', async (t) => {
   const { server, validate } = await startPolicies(t);
   await validate('variables', {

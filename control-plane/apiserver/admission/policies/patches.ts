@@ -3,7 +3,7 @@ import { misfits } from '../../../../api/machinery/fieldset/fields-of.ts';
 import { type FieldType } from '../../../../api/machinery/fieldset/field-type.ts';
 import { merge } from '../../../../api/machinery/fieldset/merge.ts';
 import { isJsonObject, own } from '../../../../api/machinery/own.ts';
-import { applyJsonPatch, PatchTestError } from '../../../../api/machinery/patch/json.ts';
+import { applyJsonPatch, PatchError, PatchTestError } from '../../../../api/machinery/patch/json.ts';
 import { StatusError } from '../../../../api/machinery/status-error.ts';
 
 type JsonObject = Record<string, unknown>;
@@ -58,7 +58,9 @@ export function applyOperations(object: JsonObject, operations: readonly JsonObj
   } catch (error) {
     if (error instanceof PatchTestError) return undefined;
     if (!(error instanceof StatusError)) throw error;
-    throw new MutationError(`JSON Patch: ${error.message}`, { cause: error });
+    throw new MutationError(`JSON Patch: ${error instanceof PatchError ? error.detail : error.message}`, {
+      cause: error,
+    });
   }
   throw new MutationError('JSON Patch: the patch leaves no object');
 }
