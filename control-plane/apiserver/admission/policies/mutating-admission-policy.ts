@@ -18,9 +18,18 @@ import { compileMutatingPolicy, mutate, type CompiledMutatingPolicy } from './mu
 import { MutationError } from './patches.ts';
 import { PolicyList } from './policy-list.ts';
 import { isExemptFromPolicies, PolicyMatcher, type MatchedBinding } from './policy-matcher.ts';
+import { Turn } from './turn.ts';
 import type { PolicyOptions } from './validating-admission-policy.ts';
 
 type Matched = MatchedBinding<MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, CompiledMutatingPolicy>;
+
+/** One of the two rounds of a request. */
+interface Round {
+  readonly reinvocation: Reinvocation<string>;
+  readonly again: boolean;
+  readonly failures: Failures;
+  readonly turn: Turn;
+}
 
 /** Why policies have refused a request. */
 class Failures {
@@ -60,7 +69,7 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOption
   const matcher = new PolicyMatcher(api, kinds);
   const reinvocations = new WeakMap<AdmissionRequest, Reinvocation<string>>();
 
-  function run(request: AdmissionRequest, again: boolean): Mutation {
+  async function run(request: AdmissionRequest, again: boolean): Promise<Mutation> {
     const failures = new Failures();
     const matched = [
       ...matcher.matching(policies.active, request, ({ policy, binding, message }) =>
@@ -71,9 +80,9 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOption
     reinvocations.set(request, reinvocation);
     if (again && reinvocation.isChanged(request.object)) reinvocation.requireAll();
     let isMutated = false;
+    const round = { reinvocation, again, failures, turn: new Turn(request) };
     for (const each of matched)
-      for (const params of each.params)
-        if (invoke(each, params, request, reinvocation, again, failures)) isMutated = true;
+      for (const params of each.params) if (await invoke(each, params, request, round)) isMutated = true;
     // As upstream: a policy that has run counts as one that has changed something.
     if (isMutated) reinvocation.requireAll();
     reinvocation.remember(request.object);
@@ -82,14 +91,12 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOption
   }
 
   /** Runs the mutations of one policy with one parameter. Returns whether one has been applied. */
-  function invoke(
+  async function invoke(
     { hook, bound, kind }: Matched,
     params: KubeObject | undefined,
     request: AdmissionRequest,
-    reinvocation: Reinvocation<string>,
-    again: boolean,
-    failures: Failures,
-  ): boolean {
+    { reinvocation, again, failures, turn }: Round,
+  ): Promise<boolean> {
     const fail = (why: string): void => failures.add(hook.policy, bound.binding, why, 'Invalid');
     const inputsNow = () => ({
       request,
@@ -107,6 +114,7 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOption
     let isMutated = false;
     for (const mutation of policy.mutations) {
       if (!request.object) continue;
+      if (turn.isOver) await turn.next();
       try {
         const inputs = inputsNow();
         const mutated = mutate(policy, mutation, fieldTypeFor(request, inputs.asked), inputs);

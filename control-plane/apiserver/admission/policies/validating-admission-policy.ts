@@ -13,6 +13,7 @@ import { AuditAnnotations } from './audit-annotations.ts';
 import { denied } from './denial.ts';
 import { authorizeFor } from './evaluation.ts';
 import { PolicyList } from './policy-list.ts';
+import { Turn } from './turn.ts';
 import { isExemptFromPolicies, PolicyMatcher, type MatchedBinding } from './policy-matcher.ts';
 import { compileValidatingPolicy, evaluatePolicy, type CompiledValidatingPolicy, type Decision } from './validator.ts';
 
@@ -37,7 +38,7 @@ export function validatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOpti
   const matcher = new PolicyMatcher(api, kinds);
 
   /** All policies are asked, for their warnings and annotations; the first denial is told. */
-  function run(request: AdmissionRequest): void {
+  async function run(request: AdmissionRequest): Promise<void> {
     const denials: { message: string; reason?: string | undefined }[] = [];
     const deny = (policy: string, binding: string | undefined, message: string, reason?: string): void => {
       const where = binding === undefined ? '' : ` with binding '${binding}'`;
@@ -47,6 +48,7 @@ export function validatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOpti
       if (policy.spec?.failurePolicy !== 'Ignore') deny(nameOf(policy), binding && nameOf(binding), message);
     });
     const annotations = new AuditAnnotations();
+    const turn = new Turn(request);
     for (const each of matched) {
       const { hook, bound, kind, params } = each;
       const inputs = {
@@ -56,7 +58,8 @@ export function validatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOpti
         authorizer: authorizeFor(authorizer, request.user),
       };
       for (const param of params) {
-        const verdict = evaluatePolicy(hook.compiled(), { ...inputs, params: param });
+        if (turn.isOver) await turn.next();
+        const verdict = await evaluatePolicy(hook.compiled(), { ...inputs, params: param }, turn);
         for (const decision of verdict.decisions)
           if (decision.denied)
             act(each, decision, request, () => deny(hook.name, bound.name, decision.message, decision.reason));
@@ -73,7 +76,7 @@ export function validatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOpti
     name: 'ValidatingAdmissionPolicy',
     validate(request) {
       if (policies.active.length === 0 || isExemptFromPolicies(request)) return;
-      run(request);
+      return run(request);
     },
   };
 }

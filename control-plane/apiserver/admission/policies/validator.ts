@@ -7,6 +7,7 @@ import type {
 } from '../../../../api/types/admissionregistration/v1.gen.ts';
 import { CostBudget } from '../../../../api/machinery/cel/meter.ts';
 import { Activation, OutOfBudgetError, type ComposedVariables, type Inputs, type Result } from './evaluation.ts';
+import type { Turn } from './turn.ts';
 import { compileConditions, evaluateConditions, type CompiledConditions } from './match-conditions.ts';
 
 const MAX_MESSAGE_BYTES = 5 * 1024;
@@ -73,13 +74,14 @@ export function compileValidatingPolicy({ spec = {} }: ValidatingAdmissionPolicy
 const NOTHING: Verdict = { decisions: [], annotations: [], annotationErrors: [] };
 
 /** @param inputs with the authorizer */
-export function evaluatePolicy(policy: CompiledValidatingPolicy, inputs: Inputs): Verdict {
+export async function evaluatePolicy(policy: CompiledValidatingPolicy, inputs: Inputs, turn: Turn): Promise<Verdict> {
   const failed = (message: string): Verdict => ({ ...NOTHING, decisions: [failure(policy, message)] });
   const { matches, error } = evaluateConditions(policy.conditions, inputs);
   if (error !== undefined) return policy.ignoresFailures ? NOTHING : failed(error);
   if (!matches) return NOTHING;
   try {
-    return { decisions: decisionsOf(policy, inputs), ...annotationsOf(policy, inputs) };
+    const decisions = await decisionsOf(policy, inputs, turn);
+    return { decisions, ...(await annotationsOf(policy, inputs, turn)) };
   } catch (error) {
     if (error instanceof OutOfBudgetError) return failed(error.message);
     throw error;
@@ -97,10 +99,14 @@ const failure = ({ ignoresFailures }: CompiledValidatingPolicy, message: string,
 /** As upstream has it, messages and annotations do not know the authorizer. */
 const withoutAuthorizer = (inputs: Inputs): Inputs => ({ ...inputs, authorizer: undefined });
 
-function decisionsOf(policy: CompiledValidatingPolicy, inputs: Inputs): Decision[] {
+async function decisionsOf(policy: CompiledValidatingPolicy, inputs: Inputs, turn: Turn): Promise<Decision[]> {
   const budget = new CostBudget();
   const activation = new Activation(inputs, policy.variables);
-  const results = policy.validations.map(({ expression }) => activation.evaluate(expression, budget));
+  const results: Result[] = [];
+  for (const { expression } of policy.validations) {
+    if (turn.isOver) await turn.next();
+    results.push(activation.evaluate(expression, budget));
+  }
   let forMessages: Activation | undefined;
   const decisions: Decision[] = [];
   for (const [index, { value, error }] of results.entries()) {
@@ -111,6 +117,7 @@ function decisionsOf(policy: CompiledValidatingPolicy, inputs: Inputs): Decision
       continue;
     }
     const { validation, message } = compiled;
+    if (turn.isOver) await turn.next();
     if (message) forMessages ??= new Activation(withoutAuthorizer(inputs), policy.variables);
     try {
       const told = message && forMessages ? evaluatedMessage(forMessages.evaluate(message, budget)) : '';
@@ -132,13 +139,18 @@ function evaluatedMessage({ value }: Result): string {
   return message.includes('\n') || Buffer.byteLength(message) > MAX_MESSAGE_BYTES ? '' : message;
 }
 
-function annotationsOf(policy: CompiledValidatingPolicy, inputs: Inputs): Omit<Verdict, 'decisions'> {
+async function annotationsOf(
+  policy: CompiledValidatingPolicy,
+  inputs: Inputs,
+  turn: Turn,
+): Promise<Omit<Verdict, 'decisions'>> {
   const annotations: [string, string][] = [];
   const annotationErrors: string[] = [];
   if (policy.annotations.length === 0) return { annotations, annotationErrors };
   const budget = new CostBudget();
   const activation = new Activation(withoutAuthorizer(inputs), policy.variables);
   for (const { annotation, value: expression } of policy.annotations) {
+    if (turn.isOver) await turn.next();
     const { value, error } = activation.evaluate(expression, budget);
     if (error !== undefined) {
       if (!policy.ignoresFailures) annotationErrors.push(error);
