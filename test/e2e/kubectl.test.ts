@@ -1,11 +1,11 @@
-/** What a user does with a cluster, with the kubectl of today and the one of Debian 12. */
+/** What a user does with a cluster, with the kubectl of today, one of last year and the one of Debian 12. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
 import { Cluster } from '../support/cluster.ts';
-import { debianKubectl } from '../support/debian-kubectl.ts';
+import { stockKubectls } from '../support/stock-clients.ts';
 import { eventually } from '../support/wait.ts';
 import type { Deployment } from '../../api/types/apps/v1.gen.ts';
 import type { Pod, Service } from '../../api/types/core/v1.gen.ts';
@@ -26,12 +26,9 @@ const refusal = async (...args: string[]): Promise<string> => {
   throw new Error(`kubectl ${args.join(' ')} did not fail`);
 };
 
-const programs = [
-  ['1.32', 'kubectl'],
-  ['1.20', path.join(await debianKubectl('bookworm'), 'kubectl')],
-] as const;
+const programs = await stockKubectls();
 
-for (const [version, program] of programs) {
+for (const { version, program } of programs) {
   t.test(`kubectl ${version}: create, expose, inspect, update, roll back and delete a Deployment`, async (t) => {
     const kubectl = (...args: string[]) => cluster.kubectlWith({ program }, ...args);
     const say = async (...args: string[]): Promise<string> => (await kubectl(...args)).stdout;
@@ -252,7 +249,7 @@ t.test('apply creates the served kinds of a file and reports the others', async 
   ];
   const object = (apiVersion: string, kind: string, name: string): string =>
     `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: {name: ${name}}\n`;
-  for (const [version, program] of programs) {
+  for (const { version, program } of programs) {
     const names = ['first', 'last'].map((name) => `${name}-${version}`);
     const [first, last] = names.map((name) => object('v1', 'ConfigMap', name));
     const unknown = unserved.map(([apiVersion, kind]) => object(apiVersion, kind, 'unknown'));
