@@ -186,7 +186,8 @@ class TypesModule {
       keywords.push(...constraintKeywords(keyword, value, () => this.#words(type)));
     }
     const presence = this.#word(flags.includes('required') ? 'required' : 'optional');
-    const numberText = number === '-' ? 'undefined' : number.includes('.') ? `[${number.replaceAll('.', ', ')}]` : number;
+    const numberText =
+      number === '-' ? 'undefined' : number.includes('.') ? `[${number.replaceAll('.', ', ')}]` : number;
     const others = keywords.length === 0 ? '' : `, { ${keywords.join(', ')} }`;
     return `${presence}(${numberText}, ${this.#shapeOf(type)}${others})`;
   }

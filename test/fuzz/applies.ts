@@ -133,7 +133,7 @@ class Writes {
     try {
       const applied = apply(OWNABLE, this.#live, thing, this.#owners, by, TIME, force);
       // Without kind and name, nothing may be left of an object.
-      if (applied.object !== undefined) this.#live = (applied.object ?? {});
+      if (applied.object !== undefined) this.#live = applied.object ?? {};
       this.#owners = applied.owners;
       check(conflicts.length === 0 || force, 'conflicts were expected', conflicts);
     } catch (error) {
