@@ -1,5 +1,6 @@
 /** Seeds of cases that failed once, by fuzzer: the unit tests run them again. */
 export const SEEDS: ReadonlyMap<string, readonly number[]> = new Map([
+  ['patches', [1016639571]],
   ['schemas', [8844]],
   ['protobuf', [18214]],
 ]);

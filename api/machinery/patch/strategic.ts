@@ -77,7 +77,9 @@ function applyMapDirective(patch: Json): Json {
 }
 
 const badDirective = (directive: unknown, map: Json) =>
-  unclassified(`unknown patch type [${String(directive)}] in map [${JSON.stringify(map)}]`);
+  unclassified(`unknown patch type [${textOf(directive)}] in map [${JSON.stringify(map)}]`);
+// An object from outside may have a `toString` that is no function.
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 const noMergeKey = (map: unknown, key: string) =>
   unclassified(`map: ${JSON.stringify(map)} does not contain declared merge key: ${key}`);
 
