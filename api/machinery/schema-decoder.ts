@@ -122,7 +122,8 @@ const number = (goType: 'int32' | 'int64' | 'float64'): Compiled =>
         throw mismatch(jsonType(value), goType, state, owner, unconvertible(value, goType));
       const fits =
         goType === 'float64' ||
-        (Number.isInteger(value) && (goType === 'int64' || (value <= MAX_INT32 && value >= -MAX_INT32 - 1)));
+        (Number.isInteger(value) &&
+          (goType === 'int64' ? Math.abs(value) < 2 ** 63 : value <= MAX_INT32 && value >= -MAX_INT32 - 1));
       if (!fits) throw mismatch(`number ${value}`, goType, state, owner, unconvertible(value, goType));
       return value;
     },

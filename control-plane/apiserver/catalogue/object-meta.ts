@@ -40,6 +40,14 @@ export function placeObject(kind: Kind, object: KubeObject, namespace: string, n
   return object as Stored;
 }
 
+/** As `placeObject`, for an object that a client sends to a URL: it has to have the name itself. */
+export function placeNamed(kind: Kind, object: KubeObject, namespace: string, name: string): Stored {
+  const isNamed = Boolean(object.metadata?.name);
+  const placed = placeObject(kind, object, namespace, name);
+  if (isNamed) return placed;
+  throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+}
+
 /** Initializes the metadata of a new object. */
 export function fillSystemFields(kind: Kind, object: Stored, now: number): void {
   const { metadata } = object;

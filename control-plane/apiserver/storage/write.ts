@@ -14,6 +14,7 @@ import {
   fillSystemFields,
   keepSystemFields,
   generateName,
+  placeNamed,
   placeObject,
   type Stored,
 } from '../catalogue/object-meta.ts';
@@ -126,7 +127,7 @@ export class ObjectWriter {
     if (!current) {
       if (subresource || !(request.apply || kind.createOnUpdate)) throw notFound(kind, name);
       if (request.apply) return this.#createApplied(resource, request, context);
-      const wanted = placeObject(kind, await request.change(undefined, () => ({ metadata: {} })), namespace, name);
+      const wanted = placeNamed(kind, await request.change(undefined, () => ({ metadata: {} })), namespace, name);
       // A resourceVersion means that the client expects the object to exist.
       if (wanted.metadata.resourceVersion) throw notFound(kind, name);
       context.authorizeCreate();
@@ -141,7 +142,7 @@ export class ObjectWriter {
         ? await this.#applyByWebhook(resource, request, before, oldOwners)
         : this.#apply(resource, request, before, oldOwners)
       : { object: await request.change(before, reparse), owners: undefined };
-    const wanted = placeObject(kind, changed, namespace, name);
+    const wanted = placeNamed(kind, changed, namespace, name);
     checkBase(resource, wanted, old);
     const rules = updateRules(kind, part);
     const { managedFields: sent } = wanted.metadata;
@@ -200,7 +201,7 @@ export class ObjectWriter {
     context: WriteContext,
   ): Promise<Written> {
     const { object, owners } = apply(undefined, '', this.#ownership.part(resource, part));
-    const placed = placeObject(resource.kind, object, namespace, name);
+    const placed = placeNamed(resource.kind, object, namespace, name);
     const { uid } = placed.metadata;
     if (uid) {
       const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: `;

@@ -2,6 +2,7 @@
 import { forbidden, notSupported, type FieldError } from '../../../api/machinery/field-error.ts';
 import { isTrue, parseInt64, uint64Error, type Query } from '../../../api/machinery/query-values.ts';
 import { badRequest, invalidObject } from '../../../api/machinery/status-error.ts';
+import { MAX_TIMER_MS } from '../../../client/deadline.ts';
 import { readToken, type ContinueToken } from '../storage/continue-token.ts';
 
 export interface ListOptions {
@@ -18,6 +19,7 @@ export interface ListOptions {
 const LIST_OPTIONS = { group: 'meta.k8s.io', kind: 'ListOptions' };
 /** `prefix` is of the keys that are listed, `newest` the latest revision. */
 export function parseListOptions(query: Query, prefix: string, newest: number): ListOptions {
+  const { limit } = readNumbers(query);
   const revisionText = query.get('resourceVersion') ?? '';
   const match = query.get('resourceVersionMatch') ?? '';
   const continueText = query.get('continue') ?? '';
@@ -35,7 +37,6 @@ export function parseListOptions(query: Query, prefix: string, newest: number): 
     errors.push(forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'));
   }
   if (errors.length > 0) throw invalidObject(LIST_OPTIONS, '', errors);
-  const limit = parseInt64(query.get('limit') || '0');
   if (continueText && revisionText && revisionText !== '0') {
     throw badRequest('specifying resource version is not allowed when using continue');
   }
@@ -50,6 +51,12 @@ export function parseListOptions(query: Query, prefix: string, newest: number): 
   };
 }
 
+/** Both are read before anything is said of the other options, and by lists and watches alike. */
+const readNumbers = (query: Query): { readonly limit: number; readonly seconds: number } => ({
+  seconds: parseInt64(query.get('timeoutSeconds') || '0'),
+  limit: parseInt64(query.get('limit') || '0'),
+});
+
 export interface WatchOptions {
   /** Undefined: from what is there now. */
   readonly revision: number | undefined;
@@ -63,6 +70,7 @@ export interface WatchOptions {
 
 /** Throws a 422 StatusError for options that contradict each other, and a 400 for values that cannot be read. */
 export function parseWatchOptions(query: Query): WatchOptions {
+  const { seconds } = readNumbers(query);
   const errors: FieldError[] = [];
   const revisionText = query.get('resourceVersion') ?? '';
   const givenMatch = query.get('resourceVersionMatch') ?? '';
@@ -83,13 +91,12 @@ export function parseWatchOptions(query: Query): WatchOptions {
     if (query.get('continue')) errors.push(forbiddenMatch('is forbidden when continue is provided'));
   }
   if (errors.length > 0) throw invalidObject(LIST_OPTIONS, '', errors);
-  const seconds = parseInt64(query.get('timeoutSeconds') || '0');
   return {
     revision: parseRevision(revisionText),
     bookmarks: isTrue(query.get('allowWatchBookmarks')),
     sendInitialEvents: initial,
     isStreamedList: isGiven && initial,
-    timeoutMs: seconds > 0 ? seconds * 1000 : undefined,
+    timeoutMs: seconds > 0 ? Math.min(seconds * 1000, MAX_TIMER_MS) : undefined,
   };
 }
 
