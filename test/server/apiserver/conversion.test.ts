@@ -509,6 +509,27 @@ t.test('a webhook of a service is called by its name, with reviews in v1beta1 wh
   t.strictSame(asked, [['system', 'hook', 443]]);
 });
 
+t.test('the version that is stored need not be served', async (t) => {
+  await using converter = await Converter.start();
+  await using server = await TestServer.start();
+  const [first, second] = versions('v2');
+  const body = definition(converter.config, 'v2', { versions: [first, { ...second, served: false }] });
+  t.equal((await server.call('POST', DEFINITIONS, { body })).status, 201);
+  await eventually('v1 to be served', async () => (await server.call('GET', at('v1'))).status === 200);
+  t.equal((await server.call('GET', at('v2'))).status, 404);
+  const created = await server.call('POST', at('v1'), { body: v1('a', 'one:1') });
+  t.match(created.body, { apiVersion: 'example.com/v1', hostPort: 'one:1' });
+  t.strictSame(
+    converter.reviews.map(({ request }) => request.desiredAPIVersion),
+    ['example.com/v2', 'example.com/v1'],
+    'to the stored version and back',
+  );
+  const stored = await server.store.get('/registry/example.com/endpoints/default/a');
+  t.match(JSON.parse(String(stored?.value)), { apiVersion: 'example.com/v2', host: 'one', port: '1' });
+  t.match((await server.call('GET', at('v1'))).body.items, [{ hostPort: 'one:1' }]);
+  t.match((await server.call('DELETE', `${at('v1')}/a`)).body, { status: 'Success' });
+});
+
 t.test('how a conversion must not be defined', async (t) => {
   await using server = await TestServer.start();
   const url = 'https://example.com/convert';
