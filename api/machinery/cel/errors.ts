@@ -1,6 +1,6 @@
 /** The errors of expressions, with the messages of cel-go. */
 
-/** A problem at a place of an expression; `offset` is in UTF-16 units. */
+/** A problem at a place of an expression; `offset` is in UTF-16 units, negative for a problem of the whole expression. */
 export interface Issue {
   readonly offset: number;
   readonly message: string;
@@ -67,6 +67,7 @@ function lineStarts(expression: string): number[] {
 }
 
 function formatIssue(expression: string, starts: readonly number[], { offset, message }: Issue): string {
+  if (offset < 0) return `ERROR: <input>:-1:0: ${message}`;
   let line = starts.findIndex((start) => start > offset);
   line = line < 0 ? starts.length : line;
   const start = starts[line - 1] ?? 0;

@@ -17,6 +17,16 @@ import {
   Uint,
 } from './values.ts';
 
+/** A plain value whose type is declared: numbers of JSON do not say whether they are ints. */
+export class Typed {
+  readonly value: unknown;
+  readonly type: DeclType;
+  constructor(value: unknown, type: DeclType) {
+    this.value = value;
+    this.type = type;
+  }
+}
+
 /** The type of a value as errors of upstream's server name it. */
 const goType = (value: unknown): string => {
   if (value === null || value === undefined) return '<nil>';

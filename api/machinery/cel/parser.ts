@@ -29,7 +29,7 @@ export function parse(expression: string, report: (issue: Issue) => void): Expr 
   const size = expression.length > MAX_EXPRESSION_SIZE ? [...expression].length : expression.length;
   if (size > MAX_EXPRESSION_SIZE) {
     report({
-      offset: 0,
+      offset: -1,
       message: `expression code point size exceeds limit: size: ${size}, limit ${MAX_EXPRESSION_SIZE}`,
     });
     return undefined;
@@ -109,7 +109,7 @@ class Parser {
   /** Runs what nests, within the limit. */
   #nested(parse: () => Expr): Expr {
     this.#depth += 1;
-    if (this.#depth > MAX_DEPTH) this.#stop(`expression recursion limit exceeded: ${MAX_DEPTH}`);
+    if (this.#depth > MAX_DEPTH) this.#stop(`expression recursion limit exceeded: ${MAX_DEPTH}`, -1);
     const made = parse();
     this.#depth -= 1;
     return made;
@@ -119,7 +119,7 @@ class Parser {
   #madeOf(node: Expr, below: readonly Expr[]): Expr {
     let height = 0;
     for (const child of below) height = Math.max(height, this.#heights.get(child) ?? 0);
-    if (height >= MAX_DEPTH) this.#stop(`expression recursion limit exceeded: ${MAX_DEPTH}`);
+    if (height > MAX_DEPTH) this.#stop('max recursion depth exceeded', -1);
     this.#heights.set(node, height + 1);
     return node;
   }

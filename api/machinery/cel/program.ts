@@ -8,7 +8,7 @@ import { childrenOf, type Expr } from './ast.ts';
 import { check } from './checker.ts';
 import type { Environment } from './environment.ts';
 import { CelCompileError, CelInstantiationError, CelRuntimeError, type Issue } from './errors.ts';
-import { fromJson } from './from-json.ts';
+import { fromJson, Typed } from './from-json.ts';
 import { plan, type Step } from './interpreter.ts';
 import { literalIssues, patternProblem } from './literal-checks.ts';
 import { type CostBudget, LimitExceeded, Meter, PER_CALL_LIMIT } from './meter.ts';
@@ -21,8 +21,9 @@ import { type CelValue, Failure } from './values.ts';
 const LIMIT_MESSAGE = 'operation cancelled: actual cost limit exceeded';
 
 /**
- * The values of variables: plain values of JSON (objects, arrays, numbers, strings), values of CEL, or functions that are called at the first
- * use and at most once in an evaluation.
+ * The values of variables: plain values of JSON (objects, arrays, numbers, strings), the same with a declared type (`Typed`), values of CEL,
+ * or functions that return them and are called at the first use, at most once in an evaluation. A number is an int when it is whole: doubles are
+ * `Typed`.
  */
 export type Variables = Readonly<Record<string, unknown>>;
 
@@ -80,10 +81,16 @@ function reader(variables: Variables): (name: string) => CelValue {
     if (read !== undefined) return read;
     const given = own(variables, name);
     const value: unknown = typeof given === 'function' ? (given as () => unknown)() : given;
-    const converted = value instanceof Failure ? value : value === undefined ? missing(name) : fromJson(value);
+    const converted = valueOf(name, value);
     known.set(name, converted);
     return converted;
   };
+}
+
+function valueOf(name: string, value: unknown): CelValue {
+  if (value instanceof Typed) return fromJson(value.value, value.type);
+  if (value instanceof Failure) return value;
+  return value === undefined ? missing(name) : fromJson(value);
 }
 
 const missing = (name: string): Failure => new Failure(`no such attribute(s): ${name}`);

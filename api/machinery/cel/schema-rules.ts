@@ -21,7 +21,7 @@ import { type CompiledRule, compileRules } from './compiled-rules.ts';
 import type { DeclType } from './decl-type.ts';
 import { CelRuntimeError } from './errors.ts';
 import { escapeName } from './escaping.ts';
-import { fromJson } from './from-json.ts';
+import { fromJson, Typed } from './from-json.ts';
 import { CostBudget } from './meter.ts';
 import type { Variables } from './program.ts';
 import { schemaType } from './schema-type.ts';
@@ -178,8 +178,8 @@ function evaluateRules(rules: readonly CompiledRule[], subject: Subject): void {
   const { type, kind, value, old, path, run } = subject;
   const at = path || WHOLE;
   if (run.budget.remaining <= 0) stop(run, invalid(at, kind, OUT_OF_BUDGET));
-  const self = fromJson(value, type);
-  const before = old === undefined ? undefined : fromJson(old, type);
+  const self = new Typed(value, type);
+  const before = old === undefined ? undefined : new Typed(old, type);
   for (const compiled of rules) {
     if (run.errors.length + run.tolerated.length >= MAX_ERRORS) throw new Stopped();
     const { rule, program, error, usesOldSelf } = compiled;
@@ -191,7 +191,7 @@ function evaluateRules(rules: readonly CompiledRule[], subject: Subject): void {
     if (usesOldSelf && before === undefined && !isOptional) continue;
     const variables = {
       self,
-      oldSelf: isOptional ? (before === undefined ? Optional.none : new Optional(before)) : before,
+      oldSelf: isOptional ? (before === undefined ? Optional.none : new Optional(fromJson(old, type))) : before,
     };
     if (!evaluate(compiled, variables, subject)) fail(compiled, variables, subject);
   }

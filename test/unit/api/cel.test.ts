@@ -199,6 +199,21 @@ t.test('the cost of an evaluation is bounded, whatever it does', (t) => {
   t.end();
 });
 
+t.test('expressions are limited in size and depth', (t) => {
+  const chain = (terms: number): string => Array.from({ length: terms }, () => 'self.count').join(' + ');
+  compile(chain(250), environment());
+  const messageOf = (expression: string) => ({ message: `ERROR: <input>:-1:0: ${expression}` });
+  t.throws(() => compile(chain(251), environment()), messageOf('max recursion depth exceeded'));
+  const nested = `${'['.repeat(251)}${']'.repeat(251)}`;
+  t.throws(() => compile(nested, environment()), messageOf('expression recursion limit exceeded: 250'));
+  const long = `'${'a'.repeat(100_000)}'`;
+  t.throws(
+    () => compile(long, environment()),
+    messageOf('expression code point size exceeds limit: size: 100002, limit 100000'),
+  );
+  t.end();
+});
+
 t.test('hostile expressions are rejected or parsed in bounded time and depth', (t) => {
   const hostile = [
     `${'('.repeat(40_000)}1${')'.repeat(40_000)}`,
