@@ -84,6 +84,15 @@ export interface ComprehensionExpr extends Node {
 export type Expr =
   LiteralExpr | IdentExpr | SelectExpr | CallExpr | ListExpr | MapExpr | StructExpr | ComprehensionExpr;
 
+/** Visits every node once: macros may have a node in two places, and what nests them would have it in very many. */
+export function visitOnce(tree: Expr, visit: (expr: Expr) => void): void {
+  const seen = new Set<Expr>([tree]);
+  for (const expr of seen) {
+    visit(expr);
+    for (const child of childrenOf(expr)) seen.add(child);
+  }
+}
+
 /** The nodes right below a node. */
 export function childrenOf(expr: Expr): readonly Expr[] {
   switch (expr.kind) {

@@ -59,7 +59,8 @@ class Checker {
   readonly #environment: Environment;
   readonly #report: (issue: Issue) => void;
   readonly #types = new Substitutions();
-  readonly #checked: Expr[] = [];
+  /** Macros may have a node in two places: it is checked once. */
+  readonly #checked = new Set<Expr>();
   readonly #locals: (readonly [string, CelType])[] = [];
 
   constructor(environment: Environment, report: (issue: Issue) => void) {
@@ -87,9 +88,10 @@ class Checker {
   }
 
   #check(expr: Expr): CelType {
+    if (expr.type && this.#checked.has(expr)) return expr.type;
     const type = this.#typeOf(expr);
     expr.type = type;
-    this.#checked.push(expr);
+    this.#checked.add(expr);
     return type;
   }
 

@@ -47,19 +47,22 @@ export class JoinedList extends CelList {
   }
 }
 
+const MARK = '\0';
+
 /** Keys of the same value have the same text, whatever their numeric type. Undefined for what is no key. */
 function keyText(key: CelValue): string | undefined {
   switch (typeof key) {
     case 'string':
-      return `s${key}`;
+      // Texts are copied only where they could be mistaken for what stands for a number.
+      return key.startsWith(MARK) ? `${MARK}s${key}` : key;
     case 'bigint':
-      return `n${key}`;
+      return `${MARK}n${key}`;
     case 'boolean':
-      return `b${key}`;
+      return `${MARK}b${key}`;
     case 'number':
-      return Number.isInteger(key) ? `n${BigInt(key)}` : `d${key}`;
+      return Number.isInteger(key) ? `${MARK}n${BigInt(key)}` : `${MARK}d${key}`;
     default:
-      return key instanceof Uint ? `n${key.value}` : undefined;
+      return key instanceof Uint ? `${MARK}n${key.value}` : undefined;
   }
 }
 

@@ -76,6 +76,6 @@ function compileRule(rule: ValidationRule, schema: Structural, type: DeclType): 
     message: message?.program,
     messageError: message?.error,
     messageMaxCost: message?.cost ?? 0,
-    fieldPath: rule.fieldPath ? ruleFieldPath(rule.fieldPath, schema) : undefined,
+    fieldPath: rule.fieldPath ? ruleFieldPath(rule.fieldPath, schema.props) : undefined,
   };
 }

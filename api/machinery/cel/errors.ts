@@ -7,6 +7,8 @@ export interface Issue {
 }
 
 const MAX_ISSUES = 100;
+/** No issue is added to a longer message: each repeats its line. */
+const MAX_MESSAGE = 16_384;
 /** Longer lines are not shown below a message. */
 const MAX_SNIPPET_BYTES = 16_384;
 const isWide = (character: string): boolean => (character.codePointAt(0) ?? 0) > 0x7f;
@@ -55,8 +57,15 @@ function formatIssues(expression: string, issues: readonly Issue[]): string {
   const sorted = issues
     .map((issue, index) => ({ issue, index }))
     .sort((left, right) => left.issue.offset - right.issue.offset || left.index - right.index);
-  const lines = sorted.slice(0, MAX_ISSUES).map(({ issue }) => formatIssue(expression, starts, issue));
-  if (sorted.length > MAX_ISSUES) lines.push(`${sorted.length - MAX_ISSUES} more errors were truncated`);
+  const lines: string[] = [];
+  let size = 0;
+  for (const { issue } of sorted) {
+    if (lines.length === MAX_ISSUES || size > MAX_MESSAGE) break;
+    const line = formatIssue(expression, starts, issue);
+    size += line.length;
+    lines.push(line);
+  }
+  if (sorted.length > lines.length) lines.push(`${sorted.length - lines.length} more errors were truncated`);
   return lines.join('\n');
 }
 

@@ -39,6 +39,8 @@ export const estimateCost = (tree: Expr, root: DeclType): Range => new Estimator
 
 class Estimator {
   readonly #root: DeclType;
+  /** Macros may have a node in two places. */
+  readonly #costs = new Map<Expr, Range>();
   readonly #paths = new Map<Expr, readonly string[]>();
   readonly #sizes = new Map<Expr, Range>();
   readonly #entries = new Map<Expr, EntrySizes>();
@@ -49,6 +51,12 @@ class Estimator {
   }
 
   cost(expr: Expr): Range {
+    const cost = this.#costs.get(expr) ?? this.#cost(expr);
+    this.#costs.set(expr, cost);
+    return cost;
+  }
+
+  #cost(expr: Expr): Range {
     switch (expr.kind) {
       case 'literal':
         return NOTHING;

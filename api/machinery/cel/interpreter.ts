@@ -37,12 +37,23 @@ class Planner {
   readonly #environment: Environment;
   readonly #locals: string[] = [];
   readonly #constants = new Map<Step, CelValue>();
+  /** Macros may have a node in two places. Slots are the same where as many variables are known. */
+  readonly #planned = new Map<Expr, { readonly step: Step; readonly depth: number }>();
 
   constructor(environment: Environment) {
     this.#environment = environment;
   }
 
   plan(expr: Expr): Step {
+    const depth = this.#locals.length;
+    const known = this.#planned.get(expr);
+    if (known?.depth === depth) return known.step;
+    const step = this.#plan(expr);
+    this.#planned.set(expr, { step, depth });
+    return step;
+  }
+
+  #plan(expr: Expr): Step {
     switch (expr.kind) {
       case 'literal': {
         return this.#constant(literalValue(expr.value));

@@ -1,6 +1,6 @@
 /** What of literals is rejected after types have been checked: cel-go's `validators.go`, as far as Kubernetes has them. */
 import { compileOrExplain, compilePattern } from '../structural/pattern.ts';
-import { childrenOf, type Expr } from './ast.ts';
+import { childrenOf, type Expr, visitOnce } from './ast.ts';
 import type { Issue } from './errors.ts';
 import { parseDuration, parseTimestamp, timestampOf } from './library/time-text.ts';
 import { type CelType, DYN, formatType, isSameType, unwrapped } from './types.ts';
@@ -15,13 +15,14 @@ const isInvalid: ReadonlyMap<string, (text: string) => boolean> = new Map([
 /** Literal arguments that would fail at every evaluation, and lists and maps of values of different types. */
 export function literalIssues(tree: Expr): Issue[] {
   const issues: Issue[] = [];
-  const visit = (expr: Expr, isFormatted: boolean): void => {
+  const formatted = new Set<Expr>();
+  visitOnce(tree, (expr) => {
     if (expr.kind === 'call') checkArgument(expr, issues);
+    const isFormatted = formatted.has(expr);
     if (!isFormatted) checkTypes(expr, issues);
-    const below = isFormatted || (expr.kind === 'call' && expr.name === 'format');
-    for (const child of childrenOf(expr)) visit(child, below);
-  };
-  visit(tree, false);
+    if (isFormatted || (expr.kind === 'call' && expr.name === 'format'))
+      for (const child of childrenOf(expr)) formatted.add(child);
+  });
   return issues;
 }
 
@@ -38,17 +39,15 @@ function checkArgument({ name, args }: Expr & { kind: 'call' }, issues: Issue[])
 
 /** Why a literal pattern of `find` or `findAll` is none; upstream compiles these after everything else. */
 export function patternProblem(tree: Expr): string | undefined {
-  if (tree.kind === 'call' && (tree.name === 'find' || tree.name === 'findAll') && tree.target) {
-    const [pattern] = tree.args;
+  let problem: string | undefined;
+  visitOnce(tree, (expr) => {
+    if (problem !== undefined || expr.kind !== 'call' || !expr.target) return;
+    const [pattern] = expr.name === 'find' || expr.name === 'findAll' ? expr.args : [];
     const text = pattern?.kind === 'literal' ? pattern.value : undefined;
     const compiled = typeof text === 'string' ? compileOrExplain(text) : undefined;
-    if (typeof compiled === 'string') return compiled;
-  }
-  for (const child of childrenOf(tree)) {
-    const problem = patternProblem(child);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
+    if (typeof compiled === 'string') problem = compiled;
+  });
+  return problem;
 }
 
 /** Only what `format` is given may be mixed. */

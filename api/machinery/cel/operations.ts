@@ -1,10 +1,9 @@
 /** What the operators do with values. Comparisons count their steps: lists may be nested deeper than their cost says. */
 import { compareText } from '../compare-text.ts';
-import { deepEqual } from '../deep-equal.ts';
 import { own } from '../own.ts';
 import { escapeName } from './escaping.ts';
 import { JoinedList, ValueList, ValueStruct } from './collections.ts';
-import { JsonMap } from './from-json.ts';
+import { fromJson, JsonList, JsonMap } from './from-json.ts';
 import type { Meter } from './meter.ts';
 import {
   BOOL,
@@ -78,9 +77,14 @@ function nanosOf(left: CelValue, right: CelValue): readonly [bigint, bigint] | u
   return left instanceof Duration && right instanceof Duration ? [left.nanos, right.nanos] : undefined;
 }
 
+/** Characters or bytes that are compared in one step. */
+const COMPARED_PER_STEP = 64;
+const stepsOf = (value: CelValue): number =>
+  typeof value === 'string' || value instanceof Uint8Array ? 1 + Math.floor(value.length / COMPARED_PER_STEP) : 1;
+
 /** Whether two values are equal. Values of different types are not, except numbers. */
 export function equals(left: CelValue, right: CelValue, meter: Meter): boolean {
-  meter.step();
+  meter.step(stepsOf(left));
   if (left === right) return true;
   const number = numberOf(left);
   if (number !== undefined) {
@@ -119,7 +123,15 @@ function areListsEqual(left: CelList, right: CelList, meter: Meter): boolean {
 function itemKey(item: CelValue, keys: readonly string[], meter: Meter): string {
   meter.step(1 + keys.length);
   const parts = keys.length === 0 ? [item] : keys.map((key) => (item instanceof CelMap ? item.find(key) : undefined));
-  return JSON.stringify(parts.map((part) => (typeof part === 'bigint' ? `${part}n` : part)));
+  const text = JSON.stringify(parts.map(plainPart));
+  meter.step(Math.floor(text.length / COMPARED_PER_STEP));
+  return text;
+}
+
+function plainPart(part: CelValue | undefined): unknown {
+  if (part instanceof JsonMap) return part.object;
+  if (part instanceof JsonList) return part.items;
+  return typeof part === 'bigint' ? `${part}n` : part;
 }
 
 function isSameSet(left: CelList, right: CelList, keys: readonly string[], meter: Meter): boolean {
@@ -133,19 +145,19 @@ function isSameSet(left: CelList, right: CelList, keys: readonly string[], meter
 }
 
 /** Whether two objects with declared fields have the same in those that expressions cannot read. */
-function hasSameUnknown({ object, type }: JsonMap, right: JsonMap): boolean {
+function hasSameUnknown({ object, type }: JsonMap, right: JsonMap, meter: Meter): boolean {
   if (!type?.fields) return true;
   for (const [name, value] of Object.entries(object)) {
     const other = own(right.object, name);
     if (type.fields.has(escapeName(name) ?? '') || other === undefined) continue;
-    if (!deepEqual(value, other)) return false;
+    if (!equals(fromJson(value), fromJson(other), meter)) return false;
   }
   return true;
 }
 
 function areMapsEqual(left: CelMap, right: CelMap, meter: Meter): boolean {
   if (left.size !== right.size) return false;
-  if (left instanceof JsonMap && right instanceof JsonMap && !hasSameUnknown(left, right)) return false;
+  if (left instanceof JsonMap && right instanceof JsonMap && !hasSameUnknown(left, right, meter)) return false;
   for (const key of left.keys()) {
     const value = left.find(key);
     const other = right.find(key);

@@ -4,7 +4,7 @@
  * offers, and add their variables and functions by `extend`.
  */
 import { own } from '../own.ts';
-import { childrenOf, type Expr } from './ast.ts';
+import { type Expr, visitOnce } from './ast.ts';
 import { check } from './checker.ts';
 import type { Environment } from './environment.ts';
 import { CelCompileError, CelInstantiationError, CelRuntimeError, type Issue } from './errors.ts';
@@ -17,6 +17,8 @@ import { toPlain } from './plain.ts';
 import { type CelType, formatType, isDyn, isSameType } from './types.ts';
 import { type CelValue, Failure } from './values.ts';
 
+/** Messages may quote what an expression has made. */
+const MAX_MESSAGE = 10_000;
 /** cel-go's message; callers of upstream recognize it by its start. */
 const LIMIT_MESSAGE = 'operation cancelled: actual cost limit exceeded';
 
@@ -62,7 +64,8 @@ export class Program {
     const meter = new Meter(limit);
     try {
       const value = this.#step({ meter, variable: reader(variables), locals: [] });
-      if (value instanceof Failure) throw new CelRuntimeError(value.message, 'failed', meter.cost);
+      if (value instanceof Failure)
+        throw new CelRuntimeError(value.message.slice(0, MAX_MESSAGE), 'failed', meter.cost);
       return { value, cost: meter.cost };
     } catch (error) {
       if (error instanceof LimitExceeded) throw new CelRuntimeError(LIMIT_MESSAGE, 'cost', meter.cost);
@@ -98,12 +101,10 @@ const missing = (name: string): Failure => new Failure(`no such attribute(s): ${
 /** The names of the variables and types that a tree refers to; comprehensions' own are among them. */
 function variablesOf(tree: Expr): ReadonlySet<string> {
   const names = new Set<string>();
-  const visit = (expr: Expr): void => {
+  visitOnce(tree, (expr) => {
     if (expr.kind === 'ident') names.add(expr.name);
     if (expr.kind === 'select' && expr.qualified !== undefined) names.add(expr.qualified);
-    for (const child of childrenOf(expr)) visit(child);
-  };
-  visit(tree);
+  });
   return names;
 }
 

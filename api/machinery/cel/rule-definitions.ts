@@ -5,7 +5,7 @@
 import type { JSONSchemaProps, ValidationRule } from '../../types/apiextensions/v1.gen.ts';
 import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
 import { MAX_ERRORS } from '../limits.ts';
-import { type Structural, structuralOf } from '../structural/structural.ts';
+import type { Structural } from '../structural/structural.ts';
 import { type CompiledRule, compileRules } from './compiled-rules.ts';
 import type { DeclType } from './decl-type.ts';
 import { escapeName } from './escaping.ts';
@@ -46,7 +46,7 @@ function checkFields(rule: ValidationRule, schema: JSONSchemaProps, path: string
   if (fieldPath === '') return;
   if (fieldPath.trim() === '') errors.push(invalid(`${path}.fieldPath`, fieldPath, 'must be non-empty if specified'));
   if (hasLineBreaks(fieldPath)) errors.push(invalid(`${path}.fieldPath`, fieldPath, 'must not contain line breaks'));
-  if (ruleFieldPath(fieldPath, structuralOf(schema)) === undefined)
+  if (ruleFieldPath(fieldPath, schema) === undefined)
     errors.push(invalid(`${path}.fieldPath`, fieldPath, 'must be a valid path'));
 }
 
@@ -129,8 +129,10 @@ class Definitions {
       this.#errors.push(untyped(`${path}.x-kubernetes-validations`));
       return;
     }
-    for (const [index, compiled] of compileRules(schema, known).entries())
+    for (const [index, compiled] of compileRules(schema, known).entries()) {
+      if (this.#errors.length >= MAX_ERRORS) return;
       this.#checkRule(compiled, `${path}.x-kubernetes-validations[${index}]`, cardinality, uncorrelatable);
+    }
   }
 
   #checkRule(

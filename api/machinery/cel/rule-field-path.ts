@@ -1,5 +1,6 @@
 /** The `fieldPath` of a rule: a JSON path of names, below where the rule is. */
-import type { Structural } from '../structural/structural.ts';
+import type { JSONSchemaProps } from '../../types/apiextensions/v1.gen.ts';
+import { isJsonObject, own } from '../own.ts';
 
 const TOKEN = /\.([^.[\]]+)|\['((?:[^'\\]|\\.)*)'\]/y;
 const ESCAPES: ReadonlyMap<string, string> = new Map([
@@ -26,8 +27,8 @@ function unescape(text: string): string | undefined {
 }
 
 /** The path as errors show it, without a leading dot; undefined for one that names no field of the schema. */
-export function ruleFieldPath(path: string, schema: Structural): string | undefined {
-  let at: Structural | true | undefined = schema;
+export function ruleFieldPath(path: string, schema: JSONSchemaProps): string | undefined {
+  let at = schema;
   let shown = '';
   TOKEN.lastIndex = 0;
   let end = 0;
@@ -36,10 +37,11 @@ export function ruleFieldPath(path: string, schema: Structural): string | undefi
     if (!found) return undefined;
     end = TOKEN.lastIndex;
     const name = found[1] ?? unescape(found[2] ?? '');
-    if (name === undefined || at === undefined || at === true) return undefined;
-    const isNamed: boolean = at.properties.size > 0;
-    at = isNamed ? at.properties.get(name) : at.additional;
-    if (at === undefined) return undefined;
+    if (name === undefined) return undefined;
+    const isNamed: boolean = Object.keys(at.properties ?? {}).length > 0;
+    const next: unknown = isNamed ? own(at.properties, name) : at.additionalProperties;
+    if (!isJsonObject(next)) return undefined;
+    at = next;
     shown += isNamed ? `${shown === '' ? '' : '.'}${name}` : `[${name}]`;
   }
   return shown === '' ? undefined : shown;

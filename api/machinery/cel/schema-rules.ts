@@ -39,6 +39,8 @@ class Stopped extends Error {}
 interface Pair {
   readonly value: unknown;
   readonly old: unknown;
+  /** Whether they are equal, once it has been asked. */
+  isEqual?: boolean;
 }
 
 /**
@@ -160,7 +162,9 @@ function checkItems(
 
 const isUnchanged = ({ current, parent }: Correlation): boolean => {
   const pair = current ?? parent;
-  return pair !== undefined && deepEqual(pair.value, pair.old);
+  if (!pair) return false;
+  pair.isEqual ??= deepEqual(pair.value, pair.old);
+  return pair.isEqual;
 };
 
 interface Subject {

@@ -187,6 +187,10 @@ t.test('no call makes or reads more than an evaluation may', (t) => {
     `${big}.replace("", ${big})`,
     `${big}.indexOf(${big}) == 0`,
     'lists.range(1000000000)',
+    `lists.range(100000).all(x, ${big}.size() > 0)`,
+    'lists.range(100000).all(x, timestamp(0).getHours("Europe/Berlin") >= 0)',
+    'lists.range(100000).all(x, string(x).matches(string(x) + "a{1000}") || true)',
+    `lists.range(1000).map(x, [[${big}] == [${big}]].size()).size() > 0`,
     'lists.range(2000).map(x, lists.range(2000)).flatten().distinct()',
     '"%s".format([lists.range(1000).map(x, lists.range(1000))])',
   ]) {

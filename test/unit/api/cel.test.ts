@@ -235,6 +235,9 @@ t.test('hostile expressions are rejected or parsed in bounded time and depth', (
     `${'[1].map(x, '.repeat(9_000)}x${')'.repeat(9_000)}`,
     '"\\'.repeat(40_000),
     'a'.repeat(200_000),
+    `optional.of(1)${'.optMap(x, x)'.repeat(200)}.hasValue()`,
+    `[1]${'.sortBy(x, x)'.repeat(200)} == [1]`,
+    `'a'.matches('${'('.repeat(20_000)}')`,
   ];
   for (const expression of hostile) {
     const started = performance.now();

@@ -24,7 +24,12 @@ function compiled(pattern: string): Matcher | Failure {
 
 /** Matching a long text takes longer than its cost says. */
 const LONG_TEXT = 1_000;
+/** What a repetition `{n}` is compiled to, in steps. */
+const STEPS_PER_REPEAT = 20;
+
 function countMatching(text: string, pattern: string, meter: Meter): void {
+  for (const [, least = '', most = ''] of pattern.matchAll(/\{(\d{1,4})(?:,(\d{0,4}))?\}/g))
+    meter.step(STEPS_PER_REPEAT * Math.max(Number(least), Number(most)));
   if (text.length > LONG_TEXT) meter.step((text.length - LONG_TEXT) * (1 + pattern.length));
 }
 

@@ -1,5 +1,6 @@
 /** The operators and functions of the language itself: https://github.com/google/cel-spec/blob/master/doc/langdef.md#list-of-standard-definitions */
 import { overload, type Overload } from '../environment.ts';
+import type { Meter } from '../meter.ts';
 import { compare, concatenate, contains, equals, typeOfValue } from '../operations.ts';
 import { CelList, CelMap, type CelValue, Duration, Failure, intOf, TypeValue, Uint, uintOf } from '../values.ts';
 import { conversions } from './conversions.ts';
@@ -62,8 +63,12 @@ function orders(): Overload[] {
   );
 }
 
+/** Characters that are counted in one step. */
+const COUNTED_PER_STEP = 64;
+
 /** The size of a string is in code points. */
-export function codePoints(text: string): number {
+export function codePoints(text: string, meter: Meter): number {
+  meter.step(Math.floor(text.length / COUNTED_PER_STEP));
   let count = text.length;
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
@@ -72,16 +77,16 @@ export function codePoints(text: string): number {
   return count;
 }
 
-function sizeOf(value: CelValue | undefined): CelValue {
-  if (typeof value === 'string') return BigInt(codePoints(value));
+function sizeOf(value: CelValue | undefined, meter: Meter): CelValue {
+  if (typeof value === 'string') return BigInt(codePoints(value, meter));
   if (value instanceof Uint8Array) return BigInt(value.length);
   return value instanceof CelList || value instanceof CelMap ? BigInt(value.size) : new Failure('no such overload');
 }
 
 const sizes = (): Overload[] =>
   ['string', 'bytes', 'list(A)', 'map(A, B)'].flatMap((type) => [
-    overload(`size(${type}): int`, ([value]) => sizeOf(value)),
-    overload(`${type}:size(): int`, ([value]) => sizeOf(value)),
+    overload(`size(${type}): int`, ([value], meter) => sizeOf(value, meter)),
+    overload(`${type}:size(): int`, ([value], meter) => sizeOf(value, meter)),
   ]);
 
 export const standardLibrary = (): Overload[] => [

@@ -29,10 +29,11 @@ function unitsAt(text: string, index: number): number {
   return units;
 }
 
-const pointsBefore = (text: string, units: number): bigint => BigInt(codePoints(text.slice(0, units)));
+const pointsBefore = (text: string, units: number, meter: Meter): bigint =>
+  BigInt(codePoints(text.slice(0, units), meter));
 
-function charAt(text: string, index: bigint): CelValue {
-  const size = codePoints(text);
+function charAt(text: string, index: bigint, meter: Meter): CelValue {
+  const size = codePoints(text, meter);
   if (index < 0n || index > BigInt(size)) return outOfRange(index);
   const at = unitsAt(text, Number(index));
   return String.fromCodePoint(...[text.codePointAt(at)].filter((code) => code !== undefined));
@@ -40,26 +41,26 @@ function charAt(text: string, index: bigint): CelValue {
 
 function indexOf(text: string, part: string, from: bigint, meter: Meter): CelValue {
   if (from < 0n) return outOfRange(from);
-  const size = codePoints(text);
+  const size = codePoints(text, meter);
   if (part === '') return from > BigInt(size) ? BigInt(size) : from;
   if (from >= BigInt(size)) return -1n;
   search(text, part, meter);
   const found = text.indexOf(part, unitsAt(text, Number(from)));
-  return found < 0 ? -1n : pointsBefore(text, found);
+  return found < 0 ? -1n : pointsBefore(text, found, meter);
 }
 
 function lastIndexOf(text: string, part: string, from: bigint | undefined, meter: Meter): CelValue {
-  const size = BigInt(codePoints(text));
+  const size = BigInt(codePoints(text, meter));
   if (from !== undefined && from < 0n) return outOfRange(from);
   if (part === '') return from === undefined || from > size ? size : from;
   if (from !== undefined && from >= size) return -1n;
   search(text, part, meter);
   const found = text.lastIndexOf(part, from === undefined ? text.length : unitsAt(text, Number(from)));
-  return found < 0 ? -1n : pointsBefore(text, found);
+  return found < 0 ? -1n : pointsBefore(text, found, meter);
 }
 
-function substring(text: string, start: bigint, end: bigint | undefined): CelValue {
-  const size = BigInt(codePoints(text));
+function substring(text: string, start: bigint, end: bigint | undefined, meter: Meter): CelValue {
+  const size = BigInt(codePoints(text, meter));
   const last = end ?? size;
   if (end !== undefined && start > end) return new Failure(`invalid substring range. start: ${start}, end: ${end}`);
   if (start < 0n || start > size) return outOfRange(start);
@@ -131,7 +132,7 @@ const trim = (text: string): string =>
 const texts = (values: string[]): ValueList => new ValueList(values);
 
 export const stringLibrary = (): Overload[] => [
-  overload('string:charAt(int): string', ([text, index]) => charAt(text as string, index as bigint)),
+  overload('string:charAt(int): string', ([text, index], meter) => charAt(text as string, index as bigint, meter)),
   overload('string:indexOf(string): int', ([text, part], meter) => indexOf(text as string, part as string, 0n, meter)),
   overload('string:indexOf(string, int): int', ([text, part, from], meter) =>
     indexOf(text as string, part as string, from as bigint, meter),
@@ -156,9 +157,11 @@ export const stringLibrary = (): Overload[] => [
   overload('string:split(string, int): list(string)', ([text, separator, limit], meter) =>
     texts(splitText(text as string, separator as string, limit as bigint, meter)),
   ),
-  overload('string:substring(int): string', ([text, start]) => substring(text as string, start as bigint, undefined)),
-  overload('string:substring(int, int): string', ([text, start, end]) =>
-    substring(text as string, start as bigint, end as bigint),
+  overload('string:substring(int): string', ([text, start], meter) =>
+    substring(text as string, start as bigint, undefined, meter),
+  ),
+  overload('string:substring(int, int): string', ([text, start, end], meter) =>
+    substring(text as string, start as bigint, end as bigint, meter),
   ),
   overload('string:trim(): string', ([text]) => trim(text as string)),
   overload('string:format(list(dyn)): string', ([text, args], meter) =>

@@ -1,14 +1,17 @@
 /** Timestamps and durations: arithmetic and their parts. */
 import { overload, type Overload } from '../environment.ts';
+import type { Meter } from '../meter.ts';
 import { type CelValue, Duration, durationOf, Failure, Timestamp } from '../values.ts';
 import { timestampOf } from './time-text.ts';
 
 const NANOS_PER_MILLI = 1_000_000n;
 const MILLIS_PER_DAY = 86_400_000;
+/** Of asking for the rules of a time zone. */
+const STEPS_PER_ZONE = 1_000;
 const FIXED_ZONE = /^([+-]?)(\d\d):(\d\d)$/;
 
 /** The milliseconds since the epoch of a clock of UTC that shows the local time. */
-function localMillis({ nanos }: Timestamp, zone: string): number | Failure {
+function localMillis({ nanos }: Timestamp, zone: string, meter: Meter): number | Failure {
   const millis = Number((nanos - (((nanos % NANOS_PER_MILLI) + NANOS_PER_MILLI) % NANOS_PER_MILLI)) / NANOS_PER_MILLI);
   if (zone === 'UTC' || zone === '') return millis;
   const fixed = FIXED_ZONE.exec(zone);
@@ -17,6 +20,7 @@ function localMillis({ nanos }: Timestamp, zone: string): number | Failure {
     return millis + (fixed[1] === '-' ? -minutes : minutes) * 60_000;
   }
   try {
+    meter.step(STEPS_PER_ZONE);
     const parts = new Intl.DateTimeFormat('en-US', {
       timeZone: zone,
       hourCycle: 'h23',
@@ -50,8 +54,13 @@ const DURATION_PARTS: readonly (readonly [string, bigint])[] = [
   ['getSeconds', 1_000_000_000n],
 ];
 
-function partOf(time: CelValue | undefined, zone: CelValue | undefined, read: (local: Date) => number): CelValue {
-  const millis = localMillis(time as Timestamp, typeof zone === 'string' ? zone : '');
+function partOf(
+  time: CelValue | undefined,
+  zone: CelValue | undefined,
+  read: (local: Date) => number,
+  meter: Meter,
+): CelValue {
+  const millis = localMillis(time as Timestamp, typeof zone === 'string' ? zone : '', meter);
   return millis instanceof Failure ? millis : BigInt(read(new Date(millis)));
 }
 
@@ -59,8 +68,8 @@ const nanos = (value: CelValue | undefined): bigint => (value as Duration | Time
 
 export const timeLibrary = (): Overload[] => [
   ...PARTS.flatMap(([name, read]) => [
-    overload(`timestamp:${name}(): int`, ([time]) => partOf(time, undefined, read)),
-    overload(`timestamp:${name}(string): int`, ([time, zone]) => partOf(time, zone, read)),
+    overload(`timestamp:${name}(): int`, ([time], meter) => partOf(time, undefined, read, meter)),
+    overload(`timestamp:${name}(string): int`, ([time, zone], meter) => partOf(time, zone, read, meter)),
   ]),
   ...DURATION_PARTS.map(([name, unit]) => overload(`duration:${name}(): int`, ([value]) => nanos(value) / unit)),
   overload('duration:getMilliseconds(): int', ([value]) => nanos(value) / NANOS_PER_MILLI),
