@@ -38,7 +38,8 @@ function add(left: CelValue, right: CelValue): CelValue {
   return left instanceof Duration && right instanceof Duration ? durationOf(left.nanos + right.nanos) : NO_OVERLOAD;
 }
 
-function sum(list: CelList, zero: CelValue): CelValue {
+function sum(list: CelList, zero: CelValue, meter: Meter): CelValue {
+  meter.step(list.size);
   let total: CelValue | undefined;
   for (const item of list) {
     total = total === undefined ? item : add(total, item);
@@ -111,7 +112,10 @@ const SUMMABLE: readonly (readonly [string, CelValue])[] = [
 
 const ofComparable = (name: string, result: string, call: (list: CelList, meter: Meter) => CelValue): Overload[] =>
   COMPARABLE.map((type) =>
-    overload(`list(${type}):${name}(): ${result.replace('T', type)}`, ([list], meter) => call(list as CelList, meter)),
+    overload(`list(${type}):${name}(): ${result.replace('T', type)}`, ([list], meter) => {
+      meter.step((list as CelList).size);
+      return call(list as CelList, meter);
+    }),
   );
 
 export const listLibrary = (): Overload[] => [
@@ -119,7 +123,9 @@ export const listLibrary = (): Overload[] => [
   ...ofComparable('min', 'T', extreme('min', -1)),
   ...ofComparable('max', 'T', extreme('max', 1)),
   ...ofComparable('sort', 'list(T)', (list, meter) => sorted(list, list, meter)),
-  ...SUMMABLE.map(([type, zero]) => overload(`list(${type}):sum(): ${type}`, ([list]) => sum(list as CelList, zero))),
+  ...SUMMABLE.map(([type, zero]) =>
+    overload(`list(${type}):sum(): ${type}`, ([list], meter) => sum(list as CelList, zero, meter)),
+  ),
   ...COMPARABLE.map((type) =>
     overload(`list(A):@sortByAssociatedKeys(list(${type})): list(A)`, ([list, keys], meter) =>
       sorted(list as CelList, keys as CelList, meter),
