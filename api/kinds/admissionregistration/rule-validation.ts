@@ -82,6 +82,7 @@ export function validateMatchConditions(
   path: string,
   params: boolean,
 ): FieldError[] {
+  if (conditions.length === 0) return [];
   if (conditions.length > MAX_MATCH_CONDITIONS) return [tooMany(path, conditions.length, MAX_MATCH_CONDITIONS)];
   const compiler = new PolicyCompiler({ params, composes: false });
   const errors: FieldError[] = [];
