@@ -16,11 +16,8 @@ const ONLY_CPU_AND_MEMORY = 'only cpu and memory resources are mutable';
 
 type Quantities = Record<string, string> | undefined;
 
-/** The paths of what the subresource may change; `*` stands for any container. */
-export const RESIZABLE = [
-  'spec.resources',
-  ...FIELDS.flatMap((field) => [`spec.${field}.*.resources`, `spec.${field}.*.resizePolicy`]),
-];
+/** The paths of what can be owned by the subresource, `*` being any container. Not those of the pod as a whole, as upstream has it. */
+export const RESIZABLE = FIELDS.flatMap((field) => [`spec.${field}.*.resources`, `spec.${field}.*.resizePolicy`]);
 
 /** The old containers as the new ones are sized; the new ones where they are others, which validation rejects. */
 function resized(containers: Container[] = [], old: readonly Container[] = []): Container[] {

@@ -28,22 +28,27 @@ export const isDefaultClass = ({ metadata }: StorageClass): boolean =>
 
 function validateTopologies(terms: readonly TopologySelectorTerm[]): FieldError[] {
   const errors: FieldError[] = [];
-  const seen: (readonly (readonly [string, readonly string[]])[])[] = [];
+  const seen = new Set<string>();
   for (const [index, { matchLabelExpressions = [] }] of terms.entries()) {
     const path = `allowedTopologies[${index}].matchLabelExpressions`;
     const keys = new Set<string>();
     for (const [at, { key, values }] of matchLabelExpressions.entries()) {
       const here = `${path}[${at}]`;
       if (values.length === 0) errors.push(required(`${here}.values`));
-      for (const [place, value] of values.entries())
-        if (values.indexOf(value) < place) errors.push(duplicate(`${here}.values[${place}]`, value));
+      const given = new Set<string>();
+      for (const [place, value] of values.entries()) {
+        if (given.has(value)) errors.push(duplicate(`${here}.values[${place}]`, value));
+        given.add(value);
+      }
       for (const problem of validateQualifiedName(key)) errors.push(invalid(`${here}.key`, key, problem));
       if (keys.has(key)) errors.push(duplicate(`${here}.key`, key));
       keys.add(key);
     }
     const term = matchLabelExpressions.map(({ key, values }) => [key, [...values].sort()] as const).sort();
-    if (seen.some((other) => deepEqual(other, term))) errors.push(duplicate(path, ''));
-    seen.push(term);
+    // As text: they are compared with all others.
+    const text = JSON.stringify(term);
+    if (seen.has(text)) errors.push(duplicate(path, ''));
+    seen.add(text);
   }
   return errors;
 }

@@ -7,6 +7,8 @@ import { kinds, bodyKinds } from '../../../api/registry.ts';
 import { deployments } from '../../../api/kinds/apps/deployment.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
+import { validateIscsi } from '../../../api/kinds/core/volume-source-validation.ts';
+import { validatePoolName } from '../../../api/kinds/resource/device-names.ts';
 import { allProblems, parseBody } from '../../../api/machinery/body.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import { parseDuration } from '../../../api/machinery/duration.ts';
@@ -396,7 +398,9 @@ t.test('every list and map of every kind is validated in linear time', async (t)
   t.ok(checked > 200, `${checked} lists and maps`);
 });
 
-t.test('selectors, quantities and durations are parsed in linear time', async (t) => {
+const iscsi = (iqn: string) => ({ targetPortal: 'p', lun: 0, iqn });
+
+t.test('selectors, quantities, durations and names are parsed in linear time', async (t) => {
   const texts: [name: string, read: (size: number) => void][] = [
     ['label selectors', (size) => parseLabelSelector(listOf(size, (i) => `k${i}=v`))],
     ['sets of values', (size) => parseLabelSelector(`k in (${listOf(size, (i) => `v${i}`)})`)],
@@ -405,6 +409,9 @@ t.test('selectors, quantities and durations are parsed in linear time', async (t
     ['escapes', (size) => outcome(() => parseFieldSelector(`a=${'\\\\'.repeat(size)}=`))],
     ['quantities', (size) => outcome(() => parseQuantity('1'.repeat(size)))],
     ['durations', (size) => parseDuration('1h'.repeat(size))],
+    ['iSCSI names', (size) => validateIscsi(iscsi('iqn.2001-01.'.repeat(size)), '', '', [])],
+    ['endings of iSCSI names', (size) => validateIscsi(iscsi(`iqn${':a'.repeat(size)};`), '', '', [])],
+    ['names of pools', (size) => validatePoolName('a/'.repeat(size), '', [])],
     [
       'values of many objects',
       (size) => {
