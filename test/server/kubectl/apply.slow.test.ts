@@ -31,8 +31,8 @@ async function kustomization(folder: string): Promise<string> {
 }
 
 /** Pruning by an ApplySet, whose parent is a Secret or another kind. */
-const applySet = (parent: string, ...flags: string[]): Row[] => {
-  const run = ['apply', ...flags, '-f', '-', '--prune', `--applyset=${parent}`];
+const applySet = (namespace: string, parent: string, ...flags: string[]): Row[] => {
+  const run = ['apply', ...flags, '-f', '-', '--prune', `--applyset=${parent}`, '--namespace', namespace];
   const env = { KUBECTL_APPLYSET: 'true' };
   return [
     { from: 32, run, env, input: all(3, 'blue'), prints: 'configmap/settings' },
@@ -43,7 +43,7 @@ const applySet = (parent: string, ...flags: string[]): Row[] => {
 const folder = t.testdir({});
 const base = await kustomization(folder);
 
-await checkRows('apply', ({ minor }: Place) => {
+await checkRows('apply', ({ minor, namespace }: Place) => {
   const allowlist = minor === 20 ? 'prune-whitelist' : 'prune-allowlist';
   return [
     {
@@ -98,8 +98,8 @@ await checkRows('apply', ({ minor }: Place) => {
     { run: 'get configmap settings -o yaml', from: 32, hides: 'managedFields' },
     { run: 'delete configmap settings', prints: 'configmap "settings" deleted' },
 
-    ...applySet('one', '--server-side', '--force-conflicts'),
-    ...applySet('configmaps/two'),
+    ...applySet(namespace, 'one', '--server-side', '--force-conflicts'),
+    ...applySet(namespace, 'configmaps/two'),
 
     { run: ['apply', '-k', base], prints: /configmap\/my-generated-\w+ created[^]*deployment.apps\/my-web created/ },
     { run: ['diff', '-k', base], hides: /^[-+] /m },

@@ -46,13 +46,14 @@ await checkRows('change', ({ node }) => [
   },
   { run: 'get deployment web -o jsonpath={.spec.template.spec.containers[0].image}', prints: /^example.com\/web:1$/ },
   { run: patch('merge', { spec: { replicas: 2 } }), prints: 'web patched' },
-  { run: patch('merge', { spec: { replicas: 2 } }), prints: 'web patched (no change)' },
   { run: patch('json', [{ op: 'replace', path: '/spec/replicas', value: 1 }]), prints: 'web patched' },
   { run: patch('json', [{ op: 'test', path: '/spec/replicas', value: 7 }]), fails: 'The request is invalid' },
   {
     run: patch('merge', { spec: { replicas: -1 } }),
     fails: /spec\.replicas: Invalid value: -1: must be greater than or equal to 0/,
   },
+  // An object that no controller writes to meanwhile.
+  { run: 'patch configmap kube-root-ca.crt --type=merge -p {"data":{}}', prints: 'patched (no change)' },
   { run: patch('merge', '{"spec":'), fails: /unable to parse|json/i },
   { run: [...patch('merge', { spec: { replicas: 2 } }), '--subresource=scale'], from: 32, prints: 'web patched' },
   {
