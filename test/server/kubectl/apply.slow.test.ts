@@ -53,7 +53,7 @@ await checkRows('apply', ({ minor, namespace }: Place) => {
     },
     { run: 'apply -f -', input: all(1, 'red'), prints: /deployment.apps\/web unchanged\nservice\/web unchanged/ },
     { run: 'diff -f -', input: all(1, 'red'), hides: 'replicas' },
-    { run: 'diff -f -', input: all(3, 'blue'), fails: /exit 1|exited with 1|exit code 1|exit status 1/ },
+    { run: 'diff -f -', input: all(3, 'blue'), fails: /exit (?:code|status) 1/ },
     {
       run: 'apply -f -',
       input: all(3, 'blue'),
