@@ -44,6 +44,30 @@ t.test('a policy validates against a Deployment', async (t) => {
   t.match(patched, { status: 422, body: { message: /wants replicas > 1, got 0$/ } });
 });
 
+t.test('a variable that cannot be evaluated fails what uses it', async (t) => {
+  const { validate, createMap } = await startPolicies(t);
+  const variables = [
+    { name: 'broken', expression: 'object.data.nothing' },
+    { name: 'worse', expression: 'variables.broken + "x"' },
+    { name: 'list', expression: 'object.data.map(key, [key])' },
+  ];
+  await validate('a', {
+    variables,
+    validations: [
+      { expression: 'variables.list[0][0] == "k" && variables.list == [["k"]]' },
+      { expression: `!(object.metadata.name == 'used') || variables.worse == 'x'` },
+      { expression: 'true || has(variables.broken)' },
+    ],
+  });
+  t.equal((await createMap('spared')).status, 201);
+  const inner = 'composited variable "broken" fails to evaluate: no such key: nothing';
+  const { body } = await createMap('used');
+  t.ok(
+    String(body.message).endsWith(`resulted in error: composited variable "worse" fails to evaluate: ${inner}`),
+    String(body.message),
+  );
+});
+
 t.test('a message that cannot be evaluated is replaced', async (t) => {
   const { server, validate } = await startPolicies(t);
   const onDeployments = { matchConstraints: { resourceRules: [DEPLOYMENT_RULE] } };

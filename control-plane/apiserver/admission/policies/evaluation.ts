@@ -7,9 +7,9 @@ import {
 import type { Compiled } from '../../../../api/kinds/admissionregistration/expressions.ts';
 import { CelRuntimeError } from '../../../../api/machinery/cel/errors.ts';
 import type { CostBudget } from '../../../../api/machinery/cel/meter.ts';
-import { Failure, type CelValue } from '../../../../api/machinery/cel/values.ts';
+import type { Program } from '../../../../api/machinery/cel/program.ts';
+import { CelMap, Failure, type CelValue } from '../../../../api/machinery/cel/values.ts';
 import type { KubeObject } from '../../../../api/machinery/kind.ts';
-import { setOwn } from '../../../../api/machinery/own.ts';
 import type { Authorizer } from '../../access/authorization/authorizer.ts';
 import { serviceAccountGroups, serviceAccountUserName, type User } from '../../http/user.ts';
 import type { VersionedRequest } from '../mutated-object.ts';
@@ -42,23 +42,20 @@ export class OutOfBudgetError extends Error {
 export type Result =
   { readonly value: CelValue; readonly error?: undefined } | { readonly value?: undefined; readonly error: string };
 
-/** The variables of one evaluation, or of several: what composes is evaluated at its first use. */
+/** What expressions refer to, in one evaluation or in several. */
 export class Activation {
-  readonly #values: Record<string, unknown>;
-  readonly #composed: ComposedVariables;
-  readonly #known = new Map<string, CelValue>();
-  #budget: CostBudget | undefined;
+  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #variables: VariablesMap;
 
   constructor(inputs: Inputs, composed: ComposedVariables) {
-    this.#composed = composed;
-    this.#values = { ...valuesOf(inputs), variables: this.#variables() };
-    for (const name of composed.keys()) setOwn(this.#values, `variables.${name}`, () => this.#variable(name));
+    this.#variables = new VariablesMap(composed, (program, budget) => program.evaluate(this.#values, budget).value);
+    this.#values = { ...valuesOf(inputs), variables: this.#variables };
   }
 
   /** Throws OutOfBudgetError. */
   evaluate({ expression, program, problem }: Compiled, budget: CostBudget): Result {
     if (!program) return { error: `compilation error: ${problem}` };
-    this.#budget = budget;
+    this.#variables.budget = budget;
     try {
       const { value } = program.evaluate(this.#values, budget);
       if (budget.remaining < 0) throw new OutOfBudgetError();
@@ -70,34 +67,51 @@ export class Activation {
       return { error: `expression '${expression}' resulted in error: ${error.message}` };
     }
   }
+}
 
-  /** For expressions that ask whether there is a variable. */
-  #variables(): object {
-    const variables = {};
-    for (const name of this.#composed.keys())
-      Object.defineProperty(variables, name, { enumerable: true, get: () => this.#variable(name) });
-    return variables;
+/** `variables`: each is evaluated at its first use, at the cost of the expression that uses it. */
+class VariablesMap extends CelMap {
+  readonly #composed: ComposedVariables;
+  readonly #evaluate: (program: Program, budget: CostBudget) => CelValue;
+  readonly #known = new Map<string, CelValue>();
+  budget: CostBudget | undefined;
+
+  constructor(composed: ComposedVariables, evaluate: (program: Program, budget: CostBudget) => CelValue) {
+    super();
+    this.#composed = composed;
+    this.#evaluate = evaluate;
   }
 
-  #variable(name: string): CelValue {
+  get size(): number {
+    return this.#composed.size;
+  }
+
+  keys(): Iterable<string> {
+    return this.#composed.keys();
+  }
+
+  find(name: CelValue): CelValue | undefined {
+    const compiled = typeof name === 'string' ? this.#composed.get(name) : undefined;
+    if (typeof name !== 'string' || !compiled) return undefined;
     const known = this.#known.get(name);
     if (known !== undefined) return known;
-    const value = this.#compose(name);
+    const variable = `composited variable ${JSON.stringify(name)}`;
+    // A name that stands twice could refer to itself.
+    this.#known.set(name, new Failure(`${variable} refers to itself`));
+    const value = this.#compose(compiled, variable);
     this.#known.set(name, value);
     return value;
   }
 
-  #compose(name: string): CelValue {
-    const compiled = this.#composed.get(name);
-    const failed = (how: string, why: string): Failure =>
-      new Failure(`composited variable ${JSON.stringify(name)} fails to ${how}: ${why}`);
-    if (!compiled?.program) return failed('compile', compiled?.problem ?? 'it is not known');
-    if ((this.#budget?.remaining ?? 0) < 0) return failed('evaluate', 'out of budget');
+  #compose({ program, problem }: Compiled, variable: string): CelValue {
+    const { budget } = this;
+    if (!program) return new Failure(`${variable} fails to compile: ${problem}`);
+    if (!budget || budget.remaining < 0) return new Failure(`${variable} fails to evaluate: out of budget`);
     try {
-      return compiled.program.evaluate(this.#values, this.#budget).value;
+      return this.#evaluate(program, budget);
     } catch (error) {
       if (!(error instanceof CelRuntimeError)) throw error;
-      return failed('evaluate', error.message);
+      return new Failure(`${variable} fails to evaluate: ${error.message}`);
     }
   }
 }

@@ -12,7 +12,7 @@ import { completed, takeOver, versioned, type VersionedRequest } from '../mutate
 import { REINVOKE, type AdmissionPlugin, type AdmissionRequest, type Mutation } from '../plugin.ts';
 import { Reinvocation } from '../reinvocation.ts';
 import { failedPolicies } from './denial.ts';
-import { authorizeFor } from './evaluation.ts';
+import { authorizeFor, type Inputs } from './evaluation.ts';
 import { evaluateConditions } from './match-conditions.ts';
 import { compileMutatingPolicy, mutate, type CompiledMutatingPolicy } from './mutator.ts';
 import { MutationError } from './patches.ts';
@@ -29,6 +29,7 @@ interface Round {
   readonly again: boolean;
   readonly failures: Failures;
   readonly turn: Turn;
+  readonly seen: Pick<Inputs, 'request' | 'namespace' | 'authorizer'>;
 }
 
 /** Why policies have refused a request. */
@@ -80,7 +81,12 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOption
     reinvocations.set(request, reinvocation);
     if (again && reinvocation.isChanged(request.object)) reinvocation.requireAll();
     let isMutated = false;
-    const round = { reinvocation, again, failures, turn: new Turn(request) };
+    const seen = {
+      request,
+      namespace: matched.length > 0 ? matcher.namespaceObject(request) : undefined,
+      authorizer: authorizeFor(authorizer, request.user),
+    };
+    const round = { reinvocation, again, failures, turn: new Turn(request), seen };
     for (const each of matched)
       for (const params of each.params) if (await invoke(each, params, request, round)) isMutated = true;
     // As upstream: a policy that has run counts as one that has changed something.
@@ -95,16 +101,10 @@ export function mutatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOption
     { hook, bound, kind }: Matched,
     params: KubeObject | undefined,
     request: AdmissionRequest,
-    { reinvocation, again, failures, turn }: Round,
+    { reinvocation, again, failures, turn, seen }: Round,
   ): Promise<boolean> {
     const fail = (why: string): void => failures.add(hook.policy, bound.binding, why, 'Invalid');
-    const inputsNow = () => ({
-      request,
-      asked: versioned(request, kind),
-      params,
-      namespace: matcher.namespaceObject(request),
-      authorizer: authorizeFor(authorizer, request.user),
-    });
+    const inputsNow = (): Inputs => ({ ...seen, asked: versioned(request, kind), params });
     const policy = hook.compiled();
     const { matches, error } = evaluateConditions(policy.conditions, inputsNow());
     if (error !== undefined) fail(error);

@@ -1,5 +1,6 @@
 import { validatingAdmissionPolicies } from '../../../../api/kinds/admissionregistration/validating-admission-policy.ts';
 import { validatingAdmissionPolicyBindings } from '../../../../api/kinds/admissionregistration/validating-admission-policy-binding.ts';
+import type { Kind } from '../../../../api/machinery/kind.ts';
 import type {
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicyBinding,
@@ -7,11 +8,11 @@ import type {
 import type { Authorizer } from '../../access/authorization/authorizer.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { ServedKinds } from '../../catalogue/served-kinds.ts';
-import { versioned } from '../mutated-object.ts';
+import { versioned, type VersionedRequest } from '../mutated-object.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts';
 import { AuditAnnotations } from './audit-annotations.ts';
 import { denied } from './denial.ts';
-import { authorizeFor } from './evaluation.ts';
+import { authorizeFor, type Inputs } from './evaluation.ts';
 import { PolicyList } from './policy-list.ts';
 import { Turn } from './turn.ts';
 import { isExemptFromPolicies, PolicyMatcher, type MatchedBinding } from './policy-matcher.ts';
@@ -49,17 +50,20 @@ export function validatingAdmissionPolicy({ api, kinds, authorizer }: PolicyOpti
     });
     const annotations = new AuditAnnotations();
     const turn = new Turn(request);
+    const forms = new Map<Kind, VersionedRequest>();
+    let common: Pick<Inputs, 'request' | 'namespace' | 'authorizer'> | undefined;
     for (const each of matched) {
       const { hook, bound, kind, params } = each;
-      const inputs = {
+      common ??= {
         request,
-        asked: versioned(request, kind),
         namespace: matcher.namespaceObject(request),
         authorizer: authorizeFor(authorizer, request.user),
       };
+      const asked = forms.get(kind) ?? versioned(request, kind);
+      forms.set(kind, asked);
       for (const param of params) {
         if (turn.isOver) await turn.next();
-        const verdict = await evaluatePolicy(hook.compiled(), { ...inputs, params: param }, turn);
+        const verdict = await evaluatePolicy(hook.compiled(), { ...common, asked, params: param }, turn);
         for (const decision of verdict.decisions)
           if (decision.denied)
             act(each, decision, request, () => deny(hook.name, bound.name, decision.message, decision.reason));

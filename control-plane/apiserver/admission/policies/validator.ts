@@ -1,22 +1,20 @@
 /** What a ValidatingAdmissionPolicy says about a request: upstream's `validator.Validate`. Decides; the plugin enforces. */
 import { PolicyCompiler, type Compiled } from '../../../../api/kinds/admissionregistration/expressions.ts';
+import { CostBudget } from '../../../../api/machinery/cel/meter.ts';
 import type {
   AuditAnnotation,
   ValidatingAdmissionPolicy,
   Validation,
 } from '../../../../api/types/admissionregistration/v1.gen.ts';
-import { CostBudget } from '../../../../api/machinery/cel/meter.ts';
 import { Activation, OutOfBudgetError, type ComposedVariables, type Inputs, type Result } from './evaluation.ts';
-import type { Turn } from './turn.ts';
 import { compileConditions, evaluateConditions, type CompiledConditions } from './match-conditions.ts';
+import type { Turn } from './turn.ts';
 
 const MAX_MESSAGE_BYTES = 5 * 1024;
 
 export interface Decision {
   /** The place of the expression in `spec.validations`; 0 for what concerns all. */
   readonly index: number;
-  /** Whether an expression has failed, rather than said no. */
-  readonly failed: boolean;
   /** A failure that the policy ignores is admitted. */
   readonly denied: boolean;
   readonly message: string;
@@ -90,7 +88,6 @@ export async function evaluatePolicy(policy: CompiledValidatingPolicy, inputs: I
 
 const failure = ({ ignoresFailures }: CompiledValidatingPolicy, message: string, index = 0): Decision => ({
   index,
-  failed: true,
   denied: !ignoresFailures,
   message,
   reason: undefined,
@@ -122,7 +119,7 @@ async function decisionsOf(policy: CompiledValidatingPolicy, inputs: Inputs, tur
     try {
       const told = message && forMessages ? evaluatedMessage(forMessages.evaluate(message, budget)) : '';
       decisions.push({
-        ...{ index, failed: false, denied: true, reason: validation.reason ?? 'Invalid' },
+        ...{ index, denied: true, reason: validation.reason ?? 'Invalid' },
         message: told || validation.message?.trim() || `failed expression: ${validation.expression.trim()}`,
       });
     } catch (error) {
