@@ -63,7 +63,8 @@ export function typeOfValue(value: CelValue): CelType {
 /** Whether a value may be passed where a type is declared. */
 export function isOfType(value: CelValue, type: CelType): boolean {
   if (type.kind === 'dyn' || type.kind === 'param') return true;
-  if (type.kind === 'struct' && value instanceof CelMap && !(value instanceof ValueStruct)) return true;
+  const mayBeMap = type.kind === 'struct' && !type.isExtension;
+  if (mayBeMap && value instanceof CelMap && !(value instanceof ValueStruct)) return true;
   const found = typeOfValue(value);
   return found.kind === type.kind && (found.kind === 'type' || found.name === type.name);
 }

@@ -26,6 +26,8 @@ export interface CelType {
   readonly name: string;
   /** Of a list its items, of a map its keys and values, of a type what it is the type of. */
   readonly params: readonly CelType[];
+  /** Of a struct whose values are of a class of their own: maps are none of them. */
+  readonly isExtension?: true;
   /** Of a struct: the type of a field, undefined for one that it does not have. */
   readonly field?: (name: string) => CelType | undefined;
 }

@@ -1,12 +1,12 @@
 /** The names of the types that Kubernetes adds. */
 import { type CelType, opaque, struct } from '../types.ts';
 
-const noField = (): undefined => undefined;
+const extension = (name: string): CelType => ({ ...struct(name, () => undefined), isExtension: true });
 
-export const QUANTITY = struct('kubernetes.Quantity', noField);
-export const URL_TYPE = struct('kubernetes.URL', noField);
-export const SEMVER = struct('kubernetes.Semver', noField);
-export const FORMAT = struct('kubernetes.NamedFormat', noField);
+export const QUANTITY = extension('kubernetes.Quantity');
+export const URL_TYPE = extension('kubernetes.URL');
+export const SEMVER = extension('kubernetes.Semver');
+export const FORMAT = extension('kubernetes.NamedFormat');
 export const IP = opaque('net.IP');
 export const CIDR = opaque('net.CIDR');
 
