@@ -1,4 +1,5 @@
 import { applies } from './applies.ts';
+import { cel } from './cel.ts';
 import type { Fuzzer } from './fuzzer.ts';
 import { patches } from './patches.ts';
 import { protobuf } from './protobuf.ts';
@@ -8,7 +9,7 @@ import { schemas } from './schemas.ts';
 import { selectors } from './selectors.ts';
 import { spdy } from './spdy.ts';
 
-export const FUZZERS: readonly Fuzzer[] = [applies, patches, schemas, quantities, selectors, protobuf, spdy];
+export const FUZZERS: readonly Fuzzer[] = [applies, cel, patches, schemas, quantities, selectors, protobuf, spdy];
 
 /** One case of a fuzzer. Rejects with the seed in the message. */
 export async function runCase(fuzzer: Fuzzer, seed: number): Promise<void> {
