@@ -45,7 +45,8 @@ const LIMIT_MS = 60_000;
 async function outcome(place: Place, row: Row): Promise<{ output: string; failed: boolean }> {
   const args = typeof row.run === 'string' ? row.run.split(' ') : row.run;
   const { kubeconfig, folder } = place;
-  const env = { ...process.env, KUBECONFIG: kubeconfig, HOME: folder, ...row.env };
+  // Also what a failed `kubectl edit` leaves is removed with the folder.
+  const env = { ...process.env, KUBECONFIG: kubeconfig, HOME: folder, TMPDIR: folder, ...row.env };
   const options = { env, timeoutMs: LIMIT_MS, ...(row.input !== undefined && { input: row.input }) };
   try {
     const { stdout, stderr } = await run(place.program, args, options);
