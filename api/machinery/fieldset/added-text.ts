@@ -23,7 +23,7 @@ export function addedFieldsText(type: FieldType, before: unknown, after: unknown
   const old = isJsonObject(before) ? before : undefined;
   let text = '';
   for (const key in after) {
-    const value = own(after, key);
+    const value = after[key];
     const not = excluded?.children.get(`f:${key}`);
     if (value === undefined || not?.member) continue;
     const inner = addedFieldsText(typeOfKey(type.map, key), own(old, key), value, not);
@@ -56,7 +56,7 @@ function allText(type: FieldType, value: unknown): string {
   if (form === 'map' && type.map && !type.map.atomic) {
     const map = value as Readonly<Record<string, unknown>>;
     for (const key in map) {
-      const inner = own(map, key);
+      const inner = map[key];
       if (inner !== undefined) text += `,${fieldKey(key)}:${allText(typeOfKey(type.map, key), inner)}`;
     }
   } else if (form === 'list' && type.list && !type.list.atomic) {
@@ -66,8 +66,13 @@ function allText(type: FieldType, value: unknown): string {
   return text ? `{".":{}${text}}` : LEAF;
 }
 
+function itemText(elementOf: ListType['elementOf'], items: FieldType, item: unknown): string {
+  return `${JSON.stringify(elementOf?.(item) ?? '')}:${allText(items, item)}`;
+}
+
 function itemsText({ items, elementOf }: ListType, list: unknown): string {
   if (!Array.isArray(list)) return '';
+  if (list.length === 1) return itemText(elementOf, items, list[0]);
   const elements = new Map<string, unknown>();
   let repeated: Set<string> | undefined;
   for (const item of list as readonly unknown[]) {

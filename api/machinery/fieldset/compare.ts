@@ -59,12 +59,13 @@ function ofMaps(type: MapType, before: unknown, after: unknown): Difference | un
   const [left, right] = [asMap(before), asMap(after)];
   const found = new Differences();
   for (const key in right) {
-    const [old, value] = [own(left, key), own(right, key)];
+    const value = right[key];
+    const old = own(left, key);
     if (old !== value) found.add(fieldElement(key), difference(typeOfKey(type, key), old, value));
   }
   for (const key in left) {
     if (own(right, key) !== undefined) continue;
-    const old = own(left, key);
+    const old = left[key];
     if (old !== undefined) found.add(fieldElement(key), difference(typeOfKey(type, key), old, undefined));
   }
   return found.result();
@@ -109,7 +110,7 @@ function allFields(type: FieldType, value: unknown): FieldSet {
   if (form === 'map' && type.map && !type.map.atomic) {
     const map = asMap(value);
     for (const key in map) {
-      const inner = own(map, key);
+      const inner = map[key];
       if (inner !== undefined) below.add(fieldElement(key), allFields(typeOfKey(type.map, key), inner));
     }
   } else if (form === 'list' && type.list && !type.list.atomic) {
