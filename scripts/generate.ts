@@ -86,11 +86,11 @@ const SCALARS: ReadonlyMap<string, readonly [shape: string, type: string]> = new
   ['port-name', ['portName', 'string']],
   ['ip', ['ip', 'string']],
   ['cidr', ['cidr', 'string']],
-  ['object', ['anyObject', 'Record<string, unknown>']],
 ]);
 
-/** A type of any JSON value, with the name that OpenAPI publishes it by. */
+/** Types of any JSON value and any object, with the name that OpenAPI publishes them by. */
 const ANY = 'any:';
+const OBJECT = 'object:';
 
 const quoted = (text: string): string => `'${text}'`;
 const isIdentifier = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name);
@@ -196,10 +196,14 @@ class TypesModule {
     if (type.startsWith('[')) return `${this.#word('list')}(${this.#shapeOf(type.slice(1, -1))})`;
     if (type.startsWith('{')) return `${this.#word('mapOf')}(${this.#shapeOf(type.slice(1, -1))})`;
     if (type.startsWith('"')) return `${this.#word('oneOf')}(${this.#words(type).map(quoted).join(', ')})`;
-    if (type.startsWith(ANY))
-      return `${this.#word('anyJson')}(${quoted(`${this.#package.prefix}.${type.slice(ANY.length)}`)})`;
+    if (type.startsWith(ANY)) return `${this.#word('anyJson')}(${this.#definition(type.slice(ANY.length))})`;
+    if (type.startsWith(OBJECT)) return `${this.#word('namedObject')}(${this.#definition(type.slice(OBJECT.length))})`;
     const scalar = SCALARS.get(type);
     return scalar ? this.#word(scalar[0]) : this.#named(type);
+  }
+
+  #definition(name: string): string {
+    return quoted(name.includes('.') ? name : `${this.#package.prefix}.${name}`);
   }
 
   /** Fields that are serialized even when unset may be null. Required fields are checked by validation, except times. */
@@ -218,6 +222,7 @@ class TypesModule {
     if (type.startsWith('{')) return `Record<string, ${this.#typeOf(type.slice(1, -1))}>`;
     if (type.startsWith('"')) return this.#words(type).map(quoted).join(' | ');
     if (type.startsWith(ANY)) return 'unknown';
+    if (type.startsWith(OBJECT)) return 'Record<string, unknown>';
     return SCALARS.get(type)?.[1] ?? this.#named(type);
   }
 

@@ -117,8 +117,8 @@ export const ip: Shape = { type: 'string', format: 'ip' };
 export const cidr: Shape = { type: 'string', format: 'cidr' };
 /** Any JSON value, kept as it is. OpenAPI has a definition of this name for it, which says nothing of its type. */
 export const anyJson = (definition: string): Shape => ({ definition });
-/** Any JSON object, kept as it is. */
-export const anyObject: Shape = { type: 'object' };
+/** Any JSON object, kept as it is. @param definition the name that OpenAPI publishes it by */
+export const namedObject = (definition: string): Shape => ({ type: 'object', definition });
 /** An enum. */
 export const oneOf = (...words: readonly string[]): Shape => ({ type: 'string', enum: words });
 /** An object with arbitrary keys and values of one type. */

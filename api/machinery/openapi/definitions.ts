@@ -4,7 +4,17 @@ import type { Kind } from '../kind.ts';
 import type { Shape } from '../schema.ts';
 import { describe, describeField } from './descriptions.ts';
 import { isJsonObject, own, setOwn } from '../own.ts';
-import { DeleteOptions, ListMeta, Status } from '../../types/meta/v1.gen.ts';
+import {
+  APIGroup,
+  APIGroupList,
+  APIResourceList,
+  APIVersions,
+  DeleteOptions,
+  ListMeta,
+  Status,
+  WatchEvent,
+} from '../../types/meta/v1.gen.ts';
+import { Info } from '../../types/pkg/version.gen.ts';
 
 export type OpenApiVersion = 2 | 3;
 export type Json = Record<string, unknown>;
@@ -105,11 +115,18 @@ export class Definitions {
     setOwn(this.schemas, name, { ...known, ...given, properties });
   }
 
-  /** Adds the definitions that every group version uses. */
+  /** Adds the definitions that every group version uses; version 2 has those of discovery, too. */
   addCommon(groupVersions: readonly { group: string; version: string }[]): void {
     const named = (kind: string) => groupVersions.map(({ group, version }) => ({ group, kind, version }));
     this.#add(DeleteOptions, named('DeleteOptions'));
-    this.#add(Status, [{ group: '', kind: 'Status', version: 'v1' }]);
+    const core = (kind: string) => [{ group: '', kind, version: 'v1' }];
+    this.#add(Status, core('Status'));
+    if (this.#version === 2) {
+      for (const shape of [APIGroup, APIGroupList, APIResourceList, APIVersions])
+        this.#add(shape, core(shape.definition?.split('.').at(-1) ?? ''));
+      this.#add(WatchEvent, named('WatchEvent'));
+      this.#add(Info);
+    }
     this.schemas[`${META}.Patch`] = {
       description: 'A patch, whose form the Content-Type of the request tells.',
       type: 'object',
@@ -148,7 +165,13 @@ export class Definitions {
     if (shape.properties) {
       this.#add(shape);
       const reference = refOf(shape.definition ?? '', this.#version);
-      return shape.patchStrategy ? this.#extended(reference, { patchStrategy: shape.patchStrategy }) : reference;
+      const { patchStrategy, mapType } = shape;
+      // A field inherits from its struct, which says of itself whether it is atomic.
+      const ofField =
+        mapType !== undefined && mapType !== own(this.schemas, shape.definition ?? '')?.['x-kubernetes-map-type'];
+      return patchStrategy || ofField
+        ? this.#extended(reference, { ...(patchStrategy && { patchStrategy }), ...(ofField && { mapType }) })
+        : reference;
     }
     if (shape.items) return { type: 'array', items: this.#property(shape.items), ...extensionsOf(shape) };
     if (shape.additionalProperties) {
@@ -174,7 +197,7 @@ export class Definitions {
       case 'double':
         return { type: 'number', format: 'double' };
       case 'byte':
-        return { type: 'string', format: 'byte' };
+        return { type: 'string', format: 'byte', ...extensionsOf(shape) };
       case 'date-time':
         return this.#shared(`${META}.Time`, { type: 'string', format: 'date-time' });
       case 'micro-time':
@@ -192,7 +215,8 @@ export class Definitions {
             : { format: 'int-or-string', oneOf: [{ type: 'integer' }, { type: 'string' }] },
         );
       default:
-        if (!shape.type) return shape.definition ? this.#shared(shape.definition, {}) : {};
+        if (shape.definition) return this.#shared(shape.definition, shape.type ? { type: shape.type } : {});
+        if (!shape.type) return {};
         return shape.enum ? { type: shape.type, enum: shape.enum } : { type: shape.type };
     }
   }

@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { anyJson, anyObject, boolean, bytes, double, int32, int64, list, mapOf, oneOf, optional, required, string, struct, time } from '../../machinery/schema.ts';
+import { anyJson, boolean, bytes, double, int32, int64, list, mapOf, namedObject, oneOf, optional, required, string, struct, time } from '../../machinery/schema.ts';
 import { ObjectMeta } from '../meta/v1.gen.ts';
 
 export const CustomResourceColumnDefinition = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceColumnDefinition', () => ({
@@ -143,7 +143,7 @@ export type CustomResourceSubresourceScale = {
 
 export const CustomResourceSubresources = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresources', () => ({
   scale: optional(2, CustomResourceSubresourceScale),
-  status: optional(1, anyObject),
+  status: optional(1, namedObject('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus')),
 }));
 export type CustomResourceSubresources = {
   scale?: CustomResourceSubresourceScale;

@@ -1,12 +1,12 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { anyObject, boolean, int32, int64, intOrString, list, oneOf, optional, required, string, struct, time } from '../../machinery/schema.ts';
+import { boolean, int32, int64, intOrString, list, namedObject, oneOf, optional, required, string, struct, time } from '../../machinery/schema.ts';
 import { LabelSelector, ObjectMeta } from '../meta/v1.gen.ts';
 import { PersistentVolumeClaim, PodTemplateSpec } from '../core/v1.gen.ts';
 
 export const ControllerRevision = struct('io.k8s.api.apps.v1.ControllerRevision', () => ({
   revision: required(3, int64, { minimum: 0 }),
   apiVersion: optional(undefined, string),
-  data: optional(2, anyObject, { immutable: true }),
+  data: optional(2, namedObject('io.k8s.apimachinery.pkg.runtime.RawExtension'), { immutable: true }),
   kind: optional(undefined, string),
   metadata: optional(1, ObjectMeta, { always: true }),
 }));

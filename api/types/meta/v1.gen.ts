@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { anyObject, boolean, int32, int64, list, mapOf, optional, required, string, struct, time } from '../../machinery/schema.ts';
+import { boolean, int32, int64, list, mapOf, namedObject, optional, required, string, struct, time } from '../../machinery/schema.ts';
 
 export const APIGroup = struct('io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup', () => ({
   name: required(1, string),
@@ -176,7 +176,7 @@ export type ListMeta = {
 export const ManagedFieldsEntry = struct('io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry', () => ({
   apiVersion: optional(3, string),
   fieldsType: optional(6, string),
-  fieldsV1: optional(7, anyObject),
+  fieldsV1: optional(7, namedObject('io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1')),
   manager: optional(1, string),
   operation: optional(2, string),
   subresource: optional(8, string),
@@ -319,7 +319,7 @@ export type StatusDetails = {
 };
 
 export const WatchEvent = struct('io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent', () => ({
-  object: required(2, anyObject),
+  object: required(2, namedObject('io.k8s.apimachinery.pkg.runtime.RawExtension')),
   type: required(1, string),
 }));
 export type WatchEvent = {

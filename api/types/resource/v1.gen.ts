@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { anyObject, boolean, int64, list, mapOf, oneOf, optional, quantity, required, string, struct, time } from '../../machinery/schema.ts';
+import { boolean, int64, list, mapOf, namedObject, oneOf, optional, quantity, required, string, struct, time } from '../../machinery/schema.ts';
 import { Condition, ObjectMeta } from '../meta/v1.gen.ts';
 import { NodeSelector } from '../core/v1.gen.ts';
 
@@ -8,7 +8,7 @@ export const AllocatedDeviceStatus = struct('io.k8s.api.resource.v1.AllocatedDev
   driver: required(1, string),
   pool: required(2, string),
   conditions: optional(4, list(Condition), { always: true, listType: 'map', listMapKeys: ['type'] }),
-  data: optional(5, anyObject),
+  data: optional(5, namedObject('io.k8s.apimachinery.pkg.runtime.RawExtension')),
   networkData: optional(6, NetworkDeviceData),
   shareID: optional(7, string, { pointer: true }),
 }));
@@ -368,7 +368,7 @@ export type NodeAllocatableResourceMapping = {
 
 export const OpaqueDeviceConfiguration = struct('io.k8s.api.resource.v1.OpaqueDeviceConfiguration', () => ({
   driver: required(1, string),
-  parameters: required(2, anyObject),
+  parameters: required(2, namedObject('io.k8s.apimachinery.pkg.runtime.RawExtension')),
 }));
 export type OpaqueDeviceConfiguration = {
   driver: string;

@@ -134,8 +134,12 @@ const aggregatedResource = (kind: Kind) => ({
   }),
 });
 
-const aggregatedSubresource = (parent: Kind, { name, verbs, group, version, kind }: Subresource<KubeObject>) => ({
-  subresource: name,
-  responseKind: { group: group ?? parent.group, version: version ?? parent.version, kind: kind ?? parent.kind },
-  verbs,
-});
+/** The group and version of its kind are empty unless they differ from the resource's, as upstream. */
+function aggregatedSubresource(
+  parent: Kind,
+  { name, verbs, group, version = '', kind }: Subresource<KubeObject>,
+): object {
+  const differs = group !== undefined && group !== parent.group;
+  const responseKind = { group: differs ? group : '', version: differs ? version : '', kind: kind ?? parent.kind };
+  return { subresource: name, responseKind, verbs };
+}
