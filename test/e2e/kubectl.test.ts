@@ -244,7 +244,7 @@ t.test('a pod that does not fit is unschedulable', async (t) => {
 t.test('apply creates the served kinds of a file and reports the others', async (t) => {
   const file = path.join(cluster.directory, 'mixed.yaml');
   const unserved: readonly [apiVersion: string, kind: string][] = [
-    ['resource.k8s.io/v1', 'DeviceClass'],
+    ['resource.k8s.io/v1alpha3', 'DeviceTaintRule'],
     ['example.com/v1', 'Widget'],
   ];
   const object = (apiVersion: string, kind: string, name: string): string =>
