@@ -25,7 +25,7 @@ export class ValueList extends CelList {
   }
 }
 
-/** Two lists as one: concatenation takes constant time and memory. */
+/** Two lists as one: concatenation takes constant time and memory. The lists are none that are joined themselves: items are found at once. */
 export class JoinedList extends CelList {
   readonly #left: CelList;
   readonly #right: CelList;
@@ -39,11 +39,6 @@ export class JoinedList extends CelList {
 
   at(index: number): CelValue {
     return index < this.#left.size ? this.#left.at(index) : this.#right.at(index - this.#left.size);
-  }
-
-  override *[Symbol.iterator](): Generator<CelValue> {
-    yield* this.#left;
-    yield* this.#right;
   }
 }
 

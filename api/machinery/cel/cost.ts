@@ -1,4 +1,5 @@
 /** What calls cost at run time, as cel-go's `interpreter/runtimecost.go` and upstream's `apiserver/pkg/cel/library/cost.go` count them. */
+import { PER_CALL_LIMIT } from './meter.ts';
 import { CelList, CelMap, type CelValue, Extension, Optional } from './values.ts';
 
 export const SELECT_COST = 1;
@@ -28,6 +29,8 @@ type CallCost = (args: readonly CelValue[]) => number;
 function traversalCost(value: CelValue): number {
   if (typeof value === 'string' || value instanceof Uint8Array) return Math.trunc(value.length * TRAVERSAL_FACTOR);
   if (!(value instanceof CelList)) return 1;
+  // More than may be read is not read.
+  if (value.size > PER_CALL_LIMIT) return value.size;
   let cost = 0;
   for (const item of value) cost += typeof item === 'string' ? Math.trunc(item.length * TRAVERSAL_FACTOR) : 1;
   return cost;

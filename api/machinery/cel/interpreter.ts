@@ -7,7 +7,7 @@ import { callCost, LIST_COST, MAP_COST, resultCost, SELECT_COST, STRUCT_COST } f
 import type { Environment, Overload } from './environment.ts';
 import { ACCUMULATOR } from './macros.ts';
 import { Meter } from './meter.ts';
-import { access, accessOptional, has, isOfType, shown, typeOfValue } from './operations.ts';
+import { access, accessOptional, has, isOfType, shown, sizeOfMap, typeOfValue } from './operations.ts';
 import { DYN } from './types.ts';
 import { CelList, CelMap, type CelValue, Failure, NO_OVERLOAD, Optional, TypeValue, Uint } from './values.ts';
 
@@ -265,6 +265,7 @@ class Planner {
       if (!(over instanceof CelList) && !(over instanceof CelMap)) return NO_OVERLOAD;
       const { locals, meter } = frame;
       locals[slot] = init(frame);
+      if (over instanceof CelMap) sizeOfMap(over, meter);
       let index = 0n;
       for (const item of over instanceof CelList ? over : over.keys()) {
         meter.step();

@@ -12,7 +12,7 @@ export const MATCH_CONDITIONS_BUDGET = 2_500_000;
  * by each unit of cost; others cost as reading an item does.
  */
 const FREE_STEPS = 1_000;
-const STEPS_PER_COST = 10;
+const STEPS_PER_COST = 2;
 
 /** Ends an evaluation whose cost exceeds its limit. */
 export class LimitExceeded extends Error {}

@@ -156,8 +156,15 @@ function hasSameUnknown({ object, type }: JsonMap, right: JsonMap, meter: Meter)
   return true;
 }
 
+/** The number of entries. The keys of an object of JSON have to be counted. */
+export function sizeOfMap(map: CelMap, meter: Meter): number {
+  const { size } = map;
+  meter.step(size);
+  return size;
+}
+
 function areMapsEqual(left: CelMap, right: CelMap, meter: Meter): boolean {
-  if (left.size !== right.size) return false;
+  if (sizeOfMap(left, meter) !== sizeOfMap(right, meter)) return false;
   if (left instanceof JsonMap && right instanceof JsonMap && !hasSameUnknown(left, right, meter)) return false;
   for (const key of left.keys()) {
     const value = left.find(key);
@@ -184,10 +191,23 @@ export function compare(left: CelValue, right: CelValue): number | undefined {
   return undefined;
 }
 
+/** What copying an item of a list takes: more than looking at it, as all copies may be kept. */
+const STEPS_PER_COPY = 2;
+
+/**
+ * A list to join with another one. Joined ones are copied: of lists of lists of lists, each twice the one before, a few characters would make
+ * one that cannot be read in any time.
+ */
+function flat(list: CelList, meter: Meter): CelList {
+  if (!(list instanceof JoinedList)) return list;
+  meter.step(STEPS_PER_COPY * list.size);
+  return new ValueList(Array.from(list));
+}
+
 /** `left + right`. Lists of JSON that are sets or maps merge, others are appended. */
 export function concatenate(left: CelList, right: CelList, meter: Meter): CelList {
   const merged = left.identity;
-  if (!merged) return new JoinedList(left, right);
+  if (!merged) return new JoinedList(flat(left, meter), flat(right, meter));
   const items = new Map<string, CelValue>();
   for (const list of [left, right])
     for (const item of list) {

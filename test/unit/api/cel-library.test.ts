@@ -193,6 +193,13 @@ t.test('no call makes or reads more than an evaluation may', (t) => {
     `lists.range(1000).map(x, [[${big}] == [${big}]].size()).size() > 0`,
     'lists.range(2000).map(x, lists.range(2000)).flatten().distinct()',
     '"%s".format([lists.range(1000).map(x, lists.range(1000))])',
+    // Each list twice the one before.
+    ...['size()', 'sum()', 'isSorted()', 'max()', 'indexOf(2)', 'reverse()', 'slice(0, 100000)', 'distinct()'].map(
+      (call) => `[[1]]${'.map(x, x + x)'.repeat(60)}[0].${call}`,
+    ),
+    `[["a"]]${'.map(x, x + x)'.repeat(60)}[0].join()`,
+    `[[["a"]]]${'.map(x, x + x)'.repeat(60)}[0].flatten()`,
+    `"%s".format([[1]]${'.map(x, x + x)'.repeat(60)})`,
   ]) {
     const started = performance.now();
     const run = (): void => {

@@ -199,6 +199,21 @@ t.test('the cost of an evaluation is bounded, whatever it does', (t) => {
   t.end();
 });
 
+t.test('the keys of large maps are counted, whoever asks for their number', (t) => {
+  const any = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`k${index}`, index]));
+  for (const what of [
+    'any.size() > 0',
+    'any != {}',
+    'any.exists(k, true)',
+    'optional.ofNonZeroValue(any).hasValue()',
+  ]) {
+    const program = compile(`numbers.all(x, ${what})`, environment());
+    t.throws(() => program.evaluate({ ...VARIABLES, any }), { message: /cost limit exceeded/ }, what);
+    t.ok(compile(what, environment()).evaluate({ ...VARIABLES, any }).value, what);
+  }
+  t.end();
+});
+
 t.test('expressions are limited in size and depth', (t) => {
   const chain = (terms: number): string => Array.from({ length: terms }, () => 'self.count').join(' + ');
   compile(chain(250), environment());

@@ -1,14 +1,17 @@
 /** Optional values: https://pkg.go.dev/github.com/google/cel-go/cel#OptionalTypes */
 import { ValueList } from '../collections.ts';
 import { overload, type Overload } from '../environment.ts';
+import type { Meter } from '../meter.ts';
+import { sizeOfMap } from '../operations.ts';
 import { CelList, CelMap, type CelValue, Duration, Failure, Optional, Timestamp, Uint } from '../values.ts';
 
 /** The zero of Go's times: the beginning of the year 1. */
 const ZERO_TIME = -62_135_596_800_000_000_000n;
 
 /** Whether a value is the zero of its type: what `ofNonZeroValue` takes for absent. */
-function isZero(value: CelValue): boolean {
-  if (value instanceof CelList || value instanceof CelMap) return value.size === 0;
+function isZero(value: CelValue, meter: Meter): boolean {
+  if (value instanceof CelMap) return sizeOfMap(value, meter) === 0;
+  if (value instanceof CelList) return value.size === 0;
   if (value instanceof Uint) return value.value === 0n;
   if (value instanceof Duration) return value.nanos === 0n;
   if (value instanceof Timestamp) return value.nanos === ZERO_TIME;
@@ -19,8 +22,8 @@ function isZero(value: CelValue): boolean {
 export const optionalLibrary = (): Overload[] => [
   overload('optional.of(A): optional(A)', ([value = null]) => new Optional(value)),
   overload('optional.none(): optional(A)', () => Optional.none),
-  overload('optional.ofNonZeroValue(A): optional(A)', ([value = null]) =>
-    isZero(value) ? Optional.none : new Optional(value),
+  overload('optional.ofNonZeroValue(A): optional(A)', ([value = null], meter) =>
+    isZero(value, meter) ? Optional.none : new Optional(value),
   ),
   overload('optional(A):hasValue(): bool', ([value]) => (value as Optional).value !== undefined),
   overload(

@@ -1,7 +1,7 @@
 /** The operators and functions of the language itself: https://github.com/google/cel-spec/blob/master/doc/langdef.md#list-of-standard-definitions */
 import { overload, type Overload } from '../environment.ts';
 import type { Meter } from '../meter.ts';
-import { compare, concatenate, contains, equals, typeOfValue } from '../operations.ts';
+import { compare, concatenate, contains, equals, sizeOfMap, typeOfValue } from '../operations.ts';
 import { CelList, CelMap, type CelValue, Duration, Failure, intOf, TypeValue, Uint, uintOf } from '../values.ts';
 import { conversions } from './conversions.ts';
 
@@ -80,7 +80,8 @@ export function codePoints(text: string, meter: Meter): number {
 function sizeOf(value: CelValue | undefined, meter: Meter): CelValue {
   if (typeof value === 'string') return BigInt(codePoints(value, meter));
   if (value instanceof Uint8Array) return BigInt(value.length);
-  return value instanceof CelList || value instanceof CelMap ? BigInt(value.size) : new Failure('no such overload');
+  if (value instanceof CelMap) return BigInt(sizeOfMap(value, meter));
+  return value instanceof CelList ? BigInt(value.size) : new Failure('no such overload');
 }
 
 const sizes = (): Overload[] =>
