@@ -24,10 +24,10 @@ export class Extent {
       return;
     }
     this.#objects++;
-    this.#check();
     const object = value as Record<string, unknown>;
+    this.keys += Object.keys(object).length;
+    this.#check();
     for (const key in object) {
-      this.keys++;
       const inner = object[key];
       if (typeof inner === 'object') this.#add(inner, depth + 1);
     }
