@@ -2,6 +2,7 @@
 import { Writable } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { badRequest } from '../../../api/machinery/status-error.ts';
+import { ClientGoneError } from '../http/back-pressure.ts';
 import type { Upgrade } from '../http/upgrade.ts';
 
 /** A credential, not a protocol: it is not repeated. */
@@ -51,7 +52,7 @@ export class WatchSocket extends Writable {
   }
 }
 
-/** Takes the connection over. Throws a 400 StatusError for a handshake that is none. */
+/** Takes the connection over. Throws a 400 StatusError for a handshake that is none, ClientGoneError. */
 export function openWatchSocket(upgrade: Upgrade): Promise<WatchSocket> {
   const { request, socket, head } = upgrade;
   const server = new WebSocketServer({
@@ -67,5 +68,7 @@ export function openWatchSocket(upgrade: Upgrade): Promise<WatchSocket> {
       upgrade.take();
       resolve(new WatchSocket(client));
     });
+    // Of a connection that was closed while the request waited, nothing is called back.
+    if (socket.destroyed) reject(new ClientGoneError());
   });
 }

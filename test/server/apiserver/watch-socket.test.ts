@@ -2,8 +2,14 @@
 import { once } from 'node:events';
 import https from 'node:https';
 import type http from 'node:http';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import t from 'tap';
 import { WebSocket } from 'ws';
+import { ClientGoneError } from '../../../control-plane/apiserver/http/back-pressure.ts';
+import { Upgrade } from '../../../control-plane/apiserver/http/upgrade.ts';
+import { openWatchSocket } from '../../../control-plane/apiserver/verbs/watch-socket.ts';
 import { CONFIG_MAPS, configMap, TestServer, type WatchEvent } from './server.ts';
 
 const headers = { authorization: 'Bearer admin/system:masters' };
@@ -39,6 +45,16 @@ t.test('each event is a text message', async (t) => {
   t.ok(messages.every((message) => message.indexOf('\n') === message.length - 1));
   socket.close();
   await once(socket, 'close');
+});
+
+t.test('a connection that was closed before its turn has no watch', { timeout: 20_000 }, async (t) => {
+  const [socket, request] = [new PassThrough(), new IncomingMessage(new Socket())];
+  Object.assign(request, { method: 'GET', url: '/' });
+  Object.assign(request.headers, { upgrade: 'websocket', connection: 'Upgrade' });
+  Object.assign(request.headers, { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13' });
+  const upgrade = new Upgrade(request, socket, Buffer.alloc(0));
+  socket.destroy();
+  await t.rejects(openWatchSocket(upgrade), ClientGoneError);
 });
 
 t.test('it is closed when its time is over', async (t) => {
