@@ -14,6 +14,6 @@ export const clusterRoleBindings = defineKind<ClusterRoleBinding>({
   createOnUpdate: true,
   columns: bindingColumns<ClusterRoleBinding>(),
   applyDefaults: applyBindingDefaults,
-  validate: (binding) => validateBinding(binding, ['ClusterRole']),
+  validate: (binding) => validateBinding(binding, ['ClusterRole'], false),
   validateUpdate: validateBindingUpdate,
 });

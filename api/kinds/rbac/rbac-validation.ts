@@ -52,13 +52,18 @@ export function applyBindingDefaults({ roleRef, subjects }: RoleBindingLike): vo
   }
 }
 
-function validateSubject({ kind, name, apiGroup = '', namespace }: Subject, at: string): FieldError[] {
+function validateSubject(
+  { kind, name, apiGroup = '', namespace }: Subject,
+  at: string,
+  namespaced: boolean,
+): FieldError[] {
   const errors: FieldError[] = [];
   switch (kind) {
     case 'ServiceAccount':
       if (name) for (const problem of validateSubdomainName(name)) errors.push(invalid(`${at}.name`, name, problem));
       if (apiGroup !== '') errors.push(notSupported(`${at}.apiGroup`, apiGroup, ['']));
-      if (!namespace) errors.push(required(`${at}.namespace`));
+      // In a RoleBinding it defaults to the binding's own namespace when a request is authorized.
+      if (!namespaced && !namespace) errors.push(required(`${at}.namespace`));
       break;
     case 'User':
     case 'Group':
@@ -68,11 +73,15 @@ function validateSubject({ kind, name, apiGroup = '', namespace }: Subject, at: 
   return errors;
 }
 
-export function validateBinding({ roleRef, subjects }: RoleBindingLike, roleKinds: readonly string[]): FieldError[] {
+export function validateBinding(
+  { roleRef, subjects }: RoleBindingLike,
+  roleKinds: readonly string[],
+  namespaced: boolean,
+): FieldError[] {
   const errors: FieldError[] = [];
   if (!roleKinds.includes(roleRef.kind)) errors.push(notSupported('roleRef.kind', roleRef.kind, roleKinds));
   for (const [index, subject] of (subjects ?? []).entries()) {
-    addErrors(errors, validateSubject(subject, `subjects[${index}]`));
+    addErrors(errors, validateSubject(subject, `subjects[${index}]`, namespaced));
   }
   return errors;
 }

@@ -14,6 +14,6 @@ export const roleBindings = defineKind<RoleBinding>({
   createOnUpdate: true,
   columns: bindingColumns<RoleBinding>(),
   applyDefaults: applyBindingDefaults,
-  validate: (binding) => validateBinding(binding, ['Role', 'ClusterRole']),
+  validate: (binding) => validateBinding(binding, ['Role', 'ClusterRole'], true),
   validateUpdate: validateBindingUpdate,
 });

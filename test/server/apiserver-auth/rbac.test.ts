@@ -151,6 +151,7 @@ test("the default policy matches upstream's, and bindings take effect and end at
       subjects: [
         { apiGroup: GROUP, kind: 'Group', name: 'developers' },
         { kind: 'ServiceAccount', name: 'ci', namespace: 'build' },
+        { kind: 'ServiceAccount', name: 'local' },
       ],
     },
     {
@@ -178,6 +179,8 @@ test("the default policy matches upstream's, and bindings take effect and end at
     [user('bob', 'developers'), 'create deployments.apps in other', false],
     [account('build', 'ci'), 'delete secrets key in apps', true],
     [account('other', 'ci'), 'delete secrets key in apps', false],
+    [account('apps', 'local'), 'delete secrets key in apps', true],
+    [account('other', 'local'), 'delete secrets key in apps', false],
     [account('kube-system', 'x'), 'get /openid/v1/jwks', true],
     [user('system:kube-scheduler'), 'create pods/binding web in apps', true],
     [user('system:kube-scheduler'), 'delete nodes a', false],

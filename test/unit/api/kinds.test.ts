@@ -9,6 +9,7 @@ import { services } from '../../../api/kinds/core/service.ts';
 import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
+import { clusterRoleBindings } from '../../../api/kinds/rbac/cluster-role-binding.ts';
 import { clusterRoles } from '../../../api/kinds/rbac/cluster-role.ts';
 import { roleBindings } from '../../../api/kinds/rbac/role-binding.ts';
 import { roles } from '../../../api/kinds/rbac/role.ts';
@@ -220,7 +221,10 @@ t.test('roles and bindings: columns, immutable roleRef', async (t) => {
     roleRef: { kind: 'Role', name },
     subjects: [{ kind: 'ServiceAccount', name: 'a' }],
   });
-  t.strictSame(invalid(roleBindings, bound('r')), ['Required subjects[0].namespace']);
+  t.strictSame(invalid(roleBindings, bound('r')), [], "a service account of the binding's own namespace");
+  t.strictSame(invalid(clusterRoleBindings, { ...bound('r'), roleRef: { kind: 'ClusterRole', name: 'r' } }), [
+    'Required subjects[0].namespace',
+  ]);
   t.ok(changed(roleBindings, bound('r'), bound('s')).errors.includes('Invalid roleRef'));
 });
 

@@ -39,7 +39,7 @@ interface Placed {
 
 const describeSubject = ({ kind, name, namespace }: Subject, bindingNamespace: string): string =>
   kind === 'ServiceAccount'
-    ? `${kind} ${JSON.stringify(`${name}/${namespace ?? bindingNamespace}`)}`
+    ? `${kind} ${JSON.stringify(`${name}/${namespace || bindingNamespace}`)}`
     : `${kind} ${JSON.stringify(name)}`;
 
 function describeBinding(name: string, namespace: string, role: RoleRef): string {
