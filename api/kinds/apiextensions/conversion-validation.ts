@@ -65,7 +65,12 @@ function validateReviewVersions(
 /** As long as nobody is served by it, or it was invalid before. */
 function mayHaveInvalidBundle(old: CustomResourceDefinition | undefined): boolean {
   if (!old || !isEstablished(old)) return true;
-  const { caBundle } = old.spec.conversion?.webhook?.clientConfig ?? {};
+  return hasInvalidBundle(old);
+}
+
+/** Whether nothing could be converted: upstream's establishing controller serves nobody by such a definition. */
+export function hasInvalidBundle({ spec }: CustomResourceDefinition): boolean {
+  const { caBundle } = spec.conversion?.webhook?.clientConfig ?? {};
   return caBundle ? bundleErrors(caBundle, '').length > 0 : false;
 }
 

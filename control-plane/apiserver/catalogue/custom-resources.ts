@@ -3,6 +3,7 @@
  * establishing and finalizing controllers). It is level-triggered: an event of a definition only puts its name into the queue.
  */
 import { createHash } from 'node:crypto';
+import { hasInvalidBundle } from '../../../api/kinds/apiextensions/conversion-validation.ts';
 import { approvalOf, isProtectedGroup } from '../../../api/kinds/apiextensions/definition-validation.ts';
 import {
   CLEANUP_FINALIZER,
@@ -100,7 +101,8 @@ export class CustomResources {
     const before = structuredClone(definition.status);
     this.#accept(definition);
     const isEstablished =
-      conditionOf(definition, 'NamesAccepted') === 'True' || conditionOf(definition, 'Established') === 'True';
+      conditionOf(definition, 'Established') === 'True' ||
+      (conditionOf(definition, 'NamesAccepted') === 'True' && !hasInvalidBundle(definition));
     // Served first: who sees the condition may use it.
     if (isEstablished) await this.#serve(definition);
     this.#establish(definition, isEstablished);
@@ -157,8 +159,11 @@ export class CustomResources {
     const now = Date.now();
     const established = isEstablished
       ? { status: 'True', reason: 'InitialNamesAccepted', message: 'the initial names have been accepted' }
-      : { status: 'False', reason: 'NotAccepted', message: 'not all names are accepted' };
-    if (conditionOf(definition, 'Established') !== established.status)
+      : conditionOf(definition, 'NamesAccepted') === 'True'
+        ? { status: 'False', reason: 'InvalidCABundle', message: 'The conversion webhook CABundle is invalid' }
+        : { status: 'False', reason: 'NotAccepted', message: 'not all names are accepted' };
+    // An established definition keeps the reason for which it once was.
+    if (!isEstablished || conditionOf(definition, 'Established') !== 'True')
       setCondition(definition, { type: 'Established', ...established }, now);
     if (!isProtectedGroup(definition.spec.group)) return;
     const conforms =

@@ -426,6 +426,33 @@ t.test('names that are taken are not accepted until they are free', async (t) =>
   t.equal((await server.call('GET', `${GROUP}/v1/namespaces/default/others`)).status, 200);
 });
 
+t.test('a definition is not served until the certificates of its conversion webhook are valid', async (t) => {
+  await using server = await TestServer.start();
+  const created = definition();
+  const clientConfig = { url: 'https://127.0.0.1:9/convert', caBundle: Buffer.from('nothing').toString('base64') };
+  const conversion = { strategy: 'Webhook', webhook: { clientConfig, conversionReviewVersions: ['v1'] } };
+  await server.call('POST', DEFINITIONS, { body: { ...created, spec: { ...created.spec, conversion } } });
+  const target = `${DEFINITIONS}/things.example.com`;
+  await eventually(
+    'the names to be accepted',
+    async () => condition(await server.call('GET', target), 'NamesAccepted') === 'True',
+  );
+  t.match((await server.call('GET', target)).body.status, {
+    conditions: [
+      { type: 'NamesAccepted', status: 'True' },
+      { type: 'Established', status: 'False', reason: 'InvalidCABundle' },
+    ],
+  });
+  t.equal((await server.call('GET', THINGS)).status, 404);
+  const body = { spec: { conversion: { webhook: { clientConfig: { caBundle: null } } } } };
+  await server.call('PATCH', target, { body, type: MERGE });
+  await eventually(
+    'the definition to be established',
+    async () => condition(await server.call('GET', target), 'Established') === 'True',
+  );
+  t.equal((await server.call('GET', THINGS)).status, 200);
+});
+
 t.test('instances are applied on the server by their schema', async (t) => {
   await using server = await TestServer.start();
   await establish(server);
