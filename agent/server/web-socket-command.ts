@@ -59,6 +59,8 @@ export function acceptWebSocket(client: ClientConnection, protocol: string): Pro
       webSocket.on('error', () => webSocket.terminate());
       resolve(webSocket);
     });
+    // Of a connection that is closed already, nothing is called back.
+    if (client.socket.destroyed) resolve(undefined);
   });
 }
 

@@ -1,7 +1,8 @@
 /** A log over a WebSocket: messages of bytes, or of base64 text, as the client's subprotocol says. */
 import type { IncomingMessage } from 'node:http';
-import { WebSocketServer, type WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import type { Upgrade } from '../http/upgrade.ts';
+import { acceptWebSocket } from '../http/web-socket.ts';
 
 const BASE64 = 'base64.binary.k8s.io';
 const PROTOCOLS: readonly string[] = ['binary.k8s.io', BASE64];
@@ -10,19 +11,15 @@ const NORMAL_CLOSURE = 1000;
 /** A client that reads slowly holds this much at most; the node waits meanwhile. */
 const MAX_BUFFERED_BYTES = 64 * 1024;
 
-/** Resolves when the log has ended or the client is gone; `log` is undefined where there is none. */
+/** Resolves when the log has ended or the client is gone; `log` is undefined where there is none. Throws what `acceptWebSocket` throws. */
 export async function serveLogSocket(
-  { request, socket, head }: Pick<Upgrade, 'request' | 'socket' | 'head'>,
+  upgrade: Upgrade,
   log: IncomingMessage | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const server = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
+  const client = await acceptWebSocket(upgrade, {
     handleProtocols: (offered) => PROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
   });
-  const client = await new Promise<WebSocket>((resolve) => server.handleUpgrade(request, socket, head, resolve));
-  client.on('error', () => client.terminate());
   const encode = (bytes: Buffer): Buffer | string => (client.protocol === BASE64 ? bytes.toString('base64') : bytes);
   try {
     // Clients know by an empty message that they are through.

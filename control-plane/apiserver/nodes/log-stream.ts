@@ -58,7 +58,6 @@ export class LogStream implements Stream {
     const answer = await this.#open(info, gone.signal);
     // Rarely used: the code is loaded on demand.
     const { serveLogSocket } = await import('./log-socket.ts');
-    upgrade.take();
     await serveLogSocket(upgrade, answer, gone.signal);
   }
 

@@ -1,9 +1,8 @@
 /** A watch over a WebSocket: a text message per event, as upstream's. What the client sends is ignored. */
 import { Writable } from 'node:stream';
-import { WebSocketServer, type WebSocket } from 'ws';
-import { badRequest } from '../../../api/machinery/status-error.ts';
-import { ClientGoneError } from '../http/back-pressure.ts';
+import type { WebSocket } from 'ws';
 import type { Upgrade } from '../http/upgrade.ts';
+import { acceptWebSocket } from '../http/web-socket.ts';
 
 /** A credential, not a protocol: it is not repeated. */
 const BEARER_PROTOCOL = 'base64url.bearer.authorization.k8s.io.';
@@ -52,23 +51,12 @@ export class WatchSocket extends Writable {
   }
 }
 
-/** Takes the connection over. Throws a 400 StatusError for a handshake that is none, ClientGoneError. */
-export function openWatchSocket(upgrade: Upgrade): Promise<WatchSocket> {
-  const { request, socket, head } = upgrade;
-  const server = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
+/** Takes the connection over. Throws what `acceptWebSocket` throws. */
+export async function openWatchSocket(upgrade: Upgrade): Promise<WatchSocket> {
+  const client = await acceptWebSocket(upgrade, {
     autoPong: false,
     maxPayload: MAX_RECEIVED_BYTES,
     handleProtocols: (offered) => [...offered].find((protocol) => !protocol.startsWith(BEARER_PROTOCOL)) ?? false,
   });
-  return new Promise((resolve, reject) => {
-    server.once('wsClientError', ({ message }) => reject(badRequest(message)));
-    server.handleUpgrade(request, socket, head, (client) => {
-      upgrade.take();
-      resolve(new WatchSocket(client));
-    });
-    // Of a connection that was closed while the request waited, nothing is called back.
-    if (socket.destroyed) reject(new ClientGoneError());
-  });
+  return new WatchSocket(client);
 }
