@@ -31,11 +31,12 @@ const restarts = (workload: string): Row[] => [
 ];
 
 const folder = t.testdir({});
+/** They change the specification alone: the status follows it in its own time. */
 const editor = path.join(folder, 'editor');
-await writeFile(editor, `#!/bin/sh\nsed -i 's/^  replicas: .*/  replicas: 3/' "$1"\n`);
+await writeFile(editor, `#!/bin/sh\nsed -i '/^spec:/,/^status:/s/^  replicas: .*/  replicas: 3/' "$1"\n`);
 await chmod(editor, 0o755);
 const spoiler = path.join(folder, 'spoiler');
-await writeFile(spoiler, `#!/bin/sh\nsed -i 's/^  replicas: .*/  replicas: -1/' "$1"\n`);
+await writeFile(spoiler, `#!/bin/sh\nsed -i '/^spec:/,/^status:/s/^  replicas: .*/  replicas: -1/' "$1"\n`);
 await chmod(spoiler, 0o755);
 
 await checkRows('change', ({ node }) => [

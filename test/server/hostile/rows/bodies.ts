@@ -68,15 +68,15 @@ export const JSON_BODIES = [
     expect: invalid(/: Too long: may not be more than 1048576 bytes$/),
   },
   {
-    name: '100,000 fields that nobody knows',
+    name: '99,000 fields that nobody knows',
     request: POST,
-    body: () => `{"metadata":{"name":"a"},${Array.from({ length: 100_000 }, (_, index) => `"f${index}":1`).join(',')}}`,
+    body: () => `{"metadata":{"name":"a"},${Array.from({ length: 99_000 }, (_, index) => `"f${index}":1`).join(',')}}`,
     expect: { code: 201 },
   },
   {
-    name: '100,000 fields that nobody knows, strictly',
+    name: '99,000 fields that nobody knows, strictly',
     request: STRICT,
-    body: () => `{"metadata":{"name":"a"},${Array.from({ length: 100_000 }, (_, index) => `"f${index}":1`).join(',')}}`,
+    body: () => `{"metadata":{"name":"a"},${Array.from({ length: 99_000 }, (_, index) => `"f${index}":1`).join(',')}}`,
     expect: { code: 400, reason: 'BadRequest' },
   },
   {
