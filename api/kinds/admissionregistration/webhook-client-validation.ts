@@ -1,6 +1,6 @@
-/** Where a webhook is: upstream's `ValidateWebhookURL` and `ValidateWebhookService`. */
+/** Where a webhook is, and what it is called with: upstream's `ValidateWebhookURL`, `ValidateWebhookService` and review versions. */
 import { addErrors, type FieldError, invalid, required } from '../../machinery/field-error.ts';
-import { validatePortNumber, validateSubdomainName } from '../../machinery/names.ts';
+import { validateLabel1035Name, validatePortNumber, validateSubdomainName } from '../../machinery/names.ts';
 import type { ServiceReference, WebhookClientConfig } from '../../types/admissionregistration/v1.gen.ts';
 
 const FORM = '; desired format: https://host[/path]';
@@ -67,5 +67,28 @@ function validatePath(written: string, path: string): FieldError[] {
       for (const problem of validateSubdomainName(segment))
         errors.push(invalid(path, written, `segment[${index}]: ${problem}`));
   }
+  return errors;
+}
+
+/** The versions of reviews that a webhook may be called with. */
+export const REVIEW_VERSIONS: readonly string[] = ['v1', 'v1beta1'];
+
+export const isCallable = (versions: readonly string[]): boolean =>
+  REVIEW_VERSIONS.some((known) => versions.includes(known));
+
+/** @param mayBeUnknown whether none of them needs to be one that this server calls webhooks with */
+export function validateReviewVersions(versions: readonly string[], path: string, mayBeUnknown = false): FieldError[] {
+  const errors: FieldError[] = [];
+  const seen = new Set<string>();
+  for (const [index, version] of versions.entries()) {
+    if (seen.has(version)) {
+      errors.push(invalid(`${path}[${index}]`, version, 'duplicate version'));
+      continue;
+    }
+    seen.add(version);
+    for (const problem of validateLabel1035Name(version)) errors.push(invalid(`${path}[${index}]`, version, problem));
+  }
+  if (!mayBeUnknown && !isCallable(versions))
+    errors.push(invalid(path, versions, `must include at least one of ${REVIEW_VERSIONS.join(', ')}`));
   return errors;
 }

@@ -3,11 +3,11 @@ import { ageColumn, nameColumn } from '../../machinery/columns.ts';
 import { deepEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, duplicate, type FieldError, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import type { Column, KubeObject } from '../../machinery/kind.ts';
-import { validateLabel1035Name, validateSubdomainName } from '../../machinery/names.ts';
+import { validateSubdomainName } from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
 import type { MutatingWebhook, ValidatingWebhook } from '../../types/admissionregistration/v1.gen.ts';
 import { validateMatchConditions, validateRule } from './rule-validation.ts';
-import { validateClientConfig } from './webhook-client-validation.ts';
+import { REVIEW_VERSIONS, validateClientConfig, validateReviewVersions } from './webhook-client-validation.ts';
 
 type Webhook = MutatingWebhook | ValidatingWebhook;
 
@@ -16,7 +16,6 @@ const MATCH_POLICIES = ['Equivalent', 'Exact'];
 const SIDE_EFFECTS = ['None', 'NoneOnDryRun'];
 const REINVOCATION_POLICIES = ['IfNeeded', 'Never'];
 /** What upstream takes for the versions of AdmissionReview that a webhook understands. */
-const REVIEW_VERSIONS = ['v1', 'v1beta1'];
 const DEFAULT_TIMEOUT_SECONDS = 10;
 const MAX_TIMEOUT_SECONDS = 30;
 const DEFAULT_PORT = 443;
@@ -39,7 +38,10 @@ export function validateWebhooks(webhooks: readonly Webhook[], old: readonly Web
   for (const [index, webhook] of webhooks.entries()) {
     const path = `webhooks[${index}]`;
     addErrors(errors, validateWebhook(webhook, path, areConditionsChecked));
-    addErrors(errors, validateReviewVersions(webhook.admissionReviewVersions ?? [], `${path}.admissionReviewVersions`));
+    addErrors(
+      errors,
+      validateAdmissionVersions(webhook.admissionReviewVersions ?? [], `${path}.admissionReviewVersions`),
+    );
     if (names.has(webhook.name)) errors.push(duplicate(`${path}.name`, webhook.name));
     if (webhook.name) names.add(webhook.name);
   }
@@ -85,21 +87,9 @@ function validateName(name: string | undefined, path: string): FieldError[] {
   return [invalid(path, name, 'should be a domain with at least three segments separated by dots')];
 }
 
-function validateReviewVersions(versions: readonly string[], path: string): FieldError[] {
+function validateAdmissionVersions(versions: readonly string[], path: string): FieldError[] {
   if (versions.length === 0) return [required(path, `must specify one of ${REVIEW_VERSIONS.join(', ')}`)];
-  const errors: FieldError[] = [];
-  const seen = new Set<string>();
-  for (const [index, version] of versions.entries()) {
-    if (seen.has(version)) {
-      errors.push(invalid(`${path}[${index}]`, version, 'duplicate version'));
-      continue;
-    }
-    seen.add(version);
-    for (const problem of validateLabel1035Name(version)) errors.push(invalid(`${path}[${index}]`, version, problem));
-  }
-  if (!REVIEW_VERSIONS.some((version) => seen.has(version)))
-    errors.push(invalid(path, versions, `must include at least one of ${REVIEW_VERSIONS.join(', ')}`));
-  return errors;
+  return validateReviewVersions(versions, path);
 }
 
 interface Configuration extends KubeObject {

@@ -1,9 +1,12 @@
 /** Validation of how a CustomResourceDefinition's versions are converted. Upstream's `validateCustomResourceConversion`. */
 import { X509Certificate } from 'node:crypto';
 import { addErrors, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
-import { validateLabel1035Name } from '../../machinery/names.ts';
 import type { CustomResourceConversion, CustomResourceDefinition } from '../../types/apiextensions/v1.gen.ts';
-import { validateClientConfig } from '../admissionregistration/webhook-client-validation.ts';
+import {
+  isCallable,
+  validateClientConfig,
+  validateReviewVersions,
+} from '../admissionregistration/webhook-client-validation.ts';
 
 export const isEstablished = ({ status }: CustomResourceDefinition): boolean =>
   status?.conditions?.some(({ type, status: state }) => type === 'Established' && state === 'True') ?? false;
@@ -27,7 +30,7 @@ export function validateConversion(
     const { caBundle } = clientConfig ?? {};
     if (caBundle && !mayHaveInvalidBundle(old))
       addErrors(errors, bundleErrors(caBundle, `${path}.webhookClientConfig.caBundle`));
-    addErrors(errors, validateReviewVersions(versions, `${path}.conversionReviewVersions`, old?.spec.conversion));
+    addErrors(errors, validateConversionVersions(versions, `${path}.conversionReviewVersions`, old?.spec.conversion));
     return errors;
   }
   const why = 'should not be set when strategy is not set to Webhook';
@@ -36,30 +39,15 @@ export function validateConversion(
   return errors;
 }
 
-const REVIEW_VERSIONS = ['v1', 'v1beta1'];
-const isKnownTo = (versions: readonly string[]): boolean => REVIEW_VERSIONS.some((known) => versions.includes(known));
-
-function validateReviewVersions(
+/** Versions that were unknown before may stay so. */
+function validateConversionVersions(
   versions: readonly string[],
   path: string,
   old: CustomResourceConversion | undefined,
 ): FieldError[] {
   if (versions.length === 0) return [required(path)];
-  const errors: FieldError[] = [];
-  const seen = new Set<string>();
-  for (const [index, version] of versions.entries()) {
-    if (seen.has(version)) {
-      errors.push(invalid(`${path}[${index}]`, version, 'duplicate version'));
-      continue;
-    }
-    seen.add(version);
-    for (const why of validateLabel1035Name(version)) errors.push(invalid(`${path}[${index}]`, version, why));
-  }
   const before = old?.webhook?.conversionReviewVersions ?? [];
-  const mayBeUnknown = before.length > 0 && !isKnownTo(before);
-  if (!mayBeUnknown && !isKnownTo(versions))
-    errors.push(invalid(path, versions, `must include at least one of ${REVIEW_VERSIONS.join(', ')}`));
-  return errors;
+  return validateReviewVersions(versions, path, before.length > 0 && !isCallable(before));
 }
 
 /** As long as nobody is served by it, or it was invalid before. */
