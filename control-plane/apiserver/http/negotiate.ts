@@ -15,6 +15,8 @@ export interface Accepted {
   readonly form: Form;
   readonly metaVersion: MetaVersion;
   readonly encoding: 'json' | 'yaml' | 'protobuf';
+  /** Objects and their metadata are shown without `metadata.managedFields`: asked for by `;omit=managedFields`, in JSON only. */
+  readonly omitsOwners?: boolean;
 }
 
 const TEXT_TYPES = 'application/json, application/yaml';
@@ -50,13 +52,16 @@ export function negotiate(accept: string | undefined, shape?: Shape, tables = tr
     const encoding = ENCODINGS.get(type);
     if (!encoding || (encoding === 'protobuf' && !hasProtobuf(shape))) continue;
     const as = parameters.get('as');
-    if (as === undefined) return { ...OBJECT, encoding };
+    const omit = parameters.get('omit');
+    if (omit !== undefined && (omit !== 'managedFields' || encoding !== 'json' || as === 'Table')) continue;
+    const omitsOwners = omit !== undefined;
+    if (as === undefined) return { ...OBJECT, encoding, omitsOwners };
     const metaVersion = META_VERSIONS.get(parameters.get('v') ?? '');
     if (parameters.get('g') !== 'meta.k8s.io' || !metaVersion) continue;
     // Tables have no messages.
     if (as === 'Table' && tables && encoding !== 'protobuf') return { form: 'table', metaVersion, encoding };
     if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList')
-      return { form: 'metadata', metaVersion, encoding };
+      return { form: 'metadata', metaVersion, encoding, omitsOwners };
   }
   throw noAcceptedType(shape);
 }

@@ -35,10 +35,11 @@ export class ListBodies {
   readonly #protobuf = new ProtobufLists();
 
   async send(exchange: Exchange, resource: ServedResource, page: Page): Promise<void> {
-    const { form, metaVersion, encoding } = exchange.accepted;
+    const { form, metaVersion, encoding, omitsOwners } = exchange.accepted;
     if (encoding === 'protobuf') return this.#protobuf.send(exchange, resource, page.entries, page.metadata);
     if (form === 'table') return sendElements(exchange, ...tableOf(exchange, resource, page));
-    const items = form === 'metadata' ? metadataItems(resource, metaVersion) : objectItems(resource);
+    const whole = form === 'metadata' ? metadataItems(resource, metaVersion) : objectItems(resource);
+    const items = omitsOwners ? withoutOwners(whole, resource) : whole;
     const { kind, apiVersion } = items;
     const envelope = { kind, apiVersion, metadata: page.metadata };
     const asIs = encoding === 'json' && !exchange.indents && !resource.converts;
@@ -147,6 +148,15 @@ function metadataItems({ bytes }: ServedResource, apiVersion: MetaVersion): Item
       return end + CLOSE_BRACE.copy(target, end);
     },
     parts: (served) => [head, bytes.metadata(served), CLOSE_BRACE],
+  };
+}
+
+function withoutOwners(items: ItemForm, { bytes }: ServedResource): ItemForm {
+  return {
+    ...items,
+    length: (served) => items.length(served) - bytes.ownersLength(served),
+    write: (served, target, at) => items.write(bytes.withoutOwners(served), target, at),
+    parts: (served) => items.parts(bytes.withoutOwners(served)),
   };
 }
 

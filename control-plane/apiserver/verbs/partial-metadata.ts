@@ -11,5 +11,12 @@ export const PARTIAL_HEADS: Readonly<Record<MetaVersion, Buffer>> = {
 };
 
 /** The metadata of one object, as PartialObjectMetadata. */
-export const partialMetadata = ({ bytes }: ServedResource, served: Buffer, version: MetaVersion): Buffer =>
-  Buffer.concat([PARTIAL_HEADS[version], bytes.metadata(served), Buffer.from('}')]);
+export function partialMetadata(
+  { bytes }: ServedResource,
+  served: Buffer,
+  version: MetaVersion,
+  omitsOwners = false,
+): Buffer {
+  const metadata = bytes.metadata(omitsOwners ? bytes.withoutOwners(served) : served);
+  return Buffer.concat([PARTIAL_HEADS[version], metadata, Buffer.from('}')]);
+}

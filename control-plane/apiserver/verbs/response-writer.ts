@@ -6,12 +6,12 @@ import { partialMetadata } from './partial-metadata.ts';
 import { columnDefinitions, parseIncludeObject, tableRow } from './table.ts';
 
 export function sendServed(exchange: Exchange, resource: ServedResource, code: number, bytes: Buffer): void {
-  const { form, metaVersion } = exchange.accepted;
+  const { form, metaVersion, omitsOwners } = exchange.accepted;
   switch (form) {
     case 'object':
-      return exchange.send(code, bytes);
+      return exchange.send(code, omitsOwners ? resource.bytes.withoutOwners(bytes) : bytes);
     case 'metadata':
-      return exchange.send(code, partialMetadata(resource, bytes, metaVersion));
+      return exchange.send(code, partialMetadata(resource, bytes, metaVersion, omitsOwners));
     case 'table': {
       const object = JSON.parse(bytes.toString()) as Stored;
       exchange.sendObject(code, {

@@ -97,7 +97,7 @@ export class WatchServer {
   #framesFor(exchange: Exchange, resource: ServedResource, framing: Framing): EventFrames {
     const count = this.#sent.get(resource) ?? { events: 0 };
     this.#sent.set(resource, count);
-    const { form, metaVersion, encoding } = exchange.accepted;
+    const { form, metaVersion, encoding, omitsOwners } = exchange.accepted;
     if (form === 'table') {
       const include = parseIncludeObject(exchange.info.query);
       const forms = ensure(this.#rows, resource, () => new Map<string, TickCache<Buffer, TableRow>>());
@@ -105,12 +105,13 @@ export class WatchServer {
       return new EventFrames(resource, tableShow(resource, include, metaVersion, rows), framing, count, this.#departed);
     }
     const frames = ensure(this.#frames, resource, () => new Map<string, EventFrames>());
-    const key = `${form === 'object' ? form : metaVersion} ${encoding}`;
+    const key = `${form === 'object' ? form : metaVersion} ${encoding}${omitsOwners ? ' omits' : ''}`;
     return ensure(frames, key, () => {
+      const whole: Show = omitsOwners
+        ? (served) => resource.bytes.withoutOwners(resource.serve(served))
+        : (served) => resource.serve(served);
       const json: Show =
-        form === 'object'
-          ? (served) => resource.serve(served)
-          : (served) => partialMetadata(resource, resource.serve(served), metaVersion);
+        form === 'object' ? whole : (served) => partialMetadata(resource, whole(served), metaVersion);
       const show: Show =
         encoding === 'protobuf' ? (served) => framing.encode(JSON.parse(json(served).toString()) as object) : json;
       return new EventFrames(resource, show, framing, count, this.#departed);

@@ -123,6 +123,37 @@ t.test('lists as objects, tables and metadata, in one namespace and in all', asy
   t.equal((await server.call('GET', PODS, { accept: 'text/html' })).status, 406);
 });
 
+t.test('objects are shown without managedFields on request', async (t) => {
+  await using server = await TestServer.start();
+  const tricky = 'é ],"name": "managedFields":[';
+  for (const name of ['a', 'b']) {
+    await server.call('POST', `${CONFIG_MAPS}?fieldManager=${encodeURIComponent('é')}`, {
+      body: { ...configMap(name), data: { tricky } },
+    });
+  }
+  const without = (value: Json): Json =>
+    JSON.parse(JSON.stringify(value, (key, inner: unknown) => (key === 'managedFields' ? undefined : inner))) as Json;
+  const transformed = (as: string) => `application/json;as=${as};v=v1;g=meta.k8s.io`;
+  for (const [path, accept] of [
+    [CONFIG_MAPS, 'application/json'],
+    [`${CONFIG_MAPS}/a`, 'application/json'],
+    [`${CONFIG_MAPS}?pretty=true`, 'application/json'],
+    [CONFIG_MAPS, transformed('PartialObjectMetadataList')],
+    [`${CONFIG_MAPS}/a`, transformed('PartialObjectMetadata')],
+  ] as const) {
+    const whole = await server.call('GET', path, { accept });
+    t.match(whole.text, '"managedFields":');
+    const omitted = await server.call('GET', path, { accept: `${accept};omit=managedFields,application/json` });
+    t.strictSame(omitted.body, without(whole.body), `${path} as ${accept}`);
+  }
+  for (const refused of [
+    'application/json;omit=spec',
+    'application/yaml;omit=managedFields',
+    `${transformed('Table')};omit=managedFields`,
+  ])
+    t.equal((await server.call('GET', CONFIG_MAPS, { accept: refused })).status, 406, refused);
+});
+
 t.test('JSON is indented on request and for programs such as curl', async (t) => {
   await using server = await TestServer.start();
   for (const name of ['a', 'c', 'd'])

@@ -10,6 +10,7 @@ const REVISION_KEY = '"resourceVersion":"';
 const OWNERS_KEY = Buffer.from('"managedFields":');
 /** What follows the owners. Quotes in strings are escaped, so that this is not found in one. */
 const OWNERS_END = '],"name":';
+const COMMA = 0x2c;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const OPEN_BRACE = 0x7b;
@@ -45,20 +46,34 @@ export class ObjectBytes {
     fields.metadata = { name: '', ...object.metadata, resourceVersion: undefined, managedFields: undefined };
     const text = JSON.stringify(fields);
     if (!owners) return Buffer.from(text);
-    const start = this.#metadataStart;
-    return Buffer.from(`${text.slice(0, start)}"managedFields":${owners},${text.slice(start)}`);
+    // Piece by piece: a text of both would be copied once more.
+    const bytes = Buffer.allocUnsafe(Buffer.byteLength(text) + OWNERS_KEY.length + Buffer.byteLength(owners) + 1);
+    let at = bytes.write(text.slice(0, this.#metadataStart));
+    at += OWNERS_KEY.copy(bytes, at);
+    at += bytes.write(owners, at);
+    bytes[at++] = COMMA;
+    bytes.write(text.slice(this.#metadataStart), at);
+    return bytes;
   }
 
   /** Parses served bytes without `metadata.managedFields`, whose text is `owners`: '' when there are none. */
   parse(served: Buffer): { readonly object: KubeObject; readonly owners: string } {
     const start = this.#afterRevision(served);
-    const from = start + OWNERS_KEY.length;
-    if (served.compare(OWNERS_KEY, 0, OWNERS_KEY.length, start, from) !== 0) {
-      return { object: JSON.parse(served.toString()) as KubeObject, owners: '' };
-    }
-    const end = served.indexOf(OWNERS_END, from) + 1;
-    const json = served.toString('utf8', 0, start) + served.toString('utf8', end + 1);
-    return { object: JSON.parse(json) as KubeObject, owners: served.toString('utf8', from, end) };
+    const end = this.#ownersEnd(served, start);
+    const object = JSON.parse(cut(served, start, end).toString()) as KubeObject;
+    return { object, owners: start === end ? '' : served.toString('utf8', start + OWNERS_KEY.length, end - 1) };
+  }
+
+  /** The served bytes without `metadata.managedFields`; the same Buffer when there are none. */
+  withoutOwners(served: Buffer): Buffer {
+    const start = this.#afterRevision(served);
+    return cut(served, start, this.#ownersEnd(served, start));
+  }
+
+  /** The length in bytes of `metadata.managedFields` with its key and comma. */
+  ownersLength(served: Buffer): number {
+    const start = this.#afterRevision(served);
+    return this.#ownersEnd(served, start) - start;
   }
 
   /** Whether bytes were encoded as this kind and version. */
@@ -130,6 +145,13 @@ export class ObjectBytes {
     return served.subarray(this.#typeLength, at);
   }
 
+  /** Where the owners that may begin at `start` end, behind their comma; `start` when there are none. */
+  #ownersEnd(served: Buffer, start: number): number {
+    const from = start + OWNERS_KEY.length;
+    const has = served.compare(OWNERS_KEY, 0, OWNERS_KEY.length, start, from) === 0;
+    return has ? served.indexOf(OWNERS_END, from) + 2 : start;
+  }
+
   #splice(from: Buffer, rest: number, revision: number): Buffer {
     const revisionField = `${REVISION_KEY}${revision}",`;
     const start = this.#metadataStart;
@@ -144,4 +166,13 @@ export class ObjectBytes {
   #afterRevision(served: Buffer): number {
     return served.indexOf(QUOTE, this.#metadataStart + REVISION_KEY.length) + 2;
   }
+}
+
+/** The Buffer itself when there is nothing between the offsets. */
+function cut(bytes: Buffer, start: number, end: number): Buffer {
+  if (start === end) return bytes;
+  const kept = Buffer.allocUnsafe(bytes.length - (end - start));
+  bytes.copy(kept, 0, 0, start);
+  bytes.copy(kept, start, end);
+  return kept;
 }
