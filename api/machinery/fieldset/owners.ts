@@ -36,8 +36,10 @@ export class Owner implements Manager {
   #fields: FieldSet | undefined;
   #text: string | undefined;
   #id: string | undefined;
+  #entry: string | undefined;
 
-  constructor(by: Manager, time: string | undefined, fields: FieldSet | string) {
+  /** @param entry as `entry` is, when it is known */
+  constructor(by: Manager, time: string | undefined, fields: FieldSet | string, entry?: string) {
     this.manager = by.manager;
     this.operation = by.operation;
     this.apiVersion = by.apiVersion;
@@ -45,6 +47,7 @@ export class Owner implements Manager {
     this.time = time;
     if (typeof fields === 'string') this.#text = fields;
     else this.#fields = fields;
+    this.#entry = entry;
   }
 
   get id(): string {
@@ -58,6 +61,11 @@ export class Owner implements Manager {
   /** As `FieldsV1`. */
   get text(): string {
     return (this.#text ??= fieldsText(this.#fields ?? EMPTY));
+  }
+
+  /** The JSON text of the owner in `metadata.managedFields`. */
+  get entry(): string {
+    return (this.#entry ??= entryText(this, this.time, this.text));
   }
 
   /** Whether a field may be among those of the set; a cheap test that needs no parsing. */
@@ -78,7 +86,8 @@ export class Owner implements Manager {
 /** By `managerId`. */
 export type Owners = Map<string, Owner>;
 
-const ENTRIES_SEPARATOR = '},{"manager":';
+const ENTRY_START = '{"manager":';
+const ENTRIES_SEPARATOR = `},${ENTRY_START}`;
 const FIELDS_KEY = ',"fieldsV1":';
 
 interface Head {
@@ -93,7 +102,7 @@ interface Head {
 export function parseOwners(text: string): Owners {
   const owners: Owners = new Map();
   if (!text) return owners;
-  for (const entry of text.slice('[{"manager":'.length, -'}]'.length).split(ENTRIES_SEPARATOR)) {
+  for (const entry of text.slice(`[${ENTRY_START}`.length, -'}]'.length).split(ENTRIES_SEPARATOR)) {
     const owner = parsedEntries.get(entry);
     owners.set(owner.id, owner);
   }
@@ -102,9 +111,9 @@ export function parseOwners(text: string): Owners {
 
 function parseEntry(entry: string): Owner {
   const at = entry.indexOf(FIELDS_KEY);
-  const head = JSON.parse(`{"manager":${entry.slice(0, at)}}`) as Head;
+  const head = JSON.parse(`${ENTRY_START}${entry.slice(0, at)}}`) as Head;
   const by = { ...head, apiVersion: head.apiVersion ?? '', subresource: head.subresource ?? '' };
-  return new Owner(by, head.time, entry.slice(at + FIELDS_KEY.length));
+  return new Owner(by, head.time, entry.slice(at + FIELDS_KEY.length), `${ENTRY_START}${entry}}`);
 }
 
 /** What was parsed lately, by its text: objects of one workload have the same owners, and are written again and again. */
@@ -140,14 +149,14 @@ const parsedSets = new ParsedTexts((text) => fieldSetOf(JSON.parse(text)));
 export function ownersText(owners: Owners): string {
   if (owners.size === 0) return '';
   const sorted = [...owners.values()].sort(compareOwners);
-  return `[${sorted.map((owner) => entryText(owner, owner.time, owner.text)).join(',')}]`;
+  return `[${sorted.map(({ entry }) => entry).join(',')}]`;
 }
 
 export function entryText(by: Manager, time: string | undefined, fields: string): string {
   const { manager, operation, apiVersion, subresource } = by;
   const at = time === undefined ? '' : `,"time":${JSON.stringify(time)}`;
   const part = subresource && `,"subresource":${JSON.stringify(subresource)}`;
-  return `{"manager":${JSON.stringify(manager)},"operation":"${operation}","apiVersion":${JSON.stringify(apiVersion)}${at}${part},"fieldsType":"FieldsV1"${FIELDS_KEY}${fields}}`;
+  return `${ENTRY_START}${JSON.stringify(manager)},"operation":"${operation}","apiVersion":${JSON.stringify(apiVersion)}${at}${part},"fieldsType":"FieldsV1"${FIELDS_KEY}${fields}}`;
 }
 
 const compareText = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
