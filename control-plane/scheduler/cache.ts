@@ -2,67 +2,99 @@
  * The scheduling cache: every node with its pods, bound or assumed. A pod is assumed on the node that was chosen for it until the
  * API says that it is bound, so that the next pod is scheduled without waiting for the binding.
  */
+import { deepEqual } from '../../api/machinery/deep-equal.ts';
+import type { Labels } from '../../api/machinery/selectors.ts';
+import type { Cluster } from './framework/cluster.ts';
 import { NodeInfo, type NodeFacts } from './framework/node-info.ts';
+import { PodIndex } from './framework/pod-index.ts';
 import type { PendingPod, PodInfo } from './framework/pod-info.ts';
 
-export class SchedulingCache {
+export class SchedulingCache implements Cluster {
   readonly #nodes = new Map<string, NodeInfo>();
   #list: readonly NodeInfo[] | undefined;
+  readonly pods = new PodIndex(this.#nodes);
+  readonly #namespaces = new Map<string, Labels>();
+  #namespacesVersion = 0;
   /** Pods that are bound to nodes that have not been seen yet, or not any more, by uid. */
   readonly #withoutNode = new Map<string, PodInfo>();
   /** Nodes of the assumed pods, by the pods' uid. */
   readonly #assumed = new Map<string, string>();
 
-  /** All nodes. They are live: what is not synchronous has to clone them. */
-  nodes(): readonly NodeInfo[] {
+  get nodes(): readonly NodeInfo[] {
     this.#list ??= [...this.#nodes.values()];
     return this.#list;
+  }
+
+  get namespacesVersion(): number {
+    return this.#namespacesVersion;
+  }
+
+  readonly namespaceLabels = (namespace: string): Labels | undefined => this.#namespaces.get(namespace);
+
+  /** `labels` are undefined for a namespace that is gone. */
+  setNamespace(name: string, labels: Labels | undefined): void {
+    if (labels) this.#namespaces.set(name, labels);
+    else this.#namespaces.delete(name);
+    this.#namespacesVersion++;
   }
 
   setNode(facts: NodeFacts): void {
     const known = this.#nodes.get(facts.name);
     if (known) {
+      const { labels } = known.facts;
       known.facts = facts;
+      if (!deepEqual(labels, facts.labels)) this.pods.nodeRelabelled(facts.name, labels, facts.labels);
       return;
     }
     const added = new NodeInfo(facts);
     this.#nodes.set(facts.name, added);
     this.#list = undefined;
+    this.pods.nodeAdded(facts);
     for (const [uid, pod] of this.#withoutNode) {
       if (pod.nodeName !== facts.name) continue;
-      added.add(pod);
+      this.#put(added, pod);
       this.#withoutNode.delete(uid);
     }
   }
 
   /** Its pods are kept: the node may come back before they are deleted. */
   removeNode(name: string): void {
-    for (const pod of this.#nodes.get(name)?.pods() ?? []) this.#withoutNode.set(pod.uid, pod);
+    const node = this.#nodes.get(name);
+    if (!node) return;
+    for (const pod of [...node.pods()]) {
+      this.#withoutNode.set(pod.uid, pod);
+      this.#take(node, pod.uid);
+    }
+    this.pods.nodeRemoved(node.facts);
     this.#nodes.delete(name);
     this.#list = undefined;
   }
 
-  /** Adds or updates a pod that is bound. If it was assumed on another node, that reservation is given back. */
-  setPod(pod: PodInfo): void {
+  /**
+   * Adds or updates a pod that is bound. If it was assumed on another node, that reservation is given back. Returns the pod as it was
+   * known to be bound.
+   */
+  setPod(pod: PodInfo): PodInfo | undefined {
     if (this.#assumed.get(pod.uid) !== pod.nodeName) this.forget(pod.uid);
-    this.#assumed.delete(pod.uid);
+    const wasAssumed = this.#assumed.delete(pod.uid);
     const node = this.#nodes.get(pod.nodeName);
-    if (node) node.add(pod);
-    else this.#withoutNode.set(pod.uid, pod);
+    const known = node ? this.#put(node, pod) : this.#withoutNode.get(pod.uid);
+    if (!node) this.#withoutNode.set(pod.uid, pod);
+    return wasAssumed ? undefined : known;
   }
 
   /** Removes a pod, bound or assumed. Returns whether that frees resources of a node. */
   removePod(pod: PodInfo): boolean {
     if (this.forget(pod.uid)) return true;
     this.#withoutNode.delete(pod.uid);
-    return this.#nodes.get(pod.nodeName)?.remove(pod.uid) ?? false;
+    return this.#take(this.#nodes.get(pod.nodeName), pod.uid);
   }
 
   /** Reserves the pod's requests on the node until `setPod`, `removePod` or `forget`. Throws when there is no such node. */
   assume(pod: PendingPod, nodeName: string): void {
     const node = this.#nodes.get(nodeName);
     if (!node) throw new Error(`pod ${pod.namespace}/${pod.name} cannot be assumed on unknown node ${nodeName}`);
-    node.add({ ...pod, nodeName, pending: undefined });
+    this.#put(node, { ...pod, nodeName, pending: undefined });
     this.#assumed.set(pod.uid, nodeName);
   }
 
@@ -72,11 +104,30 @@ export class SchedulingCache {
     if (nodeName === undefined) return false;
     this.#assumed.delete(uid);
     this.#withoutNode.delete(uid);
-    this.#nodes.get(nodeName)?.remove(uid);
+    this.#take(this.#nodes.get(nodeName), uid);
     return true;
   }
 
   isAssumed(uid: string): boolean {
     return this.#assumed.has(uid);
   }
+
+  #put(node: NodeInfo, pod: PodInfo): PodInfo | undefined {
+    const replaced = node.add(pod);
+    if (replaced && isCountedAlike(replaced, pod)) return replaced;
+    const { name } = node.facts;
+    if (replaced) this.pods.podRemoved(replaced, name);
+    this.pods.podAdded(pod, name);
+    return replaced;
+  }
+
+  #take(node: NodeInfo | undefined, uid: string): boolean {
+    const removed = node?.remove(uid);
+    if (node && removed) this.pods.podRemoved(removed, node.facts.name);
+    return removed !== undefined;
+  }
 }
+
+/** Whether the index counts both the same: labels and terms are shared by pods that have the same ones. */
+const isCountedAlike = (one: PodInfo, other: PodInfo): boolean =>
+  one.labels === other.labels && one.terms === other.terms && one.deleting === other.deleting;

@@ -1,4 +1,5 @@
-/** Which node a pod goes to: a function of the pod, the nodes and the plugins, up to the point where something is reserved. */
+/** Which node a pod goes to: a function of the pod, the cluster and the plugins, up to the point where something is reserved. */
+import type { Cluster } from './framework/cluster.ts';
 import { Cycle } from './framework/cycle.ts';
 import type { NodeInfo } from './framework/node-info.ts';
 import type { Plugin } from './framework/plugin.ts';
@@ -21,15 +22,15 @@ export type Decision =
 /** `tieBreak` picks one of several nodes with the highest score: an index from 0 up to, not including, the count. */
 export function decide(
   pod: PendingPod,
-  nodes: readonly NodeInfo[],
+  cluster: Cluster,
   plugins: readonly Plugin[],
   tieBreak: (count: number) => number,
 ): Decision {
-  const cycle = new Cycle(plugins, pod, nodes);
+  const cycle = new Cycle(plugins, pod, cluster);
   const feasible = cycle.feasibleNodes();
   const [only, second] = feasible;
   if (!only) {
-    const { message, nominatedNodeName } = nodes.length > 0 ? cycle.postFilter() : {};
+    const { message, nominatedNodeName } = cluster.nodes.length > 0 ? cycle.postFilter() : {};
     const { diagnosis } = cycle;
     return { message: diagnosis.message(message), rejectedBy: diagnosis.rejectedBy, nominatedNodeName };
   }

@@ -5,9 +5,10 @@
  */
 import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import type { Logger } from '../../client/logger.ts';
-import { canHelp, type ClusterEvent, type QueueingHints } from './framework/cluster-event.ts';
+import { canHelp, type ClusterEvent, type EventType, type QueueingHints } from './framework/cluster-event.ts';
 import type { Plugin } from './framework/plugin.ts';
 import type { PendingPod } from './framework/pod-info.ts';
+import { change } from './framework/topology-counts.ts';
 
 /** Upstream's podInitialBackoffSeconds and podMaxBackoffSeconds. */
 const INITIAL_BACKOFF_MS = 1_000;
@@ -28,6 +29,38 @@ export interface QueuedPod {
   readonly eventsBefore: number;
 }
 
+/** The pods that wait for an event, and how many of them each plugin has rejected. */
+class UnschedulablePods extends Map<string, QueuedPod> {
+  readonly #rejected = new Map<string, number>();
+  #unrejected = 0;
+
+  /** Whether there are pods that no plugin has rejected: any event may help those. */
+  get hasUnrejected(): boolean {
+    return this.#unrejected > 0;
+  }
+
+  rejectingPlugins(): Iterable<string> {
+    return this.#rejected.keys();
+  }
+
+  override set(uid: string, entry: QueuedPod): this {
+    this.delete(uid);
+    this.#count(entry, 1);
+    return super.set(uid, entry);
+  }
+
+  override delete(uid: string): boolean {
+    const entry = this.get(uid);
+    if (entry) this.#count(entry, -1);
+    return super.delete(uid);
+  }
+
+  #count({ rejectedBy }: QueuedPod, by: number): void {
+    if (rejectedBy.size === 0) this.#unrejected += by;
+    for (const plugin of rejectedBy) change(this.#rejected, plugin, by);
+  }
+}
+
 export interface SchedulingQueueOptions {
   readonly plugins: readonly Plugin[];
   readonly logger: Logger;
@@ -46,7 +79,7 @@ export class SchedulingQueue {
   /** By priority, then by uid in the order in which they became active. */
   readonly #active = new Map<number, Map<string, QueuedPod>>();
   readonly #backoff = new Map<string, QueuedPod>();
-  readonly #unschedulable = new Map<string, QueuedPod>();
+  readonly #unschedulable = new UnschedulablePods();
   #events = 0;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
@@ -107,6 +140,7 @@ export class SchedulingQueue {
   /** Moves the unschedulable pods that the event can help to back-off, and those whose back-off is over to active. */
   moveAll(event: ClusterEvent): void {
     this.#events++;
+    if (!this.#concerns(event.type)) return;
     let moved = false;
     for (const [uid, entry] of this.#unschedulable) {
       if (!this.#isWorthRequeuing(entry, event)) continue;
@@ -127,6 +161,13 @@ export class SchedulingQueue {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+  }
+
+  /** Whether a plugin that has rejected pods looks at such events: what most events do not change costs nothing. */
+  #concerns(type: EventType): boolean {
+    if (this.#unschedulable.hasUnrejected) return true;
+    for (const plugin of this.#unschedulable.rejectingPlugins()) if (this.#hints.get(plugin)?.[type]) return true;
+    return false;
   }
 
   #isWorthRequeuing({ pod, rejectedBy }: QueuedPod, event: ClusterEvent): boolean {
@@ -242,4 +283,4 @@ const unschedulableEnd = ({ gated, lastAttempt }: QueuedPod): number =>
 
 /** Updates of the status and of metadata are not worth another attempt. */
 const isScheduledAlike = (a: PendingPod, b: PendingPod): boolean =>
-  deepEqual([a.pending, a.requests, a.hostPorts], [b.pending, b.requests, b.hostPorts]);
+  deepEqual([a.pending, a.requests, a.hostPorts, a.labels], [b.pending, b.requests, b.hostPorts, b.labels]);

@@ -1,12 +1,18 @@
 /** Follows pods and nodes, schedules one pending pod after the other, and binds each without holding up the next. */
+import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import { isNotFound } from '../../api/machinery/status-error.ts';
-import type { Binding, Node, Pod } from '../../api/types/core/v1.gen.ts';
+import type { Labels } from '../../api/machinery/selectors.ts';
+import type { Binding, Namespace, Node, Pod } from '../../api/types/core/v1.gen.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { ConnectionError } from '../../client/connection-error.ts';
 import { Informer } from '../../client/informer.ts';
 import type { Logger } from '../../client/logger.ts';
 import { logFailure } from '../../client/outage.ts';
-import { nodes as nodesResource, pods as podsResource } from '../../client/resources.gen.ts';
+import {
+  namespaces as namespacesResource,
+  nodes as nodesResource,
+  pods as podsResource,
+} from '../../client/resources.gen.ts';
 import { SchedulingCache } from './cache.ts';
 import { decide } from './decide.ts';
 import { nodeUpdateEvents } from './framework/cluster-event.ts';
@@ -31,6 +37,17 @@ export interface SchedulerOptions {
 /** Pods that are scheduled before the event loop goes on to what has arrived meanwhile. */
 const BATCH = 64;
 
+/** What the scheduler caches of a Namespace. */
+interface NamespaceFacts {
+  readonly name: string;
+  readonly labels: Labels;
+}
+
+const namespaceFacts = ({ metadata }: Namespace): NamespaceFacts => ({
+  name: metadata?.name ?? '',
+  labels: metadata?.labels ?? {},
+});
+
 /** A pod that has been given a node and is not bound yet. */
 interface Placement {
   readonly entry: QueuedPod;
@@ -47,6 +64,7 @@ export class Scheduler {
   readonly #plugins: readonly Plugin[];
   readonly #nodes: Informer<Node, NodeFacts>;
   readonly #pods: Informer<Pod, PodInfo>;
+  readonly #namespaces: Informer<Namespace, NamespaceFacts>;
   readonly #reporter: PodReporter;
   readonly #queue: SchedulingQueue;
   readonly #cache = new SchedulingCache();
@@ -62,13 +80,19 @@ export class Scheduler {
     this.#plugins = plugins;
     this.#nodes = new Informer({ client, logger, resource: nodesResource, select: nodeFacts });
     this.#pods = new Informer({ client, logger, resource: podsResource, select: podInfo });
+    this.#namespaces = new Informer({ client, logger, resource: namespacesResource, select: namespaceFacts, metadataOnly: true });
     this.#reporter = new PodReporter({ client, logger, schedulerName });
     this.#queue = new SchedulingQueue({ plugins, logger, wake: () => this.#wake() });
   }
 
   /** Schedules until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const [nodes, pods] = [this.#nodes, this.#pods];
+    const [nodes, pods, namespaces] = [this.#nodes, this.#pods, this.#namespaces];
+    namespaces.addHandlers({
+      onAdd: ({ name, labels }) => this.#onNamespace(name, labels),
+      onUpdate: (_, { name, labels }) => this.#onNamespace(name, labels),
+      onDelete: ({ name }) => this.#cache.setNamespace(name, undefined),
+    });
     nodes.addHandlers({
       onAdd: (node) => this.#onNodeAdd(node),
       onUpdate: (old, node) => this.#onNodeUpdate(old, node),
@@ -79,8 +103,9 @@ export class Scheduler {
       onUpdate: (_, pod) => this.#onPod(pod),
       onDelete: (pod) => this.#onPodGone(pod),
     });
-    const running = [nodes.run(signal), pods.run(signal)];
-    const scheduling = Promise.all([nodes.hasSynced(), pods.hasSynced()]).then(
+    const informers = [nodes, pods, namespaces];
+    const running = informers.map((informer) => informer.run(signal));
+    const scheduling = Promise.all(informers.map((informer) => informer.hasSynced())).then(
       () => {
         this.#isSynced = true;
         this.#wake();
@@ -98,6 +123,12 @@ export class Scheduler {
     }
   }
 
+  #onNamespace(name: string, labels: Labels): void {
+    if (deepEqual(this.#cache.namespaceLabels(name), labels)) return;
+    this.#cache.setNamespace(name, labels);
+    this.#queue.moveAll({ type: 'UpdateNamespaceLabel', namespace: name });
+  }
+
   #onNodeAdd(node: NodeFacts): void {
     this.#cache.setNode(node);
     this.#queue.moveAll({ type: 'NodeAdd', node });
@@ -112,14 +143,21 @@ export class Scheduler {
     if (pod.terminated) {
       this.#onPodGone(pod);
     } else if (!isPending(pod)) {
-      this.#queue.delete(pod.uid);
-      this.#cache.setPod(pod);
+      this.#onBound(pod);
     } else if (!this.#isOurs(pod)) {
       this.#queue.delete(pod.uid);
       this.#abandon(pod, 'is being deleted');
     } else if (!this.#cache.isAssumed(pod.uid)) {
       this.#queue.add(pod);
     }
+  }
+
+  #onBound(pod: PodInfo): void {
+    this.#queue.delete(pod.uid);
+    const known = this.#cache.setPod(pod);
+    if (!known) this.#queue.moveAll({ type: 'AssignedPodAdd', pod });
+    else if (known.deleting !== pod.deleting || !deepEqual(known.labels, pod.labels))
+      this.#queue.moveAll({ type: 'UpdatePodLabel', old: known, pod });
   }
 
   #onPodGone(pod: PodInfo): void {
@@ -160,7 +198,7 @@ export class Scheduler {
   #scheduleOne(entry: QueuedPod): void {
     const { pod } = entry;
     const pick = (candidates: number): number => Math.floor(Math.random() * candidates);
-    const decision = decide(pod, this.#cache.nodes(), this.#plugins, pick);
+    const decision = decide(pod, this.#cache, this.#plugins, pick);
     if (decision.node === undefined) {
       const { message, rejectedBy, nominatedNodeName } = decision;
       this.#unschedulable(entry, message, rejectedBy, nominatedNodeName);
@@ -274,7 +312,7 @@ export class Scheduler {
   }
 
   /** Whether the pod is this scheduler's to schedule. */
-  #isOurs({ terminated, pending }: PendingPod): boolean {
-    return !terminated && !pending.deleting && pending.schedulerName === this.#schedulerName;
+  #isOurs({ terminated, deleting, pending }: PendingPod): boolean {
+    return !terminated && !deleting && pending.schedulerName === this.#schedulerName;
   }
 }

@@ -17,6 +17,12 @@ interface EventFields {
   UpdateNodeLabel: NodeUpdate;
   UpdateNodeTaint: NodeUpdate;
   UpdateNodeAllocatable: NodeUpdate;
+  /** A pod of this or another scheduler was bound. */
+  AssignedPodAdd: { readonly pod: PodInfo };
+  /** The labels of a bound pod have changed, or it is being deleted now. */
+  UpdatePodLabel: { readonly old: PodInfo; readonly pod: PodInfo };
+  /** A namespace is new or has other labels. */
+  UpdateNamespaceLabel: { readonly namespace: string };
   /** A pod was deleted, has terminated, or its reservation was given back. */
   AssignedPodDelete: { readonly pod: PodInfo };
 }

@@ -1,5 +1,6 @@
 /** One attempt to schedule one pod: runs the plugins' points in order and holds what each plugin computed on the way. */
 import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
+import type { Cluster } from './cluster.ts';
 import { Diagnosis } from './diagnosis.ts';
 import type { NodeInfo } from './node-info.ts';
 import { MAX_SCORE, type PermitWait, type Plugin, type PostFilterResult, type WhatIf } from './plugin.ts';
@@ -38,15 +39,15 @@ export class Cycle {
   /** Filled by `feasibleNodes`. */
   readonly diagnosis: Diagnosis;
   readonly #plugins: readonly Plugin[];
-  readonly #nodes: readonly NodeInfo[];
+  readonly #cluster: Cluster;
   #participants: readonly Participant[] = [];
   #preFilterRejection: Rejection | undefined;
 
-  constructor(plugins: readonly Plugin[], pod: PendingPod, nodes: readonly NodeInfo[]) {
+  constructor(plugins: readonly Plugin[], pod: PendingPod, cluster: Cluster) {
     this.pod = pod;
-    this.diagnosis = new Diagnosis(nodes.length);
+    this.diagnosis = new Diagnosis(cluster.nodes.length);
     this.#plugins = plugins;
-    this.#nodes = nodes;
+    this.#cluster = cluster;
   }
 
   /** Pre-filter and filter: the nodes that can take the pod. To be called once, before the points that take a state. */
@@ -65,7 +66,7 @@ export class Cycle {
     const narrowing: string[] = [];
     let names: ReadonlySet<string> | undefined;
     for (const plugin of this.#plugins) {
-      const result = plugin.preFilter ? plugin.preFilter(this.pod, this.#nodes) : { state: undefined };
+      const result = plugin.preFilter ? plugin.preFilter(this.pod, this.#cluster) : { state: undefined };
       if (result === 'skip') continue;
       if ('rejection' in result) {
         this.#preFilterRejection = result.rejection;
@@ -78,16 +79,17 @@ export class Cycle {
       names = names?.intersection(result.nodeNames) ?? result.nodeNames;
     }
     this.#participants = participants;
-    if (!names) return this.#nodes;
+    const { nodes } = this.#cluster;
+    if (!names) return nodes;
     this.diagnosis.narrowed(narrowing);
-    return this.#nodes.filter(({ facts }) => names.has(facts.name));
+    return nodes.filter(({ facts }) => names.has(facts.name));
   }
 
   /** Asks the plugins what can be done for a pod that no node can take. */
   postFilter(): PostFilterResult {
     const messages: string[] = [];
     for (const plugin of this.#plugins) {
-      const result = plugin.postFilter?.(this.pod, this.#nodes, this.diagnosis, (node) => this.#whatIf(node));
+      const result = plugin.postFilter?.(this.pod, this.#cluster, this.diagnosis, (node) => this.#whatIf(node));
       if (result?.message) messages.push(result.message);
       if (result?.nominatedNodeName) return { ...result, message: messages.join(' ') };
     }
@@ -122,7 +124,7 @@ export class Cycle {
     const totals = new Array<number>(feasible.length).fill(0);
     for (const plugin of this.#plugins) {
       if (!plugin.score) continue;
-      const result = plugin.preScore ? plugin.preScore(this.pod, feasible, this.#nodes) : { state: undefined };
+      const result = plugin.preScore ? plugin.preScore(this.pod, feasible, this.#cluster) : { state: undefined };
       if (result === 'skip') continue;
       let scores: number[] = [];
       for (const node of feasible) scores.push(plugin.score(this.pod, node, result.state));

@@ -61,22 +61,23 @@ export class NodeInfo {
     return this.#pods.size;
   }
 
-  /** Adds the pod's requests to what is taken. A pod of the same uid is replaced. */
-  add(pod: PodInfo): void {
-    this.remove(pod.uid);
+  /** Adds the pod's requests to what is taken. Returns the pod of the same uid that it replaces. */
+  add(pod: PodInfo): PodInfo | undefined {
+    const replaced = this.remove(pod.uid);
     this.#pods.set(pod.uid, pod);
     this.requested = addResources(this.requested, pod.requests);
     this.scored = addResources(this.scored, scoredRequests(pod.requests));
+    return replaced;
   }
 
-  /** Returns false when the pod is not on the node. */
-  remove(uid: string): boolean {
+  /** Returns the pod; undefined when it is not on the node. */
+  remove(uid: string): PodInfo | undefined {
     const pod = this.#pods.get(uid);
-    if (!pod) return false;
+    if (!pod) return undefined;
     this.#pods.delete(uid);
     this.requested = subtractResources(this.requested, pod.requests);
     this.scored = subtractResources(this.scored, scoredRequests(pod.requests));
-    return true;
+    return pod;
   }
 
   /** An independent copy, for asking what would be if a pod were added or removed. */

@@ -6,6 +6,7 @@
  * Points up to permit run synchronously, one pod at a time, against the live nodes; pre-bind runs while other pods are
  * scheduled. A point that throws ends the attempt: the pod is tried again after its back-off.
  */
+import type { Cluster } from './cluster.ts';
 import type { QueueingHints } from './cluster-event.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import type { NodeInfo } from './node-info.ts';
@@ -67,19 +68,19 @@ interface ExtensionPoints<F, S> {
   readonly weight?: number;
   /** Keeps a pod out of the active queue until an event or an update of the pod. Reads nothing but the pod. */
   preEnqueue?(pod: PendingPod): Rejection | undefined;
-  preFilter?(pod: PendingPod, nodes: readonly NodeInfo[]): PreFilterResult<F>;
+  preFilter?(pod: PendingPod, cluster: Cluster): PreFilterResult<F>;
   readonly preFilterExtensions?: PreFilterExtensions<F>;
   /** Why the node cannot take the pod, or undefined. */
   filter?(pod: PendingPod, node: NodeInfo, state: F): Rejection | undefined;
   /** Called when no node can take the pod. The first plugin that nominates a node is the last to be called. */
   postFilter?(
     pod: PendingPod,
-    nodes: readonly NodeInfo[],
+    cluster: Cluster,
     diagnosis: Diagnosis,
     whatIf: (node: NodeInfo) => WhatIf,
   ): PostFilterResult | undefined;
-  /** `feasible` are the nodes to be scored, `nodes` is every node. */
-  preScore?(pod: PendingPod, feasible: readonly NodeInfo[], nodes: readonly NodeInfo[]): PreScoreResult<S>;
+  /** `feasible` are the nodes to be scored. */
+  preScore?(pod: PendingPod, feasible: readonly NodeInfo[], cluster: Cluster): PreScoreResult<S>;
   /** 0 to MAX_SCORE; any number when there is `normalize`. */
   score?(pod: PendingPod, node: NodeInfo, state: S): number;
   /** Brings the scores of one pod, one for each feasible node, into 0 to MAX_SCORE. */

@@ -1,19 +1,31 @@
 /** What the scheduler caches of a pod: a handful of numbers, and until it is bound the rules that decide where it may go. */
 import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import { hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
+import { podTerms, type PodTerms } from './pod-terms.ts';
 import { podRequests, type Resources } from './resources.ts';
-import type { NodeSelector, Pod, PreferredSchedulingTerm, Toleration } from '../../../api/types/core/v1.gen.ts';
+import type { Labels } from '../../../api/machinery/selectors.ts';
+import type {
+  NodeSelector,
+  Pod,
+  PreferredSchedulingTerm,
+  Toleration,
+  TopologySpreadConstraint,
+} from '../../../api/types/core/v1.gen.ts';
 
 /** What a pod takes of the node that runs it. */
 export interface PodInfo {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  readonly labels: Labels;
   readonly generation: number | undefined;
   /** '' until the pod is bound. */
   readonly nodeName: string;
   readonly requests: Resources;
   readonly hostPorts: readonly HostPort[];
+  /** Its affinity to other pods; undefined when it has none. */
+  readonly terms: PodTerms | undefined;
+  readonly deleting: boolean;
   /** Succeeded or failed: it takes nothing of its node any more. */
   readonly terminated: boolean;
   /** Present until the pod is bound, so that 10,000 bound pods cost little memory. */
@@ -31,12 +43,27 @@ export interface SchedulingRules {
   readonly priority: number;
   /** The names of `spec.schedulingGates`. */
   readonly gates: readonly string[];
-  readonly deleting: boolean;
   readonly nodeSelector: Readonly<Record<string, string>>;
   readonly requiredNodes: NodeSelector | undefined;
   readonly preferredNodes: readonly PreferredSchedulingTerm[];
   readonly tolerations: readonly Toleration[];
+  readonly spread: readonly TopologySpreadConstraint[];
   readonly images: readonly string[];
+}
+
+const NO_LABELS: Labels = Object.freeze({});
+/** Labels that were seen lately, by their text: the pods of one workload share them. */
+const sharedLabels = new Map<string, Labels>();
+const MAX_SHARED = 5_000;
+
+function shared(labels: Labels | undefined): Labels {
+  if (!labels) return NO_LABELS;
+  const text = JSON.stringify(labels);
+  const known = sharedLabels.get(text);
+  if (known) return known;
+  if (sharedLabels.size >= MAX_SHARED) sharedLabels.clear();
+  sharedLabels.set(text, labels);
+  return labels;
 }
 
 /** Projects a pod for the scheduler's informer. Throws when the pod has no spec. */
@@ -48,10 +75,13 @@ export function podInfo(pod: Pod): PodInfo {
     namespace: metadata?.namespace ?? '',
     name: metadata?.name ?? '',
     uid: metadata?.uid ?? '',
+    labels: shared(metadata?.labels),
     generation: metadata?.generation,
     nodeName: spec.nodeName ?? '',
     requests: podRequests(spec),
     hostPorts: hostPorts(spec),
+    terms: podTerms(spec.affinity, metadata?.namespace ?? ''),
+    deleting: metadata?.deletionTimestamp !== undefined,
     terminated: isPodTerminal(status),
     pending: spec.nodeName
       ? undefined
@@ -59,11 +89,11 @@ export function podInfo(pod: Pod): PodInfo {
           schedulerName: spec.schedulerName ?? 'default-scheduler',
           priority: spec.priority ?? 0,
           gates: (spec.schedulingGates ?? []).map(({ name }) => name),
-          deleting: metadata?.deletionTimestamp !== undefined,
           nodeSelector: spec.nodeSelector ?? {},
           requiredNodes: affinity?.requiredDuringSchedulingIgnoredDuringExecution,
           preferredNodes: affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [],
           tolerations: spec.tolerations ?? [],
+          spread: spec.topologySpreadConstraints ?? [],
           images: [...(spec.initContainers ?? []), ...spec.containers].map((container) => container.image ?? ''),
         },
   };

@@ -15,7 +15,7 @@ interface CountedImage {
 /** Prefers nodes that have the pod's images, large ones before small ones. */
 export const imageLocality: PluginOf<undefined, readonly CountedImage[]> = {
   name: 'ImageLocality',
-  preScore: (pod, _feasible, nodes) => {
+  preScore: (pod, _feasible, { nodes }) => {
     const state: CountedImage[] = [];
     for (const image of pod.pending.images) {
       const reference = parseImageReference(image);

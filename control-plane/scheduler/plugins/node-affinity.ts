@@ -55,6 +55,13 @@ const matches = ({ selector, terms }: RequiredNodes, node: NodeFacts): boolean =
   selector.every(([key, value]) => own(node.labels, key) === value) &&
   (!terms || terms.some((term) => matchesTerm(term, node)));
 
+/** Whether the pod asks for some nodes and no others. */
+export const requiresNodes = ({ pending: { nodeSelector, requiredNodes } }: PendingPod): boolean =>
+  requiredNodes !== undefined || Object.keys(nodeSelector).length > 0;
+
+/** Whether the node has what the pod's nodeSelector and required node affinity ask for. */
+export const isRequiredNode = (pod: PendingPod, node: NodeFacts): boolean => matches(requiredNodesOf(pod), node);
+
 /** The only nodes that terms can match when each of them names its nodes, as those of a DaemonSet's pods do. */
 function namedNodes(terms: readonly NodeSelectorTerm[]): ReadonlySet<string> | undefined {
   let names = new Set<string>();

@@ -5,7 +5,8 @@ import { unresolvable } from '../framework/rejection.ts';
 
 const UNTOLERATED = unresolvable('node(s) had untolerated taint(s)');
 
-const isTolerated = (taints: readonly Taint[], tolerations: readonly Toleration[]): boolean =>
+/** Whether the tolerations let a pod onto a node with these taints. */
+export const toleratesNode = (taints: readonly Taint[], tolerations: readonly Toleration[]): boolean =>
   taints.every(
     (taint) => (taint.effect !== 'NoSchedule' && taint.effect !== 'NoExecute') || tolerates(tolerations, taint),
   );
@@ -17,11 +18,11 @@ const isTolerated = (taints: readonly Taint[], tolerations: readonly Toleration[
 export const taintToleration: PluginOf<undefined, readonly Toleration[]> = {
   name: 'TaintToleration',
   queueingHints: {
-    NodeAdd: ({ pending }, { node }) => isTolerated(node.taints, pending.tolerations),
+    NodeAdd: ({ pending }, { node }) => toleratesNode(node.taints, pending.tolerations),
     UpdateNodeTaint: ({ pending }, { old, node }) =>
-      !isTolerated(old.taints, pending.tolerations) && isTolerated(node.taints, pending.tolerations),
+      !toleratesNode(old.taints, pending.tolerations) && toleratesNode(node.taints, pending.tolerations),
   },
-  filter: ({ pending }, { facts }) => (isTolerated(facts.taints, pending.tolerations) ? undefined : UNTOLERATED),
+  filter: ({ pending }, { facts }) => (toleratesNode(facts.taints, pending.tolerations) ? undefined : UNTOLERATED),
   preScore: ({ pending }) => ({
     state: pending.tolerations.filter(({ effect }) => !effect || effect === 'PreferNoSchedule'),
   }),

@@ -204,7 +204,7 @@ t.test('a plugin that throws affects only the pod that it throws for', async (t)
 t.test("the node nominated by post-filter is in the pod's status", async (t) => {
   const preemption: Plugin = {
     name: 'Preemption',
-    postFilter: (_pod, [node]) => ({
+    postFilter: (_pod, { nodes: [node] }) => ({
       nominatedNodeName: node?.facts.name,
       message: 'preemption: 1 victim was found.',
     }),

@@ -5,7 +5,7 @@ import { bound, factsOf, nodeOf, pending, podOf, requesting } from './objects.ts
 
 const CORE = requesting({ cpu: '1' });
 const takenOf = (cache: SchedulingCache): Record<string, number> =>
-  Object.fromEntries(cache.nodes().map(({ facts, requested }) => [facts.name, requested.milliCpu]));
+  Object.fromEntries(cache.nodes.map(({ facts, requested }) => [facts.name, requested.milliCpu]));
 const cacheOf = (...names: string[]): SchedulingCache => {
   const cache = new SchedulingCache();
   for (const name of names) cache.setNode(factsOf(name));

@@ -1,14 +1,12 @@
 /** Every extension point of the framework, with plugins made for the test. */
 import t from 'tap';
-import { decide } from '../../../control-plane/scheduler/decide.ts';
 import { Cycle } from '../../../control-plane/scheduler/framework/cycle.ts';
 import type { NodeInfo } from '../../../control-plane/scheduler/framework/node-info.ts';
 import type { Plugin, PluginOf, PostFilterResult } from '../../../control-plane/scheduler/framework/plugin.ts';
 import { unresolvable, unschedulable, type Rejection } from '../../../control-plane/scheduler/framework/rejection.ts';
 import { nodeResourcesFit } from '../../../control-plane/scheduler/plugins/node-resources-fit.ts';
-import { bound, nodeOf, pending, podOf, requesting } from './objects.ts';
+import { bound, clusterOf, decideOn, nodeOf, pending, podOf, requesting } from './objects.ts';
 
-const first = (): number => 0;
 const never = new AbortController().signal;
 
 /** Limits pods per zone, as topology spread would. */
@@ -21,7 +19,7 @@ const count = ({ byZone }: ZoneCounts, node: NodeInfo, by: number): void => {
 };
 const atMostPerZone = (limit: number): PluginOf<ZoneCounts> => ({
   name: 'AtMostPerZone',
-  preFilter: (_pod, nodes) => {
+  preFilter: (_pod, { nodes }) => {
     const state = { byZone: new Map<string, number>() };
     for (const node of nodes) count(state, node, node.podCount);
     return { state };
@@ -45,9 +43,9 @@ const inZone = (name: string, zone: string, pods: readonly string[]): NodeInfo =
 t.test('the state of pre-filter is passed to filter, anew for each pod', async (t) => {
   const nodes = [inZone('a1', 'a', ['one']), inZone('a2', 'a', []), inZone('b1', 'b', [])];
   const plugins = [atMostPerZone(1)];
-  t.equal(decide(pending(), nodes, plugins, first).node, 'b1');
+  t.equal(decideOn(pending(), nodes, plugins).node, 'b1');
   nodes[2]?.add(bound('two', 'b1'));
-  t.match(decide(pending(), nodes, plugins, first), {
+  t.match(decideOn(pending(), nodes, plugins), {
     message: '0/3 nodes are available: 3 node(s) were in a full zone.',
     rejectedBy: new Set(['AtMostPerZone']),
   });
@@ -57,7 +55,7 @@ t.test('post-filter can simulate the removal of pods without side effects', asyn
   /** As preemption does: one victim after the other, until the pod fits. */
   const preemption: Plugin = {
     name: 'Preemption',
-    postFilter: (_pod, nodes, diagnosis, whatIf): PostFilterResult => {
+    postFilter: (_pod, { nodes }, diagnosis, whatIf): PostFilterResult => {
       for (const node of nodes) {
         if (diagnosis.rejectionOf(node.facts.name)?.unresolvable) continue;
         const copy = whatIf(node);
@@ -77,13 +75,13 @@ t.test('post-filter can simulate the removal of pods without side effects', asyn
   const small = nodeOf('small', { status: { allocatable: { cpu: '100m', memory: '4Gi', pods: '110' } } });
   const pod = pending(requesting({ cpu: '1' }));
   const plugins = [nodeResourcesFit, atMostPerZone(2), preemption];
-  t.match(decide(pod, [small, full, zone], plugins, first), {
+  t.match(decideOn(pod, [small, full, zone], plugins), {
     nominatedNodeName: 'full',
     message: '0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were in a full zone. victims: one, two',
   });
   t.equal(full.podCount, 3);
   t.match(
-    decide(pod, [small], plugins, first),
+    decideOn(pod, [small], plugins),
     { message: '0/1 nodes are available: 1 Insufficient cpu. no victims', nominatedNodeName: undefined },
     'nothing is simulated where removing pods cannot help',
   );
@@ -93,7 +91,7 @@ t.test('a pod that is added back in a simulation counts again', async (t) => {
   const answers: boolean[] = [];
   const probe: Plugin = {
     name: 'Probe',
-    postFilter: (_pod, nodes, _diagnosis, whatIf) => {
+    postFilter: (_pod, { nodes }, _diagnosis, whatIf) => {
       for (const node of nodes) {
         const [copy, other] = [whatIf(node), whatIf(node)];
         const [victim] = copy.node.pods();
@@ -106,7 +104,7 @@ t.test('a pod that is added back in a simulation counts again', async (t) => {
       return undefined;
     },
   };
-  decide(pending(), [inZone('a1', 'a', ['one'])], [atMostPerZone(1), probe], first);
+  decideOn(pending(), [inZone('a1', 'a', ['one'])], [atMostPerZone(1), probe]);
   t.same(answers, [true, false, false], 'clones are independent of each other');
 });
 
@@ -115,13 +113,13 @@ t.test('pre-filter can reject a pod for all nodes, which no simulation changes',
   const unclaimed: Plugin = { name: 'Unclaimed', preFilter: () => ({ rejection: unresolvable('the claim is gone') }) };
   const probe: Plugin = {
     name: 'Probe',
-    postFilter: (_pod, [node], diagnosis, whatIf) => {
+    postFilter: (_pod, { nodes: [node] }, diagnosis, whatIf) => {
       if (node) rejection = whatIf(node).filter();
       t.equal(diagnosis.rejectionOf('a'), rejection);
       return undefined;
     },
   };
-  t.match(decide(pending(), [nodeOf('a'), nodeOf('b')], [unclaimed, probe], first), {
+  t.match(decideOn(pending(), [nodeOf('a'), nodeOf('b')], [unclaimed, probe]), {
     message: '0/2 nodes are available: the claim is gone.',
     rejectedBy: new Set(['Unclaimed']),
   });
@@ -141,7 +139,7 @@ t.test('a plugin that skips a pod is not called for nodes', async (t) => {
     permit: () => unschedulable('never'),
     preBind: async () => void called.push('pre-bind'),
   };
-  const decision = decide(pending(), [nodeOf('a'), nodeOf('b')], [skipping], first);
+  const decision = decideOn(pending(), [nodeOf('a'), nodeOf('b')], [skipping]);
   if (decision.node === undefined) return t.fail(decision.message);
   const { cycle, node } = decision;
   t.equal(cycle.reserve(node) ?? cycle.permit(node, never), undefined);
@@ -156,8 +154,8 @@ t.test('several pre-filter results are intersected', async (t) => {
     preFilter: () => ({ state: undefined, nodeNames: new Set(names) }),
   });
   const nodes = ['a', 'b', 'c'].map((name) => nodeOf(name));
-  t.equal(decide(pending(), nodes, [narrowing('One', 'a', 'b'), narrowing('Two', 'b', 'c')], first).node, 'b');
-  t.match(decide(pending(), nodes, [narrowing('Two', 'a'), narrowing('One', 'b')], first), {
+  t.equal(decideOn(pending(), nodes, [narrowing('One', 'a', 'b'), narrowing('Two', 'b', 'c')]).node, 'b');
+  t.match(decideOn(pending(), nodes, [narrowing('Two', 'a'), narrowing('One', 'b')]), {
     message: "0/3 nodes are available: 3 node(s) didn't satisfy plugin(s) [One Two].",
     rejectedBy: new Set(['One', 'Two']),
   });
@@ -166,7 +164,7 @@ t.test('several pre-filter results are intersected', async (t) => {
 t.test('scores are normalized, weighted and summed', async (t) => {
   const scoring: PluginOf<undefined, ReadonlyMap<string, number>> = {
     name: 'Scoring',
-    preScore: (_pod, feasible, nodes) => ({
+    preScore: (_pod, feasible, { nodes }) => ({
       state: new Map(feasible.map(({ facts }, index) => [facts.name, index * nodes.length])),
     }),
     score: (_pod, { facts }, points) => points.get(facts.name) ?? 0,
@@ -175,9 +173,9 @@ t.test('scores are normalized, weighted and summed', async (t) => {
   };
   const flat: Plugin = { name: 'Flat', score: () => 7 };
   const nodes = [nodeOf('a'), nodeOf('b')];
-  t.same(new Cycle([scoring, flat], pending(), nodes).score(nodes), [7, 47]);
+  t.same(new Cycle([scoring, flat], pending(), clusterOf(nodes)).score(nodes), [7, 47]);
   const tooHigh: Plugin = { name: 'TooHigh', score: () => 101 };
-  t.throws(() => new Cycle([tooHigh], pending(), nodes).score(nodes), /plugin TooHigh returned the score 101/);
+  t.throws(() => new Cycle([tooHigh], pending(), clusterOf(nodes)).score(nodes), /plugin TooHigh returned the score 101/);
 });
 
 /** A plugin that records its calls, with the state of its pre-filter. */
@@ -203,7 +201,7 @@ t.test('a rejection by reserve ends reserve, and all plugins unreserve in revers
     recorder('Two', calls, () => unschedulable('volume is taken')),
     recorder('Broken', calls),
   ];
-  const cycle = new Cycle(plugins, pending(), [nodeOf('n')]);
+  const cycle = new Cycle(plugins, pending(), clusterOf([nodeOf('n')]));
   cycle.feasibleNodes();
   t.match(cycle.reserve('n'), { plugin: 'Two', rejection: { reasons: ['volume is taken'] } });
   t.throws(() => cycle.unreserve('n'), { message: 'plugins failed to unreserve' });
@@ -223,7 +221,7 @@ function permitting(name: string, timeoutMs = 60_000) {
   return { plugin, resolve, reject };
 }
 const permitted = (plugins: readonly Plugin[], signal = never) => {
-  const cycle = new Cycle(plugins, pending(), [nodeOf('n')]);
+  const cycle = new Cycle(plugins, pending(), clusterOf([nodeOf('n')]));
   cycle.feasibleNodes();
   return cycle.permit('n', signal);
 };
@@ -271,7 +269,7 @@ t.test('pre-bind runs the plugins in order, with their states', async (t) => {
     preBind: async (pod, node, state) => void calls.push(`${state} for ${pod.name} on ${node}`),
   });
   const failing: Plugin = { name: 'Failing', preBind: async () => Promise.reject(new Error('cannot attach')) };
-  const cycle = new Cycle([binding('One'), failing, binding('Two')], pending(), [nodeOf('n')]);
+  const cycle = new Cycle([binding('One'), failing, binding('Two')], pending(), clusterOf([nodeOf('n')]));
   cycle.feasibleNodes();
   await t.rejects(cycle.preBind('n', never), { message: 'cannot attach' });
   t.same(calls, ['state of One for p on n']);

@@ -1,0 +1,136 @@
+/**
+ * Which pods run where, by what others ask of them: counts of the pods that a selector matches, and of the pods that carry a
+ * term of affinity. Each count is made once, when it is first asked for, and then changes with each pod and node.
+ */
+import { own } from '../../../api/machinery/own.ts';
+import type { Labels } from '../../../api/machinery/selectors.ts';
+import type { NodeInfo } from './node-info.ts';
+import type { PodInfo } from './pod-info.ts';
+import type { PodTerm } from './pod-terms.ts';
+import { change, TopologyCounts } from './topology-counts.ts';
+
+/** Which pods are counted. */
+export interface PodMatcher {
+  /** The same for matchers that match the same pods. */
+  readonly id: string;
+  /** The only namespaces in which pods match; undefined for any. */
+  readonly namespaces: ReadonlySet<string> | undefined;
+  matches(pod: PodInfo): boolean;
+}
+
+interface CountedPods {
+  readonly matcher: PodMatcher;
+  readonly counts: TopologyCounts;
+}
+
+/** The pods with one term. */
+export interface TermHolders {
+  readonly term: PodTerm;
+  readonly counts: TopologyCounts;
+}
+
+/** Kinds of terms that pods on nodes hold against, or for, a pod that is to be scheduled. */
+export type TermKind = 'required' | 'requiredAnti' | 'preferred';
+const TERM_KINDS: readonly TermKind[] = ['required', 'requiredAnti', 'preferred'];
+
+/** Counts that have not been asked for longest are forgotten: each costs a look at every pod that comes or goes. */
+const MAX_COUNTED = 512;
+
+export class PodIndex {
+  readonly #nodes: ReadonlyMap<string, NodeInfo>;
+  /** In the order of their last use. */
+  readonly #counted = new Map<string, CountedPods>();
+  readonly #holders: Readonly<Record<TermKind, Map<string, TermHolders>>> = {
+    required: new Map(),
+    requiredAnti: new Map(),
+    preferred: new Map(),
+  };
+  /** How many nodes have each value of a label, by label; only labels that were asked for. */
+  readonly #domains = new Map<string, Map<string, number>>();
+
+  /** @param nodes live: with all pods of which the index is told */
+  constructor(nodes: ReadonlyMap<string, NodeInfo>) {
+    this.#nodes = nodes;
+  }
+
+  /** The pods that match, by node and topology: live. */
+  count(matcher: PodMatcher): TopologyCounts {
+    const known = this.#counted.get(matcher.id);
+    if (known) {
+      this.#counted.delete(matcher.id);
+      this.#counted.set(matcher.id, known);
+      return known.counts;
+    }
+    const counts = this.#newCounts();
+    for (const [name, node] of this.#nodes) {
+      let matching = 0;
+      for (const pod of node.pods()) if (isCounted(matcher, pod)) matching++;
+      if (matching > 0) counts.add(name, matching);
+    }
+    const [oldest] = this.#counted.keys();
+    if (oldest !== undefined && this.#counted.size >= MAX_COUNTED) this.#counted.delete(oldest);
+    this.#counted.set(matcher.id, { matcher, counts });
+    return counts;
+  }
+
+  /** The terms that pods on nodes have. */
+  holders(kind: TermKind): Iterable<TermHolders> {
+    return this.#holders[kind].values();
+  }
+
+  /** The values of a topology label, each with the number of nodes that have it: live. */
+  domains(key: string): ReadonlyMap<string, number> {
+    const known = this.#domains.get(key);
+    if (known) return known;
+    const nodes = new Map<string, number>();
+    for (const { facts } of this.#nodes.values()) change(nodes, own(facts.labels, key), 1);
+    this.#domains.set(key, nodes);
+    return nodes;
+  }
+
+  podAdded(pod: PodInfo, nodeName: string): void {
+    this.#changePod(pod, nodeName, 1);
+  }
+
+  podRemoved(pod: PodInfo, nodeName: string): void {
+    this.#changePod(pod, nodeName, -1);
+  }
+
+  nodeAdded({ labels }: { readonly labels: Labels }): void {
+    for (const [key, nodes] of this.#domains) change(nodes, own(labels, key), 1);
+  }
+
+  /** To be called when its pods were removed. */
+  nodeRemoved({ labels }: { readonly labels: Labels }): void {
+    for (const [key, nodes] of this.#domains) change(nodes, own(labels, key), -1);
+  }
+
+  nodeRelabelled(nodeName: string, old: Labels, now: Labels): void {
+    this.nodeRemoved({ labels: old });
+    this.nodeAdded({ labels: now });
+    for (const { counts } of this.#counted.values()) counts.relabel(nodeName, old, now);
+    for (const kind of TERM_KINDS)
+      for (const { counts } of this.#holders[kind].values()) counts.relabel(nodeName, old, now);
+  }
+
+  #changePod(pod: PodInfo, nodeName: string, by: number): void {
+    for (const { matcher, counts } of this.#counted.values()) if (isCounted(matcher, pod)) counts.add(nodeName, by);
+    if (!pod.terms) return;
+    for (const kind of TERM_KINDS) {
+      const holders = this.#holders[kind];
+      for (const term of pod.terms[kind]) {
+        const held = holders.get(term.id) ?? { term, counts: this.#newCounts() };
+        held.counts.add(nodeName, by);
+        if (held.counts.total === 0) holders.delete(term.id);
+        else holders.set(term.id, held);
+      }
+    }
+  }
+
+  #newCounts(): TopologyCounts {
+    return new TopologyCounts((name) => this.#nodes.get(name)?.facts.labels);
+  }
+}
+
+const isCounted = (matcher: PodMatcher, pod: PodInfo): boolean =>
+  (!matcher.namespaces || matcher.namespaces.has(pod.namespace)) && matcher.matches(pod);
