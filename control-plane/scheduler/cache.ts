@@ -5,7 +5,9 @@
 import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import type { Labels } from '../../api/machinery/selectors.ts';
 import type { Cluster } from './framework/cluster.ts';
+import type { DisruptionBudget } from './framework/disruption-budget.ts';
 import { NodeInfo, type NodeFacts } from './framework/node-info.ts';
+import { NominatedPods } from './framework/nominated-pods.ts';
 import { PodIndex } from './framework/pod-index.ts';
 import type { PendingPod, PodInfo } from './framework/pod-info.ts';
 
@@ -13,6 +15,9 @@ export class SchedulingCache implements Cluster {
   readonly #nodes = new Map<string, NodeInfo>();
   #list: readonly NodeInfo[] | undefined;
   readonly pods = new PodIndex(this.#nodes);
+  readonly nominated = new NominatedPods();
+  readonly #budgets = new Map<string, DisruptionBudget>();
+  #budgetList: readonly DisruptionBudget[] | undefined;
   readonly #namespaces = new Map<string, Labels>();
   #namespacesVersion = 0;
   /** Pods that are bound to nodes that have not been seen yet, or not any more, by uid. */
@@ -23,6 +28,18 @@ export class SchedulingCache implements Cluster {
   get nodes(): readonly NodeInfo[] {
     this.#list ??= [...this.#nodes.values()];
     return this.#list;
+  }
+
+  get budgets(): readonly DisruptionBudget[] {
+    this.#budgetList ??= [...this.#budgets.values()];
+    return this.#budgetList;
+  }
+
+  /** @param key identifies it @param budget undefined when it is gone */
+  setBudget(key: string, budget: DisruptionBudget | undefined): void {
+    if (budget) this.#budgets.set(key, budget);
+    else this.#budgets.delete(key);
+    this.#budgetList = undefined;
   }
 
   get namespacesVersion(): number {

@@ -3,7 +3,7 @@ import type { Cluster } from './framework/cluster.ts';
 import { Cycle } from './framework/cycle.ts';
 import type { NodeInfo } from './framework/node-info.ts';
 import type { Plugin } from './framework/plugin.ts';
-import type { PendingPod } from './framework/pod-info.ts';
+import type { PendingPod, PodInfo } from './framework/pod-info.ts';
 
 /** No node can take the pod. */
 export interface Unschedulable {
@@ -13,6 +13,8 @@ export interface Unschedulable {
   /** The plugins that rejected it; none when there was nothing to reject. */
   readonly rejectedBy: ReadonlySet<string>;
   readonly nominatedNodeName?: string;
+  /** Pods to be removed so that it fits on that node. */
+  readonly victims?: readonly PodInfo[];
 }
 
 export type Decision =
@@ -30,9 +32,9 @@ export function decide(
   const feasible = cycle.feasibleNodes();
   const [only, second] = feasible;
   if (!only) {
-    const { message, nominatedNodeName } = cluster.nodes.length > 0 ? cycle.postFilter() : {};
+    const { message, nominatedNodeName, victims } = cluster.nodes.length > 0 ? cycle.postFilter() : {};
     const { diagnosis } = cycle;
-    return { message: diagnosis.message(message), rejectedBy: diagnosis.rejectedBy, nominatedNodeName };
+    return { message: diagnosis.message(message), rejectedBy: diagnosis.rejectedBy, nominatedNodeName, victims };
   }
   if (!second) return { node: only.facts.name, cycle };
 

@@ -19,6 +19,7 @@ export interface SchedulingFailure {
   /** Unschedulable: plugins reject the pod. SchedulerError: the attempt itself failed. */
   readonly reason: 'Unschedulable' | 'SchedulerError';
   readonly message: string;
+  /** '' when there is none any more; undefined when it stays as it is. */
   readonly nominatedNodeName?: string;
 }
 
@@ -53,6 +54,17 @@ export class PodReporter {
     });
   }
 
+  /** The node that was kept for the pod no longer is. Returns at once. */
+  notNominated(pod: PendingPod): void {
+    const { namespace, name, uid } = pod;
+    const patch = { metadata: { uid }, status: { nominatedNodeName: null } };
+    this.#client
+      .patch(podsResource, namespace, name, patch, { type: 'strategic', subresource: 'status' })
+      .catch((error: Error) => {
+        if (!isNotFound(error)) logFailure(this.#logger, error, logFields(pod), 'failed to clear nominatedNodeName');
+      });
+  }
+
   async #patchStatus(
     { namespace, name, uid, generation }: PendingPod,
     { reason, message, nominatedNodeName }: SchedulingFailure,
@@ -66,12 +78,15 @@ export class PodReporter {
       lastProbeTime: null,
       lastTransitionTime: timeOf(Date.now()),
     };
-    const patch = { metadata: { uid }, status: { conditions: [condition], nominatedNodeName } };
+    const patch = {
+      metadata: { uid },
+      status: { conditions: [condition], nominatedNodeName: nominatedNodeName === '' ? null : nominatedNodeName },
+    };
     await this.#client.patch(podsResource, namespace, name, patch, { type: 'strategic', subresource: 'status' });
   }
 }
 
-const referenceTo = ({ namespace, name, uid }: PodInfo): ObjectReference => ({
+export const referenceTo = ({ namespace, name, uid }: PodInfo): ObjectReference => ({
   apiVersion: 'v1',
   kind: 'Pod',
   namespace,

@@ -219,7 +219,7 @@ export class SchedulingQueue {
       this.#hold({ ...entry, rejectedBy: new Set([gate]), gated: true });
       return false;
     }
-    const { priority } = pod.pending;
+    const { priority } = pod;
     const entries = this.#active.get(priority) ?? new Map<string, QueuedPod>();
     this.#active.set(priority, entries.set(pod.uid, { ...entry, gated: false }));
     return true;
@@ -282,5 +282,12 @@ const unschedulableEnd = ({ gated, lastAttempt }: QueuedPod): number =>
   gated ? Infinity : lastAttempt + MAX_UNSCHEDULABLE_MS;
 
 /** Updates of the status and of metadata are not worth another attempt. */
-const isScheduledAlike = (a: PendingPod, b: PendingPod): boolean =>
-  deepEqual([a.pending, a.requests, a.hostPorts, a.labels], [b.pending, b.requests, b.hostPorts, b.labels]);
+const isScheduledAlike = (a: PendingPod, b: PendingPod): boolean => deepEqual(decisive(a), decisive(b));
+
+const decisive = ({ pending, requests, hostPorts, labels, priority }: PendingPod): unknown => [
+  { ...pending, nominatedNodeName: '' },
+  requests,
+  hostPorts,
+  labels,
+  priority,
+];

@@ -3,6 +3,7 @@ import { deepEqual } from '../../api/machinery/deep-equal.ts';
 import { isNotFound } from '../../api/machinery/status-error.ts';
 import type { Labels } from '../../api/machinery/selectors.ts';
 import type { Binding, Namespace, Node, Pod } from '../../api/types/core/v1.gen.ts';
+import type { PodDisruptionBudget } from '../../api/types/policy/v1.gen.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { ConnectionError } from '../../client/connection-error.ts';
 import { Informer } from '../../client/informer.ts';
@@ -11,12 +12,14 @@ import { logFailure } from '../../client/outage.ts';
 import {
   namespaces as namespacesResource,
   nodes as nodesResource,
+  podDisruptionBudgets as budgetsResource,
   pods as podsResource,
 } from '../../client/resources.gen.ts';
 import { SchedulingCache } from './cache.ts';
-import { decide } from './decide.ts';
+import { decide, type Unschedulable } from './decide.ts';
 import { nodeUpdateEvents } from './framework/cluster-event.ts';
 import type { Cycle } from './framework/cycle.ts';
+import { disruptionBudget, type DisruptionBudget } from './framework/disruption-budget.ts';
 import { Diagnosis } from './framework/diagnosis.ts';
 import { nodeFacts, type NodeFacts } from './framework/node-info.ts';
 import type { Plugin } from './framework/plugin.ts';
@@ -24,6 +27,7 @@ import { isPending, podInfo, type PendingPod, type PodInfo } from './framework/p
 import type { PluginRejection } from './framework/rejection.ts';
 import { defaultPlugins } from './plugins/index.ts';
 import { PodReporter, logFields } from './pod-reporter.ts';
+import { Preemptor } from './preemptor.ts';
 import { SchedulingQueue, type QueuedPod } from './queue.ts';
 
 export interface SchedulerOptions {
@@ -65,7 +69,9 @@ export class Scheduler {
   readonly #nodes: Informer<Node, NodeFacts>;
   readonly #pods: Informer<Pod, PodInfo>;
   readonly #namespaces: Informer<Namespace, NamespaceFacts>;
+  readonly #budgets: Informer<PodDisruptionBudget, DisruptionBudget>;
   readonly #reporter: PodReporter;
+  readonly #preemptor: Preemptor;
   readonly #queue: SchedulingQueue;
   readonly #cache = new SchedulingCache();
   /** By the pod's uid. */
@@ -80,14 +86,27 @@ export class Scheduler {
     this.#plugins = plugins;
     this.#nodes = new Informer({ client, logger, resource: nodesResource, select: nodeFacts });
     this.#pods = new Informer({ client, logger, resource: podsResource, select: podInfo });
-    this.#namespaces = new Informer({ client, logger, resource: namespacesResource, select: namespaceFacts, metadataOnly: true });
+    this.#namespaces = new Informer({
+      client,
+      logger,
+      resource: namespacesResource,
+      select: namespaceFacts,
+      metadataOnly: true,
+    });
+    this.#budgets = new Informer({ client, logger, resource: budgetsResource, select: disruptionBudget });
     this.#reporter = new PodReporter({ client, logger, schedulerName });
+    this.#preemptor = new Preemptor({ client, logger, schedulerName });
     this.#queue = new SchedulingQueue({ plugins, logger, wake: () => this.#wake() });
   }
 
   /** Schedules until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const [nodes, pods, namespaces] = [this.#nodes, this.#pods, this.#namespaces];
+    const [nodes, pods, namespaces, budgets] = [this.#nodes, this.#pods, this.#namespaces, this.#budgets];
+    budgets.addHandlers({
+      onAdd: (budget, key) => this.#cache.setBudget(key, budget),
+      onUpdate: (_, budget, key) => this.#cache.setBudget(key, budget),
+      onDelete: (_, key) => this.#cache.setBudget(key, undefined),
+    });
     namespaces.addHandlers({
       onAdd: ({ name, labels }) => this.#onNamespace(name, labels),
       onUpdate: (_, { name, labels }) => this.#onNamespace(name, labels),
@@ -103,7 +122,7 @@ export class Scheduler {
       onUpdate: (_, pod) => this.#onPod(pod),
       onDelete: (pod) => this.#onPodGone(pod),
     });
-    const informers = [nodes, pods, namespaces];
+    const informers = [nodes, pods, namespaces, budgets];
     const running = informers.map((informer) => informer.run(signal));
     const scheduling = Promise.all(informers.map((informer) => informer.hasSynced())).then(
       () => {
@@ -148,12 +167,14 @@ export class Scheduler {
       this.#queue.delete(pod.uid);
       this.#abandon(pod, 'is being deleted');
     } else if (!this.#cache.isAssumed(pod.uid)) {
+      this.#renominate(pod);
       this.#queue.add(pod);
     }
   }
 
   #onBound(pod: PodInfo): void {
     this.#queue.delete(pod.uid);
+    this.#cache.nominated.delete(pod.uid);
     const known = this.#cache.setPod(pod);
     if (!known) this.#queue.moveAll({ type: 'AssignedPodAdd', pod });
     else if (known.deleting !== pod.deleting || !deepEqual(known.labels, pod.labels))
@@ -162,6 +183,7 @@ export class Scheduler {
 
   #onPodGone(pod: PodInfo): void {
     this.#queue.delete(pod.uid);
+    this.#cache.nominated.delete(pod.uid);
     this.#abandon(pod, 'was deleted');
     if (this.#cache.removePod(pod)) this.#queue.moveAll({ type: 'AssignedPodDelete', pod });
   }
@@ -200,13 +222,13 @@ export class Scheduler {
     const pick = (candidates: number): number => Math.floor(Math.random() * candidates);
     const decision = decide(pod, this.#cache, this.#plugins, pick);
     if (decision.node === undefined) {
-      const { message, rejectedBy, nominatedNodeName } = decision;
-      this.#unschedulable(entry, message, rejectedBy, nominatedNodeName);
+      this.#unschedulable(entry, decision);
       return;
     }
     const { node, cycle } = decision;
     const placement = { entry, cycle, node, abort: new AbortController() };
     this.#cache.assume(pod, node);
+    this.#cache.nominated.delete(pod.uid);
     const permitted = this.#reserveAndPermit(placement);
     if (permitted && !(permitted instanceof Promise)) {
       this.#giveBack(placement);
@@ -283,20 +305,47 @@ export class Scheduler {
   #rejected({ entry, node }: Placement, rejected: PluginRejection): void {
     const diagnosis = new Diagnosis(1);
     diagnosis.nodeRejected(node, rejected);
-    this.#unschedulable(entry, diagnosis.message(), diagnosis.rejectedBy);
+    this.#unschedulable(entry, { message: diagnosis.message(), rejectedBy: diagnosis.rejectedBy });
   }
 
-  #unschedulable(entry: QueuedPod, message: string, rejectedBy: ReadonlySet<string>, nominatedNodeName?: string): void {
+  #unschedulable(entry: QueuedPod, { message, rejectedBy, nominatedNodeName, victims }: Unschedulable): void {
     const pod = this.#latest(entry.pod);
     if (!pod) return;
+    if (nominatedNodeName === undefined) this.#renominate(pod);
+    else this.#nominate(pod, nominatedNodeName);
+    if (nominatedNodeName && victims) this.#preempt(victims, pod, nominatedNodeName);
     this.#queue.rejected({ ...entry, pod }, rejectedBy);
     this.#logger.debug({ ...logFields(pod), reason: message, nominatedNodeName }, 'pod is unschedulable');
     this.#reporter.failed(pod, { reason: 'Unschedulable', message, nominatedNodeName });
   }
 
+  /** Keeps the node for the pod; '' for none. Pods of lower priority, for which it was kept, have to look for another. */
+  #nominate(pod: PendingPod, nodeName: string): void {
+    const { nominated } = this.#cache;
+    nominated.delete(pod.uid);
+    if (!nodeName) return;
+    for (const other of nominated.behind(pod, nodeName)) {
+      nominated.delete(other.uid);
+      this.#reporter.notNominated(other);
+    }
+    nominated.set(pod, nodeName);
+  }
+
+  /** As its status says, which may be of another scheduler, or of before a restart. */
+  #renominate(pod: PendingPod): void {
+    const { nominatedNodeName } = pod.pending;
+    if (nominatedNodeName) this.#cache.nominated.set(pod, nominatedNodeName);
+  }
+
+  #preempt(victims: readonly PodInfo[], by: PendingPod, nodeName: string): void {
+    for (const victim of victims) this.#abandon(victim, 'was preempted');
+    this.#preemptor.remove(victims, by, nodeName);
+  }
+
   #failed(entry: QueuedPod, error: unknown): void {
     const pod = this.#latest(entry.pod);
     if (!pod) return;
+    this.#renominate(pod);
     this.#queue.failed({ ...entry, pod });
     const err = error instanceof Error ? error : new Error(String(error));
     logFailure(this.#logger, err, logFields(pod), 'failed to schedule pod, retrying');

@@ -1,5 +1,7 @@
 /** What a scheduling cycle sees of the cluster. It is live: what is not synchronous has to copy what it keeps. */
+import type { DisruptionBudget } from './disruption-budget.ts';
 import type { NodeInfo } from './node-info.ts';
+import type { NominatedPods } from './nominated-pods.ts';
 import type { PodIndex } from './pod-index.ts';
 import type { NamespaceLabels } from './pod-terms.ts';
 
@@ -7,6 +9,8 @@ export interface Cluster {
   readonly nodes: readonly NodeInfo[];
   /** The pods on the nodes, bound or assumed. */
   readonly pods: PodIndex;
+  readonly nominated: NominatedPods;
+  readonly budgets: readonly DisruptionBudget[];
   readonly namespaceLabels: NamespaceLabels;
   /** Grows with each change of a namespace's labels. */
   readonly namespacesVersion: number;

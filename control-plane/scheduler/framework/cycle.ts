@@ -34,6 +34,20 @@ function firstRejection(
   return undefined;
 }
 
+/** A copy of a node, and of the states of the plugins that depend on which pods run there. */
+function copied(node: NodeInfo, participants: readonly Participant[]): { copy: NodeInfo; states: Participant[] } {
+  const states = participants.map(({ plugin, state }) => ({
+    plugin,
+    state: plugin.preFilterExtensions ? plugin.preFilterExtensions.clone(state) : state,
+  }));
+  return { copy: node.clone(), states };
+}
+
+function addTo(node: NodeInfo, participants: readonly Participant[], pod: PodInfo): void {
+  node.add(pod);
+  for (const { plugin, state } of participants) plugin.preFilterExtensions?.addPod(state, pod, node);
+}
+
 export class Cycle {
   readonly pod: PendingPod;
   /** Filled by `feasibleNodes`. */
@@ -54,11 +68,27 @@ export class Cycle {
   feasibleNodes(): NodeInfo[] {
     const candidates = this.#preFilter();
     const filters = this.#participants.filter(({ plugin }) => plugin.filter !== undefined);
+    const nominated = this.#cluster.nominated.nodeOf(this.pod.uid);
+    const kept = nominated !== undefined && candidates.find(({ facts }) => facts.name === nominated);
+    // The node that was cleared for the pod is as good as chosen.
+    if (kept && !this.#rejection(kept, filters)) return [kept];
     return candidates.filter((node) => {
-      const rejected = firstRejection(filters, this.pod, node);
+      const rejected = this.#rejection(node, filters);
       if (rejected) this.diagnosis.nodeRejected(node.facts.name, rejected);
       return !rejected;
     });
+  }
+
+  /** Pods that the node is kept for may or may not come to run there: the pod has to fit with them and without. */
+  #rejection(node: NodeInfo, participants: readonly Participant[]): PluginRejection | undefined {
+    const ahead = this.#cluster.nominated.ahead(this.pod, node.facts.name);
+    if (ahead.length > 0) {
+      const { copy, states } = copied(node, participants);
+      for (const pod of ahead) addTo(copy, states, pod);
+      const rejected = firstRejection(states, this.pod, copy);
+      if (rejected) return rejected;
+    }
+    return firstRejection(participants, this.pod, node);
   }
 
   #preFilter(): readonly NodeInfo[] {
@@ -88,31 +118,26 @@ export class Cycle {
   /** Asks the plugins what can be done for a pod that no node can take. */
   postFilter(): PostFilterResult {
     const messages: string[] = [];
+    let nominatedNodeName: string | undefined;
     for (const plugin of this.#plugins) {
       const result = plugin.postFilter?.(this.pod, this.#cluster, this.diagnosis, (node) => this.#whatIf(node));
       if (result?.message) messages.push(result.message);
       if (result?.nominatedNodeName) return { ...result, message: messages.join(' ') };
+      nominatedNodeName ??= result?.nominatedNodeName;
     }
-    return { message: messages.join(' ') };
+    return { message: messages.join(' '), nominatedNodeName };
   }
 
   #whatIf(original: NodeInfo): WhatIf {
-    const node = original.clone();
-    const participants = this.#participants.map(({ plugin, state }) => ({
-      plugin,
-      state: plugin.preFilterExtensions ? plugin.preFilterExtensions.clone(state) : state,
-    }));
+    const { copy: node, states } = copied(original, this.#participants);
     return {
       node,
-      addPod: (pod: PodInfo) => {
-        node.add(pod);
-        for (const { plugin, state } of participants) plugin.preFilterExtensions?.addPod(state, pod, node);
-      },
+      addPod: (pod: PodInfo) => addTo(node, states, pod),
       removePod: (pod: PodInfo) => {
         node.remove(pod.uid);
-        for (const { plugin, state } of participants) plugin.preFilterExtensions?.removePod(state, pod, node);
+        for (const { plugin, state } of states) plugin.preFilterExtensions?.removePod(state, pod, node);
       },
-      filter: () => this.#preFilterRejection ?? firstRejection(participants, this.pod, node)?.rejection,
+      filter: () => this.#preFilterRejection ?? this.#rejection(node, states)?.rejection,
     };
   }
 

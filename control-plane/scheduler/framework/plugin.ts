@@ -46,8 +46,10 @@ export interface WhatIf {
 }
 
 export interface PostFilterResult {
-  /** The node on which the pod will fit once what post-filter has begun is done: `status.nominatedNodeName`. */
+  /** The node on which the pod will fit once the victims are gone: `status.nominatedNodeName`. '' when there is none any more. */
   readonly nominatedNodeName?: string;
+  /** Pods to be removed from that node. */
+  readonly victims?: readonly PodInfo[];
   /** Appended to the message of the FailedScheduling event. */
   readonly message?: string;
 }

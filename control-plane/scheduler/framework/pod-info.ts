@@ -26,6 +26,9 @@ export interface PodInfo {
   /** Its affinity to other pods; undefined when it has none. */
   readonly terms: PodTerms | undefined;
   readonly deleting: boolean;
+  readonly priority: number;
+  /** RFC 3339; undefined until a node has started it. */
+  readonly startTime: string | undefined;
   /** Succeeded or failed: it takes nothing of its node any more. */
   readonly terminated: boolean;
   /** Present until the pod is bound, so that 10,000 bound pods cost little memory. */
@@ -40,7 +43,10 @@ export const isPending = (pod: PodInfo): pod is PendingPod => pod.pending !== un
 /** The fields of a pod's spec that decide when and where it is scheduled. */
 export interface SchedulingRules {
   readonly schedulerName: string;
-  readonly priority: number;
+  /** Its preemptionPolicy is Never. */
+  readonly neverPreempts: boolean;
+  /** '' when no node is being cleared for it. */
+  readonly nominatedNodeName: string;
   /** The names of `spec.schedulingGates`. */
   readonly gates: readonly string[];
   readonly nodeSelector: Readonly<Record<string, string>>;
@@ -82,12 +88,15 @@ export function podInfo(pod: Pod): PodInfo {
     hostPorts: hostPorts(spec),
     terms: podTerms(spec.affinity, metadata?.namespace ?? ''),
     deleting: metadata?.deletionTimestamp !== undefined,
+    priority: spec.priority ?? 0,
+    startTime: status?.startTime,
     terminated: isPodTerminal(status),
     pending: spec.nodeName
       ? undefined
       : {
           schedulerName: spec.schedulerName ?? 'default-scheduler',
-          priority: spec.priority ?? 0,
+          neverPreempts: spec.preemptionPolicy === 'Never',
+          nominatedNodeName: status?.nominatedNodeName ?? '',
           gates: (spec.schedulingGates ?? []).map(({ name }) => name),
           nodeSelector: spec.nodeSelector ?? {},
           requiredNodes: affinity?.requiredDuringSchedulingIgnoredDuringExecution,

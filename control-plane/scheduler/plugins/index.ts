@@ -1,5 +1,6 @@
 import type { Plugin } from '../framework/plugin.ts';
 import { balancedAllocation } from './balanced-allocation.ts';
+import { defaultPreemption } from './default-preemption.ts';
 import { imageLocality } from './image-locality.ts';
 import { interPodAffinity } from './inter-pod-affinity.ts';
 import { nodeAffinity } from './node-affinity.ts';
@@ -24,4 +25,5 @@ export const defaultPlugins: readonly Plugin[] = [
   interPodAffinity,
   balancedAllocation,
   imageLocality,
+  defaultPreemption,
 ];

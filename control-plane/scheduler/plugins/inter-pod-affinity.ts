@@ -82,7 +82,8 @@ function countedOf(term: PodTerm, matcher: PodMatcher, { pods }: Cluster): Count
   return new Counted(term.topologyKey, pods.count(matcher).byValue(term.topologyKey), (pod) => matcher.matches(pod));
 }
 
-const holds = (pod: PodInfo, { id }: PodTerm): boolean => pod.terms?.requiredAnti.some((term) => term.id === id) ?? false;
+const holds = (pod: PodInfo, { id }: PodTerm): boolean =>
+  pod.terms?.requiredAnti.some((term) => term.id === id) ?? false;
 
 function stateOf(pod: PendingPod, cluster: Cluster): AffinityState {
   const { required = [], requiredAnti = [] } = pod.terms ?? {};

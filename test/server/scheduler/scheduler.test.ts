@@ -14,6 +14,9 @@ import { silent, TestServer } from '../apiserver/server.ts';
 
 t.setTimeout(120_000);
 
+const NO_VICTIMS = 'preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.';
+const TOO_MANY = `0/1 nodes are available: 1 Too many pods. ${NO_VICTIMS}`;
+
 class Cluster {
   readonly client: ApiClient;
 
@@ -96,7 +99,7 @@ t.test('an unschedulable pod is retried when another one is deleted', async (t) 
   await cluster.addPod('first');
   await cluster.bound('first', 'n1');
   await cluster.addPod('second');
-  await cluster.unscheduled('second', '0/1 nodes are available: 1 Too many pods.');
+  await cluster.unscheduled('second', TOO_MANY);
   await cluster.client.delete(pods, 'default', 'first', { gracePeriodSeconds: 0 });
   await cluster.bound('second', 'n1');
 });
@@ -140,13 +143,13 @@ t.test('a pod waiting on permit keeps its reservation until it is rejected or de
   await cluster.addPod('held-1');
   const reject = await held('held-1');
   await cluster.addPod('held-2');
-  await cluster.unscheduled('held-2', '0/1 nodes are available: 1 Too many pods.');
+  await cluster.unscheduled('held-2', TOO_MANY);
   reject(unschedulable('the group is incomplete'));
   await cluster.unscheduled('held-1', '0/1 nodes are available: 1 the group is incomplete.');
 
   await held('held-2');
   await cluster.addPod('last');
-  await cluster.unscheduled('last', '0/1 nodes are available: 1 Too many pods.');
+  await cluster.unscheduled('last', TOO_MANY);
   await cluster.client.delete(pods, 'default', 'held-2', { gracePeriodSeconds: 0 });
   await cluster.bound('last', 'n1');
   t.same(unreserved, ['held-1', 'held-2']);
@@ -206,12 +209,40 @@ t.test("the node nominated by post-filter is in the pod's status", async (t) => 
     name: 'Preemption',
     postFilter: (_pod, { nodes: [node] }) => ({
       nominatedNodeName: node?.facts.name,
-      message: 'preemption: 1 victim was found.',
+      message: 'test: the event says so.',
     }),
   };
   const cluster = await Cluster.start(t, [preemption]);
   await cluster.addNode('n1', '0');
   await cluster.addPod('web');
-  const message = '0/1 nodes are available: 1 Too many pods. preemption: 1 victim was found.';
+  const message = `${TOO_MANY} test: the event says so.`;
   t.match(await cluster.unscheduled('web', message), { status: { nominatedNodeName: 'n1' } });
+});
+
+t.test('a pod of higher priority takes the place of one of lower priority', async (t) => {
+  const cluster = await Cluster.start(t);
+  const { client } = cluster;
+  await cluster.addNode('n1', '1');
+  await cluster.addPod('low');
+  await cluster.bound('low', 'n1');
+  await cluster.addPod('high', { priority: 1000 });
+  const low = await cluster.podWith(
+    'low',
+    'being deleted',
+    ({ metadata }) => metadata?.deletionTimestamp !== undefined,
+  );
+  t.match(low.status?.conditions, [{ type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler' }]);
+  t.match((await cluster.event('low', 'Preempted')).message, /^Preempted by pod [-0-9a-f]{36} on node n1$/);
+  const high = await cluster.podWith(
+    'high',
+    'with a node that is cleared',
+    ({ status }) => status?.nominatedNodeName === 'n1',
+  );
+  t.equal(high.spec?.nodeName, undefined);
+  // The place is its own, whoever comes first.
+  await cluster.addPod('late');
+  await cluster.event('late', 'FailedScheduling');
+  await client.delete(pods, 'default', 'low', { gracePeriodSeconds: 0 });
+  await cluster.bound('high', 'n1');
+  await cluster.unscheduled('late', TOO_MANY);
 });

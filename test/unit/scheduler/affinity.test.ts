@@ -56,8 +56,11 @@ function clusterWith(pods: Readonly<Record<string, readonly Pod[]>>): Scheduling
 /** The names of the nodes that the pod fits on. */
 function fitting(cache: SchedulingCache, pod: PendingPod): string {
   const fit = cache.nodes.filter(({ facts }) => {
-    const only: Plugin = { name: 'Only', filter: (_pod, node) => (node.facts.name === facts.name ? undefined : NOT_IT) };
-    return decide(pod, cache, [interPodAffinity as Plugin, only], () => 0).node !== undefined;
+    const only: Plugin = {
+      name: 'Only',
+      filter: (_pod, node) => (node.facts.name === facts.name ? undefined : NOT_IT),
+    };
+    return decide(pod, cache, [interPodAffinity, only], () => 0).node !== undefined;
   });
   return fit.map(({ facts }) => facts.name).join(' ');
 }
@@ -87,15 +90,30 @@ const rows: readonly [what: string, pods: Record<string, Pod[]>, pod: Pod, fits:
   ['apart from a pod: its zone', { a1: [podWith('w', web)] }, podWith('p', {}, apart(term('web'))), 'b1 bare'],
   ['apart from its own kind', { a1: [podWith('w', web)] }, podWith('p', web, apart(term('web', HOST))), 'a2 b1 bare'],
   ['a pod that keeps others away', { a1: [podWith('w', {}, apart(term('web')))] }, podWith('p', web), 'b1 bare'],
-  ['one that keeps away others than this', { a1: [podWith('w', {}, apart(term('db')))] }, podWith('p', web), 'a1 a2 b1 bare'],
-  ['in another namespace', { a1: [podWith('w', web, undefined, { namespace: 'prod' })] }, podWith('p', {}, near(term('web'))), ''],
+  [
+    'one that keeps away others than this',
+    { a1: [podWith('w', {}, apart(term('db')))] },
+    podWith('p', web),
+    'a1 a2 b1 bare',
+  ],
+  [
+    'in another namespace',
+    { a1: [podWith('w', web, undefined, { namespace: 'prod' })] },
+    podWith('p', {}, near(term('web'))),
+    '',
+  ],
   [
     'in a namespace that the term names',
     { a1: [podWith('w', web, undefined, { namespace: 'prod' })] },
     podWith('p', {}, near(term('web', ZONE, { namespaces: ['prod'] }))),
     'a1 a2',
   ],
-  ['in a namespace by its labels', { a1: [podWith('w', web, undefined, { namespace: 'prod' })] }, podWith('p', {}, near(prodTerm)), 'a1 a2'],
+  [
+    'in a namespace by its labels',
+    { a1: [podWith('w', web, undefined, { namespace: 'prod' })] },
+    podWith('p', {}, near(prodTerm)),
+    'a1 a2',
+  ],
   ['not in its own, then', { a1: [podWith('w', web)] }, podWith('p', {}, near(prodTerm)), ''],
   [
     'in any namespace',
@@ -116,8 +134,11 @@ t.test('which nodes a pod may go to', async (t) => {
 
 t.test('the reasons are upstream words', async (t) => {
   const cache = clusterWith({ a1: [podWith('w', web, apart(term('db')))] });
-  const reasons = (pod: Pod) => message(decide(asPending(pod), cache, [interPodAffinity as Plugin], () => 0));
-  t.equal(reasons(podWith('p', {}, near(term('none')))), "0/4 nodes are available: 4 node(s) didn't match pod affinity rules.");
+  const reasons = (pod: Pod) => message(decide(asPending(pod), cache, [interPodAffinity], () => 0));
+  t.equal(
+    reasons(podWith('p', {}, near(term('none')))),
+    "0/4 nodes are available: 4 node(s) didn't match pod affinity rules.",
+  );
   const everywhere = apart(term('web'), { topologyKey: HOST, labelSelector: {} });
   cache.setPod(podInfo(podOf('on-b1', { nodeName: 'b1' })));
   cache.setPod(podInfo(podOf('on-bare', { nodeName: 'bare' })));
@@ -129,7 +150,7 @@ t.test('the reasons are upstream words', async (t) => {
 
 t.test('preferences of the pod and of those that run already decide among nodes', async (t) => {
   const chosen = (pods: Record<string, Pod[]>, pod: Pod) =>
-    decide(asPending(pod), clusterWith(pods), [interPodAffinity as Plugin], (count) => count - 1).node;
+    decide(asPending(pod), clusterWith(pods), [interPodAffinity], (count) => count - 1).node;
   t.equal(chosen({ b1: [podWith('w', web)] }, podWith('p', {}, preferring(10, term('web')))), 'b1');
   t.equal(chosen({ bare: [podWith('w', web)] }, podWith('p', {}, avoiding(10, term('web', HOST)))), 'b1');
   t.equal(chosen({ b1: [podWith('w', {}, preferring(5, term('web')))] }, podWith('p', web)), 'b1', 'it wants the pod');
@@ -156,12 +177,12 @@ t.test('a what-if without a pod counts without it', async (t) => {
     },
   };
   const pod = asPending(podWith('p', { app: 'db' }, apart(term('web'))));
-  decide(pod, cache, [interPodAffinity as Plugin, probe], () => 0);
+  decide(pod, cache, [interPodAffinity, probe], () => 0);
   t.same(seen, [], 'it fits somewhere');
   cache.setPod(podInfo(podOf('w2', { nodeName: 'bare' }, { labels: web })));
   cache.setPod(podInfo(podOf('w3', { nodeName: 'a2', affinity: apart(term('db', HOST)) }, { labels: web })));
   const lonely = asPending(podWith('q', { app: 'db' }, apart(term('web', HOST))));
-  decide(lonely, cache, [interPodAffinity as Plugin, probe], () => 0);
+  decide(lonely, cache, [interPodAffinity, probe], () => 0);
   t.same(seen, ['a1 fits', 'a2 fits', 'b1 fits', 'bare fits']);
 });
 
@@ -171,7 +192,9 @@ t.test('events that can help', async (t) => {
   t.ok(hints.AssignedPodAdd?.(asPending(podWith('p', {}, near(term('web')))), { type: 'AssignedPodAdd', pod }));
   t.notOk(hints.AssignedPodAdd?.(asPending(podWith('p', {}, near(term('db')))), { type: 'AssignedPodAdd', pod }));
   t.ok(hints.AssignedPodDelete?.(asPending(podWith('p', {}, apart(term('web')))), { type: 'AssignedPodDelete', pod }));
-  t.notOk(hints.AssignedPodDelete?.(asPending(podWith('p', {}, apart(term('db')))), { type: 'AssignedPodDelete', pod }));
+  t.notOk(
+    hints.AssignedPodDelete?.(asPending(podWith('p', {}, apart(term('db')))), { type: 'AssignedPodDelete', pod }),
+  );
   const jealous = podInfo(podWith('j', {}, apart(term('web'))));
   t.ok(hints.AssignedPodDelete?.(asPending(podWith('p', web)), { type: 'AssignedPodDelete', pod: jealous }));
 });

@@ -175,7 +175,10 @@ t.test('scores are normalized, weighted and summed', async (t) => {
   const nodes = [nodeOf('a'), nodeOf('b')];
   t.same(new Cycle([scoring, flat], pending(), clusterOf(nodes)).score(nodes), [7, 47]);
   const tooHigh: Plugin = { name: 'TooHigh', score: () => 101 };
-  t.throws(() => new Cycle([tooHigh], pending(), clusterOf(nodes)).score(nodes), /plugin TooHigh returned the score 101/);
+  t.throws(
+    () => new Cycle([tooHigh], pending(), clusterOf(nodes)).score(nodes),
+    /plugin TooHigh returned the score 101/,
+  );
 });
 
 /** A plugin that records its calls, with the state of its pre-filter. */

@@ -81,11 +81,7 @@ t.test('images match whichever way the pod writes their names', async (t) => {
   const allocatable = { cpu: '2', memory: '4Gi', pods: '110' };
   const nodes = [nodeOf('other'), nodeOf('having', { status: { allocatable, images } })];
   for (const image of ['web', 'library/web', 'docker.io/library/web:latest'])
-    t.equal(
-      decideOn(pending({ containers: [{ name: 'c', image }] }), nodes, defaultPlugins).node,
-      'having',
-      image,
-    );
+    t.equal(decideOn(pending({ containers: [{ name: 'c', image }] }), nodes, defaultPlugins).node, 'having', image);
 });
 
 t.test("a pod's request is its maximum over init and main containers", async (t) => {

@@ -55,7 +55,9 @@ class Model {
 
   #setNode(name: string): void {
     const zone = this.#random(4);
-    this.cache.setNode(factsOf(name, { metadata: { labels: { [HOST]: name, ...(zone > 0 && { [ZONE]: `z${zone}` }) } } }));
+    this.cache.setNode(
+      factsOf(name, { metadata: { labels: { [HOST]: name, ...(zone > 0 && { [ZONE]: `z${zone}` }) } } }),
+    );
   }
 
   #pod(name: string, nodeName: string): PodInfo {
@@ -128,7 +130,11 @@ t.test('counts equal a recount after 100,000 random events', async (t) => {
     for (const matcher of matchers) {
       for (const key of [ZONE, HOST]) {
         const expected = model.counted(key, (pod) => matcher.matches(pod));
-        t.strictSame(Object.fromEntries(pods.count(matcher).byValue(key)), expected, `${matcher.id} by ${key}, ${event}`);
+        t.strictSame(
+          Object.fromEntries(pods.count(matcher).byValue(key)),
+          expected,
+          `${matcher.id} by ${key}, ${event}`,
+        );
       }
     }
     t.strictSame(Object.fromEntries(pods.domains(ZONE)), model.domains(), `domains, ${event}`);

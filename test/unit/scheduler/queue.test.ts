@@ -126,7 +126,7 @@ t.test('an updated pod is requeued at once, unless nothing relevant has changed'
   queue.add(pod('a'));
   t.equal(queue.pop(), undefined);
   queue.add(pod('a', { priority: 5 }));
-  t.equal(queue.pop()?.pod.pending.priority, 5);
+  t.equal(queue.pop()?.pod.priority, 5);
 });
 
 t.test('a pod with scheduling gates is queued when the last is removed', async (t) => {

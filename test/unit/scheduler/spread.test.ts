@@ -28,7 +28,7 @@ const asPending = (constraints: TopologySpreadConstraint[], spec: Partial<PodSpe
 function clusterWith(pods: Readonly<Record<string, number>>, more: readonly Pod[] = []): SchedulingCache {
   const cache = new SchedulingCache();
   for (const [name, count] of Object.entries(pods)) {
-    const zone = name.startsWith('x') ? {} : { [ZONE]: name.slice(0, 1) };
+    const zone: Record<string, string> = name.startsWith('x') ? {} : { [ZONE]: name.slice(0, 1) };
     const spec = name.endsWith('9') ? { taints: [{ key: 'k', effect: 'NoSchedule' as const }] } : {};
     cache.setNode(factsOf(name, { metadata: { labels: { [HOST]: name, ...zone } }, spec }));
     for (let index = 0; index < count; index++)
@@ -69,8 +69,18 @@ const rows: readonly [what: string, cluster: SchedulingCache, pod: PendingPod, f
   ['a node without the label is no choice', clusterWith({ a1: 1, b1: 0, x1: 0 }), asPending([over(ZONE)]), 'b1'],
   ['over hosts', clusterWith({ a1: 1, a2: 0, b1: 1 }), asPending([over(HOST)]), 'a2'],
   ['zones and hosts', clusterWith({ a1: 2, a2: 0, b1: 1, b2: 0 }), asPending([over(ZONE), over(HOST)]), 'b2'],
-  ['a pod that is not counted itself', clusterWith({ a1: 1, b1: 0 }), asPending([over(ZONE)], {}, { app: 'db' }), 'a1 b1'],
-  ['pods that are being deleted do not count', clusterWith({ a1: 0, b1: 1 }, [terminating('t', 'a1')]), asPending([over(ZONE)]), 'a1'],
+  [
+    'a pod that is not counted itself',
+    clusterWith({ a1: 1, b1: 0 }),
+    asPending([over(ZONE)], {}, { app: 'db' }),
+    'a1 b1',
+  ],
+  [
+    'pods that are being deleted do not count',
+    clusterWith({ a1: 0, b1: 1 }, [terminating('t', 'a1')]),
+    asPending([over(ZONE)]),
+    'a1',
+  ],
   [
     'pods of other namespaces do not count',
     clusterWith({ a1: 0, b1: 1 }, [podOf('o', { nodeName: 'a1' }, { labels: web, namespace: 'other' })]),
@@ -79,7 +89,12 @@ const rows: readonly [what: string, cluster: SchedulingCache, pod: PendingPod, f
   ],
   ['too few domains: the least is 0', clusterWith({ a1: 1, b1: 1 }), asPending([over(ZONE, { minDomains: 3 })]), ''],
   ['enough domains', clusterWith({ a1: 1, b1: 1 }), asPending([over(ZONE, { minDomains: 2 })]), 'a1 b1'],
-  ['only zones the pod may go to count', clusterWith({ a1: 1, b1: 1, c1: 0 }), asPending([over(ZONE)], onZones('a', 'b')), 'a1 b1 c1'],
+  [
+    'only zones the pod may go to count',
+    clusterWith({ a1: 1, b1: 1, c1: 0 }),
+    asPending([over(ZONE)], onZones('a', 'b')),
+    'a1 b1 c1',
+  ],
   [
     'unless its node affinity is ignored',
     clusterWith({ a1: 1, b1: 1, c1: 0 }),
@@ -87,14 +102,24 @@ const rows: readonly [what: string, cluster: SchedulingCache, pod: PendingPod, f
     'c1',
   ],
   ['tainted nodes count', clusterWith({ a1: 1, b9: 0 }), asPending([over(ZONE)]), 'b9'],
-  ['unless taints are honoured', clusterWith({ a1: 1, b9: 0 }), asPending([over(ZONE, { nodeTaintsPolicy: 'Honor' })]), 'a1 b9'],
+  [
+    'unless taints are honoured',
+    clusterWith({ a1: 1, b9: 0 }),
+    asPending([over(ZONE, { nodeTaintsPolicy: 'Honor' })]),
+    'a1 b9',
+  ],
   [
     'the pods of one revision',
     clusterWith({ a1: 1, b1: 0 }, [podOf('n', { nodeName: 'b1' }, { labels: { app: 'web', rev: '2' } })]),
     asPending([over(ZONE, { matchLabelKeys: ['rev'] })], {}, { app: 'web', rev: '2' } as typeof web),
     'a1',
   ],
-  ['no selector counts nothing', clusterWith({ a1: 3, b1: 0 }), asPending([over(ZONE, { labelSelector: undefined })]), 'a1 b1'],
+  [
+    'no selector counts nothing',
+    clusterWith({ a1: 3, b1: 0 }),
+    asPending([over(ZONE, { labelSelector: undefined })]),
+    'a1 b1',
+  ],
   ['an empty one counts all', clusterWith({ a1: 3, b1: 0 }), asPending([over(ZONE, { labelSelector: {} })]), 'b1'],
 ];
 t.test('which nodes a pod may go to', async (t) => {
@@ -142,7 +167,10 @@ t.test('what-ifs count what would be removed and added', async (t) => {
       return undefined;
     },
   };
-  const full: Plugin = { ...tainted, filter: (_pod, { facts }) => (facts.name === 'b1' ? unresolvable('full') : undefined) };
+  const full: Plugin = {
+    ...tainted,
+    filter: (_pod, { facts }) => (facts.name === 'b1' ? unresolvable('full') : undefined),
+  };
   decide(asPending([over(ZONE)]), clusterWith({ a1: 1, b1: 0 }), [full, spread, probe], () => 0);
   t.same(seen, ['a1 false', 'a1 true', 'a1 false', 'b1 false', 'b1 false', 'b1 false']);
 });
