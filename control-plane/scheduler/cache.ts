@@ -7,6 +7,7 @@ import type { Labels } from '../../api/machinery/selectors.ts';
 import type { Cluster } from './framework/cluster.ts';
 import type { DisruptionBudget } from './framework/disruption-budget.ts';
 import { NodeInfo, type NodeFacts } from './framework/node-info.ts';
+import { interleaved, zoneOf } from './framework/node-sampling.ts';
 import { NominatedPods } from './framework/nominated-pods.ts';
 import { PodIndex } from './framework/pod-index.ts';
 import type { PendingPod, PodInfo } from './framework/pod-info.ts';
@@ -26,7 +27,7 @@ export class SchedulingCache implements Cluster {
   readonly #assumed = new Map<string, string>();
 
   get nodes(): readonly NodeInfo[] {
-    this.#list ??= [...this.#nodes.values()];
+    this.#list ??= interleaved(this.#nodes.values());
     return this.#list;
   }
 
@@ -60,7 +61,9 @@ export class SchedulingCache implements Cluster {
     if (known) {
       const { labels } = known.facts;
       known.facts = facts;
-      if (!deepEqual(labels, facts.labels)) this.pods.nodeRelabelled(facts.name, labels, facts.labels);
+      if (deepEqual(labels, facts.labels)) return;
+      this.pods.nodeRelabelled(facts.name, labels, facts.labels);
+      if (zoneOf(labels) !== zoneOf(facts.labels)) this.#list = undefined;
       return;
     }
     const added = new NodeInfo(facts);

@@ -2,6 +2,7 @@
 import type { Cluster } from './framework/cluster.ts';
 import { Cycle } from './framework/cycle.ts';
 import type { NodeInfo } from './framework/node-info.ts';
+import type { NodeSampling } from './framework/node-sampling.ts';
 import type { Plugin } from './framework/plugin.ts';
 import type { PendingPod, PodInfo } from './framework/pod-info.ts';
 
@@ -21,15 +22,19 @@ export type Decision =
   /** `cycle` goes on with reserve. */
   { readonly node: string; readonly cycle: Cycle } | Unschedulable;
 
-/** `tieBreak` picks one of several nodes with the highest score: an index from 0 up to, not including, the count. */
+/**
+ * @param sampling which nodes are looked at
+ * @param tieBreak picks one of several nodes with the highest score: an index from 0 up to, not including, the count
+ */
 export function decide(
   pod: PendingPod,
   cluster: Cluster,
   plugins: readonly Plugin[],
+  sampling: NodeSampling,
   tieBreak: (count: number) => number,
 ): Decision {
   const cycle = new Cycle(plugins, pod, cluster);
-  const feasible = cycle.feasibleNodes();
+  const feasible = cycle.feasibleNodes(sampling);
   const [only, second] = feasible;
   if (!only) {
     const { message, nominatedNodeName, victims } = cluster.nodes.length > 0 ? cycle.postFilter() : {};

@@ -22,6 +22,7 @@ import type { Cycle } from './framework/cycle.ts';
 import { disruptionBudget, type DisruptionBudget } from './framework/disruption-budget.ts';
 import { Diagnosis } from './framework/diagnosis.ts';
 import { nodeFacts, type NodeFacts } from './framework/node-info.ts';
+import { NodeSampling } from './framework/node-sampling.ts';
 import type { Plugin } from './framework/plugin.ts';
 import { isPending, podInfo, type PendingPod, type PodInfo } from './framework/pod-info.ts';
 import type { PluginRejection } from './framework/rejection.ts';
@@ -74,6 +75,7 @@ export class Scheduler {
   readonly #preemptor: Preemptor;
   readonly #queue: SchedulingQueue;
   readonly #cache = new SchedulingCache();
+  readonly #sampling = new NodeSampling();
   /** By the pod's uid. */
   readonly #placements = new Map<string, Placement>();
   #isWoken = false;
@@ -220,7 +222,7 @@ export class Scheduler {
   #scheduleOne(entry: QueuedPod): void {
     const { pod } = entry;
     const pick = (candidates: number): number => Math.floor(Math.random() * candidates);
-    const decision = decide(pod, this.#cache, this.#plugins, pick);
+    const decision = decide(pod, this.#cache, this.#plugins, this.#sampling, pick);
     if (decision.node === undefined) {
       this.#unschedulable(entry, decision);
       return;

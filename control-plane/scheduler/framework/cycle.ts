@@ -3,6 +3,7 @@ import { DeadlineError, withDeadline } from '../../../client/deadline.ts';
 import type { Cluster } from './cluster.ts';
 import { Diagnosis } from './diagnosis.ts';
 import type { NodeInfo } from './node-info.ts';
+import type { NodeSampling } from './node-sampling.ts';
 import { MAX_SCORE, type PermitWait, type Plugin, type PostFilterResult, type WhatIf } from './plugin.ts';
 import type { PendingPod, PodInfo } from './pod-info.ts';
 import { unschedulable, type PluginRejection, type Rejection } from './rejection.ts';
@@ -64,15 +65,15 @@ export class Cycle {
     this.#cluster = cluster;
   }
 
-  /** Pre-filter and filter: the nodes that can take the pod. To be called once, before the points that take a state. */
-  feasibleNodes(): NodeInfo[] {
+  /** Pre-filter and filter: nodes that can take the pod. To be called once, before the points that take a state. */
+  feasibleNodes(sampling: NodeSampling): NodeInfo[] {
     const candidates = this.#preFilter();
     const filters = this.#participants.filter(({ plugin }) => plugin.filter !== undefined);
     const nominated = this.#cluster.nominated.nodeOf(this.pod.uid);
     const kept = nominated !== undefined && candidates.find(({ facts }) => facts.name === nominated);
     // The node that was cleared for the pod is as good as chosen.
     if (kept && !this.#rejection(kept, filters)) return [kept];
-    return candidates.filter((node) => {
+    return sampling.findFeasible(candidates, (node) => {
       const rejected = this.#rejection(node, filters);
       if (rejected) this.diagnosis.nodeRejected(node.facts.name, rejected);
       return !rejected;

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { Cycle } from '../../../control-plane/scheduler/framework/cycle.ts';
 import type { NodeInfo } from '../../../control-plane/scheduler/framework/node-info.ts';
+import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
 import type { Plugin, PluginOf, PostFilterResult } from '../../../control-plane/scheduler/framework/plugin.ts';
 import { unresolvable, unschedulable, type Rejection } from '../../../control-plane/scheduler/framework/rejection.ts';
 import { nodeResourcesFit } from '../../../control-plane/scheduler/plugins/node-resources-fit.ts';
@@ -205,7 +206,7 @@ t.test('a rejection by reserve ends reserve, and all plugins unreserve in revers
     recorder('Broken', calls),
   ];
   const cycle = new Cycle(plugins, pending(), clusterOf([nodeOf('n')]));
-  cycle.feasibleNodes();
+  cycle.feasibleNodes(new NodeSampling());
   t.match(cycle.reserve('n'), { plugin: 'Two', rejection: { reasons: ['volume is taken'] } });
   t.throws(() => cycle.unreserve('n'), { message: 'plugins failed to unreserve' });
   t.same(calls, [
@@ -225,7 +226,7 @@ function permitting(name: string, timeoutMs = 60_000) {
 }
 const permitted = (plugins: readonly Plugin[], signal = never) => {
   const cycle = new Cycle(plugins, pending(), clusterOf([nodeOf('n')]));
-  cycle.feasibleNodes();
+  cycle.feasibleNodes(new NodeSampling());
   return cycle.permit('n', signal);
 };
 
@@ -273,7 +274,7 @@ t.test('pre-bind runs the plugins in order, with their states', async (t) => {
   });
   const failing: Plugin = { name: 'Failing', preBind: async () => Promise.reject(new Error('cannot attach')) };
   const cycle = new Cycle([binding('One'), failing, binding('Two')], pending(), clusterOf([nodeOf('n')]));
-  cycle.feasibleNodes();
+  cycle.feasibleNodes(new NodeSampling());
   await t.rejects(cycle.preBind('n', never), { message: 'cannot attach' });
   t.same(calls, ['state of One for p on n']);
 });

@@ -3,6 +3,7 @@ import { SchedulingCache } from '../../../control-plane/scheduler/cache.ts';
 import type { Cluster } from '../../../control-plane/scheduler/framework/cluster.ts';
 import { decide, type Decision } from '../../../control-plane/scheduler/decide.ts';
 import { NodeInfo, nodeFacts, type NodeFacts } from '../../../control-plane/scheduler/framework/node-info.ts';
+import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
 import type { Plugin } from '../../../control-plane/scheduler/framework/plugin.ts';
 import { podInfo, type PendingPod, type PodInfo } from '../../../control-plane/scheduler/framework/pod-info.ts';
 import type { Node, Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
@@ -45,4 +46,4 @@ export function clusterOf(nodes: readonly NodeInfo[]): Cluster {
 
 /** `decide` for a cluster of these nodes; of equal ones it takes the first. */
 export const decideOn = (pod: PendingPod, nodes: readonly NodeInfo[], plugins: readonly Plugin[]): Decision =>
-  decide(pod, clusterOf(nodes), plugins, () => 0);
+  decide(pod, clusterOf(nodes), plugins, new NodeSampling(), () => 0);

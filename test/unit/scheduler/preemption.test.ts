@@ -4,6 +4,7 @@ import type { Pod, PodSpec } from '../../../api/types/core/v1.gen.ts';
 import { SchedulingCache } from '../../../control-plane/scheduler/cache.ts';
 import { decide, type Unschedulable } from '../../../control-plane/scheduler/decide.ts';
 import { disruptionBudget } from '../../../control-plane/scheduler/framework/disruption-budget.ts';
+import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
 import { podInfo, type PendingPod } from '../../../control-plane/scheduler/framework/pod-info.ts';
 import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
 import { factsOf, podOf, requesting } from './objects.ts';
@@ -37,7 +38,8 @@ function clusterWith(nodes: Readonly<Record<string, readonly Running[]>>): Sched
 }
 const wanting = (cpu: string, priority: number, spec: Partial<PodSpec> = {}, name = 'p'): PendingPod =>
   podInfo(podOf(name, { ...requesting({ cpu }), priority, ...spec })) as PendingPod;
-const decideOn = (cache: SchedulingCache, pod: PendingPod) => decide(pod, cache, defaultPlugins, () => 0);
+const decideOn = (cache: SchedulingCache, pod: PendingPod) =>
+  decide(pod, cache, defaultPlugins, new NodeSampling(), () => 0);
 const outcome = (cache: SchedulingCache, pod: PendingPod): string => {
   const { nominatedNodeName, victims = [] } = decideOn(cache, pod) as Unschedulable;
   return nominatedNodeName ? `${nominatedNodeName}: ${victims.map(({ name }) => name).join(' ')}` : 'nobody';

@@ -3,6 +3,7 @@ import t from 'tap';
 import type { Pod, PodSpec, TopologySpreadConstraint } from '../../../api/types/core/v1.gen.ts';
 import { SchedulingCache } from '../../../control-plane/scheduler/cache.ts';
 import { decide } from '../../../control-plane/scheduler/decide.ts';
+import { NodeSampling } from '../../../control-plane/scheduler/framework/node-sampling.ts';
 import type { Plugin } from '../../../control-plane/scheduler/framework/plugin.ts';
 import { podInfo, type PendingPod } from '../../../control-plane/scheduler/framework/pod-info.ts';
 import { unresolvable } from '../../../control-plane/scheduler/framework/rejection.ts';
@@ -44,7 +45,7 @@ function fitting(cache: SchedulingCache, pod: PendingPod): string {
       name: 'Only',
       filter: (_pod, node) => (node.facts.name === facts.name ? undefined : unresolvable('not it')),
     };
-    return decide(pod, cache, [spread, only], () => 0).node !== undefined;
+    return decide(pod, cache, [spread, only], new NodeSampling(), () => 0).node !== undefined;
   });
   return fit.map(({ facts }) => facts.name).join(' ');
 }
@@ -127,7 +128,13 @@ t.test('which nodes a pod may go to', async (t) => {
 });
 
 t.test('the reasons are upstream words', async (t) => {
-  const decision = decide(asPending([over(ZONE)]), clusterWith({ a1: 1, b9: 0, x1: 0 }), [spread, tainted], () => 0);
+  const decision = decide(
+    asPending([over(ZONE)]),
+    clusterWith({ a1: 1, b9: 0, x1: 0 }),
+    [spread, tainted],
+    new NodeSampling(),
+    () => 0,
+  );
   t.match(decision, {
     message:
       "0/3 nodes are available: 1 it is tainted, 1 node(s) didn't match pod topology spread constraints, " +
@@ -142,7 +149,7 @@ const tainted: Plugin = {
 t.test('ScheduleAnyway prefers the emptier domain', async (t) => {
   const anyway = { whenUnsatisfiable: 'ScheduleAnyway' } as const;
   const chosen = (pods: Record<string, number>, ...constraints: TopologySpreadConstraint[]) =>
-    decide(asPending(constraints), clusterWith(pods), [spread], () => 0).node;
+    decide(asPending(constraints), clusterWith(pods), [spread], new NodeSampling(), () => 0).node;
   t.equal(chosen({ a1: 2, a2: 0, b1: 1 }, over(ZONE, anyway)), 'b1');
   t.equal(chosen({ a1: 1, a2: 0, b1: 1 }, over(HOST, anyway)), 'a2');
   t.equal(chosen({ a1: 3, a2: 0, b1: 1, b2: 0 }, over(ZONE, anyway), over(HOST, anyway)), 'b2');
@@ -171,6 +178,6 @@ t.test('what-ifs count what would be removed and added', async (t) => {
     ...tainted,
     filter: (_pod, { facts }) => (facts.name === 'b1' ? unresolvable('full') : undefined),
   };
-  decide(asPending([over(ZONE)]), clusterWith({ a1: 1, b1: 0 }), [full, spread, probe], () => 0);
+  decide(asPending([over(ZONE)]), clusterWith({ a1: 1, b1: 0 }), [full, spread, probe], new NodeSampling(), () => 0);
   t.same(seen, ['a1 false', 'a1 true', 'a1 false', 'b1 false', 'b1 false', 'b1 false']);
 });
