@@ -1,4 +1,5 @@
-/** The default class of a kind: of several, the newest, and of these the first by name. */
+/** The default class of a kind. */
+import { newestName } from '../../../api/domain/default-class.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 
@@ -14,12 +15,5 @@ export function defaultClass<T extends KubeObject>(
     if (object && isDefault(object)) defaults.set(name, object.metadata?.creationTimestamp ?? '');
     else defaults.delete(name);
   });
-  return () => {
-    let [found, since]: [string | undefined, string] = [undefined, ''];
-    for (const [name, created] of defaults) {
-      const isBefore = created === since && found !== undefined && name < found;
-      if (found === undefined || created > since || isBefore) [found, since] = [name, created];
-    }
-    return found;
-  };
+  return () => newestName(defaults);
 }

@@ -1,4 +1,5 @@
 /** The caches that several controllers read: what is kept of each kind, and by what it is found. */
+import { classOf } from '../../../api/domain/storage-class.ts';
 import { SERVICE_NAME_LABEL } from '../../../api/kinds/discovery/endpoint-slice.ts';
 import type { KubeObject } from '../../../api/machinery/kind.ts';
 import { wholeObjects, type InformerDefinition } from '../framework/informer-factory.ts';
@@ -59,14 +60,22 @@ const byAttributesClass = ({ attributesClasses }: ClaimView | VolumeView): reado
 export const claimCache: InformerDefinition<PersistentVolumeClaim, ClaimView> = {
   resource: resources.persistentVolumeClaims,
   select: claimView,
-  indexes: { attributesClass: byAttributesClass },
+  indexes: {
+    attributesClass: byAttributesClass,
+    volume: ({ claim }) => (claim.spec?.volumeName ? [claim.spec.volumeName] : []),
+    classWithoutVolume: ({ claim }) => (claim.spec?.volumeName ? [] : [classOf(claim)]),
+  },
   ownedOf: itself,
 };
 
 export const volumeCache: InformerDefinition<PersistentVolume, VolumeView> = {
   resource: resources.persistentVolumes,
   select: volumeView,
-  indexes: { attributesClass: byAttributesClass },
+  indexes: {
+    attributesClass: byAttributesClass,
+    class: ({ volume }) => [classOf(volume)],
+    claim: ({ volume }) => (volume.spec?.claimRef?.uid ? [volume.spec.claimRef.uid] : []),
+  },
   ownedOf: itself,
 };
 
@@ -76,6 +85,7 @@ export const attributesClassCache: InformerDefinition<VolumeAttributesClass, Own
   ownedOf: itself,
 };
 
+export const storageClassCache = wholeObjects(resources.storageClasses);
 export const namespaceCache = wholeObjects(resources.namespaces);
 export const serviceCache = wholeObjects(resources.services, { namespace: byNamespace });
 export const endpointsCache = wholeObjects(resources.endpoints);

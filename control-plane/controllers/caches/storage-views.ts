@@ -1,16 +1,19 @@
 /** What the controllers keep of claims and volumes. */
 import type { Interner } from '../framework/interner.ts';
+import { withoutManagedFields } from '../framework/informer-factory.ts';
 import { ownedView, type Owned } from '../framework/owner-references.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
 
 export interface ClaimView extends Owned {
   /** The names of the VolumeAttributesClasses that it has, or is to get. */
   readonly attributesClasses: readonly string[];
+  readonly claim: PersistentVolumeClaim;
 }
 
 export interface VolumeView extends Owned {
   readonly attributesClasses: readonly string[];
   readonly phase: string;
+  readonly volume: PersistentVolume;
 }
 
 const NONE: readonly never[] = Object.freeze([]);
@@ -27,11 +30,12 @@ export function claimView(claim: PersistentVolumeClaim, interner: Interner): Cla
     status?.currentVolumeAttributesClassName,
     status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
   ]);
-  return { ...ownedView(claim, interner), attributesClasses };
+  return { ...ownedView(claim, interner), attributesClasses, claim: withoutManagedFields(claim) };
 }
 
 export const volumeView = (volume: PersistentVolume, interner: Interner): VolumeView => ({
   ...ownedView(volume, interner),
   attributesClasses: named([volume.spec?.volumeAttributesClassName]),
   phase: volume.status?.phase ?? 'Pending',
+  volume: withoutManagedFields(volume),
 });

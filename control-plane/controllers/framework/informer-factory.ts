@@ -30,17 +30,20 @@ export interface OwnedSource {
   readonly watch: (handlers: InformerHandlers<Owned>) => Watch;
 }
 
-/** Keeps whole objects, but for managedFields: no controller reads those, and they are often half of an object. */
+/** No controller reads managedFields, which are often half of an object. Changes and returns it. */
+export function withoutManagedFields<T extends KubeObject>(object: T): T {
+  delete object.metadata?.managedFields;
+  return object;
+}
+
+/** Keeps whole objects, but for managedFields. */
 export const wholeObjects = <T extends KubeObject>(
   resource: Resource<T>,
   indexes: Readonly<Record<string, (object: T) => readonly string[]>> = {},
 ): InformerDefinition<T, T> => ({
   resource,
   indexes,
-  select: (object) => {
-    delete object.metadata?.managedFields;
-    return object;
-  },
+  select: withoutManagedFields,
   ownedOf: ownedView,
 });
 
