@@ -105,7 +105,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, logger:
   // Pods: their images, cgroups, volumes and workers.
   const workers = new PodWorkers();
   const onStale = (podUid: string): void => workers.refreshVolumes(podUid);
-  using storage = createVolumes({ client, dataDir, allocatable: () => allocatable, onStale, logger });
+  using storage = createVolumes({ client, nodeName: name, dataDir, allocatable: () => allocatable, onStale, logger });
   const { objects, volumes } = storage;
   const cgroups = await openPodCgroups(cri, config.cgroupRoot, allocatable, signal);
   const services = linkedServices(client, logger);

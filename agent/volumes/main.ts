@@ -7,6 +7,8 @@ import { volumeHelper } from '../host/volume-helper/client.ts';
 import type { VolumeHelper } from '../host/volume-helper/requests.ts';
 import type { ResourceList } from '../../api/domain/resource-names.ts';
 import { VolumeRunner } from './framework/volume-runner.ts';
+import { apiClaimSource } from './claims/api-claim-source.ts';
+import { claimVolume } from './claims/claim-volume.ts';
 import { HostPodVolumes } from './host-pod-volumes.ts';
 import { emptyDir } from './local/empty-dir.ts';
 import { hostPath } from './local/host-path.ts';
@@ -19,6 +21,7 @@ import { ServiceAccountTokens } from './written/service-account-tokens.ts';
 
 export interface VolumesOptions {
   readonly client: ApiClient;
+  readonly nodeName: string;
   readonly dataDir: string;
   /** The node's allocatable resources. */
   readonly allocatable: () => ResourceList;
@@ -40,13 +43,22 @@ export const volumeDirectories = (dataDir: string) => ({
   stagingDirectory: join(dataDir, 'staging'),
 });
 
-export function createVolumes({ client, dataDir, allocatable, onStale, logger, ...options }: VolumesOptions): Volumes {
+export function createVolumes({
+  client,
+  nodeName,
+  dataDir,
+  allocatable,
+  onStale,
+  logger,
+  ...options
+}: VolumesOptions): Volumes {
   const { helper = volumeHelper(ownCommand('volume-helper')) } = options;
   const objects = new ApiObjectSource({ client, logger, onChange: onStale });
   const tokens = new ServiceAccountTokens(client);
   const written = [configMap, secret, downwardApi, projected].map((type) => type({ objects, tokens, allocatable }));
+  const claims = claimVolume(apiClaimSource(client, nodeName));
   const directories = volumeDirectories(dataDir);
-  const runner = new VolumeRunner({ ...directories, types: [emptyDir, hostPath, ...written], logger });
+  const runner = new VolumeRunner({ ...directories, types: [emptyDir, hostPath, claims, ...written], logger });
   const { podsDirectory } = directories;
   const volumes = new HostPodVolumes({ podsDirectory, runner, objects, tokens, helper, onStale });
   return {

@@ -1,5 +1,6 @@
 /** The helper process: `kedge volume-helper`, requests on stdin, responses on stdout. Blocking calls are fine here. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { bindHostPath } from './bind.ts';
 import { bindSubPath } from './sub-path.ts';
 import { checkHostPath } from './host-path.ts';
 import { measure } from './measure.ts';
@@ -16,6 +17,9 @@ export async function respond(request: VolumeRequest, signal: AbortSignal): Prom
       return {};
     case 'measure':
       return measure(request.path);
+    case 'bind-host-path':
+      await bindHostPath(request.path, request.target, signal);
+      return {};
     case 'bind-sub-path':
       await bindSubPath(request.volume, request.subPath, request.target, signal);
       return {};

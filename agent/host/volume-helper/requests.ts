@@ -20,6 +20,8 @@ export type VolumeRequest =
     }
   /** Bytes and inodes that a volume holds. */
   | { readonly do: 'measure'; readonly path: string }
+  /** Bind-mounts a path of the host at `target`, with what is mounted below it. */
+  | { readonly do: 'bind-host-path'; readonly path: string; readonly target: string }
   /** Resolves `subPath` inside `volume`, creates it when it is missing, and bind-mounts it at `target`. */
   | { readonly do: 'bind-sub-path'; readonly volume: string; readonly subPath: string; readonly target: string };
 

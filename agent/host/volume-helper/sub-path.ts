@@ -22,7 +22,7 @@ import { readMounts, unmount } from '../mounts.ts';
 import { run } from '../run.ts';
 
 /** open(2): the descriptor only names the place. Linux's number on x86-64 and arm64; node:fs does not name it. */
-const O_PATH = 0o10000000;
+export const O_PATH = 0o10000000;
 /** As the kernel's own limit (ELOOP). */
 const MAX_LINKS = 40;
 
@@ -105,8 +105,8 @@ export async function bindSubPath(volume: string, subPath: string, target: strin
   }
 }
 
-/** The target lies in the pod's directory outside every volume: only the agent writes there. */
-function makeMountPoint(target: string, isDirectory: boolean): void {
+/** Makes what can be mounted over: a directory or a file. The target lies where only the agent writes. */
+export function makeMountPoint(target: string, isDirectory: boolean): void {
   mkdirSync(dirname(target), { recursive: true, mode: 0o750 });
   const there = statSync(target, { throwIfNoEntry: false });
   if (there && there.isDirectory() === isDirectory) return;

@@ -1,9 +1,6 @@
+import { matchesNodeTerm, matchesNodeTerms } from '../../../api/domain/node-selector.ts';
 import { own } from '../../../api/machinery/own.ts';
-import type {
-  NodeSelectorRequirement,
-  NodeSelectorTerm,
-  PreferredSchedulingTerm,
-} from '../../../api/types/core/v1.gen.ts';
+import type { NodeSelectorTerm, PreferredSchedulingTerm } from '../../../api/types/core/v1.gen.ts';
 import type { NodeFacts } from '../framework/node-info.ts';
 import { scaleToMax, type PluginOf } from '../framework/plugin.ts';
 import type { PendingPod } from '../framework/pod-info.ts';
@@ -11,36 +8,6 @@ import { unresolvable } from '../framework/rejection.ts';
 
 const NO_MATCH = unresolvable("node(s) didn't match Pod's node affinity/selector");
 const CONFLICT = unresolvable('pod affinity terms conflict');
-
-function meets(requirement: NodeSelectorRequirement, value: string | undefined): boolean {
-  const values = requirement.values ?? [];
-  switch (requirement.operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'Gt':
-    case 'Lt': {
-      const [level, limit] = [Number(value), Number(values[0])];
-      if (value === undefined || !Number.isInteger(level) || !Number.isInteger(limit)) return false;
-      return requirement.operator === 'Gt' ? level > limit : level < limit;
-    }
-  }
-}
-
-/** A term without requirements matches no node. */
-export function matchesTerm(term: NodeSelectorTerm, node: Pick<NodeFacts, 'name' | 'labels'>): boolean {
-  const [expressions, fields] = [term.matchExpressions ?? [], term.matchFields ?? []];
-  if (expressions.length + fields.length === 0) return false;
-  return (
-    expressions.every((requirement) => meets(requirement, own(node.labels, requirement.key))) &&
-    fields.every((requirement) => meets(requirement, requirement.key === 'metadata.name' ? node.name : undefined))
-  );
-}
 
 interface RequiredNodes {
   readonly selector: readonly (readonly [key: string, value: string])[];
@@ -52,8 +19,7 @@ function requiredNodesOf({ pending: { nodeSelector, requiredNodes } }: PendingPo
 }
 
 const matches = ({ selector, terms }: RequiredNodes, node: NodeFacts): boolean =>
-  selector.every(([key, value]) => own(node.labels, key) === value) &&
-  (!terms || terms.some((term) => matchesTerm(term, node)));
+  selector.every(([key, value]) => own(node.labels, key) === value) && (!terms || matchesNodeTerms(terms, node));
 
 /** Whether the pod asks for some nodes and no others. */
 export const requiresNodes = ({ pending: { nodeSelector, requiredNodes } }: PendingPod): boolean =>
@@ -95,7 +61,7 @@ export const nodeAffinity: PluginOf<RequiredNodes, readonly PreferredSchedulingT
   preScore: ({ pending: { preferredNodes } }) => (preferredNodes.length > 0 ? { state: preferredNodes } : 'skip'),
   score: (_pod, { facts }, preferred) => {
     let sum = 0;
-    for (const { preference, weight } of preferred) if (matchesTerm(preference, facts)) sum += weight;
+    for (const { preference, weight } of preferred) if (matchesNodeTerm(preference, facts)) sum += weight;
     return sum;
   },
   normalize: (scores) => scaleToMax(scores),

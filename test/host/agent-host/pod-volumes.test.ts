@@ -10,7 +10,7 @@ import { createVolumes } from '../../../agent/volumes/main.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { eventually } from '../../support/wait.ts';
 import { startSmallApi, type SmallApi } from './small-api.ts';
-import type { Container, Pod } from '../../../api/types/core/v1.gen.ts';
+import type { Container, PersistentVolume, PersistentVolumeClaim, Pod } from '../../../api/types/core/v1.gen.ts';
 
 const HELPER = [process.execPath, join(import.meta.dirname, 'volume-helper-process.ts')];
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
@@ -36,6 +36,7 @@ async function makeWorld(t: Test): Promise<World> {
   const start = (): HostPodVolumes => {
     const made = createVolumes({
       client,
+      nodeName: 'n1',
       dataDir: root,
       helper: volumeHelper(HELPER),
       allocatable: () => ({ cpu: '2', memory: '1Gi' }),
@@ -438,4 +439,89 @@ test('a volume helper blocked by an unresponsive file system is abandoned', asyn
   const helper = volumeHelper(['sleep', '60'], 200);
   await t.rejects(helper([{ do: 'measure', path: '/' }], signal), /sleep 60: .*limit 200 ms/);
   t.ok(performance.now() - started < 5_000);
+});
+
+const CLAIMS = '/api/v1/namespaces/default/persistentvolumeclaims';
+const PERSISTENT_VOLUMES = '/api/v1/persistentvolumes';
+const boundClaim = (name: string, phase = 'Bound'): PersistentVolumeClaim => ({
+  metadata: { name, namespace: 'default', uid: `claim-${name}` },
+  spec: { volumeName: `pv-${name}` },
+  status: { phase: phase as 'Bound' },
+});
+const volumeFor = (name: string, spec: PersistentVolume['spec'], uid = `claim-${name}`): PersistentVolume => ({
+  metadata: { name: `pv-${name}` },
+  spec: { claimRef: { namespace: 'default', name, uid }, ...spec },
+});
+const claiming = (uid: string, ...claims: string[]): Pod =>
+  podOf(uid, {
+    securityContext: { fsGroup: 1234 },
+    volumes: claims.map((claimName) => ({ name: claimName, persistentVolumeClaim: { claimName } })),
+  });
+
+test('the volume of a claim is bound into the pod, and survives it', async (t) => {
+  const { root, api, volumes, restarted } = await makeWorld(t);
+  const local = join(root, 'disk');
+  await mkdir(local);
+  api.put('/api/v1/nodes', { metadata: { name: 'n1', labels: { disk: 'ssd' } } });
+  const onSsd = {
+    nodeSelectorTerms: [{ matchExpressions: [{ key: 'disk', operator: 'In' as const, values: ['ssd'] }] }],
+  };
+  api.put(CLAIMS, boundClaim('host'));
+  api.put(PERSISTENT_VOLUMES, volumeFor('host', { hostPath: { path: join(root, 'made'), type: 'DirectoryOrCreate' } }));
+  api.put(CLAIMS, boundClaim('local'));
+  api.put(PERSISTENT_VOLUMES, volumeFor('local', { local: { path: local }, nodeAffinity: { required: onSsd } }));
+  const pod = claiming('uid-claims', 'host', 'local');
+  await volumes.setUp(pod, signal);
+  const [host = '', disk = ''] = ['host', 'local'].map((name) =>
+    join(root, 'pods/uid-claims/volumes/kedge.io~claim', name),
+  );
+  await writeFile(join(host, 'kept'), 'data');
+  t.equal(await readFile(join(root, 'made/kept'), 'utf8'), 'data');
+  t.equal((await stat(local)).gid, 1234, 'a local volume is given to the group');
+  t.not((await stat(join(root, 'made'))).gid, 1234, 'a path of the host is not');
+  await writeFile(join(disk, 'too'), 'data');
+
+  // An agent that was killed goes on where it was, whatever has become of the objects.
+  api.remove(CLAIMS, 'host');
+  await restarted().setUp(pod, signal);
+  const mounts = (await readMounts()).filter(({ mountPoint }) => mountPoint === host);
+  t.equal(mounts.length, 1, 'nothing is mounted twice');
+  await volumes.tearDown('uid-claims', signal);
+  t.equal(await readFile(join(root, 'made/kept'), 'utf8'), 'data');
+  t.equal(await readFile(join(local, 'too'), 'utf8'), 'data');
+});
+
+test('why a pod cannot have the volume of a claim', async (t) => {
+  const { root, api, volumes } = await makeWorld(t);
+  api.put('/api/v1/nodes', { metadata: { name: 'n1', labels: { disk: 'hdd' } } });
+  const elsewhere = {
+    required: {
+      nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In' as const, values: ['n2'] }] }],
+    },
+  };
+  const path = { hostPath: { path: join(root, 'x') } };
+  api.put(CLAIMS, boundClaim('pending', 'Pending'));
+  api.put(CLAIMS, boundClaim('lost'));
+  api.put(CLAIMS, boundClaim('stolen'));
+  api.put(PERSISTENT_VOLUMES, volumeFor('stolen', path, 'another'));
+  api.put(CLAIMS, boundClaim('far'));
+  api.put(PERSISTENT_VOLUMES, volumeFor('far', { local: { path: root }, nodeAffinity: elsewhere }));
+  api.put(CLAIMS, boundClaim('missing'));
+  api.put(PERSISTENT_VOLUMES, volumeFor('missing', { local: { path: join(root, 'gone') } }));
+  api.put(CLAIMS, boundClaim('remote'));
+  api.put(
+    PERSISTENT_VOLUMES,
+    volumeFor('remote', { iscsi: { iqn: 'iqn.2001-04.com.example:storage', lun: 0, targetPortal: '10.0.0.1' } }),
+  );
+  for (const [name, message] of [
+    ['none', /persistentvolumeclaim "none" not found/],
+    ['pending', /PVC default\/pending is not bound/],
+    ['lost', /persistentvolume "pv-lost" not found/],
+    ['stolen', /PV pv-stolen is not bound to PVC default\/stolen/],
+    ['far', /the node affinity of volume pv-far does not match node n1/],
+    ['missing', /gone is not a directory/],
+    ['remote', /iscsi volumes are not supported yet/],
+  ] as const) {
+    await t.rejects(volumes.setUp(claiming(`uid-${name}`, name), signal), { message }, name);
+  }
 });

@@ -50,6 +50,7 @@ const workers = new PodWorkers();
 const allocatable = () => ({ cpu: '2', memory: '8Gi', pods: '110', 'ephemeral-storage': '10Gi' });
 const { objects, volumes } = createVolumes({
   client,
+  nodeName: NODE,
   dataDir: settings.directory,
   allocatable,
   onStale: (uid) => workers.refreshVolumes(uid),
