@@ -459,7 +459,8 @@ const claiming = (uid: string, ...claims: string[]): Pod =>
   });
 
 test('the volume of a claim is bound into the pod, and survives it', async (t) => {
-  const { root, api, volumes, restarted } = await makeWorld(t);
+  const world = await makeWorld(t);
+  const { root, api, volumes } = world;
   const local = join(root, 'disk');
   await mkdir(local);
   api.put('/api/v1/nodes', { metadata: { name: 'n1', labels: { disk: 'ssd' } } });
@@ -483,7 +484,7 @@ test('the volume of a claim is bound into the pod, and survives it', async (t) =
 
   // An agent that was killed goes on where it was, whatever has become of the objects.
   api.remove(CLAIMS, 'host');
-  await restarted().setUp(pod, signal);
+  await world.restarted().setUp(pod, signal);
   const mounts = (await readMounts()).filter(({ mountPoint }) => mountPoint === host);
   t.equal(mounts.length, 1, 'nothing is mounted twice');
   await volumes.tearDown('uid-claims', signal);
