@@ -110,8 +110,7 @@ export class WatchServer {
       const whole: Show = omitsOwners
         ? (served) => resource.bytes.withoutOwners(resource.serve(served))
         : (served) => resource.serve(served);
-      const json: Show =
-        form === 'object' ? whole : (served) => partialMetadata(resource, whole(served), metaVersion);
+      const json: Show = form === 'object' ? whole : (served) => partialMetadata(resource, whole(served), metaVersion);
       const show: Show =
         encoding === 'protobuf' ? (served) => framing.encode(JSON.parse(json(served).toString()) as object) : json;
       return new EventFrames(resource, show, framing, count, this.#departed);

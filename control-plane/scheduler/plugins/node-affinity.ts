@@ -1,32 +1,11 @@
-import { matchesNodeTerm, matchesNodeTerms } from '../../../api/domain/node-selector.ts';
-import { own } from '../../../api/machinery/own.ts';
+import { matchesNodeTerm } from '../../../api/domain/node-selector.ts';
 import type { NodeSelectorTerm, PreferredSchedulingTerm } from '../../../api/types/core/v1.gen.ts';
-import type { NodeFacts } from '../framework/node-info.ts';
+import { matchesRequired, requiredNodesOf, type RequiredNodes } from '../framework/node-requirements.ts';
 import { scaleToMax, type PluginOf } from '../framework/plugin.ts';
-import type { PendingPod } from '../framework/pod-info.ts';
 import { unresolvable } from '../framework/rejection.ts';
 
 const NO_MATCH = unresolvable("node(s) didn't match Pod's node affinity/selector");
 const CONFLICT = unresolvable('pod affinity terms conflict');
-
-interface RequiredNodes {
-  readonly selector: readonly (readonly [key: string, value: string])[];
-  readonly terms: readonly NodeSelectorTerm[] | undefined;
-}
-
-function requiredNodesOf({ pending: { nodeSelector, requiredNodes } }: PendingPod): RequiredNodes {
-  return { selector: Object.entries(nodeSelector), terms: requiredNodes?.nodeSelectorTerms };
-}
-
-const matches = ({ selector, terms }: RequiredNodes, node: NodeFacts): boolean =>
-  selector.every(([key, value]) => own(node.labels, key) === value) && (!terms || matchesNodeTerms(terms, node));
-
-/** Whether the pod asks for some nodes and no others. */
-export const requiresNodes = ({ pending: { nodeSelector, requiredNodes } }: PendingPod): boolean =>
-  requiredNodes !== undefined || Object.keys(nodeSelector).length > 0;
-
-/** Whether the node has what the pod's nodeSelector and required node affinity ask for. */
-export const isRequiredNode = (pod: PendingPod, node: NodeFacts): boolean => matches(requiredNodesOf(pod), node);
 
 /** The only nodes that terms can match when each of them names its nodes, as those of a DaemonSet's pods do. */
 function namedNodes(terms: readonly NodeSelectorTerm[]): ReadonlySet<string> | undefined {
@@ -47,8 +26,9 @@ function namedNodes(terms: readonly NodeSelectorTerm[]): ReadonlySet<string> | u
 export const nodeAffinity: PluginOf<RequiredNodes, readonly PreferredSchedulingTerm[]> = {
   name: 'NodeAffinity',
   queueingHints: {
-    NodeAdd: (pod, { node }) => matches(requiredNodesOf(pod), node),
-    UpdateNodeLabel: (pod, { old, node }) => !matches(requiredNodesOf(pod), old) && matches(requiredNodesOf(pod), node),
+    NodeAdd: (pod, { node }) => matchesRequired(requiredNodesOf(pod), node),
+    UpdateNodeLabel: (pod, { old, node }) =>
+      !matchesRequired(requiredNodesOf(pod), old) && matchesRequired(requiredNodesOf(pod), node),
   },
   preFilter: (pod) => {
     const state = requiredNodesOf(pod);
@@ -57,7 +37,7 @@ export const nodeAffinity: PluginOf<RequiredNodes, readonly PreferredSchedulingT
     const nodeNames = terms && terms.length > 0 ? namedNodes(terms) : undefined;
     return nodeNames?.size === 0 ? { rejection: CONFLICT } : { state, nodeNames };
   },
-  filter: (_pod, { facts }, state) => (matches(state, facts) ? undefined : NO_MATCH),
+  filter: (_pod, { facts }, state) => (matchesRequired(state, facts) ? undefined : NO_MATCH),
   preScore: ({ pending: { preferredNodes } }) => (preferredNodes.length > 0 ? { state: preferredNodes } : 'skip'),
   score: (_pod, { facts }, preferred) => {
     let sum = 0;

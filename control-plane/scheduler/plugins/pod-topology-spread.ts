@@ -3,13 +3,12 @@ import { selectorFrom, selectorOf, type Requirement, type Selector } from '../..
 import type { TopologySpreadConstraint } from '../../../api/types/core/v1.gen.ts';
 import type { Cluster } from '../framework/cluster.ts';
 import type { NodeFacts, NodeInfo } from '../framework/node-info.ts';
+import { isRequiredNode, requiresNodes, toleratesNode } from '../framework/node-requirements.ts';
 import { MAX_SCORE, type PluginOf } from '../framework/plugin.ts';
 import type { PodMatcher } from '../framework/pod-index.ts';
 import type { PendingPod, PodInfo } from '../framework/pod-info.ts';
 import { unresolvable, unschedulable } from '../framework/rejection.ts';
 import { change, type TopologyCounts } from '../framework/topology-counts.ts';
-import { isRequiredNode, requiresNodes } from './node-affinity.ts';
-import { toleratesNode } from './taint-toleration.ts';
 
 const NO_LABEL = unresolvable("node(s) didn't match pod topology spread constraints (missing required label)");
 const SKEWED = unschedulable("node(s) didn't match pod topology spread constraints");

@@ -1,15 +1,10 @@
 import { tolerates } from '../../../api/domain/taints.ts';
-import type { Taint, Toleration } from '../../../api/types/core/v1.gen.ts';
+import type { Toleration } from '../../../api/types/core/v1.gen.ts';
+import { toleratesNode } from '../framework/node-requirements.ts';
 import { scaleToMax, type PluginOf } from '../framework/plugin.ts';
 import { unresolvable } from '../framework/rejection.ts';
 
 const UNTOLERATED = unresolvable('node(s) had untolerated taint(s)');
-
-/** Whether the tolerations let a pod onto a node with these taints. */
-export const toleratesNode = (taints: readonly Taint[], tolerations: readonly Toleration[]): boolean =>
-  taints.every(
-    (taint) => (taint.effect !== 'NoSchedule' && taint.effect !== 'NoExecute') || tolerates(tolerations, taint),
-  );
 
 /**
  * NoSchedule and NoExecute keep pods away that do not tolerate them; PreferNoSchedule counts in the score.

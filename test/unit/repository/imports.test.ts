@@ -189,6 +189,7 @@ const CONTRACTS: ReadonlyMap<string, readonly (readonly [file: RegExp, imports: 
       [/^framework\//, /^framework\//],
       [/^local\//, /^framework\//],
       [/^written\//, /^(framework|written)\//],
+      [/^claims\//, /^(framework|claims)\//],
       [/^[^/]+$/, /./],
     ],
   ],
