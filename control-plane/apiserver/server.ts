@@ -91,7 +91,7 @@ function createVerbs({ registry, writer, api }: ApiCore, pipeline: Pipeline, wat
     update: updateVerb(pipeline, writer),
     patch: patchVerb(pipeline, writer),
     delete: deleteVerb(pipeline, writer),
-    deletecollection: deleteCollectionVerb(registry, pipeline, writer),
+    deletecollection: deleteCollectionVerb(registry, pipeline, writer, lists),
   };
 }
 

@@ -1,5 +1,4 @@
-/** `deletecollection`: each object by itself, as upstream; the response is the list of what was deleted. */
-import { apiVersionOf } from '../../../api/machinery/define-kind.ts';
+/** `deletecollection`: each object by itself, as upstream; the response is the list of them as they were before. */
 import { isNotFound } from '../../../api/machinery/status-error.ts';
 import type { Pipeline } from '../admission/pipeline.ts';
 import type { Registry } from '../catalogue/registry.ts';
@@ -7,6 +6,7 @@ import type { Entry } from '../storage/cache/entry.ts';
 import { validateDeleteOptions } from '../storage/deletion.ts';
 import type { ObjectWriter } from '../storage/write.ts';
 import type { VerbHandler } from './handlers.ts';
+import type { ListServer } from './list.ts';
 import { parseSelection } from './selection.ts';
 import { readDeleteOptions } from './write-options.ts';
 
@@ -14,35 +14,26 @@ import { readDeleteOptions } from './write-options.ts';
 const DELETE_SLICE = 250;
 
 export const deleteCollectionVerb =
-  (registry: Registry, pipeline: Pipeline, writer: ObjectWriter): VerbHandler =>
+  (registry: Registry, pipeline: Pipeline, writer: ObjectWriter, lists: ListServer): VerbHandler =>
   async (request, resource) => {
-    const { kind, cache } = resource;
+    const { cache } = resource;
     const selection = parseSelection(resource, request.info);
     const options = await readDeleteOptions(request);
     validateDeleteOptions(options);
     const context = pipeline.writeContext(request, options.dryRun?.includes('All') ?? false);
+    const { revision } = registry;
     const present = [...cache.entries(request.namespace)];
     const shown = resource.converted ? await resource.converted.all(present) : present;
     const entries = shown.filter((entry) => selection.matches(entry));
-    const deleteOne = async (entry: Entry): Promise<Buffer[]> => {
+    const deleteOne = async (entry: Entry): Promise<void> => {
       try {
-        const { bytes } = await writer.delete(resource, entry.namespace, entry.name, options, context);
-        return [bytes];
+        await writer.delete(resource, entry.namespace, entry.name, options, context);
       } catch (error) {
         // Deleted concurrently.
-        if (isNotFound(error)) return [];
-        throw error;
+        if (!isNotFound(error)) throw error;
       }
     };
-    const gone: Buffer[] = [];
-    for (let first = 0; first < entries.length; first += DELETE_SLICE) {
-      const deleted = await Promise.all(entries.slice(first, first + DELETE_SLICE).map(deleteOne));
-      gone.push(...deleted.flat());
-    }
-    request.sendObject(200, {
-      kind: `${kind.kind}List`,
-      apiVersion: apiVersionOf(kind),
-      metadata: { resourceVersion: String(registry.revision) },
-      items: gone.map((bytes) => JSON.parse(bytes.toString()) as object),
-    });
+    for (let first = 0; first < entries.length; first += DELETE_SLICE)
+      await Promise.all(entries.slice(first, first + DELETE_SLICE).map(deleteOne));
+    await lists.send(request, resource, { entries, metadata: { resourceVersion: String(revision) } });
   };

@@ -84,6 +84,31 @@ t.test('deletecollection with a selector', async (t) => {
   );
 });
 
+t.test('deletecollection answers in every form that a list has', async (t) => {
+  await using server = await TestServer.start();
+  const protobuf = 'application/vnd.kubernetes.protobuf';
+  const remove = async (accept: string) => {
+    await server.call('POST', CONFIG_MAPS, { body: configMap('a') });
+    return server.call('DELETE', CONFIG_MAPS, { accept });
+  };
+  const binary = await remove(`${protobuf},application/json`);
+  t.equal(binary.status, 200);
+  t.equal(binary.headers['content-type'], protobuf);
+  t.ok(binary.bytes.includes('ConfigMapList'));
+  t.match((await remove('application/json;as=Table;v=v1;g=meta.k8s.io')).body, {
+    kind: 'Table',
+    rows: [{ object: { metadata: { name: 'a' } } }],
+  });
+  t.match((await remove('application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io')).body, {
+    kind: 'PartialObjectMetadataList',
+    items: [{ metadata: { name: 'a' } }],
+  });
+  t.match((await remove('application/yaml')).bytes.toString(), /^kind: ConfigMapList$/m);
+  const json = (await remove('application/json')).body;
+  t.match(json, { kind: 'ConfigMapList', metadata: { resourceVersion: /^\d+$/ } });
+  t.notOk(json.items?.[0]?.metadata?.deletionTimestamp, 'as they were before');
+});
+
 t.test('a namespace is Terminating until it is empty and finalized', async (t) => {
   await using server = await TestServer.start();
   const url = '/api/v1/namespaces/x';
