@@ -1,18 +1,23 @@
 /**
- * Builds the package to install into `dist/`: the bundle, its native module (lmdb), the Node.js that runs it and the images
+ * Builds the package to install into `dist/`: the bundle, the packages that are not part of it, the Node.js that runs it and the images
  * that every node carries. `dist/` is relocatable.
  */
 import { build } from 'esbuild';
-import { chmod, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { chmod, cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire, isBuiltin } from 'node:module';
 import path from 'node:path';
 import { buildImages } from './images.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const dist = path.join(root, 'dist');
 
-/** Not bundled, since they locate their native part relative to themselves; copied to node_modules with their dependencies. */
-const NATIVE_PACKAGES = ['lmdb'];
+/**
+ * Not bundled, but copied to node_modules with their dependencies: what locates a native part relative to itself, and what is loaded by
+ * `createRequire`, which esbuild does not follow.
+ */
+const SEPARATE_PACKAGES = ['lmdb', 're2js'];
+/** What esbuild leaves as it is in the bundle. */
+const REQUIRED_AT_RUN_TIME = /createRequire\w*\(import\.meta\.url\)\(["']([^"']+)["']\)/g;
 
 /** The folders of the packages and their dependencies, by path below node_modules. */
 function packageClosure(names: readonly string[]): Map<string, string> {
@@ -58,7 +63,7 @@ async function bundle(version: string): Promise<void> {
     platform: 'node',
     target: 'node26',
     format: 'esm',
-    external: NATIVE_PACKAGES,
+    external: SEPARATE_PACKAGES,
     loader: { '.proto': 'text' },
     define: { KEDGE_VERSION: JSON.stringify(version) },
     sourcemap: 'linked',
@@ -70,6 +75,14 @@ async function bundle(version: string): Promise<void> {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
+}
+
+/** Fails for a package that the bundle loads while it runs, and that would not be there. */
+async function checkRequired(): Promise<void> {
+  for await (const file of glob('**/*.mjs', { cwd: dist, exclude: ['node_modules/**'] }))
+    for (const [, name = ''] of (await readFile(path.join(dist, file), 'utf8')).matchAll(REQUIRED_AT_RUN_TIME))
+      if (!isBuiltin(name) && !SEPARATE_PACKAGES.includes(name))
+        throw new Error(`${file} requires ${name}, which is not in dist/`);
 }
 
 const LAUNCHER = `#!/bin/sh
@@ -88,11 +101,11 @@ const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), '
 await rm(dist, { recursive: true, force: true });
 await mkdir(path.join(dist, 'bin'), { recursive: true });
 await Promise.all([
-  bundle(version),
+  bundle(version).then(checkRequired),
   cp(process.execPath, path.join(dist, 'bin/node')),
   writeFile(path.join(dist, 'kedge'), LAUNCHER).then(() => chmod(path.join(dist, 'kedge'), 0o755)),
   writeFile(path.join(dist, 'package.json'), JSON.stringify({ name: 'kedge', version, type: 'module', private: true })),
-  ...[...packageClosure(NATIVE_PACKAGES)].map(([name, folder]) =>
+  ...[...packageClosure(SEPARATE_PACKAGES)].map(([name, folder]) =>
     cp(folder, path.join(dist, 'node_modules', name), { recursive: true, dereference: true }),
   ),
   buildImages(path.join(dist, 'images')),
