@@ -15,6 +15,8 @@ interface FieldFacts {
 }
 interface StructFacts {
   readonly name: string;
+  /** Any JSON value, which has a field for each of its types in protobuf. */
+  readonly isChoice: boolean;
   readonly mapType: string | undefined;
   readonly fields: FieldFacts[];
 }
@@ -50,9 +52,9 @@ function parseFacts(text: string): PackageFacts[] {
     } else if (first === 'resource') {
       const [plural = '', kind = '', scope] = others;
       current?.resources.push({ plural, kind, namespaced: scope === 'namespaced' });
-    } else if (first === 'struct') {
+    } else if (first === 'struct' || first === 'choice') {
       const [name = '', map] = others;
-      current?.structs.push({ name, mapType: map?.slice('map='.length), fields: [] });
+      current?.structs.push({ name, isChoice: first === 'choice', mapType: map?.slice('map='.length), fields: [] });
     } else {
       const [name, type, ...flags] = others;
       if (name === undefined || type === undefined) throw new Error(`facts.txt:${index + 1}: not a field: ${line}`);
@@ -151,7 +153,7 @@ class TypesModule {
     return name;
   }
 
-  #struct({ name, mapType, fields }: StructFacts): string {
+  #struct({ name, isChoice, mapType, fields }: StructFacts): string {
     const isRequired = ({ flags }: FieldFacts): boolean => flags.includes('required');
     const byName = fields.toSorted((one, other) => (one.name < other.name ? -1 : 1));
     const sorted = [...byName.filter(isRequired), ...byName.filter((field) => !isRequired(field))];
@@ -162,6 +164,11 @@ class TypesModule {
     const keywords = mapType === undefined ? '' : `, { mapType: ${quoted(mapType)} }`;
     const definition = `${this.#package.prefix}.${name}`;
     const fieldsText = shapes === '' ? '() => ({})' : `() => ({\n${shapes}})`;
+    if (isChoice)
+      return (
+        `export const ${name} = ${this.#word('choice')}(${quoted(definition)}, ${fieldsText});\n` +
+        `export type ${name} = unknown;\n`
+      );
     return (
       `export const ${name} = ${this.#word('struct')}(${quoted(definition)}, ${fieldsText}${keywords});\n` +
       `export type ${name} = {\n${types}};\n`

@@ -46,6 +46,8 @@ export interface Shape extends ListMerge, Constraints {
   readonly properties?: Readonly<Record<string, Field>>;
   readonly required?: readonly string[];
   readonly items?: Shape;
+  /** For any JSON value: how the message has it in protobuf, for each JSON type that it may be of. */
+  readonly choices?: Choices;
   readonly additionalProperties?: Shape;
   readonly mapType?: 'atomic' | 'granular';
   /** For an optional scalar: its zero value is kept (a pointer upstream); without it, `""`, `0` and `false` are omitted. */
@@ -53,6 +55,9 @@ export interface Shape extends ListMerge, Constraints {
   /** For an optional field: it is serialized even when it is not set, as `{}`, `null`, `""` or `0`, depending on its type. */
   readonly always?: boolean;
 }
+
+/** The field in which a message has a value of one JSON type. */
+export type Choices = Readonly<Partial<Record<'boolean' | 'object' | 'array', Field>>>;
 
 export interface Field extends Shape {
   /** In protobuf; for a field of embedded messages, their numbers from the outermost one on, and that of the field in the last. */
@@ -117,6 +122,13 @@ export const ip: Shape = { type: 'string', format: 'ip' };
 export const cidr: Shape = { type: 'string', format: 'cidr' };
 /** Any JSON value, kept as it is. OpenAPI has a definition of this name for it, which says nothing of its type. */
 export const anyJson = (definition: string): Shape => ({ definition });
+/** Any JSON value as well, whose protobuf message has a field for each JSON type that it may be of. */
+export const choice = (definition: string, choices: () => Choices): Shape => ({
+  definition,
+  get choices() {
+    return choices();
+  },
+});
 /** Any JSON object, kept as it is. @param definition the name that OpenAPI publishes it by */
 export const namedObject = (definition: string): Shape => ({ type: 'object', definition });
 /** An enum. */

@@ -26,6 +26,7 @@ function valueOf(random: Random, shape: Shape, depth: number): unknown {
     setOwn(map, random.key() || 'k', valueOf(random, shape.additionalProperties, depth - 1));
     return map;
   }
+  if (shape.choices) return valueOf(random, random.pick(Object.values(shape.choices)), depth);
   switch (shape.format) {
     case 'int32':
     case 'int64':

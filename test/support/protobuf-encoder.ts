@@ -1,5 +1,5 @@
 /** Encodes objects in Kubernetes' protobuf encoding, with the field numbers that the decoder uses. */
-import type { Shape } from '../../api/machinery/schema.ts';
+import type { Choices, Shape } from '../../api/machinery/schema.ts';
 
 type Json = Record<string, unknown>;
 
@@ -61,7 +61,14 @@ function field(number: number, shape: Shape, value: unknown): Buffer {
     return Buffer.concat(entries);
   }
   if (shape.properties) return bytes(number, struct(shape, value as Json));
+  if (shape.choices) return bytes(number, chosen(shape.choices, value));
   return scalar(number, shape, value);
+}
+
+function chosen(choices: Choices, value: unknown): Buffer {
+  const type = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'boolean' : 'object';
+  const choice = choices[type];
+  return choice ? field(Number(choice.number), choice, value) : Buffer.alloc(0);
 }
 
 function scalar(number: number, shape: Shape, value: unknown): Buffer {

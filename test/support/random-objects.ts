@@ -33,6 +33,7 @@ function valueOf(shape: Shape, random: Random, depth: number): unknown {
     const kept = depth < MAX_DEPTH ? fields.filter(([, field]) => field.isRequired || random() < 0.5) : [];
     return Object.fromEntries(kept.map(([name, field]) => [name, valueOf(field, random, depth + 1)]));
   }
+  if (shape.choices) return valueOf(pick(...Object.values(shape.choices)), random, depth);
   switch (shape.format) {
     case 'int32':
       return pick(0, 1, 127, 128, 300, -1, 2 ** 31 - 1, -(2 ** 31));

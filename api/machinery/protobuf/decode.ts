@@ -3,7 +3,7 @@
  * JSON. The schemas have the fields and their numbers. A reader is compiled once per message, at its first use.
  */
 import { Extent } from '../extent.ts';
-import type { Shape } from '../schema.ts';
+import type { Choices, Field, Shape } from '../schema.ts';
 import { badRequest } from '../status-error.ts';
 import { readIntOrString, readJson, readMicroTime, readQuantity, readTime } from './values.ts';
 import { WireError, WireReader } from './wire.ts';
@@ -72,16 +72,16 @@ export class ProtobufDecoder {
     const name = shape.definition ?? '';
     let message = this.#messages.get(name);
     if (!message) {
-      message = this.#compile(shape);
+      message = this.#compile(shape.properties ?? {});
       this.#messages.set(name, message);
     }
     return message;
   }
 
-  #compile(shape: Shape): Message {
+  #compile(properties: Readonly<Record<string, Field>>): Message {
     const message: Fields = [];
     const embedded = new Map<string, Fields>();
-    for (const [name, field] of Object.entries(shape.properties ?? {})) {
+    for (const [name, field] of Object.entries(properties)) {
       // The envelope has apiVersion and kind.
       if (field.number === undefined) continue;
       const numbers = [field.number].flat();
@@ -122,7 +122,7 @@ export class ProtobufDecoder {
   /** A map is a repeated message of key and value. */
   #putEntry(name: string, shape: Shape): Put {
     const read = shape.items ? wrappedList(this.#read(shape.items)) : this.#read(shape);
-    const absent = shape.items ? () => [] : () => (shape.format === 'quantity' ? '0' : '');
+    const absent = absentValue(shape);
     return (out, wire) => {
       const map = mapIn(out, name);
       let key = '';
@@ -140,6 +140,7 @@ export class ProtobufDecoder {
 
   #read(shape: Shape): Read {
     if (shape.properties) return this.#readStruct(shape);
+    if (shape.choices) return this.#readChoice(shape.choices);
     switch (shape.format) {
       case 'int32':
       case 'int64':
@@ -161,6 +162,17 @@ export class ProtobufDecoder {
     }
   }
 
+  #readChoice(choices: Choices): Read {
+    const message = this.#compile(choices);
+    return (wire) => {
+      const out: Json = {};
+      const end = wire.enter();
+      readFields(out, message, wire);
+      wire.leave(end);
+      return own(out, 'array') ?? own(out, 'object') ?? own(out, 'boolean') ?? (choices.boolean ? false : null);
+    };
+  }
+
   #readStruct(shape: Shape): Read {
     // Compiled at the first such message: most volume sources of a pod never occur.
     let message: Message | undefined;
@@ -173,6 +185,14 @@ export class ProtobufDecoder {
       return out;
     };
   }
+}
+
+/** The value of a map's entry that has none. */
+function absentValue(shape: Shape): () => unknown {
+  if (shape.items) return () => [];
+  if (shape.properties) return () => ({});
+  if (shape.choices) return () => null;
+  return () => (shape.format === 'quantity' ? '0' : '');
 }
 
 function plainReader(shape: Shape): Read {

@@ -5,7 +5,7 @@
  */
 import { compareText } from '../compare-text.ts';
 import { own } from '../own.ts';
-import type { Field, Shape } from '../schema.ts';
+import type { Choices, Field, Shape } from '../schema.ts';
 import { MAGIC } from './decode.ts';
 import { writeIntOrString, writeJson, writeQuantity, writeTime } from './values.ts';
 import { WireBuilder } from './wire-builder.ts';
@@ -37,14 +37,8 @@ export interface TypeMeta {
   readonly kind: string;
 }
 
-/** Their schemas are what JSON Schema says in several ways (a list or a value, a schema or a boolean), each with a message of its own. */
-const WITHOUT_MESSAGES: ReadonlySet<string | undefined> = new Set([
-  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition',
-]);
-
 /** Whether the objects of a kind can be encoded and decoded: custom resources have no numbers. */
-export const hasProtobuf = (shape: Shape | undefined): boolean =>
-  shape?.properties?.['metadata']?.number !== undefined && !WITHOUT_MESSAGES.has(shape.definition);
+export const hasProtobuf = (shape: Shape | undefined): boolean => shape?.properties?.['metadata']?.number !== undefined;
 
 export class ProtobufEncoder {
   readonly #messages = new Map<Shape['properties'], Message>();
@@ -125,6 +119,7 @@ export class ProtobufEncoder {
 
   #put(shape: Shape): Put {
     if (shape.properties) return this.#putStruct(shape);
+    if (shape.choices) return this.#putChoice(shape.choices);
     switch (shape.format) {
       case 'int32':
       case 'int64':
@@ -143,6 +138,21 @@ export class ProtobufEncoder {
       default:
         return plainWriter(shape);
     }
+  }
+
+  /** A value of a type that has no field is an empty message. */
+  #putChoice(choices: Choices): Put {
+    const puts = new Map(
+      Object.entries(choices).map(([type, field]) => [type, numbered(field, this.#putField(field))]),
+    );
+    return (to, field, value) => {
+      const end = to.length;
+      const type = Array.isArray(value) ? 'array' : typeof value;
+      puts.get(type)?.(to, value);
+      // Upstream's choice of a boolean and an object is true with an object.
+      if (type === 'object') puts.get('boolean')?.(to, true);
+      to.message(field, end);
+    };
   }
 
   #putStruct(shape: Shape): Put {
@@ -207,6 +217,12 @@ function plainWriter(shape: Shape): Put {
   if (shape.type === 'boolean') return (to, field, value) => to.integer(field, value === true ? 1 : 0);
   return writeJson;
 }
+
+const numbered =
+  ({ number }: Field, put: Put) =>
+  (to: WireBuilder, value: unknown): void => {
+    if (typeof number === 'number') put(to, number, value);
+  };
 
 /** Lists as values of a map are messages whose first field is the list. */
 const wrapped =

@@ -1,5 +1,5 @@
 // Generated from api/types/facts.txt by `npm run generate`.
-import { anyJson, boolean, bytes, double, int32, int64, list, mapOf, namedObject, oneOf, optional, required, string, struct, time } from '../../machinery/schema.ts';
+import { anyJson, boolean, bytes, choice, double, int32, int64, list, mapOf, oneOf, optional, required, string, struct, time } from '../../machinery/schema.ts';
 import { ObjectMeta } from '../meta/v1.gen.ts';
 
 export const CustomResourceColumnDefinition = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceColumnDefinition', () => ({
@@ -141,13 +141,17 @@ export type CustomResourceSubresourceScale = {
   labelSelectorPath?: string;
 };
 
+export const CustomResourceSubresourceStatus = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus', () => ({}));
+export type CustomResourceSubresourceStatus = {
+};
+
 export const CustomResourceSubresources = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresources', () => ({
   scale: optional(2, CustomResourceSubresourceScale),
-  status: optional(1, namedObject('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus')),
+  status: optional(1, CustomResourceSubresourceStatus),
 }));
 export type CustomResourceSubresources = {
   scale?: CustomResourceSubresourceScale;
-  status?: Record<string, unknown>;
+  status?: CustomResourceSubresourceStatus;
 };
 
 export const CustomResourceValidation = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceValidation', () => ({
@@ -169,13 +173,13 @@ export type ExternalDocumentation = {
 export const JSONSchemaProps = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps', () => ({
   '$ref': optional(3, string, { pointer: true }),
   '$schema': optional(2, string),
-  additionalItems: optional(33, anyJson('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool')),
-  additionalProperties: optional(30, anyJson('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool')),
+  additionalItems: optional(33, JSONSchemaPropsOrBool),
+  additionalProperties: optional(30, JSONSchemaPropsOrBool),
   allOf: optional(25, list(JSONSchemaProps), { listType: 'atomic' }),
   anyOf: optional(27, list(JSONSchemaProps), { listType: 'atomic' }),
   default: optional(8, anyJson('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON')),
   definitions: optional(34, mapOf(JSONSchemaProps)),
-  dependencies: optional(32, mapOf(anyJson('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray'))),
+  dependencies: optional(32, mapOf(JSONSchemaPropsOrStringArray)),
   description: optional(4, string),
   enum: optional(20, list(anyJson('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON')), { listType: 'atomic' }),
   example: optional(36, anyJson('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON')),
@@ -184,7 +188,7 @@ export const JSONSchemaProps = struct('io.k8s.apiextensions-apiserver.pkg.apis.a
   externalDocs: optional(35, ExternalDocumentation),
   format: optional(6, string),
   id: optional(1, string),
-  items: optional(24, anyJson('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray')),
+  items: optional(24, JSONSchemaPropsOrArray),
   maxItems: optional(16, int64, { pointer: true }),
   maxLength: optional(13, int64, { pointer: true }),
   maxProperties: optional(21, int64, { pointer: true }),
@@ -215,13 +219,13 @@ export const JSONSchemaProps = struct('io.k8s.apiextensions-apiserver.pkg.apis.a
 export type JSONSchemaProps = {
   '$ref'?: string;
   '$schema'?: string;
-  additionalItems?: unknown;
-  additionalProperties?: unknown;
+  additionalItems?: JSONSchemaPropsOrBool;
+  additionalProperties?: JSONSchemaPropsOrBool;
   allOf?: JSONSchemaProps[];
   anyOf?: JSONSchemaProps[];
   default?: unknown;
   definitions?: Record<string, JSONSchemaProps>;
-  dependencies?: Record<string, unknown>;
+  dependencies?: Record<string, JSONSchemaPropsOrStringArray>;
   description?: string;
   enum?: unknown[];
   example?: unknown;
@@ -230,7 +234,7 @@ export type JSONSchemaProps = {
   externalDocs?: ExternalDocumentation;
   format?: string;
   id?: string;
-  items?: unknown;
+  items?: JSONSchemaPropsOrArray;
   maxItems?: number;
   maxLength?: number;
   maxProperties?: number;
@@ -258,6 +262,24 @@ export type JSONSchemaProps = {
   'x-kubernetes-preserve-unknown-fields'?: boolean;
   'x-kubernetes-validations'?: ValidationRule[];
 };
+
+export const JSONSchemaPropsOrArray = choice('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray', () => ({
+  array: optional(2, list(JSONSchemaProps)),
+  object: optional(1, JSONSchemaProps),
+}));
+export type JSONSchemaPropsOrArray = unknown;
+
+export const JSONSchemaPropsOrBool = choice('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool', () => ({
+  boolean: optional(1, boolean),
+  object: optional(2, JSONSchemaProps),
+}));
+export type JSONSchemaPropsOrBool = unknown;
+
+export const JSONSchemaPropsOrStringArray = choice('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray', () => ({
+  array: optional(2, list(string)),
+  object: optional(1, JSONSchemaProps),
+}));
+export type JSONSchemaPropsOrStringArray = unknown;
 
 export const SelectableField = struct('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.SelectableField', () => ({
   jsonPath: required(1, string),

@@ -3,8 +3,10 @@ import https from 'node:https';
 import type http from 'node:http';
 import t from 'tap';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
+import { customResourceDefinitions } from '../../../api/kinds/apiextensions/custom-resource-definition.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { ProtobufDecoder } from '../../../api/machinery/protobuf/decode.ts';
+import { ProtobufEncoder } from '../../../api/machinery/protobuf/encode.ts';
 import { WireReader } from '../../../api/machinery/protobuf/wire.ts';
 import { list, optional, struct, type Shape } from '../../../api/machinery/schema.ts';
 import { ListMeta, ObjectMeta, Status } from '../../../api/types/meta/v1.gen.ts';
@@ -22,6 +24,8 @@ const listOf = (item: Shape): Shape =>
 const SHAPES: ReadonlyMap<string, Shape> = new Map([
   ['ConfigMap', configMaps.schema],
   ['ConfigMapList', listOf(configMaps.schema)],
+  ['CustomResourceDefinition', customResourceDefinitions.schema],
+  ['CustomResourceDefinitionList', listOf(customResourceDefinitions.schema)],
   ['Pod', pods.schema],
   ['PodList', listOf(pods.schema)],
   ['PartialObjectMetadata', PartialObjectMetadata],
@@ -106,6 +110,35 @@ t.test('objects, lists and errors are the same in protobuf and in JSON', async (
   const refused = await server.call('GET', PODS, { accept: table.slice(0, table.indexOf(',')) });
   t.equal(refused.status, 406);
   t.match(decode(refused.bytes), { message: /application\/yaml, application\/vnd\.kubernetes\.protobuf/ });
+});
+
+t.test('definitions of custom resources are read and answered in protobuf', async (t) => {
+  await using server = await TestServer.start();
+  const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  const word = { type: 'string' };
+  const schema = {
+    type: 'object',
+    properties: { a: { type: 'object', additionalProperties: { type: 'array', items: { ...word, default: 'b' } } } },
+  };
+  const names = { plural: 'things', singular: 'thing', kind: 'Thing', listKind: 'ThingList' };
+  const versions = [
+    { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: schema }, subresources: { status: {} } },
+  ];
+  const object = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'things.example.com' },
+    spec: { group: 'example.com', scope: 'Namespaced', names, versions },
+  };
+  const body = new ProtobufEncoder().encode(object, customResourceDefinitions.schema);
+  const created = await server.call('POST', definitions, { body, type: PROTOBUF, accept: ACCEPT });
+  t.equal(created.status, 201, created.text);
+  t.equal(created.headers['content-type'], PROTOBUF);
+  t.strictSame((decode(created.bytes)['spec'] as Json)['versions'], versions);
+  const stored = await server.call('GET', `${definitions}/things.example.com`);
+  t.strictSame((stored.body['spec'] as Json)['versions'], versions);
+  const all = decode((await server.call('GET', definitions, { accept: ACCEPT })).bytes);
+  t.match(all, { kind: 'CustomResourceDefinitionList', items: [{ spec: { versions } }] });
 });
 
 t.test('a list that does not fit into the memory for lists is complete', async (t) => {

@@ -143,7 +143,7 @@ export class TestServer implements AsyncDisposable {
 
   call(method: string, target: string, options: CallOptions = {}): Promise<Answer> {
     const { body, type = 'application/json', accept = 'application/json', user = 'admin/system:masters' } = options;
-    const data = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    const data = body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
     const headers: Record<string, string | string[]> = { authorization: `Bearer ${user}`, accept, ...options.headers };
     if (data !== undefined) {
       headers['content-type'] = type;

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { customResourceDefinitions as definitions } from '../../../api/kinds/apiextensions/custom-resource-definition.ts';
 import { deployments } from '../../../api/kinds/apps/deployment.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
@@ -7,7 +8,7 @@ import type { Kind } from '../../../api/machinery/kind.ts';
 import type { Shape } from '../../../api/machinery/schema.ts';
 import { StatusError } from '../../../api/machinery/status-error.ts';
 import { ProtobufDecoder } from '../../../api/machinery/protobuf/decode.ts';
-import { hasProtobuf } from '../../../api/machinery/protobuf/encode.ts';
+import { hasProtobuf, ProtobufEncoder } from '../../../api/machinery/protobuf/encode.ts';
 import { kinds, bodyKinds } from '../../../api/registry.ts';
 import { findByKind } from '../../support/kinds.ts';
 import { bytes, encodeObject, text, varint } from '../../support/protobuf-encoder.ts';
@@ -156,6 +157,40 @@ t.test('an object of every kind with every field set survives a round trip', (t)
   t.end();
 });
 
+t.test('a schema of a definition may be a boolean or a list where upstream has a message for each', (t) => {
+  const both = (schema: Json): unknown => {
+    const type = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' };
+    const versions = [{ name: 'v1', schema: { openAPIV3Schema: schema } }];
+    const read = decode(new ProtobufEncoder().encode({ ...type, spec: { versions } }, definitions.schema));
+    return (read.spec as { versions: { schema: { openAPIV3Schema: Json } }[] }).versions[0]?.schema.openAPIV3Schema;
+  };
+  const word = { type: 'string' };
+  for (const schema of [
+    { additionalProperties: true },
+    { additionalProperties: false },
+    { additionalProperties: { items: { additionalProperties: word } } },
+    { items: [word, { not: word }] },
+    { dependencies: { a: ['b', 'c'], d: { required: ['e'] } } },
+    { default: { a: [1, null] }, enum: ['a', null, 0], example: false },
+    { properties: { ['__proto__']: word } },
+  ])
+    t.strictSame(both(schema), schema);
+  const schemaOf = (...fields: Buffer[]) =>
+    (
+      decode(
+        message(
+          'apiextensions.k8s.io/v1',
+          'CustomResourceDefinition',
+          bytes(2, bytes(7, bytes(4, bytes(1, Buffer.concat(fields))))),
+        ),
+      ).spec as { versions: { schema: { openAPIV3Schema: Json } }[] }
+    ).versions[0]?.schema.openAPIV3Schema;
+  const empty = Buffer.alloc(0);
+  t.strictSame(schemaOf(bytes(30, empty), bytes(24, empty)), { additionalProperties: false, items: null });
+  t.strictSame(schemaOf(bytes(29, text(1, 'a'))), { properties: { a: {} } }, 'an entry without a value');
+  t.end();
+});
+
 t.test('minimum and maximum values survive a round trip', (t) => {
   const spec = (...fields: Buffer[]) =>
     decode(message('v1', 'Pod', bytes(2, Buffer.concat(fields)))).spec as { [name: string]: unknown };
@@ -248,15 +283,19 @@ function message(apiVersion: string, kind: string, raw: Buffer): Buffer {
   return Buffer.concat([Buffer.from('k8s\0'), bytes(1, type), bytes(2, raw)]);
 }
 
-/** A value with every numbered field set. */
-function sampleOf(shape: Shape): unknown {
+/** A value with every numbered field set; a struct within itself has none. */
+function sampleOf(shape: Shape, around: readonly (string | undefined)[] = []): unknown {
+  const inner = [...around, shape.definition];
   if (shape.properties) {
+    if (around.includes(shape.definition)) return {};
     const fields = Object.entries(shape.properties).filter(([, { number }]) => number !== undefined);
-    return Object.fromEntries(fields.map(([name, property]) => [name, sampleOf(property)]));
+    return Object.fromEntries(fields.map(([name, property]) => [name, sampleOf(property, inner)]));
   }
-  if (shape.items) return [sampleOf(shape.items), sampleOf(shape.items)];
+  if (shape.choices) return sampleOf(Object.values(shape.choices).at(-1) ?? {}, around);
+  if (shape.items) return [sampleOf(shape.items, around), sampleOf(shape.items, around)];
   if (shape.additionalProperties) {
-    return { 'example.com/a': sampleOf(shape.additionalProperties), b: sampleOf(shape.additionalProperties) };
+    const value = (): unknown => sampleOf(shape.additionalProperties ?? {}, around);
+    return { 'example.com/a': value(), b: value() };
   }
   const samples: Record<string, unknown> = {
     int32: 70_000,
