@@ -2,8 +2,9 @@
 import { apiVersionOf, listKindOf } from '../define-kind.ts';
 import type { Kind } from '../kind.ts';
 import type { Shape } from '../schema.ts';
+import { customDefinition } from './custom-definition.ts';
 import { describe, describeField } from './descriptions.ts';
-import { isJsonObject, own, setOwn } from '../own.ts';
+import { own, setOwn } from '../own.ts';
 import {
   APIGroup,
   APIGroupList,
@@ -51,32 +52,6 @@ function extensionsOf(shape: Shape): Json {
   return out;
 }
 
-const asObject = (value: unknown): Json => (isJsonObject(value) ? value : {});
-
-/** Keywords that Swagger 2.0 does not have. */
-const ONLY_VERSION_3: ReadonlySet<string> = new Set(['allOf', 'anyOf', 'oneOf', 'not', 'nullable']);
-
-/** A schema of a custom resource without what clients of OpenAPI v2 do not understand. Upstream's `ToStructuralOpenAPIV2`. */
-function asVersion2(schema: Json): Json {
-  const preserves = schema['x-kubernetes-preserve-unknown-fields'] === true;
-  const isOpen = schema['nullable'] === true || schema['x-kubernetes-int-or-string'] === true;
-  const out: Json = {};
-  for (const [keyword, value] of Object.entries(schema)) {
-    if (ONLY_VERSION_3.has(keyword) || keyword === 'default') continue;
-    // kubectl would reject null, and unknown fields.
-    if (isOpen && (keyword === 'type' || keyword === 'properties' || keyword === 'items')) continue;
-    if (preserves && (keyword === 'properties' || keyword === 'items')) continue;
-    if (keyword === 'properties')
-      out[keyword] = Object.fromEntries(
-        Object.entries(asObject(value)).map(([name, one]) => [name, asVersion2(asObject(one))]),
-      );
-    else if ((keyword === 'items' || keyword === 'additionalProperties') && isJsonObject(value))
-      out[keyword] = asVersion2(value);
-    else setOwn(out, keyword, value);
-  }
-  return out;
-}
-
 /** Collects the definitions of some schemas and of all that they refer to. */
 export class Definitions {
   readonly schemas: Record<string, Json> = {};
@@ -110,9 +85,7 @@ export class Definitions {
   /** What a CustomResourceDefinition says of its kind, besides the metadata of all. */
   #addCustom(name: string, openApi: Json): void {
     const known = own(this.schemas, name) ?? {};
-    const given = this.#version === 2 ? asVersion2(openApi) : openApi;
-    const properties = { ...asObject(given['properties']), ...asObject(known['properties']) };
-    setOwn(this.schemas, name, { ...known, ...given, properties });
+    setOwn(this.schemas, name, customDefinition(openApi, known, this.#version));
   }
 
   /** Adds the definitions that every group version uses; version 2 has those of discovery, too. */

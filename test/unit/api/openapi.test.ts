@@ -1,7 +1,10 @@
 import t from 'tap';
+import { customDefinition } from '../../../api/machinery/openapi/custom-definition.ts';
 import { openApiV2, openApiV3, openApiV3Index, openApiV3Names } from '../../../api/machinery/openapi/documents.ts';
 import { acceptsProtobuf, openApiV2Protobuf } from '../../../api/machinery/openapi/protobuf.ts';
 import { kinds, bodyKinds } from '../../../api/registry.ts';
+
+type Json = Record<string, unknown>;
 
 const source = { kinds, bodyKinds, serverVersion: 'v1.36.0' };
 
@@ -58,6 +61,73 @@ t.test('has the merge keys and group-version-kinds that clients look for', async
       },
     },
   });
+});
+
+t.test('a custom resource is described without what clients of version 2 do not understand', (t) => {
+  const PRESERVES = { 'x-kubernetes-preserve-unknown-fields': true };
+  const KINDS = { 'x-kubernetes-group-version-kind': [{ group: 'example.com', version: 'v1', kind: 'Thing' }] };
+  const ofAll = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: { $ref: '#/definitions/Meta' } };
+  const common = { description: 'a', type: 'object', properties: ofAll, ...KINDS };
+  const word = { type: 'string' };
+  const rows: [given: Json, in2: Json][] = [
+    [
+      { ...word, default: 'a' },
+      { ...word, default: 'a' },
+    ],
+    [{ oneOf: [{ required: ['a'] }], type: 'object' }, { type: 'object' }],
+    [{ type: 'object', nullable: true, properties: { a: word }, required: ['a'] }, { required: ['a'] }],
+    [{ type: 'object', properties: { a: word }, ...PRESERVES }, PRESERVES],
+    [{ type: 'array', ...PRESERVES }, PRESERVES],
+    [
+      { type: 'array', items: { ...word, not: {} } },
+      { type: 'array', items: word },
+    ],
+    [
+      { type: 'object', properties: { a: { ...word, nullable: true }, b: word }, required: ['a', 'b'] },
+      { type: 'object', properties: { a: {}, b: word }, required: ['b'] },
+    ],
+    [
+      { type: 'object', properties: { a: { ...word, nullable: true } }, required: ['a'] },
+      { type: 'object', properties: { a: {} } },
+    ],
+    [
+      { type: 'object', additionalProperties: { ...word, nullable: true }, required: ['a'] },
+      { type: 'object', additionalProperties: {} },
+    ],
+    [{ 'x-kubernetes-int-or-string': true }, { 'x-kubernetes-int-or-string': true }],
+    [
+      { 'x-kubernetes-embedded-resource': true, type: 'object', ...PRESERVES },
+      { 'x-kubernetes-embedded-resource': true, ...PRESERVES },
+    ],
+  ];
+  for (const [given, in2] of rows) {
+    const whole = { type: 'object', properties: { spec: given } };
+    t.strictSame(
+      customDefinition(whole, common, 2),
+      { type: 'object', properties: { spec: in2, ...ofAll }, ...KINDS },
+      JSON.stringify(given),
+    );
+    if (given['x-kubernetes-embedded-resource']) continue;
+    t.strictSame(customDefinition(whole, common, 3), { ...whole, properties: { spec: given, ...ofAll }, ...KINDS });
+  }
+  t.strictSame(customDefinition({ type: 'object', ...PRESERVES, description: 'b' }, common, 2), {
+    type: 'object',
+    ...KINDS,
+  });
+  const embedded = {
+    'x-kubernetes-embedded-resource': true,
+    type: 'object',
+    properties: { spec: word },
+    required: ['kind'],
+  };
+  const withAll = { ...embedded, properties: { spec: word, ...ofAll }, required: ['kind', 'apiVersion'] };
+  const items = { type: 'array', items: { type: 'object', additionalProperties: embedded } };
+  for (const version of [2, 3] as const)
+    t.strictSame(customDefinition({ type: 'object', properties: { items } }, common, version)['properties'], {
+      items: { type: 'array', items: { type: 'object', additionalProperties: withAll } },
+      ...ofAll,
+    });
+  t.end();
 });
 
 /** Parses the fields of a protobuf message: number and content. */
