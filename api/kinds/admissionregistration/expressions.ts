@@ -3,7 +3,18 @@ import type { Environment } from '../../machinery/cel/environment.ts';
 import { CelCompileError } from '../../machinery/cel/errors.ts';
 import { baseEnvironment, jsonPatchLibrary } from '../../machinery/cel/library/base.ts';
 import { compile, type Program } from '../../machinery/cel/program.ts';
-import { BOOL, DYN, isSameType, listOf, mapOf, NULL, STRING, struct, type CelType } from '../../machinery/cel/types.ts';
+import {
+  BOOL,
+  DYN,
+  isSameType,
+  listOf,
+  mapOf,
+  NULL,
+  printType,
+  STRING,
+  struct,
+  type CelType,
+} from '../../machinery/cel/types.ts';
 import { type FieldError, invalid } from '../../machinery/field-error.ts';
 import { AUTHORIZER, AUTHORIZER_FUNCTIONS, RESOURCE_CHECK } from './authorizer-library.ts';
 import { NAMESPACE, REQUEST } from './expression-types.ts';
@@ -128,17 +139,13 @@ function compiledTo(types: readonly CelType[], expression: string, environment: 
     const program = compile(expression, environment);
     if (types.length === 0 || types.some((type) => isSameType(type, program.type))) return { expression, program };
     const [only] = types;
-    const wanted = types.length === 1 && only ? goType(only) : `one of [${types.map(goType).join(' ')}]`;
-    return { expression, problem: `must evaluate to ${wanted} but got ${goType(program.type)}` };
+    const wanted = types.length === 1 && only ? printType(only) : `one of [${types.map(printType).join(' ')}]`;
+    return { expression, problem: `must evaluate to ${wanted} but got ${printType(program.type)}` };
   } catch (error) {
     if (!(error instanceof CelCompileError)) throw error;
     return { expression, problem: `compilation failed: ${error.message}`, issues: error.message };
   }
 }
-
-/** As cel-go prints a type. */
-const goType = ({ name, params }: CelType): string =>
-  params.length === 0 ? name : `${name}(${params.map(goType).join(', ')})`;
 
 /** What other expressions know of the type of a variable: upstream's `convertCelTypeToDeclType`. */
 function declared(type: CelType): CelType {

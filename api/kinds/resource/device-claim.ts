@@ -9,6 +9,7 @@ import type {
   ResourceClaimSpec,
 } from '../../types/resource/v1.gen.ts';
 import { MAX_CONFIG, validateConfiguration, validateSelectors } from './device-configuration.ts';
+import { DeviceExpressions } from './device-expressions.ts';
 import { validateFullDeviceKey, validateLabel, validateList, validateSet } from './device-names.ts';
 
 export const MAX_REQUESTS = 32;
@@ -100,7 +101,12 @@ function validateToleration(toleration: DeviceToleration, path: string, errors: 
 }
 
 /** What the one request and each of the alternatives have in common. */
-function validateDevices(request: Omit<DeviceSubRequest, 'name'>, path: string, errors: FieldError[]): void {
+function validateDevices(
+  request: Omit<DeviceSubRequest, 'name'>,
+  expressions: DeviceExpressions,
+  path: string,
+  errors: FieldError[],
+): void {
   const { deviceClassName, selectors, tolerations } = request;
   if (deviceClassName === '') errors.push(required(`${path}.deviceClassName`));
   else {
@@ -108,16 +114,21 @@ function validateDevices(request: Omit<DeviceSubRequest, 'name'>, path: string, 
       errors.push(invalid(`${path}.deviceClassName`, deviceClassName, problem));
     }
   }
-  validateSelectors(selectors, `${path}.selectors`, errors);
+  validateSelectors(selectors, expressions, `${path}.selectors`, errors);
   validateSize(request, path, errors);
   validateList(tolerations, undefined, `${path}.tolerations`, errors, validateToleration);
 }
 
-function validateRequest(request: DeviceRequest, path: string, errors: FieldError[]): void {
+function validateRequest(
+  request: DeviceRequest,
+  expressions: DeviceExpressions,
+  path: string,
+  errors: FieldError[],
+): void {
   const { name, exactly, firstAvailable = [] } = request;
   validateLabel(name, `${path}.name`, errors);
   if (firstAvailable.length === 0) {
-    if (exactly) validateDevices(exactly, `${path}.exactly`, errors);
+    if (exactly) validateDevices(exactly, expressions, `${path}.exactly`, errors);
     else errors.push(required(path, ONE_OF));
     return;
   }
@@ -133,7 +144,7 @@ function validateRequest(request: DeviceRequest, path: string, errors: FieldErro
     errors,
     (alternative, at) => {
       validateLabel(alternative.name, `${at}.name`, errors);
-      validateDevices(alternative, at, errors);
+      validateDevices(alternative, expressions, at, errors);
     },
   );
 }
@@ -158,7 +169,15 @@ export function validateResourceClaimSpec(spec: ResourceClaimSpec, path: string,
   const names = requestNames(spec);
   const { requests, constraints, config } = spec.devices ?? {};
   const at = `${path}.devices`;
-  validateSet(requests, MAX_REQUESTS, ({ name }) => name, `${at}.requests`, errors, validateRequest);
+  const expressions = new DeviceExpressions();
+  validateSet(
+    requests,
+    MAX_REQUESTS,
+    ({ name }) => name,
+    `${at}.requests`,
+    errors,
+    (request, here) => validateRequest(request, expressions, here, errors),
+  );
   validateList(constraints, MAX_CONSTRAINTS, `${at}.constraints`, errors, (constraint, here) =>
     validateConstraint(constraint, names, here, errors),
   );

@@ -5,6 +5,7 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { type FieldError, invalid } from '../../machinery/field-error.ts';
 import { DeviceClass } from '../../types/resource/v1.gen.ts';
 import { MAX_CONFIG, validateConfiguration, validateSelectors } from './device-configuration.ts';
+import { DeviceExpressions } from './device-expressions.ts';
 import { validateList } from './device-names.ts';
 
 /** https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/#deviceclass */
@@ -21,7 +22,7 @@ export const deviceClasses = defineKind<DeviceClass>({
   validate: ({ spec }, old) => {
     const errors: FieldError[] = [];
     const { selectors, config, extendedResourceName } = spec;
-    validateSelectors(selectors, 'spec.selectors', errors);
+    validateSelectors(selectors, new DeviceExpressions(), 'spec.selectors', errors);
     const isStored = old !== undefined && semanticallyEqual(config, old.spec.config);
     validateList(config, MAX_CONFIG, 'spec.config', errors, (configuration, path) =>
       validateConfiguration(configuration, path, errors, isStored),

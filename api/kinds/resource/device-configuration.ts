@@ -1,6 +1,7 @@
 /** What claims, classes and allocations say to drivers, and how they select devices. */
 import { type FieldError, required, tooLong } from '../../machinery/field-error.ts';
 import type { DeviceSelector, OpaqueDeviceConfiguration } from '../../types/resource/v1.gen.ts';
+import type { DeviceExpressions } from './device-expressions.ts';
 import { validateDriver, validateList } from './device-names.ts';
 
 export const MAX_CONFIG = 32;
@@ -35,17 +36,16 @@ export function validateConfiguration(
   validateDriverData(opaque.parameters, max, `${path}.opaque.parameters`, errors);
 }
 
-/** Of the expressions, only the length is looked at: nothing here evaluates them. */
 export function validateSelectors(
   selectors: readonly DeviceSelector[] | undefined,
+  expressions: DeviceExpressions,
   path: string,
   errors: FieldError[],
 ): void {
   validateList(selectors, MAX_SELECTORS, path, errors, ({ cel }, at) => {
     if (!cel) errors.push(required(`${at}.cel`));
-    else if (cel.expression === '') errors.push(required(`${at}.cel.expression`));
     else if (Buffer.byteLength(cel.expression) > MAX_EXPRESSION) {
       errors.push(tooLong(`${at}.cel.expression`, MAX_EXPRESSION));
-    }
+    } else expressions.validate(cel.expression, `${at}.cel.expression`, errors);
   });
 }

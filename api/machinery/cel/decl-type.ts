@@ -13,5 +13,7 @@ export interface DeclType {
   readonly keys?: DeclType;
   /** Of objects, by their escaped names. */
   readonly fields?: ReadonlyMap<string, DeclType>;
+  /** Of maps: what a name that is selected as a field, `map.name`, is taken for in estimates; unknown when left out. */
+  readonly anyField?: DeclType;
   readonly list?: ListIdentity;
 }

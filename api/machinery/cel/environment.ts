@@ -38,6 +38,8 @@ export interface Declarations {
   /** Variables and their types. Names with dots are those of namespaces: `variables.x`. */
   readonly variables?: Readonly<Record<string, CelType>>;
   readonly functions?: readonly Overload[];
+  /** Whether expressions may name values: `cel.bind(name, value, expression)`. */
+  readonly bindings?: boolean;
   /** Types that expressions may name, and structs that they may make: `Object{...}`. */
   readonly types?: TypeNames;
 }
@@ -55,26 +57,30 @@ export class Environment {
   readonly #variables: ReadonlyMap<string, CelType>;
   readonly #functions: ReadonlyMap<string, readonly Overload[]>;
   readonly #types: readonly TypeNames[];
+  readonly hasBindings: boolean;
 
   private constructor(
     variables: ReadonlyMap<string, CelType>,
     functions: ReadonlyMap<string, readonly Overload[]>,
     types: readonly TypeNames[],
+    hasBindings = false,
   ) {
     this.#variables = variables;
     this.#functions = functions;
     this.#types = types;
+    this.hasBindings = hasBindings;
   }
 
   static readonly empty = new Environment(new Map(), new Map(), [(name) => STANDARD_TYPES.get(name)]);
 
-  extend({ variables = {}, functions = [], types }: Declarations): Environment {
+  extend({ variables = {}, functions = [], types, bindings = this.hasBindings }: Declarations): Environment {
     const overloads = new Map(this.#functions);
     for (const overload of functions) overloads.set(overload.name, [...(overloads.get(overload.name) ?? []), overload]);
     return new Environment(
       new Map([...this.#variables, ...Object.entries(variables)]),
       functions.length > 0 ? overloads : this.#functions,
       types ? [...this.#types, types] : this.#types,
+      bindings,
     );
   }
 

@@ -77,6 +77,8 @@ function lineStarts(expression: string): number[] {
 
 function formatIssue(expression: string, starts: readonly number[], { offset, message }: Issue): string {
   if (offset < 0) return `ERROR: <input>:-1:0: ${message}`;
+  // There is nothing to show, and upstream counts the column from 0 then.
+  if (expression === '') return `ERROR: <input>:1:0: ${message}`;
   let line = starts.findIndex((start) => start > offset);
   line = line < 0 ? starts.length : line;
   const start = starts[line - 1] ?? 0;

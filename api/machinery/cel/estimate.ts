@@ -34,11 +34,14 @@ interface Local {
 /**
  * The cost of a checked expression.
  * @param root the type of the variables that the expression reads: upstream has one type for `self` and `oldSelf`.
+ * @param variable the only one that is of that type; without it every identifier is, as in upstream's rules of custom resources
  */
-export const estimateCost = (tree: Expr, root: DeclType): Range => new Estimator(root).cost(tree);
+export const estimateCost = (tree: Expr, root: DeclType, variable?: string): Range =>
+  new Estimator(root, variable).cost(tree);
 
 class Estimator {
   readonly #root: DeclType;
+  readonly #variable: string | undefined;
   /** Macros may have a node in two places. */
   readonly #costs = new Map<Expr, Range>();
   readonly #paths = new Map<Expr, readonly string[]>();
@@ -46,8 +49,9 @@ class Estimator {
   readonly #entries = new Map<Expr, EntrySizes>();
   readonly #locals: (readonly [string, Local])[] = [];
 
-  constructor(root: DeclType) {
+  constructor(root: DeclType, variable: string | undefined) {
     this.#root = root;
+    this.#variable = variable;
   }
 
   cost(expr: Expr): Range {
@@ -100,12 +104,12 @@ class Estimator {
 
   /** The declared type at a path below the root. */
   #declared(path: readonly string[]): DeclType | undefined {
-    if (path.length === 0) return undefined;
+    if (path.length === 0 || path[0] !== (this.#variable ?? path[0])) return undefined;
     let at: DeclType | undefined = this.#root;
     for (const name of path.slice(1)) {
       if (name === '@items' || name === '@values') at = at?.items;
       else if (name === '@keys') at = at?.keys;
-      else at = at?.fields?.get(name);
+      else at = at?.fields?.get(name) ?? at?.anyField;
     }
     return at;
   }

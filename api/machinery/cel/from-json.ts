@@ -3,6 +3,7 @@ import { isJsonObject, own } from '../own.ts';
 import { parseDuration, parseTimestamp } from './library/time-text.ts';
 import type { DeclType } from './decl-type.ts';
 import { escapeName, fieldNamed, unescapeName } from './escaping.ts';
+import { isDyn } from './types.ts';
 import {
   CelList,
   CelMap,
@@ -44,7 +45,7 @@ const unexpected = (expected: string, value: unknown): Failure =>
  */
 export function fromJson(value: unknown, type?: DeclType): CelValue {
   if (value === null || value === undefined) return null;
-  if (type && type.type.kind !== 'dyn') return typed(value, type);
+  if (type && !isDyn(type.type)) return typed(value, type);
   switch (typeof value) {
     case 'string':
     case 'boolean':

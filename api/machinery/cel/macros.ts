@@ -218,3 +218,12 @@ export function expandHas(make: Maker, args: readonly Expr[]): Expr {
     return make.fail(arg?.offset ?? make.offset, 'invalid argument to has() macro');
   return { ...arg, isTest: true, offset: make.offset };
 }
+
+/** The expansion of `cel.bind(name, value, expression)`; undefined for other calls. */
+export function expandBind(make: Maker, name: string, target: Expr, args: readonly Expr[]): Expr | undefined {
+  const [variable, value, expression] = args;
+  const isBind = name === 'bind' && target.kind === 'ident' && target.name === 'cel' && args.length === 3;
+  if (!isBind || !variable || !value || !expression) return undefined;
+  if (variable.kind === 'ident') return bind(make, variable.name, value, expression);
+  return make.fail(variable.offset, 'cel.bind() variable names must be simple identifiers');
+}

@@ -13,6 +13,7 @@ import {
   DYN,
   ERROR,
   INT,
+  isDyn,
   listOf,
   mapOf,
   NULL,
@@ -62,7 +63,7 @@ export function typeOfValue(value: CelValue): CelType {
 
 /** Whether a value may be passed where a type is declared. */
 export function isOfType(value: CelValue, type: CelType): boolean {
-  if (type.kind === 'dyn' || type.kind === 'param') return true;
+  if (isDyn(type) || type.kind === 'param') return true;
   const mayBeMap = type.kind === 'struct' && !type.isExtension;
   if (mayBeMap && value instanceof CelMap && !(value instanceof ValueStruct)) return true;
   const found = typeOfValue(value);

@@ -2,7 +2,7 @@
 import type { Expr, StructExpr } from './ast.ts';
 import type { Issue } from './errors.ts';
 import { type Token, tokensOf } from './lexer.ts';
-import { expandHas, expandMember } from './macros.ts';
+import { expandBind, expandHas, expandMember } from './macros.ts';
 
 /** In code points, as upstream limits it. */
 const MAX_EXPRESSION_SIZE = 100_000;
@@ -24,8 +24,11 @@ const MAX_UINT64 = 2n ** 64n - 1n;
 /** Ends the parsing at the first syntax error; the issue is reported already. */
 class Stopped extends Error {}
 
-/** Parses an expression; what is wrong with it is reported, and then there is no tree. */
-export function parse(expression: string, report: (issue: Issue) => void): Expr | undefined {
+/**
+ * Parses an expression; what is wrong with it is reported, and then there is no tree.
+ * @param hasBindings whether `cel.bind` is a macro
+ */
+export function parse(expression: string, report: (issue: Issue) => void, hasBindings = false): Expr | undefined {
   const size = expression.length > MAX_EXPRESSION_SIZE ? [...expression].length : expression.length;
   if (size > MAX_EXPRESSION_SIZE) {
     report({
@@ -40,7 +43,7 @@ export function parse(expression: string, report: (issue: Issue) => void): Expr 
     report(issue);
   };
   try {
-    const tree = new Parser(tokensOf(expression, fail), fail).parse();
+    const tree = new Parser(tokensOf(expression, fail), fail, hasBindings).parse();
     return failed ? undefined : tree;
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
@@ -51,13 +54,15 @@ export function parse(expression: string, report: (issue: Issue) => void): Expr 
 class Parser {
   readonly #tokens: readonly Token[];
   readonly #report: (issue: Issue) => void;
+  readonly #hasBindings: boolean;
   readonly #heights = new Map<Expr, number>();
   #at = 0;
   #depth = 0;
 
-  constructor(tokens: readonly Token[], report: (issue: Issue) => void) {
+  constructor(tokens: readonly Token[], report: (issue: Issue) => void, hasBindings: boolean) {
     this.#tokens = tokens;
     this.#report = report;
+    this.#hasBindings = hasBindings;
   }
 
   parse(): Expr {
@@ -232,7 +237,10 @@ class Parser {
     if (!open) return this.#made({ kind: 'select', operand, field, isTest: false, isOptional, offset: dot }, operand);
     const args = this.#arguments();
     const { offset } = open;
-    const expanded = expandMember({ offset, fail: (at, text) => this.#fail(at, text) }, field, operand, args);
+    const make = { offset, fail: (at: number, text: string) => this.#fail(at, text) };
+    const expanded =
+      (this.#hasBindings ? expandBind(make, field, operand, args) : undefined) ??
+      expandMember(make, field, operand, args);
     const node: Expr = expanded ?? { kind: 'call', name: field, target: operand, args, offset };
     return this.#madeOf(node, [operand, ...args]);
   }

@@ -117,7 +117,7 @@ export function compile(expression: string, environment: Environment, expected: 
   const report = (issue: Issue): void => {
     issues.push(issue);
   };
-  const tree = parse(expression, report);
+  const tree = parse(expression, report, environment.hasBindings);
   if (!tree) throw new CelCompileError(expression, issues);
   const type = check(tree, environment, report);
   if (issues.length === 0) for (const issue of literalIssues(tree)) issues.push(issue);

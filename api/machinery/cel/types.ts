@@ -3,6 +3,7 @@
  */
 
 export type Kind =
+  | 'any'
   | 'bool'
   | 'bytes'
   | 'double'
@@ -34,6 +35,8 @@ export interface CelType {
 
 const simple = (kind: Kind, name: string = kind): CelType => ({ kind, name, params: [] });
 
+/** As dyn, but no range of a comprehension. */
+export const ANY = simple('any', 'google.protobuf.Any');
 export const BOOL = simple('bool');
 export const BYTES = simple('bytes');
 export const DOUBLE = simple('double');
@@ -65,8 +68,8 @@ export const struct = (name: string, field: (name: string) => CelType | undefine
   field,
 });
 
-export const isDyn = ({ kind }: CelType): boolean => kind === 'dyn';
-export const isDynOrError = ({ kind }: CelType): boolean => kind === 'dyn' || kind === 'error';
+export const isDyn = ({ kind }: CelType): boolean => kind === 'dyn' || kind === 'any';
+export const isDynOrError = (type: CelType): boolean => isDyn(type) || type.kind === 'error';
 export const isOptional = ({ kind, name }: CelType): boolean => kind === 'opaque' && name === 'optional_type';
 /** What an optional has; undefined for other types. */
 export const unwrapped = (type: CelType): CelType | undefined => (isOptional(type) ? type.params[0] : undefined);
@@ -79,13 +82,22 @@ export const isSameType = (left: CelType, right: CelType): boolean =>
     left.params.length === right.params.length &&
     left.params.every((param, index) => isSameType(param, right.params[index] ?? ERROR)));
 
-const SHORT_NAMES: Partial<Record<Kind, string>> = { duration: 'duration', null: 'null', timestamp: 'timestamp' };
+const SHORT_NAMES: Partial<Record<Kind, string>> = {
+  any: 'any',
+  duration: 'duration',
+  null: 'null',
+  timestamp: 'timestamp',
+};
 
 /** As compile errors name it: `map(string, int)`. */
 export function formatType(type: CelType): string {
   const name = SHORT_NAMES[type.kind] ?? type.name;
   return type.params.length === 0 ? name : `${name}(${type.params.map(formatType).join(', ')})`;
 }
+
+/** As cel-go prints a type elsewhere. */
+export const printType = ({ name, params }: CelType): string =>
+  params.length === 0 ? name : `${name}(${params.map(printType).join(', ')})`;
 
 /** As compile errors name the arguments of a call: `string.(int, int)`. */
 export function formatArguments(types: readonly CelType[], hasReceiver: boolean): string {

@@ -205,10 +205,62 @@ t.test('templates and classes', async (t) => {
       { extendedResourceName: 'gpu' },
       ['spec.extendedResourceName: Invalid value: "gpu": must be a valid extended resource name'],
     ],
-    [{ selectors: [{ cel: { expression: '' } }] }, ['spec.selectors[0].cel.expression: Required value']],
     [{ config: [{}] }, ['spec.config[0].opaque: Required value']],
   ] as const)
     t.strictSame(refused(deviceClasses, { spec }), errors);
+});
+
+t.test('expressions that select devices', async (t) => {
+  const at = 'spec.selectors[0].cel.expression';
+  const attribute = 'device.attributes["d.io"].x';
+  const problems = (expression: string): string[] =>
+    refused(deviceClasses, { spec: { selectors: [{ cel: { expression } }] } });
+  for (const expression of [
+    'true',
+    attribute,
+    `${attribute} == "y" && device.driver == "d.io"`,
+    'device.attributes["d.io"].?x.orValue(false)',
+    'device.capacity["d.io"].memory.compareTo(quantity("1Gi")) >= 0',
+    'device.attributes["d.io"].v.isGreaterThan(semver("1.0.0"))',
+    'device.allowMultipleAllocations',
+    'cel.bind(mine, device.attributes["d.io"], mine.x && mine.y)',
+  ])
+    t.strictSame(problems(expression), [], expression);
+  for (const [expression, type] of [
+    ['1', 'int'],
+    ['device', 'kubernetes.DRADevice'],
+    ['device.attributes["d.io"]', 'map(string, google.protobuf.Any)'],
+  ] as const) {
+    const why = `must evaluate to bool or the unknown type, not ${type}`;
+    t.strictSame(problems(expression), [`${at}: Invalid value: ${JSON.stringify(expression)}: ${why}`]);
+  }
+  for (const [expression, why] of [
+    ['', 'compilation failed: ERROR: <input>:1:0: Syntax error'],
+    ['device.model == "x"', "undefined field 'model'"],
+    ['object == 1', "undeclared reference to 'object'"],
+    [`${attribute}.exists(one, one == 1)`, "expression of type 'any' cannot be range of a comprehension"],
+    ['cel.bind(1, 2, true)', 'cel.bind() variable names must be simple identifiers'],
+    ['device.driver.matches("(")', 'invalid matches argument'],
+  ] as const)
+    t.ok(problems(expression)[0]?.includes(why), `${expression}: ${problems(expression)[0]}`);
+  const costly = [
+    'device.attributes.all(a, device.attributes[a].all(b, device.attributes.all(c, device.attributes[c].all(d, true))))',
+    'type(device) == int',
+  ];
+  for (const expression of costly)
+    t.strictSame(problems(expression), [`${at}: Forbidden: too complex, exceeds cost limit`]);
+});
+
+t.test('claims are validated in bounded time', async (t) => {
+  const selector = (index: number) => ({ cel: { expression: `${index} == 0${' || true'.repeat(1200)}` } });
+  const selectors = Array.from({ length: 8 }, (_, index) => selector(index));
+  t.strictSame(refused(deviceClasses, { spec: { selectors } }), [
+    'spec.selectors[6].cel.expression: Forbidden: the expressions of an object may have at most 65536 bytes in total',
+    'spec.selectors[7].cel.expression: Forbidden: the expressions of an object may have at most 65536 bytes in total',
+  ]);
+  t.strictSame(refused(deviceClasses, { spec: { selectors: Array<object>(32).fill(selector(0)) } }), []);
+  const requests = selectors.map((one, index) => ({ ...request({ selectors: [one] }), name: `r${index}` }));
+  t.equal(refused(resourceClaims, claim({ requests })).length, 2, 'a claim is one object');
 });
 
 const slice = (more: object = {}) => ({
