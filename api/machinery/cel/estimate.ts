@@ -173,8 +173,8 @@ class Estimator {
     if (!first || !second) return;
     if (expr.name === '_[_]') {
       const step = (first.type ?? DYN).kind === 'list' ? '@items' : '@values';
-      const path = this.#path(first);
-      if (path.length > 0) this.#paths.set(expr, [...path, step]);
+      // Of what no path leads to, too, as `split(',')[0]`: upstream takes its items for the root.
+      this.#paths.set(expr, [...this.#path(first), step]);
       const size = this.#entrySizes(first)?.value;
       if (size) this.#sizes.set(expr, size);
     } else if (expr.name === '_+_') {

@@ -140,3 +140,19 @@ t.test('rules have the costs of upstream', (t) => {
   }
   t.end();
 });
+
+t.test(
+  'items of what a function makes are estimated as upstream does: as large as the value of the schema',
+  async (t) => {
+    for (const rule of [
+      "self.split(':').size() == 2 && self.split(':')[1].matches('^[a-z0-9-./:]+$')",
+      "self.split('/')[0].split('.')[0].split(':')[0] == 'localhost'",
+    ]) {
+      const schema = structuralOf({ type: 'string', maxLength: 447, 'x-kubernetes-validations': [{ rule }] });
+      const type = schemaType(schema, false);
+      t.ok(type);
+      const [compiled] = type ? compileRules(schema, type) : [];
+      t.ok(compiled && compiled.maxCost > 0 && compiled.maxCost < 10_000_000, `${rule}: ${compiled?.maxCost}`);
+    }
+  },
+);
