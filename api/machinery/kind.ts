@@ -67,6 +67,8 @@ export interface HookContext {
   };
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Adds a `Warning` to the response. */
+  readonly warn: (text: string) => void;
 }
 
 /** What is particular to deleting objects of a kind, besides finalizers and propagation: upstream's graceful deletion. */

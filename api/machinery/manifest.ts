@@ -31,10 +31,11 @@ export function readManifest<T extends KubeObject>(
   const { object, problems } = decodeObject(kind, body.value);
   place(object);
   kind.applyDefaults(object);
-  kind.prepareForCreate(object, { user: NOBODY, now: Date.now() });
+  const warnings: string[] = [];
+  kind.prepareForCreate(object, { user: NOBODY, now: Date.now(), warn: (text) => warnings.push(text) });
   const errors = [...validateObjectMeta(object.metadata ?? {}, kind), ...kind.validate(object)];
   if (errors.length > 0) throw invalidObject(kind, object.metadata?.name ?? '', errors);
-  return { object, problems: [...body.problems, ...problems] };
+  return { object, problems: [...body.problems, ...problems, ...warnings] };
 }
 
 /** Unlike the body of a request, a file must name its apiVersion and kind. */

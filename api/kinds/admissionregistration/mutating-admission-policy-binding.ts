@@ -11,6 +11,7 @@ import {
   validatePolicyName,
 } from './match-resources.ts';
 import { paramRefColumn, policyNameColumn } from './policy-columns.ts';
+import { reservedNameWarnings } from './reserved-names.ts';
 
 export const mutatingAdmissionPolicyBindings = defineKind<MutatingAdmissionPolicyBinding>({
   group: 'admissionregistration.k8s.io',
@@ -32,4 +33,5 @@ export const mutatingAdmissionPolicyBindings = defineKind<MutatingAdmissionPolic
     addErrors(errors, validateMutatingOperations(matchResources, 'spec.matchResources'));
     return errors;
   },
+  warnings: reservedNameWarnings,
 });

@@ -5,6 +5,7 @@ import { MutatingAdmissionPolicy } from '../../types/admissionregistration/v1.ge
 import { applyMatchDefaults } from './match-resources.ts';
 import { validateMutatingPolicy } from './mutating-policy-validation.ts';
 import { paramKindColumn } from './policy-columns.ts';
+import { reservedNameWarnings } from './reserved-names.ts';
 
 export const mutatingAdmissionPolicies = defineKind<MutatingAdmissionPolicy>({
   group: 'admissionregistration.k8s.io',
@@ -28,4 +29,5 @@ export const mutatingAdmissionPolicies = defineKind<MutatingAdmissionPolicy>({
     applyMatchDefaults(spec.matchConstraints);
   },
   validate: validateMutatingPolicy,
+  warnings: reservedNameWarnings,
 });

@@ -1,6 +1,7 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { MutatingWebhookConfiguration } from '../../types/admissionregistration/v1.gen.ts';
 import { applyWebhookDefaults, countGeneration, validateWebhooks, webhookColumns } from './webhook.ts';
+import { reservedNameWarnings } from './reserved-names.ts';
 
 export const mutatingWebhookConfigurations = defineKind<MutatingWebhookConfiguration>({
   group: 'admissionregistration.k8s.io',
@@ -21,4 +22,5 @@ export const mutatingWebhookConfigurations = defineKind<MutatingWebhookConfigura
   },
   prepareForUpdate: countGeneration,
   validate: ({ webhooks = [] }, old) => validateWebhooks(webhooks, old && (old.webhooks ?? [])),
+  warnings: reservedNameWarnings,
 });

@@ -5,6 +5,7 @@ import { addErrors, duplicate, type FieldError, invalid, notSupported, required 
 import { ValidatingAdmissionPolicyBinding } from '../../types/admissionregistration/v1.gen.ts';
 import { applyMatchDefaults, validateMatchResources, validateParamRef, validatePolicyName } from './match-resources.ts';
 import { paramRefColumn, policyNameColumn } from './policy-columns.ts';
+import { reservedNameWarnings } from './reserved-names.ts';
 
 const ACTIONS = ['Audit', 'Deny', 'Warn'];
 
@@ -45,4 +46,5 @@ export const validatingAdmissionPolicyBindings = defineKind<ValidatingAdmissionP
     addErrors(errors, validateActions(validationActions ?? [], 'spec.validationActions'));
     return errors;
   },
+  warnings: reservedNameWarnings,
 });

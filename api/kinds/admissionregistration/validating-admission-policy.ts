@@ -8,6 +8,7 @@ import { ValidatingAdmissionPolicy } from '../../types/admissionregistration/v1.
 import { applyMatchDefaults } from './match-resources.ts';
 import { paramKindColumn } from './policy-columns.ts';
 import { validateValidatingPolicy } from './validating-policy-validation.ts';
+import { reservedNameWarnings } from './reserved-names.ts';
 
 function validateStatus({ status }: ValidatingAdmissionPolicy): FieldError[] {
   const errors: FieldError[] = [];
@@ -46,4 +47,5 @@ export const validatingAdmissionPolicies = defineKind<ValidatingAdmissionPolicy>
     policy.status = {};
   },
   validate: validateValidatingPolicy,
+  warnings: reservedNameWarnings,
 });

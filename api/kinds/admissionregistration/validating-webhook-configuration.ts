@@ -1,6 +1,7 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ValidatingWebhookConfiguration } from '../../types/admissionregistration/v1.gen.ts';
 import { applyWebhookDefaults, countGeneration, validateWebhooks, webhookColumns } from './webhook.ts';
+import { reservedNameWarnings } from './reserved-names.ts';
 
 export const validatingWebhookConfigurations = defineKind<ValidatingWebhookConfiguration>({
   group: 'admissionregistration.k8s.io',
@@ -18,4 +19,5 @@ export const validatingWebhookConfigurations = defineKind<ValidatingWebhookConfi
   },
   prepareForUpdate: countGeneration,
   validate: ({ webhooks = [] }, old) => validateWebhooks(webhooks, old && (old.webhooks ?? [])),
+  warnings: reservedNameWarnings,
 });

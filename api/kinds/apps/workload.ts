@@ -5,7 +5,7 @@ import type { Column, KubeObject } from '../../machinery/kind.ts';
 import { validateLabelName } from '../../machinery/names.ts';
 import { formatSelector, selectorFrom, validateLabelSelector } from '../../machinery/selectors.ts';
 import { validatePodTemplate } from '../core/pod-validation.ts';
-import { podWarnings } from '../core/pod-warnings.ts';
+import { podTemplateWarnings } from '../core/pod-warnings.ts';
 import type { PodTemplateSpec } from '../../types/core/v1.gen.ts';
 import type { LabelSelector } from '../../types/meta/v1.gen.ts';
 
@@ -86,7 +86,7 @@ export const templateWarnings = (
   object: KubeObject,
   old: KubeObject | undefined,
 ): string[] =>
-  old && old.metadata?.generation === object.metadata?.generation ? [] : podWarnings(template?.spec, `${path}.spec`);
+  old && old.metadata?.generation === object.metadata?.generation ? [] : podTemplateWarnings(template, path);
 
 /** New workloads are warned of names that cannot begin the hostname of a pod. */
 export function nameWarnings({ metadata }: KubeObject, old: KubeObject | undefined): string[] {

@@ -3,7 +3,7 @@ import { addErrors, type FieldError, invalid, notSupported, required, tooLong } 
 import { validateDomainPrefixedPath } from '../../machinery/domain-prefixed-path.ts';
 import { applyPodTemplateDefaults } from '../core/pod-defaults.ts';
 import { validatePodTemplate } from '../core/pod-validation.ts';
-import { podWarnings } from '../core/pod-warnings.ts';
+import { podTemplateWarnings } from '../core/pod-warnings.ts';
 import { validateFailurePolicy, validateSuccessPolicy } from './job-policies.ts';
 import type { JobSpec } from '../../types/batch/v1.gen.ts';
 
@@ -127,5 +127,5 @@ export function jobWarnings(spec: JobSpec | undefined, path: string): string[] {
         'Kubernetes might not be able to track completedIndexes when a big number of indexes fail',
     );
   }
-  return [...warnings, ...podWarnings(spec?.template.spec, `${path}.template.spec`)];
+  return [...warnings, ...podTemplateWarnings(spec?.template, `${path}.template`)];
 }

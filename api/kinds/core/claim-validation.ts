@@ -5,7 +5,7 @@
 import { addErrors, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field-error.ts';
 import { validateLabelName, validateSubdomainName } from '../../machinery/names.ts';
 import { own } from '../../machinery/own.ts';
-import { isPositiveQuantity, quantityMilliValue } from '../../machinery/quantity.ts';
+import { canonicalQuantity, isPositiveQuantity, quantityMilliValue } from '../../machinery/quantity.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
 import type { PersistentVolumeClaimSpec, TypedObjectReference } from '../../types/core/v1.gen.ts';
 
@@ -101,7 +101,7 @@ export function claimWarnings({ resources }: PersistentVolumeClaimSpec, path: st
   return (['requests', 'limits'] as const).flatMap((side) => {
     const amount = own(resources?.[side], 'storage');
     if (amount === undefined || quantityMilliValue(amount) % 1000 === 0) return [];
-    const why = `fractional byte value ${JSON.stringify(amount)} is invalid, must be an integer`;
+    const why = `fractional byte value ${JSON.stringify(canonicalQuantity(amount))} is invalid, must be an integer`;
     return [`${path}.resources.${side}[storage]: ${why}`];
   });
 }

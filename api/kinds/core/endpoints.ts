@@ -2,7 +2,10 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { type FieldError, invalid, required } from '../../machinery/field-error.ts';
 import { validateEndpointIP } from '../../machinery/names.ts';
+import { own } from '../../machinery/own.ts';
+import { ipWarnings } from '../../domain/address-warnings.ts';
 import { EndpointSubset, Endpoints } from '../../types/core/v1.gen.ts';
+import type { ObjectMeta } from '../../types/meta/v1.gen.ts';
 
 const MAX_SHOWN = 3;
 
@@ -35,6 +38,15 @@ function validateSubset(
   return errors;
 }
 
+/** The controller writes canonical addresses, and often. */
+const isManaged = (metadata: ObjectMeta | undefined): boolean =>
+  own(metadata?.labels, 'endpoints.kubernetes.io/managed-by') === 'endpoint-controller';
+
+const subsetWarnings = (subset: EndpointSubset, index: number): string[] =>
+  (['addresses', 'notReadyAddresses'] as const).flatMap((field) =>
+    (subset[field] ?? []).flatMap(({ ip }, place) => ipWarnings(`subsets[${index}].${field}[${place}].ip`, ip)),
+  );
+
 export const endpoints = defineKind<Endpoints>({
   group: '',
   version: 'v1',
@@ -49,5 +61,6 @@ export const endpoints = defineKind<Endpoints>({
   applyDefaults: ({ subsets }) => {
     for (const { ports } of subsets ?? []) for (const port of ports ?? []) port.protocol ||= 'TCP';
   },
+  warnings: ({ metadata, subsets }) => (isManaged(metadata) ? [] : (subsets ?? []).flatMap(subsetWarnings)),
   validate: ({ subsets }) => (subsets ?? []).flatMap((subset, index) => validateSubset(subset, `subsets[${index}]`)),
 });

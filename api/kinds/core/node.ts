@@ -2,6 +2,7 @@ import { statusSubresource } from '../../machinery/subresources.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text, wide } from '../../machinery/columns.ts';
 import { type FieldError, duplicate, forbidden, invalid } from '../../machinery/field-error.ts';
+import { cidrWarnings } from '../../domain/address-warnings.ts';
 import { validateResourceAmount } from './resource-validation.ts';
 import { Node, NodeStatus, Taint } from '../../types/core/v1.gen.ts';
 import { nodeProxy } from './proxy-options.ts';
@@ -85,6 +86,11 @@ export const nodes = defineKind<Node>({
   prepareForUpdate: (node, old) => {
     node.status = old.status;
   },
+  warnings: ({ spec }) => [
+    ...(spec?.configSource ? ['spec.configSource: the feature is removed'] : []),
+    ...(spec?.externalID ? ['spec.externalID: this field is deprecated, and is unused by Kubernetes'] : []),
+    ...(spec?.podCIDRs ?? []).flatMap((range, index) => cidrWarnings(`spec.podCIDRs[${index}]`, range)),
+  ],
   validate: ({ spec, status }) => [
     ...validateTaints(spec?.taints ?? []),
     ...validatePodCIDRs(spec?.podCIDRs ?? []),

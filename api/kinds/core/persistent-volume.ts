@@ -13,7 +13,7 @@ import {
   type VolumeNodeAffinity,
 } from '../../types/core/v1.gen.ts';
 import { sourceOf, validateVolumeSpec } from './persistent-volume-validation.ts';
-import { deprecatedNodeLabel } from './pod-warnings.ts';
+import { nodeSelectorTermWarnings } from './node-label-warnings.ts';
 import { CLASS_ANNOTATION, classOf, shortAccessModes } from './volume-access.ts';
 import { applySourceDefaults } from './volume-defaults.ts';
 
@@ -161,12 +161,9 @@ function warnings({ metadata, spec = {} }: PersistentVolume): string[] {
       'The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.';
     found.push(`spec.persistentVolumeReclaimPolicy: ${why}`);
   }
-  for (const [index, { matchExpressions }] of (spec.nodeAffinity?.required?.nodeSelectorTerms ?? []).entries()) {
-    for (const [place, { key }] of (matchExpressions ?? []).entries()) {
-      const why = deprecatedNodeLabel(key);
-      const at = `spec.nodeAffinity.required.nodeSelectorTerms[${index}].matchExpressions[${place}].key`;
-      if (why !== undefined) found.push(`${at}: ${key} is ${why}`);
-    }
+  for (const [index, term] of (spec.nodeAffinity?.required?.nodeSelectorTerms ?? []).entries()) {
+    const at = `spec.nodeAffinity.required.nodeSelectorTerms[${index}]`;
+    for (const warning of nodeSelectorTermWarnings(term, at)) found.push(warning);
   }
   for (const [source, shown, since] of GONE) if (spec[source]) found.push(`spec.${shown}: deprecated in ${since}`);
   return found;

@@ -3,6 +3,8 @@ import { DEFAULT_GRACE_SECONDS, isPodTerminal } from '../../domain/pod-lifecycle
 import { qosClassOf } from '../../domain/pod-resources.ts';
 import type { Pod, PodSpec } from '../../types/core/v1.gen.ts';
 import type { DeleteOptions } from '../../types/meta/v1.gen.ts';
+import type { HookContext } from '../../machinery/kind.ts';
+import { adoptAppArmorAnnotations } from './app-armor.ts';
 
 /** How long a pod may take to terminate, in seconds; 0 when no node runs it. */
 export function podGraceSeconds({ metadata, spec, status }: Pod, { gracePeriodSeconds }: DeleteOptions): number {
@@ -19,10 +21,11 @@ function liftGrace(spec: PodSpec): void {
   if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1;
 }
 
-export function preparePodForCreate(pod: Pod): void {
+export function preparePodForCreate(pod: Pod, { warn }: Pick<HookContext, 'warn'>): void {
   const { spec } = pod;
   if (!spec) return;
   liftGrace(spec);
+  adoptAppArmorAnnotations(pod, warn);
   pod.status = { phase: 'Pending', qosClass: qosClassOf(spec) };
   if (spec.schedulingGates?.length) {
     pod.status.conditions = [

@@ -4,7 +4,7 @@ import { defineKind } from '../../machinery/define-kind.ts';
 import { formatLabels } from '../../machinery/selectors.ts';
 import { applyPodTemplateDefaults } from './pod-defaults.ts';
 import { validatePodTemplate } from './pod-validation.ts';
-import { podWarnings } from './pod-warnings.ts';
+import { podTemplateWarnings } from './pod-warnings.ts';
 import { PodTemplate } from '../../types/core/v1.gen.ts';
 
 const containersOf = ({ template }: PodTemplate) => template?.spec?.containers ?? [];
@@ -38,5 +38,6 @@ export const podTemplates = defineKind<PodTemplate>({
     if (metadata && !deepEqual(template, old.template)) metadata.generation = (old.metadata?.generation ?? 0) + 1;
   },
   validate: ({ template = {} }) => validatePodTemplate(template, 'template'),
-  warnings: ({ template }) => podWarnings(template?.spec, 'template.spec'),
+  warnings: ({ metadata, template }, old) =>
+    old && old.metadata?.generation === metadata?.generation ? [] : podTemplateWarnings(template, 'template'),
 });

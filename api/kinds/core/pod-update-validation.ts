@@ -3,6 +3,7 @@ import { MIRROR_ANNOTATION } from '../../domain/mirror-annotation.ts';
 import { semanticallyEqual } from '../../machinery/deep-equal.ts';
 import { addErrors, type FieldError, forbidden, immutableField, invalid } from '../../machinery/field-error.ts';
 import { IpAddress } from '../../domain/address.ts';
+import { APP_ARMOR_ANNOTATION } from './app-armor.ts';
 import { tolerationIdentity } from '../../domain/taints.ts';
 import { validateIP, validateQualifiedName, validateSubdomainName } from '../../machinery/names.ts';
 import { own } from '../../machinery/own.ts';
@@ -69,8 +70,6 @@ function gatedFields(spec: PodSpec, old: PodSpec, errors: FieldError[]): Partial
 const withImages = (containers: PodSpec['containers'], old: PodSpec['containers']): PodSpec['containers'] =>
   containers.map((container, index) => ({ ...container, image: old[index]?.image }));
 
-const APPARMOR_PREFIX = 'container.apparmor.security.beta.kubernetes.io/';
-
 /** Annotations that no update may change, through whichever subresource, because they decide how the node treats the pod. */
 export function validateFixedAnnotations({ metadata }: Pod, { metadata: oldMetadata }: Pod): FieldError[] {
   const errors: FieldError[] = [];
@@ -78,12 +77,12 @@ export function validateFixedAnnotations({ metadata }: Pod, { metadata: oldMetad
   const forbid = (key: string, why: string) => errors.push(forbidden(`metadata.annotations[${key}]`, why));
   for (const [key, value] of Object.entries(before)) {
     if (own(after, key) === value) continue;
-    if (key.startsWith(APPARMOR_PREFIX)) forbid(key, 'may not remove or update AppArmor annotations');
+    if (key.startsWith(APP_ARMOR_ANNOTATION)) forbid(key, 'may not remove or update AppArmor annotations');
     if (key === MIRROR_ANNOTATION) forbid(key, 'may not remove or update mirror pod annotation');
   }
   for (const key of Object.keys(after)) {
     if (Object.hasOwn(before, key)) continue;
-    if (key.startsWith(APPARMOR_PREFIX)) forbid(key, 'may not add AppArmor annotations');
+    if (key.startsWith(APP_ARMOR_ANNOTATION)) forbid(key, 'may not add AppArmor annotations');
     if (key === MIRROR_ANNOTATION) forbid(key, 'may not add mirror pod annotation');
   }
   return errors;

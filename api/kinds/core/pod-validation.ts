@@ -69,15 +69,12 @@ function validateGates(spec: PodSpec, path: string, errors: FieldError[]): void 
 }
 
 function validateOthers(spec: PodSpec, path: string, errors: FieldError[]): void {
-  const { hostAliases, imagePullSecrets, overhead, os } = spec;
+  const { hostAliases, overhead, os } = spec;
   for (const { hostnames } of hostAliases ?? []) {
     for (const name of hostnames ?? []) {
       for (const problem of validateSubdomainName(name))
         errors.push(invalid(`${path}.hostAliases.hostnames`, name, problem));
     }
-  }
-  for (const [index, { name }] of (imagePullSecrets ?? []).entries()) {
-    if (!name) errors.push(required(`${path}.imagePullSecrets[${index}].name`));
   }
   if (overhead) validateResources({ limits: overhead }, `${path}.overhead`, errors);
   validatePodResources(spec, path, errors);

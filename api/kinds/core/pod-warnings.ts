@@ -1,23 +1,16 @@
-/** Warnings about pods that are valid, but probably contain a mistake. */
+/** Warnings about pods that are valid, but probably contain a mistake: upstream's `pkg/api/pod/warnings.go`. */
+import { ipWarnings } from '../../domain/address-warnings.ts';
+import { validateLabelName } from '../../machinery/names.ts';
+import { own } from '../../machinery/own.ts';
+import { canonicalQuantity, quantityMilliValue } from '../../machinery/quantity.ts';
+import type { Container, EnvVar, EphemeralContainer, PodSpec, PodTemplateSpec } from '../../types/core/v1.gen.ts';
+import type { ObjectMeta } from '../../types/meta/v1.gen.ts';
+import { APP_ARMOR_ANNOTATION, appArmorDeprecation, isProfileOf } from './app-armor.ts';
 import { claimWarnings } from './claim-validation.ts';
-import type { ContainerPort, PodSpec } from '../../types/core/v1.gen.ts';
-
-const renamed = (since: string, key: string): string => `deprecated since ${since}; use "${key}" instead`;
-
-/** Deprecated node labels, and upstream's warning about each. */
-const DEPRECATED_NODE_LABELS: ReadonlyMap<string, string> = new Map([
-  ['beta.kubernetes.io/arch', renamed('v1.14', 'kubernetes.io/arch')],
-  ['beta.kubernetes.io/os', renamed('v1.14', 'kubernetes.io/os')],
-  ['failure-domain.beta.kubernetes.io/region', renamed('v1.17', 'topology.kubernetes.io/region')],
-  ['failure-domain.beta.kubernetes.io/zone', renamed('v1.17', 'topology.kubernetes.io/zone')],
-  ['beta.kubernetes.io/instance-type', renamed('v1.17', 'node.kubernetes.io/instance-type')],
-  ['app.kubernetes.io/created-by', 'deprecated since v1.9'],
-  ['scheduler.alpha.kubernetes.io/preferAvoidPods', 'deprecated since v1.22; use Taints and Tolerations instead'],
-  ['node-role.kubernetes.io/master', 'use "node-role.kubernetes.io/control-plane" instead'],
-]);
-
-/** The warning about selecting nodes by this label, if it is deprecated. */
-export const deprecatedNodeLabel = (key: string): string | undefined => DEPRECATED_NODE_LABELS.get(key);
+import { deprecatedNodeLabel, nodeSelectorTermWarnings } from './node-label-warnings.ts';
+import { addPathWarnings } from './pod-path-warnings.ts';
+import { addPortWarnings } from './pod-port-warnings.ts';
+import { WarningList } from './warning-list.ts';
 
 /** Sources of volumes, what upstream calls them in the warning, and since when they are deprecated. */
 const DEPRECATED_SOURCES = [
@@ -32,54 +25,201 @@ const DEPRECATED_SOURCES = [
   ['rbd', 'rbd', 'v1.28, non-functional in v1.31+'],
 ] as const;
 
-const NONE: ReadonlyMap<number, number> = new Map();
+const DEPRECATED_ANNOTATIONS = [
+  ['scheduler.alpha.kubernetes.io/critical-pod', 'non-functional in v1.16+; use the "priorityClassName" field instead'],
+  ['security.alpha.kubernetes.io/sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
+  ['security.alpha.kubernetes.io/unsafe-sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
+] as const;
+const SECCOMP_ANNOTATION = 'seccomp.security.alpha.kubernetes.io/pod';
+const CONTAINER_SECCOMP_ANNOTATION = 'container.seccomp.security.alpha.kubernetes.io/';
+const SECCOMP_GONE = 'non-functional in v1.27+; use the "seccompProfile" field instead';
+const NULL_SELECTOR = 'a null labelSelector results in matching no pod';
+/** Resources that are counted in bytes. */
+const BYTES = ['memory', 'ephemeral-storage'] as const;
 
-/** The indexes of items that have the name of an earlier one, and the index of that. */
-function duplicates<T>(items: readonly T[], nameOf: (item: T) => string): ReadonlyMap<number, number> {
-  if (items.length < 2) return NONE;
-  const first = new Map<string, number>();
-  const found = new Map<number, number>();
-  for (const [index, item] of items.entries()) {
-    const name = nameOf(item);
-    const before = first.get(name);
-    if (before === undefined) first.set(name, index);
-    else found.set(index, before);
-  }
-  return found;
+type Metadata = Pick<ObjectMeta, 'annotations'>;
+/** Where in a pod, or in a template, and what is found there. */
+interface Subject {
+  readonly spec: PodSpec;
+  readonly annotations: Metadata['annotations'];
+  /** Of the spec. */
+  readonly path: string;
+  /** Of the annotations. */
+  readonly annotationsAt: string;
+  readonly isTemplate: boolean;
+  readonly warnings: WarningList;
+}
+type AnyContainer = Container | EphemeralContainer;
+
+export function podWarnings(spec: PodSpec | undefined, metadata: Metadata | undefined): string[] {
+  return warningsOf(spec, metadata, '', false);
 }
 
-const portKey = ({ containerPort, hostPort, protocol }: ContainerPort): string =>
-  `${containerPort}/${protocol}/${hostPort ?? 0}`;
+export function podNameWarnings(metadata: ObjectMeta | undefined): string[] {
+  const problems = validateLabelName(metadata?.name ?? '');
+  if (problems.length === 0) return [];
+  const advice = `a DNS label is recommended: [${problems.join(' ')}]`;
+  return [`metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; ${advice}`];
+}
 
-export function podWarnings(spec: PodSpec | undefined, path: string): string[] {
-  const warnings: string[] = [];
-  for (const key in spec?.nodeSelector) {
+/** @param path of the template */
+export const podTemplateWarnings = (template: PodTemplateSpec | undefined, path: string): string[] =>
+  warningsOf(template?.spec, template?.metadata, `${path}.`, true);
+
+function warningsOf(
+  spec: PodSpec | undefined,
+  metadata: Metadata | undefined,
+  prefix: string,
+  isTemplate: boolean,
+): string[] {
+  if (!spec) return [];
+  const warnings = new WarningList();
+  const annotations = metadata?.annotations;
+  const annotationsAt = `${prefix}metadata.annotations`;
+  const subject: Subject = { spec, annotations, path: `${prefix}spec`, annotationsAt, isTemplate, warnings };
+  addNodeWarnings(subject);
+  for (const [key, why] of DEPRECATED_ANNOTATIONS)
+    if (own(annotations, key) !== undefined) warnings.add(`${annotationsAt}[${key}]: ${why}`);
+  addVolumeWarnings(subject);
+  addListWarnings(subject);
+  addOverheadWarnings(subject);
+  if (!spec.securityContext?.seccompProfile && own(annotations, SECCOMP_ANNOTATION) !== undefined)
+    warnings.add(`${annotationsAt}[${SECCOMP_ANNOTATION}]: ${SECCOMP_GONE}`);
+  const containers = containersOf(subject);
+  for (const [container, at] of containers) addContainerWarnings(container, at, subject);
+  const ports = containers.flatMap(([container, at]) =>
+    (container.ports ?? []).map((port, index) => ({ port, path: `${at}.ports[${index}]` })),
+  );
+  addPortWarnings(ports, warnings);
+  addPodAffinityWarnings(subject);
+  addAddressWarnings(subject);
+  return warnings.texts;
+}
+
+const containersOf = ({ spec, path }: Subject): (readonly [AnyContainer, string])[] =>
+  (['initContainers', 'containers', 'ephemeralContainers'] as const).flatMap((field) =>
+    (spec[field] ?? []).map((container: AnyContainer, index) => [container, `${path}.${field}[${index}]`] as const),
+  );
+
+function addNodeWarnings({ spec, path, warnings }: Subject): void {
+  for (const key of Object.keys(spec.nodeSelector ?? {})) {
     const why = deprecatedNodeLabel(key);
-    if (why !== undefined) warnings.push(`${path}.nodeSelector[${key}]: ${why}`);
+    if (why !== undefined) warnings.add(`${path}.nodeSelector[${key}]: ${why}`);
   }
-  for (const field of ['initContainers', 'containers'] as const) {
-    for (const [index, { env = [], ports = [] }] of (spec?.[field] ?? []).entries()) {
-      const at = `${path}.${field}[${index}]`;
-      for (const [place] of duplicates(env, ({ name }) => name)) {
-        const name = env[place]?.name;
-        warnings.push(
-          `${at}.env[${place}]: hides previous definition of "${name}", which may be dropped when using apply`,
-        );
-      }
-      for (const [place, before] of duplicates(ports, portKey)) {
-        warnings.push(`${at}.ports[${place}]: duplicate port definition with ${at}.ports[${before}]`);
-      }
-    }
+  const affinity = spec.affinity?.nodeAffinity;
+  const at = `${path}.affinity.nodeAffinity`;
+  const required = affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  for (const [index, term] of required.entries()) {
+    const here = `${at}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[${index}]`;
+    warnings.addAll(nodeSelectorTermWarnings(term, here));
   }
-  for (const [index, volume] of (spec?.volumes ?? []).entries()) {
+  const preferred = affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+  for (const [index, { preference }] of preferred.entries()) {
+    const here = `${at}.preferredDuringSchedulingIgnoredDuringExecution[${index}].preference`;
+    warnings.addAll(nodeSelectorTermWarnings(preference, here, true));
+  }
+  for (const [index, { topologyKey, labelSelector }] of (spec.topologySpreadConstraints ?? []).entries()) {
+    const here = `${path}.topologySpreadConstraints[${index}]`;
+    const why = deprecatedNodeLabel(topologyKey);
+    if (why !== undefined) warnings.add(`${here}.topologyKey: ${topologyKey} is ${why}`);
+    if (!labelSelector) warnings.add(`${here}.labelSelector: ${NULL_SELECTOR}`);
+  }
+}
+
+function addVolumeWarnings({ spec, path, warnings }: Subject): void {
+  for (const [index, volume] of (spec.volumes ?? []).entries()) {
     const at = `${path}.volumes[${index}]`;
-    for (const [source, shown, since] of DEPRECATED_SOURCES) {
-      if (volume[source]) warnings.push(`${at}.${shown}: deprecated in ${since}`);
-    }
+    for (const [source, shown, since] of DEPRECATED_SOURCES)
+      if (volume[source]) warnings.add(`${at}.${shown}: deprecated in ${since}`);
     const template = volume.ephemeral?.volumeClaimTemplate;
-    if (!template) continue;
-    const ofClaim = claimWarnings(template.spec, `${at}.ephemeral.volumeClaimTemplate.spec`);
-    for (const warning of ofClaim) warnings.push(warning);
+    if (template) warnings.addAll(claimWarnings(template.spec, `${at}.ephemeral.volumeClaimTemplate.spec`));
   }
-  return warnings;
+  addPathWarnings(spec.volumes, warnings);
+}
+
+/** Host aliases and secrets that are named twice, or not at all. */
+function addListWarnings({ spec, path, warnings }: Subject): void {
+  const addresses = new Set<string>();
+  for (const [index, { ip }] of (spec.hostAliases ?? []).entries()) {
+    if (addresses.has(ip)) warnings.add(`${path}.hostAliases[${index}].ip: duplicate ip ${JSON.stringify(ip)}`);
+    addresses.add(ip);
+  }
+  const secrets = spec.imagePullSecrets ?? [];
+  const names = new Set<string>();
+  for (const [index, { name = '' }] of secrets.entries()) {
+    if (names.has(name))
+      warnings.add(`${path}.imagePullSecrets[${index}].name: duplicate name ${JSON.stringify(name)}`);
+    names.add(name);
+  }
+  for (const [index, { name = '' }] of secrets.entries())
+    if (name === '') warnings.add(`${path}.imagePullSecrets[${index}].name: invalid empty name ""`);
+}
+
+function addOverheadWarnings({ spec, path, warnings }: Subject): void {
+  for (const resource of BYTES) addFraction(own(spec.overhead, resource), `${path}.overhead[${resource}]`, warnings);
+}
+
+function addFraction(amount: string | undefined, path: string, warnings: WarningList): void {
+  if (amount === undefined || quantityMilliValue(amount) % 1000 === 0) return;
+  const shown = JSON.stringify(canonicalQuantity(amount));
+  warnings.add(`${path}: fractional byte value ${shown} is invalid, must be an integer`);
+}
+
+function addContainerWarnings(container: AnyContainer, at: string, subject: Subject): void {
+  const { annotations, annotationsAt, spec, isTemplate, warnings } = subject;
+  const { name, securityContext, resources, env } = container;
+  const seccomp = `${CONTAINER_SECCOMP_ANNOTATION}${name}`;
+  if (!securityContext?.seccompProfile && own(annotations, seccomp) !== undefined)
+    warnings.add(`${annotationsAt}[${seccomp}]: ${SECCOMP_GONE}`);
+  // Of pods, the annotation becomes the field: what creates them warns.
+  if (isTemplate && !securityContext?.appArmorProfile) {
+    const profile = own(annotations, `${APP_ARMOR_ANNOTATION}${name}`);
+    if (profile !== undefined && !isProfileOf(profile, spec.securityContext?.appArmorProfile))
+      warnings.add(appArmorDeprecation(annotationsAt, name));
+  }
+  for (const resource of BYTES)
+    for (const side of ['limits', 'requests'] as const)
+      addFraction(own(resources?.[side], resource), `${at}.resources.${side}[${resource}]`, warnings);
+  addEnvironmentWarnings(env, at, warnings);
+}
+
+/** A variable may be extended: `PATH=$(PATH):/more`. */
+function addEnvironmentWarnings(env: readonly EnvVar[] | undefined, at: string, warnings: WarningList): void {
+  const names = new Set<string>();
+  for (const [index, { name, value = '', valueFrom }] of (env ?? []).entries()) {
+    const reference = `$(${name})`;
+    if (names.has(name) && (valueFrom !== undefined || value === reference || !value.includes(reference)))
+      warnings.add(
+        `${at}.env[${index}]: hides previous definition of ${JSON.stringify(name)}, which may be dropped when using apply`,
+      );
+    names.add(name);
+  }
+}
+
+function addPodAffinityWarnings({ spec, path, warnings }: Subject): void {
+  const { terminationGracePeriodSeconds: seconds = 0, affinity } = spec;
+  if (seconds < 0) {
+    const why = 'must be >= 0; negative values are invalid and will be treated as 1';
+    warnings.add(`${path}.terminationGracePeriodSeconds: ${why}`);
+  }
+  for (const field of ['podAffinity', 'podAntiAffinity'] as const) {
+    const { requiredDuringSchedulingIgnoredDuringExecution: required = [] } = affinity?.[field] ?? {};
+    const { preferredDuringSchedulingIgnoredDuringExecution: preferred = [] } = affinity?.[field] ?? {};
+    const at = `${path}.affinity.${field}`;
+    for (const [index, { labelSelector }] of required.entries())
+      if (!labelSelector)
+        warnings.add(`${at}.requiredDuringSchedulingIgnoredDuringExecution[${index}].labelSelector: ${NULL_SELECTOR}`);
+    for (const [index, { podAffinityTerm }] of preferred.entries()) {
+      if (podAffinityTerm.labelSelector) continue;
+      const here = `${at}.preferredDuringSchedulingIgnoredDuringExecution[${index}].podAffinityTerm.labelSelector`;
+      warnings.add(`${here}: ${NULL_SELECTOR}`);
+    }
+  }
+}
+
+function addAddressWarnings({ spec, path, warnings }: Subject): void {
+  for (const [index, address] of (spec.dnsConfig?.nameservers ?? []).entries())
+    warnings.addAll(ipWarnings(`${path}.dnsConfig.nameservers[${index}]`, address));
+  for (const [index, { ip }] of (spec.hostAliases ?? []).entries())
+    warnings.addAll(ipWarnings(`${path}.hostAliases[${index}].ip`, ip));
 }

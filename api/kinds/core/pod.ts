@@ -20,7 +20,7 @@ import {
   validatePodUpdate,
 } from './pod-update-validation.ts';
 import { validatePod } from './pod-validation.ts';
-import { podWarnings } from './pod-warnings.ts';
+import { podNameWarnings, podWarnings } from './pod-warnings.ts';
 import { podProxy } from './proxy-options.ts';
 import { Pod } from '../../types/core/v1.gen.ts';
 
@@ -87,5 +87,6 @@ export const pods: Kind<Pod> = defineKind<Pod>({
   prepareForUpdate: preparePodForUpdate,
   validate: validatePod,
   validateUpdate: validatePodUpdate,
-  warnings: (pod) => podWarnings(pod.spec, 'spec'),
+  // Updates are made by machines, and are many.
+  warnings: ({ metadata, spec }, old) => (old ? [] : [...podNameWarnings(metadata), ...podWarnings(spec, metadata)]),
 });

@@ -1,8 +1,11 @@
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn } from '../../machinery/columns.ts';
+import { own } from '../../machinery/own.ts';
 import { actionSubresource } from '../../machinery/subresources.ts';
 import { tokenRequests } from '../authentication/token-request.ts';
 import { ServiceAccount } from '../../types/core/v1.gen.ts';
+
+const MOUNTABLE_SECRETS = 'kubernetes.io/enforce-mountable-secrets';
 
 export const serviceAccounts = defineKind<ServiceAccount>({
   group: '',
@@ -15,4 +18,10 @@ export const serviceAccounts = defineKind<ServiceAccount>({
   returnDeletedObject: true,
   subresources: [actionSubresource('serviceaccounts/token', tokenRequests)],
   columns: [nameColumn(), ageColumn()],
+  warnings: ({ metadata }, old) => {
+    const isGiven = (object: ServiceAccount['metadata']) => own(object?.annotations, MOUNTABLE_SECRETS) !== undefined;
+    if (!isGiven(metadata) || isGiven(old?.metadata)) return [];
+    const why = 'deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets';
+    return [`metadata.annotations[${MOUNTABLE_SECRETS}]: ${why}`];
+  },
 });

@@ -1,3 +1,4 @@
+import { ipWarnings } from '../../domain/address-warnings.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { addErrors, type FieldError, duplicate, invalid, required } from '../../machinery/field-error.ts';
@@ -10,6 +11,7 @@ import {
   validateLabelName,
   validateSubdomainName,
 } from '../../machinery/names.ts';
+import { own } from '../../machinery/own.ts';
 import { Endpoint, EndpointPort, EndpointSlice } from '../../types/discovery/v1.gen.ts';
 
 type Check = (address: string) => string[];
@@ -67,6 +69,12 @@ function validatePorts(ports: readonly EndpointPort[]): FieldError[] {
   return errors;
 }
 
+/** Controllers, which write canonical addresses, and often. */
+const MANAGERS: ReadonlySet<string> = new Set([
+  'endpointslice-controller.k8s.io',
+  'endpointslicemirroring-controller.k8s.io',
+]);
+
 export const endpointSlices = defineKind<EndpointSlice>({
   group: 'discovery.k8s.io',
   version: 'v1',
@@ -88,6 +96,14 @@ export const endpointSlices = defineKind<EndpointSlice>({
       port.protocol ??= 'TCP';
     }
   },
+  warnings: ({ metadata, addressType, endpoints }, old) => [
+    ...(!old && addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []),
+    ...(MANAGERS.has(own(metadata?.labels, 'endpointslice.kubernetes.io/managed-by') ?? '')
+      ? []
+      : (endpoints ?? []).flatMap(({ addresses }, index) =>
+          addresses.flatMap((address, place) => ipWarnings(`endpoints[${index}].addresses[${place}]`, address)),
+        )),
+  ],
   validate: ({ addressType, endpoints, ports }) => [
     ...validateEndpoints(endpoints ?? [], addressType),
     ...validatePorts(ports ?? []),

@@ -1,3 +1,4 @@
+import { cidrWarnings } from '../../domain/address-warnings.ts';
 import { Cidr } from '../../domain/address.ts';
 import { ageColumn, nameColumn, text } from '../../machinery/columns.ts';
 import { defineKind } from '../../machinery/define-kind.ts';
@@ -83,6 +84,11 @@ function validatePeer(peer: NetworkPolicyPeer, path: string, stored: readonly st
   return errors;
 }
 
+const blockWarnings = ({ cidr, except = [] }: IPBlock, path: string): string[] => [
+  ...cidrWarnings(`${path}.cidr`, cidr),
+  ...except.flatMap((one, index) => cidrWarnings(`${path}.except[${index}]`, one)),
+];
+
 const cidrsOf = (policy: NetworkPolicy): string[] =>
   [...rulesOf(policy)].flatMap(({ peers }) =>
     peers.flatMap(({ ipBlock }) => (ipBlock ? [ipBlock.cidr, ...(ipBlock.except ?? [])] : [])),
@@ -124,5 +130,10 @@ export const networkPolicies = defineKind<NetworkPolicy>({
       if (!POLICY_TYPES.includes(type)) errors.push(notSupported(`spec.policyTypes[${index}]`, type, POLICY_TYPES));
     return errors;
   },
-  warnings: () => ['NetworkPolicies are stored, but nothing enforces them yet'],
+  warnings: (policy) => [
+    'NetworkPolicies are stored, but nothing enforces them yet',
+    ...rulesOf(policy).flatMap(({ peers, peersPath }) =>
+      peers.flatMap(({ ipBlock }, index) => (ipBlock ? blockWarnings(ipBlock, `${peersPath}[${index}].ipBlock`) : [])),
+    ),
+  ],
 });

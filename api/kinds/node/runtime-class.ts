@@ -5,7 +5,7 @@ import { addErrors, duplicate, type FieldError } from '../../machinery/field-err
 import { validateLabels } from '../../machinery/metadata.ts';
 import { RuntimeClass } from '../../types/node/v1.gen.ts';
 import { validateTolerations } from '../core/affinity-validation.ts';
-import { deprecatedNodeLabel } from '../core/pod-warnings.ts';
+import { deprecatedNodeLabel } from '../core/node-label-warnings.ts';
 import { validateResources } from '../core/resource-validation.ts';
 
 function validate({ overhead, scheduling }: RuntimeClass): FieldError[] {

@@ -5,6 +5,7 @@ import { addErrors, type FieldError, immutableField, invalid } from '../../machi
 import { validateSubdomainName } from '../../machinery/names.ts';
 import { compareQuantities } from '../../machinery/quantity.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
+import { nodeLabelSelectorWarnings } from '../core/node-label-warnings.ts';
 import { CSIStorageCapacity } from '../../types/storage/v1.gen.ts';
 
 /** https://kubernetes.io/docs/concepts/storage/storage-capacity/ */
@@ -17,6 +18,7 @@ export const csiStorageCapacities = defineKind<CSIStorageCapacity>({
   schema: CSIStorageCapacity,
   unconditionalUpdate: false,
   columns: [nameColumn(), createdColumn()],
+  warnings: ({ nodeTopology }) => nodeLabelSelectorWarnings(nodeTopology, 'nodeTopology'),
   validate: ({ nodeTopology, storageClassName, capacity }, old) => {
     const errors: FieldError[] = [];
     // What an update may change needs no check, but for the capacity, which upstream does not check either.

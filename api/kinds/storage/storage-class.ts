@@ -15,6 +15,7 @@ import { validateQualifiedName } from '../../machinery/names.ts';
 import { own } from '../../machinery/own.ts';
 import type { TopologySelectorTerm } from '../../types/core/v1.gen.ts';
 import { StorageClass } from '../../types/storage/v1.gen.ts';
+import { deprecatedNodeLabel } from '../core/node-label-warnings.ts';
 import { validateParameters, validateProvisioner } from './driver-parameters.ts';
 
 /** Of the class that claims get which name none; the second is its older name. */
@@ -84,6 +85,13 @@ export const storageClasses = defineKind<StorageClass>({
     storage.reclaimPolicy ??= 'Delete';
     storage.volumeBindingMode ??= 'Immediate';
   },
+  warnings: ({ allowedTopologies = [] }) =>
+    allowedTopologies.flatMap(({ matchLabelExpressions = [] }, index) =>
+      matchLabelExpressions.flatMap(({ key }, place) => {
+        const why = deprecatedNodeLabel(key);
+        return why === undefined ? [] : [`allowedTopologies[${index}].matchLabelExpressions[${place}].key: ${why}`];
+      }),
+    ),
   validate: ({ provisioner, parameters = {}, reclaimPolicy, volumeBindingMode, allowedTopologies = [] }, old) => {
     // What an update may change needs no check.
     if (old) return [];

@@ -271,7 +271,7 @@ export class ObjectWriter {
   }
 }
 
-const hookContext = ({ user }: WriteContext): HookContext => ({ user, now: Date.now() });
+const hookContext = ({ user, warn }: WriteContext): HookContext => ({ user, now: Date.now(), warn });
 
 function admissionRequest(
   operation: AdmissionRequest['operation'],

@@ -9,6 +9,7 @@ import {
 export const CONTEXT: HookContext = {
   user: { name: 'jane', groups: ['developers'] },
   now: Date.parse('2026-01-02T03:04:05Z'),
+  warn: () => undefined,
 };
 
 /** The update rules of a subresource of the kind. */

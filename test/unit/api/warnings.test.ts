@@ -1,0 +1,196 @@
+/** Warnings about pods, their templates and other kinds, by table. */
+import t from 'tap';
+import { deployments } from '../../../api/kinds/apps/deployment.ts';
+import { endpoints } from '../../../api/kinds/core/endpoints.ts';
+import { nodes } from '../../../api/kinds/core/node.ts';
+import { podTemplates } from '../../../api/kinds/core/pod-template.ts';
+import { pods } from '../../../api/kinds/core/pod.ts';
+import { serviceAccounts } from '../../../api/kinds/core/service-account.ts';
+import { endpointSlices } from '../../../api/kinds/discovery/endpoint-slice.ts';
+import { networkPolicies } from '../../../api/kinds/networking/network-policy.ts';
+import { csiStorageCapacities } from '../../../api/kinds/storage/csi-storage-capacity.ts';
+import { storageClasses } from '../../../api/kinds/storage/storage-class.ts';
+import type { ContainerPort } from '../../../api/types/core/v1.gen.ts';
+import { decoded, refused } from './kind-rules.ts';
+import { CONTEXT } from './updates.ts';
+
+const container = (more: object = {}) => ({ name: 'c', image: 'i', ...more });
+const warnings = (spec: object, metadata: object = {}): string[] =>
+  pods.warnings(decoded(pods, { metadata: { name: 'a', ...metadata }, spec: { containers: [container()], ...spec } }));
+const withPorts = (...lists: Partial<ContainerPort>[][]): string[] =>
+  warnings({ containers: lists.map((ports, index) => container({ name: `c${index}`, ports })) });
+
+t.test('ports that are declared twice, overlap or are ambiguous, across containers', async (t) => {
+  const [first, second, other] = [
+    'spec.containers[0].ports[0]',
+    'spec.containers[0].ports[1]',
+    'spec.containers[1].ports[0]',
+  ];
+  const port = { containerPort: 80 };
+  const address = { ...port, hostPort: 80, hostIP: '192.0.2.1' };
+  t.strictSame(withPorts([port, { containerPort: 81 }]), []);
+  t.strictSame(withPorts([port, { ...port, protocol: 'UDP' }]), []);
+  t.strictSame(withPorts([port, port]), [`${second}: duplicate port definition with ${first}`]);
+  t.strictSame(withPorts([port], [port]), [`${other}: duplicate port definition with ${first}`]);
+  t.strictSame(withPorts([{ ...port, hostPort: 80 }, port]), [`${second}: overlapping port definition with ${first}`]);
+  t.strictSame(withPorts([address], [{ ...port, hostPort: 80 }]), [
+    `${other}: dangerously ambiguous port definition with ${first}`,
+  ]);
+  t.strictSame(withPorts([address, { ...address, hostIP: '192.0.2.2' }]), []);
+  t.strictSame(withPorts([{ ...port, hostIP: '192.0.2.1' }]), [
+    `${first}: hostIP set without hostPort: {Name: HostPort:0 ContainerPort:80 Protocol:TCP HostIP:192.0.2.1}`,
+  ]);
+  t.strictSame(withPorts([{ ...port, name: 'web' }], [{ containerPort: 81, name: 'web' }]), [
+    `${other}: duplicate port name "web" with ${first}, services and probes that select ports by name will use ${first}`,
+  ]);
+});
+
+t.test('variables that hide others, and those that extend them', async (t) => {
+  const at = 'spec.containers[0].env';
+  const hides = 'hides previous definition of "A", which may be dropped when using apply';
+  const env = ['1', '$(A)2', '$(A)', '3'].map((value) => ({ name: 'A', value }));
+  t.strictSame(warnings({ containers: [container({ env })] }), [`${at}[2]: ${hides}`, `${at}[3]: ${hides}`]);
+});
+
+t.test('files of a volume whose paths overlap', async (t) => {
+  const items = (...paths: string[]) => paths.map((path) => ({ key: 'k', path }));
+  const configMap = { name: 'm', items: items('p', 'p/q', 'p/', 'px') };
+  const what = 'volume "v" (ConfigMap "m"): overlapping paths:';
+  t.strictSame(warnings({ volumes: [{ name: 'v', configMap }] }), [
+    `${what} "p/q" with "p"`,
+    `${what} "p" with "p"`,
+    `${what} "p" with "p/q"`,
+  ]);
+  const sources = [{ configMap: { name: 'm', items: items('a') } }, { secret: { name: 's', items: items('a/b') } }];
+  t.strictSame(warnings({ volumes: [{ name: 'v', projected: { sources } }] }), [
+    'volume "v" (Projected): overlapping paths: "a/b" (Secret "s") with "a" (ConfigMap "m")',
+  ]);
+});
+
+t.test('selectors of nodes and pods', async (t) => {
+  const term = { matchExpressions: [{ key: 'beta.kubernetes.io/os', operator: 'In', values: ['-'] }] };
+  const nodeAffinity = {
+    requiredDuringSchedulingIgnoredDuringExecution: {
+      nodeSelectorTerms: [{ matchExpressions: [{ key: 'beta.kubernetes.io/arch', operator: 'Exists' }] }],
+    },
+    preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 1, preference: term }],
+  };
+  const podAffinity = { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'zone' }] };
+  const spread = [{ maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' }];
+  t.match(warnings({ affinity: { nodeAffinity, podAffinity }, topologySpreadConstraints: spread }), [
+    /requiredDuring.*\.nodeSelectorTerms\[0\]\.matchExpressions\[0\]\.key: beta\.kubernetes\.io\/arch is deprecated since v1\.14/,
+    /preferredDuring.*\[0\]\.preference\.matchExpressions\[0\]\.key: beta\.kubernetes\.io\/os is deprecated since v1\.14/,
+    /matchExpressions\[0\]\.values\[0\]: - is invalid, a valid label must be/,
+    'spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod',
+    /podAffinity\.required.*\[0\]\.labelSelector: a null labelSelector results in matching no pod/,
+  ]);
+});
+
+t.test('what a pod names twice, does not name, or measures in fractions', async (t) => {
+  const spec = {
+    hostAliases: ['192.0.2.1', '192.0.2.1', '2001:DB8::1'].map((ip) => ({ ip, hostnames: ['a'] })),
+    imagePullSecrets: [{ name: 'a' }, { name: 'a' }, {}],
+    containers: [container({ resources: { limits: { memory: '100m' } } })],
+  };
+  t.strictSame(warnings(spec), [
+    'spec.hostAliases[1].ip: duplicate ip "192.0.2.1"',
+    'spec.imagePullSecrets[1].name: duplicate name "a"',
+    'spec.imagePullSecrets[2].name: invalid empty name ""',
+    'spec.containers[0].resources.limits[memory]: fractional byte value "100m" is invalid, must be an integer',
+    'spec.containers[0].resources.requests[memory]: fractional byte value "100m" is invalid, must be an integer',
+    'spec.hostAliases[2].ip: IPv6 address "2001:DB8::1" should be in RFC 5952 canonical format ("2001:db8::1")',
+  ]);
+  const named = {
+    metadata: { name: 'a', namespace: 'n' },
+    spec: { containers: [container()], imagePullSecrets: [{}] },
+  };
+  t.strictSame(refused(pods, named), [], 'a secret without a name is only warned of');
+});
+
+t.test('pods are warned of when they are created, templates when they change', async (t) => {
+  const pod = decoded(pods, { metadata: { name: 'a.b' }, spec: { containers: [container()] } });
+  t.match(pods.warnings(pod), [/^metadata\.name: this is used in the Pod's hostname.*\[must not contain dots\]$/]);
+  t.strictSame(pods.warnings(pod, pod), []);
+  const template = { spec: { containers: [container()], nodeSelector: { 'beta.kubernetes.io/os': 'linux' } } };
+  const of = (generation: number) => decoded(podTemplates, { metadata: { name: 'a', generation }, template });
+  t.match(podTemplates.warnings(of(1)), [/^template\.spec\.nodeSelector/]);
+  t.strictSame(podTemplates.warnings(of(1), of(1)), []);
+  t.equal(podTemplates.warnings(of(2), of(1)).length, 1);
+});
+
+t.test('AppArmor annotations become fields of new pods; templates are warned of', async (t) => {
+  const key = 'container.apparmor.security.beta.kubernetes.io/c';
+  const why = `[${key}]: deprecated since v1.30; use the "appArmorProfile" field instead`;
+  for (const [annotation, profile, ofPod] of [
+    ['unconfined', { type: 'Unconfined' }, undefined],
+    ['runtime/default', { type: 'RuntimeDefault' }, undefined],
+    ['localhost/mine', { type: 'Localhost', localhostProfile: 'mine' }, undefined],
+    ['localhost/', undefined, undefined],
+    ['other', undefined, undefined],
+    ['runtime/default', undefined, { type: 'RuntimeDefault' }],
+  ] as const) {
+    const metadata = { name: 'a', annotations: { [key]: annotation } };
+    const spec = { containers: [container()], securityContext: { ...(ofPod && { appArmorProfile: ofPod }) } };
+    const pod = decoded(pods, { metadata, spec });
+    const warned: string[] = [];
+    pods.prepareForCreate(pod, { ...CONTEXT, warn: (text) => warned.push(text) });
+    t.strictSame(pod.spec?.containers[0]?.securityContext?.appArmorProfile, profile, annotation);
+    t.strictSame(warned, ofPod ? [] : [`metadata.annotations${why}`]);
+    const selector = { matchLabels: { a: 'b' } };
+    const deployment = decoded(deployments, {
+      metadata: { name: 'a' },
+      spec: { selector, template: { metadata, spec } },
+    });
+    t.strictSame(deployments.warnings(deployment), ofPod ? [] : [`spec.template.metadata.annotations${why}`]);
+  }
+});
+
+t.test('warnings are found in linear time, and no more than a response has room for', async (t) => {
+  const ports = Array.from({ length: 20_000 }, () => ({ containerPort: 80 }));
+  t.ok(withPorts(ports).length <= 200);
+  const apart = Array.from({ length: 20_000 }, (_, index) => ({
+    containerPort: 80,
+    hostPort: 80,
+    hostIP: `10.0.${index >> 8}.${index & 255}`,
+  }));
+  t.strictSame(withPorts(apart), []);
+  const items = Array.from({ length: 20_000 }, (_, index) => ({ key: 'k', path: `d/${index}` }));
+  t.strictSame(warnings({ volumes: [{ name: 'v', configMap: { name: 'm', items } }] }), []);
+});
+
+t.test('other kinds', async (t) => {
+  const wide = '2001:DB8::1';
+  const canonical = 'should be in RFC 5952 canonical format ("2001:db8::1")';
+  const secrets = { annotations: { 'kubernetes.io/enforce-mountable-secrets': 'true' } };
+  const account = decoded(serviceAccounts, { metadata: secrets });
+  t.match(serviceAccounts.warnings(account), [
+    /^metadata\.annotations\[kubernetes\.io\/enforce-mountable-secrets\]: deprecated/,
+  ]);
+  t.strictSame(serviceAccounts.warnings(account, account), []);
+  const subsets = [{ addresses: [{ ip: wide }] }];
+  t.strictSame(endpoints.warnings(decoded(endpoints, { subsets })), [
+    `subsets[0].addresses[0].ip: IPv6 address "${wide}" ${canonical}`,
+  ]);
+  const labels = { 'endpoints.kubernetes.io/managed-by': 'endpoint-controller' };
+  t.strictSame(endpoints.warnings(decoded(endpoints, { metadata: { labels }, subsets })), []);
+  const names = decoded(endpointSlices, { addressType: 'FQDN', endpoints: [{ addresses: ['a.example'] }] });
+  t.strictSame(endpointSlices.warnings(names), ['spec.addressType: FQDN endpoints are deprecated']);
+  t.strictSame(endpointSlices.warnings(names, names), []);
+  t.strictSame(nodes.warnings(decoded(nodes, { spec: { externalID: 'x' } })), [
+    'spec.externalID: this field is deprecated, and is unused by Kubernetes',
+  ]);
+  const zone = 'failure-domain.beta.kubernetes.io/zone';
+  const allowedTopologies = [{ matchLabelExpressions: [{ key: zone, values: ['a'] }] }];
+  t.match(storageClasses.warnings(decoded(storageClasses, { provisioner: 'a.io', allowedTopologies })), [
+    /^allowedTopologies\[0\]\.matchLabelExpressions\[0\]\.key: deprecated since v1\.17/,
+  ]);
+  const nodeTopology = { matchLabels: { [zone]: 'a' } };
+  t.match(csiStorageCapacities.warnings(decoded(csiStorageCapacities, { storageClassName: 'a', nodeTopology })), [
+    /^nodeTopology\.matchLabels\.failure-domain\.beta\.kubernetes\.io\/zone: deprecated since v1\.17/,
+  ]);
+  const policy = { spec: { ingress: [{ from: [{ ipBlock: { cidr: '2001:DB8::/64' } }] }] } };
+  t.match(
+    networkPolicies.warnings(decoded(networkPolicies, policy))[1],
+    /^spec\.ingress\[0\]\.from\[0\]\.ipBlock\.cidr: IPv6 CIDR/,
+  );
+});
