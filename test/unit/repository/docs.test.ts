@@ -18,13 +18,13 @@ const ROOMS = [
   'test',
   'docs',
   'systemd',
+  'bench',
 ];
 const DOCUMENTS = [
-  'docs/architecture.md',
-  'docs/debugging.md',
   'README.md',
   'CONTRIBUTING.md',
-  ...(await Array.fromAsync(glob('docs/decisions/*.md', { cwd: ROOT }))),
+  'SECURITY.md',
+  ...(await Array.fromAsync(glob('docs/**/*.md', { cwd: ROOT }))),
 ];
 
 const sourceFiles = async (): Promise<string[]> => {
@@ -63,5 +63,13 @@ test('README lists every stored kind and every supported volume type, and none o
   for (const name of [...stored, ...volumes]) {
     t.ok(there.includes(name), `${name} is there`);
     t.notOk(missing.includes(name), `${name} is supported`);
+  }
+});
+
+test('systemd restarts every daemon for as long as it takes', async (t) => {
+  for await (const unit of glob('systemd/*.service', { cwd: ROOT })) {
+    const text = await read(unit);
+    t.match(text, /^Restart=always$/m, unit);
+    t.match(text.slice(0, text.indexOf('[Service]')), /^StartLimitIntervalSec=0$/m, unit);
   }
 });
