@@ -26,7 +26,10 @@ const CONCURRENCY = 8;
 /** The pods' addresses have no part in the removal of rules, and the node may never have learned their range. */
 const ANY_ADDRESS = ipv4Cidr('0.0.0.0/0');
 
-/** Throws a HostError with the first failure, after everything has been tried. */
+/**
+ * Throws a HostError with the first failure, after everything has been tried. Changes nothing when the container runtime does not
+ * answer: pods that it cannot stop would go on without their network and rules.
+ */
 export async function resetHost(config: AgentConfig, signal: AbortSignal, logger: Logger): Promise<void> {
   const failures: Error[] = [];
   const attempt = async (what: string, action: () => Promise<unknown>): Promise<void> => {
@@ -40,6 +43,7 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
 
   const cri = new CriClient(config.containerdSocket);
   try {
+    await requireRuntime(cri, signal);
     await attempt('stop pods', () => endPods(cri, config.podLogDir, signal));
     await attempt('remove log symlinks', () => new ContainerLogLinks(config.containerLogDir).removeDangling());
     await attempt('remove cgroups', async () => {
@@ -79,6 +83,16 @@ export async function resetHost(config: AgentConfig, signal: AbortSignal, logger
   await attempt('remove pod bridge', () => deleteLink(config.bridgeName, signal));
   const [first] = failures;
   if (first) throw first;
+}
+
+async function requireRuntime(cri: CriClient, signal: AbortSignal): Promise<void> {
+  try {
+    await cri.version({ signal });
+  } catch (error) {
+    throw new HostError(`cannot stop pods, and nothing has been removed: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 /** Stops and removes every sandbox with its containers and logs: the runtime tears down their networks. */
