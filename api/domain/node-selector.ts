@@ -1,10 +1,10 @@
-/**
- * Which nodes a node selector selects: of node affinity of pods and of volumes.
- * https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#node-affinity
- */
+/** Node selectors and required node affinity: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#node-affinity */
 import { own } from '../machinery/own.ts';
 import type { Labels } from '../machinery/selectors.ts';
-import type { NodeSelectorRequirement, NodeSelectorTerm } from '../types/core/v1.gen.ts';
+import type { NodeSelectorRequirement, NodeSelectorTerm, PodSpec } from '../types/core/v1.gen.ts';
+
+/** The one field that terms can match. */
+export const NODE_NAME_FIELD = 'metadata.name';
 
 export interface SelectableNode {
   readonly name: string;
@@ -32,15 +32,24 @@ function meets(requirement: NodeSelectorRequirement, value: string | undefined):
 }
 
 /** A term without requirements matches no node. */
-export function matchesNodeTerm(term: NodeSelectorTerm, node: SelectableNode): boolean {
+export function matchesTerm(term: NodeSelectorTerm, node: SelectableNode): boolean {
   const [expressions, fields] = [term.matchExpressions ?? [], term.matchFields ?? []];
   if (expressions.length + fields.length === 0) return false;
   return (
     expressions.every((requirement) => meets(requirement, own(node.labels, requirement.key))) &&
-    fields.every((requirement) => meets(requirement, requirement.key === 'metadata.name' ? node.name : undefined))
+    fields.every((requirement) => meets(requirement, requirement.key === NODE_NAME_FIELD ? node.name : undefined))
   );
 }
 
 /** Whether one of the terms matches the node. */
-export const matchesNodeTerms = (terms: readonly NodeSelectorTerm[], node: SelectableNode): boolean =>
-  terms.some((term) => matchesNodeTerm(term, node));
+export const matchesTerms = (terms: readonly NodeSelectorTerm[], node: SelectableNode): boolean =>
+  terms.some((term) => matchesTerm(term, node));
+
+/** Whether a pod may be on the node by its nodeSelector and its required node affinity. */
+export function matchesNode({ nodeSelector = {}, affinity }: Partial<PodSpec>, node: SelectableNode): boolean {
+  const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  return (
+    Object.entries(nodeSelector).every(([key, value]) => own(node.labels, key) === value) &&
+    (!terms || matchesTerms(terms, node))
+  );
+}

@@ -2,7 +2,7 @@
  * persistentVolumeClaim: the volume that is bound to a claim, of one of the sources below.
  * https://kubernetes.io/docs/concepts/storage/persistent-volumes/
  */
-import { matchesNodeTerms, type SelectableNode } from '../../../api/domain/node-selector.ts';
+import { matchesTerms, type SelectableNode } from '../../../api/domain/node-selector.ts';
 import type { HostPathType } from '../../host/volume-helper/requests.ts';
 import type { ResolvedVolume, VolumeType } from '../framework/volume-type.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../../api/types/core/v1.gen.ts';
@@ -36,7 +36,7 @@ export function claimVolume(source: ClaimSource): VolumeType {
     const terms = spec?.nodeAffinity?.required?.nodeSelectorTerms;
     if (!terms) return;
     const node = await source.node(signal);
-    if (!matchesNodeTerms(terms, node))
+    if (!matchesTerms(terms, node))
       throw new Error(`the node affinity of volume ${metadata?.name} does not match node ${node.name}`);
   }
 

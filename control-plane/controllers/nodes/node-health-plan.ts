@@ -1,7 +1,10 @@
 /** What the control plane says about a node that stays silent, and which taints go with a node's conditions. */
 import {
+  DISK_PRESSURE_TAINT,
   MEMORY_PRESSURE_TAINT,
+  NETWORK_UNAVAILABLE_TAINT,
   NOT_READY_TAINT,
+  PID_PRESSURE_TAINT,
   UNREACHABLE_TAINT,
   UNSCHEDULABLE_TAINT,
 } from '../../../api/domain/taints.ts';
@@ -23,9 +26,9 @@ const CONDITION_TAINTS: readonly [type: string, status: string, key: string][] =
   ['Ready', 'False', NOT_READY_TAINT],
   ['Ready', 'Unknown', UNREACHABLE_TAINT],
   ['MemoryPressure', 'True', MEMORY_PRESSURE_TAINT],
-  ['DiskPressure', 'True', 'node.kubernetes.io/disk-pressure'],
-  ['PIDPressure', 'True', 'node.kubernetes.io/pid-pressure'],
-  ['NetworkUnavailable', 'True', 'node.kubernetes.io/network-unavailable'],
+  ['DiskPressure', 'True', DISK_PRESSURE_TAINT],
+  ['PIDPressure', 'True', PID_PRESSURE_TAINT],
+  ['NetworkUnavailable', 'True', NETWORK_UNAVAILABLE_TAINT],
 ];
 const OWN_NO_SCHEDULE: ReadonlySet<string> = new Set([
   ...CONDITION_TAINTS.map(([, , key]) => key),

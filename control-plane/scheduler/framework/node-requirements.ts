@@ -1,5 +1,5 @@
 /** What a pod asks of a node by its labels, and bears of its taints. */
-import { matchesNodeTerms } from '../../../api/domain/node-selector.ts';
+import { matchesTerms } from '../../../api/domain/node-selector.ts';
 import { tolerates } from '../../../api/domain/taints.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { NodeSelectorTerm, Taint, Toleration } from '../../../api/types/core/v1.gen.ts';
@@ -16,7 +16,7 @@ export function requiredNodesOf({ pending: { nodeSelector, requiredNodes } }: Pe
 }
 
 export const matchesRequired = ({ selector, terms }: RequiredNodes, node: NodeFacts): boolean =>
-  selector.every(([key, value]) => own(node.labels, key) === value) && (!terms || matchesNodeTerms(terms, node));
+  selector.every(([key, value]) => own(node.labels, key) === value) && (!terms || matchesTerms(terms, node));
 
 /** Whether the pod asks for some nodes and no others. */
 export const requiresNodes = ({ pending: { nodeSelector, requiredNodes } }: PendingPod): boolean =>

@@ -1,4 +1,4 @@
-import { matchesNodeTerm } from '../../../api/domain/node-selector.ts';
+import { matchesTerm } from '../../../api/domain/node-selector.ts';
 import type { NodeSelectorTerm, PreferredSchedulingTerm } from '../../../api/types/core/v1.gen.ts';
 import { matchesRequired, requiredNodesOf, type RequiredNodes } from '../framework/node-requirements.ts';
 import { scaleToMax, type PluginOf } from '../framework/plugin.ts';
@@ -41,7 +41,7 @@ export const nodeAffinity: PluginOf<RequiredNodes, readonly PreferredSchedulingT
   preScore: ({ pending: { preferredNodes } }) => (preferredNodes.length > 0 ? { state: preferredNodes } : 'skip'),
   score: (_pod, { facts }, preferred) => {
     let sum = 0;
-    for (const { preference, weight } of preferred) if (matchesNodeTerm(preference, facts)) sum += weight;
+    for (const { preference, weight } of preferred) if (matchesTerm(preference, facts)) sum += weight;
     return sum;
   },
   normalize: (scores) => scaleToMax(scores),

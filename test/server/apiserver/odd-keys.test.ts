@@ -8,7 +8,7 @@ import { applyJsonPatch } from '../../../api/machinery/patch/json.ts';
 import { applyStrategicPatch } from '../../../api/machinery/patch/strategic.ts';
 import { parseLabelSelector, selectorFrom } from '../../../api/machinery/selectors.ts';
 import { configMaps } from '../../../api/kinds/core/config-map.ts';
-import { matchesNodeTerm } from '../../../api/domain/node-selector.ts';
+import { matchesTerm } from '../../../api/domain/node-selector.ts';
 import { matchesLabels } from '../../../control-plane/controllers/caches/pod-view.ts';
 import { CONFIG_MAPS, pod, PODS, TestServer } from './server.ts';
 
@@ -75,8 +75,8 @@ t.test('labels, annotations and selectors accept such keys', async (t) => {
     t.notOk(parseLabelSelector(key).matches({}), key);
     t.notOk(matchesLabels({ [key]: 'x' }, {}), key);
     const term = (operator: 'Exists' | 'DoesNotExist') => ({ matchExpressions: [{ key, operator }] });
-    t.notOk(matchesNodeTerm(term('Exists'), { name: 'n', labels: {} }), key);
-    t.ok(matchesNodeTerm(term('DoesNotExist'), { name: 'n', labels: {} }), key);
+    t.notOk(matchesTerm(term('Exists'), { name: 'n', labels: {} }), key);
+    t.ok(matchesTerm(term('DoesNotExist'), { name: 'n', labels: {} }), key);
   }
   // None is a value that upstream defines, and none may cause a server error.
   for (const key of KEYS) {
