@@ -97,6 +97,11 @@ export const replicaSetCache = wholeObjects(resources.replicaSets, {
   controller: (replicaSet) => byController(claimable(replicaSet)),
   namespace: byNamespace,
 });
+export const statefulSetCache = wholeObjects(resources.statefulSets, { namespace: byNamespace });
+export const daemonSetCache = wholeObjects(resources.daemonSets, { namespace: byNamespace });
+export const controllerRevisionCache = wholeObjects(resources.controllerRevisions, {
+  controller: (revision) => byController(claimable(revision)),
+});
 export const replicationControllerCache = wholeObjects(resources.replicationControllers, {
   controller: (controller) => byController(claimable(controller)),
   namespace: byNamespace,

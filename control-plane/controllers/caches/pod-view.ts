@@ -1,10 +1,11 @@
 /** What the controllers keep of a pod. */
+import { NODE_NAME_FIELD } from '../../../api/domain/node-selector.ts';
 import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { Interner } from '../framework/interner.ts';
 import { controllerOf, ownedView, type Owned } from '../framework/owner-references.ts';
-import type { Pod, Toleration } from '../../../api/types/core/v1.gen.ts';
+import type { Pod, PodSpec, Toleration } from '../../../api/types/core/v1.gen.ts';
 
 /** A port that a container names or opens, for named target ports of Services. */
 export interface PodPort {
@@ -24,6 +25,8 @@ export interface PodView extends Owned {
   readonly controllerUid: string;
   readonly phase: string;
   readonly nodeName: string;
+  /** The one node that its affinity names, as that of a DaemonSet's pod does; '' when there is none. */
+  readonly pinnedTo: string;
   readonly ips: readonly string[];
   /** Condition Ready is True. */
   readonly ready: boolean;
@@ -51,6 +54,13 @@ export const podClaims = ({ metadata, spec }: Pod): PodClaim[] =>
     return ephemeral ? [{ name: `${metadata?.name}-${name}`, isEphemeral: true }] : [];
   });
 
+function pinnedTo({ affinity }: Partial<PodSpec> = {}): string {
+  const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  const fields = terms.flatMap(({ matchFields = [] }) => matchFields);
+  const named = fields.find(({ key, operator }) => key === NODE_NAME_FIELD && operator === 'In')?.values ?? [];
+  return named.length === 1 ? named[0]! : '';
+}
+
 export function podView(pod: Pod, interner: Interner): PodView {
   const { metadata = {}, spec, status } = pod;
   const owned = ownedView(pod, interner);
@@ -69,6 +79,7 @@ export function podView(pod: Pod, interner: Interner): PodView {
     controllerUid: controllerOf(owned.owners)?.uid ?? '',
     phase: status?.phase ?? 'Pending',
     nodeName: spec?.nodeName ?? '',
+    pinnedTo: pinnedTo(spec),
     ips: ips.length > 0 ? ips : status?.podIP ? [status.podIP] : NONE,
     ready: ready?.status === 'True',
     readyChangedAt: ready?.lastTransitionTime ? Date.parse(ready.lastTransitionTime) : 0,
@@ -84,6 +95,15 @@ export function podView(pod: Pod, interner: Interner): PodView {
 }
 
 export const isTerminated: (pod: PodView) => boolean = isPodTerminal;
+
+/** Whether the change of a pod can change what its controller does or says. */
+export const concernsController = (old: PodView, pod: PodView): boolean =>
+  old.ready !== pod.ready ||
+  old.phase !== pod.phase ||
+  old.deleting !== pod.deleting ||
+  old.labels !== pod.labels ||
+  old.controllerUid !== pod.controllerUid ||
+  old.readyChangedAt !== pod.readyChangedAt;
 
 /** Counts towards the replicas of its controller. */
 export const isActive = (pod: PodView): boolean => !pod.deleting && !isTerminated(pod);

@@ -5,6 +5,7 @@ import { ownedView, type Owned } from '../framework/owner-references.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
 
 export interface ClaimView extends Owned {
+  readonly resourceVersion: string;
   /** The names of the VolumeAttributesClasses that it has, or is to get. */
   readonly attributesClasses: readonly string[];
   readonly claim: PersistentVolumeClaim;
@@ -30,7 +31,8 @@ export function claimView(claim: PersistentVolumeClaim, interner: Interner): Cla
     status?.currentVolumeAttributesClassName,
     status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
   ]);
-  return { ...ownedView(claim, interner), attributesClasses, claim: withoutManagedFields(claim) };
+  const { resourceVersion = '' } = claim.metadata ?? {};
+  return { ...ownedView(claim, interner), resourceVersion, attributesClasses, claim: withoutManagedFields(claim) };
 }
 
 export const volumeView = (volume: PersistentVolume, interner: Interner): VolumeView => ({

@@ -9,7 +9,7 @@ import { StatusError, conflict, isNotFound } from '../../../api/machinery/status
 import type { ApiClient } from '../../../client/api-client.ts';
 import type { Resource } from '../../../client/resource.ts';
 import { unlessNotFound } from './outcomes.ts';
-import { controllerOf, controllerReference, type Claimable } from './owner-references.ts';
+import { controllerOf, controllerReference, orphansOf, type Claimable } from './owner-references.ts';
 
 export interface ClaimOptions<T> {
   readonly client: Pick<ApiClient, 'get' | 'patch'>;
@@ -18,10 +18,21 @@ export interface ClaimOptions<T> {
   readonly owner: KubeObject;
   readonly ownerResource: Resource;
   readonly selector: Selector;
+  /** What else an object must be to be owned, beside being selected. */
+  readonly accepts?: (candidate: Claimable) => boolean;
   /** Of what is claimed. */
   readonly resource: Resource;
   readonly claimableOf: (item: T) => Claimable;
 }
+
+/** What the owner may claim: its own, and what nobody controls in its namespace. The cache has the index `controller`. */
+export const claimCandidates = <S>(
+  cache: { byIndex(index: string, value: string): S[] },
+  { metadata }: KubeObject,
+): S[] => [
+  ...cache.byIndex('controller', metadata?.uid ?? ''),
+  ...cache.byIndex('controller', orphansOf(metadata?.namespace ?? '')),
+];
 
 export type Claim = 'own' | 'adopt' | 'release' | 'ignore';
 
@@ -43,13 +54,14 @@ export function planClaim(candidate: Claimable, { metadata = {} }: KubeObject, i
  * first failure is thrown afterwards, so that the owner is reconciled again.
  */
 export async function claim<T>(candidates: readonly T[], options: ClaimOptions<T>): Promise<T[]> {
-  const { owner, selector, claimableOf } = options;
+  const { owner, selector, accepts, claimableOf } = options;
   const claimed: T[] = [];
   const failures: unknown[] = [];
   let isAdoptable: Promise<void> | undefined;
   for (const item of candidates) {
     const candidate = claimableOf(item);
-    const plan = planClaim(candidate, owner, selector.matches(candidate.labels));
+    const isMatch = selector.matches(candidate.labels) && (accepts?.(candidate) ?? true);
+    const plan = planClaim(candidate, owner, isMatch);
     try {
       if (plan === 'own') claimed.push(item);
       if (plan === 'release') await release(candidate, options);

@@ -1,9 +1,12 @@
 /** How events of objects wake the controller that owns them, or would adopt them. */
-import { objectKey, type InformerHandlers } from '../../../client/informer.ts';
+import type { KubeObject } from '../../../api/machinery/kind.ts';
+import { selectorFrom } from '../../../api/machinery/selectors.ts';
+import { objectKey, type Informer, type InformerHandlers } from '../../../client/informer.ts';
 import type { Resource } from '../../../client/resource.ts';
 import type { Expectations } from './expectations.ts';
 import { controllerOf, refersTo, type Claimable } from './owner-references.ts';
 import type { KeyQueue } from './watch.ts';
+import type { LabelSelector } from '../../../api/types/meta/v1.gen.ts';
 
 export interface DependentOptions<S> {
   readonly queue: KeyQueue;
@@ -17,6 +20,18 @@ export interface DependentOptions<S> {
   /** Told of what is created and deleted, by the owner's uid. */
   readonly expectations?: Expectations;
 }
+
+/** The owners of a cache that select an object by its labels. The cache has the index `namespace`. */
+export const selectingOwners =
+  <T extends KubeObject>(
+    owners: Pick<Informer<T>, 'byIndex'>,
+    selectorOf: (owner: T) => LabelSelector | undefined,
+  ): DependentOptions<unknown>['adopters'] =>
+  (namespace, labels) =>
+    owners
+      .byIndex('namespace', namespace)
+      .filter((owner) => selectorFrom(selectorOf(owner)).matches(labels))
+      .map(({ metadata }) => metadata?.name ?? '');
 
 export function dependentHandlers<S>(options: DependentOptions<S>): InformerHandlers<S> {
   const { queue, ownerResource, claimableOf, adopters, concerns, expectations } = options;

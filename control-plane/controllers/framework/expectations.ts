@@ -31,9 +31,9 @@ export class Expectations {
     return true;
   }
 
-  /** Call before the requests of a round are sent. */
+  /** Call before the requests of a round are sent, each time that some are, once `isSatisfied` has let the round begin. */
   begin(owner: string, now: number): void {
-    this.#entries.set(owner, { awaited: new Set(), seen: new Set(), startedAt: now });
+    if (!this.#entries.has(owner)) this.#entries.set(owner, { awaited: new Set(), seen: new Set(), startedAt: now });
   }
 
   /** The api-server has created it: the cache must show it before the owner is satisfied. */

@@ -35,18 +35,13 @@ export class PodControl {
     this.#options = options;
   }
 
-  /** Creates so many pods, slowly at first. A namespace that is being deleted is no failure: nothing more can be done there. */
-  async create(
-    owner: KubeObject,
-    count: number,
-    pod: Pod,
-    signal: AbortSignal,
-  ): Promise<PodControlFailure | undefined> {
+  /** Creates the pods, slowly at first. A namespace that is being deleted is no failure: nothing more can be done there. */
+  async create(owner: KubeObject, wanted: readonly Pod[], signal: AbortSignal): Promise<PodControlFailure | undefined> {
     const { client, expectations } = this.#options;
     const uid = owner.metadata?.uid ?? '';
     expectations.begin(uid, Date.now());
-    const { failure } = await slowStart(count, async () => {
-      const { metadata: { namespace, name = '' } = {} } = await client.create(pods, pod, { signal });
+    const { failure } = await slowStart(wanted.length, async (index) => {
+      const { metadata: { namespace, name = '' } = {} } = await client.create(pods, wanted[index]!, { signal });
       expectations.expectCreation(uid, objectKey(namespace, name));
       this.#record(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${name}`);
     });

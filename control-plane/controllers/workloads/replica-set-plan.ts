@@ -36,11 +36,8 @@ export interface ReplicaSetPlan {
   readonly active: readonly PodView[];
 }
 
-/** The pods that a ReplicaSet may claim: its own, and those without a controller that would count. */
-export const claimCandidates = (own: readonly PodView[], orphans: readonly PodView[]): PodView[] => [
-  ...own,
-  ...orphans.filter(isActive),
-];
+/** A ReplicaSet keeps the pods that it has, and adopts those that would count. */
+export const isClaimable = (pod: PodView): boolean => pod.controllerUid !== '' || isActive(pod);
 
 /** How many pods to create, or which to delete: upstream's `manageReplicas`. */
 export function reconcileReplicaSet(state: ReplicaSetState): ReplicaSetPlan {

@@ -7,19 +7,20 @@ import { selectorFrom } from '../../../api/machinery/selectors.ts';
 import type { Resource } from '../../../client/resource.ts';
 import { pods as podResource, replicaSets, replicationControllers } from '../../../client/resources.gen.ts';
 import { podCache, replicaSetCache, replicationControllerCache } from '../caches/definitions.ts';
-import { isActive, type PodView } from '../caches/pod-view.ts';
-import { claim } from '../framework/claim.ts';
+import { concernsController, isActive, type PodView } from '../caches/pod-view.ts';
+import { claim, claimCandidates } from '../framework/claim.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
-import { dependentHandlers } from '../framework/dependents.ts';
+import { dependentHandlers, selectingOwners } from '../framework/dependents.ts';
 import { Expectations, EXPECTATIONS_TIMEOUT_MS } from '../framework/expectations.ts';
-import { controllerOf, orphansOf } from '../framework/owner-references.ts';
+import { controllerOf } from '../framework/owner-references.ts';
 import { writeStatus } from '../framework/status.ts';
 import { ownKeys, watch } from '../framework/watch.ts';
 import { PodControl, podOfTemplate } from './pod-control.ts';
-import { claimCandidates, reconcileReplicaSet, replicaSetStatus, type ReplicaSetLike } from './replica-set-plan.ts';
+import { isClaimable, reconcileReplicaSet, replicaSetStatus, type ReplicaSetLike } from './replica-set-plan.ts';
 import { StatusThrottle } from './status-throttle.ts';
 import type { InformerDefinition } from '../framework/informer-factory.ts';
 import type { ReplicaSetStatus } from '../../../api/types/apps/v1.gen.ts';
+import type { Pod } from '../../../api/types/core/v1.gen.ts';
 import type { LabelSelector } from '../../../api/types/meta/v1.gen.ts';
 
 /** A kind that the controller serves. */
@@ -85,7 +86,7 @@ function create<T extends ReplicaSetLike>(
     let failure;
     if (plan.create > 0) {
       const pod = podOfTemplate(resource, replicaSet, replicaSet.spec?.template);
-      failure = await podControl.create(replicaSet, plan.create, pod, signal);
+      failure = await podControl.create(replicaSet, Array<Pod>(plan.create).fill(pod), signal);
     } else if (plan.remove.length > 0) failure = await podControl.delete(replicaSet, plan.remove, signal);
     // The events of what was done now come next, and with them the time for a status.
     if (!failure && (plan.create > 0 || plan.remove.length > 0)) return undefined;
@@ -99,9 +100,7 @@ function create<T extends ReplicaSetLike>(
   }
 
   function claimPods(replicaSet: T, signal: AbortSignal): Promise<PodView[]> {
-    const { namespace = '', uid = '' } = replicaSet.metadata ?? {};
-    const orphans = pods.byIndex('controller', orphansOf(namespace));
-    return claim(claimCandidates(pods.byIndex('controller', uid), orphans), {
+    return claim(claimCandidates(pods, replicaSet).filter(isClaimable), {
       ...{ client, signal, owner: replicaSet, ownerResource: resource, resource: podResource },
       selector: selectorFrom(selectorOf(replicaSet)),
       claimableOf: (pod) => pod,
@@ -129,27 +128,14 @@ function create<T extends ReplicaSetLike>(
         dependentHandlers<PodView>({
           ...{ queue, expectations, ownerResource: resource },
           claimableOf: (pod) => pod,
-          concerns: concernsReplicaSet,
-          adopters: (namespace, labels) =>
-            sets
-              .byIndex('namespace', namespace)
-              .filter((set) => selectorFrom(selectorOf(set)).matches(labels))
-              .map(({ metadata }) => metadata?.name ?? ''),
+          concerns: concernsController,
+          adopters: selectingOwners(sets, selectorOf),
         }),
       ),
     ],
     reconcile,
   };
 }
-
-/** Whether the change of a pod can change what its ReplicaSet does or says. */
-const concernsReplicaSet = (old: PodView, pod: PodView): boolean =>
-  old.ready !== pod.ready ||
-  old.phase !== pod.phase ||
-  old.deleting !== pod.deleting ||
-  old.labels !== pod.labels ||
-  old.controllerUid !== pod.controllerUid ||
-  old.readyChangedAt !== pod.readyChangedAt;
 
 /** Pods are still coming or going, so that a later status will say more: readers can wait a moment for it. */
 function isOnTheWay(replicaSet: ReplicaSetLike, status: ReplicaSetStatus): boolean {

@@ -38,7 +38,7 @@ function controlWith(refusal?: Error) {
 
 t.test('each created or deleted pod is expected and has an event', async (t) => {
   const { control, events, deleted, expectations, isSatisfied } = controlWith();
-  t.equal(await control.create(owner, 2, pod, signal), undefined);
+  t.equal(await control.create(owner, [pod, pod], signal), undefined);
   t.notOk(isSatisfied());
   for (const key of ['default/web-1', 'default/web-2']) expectations.observeCreation('rs', key);
   t.ok(isSatisfied());
@@ -57,7 +57,7 @@ t.test('each created or deleted pod is expected and has an event', async (t) => 
 t.test('a rejected create is a failure with an event, without an expectation', async (t) => {
   const refusal = forbidden(pods, 'web', 'exceeded quota');
   const { control, events, isSatisfied } = controlWith(refusal);
-  const failure = await control.create(owner, 5, pod, signal);
+  const failure = await control.create(owner, Array(5).fill(pod), signal);
   t.match(failure, { error: refusal, reason: 'FailedCreate', message: refusal.message });
   t.strictSame(events, [`ReplicaSet Warning FailedCreate Error creating: ${refusal.message}`]);
   t.ok(isSatisfied());
@@ -70,7 +70,7 @@ t.test('a terminating namespace and a deleted pod are no failures', async (t) =>
   const { status } = forbidden(pods, 'web', 'the namespace is being terminated');
   const causes = [{ reason: 'NamespaceTerminating', message: '', field: 'metadata.namespace' }];
   const terminating = controlWith(new StatusError({ ...status, details: { ...status.details, causes } }));
-  t.equal(await terminating.control.create(owner, 1, pod, signal), undefined);
+  t.equal(await terminating.control.create(owner, [pod], signal), undefined);
   const gone = controlWith(notFound(pods, 'web-1'));
   t.equal(await gone.control.delete(owner, [podViewOf('web-1')], signal), undefined);
   t.strictSame([...terminating.events, ...gone.events], []);

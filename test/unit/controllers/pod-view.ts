@@ -12,6 +12,7 @@ export const podViewOf = (name: string, more: Partial<PodView> = {}): PodView =>
   controllerUid: '',
   phase: 'Running',
   nodeName: 'n1',
+  pinnedTo: '',
   ips: [],
   ready: true,
   readyChangedAt: 0,

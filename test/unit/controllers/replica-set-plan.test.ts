@@ -2,7 +2,7 @@ import t from 'tap';
 import { planClaim } from '../../../control-plane/controllers/framework/claim.ts';
 import type { PodView } from '../../../control-plane/controllers/caches/pod-view.ts';
 import {
-  claimCandidates,
+  isClaimable,
   reconcileReplicaSet,
   replicaSetStatus,
 } from '../../../control-plane/controllers/workloads/replica-set-plan.ts';
@@ -40,10 +40,10 @@ t.test('matching orphans are adopted, own pods that no longer match are released
     { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'x', uid, controller: true },
   ];
   const stray = own('stray', { owners: controlledBy('rs'), labels: { app: 'other' } });
-  const foreign = podViewOf('foreign', { owners: controlledBy('other') });
+  const foreign = podViewOf('foreign', { owners: controlledBy('other'), controllerUid: 'other' });
   const kept = own('a', { owners: controlledBy('rs') });
   const claims = new Map<string, string[]>();
-  for (const pod of claimCandidates([stray, foreign, kept], [orphan, ended])) {
+  for (const pod of [stray, foreign, kept, orphan, ended].filter(isClaimable)) {
     const claim = planClaim(pod, replicaSet(3), pod.labels['app'] === 'web');
     claims.set(claim, [...(claims.get(claim) ?? []), pod.name]);
   }

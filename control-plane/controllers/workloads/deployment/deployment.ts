@@ -5,12 +5,12 @@ import { referenceTo } from '../../../../client/event-recorder.ts';
 import { objectKey } from '../../../../client/informer.ts';
 import { deployments as resource, replicaSets as replicaSetResource } from '../../../../client/resources.gen.ts';
 import { deploymentCache, podCache, replicaSetCache } from '../../caches/definitions.ts';
-import { claim } from '../../framework/claim.ts';
+import { claim, claimCandidates } from '../../framework/claim.ts';
 import { withCondition } from '../../framework/conditions.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../../framework/controller.ts';
-import { dependentHandlers } from '../../framework/dependents.ts';
+import { dependentHandlers, selectingOwners } from '../../framework/dependents.ts';
 import { isNamespaceTerminating, unlessNotFound } from '../../framework/outcomes.ts';
-import { apiVersionOf, claimable, controllerOf, orphansOf } from '../../framework/owner-references.ts';
+import { apiVersionOf, claimable, controllerOf } from '../../framework/owner-references.ts';
 import { writeStatus } from '../../framework/status.ts';
 import { ownKeys, watch } from '../../framework/watch.ts';
 import { StatusThrottle } from '../status-throttle.ts';
@@ -55,12 +55,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
   }
 
   function claimReplicaSets(deployment: Deployment, signal: AbortSignal): Promise<ReplicaSet[]> {
-    const { namespace = '', uid = '' } = deployment.metadata ?? {};
-    const candidates = [
-      ...replicaSets.byIndex('controller', uid),
-      ...replicaSets.byIndex('controller', orphansOf(namespace)),
-    ];
-    return claim(candidates, {
+    return claim(claimCandidates(replicaSets, deployment), {
       ...{ client, signal, owner: deployment, ownerResource: resource, resource: replicaSetResource },
       selector: selectorFrom(deployment.spec?.selector),
       claimableOf: claimable,
@@ -154,11 +149,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
         replicaSets,
         dependentHandlers<ReplicaSet>({
           ...{ queue, ownerResource: resource, claimableOf: claimable },
-          adopters: (namespace, labels) =>
-            deployments
-              .byIndex('namespace', namespace)
-              .filter(({ spec }) => selectorFrom(spec?.selector).matches(labels))
-              .map(({ metadata }) => metadata?.name ?? ''),
+          adopters: selectingOwners(deployments, ({ spec }) => spec?.selector),
         }),
       ),
       watch(pods, {

@@ -1,9 +1,8 @@
 /** How the ReplicaSets of a Deployment are told apart and counted: template hash and revision annotations. */
 import { isDeepStrictEqual } from 'node:util';
 import { DESIRED_REPLICAS, MAX_REPLICAS, oldestFirst } from './numbers.ts';
-import { fnvHash } from '../../../../api/machinery/fnv-hash.ts';
-import { SAFE_ALPHABET } from '../../../../api/machinery/safe-alphabet.ts';
 import { setOwn } from '../../../../api/machinery/own.ts';
+import { canonicalJson, safeHash } from '../template-hash.ts';
 import type { Deployment, ReplicaSet } from '../../../../api/types/apps/v1.gen.ts';
 import type { PodTemplateSpec } from '../../../../api/types/core/v1.gen.ts';
 
@@ -24,17 +23,7 @@ const NOT_INHERITED: ReadonlySet<string> = new Set([
 
 /** Names a template; `collisionCount` makes another name for the same template when the first one is taken. */
 export function templateHash(template: PodTemplateSpec | undefined, collisionCount: number | undefined): string {
-  const hash = fnvHash(`${canonicalJson(template)}${collisionCount ?? ''}`);
-  return Array.from(String(hash), (digit) => SAFE_ALPHABET[digit.charCodeAt(0) % SAFE_ALPHABET.length]).join('');
-}
-
-/** The order of keys is no difference. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
+  return safeHash(canonicalJson(template), collisionCount);
 }
 
 /** Equal but for the hash label that the controller adds. */

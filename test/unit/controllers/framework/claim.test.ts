@@ -123,6 +123,21 @@ t.test('all candidates are attempted before a failure is thrown, and absent ones
   );
 });
 
+t.test('what an owner does not accept is as if it were not selected', async (t) => {
+  const client = new ScriptedClient();
+  client.stored = owner();
+  const claimed = await claim([candidate('web-0'), candidate('web-x')], {
+    ...{ client, signal, owner: owner(), ownerResource: replicaSets, resource: pods },
+    selector: selectorFrom({ matchLabels: { app: 'web' } }),
+    accepts: ({ name }) => name === 'web-0',
+    claimableOf: (item) => item,
+  });
+  t.strictSame(
+    claimed.map(({ name }) => name),
+    ['web-0'],
+  );
+});
+
 t.test('an object that was replaced by another with its name is not adopted', async (t) => {
   const client = new ScriptedClient();
   client.stored = owner();

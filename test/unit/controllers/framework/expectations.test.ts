@@ -21,6 +21,18 @@ t.test('a stale cache is not acted on, whichever of response and event comes fir
   t.ok(expectations.isSatisfied('rs', NOW + 300_000), 'a missing event does not block forever');
 });
 
+t.test('a round that creates and deletes waits for both', async (t) => {
+  const expectations = new Expectations();
+  expectations.begin('rs', NOW);
+  expectations.expectCreation('rs', 'a');
+  expectations.begin('rs', NOW);
+  expectations.expectDeletion('rs', 'b');
+  expectations.observeDeletion('rs', 'b');
+  t.notOk(expectations.isSatisfied('rs', NOW));
+  expectations.observeCreation('rs', 'a');
+  t.ok(expectations.isSatisfied('rs', NOW));
+});
+
 t.test('deletions are expected like creations, and a deleted owner expects nothing', async (t) => {
   const expectations = new Expectations();
   expectations.begin('rs', NOW);
