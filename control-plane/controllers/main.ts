@@ -25,6 +25,7 @@ import { volumeBinderController } from './storage/volume-binder/volume-binder.ts
 import { volumeProtectionController } from './storage/volume-protection.ts';
 import { deploymentController } from './workloads/deployment/deployment.ts';
 import { replicaSetController, replicationController } from './workloads/replica-set.ts';
+import { statefulSetController } from './workloads/stateful-set/stateful-set.ts';
 
 export interface ControllersOptions {
   /** As user `system:kube-controller-manager`, or another who may do everything that the controllers do. */
@@ -55,6 +56,7 @@ function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): Co
     deploymentController,
     replicaSetController,
     replicationController,
+    statefulSetController,
     endpointsController,
     sliceMirrorController,
     namespaceController,
