@@ -24,6 +24,7 @@ import { claimProtectionController } from './storage/claim-protection.ts';
 import { volumeBinderController } from './storage/volume-binder/volume-binder.ts';
 import { volumeProtectionController } from './storage/volume-protection.ts';
 import { deploymentController } from './workloads/deployment/deployment.ts';
+import { daemonSetController } from './workloads/daemon-set/daemon-set.ts';
 import { replicaSetController, replicationController } from './workloads/replica-set.ts';
 import { statefulSetController } from './workloads/stateful-set/stateful-set.ts';
 
@@ -57,6 +58,7 @@ function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): Co
     replicaSetController,
     replicationController,
     statefulSetController,
+    daemonSetController,
     endpointsController,
     sliceMirrorController,
     namespaceController,
