@@ -20,14 +20,27 @@ const patch = (type: string, text: object | string): Row['run'] => [
   typeof text === 'string' ? text : JSON.stringify(text),
 ];
 
-/** What needs only the api-server. */
 const restarts = (workload: string): Row[] => [
-  { run: `rollout status ${workload} --watch=false`, prints: /Waiting|rolled out|complete/i },
+  { run: `rollout status ${workload} --timeout=30s`, prints: /successfully rolled out|roll out complete/ },
   { run: `rollout restart ${workload}`, prints: 'restarted' },
   {
     run: `get ${workload} -o jsonpath={.metadata.generation}{.spec.template.metadata.annotations}`,
     prints: /^2.*kubectl.kubernetes.io\/restartedAt/,
   },
+  { run: `rollout status ${workload} --timeout=30s`, prints: /successfully rolled out|roll out complete/ },
+  { run: `rollout history ${workload}`, prints: /REVISION +CHANGE-CAUSE\n1 .*\n2 / },
+  { run: `rollout history ${workload} --revision=1`, prints: 'example.com/web:1' },
+  { run: `rollout history ${workload} --revision=7`, fails: /unable to find the specified revision/ },
+  { run: `set image ${workload} c=example.com/web:2`, prints: 'image updated' },
+  { run: `rollout undo ${workload} --to-revision=1`, prints: 'rolled back' },
+  { run: `rollout status ${workload} --timeout=30s`, prints: /successfully rolled out|roll out complete/ },
+  {
+    run: `get ${workload} -o jsonpath={.spec.template.spec.containers[0].image}{.spec.template.metadata.annotations}`,
+    prints: /^example.com\/web:1$/,
+  },
+  { run: `rollout history ${workload}`, prints: /REVISION +CHANGE-CAUSE\n2 .*\n3 .*\n4 / },
+  // kubectl compares the bytes of the revision with those that it would write.
+  { run: `rollout undo ${workload} --to-revision=4`, from: 35, prints: 'skipped rollback' },
 ];
 
 const folder = t.testdir({});
