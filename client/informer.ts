@@ -95,6 +95,11 @@ export class Informer<T extends KubeObject, S = T> {
     return this.#items.size;
   }
 
+  /** The cache shows everything up to this version; '' while it is listed anew. */
+  get resourceVersion(): string {
+    return this.#resourceVersion;
+  }
+
   /** `namespace` is '' for cluster-scoped kinds. */
   get(namespace: string, name: string): S | undefined {
     return this.#items.get(objectKey(namespace, name));

@@ -20,6 +20,8 @@ export interface ClaimOptions<T> {
   readonly selector: Selector;
   /** What else an object must be to be owned, beside being selected. */
   readonly accepts?: (candidate: Claimable) => boolean;
+  /** What an adopted object gets, and loses when it is released: the owner sees it to its end. */
+  readonly finalizer?: string;
   /** Of what is claimed. */
   readonly resource: Resource;
   readonly claimableOf: (item: T) => Claimable;
@@ -88,13 +90,18 @@ async function checkOwner<T>({ client, owner, ownerResource, signal }: ClaimOpti
 
 /** Returns false when there is nothing to adopt any more. Rejects with a Conflict when another object has its name. */
 async function adopt<T>(candidate: Claimable, { owner, ownerResource, ...options }: ClaimOptions<T>): Promise<boolean> {
-  const reference = controllerReference(ownerResource, owner);
-  return (await unlessNotFound(patchOwners(candidate, reference, options))) !== undefined;
+  const { finalizer } = options;
+  const ownerReferences = [controllerReference(ownerResource, owner)];
+  const change = { ownerReferences, ...(finalizer && { finalizers: [finalizer] }) };
+  return (await unlessNotFound(patchMetadata(candidate, change, options))) !== undefined;
 }
 
 async function release<T>(candidate: Claimable, { owner, ...options }: ClaimOptions<T>): Promise<void> {
+  const { finalizer } = options;
+  const ownerReferences = [{ $patch: 'delete', uid: owner.metadata?.uid }];
+  const change = { ownerReferences, ...(finalizer && { '$deleteFromPrimitiveList/finalizers': [finalizer] }) };
   try {
-    await patchOwners(candidate, { $patch: 'delete', uid: owner.metadata?.uid }, options);
+    await patchMetadata(candidate, change, options);
   } catch (error) {
     // Invalid: it has no owners any more.
     const isReleased = isNotFound(error) || (error instanceof StatusError && error.reason === 'Invalid');
@@ -102,11 +109,11 @@ async function release<T>(candidate: Claimable, { owner, ...options }: ClaimOpti
   }
 }
 
-async function patchOwners(
+async function patchMetadata(
   { namespace, name, uid }: Claimable,
-  reference: object,
+  change: object,
   { client, resource, signal }: Pick<ClaimOptions<unknown>, 'client' | 'resource' | 'signal'>,
 ): Promise<KubeObject> {
-  const patch = { metadata: { uid, ownerReferences: [reference] } };
+  const patch = { metadata: { uid, ...change } };
   return await client.patch(resource, namespace, name, patch, { type: 'strategic', signal });
 }

@@ -21,15 +21,15 @@ export interface StatusOptions {
 /**
  * Gives an object the status that was computed from it. When it has been modified since, but neither its spec nor its status
  * (a label, say), that status still holds and is written to the new version; otherwise the Conflict is thrown, and the status has
- * to be computed anew. Returns whether a write was needed. An object that is gone needs none.
+ * to be computed anew. Returns the object as it was written, or undefined when no write was needed: an object that is gone needs none.
  */
 export async function writeStatus<T extends KubeObject & { status?: object }>(
   resource: Resource<T>,
   object: T,
   status: NonNullable<T['status']>,
   { client, signal }: StatusOptions,
-): Promise<boolean> {
-  if (isSameStatus(object.status, status)) return false;
+): Promise<T | undefined> {
+  if (isSameStatus(object.status, status)) return undefined;
   const { namespace = '', name = '', uid, generation } = object.metadata ?? {};
   const change = replacing(object.status as JsonObject | undefined, status as JsonObject);
   let current = object;
@@ -37,13 +37,12 @@ export async function writeStatus<T extends KubeObject & { status?: object }>(
     const { resourceVersion } = current.metadata ?? {};
     const patch = { metadata: { uid, resourceVersion }, status: change };
     try {
-      await client.patch(resource, namespace, name, patch, { subresource: 'status', signal });
-      return true;
+      return await client.patch(resource, namespace, name, patch, { subresource: 'status', signal });
     } catch (error) {
-      if (isNotFound(error)) return false;
+      if (isNotFound(error)) return undefined;
       if (!isConflict(error) || attempt === ATTEMPTS) throw error;
       const fresh = await unlessNotFound(client.get(resource, namespace, name, { signal }));
-      if (!fresh) return false;
+      if (!fresh) return undefined;
       const isOutdated = fresh.metadata?.uid !== uid || fresh.metadata?.generation !== generation;
       if (isOutdated || !isSameStatus(fresh.status, object.status)) throw error;
       current = fresh;
