@@ -25,6 +25,7 @@ import { volumeBinderController } from './storage/volume-binder/volume-binder.ts
 import { volumeProtectionController } from './storage/volume-protection.ts';
 import { deploymentController } from './workloads/deployment/deployment.ts';
 import { daemonSetController } from './workloads/daemon-set/daemon-set.ts';
+import { jobController } from './workloads/job/job.ts';
 import { replicaSetController, replicationController } from './workloads/replica-set.ts';
 import { statefulSetController } from './workloads/stateful-set/stateful-set.ts';
 
@@ -59,6 +60,7 @@ function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): Co
     replicationController,
     statefulSetController,
     daemonSetController,
+    jobController,
     endpointsController,
     sliceMirrorController,
     namespaceController,

@@ -106,4 +106,10 @@ export const replicationControllerCache = wholeObjects(resources.replicationCont
   controller: (controller) => byController(claimable(controller)),
   namespace: byNamespace,
 });
+export const jobCache = wholeObjects(resources.jobs, {
+  controller: (job) => byController(claimable(job)),
+  namespace: byNamespace,
+});
+export const cronJobCache = wholeObjects(resources.cronJobs);
+export const podDisruptionBudgetCache = wholeObjects(resources.podDisruptionBudgets, { namespace: byNamespace });
 export const certificateSigningRequestCache = wholeObjects(resources.certificateSigningRequests);

@@ -4,8 +4,9 @@ import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { Interner } from '../framework/interner.ts';
+import { jobPodDetails, type JobPodDetails } from './job-pod.ts';
 import { controllerOf, ownedView, type Owned } from '../framework/owner-references.ts';
-import type { Pod, PodSpec, Toleration } from '../../../api/types/core/v1.gen.ts';
+import type { Pod, PodSpec, PodStatus, Toleration } from '../../../api/types/core/v1.gen.ts';
 
 /** A port that a container names or opens, for named target ports of Services. */
 export interface PodPort {
@@ -43,6 +44,10 @@ export interface PodView extends Owned {
   /** Those that tolerate NoExecute taints. */
   readonly tolerations: readonly Toleration[];
   readonly claims: readonly PodClaim[];
+  /** Since when the pod is marked by somebody but the kubelet as about to be disrupted, in ms since the epoch; 0 when it is not. */
+  readonly disruptedAt: number;
+  /** Of pods that a Job controls or may adopt. */
+  readonly job: JobPodDetails | undefined;
 }
 
 const NO_LABELS: Labels = Object.freeze({});
@@ -59,6 +64,13 @@ function pinnedTo({ affinity }: Partial<PodSpec> = {}): string {
   const fields = terms.flatMap(({ matchFields = [] }) => matchFields);
   const named = fields.find(({ key, operator }) => key === NODE_NAME_FIELD && operator === 'In')?.values ?? [];
   return named.length === 1 ? named[0]! : '';
+}
+
+function disruptedAt({ conditions = [] }: PodStatus = {}): number {
+  const condition = conditions.find(({ type, status }) => type === 'DisruptionTarget' && status === 'True');
+  // The kubelet may take as long as it likes to end the pod.
+  if (!condition || condition.reason === 'TerminationByKubelet') return 0;
+  return condition.lastTransitionTime ? Date.parse(condition.lastTransitionTime) : 0;
 }
 
 export function podView(pod: Pod, interner: Interner): PodView {
@@ -91,6 +103,8 @@ export function podView(pod: Pod, interner: Interner): PodView {
     ports: ports.length > 0 ? interner.share(ports) : NONE,
     tolerations: tolerations.length > 0 ? interner.share(tolerations) : NONE,
     claims: claims.length > 0 ? claims : NONE,
+    disruptedAt: disruptedAt(status),
+    job: jobPodDetails(pod, owned.owners),
   };
 }
 

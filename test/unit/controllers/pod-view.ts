@@ -24,5 +24,7 @@ export const podViewOf = (name: string, more: Partial<PodView> = {}): PodView =>
   ports: [],
   tolerations: [],
   claims: [],
+  disruptedAt: 0,
+  job: undefined,
   ...more,
 });
