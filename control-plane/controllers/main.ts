@@ -25,7 +25,10 @@ import { volumeBinderController } from './storage/volume-binder/volume-binder.ts
 import { volumeProtectionController } from './storage/volume-protection.ts';
 import { deploymentController } from './workloads/deployment/deployment.ts';
 import { daemonSetController } from './workloads/daemon-set/daemon-set.ts';
+import { cronJobController } from './workloads/cron-job/cron-job.ts';
+import { disruptionController } from './workloads/disruption/disruption.ts';
 import { jobController } from './workloads/job/job.ts';
+import { ttlAfterFinishedController } from './workloads/job/ttl-after-finished.ts';
 import { replicaSetController, replicationController } from './workloads/replica-set.ts';
 import { statefulSetController } from './workloads/stateful-set/stateful-set.ts';
 
@@ -61,6 +64,9 @@ function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): Co
     statefulSetController,
     daemonSetController,
     jobController,
+    cronJobController,
+    ttlAfterFinishedController,
+    disruptionController,
     endpointsController,
     sliceMirrorController,
     namespaceController,

@@ -1,0 +1,66 @@
+import t from 'tap';
+import { deployments, podDisruptionBudgets, pods } from '../../../client/resources.gen.ts';
+import type { StatusError } from '../../../api/machinery/status-error.ts';
+import type { PodDisruptionBudgetSpec } from '../../../api/types/policy/v1.gen.ts';
+import { eventually } from '../../support/wait.ts';
+import { ControlPlane, PretendedNode } from './control-plane.ts';
+
+const plane = await ControlPlane.start();
+t.teardown(() => plane[Symbol.asyncDispose]());
+const { client } = plane;
+
+const namespace = 'default';
+const createBudget = (name: string, app: string, spec: PodDisruptionBudgetSpec) =>
+  client.create(podDisruptionBudgets, {
+    metadata: { namespace, name },
+    spec: { selector: { matchLabels: { app } }, ...spec },
+  });
+const statusOf = async (name: string) => (await client.get(podDisruptionBudgets, namespace, name)).status;
+const evict = (name: string) =>
+  client.createSubresource(pods, namespace, name, 'eviction', {
+    ...{ apiVersion: 'policy/v1', kind: 'Eviction', metadata: { namespace, name } },
+  });
+
+t.test('a budget lets go as many pods of a Deployment as it says, and no more until they are replaced', async (t) => {
+  await using node = await PretendedNode.join(client, 'n1');
+  const labels = { app: 'web' };
+  await client.create(deployments, {
+    metadata: { namespace, name: 'web' },
+    spec: {
+      replicas: 4,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { nodeName: node.name, containers: [{ name: 'c', image: 'i' }] } },
+    },
+  });
+  await createBudget('web', 'web', { maxUnavailable: '25%' });
+  await eventually('one disruption to be allowed', async () => (await statusOf('web'))?.disruptionsAllowed === 1);
+  t.match(await statusOf('web'), {
+    ...{ currentHealthy: 4, desiredHealthy: 3, expectedPods: 4, observedGeneration: 1 },
+    conditions: [{ type: 'DisruptionAllowed', status: 'True', reason: 'SufficientPods' }],
+  });
+  const all = (await client.list(pods, { namespace, labelSelector: 'app=web' })).items;
+  const name = all[0]?.metadata?.name ?? '';
+  const outcomes = await Promise.allSettled(all.map(({ metadata }) => evict(metadata?.name ?? '')));
+  t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1, 'one of four evictions is granted');
+  const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+  t.equal((refused?.reason as StatusError | undefined)?.code, 429);
+  await eventually('the replacement', async () => {
+    const status = await statusOf('web');
+    return status?.disruptionsAllowed === 1 && status.disruptedPods === undefined;
+  });
+  t.ok(name);
+});
+
+t.test('a budget in percent of pods that nothing scales allows nothing, and says why', async (t) => {
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'x', uid: 'u', controller: true }];
+  const metadata = { namespace, name: 'odd', labels: { app: 'odd' }, ownerReferences };
+  await createBudget('odd', 'odd', { minAvailable: '50%' });
+  await client.create(pods, { metadata, spec: { containers: [{ name: 'c', image: 'i' }] } });
+  await eventually('the failure', async () => {
+    const condition = (await statusOf('odd'))?.conditions?.[0];
+    return (
+      condition?.reason === 'SyncFailed' && condition.message === 'configmaps does not implement the scale subresource'
+    );
+  });
+  t.equal((await statusOf('odd'))?.disruptionsAllowed, 0);
+});
