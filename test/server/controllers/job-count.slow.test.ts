@@ -37,7 +37,8 @@ async function haunt(signal: AbortSignal): Promise<number> {
   let lives = 0;
   for (; !signal.aborted; lives++) {
     const death = new AbortController();
-    let writes = randomInt(1, 25);
+    // More than the pods that are released at once: a death aborts the requests in flight.
+    let writes = randomInt(1, 3 * COMPLETIONS);
     const mortal = new Proxy(client, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name, target);
@@ -123,6 +124,6 @@ for (const [mode, controllers] of [
       t.equal(status?.succeeded, COMPLETIONS);
     } else t.equal(status?.succeeded, ends.succeeded.size);
     t.strictSame(status?.uncountedTerminatedPods, {});
-    t.ok(lives > 3, 'they were killed, and went on');
+    t.ok(lives > 1, 'they were killed, and went on');
   });
 }

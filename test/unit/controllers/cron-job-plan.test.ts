@@ -75,7 +75,7 @@ t.test('which start is made', async (t) => {
     ['none of a schedule that never comes', { schedule: '0 0 31 2 *' }, {}, undefined, 'InvalidSchedule'],
     ['none in an unknown zone', { timeZone: 'Mars/Olympus' }, {}, undefined, 'UnknownTimeZone'],
   ] as const) {
-    const planned = plan(spec as Partial<CronJobSpec>, status as CronJobStatus);
+    const planned = plan(spec, status);
     t.equal(startOf(planned), start, what);
     t.equal(planned.events[0]?.reason, reason, what);
   }

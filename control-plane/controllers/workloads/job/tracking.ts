@@ -45,7 +45,7 @@ export interface Tracking {
 }
 
 export function track(assessment: Assessment, after: PodsAfter): Tracking {
-  const { status: old, spec, pods, indexes, now } = assessment;
+  const { status: old, pods, indexes, now } = assessment;
   const end = endAfter(assessment, after);
   const events: JobEvent[] = [];
   const held = new Set(pods.filter(isTracked).map(({ uid }) => uid));
