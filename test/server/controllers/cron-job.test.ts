@@ -1,7 +1,7 @@
 import t from 'tap';
 import { cronJobs, jobs } from '../../../client/resources.gen.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
-import type { CronJobSpec, Job } from '../../../api/types/batch/v1.gen.ts';
+import type { CronJobSpec, Job, JobSpec, JobTemplateSpec } from '../../../api/types/batch/v1.gen.ts';
 import { eventually } from '../../support/wait.ts';
 import { ControlPlane } from './control-plane.ts';
 
@@ -10,7 +10,9 @@ t.teardown(() => plane[Symbol.asyncDispose]());
 const { client } = plane;
 
 const containers = [{ name: 'c', image: 'i' }];
-const jobTemplate = { spec: { template: { spec: { restartPolicy: 'Never', containers } } } };
+const jobTemplate: JobTemplateSpec & { readonly spec: JobSpec } = {
+  spec: { template: { spec: { restartPolicy: 'Never', containers } } },
+};
 const create = (name: string, spec: Partial<CronJobSpec>) =>
   client.create(cronJobs, {
     metadata: { namespace: 'default', name },

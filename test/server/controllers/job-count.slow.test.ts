@@ -48,7 +48,7 @@ async function haunt(signal: AbortSignal): Promise<number> {
         return async (...args: unknown[]) => {
           const isLast = --writes <= 0;
           if (isLast && randomInt(2) === 0) death.abort(new Error('killed before a write'));
-          if (death.signal.aborted) throw new ConnectionError('killed');
+          if (death.signal.aborted) throw new ConnectionError('killed', undefined);
           const answer = await method(...args);
           if (isLast) death.abort(new Error('killed after a write'));
           return answer;
