@@ -20,8 +20,14 @@ const candidate = (name: string, more: Partial<Claimable> = {}): Claimable => ({
   ...more,
 });
 const stray = { labels: { app: 'other' } };
-const claimAll = (client: ScriptedClient, candidates: Claimable[], metadata: KubeObject['metadata'] = {}) =>
+const claimAll = (
+  client: ScriptedClient,
+  candidates: Claimable[],
+  metadata: KubeObject['metadata'] = {},
+  finalizer?: string,
+) =>
   claim(candidates, {
+    finalizer,
     ...{ client, signal, owner: owner(metadata), ownerResource: replicaSets, resource: pods },
     selector: selectorFrom({ matchLabels: { app: 'web' } }),
     claimableOf: (item) => item,
@@ -79,6 +85,20 @@ t.test('objects are adopted and released by uid, and the owner is read once befo
         type: 'strategic',
       },
       { name: 'b', patch: { metadata: { uid: 'uid-b', ownerReferences: [reference] } }, type: 'strategic' },
+    ],
+  );
+});
+
+t.test('an adopted object gets the finalizer of its owner, and loses it when it is released', async (t) => {
+  const client = new ScriptedClient();
+  client.stored = owner();
+  const leaving = candidate('leaving', { ...stray, owners: controlledBy('rs') });
+  await claimAll(client, [candidate('a'), leaving], {}, 'example.com/tracked');
+  t.match(
+    client.patches.map(({ patch }) => patch),
+    [
+      { metadata: { finalizers: ['example.com/tracked'] } },
+      { metadata: { '$deleteFromPrimitiveList/finalizers': ['example.com/tracked'] } },
     ],
   );
 });
