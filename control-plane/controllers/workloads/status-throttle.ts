@@ -14,8 +14,8 @@ export class StatusThrottle {
     this.#wroteAt.set(key, now);
   }
 
-  /** Writes the status, unless it can wait and has to: then resolves with in how many ms to look again, otherwise with Infinity. */
-  async write(key: string, canWait: boolean, write: () => Promise<boolean>): Promise<number> {
+  /** Writes the status, unless it can wait and has to (`write` resolves with undefined when there was nothing to write): then resolves with in how many ms to look again, otherwise with Infinity. */
+  async write(key: string, canWait: boolean, write: () => Promise<object | undefined>): Promise<number> {
     const now = Date.now();
     const waitMs = canWait ? this.waitMs(key, now) : 0;
     if (waitMs > 0) return waitMs;

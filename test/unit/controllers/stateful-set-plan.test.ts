@@ -213,7 +213,7 @@ t.test('names tell ordinals', async (t) => {
 
 const claimOf = (name: string, owners: readonly OwnerReference[] = [], deleting = false): ClaimView => ({
   ...{ namespace: 'default', name, uid: `uid-${name}`, owners, finalizers: [], deleting },
-  ...{ resourceVersion: '1', attributesClasses: [] },
+  ...{ resourceVersion: '1', attributesClasses: [], claim: {} },
 });
 const reference = (
   kind: string,
