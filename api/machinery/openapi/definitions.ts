@@ -122,7 +122,7 @@ export class Definitions {
       const plain = this.#property(property);
       setOwn(properties, field, description ? this.#described(plain, description) : plain);
     }
-    schema.properties = properties;
+    if (Object.keys(properties).length > 0) schema.properties = properties;
     if (kinds) schema['x-kubernetes-group-version-kind'] = kinds;
     if (shape.mapType) schema['x-kubernetes-map-type'] = shape.mapType;
   }
