@@ -4,25 +4,10 @@
  * volume; what was reached is bound through the open descriptor, not by its name again.
  * (`/proc/self/fd/N/name` opened with O_NOFOLLOW is what openat(N, name) would be.)
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readlinkSync,
-  rmdirSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readlinkSync } from 'node:fs';
 import { hasCode } from '../files.ts';
-import { readMounts, unmount } from '../mounts.ts';
-import { run } from '../run.ts';
+import { bindOpen, O_PATH } from './bind.ts';
 
-/** open(2): the descriptor only names the place. Linux's number on x86-64 and arm64; node:fs does not name it. */
-export const O_PATH = 0o10000000;
 /** As the kernel's own limit (ELOOP). */
 const MAX_LINKS = 40;
 
@@ -92,26 +77,8 @@ function openOrMake(directory: number, name: string, mode: number): number {
 export async function bindSubPath(volume: string, subPath: string, target: string, signal: AbortSignal): Promise<void> {
   const descriptor = openInVolume(volume, subPath);
   try {
-    const wanted = fstatSync(descriptor);
-    if ((await readMounts()).some(({ mountPoint }) => mountPoint === target)) {
-      const bound = statSync(target);
-      if (bound.dev === wanted.dev && bound.ino === wanted.ino) return;
-      await unmount(target, signal);
-    }
-    makeMountPoint(target, wanted.isDirectory());
-    await run('mount', ['--no-canonicalize', '--bind', `/proc/${process.pid}/fd/${descriptor}`, target], { signal });
+    await bindOpen(descriptor, target, 'bind', signal);
   } finally {
     closeSync(descriptor);
   }
-}
-
-/** Makes what can be mounted over: a directory or a file. The target lies where only the agent writes. */
-export function makeMountPoint(target: string, isDirectory: boolean): void {
-  mkdirSync(dirname(target), { recursive: true, mode: 0o750 });
-  const there = statSync(target, { throwIfNoEntry: false });
-  if (there && there.isDirectory() === isDirectory) return;
-  if (there?.isDirectory()) rmdirSync(target);
-  else if (there) unlinkSync(target);
-  if (isDirectory) mkdirSync(target, 0o750);
-  else writeFileSync(target, '', { mode: 0o640 });
 }
