@@ -18,7 +18,7 @@ export async function bindHostPath(path: string, target: string, signal: AbortSi
 
 /**
  * Binds what is open to `target`. Does nothing when that is bound there already; another file by now takes its place.
- * @param how `rbind`: with what is mounted below it
+ * @param how `rbind`: with what is mounted below it, of which an unmount here does not take the host's away
  */
 export async function bindOpen(
   descriptor: number,
@@ -33,7 +33,9 @@ export async function bindOpen(
     await unmount(target, signal);
   }
   makeMountPoint(target, wanted.isDirectory());
-  await run('mount', ['--no-canonicalize', `--${how}`, `/proc/${process.pid}/fd/${descriptor}`, target], { signal });
+  const flags = how === 'rbind' ? ['--rbind', '--make-rslave'] : ['--bind'];
+  const source = `/proc/${process.pid}/fd/${descriptor}`;
+  await run('mount', ['--no-canonicalize', ...flags, source, target], { signal });
 }
 
 /** Makes what can be mounted over: a directory or a file. The target lies where only the agent writes. */

@@ -492,6 +492,27 @@ test('the volume of a claim is bound into the pod, and survives it', async (t) =
   t.equal(await readFile(join(local, 'too'), 'utf8'), 'data');
 });
 
+test('what is mounted below the path of a volume stays mounted on the host', async (t) => {
+  const { root, api, volumes } = await makeWorld(t);
+  const disk = join(root, 'disk');
+  const below = join(disk, 'below');
+  await mkdir(disk);
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', disk]);
+  t.teardown(() => execFileSync('umount', ['--recursive', disk]));
+  // As systemd has all mounts: unmounting a copy would unmount the original.
+  execFileSync('mount', ['--make-shared', disk]);
+  await mkdir(below);
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', below]);
+  await writeFile(join(below, 'kept'), 'data');
+  api.put(CLAIMS, boundClaim('host'));
+  api.put(PERSISTENT_VOLUMES, volumeFor('host', { hostPath: { path: disk } }));
+  await volumes.setUp(claiming('uid-below', 'host'), signal);
+  const shown = join(root, 'pods/uid-below/volumes/kedge.io~claim/host/below/kept');
+  t.equal(await readFile(shown, 'utf8'), 'data');
+  await volumes.tearDown('uid-below', signal);
+  t.equal(await readFile(join(below, 'kept'), 'utf8'), 'data');
+});
+
 test('why a pod cannot have the volume of a claim', async (t) => {
   const { root, api, volumes } = await makeWorld(t);
   api.put('/api/v1/nodes', { metadata: { name: 'n1', labels: { disk: 'hdd' } } });
