@@ -33,8 +33,11 @@ export interface ApiClientOptions extends TransportOptions {
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const WHOLE_ANSWER = 10;
-/** client-go restarts watches after 5 to 10 minutes, randomized so that clients do not reconnect all at once. */
-const WATCH_TIMEOUT_SECONDS = 300;
+/**
+ * Watches are restarted after 15 to 30 minutes, randomized so that clients do not reconnect all at once. client-go takes 5 to 10; here
+ * bookmarks tell sooner whether the server is there, and restarts are a good part of what an idle cluster does.
+ */
+const WATCH_TIMEOUT_SECONDS = 900;
 const WATCH_MARGIN_MS = 30_000;
 /** Upper limit for the server's Retry-After. */
 const MAX_RETRY_AFTER_MS = 60_000;

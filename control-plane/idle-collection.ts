@@ -72,9 +72,11 @@ export function collectWhenIdle(signal: AbortSignal, mappedFile?: string): void 
     if (!timer) afterQuiet(QUIET_MS, tidy);
   });
   observer.observe({ entryTypes: ['gc'] });
-  const look = setInterval(() => {
-    if (isMainThread && !timer && process.memoryUsage.rss() >= LARGE_BYTES) afterQuiet(QUIET_MS, release.freed);
-  }, LOOK_MS).unref();
+  const look = isMainThread
+    ? setInterval(() => {
+        if (!timer && process.memoryUsage.rss() >= LARGE_BYTES) afterQuiet(QUIET_MS, release.freed);
+      }, LOOK_MS).unref()
+    : undefined;
   signal.addEventListener('abort', () => {
     observer.disconnect();
     clearInterval(look);

@@ -1,11 +1,11 @@
 /**
- * When watches tell their clients where they are. Watches that have begun within a few seconds of each other do so in the same turn: a
+ * When watches tell their clients where they are. Watches that have begun within a quarter of a minute of each other do so in the same turn: a
  * timer for each would wake an idle server, and the clients on the same connection, that many times.
  */
 
 /** How often clients that want bookmarks are told. Upstream has the same interval. */
 const INTERVAL_MS = 60_000;
-const SLOT_MS = 5_000;
+const SLOT_MS = 15_000;
 const SLOTS = INTERVAL_MS / SLOT_MS;
 
 export class BookmarkClock {
