@@ -1,6 +1,7 @@
 /** The `kedge` command. One file per subcommand; the daemons are loaded only when they are run. */
 import { Command } from 'commander';
 import { agentCommand } from './agent.ts';
+import { hollowCommand } from './hollow.ts';
 import { joinCommand } from './join.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
 import { userMessage } from './plain-errors.ts';
@@ -18,6 +19,7 @@ async function runCommand(): Promise<void> {
     .addCommand(resetCommand())
     .addCommand(tokenCommand())
     .addCommand(kubeconfigCommand())
+    .addCommand(hollowCommand())
     .addCommand(versionCommand());
   await program.parseAsync();
 }

@@ -1,4 +1,4 @@
-/** The node's Lease: renewed every ten seconds, the control plane takes the node for alive as long as it is. */
+/** The node's Lease: renewed every ten seconds by default, the control plane takes the node for alive as long as it is. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { NODE_LEASE_NAMESPACE } from '../../api/domain/node-identity.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/machinery/status-error.ts';
@@ -15,13 +15,15 @@ export interface HeartbeatOptions {
   readonly nodeName: string;
   /** The Node's uid, once it is registered. */
   readonly nodeUid: () => string | undefined;
+  /** `leaseDurationSeconds`: 40 by default, kubelet's. */
+  readonly leaseSeconds?: number;
   readonly logger: Logger;
 }
 
 /** kubelet's `nodeLeaseDurationSeconds`. */
 const LEASE_SECONDS = 40;
-/** A quarter of it, as the kubelet does. */
-const RENEW_MS = 10_000;
+/** The part of it after which the lease is renewed, as by the kubelet. */
+const RENEWED_AFTER = 0.25;
 const RETRY = { initialMs: 200, maxMs: 7_000 };
 const CALL_TIMEOUT_MS = 10_000;
 
@@ -35,12 +37,12 @@ export class Heartbeat {
 
   /** Renews until the signal is aborted; retries failures with exponential back-off. */
   async run(signal: AbortSignal): Promise<void> {
-    const { logger, nodeName } = this.#options;
+    const { logger, nodeName, leaseSeconds = LEASE_SECONDS } = this.#options;
     const outage = new Outage({ logger });
     const about = { node: nodeName };
     let failures = 0;
     while (!signal.aborted) {
-      let waitMs = RENEW_MS;
+      let waitMs = leaseSeconds * RENEWED_AFTER * 1000;
       try {
         await this.#renew(signal);
         failures = 0;
@@ -82,7 +84,7 @@ export class Heartbeat {
   }
 
   #renewed(lease: Lease | undefined): Lease {
-    const { nodeName, nodeUid } = this.#options;
+    const { nodeName, nodeUid, leaseSeconds = LEASE_SECONDS } = this.#options;
     const uid = nodeUid();
     const owner = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: uid ?? '' };
     return {
@@ -96,7 +98,7 @@ export class Heartbeat {
       spec: {
         ...lease?.spec,
         holderIdentity: nodeName,
-        leaseDurationSeconds: LEASE_SECONDS,
+        leaseDurationSeconds: leaseSeconds,
         renewTime: microTimeOf(Date.now()),
       },
     };

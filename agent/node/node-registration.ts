@@ -29,8 +29,12 @@ export interface NodeRegistrationOptions {
   readonly observe: (signal: AbortSignal) => Promise<NodeObservation>;
   /** An event about the Node, such as `NodeReady`. */
   readonly record: (reason: string, message: string) => void;
+  /** Calls `see` with each state of the Node until the signal is aborted. Default: a watch of its own. */
+  readonly follow?: FollowNode;
   readonly logger: Logger;
 }
+
+export type FollowNode = (see: (node: Node) => void, signal: AbortSignal) => Promise<void>;
 
 /** kubelet's `nodeStatusUpdateFrequency`: how often the node is observed. */
 const LOOK_MS = 10_000;
@@ -128,14 +132,16 @@ export class NodeRegistration {
 
   /** Keeps the status up to date until the signal is aborted. After `register`. */
   async run(signal: AbortSignal): Promise<void> {
+    const { follow = this.#watchOwn } = this.#options;
+    await Promise.all([follow((node) => this.#see(node, signal), signal), this.#keepReporting(signal)]);
+  }
+
+  readonly #watchOwn: FollowNode = (see, signal) => {
     const { client, description, logger } = this.#options;
     const own = new Informer({ client, logger, resource: nodes, fieldSelector: `metadata.name=${description.name}` });
-    own.addHandlers({
-      onAdd: (node) => this.#see(node, signal),
-      onUpdate: (_, node) => this.#see(node, signal),
-    });
-    await Promise.all([own.run(signal), this.#keepReporting(signal)]);
-  }
+    own.addHandlers({ onAdd: (node) => see(node), onUpdate: (_, node) => see(node) });
+    return own.run(signal);
+  };
 
   /** The latest Node of the api-server. A watch event may be older than the response to the agent's own write. */
   #see(node: Node, signal: AbortSignal): void {
