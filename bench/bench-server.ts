@@ -11,6 +11,8 @@ export interface BenchServerOptions {
   readonly program: string;
   /** Flags for the server's Node.js, such as `--cpu-prof`. */
   readonly nodeOptions?: string;
+  /** More settings of the server, by their flags' names. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** Users with RBAC roles, whose token equals their name. Limits that apply to users do not apply to administrators. */
@@ -20,16 +22,19 @@ export type OrdinaryUser = (typeof ORDINARY_USERS)[number];
 /** `kedge server` with a directory and a port of its own. */
 export class BenchServer implements AsyncDisposable {
   readonly target: Target;
+  readonly #program: string;
   readonly #daemon: Daemon;
   readonly #directory: string;
+  readonly #beside: Daemon[] = [];
 
-  private constructor(daemon: Daemon, directory: string, target: Target) {
+  private constructor(program: string, daemon: Daemon, directory: string, target: Target) {
+    this.#program = program;
     this.#daemon = daemon;
     this.#directory = directory;
     this.target = target;
   }
 
-  static async start({ program, nodeOptions }: BenchServerOptions): Promise<BenchServer> {
+  static async start({ program, nodeOptions, settings: more }: BenchServerOptions): Promise<BenchServer> {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'kedge-bench-'));
     const at = (name: string): string => path.join(directory, name);
     const token = 'bench';
@@ -45,6 +50,7 @@ export class BenchServer implements AsyncDisposable {
       'port-file': at('port'),
       'admin-kubeconfig': at('admin.kubeconfig'),
       'token-auth-file': at('tokens.csv'),
+      ...more,
     };
     const daemon = new Daemon(
       program,
@@ -64,7 +70,7 @@ export class BenchServer implements AsyncDisposable {
         'the server to be ready',
         async () => (await load(target, 1, 200, [requestBytes(target, 'GET', '/readyz')])).count,
       );
-      return new BenchServer(daemon, directory, target);
+      return new BenchServer(program, daemon, directory, target);
     } catch (error) {
       await daemon.end();
       await rm(directory, { recursive: true });
@@ -76,13 +82,22 @@ export class BenchServer implements AsyncDisposable {
     return this.#daemon.pid;
   }
 
+  /** Runs another `kedge` command with the administrator's kubeconfig until the server is disposed of. */
+  runBeside(name: string, ...args: readonly string[]): Daemon {
+    const log = path.join(this.#directory, `${name}.log`);
+    const kubeconfig = path.join(this.#directory, 'admin.kubeconfig');
+    const daemon = new Daemon(this.#program, [...args, `--kubeconfig=${kubeconfig}`], { log });
+    this.#beside.push(daemon);
+    return daemon;
+  }
+
   /** Kills a server that may no longer react to SIGTERM. */
   kill(): Promise<void> {
     return this.#daemon.end('SIGKILL');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#daemon.end();
+    await Promise.all([...this.#beside, this.#daemon].map((daemon) => daemon.end()));
     await rm(this.#directory, { recursive: true, force: true });
   }
 }

@@ -14,6 +14,8 @@ import { measureMixedLoad } from './mixed-load.ts';
 import { measureWebhooks } from './webhooks.ts';
 import { measurePages } from './pages.ts';
 import { Report } from './report.ts';
+import { measureScale } from './scale.ts';
+import { measureScheduling } from './scheduling.ts';
 
 const { values } = parseArgs({
   options: {
@@ -37,6 +39,8 @@ for (const measure of [
   (running) => measureMixedLoad(report, { program }, running),
   (running) => measureFloods(report, { program, nodeOptions: values['server-node-options'] }, running),
   (running) => measureCluster(report, running),
+  (running) => measureScheduling(report, { program }, running),
+  (running) => measureScale(report, { program }, running),
 ] satisfies ((running: AsyncDisposableStack) => Promise<void>)[]) {
   await using running = new AsyncDisposableStack();
   const interrupted = (): void => void running.disposeAsync().finally(() => process.exit(130));

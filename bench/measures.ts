@@ -71,6 +71,20 @@ export const MEASURES = {
   serverIdleCpu: { name: "server's idle CPU, 60 pods", unit: '% of a core', atMost: 0.5, upstream: 1.9, digits: 2 },
   service10: { name: "Service's 201 -> first connect, 10 services", unit: 'ms' },
   service5000: { name: "Service's 201 -> first connect, 5,000 services", unit: 'ms' },
+
+  schedule100: { name: 'pods scheduled, 100 nodes', unit: '/s' },
+  schedule1000: { name: 'pods scheduled, 1,000 nodes', unit: '/s', atLeast: 2_000, upstream: 556 },
+  schedule5000: { name: 'pods scheduled, 5,000 nodes', unit: '/s', atLeast: 1_200, upstream: 322 },
+  scheduleSpread: { name: 'the same, spread over zones and apart', unit: '/s', atLeast: 300 },
+  schedulerMemory: { name: 'scheduler resident, 5,000 nodes', unit: 'MB', atMost: 150, upstream: 235 },
+  hollowRollout: { name: 'Deployment of 1,000 rolled out, hollow nodes', unit: 's', digits: 1 },
+  hollowRollover: { name: '- and rolled over to another image', unit: 's', digits: 1 },
+  hollowDeployments: { name: '200 Deployments of 5 changed at once', unit: 's', digits: 1 },
+  hollowJobs: { name: '1,000 Jobs of one pod, created -> completed', unit: 's', digits: 1 },
+  hollowNamespace: { name: 'namespace of 5,000 objects deleted', unit: 's', digits: 1 },
+  hollowLost: { name: 'node of 100 pods lost -> its pods run elsewhere', unit: 's', digits: 1 },
+  hollowMemory: { name: 'control plane resident, 5,000 running pods', unit: 'MB' },
+  hollowIdleCpu: { name: "server's idle CPU, 5,000 pods on 50 nodes", unit: '% of a core', digits: 2 },
 } as const satisfies Readonly<Record<string, Measure>>;
 
 export type MeasureId = keyof typeof MEASURES;
