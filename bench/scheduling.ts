@@ -8,11 +8,14 @@ import { BenchServer, createNamespace, type BenchServerOptions } from './bench-s
 import { ask, load, requestBytes, type Target } from './http.ts';
 import { CONNECTIONS } from './pods.ts';
 import { printMemory, settledMemory } from './process-usage.ts';
+import type { MeasureId } from './measures.ts';
 import type { Report } from './report.ts';
 
 const RUNS = 3;
 const ZONES = 3;
 const LOOK_MS = 100;
+/** Until what was needed for the pods has been given back. */
+const CALM_SECONDS = 45;
 const NAMESPACE = 'scheduling';
 const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
 const SPREAD_PODS = 2_000;
@@ -41,19 +44,21 @@ export async function measureScheduling(
   const scheduler = server.runBeside('scheduler', 'server', '--roles=scheduler');
   const bench = new SchedulingBench(server.target);
   await createNamespace(server.target, NAMESPACE);
+  const measure = (id: MeasureId, pods: number, pod: (name: string) => object): Promise<void> =>
+    report.repeat(RUNS, [process.pid, server.pid, scheduler.pid], async () => {
+      await bench.clear();
+      return { [id]: await bench.schedule(pods, pod) };
+    });
   for (const { id, nodes, pods } of sizes) {
     await bench.growTo(nodes);
     await bench.schedule(pods, plainPod);
-    await report.repeat(RUNS, [process.pid, server.pid, scheduler.pid], async () => ({
-      [id]: await bench.schedule(pods, plainPod),
-    }));
+    await measure(id, pods, plainPod);
   }
-  if (report.wants('schedulerMemory'))
+  if (report.wants('schedulerMemory')) {
+    await delay(CALM_SECONDS * 1000);
     report.add('schedulerMemory', printMemory('scheduler', await settledMemory(scheduler.pid)));
-  if (report.wants('scheduleSpread'))
-    await report.repeat(RUNS, [process.pid, server.pid, scheduler.pid], async () => ({
-      scheduleSpread: await bench.schedule(SPREAD_PODS, spreadPod),
-    }));
+  }
+  if (report.wants('scheduleSpread')) await measure('scheduleSpread', SPREAD_PODS, spreadPod);
 }
 
 class SchedulingBench {
@@ -80,7 +85,7 @@ class SchedulingBench {
     });
   }
 
-  /** Pods scheduled per second. Removes the pods afterwards, so that every run finds the same. */
+  /** Pods scheduled per second. */
   async schedule(count: number, pod: (name: string) => object): Promise<number> {
     const creates = Array.from({ length: count }, () =>
       requestBytes(this.#target, 'POST', PODS, JSON.stringify(pod(`pod-${this.#pods++}`))),
@@ -89,8 +94,12 @@ class SchedulingBench {
     await load(this.#target, CONNECTIONS, 201, creates);
     while (await this.#isAnyUnbound()) await delay(LOOK_MS);
     const seconds = (performance.now() - start) / 1000;
-    await ask(this.#target, 'DELETE', PODS, { gracePeriodSeconds: 0 });
     return count / seconds;
+  }
+
+  /** Removes the pods, so that every run finds the same. */
+  clear(): Promise<unknown> {
+    return ask(this.#target, 'DELETE', PODS, { gracePeriodSeconds: 0 });
   }
 
   async #isAnyUnbound(): Promise<boolean> {

@@ -11,7 +11,9 @@ export const hollowCommand = (): Command =>
     hollowSettings,
   ).action(async (flags: Record<string, unknown>) => {
     const config = await loadSettings(hollowSettings, flags, {});
-    await using cluster = await openCluster(config.kubeconfig || undefined);
+    await using forNodes = await openCluster(config.kubeconfig || undefined);
+    await using forPods = await openCluster(config.kubeconfig || undefined);
+    const clients = { nodes: forNodes.client, pods: forPods.client };
     const { runHollowNodes } = await import('../agent/hollow/main.ts');
-    await runDaemon('hollow', config, (signal, logger) => runHollowNodes(config, cluster.client, signal, logger));
+    await runDaemon('hollow', config, (signal, logger) => runHollowNodes(config, clients, signal, logger));
   });

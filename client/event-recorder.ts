@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../api/machinery/kind.ts';
 import { validateSubdomainName } from '../api/machinery/names.ts';
-import { StatusError, isNotFound } from '../api/machinery/status-error.ts';
+import { StatusError, isNamespaceTerminating, isNotFound } from '../api/machinery/status-error.ts';
 import { timeOf } from '../api/machinery/time.ts';
 import type { ApiClient } from './api-client.ts';
 import { backoffMs } from './backoff.ts';
@@ -141,7 +141,10 @@ export class EventRecorder {
       this.#outage.ended({}, 'event recording recovered');
     } catch (error) {
       const about = { reason, object: `${regarding.namespace ?? ''}/${regarding.name}` };
-      if (error instanceof StatusError && error.code < 500)
+      // As upstream's clients: what goes with its namespace is no news.
+      if (isNamespaceTerminating(error))
+        this.#options.logger.debug({ ...about, err: error }, 'event not recorded, its namespace is being terminated');
+      else if (error instanceof StatusError && error.code < 500)
         this.#options.logger.warn({ ...about, err: error }, 'api-server rejected event');
       else this.#outage.failed(error, about, 'failed to record event');
     } finally {

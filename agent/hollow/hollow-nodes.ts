@@ -1,4 +1,6 @@
 /** The Nodes and Leases of hollow nodes: as an agent keeps those of its host, but with one watch for all of them. */
+import { randomUUID } from 'node:crypto';
+import { release } from 'node:os';
 import { Cidr } from '../../api/domain/address.ts';
 import type { ApiClient } from '../../client/api-client.ts';
 import { Informer } from '../../client/informer.ts';
@@ -37,7 +39,6 @@ export interface HollowNodesOptions {
   readonly zones: number;
   readonly capacity: ResourceList;
   readonly leaseSeconds: number;
-  readonly facts: HostFacts;
 }
 
 /** A node's part in running pods: its addresses. */
@@ -135,7 +136,7 @@ export class HollowNodes {
   }
 
   #registration(node: HollowNode, index: number, follow: FollowNode): NodeRegistration {
-    const { client, logger, prefix, zones, capacity, facts } = this.#options;
+    const { client, logger, prefix, zones, capacity } = this.#options;
     const quiet = { ...forward(logger), info: (fields: object, message: string) => logger.debug(fields, message) };
     return new NodeRegistration({
       client,
@@ -147,7 +148,7 @@ export class HollowNodes {
         name: node.name,
         address: node.address,
         port: 0,
-        facts,
+        facts: hollowFacts(),
         runtimeVersion: 'hollow://1',
         capacity,
         allocatable: capacity,
@@ -165,4 +166,13 @@ const forward = (logger: Logger): Logger => ({
   info: (fields, message) => logger.info(fields, message),
   warn: (fields, message) => logger.warn(fields, message),
   error: (fields, message) => logger.error(fields, message),
+});
+
+/** Each is a machine of its own. */
+const hollowFacts = (): HostFacts => ({
+  osImage: 'hollow',
+  kernelVersion: release(),
+  machineId: randomUUID().replaceAll('-', ''),
+  systemUuid: randomUUID(),
+  bootId: randomUUID(),
 });

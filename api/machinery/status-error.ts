@@ -6,6 +6,9 @@ import type { FieldError } from './field-error.ts';
 import { MAX_ERRORS } from './limits.ts';
 import type { Status } from '../types/meta/v1.gen.ts';
 
+/** The reason of a cause: nothing can be created in the namespace any more. */
+export const NAMESPACE_TERMINATING = 'NamespaceTerminating';
+
 export class StatusError extends Error {
   override readonly name = 'StatusError';
   readonly status: Status;
@@ -133,6 +136,10 @@ export const isNotFound = (error: unknown): boolean => error instanceof StatusEr
 export const isConflict = (error: unknown): boolean => error instanceof StatusError && error.reason === 'Conflict';
 export const isAlreadyExists = (error: unknown): boolean =>
   error instanceof StatusError && error.reason === 'AlreadyExists';
+/** Nothing can be created in the namespace any more: the cause by which upstream's clients know it. */
+export const isNamespaceTerminating = (error: unknown): boolean =>
+  error instanceof StatusError &&
+  (error.status.details?.causes ?? []).some(({ reason }) => reason === NAMESPACE_TERMINATING);
 export const isInvalid = (error: unknown): boolean => error instanceof StatusError && error.reason === 'Invalid';
 export const isTooLarge = (error: unknown): boolean => error instanceof StatusError && error.code === 413;
 export const isGone = (error: unknown): boolean => error instanceof StatusError && error.code === 410;

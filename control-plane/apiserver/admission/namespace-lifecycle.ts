@@ -1,6 +1,6 @@
 import { namespaces } from '../../../api/kinds/core/namespace.ts';
 import type { ActionName } from '../../../api/machinery/kind.ts';
-import { forbidden, notFound, StatusError } from '../../../api/machinery/status-error.ts';
+import { forbidden, NAMESPACE_TERMINATING, notFound, StatusError } from '../../../api/machinery/status-error.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './plugin.ts';
 
@@ -15,7 +15,7 @@ function terminating({ kind, name }: AdmissionRequest, namespace: string): Statu
     `unable to create new content in namespace ${namespace} because it is being terminated`,
   );
   const cause = {
-    reason: 'NamespaceTerminating',
+    reason: NAMESPACE_TERMINATING,
     message: `namespace ${namespace} is being terminated`,
     field: 'metadata.namespace',
   };

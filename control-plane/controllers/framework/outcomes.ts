@@ -1,5 +1,5 @@
 /** Outcomes of requests that say that somebody else has done, or undone, what a controller was about to do. */
-import { StatusError, isConflict, isNotFound } from '../../../api/machinery/status-error.ts';
+import { StatusError, isConflict, isNamespaceTerminating, isNotFound } from '../../../api/machinery/status-error.ts';
 
 /** Resolves with undefined when the object is gone. */
 export const unlessNotFound = <T>(request: Promise<T>): Promise<T | undefined> => unless(isNotFound, request);
@@ -11,10 +11,6 @@ export const unlessGone = <T>(request: Promise<T>): Promise<T | undefined> =>
 /** Resolves with undefined when nothing can be created in the namespace any more: there is no point in trying again. */
 export const unlessTerminating = <T>(creating: Promise<T>): Promise<T | undefined> =>
   unless(isNamespaceTerminating, creating);
-
-export const isNamespaceTerminating = (error: unknown): boolean =>
-  error instanceof StatusError &&
-  (error.status.details?.causes ?? []).some(({ reason }) => reason === 'NamespaceTerminating');
 
 /**
  * The api-server understands the request and declines it: a quota is exceeded, admission or RBAC forbids it. It is the answer of

@@ -1,6 +1,6 @@
 /** Creating and deleting the pods of a controller, with the events and expectations that go with it: upstream's `PodControl`. */
 import type { KubeObject } from '../../../api/machinery/kind.ts';
-import { isNotFound } from '../../../api/machinery/status-error.ts';
+import { isNotFound, isNamespaceTerminating } from '../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { referenceTo, type EventRecorder } from '../../../client/event-recorder.ts';
 import { objectKey } from '../../../client/informer.ts';
@@ -8,7 +8,6 @@ import type { Resource } from '../../../client/resource.ts';
 import { pods } from '../../../client/resources.gen.ts';
 import type { PodView } from '../caches/pod-view.ts';
 import type { Expectations } from '../framework/expectations.ts';
-import { isNamespaceTerminating } from '../framework/outcomes.ts';
 import { apiVersionOf, controllerReference } from '../framework/owner-references.ts';
 import type { Pod, PodTemplateSpec } from '../../../api/types/core/v1.gen.ts';
 

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { validateSubdomainName } from '../../../api/machinery/names.ts';
+import { forbiddenRequest, NAMESPACE_TERMINATING, type StatusError } from '../../../api/machinery/status-error.ts';
 import { ApiClient } from '../../../client/api-client.ts';
 import { EventRecorder } from '../../../client/event-recorder.ts';
 import { silent } from '../../support/https-server.ts';
@@ -92,4 +93,21 @@ t.test('a server that rejects events affects nothing else', async (t) => {
     recorder.event(pod('a'), 'Normal', 'Started', 'kept');
   });
   t.match(writes, [{ body: { message: 'kept' } }]);
+});
+
+t.test('an event that goes with its namespace is no warning; one that is forbidden otherwise is', async (t) => {
+  const warned: string[] = [];
+  const logger = { ...silent, warn: (_: object, message: string) => void warned.push(message) };
+  const rejected = (details: StatusError['status']['details']): Promise<never> =>
+    Promise.reject(forbiddenRequest('no', details));
+  const record = async (details: StatusError['status']['details']): Promise<void> => {
+    const client = { create: () => rejected(details) } as unknown as ApiClient;
+    const recorder = new EventRecorder({ client, component: 'kubelet', host: 'n1', logger });
+    recorder.event(pod('a'), 'Normal', 'Killing', 'Stopping container c');
+    await recorder.flush();
+  };
+  await record({ causes: [{ reason: NAMESPACE_TERMINATING, message: '', field: 'metadata.namespace' }] });
+  t.strictSame(warned, []);
+  await record({});
+  t.strictSame(warned, ['api-server rejected event']);
 });

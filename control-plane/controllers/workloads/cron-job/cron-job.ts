@@ -1,6 +1,6 @@
 /** The controller of CronJobs: Jobs by a schedule. Upstream: pkg/controller/cronjob. */
 import { SCHEDULED_TIMESTAMP } from '../../../../api/domain/job-tracking.ts';
-import { isAlreadyExists } from '../../../../api/machinery/status-error.ts';
+import { isAlreadyExists, isNamespaceTerminating } from '../../../../api/machinery/status-error.ts';
 import { timeOf } from '../../../../api/machinery/time.ts';
 import type { ApiClient } from '../../../../client/api-client.ts';
 import { referenceTo, type EventRecorder } from '../../../../client/event-recorder.ts';
@@ -9,7 +9,7 @@ import { cronJobs as cronJobResource, jobs as jobResource } from '../../../../cl
 import { cronJobCache, jobCache } from '../../caches/definitions.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../../framework/controller.ts';
 import { dependentHandlers } from '../../framework/dependents.ts';
-import { isNamespaceTerminating, unlessGone, unlessNotFound } from '../../framework/outcomes.ts';
+import { unlessGone, unlessNotFound } from '../../framework/outcomes.ts';
 import { apiVersionOf, claimable, controllerOf, controllerReference } from '../../framework/owner-references.ts';
 import { writeStatus } from '../../framework/status.ts';
 import { ownKeys, watch } from '../../framework/watch.ts';

@@ -1,6 +1,6 @@
 /** The Deployment controller: carries out what `plan.ts` decides. Upstream: pkg/controller/deployment. */
 import { selectorFrom } from '../../../../api/machinery/selectors.ts';
-import { isAlreadyExists } from '../../../../api/machinery/status-error.ts';
+import { isAlreadyExists, isNamespaceTerminating } from '../../../../api/machinery/status-error.ts';
 import { referenceTo } from '../../../../client/event-recorder.ts';
 import { objectKey } from '../../../../client/informer.ts';
 import { deployments as resource, replicaSets as replicaSetResource } from '../../../../client/resources.gen.ts';
@@ -9,7 +9,7 @@ import { claim, claimCandidates } from '../../framework/claim.ts';
 import { withCondition } from '../../framework/conditions.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../../framework/controller.ts';
 import { dependentHandlers, selectingOwners } from '../../framework/dependents.ts';
-import { isNamespaceTerminating, unlessNotFound } from '../../framework/outcomes.ts';
+import { unlessNotFound } from '../../framework/outcomes.ts';
 import { apiVersionOf, claimable, controllerOf } from '../../framework/owner-references.ts';
 import { writeStatus } from '../../framework/status.ts';
 import { ownKeys, watch } from '../../framework/watch.ts';

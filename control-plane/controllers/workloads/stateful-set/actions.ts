@@ -1,11 +1,11 @@
 /** Carries out what the plan of a StatefulSet says, with upstream's events. */
-import { isAlreadyExists } from '../../../../api/machinery/status-error.ts';
+import { isAlreadyExists, isNamespaceTerminating } from '../../../../api/machinery/status-error.ts';
 import type { ApiClient } from '../../../../client/api-client.ts';
 import { referenceTo, type EventRecorder } from '../../../../client/event-recorder.ts';
 import { objectKey } from '../../../../client/informer.ts';
 import { persistentVolumeClaims, pods, statefulSets } from '../../../../client/resources.gen.ts';
 import type { Expectations } from '../../framework/expectations.ts';
-import { isNamespaceTerminating, unlessGone } from '../../framework/outcomes.ts';
+import { unlessGone } from '../../framework/outcomes.ts';
 import { apiVersionOf } from '../../framework/owner-references.ts';
 import { slowStart } from '../pod-control.ts';
 import type { StatefulSetAction } from './plan.ts';
