@@ -12,6 +12,8 @@ const NODES = 50;
 const LOST = 'lost';
 const LIMIT_SECONDS = 180;
 const IDLE_SECONDS = 60;
+/** Until what was needed for the rollout has been given back. */
+const CALM_SECONDS = 45;
 const LARGE = 1_000;
 const SMALL = { count: 200, replicas: 5 };
 const JOBS = 1_000;
@@ -187,6 +189,7 @@ class ScaleBench {
       await this.#create(deployments, [deployment('many', IDLE_PODS)]);
       await this.#until('the rollout', async () => isRolledOut(await this.#get(`${deployments}/many`)));
       const { pid } = this.#server;
+      await delay(CALM_SECONDS * 1000);
       this.#report.add('hollowMemory', printMemory('5,000 pods', await settledMemory(pid)));
       const before = await cpuSecondsOf(pid);
       await delay(IDLE_SECONDS * 1000);
