@@ -27,22 +27,6 @@ export class SelectorError extends Error {
   override readonly name = 'SelectorError';
 }
 
-/** Longer lists of values become a set. */
-const FEW_VALUES = 16;
-
-/** A requirement, prepared for matching many objects. */
-function testOf(requirement: Requirement): (labels: Labels | undefined) => boolean {
-  const { key, operator, values } = requirement;
-  if ((operator === 'in' || operator === 'notin') && values.length > FEW_VALUES) {
-    const known = new Set(values);
-    return (labels) => {
-      const value = own(labels, key);
-      return (value !== undefined && known.has(value)) === (operator === 'in');
-    };
-  }
-  return (labels) => test(requirement, own(labels, key));
-}
-
 function test({ operator, values }: Requirement, value: string | undefined): boolean {
   switch (operator) {
     case 'exists':
@@ -59,21 +43,100 @@ function test({ operator, values }: Requirement, value: string | undefined): boo
       return value === undefined || !values.includes(value);
     case 'gt':
     case 'lt': {
-      if (value === undefined || !/^-?\d+$/.test(value)) return false;
+      if (value === undefined || !INTEGER.test(value)) return false;
       const bound = Number(values[0]);
       return operator === 'gt' ? Number(value) > bound : Number(value) < bound;
     }
   }
 }
 
-export function selectorOf(requirements: readonly Requirement[]): Selector {
-  const tests = requirements.map(testOf);
-  const [only] = tests;
-  return {
-    requirements,
-    empty: requirements.length === 0,
-    matches: only && tests.length === 1 ? only : (labels) => tests.every((isMet) => isMet(labels)),
+/** What all requirements for one key ask of its value, so that a label is looked at once, however many they are. */
+class KeyTest {
+  #allowed: ReadonlySet<string> | undefined;
+  readonly #excluded = new Set<string>();
+  #isRequired = false;
+  #isForbidden = false;
+  #above = -Infinity;
+  #below = Infinity;
+
+  /** Whether the label must be there. */
+  get isRequired(): boolean {
+    return this.#isRequired;
+  }
+
+  add({ operator, values }: Requirement): void {
+    switch (operator) {
+      case '!':
+        this.#isForbidden = true;
+        return;
+      case '!=':
+      case 'notin':
+        for (const value of values) this.#excluded.add(value);
+        return;
+      case '=':
+      case 'in': {
+        const allowed = new Set(values);
+        this.#allowed = this.#allowed?.intersection(allowed) ?? allowed;
+        break;
+      }
+      case 'gt':
+        this.#above = Math.max(this.#above, Number(values[0]));
+        break;
+      case 'lt':
+        this.#below = Math.min(this.#below, Number(values[0]));
+        break;
+      case 'exists':
+        break;
+    }
+    this.#isRequired = true;
+  }
+
+  isMet(value: string | undefined): boolean {
+    if (value === undefined) return !this.#isRequired;
+    if (this.#isForbidden || this.#excluded.has(value) || this.#allowed?.has(value) === false) return false;
+    if (this.#above === -Infinity && this.#below === Infinity) return true;
+    return INTEGER.test(value) && Number(value) > this.#above && Number(value) < this.#below;
+  }
+}
+
+const INTEGER = /^-?\d+$/;
+
+/** Requirements, and values of each, that are looked at one after the other. */
+const FEW = 8;
+
+/**
+ * Of many requirements only those are looked at that are about labels which an object has. Clients choose the selectors that are
+ * matched with all objects of a list and with every change of a watch, and a selector has room for 100,000 requirements.
+ */
+function indexed(requirements: readonly Requirement[]): Selector['matches'] {
+  const tests = new Map<string, KeyTest>();
+  for (const requirement of requirements) {
+    const known = tests.get(requirement.key) ?? new KeyTest();
+    known.add(requirement);
+    tests.set(requirement.key, known);
+  }
+  let required = 0;
+  for (const { isRequired } of tests.values()) if (isRequired) required++;
+  return (labels = {}) => {
+    let met = 0;
+    for (const key in labels) {
+      const asked = tests.get(key);
+      if (!asked) continue;
+      if (!asked.isMet(own(labels, key))) return false;
+      if (asked.isRequired) met++;
+    }
+    return met === required;
   };
+}
+
+export function selectorOf(requirements: readonly Requirement[]): Selector {
+  const isShort = requirements.length <= FEW && requirements.every(({ values }) => values.length <= FEW);
+  const [only] = requirements;
+  const plain: Selector['matches'] =
+    only && requirements.length === 1
+      ? (labels) => test(only, own(labels, only.key))
+      : (labels) => requirements.every((requirement) => test(requirement, own(labels, requirement.key)));
+  return { requirements, empty: requirements.length === 0, matches: isShort ? plain : indexed(requirements) };
 }
 
 export const everything: Selector = { requirements: [], empty: true, matches: () => true };
@@ -306,6 +369,17 @@ export interface FieldRequirement {
 /** The only value that the field may have; undefined when there are several. */
 export const requiredValue = (requirements: readonly FieldRequirement[], field: string): string | undefined =>
   requirements.find((requirement) => requirement.equal && requirement.field === field)?.value;
+
+/** By field, whether its value meets all requirements: as long as there are fields, however many requirements there are. */
+export function fieldTests(requirements: readonly FieldRequirement[]): ReadonlyMap<string, (value: string) => boolean> {
+  const tests = new Map<string, KeyTest>();
+  for (const { field, equal, value } of requirements) {
+    const known = tests.get(field) ?? new KeyTest();
+    known.add({ key: field, operator: equal ? '=' : '!=', values: [value] });
+    tests.set(field, known);
+  }
+  return new Map([...tests].map(([field, asked]) => [field, (value: string) => asked.isMet(value)]));
+}
 
 /** Splits at commas that are not escaped by a backslash. */
 function splitTerms(text: string): string[] {

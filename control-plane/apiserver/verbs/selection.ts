@@ -1,6 +1,7 @@
 /** Which objects a list, watch or deletecollection is about: its label and field selectors over the index of the cache. */
 import { groupResource } from '../../../api/machinery/define-kind.ts';
 import {
+  fieldTests,
   parseFieldSelector,
   parseLabelSelector,
   requiredValue,
@@ -32,7 +33,7 @@ export function parseSelection(
       throw badRequest("fieldSelector metadata.name doesn't match requested name");
     }
     if (name) fields.push({ field: 'metadata.name', equal: true, value: name });
-    const tests = fields.map(({ field, equal, value }) => {
+    const tests = [...fieldTests(fields)].map(([field, isMet]) => {
       const read = fieldReader(resource, field);
       if (!read) {
         throw badRequest(
@@ -40,7 +41,7 @@ export function parseSelection(
             `field selector ${JSON.stringify(fieldSelector)}: field label not supported: ${field}`,
         );
       }
-      return (entry: Parameters<Selection['matches']>[0]) => (read(entry) === value) === equal;
+      return (entry: Parameters<Selection['matches']>[0]) => isMet(read(entry));
     });
     if (labels.empty && tests.length === 0) return EVERYTHING;
     return {

@@ -12,8 +12,13 @@ import { validatePoolName } from '../../../api/kinds/resource/device-names.ts';
 import { allProblems, parseBody } from '../../../api/machinery/body.ts';
 import { decodeObject } from '../../../api/machinery/decode.ts';
 import { parseDuration } from '../../../api/machinery/duration.ts';
+import { EMPTY } from '../../../api/machinery/fieldset/field-set.ts';
+import { fieldTypeOf } from '../../../api/machinery/fieldset/field-type.ts';
+import { ownersOf } from '../../../api/machinery/fieldset/owners.ts';
+import { updatedOwners, type Ownable } from '../../../api/machinery/fieldset/track.ts';
+import { setOwn } from '../../../api/machinery/own.ts';
 import { parseQuantity } from '../../../api/machinery/quantity.ts';
-import { parseFieldSelector, parseLabelSelector, selectorFrom } from '../../../api/machinery/selectors.ts';
+import { fieldTests, parseFieldSelector, parseLabelSelector, selectorFrom } from '../../../api/machinery/selectors.ts';
 import { StatusError, invalidObject } from '../../../api/machinery/status-error.ts';
 import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../../api/machinery/metadata.ts';
@@ -398,6 +403,13 @@ t.test('every list and map of every kind is validated in linear time', async (t)
   t.ok(checked > 200, `${checked} lists and maps`);
 });
 
+const CONFIG_MAPS: Ownable = {
+  type: fieldTypeOf(configMaps.schema),
+  empty: { apiVersion: 'v1', kind: 'ConfigMap', metadata: {} },
+  resets: EMPTY,
+  inVersion: () => undefined,
+};
+
 const iscsi = (iqn: string) => ({ targetPortal: 'p', lun: 0, iqn });
 
 t.test('selectors, quantities, durations and names are parsed in linear time', async (t) => {
@@ -418,6 +430,40 @@ t.test('selectors, quantities, durations and names are parsed in linear time', a
         const values = Array.from({ length: size }, (_, index) => `v${index}`);
         const selector = selectorFrom({ matchExpressions: [{ key: 'k', operator: 'NotIn', values }] });
         for (let index = 0; index < size; index++) selector.matches({ k: `w${index}` });
+      },
+    ],
+    [
+      'managers of an object',
+      (size) => {
+        const object: { data: Record<string, string> } = { data: {} };
+        for (let index = 0; index < size; index++) setOwn(object.data, `k${index}`, 'v');
+        const entries = Array.from({ length: size }, (_, index) => ({
+          ...{ manager: `m${index}`, operation: 'Update', apiVersion: 'v1', fieldsType: 'FieldsV1' },
+          fieldsV1: { 'f:data': { [`f:k${index}`]: {} } },
+        }));
+        const by = { manager: 'client', operation: 'Update', apiVersion: 'v1', subresource: '' } as const;
+        updatedOwners(CONFIG_MAPS, CONFIG_MAPS.empty, object, ownersOf(entries), by, '2026-01-01T00:00:00Z');
+      },
+    ],
+    [
+      'requirements for labels of many objects',
+      (size) => {
+        const selector = parseLabelSelector(listOf(size, (i) => `k${i} notin (v)`));
+        for (let index = 0; index < size; index++) selector.matches({ k: `w${index}` });
+      },
+    ],
+    [
+      'requirements for one label of many objects',
+      (size) => {
+        const selector = parseLabelSelector(listOf(size, (i) => `k!=v${i}`));
+        for (let index = 0; index < size; index++) selector.matches({ k: `w${index}` });
+      },
+    ],
+    [
+      'requirements for a field of many objects',
+      (size) => {
+        const tests = fieldTests(parseFieldSelector(listOf(size, (i) => `f!=v${i}`)));
+        for (let index = 0; index < size; index++) tests.get('f')?.(`w${index}`);
       },
     ],
   ];

@@ -13,6 +13,7 @@ import {
   subtractQuantities,
 } from '../../../api/machinery/quantity.ts';
 import {
+  fieldTests,
   formatSelector,
   parseFieldSelector,
   parseLabelSelector,
@@ -112,6 +113,34 @@ t.test('an empty selector matches everything, a missing one nothing', async (t) 
   );
 });
 
+t.test('a selector of many requirements matches what each of them matches', async (t) => {
+  const terms = [
+    'k=a',
+    'k==b',
+    'k!=a',
+    'k in (a,b)',
+    'k notin (b)',
+    'k',
+    '!k',
+    'k>1',
+    'k<3',
+    'constructor',
+    '!toString',
+  ];
+  const padding = Array.from({ length: 10 }, (_, index) => `other${index}!=x`).join(',');
+  const objects = [undefined, {}, { constructor: 'x' }, ...['', 'a', 'b', 'c', '1', '2', '3'].map((k) => ({ k }))];
+  for (const one of terms) {
+    for (const other of terms) {
+      const each = [one, other].map(parseLabelSelector);
+      const together = parseLabelSelector(`${one},${padding},${other}`);
+      for (const labels of objects) {
+        const wanted = each.every((selector) => selector.matches(labels));
+        t.equal(together.matches(labels), wanted, `${one},${other}: ${JSON.stringify(labels)}`);
+      }
+    }
+  }
+});
+
 t.test('field selectors support =, ==, != and escapes', async (t) => {
   t.strictSame(parseFieldSelector('a=b,c!=d\\,e,f=='), [
     { field: 'a', equal: true, value: 'b' },
@@ -119,6 +148,17 @@ t.test('field selectors support =, ==, != and escapes', async (t) => {
     { field: 'f', equal: true, value: '' },
   ]);
   t.throws(() => parseFieldSelector('a'), { name: 'SelectorError' });
+});
+
+t.test('all requirements for a field have to be met', async (t) => {
+  const meets = (selector: string, value: string) => fieldTests(parseFieldSelector(selector)).get('f')?.(value);
+  t.ok(meets('f=a', 'a'));
+  t.ok(meets('f=', ''));
+  t.notOk(meets('f=a', 'b'));
+  t.notOk(meets('f=a,f=b', 'a'));
+  t.notOk(meets('f=a,f!=a', 'a'));
+  t.ok(meets('f!=b,f!=c', 'a'));
+  t.notOk(meets('f!=b,f!=c', 'c'));
 });
 
 const kind = { namespaced: true, validateName: validateSubdomainName };
