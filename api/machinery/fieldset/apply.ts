@@ -3,6 +3,7 @@
  * https://kubernetes.io/docs/reference/using-api/server-side-apply/).
  */
 import { deepEqual } from '../deep-equal.ts';
+import { MAX_ERRORS } from '../limits.ts';
 import { StatusError } from '../status-error.ts';
 import { difference, EMPTY, eachPath, isSubset, union, type FieldSet } from './field-set.ts';
 import { fieldsOf } from './fields-of.ts';
@@ -94,24 +95,26 @@ function pruned(ownable: Ownable, merged: unknown, last: Owner, owners: Owners, 
   return prune(ownable.type, merged, last.fields, here);
 }
 
-/** The 409 of a conflict, with a cause for each field: upstream's `NewConflictError`. */
+/** The 409 of a conflict, with a cause for each of the first fields: upstream's `NewConflictError`. */
 export function applyConflict(conflicts: Conflicts, owners: Owners): StatusError {
   const causes: { reason: string; message: string; field: string }[] = [];
   const messages: string[] = [];
+  let count = 0;
   for (const id of [...conflicts.keys()].sort()) {
     const owner = owners.get(id);
     const name = owner ? describe(owner) : id;
-    messages.push(`conflicts with ${name}:`);
+    if (count < MAX_ERRORS) messages.push(`conflicts with ${name}:`);
     eachPath(conflicts.get(id) ?? EMPTY, (field) => {
+      if (count++ >= MAX_ERRORS) return;
       causes.push({ reason: 'FieldManagerConflict', message: `conflict with ${name}`, field });
       messages.push(`- ${field}`);
     });
   }
   const [only] = causes;
   const message =
-    causes.length === 1 && only
+    count === 1 && only
       ? `Apply failed with 1 conflict: ${only.message}: ${only.field}`
-      : `Apply failed with ${causes.length} conflicts: ${messages.join('\n')}`;
+      : `Apply failed with ${count} conflicts: ${messages.join('\n')}`;
   return new StatusError({
     kind: 'Status',
     apiVersion: 'v1',

@@ -60,6 +60,13 @@ export function union(one: FieldSet, other: FieldSet): FieldSet {
   return setOf(one.member || other.member, children);
 }
 
+/** Of many sets, two at a time: one that grows would be copied for each of the others. */
+export function unionOf(sets: readonly FieldSet[]): FieldSet {
+  if (sets.length <= 2) return sets.reduce(union, EMPTY);
+  const middle = sets.length >>> 1;
+  return union(unionOf(sets.slice(0, middle)), unionOf(sets.slice(middle)));
+}
+
 /** Whether all fields of `one` are in `other`. */
 export function isSubset(one: FieldSet, other: FieldSet): boolean {
   if (one === other) return true;
@@ -71,11 +78,15 @@ export function isSubset(one: FieldSet, other: FieldSet): boolean {
   return true;
 }
 
+/** The elements that both have, if any, are among these: an object may have thousands of owners, of a field each. */
+const fewerElements = (one: FieldSet, other: FieldSet): Iterable<string> =>
+  (one.children.size <= other.children.size ? one : other).children.keys();
+
 export function intersection(one: FieldSet, other: FieldSet): FieldSet {
   const children = new Map<string, FieldSet>();
-  for (const [element, child] of one.children) {
-    const counterpart = other.children.get(element);
-    const common = counterpart && intersection(child, counterpart);
+  for (const element of fewerElements(one, other)) {
+    const [child, counterpart] = [one.children.get(element), other.children.get(element)];
+    const common = child && counterpart && intersection(child, counterpart);
     if (common && !common.isEmpty) children.set(element, common);
   }
   return setOf(one.member && other.member, children);
@@ -110,9 +121,9 @@ function subtract(
   ofChild: (child: FieldSet, counterpart: FieldSet) => FieldSet,
 ): FieldSet {
   let changed: Map<string, FieldSet> | undefined;
-  for (const [element, counterpart] of other.children) {
-    const child = one.children.get(element);
-    if (!child) continue;
+  for (const element of fewerElements(one, other)) {
+    const [child, counterpart] = [one.children.get(element), other.children.get(element)];
+    if (!child || !counterpart) continue;
     const left = ofChild(child, counterpart);
     if (left === child) continue;
     changed ??= new Map(one.children);

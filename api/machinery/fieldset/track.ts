@@ -15,6 +15,7 @@ import {
   intersectionBelow,
   isSubset,
   union,
+  unionOf,
 } from './field-set.ts';
 import type { FieldType } from './field-type.ts';
 import { reconciled } from './reconcile.ts';
@@ -202,6 +203,7 @@ function capUpdateManagers(owners: Owners): Owners {
     ([oneId, one], [otherId, other]) => secondsOf(one.time) - secondsOf(other.time) || (oneId < otherId ? -1 : 1),
   );
   const firstOf = new Map<string, string>();
+  const buckets = new Map<string, Bucket>();
   for (const [id, owner] of updaters) {
     if (count <= MAX_UPDATE_MANAGERS) break;
     const { apiVersion } = owner;
@@ -210,13 +212,27 @@ function capUpdateManagers(owners: Owners): Owners {
       firstOf.set(apiVersion, id);
       continue;
     }
-    const bucket: Manager = { manager: OLD_UPDATES_MANAGER, operation: 'Update', apiVersion, subresource: '' };
-    const bucketId = managerId(bucket);
-    const known = owners.get(bucketId) ?? owners.get(first);
-    if (!owners.has(bucketId)) owners.delete(first);
+    const by: Manager = { manager: OLD_UPDATES_MANAGER, operation: 'Update', apiVersion, subresource: '' };
+    const bucketId = managerId(by);
+    let bucket = buckets.get(bucketId);
+    if (!bucket) {
+      const known = owners.get(bucketId) ?? owners.get(first);
+      if (!owners.has(bucketId)) owners.delete(first);
+      bucket = { by, sets: [known?.fields ?? EMPTY], time: undefined };
+      buckets.set(bucketId, bucket);
+    }
+    bucket.sets.push(owner.fields);
+    bucket.time = owner.time;
     owners.delete(id);
-    owners.set(bucketId, new Owner(bucket, owner.time, union(owner.fields, known?.fields ?? EMPTY)));
     count--;
   }
+  for (const [id, { by, sets, time }] of buckets) owners.set(id, new Owner(by, time, unionOf(sets)));
   return owners;
+}
+
+/** Managers that become one. */
+interface Bucket {
+  readonly by: Manager;
+  readonly sets: FieldSet[];
+  time: string | undefined;
 }

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { deployments } from '../../../api/kinds/apps/deployment.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
+import { applyConflict } from '../../../api/machinery/fieldset/apply.ts';
 import { addedFieldsText } from '../../../api/machinery/fieldset/added-text.ts';
 import { compare } from '../../../api/machinery/fieldset/compare.ts';
 import {
@@ -19,6 +20,7 @@ import {
 import { DEDUCED, fieldTypeOf, type FieldType } from '../../../api/machinery/fieldset/field-type.ts';
 import { fieldsOf, misfits } from '../../../api/machinery/fieldset/fields-of.ts';
 import { merge } from '../../../api/machinery/fieldset/merge.ts';
+import { Owner } from '../../../api/machinery/fieldset/owners.ts';
 import { canonicalElement, displayElement } from '../../../api/machinery/fieldset/path-element.ts';
 import { reconciled } from '../../../api/machinery/fieldset/reconcile.ts';
 import { prune, removeFields } from '../../../api/machinery/fieldset/remove.ts';
@@ -64,6 +66,15 @@ t.test('elements have one form, and are shown as upstream does', async (t) => {
   const paths: string[] = [];
   eachPath(set({ 'v:1': {}, 'f:b': { '.': {}, 'f:c': {} }, 'f:a': {} }), (path) => paths.push(path));
   t.strictSame(paths, ['.a', '.b', '[=1]', '.b.c']);
+});
+
+t.test('a conflict counts all fields, and lists the first of them', async (t) => {
+  const fields = set({ 'f:data': Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`f:k${index}`, {}])) });
+  const owner = new Owner({ manager: 'a', operation: 'Apply', apiVersion: 'v1', subresource: '' }, undefined, fields);
+  const { status } = applyConflict(new Map([[owner.id, fields]]), new Map([[owner.id, owner]]));
+  t.match(status.message, 'Apply failed with 5000 conflicts: conflicts with "a":\n- .data.k0\n');
+  t.equal(status.details?.causes?.length, 1000);
+  t.equal(status.message?.split('\n').length, 1001);
 });
 
 const container = (fields: object) => ({ spec: { containers: [{ name: 'c', ...fields }] } });
