@@ -1,4 +1,5 @@
 /** Validation of a pod's volumes. */
+import { ephemeralClaimName } from '../../domain/pod-references.ts';
 import { addErrors, type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateTemplateMetadata } from '../../machinery/metadata.ts';
 import { validateSubdomainName } from '../../machinery/names.ts';
@@ -89,14 +90,11 @@ const SOURCES = sourceTable<Omit<Volume, 'name'>>({
   image: () => undefined,
 });
 
-/** The name of the claim that is created for an ephemeral volume of a pod. */
-const claimName = (pod: string, volume: string): string => `${pod}-${volume}`;
-
 /** What of a volume depends on its name, and on the pod's. */
 function validateNames({ name, iscsi, ephemeral }: Volume, pod: string, path: string, errors: FieldError[]): void {
   if (iscsi && isIscsiNameTooLong(name, iscsi)) errors.push(invalid(`${path}.name`, name, ISCSI_NAME_TOO_LONG));
   if (!ephemeral || !pod || !name) return;
-  const claim = claimName(pod, name);
+  const claim = ephemeralClaimName(pod, name);
   for (const problem of validateSubdomainName(claim)) {
     errors.push(invalid(`${path}.name`, name, `PVC name ${JSON.stringify(claim)}: ${problem}`));
   }
@@ -106,7 +104,7 @@ function validateNames({ name, iscsi, ephemeral }: Volume, pod: string, path: st
 export function validateVolumes(volumes: readonly Volume[], pod: string, path: string, errors: FieldError[]): void {
   const names = new Set<string>();
   const created = new Set<string>();
-  for (const { name, ephemeral } of pod ? volumes : []) if (ephemeral) created.add(claimName(pod, name));
+  for (const { name, ephemeral } of pod ? volumes : []) if (ephemeral) created.add(ephemeralClaimName(pod, name));
   for (const [index, volume] of volumes.entries()) {
     const at = `${path}[${index}]`;
     validateOneSource(volume, SOURCES, at, errors);

@@ -6,11 +6,15 @@ import {
   parseCertificateRequest,
 } from '../../../api/kinds/certificates/certificate-request.ts';
 import { nodes } from '../../../api/kinds/core/node.ts';
+import { persistentVolumeClaims } from '../../../api/kinds/core/persistent-volume-claim.ts';
+import { persistentVolumes } from '../../../api/kinds/core/persistent-volume.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { csiDrivers } from '../../../api/kinds/storage/csi-driver.ts';
-import { apiReference } from '../../../api/domain/pod-references.ts';
+import { apiReference, claimNameOf } from '../../../api/domain/pod-references.ts';
+import { csiDriverOf } from '../../../api/domain/volume-drivers.ts';
 import { MIRROR_ANNOTATION } from '../../../api/domain/mirror-annotation.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
+import type { Kind, KubeObject } from '../../../api/machinery/kind.ts';
 import { semanticallyEqual } from '../../../api/machinery/deep-equal.ts';
 import { forbidden, notFound } from '../../../api/machinery/status-error.ts';
 import { nodeNameOf } from '../http/user.ts';
@@ -22,7 +26,7 @@ import { forbiddenNodeLabels } from './node-labels.ts';
 import { judgeClaim, judgeCsiNode, judgeSlice } from './node-storage-restriction.ts';
 import type { TokenRequest } from '../../../api/types/authentication/v1.gen.ts';
 import type { CertificateSigningRequest } from '../../../api/types/certificates/v1.gen.ts';
-import type { Node, Pod } from '../../../api/types/core/v1.gen.ts';
+import type { Node, Pod, Volume } from '../../../api/types/core/v1.gen.ts';
 
 const NODE_SIGNERS = new Set([KUBELET_SERVING_SIGNER, KUBELET_CLIENT_SIGNER]);
 
@@ -126,9 +130,39 @@ const showsTokenFor = (pod: Pod | undefined, audience: string): boolean =>
     .flatMap(({ projected }) => projected?.sources ?? [])
     .some(({ serviceAccountToken }) => serviceAccountToken && (serviceAccountToken.audience ?? '') === audience);
 
-/** Drivers of CSI get tokens for the audiences that they ask for. */
-const driversOf = (pod: Pod | undefined): string[] =>
-  (pod?.spec?.volumes ?? []).flatMap(({ csi }) => csi?.driver ?? []);
+/** As upstream's listers name what they do not find. */
+const qualified = ({ singular, group }: Kind): string => singular + (group && `.${group}`);
+
+/**
+ * Drivers of CSI get tokens for the audiences that they ask for. What of them is not found is named in the error, as upstream: a
+ * claim, its volume or the driver.
+ */
+function judgeDriverAudiences(
+  api: Pick<LocalApi, 'get'>,
+  pod: Pod,
+  audience: string,
+): { found: boolean; missing: string[] } {
+  const missing: string[] = [];
+  const existing = <T extends KubeObject>(kind: Kind<T>, namespace: string, name: string): T | undefined => {
+    const object = api.get(kind, namespace, name);
+    if (!object) missing.push(`${qualified(kind)} ${quoted(name)} not found`);
+    return object;
+  };
+  const driverOf = (volume: Volume): string | undefined => {
+    const claimName = claimNameOf(pod.metadata?.name ?? '', volume);
+    if (!claimName) return csiDriverOf(volume);
+    const claim = existing(persistentVolumeClaims, pod.metadata?.namespace ?? '', claimName);
+    const spec = claim && existing(persistentVolumes, '', claim.spec?.volumeName ?? '')?.spec;
+    return spec && csiDriverOf(spec);
+  };
+  for (const volume of pod.spec?.volumes ?? []) {
+    const driver = driverOf(volume);
+    if (driver === undefined) continue;
+    const requests = existing(csiDrivers, '', driver)?.spec.tokenRequests ?? [];
+    if (requests.some((token) => token.audience === audience)) return { found: true, missing: [] };
+  }
+  return { found: false, missing };
+}
 
 export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, authorizer: Authorizer): AdmissionPlugin {
   const judgePod = (node: string, { operation, object, old }: AdmissionRequest): Verdict => {
@@ -165,13 +199,12 @@ export function nodeRestriction(api: Pick<LocalApi, 'get'>, graph: PodGraph, aut
     const [audience = '', ...others] = audiences;
     if (others.length > 0) return 'node may only request 0 or 1 audiences';
     if (showsTokenFor(pod, audience)) return undefined;
-    const drivers = driversOf(pod).map((driver) => ({ driver, object: api.get(csiDrivers, '', driver) }));
-    const asks = drivers.some(({ object }) => object?.spec.tokenRequests?.some((token) => token.audience === audience));
-    if (asks) return undefined;
-    const unknown = drivers.find(({ object }) => !object);
-    if (unknown) {
-      const missing = `csidriver.storage.k8s.io ${quoted(unknown.driver)} not found`;
-      return `error validating audience ${quoted(audience)}: ${missing}`;
+    const { found, missing } = pod ? judgeDriverAudiences(api, pod, audience) : { found: false, missing: [] };
+    if (found) return undefined;
+    const [only = ''] = missing;
+    if (missing.length > 0) {
+      const told = missing.length === 1 ? only : `[${[...new Set(missing)].join(', ')}]`;
+      return `error validating audience ${quoted(audience)}: ${told}`;
     }
     const { allowed } = authorizer.authorize(user, {
       ...{ isResource: true, path: '', verb: 'request-serviceaccounts-token-audience', name, namespace },

@@ -19,6 +19,7 @@ import {
   parseLabelSelector,
   selectorFrom,
   validateLabelSelector,
+  type Labels,
 } from '../../../api/machinery/selectors.ts';
 import { timeOf } from '../../../api/machinery/time.ts';
 
@@ -128,7 +129,12 @@ t.test('a selector of many requirements matches what each of them matches', asyn
     '!toString',
   ];
   const padding = Array.from({ length: 10 }, (_, index) => `other${index}!=x`).join(',');
-  const objects = [undefined, {}, { constructor: 'x' }, ...['', 'a', 'b', 'c', '1', '2', '3'].map((k) => ({ k }))];
+  const objects: (Labels | undefined)[] = [
+    undefined,
+    {},
+    { constructor: 'x' },
+    ...['', 'a', 'b', 'c', '1', '2', '3'].map((k) => ({ k })),
+  ];
   for (const one of terms) {
     for (const other of terms) {
       const each = [one, other].map(parseLabelSelector);

@@ -59,9 +59,11 @@ export class NodeAuthorizer implements Authorizer {
   #decide(node: string, attributes: Attributes): Decision | undefined {
     switch (attributes.group ? `${attributes.resource}.${attributes.group}` : attributes.resource) {
       case 'secrets':
-        return this.#read(node, 'secret', attributes);
+        return this.#read(node, attributes, (name) => this.#objects.isSecretOf(node, attributes.namespace, name));
       case 'configmaps':
-        return this.#read(node, 'configmap', attributes);
+        return this.#read(node, attributes, (name) =>
+          this.#graph.isNeededBy(node, 'configmap', attributes.namespace, name),
+        );
       case 'persistentvolumeclaims':
         return this.#claim(node, attributes);
       case 'serviceaccounts':
@@ -91,11 +93,11 @@ export class NodeAuthorizer implements Authorizer {
     return this.#related(node, attributes, (name) => this.#graph.isNeededBy(node, kind, attributes.namespace, name));
   }
 
-  #read(node: string, kind: ReferencedKind, attributes: Attributes): Decision {
+  #read(node: string, attributes: Attributes, isRelated: (name: string) => boolean): Decision {
     if (!READ_VERBS.has(attributes.verb)) return denied('can only read resources of this type');
     if (attributes.subresource !== '') return denied('cannot read subresource');
     if (attributes.namespace === '') return denied('can only read namespaced object of this type');
-    return this.#needed(node, kind, attributes);
+    return this.#related(node, attributes, isRelated);
   }
 
   #claim(node: string, attributes: Attributes): Decision {

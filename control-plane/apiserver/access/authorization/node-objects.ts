@@ -1,5 +1,5 @@
 /**
- * Which objects of storage and of devices concern a node. Each is looked at when a node asks for it: the pods are what the graph
+ * Which objects of storage and of devices concern a node. Most are looked at when a node asks for them: the pods are what the graph
  * follows, and nodes ask for these rarely.
  */
 import { persistentVolumes } from '../../../../api/kinds/core/persistent-volume.ts';
@@ -8,14 +8,24 @@ import { resourceSlices } from '../../../../api/kinds/resource/resource-slice.ts
 import { volumeAttachments } from '../../../../api/kinds/storage/volume-attachment.ts';
 import type { LocalApi } from '../../catalogue/local-api.ts';
 import type { PodGraph } from './pod-graph.ts';
+import { VolumeSecretGraph } from './volume-secret-graph.ts';
 
 export class NodeObjects {
   readonly #api: Pick<LocalApi, 'get'>;
   readonly #graph: PodGraph;
+  readonly #volumeSecrets: VolumeSecretGraph;
 
-  constructor(api: Pick<LocalApi, 'get'>, graph: PodGraph) {
+  constructor(api: Pick<LocalApi, 'get' | 'subscribe'>, graph: PodGraph) {
     this.#api = api;
     this.#graph = graph;
+    this.#volumeSecrets = new VolumeSecretGraph(api, graph);
+  }
+
+  /** A Secret that one of the node's pods refers to, or that a volume of one is mounted with. */
+  isSecretOf(node: string, namespace: string, name: string): boolean {
+    return (
+      this.#graph.isNeededBy(node, 'secret', namespace, name) || this.#volumeSecrets.isNeededBy(node, namespace, name)
+    );
   }
 
   /** A volume that is bound to a claim of one of the node's pods. */
