@@ -1,5 +1,13 @@
 /** Validation of scheduling constraints: affinity, tolerations, topology spread. */
-import { addErrors, type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
+import {
+  addErrors,
+  type FieldError,
+  duplicate,
+  forbidden,
+  invalid,
+  required,
+  tooMany,
+} from '../../machinery/field-error.ts';
 import { validateLabelName, validateLabelValue, validateQualifiedName } from '../../machinery/names.ts';
 import { validateLabelSelector } from '../../machinery/selectors.ts';
 import type {
@@ -14,6 +22,19 @@ import type {
 } from '../../types/core/v1.gen.ts';
 
 const MAX_WEIGHT = 100;
+/**
+ * Terms, constraints and expressions of one list. The scheduler compares those of a pod that waits with each pod that comes or goes,
+ * and those of a pod that runs with each pod that is to be scheduled. Upstream has no such limit.
+ */
+const MAX_TERMS = 100;
+
+/** Returns those that are validated further. */
+function limited<T>(items: readonly T[] | undefined, path: string, errors: FieldError[]): readonly T[] {
+  if (!items) return [];
+  if (items.length <= MAX_TERMS) return items;
+  errors.push(tooMany(path, items.length, MAX_TERMS));
+  return [];
+}
 
 function validateRequirement(requirement: NodeSelectorRequirement, path: string, errors: FieldError[]): void {
   const { key, operator, values = [] } = requirement;
@@ -66,12 +87,12 @@ function validateNodeSelectorTerm(
   errors: FieldError[],
   checksValues = false,
 ): void {
-  for (const [index, requirement] of (term.matchExpressions ?? []).entries()) {
+  for (const [index, requirement] of limited(term.matchExpressions, `${path}.matchExpressions`, errors).entries()) {
     const at = `${path}.matchExpressions[${index}]`;
     validateRequirement(requirement, at, errors);
     if (checksValues) validateValues(requirement, at, errors);
   }
-  for (const [index, requirement] of (term.matchFields ?? []).entries()) {
+  for (const [index, requirement] of limited(term.matchFields, `${path}.matchFields`, errors).entries()) {
     validateFieldRequirement(requirement, `${path}.matchFields[${index}]`, errors);
   }
 }
@@ -85,7 +106,7 @@ export function validateNodeSelector(
 ): void {
   const at = `${path}.nodeSelectorTerms`;
   if (!nodeSelectorTerms?.length) errors.push(required(at, 'must have at least one node selector term'));
-  for (const [index, term] of (nodeSelectorTerms ?? []).entries()) {
+  for (const [index, term] of limited(nodeSelectorTerms, at, errors).entries()) {
     validateNodeSelectorTerm(term, `${at}[${index}]`, errors, checksValues);
   }
 }
@@ -108,11 +129,13 @@ function validatePodTerm(term: PodAffinityTerm, path: string, errors: FieldError
 }
 
 function validatePodAffinity(affinity: PodAffinity, path: string, errors: FieldError[]): void {
-  for (const [index, term] of (affinity.requiredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
-    validatePodTerm(term, `${path}.requiredDuringSchedulingIgnoredDuringExecution[${index}]`, errors);
-  }
-  for (const [index, term] of (affinity.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
-    const at = `${path}.preferredDuringSchedulingIgnoredDuringExecution[${index}]`;
+  const strict = `${path}.requiredDuringSchedulingIgnoredDuringExecution`;
+  const terms = limited(affinity.requiredDuringSchedulingIgnoredDuringExecution, strict, errors);
+  for (const [index, term] of terms.entries()) validatePodTerm(term, `${strict}[${index}]`, errors);
+  const preferred = `${path}.preferredDuringSchedulingIgnoredDuringExecution`;
+  const weighted = limited(affinity.preferredDuringSchedulingIgnoredDuringExecution, preferred, errors);
+  for (const [index, term] of weighted.entries()) {
+    const at = `${preferred}[${index}]`;
     validateWeight(term.weight, `${at}.weight`, errors);
     validatePodTerm(term.podAffinityTerm, `${at}.podAffinityTerm`, errors);
   }
@@ -127,8 +150,10 @@ export function validateAffinity(
     const at = `${path}.nodeAffinity`;
     const wanted = nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution;
     if (wanted) validateNodeSelector(wanted, `${at}.requiredDuringSchedulingIgnoredDuringExecution`, errors);
-    for (const [index, term] of (nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
-      const here = `${at}.preferredDuringSchedulingIgnoredDuringExecution[${index}]`;
+    const preferred = `${at}.preferredDuringSchedulingIgnoredDuringExecution`;
+    const weighted = limited(nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution, preferred, errors);
+    for (const [index, term] of weighted.entries()) {
+      const here = `${preferred}[${index}]`;
       validateWeight(term.weight, `${here}.weight`, errors);
       validateNodeSelectorTerm(term.preference, `${here}.preference`, errors);
     }
@@ -183,7 +208,7 @@ export function validateTopologySpread(
   errors: FieldError[],
 ): void {
   const pairs = new Set<string>();
-  for (const [index, constraint] of constraints.entries()) {
+  for (const [index, constraint] of limited(constraints, path, errors).entries()) {
     const at = `${path}[${index}]`;
     const { maxSkew, topologyKey, whenUnsatisfiable, minDomains, labelSelector } = constraint;
     if (maxSkew <= 0) errors.push(invalid(`${at}.maxSkew`, maxSkew, 'must be greater than zero'));

@@ -2,8 +2,8 @@
  * Who owns which fields of an object: `metadata.managedFields`. On the write path it is text, of which only what a write may change is
  * parsed. The layout of the text is this file's own: `manager` comes first in an entry and `fieldsV1` last.
  */
-import { flatString } from '../flat-string.ts';
 import { isJsonObject } from '../own.ts';
+import { TextCache } from '../text-cache.ts';
 import { EMPTY, fieldSetOf, fieldsText, type FieldSet } from './field-set.ts';
 import { FieldsError } from './path-element.ts';
 
@@ -55,7 +55,7 @@ export class Owner implements Manager {
   }
 
   get fields(): FieldSet {
-    return (this.#fields ??= parsedSets.get(this.text));
+    return (this.#fields ??= parsedSets.get(this.text, parseSet));
   }
 
   /** As `FieldsV1`. */
@@ -103,7 +103,7 @@ export function parseOwners(text: string): Owners {
   const owners: Owners = new Map();
   if (!text) return owners;
   for (const entry of text.slice(`[${ENTRY_START}`.length, -'}]'.length).split(ENTRIES_SEPARATOR)) {
-    const owner = parsedEntries.get(entry);
+    const owner = parsedEntries.get(entry, parseEntry);
     owners.set(owner.id, owner);
   }
   return owners;
@@ -116,34 +116,10 @@ function parseEntry(entry: string): Owner {
   return new Owner(by, head.time, entry.slice(at + FIELDS_KEY.length), `${ENTRY_START}${entry}}`);
 }
 
-/** What was parsed lately, by its text: objects of one workload have the same owners, and are written again and again. */
-class ParsedTexts<T> {
-  readonly #parse: (text: string) => T;
-  readonly #known = new Map<string, T>();
-
-  constructor(parse: (text: string) => T) {
-    this.#parse = parse;
-  }
-
-  get(text: string): T {
-    const known = this.#known.get(text);
-    if (known !== undefined) return known;
-    if (text.length > MAX_CACHED_CHARS) return this.#parse(text);
-    if (this.#known.size >= MAX_CACHED_TEXTS) this.#known.clear();
-    // A copy: a part of a longer text would keep all of that.
-    const kept = flatString(text);
-    const made = this.#parse(kept);
-    this.#known.set(kept, made);
-    return made;
-  }
-}
-
-/** Together at most 4 MB. */
-const MAX_CACHED_TEXTS = 256;
-const MAX_CACHED_CHARS = 4096;
-
-const parsedEntries = new ParsedTexts(parseEntry);
-const parsedSets = new ParsedTexts((text) => fieldSetOf(JSON.parse(text)));
+/** Objects of one workload have the same owners, and are written again and again. */
+const parsedEntries = new TextCache<Owner>();
+const parsedSets = new TextCache<FieldSet>();
+const parseSet = (text: string): FieldSet => fieldSetOf(JSON.parse(text));
 
 /** The JSON text of `metadata.managedFields`; '' when there are none. */
 export function ownersText(owners: Owners): string {

@@ -35,6 +35,8 @@ const TERM_KINDS: readonly TermKind[] = ['required', 'requiredAnti', 'preferred'
 
 /** Counts that have not been asked for longest are forgotten: each costs a look at every pod that comes or goes. */
 const MAX_COUNTED = 512;
+/** Likewise the topology labels, which pods name as they like. One pod has fewer. */
+const MAX_DOMAINS = 512;
 
 export class PodIndex {
   readonly #nodes: ReadonlyMap<string, NodeInfo>;
@@ -45,7 +47,7 @@ export class PodIndex {
     requiredAnti: new Map(),
     preferred: new Map(),
   };
-  /** How many nodes have each value of a label, by label; only labels that were asked for. */
+  /** How many nodes have each value of a label, by label, in the order of their last use; only labels that were asked for. */
   readonly #domains = new Map<string, Map<string, number>>();
 
   /** @param nodes live: with all pods of which the index is told */
@@ -78,12 +80,18 @@ export class PodIndex {
     return this.#holders[kind].values();
   }
 
-  /** The values of a topology label, each with the number of nodes that have it: live. */
+  /** The values of a topology label, each with the number of nodes that have it: live until many others have been asked for. */
   domains(key: string): ReadonlyMap<string, number> {
     const known = this.#domains.get(key);
-    if (known) return known;
+    if (known) {
+      this.#domains.delete(key);
+      this.#domains.set(key, known);
+      return known;
+    }
     const nodes = new Map<string, number>();
     for (const { facts } of this.#nodes.values()) change(nodes, own(facts.labels, key), 1);
+    const [oldest] = this.#domains.keys();
+    if (oldest !== undefined && this.#domains.size >= MAX_DOMAINS) this.#domains.delete(oldest);
     this.#domains.set(key, nodes);
     return nodes;
   }

@@ -4,6 +4,7 @@ import { hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
 import { podTerms, type PodTerms } from './pod-terms.ts';
 import { podRequests, type Resources } from './resources.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
+import { TextCache } from '../../../api/machinery/text-cache.ts';
 import type {
   NodeSelector,
   Pod,
@@ -58,18 +59,11 @@ export interface SchedulingRules {
 }
 
 const NO_LABELS: Labels = Object.freeze({});
-/** Labels that were seen lately, by their text: the pods of one workload share them. */
-const sharedLabels = new Map<string, Labels>();
-const MAX_SHARED = 5_000;
+/** The pods of one workload share them. */
+const sharedLabels = new TextCache<Labels>();
 
 function shared(labels: Labels | undefined): Labels {
-  if (!labels) return NO_LABELS;
-  const text = JSON.stringify(labels);
-  const known = sharedLabels.get(text);
-  if (known) return known;
-  if (sharedLabels.size >= MAX_SHARED) sharedLabels.clear();
-  sharedLabels.set(text, labels);
-  return labels;
+  return labels ? sharedLabels.get(JSON.stringify(labels), () => labels) : NO_LABELS;
 }
 
 /** Projects a pod for the scheduler's informer. Throws when the pod has no spec. */

@@ -3,6 +3,7 @@
  * https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity
  */
 import { selectorFrom, type Labels, type Selector } from '../../../api/machinery/selectors.ts';
+import { TextCache } from '../../../api/machinery/text-cache.ts';
 import type { Affinity, PodAffinityTerm, WeightedPodAffinityTerm } from '../../../api/types/core/v1.gen.ts';
 
 export interface PodTerm {
@@ -45,21 +46,21 @@ function matchesNamespace(
   return namespaceSelector.empty || namespaceSelector.matches(namespaceLabels(namespace));
 }
 
-/** Terms that were prepared lately, by their text. */
-const known = new Map<string, PodTerms>();
-const MAX_KNOWN = 5_000;
+const prepared = new TextCache<PodTerms>();
 
 /** Undefined when there are no terms. Throws SelectorError. */
 export function podTerms(affinity: Affinity | undefined, namespace: string): PodTerms | undefined {
   const { podAffinity, podAntiAffinity } = affinity ?? {};
   if (!podAffinity && !podAntiAffinity) return undefined;
   const text = JSON.stringify([namespace, podAffinity, podAntiAffinity]);
-  const found = known.get(text);
-  if (found) return found;
-  const one = (term: PodAffinityTerm, weight = 0): PodTerm => prepared(term, namespace, weight);
+  return prepared.get(text, () => termsOf({ podAffinity, podAntiAffinity }, namespace));
+}
+
+function termsOf({ podAffinity, podAntiAffinity }: Affinity, namespace: string): PodTerms {
+  const one = (term: PodAffinityTerm, weight = 0): PodTerm => termOf(term, namespace, weight);
   const weighted = (terms: readonly WeightedPodAffinityTerm[] | undefined, sign: number): PodTerm[] =>
     (terms ?? []).map(({ podAffinityTerm, weight }) => one(podAffinityTerm, sign * weight));
-  const terms: PodTerms = {
+  return {
     required: (podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map((term) => one(term)),
     requiredAnti: (podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map((term) => one(term)),
     preferred: [
@@ -67,12 +68,9 @@ export function podTerms(affinity: Affinity | undefined, namespace: string): Pod
       ...weighted(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution, -1),
     ],
   };
-  if (known.size >= MAX_KNOWN) known.clear();
-  known.set(text, terms);
-  return terms;
 }
 
-function prepared(term: PodAffinityTerm, namespace: string, weight: number): PodTerm {
+function termOf(term: PodAffinityTerm, namespace: string, weight: number): PodTerm {
   const { topologyKey, labelSelector, namespaceSelector } = term;
   const named = term.namespaces ?? [];
   const namespaces = named.length > 0 || namespaceSelector ? named : [namespace];

@@ -5,6 +5,9 @@ import type { Labels } from '../../../api/machinery/selectors.ts';
 /** The labels of a node; undefined when it is not known. */
 export type LabelsOf = (nodeName: string) => Labels | undefined;
 
+/** Topology labels that are counted by; pods name them as they like, one of them fewer. */
+const MAX_KEYS = 128;
+
 export class TopologyCounts {
   #total = 0;
   readonly #labelsOf: LabelsOf;
@@ -25,10 +28,12 @@ export class TopologyCounts {
     return this.#byNode.get(nodeName) ?? 0;
   }
 
-  /** By the values of a topology label: live. Nodes without the label are not counted. */
+  /** By the values of a topology label: live until many others have been asked for. Nodes without the label are not counted. */
   byValue(key: string): ReadonlyMap<string, number> {
     const known = this.#byKey.get(key);
     if (known) return known;
+    const [oldest] = this.#byKey.keys();
+    if (oldest !== undefined && this.#byKey.size >= MAX_KEYS) this.#byKey.delete(oldest);
     const counts = new Map<string, number>();
     for (const [node, count] of this.#byNode) change(counts, own(this.#labelsOf(node), key), count);
     this.#byKey.set(key, counts);

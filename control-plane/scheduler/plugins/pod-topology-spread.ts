@@ -42,10 +42,22 @@ function constraintOf(pod: PendingPod, constraint: TopologySpreadConstraint): Co
   };
 }
 
-const constraintsOf = (pod: PendingPod, when: TopologySpreadConstraint['whenUnsatisfiable']): Constraint[] =>
-  pod.pending.spread.flatMap((constraint) =>
-    constraint.whenUnsatisfiable === when ? [constraintOf(pod, constraint)] : [],
-  );
+type When = TopologySpreadConstraint['whenUnsatisfiable'];
+
+/** A pod that waits is asked about with each event. */
+const prepared = new WeakMap<PendingPod, Map<When, readonly Constraint[]>>();
+
+function constraintsOf(pod: PendingPod, when: When): readonly Constraint[] {
+  const ofPod = prepared.get(pod) ?? new Map<When, readonly Constraint[]>();
+  prepared.set(pod, ofPod);
+  const known = ofPod.get(when);
+  if (known) return known;
+  const constraints = pod.pending.spread
+    .filter(({ whenUnsatisfiable }) => whenUnsatisfiable === when)
+    .map((constraint) => constraintOf(pod, constraint));
+  ofPod.set(when, constraints);
+  return constraints;
+}
 
 /** Pods that are being deleted do not count. */
 const matcherOf = (namespace: string, { selector }: Constraint): PodMatcher => ({

@@ -13,6 +13,8 @@ function made(spec: object, status: object = {}): Pod & { spec: PodSpec } {
   return object as Pod & { spec: PodSpec };
 }
 const container = (more: object = {}) => ({ name: 'c', image: 'i:1', ...more });
+/** One more than a list may have. */
+const tooMany = <T>(make: (key: string) => T): T[] => Array.from({ length: 101 }, (_, index) => make(`k${index}`));
 const withContainer = (more: object) => ({ containers: [container(more)] });
 const causes = (errors: readonly { type: string; field: string }[]) =>
   errors.map(({ type, field }) => `${type.replace('FieldValue', '')} ${field}`).sort();
@@ -274,6 +276,37 @@ t.test('every error is a cause with its field path', async (t) => {
       [
         'Invalid spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight',
         'Required spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].values',
+      ],
+    ],
+    [
+      {
+        ...withContainer({}),
+        topologySpreadConstraints: tooMany((key) => ({
+          ...{ maxSkew: 1, topologyKey: key, whenUnsatisfiable: 'DoNotSchedule' },
+        })),
+        affinity: {
+          nodeAffinity: {
+            requiredDuringSchedulingIgnoredDuringExecution: {
+              nodeSelectorTerms: tooMany((key) => ({ matchExpressions: [{ key, operator: 'Exists' }] })),
+            },
+            preferredDuringSchedulingIgnoredDuringExecution: [
+              { weight: 1, preference: { matchExpressions: tooMany((key) => ({ key, operator: 'Exists' })) } },
+            ],
+          },
+          podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: tooMany((topologyKey) => ({ topologyKey })) },
+          podAntiAffinity: {
+            preferredDuringSchedulingIgnoredDuringExecution: tooMany((topologyKey) => ({
+              ...{ weight: 1, podAffinityTerm: { topologyKey } },
+            })),
+          },
+        },
+      },
+      [
+        'TooMany spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions',
+        'TooMany spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms',
+        'TooMany spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution',
+        'TooMany spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution',
+        'TooMany spec.topologySpreadConstraints',
       ],
     ],
     [

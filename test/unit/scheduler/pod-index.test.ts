@@ -157,3 +157,17 @@ t.test('counts that nobody asks for are forgotten, and made anew when they are',
   t.equal(cache.pods.count(matcher(0)).total, 2);
   t.equal(cache.pods.count(matcher(600)).onNode('n'), 2);
 });
+
+t.test('topology labels that pods make up are forgotten', async (t) => {
+  const { pods } = new SchedulingCache();
+  const [domains, counts] = [pods.domains(ZONE), pods.count(matchers[0]!)];
+  const byZone = counts.byValue(ZONE);
+  t.equal(pods.domains(ZONE), domains, 'kept while they are few');
+  t.equal(counts.byValue(ZONE), byZone);
+  for (let index = 0; index < 1000; index++) {
+    pods.domains(`made-up-${index}`);
+    counts.byValue(`made-up-${index}`);
+  }
+  t.not(pods.domains(ZONE), domains);
+  t.not(counts.byValue(ZONE), byZone);
+});
