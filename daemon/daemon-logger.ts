@@ -16,6 +16,20 @@ function shortened(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, shortened(entry)]));
 }
 
+/** An error's message, followed by those of its causes that it does not quote itself. */
+function messageOf(error: Error): string {
+  let message = error.message;
+  const seen = new Set<unknown>([error]);
+  for (let { cause } = error; cause instanceof Error && !seen.has(cause); { cause } = cause) {
+    seen.add(cause);
+    if (!message.includes(cause.message)) message += `: ${cause.message}`;
+  }
+  return message;
+}
+
+const serialized = (error: Error): unknown =>
+  shortened({ ...stdSerializers.err(error), ...(error instanceof Error && { message: messageOf(error) }) });
+
 /** Levels are logged by name, times in RFC 3339 with milliseconds. */
 export const daemonLogger = (name: string, level: string): Logger =>
   pino(
@@ -23,7 +37,7 @@ export const daemonLogger = (name: string, level: string): Logger =>
       level,
       base: { name },
       timestamp: stdTimeFunctions.isoTime,
-      serializers: { err: (error: Error) => shortened(stdSerializers.err(error)) },
+      serializers: { err: serialized },
       formatters: { level: (label) => ({ level: label }) },
     },
     destination({ fd: 1, sync: true }),

@@ -1,11 +1,9 @@
 /** Executes the actions of one pod's plans, in the background and one plan at a time, and keeps their outcomes. */
-import { logFailure } from '../../../client/outage.ts';
 import { ActionFailures } from './action-failures.ts';
 import type { ActionOf, PodAction, PodActionKind } from './actions.ts';
 import type { ObservedContainer, PodRuntime } from './observed.ts';
 import type { WaitingReason } from './plan.ts';
 import type { PodDependencies } from './pod-dependencies.ts';
-import { StartError } from '../containers/start-error.ts';
 import { podExecutors } from './pod-executors.ts';
 import type { PodMetrics, PodOperation } from './pod-metrics.ts';
 import { podFields } from '../log-fields.ts';
@@ -20,7 +18,7 @@ export interface ActionRunnerOptions {
 
 export class ActionRunner {
   readonly #options: ActionRunnerOptions;
-  readonly #failures = new ActionFailures();
+  readonly #failures: ActionFailures;
   /** Containers, by name, that are being started and have a postStart hook: they count as running when it is done. */
   readonly #hooked = new Set<string>();
   #isBusy = false;
@@ -30,6 +28,7 @@ export class ActionRunner {
 
   constructor(options: ActionRunnerOptions) {
     this.#options = options;
+    this.#failures = new ActionFailures(options.dependencies.logger);
   }
 
   get isBusy(): boolean {
@@ -125,12 +124,12 @@ export class ActionRunner {
       if (action.kind === 'refreshVolumes') this.#isStale = false;
       try {
         await execute(action.kind, action as never);
-        this.#failures.delete(action);
+        this.#failures.delete(action, podFields(pod));
         if (action.kind === 'setUp') this.#volumes = 'up';
         if (action.kind === 'tearDown') this.#volumes = 'down';
       } catch (error) {
         if (action.kind === 'refreshVolumes') this.#isStale = true;
-        if (!signal.aborted) this.#failed(pod, action, error as Error);
+        if (!signal.aborted) this.#failures.add(action, error as Error, podFields(pod));
       }
     };
     // Containers start together, but those after one with a postStart hook wait for the hook: users rely on this order.
@@ -149,12 +148,5 @@ export class ActionRunner {
     metrics?.worked(operation, (Date.now() - startedAt) / 1000);
     this.#isBusy = false;
     onDone();
-  }
-
-  #failed(pod: Pod, action: PodAction, error: Error): void {
-    this.#failures.add(action, error);
-    if (error instanceof StartError) return;
-    const fields = { ...podFields(pod), action: action.kind };
-    logFailure(this.#options.dependencies.logger, error, fields, 'pod action failed');
   }
 }

@@ -3,6 +3,9 @@ import { StartError } from '../../../agent/pods/containers/start-error.ts';
 import { ActionFailures } from '../../../agent/pods/sync/action-failures.ts';
 import type { PodAction } from '../../../agent/pods/sync/actions.ts';
 import { WakeUp } from '../../../agent/pods/sync/wake-up.ts';
+import { Log } from '../../support/log.ts';
+
+const POD = { pod: 'default/a', podUID: 'u' };
 
 const start = (name: string): PodAction => ({
   kind: 'startContainer',
@@ -20,22 +23,22 @@ const waitOf = (failures: ActionFailures, action: PodAction): number =>
   Math.round((failures.retryAt(action) - Date.now()) / 1000);
 
 test('an action that fails again and again is retried after 1, 2, 4, 8 and then every 10 s, apart from the others', (t) => {
-  const failures = new ActionFailures();
+  const failures = new ActionFailures(new Log());
   for (const seconds of [1, 2, 4, 8, 10, 10]) {
-    failures.add(setUp, new Error('no'));
+    failures.add(setUp, new Error('no'), POD);
     t.equal(waitOf(failures, setUp), seconds);
   }
   t.equal(failures.retryAt(start('a')), 0);
-  failures.delete(setUp);
+  failures.delete(setUp, POD);
   t.equal(failures.retryAt(setUp), 0);
   t.end();
 });
 
 test('a container that could not be started waits with its reason; a failed pull shows as such for a moment', (t) => {
-  const failures = new ActionFailures();
-  failures.add(setUp, new Error('no volume'));
-  failures.add(start('a'), new Error('no'));
-  failures.add(start('b'), new StartError('ErrImagePull', 'not found', { retryAt: Date.now() + 60_000 }));
+  const failures = new ActionFailures(new Log());
+  failures.add(setUp, new Error('no volume'), POD);
+  failures.add(start('a'), new Error('no'), POD);
+  failures.add(start('b'), new StartError('ErrImagePull', 'not found', { retryAt: Date.now() + 60_000 }), POD);
   t.strictSame(
     new Map(failures.waiting()),
     new Map([
@@ -46,6 +49,22 @@ test('a container that could not be started waits with its reason; a failed pull
   t.equal(waitOf(failures, start('b')), 1);
   failures.clear();
   t.same([...failures.waiting()], []);
+  t.end();
+});
+
+test('an action that keeps failing is logged when it begins and when it is over, and apart from the others', (t) => {
+  const log = new Log();
+  const failures = new ActionFailures(log);
+  for (let i = 0; i < 3; i++) failures.add(setUp, new Error('no volume'), POD);
+  failures.add(start('a'), new Error('no'), POD);
+  failures.add(start('b'), new StartError('ErrImagePull', 'not found'), POD);
+  t.strictSame(log.shown, ['warn: pod action failed', 'warn: pod action failed']);
+  t.match(log.lines[0]?.fields, { ...POD, action: 'setUp', err: { message: 'no volume' } });
+  failures.delete(setUp, POD);
+  failures.delete(setUp, POD);
+  failures.delete(start('b'), POD);
+  t.strictSame(log.shown.slice(2), ['info: pod action recovered']);
+  t.match(log.lines.at(-1)?.fields, { ...POD, action: 'setUp', failures: 3 });
   t.end();
 });
 

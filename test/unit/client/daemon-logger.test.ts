@@ -39,3 +39,26 @@ t.test('an error that quotes an object does not put it into the log', async (t) 
   t.ok(stdout.length < 20_000, `${stdout.length} characters`);
   t.match(JSON.parse(stdout), { err: { message: /^ ?.* is invalid: patch: .*\.\.\. \(\d+ characters\)$/s } });
 });
+
+t.test('an error says once what its causes say', async (t) => {
+  const script = `
+    import { daemonLogger } from ${JSON.stringify(LOGGER)};
+    const logger = daemonLogger('kedge-agent', 'info');
+    const root = new Error('no such file');
+    const quoting = new Error('mounting failed: no such file', { cause: root });
+    const circular = new Error('a');
+    circular.cause = new Error('b', { cause: circular });
+    const errors = [quoting, new Error('outer', { cause: quoting }), new Error('text', { cause: 'no error' }), circular];
+    for (const err of errors) logger.warn({ err }, 'failed');`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  t.equal(stderr, '');
+  const logged = stdout
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { err: { message: string; stack: string } }).err);
+  t.strictSame(
+    logged.map(({ message }) => message),
+    ['mounting failed: no such file', 'outer: mounting failed: no such file', 'text', 'a: b'],
+  );
+  t.match(logged[0]?.stack, /caused by: Error: no such file/);
+});

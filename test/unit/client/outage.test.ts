@@ -9,35 +9,13 @@ import { ApiClient } from '../../../client/api-client.ts';
 import { ConnectionError } from '../../../client/connection-error.ts';
 import { EventRecorder } from '../../../client/event-recorder.ts';
 import { Informer } from '../../../client/informer.ts';
-import type { Logger } from '../../../client/logger.ts';
 import { logFailure, Outage } from '../../../client/outage.ts';
 import { Reachability } from '../../../client/reachability.ts';
 import { nodes, pods, services } from '../../../client/resources.gen.ts';
 import { bodyOf } from '../../support/https-server.ts';
+import { Log } from '../../support/log.ts';
 import { eventually } from '../../support/wait.ts';
 import { WatchedCollection } from './watched-collection.ts';
-
-class Log implements Logger {
-  readonly lines: { level: string; message: string; fields: Record<string, unknown> }[] = [];
-  debug = this.#at('debug');
-  info = this.#at('info');
-  warn = this.#at('warn');
-  error = this.#at('error');
-
-  #at(level: string) {
-    return (fields: object, message: string) =>
-      void this.lines.push({ level, message, fields: fields as Record<string, unknown> });
-  }
-
-  /** The log at the default level. */
-  get shown(): string[] {
-    return this.lines.filter(({ level }) => level !== 'debug').map(({ level, message }) => `${level}: ${message}`);
-  }
-
-  count(message: string): number {
-    return this.lines.filter((line) => line.message === message).length;
-  }
-}
 
 /** An api-server without objects that can stop and start on one port. */
 class RestlessServer implements AsyncDisposable {
