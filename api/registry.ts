@@ -66,6 +66,8 @@ import { resourceSlices } from './kinds/resource/resource-slice.ts';
 import { priorityClasses } from './kinds/scheduling/priority-class.ts';
 import { horizontalPodAutoscalers } from './kinds/autoscaling/horizontal-pod-autoscaler.ts';
 import { horizontalPodAutoscalers as horizontalPodAutoscalersV1 } from './kinds/autoscaling/horizontal-pod-autoscaler-v1.ts';
+import { nodeMetrics } from './kinds/metrics/node-metrics.ts';
+import { podMetrics } from './kinds/metrics/pod-metrics.ts';
 import { scales } from './kinds/autoscaling/scale.ts';
 import { podDisruptionBudgets } from './kinds/policy/pod-disruption-budget.ts';
 import { evictions } from './kinds/policy/eviction.ts';
@@ -142,6 +144,8 @@ export const kinds: readonly Kind[] = [
   apiServices,
   flowSchemas,
   priorityLevelConfigurations,
+  nodeMetrics,
+  podMetrics,
 ];
 
 /** Kinds that are not resources, but the bodies of subresources and deletes. */

@@ -16,6 +16,7 @@ import type * as CoreV1 from '../api/types/core/v1.gen.ts';
 import type * as DiscoveryV1 from '../api/types/discovery/v1.gen.ts';
 import type * as EventsV1 from '../api/types/events/v1.gen.ts';
 import type * as FlowcontrolV1 from '../api/types/flowcontrol/v1.gen.ts';
+import type * as MetricsV1beta1 from '../api/types/metrics/v1beta1.gen.ts';
 import type * as NetworkingV1 from '../api/types/networking/v1.gen.ts';
 import type * as NodeV1 from '../api/types/node/v1.gen.ts';
 import type * as PolicyV1 from '../api/types/policy/v1.gen.ts';
@@ -93,3 +94,5 @@ export const volumeAttachments: Resource<StorageV1.VolumeAttachment> = { group: 
 export const volumeAttributesClasses: Resource<StorageV1.VolumeAttributesClass> = { group: 'storage.k8s.io', version: 'v1', kind: 'VolumeAttributesClass', plural: 'volumeattributesclasses', namespaced: false };
 export const customResourceDefinitions: Resource<ApiextensionsV1.CustomResourceDefinition> = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', namespaced: false };
 export const apiServices: Resource<ApiregistrationV1.APIService> = { group: 'apiregistration.k8s.io', version: 'v1', kind: 'APIService', plural: 'apiservices', namespaced: false };
+export const nodesMetricsV1beta1: Resource<MetricsV1beta1.NodeMetrics> = { group: 'metrics.k8s.io', version: 'v1beta1', kind: 'NodeMetrics', plural: 'nodes', namespaced: false };
+export const podsMetricsV1beta1: Resource<MetricsV1beta1.PodMetrics> = { group: 'metrics.k8s.io', version: 'v1beta1', kind: 'PodMetrics', plural: 'pods', namespaced: true };

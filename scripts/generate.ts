@@ -74,6 +74,7 @@ const SCALARS: ReadonlyMap<string, readonly [shape: string, type: string]> = new
   ['bytes', ['bytes', 'string']],
   ['time', ['time', 'string']],
   ['micro-time', ['microTime', 'string']],
+  ['duration', ['duration', 'string']],
   ['quantity', ['quantity', 'string']],
   ['int-or-string', ['intOrString', 'number | string']],
   ['port', ['port', 'number']],

@@ -28,6 +28,21 @@ export function parseDuration(text: string): number | undefined {
   return at ? sign * ms : undefined;
 }
 
+/** A duration in Go's notation, to the nanosecond: `1m30.5s`, `250ms`. */
+export function formatDuration(ms: number): string {
+  const nanoseconds = Math.round(Math.abs(ms) * 1e6);
+  const sign = ms < 0 && nanoseconds > 0 ? '-' : '';
+  if (nanoseconds === 0) return '0s';
+  if (nanoseconds < 1e3) return `${sign}${nanoseconds}ns`;
+  if (nanoseconds < 1e6) return `${sign}${nanoseconds / 1e3}µs`;
+  if (nanoseconds < 1e9) return `${sign}${nanoseconds / 1e6}ms`;
+  const minutes = Math.floor(nanoseconds / 60e9);
+  const seconds = `${(nanoseconds % 60e9) / 1e9}s`;
+  if (minutes === 0) return `${sign}${seconds}`;
+  const hours = Math.floor(minutes / 60);
+  return hours === 0 ? `${sign}${minutes}m${seconds}` : `${sign}${hours}h${minutes % 60}m${seconds}`;
+}
+
 /** An age as kubectl shows it: two units at most, and fewer the older (`90s`, `5m30s`, `3h`, `2d4h`, `400d`, `2y`). */
 export function humanDuration(ms: number): string {
   const seconds = Math.trunc(ms / 1000);

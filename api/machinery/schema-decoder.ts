@@ -3,6 +3,7 @@
  * quantities and times canonical, and omits or adds empty fields as upstream's serializer does (`pointer` and `always` in the schema),
  * so that the result is what is stored and served.
  */
+import { formatDuration, parseDuration } from './duration.ts';
 import { unknownField } from './json-text.ts';
 import type { Decoder } from './kind.ts';
 import { MAX_PROBLEMS } from './limits.ts';
@@ -141,6 +142,15 @@ const time = (canonical: (text: string) => string | undefined, goType: string, l
     return known;
   });
 
+/** More than any duration needs. */
+const MAX_DURATION_CHARS = 256;
+const duration: Compiled = scalar('v1.Duration', '0s', (value, state, owner) => {
+  if (typeof value !== 'string') throw mismatch(jsonType(value), 'v1.Duration', state, owner);
+  const ms = value.length > MAX_DURATION_CHARS ? undefined : parseDuration(value);
+  if (ms === undefined) throw new DecodeError(`time: invalid duration ${JSON.stringify(value)}`);
+  return formatDuration(ms);
+});
+
 const quantityOf = (canonical: (text: string) => string): Compiled =>
   scalar('resource.Quantity', '0', (value, state, owner) => {
     if (typeof value !== 'string' && typeof value !== 'number') {
@@ -192,6 +202,7 @@ const FORMATS: ReadonlyMap<string, Compiled> = new Map([
   ['byte', base64],
   ['date-time', time(canonicalTime, 'v1.Time', '2006-01-02T15:04:05Z07:00')],
   ['micro-time', time(canonicalMicroTime, 'v1.MicroTime', '2006-01-02T15:04:05.000000Z07:00')],
+  ['duration', duration],
   ['quantity', quantity],
   ['int-or-string', intOrString],
 ]);

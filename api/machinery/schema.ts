@@ -69,7 +69,7 @@ export type FieldNumber = number | readonly [embedded: number, ...inner: number[
 
 /** Scalars that are strings or numbers in JSON, but not plain ones; the walkers dispatch on it. */
 export type ScalarFormat =
-  'int32' | 'int64' | 'double' | 'byte' | 'date-time' | 'micro-time' | 'quantity' | 'int-or-string';
+  'int32' | 'int64' | 'double' | 'byte' | 'date-time' | 'micro-time' | 'duration' | 'quantity' | 'int-or-string';
 
 /** The syntax of a string, which `constraints.ts` checks. The names that start with `k8s-` are upstream's. */
 export type TextFormat =
@@ -97,6 +97,8 @@ export const bytes: Shape = { type: 'string', format: 'byte' };
 export const time: Shape = { type: 'string', format: 'date-time' };
 /** RFC 3339, microseconds. */
 export const microTime: Shape = { type: 'string', format: 'micro-time' };
+/** In Go's notation: `1m30s`. */
+export const duration: Shape = { type: 'string', format: 'duration' };
 /** A number with a suffix, such as `100m` or `2Gi`; kept as canonical text. JSON numbers are accepted and become text. */
 export const quantity: Shape = { type: 'string', format: 'quantity' };
 /** A port number or name, a count or a percentage. */

@@ -13,6 +13,8 @@ import { bootstrapCluster } from './bootstrap/system-objects.ts';
 import { keepFlowControl } from './bootstrap/flow-control.ts';
 import { openCore } from './core.ts';
 import { createNodeHandlers } from './nodes/connectors.ts';
+import { resourceMetrics } from './nodes/metrics/resource-metrics.ts';
+import { NodeBackends } from './nodes/node-backend.ts';
 import { keepLocalApiServices } from './aggregation/auto-registration.ts';
 import { createAggregation } from './aggregation/main.ts';
 import type { ServiceAddress } from './admission/webhooks/webhook-client.ts';
@@ -81,19 +83,22 @@ async function start(options: ApiServerOptions, stopping: AbortController): Prom
     webhooks: { api, kinds: core.registry.kinds, client: core.webhookClient, metrics: webhookMetrics, logger },
     onError: (error) => logger.error({ err: error }, 'api-server background task failed'),
   });
+  const nodes = new NodeBackends(api, kubeletIdentity);
   const server = await serve({
     core,
     authenticators: [security.authenticator],
     authorizer: security.authorizer,
     admission: security.admission,
-    handlers: { actions: security.actions, ...createNodeHandlers({ api, identity: kubeletIdentity }) },
+    handlers: { actions: security.actions, ...createNodeHandlers(api, nodes) },
     documents: security.documents,
     tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
     address: config.bindAddress,
     port: config.port,
     limits: config,
+    computed: resourceMetrics({ registry: core.registry, nodes, logger, signal: stopping.signal }),
     aggregated: createAggregation({
       api,
+      kinds: core.registry.kinds,
       resolve,
       identity: frontProxyClient,
       logger,

@@ -1,6 +1,5 @@
 /** The parts that serve requests, put together: paths, verbs and connectors behind the router, the router behind the listener. */
 import type { IncomingMessage } from 'node:http';
-import { componentStatuses } from '../../api/kinds/core/component-status.ts';
 import { flowSchemas } from '../../api/kinds/flowcontrol/flow-schema.ts';
 import type { Logger } from '../../client/logger.ts';
 import type { Authenticator } from './access/authentication/authenticator.ts';
@@ -24,11 +23,12 @@ import { Router } from './router.ts';
 import { bindPod } from './verbs/actions/binding.ts';
 import { evictPod } from './verbs/actions/eviction.ts';
 import { ComponentStatuses } from './verbs/component-statuses.ts';
+import { computedVerbs, type ComputedObjects } from './verbs/computed-objects.ts';
 import { createVerb } from './verbs/create.ts';
 import { deleteCollectionVerb } from './verbs/delete-collection.ts';
 import { deleteVerb } from './verbs/delete.ts';
 import { getVerb } from './verbs/get.ts';
-import type { Handlers, PathHandler, PodAction, VerbHandlers } from './verbs/handlers.ts';
+import type { Handlers, PathHandler, PodAction, VerbHandler, VerbHandlers } from './verbs/handlers.ts';
 import { ListServer } from './verbs/list.ts';
 import { patchVerb } from './verbs/patch.ts';
 import { scaleVerb } from './verbs/scale.ts';
@@ -65,6 +65,8 @@ export interface ServeOptions extends Pick<ListenerOptions, 'tls' | 'address' | 
   readonly limits?: InFlightLimits;
   /** Group versions of other servers. */
   readonly aggregated?: Aggregated;
+  /** The objects of kinds that are not stored, besides ComponentStatuses. */
+  readonly computed?: readonly ComputedObjects[];
   /** More of `/metrics`. */
   readonly metrics?: readonly WriteMetrics[];
   readonly logger: Logger;
@@ -77,15 +79,21 @@ export interface ApiServer extends Pick<Listener, 'port' | 'setCertificate'> {
   close(): Promise<void>;
 }
 
-function createVerbs({ registry, writer, api }: ApiCore, pipeline: Pipeline, watches: WatchServer): VerbHandlers {
+function createVerbs(
+  { registry, writer, api }: ApiCore,
+  pipeline: Pipeline,
+  watches: WatchServer,
+  more: readonly ComputedObjects[],
+): VerbHandlers {
   const lists = new ListServer(registry);
-  const components = new ComponentStatuses(registry, api);
-  const [get, listComponents] = [getVerb(registry), components.list(lists)];
+  const get = getVerb(registry);
+  const list: VerbHandler = (request, resource) => lists.serve(request, resource);
+  const computed = new Map(
+    [new ComponentStatuses(registry, api), ...more].map((each) => [each.kind, computedVerbs(each, lists)]),
+  );
   return {
-    get: (request, resource, part) =>
-      resource.kind === componentStatuses ? components.get(request, resource) : get(request, resource, part),
-    list: (request, resource) =>
-      resource.kind === componentStatuses ? listComponents(request, resource) : lists.serve(request, resource),
+    get: (request, resource, part) => (computed.get(resource.kind)?.get ?? get)(request, resource, part),
+    list: (request, resource) => (computed.get(resource.kind)?.list ?? list)(request, resource),
     watch: (request, resource) => watches.serve(request, resource),
     create: createVerb(pipeline, writer),
     update: updateVerb(pipeline, writer),
@@ -136,7 +144,7 @@ export async function serve(options: ServeOptions): Promise<ApiServer> {
   const router = new Router({
     kinds,
     pipeline,
-    verbs: createVerbs(core, pipeline, watches),
+    verbs: createVerbs(core, pipeline, watches, options.computed ?? []),
     scale: scaleVerb(pipeline, core.writer),
     handlers: { ...handlers, actions: { ...handlers.actions, ...podActions(core) } },
     paths,

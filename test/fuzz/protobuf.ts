@@ -39,6 +39,8 @@ function valueOf(random: Random, shape: Shape, depth: number): unknown {
       return '2026-01-02T03:04:05Z';
     case 'micro-time':
       return '2026-01-02T03:04:05.000006Z';
+    case 'duration':
+      return random.pick(['1s', '15.25s', '1h0m0s']);
     case 'quantity':
       return random.pick(['1', '100m', '2Gi']);
     case 'int-or-string':

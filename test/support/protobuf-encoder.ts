@@ -1,4 +1,5 @@
 /** Encodes objects in Kubernetes' protobuf encoding, with the field numbers that the decoder uses. */
+import { parseDuration } from '../../api/machinery/duration.ts';
 import type { Choices, Shape } from '../../api/machinery/schema.ts';
 
 type Json = Record<string, unknown>;
@@ -89,6 +90,8 @@ function scalar(number: number, shape: Shape, value: unknown): Buffer {
       const seconds = BigInt(Math.floor(Date.parse(value as string) / 1000));
       return bytes(number, Buffer.concat([varint(1, seconds), varint(2, nanos)]));
     }
+    case 'duration':
+      return bytes(number, varint(1, BigInt(Math.round((parseDuration(value as string) ?? 0) * 1e6))));
     case 'quantity':
       return bytes(number, text(1, value as string));
     case 'int-or-string': {

@@ -47,6 +47,8 @@ function valueOf(shape: Shape, random: Random, depth: number): unknown {
       return pick('2026-01-02T03:04:05Z', '1969-12-31T23:59:59Z', '0001-01-02T00:00:00Z');
     case 'micro-time':
       return pick('2026-01-02T03:04:05.000006Z', '1969-12-31T23:59:59.999999Z');
+    case 'duration':
+      return pick('0s', '15.023s', '1m30s');
     case 'quantity':
       return pick('1', '500m', '1Gi', '0');
     case 'int-or-string':

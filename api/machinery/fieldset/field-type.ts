@@ -93,7 +93,13 @@ const SCALARS: ReadonlyMap<string, FieldType> = new Map<string, FieldType>([
   ['number', { scalar: 'numeric' }],
 ]);
 /** Values that have a syntax of their own, and may be of several types in JSON. */
-const UNTYPED_FORMATS: ReadonlySet<string> = new Set(['date-time', 'micro-time', 'quantity', 'int-or-string']);
+const UNTYPED_FORMATS: ReadonlySet<string> = new Set([
+  'date-time',
+  'micro-time',
+  'duration',
+  'quantity',
+  'int-or-string',
+]);
 
 function makeType(shape: Shape): FieldType {
   if (shape.properties) return structType(shape);

@@ -175,6 +175,8 @@ export class Definitions {
         return this.#shared(`${META}.Time`, { type: 'string', format: 'date-time' });
       case 'micro-time':
         return this.#shared(`${META}.MicroTime`, { type: 'string', format: 'date-time' });
+      case 'duration':
+        return this.#shared(`${META}.Duration`, { type: 'string' });
       case 'quantity':
         return this.#shared(
           RESOURCE,

@@ -5,7 +5,7 @@
 import { Extent } from '../extent.ts';
 import type { Choices, Field, Shape } from '../schema.ts';
 import { badRequest } from '../status-error.ts';
-import { readIntOrString, readJson, readMicroTime, readQuantity, readTime } from './values.ts';
+import { readDuration, readIntOrString, readJson, readMicroTime, readQuantity, readTime } from './values.ts';
 import { WireError, WireReader } from './wire.ts';
 import { own, setOwn } from '../own.ts';
 
@@ -153,6 +153,8 @@ export class ProtobufDecoder {
         return readTime;
       case 'micro-time':
         return readMicroTime;
+      case 'duration':
+        return readDuration;
       case 'quantity':
         return readQuantity;
       case 'int-or-string':
@@ -192,7 +194,7 @@ function absentValue(shape: Shape): () => unknown {
   if (shape.items) return () => [];
   if (shape.properties) return () => ({});
   if (shape.choices) return () => null;
-  return () => (shape.format === 'quantity' ? '0' : '');
+  return () => (shape.format === 'quantity' ? '0' : shape.format === 'duration' ? '0s' : '');
 }
 
 function plainReader(shape: Shape): Read {

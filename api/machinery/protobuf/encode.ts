@@ -7,7 +7,7 @@ import { compareText } from '../compare-text.ts';
 import { own } from '../own.ts';
 import type { Choices, Field, Shape } from '../schema.ts';
 import { MAGIC } from './decode.ts';
-import { writeIntOrString, writeJson, writeQuantity, writeTime } from './values.ts';
+import { writeDuration, writeIntOrString, writeJson, writeQuantity, writeTime } from './values.ts';
 import { WireBuilder } from './wire-builder.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -131,6 +131,8 @@ export class ProtobufEncoder {
       case 'date-time':
       case 'micro-time':
         return writeTime;
+      case 'duration':
+        return writeDuration;
       case 'quantity':
         return writeQuantity;
       case 'int-or-string':

@@ -1,4 +1,5 @@
 /** Messages of apimachinery that are a single value in JSON: quantities, times, int-or-strings, embedded JSON; read and written. */
+import { formatDuration, parseDuration } from '../duration.ts';
 import { replaceLoneSurrogates } from '../json-text.ts';
 import { WireError, type WireReader } from './wire.ts';
 import type { WireBuilder } from './wire-builder.ts';
@@ -6,6 +7,7 @@ import type { WireBuilder } from './wire-builder.ts';
 /** The range of RFC 3339, in seconds since the epoch. */
 const FIRST_SECOND = -62_167_219_200;
 const LAST_SECOND = 253_402_300_799;
+const NANOSECONDS_PER_MS = 1e6;
 const SECOND_DIGITS = '2006-01-02T15:04:05'.length;
 
 /** `resource.Quantity`: a string. */
@@ -71,6 +73,24 @@ function firstText(wire: WireReader, absent: string): string {
   }
   wire.leave(end);
   return text;
+}
+
+/** Nanoseconds within a message. */
+export function readDuration(wire: WireReader): string {
+  let nanoseconds = 0;
+  const end = wire.enter();
+  while (wire.next()) {
+    if (wire.field === 1) nanoseconds = wire.integer();
+    else wire.skip();
+  }
+  wire.leave(end);
+  return formatDuration(nanoseconds / NANOSECONDS_PER_MS);
+}
+
+export function writeDuration(to: WireBuilder, field: number, value: unknown): void {
+  const end = to.length;
+  to.integer(1, Math.round((parseDuration(value as string) ?? 0) * NANOSECONDS_PER_MS));
+  to.message(field, end);
 }
 
 export function writeQuantity(to: WireBuilder, field: number, value: unknown): void {

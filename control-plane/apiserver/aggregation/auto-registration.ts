@@ -7,6 +7,7 @@ import type { APIService } from '../../../api/types/apiregistration/v1.gen.ts';
 import type { Logger } from '../../../client/logger.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { ServedKinds } from '../catalogue/served-kinds.ts';
+import { yields } from './yielding.ts';
 
 const MANAGED_LABEL = 'kube-aggregator.kubernetes.io/automanaged';
 /** The built-in groups, which are written at the start, and those that come and go. */
@@ -58,7 +59,7 @@ export function localApiServices(kinds: Iterable<Kind>): Map<string, APIService>
   const wanted = new Map<string, APIService>();
   for (const { group, version } of kinds) {
     const name = `${version}.${group}`;
-    if (group === OWN_GROUP || wanted.has(name)) continue;
+    if (group === OWN_GROUP || yields({ group }) || wanted.has(name)) continue;
     const priority = GROUP_PRIORITIES.get(group);
     const versionPriority = VERSION_PRIORITIES.get(name) ?? BUILT_IN_VERSION_PRIORITY;
     wanted.set(name, {

@@ -18,7 +18,7 @@ import { remoteVersion, type RemoteVersion } from '../documents/remote-discovery
 import { backendUrl, dialFailure } from '../nodes/backend.ts';
 import { sendRequest } from '../nodes/relay.ts';
 import { remoteUserHeaders } from './aggregation-proxy.ts';
-import { boundedBody } from './bounded-body.ts';
+import { boundedBody } from '../nodes/bounded-body.ts';
 import { remoteBackend, type RemoteApi, type RemoteApis, type ResolveService } from './remote-apis.ts';
 
 /** Upstream's. */

@@ -16,7 +16,7 @@ import { backendUrl, dialFailure } from '../nodes/backend.ts';
 import { sendRequest } from '../nodes/relay.ts';
 import { remoteUserHeaders } from './aggregation-proxy.ts';
 import { AGGREGATOR } from './availability.ts';
-import { boundedBody } from './bounded-body.ts';
+import { boundedBody } from '../nodes/bounded-body.ts';
 import { remoteBackend, type RemoteApi, type RemoteApis, type ResolveService } from './remote-apis.ts';
 
 const LIMIT_MS = 10_000;

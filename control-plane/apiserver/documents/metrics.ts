@@ -1,6 +1,7 @@
 /** `/metrics`, with upstream's names: https://kubernetes.io/docs/reference/instrumentation/metrics/ */
 import { readdirSync } from 'node:fs';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
+import type { Kind } from '../../../api/machinery/kind.ts';
 import { cachedKind } from '../../../api/machinery/stored-as.ts';
 import { Exposition, EXPOSITION_TYPE } from '../../../daemon/metrics/exposition.ts';
 import { Counter, Gauge, Histogram } from '../../../daemon/metrics/series.ts';
@@ -102,8 +103,7 @@ export class ApiServerMetrics {
     const name = 'apiserver_storage_objects';
     to.family(name, 'gauge', 'Stored objects by resource.');
     for (const { kind, cache } of this.#sources.kinds.resources) {
-      if (kind.verbs.includes('list') && cachedKind(kind) === kind)
-        to.sample(name, { resource: groupResource(kind) }, cache.size);
+      if (isStored(kind) && cachedKind(kind) === kind) to.sample(name, { resource: groupResource(kind) }, cache.size);
     }
   }
 
@@ -124,6 +124,9 @@ export class ApiServerMetrics {
     to.single('nodejs_heap_size_used_bytes', 'gauge', 'JavaScript heap in use.', heapUsed);
   }
 }
+
+/** What has a list of its own but cannot be created is computed. */
+const isStored = ({ verbs }: Kind): boolean => verbs.includes('list') && verbs.includes('create');
 
 /** The values of `LABELS`. Only served resources become labels, not arbitrary paths. */
 function labelsOf({ info, resource }: Exchange): readonly string[] {

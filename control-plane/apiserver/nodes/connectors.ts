@@ -1,20 +1,12 @@
 /** The subresources that lead to a node, a pod or a service. */
-import type { KubeletIdentity } from '../../pki/kubelet-identity.ts';
 import type { Handlers, ReadApi } from '../verbs/handlers.ts';
 import { LogStream } from './log-stream.ts';
-import { NodeBackends } from './node-backend.ts';
+import type { NodeBackends } from './node-backend.ts';
 import { ProxyConnector } from './proxy-connector.ts';
 import { nodeBackend, podBackend, serviceBackend } from './proxy-target.ts';
 import { attachTarget, execTarget, portForwardTarget, StreamConnector } from './stream-connector.ts';
 
-export interface NodeProxyOptions {
-  readonly api: ReadApi;
-  /** The api-server's client certificate for nodes, and the CA of theirs; read for every request. */
-  readonly identity: () => KubeletIdentity;
-}
-
-export function createNodeHandlers({ api, identity }: NodeProxyOptions): Pick<Handlers, 'connectors' | 'streams'> {
-  const nodes = new NodeBackends(api, identity);
+export function createNodeHandlers(api: ReadApi, nodes: NodeBackends): Pick<Handlers, 'connectors' | 'streams'> {
   return {
     connectors: {
       'pods/exec': new StreamConnector(execTarget, api, nodes),

@@ -1,19 +1,15 @@
 /**
- * `get` and `list` of ComponentStatuses, which are not stored. Upstream asks the health endpoints of the processes; here the store
+ * ComponentStatuses, which are not stored. Upstream asks the health endpoints of the processes; here the store
  * says whether it is followed, and the scheduler and the controllers are healthy while one of them holds its Lease.
  */
+import { componentStatuses } from '../../../api/kinds/core/component-status.ts';
 import { leases } from '../../../api/kinds/coordination/lease.ts';
 import { notFound } from '../../../api/machinery/status-error.ts';
 import type { Lease } from '../../../api/types/coordination/v1.gen.ts';
 import type { ComponentStatus } from '../../../api/types/core/v1.gen.ts';
 import type { LocalApi } from '../catalogue/local-api.ts';
 import type { Registry } from '../catalogue/registry.ts';
-import type { ServedResource } from '../catalogue/served-resource.ts';
-import type { Entry } from '../storage/cache/entry.ts';
-import type { VerbHandler } from './handlers.ts';
-import type { ListServer } from './list.ts';
-import { sendServed } from './response-writer.ts';
-import { parseSelection } from './selection.ts';
+import type { ComputedObjects } from './computed-objects.ts';
 
 const SYSTEM = 'kube-system';
 /** What holds a Lease, as upstream names the component. */
@@ -34,40 +30,27 @@ export function leaseProblem(lease: Lease | undefined, now: number): string | un
   return Date.parse(renewTime) + leaseDurationSeconds * 1000 < now ? 'its Lease has expired' : undefined;
 }
 
-export class ComponentStatuses {
-  readonly #registry: Registry;
+export class ComponentStatuses implements ComputedObjects {
+  readonly kind = componentStatuses;
+  readonly #registry: Pick<Registry, 'lag'>;
   readonly #api: Pick<LocalApi, 'get'>;
 
-  constructor(registry: Registry, api: Pick<LocalApi, 'get'>) {
+  constructor(registry: Pick<Registry, 'lag'>, api: Pick<LocalApi, 'get'>) {
     this.#registry = registry;
     this.#api = api;
   }
 
-  readonly get: VerbHandler = (request, resource) => {
-    const { name } = request.info;
-    const entry = this.#entries(resource).find((each) => each.name === name);
-    if (!entry) throw notFound(resource.kind, name);
-    sendServed(request, resource, 200, entry.bytes);
-  };
-
-  list(lists: ListServer): VerbHandler {
-    return (request, resource) => {
-      const selection = parseSelection(resource, request.info);
-      const entries = this.#entries(resource).filter((entry) => selection.matches(entry));
-      return lists.send(request, resource, { entries, metadata: {} });
-    };
+  get(_namespace: string, name: string): ComponentStatus {
+    const found = this.list().find(({ metadata }) => metadata?.name === name);
+    if (!found) throw notFound(this.kind, name);
+    return found;
   }
 
-  #entries(resource: ServedResource): Entry[] {
+  list(): ComponentStatus[] {
     const now = Date.now();
     const components = HOLDERS.map(([component, lease]) =>
       statusOf(component, leaseProblem(this.#api.get(leases, SYSTEM, lease), now)),
     );
-    components.push(statusOf('etcd-0', this.#registry.lag));
-    return components.map((component) => {
-      const name = component.metadata?.name ?? '';
-      const { bytes } = resource.encode(component);
-      return { key: name, namespace: '', name, bytes, revision: 0, labels: {}, fields: [] };
-    });
+    return [...components, statusOf('etcd-0', this.#registry.lag)];
   }
 }

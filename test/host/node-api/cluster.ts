@@ -15,6 +15,7 @@ import { ClientCertificateAuthenticator } from '../../../control-plane/apiserver
 import type { Authorizer } from '../../../control-plane/apiserver/access/authorization/authorizer.ts';
 import { openCore } from '../../../control-plane/apiserver/core.ts';
 import { createNodeHandlers } from '../../../control-plane/apiserver/nodes/connectors.ts';
+import { NodeBackends } from '../../../control-plane/apiserver/nodes/node-backend.ts';
 import { serve } from '../../../control-plane/apiserver/server.ts';
 import { writeKubeconfig } from '../../../control-plane/pki/kubeconfig.ts';
 import { createAuthority, issueCertificate } from '../../../control-plane/pki/signing.ts';
@@ -161,10 +162,10 @@ export async function startCluster(): Promise<TestCluster> {
       reason: '',
     }),
   };
-  const handlers = createNodeHandlers({
-    api: core.api,
-    identity: () => ({ cert: client.certificate, key: client.key, ca: ca.certificate }),
-  });
+  const handlers = createNodeHandlers(
+    core.api,
+    new NodeBackends(core.api, () => ({ cert: client.certificate, key: client.key, ca: ca.certificate })),
+  );
   const apiServer = await serve({
     core,
     authenticators: [new ClientCertificateAuthenticator()],

@@ -70,9 +70,10 @@ async function started(t: Test) {
     { names: ['garden.default.svc'] },
   );
   const server = await TestServer.start({
-    aggregated: ({ api }, pki, signal) =>
+    aggregated: ({ api, registry }, pki, signal) =>
       createAggregation({
         api,
+        kinds: registry.kinds,
         resolve: () => ({ host: '127.0.0.1', port: peer.port }),
         identity: () => pki.frontProxyClient,
         logger: silent,

@@ -90,9 +90,10 @@ async function planted(t: Test): Promise<Garden> {
     socket.pipe(socket);
   });
   const server = await TestServer.start({
-    aggregated: ({ api }, pki, signal) =>
+    aggregated: ({ api, registry }, pki, signal) =>
       createAggregation({
         api,
+        kinds: registry.kinds,
         resolve: () => ({ host: '127.0.0.1', port: peer.port }),
         identity: () => pki.frontProxyClient,
         logger: silent,

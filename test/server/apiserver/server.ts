@@ -59,6 +59,7 @@ export interface TestServerOptions {
   readonly admission?: readonly AdmissionPlugin[] | ((core: ApiCore) => readonly AdmissionPlugin[]);
   readonly authorizer?: Authorizer;
   readonly aggregated?: (core: ApiCore, pki: ClusterPki, stopping: AbortSignal) => ServeOptions['aggregated'];
+  readonly computed?: (core: ApiCore, stopping: AbortSignal) => ServeOptions['computed'];
   readonly eventTtlMs?: number;
   readonly allocationGraceMs?: number;
   /** Where webhooks of services are reached. */
@@ -129,6 +130,7 @@ export class TestServer implements AsyncDisposable {
       tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCA: pki.ca.certificate },
       address: '127.0.0.1',
       port: 0,
+      ...(options.computed && { computed: options.computed(core, stopping.signal) }),
       ...(options.limits && { limits: options.limits }),
       ...(options.aggregated && { aggregated: options.aggregated(core, pki, stopping.signal) }),
       logger: silent,

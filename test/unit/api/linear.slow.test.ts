@@ -312,6 +312,8 @@ function scalarOf({ enum: words, format, type }: Shape, index: number): unknown 
       return '2026-01-01T00:00:00Z';
     case 'micro-time':
       return '2026-01-01T00:00:00.000000Z';
+    case 'duration':
+      return '1s';
     case 'quantity':
       return '1';
     case undefined:

@@ -304,6 +304,7 @@ function sampleOf(shape: Shape, around: readonly (string | undefined)[] = []): u
     byte: Buffer.from([0, 255, 128]).toString('base64'),
     'date-time': '2024-02-29T23:59:59Z',
     'micro-time': '2024-02-29T23:59:59.000123Z',
+    duration: '1m30.5s',
     quantity: '1500m',
     'int-or-string': '25%',
   };

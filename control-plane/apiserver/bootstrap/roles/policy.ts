@@ -14,7 +14,7 @@ import {
 import { componentRoles } from './component-roles.ts';
 import { controllerRoles } from './controller-roles.ts';
 import { aggregated, aggregatesTo, core, group, recordEvents, rule, systemAccount, urls, user, READ } from './rule.ts';
-import { adminRules, editRules, viewRules } from './user-roles.ts';
+import { adminRules, editRules, metricsRules, viewRules } from './user-roles.ts';
 import type {
   ClusterRole,
   ClusterRoleBinding,
@@ -71,6 +71,11 @@ function clusterRoles(): ClusterRole[] {
     clusterRole('system:aggregate-to-admin', adminRules(), aggregatesTo('admin')),
     clusterRole('system:aggregate-to-edit', editRules(), aggregatesTo('edit')),
     clusterRole('system:aggregate-to-view', viewRules(), aggregatesTo('view')),
+    clusterRole('system:aggregated-metrics-reader', metricsRules(), {
+      ...aggregatesTo('view'),
+      ...aggregatesTo('edit'),
+      ...aggregatesTo('admin'),
+    }),
     ...Object.entries(componentRoles()).map(([name, rules]) => clusterRole(name, rules)),
     ...Object.entries(controllerRoles()).map(([name, rules]) => clusterRole(`system:controller:${name}`, rules)),
     // Upstream leaves this to people. The controller checks that a node asks for its own name and addresses.

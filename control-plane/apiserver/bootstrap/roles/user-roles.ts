@@ -67,3 +67,6 @@ export const viewRules = (): PolicyRule[] => [
   rule(READ, 'networking.k8s.io', 'ingresses ingresses/status networkpolicies'),
   rule(READ, 'resource.k8s.io', 'resourceclaims resourceclaims/status resourceclaimtemplates'),
 ];
+
+/** What whoever may view a namespace may know of the usage in it: the role of metrics-server's manifest. */
+export const metricsRules = (): PolicyRule[] => [rule(READ, 'metrics.k8s.io', 'nodes pods')];
