@@ -1,7 +1,7 @@
 /** Node selectors and required node affinity: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#node-affinity */
 import { own } from '../machinery/own.ts';
 import type { Labels } from '../machinery/selectors.ts';
-import type { NodeSelectorRequirement, NodeSelectorTerm, PodSpec } from '../types/core/v1.gen.ts';
+import type { NodeSelectorRequirement, NodeSelectorTerm, PodSpec, TopologySelectorTerm } from '../types/core/v1.gen.ts';
 
 /** The one field that terms can match. */
 export const NODE_NAME_FIELD = 'metadata.name';
@@ -44,6 +44,18 @@ export function matchesTerm(term: NodeSelectorTerm, node: SelectableNode): boole
 /** Whether one of the terms matches the node. */
 export const matchesTerms = (terms: readonly NodeSelectorTerm[], node: SelectableNode): boolean =>
   terms.some((term) => matchesTerm(term, node));
+
+/** Whether a volume of a class with these allowedTopologies may be made for a node with these labels. */
+export const matchesTopology = (terms: readonly TopologySelectorTerm[], labels: Labels): boolean =>
+  terms.length === 0 || terms.some((term) => matchesTopologyTerm(term, labels));
+
+/** A term without expressions matches no node. */
+const matchesTopologyTerm = ({ matchLabelExpressions = [] }: TopologySelectorTerm, labels: Labels): boolean =>
+  matchLabelExpressions.length > 0 &&
+  matchLabelExpressions.every(({ key, values }) => {
+    const value = own(labels, key);
+    return value !== undefined && values.includes(value);
+  });
 
 /** Whether a pod may be on the node by its nodeSelector and its required node affinity. */
 export function matchesNode({ nodeSelector = {}, affinity }: Partial<PodSpec>, node: SelectableNode): boolean {

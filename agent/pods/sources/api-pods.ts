@@ -2,6 +2,7 @@
 import type { ApiClient } from '../../../client/api-client.ts';
 import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
+import { withoutManagedFields } from '../../../client/managed-fields.ts';
 import { pods } from '../../../client/resources.gen.ts';
 import { isMirrorOf } from './mirror-pods.ts';
 import type { SourcedPod } from './pod-source.ts';
@@ -53,10 +54,4 @@ export class ApiPods {
   objectOf({ pod, source }: SourcedPod): Pod | undefined {
     return source === 'file' ? this.mirrorOf(pod) : pod;
   }
-}
-
-/** managedFields are not needed here, and are half of a pod's size. */
-function withoutManagedFields(pod: Pod): Pod {
-  delete pod.metadata?.managedFields;
-  return pod;
 }

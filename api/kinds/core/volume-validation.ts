@@ -1,5 +1,5 @@
 /** Validation of a pod's volumes. */
-import { ephemeralClaimName } from '../../domain/pod-references.ts';
+import { ephemeralClaimName } from '../../domain/pod-claims.ts';
 import { addErrors, type FieldError, duplicate, forbidden, invalid, required } from '../../machinery/field-error.ts';
 import { validateTemplateMetadata } from '../../machinery/metadata.ts';
 import { validateSubdomainName } from '../../machinery/names.ts';

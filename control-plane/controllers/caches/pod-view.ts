@@ -1,5 +1,6 @@
 /** What the controllers keep of a pod. */
 import { NODE_NAME_FIELD } from '../../../api/domain/node-selector.ts';
+import { podClaims, type PodClaim } from '../../../api/domain/pod-claims.ts';
 import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import type { Labels } from '../../../api/machinery/selectors.ts';
 import { own } from '../../../api/machinery/own.ts';
@@ -13,12 +14,6 @@ export interface PodPort {
   readonly name: string;
   readonly port: number;
   readonly protocol: string;
-}
-
-/** A claim that a pod names, or that is made for one of its ephemeral volumes. */
-export interface PodClaim {
-  readonly name: string;
-  readonly isEphemeral: boolean;
 }
 
 export interface PodView extends Owned {
@@ -53,12 +48,6 @@ export interface PodView extends Owned {
 const NO_LABELS: Labels = Object.freeze({});
 const NONE: readonly never[] = Object.freeze([]);
 
-export const podClaims = ({ metadata, spec }: Pod): PodClaim[] =>
-  (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }): PodClaim[] => {
-    if (persistentVolumeClaim) return [{ name: persistentVolumeClaim.claimName, isEphemeral: false }];
-    return ephemeral ? [{ name: `${metadata?.name}-${name}`, isEphemeral: true }] : [];
-  });
-
 function pinnedTo({ affinity }: Partial<PodSpec> = {}): string {
   const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
   const fields = terms.flatMap(({ matchFields = [] }) => matchFields);
@@ -83,7 +72,6 @@ export function podView(pod: Pod, interner: Interner): PodView {
     ports.map(({ name = '', containerPort, protocol = 'TCP' }) => ({ name, port: containerPort, protocol })),
   );
   const tolerations = (spec?.tolerations ?? []).filter(({ effect }) => !effect || effect === 'NoExecute');
-  const claims = podClaims(pod);
   const ips = (status?.podIPs ?? []).flatMap(({ ip }) => (ip ? [ip] : []));
   return {
     ...owned,
@@ -102,7 +90,7 @@ export function podView(pod: Pod, interner: Interner): PodView {
     subdomain: spec?.subdomain ?? '',
     ports: ports.length > 0 ? interner.share(ports) : NONE,
     tolerations: tolerations.length > 0 ? interner.share(tolerations) : NONE,
-    claims: claims.length > 0 ? claims : NONE,
+    claims: podClaims(pod),
     disruptedAt: disruptedAt(status),
     job: jobPodDetails(pod, owned.owners),
   };

@@ -1,6 +1,6 @@
 /** What the controllers keep of claims and volumes. */
 import type { Interner } from '../framework/interner.ts';
-import { withoutManagedFields } from '../framework/informer-factory.ts';
+import { withoutManagedFields } from '../../../client/managed-fields.ts';
 import { ownedView, type Owned } from '../framework/owner-references.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
 

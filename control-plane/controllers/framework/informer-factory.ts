@@ -6,6 +6,7 @@ import type { KubeObject } from '../../../api/machinery/kind.ts';
 import type { ApiClient } from '../../../client/api-client.ts';
 import { Informer, type InformerHandlers } from '../../../client/informer.ts';
 import type { Logger } from '../../../client/logger.ts';
+import { withoutManagedFields } from '../../../client/managed-fields.ts';
 import type { Resource } from '../../../client/resource.ts';
 import { Interner } from './interner.ts';
 import { ownedView, type Owned } from './owner-references.ts';
@@ -28,12 +29,6 @@ export interface InformerDefinition<T extends KubeObject, S> {
 export interface OwnedSource {
   readonly resource: Resource;
   readonly watch: (handlers: InformerHandlers<Owned>) => Watch;
-}
-
-/** No controller reads managedFields, which are often half of an object. Changes and returns it. */
-export function withoutManagedFields<T extends KubeObject>(object: T): T {
-  delete object.metadata?.managedFields;
-  return object;
 }
 
 /** Keeps whole objects, but for managedFields. */

@@ -1,5 +1,6 @@
 /** Which version of an object a controller has written last: an older one in its cache says less than has been done. */
 import type { KubeObject } from '../../../api/machinery/kind.ts';
+import { isOlder } from '../../../api/machinery/resource-version.ts';
 
 export class WrittenVersions {
   /** By uid. */
@@ -20,6 +21,3 @@ export class WrittenVersions {
     this.#versions.delete(metadata?.uid ?? '');
   }
 }
-
-/** resourceVersions are numbers that grow, over all resources. An unknown one ('') is older than any. */
-export const isOlder = (version: string, than: string): boolean => version === '' || Number(version) < Number(than);

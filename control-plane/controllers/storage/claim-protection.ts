@@ -1,11 +1,12 @@
 /** The PVC protection controller: a claim is not deleted while a pod uses it. Upstream: pkg/controller/volume/pvcprotection. */
+import { podClaims } from '../../../api/domain/pod-claims.ts';
 import { CLAIM_PROTECTION } from '../../../api/domain/protection-finalizers.ts';
 import type { Pod } from '../../../api/types/core/v1.gen.ts';
 import { objectKey } from '../../../client/informer.ts';
 import { persistentVolumeClaims, pods as podResource } from '../../../client/resources.gen.ts';
 import { claimCache, podCache } from '../caches/definitions.ts';
 import { type ClaimView } from '../caches/storage-views.ts';
-import { isTerminated, podClaims, type PodView } from '../caches/pod-view.ts';
+import { isTerminated, type PodView } from '../caches/pod-view.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../framework/controller.ts';
 import { controllerOf } from '../framework/owner-references.ts';
 import { watch } from '../framework/watch.ts';

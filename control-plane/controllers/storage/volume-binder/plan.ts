@@ -13,6 +13,7 @@ import {
   SELECTED_NODE,
   STORAGE_PROVISIONER,
 } from '../../../../api/domain/volume-annotations.ts';
+import { annotate, bestVolume, isReservedFor, mismatch, reservedFor } from '../../../../api/domain/volume-match.ts';
 import { deepEqual } from '../../../../api/machinery/deep-equal.ts';
 import { own } from '../../../../api/machinery/own.ts';
 import type {
@@ -22,7 +23,6 @@ import type {
   PersistentVolumeStatus,
 } from '../../../../api/types/core/v1.gen.ts';
 import type { StorageClass } from '../../../../api/types/storage/v1.gen.ts';
-import { bestVolume, isReservedFor, mismatch } from './match.ts';
 
 /** What is known of the cluster's storage. */
 export interface Storage {
@@ -111,7 +111,7 @@ function withoutVolume(claim: PersistentVolumeClaim, waits: boolean, storage: St
   }
   const asked = { [STORAGE_PROVISIONER]: provisioner, [BETA_STORAGE_PROVISIONER]: provisioner };
   if (own(claim.metadata?.annotations, STORAGE_PROVISIONER) !== provisioner)
-    return { write: 'claim', object: withAnnotations(claim, asked) };
+    return { write: 'claim', object: annotate(claim, asked) };
   const message = `Waiting for a volume to be created either by the external provisioner '${provisioner}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.`;
   return { write: 'nothing', event: normal('ExternalProvisioning', message) };
 }
@@ -134,21 +134,16 @@ function boundClaimStep(claim: PersistentVolumeClaim, storage: Storage): Step | 
 
 /** The first of the four writes that bind a claim and a volume which has not been made yet. */
 function bindStep(volume: PersistentVolume, claim: PersistentVolumeClaim): Step | undefined {
-  const { namespace, name, uid, resourceVersion } = claim.metadata ?? {};
-  const { claimRef } = volume.spec ?? {};
-  if (claimRef?.uid !== uid) {
-    const reference = { kind: 'PersistentVolumeClaim', apiVersion: 'v1', namespace, name, uid, resourceVersion };
-    const reserved: PersistentVolume = { ...volume, spec: { ...volume.spec, claimRef: reference } };
-    return { write: 'volume', object: claimRef ? reserved : withAnnotations(reserved, { [BOUND_BY_CONTROLLER]: YES }) };
-  }
+  if (volume.spec?.claimRef?.uid !== claim.metadata?.uid)
+    return { write: 'volume', object: reservedFor(volume, claim) };
   if (volume.status?.phase !== 'Bound') return volumeStatus(volume, { phase: 'Bound' });
   const { volumeName } = claim.spec ?? {};
   if (!volumeName || !annotated(claim, BIND_COMPLETED)) {
     const spec = { ...claim.spec, volumeName: volume.metadata?.name };
-    const completed = withAnnotations({ ...claim, spec }, { [BIND_COMPLETED]: YES });
+    const completed = annotate({ ...claim, spec }, { [BIND_COMPLETED]: YES });
     return {
       write: 'claim',
-      object: volumeName ? completed : withAnnotations(completed, { [BOUND_BY_CONTROLLER]: YES }),
+      object: volumeName ? completed : annotate(completed, { [BOUND_BY_CONTROLLER]: YES }),
     };
   }
   return claimStatus(claim, {
@@ -185,14 +180,6 @@ function volumeStatus(
 ): Step | undefined {
   if (volume.status?.phase === phase) return undefined;
   return { write: 'volume-status', object: { ...volume, status: { ...volume.status, phase, reason, message } }, event };
-}
-
-function withAnnotations<T extends PersistentVolume | PersistentVolumeClaim>(
-  object: T,
-  annotations: Record<string, string>,
-): T {
-  const { metadata } = object;
-  return { ...object, metadata: { ...metadata, annotations: { ...metadata?.annotations, ...annotations } } };
 }
 
 /** The next step for a volume; undefined when there is none, or it is the claim's. */

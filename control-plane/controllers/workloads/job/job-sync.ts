@@ -11,7 +11,8 @@ import { EXPECTATIONS_TIMEOUT_MS, type Expectations } from '../../framework/expe
 import { Interner } from '../../framework/interner.ts';
 import { apiVersionOf, orphansOf } from '../../framework/owner-references.ts';
 import { writeStatus } from '../../framework/status.ts';
-import { isOlder, WrittenVersions } from '../../framework/written-versions.ts';
+import { isOlder } from '../../../../api/machinery/resource-version.ts';
+import { WrittenVersions } from '../../framework/written-versions.ts';
 import { PodControl } from '../pod-control.ts';
 import { assess, deadlineInMs, type Assessment } from './assess.ts';
 import { NO_FAILURES, type Failures } from './backoff.ts';
