@@ -11,11 +11,13 @@ import { interleaved, zoneOf } from './framework/node-sampling.ts';
 import { NominatedPods } from './framework/nominated-pods.ts';
 import { PodIndex } from './framework/pod-index.ts';
 import type { PendingPod, PodInfo } from './framework/pod-info.ts';
+import { NO_STORAGE, type Storage } from './framework/storage.ts';
 
 export class SchedulingCache implements Cluster {
   readonly #nodes = new Map<string, NodeInfo>();
   #list: readonly NodeInfo[] | undefined;
   readonly pods = new PodIndex(this.#nodes);
+  readonly storage: Storage;
   readonly nominated = new NominatedPods();
   readonly #budgets = new Map<string, DisruptionBudget>();
   #budgetList: readonly DisruptionBudget[] | undefined;
@@ -25,6 +27,11 @@ export class SchedulingCache implements Cluster {
   readonly #withoutNode = new Map<string, PodInfo>();
   /** Nodes of the assumed pods, by the pods' uid. */
   readonly #assumed = new Map<string, string>();
+
+  /** @param storage of a cluster without claims when absent */
+  constructor(storage: Storage = NO_STORAGE) {
+    this.storage = storage;
+  }
 
   get nodes(): readonly NodeInfo[] {
     this.#list ??= interleaved(this.#nodes.values());

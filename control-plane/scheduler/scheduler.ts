@@ -30,6 +30,7 @@ import { defaultPlugins } from './plugins/index.ts';
 import { PodReporter, logFields } from './pod-reporter.ts';
 import { Preemptor } from './preemptor.ts';
 import { SchedulingQueue, type QueuedPod } from './queue.ts';
+import { StorageCache } from './storage-cache.ts';
 
 export interface SchedulerOptions {
   readonly client: ApiClient;
@@ -74,7 +75,8 @@ export class Scheduler {
   readonly #reporter: PodReporter;
   readonly #preemptor: Preemptor;
   readonly #queue: SchedulingQueue;
-  readonly #cache = new SchedulingCache();
+  readonly #storage: StorageCache;
+  readonly #cache: SchedulingCache;
   readonly #sampling = new NodeSampling();
   /** By the pod's uid. */
   readonly #placements = new Map<string, Placement>();
@@ -99,6 +101,12 @@ export class Scheduler {
     this.#reporter = new PodReporter({ client, logger, schedulerName });
     this.#preemptor = new Preemptor({ client, logger, schedulerName });
     this.#queue = new SchedulingQueue({ plugins, logger, wake: () => this.#wake() });
+    this.#storage = new StorageCache({
+      ...{ client, logger },
+      onEvent: (event) => this.#queue.moveAll(event),
+      onSynced: () => this.#onStorageSynced(),
+    });
+    this.#cache = new SchedulingCache(this.#storage);
   }
 
   /** Schedules until the signal is aborted. */
@@ -125,7 +133,7 @@ export class Scheduler {
       onDelete: (pod) => this.#onPodGone(pod),
     });
     const informers = [nodes, pods, namespaces, budgets];
-    const running = informers.map((informer) => informer.run(signal));
+    const running = [...informers, this.#storage].map((cache) => cache.run(signal));
     const scheduling = Promise.all(informers.map((informer) => informer.hasSynced())).then(
       () => {
         this.#isSynced = true;
@@ -170,8 +178,14 @@ export class Scheduler {
       this.#abandon(pod, 'is being deleted');
     } else if (!this.#cache.isAssumed(pod.uid)) {
       this.#renominate(pod);
-      this.#queue.add(pod);
+      if (pod.claims.length === 0 || this.#storage.isSynced) this.#queue.add(pod);
+      else this.#storage.start();
     }
+  }
+
+  /** Pods with claims have waited for them. */
+  #onStorageSynced(): void {
+    for (const pod of this.#pods.values()) if (pod.claims.length > 0 && isPending(pod)) this.#onPod(pod);
   }
 
   #onBound(pod: PodInfo): void {

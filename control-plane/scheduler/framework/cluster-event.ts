@@ -3,8 +3,15 @@
  * tell whether it does: https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/#queueinghint (KEP-4247).
  */
 import { deepEqual } from '../../../api/machinery/deep-equal.ts';
+import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types/core/v1.gen.ts';
+import type { StorageClass } from '../../../api/types/storage/v1.gen.ts';
 import type { NodeFacts } from './node-info.ts';
 import type { PendingPod, PodInfo } from './pod-info.ts';
+
+interface Update<T> {
+  readonly old: T;
+  readonly now: T;
+}
 
 interface NodeUpdate {
   readonly old: NodeFacts;
@@ -25,6 +32,12 @@ interface EventFields {
   UpdateNamespaceLabel: { readonly namespace: string };
   /** A pod was deleted, has terminated, or its reservation was given back. */
   AssignedPodDelete: { readonly pod: PodInfo };
+  PersistentVolumeClaimAdd: { readonly claim: PersistentVolumeClaim };
+  PersistentVolumeClaimUpdate: { readonly claim: PersistentVolumeClaim };
+  PersistentVolumeAdd: { readonly volume: PersistentVolume };
+  PersistentVolumeUpdate: Update<PersistentVolume>;
+  StorageClassAdd: { readonly storageClass: StorageClass };
+  StorageClassUpdate: Update<StorageClass>;
 }
 
 export type EventType = keyof EventFields;

@@ -4,6 +4,7 @@ import type { NodeInfo } from './node-info.ts';
 import type { NominatedPods } from './nominated-pods.ts';
 import type { PodIndex } from './pod-index.ts';
 import type { NamespaceLabels } from './pod-terms.ts';
+import type { Storage } from './storage.ts';
 
 export interface Cluster {
   readonly nodes: readonly NodeInfo[];
@@ -12,6 +13,7 @@ export interface Cluster {
   readonly nominated: NominatedPods;
   readonly budgets: readonly DisruptionBudget[];
   readonly namespaceLabels: NamespaceLabels;
+  readonly storage: Storage;
   /** Grows with each change of a namespace's labels. */
   readonly namespacesVersion: number;
 }

@@ -10,8 +10,8 @@ import { unschedulable, type PluginRejection, type Rejection } from './rejection
 
 /** Upstream's maxTimeout of permit. */
 const MAX_PERMIT_WAIT_MS = 15 * 60_000;
-/** For one plugin: upstream's bindTimeoutSeconds of volume binding, the slowest there is. */
-const PRE_BIND_LIMIT_MS = 10 * 60_000;
+/** For one plugin: above upstream's bindTimeoutSeconds of volume binding (600), the slowest there is, which says itself that it is over. */
+const PRE_BIND_LIMIT_MS = 11 * 60_000;
 
 /** A plugin that takes part in the cycle, and what its pre-filter returned. */
 interface Participant {

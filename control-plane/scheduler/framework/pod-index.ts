@@ -47,6 +47,8 @@ export class PodIndex {
     requiredAnti: new Map(),
     preferred: new Map(),
   };
+  /** How many pods on nodes name each claim, by its key. Those of ephemeral volumes have one pod each and are not counted. */
+  readonly #claimUsers = new Map<string, number>();
   /** How many nodes have each value of a label, by label, in the order of their last use; only labels that were asked for. */
   readonly #domains = new Map<string, Map<string, number>>();
 
@@ -78,6 +80,11 @@ export class PodIndex {
   /** The terms that pods on nodes have. */
   holders(kind: TermKind): Iterable<TermHolders> {
     return this.#holders[kind].values();
+  }
+
+  /** How many pods on nodes name the claim. */
+  claimUsers(namespace: string, name: string): number {
+    return this.#claimUsers.get(claimKey(namespace, name)) ?? 0;
   }
 
   /** The values of a topology label, each with the number of nodes that have it: live until many others have been asked for. */
@@ -123,6 +130,8 @@ export class PodIndex {
 
   #changePod(pod: PodInfo, nodeName: string, by: number): void {
     for (const { matcher, counts } of this.#counted.values()) if (isCounted(matcher, pod)) counts.add(nodeName, by);
+    for (const { name, isEphemeral } of pod.claims)
+      if (!isEphemeral) change(this.#claimUsers, claimKey(pod.namespace, name), by);
     if (!pod.terms) return;
     for (const kind of TERM_KINDS) {
       const holders = this.#holders[kind];
@@ -139,6 +148,8 @@ export class PodIndex {
     return new TopologyCounts((name) => this.#nodes.get(name)?.facts.labels);
   }
 }
+
+const claimKey = (namespace: string, name: string): string => `${namespace}/${name}`;
 
 const isCounted = (matcher: PodMatcher, pod: PodInfo): boolean =>
   (!matcher.namespaces || matcher.namespaces.has(pod.namespace)) && matcher.matches(pod);

@@ -1,4 +1,5 @@
 /** What the scheduler caches of a pod: a handful of numbers, and until it is bound the rules that decide where it may go. */
+import { podClaims, type PodClaim } from '../../../api/domain/pod-claims.ts';
 import { isPodTerminal } from '../../../api/domain/pod-lifecycle.ts';
 import { hostPorts, type HostPort } from '../../../api/domain/host-ports.ts';
 import { podTerms, type PodTerms } from './pod-terms.ts';
@@ -26,6 +27,7 @@ export interface PodInfo {
   readonly hostPorts: readonly HostPort[];
   /** Its affinity to other pods; undefined when it has none. */
   readonly terms: PodTerms | undefined;
+  readonly claims: readonly PodClaim[];
   readonly deleting: boolean;
   readonly priority: number;
   /** RFC 3339; undefined until a node has started it. */
@@ -81,6 +83,7 @@ export function podInfo(pod: Pod): PodInfo {
     requests: podRequests(spec),
     hostPorts: hostPorts(spec),
     terms: podTerms(spec.affinity, metadata?.namespace ?? ''),
+    claims: podClaims(pod),
     deleting: metadata?.deletionTimestamp !== undefined,
     priority: spec.priority ?? 0,
     startTime: status?.startTime,

@@ -8,6 +8,7 @@ import {
 } from '../../../control-plane/scheduler/framework/cluster-event.ts';
 import { defaultPlugins } from '../../../control-plane/scheduler/plugins/index.ts';
 import { bound, factsOf, pending, requesting } from './objects.ts';
+import { claimNamed, classNamed, volumeOn } from './storage.ts';
 
 const added = (changes: Partial<Node> = {}): ClusterEvent[] => [{ type: 'NodeAdd', node: factsOf('n', changes) }];
 const updated = (from: Partial<Node>, to: Partial<Node>): ClusterEvent[] =>
@@ -24,6 +25,24 @@ const sized = (cpu: string, memory = '4Gi', pods = '110'): Partial<Node> => ({
 const cordoned: Partial<Node> = { spec: { unschedulable: true } };
 const port = (hostPort: number): Partial<PodSpec> => ({
   containers: [{ name: 'c', ports: [{ containerPort: 80, hostPort, protocol: 'TCP' }] }],
+});
+
+const using = (claimName: string): Partial<PodSpec> => ({
+  volumes: [{ name: 'v', persistentVolumeClaim: { claimName } }],
+});
+const claimEvent = (name: string, namespace: string): ClusterEvent => ({
+  type: 'PersistentVolumeClaimUpdate',
+  claim: claimNamed(name, '1Gi', {}, { namespace }),
+});
+const classEvent = (topologies: boolean): ClusterEvent => ({
+  type: 'StorageClassUpdate',
+  old: classNamed('disks'),
+  now: classNamed('disks', topologies ? { allowedTopologies: [{}] } : { allowVolumeExpansion: true }),
+});
+const zoneEvent = (label: string): ClusterEvent => ({
+  type: 'PersistentVolumeUpdate',
+  old: volumeOn('n', 'v'),
+  now: volumeOn('n', 'v', '1Gi', {}, { labels: { [label]: 'west' } }),
 });
 
 const cases: [plugin: string, what: string, pod: Partial<PodSpec>, events: ClusterEvent[], helps: boolean][] = [
@@ -77,6 +96,22 @@ const cases: [plugin: string, what: string, pod: Partial<PodSpec>, events: Clust
   ['NodeResourcesFit', 'a node allows more pods', {}, updated(sized('2', '4Gi', '1'), sized('2', '4Gi', '2')), true],
   ['NodeResourcesFit', 'a node is labelled', {}, updated({}, labelled('ssd')), false],
   ['ImageLocality', 'a node is added', {}, added(), false],
+  ['VolumeBinding', 'its claim changes', using('data'), [claimEvent('data', 'default')], true],
+  ['VolumeBinding', 'a claim of another namespace changes', using('data'), [claimEvent('data', 'other')], false],
+  ['VolumeBinding', 'another claim changes', using('data'), [claimEvent('more', 'default')], false],
+  [
+    'VolumeBinding',
+    'a volume is added',
+    using('data'),
+    [{ type: 'PersistentVolumeAdd', volume: volumeOn('n', 'v') }],
+    true,
+  ],
+  ['VolumeBinding', 'allowedTopologies change', using('data'), [classEvent(true)], true],
+  ['VolumeBinding', 'a class changes otherwise', using('data'), [classEvent(false)], false],
+  ['VolumeRestrictions', 'a pod with its claim goes', using('data'), deleted(using('data')), true],
+  ['VolumeRestrictions', 'a pod with another claim goes', using('data'), deleted(using('more')), false],
+  ['VolumeZone', 'a volume gets a zone', using('data'), [zoneEvent('topology.kubernetes.io/zone')], true],
+  ['VolumeZone', 'a volume gets another label', using('data'), [zoneEvent('disk')], false],
 ];
 
 for (const [name, what, spec, events, helps] of cases) {
