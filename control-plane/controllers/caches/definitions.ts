@@ -7,6 +7,7 @@ import { byController, claimable, ownedView, type Owned } from '../framework/own
 import { nodeView, type NodeView } from './node-view.ts';
 import { podView, type PodView } from './pod-view.ts';
 import { claimView, type ClaimView, volumeView, type VolumeView } from './storage-views.ts';
+import { objectKey } from '../../../client/informer.ts';
 import * as resources from '../../../client/resources.gen.ts';
 import type { Lease } from '../../../api/types/coordination/v1.gen.ts';
 import type {
@@ -33,6 +34,7 @@ export const podCache: InformerDefinition<Pod, PodView> = {
     controller: byController,
     namespace: ({ namespace }) => [namespace],
     node: ({ nodeName }) => (nodeName ? [nodeName] : []),
+    claim: ({ namespace, claims }) => claims.map(({ name }) => objectKey(namespace, name)),
   },
   ownedOf: itself,
 };

@@ -40,7 +40,7 @@ function create(context: ControllerContext): Controller {
     const { namespace, name } = claim;
     const isNamed = ({ nodeName, claims }: PodView): boolean =>
       nodeName !== '' && claims.some((each) => each.name === name && !each.isEphemeral);
-    if (pods.byIndex('namespace', namespace).some(isNamed)) return true;
+    if (pods.byIndex('claim', objectKey(namespace, name)).some(isNamed)) return true;
     // A pod may be missing in the cache, and a volume in use must not be lost.
     let found = false;
     await client.listPages(podResource, (page) => (found ||= page.some((pod) => usesClaim(pod, claim))), {

@@ -129,6 +129,7 @@ t.test('a pod waits for its claim, and both get the static volume of a node', as
   await cluster.event('web', /persistentvolumeclaim "data" not found/);
   await cluster.addClaim(claimNamed('data', '2Gi'));
   await cluster.event('web', /2 node\(s\) didn't find available persistent volumes to bind/);
+  await cluster.event('data', /^waiting for pod web to be scheduled$/);
   await cluster.addVolume(volumeOn('a', 'small', '1Gi'));
   await cluster.addVolume(volumeOn('b', 'large', '3Gi'));
   t.equal((await cluster.placed('web')).spec?.nodeName, 'b');

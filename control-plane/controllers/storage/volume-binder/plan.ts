@@ -31,6 +31,8 @@ export interface Storage {
   volumesFor(claim: PersistentVolumeClaim): Iterable<PersistentVolume>;
   claim(namespace: string, name: string): PersistentVolumeClaim | undefined;
   storageClass(name: string): StorageClass | undefined;
+  /** The names of pods without a node that have the claim. */
+  unscheduledPods(claim: PersistentVolumeClaim): readonly string[];
   /** Its name. */
   readonly defaultClass: string | undefined;
 }
@@ -92,8 +94,7 @@ function unboundClaimStep(claim: PersistentVolumeClaim, storage: Storage): Step 
 function withoutVolume(claim: PersistentVolumeClaim, waits: boolean, storage: Storage): Step {
   const name = classOf(claim);
   if (waits && !annotated(claim, SELECTED_NODE)) {
-    const message = 'waiting for first consumer to be created before binding';
-    return { write: 'nothing', event: normal('WaitForFirstConsumer', message) };
+    return { write: 'nothing', event: waitingFor(storage.unscheduledPods(claim)) };
   }
   if (!name) {
     const message = 'no persistent volumes available for this claim and no storage class is set';
@@ -114,6 +115,15 @@ function withoutVolume(claim: PersistentVolumeClaim, waits: boolean, storage: St
     return { write: 'claim', object: annotate(claim, asked) };
   const message = `Waiting for a volume to be created either by the external provisioner '${provisioner}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.`;
   return { write: 'nothing', event: normal('ExternalProvisioning', message) };
+}
+
+function waitingFor(pods: readonly string[]): StepEvent {
+  if (pods.length === 0)
+    return normal('WaitForFirstConsumer', 'waiting for first consumer to be created before binding');
+  return normal(
+    'WaitForPodScheduled',
+    `waiting for pod${pods.length > 1 ? 's' : ''} ${pods.join(',')} to be scheduled`,
+  );
 }
 
 function boundClaimStep(claim: PersistentVolumeClaim, storage: Storage): Step | undefined {

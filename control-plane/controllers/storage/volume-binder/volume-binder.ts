@@ -1,4 +1,5 @@
 /** Binds claims to volumes: carries out what `plan.ts` decides. Upstream: pkg/controller/volume/persistentvolume. */
+import type { PodClaim } from '../../../../api/domain/pod-claims.ts';
 import { newestName } from '../../../../api/domain/default-class.ts';
 import { classOf } from '../../../../api/domain/storage-class.ts';
 import { isDefaultClass } from '../../../../api/kinds/storage/storage-class.ts';
@@ -7,7 +8,7 @@ import type { StorageClass } from '../../../../api/types/storage/v1.gen.ts';
 import { referenceTo } from '../../../../client/event-recorder.ts';
 import { objectKey } from '../../../../client/informer.ts';
 import { persistentVolumeClaims, persistentVolumes } from '../../../../client/resources.gen.ts';
-import { claimCache, storageClassCache, volumeCache } from '../../caches/definitions.ts';
+import { claimCache, podCache, storageClassCache, volumeCache } from '../../caches/definitions.ts';
 import type { ClaimView, VolumeView } from '../../caches/storage-views.ts';
 import type { Controller, ControllerContext, ControllerDescriptor } from '../../framework/controller.ts';
 import { unlessNotFound } from '../../framework/outcomes.ts';
@@ -30,6 +31,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
   const claims = informer(claimCache);
   const volumes = informer(volumeCache);
   const classes = informer(storageClassCache);
+  const pods = informer(podCache);
   const events = recorder('persistentvolume-controller');
   /** Volumes that were written for a claim and are not in the cache yet, by the claim's uid: another must not be chosen. */
   const reserved = new Map<string, { readonly name: string; readonly resourceVersion: string }>();
@@ -41,6 +43,10 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     },
     claim: (namespace, name) => claims.get(namespace, name)?.claim,
     storageClass: (name) => classes.getByKey(name),
+    unscheduledPods: ({ metadata }) =>
+      pods
+        .byIndex('claim', objectKey(metadata?.namespace, metadata?.name ?? ''))
+        .flatMap(({ name, nodeName }) => (nodeName ? [] : [name])),
     get defaultClass() {
       const defaults = [...classes.values()].filter(isDefaultClass);
       return newestName(defaults.map(({ metadata }) => [metadata?.name ?? '', metadata?.creationTimestamp ?? '']));
@@ -125,6 +131,10 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
     if (!view.volume.spec?.claimRef) wakeEach(claims.byIndex('classWithoutVolume', classOf(view.volume)));
     wakeEach(claims.byIndex('volume', view.name));
   };
+  const wakeUnbound = (namespace: string, used: readonly PodClaim[]): void => {
+    for (const { name } of used)
+      if (!claims.get(namespace, name)?.claim.spec?.volumeName) queue.add(claimKey(objectKey(namespace, name)));
+  };
   const wakeClass = ({ metadata }: StorageClass): void => {
     // Also claims that were made when there was no default class.
     for (const name of [metadata?.name ?? '', '']) wakeEach(claims.byIndex('classWithoutVolume', name));
@@ -150,6 +160,7 @@ function create({ client, informer, recorder, queue }: ControllerContext): Contr
           wakeEach(claims.byIndex('volume', view.name));
         },
       }),
+      watch(pods, { onAdd: ({ namespace, claims: used }) => wakeUnbound(namespace, used) }),
       watch(classes, { onAdd: wakeClass, onUpdate: (_, storageClass) => wakeClass(storageClass) }),
     ],
     reconcile,
