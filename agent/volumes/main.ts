@@ -56,9 +56,10 @@ export function createVolumes({
   const objects = new ApiObjectSource({ client, logger, onChange: onStale });
   const tokens = new ServiceAccountTokens(client);
   const written = [configMap, secret, downwardApi, projected].map((type) => type({ objects, tokens, allocatable }));
-  const claims = claimVolume(apiClaimSource(client, nodeName));
+  const source = apiClaimSource(client, nodeName);
+  const claims = (['persistentVolumeClaim', 'ephemeral'] as const).map((field) => claimVolume(source, field));
   const directories = volumeDirectories(dataDir);
-  const runner = new VolumeRunner({ ...directories, types: [emptyDir, hostPath, claims, ...written], logger });
+  const runner = new VolumeRunner({ ...directories, types: [emptyDir, hostPath, ...claims, ...written], logger });
   const { podsDirectory } = directories;
   const volumes = new HostPodVolumes({ podsDirectory, runner, objects, tokens, helper, onStale });
   return {

@@ -1,3 +1,4 @@
+import { claimOfVolume } from './pod-claims.ts';
 import type { Container, EphemeralContainer, PodSpec, Volume, VolumeProjection } from '../types/core/v1.gen.ts';
 
 /** The objects of its namespace that a pod refers to; names may repeat. */
@@ -26,13 +27,6 @@ function collectContainer({ env, envFrom }: Container | EphemeralContainer, into
   }
 }
 
-/** The claim that is created for an ephemeral volume of a pod. */
-export const ephemeralClaimName = (podName: string, volumeName: string): string => `${podName}-${volumeName}`;
-
-/** The claim that a volume is of; undefined for one that is of none. */
-export const claimNameOf = (podName: string, volume: Volume): string | undefined =>
-  volume.ephemeral ? ephemeralClaimName(podName, volume.name) : volume.persistentVolumeClaim?.claimName;
-
 function collectVolume(volume: Volume, podName: string, into: Collected): void {
   into.secrets.push(
     volume.secret?.secretName,
@@ -47,7 +41,7 @@ function collectVolume(volume: Volume, podName: string, into: Collected): void {
     volume.storageos?.secretRef?.name,
   );
   into.configMaps.push(volume.configMap?.name);
-  into.claims.push(claimNameOf(podName, volume));
+  into.claims.push(claimOfVolume(volume, podName)?.name);
   for (const { secret, configMap, clusterTrustBundle } of volume.projected?.sources ?? []) {
     into.secrets.push(secret?.name);
     into.configMaps.push(configMap?.name);

@@ -21,6 +21,7 @@ import { nodeLifecycleController } from './nodes/node-lifecycle.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
 import { attributesClassProtectionController } from './storage/attributes-class-protection.ts';
 import { claimProtectionController } from './storage/claim-protection.ts';
+import { ephemeralVolumeController } from './storage/ephemeral-volume.ts';
 import { volumeBinderController } from './storage/volume-binder/volume-binder.ts';
 import { volumeProtectionController } from './storage/volume-protection.ts';
 import { deploymentController } from './workloads/deployment/deployment.ts';
@@ -84,6 +85,7 @@ function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): Co
     certificateSigner(sign),
     certificateCleaner,
     volumeBinderController,
+    ephemeralVolumeController,
     claimProtectionController,
     volumeProtectionController,
     attributesClassProtectionController,

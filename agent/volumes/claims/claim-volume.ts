@@ -2,6 +2,7 @@
  * persistentVolumeClaim: the volume that is bound to a claim, of one of the sources below.
  * https://kubernetes.io/docs/concepts/storage/persistent-volumes/
  */
+import { claimOfVolume, notMadeFor, type PodClaim } from '../../../api/domain/pod-claims.ts';
 import { matchesTerms, type SelectableNode } from '../../../api/domain/node-selector.ts';
 import type { HostPathType } from '../../host/volume-helper/requests.ts';
 import type { ResolvedVolume, VolumeType } from '../framework/volume-type.ts';
@@ -16,11 +17,18 @@ export interface ClaimSource {
   node(signal: AbortSignal): Promise<SelectableNode>;
 }
 
-export function claimVolume(source: ClaimSource): VolumeType {
-  async function resolve(claimName: string, pod: Pod, signal: AbortSignal): Promise<ResolvedVolume> {
+/** `ephemeral`: the claim is made for the pod (https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes). */
+export function claimVolume(source: ClaimSource, field: 'persistentVolumeClaim' | 'ephemeral'): VolumeType {
+  async function resolve(
+    { name: claimName, isEphemeral }: PodClaim,
+    pod: Pod,
+    signal: AbortSignal,
+  ): Promise<ResolvedVolume> {
     const { namespace = '' } = pod.metadata ?? {};
     const claim = await source.claim(namespace, claimName, signal);
     if (!claim) throw new Error(`persistentvolumeclaim "${claimName}" not found`);
+    const why = isEphemeral ? notMadeFor(pod.metadata ?? {}, claim) : undefined;
+    if (why !== undefined) throw new Error(why);
     if (claim.metadata?.deletionTimestamp) throw new Error(`PVC ${namespace}/${claimName} is being deleted`);
     const { volumeName } = claim.spec ?? {};
     if (claim.status?.phase !== 'Bound' || !volumeName) throw new Error(`PVC ${namespace}/${claimName} is not bound`);
@@ -41,11 +49,15 @@ export function claimVolume(source: ClaimSource): VolumeType {
   }
 
   return {
-    source: 'persistentVolumeClaim',
-    directory: 'kedge.io~claim',
+    source: field,
+    directory: field === 'ephemeral' ? 'kedge.io~ephemeral-claim' : 'kedge.io~claim',
     agentWritten: false,
     hostPath: (_, path) => path,
-    resolve: (volume, pod, signal) => resolve(volume.persistentVolumeClaim?.claimName ?? '', pod, signal),
+    resolve(volume, pod, signal) {
+      const claim = claimOfVolume(volume, pod.metadata?.name ?? '');
+      if (!claim) throw new Error(`volume "${volume.name}" has no claim`);
+      return resolve(claim, pod, signal);
+    },
     async publish({ path, pod, attributes, helper, signal }) {
       const { from = '', type = '', setsGroup } = attributes;
       const checks = type ? [{ do: 'check-host-path', path: from, type: type as HostPathType } as const] : [];

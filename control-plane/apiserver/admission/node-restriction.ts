@@ -10,7 +10,8 @@ import { persistentVolumeClaims } from '../../../api/kinds/core/persistent-volum
 import { persistentVolumes } from '../../../api/kinds/core/persistent-volume.ts';
 import { pods } from '../../../api/kinds/core/pod.ts';
 import { csiDrivers } from '../../../api/kinds/storage/csi-driver.ts';
-import { apiReference, claimNameOf } from '../../../api/domain/pod-references.ts';
+import { claimOfVolume } from '../../../api/domain/pod-claims.ts';
+import { apiReference } from '../../../api/domain/pod-references.ts';
 import { csiDriverOf } from '../../../api/domain/volume-drivers.ts';
 import { MIRROR_ANNOTATION } from '../../../api/domain/mirror-annotation.ts';
 import { groupResource } from '../../../api/machinery/define-kind.ts';
@@ -149,7 +150,7 @@ function judgeDriverAudiences(
     return object;
   };
   const driverOf = (volume: Volume): string | undefined => {
-    const claimName = claimNameOf(pod.metadata?.name ?? '', volume);
+    const claimName = claimOfVolume(volume, pod.metadata?.name ?? '')?.name;
     if (!claimName) return csiDriverOf(volume);
     const claim = existing(persistentVolumeClaims, pod.metadata?.namespace ?? '', claimName);
     const spec = claim && existing(persistentVolumes, '', claim.spec?.volumeName ?? '')?.spec;
