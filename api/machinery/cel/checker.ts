@@ -22,7 +22,9 @@ import {
   STRING,
   typeOf,
   UINT,
+  TypeTooLargeError,
   unwrapped,
+  withParams,
 } from './types.ts';
 import { mostGeneral, Substitutions } from './unify.ts';
 
@@ -62,6 +64,8 @@ class Checker {
   /** Macros may have a node in two places: it is checked once. */
   readonly #checked = new Set<Expr>();
   readonly #locals: (readonly [string, CelType])[] = [];
+  /** Of what was checked last. */
+  #offset = 0;
 
   constructor(environment: Environment, report: (issue: Issue) => void) {
     this.#environment = environment;
@@ -69,8 +73,16 @@ class Checker {
   }
 
   checkAll(tree: Expr): CelType {
-    this.#check(tree);
-    for (const expr of this.#checked) expr.type = this.#types.substitute(expr.type ?? DYN, true);
+    try {
+      this.#check(tree);
+      for (const expr of this.#checked) {
+        this.#offset = expr.offset;
+        expr.type = this.#types.substitute(expr.type ?? DYN, true);
+      }
+    } catch (error) {
+      if (!(error instanceof TypeTooLargeError)) throw error;
+      return this.#fail(this.#offset, error.message);
+    }
     return tree.type ?? DYN;
   }
 
@@ -91,6 +103,7 @@ class Checker {
     if (expr.type && this.#checked.has(expr)) return expr.type;
     const type = this.#typeOf(expr);
     expr.type = type;
+    this.#offset = expr.offset;
     this.#checked.add(expr);
     return type;
   }
@@ -216,7 +229,7 @@ class Checker {
         fresh.set(type.name, known);
         return known;
       }
-      return type.params.length === 0 ? type : { ...type, params: type.params.map(instantiate) };
+      return type.params.length === 0 ? type : withParams(type, type.params.map(instantiate));
     };
     return { params: args.map(instantiate), type: instantiate(result) };
   }

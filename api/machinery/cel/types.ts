@@ -27,13 +27,40 @@ export interface CelType {
   readonly name: string;
   /** Of a list its items, of a map its keys and values, of a type what it is the type of. */
   readonly params: readonly CelType[];
+  /** How many types it is written with, itself included. */
+  readonly size: number;
   /** Of a struct whose values are of a class of their own: maps are none of them. */
   readonly isExtension?: true;
   /** Of a struct: the type of a field, undefined for one that it does not have. */
   readonly field?: (name: string) => CelType | undefined;
 }
 
-const simple = (kind: Kind, name: string = kind): CelType => ({ kind, name, params: [] });
+/**
+ * A map literal may have a type twice, and one in a macro doubles it with every step: 40 make a type that no memory holds. Nested lists
+ * are as deep as the parser allows.
+ */
+export const MAX_TYPE_SIZE = 300;
+
+/** An expression has a type that is too large to be worked with. */
+export class TypeTooLargeError extends Error {
+  override readonly name = 'TypeTooLargeError';
+  constructor() {
+    super(`type has more than ${MAX_TYPE_SIZE} parts`);
+  }
+}
+
+/** Throws TypeTooLargeError. */
+function made(kind: Kind, name: string, params: readonly CelType[]): CelType {
+  let size = 1;
+  for (const param of params) size += param.size;
+  if (size > MAX_TYPE_SIZE) throw new TypeTooLargeError();
+  return { kind, name, params, size };
+}
+
+/** The type with other parameters. Throws TypeTooLargeError. */
+export const withParams = ({ kind, name }: CelType, params: readonly CelType[]): CelType => made(kind, name, params);
+
+const simple = (kind: Kind, name: string = kind): CelType => made(kind, name, []);
 
 /** As dyn, but no range of a comprehension. */
 export const ANY = simple('any', 'google.protobuf.Any');
@@ -49,22 +76,16 @@ export const STRING = simple('string');
 export const TIMESTAMP = simple('timestamp', 'google.protobuf.Timestamp');
 export const UINT = simple('uint');
 
-export const listOf = (items: CelType): CelType => ({ kind: 'list', name: 'list', params: [items] });
-export const mapOf = (keys: CelType, values: CelType): CelType => ({
-  kind: 'map',
-  name: 'map',
-  params: [keys, values],
-});
-export const typeOf = (type: CelType): CelType => ({ kind: 'type', name: 'type', params: [type] });
-export const opaque = (name: string, ...params: CelType[]): CelType => ({ kind: 'opaque', name, params });
+export const listOf = (items: CelType): CelType => made('list', 'list', [items]);
+export const mapOf = (keys: CelType, values: CelType): CelType => made('map', 'map', [keys, values]);
+export const typeOf = (type: CelType): CelType => made('type', 'type', [type]);
+export const opaque = (name: string, ...params: CelType[]): CelType => made('opaque', name, params);
 export const optionalOf = (type: CelType): CelType => opaque('optional_type', type);
-export const typeParam = (name: string): CelType => ({ kind: 'param', name, params: [] });
+export const typeParam = (name: string): CelType => made('param', name, []);
 
 /** An object with declared fields. Two structs are of the same type when they have the same name. */
 export const struct = (name: string, field: (name: string) => CelType | undefined): CelType => ({
-  kind: 'struct',
-  name,
-  params: [],
+  ...made('struct', name, []),
   field,
 });
 

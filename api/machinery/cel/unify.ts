@@ -1,5 +1,14 @@
 /** Type parameters and what they stand for: https://github.com/google/cel-spec/blob/master/doc/langdef.md#gradual-type-checking */
-import { type CelType, DYN, isDyn, isDynOrError, isSameType } from './types.ts';
+import {
+  type CelType,
+  DYN,
+  isDyn,
+  isDynOrError,
+  isSameType,
+  TypeTooLargeError,
+  typeParam,
+  withParams,
+} from './types.ts';
 
 const NULLABLE: ReadonlySet<string> = new Set(['opaque', 'struct', 'duration', 'timestamp']);
 
@@ -21,21 +30,26 @@ function isEqualOrLessSpecific(left: CelType, right: CelType): boolean {
 export const mostGeneral = (left: CelType, right: CelType): CelType =>
   isEqualOrLessSpecific(left, right) ? left : right;
 
+/** Comparisons of types for one of their pairs: parameters that stand for types with parameters may lead to many more than either has. */
+const MAX_COMPARISONS = 100_000;
+
 /** What type parameters stand for so far. What an attempt that fails has set is taken back. */
 export class Substitutions {
   readonly #known = new Map<string, CelType>();
   readonly #undo: (readonly [string, CelType | undefined])[] = [];
   #count = 0;
+  #comparisons = 0;
 
   /** A type parameter that nothing else uses. */
   fresh(): CelType {
     this.#count += 1;
-    return { kind: 'param', name: `_var${this.#count}`, params: [] };
+    return typeParam(`_var${this.#count}`);
   }
 
-  /** Whether every type of the first list fits the one in the second; if so, parameters are bound. */
+  /** Whether every type of the first list fits the one in the second; if so, parameters are bound. Throws TypeTooLargeError. */
   areAssignable(left: readonly CelType[], right: readonly CelType[]): boolean {
     this.#undo.length = 0;
+    this.#comparisons = 0;
     if (this.#areAssignable(left, right)) return true;
     for (let last = this.#undo.pop(); last; last = this.#undo.pop()) {
       const [name, before] = last;
@@ -49,7 +63,7 @@ export class Substitutions {
     return this.areAssignable([left], [right]);
   }
 
-  /** Replaces bound parameters; with `toDyn`, others by dyn. */
+  /** Replaces bound parameters; with `toDyn`, others by dyn. Throws TypeTooLargeError. */
   substitute(type: CelType, toDyn = false): CelType {
     if (type.kind === 'param') {
       const known = this.#known.get(type.name);
@@ -58,7 +72,7 @@ export class Substitutions {
     }
     if (type.params.length === 0) return type;
     const params = type.params.map((param) => this.substitute(param, toDyn));
-    return params.every((param, index) => param === type.params[index]) ? type : { ...type, params };
+    return params.every((param, index) => param === type.params[index]) ? type : withParams(type, params);
   }
 
   #bind(param: CelType, type: CelType): void {
@@ -70,7 +84,12 @@ export class Substitutions {
     return left.length === right.length && left.every((type, index) => this.#isAssignable(type, right[index] ?? DYN));
   }
 
+  #compare(): void {
+    if (++this.#comparisons > MAX_COMPARISONS) throw new TypeTooLargeError();
+  }
+
   #isAssignable(left: CelType, right: CelType): boolean {
+    this.#compare();
     if (right.kind === 'param') {
       const found = this.#isSubstitution(left, right);
       if (found !== 'none') return found === 'valid';
@@ -101,6 +120,7 @@ export class Substitutions {
   }
 
   #occurs(param: CelType, within: CelType): boolean {
+    this.#compare();
     if (within.kind !== 'param') return within.params.some((type) => this.#occurs(param, type));
     if (within.name === param.name) return true;
     const known = this.#known.get(within.name);

@@ -229,6 +229,24 @@ t.test('expressions are limited in size and depth', (t) => {
   t.end();
 });
 
+t.test('types that double with every step of an expression are rejected', (t) => {
+  const steps = (count: number, range: string, step: string): string => range + step.repeat(count);
+  for (const [range, step] of [
+    ['[1]', '.map(a, {a: a})'],
+    ['[{}]', '.map(a, {a: a})'],
+    ['[[]]', '.map(a, {a: a})'],
+    ['[1]', '.map(a, [{a: a}, {a: a}])'],
+    ['[1]', '.transformMap(i, v, {v: v})'],
+  ] as const) {
+    compile(`${steps(3, range, step)}.size() > 0`, environment(), [BOOL]);
+    for (const expression of [steps(60, range, step), `${steps(60, range, step)} == []`]) {
+      t.throws(() => compile(expression, environment()), { message: /type has more than 300 parts/ }, expression);
+    }
+  }
+  compile(`${'['.repeat(200)}${']'.repeat(200)}.size() > 0`, environment(), [BOOL]);
+  t.end();
+});
+
 t.test('hostile expressions are rejected or parsed in bounded time and depth', (t) => {
   const hostile = [
     `${'('.repeat(40_000)}1${')'.repeat(40_000)}`,
