@@ -5,6 +5,7 @@ import { serviceAccountController } from './accounts/service-account.ts';
 import { tokenCleaner } from './accounts/token-cleaner.ts';
 import { tokenSecretController } from './accounts/token-secret.ts';
 import type { SignToken } from './accounts/token-secret-plan.ts';
+import { horizontalPodAutoscalerController } from './autoscaling/horizontal-pod-autoscaler/horizontal-pod-autoscaler.ts';
 import { certificateApprover } from './certificates/approver.ts';
 import { certificateCleaner } from './certificates/cleaner.ts';
 import { certificateSigner, type SignRequest } from './certificates/signer.ts';
@@ -68,6 +69,7 @@ function controllers(options: Omit<ControllersOptions, keyof RunnerOptions>): Co
     cronJobController,
     ttlAfterFinishedController,
     disruptionController,
+    horizontalPodAutoscalerController(),
     endpointsController,
     sliceMirrorController,
     namespaceController,

@@ -12,5 +12,5 @@ export const nodeMetrics = defineKind<NodeMetrics>({
   namespaced: false,
   schema: NodeMetrics,
   verbs: ['get', 'list'],
-  columns: usageColumns(({ usage }) => [usage]),
+  columns: usageColumns((node) => [node]),
 });

@@ -12,5 +12,5 @@ export const podMetrics = defineKind<PodMetrics>({
   namespaced: true,
   schema: PodMetrics,
   verbs: ['get', 'list'],
-  columns: usageColumns(({ containers }) => containers.map(({ usage }) => usage)),
+  columns: usageColumns(({ containers }) => containers),
 });

@@ -6,6 +6,7 @@ import type { Labels } from '../../../api/machinery/selectors.ts';
 import { own } from '../../../api/machinery/own.ts';
 import type { Interner } from '../framework/interner.ts';
 import { jobPodDetails, type JobPodDetails } from './job-pod.ts';
+import { podRequestsOf, type PodRequests } from './pod-requests.ts';
 import { controllerOf, ownedView, type Owned } from '../framework/owner-references.ts';
 import type { Pod, PodSpec, PodStatus, Toleration } from '../../../api/types/core/v1.gen.ts';
 
@@ -26,9 +27,14 @@ export interface PodView extends Owned {
   readonly ips: readonly string[];
   /** Condition Ready is True. */
   readonly ready: boolean;
+  /** The status of condition Ready; '' when there is none. */
+  readonly readyStatus: string;
   /** Since when Ready is what it is, in ms since the epoch; 0 when unknown. */
   readonly readyChangedAt: number;
   readonly createdAt: number;
+  /** `status.startTime` in ms since the epoch; 0 when unknown. */
+  readonly startedAt: number;
+  readonly requests: PodRequests;
   /** The most restarts of a container. */
   readonly restarts: number;
   /** Annotation controller.kubernetes.io/pod-deletion-cost. */
@@ -82,8 +88,11 @@ export function podView(pod: Pod, interner: Interner): PodView {
     pinnedTo: pinnedTo(spec),
     ips: ips.length > 0 ? ips : status?.podIP ? [status.podIP] : NONE,
     ready: ready?.status === 'True',
+    readyStatus: ready?.status ?? '',
     readyChangedAt: ready?.lastTransitionTime ? Date.parse(ready.lastTransitionTime) : 0,
     createdAt: metadata.creationTimestamp ? Date.parse(metadata.creationTimestamp) : 0,
+    startedAt: status?.startTime ? Date.parse(status.startTime) : 0,
+    requests: interner.share(podRequestsOf(spec)),
     restarts: Math.max(0, ...(status?.containerStatuses ?? []).map(({ restartCount }) => restartCount)),
     deletionCost: Number(metadata.annotations?.['controller.kubernetes.io/pod-deletion-cost'] ?? 0) || 0,
     hostname: spec?.hostname ?? '',

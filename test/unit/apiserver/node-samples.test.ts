@@ -137,7 +137,7 @@ t.test('a history has the usage of the last round', (t) => {
     'a pod is shown when all its containers are known',
   );
   const young = sample(15_000, 6, { startedAtMs: T0 + 3_000 });
-  t.match(used(samples({})!, samples({ c: young })), { window: '12s', containers: [{ usage: { cpu: '500m' } }] });
+  t.match(used(samples({}), samples({ c: young })), { window: '12s', containers: [{ usage: { cpu: '500m' } }] });
   const younger = sample(15_000, 6, { startedAtMs: T0 + 10_000 });
   t.equal(used(samples({}), samples({ c: younger })), undefined, 'too short a time says nothing');
   t.equal(used(samples({ c: sample(0, 9) }), samples({ c: younger })), undefined, 'a restarted one begins anew');

@@ -1,11 +1,12 @@
 /** How many pods their controllers are to have: from the caches, or by the scale subresource, which custom resources can have. */
-import { isNotFound } from '../../../../api/machinery/status-error.ts';
+import { groupResource } from '../../../../api/machinery/define-kind.ts';
 import type { ApiClient } from '../../../../client/api-client.ts';
 import type { Informer } from '../../../../client/informer.ts';
 import { resourcePath, type Resource } from '../../../../client/resource.ts';
 import * as resources from '../../../../client/resources.gen.ts';
 import { unlessNotFound } from '../../framework/outcomes.ts';
-import { controllerOf, groupOf, refersTo } from '../../framework/owner-references.ts';
+import { controllerOf, refersTo } from '../../framework/owner-references.ts';
+import { discoverKind } from '../../framework/scale-resource.ts';
 import type { KubeObject } from '../../../../api/machinery/kind.ts';
 import type { Scale } from '../../../../api/types/autoscaling/v1.gen.ts';
 import type { OwnerReference } from '../../../../api/types/meta/v1.gen.ts';
@@ -25,11 +26,6 @@ export interface ScaleFinderOptions {
   readonly replicaSets: Cache;
   readonly replicationControllers: Cache;
   readonly statefulSets: Cache;
-}
-
-/** What is read of an `APIResourceList`. */
-interface ApiResourceList {
-  readonly resources?: readonly { readonly name: string; readonly kind: string; readonly namespaced: boolean }[];
 }
 
 export class ScaleFinder {
@@ -65,38 +61,17 @@ export class ScaleFinder {
     namespace: string,
     signal: AbortSignal,
   ): Promise<Scaled | undefined> {
-    const group = groupOf(apiVersion);
-    const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
-    const served = await this.#servedBy(apiVersion, signal);
-    const resource = served.find((each) => each.kind === kind && !each.name.includes('/'));
-    if (!resource)
-      throw new Error(`no matches for kind ${JSON.stringify(kind)} in version ${JSON.stringify(apiVersion)}`);
-    const { name: plural, namespaced } = resource;
-    if (!served.some((each) => each.name === `${plural}/scale`)) {
-      throw new Error(`${group ? `${plural}.${group}` : plural} does not implement the scale subresource`);
-    }
-    const path = resourcePath({ group, version, kind, plural, namespaced }, namespace, name, 'scale');
+    const found = await discoverKind({ apiVersion, kind }, { client: this.#client, signal });
+    if (!found) throw new Error(`no matches for kind ${JSON.stringify(kind)} in version ${JSON.stringify(apiVersion)}`);
+    const { resource, isScalable } = found;
+    if (!isScalable) throw new Error(`${groupResource(resource)} does not implement the scale subresource`);
+    const path = resourcePath(resource, namespace, name, 'scale');
     const answer = await unlessNotFound(this.#client.request('GET', path, { signal }));
     if (!answer) return undefined;
     const { metadata, spec } = JSON.parse(answer.body) as Scale;
     return metadata?.uid === uid ? { uid, replicas: spec?.replicas ?? 0 } : undefined;
   }
-
-  /** The resources and subresources of a group version; none when it is not served. */
-  async #servedBy(apiVersion: string, signal: AbortSignal): Promise<NonNullable<ApiResourceList['resources']>> {
-    const path = apiVersion.includes('/') ? `/apis/${encodePath(apiVersion)}` : `/api/${encodePath(apiVersion)}`;
-    try {
-      const { body } = await this.#client.request('GET', path, { signal });
-      return (JSON.parse(body) as ApiResourceList).resources ?? [];
-    } catch (error) {
-      if (isNotFound(error)) return [];
-      throw error;
-    }
-  }
 }
-
-/** Whoever creates a pod writes its owner references: they are no paths yet. */
-const encodePath = (apiVersion: string): string => apiVersion.split('/').map(encodeURIComponent).join('/');
 
 function identical(cache: Cache, namespace: string, { name, uid }: OwnerReference): Workload | undefined {
   const object = cache.get(namespace, name);
